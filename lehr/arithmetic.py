@@ -1,0 +1,135 @@
+"""The fixed-point arithmetic of a spiking neuron: the fields that make two integer machines the same or different.
+
+A membrane `V` is an integer that holds `2**fraction_bits` times the membrane in units of one weight. The methods here are the
+elementary operations, on Python or numpy integers wide enough not to overflow (int64); `lehr.simulate.reference` puts them in
+order. See docs/arithmetic.md for the whole definition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused
+
+Int64 = npt.NDArray[np.int64]
+
+DecayForm = Literal["multiply", "shift"]
+Rounding = Literal["toward_zero", "floor", "nearest_even"]
+Reset = Literal["subtract", "zero", "none"]
+ResetTiming = Literal["next_step", "same_step"]
+Fires = Literal["gt", "ge"]
+Overflow = Literal["saturate", "wrap"]
+Update = Literal["step", "event"]
+
+MAX_SHIFT = 16
+MAX_FRACTION_BITS = 16
+MIN_STATE_BITS, MAX_STATE_BITS = 8, 32
+
+
+def divide_by_power_of_two(value: Int64, shift: int, rounding: Rounding) -> Int64:
+    """Return `value / 2**shift`, rounded to an integer as `rounding` says, exactly."""
+    floor = value >> shift
+    if rounding == "floor" or shift == 0:
+        return floor
+    remainder = value - (floor << shift)
+    if rounding == "toward_zero":
+        return floor + ((value < 0) & (remainder != 0))
+    half = 1 << (shift - 1)
+    return floor + ((remainder > half) | ((remainder == half) & ((floor & 1) == 1)))
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How one layer of neurons computes. The defaults are what lehr trains: snnTorch's Leaky, in integers.
+
+    Attributes:
+        decay_form: `multiply` is `round(k * V / 2**n)`; `shift` is `V - round(V / 2**n)`. They differ in most values.
+        decay_numerator: k, in 0..2**n. For `shift` it is 2**n - 1, so that beta = k / 2**n in both forms.
+        decay_shift: n, in 0..16; k = 1 and n = 0 is a neuron without leak.
+        rounding: of the division in the decay.
+        reset: what a spike does to the membrane: subtract the threshold, set to zero, or nothing.
+        reset_timing: `next_step` applies the reset in the following step's update, `same_step` right after the spike.
+        fires: `gt` spikes where V > threshold, `ge` where V >= threshold.
+        fraction_bits: F, in 0..16: synaptic input is shifted left by F.
+        state_bits: width of the two's-complement membrane, 8..32.
+        overflow: `saturate` clips the membrane once after the update, `wrap` keeps its lowest bits.
+        update: `step` tests the threshold once a step, `event` after each input event (docs/arithmetic.md).
+
+    Raises:
+        FileRefused: when a field is out of its range or two fields contradict each other.
+    """
+
+    decay_form: DecayForm = "multiply"
+    decay_numerator: int = 1
+    decay_shift: int = 0
+    rounding: Rounding = "toward_zero"
+    reset: Reset = "subtract"
+    reset_timing: ResetTiming = "next_step"
+    fires: Fires = "gt"
+    fraction_bits: int = 0
+    state_bits: int = 32
+    overflow: Overflow = "saturate"
+    update: Update = "step"
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            value, allowed = getattr(self, field.name), get_args(hints[field.name])
+            if allowed and value not in allowed:
+                raise FileRefused(f"{field.name} is {value!r}; use one of {', '.join(map(repr, allowed))}")
+            if not allowed and type(value) is not int:
+                raise FileRefused(f"{field.name} is {value!r}, not an integer; give a whole number")
+        self._in_range("decay_shift", 0, MAX_SHIFT)
+        self._in_range("decay_numerator", 0, 1 << self.decay_shift)
+        self._in_range("fraction_bits", 0, MAX_FRACTION_BITS)
+        self._in_range("state_bits", MIN_STATE_BITS, MAX_STATE_BITS)
+        if self.decay_form == "shift" and self.decay_numerator != (1 << self.decay_shift) - 1:
+            raise FileRefused(
+                f"decay_numerator is {self.decay_numerator}, but decay_form 'shift' with decay_shift {self.decay_shift}"
+                f" decays by {(1 << self.decay_shift) - 1}/{1 << self.decay_shift}; set it to {(1 << self.decay_shift) - 1}"
+            )
+        if self.update == "event" and self.reset_timing != "same_step":
+            raise FileRefused(
+                "update 'event' resets at the event that fires, but reset_timing is 'next_step'; set it to 'same_step'"
+            )
+
+    def _in_range(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise FileRefused(f"{name} is {value}; use {low} to {high}")
+
+    @property
+    def beta(self) -> float:
+        """The decay factor of one step, k / 2**n: an exact binary fraction."""
+        return self.decay_numerator / (1 << self.decay_shift)
+
+    @property
+    def lowest(self) -> int:
+        """The least membrane that `state_bits` holds."""
+        return -(1 << (self.state_bits - 1))
+
+    @property
+    def highest(self) -> int:
+        """The greatest membrane that `state_bits` holds."""
+        return (1 << (self.state_bits - 1)) - 1
+
+    def decay(self, membrane: Int64) -> Int64:
+        """One step of leak, elementwise."""
+        if self.decay_form == "shift":
+            return membrane - divide_by_power_of_two(membrane, self.decay_shift, self.rounding)
+        return divide_by_power_of_two(membrane * self.decay_numerator, self.decay_shift, self.rounding)
+
+    def bound(self, membrane: Int64) -> Int64:
+        """Bring a membrane back into `state_bits`, by saturation or by wrapping, elementwise."""
+        if self.overflow == "saturate":
+            return np.clip(membrane, self.lowest, self.highest)
+        return ((membrane - self.lowest) & ((1 << self.state_bits) - 1)) + self.lowest
+
+    def fire(self, membrane: Int64, threshold: Int64) -> Int64:
+        """1 where the membrane reaches the threshold in the sense of `fires`, else 0."""
+        reached = membrane > threshold if self.fires == "gt" else membrane >= threshold
+        return reached.astype(np.int64)

@@ -1,0 +1,132 @@
+"""A build is data: relative file names and bytes, with a digest, an archive and a manifest that are the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from lehr.atomic import write_bytes, writing_folder
+from lehr.errors import FileRefused, UsageError
+
+MANIFEST = "manifest.json"
+SCHEMA = "lehr-artifact/1"
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal sha256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def to_json(value: Any) -> bytes:
+    """JSON in the one form lehr writes: sorted keys, two spaces, a newline at the end."""
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """Files of an artefact by relative name; making one touches no disk.
+
+    Raises:
+        FileRefused: for a name that is absolute, leaves the folder, or could not be stored on every file system.
+    """
+
+    files: Mapping[str, bytes]
+
+    def __post_init__(self) -> None:
+        seen: dict[str, str] = {}
+        for name in sorted(self.files):
+            if not name or not all(_PART.match(part) for part in name.split("/")):
+                raise FileRefused(f"file name {name!r} is not safe; use letters, digits, '_', '-', '.' and '/' between folders")
+            other = seen.setdefault(name.lower(), name)
+            if other != name:
+                raise FileRefused(f"file names {other!r} and {name!r} differ in case only; rename one")
+        object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
+
+    def __or__(self, other: BuildPlan) -> BuildPlan:
+        """Both plans' files; a name in both is an error of whoever planned."""
+        twice = self.files.keys() & other.files.keys()
+        if twice:
+            raise FileRefused(f"{min(twice)} is planned twice; give one of them another name")
+        return BuildPlan({**self.files, **other.files})
+
+    @property
+    def digest(self) -> str:
+        """sha256 over all names and contents."""
+        told = hashlib.sha256()
+        for name, data in self.files.items():
+            told.update(f"{len(name)}:{name}:{len(data)}:".encode() + data)
+        return told.hexdigest()
+
+    def with_manifest(self, facts: Mapping[str, Any]) -> BuildPlan:
+        """This plan and its manifest: sha256 of each file, and `facts` (no path, host or time belongs in them)."""
+        manifest = {"schema": SCHEMA, "files": {name: sha256(data) for name, data in self.files.items()}, **facts}
+        return self | BuildPlan({MANIFEST: to_json(manifest)})
+
+    def archive(self, path: Path) -> None:
+        """Write a zip file that has the same bytes for the same plan."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+            for name, data in self.files.items():
+                entry = zipfile.ZipInfo(name, _EPOCH)
+                entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
+                made.writestr(entry, data)
+        write_bytes(path, buffer.getvalue())
+
+    def write(self, folder: Path) -> None:
+        """Make `folder` hold exactly these files, all of them or none.
+
+        Raises:
+            UsageError: when `folder` holds something that lehr did not build.
+            FileRefused: when it cannot be written.
+        """
+        check_replaceable(folder)
+        with writing_folder(folder) as part:
+            for name, data in sorted(self.files.items(), key=lambda item: item[0] == MANIFEST):
+                target = part / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+
+
+def check_replaceable(folder: Path, mark: str = MANIFEST) -> None:
+    """Refuse to replace a file, or a folder with contents that does not hold `mark`, the file by which lehr knows its own."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; choose another output folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
+        raise UsageError(f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it")
+    if not folder.absolute().parent.is_dir():
+        raise UsageError(f"{folder.absolute().parent} is not a folder; make it first or choose another output folder")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a built artefact.
+
+    Raises:
+        UsageError: when `folder` is none.
+        FileRefused: when its manifest does not parse.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no {MANIFEST}; give a folder that 'lehr build' made")
+    try:
+        manifest = json.loads(path.read_bytes())
+        if manifest["schema"] != SCHEMA or not all(BuildPlan({n: b""}) for n in manifest["files"]):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, FileRefused):
+        raise FileRefused(f"{path} is not a manifest of schema {SCHEMA}; build the artefact again") from None
+    return dict(manifest)
+
+
+def changed_files(folder: Path) -> list[str]:
+    """Names of files in `folder` that are missing or differ from what its manifest says."""
+    files = read_manifest(folder)["files"]
+    return [name for name, told in files.items() if not (folder / name).is_file() or sha256((folder / name).read_bytes()) != told]

@@ -1,0 +1,45 @@
+"""Every way lehr can refuse, and the exit code the command line gives for it.
+
+A message is one sentence that names the thing, the value and the way out. Nothing in lehr raises a bare `Exception` for bad
+input: a traceback is a bug of ours, and exit code 1.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LehrError(Exception):
+    """Base of all errors a user can cause or meet; `exit_code` is what the command line returns."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(LehrError):
+    """A wrong option, a recipe that does not parse, a folder that is not there."""
+
+    exit_code = 2
+
+
+class NotMappable(LehrError):
+    """The network needs something that this target or engine does not compute."""
+
+    exit_code = 3
+
+
+class NotBitExact(LehrError):
+    """Two stations of the line disagree in at least one spike or membrane."""
+
+    exit_code = 4
+
+
+class FileRefused(LehrError):
+    """A file that cannot be read, contradicts itself, or cannot be written."""
+
+    exit_code = 5
+
+
+class ToolMissing(LehrError):
+    """An external tool (a compiler, a simulator) that is not on this machine."""
+
+    exit_code = 6

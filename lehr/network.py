@@ -1,0 +1,246 @@
+"""The integer network: nodes, edges, what goes in, how long it runs, what is read out.
+
+It is what a `.nir` file says and nothing else. Order of evaluation follows from the edges alone, never from names:
+
+* the rank of a node is its distance from the input, in edges;
+* inside a cycle, an edge that does not lead to a higher rank is a *feedback edge* and carries the value of the step before;
+* what remains has no cycle, and each step evaluates it in topological order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
+from typing import Literal, get_args
+
+import numpy as np
+
+from lehr.errors import FileRefused
+from lehr.nodes import (
+    Conv2d,
+    Delay,
+    Flatten,
+    InputKind,
+    Linear,
+    Neuron,
+    Node,
+    Shape,
+    ShapeMismatch,
+    SumPool2d,
+)
+
+__all__ = ["INPUT", "OUTPUT", "Conv2d", "Delay", "Edge", "Flatten", "Input", "Linear", "Network", "Neuron", "SumPool2d"]
+
+INPUT, OUTPUT = "input", "output"
+Edge = tuple[str, str]
+Readout = Literal["count_argmax_lowest"]
+MAX_STEPS = 1_000_000
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}\Z")
+
+
+@dataclass(frozen=True)
+class Input:
+    """What enters the network at each step.
+
+    Attributes:
+        shape: without batch and time.
+        kind: `u8` for unsigned 8-bit pixels or spike counts, `spikes` for 0 and 1 only.
+    """
+
+    shape: Shape
+    kind: InputKind
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(InputKind):
+            raise FileRefused(f"input kind is {self.kind!r}; use 'u8' or 'spikes'")
+        if not self.shape or min(self.shape) < 1:
+            raise FileRefused(f"input shape is {self.shape}; give at least one axis, each of at least 1")
+
+    @property
+    def highest(self) -> int:
+        """The greatest value an input can have."""
+        return 255 if self.kind == "u8" else 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """An integer spiking network.
+
+    Attributes:
+        nodes: by name; `input` and `output` are not among them.
+        edges: pairs of names, from `input`, to `output`; several edges into one node are added.
+        input: shape and kind of the input.
+        steps: how many time steps one inference takes.
+        readout: spikes of the neuron layer before `output` are counted; the highest count wins, ties go to the lowest index.
+
+    Raises:
+        FileRefused: naming the node or edge that contradicts the rest.
+    """
+
+    nodes: Mapping[str, Node]
+    edges: tuple[Edge, ...]
+    input: Input
+    steps: int
+    readout: Readout = "count_argmax_lowest"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", MappingProxyType(dict(sorted(self.nodes.items()))))
+        object.__setattr__(self, "edges", tuple(sorted((str(a), str(b)) for a, b in self.edges)))
+        if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
+            raise FileRefused(f"steps is {self.steps!r}; use 1 to {MAX_STEPS:,}")
+        if self.readout not in get_args(Readout):
+            raise FileRefused(f"readout is {self.readout!r}; use 'count_argmax_lowest'")
+        self._check_names()
+        self._check_edges()
+        self._check_cycles()
+        _ = self.shapes
+        self._check_events()
+
+    # ---------------------------------------------------------------- structure
+    def sources(self, name: str) -> tuple[str, ...]:
+        """The nodes with an edge into `name`."""
+        return self._links[1].get(name, ())
+
+    def targets(self, name: str) -> tuple[str, ...]:
+        """The nodes that `name` has an edge to."""
+        return self._links[0].get(name, ())
+
+    @cached_property
+    def _links(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        forward: dict[str, tuple[str, ...]] = {}
+        backward: dict[str, tuple[str, ...]] = {}
+        for a, b in self.edges:
+            forward[a] = (*forward.get(a, ()), b)
+            backward[b] = (*backward.get(b, ()), a)
+        return forward, backward
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """Distance of every reachable node from the input, in edges."""
+        ranks, queue = {INPUT: 0}, deque([INPUT])
+        while queue:
+            here = queue.popleft()
+            for there in self.targets(here):
+                if there not in ranks:
+                    ranks[there] = ranks[here] + 1
+                    queue.append(there)
+        return ranks
+
+    def _reach(self, start: str) -> set[str]:
+        """`start` and every node that its output comes to."""
+        found, todo = {start}, [start]
+        while todo:
+            new = set(self.targets(todo.pop())) - found
+            found |= new
+            todo.extend(new)
+        return found
+
+    @cached_property
+    def feedback(self) -> frozenset[Edge]:
+        """The edges that carry the value of the step before."""
+        return frozenset((a, b) for a, b in self.edges if self.ranks[b] <= self.ranks[a] and a in self._reach(b))
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """All nodes in the order in which a step evaluates them."""
+        sorter = TopologicalSorter({b: [a for a in self.sources(b) if a != INPUT and (a, b) not in self.feedback] for b in self.nodes})
+        return tuple(sorter.static_order())
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Shape of every node's output, without batch and time; `input` included."""
+        shapes: dict[str, Shape] = {INPUT: self.input.shape}
+        for name in self.order:
+            known = [source for source in self.sources(name) if source in shapes]
+            if len({shapes[s] for s in known}) != 1:
+                raise FileRefused(f"{name}: its inputs differ in shape ({', '.join(f'{s} {shapes[s]}' for s in known)}); make them equal")
+            try:
+                shapes[name] = self.nodes[name].output_shape(shapes[known[0]])
+            except ShapeMismatch as error:
+                raise FileRefused(f"{name}: {type(self.nodes[name]).__name__} {error}; check the layer before it") from None
+        for a, b in self.feedback:
+            expected = {shapes[s] for s in self.sources(b) if (s, b) not in self.feedback}
+            if expected != {shapes[a]}:
+                raise FileRefused(f"{b}: its feedback from {a} has shape {shapes[a]}, the rest of its input {expected.pop()}; make them equal")
+        return shapes
+
+    @cached_property
+    def neurons(self) -> Mapping[str, Neuron]:
+        """The neuron layers, in order of evaluation."""
+        return {name: node for name in self.order if isinstance(node := self.nodes[name], Neuron)}
+
+    @property
+    def output(self) -> str:
+        """The neuron layer whose spikes are read out."""
+        return self.sources(OUTPUT)[0]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over every number in the network: equal networks have equal digests."""
+        told = hashlib.sha256(repr((self.edges, self.input, self.steps, self.readout)).encode())
+        for name, node in self.nodes.items():
+            told.update(f"{name}:{type(node).__name__}".encode())
+            for field in fields(node):  # type: ignore[arg-type]
+                value = getattr(node, field.name)
+                told.update(repr(value.shape).encode() + value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+        return told.hexdigest()
+
+    # ---------------------------------------------------------------- checks
+    def _check_names(self) -> None:
+        for name in self.nodes:
+            if not _NAME.match(name):
+                raise FileRefused(f"node name {name!r} is not usable; use letters, digits, '_', '-' and '.', starting with a letter")
+            if name in (INPUT, OUTPUT):
+                raise FileRefused(f"a node is named {name!r}, which is reserved; rename it")
+
+    def _check_edges(self) -> None:
+        known = {*self.nodes, INPUT, OUTPUT}
+        if len(set(self.edges)) != len(self.edges):
+            twice = next(e for e in self.edges if self.edges.count(e) > 1)
+            raise FileRefused(f"edge {twice[0]} -> {twice[1]} is there twice; remove one")
+        for a, b in self.edges:
+            for name in (a, b):
+                if name not in known:
+                    raise FileRefused(f"edge {a} -> {b} names {name!r}, which is no node; add the node or remove the edge")
+            if b == INPUT or a == OUTPUT:
+                raise FileRefused(f"edge {a} -> {b} leads into the input or out of the output; turn it round")
+        ends = self.sources(OUTPUT)
+        if len(ends) != 1 or not isinstance(self.nodes.get(ends[0]), Neuron):
+            raise FileRefused(f"output is fed by {', '.join(ends) or 'nothing'}; connect exactly one neuron layer to it")
+        for name in self.nodes:
+            if name not in self.ranks:
+                raise FileRefused(f"{name} cannot be reached from the input; connect it or remove it")
+
+    def _check_cycles(self) -> None:
+        silent = [name for name, node in self.nodes.items() if not isinstance(node, Neuron)]
+        sorter = TopologicalSorter({b: [a for a in self.sources(b) if a in silent] for b in silent})
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            named = ", ".join(sorted(set(error.args[1])))
+            raise FileRefused(f"{named} form a cycle without a neuron; put a neuron layer into it") from None
+
+    def _check_events(self) -> None:
+        for name, neuron in self.neurons.items():
+            if neuron.arithmetic.update != "event":
+                continue
+            for delay in (n for n in self._upstream(name) if isinstance(self.nodes.get(n), Delay)):
+                if any(not (s == INPUT or isinstance(self.nodes[s], Neuron)) for s in self.sources(delay)):
+                    raise FileRefused(f"{delay} delays currents into {name}, which updates by event; delay the spikes before the weights instead")
+
+    def _upstream(self, name: str) -> set[str]:
+        """The weights and delays between neuron layer `name` and the spikes that drive it."""
+        found: set[str] = set()
+        todo = list(self.sources(name))
+        while todo:
+            here = todo.pop()
+            if here != INPUT and here not in found and not isinstance(self.nodes[here], Neuron):
+                found.add(here)
+                todo.extend(self.sources(here))
+        return found

@@ -1,0 +1,200 @@
+"""The nodes of an integer network: what each one holds, and what shape it makes of its input.
+
+Shapes leave the batch out: `(channels, height, width)` for feature maps, `(features,)` after a Flatten. Arrays are read-only
+numpy of the stated dtype; a node checks itself when it is made.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import Arithmetic
+from lehr.errors import FileRefused
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+InputKind = Literal["u8", "spikes"]
+Int8Array = npt.NDArray[np.int8]
+Int32Array = npt.NDArray[np.int32]
+
+INT32_MAX = 2**31 - 1
+
+
+class ShapeMismatch(FileRefused):
+    """What arrives at a node has not the shape that the node takes."""
+
+
+def frozen_array(value: npt.ArrayLike, dtype: type[np.integer], name: str) -> npt.NDArray[np.integer]:
+    """Copy `value` into a read-only array of `dtype`, refusing whatever would change on the way."""
+    given = np.asarray(value)
+    if given.dtype.kind not in "iub":
+        raise FileRefused(f"{name} has dtype {given.dtype}, not integers; round it to integers first")
+    made = np.array(given, dtype=dtype, order="C")
+    if not np.array_equal(made, given):
+        worst = int(given[made != given].flat[0])
+        raise FileRefused(f"{name} holds {worst}, which {np.dtype(dtype).name} cannot; use {np.iinfo(dtype).min} to {np.iinfo(dtype).max}")
+    made.setflags(write=False)
+    return made
+
+
+def pair(value: int | tuple[int, ...], name: str, least: int) -> Pair:
+    """Turn one integer or two into (height, width), each at least `least`."""
+    two = (value, value) if isinstance(value, int) else tuple(int(v) for v in value)
+    if len(two) != 2 or min(two) < least:
+        raise FileRefused(f"{name} is {value}; give two integers of at least {least}")
+    return two[0], two[1]
+
+
+class Node(ABC):
+    """A node: compared by content, so that two networks are equal when every number in them is."""
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape of the output for an input of `shape`; raises ShapeMismatch where it does not fit."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def binary_weight(weight: npt.ArrayLike, ndim: int, owner: str) -> Int8Array:
+    """A read-only int8 array of -1 and +1 with `ndim` axes."""
+    made = frozen_array(weight, np.int8, f"{owner} weight")
+    if made.ndim != ndim or made.size == 0:
+        raise FileRefused(f"{owner} weight has shape {made.shape}; give {ndim} axes, none of them empty")
+    wrong = made[np.abs(made) != 1]
+    if wrong.size:
+        raise FileRefused(f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared -1 or +1; binarize them first")
+    return made.view(np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(Node):
+    """Cross-correlation with weights -1 and +1, as torch.nn.Conv2d without bias.
+
+    `weight` is int8 `[out channels, in channels / groups, kernel height, kernel width]`.
+    """
+
+    weight: Int8Array
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", binary_weight(self.weight, 4, "Conv2d"))
+        for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
+            object.__setattr__(self, name, pair(getattr(self, name), f"Conv2d {name}", least))
+        if self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise FileRefused(f"Conv2d groups is {self.groups}; use a divisor of its {self.weight.shape[0]} output channels")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        channels = self.weight.shape[1] * self.groups
+        if len(shape) != 3 or shape[0] != channels:
+            raise ShapeMismatch(f"takes ({channels}, height, width) but gets {shape}")
+        spans = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.weight.shape[2:], strict=True)]
+        return (self.weight.shape[0], *_windows(shape[1:], spans, self.stride, self.padding))
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(Node):
+    """Fully connected weights -1 and +1, int8 `[out features, in features]`, no bias."""
+
+    weight: Int8Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", binary_weight(self.weight, 2, "Linear"))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape != (self.weight.shape[1],):
+            raise ShapeMismatch(f"takes ({self.weight.shape[1]},) but gets {shape}")
+        return (self.weight.shape[0],)
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool2d(Node):
+    """Sum over windows: average pooling times the window's area, which is folded into the thresholds."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    def __post_init__(self) -> None:
+        for name, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
+            object.__setattr__(self, name, pair(getattr(self, name), f"SumPool2d {name}", least))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 3:
+            raise ShapeMismatch(f"takes (channels, height, width) but gets {shape}")
+        return (shape[0], *_windows(shape[1:], self.kernel, self.stride, self.padding))
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten(Node):
+    """All axes into one, channel first (C order)."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (math.prod(shape),)
+
+
+@dataclass(frozen=True, eq=False)
+class Delay(Node):
+    """Holds its input back by a whole number of steps; zero until then."""
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        if type(self.steps) is not int or self.steps < 1:
+            raise FileRefused(f"Delay steps is {self.steps!r}; give a whole number of at least 1")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron(Node):
+    """A layer of integrate-and-fire neurons.
+
+    Attributes:
+        threshold: int32 `[channels]`, each at least 1, in units of 2**-fraction_bits weights.
+        bias: int32 `[channels]`, added every step, in the same units.
+        arithmetic: how the layer computes.
+    """
+
+    threshold: Int32Array
+    bias: Int32Array
+    arithmetic: Arithmetic
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "bias"):
+            made = frozen_array(getattr(self, name), np.int32, f"Neuron {name}")
+            if made.ndim != 1 or made.size == 0:
+                raise FileRefused(f"Neuron {name} has shape {made.shape}; give one integer per channel")
+            object.__setattr__(self, name, made)
+        if self.bias.shape != self.threshold.shape:
+            raise FileRefused(f"Neuron has {self.threshold.size} thresholds and {self.bias.size} biases; give one of each per channel")
+        low = int(self.threshold.min())
+        if low < 1:
+            raise FileRefused(f"Neuron threshold holds {low}; a threshold is an integer of at least 1")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[0] != self.threshold.size:
+            raise ShapeMismatch(f"has {self.threshold.size} channels but gets {shape}")
+        return shape
+
+
+def _windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -> Shape:
+    out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, spans, stride, padding, strict=True))
+    if min(out) < 1:
+        raise ShapeMismatch(f"covers {tuple(spans)} pixels but gets {size} with padding {padding}")
+    return out

@@ -1,0 +1,10 @@
+"""The bit-exact simulator: the definition of the arithmetic, traces, and comparison to the first difference."""
+
+if __name__ == "simulate":
+    raise ImportError("import lehr.simulate, not simulate: the folder is part of the package lehr")
+
+from lehr.simulate.compare import Comparison, Difference, compare
+from lehr.simulate.reference import simulate
+from lehr.simulate.result import Result, Trace
+
+__all__ = ["Comparison", "Difference", "Result", "Trace", "compare", "simulate"]

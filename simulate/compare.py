@@ -1,0 +1,98 @@
+"""Where two traces differ: how many values, and the first one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lehr.errors import NotBitExact
+from lehr.simulate.result import Trace
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first value in which two traces differ: in the first sample, at the first step, in the first layer.
+
+    Attributes:
+        layer: name of the neuron layer.
+        quantity: `membrane` or `spike`.
+        sample, step: counted from 0.
+        neuron: index in the layer's shape.
+        expected, got: the two values.
+    """
+
+    layer: str
+    quantity: str
+    sample: int
+    step: int
+    neuron: tuple[int, ...]
+    expected: int
+    got: int
+
+    def __str__(self) -> str:
+        where = ", ".join(map(str, self.neuron))
+        return (
+            f"{self.layer}: {self.quantity} of neuron ({where}) at step {self.step} of sample {self.sample}"
+            f" is {self.got}, expected {self.expected}"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Outcome of comparing two traces.
+
+    Attributes:
+        values: membranes compared (as many spikes were compared too).
+        membranes, spikes: how many differ.
+        first: the first difference, None when the traces are equal.
+    """
+
+    values: int
+    membranes: int
+    spikes: int
+    first: Difference | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether not one value differs."""
+        return self.first is None
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return f"0 of {self.values:,} membranes and 0 spikes differ"
+        return f"{self.membranes:,} of {self.values:,} membranes and {self.spikes:,} spikes differ; first: {self.first}"
+
+    def require_equal(self, what: str) -> None:
+        """Raise NotBitExact, naming `what` was compared, unless the traces are equal."""
+        if self.first is not None:
+            raise NotBitExact(f"{what}: {self}; rebuild it, or report the difference as a bug of lehr if nobody changed the files")
+
+
+def compare(expected: Trace, got: Trace, layers: Iterable[str] | None = None) -> Comparison:
+    """Compare the traces of `layers` (all of `expected`'s if None), value by value.
+
+    Raises:
+        NotBitExact: when a layer is missing in `got` or has another shape.
+    """
+    names = list(expected.spikes if layers is None else layers)
+    values = membranes = spikes = 0
+    firsts: list[tuple[tuple[int, int, int, int], Difference]] = []
+    for depth, name in enumerate(names):
+        for kind, (left, right) in enumerate(((expected.membranes, got.membranes), (expected.spikes, got.spikes))):
+            if name not in right or right[name].shape != left[name].shape:
+                shape = right[name].shape if name in right else "nothing"
+                raise NotBitExact(f"{name}: expected a trace of shape {left[name].shape}, got {shape}; trace the same layers and steps in both")
+            wrong = left[name] != right[name]
+            count = int(wrong.sum())
+            if kind == 0:
+                values, membranes = values + wrong.size, membranes + count
+            else:
+                spikes += count
+            if count:
+                at = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+                quantity = ("membrane", "spike")[kind]
+                found = Difference(name, quantity, at[0], at[1], at[2:], int(left[name][at]), int(right[name][at]))
+                firsts.append(((at[0], at[1], depth, kind), found))
+    return Comparison(values, membranes, spikes, min(firsts, key=lambda item: item[0])[1] if firsts else None)

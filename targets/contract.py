@@ -1,0 +1,154 @@
+"""The contract of a target: the one file that its author must read.
+
+A target is a folder with a class derived from `Target`, and one line in pyproject.toml (a package of one's own does the same in
+its pyproject.toml):
+
+    [project.entry-points."lehr.targets"]
+    mychip = "lehr.targets.mychip:MyChip"
+
+The conformance suite (tests/targets/test_conformance.py) then runs over it: no test has to be written. `check`, `plan` and
+`estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the runner alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import (
+    MAX_FRACTION_BITS,
+    MAX_STATE_BITS,
+    Arithmetic,
+    DecayForm,
+    Fires,
+    Overflow,
+    Reset,
+    ResetTiming,
+    Rounding,
+    Update,
+)
+from lehr.artifact import BuildPlan
+from lehr.network import Network
+from lehr.simulate.result import Trace
+
+Options = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why a network does not map: the node, what is wrong with it, and what to do."""
+
+    node: str
+    reason: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.reason}; {self.hint}"
+
+
+@dataclass(frozen=True)
+class Arithmetics:
+    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. The default is all of them."""
+
+    decay_form: tuple[DecayForm, ...] = get_args(DecayForm)
+    rounding: tuple[Rounding, ...] = get_args(Rounding)
+    reset: tuple[Reset, ...] = get_args(Reset)
+    reset_timing: tuple[ResetTiming, ...] = get_args(ResetTiming)
+    fires: tuple[Fires, ...] = get_args(Fires)
+    overflow: tuple[Overflow, ...] = get_args(Overflow)
+    update: tuple[Update, ...] = get_args(Update)
+    max_fraction_bits: int = MAX_FRACTION_BITS
+    max_state_bits: int = MAX_STATE_BITS
+
+    CHOICES: ClassVar = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "update")
+
+    def problems(self, node: str, how: Arithmetic) -> list[Problem]:
+        """What of `how`, the arithmetic of layer `node`, this machine does not compute."""
+        found = []
+        for name in self.CHOICES:
+            value, allowed = getattr(how, name), getattr(self, name)
+            if value not in allowed:
+                choices = " or ".join(f"'{a}'" for a in allowed)
+                found.append(Problem(node, f"{name} is '{value}', the machine has {choices}", f"train with {name} = {choices}"))
+        for name in ("fraction_bits", "state_bits"):
+            value, highest = getattr(how, name), getattr(self, f"max_{name}")
+            if value > highest:
+                found.append(Problem(node, f"{name} is {value}, the machine has {highest}", f"export with at most {highest}"))
+        return found
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of an estimate, with its unit and the source of the constants in it."""
+
+    name: str
+    value: float
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a network costs on a machine."""
+
+    figures: tuple[Figure, ...]
+
+
+class Runner(Protocol):
+    """Runs a built artefact in its own tool."""
+
+    def missing(self) -> str | None:
+        """Why this machine cannot run it (the tool that is not there and how to install it), or None."""
+
+    def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
+        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs as `simulate` takes them.
+
+        `folder` is a built artefact and is not written to.
+
+        Raises:
+            ToolMissing: when the tool is not there.
+            NotBitExact: when the artefact does not build or run.
+        """
+
+
+class Target(ABC):
+    """A machine that lehr builds for.
+
+    Attributes:
+        name: as on the command line; lower case, letters, digits and dashes.
+        summary: one line for `lehr targets list`.
+        arithmetics: what it computes.
+        options: names and meanings of the options that `plan` takes.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    arithmetics: ClassVar[Arithmetics]
+    options: ClassVar[Mapping[str, str]] = {}
+
+    def check(self, net: Network) -> tuple[Problem, ...]:
+        """All reasons why `net` does not map, at once; empty means that `plan` works."""
+        found = [p for name, neuron in net.neurons.items() for p in self.arithmetics.problems(name, neuron.arithmetic)]
+        return (*found, *self.limits(net))
+
+    @abstractmethod
+    def limits(self, net: Network) -> tuple[Problem, ...]:
+        """The reasons that are not about a field of `Arithmetic`: sizes, kinds of node, topology."""
+
+    @abstractmethod
+    def plan(self, net: Network, options: Options) -> BuildPlan:
+        """The artefact's files. The same network and options give the same bytes, always."""
+
+    @abstractmethod
+    def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
+        """What the network costs, at the given spike rates per layer."""
+
+    @abstractmethod
+    def runner(self) -> Runner | None:
+        """How to run the artefact in its own tool; None where no tool exists."""

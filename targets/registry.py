@@ -1,0 +1,77 @@
+"""The one list of targets: the entry points of group `lehr.targets`, lehr's own and everybody else's."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from lehr.errors import NotMappable, UsageError
+from lehr.targets.contract import Target
+
+GROUP = "lehr.targets"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered target: loaded, or broken with the reason."""
+
+    name: str
+    target: Target | None
+    reason: str = ""
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """All registered targets, by name."""
+    return tuple(_load(point) for point in sorted(_declared(), key=lambda p: p.name))
+
+
+def _declared() -> Iterator[EntryPoint]:
+    installed = entry_points(group=GROUP)
+    yield from installed
+    # In a checkout that is not installed there are no entry points, but the file that declares them.
+    checkout = Path(__file__).resolve().parent.parent / "pyproject.toml"
+    if not installed and checkout.is_file():
+        lines = tomllib.loads(checkout.read_text("utf-8"))["project"]["entry-points"][GROUP]
+        yield from (EntryPoint(name, value, GROUP) for name, value in lines.items())
+
+
+def _load(point: EntryPoint) -> Entry:
+    try:
+        made = point.load()()
+    except Exception as error:  # a plug-in of somebody else may fail in any way, and must not take the others with it
+        return Entry(point.name, None, f"{type(error).__name__}: {error}")
+    if not isinstance(made, Target):
+        return Entry(point.name, None, f"{point.value} is no lehr.targets.contract.Target")
+    if made.name != point.name:
+        return Entry(point.name, None, f"{point.value} calls itself {made.name!r}, but is registered as {point.name!r}")
+    return Entry(point.name, made)
+
+
+def targets() -> tuple[Target, ...]:
+    """The targets that loaded, by name."""
+    return tuple(entry.target for entry in entries() if entry.target is not None)
+
+
+def get(name: str) -> Target:
+    """The target called `name`.
+
+    Raises:
+        UsageError: when there is none, or it did not load.
+    """
+    found = next((entry for entry in entries() if entry.name == name), None)
+    if found is None:
+        raise UsageError(f"no target is called {name!r}; use one of {', '.join(t.name for t in targets())}")
+    if found.target is None:
+        raise UsageError(f"target {name} is broken ({found.reason}); reinstall the package that brings it")
+    return found.target
+
+
+def require_mappable(target: Target, problems: tuple[object, ...]) -> None:
+    """Raise NotMappable with every problem, unless there is none."""
+    if problems:
+        raise NotMappable(f"the network does not map to {target.name}: {'. '.join(map(str, problems))}")
