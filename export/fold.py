@@ -1,0 +1,100 @@
+"""Folding: a trained layer's scale, batch norm and pooling become integer thresholds, biases and flipped signs.
+
+A trained layer has the current `I = g * P(W x) / q + b` with W in {-1, +1}: g and b from batch norm, P average pooling over `area`
+values, q the full scale of the input. With `G = g / (area * q)`, dividing the membrane equation by |G| leaves
+
+    W' = sign(G) * W,   Theta = rint(2**F * theta / |G|),   B = rint(2**F * b / |G|)
+
+and the average pooling a sum. Nothing is lost but the rounding of Theta and B.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import MAX_FRACTION_BITS
+from lehr.nodes import Int32Array
+
+Float = npt.NDArray[np.float64]
+
+THRESHOLD_ERROR = 0.01
+"""Fraction bits are chosen so that rounding changes no threshold by more than this share."""
+
+THRESHOLD_MAX = 2**22
+"""A threshold above this is out of the range in which float32 training is exact: the channel is clamped to it."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """What stands between the weights and the membrane: `gain * x + offset` per channel, float64 `[channels]`."""
+
+    gain: Float
+    offset: Float
+
+    @classmethod
+    def identity(cls, channels: int) -> Affine:
+        """No batch norm and no bias."""
+        return cls(np.ones(channels), np.zeros(channels))
+
+    @classmethod
+    def batch_norm(cls, weight: Float, bias: Float, mean: Float, variance: Float, epsilon: float) -> Affine:
+        """A batch norm in evaluation mode: gamma, beta, and the statistics it was left with."""
+        gain = weight / np.sqrt(variance + epsilon)
+        return cls(gain, bias - gain * mean)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """One layer in integers.
+
+    Attributes:
+        sign: -1 or +1 per output channel, to multiply the weights with.
+        threshold, bias: int32 `[channels]`, in units of 2**-fraction_bits weights.
+        fraction_bits: F.
+        scale: |G| per channel: what one weight is worth in the membrane units of training, float64 `[channels]`.
+        clamped: channels whose gain was too small for a finite threshold, and was raised.
+    """
+
+    sign: npt.NDArray[np.int8]
+    threshold: Int32Array
+    bias: Int32Array
+    fraction_bits: int
+    scale: Float
+    clamped: tuple[int, ...]
+
+
+def fold(affine: Affine, theta: float, *, area: int = 1, full_scale: int = 1, fraction_bits: int | None = None) -> Folded:
+    """Fold one layer.
+
+    Args:
+        affine: of the layer, per output channel.
+        theta: its firing threshold, in the membrane units of training.
+        area: of the average pooling, 1 without.
+        full_scale: what the integer input was divided by in training (255 for pixels, 1 for spikes).
+        fraction_bits: F; chosen by the thresholds' rounding error if None.
+    """
+    gain = affine.gain / (area * full_scale)
+    least = theta / THRESHOLD_MAX
+    scale = np.maximum(np.abs(gain), least)
+    chosen = choose_fraction_bits(theta / scale) if fraction_bits is None else fraction_bits
+    unit = 2.0**chosen
+    threshold = np.clip(np.rint(unit * theta / scale), 1, THRESHOLD_MAX)
+    bias = np.clip(np.rint(unit * affine.offset / scale), -THRESHOLD_MAX, THRESHOLD_MAX)
+    return Folded(
+        sign=np.where(gain < 0, -1, 1).astype(np.int8),
+        threshold=threshold.astype(np.int32),
+        bias=bias.astype(np.int32),
+        fraction_bits=chosen,
+        scale=scale,
+        clamped=tuple(int(c) for c in np.flatnonzero(np.abs(gain) < least)),
+    )
+
+
+def choose_fraction_bits(threshold: Float) -> int:
+    """The least F with which rounding moves none of the thresholds (in weights, `[channels]`) by more than THRESHOLD_ERROR."""
+    needed = 0.5 / (THRESHOLD_ERROR * float(threshold.min()))
+    return min(MAX_FRACTION_BITS, max(0, math.ceil(math.log2(needed))))

@@ -1,0 +1,50 @@
+"""Layers with binarized weights: the forward pass sees -1 and +1, the optimiser keeps real values.
+
+Source: Courbariaux et al. 2016, "Binarized Neural Networks"; Eshraghian & Lu 2022 for their use in spiking networks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class _Sign(torch.autograd.Function):
+    """+1 where the value is >= 0 (torch.sign would give 0 at 0), else -1; the gradient passes straight through."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ARG004
+        return torch.where(value >= 0, 1.0, -1.0).to(value.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> Tensor:  # noqa: ARG004
+        return grad[0]
+
+
+def sign(value: Tensor) -> Tensor:
+    """Binarize: >= 0 gives +1, everything else -1, with a straight-through gradient."""
+    result: Tensor = _Sign.apply(value)  # type: ignore[no-untyped-call]
+    return result
+
+
+class BinaryConv2d(nn.Conv2d):
+    """torch.nn.Conv2d without bias whose weights are binarized in the forward pass."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, bias=False, **kwargs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, sign(self.weight), None)
+
+
+class BinaryLinear(nn.Linear):
+    """torch.nn.Linear without bias whose weights are binarized in the forward pass."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, sign(self.weight))

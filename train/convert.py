@@ -1,0 +1,99 @@
+"""From phase A to phase B: fold the float network into its exact-integer twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lehr.arithmetic import Arithmetic
+from lehr.export.fold import Affine, Folded, fold
+from lehr.export.widths import analyse
+from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import InputKind, Node, Shape
+from lehr.train.binarize import sign
+from lehr.train.model import FULL_SCALE, Block, FloatNet
+from lehr.train.recipe import Conv, Recipe
+from lehr.train.twin import Twin
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The twin, and how each neuron layer was folded, by node name."""
+
+    twin: Twin
+    folds: dict[str, Folded]
+
+
+def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> Converted:
+    """Fold a trained float network.
+
+    Args:
+        model: in evaluation mode, its batch norm re-estimated.
+        recipe: of the run.
+        shape, kind: of the network's input.
+
+    Raises:
+        NotMappable: when the integers would be too large for the float32 twin to be exact.
+    """
+    beta = recipe.network.decay
+    nodes: dict[str, Node] = {}
+    latents: dict[str, Tensor] = {}
+    folds: dict[str, Folded] = {}
+    units: dict[str, float] = {}
+    path = [INPUT]
+    for number, (block, layer) in enumerate(zip(model.layers, recipe.network.layers, strict=True), start=1):
+        area = layer.pool**2 if isinstance(layer, Conv) else 1
+        folded = fold(
+            _affine(block),
+            float(block.threshold),
+            area=area,
+            full_scale=FULL_SCALE if number == 1 else 1,
+            fraction_bits=layer.fraction_bits,
+        )
+        latent = _flip(block.weight.weight.detach(), torch.from_numpy(folded.sign))
+        binary = sign(latent).to(torch.int8).numpy()
+        if isinstance(layer, Conv):
+            name = f"conv{number}"
+            nodes[name] = Conv2d(binary, (layer.stride, layer.stride), (layer.padding, layer.padding))
+            path.append(name)
+            if layer.pool > 1:
+                nodes[f"pool{number}"] = SumPool2d((layer.pool, layer.pool), (layer.pool, layer.pool))
+                path.append(f"pool{number}")
+        else:
+            name = f"fc{number}"
+            if number > 1 and isinstance(recipe.network.layers[number - 2], Conv) or (number == 1 and len(shape) > 1):
+                nodes["flatten"] = Flatten()
+                path.append("flatten")
+            nodes[name] = Linear(binary)
+            path.append(name)
+        how = Arithmetic(
+            decay_numerator=beta.numerator, decay_shift=beta.denominator.bit_length() - 1, fraction_bits=folded.fraction_bits
+        )
+        neuron = f"lif{number}"
+        nodes[neuron] = Neuron(folded.threshold, folded.bias, how)
+        path.append(neuron)
+        latents[name], folds[neuron] = latent, folded
+        units[neuron] = 2.0 ** round(float(np.log2(np.median(folded.scale)))) / 2.0**folded.fraction_bits
+    edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
+    net = Network(nodes, edges, Input(shape, kind), recipe.network.steps)
+    analyse(net).require_float32()
+    return Converted(Twin(net, latents=latents, units=units, slope=recipe.network.slope), folds)
+
+
+def _flip(latent: Tensor, signs: Tensor) -> Tensor:
+    """Negate the channels where `signs` is -1, and with them their binary weights: a latent 0, which counts as +1, becomes just negative."""
+    negated = torch.where(latent == 0, -torch.finfo(latent.dtype).tiny, -latent)
+    return torch.where(signs.view(-1, *[1] * (latent.ndim - 1)) < 0, negated, latent)
+
+
+def _affine(block: Block) -> Affine:
+    norm = block.norm
+    if not isinstance(norm, nn.modules.batchnorm._BatchNorm):
+        return Affine.identity(block.shape[0])
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    told = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    return Affine.batch_norm(*(value.detach().double().numpy() for value in told), norm.eps)

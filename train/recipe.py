@@ -1,0 +1,217 @@
+"""Recipes: everything a training run depends on, in one TOML file. The file, the data and the seed give the run, bit for bit."""
+
+from __future__ import annotations
+
+import tomllib
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
+from lehr.errors import UsageError
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Threshold(_Strict):
+    """Firing threshold of a layer, in the membrane units of training; annealed from `start` to `final` where `final` is given."""
+
+    start: Positive
+    final: Positive | None = None
+    rate: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class Conv(_Strict):
+    """A convolution, its batch norm, its average pooling and its neurons."""
+
+    type: Literal["conv"]
+    channels: Count
+    kernel: Count
+    stride: Count = 1
+    padding: Annotated[int, Field(ge=0)] = 0
+    pool: Count = 1
+    batch_norm: bool = False
+    threshold: Threshold
+    fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
+
+
+class Linear(_Strict):
+    """A fully connected layer, its batch norm and its neurons."""
+
+    type: Literal["linear"]
+    features: Count
+    batch_norm: bool = False
+    threshold: Threshold
+    fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
+
+
+class NetworkRecipe(_Strict):
+    """The network: how long it runs, how it leaks, and its layers.
+
+    Attributes:
+        steps: time steps of one inference.
+        beta: decay per step as a fraction k/2**n, such as "7/8": the same number in training and in integers.
+        slope: of the fast-sigmoid surrogate gradient.
+        weights: `binarized`, or `float` for a baseline that is trained but cannot be exported.
+    """
+
+    steps: Count
+    beta: str
+    slope: Positive
+    weights: Literal["binarized", "float"] = "binarized"
+    layers: Annotated[tuple[Annotated[Conv | Linear, Field(discriminator="type")], ...], Field(min_length=1)]
+
+    @field_validator("beta")
+    @classmethod
+    def _dyadic(cls, value: str) -> str:
+        try:
+            beta = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            raise ValueError("write it as a fraction k/2^n, such as '7/8'") from None
+        if not 0 <= beta <= 1 or beta.denominator & (beta.denominator - 1) or beta.denominator > 1 << MAX_SHIFT:
+            raise ValueError(f"no integer machine decays by it exactly; use k/2^n in 0..1 with n <= {MAX_SHIFT}, such as '{nearest_dyadic(beta)}'")
+        return value
+
+    @model_validator(mode="after")
+    def _conv_first(self) -> NetworkRecipe:
+        kinds = [layer.type for layer in self.layers]
+        if "conv" in kinds[kinds.index("linear") if "linear" in kinds else len(kinds) :]:
+            raise ValueError("a conv layer follows a linear one; put all conv layers first")
+        return self
+
+    @property
+    def decay(self) -> Fraction:
+        """beta, exactly."""
+        return Fraction(self.beta)
+
+
+def nearest_dyadic(beta: Fraction | float, shift: int = 8) -> Fraction:
+    """The fraction k/2**shift nearest to `beta`, within 0..1."""
+    return Fraction(min(1 << shift, max(0, round(beta * (1 << shift)))), 1 << shift)
+
+
+class DataRecipe(_Strict):
+    """Which data set, and how much of it (all if None)."""
+
+    name: str
+    train_samples: Count | None = None
+    test_samples: Count | None = None
+
+
+class Training(_Strict):
+    """Phase A: float batch norm, annealed thresholds.
+
+    `rates` are the firing rates that the loss asks of the right and of the wrong classes' neurons.
+    """
+
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    optimizer: Literal["adam", "sgd"] = "adam"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rates: tuple[float, float] = (0.8, 0.2)
+
+
+class Finetuning(_Strict):
+    """Phases B (integer forward pass, thresholds still learn) and C (thresholds frozen as integers)."""
+
+    epochs: Annotated[int, Field(ge=0)]
+    frozen_epochs: Annotated[int, Field(ge=0)]
+    lr: Positive
+    threshold_lr: Positive
+
+
+class Recipe(_Strict):
+    """A whole run."""
+
+    name: str
+    description: str
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    data: DataRecipe
+    network: NetworkRecipe
+    train: Training
+    finetune: Finetuning | None = None
+
+
+def bundled() -> dict[str, Path]:
+    """The recipes that come with lehr, by name."""
+    folder = Path(str(files("lehr.train"))) / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: a path, or the name of a bundled recipe.
+        overrides: assignments such as `train.lr=1e-3`, whose right side is a TOML value (or plain text).
+
+    Raises:
+        UsageError: naming the key, its value and what it may be.
+    """
+    path = bundled().get(source, Path(source))
+    if not path.is_file():
+        raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; use a path or one of {', '.join(bundled())}")
+    try:
+        return parse(path.read_text("utf-8"), str(source), overrides)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"recipe {source} cannot be read ({error}); give a TOML file in UTF-8") from None
+
+
+def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Make a recipe from TOML text; `source` names it in messages."""
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"recipe {source} is not TOML: {error}; correct it there") from None
+    for override in overrides:
+        _assign(told, override)
+    try:
+        return Recipe.model_validate(told)
+    except ValidationError as error:
+        raise UsageError(f"recipe {source}: {_sentence(error)}") from None
+
+
+def _assign(told: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {override!r} is no assignment; write it as train.lr=1e-3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.split(".")
+    here: Any = told
+    for name in parents:
+        here = here[int(name)] if isinstance(here, list) and name.isdigit() and int(name) < len(here) else _child(here, name, key)
+    if isinstance(here, list) and last.isdigit() and int(last) < len(here):
+        here[int(last)] = value
+    elif isinstance(here, dict):
+        here[last] = value
+    else:
+        raise UsageError(f"--set {key}: {last!r} is no key of the recipe; see 'lehr recipes copy' for one with all of them")
+
+
+def _child(here: Any, name: str, key: str) -> Any:
+    if not isinstance(here, dict):
+        raise UsageError(f"--set {key}: {name!r} is no key of the recipe; see 'lehr recipes copy' for one with all of them")
+    return here.setdefault(name, {})
+
+
+def _sentence(error: ValidationError) -> str:
+    """One sentence of pydantic's report: where, what was there, and what may be."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("conv", "linear"))
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{where}' (value {first['input']!r}); remove it or correct its spelling"
+    if first["type"] == "missing":
+        return f"'{where}' is missing; add it"
+    return f"'{where or 'recipe'}' is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}; correct it"

@@ -1,0 +1,278 @@
+"""The exact-integer twin: the forward pass of an integer network in torch floating point, with gradients.
+
+Every number in the forward pass is an integer (or an integer over a power of two), small enough that float32 holds it exactly, so
+that training sees the very spikes the hardware will fire; `lehr.export.widths` proves it, float64 widens the range. Gradients
+pass straight through the rounding of thresholds, biases and decays and through the binarization; spikes use the fast-sigmoid
+surrogate of the membrane's distance to threshold, in the units of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from snntorch import surrogate
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lehr.arithmetic import Rounding
+from lehr.errors import NotMappable
+from lehr.export.fold import THRESHOLD_MAX
+from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.simulate.result import Trace
+from lehr.train.binarize import sign
+
+_ROUND = {"toward_zero": torch.trunc, "floor": torch.floor, "nearest_even": torch.round}
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, rounding: Rounding) -> Tensor:  # noqa: ARG004
+        return _ROUND[rounding](value)
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
+        return grad[0], None
+
+
+def rounded(value: Tensor, rounding: Rounding = "nearest_even") -> Tensor:
+    """Round to integers, with a straight-through gradient."""
+    result: Tensor = _Round.apply(value, rounding)  # type: ignore[no-untyped-call]
+    return result
+
+
+class TwinNeuron(nn.Module):
+    """A neuron layer in integers.
+
+    Attributes:
+        threshold, bias: float `[channels]`, in the membrane units of training; rounding `value / unit` gives the integers.
+        unit: what an integer membrane step is worth in the units of training, a power of two.
+    """
+
+    def __init__(self, neuron: Neuron, unit: float, slope: float) -> None:
+        super().__init__()
+        if neuron.arithmetic.update == "event":
+            raise NotMappable("update is 'event', which the training twin does not compute; train with update 'step'")
+        self.arithmetic, self.unit = neuron.arithmetic, unit
+        self.threshold = nn.Parameter(torch.tensor(neuron.threshold * unit, dtype=torch.get_default_dtype()))
+        self.bias = nn.Parameter(torch.tensor(neuron.bias * unit, dtype=torch.get_default_dtype()))
+        self.fire = surrogate.fast_sigmoid(slope)
+
+    def integers(self) -> tuple[Tensor, Tensor]:
+        """Threshold (at least 1) and bias as integers `[channels]`, with gradients."""
+        return rounded(self.threshold / self.unit).clamp(min=1), rounded(self.bias / self.unit)
+
+    def decay(self, membrane: Tensor) -> Tensor:
+        """One step of leak."""
+        how = self.arithmetic
+        if how.decay_form == "shift":
+            return membrane - rounded(membrane * 2.0**-how.decay_shift, how.rounding)
+        if how.decay_shift == 0:
+            return membrane * how.decay_numerator
+        return rounded(membrane * how.decay_numerator * 2.0**-how.decay_shift, how.rounding)
+
+    def bound(self, membrane: Tensor) -> Tensor:
+        """Saturate or wrap to the state's width."""
+        how = self.arithmetic
+        if how.overflow == "saturate":
+            return membrane.clamp(how.lowest, how.highest)
+        return membrane - rounded((membrane.detach() - how.lowest) * 2.0**-how.state_bits, "floor") * 2.0**how.state_bits
+
+    def forward(self, current: Tensor, steps: int, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Run `steps` steps on `current` `[steps or 1, N, *shape]`.
+
+        Returns:
+            Spikes and membranes `[steps, N, *shape]`, and the state (membrane, last spikes) for the step that follows.
+        """
+        how = self.arithmetic
+        per_channel = (-1, *[1] * (current.ndim - 3))
+        theta, bias = (value.view(per_channel) for value in self.integers())
+        drive = current * 2.0**how.fraction_bits + bias
+        offset = 0.5 if how.fires == "ge" else 0.0  # on integers V >= theta is V - theta + 0.5 > 0
+        late = how.reset_timing == "next_step"
+        v, s = state
+        spikes, membranes = [], []
+        for t in range(steps):
+            v = self.decay(v)
+            if late and how.reset == "zero":
+                v = v * (1 - s.detach())
+            v = v + drive[t if len(drive) > 1 else 0]
+            if late and how.reset == "subtract":
+                v = v - theta * s.detach()
+            v = self.bound(v)
+            s = self.fire((v - theta + offset) * self.unit)
+            if not late and how.reset == "subtract":
+                v = v - theta * s.detach()
+            elif not late and how.reset == "zero":
+                v = v * (1 - s.detach())
+            spikes.append(s)
+            membranes.append(v)
+        return torch.stack(spikes), torch.stack(membranes), (v, s)
+
+
+class Twin(nn.Module):
+    """An integer network as a torch module.
+
+    Attributes:
+        weights: latent real-valued weights by node name; their signs are the network's weights.
+        neurons: the neuron layers by node name.
+    """
+
+    def __init__(
+        self, net: Network, *, latents: Mapping[str, Tensor] | None = None, units: Mapping[str, float] | None = None, slope: float = 25.0
+    ) -> None:
+        """Make the twin of `net`.
+
+        Args:
+            net: the integer network.
+            latents: real-valued weights by node, with the signs of the network's; the weights themselves if None.
+            units: by neuron layer, as in `TwinNeuron`; 1 if None.
+            slope: of the surrogate gradient.
+        """
+        super().__init__()
+        self.net = net
+        # torch keeps modules under names without dots
+        self._key = {name: f"n{i}" for i, name in enumerate(net.nodes)}
+        self._weights, self._neurons = nn.ParameterDict(), nn.ModuleDict()
+        for name, node in net.nodes.items():
+            if isinstance(node, (Conv2d, Linear)):
+                given = torch.tensor(node.weight, dtype=torch.get_default_dtype()) if latents is None else latents[name].detach().clone()
+                self._weights[self._key[name]] = nn.Parameter(given)
+            elif isinstance(node, Neuron):
+                try:
+                    self._neurons[self._key[name]] = TwinNeuron(node, units[name] if units else 1.0, slope)
+                except NotMappable as error:
+                    raise NotMappable(f"{name}: {error}") from None
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Latent weights by node name."""
+        return {name: self._weights[key] for name, key in self._key.items() if key in self._weights}
+
+    @property
+    def neurons(self) -> dict[str, TwinNeuron]:
+        """Neuron layers by node name."""
+        return {name: cast(TwinNeuron, self._neurons[key]) for name, key in self._key.items() if key in self._neurons}
+
+    def clamp_thresholds(self) -> None:
+        """Keep every threshold where an integer one can follow: from 1 to the greatest that export allows."""
+        for neuron in self.neurons.values():
+            with torch.no_grad():
+                neuron.threshold.clamp_(neuron.unit, THRESHOLD_MAX * neuron.unit)
+
+    def freeze_thresholds(self) -> None:
+        """Phase C: thresholds and biases become the integers they round to, and stay."""
+        for neuron in self.neurons.values():
+            with torch.no_grad():
+                threshold, bias = neuron.integers()
+                neuron.threshold.copy_(threshold * neuron.unit)
+                neuron.bias.copy_(bias * neuron.unit)
+            neuron.threshold.requires_grad_(False)
+            neuron.bias.requires_grad_(False)
+
+    def network(self) -> Network:
+        """The integer network as it stands now."""
+        nodes = dict(self.net.nodes)
+        for name, weight in self.weights.items():
+            binary = sign(weight.detach()).to(torch.int8).numpy(force=True)
+            node = nodes[name]
+            assert isinstance(node, (Conv2d, Linear))
+            nodes[name] = replace(node, weight=binary)
+        for name, neuron in self.neurons.items():
+            threshold, bias = (value.detach().to(torch.int32).numpy(force=True) for value in neuron.integers())
+            nodes[name] = Neuron(threshold, bias, neuron.arithmetic)
+        return replace(self.net, nodes=nodes)
+
+    def forward(self, x: Tensor, steps: int | None = None) -> Tensor:
+        """Output spikes `[T, N, *output shape]` for inputs `[N, *shape]` (held) or `[N, T, *shape]`."""
+        return self.layers(x, steps)[0][self.net.output]
+
+    def layers(self, x: Tensor, steps: int | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Spikes and membranes of every neuron layer, `[T, N, *shape]` each, by name."""
+        held = x.ndim == len(self.net.input.shape) + 1
+        steps = steps or (self.net.steps if held else x.shape[1])
+        x = x.to(torch.get_default_dtype() if not x.is_floating_point() else x.dtype)
+        x = x.unsqueeze(0) if held else x.transpose(0, 1)
+        state = _State(self, x.shape[1], x)
+        # Without feedback every layer runs over all steps at once; with it, the whole network goes step by step.
+        span = 1 if self.net.feedback else steps
+        for start in range(0, steps, span):
+            state.run(x if held else x[start : start + span], span)
+        return state.collected()
+
+
+class _State:
+    """What one run of the twin carries from span to span of time."""
+
+    def __init__(self, twin: Twin, batch: int, like: Tensor) -> None:
+        self.twin, self.net = twin, twin.net
+        self.zero = {name: like.new_zeros(1, batch, *shape) for name, shape in self.net.shapes.items()}
+        self.before = dict(self.zero)
+        self.neuron = {name: (self.zero[name][0], self.zero[name][0]) for name in self.net.neurons}
+        self.line = {n: self.zero[n].repeat_interleave(d.steps, 0) for n, d in self.net.nodes.items() if isinstance(d, Delay)}
+        self.spikes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
+        self.membranes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
+
+    def run(self, x: Tensor, steps: int) -> None:
+        """Evaluate every node over `steps` steps; `x` is `[steps or 1, N, *shape]`."""
+        value = {INPUT: x}
+        for name in self.net.order:
+            a = self._arriving(name, value)
+            if name in self.neuron:
+                spikes, membranes, self.neuron[name] = self.twin.neurons[name](a, steps, self.neuron[name])
+                value[name] = spikes
+                self.spikes[name].append(spikes)
+                self.membranes[name].append(membranes)
+            elif name in self.line:
+                line = torch.cat([self.line[name], a.expand(steps, *a.shape[1:])])
+                value[name], self.line[name] = line[:steps], line[steps:]
+            else:
+                value[name] = self._apply(name, a)
+        self.before = {name: v[-1:] for name, v in value.items()}
+
+    def _arriving(self, name: str, value: Mapping[str, Tensor]) -> Tensor:
+        first, *rest = ((self.before if (s, name) in self.net.feedback else value)[s] for s in self.net.sources(name))
+        for other in rest:
+            first = first + other
+        return first
+
+    def _apply(self, name: str, a: Tensor) -> Tensor:
+        node = self.net.nodes[name]
+        lead = a.shape[:2]
+        flat = a.flatten(0, 1)
+        if isinstance(node, Conv2d):
+            # fast convolutions may return a sum of integers that is off by a fraction
+            out = rounded(functional.conv2d(flat, self._weight(name), None, node.stride, node.padding, node.dilation, node.groups))
+        elif isinstance(node, Linear):
+            out = functional.linear(flat, self._weight(name))
+        elif isinstance(node, SumPool2d):
+            padded = functional.pad(flat, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
+            out = functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
+        else:
+            assert isinstance(node, Flatten), node
+            out = flat.flatten(1)
+        return out.unflatten(0, lead)
+
+    def _weight(self, name: str) -> Tensor:
+        return sign(self.twin.weights[name])
+
+    def collected(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Spikes and membranes over all spans."""
+        return {n: torch.cat(v) for n, v in self.spikes.items()}, {n: torch.cat(v) for n, v in self.membranes.items()}
+
+
+def trace(twin: Twin, x: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], chunk: int = 64) -> Trace:
+    """Run the twin on uint8 inputs as the simulator takes them, and return the simulator's kind of trace."""
+    spikes: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]] = {name: [] for name in twin.net.neurons}
+    membranes: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.int32]]]] = {name: [] for name in twin.net.neurons}
+    dtype = next(twin.parameters()).dtype
+    with torch.no_grad():
+        for start in range(0, len(x), chunk):
+            s, v = twin.layers(torch.from_numpy(x[start : start + chunk]).to(dtype))
+            for name in spikes:
+                spikes[name].append(s[name].transpose(0, 1).to(torch.uint8).numpy())
+                membranes[name].append(v[name].transpose(0, 1).to(torch.int32).numpy())
+    return Trace({n: np.concatenate(a) for n, a in spikes.items()}, {n: np.concatenate(a) for n, a in membranes.items()})
