@@ -1,0 +1,160 @@
+"""Reading an HDF5 file that nobody vouches for, into plain dictionaries.
+
+HDF5 can name other files as the place of its data, link groups into a circle, and declare terabytes in a kilobyte. So the whole
+file is walked before any of its numbers are read, and what is found must be a tree of numbers and text of bounded size. A file may
+still make libhdf5 itself fail; `read_tree` returns nothing but dictionaries, numpy arrays, numbers and text, which pass between
+processes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]  # a compiled module
+
+from lehr.errors import FileRefused, UsageError
+
+Tree = dict[str, Any]
+
+MAX_FILE_BYTES = 256 << 20
+MAX_UNPACKED_BYTES = 512 << 20
+MAX_OBJECTS = 20_000
+MAX_DEPTH = 16
+MAX_CHUNKS = 65_536
+MAX_TEXT = 4_096
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
+_DEFLATE, _SHUFFLE = 1, 2  # the numbers that HDF5 gives its filters
+
+
+def read_tree(path: Path) -> Tree:
+    """Everything in an HDF5 file: groups as dictionaries, data sets as numpy arrays, numbers, text or nested lists of text.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is not HDF5, is damaged, or holds anything but a bounded tree of numbers and text.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} is no file; give the path of a .nir file")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise FileRefused(f"{path} has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}; give a smaller file")
+    try:
+        if not h5py.is_hdf5(path):
+            raise FileRefused("is not an HDF5 file (empty, cut short or of another format); export it again")
+        with h5py.File(path, "r") as file:
+            _Audit(size).group(file, "", 0)
+            return _group(file)
+    except FileRefused as error:
+        raise FileRefused(f"{path}: {error}") from None
+    except Exception as error:  # h5py passes on whatever libhdf5 says about a damaged file, under many types
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileRefused(f"{path} is damaged ({reason}); export it again") from None
+
+
+class _Audit:
+    """Walks a file without reading its numbers, and refuses what is not a bounded tree."""
+
+    def __init__(self, file_bytes: int) -> None:
+        self._file_bytes = file_bytes
+        self._unpacked = 0
+        self._seen: set[int] = set()
+
+    def group(self, group: h5py.Group, where: str, depth: int) -> None:
+        """Check everything below `group`, which is at the path `where`."""
+        if depth > MAX_DEPTH:
+            raise FileRefused(f"{where} lies deeper than {MAX_DEPTH} groups; a graph needs no more")
+        for name in group:
+            if not isinstance(name, str) or not _NAME.match(name):
+                raise FileRefused(f"{where or 'the file'} holds the name {name!r}; use letters, digits, '_', '-' and '.'")
+            here = f"{where}/{name}".lstrip("/")
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise FileRefused(f"{here} is a link to another place ({type(link).__name__}); put what it points to into the file")
+            member = group[name]
+            self._count(member, here)
+            if isinstance(member, h5py.Group):
+                self.group(member, here, depth + 1)
+            elif isinstance(member, h5py.Dataset):
+                self._data_set(member, here)
+            else:
+                raise FileRefused(f"{here} is a {type(member).__name__}, neither group nor data set; remove it")
+
+    def _count(self, member: Any, here: str) -> None:
+        address = int(h5o.get_info(member.id).addr)
+        if address in self._seen:
+            raise FileRefused(f"{here} is linked twice; store it once in each place")
+        self._seen.add(address)
+        if len(self._seen) > MAX_OBJECTS:
+            raise FileRefused(f"{here} is object {len(self._seen):,}, the limit is {MAX_OBJECTS:,}; give a smaller graph")
+
+    def _data_set(self, data: h5py.Dataset, here: str) -> None:
+        if data.external:
+            raise FileRefused(f"{here} keeps its numbers in another file ({data.external[0][0]}); store them in this one")
+        if data.is_virtual:
+            raise FileRefused(f"{here} is a virtual data set, made of other files; store its numbers in this one")
+        if data.shape is None:
+            raise FileRefused(f"{here} holds no value; store one or remove it")
+        text = h5py.check_string_dtype(data.dtype) is not None
+        if not text and (data.dtype.kind not in "fiub" or data.dtype.itemsize > 8):
+            raise FileRefused(f"{here} holds {data.dtype}, neither numbers nor text; store it as numbers")
+        width = int(data.id.get_type().get_size())
+        chunk = data.chunks or (1,) * len(data.shape)
+        # A partly used chunk is unpacked whole.
+        self._unpacked += math.prod(-(-n // c) * c for n, c in zip(data.shape, chunk, strict=True)) * width
+        if self._unpacked > MAX_UNPACKED_BYTES:
+            raise FileRefused(
+                f"{here} brings the file to {self._unpacked:,} bytes unpacked, the limit is {MAX_UNPACKED_BYTES:,}; give a smaller graph"
+            )
+        if text and math.prod(data.shape) > MAX_OBJECTS:
+            raise FileRefused(f"{here} holds {math.prod(data.shape):,} texts, the limit is {MAX_OBJECTS:,}; give a smaller graph")
+        made = data.id.get_create_plist()
+        filters = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
+        if filters not in ([[]] if text else [[], [_DEFLATE], [_SHUFFLE, _DEFLATE]]):
+            raise FileRefused(f"{here} is packed with HDF5 filters {filters}; use gzip for numbers and none for text")
+        if filters:
+            self._chunks(data, here, math.prod(chunk) * width)
+
+    def _chunks(self, data: h5py.Dataset, here: str, chunk_bytes: int) -> None:
+        """Inflate each chunk, but never beyond the size it declares: libhdf5 itself would go on to the end of the stream."""
+        if data.id.get_num_chunks() > MAX_CHUNKS:
+            raise FileRefused(f"{here} has {data.id.get_num_chunks():,} chunks, the limit is {MAX_CHUNKS:,}; use larger chunks")
+        for chunk in _stored_chunks(data):
+            if chunk.filter_mask or chunk.size > self._file_bytes:
+                raise FileRefused(f"{here} has a chunk of {chunk.size:,} bytes that skips a filter or exceeds the file; write it again")
+            inflated = zlib.decompressobj().decompress(data.id.read_direct_chunk(chunk.chunk_offset)[1], chunk_bytes + 1)
+            if len(inflated) != chunk_bytes:
+                more = "more" if len(inflated) > chunk_bytes else "fewer"
+                raise FileRefused(f"{here} has a chunk that inflates to {more} than its {chunk_bytes:,} bytes; write it again")
+
+
+def _stored_chunks(data: h5py.Dataset) -> list[Any]:
+    found: list[Any] = []
+    data.id.chunk_iter(found.append)
+    return found
+
+
+def _group(group: h5py.Group) -> Tree:
+    return {name: _group(member) if isinstance(member, h5py.Group) else _value(member) for name, member in group.items()}
+
+
+def _value(data: h5py.Dataset) -> Any:
+    if h5py.check_string_dtype(data.dtype) is None:
+        return data[()]
+    texts = np.array(list(_texts(data)), dtype=object)
+    return texts.reshape(data.shape).tolist()
+
+
+def _texts(data: h5py.Dataset) -> Iterator[str]:
+    """One by one: many short references to one long text would otherwise be multiplied in memory."""
+    for index in np.ndindex(data.shape):
+        raw = data[index]
+        if len(raw) > MAX_TEXT:
+            raise FileRefused(f"{data.name} holds a text of {len(raw):,} bytes, the limit is {MAX_TEXT:,}; shorten it")
+        yield raw.decode()

@@ -1,0 +1,168 @@
+"""The `.nir` file: the form in which a network travels between the stations of the line and to other people's tools.
+
+A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR; the `fixed_point` blocks in the
+metadata of the graph, of each weight and of each neuron say it exactly (docs/arithmetic.md). Reading takes the exact side, derives
+the other one anew, and refuses a file in which the two disagree. `read` gives back what `write` was given; equal networks give
+equal bytes.
+
+`nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but whose shapes it does not infer:
+convolutions in groups, and kernels that are not square. Read those with `type_check=False`.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from lehr.atomic import write_bytes
+from lehr.errors import FileRefused
+from lehr.hdf5 import read_tree
+from lehr.network import INPUT, OUTPUT, Edge, Input, Network
+from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
+
+NET_SCHEMA = "fixed-point-net/1"
+RELATIVE = 1e-9
+_ENDS = {INPUT: "Input", OUTPUT: "Output"}
+# One value per neuron; the shape is compared before the expected values are laid out, or a small file could ask for terabytes.
+_MAPS = ("v_threshold", "delay")
+
+
+def write(net: Network, path: Path) -> None:
+    """Write a network to a `.nir` file, whole or not at all.
+
+    Raises:
+        FileRefused: when the file cannot be written.
+    """
+    buffer: Any = io.BytesIO()  # h5py takes any file object; the hint of nir.write is narrower
+    nir.write(buffer, to_nir(net))
+    write_bytes(path, buffer.getvalue())
+
+
+def read(path: Path) -> Network:
+    """Read a network from a `.nir` file, whoever made it.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, no integer network, or contradicts itself.
+    """
+    graph = read_tree(path).get("node")
+    with _about(f"{path}: "):
+        return _network(graph)
+
+
+def to_nir(net: Network) -> nir.NIRGraph:
+    """The network as a graph of the `nir` package; its arrays are copies."""
+    return nir.NIRGraph.from_dict({**copy.deepcopy(_tree(net)), "type_check": False})
+
+
+def from_nir(graph: nir.NIRGraph) -> Network:
+    """The network that a graph with `fixed_point` blocks means.
+
+    Raises:
+        FileRefused: as `read`.
+    """
+    return _network(graph.to_dict())
+
+
+@contextmanager
+def _about(what: str) -> Iterator[None]:
+    """Put `what` in front of a refusal."""
+    try:
+        yield
+    except FileRefused as error:
+        raise FileRefused(f"{what}{error}") from None
+
+
+def _tree(net: Network) -> dict[str, Any]:
+    """The network as the dictionaries of the `nir` package: what a file holds."""
+    nodes = {name: fields_of(node, net.shapes[net.sources(name)[0]]) for name, node in net.nodes.items()}
+    nodes[INPUT] = {"type": "Input", "shape": np.array(net.input.shape)}
+    nodes[OUTPUT] = {"type": "Output", "shape": np.array(net.shapes[net.output])}
+    exact = {"schema": NET_SCHEMA, "input": net.input.kind, "steps": net.steps, "readout": net.readout}
+    return {"type": "NIRGraph", "nodes": nodes, "edges": list(net.edges), "metadata": {BLOCK: exact}}
+
+
+def _network(graph: Any) -> Network:
+    if not isinstance(graph, Mapping) or _type(graph) != "NIRGraph":
+        raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
+    with _about("the graph "):
+        check_keys(graph, ("type", "nodes", "edges"), "a graph", optional="metadata")
+        exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"))
+        kind, steps, readout = (scalar(exact, name) for name in ("input", "steps", "readout"))
+        edges, told = _edges(graph["edges"]), _nodes(graph["nodes"])
+    nodes = {}
+    for name in sorted(told.keys() - _ENDS.keys()):
+        with _about(f"{name}: "):
+            nodes[name] = node_of(told[name])
+    with _about(f"{INPUT}: "):
+        shape = whole(told[INPUT], "shape")
+        net_input = Input(shape if isinstance(shape, tuple) else (shape,), kind)
+    net = Network(nodes, edges, net_input, steps, readout)
+    _check_agreement(told, net)
+    return net
+
+
+def _type(fields: Fields) -> str:
+    return str(fields.get("type"))
+
+
+def _nodes(told: Any) -> Mapping[str, Fields]:
+    """The nodes' fields, with one input and one output among them."""
+    if not isinstance(told, Mapping):
+        raise FileRefused("has nodes that are no group; give each node a name and fields")
+    for name, fields in told.items():
+        if not isinstance(fields, Mapping) or not isinstance(fields.get("metadata", {}), Mapping):
+            raise FileRefused(f"has a node {name!r} that holds a value where NIR has fields; remove it")
+    for name, kind in _ENDS.items():
+        if name not in told or _type(told[name]) != kind:
+            raise FileRefused(f"has no node {name!r} of type {kind}; call its {name} so")
+        check_keys(told[name], ("type", "shape"), f"node {name!r}", optional="metadata")
+    return told
+
+
+def _edges(told: Any) -> tuple[Edge, ...]:
+    edges: list[Edge] = []
+    for pair in told if isinstance(told, list) else [told]:
+        match pair:
+            case [str(source), str(target)]:
+                edges.append((source, target))
+            case _:
+                raise FileRefused("has an edge that is no pair of node names; give each edge its two ends")
+    return tuple(edges)
+
+
+def _check_agreement(told: Mapping[str, Fields], net: Network) -> None:
+    """Refuse what differs from the file that the network would be written to."""
+    for name in net.nodes:
+        for field in [field for field in _MAPS if field in told[name]]:
+            if np.shape(told[name][field]) != net.shapes[name]:
+                raise FileRefused(f"{name}: {field} has shape {np.shape(told[name][field])}, but its input has {net.shapes[name]}; {AGAIN}")
+    for name, derived in _tree(net)["nodes"].items():
+        for field in [field for field in derived if field not in TAKEN]:
+            _check_same(f"{name}: {field}", told[name][field], derived[field])
+        if BLOCK in told[name].get("metadata", {}) and "metadata" not in derived:
+            raise FileRefused(f"{name}: has a fixed_point block, which a {derived['type']} does not take; remove it")
+
+
+def _check_same(where: str, told: Any, derived: Any) -> None:
+    """Refuse a field that differs from its derived value: integers in anything, others in more than one part in 10**9."""
+    if isinstance(derived, str):
+        if told != derived:
+            raise FileRefused(f"{where} is {told}, but the rest of the file makes it {derived}; {AGAIN}")
+        return
+    found, wanted = np.asarray(told), np.asarray(derived)
+    if found.dtype.kind not in "iuf" or found.shape != wanted.shape:
+        given, right = (f"{array.dtype} of shape {array.shape}" for array in (found, wanted))
+        raise FileRefused(f"{where} is {given}, but the rest of the file makes it {right}; {AGAIN}")
+    slack = RELATIVE * np.abs(wanted) if wanted.dtype.kind == "f" else 0
+    wrong = np.argwhere(~(np.abs(found.astype(np.float64) - wanted) <= slack))
+    if len(wrong):
+        at = tuple(wrong[0].tolist())
+        raise FileRefused(f"{where} holds {found[at]} at {list(at)}, but the rest of the file makes it {wanted[at]}; {AGAIN}")

@@ -1,0 +1,214 @@
+"""One node of a network as the fields of a NIR node, and back.
+
+`fields_of` gives every field that NIR wants, the derived ones included; `node_of` reads only those in `TAKEN` and the `fixed_point`
+block, from which the others follow. The fields are those of `nir`'s own dictionaries, in a file and in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import Arithmetic
+from lehr.errors import FileRefused
+from lehr.nodes import Conv2d, Delay, Flatten, Linear, Neuron, Node, Shape, SumPool2d
+
+Fields = Mapping[str, Any]
+
+DT = 1e-3
+BLOCK = "fixed_point"
+NEURON_SCHEMA, WEIGHT_SCHEMA = "fixed-point-lif/1", "fixed-point-weight/1"
+TAKEN = frozenset({"weight", "stride", "padding", "dilation", "groups", "kernel_size", "metadata"})
+AGAIN = "export the network again with lehr"
+
+
+def fields_of(node: Node, taken: Shape) -> dict[str, Any]:
+    """The NIR fields of `node`, whose input has shape `taken`; arrays may be read-only views."""
+    if isinstance(node, Neuron):
+        return _neuron_fields(node, taken)
+    if isinstance(node, Delay):
+        return {"type": "Delay", "delay": np.broadcast_to(np.float64(node.steps * DT), taken)}
+    if isinstance(node, Flatten):
+        return {"type": "Flatten", "input_type": np.array(taken), "start_dim": 0, "end_dim": -1}
+    if isinstance(node, SumPool2d):
+        kernel, stride, padding = np.array(node.kernel), np.array(node.stride), np.array(node.padding)
+        return {"type": "SumPool2d", "kernel_size": kernel, "stride": stride, "padding": padding}
+    binary = {BLOCK: {"schema": WEIGHT_SCHEMA, "weights": "binary"}}
+    if isinstance(node, Linear):
+        return {"type": "Linear", "weight": node.weight, "metadata": binary}
+    assert isinstance(node, Conv2d), node
+    return {
+        "type": "Conv2d",
+        "input_shape": taken[1:],
+        "weight": node.weight,
+        "stride": node.stride,
+        "padding": node.padding,
+        "dilation": node.dilation,
+        "groups": node.groups,
+        "bias": np.zeros(len(node.weight), np.int32),
+        "metadata": binary,
+    }
+
+
+def _neuron_fields(node: Neuron, shape: Shape) -> dict[str, Any]:
+    how = node.arithmetic
+
+    def spread(value: npt.ArrayLike) -> npt.NDArray[Any]:
+        return np.broadcast_to(np.reshape(value, (-1, *[1] * (len(shape) - 1))), shape)
+
+    told: dict[str, Any] = {
+        "type": "IF",
+        "r": spread(2.0**how.fraction_bits / DT),
+        "v_threshold": spread(node.threshold),
+        "v_reset": spread(np.int32(0)),
+        "metadata": {BLOCK: {"schema": NEURON_SCHEMA, **asdict(how), "bias": node.bias}},
+    }
+    if how.beta < 1:
+        # One Euler step of tau dv/dt = (v_leak - v) + r I is then v = beta v + 2**F I + B.
+        tau = DT / (1 - how.beta)
+        leaky = {
+            "type": "LIF",
+            "tau": spread(tau),
+            "r": spread(2.0**how.fraction_bits * tau / DT),
+            "v_leak": spread(node.bias / (1 - how.beta)),
+        }
+        told |= leaky
+    return told
+
+
+def node_of(told: Fields) -> Node:
+    """The node that NIR fields describe.
+
+    Raises:
+        FileRefused: when its type, a field or its fixed_point block is not what an integer network holds. The caller names the node.
+    """
+    kind = told.get("type")
+    if kind == "NIRGraph":
+        raise FileRefused("is a graph inside the graph; put its nodes into the outer graph")
+    if kind in ("Input", "Output"):
+        raise FileRefused(f"is of type {kind}, which the node '{kind.lower()}' alone may be; rename or remove it")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise FileRefused(f"is of type {kind}, which is not in an integer network; use {', '.join(_KINDS)}")
+    names, made = _KINDS[kind]
+    check_keys(told, ("type", *names), kind, optional="metadata")
+    return made(told)
+
+
+def check_keys(told: Fields, names: Iterable[str], owner: str, optional: str | None = None) -> None:
+    """Refuse a field that is missing or that `owner` does not have."""
+    missing = sorted(set(names) - told.keys())
+    if missing:
+        raise FileRefused(f"has no {missing[0]!r}, which {owner} needs; {AGAIN}")
+    extra = sorted(told.keys() - {*names, optional})
+    if extra:
+        raise FileRefused(f"has {extra[0]!r}, which {owner} does not have; remove it")
+
+
+def block(told: Fields, schema: str, names: Iterable[str]) -> dict[str, Any]:
+    """The values of the fixed_point block in the metadata of a node or graph, numbers as Python's own.
+
+    Raises:
+        FileRefused: when there is none, or it is of another schema, or holds other fields than `names`.
+    """
+    metadata = told.get("metadata")
+    found = metadata.get(BLOCK) if isinstance(metadata, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise FileRefused("has no fixed_point block, so its integer meaning is not stated; export it with lehr")
+    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
+    if not isinstance(values.get("schema"), str) or values["schema"] != schema:
+        raise FileRefused(
+            f"has a fixed_point block of schema {_short(values.get('schema'))}, not {schema!r}; read it with the lehr that wrote it"
+        )
+    check_keys(values, ("schema", *names), "its fixed_point block")
+    return values
+
+
+def scalar(values: Fields, name: str) -> Any:
+    """One number or text of a block."""
+    value = values[name]
+    if not isinstance(value, (int, float, str)):
+        raise FileRefused(f"{name} is {_short(value)}; give one number or text")
+    return value
+
+
+def whole(told: Fields, name: str) -> Any:
+    """A field as an integer or a tuple of integers."""
+    value = np.asarray(told[name])
+    if value.dtype.kind not in "iu" or value.ndim > 1:
+        raise FileRefused(f"{name} is {_short(told[name])}; give integers")
+    return tuple(value.tolist()) if value.ndim else value.item()
+
+
+def _short(value: Any) -> str:
+    shape = np.shape(value) if isinstance(value, np.ndarray) else ()
+    return f"an array of shape {shape}" if shape else repr(value)[:80]
+
+
+# ---------------------------------------------------------------- one function a type
+def _binary_weight(told: Fields) -> Any:
+    declared = block(told, WEIGHT_SCHEMA, ["weights"])["weights"]
+    if declared != "binary":
+        raise FileRefused(f"weights are declared {_short(declared)}; lehr reads 'binary' (-1 or +1)")
+    return told["weight"]
+
+
+def _conv2d(told: Fields) -> Conv2d:
+    weight = np.asarray(_binary_weight(told))
+    stride, dilation, padding = whole(told, "stride"), whole(told, "dilation"), told["padding"]
+    named = isinstance(padding, str)
+    padding = _named_padding(padding, weight.shape[2:], stride, dilation) if named else whole(told, "padding")
+    return Conv2d(weight, stride, padding, dilation, whole(told, "groups"))
+
+
+def _named_padding(name: str, kernel: Shape, stride: Any, dilation: Any) -> Any:
+    """What torch.nn.Conv2d means by padding 'valid' and 'same'."""
+    if name == "valid":
+        return 0
+    totals = [d * (k - 1) for d, k in zip(np.broadcast_to(dilation, 2).tolist(), kernel, strict=True)]
+    if name != "same" or np.any(np.asarray(stride) != 1) or any(total % 2 for total in totals):
+        raise FileRefused(f"padding is {_short(name)}, which has no equal sides here; give it as two integers")
+    return tuple(total // 2 for total in totals)
+
+
+def _linear(told: Fields) -> Linear:
+    return Linear(_binary_weight(told))
+
+
+def _sum_pool2d(told: Fields) -> SumPool2d:
+    return SumPool2d(whole(told, "kernel_size"), whole(told, "stride"), whole(told, "padding"))
+
+
+def _delay(told: Fields) -> Delay:
+    value = np.asarray(told["delay"])
+    if value.dtype.kind not in "iuf" or value.size == 0:
+        raise FileRefused(f"delay is {_short(told['delay'])}; give seconds")
+    steps = float(value.flat[0]) / DT
+    if not math.isfinite(steps) or not math.isclose(steps, round(steps), rel_tol=1e-9):
+        raise FileRefused(f"delay holds {value.flat[0]} s, which is no whole number of steps of {DT} s; round it")
+    return Delay(round(steps))
+
+
+def _neuron(told: Fields) -> Neuron:
+    names = [field.name for field in fields(Arithmetic)]
+    exact = block(told, NEURON_SCHEMA, [*names, "bias"])
+    arithmetic = Arithmetic(**{name: scalar(exact, name) for name in names})
+    threshold = np.asarray(told["v_threshold"])
+    if threshold.size == 0 or threshold.ndim == 0:
+        raise FileRefused(f"v_threshold is {_short(threshold)}; give one integer per neuron")
+    return Neuron(threshold.reshape(len(threshold), -1)[:, 0], exact["bias"], arithmetic)
+
+
+_KINDS: Mapping[str, tuple[tuple[str, ...], Callable[[Fields], Node]]] = {
+    "Conv2d": (("input_shape", "weight", "stride", "padding", "dilation", "groups", "bias"), _conv2d),
+    "Linear": (("weight",), _linear),
+    "SumPool2d": (("kernel_size", "stride", "padding"), _sum_pool2d),
+    "Flatten": (("input_type", "start_dim", "end_dim"), lambda _: Flatten()),
+    "Delay": (("delay",), _delay),
+    "LIF": (("tau", "r", "v_leak", "v_threshold", "v_reset"), _neuron),
+    "IF": (("r", "v_threshold", "v_reset"), _neuron),
+}
