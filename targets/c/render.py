@@ -1,0 +1,107 @@
+"""Templates and tables: the text of the artefact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from lehr.artifact import to_json
+from lehr.network import Conv2d, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Node
+from lehr.targets.c.layout import TYPE_BYTES, Layout, smallest_type
+from lehr.targets.golden import FOLDER, stem
+
+SOURCES = ("Makefile", "lehr_model.c", "lehr_model.h", "lehr_weights.h", "main.c")
+DESCRIPTION = "lehr_model.json"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A constant array of the generated code: its C type, name, entries as C literals, and what it is."""
+
+    c_type: str
+    name: str
+    values: list[str]
+    note: str
+
+    @property
+    def bytes(self) -> int:
+        """Its size in memory."""
+        return TYPE_BYTES[self.c_type] * len(self.values)
+
+
+def packed_weights(node: Conv2d | Linear) -> list[str]:
+    """Weights as bits, 1 for +1, the outputs that one input value meets side by side; bytes as C literals."""
+    if isinstance(node, Linear):
+        ordered = node.weight.T
+    else:
+        out, per_group, height, width = node.weight.shape
+        grouped = node.weight.reshape(node.groups, out // node.groups, per_group, height, width)
+        ordered = grouped.transpose(0, 2, 3, 4, 1)
+    return [f"0x{byte:02x}" for byte in np.packbits(ordered.reshape(-1) > 0, bitorder="little")]
+
+
+def tables(layout: Layout) -> list[Table]:
+    """The constants of every node that is part of the code."""
+    made = []
+    for name in dict.fromkeys((*layout.scattered, *layout.computed)):
+        node, number = layout.net.nodes[name], layout.number[name]
+        if isinstance(node, (Conv2d, Linear)):
+            made.append(Table("uint8_t", f"weight_{number}", packed_weights(node), f"{name}: {node.weight.size} weights"))
+        elif isinstance(node, Neuron):
+            for kind, values in (("threshold", node.threshold), ("bias", node.bias)):
+                c_type = smallest_type(int(values.min()), int(values.max()))
+                made.append(Table(c_type, f"{kind}_{number}", [str(v) for v in values.tolist()], f"{name}: one {kind} per channel"))
+    return made
+
+
+def render(net: Network) -> dict[str, bytes]:
+    """All files of the artefact."""
+    layout = Layout(net)
+    constants = tables(layout)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(
+        net=net,
+        l=layout,
+        tables=constants,
+        table_bytes=sum(table.bytes for table in constants),
+        kind=_kind,
+        kinds={_kind(net.nodes[name]) for name in layout.scattered},
+        roundings={neuron.arithmetic.rounding for neuron in net.neurons.values() if 0 < neuron.arithmetic.beta < 1},
+        describe=lambda name: _describe(net.nodes[name]),
+        stem=lambda name: stem(net, name).removeprefix(f"{FOLDER}/"),
+    )
+    files = {name: environment.get_template(f"{name}.j2").render().encode() for name in (*SOURCES, "README.md")}
+    layers = [{"layer": name, "shape": list(net.shapes[name])} for name in net.neurons]
+    return {**files, DESCRIPTION: to_json({"input": list(net.input.shape), "steps": net.steps, "layers": layers})}
+
+
+def _kind(node: Node) -> str:
+    return type(node).__name__
+
+
+def _describe(node: Node) -> str:
+    """A node's parameters in the words of `lehr.nodes` and `lehr.arithmetic`."""
+    if isinstance(node, Conv2d):
+        shape = " x ".join(map(str, node.weight.shape))
+        return f"{shape} weights, stride {node.stride}, padding {node.padding}, dilation {node.dilation}, groups {node.groups}"
+    if isinstance(node, SumPool2d):
+        return f"sum over {node.kernel}, stride {node.stride}, padding {node.padding}"
+    if isinstance(node, Linear):
+        return f"{node.weight.shape[0]} x {node.weight.shape[1]} weights"
+    assert isinstance(node, Neuron), node
+    how = node.arithmetic
+    return (
+        f"leak {how.decay_form} {how.decay_numerator}/{1 << how.decay_shift} {how.rounding}; reset {how.reset} {how.reset_timing};"
+        f" fires {how.fires}; {how.fraction_bits} fraction bits; {how.state_bits} state bits, {how.overflow}"
+    )
