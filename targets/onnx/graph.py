@@ -1,0 +1,40 @@
+"""An ONNX graph under construction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+INT8, UINT8, INT32, INT64, BOOL = TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
+NUMPY = {INT8: np.int8, UINT8: np.uint8, INT32: np.int32, INT64: np.int64}
+
+
+class Graph:
+    """Nodes and constants, each value under a name that no other has.
+
+    Names begin with the name of a network's node, as in `conv1/ConvInteger4`. The names of a network hold no '/', so that the
+    model's outputs, as `spikes.conv1`, differ from all of them.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def constant(self, value: npt.ArrayLike, dtype: int, at: str) -> str:
+        """Store `value` and return its name."""
+        name = f"{at}/constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, NUMPY[dtype]), name))
+        return name
+
+    def op(self, kind: str, *inputs: str, at: str, name: str = "", **attributes: Any) -> str:
+        """Append an operator of node `at` and return its output, called `name` where one is given."""
+        name = name or f"{at}/{kind}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def cast(self, value: str, dtype: int, at: str) -> str:
+        """`value` as `dtype`; the caller knows that it fits."""
+        return self.op("Cast", value, at=at, to=dtype)

@@ -1,0 +1,166 @@
+"""One time step of a whole network: the body of the model's Scan.
+
+Spikes and inputs are uint8, sums int32. Weights are applied by ConvInteger and MatMulInteger, which take 8-bit inputs; a value that
+may lie outside of 0..255 goes through them in digits of eight bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lehr.export.widths import Interval
+from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Shape
+from lehr.targets.onnx.graph import INT8, INT32, INT64, NUMPY, UINT8, Graph
+from lehr.targets.onnx.neuron import Layer, accumulator, needs_spikes_before
+
+BYTE = 256
+
+
+@dataclass(frozen=True)
+class State:
+    """What a step hands to the next: `before` and `after` are the body's input and output, `[N, *shape]`, all 0 at first."""
+
+    before: str
+    after: str
+    dtype: int
+    shape: Shape
+
+    @property
+    def bytes(self) -> int:
+        """Its size for one sample."""
+        return math.prod(self.shape) * np.dtype(NUMPY[self.dtype]).itemsize
+
+
+def sum_of_sources(net: Network, name: str, bounds: dict[str, Interval]) -> tuple[int, int]:
+    """Lowest and highest value of the summed input of a node."""
+    lows, highs = zip(*(bounds[source].limits for source in net.sources(name)), strict=True)
+    return sum(lows), sum(highs)
+
+
+def digit_count(low: int, high: int) -> int:
+    """How many bytes hold `low` to `high` in two's complement; 0 where one unsigned byte does."""
+    if low >= 0 and high < BYTE:
+        return 0
+    bits = max((~low if low < 0 else low).bit_length(), high.bit_length()) + 1
+    return -(-bits // 8)
+
+
+class Step:
+    """The operators of one step of `net`, in `graph`; what comes out of each node is in `value`."""
+
+    def __init__(self, net: Network, bounds: dict[str, Interval]) -> None:
+        self.net, self.bounds, self.graph = net, bounds, Graph()
+        self.value = {INPUT: f"{INPUT}/now"}
+        self.membrane: dict[str, str] = {}
+        self.states: list[State] = []
+        late = {name for name, node in net.neurons.items() if needs_spikes_before(node.arithmetic)}
+        self.remembered = [name for name in net.order if name in late | {source for source, _ in net.feedback}]
+        for name in net.order:
+            self._node(name)
+        self.states += [State(f"{n}/before", self.value[n], self.dtype(n), net.shapes[n]) for n in self.remembered]
+
+    def dtype(self, name: str) -> int:
+        """The type of what comes out of a node."""
+        node = self.net.nodes.get(name)
+        if node is None or isinstance(node, Neuron):
+            return UINT8
+        return self._dtype_in(name) if isinstance(node, (Delay, Flatten)) else INT32
+
+    def _dtype_in(self, name: str) -> int:
+        sources = self.net.sources(name)
+        return self.dtype(sources[0]) if len(sources) == 1 else INT32
+
+    def _node(self, name: str) -> None:
+        node = self.net.nodes[name]
+        if isinstance(node, Neuron):
+            self._neuron(name, node)
+        elif isinstance(node, Delay):
+            self._delay(name, node)
+        elif isinstance(node, SumPool2d):
+            self.value[name] = self._pool(name, node)
+        elif isinstance(node, Flatten):
+            self.value[name] = self.graph.op("Flatten", self._arriving(name, self._dtype_in(name)), at=name)
+        else:
+            assert isinstance(node, (Conv2d, Linear)), node
+            self.value[name] = self._weights(name, node)
+
+    def _arriving(self, name: str, dtype: int) -> str:
+        """The sum over the edges into a node, as `dtype`."""
+        values = []
+        for source in self.net.sources(name):
+            value = f"{source}/before" if (source, name) in self.net.feedback else self.value[source]
+            values.append(value if self.dtype(source) == dtype else self.graph.cast(value, dtype, name))
+        total = values[0]
+        for value in values[1:]:
+            total = self.graph.op("Add", total, value, at=name)
+        return total
+
+    def _weights(self, name: str, node: Conv2d | Linear) -> str:
+        if isinstance(node, Linear):
+            kind, weight, how = "MatMulInteger", node.weight.T, {}
+        else:
+            kind, weight = "ConvInteger", node.weight
+            how = {"strides": node.stride, "pads": node.padding * 2, "dilations": node.dilation, "group": node.groups}
+        # Kernels that add pairs of products in 16 bits are exact here: 2 * 255 * 1 is far from saturating.
+        matrix = self.graph.constant(weight, INT8, name)
+        total = ""
+        for digit, place in self._digits(name):
+            part = self.graph.op(kind, digit[0], matrix, *digit[1:], at=name, **how)
+            if place > 1:
+                part = self.graph.op("Mul", part, self.graph.constant(place, INT32, name), at=name)
+            total = self.graph.op("Add", total, part, at=name) if total else part
+        return total
+
+    def _digits(self, name: str) -> Iterator[tuple[tuple[str, ...], int]]:
+        """What arrives at a node as uint8 digits: each with its zero point, if any, and its place value."""
+        count = digit_count(*sum_of_sources(self.net, name, self.bounds))
+        if count == 0:
+            same = len(self.net.sources(name)) == 1 and self._dtype_in(name) == UINT8
+            yield (self._arriving(name, UINT8) if same else self.graph.cast(self._arriving(name, INT32), UINT8, name),), 1
+            return
+        rest, base = self._arriving(name, INT32), self.graph.constant(BYTE, INT32, name)
+        for index in range(count - 1):
+            digit = self.graph.op("Mod", rest, base, at=name)
+            yield (self.graph.cast(digit, UINT8, name),), BYTE**index
+            rest = self.graph.op("Div", self.graph.op("Sub", rest, digit, at=name), base, at=name)
+        raised = self.graph.op("Add", rest, self.graph.constant(BYTE // 2, INT32, name), at=name)
+        yield (self.graph.cast(raised, UINT8, name), self.graph.constant(BYTE // 2, UINT8, name)), BYTE ** (count - 1)
+
+    def _pool(self, name: str, node: SumPool2d) -> str:
+        """Sum over windows: first over their rows, then over their columns."""
+        total = self._arriving(name, INT32)
+        if any(node.padding):
+            pads = self.graph.constant([0, 0, *node.padding] * 2, INT64, name)
+            total = self.graph.op("Pad", total, pads, at=name)
+        for axis, (size, stride, out) in enumerate(zip(node.kernel, node.stride, self.net.shapes[name][1:], strict=True), start=2):
+            whole, total = total, ""
+            for start in range(size):
+                ranges = ([start], [start + (out - 1) * stride + 1], [axis], [stride])
+                part = self.graph.op("Slice", whole, *(self.graph.constant(r, INT64, name) for r in ranges), at=name)
+                total = self.graph.op("Add", total, part, at=name) if total else part
+        return total
+
+    def _delay(self, name: str, node: Delay) -> None:
+        """A line `[N, steps, *shape]`: what arrives goes in at its end, the oldest comes out."""
+        dtype, first, one = self._dtype_in(name), self.graph.constant(0, INT64, name), self.graph.constant([1], INT64, name)
+        newest = self.graph.op("Unsqueeze", self._arriving(name, dtype), one, at=name)
+        line = State(f"{name}/line", f"{name}/line_after", dtype, (node.steps, *self.net.shapes[name]))
+        longer = self.graph.op("Concat", line.before, newest, at=name, axis=1)
+        end = self.graph.constant([node.steps + 1], INT64, name)
+        self.graph.op("Slice", longer, one, end, one, at=name, name=line.after)
+        self.value[name] = self.graph.op("Gather", longer, first, at=name, axis=1)
+        self.states.append(line)
+
+    def _neuron(self, name: str, node: Neuron) -> None:
+        low, high = sum_of_sources(self.net, name, self.bounds)
+        dtype, shape = accumulator(node, max(-low, high)), self.net.shapes[name]
+        layer = Layer(self.graph, name, node, len(shape), dtype)
+        before = f"{name}/before" if needs_spikes_before(node.arithmetic) else None
+        membrane = f"{name}/membrane"
+        self.membrane[name], self.value[name] = layer.step(membrane, before, self._arriving(name, dtype))
+        self.states.append(State(membrane, self.membrane[name], INT32, shape))

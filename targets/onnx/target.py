@@ -1,0 +1,77 @@
+"""The target: what it takes, what it writes, what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+from lehr.artifact import BuildPlan
+from lehr.errors import NotMappable, UsageError
+from lehr.export.widths import intervals
+from lehr.network import Conv2d, Linear, Network
+from lehr.nodes import INT32_MAX
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+from lehr.targets.onnx.model import make_model
+from lehr.targets.onnx.readme import readme
+from lehr.targets.onnx.runner import FILE, OnnxRuntime
+from lehr.targets.onnx.step import BYTE, Step, digit_count, sum_of_sources
+
+TRACE = "trace"
+
+
+class Onnx(Target):
+    """An ONNX model for ONNX Runtime and every other runtime that has Scan and integer operators."""
+
+    name: ClassVar[str] = "onnx"
+    summary: ClassVar[str] = "one ONNX model in integer operators, a Scan over time"
+    arithmetics: ClassVar[Arithmetics] = Arithmetics(update=("step",))
+    options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
+
+    def limits(self, net: Network) -> tuple[Problem, ...]:
+        """Sums that int32 may not hold, those of a value's bytes included."""
+        try:
+            bounds = intervals(net)
+        except NotMappable as error:
+            name, _, rest = str(error).partition(": ")
+            reason, _, hint = rest.rpartition("; ")
+            return (Problem(name, reason, hint),)
+        found = []
+        for name, node in net.nodes.items():
+            if isinstance(node, (Conv2d, Linear)):
+                count = digit_count(*sum_of_sources(net, name, bounds))
+                reached = math.prod(node.weight.shape[1:]) * BYTE**count
+                if count and reached > INT32_MAX:
+                    reason = f"its sums over values of {count} bytes can reach {reached:,}, int32 holds {INT32_MAX:,}"
+                    found.append(Problem(name, reason, "put a neuron layer before it or make its fan-in smaller"))
+        return tuple(found)
+
+    def plan(self, net: Network, options: Options) -> BuildPlan:
+        """`model.onnx`, and a README that shows how to run it."""
+        trace = options.get(TRACE, "1")
+        if trace not in ("0", "1"):
+            raise UsageError(f"option {TRACE} is {trace!r}; use 0 or 1")
+        model = make_model(net, trace == "1")
+        return BuildPlan({FILE: model.SerializeToString(deterministic=True), "README.md": readme(net, model, FILE).encode()})
+
+    def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
+        """Size and work; they are the same at all spike rates, as ONNX Runtime computes every product."""
+        del rates
+        size = len(self.plan(net, {TRACE: "0"}).files[FILE])
+        state = sum(s.bytes for s in Step(net, intervals(net)).states)
+        products = sum(
+            math.prod(net.shapes[name]) * math.prod(node.weight.shape[1:])
+            for name, node in net.nodes.items()
+            if isinstance(node, (Conv2d, Linear))
+        )
+        return Estimate(
+            (
+                Figure("model", size, "bytes", f"length of {FILE} without a trace; one byte a weight"),
+                Figure("state", state, "bytes per sample", "membranes, spikes and delay lines that a step hands to the next"),
+                Figure("multiply-accumulates", products, "per step and sample", "values of each layer times their fan-in, padding included"),
+            )
+        )
+
+    def runner(self) -> OnnxRuntime:
+        """ONNX Runtime on the CPU."""
+        return OnnxRuntime()
