@@ -42,7 +42,11 @@ def read_tree(path: Path) -> Tree:
     """
     if not path.is_file():
         raise UsageError(f"{path} is no file; give the path of a .nir file")
-    size = path.stat().st_size
+    try:
+        with path.open("rb"):
+            size = path.stat().st_size
+    except OSError as error:
+        raise FileRefused(f"{path} cannot be read: {error.strerror}; ask for the right to read it") from None
     if size > MAX_FILE_BYTES:
         raise FileRefused(f"{path} has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}; give a smaller file")
     try:

@@ -1,0 +1,265 @@
+"""HDF5 files that point elsewhere, unfold without end or are damaged never get as far as their numbers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from strategies import small_network
+
+from lehr import hdf5
+from lehr.errors import FileRefused, UsageError
+from lehr.hdf5 import read_tree
+from lehr.nirfile import write
+
+Edit = Callable[[h5py.File], object]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A small file of a group, numbers and text, with a secret beside it."""
+    (tmp_path / "secret").write_bytes(b"do not read me..")
+    with h5py.File(tmp_path / "other.nir", "w") as file:
+        file["w"] = np.arange(4.0)
+    with h5py.File(tmp_path / "a.nir", "w") as file:
+        file.create_group("node")["w"] = np.arange(6).reshape(2, 3)
+        file["node/packed"] = np.zeros(3)
+        file["node/names"] = [["a", "b"], ["b", "ü"]]
+        file["version"] = "1"
+    return tmp_path / "a.nir"
+
+
+def test_groups_numbers_and_texts_are_read(path: Path) -> None:
+    tree = read_tree(path)
+    assert tree["version"] == "1"
+    assert tree["node"]["names"] == [["a", "b"], ["b", "ü"]]
+    assert tree["node"]["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def bomb(file: h5py.File) -> None:
+    """16 chunks that each inflate to 64 MiB: one GiB out of one MiB."""
+    made = file.create_dataset("node/bomb", (1 << 30,), "u1", chunks=(1 << 26,), compression="gzip")
+    packed = zlib.compress(bytes(1 << 26), 9)
+    for start in range(0, 1 << 30, 1 << 26):
+        made.id.write_direct_chunk((start,), packed)
+
+
+def hidden_bomb(file: h5py.File) -> None:
+    """A chunk that declares 100 bytes and inflates to 64 MiB."""
+    made = file.create_dataset("node/bomb", (100,), "u1", chunks=(100,), compression="gzip")
+    made.id.write_direct_chunk((0,), zlib.compress(bytes(1 << 26), 9))
+
+
+def short_chunk(file: h5py.File) -> None:
+    made = file.create_dataset("node/short", (100,), "u1", chunks=(100,), compression="gzip")
+    made.id.write_direct_chunk((0,), zlib.compress(bytes(99)))
+
+
+def skipped_filter(file: h5py.File) -> None:
+    made = file.create_dataset("node/raw", (100,), "u1", chunks=(100,), compression="gzip")
+    made.id.write_direct_chunk((0,), bytes(100), filter_mask=1)
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource(str(Path(file.filename).with_name("other.nir")), "w", (4,))
+    file.create_virtual_dataset("node/virtual", layout)
+
+
+def link(file: h5py.File, target: object) -> None:
+    file["node/link"] = target
+
+
+def other(file: h5py.File, name: str) -> str:
+    return str(Path(file.filename).with_name(name))
+
+
+EDITS: dict[str, tuple[Edit, str]] = {
+    "soft link": (
+        lambda f: link(f, h5py.SoftLink("/node/w")),
+        "node/link is a link to another place (SoftLink); put what it points to into",
+    ),
+    "external link": (
+        lambda f: link(f, h5py.ExternalLink(other(f, "other.nir"), "/w")),
+        "node/link is a link to another place (ExternalLink); put what",
+    ),
+    "dangling link": (lambda f: link(f, h5py.SoftLink("/nothing")), "node/link is a link to another place (SoftLink); put what it"),
+    "circle": (lambda f: link(f, f["node"]), "node/link is linked twice; store it once in each place"),
+    "array linked twice": (lambda f: link(f, f["node/w"]), "linked twice; store it once in each place"),
+    "numbers in another file": (
+        lambda f: f.create_dataset("node/x", (2,), "f8", external=[(other(f, "secret"), 0, 16)]),
+        "secret); store them in this one",
+    ),
+    "virtual": (virtual, "node/virtual is a virtual data set, made of other files; store its numbers in this one"),
+    "deep": (lambda f: f.create_group("node/" + "x/" * 40), "lies deeper than 16 groups; a graph needs no more"),
+    "many objects": (lambda f: [f.create_group(f"node/g{i}") for i in range(60)], "is object 51, the limit is 50; give a smaller graph"),
+    "declared, not stored": (
+        lambda f: f.create_dataset("node/big", (200_000, 200_000), "f8"),
+        "node/big brings the file to 320,000,000,000 bytes unpacked, the limit is",
+    ),
+    "a large chunk of a small array": (
+        lambda f: f.create_dataset("node/big", (1,), "u1", chunks=(1 << 30,), maxshape=(None,)),
+        "node/big brings the file to 1,073,741,824 bytes unpacked, the",
+    ),
+    "wide text": (
+        lambda f: f.create_dataset("node/t", (1,), "S700000000"),
+        "node/t brings the file to 700,000,056 bytes unpacked, the limit is 536,870,912; give",
+    ),
+    "bomb": (bomb, "node/bomb brings the file to 1,073,741,824 bytes unpacked, the limit is 536,870,912; give a smaller graph"),
+    "bomb in a small chunk": (hidden_bomb, "node/bomb has a chunk that inflates to more than its 100 bytes; write it again"),
+    "short chunk": (short_chunk, "node/short has a chunk that inflates to fewer than its 100 bytes; write it again"),
+    "skipped filter": (skipped_filter, "node/raw has a chunk of 100 bytes that skips a filter or exceeds the file; write it again"),
+    "many chunks": (
+        lambda f: f.create_dataset("node/x", data=np.zeros(70_000, "u1"), chunks=(1,), compression="gzip"),
+        "node/x has 70,000 chunks, the limit",
+    ),
+    "filter by plug-in": (
+        lambda f: f.create_dataset("node/x", data=np.zeros(9), compression="lzf"),
+        "node/x is packed with HDF5 filters [32000]; use gzip for",
+    ),
+    "packed text": (
+        lambda f: f.create_dataset("node/x", data=["a", "b"], compression="gzip"),
+        "node/x is packed with HDF5 filters [1]; use gzip for numbers",
+    ),
+    "compound": (
+        lambda f: f.create_dataset("node/x", (2,), "i4,f8"),
+        "node/x holds [('f0', '<i4'), ('f1', '<f8')], neither numbers nor text",
+    ),
+    "references": (
+        lambda f: f.create_dataset("node/x", (1,), h5py.ref_dtype),
+        "node/x holds object, neither numbers nor text; store it as",
+    ),
+    "ragged": (
+        lambda f: f.create_dataset("node/x", (1,), h5py.vlen_dtype("i4")),
+        "node/x holds object, neither numbers nor text; store it",
+    ),
+    "complex": (lambda f: f.create_dataset("node/x", data=1j), "node/x holds complex128, neither numbers nor text; store it as numbers"),
+    "long double": (lambda f: f.create_dataset("node/x", data=np.longdouble(1)), "neither numbers nor text; store it as numbers"),
+    "no value": (lambda f: f.create_dataset("node/x", data=h5py.Empty("f8")), "node/x holds no value; store one or remove it"),
+    "named type": (lambda f: link(f, np.dtype("f8")), "node/link is a Datatype, neither group nor data set; remove it"),
+    "odd name": (lambda f: f.create_group("node/a b;$(id)"), "node holds the name 'a b;$(id)'; use letters, digits, '_', '-' and '.'"),
+    "odd name at the top": (lambda f: f.create_group("..x"), "the file holds the name '..x'; use letters, digits, '_', '-' and '.'"),
+    "name that is not text": (lambda f: f.create_group(b"node/\xff\xfe"), "node holds the name"),
+    "long text": (
+        lambda f: f.create_dataset("node/x", data="x" * 5000),
+        "/node/x holds a text of 5,000 bytes, the limit is 4,096; shorten it",
+    ),
+    "many texts": (
+        lambda f: f.create_dataset("node/x", (51,), h5py.string_dtype()),
+        "node/x holds 51 texts, the limit is 50; give a smaller graph",
+    ),
+    "text of another encoding": (
+        lambda f: f.create_dataset("node/x", data=np.bytes_(b"\xff")),
+        "is damaged ('utf-8' codec can't decode byte",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_what_is_no_bounded_tree_is_refused(case: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdf5, "MAX_OBJECTS", 50)
+    edit, message = EDITS[case]
+    with h5py.File(path, "a") as file:
+        edit(file)
+    with pytest.raises(FileRefused) as caught:
+        read_tree(path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_packed_and_shuffled_numbers_are_read(path: Path) -> None:
+    given = np.arange(1000, dtype=np.int32).reshape(10, 100)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("node/z", data=given, chunks=(3, 7), compression="gzip", shuffle=True)
+    assert np.array_equal(read_tree(path)["node"]["z"], given)
+
+
+def test_what_is_no_file_is_a_matter_of_usage(tmp_path: Path) -> None:
+    for place in (tmp_path / "missing.nir", tmp_path):
+        with pytest.raises(UsageError, match=f"^{place} is no file; give the path of a .nir file$"):
+            read_tree(place)
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer for ever
+    with pytest.raises(UsageError, match="pipe is no file"):
+        read_tree(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 8])
+def test_what_is_no_hdf5_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.nir").write_bytes(content)
+    with pytest.raises(
+        FileRefused, match=r"x\.nir(: is not an HDF5 file \(empty, cut short or of another format\)| is damaged \(.+\)); export it again$"
+    ):
+        read_tree(tmp_path / "x.nir")
+
+
+def test_a_file_cut_short_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    for size in range(8, len(whole) - 1, 97):
+        path.write_bytes(whole[:size])
+        with pytest.raises(FileRefused, match=r"export it again$"):
+            read_tree(path)
+
+
+def test_a_huge_file_is_not_opened(path: Path) -> None:
+    os.truncate(path, hdf5.MAX_FILE_BYTES + 1)
+    with pytest.raises(FileRefused, match=r"a\.nir has 268,435,457 bytes, the limit is 268,435,456; give a smaller file"):
+        read_tree(path)
+
+
+def test_a_file_without_the_right_to_read_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)  # root, who runs the tests in many a container, may read anything
+    with pytest.raises(FileRefused, match=r"a\.nir cannot be read: Permission denied; ask for the right to read it$"):
+        read_tree(path)
+
+
+FLIP = """
+import random, sys
+from pathlib import Path
+from lehr.errors import FileRefused
+from lehr.nirfile import read
+source, part, first, last = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+places = [i for i, byte in enumerate(source) if byte]
+for seed in range(first, last):
+    rng, data = random.Random(seed), bytearray(source)
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        data[rng.choice(places)] = rng.randrange(256)
+    part.write_bytes(data)
+    print(seed, flush=True)
+    try:
+        read(part)
+        print("read")
+    except FileRefused as error:
+        print("refused")
+"""
+
+
+@pytest.mark.slow
+def test_damaged_bytes_give_a_refusal_and_never_a_traceback(tmp_path: Path) -> None:
+    """libhdf5 itself may crash on such a file; then the next process goes on behind it."""
+    write(small_network()[0], tmp_path / "a.nir")
+    seen: Counter[str] = Counter()
+    first, last = 0, 1500
+    while first < last:
+        ran = subprocess.run(
+            [sys.executable, "-c", FLIP, tmp_path / "a.nir", tmp_path / "b.nir", str(first), str(last)], capture_output=True, text=True
+        )
+        assert ran.returncode <= 0, ran.stderr
+        lines = ran.stdout.split()
+        seen.update(word for word in lines if not word.isdigit())
+        seen["crashed"] += ran.returncode < 0
+        first = last if ran.returncode == 0 else int([word for word in lines if word.isdigit()][-1]) + 1
+    assert seen["refused"] > 300
+    assert seen["read"] > 100  # flips in padding that HDF5 never reads
+    assert seen["crashed"] <= 15
