@@ -32,6 +32,17 @@ def to_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
+def zip_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive that has the same bytes for the same files: fixed times, modes and order."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
+            made.writestr(entry, data)
+    return buffer.getvalue()
+
+
 @dataclass(frozen=True)
 class BuildPlan:
     """Files of an artefact by relative name; making one touches no disk.
@@ -74,22 +85,16 @@ class BuildPlan:
 
     def archive(self, path: Path) -> None:
         """Write a zip file that has the same bytes for the same plan."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
-            for name, data in self.files.items():
-                entry = zipfile.ZipInfo(name, _EPOCH)
-                entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
-                made.writestr(entry, data)
-        write_bytes(path, buffer.getvalue())
+        write_bytes(path, zip_bytes(self.files))
 
-    def write(self, folder: Path) -> None:
-        """Make `folder` hold exactly these files, all of them or none.
+    def write(self, folder: Path, mark: str = MANIFEST) -> None:
+        """Make `folder` hold exactly these files, all of them or none; replaces a folder that holds `mark`.
 
         Raises:
             UsageError: when `folder` holds something that lehr did not build.
             FileRefused: when it cannot be written.
         """
-        check_replaceable(folder)
+        check_replaceable(folder, mark)
         with writing_folder(folder) as part:
             for name, data in sorted(self.files.items(), key=lambda item: item[0] == MANIFEST):
                 target = part / name

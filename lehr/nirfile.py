@@ -40,9 +40,14 @@ def write(net: Network, path: Path) -> None:
     Raises:
         FileRefused: when the file cannot be written.
     """
+    write_bytes(path, to_bytes(net))
+
+
+def to_bytes(net: Network) -> bytes:
+    """What `write` puts into the file: the same bytes for equal networks."""
     buffer: Any = io.BytesIO()  # h5py takes any file object; the hint of nir.write is narrower
     nir.write(buffer, to_nir(net))
-    write_bytes(path, buffer.getvalue())
+    return bytes(buffer.getvalue())
 
 
 def read(path: Path) -> Network:

@@ -36,8 +36,12 @@ def per_step(net: Network, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def golden_plan(net: Network, x: npt.NDArray[np.uint8]) -> BuildPlan:
     """Run the reference on `x` and lay down what it did."""
+    return lay_down(net, x, simulate(net, x, trace=net.neurons).trace)
+
+
+def lay_down(net: Network, x: npt.NDArray[np.uint8], trace: Trace) -> BuildPlan:
+    """The files for inputs `x` and the reference's trace of them."""
     x = per_step(net, x)
-    trace = simulate(net, x, trace=net.neurons).trace
     layers = [{"layer": name, "stem": stem(net, name), "shape": list(net.shapes[name])} for name in net.neurons]
     files = {
         f"{FOLDER}/golden.json": to_json({"samples": len(x), "steps": x.shape[1], "layers": layers}),

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from lehr.errors import NotMappable, UsageError
+from lehr.errors import UsageError
 from lehr.targets.contract import Target
 
 GROUP = "lehr.targets"
@@ -69,9 +69,3 @@ def get(name: str) -> Target:
     if found.target is None:
         raise UsageError(f"target {name} is broken ({found.reason}); reinstall the package that brings it")
     return found.target
-
-
-def require_mappable(target: Target, problems: tuple[object, ...]) -> None:
-    """Raise NotMappable with every problem, unless there is none."""
-    if problems:
-        raise NotMappable(f"the network does not map to {target.name}: {'. '.join(map(str, problems))}")

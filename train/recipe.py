@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
@@ -178,6 +179,11 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         return Recipe.model_validate(told)
     except ValidationError as error:
         raise UsageError(f"recipe {source}: {_sentence(error)}") from None
+
+
+def to_toml(recipe: Recipe) -> bytes:
+    """The recipe as TOML that reads back to the same recipe."""
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()
 
 
 def _assign(told: dict[str, Any], override: str) -> None:

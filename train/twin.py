@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from snntorch import surrogate
 from torch import Tensor, nn
@@ -264,10 +265,15 @@ class _State:
         return {n: torch.cat(v) for n, v in self.spikes.items()}, {n: torch.cat(v) for n, v in self.membranes.items()}
 
 
-def trace(twin: Twin, x: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], chunk: int = 64) -> Trace:
+def twin_of(net: Network, latents: Mapping[str, npt.NDArray[np.float32]]) -> Twin:
+    """The twin of a network with latent weights as numpy arrays, as a run's folder holds them."""
+    return Twin(net, latents={name: torch.from_numpy(np.array(weight)) for name, weight in latents.items()})
+
+
+def trace(twin: Twin, x: npt.NDArray[np.uint8], chunk: int = 64) -> Trace:
     """Run the twin on uint8 inputs as the simulator takes them, and return the simulator's kind of trace."""
-    spikes: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]] = {name: [] for name in twin.net.neurons}
-    membranes: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.int32]]]] = {name: [] for name in twin.net.neurons}
+    spikes: dict[str, list[npt.NDArray[np.uint8]]] = {name: [] for name in twin.net.neurons}
+    membranes: dict[str, list[npt.NDArray[np.int32]]] = {name: [] for name in twin.net.neurons}
     dtype = next(twin.parameters()).dtype
     with torch.no_grad():
         for start in range(0, len(x), chunk):

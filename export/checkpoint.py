@@ -1,0 +1,157 @@
+"""The folder that a training run leaves, and the integer network in it.
+
+    RUN/checkpoint.safetensors    NODE.weight float32: latent weights, whose signs are the network's
+                                  NODE.threshold, NODE.bias int32
+        state.json                everything of the network that is no array, and how it was folded
+        metrics.jsonl             one line per epoch
+        recipe.toml               the recipe, with all overrides
+        samples.npz               some test samples, to verify by
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from lehr.arithmetic import Arithmetic
+from lehr.artifact import BuildPlan, check_replaceable, to_json
+from lehr.errors import FileRefused, NotMappable, UsageError
+from lehr.npz import npz_bytes
+from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+
+SCHEMA = "lehr-run/1"
+STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
+_TYPES = {kind.__name__: kind for kind in (Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d)}
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained integer network as it lies in a run's folder.
+
+    Attributes:
+        network: what is exported.
+        latents: real-valued weights by node, float32, as they were trained.
+        facts: the rest of state.json (accuracies, folding).
+    """
+
+    network: Network
+    latents: Mapping[str, Float32]
+    facts: Mapping[str, Any]
+
+
+def save_run(
+    folder: Path,
+    recipe: bytes,
+    metrics: list[dict[str, Any]],
+    facts: Mapping[str, Any],
+    samples: Mapping[str, npt.NDArray[Any]],
+    network: Network | None,
+    weights: Mapping[str, Float32],
+) -> None:
+    """Write a run's folder, all of it or nothing.
+
+    Args:
+        folder: to write; an earlier run there is replaced.
+        recipe: TOML text.
+        metrics: one entry per epoch.
+        facts: what else to tell in state.json.
+        samples: arrays `input` and `labels`, as for `lehr simulate`.
+        network: the integer network, None for a float baseline.
+        weights: latent weights by node name; all tensors of a float baseline.
+
+    Raises:
+        UsageError: when `folder` holds something else than a run.
+        FileRefused: when it cannot be written.
+    """
+    tensors = {f"{name}.weight" if network else name: weight for name, weight in weights.items()}
+    if network is not None:
+        for name, neuron in network.neurons.items():
+            tensors |= {f"{name}.threshold": np.array(neuron.threshold), f"{name}.bias": np.array(neuron.bias)}
+    state = {"schema": SCHEMA, "network": None if network is None else _structure(network), **facts}
+    plan = BuildPlan(
+        {
+            "recipe.toml": recipe,
+            "metrics.jsonl": b"".join(json.dumps(entry, sort_keys=True).encode() + b"\n" for entry in metrics),
+            STATE: to_json(state),
+            TENSORS: safetensors.numpy.save(tensors),
+            SAMPLES_FILE: npz_bytes(samples),
+        }
+    )
+    plan.write(folder, mark=STATE)
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuse, before hours of training, a folder that a run could not be written to."""
+    check_replaceable(folder, STATE)
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        UsageError: when `folder` holds no run.
+        NotMappable: when the run is a float baseline.
+        FileRefused: when its files contradict each other, or a tensor is left over that the integer network does not contain.
+    """
+    if not (folder / STATE).is_file():
+        raise UsageError(f"{folder} holds no {STATE}; give a folder that 'lehr train' made")
+    try:
+        state = json.loads((folder / STATE).read_bytes())
+        if state["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {state['schema']!r}, not {SCHEMA!r}")
+        structure = state.pop("network")
+        tensors = safetensors.numpy.load((folder / TENSORS).read_bytes())
+        if structure is None:
+            raise NotMappable(f"{folder} holds float weights, a baseline with no integer meaning; train with network.weights=binarized")
+        network, latents = _assemble(structure, tensors)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
+        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); train it again") from None
+    if tensors:
+        name, tensor = next(iter(sorted(tensors.items())))
+        raise FileRefused(f"{folder}: tensor {name!r} ({tensor.dtype}) is left over, the integer network has no place for it; train it again")
+    return Run(network, latents, state)
+
+
+def _structure(net: Network) -> dict[str, Any]:
+    """Everything of a network that is no array."""
+    nodes = {}
+    for name, node in net.nodes.items():
+        plain = {f.name: getattr(node, f.name) for f in fields(node) if not isinstance(getattr(node, f.name), np.ndarray)}  # type: ignore[arg-type]
+        nodes[name] = {"type": type(node).__name__, **{k: asdict(v) if isinstance(v, Arithmetic) else v for k, v in plain.items()}}
+    return {"nodes": nodes, "edges": net.edges, "input": asdict(net.input), "steps": net.steps, "readout": net.readout}
+
+
+def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> tuple[Network, dict[str, Float32]]:
+    """Put the arrays back; takes out of `tensors` what it uses."""
+    nodes, latents = {}, {}
+    for name, told in structure["nodes"].items():
+        kind = _TYPES[told.pop("type")]
+        told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+        if kind is Neuron:
+            told["arithmetic"] = Arithmetic(**told["arithmetic"])
+            told |= {key: _integers(f"{name}.{key}", tensors) for key in ("threshold", "bias")}
+        elif kind in (Conv2d, Linear):
+            latents[name] = tensors.pop(f"{name}.weight").astype(np.float32)
+            if not np.isfinite(latents[name]).all():
+                raise ValueError(f"{name}.weight is not finite")
+            told["weight"] = np.where(latents[name] >= 0, 1, -1)
+        nodes[name] = kind(**told)
+    edges = tuple((a, b) for a, b in structure["edges"])
+    given = structure["input"]
+    return Network(nodes, edges, Input(tuple(given["shape"]), given["kind"]), structure["steps"], structure["readout"]), latents
+
+
+def _integers(name: str, tensors: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    value = tensors.pop(name)
+    if value.dtype != np.int32:
+        raise ValueError(f"{name} is {value.dtype}, not int32: it was never frozen to integers")
+    return value

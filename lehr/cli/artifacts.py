@@ -1,0 +1,100 @@
+"""`lehr check`, `lehr build` and `lehr verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lehr.cli.console import Json, session
+from lehr.cli.options import InputFile, Model, Target
+
+
+def check(model: Model, target: Target, as_json: Json = False) -> None:
+    """Tell whether a network maps to a target, and everything that stands in the way."""
+    with session(as_json) as out:
+        from collections import Counter
+
+        from lehr import nirfile
+        from lehr.errors import NotMappable
+        from lehr.targets import registry
+
+        net, chip = nirfile.read(model), registry.get(target)
+        problems = chip.check(net)
+        blamed = {problem.node for problem in problems}
+        kinds = Counter((type(node).__name__, name in blamed) for name, node in net.nodes.items())
+        rows = [(kind, count, "no" if bad else "yes") for (kind, bad), count in sorted(kinds.items())]
+        out.table(("operator", "count", "maps"), rows)
+        out.table(("node", "reason", "hint"), [(p.node, p.reason, p.hint) for p in problems])
+        out.facts.update(
+            target=chip.name,
+            operators=[{"operator": kind, "count": count, "maps": maps == "yes"} for kind, count, maps in rows],
+            problems=[{"node": p.node, "reason": p.reason, "hint": p.hint} for p in problems],
+        )
+        if problems:
+            out.fail(NotMappable.exit_code)
+        else:
+            out.say(f"the network maps to {chip.name}")
+
+
+def build(
+    model: Model,
+    target: Target,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Folder to write.")],
+    inputs: InputFile = None,
+    samples: Annotated[int, typer.Option("-n", min=1, help="How many samples become golden vectors.")] = 16,
+    options: Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the target.")] = None,
+    archive: Annotated[Path | None, typer.Option("--archive", metavar="X.zip", help="Write everything into a zip file, too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a network for a target: its files, golden vectors, report and manifest."""
+    with session(as_json) as out:
+        from lehr import nirfile
+        from lehr.errors import UsageError
+        from lehr.npz import read_samples
+        from lehr.targets import registry
+        from lehr.targets.build import build as make
+
+        wrong = [option for option in options or () if "=" not in option]
+        if wrong:
+            raise UsageError(f"--option {wrong[0]!r} is no assignment; write it as KEY=VALUE")
+        net, chip = nirfile.read(model), registry.get(target)
+        x = None if inputs is None else read_samples(inputs)[0][:samples]
+        built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples)
+        built.plan.write(output)
+        if archive is not None:
+            built.plan.archive(archive)
+        rows = [(name, f"{len(data):,}") for name, data in built.plan.files.items() if not name.startswith("golden/")]
+        out.table(("file", "bytes"), rows)
+        for name, rate in built.rates.items():
+            if not 0 < rate < 1:
+                out.say(f"note: the golden vectors leave {name} at spike rate {rate:.0f}; give real inputs with -i")
+        out.say(f"wrote {output} ({len(built.plan.files)} files); 'lehr verify {output}' runs it")
+        out.facts.update(output=str(output), target=chip.name, digest=built.plan.digest, files=list(built.plan.files), rates=dict(built.rates))
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that `lehr build` wrote.")],
+    samples: Annotated[int | None, typer.Option("-n", min=1, help="How many golden samples to run; all if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a built artefact in its own tool and compare it with the simulator, spike by spike."""
+    with session(as_json) as out:
+        from dataclasses import asdict
+
+        from lehr.targets.build import verify as run
+
+        verified = run(folder, samples)
+        compared = verified.comparison
+        out.say(f"{verified.target}, {verified.samples} samples: {compared}")
+        out.facts.update(
+            target=verified.target,
+            samples=verified.samples,
+            values=compared.values,
+            membranes_differ=compared.membranes,
+            spikes_differ=compared.spikes,
+            first=None if compared.first is None else asdict(compared.first),
+            changed=list(verified.changed),
+        )
+        verified.require()

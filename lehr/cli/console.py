@@ -1,0 +1,107 @@
+"""What all commands share: results on stdout, progress and errors on stderr, JSON on request, a verdict and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lehr.errors import LehrError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+INTERRUPTED = 130
+
+
+class Output:
+    """Collects what a command has to say.
+
+    Attributes:
+        facts: what --json prints.
+        failed: set when the command's answer is no; `exit_code` then says why.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.facts: dict[str, Any] = {}
+        self.exit_code = 0
+
+    def say(self, text: str = "") -> None:
+        """A line of the result, for people."""
+        if not self.as_json:
+            typer.echo(text)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+        """A table of the result, for people; numbers are aligned to the right."""
+        if self.as_json:
+            return
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+
+        made = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        for index, column in enumerate(columns):
+            numeric = bool(rows) and all(str(row[index])[:1].isdigit() or str(row[index])[:1] in "-" for row in rows)
+            made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            made.add_row(*(str(cell) for cell in row))
+        width = None if sys.stdout.isatty() else 160
+        Console(highlight=False, markup=False, width=width).print(made)
+
+    def fail(self, code: int) -> None:
+        """The answer is no."""
+        self.exit_code = code
+
+
+@contextmanager
+def session(as_json: bool) -> Iterator[Output]:
+    """Run a command's body; print its verdict; turn errors into one sentence and an exit code."""
+    out = Output(as_json)
+    message = None
+    try:
+        yield out
+    except LehrError as error:
+        message, out.exit_code = str(error), error.exit_code
+    except KeyboardInterrupt:
+        message, out.exit_code = "interrupted; nothing was written", INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nobody writes there at exit
+        raise typer.Exit(1) from None
+    except MemoryError:
+        message, out.exit_code = "memory ran out; use fewer samples or a smaller batch", 1
+    except Exception as error:
+        if os.environ.get("LEHR_DEBUG"):
+            raise
+        message, out.exit_code = f"{type(error).__name__}: {error}; this is a bug of lehr: report it with LEHR_DEBUG=1 set", 1
+    verdict = "FAIL" if out.exit_code else "PASS"
+    if message:
+        out.facts["error"] = message
+        typer.echo(f"error: {message}", err=True)
+    if as_json:
+        typer.echo(json.dumps({**out.facts, "exit_code": out.exit_code, "result": verdict}, indent=2))
+    else:
+        typer.echo(verdict)
+    raise typer.Exit(out.exit_code)
+
+
+
+
+def progress() -> Progress:
+    """A progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def percent(share: float) -> str:
+    """A share as people read it."""
+    return f"{100 * share:.2f} %"

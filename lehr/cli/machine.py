@@ -1,0 +1,38 @@
+"""`lehr doctor`: what is installed and what is missing."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from lehr import __version__
+from lehr.cli.console import Json, session
+
+PACKAGES = ("numpy", "torch", "snntorch", "nir", "nirtorch", "onnx", "onnxruntime", "h5py", "safetensors", "pydantic", "scikit-learn")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Tell what this machine has: packages, targets and their tools, and how to get what is missing."""
+    with session(as_json) as out:
+        from lehr.errors import ToolMissing
+        from lehr.targets import registry
+
+        packages = {name: _version(name) for name in PACKAGES}
+        tools = {}
+        for entry in registry.entries():
+            runner = entry.target.runner() if entry.target else None
+            tools[entry.name] = entry.reason or ("has no tool" if runner is None else runner.missing() or "ready")
+        out.say(f"lehr {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}")
+        out.table(("package", "version"), list(packages.items()))
+        out.table(("target", "tool"), list(tools.items()))
+        out.facts.update(lehr=__version__, python=platform.python_version(), packages=packages, targets=tools)
+        if "missing" in packages.values():
+            raise ToolMissing("a package is missing; install lehr again with its dependencies (pip install lehr)")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"

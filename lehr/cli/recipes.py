@@ -1,0 +1,74 @@
+"""`lehr recipes`: the recipes that come along, and the data they train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lehr.cli.console import Json, session
+from lehr.cli.options import Data, Overrides, RecipeName
+
+app = typer.Typer(no_args_is_help=True, help="List and copy the bundled recipes, and write their test data.")
+
+
+@app.command("list")
+def list_recipes(as_json: Json = False) -> None:
+    """List the bundled recipes."""
+    with session(as_json) as out:
+        from lehr.train.recipe import bundled, load
+
+        rows = []
+        for name in bundled():
+            recipe = load(name)
+            layers = "-".join(
+                f"{layer.channels}C{layer.kernel}" + (f"-P{layer.pool}" if layer.pool > 1 else "") if layer.type == "conv" else str(layer.features)
+                for layer in recipe.network.layers
+            )
+            rows.append((name, recipe.data.name, layers, recipe.network.steps, recipe.network.beta, recipe.description))
+        out.facts["recipes"] = [dict(zip(("name", "data", "network", "steps", "beta", "description"), row, strict=True)) for row in rows]
+        out.table(("recipe", "data", "network", "steps", "beta", "what it is"), rows)
+
+
+@app.command()
+def copy(
+    name: Annotated[str, typer.Argument(help="Name of a bundled recipe.")],
+    to: Annotated[Path | None, typer.Argument(help="File to write; NAME.toml in this folder if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy a bundled recipe into a file of your own, to change it."""
+    with session(as_json) as out:
+        from lehr.atomic import write_bytes
+        from lehr.errors import UsageError
+        from lehr.train.recipe import bundled
+
+        if name not in bundled():
+            raise UsageError(f"recipe {name!r} is not bundled; use one of {', '.join(bundled())}")
+        path = to or Path(f"{name}.toml")
+        if path.exists():
+            raise UsageError(f"{path} exists; give another file to write")
+        write_bytes(path, bundled()[name].read_bytes())
+        out.facts["path"] = str(path)
+        out.say(f"wrote {path}")
+
+
+@app.command()
+def samples(
+    recipe: RecipeName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
+    data: Data = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Write the test samples of a recipe's data set as input for `lehr simulate`."""
+    with session(as_json) as out:
+        from lehr.atomic import write_bytes
+        from lehr.npz import npz_bytes
+        from lehr.train.data import load_dataset
+        from lehr.train.recipe import load
+
+        test = load_dataset(load(recipe, tuple(overrides or ())).data, data).test
+        write_bytes(output, npz_bytes({"input": test.x, "labels": test.y}))
+        out.facts.update(path=str(output), samples=len(test))
+        out.say(f"wrote {len(test):,} test samples to {output}")

@@ -1,0 +1,140 @@
+"""`lehr train` and `lehr export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lehr.cli.console import Json, percent, progress, session
+from lehr.cli.options import Data, Overrides, RecipeName
+
+if TYPE_CHECKING:
+    from lehr.train.data import Dataset
+    from lehr.train.loop import Trained
+    from lehr.train.recipe import Recipe
+
+SAMPLES = 64
+"""Test samples that a run keeps, to verify its export by."""
+
+
+def train(
+    recipe: RecipeName,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder to write; runs/NAME if not given.")] = None,
+    data: Data = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Train a network as a recipe says, up to frozen integers."""
+    with session(as_json) as out:
+        from lehr.export.checkpoint import check_run_folder
+        from lehr.train.data import load_dataset
+        from lehr.train.recipe import load
+
+        told = load(recipe, tuple(overrides or ()))
+        run = output or Path("runs") / told.name
+        if output is None:
+            run.parent.mkdir(exist_ok=True)
+        check_run_folder(run)
+        samples = load_dataset(told.data, data)
+        trained = train_with_progress(told, samples)
+        facts = accuracies(trained, samples)
+        save(run, told, trained, samples, facts)
+        for line in notes(trained):
+            out.say(line)
+        for name, value in facts.items():
+            out.say(f"test accuracy, {name}: {percent(value)}")
+        out.facts.update(run=str(run), accuracy=facts, metrics=trained.metrics)
+        out.say(f"wrote {run}")
+
+
+def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training") -> Trained:
+    """Train, with a progress bar over the epochs on stderr."""
+    from lehr.train import loop
+
+    with progress() as bar:
+        task = bar.add_task(label, total=loop.epochs(recipe))
+
+        def report(entry: dict[str, Any]) -> None:
+            accuracy = percent(entry["validation_accuracy"])
+            bar.update(task, advance=1, description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}")
+
+        return loop.train(recipe, data, report)
+
+
+def accuracies(trained: Trained, data: Dataset) -> dict[str, float]:
+    """Test accuracy after phase A and of the integer twin."""
+    from lehr.train.loop import accuracy
+
+    found = {"phase A": accuracy(trained.model, data.test)}
+    if trained.twin is not None:
+        found["integer"] = accuracy(trained.twin, data.test)
+    return found
+
+
+def notes(trained: Trained) -> list[str]:
+    """What a user must know of the folding."""
+    return [
+        f"{name}: channels {', '.join(map(str, folded.clamped))} have a gain near 0; their thresholds were clamped, retrain if they matter"
+        for name, folded in trained.folds.items()
+        if folded.clamped
+    ]
+
+
+def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
+    """Write a run's folder."""
+    from lehr.export.checkpoint import save_run
+    from lehr.train.recipe import to_toml
+
+    if trained.twin is None:
+        weights = {name: value.numpy() for name, value in trained.model.state_dict().items()}
+    else:
+        weights = {name: value.detach().numpy() for name, value in trained.twin.weights.items()}
+    folds = {name: {"clamped": folded.clamped, "fraction_bits": folded.fraction_bits} for name, folded in trained.folds.items()}
+    kept = data.test.take(SAMPLES)
+    facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "folds": folds}
+    save_run(run, to_toml(recipe), trained.metrics, facts, {"input": kept.x, "labels": kept.y}, trained.network, weights)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `lehr train` wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Export a trained network to NIR, and verify the file against the trained model, spike by spike."""
+    with session(as_json) as out:
+        from lehr import nirfile
+        from lehr.atomic import writing
+        from lehr.export.checkpoint import SAMPLES_FILE, load_run
+        from lehr.export.widths import analyse
+        from lehr.npz import read_samples
+        from lehr.simulate import compare, simulate
+        from lehr.train.twin import twin_of, trace
+
+        told = load_run(run)
+        widths = analyse(told.network)
+        widths.require_float32()
+        x, _ = read_samples(run / SAMPLES_FILE)
+        with writing(output) as part:
+            part.write_bytes(nirfile.to_bytes(told.network))
+            exported = nirfile.read(part)
+            result = simulate(exported, x, trace=exported.neurons)
+            compared = compare(trace(twin_of(told.network, told.latents), x), result.trace)
+            compared.require_equal("the exported file against the trained model")
+        rows = [
+            (name, layer.bits, f"{layer.membrane[0]:,}..{layer.membrane[1]:,}", "always" if layer.settled else f"{exported.steps} steps", f"{result.rates[name]:.4f}")
+            for name, layer in widths.layers.items()
+        ]
+        out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
+        out.say(f"{compared.spikes} of {compared.values:,} spikes differ, {compared.membranes} of {compared.values:,} membranes differ")
+        out.facts.update(
+            model=str(output),
+            network=exported.digest,
+            values=compared.values,
+            spikes_differ=compared.spikes,
+            membranes_differ=compared.membranes,
+            rates=dict(result.rates),
+            state_bits={name: layer.bits for name, layer in widths.layers.items()},
+        )
+        out.say(f"wrote {output}")

@@ -1,0 +1,164 @@
+"""Building an artefact, and verifying a built one: the same two functions for every target.
+
+    OUT/  the target's own files
+          model.nir            the network it was built from
+          golden/              inputs, and every spike and membrane of the reference
+          report/*.json        widths, estimate
+          MODEL_CARD.md        what is in the folder, for people
+          manifest.json        sha256 of each file, versions; written last
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import lehr
+from lehr import nirfile
+from lehr.artifact import BuildPlan, changed_files, read_manifest, sha256, to_json
+from lehr.errors import FileRefused, NotMappable, ToolMissing, UsageError
+from lehr.export.widths import analyse
+from lehr.network import Network
+from lehr.simulate import Comparison, compare, simulate
+from lehr.targets import registry
+from lehr.targets.contract import Options, Target
+from lehr.targets.golden import lay_down, read_golden
+
+MODEL = "model.nir"
+GOLDEN_SAMPLES = 16
+_SEED = 0
+
+
+def synthetic_input(net: Network, samples: int) -> npt.NDArray[np.uint8]:
+    """Inputs for golden vectors where no real ones are given: uniform pixels held, or spikes at a rate of 1/4; always the same."""
+    rng = np.random.default_rng(_SEED)
+    if net.input.kind == "u8":
+        return rng.integers(0, 256, (samples, *net.input.shape), np.uint8)
+    return (rng.random((samples, net.steps, *net.input.shape)) < 0.25).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Built:
+    """All files of an artefact, and the spike rates of its golden vectors by layer."""
+
+    plan: BuildPlan
+    rates: Mapping[str, float]
+
+
+def build(
+    net: Network, target: Target, x: npt.NDArray[np.uint8] | None = None, options: Options | None = None, samples: int = GOLDEN_SAMPLES
+) -> Built:
+    """Everything that `lehr build` writes.
+
+    Args:
+        net: the network.
+        target: what to build for.
+        x: inputs for the golden vectors, as `simulate` takes them; synthetic ones if None.
+        options: of the target.
+        samples: how many synthetic inputs.
+
+    Raises:
+        NotMappable: with every problem, when the network does not map.
+        UsageError: for an option that the target does not have.
+    """
+    options = dict(options or {})
+    for key in options:
+        if key not in target.options:
+            known = ", ".join(target.options) or "none"
+            raise UsageError(f"target {target.name} has no option {key!r}; it has {known}")
+    problems = target.check(net)
+    if problems:
+        raise NotMappable(f"the network does not map to {target.name}: {'. '.join(map(str, problems))}")
+    golden_input = synthetic_input(net, samples) if x is None else x
+    ran = simulate(net, golden_input, trace=net.neurons)
+    model = nirfile.to_bytes(net)
+    common = BuildPlan(
+        {
+            MODEL: model,
+            "report/widths.json": to_json({name: asdict(layer) for name, layer in analyse(net).layers.items()}),
+            "report/estimate.json": to_json([asdict(figure) for figure in target.estimate(net, ran.rates).figures]),
+            "MODEL_CARD.md": _card(net, target, ran.rates, synthetic=x is None).encode(),
+        }
+    )
+    plan = target.plan(net, options) | lay_down(net, golden_input, ran.trace) | common
+    facts = {"target": target.name, "options": options, "network": net.digest, "inputs": {MODEL: sha256(model)}, "lehr": lehr.__version__}
+    return Built(plan.with_manifest(facts), ran.rates)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Outcome of `verify`.
+
+    Attributes:
+        target: name of the target.
+        samples: how many golden samples were run.
+        comparison: the artefact in its own tool against the reference simulator.
+        changed: files that differ from the manifest.
+    """
+
+    target: str
+    samples: int
+    comparison: Comparison
+    changed: tuple[str, ...]
+
+    def require(self) -> None:
+        """Raise NotBitExact or FileRefused unless the artefact is what was built and computes what it should."""
+        self.comparison.require_equal(f"{self.target} against the reference simulator")
+        if self.changed:
+            raise FileRefused(f"{', '.join(self.changed)} changed since the artefact was built; build it again")
+
+
+def verify(folder: Path, limit: int | None = None) -> Verified:
+    """Run a built artefact in its own tool and compare every spike and membrane with the reference simulator.
+
+    Args:
+        folder: that `build` made.
+        limit: how many golden samples to run; all if None.
+
+    Raises:
+        UsageError: when `folder` is none, or its target cannot be run.
+        FileRefused: when a file in it is damaged.
+        ToolMissing: when the target's tool is not on this machine.
+        NotBitExact: when the artefact does not run, or the golden vectors are not the reference's.
+    """
+    manifest = read_manifest(folder)
+    target = registry.get(str(manifest.get("target")))
+    runner = target.runner()
+    if runner is None:
+        raise UsageError(f"target {target.name} has no tool that could run it here; compare its golden vectors on the machine itself")
+    missing = runner.missing()
+    if missing:
+        raise ToolMissing(missing)
+    net = nirfile.read(folder / MODEL)
+    x, golden = read_golden(net, folder, limit)
+    expected = simulate(net, x, trace=net.neurons).trace
+    compare(expected, golden).require_equal("the golden vectors against the reference simulator")
+    comparison = compare(expected, runner.run(folder, x))
+    return Verified(target.name, len(x), comparison, tuple(changed_files(folder)))
+
+
+def _card(net: Network, target: Target, rates: Mapping[str, float], *, synthetic: bool) -> str:
+    widths = analyse(net).layers
+    rows = "\n".join(
+        f"| {name} | {'x'.join(map(str, net.shapes[name]))} | {neuron.threshold.min()}..{neuron.threshold.max()} |"
+        f" {neuron.arithmetic.decay_numerator}/2^{neuron.arithmetic.decay_shift} | {neuron.arithmetic.state_bits} |"
+        f" {widths[name].membrane[0]}..{widths[name].membrane[1]} | {rates[name]:.4f} |"
+        for name, neuron in net.neurons.items()
+    )
+    inputs = "synthetic inputs" if synthetic else "the inputs given at the build"
+    return f"""# Model card
+
+Built for **{target.name}** ({target.summary}) by lehr {lehr.__version__}.
+Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), {net.steps} steps, spikes of `{net.output}` are counted.
+
+| layer | shape | threshold | decay | state bits | membrane bounds | spike rate |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds are proven for any input.
+`lehr verify` runs this folder in the target's own tool and compares every spike and membrane with the reference simulator.
+"""

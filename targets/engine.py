@@ -1,0 +1,49 @@
+"""A target's own tool as a simulation engine: the same result as the reference, computed by the artefact."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import NotMappable, ToolMissing, UsageError
+from lehr.network import Network
+from lehr.simulate import Result
+from lehr.simulate.result import Recorder
+from lehr.targets.contract import Target
+from lehr.targets.golden import per_step
+
+CHUNK = 512
+
+
+def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[str] = ()) -> Result:
+    """Build `net` for `target` in a temporary folder and run it there on every sample of `x`.
+
+    Raises:
+        UsageError: when the target has no tool that runs it.
+        NotMappable: when the network does not map.
+        ToolMissing: when the tool is not on this machine.
+    """
+    runner = target.runner()
+    if runner is None:
+        raise UsageError(f"target {target.name} has no tool that could run it; use another engine")
+    missing = runner.missing()
+    if missing:
+        raise ToolMissing(missing)
+    problems = target.check(net)
+    if problems:
+        raise NotMappable(f"the network does not map to {target.name}: {'. '.join(map(str, problems))}")
+    x = per_step(net, x)
+    recorder = Recorder(net, len(x), x.shape[1], trace)
+    with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
+        folder = Path(scratch) / target.name
+        target.plan(net, {}).with_manifest({"target": target.name}).write(folder)
+        for start in range(0, len(x), CHUNK):
+            ran = runner.run(folder, x[start : start + CHUNK])
+            for t in range(x.shape[1]):
+                spikes = {name: array[:, t].astype(np.int64) for name, array in ran.spikes.items()}
+                recorder.add(start, t, spikes, {name: array[:, t].astype(np.int64) for name, array in ran.membranes.items()})
+    return recorder.result()

@@ -1,0 +1,73 @@
+"""Which operators a target takes: small networks, each with one thing in it, put to the target's own `check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+
+from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Update
+from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Node, Shape
+from lehr.targets.contract import Target
+
+_BASE = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=16)
+_FIELDS = {
+    "decay_form": DecayForm,
+    "rounding": Rounding,
+    "reset": Reset,
+    "reset_timing": ResetTiming,
+    "fires": Fires,
+    "overflow": Overflow,
+    "update": Update,
+}
+
+
+def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
+    """For every operator and every value of every field of `Arithmetic`: which targets (by name) map it."""
+    targets = tuple(targets)
+    return {name: {target.name: not target.check(net) for target in targets} for name, net in probes().items()}
+
+
+def probes() -> dict[str, Network]:
+    """One network for each thing that a target may or may not take."""
+    image: Shape = (2, 6, 6)
+    found = {
+        "Linear": _chain((4,), fc=Linear(_ones(3, 4))),
+        "Conv2d": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3))),
+        "Conv2d, stride 2, padding 1": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3), (2, 2), (1, 1))),
+        "Conv2d, dilation 2": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3), dilation=(2, 2))),
+        "Conv2d, 2 groups": _chain(image, conv=Conv2d(_ones(4, 1, 3, 3), groups=2)),
+        "SumPool2d": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3)), pool=SumPool2d((2, 2), (2, 2))),
+        "SumPool2d, overlapping, padding 1": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3)), pool=SumPool2d((3, 3), (2, 2), (1, 1))),
+        "Flatten": _chain(image, flatten=Flatten(), fc=Linear(_ones(3, 72))),
+        "Delay": _chain((4,), delay=Delay(2), fc=Linear(_ones(3, 4))),
+        "recurrence": _recurrent(),
+        "pixels as input": replace(_chain((4,), fc=Linear(_ones(3, 4))), input=Input((4,), "u8")),
+    }
+    for field, values in _FIELDS.items():
+        for value in get_args(values):
+            timing = {"reset_timing": "same_step"} if value == "event" else {}
+            how = replace(_BASE, **{field: value, **timing})
+            found[f"{field} {value}"] = _chain((4,), how, fc=Linear(_ones(3, 4)))
+    return found
+
+
+def _ones(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+    return np.ones(shape, np.int8)
+
+
+def _chain(shape: Shape, how: Arithmetic = _BASE, **nodes: Node) -> Network:
+    channels = shape[0]
+    for node in nodes.values():
+        channels = node.weight.shape[0] if isinstance(node, (Conv2d, Linear)) else channels
+    neuron = Neuron(np.full(channels, 9, np.int32), np.ones(channels, np.int32), how)
+    path = [INPUT, *nodes, "lif", OUTPUT]
+    return Network({**nodes, "lif": neuron}, tuple(zip(path[:-1], path[1:], strict=True)), Input(shape, "spikes"), 4)
+
+
+def _recurrent() -> Network:
+    net = _chain((4,), fc=Linear(_ones(3, 4)))
+    return replace(net, nodes={**net.nodes, "loop": Linear(_ones(3, 3))}, edges=(*net.edges, ("lif", "loop"), ("loop", "lif")))
