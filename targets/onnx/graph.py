@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,6 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 INT8, UINT8, INT32, INT64, BOOL = TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
-NUMPY = {INT8: np.int8, UINT8: np.uint8, INT32: np.int32, INT64: np.int64}
 
 
 class Graph:
@@ -26,7 +27,7 @@ class Graph:
     def constant(self, value: npt.ArrayLike, dtype: int, at: str) -> str:
         """Store `value` and return its name."""
         name = f"{at}/constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, NUMPY[dtype]), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value, helper.tensor_dtype_to_np_dtype(dtype)), name))
         return name
 
     def op(self, kind: str, *inputs: str, at: str, name: str = "", **attributes: Any) -> str:
@@ -34,6 +35,10 @@ class Graph:
         name = name or f"{at}/{kind}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
+
+    def total(self, values: Iterable[str], at: str) -> str:
+        """The sum of one or more values."""
+        return reduce(lambda left, right: self.op("Add", left, right, at=at), values)
 
     def cast(self, value: str, dtype: int, at: str) -> str:
         """`value` as `dtype`; the caller knows that it fits."""

@@ -12,27 +12,30 @@ N and T are symbolic. Time is the first axis inside, because not every runtime s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from onnx import ModelProto, ValueInfoProto, checker, helper
+from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper
 
 from lehr.export.widths import intervals
-from lehr.network import INPUT, Network
+from lehr.network import INPUT, OUTPUT, Network
 from lehr.nodes import Shape
 from lehr.targets.onnx.graph import INT32, INT64, UINT8, Graph
 from lehr.targets.onnx.step import State, Step
 
 OPSET, IR_VERSION = 21, 10
 STEPS = "lehr.steps"
+SPIKES, MEMBRANE = "spikes.", "membrane."
 
 
-def spikes_name(layer: str) -> str:
-    """Name of the output that holds a layer's spikes."""
-    return f"spikes.{layer}"
+@dataclass(frozen=True)
+class Traced:
+    """A value of every step that becomes an output `[N, T, *shape]` of the model."""
 
-
-def membrane_name(layer: str) -> str:
-    """Name of the output that holds a layer's membranes."""
-    return f"membrane.{layer}"
+    name: str
+    value: str
+    dtype: int
+    shape: Shape
 
 
 def make_model(net: Network, trace: bool) -> ModelProto:
@@ -42,56 +45,75 @@ def make_model(net: Network, trace: bool) -> ModelProto:
         NotMappable: when an accumulator can leave int32.
     """
     step = Step(net, intervals(net))
-    classes = math.prod(net.shapes[net.output])
-    spikes = step.graph.cast(step.graph.op("Flatten", step.value[net.output], at="counts"), INT32, "counts")
-    counts = step.graph.op("Add", "counts/before", spikes, at="counts")
-    states = [State("counts/before", counts, INT32, (classes,)), *step.states]
-    traced = [
-        (name, value, dtype, net.shapes[layer])
-        for layer in (net.neurons if trace else ())
-        for name, value, dtype in ((spikes_name(layer), step.value[layer], UINT8), (membrane_name(layer), step.membrane[layer], INT32))
-    ]
-    for name, value, _, _ in traced:
-        step.graph.op("Identity", value, at="trace", name=f"{name}/now")
-    body = helper.make_graph(
-        step.graph.nodes,
-        "step",
-        [*(_info(s.before, s.dtype, "N", *s.shape) for s in states), _info(step.value[INPUT], UINT8, "N", *net.input.shape)],
-        [*(_info(s.after, s.dtype, "N", *s.shape) for s in states), *(_info(f"{n}/now", d, "N", *shape) for n, _, d, shape in traced)],
-        initializer=step.graph.constants,
-    )
-
-    outer = Graph()
-    over_time = outer.op("Transpose", INPUT, at="time", perm=_swapped(net.input.shape))
-    batch = outer.op("Shape", INPUT, at="time", start=0, end=1)
-    initial = [_zeros(outer, batch, state) for state in states]
-    last = ["counts", *(f"{state.after}/last" for state in states[1:])]
-    scan = helper.make_node("Scan", [*initial, over_time], [*last, *(f"{n}/all" for n, *_ in traced)], "time", num_scan_inputs=1, body=body)
-    outer.nodes.append(scan)
-    for name, _, _, shape in traced:
-        outer.op("Transpose", f"{name}/all", at="trace", name=name, perm=_swapped(shape))
-    outer.op("ArgMax", "counts", at="prediction", name="prediction", axis=1, keepdims=0, select_last_index=0)
-    graph = helper.make_graph(
-        outer.nodes,
-        "lehr",
-        [_info(INPUT, UINT8, "N", "T", *net.input.shape)],
-        [
-            _info("counts", INT32, "N", classes),
-            _info("prediction", INT64, "N"),
-            *(_info(name, dtype, "N", "T", *shape) for name, _, dtype, shape in traced),
-        ],
-        initializer=outer.constants,
-    )
+    states = [_counts(step), *step.states]
+    traced = _traced(step) if trace else []
+    graph = _over_time(net, states, traced, _body(step, states, traced))
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lehr")
     helper.set_model_props(made, {STEPS: str(net.steps)})
     checker.check_model(made, full_check=True)
     return made
 
 
-def _zeros(outer: Graph, batch: str, state: State) -> str:
-    size = outer.op("Concat", batch, outer.constant(state.shape, INT64, state.before), at=state.before, axis=0)
+def _counts(step: Step) -> State:
+    """Add the spikes of this step to the counts of those before."""
+    layer, before = step.net.output, f"{OUTPUT}/before"
+    spikes = step.graph.op("Flatten", step.value[layer], at=OUTPUT)
+    after = step.graph.op("Add", before, step.graph.cast(spikes, INT32, OUTPUT), at=OUTPUT)
+    return State(before, after, INT32, (math.prod(step.net.shapes[layer]),))
+
+
+def _traced(step: Step) -> list[Traced]:
+    found = []
+    for layer in step.net.neurons:
+        found.append(Traced(SPIKES + layer, step.value[layer], UINT8, step.net.shapes[layer]))
+        found.append(Traced(MEMBRANE + layer, step.membrane[layer], INT32, step.net.shapes[layer]))
+    return found
+
+
+def _body(step: Step, states: Sequence[State], traced: Sequence[Traced]) -> GraphProto:
+    """One step: states and the input of now to new states and what is traced."""
+    now = [step.graph.op("Identity", t.value, at=OUTPUT, name=f"{t.name}/now") for t in traced]
+    return helper.make_graph(
+        step.graph.nodes,
+        "step",
+        [*(_info(s.before, s.dtype, "N", *s.shape) for s in states), _info(step.value[INPUT], UINT8, "N", *step.net.input.shape)],
+        [
+            *(_info(s.after, s.dtype, "N", *s.shape) for s in states),
+            *(_info(name, t.dtype, "N", *t.shape) for name, t in zip(now, traced, strict=True)),
+        ],
+        initializer=step.graph.constants,
+    )
+
+
+def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], body: GraphProto) -> GraphProto:
+    """The whole graph: `body` scanned over the steps of the input, from states that are 0."""
+    graph = Graph()
+    slices = graph.op("Transpose", INPUT, at=INPUT, perm=_swapped(net.input.shape))
+    batch = graph.op("Shape", INPUT, at=INPUT, start=0, end=1)
+    first = [_zeros(graph, batch, state) for state in states]
+    last = ["counts", *(f"{state.after}/last" for state in states[1:])]
+    every = [f"{t.name}/all" for t in traced]
+    graph.nodes.append(helper.make_node("Scan", [*first, slices], [*last, *every], "time", num_scan_inputs=1, body=body))
+    for t, stacked in zip(traced, every, strict=True):
+        graph.op("Transpose", stacked, at=OUTPUT, name=t.name, perm=_swapped(t.shape))
+    graph.op("ArgMax", "counts", at=OUTPUT, name="prediction", axis=1, keepdims=0, select_last_index=0)
+    return helper.make_graph(
+        graph.nodes,
+        "lehr",
+        [_info(INPUT, UINT8, "N", "T", *net.input.shape)],
+        [
+            _info("counts", INT32, "N", *states[0].shape),
+            _info("prediction", INT64, "N"),
+            *(_info(t.name, t.dtype, "N", "T", *t.shape) for t in traced),
+        ],
+        initializer=graph.constants,
+    )
+
+
+def _zeros(graph: Graph, batch: str, state: State) -> str:
+    size = graph.op("Concat", batch, graph.constant(state.shape, INT64, state.before), at=state.before, axis=0)
     value = helper.make_tensor("value", state.dtype, [1], [0])
-    return outer.op("ConstantOfShape", size, at=state.before, name=f"{state.before}/first", value=value)
+    return graph.op("ConstantOfShape", size, at=state.before, name=f"{state.before}/first", value=value)
 
 
 def _info(name: str, dtype: int, *shape: int | str) -> ValueInfoProto:

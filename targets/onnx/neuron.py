@@ -6,6 +6,8 @@ Division is done so that no reading of the standard can change it: the remainder
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lehr.arithmetic import Arithmetic
@@ -96,7 +98,7 @@ class Layer:
         raised = self._op("Mod", self._op("Sub", v, lowest), self._number(1 << how.state_bits))
         return self._op("Add", raised, lowest)
 
-    def _op(self, kind: str, *inputs: str, **attributes: int) -> str:
+    def _op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         return self.graph.op(kind, *inputs, at=self.name, **attributes)
 
     def _number(self, value: int) -> str:

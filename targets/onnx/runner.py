@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import NotBitExact, ToolMissing, UsageError
+from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.simulate.result import Trace
-from lehr.targets.onnx.model import STEPS, membrane_name, spikes_name
+from lehr.targets.onnx.model import MEMBRANE, SPIKES, STEPS
 
 FILE = "model.onnx"
 
@@ -31,29 +33,32 @@ class OnnxRuntime:
         return None if find_spec("onnxruntime") else "ONNX Runtime is not installed; pip install onnxruntime"
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every neuron layer.
+        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when ONNX Runtime is not installed.
             NotBitExact: when it does not load or run the model.
+            FileRefused: when `x` does not fit the model.
             UsageError: when the model was built without a trace.
         """
         if why := self.missing():
             raise ToolMissing(why)
-        try:
+        with _reported(folder / FILE):
             session = self._session(folder / FILE)
             steps = int(session.get_modelmeta().custom_metadata_map[STEPS])
-            if x.ndim < len(session.get_inputs()[0].shape):
-                x = np.repeat(x[:, None], steps, axis=1)
-            names = [output.name for output in session.get_outputs()]
-            made = dict(zip(names, session.run(names, {session.get_inputs()[0].name: x}), strict=True))
-        except Exception as error:  # ONNX Runtime raises classes of its own that share no base but this one
-            reason = str(error).splitlines()[0]
-            raise NotBitExact(f"{folder / FILE}: ONNX Runtime does not run it ({reason}); build the artefact again") from error
-        layers = [name.removeprefix(spikes_name("")) for name in names if name.startswith(spikes_name(""))]
+            entry, names = session.get_inputs()[0], [output.name for output in session.get_outputs()]
+        layers = [name.removeprefix(SPIKES) for name in names if name.startswith(SPIKES)]
         if not layers:
             raise UsageError(f"{folder / FILE} has no outputs for spikes and membranes; build it with the option trace=1")
-        return Trace({n: made[spikes_name(n)] for n in layers}, {n: made[membrane_name(n)] for n in layers})
+        shape = tuple(entry.shape[2:])
+        if x.shape[1:] == shape:
+            x = np.repeat(x[:, None], steps, axis=1)
+        if x.dtype != np.uint8 or x.shape[2:] != shape:
+            wanted = ", ".join(map(str, entry.shape))
+            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, {FILE} takes uint8 [{wanted}]; convert or reshape it")
+        with _reported(folder / FILE):
+            made = dict(zip(names, session.run(names, {entry.name: x}), strict=True))
+        return Trace({layer: made[SPIKES + layer] for layer in layers}, {layer: made[MEMBRANE + layer] for layer in layers})
 
     def _session(self, path: Path) -> Any:
         import onnxruntime as ort
@@ -61,7 +66,17 @@ class OnnxRuntime:
         how = ort.SessionOptions()
         how.intra_op_num_threads = how.inter_op_num_threads = 1
         how.use_deterministic_compute = True
-        how.log_severity_level = 3  # errors are raised; warnings about the machine would go to stderr
+        how.log_severity_level = 3  # errors are raised as well; warnings about the machine would go to stderr
         level = ort.GraphOptimizationLevel
         how.graph_optimization_level = level.ORT_ENABLE_ALL if self.optimise else level.ORT_DISABLE_ALL
         return ort.InferenceSession(path, how, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Turn whatever ONNX Runtime raises over the model into one sentence."""
+    try:
+        yield
+    except Exception as error:  # its classes share no base but this one
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise NotBitExact(f"{path}: ONNX Runtime does not run it ({reason}); build the artefact again") from error

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+from onnx import helper
 
 from lehr.export.widths import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Shape
-from lehr.targets.onnx.graph import INT8, INT32, INT64, NUMPY, UINT8, Graph
+from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
 from lehr.targets.onnx.neuron import Layer, accumulator, needs_spikes_before
 
 BYTE = 256
@@ -33,7 +34,7 @@ class State:
     @property
     def bytes(self) -> int:
         """Its size for one sample."""
-        return math.prod(self.shape) * np.dtype(NUMPY[self.dtype]).itemsize
+        return math.prod(self.shape) * helper.tensor_dtype_to_np_dtype(self.dtype).itemsize
 
 
 def sum_of_sources(net: Network, name: str, bounds: dict[str, Interval]) -> tuple[int, int]:
@@ -95,33 +96,28 @@ class Step:
         for source in self.net.sources(name):
             value = f"{source}/before" if (source, name) in self.net.feedback else self.value[source]
             values.append(value if self.dtype(source) == dtype else self.graph.cast(value, dtype, name))
-        total = values[0]
-        for value in values[1:]:
-            total = self.graph.op("Add", total, value, at=name)
-        return total
+        return self.graph.total(values, name)
 
     def _weights(self, name: str, node: Conv2d | Linear) -> str:
-        if isinstance(node, Linear):
-            kind, weight, how = "MatMulInteger", node.weight.T, {}
-        else:
+        kind, weight, how = "MatMulInteger", node.weight.T, dict[str, Any]()
+        if isinstance(node, Conv2d):
             kind, weight = "ConvInteger", node.weight
             how = {"strides": node.stride, "pads": node.padding * 2, "dilations": node.dilation, "group": node.groups}
         # Kernels that add pairs of products in 16 bits are exact here: 2 * 255 * 1 is far from saturating.
         matrix = self.graph.constant(weight, INT8, name)
-        total = ""
+        parts = []
         for digit, place in self._digits(name):
             part = self.graph.op(kind, digit[0], matrix, *digit[1:], at=name, **how)
-            if place > 1:
-                part = self.graph.op("Mul", part, self.graph.constant(place, INT32, name), at=name)
-            total = self.graph.op("Add", total, part, at=name) if total else part
-        return total
+            parts.append(part if place == 1 else self.graph.op("Mul", part, self.graph.constant(place, INT32, name), at=name))
+        return self.graph.total(parts, name)
 
     def _digits(self, name: str) -> Iterator[tuple[tuple[str, ...], int]]:
         """What arrives at a node as uint8 digits: each with its zero point, if any, and its place value."""
         count = digit_count(*sum_of_sources(self.net, name, self.bounds))
         if count == 0:
-            same = len(self.net.sources(name)) == 1 and self._dtype_in(name) == UINT8
-            yield (self._arriving(name, UINT8) if same else self.graph.cast(self._arriving(name, INT32), UINT8, name),), 1
+            dtype = self._dtype_in(name)
+            value = self._arriving(name, dtype)
+            yield (value if dtype == UINT8 else self.graph.cast(value, UINT8, name),), 1
             return
         rest, base = self._arriving(name, INT32), self.graph.constant(BYTE, INT32, name)
         for index in range(count - 1):
@@ -138,11 +134,9 @@ class Step:
             pads = self.graph.constant([0, 0, *node.padding] * 2, INT64, name)
             total = self.graph.op("Pad", total, pads, at=name)
         for axis, (size, stride, out) in enumerate(zip(node.kernel, node.stride, self.net.shapes[name][1:], strict=True), start=2):
-            whole, total = total, ""
-            for start in range(size):
-                ranges = ([start], [start + (out - 1) * stride + 1], [axis], [stride])
-                part = self.graph.op("Slice", whole, *(self.graph.constant(r, INT64, name) for r in ranges), at=name)
-                total = self.graph.op("Add", total, part, at=name) if total else part
+            ranges = [([start], [start + (out - 1) * stride + 1], [axis], [stride]) for start in range(size)]
+            constants = [[self.graph.constant(number, INT64, name) for number in part] for part in ranges]
+            total = self.graph.total([self.graph.op("Slice", total, *part, at=name) for part in constants], name)
         return total
 
     def _delay(self, name: str, node: Delay) -> None:

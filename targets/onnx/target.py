@@ -68,7 +68,7 @@ class Onnx(Target):
             (
                 Figure("model", size, "bytes", f"length of {FILE} without a trace; one byte a weight"),
                 Figure("state", state, "bytes per sample", "membranes, spikes and delay lines that a step hands to the next"),
-                Figure("multiply-accumulates", products, "per step and sample", "values of each layer times their fan-in, padding included"),
+                Figure("multiply-accumulates", products, "per step and sample", "outputs times fan-in of all weights, padding included"),
             )
         )
 
