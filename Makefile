@@ -1,0 +1,59 @@
+# Everything here works on a machine with Python 3.11 or newer, pip and make. Another Python: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+JOBS   ?= 2
+BIN    := .venv/bin
+RUN    := .venv/.installed-to-run
+TEST   := .venv/.installed-to-test
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# pyright would otherwise ask the network for a newer version of itself.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format types dist clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(TEST) ## Install lehr, editable, and the tools of its tests into .venv
+
+demo: $(RUN) ## Train, export, simulate, build and verify on real digits, in about a minute
+	$(BIN)/lehr demo
+
+test: lint types ## Run the linters, the type checkers and the first tier of the tests
+	$(BIN)/pytest -n $(JOBS)
+
+test-slow: $(TEST) ## Run the second tier: conformance that takes minutes
+	$(BIN)/pytest -n $(JOBS) -m slow
+
+lint: $(TEST) ## Run ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(TEST) ## Let ruff repair what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(TEST) ## Run mypy and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+dist: $(TEST) ## Make the source archive and the wheel in dist/
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove what was made, except .venv
+	rm -rf build dist lehr-demo *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("lehr needs Python 3.11 or newer; call make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+
+$(RUN): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(TEST): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[test]'
+	touch $(RUN) $@
