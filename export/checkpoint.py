@@ -1,11 +1,11 @@
 """The folder that a training run leaves, and the integer network in it.
 
-    RUN/checkpoint.safetensors    NODE.weight float32: latent weights, whose signs are the network's
-                                  NODE.threshold, NODE.bias int32
-        state.json                everything of the network that is no array, and how it was folded
-        metrics.jsonl             one line per epoch
-        recipe.toml               the recipe, with all overrides
-        samples.npz               some test samples, to verify by
+RUN/checkpoint.safetensors    NODE.weight float32: latent weights, whose signs are the network's
+                              NODE.threshold, NODE.bias int32
+    state.json                everything of the network that is no array, and how it was folded
+    metrics.jsonl             one line per epoch
+    recipe.toml               the recipe, with all overrides
+    samples.npz               some test samples, to verify by
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from safetensors import SafetensorError
 from lehr.arithmetic import Arithmetic
 from lehr.artifact import BuildPlan, check_replaceable, to_json
 from lehr.errors import FileRefused, NotMappable, UsageError
-from lehr.npz import npz_bytes
 from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.npz import npz_bytes
 
 SCHEMA = "lehr-run/1"
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
@@ -117,7 +117,9 @@ def load_run(folder: Path) -> Run:
         raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); train it again") from None
     if tensors:
         name, tensor = next(iter(sorted(tensors.items())))
-        raise FileRefused(f"{folder}: tensor {name!r} ({tensor.dtype}) is left over, the integer network has no place for it; train it again")
+        raise FileRefused(
+            f"{folder}: tensor {name!r} ({tensor.dtype}) is left over, the integer network has no place for it; train it again"
+        )
     return Run(network, latents, state)
 
 

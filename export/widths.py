@@ -83,7 +83,7 @@ def analyse(net: Network) -> Widths:
         NotMappable: when an accumulator can leave int32.
     """
     nodes = intervals(net)
-    layers = {name: _layer(net, name, neuron, _arriving(net, name, nodes)) for name, neuron in net.neurons.items()}
+    layers = {name: _layer(net, neuron, _arriving(net, name, nodes)) for name, neuron in net.neurons.items()}
     return Widths(nodes, layers)
 
 
@@ -150,7 +150,7 @@ def _through(net: Network, name: str, x: Interval) -> Interval:
     return Interval(np.concatenate(low), np.concatenate(high), np.concatenate(magnitude))
 
 
-def _layer(net: Network, name: str, neuron: Neuron, a: Interval) -> LayerWidth:
+def _layer(net: Network, neuron: Neuron, a: Interval) -> LayerWidth:
     how = neuron.arithmetic
     theta, bias = neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
     drive_low, drive_high = (a.low << how.fraction_bits) + bias, (a.high << how.fraction_bits) + bias
@@ -185,7 +185,9 @@ def _after_reset(how: Arithmetic, low: Int64, high: Int64, theta: Int64) -> tupl
     if how.reset == "none":
         return how.decay(low), how.decay(high)
     if how.reset == "zero":
-        return np.where(fires, np.minimum(how.decay(low), 0), how.decay(low)), np.where(fires, np.maximum(how.decay(quiet), 0), how.decay(quiet))
+        return np.where(fires, np.minimum(how.decay(low), 0), how.decay(low)), np.where(
+            fires, np.maximum(how.decay(quiet), 0), how.decay(quiet)
+        )
     if how.reset_timing == "next_step":
         fired_low, fired_high = how.decay(quiet + 1) - theta, how.decay(high) - theta
     else:
@@ -228,7 +230,9 @@ def fit_state_bits(net: Network) -> Network:
     wide_net = Network(nodes, net.edges, net.input, net.steps, net.readout)
     for name, layer in analyse(wide_net).layers.items():
         if layer.bits > MAX_STATE_BITS:
-            raise NotMappable(f"{name}: its membrane needs {layer.bits} bits, at most {MAX_STATE_BITS} are to be had; use fewer fraction bits")
+            raise NotMappable(
+                f"{name}: its membrane needs {layer.bits} bits, at most {MAX_STATE_BITS} are to be had; use fewer fraction bits"
+            )
         nodes[name] = _with_bits(net.neurons[name], layer.bits)
     return Network(nodes, net.edges, net.input, net.steps, net.readout)
 

@@ -32,14 +32,17 @@ MIN_STATE_BITS, MAX_STATE_BITS = 8, 32
 
 def divide_by_power_of_two(value: Int64, shift: int, rounding: Rounding) -> Int64:
     """Return `value / 2**shift`, rounded to an integer as `rounding` says, exactly."""
-    floor = value >> shift
+    floor: Int64 = value >> shift
     if rounding == "floor" or shift == 0:
         return floor
     remainder = value - (floor << shift)
     if rounding == "toward_zero":
-        return floor + ((value < 0) & (remainder != 0))
-    half = 1 << (shift - 1)
-    return floor + ((remainder > half) | ((remainder == half) & ((floor & 1) == 1)))
+        up = (value < 0) & (remainder != 0)
+    else:
+        half = 1 << (shift - 1)
+        up = (remainder > half) | ((remainder == half) & ((floor & 1) == 1))
+    nearest: Int64 = floor + up
+    return nearest
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,7 @@ class Arithmetic:
                 f" decays by {(1 << self.decay_shift) - 1}/{1 << self.decay_shift}; set it to {(1 << self.decay_shift) - 1}"
             )
         if self.update == "event" and self.reset_timing != "same_step":
-            raise FileRefused(
-                "update 'event' resets at the event that fires, but reset_timing is 'next_step'; set it to 'same_step'"
-            )
+            raise FileRefused("update 'event' resets at the event that fires, but reset_timing is 'next_step'; set it to 'same_step'")
 
     def _in_range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)

@@ -31,7 +31,7 @@ def writing(path: Path) -> Iterator[Path]:
         yield part
         part.chmod(0o666 & ~_umask())
         _flush(part)
-        os.replace(part, path)
+        part.replace(path)
         _flush(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -73,14 +73,14 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 def _put_in_place(part: Path, path: Path) -> None:
     if not path.exists():
-        os.replace(part, path)
+        part.replace(path)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    os.replace(path, old)
+    path.replace(old)
     try:
-        os.replace(part, path)
+        part.replace(path)
     except OSError:
-        os.replace(old, path)
+        old.replace(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
 

@@ -167,7 +167,9 @@ class Network:
         for a, b in self.feedback:
             expected = {shapes[s] for s in self.sources(b) if (s, b) not in self.feedback}
             if expected != {shapes[a]}:
-                raise FileRefused(f"{b}: its feedback from {a} has shape {shapes[a]}, the rest of its input {expected.pop()}; make them equal")
+                raise FileRefused(
+                    f"{b}: its feedback from {a} has shape {shapes[a]}, the rest of its input {expected.pop()}; make them equal"
+                )
         return shapes
 
     @cached_property
@@ -232,7 +234,9 @@ class Network:
                 continue
             for delay in (n for n in self._upstream(name) if isinstance(self.nodes.get(n), Delay)):
                 if any(not (s == INPUT or isinstance(self.nodes[s], Neuron)) for s in self.sources(delay)):
-                    raise FileRefused(f"{delay} delays currents into {name}, which updates by event; delay the spikes before the weights instead")
+                    raise FileRefused(
+                        f"{delay} delays currents into {name}, which updates by event; delay the spikes before the weights instead"
+                    )
 
     def _upstream(self, name: str) -> set[str]:
         """The weights and delays between neuron layer `name` and the spikes that drive it."""

@@ -99,6 +99,7 @@ class Conv2d(Node):
             raise FileRefused(f"Conv2d groups is {self.groups}; use a divisor of its {self.weight.shape[0]} output channels")
 
     def output_shape(self, shape: Shape) -> Shape:
+        """(out channels, height, width) for (channels, height, width)."""
         channels = self.weight.shape[1] * self.groups
         if len(shape) != 3 or shape[0] != channels:
             raise ShapeMismatch(f"takes ({channels}, height, width) but gets {shape}")
@@ -116,6 +117,7 @@ class Linear(Node):
         object.__setattr__(self, "weight", binary_weight(self.weight, 2, "Linear"))
 
     def output_shape(self, shape: Shape) -> Shape:
+        """(out features,) for (in features,)."""
         if shape != (self.weight.shape[1],):
             raise ShapeMismatch(f"takes ({self.weight.shape[1]},) but gets {shape}")
         return (self.weight.shape[0],)
@@ -134,6 +136,7 @@ class SumPool2d(Node):
             object.__setattr__(self, name, pair(getattr(self, name), f"SumPool2d {name}", least))
 
     def output_shape(self, shape: Shape) -> Shape:
+        """(channels, height, width) of the windows."""
         if len(shape) != 3:
             raise ShapeMismatch(f"takes (channels, height, width) but gets {shape}")
         return (shape[0], *_windows(shape[1:], self.kernel, self.stride, self.padding))
@@ -144,6 +147,7 @@ class Flatten(Node):
     """All axes into one, channel first (C order)."""
 
     def output_shape(self, shape: Shape) -> Shape:
+        """One axis, as long as all of them."""
         return (math.prod(shape),)
 
 
@@ -158,6 +162,7 @@ class Delay(Node):
             raise FileRefused(f"Delay steps is {self.steps!r}; give a whole number of at least 1")
 
     def output_shape(self, shape: Shape) -> Shape:
+        """Unchanged."""
         return shape
 
 
@@ -188,6 +193,7 @@ class Neuron(Node):
             raise FileRefused(f"Neuron threshold holds {low}; a threshold is an integer of at least 1")
 
     def output_shape(self, shape: Shape) -> Shape:
+        """Unchanged; the first axis is the channels'."""
         if shape[0] != self.threshold.size:
             raise ShapeMismatch(f"has {self.threshold.size} channels but gets {shape}")
         return shape

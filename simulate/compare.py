@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.errors import NotBitExact
 from lehr.simulate.result import Trace
+
+Values = Mapping[str, npt.NDArray[np.uint8]] | Mapping[str, npt.NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -70,20 +73,22 @@ class Comparison:
             raise NotBitExact(f"{what}: {self}; rebuild it, or report the difference as a bug of lehr if nobody changed the files")
 
 
-def compare(expected: Trace, got: Trace, layers: Iterable[str] | None = None) -> Comparison:
-    """Compare the traces of `layers` (all of `expected`'s if None), value by value.
+def compare(expected: Trace, got: Trace) -> Comparison:
+    """Compare two traces value by value, over all layers of `expected`.
 
     Raises:
         NotBitExact: when a layer is missing in `got` or has another shape.
     """
-    names = list(expected.spikes if layers is None else layers)
     values = membranes = spikes = 0
     firsts: list[tuple[tuple[int, int, int, int], Difference]] = []
-    for depth, name in enumerate(names):
-        for kind, (left, right) in enumerate(((expected.membranes, got.membranes), (expected.spikes, got.spikes))):
+    for depth, name in enumerate(expected.spikes):
+        sides: tuple[tuple[Values, Values], ...] = ((expected.membranes, got.membranes), (expected.spikes, got.spikes))
+        for kind, (left, right) in enumerate(sides):
             if name not in right or right[name].shape != left[name].shape:
                 shape = right[name].shape if name in right else "nothing"
-                raise NotBitExact(f"{name}: expected a trace of shape {left[name].shape}, got {shape}; trace the same layers and steps in both")
+                raise NotBitExact(
+                    f"{name}: expected a trace of shape {left[name].shape}, got {shape}; trace the same layers and steps in both"
+                )
             wrong = left[name] != right[name]
             count = int(wrong.sum())
             if kind == 0:

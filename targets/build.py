@@ -1,11 +1,11 @@
 """Building an artefact, and verifying a built one: the same two functions for every target.
 
-    OUT/  the target's own files
-          model.nir            the network it was built from
-          golden/              inputs, and every spike and membrane of the reference
-          report/*.json        widths, estimate
-          MODEL_CARD.md        what is in the folder, for people
-          manifest.json        sha256 of each file, versions; written last
+OUT/  the target's own files
+      model.nir            the network it was built from
+      golden/              inputs, and every spike and membrane of the reference
+      report/*.json        widths, estimate
+      MODEL_CARD.md        what is in the folder, for people
+      manifest.json        sha256 of each file, versions; written last
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ def _card(net: Network, target: Target, rates: Mapping[str, float], *, synthetic
     return f"""# Model card
 
 Built for **{target.name}** ({target.summary}) by lehr {lehr.__version__}.
-Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), {net.steps} steps, spikes of `{net.output}` are counted.
+Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), {net.steps} steps;
+the spikes of `{net.output}` are counted, and the highest count wins.
 
 | layer | shape | threshold | decay | state bits | membrane bounds | spike rate |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -1,9 +1,9 @@
 """Golden vectors: inputs and the reference's every spike and membrane, in raw files that any language reads.
 
-    golden/golden.json                 samples, steps, and for each layer its file stem and shape
-    golden/input.u8                    uint8  [samples, steps, *input shape]
-    golden/00_conv1.spikes.u8          uint8  [samples, steps, *layer shape]
-    golden/00_conv1.membrane.i32       int32, little-endian, the same shape
+golden/golden.json                 samples, steps, and for each layer its file stem and shape
+golden/input.u8                    uint8  [samples, steps, *input shape]
+golden/00_conv1.spikes.u8          uint8  [samples, steps, *layer shape]
+golden/00_conv1.membrane.i32       int32, little-endian, the same shape
 """
 
 from __future__ import annotations

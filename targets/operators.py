@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -65,7 +66,7 @@ def _chain(shape: Shape, how: Arithmetic = _BASE, **nodes: Node) -> Network:
         channels = node.weight.shape[0] if isinstance(node, (Conv2d, Linear)) else channels
     neuron = Neuron(np.full(channels, 9, np.int32), np.ones(channels, np.int32), how)
     path = [INPUT, *nodes, "lif", OUTPUT]
-    return Network({**nodes, "lif": neuron}, tuple(zip(path[:-1], path[1:], strict=True)), Input(shape, "spikes"), 4)
+    return Network({**nodes, "lif": neuron}, tuple(pairwise(path)), Input(shape, "spikes"), 4)
 
 
 def _recurrent() -> Network:

@@ -33,11 +33,12 @@ def sign(value: Tensor) -> Tensor:
 class BinaryConv2d(nn.Conv2d):
     """torch.nn.Conv2d without bias whose weights are binarized in the forward pass."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, bias=False, **kwargs)
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, sign(self.weight), None)
+        """Current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
+        return functional.conv2d(x, sign(self.weight), None, self.stride, self.padding)
 
 
 class BinaryLinear(nn.Linear):
@@ -47,4 +48,5 @@ class BinaryLinear(nn.Linear):
         super().__init__(in_features, out_features, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Current `[N, out features]` for `[N, in features]`."""
         return functional.linear(x, sign(self.weight))

@@ -33,7 +33,8 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     Args:
         model: in evaluation mode, its batch norm re-estimated.
         recipe: of the run.
-        shape, kind: of the network's input.
+        shape: of the network's input.
+        kind: of the network's input.
 
     Raises:
         NotMappable: when the integers would be too large for the float32 twin to be exact.
@@ -64,14 +65,12 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
                 path.append(f"pool{number}")
         else:
             name = f"fc{number}"
-            if number > 1 and isinstance(recipe.network.layers[number - 2], Conv) or (number == 1 and len(shape) > 1):
+            if (number > 1 and isinstance(recipe.network.layers[number - 2], Conv)) or (number == 1 and len(shape) > 1):
                 nodes["flatten"] = Flatten()
                 path.append("flatten")
             nodes[name] = Linear(binary)
             path.append(name)
-        how = Arithmetic(
-            decay_numerator=beta.numerator, decay_shift=beta.denominator.bit_length() - 1, fraction_bits=folded.fraction_bits
-        )
+        how = Arithmetic(decay_numerator=beta.numerator, decay_shift=beta.denominator.bit_length() - 1, fraction_bits=folded.fraction_bits)
         neuron = f"lif{number}"
         nodes[neuron] = Neuron(folded.threshold, folded.bias, how)
         path.append(neuron)
@@ -84,7 +83,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:
-    """Negate the channels where `signs` is -1, and with them their binary weights: a latent 0, which counts as +1, becomes just negative."""
+    """Negate the channels where `signs` is -1, and their binary weights with them: a latent 0, which counts as +1, turns just negative."""
     negated = torch.where(latent == 0, -torch.finfo(latent.dtype).tiny, -latent)
     return torch.where(signs.view(-1, *[1] * (latent.ndim - 1)) < 0, negated, latent)
 
@@ -96,4 +95,5 @@ def _affine(block: Block) -> Affine:
     assert norm.running_mean is not None
     assert norm.running_var is not None
     told = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    return Affine.batch_norm(*(value.detach().double().numpy() for value in told), norm.eps)
+    weight, bias, mean, variance = (value.detach().double().numpy() for value in told)
+    return Affine.batch_norm(weight, bias, mean, variance, norm.eps)

@@ -7,10 +7,8 @@ C  thresholds and biases frozen as integers; the weights settle around them
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ import snntorch.functional
 import torch
 from torch import Tensor, nn
 
-from lehr.errors import NotMappable
 from lehr.export.fold import Folded
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network

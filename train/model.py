@@ -35,9 +35,8 @@ class Block(nn.Module):
         self.norm: nn.Module = nn.Identity()
         self.pool: nn.Module = nn.Identity()
         if isinstance(recipe, Conv):
-            make = BinaryConv2d if binary else nn.Conv2d
-            options = {} if binary else {"bias": False}
-            self.weight = make(shape[0], recipe.channels, recipe.kernel, recipe.stride, recipe.padding, **options)
+            window = (shape[0], recipe.channels, recipe.kernel, recipe.stride, recipe.padding)
+            self.weight: nn.Conv2d | nn.Linear = BinaryConv2d(*window) if binary else nn.Conv2d(*window, bias=False)
             size = [(n + 2 * recipe.padding - recipe.kernel) // recipe.stride + 1 for n in shape[1:]]
             if min(size) < recipe.pool:
                 raise UsageError(f"a conv layer of kernel {recipe.kernel} and pool {recipe.pool} gets {shape[1:]} pixels; make it smaller")
@@ -52,9 +51,7 @@ class Block(nn.Module):
             self.shape = (recipe.features,)
             if recipe.batch_norm:
                 self.norm = nn.BatchNorm1d(recipe.features)
-        self.neuron = snntorch.Leaky(
-            beta=float(net.decay), threshold=recipe.threshold.start, spike_grad=surrogate.fast_sigmoid(net.slope)
-        )
+        self.neuron = snntorch.Leaky(beta=float(net.decay), threshold=recipe.threshold.start, spike_grad=surrogate.fast_sigmoid(net.slope))
 
     @property
     def threshold(self) -> Tensor:
@@ -66,7 +63,8 @@ class Block(nn.Module):
         flat = x.flatten(0, 1)
         if len(self.shape) == 1:
             flat = flat.flatten(1)
-        return cast(Tensor, self.pool(self.norm(self.weight(flat)))).unflatten(0, x.shape[:2])
+        current = cast(Tensor, self.pool(self.norm(self.weight(flat))))
+        return current.view(*x.shape[:2], *current.shape[1:])
 
     def forward(self, x: Tensor, steps: int) -> Tensor:
         """Spikes `[T, N, *shape]`."""

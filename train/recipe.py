@@ -78,7 +78,9 @@ class NetworkRecipe(_Strict):
         except (ValueError, ZeroDivisionError):
             raise ValueError("write it as a fraction k/2^n, such as '7/8'") from None
         if not 0 <= beta <= 1 or beta.denominator & (beta.denominator - 1) or beta.denominator > 1 << MAX_SHIFT:
-            raise ValueError(f"no integer machine decays by it exactly; use k/2^n in 0..1 with n <= {MAX_SHIFT}, such as '{nearest_dyadic(beta)}'")
+            raise ValueError(
+                f"no integer machine decays by it exactly; use k/2^n in 0..1 with n <= {MAX_SHIFT}, such as '{nearest_dyadic(beta)}'"
+            )
         return value
 
     @model_validator(mode="after")

@@ -255,7 +255,7 @@ class _State:
         else:
             assert isinstance(node, Flatten), node
             out = flat.flatten(1)
-        return out.unflatten(0, lead)
+        return out.view(*lead, *out.shape[1:])
 
     def _weight(self, name: str) -> Tensor:
         return sign(self.twin.weights[name])

@@ -7,22 +7,17 @@ from typing import Annotated
 import typer
 
 from lehr import __version__
-from lehr.cli import artifacts, demo, machine, models, recipes, targets, training
+from lehr.cli import recipes, targets
+from lehr.cli.artifacts import build, check, verify
+from lehr.cli.demo import demo
+from lehr.cli.machine import doctor
+from lehr.cli.models import inspect, simulate
+from lehr.cli.training import export, train
 
 app = typer.Typer(name="lehr", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(targets.app, name="targets")
-for command in (
-    demo.demo,
-    training.train,
-    training.export,
-    models.simulate,
-    models.inspect,
-    artifacts.check,
-    artifacts.build,
-    artifacts.verify,
-    machine.doctor,
-):
+for command in (demo, train, export, simulate, inspect, check, build, verify, doctor):
     app.command()(command)
 
 

@@ -71,7 +71,9 @@ def build(
             if not 0 < rate < 1:
                 out.say(f"note: the golden vectors leave {name} at spike rate {rate:.0f}; give real inputs with -i")
         out.say(f"wrote {output} ({len(built.plan.files)} files); 'lehr verify {output}' runs it")
-        out.facts.update(output=str(output), target=chip.name, digest=built.plan.digest, files=list(built.plan.files), rates=dict(built.rates))
+        out.facts.update(
+            output=str(output), target=chip.name, digest=built.plan.digest, files=list(built.plan.files), rates=dict(built.rates)
+        )
 
 
 def verify(

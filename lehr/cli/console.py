@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 INTERRUPTED = 130
+_NUMBER = re.compile(r"-?[\d.,]+( %)?")
 
 
 class Output:
@@ -39,8 +41,8 @@ class Output:
             typer.echo(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-        """A table of the result, for people; numbers are aligned to the right."""
-        if self.as_json:
+        """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
+        if self.as_json or not rows:
             return
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
@@ -48,7 +50,7 @@ class Output:
 
         made = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
         for index, column in enumerate(columns):
-            numeric = bool(rows) and all(str(row[index])[:1].isdigit() or str(row[index])[:1] in "-" for row in rows)
+            numeric = all(_NUMBER.fullmatch(str(row[index])) for row in rows)
             made.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             made.add_row(*(str(cell) for cell in row))
@@ -89,8 +91,6 @@ def session(as_json: bool) -> Iterator[Output]:
     else:
         typer.echo(verdict)
     raise typer.Exit(out.exit_code)
-
-
 
 
 def progress() -> Progress:

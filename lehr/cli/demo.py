@@ -111,10 +111,20 @@ def _facts(
     accuracies: Mapping[str, float], reference: Result, pairs: Mapping[str, Comparison], skipped: Mapping[str, str]
 ) -> dict[str, Any]:
     compared = {
-        title: {"values": pair.values, "membranes_differ": pair.membranes, "spikes_differ": pair.spikes, "first": pair.first and str(pair.first)}
+        title: {
+            "values": pair.values,
+            "membranes_differ": pair.membranes,
+            "spikes_differ": pair.spikes,
+            "first": pair.first and str(pair.first),
+        }
         for title, pair in pairs.items()
     }
-    return {"accuracy": dict(accuracies), "spike_rates": dict(reference.rates), "compared_with_reference": compared, "skipped": dict(skipped)}
+    return {
+        "accuracy": dict(accuracies),
+        "spike_rates": dict(reference.rates),
+        "compared_with_reference": compared,
+        "skipped": dict(skipped),
+    }
 
 
 def _print(
@@ -128,11 +138,20 @@ def _print(
     rows = []
     for station, accuracy in accuracies.items():
         pair = pairs.get("trained model" if station == "integer" else station)
-        rows.append((station, percent(accuracy), "" if pair is None else f"{pair.membranes:,} of {pair.values:,} membranes differ, {pair.spikes:,} spikes"))
+        rows.append(
+            (
+                station,
+                percent(accuracy),
+                "" if pair is None else f"{pair.membranes:,} of {pair.values:,} membranes differ, {pair.spikes:,} spikes",
+            )
+        )
     rows += [(title, "skipped", reason) for title, reason in skipped.items()]
     out.table(("station", "test accuracy", "against the reference simulator"), rows)
     samples = len(reference.counts)
-    spikes = [(name, "x".join(map(str, net.shapes[name])), f"{int(reference.trace.spikes[name].sum()) / samples:,.1f}", f"{rate:.4f}") for name, rate in reference.rates.items()]
+    spikes = [
+        (name, "x".join(map(str, net.shapes[name])), f"{int(reference.trace.spikes[name].sum()) / samples:,.1f}", f"{rate:.4f}")
+        for name, rate in reference.rates.items()
+    ]
     out.table(("layer", "shape", "spikes per image", "spikes per neuron and step"), spikes)
     for title, pair in pairs.items():
         if pair.first is not None:

@@ -25,8 +25,12 @@ REFERENCE = "reference"
 def simulate(
     model: Model,
     inputs: InputFile = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.npz", help="Write counts, predictions and traces here.")] = None,
-    trace: Annotated[list[str] | None, typer.Option("--trace", metavar="NODE", help="Keep spikes and membranes of a layer, or of 'all'.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="OUT.npz", help="Write counts, predictions and traces here.")
+    ] = None,
+    trace: Annotated[
+        list[str] | None, typer.Option("--trace", metavar="NODE", help="Keep spikes and membranes of a layer, or of 'all'.")
+    ] = None,
     engine: Annotated[str, typer.Option("--engine", help="'reference', or a target whose tool runs the network: 'onnx', 'c'.")] = REFERENCE,
     as_json: Json = False,
 ) -> None:
@@ -92,16 +96,32 @@ def inspect(model: Model, as_json: Json = False) -> None:
         out.say(f"input {shape_text(net.input.shape)} ({net.input.kind}), {net.steps} steps, spikes of {net.output} are counted")
         out.table(
             ("node", "type", "from", "shape", "what it holds"),
-            [(n, type(net.nodes[n]).__name__, ", ".join(net.sources(n)), shape_text(net.shapes[n]), _contents(net.nodes[n])) for n in net.order],
+            [
+                (n, type(net.nodes[n]).__name__, ", ".join(net.sources(n)), shape_text(net.shapes[n]), _contents(net.nodes[n]))
+                for n in net.order
+            ],
         )
         rows = []
         for name, neuron in net.neurons.items():
             how, width = neuron.arithmetic, widths.layers[name]
             bounds = f"{width.membrane[0]:,}..{width.membrane[1]:,}"
             decay = f"{how.decay_form} {how.decay_numerator}/2^{how.decay_shift}"
-            rows.append((name, decay, how.rounding, f"{how.reset}, {how.reset_timing}", how.fires, how.fraction_bits, how.state_bits, how.overflow, bounds))
+            rows.append(
+                (
+                    name,
+                    decay,
+                    how.rounding,
+                    f"{how.reset}, {how.reset_timing}",
+                    how.fires,
+                    how.fraction_bits,
+                    how.state_bits,
+                    how.overflow,
+                    bounds,
+                )
+            )
         out.table(("layer", "decay", "rounding", "reset", "fires", "fraction", "bits", "overflow", "membrane bounds"), rows)
-        out.say(f"neurons: {sum(math.prod(net.shapes[n]) for n in net.neurons):,}; weights: {_weights(net):,} of one bit; network {net.digest[:16]}")
+        neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
+        out.say(f"{neurons:,} neurons, {_weights(net):,} weights of one bit; network {net.digest[:16]}")
         out.facts.update(
             network=net.digest,
             input=asdict(net.input),
@@ -123,7 +143,8 @@ def _contents(node: Node) -> str:
 
     match node:
         case Conv2d():
-            details = f"stride {shape_text(node.stride)}, padding {shape_text(node.padding)}, dilation {shape_text(node.dilation)}, groups {node.groups}"
+            stride, padding, dilation = (shape_text(pair) for pair in (node.stride, node.padding, node.dilation))
+            details = f"stride {stride}, padding {padding}, dilation {dilation}, groups {node.groups}"
             return f"{node.weight.size:,} weights {shape_text(node.weight.shape)}, {details}"
         case Linear():
             return f"{node.weight.size:,} weights"

@@ -11,5 +11,7 @@ RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data set's official files.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe, as in train.lr=1e-3.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A network that `lehr export` wrote.")]
-InputFile = Annotated[Path | None, typer.Option("-i", "--input", metavar="IN.npz", help="Inputs, uint8, in an array 'input'; optionally 'labels'.")]
+InputFile = Annotated[
+    Path | None, typer.Option("-i", "--input", metavar="IN.npz", help="Inputs, uint8, in an array 'input'; optionally 'labels'.")
+]
 Target = Annotated[str, typer.Option("--target", metavar="NAME", help="One of `lehr targets list`.")]

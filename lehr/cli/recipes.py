@@ -23,7 +23,9 @@ def list_recipes(as_json: Json = False) -> None:
         for name in bundled():
             recipe = load(name)
             layers = "-".join(
-                f"{layer.channels}C{layer.kernel}" + (f"-P{layer.pool}" if layer.pool > 1 else "") if layer.type == "conv" else str(layer.features)
+                f"{layer.channels}C{layer.kernel}" + (f"-P{layer.pool}" if layer.pool > 1 else "")
+                if layer.type == "conv"
+                else str(layer.features)
                 for layer in recipe.network.layers
             )
             rows.append((name, recipe.data.name, layers, recipe.network.steps, recipe.network.beta, recipe.description))

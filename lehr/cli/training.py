@@ -110,7 +110,7 @@ def export(
         from lehr.export.widths import analyse
         from lehr.npz import read_samples
         from lehr.simulate import compare, simulate
-        from lehr.train.twin import twin_of, trace
+        from lehr.train.twin import trace, twin_of
 
         told = load_run(run)
         widths = analyse(told.network)
@@ -123,7 +123,13 @@ def export(
             compared = compare(trace(twin_of(told.network, told.latents), x), result.trace)
             compared.require_equal("the exported file against the trained model")
         rows = [
-            (name, layer.bits, f"{layer.membrane[0]:,}..{layer.membrane[1]:,}", "always" if layer.settled else f"{exported.steps} steps", f"{result.rates[name]:.4f}")
+            (
+                name,
+                layer.bits,
+                f"{layer.membrane[0]:,}..{layer.membrane[1]:,}",
+                "always" if layer.settled else f"{exported.steps} steps",
+                f"{result.rates[name]:.4f}",
+            )
             for name, layer in widths.layers.items()
         ]
         out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)

@@ -87,8 +87,9 @@ def _idx(name: str, folder: Path | None) -> Dataset:
     train, test = load_idx_folder(folder / name if (folder / name).is_dir() else folder, name)
     kept = len(train[1]) - round(len(train[1]) * VALIDATION_SHARE)
     order = np.random.default_rng(0).permutation(len(train[1]))
-    parts = [Split(train[0][part], train[1][part]) for part in (order[:kept], order[kept:])]
-    return Dataset(*parts, Split(*test), 10)
+    kept_back = order[kept:]
+    order = order[:kept]
+    return Dataset(Split(train[0][order], train[1][order]), Split(train[0][kept_back], train[1][kept_back]), Split(*test), 10)
 
 
 _LOADERS: dict[str, Callable[[str, Path | None], Dataset]] = {"digits": _digits, "fashion-mnist": _idx, "mnist": _idx}

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from lehr.errors import FileRefused, UsageError
 
-Images, Labels = npt.NDArray[np.uint8], npt.NDArray[np.int64]
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
 _UNSIGNED_BYTE = 0x08
 _MAX_BYTES = 1 << 30
 
@@ -58,7 +59,9 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     if len(data) > _MAX_BYTES:
         raise FileRefused(f"{path} unpacks to more than {_MAX_BYTES >> 20} MiB; get it again from its official source")
     if len(data) < 4 or data[:3] != bytes((0, 0, _UNSIGNED_BYTE)):
-        raise FileRefused(f"{path} starts with {data[:4].hex() or 'nothing'}, not with the mark of an IDX file of bytes (000008); get the official file")
+        raise FileRefused(
+            f"{path} starts with {data[:4].hex() or 'nothing'}, not with the mark of an IDX file of bytes (000008); get the official file"
+        )
     axes = data[3]
     start = 4 + 4 * axes
     shape = tuple(int(n) for n in np.frombuffer(data[4:start].ljust(4 * axes, b"\0"), ">u4"))
