@@ -40,14 +40,13 @@ def _synapses(net: Network, name: str) -> int:
     """How many pairs of an input and an output a node connects, those in the padding left out."""
     node, source, target = net.nodes[name], net.shapes[net.sources(name)[0]], net.shapes[name]
     if isinstance(node, Linear):
-        return node.weight.size
+        return source[0] * target[0]
     if isinstance(node, Conv2d):
-        out, fan_in, *kernel = node.weight.shape
-        each = [_pairs(*axis) for axis in zip(source[1:], target[1:], kernel, node.stride, node.padding, node.dilation, strict=True)]
-        return out * fan_in * each[0] * each[1]
+        axes = zip(source[1:], target[1:], node.weight.shape[2:], node.stride, node.padding, node.dilation, strict=True)
+        return source[0] // node.groups * target[0] * math.prod(_pairs(*axis) for axis in axes)
     if isinstance(node, SumPool2d):
-        each = [_pairs(*axis, 1) for axis in zip(source[1:], target[1:], node.kernel, node.stride, node.padding, strict=True)]
-        return source[0] * each[0] * each[1]
+        axes = zip(source[1:], target[1:], node.kernel, node.stride, node.padding, (1, 1), strict=True)
+        return source[0] * math.prod(_pairs(*axis) for axis in axes)
     return math.prod(source)
 
 

@@ -1,0 +1,148 @@
+"""Target c refuses what it cannot do, names what is missing, leaves the artefact alone, and counts its costs right."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from strategies import Images, small_network
+
+from lehr.arithmetic import Arithmetic
+from lehr.errors import FileRefused, NotBitExact, ToolMissing
+from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Node
+from lehr.simulate.reference import conv2d, sum_pool2d
+from lehr.targets.c import C
+from lehr.targets.c.runner import CRunner
+
+MISSING = CRunner().missing()
+needs_compiler = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[Path, Images]:
+    """The artefact of a small network, and inputs for it."""
+    net, x = small_network()
+    C().plan(net, {}).write(tmp_path / "out")
+    return tmp_path / "out", x
+
+
+# -------------------------------------------------------------------- tools
+def test_a_missing_compiler_is_named(small: tuple[Path, Images], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    message = "cc is not on this machine; install a C compiler and make (Debian: apt install gcc make), or set CC"
+    assert CRunner().missing() == message
+    with pytest.raises(ToolMissing) as error:
+        CRunner().run(*small)
+    assert str(error.value) == message
+    monkeypatch.setenv("CC", "no-such-cc -m32")
+    assert CRunner().missing() == message.replace("cc is", "no-such-cc is", 1)
+
+
+@needs_compiler
+def test_make_is_a_tool_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cc").write_text("#!/bin/sh\n")
+    (tmp_path / "cc").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    assert str(CRunner().missing()).startswith("make is not on this machine; install")
+
+
+@needs_compiler
+def test_the_compiler_of_the_environment_is_used(small: tuple[Path, Images], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "my-cc"
+    compiler.write_text(f'#!/bin/sh\ntouch "{tmp_path}/used"\nexec cc "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    CRunner().run(*small)
+    assert (tmp_path / "used").exists()
+
+
+@needs_compiler
+def test_the_artefact_is_not_written_to(small: tuple[Path, Images]) -> None:
+    folder, x = small
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+    CRunner().run(folder, x)
+    assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()} == before
+
+
+@needs_compiler
+def test_code_that_does_not_compile_or_run_is_an_error(small: tuple[Path, Images]) -> None:
+    folder, x = small
+    main = (folder / "main.c").read_text()
+    (folder / "main.c").write_text(f"{main}\nint broken = ;\n")
+    with pytest.raises(
+        NotBitExact, match=r"^the C code does not compile: main\.c:\d+:\d+: error: expected expression .*; build the artefact again$"
+    ):
+        CRunner().run(folder, x)
+    (folder / "main.c").write_text("int main(void) { return 3; }\n")
+    with pytest.raises(NotBitExact, match=r"^the C code does not run: exit status 3; build the artefact again$"):
+        CRunner().run(folder, x)
+
+
+@needs_compiler
+def test_a_damaged_artefact_and_a_wrong_input_are_refused(small: tuple[Path, Images]) -> None:
+    folder, x = small
+    with pytest.raises(FileRefused, match=r"^input has shape \[6, 10, 10\], the artefact takes \[1, 10, 10\] at each step; reshape it$"):
+        CRunner().run(folder, x[:, 0])
+    for name in ("lehr_model.json", "Makefile"):
+        (folder / name).rename(folder / "away")
+        with pytest.raises(FileRefused, match=rf"is no whole artefact of target c \(.*{name}.*\); build it again$"):
+            CRunner().run(folder, x)
+        (folder / "away").rename(folder / name)
+
+
+# -------------------------------------------------------------------- limits
+def chain(input_shape: tuple[int, ...], **nodes: Node) -> Network:
+    """A network of `nodes` one after another."""
+    names = [INPUT, *nodes, OUTPUT]
+    return Network(nodes, tuple(pairwise(names)), Input(input_shape, "u8"), steps=4)
+
+
+def neuron(channels: int) -> Neuron:
+    return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), Arithmetic())
+
+
+def test_sums_beyond_int32_do_not_map() -> None:
+    first, again = SumPool2d((64, 64), (64, 64)), SumPool2d((64, 64), (64, 64), (32, 32))
+    net = chain((1, 64, 64), first=first, again=again, out=neuron(1))
+    assert [*map(str, C().check(net))] == [
+        "again: its sums reach 4,278,190,080, more than a 32-bit accumulator holds; use a smaller fan-in"
+    ]
+    half = SumPool2d((50, 40), (64, 64), (32, 32))
+    edges = ((INPUT, "first"), ("first", "a"), ("first", "b"), ("a", "out"), ("b", "out"), ("out", OUTPUT))
+    net = Network({"first": first, "a": half, "b": half, "out": neuron(1)}, edges, net.input, net.steps)
+    message = "out: its inputs reach 4,177,920,000 together, int32 holds 2,147,483,647; give it fewer inputs or a smaller fan-in"
+    assert [*map(str, C().check(net))] == [message]
+
+
+def test_a_state_beyond_2_gib_does_not_map() -> None:
+    net = chain((3,), late=Delay(10**9), out=neuron(3))
+    (problem,) = C().check(net)
+    assert str(problem).startswith("late: it takes 6,000,000,000 of 6,000,000,0")
+    assert str(problem).endswith(" bytes of state, an object in C holds 2,147,483,647; shorten its delay or make it smaller")
+
+
+# -------------------------------------------------------------------- costs
+def test_synaptic_operations_are_pairs_of_values_and_outputs() -> None:
+    rng = np.random.default_rng(7)
+    weight = rng.choice(np.array([-1, 1], np.int8), (6, 2, 3, 2))
+    conv = Conv2d(weight, stride=(2, 1), padding=(2, 1), dilation=(1, 3), groups=2)
+    pool = SumPool2d((3, 2), (2, 2), (1, 0))
+    net = chain((4, 7, 9), conv=conv, first=neuron(6), pool=pool, flat=Flatten(), fc=Linear(np.ones((5, 72), np.int8)), out=neuron(5))
+    ones = np.ones((1, 4, 7, 9), np.int64)
+    dense = Conv2d(np.abs(weight), conv.stride, conv.padding, conv.dilation, conv.groups)
+    in_conv = int(conv2d(ones, dense).sum())
+    in_pool = int(sum_pool2d(np.ones((1, *net.shapes["first"]), np.int64), pool).sum())
+    assert _additions(net, 0.0) == in_conv
+    assert _additions(net, 1.0) == in_conv + in_pool + 5 * 72
+    assert in_conv < _additions(net, 0.01) < in_conv + in_pool
+
+
+def _additions(net: Network, rate: float) -> float:
+    figures = {figure.name: figure for figure in C().estimate(net, dict.fromkeys(net.neurons, rate)).figures}
+    assert all(figure.unit and figure.source for figure in figures.values())
+    return figures["synaptic operations"].value
