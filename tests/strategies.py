@@ -66,7 +66,7 @@ def _membrane(net: Network, name: str, x: Images) -> npt.NDArray[np.int32]:
 
 def _threshold(membrane: npt.NDArray[np.int32], quantile: float) -> int:
     positive = membrane[membrane > 0]
-    return max(1, int(np.quantile(positive, quantile))) if positive.size else 1
+    return max(1, min(int(np.quantile(positive, quantile)), int(positive.max()) - 1)) if positive.size else 1
 
 
 # -------------------------------------------------------------------- building
@@ -244,9 +244,9 @@ def small_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
     return _and_input(net.network(steps=8), held=True)
 
 
-def recurrent_network() -> tuple[Network, Images]:
+def recurrent_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
     """Two fully connected layers; the first hears itself, and the second through weights of its own; samples step by step."""
-    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=3, state_bits=16)
+    how = how or Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=3, state_bits=16)
     net = Builder(Input((12,), "spikes"), np.random.default_rng(2))
     for name, size in (("hidden", 9), ("out", 4)):
         net.linear(f"fc_{name}", size)
@@ -256,9 +256,9 @@ def recurrent_network() -> tuple[Network, Images]:
     return _and_input(net.network(steps=10), held=False)
 
 
-def delayed_network() -> tuple[Network, Images]:
+def delayed_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
     """Spikes delayed by two steps beside spikes that are not, and currents delayed by three; samples step by step."""
-    how = Arithmetic(decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18)
+    how = how or Arithmetic(decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18)
     net = Builder(Input((10,), "spikes"), np.random.default_rng(3))
     net.linear("fc1", 8)
     net.add("slow_current", Delay(3))
