@@ -114,6 +114,18 @@ def knot(how: Arithmetic) -> tuple[Network, Images]:
     return net, random_input(net, rng)
 
 
+def narrow() -> tuple[Network, Images]:
+    """Membranes of 20 bits whose update leaves 32 bits: in the product of the decay, and in the scaled input."""
+    slow = Arithmetic(decay_numerator=(1 << 16) - 1, decay_shift=16, state_bits=20)
+    fine = Arithmetic(fraction_bits=16, state_bits=20)
+    weight = np.ones((2, 256), np.int8) * np.array([[1], [-1]], np.int8)
+    threshold, bias = np.array([1 << 18, 3], np.int32), np.array([-9, 70_000], np.int32)
+    nodes = {"fc": Linear(weight), "slow": Neuron(threshold, bias, slow), "fine": Neuron(threshold, bias, fine)}
+    edges = ((INPUT, "fc"), ("fc", "slow"), ("fc", "fine"), ("fine", OUTPUT))
+    x = np.random.default_rng(7).choice(np.array([0, 1, 255], np.uint8), (2, 40, 1), p=[0.5, 0.2, 0.3])
+    return Network(nodes, edges, Input((256,), "u8"), steps=40), np.repeat(x, 256, axis=2)
+
+
 STEP = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=9)
 EVENT = replace(STEP, update="event", reset_timing="same_step")
 FIXED: dict[str, Callable[[], tuple[Network, Images]]] = {
@@ -123,6 +135,7 @@ FIXED: dict[str, Callable[[], tuple[Network, Images]]] = {
     "knot": lambda: knot(STEP),
     "knot by event": lambda: knot(EVENT),
     "small by event": lambda: small_network(EVENT),
+    "narrow": narrow,
     "8 bits": lambda: side_by_side("step", 9, fraction_bits=1, state_bits=8),
     "8 bits by event": lambda: side_by_side("event", 3, fraction_bits=4, state_bits=8),
     "32 bits": lambda: side_by_side("step", 255, fraction_bits=16, state_bits=32, decay_numerator=(1 << 16) - 1, decay_shift=16),
