@@ -124,9 +124,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{folder} holds no {MANIFEST}; give a folder that 'lehr build' made")
     try:
         manifest = json.loads(path.read_bytes())
-        if manifest["schema"] != SCHEMA or not all(BuildPlan({n: b""}) for n in manifest["files"]):
+        BuildPlan(dict.fromkeys(manifest["files"].keys(), b""))  # refuses names that are not safe
+        if manifest["schema"] != SCHEMA:
             raise ValueError
-    except (ValueError, KeyError, TypeError, FileRefused):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FileRefused):
         raise FileRefused(f"{path} is not a manifest of schema {SCHEMA}; build the artefact again") from None
     return dict(manifest)
 

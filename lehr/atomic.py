@@ -76,11 +76,14 @@ def _put_in_place(part: Path, path: Path) -> None:
         part.replace(path)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    path.replace(old)
     try:
+        path.replace(old)
         part.replace(path)
-    except OSError:
-        old.replace(path)
+    except BaseException:
+        if path.exists():
+            old.rmdir()
+        else:
+            old.replace(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
