@@ -17,15 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import MAX_FRACTION_BITS
-from lehr.nodes import Int32Array
+from lehr.errors import NotMappable
+from lehr.nodes import INT32_MAX, Int32Array
 
 Float = npt.NDArray[np.float64]
 
 THRESHOLD_ERROR = 0.01
 """Fraction bits are chosen so that rounding changes no threshold by more than this share."""
 
-THRESHOLD_MAX = 2**22
-"""A threshold above this is out of the range in which float32 training is exact: the channel is clamped to it."""
+THRESHOLD_MAX = 2**18
+"""A threshold above this leaves too little of the range in which float32 is exact (2**24): the channel's gain is raised until it fits."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,19 @@ def fold(affine: Affine, theta: float, *, area: int = 1, full_scale: int = 1, fr
         area: of the average pooling, 1 without.
         full_scale: what the integer input was divided by in training (255 for pixels, 1 for spikes).
         fraction_bits: F; chosen by the thresholds' rounding error if None.
+
+    Raises:
+        NotMappable: when the gain is 0 in every channel, so that no integer threshold stands for `theta`.
     """
+    if not affine.gain.any():
+        raise NotMappable("the batch norm's gain is 0 in every channel; train the layer longer or without batch norm")
     gain = affine.gain / (area * full_scale)
-    least = theta / THRESHOLD_MAX
-    scale = np.maximum(np.abs(gain), least)
-    chosen = choose_fraction_bits(theta / scale) if fraction_bits is None else fraction_bits
+    chosen = choose_fraction_bits(theta / float(np.abs(gain).max())) if fraction_bits is None else fraction_bits
     unit = 2.0**chosen
-    threshold = np.clip(np.rint(unit * theta / scale), 1, THRESHOLD_MAX)
-    bias = np.clip(np.rint(unit * affine.offset / scale), -THRESHOLD_MAX, THRESHOLD_MAX)
+    least = unit * theta / THRESHOLD_MAX
+    scale = np.maximum(np.abs(gain), least)
+    threshold = np.maximum(np.rint(unit * theta / scale), 1)
+    bias = np.clip(np.rint(unit * affine.offset / scale), -INT32_MAX, INT32_MAX)
     return Folded(
         sign=np.where(gain < 0, -1, 1).astype(np.int8),
         threshold=threshold.astype(np.int32),
@@ -94,7 +100,6 @@ def fold(affine: Affine, theta: float, *, area: int = 1, full_scale: int = 1, fr
     )
 
 
-def choose_fraction_bits(threshold: Float) -> int:
-    """The least F with which rounding moves none of the thresholds (in weights, `[channels]`) by more than THRESHOLD_ERROR."""
-    needed = 0.5 / (THRESHOLD_ERROR * float(threshold.min()))
-    return min(MAX_FRACTION_BITS, max(0, math.ceil(math.log2(needed))))
+def choose_fraction_bits(threshold: float) -> int:
+    """The least F with which rounding moves a layer's lowest threshold, in weights, by at most THRESHOLD_ERROR of it."""
+    return min(MAX_FRACTION_BITS, max(0, math.ceil(math.log2(0.5 / (THRESHOLD_ERROR * threshold)))))

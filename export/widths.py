@@ -230,9 +230,7 @@ def fit_state_bits(net: Network) -> Network:
     wide_net = Network(nodes, net.edges, net.input, net.steps, net.readout)
     for name, layer in analyse(wide_net).layers.items():
         if layer.bits > MAX_STATE_BITS:
-            raise NotMappable(
-                f"{name}: its membrane needs {layer.bits} bits, at most {MAX_STATE_BITS} are to be had; use fewer fraction bits"
-            )
+            raise NotMappable(f"{name}: its membrane needs more than {MAX_STATE_BITS} bits; use fewer fraction bits or a smaller fan-in")
         nodes[name] = _with_bits(net.neurons[name], layer.bits)
     return Network(nodes, net.edges, net.input, net.steps, net.readout)
 

@@ -34,7 +34,7 @@ def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
     if not path.is_file():
         raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("input", "labels") if name in file.files}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
         raise FileRefused(f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez") from None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lehr.arithmetic import Arithmetic
+from lehr.errors import NotMappable
 from lehr.export.fold import Affine, Folded, fold
 from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, SumPool2d
@@ -47,13 +48,11 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     path = [INPUT]
     for number, (block, layer) in enumerate(zip(model.layers, recipe.network.layers, strict=True), start=1):
         area = layer.pool**2 if isinstance(layer, Conv) else 1
-        folded = fold(
-            _affine(block),
-            float(block.threshold),
-            area=area,
-            full_scale=FULL_SCALE if number == 1 else 1,
-            fraction_bits=layer.fraction_bits,
-        )
+        scale = FULL_SCALE if number == 1 else 1
+        try:
+            folded = fold(_affine(block), float(block.threshold), area=area, full_scale=scale, fraction_bits=layer.fraction_bits)
+        except NotMappable as error:
+            raise NotMappable(f"layer {number}: {error}") from None
         latent = _flip(block.weight.weight.detach(), torch.from_numpy(folded.sign))
         binary = sign(latent).to(torch.int8).numpy()
         if isinstance(layer, Conv):

@@ -72,7 +72,7 @@ class Block(nn.Module):
         membrane, spikes = torch.zeros_like(current[0]), []
         for t in range(steps):
             spike, membrane = self.neuron(current[t if len(current) > 1 else 0], membrane)
-            spikes.append(spike)
+            spikes.append(spike.to(membrane.dtype))  # snnTorch's are float32, whatever the membrane is
         return torch.stack(spikes)
 
 

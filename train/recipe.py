@@ -70,18 +70,18 @@ class NetworkRecipe(_Strict):
     weights: Literal["binarized", "float"] = "binarized"
     layers: Annotated[tuple[Annotated[Conv | Linear, Field(discriminator="type")], ...], Field(min_length=1)]
 
-    @field_validator("beta")
+    @field_validator("beta", mode="before")
     @classmethod
-    def _dyadic(cls, value: str) -> str:
+    def _dyadic(cls, value: Any) -> str:
         try:
-            beta = Fraction(value)
+            beta = Fraction(str(value))
         except (ValueError, ZeroDivisionError):
             raise ValueError("write it as a fraction k/2^n, such as '7/8'") from None
         if not 0 <= beta <= 1 or beta.denominator & (beta.denominator - 1) or beta.denominator > 1 << MAX_SHIFT:
             raise ValueError(
                 f"no integer machine decays by it exactly; use k/2^n in 0..1 with n <= {MAX_SHIFT}, such as '{nearest_dyadic(beta)}'"
             )
-        return value
+        return str(value)
 
     @model_validator(mode="after")
     def _conv_first(self) -> NetworkRecipe:

@@ -104,7 +104,7 @@ class TwinNeuron(nn.Module):
             if late and how.reset == "subtract":
                 v = v - theta * s.detach()
             v = self.bound(v)
-            s = self.fire((v - theta + offset) * self.unit)
+            s = self.fire((v - theta + offset) * self.unit).to(v.dtype)
             if not late and how.reset == "subtract":
                 v = v - theta * s.detach()
             elif not late and how.reset == "zero":

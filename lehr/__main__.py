@@ -1,0 +1,5 @@
+"""`python -m lehr` is the command `lehr`."""
+
+from lehr.cli import main
+
+main()

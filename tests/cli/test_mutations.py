@@ -1,0 +1,113 @@
+"""A change of one unit anywhere in an artefact makes `lehr verify` fail and name the first difference."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Lehr
+
+from lehr import nirfile
+from lehr.network import Conv2d, Network
+from lehr.npz import read_samples
+from lehr.simulate import simulate
+from lehr.targets import registry
+
+RUNNABLE = [t.name for t in registry.targets() if (runner := t.runner()) is not None and runner.missing() is None]
+Mutation = Callable[[Network, Path], Network]
+
+
+def _neuron(net: Network, name: str, **changes: object) -> Network:
+    return replace(net, nodes={**net.nodes, name: replace(net.neurons[name], **changes)})  # type: ignore[arg-type]
+
+
+def _threshold(net: Network, samples: Path) -> Network:
+    spikes = simulate(net, read_samples(samples)[0][:8], trace=["lif2"]).trace.spikes["lif2"]
+    raised = net.neurons["lif2"].threshold.copy()
+    raised[int(spikes.sum(axis=(0, 1, 3, 4)).argmax())] += 1
+    return _neuron(net, "lif2", threshold=raised)
+
+
+def _weight(net: Network, samples: Path) -> Network:
+    spikes = simulate(net, read_samples(samples)[0][:8], trace=["lif1"]).trace.spikes["lif1"]
+    conv = net.nodes["conv2"]
+    assert isinstance(conv, Conv2d)
+    flipped = conv.weight.copy()
+    flipped[3, int(spikes.sum(axis=(0, 1, 3, 4)).argmax()), 0, 0] *= -1
+    return replace(net, nodes={**net.nodes, "conv2": replace(conv, weight=flipped)})
+
+
+def _decay(net: Network, samples: Path) -> Network:
+    how = net.neurons["lif3"].arithmetic
+    return _neuron(net, "lif3", arithmetic=replace(how, decay_numerator=how.decay_numerator * 2 + 1, decay_shift=how.decay_shift + 1))
+
+
+def _bias(net: Network, samples: Path) -> Network:
+    assert net.neurons["lif1"].bias.any()
+    return _neuron(net, "lif1", bias=np.zeros_like(net.neurons["lif1"].bias))
+
+
+MUTATIONS: dict[str, tuple[Mutation, str]] = {
+    "threshold off by one": (_threshold, "lif2"),
+    "weight flipped": (_weight, "lif2"),
+    "decay changed": (_decay, "lif3"),
+    "bias dropped": (_bias, "lif1"),
+}
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_found_and_named(line: Path, lehr: Lehr, tmp_path: Path, target: str, name: str) -> None:
+    mutation, layer = MUTATIONS[name]
+    net = nirfile.read(line / "model.nir")
+    mutated = mutation(net, line / "in.npz")
+    assert mutated != net
+    nirfile.write(mutated, tmp_path / "mutated.nir")
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    for model, out in ((line / "model.nir", right), (tmp_path / "mutated.nir", wrong)):
+        assert lehr("build", model, "--target", target, "-o", out, "-i", line / "in.npz", "-n", 8).code == 0
+    for path in [p for p in wrong.iterdir() if p.is_file() and p.name not in ("model.nir", "manifest.json", "MODEL_CARD.md")]:
+        shutil.copy(path, right / path.name)  # the target's own files, computing the mutated network
+    ran = lehr("verify", right)
+    assert ran.code == 4
+    assert ran.last == "FAIL"
+    found = re.search(r"first: (\w+): (membrane|spike) of neuron \(.+\) at step \d+ of sample \d+ is (-?\d+), expected (-?\d+)", ran.out)
+    assert found is not None, ran.out
+    assert found[1] == layer
+    assert found[3] != found[4]
+    facts = lehr("verify", right, "--json").facts
+    assert facts["first"]["layer"] == layer
+    assert facts["changed"]
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
+    out = tmp_path / "out"
+    assert lehr("build", line / "model.nir", "--target", target, "-o", out, "-i", line / "in.npz", "-n", 2).code == 0
+    golden = out / "golden" / "01_lif2.membrane.i32"
+    data = bytearray(golden.read_bytes())
+    data[40] ^= 1
+    golden.write_bytes(bytes(data))
+    ran = lehr("verify", out)
+    assert ran.code == 4
+    assert "the golden vectors against the reference simulator: 1 of" in ran.err
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+def test_an_edited_file_is_told_even_where_no_spike_changes(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
+    out = tmp_path / "out"
+    assert lehr("build", line / "model.nir", "--target", target, "-o", out, "-i", line / "in.npz", "-n", 2).code == 0
+    (out / "README.md").write_text("edited")
+    ran = lehr("verify", out)
+    assert ran.code == 5
+    assert "README.md changed since the artefact was built; build it again" in ran.err
+
+
+def test_the_network_that_is_mutated_spikes_in_every_layer(line: Path) -> None:
+    rates = simulate(nirfile.read(line / "model.nir"), read_samples(line / "in.npz")[0]).rates
+    assert all(0 < rate < 1 for rate in rates.values())

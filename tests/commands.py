@@ -1,0 +1,41 @@
+"""Running commands in the test's own process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from typer.testing import CliRunner
+
+from lehr.cli.app import app
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Outcome of one command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        return self.out.rstrip().rsplit("\n", 1)[-1]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        made = json.loads(self.out)
+        assert isinstance(made, dict)
+        return made
+
+
+Lehr = Callable[..., Ran]
+
+
+def run(*arguments: object) -> Ran:
+    """Run `lehr ARGUMENTS` in this process."""
+    ran = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
+    return Ran(ran.exit_code, ran.stdout, ran.stderr)

@@ -1,0 +1,120 @@
+"""Width analysis: its bounds hold for whatever really happens, and are reached where they can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import inputs, networks, small_network
+
+from lehr.arithmetic import Arithmetic
+from lehr.errors import NotMappable
+from lehr.export.widths import analyse, fit_state_bits
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.simulate import compare, simulate
+
+
+def _line(weight: list[int], neuron: Neuron, steps: int = 4, kind: str = "u8") -> Network:
+    nodes = {"fc": Linear(np.array([weight])), "lif": neuron}
+    shape = Input((len(weight),), "u8" if kind == "u8" else "spikes")
+    return Network(nodes, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), shape, steps)
+
+
+def _neuron(threshold: int, bias: int = 0, **how: object) -> Neuron:
+    return Neuron(np.array([threshold], np.int32), np.array([bias], np.int32), replace(Arithmetic(), **how))  # type: ignore[arg-type]
+
+
+@given(st.data())
+def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
+    net = data.draw(networks())
+    x = data.draw(inputs(net))
+    found = analyse(net).layers
+    for name, membrane in simulate(net, x, trace=net.neurons).trace.membranes.items():
+        how = net.neurons[name].arithmetic
+        low, high = found[name].membrane
+        inside = low >= how.lowest and high <= how.highest
+        if inside or how.overflow == "saturate":
+            # a membrane traced after a reset in the same step lies between the bounds, too
+            assert min(low, 0) <= int(membrane.min())
+            assert int(membrane.max()) <= high
+
+
+@given(st.data())
+def test_fitted_networks_never_saturate_and_compute_the_same(data: st.DataObject) -> None:
+    net = data.draw(networks(state_bits=32))
+    x = data.draw(inputs(net))
+    fitted = fit_state_bits(net)
+    expected, got = simulate(net, x, trace=net.neurons), simulate(fitted, x, trace=net.neurons)
+    assert not any(got.saturations.values())
+    compare(expected.trace, got.trace).require_equal("fitted")
+
+
+@given(st.data())
+def test_event_driven_layers_stay_inside_too(data: st.DataObject) -> None:
+    net = data.draw(networks(update="event", state_bits=24, overflow="saturate"))
+    x = data.draw(inputs(net))
+    found = analyse(net).layers
+    for name, membrane in simulate(net, x, trace=net.neurons).trace.membranes.items():
+        assert found[name].membrane[0] <= int(membrane.min())
+        assert int(membrane.max()) <= found[name].membrane[1]
+
+
+def test_bounds_are_reached_by_the_worst_input() -> None:
+    net = _line([1, 1, -1], _neuron(10**6, 5, decay_numerator=1, decay_shift=1, fraction_bits=2), steps=3)
+    found = analyse(net).layers["lif"]
+    assert found.current == (-255, 510)
+    up = simulate(net, np.array([[255, 255, 0]], np.uint8), trace=["lif"]).trace.membranes["lif"]
+    down = simulate(net, np.array([[0, 0, 255]], np.uint8), trace=["lif"]).trace.membranes["lif"]
+    assert found.membrane == (int(down.min()), int(up.max()))
+
+
+@pytest.mark.parametrize(("high", "bits"), [(127, 8), (128, 9), (32767, 16), (32768, 17)])
+def test_bits_are_the_least_that_hold_the_membrane(high: int, bits: int) -> None:
+    net = _line([1], _neuron(10**6, high - 1, decay_numerator=0), kind="spikes")
+    assert analyse(net).layers["lif"].membrane == (0, high)
+    assert analyse(net).layers["lif"].bits == bits
+    assert fit_state_bits(net).neurons["lif"].arithmetic.state_bits == bits
+
+
+def test_a_leak_settles_and_an_integrator_grows() -> None:
+    leaky, perfect = (_line([1], _neuron(9, reset="none", decay_numerator=n, decay_shift=s), steps=50) for n, s in ((1, 1), (1, 0)))
+    assert analyse(leaky).layers["lif"].settled
+    assert analyse(leaky).layers["lif"].membrane == (0, 509)  # 255 * 2, less what truncation takes
+    assert not analyse(perfect).layers["lif"].settled
+    assert analyse(perfect).layers["lif"].membrane == (0, 50 * 255)
+
+
+def test_float32_is_exact_up_to_two_to_the_24() -> None:
+    def reason(bias: int, **how: object) -> str:
+        return analyse(_line([1], _neuron(1, bias, reset="none", **how), steps=1, kind="spikes")).layers["lif"].float32
+
+    assert reason(2**24 - 2**23 - 4) == ""
+    assert reason(2**24) == "its sums reach 33,554,435, more than the 16,777,216 up to which float32 is exact"
+    assert reason(2**21, decay_numerator=7, decay_shift=3) == ""
+    assert reason(2**22, decay_numerator=7, decay_shift=3).startswith("its decay multiplies 4,194,305 by 7, more than the 16,777,216")
+    assert reason(1, update="event", reset_timing="same_step") == "update 'event' has no float32 twin"
+    assert reason(1, overflow="wrap", state_bits=26).startswith("wrapping 26 bits passes 16,777,216")
+    with pytest.raises(NotMappable, match="^lif: its sums reach .*; use fewer fraction bits, a shorter decay"):
+        analyse(_line([1], _neuron(1, 2**24), kind="spikes")).require_float32()
+
+
+def test_too_wide_a_membrane_is_refused_by_name() -> None:
+    net = _line([1], _neuron(1, 2**30, reset="none"), steps=8)
+    with pytest.raises(NotMappable, match="^lif: its membrane needs more than 32 bits; use fewer fraction bits or a smaller fan-in$"):
+        fit_state_bits(net)
+
+
+def test_too_large_an_accumulator_is_refused_by_name() -> None:
+    nodes: dict[str, Linear | Neuron] = {"fc0": Linear(np.ones((3000, 3000), np.int8))}
+    nodes |= {f"fc{i}": Linear(np.ones((3000, 3000), np.int8)) for i in (1,)}
+    nodes |= {"lif": Neuron(np.ones(3000, np.int32), np.zeros(3000, np.int32), Arithmetic())}
+    edges = ((INPUT, "fc0"), ("fc0", "fc1"), ("fc1", "lif"), ("lif", OUTPUT))
+    with pytest.raises(NotMappable, match="^fc1: its sums reach 2,295,000,000, more than a 32-bit accumulator holds; use a smaller fan-in$"):
+        analyse(Network(nodes, edges, Input((3000,), "u8"), 2))
+
+
+def test_small_network_is_exact_in_float32() -> None:
+    analyse(small_network()[0]).require_float32()

@@ -1,0 +1,74 @@
+"""The whole line on random networks: .nir and back, training twin, reference, and every target that maps them, in every spike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import alive, inputs, networks
+
+from lehr import nirfile
+from lehr.network import Network
+from lehr.simulate import compare, simulate
+from lehr.targets import registry
+from lehr.targets.engine import run
+from lehr.train.twin import Twin, trace
+
+
+def _one_meaning(net: Network, x: object, folder: Path) -> None:
+    path = folder / "model.nir"
+    nirfile.write(net, path)
+    read = nirfile.read(path)
+    assert read == net
+    assert read.digest == net.digest
+    expected = simulate(read, x, trace=net.neurons)  # type: ignore[arg-type]
+    if all(neuron.arithmetic.update == "step" for neuron in net.neurons.values()):
+        compare(expected.trace, trace(Twin(read).double(), x)).require_equal("training twin")  # type: ignore[arg-type]
+    for target in registry.targets():
+        runner = target.runner()
+        if runner is None or runner.missing() or target.check(net):
+            continue
+        result = run(target, read, x, tuple(net.neurons))  # type: ignore[arg-type]
+        compare(expected.trace, result.trace).require_equal(target.name)
+        assert (result.counts == expected.counts).all()
+
+
+@settings(max_examples=15)
+@given(st.data())
+def test_one_meaning_from_training_to_every_target(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    net = data.draw(networks())
+    _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
+
+
+@settings(max_examples=5)
+@given(st.data())
+def test_event_driven_networks_too(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    net = data.draw(networks(update="event"))
+    _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(st.data())
+def test_one_meaning_on_many_networks(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    net = data.draw(networks())
+    _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
+
+
+def test_strategies_make_networks_that_spike() -> None:
+    """`networks()` rejects silent layers; this holds it to that."""
+    seen = []
+
+    @settings(max_examples=20)
+    @given(networks())
+    def look(net: Network) -> None:
+        from strategies import random_input
+
+        import numpy as np
+
+        seen.append(alive(simulate(net, random_input(net, np.random.default_rng(0)))))
+
+    look()
+    assert sum(seen) > len(seen) / 2

@@ -1,0 +1,80 @@
+"""Recipes: what they refuse, in one sentence each, and how single keys are changed."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from tiny import tiny_recipe, tiny_toml
+
+from lehr.errors import UsageError
+from lehr.train.recipe import bundled, load, nearest_dyadic, parse, to_toml
+
+
+def test_toml_comes_back_as_the_same_recipe() -> None:
+    assert parse(to_toml(tiny_recipe()).decode(), "tiny") == tiny_recipe()
+
+
+def test_every_bundled_recipe_is_one() -> None:
+    assert "digits" in bundled()
+    for name in bundled():
+        assert load(name).name == name
+
+
+def test_overrides() -> None:
+    made = parse(tiny_toml(), "tiny", ("train.lr=1e-2", "network.layers.1.threshold.final=9.5", "network.beta=7/8", "data.train_samples=10"))
+    assert made.train.lr == 1e-2
+    assert made.network.layers[1].threshold.final == 9.5
+    assert made.network.decay == Fraction(7, 8)
+    assert made.data.train_samples == 10
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.learning_rate=1", "recipe tiny: unknown key 'train.learning_rate' (value 1); remove it or correct its spelling"),
+        ("train.lr=-1", "recipe tiny: 'train.lr' is -1: Input should be greater than 0; correct it"),
+        ("network.beta=0.9", "recipe tiny: 'network.beta' is 0.9: no integer machine decays by it exactly; use k/2^n in 0..1 with n <= 16, such as '115/128'; correct it"),
+        ("network.beta=x", "recipe tiny: 'network.beta' is 'x': write it as a fraction k/2^n, such as '7/8'; correct it"),
+        ("network.layers.0.threshold.start=0", "recipe tiny: 'network.layers.0.threshold.start' is 0: Input should be greater than 0; correct it"),
+        ("network.layers.0.type='pool'", "recipe tiny: 'network.layers.0' is "),
+        ("network.layers.7.kernel=1", "--set network.layers.7.kernel: '7' is no key of the recipe; "),
+        ("seed", "--set 'seed' is no assignment; write it as train.lr=1e-3"),
+        ("name.first=1", "--set name.first: 'first' is no key of the recipe; "),
+    ],
+)
+def test_refusals(override: str, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse(tiny_toml(), "tiny", (override,))
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_key_and_broken_toml() -> None:
+    with pytest.raises(UsageError, match="^recipe tiny: 'network' is missing; add it$"):
+        parse('name = "x"\ndescription = "y"\ndata = {name = "digits"}\ntrain = {epochs = 1, batch_size = 1, lr = 1}\n', "tiny")
+    with pytest.raises(UsageError, match=r"^recipe tiny is not TOML: .*line 1.*; correct it there$"):
+        parse("name = = 3", "tiny")
+
+
+def test_convolution_after_linear_is_refused() -> None:
+    told = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    told["network"]["layers"].reverse()
+    import tomli_w
+
+    with pytest.raises(UsageError, match="a conv layer follows a linear one; put all conv layers first"):
+        parse(tomli_w.dumps(told), "tiny")
+
+
+def test_unknown_recipe_names_the_bundled_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="recipe 'nope' is neither a file nor a bundled recipe; use a path or one of .*digits"):
+        load("nope")
+    (tmp_path / "latin.toml").write_bytes(b"name = '\xe9'")
+    with pytest.raises(UsageError, match=r"latin.toml cannot be read"):
+        load(str(tmp_path / "latin.toml"))
+
+
+@pytest.mark.parametrize(("beta", "dyadic"), [(0.868, "111/128"), (0.9297, "119/128"), (0.95, "243/256"), (0.99, "253/256"), (1.2, "1")])
+def test_nearest_dyadic(beta: float, dyadic: str) -> None:
+    assert nearest_dyadic(beta) == Fraction(dyadic)
