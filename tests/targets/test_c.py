@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
+from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import Images, calibrated, delayed_network, inputs, networks, random_input, recurrent_network, small_network
+from strategies import Images, inputs, networks, small_network
 
-from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Update
-from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
-from lehr.simulate import Result, compare, simulate
+from lehr.arithmetic import Arithmetic
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.simulate import compare, simulate
 from lehr.targets.c import C
 from lehr.targets.c.runner import CRunner
 from lehr.targets.golden import golden_plan
@@ -42,11 +41,6 @@ def make(folder: Path, *goals: str) -> tuple[int, list[str]]:
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
 
-def flows(result: Result) -> bool:
-    """Whether each layer has neurons and steps with spikes, and some without."""
-    return all(0 < np.count_nonzero(spikes) < spikes.size for spikes in result.trace.spikes.values())
-
-
 def require_equal(folder: Path, net: Network, x: Images) -> None:
     """Build, run and compare, for a network in which spikes flow."""
     result = simulate(net, x, trace=net.neurons)
@@ -54,97 +48,10 @@ def require_equal(folder: Path, net: Network, x: Images) -> None:
     compare(result.trace, CRunner().run(write(folder, net, x), x)).require_equal("c")
 
 
-# -------------------------------------------------------------------- fixed networks
-def side_by_side(update: Update, highest: int, **fixed: Any) -> tuple[Network, Images]:
-    """One set of weights, and a layer of neurons behind it for each arithmetic; inputs of 0 to `highest`."""
-    rng = np.random.default_rng(5)
-    nodes: dict[str, Any] = {"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (12, 16)))}
-    fields: list[tuple[Any, ...]] = [get_args(f) for f in (DecayForm, Rounding, Reset, Fires, Overflow, ResetTiming)]
-    for i, (form, rounding, reset, fires, overflow, timing) in enumerate(itertools.product(*fields)):
-        if update == "event" and timing != "same_step":
-            continue
-        names: dict[str, Any] = {"decay_form": form, "rounding": rounding, "reset": reset, "fires": fires, "overflow": overflow}
-        how = Arithmetic(**names, **{"decay_numerator": 7, "decay_shift": 3, **fixed}, reset_timing=timing, update=update)
-        top = how.highest >> 1
-        nodes[f"lif{i}"] = Neuron(rng.integers(1, top, 12, np.int32), rng.integers(-top // 2, top // 2, 12, np.int32), how)
-    edges = [(INPUT, "fc"), *(("fc", n) for n in nodes if n != "fc"), (max(nodes), OUTPUT)]
-    net = Network(nodes, tuple(edges), Input((16,), "u8"), steps=12)
-    return net, rng.integers(0, highest, (2, net.steps, 16), np.uint8, endpoint=True)
-
-
-def knot(how: Arithmetic) -> tuple[Network, Images]:
-    """Everything that edges can do: loops that start at the input, a neuron that hears itself, sums of many sources, delays, aliases.
-
-    `conv` and `first` feed each other and both hear the input, so that each hears the step before of the other.
-    """
-    rng = np.random.default_rng(6)
-
-    def weight(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
-        return rng.choice(np.array([-1, 1], np.int8), shape)
-
-    def neuron(channels: int) -> Neuron:
-        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
-
-    nodes = {
-        "conv": Conv2d(weight(4, 2, 2, 3), padding=(1, 2), dilation=(2, 2), groups=2),
-        "first": neuron(4),
-        "pool": SumPool2d((3, 2), (2, 1), (1, 0)),
-        "strided": Conv2d(weight(3, 4, 2, 2), stride=(2, 2), padding=(0, 1)),
-        "second": neuron(3),
-        "slow": Delay(2),
-        "flat": Flatten(),
-        "flat.again": Flatten(),
-        "fc-out": Linear(weight(5, 6)),
-        "out": neuron(5),
-        "echo": Flatten(),
-        "back": Linear(weight(5, 5)),
-    }
-    edges = [(INPUT, "conv"), ("first", "conv"), ("conv", "first"), (INPUT, "first"), ("first", "pool"), ("pool", "strided")]
-    edges += [("strided", "second"), ("second", "slow"), ("slow", "flat"), ("second", "flat"), ("flat", "flat.again")]
-    edges += [
-        ("flat.again", "fc-out"),
-        ("fc-out", "out"),
-        ("out", "out"),
-        ("out", "echo"),
-        ("echo", "out"),
-        ("out", "back"),
-        ("back", "out"),
-    ]
-    net = calibrated(Network(nodes, (*edges, ("out", OUTPUT)), Input((4, 4, 4), "spikes"), steps=10))
-    return net, random_input(net, rng)
-
-
-def narrow() -> tuple[Network, Images]:
-    """Membranes of 20 bits whose update leaves 32 bits: in the product of the decay, and in the scaled input."""
-    slow = Arithmetic(decay_numerator=(1 << 16) - 1, decay_shift=16, state_bits=20)
-    fine = Arithmetic(fraction_bits=16, state_bits=20)
-    weight = np.ones((2, 256), np.int8) * np.array([[1], [-1]], np.int8)
-    threshold, bias = np.array([1 << 18, 3], np.int32), np.array([-9, 70_000], np.int32)
-    nodes = {"fc": Linear(weight), "slow": Neuron(threshold, bias, slow), "fine": Neuron(threshold, bias, fine)}
-    edges = ((INPUT, "fc"), ("fc", "slow"), ("fc", "fine"), ("fine", OUTPUT))
-    x = np.random.default_rng(7).choice(np.array([0, 1, 255], np.uint8), (2, 40, 1), p=[0.5, 0.2, 0.3])
-    return Network(nodes, edges, Input((256,), "u8"), steps=40), np.repeat(x, 256, axis=2)
-
-
-STEP = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=9)
-EVENT = replace(STEP, update="event", reset_timing="same_step")
-FIXED: dict[str, Callable[[], tuple[Network, Images]]] = {
-    "small": small_network,
-    "recurrent": recurrent_network,
-    "delayed": delayed_network,
-    "knot": lambda: knot(STEP),
-    "knot by event": lambda: knot(EVENT),
-    "small by event": lambda: small_network(EVENT),
-    "narrow": narrow,
-    "8 bits": lambda: side_by_side("step", 9, fraction_bits=1, state_bits=8),
-    "8 bits by event": lambda: side_by_side("event", 3, fraction_bits=4, state_bits=8),
-    "32 bits": lambda: side_by_side("step", 255, fraction_bits=16, state_bits=32, decay_numerator=(1 << 16) - 1, decay_shift=16),
-}
-
-
-@pytest.mark.parametrize("name", FIXED)
+# -------------------------------------------------------------------- the same numbers
+@pytest.mark.parametrize("name", HARD)
 def test_equals_the_reference(name: str, tmp_path: Path) -> None:
-    net, x = FIXED[name]()
+    net, x = HARD[name]()
     if "bits" in name:
         assert min(simulate(net, x).saturations.values()) > 0, "a layer never leaves its width"
     require_equal(tmp_path / "out", net, x)
@@ -174,8 +81,8 @@ def test_random_networks_by_event(data: st.DataObject) -> None:
 def test_replays_its_golden_vectors_without_warnings_and_undefined_behaviour(compiler: str, tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not on this machine")
-    for name in FIXED:
-        folder = write(tmp_path / name.replace(" ", "_"), *FIXED[name]())
+    for name in HARD:
+        folder = write(tmp_path / name.replace(" ", "_"), *HARD[name]())
         status, lines = make(folder, f"CC={compiler}", "sanitize")
         assert (status, lines[-1]) == (0, "PASS"), (name, lines)
 
@@ -241,9 +148,9 @@ def without_comments(source: bytes) -> str:
     return re.sub(r"/\*.*?\*/", "", source.decode(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", HARD)
 def test_the_model_needs_no_heap_no_floating_point_and_no_library(name: str) -> None:
-    files = C().plan(FIXED[name]()[0], {}).files
+    files = C().plan(HARD[name]()[0], {}).files
     model = "".join(without_comments(files[n]) for n in ("lehr_model.h", "lehr_model.c", "lehr_weights.h"))
     assert not re.findall(r"\b(float|double|malloc|calloc|realloc|alloca|free|printf|goto)\b|<<", model)
     assert set(re.findall(r"#include (\S+)", model)) == {"<stddef.h>", "<stdint.h>", "<string.h>", '"lehr_model.h"', '"lehr_weights.h"'}
@@ -274,7 +181,7 @@ int main(void)
 
 @pytest.mark.parametrize("name", ["small", "delayed", "knot", "knot by event"])
 def test_counts_prediction_and_sizes(name: str, tmp_path: Path) -> None:
-    net, x = FIXED[name]()
+    net, x = HARD[name]()
     folder, result = write(tmp_path / "out", net, x), simulate(net, x)
     tables = re.findall(r"(\w+)\[\d+\] =", (folder / "lehr_weights.h").read_text())
     api = API.replace("SAMPLES", str(len(x))).replace("TABLES", " + ".join(f"sizeof {t}" for t in tables))
