@@ -75,9 +75,7 @@ def render(net: Network) -> dict[str, bytes]:
         l=layout,
         tables=constants,
         table_bytes=sum(table.bytes for table in constants),
-        largest_index=max(
-            layout.state_bytes, *(node.weight.size if isinstance(node, (Conv2d, Linear)) else 0 for node in net.nodes.values())
-        ),
+        largest_index=max(layout.state_bytes, *(8 * table.bytes for table in constants)),  # weights are indexed by bit
         kind=_kind,
         kinds={_kind(net.nodes[name]) for name in layout.scattered},
         roundings={neuron.arithmetic.rounding for neuron in net.neurons.values() if 0 < neuron.arithmetic.beta < 1},
