@@ -76,7 +76,7 @@ def test_the_bare_import_of_a_folder_fails_in_one_clear_line(folder: str) -> Non
 def copy_checkout(to: Path) -> Path:
     """The files that a build reads, links as links."""
     to.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, to)
     for name in ("lehr", *FOLDERS):
         shutil.copytree(ROOT / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -101,7 +101,8 @@ def wheel_names(path: Path) -> list[str]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The source archive, and the wheel made from it."""
     checkout = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
-    succeed(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
+    told = succeed(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
+    assert "WARNING" not in told, told
     (archive,), (wheel,) = (list((checkout / "dist").glob(ending)) for ending in ("*.tar.gz", "*.whl"))
     return archive, wheel
 
@@ -148,7 +149,8 @@ def test_the_wheel_works_and_holds_the_package_alone(built: tuple[Path, Path], v
     assert {"lehr/py.typed", "lehr/train/recipes/digits.toml"} <= set(names)
     with tarfile.open(archive) as opened:
         inside = {name.partition("/")[2] for name in opened.getnames()}
-    assert {"LICENSE", "README.md", "pyproject.toml", "simulate/reference.py"} <= inside
+    assert {"LICENSE", "README.md", "pyproject.toml", "simulate/reference.py", "train/recipes/digits.toml"} <= inside
+    assert not any(name.startswith("tests") for name in inside)
     install(venv, wheel)
     check_installed(venv, venv, tmp_path)
 
