@@ -101,8 +101,9 @@ def wheel_names(path: Path) -> list[str]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The source archive, and the wheel made from it."""
     checkout = copy_checkout(tmp_path_factory.mktemp("build") / "checkout")
-    told = succeed(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
-    assert "WARNING" not in told, told
+    ran = run(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "WARNING" not in ran.stdout + ran.stderr
     (archive,), (wheel,) = (list((checkout / "dist").glob(ending)) for ending in ("*.tar.gz", "*.whl"))
     return archive, wheel
 

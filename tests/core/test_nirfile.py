@@ -12,7 +12,7 @@ import h5py
 import nir
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from strategies import alive, delayed_network, networks, recurrent_network, small_network
 
 from lehr.arithmetic import Arithmetic
@@ -25,6 +25,7 @@ FIXED = [small_network, recurrent_network, delayed_network]
 NO_LEAK = Arithmetic(decay_numerator=4, decay_shift=2, fraction_bits=3)
 
 
+@settings(max_examples=40)
 @given(networks())
 def test_reading_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, net: Network) -> None:
     path = tmp_path_factory.getbasetemp() / "round.nir"
