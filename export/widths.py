@@ -15,9 +15,10 @@ import numpy as np
 from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, Int64
 from lehr.errors import NotMappable
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import INT32_MAX
 
 FLOAT32_EXACT = 2**24
-INT32_MAX = 2**31 - 1
+BEYOND = 2**40
 EVENT_COUNT_MAX = 255
 
 
@@ -36,6 +37,10 @@ class Interval:
 
     def __add__(self, other: Interval) -> Interval:
         return Interval(self.low + other.low, self.high + other.high, self.magnitude + other.magnitude)
+
+    def clipped(self) -> Interval:
+        """The same with all bounds brought within 2**40, so that sums of sums stay far inside int64."""
+        return Interval(np.maximum(self.low, -BEYOND), np.minimum(self.high, BEYOND), np.minimum(self.magnitude, BEYOND))
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -82,17 +87,15 @@ def analyse(net: Network) -> Widths:
     Raises:
         NotMappable: when an accumulator can leave int32.
     """
+    for name, worst in accumulators(net).items():
+        raise NotMappable(f"{name}: its sums reach {worst:,}, more than a 32-bit accumulator holds; use a smaller fan-in")
     nodes = intervals(net)
     layers = {name: _layer(net, neuron, _arriving(net, name, nodes)) for name, neuron in net.neurons.items()}
     return Widths(nodes, layers)
 
 
 def intervals(net: Network) -> dict[str, Interval]:
-    """Bounds of what every node puts out, `input` included.
-
-    Raises:
-        NotMappable: when an accumulator can leave int32.
-    """
+    """Bounds of what every node puts out, `input` included; those beyond 2**40 are given as 2**40."""
     known = {INPUT: _between(0, net.input.highest, net.input.shape[0])}
     for name, neuron in net.neurons.items():
         count = EVENT_COUNT_MAX if neuron.arithmetic.update == "event" else 1
@@ -102,15 +105,19 @@ def intervals(net: Network) -> dict[str, Interval]:
         if name not in known:
             for source in net.sources(name):
                 visit(source)
-            known[name] = _through(net, name, _arriving(net, name, known))
-            worst = int(known[name].magnitude.max())
-            if worst > INT32_MAX:
-                raise NotMappable(f"{name}: its sums reach {worst:,}, more than a 32-bit accumulator holds; use a smaller fan-in")
+            known[name] = _through(net, name, _arriving(net, name, known)).clipped()
         return known[name]
 
     for name in net.order:
         visit(name)
     return known
+
+
+def accumulators(net: Network) -> dict[str, int]:
+    """The nodes whose sums can leave int32, and what they reach, in order of evaluation."""
+    known = intervals(net)
+    reached = {name: known[name] if name not in net.neurons else _arriving(net, name, known) for name in net.order}
+    return {name: worst for name, sums in reached.items() if (worst := int(sums.magnitude.max())) > INT32_MAX}
 
 
 def _between(low: int, high: int, channels: int) -> Interval:

@@ -34,6 +34,7 @@ from lehr.arithmetic import (
     Update,
 )
 from lehr.artifact import BuildPlan
+from lehr.export.widths import accumulators
 from lehr.network import Network
 from lehr.simulate.result import Trace
 
@@ -134,12 +135,16 @@ class Target(ABC):
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""
-        found = [p for name, neuron in net.neurons.items() for p in self.arithmetics.problems(name, neuron.arithmetic)]
-        return (*found, *self.limits(net))
+        fields = [p for name, neuron in net.neurons.items() for p in self.arithmetics.problems(name, neuron.arithmetic)]
+        sums = [
+            Problem(name, f"its sums reach {worst:,}, more than a 32-bit accumulator holds", "use a smaller fan-in")
+            for name, worst in accumulators(net).items()
+        ]
+        return (*fields, *sums, *(() if sums else self.limits(net)))
 
     @abstractmethod
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """The reasons that are not about a field of `Arithmetic`: sizes, kinds of node, topology."""
+        """The reasons that are not about a field of `Arithmetic`: sizes, kinds of node, topology. Asked only if all sums fit int32."""
 
     @abstractmethod
     def plan(self, net: Network, options: Options) -> BuildPlan:

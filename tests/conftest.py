@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in as many processes as there are cores
+
+import pytest
+from commands import Lehr, run
 from hypothesis import HealthCheck, settings
+from tiny import tiny_toml
 
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
+
+
+@pytest.fixture
+def lehr() -> Lehr:
+    """Runs a command in this process."""
+    return run
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny.toml, run/, model.nir and in.npz, all made through the command line itself."""
+    folder = tmp_path_factory.mktemp("line")
+    (folder / "tiny.toml").write_text(tiny_toml())
+    for command in (
+        ("train", folder / "tiny.toml", "-o", folder / "run"),
+        ("export", folder / "run", "-o", folder / "model.nir"),
+        ("recipes", "samples", folder / "tiny.toml", "-o", folder / "in.npz"),
+    ):
+        ran = run(*command)
+        assert ran.code == 0, ran.err
+    return folder

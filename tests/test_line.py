@@ -64,9 +64,8 @@ def test_strategies_make_networks_that_spike() -> None:
     @settings(max_examples=20)
     @given(networks())
     def look(net: Network) -> None:
-        from strategies import random_input
-
         import numpy as np
+        from strategies import random_input
 
         seen.append(alive(simulate(net, random_input(net, np.random.default_rng(0)))))
 

@@ -68,6 +68,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None) -> Tra
         NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).
     """
     torch.manual_seed(recipe.seed)
+    torch.set_num_threads(recipe.train.threads)
     run = _Run(recipe, data, np.random.default_rng(recipe.seed), report)
     model = run.phase_a()
     trained = Trained(model, metrics=run.metrics)

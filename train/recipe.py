@@ -112,7 +112,8 @@ class DataRecipe(_Strict):
 class Training(_Strict):
     """Phase A: float batch norm, annealed thresholds.
 
-    `rates` are the firing rates that the loss asks of the right and of the wrong classes' neurons.
+    `rates` are the firing rates that the loss asks of the right and of the wrong classes' neurons. `threads` is what all phases
+    compute with: sums come out in another order with another number of them, and small networks are slower with more.
     """
 
     epochs: Count
@@ -121,6 +122,7 @@ class Training(_Strict):
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     rates: tuple[float, float] = (0.8, 0.2)
+    threads: Count = 1
 
 
 class Finetuning(_Strict):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lehr.artifact import BuildPlan
-from lehr.errors import NotMappable
 from lehr.network import Network
 from lehr.nodes import INT32_MAX
 from lehr.targets.c.cost import synaptic_operations
@@ -24,23 +23,13 @@ class C(Target):
     arithmetics: ClassVar[Arithmetics] = Arithmetics()
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Sums that int32 may not hold, and a state larger than 2 GiB."""
-        try:
-            layout = Layout(net)
-        except NotMappable as error:  # the width analysis names a node, what it reaches, and the way out: the parts of a Problem
-            node, _, sentence = str(error).partition(": ")
-            reason, _, hint = sentence.partition("; ")
-            return (Problem(node, reason, hint),)
-        found = [
-            Problem(name, f"its inputs reach {reach:,} together, int32 holds {INT32_MAX:,}", "give it fewer inputs or a smaller fan-in")
-            for name in net.order
-            if (reach := layout.reach(name)) > INT32_MAX
-        ]
-        if layout.state_bytes > INT32_MAX:
-            widest = max(layout.fields, key=lambda field: field.bytes)
-            reason = f"it takes {widest.bytes:,} of {layout.state_bytes:,} bytes of state, an object in C holds {INT32_MAX:,}"
-            found.append(Problem(widest.node, reason, "shorten its delay or make it smaller"))
-        return tuple(found)
+        """A state larger than 2 GiB."""
+        layout = Layout(net)
+        if layout.state_bytes <= INT32_MAX:
+            return ()
+        widest = max(layout.fields, key=lambda field: field.bytes)
+        reason = f"it takes {widest.bytes:,} of {layout.state_bytes:,} bytes of state, an object in C holds {INT32_MAX:,}"
+        return (Problem(widest.node, reason, "shorten its delay or make it smaller"),)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """The C sources, a Makefile, a README and a description for the runner; there are no options."""

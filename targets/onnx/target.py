@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lehr.artifact import BuildPlan
-from lehr.errors import NotMappable, UsageError
+from lehr.errors import UsageError
 from lehr.export.widths import intervals
 from lehr.network import Conv2d, Linear, Network
 from lehr.nodes import INT32_MAX
@@ -29,13 +29,8 @@ class Onnx(Target):
     options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Sums that int32 may not hold, those of a value's bytes included."""
-        try:
-            bounds = intervals(net)
-        except NotMappable as error:
-            name, _, rest = str(error).partition(": ")
-            reason, _, hint = rest.rpartition("; ")
-            return (Problem(name, reason, hint),)
+        """Sums over the bytes of wide values that int32 may not hold."""
+        bounds = intervals(net)
         found = []
         for name, node in net.nodes.items():
             if isinstance(node, (Conv2d, Linear)):

@@ -66,10 +66,10 @@ def test_truncated_gzip(lehr: Lehr, line: Path, empty: Path, tmp_path: Path) -> 
 
 def _edit(model: Path, node: str, field: str, value: object) -> None:
     with h5py.File(model, "r+") as file:
-        group = file["node/nodes"][node] if node else file["node"]
-        del group[field]
+        path = f"node/nodes/{node}/{field}"
+        del file[path]
         if value is not None:
-            group[field] = value
+            file[path] = value
 
 
 def test_nir_without_fixed_point_block(model: Path, lehr: Lehr, line: Path, empty: Path) -> None:
@@ -98,13 +98,18 @@ def test_nir_with_threshold_zero(model: Path, lehr: Lehr, empty: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 1, 9, 8), np.uint8), "input has shape [2, 1, 9, 8], the network takes uint8 [N, 1, 8, 8] or [N, T, 1, 8, 8]; reshape it"),
+        (
+            np.zeros((2, 1, 9, 8), np.uint8),
+            "input has shape [2, 1, 9, 8], the network takes uint8 [N, 1, 8, 8] or [N, T, 1, 8, 8]; reshape it",
+        ),
         (np.zeros((2, 64), np.uint8), "input has shape [2, 64], the network takes uint8 [N, 1, 8, 8] or [N, T, 1, 8, 8]; reshape it"),
         (np.zeros((2, 1, 8, 8), np.float32), "input is float32 [2, 1, 8, 8]; save it as uint8 with the samples on the first axis"),
         (np.zeros((0, 1, 8, 8), np.uint8), "input has shape [0, 1, 8, 8], which holds no sample or no step; give at least one"),
     ],
 )
-def test_input_of_the_wrong_shape(lehr: Lehr, line: Path, empty: Path, tmp_path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], message: str) -> None:
+def test_input_of_the_wrong_shape(
+    lehr: Lehr, line: Path, empty: Path, tmp_path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], message: str
+) -> None:
     np.savez(tmp_path / "x.npz", input=array)
     ran = lehr("simulate", line / "model.nir", "-i", tmp_path / "x.npz", "-o", empty / "out.npz")
     _refused(ran, 5, message)
@@ -116,10 +121,16 @@ def test_input_that_is_no_npz(lehr: Lehr, line: Path, tmp_path: Path) -> None:
     path.write_bytes(b"PK\x03\x04 nothing")
     _refused(lehr("simulate", line / "model.nir", "-i", path), 5, "x.npz is not a whole .npz file (BadZipFile); write it with numpy.savez")
     np.savez(path, data=np.zeros(3))
-    _refused(lehr("simulate", line / "model.nir", "-i", path), 5, "x.npz has no array 'input'; save it as numpy.savez(path, input=..., labels=...)")
+    _refused(
+        lehr("simulate", line / "model.nir", "-i", path),
+        5,
+        "x.npz has no array 'input'; save it as numpy.savez(path, input=..., labels=...)",
+    )
     np.savez(path, input=np.zeros((2, 1, 8, 8), np.uint8), labels=np.zeros(3, np.int64))
     _refused(lehr("simulate", line / "model.nir", "-i", path), 5, "labels are int64 [3] for 2 samples; give one integer per sample")
-    _refused(lehr("simulate", line / "model.nir", "-i", tmp_path / "no.npz"), 2, "no.npz does not exist; give an .npz file with an array 'input'")
+    _refused(
+        lehr("simulate", line / "model.nir", "-i", tmp_path / "no.npz"), 2, "no.npz does not exist; give an .npz file with an array 'input'"
+    )
 
 
 def test_names_that_do_not_exist(lehr: Lehr, line: Path, empty: Path) -> None:
@@ -127,10 +138,16 @@ def test_names_that_do_not_exist(lehr: Lehr, line: Path, empty: Path) -> None:
     _refused(lehr("check", line / "model.nir", "--target", "brain"), 2, f"no target is called 'brain'; use one of {known}")
     ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--trace", "lif9")
     _refused(ran, 2, "'lif9' is no neuron layer; trace one of lif1, lif2, lif3")
-    _refused(lehr("build", line / "model.nir", "--target", "c", "-o", empty / "o", "--option", "lanes=4"), 2, "target c has no option 'lanes'; it has ")
+    _refused(
+        lehr("build", line / "model.nir", "--target", "c", "-o", empty / "o", "--option", "lanes=4"),
+        2,
+        "target c has no option 'lanes'; it has ",
+    )
     _refused(lehr("export", empty, "-o", empty / "m.nir"), 2, "holds no state.json; give a folder that 'lehr train' made")
     _refused(lehr("verify", empty), 2, "holds no manifest.json; give a folder that 'lehr build' made")
-    _refused(lehr("train", line / "tiny.toml", "-o", empty / "no" / "run"), 2, "is not a folder; make it first or choose another output folder")
+    _refused(
+        lehr("train", line / "tiny.toml", "-o", empty / "no" / "run"), 2, "is not a folder; make it first or choose another output folder"
+    )
     assert not any(empty.iterdir())
 
 
@@ -148,7 +165,11 @@ def test_what_does_not_map_names_every_node(lehr: Lehr, tmp_path: Path, line: Pa
     assert ran.code == 3
     assert ran.last == "FAIL"
     assert "update is 'event', the machine has 'step'" in ran.out
-    _refused(lehr("build", tmp_path / "event.nir", "--target", "onnx", "-o", tmp_path / "o"), 3, "the network does not map to onnx: lif2: update is 'event'")
+    _refused(
+        lehr("build", tmp_path / "event.nir", "--target", "onnx", "-o", tmp_path / "o"),
+        3,
+        "the network does not map to onnx: lif2: update is 'event'",
+    )
     assert not (tmp_path / "o").exists()
 
 

@@ -83,7 +83,9 @@ def test_engines_give_the_same_file(line: Path, lehr: Lehr, tmp_path: Path, engi
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_build_and_verify(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out"
-    built = lehr("build", line / "model.nir", "--target", target, "-o", out, "-i", line / "in.npz", "-n", 5, "--archive", tmp_path / "x.zip")
+    built = lehr(
+        "build", line / "model.nir", "--target", target, "-o", out, "-i", line / "in.npz", "-n", 5, "--archive", tmp_path / "x.zip"
+    )
     assert built.code == 0, built.err
     assert {"manifest.json", "MODEL_CARD.md", "model.nir"} <= {p.name for p in out.iterdir()}
     ran = lehr("verify", out)
@@ -127,7 +129,9 @@ def test_lists(lehr: Lehr, tmp_path: Path) -> None:
 
 def test_cli_file_works_uninstalled(tmp_path: Path) -> None:
     top = Path(__file__).parent.parent.parent
-    ran = subprocess.run([sys.executable, "-S", str(top / "cli.py"), "--version"], capture_output=True, text=True, env={"PYTHONPATH": _site()})
+    ran = subprocess.run(
+        [sys.executable, "-S", str(top / "cli.py"), "--version"], capture_output=True, text=True, env={"PYTHONPATH": _site()}
+    )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("lehr ")
 

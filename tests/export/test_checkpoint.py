@@ -20,7 +20,10 @@ def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, np.ndar
     nodes = net.nodes.items() if net else ()
     latents = {n: (rng.uniform(0.1, 1, d.weight.shape) * d.weight).astype(np.float32) for n, d in nodes if isinstance(d, (Conv2d, Linear))}
     weights = latents if net else {"blocks.0.weight": np.ones(3, np.float32)}
-    samples = {"input": np.zeros((2, 3), np.uint8), "labels": np.zeros(2, np.int64)}
+    samples: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
+        "input": np.zeros((2, 3), np.uint8),
+        "labels": np.zeros(2, np.int64),
+    }
     save_run(folder, b'name = "x"\n', [{"epoch": 1}], {"accuracy": {"integer": 0.5}}, samples, net, weights)
     return latents
 
@@ -78,14 +81,19 @@ def _change(folder: Path, **tensors: np.ndarray[tuple[int, ...], np.dtype[np.gen
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bn1__running_mean": np.ones(4, np.float32)}, r"tensor 'bn1.running_mean' \(float32\) is left over, the integer network has no place"),
+        (
+            {"bn1__running_mean": np.ones(4, np.float32)},
+            r"tensor 'bn1.running_mean' \(float32\) is left over, the integer network has no place",
+        ),
         ({"lif1__threshold": np.full(4, 9.5, np.float32)}, "lif1.threshold is float32, not int32: it was never frozen to integers"),
         ({"conv1__weight": None}, "is no whole run .*conv1.weight"),
         ({"conv1__weight": np.full((4, 1, 3, 3), np.nan, np.float32)}, "conv1.weight is not finite"),
         ({"out__bias": np.zeros(3, np.int32)}, "5 thresholds and 3 biases"),
     ],
 )
-def test_tensors_that_do_not_belong(tmp_path: Path, change: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]], message: str) -> None:
+def test_tensors_that_do_not_belong(
+    tmp_path: Path, change: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]], message: str
+) -> None:
     _save(tmp_path / "run", small_network()[0])
     _change(tmp_path / "run", **change)
     with pytest.raises(FileRefused, match=message):

@@ -112,7 +112,9 @@ def test_too_large_an_accumulator_is_refused_by_name() -> None:
     nodes |= {f"fc{i}": Linear(np.ones((3000, 3000), np.int8)) for i in (1,)}
     nodes |= {"lif": Neuron(np.ones(3000, np.int32), np.zeros(3000, np.int32), Arithmetic())}
     edges = ((INPUT, "fc0"), ("fc0", "fc1"), ("fc1", "lif"), ("lif", OUTPUT))
-    with pytest.raises(NotMappable, match="^fc1: its sums reach 2,295,000,000, more than a 32-bit accumulator holds; use a smaller fan-in$"):
+    with pytest.raises(
+        NotMappable, match="^fc1: its sums reach 2,295,000,000, more than a 32-bit accumulator holds; use a smaller fan-in$"
+    ):
         analyse(Network(nodes, edges, Input((3000,), "u8"), 2))
 
 

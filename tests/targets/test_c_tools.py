@@ -115,7 +115,7 @@ def test_sums_beyond_int32_do_not_map() -> None:
     half = SumPool2d((50, 40), (64, 64), (32, 32))
     edges = ((INPUT, "first"), ("first", "a"), ("first", "b"), ("a", "out"), ("b", "out"), ("out", OUTPUT))
     net = Network({"first": first, "a": half, "b": half, "out": neuron(1)}, edges, net.input, net.steps)
-    message = "out: its inputs reach 4,177,920,000 together, int32 holds 2,147,483,647; give it fewer inputs or a smaller fan-in"
+    message = "out: its sums reach 4,177,920,000, more than a 32-bit accumulator holds; use a smaller fan-in"
     assert [*map(str, C().check(net))] == [message]
 
 

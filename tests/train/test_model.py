@@ -27,7 +27,7 @@ def test_layer_by_layer_equals_step_by_step() -> None:
     torch.manual_seed(0)
     net, x = FloatNet(RECIPE, (1, 6, 6)), torch.randint(0, 256, (3, 1, 6, 6)).float()
     conv, linear = (block.weight.weight for block in net.layers)
-    neurons = [snntorch.Leaky(beta=7 / 8, threshold=theta, spike_grad=surrogate.fast_sigmoid(2.0)) for theta in (0.4, 1.5)]
+    neurons = [snntorch.Leaky(beta=7 / 8, threshold=theta, spike_grad=surrogate.fast_sigmoid(2)) for theta in (0.4, 1.5)]
     states = [neuron.reset_mem() for neuron in neurons]
     expected = []
     for _ in range(7):

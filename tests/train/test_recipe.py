@@ -23,7 +23,9 @@ def test_every_bundled_recipe_is_one() -> None:
 
 
 def test_overrides() -> None:
-    made = parse(tiny_toml(), "tiny", ("train.lr=1e-2", "network.layers.1.threshold.final=9.5", "network.beta=7/8", "data.train_samples=10"))
+    made = parse(
+        tiny_toml(), "tiny", ("train.lr=1e-2", "network.layers.1.threshold.final=9.5", "network.beta=7/8", "data.train_samples=10")
+    )
     assert made.train.lr == 1e-2
     assert made.network.layers[1].threshold.final == 9.5
     assert made.network.decay == Fraction(7, 8)
@@ -35,9 +37,15 @@ def test_overrides() -> None:
     [
         ("train.learning_rate=1", "recipe tiny: unknown key 'train.learning_rate' (value 1); remove it or correct its spelling"),
         ("train.lr=-1", "recipe tiny: 'train.lr' is -1: Input should be greater than 0; correct it"),
-        ("network.beta=0.9", "recipe tiny: 'network.beta' is 0.9: no integer machine decays by it exactly; use k/2^n in 0..1 with n <= 16, such as '115/128'; correct it"),
+        (
+            "network.beta=0.9",
+            "recipe tiny: 'network.beta' is 0.9: no integer machine decays by it exactly; use k/2^n in 0..1 with n <= 16, such as '115/128'; correct it",
+        ),
         ("network.beta=x", "recipe tiny: 'network.beta' is 'x': write it as a fraction k/2^n, such as '7/8'; correct it"),
-        ("network.layers.0.threshold.start=0", "recipe tiny: 'network.layers.0.threshold.start' is 0: Input should be greater than 0; correct it"),
+        (
+            "network.layers.0.threshold.start=0",
+            "recipe tiny: 'network.layers.0.threshold.start' is 0: Input should be greater than 0; correct it",
+        ),
         ("network.layers.0.type='pool'", "recipe tiny: 'network.layers.0' is "),
         ("network.layers.7.kernel=1", "--set network.layers.7.kernel: '7' is no key of the recipe; "),
         ("seed", "--set 'seed' is no assignment; write it as train.lr=1e-3"),

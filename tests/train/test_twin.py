@@ -52,7 +52,7 @@ def test_one_unit_of_any_threshold_is_seen(made: object) -> None:
 
 def test_network_comes_back_unchanged() -> None:
     net, _ = small_network()
-    units = {name: 2.0**-7 for name in net.neurons}
+    units = dict.fromkeys(net.neurons, 2.0 ** (-7))
     assert Twin(net, units=units).network() == net
 
 
@@ -68,9 +68,9 @@ def test_gradients_reach_weights_thresholds_and_biases() -> None:
 
 def test_frozen_thresholds_are_integers_and_stay() -> None:
     net, x = small_network()
-    twin = Twin(net, units={name: 0.5 for name in net.neurons})
+    twin = Twin(net, units=dict.fromkeys(net.neurons, 0.5))
     with torch.no_grad():
-        twin.neurons["lif1"].threshold += 0.2
+        twin.neurons["lif1"].threshold.add_(0.2)
     twin.freeze_thresholds()
     for neuron in twin.neurons.values():
         integers = neuron.threshold / neuron.unit
