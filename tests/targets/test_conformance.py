@@ -68,6 +68,7 @@ def test_every_registered_target_loads(entry: Entry) -> None:
 
 def test_names_and_summaries() -> None:
     assert targets()
+    assert len({entry.name for entry in entries()}) == len(entries())
     for target in targets():
         assert target.name == target.name.lower()
         assert target.name.replace("-", "").isalnum()

@@ -13,7 +13,7 @@ from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
-from strategies import Images, alive, calibrated, inputs, networks, random_input, recurrent_network
+from strategies import Images, alive, calibrated, delayed_network, inputs, networks, random_input, recurrent_network
 
 from lehr.arithmetic import Arithmetic, Overflow
 from lehr.network import OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
@@ -139,6 +139,15 @@ def test_inputs_of_weights_that_do_not_fit_a_byte(name: str, tmp_path: Path) -> 
     expected = reference(net, x)
     compare(expected.trace, OnnxRuntime().run(built(net, tmp_path / "built"), x)).require_equal(name)
     compare(expected.trace, trace_of(net, evaluated(net, x))).require_equal(name)
+
+
+def test_one_step_and_more_steps_than_the_network_was_made_for(tmp_path: Path) -> None:
+    net, x = delayed_network()
+    folder = built(net, tmp_path / "built")
+    longer = np.concatenate([x, x[:, ::-1], x], axis=1)
+    assert longer.shape[1] == 3 * net.steps
+    for given_x in (longer, longer[:, :1]):
+        compare(simulate(net, given_x, trace=net.neurons).trace, OnnxRuntime().run(folder, given_x)).require_equal("steps")
 
 
 def test_digits_of_a_value() -> None:
