@@ -39,11 +39,7 @@ class Traced:
 
 
 def make_model(net: Network, trace: bool) -> ModelProto:
-    """The model of `net`, with an output for every spike and membrane if `trace`; checked by onnx itself.
-
-    Raises:
-        NotMappable: when an accumulator can leave int32.
-    """
+    """The model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself."""
     step = Step(net, intervals(net))
     states = [_counts(step), *step.states]
     traced = _traced(step) if trace else []
