@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format types dist clean
+.PHONY: help install demo test test-slow lint format types docs dist clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,9 @@ format: $(TEST) ## Let ruff repair what it can
 types: $(TEST) ## Run mypy and pyright
 	$(BIN)/mypy
 	$(BIN)/pyright
+
+docs: $(RUN) ## Write the page of supported operators anew
+	$(BIN)/python -c 'from lehr.targets import operators, registry; print(operators.markdown(registry.targets()), end="")' > docs/operators.md
 
 dist: $(TEST) ## Make the source archive and the wheel in dist/
 	$(BIN)/python -m build --no-isolation

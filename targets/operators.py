@@ -32,6 +32,16 @@ def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
     return {name: {target.name: not target.check(net) for target in targets} for name, net in probes().items()}
 
 
+def markdown(targets: Iterable[Target]) -> str:
+    """The table of `support` as the page docs/operators.md."""
+    targets = tuple(targets)
+    names = [target.name for target in targets]
+    rows = [[operator, *("yes" if maps[name] else "no" for name in names)] for operator, maps in support(targets).items()]
+    lines = ["| " + " | ".join(row) + " |" for row in (["operator", *names], ["---"] * (len(names) + 1), *rows)]
+    head = "# What each target takes\n\nWritten by `make docs`, by asking each target's own check. By hand nothing is changed here.\n\n"
+    return head + "\n".join(lines) + "\n"
+
+
 def probes() -> dict[str, Network]:
     """One network for each thing that a target may or may not take."""
     image: Shape = (2, 6, 6)

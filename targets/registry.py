@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from pathlib import Path
 
 from lehr.errors import UsageError
@@ -27,20 +27,26 @@ class Entry:
 @cache
 def entries() -> tuple[Entry, ...]:
     """All registered targets, by name."""
-    return tuple(_load(point) for point in sorted(_declared(), key=lambda p: p.name))
+    values: dict[str, set[str]] = {}
+    for point in _declared():
+        values.setdefault(point.name, set()).add(point.value)
+    return tuple(_load(name, sorted(values[name])) for name in sorted(values))
 
 
 def _declared() -> Iterator[EntryPoint]:
-    installed = entry_points(group=GROUP)
-    yield from installed
-    # In a checkout that is not installed there are no entry points, but the file that declares them.
-    checkout = Path(__file__).resolve().parent.parent / "pyproject.toml"
-    if not installed and checkout.is_file():
+    yield from entry_points(group=GROUP)
+    try:
+        distribution("lehr")
+    except PackageNotFoundError:  # a checkout that is not installed: the file that declares the entry points lies beside
+        checkout = Path(__file__).resolve().parent.parent / "pyproject.toml"
         lines = tomllib.loads(checkout.read_text("utf-8"))["project"]["entry-points"][GROUP]
         yield from (EntryPoint(name, value, GROUP) for name, value in lines.items())
 
 
-def _load(point: EntryPoint) -> Entry:
+def _load(name: str, values: list[str]) -> Entry:
+    if len(values) > 1:  # neither may take the other's place in silence
+        return Entry(name, None, f"it is registered more than once: {', '.join(values)}")
+    point = EntryPoint(name, values[0], GROUP)
     try:
         made = point.load()()
     except Exception as error:  # a plug-in of somebody else may fail in any way, and must not take the others with it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, EntryPoints
+from importlib.metadata import EntryPoint, EntryPoints, PackageNotFoundError
 
 import pytest
 
@@ -36,6 +36,34 @@ def test_a_broken_plug_in_leaves_the_others_alone() -> None:
     assert [target.name for target in targets()] == ["onnx"]
     assert {entry.name: entry.reason for entry in entries()} == {"onnx": "", **{name: reason for name, (_, reason) in BROKEN.items()}}
     assert [entry.name for entry in entries()] == sorted(["onnx", *BROKEN])
+
+
+def test_two_targets_of_one_name_are_both_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = ("lehr.targets.onnx:Onnx", "lehr.targets.c:C", "lehr.targets.onnx:Onnx")
+    points = EntryPoints(EntryPoint("onnx", value, GROUP) for value in values)
+    monkeypatch.setattr(registry, "entry_points", points.select)
+    entries.cache_clear()
+    try:
+        (entry,) = entries()
+        assert entry.reason == "it is registered more than once: lehr.targets.c:C, lehr.targets.onnx:Onnx"
+        assert targets() == ()
+    finally:
+        entries.cache_clear()
+
+
+def test_a_checkout_that_is_not_installed_reads_its_own_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(registry, "distribution", missing)
+    monkeypatch.setattr(registry, "entry_points", EntryPoints().select)
+    expected = [target.name for target in targets()]
+    entries.cache_clear()
+    try:
+        assert {"c", "onnx"} <= set(expected)
+        assert [target.name for target in targets()] == expected
+    finally:
+        entries.cache_clear()
 
 
 @pytest.mark.usefixtures("plugged")

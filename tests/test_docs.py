@@ -1,0 +1,60 @@
+"""The documentation says what is true: pages that code writes are fresh, commands and links that pages name exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from commands import run
+
+from lehr.targets import operators, registry
+
+TOP = Path(__file__).parent.parent
+PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").glob("*.md"))]
+
+
+def test_operators_page_is_fresh() -> None:
+    page = (TOP / "docs" / "operators.md").read_text("utf-8")
+    own = [target for target in registry.targets() if type(target).__module__.startswith("lehr.targets.")]
+    assert page == operators.markdown(own), "run make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
+    readme = (TOP / "README.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| `lehr (\w+)", readme, re.MULTILINE))
+    told = re.findall(r"^  (\w+)  ", run("--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert listed == set(told)
+
+
+def test_the_recipe_in_the_documentation_is_one() -> None:
+    from lehr.train.recipe import parse
+
+    page = (TOP / "docs" / "files.md").read_text("utf-8")
+    section = page.partition("## Recipes")[2].partition("\n## ")[0]
+    text = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    assert len(parse(text, "docs/files.md").network.layers) == 2
+
+
+def test_every_recipe_key_is_documented() -> None:
+    from lehr.train import recipe
+
+    page = (TOP / "docs" / "files.md").read_text("utf-8")
+    for model in (
+        recipe.Recipe,
+        recipe.DataRecipe,
+        recipe.NetworkRecipe,
+        recipe.Conv,
+        recipe.Linear,
+        recipe.Threshold,
+        recipe.Training,
+        recipe.Finetuning,
+    ):
+        for key in model.model_fields:
+            assert re.search(rf"\b{key}\b", page), key
