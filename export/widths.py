@@ -114,9 +114,10 @@ def intervals(net: Network) -> dict[str, Interval]:
 
 
 def accumulators(net: Network) -> dict[str, int]:
-    """The nodes whose sums can leave int32, and what they reach, in order of evaluation."""
+    """The nodes whose sums can leave int32, and what they reach; neuron layers where several edges are added."""
     known = intervals(net)
-    reached = {name: known[name] if name not in net.neurons else _arriving(net, name, known) for name in net.order}
+    reached = {name: known[name] for name in net.order if name not in net.neurons}
+    reached |= {name: _arriving(net, name, known) for name in net.neurons if len(net.sources(name)) > 1}
     return {name: worst for name, sums in reached.items() if (worst := int(sums.magnitude.max())) > INT32_MAX}
 
 
