@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -55,7 +55,10 @@ class BuildPlan:
 
     def __post_init__(self) -> None:
         seen: dict[str, str] = {}
+        folders = {str(parent) for name in self.files for parent in PurePosixPath(name).parents}
         for name in sorted(self.files):
+            if name in folders:
+                raise FileRefused(f"file name {name!r} is a folder of other files, too; rename one")
             if not name or not all(_PART.match(part) for part in name.split("/")):
                 raise FileRefused(f"file name {name!r} is not safe; use letters, digits, '_', '-', '.' and '/' between folders")
             other = seen.setdefault(name.lower(), name)

@@ -24,6 +24,7 @@ Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]
 
 INT32_MAX = 2**31 - 1
+MAX_DELAY = 2**16
 
 
 class ShapeMismatch(FileRefused):
@@ -158,8 +159,8 @@ class Delay(Node):
     steps: int
 
     def __post_init__(self) -> None:
-        if type(self.steps) is not int or self.steps < 1:
-            raise FileRefused(f"Delay steps is {self.steps!r}; give a whole number of at least 1")
+        if type(self.steps) is not int or not 1 <= self.steps <= MAX_DELAY:
+            raise FileRefused(f"Delay steps is {self.steps!r}; use 1 to {MAX_DELAY:,}")
 
     def output_shape(self, shape: Shape) -> Shape:
         """Unchanged."""

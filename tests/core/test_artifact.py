@@ -54,6 +54,11 @@ def test_names_that_one_file_system_takes_for_the_same_are_refused() -> None:
         BuildPlan({"net.c": b"", "NET.c": b""})
 
 
+def test_a_file_cannot_be_a_folder_too() -> None:
+    with pytest.raises(FileRefused, match=r"^file name 'net' is a folder of other files, too; rename one$"):
+        BuildPlan({"net": b"", "net/weights.c": b""})
+
+
 def test_a_name_planned_twice_is_refused() -> None:
     assert dict((PLAN | BuildPlan({"z": b"1"})).files) == {**PLAN.files, "z": b"1"}
     with pytest.raises(FileRefused, match=r"^README\.md is planned twice; give one of them another name$"):

@@ -145,8 +145,8 @@ MADE: dict[str, tuple[Any, str]] = {
     "dilation": (lambda: conv(dilation=(1, 1, 1)), "Conv2d dilation is (1, 1, 1); give two integers of at least 1"),
     "groups": (lambda: conv(groups=3), "Conv2d groups is 3; use a divisor of its 2 output channels"),
     "kernel": (lambda: SumPool2d((0, 2), (1, 1)), "SumPool2d kernel is (0, 2); give two integers of at least 1"),
-    "delay": (lambda: Delay(0), "Delay steps is 0; give a whole number of at least 1"),
-    "delay by half": (lambda: Delay(1.5), "Delay steps is 1.5; give a whole number of at least 1"),  # type: ignore[arg-type]
+    "delay": (lambda: Delay(0), "Delay steps is 0; use 1 to 65,536"),
+    "delay by half": (lambda: Delay(1.5), "Delay steps is 1.5; use 1 to 65,536"),  # type: ignore[arg-type]
     "threshold": (
         lambda: Neuron(np.array([1, 0]), np.zeros(2, int), Arithmetic()),
         "Neuron threshold holds 0; a threshold is an integer of at least 1",

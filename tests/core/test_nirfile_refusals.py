@@ -229,7 +229,7 @@ DELAY_EDITS = {
         put("nodes/slow_spikes/delay", np.full(8, 0.0025)),
         "slow_spikes: delay holds 0.0025 s, which is no whole number of steps of 0.001 s",
     ),
-    "no delay": (put("nodes/slow_spikes/delay", np.zeros(8)), "slow_spikes: Delay steps is 0; give a whole number of at least 1"),
+    "no delay": (put("nodes/slow_spikes/delay", np.zeros(8)), "slow_spikes: Delay steps is 0; use 1 to 65,536"),
     "endless": (put("nodes/slow_spikes/delay", np.full(8, np.inf)), "slow_spikes: delay holds inf s, which is no whole number of steps"),
     "beyond float": (put("nodes/slow_spikes/delay", np.full(8, 1e308)), "slow_spikes: delay holds 1e+308 s, which is no whole number"),
     "text": (put("nodes/slow_spikes/delay", "2 ms"), "slow_spikes: delay is '2 ms'; give seconds"),

@@ -67,4 +67,4 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     shape = tuple(int(n) for n in np.frombuffer(data[4:start].ljust(4 * axes, b"\0"), ">u4"))
     if len(data) - start != math.prod(shape):
         raise FileRefused(f"{path} holds {max(0, len(data) - start):,} bytes of data, its header says {math.prod(shape):,}; get it again")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()  # torch takes writable arrays only
