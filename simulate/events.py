@@ -8,7 +8,9 @@ output of a step is the number of times the neuron fired, at most 255.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +21,39 @@ from lehr.network import INPUT, Delay, Network, Neuron
 Apply = Callable[[str, Int64], Int64]
 Synapses = list[tuple[str, bool, Int64]]
 MAX_COUNT = 255
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Events that come to a layer from one source.
+
+    Attributes:
+        source: the neuron layer, delay or input that they leave.
+        late: whether they left it in the step before, along a feedback edge.
+        paths: the weight, pooling and flatten nodes that they pass, for each way there is from `source` to the layer.
+    """
+
+    source: str
+    late: bool
+    paths: tuple[tuple[str, ...], ...]
+
+
+def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
+    """The events of neuron layer `name`, source by source, in the order in which they arrive."""
+    found: dict[tuple[str, bool], list[tuple[str, ...]]] = {}
+
+    def walk(node: str, delayed: bool, path: tuple[str, ...]) -> None:
+        for source in net.sources(node):
+            late = delayed or (source, node) in net.feedback
+            if source == INPUT or isinstance(net.nodes[source], (Neuron, Delay)):
+                found.setdefault((source, late), []).append(path)
+            else:
+                walk(source, late, (source, *path))
+
+    walk(name, False, ())
+    rank = {INPUT: -1, **{n: i for i, n in enumerate(net.order)}}
+    ordered = sorted(found, key=lambda key: (not key[1], rank[key[0]]))
+    return tuple(Arrival(source, late, tuple(found[source, late])) for source, late in ordered)
 
 
 def synapses(net: Network, name: str, apply: Apply) -> Synapses:
@@ -32,24 +67,17 @@ def synapses(net: Network, name: str, apply: Apply) -> Synapses:
     Returns:
         Triples (source, delayed by feedback, matrix `[source size, layer size]`) in the order in which events arrive.
     """
-    found: dict[tuple[str, bool], Int64] = {}
-
-    def walk(node: str, delayed: bool, path: tuple[str, ...]) -> None:
-        for source in net.sources(node):
-            late = delayed or (source, node) in net.feedback
-            if source == INPUT or isinstance(net.nodes[source], (Neuron, Delay)):
-                shape = net.shapes[source]
-                pulse: Int64 = np.eye(int(np.prod(shape)), dtype=np.int64).reshape(-1, *shape)
-                for step in path:
-                    pulse = apply(step, pulse)
-                matrix = pulse.reshape(len(pulse), -1)
-                found[source, late] = found.get((source, late), np.zeros_like(matrix)) + matrix
-            else:
-                walk(source, late, (source, *path))
-
-    walk(name, False, ())
-    rank = {INPUT: -1, **{n: i for i, n in enumerate(net.order)}}
-    return [(source, late, matrix) for (source, late), matrix in sorted(found.items(), key=lambda i: (not i[0][1], rank[i[0][0]]))]
+    wiring = []
+    for arrival in arrivals(net, name):
+        shape = net.shapes[arrival.source]
+        matrix = np.zeros((math.prod(shape), math.prod(net.shapes[name])), np.int64)
+        for path in arrival.paths:
+            pulse: Int64 = np.eye(len(matrix), dtype=np.int64).reshape(-1, *shape)
+            for step in path:
+                pulse = apply(step, pulse)
+            matrix += pulse.reshape(matrix.shape)
+        wiring.append((arrival.source, arrival.late, matrix))
+    return wiring
 
 
 def event_step(

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import lehr
 from lehr import nirfile
 from lehr.artifact import BuildPlan, changed_files, read_manifest, sha256, to_json
-from lehr.errors import FileRefused, NotMappable, ToolMissing, UsageError
+from lehr.errors import FileRefused, UsageError
 from lehr.export.widths import analyse
 from lehr.network import Network
 from lehr.simulate import Comparison, compare, simulate
@@ -70,9 +70,7 @@ def build(
         if key not in target.options:
             known = ", ".join(target.options) or "none"
             raise UsageError(f"target {target.name} has no option {key!r}; it has {known}")
-    problems = target.check(net)
-    if problems:
-        raise NotMappable(f"the network does not map to {target.name}: {'. '.join(map(str, problems))}")
+    target.require_mappable(net)
     golden_input = synthetic_input(net, samples) if x is None else x
     ran = simulate(net, golden_input, trace=net.neurons)
     model = nirfile.to_bytes(net)
@@ -127,12 +125,7 @@ def verify(folder: Path, limit: int | None = None) -> Verified:
     """
     manifest = read_manifest(folder)
     target = registry.get(str(manifest.get("target")))
-    runner = target.runner()
-    if runner is None:
-        raise UsageError(f"target {target.name} has no tool that could run it here; compare its golden vectors on the machine itself")
-    missing = runner.missing()
-    if missing:
-        raise ToolMissing(missing)
+    runner = target.require_runner()
     net = nirfile.read(folder / MODEL)
     x, golden = read_golden(net, folder, limit)
     expected = simulate(net, x, trace=net.neurons).trace

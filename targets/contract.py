@@ -34,6 +34,7 @@ from lehr.arithmetic import (
     Update,
 )
 from lehr.artifact import BuildPlan
+from lehr.errors import NotMappable, ToolMissing, UsageError
 from lehr.export.widths import accumulators
 from lehr.network import Network
 from lehr.simulate.result import Trace
@@ -141,6 +142,27 @@ class Target(ABC):
             for name, worst in accumulators(net).items()
         ]
         return (*fields, *sums, *(() if sums else self.limits(net)))
+
+    def require_mappable(self, net: Network) -> None:
+        """Raise NotMappable with every problem, unless `net` maps."""
+        problems = self.check(net)
+        if problems:
+            raise NotMappable(f"the network does not map to {self.name}: {'. '.join(map(str, problems))}")
+
+    def require_runner(self) -> Runner:
+        """The runner, ready to run.
+
+        Raises:
+            UsageError: when no tool exists that runs the artefact.
+            ToolMissing: when the tool is not on this machine.
+        """
+        runner = self.runner()
+        if runner is None:
+            raise UsageError(f"target {self.name} has no tool that could run it here; replay its golden vectors on the machine itself")
+        missing = runner.missing()
+        if missing:
+            raise ToolMissing(missing)
+        return runner
 
     @abstractmethod
     def limits(self, net: Network) -> tuple[Problem, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import NotMappable, ToolMissing, UsageError
 from lehr.network import Network
 from lehr.simulate import Result
 from lehr.simulate.result import Recorder
@@ -27,15 +26,8 @@ def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[
         NotMappable: when the network does not map.
         ToolMissing: when the tool is not on this machine.
     """
-    runner = target.runner()
-    if runner is None:
-        raise UsageError(f"target {target.name} has no tool that could run it; use another engine")
-    missing = runner.missing()
-    if missing:
-        raise ToolMissing(missing)
-    problems = target.check(net)
-    if problems:
-        raise NotMappable(f"the network does not map to {target.name}: {'. '.join(map(str, problems))}")
+    runner = target.require_runner()
+    target.require_mappable(net)
     x = per_step(net, x)
     recorder = Recorder(net, len(x), x.shape[1], trace)
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lehr.export.widths import intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import INT32_MAX
+from lehr.simulate import events
+from lehr.simulate.events import Arrival
 
 Path = tuple[str, ...]
 TYPE_BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4}
@@ -19,37 +21,13 @@ def smallest_type(low: int, high: int) -> str:
     return next(f"int{bits}_t" for bits in (8, 16, 32) if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1))
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """Events that come to a layer with update "event".
-
-    Attributes:
-        source: the neuron layer, delay or input that they come from.
-        late: whether they left it in the step before.
-        paths: the weight and pooling nodes that they pass, for each way there is from `source` to the layer.
-    """
-
-    source: str
-    late: bool
-    paths: tuple[Path, ...]
-
-
 def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
-    """The events of layer `name`, in the order in which `lehr.simulate.events` takes them."""
-    found: dict[tuple[str, bool], list[Path]] = {}
+    """The events of layer `name` as the reference orders them, without the Flatten nodes: those leave every index as it is."""
 
-    def walk(node: str, delayed: bool, path: Path) -> None:
-        for source in net.sources(node):
-            late = delayed or (source, node) in net.feedback
-            if source == INPUT or isinstance(net.nodes[source], (Neuron, Delay)):
-                found.setdefault((source, late), []).append(path)
-            else:  # a Flatten leaves every index as it is
-                walk(source, late, path if isinstance(net.nodes[source], Flatten) else (source, *path))
+    def without(path: Path) -> Path:
+        return tuple(node for node in path if not isinstance(net.nodes[node], Flatten))
 
-    walk(name, False, ())
-    rank = {INPUT: -1, **{n: i for i, n in enumerate(net.order)}}
-    ordered = sorted(found, key=lambda key: (not key[1], rank[key[0]]))
-    return tuple(Arrival(source, late, tuple(found[source, late])) for source, late in ordered)
+    return tuple(replace(arrival, paths=tuple(map(without, arrival.paths))) for arrival in events.arrivals(net, name))
 
 
 @dataclass(frozen=True)
