@@ -55,7 +55,7 @@ def test_every_other_file_is_package_data() -> None:
     globs = SETTINGS["tool"]["setuptools"]["package-data"]
     for package in PACKAGES:
         folder = folder_of(package)
-        for file in (f for f in folder.rglob("*") if f.is_file() and f.suffix not in (".py", ".pyc")):
+        for file in (f for f in folder.rglob("*") if f.is_file() and f.suffix != ".py" and f.parent.name != "__pycache__"):
             owner = file.parent
             while not (owner / "__init__.py").is_file():
                 owner = owner.parent

@@ -6,15 +6,15 @@ into the batch; an input that is held for all steps stays `[1, N, ...]` up to th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
-import snntorch
 import torch
-from snntorch import surrogate
 from torch import Tensor, nn
 
 from lehr.errors import UsageError
 from lehr.nodes import Shape
+from lehr.train import lif
 from lehr.train.binarize import BinaryConv2d, BinaryLinear
 from lehr.train.recipe import Conv, Linear, NetworkRecipe
 
@@ -27,6 +27,7 @@ class Block(nn.Module):
 
     Attributes:
         shape: of its output, without time and batch.
+        threshold: of its neurons, a scalar that annealing changes in place.
     """
 
     def __init__(self, recipe: Conv | Linear, net: NetworkRecipe, shape: Shape) -> None:
@@ -51,12 +52,9 @@ class Block(nn.Module):
             self.shape = (recipe.features,)
             if recipe.batch_norm:
                 self.norm = nn.BatchNorm1d(recipe.features)
-        self.neuron = snntorch.Leaky(beta=float(net.decay), threshold=recipe.threshold.start, spike_grad=surrogate.fast_sigmoid(net.slope))
-
-    @property
-    def threshold(self) -> Tensor:
-        """The neurons' threshold, a scalar that annealing changes in place."""
-        return cast(Tensor, self.neuron.threshold)
+        self.beta, self.slope = float(net.decay), net.slope
+        self.threshold: Tensor
+        self.register_buffer("threshold", torch.tensor(recipe.threshold.start))
 
     def current(self, x: Tensor) -> Tensor:
         """Synaptic current `[T, N, *shape]` for inputs `[T, N, ...]`."""
@@ -69,21 +67,25 @@ class Block(nn.Module):
     def forward(self, x: Tensor, steps: int) -> Tensor:
         """Spikes `[T, N, *shape]`."""
         current = self.current(x)
-        membrane, spikes = torch.zeros_like(current[0]), []
-        for t in range(steps):
-            spike, membrane = self.neuron(current[t if len(current) > 1 else 0], membrane)
-            spikes.append(spike.to(membrane.dtype))  # snnTorch's are float32, whatever the membrane is
-        return torch.stack(spikes)
+        rule = lif.float_rule(self.beta, self.slope, current.dtype)
+        return lif.scan(current, self.threshold, torch.zeros_like(self.threshold), rule, steps)[0]
 
 
 class FloatNet(nn.Module):
-    """The whole network of a recipe, for inputs of `shape`."""
+    """The whole network of a recipe.
 
-    def __init__(self, recipe: NetworkRecipe, shape: Shape) -> None:
+    Attributes:
+        shape: of the input, without time and batch.
+        full_scale: what the input's integers are divided by: FULL_SCALE for pixels, 1 for spikes and counts.
+    """
+
+    def __init__(self, recipe: NetworkRecipe, shape: Shape, full_scale: int = FULL_SCALE) -> None:
         super().__init__()
-        self.steps = recipe.steps
+        self.steps, self.shape, self.full_scale = recipe.steps, shape, full_scale
         self.blocks = nn.ModuleList()
         for layer in recipe.layers:
+            if isinstance(layer, Conv) and len(shape) != 3:
+                raise UsageError(f"a conv layer gets inputs of shape {shape}, which are no channels, rows and columns; use linear layers")
             block = Block(layer, recipe, shape)
             self.blocks.append(block)
             shape = block.shape
@@ -94,19 +96,25 @@ class FloatNet(nn.Module):
         return [cast(Block, block) for block in self.blocks]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Output spikes `[T, N, classes]` for pixels 0..255, `[N, *shape]` held for all steps."""
+        """Output spikes `[T, N, classes]` for inputs `[N, *shape]`, held for all steps, or `[N, T, *shape]`."""
         return self.spikes(x)[-1]
 
     def spikes(self, x: Tensor) -> list[Tensor]:
         """Spikes of every layer, `[T, N, ...]` each."""
-        x = (x / FULL_SCALE).unsqueeze(0)
+        x = x / self.full_scale
+        held = x.ndim == len(self.shape) + 1
+        if not held and x.shape[1] != self.steps:
+            raise UsageError(
+                f"network.steps is {self.steps}, but the input has {x.shape[1]}; set network.steps and data.steps to one number"
+            )
+        x = x.unsqueeze(0) if held else x.transpose(0, 1)
         found = []
         for block in self.layers:
             x = block(x, self.steps)
             found.append(x)
         return found
 
-    def reestimate_batch_norm(self, batches: list[Tensor]) -> None:
+    def reestimate_batch_norm(self, batches: Iterable[Tensor]) -> None:
         """Replace the running statistics, which remember the last batches best, by the mean over all `batches`."""
         norms = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         for norm in norms:

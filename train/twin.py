@@ -10,108 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from snntorch import surrogate
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lehr.arithmetic import Rounding
 from lehr.errors import NotMappable
 from lehr.export.fold import THRESHOLD_MAX
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.result import Trace
 from lehr.train.binarize import sign
-
-_ROUND = {"toward_zero": torch.trunc, "floor": torch.floor, "nearest_even": torch.round}
-
-
-class _Round(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, rounding: Rounding) -> Tensor:  # noqa: ARG004
-        return _ROUND[rounding](value)
-
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
-        return grad[0], None
-
-
-def rounded(value: Tensor, rounding: Rounding = "nearest_even") -> Tensor:
-    """Round to integers, with a straight-through gradient."""
-    result: Tensor = _Round.apply(value, rounding)  # type: ignore[no-untyped-call]
-    return result
-
-
-class TwinNeuron(nn.Module):
-    """A neuron layer in integers.
-
-    Attributes:
-        threshold, bias: float `[channels]`, in the membrane units of training; rounding `value / unit` gives the integers.
-        unit: what an integer membrane step is worth in the units of training, a power of two.
-    """
-
-    def __init__(self, neuron: Neuron, unit: float, slope: float) -> None:
-        super().__init__()
-        if neuron.arithmetic.update == "event":
-            raise NotMappable("update is 'event', which the training twin does not compute; train with update 'step'")
-        self.arithmetic, self.unit = neuron.arithmetic, unit
-        self.threshold = nn.Parameter(torch.tensor(neuron.threshold * unit, dtype=torch.get_default_dtype()))
-        self.bias = nn.Parameter(torch.tensor(neuron.bias * unit, dtype=torch.get_default_dtype()))
-        self.fire = surrogate.fast_sigmoid(slope)
-
-    def integers(self) -> tuple[Tensor, Tensor]:
-        """Threshold (at least 1) and bias as integers `[channels]`, with gradients."""
-        return rounded(self.threshold / self.unit).clamp(min=1), rounded(self.bias / self.unit)
-
-    def decay(self, membrane: Tensor) -> Tensor:
-        """One step of leak."""
-        how = self.arithmetic
-        if how.decay_form == "shift":
-            return membrane - rounded(membrane * 2.0**-how.decay_shift, how.rounding)
-        if how.decay_shift == 0:
-            return membrane * how.decay_numerator
-        return rounded(membrane * how.decay_numerator * 2.0**-how.decay_shift, how.rounding)
-
-    def bound(self, membrane: Tensor) -> Tensor:
-        """Saturate or wrap to the state's width."""
-        how = self.arithmetic
-        if how.overflow == "saturate":
-            return membrane.clamp(how.lowest, how.highest)
-        return membrane - rounded((membrane.detach() - how.lowest) * 2.0**-how.state_bits, "floor") * 2.0**how.state_bits
-
-    def forward(self, current: Tensor, steps: int, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Run `steps` steps on `current` `[steps or 1, N, *shape]`.
-
-        Returns:
-            Spikes and membranes `[steps, N, *shape]`, and the state (membrane, last spikes) for the step that follows.
-        """
-        how = self.arithmetic
-        per_channel = (-1, *[1] * (current.ndim - 3))
-        theta, bias = (value.view(per_channel) for value in self.integers())
-        drive = current * 2.0**how.fraction_bits + bias
-        offset = 0.5 if how.fires == "ge" else 0.0  # on integers V >= theta is V - theta + 0.5 > 0
-        late = how.reset_timing == "next_step"
-        v, s = state
-        spikes, membranes = [], []
-        for t in range(steps):
-            v = self.decay(v)
-            if late and how.reset == "zero":
-                v = v * (1 - s.detach())
-            v = v + drive[t if len(drive) > 1 else 0]
-            if late and how.reset == "subtract":
-                v = v - theta * s.detach()
-            v = self.bound(v)
-            s = self.fire((v - theta + offset) * self.unit).to(v.dtype)
-            if not late and how.reset == "subtract":
-                v = v - theta * s.detach()
-            elif not late and how.reset == "zero":
-                v = v * (1 - s.detach())
-            spikes.append(s)
-            membranes.append(v)
-        return torch.stack(spikes), torch.stack(membranes), (v, s)
+from lehr.train.twin_neuron import TwinNeuron, rounded
 
 
 class Twin(nn.Module):

@@ -1,0 +1,167 @@
+"""The fused loop over time against plain ones, step by step in torch: the same bits forward, the same gradients backward."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import snntorch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from snntorch import surrogate
+from strategies import arithmetics
+from torch import Tensor
+
+from lehr.arithmetic import Arithmetic
+from lehr.train import lif, lif_kernels
+from lehr.train.twin_neuron import rounded
+
+SHAPES = [(3,), (1030,), (2, 3, 2), (5, 1, 1)]
+ROUND = {"toward_zero": torch.trunc, "floor": torch.floor, "nearest_even": torch.round}
+
+
+def through(value: Tensor, exact: Tensor) -> Tensor:
+    """`exact`, with the gradient of `value`."""
+    return exact.detach() + (value - value.detach())
+
+
+def plain(
+    current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: float, slope: float, steps: int, state: lif.State
+) -> tuple[Tensor, Tensor]:
+    """An integer neuron as docs/arithmetic.md has it, one torch operation after another."""
+    per_channel = (-1, *[1] * (current.ndim - 3))
+    theta, bias = theta.view(per_channel), bias.view(per_channel)
+    (v, s), spikes, membranes = state, [], []
+    for t in range(steps):
+        part = v * (1 if how.decay_form == "shift" else how.decay_numerator) * 2.0**-how.decay_shift
+        part = through(part, ROUND[how.rounding](part))
+        v = v - part if how.decay_form == "shift" else part
+        if how.reset_timing == "next_step" and how.reset == "zero":
+            v = v * (1 - s.detach())
+        v = v + (current[t if len(current) > 1 else 0] * 2.0**how.fraction_bits + bias)
+        if how.reset_timing == "next_step" and how.reset == "subtract":
+            v = v - theta * s.detach()
+        if how.overflow == "saturate":
+            v = v.clamp(how.lowest, how.highest)
+        else:
+            v = v - torch.floor((v.detach() - how.lowest) * 2.0**-how.state_bits) * 2.0**how.state_bits
+        x = (v - theta + (0.5 if how.fires == "ge" else 0.0)) * unit
+        s = through(x / (1 + slope * x.abs()), (x > 0).to(x.dtype))  # the fast sigmoid, whose gradient is 1 / (1 + slope * |x|)^2
+        if how.reset_timing == "same_step" and how.reset == "subtract":
+            v = v - theta * s.detach()
+        if how.reset_timing == "same_step" and how.reset == "zero":
+            v = v * (1 - s.detach())
+        spikes.append(s)
+        membranes.append(v)
+    return torch.stack(spikes), torch.stack(membranes)
+
+
+def gradients(outputs: tuple[Tensor, Tensor], inputs: list[Tensor], weights: list[Tensor | None]) -> list[Tensor]:
+    """Of a weighted sum of the outputs."""
+    loss = sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True) if weight is not None)
+    assert isinstance(loss, Tensor)
+    return list(torch.autograd.grad(loss, inputs, materialize_grads=True))
+
+
+def error(found: Tensor, expected: Tensor) -> float:
+    """Relative, of a whole tensor."""
+    return float((found - expected).norm() / expected.norm().clamp(min=1e-30))
+
+
+@settings(max_examples=150)
+@given(st.data(), arithmetics(), st.sampled_from(SHAPES), st.integers(1, 9), st.booleans())
+def test_integer_neurons(data: st.DataObject, how: Arithmetic, shape: tuple[int, ...], steps: int, held: bool) -> None:
+    torch.manual_seed(data.draw(st.integers(0, 2**31 - 1)))
+    scale = 2 ** data.draw(st.integers(0, how.state_bits - 1))  # of thresholds and all that goes with them; the highest saturate
+    per_step = max(2, scale >> how.fraction_bits)
+    current = torch.randint(-per_step // 2, per_step + 1, (1 if held else steps, 3, *shape)).double()
+    theta = torch.randint(1, scale + 1, shape[:1]).double()
+    bias = torch.randint(-scale // 8 - 1, scale // 8 + 2, shape[:1]).double()
+    state = (torch.randint(-scale, scale, (3, *shape)).double(), torch.randint(0, 2, (3, *shape)).double())
+    unit, slope = 2.0 ** -(scale.bit_length()), data.draw(st.sampled_from([0.2, 1.0, 25.0]))
+    inputs = [value.requires_grad_() for value in (current, theta, bias, state[0])]
+    expected = plain(current, theta, bias, how, unit, slope, steps, state)
+    found = lif.scan(current, theta, bias, lif.integer_rule(how, unit, slope, torch.float64), steps, state)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    wanted = data.draw(st.sampled_from([(True, False), (False, True), (True, True)]))
+    weights = [torch.randn_like(out) if want else None for out, want in zip(expected, wanted, strict=True)]
+    for one, other in zip(gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True):
+        assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * float(other.abs().max()))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**31 - 1), st.sampled_from(SHAPES), st.integers(1, 30), st.booleans(), st.sampled_from([0.15, 7 / 8, 0.99, 1.0]))
+def test_phase_a_is_snntorchs_leaky(seed: int, shape: tuple[int, ...], steps: int, held: bool, beta: float) -> None:
+    torch.manual_seed(seed)
+    current = torch.randn(1 if held else steps, 3, *shape).requires_grad_()
+    neuron = snntorch.Leaky(beta=beta, threshold=0.7, spike_grad=surrogate.fast_sigmoid(3))
+    membrane, steps_of_it = neuron.reset_mem(), []
+    for t in range(steps):
+        spike, membrane = neuron(current[0 if held else t], membrane)
+        steps_of_it.append((spike, membrane))
+    spikes, membranes = (torch.stack(list(quantity)) for quantity in zip(*steps_of_it, strict=True))
+    rule = lif.float_rule(beta, 3, torch.float32)
+    found = lif.scan(current, torch.tensor(0.7), torch.tensor(0.0), rule, steps)
+    assert torch.equal(found[0], spikes)
+    assert torch.equal(found[1], membranes)
+    weights: list[Tensor | None] = [torch.randn_like(spikes), torch.randn_like(membranes)]
+    assert error(*gradients(found, [current], weights), *gradients((spikes, membranes), [current], weights)) < 1e-5
+
+
+def test_float32_gradients_stay_close_over_many_steps() -> None:
+    torch.manual_seed(0)
+    how = Arithmetic(decay_numerator=15, decay_shift=4, fraction_bits=4)
+    current = torch.randint(-20, 30, (200, 8, 6, 5, 5)).float()
+    theta, bias = torch.randint(400, 900, (6,)).float(), torch.randint(-50, 50, (6,)).float()
+    state = (torch.zeros(8, 6, 5, 5), torch.zeros(8, 6, 5, 5))
+    inputs = [value.requires_grad_() for value in (current, theta, bias)]
+    expected = plain(current, theta, bias, how, 2.0**-9, 1.0, 200, state)
+    found = lif.scan(current, theta, bias, lif.integer_rule(how, 2.0**-9, 1.0, torch.float32), 200)
+    assert torch.equal(found[0], expected[0])
+    assert 0.01 < float(found[0].detach().mean()) < 0.5
+    weights: list[Tensor | None] = [torch.randn_like(expected[0]), None]
+    for one, other in zip(gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True):
+        assert error(one, other) < 1e-5
+
+
+@pytest.mark.parametrize("changed", ["theta", "bias", "beta"])
+def test_a_change_of_one_unit_is_seen(changed: str) -> None:
+    torch.manual_seed(0)
+    current = torch.randint(-3, 6, (40, 4, 6)).double()
+    values = {"theta": 9, "bias": 0, "beta": 14}
+
+    def spikes() -> Tensor:
+        rule = lif.integer_rule(Arithmetic(decay_numerator=values["beta"], decay_shift=4), 1.0, 1.0, torch.float64)
+        return lif.scan(current, torch.tensor(values["theta"]), torch.tensor(values["bias"]), rule, 40)[0]
+
+    before = spikes()
+    assert 0 < float(before.mean()) < 1
+    values[changed] += 1
+    assert not torch.equal(spikes(), before)
+
+
+def test_rounding_passes_gradients() -> None:
+    value = torch.tensor([-2.5, 0.4, 0.5, 1.5], requires_grad=True)
+    rounded(value).sum().backward()
+    assert rounded(value).tolist() == [-2, 0, 0, 2]
+    assert value.grad is not None
+    assert value.grad.tolist() == [1, 1, 1, 1]
+
+
+def test_kernels_work_where_no_cache_can_be_written(tmp_path: Path) -> None:
+    """An installation that cannot be written to, in a container without a home: they are compiled anew."""
+    module = tmp_path / "kernels.py"
+    module.write_bytes(Path(lif_kernels.__file__).read_bytes())
+    (tmp_path / "__pycache__").touch()  # a file where numba would make a folder
+    home = tmp_path / "home"
+    home.touch()
+    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    script = "import kernels; print(kernels._rounded(2.5, kernels.NEAREST_EVEN))"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("2.0\n", "")

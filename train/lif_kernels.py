@@ -1,0 +1,238 @@
+"""A layer of neurons over all its steps, forward and backward, as compiled loops.
+
+Arrays are contiguous, of one floating type, and carry `[steps, samples, neurons]`. A block of neurons goes through all steps before the
+next one starts, so that its state stays in the first-level cache; each small loop below touches few arrays, or LLVM would not vectorise it.
+Every operation is the plain loop's, in its order and without fused multiply-adds: outputs are equal to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+State = tuple[Floats, Floats]
+F = TypeVar("F", bound=Callable[..., Any])
+
+BLOCK = 1024
+"""Neurons that go through time together: some 4 KiB each of membranes, spikes, thresholds and gradients."""
+
+NO_ROUNDING, MULTIPLY, SHIFT = range(3)
+TOWARD_ZERO, FLOOR, NEAREST_EVEN = range(3)
+NO_RESET, SUBTRACT, ZERO = range(3)
+UNBOUNDED, SATURATE, WRAP = range(3)
+
+
+class Rule(NamedTuple):
+    """How the neurons of a layer compute; the numbers after `same_step` are scalars of the arrays' type.
+
+    Attributes:
+        leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V), SHIFT V - round(part * V).
+        rounding: TOWARD_ZERO, FLOOR or NEAREST_EVEN.
+        reset: NO_RESET, SUBTRACT or ZERO.
+        overflow: UNBOUNDED, SATURATE to `lowest`..`highest`, or WRAP by `span`.
+        same_step: whether the reset follows its spike at once; else it is part of the next step.
+        beta, part: decay factor and 1 - beta.
+        gain: of the current.
+        lowest, highest, span: of the membrane.
+        unit, offset, slope: a spike where x = (V - threshold + offset) * unit > 0, with gradient 1 / (1 + slope * |x|)^2.
+    """
+
+    leak: int
+    rounding: int
+    reset: int
+    overflow: int
+    same_step: bool
+    beta: Any
+    part: Any
+    gain: Any
+    lowest: Any
+    highest: Any
+    span: Any
+    unit: Any
+    offset: Any
+    slope: Any
+
+
+def _compiled(kernel: F) -> F:
+    try:
+        return cast(F, numba.njit(cache=True, error_model="numpy")(kernel))
+    except RuntimeError:  # neither beside this file nor in the user's home can a cache be written
+        return cast(F, numba.njit(error_model="numpy")(kernel))
+
+
+@_compiled
+def _rounded(x: Any, rounding: int) -> Any:
+    if rounding == TOWARD_ZERO:
+        return np.trunc(x)
+    if rounding == FLOOR:
+        return np.floor(x)
+    return np.rint(x)
+
+
+@_compiled
+def _bound(x: Any, rule: Rule) -> Any:
+    if rule.overflow == SATURATE:
+        return min(max(x, rule.lowest), rule.highest)
+    if rule.overflow == WRAP:
+        return x - np.floor((x - rule.lowest) / rule.span) * rule.span
+    return x
+
+
+@_compiled
+def _decay(v: Floats, rule: Rule) -> None:
+    if rule.leak == NO_ROUNDING:
+        for i in range(v.size):
+            v[i] = v[i] * rule.beta
+    elif rule.leak == MULTIPLY:
+        for i in range(v.size):
+            v[i] = _rounded(v[i] * rule.beta, rule.rounding)
+    else:
+        for i in range(v.size):
+            v[i] = v[i] - _rounded(v[i] * rule.part, rule.rounding)
+
+
+@_compiled
+def _reset(v: Floats, s: Floats, theta: Floats, rule: Rule) -> None:
+    if rule.reset == SUBTRACT:
+        for i in range(v.size):
+            v[i] = v[i] - theta[i] * s[i]
+    elif rule.reset == ZERO:
+        for i in range(v.size):
+            v[i] = v[i] * (s.dtype.type(1) - s[i])
+
+
+@_compiled
+def _drive(v: Floats, current: Floats, bias: Floats, rule: Rule) -> None:
+    for i in range(v.size):
+        v[i] = v[i] + (current[i] * rule.gain + bias[i])
+
+
+@_compiled
+def _fire(v: Floats, s: Floats, theta: Floats, rule: Rule) -> None:
+    for i in range(v.size):
+        s[i] = (v[i] - theta[i] + rule.offset) * rule.unit > 0
+
+
+@_compiled
+def forward(
+    current: Floats, theta: Floats, bias: Floats, before: State, spikes: Floats, raw: Floats, membranes: Floats, rule: Rule
+) -> None:
+    """Fill `spikes`, `membranes`, and `raw`: the membranes before bound and reset of the step, which may be the same array.
+
+    Args:
+        current: `[steps or 1, samples, neurons]`; one step is held for all.
+        theta: threshold, `[neurons]`.
+        bias: `[neurons]`.
+        before: membranes and spikes of the step before the first, `[samples, neurons]` each.
+        spikes: filled, `[steps, samples, neurons]`, as are the two that follow.
+        raw: filled.
+        membranes: filled.
+        rule: how to compute.
+    """
+    steps, samples, neurons = spikes.shape
+    for n in range(samples):
+        for start in range(0, neurons, BLOCK):
+            block = slice(start, min(start + BLOCK, neurons))
+            v, s = before[0][n, block].copy(), before[1][n, block].copy()
+            th, b = theta[block], bias[block]
+            for t in range(steps):
+                _decay(v, rule)
+                if not rule.same_step and rule.reset == ZERO:
+                    _reset(v, s, th, rule)
+                _drive(v, current[t % len(current), n, block], b, rule)
+                if not rule.same_step and rule.reset == SUBTRACT:
+                    _reset(v, s, th, rule)
+                raw[t, n, block] = v
+                if rule.overflow != UNBOUNDED:
+                    for i in range(v.size):
+                        v[i] = _bound(v[i], rule)
+                _fire(v, s, th, rule)
+                if rule.same_step:
+                    _reset(v, s, th, rule)
+                spikes[t, n, block] = s
+                membranes[t, n, block] = v
+
+
+@_compiled
+def _through_overflow(g: Floats, raw: Floats, rule: Rule) -> None:
+    """Stop the gradient where the membrane was clipped."""
+    if rule.overflow == SATURATE:
+        for i in range(g.size):
+            if raw[i] < rule.lowest or raw[i] > rule.highest:
+                g[i] = 0
+
+
+@_compiled
+def _add(total: Floats, x: Floats, factor: Any) -> None:
+    for i in range(total.size):
+        total[i] += x[i] * factor
+
+
+@_compiled
+def _through_reset(g: Floats, g_theta: Floats, s: Floats, rule: Rule) -> None:
+    """Take the gradient back through a reset by the spikes `s`, which are constants to it."""
+    if rule.reset == SUBTRACT:
+        for i in range(g.size):
+            g_theta[i] -= s[i] * g[i]
+    elif rule.reset == ZERO:
+        for i in range(g.size):
+            g[i] = g[i] * (s.dtype.type(1) - s[i])
+
+
+@_compiled
+def _through_fire(e: Floats, raw: Floats, theta: Floats, rule: Rule) -> None:
+    """Turn the gradient of spikes, in `e`, into that of membranes."""
+    one = theta.dtype.type(1)
+    for i in range(e.size):
+        root = rule.slope * abs((_bound(raw[i], rule) - theta[i] + rule.offset) * rule.unit) + one
+        e[i] = e[i] * rule.unit / (root * root)
+
+
+@_compiled
+def backward(
+    given: State, theta: Floats, fired: State, raw: Floats, current: Floats, sums: tuple[Floats, Floats, Floats], rule: Rule
+) -> None:
+    """Take the gradients of spikes and membranes back through time.
+
+    Args:
+        given: gradients of spikes and membranes, `[steps, samples, neurons]`; either may have no steps, for a gradient of zero.
+        theta: threshold, `[neurons]`.
+        fired: spikes `[steps, samples, neurons]`, and those of the step before the first, `[samples, neurons]`.
+        raw: as `forward` filled it.
+        current: the gradient of the current is added to it, `[steps or 1, samples, neurons]`.
+        sums: filled with the gradients of threshold, bias and first membrane, `[samples, neurons]` each.
+        rule: how to compute.
+    """
+    spikes, one = fired[0], theta.dtype.type(1)
+    steps, samples, neurons = spikes.shape
+    for n in range(samples):
+        for start in range(0, neurons, BLOCK):
+            block = slice(start, min(start + BLOCK, neurons))
+            th = theta[block]
+            g, e, g_theta, g_bias = np.zeros_like(th), np.zeros_like(th), np.zeros_like(th), np.zeros_like(th)
+            for t in range(steps - 1, -1, -1):
+                last = fired[1][n, block] if t == 0 else spikes[t - 1, n, block]
+                if len(given[1]):
+                    _add(g, given[1][t, n, block], one)
+                if rule.same_step:
+                    _through_reset(g, g_theta, spikes[t, n, block], rule)
+                if len(given[0]):
+                    e[:] = given[0][t, n, block]
+                    _through_fire(e, raw[t, n, block], th, rule)
+                    _add(g, e, one)
+                    _add(g_theta, e, -one)
+                _through_overflow(g, raw[t, n, block], rule)
+                _add(g_bias, g, one)
+                if not rule.same_step and rule.reset == SUBTRACT:
+                    _through_reset(g, g_theta, last, rule)
+                _add(current[t % len(current), n, block], g, rule.gain)
+                for i in range(g.size):
+                    g[i] = g[i] * rule.beta
+                if not rule.same_step and rule.reset == ZERO:
+                    _through_reset(g, g_theta, last, rule)
+            sums[0][n, block], sums[1][n, block], sums[2][n, block] = g_theta, g_bias, g

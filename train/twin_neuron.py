@@ -1,0 +1,59 @@
+"""Neurons of the training twin: integers in the forward pass, gradients for thresholds and biases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lehr.errors import NotMappable
+from lehr.network import Neuron
+from lehr.train import lif
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ARG004
+        return value.round()
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> Tensor:  # noqa: ARG004
+        return grad[0]
+
+
+def rounded(value: Tensor) -> Tensor:
+    """Round to integers, to even at ties, with a straight-through gradient."""
+    result: Tensor = _Round.apply(value)  # type: ignore[no-untyped-call]
+    return result
+
+
+class TwinNeuron(nn.Module):
+    """A neuron layer in integers.
+
+    Attributes:
+        threshold, bias: float `[channels]`, in the membrane units of training; rounding `value / unit` gives the integers.
+        unit: what an integer membrane step is worth in the units of training, a power of two.
+    """
+
+    def __init__(self, neuron: Neuron, unit: float, slope: float) -> None:
+        super().__init__()
+        if neuron.arithmetic.update == "event":
+            raise NotMappable("update is 'event', which the training twin does not compute; train with update 'step'")
+        self.arithmetic, self.unit, self.slope = neuron.arithmetic, unit, slope
+        self.threshold = nn.Parameter(torch.tensor(neuron.threshold * unit, dtype=torch.get_default_dtype()))
+        self.bias = nn.Parameter(torch.tensor(neuron.bias * unit, dtype=torch.get_default_dtype()))
+
+    def integers(self) -> tuple[Tensor, Tensor]:
+        """Threshold (at least 1) and bias as integers `[channels]`, with gradients."""
+        return rounded(self.threshold / self.unit).clamp(min=1), rounded(self.bias / self.unit)
+
+    def forward(self, current: Tensor, steps: int, state: lif.State) -> tuple[Tensor, Tensor, lif.State]:
+        """Run `steps` steps on `current` `[steps or 1, N, *shape]`.
+
+        Returns:
+            Spikes and membranes `[steps, N, *shape]`, and the state (membrane, last spikes) for the step that follows.
+        """
+        rule = lif.integer_rule(self.arithmetic, self.unit, self.slope, current.dtype)
+        spikes, membranes = lif.scan(current, *self.integers(), rule, steps, state)
+        return spikes, membranes, (membranes[-1], spikes[-1])
