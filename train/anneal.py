@@ -1,18 +1,71 @@
 """Threshold annealing: firing thresholds start low, so that spikes flow, and are raised while the weights learn.
 
 A binarized neuron sums many +-1 weights, and needs a high threshold to tell them apart; set high from the start, nothing fires
-and nothing learns.
+and nothing learns. Every schedule says where a layer's threshold stands after a batch, and depends on nothing else than the
+threshold, the number of the batch and the layer's firing rate in it: a run can be stopped and taken up anywhere.
 
-Source: Eshraghian & Lu 2022, "The fine line between dead neurons and sparsity in binarized spiking neural networks", Eq. 4.
+Sources: Eshraghian & Lu 2022, "The fine line between dead neurons and sparsity in binarized spiking neural networks", Eq. 4
+(exponential); Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", Eq. 5, which Eshraghian et al. 2022,
+"Navigating local minima in quantized spiking neural networks", use for the learning rate of quantized spiking networks (restarts).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
-from lehr.train.recipe import Threshold
+from lehr.train.recipe import Training
+from lehr.train.threshold import Threshold
+
+FLOOR = 0.1
+"""Spikes per neuron and step above which `rate-controlled` annealing raises a layer, where the recipe tells none; for the output it is
+the mean rate that the loss asks of it, because a threshold that presses below works against the loss (measured: docs/training.md)."""
+
+GROWTH = 0.01
+"""By how much of itself a batch raises a `rate-controlled` threshold, where the recipe tells nothing: it doubles in 70 batches."""
+
+UNTIL = 0.5
+"""The share of phase A, or of a cycle, in which a threshold arrives, where the recipe tells none: the weights need the other half, and
+its learning rate, to settle around it (measured: docs/training.md)."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where phase A stands after a batch.
+
+    Attributes:
+        batch: batches trained so far, 1 after the first.
+        batches: of all phase A.
+        cycles: into which `restarts` divides them.
+        rate: the layer's spikes per neuron and step in the last batch.
+        floor: the one of the layer, where the recipe tells none.
+    """
+
+    batch: int
+    batches: int
+    cycles: int = 1
+    rate: float = 0.0
+    floor: float = FLOOR
+
+    def position(self, told: Threshold) -> float:
+        """How much of the way is gone, 0..1: all of it from the share `until` of phase A, or of each cycle, on."""
+        cycles = self.cycles if told.schedule == "restarts" else 1
+        return min(1.0, cycle_position(self.batch, self.batches, cycles) / (told.until or UNTIL))
+
+
+def cycle_position(batch: int, batches: int, cycles: int) -> float:
+    """How much of the present cycle is gone, 0..1; 1 only at the end of the last one."""
+    return 1.0 if batch >= batches else batch * cycles % batches / batches
+
+
+def cosine(position: float) -> float:
+    """From 0 at position 0 to 1 at position 1, flat at both."""
+    return (1 - math.cos(math.pi * position)) / 2
 
 
 def relax(threshold: Tensor, final: float, rate: float) -> None:
@@ -26,14 +79,62 @@ def relax(threshold: Tensor, final: float, rate: float) -> None:
     threshold += rate * (final - threshold)
 
 
+def control(threshold: Tensor, told: Threshold, at: Moment) -> None:
+    """One step of rate-controlled annealing, in place: a layer that fires more than its floor is raised, any other is left alone."""
+    if at.rate > (told.floor or at.floor):
+        threshold *= 1 + (GROWTH if told.rate is None else told.rate)
+        threshold.clamp_(max=math.inf if told.final is None else told.final)
+
+
+def _gone(told: Threshold, position: float) -> float:
+    """The share of the gap from `start` to `final` that is closed at a position."""
+    if told.schedule == "step":
+        stages = told.stages or 1
+        return math.floor(position * stages) / stages
+    return position if told.schedule == "linear" else cosine(position)
+
+
+def move(threshold: Tensor, told: Threshold, at: Moment) -> None:
+    """Bring a layer's threshold, in place, to where its schedule wants it at a moment."""
+    if told.schedule == "rate-controlled":
+        control(threshold, told, at)
+    elif told.final is not None and told.schedule == "exponential":
+        relax(threshold, told.final, told.rate or 0.0)
+    elif told.final is not None:
+        threshold.fill_(told.start + (told.final - told.start) * _gone(told, at.position(told)))
+
+
 class Annealer:
-    """Moves the thresholds of all layers by one step, to be called after every batch."""
+    """Moves the thresholds of all layers after every batch of phase A, or holds them where an arm of the comparison wants them.
 
-    def __init__(self, thresholds: Sequence[Tensor], schedules: Sequence[Threshold]) -> None:
-        self._pairs = list(zip(thresholds, schedules, strict=True))
+    Attributes:
+        batch: batches trained so far; with the thresholds, all that a run which is taken up again must set.
+    """
 
-    def step(self) -> None:
-        """One batch has been trained."""
-        for threshold, schedule in self._pairs:
-            if schedule.final is not None:
-                relax(threshold, schedule.final, schedule.rate)
+    def __init__(
+        self, thresholds: Sequence[Tensor], schedules: Sequence[Threshold], training: Training, batches: int, outputs: int
+    ) -> None:
+        """Take over `thresholds`, which stand at `start`, for a phase of `batches` batches; the last layer has `outputs` neurons."""
+        right, wrong = training.rates
+        self._floors = [FLOOR] * (len(thresholds) - 1) + [wrong + (right - wrong) / outputs]
+        self._layers = list(zip(thresholds, schedules, strict=True))
+        self._training, self._batches, self.batch = training, batches, 0
+        if training.thresholds == "final":
+            for threshold, told in self._layers:
+                threshold.fill_(told.start if told.final is None else told.final)
+
+    def step(self, rates: Sequence[float]) -> None:
+        """One batch has been trained, in which the layers fired `rates` spikes per neuron and step."""
+        self.batch += 1
+        if self._training.thresholds == "annealed":
+            for (threshold, told), rate, floor in zip(self._layers, rates, self._floors, strict=True):
+                move(threshold, told, Moment(self.batch, self._batches, self._training.cycles, rate, floor))
+
+
+def learning_rate(optimizer: Optimizer, training: Training, batches: int) -> LRScheduler:
+    """The learning rate's schedule over the `batches` batches of phase A, to be stepped after every one."""
+    if training.lr_schedule == "cosine":
+        return CosineAnnealingLR(optimizer, batches)
+    if training.lr_schedule == "constant":
+        return LambdaLR(optimizer, lambda _: 1.0)
+    return LambdaLR(optimizer, lambda batch: 1 - cosine(cycle_position(batch, batches, training.cycles)))

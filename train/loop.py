@@ -7,7 +7,8 @@ C  thresholds and biases frozen as integers; the weights settle around them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +16,13 @@ import numpy as np
 import snntorch.functional
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from lehr.export.fold import Folded
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network
-from lehr.train.anneal import Annealer
+from lehr.train import rates
+from lehr.train.anneal import Annealer, learning_rate
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
 from lehr.train.model import FloatNet
@@ -29,6 +32,8 @@ from lehr.train.twin import Twin
 EVALUATION_BATCH = 256
 Forward = Callable[[Tensor], Tensor]
 Report = Callable[[dict[str, Any]], None]
+AfterBatch = Callable[[Sequence[float]], None]
+"""Called with the layers' firing rates in the batch."""
 
 
 @dataclass
@@ -66,6 +71,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None) -> Tra
 
     Raises:
         NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).
+        UsageError: when the output fires no spike in a whole epoch.
     """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
@@ -102,13 +108,17 @@ class _Run:
         told = self.recipe.train
         model = FloatNet(self.recipe.network, self.data.shape)
         thresholds = [block.threshold for block in model.layers]
-        annealer = Annealer(thresholds, [layer.threshold for layer in self.recipe.network.layers])
+        batches = told.epochs * self._batches_per_epoch
+        schedules = [layer.threshold for layer in self.recipe.network.layers]
+        outputs = math.prod(model.layers[-1].shape)
+        annealer = Annealer(thresholds, schedules, told, batches, outputs)
         optimizer: torch.optim.Optimizer
         if told.optimizer == "adam":
             optimizer = torch.optim.Adam(model.parameters(), told.lr)
         else:
             optimizer = torch.optim.SGD(model.parameters(), told.lr, told.momentum)
-        self._epochs("A", told.epochs, model, optimizer, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
+        schedule = learning_rate(optimizer, told, batches)
+        self._epochs("A", told.epochs, model, model.spikes, schedule, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
         model.reestimate_batch_norm([x for x, _ in self._batches(self.data.train)])
         return model
 
@@ -119,35 +129,40 @@ class _Run:
             return
         neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias)]
         groups = [{"params": list(twin.weights.values()), "lr": told.lr}, {"params": neurons, "lr": told.threshold_lr}]
-        self._epochs("B", told.epochs, twin, torch.optim.Adam(groups), twin.clamp_thresholds, lambda: _mean_thresholds(twin))
+        self._tune("B", told.epochs, twin, torch.optim.Adam(groups), lambda _: twin.clamp_thresholds())
         twin.freeze_thresholds()
         optimizer = torch.optim.Adam(twin.weights.values(), told.lr)
-        self._epochs("C", told.frozen_epochs, twin, optimizer, lambda: None, lambda: _mean_thresholds(twin))
+        self._tune("C", told.frozen_epochs, twin, optimizer, lambda _: None)
+
+    def _tune(self, phase: str, count: int, twin: Twin, optimizer: torch.optim.Optimizer, after_batch: AfterBatch) -> None:
+        schedule = CosineAnnealingLR(optimizer, max(1, count * self._batches_per_epoch))
+        self._epochs(phase, count, twin, lambda x: [*twin.layers(x)[0].values()], schedule, after_batch, lambda: _mean_thresholds(twin))
 
     def _epochs(
         self,
         phase: str,
         count: int,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        after_batch: Callable[[], None],
+        spikes_of: Callable[[Tensor], Sequence[Tensor]],
+        schedule: LRScheduler,
+        after_batch: AfterBatch,
         thresholds: Callable[[], list[float]],
     ) -> None:
-        if count == 0:
-            return
-        batches = -(-len(self.data.train) // self.recipe.train.batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, count * batches)
+        optimizer = schedule.optimizer
         for epoch in range(1, count + 1):
             model.train()
-            total, right = 0.0, 0
+            total, right, fired = 0.0, 0, rates.Epoch()
             for x, y in self._batches(self.data.train):
                 optimizer.zero_grad()
-                spikes = model(x)
+                layers = spikes_of(x)
+                spikes = layers[-1]
                 loss = self.loss(spikes, y)
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                after_batch()
+                batch_rates = rates.firing_rates(layers)
+                after_batch(batch_rates)
+                fired.add(batch_rates, len(y))
                 total += float(loss.detach()) * len(y)
                 right += int((spikes.detach().sum(0).argmax(1) == y).sum())
             model.eval()
@@ -158,9 +173,15 @@ class _Run:
                 "train_accuracy": right / len(self.data.train),
                 "validation_accuracy": accuracy(model, self.data.validation),
                 "thresholds": thresholds(),
+                **fired.metrics(),
             }
             self.metrics.append(entry)
             self.report(entry)
+            fired.require_output(phase, epoch)
+
+    @property
+    def _batches_per_epoch(self) -> int:
+        return -(-len(self.data.train) // self.recipe.train.batch_size)
 
     def _batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
         order = self.shuffle.permutation(len(split))

@@ -13,21 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
 from lehr.errors import UsageError
+from lehr.train.threshold import Positive
+from lehr.train.threshold import Threshold as Threshold
 
-Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Threshold(_Strict):
-    """Firing threshold of a layer, in the membrane units of training; annealed from `start` to `final` where `final` is given."""
-
-    start: Positive
-    final: Positive | None = None
-    rate: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Conv(_Strict):
@@ -112,15 +105,23 @@ class DataRecipe(_Strict):
 class Training(_Strict):
     """Phase A: float batch norm, annealed thresholds.
 
-    `rates` are the firing rates that the loss asks of the right and of the wrong classes' neurons. `threads` is what all phases
-    compute with: sums come out in another order with another number of them, and small networks are slower with more.
+    Attributes:
+        lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles (phases B and C: always cosine).
+        cycles: into how many equal cycles the schedules named `restarts` divide phase A, the learning rate's and the thresholds' alike.
+        thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing is compared with.
+        rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
+        threads: what all phases compute with: sums come out in another order with another number of them, and small networks are
+            slower with more.
     """
 
     epochs: Count
     batch_size: Count
     lr: Positive
+    lr_schedule: Literal["cosine", "constant", "restarts"] = "cosine"
+    cycles: Count = 1
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    thresholds: Literal["annealed", "start", "final"] = "annealed"
     rates: tuple[float, float] = (0.8, 0.2)
     threads: Count = 1
 
@@ -144,6 +145,21 @@ class Recipe(_Strict):
     network: NetworkRecipe
     train: Training
     finetune: Finetuning | None = None
+
+    @model_validator(mode="after")
+    def _schedules_agree(self) -> Recipe:
+        thresholds = [layer.threshold for layer in self.network.layers]
+        restarts = "restarts" in (self.train.lr_schedule, *(threshold.schedule for threshold in thresholds))
+        if restarts != (self.train.cycles > 1):
+            raise ValueError(f"train.cycles is {self.train.cycles}; a schedule named 'restarts' needs 2 or more, all others 1")
+        for number, threshold in enumerate(thresholds):
+            if self.train.thresholds == "final" and not threshold.held and threshold.final is None:
+                raise ValueError(f"train.thresholds is 'final', but network.layers.{number}.threshold has no 'final' to be held at")
+        return self
+
+
+ARMS = {"annealed": (), "binarized": ("train.thresholds=final",), "float": ("network.weights=float",)}
+"""The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
 
 
 def bundled() -> dict[str, Path]:

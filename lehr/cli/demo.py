@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lehr.train.loop import Trained
 
 RECIPE = "digits"
-BASELINE = ("network.weights=float", "train.epochs=10")
+BASELINE = ("train.epochs=10",)
 TARGETS = {"onnx": "ONNX Runtime", "c": "C"}
 SUMMARY = "summary.json"
 
@@ -40,13 +40,13 @@ def demo(
         from lehr.npz import npz_bytes
         from lehr.simulate import compare, simulate
         from lehr.train.data import load_dataset
-        from lehr.train.recipe import load
+        from lehr.train.recipe import ARMS, load
         from lehr.train.twin import trace, twin_of
 
         check_replaceable(output, SUMMARY)
         recipe = load(RECIPE)
         data = load_dataset(recipe.data, None)
-        baseline = training.train_with_progress(load(RECIPE, BASELINE), data, "float baseline")
+        baseline = training.train_with_progress(load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline")
         trained = training.train_with_progress(recipe, data, "annealed and binarized")
         found = training.accuracies(trained, data)
         accuracies = {

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="List and copy the bundled recipes,
 def list_recipes(as_json: Json = False) -> None:
     """List the bundled recipes."""
     with session(as_json) as out:
-        from lehr.train.recipe import bundled, load
+        from lehr.train.recipe import ARMS, bundled, load
 
         rows = []
         for name in bundled():
@@ -30,7 +30,9 @@ def list_recipes(as_json: Json = False) -> None:
             )
             rows.append((name, recipe.data.name, layers, recipe.network.steps, recipe.network.beta, recipe.description))
         out.facts["recipes"] = [dict(zip(("name", "data", "network", "steps", "beta", "description"), row, strict=True)) for row in rows]
+        out.facts["arms"] = ARMS
         out.table(("recipe", "data", "network", "steps", "beta", "what it is"), rows)
+        out.table(("arm of any recipe", "lehr train RECIPE"), [(arm, " ".join(f"--set {s}" for s in told)) for arm, told in ARMS.items()])
 
 
 @app.command()

@@ -50,13 +50,20 @@ def train(
 
 
 def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training") -> Trained:
-    """Train, with a progress bar over the epochs on stderr."""
+    """Train, with a progress bar over the epochs on stderr, and a warning for every layer that cannot learn, once a phase."""
     from lehr.train import loop
+    from lehr.train.rates import warnings
 
     with progress() as bar:
         task = bar.add_task(label, total=loop.epochs(recipe))
+        warned: set[tuple[str, str]] = set()
 
         def report(entry: dict[str, Any]) -> None:
+            found = warnings(entry)
+            for key, sentence in found.items():
+                if key not in warned:
+                    bar.console.print(f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
+            warned.update(found)
             accuracy = percent(entry["validation_accuracy"])
             bar.update(task, advance=1, description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}")
 

@@ -27,7 +27,7 @@ RUNNABLE = [
 def small(line: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo trains the tiny recipe."""
     monkeypatch.setattr(demo, "RECIPE", str(line / "tiny.toml"))
-    monkeypatch.setattr(demo, "BASELINE", ("network.weights=float", "train.epochs=1"))
+    monkeypatch.setattr(demo, "BASELINE", ("train.epochs=1",))
 
 
 @pytest.mark.usefixtures("small")

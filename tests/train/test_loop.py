@@ -45,6 +45,7 @@ def test_thresholds_are_annealed_after_every_batch(trained: Trained) -> None:
         for layer, threshold in enumerate(tiny_recipe().network.layers):
             told = threshold.threshold
             assert told.final is not None
+            assert told.rate is not None
             expected = told.final - (told.final - told.start) * (1 - told.rate) ** (epoch * batches)
             assert trained.metrics[epoch - 1]["thresholds"][layer] == pytest.approx(expected, abs=1e-5)
 
