@@ -11,11 +11,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lehr.errors import UsageError
 from lehr.nodes import Shape
 from lehr.train import lif
-from lehr.train.binarize import BinaryConv2d, BinaryLinear
+from lehr.train.binarize import BinaryConv2d, BinaryLinear, sign
+from lehr.train.pooling import pooled_kernel
 from lehr.train.recipe import Conv, Linear, NetworkRecipe
 
 FULL_SCALE = 255
@@ -28,6 +30,7 @@ class Block(nn.Module):
     Attributes:
         shape: of its output, without time and batch.
         threshold: of its neurons, a scalar that annealing changes in place.
+        window: of the pooling that the convolution can compute with its own kernel; 1 where it cannot.
     """
 
     def __init__(self, recipe: Conv | Linear, net: NetworkRecipe, shape: Shape) -> None:
@@ -35,6 +38,7 @@ class Block(nn.Module):
         binary = net.weights == "binarized"
         self.norm: nn.Module = nn.Identity()
         self.pool: nn.Module = nn.Identity()
+        self.window = 1
         if isinstance(recipe, Conv):
             window = (shape[0], recipe.channels, recipe.kernel, recipe.stride, recipe.padding)
             self.weight: nn.Conv2d | nn.Linear = BinaryConv2d(*window) if binary else nn.Conv2d(*window, bias=False)
@@ -46,6 +50,8 @@ class Block(nn.Module):
                 self.norm = nn.BatchNorm2d(recipe.channels)
             if recipe.pool > 1:
                 self.pool = nn.AvgPool2d(recipe.pool)
+            # batch norm wants the statistics before pooling; sums of +-1 times spikes, and a quarter of them, are exact in any order
+            self.window = recipe.pool if binary and not recipe.batch_norm and recipe.pool in (2, 4, 8) else 1
         else:
             features = int(torch.Size(shape).numel())
             self.weight = BinaryLinear(features, recipe.features) if binary else nn.Linear(features, recipe.features, bias=False)
@@ -61,8 +67,16 @@ class Block(nn.Module):
         flat = x.flatten(0, 1)
         if len(self.shape) == 1:
             flat = flat.flatten(1)
-        current = cast(Tensor, self.pool(self.norm(self.weight(flat))))
+        once = self.window == 1 or len(x) == 1  # a held input is convolved once for all steps
+        current = cast(Tensor, self.pool(self.norm(self.weight(flat)))) if once else self._pooled(flat)
         return current.view(*x.shape[:2], *current.shape[1:])
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        """Convolution and average pooling in one."""
+        conv = self.weight
+        assert isinstance(conv, nn.Conv2d)
+        kernel = pooled_kernel(sign(conv.weight), (self.window, self.window), (conv.stride[0], conv.stride[0]))
+        return functional.conv2d(x, kernel / self.window**2, None, conv.stride[0] * self.window, conv.padding[0])
 
     def forward(self, x: Tensor, steps: int) -> Tensor:
         """Spikes `[T, N, *shape]`."""

@@ -21,8 +21,10 @@ from torch.nn import functional
 from lehr.errors import NotMappable
 from lehr.export.fold import THRESHOLD_MAX
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Node
 from lehr.simulate.result import Trace
 from lehr.train.binarize import sign
+from lehr.train.pooling import pooled_kernel
 from lehr.train.twin_neuron import TwinNeuron, rounded
 
 
@@ -59,6 +61,8 @@ class Twin(nn.Module):
                     self._neurons[self._key[name]] = TwinNeuron(node, units[name] if units else 1.0, slope)
                 except NotMappable as error:
                     raise NotMappable(f"{name}: {error}") from None
+        # by the name of the pooling, the convolution before it that can be computed with it
+        self.pooled = {pool: conv for conv, pool in net.edges if _one_step(net, conv, pool)}
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -117,6 +121,15 @@ class Twin(nn.Module):
         return state.collected()
 
 
+def _one_step(net: Network, source: str, sink: str) -> bool:
+    """Whether the edge leads from a convolution to a pooling that nothing else comes between."""
+    conv, pool = net.nodes.get(source), net.nodes.get(sink)
+    if not isinstance(conv, Conv2d) or not isinstance(pool, SumPool2d):
+        return False
+    alone = [edge for edge in net.edges if edge[0] == source or edge[1] == sink] == [(source, sink)]
+    return alone and conv.dilation == (1, 1) and pool.padding == (0, 0)
+
+
 class _State:
     """What one run of the twin carries from span to span of time."""
 
@@ -142,6 +155,8 @@ class _State:
             elif name in self.line:
                 line = torch.cat([self.line[name], a.expand(steps, *a.shape[1:])])
                 value[name], self.line[name] = line[:steps], line[steps:]
+            elif name in self.twin.pooled.values():
+                value[name] = a  # computed with its pooling
             else:
                 value[name] = self._apply(name, a)
         self.before = {name: v[-1:] for name, v in value.items()}
@@ -156,9 +171,10 @@ class _State:
         node = self.net.nodes[name]
         lead = a.shape[:2]
         flat = a.flatten(0, 1)
-        if isinstance(node, Conv2d):
-            # fast convolutions may return a sum of integers that is off by a fraction
-            out = rounded(functional.conv2d(flat, self._weight(name), None, node.stride, node.padding, node.dilation, node.groups))
+        if name in self.twin.pooled:
+            out = self._convolve(flat, self.twin.pooled[name], node)
+        elif isinstance(node, Conv2d):
+            out = self._convolve(flat, name)
         elif isinstance(node, Linear):
             out = functional.linear(flat, self._weight(name))
         elif isinstance(node, SumPool2d):
@@ -168,6 +184,16 @@ class _State:
             assert isinstance(node, Flatten), node
             out = flat.flatten(1)
         return out.view(*lead, *out.shape[1:])
+
+    def _convolve(self, x: Tensor, name: str, pool: Node | None = None) -> Tensor:
+        conv, weight = self.net.nodes[name], self._weight(name)
+        assert isinstance(conv, Conv2d)
+        stride = conv.stride
+        if isinstance(pool, SumPool2d):
+            weight = pooled_kernel(weight, pool.kernel, stride)
+            stride = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
+        # fast convolutions may return a sum of integers that is off by a fraction
+        return rounded(functional.conv2d(x, weight, None, stride, conv.padding, conv.dilation, conv.groups))
 
     def _weight(self, name: str) -> Tensor:
         return sign(self.twin.weights[name])
