@@ -12,6 +12,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,46 @@ from lehr.errors import FileRefused, UsageError
 
 Tree = dict[str, Any]
 
-MAX_FILE_BYTES = 256 << 20
-MAX_UNPACKED_BYTES = 512 << 20
 MAX_OBJECTS = 20_000
 MAX_DEPTH = 16
 MAX_CHUNKS = 65_536
 MAX_TEXT = 4_096
+MAX_ROWS = 1 << 20
+_ROW_BYTES = 128  # what numpy needs for an array besides its numbers
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 _DEFLATE, _SHUFFLE = 1, 2  # the numbers that HDF5 gives its filters
 
 
-def read_tree(path: Path) -> Tree:
-    """Everything in an HDF5 file: groups as dictionaries, data sets as numpy arrays, numbers, text or nested lists of text.
+@dataclass(frozen=True)
+class Limits:
+    """What a file may hold, and what its reader is told to do about one that is too large or damaged.
+
+    Attributes:
+        file_bytes: of the file itself.
+        unpacked_bytes: of everything in it, in memory.
+        rows: whether data sets may have rows of variable length.
+        remedy, smaller: the ways out.
+    """
+
+    file_bytes: int = 256 << 20
+    unpacked_bytes: int = 512 << 20
+    rows: bool = False
+    remedy: str = "export it again"
+    smaller: str = "give a smaller graph"
+
+
+GRAPH = Limits()
+
+
+def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
+    """Everything in an HDF5 file.
+
+    Groups become dictionaries, data sets numpy arrays, numbers, text or nested lists of text; one whose rows are arrays of variable
+    length becomes a list of arrays.
+
+    Args:
+        path: of the file.
+        limits: what it may hold.
 
     Raises:
         UsageError: when there is no such file.
@@ -47,26 +76,26 @@ def read_tree(path: Path) -> Tree:
             size = path.stat().st_size
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror}; ask for the right to read it") from None
-    if size > MAX_FILE_BYTES:
-        raise FileRefused(f"{path} has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}; give a smaller file")
+    if size > limits.file_bytes:
+        raise FileRefused(f"{path} has {size:,} bytes, the limit is {limits.file_bytes:,}; give a smaller file")
     try:
         if not h5py.is_hdf5(path):
-            raise FileRefused("is not an HDF5 file (empty, cut short or of another format); export it again")
+            raise FileRefused(f"is not an HDF5 file (empty, cut short or of another format); {limits.remedy}")
         with h5py.File(path, "r") as file:
-            _Audit(size).group(file, "", 0)
+            _Audit(path, size, limits).group(file, "", 0)
             return _group(file)
     except FileRefused as error:
         raise FileRefused(f"{path}: {error}") from None
     except Exception as error:  # h5py passes on whatever libhdf5 says about a damaged file, under many types
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileRefused(f"{path} is damaged ({reason}); export it again") from None
+        raise FileRefused(f"{path} is damaged ({reason}); {limits.remedy}") from None
 
 
 class _Audit:
     """Walks a file without reading its numbers, and refuses what is not a bounded tree."""
 
-    def __init__(self, file_bytes: int) -> None:
-        self._file_bytes = file_bytes
+    def __init__(self, path: Path, file_bytes: int, limits: Limits) -> None:
+        self._path, self._file_bytes, self._limits = path, file_bytes, limits
         self._unpacked = 0
         self._seen: set[int] = set()
 
@@ -106,16 +135,16 @@ class _Audit:
         if data.shape is None:
             raise FileRefused(f"{here} holds no value; store one or remove it")
         text = h5py.check_string_dtype(data.dtype) is not None
+        row = h5py.check_vlen_dtype(data.dtype)
+        if row is not None and not text and self._limits.rows:
+            self._rows(data, row, here)
+            return
         if not text and (data.dtype.kind not in "fiub" or data.dtype.itemsize > 8):
             raise FileRefused(f"{here} holds {data.dtype}, neither numbers nor text; store it as numbers")
         width = int(data.id.get_type().get_size())
         chunk = data.chunks or (1,) * len(data.shape)
         # A partly used chunk is unpacked whole.
-        self._unpacked += math.prod(-(-n // c) * c for n, c in zip(data.shape, chunk, strict=True)) * width
-        if self._unpacked > MAX_UNPACKED_BYTES:
-            raise FileRefused(
-                f"{here} brings the file to {self._unpacked:,} bytes unpacked, the limit is {MAX_UNPACKED_BYTES:,}; give a smaller graph"
-            )
+        self._unpack(math.prod(-(-n // c) * c for n, c in zip(data.shape, chunk, strict=True)) * width, here)
         if text and math.prod(data.shape) > MAX_OBJECTS:
             raise FileRefused(f"{here} holds {math.prod(data.shape):,} texts, the limit is {MAX_OBJECTS:,}; give a smaller graph")
         made = data.id.get_create_plist()
@@ -124,6 +153,44 @@ class _Audit:
             raise FileRefused(f"{here} is packed with HDF5 filters {filters}; use gzip for numbers and none for text")
         if filters:
             self._chunks(data, here, math.prod(chunk) * width)
+
+    def _unpack(self, count: int, here: str) -> None:
+        self._unpacked += count
+        limit = self._limits.unpacked_bytes
+        if self._unpacked > limit:
+            raise FileRefused(
+                f"{here} brings the file to {self._unpacked:,} bytes unpacked, the limit is {limit:,}; {self._limits.smaller}"
+            )
+
+    def _rows(self, data: h5py.Dataset, row: Any, here: str) -> None:
+        """Check rows of variable length by the lengths that are stored for them: libhdf5 reserves memory for whatever they say."""
+        if not isinstance(row, np.dtype) or row.kind not in "fiub" or row.itemsize > 8:
+            raise FileRefused(f"{here} has rows of {row}, which are no numbers; store them as numbers")
+        if data.ndim != 1 or len(data) > MAX_ROWS:
+            raise FileRefused(f"{here} has rows in the shape {data.shape}; store them in one axis of at most {MAX_ROWS:,}")
+        if data.id.get_create_plist().get_nfilters():
+            raise FileRefused(f"{here} has packed rows; store rows of variable length without a filter")
+        lengths = self._row_lengths(data, here)
+        if len(lengths) and int(lengths.max()) * row.itemsize > self._file_bytes:
+            raise FileRefused(f"{here} has a row of {lengths.max():,} numbers, more than the file holds; write it again")
+        # no number is stored but in its row, so that many rows that name one place are counted as often as they will be read
+        self._unpack(int(lengths.sum()) * row.itemsize + len(data) * _ROW_BYTES, here)
+
+    def _row_lengths(self, data: h5py.Dataset, here: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """As stored: a row is its length in four bytes, and then the place of its numbers."""
+        width = int(data.id.get_type().get_size())
+        if data.chunks:
+            stored = b"".join(data.id.read_direct_chunk(chunk.chunk_offset)[1] for chunk in _stored_chunks(data))
+        elif data.id.get_storage_size() == 0:
+            stored = b""  # never written
+        elif data.id.get_offset() is None:
+            raise FileRefused(f"{here} keeps its rows in the object header; store them contiguously or in chunks")
+        else:
+            with self._path.open("rb") as file:
+                file.seek(data.id.get_offset())
+                stored = file.read(len(data) * width)
+        words = np.frombuffer(stored[: len(stored) // width * width], np.uint8).reshape(-1, width)
+        return np.ascontiguousarray(words[:, :4]).view("<u4").astype(np.int64).ravel()
 
     def _chunks(self, data: h5py.Dataset, here: str, chunk_bytes: int) -> None:
         """Inflate each chunk, but never beyond the size it declares: libhdf5 itself would go on to the end of the stream."""
@@ -149,6 +216,8 @@ def _group(group: h5py.Group) -> Tree:
 
 
 def _value(data: h5py.Dataset) -> Any:
+    if h5py.check_vlen_dtype(data.dtype) not in (None, str, bytes):
+        return list(data[()])
     if h5py.check_string_dtype(data.dtype) is None:
         return data[()]
     texts = np.array(list(_texts(data)), dtype=object)

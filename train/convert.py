@@ -15,7 +15,7 @@ from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
 from lehr.train.binarize import sign
-from lehr.train.model import FULL_SCALE, Block, FloatNet
+from lehr.train.model import Block, FloatNet
 from lehr.train.recipe import Conv, Recipe
 from lehr.train.twin import Twin
 
@@ -48,7 +48,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     path = [INPUT]
     for number, (block, layer) in enumerate(zip(model.layers, recipe.network.layers, strict=True), start=1):
         area = layer.pool**2 if isinstance(layer, Conv) else 1
-        scale = FULL_SCALE if number == 1 else 1
+        scale = model.full_scale if number == 1 else 1
         try:
             folded = fold(_affine(block), float(block.threshold), area=area, full_scale=scale, fraction_bits=layer.fraction_bits)
         except NotMappable as error:

@@ -95,11 +95,26 @@ def nearest_dyadic(beta: Fraction | float, shift: int = 8) -> Fraction:
 
 
 class DataRecipe(_Strict):
-    """Which data set, and how much of it (all if None)."""
+    """Which data set, how much of it (all if None), and how it becomes input.
+
+    Attributes:
+        path: of the file of a user's own data.
+        seed: of the validation split, and of rate coding; not the run's, so that runs of several seeds train on the same samples.
+        encoding: how pixels become spikes; `current` leaves them as they are.
+        steps: T of events and of encoded pixels, which `network.steps` must equal; None where a sample is held for all steps.
+        step_ms: length of a step into which events are gathered, in milliseconds.
+        downsample: how many pixels of an event camera make one, in rows and in columns.
+    """
 
     name: str
+    path: str | None = None
     train_samples: Count | None = None
     test_samples: Count | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    encoding: Literal["current", "rate", "latency", "delta"] = "current"
+    steps: Count | None = None
+    step_ms: Positive | None = None
+    downsample: Count = 1
 
 
 class Training(_Strict):

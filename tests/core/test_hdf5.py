@@ -210,7 +210,7 @@ def test_a_file_cut_short_is_refused(path: Path) -> None:
 
 
 def test_a_huge_file_is_not_opened(path: Path) -> None:
-    os.truncate(path, hdf5.MAX_FILE_BYTES + 1)
+    os.truncate(path, hdf5.GRAPH.file_bytes + 1)
     with pytest.raises(FileRefused, match=r"a\.nir has 268,435,457 bytes, the limit is 268,435,456; give a smaller file"):
         read_tree(path)
 

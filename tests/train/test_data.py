@@ -74,7 +74,7 @@ def test_official_mnist() -> None:
 @pytest.mark.parametrize(
     ("name", "where", "message"),
     [
-        ("cifar", None, "data set 'cifar' is unknown; use one of digits, fashion-mnist, mnist"),
+        ("cifar", None, "data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, npz"),
         ("mnist", None, "data set mnist is read from its official files; give their folder with --data DIR"),
         ("mnist", "/nowhere", "data folder /nowhere does not exist; give the folder that holds the mnist files with --data DIR"),
     ],

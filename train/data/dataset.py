@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lehr.errors import UsageError
 from lehr.nodes import InputKind, Shape
 from lehr.train.data.digits import load_digits
+from lehr.train.data.encode import encode
+from lehr.train.data.gesture import load_gestures
 from lehr.train.data.idx import load_idx_folder
+from lehr.train.data.nmnist import load_nmnist
+from lehr.train.data.source import Labels, Source, Sources, Values, in_memory, split_off
+from lehr.train.data.speech import load_speech
+from lehr.train.data.user import load_npz
 from lehr.train.recipe import DataRecipe
 
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their labels: uint8 `[N, *shape]` (held for all steps) and int64 `[N]`."""
+    """Samples and their labels: uint8 `[N, *shape]` (held for all steps) or `[N, T, *shape]` (one slice per step), and int64 `[N]`."""
 
-    x: npt.NDArray[np.uint8]
-    y: npt.NDArray[np.int64]
+    x: Values
+    y: Labels
 
     def __len__(self) -> int:
         return len(self.y)
@@ -38,6 +44,7 @@ class Dataset:
     Attributes:
         classes: number of labels.
         kind: what the values of x are, as in `lehr.network.Input`.
+        steps: T of inputs that change from step to step; None where a sample is held.
     """
 
     train: Split
@@ -45,51 +52,117 @@ class Dataset:
     test: Split
     classes: int
     kind: InputKind = "u8"
+    steps: int | None = None
 
     @property
     def shape(self) -> Shape:
-        """Shape of one sample."""
-        return self.train.x.shape[1:]
+        """Shape of one sample, or of one step of it."""
+        return self.train.x.shape[1 if self.steps is None else 2 :]
 
 
 VALIDATION_SHARE = 1 / 12
-"""Of the official training data of MNIST and its kin: 5,000 of 60,000."""
+"""Of the official training data: 5,000 of MNIST's 60,000."""
 
 
 def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
-    """Read the data set that a recipe names.
+    """Read the data set that a recipe names, and of it no more than the recipe asks for.
 
     Args:
-        recipe: name and limits.
+        recipe: name, limits, encoding.
         folder: where the official files are, directly or in a folder of the data set's name.
 
     Raises:
-        UsageError: when the name is unknown, or the folder is missing or not given.
-        FileRefused: when a file in it is not what it should be.
+        UsageError: when the name is unknown, the folder or a file is missing, or a key of the recipe does not go with the data set.
+        FileRefused: when a file is not what it should be.
     """
-    if recipe.name not in _LOADERS:
-        raise UsageError(f"data set {recipe.name!r} is unknown; use one of {', '.join(_LOADERS)}")
-    data = _LOADERS[recipe.name](recipe.name, folder)
-    return replace(data, train=data.train.take(recipe.train_samples), test=data.test.take(recipe.test_samples))
+    if recipe.name not in _READERS:
+        raise UsageError(f"data set {recipe.name!r} is unknown; use one of {', '.join(_READERS)}")
+    reader = _READERS[recipe.name]
+    _check(recipe, reader)
+    sources = reader.load(recipe, folder if reader.folders is None else _official(recipe.name, reader.folders, folder))
+    train, validation, test = sources.train, sources.validation, sources.test
+    if validation is None:
+        rest, kept_back = split_off(len(train.labels), VALIDATION_SHARE, recipe.seed)
+        train, validation = train.pick(rest), train.pick(kept_back)
+    limits = (recipe.train_samples, None, recipe.test_samples)
+    first, second, third = (
+        _split(source, limit, recipe, number) for number, (source, limit) in enumerate(zip((train, validation, test), limits, strict=True))
+    )
+    if recipe.encoding == "current":
+        return Dataset(first, second, third, sources.classes, sources.kind, sources.steps)
+    return Dataset(first, second, third, sources.classes, "spikes", recipe.steps)
 
 
-def _digits(name: str, folder: Path | None) -> Dataset:  # noqa: ARG001
-    (x, y), cuts = load_digits()
-    first, second = cuts
-    return Dataset(Split(x[:first], y[:first]), Split(x[first:second], y[first:second]), Split(x[second:], y[second:]), 10)
+def _split(source: Source, limit: int | None, recipe: DataRecipe, number: int) -> Split:
+    """Read the first `limit` samples (all if None), and encode them if the recipe says so; `number` is the split's."""
+    chosen = np.arange(len(source.labels))[:limit]
+    x = source.read(chosen)
+    if recipe.encoding != "current":
+        assert recipe.steps is not None
+        x = encode(x, recipe.encoding, recipe.steps, (recipe.seed, number))
+    return Split(x, source.labels[chosen])
 
 
-def _idx(name: str, folder: Path | None) -> Dataset:
+@dataclass(frozen=True)
+class _Reader:
+    """How a data set is read.
+
+    Attributes:
+        load: reads it, from the folder of its official files or, where it has none, from what --data names.
+        folders: names that the folder of the official files may have within --data; None where it has none.
+        needs: keys of the recipe that must be given.
+        takes: keys that may be given.
+    """
+
+    load: Callable[[DataRecipe, Any], Sources]
+    folders: tuple[str, ...] | None
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+def _check(recipe: DataRecipe, reader: _Reader) -> None:
+    """Compare the keys that are given with those that the data set takes."""
+    coded = recipe.encoding != "current"
+    if coded and recipe.steps is None:
+        raise UsageError(f"data.encoding is {recipe.encoding!r}, but data.steps is not given; set it to network.steps")
+    takes = {"name", "seed", "train_samples", "test_samples", *reader.needs, *reader.takes, *(["steps"] if coded else [])}
+    for key, field in DataRecipe.model_fields.items():
+        value = getattr(recipe, key)
+        if key in reader.needs and value is None:
+            raise UsageError(f"data set {recipe.name} needs data.{key}, which is not given; add it to the recipe")
+        if key not in takes and value != field.default:
+            raise UsageError(f"data.{key} is {value!r}, which data set {recipe.name} does not take; remove it")
+
+
+def _official(name: str, inner: tuple[str, ...], folder: Path | None) -> Path:
+    """The folder of the official files: `folder`, or one in it that has the data set's name."""
     if folder is None:
         raise UsageError(f"data set {name} is read from its official files; give their folder with --data DIR")
     if not folder.is_dir():
         raise UsageError(f"data folder {folder} does not exist; give the folder that holds the {name} files with --data DIR")
-    train, test = load_idx_folder(folder / name if (folder / name).is_dir() else folder, name)
-    kept = len(train[1]) - round(len(train[1]) * VALIDATION_SHARE)
-    order = np.random.default_rng(0).permutation(len(train[1]))
-    kept_back = order[kept:]
-    order = order[:kept]
-    return Dataset(Split(train[0][order], train[1][order]), Split(train[0][kept_back], train[1][kept_back]), Split(*test), 10)
+    return next((folder / part for part in inner if (folder / part).is_dir()), folder)
 
 
-_LOADERS: dict[str, Callable[[str, Path | None], Dataset]] = {"digits": _digits, "fashion-mnist": _idx, "mnist": _idx}
+def _digits(recipe: DataRecipe, folder: Path | None) -> Sources:  # noqa: ARG001
+    (x, y), (first, second) = load_digits()
+    train, validation, test = (in_memory(x[part], y[part]) for part in (slice(first), slice(first, second), slice(second, None)))
+    return Sources(train, test, 10, validation)
+
+
+def _idx(recipe: DataRecipe, folder: Path) -> Sources:
+    train, test = (in_memory(*part) for part in load_idx_folder(folder, recipe.name))
+    return Sources(train, test, 10)
+
+
+_EVENTS = ("steps", "step_ms")
+_READERS = {
+    "digits": _Reader(_digits, None, takes=("encoding",)),
+    "mnist": _Reader(_idx, ("mnist",), takes=("encoding",)),
+    "fashion-mnist": _Reader(_idx, ("fashion-mnist",), takes=("encoding",)),
+    "nmnist": _Reader(load_nmnist, ("nmnist",), _EVENTS, ("downsample",)),
+    "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture"), _EVENTS, ("downsample",)),
+    "shd": _Reader(load_speech, ("shd",), _EVENTS),
+    "ssc": _Reader(load_speech, ("ssc",), _EVENTS),
+    "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS),
+    "npz": _Reader(load_npz, None, ("path",), ("encoding", "steps")),
+}

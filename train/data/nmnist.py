@@ -1,0 +1,102 @@
+"""N-MNIST: MNIST's digits seen by a moving event camera of 34x34 pixels, one file of 40-bit events a sample.
+
+An event is five bytes: column, row, and big-endian 24 bits of which the highest is the polarity and the others the time in
+microseconds. Row 240 marks an overflow of the camera's clock: later events are 2^13 microseconds later than they say.
+
+Source: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking neuromorphic datasets using saccades";
+the format's description and reader on the data set's page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lehr.errors import FileRefused, UsageError
+from lehr.train.data.frames import CameraEvents, camera_shape
+from lehr.train.data.source import Indices, Labels, Source, Sources, Values
+from lehr.train.data.table import read_table
+from lehr.train.recipe import DataRecipe
+
+SIZE = 34
+CLASSES = 10
+_EVENT_BYTES = 5
+_OVERFLOW_ROW, _OVERFLOW = 240, 1 << 13
+_MAX_BYTES = 16 << 20
+
+
+def load_nmnist(recipe: DataRecipe, folder: Path) -> Sources:
+    """Training and test samples, in MNIST's order.
+
+    Args:
+        recipe: with frames and their length.
+        folder: either holds `Train/DIGIT/NUMBER.bin` and `Test/DIGIT/NUMBER.bin`, as published, or all samples as `NUMBER.bs2` (the
+            same bytes) and their labels in one `train*.txt` and one `test*.txt`.
+
+    Raises:
+        UsageError: when the files are not there.
+        FileRefused: when a file is not what it should be; a sample's own when it is read.
+    """
+    official = (folder / "Train").is_dir()
+    train, test = (_official(folder / part.capitalize()) if official else _listed(folder, part) for part in ("train", "test"))
+    assert recipe.steps is not None
+    assert recipe.step_ms is not None
+    first, second = (_source(paths, labels, recipe.steps, recipe.step_ms, recipe.downsample) for paths, labels in (train, test))
+    return Sources(first, second, CLASSES, kind="spikes", steps=recipe.steps)
+
+
+def read_events(path: Path) -> CameraEvents:
+    """The events of one sample, with the clock's overflows undone.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no list of 40-bit events of a camera of 34x34 pixels.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist, but is listed; get all samples of nmnist")
+    size = path.stat().st_size
+    if size % _EVENT_BYTES or not size:
+        raise FileRefused(f"{path} has {size:,} bytes, which are no events of {_EVENT_BYTES} bytes; get it again from its official source")
+    if size > _MAX_BYTES:
+        raise FileRefused(f"{path} has {size:,} bytes, a sample of N-MNIST at most {_MAX_BYTES:,}; get it again from its official source")
+    raw = np.fromfile(path, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64)
+    marks = raw[:, 1] == _OVERFLOW_ROW
+    time = ((raw[:, 2] & 0x7F) << 16 | raw[:, 3] << 8 | raw[:, 4]) + np.cumsum(marks) * _OVERFLOW
+    x, y, polarity = raw[~marks, 0], raw[~marks, 1], raw[~marks, 2] >> 7
+    outside = np.flatnonzero((x >= SIZE) | (y >= SIZE))
+    if len(outside):
+        first = outside[0]
+        raise FileRefused(f"{path} has an event at column {x[first]}, row {y[first]} of {SIZE}x{SIZE} pixels; get it again")
+    return CameraEvents(time[~marks], x, y, polarity)
+
+
+def _source(paths: list[Path], labels: Labels, steps: int, step_ms: float, factor: int) -> Source:
+    shape = camera_shape(SIZE, factor)
+
+    def read(indices: Indices) -> Values:
+        made = np.zeros((len(indices), steps, *shape), np.uint8)
+        for place, index in enumerate(indices):
+            made[place] = read_events(paths[index]).smaller(factor).frames(shape, steps, step_ms)
+        return made
+
+    return Source(labels, read)
+
+
+def _official(folder: Path) -> tuple[list[Path], Labels]:
+    found = sorted((path.stem, path) for digit in range(CLASSES) for path in (folder / str(digit)).glob("*.bin"))
+    if not found:
+        raise UsageError(f"data folder {folder} has no DIGIT/NUMBER.bin; unpack the official file {folder.name}.zip of nmnist there")
+    return [path for _, path in found], np.array([int(path.parent.name) for _, path in found], np.int64)
+
+
+def _listed(folder: Path, part: str) -> tuple[list[Path], Labels]:
+    lists = sorted(folder.glob(f"{part}*.txt"))
+    if len(lists) != 1:
+        raise UsageError(
+            f"data folder {folder} has no folder Train, and {len(lists)} lists {part}*.txt; unpack nmnist's Train.zip and Test.zip there"
+        )
+    table = read_table(lists[0], 2, "sample and class")
+    if table[:, 1].min() < 0 or table[:, 1].max() >= CLASSES:
+        raise FileRefused(f"{lists[0]} has a class that is not 0 to {CLASSES - 1}; get it again from its official source")
+    return [folder / f"{sample}.bs2" for sample in table[:, 0]], table[:, 1]

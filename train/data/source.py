@@ -1,0 +1,63 @@
+"""Where samples come from: their labels, and how to read those that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.nodes import InputKind
+
+Values = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Samples that are read when they are asked for: event recordings take a hundred times their size once they are frames.
+
+    Attributes:
+        labels: of all samples, int64 `[N]`.
+        read: gives the samples of some indices, uint8 `[n, *shape]` or `[n, T, *shape]`.
+    """
+
+    labels: Labels
+    read: Callable[[Indices], Values]
+
+    def pick(self, chosen: Indices) -> Source:
+        """The samples `chosen`, in that order."""
+        return Source(self.labels[chosen], lambda indices: self.read(chosen[indices]))
+
+
+def in_memory(x: Values, y: Labels) -> Source:
+    """Samples that are already arrays."""
+    return Source(y, lambda indices: x[indices])
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a reader returns: the official parts of a data set.
+
+    Attributes:
+        classes: number of labels.
+        validation: None where the data set has no such part.
+        kind: what the values are, as in `lehr.network.Input`.
+        steps: T of samples `[T, *shape]`; None where a sample is held for all steps.
+    """
+
+    train: Source
+    test: Source
+    classes: int
+    validation: Source | None = None
+    kind: InputKind = "u8"
+    steps: int | None = None
+
+
+def split_off(count: int, share: float, seed: int) -> tuple[Indices, Indices]:
+    """Shuffle `count` indices by `seed` (numpy's PCG64) and cut: the rest, and the last `share` of them, at least one."""
+    order = np.random.default_rng(seed).permutation(count)
+    cut = count - max(1, round(count * share))
+    return order[:cut], order[cut:]

@@ -1,0 +1,78 @@
+"""Spoken words as spikes of 700 cochlear channels: the HDF5 files of the Spiking Heidelberg Digits and the Spiking Speech Commands.
+
+`fsdd` is a stand-in in the same layout, made of the Free Spoken Digit Dataset: ten English digits. It is not SHD, and an accuracy on
+it says nothing about one there.
+
+Source: Cramer, Stradmann, Schemmel & Zenke 2022, "The Heidelberg spiking data sets for the systematic evaluation of spiking neural
+networks"; `spikes/times` in seconds and `spikes/units` have one array of variable length a sample.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lehr.errors import FileRefused, UsageError
+from lehr.hdf5 import Limits, read_tree
+from lehr.train.data.frames import frames
+from lehr.train.data.source import Indices, Source, Sources, Values
+from lehr.train.recipe import DataRecipe
+
+CHANNELS = 700
+CLASSES = {"shd": 20, "ssc": 35, "fsdd": 10}
+_AGAIN = "get it again from its official source"
+_LIMITS = Limits(file_bytes=8 << 30, unpacked_bytes=8 << 30, rows=True, remedy=_AGAIN, smaller="give the official file")
+
+
+def load_speech(recipe: DataRecipe, folder: Path) -> Sources:
+    """The parts of a data set: `NAME_train.h5` and `NAME_test.h5`, of ssc also its own `ssc_valid.h5`.
+
+    Raises:
+        UsageError: when a file is not in `folder`.
+        FileRefused: when a file is not what its name says.
+    """
+    train, test = (_part(recipe, folder, part) for part in ("train", "test"))
+    validation = _part(recipe, folder, "valid") if recipe.name == "ssc" else None
+    return Sources(train, test, CLASSES[recipe.name], validation=validation, kind="spikes", steps=recipe.steps)
+
+
+def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
+    path = folder / f"{recipe.name}_{part}.h5"
+    if not path.is_file():
+        raise UsageError(f"data folder {folder} has no {path.name}; put the unpacked official files of {recipe.name} there")
+    tree = read_tree(path, _LIMITS)
+    spikes = tree.get("spikes")
+    if not isinstance(spikes, dict) or not isinstance(tree.get("labels"), np.ndarray):
+        raise FileRefused(f"{path} has no group 'spikes' or no 'labels'; {_AGAIN}")
+    times, units, labels = spikes.get("times"), spikes.get("units"), tree["labels"]
+    if not isinstance(times, list) or not isinstance(units, list) or labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise FileRefused(f"{path} has no times and units of one array a sample, or labels that are no integers; {_AGAIN}")
+    if not len(times) == len(units) == len(labels) > 0:
+        raise FileRefused(f"{path} has {len(times)} samples of times, {len(units)} of units and {len(labels)} labels; {_AGAIN}")
+    if labels.min() < 0 or labels.max() >= CLASSES[recipe.name]:
+        raise FileRefused(f"{path} holds label {labels.max()}, but {recipe.name} has {CLASSES[recipe.name]} classes; {_AGAIN}")
+    for sample, (time, unit) in enumerate(zip(times, units, strict=True)):
+        _check(path, sample, time, unit)
+    steps, step_ms = recipe.steps, recipe.step_ms
+    assert steps is not None
+    assert step_ms is not None
+
+    def read(indices: Indices) -> Values:
+        made = np.zeros((len(indices), steps, CHANNELS), np.uint8)
+        for place, index in enumerate(indices):
+            made[place] = frames(times[index].astype(np.float64) * 1000, units[index].astype(np.int64), (CHANNELS,), steps, step_ms)
+        return made
+
+    return Source(labels.astype(np.int64), read)
+
+
+def _check(path: Path, sample: int, time: Any, unit: Any) -> None:
+    if time.dtype.kind != "f" or unit.dtype.kind not in "iu" or time.shape != unit.shape:
+        told = f"{len(time)} times ({time.dtype}) and {len(unit)} units ({unit.dtype})"
+        raise FileRefused(f"{path}: sample {sample} has {told}; {_AGAIN}")
+    if not np.isfinite(time).all():
+        raise FileRefused(f"{path}: sample {sample} has a time that is no number; {_AGAIN}")
+    if len(unit) and (unit.min() < 0 or unit.max() >= CHANNELS):
+        raise FileRefused(f"{path}: sample {sample} has a spike of unit {unit.max()}, but there are {CHANNELS}; {_AGAIN}")

@@ -1,0 +1,35 @@
+"""Tables of integers in text files, in which data sets list their samples."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused
+
+
+def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = None, header: int = 0) -> npt.NDArray[np.int64]:
+    """The rows of a text file, int64 `[rows, columns]`, at least one.
+
+    Args:
+        path: of the file; lines that begin with # are left out.
+        columns: how many integers a row has.
+        what: the columns' meaning, for the message.
+        delimiter: between the columns; white space if None.
+        header: lines before the first row.
+
+    Raises:
+        FileRefused: when it is no such table.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an empty table is refused below
+            rows = np.loadtxt(path, np.int64, delimiter=delimiter, skiprows=header, ndmin=2, encoding="utf-8")
+    except ValueError as error:
+        raise FileRefused(f"{path} is no table of {what} ({error}); get it again from its official source") from None
+    if rows.shape[1:] != (columns,) or not len(rows):
+        raise FileRefused(f"{path} has rows of shape {rows.shape}, and is no table of {what}; get it again from its official source")
+    return rows

@@ -1,0 +1,63 @@
+"""A user's own data: one `.npz` file, split by its author or by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from lehr.errors import FileRefused
+from lehr.npz import check_samples, read_arrays
+from lehr.train.data.source import Labels, Sources, Values, in_memory, split_off
+from lehr.train.recipe import DataRecipe
+
+TEST_SHARE = 1 / 6
+"""Of samples that their author did not split."""
+
+LEAST = 3
+"""Samples to draw three splits from."""
+
+
+def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
+    """Read `data.path`, within `folder` where one is given.
+
+    The file holds either `train_input`, `train_labels`, `test_input` and `test_labels`, or `input` and `labels`, of which a sixth is
+    drawn as the test split by the recipe's seed. An input is uint8 `[N, *shape]`, or `[N, T, *shape]` where the recipe gives steps and
+    encodes nothing; it is taken as spikes if no value in the file is above 1.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no .npz, or its arrays have not the types and shapes they should, or not the recipe's steps.
+    """
+    assert recipe.path is not None
+    path = (folder or Path()) / recipe.path
+    told = read_arrays(path, [f"{part}{name}" for part in ("", "train_", "test_") for name in ("input", "labels")])
+    parts = [_part(path, told, prefix) for prefix in (("train_", "test_") if "train_input" in told else ("",))]
+    steps = recipe.steps if recipe.encoding == "current" else None
+    for x, _ in parts:
+        if x.shape[1:] != parts[0][0].shape[1:]:
+            raise FileRefused(f"{path}: training samples are {parts[0][0].shape[1:]}, test samples {x.shape[1:]}; give them one shape")
+        if steps is not None and (x.ndim < 3 or x.shape[1] != steps):
+            raise FileRefused(
+                f"{path} holds samples of shape {x.shape[1:]}, data.steps is {steps}; the first axis of a sample must be time"
+            )
+    sources = [in_memory(x, labels) for x, labels in parts]
+    classes = 1 + max(int(labels.max()) for _, labels in parts)
+    if len(sources) == 1:
+        rest, test = split_off(len(sources[0].labels), TEST_SHARE, recipe.seed)
+        sources = [sources[0].pick(rest), sources[0].pick(test)]
+    binary = all(x.max() <= 1 for x, _ in parts)
+    return Sources(sources[0], sources[1], classes, kind="spikes" if steps and binary else "u8", steps=steps)
+
+
+def _part(path: Path, told: Mapping[str, npt.NDArray[Any]], prefix: str) -> tuple[Values, Labels]:
+    x, labels = check_samples(path, told, prefix)
+    if labels is None:
+        raise FileRefused(f"{path} has no array '{prefix}labels'; save one integer per sample there")
+    if len(x) < LEAST:
+        raise FileRefused(f"{path}: {prefix}input has {len(x)} samples, too few to split; give at least {LEAST}")
+    if labels.min() < 0:
+        raise FileRefused(f"{path}: {prefix}labels hold {labels.min()}; number the classes from 0")
+    return x, labels
