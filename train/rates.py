@@ -42,8 +42,10 @@ class Epoch:
             "saturated": [f"lif{number}" for number, rate in enumerate(rates, start=1) if rate > SATURATED],
         }
 
-    def require_output(self, phase: str, epoch: int) -> None:
-        """End a run whose output is silent: it answers every sample alike, and thresholds that are annealed only rise.
+    def require_output(self, phase: str) -> None:
+        """End a run whose output is silent at the end of a phase: it answers every sample alike.
+
+        Not earlier: the surrogate gradient reaches silent neurons too, and often wakes them (docs/training.md).
 
         Raises:
             UsageError: when the output layer fired not one spike in the whole epoch.
@@ -51,7 +53,7 @@ class Epoch:
         if not self._spikes[-1]:
             layer = len(self._spikes)
             raise UsageError(
-                f"phase {phase}, epoch {epoch}: the output lif{layer} fired no spike in a whole epoch; lower the thresholds up to it "
+                f"phase {phase}: the output lif{layer} fired no spike in the whole last epoch; lower the thresholds up to it "
                 f"(network.layers.{layer - 1}.threshold), raise them more slowly, or lower the learning rate"
             )
 

@@ -73,10 +73,17 @@ def test_a_silent_output_ends_the_run_and_warns_once_a_layer(lehr: Lehr, tmp_pat
     assert ran.code == 2
     assert ran.err.count("warning: lif3 is dead in phase A: 0.0000 spikes per neuron and step; lower its threshold or") == 1
     assert (
-        "error: phase A, epoch 1: the output lif3 fired no spike in a whole epoch; lower the thresholds up to it "
+        "error: phase A: the output lif3 fired no spike in the whole last epoch; lower the thresholds up to it "
         "(network.layers.2.threshold), raise them more slowly, or lower the learning rate" in ran.err
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_silent_epoch_that_is_not_the_last_ends_nothing() -> None:
+    recipe = _tiny("network.layers.2.threshold={start = 1e6, final = 1.0, schedule = 'linear', until = 0.6}", "train.epochs=4")
+    metrics = train(recipe, load_dataset(recipe.data, None)).metrics
+    assert metrics[0]["dead"] == ["lif3"]
+    assert metrics[-1]["dead"] == []
 
 
 def test_a_layer_is_warned_of_once_a_phase(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
