@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
+from lehr.errors import UsageError
 from lehr.export.fold import Folded
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network
@@ -25,7 +26,7 @@ from lehr.train import rates
 from lehr.train.anneal import Annealer, learning_rate
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
-from lehr.train.model import FloatNet
+from lehr.train.model import FULL_SCALE, FloatNet
 from lehr.train.recipe import Recipe
 from lehr.train.twin import Twin
 
@@ -71,7 +72,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None) -> Tra
 
     Raises:
         NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).
-        UsageError: when the output fires no spike in the last epoch of a phase.
+        UsageError: when the network does not fit the data, or its output fires no spike in the last epoch of a phase.
     """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
@@ -106,11 +107,13 @@ class _Run:
 
     def phase_a(self) -> FloatNet:
         told = self.recipe.train
-        model = FloatNet(self.recipe.network, self.data.shape)
+        model = FloatNet(self.recipe.network, self.data.shape, FULL_SCALE if self.data.steps is None else 1)
+        outputs = math.prod(model.layers[-1].shape)
+        if outputs < self.data.classes:
+            raise UsageError(f"the last layer has {outputs} neurons for {self.data.classes} classes; give it one for each")
         thresholds = [block.threshold for block in model.layers]
         batches = told.epochs * self._batches_per_epoch
         schedules = [layer.threshold for layer in self.recipe.network.layers]
-        outputs = math.prod(model.layers[-1].shape)
         annealer = Annealer(thresholds, schedules, told, batches, outputs)
         optimizer: torch.optim.Optimizer
         if told.optimizer == "adam":
@@ -119,7 +122,7 @@ class _Run:
             optimizer = torch.optim.SGD(model.parameters(), told.lr, told.momentum)
         schedule = learning_rate(optimizer, told, batches)
         self._epochs("A", told.epochs, model, model.spikes, schedule, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
-        model.reestimate_batch_norm([x for x, _ in self._batches(self.data.train)])
+        model.reestimate_batch_norm(x for x, _ in self._batches(self.data.train))
         return model
 
     def fine_tune(self, twin: Twin) -> None:
