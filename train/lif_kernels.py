@@ -84,6 +84,13 @@ def _bound(x: Any, rule: Rule) -> Any:
 
 
 @_compiled
+def _copy(into: Floats, x: Floats) -> None:
+    """What assigning a slice does, which takes longer to compile and to run."""
+    for i in range(into.size):
+        into[i] = x[i]
+
+
+@_compiled
 def _decay(v: Floats, rule: Rule) -> None:
     if rule.leak == NO_ROUNDING:
         for i in range(v.size):
@@ -147,15 +154,15 @@ def forward(
                 _drive(v, current[t % len(current), n, block], b, rule)
                 if not rule.same_step and rule.reset == SUBTRACT:
                     _reset(v, s, th, rule)
-                raw[t, n, block] = v
+                _copy(raw[t, n, block], v)
                 if rule.overflow != UNBOUNDED:
                     for i in range(v.size):
                         v[i] = _bound(v[i], rule)
                 _fire(v, s, th, rule)
                 if rule.same_step:
                     _reset(v, s, th, rule)
-                spikes[t, n, block] = s
-                membranes[t, n, block] = v
+                _copy(spikes[t, n, block], s)
+                _copy(membranes[t, n, block], v)
 
 
 @_compiled
@@ -222,7 +229,7 @@ def backward(
                 if rule.same_step:
                     _through_reset(g, g_theta, spikes[t, n, block], rule)
                 if len(given[0]):
-                    e[:] = given[0][t, n, block]
+                    _copy(e, given[0][t, n, block])
                     _through_fire(e, raw[t, n, block], th, rule)
                     _add(g, e, one)
                     _add(g_theta, e, -one)
@@ -235,4 +242,6 @@ def backward(
                     g[i] = g[i] * rule.beta
                 if not rule.same_step and rule.reset == ZERO:
                     _through_reset(g, g_theta, last, rule)
-            sums[0][n, block], sums[1][n, block], sums[2][n, block] = g_theta, g_bias, g
+            _copy(sums[0][n, block], g_theta)
+            _copy(sums[1][n, block], g_bias)
+            _copy(sums[2][n, block], g)

@@ -200,7 +200,11 @@ class _State:
 
     def collected(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Spikes and membranes over all spans."""
-        return {n: torch.cat(v) for n, v in self.spikes.items()}, {n: torch.cat(v) for n, v in self.membranes.items()}
+        return {n: _joined(v) for n, v in self.spikes.items()}, {n: _joined(v) for n, v in self.membranes.items()}
+
+
+def _joined(spans: list[Tensor]) -> Tensor:
+    return spans[0] if len(spans) == 1 else torch.cat(spans)  # which would copy one span
 
 
 def twin_of(net: Network, latents: Mapping[str, npt.NDArray[np.float32]]) -> Twin:

@@ -9,7 +9,20 @@ from importlib.metadata import PackageNotFoundError, version
 from lehr import __version__
 from lehr.cli.console import Json, session
 
-PACKAGES = ("numpy", "torch", "snntorch", "nir", "nirtorch", "onnx", "onnxruntime", "h5py", "safetensors", "pydantic", "scikit-learn")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "snntorch",
+    "numba",
+    "nir",
+    "nirtorch",
+    "onnx",
+    "onnxruntime",
+    "h5py",
+    "safetensors",
+    "pydantic",
+    "scikit-learn",
+)
 
 
 def doctor(as_json: Json = False) -> None:
