@@ -8,9 +8,9 @@ C  thresholds and biases frozen as integers; the weights settle around them
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import snntorch.functional
@@ -27,6 +27,7 @@ from lehr.train.anneal import Annealer, learning_rate
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
 from lehr.train.model import FULL_SCALE, FloatNet
+from lehr.train.progress import Progress
 from lehr.train.recipe import Recipe
 from lehr.train.twin import Twin
 
@@ -62,13 +63,14 @@ def epochs(recipe: Recipe) -> int:
     return recipe.train.epochs + (tuned.epochs + tuned.frozen_epochs if tuned else 0)
 
 
-def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None) -> Trained:
+def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progress: Progress | None = None) -> Trained:
     """Train a network as its recipe says.
 
     Args:
         recipe: of the run; with the same data it gives the same weights on the same machine.
         data: splits to train on and to measure by; the test split is not touched.
         report: called with the metrics of every epoch.
+        progress: where the state after every epoch is kept, and what to go on from; an uninterrupted run gives the same weights.
 
     Raises:
         NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).
@@ -76,13 +78,13 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None) -> Tra
     """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
-    run = _Run(recipe, data, np.random.default_rng(recipe.seed), report)
+    run = _Run(recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe))
     model = run.phase_a()
     trained = Trained(model, metrics=run.metrics)
     if recipe.network.weights == "binarized":
         converted = convert(model, recipe, data.shape, data.kind)
         trained.twin, trained.folds = converted.twin, converted.folds
-        run.fine_tune(converted.twin)
+        run.fine_tune(model, converted.twin)
         trained.network = fit_state_bits(converted.twin.network())
         analyse(trained.network).require_float32()
     return trained
@@ -99,11 +101,11 @@ def accuracy(forward: Forward, split: Split) -> float:
 
 
 class _Run:
-    def __init__(self, recipe: Recipe, data: Dataset, shuffle: np.random.Generator, report: Report) -> None:
-        self.recipe, self.data, self.shuffle, self.report = recipe, data, shuffle, report
+    def __init__(self, recipe: Recipe, data: Dataset, shuffle: np.random.Generator, report: Report, progress: Progress) -> None:
+        self.recipe, self.data, self.shuffle, self.report, self.progress = recipe, data, shuffle, report, progress
         right, wrong = recipe.train.rates
         self.loss = snntorch.functional.mse_count_loss(correct_rate=right, incorrect_rate=wrong)
-        self.metrics: list[dict[str, Any]] = []
+        self.metrics = progress.metrics
 
     def phase_a(self) -> FloatNet:
         told = self.recipe.train
@@ -121,38 +123,54 @@ class _Run:
         else:
             optimizer = torch.optim.SGD(model.parameters(), told.lr, told.momentum)
         schedule = learning_rate(optimizer, told, batches)
-        self._epochs("A", told.epochs, model, model.spikes, schedule, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
+        self.progress.restore("model", model)
+        if self.progress.passed("A"):
+            return model.eval()
+        annealer.batch = self.progress.epoch * self._batches_per_epoch
+        kept = {"model": model}
+        self._epochs("A", told.epochs, kept, model.spikes, schedule, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
         model.reestimate_batch_norm(x for x, _ in self._batches(self.data.train))
         return model
 
-    def fine_tune(self, twin: Twin) -> None:
+    def fine_tune(self, model: FloatNet, twin: Twin) -> None:
         told = self.recipe.finetune
         if told is None:
             twin.freeze_thresholds()
             return
+        self.progress.restore("twin", twin)
+        kept = {"twin": twin, "model": model}
         neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias)]
         groups = [{"params": list(twin.weights.values()), "lr": told.lr}, {"params": neurons, "lr": told.threshold_lr}]
-        self._tune("B", told.epochs, twin, torch.optim.Adam(groups), lambda _: twin.clamp_thresholds())
+        self._tune("B", told.epochs, kept, torch.optim.Adam(groups), lambda _: twin.clamp_thresholds())
         twin.freeze_thresholds()
         optimizer = torch.optim.Adam(twin.weights.values(), told.lr)
-        self._tune("C", told.frozen_epochs, twin, optimizer, lambda _: None)
+        self._tune("C", told.frozen_epochs, kept, optimizer, lambda _: None)
 
-    def _tune(self, phase: str, count: int, twin: Twin, optimizer: torch.optim.Optimizer, after_batch: AfterBatch) -> None:
+    def _tune(
+        self, phase: str, count: int, kept: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, after_batch: AfterBatch
+    ) -> None:
+        twin = cast(Twin, kept["twin"])
         schedule = CosineAnnealingLR(optimizer, max(1, count * self._batches_per_epoch))
-        self._epochs(phase, count, twin, lambda x: [*twin.layers(x)[0].values()], schedule, after_batch, lambda: _mean_thresholds(twin))
+        self._epochs(phase, count, kept, lambda x: [*twin.layers(x)[0].values()], schedule, after_batch, lambda: _mean_thresholds(twin))
 
     def _epochs(
         self,
         phase: str,
         count: int,
-        model: nn.Module,
+        kept: Mapping[str, nn.Module],
         spikes_of: Callable[[Tensor], Sequence[Tensor]],
         schedule: LRScheduler,
         after_batch: AfterBatch,
         thresholds: Callable[[], list[float]],
     ) -> None:
-        optimizer = schedule.optimizer
-        for epoch in range(1, count + 1):
+        """Train the first of the modules that are `kept` for `count` epochs, less those that lie behind."""
+        if self.progress.passed(phase):
+            return
+        model, optimizer, first = next(iter(kept.values())), schedule.optimizer, 1
+        if self.progress.phase == phase and self.progress.epoch:
+            self.progress.restore_training(schedule, self.shuffle)
+            first += self.progress.epoch
+        for epoch in range(first, count + 1):
             model.train()
             total, right, fired = 0.0, 0, rates.Epoch()
             for x, y in self._batches(self.data.train):
@@ -182,6 +200,7 @@ class _Run:
             self.report(entry)
             if epoch == count:
                 fired.require_output(phase)
+            self.progress.keep(phase, epoch, kept, schedule, self.shuffle, self.metrics)
 
     @property
     def _batches_per_epoch(self) -> int:

@@ -72,7 +72,7 @@ def session(as_json: bool) -> Iterator[Output]:
     except LehrError as error:
         message, out.exit_code = str(error), error.exit_code
     except KeyboardInterrupt:
-        message, out.exit_code = "interrupted; nothing was written", INTERRUPTED
+        message, out.exit_code = "interrupted; the result was not written (an interrupted 'lehr train' goes on with --resume)", INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nobody writes there at exit
         raise typer.Exit(1) from None

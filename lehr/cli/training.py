@@ -13,6 +13,7 @@ from lehr.cli.options import Data, Overrides, RecipeName
 if TYPE_CHECKING:
     from lehr.train.data import Dataset
     from lehr.train.loop import Trained
+    from lehr.train.progress import Progress
     from lehr.train.recipe import Recipe
 
 SAMPLES = 64
@@ -24,12 +25,14 @@ def train(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder to write; runs/NAME if not given.")] = None,
     data: Data = None,
     overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of an interrupted run.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network as a recipe says, up to frozen integers."""
     with session(as_json) as out:
         from lehr.export.checkpoint import check_run_folder
         from lehr.train.data import load_dataset
+        from lehr.train.progress import Progress, progress_folder
         from lehr.train.recipe import load
 
         told = load(recipe, tuple(overrides or ()))
@@ -37,10 +40,12 @@ def train(
         if output is None:
             run.parent.mkdir(exist_ok=True)
         check_run_folder(run)
+        kept = Progress.open(progress_folder(run), told, resume)
         samples = load_dataset(told.data, data)
-        trained = train_with_progress(told, samples)
+        trained = train_with_progress(told, samples, kept=kept)
         facts = accuracies(trained, samples)
         save(run, told, trained, samples, facts)
+        kept.finish()
         for line in notes(trained):
             out.say(line)
         for name, value in facts.items():
@@ -49,13 +54,13 @@ def train(
         out.say(f"wrote {run}")
 
 
-def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training") -> Trained:
+def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training", kept: Progress | None = None) -> Trained:
     """Train, with a progress bar over the epochs on stderr, and a warning for every layer that cannot learn, once a phase."""
     from lehr.train import loop
     from lehr.train.rates import warnings
 
     with progress() as bar:
-        task = bar.add_task(label, total=loop.epochs(recipe))
+        task = bar.add_task(label, total=loop.epochs(recipe), completed=len(kept.metrics) if kept else 0)
         warned: set[tuple[str, str]] = set()
 
         def report(entry: dict[str, Any]) -> None:
@@ -67,7 +72,7 @@ def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training") 
             accuracy = percent(entry["validation_accuracy"])
             bar.update(task, advance=1, description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}")
 
-        return loop.train(recipe, data, report)
+        return loop.train(recipe, data, report, kept)
 
 
 def accuracies(trained: Trained, data: Dataset) -> dict[str, float]:

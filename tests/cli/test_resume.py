@@ -1,0 +1,146 @@
+"""An interrupted run goes on to the same bits: killed at any moment, and stopped after every single epoch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commands import Lehr
+from tiny import tiny_recipe
+
+from lehr.errors import LehrError
+from lehr.train import progress as module
+from lehr.train.data import load_dataset
+from lehr.train.loop import epochs, train
+from lehr.train.progress import Progress, progress_folder
+from lehr.train.recipe import Recipe
+
+
+def _same(run: Path, expected: Path) -> None:
+    for file in expected.iterdir():
+        assert file.read_bytes() == (run / file.name).read_bytes(), file.name
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.3])
+def test_killed_at_any_moment(line: Path, lehr: Lehr, tmp_path: Path, delay: float) -> None:
+    run = tmp_path / "run"
+    command = ("train", line / "tiny.toml", "-o", run)
+    with subprocess.Popen(
+        [sys.executable, "-m", "lehr", *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as started:
+        while not (progress_folder(run) / "progress.json").exists() and started.poll() is None:
+            time.sleep(0.01)
+        time.sleep(delay)
+        os.kill(started.pid, signal.SIGKILL)
+    if not run.exists():  # it was killed before it had finished
+        assert lehr(*command).code == 2
+    ran = lehr(*command, "--resume")
+    assert ran.code == 0, ran.err
+    _same(run, line / "run")
+    assert not progress_folder(run).exists()
+
+
+class _Stop(LehrError):
+    """Stands for whatever ends a process."""
+
+
+def _scheduled(schedule: str) -> Recipe:
+    """The tiny recipe with another schedule in its first layer."""
+    told = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    rate = {"rate": 0.05} if schedule == "exponential" else {}
+    told["network"]["layers"][0]["threshold"] = {"start": 0.5, "final": 1.0, "schedule": schedule, **rate}
+    told["train"]["cycles"] = 2 if schedule == "restarts" else 1
+    return Recipe.model_validate(told)
+
+
+STOPS = [("exponential", epoch) for epoch in range(1, epochs(tiny_recipe()) + 1)] + [("linear", 2), ("restarts", 2), ("rate-controlled", 2)]
+
+
+@pytest.mark.parametrize(("schedule", "after"), STOPS)
+def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str) -> None:
+    recipe, folder = _scheduled(schedule), tmp_path / "run.unfinished"
+    data = load_dataset(recipe.data, None)
+    seen = []
+
+    def report(entry: object) -> None:
+        seen.append(entry)
+        if len(seen) > after:
+            raise _Stop
+
+    if after < epochs(recipe):
+        with pytest.raises(_Stop):
+            train(recipe, data, report, Progress.open(folder, recipe, resume=False))
+    else:
+        train(recipe, data, report, Progress.open(folder, recipe, resume=False))
+    kept = Progress.open(folder, recipe, resume=True)
+    assert len(kept.metrics) == after
+    resumed, whole = train(recipe, data, progress=kept), train(recipe, data)
+    assert resumed.metrics == whole.metrics
+    assert resumed.network == whole.network
+    assert resumed.twin is not None
+    assert whole.twin is not None
+    for name, weight in whole.twin.weights.items():
+        assert weight.equal(resumed.twin.weights[name])
+    for mine, other in zip(whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True):
+        assert mine.equal(other)
+
+
+@pytest.fixture
+def unfinished(line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that stopped when its first epoch was kept."""
+    right = module.Progress.keep
+
+    def keep(self: Progress, *arguments: object) -> None:
+        right(self, *arguments)  # type: ignore[arg-type]
+        raise _Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Progress, "keep", keep)
+        recipe = tiny_recipe()
+        with pytest.raises(_Stop):
+            train(recipe, load_dataset(recipe.data, None), progress=Progress.open(tmp_path / "run.unfinished", recipe, resume=False))
+    return tmp_path / "run"
+
+
+def test_progress_is_not_lost_by_forgetting_to_resume(unfinished: Path, line: Path, lehr: Lehr) -> None:
+    ran = lehr("train", line / "tiny.toml", "-o", unfinished)
+    assert ran.code == 2
+    assert "run.unfinished holds epoch 1 of phase A of an unfinished run; add --resume to go on, or remove it" in ran.err
+    assert progress_folder(unfinished).is_dir()
+
+
+def test_another_recipe_is_refused(unfinished: Path, line: Path, lehr: Lehr) -> None:
+    ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--set", "train.lr=1e-4", "--resume")
+    assert ran.code == 2
+    assert "was trained with another recipe; resume it with its own" in ran.err
+
+
+@pytest.mark.parametrize("name", ["progress.json", "progress.safetensors"])
+@pytest.mark.parametrize("keep", [0, 7, 100])
+def test_damaged_progress_is_refused(unfinished: Path, line: Path, lehr: Lehr, name: str, keep: int) -> None:
+    path = progress_folder(unfinished) / name
+    path.write_bytes(path.read_bytes()[:keep])
+    ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
+    assert ran.code == 5
+    assert "run.unfinished is damaged" in ran.err
+    assert "remove it and train anew" in ran.err
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, line: Path, lehr: Lehr) -> None:
+    (tmp_path / "run.unfinished").mkdir()
+    ran = lehr("train", line / "tiny.toml", "-o", tmp_path / "run", "--resume")
+    assert ran.code == 2
+    assert "is not the progress of a run (no progress.json); choose another output folder or remove it" in ran.err
+
+
+def test_a_finished_run_stays_until_the_next_one_is_finished(unfinished: Path, line: Path, lehr: Lehr) -> None:
+    shutil.copytree(line / "run", unfinished)
+    (unfinished / "metrics.jsonl").write_text("")
+    assert lehr("train", line / "tiny.toml", "-o", unfinished, "--resume").code == 0
+    _same(unfinished, line / "run")

@@ -1,0 +1,161 @@
+"""An unfinished run on disk: its state after the last whole epoch, from which `--resume` goes on to the very same weights.
+
+    RUN.unfinished/progress.safetensors    model, twin, optimiser, torch's random generator
+                   progress.json           phase, epoch, metrics, learning rates, the shuffling generator
+                   recipe.toml             the recipe, which must be the same to go on
+
+An epoch that was cut off is trained again from its beginning, with the same order of samples. The folder is written whole or not at
+all, after every epoch, and removed when the run is finished; a finished run at RUN stays until then.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from lehr.artifact import BuildPlan, to_json
+from lehr.errors import FileRefused, UsageError
+from lehr.train.recipe import Recipe, to_toml
+
+SCHEMA = "lehr-progress/1"
+STATE, TENSORS, RECIPE = "progress.json", "progress.safetensors", "recipe.toml"
+PHASES = "ABC"
+
+
+def progress_folder(run: Path) -> Path:
+    """Where the progress of the run `run` is kept."""
+    return run.with_name(f"{run.name}.unfinished")
+
+
+@dataclass
+class Progress:
+    """The state after the last whole epoch, kept in `folder`; in memory only where `folder` is None.
+
+    Attributes:
+        folder: to write to.
+        recipe: of the run.
+        phase: of the last whole epoch.
+        epoch: its number, from 1; 0 before the first.
+        told: the rest of progress.json.
+        tensors: by name: `model.`, `twin.`, `optimizer.`, `random`.
+    """
+
+    folder: Path | None
+    recipe: Recipe
+    phase: str = "A"
+    epoch: int = 0
+    told: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, recipe: Recipe, resume: bool) -> Progress:
+        """The progress in `folder`, or a new one where there is none.
+
+        Raises:
+            UsageError: when there is progress and `resume` is not set, or it belongs to another recipe.
+            FileRefused: when it is damaged.
+        """
+        made = cls(folder, recipe)
+        if not folder.exists():
+            return made
+        if not (folder / STATE).is_file():
+            raise UsageError(f"{folder} is not the progress of a run (no {STATE}); choose another output folder or remove it")
+        try:
+            made.told = json.loads((folder / STATE).read_bytes())
+            if made.told.pop("schema") != SCHEMA:
+                raise ValueError(f"schema is not {SCHEMA}")
+            made.phase, made.epoch = str(made.told.pop("phase")), int(made.told.pop("epoch"))
+            made.tensors = safetensors.torch.load((folder / TENSORS).read_bytes())
+            same = (folder / RECIPE).read_bytes() == to_toml(recipe)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise FileRefused(f"{folder} is damaged ({type(error).__name__}: {error}); remove it and train anew") from None
+        if not resume:
+            raise UsageError(
+                f"{folder} holds epoch {made.epoch} of phase {made.phase} of an unfinished run; add --resume to go on, or remove it"
+            )
+        if not same:
+            raise UsageError(f"{folder} was trained with another recipe; resume it with its own ({folder / RECIPE}), or remove it")
+        return made
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The entries of all epochs so far."""
+        return list(self.told.get("metrics", []))
+
+    def passed(self, phase: str) -> bool:
+        """Whether `phase` lies behind."""
+        return PHASES.index(phase) < PHASES.index(self.phase)
+
+    def restore(self, name: str, module: nn.Module) -> None:
+        """Put back the parameters and buffers that were kept under `name`, if any were."""
+        state = {key.removeprefix(f"{name}."): value for key, value in self.tensors.items() if key.startswith(f"{name}.")}
+        if state:
+            try:
+                module.load_state_dict(state)
+            except RuntimeError as error:
+                raise FileRefused(f"{self.folder} does not fit the recipe's network ({str(error).splitlines()[0]}); remove it") from None
+
+    def restore_training(self, schedule: LRScheduler, shuffle: np.random.Generator) -> None:
+        """Put back optimiser, learning rates and both random generators."""
+        groups: list[dict[str, Any]] = self.told["optimizer"]
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in self.tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                state.setdefault(int(index), {})[name] = value
+        schedule.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        schedule.load_state_dict(self.told["schedule"])
+        shuffle.bit_generator.state = self.told["shuffle"]
+        torch.set_rng_state(self.tensors["random"])
+
+    def keep(
+        self,
+        phase: str,
+        epoch: int,
+        modules: Mapping[str, nn.Module],
+        schedule: LRScheduler,
+        shuffle: np.random.Generator,
+        metrics: list[dict[str, Any]],
+    ) -> None:
+        """Write the state after a whole epoch.
+
+        Raises:
+            FileRefused: when it cannot be written.
+        """
+        if self.folder is None:
+            return
+        tensors = {
+            f"{name}.{key}": value.detach().clone() for name, module in modules.items() for key, value in module.state_dict().items()
+        }
+        optimizer = schedule.optimizer.state_dict()
+        for index, values in optimizer["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in values.items() if value is not None}
+        tensors["random"] = torch.get_rng_state()
+        rates = {key: value for key, value in schedule.state_dict().items() if isinstance(value, (bool, int, float, list))}
+        told = {
+            "schema": SCHEMA,
+            "phase": phase,
+            "epoch": epoch,
+            "metrics": metrics,
+            "optimizer": optimizer["param_groups"],
+            "schedule": rates,
+            "shuffle": shuffle.bit_generator.state,
+        }
+        files = {STATE: to_json(told), TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}
+        BuildPlan(files).write(self.folder, mark=STATE)
+
+    def finish(self) -> None:
+        """The run is written: its progress is not needed any more."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
