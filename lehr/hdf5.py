@@ -171,6 +171,8 @@ class _Audit:
         if data.id.get_create_plist().get_nfilters():
             raise FileRefused(f"{here} has packed rows; store rows of variable length without a filter")
         lengths = self._row_lengths(data, here)
+        if len(lengths) < len(data):  # one long fill value would be read for each of the others
+            raise FileRefused(f"{here} has {len(data):,} rows, of which {len(lengths):,} were written; write them all")
         if len(lengths) and int(lengths.max()) * row.itemsize > self._file_bytes:
             raise FileRefused(f"{here} has a row of {lengths.max():,} numbers, more than the file holds; write it again")
         # no number is stored but in its row, so that many rows that name one place are counted as often as they will be read

@@ -35,12 +35,6 @@ def test_rows_become_a_list_of_arrays(tmp_path: Path, options: dict[str, Any]) -
     assert {row.dtype for row in rows} == {np.dtype(np.float16)}
 
 
-def test_rows_that_were_never_written_are_empty(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("x", (3,), HALF)
-    assert [len(row) for row in read_tree(tmp_path / "a.h5", ROWS)["x"]] == [0, 0, 0]
-
-
 def test_a_graph_has_no_rows(tmp_path: Path) -> None:
     write(tmp_path / "a.h5")
     with pytest.raises(FileRefused, match="spikes/times holds object, neither numbers nor text; store it as numbers"):
@@ -96,6 +90,10 @@ def compact(file: h5py.File) -> None:
     h5py.Dataset(data)[0] = np.arange(3)
 
 
+def partly_written(file: h5py.File) -> None:
+    file.create_dataset("x", (5,), HALF, chunks=(2,))[0] = np.arange(3)
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -104,6 +102,8 @@ def compact(file: h5py.File) -> None:
             lambda f: f.create_dataset("x", (2,), HALF, chunks=(2,), compression="gzip"),
             "x has packed rows; store rows of variable length without a filter",
         ),
+        (lambda f: f.create_dataset("x", (3,), HALF), "x has 3 rows, of which 0 were written; write them all"),
+        (partly_written, "x has 5 rows, of which 2 were written; write them all"),
         (lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(np.dtype("i4,f8"))), "x has rows of .*, which are no numbers; store them"),
         (lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(HALF)), "x has rows of object, which are no numbers; store them as numbers"),
         (lambda f: f.create_dataset("x", (2**20 + 1,), HALF), r"x has rows in the shape \(1048577,\); store them in one axis"),
