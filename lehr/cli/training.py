@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lehr.cli.console import Json, percent, progress, session
+from lehr.cli.console import Json, Output, percent, progress, session
 from lehr.cli.options import Data, Overrides, RecipeName
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def train(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder to write; runs/NAME if not given.")] = None,
     data: Data = None,
     overrides: Overrides = None,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of an interrupted run.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,19 +40,48 @@ def train(
         run = output or Path("runs") / told.name
         if output is None:
             run.parent.mkdir(exist_ok=True)
-        check_run_folder(run)
-        kept = Progress.open(progress_folder(run), told, resume)
+        runs = (
+            {run: told}
+            if seeds == 1
+            else {
+                run.with_name(f"{run.name}-seed-{seed}"): told.model_copy(update={"seed": seed})
+                for seed in range(told.seed, told.seed + seeds)
+            }
+        )
+        kept = {}
+        for folder, each in runs.items():
+            check_run_folder(folder)
+            kept[folder] = Progress.open(progress_folder(folder), each, resume)
         samples = load_dataset(told.data, data)
-        trained = train_with_progress(told, samples, kept=kept)
-        facts = accuracies(trained, samples)
-        save(run, told, trained, samples, facts)
-        kept.finish()
-        for line in notes(trained):
-            out.say(line)
-        for name, value in facts.items():
-            out.say(f"test accuracy, {name}: {percent(value)}")
-        out.facts.update(run=str(run), accuracy=facts, metrics=trained.metrics)
-        out.say(f"wrote {run}")
+        out.facts["runs"] = [_train_one(out, folder, each, samples, kept[folder]) for folder, each in runs.items()]
+        if seeds > 1:
+            out.facts["accuracy"] = _over_seeds(out, [made["accuracy"] for made in out.facts["runs"]])
+
+
+def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress) -> dict[str, Any]:
+    """Train with one seed, write the run's folder, and tell about it."""
+    trained = train_with_progress(recipe, data, kept=kept)
+    found = accuracies(trained, data)
+    save(run, recipe, trained, data, found)
+    kept.finish()
+    for line in notes(trained):
+        out.say(line)
+    for name, value in found.items():
+        out.say(f"test accuracy, {name}: {percent(value)}")
+    out.say(f"wrote {run}")
+    return {"run": str(run), "seed": recipe.seed, "accuracy": found, "metrics": trained.metrics}
+
+
+def _over_seeds(out: Output, found: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean and sample standard deviation over seeds of each station's accuracy."""
+    from statistics import mean, stdev
+
+    told = {}
+    for name in found[0]:
+        values = [accuracies[name] for accuracies in found]
+        told[name] = {"mean": mean(values), "deviation": stdev(values)}
+        out.say(f"test accuracy, {name}, {len(values)} seeds: {percent(mean(values))}, standard deviation {percent(stdev(values))}")
+    return told
 
 
 def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training", kept: Progress | None = None) -> Trained:

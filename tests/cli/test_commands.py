@@ -46,6 +46,18 @@ def test_training_again_gives_the_same_files(line: Path, lehr: Lehr, tmp_path: P
         assert file.read_bytes() == (tmp_path / "run" / file.name).read_bytes(), file.name
 
 
+def test_several_seeds_report_mean_and_deviation(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    short = ("--set", "train.epochs=1", "--set", "data.train_samples=64")
+    ran = lehr("train", line / "tiny.toml", "-o", tmp_path / "run", "--seeds", 2, *short, "--json")
+    assert ran.code == 0, ran.err
+    assert {path.name for path in tmp_path.iterdir()} == {"run-seed-5", "run-seed-6"}
+    found = [made["accuracy"]["integer"] for made in ran.facts["runs"]]
+    assert found == [json.loads((tmp_path / f"run-seed-{seed}" / "state.json").read_bytes())["accuracy"]["integer"] for seed in (5, 6)]
+    told = ran.facts["accuracy"]["integer"]
+    assert told["mean"] == pytest.approx(sum(found) / 2)
+    assert told["deviation"] == pytest.approx(abs(found[0] - found[1]) / 2**0.5)
+
+
 def test_export_verifies_and_says_so(line: Path, lehr: Lehr, tmp_path: Path) -> None:
     ran = lehr("export", line / "run", "-o", tmp_path / "m.nir")
     assert ran.code == 0

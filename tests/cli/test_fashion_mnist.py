@@ -23,4 +23,4 @@ def test_integer_accuracy_is_equal_on_all_test_images(lehr: Lehr, tmp_path: Path
     assert lehr("recipes", "samples", "fashion-mnist-short", "--data", DATA, "-o", tmp_path / "in.npz", "--json").facts["samples"] == 10_000
     simulated = lehr("simulate", tmp_path / "model.nir", "-i", tmp_path / "in.npz", "--json").facts
     assert simulated["samples"] == 10_000
-    assert simulated["accuracy"] == trained.facts["accuracy"]["integer"]
+    assert simulated["accuracy"] == trained.facts["runs"][0]["accuracy"]["integer"]
