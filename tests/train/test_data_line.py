@@ -22,11 +22,11 @@ def test_integer_accuracy_is_equal_on_all_test_samples(lehr: Lehr, tmp_path: Pat
     options = [part for override in SHORT[name] for part in ("--set", override)]
     trained = lehr("train", name, *options, "--data", DATA, "-o", tmp_path / "run", "--json")
     assert trained.code == 0, trained.err
-    assert trained.facts["accuracy"]["integer"] > 0.3  # 0.1 by chance
+    assert trained.facts["runs"][0]["accuracy"]["integer"] > 0.3  # 0.1 by chance
     exported = lehr("export", tmp_path / "run", "-o", tmp_path / "model.nir", "--json").facts
     assert exported["spikes_differ"] == exported["membranes_differ"] == 0
     assert all(0 < rate < 1 for rate in exported["rates"].values())
     lehr("recipes", "samples", name, "--data", DATA, "-o", tmp_path / "in.npz")
     simulated = lehr("simulate", tmp_path / "model.nir", "-i", tmp_path / "in.npz", "--json").facts
     assert simulated["samples"] == {"nmnist": 100, "fsdd": 300}[name]
-    assert simulated["accuracy"] == trained.facts["accuracy"]["integer"]
+    assert simulated["accuracy"] == trained.facts["runs"][0]["accuracy"]["integer"]

@@ -140,7 +140,7 @@ def test_the_whole_line_with_inputs_that_change(tmp_path: Path, lehr: Lehr, high
     (tmp_path / "own.toml").write_bytes(to_toml(timed()))
     trained = lehr("train", tmp_path / "own.toml", "--data", tmp_path, "-o", tmp_path / "run", "--json")
     assert trained.code == 0, trained.err
-    assert trained.facts["accuracy"]["integer"] > 0.5  # 0.25 by chance
+    assert trained.facts["runs"][0]["accuracy"]["integer"] > 0.5  # 0.25 by chance
     exported = lehr("export", tmp_path / "run", "-o", tmp_path / "model.nir", "--json").facts
     assert exported["spikes_differ"] == exported["membranes_differ"] == 0
     assert exported["values"] == 40 * 8 * (48 + 4)
@@ -150,7 +150,7 @@ def test_the_whole_line_with_inputs_that_change(tmp_path: Path, lehr: Lehr, high
     samples = lehr("recipes", "samples", tmp_path / "own.toml", "--data", tmp_path, "-o", tmp_path / "in.npz", "--json")
     assert samples.facts["samples"] == 40
     simulated = lehr("simulate", tmp_path / "model.nir", "-i", tmp_path / "in.npz", "--json").facts
-    assert simulated["accuracy"] == trained.facts["accuracy"]["integer"]
+    assert simulated["accuracy"] == trained.facts["runs"][0]["accuracy"]["integer"]
 
 
 def test_a_run_of_spikes_repeats_bit_for_bit(tmp_path: Path) -> None:
