@@ -90,7 +90,7 @@ def test_a_layer_is_warned_of_once_a_phase(lehr: Lehr, tmp_path: Path, monkeypat
     monkeypatch.setattr(rates, "SATURATED", 0.01)  # every layer of the tiny network fires more, in every epoch
     (tmp_path / "tiny.toml").write_bytes(to_toml(tiny_recipe()))
     ran = lehr("train", tmp_path / "tiny.toml", "-o", tmp_path / "run", "--json")
-    assert [m["saturated"] for m in ran.facts["metrics"]] == [["lif1", "lif2", "lif3"]] * 5
+    assert [m["saturated"] for m in ran.facts["runs"][0]["metrics"]] == [["lif1", "lif2", "lif3"]] * 5
     warned = [line.partition(":")[2].split(": ")[0] for line in ran.err.splitlines() if line.startswith("warning:")]
     assert warned == [f" {name} is saturated in phase {phase}" for phase in "ABC" for name in ("lif1", "lif2", "lif3")]
 
