@@ -76,6 +76,9 @@ class Progress:
             if made.told.pop("schema") != SCHEMA:
                 raise ValueError(f"schema is not {SCHEMA}")
             made.phase, made.epoch = str(made.told.pop("phase")), int(made.told.pop("epoch"))
+            lacking = {"metrics", "optimizer", "schedule", "shuffle"} - made.told.keys()
+            if made.phase not in [*PHASES] or lacking:
+                raise ValueError(f"it lacks {min(lacking, default='a phase')}")
             made.tensors = safetensors.torch.load((folder / TENSORS).read_bytes())
             same = (folder / RECIPE).read_bytes() == to_toml(recipe)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
@@ -107,17 +110,23 @@ class Progress:
                 raise FileRefused(f"{self.folder} does not fit the recipe's network ({str(error).splitlines()[0]}); remove it") from None
 
     def restore_training(self, schedule: LRScheduler, shuffle: np.random.Generator) -> None:
-        """Put back optimiser, learning rates and both random generators."""
-        groups: list[dict[str, Any]] = self.told["optimizer"]
+        """Put back optimiser, learning rates and both random generators.
+
+        Raises:
+            FileRefused: when one of them is damaged.
+        """
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in self.tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".")
-                state.setdefault(int(index), {})[name] = value
-        schedule.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        schedule.load_state_dict(self.told["schedule"])
-        shuffle.bit_generator.state = self.told["shuffle"]
-        torch.set_rng_state(self.tensors["random"])
+        try:
+            for key, value in self.tensors.items():
+                if key.startswith("optimizer."):
+                    _, index, name = key.split(".")
+                    state.setdefault(int(index), {})[name] = value
+            schedule.optimizer.load_state_dict({"state": state, "param_groups": self.told["optimizer"]})
+            schedule.load_state_dict(self.told["schedule"])
+            shuffle.bit_generator.state = self.told["shuffle"]
+            torch.set_rng_state(self.tensors["random"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise FileRefused(f"{self.folder} is damaged ({type(error).__name__}: {error}); remove it and train anew") from None
 
     def keep(
         self,

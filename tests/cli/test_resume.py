@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -130,6 +131,15 @@ def test_damaged_progress_is_refused(unfinished: Path, line: Path, lehr: Lehr, n
     assert ran.code == 5
     assert "run.unfinished is damaged" in ran.err
     assert "remove it and train anew" in ran.err
+
+
+@pytest.mark.parametrize(("key", "value"), [("phase", "Z"), ("epoch", "many"), ("optimizer", []), ("shuffle", {"state": 1}), ("schema", 2)])
+def test_progress_that_makes_no_sense_is_refused(unfinished: Path, line: Path, lehr: Lehr, key: str, value: object) -> None:
+    path = progress_folder(unfinished) / "progress.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), key: value}))
+    ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
+    assert ran.code == 5, ran.err
+    assert "run.unfinished is damaged" in ran.err
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, line: Path, lehr: Lehr) -> None:
