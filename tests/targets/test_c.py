@@ -81,6 +81,10 @@ def test_random_networks_by_event(data: st.DataObject) -> None:
 def test_replays_its_golden_vectors_without_warnings_and_undefined_behaviour(compiler: str, tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not on this machine")
+    (tmp_path / "empty.c").write_text("int main(void) { return 0; }\n")
+    probe: list[str | Path] = [compiler, "-fsanitize=address,undefined", tmp_path / "empty.c", "-o", tmp_path / "empty"]
+    if subprocess.run(probe, capture_output=True).returncode:
+        pytest.skip(f"{compiler} comes without its sanitizers (Debian: libclang-rt-VERSION-dev)")
     for name in HARD:
         folder = write(tmp_path / name.replace(" ", "_"), *HARD[name]())
         status, lines = make(folder, f"CC={compiler}", "sanitize")
