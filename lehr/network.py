@@ -134,11 +134,11 @@ class Network:
 
     def _reach(self, start: str) -> set[str]:
         """`start` and every node that its output comes to."""
-        found, todo = {start}, [start]
-        while todo:
-            new = set(self.targets(todo.pop())) - found
+        found, pending = {start}, [start]
+        while pending:
+            new = set(self.targets(pending.pop())) - found
             found |= new
-            todo.extend(new)
+            pending.extend(new)
         return found
 
     @cached_property
@@ -241,10 +241,10 @@ class Network:
     def _upstream(self, name: str) -> set[str]:
         """The weights and delays between neuron layer `name` and the spikes that drive it."""
         found: set[str] = set()
-        todo = list(self.sources(name))
-        while todo:
-            here = todo.pop()
+        pending = list(self.sources(name))
+        while pending:
+            here = pending.pop()
             if here != INPUT and here not in found and not isinstance(self.nodes[here], Neuron):
                 found.add(here)
-                todo.extend(self.sources(here))
+                pending.extend(self.sources(here))
         return found

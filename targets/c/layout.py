@@ -86,11 +86,11 @@ class Layout:
     def _needed(self) -> set[str]:
         """All neuron layers and delays, and what they read; single events need no values of the nodes that they pass."""
         needed = {name for name, node in self.net.nodes.items() if isinstance(node, (Neuron, Delay))}
-        todo = [name for name in needed if name not in self.events]
-        while todo:
-            new = set(self.net.sources(todo.pop())) - needed - {INPUT}
+        pending = [name for name in needed if name not in self.events]
+        while pending:
+            new = set(self.net.sources(pending.pop())) - needed - {INPUT}
             needed |= new
-            todo.extend(new)
+            pending.extend(new)
         return needed
 
     def reach(self, name: str) -> int:
