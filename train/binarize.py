@@ -5,6 +5,7 @@ Source: Courbariaux et al. 2016, "Binarized Neural Networks"; Eshraghian & Lu 20
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,22 +13,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class _Sign(torch.autograd.Function):
-    """+1 where the value is >= 0 (torch.sign would give 0 at 0), else -1; the gradient passes straight through."""
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ARG004
+        return rule(value)
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ARG004
-        return torch.where(value >= 0, 1.0, -1.0).to(value.dtype)
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
+        return grad[0], None
 
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> Tensor:  # noqa: ARG004
-        return grad[0]
+
+def straight_through(value: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
+    """`rule(value)`, whose gradient passes to `value` as if nothing had been done to it."""
+    result: Tensor = _StraightThrough.apply(value, rule)  # type: ignore[no-untyped-call]
+    return result
 
 
 def sign(value: Tensor) -> Tensor:
-    """Binarize: >= 0 gives +1, everything else -1, with a straight-through gradient."""
-    result: Tensor = _Sign.apply(value)  # type: ignore[no-untyped-call]
-    return result
+    """Binarize: >= 0 gives +1 (torch.sign would give 0 at 0), everything else -1, with a straight-through gradient."""
+    return straight_through(value, lambda x: torch.where(x >= 0, 1.0, -1.0).to(x.dtype))
 
 
 class BinaryConv2d(nn.Conv2d):

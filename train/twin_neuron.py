@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from lehr.errors import NotMappable
 from lehr.network import Neuron
 from lehr.train import lif
-
-
-class _Round(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ARG004
-        return value.round()
-
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> Tensor:  # noqa: ARG004
-        return grad[0]
+from lehr.train.binarize import straight_through
 
 
 def rounded(value: Tensor) -> Tensor:
     """Round to integers, to even at ties, with a straight-through gradient."""
-    result: Tensor = _Round.apply(value)  # type: ignore[no-untyped-call]
-    return result
+    return straight_through(value, torch.round)
 
 
 class TwinNeuron(nn.Module):
