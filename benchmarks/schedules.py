@@ -11,7 +11,8 @@ import typer
 
 from lehr.train.data import load_dataset
 from lehr.train.loop import accuracy, train
-from lehr.train.recipe import Recipe, load
+from lehr.train.recipe import Recipe
+from lehr.train.recipefile import load
 
 RATE_CONTROLLED = {"schedule": "rate-controlled"}
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lehr.train import lif
 from lehr.train.anneal import Annealer
-from lehr.train.binarize import BinaryLinear
+from lehr.train.quantize import BinaryLinear
 from lehr.train.rates import firing_rates
 from lehr.train.recipe import Training, nearest_dyadic
 from lehr.train.threshold import Threshold

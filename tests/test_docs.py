@@ -34,7 +34,7 @@ def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
 
 
 def test_the_recipe_in_the_documentation_is_one() -> None:
-    from lehr.train.recipe import parse
+    from lehr.train.recipefile import parse
 
     page = (TOP / "docs" / "files.md").read_text("utf-8")
     section = page.partition("## Recipes")[2].partition("\n## ")[0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.train.recipe import Recipe, to_toml
+from lehr.train.recipe import Recipe
+from lehr.train.recipefile import to_toml
 
 TOLD: dict[str, Any] = {
     "name": "tiny",

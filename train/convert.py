@@ -14,8 +14,8 @@ from lehr.export.fold import Affine, Folded, fold
 from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
-from lehr.train.binarize import sign
 from lehr.train.model import Block, FloatNet
+from lehr.train.quantize import sign
 from lehr.train.recipe import Conv, Recipe
 from lehr.train.twin import Twin
 

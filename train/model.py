@@ -16,8 +16,8 @@ from torch.nn import functional
 from lehr.errors import UsageError
 from lehr.nodes import Shape
 from lehr.train import lif
-from lehr.train.binarize import BinaryConv2d, BinaryLinear, sign
 from lehr.train.pooling import pooled_kernel
+from lehr.train.quantize import BinaryConv2d, BinaryLinear, sign
 from lehr.train.recipe import Conv, Linear, NetworkRecipe
 
 FULL_SCALE = 255

@@ -26,7 +26,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lehr.artifact import BuildPlan, to_json
 from lehr.errors import FileRefused, UsageError
-from lehr.train.recipe import Recipe, to_toml
+from lehr.train.recipe import Recipe
+from lehr.train.recipefile import to_toml
 
 SCHEMA = "lehr-progress/1"
 STATE, TENSORS, RECIPE = "progress.json", "progress.safetensors", "recipe.toml"

@@ -23,8 +23,8 @@ from lehr.export.fold import THRESHOLD_MAX
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
 from lehr.simulate.result import Trace
-from lehr.train.binarize import sign
 from lehr.train.pooling import pooled_kernel
+from lehr.train.quantize import sign
 from lehr.train.twin_neuron import TwinNeuron, rounded
 
 

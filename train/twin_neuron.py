@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lehr.errors import NotMappable
 from lehr.network import Neuron
 from lehr.train import lif
-from lehr.train.binarize import straight_through
+from lehr.train.quantize import straight_through
 
 
 def rounded(value: Tensor) -> Tensor:

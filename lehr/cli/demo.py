@@ -40,7 +40,7 @@ def demo(
         from lehr.npz import npz_bytes
         from lehr.simulate import compare, simulate
         from lehr.train.data import load_dataset
-        from lehr.train.recipe import ARMS, load
+        from lehr.train.recipefile import ARMS, load
         from lehr.train.twin import trace, twin_of
 
         check_replaceable(output, SUMMARY)

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="List and copy the bundled recipes,
 def list_recipes(as_json: Json = False) -> None:
     """List the bundled recipes."""
     with session(as_json) as out:
-        from lehr.train.recipe import ARMS, bundled, load
+        from lehr.train.recipefile import ARMS, bundled, load
 
         rows = []
         for name in bundled():
@@ -45,7 +45,7 @@ def copy(
     with session(as_json) as out:
         from lehr.atomic import write_bytes
         from lehr.errors import UsageError
-        from lehr.train.recipe import bundled
+        from lehr.train.recipefile import bundled
 
         if name not in bundled():
             raise UsageError(f"recipe {name!r} is not bundled; use one of {', '.join(bundled())}")
@@ -70,7 +70,7 @@ def samples(
         from lehr.atomic import write_bytes
         from lehr.npz import npz_bytes
         from lehr.train.data import load_dataset
-        from lehr.train.recipe import load
+        from lehr.train.recipefile import load
 
         test = load_dataset(load(recipe, tuple(overrides or ())).data, data).test
         write_bytes(output, npz_bytes({"input": test.x, "labels": test.y}))

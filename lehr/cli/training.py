@@ -34,7 +34,7 @@ def train(
         from lehr.export.checkpoint import check_run_folder
         from lehr.train.data import load_dataset
         from lehr.train.progress import Progress, progress_folder
-        from lehr.train.recipe import load
+        from lehr.train.recipefile import load
 
         told = load(recipe, tuple(overrides or ()))
         run = output or Path("runs") / told.name
@@ -127,7 +127,7 @@ def notes(trained: Trained) -> list[str]:
 def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
     """Write a run's folder."""
     from lehr.export.checkpoint import save_run
-    from lehr.train.recipe import to_toml
+    from lehr.train.recipefile import to_toml
 
     if trained.twin is None:
         weights = {name: value.numpy() for name, value in trained.model.state_dict().items()}

@@ -18,7 +18,8 @@ from lehr.npz import npz_bytes
 from lehr.train.data import Dataset, load_dataset
 from lehr.train.loop import train
 from lehr.train.model import FloatNet
-from lehr.train.recipe import DataRecipe, NetworkRecipe, Recipe, to_toml
+from lehr.train.recipe import DataRecipe, NetworkRecipe, Recipe
+from lehr.train.recipefile import to_toml
 
 OWN = DataRecipe(name="npz", path="own.npz")
 

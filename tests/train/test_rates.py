@@ -14,7 +14,8 @@ from lehr.train import rates
 from lehr.train.data import load_dataset
 from lehr.train.loop import train
 from lehr.train.rates import DEAD, SATURATED, Epoch, firing_rates, warnings
-from lehr.train.recipe import ARMS, Recipe, bundled, load, parse, to_toml
+from lehr.train.recipe import Recipe
+from lehr.train.recipefile import ARMS, bundled, load, parse, to_toml
 
 
 def _tiny(*overrides: str) -> Recipe:

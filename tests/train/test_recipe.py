@@ -9,7 +9,8 @@ import pytest
 from tiny import tiny_recipe, tiny_toml
 
 from lehr.errors import UsageError
-from lehr.train.recipe import bundled, load, nearest_dyadic, parse, to_toml
+from lehr.train.recipe import nearest_dyadic
+from lehr.train.recipefile import bundled, load, parse, to_toml
 
 
 def test_toml_comes_back_as_the_same_recipe() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lehr.train.binarize import BinaryConv2d, BinaryLinear, sign
+from lehr.train.quantize import BinaryConv2d, BinaryLinear, sign
 
 
 def test_zero_is_plus_one() -> None:
