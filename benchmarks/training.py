@@ -93,7 +93,7 @@ def plain(net: FloatNet) -> Callable[[Tensor], Tensor]:
         for t in range(net.steps):
             s = (x if held else x[:, t]) / net.full_scale
             for i, (block, neuron) in enumerate(zip(net.layers, neurons, strict=True)):
-                current = block.pool(block.norm(block.weight(s.flatten(1) if len(block.shape) == 1 else s)))
+                current = block.norm(block.pool(block.weight(s.flatten(1) if len(block.shape) == 1 else s)))
                 s, membranes[i] = neuron(current, membranes[i])
             spikes.append(s)
         return torch.stack(spikes)

@@ -25,7 +25,7 @@ FULL_SCALE = 255
 
 
 class Block(nn.Module):
-    """One layer: weights, batch norm, average pooling, neurons.
+    """One layer: weights, average pooling, batch norm, neurons, in the order of Eshraghian & Lu's code.
 
     Attributes:
         shape: of its output, without time and batch.
@@ -50,8 +50,8 @@ class Block(nn.Module):
                 self.norm = nn.BatchNorm2d(recipe.channels)
             if recipe.pool > 1:
                 self.pool = nn.AvgPool2d(recipe.pool)
-            # batch norm wants the statistics before pooling; sums of +-1 times spikes, and a quarter of them, are exact in any order
-            self.window = recipe.pool if binary and not recipe.batch_norm and recipe.pool in (2, 4, 8) else 1
+            # sums of +-1 times spikes, and a quarter of them, are exact in any order
+            self.window = recipe.pool if binary and recipe.pool in (2, 4, 8) else 1
         else:
             features = int(torch.Size(shape).numel())
             self.weight = BinaryLinear(features, recipe.features) if binary else nn.Linear(features, recipe.features, bias=False)
@@ -68,7 +68,7 @@ class Block(nn.Module):
         if len(self.shape) == 1:
             flat = flat.flatten(1)
         once = self.window == 1 or len(x) == 1  # a held input is convolved once for all steps
-        current = cast(Tensor, self.pool(self.norm(self.weight(flat)))) if once else self._pooled(flat)
+        current = cast(Tensor, self.norm(self.pool(self.weight(flat)) if once else self._pooled(flat)))
         return current.view(*x.shape[:2], *current.shape[1:])
 
     def _pooled(self, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class Conv(_Strict):
-    """A convolution, its batch norm, its average pooling and its neurons."""
+    """A convolution, its average pooling, its batch norm and its neurons."""
 
     type: Literal["conv"]
     channels: Count

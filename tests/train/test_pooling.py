@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,8 +46,9 @@ def test_one_convolution_is_convolution_and_pooling(
     assert torch.allclose(one, other)
 
 
-def test_phase_a_pools_spikes_in_the_kernel() -> None:
-    layer = {"type": "conv", "channels": 4, "kernel": 3, "padding": 1, "pool": 2, "threshold": {"start": 1.0}}
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_phase_a_pools_spikes_in_the_kernel(batch_norm: bool) -> None:
+    layer = {"type": "conv", "channels": 4, "kernel": 3, "padding": 1, "pool": 2, "threshold": {"start": 1.0}, "batch_norm": batch_norm}
     told = {"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer, {**layer, "stride": 2}]}
     torch.manual_seed(0)
     net = FloatNet(NetworkRecipe.model_validate(told), (2, 12, 12), full_scale=1)
@@ -60,10 +62,16 @@ def test_phase_a_pools_spikes_in_the_kernel() -> None:
         assert 0 < float(one.detach().mean()) < 1
 
 
-def test_phase_a_keeps_batch_norm_before_pooling() -> None:
+def test_batch_norm_measures_what_is_pooled() -> None:
     layer = {"type": "conv", "channels": 4, "kernel": 3, "pool": 2, "batch_norm": True, "threshold": {"start": 1.0}}
-    net = FloatNet(NetworkRecipe.model_validate({"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer]}), (2, 12, 12))
-    assert net.layers[0].window == 1
+    net = FloatNet(NetworkRecipe.model_validate({"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer]}), (2, 12, 12), full_scale=1)
+    x = (torch.rand(5, 6, 2, 12, 12) < 0.3).float()
+    net.reestimate_batch_norm([x])
+    block = net.layers[0]
+    pooled = functional.avg_pool2d(block.weight(x.flatten(0, 1)), 2)
+    assert isinstance(block.norm, torch.nn.BatchNorm2d)
+    assert block.norm.running_var is not None
+    assert torch.allclose(block.norm.running_var, pooled.var((0, 2, 3)), rtol=1e-4)
 
 
 def test_twin_pools_in_the_kernel_only_where_that_is_the_same() -> None:
