@@ -11,6 +11,7 @@ import typer
 
 from lehr.train.data import load_dataset
 from lehr.train.loop import accuracy, train
+from lehr.train.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load
 
@@ -51,10 +52,13 @@ def main() -> None:
     """Train every variant; print its test accuracy, the last threshold of its output, and the epochs in which its output was silent."""
     data = load_dataset(load("digits").data, None)
     for name, changes in VARIANTS.items():
-        trained = train(variant(*changes, output_floor=name.endswith("in output")), data)
+        recipe = variant(*changes, output_floor=name.endswith("in output"))
+        trained = train(recipe, data)
         silent = [entry["epoch"] for entry in trained.metrics if entry["rates"][-1] == 0]
         last = trained.metrics[-1]["thresholds"][-1]
-        typer.echo(f"{name:34}{100 * accuracy(trained.model, data.test):6.2f} %   threshold {last:7.2f}   silent {silent}")
+        typer.echo(
+            f"{name:34}{100 * accuracy(trained.model, data.test, objective(recipe, data)):6.2f} %   threshold {last:7.2f}   silent {silent}"
+        )
 
 
 if __name__ == "__main__":

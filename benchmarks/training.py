@@ -75,7 +75,7 @@ def made(case: Case) -> tuple[FloatNet, Tensor, Tensor]:
         for _ in range(20):
             block.threshold.fill_((low + high) / 2)
             with torch.no_grad():
-                quiet = float(net.spikes(x[:4])[layer].mean()) < FIRING
+                quiet = float(net.run(x[:4])[0][layer].mean()) < FIRING
             low, high = (low, (low + high) / 2) if quiet else ((low + high) / 2, high)
     return net, x, torch.randint(0, case.layers[-1]["features"], (case.batch,))
 

@@ -37,11 +37,6 @@ class Affine:
     offset: Float
 
     @classmethod
-    def identity(cls, channels: int) -> Affine:
-        """No batch norm and no bias."""
-        return cls(np.ones(channels), np.zeros(channels))
-
-    @classmethod
     def batch_norm(cls, weight: Float, bias: Float, mean: Float, variance: Float, epsilon: float) -> Affine:
         """A batch norm in evaluation mode: gamma, beta, and the statistics it was left with."""
         gain = weight / np.sqrt(variance + epsilon)

@@ -90,7 +90,7 @@ def _flip(latent: Tensor, signs: Tensor) -> Tensor:
 def _affine(block: Block) -> Affine:
     norm = block.norm
     if not isinstance(norm, nn.modules.batchnorm._BatchNorm):
-        return Affine.identity(block.shape[0])
+        return Affine(np.ones(block.shape[0]), block.bias.detach().double().numpy())
     assert norm.running_mean is not None
     assert norm.running_var is not None
     told = (norm.weight, norm.bias, norm.running_mean, norm.running_var)

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-import snntorch.functional
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from lehr.errors import UsageError
 from lehr.export.fold import Folded
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network
@@ -27,12 +25,13 @@ from lehr.train.anneal import Annealer, learning_rate
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
 from lehr.train.model import FULL_SCALE, FloatNet
+from lehr.train.objective import Objective, objective
 from lehr.train.progress import Progress
 from lehr.train.recipe import Recipe
 from lehr.train.twin import Twin
 
 EVALUATION_BATCH = 256
-Forward = Callable[[Tensor], Tensor]
+Model = FloatNet | Twin
 Report = Callable[[dict[str, Any]], None]
 AfterBatch = Callable[[Sequence[float]], None]
 """Called with the layers' firing rates in the batch."""
@@ -90,32 +89,30 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
     return trained
 
 
-def accuracy(forward: Forward, split: Split) -> float:
-    """Share of samples whose highest spike count (lowest index at ties) is their label."""
+def accuracy(model: Model, split: Split, goal: Objective) -> float:
+    """Share of samples that are right."""
     right = 0
     with torch.no_grad():
         for start in range(0, len(split), EVALUATION_BATCH):
-            counts = forward(_tensor(split.x[start : start + EVALUATION_BATCH])).sum(0).flatten(1).numpy()
-            right += int((counts.argmax(axis=1) == split.y[start : start + EVALUATION_BATCH]).sum())
+            part = slice(start, start + EVALUATION_BATCH)
+            right += int(goal.right(model(_tensor(split.x[part])), torch.from_numpy(split.y[part])).sum())
     return right / len(split)
 
 
 class _Run:
     def __init__(self, recipe: Recipe, data: Dataset, shuffle: np.random.Generator, report: Report, progress: Progress) -> None:
         self.recipe, self.data, self.shuffle, self.report, self.progress = recipe, data, shuffle, report, progress
-        right, wrong = recipe.train.rates
-        self.loss = snntorch.functional.mse_count_loss(correct_rate=right, incorrect_rate=wrong)
+        self.goal = objective(recipe, data)
         self.metrics = progress.metrics
 
     def phase_a(self) -> FloatNet:
         told = self.recipe.train
         model = FloatNet(self.recipe.network, self.data.shape, FULL_SCALE if self.data.steps is None else 1)
         outputs = math.prod(model.layers[-1].shape)
-        if outputs < self.data.classes:
-            raise UsageError(f"the last layer has {outputs} neurons for {self.data.classes} classes; give it one for each")
         thresholds = [block.threshold for block in model.layers]
         batches = told.epochs * self._batches_per_epoch
         schedules = [layer.threshold for layer in self.recipe.network.layers]
+        self.goal.require_outputs(outputs)
         annealer = Annealer(thresholds, schedules, told, batches, outputs)
         optimizer: torch.optim.Optimizer
         if told.optimizer == "adam":
@@ -128,7 +125,7 @@ class _Run:
             return model.eval()
         annealer.batch = self.progress.epoch * self._batches_per_epoch
         kept = {"model": model}
-        self._epochs("A", told.epochs, kept, model.spikes, schedule, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
+        self._epochs("A", told.epochs, kept, schedule, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
         model.reestimate_batch_norm(x for x, _ in self._batches(self.data.train))
         return model
 
@@ -138,7 +135,7 @@ class _Run:
             twin.freeze_thresholds()
             return
         self.progress.restore("twin", twin)
-        kept = {"twin": twin, "model": model}
+        kept: dict[str, Model] = {"twin": twin, "model": model}
         neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias)]
         groups = [{"params": list(twin.weights.values()), "lr": told.lr}, {"params": neurons, "lr": told.threshold_lr}]
         self._tune("B", told.epochs, kept, torch.optim.Adam(groups), lambda _: twin.clamp_thresholds())
@@ -146,19 +143,16 @@ class _Run:
         optimizer = torch.optim.Adam(twin.weights.values(), told.lr)
         self._tune("C", told.frozen_epochs, kept, optimizer, lambda _: None)
 
-    def _tune(
-        self, phase: str, count: int, kept: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, after_batch: AfterBatch
-    ) -> None:
+    def _tune(self, phase: str, count: int, kept: Mapping[str, Model], optimizer: torch.optim.Optimizer, after_batch: AfterBatch) -> None:
         twin = cast(Twin, kept["twin"])
         schedule = CosineAnnealingLR(optimizer, max(1, count * self._batches_per_epoch))
-        self._epochs(phase, count, kept, lambda x: [*twin.layers(x)[0].values()], schedule, after_batch, lambda: _mean_thresholds(twin))
+        self._epochs(phase, count, kept, schedule, after_batch, lambda: _mean_thresholds(twin))
 
     def _epochs(
         self,
         phase: str,
         count: int,
-        kept: Mapping[str, nn.Module],
-        spikes_of: Callable[[Tensor], Sequence[Tensor]],
+        kept: Mapping[str, Model],
         schedule: LRScheduler,
         after_batch: AfterBatch,
         thresholds: Callable[[], list[float]],
@@ -175,9 +169,8 @@ class _Run:
             total, right, fired = 0.0, 0, rates.Epoch()
             for x, y in self._batches(self.data.train):
                 optimizer.zero_grad()
-                layers = spikes_of(x)
-                spikes = layers[-1]
-                loss = self.loss(spikes, y)
+                layers, membranes = model.run(x)
+                loss = self.goal.loss(layers[-1], membranes, y)
                 loss.backward()
                 optimizer.step()
                 schedule.step()
@@ -185,14 +178,14 @@ class _Run:
                 after_batch(batch_rates)
                 fired.add(batch_rates, len(y))
                 total += float(loss.detach()) * len(y)
-                right += int((spikes.detach().sum(0).argmax(1) == y).sum())
+                right += int(self.goal.right(layers[-1], y).sum())
             model.eval()
             entry = {
                 "phase": phase,
                 "epoch": epoch,
                 "loss": total / len(self.data.train),
                 "train_accuracy": right / len(self.data.train),
-                "validation_accuracy": accuracy(model, self.data.validation),
+                "validation_accuracy": accuracy(model, self.data.validation, self.goal),
                 "thresholds": thresholds(),
                 **fired.metrics(),
             }

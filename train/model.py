@@ -30,6 +30,7 @@ class Block(nn.Module):
     Attributes:
         shape: of its output, without time and batch.
         threshold: of its neurons, a scalar that annealing changes in place.
+        bias: of its neurons, by channel; zeros that are not trained where the recipe wants none.
         window: of the pooling that the convolution can compute with its own kernel; 1 where it cannot.
     """
 
@@ -58,6 +59,7 @@ class Block(nn.Module):
             self.shape = (recipe.features,)
             if recipe.batch_norm:
                 self.norm = nn.BatchNorm1d(recipe.features)
+        self.bias = nn.Parameter(torch.zeros(self.shape[0]), recipe.bias)
         self.beta, self.slope = float(net.decay), net.slope
         self.threshold: Tensor
         self.register_buffer("threshold", torch.tensor(recipe.threshold.start))
@@ -78,11 +80,11 @@ class Block(nn.Module):
         kernel = pooled_kernel(sign(conv.weight), (self.window, self.window), (conv.stride[0], conv.stride[0]))
         return functional.conv2d(x, kernel / self.window**2, None, conv.stride[0] * self.window, conv.padding[0])
 
-    def forward(self, x: Tensor, steps: int) -> Tensor:
-        """Spikes `[T, N, *shape]`."""
+    def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Spikes and membranes `[T, N, *shape]`."""
         current = self.current(x)
         rule = lif.float_rule(self.beta, self.slope, current.dtype)
-        return lif.scan(current, self.threshold, torch.zeros_like(self.threshold), rule, steps)[0]
+        return lif.scan(current, self.threshold, self.bias, rule, steps)
 
 
 class FloatNet(nn.Module):
@@ -111,10 +113,10 @@ class FloatNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Output spikes `[T, N, classes]` for inputs `[N, *shape]`, held for all steps, or `[N, T, *shape]`."""
-        return self.spikes(x)[-1]
+        return self.run(x)[0][-1]
 
-    def spikes(self, x: Tensor) -> list[Tensor]:
-        """Spikes of every layer, `[T, N, ...]` each."""
+    def run(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Spikes of every layer, `[T, N, ...]` each, and the output's membranes, `[T, N, classes]`."""
         x = x / self.full_scale
         held = x.ndim == len(self.shape) + 1
         if not held and x.shape[1] != self.steps:
@@ -122,11 +124,11 @@ class FloatNet(nn.Module):
                 f"network.steps is {self.steps}, but the input has {x.shape[1]}; set network.steps and data.steps to one number"
             )
         x = x.unsqueeze(0) if held else x.transpose(0, 1)
-        found = []
+        found, membrane = [], x
         for block in self.layers:
-            x = block(x, self.steps)
+            x, membrane = block(x, self.steps)
             found.append(x)
-        return found
+        return found, membrane
 
     def reestimate_batch_norm(self, batches: Iterable[Tensor]) -> None:
         """Replace the running statistics, which remember the last batches best, by the mean over all `batches`."""

@@ -18,7 +18,29 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Conv(_Strict):
+class _Layer(_Strict):
+    """What both kinds of layers have.
+
+    Attributes:
+        batch_norm: between pooling and neurons; it has offsets of its own.
+        bias: a trained constant per channel, added to the current in every step.
+        threshold: of the neurons.
+        fraction_bits: F of the integers; chosen by the rounding of thresholds if None.
+    """
+
+    batch_norm: bool = False
+    bias: bool = False
+    threshold: Threshold
+    fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
+
+    @model_validator(mode="after")
+    def _one_offset(self) -> _Layer:
+        if self.bias and self.batch_norm:
+            raise ValueError("a layer with batch norm has an offset already; leave out 'bias' or 'batch_norm'")
+        return self
+
+
+class Conv(_Layer):
     """A convolution, its average pooling, its batch norm and its neurons."""
 
     type: Literal["conv"]
@@ -27,19 +49,13 @@ class Conv(_Strict):
     stride: Count = 1
     padding: Annotated[int, Field(ge=0)] = 0
     pool: Count = 1
-    batch_norm: bool = False
-    threshold: Threshold
-    fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
 
 
-class Linear(_Strict):
+class Linear(_Layer):
     """A fully connected layer, its batch norm and its neurons."""
 
     type: Literal["linear"]
     features: Count
-    batch_norm: bool = False
-    threshold: Threshold
-    fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
 
 
 class NetworkRecipe(_Strict):
@@ -118,6 +134,7 @@ class Training(_Strict):
     Attributes:
         lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles (phases B and C: always cosine).
         cycles: into how many equal cycles the schedules named `restarts` divide phase A, the learning rate's and the thresholds' alike.
+        objective: what the output learns, `lehr.train.objective`: `count` spikes of classes, or follow a `ramp` to one spike at a step.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing is compared with.
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
         threads: what all phases compute with: sums come out in another order with another number of them, and small networks are
@@ -132,6 +149,7 @@ class Training(_Strict):
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     thresholds: Literal["annealed", "start", "final"] = "annealed"
+    objective: Literal["count", "ramp"] = "count"
     rates: tuple[float, float] = (0.8, 0.2)
     threads: Count = 1
 

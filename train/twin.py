@@ -107,6 +107,11 @@ class Twin(nn.Module):
         """Output spikes `[T, N, *output shape]` for inputs `[N, *shape]` (held) or `[N, T, *shape]`."""
         return self.layers(x, steps)[0][self.net.output]
 
+    def run(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Spikes of every neuron layer, `[T, N, *shape]` each, and the output's membranes in the units of training."""
+        spikes, membranes = self.layers(x)
+        return [*spikes.values()], membranes[self.net.output] * self.neurons[self.net.output].unit
+
     def layers(self, x: Tensor, steps: int | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Spikes and membranes of every neuron layer, `[T, N, *shape]` each, by name."""
         held = x.ndim == len(self.net.input.shape) + 1

@@ -48,9 +48,9 @@ def demo(
         data = load_dataset(recipe.data, None)
         baseline = training.train_with_progress(load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline")
         trained = training.train_with_progress(recipe, data, "annealed and binarized")
-        found = training.accuracies(trained, data)
+        found = training.accuracies(trained, data, recipe)
         accuracies = {
-            "float weights": training.accuracies(baseline, data)["phase A"],
+            "float weights": training.accuracies(baseline, data, recipe)["phase A"],
             "annealed and binarized": found["phase A"],
             "integer": found["integer"],
         }

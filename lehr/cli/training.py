@@ -61,7 +61,7 @@ def train(
 def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress) -> dict[str, Any]:
     """Train with one seed, write the run's folder, and tell about it."""
     trained = train_with_progress(recipe, data, kept=kept)
-    found = accuracies(trained, data)
+    found = accuracies(trained, data, recipe)
     save(run, recipe, trained, data, found)
     kept.finish()
     for line in notes(trained):
@@ -105,13 +105,15 @@ def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training", 
         return loop.train(recipe, data, report, kept)
 
 
-def accuracies(trained: Trained, data: Dataset) -> dict[str, float]:
+def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, float]:
     """Test accuracy after phase A and of the integer twin."""
     from lehr.train.loop import accuracy
+    from lehr.train.objective import objective
 
-    found = {"phase A": accuracy(trained.model, data.test)}
+    goal = objective(recipe, data)
+    found = {"phase A": accuracy(trained.model, data.test, goal)}
     if trained.twin is not None:
-        found["integer"] = accuracy(trained.twin, data.test)
+        found["integer"] = accuracy(trained.twin, data.test, goal)
     return found
 
 
@@ -136,7 +138,10 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
     folds = {name: {"clamped": folded.clamped, "fraction_bits": folded.fraction_bits} for name, folded in trained.folds.items()}
     kept = data.test.take(SAMPLES)
     facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "folds": folds}
-    save_run(run, to_toml(recipe), trained.metrics, facts, {"input": kept.x, "labels": kept.y}, trained.network, weights)
+    samples = {"input": kept.x}
+    if recipe.train.objective == "count":  # only then are labels what the readout gives
+        samples["labels"] = kept.y
+    save_run(run, to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)
 
 
 def export(

@@ -69,7 +69,7 @@ def test_dyadic_network_folds_without_any_change() -> None:
         # 255 is no binary fraction: give the float network pixels over 256, its gain times 255/256 makes up for it in the fold
         for block in model.layers[:1]:
             _set(block.norm, gains, [0.25, -0.125, 0.0, 0.5, 0.25, -0.25])
-        spikes = model.spikes(torch.from_numpy(x).double() * 255 / 256)
+        spikes = model.run(torch.from_numpy(x).double() * 255 / 256)[0]
     result = simulate(net, x, trace=net.neurons)
     for name, expected in zip(net.neurons, spikes, strict=True):
         assert 0 < result.rates[name] < 1

@@ -14,6 +14,7 @@ from tiny import tiny_recipe
 from lehr.simulate import compare, simulate
 from lehr.train.data import Dataset, load_dataset
 from lehr.train.loop import Trained, accuracy, epochs, train
+from lehr.train.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.twin import Twin, trace
 
@@ -57,7 +58,7 @@ def test_integer_network_is_the_twin_in_the_reference(trained: Trained, data: Da
     assert all(0 < rate < 1 for rate in result.rates.values())
     assert not any(result.saturations.values())
     compare(result.trace, trace(trained.twin, data.test.x)).require_equal("twin")
-    assert result.accuracy(data.test.y) == accuracy(trained.twin, data.test)
+    assert result.accuracy(data.test.y) == accuracy(trained.twin, data.test, objective(tiny_recipe(), data))
 
 
 def test_phase_c_moves_no_threshold(data: Dataset) -> None:

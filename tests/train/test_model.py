@@ -35,7 +35,7 @@ def test_layer_by_layer_equals_step_by_step() -> None:
         hidden, states[0] = neurons[0](current, states[0])
         out, states[1] = neurons[1](hidden.flatten(1) @ torch.where(linear >= 0, 1.0, -1.0).T, states[1])
         expected.append((hidden, out))
-    spikes = net.spikes(x)
+    spikes = net.run(x)[0]
     for layer in (0, 1):
         assert torch.equal(spikes[layer], torch.stack([step[layer] for step in expected]))
         assert 0 < float(spikes[layer].detach().mean()) < 1

@@ -18,6 +18,7 @@ from lehr.train.data.idx import load_idx_folder
 from lehr.train.data.nmnist import load_nmnist
 from lehr.train.data.source import Labels, Source, Sources, Values, in_memory, split_off
 from lehr.train.data.speech import load_speech
+from lehr.train.data.temporal import load_temporal
 from lehr.train.data.user import load_npz
 from lehr.train.recipe import DataRecipe
 
@@ -164,5 +165,6 @@ _READERS = {
     "shd": _Reader(load_speech, ("shd",), _EVENTS),
     "ssc": _Reader(load_speech, ("ssc",), _EVENTS),
     "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS),
+    "temporal": _Reader(load_temporal, None, ("steps",)),
     "npz": _Reader(load_npz, None, ("path",), ("encoding", "steps")),
 }
