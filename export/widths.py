@@ -1,8 +1,8 @@
 """Width analysis: what every integer in a network can become, by interval arithmetic over its edges.
 
 It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane needs so that it never saturates,
-and that the same computation in float32 is exact (every integer that occurs, and every product in a decay, is held without
-rounding: magnitudes up to 2**24).
+and that the same computation in float32 is exact (every integer that occurs is held without rounding: magnitudes up to 2**24;
+the product in a decay is taken in double, which holds it for any decay).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Widths:
         """Raise NotMappable where float32 could round, naming the layer."""
         for name, layer in self.layers.items():
             if layer.float32:
-                raise NotMappable(f"{name}: {layer.float32}; use fewer fraction bits, a shorter decay k/2^n, or a smaller fan-in")
+                raise NotMappable(f"{name}: {layer.float32}; use fewer fraction bits, a faster decay, or a smaller fan-in")
 
 
 def analyse(net: Network) -> Widths:
@@ -146,7 +146,7 @@ def _through(net: Network, name: str, x: Interval) -> Interval:
     assert isinstance(node, (Conv2d, Linear)), node
     groups = node.groups if isinstance(node, Conv2d) else 1
     weight = node.weight.astype(np.int64).reshape(*node.weight.shape[:2], -1)
-    plus, minus = (weight > 0).sum(axis=2), (weight < 0).sum(axis=2)
+    plus, minus = np.maximum(weight, 0).sum(axis=2), np.maximum(-weight, 0).sum(axis=2)
     out, fan_in = weight.shape[0] // groups, weight.shape[1]
     low, high, magnitude = [], [], []
     for group in range(groups):
@@ -219,10 +219,6 @@ def _why_not_float32(how: Arithmetic, a: Interval, theta: Int64, bias: Int64, wi
         return f"its sums reach {partial:,}, more than the {FLOAT32_EXACT:,} up to which float32 is exact"
     if how.overflow == "wrap" and partial - how.lowest > FLOAT32_EXACT:
         return f"wrapping {how.state_bits} bits passes {FLOAT32_EXACT:,}, up to which float32 is exact"
-    factor = how.decay_numerator if how.decay_form == "multiply" else 1
-    odd = factor // (factor & -factor) if factor else 0
-    if held * odd > FLOAT32_EXACT:
-        return f"its decay multiplies {held:,} by {odd}, more than the {FLOAT32_EXACT:,} up to which float32 is exact"
     return ""
 
 

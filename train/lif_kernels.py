@@ -31,7 +31,7 @@ class Rule(NamedTuple):
     """How the neurons of a layer compute; the numbers after `same_step` are scalars of the arrays' type.
 
     Attributes:
-        leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V), SHIFT V - round(part * V).
+        leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V) with the product in double, SHIFT V - round(part * V).
         rounding: TOWARD_ZERO, FLOOR or NEAREST_EVEN.
         reset: NO_RESET, SUBTRACT or ZERO.
         overflow: UNBOUNDED, SATURATE to `lowest`..`highest`, or WRAP by `span`.
@@ -96,8 +96,9 @@ def _decay(v: Floats, rule: Rule) -> None:
         for i in range(v.size):
             v[i] = v[i] * rule.beta
     elif rule.leak == MULTIPLY:
+        beta = np.float64(rule.beta)  # |V| <= 2^24 times a numerator below 2^16 is exact in double, not in float32
         for i in range(v.size):
-            v[i] = _rounded(v[i] * rule.beta, rule.rounding)
+            v[i] = _rounded(np.float64(v[i]) * beta, rule.rounding)
     else:
         for i in range(v.size):
             v[i] = v[i] - _rounded(v[i] * rule.part, rule.rounding)

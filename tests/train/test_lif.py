@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import snntorch
@@ -16,7 +17,7 @@ from snntorch import surrogate
 from strategies import arithmetics
 from torch import Tensor
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import Arithmetic, Rounding
 from lehr.train import lif, lif_kernels
 from lehr.train.twin_neuron import rounded
 
@@ -92,6 +93,37 @@ def test_integer_neurons(data: st.DataObject, how: Arithmetic, shape: tuple[int,
     weights = [torch.randn_like(out) if want else None for out, want in zip(expected, wanted, strict=True)]
     for one, other in zip(gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * float(other.abs().max()))
+
+
+RAIL = 2**24
+"""Up to which float32 holds every integer."""
+
+
+def decayed(how: Arithmetic, membranes: Tensor) -> Tensor:
+    """One step of a float32 neuron without input or reset."""
+    state = (membranes.view(1, -1), torch.zeros(1, len(membranes)))
+    rule = lif.integer_rule(how, 1.0, 1.0, torch.float32)
+    return lif.scan(torch.zeros(1, 1, len(membranes)), torch.tensor(1), torch.tensor(0), rule, 1, state)[1].flatten()
+
+
+@pytest.mark.parametrize("rounding", ROUND)
+def test_every_decay_by_256ths_is_exact_at_the_rails(rounding: Rounding) -> None:
+    near = torch.cat([torch.arange(RAIL - 300, RAIL + 1), torch.arange(-300, 301), torch.arange(-RAIL, -RAIL + 301)])
+    for numerator in range(257):
+        how = Arithmetic(decay_numerator=numerator, decay_shift=8, rounding=rounding, reset="none", state_bits=32)
+        assert decayed(how, near.float()).long().tolist() == how.decay(near.numpy()).tolist(), numerator
+
+
+@settings(max_examples=100)
+@given(st.data(), st.sampled_from([*ROUND]), st.integers(0, 2**31 - 1))
+def test_any_decay_is_exact_up_to_the_rails(data: st.DataObject, rounding: Rounding, seed: int) -> None:
+    shift = data.draw(st.integers(0, 16))
+    numerator = data.draw(st.integers(0, 1 << shift))
+    whole = torch.randint(-RAIL, RAIL + 1, (2000,), generator=torch.Generator().manual_seed(seed))
+    shapes: list[dict[str, Any]] = [{"decay_numerator": numerator}, {"decay_numerator": (1 << shift) - 1, "decay_form": "shift"}]
+    for shape in shapes:
+        how = Arithmetic(decay_shift=shift, rounding=rounding, reset="none", state_bits=32, **shape)
+        assert decayed(how, whole.float()).long().tolist() == how.decay(whole.numpy()).tolist()
 
 
 @settings(max_examples=40)
