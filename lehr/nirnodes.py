@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
 from lehr.nodes import Conv2d, Delay, Flatten, Linear, Neuron, Node, Shape, SumPool2d
+from lehr.weights import WeightKind, declared_kind
 
 Fields = Mapping[str, Any]
 
@@ -38,10 +39,10 @@ def fields_of(node: Node, taken: Shape) -> dict[str, Any]:
     if isinstance(node, SumPool2d):
         kernel, stride, padding = np.array(node.kernel), np.array(node.stride), np.array(node.padding)
         return {"type": "SumPool2d", "kernel_size": kernel, "stride": stride, "padding": padding}
-    binary = {BLOCK: {"schema": WEIGHT_SCHEMA, "weights": "binary"}}
+    assert isinstance(node, (Conv2d, Linear)), node
+    declared = {BLOCK: {"schema": WEIGHT_SCHEMA, "weights": node.kind}}
     if isinstance(node, Linear):
-        return {"type": "Linear", "weight": node.weight, "metadata": binary}
-    assert isinstance(node, Conv2d), node
+        return {"type": "Linear", "weight": node.weight, "metadata": declared}
     return {
         "type": "Conv2d",
         "input_shape": taken[1:],
@@ -51,7 +52,7 @@ def fields_of(node: Node, taken: Shape) -> dict[str, Any]:
         "dilation": node.dilation,
         "groups": node.groups,
         "bias": np.zeros(len(node.weight), np.int32),
-        "metadata": binary,
+        "metadata": declared,
     }
 
 
@@ -150,19 +151,16 @@ def _short(value: Any) -> str:
 
 
 # ---------------------------------------------------------------- one function a type
-def _binary_weight(told: Fields) -> Any:
-    declared = block(told, WEIGHT_SCHEMA, ["weights"])["weights"]
-    if declared != "binary":
-        raise FileRefused(f"weights are declared {_short(declared)}; lehr reads 'binary' (-1 or +1)")
-    return told["weight"]
+def _kind(told: Fields) -> WeightKind:
+    return declared_kind(scalar(block(told, WEIGHT_SCHEMA, ["weights"]), "weights"))
 
 
 def _conv2d(told: Fields) -> Conv2d:
-    weight = np.asarray(_binary_weight(told))
+    weight, kind = np.asarray(told["weight"]), _kind(told)
     stride, dilation, padding = whole(told, "stride"), whole(told, "dilation"), told["padding"]
     named = isinstance(padding, str)
     padding = _named_padding(padding, weight.shape[2:], stride, dilation) if named else whole(told, "padding")
-    return Conv2d(weight, stride, padding, dilation, whole(told, "groups"))
+    return Conv2d(weight, stride, padding, dilation, whole(told, "groups"), kind)
 
 
 def _named_padding(name: str, kernel: Shape, stride: Any, dilation: Any) -> Any:
@@ -176,7 +174,7 @@ def _named_padding(name: str, kernel: Shape, stride: Any, dilation: Any) -> Any:
 
 
 def _linear(told: Fields) -> Linear:
-    return Linear(_binary_weight(told))
+    return Linear(told["weight"], _kind(told))
 
 
 def _sum_pool2d(told: Fields) -> SumPool2d:

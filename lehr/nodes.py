@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
+from lehr.weights import Int8Array, WeightKind, declared_weight, frozen_array
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
 InputKind = Literal["u8", "spikes"]
-Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]
 
 INT32_MAX = 2**31 - 1
@@ -29,19 +29,6 @@ MAX_DELAY = 2**16
 
 class ShapeMismatch(FileRefused):
     """What arrives at a node has not the shape that the node takes."""
-
-
-def frozen_array(value: npt.ArrayLike, dtype: type[np.integer], name: str) -> npt.NDArray[np.integer]:
-    """Copy `value` into a read-only array of `dtype`, refusing whatever would change on the way."""
-    given = np.asarray(value)
-    if given.dtype.kind not in "iub":
-        raise FileRefused(f"{name} has dtype {given.dtype}, not integers; round it to integers first")
-    made = np.array(given, dtype=dtype, order="C")
-    if not np.array_equal(made, given):
-        worst = int(given[made != given].flat[0])
-        raise FileRefused(f"{name} holds {worst}, which {np.dtype(dtype).name} cannot; use {np.iinfo(dtype).min} to {np.iinfo(dtype).max}")
-    made.setflags(write=False)
-    return made
 
 
 def pair(value: int | tuple[int, ...], name: str, least: int) -> Pair:
@@ -68,22 +55,11 @@ class Node(ABC):
     __hash__ = None  # type: ignore[assignment]
 
 
-def binary_weight(weight: npt.ArrayLike, ndim: int, owner: str) -> Int8Array:
-    """A read-only int8 array of -1 and +1 with `ndim` axes."""
-    made = frozen_array(weight, np.int8, f"{owner} weight")
-    if made.ndim != ndim or made.size == 0:
-        raise FileRefused(f"{owner} weight has shape {made.shape}; give {ndim} axes, none of them empty")
-    wrong = made[np.abs(made) != 1]
-    if wrong.size:
-        raise FileRefused(f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared -1 or +1; binarize them first")
-    return made.view(np.int8)
-
-
 @dataclass(frozen=True, eq=False)
 class Conv2d(Node):
-    """Cross-correlation with weights -1 and +1, as torch.nn.Conv2d without bias.
+    """Cross-correlation, as torch.nn.Conv2d without bias.
 
-    `weight` is int8 `[out channels, in channels / groups, kernel height, kernel width]`.
+    `weight` is int8 `[out channels, in channels / groups, kernel height, kernel width]`; `kind` declares what it may hold.
     """
 
     weight: Int8Array
@@ -91,9 +67,10 @@ class Conv2d(Node):
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    kind: WeightKind = "binary"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", binary_weight(self.weight, 4, "Conv2d"))
+        object.__setattr__(self, "weight", declared_weight(self.weight, self.kind, 4, "Conv2d"))
         for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
             object.__setattr__(self, name, pair(getattr(self, name), f"Conv2d {name}", least))
         if self.groups < 1 or self.weight.shape[0] % self.groups:
@@ -110,12 +87,13 @@ class Conv2d(Node):
 
 @dataclass(frozen=True, eq=False)
 class Linear(Node):
-    """Fully connected weights -1 and +1, int8 `[out features, in features]`, no bias."""
+    """Fully connected weights, int8 `[out features, in features]`, no bias; `kind` declares what they may hold."""
 
     weight: Int8Array
+    kind: WeightKind = "binary"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", binary_weight(self.weight, 2, "Linear"))
+        object.__setattr__(self, "weight", declared_weight(self.weight, self.kind, 2, "Linear"))
 
     def output_shape(self, shape: Shape) -> Shape:
         """(out features,) for (in features,)."""

@@ -36,8 +36,9 @@ from lehr.arithmetic import (
 from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
 from lehr.export.widths import accumulators
-from lehr.network import Network
+from lehr.network import Conv2d, Linear, Network
 from lehr.simulate.result import Trace
+from lehr.weights import KINDS, WeightKind
 
 Options = Mapping[str, str]
 
@@ -126,22 +127,30 @@ class Target(ABC):
         name: as on the command line; lower case, letters, digits and dashes.
         summary: one line for `lehr targets list`.
         arithmetics: what it computes.
+        weights: the kinds that it takes; all of them if it does not say.
         options: names and meanings of the options that `plan` takes.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     arithmetics: ClassVar[Arithmetics]
+    weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     options: ClassVar[Mapping[str, str]] = {}
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""
         fields = [p for name, neuron in net.neurons.items() for p in self.arithmetics.problems(name, neuron.arithmetic)]
+        kinds = " or ".join(f"'{kind}'" for kind in self.weights)
+        weights = [
+            Problem(name, f"weights are '{node.kind}', the machine has {kinds}", f"train with weights that are {kinds}")
+            for name, node in net.nodes.items()
+            if isinstance(node, (Conv2d, Linear)) and node.kind not in self.weights
+        ]
         sums = [
             Problem(name, f"its sums reach {worst:,}, more than a 32-bit accumulator holds", "use a smaller fan-in")
             for name, worst in accumulators(net).items()
         ]
-        return (*fields, *sums, *(() if sums else self.limits(net)))
+        return (*fields, *weights, *sums, *(() if sums else self.limits(net)))
 
     def require_mappable(self, net: Network) -> None:
         """Raise NotMappable with every problem, unless `net` maps."""

@@ -13,6 +13,7 @@ from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, Reset
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node, Shape
 from lehr.targets.contract import Target
+from lehr.weights import KINDS
 
 _BASE = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=16)
 _FIELDS = {
@@ -27,7 +28,7 @@ _FIELDS = {
 
 
 def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
-    """For every operator and every value of every field of `Arithmetic`: which targets (by name) map it."""
+    """For every operator, every kind of weights and every value of every field of `Arithmetic`: which targets (by name) map it."""
     targets = tuple(targets)
     return {name: {target.name: not target.check(net) for target in targets} for name, net in probes().items()}
 
@@ -58,6 +59,7 @@ def probes() -> dict[str, Network]:
         "recurrence": _recurrent(),
         "pixels as input": replace(_chain((4,), fc=Linear(_ones(3, 4))), input=Input((4,), "u8")),
     }
+    found |= {f"weights {kind}": _chain((4,), fc=Linear(_ones(3, 4), kind)) for kind in KINDS}
     for field, values in _FIELDS.items():
         for value in get_args(values):
             timing = {"reset_timing": "same_step"} if value == "event" else {}

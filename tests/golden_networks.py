@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, Reset
 from lehr.network import Conv2d, Linear, Network
 from lehr.simulate import Result, simulate
 from lehr.targets.contract import Arithmetics, Target
+from lehr.weights import KINDS
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,14 @@ def _one_at_a_time() -> Iterator[Golden]:
     yield Golden("update_event", fields={"update": "event", "reset_timing": "same_step"})
 
 
-GOLDEN = (Golden("small"), Golden("recurrent", recurrent_network), Golden("delayed", delayed_network), *_one_at_a_time())
+GOLDEN = (
+    Golden("small"),
+    Golden("recurrent", recurrent_network),
+    Golden("delayed", delayed_network),
+    *(Golden(f"weights_{kind}", partial(small_network, kinds=(kind,))) for kind in KINDS[1:]),
+    Golden("weights_of_all_kinds", partial(recurrent_network, kinds=KINDS)),
+    *_one_at_a_time(),
+)
 
 
 def usual(machine: Arithmetics) -> dict[str, Any]:
@@ -92,12 +100,12 @@ def one_higher_threshold(net: Network) -> Network:
     return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=raised)})
 
 
-def flipped_weight(net: Network) -> Network:
-    """One weight of the last weight node has the other sign."""
-    name = [n for n in net.order if isinstance(net.nodes[n], (Conv2d, Linear))][-1]
+def changed_weight(net: Network) -> Network:
+    """One weight that hears the input has the other sign; where its kind has steps of one, it is changed by one."""
+    name = next(n for n in net.order if isinstance(net.nodes[n], (Conv2d, Linear)))
     node: Any = net.nodes[name]
     weight = node.weight.copy()
-    weight.flat[-1] *= -1
+    weight.flat[-1] += -2 * weight.flat[-1] if node.kind == "binary" else 1 if weight.flat[-1] < 1 else -1
     return replace(net, nodes={**net.nodes, name: replace(node, weight=weight)})
 
 
@@ -116,4 +124,4 @@ def dropped_bias(net: Network) -> Network:
     return _neuron(net, bias=np.zeros_like(net.neurons[net.output].bias))
 
 
-MUTATIONS = (one_higher_threshold, flipped_weight, changed_decay, dropped_bias)
+MUTATIONS = (one_higher_threshold, changed_weight, changed_decay, dropped_bias)

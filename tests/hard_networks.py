@@ -13,6 +13,7 @@ from strategies import Images, calibrated, delayed_network, random_input, recurr
 from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Update
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.simulate import Result
+from lehr.weights import KINDS
 
 
 def flows(result: Result) -> bool:
@@ -97,10 +98,14 @@ def weightless() -> tuple[Network, Images]:
 
 STEP = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=9)
 EVENT = replace(STEP, update="event", reset_timing="same_step")
+EVENT_KINDS = replace(EVENT, state_bits=16)
 HARD: dict[str, Callable[[], tuple[Network, Images]]] = {
     "small": small_network,
     "recurrent": recurrent_network,
     "delayed": delayed_network,
+    "all kinds of weights": lambda: small_network(kinds=KINDS),
+    "all kinds of weights, recurrent": lambda: recurrent_network(kinds=KINDS),
+    "all kinds of weights by event": lambda: small_network(EVENT_KINDS, KINDS),
     "knot": lambda: knot(STEP),
     "knot by event": lambda: knot(EVENT),
     "small by event": lambda: small_network(EVENT),

@@ -21,8 +21,11 @@ from lehr.errors import NotMappable
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import INT32_MAX, InputKind, Node, Shape
 from lehr.simulate import Result, simulate
+from lehr.weights import KINDS, LARGEST, WeightKind
 
 Images = npt.NDArray[np.uint8]
+WEIGHTS: tuple[tuple[WeightKind, ...], ...] = (("binary",), ("ternary",), ("int4",), ("int8",), KINDS)
+"""Kinds of weights that the nodes of a drawn network have: one for all, or any."""
 CURRENT = Arithmetic(decay_numerator=0)  # its membrane is the summed input A of the step
 
 
@@ -72,10 +75,11 @@ def _threshold(membrane: npt.NDArray[np.int32], quantile: float) -> int:
 # -------------------------------------------------------------------- building
 @dataclass
 class Builder:
-    """A network under construction: `here` is the node that was added last, `shape` what it puts out."""
+    """A network under construction: `here` is the node that was added last, `shape` what it puts out, `kinds` those of its weights."""
 
     input: Input
     rng: np.random.Generator
+    kinds: tuple[WeightKind, ...] = ("binary",)
     here: str = INPUT
     shape: Shape = field(init=False)
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -84,9 +88,15 @@ class Builder:
     def __post_init__(self) -> None:
         self.shape = self.input.shape
 
-    def weight(self, *shape: int) -> npt.NDArray[np.int8]:
-        """Random -1 and +1."""
-        return self.rng.choice(np.array([-1, 1], np.int8), shape)
+    def weight(self, *shape: int, kind: WeightKind = "binary") -> npt.NDArray[np.int8]:
+        """Random weights of a kind, its extremes among them as often as anything else."""
+        if kind == "binary":
+            return self.rng.choice(np.array([-1, 1], np.int8), shape)
+        return self.rng.integers(-LARGEST[kind], LARGEST[kind], shape, np.int8, endpoint=True)
+
+    def kind(self) -> WeightKind:
+        """One of `kinds`; where there is but one, no random number is spent on it."""
+        return self.kinds[int(self.rng.integers(len(self.kinds)))] if len(self.kinds) > 1 else self.kinds[0]
 
     def add(self, name: str, node: Node) -> None:
         """Append a node to the chain."""
@@ -97,14 +107,16 @@ class Builder:
 
     def conv(self, name: str, out: int, size: tuple[int, int] = (3, 3), **how: Any) -> None:
         """Append a convolution to `out` channels."""
-        self.add(name, Conv2d(self.weight(out, self.shape[0] // how.get("groups", 1), *size), **how))
+        kind = self.kind()
+        self.add(name, Conv2d(self.weight(out, self.shape[0] // how.get("groups", 1), *size, kind=kind), kind=kind, **how))
 
     def linear(self, name: str, out: int) -> None:
         """Append a Linear, and before it a Flatten where there are feature maps."""
         features = math.prod(self.shape)
         if self.shape != (features,):
             self.add(f"{name}_flat", Flatten())
-        self.add(name, Linear(self.weight(out, features)))
+        kind = self.kind()
+        self.add(name, Linear(self.weight(out, features, kind=kind), kind))
 
     def neuron(self, name: str, how: Arithmetic) -> None:
         """Append neurons; `calibrated` gives them thresholds."""
@@ -113,8 +125,8 @@ class Builder:
 
     def feedback(self, name: str, source: str, sink: str) -> None:
         """Add neurons' spikes, through random weights, to the input of neurons."""
-        sizes = [self._size(sink), self._size(source)]
-        self.nodes[name] = Linear(self.weight(*sizes))
+        kind = self.kind()
+        self.nodes[name] = Linear(self.weight(self._size(sink), self._size(source), kind=kind), kind)
         self.edges += [(source, name), (name, sink)]
 
     def _size(self, layer: str) -> int:
@@ -164,7 +176,7 @@ def networks(draw: st.DrawFn, /, *, branches: bool = True, kinds: tuple[InputKin
     kind = draw(st.sampled_from(("spikes",) if fixed.get("update") == "event" else kinds))
     side = st.integers(4, 7)
     shape = draw(st.tuples(st.integers(1, 3), side, side) | st.tuples(st.integers(3, 12)))
-    net = Builder(Input(shape, kind), np.random.default_rng(seed))
+    net = Builder(Input(shape, kind), np.random.default_rng(seed), draw(st.sampled_from(WEIGHTS)))
     flat_layers = []
     for depth in range(draw(st.integers(1, 3))):
         if branches and draw(st.booleans()):
@@ -214,7 +226,7 @@ def _second_path(draw: st.DrawFn, net: Builder, start: str, end: str, late: bool
     if not isinstance(other, (Conv2d, Linear)) or (start, end) not in net.edges:
         return
     twin = f"{end}_twin"
-    net.nodes[twin] = replace(other, weight=net.weight(*other.weight.shape))
+    net.nodes[twin] = replace(other, weight=net.weight(*other.weight.shape, kind=other.kind))
     net.edges.append((start, twin))
     if late and draw(st.booleans()):
         net.nodes[f"{twin}_late"] = Delay(draw(st.integers(1, 2)))
@@ -231,10 +243,10 @@ def inputs(draw: st.DrawFn, /, net: Network) -> Images:
 
 
 # -------------------------------------------------------------------- fixed networks
-def small_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
+def small_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",)) -> tuple[Network, Images]:
     """Two convolutions with pooling and a readout, on pixels, and six samples that are held for all steps."""
     how = how or Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-    net = Builder(Input((1, 10, 10), "spikes" if how.update == "event" else "u8"), np.random.default_rng(1))
+    net = Builder(Input((1, 10, 10), "spikes" if how.update == "event" else "u8"), np.random.default_rng(1), kinds)
     for depth, channels in ((1, 4), (2, 6)):
         net.conv(f"conv{depth}", channels, padding=(depth - 1, depth - 1))
         net.add(f"pool{depth}", SumPool2d((2, 2), (2, 2)))
@@ -244,10 +256,10 @@ def small_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
     return _and_input(net.network(steps=8), held=True)
 
 
-def recurrent_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
+def recurrent_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",)) -> tuple[Network, Images]:
     """Two fully connected layers; the first hears itself, and the second through weights of its own; samples step by step."""
     how = how or Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=3, state_bits=16)
-    net = Builder(Input((12,), "spikes"), np.random.default_rng(2))
+    net = Builder(Input((12,), "spikes"), np.random.default_rng(2), kinds)
     for name, size in (("hidden", 9), ("out", 4)):
         net.linear(f"fc_{name}", size)
         net.neuron(name, how)

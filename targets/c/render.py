@@ -33,15 +33,17 @@ class Table:
         return TYPE_BYTES[self.c_type] * len(self.values)
 
 
-def packed_weights(node: Conv2d | Linear) -> list[str]:
-    """Weights as bits, 1 for +1, the outputs that one input value meets side by side; bytes as C literals."""
+def weight_table(node: Conv2d | Linear, name: str, note: str) -> Table:
+    """Weights, the outputs that one input value meets side by side: binary ones as bits, 1 for +1, all others as signed bytes."""
     if isinstance(node, Linear):
         ordered = node.weight.T
     else:
         out, per_group, height, width = node.weight.shape
         grouped = node.weight.reshape(node.groups, out // node.groups, per_group, height, width)
         ordered = grouped.transpose(0, 2, 3, 4, 1)
-    return [f"0x{byte:02x}" for byte in np.packbits(ordered.reshape(-1) > 0, bitorder="little")]
+    if node.kind == "binary":
+        return Table("uint8_t", name, [f"0x{byte:02x}" for byte in np.packbits(ordered.reshape(-1) > 0, bitorder="little")], note)
+    return Table("int8_t", name, [str(value) for value in ordered.reshape(-1).tolist()], note)
 
 
 def tables(layout: Layout) -> list[Table]:
@@ -50,7 +52,7 @@ def tables(layout: Layout) -> list[Table]:
     for name in dict.fromkeys((*layout.scattered, *layout.computed)):
         node, number = layout.net.nodes[name], layout.number[name]
         if isinstance(node, (Conv2d, Linear)):
-            made.append(Table("uint8_t", f"weight_{number}", packed_weights(node), f"{name}: {node.weight.size} weights"))
+            made.append(weight_table(node, f"weight_{number}", f"{name}: {node.weight.size} {node.kind} weights"))
         elif isinstance(node, Neuron):
             for kind, values in (("threshold", node.threshold), ("bias", node.bias)):
                 c_type = smallest_type(int(values.min()), int(values.max()))
@@ -77,7 +79,7 @@ def render(net: Network) -> dict[str, bytes]:
         table_bytes=sum(table.bytes for table in constants),
         largest_index=max(layout.state_bytes, *(8 * table.bytes for table in constants)),  # weights are indexed by bit
         kind=_kind,
-        kinds={_kind(net.nodes[name]) for name in layout.scattered},
+        binary=any(isinstance(n := net.nodes[name], (Conv2d, Linear)) and n.kind == "binary" for name in layout.scattered),
         roundings={neuron.arithmetic.rounding for neuron in net.neurons.values() if 0 < neuron.arithmetic.beta < 1},
         describe=lambda name: _describe(net.nodes[name]),
         stem=lambda name: stem(net, name).removeprefix(f"{FOLDER}/"),
@@ -95,11 +97,11 @@ def _describe(node: Node) -> str:
     """A node's parameters in the words of `lehr.nodes` and `lehr.arithmetic`."""
     if isinstance(node, Conv2d):
         shape = " x ".join(map(str, node.weight.shape))
-        return f"{shape} weights, stride {node.stride}, padding {node.padding}, dilation {node.dilation}, groups {node.groups}"
+        return f"{shape} {node.kind} weights, stride {node.stride}, padding {node.padding}, dilation {node.dilation}, groups {node.groups}"
     if isinstance(node, SumPool2d):
         return f"sum over {node.kernel}, stride {node.stride}, padding {node.padding}"
     if isinstance(node, Linear):
-        return f"{node.weight.shape[0]} x {node.weight.shape[1]} weights"
+        return f"{node.weight.shape[0]} x {node.weight.shape[1]} {node.kind} weights"
     assert isinstance(node, Neuron), node
     how = node.arithmetic
     return (

@@ -19,7 +19,7 @@ class C(Target):
     """Portable C99 for microcontrollers and processors: every arithmetic, every node."""
 
     name: ClassVar[str] = "c"
-    summary: ClassVar[str] = "portable C99 without heap or floating point, weights one bit each"
+    summary: ClassVar[str] = "portable C99 without heap or floating point, weights of one bit or one byte"
     arithmetics: ClassVar[Arithmetics] = Arithmetics()
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
@@ -43,7 +43,7 @@ class C(Target):
         neurons = sum(layout.size(name) for name in net.neurons)
         return Estimate(
             (
-                Figure("flash", flash, "bytes", "tables of lehr_weights.h, a bit a weight; without the code"),
+                Figure("flash", flash, "bytes", "tables of lehr_weights.h, a bit a binary weight, a byte any other; without the code"),
                 Figure("RAM", layout.state_bytes, "bytes", "sizeof(lehr_state), all memory beside the stack"),
                 Figure("synaptic operations", synaptic_operations(net, rates), "per step", "spikes at the given rates times fan-out"),
                 Figure("neuron updates", neurons, "per step", "each neuron once a step"),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from onnx import helper
 
 from lehr.export.widths import Interval
@@ -18,8 +19,11 @@ from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron,
 from lehr.nodes import Shape
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
 from lehr.targets.onnx.neuron import Layer, accumulator, needs_spikes_before
+from lehr.weights import LARGEST
 
 BYTE = 256
+PAIRED_MAX = 64
+"""The greatest weight of which two, times 255 each, stay inside 16 bits: 32,640 of 32,767."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,18 @@ class Step:
         if isinstance(node, Conv2d):
             kind, weight = "ConvInteger", node.weight
             how = {"strides": node.stride, "pads": node.padding * 2, "dilations": node.dilation, "group": node.groups}
-        # Kernels that add pairs of products in 16 bits are exact here: 2 * 255 * 1 is far from saturating.
-        matrix = self.graph.constant(weight, INT8, name)
+        # Kernels for signed bytes may add pairs of products in 16 bits, saturating; weights for which that is not exact go as
+        # unsigned bytes around a zero point, whose kernels widen first.
+        around = []
+        if LARGEST[node.kind] > PAIRED_MAX:
+            matrix = self.graph.constant(weight.astype(np.int16) + BYTE // 2, UINT8, name)
+            around = [self.graph.constant(BYTE // 2, UINT8, name)]
+        else:
+            matrix = self.graph.constant(weight, INT8, name)
         parts = []
-        for digit, place in self._digits(name):
-            part = self.graph.op(kind, digit[0], matrix, *digit[1:], at=name, **how)
+        for (value, *zero), place in self._digits(name):
+            zeros = [*(zero or [""]), *around] if around else zero
+            part = self.graph.op(kind, value, matrix, *zeros, at=name, **how)
             parts.append(part if place == 1 else self.graph.op("Mul", part, self.graph.constant(place, INT32, name), at=name))
         return self.graph.total(parts, name)
 

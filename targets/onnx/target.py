@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
+
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
 from lehr.export.widths import intervals
@@ -35,7 +37,7 @@ class Onnx(Target):
         for name, node in net.nodes.items():
             if isinstance(node, (Conv2d, Linear)):
                 count = digit_count(*sum_of_sources(net, name, bounds))
-                reached = math.prod(node.weight.shape[1:]) * BYTE**count
+                reached = int(np.abs(node.weight.astype(np.int64)).reshape(len(node.weight), -1).sum(axis=1).max()) * BYTE**count
                 if count and reached > INT32_MAX:
                     reason = f"its sums over values of {count} bytes can reach {reached:,}, int32 holds {INT32_MAX:,}"
                     found.append(Problem(name, reason, "put a neuron layer before it or make its fan-in smaller"))

@@ -113,9 +113,25 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "weight with NaN": (put("nodes/fc/weight", np.full((5, 6), np.nan)), "fc: Linear weight has dtype float64, not integers"),
     "weight of text": (put("nodes/fc/weight", [["a", "b"]]), "fc: Linear weight has dtype <U1, not integers"),
     "weight without axes": (put("nodes/fc/weight", 1), "fc: Linear weight has shape (); give 2 axes"),
+    "weight of 2, declared ternary": (
+        lambda f: (put(f"{CONV}/metadata/fixed_point/weights", "ternary")(f), change(f"{CONV}/weight", (0, 0, 0, 0), 2)(f), None)[-1],
+        "conv1: Conv2d weight holds 2, but weights are declared 'ternary', -1 to 1; quantize them first",
+    ),
+    "weight of -8, declared int4": (
+        lambda f: (put("nodes/fc/metadata/fixed_point/weights", "int4")(f), change("nodes/fc/weight", (0, 0), -8)(f), None)[-1],
+        "fc: Linear weight holds -8, but weights are declared 'int4', -7 to 7; quantize them first",
+    ),
+    "weight of -128": (
+        lambda f: (put("nodes/fc/metadata/fixed_point/weights", "int8")(f), change("nodes/fc/weight", (0, 0), -128)(f), None)[-1],
+        "fc: Linear weight holds -128, but weights are declared 'int8', -127 to 127; quantize them first",
+    ),
+    "kind of weight by list": (
+        put(f"{CONV}/metadata/fixed_point/weights", ["int4", "int4"]),
+        "conv1: weights is ['int4', 'int4']; give one number or text",
+    ),
     "other kind of weight": (
-        put(f"{CONV}/metadata/fixed_point/weights", "ternary"),
-        "conv1: weights are declared 'ternary'; lehr reads 'binary' (-1 or +1)",
+        put(f"{CONV}/metadata/fixed_point/weights", "int9"),
+        "conv1: weights are declared 'int9'; lehr reads 'binary', 'ternary' and 'int2' to 'int8'",
     ),
     "bias beside the weight": (change(f"{CONV}/bias", 1, 2), f"conv1: bias {NEEDS.format('2 at [1]', 0)}"),
     "groups": (put(f"{CONV}/groups", 3), "conv1: Conv2d groups is 3; use a divisor of its 4 output channels"),

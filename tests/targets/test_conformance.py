@@ -32,6 +32,7 @@ from lehr.targets.build import build, verify
 from lehr.targets.contract import Arithmetics, Runner, Target
 from lehr.targets.golden import golden_plan
 from lehr.targets.registry import Entry, entries, targets
+from lehr.weights import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 every_target = pytest.mark.parametrize("target", targets(), ids=lambda target: target.name)
@@ -147,6 +148,12 @@ def test_arithmetic_that_the_machine_lacks_is_a_problem(target: Target) -> None:
                 assert isinstance(example(target, golden.name), str), f"{golden.name} maps, but {name} is not among {allowed}"
 
 
+@every_target
+def test_weights_that_the_machine_lacks_are_a_problem(target: Target) -> None:
+    for kind in set(KINDS[1:]) - set(target.weights):
+        assert "weights are" in str(example(target, f"weights_{kind}")), f"{kind} weights map, but are not among {target.weights}"
+
+
 # -------------------------------------------------------------------- options, artefact, estimate
 @every_target
 def test_options_are_refused_with_a_sentence(target: Target) -> None:
@@ -206,8 +213,11 @@ def test_known_failures_name_golden_networks_and_reasons(target: Target) -> None
 
 @every_target
 @pytest.mark.parametrize("mutate", MUTATIONS)
-def test_one_changed_unit_is_detected(target: Target, mutate: Callable[[Network], Network], tmp_path: Path) -> None:
-    net, x, expected = mapped(target).get("small") or next(iter(mapped(target).values()))
+@pytest.mark.parametrize("name", ["small", "weights_ternary", "weights_int8"])
+def test_one_changed_unit_is_detected(target: Target, name: str, mutate: Callable[[Network], Network], tmp_path: Path) -> None:
+    if name not in mapped(target):
+        pytest.skip(str(example(target, name)))
+    net, x, expected = mapped(target)[name]
     mutant = mutate(net)
     got = run(target, mutant, x, tmp_path / "built")
     assert not compare(expected.trace, got).equal

@@ -1,0 +1,71 @@
+"""Integer weights and what they are declared to be: the kind says which integers a weight may hold, and every station checks it.
+
+| kind | integers |
+| --- | --- |
+| `binary` | -1 and +1 |
+| `ternary` | -1, 0 and +1 |
+| `int2` .. `int8` | -(2**(bits-1) - 1) .. 2**(bits-1) - 1: symmetric, so that a change of sign stays inside |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused
+
+WeightKind = Literal["binary", "ternary", "int2", "int3", "int4", "int5", "int6", "int7", "int8"]
+Int8Array = npt.NDArray[np.int8]
+
+KINDS: tuple[WeightKind, ...] = get_args(WeightKind)
+LARGEST: Mapping[WeightKind, int] = {"binary": 1, "ternary": 1, **{kind: 2 ** (int(kind[3:]) - 1) - 1 for kind in KINDS[2:]}}
+"""The greatest magnitude that a weight of each kind has."""
+
+
+def frozen_array(value: npt.ArrayLike, dtype: type[np.integer], name: str) -> npt.NDArray[np.integer]:
+    """Copy `value` into a read-only array of `dtype`, refusing whatever would change on the way."""
+    given = np.asarray(value)
+    if given.dtype.kind not in "iub":
+        raise FileRefused(f"{name} has dtype {given.dtype}, not integers; round it to integers first")
+    made = np.array(given, dtype=dtype, order="C")
+    if not np.array_equal(made, given):
+        worst = int(given[made != given].flat[0])
+        raise FileRefused(f"{name} holds {worst}, which {np.dtype(dtype).name} cannot; use {np.iinfo(dtype).min} to {np.iinfo(dtype).max}")
+    made.setflags(write=False)
+    return made
+
+
+def declared_kind(value: Any) -> WeightKind:
+    """`value` as a kind of weights.
+
+    Raises:
+        FileRefused: when it is none.
+    """
+    for kind in KINDS:
+        if value == kind:
+            return kind
+    raise FileRefused(f"weights are declared {str(value)[:80]!r}; lehr reads 'binary', 'ternary' and 'int2' to 'int8'")
+
+
+def declared_weight(weight: npt.ArrayLike, kind: WeightKind, ndim: int, owner: str) -> Int8Array:
+    """A read-only int8 array with `ndim` axes that holds what `kind` allows.
+
+    Raises:
+        FileRefused: when it holds anything else, or `kind` is none.
+    """
+    largest = LARGEST[declared_kind(kind)]
+    made = frozen_array(weight, np.int8, f"{owner} weight")
+    if made.ndim != ndim or made.size == 0:
+        raise FileRefused(f"{owner} weight has shape {made.shape}; give {ndim} axes, none of them empty")
+    magnitude = np.abs(made.astype(np.int16))  # of -128, int8 has none
+    wrong = made[(magnitude > largest) | ((magnitude == 0) & (kind == "binary"))]
+    if wrong.size and kind == "binary":
+        raise FileRefused(f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared -1 or +1; binarize them first")
+    if wrong.size:
+        raise FileRefused(
+            f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared '{kind}', {-largest} to {largest}; quantize them first"
+        )
+    return made.view(np.int8)
