@@ -1,11 +1,12 @@
 """Leaky integrate-and-fire neurons over all steps at once, with an analytic gradient.
 
-One autograd node stands for the whole loop over time, where torch alone would record some ten for every step. It computes in the
-first-level cache of the host, and its results go back to the device that the tensors came from.
+One autograd node stands for the whole loop over time, where torch alone would record some ten for every step. On the host it is a
+compiled loop in the first-level cache (`lehr.train.lif_kernels`), on any other device torch operations (`lehr.train.lif_torch`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from lehr.arithmetic import Arithmetic
 from lehr.train import lif_kernels as kernels
-from lehr.train.lif_kernels import Floats, Rule
+from lehr.train import lif_torch
+from lehr.train.lif_kernels import Rule
 
 State = tuple[Tensor, Tensor]
 """Membranes and spikes of the step before, `[N, *shape]` each."""
@@ -90,34 +92,53 @@ class _Scan(torch.autograd.Function):
     def forward(
         ctx: Any, current: Tensor, theta: Tensor, bias: Tensor, membrane: Tensor, spike: Tensor, steps: int, rule: Rule
     ) -> tuple[Tensor, Tensor]:
-        drive = _array(current).reshape(*current.shape[:2], -1)
-        size = (steps, *drive.shape[1:])
-        spikes, membranes = np.empty(size, drive.dtype), np.empty(size, drive.dtype)
+        size = (steps, len(membrane), len(theta))
+        spikes, membranes = _room(current, size), _room(current, size)
         same = rule.overflow == kernels.UNBOUNDED and not (rule.same_step and rule.reset)
-        raw = membranes if same else np.empty_like(membranes)
-        before = (_array(membrane).reshape(size[1:]), _array(spike).reshape(size[1:]))
-        kernels.forward(drive, _array(theta), _array(bias), before, spikes, raw, membranes, rule)
-        made = [torch.from_numpy(array).view(steps, *current.shape[1:]).to(current.device) for array in (spikes, membranes)]
-        ctx.rule, ctx.raw, ctx.held = rule, None if same else raw, len(current) == 1
-        ctx.save_for_backward(theta, spike, *made)
+        raw = membranes if same else _room(current, size)
+        before = (_sized(membrane, size[1:]), _sized(spike, size[1:]))
+        tensors = (_sized(current, (len(current), *size[1:])), theta, bias, before, spikes, raw, membranes)
+        _run(kernels.forward, lif_torch.forward, tensors, rule)
+        ctx.rule, ctx.held, ctx.shape = rule, len(current) == 1, current.shape[1:]
+        ctx.save_for_backward(theta, before[1], spikes, raw)
         ctx.set_materialize_grads(False)
-        return made[0], made[1]
+        return spikes.view(steps, *ctx.shape), membranes.view(steps, *ctx.shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        theta, spike, spikes, membranes = ctx.saved_tensors
-        size = (len(spikes), spikes.shape[1], theta.numel())
-        fired = (_array(spikes).reshape(size), _array(spike).reshape(size[1:]))
-        raw = _array(membranes).reshape(size) if ctx.raw is None else ctx.raw
-        of_spikes, of_membranes = (raw[:0] if grad is None else _array(grad).reshape(size) for grad in grads)
-        current = np.zeros((1 if ctx.held else len(spikes), *size[1:]), raw.dtype)
-        sums = (np.empty_like(current[0]), np.empty_like(current[0]), np.empty_like(current[0]))
-        kernels.backward((of_spikes, of_membranes), _array(theta), fired, raw, current, sums, ctx.rule)
+        theta, spike, spikes, raw = ctx.saved_tensors
+        of_spikes, of_membranes = (raw[:0] if grad is None else _sized(grad, raw.shape) for grad in grads)
+        current = _room(raw, (1 if ctx.held else len(raw), *raw.shape[1:])).zero_()
+        sums = (torch.empty_like(spike), torch.empty_like(spike), torch.empty_like(spike))
+        tensors = ((of_spikes, of_membranes), theta, (spikes, spike), raw, current, sums)
+        _run(kernels.backward, lif_torch.backward, tensors, ctx.rule)
         of_theta, of_bias, of_membrane = sums
-        made = (current.reshape(-1, *spikes.shape[1:]), of_theta.sum(0), of_bias.sum(0), of_membrane.reshape(spikes.shape[1:]))
-        return (*(torch.from_numpy(array).to(spikes.device) for array in made), None, None, None)
+        return current.view(-1, *ctx.shape), _over_samples(of_theta), _over_samples(of_bias), of_membrane.view(ctx.shape), None, None, None
 
 
-def _array(value: Tensor) -> Floats:
-    """The tensor's numbers, contiguous, on the host."""
-    return cast(Floats, value.contiguous().numpy(force=True))
+def _room(like: Tensor, size: Sequence[int]) -> Tensor:
+    """A tensor to fill. On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page faults."""
+    return torch.from_numpy(np.empty(size, like.numpy(force=True).dtype)) if like.is_cpu else like.new_empty(size)
+
+
+def _sized(value: Tensor, size: Sequence[int]) -> Tensor:
+    """The tensor, contiguous and of another shape."""
+    return value.contiguous().view(size)
+
+
+def _run(compiled: Callable[..., None], in_torch: Callable[..., None], tensors: tuple[Any, ...], rule: Rule) -> None:
+    """The loop for the device that the tensors, of which the second is one, are on."""
+    if tensors[1].is_cpu:
+        compiled(*_arrays(tensors), rule)
+    else:
+        in_torch(*tensors, rule)
+
+
+def _arrays(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The memory of tensors on the host as arrays, in tuples nested as theirs."""
+    return tuple(_arrays(value) if isinstance(value, tuple) else value.numpy(force=True) for value in tensors)
+
+
+def _over_samples(gradient: Tensor) -> Tensor:
+    """Summed sample by sample on the host; torch's order of summing depends on its version and its threads."""
+    return torch.from_numpy(gradient.numpy().sum(0)) if gradient.is_cpu else gradient.sum(0)
