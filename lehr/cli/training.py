@@ -139,7 +139,7 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
     kept = data.test.take(SAMPLES)
     facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "folds": folds}
     samples = {"input": kept.x}
-    if recipe.train.objective == "count":  # only then are labels what the readout gives
+    if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
         samples["labels"] = kept.y
     save_run(run, to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)
 

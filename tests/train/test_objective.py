@@ -1,0 +1,92 @@
+"""What training asks of the output: losses against formulas by hand, and which samples count as right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_recipe
+
+from lehr.errors import UsageError
+from lehr.train.data import Dataset, Split, load_dataset
+from lehr.train.objective import Ramp, objective
+from lehr.train.recipe import DataRecipe, Recipe
+from lehr.train.recipefile import load
+
+
+def spikes(*steps: list[int], length: int = 100) -> torch.Tensor:
+    """One output and one sample for each list of steps at which it fires, [T, N, 1]."""
+    made = torch.zeros(length, len(steps), 1)
+    for sample, fired in enumerate(steps):
+        made[fired, sample] = 1
+    return made
+
+
+def with_objective(recipe: Recipe, name: str) -> Recipe:
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"objective": name})})
+
+
+def labelled(*labels: int) -> Dataset:
+    split = Split(np.zeros((len(labels), 8, 8), np.uint8), np.array(labels, np.int64))
+    return Dataset(split, split, split, 4)
+
+
+def test_counts() -> None:
+    recipe = tiny_recipe()
+    counts = torch.tensor([[3, 0, 1, 0], [2, 2, 0, 0]])
+    fired = (torch.arange(5)[:, None, None] < counts).float()  # [T, N, classes]
+    labels = torch.tensor([0, 1])
+    square = objective(recipe, labelled(0, 1))
+    right, wrong = (rate * 5 for rate in recipe.train.rates)
+    target = torch.full((2, 4), wrong)
+    target[[0, 1], labels] = right
+    assert float(square.loss(fired, fired, labels)) == pytest.approx(float(((counts - target) ** 2).mean()) / 5)
+    assert square.right(fired, labels).tolist() == [True, False]  # at a tie the lowest index
+    entropy = objective(with_objective(recipe, "cross-entropy"), labelled(0, 1))
+    expected = -torch.log_softmax(counts.float(), 1)[[0, 1], labels].mean()
+    assert float(entropy.loss(fired, fired, labels)) == pytest.approx(float(expected))
+    assert entropy.right(fired, labels).tolist() == [True, False]
+
+
+def test_ramp_is_followed_up_to_the_label_and_is_0_after_it() -> None:
+    labels = torch.tensor([4, 2])
+    ramp = torch.tensor([[0, 2.5, 5, 7.5, 10, 0], [0, 5, 10, 0, 0, 0]]).T.unsqueeze(2)
+    goal = Ramp(top=10.0)
+    assert float(goal.loss(ramp, ramp, labels)) == 0
+    ramp[3, 0] += 3
+    assert float(goal.loss(ramp, ramp, labels)) == pytest.approx(9 / 12)
+
+
+def test_ramp_is_right_where_one_spike_is_near_the_label() -> None:
+    fired = spikes([75], [70], [80], [69], [81], [], [75, 76], [3, 75])
+    right = Ramp(1.0).right(fired, torch.full((8,), 75))
+    assert right.tolist() == [True, True, True, False, False, False, False, False]
+
+
+def test_the_pattern_is_one_and_the_same() -> None:
+    data = load_dataset(DataRecipe(name="temporal", steps=100), None)
+    other = load_dataset(DataRecipe(name="temporal", steps=100, seed=1), None)
+    assert data.train.x.shape == (1, 100, 100)
+    assert data.train.y.tolist() == [75]
+    assert 0.4 < data.train.x.mean() < 0.6
+    assert int(data.train.x.sum()) == 5015  # numpy's PCG64, pinned
+    assert not np.array_equal(data.train.x, other.train.x)
+    assert data.test is data.train or np.array_equal(data.test.x, data.train.x)
+
+
+def test_outputs_that_do_not_fit_are_named() -> None:
+    recipe = load("temporal")
+    goal = objective(recipe, load_dataset(recipe.data, None))
+    with pytest.raises(UsageError) as caught:
+        goal.require_outputs(2)
+    assert str(caught.value) == "the last layer has 2 neurons, but with train.objective 'ramp' one follows it; give it 1 feature"
+    with pytest.raises(UsageError) as caught:
+        objective(with_objective(tiny_recipe(), "ramp"), labelled(0, 3))
+    steps = tiny_recipe().network.steps
+    assert str(caught.value) == (
+        "labels are 0 to 3, but train.objective 'ramp' takes them as steps at which to fire; "
+        f"use 1 to {steps - 1}, or the objective 'count'"
+    )
+    with pytest.raises(UsageError) as caught:
+        objective(tiny_recipe(), labelled(0, 3)).require_outputs(3)
+    assert str(caught.value) == "the last layer has 3 neurons for 4 classes; give it one for each"
