@@ -24,6 +24,7 @@ from lehr.train import rates
 from lehr.train.anneal import Annealer, learning_rate
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
+from lehr.train.device import prepared
 from lehr.train.model import FULL_SCALE, FloatNet
 from lehr.train.objective import Objective, objective
 from lehr.train.progress import Progress
@@ -81,7 +82,9 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
     model = run.phase_a()
     trained = Trained(model, metrics=run.metrics)
     if recipe.network.weights == "binarized":
-        converted = convert(model, recipe, data.shape, data.kind)
+        converted = convert(model.cpu(), recipe, data.shape, data.kind)
+        model.to(run.device)
+        converted.twin.to(run.device)
         trained.twin, trained.folds = converted.twin, converted.folds
         run.fine_tune(model, converted.twin)
         trained.network = fit_state_bits(converted.twin.network())
@@ -91,11 +94,12 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
 
 def accuracy(model: Model, split: Split, goal: Objective) -> float:
     """Share of samples that are right."""
-    right = 0
+    right, device = 0, next(model.parameters()).device
     with torch.no_grad():
         for start in range(0, len(split), EVALUATION_BATCH):
             part = slice(start, start + EVALUATION_BATCH)
-            right += int(goal.right(model(_tensor(split.x[part])), torch.from_numpy(split.y[part])).sum())
+            x, y = _on(device, split, part)
+            right += int(goal.right(model(x), y).sum())
     return right / len(split)
 
 
@@ -103,11 +107,12 @@ class _Run:
     def __init__(self, recipe: Recipe, data: Dataset, shuffle: np.random.Generator, report: Report, progress: Progress) -> None:
         self.recipe, self.data, self.shuffle, self.report, self.progress = recipe, data, shuffle, report, progress
         self.goal = objective(recipe, data)
+        self.device = prepared(recipe.train.device)
         self.metrics = progress.metrics
 
     def phase_a(self) -> FloatNet:
         told = self.recipe.train
-        model = FloatNet(self.recipe.network, self.data.shape, FULL_SCALE if self.data.steps is None else 1)
+        model = FloatNet(self.recipe.network, self.data.shape, FULL_SCALE if self.data.steps is None else 1).to(self.device)
         outputs = math.prod(model.layers[-1].shape)
         thresholds = [block.threshold for block in model.layers]
         batches = told.epochs * self._batches_per_epoch
@@ -204,11 +209,12 @@ class _Run:
         size = self.recipe.train.batch_size
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            yield _tensor(split.x[chosen]), torch.from_numpy(split.y[chosen])
+            yield _on(self.device, split, chosen)
 
 
-def _tensor(x: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
-    return torch.from_numpy(x).float()
+def _on(device: torch.device, split: Split, chosen: slice | np.ndarray[Any, np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
+    """Inputs and labels of the chosen samples."""
+    return torch.from_numpy(split.x[chosen]).to(device).float(), torch.from_numpy(split.y[chosen]).to(device)
 
 
 def _mean_thresholds(twin: Twin) -> list[float]:

@@ -126,6 +126,8 @@ class Progress:
             schedule.load_state_dict(self.told["schedule"])
             shuffle.bit_generator.state = self.told["shuffle"]
             torch.set_rng_state(self.tensors["random"])
+            if "random_cuda" in self.tensors and torch.cuda.is_available():
+                torch.cuda.set_rng_state(self.tensors["random_cuda"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise FileRefused(f"{self.folder} is damaged ({type(error).__name__}: {error}); remove it and train anew") from None
 
@@ -152,6 +154,8 @@ class Progress:
         for index, values in optimizer["state"].items():
             tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in values.items() if value is not None}
         tensors["random"] = torch.get_rng_state()
+        if torch.cuda.is_initialized():
+            tensors["random_cuda"] = torch.cuda.get_rng_state()
         rates = {key: value for key, value in schedule.state_dict().items() if isinstance(value, (bool, int, float, list))}
         told = {
             "schema": SCHEMA,

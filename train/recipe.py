@@ -139,6 +139,7 @@ class Training(_Strict):
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
         threads: what all phases compute with: sums come out in another order with another number of them, and small networks are
             slower with more.
+        device: `cpu`, `cuda`, or `auto`: a GPU where there is one; another device gives other bits. `lehr.train.device`.
     """
 
     epochs: Count
@@ -152,6 +153,7 @@ class Training(_Strict):
     objective: Literal["count", "ramp"] = "count"
     rates: tuple[float, float] = (0.8, 0.2)
     threads: Count = 1
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
 
 
 class Finetuning(_Strict):

@@ -132,7 +132,7 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
     from lehr.train.recipefile import to_toml
 
     if trained.twin is None:
-        weights = {name: value.numpy() for name, value in trained.model.state_dict().items()}
+        weights = {name: value.numpy(force=True) for name, value in trained.model.state_dict().items()}
     else:
         weights = {name: value.detach().numpy() for name, value in trained.twin.weights.items()}
     folds = {name: {"clamped": folded.clamped, "fraction_bits": folded.fraction_bits} for name, folded in trained.folds.items()}
