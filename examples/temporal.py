@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from lehr.train import lif
 from lehr.train.anneal import Annealer
-from lehr.train.quantize import BinaryLinear
+from lehr.train.layers import QuantizedLinear
+from lehr.train.quantize import Signs
 from lehr.train.rates import firing_rates
 from lehr.train.recipe import Training, nearest_dyadic
 from lehr.train.threshold import Threshold
@@ -35,7 +36,7 @@ class Net(nn.Module):
 
     def __init__(self, start: float) -> None:
         super().__init__()
-        self.weights = nn.ModuleList([BinaryLinear(INPUTS, HIDDEN), BinaryLinear(HIDDEN, 1)])
+        self.weights = nn.ModuleList([QuantizedLinear(Signs(), INPUTS, HIDDEN), QuantizedLinear(Signs(), HIDDEN, 1)])
         self.biases = nn.ParameterList([torch.zeros(HIDDEN), torch.zeros(1)])
         self.thresholds = [torch.tensor(start), torch.tensor(start)]
         for weight in self.weights.parameters():

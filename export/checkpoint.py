@@ -1,6 +1,6 @@
 """The folder that a training run leaves, and the integer network in it.
 
-RUN/checkpoint.safetensors    NODE.weight float32: latent weights, whose signs are the network's
+RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights (lehr.export.latent)
                               NODE.threshold, NODE.bias int32
     state.json                everything of the network that is no array, and how it was folded
     metrics.jsonl             one line per epoch
@@ -24,13 +24,14 @@ from safetensors import SafetensorError
 from lehr.arithmetic import Arithmetic
 from lehr.artifact import BuildPlan, check_replaceable, to_json
 from lehr.errors import FileRefused, NotMappable, UsageError
+from lehr.export.latent import Latent
 from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.npz import npz_bytes
+from lehr.weights import declared_kind
 
 SCHEMA = "lehr-run/1"
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
 _TYPES = {kind.__name__: kind for kind in (Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d)}
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Run:
 
     Attributes:
         network: what is exported.
-        latents: real-valued weights by node, float32, as they were trained.
+        latents: real-valued weights by node, as they were trained.
         facts: the rest of state.json (accuracies, folding).
     """
 
     network: Network
-    latents: Mapping[str, Float32]
+    latents: Mapping[str, Latent]
     facts: Mapping[str, Any]
 
 
@@ -55,7 +56,7 @@ def save_run(
     facts: Mapping[str, Any],
     samples: Mapping[str, npt.NDArray[Any]],
     network: Network | None,
-    weights: Mapping[str, Float32],
+    weights: Mapping[str, Latent] | Mapping[str, npt.NDArray[np.float32]],
 ) -> None:
     """Write a run's folder, all of it or nothing.
 
@@ -72,7 +73,9 @@ def save_run(
         UsageError: when `folder` holds something else than a run.
         FileRefused: when it cannot be written.
     """
-    tensors = {f"{name}.weight" if network else name: weight for name, weight in weights.items()}
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    for name, weight in weights.items():
+        tensors |= weight.tensors(name) if isinstance(weight, Latent) else {name: weight}
     if network is not None:
         for name, neuron in network.neurons.items():
             tensors |= {f"{name}.threshold": np.array(neuron.threshold), f"{name}.bias": np.array(neuron.bias)}
@@ -132,7 +135,7 @@ def _structure(net: Network) -> dict[str, Any]:
     return {"nodes": nodes, "edges": net.edges, "input": asdict(net.input), "steps": net.steps, "readout": net.readout}
 
 
-def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> tuple[Network, dict[str, Float32]]:
+def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> tuple[Network, dict[str, Latent]]:
     """Put the arrays back; takes out of `tensors` what it uses."""
     nodes, latents = {}, {}
     for name, told in structure["nodes"].items():
@@ -142,10 +145,8 @@ def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -
             told["arithmetic"] = Arithmetic(**told["arithmetic"])
             told |= {key: _integers(f"{name}.{key}", tensors) for key in ("threshold", "bias")}
         elif kind in (Conv2d, Linear):
-            latents[name] = tensors.pop(f"{name}.weight").astype(np.float32)
-            if not np.isfinite(latents[name]).all():
-                raise ValueError(f"{name}.weight is not finite")
-            told["weight"] = np.where(latents[name] >= 0, 1, -1)
+            latents[name] = Latent.take(name, tensors)
+            told["weight"] = latents[name].levels(declared_kind(told.get("kind", "binary")))  # runs of old tell no kind
         nodes[name] = kind(**told)
     edges = tuple((a, b) for a, b in structure["edges"])
     given = structure["input"]

@@ -1,7 +1,8 @@
 """Folding: a trained layer's scale, batch norm and pooling become integer thresholds, biases and flipped signs.
 
-A trained layer has the current `I = g * P(W x) / q + b` with W in {-1, +1}: g and b from batch norm, P average pooling over `area`
-values, q the full scale of the input. With `G = g / (area * q)`, dividing the membrane equation by |G| leaves
+A trained layer has the current `I = g * d * P(W x) / q + b` with W the levels of its weights: d what one level is worth (1 for -1 and
++1), g and b from batch norm, P average pooling over `area` values, q the full scale of the input. With `G = g * d / (area * q)`,
+dividing the membrane equation by |G| leaves
 
     W' = sign(G) * W,   Theta = rint(2**F * theta / |G|),   B = rint(2**F * b / |G|)
 
@@ -63,12 +64,15 @@ class Folded:
     clamped: tuple[int, ...]
 
 
-def fold(affine: Affine, theta: float, *, area: int = 1, full_scale: int = 1, fraction_bits: int | None = None) -> Folded:
+def fold(
+    affine: Affine, theta: float, *, step: float = 1.0, area: int = 1, full_scale: int = 1, fraction_bits: int | None = None
+) -> Folded:
     """Fold one layer.
 
     Args:
         affine: of the layer, per output channel.
         theta: its firing threshold, in the membrane units of training.
+        step: what one level of the weights is worth.
         area: of the average pooling, 1 without.
         full_scale: what the integer input was divided by in training (255 for pixels, 1 for spikes).
         fraction_bits: F; chosen by the thresholds' rounding error if None.
@@ -78,7 +82,7 @@ def fold(affine: Affine, theta: float, *, area: int = 1, full_scale: int = 1, fr
     """
     if not affine.gain.any():
         raise NotMappable("the batch norm's gain is 0 in every channel; train the layer longer or without batch norm")
-    gain = affine.gain / (area * full_scale)
+    gain = affine.gain * step / (area * full_scale)
     chosen = choose_fraction_bits(theta / float(np.abs(gain).max())) if fraction_bits is None else fraction_bits
     unit = 2.0**chosen
     least = unit * theta / THRESHOLD_MAX

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine, Folded, fold
+from lehr.export.latent import Latent
 from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
+from lehr.train.layers import Quantized
 from lehr.train.model import Block, FloatNet
-from lehr.train.quantize import sign
 from lehr.train.recipe import Conv, Recipe
 from lehr.train.twin import Twin
 
@@ -42,22 +43,33 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     """
     beta = recipe.network.decay
     nodes: dict[str, Node] = {}
-    latents: dict[str, Tensor] = {}
+    latents: dict[str, Latent] = {}
     folds: dict[str, Folded] = {}
     units: dict[str, float] = {}
     path = [INPUT]
     for number, (block, layer) in enumerate(zip(model.layers, recipe.network.layers, strict=True), start=1):
+        assert isinstance(block.weight, Quantized)
+        weight, quantizer = block.weight.weight.detach(), block.weight.quantizer
         area = layer.pool**2 if isinstance(layer, Conv) else 1
         scale = model.full_scale if number == 1 else 1
+        step = quantizer.step(weight)
         try:
-            folded = fold(_affine(block), float(block.threshold), area=area, full_scale=scale, fraction_bits=layer.fraction_bits)
+            folded = fold(
+                _affine(block),
+                float(block.threshold),
+                step=1.0 if step is None else float(step.detach()),
+                area=area,
+                full_scale=scale,
+                fraction_bits=layer.fraction_bits,
+            )
         except NotMappable as error:
             raise NotMappable(f"layer {number}: {error}") from None
-        latent = _flip(block.weight.weight.detach(), torch.from_numpy(folded.sign))
-        binary = sign(latent).to(torch.int8).numpy()
+        latent = quantizer.frozen(_flip(weight, torch.from_numpy(folded.sign)))
+        declared = quantizer.kind
+        levels = latent.levels(declared)
         if isinstance(layer, Conv):
             name = f"conv{number}"
-            nodes[name] = Conv2d(binary, (layer.stride, layer.stride), (layer.padding, layer.padding))
+            nodes[name] = Conv2d(levels, (layer.stride, layer.stride), (layer.padding, layer.padding), kind=declared)
             path.append(name)
             if layer.pool > 1:
                 nodes[f"pool{number}"] = SumPool2d((layer.pool, layer.pool), (layer.pool, layer.pool))
@@ -67,7 +79,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
             if (number > 1 and isinstance(recipe.network.layers[number - 2], Conv)) or (number == 1 and len(shape) > 1):
                 nodes["flatten"] = Flatten()
                 path.append("flatten")
-            nodes[name] = Linear(binary)
+            nodes[name] = Linear(levels, declared)
             path.append(name)
         how = Arithmetic(decay_numerator=beta.numerator, decay_shift=beta.denominator.bit_length() - 1, fraction_bits=folded.fraction_bits)
         neuron = f"lif{number}"
@@ -82,7 +94,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:
-    """Negate the channels where `signs` is -1, and their binary weights with them: a latent 0, which counts as +1, turns just negative."""
+    """Negate the channels where `signs` is -1, and their levels with them: a latent 0, whose sign is +1, turns just negative."""
     negated = torch.where(latent == 0, -torch.finfo(latent.dtype).tiny, -latent)
     return torch.where(signs.view(-1, *[1] * (latent.ndim - 1)) < 0, negated, latent)
 

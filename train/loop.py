@@ -28,6 +28,7 @@ from lehr.train.device import prepared
 from lehr.train.model import FULL_SCALE, FloatNet
 from lehr.train.objective import Objective, objective
 from lehr.train.progress import Progress
+from lehr.train.prune import Pruner
 from lehr.train.recipe import Recipe
 from lehr.train.twin import Twin
 
@@ -59,7 +60,7 @@ class Trained:
 
 def epochs(recipe: Recipe) -> int:
     """How many epochs a run takes, over all phases."""
-    tuned = recipe.finetune if recipe.network.weights == "binarized" else None
+    tuned = recipe.finetune if recipe.network.kind else None
     return recipe.train.epochs + (tuned.epochs + tuned.frozen_epochs if tuned else 0)
 
 
@@ -81,7 +82,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
     run = _Run(recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe))
     model = run.phase_a()
     trained = Trained(model, metrics=run.metrics)
-    if recipe.network.weights == "binarized":
+    if recipe.network.kind:
         converted = convert(model.cpu(), recipe, data.shape, data.kind)
         model.to(run.device)
         converted.twin.to(run.device)
@@ -119,6 +120,7 @@ class _Run:
         schedules = [layer.threshold for layer in self.recipe.network.layers]
         self.goal.require_outputs(outputs)
         annealer = Annealer(thresholds, schedules, told, batches, outputs)
+        pruner = Pruner(model.quantized, told.prune, batches)
         optimizer: torch.optim.Optimizer
         if told.optimizer == "adam":
             optimizer = torch.optim.Adam(model.parameters(), told.lr)
@@ -128,9 +130,13 @@ class _Run:
         self.progress.restore("model", model)
         if self.progress.passed("A"):
             return model.eval()
-        annealer.batch = self.progress.epoch * self._batches_per_epoch
+        annealer.batch = pruner.batch = self.progress.epoch * self._batches_per_epoch
         kept = {"model": model}
-        self._epochs("A", told.epochs, kept, schedule, annealer.step, lambda: [round(float(t), 6) for t in thresholds])
+        def after_batch(fired: Sequence[float]) -> None:
+            annealer.step(fired)
+            pruner.step()
+
+        self._epochs("A", told.epochs, kept, schedule, after_batch, lambda: [round(float(t), 6) for t in thresholds])
         model.reestimate_batch_norm(x for x, _ in self._batches(self.data.train))
         return model
 

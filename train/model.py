@@ -1,4 +1,4 @@
-"""The network of phase A: binarized (or float) weights, float batch norm, snnTorch's Leaky neurons with annealed thresholds.
+"""The network of phase A: quantized (or float) weights, float batch norm, snnTorch's Leaky neurons with annealed thresholds.
 
 Tensors carry time first: `[T, N, ...]`. The net is feed-forward, so that each layer runs over all steps at once, with time folded
 into the batch; an input that is held for all steps stays `[1, N, ...]` up to the first neurons.
@@ -16,8 +16,9 @@ from torch.nn import functional
 from lehr.errors import UsageError
 from lehr.nodes import Shape
 from lehr.train import lif
+from lehr.train.layers import Quantized, QuantizedConv2d, QuantizedLinear
 from lehr.train.pooling import pooled_kernel
-from lehr.train.quantize import BinaryConv2d, BinaryLinear, sign
+from lehr.train.quantize import quantizer
 from lehr.train.recipe import Conv, Linear, NetworkRecipe
 
 FULL_SCALE = 255
@@ -36,13 +37,15 @@ class Block(nn.Module):
 
     def __init__(self, recipe: Conv | Linear, net: NetworkRecipe, shape: Shape) -> None:
         super().__init__()
-        binary = net.weights == "binarized"
+        kind = net.kind
         self.norm: nn.Module = nn.Identity()
         self.pool: nn.Module = nn.Identity()
         self.window = 1
         if isinstance(recipe, Conv):
             window = (shape[0], recipe.channels, recipe.kernel, recipe.stride, recipe.padding)
-            self.weight: nn.Conv2d | nn.Linear = BinaryConv2d(*window) if binary else nn.Conv2d(*window, bias=False)
+            self.weight: nn.Conv2d | nn.Linear = (
+                QuantizedConv2d(quantizer(kind, net.learned_step), *window) if kind else nn.Conv2d(*window, bias=False)
+            )
             size = [(n + 2 * recipe.padding - recipe.kernel) // recipe.stride + 1 for n in shape[1:]]
             if min(size) < recipe.pool:
                 raise UsageError(f"a conv layer of kernel {recipe.kernel} and pool {recipe.pool} gets {shape[1:]} pixels; make it smaller")
@@ -51,11 +54,15 @@ class Block(nn.Module):
                 self.norm = nn.BatchNorm2d(recipe.channels)
             if recipe.pool > 1:
                 self.pool = nn.AvgPool2d(recipe.pool)
-            # sums of +-1 times spikes, and a quarter of them, are exact in any order
-            self.window = recipe.pool if binary and recipe.pool in (2, 4, 8) else 1
+            # sums of integers times spikes, and a quarter of them, are exact in any order
+            self.window = recipe.pool if kind and recipe.pool in (2, 4, 8) else 1
         else:
             features = int(torch.Size(shape).numel())
-            self.weight = BinaryLinear(features, recipe.features) if binary else nn.Linear(features, recipe.features, bias=False)
+            self.weight = (
+                QuantizedLinear(quantizer(kind, net.learned_step), features, recipe.features)
+                if kind
+                else nn.Linear(features, recipe.features, bias=False)
+            )
             self.shape = (recipe.features,)
             if recipe.batch_norm:
                 self.norm = nn.BatchNorm1d(recipe.features)
@@ -76,9 +83,10 @@ class Block(nn.Module):
     def _pooled(self, x: Tensor) -> Tensor:
         """Convolution and average pooling in one."""
         conv = self.weight
-        assert isinstance(conv, nn.Conv2d)
-        kernel = pooled_kernel(sign(conv.weight), (self.window, self.window), (conv.stride[0], conv.stride[0]))
-        return functional.conv2d(x, kernel / self.window**2, None, conv.stride[0] * self.window, conv.padding[0])
+        assert isinstance(conv, QuantizedConv2d)
+        kernel = pooled_kernel(conv.quantizer.levels(conv.weight), (self.window, self.window), (conv.stride[0], conv.stride[0]))
+        sums = functional.conv2d(x, kernel / self.window**2, None, conv.stride[0] * self.window, conv.padding[0])
+        return conv.quantizer.scaled(sums, conv.weight)
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Spikes and membranes `[T, N, *shape]`."""
@@ -110,6 +118,11 @@ class FloatNet(nn.Module):
     def layers(self) -> list[Block]:
         """The blocks, with their type."""
         return [cast(Block, block) for block in self.blocks]
+
+    @property
+    def quantized(self) -> list[Quantized]:
+        """The layers of quantized weights."""
+        return [block.weight for block in self.layers if isinstance(block.weight, Quantized)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Output spikes `[T, N, classes]` for inputs `[N, *shape]`, held for all steps, or `[N, T, *shape]`."""

@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
 from lehr.train.threshold import Positive
 from lehr.train.threshold import Threshold as Threshold
+from lehr.weights import WeightKind
 
 Count = Annotated[int, Field(ge=1)]
+Weights = Literal["binarized", "ternary", "int2", "int3", "int4", "int5", "int6", "int7", "int8", "float"]
 
 
 class _Strict(BaseModel):
@@ -65,13 +67,15 @@ class NetworkRecipe(_Strict):
         steps: time steps of one inference.
         beta: decay per step as a fraction k/2**n, such as "7/8": the same number in training and in integers.
         slope: of the fast-sigmoid surrogate gradient.
-        weights: `binarized`, or `float` for a baseline that is trained but cannot be exported.
+        weights: `binarized`, `ternary`, `int2` to `int8` for so many bits, or `float` for a baseline that cannot be exported.
+        weight_step: what a level of 2 to 8 bits is worth: `learned` (if None), or `fixed` by the layer's greatest weight.
     """
 
     steps: Count
     beta: str
     slope: Positive
-    weights: Literal["binarized", "float"] = "binarized"
+    weights: Weights = "binarized"
+    weight_step: Literal["learned", "fixed"] | None = None
     layers: Annotated[tuple[Annotated[Conv | Linear, Field(discriminator="type")], ...], Field(min_length=1)]
 
     @field_validator("beta", mode="before")
@@ -93,6 +97,22 @@ class NetworkRecipe(_Strict):
         if "conv" in kinds[kinds.index("linear") if "linear" in kinds else len(kinds) :]:
             raise ValueError("a conv layer follows a linear one; put all conv layers first")
         return self
+
+    @model_validator(mode="after")
+    def _step_of_levels(self) -> NetworkRecipe:
+        if self.weight_step is not None and not self.weights.startswith("int"):
+            raise ValueError(f"weight_step is '{self.weight_step}', but '{self.weights}' weights have none; leave it out")
+        return self
+
+    @property
+    def kind(self) -> WeightKind | None:
+        """What the integer network declares its weights to be, before pruning; None for float weights."""
+        return None if self.weights == "float" else "binary" if self.weights == "binarized" else self.weights
+
+    @property
+    def learned_step(self) -> bool:
+        """Whether what a level is worth is trained."""
+        return self.weight_step != "fixed"
 
     @property
     def decay(self) -> Fraction:
@@ -135,6 +155,7 @@ class Training(_Strict):
         lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles (phases B and C: always cosine).
         cycles: into how many equal cycles the schedules named `restarts` divide phase A, the learning rate's and the thresholds' alike.
         objective: what the output learns, `lehr.train.objective`: `count` spikes of classes, or follow a `ramp` to one spike at a step.
+        prune: the share of every layer's weights, the smallest ones, that is 0 when phase A ends (`lehr.train.prune`); None: none.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing is compared with.
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
         threads: what all phases compute with: sums come out in another order with another number of them, and small networks are
@@ -149,6 +170,7 @@ class Training(_Strict):
     cycles: Count = 1
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    prune: Annotated[float, Field(gt=0, lt=1)] | None = None
     thresholds: Literal["annealed", "start", "final"] = "annealed"
     objective: Literal["count", "ramp"] = "count"
     rates: tuple[float, float] = (0.8, 0.2)
@@ -175,6 +197,12 @@ class Recipe(_Strict):
     network: NetworkRecipe
     train: Training
     finetune: Finetuning | None = None
+
+    @model_validator(mode="after")
+    def _prunes_what_is_exported(self) -> Recipe:
+        if self.train.prune is not None and self.network.weights == "float":
+            raise ValueError(f"train.prune is {self.train.prune}, but network.weights is 'float', which is not exported; leave one out")
+        return self
 
     @model_validator(mode="after")
     def _schedules_agree(self) -> Recipe:

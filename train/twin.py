@@ -20,11 +20,12 @@ from torch.nn import functional
 
 from lehr.errors import NotMappable
 from lehr.export.fold import THRESHOLD_MAX
+from lehr.export.latent import Latent
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
 from lehr.simulate.result import Trace
 from lehr.train.pooling import pooled_kernel
-from lehr.train.quantize import sign
+from lehr.train.quantize import Frozen
 from lehr.train.twin_neuron import TwinNeuron, rounded
 
 
@@ -32,18 +33,19 @@ class Twin(nn.Module):
     """An integer network as a torch module.
 
     Attributes:
-        weights: latent real-valued weights by node name; their signs are the network's weights.
+        weights: latent real-valued weights by node name.
+        quantizers: what makes the network's integers of them, by node name.
         neurons: the neuron layers by node name.
     """
 
     def __init__(
-        self, net: Network, *, latents: Mapping[str, Tensor] | None = None, units: Mapping[str, float] | None = None, slope: float = 25.0
+        self, net: Network, *, latents: Mapping[str, Latent] | None = None, units: Mapping[str, float] | None = None, slope: float = 25.0
     ) -> None:
         """Make the twin of `net`.
 
         Args:
             net: the integer network.
-            latents: real-valued weights by node, with the signs of the network's; the weights themselves if None.
+            latents: real-valued weights by node, whose levels are the network's; the weights themselves if None.
             units: by neuron layer, as in `TwinNeuron`; 1 if None.
             slope: of the surrogate gradient.
         """
@@ -51,11 +53,12 @@ class Twin(nn.Module):
         self.net = net
         # torch keeps modules under names without dots
         self._key = {name: f"n{i}" for i, name in enumerate(net.nodes)}
-        self._weights, self._neurons = nn.ParameterDict(), nn.ModuleDict()
+        self._weights, self._quantizers, self._neurons = nn.ParameterDict(), nn.ModuleDict(), nn.ModuleDict()
         for name, node in net.nodes.items():
             if isinstance(node, (Conv2d, Linear)):
-                given = torch.tensor(node.weight, dtype=torch.get_default_dtype()) if latents is None else latents[name].detach().clone()
-                self._weights[self._key[name]] = nn.Parameter(given)
+                latent = _latent(node) if latents is None else latents[name]
+                self._weights[self._key[name]] = nn.Parameter(torch.tensor(latent.weight))
+                self._quantizers[self._key[name]] = Frozen(node.kind, latent)
             elif isinstance(node, Neuron):
                 try:
                     self._neurons[self._key[name]] = TwinNeuron(node, units[name] if units else 1.0, slope)
@@ -68,6 +71,19 @@ class Twin(nn.Module):
     def weights(self) -> dict[str, nn.Parameter]:
         """Latent weights by node name."""
         return {name: self._weights[key] for name, key in self._key.items() if key in self._weights}
+
+    @property
+    def quantizers(self) -> dict[str, Frozen]:
+        """Quantizers by node name."""
+        return {name: cast(Frozen, self._quantizers[key]) for name, key in self._key.items() if key in self._quantizers}
+
+    def levels(self, name: str) -> Tensor:
+        """The integer weights of a node, with gradients for the latents."""
+        return self.quantizers[name].levels(self.weights[name])
+
+    def latents(self) -> dict[str, Latent]:
+        """Latent weights as they stand now, with what makes integers of them."""
+        return {name: quantizer.frozen(self.weights[name]) for name, quantizer in self.quantizers.items()}
 
     @property
     def neurons(self) -> dict[str, TwinNeuron]:
@@ -93,11 +109,10 @@ class Twin(nn.Module):
     def network(self) -> Network:
         """The integer network as it stands now."""
         nodes = dict(self.net.nodes)
-        for name, weight in self.weights.items():
-            binary = sign(weight.detach()).to(torch.int8).numpy(force=True)
+        for name in self.weights:
             node = nodes[name]
             assert isinstance(node, (Conv2d, Linear))
-            nodes[name] = replace(node, weight=binary)
+            nodes[name] = replace(node, weight=self.levels(name).detach().to(torch.int8).numpy(force=True))
         for name, neuron in self.neurons.items():
             threshold, bias = (value.detach().to(torch.int32).numpy(force=True) for value in neuron.integers())
             nodes[name] = Neuron(threshold, bias, neuron.arithmetic)
@@ -124,6 +139,12 @@ class Twin(nn.Module):
         for start in range(0, steps, span):
             state.run(x if held else x[start : start + span], span)
         return state.collected()
+
+
+def _latent(node: Conv2d | Linear) -> Latent:
+    """The integers themselves as latents."""
+    dtype = np.dtype(str(torch.get_default_dtype()).removeprefix("torch."))
+    return Latent(node.weight.astype(dtype), None if node.kind == "binary" else np.ones((), dtype))
 
 
 def _one_step(net: Network, source: str, sink: str) -> bool:
@@ -181,7 +202,7 @@ class _State:
         elif isinstance(node, Conv2d):
             out = self._convolve(flat, name)
         elif isinstance(node, Linear):
-            out = functional.linear(flat, self._weight(name))
+            out = functional.linear(flat, self.twin.levels(name))
         elif isinstance(node, SumPool2d):
             padded = functional.pad(flat, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
             out = functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
@@ -191,7 +212,7 @@ class _State:
         return out.view(*lead, *out.shape[1:])
 
     def _convolve(self, x: Tensor, name: str, pool: Node | None = None) -> Tensor:
-        conv, weight = self.net.nodes[name], self._weight(name)
+        conv, weight = self.net.nodes[name], self.twin.levels(name)
         assert isinstance(conv, Conv2d)
         stride = conv.stride
         if isinstance(pool, SumPool2d):
@@ -200,9 +221,6 @@ class _State:
         # fast convolutions may return a sum of integers that is off by a fraction
         return rounded(functional.conv2d(x, weight, None, stride, conv.padding, conv.dilation, conv.groups))
 
-    def _weight(self, name: str) -> Tensor:
-        return sign(self.twin.weights[name])
-
     def collected(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Spikes and membranes over all spans."""
         return {n: _joined(v) for n, v in self.spikes.items()}, {n: _joined(v) for n, v in self.membranes.items()}
@@ -210,11 +228,6 @@ class _State:
 
 def _joined(spans: list[Tensor]) -> Tensor:
     return spans[0] if len(spans) == 1 else torch.cat(spans)  # which would copy one span
-
-
-def twin_of(net: Network, latents: Mapping[str, npt.NDArray[np.float32]]) -> Twin:
-    """The twin of a network with latent weights as numpy arrays, as a run's folder holds them."""
-    return Twin(net, latents={name: torch.from_numpy(np.array(weight)) for name, weight in latents.items()})
 
 
 def trace(twin: Twin, x: npt.NDArray[np.uint8], chunk: int = 64) -> Trace:

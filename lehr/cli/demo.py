@@ -41,7 +41,7 @@ def demo(
         from lehr.simulate import compare, simulate
         from lehr.train.data import load_dataset
         from lehr.train.recipefile import ARMS, load
-        from lehr.train.twin import trace, twin_of
+        from lehr.train.twin import Twin, trace
 
         check_replaceable(output, SUMMARY)
         recipe = load(RECIPE)
@@ -62,8 +62,8 @@ def demo(
             accuracies["reference simulator"] = reference.accuracy(data.test.y)
             write_bytes(part / "in.npz", npz_bytes({"input": data.test.x, "labels": data.test.y}))
             write_bytes(part / "out.npz", npz_bytes(arrays_of(reference)))
-            latents = {name: value.detach().numpy() for name, value in trained.twin.weights.items()} if trained.twin else {}
-            pairs = {"trained model": compare(trace(twin_of(_network(trained), latents), data.test.x), reference.trace)}
+            latents = trained.twin.latents() if trained.twin else {}
+            pairs = {"trained model": compare(trace(Twin(_network(trained), latents=latents), data.test.x), reference.trace)}
             skipped = _targets(part, net, data.test, reference, accuracies, pairs)
             facts = _facts(accuracies, reference, pairs, skipped)
             write_bytes(part / SUMMARY, to_json(facts))

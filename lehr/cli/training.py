@@ -134,7 +134,7 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
     if trained.twin is None:
         weights = {name: value.numpy(force=True) for name, value in trained.model.state_dict().items()}
     else:
-        weights = {name: value.detach().numpy() for name, value in trained.twin.weights.items()}
+        weights = trained.twin.latents()
     folds = {name: {"clamped": folded.clamped, "fraction_bits": folded.fraction_bits} for name, folded in trained.folds.items()}
     kept = data.test.take(SAMPLES)
     facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "folds": folds}
@@ -157,7 +157,7 @@ def export(
         from lehr.export.widths import analyse
         from lehr.npz import read_samples
         from lehr.simulate import compare, simulate
-        from lehr.train.twin import trace, twin_of
+        from lehr.train.twin import Twin, trace
 
         told = load_run(run)
         widths = analyse(told.network)
@@ -167,7 +167,7 @@ def export(
             part.write_bytes(nirfile.to_bytes(told.network))
             exported = nirfile.read(part)
             result = simulate(exported, x, trace=exported.neurons)
-            compared = compare(trace(twin_of(told.network, told.latents), x), result.trace)
+            compared = compare(trace(Twin(told.network, latents=told.latents), x), result.trace)
             compared.require_equal("the exported file against the trained model")
         rows = [
             (

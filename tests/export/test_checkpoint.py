@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,27 @@ from strategies import delayed_network, recurrent_network, small_network
 
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.export.checkpoint import load_run, save_run
+from lehr.export.latent import Latent
 from lehr.network import Conv2d, Linear, Network
+from lehr.weights import KINDS
 
 
-def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+def _latent(node: Conv2d | Linear, rng: np.random.Generator) -> Latent:
+    """Real values whose levels are a node's weights; ternary ones are pruned signs."""
+    if node.kind == "ternary":
+        return Latent(
+            rng.uniform(0.1, 1, node.weight.shape).astype(np.float32) * np.where(node.weight < 0, -1, 1).astype(np.float32),
+            kept=node.weight != 0,
+        )
+    if node.kind == "binary":
+        return Latent((rng.uniform(0.1, 1, node.weight.shape) * node.weight).astype(np.float32))
+    return Latent(((node.weight + rng.uniform(-0.4, 0.4, node.weight.shape)) * 0.3).astype(np.float32), np.full((), 0.3, np.float32))
+
+
+def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, Latent]:
     rng = np.random.default_rng(seed)
     nodes = net.nodes.items() if net else ()
-    latents = {n: (rng.uniform(0.1, 1, d.weight.shape) * d.weight).astype(np.float32) for n, d in nodes if isinstance(d, (Conv2d, Linear))}
+    latents = {name: _latent(node, rng) for name, node in nodes if isinstance(node, (Conv2d, Linear))}
     weights = latents if net else {"blocks.0.weight": np.ones(3, np.float32)}
     samples: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
         "input": np.zeros((2, 3), np.uint8),
@@ -28,14 +43,26 @@ def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, np.ndar
     return latents
 
 
-@pytest.mark.parametrize("made", [small_network, recurrent_network, delayed_network])
+MADE = [
+    small_network,
+    recurrent_network,
+    delayed_network,
+    partial(recurrent_network, kinds=KINDS),
+    partial(small_network, kinds=("ternary", "int5")),
+]
+
+
+@pytest.mark.parametrize("made", MADE)
 def test_round_trip(tmp_path: Path, made: object) -> None:
     net, _ = made()  # type: ignore[operator]
     latents = _save(tmp_path / "run", net)
     run = load_run(tmp_path / "run")
     assert run.network == net
     assert run.latents.keys() == latents.keys()
-    assert all(np.array_equal(run.latents[name], latents[name]) for name in latents)
+    for name, latent in latents.items():
+        read, written = run.latents[name].tensors(name), latent.tensors(name)
+        assert read.keys() == written.keys()
+        assert all(np.array_equal(read[key], written[key]) for key in written)
     assert run.facts["accuracy"] == {"integer": 0.5}
 
 
@@ -88,6 +115,10 @@ def _change(folder: Path, **tensors: np.ndarray[tuple[int, ...], np.dtype[np.gen
         ({"lif1__threshold": np.full(4, 9.5, np.float32)}, "lif1.threshold is float32, not int32: it was never frozen to integers"),
         ({"conv1__weight": None}, "is no whole run .*conv1.weight"),
         ({"conv1__weight": np.full((4, 1, 3, 3), np.nan, np.float32)}, "conv1.weight is not finite"),
+        ({"conv1__grid": np.zeros((), np.float32)}, "conv1.grid is no positive float32 number"),
+        ({"conv1__grid": np.ones((), np.float32)}, "Conv2d weight holds 0, but weights are declared -1 or"),
+        ({"conv1__kept": np.ones((4, 1, 3, 2), bool)}, r"conv1.kept is bool \(4, 1, 3, 2\), not bool \(4, 1, 3, 3\)"),
+        ({"out__grid": np.ones((), np.float32)}, r"tensor 'out.grid' \(float32\) is left over"),
         ({"out__bias": np.zeros(3, np.int32)}, "5 thresholds and 3 biases"),
     ],
 )

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lehr.train.quantize import BinaryConv2d, BinaryLinear, sign
+from lehr.train.layers import Quantized, QuantizedConv2d, QuantizedLinear
+from lehr.train.quantize import Signs, sign
 
 
 def test_zero_is_plus_one() -> None:
@@ -21,11 +22,11 @@ def test_gradient_passes_straight_through() -> None:
     assert values.grad.tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("layer", [BinaryConv2d(2, 3, 3, 2, 1), BinaryLinear(8, 3)])
-def test_layers_compute_with_signs_and_train_real_weights(layer: BinaryConv2d | BinaryLinear) -> None:
-    x = torch.randint(0, 256, (4, 2, 5, 5) if isinstance(layer, BinaryConv2d) else (4, 8)).float()
+@pytest.mark.parametrize("layer", [QuantizedConv2d(Signs(), 2, 3, 3, 2, 1), QuantizedLinear(Signs(), 8, 3)])
+def test_layers_compute_with_signs_and_train_real_weights(layer: Quantized) -> None:
+    x = torch.randint(0, 256, (4, 2, 5, 5) if isinstance(layer, QuantizedConv2d) else (4, 8)).float()
     binary = torch.where(layer.weight >= 0, 1.0, -1.0)
-    expected = functional.conv2d(x, binary, None, 2, 1) if isinstance(layer, BinaryConv2d) else x @ binary.T
+    expected = functional.conv2d(x, binary, None, 2, 1) if isinstance(layer, QuantizedConv2d) else x @ binary.T
     assert torch.equal(layer(x), expected)
     assert layer.bias is None
     before = layer.weight.detach().clone()

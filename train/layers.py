@@ -1,0 +1,38 @@
+"""Layers whose weights are quantized in the forward pass; the optimiser keeps real values."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lehr.train.quantize import Quantizer
+
+
+class QuantizedConv2d(nn.Conv2d):
+    """torch.nn.Conv2d without bias, with quantized weights."""
+
+    def __init__(
+        self, quantizer: Quantizer, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
+        self.quantizer = quantizer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
+        levels = self.quantizer.levels(self.weight)
+        return self.quantizer.scaled(functional.conv2d(x, levels, None, self.stride, self.padding), self.weight)
+
+
+class QuantizedLinear(nn.Linear):
+    """torch.nn.Linear without bias, with quantized weights."""
+
+    def __init__(self, quantizer: Quantizer, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+        self.quantizer = quantizer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Current `[N, out features]` for `[N, in features]`."""
+        return self.quantizer.scaled(functional.linear(x, self.quantizer.levels(self.weight)), self.weight)
+
+
+Quantized = QuantizedConv2d | QuantizedLinear
