@@ -7,6 +7,7 @@ C  thresholds and biases frozen as integers; the weights settle around them
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
+from lehr.errors import UsageError
 from lehr.export.fold import Folded
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network
@@ -30,6 +32,7 @@ from lehr.train.objective import Objective, objective
 from lehr.train.progress import Progress
 from lehr.train.prune import Pruner
 from lehr.train.recipe import Recipe
+from lehr.train.selection import arrived, chosen, stalled
 from lehr.train.twin import Twin
 
 EVALUATION_BATCH = 256
@@ -45,8 +48,9 @@ class Trained:
 
     Attributes:
         model: the network after phase A, its batch norm re-estimated.
-        twin: the exact-integer twin after phase C; None for a float baseline.
+        twin: the exact-integer twin after the epoch of phase C that was chosen; None for a float baseline.
         network: the integer network with its proven widths; None for a float baseline.
+        last: the twin after the last epoch of all; None for a float baseline.
         folds: how each neuron layer was folded, by name.
         metrics: one entry per epoch.
     """
@@ -54,6 +58,7 @@ class Trained:
     model: FloatNet
     twin: Twin | None = None
     network: Network | None = None
+    last: Twin | None = None
     folds: dict[str, Folded] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
@@ -77,6 +82,11 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).
         UsageError: when the network does not fit the data, or its output fires no spike in the last epoch of a phase.
     """
+    if data.test_steps not in (None, recipe.network.steps):
+        key = "data.steps" if recipe.data.test_steps is None else "data.test_steps"
+        raise UsageError(
+            f"network.steps is {recipe.network.steps}, but the input has {data.test_steps}; set network.steps and {key} to one number"
+        )
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
     run = _Run(recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe))
@@ -86,9 +96,8 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         converted = convert(model.cpu(), recipe, data.shape, data.kind)
         model.to(run.device)
         converted.twin.to(run.device)
-        trained.twin, trained.folds = converted.twin, converted.folds
-        run.fine_tune(model, converted.twin)
-        trained.network = fit_state_bits(converted.twin.network())
+        trained.twin, trained.folds, trained.last = run.fine_tune(model, converted.twin), converted.folds, converted.twin
+        trained.network = fit_state_bits(trained.twin.network())
         analyse(trained.network).require_float32()
     return trained
 
@@ -110,6 +119,7 @@ class _Run:
         self.goal = objective(recipe, data)
         self.device = prepared(recipe.train.device)
         self.metrics = progress.metrics
+        self.best: dict[str, Model] = {}  # under "best", a copy as it was after the best candidate of the phase, if there was one
 
     def phase_a(self) -> FloatNet:
         told = self.recipe.train
@@ -132,32 +142,50 @@ class _Run:
             return model.eval()
         annealer.batch = pruner.batch = self.progress.epoch * self._batches_per_epoch
         kept = {"model": model}
+
+        def candidate() -> bool:
+            return told.patience is not None and arrived(thresholds, schedules, told)
+
         def after_batch(fired: Sequence[float]) -> None:
             annealer.step(fired)
             pruner.step()
 
-        self._epochs("A", told.epochs, kept, schedule, after_batch, lambda: [round(float(t), 6) for t in thresholds])
+        self._epochs("A", told.epochs, kept, schedule, after_batch, lambda: [round(float(t), 6) for t in thresholds], candidate)
+        model.load_state_dict(self.best.get("best", model).state_dict())
         model.reestimate_batch_norm(x for x, _ in self._batches(self.data.train))
         return model
 
-    def fine_tune(self, model: FloatNet, twin: Twin) -> None:
+    def fine_tune(self, model: FloatNet, twin: Twin) -> Twin:
+        """Phases B and C; returns the twin after the epoch that was chosen, and leaves `twin` as it is after the last one."""
         told = self.recipe.finetune
         if told is None:
             twin.freeze_thresholds()
-            return
+            return twin
         self.progress.restore("twin", twin)
         kept: dict[str, Model] = {"twin": twin, "model": model}
         neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias)]
         groups = [{"params": list(twin.weights.values()), "lr": told.lr}, {"params": neurons, "lr": told.threshold_lr}]
-        self._tune("B", told.epochs, kept, torch.optim.Adam(groups), lambda _: twin.clamp_thresholds())
-        twin.freeze_thresholds()
+        self._tune("B", told.epochs, kept, torch.optim.Adam(groups), lambda _: twin.clamp_thresholds(), final=not told.frozen_epochs)
+        best = cast(Twin, self.best.get("best", twin))
+        for each in (best, twin):
+            each.freeze_thresholds()
         optimizer = torch.optim.Adam(twin.weights.values(), told.lr)
-        self._tune("C", told.frozen_epochs, kept, optimizer, lambda _: None)
+        self._tune("C", told.frozen_epochs, kept, optimizer, lambda _: None, final=True)
+        return cast(Twin, self.best.get("best", best))
 
-    def _tune(self, phase: str, count: int, kept: Mapping[str, Model], optimizer: torch.optim.Optimizer, after_batch: AfterBatch) -> None:
+    def _tune(
+        self,
+        phase: str,
+        count: int,
+        kept: Mapping[str, Model],
+        optimizer: torch.optim.Optimizer,
+        after_batch: AfterBatch,
+        *,
+        final: bool,
+    ) -> None:
         twin = cast(Twin, kept["twin"])
         schedule = CosineAnnealingLR(optimizer, max(1, count * self._batches_per_epoch))
-        self._epochs(phase, count, kept, schedule, after_batch, lambda: _mean_thresholds(twin))
+        self._epochs(phase, count, kept, schedule, after_batch, lambda: _mean_thresholds(twin), lambda: final)
 
     def _epochs(
         self,
@@ -167,15 +195,23 @@ class _Run:
         schedule: LRScheduler,
         after_batch: AfterBatch,
         thresholds: Callable[[], list[float]],
+        candidate: Callable[[], bool],
     ) -> None:
         """Train the first of the modules that are `kept` for `count` epochs, less those that lie behind."""
+        self.best.clear()
         if self.progress.passed(phase):
             return
         model, optimizer, first = next(iter(kept.values())), schedule.optimizer, 1
+        patience = self.recipe.train.patience if phase == "A" else None
         if self.progress.phase == phase and self.progress.epoch:
             self.progress.restore_training(schedule, self.shuffle)
             first += self.progress.epoch
+            if chosen(self.metrics, phase)["candidate"]:
+                self.best["best"] = _copy(model)
+                self.progress.restore("best", self.best["best"])
         for epoch in range(first, count + 1):
+            if stalled(self.metrics, phase, patience):
+                break
             model.train()
             total, right, fired = 0.0, 0, rates.Epoch()
             for x, y in self._batches(self.data.train):
@@ -183,7 +219,7 @@ class _Run:
                 layers, membranes = model.run(x)
                 loss = self.goal.loss(layers[-1], membranes, y)
                 loss.backward()
-                optimizer.step()
+                self._update(model, optimizer)
                 schedule.step()
                 batch_rates = rates.firing_rates(layers)
                 after_batch(batch_rates)
@@ -198,13 +234,27 @@ class _Run:
                 "train_accuracy": right / len(self.data.train),
                 "validation_accuracy": accuracy(model, self.data.validation, self.goal),
                 "thresholds": thresholds(),
+                "candidate": candidate(),
                 **fired.metrics(),
             }
             self.metrics.append(entry)
             self.report(entry)
-            if epoch == count:
+            if epoch == count or stalled(self.metrics, phase, patience):
                 fired.require_output(phase)
-            self.progress.keep(phase, epoch, kept, schedule, self.shuffle, self.metrics)
+            if entry["candidate"] and chosen(self.metrics, phase) is entry:
+                self.best["best"] = _copy(model)
+            self.progress.keep(phase, epoch, {**kept, **self.best}, schedule, self.shuffle, self.metrics)
+
+    def _update(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
+        """One step of the optimiser, its gradients clipped before and its weights clamped after."""
+        told = self.recipe.train
+        if told.clip is not None:
+            torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], told.clip)
+        optimizer.step()
+        if told.clamp is not None:
+            with torch.no_grad():
+                for weight in model.weights.values():
+                    weight.clamp_(-told.clamp, told.clamp)
 
     @property
     def _batches_per_epoch(self) -> int:
@@ -221,6 +271,11 @@ class _Run:
 def _on(device: torch.device, split: Split, chosen: slice | np.ndarray[Any, np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
     """Inputs and labels of the chosen samples."""
     return torch.from_numpy(split.x[chosen]).to(device).float(), torch.from_numpy(split.y[chosen]).to(device)
+
+
+def _copy(model: Model) -> Model:
+    """A copy with parameters of its own; the twin's integer network never changes, and is shared."""
+    return copy.deepcopy(model, {id(model.net): model.net} if isinstance(model, Twin) else None)
 
 
 def _mean_thresholds(twin: Twin) -> list[float]:

@@ -32,6 +32,7 @@ class Block(nn.Module):
         shape: of its output, without time and batch.
         threshold: of its neurons, a scalar that annealing changes in place.
         bias: of its neurons, by channel; zeros that are not trained where the recipe wants none.
+        dropout: of the current, anew in every step; nothing in evaluation.
         window: of the pooling that the convolution can compute with its own kernel; 1 where it cannot.
     """
 
@@ -67,7 +68,8 @@ class Block(nn.Module):
             if recipe.batch_norm:
                 self.norm = nn.BatchNorm1d(recipe.features)
         self.bias = nn.Parameter(torch.zeros(self.shape[0]), recipe.bias)
-        self.beta, self.slope = float(net.decay), net.slope
+        self.dropout = nn.Dropout(recipe.dropout)
+        self.beta, self.slope = net.trained_beta, net.slope
         self.threshold: Tensor
         self.register_buffer("threshold", torch.tensor(recipe.threshold.start))
 
@@ -90,9 +92,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Spikes and membranes `[T, N, *shape]`."""
-        current = self.current(x)
+        current, bias = self.current(x), self.bias
         rule = lif.float_rule(self.beta, self.slope, current.dtype)
-        return lif.scan(current, self.threshold, self.bias, rule, steps)
+        if self.training and self.dropout.p:
+            # as in the paper's code the bias is dropped with the current, and a held current anew in every step
+            current = current + bias.view(-1, *[1] * (len(self.shape) - 1))
+            current, bias = self.dropout(current.expand(steps, *current.shape[1:])), torch.zeros_like(bias)
+        return lif.scan(current, self.threshold, bias, rule, steps)
 
 
 class FloatNet(nn.Module):
@@ -120,6 +126,11 @@ class FloatNet(nn.Module):
         return [cast(Block, block) for block in self.blocks]
 
     @property
+    def weights(self) -> dict[int, nn.Parameter]:
+        """Latent weights by the layer's number, from 1."""
+        return {number: block.weight.weight for number, block in enumerate(self.layers, start=1)}
+
+    @property
     def quantized(self) -> list[Quantized]:
         """The layers of quantized weights."""
         return [block.weight for block in self.layers if isinstance(block.weight, Quantized)]
@@ -132,14 +143,11 @@ class FloatNet(nn.Module):
         """Spikes of every layer, `[T, N, ...]` each, and the output's membranes, `[T, N, classes]`."""
         x = x / self.full_scale
         held = x.ndim == len(self.shape) + 1
-        if not held and x.shape[1] != self.steps:
-            raise UsageError(
-                f"network.steps is {self.steps}, but the input has {x.shape[1]}; set network.steps and data.steps to one number"
-            )
+        steps = self.steps if held else x.shape[1]
         x = x.unsqueeze(0) if held else x.transpose(0, 1)
         found, membrane = [], x
         for block in self.layers:
-            x, membrane = block(x, self.steps)
+            x, membrane = block(x, steps)
             found.append(x)
         return found, membrane
 
@@ -149,7 +157,9 @@ class FloatNet(nn.Module):
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a cumulative average
-        self.train()
+        self.eval()  # without dropout
+        for norm in norms:
+            norm.train()
         with torch.no_grad():
             for batch in batches:
                 self(batch)

@@ -1,6 +1,6 @@
 """An unfinished run on disk: its state after the last whole epoch, from which `--resume` goes on to the very same weights.
 
-    RUN.unfinished/progress.safetensors    model, twin, optimiser, torch's random generator
+    RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser, torch's random generator
                    progress.json           phase, epoch, metrics, learning rates, the shuffling generator
                    recipe.toml             the recipe, which must be the same to go on
 
@@ -29,7 +29,7 @@ from lehr.errors import FileRefused, UsageError
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
 
-SCHEMA = "lehr-progress/1"
+SCHEMA = "lehr-progress/2"
 STATE, TENSORS, RECIPE = "progress.json", "progress.safetensors", "recipe.toml"
 PHASES = "ABC"
 
@@ -49,7 +49,7 @@ class Progress:
         phase: of the last whole epoch.
         epoch: its number, from 1; 0 before the first.
         told: the rest of progress.json.
-        tensors: by name: `model.`, `twin.`, `optimizer.`, `random`.
+        tensors: by name: `model.`, `twin.`, `best.`, `optimizer.`, `random`.
     """
 
     folder: Path | None
@@ -80,9 +80,12 @@ class Progress:
             lacking = {"metrics", "optimizer", "schedule", "shuffle"} - made.told.keys()
             if made.phase not in [*PHASES] or lacking:
                 raise ValueError(f"it lacks {min(lacking, default='a phase')}")
+            last = made.metrics[-1]
+            if (last["phase"], last["epoch"]) != (made.phase, made.epoch) or not all("candidate" in entry for entry in made.metrics):
+                raise ValueError("its metrics are of other epochs")
             made.tensors = safetensors.torch.load((folder / TENSORS).read_bytes())
             same = (folder / RECIPE).read_bytes() == to_toml(recipe)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             raise FileRefused(f"{folder} is damaged ({type(error).__name__}: {error}); remove it and train anew") from None
         if not resume:
             raise UsageError(

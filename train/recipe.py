@@ -27,12 +27,14 @@ class _Layer(_Strict):
         batch_norm: between pooling and neurons; it has offsets of its own.
         bias: a trained constant per channel, added to the current in every step.
         threshold: of the neurons.
+        dropout: chance with which the current of a neuron is 0 in a time step of phase A's training; the others' grows to make up.
         fraction_bits: F of the integers; chosen by the rounding of thresholds if None.
     """
 
     batch_norm: bool = False
     bias: bool = False
     threshold: Threshold
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
 
     @model_validator(mode="after")
@@ -66,6 +68,7 @@ class NetworkRecipe(_Strict):
     Attributes:
         steps: time steps of one inference.
         beta: decay per step as a fraction k/2**n, such as "7/8": the same number in training and in integers.
+        float_beta: what a baseline with float weights decays by, any number; `beta` if None.
         slope: of the fast-sigmoid surrogate gradient.
         weights: `binarized`, `ternary`, `int2` to `int8` for so many bits, or `float` for a baseline that cannot be exported.
         weight_step: what a level of 2 to 8 bits is worth: `learned` (if None), or `fixed` by the layer's greatest weight.
@@ -73,6 +76,7 @@ class NetworkRecipe(_Strict):
 
     steps: Count
     beta: str
+    float_beta: Annotated[float, Field(ge=0, le=1)] | None = None
     slope: Positive
     weights: Weights = "binarized"
     weight_step: Literal["learned", "fixed"] | None = None
@@ -119,6 +123,11 @@ class NetworkRecipe(_Strict):
         """beta, exactly."""
         return Fraction(self.beta)
 
+    @property
+    def trained_beta(self) -> float:
+        """What phase A decays by: beta, or `float_beta` where the weights are float."""
+        return float(self.decay) if self.float_beta is None or self.weights != "float" else self.float_beta
+
 
 def nearest_dyadic(beta: Fraction | float, shift: int = 8) -> Fraction:
     """The fraction k/2**shift nearest to `beta`, within 0..1."""
@@ -133,6 +142,7 @@ class DataRecipe(_Strict):
         seed: of the validation split, and of rate coding; not the run's, so that runs of several seeds train on the same samples.
         encoding: how pixels become spikes; `current` leaves them as they are.
         steps: T of events and of encoded pixels, which `network.steps` must equal; None where a sample is held for all steps.
+        test_steps: T of the validation and the test samples of event data, which `network.steps` then equals; `steps` if None.
         step_ms: length of a step into which events are gathered, in milliseconds.
         downsample: how many pixels of an event camera make one, in rows and in columns.
     """
@@ -144,6 +154,7 @@ class DataRecipe(_Strict):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     encoding: Literal["current", "rate", "latency", "delta"] = "current"
     steps: Count | None = None
+    test_steps: Count | None = None
     step_ms: Positive | None = None
     downsample: Count = 1
 
@@ -154,7 +165,11 @@ class Training(_Strict):
     Attributes:
         lr_schedule: `cosine` to 0, `constant`, or `restarts`: cosine to 0 in each of the cycles (phases B and C: always cosine).
         cycles: into how many equal cycles the schedules named `restarts` divide phase A, the learning rate's and the thresholds' alike.
-        objective: what the output learns, `lehr.train.objective`: `count` spikes of classes, or follow a `ramp` to one spike at a step.
+        objective: what the output learns, `lehr.train.objective`: `count` or `cross-entropy` of spikes by class, or a `ramp`.
+        clip: what the norm of all gradients together is brought down to, where it is larger; in all phases.
+        clamp: the weights are brought within +-clamp after every update, in all phases.
+        patience: phase A ends after so many epochs without a higher validation accuracy, and its best epoch goes on;
+            `lehr.train.selection`. None: it takes all epochs, and the last goes on.
         prune: the share of every layer's weights, the smallest ones, that is 0 when phase A ends (`lehr.train.prune`); None: none.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing is compared with.
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
@@ -170,9 +185,12 @@ class Training(_Strict):
     cycles: Count = 1
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip: Positive | None = None
+    clamp: Positive | None = None
+    patience: Count | None = None
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
     thresholds: Literal["annealed", "start", "final"] = "annealed"
-    objective: Literal["count", "ramp"] = "count"
+    objective: Literal["count", "cross-entropy", "ramp"] = "count"
     rates: tuple[float, float] = (0.8, 0.2)
     threads: Count = 1
     device: Literal["cpu", "cuda", "auto"] = "cpu"
@@ -202,6 +220,8 @@ class Recipe(_Strict):
     def _prunes_what_is_exported(self) -> Recipe:
         if self.train.prune is not None and self.network.weights == "float":
             raise ValueError(f"train.prune is {self.train.prune}, but network.weights is 'float', which is not exported; leave one out")
+        if self.train.prune is not None and self.train.patience is not None:
+            raise ValueError("train.prune takes all epochs of phase A, which train.patience may end early; leave one out")
         return self
 
     @model_validator(mode="after")
@@ -211,6 +231,11 @@ class Recipe(_Strict):
         if restarts != (self.train.cycles > 1):
             raise ValueError(f"train.cycles is {self.train.cycles}; a schedule named 'restarts' needs 2 or more, all others 1")
         for number, threshold in enumerate(thresholds):
+            if self.train.patience and threshold.schedule == "rate-controlled" and threshold.final is None:
+                raise ValueError(
+                    f"train.patience counts epochs from when the thresholds have arrived, but network.layers.{number}.threshold is "
+                    f"rate-controlled without a 'final'; give it one, or leave out patience"
+                )
             if self.train.thresholds == "final" and not threshold.held and threshold.final is None:
                 raise ValueError(f"train.thresholds is 'final', but network.layers.{number}.threshold has no 'final' to be held at")
         return self

@@ -45,7 +45,7 @@ class Dataset:
     Attributes:
         classes: number of labels.
         kind: what the values of x are, as in `lehr.network.Input`.
-        steps: T of inputs that change from step to step; None where a sample is held.
+        steps: T of training inputs that change from step to step; None where a sample is held.
     """
 
     train: Split
@@ -54,6 +54,11 @@ class Dataset:
     classes: int
     kind: InputKind = "u8"
     steps: int | None = None
+
+    @property
+    def test_steps(self) -> int | None:
+        """T of validation and test inputs, which may be longer than those trained on; None where a sample is held."""
+        return None if self.steps is None else self.test.x.shape[1]
 
     @property
     def shape(self) -> Shape:
@@ -80,11 +85,14 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
         raise UsageError(f"data set {recipe.name!r} is unknown; use one of {', '.join(_READERS)}")
     reader = _READERS[recipe.name]
     _check(recipe, reader)
-    sources = reader.load(recipe, folder if reader.folders is None else _official(recipe.name, reader.folders, folder))
-    train, validation, test = sources.train, sources.validation, sources.test
+    place = folder if reader.folders is None else _official(recipe.name, reader.folders, folder)
+    sources = measured = reader.load(recipe, place)
+    if recipe.test_steps is not None:
+        measured = reader.load(recipe.model_copy(update={"steps": recipe.test_steps}), place)
+    train, validation, test = sources.train, measured.validation, measured.test
     if validation is None:
         rest, kept_back = split_off(len(train.labels), VALIDATION_SHARE, recipe.seed)
-        train, validation = train.pick(rest), train.pick(kept_back)
+        train, validation = train.pick(rest), measured.train.pick(kept_back)
     limits = (recipe.train_samples, None, recipe.test_samples)
     first, second, third = (
         _split(source, limit, recipe, number) for number, (source, limit) in enumerate(zip((train, validation, test), limits, strict=True))
@@ -160,11 +168,11 @@ _READERS = {
     "digits": _Reader(_digits, None, takes=("encoding",)),
     "mnist": _Reader(_idx, ("mnist",), takes=("encoding",)),
     "fashion-mnist": _Reader(_idx, ("fashion-mnist",), takes=("encoding",)),
-    "nmnist": _Reader(load_nmnist, ("nmnist",), _EVENTS, ("downsample",)),
-    "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture"), _EVENTS, ("downsample",)),
-    "shd": _Reader(load_speech, ("shd",), _EVENTS),
-    "ssc": _Reader(load_speech, ("ssc",), _EVENTS),
-    "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS),
+    "nmnist": _Reader(load_nmnist, ("nmnist",), _EVENTS, ("test_steps", "downsample")),
+    "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture"), _EVENTS, ("test_steps", "downsample")),
+    "shd": _Reader(load_speech, ("shd",), _EVENTS, ("test_steps",)),
+    "ssc": _Reader(load_speech, ("ssc",), _EVENTS, ("test_steps",)),
+    "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS, ("test_steps",)),
     "temporal": _Reader(load_temporal, None, ("steps",)),
     "npz": _Reader(load_npz, None, ("path",), ("encoding", "steps")),
 }
