@@ -177,6 +177,11 @@ class Network:
         """The neuron layers, in order of evaluation."""
         return {name: node for name in self.order if isinstance(node := self.nodes[name], Neuron)}
 
+    @cached_property
+    def weighted(self) -> Mapping[str, Conv2d | Linear]:
+        """The nodes with weights, in order of evaluation."""
+        return {name: node for name in self.order if isinstance(node := self.nodes[name], (Conv2d, Linear))}
+
     @property
     def output(self) -> str:
         """The neuron layer whose spikes are read out."""

@@ -25,6 +25,11 @@ LARGEST: Mapping[WeightKind, int] = {"binary": 1, "ternary": 1, **{kind: 2 ** (i
 """The greatest magnitude that a weight of each kind has."""
 
 
+def zero_share(weight: Int8Array) -> float:
+    """Which share of the weights is 0: how sparse a layer is."""
+    return float(np.mean(weight == 0))
+
+
 def frozen_array(value: npt.ArrayLike, dtype: type[np.integer], name: str) -> npt.NDArray[np.integer]:
     """Copy `value` into a read-only array of `dtype`, refusing whatever would change on the way."""
     given = np.asarray(value)

@@ -27,6 +27,7 @@ from lehr.simulate import Comparison, compare, simulate
 from lehr.targets import registry
 from lehr.targets.contract import Options, Target
 from lehr.targets.golden import lay_down, read_golden
+from lehr.weights import zero_share
 
 MODEL = "model.nir"
 GOLDEN_SAMPLES = 16
@@ -83,7 +84,14 @@ def build(
         }
     )
     plan = target.plan(net, options) | lay_down(net, golden_input, ran.trace) | common
-    facts = {"target": target.name, "options": options, "network": net.digest, "inputs": {MODEL: sha256(model)}, "lehr": lehr.__version__}
+    facts = {
+        "target": target.name,
+        "options": options,
+        "network": net.digest,
+        "weights": {name: {"kind": node.kind, "zero": zero_share(node.weight)} for name, node in net.weighted.items()},
+        "inputs": {MODEL: sha256(model)},
+        "lehr": lehr.__version__,
+    }
     return Built(plan.with_manifest(facts), ran.rates)
 
 
@@ -142,6 +150,10 @@ def _card(net: Network, target: Target, rates: Mapping[str, float], *, synthetic
         f" {widths[name].membrane[0]}..{widths[name].membrane[1]} | {rates[name]:.4f} |"
         for name, neuron in net.neurons.items()
     )
+    weights = "\n".join(
+        f"| {name} | {'x'.join(map(str, node.weight.shape))} | {node.kind} | {zero_share(node.weight):.1%} |"
+        for name, node in net.weighted.items()
+    )
     inputs = "synthetic inputs" if synthetic else "the inputs given at the build"
     return f"""# Model card
 
@@ -152,6 +164,10 @@ the spikes of `{net.output}` are counted, and the highest count wins.
 | layer | shape | threshold | decay | state bits | membrane bounds | spike rate |
 | --- | --- | --- | --- | --- | --- | --- |
 {rows}
+
+| weights | shape | kind | zero |
+| --- | --- | --- | --- |
+{weights}
 
 Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds are proven for any input.
 `lehr verify` runs this folder in the target's own tool and compares every spike and membrane with the reference simulator.

@@ -36,7 +36,7 @@ from lehr.arithmetic import (
 from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
 from lehr.export.widths import accumulators
-from lehr.network import Conv2d, Linear, Network
+from lehr.network import Network
 from lehr.simulate.result import Trace
 from lehr.weights import KINDS, WeightKind
 
@@ -143,8 +143,8 @@ class Target(ABC):
         kinds = " or ".join(f"'{kind}'" for kind in self.weights)
         weights = [
             Problem(name, f"weights are '{node.kind}', the machine has {kinds}", f"train with weights that are {kinds}")
-            for name, node in net.nodes.items()
-            if isinstance(node, (Conv2d, Linear)) and node.kind not in self.weights
+            for name, node in net.weighted.items()
+            if node.kind not in self.weights
         ]
         sums = [
             Problem(name, f"its sums reach {worst:,}, more than a 32-bit accumulator holds", "use a smaller fan-in")

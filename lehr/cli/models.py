@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lehr.network import Network
+    from lehr.network import Conv2d, Linear, Network
     from lehr.nodes import Node
     from lehr.simulate import Result
 
@@ -90,6 +90,7 @@ def inspect(model: Model, as_json: Json = False) -> None:
 
         from lehr import nirfile
         from lehr.export.widths import analyse
+        from lehr.weights import zero_share
 
         net = nirfile.read(model)
         widths = analyse(net)
@@ -121,13 +122,15 @@ def inspect(model: Model, as_json: Json = False) -> None:
             )
         out.table(("layer", "decay", "rounding", "reset", "fires", "fraction", "bits", "overflow", "membrane bounds"), rows)
         neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
-        out.say(f"{neurons:,} neurons, {_weights(net):,} weights of one bit; network {net.digest[:16]}")
+        weights = sum(node.weight.size for node in net.weighted.values())
+        out.say(f"{neurons:,} neurons, {weights:,} weights; network {net.digest[:16]}")
         out.facts.update(
             network=net.digest,
             input=asdict(net.input),
             steps=net.steps,
             edges=net.edges,
             nodes={n: {"type": type(net.nodes[n]).__name__, "shape": net.shapes[n]} for n in net.order},
+            weights={n: {"kind": node.kind, "zero": zero_share(node.weight)} for n, node in net.weighted.items()},
             arithmetic={n: asdict(neuron.arithmetic) for n, neuron in net.neurons.items()},
             widths={n: asdict(width) for n, width in widths.layers.items()},
         )
@@ -145,9 +148,9 @@ def _contents(node: Node) -> str:
         case Conv2d():
             stride, padding, dilation = (shape_text(pair) for pair in (node.stride, node.padding, node.dilation))
             details = f"stride {stride}, padding {padding}, dilation {dilation}, groups {node.groups}"
-            return f"{node.weight.size:,} weights {shape_text(node.weight.shape)}, {details}"
+            return f"{node.weight.size:,} {_declared(node)}; {shape_text(node.weight.shape)}, {details}"
         case Linear():
-            return f"{node.weight.size:,} weights"
+            return f"{node.weight.size:,} {_declared(node)}"
         case SumPool2d():
             return f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding {shape_text(node.padding)}"
         case Delay():
@@ -158,7 +161,8 @@ def _contents(node: Node) -> str:
             return ""
 
 
-def _weights(net: Network) -> int:
-    from lehr.network import Conv2d, Linear
+def _declared(node: Conv2d | Linear) -> str:
+    """The kind of a node's weights, and how many of them are 0 where any may be."""
+    from lehr.weights import zero_share
 
-    return sum(node.weight.size for node in net.nodes.values() if isinstance(node, (Conv2d, Linear)))
+    return f"{node.kind} weights" if node.kind == "binary" else f"{node.kind} weights, {percent(zero_share(node.weight))} of them 0"

@@ -11,7 +11,7 @@ import numpy as np
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
 from lehr.export.widths import intervals
-from lehr.network import Conv2d, Linear, Network
+from lehr.network import Network
 from lehr.nodes import INT32_MAX
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
 from lehr.targets.onnx.model import make_model
@@ -34,13 +34,12 @@ class Onnx(Target):
         """Sums over the bytes of wide values that int32 may not hold."""
         bounds = intervals(net)
         found = []
-        for name, node in net.nodes.items():
-            if isinstance(node, (Conv2d, Linear)):
-                count = digit_count(*sum_of_sources(net, name, bounds))
-                reached = int(np.abs(node.weight.astype(np.int64)).reshape(len(node.weight), -1).sum(axis=1).max()) * BYTE**count
-                if count and reached > INT32_MAX:
-                    reason = f"its sums over values of {count} bytes can reach {reached:,}, int32 holds {INT32_MAX:,}"
-                    found.append(Problem(name, reason, "put a neuron layer before it or make its fan-in smaller"))
+        for name, node in net.weighted.items():
+            count = digit_count(*sum_of_sources(net, name, bounds))
+            reached = int(np.abs(node.weight.astype(np.int64)).reshape(len(node.weight), -1).sum(axis=1).max()) * BYTE**count
+            if count and reached > INT32_MAX:
+                reason = f"its sums over values of {count} bytes can reach {reached:,}, int32 holds {INT32_MAX:,}"
+                found.append(Problem(name, reason, "put a neuron layer before it or make its fan-in smaller"))
         return tuple(found)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -56,11 +55,7 @@ class Onnx(Target):
         del rates
         size = len(self.plan(net, {TRACE: "0"}).files[FILE])
         state = sum(s.bytes for s in Step(net, intervals(net)).states)
-        products = sum(
-            math.prod(net.shapes[name]) * math.prod(node.weight.shape[1:])
-            for name, node in net.nodes.items()
-            if isinstance(node, (Conv2d, Linear))
-        )
+        products = sum(math.prod(net.shapes[name]) * math.prod(node.weight.shape[1:]) for name, node in net.weighted.items())
         return Estimate(
             (
                 Figure("model", size, "bytes", f"length of {FILE} without a trace; one byte a weight"),
