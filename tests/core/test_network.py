@@ -135,6 +135,11 @@ MADE: dict[str, tuple[Any, str]] = {
     "input shape": (lambda: Input((2, 0), "u8"), "input shape is (2, 0); give at least one axis, each of at least 1"),
     "no input shape": (lambda: Input((), "u8"), "input shape is (); give at least one axis, each of at least 1"),
     "zero weight": (lambda: Linear(0 * ONES), "Linear weight holds 0, but weights are declared -1 or +1; binarize them first"),
+    "unknown kind": (lambda: Linear(ONES, "int1"), "weights are declared 'int1'; lehr reads 'binary', 'ternary' and 'int2' to 'int8'"),  # type: ignore[arg-type]
+    "large ternary weight": (
+        lambda: Linear(2 * ONES, "ternary"),
+        "Linear weight holds 2, but weights are declared 'ternary', -1 to 1; quantize them first",
+    ),
     "large weight": (lambda: Linear(300 * ONES), "Linear weight holds 300, which int8 cannot; use -128 to 127"),
     "float weight": (lambda: Linear(HALVES), "Linear weight has dtype float64, not integers; round it to integers first"),
     "weight of one axis": (lambda: Linear(ONES[0]), "Linear weight has shape (2,); give 2 axes, none of them empty"),

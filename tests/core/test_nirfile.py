@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from lehr.network import INPUT, Conv2d, Input, Linear, Network, Neuron
 from lehr.nirfile import from_nir, read, to_nir, write
 from lehr.simulate import simulate
 
-FIXED = [small_network, recurrent_network, delayed_network]
+FIXED = [small_network, recurrent_network, delayed_network, partial(small_network, kinds=("ternary", "int4", "int8"))]
 NO_LEAK = Arithmetic(decay_numerator=4, decay_shift=2, fraction_bits=3)
 
 

@@ -18,7 +18,7 @@ from lehr.simulate import compare, simulate
 
 
 def _line(weight: list[int], neuron: Neuron, steps: int = 4, kind: str = "u8") -> Network:
-    nodes = {"fc": Linear(np.array([weight])), "lif": neuron}
+    nodes = {"fc": Linear(np.array([weight]), "binary" if set(weight) <= {-1, 1} else "int8"), "lif": neuron}
     shape = Input((len(weight),), "u8" if kind == "u8" else "spikes")
     return Network(nodes, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), shape, steps)
 
@@ -69,6 +69,14 @@ def test_bounds_are_reached_by_the_worst_input() -> None:
     up = simulate(net, np.array([[255, 255, 0]], np.uint8), trace=["lif"]).trace.membranes["lif"]
     down = simulate(net, np.array([[0, 0, 255]], np.uint8), trace=["lif"]).trace.membranes["lif"]
     assert found.membrane == (int(down.min()), int(up.max()))
+
+
+def test_bounds_of_weights_of_several_bits_are_reached() -> None:
+    net = _line([127, 0, -3, 40], _neuron(10**6, decay_numerator=0), steps=2)
+    assert analyse(net).layers["lif"].current == (-3 * 255, 167 * 255)
+    assert int(analyse(net).nodes["fc"].magnitude[0]) == 170 * 255
+    for x, reached in (([255, 255, 0, 255], 167 * 255), ([0, 255, 255, 0], -3 * 255)):
+        assert simulate(net, np.array([x], np.uint8), trace=["lif"]).trace.membranes["lif"].ravel().tolist() == [reached] * 2
 
 
 @pytest.mark.parametrize(("high", "bits"), [(127, 8), (128, 9), (32767, 16), (32768, 17)])

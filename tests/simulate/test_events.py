@@ -24,7 +24,7 @@ def neuron(threshold: int, bias: int = 0, how: Arithmetic = EVENT, channels: int
 def fed(layer: Neuron, *weights: int) -> Network:
     """One neuron with a weight for each input."""
     return Network(
-        {"w": Linear(np.array([weights], np.int8)), "v": layer},
+        {"w": Linear(np.array([weights], np.int8), "int8"), "v": layer},
         ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)),
         Input((len(weights),), "u8"),
         steps=1,
@@ -67,6 +67,15 @@ def test_a_step_decays_and_takes_the_bias_before_its_events() -> None:
 
 def test_a_neuron_without_an_event_does_not_fire() -> None:
     assert history(traced(fed(neuron(2, bias=5), 1), [0], [1])) == ([5, 9], [0, 1])
+
+
+def test_a_weight_of_zero_is_no_synapse() -> None:
+    assert history(traced(fed(neuron(2, bias=5), 0, 1), [3, 0], [0, 1])) == ([5, 9], [0, 1])
+
+
+def test_an_event_adds_its_weight_at_once() -> None:
+    # 5 fires and leaves 2; -7: -5; 5: 0
+    assert history(traced(fed(neuron(3), 5, -7, 5), [1, 1, 1])) == ([0], [1])
 
 
 def test_an_event_outside_the_receptive_field_is_none() -> None:

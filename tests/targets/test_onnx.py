@@ -21,11 +21,12 @@ from lehr.nodes import INT32_MAX, InputKind, Node, Shape
 from lehr.simulate import Result, Trace, compare, simulate
 from lehr.targets.golden import per_step
 from lehr.targets.onnx import Onnx
-from lehr.targets.onnx.graph import INT32, INT64
+from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8
 from lehr.targets.onnx.model import MEMBRANE, SPIKES, make_model
 from lehr.targets.onnx.neuron import accumulator
 from lehr.targets.onnx.runner import OnnxRuntime
 from lehr.targets.onnx.step import digit_count
+from lehr.weights import LARGEST, WeightKind
 
 TARGET = Onnx()
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
@@ -79,6 +80,12 @@ def signs(*shape: int) -> npt.NDArray[np.int8]:
     return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), shape)
 
 
+def bytes_of(*shape: int) -> npt.NDArray[np.int8]:
+    """Random weights of 8 bits, the greatest of both signs in half of the places."""
+    rng = np.random.default_rng(0)
+    return np.where(rng.random(shape) < 0.5, rng.choice([-127, 127], shape), rng.integers(-127, 128, shape)).astype(np.int8)
+
+
 # -------------------------------------------------------------------- exactness
 @settings(max_examples=60)
 @given(st.data())
@@ -126,6 +133,15 @@ LARGE: dict[str, tuple[Shape, tuple[Node, ...]]] = {
         (1, 27, 27),
         (SumPool2d((25, 25), (1, 1)), Conv2d(signs(2, 1, 2, 2), dilation=(2, 2), padding=(2, 1)), silent(2)),
     ),
+    "8 bits on pixels": ((2, 6, 6), (Conv2d(bytes_of(4, 2, 3, 3), padding=(1, 1), kind="int8"), silent(4))),
+    "8 bits after signs": (
+        (1, 6, 6),
+        (Conv2d(signs(4, 1, 2, 2)), Conv2d(bytes_of(4, 2, 2, 2), padding=(1, 1), groups=2, kind="int8"), silent(4)),
+    ),
+    "linear of 8 bits after pooled pixels": (
+        (1, 7, 7),
+        (SumPool2d((3, 2), (2, 1), (1, 0)), Flatten(), Linear(bytes_of(4, 24), "int8"), silent(4)),
+    ),
     "linear after linear": ((12,), (Linear(signs(9, 12)), Linear(signs(4, 9)), silent(4))),
     "linear after pooled pixels": ((1, 7, 7), (SumPool2d((3, 2), (2, 1), (1, 0)), Flatten(), Linear(signs(4, 24)), silent(4))),
 }
@@ -139,6 +155,18 @@ def test_inputs_of_weights_that_do_not_fit_a_byte(name: str, tmp_path: Path) -> 
     expected = reference(net, x)
     compare(expected.trace, OnnxRuntime().run(built(net, tmp_path / "built"), x)).require_equal(name)
     compare(expected.trace, trace_of(net, evaluated(net, x))).require_equal(name)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("binary", INT8), ("ternary", INT8), ("int7", INT8), ("int8", UINT8)])
+def test_weights_that_paired_products_could_saturate_go_unsigned(kind: WeightKind, dtype: int) -> None:
+    """2 * 255 * 63 fits 16 bits, 2 * 255 * 127 does not: some kernels for signed weights would saturate there."""
+    net = chain(Linear(np.full((2, 4), LARGEST[kind], np.int8), kind), silent(2), shape=(4,))
+    scan = next(node for node in make_model(net, trace=False).graph.node if node.op_type == "Scan")
+    body = next(attribute.g for attribute in scan.attribute if attribute.name == "body")
+    product = next(node for node in body.node if node.op_type == "MatMulInteger")
+    types = {constant.name: constant.data_type for constant in body.initializer}
+    assert types[product.input[1]] == dtype
+    assert [types.get(name) for name in product.input[2:]] == ([None, UINT8] if dtype == UINT8 else [])
 
 
 def test_one_step_and_more_steps_than_the_network_was_made_for(tmp_path: Path) -> None:

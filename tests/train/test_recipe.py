@@ -47,6 +47,8 @@ def test_overrides() -> None:
             "network.layers.0.threshold.start=0",
             "recipe tiny: 'network.layers.0.threshold.start' is 0: Input should be greater than 0; correct it",
         ),
+        ("network.weights=int9", "recipe tiny: 'network.weights' is 'int9': Input should be 'binarized', 'ternary', 'int2', "),
+        ("train.prune=1.0", "recipe tiny: 'train.prune' is 1.0: Input should be less than 1; correct it"),
         ("network.layers.0.type='pool'", "recipe tiny: 'network.layers.0' is "),
         ("network.layers.7.kernel=1", "--set network.layers.7.kernel: '7' is no key of the recipe; "),
         ("seed", "--set 'seed' is no assignment; write it as train.lr=1e-3"),
@@ -58,6 +60,27 @@ def test_refusals(override: str, message: str) -> None:
         parse(tiny_toml(), "tiny", (override,))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("network.weight_step=fixed",), "weight_step is 'fixed', but 'binarized' weights have none; leave it out"),
+        (("network.weights=ternary", "network.weight_step=learned"), "weight_step is 'learned', but 'ternary' weights have none"),
+        (
+            ("train.prune=0.5", "network.weights=float"),
+            "train.prune is 0.5, but network.weights is 'float', which is not exported; leave one out",
+        ),
+        (
+            ("train.prune=0.5", "train.patience=3"),
+            "train.prune takes all epochs of phase A, which train.patience may end early; leave one out",
+        ),
+    ],
+)
+def test_quantization_that_contradicts_the_rest_is_refused(overrides: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse(tiny_toml(), "tiny", overrides)
+    assert message in str(error.value)
 
 
 def test_missing_key_and_broken_toml() -> None:
