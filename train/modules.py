@@ -1,0 +1,134 @@
+"""A user's own torch model with snnTorch neurons, binarized: the same modules in the same places, other weights and thresholds."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import snntorch as snn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize
+
+from lehr.errors import UsageError
+from lehr.train.neurons import AnnealedLeaky
+from lehr.train.quantize import Quantizer, Signs
+from lehr.train.threshold import Threshold
+
+WEIGHTS = (nn.Linear, nn.Conv2d)
+"""The classes whose weights are binarized; not classes derived from them, whose forward pass may do anything."""
+
+
+class QuantizedWeight(nn.Module):
+    """torch's parametrization by which whoever reads `layer.weight` sees -1 and +1, or what else the quantizer makes of the latents.
+
+    The latents, which the optimiser trains, are `layer.parametrizations.weight.original`.
+
+    Attributes:
+        quantizer: this layer's own.
+    """
+
+    def __init__(self, quantizer: Quantizer) -> None:
+        super().__init__()
+        self.quantizer = quantizer
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Levels times their step, in the shape of the latents."""
+        return self.quantizer.scaled(self.quantizer.levels(latent), latent)
+
+
+def binarize(
+    model: nn.Module,
+    *,
+    thresholds: Threshold | Mapping[str, Threshold],
+    skip: Iterable[str] = (),
+    quantizer: Callable[[], Quantizer] = Signs,
+) -> nn.Module:
+    """A copy of a model in which every Linear and Conv2d has binarized weights, and every snntorch.Leaky an annealed threshold.
+
+    The real weights stay as what is trained, biases and batch norms as they are. Modules without weights pass. Weights that the
+    forward pass takes from anywhere else than a module's parameters and buffers cannot be found.
+
+    Args:
+        model: any module; it is not touched.
+        thresholds: the schedule of each neuron by the neuron's qualified name, or one for all; in the units of the membrane.
+        skip: qualified names of modules that stay as they are, with all that is in them.
+        quantizer: makes the quantizer of each layer; signs if none is given.
+
+    Returns:
+        The copy, a module of the same class: train it with `lehr.train.ThresholdAnnealer`.
+
+    Raises:
+        UsageError: with every module that would silently keep float weights or a fixed threshold, and a way out for each; when a name
+            is none of the model's; when there is nothing to binarize or to anneal.
+    """
+    names = dict(model.named_modules(remove_duplicate=False))
+    left = {id(inner) for name in _known("skip", skip, names) for inner in names[name].modules()}
+    neurons = {name: module for name, module in names.items() if type(module) is snn.Leaky and id(module) not in left}
+    if isinstance(thresholds, Threshold):
+        thresholds = dict.fromkeys(neurons, thresholds)
+    told = {id(neurons[name]): thresholds[name] for name in _known("thresholds", thresholds, neurons)}
+    taken = {name: module for name, module in model.named_modules() if id(module) not in left}
+    _require_possible(taken, told)
+
+    result = _copy(model)
+    for name, module in list(result.named_modules()):
+        if name in taken and type(module) in WEIGHTS:
+            parametrize.register_parametrization(module, "weight", QuantizedWeight(quantizer().to(module.weight)))
+        elif name in taken and type(module) is snn.Leaky:
+            AnnealedLeaky.adopt(module, told[id(taken[name])])
+    return result
+
+
+def _known(argument: str, given: Iterable[str], names: Mapping[str, nn.Module]) -> list[str]:
+    """The names given, all of which are among those there are."""
+    given = list(given)
+    if unknown := [name for name in given if name not in names]:
+        known = ", ".join(filter(None, names)) or "none"
+        raise UsageError(f"{argument}: '{unknown[0]}' is nothing that it can name in this model; there are {known}")
+    return given
+
+
+def _require_possible(taken: Mapping[str, nn.Module], told: Mapping[int, Threshold]) -> None:
+    """Refuse a model with all its reasons, or one in which nothing is to be done."""
+    problems = {name: problem for name, module in taken.items() if (problem := _problem(module, told))}
+    if problems:
+        reasons = ". ".join(f"{name or 'model'} ({type(taken[name]).__name__}): {problem}" for name, problem in problems.items())
+        names = ", ".join(f'"{name}"' for name in problems if name)
+        raise UsageError(f"the model cannot be binarized: {reasons}" + (f". To leave them as they are: skip=[{names}]" if names else ""))
+    for kinds, what in ((WEIGHTS, "Linear or Conv2d to binarize"), ((snn.Leaky,), "snntorch.Leaky to anneal")):
+        if not any(type(module) in kinds for module in taken.values()):
+            raise UsageError(f"model: it has no {what}; add one, or skip less")
+
+
+def _problem(module: nn.Module, told: Mapping[int, Threshold]) -> str | None:
+    """Why a module, without what is in it, cannot be binarized, and the way out."""
+    if isinstance(module, LazyModuleMixin):
+        return "it has no weights yet; run the model once before"
+    if isinstance(module, parametrize.ParametrizationList):
+        return None  # the module that it belongs to is named
+    if parametrize.is_parametrized(module) or (type(module) in WEIGHTS and "weight" not in module._parameters):
+        return "its weight is computed from others (parametrization, weight norm, pruning, or binarized already); remove that before"
+    if type(module) is snn.Leaky and isinstance(module.threshold, nn.Parameter):
+        return "its threshold is learnt, which annealing would overwrite; build it without learn_threshold"
+    if type(module) is snn.Leaky and id(module) not in told:
+        return "it has no schedule; name it in thresholds"
+    if type(module) in (*WEIGHTS, snn.Leaky) or isinstance(module, _BatchNorm):
+        return None
+    if isinstance(module, snn.SpikingNeuron):
+        return "it is a neuron without annealing; use snntorch.Leaky"
+    own = {**module._parameters, **module._buffers}
+    if stays := [name for name, tensor in own.items() if tensor is not None and tensor.is_floating_point()]:
+        return f"its {', '.join(stays)} would stay float; compute with Linear and Conv2d"
+    return None
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """A deep copy, in which membranes that a run has left stand without the run's graph."""
+    memo: dict[int, Any] = {id(buffer): buffer.detach().clone() for buffer in model.buffers() if buffer.grad_fn is not None}
+    try:
+        return copy.deepcopy(model, memo)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError("model: it cannot be copied, perhaps for tensors that its last run left; binarize it before it runs") from error
