@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,3 +15,11 @@ def test_verify_in_python(line: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "lif3: spike rate 0." in ran.stdout
     assert "onnx: 0 of 9,216 membranes and 0 spikes differ" in ran.stdout
+
+
+def test_own_model() -> None:
+    command: list[str | Path] = [sys.executable, EXAMPLES / "own_model.py", "2"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, after = (float(share) for share in re.findall(r"^binarized.*: (.*)%$", ran.stdout, re.MULTILINE))
+    assert after > before + 30
+    assert re.search(r"'lif1': 0\.[0-9]+, 'lif2': 0\.[0-9]+", ran.stdout)

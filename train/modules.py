@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import snntorch as snn
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from lehr.errors import UsageError
 from lehr.train.neurons import AnnealedLeaky
 from lehr.train.quantize import Quantizer, Signs
 from lehr.train.threshold import Threshold
+
+Model = TypeVar("Model", bound=nn.Module)
 
 WEIGHTS = (nn.Linear, nn.Conv2d)
 """The classes whose weights are binarized; not classes derived from them, whose forward pass may do anything."""
@@ -40,12 +42,12 @@ class QuantizedWeight(nn.Module):
 
 
 def binarize(
-    model: nn.Module,
+    model: Model,
     *,
     thresholds: Threshold | Mapping[str, Threshold],
     skip: Iterable[str] = (),
     quantizer: Callable[[], Quantizer] = Signs,
-) -> nn.Module:
+) -> Model:
     """A copy of a model in which every Linear and Conv2d has binarized weights, and every snntorch.Leaky an annealed threshold.
 
     The real weights stay as what is trained, biases and batch norms as they are. Modules without weights pass. Weights that the
@@ -76,7 +78,8 @@ def binarize(
     result = _copy(model)
     for name, module in list(result.named_modules()):
         if name in taken and type(module) in WEIGHTS:
-            parametrize.register_parametrization(module, "weight", QuantizedWeight(quantizer().to(module.weight)))
+            weight = module.get_parameter("weight")
+            parametrize.register_parametrization(module, "weight", QuantizedWeight(quantizer().to(weight)))
         elif name in taken and type(module) is snn.Leaky:
             AnnealedLeaky.adopt(module, told[id(taken[name])])
     return result
@@ -125,7 +128,7 @@ def _problem(module: nn.Module, told: Mapping[int, Threshold]) -> str | None:
     return None
 
 
-def _copy(model: nn.Module) -> nn.Module:
+def _copy(model: Model) -> Model:
     """A deep copy, in which membranes that a run has left stand without the run's graph."""
     memo: dict[int, Any] = {id(buffer): buffer.detach().clone() for buffer in model.buffers() if buffer.grad_fn is not None}
     try:

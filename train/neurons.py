@@ -26,8 +26,8 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
     _seen: int
 
     @classmethod
-    def adopt(cls, neuron: snn.Leaky, told: Threshold) -> None:
-        """Turn a plain neuron, whose threshold goes to where the schedule starts, into this class in all places that share it.
+    def adopt(cls, neuron: Any, told: Threshold) -> None:
+        """Turn an snntorch.Leaky, whose threshold goes to where the schedule starts, into this class in all places that share it.
 
         Its class changes, as in torch's parametrizations: hooks, shared decays and bound state functions stay what they are.
         """

@@ -14,6 +14,7 @@ import snntorch as snn
 import snntorch.utils
 import torch
 from sklearn.datasets import load_digits
+from snntorch import surrogate
 from torch import Tensor, nn
 
 import lehr.train
@@ -23,7 +24,7 @@ from lehr.train.neurons import AnnealedLeaky
 from lehr.train.quantize import Quantizer, Ternary, Uniform
 
 STEPS, EPOCHS, BATCH = 8, 4, 32
-GRAD = snn.surrogate.fast_sigmoid(slope=2)
+GRAD = surrogate.fast_sigmoid(slope=2)
 TOLD = Threshold(start=0.5, schedule="linear", final=1.0)
 
 
@@ -132,7 +133,7 @@ def test_users_models_learn_with_signs_and_annealed_thresholds(name: str, digits
     latents = [cast(Any, layer).parametrizations.weight.original for layer in layers]
     before = [latent.detach().clone() for latent in latents]
     for layer in layers:
-        layer.register_forward_pre_hook(lambda layer, _: used.append(layer.weight.detach()))
+        cast(nn.Module, layer).register_forward_pre_hook(lambda layer, _: used.append(cast(Tensor, layer.weight).detach()))
     start = accuracy(net, x, labels)
     batches = EPOCHS * len(x) // BATCH
     annealer = ThresholdAnnealer(net, batches)
@@ -230,8 +231,8 @@ def test_a_model_that_has_run_is_binarized_and_copied_and_copies_are_reset() -> 
 
 
 def test_a_threshold_given_to_two_neurons_becomes_two() -> None:
-    both, layer = torch.tensor(1.0), nn.Linear(2, 2)
-    net = nn.Sequential(layer, snn.Leaky(0.5, both), snn.Leaky(0.5, both), snn.Leaky(0.5, torch.ones(2, dtype=torch.int64)))
+    both, each, layer = cast(Any, torch.tensor(1.0)), cast(Any, torch.ones(2, dtype=torch.int64)), nn.Linear(2, 2)
+    net = nn.Sequential(layer, snn.Leaky(0.5, both), snn.Leaky(0.5, both), snn.Leaky(0.5, each))
     swapped = binarize(net, thresholds={"1": TOLD, "2": Threshold(start=3.0), "3": Threshold(start=2.5)})
     ThresholdAnnealer(swapped, 4).step()
     assert [cast(Any, swapped[n]).threshold.tolist() for n in (1, 2, 3)] == [0.75, 3.0, [2.5, 2.5]]

@@ -31,7 +31,7 @@ class Hidden(nn.Module):
         self.learnt = snn.Leaky(beta=0.5, learn_threshold=True)
         self.lazy = nn.LazyLinear(3)
         self.normed = parametrizations.weight_norm(nn.Linear(2, 2))
-        self.pruned = prune.l1_unstructured(nn.Linear(2, 2), "weight", 1)  # type: ignore[no-untyped-call]
+        self.pruned = prune.l1_unstructured(nn.Linear(2, 2), "weight", 1)
         self.scale = nn.Parameter(torch.ones(1))
         self.drop, self.batch = nn.Dropout(), nn.BatchNorm1d(4)
         self.register_buffer("codes", torch.ones(1))
