@@ -96,7 +96,7 @@ class Builder:
 
     def kind(self) -> WeightKind:
         """One of `kinds`; where there is but one, no random number is spent on it."""
-        return self.kinds[int(self.rng.integers(len(self.kinds)))] if len(self.kinds) > 1 else self.kinds[0]
+        return self.kinds[int(self.rng.integers(len(self.kinds))) if len(self.kinds) > 1 else 0]
 
     def add(self, name: str, node: Node) -> None:
         """Append a node to the chain."""
