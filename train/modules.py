@@ -56,7 +56,8 @@ def binarize(
     Args:
         model: any module; it is not touched.
         thresholds: the schedule of each neuron by the neuron's qualified name, or one for all; in the units of the membrane.
-        skip: qualified names of modules that stay as they are, with all that is in them.
+        skip: qualified names of modules that stay as they are, with all that is in them, and of parameters and buffers that are no
+            layer's, such as the mean of the inputs.
         quantizer: makes the quantizer of each layer; signs if none is given.
 
     Returns:
@@ -67,13 +68,16 @@ def binarize(
             is none of the model's; when there is nothing to binarize or to anneal.
     """
     names = dict(model.named_modules(remove_duplicate=False))
-    left = {id(inner) for name in _known("skip", skip, names) for inner in names[name].modules()}
+    held = {f"{name}.{key}".removeprefix("."): tensor for name, module in names.items() for key, tensor in _held(module).items()}
+    skipped = _known("skip", skip, names | held)
+    left = {id(inner) for name in skipped if name in names for inner in names[name].modules()}
+    left |= {id(held[name]) for name in skipped if name in held}
     neurons = {name: module for name, module in names.items() if type(module) is snn.Leaky and id(module) not in left}
     if isinstance(thresholds, Threshold):
         thresholds = dict.fromkeys(neurons, thresholds)
     told = {id(neurons[name]): thresholds[name] for name in _known("thresholds", thresholds, neurons)}
     taken = {name: module for name, module in model.named_modules() if id(module) not in left}
-    _require_possible(taken, told)
+    _require_possible(taken, left | told.keys(), {id(module) for module in names.values()})
 
     result = _copy(model)
     for name, module in list(result.named_modules()):
@@ -85,28 +89,34 @@ def binarize(
     return result
 
 
-def _known(argument: str, given: Iterable[str], names: Mapping[str, nn.Module]) -> list[str]:
+def _known(argument: str, given: Iterable[str], names: Iterable[str]) -> list[str]:
     """The names given, all of which are among those there are."""
-    given = list(given)
+    given, names = list(given), [name for name in names if name]
     if unknown := [name for name in given if name not in names]:
-        known = ", ".join(filter(None, names)) or "none"
+        known = ", ".join(names) or "none"
         raise UsageError(f"{argument}: '{unknown[0]}' is nothing that it can name in this model; there are {known}")
     return given
 
 
-def _require_possible(taken: Mapping[str, nn.Module], told: Mapping[int, Threshold]) -> None:
-    """Refuse a model with all its reasons, or one in which nothing is to be done."""
-    problems = {name: problem for name, module in taken.items() if (problem := _problem(module, told))}
+def _require_possible(taken: Mapping[str, nn.Module], settled: set[int], registered: set[int]) -> None:
+    """Refuse a model with all its reasons, or one in which nothing is to be done.
+
+    Args:
+        taken: modules by qualified name.
+        settled: ids of neurons with a schedule, and of tensors that stay as they are.
+        registered: ids of all modules that torch knows of.
+    """
+    problems = {name: problem for name, module in taken.items() if (problem := _problem(module, settled, registered))}
     if problems:
         reasons = ". ".join(f"{name or 'model'} ({type(taken[name]).__name__}): {problem}" for name, problem in problems.items())
-        names = ", ".join(f'"{name}"' for name in problems if name)
+        names = ", ".join(f'"{each}"' for name in problems for each in ([name] if name else _held(taken[name])))
         raise UsageError(f"the model cannot be binarized: {reasons}" + (f". To leave them as they are: skip=[{names}]" if names else ""))
     for kinds, what in ((WEIGHTS, "Linear or Conv2d to binarize"), ((snn.Leaky,), "snntorch.Leaky to anneal")):
         if not any(type(module) in kinds for module in taken.values()):
             raise UsageError(f"model: it has no {what}; add one, or skip less")
 
 
-def _problem(module: nn.Module, told: Mapping[int, Threshold]) -> str | None:
+def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str | None:
     """Why a module, without what is in it, cannot be binarized, and the way out."""
     if isinstance(module, LazyModuleMixin):
         return "it has no weights yet; run the model once before"
@@ -116,21 +126,41 @@ def _problem(module: nn.Module, told: Mapping[int, Threshold]) -> str | None:
         return "its weight is computed from others (parametrization, weight norm, pruning, or binarized already); remove that before"
     if type(module) is snn.Leaky and isinstance(module.threshold, nn.Parameter):
         return "its threshold is learnt, which annealing would overwrite; build it without learn_threshold"
-    if type(module) is snn.Leaky and id(module) not in told:
+    if type(module) is snn.Leaky and id(module) not in settled:
         return "it has no schedule; name it in thresholds"
     if type(module) in (*WEIGHTS, snn.Leaky) or isinstance(module, _BatchNorm):
         return None
     if isinstance(module, snn.SpikingNeuron):
         return "it is a neuron without annealing; use snntorch.Leaky"
-    own = {**module._parameters, **module._buffers}
-    if stays := [name for name, tensor in own.items() if tensor is not None and tensor.is_floating_point()]:
+    if stays := [name for name, tensor in _held(module).items() if id(tensor) not in settled]:
         return f"its {', '.join(stays)} would stay float; compute with Linear and Conv2d"
+    if hidden := [name for name, value in vars(module).items() if name not in vars(nn.Module()) and _hides(value, registered)]:
+        return f"its {', '.join(hidden)} hides weights from torch; make it an nn.ModuleList, nn.ModuleDict or nn.Parameter"
     return None
 
 
+def _held(module: nn.Module) -> dict[str, Tensor]:
+    """Float parameters and buffers of a module of no kind that is known here: what computes with them cannot be seen."""
+    if type(module) in WEIGHTS or isinstance(module, _BatchNorm | snn.SpikingNeuron | LazyModuleMixin | parametrize.ParametrizationList):
+        return {}
+    own = {**module._parameters, **module._buffers}
+    return {name: tensor for name, tensor in own.items() if tensor is not None and tensor.is_floating_point()}
+
+
+def _hides(value: Any, registered: set[int]) -> bool:
+    """Whether a plain attribute is a tensor to be trained, or a container of modules of which torch knows nothing."""
+    if isinstance(value, Tensor):
+        return value.is_leaf and value.requires_grad
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(isinstance(each, nn.Module) and id(each) not in registered for each in inner)
+
+
 def _copy(model: Model) -> Model:
-    """A deep copy, in which membranes that a run has left stand without the run's graph."""
-    memo: dict[int, Any] = {id(buffer): buffer.detach().clone() for buffer in model.buffers() if buffer.grad_fn is not None}
+    """A deep copy, in which membranes, and what else a run has left, stand without the run's graph."""
+    values = [value for module in model.modules() for value in (*vars(module).values(), *module._buffers.values())]
+    memo: dict[int, Any] = {
+        id(value): value.detach().clone() for value in values if isinstance(value, Tensor) and value.grad_fn is not None
+    }
     try:
         return copy.deepcopy(model, memo)
     except (RuntimeError, TypeError) as error:

@@ -35,6 +35,8 @@ class Hidden(nn.Module):
         self.scale = nn.Parameter(torch.ones(1))
         self.drop, self.batch = nn.Dropout(), nn.BatchNorm1d(4)
         self.register_buffer("codes", torch.ones(1))
+        self.plain = nn.Sequential()
+        self.plain.layers, self.plain.seen = [nn.Linear(2, 2)], [self.fc]  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.good(self.fc(x))[0])
@@ -55,7 +57,8 @@ def test_all_that_cannot_be_binarized_is_named_at_once() -> None:
         "lazy (LazyLinear): it has no weights yet; run the model once before. "
         f"normed (ParametrizedLinear): {computed}. "
         f"pruned (Linear): {computed}. "
-        'To leave them as they are: skip=["lif", "conv", "rec", "learnt", "lazy", "normed", "pruned"]'
+        "plain (Sequential): its layers hides weights from torch; make it an nn.ModuleList, nn.ModuleDict or nn.Parameter. "
+        'To leave them as they are: skip=["scale", "codes", "lif", "conv", "rec", "learnt", "lazy", "normed", "pruned", "plain"]'
     )
 
 
@@ -65,6 +68,15 @@ def test_what_is_skipped_stays_with_all_that_is_in_it() -> None:
     kept, swapped = cast(Any, net[0])[0].weight, cast(Any, net[1]).weight
     assert torch.equal(kept, cast(Any, model[0])[0].weight)
     assert set(swapped.unique().tolist()) <= {-1.0, 1.0}
+
+
+def test_the_skip_that_the_error_tells_is_enough() -> None:
+    names = ["scale", "codes", "lif", "conv", "rec", "learnt", "lazy", "normed", "pruned", "plain"]
+    net = binarize(Hidden(), thresholds={"good": TOLD}, skip=names)
+    assert set(net.fc.weight.unique().tolist()) <= {-1.0, 1.0}
+    assert torch.equal(net.scale, torch.ones(1))
+    with pytest.raises(UsageError, match="model \\(Hidden\\): its codes would stay float"):
+        binarize(Hidden(), thresholds={"good": TOLD}, skip=[name for name in names if name != "codes"])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +100,7 @@ def test_names_that_are_none_and_models_without_work_are_refused(model: Any, tol
 
 def test_a_model_that_keeps_its_graph_is_refused() -> None:
     model = plain()
-    cast(Any, model).last = model(torch.rand(2, 3))
+    cast(Any, model).recorded = [model(torch.rand(2, 3))]
     with pytest.raises(
         UsageError, match="^model: it cannot be copied, perhaps for tensors that its last run left; binarize it before it runs$"
     ):
