@@ -42,12 +42,14 @@ class Limits:
         file_bytes: of the file itself.
         unpacked_bytes: of everything in it, in memory.
         rows: whether data sets may have rows of variable length.
+        skip: names at the top of the file whose contents are neither looked at nor read.
         remedy, smaller: the ways out.
     """
 
     file_bytes: int = 256 << 20
     unpacked_bytes: int = 512 << 20
     rows: bool = False
+    skip: tuple[str, ...] = ()
     remedy: str = "export it again"
     smaller: str = "give a smaller graph"
 
@@ -83,7 +85,7 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
             raise FileRefused(f"is not an HDF5 file (empty, cut short or of another format); {limits.remedy}")
         with h5py.File(path, "r") as file:
             _Audit(path, size, limits).group(file, "", 0)
-            return _group(file)
+            return _group(file, limits.skip)
     except FileRefused as error:
         raise FileRefused(f"{path}: {error}") from None
     except Exception as error:  # h5py passes on whatever libhdf5 says about a damaged file, under many types
@@ -104,6 +106,8 @@ class _Audit:
         if depth > MAX_DEPTH:
             raise FileRefused(f"{where} lies deeper than {MAX_DEPTH} groups; a graph needs no more")
         for name in group:
+            if not where and name in self._limits.skip:
+                continue
             if not isinstance(name, str) or not _NAME.match(name):
                 raise FileRefused(f"{where or 'the file'} holds the name {name!r}; use letters, digits, '_', '-' and '.'")
             here = f"{where}/{name}".lstrip("/")
@@ -213,8 +217,9 @@ def _stored_chunks(data: h5py.Dataset) -> list[Any]:
     return found
 
 
-def _group(group: h5py.Group) -> Tree:
-    return {name: _group(member) if isinstance(member, h5py.Group) else _value(member) for name, member in group.items()}
+def _group(group: h5py.Group, skip: tuple[str, ...] = ()) -> Tree:
+    wanted = {name: group[name] for name in group if name not in skip}
+    return {name: _group(member) if isinstance(member, h5py.Group) else _value(member) for name, member in wanted.items()}
 
 
 def _value(data: h5py.Dataset) -> Any:

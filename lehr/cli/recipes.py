@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from lehr.cli.console import Json, session
-from lehr.cli.options import Data, Overrides, RecipeName
+from lehr.cli.data import read_data
+from lehr.cli.options import Data, Download, Overrides, RecipeName
 
 app = typer.Typer(no_args_is_help=True, help="List and copy the bundled recipes, and write their test data.")
 
@@ -62,6 +63,7 @@ def samples(
     recipe: RecipeName,
     output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
     data: Data = None,
+    download: Download = False,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
@@ -69,10 +71,9 @@ def samples(
     with session(as_json) as out:
         from lehr.atomic import write_bytes
         from lehr.npz import npz_bytes
-        from lehr.train.data import load_dataset
         from lehr.train.recipefile import load
 
-        test = load_dataset(load(recipe, tuple(overrides or ())).data, data).test
+        test = read_data(load(recipe, tuple(overrides or ())).data, data, download).test
         write_bytes(output, npz_bytes({"input": test.x, "labels": test.y}))
         out.facts.update(path=str(output), samples=len(test))
         out.say(f"wrote {len(test):,} test samples to {output}")

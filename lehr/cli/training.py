@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lehr.cli.console import Json, Output, percent, progress, session
-from lehr.cli.options import Data, Overrides, RecipeName
+from lehr.cli.data import read_data
+from lehr.cli.options import Data, Download, Overrides, RecipeName
 
 if TYPE_CHECKING:
     from lehr.train.data import Dataset
@@ -24,6 +25,7 @@ def train(
     recipe: RecipeName,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder to write; runs/NAME if not given.")] = None,
     data: Data = None,
+    download: Download = False,
     overrides: Overrides = None,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of an interrupted run.")] = False,
@@ -32,7 +34,6 @@ def train(
     """Train a network as a recipe says, up to frozen integers."""
     with session(as_json) as out:
         from lehr.export.checkpoint import check_run_folder
-        from lehr.train.data import load_dataset
         from lehr.train.progress import Progress, progress_folder
         from lehr.train.recipefile import load
 
@@ -52,7 +53,7 @@ def train(
         for folder, each in runs.items():
             check_run_folder(folder)
             kept[folder] = Progress.open(progress_folder(folder), each, resume)
-        samples = load_dataset(told.data, data)
+        samples = read_data(told.data, data, download)
         out.facts["runs"] = [_train_one(out, folder, each, samples, kept[folder]) for folder, each in runs.items()]
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(out, [made["accuracy"] for made in out.facts["runs"]])

@@ -74,7 +74,11 @@ def test_official_mnist() -> None:
 @pytest.mark.parametrize(
     ("name", "where", "message"),
     [
-        ("cifar", None, "data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, npz"),
+        (
+            "cifar",
+            None,
+            "data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, temporal, npz",
+        ),
         ("mnist", None, "data set mnist is read from its official files; give their folder with --data DIR"),
         ("mnist", "/nowhere", "data folder /nowhere does not exist; give the folder that holds the mnist files with --data DIR"),
     ],
@@ -87,7 +91,9 @@ def test_missing_data(name: str, where: str | None, message: str) -> None:
 
 def test_missing_file_is_named(folder: Path) -> None:
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(UsageError, match="has no t10k-labels-idx1-ubyte.gz; put the four official files of mnist there"):
+    with pytest.raises(
+        UsageError, match="has no t10k-labels-idx1-ubyte.gz; put the four official files of mnist there, or fetch them with --download$"
+    ):
         load_dataset(MNIST, folder)
 
 

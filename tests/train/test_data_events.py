@@ -124,7 +124,11 @@ def test_damaged_events_are_refused(tmp_path: Path, data: bytes, message: str) -
 @pytest.mark.parametrize(
     ("lists", "error", "message"),
     [
-        ({}, UsageError, "has no folder Train, and 0 lists train*.txt; unpack nmnist's Train.zip and Test.zip there"),
+        (
+            {},
+            UsageError,
+            "has no folder Train, and 0 lists train*.txt; unpack nmnist's Train.zip and Test.zip there, or fetch them with --download",
+        ),
         ({"train.txt": "1 0\n", "test.txt": "x\n"}, FileRefused, "test.txt is no table of sample and class ("),
         (
             {"train.txt": "1 0\n", "test.txt": "1 10\n"},
@@ -217,7 +221,9 @@ def test_wrong_tables_of_gestures(tmp_path: Path, rows: bytes, message: str) -> 
 
 def test_missing_recordings_are_named(gestures: Path) -> None:
     (gestures / "DvsGesture" / "user02_led.aedat").unlink()
-    with pytest.raises(UsageError, match="DvsGesture has no user02_led.aedat; unpack the official DvsGesture.tar.gz there"):
+    with pytest.raises(
+        UsageError, match="DvsGesture has no user02_led.aedat; unpack the official DvsGesture.tar.gz there, or let --download do so$"
+    ):
         load_dataset(GESTURE, gestures)
     (gestures / "DvsGesture" / "trials_to_train.txt").write_text("../secret.aedat\n")
     with pytest.raises(UsageError, match="has no ../secret.aedat"):

@@ -52,12 +52,27 @@ def test_spikes_fall_into_their_frames(folder: Path) -> None:
 def test_ssc_brings_its_own_validation_samples(folder: Path) -> None:
     for part in ("train", "test"):
         (folder / f"shd_{part}.h5").rename(folder / f"ssc_{part}.h5")
-    with pytest.raises(UsageError, match="has no ssc_valid.h5; put the unpacked official files of ssc there"):
+    with pytest.raises(
+        UsageError, match="has no ssc_valid.h5; put the unpacked official files of ssc there, or fetch them with --download$"
+    ):
         load_dataset(DataRecipe(name="ssc", steps=4, step_ms=5), folder)
     write(folder / "ssc_valid.h5", [[0.006]], [[77]], [34])
     data = load_dataset(DataRecipe(name="ssc", steps=4, step_ms=5), folder)
     assert (len(data.train), data.validation.y.tolist(), data.classes) == (12, [34], 35)
     assert np.argwhere(data.validation.x).tolist() == [[0, 1, 77]]
+
+
+def test_what_a_file_tells_of_its_speakers_is_not_read(folder: Path) -> None:
+    plain = load_dataset(SHD, folder)
+    change(folder / "shd_train.h5", "extra", None)
+    with h5py.File(folder / "shd_train.h5", "a") as file:
+        file["extra/speaker"] = [f"speaker {n}".encode() for n in range(30_000)]  # more texts than a file may have elsewhere
+        file["extra/meta_info"] = h5py.SoftLink("/nowhere")
+    assert np.array_equal(load_dataset(SHD, folder).train.x, plain.train.x)
+    with h5py.File(folder / "shd_train.h5", "a") as file:
+        file["spikes/extra"] = h5py.SoftLink("/nowhere")
+    with pytest.raises(FileRefused, match="spikes/extra is a link to another place"):
+        load_dataset(SHD, folder)
 
 
 def change(path: Path, name: str, value: Any) -> None:

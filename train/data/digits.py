@@ -5,6 +5,8 @@ Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +22,7 @@ def load_digits() -> tuple[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]], 
     """
     from sklearn.datasets import load_digits as load
 
-    bunch = load()
+    bunch: Any = load()
     order = np.random.default_rng(SPLIT_SEED).permutation(len(bunch.target))
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[order, None]
     return (images, bunch.target.astype(np.int64)[order]), (TRAIN, TRAIN + VALIDATION)

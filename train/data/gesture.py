@@ -71,7 +71,7 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
 def _existing(folder: Path, name: str) -> Path:
     path = folder / name
     if path.parent != folder or not path.is_file():
-        raise UsageError(f"data folder {folder} has no {name}; unpack the official DvsGesture.tar.gz there")
+        raise UsageError(f"data folder {folder} has no {name}; unpack the official DvsGesture.tar.gz there, or let --download do so")
     return path
 
 

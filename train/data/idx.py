@@ -36,7 +36,9 @@ def _load_pair(folder: Path, name: str, part: str) -> tuple[Images, Labels]:
     paths = [folder / f"{part}-images-idx3-ubyte.gz", folder / f"{part}-labels-idx1-ubyte.gz"]
     for path in paths:
         if not path.is_file():
-            raise UsageError(f"data folder {folder} has no {path.name}; put the four official files of {name} there")
+            raise UsageError(
+                f"data folder {folder} has no {path.name}; put the four official files of {name} there, or fetch them with --download"
+            )
     images, labels = read_idx(paths[0]), read_idx(paths[1])
     if images.ndim != 3 or labels.shape != images.shape[:1] or not len(labels):
         raise FileRefused(f"{paths[1]} holds {labels.shape} labels for {images.shape} images; get both files from the same source")

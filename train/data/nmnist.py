@@ -86,7 +86,7 @@ def _source(paths: list[Path], labels: Labels, steps: int, step_ms: float, facto
 def _official(folder: Path) -> tuple[list[Path], Labels]:
     found = sorted((path.stem, path) for digit in range(CLASSES) for path in (folder / str(digit)).glob("*.bin"))
     if not found:
-        raise UsageError(f"data folder {folder} has no DIGIT/NUMBER.bin; unpack the official file {folder.name}.zip of nmnist there")
+        raise UsageError(f"data folder {folder} has no DIGIT/NUMBER.bin; unpack nmnist's {folder.name}.zip there")
     return [path for _, path in found], np.array([int(path.parent.name) for _, path in found], np.int64)
 
 
@@ -94,7 +94,8 @@ def _listed(folder: Path, part: str) -> tuple[list[Path], Labels]:
     lists = sorted(folder.glob(f"{part}*.txt"))
     if len(lists) != 1:
         raise UsageError(
-            f"data folder {folder} has no folder Train, and {len(lists)} lists {part}*.txt; unpack nmnist's Train.zip and Test.zip there"
+            f"data folder {folder} has no folder Train, and {len(lists)} lists {part}*.txt; unpack nmnist's Train.zip and Test.zip there, "
+            "or fetch them with --download"
         )
     table = read_table(lists[0], 2, "sample and class")
     if table[:, 1].min() < 0 or table[:, 1].max() >= CLASSES:

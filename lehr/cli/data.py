@@ -1,0 +1,60 @@
+"""Data sets for commands that read them: fetched first, where the user asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from lehr.train.data import Dataset
+    from lehr.train.recipe import DataRecipe
+
+
+def read_data(recipe: DataRecipe, folder: Path | None, download: bool) -> Dataset:
+    """Read the data set that a recipe names from `folder`; with `download`, fetch there what is missing, with a bar on stderr."""
+    from lehr.train.data import load_dataset
+
+    if download:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+        from lehr.train.data.download import download as fetch
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+            fetch(recipe.name, folder, lambda name: _Bar(shown, name))
+    return load_dataset(recipe, folder)
+
+
+class _Bar:
+    """A transfer's bar, driven as tqdm's are."""
+
+    def __init__(self, shown: Progress, name: str) -> None:
+        self._shown = shown
+        self._task: TaskID = shown.add_task(name, total=None)
+        self._total = 0
+
+    @property
+    def total(self) -> int:
+        """Bytes of the file; 0 where the server does not tell."""
+        return self._total
+
+    @total.setter
+    def total(self, value: int) -> None:
+        self._total = value
+        self._shown.update(self._task, total=value or None)
+
+    def update(self, n: int) -> None:
+        """So many bytes more."""
+        self._shown.advance(self._task, n)
+
+    def reset(self) -> None:
+        """From 0 again."""
+        self._shown.update(self._task, completed=0)
+
+    def close(self) -> None:
+        """It has arrived."""
+        self._shown.remove_task(self._task)
