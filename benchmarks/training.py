@@ -1,10 +1,11 @@
 """A training iteration of phase A against a plain per-step snnTorch loop of the same network, interleaved in one run.
 
-    python benchmarks/training.py [SHAPE ...] [--repeats 3]
+    python benchmarks/training.py [SHAPE ...] [--batch N] [--repeats 3]
 
 The plain loop is how such networks are usually written: every layer is called once a time step, and binarizes its weights there. For
-each shape it prints the time of both (forward, loss, backward; the least of the repeats, one thread, float32), their ratio, how many
-output spikes differ, the greatest relative error of a weight's gradient, and the memory that a first iteration takes on top.
+each shape it prints the time of both (forward, loss, backward; float32; the least of the repeats in processor time of the one thread,
+which other programs on the machine disturb least), their ratio, how many output spikes differ, the greatest relative error of a
+weight's gradient, and the memory that a first iteration takes on top.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,7 @@ def linear(features: int) -> dict[str, Any]:
 
 CASES = {
     "fashion-mnist": Case((1, 28, 28), True, 100, "7/8", (conv(16), conv(64), linear(10)), 32),
+    "mnist": Case((1, 28, 28), True, 100, "253/256", (conv(16), conv(64), linear(10)), 32),
     "shd": Case((700,), False, 333, "243/256", (linear(3000), linear(20)), 16),
     "dvs-gesture": Case((2, 32, 32), False, 100, "15/16", (conv(16), conv(32), linear(11)), 8),
 }
@@ -102,18 +104,19 @@ def plain(net: FloatNet) -> Callable[[Tensor], Tensor]:
 
 
 def iteration(forward: Callable[[Tensor], Tensor], net: FloatNet, x: Tensor, y: Tensor) -> tuple[float, Tensor, list[Tensor]]:
-    """Seconds, output spikes and the gradients of all weights."""
+    """Seconds of processor time, output spikes and the gradients of all weights."""
     net.zero_grad()
-    start = time.perf_counter()
+    start = time.process_time()
     spikes = forward(x)
     snntorch.functional.mse_count_loss(correct_rate=0.8, incorrect_rate=0.2)(spikes, y).backward()
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return seconds, spikes.detach(), [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
 
 
-def peak(name: str, which: str) -> float:
+def peak(name: str, batch: int, which: str) -> float:
     """MiB that one iteration adds to a fresh process."""
-    return float(subprocess.run([sys.executable, __file__, name, "--peak", which], capture_output=True, text=True, check=True).stdout)
+    command = [sys.executable, __file__, name, "--batch", str(batch), "--peak", which]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def peak_so_far() -> float:
@@ -123,13 +126,15 @@ def peak_so_far() -> float:
 
 def main(
     names: Annotated[list[str] | None, typer.Argument(metavar="SHAPE")] = None,
+    batch: Annotated[int, typer.Option(help="In place of the shape's own.")] = 0,
     repeats: int = 3,
     peak_of: Annotated[str, typer.Option("--peak", hidden=True)] = "",
 ) -> None:
     """Time a training iteration of phase A against a plain loop."""
     torch.set_num_threads(1)
     for name in names or list(CASES):
-        net, x, y = made(CASES[name])
+        case = CASES[name]
+        net, x, y = made(replace(case, batch=batch or case.batch))
         forwards: dict[str, Callable[[Tensor], Tensor]] = {"plain": plain(net), "lehr": net}
         if peak_of:
             Path("/proc/self/clear_refs").write_text("5")  # forget the peak of setting thresholds
@@ -147,7 +152,7 @@ def main(
         (expected, right), (found, gradients) = results["plain"], results["lehr"]
         error = max(float((a - b).norm() / b.norm()) for a, b in zip(gradients, right, strict=True))
         different = int((expected != found).sum())
-        memory = {which: peak(name, which) for which in forwards}
+        memory = {which: peak(name, len(x), which) for which in forwards}
         typer.echo(
             f"{name}, batch {len(x)}, {net.steps} steps: plain {best['plain'] * 1e3:.0f} ms, lehr {best['lehr'] * 1e3:.0f} ms:"
             f" {best['plain'] / best['lehr']:.2f} times as fast; {different} of {expected.numel()} output spikes differ"
