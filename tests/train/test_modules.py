@@ -221,6 +221,9 @@ def test_a_model_that_has_run_is_binarized_and_copied_and_copies_are_reset() -> 
     x, model = torch.rand(4, 1, 8, 8) * 20, sequential()
     model(x)
     net = binarize(model, thresholds=TOLD)
+    assert cast(Any, model[6]).mem.grad_fn is not None
+    assert cast(Any, net[6]).mem.grad_fn is None
+    assert torch.equal(cast(Any, net[6]).mem, cast(Any, model[6]).mem)
     net(x)
     other = copy.deepcopy(net)
     assert all(cast(Any, each[6]).mem.abs().sum() > 0 for each in (net, other))
