@@ -244,6 +244,8 @@ class _Run:
             if entry["candidate"] and chosen(self.metrics, phase) is entry:
                 self.best["best"] = _copy(model)
             self.progress.keep(phase, epoch, {**kept, **self.best}, schedule, self.shuffle, self.metrics)
+        if self.best and chosen(self.metrics, phase) is self.metrics[-1]:
+            self.best.clear()
 
     def _update(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
         """One step of the optimiser, its gradients clipped before and its weights clamped after."""

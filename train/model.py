@@ -92,7 +92,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Spikes and membranes `[T, N, *shape]`."""
-        current, bias = self.current(x), self.bias
+        current = self.current(x)
+        bias: Tensor = self.bias
         rule = lif.float_rule(self.beta, self.slope, current.dtype)
         if self.training and self.dropout.p:
             # as in the paper's code the bias is dropped with the current, and a held current anew in every step
@@ -126,7 +127,7 @@ class FloatNet(nn.Module):
         return [cast(Block, block) for block in self.blocks]
 
     @property
-    def weights(self) -> dict[int, nn.Parameter]:
+    def weights(self) -> dict[int, Tensor]:
         """Latent weights by the layer's number, from 1."""
         return {number: block.weight.weight for number, block in enumerate(self.layers, start=1)}
 

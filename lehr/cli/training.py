@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
     from lehr.train.loop import Trained
     from lehr.train.progress import Progress
     from lehr.train.recipe import Recipe
+    from lehr.train.tensorboard import Events
 
 SAMPLES = 64
 """Test samples that a run keeps, to verify its export by."""
+
+LAST = "last"
+"""The folder in a run that holds the network after the last epoch, as a run of its own."""
 
 
 def train(
@@ -29,6 +34,9 @@ def train(
     overrides: Overrides = None,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of an interrupted run.")] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard events; with --seeds into DIR/RUN-seed-K.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network as a recipe says, up to frozen integers."""
@@ -54,19 +62,31 @@ def train(
             check_run_folder(folder)
             kept[folder] = Progress.open(progress_folder(folder), each, resume)
         samples = read_data(told.data, data, download)
-        out.facts["runs"] = [_train_one(out, folder, each, samples, kept[folder]) for folder, each in runs.items()]
+        out.facts["runs"] = []
+        for folder, each in runs.items():
+            events = None if tensorboard is None else tensorboard / folder.name if seeds > 1 else tensorboard
+            out.facts["runs"].append(_train_one(out, folder, each, samples, kept[folder], events))
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(out, [made["accuracy"] for made in out.facts["runs"]])
 
 
-def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress) -> dict[str, Any]:
+def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress, events: Path | None) -> dict[str, Any]:
     """Train with one seed, write the run's folder, and tell about it."""
-    trained = train_with_progress(recipe, data, kept=kept)
+    from contextlib import closing, nullcontext
+
+    from lehr.train.tensorboard import Events
+
+    with nullcontext() if events is None else closing(Events(events, len(kept.metrics))) as written:
+        trained = train_with_progress(recipe, data, kept=kept, events=written)
     found = accuracies(trained, data, recipe)
     save(run, recipe, trained, data, found)
     kept.finish()
     for line in notes(trained):
         out.say(line)
+    if trained.last is not trained.twin:
+        told = _epochs(trained)
+        phase = max(told)
+        out.say(f"epoch {told[phase]} of phase {phase} is the best on the validation samples; {run / LAST} holds the last one")
     for name, value in found.items():
         out.say(f"test accuracy, {name}: {percent(value)}")
     out.say(f"wrote {run}")
@@ -85,7 +105,9 @@ def _over_seeds(out: Output, found: list[dict[str, float]]) -> dict[str, dict[st
     return told
 
 
-def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training", kept: Progress | None = None) -> Trained:
+def train_with_progress(
+    recipe: Recipe, data: Dataset, label: str = "training", kept: Progress | None = None, events: Events | None = None
+) -> Trained:
     """Train, with a progress bar over the epochs on stderr, and a warning for every layer that cannot learn, once a phase."""
     from lehr.train import loop
     from lehr.train.rates import warnings
@@ -100,6 +122,8 @@ def train_with_progress(recipe: Recipe, data: Dataset, label: str = "training", 
                 if key not in warned:
                     bar.console.print(f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
             warned.update(found)
+            if events is not None:
+                events.add(entry)
             accuracy = percent(entry["validation_accuracy"])
             bar.update(task, advance=1, description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}")
 
@@ -128,7 +152,33 @@ def notes(trained: Trained) -> list[str]:
 
 
 def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
-    """Write a run's folder."""
+    """Write a run's folder, and in it the network after the last epoch."""
+    from lehr.atomic import writing_folder
+    from lehr.export.checkpoint import check_run_folder
+    from lehr.export.widths import fit_state_bits
+    from lehr.train.loop import accuracy as measure
+    from lehr.train.objective import objective
+
+    check_run_folder(run)
+    with writing_folder(run) as part:
+        _write(part, recipe, trained, data, accuracy, _epochs(trained))
+        if trained.last is not None:
+            last, epochs = replace(trained, twin=trained.last), _epochs(trained)
+            if trained.last is not trained.twin:
+                last.network = fit_state_bits(trained.last.network())
+                accuracy = {**accuracy, "integer": measure(trained.last, data.test, objective(recipe, data))}
+                epochs[max(epochs)] = trained.metrics[-1]["epoch"]
+            _write(part / LAST, recipe, last, data, accuracy, epochs)
+
+
+def _epochs(trained: Trained) -> dict[str, int]:
+    """The epoch of each phase that went on."""
+    from lehr.train.selection import chosen
+
+    return {phase: chosen(trained.metrics, phase)["epoch"] for phase in sorted({entry["phase"] for entry in trained.metrics})}
+
+
+def _write(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float], epochs: dict[str, int]) -> None:
     from lehr.export.checkpoint import save_run
     from lehr.train.recipefile import to_toml
 
@@ -138,15 +188,15 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
         weights = trained.twin.latents()
     folds = {name: {"clamped": folded.clamped, "fraction_bits": folded.fraction_bits} for name, folded in trained.folds.items()}
     kept = data.test.take(SAMPLES)
-    facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "folds": folds}
-    samples = {"input": kept.x}
+    facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "epochs": epochs, "folds": folds}
+    samples: dict[str, Any] = {"input": kept.x}
     if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
         samples["labels"] = kept.y
     save_run(run, to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `lehr train` wrote.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `lehr train` wrote; RUN/last is its last epoch.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
     as_json: Json = False,
 ) -> None:

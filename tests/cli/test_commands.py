@@ -33,7 +33,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_train_writes_a_run_and_reports_accuracy(line: Path, lehr: Lehr) -> None:
     names = {path.name for path in (line / "run").iterdir()}
-    assert names == {"checkpoint.safetensors", "metrics.jsonl", "recipe.toml", "samples.npz", "state.json"}
+    assert names == {"checkpoint.safetensors", "last", "metrics.jsonl", "recipe.toml", "samples.npz", "state.json"}
     metrics = [json.loads(row) for row in (line / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [m["phase"] for m in metrics] == ["A", "A", "A", "B", "C"]
 
@@ -42,8 +42,10 @@ def test_training_again_gives_the_same_files(line: Path, lehr: Lehr, tmp_path: P
     ran = lehr("train", line / "tiny.toml", "-o", tmp_path / "run", "--json")
     assert ran.code == 0
     assert ran.facts["result"] == "PASS"
-    for file in (line / "run").iterdir():
-        assert file.read_bytes() == (tmp_path / "run" / file.name).read_bytes(), file.name
+    files = [file for file in (line / "run").rglob("*") if file.is_file()]
+    assert len(files) == 10
+    for file in files:
+        assert file.read_bytes() == (tmp_path / "run" / file.relative_to(line / "run")).read_bytes(), file.name
 
 
 def test_several_seeds_report_mean_and_deviation(line: Path, lehr: Lehr, tmp_path: Path) -> None:

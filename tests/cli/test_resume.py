@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,10 @@ from lehr.train.recipe import Recipe
 
 
 def _same(run: Path, expected: Path) -> None:
-    for file in expected.iterdir():
-        assert file.read_bytes() == (run / file.name).read_bytes(), file.name
+    files = [file for file in expected.rglob("*") if file.is_file()]
+    assert len(files) == 10
+    for file in files:
+        assert file.read_bytes() == (run / file.relative_to(expected)).read_bytes(), file.name
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.3])
@@ -52,8 +55,15 @@ class _Stop(LehrError):
 
 
 def _scheduled(schedule: str) -> Recipe:
-    """The tiny recipe with another schedule in its first layer."""
+    """The tiny recipe with another schedule in its first layer, or with `options`: dropout, limits, early stopping and longer phase C."""
     told = tiny_recipe().model_dump(mode="json", exclude_none=True)
+    if schedule == "options":
+        for layer in told["network"]["layers"]:
+            layer["threshold"]["rate"] = 0.9
+            layer["dropout"] = 0.2
+        told["train"] |= {"epochs": 6, "patience": 1, "clip": 1.0, "clamp": 0.1, "lr": 2e-2}
+        told["finetune"]["frozen_epochs"] = 3
+        return Recipe.model_validate(told)
     rate = {"rate": 0.05} if schedule == "exponential" else {}
     told["network"]["layers"][0]["threshold"] = {"start": 0.5, "final": 1.0, "schedule": schedule, **rate}
     told["train"]["cycles"] = 2 if schedule == "restarts" else 1
@@ -61,6 +71,7 @@ def _scheduled(schedule: str) -> Recipe:
 
 
 STOPS = [("exponential", epoch) for epoch in range(1, epochs(tiny_recipe()) + 1)] + [("linear", 2), ("restarts", 2), ("rate-controlled", 2)]
+STOPS += [("options", epoch) for epoch in range(1, 8)]
 
 
 @pytest.mark.parametrize(("schedule", "after"), STOPS)
@@ -74,20 +85,21 @@ def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str) -> N
         if len(seen) > after:
             raise _Stop
 
-    if after < epochs(recipe):
-        with pytest.raises(_Stop):
-            train(recipe, data, report, Progress.open(folder, recipe, resume=False))
-    else:
+    with pytest.raises(_Stop) if after < epochs(recipe) else nullcontext():
         train(recipe, data, report, Progress.open(folder, recipe, resume=False))
     kept = Progress.open(folder, recipe, resume=True)
     assert len(kept.metrics) == after
     resumed, whole = train(recipe, data, progress=kept), train(recipe, data)
+    assert len(whole.metrics) == epochs(recipe) or schedule == "options"
     assert resumed.metrics == whole.metrics
     assert resumed.network == whole.network
     assert resumed.twin is not None
     assert whole.twin is not None
-    for name, weight in whole.twin.weights.items():
-        assert weight.equal(resumed.twin.weights[name])
+    for one, other in ((whole.twin, resumed.twin), (whole.last, resumed.last)):
+        assert one is not None
+        assert other is not None
+        for name, weight in one.weights.items():
+            assert weight.equal(other.weights[name])
     for mine, other in zip(whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True):
         assert mine.equal(other)
 
@@ -133,7 +145,9 @@ def test_damaged_progress_is_refused(unfinished: Path, line: Path, lehr: Lehr, n
     assert "remove it and train anew" in ran.err
 
 
-@pytest.mark.parametrize(("key", "value"), [("phase", "Z"), ("epoch", "many"), ("optimizer", []), ("shuffle", {"state": 1}), ("schema", 2)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("phase", "Z"), ("epoch", "many"), ("optimizer", []), ("metrics", []), ("shuffle", {"state": 1}), ("schema", 2)]
+)
 def test_progress_that_makes_no_sense_is_refused(unfinished: Path, line: Path, lehr: Lehr, key: str, value: object) -> None:
     path = progress_folder(unfinished) / "progress.json"
     path.write_text(json.dumps({**json.loads(path.read_bytes()), key: value}))
