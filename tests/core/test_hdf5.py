@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from strategies import small_network
 
-from lehr import hdf5
 from lehr.errors import FileRefused, UsageError
-from lehr.hdf5 import read_tree
+from lehr.hdf5 import GRAPH, Limits, read_tree
 from lehr.nirfile import write
 
 Edit = Callable[[h5py.File], object]
@@ -164,15 +163,14 @@ EDITS: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.mark.parametrize("case", EDITS)
-def test_what_is_no_bounded_tree_is_refused(case: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5, "MAX_OBJECTS", 50)
+def test_what_is_no_bounded_tree_is_refused(case: str, path: Path) -> None:
     edit, message = EDITS[case]
     with h5py.File(path, "a") as file:
         edit(file)
     with pytest.raises(FileRefused) as caught:
-        read_tree(path)
+        read_tree(path, Limits(objects=50))
     assert message in str(caught.value)
-    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
 
@@ -196,7 +194,7 @@ def test_what_is_no_file_is_a_matter_of_usage(tmp_path: Path) -> None:
 def test_what_is_no_hdf5_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.nir").write_bytes(content)
     with pytest.raises(
-        FileRefused, match=r"x\.nir(: is not an HDF5 file \(empty, cut short or of another format\)| is damaged \(.+\)); export it again$"
+        FileRefused, match=r"x\.nir: (is not an HDF5 file \(empty, cut short or of another format\)|is damaged \(.+\)); export it again$"
     ):
         read_tree(tmp_path / "x.nir")
 
@@ -210,7 +208,7 @@ def test_a_file_cut_short_is_refused(path: Path) -> None:
 
 
 def test_a_huge_file_is_not_opened(path: Path) -> None:
-    os.truncate(path, hdf5.GRAPH.file_bytes + 1)
+    os.truncate(path, GRAPH.file_bytes + 1)
     with pytest.raises(FileRefused, match=r"a\.nir has 268,435,457 bytes, the limit is 268,435,456; give a smaller file"):
         read_tree(path)
 

@@ -25,6 +25,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("nir")
     for name, make in (("small", small_network), ("delayed", delayed_network)):
         write(make()[0], folder / f"{name}.nir")
+        read(folder / f"{name}.nir")  # it is the edit that makes it wrong
     return {path.stem: path for path in folder.iterdir()}
 
 
@@ -227,7 +228,6 @@ def test_a_contradiction_is_refused(case: str, written: dict[str, Path], tmp_pat
 
 
 def refused(source: Path, edit: Edit, message: str, tmp_path: Path) -> None:
-    read(source)  # it is the edit that makes it wrong
     path = shutil.copy(source, tmp_path / "edited.nir")
     with h5py.File(path, "a") as file:
         edit(file)

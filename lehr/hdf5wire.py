@@ -1,0 +1,172 @@
+"""What passes between the process that reads an HDF5 file and the one that asked: limits one way, a tree the other.
+
+The tree travels as frames: a line of JSON that says what follows, then that many bytes. The receiving side believes none of it:
+whoever has taken over the reader through a crafted file can send what he likes, and gets no further than a tree of numbers and text
+within the limits, or a refusal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused
+
+Tree = dict[str, Any]
+Member = tuple[str, Any]  # the place in the file, and None for a group, an array, a list of arrays, or an array of text
+
+MAX_DEPTH = 16
+MAX_TEXT = 4_096
+MAX_ROWS = 1 << 20
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
+_MAX_HEAD = 16_384
+_NUMBERS = re.compile(r"[<>|][fiub][1248]\Z")
+_WIDTH = 8  # bytes of the length of a row
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may hold, and what its reader is told to do about one that is too large or damaged.
+
+    Attributes:
+        file_bytes: of the file itself.
+        unpacked_bytes: of everything in it, in memory.
+        objects: groups, data sets and texts.
+        seconds: of processor time to read it in.
+        rows: whether data sets may have rows of variable length.
+        skip: names at the top of the file whose contents are neither looked at nor read.
+        remedy, smaller: the ways out.
+    """
+
+    file_bytes: int = 256 << 20
+    unpacked_bytes: int = 512 << 20
+    objects: int = 20_000
+    seconds: int = 10
+    rows: bool = False
+    skip: tuple[str, ...] = ()
+    remedy: str = "export it again"
+    smaller: str = "give a smaller graph"
+
+
+def send(members: Iterable[Member], to: IO[bytes]) -> None:
+    """Write every member of a file, each group before what is in it, and the end."""
+    for at, value in members:
+        if value is None:
+            _head(to, at=at, kind="group")
+        elif isinstance(value, list):
+            lengths = np.array([len(row) for row in value], np.int64)
+            dtype = value[0].dtype.str if value else "|u1"
+            _head(to, at=at, kind="rows", dtype=dtype, rows=len(value), numbers=int(lengths.sum()))
+            to.write(lengths.tobytes())
+            for row in value:
+                to.write(row.tobytes())
+        elif value.dtype.kind == "O":
+            texts = json.dumps(value.ravel().tolist(), ensure_ascii=False).encode()
+            _head(to, at=at, kind="text", shape=value.shape, bytes=len(texts))
+            to.write(texts)
+        else:
+            _head(to, at=at, kind="numbers", dtype=value.dtype.str, shape=value.shape)
+            to.write(value.tobytes())
+    _head(to, kind="end")
+
+
+def send_refusal(message: str, to: IO[bytes]) -> None:
+    """Write that the file is refused, in place of what is left of it."""
+    _head(to, kind="refused", message=message[:MAX_TEXT])
+
+
+def _head(to: IO[bytes], **told: Any) -> None:
+    to.write(json.dumps(told).encode() + b"\n")
+
+
+def receive(sent: IO[bytes], limits: Limits) -> Tree:
+    """The tree that `send` wrote: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
+
+    Raises:
+        FileRefused: with the message of `send_refusal`.
+        ValueError: when it is cut short, is not what `send` writes, or is more than the limits allow.
+    """
+    incoming, tree = _Incoming(sent, 2 * limits.unpacked_bytes), Tree()  # text grows in JSON
+    for _ in range(limits.objects + 1):
+        match incoming.head():
+            case {"kind": "end"}:
+                return tree
+            case {"kind": "refused", "message": str(message)}:
+                raise FileRefused("".join(letter if letter.isprintable() else "?" for letter in message))
+            case {"at": str(at), **told}:
+                _put(tree, at, incoming.value(told))
+            case _:
+                raise ValueError("a frame of another kind")
+    raise ValueError("more objects than allowed")
+
+
+def _put(tree: Tree, at: str, value: Any) -> None:
+    *groups, name = at.split("/")
+    if len(groups) > MAX_DEPTH or not NAME.match(name):
+        raise ValueError("a place that is none")
+    for group in groups:
+        tree = tree[group] if isinstance(tree.get(group), dict) else _no_group()
+    if name in tree:
+        raise ValueError("a place sent twice")
+    tree[name] = value
+
+
+def _no_group() -> Tree:
+    raise ValueError("a place in no group")
+
+
+class _Incoming:
+    """Frames as they come in, each number of bytes counted before memory is asked for."""
+
+    def __init__(self, sent: IO[bytes], limit: int) -> None:
+        self._sent, self._left = sent, limit
+
+    def head(self) -> Any:
+        line = self._sent.readline(_MAX_HEAD)
+        if not line.endswith(b"\n"):
+            raise ValueError("a frame cut short")
+        return json.loads(line)
+
+    def value(self, told: dict[Any, Any]) -> Any:
+        match told:
+            case {"kind": "group"}:
+                return {}
+            case {"kind": "numbers", "dtype": str(dtype), "shape": list(shape)}:
+                return self._numbers(dtype, tuple(shape))[()]
+            case {"kind": "text", "shape": list(shape), "bytes": int(length)}:
+                return self._texts(tuple(shape), length)
+            case {"kind": "rows", "dtype": str(dtype), "rows": int(rows), "numbers": int(numbers)}:
+                return self._rows(dtype, rows, numbers)
+            case _:
+                raise ValueError("a frame of another kind")
+
+    def _numbers(self, dtype: str, shape: tuple[Any, ...]) -> npt.NDArray[Any]:
+        if not _NUMBERS.match(dtype) or not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError("an array that is none")
+        width = np.dtype(dtype).itemsize
+        self._left -= math.prod(shape) * width
+        if self._left < 0:
+            raise ValueError("more bytes than allowed")
+        array = np.empty(shape, dtype)
+        if array.size and self._sent.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
+            raise ValueError("an array cut short")
+        return array
+
+    def _texts(self, shape: tuple[Any, ...], length: int) -> Any:
+        texts = json.loads(self._numbers("|u1", (length,)).tobytes())
+        if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in texts):
+            raise ValueError("texts that are none")
+        return np.array(texts, dtype=object).reshape(shape).tolist()
+
+    def _rows(self, dtype: str, rows: int, numbers: int) -> list[npt.NDArray[Any]]:
+        lengths = self._numbers("<i8", (min(rows, MAX_ROWS + 1),))
+        if len(lengths) > MAX_ROWS or lengths.min(initial=0) < 0 or lengths.max(initial=0) > numbers or int(lengths.sum()) != numbers:
+            raise ValueError("rows that are none")
+        return np.split(self._numbers(dtype, (numbers,)), np.cumsum(lengths)[:-1]) if rows else []
