@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
 from lehr.train.threshold import Positive
 from lehr.train.threshold import Threshold as Threshold
+from lehr.train.transforms import Transform
 from lehr.weights import WeightKind
 
 Count = Annotated[int, Field(ge=1)]
@@ -144,6 +145,7 @@ class DataRecipe(_Strict):
         steps: T of events and of encoded pixels, which `network.steps` must equal; None where a sample is held for all steps.
         test_steps: T of the validation and the test samples of event data, which `network.steps` then equals; `steps` if None.
         step_ms: length of a step into which events are gathered, in milliseconds.
+        transforms: of an event camera's recordings, in this order, before anything else; `lehr.train.transforms`.
         downsample: how many pixels of an event camera make one, in rows and in columns.
     """
 
@@ -156,6 +158,7 @@ class DataRecipe(_Strict):
     steps: Count | None = None
     test_steps: Count | None = None
     step_ms: Positive | None = None
+    transforms: tuple[Transform, ...] = ()
     downsample: Count = 1
 
 

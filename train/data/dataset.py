@@ -164,12 +164,13 @@ def _idx(recipe: DataRecipe, folder: Path) -> Sources:
 
 
 _EVENTS = ("steps", "step_ms")
+_CAMERA = ("test_steps", "transforms", "downsample")
 _READERS = {
     "digits": _Reader(_digits, None, takes=("encoding",)),
     "mnist": _Reader(_idx, ("mnist",), takes=("encoding",)),
     "fashion-mnist": _Reader(_idx, ("fashion-mnist",), takes=("encoding",)),
-    "nmnist": _Reader(load_nmnist, ("nmnist",), _EVENTS, ("test_steps", "downsample")),
-    "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture"), _EVENTS, ("test_steps", "downsample")),
+    "nmnist": _Reader(load_nmnist, ("nmnist",), _EVENTS, _CAMERA),
+    "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture"), _EVENTS, _CAMERA),
     "shd": _Reader(load_speech, ("shd",), _EVENTS, ("test_steps",)),
     "ssc": _Reader(load_speech, ("ssc",), _EVENTS, ("test_steps",)),
     "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS, ("test_steps",)),

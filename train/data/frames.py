@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lehr.errors import ToolMissing
 from lehr.nodes import Shape
 from lehr.train.data.source import Values
+from lehr.train.recipe import DataRecipe
+from lehr.train.transforms import Transform
 
 Integers = npt.NDArray[np.int64]
 
@@ -32,9 +35,36 @@ class CameraEvents:
         """
         return frames(self.time / 1000, np.ravel_multi_index((self.polarity, self.y, self.x), shape), shape, steps, step_ms)
 
+    def transformed(self, transforms: tuple[Transform, ...]) -> CameraEvents:
+        """The events that tonic's transforms leave.
+
+        Raises:
+            ToolMissing: when there are transforms, and tonic is not installed.
+        """
+        if not transforms:
+            return self
+        try:
+            from tonic import transforms as tonic
+        except ImportError:
+            raise ToolMissing("data.transforms are computed by tonic, which is not installed; pip install 'lehr[tonic]'") from None
+        made = np.zeros(len(self.time), [(name, np.int64) for name in "xytp"])
+        made["x"], made["y"], made["t"], made["p"] = self.x, self.y, self.time, self.polarity
+        for transform in transforms:
+            if len(made):  # they look for the largest coordinate
+                made = getattr(tonic, transform.name)(**transform.model_dump(exclude={"name"}))(made)
+        return CameraEvents(made["t"], made["x"], made["y"], made["p"])
+
     def smaller(self, factor: int) -> CameraEvents:
         """The events of a camera whose pixels are `factor` times as wide and high."""
         return CameraEvents(self.time, self.x // factor, self.y // factor, self.polarity)
+
+
+def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values:
+    """One sample's frames `[steps, 2, rows, columns]` as a recipe says, of a square camera of `size` pixels."""
+    assert recipe.steps is not None
+    assert recipe.step_ms is not None
+    kept = events.transformed(recipe.transforms).smaller(recipe.downsample)
+    return kept.frames(camera_shape(size, recipe.downsample), recipe.steps, recipe.step_ms)
 
 
 def camera_shape(size: int, factor: int) -> Shape:

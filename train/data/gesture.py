@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lehr.errors import FileRefused, UsageError
-from lehr.train.data.frames import CameraEvents, Integers, camera_shape
+from lehr.train.data.frames import CameraEvents, Integers, camera_frames, camera_shape
 from lehr.train.data.source import Indices, Source, Sources, Values
 from lehr.train.data.table import read_table
 from lehr.train.recipe import DataRecipe
@@ -51,18 +51,14 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
         raise FileRefused(f"{trials} lists no recording; {_AGAIN}")
     gestures = np.concatenate(tables)
     recording = np.repeat(np.arange(len(names)), [len(table) for table in tables])
-    shape = camera_shape(SIZE, recipe.downsample)
-    steps, step_ms = recipe.steps, recipe.step_ms
-    assert steps is not None
-    assert step_ms is not None
 
     def read(indices: Indices) -> Values:
-        made = np.zeros((len(indices), steps, *shape), np.uint8)
+        made = np.zeros((len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8)
         for number in np.unique(recording[indices]):
-            events = read_aedat(recordings[number]).smaller(recipe.downsample)  # once, for all of its gestures
+            events = read_aedat(recordings[number])  # once, for all of its gestures
             for place in np.flatnonzero(recording[indices] == number):
                 _, start, end = gestures[indices[place]]
-                made[place] = _between(events, start, end).frames(shape, steps, step_ms)
+                made[place] = camera_frames(_between(events, start, end), recipe, SIZE)
         return made
 
     return Source(gestures[:, 0] - 1, read)

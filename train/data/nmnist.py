@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from lehr.errors import FileRefused, UsageError
-from lehr.train.data.frames import CameraEvents, camera_shape
+from lehr.train.data.frames import CameraEvents, camera_frames, camera_shape
 from lehr.train.data.source import Indices, Labels, Source, Sources, Values
 from lehr.train.data.table import read_table
 from lehr.train.recipe import DataRecipe
@@ -40,9 +40,7 @@ def load_nmnist(recipe: DataRecipe, folder: Path) -> Sources:
     """
     official = (folder / "Train").is_dir()
     train, test = (_official(folder / part.capitalize()) if official else _listed(folder, part) for part in ("train", "test"))
-    assert recipe.steps is not None
-    assert recipe.step_ms is not None
-    first, second = (_source(paths, labels, recipe.steps, recipe.step_ms, recipe.downsample) for paths, labels in (train, test))
+    first, second = (_source(paths, labels, recipe) for paths, labels in (train, test))
     return Sources(first, second, CLASSES, kind="spikes", steps=recipe.steps)
 
 
@@ -71,13 +69,11 @@ def read_events(path: Path) -> CameraEvents:
     return CameraEvents(time[~marks], x, y, polarity)
 
 
-def _source(paths: list[Path], labels: Labels, steps: int, step_ms: float, factor: int) -> Source:
-    shape = camera_shape(SIZE, factor)
-
+def _source(paths: list[Path], labels: Labels, recipe: DataRecipe) -> Source:
     def read(indices: Indices) -> Values:
-        made = np.zeros((len(indices), steps, *shape), np.uint8)
+        made = np.zeros((len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8)
         for place, index in enumerate(indices):
-            made[place] = read_events(paths[index]).smaller(factor).frames(shape, steps, step_ms)
+            made[place] = camera_frames(read_events(paths[index]), recipe, SIZE)
         return made
 
     return Source(labels, read)

@@ -1,0 +1,41 @@
+"""What a recipe may do to an event camera's recordings before they become frames: tonic's transforms, by tonic's names.
+
+Only those that draw nothing by chance and leave the camera's size as it is. What they compute is tonic's, version by version; a recipe
+without them needs no tonic, and its frames are the same with and without it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Microseconds = Annotated[int, Field(ge=1)]
+
+
+class _Transform(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Denoise(_Transform):
+    """Drops an event if none of its four neighbours had one in the `filter_time` microseconds before it."""
+
+    name: Literal["Denoise"]
+    filter_time: Microseconds
+
+
+class RefractoryPeriod(_Transform):
+    """Drops an event if its pixel had one in the `delta` microseconds before it."""
+
+    name: Literal["RefractoryPeriod"]
+    delta: Microseconds
+
+
+class DropPixel(_Transform):
+    """Drops the pixels that had events more often than `hot_pixel_frequency`, in hertz, averaged over the recording."""
+
+    name: Literal["DropPixel"]
+    hot_pixel_frequency: Annotated[float, Field(gt=0)]
+
+
+Transform = Annotated[Denoise | RefractoryPeriod | DropPixel, Field(discriminator="name")]
