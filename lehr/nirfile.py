@@ -2,8 +2,8 @@
 
 A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR; the `fixed_point` blocks in the
 metadata of the graph, of each weight and of each neuron say it exactly (docs/arithmetic.md). Reading takes the exact side, derives
-the other one anew, and refuses a file in which the two disagree. `read` gives back what `write` was given; equal networks give
-equal bytes.
+the other one anew, and refuses a file in which the two disagree, or whose network has not the digest that it states. `read` gives
+back what `write` was given; equal networks give equal bytes.
 
 `nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but whose shapes it does not infer:
 convolutions in groups, and kernels that are not square. Read those with `type_check=False`.
@@ -90,7 +90,7 @@ def _tree(net: Network) -> dict[str, Any]:
     nodes = {name: fields_of(node, net.shapes[net.sources(name)[0]]) for name, node in net.nodes.items()}
     nodes[INPUT] = {"type": "Input", "shape": np.array(net.input.shape)}
     nodes[OUTPUT] = {"type": "Output", "shape": np.array(net.shapes[net.output])}
-    exact = {"schema": NET_SCHEMA, "input": net.input.kind, "steps": net.steps, "readout": net.readout}
+    exact = {"schema": NET_SCHEMA, "input": net.input.kind, "steps": net.steps, "readout": net.readout, "digest": net.digest}
     return {"type": "NIRGraph", "nodes": nodes, "edges": list(net.edges), "metadata": {BLOCK: exact}}
 
 
@@ -99,7 +99,7 @@ def _network(graph: Any) -> Network:
         raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
     with _about("the graph "):
         check_keys(graph, ("type", "nodes", "edges"), "a graph", optional="metadata")
-        exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"))
+        exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"), optional="digest")
         kind, steps, readout = (scalar(exact, name) for name in ("input", "steps", "readout"))
         edges, told = _edges(graph["edges"]), _nodes(graph["nodes"])
     nodes = {}
@@ -111,6 +111,8 @@ def _network(graph: Any) -> Network:
         net_input = Input(shape if isinstance(shape, tuple) else (shape,), kind)
     net = Network(nodes, edges, net_input, steps, readout)
     _check_agreement(told, net)
+    if str(exact.get("digest", net.digest)) != net.digest:
+        raise FileRefused("the graph has another digest than its network, so it was damaged or changed; export it again")
     return net
 
 

@@ -110,7 +110,7 @@ def check_keys(told: Fields, names: Iterable[str], owner: str, optional: str | N
         raise FileRefused(f"has {extra[0]!r}, which {owner} does not have; remove it")
 
 
-def block(told: Fields, schema: str, names: Iterable[str]) -> dict[str, Any]:
+def block(told: Fields, schema: str, names: Iterable[str], optional: str | None = None) -> dict[str, Any]:
     """The values of the fixed_point block in the metadata of a node or graph, numbers as Python's own.
 
     Raises:
@@ -125,7 +125,7 @@ def block(told: Fields, schema: str, names: Iterable[str]) -> dict[str, Any]:
         raise FileRefused(
             f"has a fixed_point block of schema {_short(values.get('schema'))}, not {schema!r}; read it with the lehr that wrote it"
         )
-    check_keys(values, ("schema", *names), "its fixed_point block")
+    check_keys(values, ("schema", *names), "its fixed_point block", optional)
     return values
 
 

@@ -129,7 +129,8 @@ def test_the_file_holds_what_the_documentation_says(tmp_path: Path) -> None:
         file: Any = opened
         exact = file["node/metadata/fixed_point"]
         assert {name: exact[name][()] for name in exact} == {
-            "schema": b"fixed-point-net/1", "input": b"u8", "steps": 8, "readout": b"count_argmax_lowest"
+            "schema": b"fixed-point-net/1", "input": b"u8", "steps": 8, "readout": b"count_argmax_lowest",
+            "digest": net.digest.encode(),
         }  # fmt: skip
         weight = file["node/nodes/conv1"]
         assert weight["weight"].dtype == np.int8
@@ -163,6 +164,14 @@ def test_metadata_of_others_is_left_alone(tmp_path: Path) -> None:
     graph = to_nir(net)
     graph.metadata["author"] = "somebody"
     graph.nodes["pool1"].metadata["note"] = "2x2"
+    nir.write(tmp_path / "a.nir", graph)
+    assert read(tmp_path / "a.nir") == net
+
+
+def test_others_need_no_digest(tmp_path: Path) -> None:
+    net, _ = small_network()
+    graph = to_nir(net)
+    del graph.metadata["fixed_point"]["digest"]
     nir.write(tmp_path / "a.nir", graph)
     assert read(tmp_path / "a.nir") == net
 

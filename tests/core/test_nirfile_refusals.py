@@ -73,6 +73,7 @@ def add_node(name: str, **fields: Any) -> Edit:
 LIF, CONV = "nodes/lif1", "nodes/conv1"
 EXACT = f"{LIF}/metadata/fixed_point"
 NEEDS = "holds {}, but the rest of the file makes it {}; " + AGAIN
+DIGEST = "has another digest than its network, so it was damaged or changed; export it again"
 EDITS: dict[str, tuple[Edit, str]] = {
     # the fixed_point blocks
     "neuron without a block": (drop(EXACT), "lif1: has no fixed_point block, so its integer meaning is not stated; export it with lehr"),
@@ -107,6 +108,9 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "input kind": (put("metadata/fixed_point/input", "floats"), "input: input kind is 'floats'; use 'u8' or 'spikes'"),
     "no steps": (put("metadata/fixed_point/steps", 0), "steps is 0; use 1 to 1,000,000"),
     "readout": (put("metadata/fixed_point/readout", "membrane"), "readout is 'membrane'; use 'count_argmax_lowest'"),
+    "digest of another network": (put("metadata/fixed_point/digest", "0" * 64), f"the graph {DIGEST}"),
+    "digest that is an array": (put("metadata/fixed_point/digest", np.zeros((2, 2))), f"the graph {DIGEST}"),
+    "one more step": (put("metadata/fixed_point/steps", 9), f"the graph {DIGEST}"),
     # weights
     "weight of 3": (change(f"{CONV}/weight", (0, 0, 0, 0), 3), "conv1: Conv2d weight holds 3, but weights are declared -1 or +1"),
     "weight of 0": (change("nodes/fc/weight", (0, 0), 0), "fc: Linear weight holds 0, but weights are declared -1 or +1"),
@@ -269,12 +273,8 @@ def test_a_threshold_that_varies_within_a_channel_is_refused(written: dict[str, 
         theta = file["node/nodes/lif1/v_threshold"]
         theta[2, 1, 3] = theta[2, 0, 0] + 1
 
-    refused(
-        written["small"],
-        edit,
-        f"at [2, 1, 3], but the rest of the file makes it {small_network()[0].neurons['lif1'].threshold[2]}; ",
-        tmp_path,
-    )
+    message = f"at [2, 1, 3], but the rest of the file makes it {small_network()[0].neurons['lif1'].threshold[2]}; "
+    refused(written["small"], edit, message, tmp_path)
 
 
 def test_shapes_are_compared_before_any_memory_is_asked_for(written: dict[str, Path], tmp_path: Path) -> None:
