@@ -147,6 +147,7 @@ def test_fetched_files_are_read_and_not_fetched_again(
     assert (ran.code, ran.err) == (0, "")
     assert np.load(data.parent / "in.npz")["labels"].tolist() == [0, 1, 2, 3, 4, 5]
     assert {path.name: path.read_bytes() for path in (data / "mnist").iterdir()} == mnist_files()
+    assert {path.stat().st_mode for path in (data / "mnist").iterdir()} == {path.stat().st_mode for path in (away / "mnist").iterdir()}
     assert server.asked == [f"/mnist/{remote.name}" for remote in OFFICIAL["mnist"]]
     (data / "mnist" / "t10k-labels-idx1-ubyte.gz").unlink()
     assert samples(lehr, data, "mnist").code == 0

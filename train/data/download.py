@@ -8,12 +8,14 @@ README), of N-MNIST, SHD and SSC tonic's `datasets/nmnist.py` and `datasets/hsd.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from lehr.atomic import writing
 from lehr.errors import FileRefused, UsageError
 from lehr.train.data.archive import unpack
 
@@ -114,7 +116,7 @@ _WITHOUT = {
 def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
     """Fetch the official files of a data set that are not in `folder` or in a folder of the data set's name there, into the latter.
 
-    An archive that already lies in one of the two is unpacked and not fetched.
+    An archive that already lies beside them is unpacked and not fetched.
 
     Args:
         name: of the data set.
@@ -152,13 +154,14 @@ def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
     """Put what `remote` becomes into `place`, by renames of which that of `made` is the last; `part` is an empty folder there."""
     import pooch
 
-    file = next((at / remote.name for at in (place, place.parent) if (at / remote.name).is_file()), None)
-    if file is None:
+    file = place / remote.name
+    if not file.is_file():
         file = _fetch(name, remote, place, part, bar)
     elif pooch.file_hash(str(file), alg="md5") != remote.md5:
         raise FileRefused(f"{file} is not the official file, whose MD5 is {remote.md5}; remove it")
     if remote.made == remote.name:
-        file.replace(place / remote.made)
+        with writing(place / remote.made) as whole:  # with the rights of the user's other files, which a temporary one has not
+            shutil.copyfile(file, whole)
         return
     (part / "unpacked").mkdir()
     unpack(file, part / "unpacked")
