@@ -1,98 +1,115 @@
 """The temporal task of Eshraghian & Lu 2022: thresholds of 1 are too coarse for it, thresholds of 50 are dead, annealed ones learn.
 
-python examples/temporal.py [SEED]
+python examples/temporal.py [SEED] [--plot FILE.svg] [--iterations 500]
 
 A fixed Poisson input drives a binarized 100-1000-1 network, whose output membrane is to rise along a ramp that crosses the threshold at
-step 75, and to be 0 afterwards. The loss is the mean square distance from the ramp, printed in squares of the ramp's top.
+step 75, and to be 0 afterwards: the recipe `temporal`. The loss is the mean square distance from the ramp, printed in squares of its top.
 """
 
-import sys
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import torch
-from torch import Tensor, nn
+import typer
+from torch import Tensor
 
-from lehr.train import lif
-from lehr.train.anneal import Annealer
-from lehr.train.layers import QuantizedLinear
-from lehr.train.quantize import Signs
-from lehr.train.rates import firing_rates
-from lehr.train.recipe import Training, nearest_dyadic
-from lehr.train.threshold import Threshold
+from lehr.errors import UsageError
+from lehr.train.data import Dataset, load_dataset
+from lehr.train.loop import train
+from lehr.train.model import FloatNet
+from lehr.train.objective import Ramp, objective
+from lehr.train.progress import Progress
+from lehr.train.recipe import Recipe
+from lehr.train.recipefile import load
 
-INPUTS, HIDDEN, STEPS, SPIKE = 100, 1000, 100, 75
-BETA, SLOPE = float(nearest_dyadic(0.15)), 5.0
-TOP = 1.1  # of the ramp, in thresholds
-TRAINING = Training(epochs=1, batch_size=1, lr=1e-3, optimizer="sgd", momentum=0.9)
 ARMS = {
-    "threshold 1": Threshold(start=1.0),
-    "threshold 50": Threshold(start=50.0),
-    "annealed, 5 to 50": Threshold(start=5.0, final=50.0, rate=5e-3),
+    "threshold 1": tuple(f"network.layers.{layer}.threshold={{ start = 1.0 }}" for layer in (0, 1)),
+    "threshold 50": ("train.thresholds=final",),
+    "annealed, 5 to 50": (),
 }
 
 
-class Net(nn.Module):
-    """Two layers of binarized weights, a bias per neuron and one threshold a layer."""
-
-    def __init__(self, start: float) -> None:
-        super().__init__()
-        self.weights = nn.ModuleList([QuantizedLinear(Signs(), INPUTS, HIDDEN), QuantizedLinear(Signs(), HIDDEN, 1)])
-        self.biases = nn.ParameterList([torch.zeros(HIDDEN), torch.zeros(1)])
-        self.thresholds = [torch.tensor(start), torch.tensor(start)]
-        for weight in self.weights.parameters():
-            nn.init.uniform_(weight, -((1.5 / sum(weight.shape)) ** 0.5), (1.5 / sum(weight.shape)) ** 0.5)  # the paper's own
-
-    def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Spikes of both layers and the output's membrane, each [T, 1, neurons], for input spikes [T, 1, 100]."""
-        spikes, membrane = [], x
-        for weight, bias, threshold in zip(self.weights, self.biases, self.thresholds, strict=True):
-            x, membrane = lif.scan(weight(x), threshold, bias, lif.float_rule(BETA, SLOPE, x.dtype), STEPS)
-            spikes.append(x)
-        return spikes, membrane
-
-
 @dataclass
-class History:
-    """By iteration: the loss, the hidden layer's firing rate, and the steps at which the output fired."""
+class Arm:
+    """An arm, trained.
 
-    loss: list[float] = field(default_factory=list)
-    hidden: list[float] = field(default_factory=list)
-    fired: list[list[int]] = field(default_factory=list)
+    Attributes:
+        loss: by iteration.
+        hidden: the hidden layer's firing rate, by iteration.
+        timed: whether the output fired once, alone, within 5 steps of 75, by iteration.
+        spikes: steps at which the output fires in the end.
+        membrane: of the output in the end, by step, and the ramp that it was to follow, in units of the ramp's top.
+    """
 
-    def timed(self) -> int:
-        """Iterations after which the output fired once alone, within 5 steps of where the ramp peaks."""
-        return sum(len(steps) == 1 and abs(steps[0] - SPIKE) <= 5 for steps in self.fired)
+    loss: list[float]
+    hidden: list[float]
+    timed: list[bool]
+    spikes: list[int]
+    membrane: Tensor
 
 
-def train(told: Threshold, seed: int = 0, iterations: int = 1000) -> History:
-    """Train one arm."""
-    torch.manual_seed(seed)
-    x = torch.bernoulli(torch.rand(STEPS, 1, INPUTS))
-    net, history = Net(told.start), History()
-    top = TOP * (told.final or told.start)
-    step = torch.arange(STEPS)
-    ramp = torch.where(step <= SPIKE, top * step / SPIKE, 0.0).view(STEPS, 1, 1)
-    optimizer = torch.optim.SGD(net.parameters(), TRAINING.lr, TRAINING.momentum)
-    annealer = Annealer(net.thresholds, [told, told], TRAINING, iterations, outputs=1)
-    for _ in range(iterations):
-        optimizer.zero_grad()
-        spikes, membrane = net(x)
-        loss = nn.functional.mse_loss(membrane, ramp)
-        loss.backward()
-        optimizer.step()
-        rates = firing_rates(spikes)
-        annealer.step(rates)
-        history.loss.append(float(loss.detach()) / top**2)
-        history.hidden.append(rates[0])
-        history.fired.append(spikes[-1].detach().flatten().nonzero().flatten().tolist())
-    return history
+def trained(recipe: Recipe, data: Dataset, seed: int, folder: Path) -> Arm:
+    """Train one arm; a dead output, which ends a run as an error, is what one of them shows."""
+    recipe = recipe.model_copy(update={"seed": seed})
+    metrics: list[dict[str, Any]] = []
+    try:
+        train(recipe, data, metrics.append, Progress(folder, recipe))
+    except UsageError as error:
+        print(error)
+    model = FloatNet(recipe.network, data.shape, full_scale=1)
+    Progress.open(folder, recipe, resume=True).restore("model", model)
+    with torch.no_grad():
+        spikes, membrane = model.run(torch.from_numpy(data.test.x).float())
+    goal = objective(recipe, data)
+    assert isinstance(goal, Ramp)
+    return Arm(
+        [entry["loss"] / goal.top**2 for entry in metrics],
+        [entry["rates"][0] for entry in metrics],
+        [entry["train_accuracy"] == 1 for entry in metrics],
+        spikes[-1].flatten().nonzero().flatten().tolist(),
+        membrane.flatten() / goal.top,
+    )
+
+
+def run(seed: int = 0, iterations: int = 500) -> dict[str, Arm]:
+    """Train all arms."""
+    arms = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, changes) in enumerate(ARMS.items()):
+            recipe = load("temporal", (f"train.epochs={iterations}", *changes))
+            arms[name] = trained(recipe, load_dataset(recipe.data, None), seed, Path(folder) / str(number))
+    return arms
+
+
+def draw(arms: dict[str, Arm], path: Path) -> None:
+    """Losses over the iterations, and the output's membrane in the end."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, arm in arms.items():
+        left.semilogy(arm.loss, label=name)
+        right.plot(arm.membrane, label=name)
+    ramp = [step / 75 if step <= 75 else 0.0 for step in range(len(next(iter(arms.values())).membrane))]
+    right.plot(ramp, "k--", label="the ramp")
+    left.set(xlabel="iteration", ylabel="loss / top²")
+    right.set(xlabel="step", ylabel="output membrane / top", ylim=(-1.5, 2))
+    right.legend(fontsize="small")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main(seed: Annotated[int, typer.Argument()] = 0, plot: Path | None = None, iterations: int = 500) -> None:
+    """Train the three arms of the temporal task and print what became of them."""
+    arms = run(seed, iterations)
+    for name, arm in arms.items():
+        print(f"{name}: lowest loss {min(arm.loss):.3f}, last {arm.loss[-1]:.3f}, hidden rate {arm.hidden[-1]:.4f}")
+        print(f"  one spike within 5 steps of 75 in {sum(arm.timed)} iterations of {len(arm.timed)}")
+        print(f"  the output fires at {arm.spikes or 'no step'}")
+    if plot is not None:
+        draw(arms, plot)
 
 
 if __name__ == "__main__":
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    for arm, told in ARMS.items():
-        history = train(told, seed)
-        print(f"{arm}: lowest loss {min(history.loss):.3f}, last {history.loss[-1]:.3f}, hidden rate {history.hidden[-1]:.4f}")
-        print(f"  one spike within 5 steps of {SPIKE} in {history.timed()} iterations of {len(history.fired)}")
-        for iteration in (100, 500, 1000):
-            print(f"  iteration {iteration}: output fires at {history.fired[iteration - 1] or 'no step'}")
+    typer.run(main)

@@ -67,6 +67,8 @@ class Block(nn.Module):
             self.shape = (recipe.features,)
             if recipe.batch_norm:
                 self.norm = nn.BatchNorm1d(recipe.features)
+        if net.init == "glorot":
+            nn.init.xavier_uniform_(self.weight.weight, gain=0.5)
         self.bias = nn.Parameter(torch.zeros(self.shape[0]), recipe.bias)
         self.dropout = nn.Dropout(recipe.dropout)
         self.beta, self.slope = net.trained_beta, net.slope

@@ -72,6 +72,8 @@ class NetworkRecipe(_Strict):
         float_beta: what a baseline with float weights decays by, any number; `beta` if None.
         slope: of the fast-sigmoid surrogate gradient.
         weights: `binarized`, `ternary`, `int2` to `int8` for so many bits, or `float` for a baseline that cannot be exported.
+        init: of the real-valued weights: `kaiming` as torch has it, or `glorot`, evenly within half its usual bounds as in Eshraghian &
+            Lu's code: the smaller they are, the sooner an update turns a sign.
         weight_step: what a level of 2 to 8 bits is worth: `learned` (if None), or `fixed` by the layer's greatest weight.
     """
 
@@ -80,6 +82,7 @@ class NetworkRecipe(_Strict):
     float_beta: Annotated[float, Field(ge=0, le=1)] | None = None
     slope: Positive
     weights: Weights = "binarized"
+    init: Literal["kaiming", "glorot"] = "kaiming"
     weight_step: Literal["learned", "fixed"] | None = None
     layers: Annotated[tuple[Annotated[Conv | Linear, Field(discriminator="type")], ...], Field(min_length=1)]
 

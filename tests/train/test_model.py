@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import snntorch
 import torch
 from snntorch import surrogate
@@ -64,3 +65,19 @@ def test_batch_norm_is_reestimated_over_all_batches() -> None:
     with torch.no_grad():
         means = [net.layers[0].weight(batch / 255).mean(dim=(0, 2, 3)) for batch in batches]
     assert torch.allclose(norm.running_mean, torch.stack(means).mean(0), atol=1e-6)
+
+
+def test_glorot_weights_are_spread_as_the_paper_s_code_has_it() -> None:
+    layers = [
+        {"type": "conv", "channels": 32, "kernel": 3, "pool": 2, "threshold": {"start": 1}},
+        {"type": "linear", "features": 10, "threshold": {"start": 1}},
+    ]
+    told = {"steps": 1, "beta": "1/2", "slope": 1.0, "layers": layers}
+    spread = {}
+    for init in ("kaiming", "glorot"):
+        torch.manual_seed(0)
+        net = FloatNet(NetworkRecipe.model_validate({**told, "init": init}), (2, 12, 12))
+        spread[init] = [float(block.weight.weight.detach().abs().max()) for block in net.layers]
+    # sqrt(1.5 / (in + out)), a convolution's channels times its kernel's area; torch's is 1 / sqrt(in)
+    assert spread["glorot"] == pytest.approx([(1.5 / (9 * (2 + 32))) ** 0.5, (1.5 / (32 * 25 + 10)) ** 0.5], rel=0.02)
+    assert spread["kaiming"] == pytest.approx([1 / 18**0.5, 1 / (32 * 25) ** 0.5], rel=0.02)
