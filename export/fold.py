@@ -65,13 +65,13 @@ class Folded:
 
 
 def fold(
-    affine: Affine, theta: float, *, step: float = 1.0, area: int = 1, full_scale: int = 1, fraction_bits: int | None = None
+    affine: Affine, theta: float | Float, *, step: float = 1.0, area: int = 1, full_scale: int = 1, fraction_bits: int | None = None
 ) -> Folded:
     """Fold one layer.
 
     Args:
         affine: of the layer, per output channel.
-        theta: its firing threshold, in the membrane units of training.
+        theta: its firing threshold, or one per channel, in the membrane units of training.
         step: what one level of the weights is worth.
         area: of the average pooling, 1 without.
         full_scale: what the integer input was divided by in training (255 for pixels, 1 for spikes).
@@ -83,7 +83,7 @@ def fold(
     if not affine.gain.any():
         raise NotMappable("the batch norm's gain is 0 in every channel; train the layer longer or without batch norm")
     gain = affine.gain * step / (area * full_scale)
-    chosen = choose_fraction_bits(theta / float(np.abs(gain).max())) if fraction_bits is None else fraction_bits
+    chosen = choose_fraction_bits(float(np.min(theta)) / float(np.abs(gain).max())) if fraction_bits is None else fraction_bits
     unit = 2.0**chosen
     least = unit * theta / THRESHOLD_MAX
     scale = np.maximum(np.abs(gain), least)

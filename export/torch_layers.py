@@ -1,0 +1,288 @@
+"""The layers of a torch model, one after another, as nodes of an integer network whose neurons still wait for their thresholds.
+
+What flows between two nodes is an integer; what the model has in that place is `gain * integer + offset` per channel. Weights give the
+gain, biases the offset, batch norm and average pooling change both, and the next neurons take them into their thresholds and biases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from snntorch._neurons.rleaky import RecurrentOneToOne as _OneToOne
+from torch import nn
+from torch.nn.utils import parametrize
+
+from lehr.arithmetic import Arithmetic
+from lehr.errors import NotMappable
+from lehr.export.fold import Affine, Float
+from lehr.export.torch_neurons import Dynamics, by_channel, read_neuron
+from lehr.export.torch_trace import STATES, neuron_class
+from lehr.export.torch_weights import TOLERANCE, kind_of, read_levels
+from lehr.network import INPUT, OUTPUT, Edge
+from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
+from lehr.weights import LARGEST, WeightKind
+
+OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
+"""A neuron that keeps nothing and fires at a threshold of 1 where the sum of its inputs, twice which it takes, is above 0."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A layer of neurons whose fraction bits are not yet chosen.
+
+    Attributes:
+        source: qualified name of the module.
+        affine: the current of the model per integer that arrives; gains are not negative.
+        dynamics: of the neurons.
+        notes: what is not as it was in the model, in sentences.
+        exact: nothing was rounded in the weights and decays up to here.
+    """
+
+    source: str
+    affine: Affine
+    dynamics: Dynamics
+    notes: tuple[str, ...]
+    exact: bool
+
+
+class Builder:
+    """Takes in layers from the input to the output.
+
+    Attributes:
+        nodes: what is ready, by node name.
+        neurons: what waits, by node name.
+        sources: qualified name of the module that each layer of spikes comes from, by node name.
+        edges: all but the one to the output.
+        shape: of what the last layer gives, without batch.
+        last: name of the last node.
+    """
+
+    def __init__(self, shape: Shape, full_scale: float | None, rounded: WeightKind | None, decay_bits: int | None) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.neurons: dict[str, Waiting] = {}
+        self.sources: dict[str, str] = {}
+        self.edges: list[Edge] = []
+        self.shape, self.last = shape, INPUT
+        self._rounded, self._decay_bits = rounded, decay_bits
+        self._begin(1.0 if full_scale is None else 1.0 / full_scale, full_scale is None)
+
+    def add(self, source: str, module: nn.Module) -> None:
+        """The next layer, by its qualified name.
+
+        Raises:
+            NotMappable: naming the layer, when the integer network does not compute it.
+        """
+        kind = parametrize.type_before_parametrizations(module)
+        method = Builder._neuron if neuron_class(module) else _METHODS.get(kind)
+        try:
+            if method is None:
+                known = ", ".join(dict.fromkeys(each.__name__ for each in (*_METHODS, *STATES)))
+                raise NotMappable(f"the integer network has no such layer; use {known}")
+            method(self, source, module)
+        except (NotMappable, ShapeMismatch) as error:
+            raise NotMappable(f"{source} ({kind.__name__}): {error}") from None
+
+    # ---------------------------------------------------------------- where the signal is
+    def _begin(self, gain: float, spikes: bool) -> None:
+        self._gain, self._offset = np.full(self.shape[0], gain), np.zeros(self.shape[0])
+        self._spikes, self._weights = spikes, ""
+        self._notes: list[str] = []
+        self._exact = True
+
+    def _put(self, name: str, node: Node) -> None:
+        self.shape = node.output_shape(self.shape)
+        self.nodes[name] = node
+        self._go(name)
+
+    def _go(self, name: str) -> None:
+        self.edges.append((self.last, name))
+        self.last = name
+
+    def _name(self, source: str, suffix: str = "") -> str:
+        """A node's name: the module's own, unless that is a number, as in nn.Sequential, or taken."""
+        name = (source if re.match(r"[A-Za-z_]", source) else f"layer{source}") + suffix
+        while name in (INPUT, OUTPUT) or name in self.nodes or name in self.neurons:
+            name += "_"
+        return name
+
+    def _multiply(self, factors: npt.NDArray[np.integer], why: str) -> None:
+        """Multiply what arrives in each channel with an integer, by multiplying the weights that it comes from."""
+        if np.all(factors == 1):
+            return
+        node: Any = self.nodes.get(self._weights)
+        rows = factors.reshape(len(node.weight), -1) if node and factors.size % len(node.weight) == 0 else None
+        if rows is None or np.any(rows != rows[:, :1]):
+            raise NotMappable(
+                f"{why}, and there are no weights before it of as many outputs that could take that up; add a layer with weights"
+            )
+        levels = node.weight.astype(np.int64) * rows[:, 0].reshape(-1, *[1] * (node.weight.ndim - 1))
+        if np.abs(levels).max() > LARGEST["int8"]:
+            raise NotMappable(f"{why}, which needs levels up to {np.abs(levels).max():,}; weights hold up to {LARGEST['int8']}")
+        self.nodes[self._weights] = replace(node, weight=levels.astype(np.int8), kind=kind_of(levels))
+        self._gain = self._gain / factors
+
+    # ---------------------------------------------------------------- one method a kind of layer
+    def _pass(self, source: str, module: nn.Module) -> None:
+        """Dropout, which does nothing in evaluation."""
+
+    def _flatten(self, source: str, module: Any) -> None:
+        if (module.start_dim, module.end_dim) != (1, -1):
+            raise NotMappable(f"it flattens axes {module.start_dim} to {module.end_dim}; use nn.Flatten()")
+        if len(self.shape) > 1:
+            before = self.shape[0]
+            self._put(self._name(source), Flatten())
+            self._gain, self._offset = (np.repeat(value, self.shape[0] // before) for value in (self._gain, self._offset))
+
+    def _weighted(self, source: str, module: Any) -> None:
+        if np.ptp(self._gain) > 0 or self._offset.any():
+            raise NotMappable("what it takes is biased or normalized, but not by spiking neurons; put neurons before it")
+        read = read_levels(module.weight.detach().numpy(), self._rounded)
+        self._tell_moved(source, read.moved)
+        self._weights = self._name(source)
+        self._put(self._weights, _node(module, read.levels, read.kind))
+        self._gain = self._gain[0] * read.step
+        self._offset = np.zeros(len(read.step)) if module.bias is None else module.bias.detach().numpy().copy()
+        self._spikes = False
+
+    def _norm(self, _: str, module: Any) -> None:
+        if module.running_mean is None:
+            raise NotMappable(
+                "it has no running statistics (track_running_stats=False), so that it computes on whole batches; train it with"
+            )
+        count = len(module.running_mean)
+        if count != self.shape[0]:
+            raise NotMappable(f"it has {count} channels and gets {self.shape}; give it as many")
+        weight, bias = (None if value is None else value.detach().numpy() for value in (module.weight, module.bias))
+        norm = Affine.batch_norm(
+            np.ones(count) if weight is None else weight,
+            np.zeros(count) if bias is None else bias,
+            module.running_mean.numpy(),
+            module.running_var.numpy(),
+            module.eps,
+        )
+        self._gain, self._offset = norm.gain * self._gain, norm.gain * self._offset + norm.offset
+        self._spikes = False
+
+    def _average(self, source: str, module: Any) -> None:
+        pool = _pool(module)
+        if any(pool.padding) and (not module.count_include_pad or self._offset.any()):
+            raise NotMappable(
+                "its padding counts neither as spikes nor as currents (count_include_pad=False, or a bias before it); use padding=0"
+            )
+        area = pool.kernel[0] * pool.kernel[1]
+        divisor = module.divisor_override or area
+        self._put(self._name(source), pool)
+        self._gain, self._offset = self._gain / divisor, self._offset * (area / divisor)
+        self._spikes = False
+
+    def _maximum(self, source: str, module: Any) -> None:
+        if not self._spikes:
+            raise NotMappable("the greatest of several currents is no sum; put it after the neurons, where it is an OR of spikes")
+        if module.return_indices or pair(module.dilation, "dilation", 1) != (1, 1):
+            raise NotMappable("it returns indices or is dilated; use nn.MaxPool2d(kernel, stride, padding)")
+        self._put(self._name(source, ".sum"), _pool(module))
+        name = self._name(source)
+        self.sources[name] = source
+        self._put(name, Neuron(np.ones(self.shape[0], np.int32), np.zeros(self.shape[0], np.int32), OR))
+        self._begin(1.0, spikes=True)
+
+    def _neuron(self, source: str, module: nn.Module) -> None:
+        dynamics = read_neuron(module, self.shape, self._decay_bits)
+        if dynamics.decay.moved:
+            self._notes.append(f"{source}: decay moved by {dynamics.decay.moved:.2g} to {dynamics.arithmetic.beta:.7g}")
+        self._gain, self._offset = self._gain * dynamics.gain, self._offset * dynamics.gain
+        self._multiply(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
+        name = self._name(source)
+        self.sources[name] = source
+        self._go(name)
+        if dynamics.recurrent is not None:
+            self._recurrent(name, f"{source}.recurrent", dynamics.recurrent)
+        affine, exact = Affine(self._gain, self._offset), self._exact and not dynamics.decay.moved
+        self.neurons[name] = Waiting(source, affine, dynamics, tuple(self._notes), exact)
+        self._begin(1.0, spikes=True)
+
+    def _recurrent(self, name: str, source: str, module: Any) -> None:
+        """The spikes of the step before through weights of their own, in the same unit as the input."""
+        bias = None if isinstance(module, _OneToOne) else module.bias
+        weight = _diagonal(module.V, self.shape) if isinstance(module, _OneToOne) else module.weight.detach().numpy()
+        read = read_levels(weight, self._rounded)
+        self._tell_moved(source, read.moved)
+        silent = ~read.levels.reshape(len(weight), -1).any(axis=1)
+        if not self._gain.all() or len(weight) != self.shape[0]:
+            raise NotMappable(
+                "a channel of its input has a gain of 0, or its recurrent weights have another shape than its input; prune it"
+            )
+        ratio = np.where(silent, 1.0, read.step / self._gain)
+        parts = [Fraction(float(r)).limit_denominator(LARGEST["int8"]) for r in ratio]
+        own, others = (np.array([getattr(part, each) for part in parts]) for each in ("numerator", "denominator"))
+        levels = read.levels.astype(np.int64) * own.reshape(-1, *[1] * (weight.ndim - 1))
+        if np.any(np.abs(own / others - ratio) > TOLERANCE * ratio) or np.abs(levels).max() > LARGEST["int8"]:
+            raise NotMappable(
+                f"its recurrent weights' step is {ratio[0]:.7g} times its input's, which is no ratio of levels up to {LARGEST['int8']};"
+                " give both layers the same step"
+            )
+        self._exact &= bool(np.all(own / others == ratio))
+        self._multiply(others, "its recurrent weights have a smaller step than its input")
+        back = self._name(source)
+        self.nodes[back] = _node(module, levels.astype(np.int8), kind_of(levels))
+        if self.nodes[back].output_shape(self.shape) != self.shape:
+            raise NotMappable(f"its recurrent weights make {self.nodes[back].output_shape(self.shape)} of {self.shape}; make them equal")
+        self.edges += [(name, back), (back, name)]
+        if bias is not None:
+            self._offset = self._offset + bias.detach().numpy()
+
+    def _tell_moved(self, source: str, moved: float) -> None:
+        self._exact &= moved == 0
+        if moved > LARGEST["int8"] * TOLERANCE:
+            self._notes.append(f"{source}: weights rounded, by up to {moved:.2f} of a step")
+
+
+def _node(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:
+    """Weights as a node."""
+    if levels.ndim == 2:
+        return Linear(levels, kind)
+    if isinstance(module, _OneToOne):
+        return Conv2d(levels, groups=len(levels), kind=kind)
+    if module.padding_mode != "zeros":
+        raise NotMappable(f"its padding_mode is '{module.padding_mode}'; use 'zeros'")
+    padding = module.padding
+    if padding == "valid":
+        padding = 0
+    elif padding == "same":
+        spans = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+        if any(span % 2 for span in spans):
+            raise NotMappable("its padding 'same' has no equal sides; use an odd kernel")
+        padding = tuple(span // 2 for span in spans)
+    return Conv2d(levels, module.stride, padding, module.dilation, module.groups, kind)
+
+
+def _pool(module: Any) -> SumPool2d:
+    if module.ceil_mode:
+        raise NotMappable("its last windows are cut off (ceil_mode=True); use ceil_mode=False")
+    return SumPool2d(module.kernel_size, module.stride, module.padding)
+
+
+def _diagonal(value: Any, shape: Shape) -> Float:
+    """Weights by which each neuron hears itself alone: a diagonal matrix, or a 1x1 kernel per channel."""
+    own = by_channel(value, "V", shape)
+    return np.diag(own) if len(shape) == 1 else own.reshape(-1, 1, 1, 1)
+
+
+_METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {
+    nn.Linear: Builder._weighted,
+    nn.Conv2d: Builder._weighted,
+    nn.BatchNorm1d: Builder._norm,
+    nn.BatchNorm2d: Builder._norm,
+    nn.AvgPool2d: Builder._average,
+    nn.MaxPool2d: Builder._maximum,
+    nn.Flatten: Builder._flatten,
+    nn.Dropout: Builder._pass,
+    nn.Dropout2d: Builder._pass,
+    nn.Identity: Builder._pass,
+}

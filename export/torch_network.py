@@ -1,0 +1,142 @@
+"""A trained snnTorch model as an integer network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
+from lehr.errors import NotMappable, UsageError
+from lehr.export.torch_fold import LayerReport, folded, needed_bits, report
+from lehr.export.torch_layers import Builder
+from lehr.export.torch_run import Spikes, Stepper
+from lehr.export.torch_trace import settled_copy, trace
+from lehr.export.widths import analyse, fit_state_bits
+from lehr.network import OUTPUT, Input, Network, Neuron
+from lehr.weights import KINDS, WeightKind
+
+
+@dataclass(frozen=True)
+class FromTorch:
+    """A model and the integer network that was made of it.
+
+    Attributes:
+        network: with the least state bits that provably never saturate.
+        layers: by name of the neuron node.
+        sample: as it was given.
+    """
+
+    network: Network
+    layers: Mapping[str, LayerReport]
+    sample: npt.NDArray[np.uint8]
+    _stepper: Stepper
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing was rounded, so that not one spike may differ."""
+        return all(layer.exact for layer in self.layers.values())
+
+    def spikes(self) -> Mapping[str, Spikes]:
+        """The spikes of the model itself on the sample, in double precision, by node name, uint8 `[N, T, *shape]`.
+
+        Raises:
+            NotMappable: when the model does not run on the sample.
+        """
+        return self._stepper.run(self.sample, self.network)
+
+
+def from_torch(
+    module: nn.Module,
+    sample: npt.NDArray[np.uint8],
+    *,
+    steps: int | None = None,
+    full_scale: float | None = None,
+    weights: WeightKind | None = None,
+    decay_bits: int | None = None,
+    fraction_bits: int | None = None,
+) -> FromTorch:
+    """Convert a model of snnTorch's neurons and torch's layers.
+
+    What is converted is a copy in evaluation mode: dropout does nothing and batch norm uses its running statistics.
+
+    Args:
+        module: one time step of a network, a chain of layers: nn.Sequential, or a module whose forward takes the input and, unless its
+            neurons keep them (init_hidden=True), the neurons' states, and returns the last spikes and the new states. It is not touched.
+        sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long each is held.
+        steps: how many steps a sample is held for; None where it has an axis of time.
+        full_scale: what the model's inputs are divided by, 255 for pixels, 1 for counts; None where they are spikes 0 and 1.
+        weights: `int2` to `int8`: round weights that are no levels of a step to it; None refuses them.
+        decay_bits: n, 1 to 16: round decays that are no k/2**16 to k/2**n; None refuses them.
+        fraction_bits: F of every layer. By default a layer has so many that nothing is rounded in it, or, where that takes too many, as
+            many as leave its sums exact in float32.
+
+    Raises:
+        UsageError: when an option or the sample is out of range.
+        NotMappable: naming the layer that is no integer layer, and the way out.
+    """
+    _check_options(weights, decay_bits, fraction_bits, full_scale)
+    sample = np.asarray(sample)
+    shape = sample.shape[1 if steps else 2 :]
+    length = steps or (sample.shape[1] if sample.ndim > 2 else 0)
+    if sample.dtype != np.uint8 or not sample.size or not shape or length < 1:
+        raise UsageError(f"sample is {sample.dtype} {list(sample.shape)}; give uint8 [N, T, *shape], or [N, *shape] and steps")
+    if full_scale is None and int(sample.max()) > 1:
+        raise UsageError(f"sample holds {int(sample.max())}, but no full scale is given; give full_scale=255 for pixels, 1 for counts")
+    model = settled_copy(module)
+    chain = trace(model)
+    builder = Builder(shape, full_scale, weights, decay_bits)
+    name = "model"
+    for name, layer in chain.layers.items():
+        builder.add(name, layer)
+    if builder.last not in builder.sources:
+        raise NotMappable(f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes are what is read out")
+    entry = Input(shape, "spikes" if full_scale is None else "u8")
+    if fraction_bits is None:
+        network = _finest(builder, entry, length)
+    else:
+        network = _network(builder, dict.fromkeys(builder.neurons, fraction_bits), entry, length)
+    network = fit_state_bits(network)
+    widths = analyse(network).layers
+    layers = {name: report(wait, network.neurons[name], widths[name], length) for name, wait in builder.neurons.items()}
+    return FromTorch(network, layers, sample, Stepper(model, chain, builder.sources, full_scale or 1.0))
+
+
+def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any, full_scale: Any) -> None:
+    if weights is not None and weights not in KINDS[2:]:
+        raise UsageError(f"weights: {weights!r}; weights are rounded to one of {', '.join(KINDS[2:])}")
+    if decay_bits is not None and not 1 <= decay_bits <= 16:
+        raise UsageError(f"decay_bits: {decay_bits}; use 1 to 16")
+    if fraction_bits is not None and not 0 <= fraction_bits <= MAX_FRACTION_BITS:
+        raise UsageError(f"fraction_bits: {fraction_bits}; use 0 to {MAX_FRACTION_BITS}")
+    if full_scale is not None and not 0 < full_scale < np.inf:
+        raise UsageError(f"full_scale: {full_scale}; use a number above 0, 255 for pixels")
+
+
+def _network(builder: Builder, bits: Mapping[str, int], entry: Input, steps: int) -> Network:
+    """The network with so many fraction bits, and the widest states."""
+    made = {}
+    for name, wait in builder.neurons.items():
+        integers = folded(wait, bits[name])
+        made[name] = Neuron(integers.threshold, integers.bias, wait.dynamics.with_bits(bits[name], MAX_STATE_BITS))
+    return Network({**builder.nodes, **made}, (*builder.edges, (builder.last, OUTPUT)), entry, steps)
+
+
+def _finest(builder: Builder, entry: Input, steps: int) -> Network:
+    """The network with the fraction bits that each layer needs, or as many as its sums and thresholds leave room for."""
+    bits = {name: min(MAX_FRACTION_BITS, needed_bits(wait, steps)) for name, wait in builder.neurons.items()}
+    while True:
+        network = _network(builder, bits, entry, steps)
+        widths = analyse(network).layers
+        coarser = {
+            name: bits[name] - 1
+            for name, wait in builder.neurons.items()
+            if bits[name] and (widths[name].float32 or folded(wait, bits[name]).clamped != folded(wait, 0).clamped)
+        }
+        if not coarser:
+            return network
+        bits |= coarser

@@ -1,0 +1,164 @@
+"""What an snnTorch neuron computes, in the words of the integer network.
+
+The equations are those of snnTorch 1.0.0's own forward passes. With `V` the membrane, `I` the input and `r` whether the last step's
+`V` was over the threshold:
+
+    Leaky, RLeaky    V = beta V + I - r theta;  "zero": Leaky clears V before the leak, RLeaky clears what V becomes, I included
+    Lapicque         V = (1 - dt/RC) V + (dt/C) I - r theta;  "zero" as RLeaky
+    Synaptic         J = alpha J + I;  V = beta V + J - r theta;  "zero" as RLeaky
+
+and with reset_delay=False, after the spike `s`: `V = V - (s - r) theta`, or `V = V - (s - r) V`. There `r` is that of a membrane which
+has been reset already: it gives a threshold back where one reset left the membrane above it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import snntorch as snn
+import torch
+from torch import Tensor, nn
+
+from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires
+from lehr.errors import NotMappable
+from lehr.export.fold import Float
+from lehr.export.torch_trace import neuron_class
+from lehr.nodes import Shape
+
+LEAST = 1e-9
+"""How far from the threshold, on both sides, it is asked whether a neuron fires."""
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A leak, `numerator / 2**shift` with the least shift, and how far it is from what the model says."""
+
+    numerator: int
+    shift: int
+    moved: float
+
+    def bits_lost(self, steps: int) -> int:
+        """How many fraction bits leaking over a number of steps fills."""
+        return self.shift * (steps - 1) if self.numerator else 0
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """One layer of neurons.
+
+    Attributes:
+        arithmetic: without fraction bits and state bits, which are found later.
+        decay: of the membrane.
+        threshold: by channel, in the model's units, float64 `[channels]`.
+        gain: what the input is multiplied with.
+        recurrent: the module through which the neurons' spikes come back a step later.
+    """
+
+    arithmetic: Arithmetic
+    decay: Decay
+    threshold: Float
+    gain: float
+    recurrent: nn.Module | None
+
+    def with_bits(self, fraction_bits: int, state_bits: int) -> Arithmetic:
+        """The arithmetic, complete."""
+        return replace(self.arithmetic, fraction_bits=fraction_bits, state_bits=state_bits)
+
+
+def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> Dynamics:
+    """Read a neuron module.
+
+    Args:
+        neuron: one of snnTorch's known neurons, in double precision.
+        shape: of its output, without batch.
+        decay_bits: n, to which a decay that is no k/2**n is rounded; None refuses it.
+
+    Raises:
+        NotMappable: when the integer neuron does not compute it. The caller names the module.
+    """
+    kind = neuron_class(neuron)
+    if kind is snn.Synaptic:
+        raise NotMappable("its synapse's own decay is not read yet; use snn.Leaky")
+    for said, why in (
+        (neuron.inhibition, "inhibition=True, which lets one neuron of a layer fire"),
+        (neuron.state_quant, "state_quant, which rounds its membrane by rules of its own"),
+        (bool((neuron.graded_spikes_factor != 1).any()), "graded_spikes_factor, so that its spikes are not 0 and 1"),
+    ):
+        if said:
+            raise NotMappable(f"it has {why}; build it without")
+    decay, gain = read_decay(neuron.beta.clamp(0, 1), "beta", shape, decay_bits), 1.0
+    if kind is snn.Lapicque:
+        rate = neuron.time_step / (neuron.R * neuron.C)
+        decay = read_decay(1 - rate, "1 - time_step / (R C)", shape, decay_bits)
+        gain = _single(neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "1 / C", shape)
+    threshold = by_channel(neuron.threshold, "threshold", shape)
+    if not (threshold > 0).all():
+        raise NotMappable(f"its threshold is {float(threshold.min()):g}; use one above 0")
+    how = Arithmetic(
+        decay_numerator=decay.numerator,
+        decay_shift=decay.shift,
+        reset=neuron.reset_mechanism,
+        reset_timing="next_step" if getattr(neuron, "reset_delay", True) else "same_step",
+        fires=_fires(neuron),
+    )
+    if how.reset == "zero" and how.reset_timing == "next_step" and kind is not snn.Leaky:
+        way = "use reset_mechanism='subtract'" if kind is snn.Lapicque else "use reset_delay=False"
+        raise NotMappable(f"its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; {way}")
+    return Dynamics(how, decay, threshold, gain, getattr(neuron, "recurrent", None))
+
+
+def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Decay:
+    """A decay as a binary fraction.
+
+    Raises:
+        NotMappable: when it is none and `bits` is None, when it is not within 0..1, or when neurons of a layer differ in it.
+    """
+    beta = _single(value, name, shape)
+    if not 0 <= beta <= 1:
+        raise NotMappable(f"its {name} is {beta:g}; use 0 to 1")
+    numerator, denominator = beta.as_integer_ratio()
+    if denominator <= 1 << MAX_SHIFT:
+        return Decay(numerator, denominator.bit_length() - 1, 0.0)
+    nearest = round(beta * 256)
+    if bits is None:
+        raise NotMappable(
+            f"its {name} is {beta:.7g}, no k/2**n with n up to {MAX_SHIFT};"
+            f" train it with {nearest}/256, or have it rounded with decay_bits=8"
+        )
+    numerator, denominator = (round(beta * (1 << bits)) / (1 << bits)).as_integer_ratio()
+    return Decay(numerator, denominator.bit_length() - 1, abs(numerator / denominator - beta))
+
+
+def _fires(neuron: Any) -> Fires:
+    """How the neuron's own surrogate compares, tried at the threshold and on both sides of it."""
+    with torch.no_grad():
+        spikes = neuron.spike_grad(torch.tensor([-1.0, -LEAST, 0.0, LEAST, 1.0], dtype=torch.float64)).tolist()
+    if spikes == [0, 0, 0, 1, 1]:
+        return "gt"
+    if spikes == [0, 0, 1, 1, 1]:
+        return "ge"
+    raise NotMappable(f"its spike_grad gives {spikes} around the threshold, no step from 0 to 1; use one of snntorch.surrogate that is one")
+
+
+def by_channel(value: Tensor, name: str, shape: Shape) -> Float:
+    """A scalar or tensor that the neurons have, by channel."""
+    told: npt.NDArray[Any] = value.detach().double().numpy()
+    try:
+        spread = np.broadcast_to(told, shape).reshape(shape[0], -1)
+    except ValueError:
+        raise NotMappable(f"its {name} has shape {list(told.shape)} where its neurons have {list(shape)}; give it that shape") from None
+    if not np.array_equal(spread, np.broadcast_to(spread[:, :1], spread.shape), equal_nan=True) or not np.isfinite(spread).all():
+        raise NotMappable(
+            f"its {name} is not one finite number per channel; give one per channel, shape {[shape[0], *[1] * (len(shape) - 1)]}"
+        )
+    return spread[:, 0].astype(np.float64)
+
+
+def _single(value: Tensor, name: str, shape: Shape) -> float:
+    values = by_channel(value, name, shape)
+    if np.ptp(values) > 0:
+        raise NotMappable(f"its {name} is {values.min():g} to {values.max():g} by neuron, an integer layer has one; use one for the layer")
+    return float(values[0])

@@ -1,0 +1,77 @@
+"""A torch model run step by step in double precision: what its integer network is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import snntorch as snn
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from lehr.errors import NotMappable
+from lehr.export.torch_trace import Chain
+from lehr.network import Network
+
+Spikes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """Runs a model as its user does: one call a step, states handed on.
+
+    Attributes:
+        model: in double precision and evaluation mode, the run's own.
+        chain: its layers and states.
+        sources: qualified names of the modules that spike, by node name.
+        full_scale: what inputs are divided by.
+    """
+
+    model: nn.Module
+    chain: Chain
+    sources: Mapping[str, str]
+    full_scale: float
+
+    def run(self, x: npt.NDArray[np.uint8], network: Network) -> dict[str, Spikes]:
+        """Spikes of every layer on inputs `[N, T, *shape]`, or `[N, *shape]` held for all steps; uint8 `[N, T, *shape]` by node name.
+
+        Raises:
+            NotMappable: when the model raises an error on them.
+        """
+        held = x.shape[1:] == network.input.shape
+        recorded: dict[str, list[Tensor]] = {name: [] for name in self.sources}
+        hooks = [
+            self.chain.layers[source].register_forward_hook(lambda _m, _i, out, kept=recorded[name]: kept.append(_first(out)))
+            for name, source in self.sources.items()
+        ]
+        for layer in self.chain.layers.values():
+            if isinstance(layer, snn.SpikingNeuron):
+                layer.reset_mem()
+        states: dict[str, Any] = {}
+        for argument, state in self.chain.states.items():
+            node = next(name for name, source in self.sources.items() if source == state.neuron)
+            states[argument] = torch.zeros(len(x), *network.shapes[node], dtype=torch.float64)
+        try:
+            with torch.no_grad():
+                for t in range(network.steps):
+                    now = torch.from_numpy((x if held else x[:, t]).astype(np.float64)) / self.full_scale
+                    returned = tree_leaves(self.model(now, **states))
+                    states = {argument: returned[state.position] for argument, state in self.chain.states.items()}
+        except Exception as error:  # whatever the user's forward raises
+            raise NotMappable(
+                f"model: it does not run on the sample ({type(error).__name__}: {error}); check the sample's shape"
+            ) from error
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return {name: torch.stack(steps, 1).numpy().astype(np.uint8) for name, steps in recorded.items()}
+
+
+def _first(output: Any) -> Tensor:
+    """The spikes among what a neuron returns."""
+    spikes: Tensor = output[0] if isinstance(output, tuple) else output
+    return spikes
