@@ -10,9 +10,10 @@ from lehr import __version__
 from lehr.cli import recipes, targets
 from lehr.cli.artifacts import build, check, verify
 from lehr.cli.demo import demo
+from lehr.cli.exporting import export
 from lehr.cli.machine import doctor
 from lehr.cli.models import inspect, simulate
-from lehr.cli.training import export, train
+from lehr.cli.training import train
 
 app = typer.Typer(name="lehr", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(recipes.app, name="recipes")

@@ -1,4 +1,4 @@
-"""`lehr train` and `lehr export`."""
+"""`lehr train`."""
 
 from __future__ import annotations
 
@@ -193,52 +193,3 @@ def _write(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy:
     if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
         samples["labels"] = kept.y
     save_run(run, to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)
-
-
-def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `lehr train` wrote; RUN/last is its last epoch.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
-    as_json: Json = False,
-) -> None:
-    """Export a trained network to NIR, and verify the file against the trained model, spike by spike."""
-    with session(as_json) as out:
-        from lehr import nirfile
-        from lehr.atomic import writing
-        from lehr.export.checkpoint import SAMPLES_FILE, load_run
-        from lehr.export.widths import analyse
-        from lehr.npz import read_samples
-        from lehr.simulate import compare, simulate
-        from lehr.train.twin import Twin, trace
-
-        told = load_run(run)
-        widths = analyse(told.network)
-        widths.require_float32()
-        x, _ = read_samples(run / SAMPLES_FILE)
-        with writing(output) as part:
-            part.write_bytes(nirfile.to_bytes(told.network))
-            exported = nirfile.read(part)
-            result = simulate(exported, x, trace=exported.neurons)
-            compared = compare(trace(Twin(told.network, latents=told.latents), x), result.trace)
-            compared.require_equal("the exported file against the trained model")
-        rows = [
-            (
-                name,
-                layer.bits,
-                f"{layer.membrane[0]:,}..{layer.membrane[1]:,}",
-                "always" if layer.settled else f"{exported.steps} steps",
-                f"{result.rates[name]:.4f}",
-            )
-            for name, layer in widths.layers.items()
-        ]
-        out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
-        out.say(f"{compared.spikes} of {compared.values:,} spikes differ, {compared.membranes} of {compared.values:,} membranes differ")
-        out.facts.update(
-            model=str(output),
-            network=exported.digest,
-            values=compared.values,
-            spikes_differ=compared.spikes,
-            membranes_differ=compared.membranes,
-            rates=dict(result.rates),
-            state_bits={name: layer.bits for name, layer in widths.layers.items()},
-        )
-        out.say(f"wrote {output}")

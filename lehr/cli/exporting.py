@@ -1,0 +1,189 @@
+"""`lehr export`: a trained run, or a snnTorch model of one's own, as a `.nir` file that was compared with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lehr.cli.console import Json, Output, session
+from lehr.cli.options import InputFile
+from lehr.errors import NotBitExact, UsageError
+
+if TYPE_CHECKING:
+    from lehr.export.torch_network import FromTorch
+    from lehr.export.torch_run import Spikes
+    from lehr.simulate.result import Trace
+
+_FACTORY = re.compile(r"(?P<path>.+\.py)(:(?P<factory>\w+))?")
+
+
+def export(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL.py:FACTORY",
+            help="Folder that `lehr train` wrote (RUN/last is its last epoch), or a Python file and a function in it that returns a "
+            "trained snnTorch model. The code in that file is run, as Python would run it: use only files that you trust.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
+    sample: InputFile = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of a model: for how many steps inputs without an axis of time are held.")
+    ] = None,
+    full_scale: Annotated[float | None, typer.Option(help="Of a model: what it takes inputs divided by, 255 for pixels.")] = None,
+    weights: Annotated[str | None, typer.Option(metavar="int2..int8", help="Of a model: round real weights to that.")] = None,
+    decay_bits: Annotated[int | None, typer.Option(help="Of a model: round decays to k/2^n.", metavar="n")] = None,
+    fraction_bits: Annotated[int | None, typer.Option(help="Of a model: fraction bits of all layers.", metavar="F")] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option(
+            "--strict/--no-strict",
+            help="Of a model: whether a spike that differs from the model's is a failure. It is, unless rounding is asked for.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Export a trained network to NIR, and verify the file against it, spike by spike.
+
+    A model is run in double precision on the samples of -i IN.npz, and every spike of every layer compared.
+    """
+    with session(as_json) as out:
+        asked = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits}
+        named = _FACTORY.fullmatch(source)
+        if named is None:
+            others = {"-i": sample, "--steps": steps, "--full-scale": full_scale, "--strict": strict, **asked}
+            if given := [option for option, value in others.items() if value is not None]:
+                raise UsageError(f"{given[0]} is for a model, as model.py:factory, but {source} is a run; leave it out")
+            _from_run(out, Path(source), output)
+            return
+        if named["factory"] is None:
+            raise UsageError(f"{source}: which function in it makes the model? give it as {source}:factory")
+        if sample is None:
+            raise UsageError(f"{source}: no samples to compare on; give them with -i IN.npz, in an array 'input'")
+        from lehr.export.torch_file import load_model
+        from lehr.export.torch_network import from_torch
+        from lehr.npz import read_samples
+
+        model = load_model(Path(named["path"]), named["factory"])
+        made = from_torch(
+            model,
+            read_samples(sample)[0],
+            steps=steps,
+            full_scale=full_scale,
+            weights=weights,  # type: ignore[arg-type]  # from_torch refuses what is no kind
+            decay_bits=decay_bits,
+            fraction_bits=fraction_bits,
+        )
+        _from_model(out, source, made, output, strict if strict is not None else all(value is None for value in asked.values()))
+
+
+def _from_run(out: Output, run: Path, output: Path) -> None:
+    """Write a trained run and compare it with the twin that was trained."""
+    from lehr import nirfile
+    from lehr.atomic import writing
+    from lehr.export.checkpoint import SAMPLES_FILE, load_run
+    from lehr.export.widths import analyse
+    from lehr.npz import read_samples
+    from lehr.simulate import compare, simulate
+    from lehr.train.twin import Twin, trace
+
+    told = load_run(run)
+    widths = analyse(told.network)
+    widths.require_float32()
+    x, _ = read_samples(run / SAMPLES_FILE)
+    with writing(output) as part:
+        part.write_bytes(nirfile.to_bytes(told.network))
+        exported = nirfile.read(part)
+        result = simulate(exported, x, trace=exported.neurons)
+        compared = compare(trace(Twin(told.network, latents=told.latents), x), result.trace)
+        compared.require_equal("the exported file against the trained model")
+    rows = [
+        (
+            name,
+            layer.bits,
+            f"{layer.membrane[0]:,}..{layer.membrane[1]:,}",
+            "always" if layer.settled else f"{exported.steps} steps",
+            f"{result.rates[name]:.4f}",
+        )
+        for name, layer in widths.layers.items()
+    ]
+    out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
+    out.say(f"{compared.spikes} of {compared.values:,} spikes differ, {compared.membranes} of {compared.values:,} membranes differ")
+    out.facts.update(
+        model=str(output),
+        network=exported.digest,
+        values=compared.values,
+        spikes_differ=compared.spikes,
+        membranes_differ=compared.membranes,
+        rates=dict(result.rates),
+        state_bits={name: layer.bits for name, layer in widths.layers.items()},
+    )
+    out.say(f"wrote {output}")
+
+
+def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict: bool) -> None:
+    """Write a converted model and compare it with the model itself."""
+    from lehr import nirfile
+    from lehr.atomic import writing
+    from lehr.simulate import simulate
+
+    expected = made.spikes()
+    with writing(output) as part:
+        part.write_bytes(nirfile.to_bytes(made.network))
+        exported = nirfile.read(part)
+        result = simulate(exported, made.sample, trace=exported.neurons)
+        differ = {name: int((spikes != result.trace.spikes[name]).sum()) for name, spikes in expected.items()}
+        total, values = sum(differ.values()), sum(spikes.size for spikes in expected.values())
+        if total and strict:
+            raise NotBitExact(
+                f"{source}: {total:,} of {values:,} spikes differ from the model's, {_first(expected, result.trace)}; {_way_out(made)}"
+            )
+    rows = []
+    for name, neuron in exported.neurons.items():
+        layer, low, high = made.layers.get(name), int(neuron.threshold.min()), int(neuron.threshold.max())
+        threshold = f"{low:,}" if low == high else f"{low:,}..{high:,}"
+        proven = "equal" if layer is None or layer.exact else "rounded"  # a layer without a report is an OR
+        how = neuron.arithmetic
+        rows.append((name, threshold, how.fraction_bits, how.state_bits, proven, f"{result.rates[name]:.4f}", f"{differ[name]:,}"))
+    out.table(("layer", "threshold", "fraction bits", "state bits", "proven", "spike rate", "spikes differ"), rows)
+    notes = [note for layer in made.layers.values() for note in layer.notes]
+    notes += [f"{name}: spikes never, or always; these samples say nothing of it" for name, rate in result.rates.items() if rate in (0, 1)]
+    for note in notes:
+        out.say(note)
+    out.say(f"{total:,} of {values:,} spikes differ")
+    out.facts.update(
+        model=str(output),
+        network=exported.digest,
+        values=values,
+        spikes_differ=total,
+        exact=made.exact,
+        notes=notes,
+        rates=dict(result.rates),
+        state_bits={name: neuron.arithmetic.state_bits for name, neuron in exported.neurons.items()},
+    )
+    out.say(f"wrote {output}")
+
+
+def _first(expected: Mapping[str, Spikes], trace: Trace) -> str:
+    """Where the first spike differs: in the first sample and step in which one does, in the first layer."""
+    import numpy as np
+
+    found = []
+    for depth, (name, spikes) in enumerate(expected.items()):
+        wrong = spikes != trace.spikes[name]
+        if wrong.any():
+            sample, step, *neuron = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+            found.append((sample, step, depth, f"first {name} neuron ({', '.join(map(str, neuron))}) at step {step} of sample {sample}"))
+    return min(found)[-1]
+
+
+def _way_out(made: FromTorch) -> str:
+    if made.exact:
+        return "nothing was rounded, so report it as a bug of lehr"
+    reason = next(note for layer in made.layers.values() for note in layer.notes)
+    return f"{reason}: train with numbers that need no rounding, or accept it with --no-strict"
