@@ -21,7 +21,7 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import Arithmetic, Synapse
 from lehr.artifact import BuildPlan, check_replaceable, to_json
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.export.latent import Latent
@@ -130,8 +130,12 @@ def _structure(net: Network) -> dict[str, Any]:
     """Everything of a network that is no array."""
     nodes = {}
     for name, node in net.nodes.items():
-        plain = {f.name: getattr(node, f.name) for f in fields(node) if not isinstance(getattr(node, f.name), np.ndarray)}  # type: ignore[arg-type]
-        nodes[name] = {"type": type(node).__name__, **{k: asdict(v) if isinstance(v, Arithmetic) else v for k, v in plain.items()}}
+        told = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
+        plain = {key: value for key, value in told.items() if value is not None and not isinstance(value, np.ndarray)}
+        nodes[name] = {
+            "type": type(node).__name__,
+            **{k: asdict(v) if isinstance(v, (Arithmetic, Synapse)) else v for k, v in plain.items()},
+        }
     return {"nodes": nodes, "edges": net.edges, "input": asdict(net.input), "steps": net.steps, "readout": net.readout}
 
 
@@ -143,6 +147,8 @@ def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -
         told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
         if kind is Neuron:
             told["arithmetic"] = Arithmetic(**told["arithmetic"])
+            if "synapse" in told:
+                told["synapse"] = Synapse(**told["synapse"])
             told |= {key: _integers(f"{name}.{key}", tensors) for key in ("threshold", "bias")}
         elif kind in (Conv2d, Linear):
             latents[name] = Latent.take(name, tensors)

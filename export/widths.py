@@ -1,6 +1,7 @@
-"""Width analysis: what every integer in a network can become, by interval arithmetic over its edges.
+"""Width analysis: what every integer in a network can become, and how many bits it needs.
 
-It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane needs so that it never saturates,
+It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane (and the current of a neuron with
+a synapse state) needs so that it never saturates,
 and that the same computation in float32 is exact (every integer that occurs is held without rounding: magnitudes up to 2**24;
 the product in a decay is taken in double, which holds it for any decay).
 """
@@ -12,40 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, Int64
+from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, Int64, State
 from lehr.errors import NotMappable
-from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import INT32_MAX
+from lehr.export.intervals import Interval, accumulators, arriving, intervals
+from lehr.network import Network, Neuron
 
 FLOAT32_EXACT = 2**24
-BEYOND = 2**40
-EVENT_COUNT_MAX = 255
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Bounds of a node's values, per channel, int64 `[channels]`.
-
-    Attributes:
-        low, high: of the value itself; 0 is always between them.
-        magnitude: of any partial sum on the way to it, in whatever order it is summed.
-    """
-
-    low: Int64
-    high: Int64
-    magnitude: Int64
-
-    def __add__(self, other: Interval) -> Interval:
-        return Interval(self.low + other.low, self.high + other.high, self.magnitude + other.magnitude)
-
-    def clipped(self) -> Interval:
-        """The same with all bounds brought within 2**40, so that sums of sums stay far inside int64."""
-        return Interval(np.maximum(self.low, -BEYOND), np.minimum(self.high, BEYOND), np.minimum(self.magnitude, BEYOND))
-
-    @property
-    def limits(self) -> tuple[int, int]:
-        """The lowest and highest over all channels."""
-        return int(self.low.min()), int(self.high.max())
 
 
 @dataclass(frozen=True)
@@ -56,6 +29,8 @@ class LayerWidth:
         current: bounds of the summed input A.
         membrane: bounds of the membrane before it is brought into `state_bits`, over all steps.
         bits: the least width that holds every membrane.
+        synapse: bounds of the synapse state before it is brought into its own width; None where there is none.
+        synapse_bits: the least width that holds it.
         settled: the bounds hold for any number of steps, not only for the network's own.
         float32: why float32 is not exact for this layer; empty if it is.
     """
@@ -65,6 +40,8 @@ class LayerWidth:
     bits: int
     settled: bool
     float32: str
+    synapse: tuple[int, int] | None = None
+    synapse_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,97 +67,68 @@ def analyse(net: Network) -> Widths:
     for name, worst in accumulators(net).items():
         raise NotMappable(f"{name}: its sums reach {worst:,}, more than a 32-bit accumulator holds; use a smaller fan-in")
     nodes = intervals(net)
-    layers = {name: _layer(net, neuron, _arriving(net, name, nodes)) for name, neuron in net.neurons.items()}
+    layers = {name: _layer(net, neuron, arriving(net, name, nodes)) for name, neuron in net.neurons.items()}
     return Widths(nodes, layers)
 
 
-def intervals(net: Network) -> dict[str, Interval]:
-    """Bounds of what every node puts out, `input` included; those beyond 2**40 are given as 2**40."""
-    known = {INPUT: _between(0, net.input.highest, net.input.shape[0])}
-    for name, neuron in net.neurons.items():
-        count = EVENT_COUNT_MAX if neuron.arithmetic.update == "event" else 1
-        known[name] = _between(0, count, neuron.threshold.size)
+class _Range:
+    """What one state can be, per channel, over the steps so far: `free` before it is brought into its width, `low` to `high` after."""
 
-    def visit(name: str) -> Interval:
-        if name not in known:
-            for source in net.sources(name):
-                visit(source)
-            known[name] = _through(net, name, _arriving(net, name, known)).clipped()
-        return known[name]
+    def __init__(self, how: State, channels: int) -> None:
+        self.how = how
+        self.low = self.high = self.free_low = self.free_high = np.zeros(channels, np.int64)
 
-    for name in net.order:
-        visit(name)
-    return known
+    def widen(self, low: Int64, high: Int64) -> bool:
+        """Take in what the state comes to in one more step; whether that changed its range."""
+        how, before = self.how, (self.low, self.high)
+        self.free_low, self.free_high = np.minimum(self.free_low, low), np.maximum(self.free_high, high)
+        if how.overflow == "wrap" and (self.free_low.min() < how.lowest or self.free_high.max() > how.highest):
+            self.low, self.high = np.full_like(low, how.lowest), np.full_like(low, how.highest)
+        else:
+            self.low, self.high = np.clip(self.free_low, how.lowest, how.highest), np.clip(self.free_high, how.lowest, how.highest)
+        return not (np.array_equal(self.low, before[0]) and np.array_equal(self.high, before[1]))
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The lowest and highest over all channels, before it is brought into its width."""
+        return int(self.free_low.min()), int(self.free_high.max())
 
-def accumulators(net: Network) -> dict[str, int]:
-    """The nodes whose sums can leave int32, and what they reach; neuron layers where several edges are added."""
-    known = intervals(net)
-    reached = {name: known[name] for name in net.order if name not in net.neurons}
-    reached |= {name: _arriving(net, name, known) for name in net.neurons if len(net.sources(name)) > 1}
-    return {name: worst for name, sums in reached.items() if (worst := int(sums.magnitude.max())) > INT32_MAX}
+    @property
+    def bits(self) -> int:
+        """The least width that holds all of them."""
+        return max(MIN_STATE_BITS, *(_bits(v) for v in self.limits))
 
-
-def _between(low: int, high: int, channels: int) -> Interval:
-    return Interval(np.full(channels, low, np.int64), np.full(channels, high, np.int64), np.full(channels, high, np.int64))
-
-
-def _arriving(net: Network, name: str, nodes: Mapping[str, Interval]) -> Interval:
-    first, *rest = (nodes[source] for source in net.sources(name))
-    for other in rest:
-        first = first + other
-    return first
-
-
-def _through(net: Network, name: str, x: Interval) -> Interval:
-    node = net.nodes[name]
-    if isinstance(node, SumPool2d):
-        area = node.kernel[0] * node.kernel[1]
-        return Interval(x.low * area, x.high * area, x.magnitude * area)
-    if isinstance(node, Flatten):
-        shape = net.shapes[net.sources(name)[0]]
-        each = int(np.prod(shape[1:]))
-        return Interval(np.repeat(x.low, each), np.repeat(x.high, each), np.repeat(x.magnitude, each))
-    if isinstance(node, Delay):
-        return x
-    assert isinstance(node, (Conv2d, Linear)), node
-    groups = node.groups if isinstance(node, Conv2d) else 1
-    weight = node.weight.astype(np.int64).reshape(*node.weight.shape[:2], -1)
-    plus, minus = np.maximum(weight, 0).sum(axis=2), np.maximum(-weight, 0).sum(axis=2)
-    out, fan_in = weight.shape[0] // groups, weight.shape[1]
-    low, high, magnitude = [], [], []
-    for group in range(groups):
-        rows, columns = slice(group * out, (group + 1) * out), slice(group * fan_in, (group + 1) * fan_in)
-        p, m = plus[rows], minus[rows]
-        low.append(p @ x.low[columns] - m @ x.high[columns])
-        high.append(p @ x.high[columns] - m @ x.low[columns])
-        magnitude.append((p + m) @ x.magnitude[columns])
-    return Interval(np.concatenate(low), np.concatenate(high), np.concatenate(magnitude))
+    @property
+    def held(self) -> int:
+        """The greatest magnitude that it keeps."""
+        return min(max(-self.limits[0], self.limits[1]), -self.how.lowest)
 
 
 def _layer(net: Network, neuron: Neuron, a: Interval) -> LayerWidth:
-    how = neuron.arithmetic
+    how, synapse = neuron.arithmetic, neuron.synapse
     theta, bias = neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
-    drive_low, drive_high = (a.low << how.fraction_bits) + bias, (a.high << how.fraction_bits) + bias
-    low = high = np.zeros_like(theta)
-    free_low, free_high, settled = low, high, False
+    early, late = (bias, np.zeros_like(bias)) if synapse is not None and synapse.bias_to == "synapse" else (np.zeros_like(bias), bias)
+    drive_low, drive_high = (a.low << how.fraction_bits) + early, (a.high << how.fraction_bits) + early
+    membrane = _Range(how, theta.size)
+    current = _Range(synapse, theta.size) if synapse is not None else None
+    settled = False
     for _ in range(net.steps):
-        rest_low, rest_high = _after_reset(how, low, high, theta)
+        moved = False
+        in_low, in_high = drive_low, drive_high
+        if current is not None:
+            moved = current.widen(current.how.decay(current.low) + drive_low, current.how.decay(current.high) + drive_high)
+            in_low, in_high = current.low, current.high
+        rest_low, rest_high = _after_reset(how, membrane.low, membrane.high, theta)
         if how.update == "event":  # a reset may come before the bias' share is used up, the most negative events after it
             rest_low = np.minimum(rest_low, -bias)
-        step_low, step_high = rest_low + drive_low, rest_high + drive_high
-        free_low, free_high = np.minimum(free_low, step_low), np.maximum(free_high, step_high)
-        if how.overflow == "wrap" and (free_low.min() < how.lowest or free_high.max() > how.highest):
-            inside_low, inside_high = np.full_like(low, how.lowest), np.full_like(low, how.highest)
-        else:
-            inside_low, inside_high = np.clip(free_low, how.lowest, how.highest), np.clip(free_high, how.lowest, how.highest)
-        if np.array_equal(inside_low, low) and np.array_equal(inside_high, high):
+        moved |= membrane.widen(rest_low + in_low + late, rest_high + in_high + late)
+        if not moved:
             settled = True
             break
-        low, high = inside_low, inside_high
-    widest = (int(free_low.min()), int(free_high.max()))
-    bits = max(MIN_STATE_BITS, *(_bits(v) for v in widest))
-    return LayerWidth(a.limits, widest, bits, settled, _why_not_float32(how, a, theta, bias, widest))
+    why = _why_not_float32(neuron, a, membrane, current)
+    if current is None:
+        return LayerWidth(a.limits, membrane.limits, membrane.bits, settled, why)
+    return LayerWidth(a.limits, membrane.limits, membrane.bits, settled, why, current.limits, current.bits)
 
 
 def _after_reset(how: Arithmetic, low: Int64, high: Int64, theta: Int64) -> tuple[Int64, Int64]:
@@ -209,35 +157,40 @@ def _bits(value: int) -> int:
     return (value if value >= 0 else ~value).bit_length() + 1
 
 
-def _why_not_float32(how: Arithmetic, a: Interval, theta: Int64, bias: Int64, widest: tuple[int, int]) -> str:
+def _why_not_float32(neuron: Neuron, a: Interval, membrane: _Range, current: _Range | None) -> str:
+    how, bias = neuron.arithmetic, int(np.abs(neuron.bias.astype(np.int64)).max())
     if how.update == "event":
         return "update 'event' has no float32 twin"
-    held = min(max(-widest[0], widest[1]), -how.lowest)
     # Between decay and bound the terms are summed one after another: the sum of their magnitudes bounds every partial sum.
-    partial = held + int(a.magnitude.max() << how.fraction_bits) + int(np.abs(bias).max()) + int(theta.max())
-    if partial > FLOAT32_EXACT:
-        return f"its sums reach {partial:,}, more than the {FLOAT32_EXACT:,} up to which float32 is exact"
-    if how.overflow == "wrap" and partial - how.lowest > FLOAT32_EXACT:
-        return f"wrapping {how.state_bits} bits passes {FLOAT32_EXACT:,}, up to which float32 is exact"
+    drive, theta = int(a.magnitude.max() << how.fraction_bits), int(neuron.threshold.max())
+    sums = [(membrane, membrane.held + (drive if current is None else current.held) + bias + theta)]
+    if current is not None:
+        sums.append((current, current.held + drive + bias))
+    for state, partial in sums:
+        if partial > FLOAT32_EXACT:
+            return f"its sums reach {partial:,}, more than the {FLOAT32_EXACT:,} up to which float32 is exact"
+        if state.how.overflow == "wrap" and partial - state.how.lowest > FLOAT32_EXACT:
+            return f"wrapping {state.how.state_bits} bits passes {FLOAT32_EXACT:,}, up to which float32 is exact"
     return ""
 
 
 def fit_state_bits(net: Network) -> Network:
-    """The same network with every membrane at the least width that provably never saturates.
+    """The same network with every membrane and synapse state at the least width that provably never saturates.
 
     Raises:
-        NotMappable: when a membrane needs more than 32 bits.
+        NotMappable: when one needs more than 32 bits.
     """
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        nodes[name] = _with_bits(neuron, MAX_STATE_BITS)
-    wide_net = Network(nodes, net.edges, net.input, net.steps, net.readout)
-    for name, layer in analyse(wide_net).layers.items():
-        if layer.bits > MAX_STATE_BITS:
-            raise NotMappable(f"{name}: its membrane needs more than {MAX_STATE_BITS} bits; use fewer fraction bits or a smaller fan-in")
-        nodes[name] = _with_bits(net.neurons[name], layer.bits)
-    return Network(nodes, net.edges, net.input, net.steps, net.readout)
+        nodes[name] = _with_bits(neuron, MAX_STATE_BITS, MAX_STATE_BITS)
+    for name, layer in analyse(replace(net, nodes=nodes)).layers.items():
+        for state, bits in (("membrane", layer.bits), ("synapse state", layer.synapse_bits or 0)):
+            if bits > MAX_STATE_BITS:
+                raise NotMappable(f"{name}: its {state} needs more than {MAX_STATE_BITS} bits; use fewer fraction bits or a smaller fan-in")
+        nodes[name] = _with_bits(net.neurons[name], layer.bits, layer.synapse_bits)
+    return replace(net, nodes=nodes)
 
 
-def _with_bits(neuron: Neuron, bits: int) -> Neuron:
-    return Neuron(neuron.threshold, neuron.bias, replace(neuron.arithmetic, state_bits=bits))
+def _with_bits(neuron: Neuron, bits: int, synapse_bits: int | None) -> Neuron:
+    synapse = None if synapse_bits is None or neuron.synapse is None else replace(neuron.synapse, state_bits=synapse_bits)
+    return replace(neuron, arithmetic=replace(neuron.arithmetic, state_bits=bits), synapse=synapse)

@@ -1,8 +1,8 @@
 """The fixed-point arithmetic of a spiking neuron: the fields that make two integer machines the same or different.
 
-A membrane `V` is an integer that holds `2**fraction_bits` times the membrane in units of one weight. The methods here are the
-elementary operations, on Python or numpy integers wide enough not to overflow (int64); `lehr.simulate.reference` puts them in
-order. See docs/arithmetic.md for the whole definition.
+A membrane `V` is an integer that holds `2**fraction_bits` times the membrane in units of one weight, and so is the current `I` of a
+neuron with a synapse state. The methods here are the elementary operations, on Python or numpy integers wide enough not to overflow
+(int64); `lehr.simulate.reference` puts them in order. See docs/arithmetic.md for the whole definition.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ DecayForm = Literal["multiply", "shift"]
 Rounding = Literal["toward_zero", "floor", "nearest_even"]
 Reset = Literal["subtract", "zero", "none"]
 ResetTiming = Literal["next_step", "same_step"]
-Fires = Literal["gt", "ge"]
+Fires = Literal["gt", "ge", "never"]
 Overflow = Literal["saturate", "wrap"]
 Update = Literal["step", "event"]
+BiasTo = Literal["membrane", "synapse"]
 
 MAX_SHIFT = 16
 MAX_FRACTION_BITS = 16
@@ -45,8 +46,72 @@ def divide_by_power_of_two(value: Int64, shift: int, rounding: Rounding) -> Int6
     return nearest
 
 
+class State:
+    """What every integer of a neuron that lives from step to step has: a leak and a width. Its fields are those of a dataclass.
+
+    Raises:
+        FileRefused: when a field is out of its range or two fields contradict each other.
+    """
+
+    decay_form: DecayForm
+    decay_numerator: int
+    decay_shift: int
+    rounding: Rounding
+    state_bits: int
+    overflow: Overflow
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):  # type: ignore[arg-type]
+            value, allowed = getattr(self, field.name), get_args(hints[field.name])
+            if allowed and value not in allowed:
+                raise FileRefused(f"{field.name} is {value!r}; use one of {', '.join(map(repr, allowed))}")
+            if not allowed and type(value) is not int:
+                raise FileRefused(f"{field.name} is {value!r}, not an integer; give a whole number")
+        self._in_range("decay_shift", 0, MAX_SHIFT)
+        self._in_range("decay_numerator", 0, 1 << self.decay_shift)
+        self._in_range("state_bits", MIN_STATE_BITS, MAX_STATE_BITS)
+        if self.decay_form == "shift" and self.decay_numerator != (1 << self.decay_shift) - 1:
+            raise FileRefused(
+                f"decay_numerator is {self.decay_numerator}, but decay_form 'shift' with decay_shift {self.decay_shift}"
+                f" decays by {(1 << self.decay_shift) - 1}/{1 << self.decay_shift}; set it to {(1 << self.decay_shift) - 1}"
+            )
+
+    def _in_range(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise FileRefused(f"{name} is {value}; use {low} to {high}")
+
+    @property
+    def beta(self) -> float:
+        """The decay factor of one step, k / 2**n: an exact binary fraction."""
+        return self.decay_numerator / (1 << self.decay_shift)
+
+    @property
+    def lowest(self) -> int:
+        """The least value that `state_bits` holds."""
+        return -(1 << (self.state_bits - 1))
+
+    @property
+    def highest(self) -> int:
+        """The greatest value that `state_bits` holds."""
+        return (1 << (self.state_bits - 1)) - 1
+
+    def decay(self, value: Int64) -> Int64:
+        """One step of leak, elementwise."""
+        if self.decay_form == "shift":
+            return value - divide_by_power_of_two(value, self.decay_shift, self.rounding)
+        return divide_by_power_of_two(value * self.decay_numerator, self.decay_shift, self.rounding)
+
+    def bound(self, value: Int64) -> Int64:
+        """Bring a value back into `state_bits`, by saturation or by wrapping, elementwise."""
+        if self.overflow == "saturate":
+            return np.clip(value, self.lowest, self.highest)
+        return ((value - self.lowest) & ((1 << self.state_bits) - 1)) + self.lowest
+
+
 @dataclass(frozen=True)
-class Arithmetic:
+class Arithmetic(State):
     """How one layer of neurons computes. The defaults are what lehr trains: snnTorch's Leaky, in integers.
 
     Attributes:
@@ -56,7 +121,7 @@ class Arithmetic:
         rounding: of the division in the decay.
         reset: what a spike does to the membrane: subtract the threshold, set to zero, or nothing.
         reset_timing: `next_step` applies the reset in the following step's update, `same_step` right after the spike.
-        fires: `gt` spikes where V > threshold, `ge` where V >= threshold.
+        fires: `gt` spikes where V > threshold, `ge` where V >= threshold; `never` is a leaky integrator, whose membrane is read out.
         fraction_bits: F, in 0..16: synaptic input is shifted left by F.
         state_bits: width of the two's-complement membrane, 8..32.
         overflow: `saturate` clips the membrane once after the update, `wrap` keeps its lowest bits.
@@ -79,58 +144,52 @@ class Arithmetic:
     update: Update = "step"
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for field in fields(self):
-            value, allowed = getattr(self, field.name), get_args(hints[field.name])
-            if allowed and value not in allowed:
-                raise FileRefused(f"{field.name} is {value!r}; use one of {', '.join(map(repr, allowed))}")
-            if not allowed and type(value) is not int:
-                raise FileRefused(f"{field.name} is {value!r}, not an integer; give a whole number")
-        self._in_range("decay_shift", 0, MAX_SHIFT)
-        self._in_range("decay_numerator", 0, 1 << self.decay_shift)
+        super().__post_init__()
         self._in_range("fraction_bits", 0, MAX_FRACTION_BITS)
-        self._in_range("state_bits", MIN_STATE_BITS, MAX_STATE_BITS)
-        if self.decay_form == "shift" and self.decay_numerator != (1 << self.decay_shift) - 1:
-            raise FileRefused(
-                f"decay_numerator is {self.decay_numerator}, but decay_form 'shift' with decay_shift {self.decay_shift}"
-                f" decays by {(1 << self.decay_shift) - 1}/{1 << self.decay_shift}; set it to {(1 << self.decay_shift) - 1}"
-            )
         if self.update == "event" and self.reset_timing != "same_step":
             raise FileRefused("update 'event' resets at the event that fires, but reset_timing is 'next_step'; set it to 'same_step'")
-
-    def _in_range(self, name: str, low: int, high: int) -> None:
-        value = getattr(self, name)
-        if not low <= value <= high:
-            raise FileRefused(f"{name} is {value}; use {low} to {high}")
-
-    @property
-    def beta(self) -> float:
-        """The decay factor of one step, k / 2**n: an exact binary fraction."""
-        return self.decay_numerator / (1 << self.decay_shift)
-
-    @property
-    def lowest(self) -> int:
-        """The least membrane that `state_bits` holds."""
-        return -(1 << (self.state_bits - 1))
-
-    @property
-    def highest(self) -> int:
-        """The greatest membrane that `state_bits` holds."""
-        return (1 << (self.state_bits - 1)) - 1
-
-    def decay(self, membrane: Int64) -> Int64:
-        """One step of leak, elementwise."""
-        if self.decay_form == "shift":
-            return membrane - divide_by_power_of_two(membrane, self.decay_shift, self.rounding)
-        return divide_by_power_of_two(membrane * self.decay_numerator, self.decay_shift, self.rounding)
-
-    def bound(self, membrane: Int64) -> Int64:
-        """Bring a membrane back into `state_bits`, by saturation or by wrapping, elementwise."""
-        if self.overflow == "saturate":
-            return np.clip(membrane, self.lowest, self.highest)
-        return ((membrane - self.lowest) & ((1 << self.state_bits) - 1)) + self.lowest
+        if self.fires == "never" and self.reset != "none":
+            raise FileRefused(f"fires is 'never', but reset is {self.reset!r} where nothing fires; set it to 'none'")
+        if self.fires == "never" and self.update == "event":
+            raise FileRefused("update 'event' tests a threshold after each event, but fires is 'never'; set it to 'step'")
 
     def fire(self, membrane: Int64, threshold: Int64) -> Int64:
         """1 where the membrane reaches the threshold in the sense of `fires`, else 0."""
+        if self.fires == "never":
+            return np.zeros_like(membrane)
         reached = membrane > threshold if self.fires == "gt" else membrane >= threshold
         return reached.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Synapse(State):
+    """How the synapse state `I` of a two-state neuron computes: the current that its inputs leave behind.
+
+    In each step `I` leaks, takes the input and is brought into its width; the membrane then takes the new `I` in place of the input.
+    That is the order of snnTorch's `Synaptic` (alpha is k / 2**n here) and of Loihi's current-based neurons.
+
+    Attributes:
+        decay_form, decay_numerator, decay_shift, rounding, state_bits, overflow: of `I`, as in `Arithmetic`; k is below 2**n, since a
+            synapse that never forgets has no time constant.
+        bias_to: which of the two states takes the neuron's bias in every step. A constant that comes with the input, as the bias of a
+            layer of weights does, belongs to the synapse.
+
+    Raises:
+        FileRefused: when a field is out of its range or two fields contradict each other.
+    """
+
+    decay_form: DecayForm = "multiply"
+    decay_numerator: int = 0
+    decay_shift: int = 0
+    rounding: Rounding = "toward_zero"
+    state_bits: int = 32
+    overflow: Overflow = "saturate"
+    bias_to: BiasTo = "membrane"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.decay_numerator == 1 << self.decay_shift:
+            raise FileRefused(
+                f"decay_numerator is {self.decay_numerator} of {1 << self.decay_shift}, but a synapse must leak; use at most"
+                f" {(1 << self.decay_shift) - 1}"
+            )

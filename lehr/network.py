@@ -39,7 +39,7 @@ __all__ = ["INPUT", "OUTPUT", "Conv2d", "Delay", "Edge", "Flatten", "Input", "Li
 
 INPUT, OUTPUT = "input", "output"
 Edge = tuple[str, str]
-Readout = Literal["count_argmax_lowest"]
+Readout = Literal["count_argmax_lowest", "membrane_last_argmax_lowest", "membrane_sum_argmax_lowest", "membrane_max_argmax_lowest"]
 MAX_STEPS = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}\Z")
 
@@ -77,7 +77,8 @@ class Network:
         edges: pairs of names, from `input`, to `output`; several edges into one node are added.
         input: shape and kind of the input.
         steps: how many time steps one inference takes.
-        readout: spikes of the neuron layer before `output` are counted; the highest count wins, ties go to the lowest index.
+        readout: what is taken from the neuron layer before `output`: the count of its spikes, or its membrane after the last step, its
+            sum or its maximum over all steps. The highest such score wins, ties go to the lowest index.
 
     Raises:
         FileRefused: naming the node or edge that contradicts the rest.
@@ -95,12 +96,13 @@ class Network:
         if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
             raise FileRefused(f"steps is {self.steps!r}; use 1 to {MAX_STEPS:,}")
         if self.readout not in get_args(Readout):
-            raise FileRefused(f"readout is {self.readout!r}; use 'count_argmax_lowest'")
+            raise FileRefused(f"readout is {self.readout!r}; use one of {', '.join(map(repr, get_args(Readout)))}")
         self._check_names()
         self._check_edges()
         self._check_cycles()
         _ = self.shapes
         self._check_events()
+        self._check_integrators()
 
     # ---------------------------------------------------------------- structure
     def sources(self, name: str) -> tuple[str, ...]:
@@ -184,7 +186,7 @@ class Network:
 
     @property
     def output(self) -> str:
-        """The neuron layer whose spikes are read out."""
+        """The neuron layer that is read out."""
         return self.sources(OUTPUT)[0]
 
     @cached_property
@@ -195,6 +197,8 @@ class Network:
             told.update(f"{name}:{type(node).__name__}".encode())
             for field in fields(node):  # type: ignore[arg-type]
                 value = getattr(node, field.name)
+                if value is None:  # a neuron without a synapse state
+                    continue
                 told.update(repr(value.shape).encode() + value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
         return told.hexdigest()
 
@@ -242,6 +246,16 @@ class Network:
                     raise FileRefused(
                         f"{delay} delays currents into {name}, which updates by event; delay the spikes before the weights instead"
                     )
+
+    def _check_integrators(self) -> None:
+        for name, neuron in self.neurons.items():
+            if not neuron.integrates:
+                continue
+            others = [target for target in self.targets(name) if target != OUTPUT]
+            if others:
+                raise FileRefused(f"{name} never fires, but leads to {others[0]}; let an integrator lead to the output alone")
+            if self.readout == "count_argmax_lowest":
+                raise FileRefused(f"{name} never fires, but readout is '{self.readout}'; read out its membrane")
 
     def _upstream(self, name: str) -> set[str]:
         """The weights and delays between neuron layer `name` and the spikes that drive it."""

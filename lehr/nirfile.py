@@ -31,7 +31,7 @@ NET_SCHEMA = "fixed-point-net/1"
 RELATIVE = 1e-9
 _ENDS = {INPUT: "Input", OUTPUT: "Output"}
 # One value per neuron; the shape is compared before the expected values are laid out, or a small file could ask for terabytes.
-_MAPS = ("v_threshold", "delay")
+_MAPS = ("v_threshold", "r", "delay")
 
 
 def write(net: Network, path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import Arithmetic, Synapse
 from lehr.errors import FileRefused
 from lehr.nodes import Conv2d, Delay, Flatten, Linear, Neuron, Node, Shape, SumPool2d
 from lehr.weights import WeightKind, declared_kind
@@ -23,7 +23,8 @@ Fields = Mapping[str, Any]
 
 DT = 1e-3
 BLOCK = "fixed_point"
-NEURON_SCHEMA, WEIGHT_SCHEMA = "fixed-point-lif/1", "fixed-point-weight/1"
+NEURON_SCHEMA, SYNAPSE_SCHEMA, WEIGHT_SCHEMA = "fixed-point-lif/1", "fixed-point-cuba/1", "fixed-point-weight/1"
+SYNAPSE = "synapse_"
 TAKEN = frozenset({"weight", "stride", "padding", "dilation", "groups", "kernel_size", "metadata"})
 AGAIN = "export the network again with lehr"
 
@@ -62,24 +63,24 @@ def _neuron_fields(node: Neuron, shape: Shape) -> dict[str, Any]:
     def spread(value: npt.ArrayLike) -> npt.NDArray[Any]:
         return np.broadcast_to(np.reshape(value, (-1, *[1] * (len(shape) - 1))), shape)
 
-    told: dict[str, Any] = {
-        "type": "IF",
-        "r": spread(2.0**how.fraction_bits / DT),
-        "v_threshold": spread(node.threshold),
-        "v_reset": spread(np.int32(0)),
-        "metadata": {BLOCK: {"schema": NEURON_SCHEMA, **asdict(how), "bias": node.bias}},
-    }
+    told: dict[str, Any] = {"type": "I" if node.integrates else "IF", "r": spread(2.0**how.fraction_bits / DT)}
+    exact = {"schema": NEURON_SCHEMA, **asdict(how), "bias": node.bias}
     if how.beta < 1:
         # One Euler step of tau dv/dt = (v_leak - v) + r I is then v = beta v + 2**F I + B.
         tau = DT / (1 - how.beta)
-        leaky = {
-            "type": "LIF",
-            "tau": spread(tau),
-            "r": spread(2.0**how.fraction_bits * tau / DT),
-            "v_leak": spread(node.bias / (1 - how.beta)),
-        }
-        told |= leaky
-    return told
+        told["type"] = "LI" if node.integrates else "LIF"
+        told |= {"tau": spread(tau), "r": spread(2.0**how.fraction_bits * tau / DT), "v_leak": spread(node.bias / (1 - how.beta))}
+    if node.synapse is not None:
+        # One Euler step of tau_syn dI/dt = -I + w_in S is I = alpha I + 2**F S; the membrane, which comes after it, takes all of I.
+        alpha, at_membrane = node.synapse.beta, node.synapse.bias_to == "membrane"
+        told["type"] = f"Cuba{told['type']}"
+        told["tau_mem"], told["tau_syn"] = told.pop("tau"), spread(DT / (1 - alpha))
+        told["w_in"], told["r"] = spread(2.0**how.fraction_bits / (1 - alpha)), spread(1 / (1 - how.beta))
+        told["v_leak"] = told["v_leak"] if at_membrane else spread(0.0)
+        exact |= {"schema": SYNAPSE_SCHEMA, **{SYNAPSE + key: value for key, value in asdict(node.synapse).items()}}
+    if not node.integrates:
+        told |= {"v_threshold": spread(node.threshold), "v_reset": spread(np.int32(0))}
+    return {**told, "metadata": {BLOCK: exact}}
 
 
 def node_of(told: Fields) -> Node:
@@ -192,13 +193,26 @@ def _delay(told: Fields) -> Delay:
 
 
 def _neuron(told: Fields) -> Neuron:
+    two_states = str(told["type"]).startswith("Cuba")
     names = [field.name for field in fields(Arithmetic)]
-    exact = block(told, NEURON_SCHEMA, [*names, "bias"])
+    synapse_names = [field.name for field in fields(Synapse)] if two_states else []
+    schema = SYNAPSE_SCHEMA if two_states else NEURON_SCHEMA
+    exact = block(told, schema, [*names, "bias", *(SYNAPSE + name for name in synapse_names)])
     arithmetic = Arithmetic(**{name: scalar(exact, name) for name in names})
+    synapse = _synapse({name: scalar(exact, SYNAPSE + name) for name in synapse_names}) if two_states else None
+    if "v_threshold" not in told:
+        return Neuron(np.zeros(np.shape(exact["bias"]), np.int32), exact["bias"], arithmetic, synapse)
     threshold = np.asarray(told["v_threshold"])
     if threshold.size == 0 or threshold.ndim == 0:
         raise FileRefused(f"v_threshold is {_short(threshold)}; give one integer per neuron")
-    return Neuron(threshold.reshape(len(threshold), -1)[:, 0], exact["bias"], arithmetic)
+    return Neuron(threshold.reshape(len(threshold), -1)[:, 0], exact["bias"], arithmetic, synapse)
+
+
+def _synapse(values: dict[str, Any]) -> Synapse:
+    try:
+        return Synapse(**values)
+    except FileRefused as error:
+        raise FileRefused(f"synapse state: {error}") from None
 
 
 _KINDS: Mapping[str, tuple[tuple[str, ...], Callable[[Fields], Node]]] = {
@@ -209,4 +223,8 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], Callable[[Fields], Node]]] = {
     "Delay": (("delay",), _delay),
     "LIF": (("tau", "r", "v_leak", "v_threshold", "v_reset"), _neuron),
     "IF": (("r", "v_threshold", "v_reset"), _neuron),
+    "LI": (("tau", "r", "v_leak"), _neuron),
+    "I": (("r",), _neuron),
+    "CubaLIF": (("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"), _neuron),
+    "CubaLI": (("tau_syn", "tau_mem", "r", "v_leak", "w_in"), _neuron),
 }

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import Arithmetic, Synapse
 from lehr.errors import FileRefused
 from lehr.weights import Int8Array, WeightKind, declared_weight, frozen_array
 
@@ -147,17 +147,19 @@ class Delay(Node):
 
 @dataclass(frozen=True, eq=False)
 class Neuron(Node):
-    """A layer of integrate-and-fire neurons.
+    """A layer of neurons: integrate-and-fire, or a leaky integrator where `arithmetic.fires` is `never`.
 
     Attributes:
-        threshold: int32 `[channels]`, each at least 1, in units of 2**-fraction_bits weights.
+        threshold: int32 `[channels]`, each at least 1, in units of 2**-fraction_bits weights; all 0 in an integrator, which has none.
         bias: int32 `[channels]`, added every step, in the same units.
         arithmetic: how the layer computes.
+        synapse: how its second state computes, the current; None where the input goes straight to the membrane.
     """
 
     threshold: Int32Array
     bias: Int32Array
     arithmetic: Arithmetic
+    synapse: Synapse | None = None
 
     def __post_init__(self) -> None:
         for name in ("threshold", "bias"):
@@ -168,8 +170,19 @@ class Neuron(Node):
         if self.bias.shape != self.threshold.shape:
             raise FileRefused(f"Neuron has {self.threshold.size} thresholds and {self.bias.size} biases; give one of each per channel")
         low = int(self.threshold.min())
-        if low < 1:
+        if self.integrates and self.threshold.any():
+            raise FileRefused(f"Neuron threshold holds {int(self.threshold.max()) or low}, but fires is 'never'; make all of them 0")
+        if not self.integrates and low < 1:
             raise FileRefused(f"Neuron threshold holds {low}; a threshold is an integer of at least 1")
+        if self.synapse is not None and self.arithmetic.update == "event":
+            raise FileRefused("Neuron has a synapse state, which changes once a step, but update is 'event'; set it to 'step'")
+        if self.synapse is not None and self.arithmetic.beta == 1:
+            raise FileRefused("Neuron has a synapse state, but its membrane does not leak; use a decay below 1 or no synapse state")
+
+    @property
+    def integrates(self) -> bool:
+        """Whether the neurons never fire: leaky integrators, whose membrane is read out."""
+        return self.arithmetic.fires == "never"
 
     def output_shape(self, shape: Shape) -> Shape:
         """Unchanged; the first axis is the channels'."""

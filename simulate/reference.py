@@ -10,7 +10,12 @@ topological order, feedback edges carrying the value of the step before:
     s = V > Theta                                or V >= Theta
     V = V - Theta * s  or  0 where s             with timing "same_step"
 
-`V` and `s_prev` are 0 before the first step. A traced membrane is the one after the step, reset in the same step included.
+A neuron with a synapse state keeps a current between its input and its membrane, and the membrane takes that in place of the input:
+
+    I = bound(decay(I) + (A << F))               plus B where the bias goes to the synapse; with the synapse's own decay and width
+    V = V + I + B - Theta * s_prev               as above, without B where the bias went to the synapse
+
+`V`, `I` and `s_prev` are 0 before the first step. A traced membrane is the one after the step, reset in the same step included.
 """
 
 from __future__ import annotations
@@ -88,6 +93,7 @@ class _Machine:
         self.value = dict(zero)
         self.before = dict(zero)
         self.membrane = {name: zero[name] for name in net.neurons}
+        self.current = {name: zero[name] for name, node in net.neurons.items() if node.synapse is not None}
         self.line = {name: [zero[name]] * node.steps for name, node in net.nodes.items() if isinstance(node, Delay)}
         self.saturations = dict.fromkeys(net.neurons, 0)
         self.wiring: dict[str, Synapses] = {
@@ -144,7 +150,7 @@ class _Machine:
         v = how.decay(v)
         if late and how.reset == "zero":
             v = v * (1 - s_prev)
-        v = v + (a << how.fraction_bits) + bias
+        v = v + self.drive(name, neuron, a, bias)
         if late and how.reset == "subtract":
             v = v - theta * s_prev
         inside = how.bound(v)
@@ -156,3 +162,15 @@ class _Machine:
             inside = inside * (1 - s)
         self.membrane[name] = inside
         return s
+
+    def drive(self, name: str, neuron: Neuron, a: Int64, bias: Int64) -> Int64:
+        """What the membrane takes in: the input and the bias, by way of the synapse state where there is one."""
+        drive, synapse = a << neuron.arithmetic.fraction_bits, neuron.synapse
+        if synapse is None:
+            return drive + bias
+        to_membrane = synapse.bias_to == "membrane"
+        current = synapse.decay(self.current[name]) + (drive if to_membrane else drive + bias)
+        inside = synapse.bound(current)
+        self.saturations[name] += int((inside != current).sum())
+        self.current[name] = inside
+        return inside + bias if to_membrane else inside

@@ -15,6 +15,7 @@ from lehr.network import Network
 
 Spikes = npt.NDArray[np.uint8]
 Membranes = npt.NDArray[np.int32]
+LEAST = -(2**31)
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ class Result:
 
     Attributes:
         counts: int32 `[N, classes]`, spikes of the output layer.
-        prediction: int64 `[N]`, the class with the highest count, the lowest such index at ties.
+        scores: int64 `[N, classes]`, what the network's readout takes from the output layer: the counts, or what became of its membranes.
+        prediction: int64 `[N]`, the class with the highest score, the lowest such index at ties.
         rates: spikes per neuron and step of each layer, over all samples.
-        saturations: how often a membrane of each layer left its width.
+        saturations: how often a membrane or a synapse state of each layer left its width.
         trace: of the layers asked for.
     """
 
     counts: npt.NDArray[np.int32]
+    scores: Int64
     prediction: npt.NDArray[np.int64]
     rates: Mapping[str, float]
     saturations: Mapping[str, int]
@@ -81,6 +84,8 @@ class Recorder:
                 raise UsageError(f"{name!r} is no neuron layer; trace one of {', '.join(net.neurons)}")
         self._net, self._size = net, samples * steps
         self._counts = np.zeros((samples, math.prod(net.shapes[net.output])), np.int64)
+        # A membrane of 32 bits over 10**6 steps sums up to 2**51; no maximum is below the least that 32 bits hold.
+        self._scores = np.full_like(self._counts, LEAST if net.readout == "membrane_max_argmax_lowest" else 0)
         self._spikes = dict.fromkeys(net.neurons, 0)
         self._saturations = dict.fromkeys(net.neurons, 0)
         kept = [name for name in net.neurons if name in trace]
@@ -96,9 +101,21 @@ class Recorder:
         output = spikes[self._net.output]
         stop = start + len(output)
         self._counts[start:stop] += output.reshape(len(output), -1)
+        self._score(slice(start, stop), membranes[self._net.output].reshape(len(output), -1))
         for name in self._trace.spikes:
             self._trace.spikes[name][start:stop, t] = spikes[name]
             self._trace.membranes[name][start:stop, t] = membranes[name]
+
+    def _score(self, at: slice, membrane: Int64) -> None:
+        match self._net.readout:
+            case "count_argmax_lowest":
+                self._scores[at] = self._counts[at]
+            case "membrane_last_argmax_lowest":
+                self._scores[at] = membrane
+            case "membrane_sum_argmax_lowest":
+                self._scores[at] += membrane
+            case "membrane_max_argmax_lowest":
+                self._scores[at] = np.maximum(self._scores[at], membrane)
 
     def add_saturations(self, saturations: Mapping[str, int]) -> None:
         """Take in how often each layer saturated."""
@@ -108,5 +125,5 @@ class Recorder:
     def result(self) -> Result:
         """Everything collected."""
         rates = {name: count / (self._size * math.prod(self._net.shapes[name])) for name, count in self._spikes.items()}
-        counts = self._counts.astype(np.int32)
-        return Result(counts, counts.argmax(axis=1).astype(np.int64), rates, dict(self._saturations), self._trace)
+        counts, prediction = self._counts.astype(np.int32), self._scores.argmax(axis=1).astype(np.int64)
+        return Result(counts, self._scores, prediction, rates, dict(self._saturations), self._trace)

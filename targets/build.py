@@ -22,7 +22,7 @@ from lehr import nirfile
 from lehr.artifact import BuildPlan, changed_files, read_manifest, sha256, to_json
 from lehr.errors import FileRefused, UsageError
 from lehr.export.widths import analyse
-from lehr.network import Network
+from lehr.network import Network, Neuron, Readout
 from lehr.simulate import Comparison, compare, simulate
 from lehr.targets import registry
 from lehr.targets.contract import Options, Target
@@ -142,11 +142,25 @@ def verify(folder: Path, limit: int | None = None) -> Verified:
     return Verified(target.name, len(x), comparison, tuple(changed_files(folder)))
 
 
+READOUTS: Mapping[Readout, str] = {
+    "count_argmax_lowest": "the spikes of {} are counted, and the highest count wins.",
+    "membrane_last_argmax_lowest": "the membranes of {} after the last step are read out, and the highest wins.",
+    "membrane_sum_argmax_lowest": "the membranes of {} are summed over all steps, and the highest sum wins.",
+    "membrane_max_argmax_lowest": "the membranes of {} are read out in every step, and the highest ever wins.",
+}
+
+
+def _states(neuron: Neuron, text: str) -> str:
+    """`text` of the membrane and, where there is one, of the synapse state."""
+    states = [neuron.arithmetic] if neuron.synapse is None else [neuron.arithmetic, neuron.synapse]
+    return ", synapse ".join(text.format(state) for state in states)
+
+
 def _card(net: Network, target: Target, rates: Mapping[str, float], *, synthetic: bool) -> str:
     widths = analyse(net).layers
     rows = "\n".join(
         f"| {name} | {'x'.join(map(str, net.shapes[name]))} | {neuron.threshold.min()}..{neuron.threshold.max()} |"
-        f" {neuron.arithmetic.decay_numerator}/2^{neuron.arithmetic.decay_shift} | {neuron.arithmetic.state_bits} |"
+        f" {_states(neuron, '{0.decay_numerator}/2^{0.decay_shift}')} | {_states(neuron, '{0.state_bits}')} |"
         f" {widths[name].membrane[0]}..{widths[name].membrane[1]} | {rates[name]:.4f} |"
         for name, neuron in net.neurons.items()
     )
@@ -159,7 +173,7 @@ def _card(net: Network, target: Target, rates: Mapping[str, float], *, synthetic
 
 Built for **{target.name}** ({target.summary}) by lehr {lehr.__version__}.
 Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), {net.steps} steps;
-the spikes of `{net.output}` are counted, and the highest count wins.
+{READOUTS[net.readout].format(f"`{net.output}`")}
 
 | layer | shape | threshold | decay | state bits | membrane bounds | spike rate |
 | --- | --- | --- | --- | --- | --- | --- |

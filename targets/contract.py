@@ -25,18 +25,20 @@ from lehr.arithmetic import (
     MAX_FRACTION_BITS,
     MAX_STATE_BITS,
     Arithmetic,
+    BiasTo,
     DecayForm,
     Fires,
     Overflow,
     Reset,
     ResetTiming,
     Rounding,
+    Synapse,
     Update,
 )
 from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
-from lehr.export.widths import accumulators
-from lehr.network import Network
+from lehr.export.intervals import accumulators
+from lehr.network import Network, Neuron, Readout
 from lehr.simulate.result import Trace
 from lehr.weights import KINDS, WeightKind
 
@@ -57,7 +59,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Arithmetics:
-    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. The default is all of them."""
+    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. The default is all of them.
+
+    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone.
+    """
 
     decay_form: tuple[DecayForm, ...] = get_args(DecayForm)
     rounding: tuple[Rounding, ...] = get_args(Rounding)
@@ -66,23 +71,33 @@ class Arithmetics:
     fires: tuple[Fires, ...] = get_args(Fires)
     overflow: tuple[Overflow, ...] = get_args(Overflow)
     update: tuple[Update, ...] = get_args(Update)
+    synapse: bool = True
+    bias_to: tuple[BiasTo, ...] = get_args(BiasTo)
     max_fraction_bits: int = MAX_FRACTION_BITS
     max_state_bits: int = MAX_STATE_BITS
 
     CHOICES: ClassVar = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "update")
 
-    def problems(self, node: str, how: Arithmetic) -> list[Problem]:
-        """What of `how`, the arithmetic of layer `node`, this machine does not compute."""
+    def problems(self, node: str, neuron: Neuron) -> list[Problem]:
+        """What of the arithmetic of layer `node` this machine does not compute."""
+        found = self._problems(node, neuron.arithmetic, self.CHOICES, "")
+        if neuron.synapse is not None and not self.synapse:
+            return [*found, Problem(node, "its neurons have a synapse state, the machine has membranes alone", "train without it")]
+        if neuron.synapse is not None:
+            found += self._problems(node, neuron.synapse, ("decay_form", "rounding", "overflow", "bias_to"), "synapse ")
+        return found
+
+    def _problems(self, node: str, how: Arithmetic | Synapse, choices: tuple[str, ...], owner: str) -> list[Problem]:
         found = []
-        for name in self.CHOICES:
+        for name in choices:
             value, allowed = getattr(how, name), getattr(self, name)
             if value not in allowed:
-                choices = " or ".join(f"'{a}'" for a in allowed)
-                found.append(Problem(node, f"{name} is '{value}', the machine has {choices}", f"train with {name} = {choices}"))
-        for name in ("fraction_bits", "state_bits"):
-            value, highest = getattr(how, name), getattr(self, f"max_{name}")
+                listed = " or ".join(f"'{a}'" for a in allowed)
+                found.append(Problem(node, f"{owner}{name} is '{value}', the machine has {listed}", f"train with {owner}{name} = {listed}"))
+        for name, highest in (("fraction_bits", self.max_fraction_bits), ("state_bits", self.max_state_bits)):
+            value = getattr(how, name, 0)
             if value > highest:
-                found.append(Problem(node, f"{name} is {value}, the machine has {highest}", f"export with at most {highest}"))
+                found.append(Problem(node, f"{owner}{name} is {value}, the machine has {highest}", f"export with at most {highest}"))
         return found
 
 
@@ -128,6 +143,7 @@ class Target(ABC):
         summary: one line for `lehr targets list`.
         arithmetics: what it computes.
         weights: the kinds that it takes; all of them if it does not say.
+        readouts: how it tells the winning class; in all ways if it does not say.
         options: names and meanings of the options that `plan` takes.
     """
 
@@ -135,17 +151,21 @@ class Target(ABC):
     summary: ClassVar[str]
     arithmetics: ClassVar[Arithmetics]
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {}
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""
-        fields = [p for name, neuron in net.neurons.items() for p in self.arithmetics.problems(name, neuron.arithmetic)]
+        fields = [p for name, neuron in net.neurons.items() for p in self.arithmetics.problems(name, neuron)]
         kinds = " or ".join(f"'{kind}'" for kind in self.weights)
         weights = [
             Problem(name, f"weights are '{node.kind}', the machine has {kinds}", f"train with weights that are {kinds}")
             for name, node in net.weighted.items()
             if node.kind not in self.weights
         ]
+        if net.readout not in self.readouts:
+            told = " or ".join(f"'{readout}'" for readout in self.readouts)
+            fields.append(Problem(net.output, f"readout is '{net.readout}', the machine has {told}", f"export with readout {told}"))
         sums = [
             Problem(name, f"its sums reach {worst:,}, more than a 32-bit accumulator holds", "use a smaller fan-in")
             for name, worst in accumulators(net).items()

@@ -9,8 +9,8 @@ from typing import get_args
 
 import numpy as np
 
-from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Update
-from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.arithmetic import Arithmetic, BiasTo, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Synapse, Update
+from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import Node, Shape
 from lehr.targets.contract import Target
 from lehr.weights import KINDS
@@ -28,7 +28,7 @@ _FIELDS = {
 
 
 def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
-    """For every operator, every kind of weights and every value of every field of `Arithmetic`: which targets (by name) map it."""
+    """For every operator, kind of weights, value of a field of `Arithmetic`, synapse state and readout: which targets (by name) map it."""
     targets = tuple(targets)
     return {name: {target.name: not target.check(net) for target in targets} for name, net in probes().items()}
 
@@ -62,9 +62,14 @@ def probes() -> dict[str, Network]:
     found |= {f"weights {kind}": _chain((4,), fc=Linear(_ones(3, 4), kind)) for kind in KINDS}
     for field, values in _FIELDS.items():
         for value in get_args(values):
-            timing = {"reset_timing": "same_step"} if value == "event" else {}
-            how = replace(_BASE, **{field: value, **timing})
+            needed = {"event": {"reset_timing": "same_step"}, "never": {"reset": "none"}}.get(value, {})
+            how = replace(_BASE, **{field: value, **needed})
             found[f"{field} {value}"] = _chain((4,), how, fc=Linear(_ones(3, 4)))
+    plain = _chain((4,), fc=Linear(_ones(3, 4)))
+    for to in get_args(BiasTo):
+        two_states = replace(plain.neurons["lif"], synapse=Synapse(decay_numerator=3, decay_shift=2, state_bits=16, bias_to=to))
+        found[f"synapse state, bias to the {to}"] = replace(plain, nodes={**plain.nodes, "lif": two_states})
+    found |= {f"readout {readout}": replace(plain, readout=readout) for readout in get_args(Readout)}
     return found
 
 
@@ -76,9 +81,11 @@ def _chain(shape: Shape, how: Arithmetic = _BASE, **nodes: Node) -> Network:
     channels = shape[0]
     for node in nodes.values():
         channels = node.weight.shape[0] if isinstance(node, (Conv2d, Linear)) else channels
-    neuron = Neuron(np.full(channels, 9, np.int32), np.ones(channels, np.int32), how)
+    never = how.fires == "never"
+    neuron = Neuron(np.full(channels, 0 if never else 9, np.int32), np.ones(channels, np.int32), how)
     path = [INPUT, *nodes, "lif", OUTPUT]
-    return Network({**nodes, "lif": neuron}, tuple(pairwise(path)), Input(shape, "spikes"), 4)
+    readout: Readout = "membrane_last_argmax_lowest" if never else "count_argmax_lowest"
+    return Network({**nodes, "lif": neuron}, tuple(pairwise(path)), Input(shape, "spikes"), 4, readout)
 
 
 def _recurrent() -> Network:

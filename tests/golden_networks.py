@@ -9,9 +9,10 @@ from itertools import product
 from typing import Any, get_args
 
 import numpy as np
-from strategies import Images, alive, delayed_network, recurrent_network, small_network
+from states import MEMBRANE_READOUTS, SLOW, flowing, two_state_network
+from strategies import Images, delayed_network, recurrent_network, small_network
 
-from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding
+from lehr.arithmetic import Arithmetic, DecayForm, Overflow, Reset, ResetTiming, Rounding
 from lehr.network import Conv2d, Linear, Network
 from lehr.simulate import Result, simulate
 from lehr.targets.contract import Arithmetics, Target
@@ -32,7 +33,7 @@ def _one_at_a_time() -> Iterator[Golden]:
         yield Golden(f"decay_{form}_{rounding}", fields={"decay_form": form, "rounding": rounding})
     for reset, timing in product(get_args(Reset), get_args(ResetTiming)):
         yield Golden(f"reset_{reset}_{timing}", fields={"reset": reset, "reset_timing": timing})
-    for fires in get_args(Fires):
+    for fires in ("gt", "ge"):
         yield Golden(f"fires_{fires}", fields={"fires": fires})
     for overflow in get_args(Overflow):
         yield Golden(f"overflow_{overflow}", fields={"overflow": overflow, "state_bits": 10})
@@ -51,6 +52,10 @@ GOLDEN = (
     Golden("delayed", delayed_network),
     *(Golden(f"weights_{kind}", partial(small_network, kinds=(kind,))) for kind in KINDS[1:]),
     Golden("weights_of_all_kinds", partial(recurrent_network, kinds=KINDS)),
+    Golden("synapse", two_state_network),
+    Golden("synapse_with_bias", partial(two_state_network, synapse=replace(SLOW, bias_to="synapse", rounding="nearest_even"))),
+    Golden("synapse_that_wraps", partial(two_state_network, synapse=replace(SLOW, state_bits=8, overflow="wrap"))),
+    *(Golden(readout, partial(two_state_network, readout=readout)) for readout in MEMBRANE_READOUTS),
     *_one_at_a_time(),
 )
 
@@ -77,7 +82,7 @@ def example(target: Target, name: str) -> tuple[Network, Images, Result] | str:
     if problems:
         return str(problems[0])
     expected = simulate(net, x, trace=net.neurons)
-    assert alive(expected), f"{name} is silent or always fires: {expected.rates}"
+    assert flowing(net, expected), f"{name} is silent or always fires: {expected.rates}"
     return net, x, expected
 
 
@@ -124,4 +129,19 @@ def dropped_bias(net: Network) -> Network:
     return _neuron(net, bias=np.zeros_like(net.neurons[net.output].bias))
 
 
+def changed_synapse(net: Network) -> Network:
+    """The output layer's currents leak a little more, by one unit of the numerator."""
+    synapse = net.neurons[net.output].synapse
+    assert synapse is not None
+    return _neuron(net, synapse=replace(synapse, decay_numerator=synapse.decay_numerator - 1))
+
+
+def bias_to_the_other_state(net: Network) -> Network:
+    """The output layer's bias goes to the synapse."""
+    synapse = net.neurons[net.output].synapse
+    assert synapse is not None
+    return _neuron(net, synapse=replace(synapse, bias_to="synapse"))
+
+
 MUTATIONS = (one_higher_threshold, changed_weight, changed_decay, dropped_bias)
+SYNAPSE_MUTATIONS = (one_higher_threshold, changed_weight, changed_decay, dropped_bias, changed_synapse, bias_to_the_other_state)

@@ -5,27 +5,30 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
+from states import MEMBRANE_READOUTS, SLOW, two_state_network
 from strategies import Images, calibrated, delayed_network, random_input, recurrent_network, small_network
 
-from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Update
+from lehr.arithmetic import Arithmetic, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse, Update
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.simulate import Result
 from lehr.weights import KINDS
 
 
-def flows(result: Result) -> bool:
-    """Whether each layer has neurons and steps with spikes, and some without."""
-    return all(0 < np.count_nonzero(spikes) < spikes.size for spikes in result.trace.spikes.values())
+def flows(net: Network, result: Result) -> bool:
+    """Whether each layer that fires has neurons and steps with spikes, and some without."""
+    spikes = [spikes for name, spikes in result.trace.spikes.items() if not net.neurons[name].integrates]
+    return all(0 < np.count_nonzero(layer) < layer.size for layer in spikes)
 
 
 def side_by_side(update: Update, highest: int, **fixed: Any) -> tuple[Network, Images]:
     """One set of weights, and a layer of neurons behind it for each arithmetic; inputs of 0 to `highest`."""
     rng = np.random.default_rng(5)
     nodes: dict[str, Any] = {"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (12, 16)))}
-    fields: list[tuple[Any, ...]] = [get_args(f) for f in (DecayForm, Rounding, Reset, Fires, Overflow, ResetTiming)]
+    fields: list[tuple[Any, ...]] = [*map(get_args, (DecayForm, Rounding, Reset)), ("gt", "ge"), *map(get_args, (Overflow, ResetTiming))]
     for i, (form, rounding, reset, fires, overflow, timing) in enumerate(itertools.product(*fields)):
         if update == "event" and timing != "same_step":
             continue
@@ -109,6 +112,15 @@ HARD: dict[str, Callable[[], tuple[Network, Images]]] = {
     "knot": lambda: knot(STEP),
     "knot by event": lambda: knot(EVENT),
     "small by event": lambda: small_network(EVENT),
+    "two states": lambda: two_state_network(STEP),
+    "two states, 8 bits that wrap": lambda: two_state_network(
+        replace(STEP, fraction_bits=4), replace(SLOW, state_bits=8, overflow="wrap", rounding="nearest_even", bias_to="synapse")
+    ),
+    "two states, shift": lambda: two_state_network(STEP, Synapse("shift", 7, 3, "floor", 16)),
+    "two states, wide": lambda: two_state_network(
+        replace(STEP, fraction_bits=16, state_bits=32), Synapse(decay_numerator=(1 << 16) - 1, decay_shift=16)
+    ),
+    **{readout: partial(two_state_network, STEP, readout=readout) for readout in MEMBRANE_READOUTS},
     "narrow": narrow,
     "weightless": weightless,
     "8 bits": lambda: side_by_side("step", 9, fraction_bits=1, state_bits=8),

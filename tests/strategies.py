@@ -16,9 +16,9 @@ import numpy.typing as npt
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding
+from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse
 from lehr.errors import NotMappable
-from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import INT32_MAX, InputKind, Node, Shape
 from lehr.simulate import Result, simulate
 from lehr.weights import KINDS, LARGEST, WeightKind
@@ -53,9 +53,12 @@ def calibrated(net: Network, seed: int = 0) -> Network:
         current = _membrane(_with(net, name, Neuron(silent, np.zeros_like(silent), CURRENT)), name, x)
         scale = (int(np.abs(current).mean()) << how.fraction_bits) // 2
         bias = rng.integers(-scale - 1, scale + 2, channels, np.int32)
-        reached = _membrane(_with(net, name, Neuron(silent, bias, how)), name, x)
+        if neuron.integrates:
+            net = _with(net, name, replace(neuron, bias=bias))
+            continue
+        reached = _membrane(_with(net, name, replace(neuron, threshold=silent, bias=bias)), name, x)
         threshold = [_threshold(reached[:, :, c], rng.uniform(0.3, 0.8)) for c in range(channels)]
-        net = _with(net, name, Neuron(np.array(threshold, np.int32), bias, how))
+        net = _with(net, name, replace(neuron, threshold=np.array(threshold, np.int32), bias=bias))
     return net
 
 
@@ -118,10 +121,10 @@ class Builder:
         kind = self.kind()
         self.add(name, Linear(self.weight(out, features, kind=kind), kind))
 
-    def neuron(self, name: str, how: Arithmetic) -> None:
+    def neuron(self, name: str, how: Arithmetic, synapse: Synapse | None = None) -> None:
         """Append neurons; `calibrated` gives them thresholds."""
-        silent = np.full(self.shape[0], INT32_MAX, np.int32)
-        self.add(name, Neuron(silent, np.zeros_like(silent), how))
+        silent = np.full(self.shape[0], 0 if how.fires == "never" else INT32_MAX, np.int32)
+        self.add(name, Neuron(silent, np.zeros_like(silent), how, synapse))
 
     def feedback(self, name: str, source: str, sink: str) -> None:
         """Add neurons' spikes, through random weights, to the input of neurons."""
@@ -134,15 +137,15 @@ class Builder:
         assert isinstance(node, Neuron)
         return node.threshold.size
 
-    def network(self, steps: int, seed: int = 0) -> Network:
+    def network(self, steps: int, seed: int = 0, readout: Readout = "count_argmax_lowest") -> Network:
         """The network, from its input to the node added last, with thresholds that fit."""
-        return calibrated(Network(self.nodes, (*self.edges, (self.here, OUTPUT)), self.input, steps), seed)
+        return calibrated(Network(self.nodes, (*self.edges, (self.here, OUTPUT)), self.input, steps, readout), seed)
 
 
 # -------------------------------------------------------------------- strategies
 @st.composite
 def arithmetics(draw: st.DrawFn, /, **fixed: Any) -> Arithmetic:
-    """Any arithmetic; `fixed` holds the fields that are not drawn. Neurons that update by event only on request."""
+    """Any arithmetic; `fixed` holds the fields that are not drawn. Neurons that update by event, or never fire, only on request."""
     if fixed.get("update") == "event":
         fixed = {"reset_timing": "same_step", **fixed}
     some: Mapping[str, st.SearchStrategy[Any]] = {
@@ -151,15 +154,20 @@ def arithmetics(draw: st.DrawFn, /, **fixed: Any) -> Arithmetic:
         "rounding": st.sampled_from(get_args(Rounding)),
         "reset": st.sampled_from(get_args(Reset)),
         "reset_timing": st.sampled_from(get_args(ResetTiming)),
-        "fires": st.sampled_from(get_args(Fires)),
+        "fires": st.sampled_from(("gt", "ge")),
         "fraction_bits": st.integers(0, 6),
         "state_bits": st.integers(MIN_STATE_BITS, MAX_STATE_BITS),
         "overflow": st.sampled_from(get_args(Overflow)),
     }
     drawn = {**{name: draw(values) for name, values in some.items() if name not in fixed}, **fixed}
     whole = 1 << drawn["decay_shift"]
-    numerators = st.just(whole - 1) if drawn["decay_form"] == "shift" else st.integers(whole // 2, whole) | st.integers(0, whole)
-    return Arithmetic(**{"decay_numerator": draw(numerators), **drawn})
+    return Arithmetic(**{"decay_numerator": draw(numerators(drawn["decay_form"], whole)), **drawn})
+
+
+def numerators(form: DecayForm, whole: int, highest: int | None = None) -> st.SearchStrategy[int]:
+    """Numerators of a decay by k / `whole`, slow decays as often as all others; at most `highest`, `whole` if None."""
+    highest = whole if highest is None else highest
+    return st.just(whole - 1) if form == "shift" else st.integers(min(whole // 2, highest), highest) | st.integers(0, highest)
 
 
 @st.composite

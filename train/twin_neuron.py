@@ -28,6 +28,10 @@ class TwinNeuron(nn.Module):
         super().__init__()
         if neuron.arithmetic.update == "event":
             raise NotMappable("update is 'event', which the training twin does not compute; train with update 'step'")
+        if neuron.synapse is not None:
+            raise NotMappable("has a synapse state, which the training twin does not compute; train without it")
+        if neuron.integrates:
+            raise NotMappable("fires is 'never', which the training twin does not compute; train with fires 'gt' or 'ge'")
         self.arithmetic, self.unit, self.slope = neuron.arithmetic, unit, slope
         self.threshold = nn.Parameter(torch.tensor(neuron.threshold * unit, dtype=torch.get_default_dtype()))
         self.bias = nn.Parameter(torch.tensor(neuron.bias * unit, dtype=torch.get_default_dtype()))

@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lehr.export.widths import intervals
+from lehr.arithmetic import State
+from lehr.export.intervals import intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import INT32_MAX
 from lehr.simulate import events
 from lehr.simulate.events import Arrival
 
 Path = tuple[str, ...]
-TYPE_BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4}
+TYPE_BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8}
 
 
 def smallest_type(low: int, high: int) -> str:
@@ -136,17 +137,24 @@ class Layout:
         return [name for name in (INPUT, *self.net.order) if name in late]
 
     def wide_type(self, name: str) -> str:
-        """The type in which a neuron layer updates its membrane: int32_t where that cannot overflow."""
+        """The type in which a neuron layer updates its states: int32_t where that cannot overflow."""
         neuron = self.net.neurons[name]
-        how = neuron.arithmetic
+        how, synapse = neuron.arithmetic, neuron.synapse
         constants = int(neuron.threshold.max()) + max(abs(int(neuron.bias.min())), abs(int(neuron.bias.max())))
-        reach = max(-how.lowest << how.decay_shift, -how.lowest + (self.reach(name) << how.fraction_bits) + constants)
-        return "int32_t" if reach <= INT32_MAX and how.rounding == "toward_zero" else "int64_t"
+        drive = self.reach(name) << how.fraction_bits
+        added = {how: (drive if synapse is None else -synapse.lowest) + constants} | ({synapse: drive + constants} if synapse else {})
+        reach = max(max(-state.lowest << state.decay_shift, -state.lowest + more) for state, more in added.items())
+        divides = all(state.rounding == "toward_zero" for state in added)
+        return "int32_t" if reach <= INT32_MAX and divides else "int64_t"
 
-    def membrane_type(self, name: str) -> str:
-        """The type that stores a membrane."""
-        how = self.net.neurons[name].arithmetic
-        return smallest_type(how.lowest, how.highest)
+    def state_type(self, state: State) -> str:
+        """The type that stores a membrane or a synapse state."""
+        return smallest_type(state.lowest, state.highest)
+
+    @property
+    def counts(self) -> bool:
+        """Whether spikes are counted at the output, not membranes read out."""
+        return self.net.readout == "count_argmax_lowest"
 
     @property
     def state_bytes(self) -> int:
@@ -156,12 +164,15 @@ class Layout:
 
     def _fields(self) -> list[Field]:
         output = self.net.output
-        made = [Field("uint32_t", "counts", (self.size(output),), output, "spikes since the reset")]
+        kept = ("uint32_t", "spikes") if self.counts else ("int64_t", "membranes, as they are read out,")
+        made = [Field(kept[0], "counts" if self.counts else "scores", (self.size(output),), output, f"{kept[1]} since the reset")]
         for name in self.computed:
             node, number, c_type, size = self.net.nodes[name], self.number[name], self.c_type(name), self.size(name)
             made.append(Field(c_type, _member(self.value(name)), (size,), name, "spikes" if isinstance(node, Neuron) else "values"))
             if isinstance(node, Neuron):
-                made.append(Field(self.membrane_type(name), f"membrane_{number}", (size,), name, "membranes"))
+                made.append(Field(self.state_type(node.arithmetic), f"membrane_{number}", (size,), name, "membranes"))
+                if node.synapse is not None:
+                    made.append(Field(self.state_type(node.synapse), f"synapse_{number}", (size,), name, "currents of the synapses"))
             elif isinstance(node, Delay):
                 made.append(Field(c_type, f"line_{number}", (node.steps, size), name, "values on their way"))
                 made.append(Field("uint32_t", f"next_{number}", (), name, "which of them leave next"))

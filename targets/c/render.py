@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from lehr.arithmetic import State
 from lehr.artifact import to_json
 from lehr.network import Conv2d, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
@@ -54,7 +55,8 @@ def tables(layout: Layout) -> list[Table]:
         if isinstance(node, (Conv2d, Linear)):
             made.append(weight_table(node, f"weight_{number}", f"{name}: {node.weight.size} {node.kind} weights"))
         elif isinstance(node, Neuron):
-            for kind, values in (("threshold", node.threshold), ("bias", node.bias)):
+            constants = [("bias", node.bias)] if node.integrates else [("threshold", node.threshold), ("bias", node.bias)]
+            for kind, values in constants:
                 c_type = smallest_type(int(values.min()), int(values.max()))
                 made.append(Table(c_type, f"{kind}_{number}", [str(v) for v in values.tolist()], f"{name}: one {kind} per channel"))
     return made
@@ -80,13 +82,18 @@ def render(net: Network) -> dict[str, bytes]:
         largest_index=max(layout.state_bytes, *(8 * table.bytes for table in constants)),  # weights are indexed by bit
         kind=_kind,
         binary=any(isinstance(n := net.nodes[name], (Conv2d, Linear)) and n.kind == "binary" for name in layout.scattered),
-        roundings={neuron.arithmetic.rounding for neuron in net.neurons.values() if 0 < neuron.arithmetic.beta < 1},
+        roundings={state.rounding for neuron in net.neurons.values() for state in _states(neuron) if 0 < state.beta < 1},
         describe=lambda name: _describe(net.nodes[name]),
         stem=lambda name: stem(net, name).removeprefix(f"{FOLDER}/"),
     )
     files = {name: environment.get_template(f"{name}.j2").render().encode() for name in (*SOURCES, "README.md")}
     layers = [{"layer": name, "shape": list(net.shapes[name])} for name in net.neurons]
     return {**files, DESCRIPTION: to_json({"input": list(net.input.shape), "steps": net.steps, "layers": layers})}
+
+
+def _states(neuron: Neuron) -> list[State]:
+    """What a neuron carries from step to step."""
+    return [neuron.arithmetic] if neuron.synapse is None else [neuron.arithmetic, neuron.synapse]
 
 
 def _kind(node: Node) -> str:
@@ -104,7 +111,11 @@ def _describe(node: Node) -> str:
         return f"{node.weight.shape[0]} x {node.weight.shape[1]} {node.kind} weights"
     assert isinstance(node, Neuron), node
     how = node.arithmetic
-    return (
-        f"leak {how.decay_form} {how.decay_numerator}/{1 << how.decay_shift} {how.rounding}; reset {how.reset} {how.reset_timing};"
-        f" fires {how.fires}; {how.fraction_bits} fraction bits; {how.state_bits} state bits, {how.overflow}"
-    )
+    fires = "never fires" if node.integrates else f"reset {how.reset} {how.reset_timing}; fires {how.fires}"
+    synapse = "" if node.synapse is None else f"; synapse: {_leak(node.synapse)}, takes the bias: {node.synapse.bias_to == 'synapse'}"
+    return f"{_leak(how)}; {fires}; {how.fraction_bits} fraction bits{synapse}"
+
+
+def _leak(state: State) -> str:
+    decay = f"{state.decay_form} {state.decay_numerator}/{1 << state.decay_shift} {state.rounding}"
+    return f"leak {decay}, {state.state_bits} bits, {state.overflow}"

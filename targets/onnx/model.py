@@ -1,8 +1,9 @@
 """The ONNX model of a network: one Scan over time.
 
     input            uint8  [N, T, *shape]     one slice per step
-    counts           int32  [N, classes]       spikes of the output layer
-    prediction       int64  [N]                the highest count, the lowest index at ties
+    counts           int32  [N, classes]       spikes of the output layer; where the network reads out its membranes instead:
+    scores           int64  [N, classes]       the last membranes, their sums or their maxima
+    prediction       int64  [N]                the highest count or score, the lowest index at ties
     spikes.LAYER     uint8  [N, T, *shape]     with a trace, for every neuron layer in order of evaluation
     membrane.LAYER   int32  [N, T, *shape]
 
@@ -17,9 +18,10 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper
 
-from lehr.export.widths import intervals
+from lehr.export.intervals import intervals
 from lehr.network import INPUT, OUTPUT, Network
 from lehr.nodes import Shape
+from lehr.simulate.result import LEAST
 from lehr.targets.onnx.graph import INT32, INT64, UINT8, Graph
 from lehr.targets.onnx.step import State, Step
 
@@ -41,7 +43,7 @@ class Traced:
 def make_model(net: Network, trace: bool) -> ModelProto:
     """The model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself."""
     step = Step(net, intervals(net))
-    states = [_counts(step), *step.states]
+    states = [_scores(step), *step.states]
     traced = _traced(step) if trace else []
     graph = _over_time(net, states, traced, _body(step, states, traced))
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lehr")
@@ -50,12 +52,24 @@ def make_model(net: Network, trace: bool) -> ModelProto:
     return made
 
 
-def _counts(step: Step) -> State:
-    """Add the spikes of this step to the counts of those before."""
+def _scores(step: Step) -> State:
+    """What the readout keeps of the output layer: its counts so far, or what became of its membranes."""
     layer, before = step.net.output, f"{OUTPUT}/before"
-    spikes = step.graph.op("Flatten", step.value[layer], at=OUTPUT)
-    after = step.graph.op("Add", before, step.graph.cast(spikes, INT32, OUTPUT), at=OUTPUT)
-    return State(before, after, INT32, (math.prod(step.net.shapes[layer]),))
+    shape = (math.prod(step.net.shapes[layer]),)
+    if step.net.readout == "count_argmax_lowest":
+        spikes = step.graph.op("Flatten", step.value[layer], at=OUTPUT)
+        return State(before, step.graph.op("Add", before, step.graph.cast(spikes, INT32, OUTPUT), at=OUTPUT), INT32, shape)
+    now = step.graph.cast(step.graph.op("Flatten", step.membrane[layer], at=OUTPUT), INT64, OUTPUT)
+    if step.net.readout == "membrane_last_argmax_lowest":
+        return State(before, now, INT64, shape)
+    if step.net.readout == "membrane_sum_argmax_lowest":
+        return State(before, step.graph.op("Add", before, now, at=OUTPUT), INT64, shape)
+    return State(before, step.graph.op("Max", before, now, at=OUTPUT), INT64, shape, first=LEAST)
+
+
+def scores_of(net: Network) -> str:
+    """The name of the output that the prediction is made from."""
+    return "counts" if net.readout == "count_argmax_lowest" else "scores"
 
 
 def _traced(step: Step) -> list[Traced]:
@@ -82,23 +96,23 @@ def _body(step: Step, states: Sequence[State], traced: Sequence[Traced]) -> Grap
 
 
 def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], body: GraphProto) -> GraphProto:
-    """The whole graph: `body` scanned over the steps of the input, from states that are 0."""
+    """The whole graph: `body` scanned over the steps of the input, from the states before it."""
     graph = Graph()
     slices = graph.op("Transpose", INPUT, at=INPUT, perm=_swapped(net.input.shape))
     batch = graph.op("Shape", INPUT, at=INPUT, start=0, end=1)
     first = [_zeros(graph, batch, state) for state in states]
-    last = ["counts", *(f"{state.after}/last" for state in states[1:])]
+    last = [scores_of(net), *(f"{state.after}/last" for state in states[1:])]
     every = [f"{t.name}/all" for t in traced]
     graph.nodes.append(helper.make_node("Scan", [*first, slices], [*last, *every], "time", num_scan_inputs=1, body=body))
     for t, stacked in zip(traced, every, strict=True):
         graph.op("Transpose", stacked, at=OUTPUT, name=t.name, perm=_swapped(t.shape))
-    graph.op("ArgMax", "counts", at=OUTPUT, name="prediction", axis=1, keepdims=0, select_last_index=0)
+    graph.op("ArgMax", scores_of(net), at=OUTPUT, name="prediction", axis=1, keepdims=0, select_last_index=0)
     return helper.make_graph(
         graph.nodes,
         "lehr",
         [_info(INPUT, UINT8, "N", "T", *net.input.shape)],
         [
-            _info("counts", INT32, "N", *states[0].shape),
+            _info(scores_of(net), states[0].dtype, "N", *states[0].shape),
             _info("prediction", INT64, "N"),
             *(_info(t.name, t.dtype, "N", "T", *t.shape) for t in traced),
         ],
@@ -108,7 +122,7 @@ def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], 
 
 def _zeros(graph: Graph, batch: str, state: State) -> str:
     size = graph.op("Concat", batch, graph.constant(state.shape, INT64, state.before), at=state.before, axis=0)
-    value = helper.make_tensor("value", state.dtype, [1], [0])
+    value = helper.make_tensor("value", state.dtype, [1], [state.first])
     return graph.op("ConstantOfShape", size, at=state.before, name=f"{state.before}/first", value=value)
 
 

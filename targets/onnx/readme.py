@@ -5,6 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto, ValueInfoProto, helper
 
 from lehr.network import Network
+from lehr.targets.onnx.model import scores_of
 
 TEMPLATE = """\
 # {file}
@@ -25,8 +26,8 @@ import onnxruntime as ort
 session = ort.InferenceSession("{file}", providers=["CPUExecutionProvider"])
 images = np.random.default_rng(0).integers(0, {highest}, (4, {shape}), np.uint8, endpoint=True)
 x = np.repeat(images[:, None], {steps}, axis=1)
-counts, prediction = session.run(["counts", "prediction"], {{"input": x}})
-print(counts)
+{scores}, prediction = session.run(["{scores}", "prediction"], {{"input": x}})
+print({scores})
 print(prediction)
 ```
 """
@@ -41,6 +42,7 @@ def readme(net: Network, model: ModelProto, file: str) -> str:
         opset=model.opset_import[0].version,
         table="\n".join(rows),
         steps=net.steps,
+        scores=scores_of(net),
         highest=net.input.highest,
         shape=", ".join(map(str, net.input.shape)),
     )

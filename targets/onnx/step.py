@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from lehr.export.widths import Interval
+from lehr.export.intervals import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Shape
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
@@ -28,12 +28,13 @@ PAIRED_MAX = 64
 
 @dataclass(frozen=True)
 class State:
-    """What a step hands to the next: `before` and `after` are the body's input and output, `[N, *shape]`, all 0 at first."""
+    """What a step hands to the next: `before` and `after` are the body's input and output, `[N, *shape]`, all `first` at first."""
 
     before: str
     after: str
     dtype: int
     shape: Shape
+    first: int = 0
 
     @property
     def bytes(self) -> int:
@@ -166,6 +167,8 @@ class Step:
         dtype, shape = accumulator(node, max(-low, high)), self.net.shapes[name]
         layer = Layer(self.graph, name, node, len(shape), dtype)
         before = f"{name}/before" if needs_spikes_before(node.arithmetic) else None
-        membrane = f"{name}/membrane"
-        self.membrane[name], self.value[name] = layer.step(membrane, before, self._arriving(name, dtype))
+        membrane, synapse = f"{name}/membrane", f"{name}/synapse" if node.synapse is not None else None
+        self.membrane[name], self.value[name], after = layer.step(membrane, before, self._arriving(name, dtype), synapse)
         self.states.append(State(membrane, self.membrane[name], INT32, shape))
+        if synapse is not None and after is not None:
+            self.states.append(State(synapse, after, INT32, shape))

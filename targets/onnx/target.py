@@ -10,7 +10,7 @@ import numpy as np
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
-from lehr.export.widths import intervals
+from lehr.export.intervals import intervals
 from lehr.network import Network
 from lehr.nodes import INT32_MAX
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
@@ -59,7 +59,7 @@ class Onnx(Target):
         return Estimate(
             (
                 Figure("model", size, "bytes", f"length of {FILE} without a trace; one byte a weight"),
-                Figure("state", state, "bytes per sample", "membranes, spikes and delay lines that a step hands to the next"),
+                Figure("state", state, "bytes per sample", "all that a step hands to the next: membranes, spikes, delay lines and so on"),
                 Figure("multiply-accumulates", products, "per step and sample", "outputs times fan-in of all weights, padding included"),
             )
         )

@@ -65,7 +65,7 @@ def test_firing_at_the_threshold_depends_on_the_field() -> None:
         ({"rounding": None}, "rounding is None; use one of 'toward_zero', 'floor', 'nearest_even'"),
         ({"reset": "hard"}, "reset is 'hard'; use one of 'subtract', 'zero', 'none'"),
         ({"reset_timing": 0}, "reset_timing is 0; use one of 'next_step', 'same_step'"),
-        ({"fires": ">"}, "fires is '>'; use one of 'gt', 'ge'"),
+        ({"fires": ">"}, "fires is '>'; use one of 'gt', 'ge', 'never'"),
         ({"overflow": "trap"}, "overflow is 'trap'; use one of 'saturate', 'wrap'"),
         ({"update": "spike"}, "update is 'spike'; use one of 'step', 'event'"),
         ({"decay_numerator": 0.875}, "decay_numerator is 0.875, not an integer; give a whole number"),

@@ -42,7 +42,11 @@ LOOP = {"fc": linear(), "back": linear(), "lif": neuron()}
 STRUCTURE: dict[str, tuple[dict[str, Any], str]] = {
     "no steps": ({"steps": 0}, "steps is 0; use 1 to 1,000,000"),
     "steps that are no integer": ({"steps": 2.0}, "steps is 2.0; use 1 to 1,000,000"),
-    "readout": ({"readout": "rate"}, "readout is 'rate'; use 'count_argmax_lowest'"),
+    "readout": (
+        {"readout": "rate"},
+        "readout is 'rate'; use one of 'count_argmax_lowest', 'membrane_last_argmax_lowest', "
+        "'membrane_sum_argmax_lowest', 'membrane_max_argmax_lowest'",
+    ),
     "name": (
         {"nodes": {"a b": linear(), "lif": neuron()}},
         "node name 'a b' is not usable; use letters, digits, '_', '-' and '.', starting with a letter",

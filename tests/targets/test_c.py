@@ -15,6 +15,7 @@ import pytest
 from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from states import MEMBRANE_READOUTS, grown_networks
 from strategies import Images, inputs, networks, small_network
 
 from lehr.arithmetic import Arithmetic
@@ -44,7 +45,7 @@ def make(folder: Path, *goals: str) -> tuple[int, list[str]]:
 def require_equal(folder: Path, net: Network, x: Images) -> None:
     """Build, run and compare, for a network in which spikes flow."""
     result = simulate(net, x, trace=net.neurons)
-    assert flows(result), result.rates
+    assert flows(net, result), result.rates
     compare(result.trace, CRunner().run(write(folder, net, x), x)).require_equal("c")
 
 
@@ -60,9 +61,9 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
 @given(st.data())
 @settings(max_examples=12)
 def test_random_networks(data: st.DataObject) -> None:
-    net = data.draw(networks())
+    net = data.draw(networks() | grown_networks())
     x = data.draw(inputs(net))
-    assume(flows(simulate(net, x, trace=net.neurons)))
+    assume(flows(net, simulate(net, x, trace=net.neurons)))
     with tempfile.TemporaryDirectory() as folder:
         require_equal(Path(folder) / "out", net, x)
 
@@ -72,7 +73,7 @@ def test_random_networks(data: st.DataObject) -> None:
 def test_random_networks_by_event(data: st.DataObject) -> None:
     net = data.draw(networks(update="event"))
     x = data.draw(inputs(net))
-    assume(flows(simulate(net, x, trace=net.neurons)))
+    assume(flows(net, simulate(net, x, trace=net.neurons)))
     with tempfile.TemporaryDirectory() as folder:
         require_equal(Path(folder) / "out", net, x)
 
@@ -175,7 +176,7 @@ int main(void)
         for (int t = 0; t < LEHR_STEPS && fread(input, sizeof input, 1, file) == 1; t++)
             lehr_step(&s, input);
         for (int c = 0; c < LEHR_CLASSES; c++)
-            printf("%u ", (unsigned)s.counts[c]);
+            printf("%lld ", (long long)s.SCORES[c]);
         printf("%zu\\n", lehr_prediction(&s));
     }
     return 0;
@@ -183,18 +184,19 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("name", ["small", "delayed", "knot", "knot by event"])
+@pytest.mark.parametrize("name", ["small", "delayed", "knot", "knot by event", "two states", *MEMBRANE_READOUTS])
 def test_counts_prediction_and_sizes(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()
     folder, result = write(tmp_path / "out", net, x), simulate(net, x)
     tables = re.findall(r"(\w+)\[\d+\] =", (folder / "lehr_weights.h").read_text())
-    api = API.replace("SAMPLES", str(len(x))).replace("TABLES", " + ".join(f"sizeof {t}" for t in tables))
+    scores = "counts" if net.readout == "count_argmax_lowest" else "scores"
+    api = API.replace("SAMPLES", str(len(x))).replace("SCORES", scores).replace("TABLES", " + ".join(f"sizeof {t}" for t in tables))
     (folder / "api.c").write_text(api)
     subprocess.run(["cc", "-std=c99", "-o", "api", "api.c", "lehr_model.c"], cwd=folder, check=True)
     (state, flash), *samples = [[int(word) for word in line.split()] for line in subprocess.check_output("./api", cwd=folder).splitlines()]
     figures = {figure.name: figure.value for figure in C().estimate(net, result.rates).figures}
     assert (figures["flash"], figures["RAM"]) == (flash, state)
-    assert samples == [[*counts, best] for counts, best in zip(result.counts.tolist(), result.prediction.tolist(), strict=True)]
+    assert samples == [[*counts, best] for counts, best in zip(result.scores.tolist(), result.prediction.tolist(), strict=True)]
     assert len({tuple(sample) for sample in samples}) > 1
 
 
@@ -205,6 +207,6 @@ def test_a_tie_goes_to_the_lowest_index(tmp_path: Path) -> None:
     }
     net = Network(nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((3,), "spikes"), steps=3)
     folder = write(tmp_path / "out", net, np.ones((1, 3), np.uint8))
-    (folder / "api.c").write_text(API.replace("SAMPLES", "1").replace("TABLES", "0"))
+    (folder / "api.c").write_text(API.replace("SAMPLES", "1").replace("SCORES", "counts").replace("TABLES", "0"))
     subprocess.run(["cc", "-std=c99", "-o", "api", "api.c", "lehr_model.c"], cwd=folder, check=True)
     assert subprocess.check_output("./api", cwd=folder).splitlines()[1] == b"2 3 3 1"

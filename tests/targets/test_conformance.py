@@ -13,14 +13,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_networks import GOLDEN, MUTATIONS, example, mapped
+from golden_networks import GOLDEN, MUTATIONS, SYNAPSE_MUTATIONS, example, mapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from states import MEMBRANE_READOUTS, grown_networks
 from strategies import Images, networks
 
 from lehr.arithmetic import Arithmetic
@@ -110,7 +111,7 @@ def test_plan_is_the_same_in_every_process(target: Target) -> None:
 @settings(max_examples=40)
 @given(data=st.data())
 def test_what_check_says_of_random_networks(target: Target, data: st.DataObject) -> None:
-    net = data.draw(networks() | networks(update="event"))
+    net = data.draw(networks() | networks(update="event") | grown_networks())
     problems = target.check(net)
     for problem in problems:
         assert problem.node in net.nodes
@@ -146,6 +147,14 @@ def test_arithmetic_that_the_machine_lacks_is_a_problem(target: Target) -> None:
         for golden in GOLDEN:
             if golden.fields.get(name, allowed[0]) not in allowed:
                 assert isinstance(example(target, golden.name), str), f"{golden.name} maps, but {name} is not among {allowed}"
+
+
+@every_target
+def test_synapse_states_and_readouts_that_the_machine_lacks_are_a_problem(target: Target) -> None:
+    if not target.arithmetics.synapse:
+        assert "its neurons have a synapse state" in str(example(target, "synapse"))
+    for readout in set(MEMBRANE_READOUTS) - set(target.readouts):
+        assert not isinstance(example(target, readout), tuple), f"{readout} maps, but is not among {target.readouts}"
 
 
 @every_target
@@ -212,8 +221,10 @@ def test_known_failures_name_golden_networks_and_reasons(target: Target) -> None
 
 
 @every_target
-@pytest.mark.parametrize("mutate", MUTATIONS)
-@pytest.mark.parametrize("name", ["small", "weights_ternary", "weights_int8"])
+@pytest.mark.parametrize(
+    ("name", "mutate"),
+    [*product(["small", "weights_ternary", "weights_int8"], MUTATIONS), *product(["synapse"], SYNAPSE_MUTATIONS)],
+)
 def test_one_changed_unit_is_detected(target: Target, name: str, mutate: Callable[[Network], Network], tmp_path: Path) -> None:
     if name not in mapped(target):
         pytest.skip(str(example(target, name)))

@@ -13,7 +13,8 @@ from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
-from strategies import Images, alive, calibrated, delayed_network, inputs, networks, random_input, recurrent_network
+from states import flowing, grown_networks
+from strategies import Images, calibrated, delayed_network, inputs, networks, random_input, recurrent_network
 
 from lehr.arithmetic import Arithmetic, Overflow
 from lehr.network import OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
@@ -22,7 +23,7 @@ from lehr.simulate import Result, Trace, compare, simulate
 from lehr.targets.golden import per_step
 from lehr.targets.onnx import Onnx
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8
-from lehr.targets.onnx.model import MEMBRANE, SPIKES, make_model
+from lehr.targets.onnx.model import MEMBRANE, SPIKES, make_model, scores_of
 from lehr.targets.onnx.neuron import accumulator
 from lehr.targets.onnx.runner import OnnxRuntime
 from lehr.targets.onnx.step import digit_count
@@ -58,7 +59,7 @@ def trace_of(net: Network, outputs: dict[str, npt.NDArray[np.generic]]) -> Trace
 def reference(net: Network, x: Images) -> Result:
     """The reference's result with every layer traced; spikes flow."""
     result = simulate(net, x, trace=net.neurons)
-    assert alive(result)
+    assert flowing(net, result)
     return result
 
 
@@ -90,10 +91,10 @@ def bytes_of(*shape: int) -> npt.NDArray[np.int8]:
 @settings(max_examples=60)
 @given(st.data())
 def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    net = data.draw(networks())
+    net = data.draw(networks() | grown_networks())
     x = data.draw(inputs(net))
     expected = simulate(net, x, trace=net.neurons)
-    assume(alive(expected))
+    assume(flowing(net, expected))
     folder = built(net, tmp_path_factory.mktemp("onnx") / "built")
     for optimise in (True, False):
         compare(expected.trace, OnnxRuntime(optimise).run(folder, x)).require_equal(f"optimised: {optimise}")
@@ -102,13 +103,13 @@ def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.Temp
 @settings(max_examples=60)
 @given(st.data())
 def test_random_networks_are_exact_in_the_evaluator_of_onnx(data: st.DataObject) -> None:
-    net = data.draw(networks())
+    net = data.draw(networks() | grown_networks())
     x = data.draw(inputs(net))
     expected = simulate(net, x, trace=net.neurons)
-    assume(alive(expected))
+    assume(flowing(net, expected))
     outputs = evaluated(net, x)
     compare(expected.trace, trace_of(net, outputs)).require_equal("reference evaluator")
-    assert np.array_equal(outputs["counts"], expected.counts)
+    assert np.array_equal(outputs[scores_of(net)], expected.scores)
     assert np.array_equal(outputs["prediction"], expected.prediction)
 
 
@@ -119,11 +120,11 @@ def test_hard_networks_are_exact(name: str, tmp_path: Path) -> None:
         assert {problem.reason for problem in TARGET.check(net)} == {"update is 'event', the machine has 'step'"}
         return
     expected = simulate(net, x, trace=net.neurons)
-    assert flows(expected)
+    assert flows(net, expected)
     compare(expected.trace, OnnxRuntime().run(built(net, tmp_path / "built"), x)).require_equal(name)
     outputs = evaluated(net, x)
     compare(expected.trace, trace_of(net, outputs)).require_equal(name)
-    assert np.array_equal(outputs["counts"], expected.counts)
+    assert np.array_equal(outputs[scores_of(net)], expected.scores)
 
 
 LARGE: dict[str, tuple[Shape, tuple[Node, ...]]] = {
