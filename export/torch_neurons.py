@@ -89,11 +89,11 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> Dynamics:
     ):
         if said:
             raise NotMappable(f"it has {why}; build it without")
-    decay, gain = read_decay(neuron.beta.clamp(0, 1), "beta", shape, decay_bits), 1.0
-    if kind is snn.Lapicque:
-        rate = neuron.time_step / (neuron.R * neuron.C)
-        decay = read_decay(1 - rate, "1 - time_step / (R C)", shape, decay_bits)
-        gain = _single(neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "1 / C", shape)
+    if kind is snn.Lapicque:  # whose beta is not what it leaks by
+        decay = read_decay(1 - neuron.time_step / (neuron.R * neuron.C), "1 - time_step / (R C)", shape, decay_bits)
+        gain = _single(neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "time_step / C", shape)
+    else:
+        decay, gain = read_decay(neuron.beta.clamp(0, 1), "beta", shape, decay_bits), 1.0
     threshold = by_channel(neuron.threshold, "threshold", shape)
     if not (threshold > 0).all():
         raise NotMappable(f"its threshold is {float(threshold.min()):g}; use one above 0")

@@ -1,0 +1,155 @@
+"""Every neuron of snnTorch that is read, against snnTorch itself: each spike and each membrane, at each step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import snntorch as snn
+import torch
+from torch import nn
+from torch_models import differing, dyadic, events, result_of, stepped
+
+from lehr.errors import NotMappable
+from lehr.export import from_torch
+from lehr.simulate import simulate
+
+INPUTS, NEURONS = 4, 6
+VECTOR = torch.tensor([1.0, 1.25, 1.5, 1.0, 1.25, 1.5])
+RESETS = ("subtract", "zero", "none")
+
+
+class Step(nn.Module):
+    """One layer, whose states the caller keeps: weights of a quarter, up to two of four negative, biases of an eighth."""
+
+    def __init__(self, neuron: Any, step: float = 0.25) -> None:
+        super().__init__()
+        self.fc, self.lif = nn.Linear(INPUTS, NEURONS), neuron
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.tensor([[-step if j < i % 3 else step for j in range(INPUTS)] for i in range(NEURONS)]))
+            self.fc.bias.copy_(torch.tensor([0, 0, 0, 1, 1, 1]) * step / 2)
+
+    def forward(self, x: torch.Tensor, mem: Any = None) -> Any:
+        """Spikes and membrane."""
+        return self.lif(self.fc(x), mem)
+
+
+class RecurrentStep(Step):
+    """The same with a neuron that hears its own spikes."""
+
+    def forward(self, x: torch.Tensor, spk: Any = None, mem: Any = None) -> Any:
+        """Spikes and membrane."""
+        spk, mem = self.lif(self.fc(x), spk, mem)
+        return spk, mem
+
+
+def require_equal(model: Any, sample: Any, states: int = 1) -> None:
+    """Nothing is rounded, and the integers are the model's spikes and, in their units, its membranes."""
+    made = from_torch(model, sample)
+    assert made.exact, [layer.notes for layer in made.layers.values()]
+    assert differing(made) == 0
+    trace = result_of(made).trace
+    spikes, membranes = stepped(model.fc, model.lif, sample, states)
+    folded = made.layers["lif"].folded
+    integers = membranes.numpy() * 2.0**folded.fraction_bits / folded.scale
+    np.testing.assert_array_equal(trace.spikes["lif"], spikes.numpy())
+    np.testing.assert_array_equal(trace.membranes["lif"], integers)
+
+
+@pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
+@pytest.mark.parametrize(("beta", "threshold"), [(0.0, 0.625), (0.5, 0.75), (0.75, 1.0), (1.0, 1.25)])
+@pytest.mark.parametrize("delay", [True, False])
+@pytest.mark.parametrize("reset", RESETS)
+def test_leaky(reset: str, delay: bool, beta: float, threshold: float, vector: bool) -> None:
+    betas = torch.full((NEURONS,), beta) if vector else beta
+    neuron = snn.Leaky(beta=betas, threshold=threshold * VECTOR if vector else threshold, reset_mechanism=reset, reset_delay=delay)
+    require_equal(Step(neuron), events(8, 6, INPUTS, rate=0.6))
+
+
+@pytest.mark.parametrize("delay", [True, False])
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("one_to_one", [False, True])
+def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
+    torch.manual_seed(5)
+    how = {"all_to_all": False, "V": -0.5 * VECTOR.round()} if one_to_one else {"linear_features": NEURONS}
+    neuron = snn.RLeaky(
+        beta=0.5,
+        threshold=2.5 if (one_to_one, reset, delay) == (False, "subtract", False) else 0.75,
+        reset_mechanism=reset,
+        reset_delay=delay,
+        **how,
+    )
+    if not one_to_one:
+        dyadic(neuron.recurrent, 0.5)
+    model = RecurrentStep(neuron)
+    if (reset, delay) == ("zero", True):
+        with pytest.raises(NotMappable, match=r"lif \(RLeaky\): its reset_mechanism='zero' drops the input of the step after a spike"):
+            from_torch(model, events(8, 6, INPUTS))
+        return
+    require_equal(model, events(8, 6, INPUTS, rate=0.6), 2)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
+def test_lapicque(reset: str, vector: bool) -> None:
+    threshold = VECTOR / 8 if vector else 0.125
+    model = Step(snn.Lapicque(R=1, C=4, time_step=1, threshold=threshold, reset_mechanism=reset))
+    if reset == "zero":
+        with pytest.raises(NotMappable, match="which no integer neuron does; use reset_mechanism='subtract'"):
+            from_torch(model, events(8, 6, INPUTS))
+        return
+    require_equal(model, events(8, 6, INPUTS, rate=0.6))
+
+
+def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
+    at_it, over_it = (
+        Step(snn.Leaky(beta=0.5, threshold=0.5, spike_grad=fires)) for fires in (lambda x: (x >= 0).float(), lambda x: (x > 0).float())
+    )
+    sample = events(8, 6, INPUTS, rate=0.6)
+    require_equal(at_it, sample)
+    assert from_torch(at_it, sample).network.neurons["lif"].arithmetic.fires == "ge"
+    counts = [int(from_torch(model, sample).spikes()["lif"].sum()) for model in (at_it, over_it)]
+    assert counts[0] > counts[1]
+
+
+def test_a_membrane_over_twice_the_threshold_is_not_called_exact() -> None:
+    """snnTorch's second reset gives a threshold back where one reset leaves the membrane over it; that the integers do not."""
+    model = Step(snn.Leaky(beta=1.0, threshold=0.25, reset_delay=False))
+    made = from_torch(model, events(8, 6, INPUTS, rate=0.8))
+    assert not made.exact
+    assert differing(made) > 0
+    assert "a membrane over twice the threshold is reset once" in made.layers["lif"].notes[0]
+
+
+def test_states_that_neurons_keep_themselves_are_the_same() -> None:
+    sample = events(8, 6, INPUTS, rate=0.6)
+    threaded = Step(snn.Leaky(beta=0.5, threshold=0.75))
+    hidden = nn.Sequential(threaded.fc, snn.Leaky(beta=0.5, threshold=0.75, init_hidden=True, output=True))
+    hidden(torch.ones(3, INPUTS))  # a membrane with a graph, which is neither copied nor where the network starts
+    one, other = from_torch(threaded, sample), from_torch(hidden, sample)
+    np.testing.assert_array_equal(one.spikes()["lif"], other.spikes()["layer1"])
+    assert differing(other) == 0
+    assert one.exact
+    assert other.exact
+    assert hidden.training, "the model itself is not touched"
+    assert hidden[0].weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("what", ["threshold", "weight", "decay", "bias"])
+def test_one_unit_more_is_noticed(what: str) -> None:
+    made = from_torch(Step(snn.Leaky(beta=0.75, threshold=0.75)), events(16, 6, INPUTS, rate=0.6))
+    net = made.network
+    lif, fc = net.neurons["lif"], net.nodes["fc"]
+    assert lif.arithmetic.fraction_bits < 14
+    changed: dict[str, Any] = {
+        "threshold": {"lif": replace(lif, threshold=lif.threshold + np.eye(NEURONS, dtype=np.int32)[0])},
+        "bias": {"lif": replace(lif, bias=lif.bias + np.eye(NEURONS, dtype=np.int32)[0])},
+        "decay": {"lif": replace(lif, arithmetic=replace(lif.arithmetic, decay_numerator=2))},
+        "weight": {"fc": replace(fc, weight=fc.weight * np.array([[-1]] + [[1]] * (NEURONS - 1), np.int8))},  # type: ignore[attr-defined,type-var]
+    }[what]
+    mutated = replace(net, nodes={**net.nodes, **changed})
+    got = simulate(mutated, made.sample, trace=["lif"]).trace
+    exact = simulate(net, made.sample, trace=["lif"]).trace
+    assert np.any(got.spikes["lif"] != exact.spikes["lif"]) or np.any(got.membranes["lif"] != exact.membranes["lif"])
