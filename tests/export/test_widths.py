@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from states import grown_networks
 from strategies import inputs, networks, small_network
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import Arithmetic, BiasTo, Synapse
 from lehr.errors import NotMappable
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
@@ -29,7 +31,7 @@ def _neuron(threshold: int, bias: int = 0, **how: object) -> Neuron:
 
 @given(st.data())
 def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
-    net = data.draw(networks())
+    net = data.draw(networks() | grown_networks())
     x = data.draw(inputs(net))
     found = analyse(net).layers
     for name, membrane in simulate(net, x, trace=net.neurons).trace.membranes.items():
@@ -50,6 +52,52 @@ def test_fitted_networks_never_saturate_and_compute_the_same(data: st.DataObject
     expected, got = simulate(net, x, trace=net.neurons), simulate(fitted, x, trace=net.neurons)
     assert not any(got.saturations.values())
     compare(expected.trace, got.trace).require_equal("fitted")
+
+
+@given(st.data())
+def test_fitted_synapse_states_never_saturate_either(data: st.DataObject) -> None:
+    net = data.draw(grown_networks(state_bits=32))
+    wide = {n: replace(v, synapse=replace(v.synapse, state_bits=32)) for n, v in net.neurons.items() if v.synapse is not None}
+    net = replace(net, nodes={**net.nodes, **wide})
+    x = data.draw(inputs(net))
+    fitted = fit_state_bits(net)
+    expected, got = simulate(net, x, trace=net.neurons), simulate(fitted, x, trace=net.neurons)
+    assert not any(got.saturations.values())
+    compare(expected.trace, got.trace).require_equal("fitted")
+
+
+@pytest.mark.parametrize("bias_to", get_args(BiasTo))
+def test_bounds_of_a_synapse_state_are_reached(bias_to: BiasTo) -> None:
+    synapse = Synapse(decay_numerator=3, decay_shift=2, bias_to=bias_to)
+    neuron = replace(_neuron(10**6, 5, decay_numerator=1, decay_shift=1, fraction_bits=2), synapse=synapse)
+    net = _line([1, 1, -1], neuron, steps=4)
+    found = analyse(net).layers["lif"]
+    up, down = (simulate(net, np.array([x], np.uint8), trace=["lif"]).trace.membranes["lif"] for x in ([255, 255, 0], [0, 0, 255]))
+    assert found.membrane == (int(down.min()), int(up.max()))
+    # With a membrane that forgets and takes no bias of its own, the trace is the synapse state.
+    bare = replace(net, nodes={**net.nodes, "lif": replace(neuron, arithmetic=replace(neuron.arithmetic, decay_numerator=0))})
+    own = 0 if bias_to == "synapse" else 5
+    up, down = (simulate(bare, np.array([x], np.uint8), trace=["lif"]).trace.membranes["lif"] for x in ([255, 255, 0], [0, 0, 255]))
+    assert found.synapse == (int(down.min()) - own, int(up.max()) - own)
+    fitted = fit_state_bits(net).neurons["lif"].synapse
+    assert fitted is not None
+    assert fitted.state_bits == found.synapse_bits == int(up.max()).bit_length() + 1
+
+
+def test_a_synapse_state_beyond_32_bits_is_refused_by_name() -> None:
+    synapse = Synapse(decay_numerator=(1 << 16) - 1, decay_shift=16)
+    net = _line([1] * 100, replace(_neuron(9, decay_numerator=0, fraction_bits=16), synapse=synapse), steps=9)
+    with pytest.raises(NotMappable, match=r"^lif: its synapse state needs more than 32 bits; use fewer fraction bits or a smaller fan-in$"):
+        fit_state_bits(net)
+    assert (analyse(net).layers["lif"].synapse_bits or 0) > 32
+
+
+def test_float32_is_refused_for_a_synapse_state_that_it_cannot_hold() -> None:
+    held = replace(_neuron(9, decay_numerator=0, state_bits=8), synapse=Synapse(decay_numerator=1, decay_shift=1, state_bits=16))
+    exact = analyse(_line([1], held)).layers["lif"].float32
+    wide = replace(held, synapse=replace(held.synapse, state_bits=32), arithmetic=replace(held.arithmetic, fraction_bits=16))  # type: ignore[type-var]
+    assert exact == ""
+    assert "up to which float32 is exact" in analyse(_line([1] * 3, wide)).layers["lif"].float32
 
 
 @given(st.data())
