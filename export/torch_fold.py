@@ -48,7 +48,7 @@ def _rounded(wait: Waiting, made: Folded) -> float:
 def needed_bits(wait: Waiting, steps: int) -> int:
     """With so many fraction bits nothing is ever rounded: thresholds and biases take some, and each step of leaking its shift."""
     least = next((bits for bits in range(MAX_FRACTION_BITS) if _rounded(wait, folded(wait, bits)) == 0), MAX_FRACTION_BITS)
-    return least + wait.dynamics.decay.bits_lost(steps)
+    return least + wait.dynamics.bits_lost(steps)
 
 
 def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> LayerReport:
@@ -60,7 +60,7 @@ def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> Laye
         notes.append(f"{wait.source}: channels {channels} have a gain near 0; their thresholds were clamped, prune or retrain them")
     if moved:
         notes.append(f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold")
-    leaks = how.fraction_bits < needed_bits(wait, steps) and wait.dynamics.decay.bits_lost(steps) > 0
+    leaks = how.fraction_bits < needed_bits(wait, steps) and wait.dynamics.bits_lost(steps) > 0
     if leaks:
         notes.append(f"{wait.source}: the leak is rounded to {how.fraction_bits} fraction bits in each step")
     # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every membrane to its threshold or below

@@ -194,8 +194,10 @@ class Builder:
 
     def _neuron(self, source: str, module: nn.Module) -> None:
         dynamics = read_neuron(module, self.shape, self._decay_bits)
-        if dynamics.decay.moved:
-            self._notes.append(f"{source}: decay moved by {dynamics.decay.moved:.2g} to {dynamics.arithmetic.beta:.7g}")
+        for decay in dynamics.decays:
+            if decay.moved:
+                self._notes.append(f"{source}: decay moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
+                self._exact = False
         self._gain, self._offset = self._gain * dynamics.gain, self._offset * dynamics.gain
         self._multiply(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
         name = self._name(source)
@@ -203,8 +205,7 @@ class Builder:
         self._go(name)
         if dynamics.recurrent is not None:
             self._recurrent(name, f"{source}.recurrent", dynamics.recurrent)
-        affine, exact = Affine(self._gain, self._offset), self._exact and not dynamics.decay.moved
-        self.neurons[name] = Waiting(source, affine, dynamics, tuple(self._notes), exact)
+        self.neurons[name] = Waiting(source, Affine(self._gain, self._offset), dynamics, tuple(self._notes), self._exact)
         self._begin(1.0, spikes=True)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:

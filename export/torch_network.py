@@ -122,7 +122,7 @@ def _network(builder: Builder, bits: Mapping[str, int], entry: Input, steps: int
     made = {}
     for name, wait in builder.neurons.items():
         integers = folded(wait, bits[name])
-        made[name] = Neuron(integers.threshold, integers.bias, wait.dynamics.with_bits(bits[name], MAX_STATE_BITS))
+        made[name] = Neuron(integers.threshold, integers.bias, wait.dynamics.with_bits(bits[name], MAX_STATE_BITS), wait.dynamics.synapse)
     return Network({**builder.nodes, **made}, (*builder.edges, (builder.last, OUTPUT)), entry, steps)
 
 

@@ -22,7 +22,7 @@ import snntorch as snn
 import torch
 from torch import Tensor, nn
 
-from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires
+from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.torch_trace import neuron_class
@@ -40,10 +40,6 @@ class Decay:
     shift: int
     moved: float
 
-    def bits_lost(self, steps: int) -> int:
-        """How many fraction bits leaking over a number of steps fills."""
-        return self.shift * (steps - 1) if self.numerator else 0
-
 
 @dataclass(frozen=True)
 class Dynamics:
@@ -51,17 +47,23 @@ class Dynamics:
 
     Attributes:
         arithmetic: without fraction bits and state bits, which are found later.
-        decay: of the membrane.
+        decays: of the membrane and, where there is one, the synapse state.
         threshold: by channel, in the model's units, float64 `[channels]`.
         gain: what the input is multiplied with.
         recurrent: the module through which the neurons' spikes come back a step later.
+        synapse: how the current computes that stands between the input and the membrane, without state bits.
     """
 
     arithmetic: Arithmetic
-    decay: Decay
+    decays: tuple[Decay, ...]
     threshold: Float
     gain: float
     recurrent: nn.Module | None
+    synapse: Synapse | None
+
+    def bits_lost(self, steps: int) -> int:
+        """How many fraction bits leaking over a number of steps fills."""
+        return max(decay.shift * (steps - 1) if decay.numerator else 0 for decay in self.decays)
 
     def with_bits(self, fraction_bits: int, state_bits: int) -> Arithmetic:
         """The arithmetic, complete."""
@@ -80,8 +82,6 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> Dynamics:
         NotMappable: when the integer neuron does not compute it. The caller names the module.
     """
     kind = neuron_class(neuron)
-    if kind is snn.Synaptic:
-        raise NotMappable("its synapse's own decay is not read yet; use snn.Leaky")
     for said, why in (
         (neuron.inhibition, "inhibition=True, which lets one neuron of a layer fire"),
         (neuron.state_quant, "state_quant, which rounds its membrane by rules of its own"),
@@ -107,7 +107,14 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> Dynamics:
     if how.reset == "zero" and how.reset_timing == "next_step" and kind is not snn.Leaky:
         way = "use reset_mechanism='subtract'" if kind is snn.Lapicque else "use reset_delay=False"
         raise NotMappable(f"its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; {way}")
-    return Dynamics(how, decay, threshold, gain, getattr(neuron, "recurrent", None))
+    if kind is not snn.Synaptic:
+        return Dynamics(how, (decay,), threshold, gain, getattr(neuron, "recurrent", None), None)
+    alpha = read_decay(neuron.alpha.clamp(0, 1), "alpha", shape, decay_bits)
+    for name, each in (("alpha", alpha), ("beta", decay)):
+        if each.numerator == 1 << each.shift:
+            raise NotMappable(f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one below 1")
+    synapse = Synapse(decay_numerator=alpha.numerator, decay_shift=alpha.shift, bias_to="synapse")
+    return Dynamics(how, (decay, alpha), threshold, gain, None, synapse)
 
 
 def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Decay:

@@ -141,6 +141,9 @@ class _Walk:
         self.signal = node
         kind = neuron_class(module)
         if kind is None:
+            if isinstance(module, snn.SpikingNeuron):
+                known = ", ".join(each.__name__ for each in STATES)
+                raise NotMappable(f"{name} ({type(module).__name__}): no integer neuron computes it; use {known} of snntorch")
             if len(node.args) + len(node.kwargs) > 1:
                 raise NotMappable(f"{name} ({type(module).__name__}): it takes more than its input; use only layers of one input")
             return
@@ -159,8 +162,13 @@ class _Walk:
     def call_function(self, node: fx.Node) -> None:
         """Unpacking what a neuron returns, or torch.flatten."""
         if node.target is operator.getitem and node.args[0] in self.tuples:
-            source, place = node.args
-            self.made[node] = (self.tuples[source], place)  # type: ignore[index,assignment]
+            source: Any = node.args[0]
+            place: Any = node.args[1]
+            name = self.tuples[source]
+            if not isinstance(place, int):
+                raise NotMappable(f"{name}: forward takes part {place} of what it returns; unpack it into spikes and states")
+            place %= self._returns(name)
+            self.made[node] = (name, place)
             if place == 0 and source is self.signal:
                 self.signal = node
         elif node.target is torch.flatten:
@@ -182,9 +190,7 @@ class _Walk:
             ends |= leaf is self.signal
             if leaf in self.tuples:
                 name = self.tuples[leaf]
-                kind = neuron_class(self.layers[name])
-                assert kind is not None
-                returned += [(name, place) for place in range(STATES[kind][-1][1] + 1)]
+                returned += [(name, place) for place in range(self._returns(name))]
             else:
                 returned.append(self.made.get(leaf))
         if not ends:
@@ -198,6 +204,12 @@ class _Walk:
                 neuron = self.given[argument][0]
                 raise NotMappable(f"{neuron}: forward takes its state as {argument.target} and does not return the new one; return it")
             self.states[str(argument.target)] = State(self.given[argument][0], returned.index(self.given[argument]))
+
+    def _returns(self, name: str) -> int:
+        """How many values a neuron returns, its spikes first."""
+        kind = neuron_class(self.layers[name])
+        assert kind is not None
+        return 1 + max(place for _, place in STATES[kind])
 
     def _flatten(self, node: fx.Node) -> None:
         start, end = (*node.args[1:], *node.kwargs.values(), -1)[:2] if node.args[1:] or node.kwargs else (0, -1)

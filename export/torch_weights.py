@@ -35,7 +35,7 @@ class Levels:
         return kind_of(self.levels)
 
 
-def kind_of(levels: npt.NDArray[np.integer]) -> WeightKind:
+def kind_of(levels: npt.NDArray[np.integer] | Float) -> WeightKind:
     """The narrowest kind of weights that holds some levels, whose magnitudes are at most 127."""
     magnitudes = np.abs(levels.astype(np.int16))
     fits = (kind for kind in KINDS if magnitudes.max() <= LARGEST[kind] and (kind != "binary" or magnitudes.min() == 1))
@@ -55,8 +55,9 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
     if not np.isfinite(weight).all():
         raise NotMappable("its weights are not finite; train it again")
     rows = weight.reshape(len(weight), -1)
-    step = _common_step(rows)
-    steps = np.full(len(rows), step) if step else np.array([_common_step(row) for row in rows])
+    steps = np.array([_common_step(row) for row in rows])
+    if (step := _common_step(rows)) and not _narrower(rows, steps, step):
+        steps = np.full(len(rows), step)
     if not steps.all() and rounded is None:
         raise NotMappable(
             "its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with lehr.train.binarize,"
@@ -67,6 +68,12 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
     levels = np.rint(rows / steps[:, None])
     moved = float((np.abs(rows - levels * steps[:, None]) / steps[:, None]).max())
     return Levels(levels.astype(np.int8).reshape(weight.shape), steps, moved)
+
+
+def _narrower(rows: Float, steps: Float, step: float) -> bool:
+    """Whether a step for each output leaves a narrower kind of weights than one for all: signs that were scaled by output."""
+    own, common = (np.rint(rows / each) for each in (steps[:, None], step))
+    return KINDS.index(kind_of(own)) < KINDS.index(kind_of(common))
 
 
 def _common_step(weights: Float) -> float:

@@ -21,28 +21,32 @@ VECTOR = torch.tensor([1.0, 1.25, 1.5, 1.0, 1.25, 1.5])
 RESETS = ("subtract", "zero", "none")
 
 
-class Step(nn.Module):
-    """One layer, whose states the caller keeps: weights of a quarter, up to two of four negative, biases of an eighth."""
+class Layer(nn.Module):
+    """Weights of a quarter, up to two of four negative, biases of an eighth, and neurons whose states the caller keeps."""
 
-    def __init__(self, neuron: Any, step: float = 0.25) -> None:
+    def __init__(self, neuron: Any) -> None:
         super().__init__()
         self.fc, self.lif = nn.Linear(INPUTS, NEURONS), neuron
         with torch.no_grad():
-            self.fc.weight.copy_(torch.tensor([[-step if j < i % 3 else step for j in range(INPUTS)] for i in range(NEURONS)]))
-            self.fc.bias.copy_(torch.tensor([0, 0, 0, 1, 1, 1]) * step / 2)
+            self.fc.weight.copy_(torch.tensor([[-0.25 if j < i % 3 else 0.25 for j in range(INPUTS)] for i in range(NEURONS)]))
+            self.fc.bias.copy_(torch.tensor([0, 0, 0, 1, 1, 1]) / 8)
+
+
+class Step(Layer):
+    """A layer of neurons of one state."""
 
     def forward(self, x: torch.Tensor, mem: Any = None) -> Any:
         """Spikes and membrane."""
         return self.lif(self.fc(x), mem)
 
 
-class RecurrentStep(Step):
-    """The same with a neuron that hears its own spikes."""
+class TwoStates(Layer):
+    """A layer of neurons of two states."""
 
-    def forward(self, x: torch.Tensor, spk: Any = None, mem: Any = None) -> Any:
-        """Spikes and membrane."""
-        spk, mem = self.lif(self.fc(x), spk, mem)
-        return spk, mem
+    def forward(self, x: torch.Tensor, first: Any = None, mem: Any = None) -> Any:
+        """What the neuron returns: its spikes, which an RLeaky takes again, the current of a Synaptic, the membrane."""
+        returned = self.lif(self.fc(x), first, mem)
+        return returned[0], (returned[-2], returned[-1])
 
 
 def require_equal(model: Any, sample: Any, states: int = 1) -> None:
@@ -83,7 +87,7 @@ def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
     )
     if not one_to_one:
         dyadic(neuron.recurrent, 0.5)
-    model = RecurrentStep(neuron)
+    model = TwoStates(neuron)
     if (reset, delay) == ("zero", True):
         with pytest.raises(NotMappable, match=r"lif \(RLeaky\): its reset_mechanism='zero' drops the input of the step after a spike"):
             from_torch(model, events(8, 6, INPUTS))
@@ -101,6 +105,26 @@ def test_lapicque(reset: str, vector: bool) -> None:
             from_torch(model, events(8, 6, INPUTS))
         return
     require_equal(model, events(8, 6, INPUTS, rate=0.6))
+
+
+@pytest.mark.parametrize("delay", [True, False])
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+def test_synaptic(alpha: float, reset: str, delay: bool) -> None:
+    threshold = 1.875 if (reset, delay) == ("subtract", False) else 1.0
+    neuron = snn.Synaptic(alpha=alpha, beta=0.5, threshold=threshold if alpha else threshold / 2, reset_mechanism=reset, reset_delay=delay)
+    model, sample = TwoStates(neuron), events(8, 6, INPUTS, rate=0.7)
+    if (reset, delay) == ("zero", True):
+        with pytest.raises(NotMappable, match="which no integer neuron does; use reset_delay=False"):
+            from_torch(model, sample)
+        return
+    require_equal(model, sample, 2)
+
+
+@pytest.mark.parametrize("which", ["alpha", "beta"])
+def test_a_synapse_and_its_membrane_both_leak(which: str) -> None:
+    with pytest.raises(NotMappable, match=rf"its {which} is 1, and a neuron with a synapse leaks in both its states"):
+        from_torch(TwoStates(snn.Synaptic(**{"alpha": 0.5, "beta": 0.5, which: 1.0})), events(8, 6, INPUTS))
 
 
 def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
@@ -141,15 +165,15 @@ def test_states_that_neurons_keep_themselves_are_the_same() -> None:
 def test_one_unit_more_is_noticed(what: str) -> None:
     made = from_torch(Step(snn.Leaky(beta=0.75, threshold=0.75)), events(16, 6, INPUTS, rate=0.6))
     net = made.network
-    lif, fc = net.neurons["lif"], net.nodes["fc"]
+    lif, fc = net.neurons["lif"], net.weighted["fc"]
     assert lif.arithmetic.fraction_bits < 14
-    changed: dict[str, Any] = {
+    mutations: dict[str, dict[str, Any]] = {
         "threshold": {"lif": replace(lif, threshold=lif.threshold + np.eye(NEURONS, dtype=np.int32)[0])},
         "bias": {"lif": replace(lif, bias=lif.bias + np.eye(NEURONS, dtype=np.int32)[0])},
         "decay": {"lif": replace(lif, arithmetic=replace(lif.arithmetic, decay_numerator=2))},
-        "weight": {"fc": replace(fc, weight=fc.weight * np.array([[-1]] + [[1]] * (NEURONS - 1), np.int8))},  # type: ignore[attr-defined,type-var]
-    }[what]
-    mutated = replace(net, nodes={**net.nodes, **changed})
+        "weight": {"fc": replace(fc, weight=fc.weight * np.array([[-1]] + [[1]] * (NEURONS - 1), np.int8))},
+    }
+    mutated = replace(net, nodes={**net.nodes, **mutations[what]})
     got = simulate(mutated, made.sample, trace=["lif"]).trace
     exact = simulate(net, made.sample, trace=["lif"]).trace
     assert np.any(got.spikes["lif"] != exact.spikes["lif"]) or np.any(got.membranes["lif"] != exact.membranes["lif"])
