@@ -131,7 +131,7 @@ def test_inspect_tells_every_node(line: Path, lehr: Lehr) -> None:
 
 def test_lists(lehr: Lehr, tmp_path: Path) -> None:
     assert {t["name"] for t in lehr("targets", "list", "--json").facts["targets"]} == {t.name for t in registry.targets()}
-    assert lehr("targets", "show", "onnx", "--json").facts["arithmetics"]["fires"] == ["gt", "ge"]
+    assert lehr("targets", "show", "onnx", "--json").facts["arithmetics"]["fires"] == ["gt", "ge", "never"]
     operators = lehr("targets", "ops", "--json").facts["operators"]
     assert operators["Conv2d"]["onnx"] is True
     assert operators["update event"]["onnx"] is False
