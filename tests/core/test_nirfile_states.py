@@ -69,7 +69,8 @@ def test_euler_steps_of_the_float_fields_are_the_integers(how: Arithmetic) -> No
     net = line(replace(how, fraction_bits=16, state_bits=32, reset="none"), replace(SLOW, state_bits=32), bias=3 << 14)
     net = replace(net, nodes={**net.nodes, "v": replace(net.neurons["v"], threshold=net.neurons["v"].threshold << 12)})
     x = random_input(net, np.random.default_rng(0), samples=8)[:, :5]
-    node, dt = to_nir(net).nodes["v"], 1e-3
+    node: Any = to_nir(net).nodes["v"]
+    dt = 1e-3
     current = v = np.zeros((8, 1))
     trace = simulate(net, x, trace=["v"]).trace
     for t in range(5):

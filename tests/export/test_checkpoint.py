@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from states import two_state_network
 from strategies import delayed_network, recurrent_network, small_network
 
+from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.export.checkpoint import load_run, save_run
 from lehr.export.latent import Latent
@@ -49,6 +51,7 @@ MADE = [
     delayed_network,
     partial(recurrent_network, kinds=KINDS),
     partial(small_network, kinds=("ternary", "int5")),
+    partial(two_state_network, Arithmetic(decay_numerator=7, decay_shift=3)),
 ]
 
 

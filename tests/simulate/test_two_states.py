@@ -87,7 +87,7 @@ def test_equals_snntorch_where_nothing_rounds(reset: Any, delay: bool, alpha: in
     how = Arithmetic(decay_numerator=3, decay_shift=2, reset=reset, reset_timing=timing, fraction_bits=16)
     synapse = Synapse(decay_numerator=alpha, decay_shift=2, bias_to="synapse")
     one = np.full(5, 1 << 16)
-    neuron = Neuron(one * threshold, (one * bias).astype(np.int64), how, synapse)
+    neuron = Neuron(one * threshold, (one * bias).astype(np.int32), how, synapse)
     net = Network({"w": Linear(weight), "v": neuron}, ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)), Input((4,), "spikes"), steps)
     ours = simulate(net, x, trace=["v"])
     assert 0 < ours.rates["v"] < 1
