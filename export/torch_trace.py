@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -98,10 +99,20 @@ def trace(model: nn.Module) -> Chain:
     except Exception as error:  # whatever the user's forward raises when it is called with a symbol
         reason = str(error).partition("\n")[0]
         raise NotMappable(f"model: its forward cannot be followed ({type(error).__name__}: {reason}); {ONE_STEP}") from error
-    tracer = _Walk(model)
+    _require_once(model, Counter(str(node.target) for node in graph.nodes if node.op == "call_module"))
+    walk = _Walk(model)
     for node in graph.nodes:
-        getattr(tracer, node.op)(node)
-    return Chain(tracer.layers, tracer.states)
+        getattr(walk, node.op)(node)
+    return Chain(walk.layers, walk.states)
+
+
+def _require_once(model: nn.Module, runs: Mapping[str, int]) -> None:
+    """Refuse modules that run several times in a call of forward: neurons by name where there are some, for it is a loop then."""
+    again = [name for name, count in runs.items() if count > 1]
+    neurons = [name for name in again if isinstance(model.get_submodule(name), snn.SpikingNeuron)]
+    if again:
+        name, what = (neurons[0], "as in a loop over time") if neurons else (again[0], "in several places")
+        raise NotMappable(f"{name}: it runs {runs[name]} times in one call of forward, {what}; {ONE_STEP}")
 
 
 class _Walk:
@@ -133,9 +144,6 @@ class _Walk:
         """The next layer."""
         name = str(node.target)
         module = self.model.get_submodule(name)
-        if name in self.layers:
-            what = "an unrolled loop over time" if isinstance(module, snn.SpikingNeuron) or len(self.tuples) else "a module in two places"
-            raise NotMappable(f"{name}: it runs more than once in one call of forward, {what}; {ONE_STEP}")
         self._require_next(name, node)
         self.layers[name] = module
         self.signal = node

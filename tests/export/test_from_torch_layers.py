@@ -160,14 +160,15 @@ def test_pixels_held_for_all_steps() -> None:
 
 def test_recurrent_weights_take_the_unit_of_the_input() -> None:
     """A step of 1/2 against one of 1/4, in a convolution that comes back and a kernel per channel: levels of 2 and 1."""
-    for recurrent, back in (({"conv2d_channels": 3, "kernel_size": 3}, 2), ({"all_to_all": False, "V": torch.tensor(-0.5)}, 2)):
+    recurrences: tuple[dict[str, Any], ...] = ({"conv2d_channels": 3, "kernel_size": 3}, {"all_to_all": False, "V": torch.tensor(-0.5)})
+    for recurrent in recurrences:
         neuron = snn.RLeaky(beta=0.5, threshold=1.0, init_hidden=True, **recurrent)
         if "kernel_size" in recurrent:
             dyadic(neuron.recurrent, 0.5)
         made = from_torch(nn.Sequential(dyadic(nn.Conv2d(1, 3, 3)), neuron), events(6, 7, 1, 6, 6))
         node = made.network.nodes["layer1.recurrent"]
         assert isinstance(node, Conv2d)
-        assert set(np.abs(node.weight).ravel().tolist()) == {back}
+        assert set(np.abs(node.weight).ravel().tolist()) == {2}
         assert ("layer1.recurrent", "layer1") in made.network.feedback
         assert made.exact
         assert differing(made) == 0

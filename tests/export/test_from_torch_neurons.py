@@ -68,7 +68,8 @@ def require_equal(model: Any, sample: Any, states: int = 1) -> None:
 @pytest.mark.parametrize("reset", RESETS)
 def test_leaky(reset: str, delay: bool, beta: float, threshold: float, vector: bool) -> None:
     betas = torch.full((NEURONS,), beta) if vector else beta
-    neuron = snn.Leaky(beta=betas, threshold=threshold * VECTOR if vector else threshold, reset_mechanism=reset, reset_delay=delay)
+    thresholds: Any = threshold * VECTOR if vector else threshold  # the hint in snnTorch is narrower
+    neuron = snn.Leaky(beta=betas, threshold=thresholds, reset_mechanism=reset, reset_delay=delay)
     require_equal(Step(neuron), events(8, 6, INPUTS, rate=0.6))
 
 
@@ -77,7 +78,7 @@ def test_leaky(reset: str, delay: bool, beta: float, threshold: float, vector: b
 @pytest.mark.parametrize("one_to_one", [False, True])
 def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
     torch.manual_seed(5)
-    how = {"all_to_all": False, "V": -0.5 * VECTOR.round()} if one_to_one else {"linear_features": NEURONS}
+    how: dict[str, Any] = {"all_to_all": False, "V": -0.5 * VECTOR.round()} if one_to_one else {"linear_features": NEURONS}
     neuron = snn.RLeaky(
         beta=0.5,
         threshold=2.5 if (one_to_one, reset, delay) == (False, "subtract", False) else 0.75,
@@ -98,8 +99,8 @@ def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
 def test_lapicque(reset: str, vector: bool) -> None:
-    threshold = VECTOR / 8 if vector else 0.125
-    model = Step(snn.Lapicque(R=1, C=4, time_step=1, threshold=threshold, reset_mechanism=reset))
+    how: dict[str, Any] = {"R": 1, "C": 4, "threshold": VECTOR / 8 if vector else 0.125}
+    model = Step(snn.Lapicque(time_step=1, reset_mechanism=reset, **how))
     if reset == "zero":
         with pytest.raises(NotMappable, match="which no integer neuron does; use reset_mechanism='subtract'"):
             from_torch(model, events(8, 6, INPUTS))
@@ -123,8 +124,9 @@ def test_synaptic(alpha: float, reset: str, delay: bool) -> None:
 
 @pytest.mark.parametrize("which", ["alpha", "beta"])
 def test_a_synapse_and_its_membrane_both_leak(which: str) -> None:
+    alpha, beta = (1.0, 0.5) if which == "alpha" else (0.5, 1.0)
     with pytest.raises(NotMappable, match=rf"its {which} is 1, and a neuron with a synapse leaks in both its states"):
-        from_torch(TwoStates(snn.Synaptic(**{"alpha": 0.5, "beta": 0.5, which: 1.0})), events(8, 6, INPUTS))
+        from_torch(TwoStates(snn.Synaptic(alpha=alpha, beta=beta)), events(8, 6, INPUTS))
 
 
 def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:

@@ -1,0 +1,146 @@
+"""`lehr export model.py:factory`: a user's own file, run and compared; what is wrong with it is said in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Lehr, Ran
+
+from lehr import nirfile
+from lehr.export import torch_fold
+from lehr.export.fold import Folded
+from lehr.export.torch_layers import Waiting
+from lehr.simulate import simulate
+
+MODEL = """
+import neighbour
+import torch, snntorch as snn
+from torch import nn
+
+def layers(beta, step):
+    torch.manual_seed(3)
+    net = nn.Sequential(nn.Linear(12, 16), snn.Leaky(beta=beta, threshold=0.5, init_hidden=True),
+                        nn.Linear(16, 4), snn.Leaky(beta=beta, threshold=0.5, init_hidden=True))
+    with torch.no_grad():
+        for layer in (net[0], net[2]):
+            layer.weight.copy_(torch.where(layer.weight >= 0, step, -step))
+            layer.bias.copy_((layer.bias * 16).round() / 16)
+    return net
+
+def exact():
+    print("made")
+    return layers(0.5, 0.25)
+
+def leaks():
+    return layers(0.9, 0.25)
+
+def fails():
+    raise RuntimeError("no weights here\\nsecond line")
+
+def leaves():
+    raise SystemExit(3)
+
+def nothing():
+    return neighbour.VALUE
+
+value = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with model.py, the file beside it, and samples."""
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "neighbour.py").write_text("VALUE = [1]\n")
+    np.savez(tmp_path / "in.npz", input=(np.random.default_rng(0).random((20, 8, 12)) < 0.5).astype(np.uint8))
+    return tmp_path
+
+
+def export(lehr: Lehr, folder: Path, factory: str, *options: object) -> Ran:
+    return lehr("export", f"{folder / 'model.py'}{factory}", "-i", folder / "in.npz", "-o", folder / "m.nir", *options)
+
+
+def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
+    ran = export(lehr, folder, ":exact")
+    assert ran.code == 0, ran.err
+    assert ran.last == "PASS"
+    assert "0 of 3,200 spikes differ" in ran.out
+    assert "made" not in ran.out
+    told = export(lehr, folder, ":exact", "--strict", "--json").facts
+    assert told["exact"] is True
+    assert told["notes"] == []
+    assert all(0 < rate < 1 for rate in told["rates"].values())
+    net = nirfile.read(folder / "m.nir")
+    assert net.digest == told["network"]
+    with np.load(folder / "in.npz") as arrays:
+        assert dict(simulate(net, arrays["input"]).rates) == told["rates"]
+
+
+def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = export(lehr, folder, ":leaks")
+    assert refused.code == 3
+    assert "1 (Leaky): its beta is 0.9, no k/2**n with n up to 16; train it with 230/256" in refused.err
+    rounded = export(lehr, folder, ":leaks", "--decay-bits", 3, "--json")
+    assert rounded.code == 0, rounded.err
+    assert rounded.facts["spikes_differ"] > 0
+    assert "1: decay moved by 0.025 to 7/8" in rounded.facts["notes"]
+    (folder / "m.nir").unlink()
+    strict = export(lehr, folder, ":leaks", "--decay-bits", 3, "--strict")
+    assert strict.code == 4
+    assert f"{rounded.facts['spikes_differ']:,} of 3,200 spikes differ from the model's, first layer1 neuron (" in strict.err
+    assert "1: decay moved by 0.025 to 7/8: train with numbers that need no rounding, or accept it with --no-strict" in strict.err
+    assert not (folder / "m.nir").exists()
+
+    def one_higher(wait: Waiting, bits: int) -> Folded:  # what only comparing can find
+        made = folded(wait, bits)
+        made.threshold[:] += 1 << bits
+        return made
+
+    folded = torch_fold.folded
+    monkeypatch.setattr("lehr.export.torch_network.folded", one_higher)
+    wrong = export(lehr, folder, ":exact")
+    assert wrong.code == 4
+    assert "nothing was rounded, so report it as a bug of lehr" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("", "which function in it makes the model? give it as"),
+        (":missing", "model.py has no function 'missing'; give one that returns the model, as model.py:factory"),
+        (":value", "model.py has no function 'value'"),
+        (":fails", "model.py:fails failed (RuntimeError: no weights here); run it in Python by itself to see where"),
+        (":leaves", "model.py:leaves failed (SystemExit: 3); run it in Python by itself to see where"),
+        (":nothing", "model.py:nothing returns list, no torch module; return the trained model"),
+    ],
+)
+def test_what_is_wrong_in_the_users_file_is_said_in_a_sentence(lehr: Lehr, folder: Path, factory: str, message: str) -> None:
+    ran = export(lehr, folder, factory)
+    assert ran.code == 2
+    assert message in ran.err
+    assert len(ran.err.strip().splitlines()) == 1, ran.err
+    assert not (folder / "m.nir").exists()
+
+
+def test_a_file_that_does_not_parse_and_one_that_is_not_there(lehr: Lehr, folder: Path) -> None:
+    (folder / "model.py").write_text("def exact(:\n")
+    ran = export(lehr, folder, ":exact")
+    assert ran.code == 2
+    assert "model.py:exact failed (SyntaxError: invalid syntax" in ran.err
+    (folder / "model.py").unlink()
+    assert "model.py does not exist; give a Python file and a function in it" in export(lehr, folder, ":exact").err
+
+
+def test_options_of_a_model_are_not_a_runs(lehr: Lehr, folder: Path) -> None:
+    ran = lehr("export", folder, "-o", folder / "m.nir", "--decay-bits", 8)
+    assert ran.code == 2
+    assert "--decay-bits is for a model, as model.py:factory, but" in ran.err
+    ran = lehr("export", f"{folder / 'model.py'}:exact", "-o", folder / "m.nir")
+    assert ran.code == 2
+    assert "no samples to compare on; give them with -i IN.npz" in ran.err
+
+
+def test_help_says_that_the_file_is_run(lehr: Lehr) -> None:
+    assert "use only files that you trust" in " ".join(lehr("export", "--help").out.split())

@@ -1,0 +1,216 @@
+"""What from_torch refuses, by name and with a way out; and the sense of what it says of loops over time."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import snntorch as snn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_models import dyadic, events
+
+from lehr.errors import NotMappable, UsageError
+from lehr.export import from_torch
+
+ONE_STEP = "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes and the new states"
+
+
+def neuron(**told: Any) -> Any:
+    """A Leaky that is no problem but for what is told."""
+    return snn.Leaky(**{"beta": 0.5, "init_hidden": True, **told})
+
+
+def after(*layers: nn.Module) -> nn.Module:
+    """Layers after a convolution, before neurons."""
+    return nn.Sequential(dyadic(nn.Conv2d(1, 2, 3, padding=1)), *layers, neuron())
+
+
+class Net(nn.Module):
+    """A layer and neurons; forwards of all sorts are derived."""
+
+    def __init__(self, init_hidden: bool = False) -> None:
+        super().__init__()
+        self.fc, self.lif = dyadic(nn.Linear(4, 4)), neuron(init_hidden=init_hidden)
+        self.pool = nn.AvgPool2d(2)
+
+
+class Loop(Net):
+    """A loop over a fixed number of steps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All spikes."""
+        mem, spikes = self.lif.reset_mem(), []
+        for _ in range(3):
+            spk, mem = self.lif(self.fc(x), mem)
+            spikes.append(spk)
+        return torch.stack(spikes)
+
+
+class LoopOverInput(Net):
+    """A loop over the input's own steps."""
+
+    def forward(self, x: Tensor) -> Any:
+        """The last spikes."""
+        mem, spk = self.lif.reset_mem(), x[0]
+        for t in range(x.shape[0]):
+            spk, mem = self.lif(self.fc(x[t]), mem)
+        return spk
+
+
+class Forgets(Net):
+    """Its membranes start anew in each call."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Spikes."""
+        return self.lif(self.fc(x), self.lif.reset_mem())
+
+
+class KeepsToItself(Net):
+    """A state that comes in and does not go out."""
+
+    def forward(self, x: Tensor, mem: Tensor) -> Any:
+        """Spikes."""
+        spk, mem = self.lif(self.fc(x), mem)
+        return spk
+
+
+class Relu(Net):
+    """A function where a module should be."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Spikes and membranes."""
+        return self.lif(functional.relu(self.fc(x)))
+
+
+class View(Net):
+    """A reshape."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Spikes and membranes."""
+        return self.lif(self.fc(x.view(-1, 4)))
+
+
+class Skip(Net):
+    """Two ways from the input."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Spikes and membranes."""
+        return self.lif(self.fc(x) + x)
+
+
+class Branch(Net):
+    """A layer that takes something from further back."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Spikes and membranes."""
+        self.pool(self.fc(x))
+        return self.lif(x)
+
+
+class Mixed(Net):
+    """A recurrence of its own."""
+
+    def forward(self, x: Tensor, spk: Tensor, mem: Tensor) -> Any:
+        """Spikes and membranes."""
+        return self.lif(self.fc(x) + self.fc(spk), mem)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Loop(), f"lif: it runs 3 times in one call of forward, as in a loop over time; {ONE_STEP}"),
+        (
+            LoopOverInput(),
+            "model: its forward cannot be followed (TypeError: 'Proxy' object cannot be interpreted as an integer); write forward",
+        ),
+        (Forgets(), "lif: its state mem is not one that forward only takes and hands on (lif_mem); write forward for one time step"),
+        (KeepsToItself(), "lif: forward takes its state as mem and does not return the new one; return it"),
+        (Relu(), "model: its forward calls relu after fc, which is no layer that can be read; use modules such as nn.AvgPool2d"),
+        (View(), "model: its forward calls .view() at its start, which is no layer that can be read"),
+        (Skip(), "model: its forward calls add after fc, which is no layer that can be read"),
+        (Branch(), "lif: it takes x, not what the layer before it gives; a model is one chain of layers"),
+        (Mixed(), "fc: it runs 2 times in one call of forward, in several places; write forward"),
+        (
+            nn.Sequential(nn.Linear(4, 4), neuron(init_hidden=False), nn.Linear(4, 4)),
+            "2: it takes all that 1 returns, its state too; give that init_hidden=True",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_forwards_that_are_no_chain_of_one_step(model: nn.Module, message: str) -> None:
+    with pytest.raises(NotMappable, match=re.escape(message)):
+        from_torch(model, events(2, 3, 4))
+
+
+def uneven() -> Any:
+    """Thresholds that differ within a channel."""
+    return neuron(threshold=torch.rand(2, 4, 4) + 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (after(nn.ReLU()), "1 (ReLU): the integer network has no such layer; use Linear, Conv2d, BatchNorm1d, BatchNorm2d, AvgPool2d, MaxPool2d"),
+        (after(nn.MaxPool2d(2)), "1 (MaxPool2d): the greatest of several currents is no sum; put it after the neurons, where it is an OR"),
+        (after(neuron(), nn.MaxPool2d(2, dilation=2)), "2 (MaxPool2d): it returns indices or is dilated; use nn.MaxPool2d(kernel"),
+        (after(nn.AvgPool2d(2, ceil_mode=True)), "1 (AvgPool2d): its last windows are cut off (ceil_mode=True); use ceil_mode=False"),
+        (after(nn.AvgPool2d(3, padding=1)), "1 (AvgPool2d): its padding counts neither as spikes nor as currents"),
+        (after(nn.Flatten(2)), "1 (Flatten): it flattens axes 2 to -1; use nn.Flatten()"),
+        (after(nn.BatchNorm2d(2, track_running_stats=False)), "1 (BatchNorm2d): it has no running statistics (track_running_stats=False)"),
+        (after(nn.BatchNorm2d(3)), "1 (BatchNorm2d): it has 3 channels and gets (2, 4, 4); give it as many"),
+        (after(dyadic(nn.Conv2d(2, 2, 1))), "1 (Conv2d): what it takes is biased or normalized, but not by spiking neurons; put neurons before it"),
+        (after(neuron(), dyadic(nn.Conv2d(3, 2, 1))), "2 (Conv2d): takes (3, height, width) but gets (2, 4, 4)"),
+        (after(neuron(), dyadic(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"))), "2 (Conv2d): its padding_mode is 'reflect'; use 'zeros'"),
+        (after(neuron(), dyadic(nn.Conv2d(2, 2, 2, padding="same"))), "2 (Conv2d): its padding 'same' has no equal sides; use an odd kernel"),
+        (after(neuron(inhibition=False, state_quant=lambda mem: mem)), "1 (Leaky): it has state_quant, which rounds its membrane by rules"),
+        (after(neuron(graded_spikes_factor=2.0)), "1 (Leaky): it has graded_spikes_factor, so that its spikes are not 0 and 1; build it without"),
+        (after(neuron(spike_grad=torch.sigmoid)), "1 (Leaky): its spike_grad gives ["),
+        (after(neuron(threshold=0.0)), "1 (Leaky): its threshold is 0; use one above 0"),
+        (after(neuron(threshold=torch.ones(3))), "1 (Leaky): its threshold has shape [3] where its neurons have [2, 4, 4]; give it that shape"),
+        (after(uneven()), "1 (Leaky): its threshold is not one finite number per channel; give one per channel, shape [2, 1, 1]"),
+        (after(neuron(beta=torch.tensor([[[0.5]], [[0.25]]]))), "1 (Leaky): its beta is 0.25 to 0.5 by neuron, an integer layer has one; use"),
+        (after(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)), "1 (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic"),
+        (after(snn.RLeaky(beta=0.5, init_hidden=True, all_to_all=False, V=0.7853)), "1 (RLeaky): its recurrent weights' step is 3.1412 times its input's, which is no ratio of levels up to 127"),
+        (nn.Sequential(neuron(), dyadic(nn.Conv2d(1, 2, 1))), "1: it is the last layer, and no neurons follow it; end in neurons"),
+    ],
+)  # fmt: skip
+def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> None:
+    with pytest.raises(NotMappable, match=re.escape(message)):
+        from_torch(model, events(2, 3, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("sample", "told", "message"),
+    [
+        (events(2, 4), {}, "sample is uint8 [2, 4]; give uint8 [N, T, *shape], or [N, *shape] and steps"),
+        (events(2, 3, 4).astype(float), {}, "sample is float64 [2, 3, 4]; give uint8"),
+        (events(0, 3, 4), {}, "sample is uint8 [0, 3, 4]; give uint8"),
+        (events(2, 3, 4) * 9, {}, "sample holds 9, but no full scale is given; give full_scale=255 for pixels, 1 for counts"),
+        (
+            events(2, 3, 4),
+            {"weights": "binary"},
+            "weights: 'binary'; weights are rounded to one of int2, int3, int4, int5, int6, int7, int8",
+        ),
+        (events(2, 3, 4), {"decay_bits": 17}, "decay_bits: 17; use 1 to 16"),
+        (events(2, 3, 4), {"fraction_bits": 17}, "fraction_bits: 17; use 0 to 16"),
+        (events(2, 3, 4), {"full_scale": 0.0}, "full_scale: 0.0; use a number above 0, 255 for pixels"),
+    ],
+)
+def test_options_and_samples(sample: Any, told: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        from_torch(nn.Sequential(dyadic(nn.Linear(4, 4)), neuron()), sample, **told)
+
+
+def test_a_model_that_fails_on_the_sample_is_named() -> None:
+    def refuse(*_: Any) -> None:
+        raise ValueError("only on Sundays")
+
+    model = nn.Sequential(dyadic(nn.Linear(4, 4)), neuron())
+    model[0].register_forward_pre_hook(refuse)
+    with pytest.raises(
+        NotMappable, match=r"model: it does not run on the sample \(ValueError: only on Sundays\); check the sample's shape"
+    ):
+        from_torch(model, events(2, 3, 4)).spikes()
