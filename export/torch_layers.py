@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -21,34 +21,16 @@ from torch.nn.utils import parametrize
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine, Float
-from lehr.export.torch_neurons import Dynamics, by_channel, read_neuron
+from lehr.export.levels import TOLERANCE, kind_of, read_levels
+from lehr.export.pending import Waiting
+from lehr.export.torch_neurons import by_channel, read_neuron
 from lehr.export.torch_trace import STATES, neuron_class
-from lehr.export.torch_weights import TOLERANCE, kind_of, read_levels
 from lehr.network import INPUT, OUTPUT, Edge
 from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
 from lehr.weights import LARGEST, WeightKind
 
 OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
 """A neuron that keeps nothing and fires at a threshold of 1 where the sum of its inputs, twice which it takes, is above 0."""
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A layer of neurons whose fraction bits are not yet chosen.
-
-    Attributes:
-        source: qualified name of the module.
-        affine: the current of the model per integer that arrives; gains are not negative.
-        dynamics: of the neurons.
-        notes: what is not as it was in the model, in sentences.
-        exact: nothing was rounded in the weights and decays up to here.
-    """
-
-    source: str
-    affine: Affine
-    dynamics: Dynamics
-    notes: tuple[str, ...]
-    exact: bool
 
 
 class Builder:
@@ -193,18 +175,19 @@ class Builder:
         self._begin(1.0, spikes=True)
 
     def _neuron(self, source: str, module: nn.Module) -> None:
-        dynamics = read_neuron(module, self.shape, self._decay_bits)
+        read = read_neuron(module, self.shape, self._decay_bits)
+        dynamics = read.dynamics
         for decay in dynamics.decays:
             if decay.moved:
                 self._notes.append(f"{source}: decay moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
                 self._exact = False
-        self._gain, self._offset = self._gain * dynamics.gain, self._offset * dynamics.gain
+        self._gain, self._offset = self._gain * read.gain, self._offset * read.gain
         self._multiply(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
         name = self._name(source)
         self.sources[name] = source
         self._go(name)
-        if dynamics.recurrent is not None:
-            self._recurrent(name, f"{source}.recurrent", dynamics.recurrent)
+        if read.recurrent is not None:
+            self._recurrent(name, f"{source}.recurrent", read.recurrent)
         self.neurons[name] = Waiting(source, Affine(self._gain, self._offset), dynamics, tuple(self._notes), self._exact)
         self._begin(1.0, spikes=True)
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
 from lehr.errors import NotMappable, UsageError
-from lehr.export.torch_fold import LayerReport, folded, needed_bits, report
+from lehr.export.pending import LayerReport, folded, needed_bits, report
 from lehr.export.torch_layers import Builder
 from lehr.export.torch_run import Spikes, Stepper
 from lehr.export.torch_trace import settled_copy, trace

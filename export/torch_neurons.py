@@ -13,7 +13,7 @@ has been reset already: it gives a threshold back where one reset left the membr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
+from lehr.export.pending import Decay, Dynamics, exact_decay, rounded_decay
 from lehr.export.torch_trace import neuron_class
 from lehr.nodes import Shape
 
@@ -33,44 +34,21 @@ LEAST = 1e-9
 
 
 @dataclass(frozen=True)
-class Decay:
-    """A leak, `numerator / 2**shift` with the least shift, and how far it is from what the model says."""
-
-    numerator: int
-    shift: int
-    moved: float
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    """One layer of neurons.
+class NeuronModule:
+    """What is read of a neuron module.
 
     Attributes:
-        arithmetic: without fraction bits and state bits, which are found later.
-        decays: of the membrane and, where there is one, the synapse state.
-        threshold: by channel, in the model's units, float64 `[channels]`.
-        gain: what the input is multiplied with.
+        dynamics: what its neurons compute.
+        gain: what its input is multiplied with.
         recurrent: the module through which the neurons' spikes come back a step later.
-        synapse: how the current computes that stands between the input and the membrane, without state bits.
     """
 
-    arithmetic: Arithmetic
-    decays: tuple[Decay, ...]
-    threshold: Float
+    dynamics: Dynamics
     gain: float
     recurrent: nn.Module | None
-    synapse: Synapse | None
-
-    def bits_lost(self, steps: int) -> int:
-        """How many fraction bits leaking over a number of steps fills."""
-        return max(decay.shift * (steps - 1) if decay.numerator else 0 for decay in self.decays)
-
-    def with_bits(self, fraction_bits: int, state_bits: int) -> Arithmetic:
-        """The arithmetic, complete."""
-        return replace(self.arithmetic, fraction_bits=fraction_bits, state_bits=state_bits)
 
 
-def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> Dynamics:
+def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModule:
     """Read a neuron module.
 
     Args:
@@ -108,13 +86,13 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> Dynamics:
         way = "use reset_mechanism='subtract'" if kind is snn.Lapicque else "use reset_delay=False"
         raise NotMappable(f"its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; {way}")
     if kind is not snn.Synaptic:
-        return Dynamics(how, (decay,), threshold, gain, getattr(neuron, "recurrent", None), None)
+        return NeuronModule(Dynamics(how, (decay,), threshold, None), gain, getattr(neuron, "recurrent", None))
     alpha = read_decay(neuron.alpha.clamp(0, 1), "alpha", shape, decay_bits)
     for name, each in (("alpha", alpha), ("beta", decay)):
         if each.numerator == 1 << each.shift:
             raise NotMappable(f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one below 1")
     synapse = Synapse(decay_numerator=alpha.numerator, decay_shift=alpha.shift, bias_to="synapse")
-    return Dynamics(how, (decay, alpha), threshold, gain, None, synapse)
+    return NeuronModule(Dynamics(how, (decay, alpha), threshold, synapse), gain, None)
 
 
 def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Decay:
@@ -126,17 +104,15 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
     beta = _single(value, name, shape)
     if not 0 <= beta <= 1:
         raise NotMappable(f"its {name} is {beta:g}; use 0 to 1")
-    numerator, denominator = beta.as_integer_ratio()
-    if denominator <= 1 << MAX_SHIFT:
-        return Decay(numerator, denominator.bit_length() - 1, 0.0)
-    nearest = round(beta * 256)
+    exact = exact_decay(beta)
+    if exact is not None:
+        return exact
     if bits is None:
         raise NotMappable(
             f"its {name} is {beta:.7g}, no k/2**n with n up to {MAX_SHIFT};"
-            f" train it with {nearest}/256, or have it rounded with decay_bits=8"
+            f" train it with {round(beta * 256)}/256, or have it rounded with decay_bits=8"
         )
-    numerator, denominator = (round(beta * (1 << bits)) / (1 << bits)).as_integer_ratio()
-    return Decay(numerator, denominator.bit_length() - 1, abs(numerator / denominator - beta))
+    return rounded_decay(beta, bits)
 
 
 def _fires(neuron: Any) -> Fires:

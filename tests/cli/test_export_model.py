@@ -9,9 +9,9 @@ import pytest
 from commands import Lehr, Ran
 
 from lehr import nirfile
-from lehr.export import torch_fold
+from lehr.export import pending
 from lehr.export.fold import Folded
-from lehr.export.torch_layers import Waiting
+from lehr.export.pending import Waiting
 from lehr.simulate import simulate
 
 MODEL = """
@@ -98,7 +98,7 @@ def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Pa
         made.threshold[:] += 1 << bits
         return made
 
-    folded = torch_fold.folded
+    folded = pending.folded
     monkeypatch.setattr("lehr.export.torch_network.folded", one_higher)
     wrong = export(lehr, folder, ":exact")
     assert wrong.code == 4

@@ -1,4 +1,4 @@
-"""Weights of a torch layer as levels times a step: found where they are that already, rounded where that is asked for."""
+"""Real weights as levels times a step: found where they are that already, rounded where that is asked for."""
 
 from __future__ import annotations
 

@@ -1,16 +1,80 @@
-"""The fraction bits of converted layers, their integers, and what is not in them as it was in the model."""
+"""Layers of neurons that were read from others' models and graphs, and wait for their fraction bits and integers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lehr.arithmetic import MAX_FRACTION_BITS
-from lehr.export.fold import Folded, fold
-from lehr.export.torch_layers import Waiting
+from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT, Arithmetic, Synapse
+from lehr.export.fold import Affine, Float, Folded, fold
 from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A leak, `numerator / 2**shift` with the least shift, and how far it is from what the model says."""
+
+    numerator: int
+    shift: int
+    moved: float
+
+
+def exact_decay(beta: float) -> Decay | None:
+    """A decay of 0..1 as the binary fraction that it is; None where its denominator is above 2**16."""
+    numerator, denominator = beta.as_integer_ratio()
+    return Decay(numerator, denominator.bit_length() - 1, 0.0) if denominator <= 1 << MAX_SHIFT else None
+
+
+def rounded_decay(beta: float, bits: int) -> Decay:
+    """The multiple of 2**-bits nearest to a decay of 0..1."""
+    numerator, denominator = (round(beta * (1 << bits)) / (1 << bits)).as_integer_ratio()
+    return Decay(numerator, denominator.bit_length() - 1, abs(numerator / denominator - beta))
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """What one layer of neurons computes.
+
+    Attributes:
+        arithmetic: without fraction bits and state bits, which are found later.
+        decays: of the membrane and, where there is one, the synapse state.
+        threshold: by channel, in the model's units, float64 `[channels]`.
+        synapse: how the current computes that stands between the input and the membrane, without state bits.
+    """
+
+    arithmetic: Arithmetic
+    decays: tuple[Decay, ...]
+    threshold: Float
+    synapse: Synapse | None
+
+    def bits_lost(self, steps: int) -> int:
+        """How many fraction bits leaking over a number of steps fills."""
+        return max(decay.shift * (steps - 1) if decay.numerator else 0 for decay in self.decays)
+
+    def with_bits(self, fraction_bits: int, state_bits: int) -> Arithmetic:
+        """The arithmetic, complete."""
+        return replace(self.arithmetic, fraction_bits=fraction_bits, state_bits=state_bits)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A layer of neurons whose fraction bits are not yet chosen.
+
+    Attributes:
+        source: what it is called in the model.
+        affine: the current of the model per integer that arrives; gains are not negative.
+        dynamics: of the neurons.
+        notes: what is not as it was in the model, in sentences.
+        exact: nothing was rounded in the weights and decays up to here.
+    """
+
+    source: str
+    affine: Affine
+    dynamics: Dynamics
+    notes: tuple[str, ...]
+    exact: bool
 
 
 @dataclass(frozen=True)
