@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from commands import Lehr
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -23,3 +25,16 @@ def test_own_model() -> None:
     before, after = (float(share) for share in re.findall(r"^binarized.*: (.*)%$", ran.stdout, re.MULTILINE))
     assert after > before + 30
     assert re.search(r"'lif1': 0\.[0-9]+, 'lif2': 0\.[0-9]+", ran.stdout)
+
+
+def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
+    """Not one spike differs from the trained model's, and the file is as accurate as what it says of itself."""
+    script, samples, model = EXAMPLES / "export_own_model.py", tmp_path / "in.npz", tmp_path / "model.nir"
+    subprocess.run([sys.executable, script, samples], check=True)
+    ran = lehr("export", f"{script}:trained", "-i", samples, "--steps", 8, "--full-scale", 16, "-o", model, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.facts["exact"] is True
+    assert ran.facts["spikes_differ"] == 0
+    assert ran.facts["values"] == 300 * 8 * (128 + 10)
+    assert all(0 < rate < 1 for rate in ran.facts["rates"].values())
+    assert lehr("simulate", model, "-i", samples, "--json").facts["accuracy"] > 0.8

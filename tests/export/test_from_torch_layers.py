@@ -63,6 +63,19 @@ def test_convolutions_pools_and_dropout() -> None:
     assert differing(made) == 0
 
 
+def test_a_pool_that_sums() -> None:
+    """torch's average with a divisor of 1; a divisor of 4 is the other threshold, and another network."""
+    torch.manual_seed(11)
+    sums, averages = (
+        from_torch(nn.Sequential(dyadic(nn.Conv2d(1, 3, 3)), nn.AvgPool2d(2, divisor_override=divisor), leaky(1.5)), events(6, 5, 1, 8, 8))
+        for divisor in (1, 4)
+    )
+    assert isinstance(sums.network.nodes["layer1"], SumPool2d)
+    assert sums.exact
+    assert differing(sums) == 0
+    assert averages.network != sums.network
+
+
 def test_maximum_of_spikes_is_an_or() -> None:
     model = nn.Sequential(
         dyadic(nn.Conv2d(1, 3, 3)), leaky(), nn.MaxPool2d(3, 2, padding=1), nn.Flatten(), dyadic(nn.Linear(27, 4)), leaky(0.5)
