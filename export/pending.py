@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT, Arithmetic, Synapse
+from lehr.export.coarsen import leak_error
 from lehr.export.fold import Affine, Float, Folded, fold
 from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
@@ -113,6 +114,16 @@ def needed_bits(wait: Waiting, steps: int) -> int:
     """With so many fraction bits nothing is ever rounded: thresholds and biases take some, and each step of leaking its shift."""
     least = next((bits for bits in range(MAX_FRACTION_BITS) if _rounded(wait, folded(wait, bits)) == 0), MAX_FRACTION_BITS)
     return least + wait.dynamics.bits_lost(steps)
+
+
+def bits_for_error(wait: Waiting, steps: int, error: float) -> int:
+    """The least fraction bits with which rounding moves no threshold, no bias, and by its leaks no membrane by more of a threshold."""
+    leak = leak_error(wait.dynamics.arithmetic, wait.dynamics.synapse)
+    for bits in range(needed_bits(wait, steps)):
+        made = folded(wait, bits)
+        if _rounded(wait, made) <= error and leak / float(made.threshold.min()) <= error:
+            return bits
+    return needed_bits(wait, steps)
 
 
 def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> LayerReport:

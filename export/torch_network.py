@@ -12,7 +12,8 @@ from torch import nn
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
 from lehr.errors import NotMappable, UsageError
-from lehr.export.pending import LayerReport, folded, needed_bits, report
+from lehr.export.coarsen import check_error
+from lehr.export.pending import LayerReport, bits_for_error, folded, needed_bits, report
 from lehr.export.torch_layers import Builder
 from lehr.export.torch_run import Spikes, Stepper
 from lehr.export.torch_trace import settled_copy, trace
@@ -59,6 +60,7 @@ def from_torch(
     weights: WeightKind | None = None,
     decay_bits: int | None = None,
     fraction_bits: int | None = None,
+    error: float | None = None,
 ) -> FromTorch:
     """Convert a model of snnTorch's neurons and torch's layers.
 
@@ -74,12 +76,18 @@ def from_torch(
         decay_bits: n, 1 to 16: round decays that are no k/2**16 to k/2**n; None refuses them.
         fraction_bits: F of every layer. By default a layer has so many that nothing is rounded in it, or, where that takes too many, as
             many as leave its sums exact in float32.
+        error: in place of `fraction_bits`, the share of a threshold by which rounding may move thresholds, biases, and, by leaks,
+            membranes: each layer has the least fraction bits that keep to it.
 
     Raises:
         UsageError: when an option or the sample is out of range.
         NotMappable: naming the layer that is no integer layer, and the way out.
     """
     _check_options(weights, decay_bits, fraction_bits, full_scale)
+    if error is not None:
+        check_error(error)
+        if fraction_bits is not None:
+            raise UsageError(f"error: {error:g}, but fraction_bits is {fraction_bits}, too; give one of them")
     sample = np.asarray(sample)
     shape = sample.shape[1 if steps else 2 :]
     length = steps or (sample.shape[1] if sample.ndim > 2 else 0)
@@ -97,7 +105,7 @@ def from_torch(
         raise NotMappable(f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes are what is read out")
     entry = Input(shape, "spikes" if full_scale is None else "u8")
     if fraction_bits is None:
-        network = _finest(builder, entry, length)
+        network = _finest(builder, entry, length, error)
     else:
         network = _network(builder, dict.fromkeys(builder.neurons, fraction_bits), entry, length)
     network = fit_state_bits(network)
@@ -126,9 +134,12 @@ def _network(builder: Builder, bits: Mapping[str, int], entry: Input, steps: int
     return Network({**builder.nodes, **made}, (*builder.edges, (builder.last, OUTPUT)), entry, steps)
 
 
-def _finest(builder: Builder, entry: Input, steps: int) -> Network:
+def _finest(builder: Builder, entry: Input, steps: int, error: float | None) -> Network:
     """The network with the fraction bits that each layer needs, or as many as its sums and thresholds leave room for."""
-    bits = {name: min(MAX_FRACTION_BITS, needed_bits(wait, steps)) for name, wait in builder.neurons.items()}
+    bits = {
+        name: min(MAX_FRACTION_BITS, needed_bits(wait, steps) if error is None else bits_for_error(wait, steps, error))
+        for name, wait in builder.neurons.items()
+    }
     while True:
         network = _network(builder, bits, entry, steps)
         widths = analyse(network).layers

@@ -1,9 +1,8 @@
 """Width analysis: what every integer in a network can become, and how many bits it needs.
 
 It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane (and the current of a neuron with
-a synapse state) needs so that it never saturates,
-and that the same computation in float32 is exact (every integer that occurs is held without rounding: magnitudes up to 2**24;
-the product in a decay is taken in double, which holds it for any decay).
+a synapse state) needs so that it never saturates, and that the same computation in float32 is exact (every integer that occurs is held
+without rounding: magnitudes up to 2**24; the product in a decay is taken in double, which holds it for any decay).
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class _Range:
     @property
     def bits(self) -> int:
         """The least width that holds all of them."""
-        return max(MIN_STATE_BITS, *(_bits(v) for v in self.limits))
+        return bits_for(*self.limits)
 
     @property
     def held(self) -> int:
@@ -152,9 +151,9 @@ def _after_reset(how: Arithmetic, low: Int64, high: Int64, theta: Int64) -> tupl
     return np.where(fires, np.minimum(calm_low, fired_low), calm_low), np.where(fires, np.maximum(calm_high, fired_high), calm_high)
 
 
-def _bits(value: int) -> int:
-    """Two's-complement bits that hold `value`."""
-    return (value if value >= 0 else ~value).bit_length() + 1
+def bits_for(low: int, high: int) -> int:
+    """The least `state_bits` that hold both, in two's complement."""
+    return max(MIN_STATE_BITS, *((value if value >= 0 else ~value).bit_length() + 1 for value in (low, high)))
 
 
 def _why_not_float32(neuron: Neuron, a: Interval, membrane: _Range, current: _Range | None) -> str:
@@ -182,15 +181,16 @@ def fit_state_bits(net: Network) -> Network:
     """
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        nodes[name] = _with_bits(neuron, MAX_STATE_BITS, MAX_STATE_BITS)
+        nodes[name] = with_state_bits(neuron, MAX_STATE_BITS, MAX_STATE_BITS)
     for name, layer in analyse(replace(net, nodes=nodes)).layers.items():
         for state, bits in (("membrane", layer.bits), ("synapse state", layer.synapse_bits or 0)):
             if bits > MAX_STATE_BITS:
                 raise NotMappable(f"{name}: its {state} needs more than {MAX_STATE_BITS} bits; use fewer fraction bits or a smaller fan-in")
-        nodes[name] = _with_bits(net.neurons[name], layer.bits, layer.synapse_bits)
+        nodes[name] = with_state_bits(net.neurons[name], layer.bits, layer.synapse_bits)
     return replace(net, nodes=nodes)
 
 
-def _with_bits(neuron: Neuron, bits: int, synapse_bits: int | None) -> Neuron:
+def with_state_bits(neuron: Neuron, bits: int, synapse_bits: int | None) -> Neuron:
+    """The neurons with membranes, and synapse states where they have them, of other widths."""
     synapse = None if synapse_bits is None or neuron.synapse is None else replace(neuron.synapse, state_bits=synapse_bits)
     return replace(neuron, arithmetic=replace(neuron.arithmetic, state_bits=bits), synapse=synapse)

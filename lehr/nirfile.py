@@ -28,25 +28,35 @@ from lehr.network import INPUT, OUTPUT, Edge, Input, Network
 from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
 
 NET_SCHEMA = "fixed-point-net/1"
+ORIGIN = "origin"
+Origin = Mapping[str, float | str]
 RELATIVE = 1e-9
 _ENDS = {INPUT: "Input", OUTPUT: "Output"}
 # One value per neuron; the shape is compared before the expected values are laid out, or a small file could ask for terabytes.
 _MAPS = ("v_threshold", "r", "delay")
 
 
-def write(net: Network, path: Path) -> None:
+def write(net: Network, path: Path, origin: Origin | None = None) -> None:
     """Write a network to a `.nir` file, whole or not at all.
+
+    Args:
+        net: the network.
+        path: of the file.
+        origin: what was decided when the network was made of another one, numbers and text by name; it is no part of the network.
 
     Raises:
         FileRefused: when the file cannot be written.
     """
-    write_bytes(path, to_bytes(net))
+    write_bytes(path, to_bytes(net, origin))
 
 
-def to_bytes(net: Network) -> bytes:
-    """What `write` puts into the file: the same bytes for equal networks."""
+def to_bytes(net: Network, origin: Origin | None = None) -> bytes:
+    """What `write` puts into the file: the same bytes for equal networks and origins."""
     buffer: Any = io.BytesIO()  # h5py takes any file object; the hint of nir.write is narrower
-    nir.write(buffer, to_nir(net))
+    graph = to_nir(net)
+    if origin:
+        graph.metadata[ORIGIN] = dict(origin)
+    nir.write(buffer, graph)
     return bytes(buffer.getvalue())
 
 

@@ -81,8 +81,13 @@ def synapses(net: Network, name: str, apply: Apply) -> Synapses:
 
 
 def event_step(
-    name: str, neuron: Neuron, membrane: Int64, arrivals: Mapping[tuple[str, bool], Int64], wiring: Synapses
-) -> tuple[Int64, Int64, int]:
+    name: str,
+    neuron: Neuron,
+    membrane: Int64,
+    arrivals: Mapping[tuple[str, bool], Int64],
+    wiring: Synapses,
+    bound: Callable[[Int64], Int64],
+) -> tuple[Int64, Int64]:
     """One step of an event-driven layer.
 
     Args:
@@ -91,26 +96,24 @@ def event_step(
         membrane: `[N, *shape]`, after the step before.
         arrivals: spikes or counts `[N, *source shape]` of each source named in `wiring`.
         wiring: from `synapses`.
+        bound: brings membranes into their width.
 
     Returns:
-        The new membrane, how often each neuron fired, and the number of saturations.
+        The new membrane, and how often each neuron fired.
     """
     how = neuron.arithmetic
     batch, shape = len(membrane), membrane.shape[1:]
     per_channel = (1, -1, *[1] * (len(shape) - 1))
     spread = np.broadcast_to(neuron.threshold.astype(np.int64).reshape(per_channel), (1, *shape)).reshape(-1)
     free = how.decay(membrane) + neuron.bias.astype(np.int64).reshape(per_channel)
-    v = how.bound(free).reshape(batch, -1)
-    saturations = int((v != free.reshape(batch, -1)).sum())
+    v = bound(free).reshape(batch, -1)
     fired = np.zeros_like(v)
     for sample in range(batch):
         for source, late, matrix in wiring:
             counts = arrivals[source, late][sample].reshape(-1)
             for index in np.flatnonzero(counts):
                 for _ in range(int(counts[index])):
-                    free = v[sample] + (matrix[index] << how.fraction_bits)
-                    v[sample] = how.bound(free)
-                    saturations += int((v[sample] != free).sum())
+                    v[sample] = bound(v[sample] + (matrix[index] << how.fraction_bits))
                     spike = how.fire(v[sample], spread) * (matrix[index] != 0)
                     fired[sample] += spike
                     if how.reset == "subtract":
@@ -119,4 +122,4 @@ def event_step(
                         v[sample] *= 1 - spike
     if fired.max(initial=0) > MAX_COUNT:
         raise NotMappable(f"{name}: a neuron fired {int(fired.max())} times in one step, more than {MAX_COUNT}; raise its threshold")
-    return v.reshape(membrane.shape), fired.reshape(membrane.shape), saturations
+    return v.reshape(membrane.shape), fired.reshape(membrane.shape)

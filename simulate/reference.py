@@ -21,11 +21,12 @@ A neuron with a synapse state keeps a current between its input and its membrane
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import Int64
+from lehr.arithmetic import Int64, State
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.events import Synapses, event_step, synapses
 from lehr.simulate.result import Recorder, Result, check_input
@@ -50,7 +51,7 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
     recorder = Recorder(net, len(x), steps, trace)
     for start in range(0, len(x), CHUNK):
         batch = x[start : start + CHUNK]
-        machine = _Machine(net, len(batch))
+        machine = Machine(net, len(batch))
         for t in range(steps):
             machine.step((batch if held else batch[:, t]).astype(np.int64))
             recorder.add(start, t, machine.value, machine.membrane)
@@ -84,7 +85,7 @@ def sum_pool2d(x: Int64, node: SumPool2d) -> Int64:
     return total
 
 
-class _Machine:
+class Machine:
     """The state of one batch: membranes, spikes of the step before, delay lines, values on feedback edges."""
 
     def __init__(self, net: Network, batch: int) -> None:
@@ -119,9 +120,8 @@ class _Machine:
             node = self.net.nodes[name]
             if isinstance(node, Neuron) and name in self.wiring:
                 arrivals = {(s, late): (self.before if late else self.value)[s] for s, late, _ in self.wiring[name]}
-                v, s, lost = event_step(name, node, self.membrane[name], arrivals, self.wiring[name])
-                self.membrane[name], self.value[name] = v, s
-                self.saturations[name] += lost
+                bound = partial(self.bound, name, node.arithmetic)
+                self.membrane[name], self.value[name] = event_step(name, node, self.membrane[name], arrivals, self.wiring[name], bound)
                 continue
             a = self.arriving(name)
             if isinstance(node, Neuron):
@@ -153,8 +153,7 @@ class _Machine:
         v = v + self.drive(name, neuron, a, bias)
         if late and how.reset == "subtract":
             v = v - theta * s_prev
-        inside = how.bound(v)
-        self.saturations[name] += int((inside != v).sum())
+        inside = self.bound(name, how, v)
         s = how.fire(inside, theta)
         if not late and how.reset == "subtract":
             inside = inside - theta * s
@@ -170,7 +169,11 @@ class _Machine:
             return drive + bias
         to_membrane = synapse.bias_to == "membrane"
         current = synapse.decay(self.current[name]) + (drive if to_membrane else drive + bias)
-        inside = synapse.bound(current)
-        self.saturations[name] += int((inside != current).sum())
-        self.current[name] = inside
+        self.current[name] = inside = self.bound(name, synapse, current)
         return inside + bias if to_membrane else inside
+
+    def bound(self, name: str, how: State, value: Int64) -> Int64:
+        """Bring a state of layer `name` into its width; how often that changes it is counted."""
+        inside = how.bound(value)
+        self.saturations[name] += int((inside != value).sum())
+        return inside

@@ -39,6 +39,10 @@ def export(
     weights: Annotated[str | None, typer.Option(metavar="int2..int8", help="Of a model: round real weights to that.")] = None,
     decay_bits: Annotated[int | None, typer.Option(help="Of a model: round decays to k/2^n.", metavar="n")] = None,
     fraction_bits: Annotated[int | None, typer.Option(help="Of a model: fraction bits of all layers.", metavar="F")] = None,
+    error: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Of a model: least fraction bits with which rounding moves nothing by more of a threshold."),
+    ] = None,
     strict: Annotated[
         bool | None,
         typer.Option(
@@ -53,7 +57,7 @@ def export(
     A model is run in double precision on the samples of -i IN.npz, and every spike of every layer compared.
     """
     with session(as_json) as out:
-        asked = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits}
+        asked = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits, "--error": error}
         named = _FACTORY.fullmatch(source)
         if named is None:
             others = {"-i": sample, "--steps": steps, "--full-scale": full_scale, "--strict": strict, **asked}
@@ -78,6 +82,7 @@ def export(
             weights=weights,  # type: ignore[arg-type]  # from_torch refuses what is no kind
             decay_bits=decay_bits,
             fraction_bits=fraction_bits,
+            error=error,
         )
         _from_model(out, source, made, output, strict if strict is not None else all(value is None for value in asked.values()))
 

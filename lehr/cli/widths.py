@@ -1,0 +1,118 @@
+"""`lehr widths`: what the states of a network can reach and do reach, and the same network with fewer bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lehr.cli.console import Json, Output, session
+from lehr.cli.options import InputFile, Model
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from lehr.network import Network
+    from lehr.simulate.ranges import Observed
+
+
+def widths(
+    model: Model,
+    inputs: InputFile = None,
+    error: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Take the least fraction bits that move no threshold or bias by more of a threshold."),
+    ] = None,
+    risk: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Take the widths observed on -i, if at most this share of samples leaves them.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.nir", help="Write the network with these widths.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell how many bits each membrane and synapse state needs: proven for all inputs, and observed on given ones.
+
+    Without --risk, OUT.nir has the least widths that provably never saturate; with it, those that the samples needed, which is a choice
+    of yours and recorded in the file, as --error is.
+    """
+    with session(as_json) as out:
+        from lehr import nirfile
+        from lehr.errors import UsageError
+        from lehr.export.coarsen import coarsened
+        from lehr.export.widths import fit_state_bits
+        from lehr.npz import read_samples
+        from lehr.simulate.ranges import narrowed, observe
+
+        net = nirfile.read(model)
+        if risk is not None and inputs is None:
+            raise UsageError("--risk is about samples, and none are given; give them with -i IN.npz")
+        x = None if inputs is None else read_samples(inputs)[0]
+        proven = fit_state_bits(net) if error is None else coarsened(net, error)
+        observed = None if x is None else observe(proven, x)
+        made = proven if risk is None or observed is None else narrowed(proven, observed, risk)
+        _tell(out, net, proven, observed)
+        if output is not None:
+            origin: dict[str, float | str] = {"command": "lehr widths", "from": net.digest}
+            origin |= {name: value for name, value in (("error", error), ("risk", risk)) if value is not None}
+            if risk is not None and observed is not None:
+                origin |= {"samples": observed.samples, "steps": observed.steps}
+            nirfile.write(made, output, origin)
+            out.facts.update(output=str(output), network=made.digest, origin=origin)
+            if x is not None:
+                _compare(out, net, made, x)
+            out.say(f"wrote {output}")
+
+
+def _tell(out: Output, net: Network, proven: Network, observed: Observed | None) -> None:
+    from lehr.export.widths import analyse, bits_for
+
+    rows, facts = [], {}
+    for name, width in analyse(proven).layers.items():
+        neuron, now = net.neurons[name], proven.neurons[name].arithmetic.fraction_bits
+        fraction = str(now) if now == neuron.arithmetic.fraction_bits else f"{neuron.arithmetic.fraction_bits} to {now}"
+        told: dict[str, Any] = {"fraction_bits": now}
+        states: list[tuple[str, int, tuple[int, int], int | None]] = [
+            ("membrane", neuron.arithmetic.state_bits, width.membrane, width.bits)
+        ]
+        if neuron.synapse is not None and width.synapse is not None:
+            states.append(("synapse", neuron.synapse.state_bits, width.synapse, width.synapse_bits))
+        for state, stored, bounds, bits in states:
+            seen = None if observed is None else getattr(observed, state)[name]
+            needed = None if seen is None else bits_for(*seen)
+            hold = "always" if width.settled else f"{net.steps} steps"
+            row = [name, state, fraction, stored, _range(bounds), hold, bits]
+            rows.append(row if seen is None else [*row, _range(seen), needed])
+            told[state] = {
+                "file": stored,
+                "bounds": bounds,
+                "bits": bits,
+                "settled": width.settled,
+                "observed": seen,
+                "observed_bits": needed,
+            }
+        facts[name] = told
+    columns = ["layer", "state", "fraction", "bits in file", "proven bounds", "hold for", "bits"]
+    out.table(columns if observed is None else [*columns, "observed", "bits"], rows)
+    out.facts.update(layers=facts)
+    if observed is not None:
+        share = f"{100 * observed.risk:.2g} %"
+        out.say(f"{observed.samples:,} samples of {observed.steps} steps: at most {share} of samples like these leave an observed width")
+        out.say("(with 95 % confidence, if they are drawn as these were)")
+        out.facts.update(samples=observed.samples, steps=observed.steps, risk=observed.risk)
+
+
+def _compare(out: Output, net: Network, made: Network, x: npt.NDArray[np.uint8]) -> None:
+    from lehr.simulate import simulate
+
+    before, after = (simulate(each, x, trace=each.neurons) for each in (net, made))
+    differ = {name: int((spikes != after.trace.spikes[name]).sum()) for name, spikes in before.trace.spikes.items()}
+    total, values = sum(differ.values()), sum(spikes.size for spikes in before.trace.spikes.values())
+    out.say(
+        f"{total:,} of {values:,} spikes on these samples differ from the given network's, {sum(after.saturations.values()):,} saturations"
+    )
+    out.facts.update(spikes_differ=differ, values=values, saturations=dict(after.saturations))
+
+
+def _range(bounds: tuple[int, int]) -> str:
+    return f"{bounds[0]:,}..{bounds[1]:,}"

@@ -1,0 +1,115 @@
+"""What the states of a network really reach on given samples, beside what they can reach (`lehr.export.widths`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import Int64, State, Synapse
+from lehr.errors import UsageError
+from lehr.export.widths import bits_for, fit_state_bits, with_state_bits
+from lehr.network import Network
+from lehr.simulate.reference import CHUNK, Machine
+from lehr.simulate.result import check_input
+
+CONFIDENCE = 0.95
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The least and greatest values that the states of every layer reached, before they would be brought into any width.
+
+    Attributes:
+        membrane: by layer.
+        synapse: by layer, of those that have a synapse state.
+        samples: how many were run.
+        steps: how many each of them took.
+    """
+
+    membrane: Mapping[str, Range]
+    synapse: Mapping[str, Range]
+    samples: int
+    steps: int
+
+    @property
+    def states(self) -> int:
+        """How many ranges these are."""
+        return len(self.membrane) + len(self.synapse)
+
+    @property
+    def risk(self) -> float:
+        """Share of samples from the same source that, with 95 % confidence, at most leave any of these ranges.
+
+        For one state, the greatest of n samples is exceeded by a share p of the source only with a chance of (1 - p)**n (Wilks 1941,
+        "Determination of sample sizes for setting tolerance limits", one-sided); p is about 3/n then, the rule of three. The scalar
+        of a sample is the width that it needs. Over several states both the shares and the chances of error are added.
+        """
+        chance: float = (1 - CONFIDENCE) / self.states
+        return min(1.0, self.states * (1 - math.exp(math.log(chance) / self.samples)))
+
+
+def observe(net: Network, x: npt.NDArray[np.uint8]) -> Observed:
+    """Run a network with states so wide that none is ever cut, and see how far they go.
+
+    Args:
+        net: the network.
+        x: uint8 `[N, *shape]` or `[N, T, *shape]`, as `simulate` takes it.
+
+    Raises:
+        FileRefused: as `simulate`.
+        NotMappable: when a state can leave 32 bits.
+    """
+    wide = fit_state_bits(net)
+    held, steps = check_input(wide, x)
+    seen: dict[tuple[str, bool], Range] = {}
+    for start in range(0, len(x), CHUNK):
+        batch = x[start : start + CHUNK]
+        machine = _Watch(wide, len(batch), seen)
+        for t in range(steps):
+            machine.step((batch if held else batch[:, t]).astype(np.int64))
+    membrane, synapse = ({name: seen[name, two] for name in net.neurons if (name, two) in seen} for two in (False, True))
+    return Observed(membrane, synapse, len(x), steps)
+
+
+class _Watch(Machine):
+    """The reference, keeping the range of everything that is brought into a width."""
+
+    def __init__(self, net: Network, batch: int, seen: dict[tuple[str, bool], Range]) -> None:
+        super().__init__(net, batch)
+        self._seen = seen
+
+    def bound(self, name: str, how: State, value: Int64) -> Int64:
+        key = (name, isinstance(how, Synapse))
+        low, high = self._seen.get(key, (0, 0))
+        self._seen[key] = (min(low, int(value.min())), max(high, int(value.max())))
+        return super().bound(name, how, value)
+
+
+def narrowed(net: Network, observed: Observed, risk: float) -> Network:
+    """`net` with states no wider than what was observed: another network, which computes the same until a state is cut.
+
+    Args:
+        net: the network.
+        observed: from `observe`.
+        risk: which share of samples may have a state that is cut, as in `Observed.risk`.
+
+    Raises:
+        UsageError: when `risk` is out of range, or there are too few samples to promise it.
+    """
+    if not 0 < risk < 1:
+        raise UsageError(f"risk: {risk:g}; give the share of samples in which a state may be cut, between 0 and 1")
+    if observed.risk > risk:
+        needed = math.ceil(math.log((1 - CONFIDENCE) / observed.states) / math.log1p(-risk / observed.states))
+        raise UsageError(
+            f"risk: {risk:g} of the samples, which {observed.samples:,} samples do not show; give {needed:,}, or accept {observed.risk:.2g}"
+        )
+    nodes = dict(net.nodes)
+    for name, neuron in fit_state_bits(net).neurons.items():
+        synapse = bits_for(*observed.synapse[name]) if name in observed.synapse else None
+        nodes[name] = with_state_bits(neuron, bits_for(*observed.membrane[name]), synapse)
+    return replace(net, nodes=nodes)
