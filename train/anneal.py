@@ -112,11 +112,16 @@ class Annealer:
     """
 
     def __init__(
-        self, thresholds: Sequence[Tensor], schedules: Sequence[Threshold], training: Training, batches: int, outputs: int
+        self, thresholds: Sequence[Tensor], schedules: Sequence[Threshold], training: Training, batches: int, outputs: int | None
     ) -> None:
-        """Take over `thresholds`, which stand at `start`, for a phase of `batches` batches; the last layer has `outputs` neurons."""
+        """Take over `thresholds`, which stand at `start`, for a phase of `batches` batches.
+
+        The last of them is that of the `outputs` output neurons; where `outputs` is None, all belong to hidden layers.
+        """
         right, wrong = training.rates
-        self._floors = [FLOOR] * (len(thresholds) - 1) + [wrong + (right - wrong) / outputs]
+        self._floors = [FLOOR] * len(thresholds)
+        if outputs is not None:
+            self._floors[-1] = wrong + (right - wrong) / outputs
         self._layers = list(zip(thresholds, schedules, strict=True))
         self._training, self._batches, self.batch = training, batches, 0
         if training.thresholds == "final":

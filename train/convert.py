@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from lehr.errors import NotMappable
 from lehr.export.fold import Affine, Folded, fold
 from lehr.export.latent import Latent
 from lehr.export.widths import analyse
-from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
 from lehr.train.layers import Quantized
 from lehr.train.model import Block, FloatNet
@@ -56,7 +57,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         try:
             folded = fold(
                 _affine(block),
-                float(block.threshold),
+                1.0 if block.integrates else float(block.threshold),  # of an integrator the rounding of biases asks for fraction bits
                 step=1.0 if step is None else float(step.detach()),
                 area=area,
                 full_scale=scale,
@@ -82,15 +83,24 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
             nodes[name] = Linear(levels, declared)
             path.append(name)
         how = Arithmetic(decay_numerator=beta.numerator, decay_shift=beta.denominator.bit_length() - 1, fraction_bits=folded.fraction_bits)
-        neuron = f"lif{number}"
-        nodes[neuron] = Neuron(folded.threshold, folded.bias, how)
+        neuron = f"li{number}" if block.integrates else f"lif{number}"
+        if block.integrates:
+            nodes[neuron] = Neuron(np.zeros_like(folded.threshold), folded.bias, replace(how, reset="none", fires="never"))
+        else:
+            nodes[neuron] = Neuron(folded.threshold, folded.bias, how)
         path.append(neuron)
         latents[name], folds[neuron] = latent, folded
         units[neuron] = 2.0 ** round(float(np.log2(np.median(folded.scale)))) / 2.0**folded.fraction_bits
     edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
-    net = Network(nodes, edges, Input(shape, kind), recipe.network.steps)
+    net = Network(nodes, edges, Input(shape, kind), recipe.network.steps, _readout(recipe))
     analyse(net).require_float32()
     return Converted(Twin(net, latents=latents, units=units, slope=recipe.network.slope), folds)
+
+
+def _readout(recipe: Recipe) -> Readout:
+    """What the network takes from its last layer."""
+    integrator = recipe.network.integrator
+    return "count_argmax_lowest" if integrator is None else cast(Readout, f"membrane_{integrator.readout}_argmax_lowest")
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:
@@ -102,7 +112,7 @@ def _flip(latent: Tensor, signs: Tensor) -> Tensor:
 def _affine(block: Block) -> Affine:
     norm = block.norm
     if not isinstance(norm, nn.modules.batchnorm._BatchNorm):
-        return Affine(np.ones(block.shape[0]), block.bias.detach().double().numpy())
+        return Affine(np.full(block.shape[0], float(block.gain.detach())), block.bias.detach().double().numpy())
     assert norm.running_mean is not None
     assert norm.running_var is not None
     told = (norm.weight, norm.bias, norm.running_mean, norm.running_var)

@@ -22,11 +22,11 @@ State = tuple[Tensor, Tensor]
 """Membranes and spikes of the step before, `[N, *shape]` each."""
 
 
-def float_rule(beta: float, slope: float, dtype: torch.dtype) -> Rule:
-    """The neuron of snnTorch's Leaky: V = beta * V + I - threshold * (last spikes), without rounding."""
+def float_rule(beta: float, slope: float, dtype: torch.dtype, *, integrates: bool = False) -> Rule:
+    """The neuron of snnTorch's Leaky: V = beta * V + I - threshold * (last spikes), without rounding; or without spikes."""
     return _rule(
         dtype,
-        (kernels.NO_ROUNDING, kernels.TOWARD_ZERO, kernels.SUBTRACT, kernels.UNBOUNDED, False),
+        (kernels.NO_ROUNDING, kernels.TOWARD_ZERO, kernels.NO_RESET if integrates else kernels.SUBTRACT, kernels.UNBOUNDED, False),
         (beta, 1 - beta, 1, 0, 0, 1, 1, 0, slope),
     )
 
@@ -69,7 +69,7 @@ def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: in
 
     Args:
         current: `[steps or 1, N, *shape]`; one step is held for all.
-        threshold: a scalar, or per channel (the first axis of `shape`).
+        threshold: a scalar, or per channel (the first axis of `shape`); infinite for a neuron that never fires.
         bias: likewise.
         rule: how to compute, in the type of `current`.
         steps: how many.

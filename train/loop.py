@@ -24,8 +24,10 @@ from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network
 from lehr.train import rates
 from lehr.train.anneal import Annealer, learning_rate
+from lehr.train.augment import Augment, augmented
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
+from lehr.train.data.source import Labels, Values
 from lehr.train.device import prepared
 from lehr.train.model import FULL_SCALE, FloatNet
 from lehr.train.objective import Objective, objective
@@ -87,6 +89,8 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         raise UsageError(
             f"network.steps is {recipe.network.steps}, but the input has {data.test_steps}; set network.steps and {key} to one number"
         )
+    if recipe.train.augment is not None and len(data.shape) != 3:
+        raise UsageError(f"train.augment moves images, but a sample has shape {data.shape}, without rows and columns; leave it out")
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
     run = _Run(recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe))
@@ -108,8 +112,8 @@ def accuracy(model: Model, split: Split, goal: Objective) -> float:
     with torch.no_grad():
         for start in range(0, len(split), EVALUATION_BATCH):
             part = slice(start, start + EVALUATION_BATCH)
-            x, y = _on(device, split, part)
-            right += int(goal.right(model(x), y).sum())
+            x, y = _on(device, split.x[part], split.y[part])
+            right += int(goal.right(*model.run(x), y).sum())
     return right / len(split)
 
 
@@ -125,11 +129,11 @@ class _Run:
         told = self.recipe.train
         model = FloatNet(self.recipe.network, self.data.shape, FULL_SCALE if self.data.steps is None else 1).to(self.device)
         outputs = math.prod(model.layers[-1].shape)
-        thresholds = [block.threshold for block in model.layers]
+        thresholds = [block.threshold for block in model.layers if not block.integrates]
         batches = told.epochs * self._batches_per_epoch
-        schedules = [layer.threshold for layer in self.recipe.network.layers]
+        schedules = self.recipe.network.thresholds
         self.goal.require_outputs(outputs)
-        annealer = Annealer(thresholds, schedules, told, batches, outputs)
+        annealer = Annealer(thresholds, schedules, told, batches, None if model.layers[-1].integrates else outputs)
         pruner = Pruner(model.quantized, told.prune, batches)
         optimizer: torch.optim.Optimizer
         if told.optimizer == "adam":
@@ -152,7 +156,7 @@ class _Run:
 
         self._epochs("A", told.epochs, kept, schedule, after_batch, lambda: [round(float(t), 6) for t in thresholds], candidate)
         model.load_state_dict(self.best.get("best", model).state_dict())
-        model.reestimate_batch_norm(x for x, _ in self._batches(self.data.train))
+        model.reestimate_batch_norm(x for x, _ in self._batches())
         return model
 
     def fine_tune(self, model: FloatNet, twin: Twin) -> Twin:
@@ -214,18 +218,18 @@ class _Run:
                 break
             model.train()
             total, right, fired = 0.0, 0, rates.Epoch()
-            for x, y in self._batches(self.data.train):
+            for x, y in self._batches(self.recipe.train.augment):
                 optimizer.zero_grad()
-                layers, membranes = model.run(x)
-                loss = self.goal.loss(layers[-1], membranes, y)
+                spikes, membranes = model.run(x)
+                loss = self.goal.loss(spikes, membranes, y)
                 loss.backward()
                 self._update(model, optimizer)
                 schedule.step()
-                batch_rates = rates.firing_rates(layers)
+                batch_rates = rates.firing_rates(spikes)
                 after_batch(batch_rates)
                 fired.add(batch_rates, len(y))
                 total += float(loss.detach()) * len(y)
-                right += int(self.goal.right(layers[-1], y).sum())
+                right += int(self.goal.right(spikes, membranes, y).sum())
             model.eval()
             entry = {
                 "phase": phase,
@@ -262,17 +266,19 @@ class _Run:
     def _batches_per_epoch(self) -> int:
         return -(-len(self.data.train) // self.recipe.train.batch_size)
 
-    def _batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, augment: Augment | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training samples in a new order."""
+        split, size = self.data.train, self.recipe.train.batch_size
         order = self.shuffle.permutation(len(split))
-        size = self.recipe.train.batch_size
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            yield _on(self.device, split, chosen)
+            x = split.x[chosen]
+            yield _on(self.device, x if augment is None else augmented(x, augment, self.shuffle), split.y[chosen])
 
 
-def _on(device: torch.device, split: Split, chosen: slice | np.ndarray[Any, np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
-    """Inputs and labels of the chosen samples."""
-    return torch.from_numpy(split.x[chosen]).to(device).float(), torch.from_numpy(split.y[chosen]).to(device)
+def _on(device: torch.device, x: Values, y: Labels) -> tuple[Tensor, Tensor]:
+    """Inputs and labels as tensors."""
+    return torch.from_numpy(x).to(device).float(), torch.from_numpy(y).to(device)
 
 
 def _copy(model: Model) -> Model:
@@ -281,4 +287,5 @@ def _copy(model: Model) -> Model:
 
 
 def _mean_thresholds(twin: Twin) -> list[float]:
-    return [round(float(neuron.integers()[0].detach().mean()), 6) for neuron in twin.neurons.values()]
+    firing = [neuron for neuron in twin.neurons.values() if not neuron.integrates]
+    return [round(float(neuron.integers()[0].detach().mean()), 6) for neuron in firing]

@@ -19,10 +19,14 @@ from lehr.train import lif
 from lehr.train.layers import Quantized, QuantizedConv2d, QuantizedLinear
 from lehr.train.pooling import pooled_kernel
 from lehr.train.quantize import quantizer
-from lehr.train.recipe import Conv, Linear, NetworkRecipe
+from lehr.train.recipe import Conv, Integrator, Linear, NetworkRecipe
 
 FULL_SCALE = 255
 """Pixels 0..255 enter training as 0..1."""
+
+
+GAIN = 2.0
+"""Of an integrator's gain at the start, times the root of its fan-in: scores differ by a few units then, as a softmax wants them."""
 
 
 class Block(nn.Module):
@@ -30,15 +34,17 @@ class Block(nn.Module):
 
     Attributes:
         shape: of its output, without time and batch.
-        threshold: of its neurons, a scalar that annealing changes in place.
+        integrates: whether its neurons never fire.
+        threshold: of its neurons, a scalar that annealing changes in place; infinite where they never fire.
+        gain: of an integrator's current, a scalar that is trained: what one weight is worth to the loss. 1 in all other layers.
         bias: of its neurons, by channel; zeros that are not trained where the recipe wants none.
         dropout: of the current, anew in every step; nothing in evaluation.
         window: of the pooling that the convolution can compute with its own kernel; 1 where it cannot.
     """
 
-    def __init__(self, recipe: Conv | Linear, net: NetworkRecipe, shape: Shape) -> None:
+    def __init__(self, recipe: Conv | Linear | Integrator, net: NetworkRecipe, shape: Shape) -> None:
         super().__init__()
-        kind = net.kind
+        kind, self.integrates = net.kind, isinstance(recipe, Integrator)
         self.norm: nn.Module = nn.Identity()
         self.pool: nn.Module = nn.Identity()
         self.window = 1
@@ -65,15 +71,18 @@ class Block(nn.Module):
                 else nn.Linear(features, recipe.features, bias=False)
             )
             self.shape = (recipe.features,)
-            if recipe.batch_norm:
+            if isinstance(recipe, Linear) and recipe.batch_norm:
                 self.norm = nn.BatchNorm1d(recipe.features)
         if net.init == "glorot":
             nn.init.xavier_uniform_(self.weight.weight, gain=0.5)
         self.bias = nn.Parameter(torch.zeros(self.shape[0]), recipe.bias)
         self.dropout = nn.Dropout(recipe.dropout)
         self.beta, self.slope = net.trained_beta, net.slope
+        # as many weights of +-1 sum up to about the root of their number
+        start = GAIN / self.weight.weight[0].numel() ** 0.5 if self.integrates else 1.0
+        self.gain = nn.Parameter(torch.tensor(start), self.integrates)
         self.threshold: Tensor
-        self.register_buffer("threshold", torch.tensor(recipe.threshold.start))
+        self.register_buffer("threshold", torch.tensor(torch.inf if isinstance(recipe, Integrator) else recipe.threshold.start))
 
     def current(self, x: Tensor) -> Tensor:
         """Synaptic current `[T, N, *shape]` for inputs `[T, N, ...]`."""
@@ -82,6 +91,7 @@ class Block(nn.Module):
             flat = flat.flatten(1)
         once = self.window == 1 or len(x) == 1  # a held input is convolved once for all steps
         current = cast(Tensor, self.norm(self.pool(self.weight(flat)) if once else self._pooled(flat)))
+        current = current * self.gain if self.integrates else current
         return current.view(*x.shape[:2], *current.shape[1:])
 
     def _pooled(self, x: Tensor) -> Tensor:
@@ -96,7 +106,7 @@ class Block(nn.Module):
         """Spikes and membranes `[T, N, *shape]`."""
         current = self.current(x)
         bias: Tensor = self.bias
-        rule = lif.float_rule(self.beta, self.slope, current.dtype)
+        rule = lif.float_rule(self.beta, self.slope, current.dtype, integrates=self.integrates)
         if self.training and self.dropout.p:
             # as in the paper's code the bias is dropped with the current, and a held current anew in every step
             current = current + bias.view(-1, *[1] * (len(self.shape) - 1))
@@ -139,11 +149,11 @@ class FloatNet(nn.Module):
         return [block.weight for block in self.layers if isinstance(block.weight, Quantized)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Output spikes `[T, N, classes]` for inputs `[N, *shape]`, held for all steps, or `[N, T, *shape]`."""
+        """Spikes of the last layer that fires, `[T, N, ...]`, for inputs `[N, *shape]`, held for all steps, or `[N, T, *shape]`."""
         return self.run(x)[0][-1]
 
     def run(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Spikes of every layer, `[T, N, ...]` each, and the output's membranes, `[T, N, classes]`."""
+        """Spikes of every layer that fires, `[T, N, ...]` each, and the output's membranes, `[T, N, classes]`."""
         x = x / self.full_scale
         held = x.ndim == len(self.shape) + 1
         steps = self.steps if held else x.shape[1]
@@ -152,7 +162,7 @@ class FloatNet(nn.Module):
         for block in self.layers:
             x, membrane = block(x, steps)
             found.append(x)
-        return found, membrane
+        return [spikes for block, spikes in zip(self.layers, found, strict=True) if not block.integrates], membrane
 
     def reestimate_batch_norm(self, batches: Iterable[Tensor]) -> None:
         """Replace the running statistics, which remember the last batches best, by the mean over all `batches`."""

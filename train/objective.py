@@ -1,7 +1,10 @@
 """What training asks of the output layer, and when a sample counts as right.
 
+Labels are classes, and the class with the highest score is the answer: its spike count or, where the last layer integrates, what its
+readout takes from the membranes. Or the label is a step, and there is one output.
+
 count          a spike count for every class, by the mean square loss of Eshraghian & Lu 2022; right where the label's count is the highest
-cross-entropy  of the softmax of the spike counts, which learns faster where steps are few; right likewise
+cross-entropy  of the softmax of the scores, which learns faster where steps are few; right likewise
 ramp           a membrane that rises along a straight line to one spike at the step that is the label, and is 0 afterwards, by the mean
                square distance from it: the paper's temporal task; right where the output fires once, alone, within TOLERANCE steps
                of the label
@@ -10,7 +13,7 @@ ramp           a membrane that rises along a straight line to one spike at the s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,39 +33,78 @@ TOP = 1.1
 
 
 class Objective(ABC):
-    """A loss and what counts as right; spikes and membranes are those of the output, `[T, N, outputs]`, labels int64 `[N]`."""
+    """A loss and what counts as right.
+
+    Both take the spikes of all layers that fire, `[T, N, ...]` each, the output's last; its membranes `[T, N, outputs]` in the units of
+    training; and labels int64 `[N]`.
+    """
 
     @abstractmethod
     def require_outputs(self, outputs: int) -> None:
         """Raise UsageError where the output layer has not as many neurons as it takes."""
 
     @abstractmethod
-    def loss(self, spikes: Tensor, membranes: Tensor, labels: Tensor) -> Tensor:
-        """What is to become small, a scalar; membranes in the units of training."""
+    def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
+        """What is to become small, a scalar."""
 
     @abstractmethod
-    def right(self, spikes: Tensor, labels: Tensor) -> Tensor:
+    def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
         """Which samples are right, bool `[N]`."""
 
 
-class Count(Objective):
-    """Spikes are counted, by class; `loss_of` is one of snnTorch's losses of spikes."""
+class Classes(Objective):
+    """One output for each class."""
 
-    def __init__(self, classes: int, loss_of: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.classes, self.loss_of = classes, loss_of
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
 
     def require_outputs(self, outputs: int) -> None:
         """One for each class; more are never right."""
         if outputs < self.classes:
             raise UsageError(f"the last layer has {outputs} neurons for {self.classes} classes; give it one for each")
 
-    def loss(self, spikes: Tensor, membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
-        """As `loss_of` has it."""
-        return self.loss_of(spikes, labels)
+    @abstractmethod
+    def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
+        """Of every class, `[N, classes]`."""
 
-    def right(self, spikes: Tensor, labels: Tensor) -> Tensor:
-        """Where the highest count is the label's; the lowest index at ties."""
-        return spikes.detach().sum(0).flatten(1).argmax(1) == labels
+    def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
+        """Where the highest score is the label's; the lowest index at ties."""
+        with torch.no_grad():
+            return self.scores(spikes, membranes).flatten(1).argmax(1) == labels
+
+
+class Count(Classes):
+    """Spikes are counted, by class; `loss_of` is one of snnTorch's losses of spikes."""
+
+    def __init__(self, classes: int, loss_of: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__(classes)
+        self.loss_of = loss_of
+
+    def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+        """As `loss_of` has it."""
+        return self.loss_of(spikes[-1], labels)
+
+    def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:  # noqa: ARG002
+        """Spike counts."""
+        return spikes[-1].sum(0)
+
+
+class Membrane(Classes):
+    """The membranes of integrators are read out: `last`, `sum` or `max` of all steps, by class."""
+
+    def __init__(self, classes: int, readout: str) -> None:
+        super().__init__(classes)
+        self.readout = readout
+
+    def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of the scores; of sums the means, so that a gain means the same for any number of steps."""
+        scores = self.scores(spikes, membranes).flatten(1)
+        return torch.nn.functional.cross_entropy((scores / len(membranes) if self.readout == "sum" else scores).to(membranes.dtype), labels)
+
+    def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:  # noqa: ARG002
+        """What the readout takes, in double, which holds every sum of integers."""
+        wide = membranes.double()
+        return wide[-1] if self.readout == "last" else wide.sum(0) if self.readout == "sum" else wide.amax(0)
 
 
 @dataclass(frozen=True)
@@ -76,15 +118,15 @@ class Ramp(Objective):
         if outputs != 1:
             raise UsageError(f"the last layer has {outputs} neurons, but with train.objective 'ramp' one follows it; give it 1 feature")
 
-    def loss(self, spikes: Tensor, membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Mean square distance from the ramp."""
         step = torch.arange(len(membranes), device=membranes.device)[:, None]
         ramp = torch.where(step <= labels, self.top * step / labels, 0.0)
         return torch.nn.functional.mse_loss(membranes.flatten(1), ramp)
 
-    def right(self, spikes: Tensor, labels: Tensor) -> Tensor:
+    def right(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Where the output fires once, alone, near the step that is the label."""
-        fired = spikes.detach().flatten(1)
+        fired = spikes[-1].detach().flatten(1)
         return (fired.sum(0) == 1) & ((fired.argmax(0) - labels).abs() <= TOLERANCE)
 
 
@@ -97,6 +139,8 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
     if recipe.train.objective == "count":
         right, wrong = recipe.train.rates
         return Count(data.classes, snntorch.functional.mse_count_loss(correct_rate=right, incorrect_rate=wrong))
+    if recipe.network.integrator is not None:
+        return Membrane(data.classes, recipe.network.integrator.readout)
     if recipe.train.objective == "cross-entropy":
         return Count(data.classes, snntorch.functional.ce_count_loss())
     labels = np.concatenate([split.y for split in (data.train, data.validation, data.test)])
@@ -105,5 +149,5 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
             f"labels are {labels.min()} to {labels.max()}, but train.objective 'ramp' takes them as steps at which to fire; "
             f"use 1 to {recipe.network.steps - 1}, or the objective 'count'"
         )
-    threshold = recipe.network.layers[-1].threshold
+    threshold = recipe.network.thresholds[-1]
     return Ramp(TOP * (threshold.final or threshold.start))

@@ -43,18 +43,18 @@ class Epoch:
         }
 
     def require_output(self, phase: str) -> None:
-        """End a run whose output is silent at the end of a phase: it answers every sample alike.
+        """End a run whose output, or the layer that drives its integrators, is silent at the end of a phase: it answers every sample alike.
 
         Not earlier: the surrogate gradient reaches silent neurons too, and often wakes them (docs/training.md).
 
         Raises:
-            UsageError: when the output layer fired not one spike in the whole epoch.
+            UsageError: when that layer fired not one spike in the whole epoch.
         """
         if not self._spikes[-1]:
             layer = len(self._spikes)
             raise UsageError(
-                f"phase {phase}: the output lif{layer} fired no spike in the whole last epoch; lower the thresholds up to it "
-                f"(network.layers.{layer - 1}.threshold), raise them more slowly, or lower the learning rate"
+                f"phase {phase}: lif{layer}, the last layer that fires, fired no spike in the whole last epoch; lower the thresholds up to "
+                f"it (network.layers.{layer - 1}.threshold), raise them more slowly, or lower the learning rate"
             )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT
+from lehr.train.augment import Augment
 from lehr.train.threshold import Positive
 from lehr.train.threshold import Threshold as Threshold
 from lehr.train.transforms import Transform
@@ -22,30 +23,38 @@ class _Strict(BaseModel):
 
 
 class _Layer(_Strict):
-    """What both kinds of layers have.
+    """What all layers have.
 
     Attributes:
-        batch_norm: between pooling and neurons; it has offsets of its own.
         bias: a trained constant per channel, added to the current in every step.
-        threshold: of the neurons.
         dropout: chance with which the current of a neuron is 0 in a time step of phase A's training; the others' grows to make up.
         fraction_bits: F of the integers; chosen by the rounding of thresholds if None.
     """
 
-    batch_norm: bool = False
     bias: bool = False
-    threshold: Threshold
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     fraction_bits: Annotated[int, Field(ge=0, le=MAX_FRACTION_BITS)] | None = None
 
+
+class _Spiking(_Layer):
+    """What layers of neurons that fire have.
+
+    Attributes:
+        batch_norm: between pooling and neurons; it has offsets of its own.
+        threshold: of the neurons.
+    """
+
+    batch_norm: bool = False
+    threshold: Threshold
+
     @model_validator(mode="after")
-    def _one_offset(self) -> _Layer:
+    def _one_offset(self) -> _Spiking:
         if self.bias and self.batch_norm:
             raise ValueError("a layer with batch norm has an offset already; leave out 'bias' or 'batch_norm'")
         return self
 
 
-class Conv(_Layer):
+class Conv(_Spiking):
     """A convolution, its average pooling, its batch norm and its neurons."""
 
     type: Literal["conv"]
@@ -56,11 +65,25 @@ class Conv(_Layer):
     pool: Count = 1
 
 
-class Linear(_Layer):
+class Linear(_Spiking):
     """A fully connected layer, its batch norm and its neurons."""
 
     type: Literal["linear"]
     features: Count
+
+
+class Integrator(_Layer):
+    """The last layer where membranes are read out and no output spikes: fully connected leaky integrators, which never fire.
+
+    It has no batch norm: a gain for each class would be lost in the integers, whose membranes count in weights.
+
+    Attributes:
+        readout: the class's score is its membrane after the `last` step, or the `sum` or the `max` over all steps.
+    """
+
+    type: Literal["integrator"]
+    features: Count
+    readout: Literal["last", "sum", "max"] = "sum"
 
 
 class NetworkRecipe(_Strict):
@@ -84,7 +107,7 @@ class NetworkRecipe(_Strict):
     weights: Weights = "binarized"
     init: Literal["kaiming", "glorot"] = "kaiming"
     weight_step: Literal["learned", "fixed"] | None = None
-    layers: Annotated[tuple[Annotated[Conv | Linear, Field(discriminator="type")], ...], Field(min_length=1)]
+    layers: Annotated[tuple[Annotated[Conv | Linear | Integrator, Field(discriminator="type")], ...], Field(min_length=1)]
 
     @field_validator("beta", mode="before")
     @classmethod
@@ -107,10 +130,27 @@ class NetworkRecipe(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _integrator_last(self) -> NetworkRecipe:
+        if any(isinstance(layer, Integrator) for layer in self.layers[:-1]) or isinstance(self.layers[0], Integrator):
+            raise ValueError("a layer of integrators fires no spike for a next one; put it last, behind layers that fire")
+        return self
+
+    @model_validator(mode="after")
     def _step_of_levels(self) -> NetworkRecipe:
         if self.weight_step is not None and not self.weights.startswith("int"):
             raise ValueError(f"weight_step is '{self.weight_step}', but '{self.weights}' weights have none; leave it out")
         return self
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """The thresholds of the layers that fire."""
+        return tuple(layer.threshold for layer in self.layers if not isinstance(layer, Integrator))
+
+    @property
+    def integrator(self) -> Integrator | None:
+        """The last layer, if its membranes are read out; None where its spikes are counted."""
+        last = self.layers[-1]
+        return last if isinstance(last, Integrator) else None
 
     @property
     def kind(self) -> WeightKind | None:
@@ -176,6 +216,7 @@ class Training(_Strict):
         clamp: the weights are brought within +-clamp after every update, in all phases.
         patience: phase A ends after so many epochs without a higher validation accuracy, and its best epoch goes on;
             `lehr.train.selection`. None: it takes all epochs, and the last goes on.
+        augment: how training images are moved and mirrored, anew in every epoch (`lehr.train.augment`); not at all if None.
         prune: the share of every layer's weights, the smallest ones, that is 0 when phase A ends (`lehr.train.prune`); None: none.
         thresholds: `annealed`, or held at every layer's `start` or `final`: the arms that annealing is compared with.
         rates: the firing rates that the loss asks of the right and of the wrong classes' neurons.
@@ -194,6 +235,7 @@ class Training(_Strict):
     clip: Positive | None = None
     clamp: Positive | None = None
     patience: Count | None = None
+    augment: Augment | None = None
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
     thresholds: Literal["annealed", "start", "final"] = "annealed"
     objective: Literal["count", "cross-entropy", "ramp"] = "count"
@@ -231,8 +273,16 @@ class Recipe(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _objective_of_the_readout(self) -> Recipe:
+        if self.network.integrator is not None and self.train.objective != "cross-entropy":
+            raise ValueError(
+                f"train.objective is '{self.train.objective}', but the last layer integrates and has no spikes for it; use 'cross-entropy'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _schedules_agree(self) -> Recipe:
-        thresholds = [layer.threshold for layer in self.network.layers]
+        thresholds = self.network.thresholds
         restarts = "restarts" in (self.train.lr_schedule, *(threshold.schedule for threshold in thresholds))
         if restarts != (self.train.cycles > 1):
             raise ValueError(f"train.cycles is {self.train.cycles}; a schedule named 'restarts' needs 2 or more, all others 1")

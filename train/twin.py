@@ -123,9 +123,10 @@ class Twin(nn.Module):
         return self.layers(x, steps)[0][self.net.output]
 
     def run(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Spikes of every neuron layer, `[T, N, *shape]` each, and the output's membranes in the units of training."""
+        """Spikes of every layer that fires, `[T, N, *shape]` each, and the output's membranes in the units of training."""
         spikes, membranes = self.layers(x)
-        return [*spikes.values()], membranes[self.net.output] * self.neurons[self.net.output].unit
+        neurons, output = self.neurons, self.net.output
+        return [fired for name, fired in spikes.items() if not neurons[name].integrates], membranes[output] * neurons[output].unit
 
     def layers(self, x: Tensor, steps: int | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Spikes and membranes of every neuron layer, `[T, N, *shape]` each, by name."""

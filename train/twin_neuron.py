@@ -21,6 +21,7 @@ class TwinNeuron(nn.Module):
 
     Attributes:
         threshold, bias: float `[channels]`, in the membrane units of training; rounding `value / unit` gives the integers.
+        integrates: whether it never fires.
         unit: what an integer membrane step is worth in the units of training, a power of two.
     """
 
@@ -30,15 +31,14 @@ class TwinNeuron(nn.Module):
             raise NotMappable("update is 'event', which the training twin does not compute; train with update 'step'")
         if neuron.synapse is not None:
             raise NotMappable("has a synapse state, which the training twin does not compute; train without it")
-        if neuron.integrates:
-            raise NotMappable("fires is 'never', which the training twin does not compute; train with fires 'gt' or 'ge'")
-        self.arithmetic, self.unit, self.slope = neuron.arithmetic, unit, slope
+        self.arithmetic, self.unit, self.slope, self.integrates = neuron.arithmetic, unit, slope, neuron.integrates
         self.threshold = nn.Parameter(torch.tensor(neuron.threshold * unit, dtype=torch.get_default_dtype()))
         self.bias = nn.Parameter(torch.tensor(neuron.bias * unit, dtype=torch.get_default_dtype()))
 
     def integers(self) -> tuple[Tensor, Tensor]:
-        """Threshold (at least 1) and bias as integers `[channels]`, with gradients."""
-        return rounded(self.threshold / self.unit).clamp(min=1), rounded(self.bias / self.unit)
+        """Threshold (at least 1; 0 in an integrator, which has none) and bias as integers `[channels]`, with gradients."""
+        bias = rounded(self.bias / self.unit)
+        return (torch.zeros_like(bias) if self.integrates else rounded(self.threshold / self.unit).clamp(min=1)), bias
 
     def forward(self, current: Tensor, steps: int, state: lif.State) -> tuple[Tensor, Tensor, lif.State]:
         """Run `steps` steps on `current` `[steps or 1, N, *shape]`.
@@ -47,5 +47,7 @@ class TwinNeuron(nn.Module):
             Spikes and membranes `[steps, N, *shape]`, and the state (membrane, last spikes) for the step that follows.
         """
         rule = lif.integer_rule(self.arithmetic, self.unit, self.slope, current.dtype)
-        spikes, membranes = lif.scan(current, *self.integers(), rule, steps, state)
+        threshold, bias = self.integers()
+        threshold = torch.full_like(bias, torch.inf) if self.integrates else threshold
+        spikes, membranes = lif.scan(current, threshold, bias, rule, steps, state)
         return spikes, membranes, (membranes[-1], spikes[-1])

@@ -81,13 +81,9 @@ def test_an_integrator_is_read_out_and_leads_nowhere_else() -> None:
         integrating(net, "hidden")
 
 
-def test_the_training_twin_refuses_them_by_name() -> None:
+def test_the_training_twin_refuses_a_synapse_state_by_name() -> None:
     with pytest.raises(NotMappable, match=r"^hidden: has a synapse state, which the training twin does not compute; train without it$"):
         Twin(two_state_network(HOW)[0])
-    net = two_state_network(HOW, readout="membrane_sum_argmax_lowest")[0]
-    plain = replace(net, nodes={**net.nodes, **{name: replace(layer, synapse=None) for name, layer in net.neurons.items()}})
-    with pytest.raises(NotMappable, match=r"^out: fires is 'never', which the training twin does not compute; train with fires"):
-        Twin(plain)
 
 
 # -------------------------------------------------------------------- machines that lack them

@@ -40,26 +40,26 @@ def test_counts() -> None:
     right, wrong = (rate * 5 for rate in recipe.train.rates)
     target = torch.full((2, 4), wrong)
     target[[0, 1], labels] = right
-    assert float(square.loss(fired, fired, labels)) == pytest.approx(float(((counts - target) ** 2).mean()) / 5)
-    assert square.right(fired, labels).tolist() == [True, False]  # at a tie the lowest index
+    assert float(square.loss([fired], fired, labels)) == pytest.approx(float(((counts - target) ** 2).mean()) / 5)
+    assert square.right([fired], fired, labels).tolist() == [True, False]  # at a tie the lowest index
     entropy = objective(with_objective(recipe, "cross-entropy"), labelled(0, 1))
     expected = -torch.log_softmax(counts.float(), 1)[[0, 1], labels].mean()
-    assert float(entropy.loss(fired, fired, labels)) == pytest.approx(float(expected))
-    assert entropy.right(fired, labels).tolist() == [True, False]
+    assert float(entropy.loss([fired], fired, labels)) == pytest.approx(float(expected))
+    assert entropy.right([fired], fired, labels).tolist() == [True, False]
 
 
 def test_ramp_is_followed_up_to_the_label_and_is_0_after_it() -> None:
     labels = torch.tensor([4, 2])
     ramp = torch.tensor([[0, 2.5, 5, 7.5, 10, 0], [0, 5, 10, 0, 0, 0]]).T.unsqueeze(2)
     goal = Ramp(top=10.0)
-    assert float(goal.loss(ramp, ramp, labels)) == 0
+    assert float(goal.loss([ramp], ramp, labels)) == 0
     ramp[3, 0] += 3
-    assert float(goal.loss(ramp, ramp, labels)) == pytest.approx(9 / 12)
+    assert float(goal.loss([ramp], ramp, labels)) == pytest.approx(9 / 12)
 
 
 def test_ramp_is_right_where_one_spike_is_near_the_label() -> None:
     fired = spikes([75], [70], [80], [69], [81], [], [75, 76], [3, 75])
-    right = Ramp(1.0).right(fired, torch.full((8,), 75))
+    right = Ramp(1.0).right([fired], fired, torch.full((8,), 75))
     assert right.tolist() == [True, True, True, False, False, False, False, False]
 
 

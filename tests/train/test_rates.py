@@ -74,7 +74,7 @@ def test_a_silent_output_ends_the_run_and_warns_once_a_layer(lehr: Lehr, tmp_pat
     assert ran.code == 2
     assert ran.err.count("warning: lif3 is dead in phase A: 0.0000 spikes per neuron and step; lower its threshold or") == 1
     assert (
-        "error: phase A: the output lif3 fired no spike in the whole last epoch; lower the thresholds up to it "
+        "error: phase A: lif3, the last layer that fires, fired no spike in the whole last epoch; lower the thresholds up to it "
         "(network.layers.2.threshold), raise them more slowly, or lower the learning rate" in ran.err
     )
     assert not (tmp_path / "run").exists()
@@ -101,7 +101,7 @@ def test_arms(arm: str) -> None:
     recipe = _tiny(*ARMS[arm], "train.epochs=1", "finetune.epochs=0", "finetune.frozen_epochs=0")
     trained = train(recipe, load_dataset(recipe.data, None))
     assert (trained.network is None) == (arm == "float")
-    ends = [layer.threshold.final for layer in recipe.network.layers]
+    ends = [threshold.final for threshold in recipe.network.thresholds]
     assert (trained.metrics[0]["thresholds"] == ends) == (arm == "binarized")
 
 
