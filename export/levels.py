@@ -13,6 +13,7 @@ from lehr.weights import KINDS, LARGEST, Int8Array, WeightKind
 
 TOLERANCE = 2.0**-22
 """How far, relative to itself, a weight may lie from its level times the step: what float32 rounds a product and a step by."""
+_TERNARY = 0.7
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,49 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
             " or have them rounded with weights='int8'"
         )
     if rounded is not None:
-        steps = np.where(steps > 0, steps, np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float64).tiny) / LARGEST[rounded])
+        steps = np.where(steps > 0, steps, _rounding_steps(rows, rounded))
+    return _levels(rows, steps, np.rint(rows / steps[:, None]), weight.shape)
+
+
+def within_kind(weight: Float, kind: WeightKind) -> Levels:
+    """Weights as levels that `kind` may hold: exactly, of one step for all where there is one, and rounded where an output's are none.
+
+    Args:
+        weight: finite, outputs first.
+        kind: to round to. `ternary` takes for its step the mean magnitude of what is above 0.7 of the mean magnitude, and 0 for the rest
+            (Li and Liu 2016, "Ternary weight networks"), `binary` the mean magnitude of all (Rastegari et al. 2016, "XNOR-Net"), the
+            others what brings the greatest magnitude to the greatest level.
+    """
+    rows = weight.reshape(len(weight), -1)
+    if kind != "binary" and (step := _common_step(rows, LARGEST[kind])):
+        return _levels(rows, np.full(len(rows), step), np.rint(rows / step), weight.shape)
+    steps = np.array([_common_step(row, LARGEST[kind]) if kind != "binary" or row.all() else 0.0 for row in rows])
+    rounding = steps == 0
+    steps = np.where(rounding, _rounding_steps(rows, kind), steps)
     levels = np.rint(rows / steps[:, None])
+    if kind in ("binary", "ternary"):
+        signs = np.where(rows < 0, -1.0, 1.0)
+        small = np.abs(rows) <= _TERNARY * np.abs(rows).mean(axis=1, keepdims=True)
+        levels = np.where(rounding[:, None], np.where(small, 0.0, signs) if kind == "ternary" else signs, levels)
+    return _levels(rows, steps, levels, weight.shape)
+
+
+def _rounding_steps(rows: Float, kind: WeightKind) -> Float:
+    """The step that each output's weights are rounded to."""
+    magnitudes = np.abs(rows)
+    step = magnitudes.max(axis=1) / LARGEST[kind]
+    if kind == "binary":
+        step = magnitudes.mean(axis=1)
+    elif kind == "ternary":
+        large = magnitudes > _TERNARY * magnitudes.mean(axis=1, keepdims=True)
+        step = (magnitudes * large).sum(axis=1) / np.maximum(large.sum(axis=1), 1)
+    tiny: Float = np.maximum(step, np.finfo(np.float64).tiny)
+    return tiny
+
+
+def _levels(rows: Float, steps: Float, levels: Float, shape: tuple[int, ...]) -> Levels:
     moved = float((np.abs(rows - levels * steps[:, None]) / steps[:, None]).max())
-    return Levels(levels.astype(np.int8).reshape(weight.shape), steps, moved)
+    return Levels(levels.astype(np.int8).reshape(shape), steps, moved)
 
 
 def _narrower(rows: Float, steps: Float, step: float) -> bool:
@@ -76,15 +116,15 @@ def _narrower(rows: Float, steps: Float, step: float) -> bool:
     return KINDS.index(kind_of(own)) < KINDS.index(kind_of(common))
 
 
-def _common_step(weights: Float) -> float:
-    """The greatest step of which all weights are multiples, by at most 127; 1 where all are 0, and 0 where there is none."""
+def _common_step(weights: Float, greatest: int = LARGEST["int8"]) -> float:
+    """The greatest step of which all weights are multiples, by at most `greatest`; 1 where all are 0, and 0 where there is none."""
     magnitudes = np.unique(np.abs(weights))
     highest = float(magnitudes[-1])
     if highest == 0:
         return 1.0
-    if len(magnitudes) > LARGEST["int8"] + 1:
+    if len(magnitudes) > greatest + 1:
         return 0.0
-    for most in range(1, LARGEST["int8"] + 1):
+    for most in range(1, greatest + 1):
         step = highest / most
         if np.all(np.abs(magnitudes - np.rint(magnitudes / step) * step) <= TOLERANCE * magnitudes):
             return step

@@ -69,6 +69,7 @@ class Waiting:
         dynamics: of the neurons.
         notes: what is not as it was in the model, in sentences.
         exact: nothing was rounded in the weights and decays up to here.
+        gives_back: the model gives a threshold back where one subtraction leaves a membrane above it.
     """
 
     source: str
@@ -76,6 +77,7 @@ class Waiting:
     dynamics: Dynamics
     notes: tuple[str, ...]
     exact: bool
+    gives_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def folded(wait: Waiting, bits: int) -> Folded:
     return fold(wait.affine, wait.dynamics.threshold, fraction_bits=bits)
 
 
-def _rounded(wait: Waiting, made: Folded) -> float:
+def moved_share(wait: Waiting, made: Folded) -> float:
     """By which share rounding moved a threshold or, in thresholds, a bias the most."""
     unit = 2.0**made.fraction_bits
     theta = wait.dynamics.threshold
@@ -112,24 +114,25 @@ def _rounded(wait: Waiting, made: Folded) -> float:
 
 def needed_bits(wait: Waiting, steps: int) -> int:
     """With so many fraction bits nothing is ever rounded: thresholds and biases take some, and each step of leaking its shift."""
-    least = next((bits for bits in range(MAX_FRACTION_BITS) if _rounded(wait, folded(wait, bits)) == 0), MAX_FRACTION_BITS)
+    least = next((bits for bits in range(MAX_FRACTION_BITS) if moved_share(wait, folded(wait, bits)) == 0), MAX_FRACTION_BITS)
     return least + wait.dynamics.bits_lost(steps)
 
 
 def bits_for_error(wait: Waiting, steps: int, error: float) -> int:
     """The least fraction bits with which rounding moves no threshold, no bias, and by its leaks no membrane by more of a threshold."""
     leak = leak_error(wait.dynamics.arithmetic, wait.dynamics.synapse)
-    for bits in range(needed_bits(wait, steps)):
+    most = min(MAX_FRACTION_BITS, needed_bits(wait, steps))
+    for bits in range(most):
         made = folded(wait, bits)
-        if _rounded(wait, made) <= error and leak / float(made.threshold.min()) <= error:
+        if moved_share(wait, made) <= error and leak / float(made.threshold.min()) <= error:
             return bits
-    return needed_bits(wait, steps)
+    return most
 
 
 def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> LayerReport:
     """What became of a layer, whose fraction bits are chosen and whose membranes are bounded."""
     how, made = neuron.arithmetic, folded(wait, neuron.arithmetic.fraction_bits)
-    notes, moved = list(wait.notes), _rounded(wait, made)
+    notes, moved = list(wait.notes), moved_share(wait, made)
     if made.clamped:
         channels = ", ".join(map(str, made.clamped))
         notes.append(f"{wait.source}: channels {channels} have a gain near 0; their thresholds were clamped, prune or retrain them")
@@ -140,7 +143,7 @@ def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> Laye
         notes.append(f"{wait.source}: the leak is rounded to {how.fraction_bits} fraction bits in each step")
     # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every membrane to its threshold or below
     highest = width.membrane[1] + (how.fires == "ge")
-    twice = how.reset == "subtract" and how.reset_timing == "same_step" and highest > 2 * int(made.threshold.min())
+    twice = wait.gives_back and highest > 2 * int(made.threshold.min())
     if twice:
         notes.append(f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch then gives the threshold back")
     exact = wait.exact and not (moved or made.clamped or leaks or twice)

@@ -6,7 +6,6 @@ gain, biases the offset, batch norm and average pooling change both, and the nex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -22,10 +21,11 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine, Float
 from lehr.export.levels import TOLERANCE, kind_of, read_levels
+from lehr.export.naming import node_name
 from lehr.export.pending import Waiting
 from lehr.export.torch_neurons import by_channel, read_neuron
 from lehr.export.torch_trace import STATES, neuron_class
-from lehr.network import INPUT, OUTPUT, Edge
+from lehr.network import INPUT, Edge
 from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
 from lehr.weights import LARGEST, WeightKind
 
@@ -88,10 +88,7 @@ class Builder:
 
     def _name(self, source: str, suffix: str = "") -> str:
         """A node's name: the module's own, unless that is a number, as in nn.Sequential, or taken."""
-        name = (source if re.match(r"[A-Za-z_]", source) else f"layer{source}") + suffix
-        while name in (INPUT, OUTPUT) or name in self.nodes or name in self.neurons:
-            name += "_"
-        return name
+        return node_name(source + suffix, {*self.nodes, *self.neurons})
 
     def _multiply(self, factors: npt.NDArray[np.integer], why: str) -> None:
         """Multiply what arrives in each channel with an integer, by multiplying the weights that it comes from."""
@@ -188,7 +185,9 @@ class Builder:
         self._go(name)
         if read.recurrent is not None:
             self._recurrent(name, f"{source}.recurrent", read.recurrent)
-        self.neurons[name] = Waiting(source, Affine(self._gain, self._offset), dynamics, tuple(self._notes), self._exact)
+        how = dynamics.arithmetic
+        gives_back = how.reset == "subtract" and how.reset_timing == "same_step"
+        self.neurons[name] = Waiting(source, Affine(self._gain, self._offset), dynamics, tuple(self._notes), self._exact, gives_back)
         self._begin(1.0, spikes=True)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:

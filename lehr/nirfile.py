@@ -29,7 +29,7 @@ from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields
 
 NET_SCHEMA = "fixed-point-net/1"
 ORIGIN = "origin"
-Origin = Mapping[str, float | str]
+Origin = Mapping[str, Any]
 RELATIVE = 1e-9
 _ENDS = {INPUT: "Input", OUTPUT: "Output"}
 # One value per neuron; the shape is compared before the expected values are laid out, or a small file could ask for terabytes.
@@ -42,7 +42,8 @@ def write(net: Network, path: Path, origin: Origin | None = None) -> None:
     Args:
         net: the network.
         path: of the file.
-        origin: what was decided when the network was made of another one, numbers and text by name; it is no part of the network.
+        origin: what was decided when the network was made of another one, by name: numbers, text, and lists and mappings of
+            them; it is no part of the network.
 
     Raises:
         FileRefused: when the file cannot be written.
@@ -68,7 +69,7 @@ def read(path: Path) -> Network:
         FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, no integer network, or contradicts itself.
     """
     graph = read_tree(path).get("node")
-    with _about(f"{path}: "):
+    with about(f"{path}: "):
         return _network(graph)
 
 
@@ -87,7 +88,7 @@ def from_nir(graph: nir.NIRGraph) -> Network:
 
 
 @contextmanager
-def _about(what: str) -> Iterator[None]:
+def about(what: str) -> Iterator[None]:
     """Put `what` in front of a refusal."""
     try:
         yield
@@ -107,16 +108,16 @@ def _tree(net: Network) -> dict[str, Any]:
 def _network(graph: Any) -> Network:
     if not isinstance(graph, Mapping) or _type(graph) != "NIRGraph":
         raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
-    with _about("the graph "):
-        check_keys(graph, ("type", "nodes", "edges"), "a graph", optional="metadata")
-        exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"), optional="digest")
+    with about("the graph "):
+        check_keys(graph, ("type", "nodes", "edges"), "a graph", optional=["metadata"])
+        exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"), optional=["digest"])
         kind, steps, readout = (scalar(exact, name) for name in ("input", "steps", "readout"))
-        edges, told = _edges(graph["edges"]), _nodes(graph["nodes"])
+        edges, told = edges_of(graph["edges"]), _nodes(graph["nodes"])
     nodes = {}
     for name in sorted(told.keys() - _ENDS.keys()):
-        with _about(f"{name}: "):
+        with about(f"{name}: "):
             nodes[name] = node_of(told[name])
-    with _about(f"{INPUT}: "):
+    with about(f"{INPUT}: "):
         shape = whole(told[INPUT], "shape")
         net_input = Input(shape if isinstance(shape, tuple) else (shape,), kind)
     net = Network(nodes, edges, net_input, steps, readout)
@@ -140,11 +141,12 @@ def _nodes(told: Any) -> Mapping[str, Fields]:
     for name, kind in _ENDS.items():
         if name not in told or _type(told[name]) != kind:
             raise FileRefused(f"has no node {name!r} of type {kind}; call its {name} so")
-        check_keys(told[name], ("type", "shape"), f"node {name!r}", optional="metadata")
+        check_keys(told[name], ("type", "shape"), f"node {name!r}", optional=["metadata"])
     return told
 
 
-def _edges(told: Any) -> tuple[Edge, ...]:
+def edges_of(told: Any) -> tuple[Edge, ...]:
+    """The edges as a graph tells them; raises FileRefused where one is no pair of names."""
     edges: list[Edge] = []
     for pair in told if isinstance(told, list) else [told]:
         match pair:

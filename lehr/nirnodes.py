@@ -97,21 +97,21 @@ def node_of(told: Fields) -> Node:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise FileRefused(f"is of type {kind}, which is not in an integer network; use {', '.join(_KINDS)}")
     names, made = _KINDS[kind]
-    check_keys(told, ("type", *names), kind, optional="metadata")
+    check_keys(told, ("type", *names), kind, ["metadata"])
     return made(told)
 
 
-def check_keys(told: Fields, names: Iterable[str], owner: str, optional: str | None = None) -> None:
+def check_keys(told: Fields, names: Iterable[str], owner: str, optional: Iterable[str] = (), remedy: str = AGAIN) -> None:
     """Refuse a field that is missing or that `owner` does not have."""
     missing = sorted(set(names) - told.keys())
     if missing:
-        raise FileRefused(f"has no {missing[0]!r}, which {owner} needs; {AGAIN}")
-    extra = sorted(told.keys() - {*names, optional})
+        raise FileRefused(f"has no {missing[0]!r}, which {owner} needs; {remedy}")
+    extra = sorted(told.keys() - {*names, *optional})
     if extra:
         raise FileRefused(f"has {extra[0]!r}, which {owner} does not have; remove it")
 
 
-def block(told: Fields, schema: str, names: Iterable[str], optional: str | None = None) -> dict[str, Any]:
+def block(told: Fields, schema: str, names: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
     """The values of the fixed_point block in the metadata of a node or graph, numbers as Python's own.
 
     Raises:
@@ -124,7 +124,7 @@ def block(told: Fields, schema: str, names: Iterable[str], optional: str | None 
     values = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
     if not isinstance(values.get("schema"), str) or values["schema"] != schema:
         raise FileRefused(
-            f"has a fixed_point block of schema {_short(values.get('schema'))}, not {schema!r}; read it with the lehr that wrote it"
+            f"has a fixed_point block of schema {short(values.get('schema'))}, not {schema!r}; read it with the lehr that wrote it"
         )
     check_keys(values, ("schema", *names), "its fixed_point block", optional)
     return values
@@ -134,7 +134,7 @@ def scalar(values: Fields, name: str) -> Any:
     """One number or text of a block."""
     value = values[name]
     if not isinstance(value, (int, float, str)):
-        raise FileRefused(f"{name} is {_short(value)}; give one number or text")
+        raise FileRefused(f"{name} is {short(value)}; give one number or text")
     return value
 
 
@@ -142,11 +142,12 @@ def whole(told: Fields, name: str) -> Any:
     """A field as an integer or a tuple of integers."""
     value = np.asarray(told[name])
     if value.dtype.kind not in "iu" or value.ndim > 1:
-        raise FileRefused(f"{name} is {_short(told[name])}; give integers")
+        raise FileRefused(f"{name} is {short(told[name])}; give integers")
     return tuple(value.tolist()) if value.ndim else value.item()
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as a message shows it."""
     shape = np.shape(value) if isinstance(value, np.ndarray) else ()
     return f"an array of shape {shape}" if shape else repr(value)[:80]
 
@@ -160,17 +161,17 @@ def _conv2d(told: Fields) -> Conv2d:
     weight, kind = np.asarray(told["weight"]), _kind(told)
     stride, dilation, padding = whole(told, "stride"), whole(told, "dilation"), told["padding"]
     named = isinstance(padding, str)
-    padding = _named_padding(padding, weight.shape[2:], stride, dilation) if named else whole(told, "padding")
+    padding = named_padding(padding, weight.shape[2:], stride, dilation) if named else whole(told, "padding")
     return Conv2d(weight, stride, padding, dilation, whole(told, "groups"), kind)
 
 
-def _named_padding(name: str, kernel: Shape, stride: Any, dilation: Any) -> Any:
+def named_padding(name: str, kernel: Shape, stride: Any, dilation: Any) -> Any:
     """What torch.nn.Conv2d means by padding 'valid' and 'same'."""
     if name == "valid":
         return 0
     totals = [d * (k - 1) for d, k in zip(np.broadcast_to(dilation, 2).tolist(), kernel, strict=True)]
     if name != "same" or np.any(np.asarray(stride) != 1) or any(total % 2 for total in totals):
-        raise FileRefused(f"padding is {_short(name)}, which has no equal sides here; give it as two integers")
+        raise FileRefused(f"padding is {short(name)}, which has no equal sides here; give it as two integers")
     return tuple(total // 2 for total in totals)
 
 
@@ -185,7 +186,7 @@ def _sum_pool2d(told: Fields) -> SumPool2d:
 def _delay(told: Fields) -> Delay:
     value = np.asarray(told["delay"])
     if value.dtype.kind not in "iuf" or value.size == 0:
-        raise FileRefused(f"delay is {_short(told['delay'])}; give seconds")
+        raise FileRefused(f"delay is {short(told['delay'])}; give seconds")
     steps = float(value.flat[0]) / DT
     if not math.isfinite(steps) or not math.isclose(steps, round(steps), rel_tol=1e-9):
         raise FileRefused(f"delay holds {value.flat[0]} s, which is no whole number of steps of {DT} s; round it")
@@ -204,7 +205,7 @@ def _neuron(told: Fields) -> Neuron:
         return Neuron(np.zeros(np.shape(exact["bias"]), np.int32), exact["bias"], arithmetic, synapse)
     threshold = np.asarray(told["v_threshold"])
     if threshold.size == 0 or threshold.ndim == 0:
-        raise FileRefused(f"v_threshold is {_short(threshold)}; give one integer per neuron")
+        raise FileRefused(f"v_threshold is {short(threshold)}; give one integer per neuron")
     return Neuron(threshold.reshape(len(threshold), -1)[:, 0], exact["bias"], arithmetic, synapse)
 
 

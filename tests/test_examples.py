@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from commands import Lehr
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -38,3 +39,14 @@ def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
     assert ran.facts["values"] == 300 * 8 * (128 + 10)
     assert all(0 < rate < 1 for rate in ran.facts["rates"].values())
     assert lehr("simulate", model, "-i", samples, "--json").facts["accuracy"] > 0.8
+
+
+def test_paper_lif(lehr: Lehr, tmp_path: Path) -> None:
+    """The integer neuron spikes in the steps that the NIR paper shows."""
+    graph, samples, model, out = (tmp_path / name for name in ("lif.nir", "lif.npz", "model.nir", "out.npz"))
+    subprocess.run([sys.executable, EXAMPLES / "paper_lif.py", graph, samples], check=True)
+    assert lehr("quantize", graph, "--calibrate", samples, "--dt", 1e-4, "-o", model).code == 0
+    assert lehr("simulate", model, "-i", samples, "-o", out, "--trace", "all").code == 0
+    with np.load(out) as traced:
+        (name,) = (key for key in traced.files if key.startswith("spikes."))
+        assert np.flatnonzero(traced[name]).tolist() == [460, 510, 710, 760]

@@ -13,13 +13,14 @@ from lehr.cli.demo import demo
 from lehr.cli.exporting import export
 from lehr.cli.machine import doctor
 from lehr.cli.models import inspect, simulate
+from lehr.cli.quantizing import quantize
 from lehr.cli.training import train
 from lehr.cli.widths import widths
 
 app = typer.Typer(name="lehr", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(targets.app, name="targets")
-for command in (demo, train, export, simulate, inspect, widths, check, build, verify, doctor):
+for command in (demo, train, export, quantize, simulate, inspect, widths, check, build, verify, doctor):
     app.command()(command)
 
 

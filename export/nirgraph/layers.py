@@ -1,0 +1,230 @@
+"""The layers of a rewritten graph: weights as levels in one step per output wherever their currents are added, neurons per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lehr.arithmetic import MAX_SHIFT, Arithmetic, Synapse
+from lehr.errors import NotMappable
+from lehr.export.fold import THRESHOLD_ERROR, Affine, Float
+from lehr.export.levels import TOLERANCE, kind_of, within_kind
+from lehr.export.nirgraph.graph import Cells, Flat, Weights, weights_node
+from lehr.export.nirgraph.rewrite import Rewritten, columns
+from lehr.export.nirgraph.semantics import Semantics, Step
+from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, rounded_decay
+from lehr.network import INPUT
+from lehr.nodes import Conv2d, Linear
+from lehr.weights import LARGEST, WeightKind
+
+ALIKE = 1e-6
+"""Numbers that differ by less than this share of themselves are one number, as float32 may write it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How integers are made.
+
+    Attributes:
+        weights: what weights are rounded to.
+        decay_bits: n, to which decays that are no k/2**16 are rounded; None for the least that keeps their time constant within `error`.
+        fraction_bits: F of every layer; None for the least that keeps rounding within `error` of the threshold.
+        error: the share of a time constant, or of a threshold, that rounding may come to.
+        decay: what is done where the neurons of a layer differ in a time constant: `same` refuses, `common` takes the mean decay.
+        maps: what is done where the neurons of a channel differ in threshold, gain or bias: `same` refuses, `mean` takes the mean.
+    """
+
+    weights: WeightKind = "int8"
+    decay_bits: int | None = None
+    fraction_bits: int | None = None
+    error: float = THRESHOLD_ERROR
+    decay: Literal["same", "common"] = "same"
+    maps: Literal["same", "mean"] = "same"
+
+
+@dataclass(frozen=True)
+class QuantizedWeights:
+    """One node of weights.
+
+    Attributes:
+        node: its levels.
+        step: what one level is worth, per output.
+        error: how far the levels are from the real weights, as a share of the norm of these.
+        exact: they are the real weights.
+    """
+
+    node: Conv2d | Linear
+    step: Float
+    error: float
+    exact: bool
+
+
+def quantize_weights(graph: Rewritten, kind: WeightKind, full_scale: float) -> dict[str, QuantizedWeights]:
+    """All weights as levels; those whose currents are added share a step per output.
+
+    Raises:
+        NotMappable: when weights that are added depend on each other's step.
+    """
+    made: dict[str, QuantizedWeights] = {}
+    waiting = _groups(graph)
+    while waiting:
+        ready = [group for group in waiting if all(root in made for name in group for root in _behind(graph, name))]
+        if not ready:
+            raise NotMappable(f"{waiting[0][0]}: its currents are added to those of weights that lead to it; put neurons between them")
+        for group in ready:
+            made |= _one_step({name: _incoming(graph, name, made, full_scale) for name in group}, graph, kind)
+        waiting = [group for group in waiting if group not in ready]
+    return made
+
+
+def _groups(graph: Rewritten) -> list[list[str]]:
+    """The nodes of weights, those together whose currents are added somewhere."""
+    owner = {name: name for name, node in graph.nodes.items() if isinstance(node, Weights)}
+
+    def find(name: str) -> str:
+        return name if owner[name] == name else find(owner[name])
+
+    for name in graph.nodes:
+        weighted = [root for source in graph.sources(name) for root in graph.roots(source) if root in owner]
+        for other in weighted[1:]:
+            owner[find(other)] = find(weighted[0])
+    return [[name for name in owner if find(name) == first] for first in owner if owner[first] == first]
+
+
+def _behind(graph: Rewritten, name: str) -> list[str]:
+    """The weights whose currents weights take."""
+    roots = [root for source in graph.sources(name) for root in graph.roots(source)]
+    return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
+
+
+def signal(graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float) -> Float:
+    """What one unit of the integers that leave a node is worth, per channel."""
+    if name == INPUT:
+        return np.full(graph.shapes[INPUT][0], 1 / full_scale)
+    node = graph.nodes[name]
+    if isinstance(node, Cells):
+        return np.ones(node.shape[0])
+    if isinstance(node, Weights):
+        return made[name].step
+    source = graph.sources(name)[0]
+    told = signal(graph, source, made, full_scale)
+    return np.repeat(told, graph.shapes[name][0] // len(told)) if isinstance(node, Flat) else told
+
+
+def _incoming(graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float) -> Float:
+    """Real weights for integers as their input."""
+    node = graph.nodes[name]
+    assert isinstance(node, Weights)
+    return columns(node, signal(graph, graph.sources(name)[0], made, full_scale))
+
+
+def _one_step(group: Mapping[str, Float], graph: Rewritten, kind: WeightKind) -> dict[str, QuantizedWeights]:
+    rows = [weight.reshape(len(weight), -1) for weight in group.values()]
+    even = len({len(each) for each in rows}) == 1
+    joint = np.concatenate(rows, axis=1) if even else np.concatenate([each.ravel() for each in rows])[None]
+    read = within_kind(joint, kind)
+    silent = ~joint.any(axis=1)
+    step = np.where(silent, np.median(read.step[~silent]) if not silent.all() else 1.0, read.step)
+    made, at = {}, 0
+    for (name, weight), each in zip(group.items(), rows, strict=True):
+        width = each.shape[1] if even else each.size
+        levels = read.levels[:, at : at + width].reshape(weight.shape)
+        at += width
+        steps = step if even else np.full(len(weight), step[0])
+        node = graph.nodes[name]
+        assert isinstance(node, Weights)
+        back = levels * steps.reshape(-1, *[1] * (weight.ndim - 1))
+        error = float(np.linalg.norm(weight - back) / max(float(np.linalg.norm(weight)), np.finfo(np.float64).tiny))
+        made[name] = QuantizedWeights(weights_node(node, levels, kind_of(levels)), steps, error, read.moved <= LARGEST["int8"] * TOLERANCE)
+    return made
+
+
+class LayerReader:
+    """Turns the step of a layer of neurons into what waits for integers."""
+
+    def __init__(self, name: str, cells: Cells, step: Step, how: Semantics, options: Options) -> None:
+        self.name, self.cells, self.step, self.how, self.options = name, cells, step, how, options
+        self.notes: list[str] = []
+
+    def read(self, unit: Float, scale: Float, silent: Float, exact: bool) -> Waiting:
+        """The layer.
+
+        Args:
+            unit: what one unit of its integer input is worth, per channel.
+            scale: what scales before it come to, of its shape.
+            silent: its input while nothing fires, of its shape: the biases on the way to it.
+            exact: nothing was rounded in what leads to it.
+
+        Raises:
+            NotMappable: when an integer layer is not like that. The caller names it.
+        """
+        step = self.step
+        decay, alpha = self._decay(step.beta, "decay"), None if step.alpha is None else self._decay(step.alpha, "synapse's decay")
+        height = np.ones(self.cells.shape) if step.threshold is None else step.threshold
+        gain = self._by_channel(step.gain * scale, "gain", np.abs(step.gain * scale).max()) * unit
+        bias, drive = step.gain * silent, step.drive
+        if alpha is not None and bias.any() and drive.any():
+            raise NotMappable(
+                "it has both a bias at its synapse and a leak towards another value than its reset's, and an integer neuron has one bias:"
+                " make v_leak equal to v_reset, or the bias 0"
+            )
+        to_synapse = bool(bias.any())
+        offset = self._by_channel(bias + drive, "bias", height.max())
+        theta = self._by_channel(height, "threshold", height.max())
+        keeps = self.cells.kind in ("Threshold", "Readout")
+        arithmetic = Arithmetic(
+            decay_numerator=decay.numerator,
+            decay_shift=decay.shift,
+            reset="none" if keeps or not self.cells.fires else self.how.reset,
+            reset_timing=self.how.reset_timing,
+            fires=self.how.fires if self.cells.fires else "never",
+        )
+        synapse = None
+        if alpha is not None:
+            synapse = Synapse(decay_numerator=alpha.numerator, decay_shift=alpha.shift, bias_to="synapse" if to_synapse else "membrane")
+            if to_synapse and self.how.current == "last":
+                self.notes.append(f"{self.name}: its bias acts one step earlier than in the graph")
+        decays = (decay,) if alpha is None else (decay, alpha)
+        exact = exact and not self.notes
+        return Waiting(self.name, Affine(gain, offset), Dynamics(arithmetic, decays, theta, synapse), tuple(self.notes), exact)
+
+    def _decay(self, values: Float, what: str) -> Decay:
+        beta, left = float(values.flat[0]), 1 - float(values.flat[0])
+        if float(np.ptp(values)) > ALIKE * left:
+            if self.options.decay == "same":
+                raise NotMappable(
+                    f"its {what} is {values.min():.6g} to {values.max():.6g} by neuron, and an integer layer has one: split it by its time"
+                    " constants, or take their mean with decay 'common'"
+                )
+            beta = float(values.mean())
+            self.notes.append(f"{self.name}: {what}s of {values.min():.6g} to {values.max():.6g} became one, their mean")
+        exact = exact_decay(beta)
+        if exact is not None:
+            return exact
+        left, bits = 1 - beta, self.options.decay_bits
+        tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
+        near = (made for n in tried if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits)
+        decay = next(near, rounded_decay(beta, MAX_SHIFT))
+        if decay.numerator == 1 << decay.shift:
+            way = "use a greater dt" if bits is None else "use more decay bits"
+            raise NotMappable(f"its {what} is {beta:.8g}, which {tried[-1]} bits round to 1, so that nothing leaks; {way}")
+        self.notes.append(f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
+        return decay
+
+    def _by_channel(self, values: Float, what: str, unit: float) -> Float:
+        """One number per channel of numbers per neuron; differences far below `unit` are none."""
+        rows = np.broadcast_to(values, self.cells.shape).reshape(self.cells.shape[0], -1)
+        if float(np.ptp(rows, axis=1).max()) <= ALIKE * unit:
+            return rows[:, 0].copy()
+        mean: Float = rows.mean(axis=1)
+        worst = float(np.abs(rows - mean[:, None]).max())
+        if self.options.maps == "same":
+            raise NotMappable(
+                f"its {what} differs within a channel, by up to {worst:.3g} from the channel's mean, and an integer layer has one per"
+                " channel; flatten the layer, or take the mean with maps 'mean'"
+            )
+        self.notes.append(f"{self.name}: {what} is its channel's mean, up to {worst:.3g} away")
+        return mean

@@ -1,0 +1,241 @@
+"""A float graph as an integer network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
+from lehr.errors import NotMappable, UsageError
+from lehr.export.fold import Float
+from lehr.export.nirgraph.floats import silence, steps_of, whole_steps
+from lehr.export.nirgraph.graph import Flat, Graph, Pool, Wait, Weights
+from lehr.export.nirgraph.layers import LayerReader, Options, QuantizedWeights, quantize_weights, signal
+from lehr.export.nirgraph.rewrite import Rewritten
+from lehr.export.nirgraph.semantics import Semantics, settled
+from lehr.export.pending import LayerReport, Waiting, bits_for_error, folded, moved_share, needed_bits, report
+from lehr.export.widths import analyse, fit_state_bits
+from lehr.network import INPUT, Input, Network
+from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
+from lehr.weights import KINDS
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of neurons, and what became of it.
+
+    Attributes:
+        report: integers, bounds, notes.
+        scale: what one unit of an integer membrane is worth in the graph, per channel, float64 `[channels]`.
+        threshold: of the graph, above v_reset, per channel; 1 where nothing fires.
+        weight_error: of the weights that lead to it, as a share of their norm; 0 where there are none.
+        threshold_error: by which share rounding moved a threshold or, in thresholds, a bias, at most.
+        decay_error: by how much its decays were moved, at most.
+    """
+
+    report: LayerReport
+    scale: Float
+    threshold: Float
+    weight_error: float
+    threshold_error: float
+    decay_error: float
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A graph, and the integer network that was made of it.
+
+    Attributes:
+        graph: as it was read.
+        network: with the least state bits that provably never saturate.
+        semantics: what was taken for what the graph does not say, complete.
+        layers: by name.
+        full_scale: what inputs are divided by in the graph.
+        notes: what was assumed, and what was rounded, in sentences.
+    """
+
+    graph: Graph
+    network: Network
+    semantics: Semantics
+    layers: Mapping[str, Layer]
+    full_scale: float
+    notes: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing was rounded."""
+        return all(layer.report.exact for layer in self.layers.values())
+
+
+def quantize(
+    graph: Graph,
+    sample: npt.NDArray[np.uint8],
+    semantics: Semantics | None = None,
+    options: Options | None = None,
+    *,
+    steps: int | None = None,
+    full_scale: float | None = None,
+) -> Quantized:
+    """Make an integer network of a float graph.
+
+    Args:
+        graph: the graph.
+        sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long each is held. Only their shape, kind and
+            length are looked at here.
+        semantics: what the graph does not say.
+        options: how integers are made.
+        steps: how many steps a sample is held for; None where it has an axis of time.
+        full_scale: what inputs are divided by in the graph, 255 for pixels, 1 for counts; None where they are spikes 0 and 1.
+
+    Raises:
+        UsageError: when an option or the sample is out of range, or something that the graph does not say is missing.
+        NotMappable: naming the node that no integer network computes, and the way out.
+    """
+    options = options or Options()
+    _check(options, full_scale)
+    length = _length(graph, sample, steps, full_scale)
+    how, notes = settled(graph, semantics or Semantics())
+    scale = full_scale or 1.0
+    cells, silent = steps_of(graph, how), silence(graph)
+    rewritten = Rewritten(graph, how, scale)
+    weights = quantize_weights(rewritten, options.weights, scale)
+    waiting: dict[str, Waiting] = {}
+    for name, layer in graph.cells.items():
+        reader = LayerReader(name, layer, cells[name], how, options)
+        arriving = sum((silent[source] for source in graph.outline.sources(name)), np.zeros(layer.shape))
+        unit = signal(rewritten, rewritten.sources(name)[0], weights, scale)
+        exact = all(weights[root].exact for root in _leading(rewritten, name))
+        try:
+            waiting[name] = reader.read(unit, rewritten.gains[name], arriving, exact and not rewritten.notes)
+        except NotMappable as error:
+            raise NotMappable(f"{name} ({layer.kind}): {error}") from None
+    entry = Input(graph.shape, "spikes" if full_scale is None else "u8")
+    network = _network(rewritten, weights, waiting, options, entry, length, how)
+    _require_same_delays(graph, network, how)
+    widths = analyse(network).layers
+    layers = {}
+    for name, wait in waiting.items():
+        told = report(wait, network.neurons[name], widths[name], length)
+        leading = [weights[root].error for root in _leading(rewritten, name)]
+        layers[name] = Layer(
+            told,
+            told.folded.scale / 2.0**told.folded.fraction_bits,
+            wait.dynamics.threshold,
+            max(leading, default=0.0),
+            moved_share(wait, told.folded),
+            max(decay.moved for decay in wait.dynamics.decays),
+        )
+    said = [note for layer in layers.values() for note in layer.report.notes]
+    return Quantized(graph, network, how, layers, scale, (*notes, *rewritten.notes, *said))
+
+
+def _check(options: Options, full_scale: float | None) -> None:
+    if options.weights not in KINDS:
+        raise UsageError(f"weights: {options.weights!r}; use one of {', '.join(KINDS)}")
+    for name, low, high in (("decay_bits", 1, 16), ("fraction_bits", 0, MAX_FRACTION_BITS)):
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"{name}: {value}; use {low} to {high}")
+    if not 0 < options.error < 1:
+        raise UsageError(f"error: {options.error}; use a share between 0 and 1, such as 0.01")
+    for name, allowed in (("decay", ("same", "common")), ("maps", ("same", "mean"))):
+        if getattr(options, name) not in allowed:
+            raise UsageError(f"{name}: {getattr(options, name)!r}; use {' or '.join(map(repr, allowed))}")
+    if full_scale is not None and not 0 < full_scale < np.inf:
+        raise UsageError(f"full_scale: {full_scale}; use a number above 0, 255 for pixels")
+
+
+def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full_scale: float | None) -> int:
+    """For how many steps a sample runs."""
+    shape = graph.shape
+    held, timed = sample.shape[1:] == shape, sample.ndim == len(shape) + 2 and sample.shape[2:] == shape
+    if sample.dtype != np.uint8 or not sample.size or not (held or timed):
+        raise UsageError(
+            f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 [N, T, {', '.join(map(str, shape))}], or"
+            f" [N, {', '.join(map(str, shape))}] and steps; reshape it"
+        )
+    if held and steps is None:
+        raise UsageError("calibration input has no axis of time, and no steps are given; say for how many steps a sample is held")
+    if timed and steps is not None and steps > sample.shape[1]:
+        raise UsageError(f"calibration input has {sample.shape[1]} steps, but {steps} are asked for; ask for at most as many")
+    if full_scale is None and int(sample.max()) > 1:
+        raise UsageError(f"calibration input holds {int(sample.max())}, but no full scale is given; give 255 for pixels, 1 for counts")
+    return steps or int(sample.shape[1])
+
+
+def _leading(graph: Rewritten, name: str) -> list[str]:
+    """The weights whose currents come to a layer."""
+    roots = [root for source in graph.sources(name) for root in graph.roots(source)]
+    return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
+
+
+def _network(
+    graph: Rewritten,
+    weights: Mapping[str, QuantizedWeights],
+    waiting: Mapping[str, Waiting],
+    options: Options,
+    entry: Input,
+    steps: int,
+    how: Semantics,
+) -> Network:
+    fixed: dict[str, Node] = {name: made.node for name, made in weights.items()}
+    for name, node in graph.nodes.items():
+        match node:
+            case Pool():
+                fixed[name] = SumPool2d(node.kernel, node.stride, node.padding)
+            case Flat():
+                fixed[name] = Flatten()
+            case Wait():
+                fixed[name] = Delay(graph.steps[name])
+    readout = "count_argmax_lowest" if how.readout == "count" else f"membrane_{how.readout}_argmax_lowest"
+
+    def made(bits: Mapping[str, int]) -> Network:
+        nodes = dict(fixed)
+        for name, wait in waiting.items():
+            integers = folded(wait, bits[name])
+            threshold = np.zeros_like(integers.threshold) if wait.dynamics.arithmetic.fires == "never" else integers.threshold
+            nodes[name] = Neuron(threshold, integers.bias, wait.dynamics.with_bits(bits[name], MAX_STATE_BITS), wait.dynamics.synapse)
+        return fit_state_bits(Network(nodes, tuple(graph.edges), entry, steps, readout))  # type: ignore[arg-type]  # checked by Network
+
+    chosen = {
+        name: bits_for_error(wait, steps, options.error) if options.fraction_bits is None else options.fraction_bits
+        for name, wait in waiting.items()
+    }
+    if options.fraction_bits is None and all(wait.exact for wait in waiting.values()):
+        exact = {name: max(chosen[name], needed_bits(wait, steps)) for name, wait in waiting.items()}
+        if all(b <= MAX_FRACTION_BITS and not folded(waiting[name], b).clamped for name, b in exact.items()):
+            try:
+                return made(exact)
+            except NotMappable:  # states of more than 32 bits: then it is rounded after all
+                pass
+    return made(chosen)
+
+
+def _require_same_delays(graph: Graph, network: Network, how: Semantics) -> None:
+    """Refuse a network in which a spike takes another number of steps to a layer than in the graph."""
+    extra = {name for name, cells in graph.cells.items() if cells.cuba and how.current == "last"}
+    waits = {n: whole_steps(n, node, how)[0] for n, node in graph.nodes.items() if isinstance(node, Wait)}
+    delays = {n: node.steps for n, node in network.nodes.items() if isinstance(node, Delay)}
+    for name in graph.cells:
+        there, here = _arrivals(graph.outline, name, waits), _arrivals(network, name, delays)
+        if here != {(hub, lag + (name in extra)) for hub, lag in there}:
+            raise NotMappable(f"{name}: the cycle that it lies in would be cut in another place; put a Delay where one step is meant")
+
+
+def _arrivals(net: Network, name: str, waits: Mapping[str, int]) -> set[tuple[str, int]]:
+    """The layers whose spikes come to a layer, and after how many steps."""
+    found: set[tuple[str, int]] = set()
+    pending, seen = [(name, 0)], set[tuple[str, int]]()
+    while pending:
+        here, lag = pending.pop()
+        for source in net.sources(here):
+            at = (source, lag + ((source, here) in net.feedback) + waits.get(source, 0))
+            if source == INPUT or isinstance(net.nodes[source], Neuron):
+                found.add(at)
+            elif at not in seen:
+                seen.add(at)
+                pending.append(at)
+    return found

@@ -1,0 +1,144 @@
+"""`lehr quantize`: somebody else's float graph of NIR as an integer network, and what that changed, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lehr.cli.console import Json, Output, percent, session
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from lehr.export.nirgraph import Quantized
+    from lehr.network import Network
+    from lehr.simulate.effect import Effect
+
+
+def quantize(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH.nir", help="A float graph that any tool wrote.")],
+    calibrate: Annotated[
+        Path, typer.Option("--calibrate", metavar="EVENTS.npz", help="Samples, uint8, in an array 'input'; optionally 'labels'.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
+    dt: Annotated[float | None, typer.Option(help="Seconds of a step; needed where the graph has time constants.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps to run; needed where inputs have no axis of time.")] = None,
+    full_scale: Annotated[float | None, typer.Option(help="What the graph takes inputs divided by: 255 for pixels, 1 for counts.")] = None,
+    reset: Annotated[str, typer.Option(metavar="zero|subtract", help="A spike sets to v_reset, or takes the threshold off.")] = "zero",
+    reset_timing: Annotated[str, typer.Option(metavar="same_step|next_step", help="When it does it.")] = "same_step",
+    fires: Annotated[str, typer.Option(metavar="gt|ge", help="Whether a membrane at its threshold fires.")] = "gt",
+    discretize: Annotated[str, typer.Option(metavar="euler|exact", help="Decays of 1 - dt/tau, or of exp(-dt/tau).")] = "euler",
+    integrate: Annotated[str | None, typer.Option(metavar="step|ode", help="IF and I add r times their input in a step, or r dt.")] = None,
+    current: Annotated[str, typer.Option(metavar="new|last", help="CubaLIF takes the current of this step, or the last.")] = "new",
+    readout: Annotated[str | None, typer.Option(metavar="count|last|sum|max", help="What is read of the layer before the output.")] = None,
+    weights: Annotated[str, typer.Option(metavar="int8..int2|ternary|binary", help="What weights are rounded to.")] = "int8",
+    decay_bits: Annotated[int | None, typer.Option(metavar="n", help="Round decays to k/2^n; by --error if left out.")] = None,
+    fraction_bits: Annotated[int | None, typer.Option(metavar="F", help="Of all layers; by --error if left out.")] = None,
+    error: Annotated[float, typer.Option(help="The share of a threshold, or of a time constant, that rounding may come to.")] = 0.01,
+    decay: Annotated[str, typer.Option(metavar="same|common", help="Decays that differ in a layer: refuse, or take the mean.")] = "same",
+    maps: Annotated[str, typer.Option(metavar="same|mean", help="Neurons that differ in a channel: refuse, or the mean.")] = "same",
+    samples: Annotated[int, typer.Option("-n", "--samples", min=1, help="How many of the samples are run.")] = 64,
+    as_json: Json = False,
+) -> None:
+    """Quantize a float NIR graph to an integer network, and measure on samples what that changed, layer by layer.
+
+    What NIR does not say is said by options, printed, and recorded in the file.
+    """
+    with session(as_json) as out:
+        from lehr import nirfile
+        from lehr.atomic import writing
+        from lehr.export.nirgraph import Options, Semantics, read
+        from lehr.export.nirgraph import quantize as convert
+        from lehr.npz import read_samples
+        from lehr.simulate.effect import measure
+
+        told = read(graph)
+        x, labels = read_samples(calibrate)
+        x = x[:samples]
+        made = convert(
+            told,
+            x,
+            Semantics(dt, reset, reset_timing, fires, discretize, integrate, current, readout),  # type: ignore[arg-type]  # it checks them
+            Options(weights, decay_bits, fraction_bits, error, decay, maps),  # type: ignore[arg-type]  # convert checks them
+            steps=steps,
+            full_scale=full_scale,
+        )
+        with writing(output) as part:
+            part.write_bytes(nirfile.to_bytes(made.network, _origin(graph, made)))
+            exported = nirfile.read(part)
+            effect = measure(made, x, exported)
+        _tell(out, made, effect, exported, labels)
+        out.facts["model"] = str(output)
+        out.say(f"wrote {output}")
+
+
+def _origin(graph: Path, made: Quantized) -> dict[str, Any]:
+    """What the file says of where it comes from."""
+    how = {key: value for key, value in asdict(made.semantics).items() if value is not None}
+    renamed = [[source, name] for source, name in made.graph.names.items()]
+    return {"command": "lehr quantize", "source": graph.name, "semantics": how, "names": renamed, "notes": list(made.notes)}
+
+
+def _tell(out: Output, made: Quantized, effect: Effect, net: Network, labels: npt.NDArray[np.int64] | None) -> None:
+    for note in made.notes:
+        out.say(note)
+    renamed = {source: name for source, name in made.graph.names.items() if source != name}
+    if renamed:
+        out.say("names: " + ", ".join(f"{source} is {name}" for source, name in renamed.items()))
+    rows = []
+    for name, e in effect.layers.items():
+        rates = [f"{value:.4f}" for value in (e.float_rate, e.rate, e.rate_error)]
+        rows.append((name, *rates, percent(e.spikes_differ), f"{e.membrane_error:.4f}", e.saturations))
+    out.table(("layer", "rate, float", "rate", "rate error", "spikes differ", "membrane error", "saturations"), rows)
+    arithmetic = {name: neuron.arithmetic for name, neuron in net.neurons.items()}
+    out.table(
+        ("layer", "weight error", "threshold error", "decay", "moved by", "fraction bits", "state bits"),
+        [
+            (
+                name,
+                percent(e.weight_error),
+                percent(e.threshold_error),
+                f"{arithmetic[name].decay_numerator}/2^{arithmetic[name].decay_shift}",
+                f"{e.decay_error:.2g}",
+                arithmetic[name].fraction_bits,
+                arithmetic[name].state_bits,
+            )
+            for name, e in effect.layers.items()
+        ],
+    )
+    for warning in effect.warnings:
+        out.say(f"warning: {warning}")
+    agree = float((effect.float_prediction == effect.prediction).mean())
+    out.say(f"{percent(agree)} of {effect.samples:,} predictions are the float graph's")
+    out.facts.update(
+        network=net.digest,
+        samples=effect.samples,
+        exact=made.exact,
+        semantics=asdict(made.semantics),
+        names=dict(made.graph.names),
+        notes=list(made.notes),
+        warnings=list(effect.warnings),
+        predictions_agree=agree,
+        layers=_facts(effect, net),
+    )
+    if labels is not None:
+        there, here = effect.accuracies(labels)
+        out.say(f"accuracy: {percent(there)} of the float graph, {percent(here)} of the integer network")
+        out.facts.update(float_accuracy=there, accuracy=here)
+
+
+def _facts(effect: Effect, net: Network) -> Mapping[str, Any]:
+    return {
+        name: {
+            **asdict(layer),
+            "fraction_bits": net.neurons[name].arithmetic.fraction_bits,
+            "state_bits": net.neurons[name].arithmetic.state_bits,
+            "decay": [net.neurons[name].arithmetic.decay_numerator, net.neurons[name].arithmetic.decay_shift],
+        }
+        for name, layer in effect.layers.items()
+    }

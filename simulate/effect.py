@@ -1,0 +1,145 @@
+"""What making integers of a float graph changed, measured: the graph and the network on the same samples, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import UsageError
+from lehr.export.fold import Float
+from lehr.export.nirgraph import Quantized, run
+from lehr.network import Network
+from lehr.simulate.reference import simulate
+from lehr.simulate.result import Result
+
+VALUES = 2**24
+"""How many membranes are held at a time, in all layers together."""
+
+_MEANS = ("float_rate", "rate", "rate_error", "spikes_differ", "membrane_error")
+
+
+@dataclass(frozen=True)
+class LayerEffect:
+    """One layer of neurons, over all samples and steps.
+
+    Attributes:
+        float_rate, rate: spikes per neuron and step, of the graph and of the network.
+        rate_error: mean distance between the two rates of a neuron on a sample.
+        spikes_differ: share of neurons and steps in which one spikes and the other does not.
+        membrane_error: mean distance of the membranes, in thresholds; in the graph's units where nothing fires.
+        saturations: how often a membrane or a synapse state left its width.
+        weight_error, threshold_error, decay_error: as `lehr.export.nirgraph.quantize.Layer` says.
+    """
+
+    float_rate: float
+    rate: float
+    rate_error: float
+    spikes_differ: float
+    membrane_error: float
+    saturations: int
+    weight_error: float
+    threshold_error: float
+    decay_error: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What quantization changed.
+
+    Attributes:
+        layers: by name.
+        samples: how many were run.
+        float_prediction, prediction: int64 `[N]`, of the graph and of the network.
+        float_scores: of the graph, float64 `[N, classes]`, as the readout says.
+        result: of the network, without its trace.
+        warnings: layers that say nothing on these samples, in sentences.
+    """
+
+    layers: Mapping[str, LayerEffect]
+    samples: int
+    float_prediction: npt.NDArray[np.int64]
+    prediction: npt.NDArray[np.int64]
+    float_scores: Float
+    result: Result
+    warnings: tuple[str, ...]
+
+    def accuracies(self, labels: npt.NDArray[np.int64]) -> tuple[float, float]:
+        """Shares of the samples whose prediction is their label, of the graph and of the network."""
+        told = labels[: self.samples]
+        return float((self.float_prediction == told).mean()), float((self.prediction == told).mean())
+
+
+def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None = None) -> Effect:
+    """Run graph and network on samples and compare them.
+
+    Args:
+        made: from `lehr.export.nirgraph.quantize`.
+        x: uint8 `[N, T, *shape]`, or `[N, *shape]`, held.
+        network: in place of `made.network`, one that was read back from a file.
+
+    Raises:
+        UsageError: when there are no samples.
+        FileRefused: when the samples are not what the network takes.
+    """
+    net = network or made.network
+    if not len(x):
+        raise UsageError("calibration input holds no samples; give at least one")
+    size = net.steps * sum(math.prod(net.shapes[name]) for name in net.neurons)
+    batch = max(1, VALUES // size)
+    sums = {name: np.zeros(len(_MEANS)) for name in net.neurons}
+    results, scores = [], []
+    for start in range(0, len(x), batch):
+        part = x[start : start + batch]
+        floats = run(made.graph, part, made.semantics, net.steps, made.full_scale)
+        result = simulate(net, part, trace=net.neurons, steps=net.steps)
+        for name in net.neurons:
+            there, here = floats.spikes[name], result.trace.spikes[name]
+            scale = made.layers[name].scale.reshape(-1, *[1] * (there.ndim - 3))
+            theta = made.layers[name].threshold.reshape(scale.shape)
+            apart = np.abs(result.trace.membranes[name] * scale - floats.membranes[name]) / theta
+            counts = np.abs(there.sum(axis=1, dtype=np.int64) - here.sum(axis=1, dtype=np.int64)).sum()
+            sums[name] += (there.sum(), here.sum(), counts, (there != here).sum(), apart.sum())
+        results.append(result)
+        last = floats.spikes[net.output] if net.readout == "count_argmax_lowest" else floats.membranes[net.output]
+        scores.append(_scores(last.reshape(*last.shape[:2], -1), net.readout))
+    values = {name: len(x) * net.steps * math.prod(net.shapes[name]) for name in net.neurons}
+    layers = {
+        name: LayerEffect(
+            **{field: float(each) / values[name] for field, each in zip(_MEANS, sums[name], strict=True)},
+            saturations=sum(result.saturations[name] for result in results),
+            weight_error=made.layers[name].weight_error,
+            threshold_error=made.layers[name].threshold_error,
+            decay_error=made.layers[name].decay_error,
+        )
+        for name in net.neurons
+    }
+    float_scores = np.concatenate(scores)
+    prediction = np.concatenate([result.prediction for result in results])
+    warnings = [text for name in net.neurons if (text := _warning(name, net, layers[name]))]
+    return Effect(layers, len(x), float_scores.argmax(axis=1).astype(np.int64), prediction, float_scores, results[-1], tuple(warnings))
+
+
+def _scores(last: Float | npt.NDArray[np.uint8], readout: str) -> Float:
+    """What the readout takes from the layer before the output, whose values are `[N, T, classes]`."""
+    match readout:
+        case "membrane_last_argmax_lowest":
+            made: Float = last[:, -1].astype(np.float64)
+        case "membrane_max_argmax_lowest":
+            made = last.max(axis=1).astype(np.float64)
+        case _:
+            made = last.sum(axis=1, dtype=np.float64)
+    return made
+
+
+def _warning(name: str, net: Network, effect: LayerEffect) -> str:
+    if net.neurons[name].integrates:
+        return ""
+    for what, rate in (("the graph", effect.float_rate), ("the network", effect.rate)):
+        if rate in (0, 1):
+            state = "never fires" if rate == 0 else "always fires"
+            return f"{name} {state} in {what} on these samples, which therefore say nothing of it"
+    return ""

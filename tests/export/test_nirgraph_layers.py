@@ -1,0 +1,250 @@
+"""What a float graph's layers become, one kind after another; each graph is run as it is and as integers, and not one spike differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+import pytest
+from nir_graphs import DT, chain, graph, lif
+
+from lehr.errors import NotMappable
+from lehr.export.levels import within_kind
+from lehr.export.nirgraph import Options, Quantized, Semantics, from_nir, quantize, run
+from lehr.nodes import Conv2d, Delay, Linear, SumPool2d
+from lehr.simulate.effect import measure
+
+STEP = Semantics(integrate="step", dt=DT)
+
+
+def spikes(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.uint8]:
+    return (rng.random((6, 12, *shape)) < 0.3).astype(np.uint8)
+
+
+def integrate(*shape: int, threshold: float = 2.0) -> nir.IF:
+    return nir.IF(r=np.ones(shape), v_threshold=np.full(shape, threshold))
+
+
+def same(told: nir.NIRGraph, x: npt.NDArray[np.uint8], how: Semantics = STEP, **options: Any) -> Quantized:
+    """Quantize; require that not one spike and membrane differs, and that there are spikes and silences in every layer that fires."""
+    made = quantize(from_nir(told), x, how, Options(**options))
+    effect = measure(made, x)
+    for name, layer in effect.layers.items():
+        assert layer.spikes_differ == 0, name
+        assert layer.membrane_error < 1e-9, name
+        if not made.network.neurons[name].integrates:
+            assert 0 < layer.rate < 1, name
+    return made
+
+
+def whole(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.float64]:
+    made = rng.integers(-2, 4, shape).astype(np.float64)
+    made.flat[0] = 1
+    return made
+
+
+def test_a_conv1d_becomes_a_conv2d_of_height_1_and_its_layer_a_map() -> None:
+    rng = np.random.default_rng(0)
+    conv = nir.Conv1d(9, whole(rng, 4, 2, 3), 2, "valid", 1, 2, np.zeros(4))
+    conv.weight = conv.weight[:, :1]
+    told = chain(
+        {
+            "c": conv,
+            "n": integrate(4, 4),
+            "f": nir.Flatten({"input": np.array([4, 4])}, 0, -1),
+            "l": nir.Linear(whole(rng, 3, 16)),
+            "m": integrate(3),
+        },
+        (2, 9),
+        (3,),
+    )
+    made = same(told, spikes(rng, 2, 1, 9))
+    node = made.network.nodes["c"]
+    assert isinstance(node, Conv2d)
+    assert (node.weight.shape, node.stride, node.groups) == ((4, 1, 1, 3), (1, 2), 2)
+    assert made.network.input.shape == (2, 1, 9)
+    assert "the input is [2, 9], and [2, 1, 9] in the network: a map of height 1" in made.notes
+
+
+def test_padding_same_and_bias_and_an_average() -> None:
+    rng = np.random.default_rng(1)
+    conv = nir.Conv2d((6, 6), whole(rng, 3, 2, 3, 3), 1, "same", 1, 1, np.array([1.0, -1, 0]))
+    pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    made = same(chain({"c": conv, "p": pool, "n": integrate(3, 3, 3)}, (2, 6, 6), (3, 3, 3)), spikes(rng, 2, 6, 6))
+    node = made.network.nodes["c"]
+    assert isinstance(node, Conv2d)
+    assert node.padding == (1, 1)
+    assert isinstance(made.network.nodes["p"], SumPool2d)
+    assert made.network.neurons["n"].threshold.tolist() == [8 << made.network.neurons["n"].arithmetic.fraction_bits] * 3
+    assert set(made.network.nodes) == {"c", "p", "n"}
+
+
+def test_an_average_of_spikes_goes_into_the_weights_after_flatten() -> None:
+    rng = np.random.default_rng(2)
+    pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    flat = nir.Flatten({"input": np.array([2, 3, 3])}, 1, -1)
+    told = chain({"p": pool, "f": flat, "l": nir.Linear(whole(rng, 3, 18)), "m": integrate(3)}, (2, 6, 6), (3,))
+    made = same(told, spikes(rng, 2, 6, 6))
+    assert set(made.network.nodes) == {"p", "f", "l", "m"}
+    assert "f: start_dim is 1: read as counting the batch's axis, as torch does, so that all axes are flattened" in made.notes
+
+
+@pytest.mark.parametrize("scale", [[1.0, 2.0, 0.5], [-1.0, 2.0, 0.5]])
+def test_a_scale_goes_into_the_neurons_or_the_weights_or_becomes_weights(scale: list[float]) -> None:
+    rng = np.random.default_rng(3)
+    told = {"l": nir.Linear(whole(rng, 3, 4)), "s": nir.Scale(np.array(scale)), "n": integrate(3)}
+    made = same(chain(told, (4,), (3,)), spikes(rng, 4))
+    assert set(made.network.nodes) == {"l", "n"}
+    before = same(
+        chain({"s": nir.Scale(np.array(scale)), "l": nir.Linear(whole(rng, 2, 3)), "n": integrate(2)}, (3,), (2,)), spikes(rng, 3)
+    )
+    assert set(before.network.nodes) == {"l", "n"}
+    alone = (
+        same(chain({"s": nir.Scale(np.array(scale)), "n": integrate(3, threshold=1.0)}, (3,), (3,)), spikes(rng, 3))
+        if min(scale) > 0
+        else None
+    )
+    assert alone is None or set(alone.network.nodes) == {"n"}
+
+
+def test_spikes_that_are_added_to_currents_get_weights_of_one() -> None:
+    rng = np.random.default_rng(4)
+    nodes = {
+        "a": integrate(3, threshold=1.0),
+        "l": nir.Linear(2 * whole(rng, 3, 3)),
+        "s": nir.Scale(np.array([-1.0, 2, 4])),
+        "n": integrate(3),
+    }
+    edges = [("input", "a"), ("a", "l"), ("l", "n"), ("a", "s"), ("s", "n"), ("a", "n"), ("n", "output")]
+    made = same(graph(nodes, edges, (3,), (3,)), spikes(rng, 3))
+    added = made.network.nodes["a.to.n"]
+    assert isinstance(added, Linear)
+    assert np.count_nonzero(added.weight) == 3
+
+
+def test_weights_after_weights_with_their_biases() -> None:
+    rng = np.random.default_rng(5)
+    told = {
+        "a": nir.Affine(whole(rng, 4, 3), np.array([1.0, 0, -1, 2])),
+        "b": nir.Affine(whole(rng, 2, 4) / 2, np.array([0.5, 1])),
+        "n": integrate(2),
+    }
+    made = same(chain(told, (3,), (2,)), spikes(rng, 3))
+    assert made.exact
+
+
+def test_a_delay_is_whole_steps_and_a_delay_of_none_goes() -> None:
+    rng = np.random.default_rng(6)
+    told = {"d": nir.Delay(np.full(3, 3 * DT)), "none": nir.Delay(np.zeros(3)), "l": nir.Linear(whole(rng, 2, 3)), "n": integrate(2)}
+    made = same(chain(told, (3,), (2,)), spikes(rng, 3))
+    assert made.network.nodes["d"] == Delay(3)
+    assert "none" not in made.network.nodes
+    told["d"] = nir.Delay(np.full(3, 3.2 * DT))
+    assert "d: delay rounded to 3 steps, by 0.2 of a step" in quantize(from_nir(chain(told, (3,), (2,))), spikes(rng, 3), STEP).notes
+
+
+@pytest.mark.parametrize("threshold", [1.0, 0.0, -1.0])
+def test_a_threshold_node_fires_without_memory(threshold: float) -> None:
+    rng = np.random.default_rng(7)
+    told = {
+        "l": nir.Linear(whole(rng, 3, 4)),
+        "t": nir.Threshold(np.full(3, threshold)),
+        "m": nir.Linear(whole(rng, 2, 3)),
+        "n": integrate(2),
+    }
+    made = same(chain(told, (4,), (2,)), spikes(rng, 4))
+    assert made.network.neurons["t"].arithmetic.reset == "none"
+
+
+@pytest.mark.parametrize("readout", ["last", "sum", "max"])
+def test_integrators_and_currents_are_read_out(readout: Any) -> None:
+    rng = np.random.default_rng(8)
+    x, tau = spikes(rng, 4)[:, :6], np.full(3, 2 * DT)
+    how = Semantics(dt=DT, integrate="step", readout=readout)
+    for last in (
+        nir.LI(tau, tau / DT, np.ones(3)),
+        nir.I(np.ones(3)),
+        nir.CubaLI(tau, tau, tau / DT, np.zeros(3), tau / DT),
+        nir.Affine(whole(rng, 3, 3), np.ones(3)),
+    ):
+        made = same(chain({"l": nir.Linear(whole(rng, 3, 4)), "end": last}, (4,), (3,)), x, how)
+        effect = measure(made, x)
+        assert made.network.readout == f"membrane_{readout}_argmax_lowest"
+        assert np.array_equal(effect.float_prediction, effect.prediction)
+        assert len(np.unique(effect.prediction)) > 1 or readout != "last"
+
+
+def test_membranes_that_take_the_current_of_the_step_before_get_a_delay() -> None:
+    rng = np.random.default_rng(9)
+    tau = np.full(3, 2 * DT)
+    cuba = nir.CubaLIF(tau, tau, tau / DT, np.zeros(3), np.full(3, 2.0), w_in=tau / DT)
+    told = chain({"l": nir.Linear(whole(rng, 3, 4)), "n": cuba}, (4,), (3,))
+    x = spikes(rng, 4)[:, :6]
+    made = same(told, x, Semantics(dt=DT, current="last"))
+    assert made.network.nodes["n.last"] == Delay(1)
+    new = run(made.graph, x, Semantics(dt=DT), 6).spikes["n"]
+    last = run(made.graph, x, Semantics(dt=DT, current="last"), 6).spikes["n"]
+    assert np.array_equal(last[:, 1:], new[:, :-1])
+    assert new.any()
+
+
+def test_v_reset_and_v_leak_are_folded() -> None:
+    rng = np.random.default_rng(10)
+    neurons = lif(3, tau=2 * DT, threshold=4.0, r=2.0, v_leak=1.0, v_reset=1.0)
+    made = same(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,)), spikes(rng, 4)[:, :6], Semantics(dt=DT))
+    assert made.network.neurons["n"].bias.tolist() == [0, 0, 0]
+    assert made.layers["n"].threshold.tolist() == [3, 3, 3]
+
+
+def test_exact_decays_are_exponentials() -> None:
+    x = spikes(np.random.default_rng(11), 1)
+    told = from_nir(chain({"n": lif(1, tau=DT / np.log(2), threshold=0.7)}, (1,), (1,)))
+    how = quantize(told, x, Semantics(dt=DT, discretize="exact")).network.neurons["n"].arithmetic
+    assert (how.decay_numerator, how.decay_shift) == (1, 1)
+
+
+def test_decays_that_differ_are_refused_or_become_their_mean_and_the_effect_is_measured() -> None:
+    rng = np.random.default_rng(12)
+    neurons = lif(3, tau=4 * DT, threshold=2.0, r=4.0)
+    neurons.tau = np.array([2, 4, 8]) * DT
+    told, x = from_nir(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,))), spikes(rng, 4)
+    with pytest.raises(
+        NotMappable,
+        match=r"^n \(LIF\): its decay is 0.5 to 0.875 by neuron, and an integer layer has one: split it by its time constants, or take their mean with decay 'common'$",
+    ):
+        quantize(told, x, Semantics(dt=DT))
+    made = quantize(told, x, Semantics(dt=DT), Options(decay="common"))
+    assert "n: decays of 0.5 to 0.875 became one, their mean" in made.notes
+    assert measure(made, x).layers["n"].membrane_error > 0.01
+    assert not made.exact
+
+
+def test_neurons_that_differ_within_a_channel_are_refused_or_become_their_mean() -> None:
+    rng = np.random.default_rng(13)
+    neurons = integrate(2, 2, 2)
+    neurons.v_threshold[0, 0, 0] = 3
+    conv = nir.Conv2d((4, 4), whole(rng, 2, 1, 3, 3), 1, 0, 1, 1, np.zeros(2))
+    told, x = from_nir(chain({"c": conv, "n": neurons}, (1, 4, 4), (2, 2, 2))), spikes(rng, 1, 4, 4)
+    with pytest.raises(
+        NotMappable,
+        match=r"^n \(IF\): its threshold differs within a channel, by up to 0.75 from the channel's mean, and an integer layer has one per channel; flatten the layer, or take the mean with maps 'mean'$",
+    ):
+        quantize(told, x, STEP)
+    made = quantize(told, x, STEP, Options(maps="mean"))
+    assert "n: threshold is its channel's mean, up to 0.75 away" in made.notes
+    assert measure(made, x).layers["n"].spikes_differ > 0
+
+
+def test_levels_within_a_kind() -> None:
+    rng = np.random.default_rng(14)
+    weight = rng.normal(size=(5, 40))
+    for kind, largest in (("int8", 127), ("int3", 3), ("ternary", 1), ("binary", 1)):
+        made = within_kind(weight, kind)  # type: ignore[arg-type]
+        assert np.abs(made.levels).max() == largest
+        assert (kind, bool((made.levels == 0).any())) in {("int8", False), ("int3", True), ("ternary", True), ("binary", False)}
+        assert np.linalg.norm(made.levels * made.step[:, None] - weight) < 0.7 * np.linalg.norm(weight)
+    assert within_kind(np.array([[0.0, 2.0, -6.0]]), "int3").levels.tolist() == [[0, 1, -3]]
+    assert within_kind(np.array([[0.0, 2.0, -7.0]]), "int3").moved > 0
+    assert within_kind(np.array([[0.0, 1.0]]), "binary").levels.tolist() == [[1, 1]]

@@ -1,0 +1,183 @@
+"""Float graphs as integers: the NIR paper's example, recurrent and convolutional graphs, and graphs in which nothing may change."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nir_graphs import DT, braille, chain, lif, nmnist_like, run_braille, run_nmnist_like
+
+from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, run
+from lehr.simulate import simulate
+from lehr.simulate.effect import measure
+
+# Spikes in every tenth step: the input of the LIF example in the NIR paper (neuromorphs/NIR, paper/01_lif), 34 spikes in 1,000 steps.
+PAPER = [6, 22, 27, 31, 32, 35, 37, 40, 41, *range(43, 54), *range(67, 79), 84, 85]
+
+
+def paper_input() -> npt.NDArray[np.uint8]:
+    x = np.zeros((1, 1000, 1), np.uint8)
+    x[0, np.array(PAPER) * 10] = 1
+    return x
+
+
+@pytest.mark.parametrize(
+    ("reset", "timing"), [("zero", "same_step"), ("subtract", "same_step"), ("zero", "next_step"), ("subtract", "next_step")]
+)
+def test_the_nir_papers_lif_neuron_spikes_when_it_does_in_the_paper(reset: str, timing: str) -> None:
+    x = paper_input()
+    assert x.sum() == 34
+    graph = from_nir(chain({"0": nir.Affine(np.ones((1, 1)), np.zeros(1)), "1": lif(1)}, (1,), (1,)))
+    made = quantize(graph, x, Semantics(dt=DT, reset=reset, reset_timing=timing))  # type: ignore[arg-type]
+    assert np.flatnonzero(run(graph, x, made.semantics, 1000).spikes["layer1"]).tolist() == [460, 510, 710, 760]
+    result = simulate(made.network, x, trace=["layer1"])
+    assert np.flatnonzero(result.trace.spikes["layer1"]).tolist() == [460, 510, 710, 760]
+    how = made.network.neurons["layer1"].arithmetic
+    assert how.decay_numerator / 2**how.decay_shift == pytest.approx(0.96, abs=4e-4)
+    assert (how.reset, how.reset_timing, how.fires) == (reset, timing, "gt")
+
+
+def test_a_recurrent_graph_in_a_subgraph_is_run_as_its_equations_say() -> None:
+    rng = np.random.default_rng(1)
+    told = braille(rng)
+    x = (rng.random((8, 60, 12)) < 0.2).astype(np.uint8)
+    made = quantize(from_nir(told), x, Semantics(dt=DT))
+    floats = run(made.graph, x, made.semantics, 60)
+    for name, expected in zip(("lif1.lif", "lif2"), run_braille(told, x), strict=True):
+        assert 0.02 < expected.mean() < 0.9
+        assert np.array_equal(floats.spikes[name], expected)
+    assert dict(made.graph.names) == {name: name for name in ("input", "output", "fc1", "fc2", "lif2", "lif1.lif", "lif1.w_rec")}
+
+
+def test_a_cycle_beside_a_subgraph_is_the_same_network() -> None:
+    x = (np.random.default_rng(2).random((4, 40, 12)) < 0.2).astype(np.uint8)
+    nested, flat = (quantize(from_nir(braille(np.random.default_rng(1), nested=n)), x, Semantics(dt=DT)) for n in (True, False))
+    assert nested.network == flat.network
+
+
+def test_a_recurrent_graphs_error_shrinks_with_its_bits() -> None:
+    rng = np.random.default_rng(1)
+    graph, x = from_nir(braille(rng)), (rng.random((24, 80, 12)) < 0.2).astype(np.uint8)
+    differ = {}
+    for kind in ("int3", "int5", "int8"):
+        effect = measure(quantize(graph, x, Semantics(dt=DT), Options(weights=kind, error=0.002)), x)
+        layer = effect.layers["lif1.lif"]
+        assert 0.02 < layer.rate < 0.9
+        assert not effect.warnings
+        assert layer.saturations == 0
+        differ[kind] = (layer.spikes_differ, layer.rate_error)
+    assert differ["int8"] < differ["int5"] < differ["int3"]
+    assert differ["int8"][1] < 0.02
+    assert layer.float_rate == pytest.approx(layer.rate, rel=0.02)
+
+
+def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks_with_its_bits() -> None:
+    rng = np.random.default_rng(3)
+    told = nmnist_like(rng)
+    x = (rng.random((8, 30, 2, 10, 10)) < 0.1).astype(np.uint8)
+    graph, how = from_nir(told), Semantics(integrate="step", reset="subtract")
+    made = quantize(graph, x, how)
+    expected = run_nmnist_like(told, x)
+    floats = run(graph, x, made.semantics, 30)
+    for name, spikes in zip(made.network.neurons, expected, strict=True):
+        assert 0.02 < spikes.mean() < 0.9
+        assert np.array_equal(floats.spikes[name], spikes), name
+    counts = expected[-1].sum(axis=1)
+    errors = {}
+    for kind in ("int2", "int4", "int8"):
+        effect = measure(quantize(graph, x, how, Options(weights=kind)), x)
+        assert np.array_equal(effect.float_scores, counts)
+        errors[kind] = float(np.mean([layer.spikes_differ for layer in effect.layers.values()]))
+        if kind == "int8":
+            labels = effect.float_prediction
+            assert effect.accuracies(labels)[0] == 1
+            assert effect.accuracies(labels)[1] >= 0.75
+    assert errors["int8"] < errors["int4"] < errors["int2"]
+
+
+@st.composite
+def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]:
+    """Graphs whose decays are dyadic, weights small integers times a power of two, thresholds and biases multiples of it."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    unit, dt, hidden = 2.0 ** draw(st.integers(-3, 3)), 2.0**-10, draw(st.integers(1, 5))
+    fires: Any = draw(st.sampled_from(["gt", "ge"]))
+    reset: Any = draw(st.sampled_from(["zero", "subtract"]))
+    how = Semantics(dt=dt, reset=reset, reset_timing=draw(st.sampled_from(["same_step", "next_step"])), fires=fires, integrate="step")
+
+    def levels(*shape: int) -> npt.NDArray[np.float64]:
+        made = unit * rng.integers(-3, 4, shape).astype(np.float64)
+        made[0, 0] = unit  # so that the step is a power of two, and thresholds are whole numbers of it
+        return made
+
+    def neurons() -> nir.NIRNode:
+        theta = unit * rng.integers(1, 6, hidden)
+        if draw(st.booleans()):
+            return nir.IF(r=np.full(hidden, 0.5), v_threshold=theta)
+        tau = np.full(hidden, dt * 2)
+        leak = unit * rng.integers(-2, 3, hidden)
+        if draw(st.booleans()):
+            return nir.LIF(tau=tau, r=tau / dt, v_leak=leak, v_threshold=theta + unit, v_reset=np.full(hidden, unit))
+        return nir.CubaLIF(tau_syn=tau, tau_mem=tau, r=tau / dt, v_leak=0 * leak, v_threshold=theta, w_in=tau / dt)
+
+    first, last = neurons(), neurons()
+    body = {
+        "a": nir.Affine(levels(hidden, 3), unit * rng.integers(0, 2, hidden)),
+        "n": first,
+        "b": nir.Linear(levels(hidden, hidden)),
+        "m": last,
+    }
+    names = ["input", *body, "output"]
+    edges = list(itertools.pairwise(names))
+    if draw(st.booleans()):
+        body["back"] = nir.Linear(levels(hidden, hidden))
+        edges += [("n", "back"), ("back", "n")]
+    if draw(st.booleans()):
+        body["wait"] = nir.Delay(np.full(3, dt * 2))
+        edges = [("input", "wait"), ("wait", "a"), *(e for e in edges if e != ("input", "a"))]
+    if draw(st.booleans()):
+        body["scale"] = nir.Scale(2.0 ** rng.integers(-1, 2, hidden))
+        edges = [("b", "scale"), ("scale", "m"), *(e for e in edges if e != ("b", "m"))]
+    ends = {"input": nir.Input({"input": np.array([3])}), "output": nir.Output({"output": np.array([hidden])})}
+    x = (rng.random((4, 6, 3)) < 0.6).astype(np.uint8)
+    return nir.NIRGraph({**ends, **body}, edges, type_check=False), x, how
+
+
+def test_where_nothing_needs_rounding_not_one_spike_differs() -> None:
+    fired = {"spikes": 0, "silences": 0}
+
+    @settings(max_examples=60)
+    @given(exact_graphs())
+    def check(told: tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]) -> None:
+        graph, x, how = told
+        made = quantize(from_nir(graph), x, how)
+        effect = measure(made, x)
+        assert made.exact, made.notes
+        for name, layer in effect.layers.items():
+            assert layer.spikes_differ == 0, name
+            assert layer.membrane_error < 1e-12, name
+            fired["spikes"] += layer.rate > 0
+            fired["silences"] += layer.rate < 1
+
+    check()
+    assert min(fired.values()) > 50
+
+
+def test_one_unit_of_a_threshold_is_seen() -> None:
+    rng = np.random.default_rng(1)
+    x = (rng.random((8, 40, 12)) < 0.2).astype(np.uint8)
+    weight = rng.integers(-3, 4, (6, 12)).astype(np.float64)
+    how = Semantics(integrate="step")
+    for threshold, differs in ((2.0, False), (3.0, True)):
+        made, other = (
+            quantize(from_nir(chain({"fc": nir.Linear(weight), "n": nir.IF(np.ones(6), np.full(6, v))}, (12,), (6,))), x, how)
+            for v in (2.0, threshold)
+        )
+        effect = measure(made, x, other.network)
+        assert 0.05 < effect.layers["n"].rate < 0.95
+        assert (effect.layers["n"].spikes_differ > 0) is differs
