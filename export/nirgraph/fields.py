@@ -14,6 +14,9 @@ from lehr.nirnodes import Fields, check_keys, named_padding, short, whole
 from lehr.nodes import Shape, pair
 
 AGAIN = "export the graph again"
+LARGEST = 1e15
+"""Numbers above this are no weights, times or thresholds that anybody means, and their products need not be finite."""
+
 _NEURONS: Mapping[str, tuple[str, ...]] = {
     "Threshold": ("threshold",),
     "I": ("r",),
@@ -50,9 +53,10 @@ def numbers(told: Fields, name: str, axes: tuple[int, ...] | None = None) -> Flo
         wanted = "" if axes is None else f" with {' or '.join(map(str, axes))} axes"
         raise FileRefused(f"{name} is {short(told[name])}; give numbers{wanted}")
     made = value.astype(np.float64)
-    if not np.isfinite(made).all():
-        at = np.argwhere(~np.isfinite(made))[0].tolist()
-        raise FileRefused(f"{name} holds {made[tuple(at)]} at {at}; {AGAIN} with finite numbers")
+    wrong = np.argwhere(~(np.abs(made) <= LARGEST))  # NaN too
+    if len(wrong):
+        at = wrong[0].tolist()
+        raise FileRefused(f"{name} holds {made[tuple(at)]:g} at {at}; {AGAIN} with finite numbers of at most {LARGEST:g}")
     return made
 
 

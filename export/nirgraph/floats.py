@@ -19,6 +19,7 @@ from lehr.export.fold import Float
 from lehr.export.nirgraph.graph import Cells, Flat, FloatNode, Graph, Pool, Scale, Wait, Weights
 from lehr.export.nirgraph.semantics import Semantics, Step, step_of
 from lehr.network import INPUT
+from lehr.nodes import MAX_DELAY
 
 Spikes = npt.NDArray[np.uint8]
 WHOLE = 1e-6
@@ -56,6 +57,8 @@ def whole_steps(name: str, wait: Wait, how: Semantics) -> tuple[int, float]:
     """
     assert how.dt is not None
     low, high = float(wait.seconds.min()), float(wait.seconds.max())
+    if high / how.dt > MAX_DELAY:
+        raise NotMappable(f"{name} (Delay): it delays by {high / how.dt:g} steps; use at most {MAX_DELAY:,}")
     steps = round(low / how.dt)
     if low < 0 or round(high / how.dt) != steps:
         raise NotMappable(

@@ -13,6 +13,7 @@ from lehr.errors import FileRefused
 from lehr.export.naming import node_name
 from lehr.export.nirgraph.fields import float_node, map_shape, shape_of
 from lehr.export.nirgraph.graph import Cells, FloatNode, Graph, Scale, Wait
+from lehr.export.nirgraph.semantics import LEAST_DT
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge
 from lehr.nirfile import about, edges_of
@@ -92,7 +93,7 @@ def _dt(told: Mapping[str, Any]) -> float | None:
     if value is None:
         return None
     number = np.asarray(value)
-    if number.dtype.kind not in "iuf" or number.size != 1 or not 0 < float(number.item()) < np.inf:
+    if number.dtype.kind not in "iuf" or number.size != 1 or not LEAST_DT <= float(number.item()) <= 1 / LEAST_DT:
         raise FileRefused(f"the graph's metadata has a dt of {value!r}; give seconds above 0")
     return float(number.item())
 

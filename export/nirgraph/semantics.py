@@ -28,6 +28,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "readout": get_args(ReadWhat),
 }
 _FINEST = 1 << 16
+LEAST_DT = 1e-15
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Semantics:
     readout: ReadWhat | None = None
 
     def __post_init__(self) -> None:
-        if self.dt is not None and not 0 < self.dt < np.inf:
-            raise UsageError(f"dt is {self.dt}; give seconds above 0")
+        if self.dt is not None and not LEAST_DT <= self.dt <= 1 / LEAST_DT:
+            raise UsageError(f"dt is {self.dt}; give seconds, from {LEAST_DT:g} to {1 / LEAST_DT:g}")
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value not in allowed and not (value is None and name in ("integrate", "readout")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import nir
@@ -10,10 +11,15 @@ import numpy.typing as npt
 import pytest
 from nir_graphs import DT, chain, graph, lif
 
+from lehr import nirfile
+from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.levels import within_kind
 from lehr.export.nirgraph import Options, Quantized, Semantics, from_nir, quantize, run
-from lehr.nodes import Conv2d, Delay, Linear, SumPool2d
+from lehr.network import Input, Network
+from lehr.nirnodes import DT as DT_OF_OURS
+from lehr.nodes import Conv2d, Delay, Linear, Neuron, SumPool2d
+from lehr.simulate import simulate
 from lehr.simulate.effect import measure
 
 STEP = Semantics(integrate="step", dt=DT)
@@ -248,3 +254,19 @@ def test_levels_within_a_kind() -> None:
     assert within_kind(np.array([[0.0, 2.0, -6.0]]), "int3").levels.tolist() == [[0, 1, -3]]
     assert within_kind(np.array([[0.0, 2.0, -7.0]]), "int3").moved > 0
     assert within_kind(np.array([[0.0, 1.0]]), "binary").levels.tolist() == [[1, 1]]
+
+
+def test_a_file_of_ours_read_as_a_float_graph_is_the_same_network_where_nothing_leaks() -> None:
+    rng = np.random.default_rng(15)
+    how = Arithmetic(fraction_bits=2)
+    layers = [Neuron(np.full(n, 9), np.zeros(n, np.int32), how) for n in (5, 3)]
+    nodes = {"l": Linear(rng.choice([-1, 1], (5, 4))), "n": layers[0], "m": Linear(rng.choice([-1, 1], (3, 5))), "o": layers[1]}
+    names = ["input", *nodes, "output"]
+    net = Network(nodes, tuple(itertools.pairwise(names)), Input((4,), "spikes"), 30)
+    x = (rng.random((6, 30, 4)) < 0.6).astype(np.uint8)
+    told = from_nir(nirfile.to_nir(net))
+    made = quantize(told, x, Semantics(dt=DT_OF_OURS, integrate="ode", reset="subtract", reset_timing="next_step"))
+    expected, got = (simulate(each, x, trace=["n", "o"]) for each in (net, made.network))
+    assert all(0.05 < rate < 0.95 for rate in expected.rates.values())
+    for name in ("n", "o"):
+        assert np.array_equal(expected.trace.spikes[name], got.trace.spikes[name])

@@ -80,11 +80,11 @@ def test_a_recurrent_graphs_error_shrinks_with_its_bits() -> None:
 def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks_with_its_bits() -> None:
     rng = np.random.default_rng(3)
     told = nmnist_like(rng)
-    x = (rng.random((8, 30, 2, 10, 10)) < 0.1).astype(np.uint8)
+    x = (rng.random((4, 20, 2, 10, 10)) < 0.1).astype(np.uint8)
     graph, how = from_nir(told), Semantics(integrate="step", reset="subtract")
     made = quantize(graph, x, how)
     expected = run_nmnist_like(told, x)
-    floats = run(graph, x, made.semantics, 30)
+    floats = run(graph, x, made.semantics, 20)
     for name, spikes in zip(made.network.neurons, expected, strict=True):
         assert 0.02 < spikes.mean() < 0.9
         assert np.array_equal(floats.spikes[name], spikes), name

@@ -9,10 +9,13 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nir_graphs import DT, braille, chain, graph, lif
 
 from lehr.errors import FileRefused, LehrError, NotMappable, UsageError
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, read
+from lehr.simulate.effect import measure
 
 EVENTS = (np.random.default_rng(0).random((2, 8, 3)) < 0.4).astype(np.uint8)
 
@@ -53,7 +56,7 @@ def node(name: str, **fields: Any) -> Callable[[dict[str, Any]], object]:
     [
         (lambda tree: tree.update(type="Affine"), "holds no NIR graph; give a file that a NIR tool wrote"),
         (node("n", type="Izhikevich"), "n: is of type 'Izhikevich', which NIR 1.0 does not have; use Affine, Linear, Scale, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten, Delay, Threshold, I, IF, LI, LIF, CubaLI, CubaLIF, NIRGraph"),
-        (node("n", tau=np.array([1e-3, np.nan, 1e-3])), "n: tau holds nan at [1]; export the graph again with finite numbers"),
+        (node("n", tau=np.array([1e-3, np.nan, 1e-3])), "n: tau holds nan at [1]; export the graph again with finite numbers of at most 1e+15"),
         (node("l", weight=np.array([["a"] * 3] * 3, dtype="S1")), "l: weight is "),
         (node("l", weight=np.ones(3)), "l: weight is an array of shape (3,); give numbers with 2 axes"),
         (node("n", tau=np.ones(2)), "n: r has shape [3] and tau [2]; export the graph again with one number per neuron in each"),
@@ -130,6 +133,7 @@ SPLIT = nir.Delay(np.array([1.0, 2, 3]) * DT)
         (neurons(tau=-1.0), Semantics(dt=DT), NotMappable, "n (LIF): its tau is -1 s; use one above 0"),
         (neurons(r=-1.0), Semantics(dt=DT), NotMappable, "n (LIF): its r is -1; use one above 0, and the sign in the weights"),
         (neurons(v_reset=1.0), Semantics(dt=DT), NotMappable, "n (LIF): its threshold is -0.9 above its reset value; use one above it"),
+        (chain({"d": nir.Delay(np.full(3, 1e15)), "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 1e+19 steps; use at most 65,536"),
         (neurons(tau=1e6), Semantics(dt=DT), NotMappable, "n (LIF): its decay is 1, which 16 bits round to 1, so that nothing leaks; use a greater dt"),
         (chain({"d": SPLIT, "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 0.0001 to 0.0003 s, 1 to 3 steps; split it into delays of one whole number of steps each"),
         (chain({"n": lif(3), "l": nir.LI(np.full(3, 1e-3), np.ones(3), np.zeros(3)), "m": lif(3)}, (3,), (3,)), Semantics(dt=DT), FileRefused, "l never fires, but leads to m; let an integrator lead to the output alone"),
@@ -197,7 +201,7 @@ def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"dt": 0.0}, "dt is 0.0; give seconds above 0"), ({"reset": "none"}, "reset is 'none'; use 'zero' or 'subtract'"), ({"readout": "mean"}, "readout is 'mean'; use 'count' or 'last' or 'sum' or 'max'")],
+    [({"dt": 0.0}, "dt is 0.0; give seconds, from 1e-15 to 1e+15"), ({"reset": "none"}, "reset is 'none'; use 'zero' or 'subtract'"), ({"readout": "mean"}, "readout is 'mean'; use 'count' or 'last' or 'sum' or 'max'")],
 )  # fmt: skip
 def test_semantics_that_are_none(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as refused:
@@ -219,3 +223,27 @@ def test_samples_that_do_not_fit(x: Any, more: dict[str, Any], message: str) -> 
     with pytest.raises(UsageError) as refused:
         quantize(from_nir(neurons()), x, Semantics(dt=DT), **more)
     assert str(refused.value) == message
+
+
+NUMBERS = st.sampled_from([0.0, 5e-324, 1e-300, 1e-30, 1e-4, 0.7, 1.0, 3e7, 1e15, -1e-300, -1.0, -1e15])
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_extreme_numbers_end_in_a_network_or_are_refused(data: st.DataObject) -> None:
+    def some(*shape: int) -> Any:
+        return np.array(data.draw(st.lists(NUMBERS, min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))).reshape(shape)
+
+    cells = (
+        nir.CubaLIF(some(2), some(2), some(2), some(2), some(2), some(2), some(2))
+        if data.draw(st.booleans())
+        else nir.LIF(some(2), some(2), some(2), some(2), some(2))
+    )
+    told = chain({"a": nir.Affine(some(2, 3), some(2)), "s": nir.Scale(some(2)), "n": cells}, (3,), (2,))
+    how = Semantics(dt=data.draw(st.sampled_from([1e-14, 1e-4, 1e14])), discretize=data.draw(st.sampled_from(["euler", "exact"])))
+    try:
+        made = quantize(from_nir(told), EVENTS, how, Options(decay="common", maps="mean"))
+    except LehrError:
+        return
+    effect = measure(made, EVENTS)
+    assert set(effect.layers) == {"n"}
