@@ -52,8 +52,10 @@ def test_every_recipe_key_is_documented() -> None:
         recipe.NetworkRecipe,
         recipe.Conv,
         recipe.Linear,
+        recipe.Integrator,
         recipe.Threshold,
         recipe.Training,
+        recipe.Augment,
         recipe.Finetuning,
     ):
         for key in model.model_fields:
