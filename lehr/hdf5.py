@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from lehr.errors import FileRefused, UsageError
-from lehr.hdf5wire import Limits, Tree, receive
+from lehr.hdf5wire import Declared, Limits, Tree, receive
 
-__all__ = ["GRAPH", "Limits", "Tree", "read_tree"]
+__all__ = ["GRAPH", "Declared", "Limits", "Tree", "read_tree"]
 
 GRAPH = Limits()
 _PATIENCE = 6  # seconds to wait for one of processor time: the machine may be busy

@@ -23,7 +23,7 @@ import numpy as np
 from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]  # a compiled module
 
 from lehr.errors import FileRefused
-from lehr.hdf5wire import MAX_DEPTH, MAX_ROWS, MAX_TEXT, NAME, Limits, Member, send, send_refusal
+from lehr.hdf5wire import MAX_DEPTH, MAX_ROWS, MAX_TEXT, NAME, Declared, Limits, Member, send, send_refusal
 
 MAX_CHUNKS = 65_536
 _ROW_BYTES = 128  # what numpy needs for an array besides its numbers
@@ -84,7 +84,12 @@ def walk(handle: int, limits: Limits) -> Iterator[Member]:
         _limit(resource.RLIMIT_NOFILE, 0)  # nothing that the walk may overlook opens another file
         for at in list(_Audit(handle, limits).group(file, "", 0)):
             member = file[at]
-            yield at, _value(member) if isinstance(member, h5py.Dataset) else None
+            if not isinstance(member, h5py.Dataset):
+                yield at, None
+            elif _told(member, limits):
+                yield at, Declared(member.dtype.str, member.shape)
+            else:
+                yield at, _value(member)
 
 
 class _Audit:
@@ -150,7 +155,7 @@ class _Audit:
         filters = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
         if filters not in ([[]] if text else [[], [_DEFLATE], [_SHUFFLE, _DEFLATE]]):
             raise FileRefused(f"{here} is packed with HDF5 filters {filters}; use gzip for numbers and none for text")
-        if filters:
+        if filters and not _told(data, self._limits):
             self._chunks(data, here, math.prod(chunk) * width)
 
     def _unpack(self, count: int, here: str) -> None:
@@ -202,6 +207,11 @@ class _Audit:
             if len(inflated) != chunk_bytes:
                 more = "more" if len(inflated) > chunk_bytes else "fewer"
                 raise FileRefused(f"{here} has a chunk that inflates to {more} than its {chunk_bytes:,} bytes; write it again")
+
+
+def _told(data: h5py.Dataset, limits: Limits) -> bool:
+    """Whether numbers are told by their type and shape, and not read."""
+    return limits.told_bytes is not None and data.dtype.kind in "fiub" and data.nbytes > limits.told_bytes
 
 
 def _stored_chunks(data: h5py.Dataset) -> list[Any]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from lehr.errors import FileRefused
 
 Tree = dict[str, Any]
-Member = tuple[str, Any]  # the place in the file, and None for a group, an array, a list of arrays, or an array of text
+Member = tuple[str, Any]  # the place in the file, and None for a group, an array, a list of arrays, an array of text, or Declared
 
 MAX_DEPTH = 16
 MAX_TEXT = 4_096
@@ -29,6 +29,24 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 _MAX_HEAD = 16_384
 _NUMBERS = re.compile(r"[<>|][fiub][1248]\Z")
 _WIDTH = 8  # bytes of the length of a row
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An array that was not read: what the file says of it.
+
+    Attributes:
+        dtype: as numpy's `dtype.str`.
+        shape: its axes.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """What it would take in memory."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,7 @@ class Limits:
         seconds: of processor time to read it in.
         rows: whether data sets may have rows of variable length.
         skip: names at the top of the file whose contents are neither looked at nor read.
+        told_bytes: arrays of numbers larger than this are not read, but told by type and shape (`Declared`); None reads all.
         remedy, smaller: the ways out.
     """
 
@@ -51,6 +70,7 @@ class Limits:
     seconds: int = 10
     rows: bool = False
     skip: tuple[str, ...] = ()
+    told_bytes: int | None = None
     remedy: str = "export it again"
     smaller: str = "give a smaller graph"
 
@@ -60,6 +80,8 @@ def send(members: Iterable[Member], to: IO[bytes]) -> None:
     for at, value in members:
         if value is None:
             _head(to, at=at, kind="group")
+        elif isinstance(value, Declared):
+            _head(to, at=at, kind="declared", dtype=value.dtype, shape=value.shape)
         elif isinstance(value, list):
             lengths = np.array([len(row) for row in value], np.int64)
             dtype = value[0].dtype.str if value else "|u1"
@@ -93,18 +115,23 @@ def receive(sent: IO[bytes], limits: Limits) -> Tree:
         FileRefused: with the message of `send_refusal`.
         ValueError: when it is cut short, is not what `send` writes, or is more than the limits allow.
     """
-    incoming, tree = _Incoming(sent, 2 * limits.unpacked_bytes), Tree()  # text grows in JSON
+    incoming, tree = _Incoming(sent, 2 * limits.unpacked_bytes, limits.told_bytes is not None), Tree()  # text grows in JSON
     for _ in range(limits.objects + 1):
         match incoming.head():
             case {"kind": "end"}:
                 return tree
             case {"kind": "refused", "message": str(message)}:
-                raise FileRefused("".join(letter if letter.isprintable() else "?" for letter in message))
+                raise FileRefused(printable(message))
             case {"at": str(at), **told}:
                 _put(tree, at, incoming.value(told))
             case _:
                 raise ValueError("a frame of another kind")
     raise ValueError("more objects than allowed")
+
+
+def printable(text: str) -> str:
+    """Text out of a file, without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _put(tree: Tree, at: str, value: Any) -> None:
@@ -118,6 +145,11 @@ def _put(tree: Tree, at: str, value: Any) -> None:
     tree[name] = value
 
 
+def _check_array(dtype: str, shape: Iterable[Any]) -> None:
+    if not _NUMBERS.match(dtype) or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError("an array that is none")
+
+
 def _no_group() -> Tree:
     raise ValueError("a place in no group")
 
@@ -125,8 +157,8 @@ def _no_group() -> Tree:
 class _Incoming:
     """Frames as they come in, each number of bytes counted before memory is asked for."""
 
-    def __init__(self, sent: IO[bytes], limit: int) -> None:
-        self._sent, self._left = sent, limit
+    def __init__(self, sent: IO[bytes], limit: int, declares: bool) -> None:
+        self._sent, self._left, self._declares = sent, limit, declares
 
     def head(self) -> Any:
         line = self._sent.readline(_MAX_HEAD)
@@ -140,6 +172,9 @@ class _Incoming:
                 return {}
             case {"kind": "numbers", "dtype": str(dtype), "shape": list(shape)}:
                 return self._numbers(dtype, tuple(shape))[()]
+            case {"kind": "declared", "dtype": str(dtype), "shape": list(shape)} if self._declares:
+                _check_array(dtype, shape)
+                return Declared(dtype, tuple(shape))
             case {"kind": "text", "shape": list(shape), "bytes": int(length)}:
                 return self._texts(tuple(shape), length)
             case {"kind": "rows", "dtype": str(dtype), "rows": int(rows), "numbers": int(numbers)}:
@@ -148,8 +183,7 @@ class _Incoming:
                 raise ValueError("a frame of another kind")
 
     def _numbers(self, dtype: str, shape: tuple[Any, ...]) -> npt.NDArray[Any]:
-        if not _NUMBERS.match(dtype) or not all(type(size) is int and size >= 0 for size in shape):
-            raise ValueError("an array that is none")
+        _check_array(dtype, shape)
         width = np.dtype(dtype).itemsize
         self._left -= math.prod(shape) * width
         if self._left < 0:

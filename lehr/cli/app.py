@@ -11,8 +11,9 @@ from lehr.cli import recipes, targets
 from lehr.cli.artifacts import build, check, verify
 from lehr.cli.demo import demo
 from lehr.cli.exporting import export
+from lehr.cli.inspecting import inspect
 from lehr.cli.machine import doctor
-from lehr.cli.models import inspect, simulate
+from lehr.cli.models import simulate
 from lehr.cli.quantizing import quantize
 from lehr.cli.training import train
 from lehr.cli.widths import widths

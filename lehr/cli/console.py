@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,3 +105,8 @@ def progress() -> Progress:
 def percent(share: float) -> str:
     """A share as people read it."""
     return f"{100 * share:.2f} %"
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as people write it."""
+    return "x".join(map(str, shape))

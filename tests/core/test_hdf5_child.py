@@ -21,7 +21,7 @@ from processes import children
 from lehr import hdf5
 from lehr.errors import FileRefused
 from lehr.hdf5 import GRAPH, Limits, read_tree
-from lehr.hdf5wire import MAX_DEPTH, receive, send, send_refusal
+from lehr.hdf5wire import MAX_DEPTH, Declared, receive, send, send_refusal
 
 
 @pytest.fixture
@@ -222,6 +222,7 @@ LIES: dict[str, tuple[dict[str, Any], bytes]] = {
     "negative rows": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 2, "numbers": 1}, np.array([-1, 2]).tobytes() + b"1"),
     "rows that overflow": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 2, "numbers": 0}, np.array([1 << 63 - 1] * 2).tobytes()),
     "rows of another sum": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 1, "numbers": 2}, np.array([1]).tobytes() + b"12"),
+    "an array that was not read, unasked": (ARRAY | {"kind": "declared"}, b""),
     "many rows": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 1 << 40, "numbers": 0}, b""),
 }
 
@@ -232,6 +233,19 @@ def test_a_lie_is_not_believed(case: str) -> None:
     lie = json.dumps(head).encode() + b"\n" + payload + b'{"kind": "end"}\n'
     with pytest.raises((ValueError, RecursionError)):
         receive(io.BytesIO(lie), Limits(unpacked_bytes=1 << 20))
+
+
+def test_an_array_may_be_told_in_place_of_read() -> None:
+    stream, limits = io.BytesIO(), Limits(told_bytes=8)
+    send([("w", Declared("<f8", (1 << 20, 1 << 30))), ("v", np.arange(3))], stream)
+    tree = receive(io.BytesIO(stream.getvalue()), limits)
+    assert tree["w"] == Declared("<f8", (1 << 20, 1 << 30))
+    assert tree["w"].nbytes == 1 << 53
+    assert tree["v"].tolist() == [0, 1, 2]
+    for wrong in ({"shape": [-1]}, {"dtype": "|O8"}):
+        lie = json.dumps(ARRAY | {"kind": "declared"} | wrong).encode() + b"\n"
+        with pytest.raises(ValueError, match="an array that is none"):
+            receive(io.BytesIO(lie), limits)
 
 
 def test_an_endless_answer_ends() -> None:

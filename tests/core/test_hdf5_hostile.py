@@ -106,7 +106,7 @@ CRAFTED: dict[str, tuple[Any, str]] = {
     "text weights": (put(WEIGHT, [["a"] * 6] * 5), "fc: Linear weight has dtype <U1, not integers; round it to integers first"),
     "unknown type": (
         put("node/nodes/fc/type", "Exec"),
-        "fc: is of type Exec, which is not in an integer network; use Conv2d, Linear, ",
+        "fc: is of type Exec, which NIR does not have; use Affine, ",
     ),
     "name with a path": (
         lambda file: file["node/nodes"].create_group("..").create_group("x"),

@@ -6,13 +6,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from strategies import Builder, Images, alive, delayed_network, recurrent_network, small_network
+from golden_networks import GOLDEN
+from strategies import Builder, Images, alive, recurrent_network, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
@@ -35,8 +37,12 @@ def built(net: Network, folder: Path, **options: str) -> Path:
 
 
 # -------------------------------------------------------------------- the file
-@pytest.mark.parametrize("make", [small_network, recurrent_network, delayed_network])
+TOPOLOGIES: dict[str, Make] = {golden.name: partial(golden.make, HOW) for golden in GOLDEN if not golden.fields}
+
+
+@pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
 def test_model_is_valid_onnx(make: Make) -> None:
+    """Of every topology: recurrence, delays, weights of all kinds, synapse states, integrators and readouts of membranes."""
     net = make()[0]
     model = make_model(net, trace=True)
     onnx.checker.check_model(model, full_check=True)

@@ -1,0 +1,139 @@
+"""What other readers of NIR make of lehr's files: the table of docs/interchange.md.
+
+python benchmarks/readers/table.py
+python benchmarks/readers/table.py --python norse=ENV/bin/python --python sinabs=ENV/bin/python
+
+nirtorch and snnTorch are lehr's own dependencies; the others need interpreters of their own that have them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import nir
+import numpy as np
+import typer
+
+from lehr import nirfile
+from lehr.arithmetic import Arithmetic, Synapse
+from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Node, Shape
+from lehr.simulate import simulate
+
+READER = Path(__file__).with_name("reader.py")
+OWN = ("nirtorch", "snntorch")
+SAMPLES, STEPS = 10, 30
+TRAINED = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=14)  # as lehr trains: subtract, in the next step
+PLAIN = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=14, reset="zero", reset_timing="same_step")
+COUNTING = Arithmetic(reset="zero", reset_timing="same_step")
+IDLE = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=14, fires="never", reset="none")
+UNIT = 2**14
+SYNAPSE = Synapse(decay_numerator=3, decay_shift=2)
+RNG = np.random.default_rng(0)
+
+
+def signs(*shape: int) -> Any:
+    """Random weights of -1 and +1."""
+    return RNG.choice(np.array([-1, 1], np.int8), shape)
+
+
+def neuron(channels: int, threshold: float, how: Arithmetic, synapse: Synapse | None = None) -> Neuron:
+    """Neurons of one threshold, in weights, without bias: what every reader could take."""
+    theta = 0 if how.fires == "never" else round(threshold * 2**how.fraction_bits)
+    return Neuron(np.full(channels, theta, np.int32), np.zeros(channels, np.int32), how, synapse)
+
+
+def chain(shape: Shape, *nodes: tuple[str, Node], edges: tuple[tuple[str, str], ...] = ()) -> Network:
+    """Nodes one after another."""
+    last = nodes[-1][1]
+    never = isinstance(last, Neuron) and last.integrates
+    path = pairwise([INPUT, *(name for name, _ in nodes if name != "recurrent"), OUTPUT])
+    return Network(
+        dict(nodes), (*path, *edges), Input(shape, "spikes"), STEPS, "membrane_last_argmax_lowest" if never else "count_argmax_lowest"
+    )
+
+
+def networks() -> dict[str, Network]:
+    """By what is special about each."""
+
+    def convolutional(how: Arithmetic) -> Network:
+        layers = (("conv", Conv2d(signs(4, 1, 3, 3), padding=(1, 1))), ("lif", neuron(4, 1.5, how)), ("pool", SumPool2d((2, 2), (2, 2))))
+        return chain((1, 8, 8), *layers, ("flat", Flatten()), ("fc", Linear(signs(5, 64))), ("out", neuron(5, 4, how)))
+
+    def hidden(how: Arithmetic, synapse: Synapse | None = None) -> tuple[tuple[str, Node], ...]:
+        return (
+            ("fc1", Linear(signs(16, 20))),
+            ("hidden", neuron(16, 3 if synapse is None else 8, how, synapse)),
+            ("fc2", Linear(signs(5, 16))),
+        )
+
+    loop = (("hidden", "recurrent"), ("recurrent", "hidden"))
+    return {
+        "linear, IF": chain((20,), *hidden(COUNTING), ("out", neuron(5, 2, COUNTING))),
+        "linear, LIF": chain((20,), *hidden(PLAIN), ("out", neuron(5, 2, PLAIN))),
+        "linear, LIF, as lehr trains": chain((20,), *hidden(TRAINED), ("out", neuron(5, 2, TRAINED))),
+        "convolution, sum pooling, LIF": convolutional(PLAIN),
+        "recurrent LIF": chain((20,), *hidden(PLAIN), ("recurrent", Linear(signs(16, 16))), ("out", neuron(5, 2, PLAIN)), edges=loop),
+        "CubaLIF": chain((20,), *hidden(PLAIN, SYNAPSE), ("out", neuron(5, 8, PLAIN, SYNAPSE))),
+        "LIF, LI as readout": chain((20,), *hidden(PLAIN), ("out", neuron(5, 0, IDLE))),
+    }
+
+
+def said(net: Network, expected: Any, told: dict[str, Any], reasons: list[str]) -> str:
+    """One cell of the table; why a file is refused goes into `reasons`."""
+    if "refused" in told:
+        if told["refused"] not in reasons:
+            reasons.append(told["refused"])
+        return f"refused ({reasons.index(told['refused']) + 1})"
+    got = np.array(told["values"])
+    if got.shape != expected.shape:
+        return f"{got.shape[-1]} outputs, not {expected.shape[-1]}"
+    if net.neurons[net.output].integrates:
+        return f"up to {np.abs(got - expected).max() / UNIT:.1g} weights off"
+    wrong = int((got != expected).sum())
+    return f"{wrong:,} of {expected.size:,}" + (f"; {int(got.sum()):,} spikes for {int(expected.sum()):,}" if wrong else "")
+
+
+def main(python: Annotated[list[str] | None, typer.Option(metavar="READER=PATH", help="An interpreter that has a reader.")] = None) -> None:
+    """Print the table."""
+    interpreters = {**dict.fromkeys(OWN, sys.executable), **dict(each.split("=", 1) for each in python or ())}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, expected = Path(scratch), {}
+        nets = networks()
+        for number, (name, net) in enumerate(nets.items()):
+            x = (RNG.random((SAMPLES, STEPS, *net.input.shape)) < 0.3).astype(np.uint8)
+            result = simulate(net, x, trace=net.neurons)
+            assert all(0 < rate < 1 for layer, rate in result.rates.items() if not net.neurons[layer].integrates), result.rates
+            trace = result.trace.membranes if net.neurons[net.output].integrates else result.trace.spikes
+            expected[name] = trace[net.output].astype(np.float64)
+            nirfile.write(net, folder / f"{number}.nir")
+            np.savez(folder / f"{number}.npz", input=x)
+        same = sum(nirfile.from_nir(nir.read(folder / f"{number}.nir")) == net for number, net in enumerate(nets.values()))
+        typer.echo(
+            f"nir {nir.__version__} reads all {len(nets)}; {same} of the graphs, handed back to lehr, are the networks that were written."
+        )
+        answers = {}
+        for reader, path in interpreters.items():
+            ran = subprocess.run([path, READER, reader, folder], check=False, capture_output=True, text=True)
+            if ran.returncode:
+                raise typer.BadParameter(f"{reader}: {ran.stderr.strip().splitlines()[-1]}")
+            answers[reader] = json.loads(ran.stdout)
+    typer.echo("; ".join(", ".join(f"{name} {version}" for name, version in answer["versions"].items()) for answer in answers.values()))
+    reasons: list[str] = []
+    for column, title in enumerate(("the file as it is", "its graph in the reader's units")):
+        typer.echo(f"\n| {' | '.join([title, *answers])} |\n{'| --- ' * (len(answers) + 1)}|")
+        for number, (name, net) in enumerate(nets.items()):
+            cells = (said(net, expected[name], answer["files"][str(number)][column], reasons) for answer in answers.values())
+            typer.echo(f"| {name} | {' | '.join(cells)} |")
+    for number, reason in enumerate(reasons, 1):
+        typer.echo(f"\n({number}) {reason}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

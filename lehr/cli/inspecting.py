@@ -1,0 +1,168 @@
+"""`lehr inspect`: what a .nir file holds, first as it declares it, then as the integer network that it is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lehr.cli.console import Json, Output, percent, session, shape_text
+from lehr.cli.options import Model
+
+if TYPE_CHECKING:
+    from lehr.arithmetic import Arithmetic, Synapse
+    from lehr.network import Conv2d, Linear, Network
+    from lehr.nodes import Node
+    from lehr.outline import DeclaredNode, Outline
+
+READOUTS = {
+    "count_argmax_lowest": "spikes of {} are counted",
+    "membrane_last_argmax_lowest": "the last membrane of {} is read out",
+    "membrane_sum_argmax_lowest": "the sum of the membranes of {} is read out",
+    "membrane_max_argmax_lowest": "the highest membrane of {} is read out",
+}
+
+
+def inspect(
+    model: Model,
+    structure: Annotated[
+        bool, typer.Option("--structure", help="Only what the file declares: nodes, types, shapes, bytes. No weight is read.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a .nir file holds: nodes, shapes, bytes; of an integer network its arithmetic, widths, synapses and sparsity, too.
+
+    A graph of another tool, which states no integers, is shown as its file declares it.
+    """
+    with session(as_json) as out:
+        from lehr import nirfile
+        from lehr.outline import outline
+
+        declared = outline(model)
+        net = nirfile.read(model) if declared.exact and not structure else None
+        out.facts.update(
+            exact=declared.exact,
+            origin=dict(declared.origin),
+            bytes={"file": model.stat().st_size, "arrays": sum(node.bytes for node in declared.nodes.values())},
+        )
+        if net is None:
+            _tell_declared(out, declared)
+        else:
+            _tell_network(out, declared, net)
+        out.say(f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} in its arrays")
+        for name, value in declared.origin.items():
+            out.say(f"origin, {name}: {value}")
+
+
+def _tell_declared(out: Output, declared: Outline) -> None:
+    rows = [(n, node.kind, ", ".join(node.sources), _declared(node), f"{node.bytes:,}") for n, node in declared.nodes.items()]
+    out.table(("node", "type", "from", "what is declared", "bytes"), rows)
+    if not declared.exact:
+        out.say("a graph of floating point: it states no integers (no fixed_point block), and no time step")
+    out.facts["declared"] = {
+        name: {
+            "type": node.kind,
+            "from": node.sources,
+            "arrays": {field: {"dtype": array.dtype, "shape": array.shape} for field, array in node.arrays.items()},
+            "values": dict(node.values),
+            "bytes": node.bytes,
+            "weights": node.weights,
+        }
+        for name, node in declared.nodes.items()
+    }
+    out.say(f"{len(declared.nodes):,} nodes, {sum(node.weights for node in declared.nodes.values()):,} weights")
+
+
+def _declared(node: DeclaredNode) -> str:
+    import numpy as np
+
+    arrays = [
+        f"{field} {np.dtype(a.dtype)} {shape_text(a.shape) or 'scalar'}" for field, a in node.arrays.items() if field not in node.values
+    ]
+    return ", ".join(arrays + [f"{field} {shape_text(v) if isinstance(v, list) else v}" for field, v in node.values.items()])
+
+
+def _tell_network(out: Output, declared: Outline, net: Network) -> None:
+    from dataclasses import asdict
+
+    from lehr.export.widths import analyse
+    from lehr.weights import zero_share
+
+    widths = analyse(net)
+    readout = READOUTS[net.readout].format(net.output)
+    out.say(f"input {shape_text(net.input.shape)} ({net.input.kind}), {net.steps} steps, {readout}")
+    columns = ("node", "type", "from", "shape", "what it holds", "bytes")
+    rows = [
+        (name, declared.nodes[name].kind, ", ".join(net.sources(name)), shape_text(net.shapes[name]), _contents(net.nodes[name]))
+        for name in net.order
+    ]
+    out.table(columns, [(*row, f"{declared.nodes[row[0]].bytes:,}") for row in rows])
+    states: list[tuple[Any, ...]] = []
+    for name, neuron in net.neurons.items():
+        how, width = neuron.arithmetic, widths.layers[name]
+        if neuron.synapse is not None and width.synapse is not None:
+            told = (f"bias to the {neuron.synapse.bias_to}", "", "")
+            states.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse)))
+        reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
+        states.append((name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane)))
+    out.table(("layer", "state", "decay", "rounding", "reset", "fires", "fraction", "bits", "overflow", "proven bounds"), states)
+    neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
+    weights = sum(node.weight.size for node in net.weighted.values())
+    zero = sum(int((node.weight == 0).sum()) for node in net.weighted.values())
+    synapses = {name: _synapses(net, name, node) for name, node in net.weighted.items()}
+    sparse = f" ({percent(zero / weights)} of them 0)" if zero else ""
+    out.say(f"{neurons:,} neurons, {weights:,} weights{sparse}, {sum(synapses.values()):,} synapses; network {net.digest[:16]}")
+    out.facts.update(
+        network=net.digest,
+        input=asdict(net.input),
+        steps=net.steps,
+        readout=net.readout,
+        edges=net.edges,
+        nodes={n: {"type": type(net.nodes[n]).__name__, "shape": net.shapes[n], "bytes": declared.nodes[n].bytes} for n in net.order},
+        weights={n: {"kind": node.kind, "zero": zero_share(node.weight), "synapses": synapses[n]} for n, node in net.weighted.items()},
+        arithmetic={n: asdict(neuron.arithmetic) for n, neuron in net.neurons.items()},
+        synapse={n: asdict(neuron.synapse) for n, neuron in net.neurons.items() if neuron.synapse is not None},
+        widths={n: asdict(width) for n, width in widths.layers.items()},
+    )
+
+
+def _leak(how: Arithmetic | Synapse) -> tuple[str, str]:
+    return f"{how.decay_form} {how.decay_numerator}/2^{how.decay_shift}", how.rounding
+
+
+def _width(how: Arithmetic | Synapse, bounds: tuple[int, int]) -> tuple[int, str, str]:
+    return how.state_bits, how.overflow, f"{bounds[0]:,}..{bounds[1]:,}"
+
+
+def _synapses(net: Network, name: str, node: Conv2d | Linear) -> int:
+    """Connections: weights other than 0, once for each place that a kernel is put to, its padding included."""
+    return int((node.weight != 0).sum()) * math.prod(net.shapes[name][1:])
+
+
+def _contents(node: Node) -> str:
+    from lehr.network import Conv2d, Delay, Linear, Neuron, SumPool2d
+
+    match node:
+        case Conv2d():
+            stride, padding, dilation = (shape_text(pair) for pair in (node.stride, node.padding, node.dilation))
+            details = f"stride {stride}, padding {padding}, dilation {dilation}, groups {node.groups}"
+            return f"{node.weight.size:,} {_weights(node)}; {shape_text(node.weight.shape)}, {details}"
+        case Linear():
+            return f"{node.weight.size:,} {_weights(node)}"
+        case SumPool2d():
+            return f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding {shape_text(node.padding)}"
+        case Delay():
+            return f"{node.steps} steps"
+        case Neuron():
+            bias = f"bias {node.bias.min()}..{node.bias.max()}"
+            return bias if node.integrates else f"threshold {node.threshold.min()}..{node.threshold.max()}, {bias}"
+        case _:
+            return ""
+
+
+def _weights(node: Conv2d | Linear) -> str:
+    """The kind of a node's weights, and how many of them are 0 where any may be."""
+    from lehr.weights import zero_share
+
+    return f"{node.kind} weights" if node.kind == "binary" else f"{node.kind} weights, {percent(zero_share(node.weight))} of them 0"

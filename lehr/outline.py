@@ -1,0 +1,136 @@
+"""What a NIR graph declares, told from the walk through its file alone: nodes, edges, types, shapes and sizes, and no weight is read.
+
+It is the same door as for reading a network (lehr/hdf5.py). The graph may be another tool's: of its numbers nothing is believed, as
+nothing is computed with them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+from nir.ir.node import NIRNode
+
+from lehr.errors import FileRefused
+from lehr.hdf5 import GRAPH, Declared, read_tree
+from lehr.hdf5wire import printable
+from lehr.nirfile import ORIGIN
+from lehr.nirnodes import BLOCK
+
+TYPES = frozenset(name for name, kind in vars(nir).items() if inspect.isclass(kind) and issubclass(kind, NIRNode))
+READ_BYTES = 64  # shapes, kernel sizes and scalars; what is larger is an array of the network
+
+
+@dataclass(frozen=True)
+class DeclaredNode:
+    """A node.
+
+    Attributes:
+        kind: its type in NIR.
+        sources: the nodes with an edge into it.
+        arrays: shape and dtype of each field that is an array of numbers.
+        values: each field that is a number, text, or a short array of integers.
+    """
+
+    kind: str
+    sources: tuple[str, ...]
+    arrays: Mapping[str, Declared]
+    values: Mapping[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """What its arrays take in memory."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    @property
+    def weights(self) -> int:
+        """How many numbers its weight has."""
+        weight = self.arrays.get("weight")
+        return 0 if weight is None else math.prod(weight.shape)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A graph.
+
+    Attributes:
+        nodes: by name; those of a graph inside the graph as `outer/inner`.
+        exact: whether it states an integer network (a fixed_point block).
+        origin: what `lehr.nirfile.write` was told of how the network was made.
+    """
+
+    nodes: Mapping[str, DeclaredNode]
+    exact: bool
+    origin: Mapping[str, Any]
+
+
+def outline(path: Path) -> Outline:
+    """What a `.nir` file declares.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no bounded tree of numbers and text, holds no NIR graph, or a node of a type that NIR does not have.
+    """
+    graph = read_tree(path, replace(GRAPH, told_bytes=READ_BYTES)).get("node")
+    try:
+        if not isinstance(graph, Mapping) or graph.get("type") != "NIRGraph":
+            raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
+        metadata = graph.get("metadata")
+        told = metadata if isinstance(metadata, Mapping) else {}
+        origin = told.get(ORIGIN)
+        plain = {key: _plain(value) for key, value in (origin if isinstance(origin, Mapping) else {}).items()}
+        exact = isinstance(told.get(BLOCK), Mapping)
+        return Outline(dict(_nodes(graph, "")), exact, {key: value for key, value in plain.items() if value is not None})
+    except FileRefused as error:
+        raise FileRefused(f"{path}: {error}") from None
+
+
+def _nodes(graph: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, DeclaredNode]]:
+    edges, nodes = graph.get("edges"), graph.get("nodes")
+    nodes = nodes if isinstance(nodes, Mapping) else {}
+    pairs = [pair for pair in edges if _is_edge(pair, nodes)] if isinstance(edges, list) else []
+    for name, fields in nodes.items():
+        kind = fields.get("type") if isinstance(fields, Mapping) else None
+        if not isinstance(fields, Mapping) or not isinstance(kind, str) or kind not in TYPES:
+            told = f"is of type {printable(str(kind))[:80]}, which NIR does not have; use {', '.join(sorted(TYPES))}"
+            raise FileRefused(f"{prefix}{name}: {told}")
+        arrays = {key: _array(value) for key, value in fields.items()}
+        values = {key: _plain(value) for key, value in fields.items() if key != "type"}
+        yield (
+            prefix + name,
+            DeclaredNode(
+                kind,
+                tuple(prefix + source for source, target in pairs if target == name),
+                {key: array for key, array in arrays.items() if array is not None},
+                {key: value for key, value in values.items() if value is not None},
+            ),
+        )
+        if kind == "NIRGraph":
+            yield from _nodes(fields, f"{prefix}{name}/")
+
+
+def _is_edge(pair: Any, nodes: Mapping[str, Any]) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, str) and end in nodes for end in pair)
+
+
+def _array(value: Any) -> Declared | None:
+    if isinstance(value, np.ndarray):
+        return Declared(value.dtype.str, value.shape)
+    return value if isinstance(value, Declared) else None
+
+
+def _plain(value: Any) -> Any:
+    """A number, text, or a few integers; None where it is none of these."""
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype.kind in "iu" and value.ndim == 1 and value.size <= READ_BYTES // 8 else None
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, str):
+        return printable(value)
+    return value if isinstance(value, (int, float)) else None
