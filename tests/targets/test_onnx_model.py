@@ -56,7 +56,8 @@ def test_model_is_valid_onnx(make: Make) -> None:
         for name in net.neurons
         for kind, dtype in (("spikes", "uint8"), ("membrane", "int32"))
     ]
-    assert _described(model.graph.output) == [f"counts int32 N,{classes}", "prediction int64 N", *layers]
+    scores = "counts int32" if net.readout == "count_argmax_lowest" else "scores int64"
+    assert _described(model.graph.output) == [f"{scores} N,{classes}", "prediction int64 N", *layers]
 
 
 def _described(values: Iterable[onnx.ValueInfoProto]) -> list[str]:
