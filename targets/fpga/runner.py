@@ -1,0 +1,119 @@
+"""Simulates the artefact, in a folder of its own: Icarus for small networks, Verilator for whole ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused, NotBitExact
+from lehr.simulate import Trace
+from lehr.targets.fpga.projections import volume
+from lehr.targets.fpga.render import BENCH, CORE, DESCRIPTION, IMAGES
+from lehr.targets.fpga.tools import call, command, missing
+
+Simulator = Literal["iverilog", "verilator"]
+LARGE = 300_000
+"""Updates of neurons from which on compiling with Verilator, half a minute, is sooner done than interpreting with Icarus."""
+STATUS = 15
+"""Bytes of the message that ends an inference, without the counts of its classes."""
+
+
+class FpgaRunner:
+    """Runs a built artefact of target `fpga`.
+
+    Args:
+        simulator: which one; by the size of the run, and by what is there, if None.
+        switches: further switches of the testbench, as `+gaps=1`.
+    """
+
+    def __init__(self, simulator: Simulator | None = None, switches: tuple[str, ...] = ()) -> None:
+        self.simulator = simulator
+        self.switches = switches
+
+    def missing(self) -> str | None:
+        """Which tool this machine lacks and how to install it, or None."""
+        if self.simulator is not None:
+            return missing(self.simulator)
+        return missing("iverilog") and missing("verilator") and missing("iverilog")
+
+    def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
+        """Spikes and membranes of every neuron layer for inputs `[N, *shape]` or `[N, T, *shape]`.
+
+        Raises:
+            ToolMissing: when there is no simulator.
+            FileRefused: when the artefact lacks a file, or `x` does not fit it.
+            NotBitExact: when it does not compile or run.
+        """
+        with tempfile.TemporaryDirectory(prefix="lehr-fpga-") as made:
+            work = Path(made)
+            try:
+                for name in (*CORE, BENCH, *IMAGES):
+                    shutil.copyfile(folder / name, work / name)
+                told = json.loads((folder / DESCRIPTION).read_bytes())
+                shape, steps = tuple(told["input"]), int(told["steps"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise FileRefused(f"{folder} is no whole artefact of target fpga ({error}); build it again") from None
+            if x.ndim == len(shape) + 1:
+                x = np.repeat(x[:, None], steps, axis=1)
+            if x.shape[2:] != shape:
+                raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
+            program = compile_bench(work, self._choose(told, x.shape[0] * x.shape[1]), [*CORE, BENCH])
+            x.tofile(work / "input.u8")
+            switches = ["+input=input.u8", "+output=output", f"+samples={len(x)}", f"+steps={x.shape[1]}", *self.switches]
+            lines = call([*program, *switches], work, "does not run").splitlines()
+            if "PASS" not in lines:
+                raise NotBitExact(f"the Verilog does not run to its end: {lines[0] if lines else 'no output'}; build the artefact again")
+            return _trace(np.fromfile(work / "output", np.uint8), told, x.shape[0], x.shape[1])
+
+    def _choose(self, told: Mapping[str, Any], steps: int) -> Simulator:
+        """The simulator for a run of so many steps in all."""
+        if self.simulator is not None:
+            return self.simulator
+        neurons = sum(int(np.prod(layer["shape"])) for layer in told["layers"])
+        first: tuple[Simulator, Simulator] = ("verilator", "iverilog") if neurons * steps > LARGE else ("iverilog", "verilator")
+        return first[1] if missing(first[0]) and not missing(first[1]) else first[0]
+
+
+def compile_bench(folder: Path, simulator: Simulator, sources: list[str]) -> list[str]:
+    """Compile a design and its testbench; returns the command that runs it in `folder`."""
+    if simulator == "iverilog":
+        compiler = command("iverilog")
+        call([compiler, "-g2005-sv", "-o", "lehr_sim", "-s", "lehr_tb", *sources], folder, "does not compile")
+        return [str(Path(compiler).with_name("vvp")), "-n", "lehr_sim"]
+    switches = ["--binary", "--timing", "-j", "2", "-Wno-fatal", "-Wno-lint", "-Wno-TIMESCALEMOD", "--top-module", "lehr_tb", "-Mdir", "made"]
+    call([command("verilator"), *switches, "-CFLAGS", "-O2", "--quiet", *sources], folder, "does not compile")
+    return ["./made/Vlehr_tb", "+verilator+quiet"]
+
+
+def _trace(output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int, steps: int) -> Trace:
+    """What the engine sent, neuron by neuron: a byte with the spike, the membrane; after each step a 0; then the status."""
+    shapes = {layer["layer"]: tuple(layer["shape"]) for layer in told["layers"]}
+    width, neurons = int(told["membrane_bytes"]), sum(int(np.prod(shape)) for shape in shapes.values())
+    step = neurons * (1 + width) + 1
+    try:
+        sent = output.reshape(samples, steps * step + STATUS + 2 * int(told["classes"]))[:, : steps * step].reshape(samples, steps, step)
+    except ValueError:
+        raise NotBitExact("the Verilog sends too much or too little; build the artefact again") from None
+    records = sent[:, :, :-1].reshape(samples, steps, neurons, 1 + width)
+    if sent[:, :, -1].any() or (records[..., 0] >> 1 != 1).any():
+        raise NotBitExact("the Verilog sends messages out of order; build the artefact again")
+    extended = np.repeat(records[..., -1:] >> 7, 4, axis=3) * np.uint8(255)
+    extended[..., :width] = records[..., 1:]
+    membrane = extended.view("<i4")[..., 0].astype(np.int32)
+    spikes, membranes, at = {}, {}, 0
+    for name, shape in shapes.items():
+        channels, rows, columns = volume(shape)
+        size = channels * rows * columns
+        # Place by place, the channels of a place one after another; the network counts channel by channel.
+        for values, found in ((records[..., 0] & 1, spikes), (membrane, membranes)):
+            here = values[:, :, at : at + size].reshape(samples, steps, rows, columns, channels)
+            found[name] = np.ascontiguousarray(np.moveaxis(here, 4, 2)).reshape(samples, steps, *shape)
+        at += size
+    return Trace(spikes, membranes)

@@ -1,0 +1,105 @@
+"""The target: what it takes, what it writes, what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+from lehr.artifact import BuildPlan
+from lehr.errors import UsageError
+from lehr.network import Conv2d, Flatten, Network
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+from lehr.targets.fpga.cost import DEVICES, clocks, require_fit, storage
+from lehr.targets.fpga.machine import Machine
+from lehr.targets.fpga.projections import paths, weighted
+from lehr.targets.fpga.render import render
+from lehr.targets.fpga.runner import FpgaRunner
+from lehr.targets.fpga.tables import Tables
+
+MAX_LANES, DEFAULT_LANES = 64, 16
+MAX_BUFFERS = 256
+MAX_STEPS = 2**16 - 1
+
+
+class Fpga(Target):
+    """An event-driven engine in Verilog-2001, shared by all layers of a network."""
+
+    name: ClassVar[str] = "fpga"
+    summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers"
+    arithmetics: ClassVar[Arithmetics] = Arithmetics(fires=("gt", "ge"), update=("step",), synapse=False)
+    readouts = ("count_argmax_lowest",)
+    options: ClassVar[Mapping[str, str]] = {
+        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; {DEFAULT_LANES} or what the layers fill",
+        "clock": "MHz that synthesis aims at, 1 to 500; the device's usual one if not given",
+        "device": f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits and is the default",
+    }
+
+    def limits(self, net: Network) -> tuple[Problem, ...]:
+        """Weights behind weights without neurons between, and delays beyond the rings of buffers."""
+        found = []
+        for name in net.neurons:
+            ways = list(paths(net, name))
+            for _, _, path in ways:
+                through = weighted(net, path)
+                if len(through) > 1:
+                    reason = f"its weights follow those of {through[0]} without a neuron between, the engine spreads spikes, not sums"
+                    found.append(Problem(through[1], reason, "put neurons between them"))
+                elif through and isinstance(net.nodes[through[0]], Conv2d) and any(isinstance(net.nodes[n], Flatten) for n in path):
+                    reason = f"it flattens the sums of {through[0]} before they meet a neuron"
+                    found.append(Problem(next(n for n in path if isinstance(net.nodes[n], Flatten)), reason, "flatten after the neurons"))
+            slowest = max(lag for _, lag, _ in ways)
+            if slowest >= MAX_BUFFERS:
+                found.append(Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_BUFFERS - 1}", "use shorter delays"))
+        if net.steps > MAX_STEPS:
+            found.append(Problem(net.output, f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}", "use fewer steps"))
+        return tuple(dict.fromkeys(found))
+
+    def plan(self, net: Network, options: Options) -> BuildPlan:
+        """Verilog, memory images, a testbench, a Makefile and constraints.
+
+        Raises:
+            UsageError: for a value that an option does not take.
+            NotMappable: when the memories of the device do not hold the network, with the table of what is needed.
+        """
+        device = options.get("device", "generic")
+        if device not in DEVICES:
+            raise UsageError(f"device is {device!r}; use one of {', '.join(DEVICES)}")
+        lanes = _whole(options, "lanes", default_lanes(net), MAX_LANES)
+        if lanes & (lanes - 1):
+            raise UsageError(f"lanes is '{lanes}'; use a power of two from 1 to {MAX_LANES}")
+        clock = _whole(options, "clock", DEVICES[device].clock, 500)
+        machine = Machine(net, lanes)
+        require_fit(machine, device)
+        return BuildPlan(render(machine, {"device": device, "lanes": lanes, "clock": clock}))
+
+    def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
+        """Memory by kind, and clocks of a step at the given spike rates."""
+        machine = Machine(net, default_lanes(net))
+        tables = Tables(machine)
+        bits = {memory.name: memory.width * memory.depth for memory in storage(machine, tables)}
+        source = "width times depth of the memory in the Verilog"
+        figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
+        work = "mean fan-out of the events at the given rates, two clocks a neuron, as the engine's states count; all inputs as events"
+        return Estimate((*figures, Figure("clocks", clocks(machine, tables, rates), "per step", work)))
+
+    def runner(self) -> FpgaRunner:
+        """Icarus or Verilator on this machine."""
+        return FpgaRunner()
+
+
+def default_lanes(net: Network) -> int:
+    """As many lanes as the widest layer fills, up to the default."""
+    widest = max(net.shapes[name][0] for name in net.neurons)
+    return min(DEFAULT_LANES, 1 << math.ceil(math.log2(max(widest, 1))))
+
+
+def _whole(options: Options, name: str, default: int, highest: int) -> int:
+    """The value of an option that is a whole number from 1 to `highest`."""
+    told = options.get(name, str(default))
+    if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= highest):
+        raise UsageError(f"{name} is {told!r}; use a whole number from 1 to {highest}")
+    return int(told)
+
+
+

