@@ -44,17 +44,24 @@ DEVICES: Mapping[str, Device] = {
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory of the design: `ports` is 1 where it is read or written in a clock, 2 where both, 0 where it is read only."""
+    """A memory of the design: `ports` is 1 where it is read or written in a clock, 2 where both, 0 where it is read only.
+
+    `lanes` of them lie side by side, each with a memory of its own.
+    """
 
     name: str
     width: int
     depth: int
     ports: int
+    lanes: int = 1
+    logic: bool = False
 
     @property
     def blocks(self) -> int:
-        """Block RAMs of an iCE40 that hold it, in the best of their shapes."""
-        return min(ceil(self.width / width) * ceil(self.depth / depth) for width, depth in BLOCK_MODES)
+        """Block RAMs of an iCE40 that hold it, in the best of their shapes; 0 where the Verilog asks for logic."""
+        if self.logic:
+            return 0
+        return self.lanes * min(ceil(self.width / width) * ceil(self.depth / depth) for width, depth in BLOCK_MODES)
 
     @property
     def large(self) -> int:
@@ -67,55 +74,53 @@ def storage(machine: Machine, tables: Tables) -> list[Memory]:
     made = [
         Memory("events", machine.event_bits, machine.event_words, 1),
         Memory("membranes", machine.state_bits + 1, machine.neurons, 1),
-        Memory("accumulators", machine.lanes * tables.acc_bits, machine.acc_words, 2),
+        Memory("counts", 16, machine.classes, 2),
+        Memory("accumulators", tables.acc_bits, machine.acc_words, 2, machine.lanes),
     ]
-    return [*made, *(Memory(image.name, image.width, len(image.words), 0) for image in tables.images)]
+    return [*made, *(Memory(image.name, image.width, len(image.words), 0, logic=image.logic) for image in tables.images)]
 
 
-def require_fit(machine: Machine, device: str) -> None:
-    """Raise NotMappable, with a table, unless the memories of `device` hold the network.
+@dataclass(frozen=True)
+class Use:
+    """What the memories of a design take of a device: block RAMs by memory, and large RAMs."""
 
-    Memories of one port go to the large RAMs first, the largest first, since those have no contents at the start; the small tables may
-    become logic, so that they are not counted.
-    """
-    has = DEVICES[device]
-    if not has.cells:
-        return
+    blocks: Mapping[str, int]
+    large: int
+
+
+def use(machine: Machine, device: Device) -> Use:
+    """Where the memories go: those of one port to the large RAMs, if these hold them all."""
     memories = storage(machine, Tables(machine))
-    large = 0
-    blocks = {}
-    for memory in sorted(memories, key=lambda m: -m.width * m.depth):
-        if memory.ports == 1 and large + memory.large <= has.large:
-            large += memory.large
-        elif memory.ports or memory.name == "weights":
-            blocks[memory.name] = memory.blocks
-    needed = sum(blocks.values())
-    if needed <= has.blocks:
+    large = sum(memory.large for memory in memories if memory.ports == 1)
+    if large > device.large:
+        large = 0
+    return Use({memory.name: memory.blocks for memory in memories if memory.blocks and not (large and memory.ports == 1)}, large)
+
+
+def require_fit(machine: Machine, name: str) -> None:
+    """Raise NotMappable, with what is needed and available, unless the memories of device `name` hold the network."""
+    device = DEVICES[name]
+    if not device.cells:
         return
-    rows = ", ".join(f"{name} {count}" for name, count in blocks.items())
+    found = use(machine, device)
+    needed = sum(found.blocks.values())
+    if needed <= device.blocks:
+        return
+    rows = ", ".join(f"{memory} {count}" for memory, count in found.blocks.items())
     raise NotMappable(
-        f"the network does not fit {device}: it needs {needed} block RAMs ({rows}), {device} has {has.blocks}; SPRAMs {large} of {has.large};"
-        f" {_way_out(machine, device)}"
+        f"the network does not fit {name}: with {machine.lanes} lanes it needs {needed} block RAMs of 4,096 bits ({rows}), and there are"
+        f" {device.blocks}; {found.large} of {device.large} SPRAMs are used; {_way_out(machine, name)}"
     )
 
 
-def _way_out(machine: Machine, device: str) -> str:
-    """The largest number of lanes with which it would fit, or the smallest other device."""
-    options = [(device, lanes) for lanes in (32, 16, 8, 4, 2, 1) if lanes < machine.lanes]
-    options += [(other, machine.lanes) for other in sorted((d for d in DEVICES if DEVICES[d].cells), key=lambda d: DEVICES[d].cells)]
-    for other, lanes in options:
-        try:
-            require = Machine(machine.net, lanes)
-            if (other, lanes) != (device, machine.lanes) and _fits(require, other):
-                return f"use device {other} with {lanes} lanes"
-        except NotMappable:
-            continue
-    return "use device generic, and a larger FPGA"
-
-
-def _fits(machine: Machine, device: str) -> bool:
-    del machine, device
-    return False
+def _way_out(machine: Machine, name: str) -> str:
+    """The largest number of lanes with which the memories would fit, else the smallest other device."""
+    narrower = [(name, lanes) for lanes in (32, 16, 8, 4, 2, 1) if lanes < machine.lanes]
+    others = sorted((other for other, has in DEVICES.items() if has.cells and other != name), key=lambda other: DEVICES[other].cells)
+    for other, lanes in (*narrower, *((other, machine.lanes) for other in others)):
+        if sum(use(Machine(machine.net, lanes), DEVICES[other]).blocks.values()) <= DEVICES[other].blocks:
+            return f"use device={other} and lanes={lanes}"
+    return "use device=generic and a larger FPGA, or a smaller network"
 
 
 def clocks(machine: Machine, tables: Tables, rates: Mapping[str, float]) -> float:

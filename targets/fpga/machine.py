@@ -159,10 +159,17 @@ class Machine:
 
     @cached_property
     def coordinate_bits(self) -> tuple[int, int, int]:
-        """Of the channel, row and column of an event, at any source or at the output."""
-        shapes = [volume(self.net.shapes[name]) for name in (*self.sources, self.net.output)]
-        most = [max(axis) - 1 for axis in zip(*shapes, strict=True)]
-        return bits(most[0]), bits(most[1]), bits(most[2])
+        """Of the channel, row and column of an event at any source."""
+        return self._coordinate_bits(*self.sources)
+
+    @cached_property
+    def place_bits(self) -> tuple[int, int, int]:
+        """The same of a neuron in any layer, or of an event."""
+        return self._coordinate_bits(*self.sources, *self.net.neurons)
+
+    def _coordinate_bits(self, *names: str) -> tuple[int, int, int]:
+        c, y, x = (bits(max(axis) - 1) for axis in zip(*(volume(self.net.shapes[name]) for name in names), strict=True))
+        return c, y, x
 
     @property
     def event_bits(self) -> int:

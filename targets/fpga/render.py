@@ -13,12 +13,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from lehr.arithmetic import Arithmetic
 from lehr.artifact import to_json
 from lehr.network import INPUT
+from lehr.targets.fpga.cost import DEVICES, use
 from lehr.targets.fpga.machine import Layer, Machine, bits
 from lehr.targets.fpga.projections import volume
 from lehr.targets.fpga.tables import Scatter, Tables
 from lehr.targets.golden import stem
 
-CORE = ("lehr_ram.v", "lehr_ram2.v", "lehr_rom.v", "lehr_program.v", "lehr_neuron.v", "lehr_core.v", "lehr_top.v")
+CORE = (
+    "lehr_ram.v",
+    "lehr_ram2.v",
+    "lehr_rom.v",
+    "lehr_table.v",
+    "lehr_lane.v",
+    "lehr_program.v",
+    "lehr_neuron.v",
+    "lehr_core.v",
+    "lehr_top.v",
+)
 BENCH = "lehr_tb.v"
 DESCRIPTION = "lehr_fpga.json"
 IMAGES = ("channels.mem", "columns.mem", "constants.mem", "rows.mem", "weights.mem")
@@ -69,20 +80,24 @@ class Design:
     def widths(self) -> SimpleNamespace:
         """Bits of everything, by the names that the templates use."""
         machine, tables = self.machine, self.tables
-        c, y, x = machine.coordinate_bits
-        record = -(-(1 + machine.value_bits + c + y + x) // 8)
+        c, y, x = machine.place_bits
+        source_c, source_y, source_x = machine.coordinate_bits
+        record = -(-(1 + machine.value_bits + source_c + source_y + source_x) // 8)
         return SimpleNamespace(
             pc=bits(len(self.program)),
-            buffer=bits(machine.buffers),
+            buffer=bits(machine.buffers - 1),
             acc_address=tables.acc_address_bits,
             weight_address=tables.weight_address_bits,
-            neuron=bits(machine.neurons),
-            constant=bits(machine.constants),
+            neuron=bits(machine.neurons - 1),
+            constant=bits(machine.constants - 1),
             channel_address=tables.channel_address_bits,
             row_address=tables.row_address_bits,
             column_address=tables.column_address_bits,
             tap=tables.tap_bits,
             chunk=tables.chunk_bits,
+            source_c=source_c,
+            source_y=source_y,
+            source_x=source_x,
             c=c,
             y=y,
             x=x,
@@ -90,7 +105,7 @@ class Design:
             slots=self.slots,
             lane=bits(machine.lanes - 1),
             event=machine.event_bits,
-            event_address=bits(machine.event_words),
+            event_address=bits(machine.event_words - 1),
             count=bits(max(source.size for source in machine.sources.values())),
             acc=tables.acc_bits,
             weight=tables.weight_bits,
@@ -104,7 +119,7 @@ class Design:
             record_count=bits(record),
             address_bytes=-(-(c + y + x) // 8),
             membrane_bytes=-(-machine.state_bits // 8),
-            send=15,
+            send=max(5, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8),  # some bits more than there are
         )
 
     def ring(self, name: str, lag: int) -> str:
@@ -116,7 +131,7 @@ class Design:
         slot = pad(f"slots[{ring.high}:{ring.low}]", ring.bits, w)
         if lag == 0:
             return f"{slot} + {w}'d{source.first_buffer}"
-        behind = source.first_buffer + source.depth - lag
+        behind = source.first_buffer + source.depth - lag  # a buffer of the ring, as all that follows
         return f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_buffer} - {w}'d{lag}"
 
     @property
@@ -186,13 +201,15 @@ def render(machine: Machine, options: dict[str, str | int]) -> dict[str, bytes]:
         rings=design.rings,
         buffer_addresses=design.buffer_addresses,
         w=w,
+        module={image.name: "lehr_table" if image.logic else "lehr_rom" for image in images},
         depth={image.name: len(image.words) for image in images},
+        huge=options["device"] == "up5k" and use(machine, DEVICES["up5k"]).large > 0,
         ring=design.ring,
         pad=pad,
         wide=lambda value: f"{'-' if value < 0 else ''}{wide}'sd{abs(value)}",
         times=times(wide),
         extend=lambda name, width: f"{{{{(WIDE-{width}){{{name}[{width}-1]}}}}, {name}}}",
-        magnitude=pad("value_read", w.value, w.acc) if w.value > 1 else f"{w.acc}'d1",
+        magnitude=pad("value", w.value, w.acc) if w.value > 1 else f"{w.acc}'d1",
         describe=describe,
         stem=lambda name: stem(net, name).partition("/")[2],
         input_volume=volume(net.shapes[INPUT]),

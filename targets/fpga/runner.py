@@ -21,6 +21,12 @@ from lehr.targets.fpga.tools import call, command, missing
 Simulator = Literal["iverilog", "verilator"]
 LARGE = 300_000
 """Updates of neurons from which on compiling with Verilator, half a minute, is sooner done than interpreting with Icarus."""
+VERILATE = (
+    *("--binary", "--timing", "-j", "2", "--top-module", "lehr_tb"),
+    *("--quiet", "-Wno-fatal", "-Wno-lint", "-Wno-TIMESCALEMOD"),
+    *("-MAKEFLAGS", "VK_PCH_I_FAST=-includeVlehr_tb__pch.h", "-MAKEFLAGS", "VK_PCH_I_SLOW=-includeVlehr_tb__pch.h"),
+)
+"""Switches of Verilator; its precompiled headers are not found with every configuration of it, and are included as they are."""
 STATUS = 15
 """Bytes of the message that ends an inference, without the counts of its classes."""
 
@@ -34,7 +40,7 @@ class FpgaRunner:
     """
 
     def __init__(self, simulator: Simulator | None = None, switches: tuple[str, ...] = ()) -> None:
-        self.simulator = simulator
+        self.simulator: Simulator | None = simulator
         self.switches = switches
 
     def missing(self) -> str | None:
@@ -77,8 +83,11 @@ class FpgaRunner:
         if self.simulator is not None:
             return self.simulator
         neurons = sum(int(np.prod(layer["shape"])) for layer in told["layers"])
-        first: tuple[Simulator, Simulator] = ("verilator", "iverilog") if neurons * steps > LARGE else ("iverilog", "verilator")
-        return first[1] if missing(first[0]) and not missing(first[1]) else first[0]
+        if missing("verilator"):
+            return "iverilog"
+        if neurons * steps > LARGE or missing("iverilog"):
+            return "verilator"
+        return "iverilog"
 
 
 def compile_bench(folder: Path, simulator: Simulator, sources: list[str]) -> list[str]:
@@ -87,8 +96,7 @@ def compile_bench(folder: Path, simulator: Simulator, sources: list[str]) -> lis
         compiler = command("iverilog")
         call([compiler, "-g2005-sv", "-o", "lehr_sim", "-s", "lehr_tb", *sources], folder, "does not compile")
         return [str(Path(compiler).with_name("vvp")), "-n", "lehr_sim"]
-    switches = ["--binary", "--timing", "-j", "2", "-Wno-fatal", "-Wno-lint", "-Wno-TIMESCALEMOD", "--top-module", "lehr_tb", "-Mdir", "made"]
-    call([command("verilator"), *switches, "-CFLAGS", "-O2", "--quiet", *sources], folder, "does not compile")
+    call([command("verilator"), *VERILATE, "-Mdir", "made", *sources], folder, "does not compile")
     return ["./made/Vlehr_tb", "+verilator+quiet"]
 
 
@@ -107,13 +115,15 @@ def _trace(output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int,
     extended = np.repeat(records[..., -1:] >> 7, 4, axis=3) * np.uint8(255)
     extended[..., :width] = records[..., 1:]
     membrane = extended.view("<i4")[..., 0].astype(np.int32)
-    spikes, membranes, at = {}, {}, 0
+    spikes: dict[str, npt.NDArray[np.uint8]] = {}
+    membranes: dict[str, npt.NDArray[np.int32]] = {}
+    at = 0
     for name, shape in shapes.items():
         channels, rows, columns = volume(shape)
         size = channels * rows * columns
         # Place by place, the channels of a place one after another; the network counts channel by channel.
-        for values, found in ((records[..., 0] & 1, spikes), (membrane, membranes)):
-            here = values[:, :, at : at + size].reshape(samples, steps, rows, columns, channels)
-            found[name] = np.ascontiguousarray(np.moveaxis(here, 4, 2)).reshape(samples, steps, *shape)
+        by_place, here = (samples, steps, rows, columns, channels), slice(at, at + size)
+        spikes[name] = np.moveaxis((records[:, :, here, 0] % np.uint8(2)).reshape(by_place), 4, 2).reshape(samples, steps, *shape)
+        membranes[name] = np.moveaxis(membrane[:, :, here].reshape(by_place), 4, 2).reshape(samples, steps, *shape)
         at += size
     return Trace(spikes, membranes)

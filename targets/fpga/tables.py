@@ -10,14 +10,18 @@ import numpy as np
 from lehr.targets.fpga.machine import Machine, bits
 from lehr.targets.fpga.projections import Projection, Taps, volume
 
+MAX_IN_LOGIC = 128
+"""Channels whose constants are made of logic: block RAMs are the scarcest thing on a small FPGA."""
+
 
 @dataclass(frozen=True)
 class Image:
-    """A read-only memory: its words as unsigned integers of `width` bits."""
+    """A read-only memory: its words as unsigned integers of `width` bits; `logic`: rather made of logic than of block RAM."""
 
     name: str
     width: int
     words: list[int]
+    logic: bool = False
 
     @property
     def text(self) -> bytes:
@@ -56,6 +60,10 @@ class Tables:
         self.scatters: dict[str, list[Scatter]] = {layer.name: [] for layer in machine.layers}
         for feed, (firsts, chunks) in zip(feeds, spans, strict=True):
             self._lay_down(feed, firsts, chunks)
+        # An address has at least as many bits as the coordinate of an event and the number of a tap, side by side.
+        _, y, x = machine.coordinate_bits
+        self._rows += [(0, 1, 0, 0)] * ((1 << (y + self.tap_bits - 1)) + 1 - len(self._rows))
+        self._columns += [(0, 1, 0, 0, 0)] * ((1 << (x + self.tap_bits - 1)) + 1 - len(self._columns))
 
     def _span(self, feed: Projection) -> tuple[list[int], int]:
         """For each group the first chunk of channels that its weights reach, and how many chunks every group takes."""
@@ -137,18 +145,18 @@ class Tables:
 
     @property
     def channel_address_bits(self) -> int:
-        """Of an address of channels; a channel's own number is not wider."""
-        return max(bits(len(self._channels) - 1), self.machine.coordinate_bits[0])
+        """Of an address of channels."""
+        return bits(len(self._channels) - 1)
 
     @property
     def row_address_bits(self) -> int:
         """Of an address of rows' taps."""
-        return max(bits(len(self._rows) - 1), self.machine.coordinate_bits[1] + self.tap_bits)
+        return bits(len(self._rows) - 1)
 
     @property
     def column_address_bits(self) -> int:
         """Of an address of columns' taps."""
-        return max(bits(len(self._columns) - 1), self.machine.coordinate_bits[2] + self.tap_bits)
+        return bits(len(self._columns) - 1)
 
     @property
     def acc_bits(self) -> int:
@@ -175,6 +183,8 @@ class Tables:
         """All read-only memories."""
         machine, w, a = self.machine, self.weight_address_bits, self.acc_address_bits
         t, b = machine.threshold_bits, machine.bias_bits
+        columns = [_pack((1, v), (1, last), (1, waits), (w, wo), (a, ao)) for v, last, waits, wo, ao in self._columns]
+        few = max(machine.constants, len(self._channels)) <= MAX_IN_LOGIC
         constants = [
             (int(theta), int(bias))
             for layer in machine.layers
@@ -182,10 +192,15 @@ class Tables:
         ]
         return [
             Image("weights", machine.lanes * self.weight_bits, self._weights),
-            Image("channels", w + self.chunk_bits, [_pack((w, at), (self.chunk_bits, first)) for at, first in self._channels]),
-            Image("rows", 2 + w + a, [_pack((1, v), (1, last), (w, wo), (a, ao)) for v, last, wo, ao in self._rows]),
-            Image("columns", 3 + w + a, [_pack((1, v), (1, last), (1, s), (w, wo), (a, ao)) for v, last, s, wo, ao in self._columns]),
-            Image("constants", t + b, [_pack((t, theta), (b, bias)) for theta, bias in constants]),
+            Image("channels", w + self.chunk_bits, [_pack((w, at), (self.chunk_bits, first)) for at, first in self._channels], few),
+            Image("rows", 2 + w + a, [_pack((1, v), (1, last), (w, wo), (a, ao)) for v, last, wo, ao in self._rows], logic=True),
+            Image(
+                "columns",
+                3 + w + a,
+                columns,
+                logic=True,
+            ),
+            Image("constants", t + b, [_pack((t, theta), (b, bias)) for theta, bias in constants], few),
         ]
 
 
@@ -199,7 +214,8 @@ def _pack(*fields: tuple[int, int]) -> int:
 
 def _apart(taps: Taps) -> Taps:
     """The same taps, those that meet the same accumulator not one after another where that can be: the adder then need not wait."""
-    left, ordered = list(taps), []
+    left = list(taps)
+    ordered: list[tuple[int, int]] = []
     while left:
         counts = {place: sum(o == place for _, o in left) for _, place in left}
         before = ordered[-1][1] if ordered else None
@@ -208,4 +224,3 @@ def _apart(taps: Taps) -> Taps:
         left.remove(one)
         ordered.append(one)
     return tuple(ordered)
-

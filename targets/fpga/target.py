@@ -52,7 +52,9 @@ class Fpga(Target):
             if slowest >= MAX_BUFFERS:
                 found.append(Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_BUFFERS - 1}", "use shorter delays"))
         if net.steps > MAX_STEPS:
-            found.append(Problem(net.output, f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}", "use fewer steps"))
+            found.append(
+                Problem(net.output, f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}", "use fewer steps")
+            )
         return tuple(dict.fromkeys(found))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -77,7 +79,7 @@ class Fpga(Target):
         """Memory by kind, and clocks of a step at the given spike rates."""
         machine = Machine(net, default_lanes(net))
         tables = Tables(machine)
-        bits = {memory.name: memory.width * memory.depth for memory in storage(machine, tables)}
+        bits = {memory.name: memory.width * memory.depth * memory.lanes for memory in storage(machine, tables)}
         source = "width times depth of the memory in the Verilog"
         figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
         work = "mean fan-out of the events at the given rates, two clocks a neuron, as the engine's states count; all inputs as events"
@@ -100,6 +102,3 @@ def _whole(options: Options, name: str, default: int, highest: int) -> int:
     if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= highest):
         raise UsageError(f"{name} is {told!r}; use a whole number from 1 to {highest}")
     return int(told)
-
-
-

@@ -1,0 +1,167 @@
+"""The Verilog computes what the reference computes, in every spike and membrane, and shows it where it does not."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hard_networks import HARD, flows
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from strategies import Images, inputs, networks, recurrent_network, small_network
+
+from lehr.network import Network
+from lehr.simulate import compare, simulate
+from lehr.targets.fpga import Fpga
+from lehr.targets.fpga.runner import FpgaRunner
+from lehr.targets.fpga.tools import command, missing
+from lehr.targets.golden import golden_plan
+
+MISSING = missing("iverilog")
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+MAPPED = (
+    "all kinds of weights, recurrent",
+    "delayed",
+    "knot",
+    "narrow",
+    "weightless",
+    "8 bits",
+    pytest.param("32 bits", marks=pytest.mark.slow),
+)
+
+
+def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
+    """Build the artefact of `net` with golden vectors for `x`."""
+    assert Fpga().check(net) == ()
+    (Fpga().plan(net, options) | golden_plan(net, x)).with_manifest({}).write(folder)
+    return folder
+
+
+def replay(folder: Path, *switches: str) -> tuple[int, list[str]]:
+    """Exit status and output lines of the testbench in Icarus."""
+    done = subprocess.run(["make", "-s", "sim", f"SWITCHES={' '.join(switches)}"], cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout.splitlines()
+
+
+# -------------------------------------------------------------------- the same numbers
+@pytest.mark.parametrize("name", MAPPED)
+def test_equals_the_reference(name: str, tmp_path: Path) -> None:
+    net, x = HARD[name]()
+    x = x[:1, :6] if name == "8 bits" else x
+    result = simulate(net, x, trace=net.neurons)
+    assert flows(net, result), result.rates
+    if "bits" in name:
+        assert min(result.saturations.values()) > 0, "a layer never leaves its width"
+    folder = write(tmp_path / "out", net, x, lanes="2")
+    compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
+
+
+SWITCHES = ("+gaps=1", "+gaps=2 +abort=300", "+abort=41", "+frames", "+frames +gaps=3")
+
+
+@given(st.data())
+@settings(max_examples=8)
+def test_random_networks(data: st.DataObject) -> None:
+    net = data.draw(networks())
+    assume(not Fpga().check(net))
+    x = data.draw(inputs(net))[:2]
+    result = simulate(net, x, trace=net.neurons)
+    assume(flows(net, result))
+    switches = data.draw(st.sampled_from(("", *SWITCHES)))
+    with tempfile.TemporaryDirectory() as made:
+        folder = write(Path(made) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8)))))
+        got = FpgaRunner("iverilog", tuple(switches.split())).run(folder, x)
+    compare(result.trace, got).require_equal("fpga")
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=150)
+def test_many_random_networks(data: st.DataObject) -> None:
+    test_random_networks.hypothesis.inner_test(data)  # type: ignore[attr-defined]
+
+
+# -------------------------------------------------------------------- streams, resets, a second inference
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artefact of a small network on two samples, compiled once."""
+    net, x = small_network()
+    folder = write(tmp_path_factory.mktemp("fpga") / "out", net, x[:2], lanes="4")
+    assert replay(folder)[0] == 0
+    return folder
+
+
+@pytest.mark.parametrize("switches", ["", *SWITCHES, "+events", "+events +gaps=4"])
+def test_replays_its_golden_vectors(small: Path, switches: str) -> None:
+    status, lines = replay(small, *switches.split())
+    assert (status, lines[-1]) == (0, "PASS"), lines
+    assert lines[0] == "every spike and membrane of 3 layers is equal in 8 steps of 2 samples"
+
+
+def test_a_held_input_is_summed_once(small: Path) -> None:
+    def clocks(*switches: str) -> int:
+        return int(replay(small, "+events", *switches)[1][1].split()[0])
+
+    assert 3 * clocks() < 2 * clocks("+frames")
+
+
+def test_golden_vectors_that_are_cut_off_fail(small: Path) -> None:
+    cut = small / "golden" / "02_out.spikes.u8"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-1])
+    status, lines = replay(small)
+    cut.write_bytes(whole)
+    assert status != 0
+    assert lines[-2:] == ["the golden vectors end too early", "FAIL"]
+
+
+# -------------------------------------------------------------------- one unit is seen
+@pytest.mark.parametrize("image", ["constants.mem", "weights.mem", "columns.mem"])
+def test_one_unit_is_seen_and_named(image: str, tmp_path: Path) -> None:
+    net, x = recurrent_network()
+    folder = write(tmp_path / "out", net, x, lanes="4")
+    words = (folder / image).read_text().splitlines()
+    words[0] = f"{int(words[0], 16) ^ 1:0{len(words[0])}x}"
+    (folder / image).write_text("\n".join(words) + "\n")
+    difference = compare(simulate(net, x, trace=net.neurons).trace, FpgaRunner("iverilog").run(folder, x))
+    assert difference.first is not None
+    status, lines = replay(folder)
+    at = np.ravel_multi_index(difference.first.neuron, net.shapes[difference.first.layer])
+    assert status != 0
+    assert lines[-1] == "FAIL"
+    named = re.fullmatch(r"(\w+): (membrane|spike) of neuron (\d+) at step (\d+) of sample (\d+) is -?\d+, expected -?\d+", lines[0])
+    assert named is not None, lines
+    assert (named[1], int(named[4]), int(named[5])) == (difference.first.layer, difference.first.step, difference.first.sample)
+    assert int(named[3]) == at
+
+
+# -------------------------------------------------------------------- the code
+@pytest.mark.parametrize("name", ["small", "knot", "narrow", "weightless"])
+def test_verilator_has_nothing_to_say(name: str, tmp_path: Path) -> None:
+    if lacking := missing("verilator"):
+        pytest.skip(lacking)
+    net, x = HARD[name]()
+    folder = write(tmp_path / "out", net, x)
+    done = subprocess.run(["make", "-s", "lint", f"VERILATOR={command('verilator')}"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "%Warning" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_verilator_computes_the_same(tmp_path: Path) -> None:
+    if lacking := missing("verilator"):
+        pytest.skip(lacking)
+    net, x = small_network()
+    folder = write(tmp_path / "out", net, x)
+    compare(simulate(net, x, trace=net.neurons).trace, FpgaRunner("verilator").run(folder, x)).require_equal("fpga")
+
+
+def test_the_core_names_no_primitive_of_a_vendor() -> None:
+    files = Fpga().plan(replace(small_network()[0]), {"device": "up5k"}).files
+    text = b"\n".join(files[name] for name in files if name.endswith(".v")).decode()
+    assert not re.findall(r"\bSB_\w+|\bEHX\w+|\bRAMB\w+", text)
