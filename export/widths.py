@@ -70,7 +70,7 @@ def analyse(net: Network) -> Widths:
     return Widths(nodes, layers)
 
 
-class _Range:
+class Range:
     """What one state can be, per channel, over the steps so far: `free` before it is brought into its width, `low` to `high` after."""
 
     def __init__(self, how: State, channels: int) -> None:
@@ -98,20 +98,29 @@ class _Range:
         return bits_for(*self.limits)
 
     @property
+    def inside(self) -> bool:
+        """Whether it never leaves its width."""
+        return self.how.lowest <= self.limits[0] and self.limits[1] <= self.how.highest
+
+    @property
     def held(self) -> int:
         """The greatest magnitude that it keeps."""
         return min(max(-self.limits[0], self.limits[1]), -self.how.lowest)
 
 
-def _layer(net: Network, neuron: Neuron, a: Interval) -> LayerWidth:
+def ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range | None, bool]:
+    """What the membranes of a layer, and its synapse states where it has them, can be within `steps` steps of inputs `a`.
+
+    Returns:
+        Both, and whether they hold for any number of steps.
+    """
     how, synapse = neuron.arithmetic, neuron.synapse
     theta, bias = neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
     early, late = (bias, np.zeros_like(bias)) if synapse is not None and synapse.bias_to == "synapse" else (np.zeros_like(bias), bias)
     drive_low, drive_high = (a.low << how.fraction_bits) + early, (a.high << how.fraction_bits) + early
-    membrane = _Range(how, theta.size)
-    current = _Range(synapse, theta.size) if synapse is not None else None
-    settled = False
-    for _ in range(net.steps):
+    membrane = Range(how, theta.size)
+    current = Range(synapse, theta.size) if synapse is not None else None
+    for _ in range(steps):
         moved = False
         in_low, in_high = drive_low, drive_high
         if current is not None:
@@ -122,8 +131,12 @@ def _layer(net: Network, neuron: Neuron, a: Interval) -> LayerWidth:
             rest_low = np.minimum(rest_low, -bias)
         moved |= membrane.widen(rest_low + in_low + late, rest_high + in_high + late)
         if not moved:
-            settled = True
-            break
+            return membrane, current, True
+    return membrane, current, False
+
+
+def _layer(net: Network, neuron: Neuron, a: Interval) -> LayerWidth:
+    membrane, current, settled = ranges(neuron, a, net.steps)
     why = _why_not_float32(neuron, a, membrane, current)
     if current is None:
         return LayerWidth(a.limits, membrane.limits, membrane.bits, settled, why)
@@ -156,7 +169,7 @@ def bits_for(low: int, high: int) -> int:
     return max(MIN_STATE_BITS, *((value if value >= 0 else ~value).bit_length() + 1 for value in (low, high)))
 
 
-def _why_not_float32(neuron: Neuron, a: Interval, membrane: _Range, current: _Range | None) -> str:
+def _why_not_float32(neuron: Neuron, a: Interval, membrane: Range, current: Range | None) -> str:
     how, bias = neuron.arithmetic, int(np.abs(neuron.bias.astype(np.int64)).max())
     if how.update == "event":
         return "update 'event' has no float32 twin"

@@ -134,7 +134,7 @@ class Network:
                     queue.append(there)
         return ranks
 
-    def _reach(self, start: str) -> set[str]:
+    def reach(self, start: str) -> set[str]:
         """`start` and every node that its output comes to."""
         found, pending = {start}, [start]
         while pending:
@@ -146,7 +146,7 @@ class Network:
     @cached_property
     def feedback(self) -> frozenset[Edge]:
         """The edges that carry the value of the step before."""
-        return frozenset((a, b) for a, b in self.edges if self.ranks[b] <= self.ranks[a] and a in self._reach(b))
+        return frozenset((a, b) for a, b in self.edges if self.ranks[b] <= self.ranks[a] and a in self.reach(b))
 
     @cached_property
     def order(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64, State
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.events import Synapses, event_step, synapses
-from lehr.simulate.result import Recorder, Result, check_input
+from lehr.simulate.result import Recorder, Result, check_input, input_events
 
 CHUNK = 256
 
@@ -49,6 +49,7 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
     """
     held, steps = check_input(net, x, steps)
     recorder = Recorder(net, len(x), steps, trace)
+    recorder.add_events(input_events(x, held, steps))
     for start in range(0, len(x), CHUNK):
         batch = x[start : start + CHUNK]
         machine = Machine(net, len(batch))
@@ -85,6 +86,19 @@ def sum_pool2d(x: Int64, node: SumPool2d) -> Int64:
     return total
 
 
+def apply(net: Network, name: str, x: Int64) -> Int64:
+    """One node without state, on a batch."""
+    node = net.nodes[name]
+    if isinstance(node, Conv2d):
+        return conv2d(x, node)
+    if isinstance(node, Linear):
+        return x @ node.weight.astype(np.int64).T
+    if isinstance(node, SumPool2d):
+        return sum_pool2d(x, node)
+    assert isinstance(node, Flatten), node
+    return x.reshape(len(x), -1)
+
+
 class Machine:
     """The state of one batch: membranes, spikes of the step before, delay lines, values on feedback edges."""
 
@@ -98,20 +112,8 @@ class Machine:
         self.line = {name: [zero[name]] * node.steps for name, node in net.nodes.items() if isinstance(node, Delay)}
         self.saturations = dict.fromkeys(net.neurons, 0)
         self.wiring: dict[str, Synapses] = {
-            name: synapses(net, name, self.apply) for name, node in net.neurons.items() if node.arithmetic.update == "event"
+            name: synapses(net, name, partial(apply, net)) for name, node in net.neurons.items() if node.arithmetic.update == "event"
         }
-
-    def apply(self, name: str, x: Int64) -> Int64:
-        """One node without state, on a batch."""
-        node = self.net.nodes[name]
-        if isinstance(node, Conv2d):
-            return conv2d(x, node)
-        if isinstance(node, Linear):
-            return x @ node.weight.astype(np.int64).T
-        if isinstance(node, SumPool2d):
-            return sum_pool2d(x, node)
-        assert isinstance(node, Flatten), node
-        return x.reshape(len(x), -1)
 
     def step(self, x: Int64) -> None:
         """Evaluate the whole network once on inputs `[N, *shape]`."""
@@ -129,7 +131,7 @@ class Machine:
             elif isinstance(node, Delay):
                 self.value[name], self.line[name] = self.line[name][0], [*self.line[name][1:], a]
             else:
-                self.value[name] = self.apply(name, a)
+                self.value[name] = apply(self.net, name, a)
 
     def arriving(self, name: str) -> Int64:
         """The sum over the edges into `name`."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,39 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """What became of a layer of neurons, over all samples and steps.
+
+    Attributes:
+        spikes: int64 `[*shape]`, of each neuron.
+        lowest, highest: membranes after a step, of all neurons.
+        saturations: how often a membrane or a synapse state left its width; 0 from a target's tool, which does not count them.
+        instants: samples times steps.
+    """
+
+    spikes: Int64
+    lowest: int
+    highest: int
+    saturations: int
+    instants: int
+
+    @property
+    def rate(self) -> float:
+        """Spikes per neuron and step."""
+        return int(self.spikes.sum()) / (self.spikes.size * self.instants)
+
+    @property
+    def dead(self) -> int:
+        """How many neurons never spiked."""
+        return int((self.spikes == 0).sum())
+
+    @property
+    def always_on(self) -> int:
+        """How many neurons spiked at every step, or more often."""
+        return int((self.spikes >= self.instants).sum())
+
+
+@dataclass(frozen=True)
 class Result:
     """Outcome of one run.
 
@@ -34,21 +69,50 @@ class Result:
         counts: int32 `[N, classes]`, spikes of the output layer.
         scores: int64 `[N, classes]`, what the network's readout takes from the output layer: the counts, or what became of its membranes.
         prediction: int64 `[N]`, the class with the highest score, the lowest such index at ties.
-        rates: spikes per neuron and step of each layer, over all samples.
-        saturations: how often a membrane or a synapse state of each layer left its width.
+        layers: statistics of each layer of neurons, by name in order of evaluation.
+        events: int64 `[*input shape]`, how often each element of the input was not 0, over all samples and steps.
         trace: of the layers asked for.
     """
 
     counts: npt.NDArray[np.int32]
     scores: Int64
     prediction: npt.NDArray[np.int64]
-    rates: Mapping[str, float]
-    saturations: Mapping[str, int]
+    layers: Mapping[str, Layer]
+    events: Int64
     trace: Trace
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Spikes per neuron and step of each layer."""
+        return {name: layer.rate for name, layer in self.layers.items()}
+
+    @property
+    def saturations(self) -> dict[str, int]:
+        """How often a membrane or a synapse state of each layer left its width."""
+        return {name: layer.saturations for name, layer in self.layers.items()}
 
     def accuracy(self, labels: npt.NDArray[np.int64]) -> float:
         """Share of samples whose prediction is their label."""
         return float((self.prediction == labels).mean())
+
+
+def joined(parts: Sequence[Result]) -> Result:
+    """The result of a run from those of its parts, samples after samples."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    layers = {}
+    for name in first.layers:
+        same = [part.layers[name] for part in parts]
+        spikes: Int64 = np.sum([layer.spikes for layer in same], axis=0, dtype=np.int64)
+        lowest, highest = min(layer.lowest for layer in same), max(layer.highest for layer in same)
+        layers[name] = Layer(spikes, lowest, highest, sum(layer.saturations for layer in same), sum(layer.instants for layer in same))
+    trace = Trace(
+        {name: np.concatenate([part.trace.spikes[name] for part in parts]) for name in first.trace.spikes},
+        {name: np.concatenate([part.trace.membranes[name] for part in parts]) for name in first.trace.membranes},
+    )
+    counts, scores, prediction = (np.concatenate(part) for part in zip(*((p.counts, p.scores, p.prediction) for p in parts), strict=True))
+    return Result(counts, scores, prediction, layers, np.sum([part.events for part in parts], axis=0, dtype=np.int64), trace)
 
 
 def check_input(net: Network, x: npt.NDArray[np.uint8], steps: int | None = None) -> tuple[bool, int]:
@@ -74,56 +138,97 @@ def check_input(net: Network, x: npt.NDArray[np.uint8], steps: int | None = None
     return held, steps or (net.steps if held else int(x.shape[1]))
 
 
+def input_events(x: npt.NDArray[np.uint8], held: bool, steps: int) -> Int64:
+    """How often each element of inputs `[N, *shape]` or `[N, T, *shape]` is not 0 in a run of `steps` steps."""
+    found = np.count_nonzero(x, axis=0) * steps if held else np.count_nonzero(x[:, :steps], axis=(0, 1))
+    return np.asarray(found, np.int64)
+
+
 class Recorder:
-    """Collects counts, rates and traces while an engine steps through time."""
+    """Collects counts, statistics and traces while an engine runs; several threads may record samples of their own."""
 
     def __init__(self, net: Network, samples: int, steps: int, trace: Iterable[str]) -> None:
         trace = tuple(trace)
         for name in trace:
             if name not in net.neurons:
                 raise UsageError(f"{name!r} is no neuron layer; trace one of {', '.join(net.neurons)}")
-        self._net, self._size = net, samples * steps
+        self._net, self._instants, self._lock = net, samples * steps, Lock()
         self._counts = np.zeros((samples, math.prod(net.shapes[net.output])), np.int64)
         # A membrane of 32 bits over 10**6 steps sums up to 2**51; no maximum is below the least that 32 bits hold.
         self._scores = np.full_like(self._counts, LEAST if net.readout == "membrane_max_argmax_lowest" else 0)
-        self._spikes = dict.fromkeys(net.neurons, 0)
+        self._spikes: dict[str, Int64] = {name: np.zeros(net.shapes[name], np.int64) for name in net.neurons}
+        self._lowest, self._highest = dict.fromkeys(net.neurons, -LEAST - 1), dict.fromkeys(net.neurons, LEAST)
         self._saturations = dict.fromkeys(net.neurons, 0)
-        kept = [name for name in net.neurons if name in trace]
+        self._events: Int64 = np.zeros(net.input.shape, np.int64)
+        self.traced = [name for name in net.neurons if name in trace]
         self._trace = Trace(
-            {name: np.zeros((samples, steps, *net.shapes[name]), np.uint8) for name in kept},
-            {name: np.zeros((samples, steps, *net.shapes[name]), np.int32) for name in kept},
+            {name: np.zeros((samples, steps, *net.shapes[name]), np.uint8) for name in self.traced},
+            {name: np.zeros((samples, steps, *net.shapes[name]), np.int32) for name in self.traced},
         )
 
+    @property
+    def membranes(self) -> frozenset[str]:
+        """The layers whose membranes `add_steps` needs."""
+        read = () if self._net.readout == "count_argmax_lowest" else (self._net.output,)
+        return frozenset((*self.traced, *read))
+
     def add(self, start: int, t: int, spikes: Mapping[str, Int64], membranes: Mapping[str, Int64]) -> None:
-        """Take in step `t` of the samples from `start` on."""
+        """Take in step `t` of the samples from `start` on: spikes and membranes `[samples, *shape]` of all layers."""
+        self.add_steps(start, t, {n: s[:, None] for n, s in spikes.items()}, {n: v[:, None] for n, v in membranes.items()})
         for name in self._spikes:
-            self._spikes[name] += int(spikes[name].sum())
-        output = spikes[self._net.output]
-        stop = start + len(output)
-        self._counts[start:stop] += output.reshape(len(output), -1)
-        self._score(slice(start, stop), membranes[self._net.output].reshape(len(output), -1))
-        for name in self._trace.spikes:
-            self._trace.spikes[name][start:stop, t] = spikes[name]
-            self._trace.membranes[name][start:stop, t] = membranes[name]
+            self.add_totals(start, name, spikes[name], int(membranes[name].min()), int(membranes[name].max()))
+
+    def add_steps(self, start: int, first: int, spikes: Mapping[str, Any], membranes: Mapping[str, Any]) -> None:
+        """Take in the steps from `first` on of the samples from `start` on.
+
+        Args:
+            start: the first sample.
+            first: the first step.
+            spikes: `[samples, steps, *shape]` of all layers in `traced`.
+            membranes: likewise of all layers in `membranes`.
+        """
+        for name in self.traced:
+            samples, steps = spikes[name].shape[:2]
+            self._trace.spikes[name][start : start + samples, first : first + steps] = spikes[name]
+            self._trace.membranes[name][start : start + samples, first : first + steps] = membranes[name]
+        if self._net.readout != "count_argmax_lowest":
+            membrane = membranes[self._net.output]
+            self._score(slice(start, start + len(membrane)), membrane.reshape(*membrane.shape[:2], -1).astype(np.int64))
 
     def _score(self, at: slice, membrane: Int64) -> None:
         match self._net.readout:
-            case "count_argmax_lowest":
-                self._scores[at] = self._counts[at]
             case "membrane_last_argmax_lowest":
-                self._scores[at] = membrane
+                self._scores[at] = membrane[:, -1]
             case "membrane_sum_argmax_lowest":
-                self._scores[at] += membrane
+                self._scores[at] += membrane.sum(axis=1)
             case "membrane_max_argmax_lowest":
-                self._scores[at] = np.maximum(self._scores[at], membrane)
+                self._scores[at] = np.maximum(self._scores[at], membrane.max(axis=1))
+
+    def add_totals(self, start: int, name: str, spikes: npt.NDArray[Any], lowest: int, highest: int) -> None:
+        """Take in how often each neuron of a layer spiked, `[samples, *shape]`, and its lowest and highest membrane."""
+        with self._lock:
+            self._spikes[name] += spikes.sum(axis=0, dtype=np.int64)
+            self._lowest[name], self._highest[name] = min(self._lowest[name], lowest), max(self._highest[name], highest)
+        if name == self._net.output:
+            self._counts[start : start + len(spikes)] += spikes.reshape(len(spikes), -1)
 
     def add_saturations(self, saturations: Mapping[str, int]) -> None:
         """Take in how often each layer saturated."""
-        for name, count in saturations.items():
-            self._saturations[name] += count
+        with self._lock:
+            for name, count in saturations.items():
+                self._saturations[name] += count
+
+    def add_events(self, events: Int64) -> None:
+        """Take in how often each element of the input was not 0."""
+        with self._lock:
+            self._events += events
 
     def result(self) -> Result:
         """Everything collected."""
-        rates = {name: count / (self._size * math.prod(self._net.shapes[name])) for name, count in self._spikes.items()}
-        counts, prediction = self._counts.astype(np.int32), self._scores.argmax(axis=1).astype(np.int64)
-        return Result(counts, self._scores, prediction, rates, dict(self._saturations), self._trace)
+        scores = self._counts.copy() if self._net.readout == "count_argmax_lowest" else self._scores
+        layers = {
+            name: Layer(spikes, self._lowest[name], self._highest[name], self._saturations[name], self._instants)
+            for name, spikes in self._spikes.items()
+        }
+        prediction = scores.argmax(axis=1).astype(np.int64)
+        return Result(self._counts.astype(np.int32), scores, prediction, layers, self._events, self._trace)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lehr.network import Network
 from lehr.simulate import Result
-from lehr.simulate.result import Recorder
+from lehr.simulate.result import Recorder, input_events
 from lehr.targets.contract import Target
 from lehr.targets.golden import per_step
 
@@ -30,6 +30,7 @@ def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[
     target.require_mappable(net)
     x = per_step(net, x)
     recorder = Recorder(net, len(x), x.shape[1], trace)
+    recorder.add_events(input_events(x, held=False, steps=x.shape[1]))
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
         folder = Path(scratch) / target.name
         target.plan(net, {}).with_manifest({"target": target.name}).write(folder)

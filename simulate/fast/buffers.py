@@ -1,0 +1,85 @@
+"""Where values lie between kernels: one array for each node, `[samples, slots, elements]`, channels last, of bits or of integers.
+
+A slot is a step; the first slots hold what later steps still need of earlier ones: the step before, and all steps of a delay.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.nodes import Shape
+
+WORD = 64
+SPARE = 16
+"""Elements past the end of an array that a kernel may read, or list, and never uses."""
+
+
+def padded(size: int, to: int = WORD) -> int:
+    """The next multiple."""
+    return -(-size // to) * to
+
+
+def order_of(shape: Shape) -> npt.NDArray[np.int32]:
+    """For each element of a value with its channels last, its flat index with the channels first."""
+    flat = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    return np.ascontiguousarray(np.moveaxis(flat, 0, -1)).reshape(-1)
+
+
+@dataclass(eq=False)
+class Buffer:
+    """The values of one node.
+
+    Attributes:
+        name: of the node.
+        shape: of its value.
+        dtype: of an element; uint64 for words of bits.
+        held: the same value in all steps, so that there is one slot.
+        delay: how many steps after it is written a value is read.
+        keeps: whether later steps need anything.
+        row: elements in a slot; words for bits.
+    """
+
+    name: str
+    shape: Shape
+    dtype: Any
+    held: bool = False
+    delay: int = 0
+    keeps: bool = True
+    row: int = 0
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = math.prod(self.shape)
+        self.row = self.row or (padded(self.size) // WORD if self.bits else padded(self.size))
+
+    @property
+    def bits(self) -> bool:
+        """Whether a value is a bit."""
+        return self.dtype is np.uint64
+
+    @property
+    def past(self) -> int:
+        """Slots for what is past."""
+        return 1 + self.delay if self.keeps and not self.held else 0
+
+    def slots(self, steps: int) -> int:
+        """All slots for a block of steps."""
+        return 1 if self.held else self.past + steps
+
+    def room(self, samples: int, steps: int) -> npt.NDArray[Any]:
+        """Memory, all zeros, that a kernel may read beyond its end; its base is aligned to a cache line."""
+        shape = (samples, self.slots(steps), self.row)
+        return aligned(math.prod(shape), self.dtype)[: math.prod(shape)].reshape(shape)
+
+
+def aligned(size: int, dtype: Any) -> npt.NDArray[Any]:
+    """Zeros from the beginning of a cache line on, with some to spare behind them."""
+    width = np.dtype(dtype).itemsize
+    made = np.zeros(size + SPARE + WORD // width, dtype)
+    first = -made.ctypes.data % WORD // width
+    return made[first : first + size + SPARE]

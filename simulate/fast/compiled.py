@@ -1,0 +1,45 @@
+"""How kernels are compiled and where the machine code is kept: numba, beside the source, until a file of KERNELS changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+KERNELS = ("compiled", "counting", "events", "neurons", "packing", "scatter", "strips", "vector")
+"""The files that kernels are made of."""
+
+
+def _stamp() -> tuple[tuple[float, int], ...]:
+    """Age and size of each of them."""
+    found = (Path(__file__).with_name(f"{name}.py").stat() for name in KERNELS)
+    return tuple((stat.st_mtime, stat.st_size) for stat in found)
+
+
+STAMP = _stamp()
+
+
+def compiled(kernel: F) -> F:
+    """Compile a function of this folder when it is first called, without holding Python's lock while it runs.
+
+    numba keeps machine code by the processor's features and the age of the function's own file. A kernel is made of functions in
+    several files here: all of their ages count, or a changed helper would go on running as it was.
+    """
+    try:
+        made = numba.njit(cache=True, nogil=True, error_model="numpy")(kernel)
+    except RuntimeError:  # neither beside this file nor in the user's home can a cache be written
+        return cast(F, numba.njit(nogil=True, error_model="numpy")(kernel))
+    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if file is not None and hasattr(file, "_source_stamp"):
+        file._source_stamp = STAMP
+    return cast(F, made)
+
+
+def inlined(kernel: F) -> F:
+    """Compile a function that kernels call; its machine code is kept as part of theirs."""
+    return cast(F, numba.njit(nogil=True, error_model="numpy", forceinline=True)(kernel))

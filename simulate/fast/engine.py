@@ -1,0 +1,212 @@
+"""Running a plan: samples in chunks over threads, steps in blocks, so that what flows between layers stays in the cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import Int64
+from lehr.network import Network
+from lehr.simulate.fast.buffers import Buffer, aligned
+from lehr.simulate.fast.ops import Worker, run_stages
+from lehr.simulate.fast.packing import pack
+from lehr.simulate.fast.plan import Plan, plan
+from lehr.simulate.result import Recorder, Result, check_input, input_events
+
+Images = npt.NDArray[np.uint8]
+SAMPLES, LOOPING_SAMPLES = 16, 64
+"""Samples that a kernel takes at once: enough that a call from Python costs little; more where it is called for every step."""
+BLOCK_BYTES = 1 << 20
+"""What a block of steps of a chunk of samples may take between layers."""
+LEAST_STEPS, MOST_STEPS = 8, 4096
+
+
+def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int | None = None, threads: int = 1) -> Result:
+    """Run a network on every sample of `x`, as `lehr.simulate.reference.simulate` does, and as exactly.
+
+    Args:
+        net: the network.
+        x: uint8 `[N, *shape]`, held for all steps, or `[N, T, *shape]`, one slice per step.
+        trace: names of neuron layers whose spikes and membranes are kept.
+        steps: how many steps to run; the network's own number (or T) if None.
+        threads: how many samples' chunks are computed at the same time; the result does not depend on it.
+
+    Raises:
+        FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
+        UsageError: when `trace` names no neuron layer.
+        NotMappable: when a neuron that updates by event fires more than 255 times in a step.
+    """
+    return Engine(net, threads).run(x, trace=trace, steps=steps)
+
+
+class Engine:
+    """The fast engine for one network, whose plan and memory it keeps from run to run."""
+
+    def __init__(self, net: Network, threads: int = 1) -> None:
+        self.net, self.threads = net, threads
+        self._plans: dict[tuple[bool, int], Plan] = {}
+
+    def run(self, x: Images, *, trace: Iterable[str] = (), steps: int | None = None) -> Result:
+        """Run the network on every sample of `x`, as `simulate` tells."""
+        held, steps = check_input(self.net, x, steps)
+        recorder = Recorder(self.net, len(x), steps, trace)
+        if (held, steps) not in self._plans:
+            self._plans[held, steps] = plan(self.net, held, steps)
+        made, x = self._plans[held, steps], np.ascontiguousarray(x)
+        size = min(-(-len(x) // self.threads), LOOPING_SAMPLES if made.loops else SAMPLES)
+        machines: SimpleQueue[Machine] = SimpleQueue()
+        for _ in range(min(self.threads, -(-len(x) // size))):
+            machines.put(Machine(made, size, steps, recorder.membranes))
+
+        def chunk(start: int) -> None:
+            machine = machines.get()
+            try:
+                machine.begin(min(size, len(x) - start))
+                for first, block in machine.blocks(x[start : start + size], steps):
+                    machine.run(block)
+                    record_steps(recorder, machine, start, first)
+                record_totals(recorder, machine, start)
+            finally:
+                machines.put(machine)
+
+        starts = range(0, len(x), size)
+        if self.threads == 1:
+            for start in starts:
+                chunk(start)
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(chunk, starts))
+        return recorder.result()
+
+
+def record_steps(recorder: Recorder, machine: Machine, start: int, first: int) -> None:
+    """Record the block that a machine ran: samples from `start` on, steps from `first` on."""
+    recorder.add_steps(start, first, {n: machine.spikes(n) for n in recorder.traced}, {n: machine.membranes(n) for n in recorder.membranes})
+
+
+def record_totals(recorder: Recorder, machine: Machine, start: int) -> None:
+    """Record what became of the samples from `start` on, once they have run."""
+    recorder.add_events(machine.events())
+    recorder.add_saturations({n: int(lost[: machine.worker.count].sum()) for n, lost in machine.worker.saturations.items()})
+    for name in machine.plan.net.neurons:
+        lowest, highest = int(machine.totals(name, 1).min()), int(machine.totals(name, 2).max())
+        recorder.add_totals(start, name, machine.totals(name, 0), lowest, highest)
+
+
+class Machine:
+    """One worker of a plan: its memory, and what it does with it.
+
+    Attributes:
+        plan: what it runs.
+        worker: its memory.
+        block: the most steps that it runs at once.
+        steps: how many of the present block are valid.
+    """
+
+    def __init__(self, made: Plan, samples: int, steps: int, kept: Iterable[str]) -> None:
+        self.plan = made
+        self.block = self._block(made, samples, steps)
+        self.worker = worker = Worker(samples, self.block)
+        worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in made.buffers}
+        for name, (dtype, row) in made.states.items():
+            worker.states[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
+            worker.totals[name] = np.zeros((samples, 3, row), np.int32)
+            worker.saturations[name] = np.zeros(samples, np.int64)
+            worker.membranes[name] = np.zeros((samples, self.block, row) if name in kept else 0, np.int32)
+        for name, (dtype, row) in made.currents.items():
+            worker.currents[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
+        self.steps = self.ran = 0
+        self._packed = np.zeros(made.input.size, np.int64)
+        self._events = np.zeros(made.input.shape, np.int64)
+
+    @staticmethod
+    def _block(made: Plan, samples: int, steps: int) -> int:
+        each = sum(buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held)
+        return max(1, min(steps, max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (each * samples)))))
+
+    def begin(self, samples: int) -> None:
+        """Start `samples` new samples: every state is 0."""
+        worker = self.worker
+        worker.count, self.ran = samples, 0
+        self._packed[:], self._events[:] = 0, 0
+        for state in (*worker.states.values(), *worker.currents.values()):
+            state[:] = 0
+        for buffer, array in worker.arrays.items():
+            array[:, : buffer.past] = 0
+        for totals in worker.totals.values():
+            totals[:, 0], totals[:, 1], totals[:, 2] = 0, np.iinfo(np.int32).max, np.iinfo(np.int32).min
+        for saturations in worker.saturations.values():
+            saturations[:] = 0
+
+    def blocks(self, x: Images, steps: int) -> Iterator[tuple[int, int]]:
+        """Load the input of one block after another; the first step and the number of steps of each."""
+        if self.plan.held:
+            self.load(x[:, None], 0)
+            for op in self.plan.before:
+                op.run(self.worker, 0, 1)
+        for first in range(0, steps, self.block):
+            block = min(self.block, steps - first)
+            if not self.plan.held:
+                self.load(x[:, first : first + block], min(self.plan.input.past, 1))
+            yield first, block
+            self.pass_on()
+
+    def load(self, x: Images, slot: int) -> None:
+        """Put inputs `[samples, steps, *shape]` into the slots from `slot` on."""
+        buffer, array = self.plan.input, self.worker.arrays[self.plan.input]
+        channels, places = x.shape[2], math.prod(x.shape[3:])
+        if not buffer.bits:
+            flat = x.reshape(*x.shape[:3], places).swapaxes(2, 3)
+            array[: len(x), slot : slot + x.shape[1], : buffer.size] = flat.reshape(*x.shape[:2], buffer.size)
+            self._events += input_events(x, held=False, steps=x.shape[1])
+            return
+        base, each = np.ascontiguousarray(x), channels * places
+        sizes = np.array((len(x), x.shape[1], channels, places, buffer.row))
+        rows = np.array((0, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
+        pack(base.reshape(-1), array.reshape(-1), self._packed, sizes, rows)
+
+    def run(self, steps: int) -> None:
+        """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""
+        self.steps, self.ran = steps, self.ran + steps
+        run_stages(self.plan.stages, self.worker, steps)
+
+    def pass_on(self) -> None:
+        """Keep, of the block that was run, what later steps need."""
+        for buffer, array in self.worker.arrays.items():
+            if buffer.past:
+                array[:, : buffer.past] = array[:, self.steps : self.steps + buffer.past]
+
+    # ---------------------------------------------------------------- what came out
+    def spikes(self, name: str) -> npt.NDArray[np.uint8]:
+        """Spikes or counts of a layer in the block, `[samples, steps, *shape]`."""
+        buffer = self.plan.spikes[name]
+        rows = self.worker.arrays[buffer][: self.worker.count, 1 : 1 + self.steps]
+        if buffer.bits:
+            rows = np.unpackbits(np.ascontiguousarray(rows).view(np.uint8), axis=-1, bitorder="little")
+        return shaped(rows, buffer)
+
+    def membranes(self, name: str) -> npt.NDArray[np.int32]:
+        """Membranes of a layer that is kept, in the block, `[samples, steps, *shape]`."""
+        return shaped(self.worker.membranes[name][: self.worker.count, : self.steps], self.plan.spikes[name])
+
+    def events(self) -> Int64:
+        """How often each element of the input was not 0 since the samples began."""
+        found = self._events + shaped(self._packed[None], self.plan.input)[0]
+        return found * self.ran if self.plan.held else found
+
+    def totals(self, name: str, which: int) -> npt.NDArray[np.int32]:
+        """Spikes (0), lowest (1) or highest membrane (2) of each neuron since the samples began, `[samples, *shape]`."""
+        return shaped(self.worker.totals[name][: self.worker.count, which], self.plan.spikes[name])
+
+
+def shaped(rows: npt.NDArray[Any], buffer: Buffer) -> npt.NDArray[Any]:
+    """Rows of elements, channels last and padded, as values of the node's own shape."""
+    channels, *rest = buffer.shape
+    lead = rows.shape[:-1]
+    return np.moveaxis(rows[..., : buffer.size].reshape(*lead, *rest, channels), -1, len(lead))

@@ -1,0 +1,175 @@
+"""Layers that update by event, exactly as `lehr.simulate.events` orders them: the events of a step are queued, then taken one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lehr.errors import NotMappable
+from lehr.simulate.events import MAX_COUNT
+from lehr.simulate.fast.buffers import Buffer
+from lehr.simulate.fast.compiled import compiled, inlined
+from lehr.simulate.fast.neurons import FLOOR, FREE, KEEP, NEAREST_EVEN, SATURATE, SHIFT, SUBTRACT, ZERO
+from lehr.simulate.fast.ops import Array, Op, Worker
+from lehr.simulate.fast.vector import data, peek, poke
+
+
+@inlined
+def _leaked(v: Any, leak: Any, factor: Any, shift: Any, rounding: Any) -> Any:
+    if leak == KEEP:
+        return v
+    product = v * factor
+    whole = product >> shift
+    rest = product - (whole << shift)
+    if rounding == NEAREST_EVEN:
+        half = (1 << shift) >> 1
+        whole += 1 if shift > 0 and (rest > half or (rest == half and whole & 1 == 1)) else 0
+    elif rounding != FLOOR:
+        whole += 1 if product < 0 and rest != 0 else 0
+    return v - whole if leak == SHIFT else whole
+
+
+@inlined
+def _bounded(v: Any, overflow: Any, lowest: Any, highest: Any) -> Any:
+    if overflow == FREE:
+        return v
+    if overflow == SATURATE:
+        return min(max(v, lowest), highest)
+    return ((v - lowest) & (highest - lowest)) + lowest
+
+
+@compiled
+def queue_events(values: Any, places: Any, queue: Any, lengths: Any, sizes: Any, rows: Any) -> None:
+    """Append what is not 0 in a source to the queue of each step, by ascending flat index.
+
+    Args:
+        values: rows of words of bits, or of counts.
+        places: int32, for each flat index with the channels first its place in a row.
+        queue: int32 `[samples * steps, room, 2]`: the number of an event's source neuron, and how many events.
+        lengths: int64 `[samples * steps]`, how many entries each queue has; changed.
+        sizes: samples, steps, elements in a row of `values`, whether they are bits, the number of the source's first neuron, room.
+        rows: of `values`: the row of the first sample's first step, from sample to sample, from step to step.
+    """
+    source, where, entries = data(values), data(places), data(queue)
+    steps, row, bits, first, room = sizes[1], sizes[2], sizes[3] != 0, sizes[4], sizes[5]
+    for n in range(sizes[0]):
+        for t in range(steps):
+            at, k = (rows[0] + n * rows[1] + t * rows[2]) * row, lengths[n * steps + t]
+            for i in range(places.size):
+                place = peek(where, i)
+                count = peek(source, at + (place >> 6)) >> (place & 63) & 1 if bits else peek(source, at + place)
+                if count != 0:
+                    entry = 2 * ((n * steps + t) * room + k)
+                    poke(entries, entry, first + i)
+                    poke(entries, entry + 1, count)
+                    k += 1
+            lengths[n * steps + t] = k
+
+
+@compiled
+def event_neurons(
+    queue: Any, lengths: Any, synapses: Any, state: Any, counts: Any, layer: Any, how: Any, totals: Any, saturations: Any, membranes: Any,
+    sizes: Any, rows: Any,
+) -> Any:  # fmt: skip
+    """Run a layer of neurons that update by event; returns the most times that a neuron fired in a step.
+
+    Args:
+        queue: of the events, from `queue_events`.
+        lengths: of the queue of each step, from there too.
+        synapses: int64 arrays: of each source neuron where its synapses begin, and one more; of each synapse its target and its weight.
+        state: int64 membranes `[samples, neurons]`; changed.
+        counts: uint8, rows of `[neurons]`: how often each fires.
+        layer: what the neurons have, as for `neurons.neurons`.
+        how: to compute, likewise.
+        totals: likewise.
+        saturations: likewise.
+        membranes: likewise.
+        sizes: samples, steps, neurons, room in a queue.
+        rows: of `counts` and `membranes` each: the row of the first sample's first step, from sample to sample, from step to step.
+    """
+    begin, target, weight = synapses
+    steps, size, room, most = sizes[1], sizes[2], sizes[3], 0
+    leak, factor, shift, rounding, overflow, lowest, highest, fraction, reset = (
+        how[0], how[1], how[2], how[3], how[4], how[5], how[6], how[7], how[8],
+    )  # fmt: skip
+    fired = np.zeros(size, np.int64)
+    for n in range(sizes[0]):
+        v, lost = state[n * size : (n + 1) * size], 0
+        for t in range(steps):
+            fired[:] = 0
+            for i in range(size):
+                free = _leaked(v[i], leak, factor, shift, rounding) + layer[2 * size + i]
+                v[i] = _bounded(free, overflow, lowest, highest)
+                lost += v[i] != free
+            for entry in range(lengths[n * steps + t]):
+                at = 2 * ((n * steps + t) * room + entry)
+                for _ in range(queue[at + 1]):
+                    for j in range(begin[queue[at]], begin[queue[at] + 1]):
+                        i = target[j]
+                        free = v[i] + (weight[j] << fraction)
+                        v[i] = _bounded(free, overflow, lowest, highest)
+                        lost += v[i] != free
+                        if v[i] > layer[i]:
+                            fired[i] += 1
+                            if reset == SUBTRACT:
+                                v[i] -= layer[size + i]
+                            elif reset == ZERO:
+                                v[i] = 0
+            row, kept = (rows[0] + n * rows[1] + t * rows[2]) * size, (rows[3] + n * rows[4] + t * rows[5]) * size
+            for i in range(size):
+                most = max(most, fired[i])
+                counts[row + i] = fired[i]
+                totals[3 * n * size + i] += fired[i]
+                totals[(3 * n + 1) * size + i] = min(totals[(3 * n + 1) * size + i], v[i])
+                totals[(3 * n + 2) * size + i] = max(totals[(3 * n + 2) * size + i], v[i])
+                if membranes.size > 0:
+                    membranes[kept + i] = v[i]
+        saturations[n] += lost
+    return most
+
+
+@dataclass(eq=False)
+class FireByEvent(Op):
+    """A layer of neurons that update by event.
+
+    Attributes:
+        name: of the layer.
+        sources: in the order in which their events arrive: the buffer, how many steps late, and the places of its elements.
+        spikes: how often each neuron fires.
+        synapses, layer, how: see `event_neurons`.
+    """
+
+    name: str
+    sources: tuple[tuple[Buffer, int, Array], ...]
+    spikes: Buffer
+    synapses: tuple[Array, Array, Array]
+    layer: Array
+    how: Array
+
+    def run(self, worker: Worker, first: int, steps: int) -> None:
+        """Queue the events of all sources, then take them."""
+        room = sum(places.size for _, _, places in self.sources)
+        queue, lengths = np.empty(worker.count * steps * room * 2, np.int32), np.zeros(worker.count * steps, np.int64)
+        offset = 0
+        for buffer, lag, places in self.sources:
+            sizes = np.array((worker.count, steps, buffer.row, buffer.bits, offset, room))
+            queue_events(worker.arrays[buffer].reshape(-1), places, queue, lengths, sizes, np.array(worker.rows(buffer, first, lag)))
+            offset += places.size
+        most = event_neurons(
+            queue,
+            lengths,
+            self.synapses,
+            worker.states[self.name].reshape(-1),
+            worker.arrays[self.spikes].reshape(-1),
+            self.layer.reshape(-1),
+            self.how,
+            worker.totals[self.name].reshape(-1),
+            worker.saturations[self.name],
+            worker.membranes[self.name].reshape(-1),
+            np.array((worker.count, steps, self.layer.shape[1], room)),
+            np.array((*worker.rows(self.spikes, first), first, worker.steps, 1)),
+        )
+        if most > MAX_COUNT:
+            raise NotMappable(f"{self.name}: a neuron fired {most} times in one step, more than {MAX_COUNT}; raise its threshold")

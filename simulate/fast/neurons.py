@@ -1,0 +1,226 @@
+"""Layers of neurons over many steps: a block of neurons goes through all of them while its membranes stay in registers.
+
+The arithmetic is that of `lehr.simulate.reference`, in lanes of 16, 32 or 64 bits of which the planner has proven that nothing in
+an update leaves them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lehr.simulate.fast.compiled import compiled, inlined
+from lehr.simulate.fast.vector import (
+    above,
+    add,
+    both,
+    data,
+    either,
+    equal,
+    filled,
+    greater,
+    greatest,
+    high_product,
+    lanes_of,
+    less,
+    load_like,
+    load_line,
+    load_mask,
+    mul,
+    resized,
+    select,
+    set_lanes,
+    shift_left,
+    signed_right,
+    signs,
+    spread,
+    store,
+    store_mask,
+    sub,
+    unequal,
+    xor,
+)
+
+TOWARD_ZERO, FLOOR, NEAREST_EVEN = range(3)
+MULTIPLY, SHIFT, KEEP = range(3)
+FREE, SATURATE, WRAP = range(3)
+NO_RESET, SUBTRACT, ZERO = range(3)
+FIELDS = ("leak", "factor", "shift", "rounding", "overflow", "lowest", "highest", "fraction", "reset", "late", "fires")
+LEAK, FACTOR, PLACES, ROUNDING, OVERFLOW, LOWEST, HIGHEST, FRACTION, RESET, LATE, FIRES = range(len(FIELDS))
+"""Places in the array of numbers that tells a kernel how to compute."""
+
+
+@inlined
+def divided(v: Any, p: Any) -> Any:
+    """V * factor / 2**shift, rounded; factor below 2**shift."""
+    if lanes_of(v) == 32:
+        return _divided_halves(v, p)
+    product = mul(v, p[FACTOR])
+    if p[ROUNDING] == TOWARD_ZERO:
+        product = add(product, both(signs(v), (1 << p[PLACES]) - 1))
+    elif p[ROUNDING] == NEAREST_EVEN and p[PLACES] > 0:
+        odd = both(signed_right(product, p[PLACES]), 1)
+        product = add(product, add(odd, (1 << (p[PLACES] - 1)) - 1))
+    return signed_right(product, p[PLACES])
+
+
+@inlined
+def _divided_halves(v: Any, p: Any) -> Any:
+    """The same in lanes of 16 bits, which the product does not fit; the factor comes in units of 2**-16.
+
+    It is made of magnitude and sign: `high` is the whole part of |V| * factor and `low` the rest, with which each rounding compares.
+    """
+    sign = signs(v)
+    magnitude = sub(xor(v, sign), sign)
+    high = high_product(magnitude, p[FACTOR])
+    if p[ROUNDING] != TOWARD_ZERO:
+        low = mul(magnitude, p[FACTOR])
+        if p[ROUNDING] == FLOOR:
+            up = both(sign, filled(unequal(low, 0), v))
+        else:
+            tie = both(equal(low, -32768), equal(both(high, 1), 1))
+            up = filled(either(above(low, -32768), tie), v)
+        high = sub(high, up)
+    return sub(xor(high, sign), sign)
+
+
+@inlined
+def leaked(v: Any, p: Any) -> Any:
+    """One step of leak."""
+    if p[LEAK] == MULTIPLY:
+        return divided(v, p)
+    if p[LEAK] == SHIFT:
+        return sub(v, divided(v, p))
+    return v
+
+
+@inlined
+def bounded(v: Any, p: Any) -> Any:
+    """V brought into its width."""
+    if p[OVERFLOW] == SATURATE:
+        low, high = spread(p[LOWEST], v), spread(p[HIGHEST], v)
+        v = select(less(v, low), low, v)
+        return select(greater(v, high), high, v)
+    return add(both(sub(v, p[LOWEST]), p[HIGHEST] - p[LOWEST]), p[LOWEST])
+
+
+@inlined
+def _numbers(p: Any) -> Any:
+    """The numbers of FIELDS as a tuple: numba counts references to an array wherever a function takes it, and to a tuple nowhere."""
+    return p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10]
+
+
+@compiled
+def neurons(
+    current: Any, state: Any, spikes: Any, layer: Any, how: Any, totals: Any, saturations: Any, membranes: Any, sizes: Any, rows: Any
+) -> None:
+    """Run a layer of neurons.
+
+    Args:
+        current: summed inputs, rows of `[neurons]`.
+        state: membranes `[samples, neurons]`, in lanes' type; changed.
+        spikes: bits, rows of `[words]`; the row before the first is read, too.
+        layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane must pass, what a reset takes, bias.
+        how: to compute, see FIELDS.
+        totals: int32 `[samples, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
+        saturations: int64 `[samples]`; changed.
+        membranes: int32, rows of `[neurons]` to keep them in, or empty.
+        sizes: samples, steps, neurons.
+        rows: of `current`, `spikes` and `membranes` each: the row of the first sample's first step, how many rows it is from there to
+            the next sample's, and how many to the next step's (0 for an input that is held).
+    """
+    p, samples, steps, size = _numbers(how), sizes[0], sizes[1], sizes[2]
+    keep = membranes.size > 0
+    inputs, held, out, each = data(current), data(state), data(spikes), data(layer)
+    all_totals, kept_membranes = data(totals), data(membranes)
+    leak, overflow, reset, late, fires = p[LEAK] != KEEP, p[OVERFLOW] != FREE, p[RESET], p[LATE] != 0, p[FIRES] != 0
+    for n in range(samples):
+        lost = 0
+        for at in range(0, size, 64 // state.itemsize):
+            v = load_line(held, n * size + at)
+            block, blocks = at // lanes_of(v), size // lanes_of(v)
+            threshold, taken, bias = load_line(each, at), load_line(each, size + at), load_line(each, 2 * size + at)
+            count, lowest, highest = spread(0, v), greatest(v), xor(greatest(v), -1)
+            into = (rows[3] + n * rows[4]) * blocks + block
+            source = (rows[0] + n * rows[1]) * size + at
+            kept = (rows[6] + n * rows[7]) * size + at
+            fired = filled(load_mask(out, into - rows[5] * blocks, v), v)  # lanes of all ones or none: cheaper to carry than a mask
+            for _ in range(steps):
+                if leak:
+                    v = leaked(v, p)
+                if late and reset == ZERO:
+                    v = both(v, xor(fired, -1))
+                a = resized(load_like(inputs, source, v), v)
+                v = add(v, add(shift_left(a, p[FRACTION]), bias))
+                if late and reset == SUBTRACT:
+                    v = sub(v, both(fired, taken))
+                if overflow:
+                    inside = bounded(v, p)
+                    lost += set_lanes(unequal(inside, v))
+                    v = inside
+                if fires:
+                    mask = greater(v, threshold)
+                    store_mask(out, into, mask)
+                    fired = filled(mask, v)
+                    count = sub(count, fired)
+                if not late:
+                    if reset == SUBTRACT:
+                        v = sub(v, both(fired, taken))
+                    elif reset == ZERO:
+                        v = both(v, xor(fired, -1))
+                lowest, highest = select(less(v, lowest), v, lowest), select(greater(v, highest), v, highest)
+                if keep:
+                    store(kept_membranes, kept, v)
+                    kept += rows[8] * size
+                into += rows[5] * blocks
+                source += rows[2] * size
+            store(held, n * size + at, v)
+            _add_totals(all_totals, n * 3 * size + at, size, count, lowest, highest)
+        saturations[n] += lost
+
+
+@inlined
+def _add_totals(totals: Any, at: Any, size: Any, count: Any, lowest: Any, highest: Any) -> None:
+    spikes = load_like(totals, at, count)
+    store(totals, at, add(spikes, resized(count, spikes)))
+    before, now = load_like(totals, at + size, count), resized(lowest, spikes)
+    store(totals, at + size, select(less(now, before), now, before))
+    before, now = load_like(totals, at + 2 * size, count), resized(highest, spikes)
+    store(totals, at + 2 * size, select(greater(now, before), now, before))
+
+
+@compiled
+def currents(drive: Any, state: Any, made: Any, bias: Any, how: Any, saturations: Any, sizes: Any, rows: Any) -> None:
+    """The synapse states of a layer: they leak, take the input, and are brought into their width.
+
+    Args:
+        drive: summed inputs, rows of `[neurons]`.
+        state: synapse states `[samples, neurons]`, in lanes' type; changed.
+        made: int32, rows of `[neurons]` for the states after each step.
+        bias: what each takes in addition, `[neurons]` in lanes' type.
+        how: to compute, see FIELDS.
+        saturations: int64 `[samples]`; changed.
+        sizes: samples, steps, neurons.
+        rows: of `drive` and `made` each, as in `neurons`.
+    """
+    p, samples, steps, size = _numbers(how), sizes[0], sizes[1], sizes[2]
+    inputs, held, out, extras = data(drive), data(state), data(made), data(bias)
+    leak, overflow = p[LEAK] != KEEP, p[OVERFLOW] != FREE
+    for n in range(samples):
+        lost = 0
+        for at in range(0, size, 64 // state.itemsize):
+            v, extra = load_line(held, n * size + at), load_line(extras, at)
+            source = (rows[0] + n * rows[1]) * size + at
+            into = (rows[3] + n * rows[4]) * size + at
+            for _ in range(steps):
+                if leak:
+                    v = leaked(v, p)
+                v = add(v, add(shift_left(resized(load_like(inputs, source, v), v), p[FRACTION]), extra))
+                if overflow:
+                    inside = bounded(v, p)
+                    lost += set_lanes(unequal(inside, v))
+                    v = inside
+                store(out, into, v)
+                source += rows[2] * size
+                into += rows[5] * size
+            store(held, n * size + at, v)
+        saturations[n] += lost

@@ -1,0 +1,138 @@
+"""The general way: whatever is not 0 adds its value times its weights to every output that it reaches.
+
+It takes any convolution (stride, padding, dilation, groups), pooling and linear layer, on bits and on integers, and is as exact in any
+of its types as the sums are proven to fit them; int64 wraps where the reference does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lehr.simulate.fast.compiled import compiled, inlined
+from lehr.simulate.fast.vector import add, data, load, lowest_bit, mul, peek, poke, resized, store
+
+FIELDS = ("out", "out_height", "out_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "pad_y", "pad_x")
+FIELDS += ("dilation_y", "dilation_x", "group_in", "group_out")
+
+
+@inlined
+def _add_row(sums: Any, at: Any, weights: Any, row: Any, count: Any, value: Any) -> None:
+    """Add `value` times a row of weights."""
+    j = 0
+    while j + 16 <= count:
+        before = load(sums, at + j, ())
+        store(sums, at + j, add(before, mul(resized(load(weights, row + j, ()), before), value)))
+        j += 16
+    while j < count:
+        poke(sums, at + j, peek(sums, at + j) + value * peek(weights, row + j))
+        j += 1
+
+
+@inlined
+def _reach(sums: Any, target: Any, weights: Any, shape: Any, places: Any, index: Any, value: Any) -> None:
+    """Add one value, at flat place `index` of the input, to all outputs that see it."""
+    out, out_height, out_width, kernel_height, kernel_width = shape[0:5]
+    stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, each, per = shape[5:13]
+    y, x = peek(places, 4 * index) + pad_y, peek(places, 4 * index + 1) + pad_x
+    group, inner = peek(places, 4 * index + 2), peek(places, 4 * index + 3)
+    span_y, span_x = (kernel_height - 1) * dilation_y, (kernel_width - 1) * dilation_x
+    top = max(y - span_y + stride_y - 1, 0) // stride_y if stride_y > 1 else max(y - span_y, 0)
+    left = max(x - span_x + stride_x - 1, 0) // stride_x if stride_x > 1 else max(x - span_x, 0)
+    for row in range(top, out_height):
+        ky = y - row * stride_y
+        if ky < 0:
+            break
+        if dilation_y > 1:
+            if ky % dilation_y != 0:
+                continue
+            ky //= dilation_y
+        at = target + (row * out_width + left) * out + group * per
+        for column in range(left, out_width):
+            kx = x - column * stride_x
+            if kx < 0:
+                break
+            if dilation_x == 1 or kx % dilation_x == 0:
+                tap = (group * kernel_height + ky) * kernel_width + (kx if dilation_x == 1 else kx // dilation_x)
+                _add_row(sums, at, weights, (tap * each + inner) * per, per, value)
+            at += out
+
+
+@inlined
+def _shape(shape: Any) -> Any:
+    return (
+        shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6],
+        shape[7], shape[8], shape[9], shape[10], shape[11], shape[12],
+    )  # fmt: skip
+
+
+@compiled
+def scatter(values: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any) -> None:
+    """Add to `into` what a convolution makes of integers.
+
+    Args:
+        values: rows of `[height, width, channels]` and padding.
+        weights: `[groups, kernel height, kernel width, channels / groups, out channels / groups]`.
+        places: int32 `[values, 4]`: of each value its row, column, group, and channel within the group.
+        into: the sums, rows of `[out height, out width, out channels]` and padding.
+        shape: of the convolution, see FIELDS.
+        sizes: samples, steps, elements in a row of `values`, of which are not padding, elements in a row of `into`.
+        rows: of `values` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
+    """
+    source, row, where, sums, whole = data(values), data(weights), data(places), data(into), _shape(shape)
+    for n in range(sizes[0]):
+        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
+        for _ in range(sizes[1]):
+            for i in range(sizes[3]):
+                value = peek(source, at + i)
+                if value != 0:
+                    _reach(sums, target, row, whole, where, i, value)
+            at += rows[2] * sizes[2]
+            target += rows[5] * sizes[4]
+
+
+@compiled
+def scatter_bits(spikes: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any) -> None:
+    """The same for spikes: `spikes` has rows of words, `sizes[2]` of them and `sizes[3]` is not read."""
+    source, row, where, sums, whole = data(spikes), data(weights), data(places), data(into), _shape(shape)
+    for n in range(sizes[0]):
+        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
+        for _ in range(sizes[1]):
+            for i in range(sizes[2]):
+                word = peek(source, at + i)
+                while word != 0:
+                    _reach(sums, target, row, whole, where, 64 * i + lowest_bit(word), 1)
+                    word &= word - 1
+            at += rows[2] * sizes[2]
+            target += rows[5] * sizes[4]
+
+
+@compiled
+def copy(values: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
+    """Add integers to others, element by element, in another order where `order` is not empty: it says where each goes."""
+    source, sums, places, ordered = data(values), data(into), data(order), order.size > 0
+    for n in range(sizes[0]):
+        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
+        for _ in range(sizes[1]):
+            for i in range(sizes[3]):
+                j = target + (peek(places, i) if ordered else i)
+                poke(sums, j, peek(sums, j) + peek(source, at + i))
+            at += rows[2] * sizes[2]
+            target += rows[5] * sizes[4]
+
+
+@compiled
+def copy_bits(spikes: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
+    """The same for spikes: `spikes` has rows of words, `sizes[2]` of them and `sizes[3]` is not read."""
+    source, sums, places, ordered = data(spikes), data(into), data(order), order.size > 0
+    for n in range(sizes[0]):
+        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
+        for _ in range(sizes[1]):
+            for i in range(sizes[2]):
+                word = peek(source, at + i)
+                while word != 0:
+                    place = 64 * i + lowest_bit(word)
+                    j = target + (peek(places, place) if ordered else place)
+                    poke(sums, j, peek(sums, j) + 1)
+                    word &= word - 1
+            at += rows[2] * sizes[2]
+            target += rows[5] * sizes[4]

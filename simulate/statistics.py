@@ -1,0 +1,66 @@
+"""Synaptic operations of a run: what a machine computes that multiplies every weight in every step, and one that waits for events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lehr.arithmetic import Int64
+from lehr.network import INPUT, Network
+from lehr.nodes import Conv2d, Linear
+from lehr.simulate.reference import apply
+from lehr.simulate.result import Result
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Synaptic operations of a node with weights, over all samples and steps.
+
+    Attributes:
+        dense: weights other than 0 times the places where they are used, for every sample and step.
+        events: one for each event and each weight other than 0 that it meets.
+    """
+
+    dense: int
+    events: int
+
+
+def operations(net: Network, result: Result) -> dict[str, Operations]:
+    """Count the synaptic operations of each node with weights.
+
+    An event is a spike (as many as a neuron fired in a step), or an element of the input that is not 0. Pooling passes events on; what
+    comes out of weights with no neurons behind them is a number in every step, and counts as an event of each element. Events are
+    counted where they arise, those that a delay still holds after the last step included.
+    """
+    instants = next(iter(result.layers.values())).instants
+    events: dict[str, Int64] = {INPUT: result.events, **{name: layer.spikes for name, layer in result.layers.items()}}
+    made = {}
+    for name in [name for name in _in_order(net) if name not in net.neurons]:
+        node = net.nodes[name]
+        arriving: Int64 = np.sum([events[source] for source in net.sources(name)], axis=0)
+        if not isinstance(node, (Conv2d, Linear)):
+            events[name] = arriving if arriving.shape == net.shapes[name] else apply(net, name, arriving[None])[0]
+            continue
+        present = replace(net, nodes={**net.nodes, name: replace(node, weight=(node.weight != 0).astype(np.int8), kind="ternary")})
+        every = np.ones((1, *arriving.shape), np.int64)
+        dense = int(apply(present, name, every).sum()) * instants
+        made[name] = Operations(dense, int(apply(present, name, arriving[None]).sum()))
+        events[name] = np.full(net.shapes[name], instants, np.int64)
+    return made
+
+
+def _in_order(net: Network) -> Mapping[str, None]:
+    """The nodes, each after those whose events it passes on."""
+    done: dict[str, None] = dict.fromkeys((INPUT, *net.neurons))
+
+    def visit(name: str) -> None:
+        for source in net.sources(name):
+            if source not in done:
+                visit(source)
+        done.setdefault(name)
+
+    for name in net.order:
+        visit(name)
+    return {name: None for name in done if name != INPUT}

@@ -1,0 +1,156 @@
+"""The fast engine against the definition: every spike, membrane, saturation, count and score of random and of hard networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hard_networks import HARD, flows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from states import grown_networks
+from strategies import Builder, Images, alive, arithmetics, inputs, networks, random_input, small_network
+
+from lehr.arithmetic import Arithmetic
+from lehr.errors import FileRefused, NotMappable, UsageError
+from lehr.network import Input, Network, SumPool2d
+from lehr.simulate import Result, compare, simulate
+from lehr.simulate.fast import engine
+from lehr.weights import WeightKind
+
+
+def require_equal(net: Network, x: Images, **how: Any) -> Result:
+    """Run both engines, compare everything that they return, and return it."""
+    expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons, **how)
+    compare(expected.trace, got.trace).require_equal("the fast engine against the reference")
+    assert np.array_equal(expected.counts, got.counts)
+    assert np.array_equal(expected.scores, got.scores)
+    assert np.array_equal(expected.prediction, got.prediction)
+    assert np.array_equal(expected.events, got.events)
+    for name, layer in expected.layers.items():
+        same = got.layers[name]
+        assert np.array_equal(layer.spikes, same.spikes)
+        assert replace(layer, spikes=0) == replace(same, spikes=0)  # type: ignore[arg-type]
+    return got
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that even small networks run in several chunks of samples and blocks of steps."""
+    monkeypatch.setattr(engine, "SAMPLES", 2)
+    monkeypatch.setattr(engine, "LOOPING_SAMPLES", 3)
+    monkeypatch.setattr(engine, "LEAST_STEPS", 1)
+    monkeypatch.setattr(engine, "MOST_STEPS", 3)
+
+
+# -------------------------------------------------------------------- hard networks
+@pytest.mark.parametrize("name", HARD)
+def test_hard_networks_are_exact(name: str) -> None:
+    net, x = HARD[name]()
+    assert flows(net, require_equal(net, x))
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.usefixtures("small_blocks")
+def test_hard_networks_are_exact_in_several_chunks_and_threads(name: str) -> None:
+    net, x = HARD[name]()
+    require_equal(net, x, threads=2)
+
+
+# -------------------------------------------------------------------- random networks
+@settings(max_examples=120)
+@given(data=st.data(), net=networks())
+def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
+    require_equal(net, data.draw(inputs(net)))
+
+
+@settings(max_examples=40)
+@given(data=st.data(), net=networks(update="event", state_bits=16))
+def test_random_networks_that_update_by_event_are_exact(data: st.DataObject, net: Network) -> None:
+    require_equal(net, data.draw(inputs(net)))
+
+
+@settings(max_examples=60)
+@given(data=st.data(), net=grown_networks())
+def test_random_networks_with_two_states_are_exact(data: st.DataObject, net: Network) -> None:
+    require_equal(net, data.draw(inputs(net)))
+
+
+@pytest.mark.slow
+@settings(max_examples=2500)
+@given(data=st.data(), net=networks() | networks(update="event", state_bits=16) | grown_networks(), threads=st.integers(1, 3))
+@pytest.mark.usefixtures("small_blocks")
+def test_thousands_of_random_networks_are_exact(data: st.DataObject, net: Network, threads: int) -> None:
+    require_equal(net, data.draw(inputs(net)), threads=threads)
+
+
+# -------------------------------------------------------------------- networks as large as the kernels are made for
+@st.composite
+def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
+    """Convolutions and linear layers as broad as those for which there are kernels of their own, all of odd sizes."""
+    kinds: tuple[WeightKind, ...] = draw(st.sampled_from((("binary",), ("ternary",), ("int4",), ("int8",))))
+    how = draw(arithmetics(state_bits=draw(st.sampled_from((10, 16, 20, 32)))))
+    spatial = draw(st.booleans())
+    shape = (draw(st.integers(9, 17)), draw(st.integers(5, 8)), draw(st.integers(5, 8))) if spatial else (draw(st.integers(120, 300)),)
+    net = Builder(Input(shape, "spikes"), np.random.default_rng(draw(st.integers(0, 2**32 - 1))), kinds)
+    if spatial:
+        size, pad = (draw(st.integers(3, 5)), draw(st.integers(3, 5))), (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
+        net.conv("conv", draw(st.sampled_from((7, 16, 24, 32, 45, 64, 70))), size, padding=pad, stride=(1, draw(st.integers(1, 2))))
+        if draw(st.booleans()) and min(net.shape[1:]) >= 2:
+            net.add("pool", SumPool2d((2, 2), (draw(st.integers(1, 2)), 2)))
+        net.neuron("lif1", how)
+    net.linear("fc1", draw(st.sampled_from((40, 64, 130, 300, 512))))
+    net.neuron("lif2", how)
+    net.linear("fc2", draw(st.integers(3, 40)))
+    net.neuron("out", how)
+    made = net.network(draw(st.integers(2, 5)))
+    return made, random_input(made, np.random.default_rng(0), 2, held=draw(st.booleans()))
+
+
+@settings(max_examples=30)
+@given(broad_networks())
+def test_broad_networks_are_exact(made: tuple[Network, Images]) -> None:
+    require_equal(*made)
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(broad_networks())
+@pytest.mark.usefixtures("small_blocks")
+def test_hundreds_of_broad_networks_are_exact(made: tuple[Network, Images]) -> None:
+    require_equal(*made, threads=2)
+
+
+# -------------------------------------------------------------------- what a comparison must catch
+@pytest.mark.parametrize("field", ["threshold", "bias"])
+def test_one_unit_is_caught(field: str) -> None:
+    net, x = small_network()
+    changed = replace(net.neurons["lif2"], **{field: getattr(net.neurons["lif2"], field) + 1})
+    expected = simulate(net, x, trace=net.neurons)
+    assert alive(expected)
+    got = engine.simulate(replace(net, nodes={**net.nodes, "lif2": changed}), x, trace=net.neurons)
+    assert compare(expected.trace, got.trace).first is not None
+
+
+def test_more_steps_than_the_networks_own_are_exact() -> None:
+    net, x = small_network(Arithmetic(reset="none", state_bits=12))  # without leak or reset, so that membranes grow to their rails
+    assert sum(require_equal(net, np.repeat(x[:, None], 40, axis=1)).saturations.values()) > 0
+
+
+# -------------------------------------------------------------------- refusals are the reference's own
+def test_inputs_and_traces_are_refused_as_the_reference_refuses_them() -> None:
+    net, x = small_network()
+    with pytest.raises(FileRefused, match="reshape it"):
+        engine.simulate(net, x[:, :, 1:])
+    with pytest.raises(UsageError, match="no neuron layer"):
+        engine.simulate(net, x, trace=["conv1"])
+
+
+def test_a_neuron_that_fires_too_often_is_refused() -> None:
+    net, _ = HARD["small by event"]()
+    low = replace(net.neurons["lif1"], threshold=np.ones(4, np.int32), bias=np.full(4, 255, np.int32))
+    bright = replace(net, nodes={**net.nodes, "lif1": low}, input=Input(net.input.shape, "u8"))
+    with pytest.raises(NotMappable, match=r"^lif1: a neuron fired \d+ times in one step, more than 255; raise its threshold$"):
+        engine.simulate(bright, np.full((1, *net.input.shape), 255, np.uint8))

@@ -1,0 +1,78 @@
+"""Decay, exhaustively: every 16-bit membrane through every form, rounding and width of lanes, against Python's integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lehr.arithmetic import Arithmetic, DecayForm, Rounding
+from lehr.network import Neuron
+from lehr.simulate.fast.bounds import Lanes, numbers
+from lehr.simulate.fast.neurons import neurons
+
+EVERY = np.arange(-(2**15), 2**15)
+DECAYS = [
+    (0, 0),
+    (1, 0),
+    (0, 1),
+    (1, 1),
+    (3, 2),
+    (7, 3),
+    (1, 4),
+    (243, 8),
+    (253, 8),
+    (255, 8),
+    (1023, 10),
+    (32767, 15),
+    (1, 16),
+    (65535, 16),
+]
+
+
+def rounded(value: int, whole: int, rounding: Rounding) -> int:
+    """`value / whole` as an integer, by Python alone."""
+    floor, rest = divmod(value, whole)
+    if rounding == "floor" or rest == 0:
+        return floor
+    if rounding == "toward_zero":
+        return floor + (value < 0)
+    return floor + (2 * rest > whole or (2 * rest == whole and floor % 2 == 1))
+
+
+def expected(form: DecayForm, rounding: Rounding, numerator: int, shift: int) -> list[int]:
+    """The decay of every membrane."""
+    whole = 1 << shift
+    if form == "shift":
+        return [v - rounded(v, whole, rounding) for v in EVERY.tolist()]
+    return [rounded(v * numerator, whole, rounding) for v in EVERY.tolist()]
+
+
+def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
+    """One step of a layer whose membranes are all there are, without input."""
+    size = EVERY.size
+    state, layer = EVERY.astype(dtype), np.zeros((3, size), dtype)
+    made, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int32)
+    neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), how)
+    p = numbers(how, Lanes(dtype, dtype, bounded=False, held=2**15), neuron)
+    sums, spikes = np.zeros(size, np.int32 if dtype is np.int64 else dtype), np.zeros(2 * size // 64, np.uint64)
+    rows = np.array((0, 1, 0, 1, 2, 1, 0, 1, 1))
+    neurons(sums, state, spikes, layer.reshape(-1), p, totals, np.zeros(1, np.int64), made, np.array((1, 1, size)), rows)
+    assert np.array_equal(state, made)
+    return made
+
+
+@pytest.mark.parametrize("rounding", ["toward_zero", "floor", "nearest_even"])
+def test_every_16_bit_membrane_decays_as_python_computes(rounding: Rounding) -> None:
+    for numerator, shift in DECAYS:
+        forms: tuple[DecayForm, ...] = ("multiply", "shift") if numerator == (1 << shift) - 1 else ("multiply",)
+        for form in forms:
+            how = Arithmetic(form, numerator, shift, rounding, reset="none", fires="never", state_bits=16)
+            wanted = np.array(expected(form, rounding, numerator, shift))
+            assert np.array_equal(how.decay(EVERY), wanted)
+            for dtype in (np.int16, np.int32, np.int64):
+                if dtype is np.int16 and wanted.max() > 2**15 - 1:  # 32,768 is no membrane, and no int16
+                    continue
+                assert np.array_equal(decayed(how, dtype), wanted), (form, numerator, shift, dtype)
