@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+import math
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.artifact import zip_bytes
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused, LehrError, UsageError
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -34,6 +37,73 @@ def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
     return check_samples(path, read_arrays(path, ("input", "labels")))
 
 
+class Samples:
+    """The inputs of an `in.npz`, read piece by piece, and its labels, if there.
+
+    Attributes:
+        path: of the file.
+        shape: of all inputs, samples first.
+        labels: int64 `[N]`, or None.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no .npz, or an array in it has not the type it should.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        arrays = read_arrays(path, ("labels",))
+        self._whole: npt.NDArray[np.uint8] | None = None
+        self.shape, plain = self._header()
+        if not plain:  # another type, or stored column by column: to be refused, or read at once
+            self._whole, self.labels = read_samples(path)
+            return
+        like = np.broadcast_to(np.zeros((), np.uint8), self.shape)
+        _, self.labels = check_samples(path, {"input": like, **arrays})
+
+    def _header(self) -> tuple[tuple[int, ...], bool]:
+        with _damage_refused(self.path), zipfile.ZipFile(self.path) as archive:
+            if "input.npy" not in archive.namelist():
+                return (0,), False
+            with archive.open("input.npy") as stream:
+                shape, by_column, dtype = _npy_header(stream)
+        return shape, dtype == np.uint8 and not by_column and len(shape) > 1
+
+    def pieces(self, size: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
+        """The samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
+        if self._whole is not None:
+            for first in range(start, len(self._whole), size):
+                yield self._whole[first : first + size]
+            return
+        each = math.prod(self.shape[1:])
+        with _damage_refused(self.path), zipfile.ZipFile(self.path) as archive, archive.open("input.npy") as stream:
+            _npy_header(stream)
+            for first in range(0, start, size):
+                stream.read(min(size, start - first) * each)
+            for first in range(start, self.shape[0], size):
+                count = min(size, self.shape[0] - first)
+                data = stream.read(count * each)
+                if len(data) != count * each:
+                    raise ValueError("input ends early")
+                yield np.frombuffer(data, np.uint8).reshape(count, *self.shape[1:])
+
+
+def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)
+
+
+@contextmanager
+def _damage_refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (LehrError, GeneratorExit):
+        raise
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
+        raise FileRefused(f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez") from None
+
+
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an `.npz` file that have one of the names.
 
@@ -43,11 +113,8 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
     """
     if not path.is_file():
         raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in names if name in file.files}
-    except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
-        raise FileRefused(f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez") from None
+    with _damage_refused(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        return {name: file[name] for name in names if name in file.files}
 
 
 def check_samples(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,13 @@ class Comparison:
         if self.first is None:
             return f"0 of {self.values:,} membranes and 0 spikes differ"
         return f"{self.membranes:,} of {self.values:,} membranes and {self.spikes:,} spikes differ; first: {self.first}"
+
+    def then(self, later: Comparison, samples: int) -> Comparison:
+        """This comparison, of `samples` samples, and that of the samples after them."""
+        first = self.first
+        if first is None and later.first is not None:
+            first = replace(later.first, sample=later.first.sample + samples)
+        return Comparison(self.values + later.values, self.membranes + later.membranes, self.spikes + later.spikes, first)
 
     def require_equal(self, what: str) -> None:
         """Raise NotBitExact, naming `what` was compared, unless the traces are equal."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused, UsageError
 from lehr.network import Network
+from lehr.nodes import Shape
 
 Spikes = npt.NDArray[np.uint8]
 Membranes = npt.NDArray[np.int32]
@@ -115,27 +116,37 @@ def joined(parts: Sequence[Result]) -> Result:
     return Result(counts, scores, prediction, layers, np.sum([part.events for part in parts], axis=0, dtype=np.int64), trace)
 
 
-def check_input(net: Network, x: npt.NDArray[np.uint8], steps: int | None = None) -> tuple[bool, int]:
-    """Whether `x` is held for all steps, and how many steps a run on it takes.
+def check_shape(net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | None = None) -> tuple[bool, int]:
+    """Whether inputs of a shape are held for all steps, and how many steps a run on them takes.
 
     Raises:
-        FileRefused: when `x` is not uint8 `[N, *shape]` or `[N, T, *shape]`, or its values are not what the input takes.
+        FileRefused: when they are not uint8 `[N, *shape]` or `[N, T, *shape]`.
     """
-    shape = net.input.shape
-    wanted = f"uint8 [N, {', '.join(map(str, shape))}] or [N, T, {', '.join(map(str, shape))}]"
-    if x.dtype != np.uint8:
-        raise FileRefused(f"input has dtype {x.dtype}, the network takes {wanted}; convert it")
-    held, timed = x.shape[1:] == shape, x.shape[2:] == shape and x.ndim == len(shape) + 2
+    each = net.input.shape
+    wanted = f"uint8 [N, {', '.join(map(str, each))}] or [N, T, {', '.join(map(str, each))}]"
+    if dtype != np.uint8:
+        raise FileRefused(f"input has dtype {dtype}, the network takes {wanted}; convert it")
+    held, timed = shape[1:] == each, shape[2:] == each and len(shape) == len(each) + 2
     if not held and not timed:
-        raise FileRefused(f"input has shape {list(x.shape)}, the network takes {wanted}; reshape it")
-    if len(x) == 0 or (timed and x.shape[1] == 0):
-        raise FileRefused(f"input has shape {list(x.shape)}, which holds no sample or no step; give at least one")
-    if timed and steps is not None and steps > x.shape[1]:
-        raise FileRefused(f"input has {x.shape[1]} steps, but {steps} were asked for; ask for at most {x.shape[1]}")
+        raise FileRefused(f"input has shape {list(shape)}, the network takes {wanted}; reshape it")
+    if shape[0] == 0 or (timed and shape[1] == 0):
+        raise FileRefused(f"input has shape {list(shape)}, which holds no sample or no step; give at least one")
+    if timed and steps is not None and steps > shape[1]:
+        raise FileRefused(f"input has {shape[1]} steps, but {steps} were asked for; ask for at most {shape[1]}")
+    return held, steps or (net.steps if held else shape[1])
+
+
+def check_input(net: Network, x: npt.NDArray[np.uint8], steps: int | None = None) -> tuple[bool, int]:
+    """The same for inputs themselves, whose values must be what the network's input takes.
+
+    Raises:
+        FileRefused: when they are not.
+    """
+    held, steps = check_shape(net, x.shape, x.dtype, steps)
     highest = int(x.max())
     if highest > net.input.highest:
         raise FileRefused(f"input holds {highest}, but the network takes spikes 0 and 1; encode it as spikes first")
-    return held, steps or (net.steps if held else int(x.shape[1]))
+    return held, steps
 
 
 def input_events(x: npt.NDArray[np.uint8], held: bool, steps: int) -> Int64:

@@ -13,8 +13,8 @@ from lehr.cli.demo import demo
 from lehr.cli.exporting import export
 from lehr.cli.inspecting import inspect
 from lehr.cli.machine import doctor
-from lehr.cli.models import simulate
 from lehr.cli.quantizing import quantize
+from lehr.cli.simulating import simulate
 from lehr.cli.training import train
 from lehr.cli.widths import widths
 

@@ -35,7 +35,7 @@ def demo(
         from lehr import nirfile
         from lehr.artifact import check_replaceable, to_json
         from lehr.atomic import write_bytes, writing_folder
-        from lehr.cli.models import arrays_of
+        from lehr.cli.partial import arrays_of
         from lehr.errors import NotBitExact
         from lehr.npz import npz_bytes
         from lehr.simulate import compare, simulate

@@ -11,7 +11,7 @@ import numba
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-KERNELS = ("compiled", "counting", "events", "neurons", "packing", "scatter", "strips", "vector")
+KERNELS = ("compiled", "counting", "events", "lanes", "neurons", "packing", "scatter", "strips", "vector")
 """The files that kernels are made of."""
 
 

@@ -12,29 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from lehr.simulate.fast.compiled import compiled, inlined
+from lehr.simulate.fast.lanes import add, bits_set, both, either, filled, mul, nothing_of_bytes, resized, shift_left, spread, sub, xor
 from lehr.simulate.fast.strips import list_spikes
-from lehr.simulate.fast.vector import (
-    add,
-    bits_set,
-    both,
-    data,
-    either,
-    filled,
-    load,
-    load_like,
-    load_line,
-    load_mask,
-    mul,
-    nothing_of_bytes,
-    peek,
-    poke,
-    resized,
-    shift_left,
-    spread,
-    store,
-    sub,
-    xor,
-)
+from lehr.simulate.fast.vector import data, load, load_like, load_line, load_mask, peek, poke, store
 
 BATCH = 120
 """Columns that seven digits count: at most 127, in eights."""

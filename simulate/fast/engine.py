@@ -127,7 +127,7 @@ class Machine:
 
     @staticmethod
     def _block(made: Plan, samples: int, steps: int) -> int:
-        each = sum(buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held)
+        each: int = sum(buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held)
         return max(1, min(steps, max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (each * samples)))))
 
     def begin(self, samples: int) -> None:
@@ -197,8 +197,8 @@ class Machine:
 
     def events(self) -> Int64:
         """How often each element of the input was not 0 since the samples began."""
-        found = self._events + shaped(self._packed[None], self.plan.input)[0]
-        return found * self.ran if self.plan.held else found
+        found: Int64 = self._events + shaped(self._packed[None], self.plan.input)[0]
+        return np.asarray(found * self.ran, np.int64) if self.plan.held else found
 
     def totals(self, name: str, which: int) -> npt.NDArray[np.int32]:
         """Spikes (0), lowest (1) or highest membrane (2) of each neuron since the samples began, `[samples, *shape]`."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.vector import (
+from lehr.simulate.fast.lanes import (
     above,
     add,
     both,
-    data,
     either,
     equal,
     filled,
@@ -22,9 +21,6 @@ from lehr.simulate.fast.vector import (
     high_product,
     lanes_of,
     less,
-    load_like,
-    load_line,
-    load_mask,
     mul,
     resized,
     select,
@@ -33,18 +29,17 @@ from lehr.simulate.fast.vector import (
     signed_right,
     signs,
     spread,
-    store,
-    store_mask,
     sub,
     unequal,
     xor,
 )
+from lehr.simulate.fast.vector import data, load_like, load_line, load_mask, store, store_mask
 
 TOWARD_ZERO, FLOOR, NEAREST_EVEN = range(3)
 MULTIPLY, SHIFT, KEEP = range(3)
 FREE, SATURATE, WRAP = range(3)
 NO_RESET, SUBTRACT, ZERO = range(3)
-FIELDS = ("leak", "factor", "shift", "rounding", "overflow", "lowest", "highest", "fraction", "reset", "late", "fires")
+FIELDS: tuple[str, ...] = ("leak", "factor", "shift", "rounding", "overflow", "lowest", "highest", "fraction", "reset", "late", "fires")
 LEAK, FACTOR, PLACES, ROUNDING, OVERFLOW, LOWEST, HIGHEST, FRACTION, RESET, LATE, FIRES = range(len(FIELDS))
 """Places in the array of numbers that tells a kernel how to compute."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lehr.simulate.fast.compiled import compiled
-from lehr.simulate.fast.vector import data, load_line, lowest_bit, mask_word, peek, poke, unequal
+from lehr.simulate.fast.lanes import lowest_bit, mask_word, unequal
+from lehr.simulate.fast.vector import data, load_line, peek, poke
 
 
 @compiled

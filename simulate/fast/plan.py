@@ -7,9 +7,7 @@ layer of neurons adds to that layer's sums at once. A Flatten is an order of ele
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -21,22 +19,8 @@ from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of, padded
 from lehr.simulate.fast.edges import convolution, linear, wide_row, window_of
 from lehr.simulate.fast.events import FireByEvent
 from lehr.simulate.fast.ops import Array, Clear, Copy, CountColumns, CountMatches, Edge, Fire, Gather, Hold, Leak, Op, Stage
+from lehr.simulate.fast.structure import Source, Structure
 from lehr.simulate.fast.wiring import synapses_of
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where something arrives from.
-
-    Attributes:
-        name: of the node whose buffer is read.
-        late: whether it is the value of the step before.
-        flat: whether its elements count in the order of a Flatten.
-    """
-
-    name: str
-    late: bool
-    flat: bool
 
 
 @dataclass(frozen=True)
@@ -81,9 +65,7 @@ def plan(net: Network, held: bool, steps: int | None) -> Plan:
 
 
 @dataclass
-class _Planner:
-    net: Network
-    held: bool
+class _Planner(Structure):
     steps: int | None
     known: dict[str, Interval] = field(init=False)
     made: dict[str, Buffer] = field(default_factory=dict)
@@ -100,72 +82,6 @@ class _Planner:
         self.sums: dict[str, Buffer] = {}
         self.once: list[Op] = []
         self.lanes: dict[str, tuple[Lanes, Lanes | None]] = {}
-
-    # ---------------------------------------------------------------- structure
-    def sources(self, name: str) -> list[Source]:
-        """What arrives at a node, looking through every Flatten, and at a pooling through the convolution before it."""
-        conv = self.pooled(name)
-        return [found for source in self.net.sources(conv or name) for found in self._through(source, conv or name)]
-
-    def _through(self, source: str, sink: str) -> Iterable[Source]:
-        late = (source, sink) in self.net.feedback
-        if not isinstance(self.net.nodes.get(source), Flatten):
-            return [Source(source, late, False)]
-        inner = [found for before in self.net.sources(source) for found in self._through(before, source)]
-        if late and any(found.late for found in inner):
-            return [Source(source, late, False)]
-        return [Source(found.name, late or found.late, True) for found in inner]
-
-    def pooled(self, name: str) -> str | None:
-        """The convolution that a pooling is computed with, if there is one."""
-        node, sources = self.net.nodes[name], self.net.sources(name)
-        if not isinstance(node, SumPool2d) or len(sources) != 1 or node.padding != (0, 0):
-            return None
-        conv = self.net.nodes.get(sources[0])
-        alone = self.net.targets(sources[0]) == (name,) and (sources[0], name) not in self.net.feedback
-        return sources[0] if isinstance(conv, Conv2d) and alone and conv.dilation == (1, 1) else None
-
-    def needed(self) -> set[str]:
-        """The nodes that have a value of their own: neurons, delays, and what these and others read."""
-        found: set[str] = set()
-        pending = [name for name, node in self.net.nodes.items() if isinstance(node, (Neuron, Delay))]
-        while pending:
-            name = pending.pop()
-            if name in found or name == INPUT:
-                continue
-            found.add(name)
-            if self.by_event(name):
-                continue  # its events come straight from neurons, delays and the input
-            pending += [source.name for source in self.sources(name)]
-        return found
-
-    def by_event(self, name: str) -> bool:
-        """Whether a node is a layer that updates by event."""
-        node = self.net.nodes.get(name)
-        return isinstance(node, Neuron) and node.arithmetic.update == "event"
-
-    def is_held(self, name: str) -> bool:
-        """Whether a node's value is the same in all steps."""
-        if name == INPUT:
-            return self.held
-        if isinstance(self.net.nodes[name], (Neuron, Delay)):
-            return False
-        return all(not source.late and self.is_held(source.name) for source in self.sources(name))
-
-    def fused(self, name: str) -> str | None:
-        """The layer of neurons to whose sums a node adds at once."""
-        targets = self.net.targets(name)
-        if len(targets) != 1 or not isinstance(self.net.nodes[name], (Conv2d, Linear, SumPool2d)):
-            return None
-        sink = targets[0]
-        node = self.net.nodes.get(sink)
-        if not isinstance(node, Neuron) or self.by_event(sink) or (name, sink) in self.net.feedback:
-            return None
-        return sink if self.is_held(name) == self.sums_held(sink) else None
-
-    def sums_held(self, name: str) -> bool:
-        """Whether what arrives at a layer of neurons is the same in all steps."""
-        return all(not source.late and self.is_held(source.name) for source in self.sources(name))
 
     # ---------------------------------------------------------------- buffers
     def make_buffers(self, needed: set[str]) -> None:
@@ -219,7 +135,7 @@ class _Planner:
         needed = self.needed()
         self.make_buffers(needed)
         stages = []
-        for group in self._groups():
+        for group in self.groups():
             ops: list[Op] = []
             for name in group:
                 if name in needed:
@@ -229,18 +145,6 @@ class _Planner:
         buffers = tuple(dict.fromkeys([*self.made.values(), *self.extra]))
         spikes = {name: self.made[name] for name in self.net.neurons}
         return Plan(self.net, self.held, buffers, self.made[INPUT], spikes, tuple(self.once), tuple(stages), self.states, self.currents)
-
-    def _groups(self) -> list[list[str]]:
-        """The nodes of each cycle, or one node alone, in order of evaluation."""
-        net = self.net
-        reach = {name: net.reach(name) & net.nodes.keys() for name in net.nodes}
-        group = {name: min(other for other in reach[name] if name in reach[other]) for name in net.nodes}
-        edges: dict[str, set[str]] = {first: set() for first in group.values()}
-        for a, b in net.edges:
-            if a in group and b in group and group[a] != group[b]:
-                edges[group[b]].add(group[a])
-        members = {first: [name for name in net.order if group[name] == first] for first in edges}
-        return [members[first] for first in TopologicalSorter(edges).static_order()]
 
     def _compute(self, name: str) -> list[Op]:
         node, into = self.net.nodes[name], self.made[name]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.vector import add, data, load, lowest_bit, mul, peek, poke, resized, store
+from lehr.simulate.fast.lanes import add, lowest_bit, mul, resized
+from lehr.simulate.fast.vector import data, load, peek, poke, store
 
-FIELDS = ("out", "out_height", "out_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "pad_y", "pad_x")
+FIELDS: tuple[str, ...] = ("out", "out_height", "out_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "pad_y", "pad_x")
 FIELDS += ("dilation_y", "dilation_x", "group_in", "group_out")
 
 

@@ -12,26 +12,10 @@ from typing import Any
 import numpy as np
 
 from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.vector import (
-    add,
-    bits_set,
-    data,
-    doubled,
-    lanes_in,
-    lanes_of,
-    list_bits,
-    load,
-    load_like,
-    lowest_bit,
-    nothing,
-    peek,
-    poke,
-    resized,
-    store,
-    word_at,
-)
+from lehr.simulate.fast.lanes import add, bits_set, doubled, lanes_in, lanes_of, lowest_bit, nothing, resized
+from lehr.simulate.fast.vector import data, list_bits, load, load_like, peek, poke, store, word_at
 
-FIELDS = ("channels", "height", "width", "out", "out_height", "out_width", "kernel_height", "kernel_width")
+FIELDS: tuple[str, ...] = ("channels", "height", "width", "out", "out_height", "out_width", "kernel_height", "kernel_width")
 FIELDS += ("stride_y", "stride_x", "pad_y", "pad_x", "narrow")
 WORD = 56
 """Bits that one reading of eight bytes gives wherever it begins."""

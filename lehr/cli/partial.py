@@ -1,0 +1,73 @@
+"""What an interrupted `lehr simulate` leaves at OUT.npz: a valid result of the samples so far, and what `--resume` needs to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused, UsageError
+
+if TYPE_CHECKING:
+    from lehr.network import Network
+    from lehr.simulate import Result
+
+Arrays = dict[str, npt.NDArray[Any]]
+MARK = "resume"
+
+
+def arrays_of(result: Result) -> Arrays:
+    """The arrays of an `out.npz`."""
+    arrays: Arrays = {"counts": result.counts, "prediction": result.prediction}
+    arrays |= {f"spikes.{name}": array for name, array in result.trace.spikes.items()}
+    arrays |= {f"membrane.{name}": array for name, array in result.trace.membranes.items()}
+    return arrays
+
+
+def partial_arrays(net: Network, result: Result, shape: tuple[int, ...], traced: tuple[str, ...]) -> Arrays:
+    """The arrays of an unfinished run on inputs of a shape."""
+    arrays = arrays_of(result)
+    arrays[MARK] = np.frombuffer(_mark(net, shape, traced).encode(), np.uint8)
+    arrays |= {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
+    for name, layer in result.layers.items():
+        arrays[f"{MARK}.spikes.{name}"] = layer.spikes
+        arrays[f"{MARK}.numbers.{name}"] = np.array((layer.lowest, layer.highest, layer.saturations, layer.instants))
+    return arrays
+
+
+def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: tuple[str, ...]) -> Result:
+    """The result of the samples so far.
+
+    Raises:
+        UsageError: when there is none, or it is of another network, input or trace.
+        FileRefused: when the file is damaged.
+    """
+    from lehr.simulate import Result, Trace
+    from lehr.simulate.result import Layer
+
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist, so that there is nothing to resume; leave --resume out")
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays: Arrays = {name: file[name] for name in file.files}
+        if MARK not in arrays:
+            raise UsageError(f"{path} is a finished result; leave --resume out to run again")
+        if arrays[MARK].tobytes().decode() != _mark(net, shape, traced):
+            raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
+        layers = {}
+        for name in net.neurons:
+            lowest, highest, saturations, instants = (int(number) for number in arrays[f"{MARK}.numbers.{name}"])
+            layers[name] = Layer(arrays[f"{MARK}.spikes.{name}"], lowest, highest, saturations, instants)
+        trace = Trace({n: arrays[f"spikes.{n}"] for n in traced}, {n: arrays[f"membrane.{n}"] for n in traced})
+        counts, prediction = arrays["counts"], arrays["prediction"]
+        return Result(counts, arrays[f"{MARK}.scores"], prediction, layers, arrays[f"{MARK}.events"], trace)
+    except UsageError:
+        raise
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
+        raise FileRefused(f"{path} is damaged ({type(error).__name__}); leave --resume out to run again") from None
+
+
+def _mark(net: Network, shape: tuple[int, ...], traced: tuple[str, ...]) -> str:
+    return f"{net.digest} {list(shape)} {' '.join(traced)}"

@@ -1,0 +1,155 @@
+"""`lehr simulate`: engines, threads, comparison with another engine or a stored result, and going on after an interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Lehr
+
+from lehr import nirfile
+from lehr.cli import simulating
+from lehr.npz import Samples
+from lehr.simulate import simulate
+
+
+def arrays(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+    """All arrays of a file."""
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.mark.parametrize("engine", ["fast", "torch"])
+def test_engines_equal_the_reference(line: Path, lehr: Lehr, engine: str) -> None:
+    ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--engine", engine, "--compare", "reference")
+    assert ran.code == 0, ran.err
+    assert "0 spikes differ; counts of 64 samples are equal" in ran.out
+    assert ran.last == "PASS"
+
+
+def test_what_the_torch_engine_cannot_is_said(lehr: Lehr, tmp_path: Path) -> None:
+    from hard_networks import HARD
+
+    net, x = HARD["small by event"]()
+    nirfile.write(net, tmp_path / "m.nir")
+    np.savez(tmp_path / "x.npz", input=x)
+    ran = lehr("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz", "--engine", "torch")
+    assert ran.code == 3
+    assert "lif1: update is 'event', which the torch engine does not compute; use the engine 'fast'" in ran.err
+
+
+def test_a_stored_result_is_compared_and_the_first_difference_named(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    model, given, out = line / "model.nir", line / "in.npz", tmp_path / "out.npz"
+    assert lehr("simulate", model, "-i", given, "-o", out, "--trace", "lif2").code == 0
+    assert lehr("simulate", model, "-i", given, "--compare", out).code == 0
+    changed = arrays(out)
+    changed["membrane.lif2"][40, 3, 5, 1, 1] += 1
+    np.savez(tmp_path / "other.npz", **changed)  # type: ignore[arg-type]
+    ran = lehr("simulate", model, "-i", given, "--compare", tmp_path / "other.npz", "--json")
+    assert ran.code == 4
+    assert "first: lif2: membrane of neuron (5, 1, 1) at step 3 of sample 40 is " in ran.facts["error"]
+    assert (ran.facts["membranes"], ran.facts["spikes"]) == (1, 0)
+    counts = {"counts": arrays(out)["counts"]}
+    counts["counts"][7, 2] += 1
+    np.savez(tmp_path / "counts.npz", **counts)  # type: ignore[arg-type]
+    ran = lehr("simulate", model, "-i", given, "--compare", tmp_path / "counts.npz")
+    assert ran.code == 4
+    assert "lif3: neuron 2 spiked " in ran.err
+    assert "in sample 7, expected" in ran.err
+    np.savez(tmp_path / "few.npz", counts=counts["counts"][:3])
+    ran = lehr("simulate", model, "-i", given, "--compare", tmp_path / "few.npz")
+    assert ran.code == 5
+    assert "few.npz has counts of 3 samples, the input 64; give a whole result of the same input" in ran.err
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes when the third piece of 10 samples is read."""
+    pieces = Samples.pieces
+
+    def some(self: Samples, size: int, start: int = 0) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+        for number, piece in enumerate(pieces(self, size, start)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield piece
+
+    monkeypatch.setattr(simulating, "PIECE", 10)
+    monkeypatch.setattr(Samples, "pieces", some)
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_an_interrupted_run_leaves_a_valid_result_and_goes_on(
+    line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, given, out = line / "model.nir", line / "in.npz", tmp_path / "out.npz"
+    command = ("simulate", model, "-i", given, "-o", out, "--trace", "lif2")
+    ran = lehr(*command)
+    assert ran.code == 130
+    assert f"interrupted; wrote the first 20 of 64 samples to {out}; add --resume to go on" in ran.out
+    net, x = nirfile.read(model), arrays(given)["input"]
+    expected = simulate(net, x, trace=["lif2"])  # type: ignore[arg-type]
+    left = arrays(out)
+    assert np.array_equal(left["counts"], expected.counts[:20])
+    assert np.array_equal(left["membrane.lif2"], expected.trace.membranes["lif2"][:20])
+    assert lehr(*command, "--resume").code == 130
+    assert len(arrays(out)["counts"]) == 40
+    other = lehr("simulate", model, "-i", given, "-o", out, "--resume")
+    assert other.code == 2
+    assert "out.npz is of another network, input or trace; resume it with its own, or leave --resume out" in other.err
+    monkeypatch.undo()
+    ran = lehr(*command, "--resume", "--json")
+    assert ran.code == 0
+    whole = arrays(out)
+    assert set(whole) == {"counts", "prediction", "spikes.lif2", "membrane.lif2"}
+    assert np.array_equal(whole["counts"], expected.counts)
+    assert np.array_equal(whole["spikes.lif2"], expected.trace.spikes["lif2"])
+    assert ran.facts["rates"] == expected.rates
+    assert ran.facts["saturations"] == expected.saturations
+    again = lehr(*command, "--resume")
+    assert again.code == 2
+    assert "out.npz is a finished result; leave --resume out to run again" in again.err
+
+
+def test_resume_needs_something_to_go_on_with(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    command = ("simulate", line / "model.nir", "-i", line / "in.npz", "--resume")
+    assert "--resume needs the result to go on with; name it with -o" in lehr(*command).err
+    ran = lehr(*command, "-o", tmp_path / "no.npz")
+    assert ran.code == 2
+    assert "no.npz does not exist, so that there is nothing to resume; leave --resume out" in ran.err
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    ran = lehr(*command, "-o", tmp_path / "bad.npz")
+    assert ran.code == 5
+    assert "bad.npz is damaged (" in ran.err
+
+
+def test_statistics_tell_of_every_layer_and_weight(line: Path, lehr: Lehr) -> None:
+    told = {
+        name: lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--engine", name, "--json").facts
+        for name in ("fast", "reference")
+    }
+    assert told["fast"]["layers"] == told["reference"]["layers"]
+    assert told["fast"]["operations"] == told["reference"]["operations"]
+    assert all(layer["spikes"] > 0 and layer["lowest"] < 0 < layer["highest"] for layer in told["fast"]["layers"].values())
+    assert json.dumps(told["fast"]["operations"])
+    for operations in told["fast"]["operations"].values():
+        assert 0 < operations["events"] < operations["dense"]
+
+
+# -------------------------------------------------------------------- reading in pieces
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_samples_are_read_in_pieces(tmp_path: Path, save: object, order: str) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (23, 4, 5, 6)).astype(np.uint8)
+    assert callable(save)
+    save(tmp_path / "x.npz", input=np.asarray(x, order=order), labels=np.arange(23))  # type: ignore[call-overload]
+    samples = Samples(tmp_path / "x.npz")
+    assert samples.shape == x.shape
+    assert samples.labels is not None
+    assert samples.labels.tolist() == list(range(23))
+    for start in (0, 7, 22):
+        pieces = list(samples.pieces(5, start))
+        assert max(map(len, pieces)) <= 5
+        assert np.array_equal(np.concatenate(pieces), x[start:])
