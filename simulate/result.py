@@ -105,7 +105,7 @@ def joined(parts: Sequence[Result]) -> Result:
     layers = {}
     for name in first.layers:
         same = [part.layers[name] for part in parts]
-        spikes: Int64 = np.sum([layer.spikes for layer in same], axis=0, dtype=np.int64)
+        spikes = np.asarray(np.sum([layer.spikes for layer in same], axis=0), np.int64)
         lowest, highest = min(layer.lowest for layer in same), max(layer.highest for layer in same)
         layers[name] = Layer(spikes, lowest, highest, sum(layer.saturations for layer in same), sum(layer.instants for layer in same))
     trace = Trace(
@@ -113,7 +113,8 @@ def joined(parts: Sequence[Result]) -> Result:
         {name: np.concatenate([part.trace.membranes[name] for part in parts]) for name in first.trace.membranes},
     )
     counts, scores, prediction = (np.concatenate(part) for part in zip(*((p.counts, p.scores, p.prediction) for p in parts), strict=True))
-    return Result(counts, scores, prediction, layers, np.sum([part.events for part in parts], axis=0, dtype=np.int64), trace)
+    events = np.asarray(np.sum([part.events for part in parts], axis=0), np.int64)
+    return Result(counts, scores, prediction, layers, events, trace)
 
 
 def check_shape(net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | None = None) -> tuple[bool, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,10 +16,12 @@ KERNELS = ("compiled", "counting", "events", "lanes", "neurons", "packing", "sca
 """The files that kernels are made of."""
 
 
-def _stamp() -> tuple[tuple[float, int], ...]:
-    """Age and size of each of them."""
-    found = (Path(__file__).with_name(f"{name}.py").stat() for name in KERNELS)
-    return tuple((stat.st_mtime, stat.st_size) for stat in found)
+def _stamp() -> str:
+    """A digest of them all."""
+    told = hashlib.sha256()
+    for name in KERNELS:
+        told.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return told.hexdigest()
 
 
 STAMP = _stamp()
@@ -28,7 +31,7 @@ def compiled(kernel: F) -> F:
     """Compile a function of this folder when it is first called, without holding Python's lock while it runs.
 
     numba keeps machine code by the processor's features and the age of the function's own file. A kernel is made of functions in
-    several files here: all of their ages count, or a changed helper would go on running as it was.
+    several files here: what stands in all of them counts, or a changed helper would go on running as it was.
     """
     try:
         made = numba.njit(cache=True, nogil=True, error_model="numpy")(kernel)
