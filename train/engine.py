@@ -52,7 +52,7 @@ def simulate(
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with torch.inference_mode():
         for start in range(0, len(x), CHUNK):
-            batch = torch.from_numpy(x[start : start + CHUNK]).to(where)
+            batch = torch.from_numpy(x[start : start + CHUNK].copy()).to(where)  # torch warns of memory that is read only
             machine = _Machine(net, len(batch), where)
             for t in range(steps):
                 machine.step((batch if held else batch[:, t]).to(torch.float64))

@@ -26,7 +26,7 @@ def arrays(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.gene
 def test_engines_equal_the_reference(line: Path, lehr: Lehr, engine: str) -> None:
     ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--engine", engine, "--compare", "reference")
     assert ran.code == 0, ran.err
-    assert "0 spikes differ; counts of 64 samples are equal" in ran.out
+    assert "0 spikes differ; counts of 80 samples are equal" in ran.out
     assert ran.last == "PASS"
 
 
@@ -62,7 +62,7 @@ def test_a_stored_result_is_compared_and_the_first_difference_named(line: Path, 
     np.savez(tmp_path / "few.npz", counts=counts["counts"][:3])
     ran = lehr("simulate", model, "-i", given, "--compare", tmp_path / "few.npz")
     assert ran.code == 5
-    assert "few.npz has counts of 3 samples, the input 64; give a whole result of the same input" in ran.err
+    assert "few.npz has counts of 3 samples, the input 80; give a whole result of the same input" in ran.err
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_an_interrupted_run_leaves_a_valid_result_and_goes_on(
     command = ("simulate", model, "-i", given, "-o", out, "--trace", "lif2")
     ran = lehr(*command)
     assert ran.code == 130
-    assert f"interrupted; wrote the first 20 of 64 samples to {out}; add --resume to go on" in ran.out
+    assert f"interrupted; wrote the first 20 of 80 samples to {out}; add --resume to go on" in ran.out
     net, x = nirfile.read(model), arrays(given)["input"]
     expected = simulate(net, x, trace=["lif2"])  # type: ignore[arg-type]
     left = arrays(out)
