@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,12 +15,30 @@ if TYPE_CHECKING:
     Run = Callable[[npt.NDArray[np.uint8], tuple[str, ...]], Result]
 
 DEFAULT = "fast"
-ENGINES = {
-    "fast": "compiled and event-driven, on all networks",
-    "reference": "the definition, plain and slow",
-    "torch": "exact in float64, on a GPU where there is one; not for neurons that update by event",
-}
-HELP = "'fast', 'reference', 'torch', or a target whose tool runs the network: 'onnx', 'c'."
+
+
+def _fast(net: Network, threads: int) -> Run:
+    from lehr.simulate.fast.engine import Engine
+
+    made = Engine(net, threads)
+    return lambda x, trace: made.run(x, trace=trace)
+
+
+def _reference(net: Network, _: int) -> Run:
+    from lehr.simulate import simulate
+
+    return lambda x, trace: simulate(net, x, trace=trace)
+
+
+def _torch(net: Network, _: int) -> Run:
+    from lehr.train.engine import simulate
+
+    return lambda x, trace: simulate(net, x, trace=trace)
+
+
+ENGINES: Mapping[str, Callable[[Network, int], Run]] = {"fast": _fast, "reference": _reference, "torch": _torch}
+"""lehr's own, by name: each takes a network and a number of threads, which only the fast one uses."""
+HELP = f"{', '.join(map(repr, ENGINES))}, or a target whose tool runs the network: 'onnx', 'c', 'fpga'."
 
 
 def engine(name: str, net: Network, threads: int = 1) -> Run:
@@ -29,19 +47,8 @@ def engine(name: str, net: Network, threads: int = 1) -> Run:
     Raises:
         UsageError: when no engine and no target is called `name`, or the target has no tool.
     """
-    if name == "fast":
-        from lehr.simulate.fast.engine import Engine
-
-        made = Engine(net, threads)
-        return lambda x, trace: made.run(x, trace=trace)
-    if name == "reference":
-        from lehr.simulate import simulate
-
-        return lambda x, trace: simulate(net, x, trace=trace)
-    if name == "torch":
-        from lehr.train.engine import simulate as in_torch
-
-        return lambda x, trace: in_torch(net, x, trace=trace)
+    if name in ENGINES:
+        return ENGINES[name](net, threads)
     from lehr.targets import registry
     from lehr.targets.engine import run
 
