@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.targets.fpga.tools import command, missing
+from lehr.targets.fpga.tools import command, missing, search_path
 from lehr.targets.golden import golden_plan
 
 MISSING = missing("iverilog")
@@ -159,6 +160,10 @@ def test_verilator_computes_the_same(tmp_path: Path) -> None:
     net, x = small_network()
     folder = write(tmp_path / "out", net, x)
     compare(simulate(net, x, trace=net.neurons).trace, FpgaRunner("verilator").run(folder, x)).require_equal("fpga")
+    environment = {**os.environ, "PATH": search_path()}
+    done = subprocess.run(["make", "-s", "sim-verilator"], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0] == "every spike and membrane of 3 layers is equal in 8 steps of 6 samples"
 
 
 def test_the_core_names_no_primitive_of_a_vendor() -> None:

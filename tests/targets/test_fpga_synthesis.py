@@ -1,0 +1,71 @@
+"""The paper's network for Fashion-MNIST on an iCE40 UP5K: placed, routed, timed, and its netlist on images of handwritten digits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from strategies import Builder, Images
+
+from lehr.arithmetic import Arithmetic
+from lehr.errors import NotMappable
+from lehr.export.widths import fit_state_bits
+from lehr.network import Input, Network, SumPool2d
+from lehr.simulate import simulate
+from lehr.targets.fpga import Fpga
+from lehr.targets.fpga.tools import missing, search_path
+from lehr.targets.golden import golden_plan
+
+TOOLS = ("yosys", "nextpnr-ice40", "verilator")
+MISSING = next((lacking for tool in TOOLS if (lacking := missing(tool))), None)
+
+
+def papers_network() -> tuple[Network, Images]:
+    """16C5-P2-64C5-P2-10 over 5 steps, with random weights and thresholds that fit, and two digits at the size of Fashion-MNIST."""
+    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=1, state_bits=20)
+    net = Builder(Input((1, 28, 28), "u8"), np.random.default_rng(1))
+    for depth, channels in ((1, 16), (2, 64)):
+        net.conv(f"conv{depth}", channels, (5, 5))
+        net.add(f"pool{depth}", SumPool2d((2, 2), (2, 2)))
+        net.neuron(f"lif{depth}", how)
+    net.linear("fc", 10)
+    net.neuron("out", how)
+    digits = load_digits().images[:2].astype(np.uint8) * 15
+    return fit_state_bits(net.network(5)), np.pad(np.kron(digits, np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))[:, None]
+
+
+def test_a_network_that_does_not_fit_is_refused_with_what_it_needs() -> None:
+    net, _ = papers_network()
+    with pytest.raises(NotMappable) as refused:
+        Fpga().plan(net, {"device": "hx8k"})
+    assert str(refused.value).startswith("the network does not fit hx8k: with 16 lanes it needs ")
+    assert str(refused.value).endswith(" and there are 32; 0 of 0 SPRAMs are used; use device=up5k and lanes=16")
+    with pytest.raises(NotMappable, match=r"with 32 lanes it needs .* block RAMs .*; use device=up5k and lanes=16$"):
+        Fpga().plan(net, {"device": "up5k", "lanes": "32"})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+def test_the_papers_network_is_placed_routed_timed_and_exact(tmp_path: Path) -> None:
+    net, x = papers_network()
+    result = simulate(net, x, trace=net.neurons)
+    assert all(0 < rate < 1 for rate in result.rates.values()), result.rates
+    assert sum(spikes[0, 0].size for spikes in result.trace.spikes.values()) == 3338
+    (Fpga().plan(net, {"device": "up5k", "clock": "12"}) | golden_plan(net, x)).with_manifest({}).write(tmp_path / "out")
+    environment = {**os.environ, "PATH": search_path()}
+    for goal in ("synth", "sim-netlist"):
+        done = subprocess.run(
+            ["make", "-s", goal, "SWITCHES=+limit=1"], cwd=tmp_path / "out", env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    assert "PASS" in done.stdout.splitlines()
+    report = json.loads((tmp_path / "out" / "report.json").read_bytes())
+    assert all(kind["used"] <= kind["available"] for kind in report["utilization"].values())
+    assert report["utilization"]["ICESTORM_SPRAM"]["used"] == 4
+    (clock,) = report["fmax"].values()
+    assert clock["achieved"] >= clock["constraint"] == 12
