@@ -35,7 +35,7 @@ def papers_network() -> tuple[Network, Images]:
         net.neuron(f"lif{depth}", how)
     net.linear("fc", 10)
     net.neuron("out", how)
-    digits = load_digits().images[:2].astype(np.uint8) * 15
+    digits = load_digits(return_X_y=True)[0][:2].reshape(2, 8, 8).astype(np.uint8) * 15
     return fit_state_bits(net.network(5)), np.pad(np.kron(digits, np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))[:, None]
 
 
