@@ -8,6 +8,7 @@ Its numbers are such that integers hold them all: +-1 weights, whole thresholds,
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 import snntorch as snn
@@ -26,7 +27,8 @@ def trained() -> nn.Module:
     """Two binarized layers, trained on 1,497 digits for a few seconds."""
     torch.manual_seed(0)
     torch.set_num_threads(1)  # with another number, sums come out in another order
-    told = {"beta": 0.5, "spike_grad": surrogate.fast_sigmoid(slope=0.25), "init_hidden": True}
+    slope: Any = 0.25  # snnTorch's hint is narrower
+    told = {"beta": 0.5, "spike_grad": surrogate.fast_sigmoid(slope=slope), "init_hidden": True}
     layers = (nn.Linear(64, 128, bias=False), snn.Leaky(**told), nn.Dropout(0.1), nn.Linear(128, 10, bias=False), snn.Leaky(**told))
     hidden, output = Threshold(start=1.0, schedule="linear", final=6.0), Threshold(start=2.0, schedule="linear", final=16.0)
     net = lehr.train.binarize(nn.Sequential(nn.Flatten(), *layers), thresholds={"2": hidden, "5": output})

@@ -44,6 +44,7 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
 
 def test_every_recipe_key_is_documented() -> None:
     from lehr.train import recipe
+    from lehr.train.augment import Augment
 
     page = (TOP / "docs" / "files.md").read_text("utf-8")
     for model in (
@@ -55,7 +56,7 @@ def test_every_recipe_key_is_documented() -> None:
         recipe.Integrator,
         recipe.Threshold,
         recipe.Training,
-        recipe.Augment,
+        Augment,
         recipe.Finetuning,
     ):
         for key in model.model_fields:
