@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -37,10 +38,23 @@ def compiled(kernel: F) -> F:
         made = numba.njit(cache=True, nogil=True, error_model="numpy")(kernel)
     except RuntimeError:  # neither beside this file nor in the user's home can a cache be written
         return cast(F, numba.njit(nogil=True, error_model="numpy")(kernel))
-    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    cache = getattr(made, "_cache", None)
+    file = getattr(cache, "_cache_file", None)
     if file is not None and hasattr(file, "_source_stamp"):
         file._source_stamp = STAMP
+    if hasattr(cache, "save_overload"):
+        cache.save_overload = _if_there_is_room(cache.save_overload)
     return cast(F, made)
+
+
+def _if_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
+    """Machine code that a full disk does not take is compiled again next time; the run that compiled it goes on."""
+
+    def kept(*arguments: Any) -> None:
+        with suppress(OSError):
+            save(*arguments)
+
+    return kept
 
 
 def inlined(kernel: F) -> F:
