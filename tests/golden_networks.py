@@ -98,10 +98,10 @@ def _neuron(net: Network, **changes: Any) -> Network:
     return replace(net, nodes={**net.nodes, name: replace(net.neurons[name], **changes)})
 
 
-def one_higher_threshold(net: Network) -> Network:
-    """One threshold is raised by one unit: that of the first layer, whose spikes all the others depend on."""
+def one_higher_threshold(net: Network, channel: int = 0) -> Network:
+    """One threshold is raised by one unit: of a channel of the first layer, whose spikes all the others depend on."""
     name, neuron = next(iter(net.neurons.items()))
-    raised = neuron.threshold + np.eye(neuron.threshold.size, dtype=np.int32)[0]
+    raised = neuron.threshold + np.eye(neuron.threshold.size, dtype=np.int32)[channel]
     return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=raised)})
 
 

@@ -38,7 +38,7 @@ def compiled(kernel: F) -> F:
         made = numba.njit(cache=True, nogil=True, error_model="numpy")(kernel)
     except RuntimeError:  # neither beside this file nor in the user's home can a cache be written
         return cast(F, numba.njit(nogil=True, error_model="numpy")(kernel))
-    cache = getattr(made, "_cache", None)
+    cache: Any = getattr(made, "_cache", None)
     file = getattr(cache, "_cache_file", None)
     if file is not None and hasattr(file, "_source_stamp"):
         file._source_stamp = STAMP
