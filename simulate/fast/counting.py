@@ -32,8 +32,8 @@ def _carry(a: Any, b: Any, c: Any) -> Any:
 
 
 @inlined
-def _column(columns: Any, events: Any, i: Any, stop: Any, none: Any, width: Any, at: Any) -> Any:
-    return load_line(columns, (peek(events, i) if i < stop else none) * width + at)
+def _column(columns: Any, events: Any, i: Any, width: Any, at: Any) -> Any:
+    return load_line(columns, peek(events, i) * width + at)
 
 
 @compiled
@@ -46,8 +46,8 @@ def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, l
         into: the sums, rows of as many elements as `columns` has bits in a column.
         sizes: samples, steps, bits in a row of `spikes`, inputs, words in a column, elements in a row of `into`, whether to overwrite it.
         rows: of `spikes` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
-        listed: uint32, room for the events of all steps, and 8.
-        marks: int64 `[steps + 1]`.
+        listed: uint32, room for the events of all steps, and 8 for each step.
+        marks: int64 `[steps, 2]`.
         spare: uint64 `[7 * 8]`.
         table: strips.POSITIONS.
     """
@@ -57,35 +57,39 @@ def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, l
     for n in range(sizes[0]):
         k = 0
         for t in range(steps):
-            poke(starts, t, k)
+            first = k
             k = list_spikes(bits, (rows[0] + n * rows[1] + t * rows[2]) * sizes[2], none, 0, events, k, positions)
-        poke(starts, steps, k)
+            poke(starts, 2 * t, first)
+            poke(starts, 2 * t + 1, k)
+            while k & 7 != 0:  # columns are counted in eights
+                poke(events, k, none)
+                k += 1
         for block in range(0, width, LINE // 64):
             for t in range(steps):
                 at = (rows[3] + n * rows[4] + t * rows[5]) * sizes[5] + block * 64
-                first, stop = peek(starts, t), peek(starts, t + 1)
+                first, stop = peek(starts, 2 * t), peek(starts, 2 * t + 1)
                 clear = fresh
                 while clear or first < stop:
                     last = min(first + BATCH, stop)
-                    _count(matrix, events, first, last, none, width, block, digits)
+                    _count(matrix, events, first, last, width, block, digits)
                     _unpack(sums, at, digits, last - first, clear)
                     clear, first = False, last
 
 
 @inlined
-def _count(matrix: Any, events: Any, start: Any, stop: Any, none: Any, width: Any, block: Any, digits: Any) -> None:
+def _count(matrix: Any, events: Any, start: Any, stop: Any, width: Any, block: Any, digits: Any) -> None:
     """Count, for each output of a line, the columns in which its bit is set."""
     d0 = d1 = d2 = d3 = d4 = d5 = d6 = spread(0, load_line(matrix, 0))
     i = start
     while i < stop:
-        a, b = _column(matrix, events, i, stop, none, width, block), _column(matrix, events, i + 1, stop, none, width, block)
+        a, b = _column(matrix, events, i, width, block), _column(matrix, events, i + 1, width, block)
         first, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        a, b = _column(matrix, events, i + 2, stop, none, width, block), _column(matrix, events, i + 3, stop, none, width, block)
+        a, b = _column(matrix, events, i + 2, width, block), _column(matrix, events, i + 3, width, block)
         second, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
         third, d1 = _carry(d1, first, second), xor(xor(d1, first), second)
-        a, b = _column(matrix, events, i + 4, stop, none, width, block), _column(matrix, events, i + 5, stop, none, width, block)
+        a, b = _column(matrix, events, i + 4, width, block), _column(matrix, events, i + 5, width, block)
         first, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        a, b = _column(matrix, events, i + 6, stop, none, width, block), _column(matrix, events, i + 7, stop, none, width, block)
+        a, b = _column(matrix, events, i + 6, width, block), _column(matrix, events, i + 7, width, block)
         second, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
         fourth, d1 = _carry(d1, first, second), xor(xor(d1, first), second)
         carry, d2 = _carry(d2, third, fourth), xor(xor(d2, third), fourth)

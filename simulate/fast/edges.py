@@ -79,9 +79,9 @@ def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
         gather = _gather(window, flat, into, lag)
         gather.source = source
         return gather
-    places = np.zeros((source.size, 4), np.int32)
+    places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (source.size, 1))
     places[:, 3] = order
-    shape = np.array((out, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, source.size, out))
+    shape = np.array((out, 1, 1, 1, 1, 1, 1, 1, source.size, out))
     return Scatter(source, into, lag, np.ascontiguousarray(node.weight.T).reshape(-1), places.reshape(-1), shape)
 
 
@@ -108,10 +108,8 @@ def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
     shape = (channels, height, width, out, out_height, out_width, kernel_height, kernel_width, *window.stride, *window.padding, narrow)
     columns = np.zeros(0, np.int32)
     if kernel_width * channels < NARROW_STRIP and out_width > 1:
-        x = np.arange(width * channels) // channels + window.padding[1]
-        first = np.maximum(0, -(-(x - kernel_width + 1) // window.stride[1]))
-        last = np.minimum(out_width, x // window.stride[1] + 1)
-        columns = np.stack((first, last), axis=1).astype(np.int32).reshape(-1)
+        _, first, last = _seen_by(window, 1, width, out_width)
+        columns = np.repeat(np.stack((first, last), axis=1), channels, axis=0).astype(np.int32).reshape(-1)
     return Gather(source, into, lag, weights, np.array(shape), columns, token)
 
 
@@ -128,12 +126,24 @@ def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:
     per = out // window.groups
     grouped = window.weight.reshape(window.groups, per, each, kernel_height, kernel_width).transpose(0, 3, 4, 2, 1)
     small = int(np.abs(grouped).max()) <= SMALL
-    y, x, channel = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
-    places = np.stack((y, x, channel // each, channel % each), axis=-1).astype(np.int32)
-    size = into_size(window, (height, width))
-    shape = (out, *size, kernel_height, kernel_width, *window.stride, *window.padding, *window.dilation, each, per)
+    sizes = into_size(window, (height, width))
+    (y, top, bottom), (x, left, right) = (
+        _seen_by(window, axis, size, out) for axis, size, out in zip((0, 1), (height, width), sizes, strict=True)
+    )
+    rows, columns, channel = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
+    fields = (y[rows], x[columns], channel // each, channel % each, top[rows], bottom[rows], left[columns], right[columns])
+    places = np.stack(fields, axis=-1).astype(np.int32)
+    shape = (out, sizes[1], kernel_height, kernel_width, *window.stride, *window.dilation, each, per)
     weights = np.ascontiguousarray(grouped, np.int8 if small else np.int32).reshape(-1)
     return Scatter(source, into, lag, weights, places.reshape(-1), np.array(shape))
+
+
+def _seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Array, Array]:
+    """Of each row (axis 0) or column of the input its place with padding, the first output that sees it, and the one after the last."""
+    place, stride = np.arange(size) + window.padding[axis], window.stride[axis]
+    span = (window.weight.shape[2 + axis] - 1) * window.dilation[axis]
+    first, last = np.maximum(0, -(-(place - span) // stride)), np.minimum(out, place // stride + 1)
+    return place, first, np.maximum(first, last)
 
 
 def _columns(weight: Array, row: int) -> Array:

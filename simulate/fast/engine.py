@@ -145,31 +145,34 @@ class Machine:
             saturations[:] = 0
 
     def blocks(self, x: Images, steps: int) -> Iterator[tuple[int, int]]:
-        """Load the input of one block after another; the first step and the number of steps of each."""
+        """Load one block after another of contiguous inputs, run between them; the first step and the number of steps of each."""
         if self.plan.held:
-            self.load(x[:, None], 0)
+            self.load(x[:, None], 0, 1, 0)
             for op in self.plan.before:
                 op.run(self.worker, 0, 1)
         for first in range(0, steps, self.block):
             block = min(self.block, steps - first)
             if not self.plan.held:
-                self.load(x[:, first : first + block], min(self.plan.input.past, 1))
+                self.load(x, first, block, min(self.plan.input.past, 1))
             yield first, block
             self.pass_on()
 
-    def load(self, x: Images, slot: int) -> None:
-        """Put inputs `[samples, steps, *shape]` into the slots from `slot` on."""
+    def load(self, x: Images, first: int, steps: int, slot: int) -> None:
+        """Put steps from `first` on of contiguous inputs `[samples, steps, *shape]` into the slots from `slot` on."""
         buffer, array = self.plan.input, self.worker.arrays[self.plan.input]
         channels, places = x.shape[2], math.prod(x.shape[3:])
         if not buffer.bits:
-            flat = x.reshape(*x.shape[:3], places).swapaxes(2, 3)
-            array[: len(x), slot : slot + x.shape[1], : buffer.size] = flat.reshape(*x.shape[:2], buffer.size)
-            self._events += input_events(x, held=False, steps=x.shape[1])
+            part = x[:, first : first + steps]
+            flat = part.reshape(len(x), steps, channels, places).swapaxes(2, 3)
+            array[: len(x), slot : slot + steps, : buffer.size] = flat.reshape(len(x), steps, buffer.size)
+            self._events += input_events(part, held=False, steps=steps)
             return
-        base, each = np.ascontiguousarray(x), channels * places
-        sizes = np.array((len(x), x.shape[1], channels, places, buffer.row))
-        rows = np.array((0, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
-        pack(base.reshape(-1), array.reshape(-1), self._packed, sizes, rows)
+        each = channels * places
+        if places == 1:  # no maps: in one row
+            channels, places = 1, channels
+        sizes = np.array((len(x), steps, channels, places, buffer.row))
+        rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
+        pack(x.reshape(-1), array.reshape(-1), self._packed, sizes, rows)
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""

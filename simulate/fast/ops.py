@@ -129,8 +129,8 @@ class CountColumns(Edge):
             sums.reshape(-1),
             np.array((samples, steps, self.source.row * WORD, len(self.columns) - 1, self.columns.shape[1], self.into.row, self.fresh)),
             rows,
-            np.empty(steps * self.source.size + SPARE, np.uint32),
-            np.empty(steps + 1, np.int64),
+            np.empty(steps * (self.source.size + 8) + SPARE, np.uint32),
+            np.empty(2 * steps, np.int64),
             aligned(7 * counting.LINE // WORD, np.uint64),
             strips.POSITIONS.reshape(-1),
         )

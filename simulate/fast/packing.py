@@ -34,6 +34,9 @@ def pack(values: Any, into: Any, events: Any, sizes: Any, rows: Any) -> None:
                 while place < places:
                     if place + 64 <= places:
                         found = mask_word(unequal(load_line(source, start + place), 0))
+                    elif places >= 64:  # the last 64 bytes, of which some are known already
+                        word = mask_word(unequal(load_line(source, start + places - 64), 0))
+                        found = (word >> (place + 64 - places)) & ((1 << (places - place)) - 1)
                     else:
                         found = 0
                         for i in range(places - place):

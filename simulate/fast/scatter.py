@@ -12,8 +12,9 @@ from lehr.simulate.fast.compiled import compiled, inlined
 from lehr.simulate.fast.lanes import add, lowest_bit, mul, resized
 from lehr.simulate.fast.vector import data, load, peek, poke, store
 
-FIELDS: tuple[str, ...] = ("out", "out_height", "out_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "pad_y", "pad_x")
-FIELDS += ("dilation_y", "dilation_x", "group_in", "group_out")
+FIELDS = ("out", "out_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "dilation_y", "dilation_x", "group_in", "group_out")
+PLACE = 8
+"""Numbers that tell of the place of an element in the input."""
 
 
 @inlined
@@ -32,38 +33,32 @@ def _add_row(sums: Any, at: Any, weights: Any, row: Any, count: Any, value: Any)
 @inlined
 def _reach(sums: Any, target: Any, weights: Any, shape: Any, places: Any, index: Any, value: Any) -> None:
     """Add one value, at flat place `index` of the input, to all outputs that see it."""
-    out, out_height, out_width, kernel_height, kernel_width = shape[0:5]
-    stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, each, per = shape[5:13]
-    y, x = peek(places, 4 * index) + pad_y, peek(places, 4 * index + 1) + pad_x
-    group, inner = peek(places, 4 * index + 2), peek(places, 4 * index + 3)
-    span_y, span_x = (kernel_height - 1) * dilation_y, (kernel_width - 1) * dilation_x
-    top = max(y - span_y + stride_y - 1, 0) // stride_y if stride_y > 1 else max(y - span_y, 0)
-    left = max(x - span_x + stride_x - 1, 0) // stride_x if stride_x > 1 else max(x - span_x, 0)
-    for row in range(top, out_height):
+    out, out_width, kernel_height, kernel_width, stride_y, stride_x, dilation_y, dilation_x, each, per = shape
+    at = PLACE * index
+    y, x, group, inner = peek(places, at), peek(places, at + 1), peek(places, at + 2), peek(places, at + 3)
+    top, bottom, left, right = peek(places, at + 4), peek(places, at + 5), peek(places, at + 6), peek(places, at + 7)
+    kernel = group * kernel_height * kernel_width
+    for row in range(top, bottom):
         ky = y - row * stride_y
-        if ky < 0:
-            break
-        if dilation_y > 1:
-            if ky % dilation_y != 0:
-                continue
-            ky //= dilation_y
-        at = target + (row * out_width + left) * out + group * per
-        for column in range(left, out_width):
-            kx = x - column * stride_x
-            if kx < 0:
-                break
-            if dilation_x == 1 or kx % dilation_x == 0:
-                tap = (group * kernel_height + ky) * kernel_width + (kx if dilation_x == 1 else kx // dilation_x)
-                _add_row(sums, at, weights, (tap * each + inner) * per, per, value)
-            at += out
+        into = target + (row * out_width + left) * out + group * per
+        if dilation_y == 1 and dilation_x == 1:
+            tap = ((kernel + ky * kernel_width + x - left * stride_x) * each + inner) * per
+            for _ in range(left, right):
+                _add_row(sums, into, weights, tap, per, value)
+                into += out
+                tap -= stride_x * each * per
+        elif ky % dilation_y == 0:
+            for column in range(left, right):
+                kx = x - column * stride_x
+                if kx % dilation_x == 0:
+                    tap = kernel + ky // dilation_y * kernel_width + kx // dilation_x
+                    _add_row(sums, into, weights, (tap * each + inner) * per, per, value)
+                into += out
 
 
 @inlined
 def _shape(shape: Any) -> Any:
-    return (
-        shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6],
-        shape[7], shape[8], shape[9], shape[10], shape[11], shape[12],
-    )  # fmt: skip
+    return shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7], shape[8], shape[9]
 
 
 @compiled
@@ -73,7 +68,8 @@ def scatter(values: Any, weights: Any, places: Any, into: Any, shape: Any, sizes
     Args:
         values: rows of `[height, width, channels]` and padding.
         weights: `[groups, kernel height, kernel width, channels / groups, out channels / groups]`.
-        places: int32 `[values, 4]`: of each value its row, column, group, and channel within the group.
+        places: int32 `[values, 8]`: of each value its row and column in the padded input, its group, its channel within the group; the
+            first row of outputs that sees it and the one after the last; and such columns.
         into: the sums, rows of `[out height, out width, out channels]` and padding.
         shape: of the convolution, see FIELDS.
         sizes: samples, steps, elements in a row of `values`, of which are not padding, elements in a row of `into`.

@@ -55,7 +55,7 @@ class Stream:
         steps = x.shape[1]
         spikes = {name: np.zeros((self.samples, steps, *self.net.shapes[name]), np.uint8) for name in self.trace}
         membranes = {name: np.zeros((self.samples, steps, *self.net.shapes[name]), np.int32) for name in self.trace}
-        for first, block in self._machine.blocks(x, steps):
+        for first, block in self._machine.blocks(np.ascontiguousarray(x), steps):
             self._machine.run(block)
             for name in self.trace:
                 spikes[name][:, first : first + block] = self._machine.spikes(name)
