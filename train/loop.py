@@ -78,7 +78,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         recipe: of the run; with the same data it gives the same weights on the same machine.
         data: splits to train on and to measure by; the test split is not touched.
         report: called with the metrics of every epoch.
-        progress: where the state after every epoch is kept, and what to go on from; an uninterrupted run gives the same weights.
+        progress: where the state after an epoch is kept, and what to go on from; an uninterrupted run gives the same weights.
 
     Raises:
         NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).

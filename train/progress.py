@@ -1,17 +1,20 @@
-"""An unfinished run on disk: its state after the last whole epoch, from which `--resume` goes on to the very same weights.
+"""An unfinished run on disk: its state after a whole epoch, from which `--resume` goes on to the very same weights.
 
     RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser, torch's random generator
                    progress.json           phase, epoch, metrics, learning rates, the shuffling generator
                    recipe.toml             the recipe, which must be the same to go on
 
-An epoch that was cut off is trained again from its beginning, with the same order of samples. The folder is written whole or not at
-all, after every epoch, and removed when the run is finished; a finished run at RUN stays until then.
+What comes after the kept epoch is trained again, with the same order of samples. The folder is written whole or not at all: after every
+epoch, but where epochs are so short that writing would take more than `SHARE` of the time, after some. It is removed when the run is
+finished; a finished run at RUN stays until then.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +35,7 @@ from lehr.train.recipefile import to_toml
 SCHEMA = "lehr-progress/2"
 STATE, TENSORS, RECIPE = "progress.json", "progress.safetensors", "recipe.toml"
 PHASES = "ABC"
+SHARE = 0.1
 
 
 def progress_folder(run: Path) -> Path:
@@ -41,12 +45,12 @@ def progress_folder(run: Path) -> Path:
 
 @dataclass
 class Progress:
-    """The state after the last whole epoch, kept in `folder`; in memory only where `folder` is None.
+    """The state after a whole epoch, kept in `folder`; nowhere where `folder` is None.
 
     Attributes:
         folder: to write to.
         recipe: of the run.
-        phase: of the last whole epoch.
+        phase: of the epoch that was found kept.
         epoch: its number, from 1; 0 before the first.
         told: the rest of progress.json.
         tensors: by name: `model.`, `twin.`, `best.`, `optimizer.`, `random`.
@@ -58,6 +62,7 @@ class Progress:
     epoch: int = 0
     told: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    _due: float = -math.inf
 
     @classmethod
     def open(cls, folder: Path, recipe: Recipe, resume: bool) -> Progress:
@@ -143,12 +148,13 @@ class Progress:
         shuffle: np.random.Generator,
         metrics: list[dict[str, Any]],
     ) -> None:
-        """Write the state after a whole epoch.
+        """Write the state after a whole epoch, unless the last writing was just now.
 
         Raises:
             FileRefused: when it cannot be written.
         """
-        if self.folder is None:
+        start = time.monotonic()
+        if self.folder is None or start < self._due:
             return
         tensors = {
             f"{name}.{key}": value.detach().clone() for name, module in modules.items() for key, value in module.state_dict().items()
@@ -171,6 +177,8 @@ class Progress:
         }
         files = {STATE: to_json(told), TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}
         BuildPlan(files).write(self.folder, mark=STATE)
+        end = time.monotonic()
+        self._due = end + (end - start) * (1 / SHARE - 1)
 
     def finish(self) -> None:
         """The run is written: its progress is not needed any more."""

@@ -33,7 +33,7 @@ def train(
     download: Download = False,
     overrides: Overrides = None,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of an interrupted run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last epoch that an interrupted run kept.")] = False,
     tensorboard: Annotated[
         Path | None, typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard events; with --seeds into DIR/RUN-seed-K.")
     ] = None,

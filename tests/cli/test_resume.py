@@ -75,7 +75,8 @@ STOPS += [("options", epoch) for epoch in range(1, 8)]
 
 
 @pytest.mark.parametrize(("schedule", "after"), STOPS)
-def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str) -> None:
+def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARE", 1)
     recipe, folder = _scheduled(schedule), tmp_path / "run.unfinished"
     data = load_dataset(recipe.data, None)
     seen = []
@@ -102,6 +103,20 @@ def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str) -> N
             assert weight.equal(other.weights[name])
     for mine, other in zip(whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True):
         assert mine.equal(other)
+
+
+@pytest.mark.parametrize("share", [1e-9, 1e-3, 0.5])
+def test_where_writing_takes_long_only_some_epochs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    monkeypatch.setattr(module, "SHARE", share)
+    recipe, folder = tiny_recipe(), tmp_path / "run.unfinished"
+    data = load_dataset(recipe.data, None)
+    whole = train(recipe, data, progress=Progress.open(folder, recipe, resume=False))
+    kept = Progress.open(folder, recipe, resume=True)
+    if share == 1e-9:  # the next writing would be years away
+        assert (kept.phase, kept.epoch) == ("A", 1)
+    resumed = train(recipe, data, progress=kept)
+    assert resumed.metrics == whole.metrics
+    assert resumed.network == whole.network
 
 
 @pytest.fixture

@@ -65,7 +65,8 @@ class _Stop(LehrError):
 
 
 @pytest.mark.parametrize("after", [1, 3, 4])
-def test_a_run_that_is_taken_up_again_prunes_the_same_weights(tmp_path: Path, after: int) -> None:
+def test_a_run_that_is_taken_up_again_prunes_the_same_weights(tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lehr.train.progress.SHARE", 1)
     data, seen = load_dataset(RECIPE.data, None), []
 
     def report(entry: object) -> None:
