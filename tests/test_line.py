@@ -35,7 +35,7 @@ def _one_meaning(net: Network, x: object, folder: Path) -> None:
         assert (result.counts == expected.counts).all()
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(st.data())
 def test_one_meaning_from_training_to_every_target(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks())
@@ -50,7 +50,7 @@ def test_event_driven_networks_too(tmp_path_factory: pytest.TempPathFactory, dat
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.data())
 def test_one_meaning_on_many_networks(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks())

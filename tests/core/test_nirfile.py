@@ -27,7 +27,7 @@ FIXED = [small_network, recurrent_network, delayed_network, partial(small_networ
 NO_LEAK = Arithmetic(decay_numerator=4, decay_shift=2, fraction_bits=3)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(networks())
 def test_reading_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, net: Network) -> None:
     path = tmp_path_factory.getbasetemp() / "round.nir"

@@ -28,7 +28,7 @@ IDLE = replace(HOW, fires="never", reset="none")
 NO_LEAK = replace(HOW, decay_numerator=8)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(grown_networks())
 def test_reading_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, net: Network) -> None:
     path = tmp_path_factory.getbasetemp() / "states.nir"
