@@ -71,21 +71,41 @@ class Samples:
 
     def pieces(self, size: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
         """The samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
+        count = self.shape[0]
+        return self._read(start, ((min(size, count - first), *self.shape[1:]) for first in range(start, count, size)))
+
+    def chunks(self, steps: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
+        """The samples from `start` on, one after the other, `[1, steps, *shape]`: at most so many steps at a time."""
+        count, every, *shape = self.shape
+        return self._read(start, ((1, min(steps, every - t), *shape) for _ in range(start, count) for t in range(0, every, steps)))
+
+    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
+        """What follows sample `start`, cut into arrays of these shapes."""
+        at = start * math.prod(self.shape[1:])
         if self._whole is not None:
-            for first in range(start, len(self._whole), size):
-                yield self._whole[first : first + size]
+            flat = self._whole.reshape(-1)
+            for shape in shapes:
+                size = math.prod(shape)
+                yield flat[at : at + size].reshape(shape)
+                at += size
             return
-        each = math.prod(self.shape[1:])
         with _damage_refused(self.path), zipfile.ZipFile(self.path) as archive, archive.open("input.npy") as stream:
             _npy_header(stream)
-            for first in range(0, start, size):
-                stream.read(min(size, start - first) * each)
-            for first in range(start, self.shape[0], size):
-                count = min(size, self.shape[0] - first)
-                data = stream.read(count * each)
-                if len(data) != count * each:
-                    raise ValueError("input ends early")
-                yield np.frombuffer(data, np.uint8).reshape(count, *self.shape[1:])
+            while at > 0:
+                at -= len(_exactly(stream, min(at, _SKIPPED)))
+            for shape in shapes:
+                yield np.frombuffer(_exactly(stream, math.prod(shape)), np.uint8).reshape(shape)
+
+
+_SKIPPED = 1 << 24
+"""Bytes that are read at a time to get past them: where they are compressed, there is no other way."""
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) != count:
+        raise ValueError("input ends early")
+    return data
 
 
 def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:

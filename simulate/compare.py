@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,6 +66,10 @@ class Comparison:
         if self.first is None:
             return f"0 of {self.values:,} membranes and 0 spikes differ"
         return f"{self.membranes:,} of {self.values:,} membranes and {self.spikes:,} spikes differ; first: {self.first}"
+
+    def of(self, samples: Sequence[int]) -> Comparison:
+        """This comparison, whose samples are called by these numbers."""
+        return self if self.first is None else replace(self, first=replace(self.first, sample=samples[self.first.sample]))
 
     def then(self, later: Comparison, samples: int) -> Comparison:
         """This comparison, of `samples` samples, and that of the samples after them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -95,26 +95,6 @@ class Result:
     def accuracy(self, labels: npt.NDArray[np.int64]) -> float:
         """Share of samples whose prediction is their label."""
         return float((self.prediction == labels).mean())
-
-
-def joined(parts: Sequence[Result]) -> Result:
-    """The result of a run from those of its parts, samples after samples."""
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-    layers = {}
-    for name in first.layers:
-        same = [part.layers[name] for part in parts]
-        spikes = np.asarray(np.sum([layer.spikes for layer in same], axis=0), np.int64)
-        lowest, highest = min(layer.lowest for layer in same), max(layer.highest for layer in same)
-        layers[name] = Layer(spikes, lowest, highest, sum(layer.saturations for layer in same), sum(layer.instants for layer in same))
-    trace = Trace(
-        {name: np.concatenate([part.trace.spikes[name] for part in parts]) for name in first.trace.spikes},
-        {name: np.concatenate([part.trace.membranes[name] for part in parts]) for name in first.trace.membranes},
-    )
-    counts, scores, prediction = (np.concatenate(part) for part in zip(*((p.counts, p.scores, p.prediction) for p in parts), strict=True))
-    events = np.asarray(np.sum([part.events for part in parts], axis=0), np.int64)
-    return Result(counts, scores, prediction, layers, events, trace)
 
 
 def check_shape(net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | None = None) -> tuple[bool, int]:

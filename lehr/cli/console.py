@@ -15,7 +15,7 @@ import typer
 from lehr.errors import LehrError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 INTERRUPTED = 130
@@ -93,27 +93,33 @@ def session(as_json: bool) -> Iterator[Output]:
     raise typer.Exit(out.exit_code)
 
 
-def progress() -> Progress:
-    """A progress bar on stderr."""
+def bar(*columns: ProgressColumn) -> Progress:
+    """A progress bar on stderr with these columns after its name and itself; nothing at all where stderr is no terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    shown = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn())
+    return Progress(*shown, console=console, transient=True, disable=not console.is_terminal)
+
+
+def progress() -> Progress:
+    """A progress bar on stderr that tells how long it has taken."""
+    from rich.progress import MofNCompleteColumn, TimeElapsedColumn
+
+    return bar(MofNCompleteColumn(), TimeElapsedColumn())
 
 
 def samples_progress() -> Progress:
     """A progress bar on stderr that tells samples per second."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, ProgressColumn, Task
     from rich.text import Text
 
     class Speed(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:,.0f} samples/s" if task.speed else "")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return bar(MofNCompleteColumn(), Speed())
 
 
 def percent(share: float) -> str:

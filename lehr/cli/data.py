@@ -17,14 +17,12 @@ def read_data(recipe: DataRecipe, folder: Path | None, download: bool) -> Datase
     from lehr.train.data import load_dataset
 
     if download:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import DownloadColumn, TransferSpeedColumn
 
+        from lehr.cli.console import bar
         from lehr.train.data.download import download as fetch
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        with bar(DownloadColumn(), TransferSpeedColumn()) as shown:
             fetch(recipe.name, folder, lambda name: _Bar(shown, name))
     return load_dataset(recipe, folder)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +19,27 @@ if TYPE_CHECKING:
 DEFAULT = "fast"
 
 
+@contextmanager
+def _unseen(*names: str) -> Iterator[None]:
+    """Modules that are not loaded yet cannot be imported in here."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: what is not there
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 def _fast(net: Network, threads: int) -> Run:
-    from lehr.simulate.fast.engine import Engine
+    # When numba first loads machine code, it imports scipy and cffi if it can, for functions that no kernel calls: a quarter of a second.
+    with _unseen("scipy", "cffi"):
+        from numba.core.registry import cpu_target
+
+        from lehr.simulate.fast.engine import Engine
+
+        cpu_target.typing_context.refresh()
+        cpu_target.target_context.refresh()
 
     made = Engine(net, threads)
     return lambda x, trace: made.run(x, trace=trace)

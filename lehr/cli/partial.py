@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lehr.cli.pieces import SAMPLES
 from lehr.errors import FileRefused, UsageError
 
 if TYPE_CHECKING:
+    from lehr.cli.pieces import Traced
     from lehr.network import Network
     from lehr.simulate import Result
 
@@ -18,17 +20,19 @@ Arrays = dict[str, npt.NDArray[Any]]
 MARK = "resume"
 
 
-def arrays_of(result: Result) -> Arrays:
+def arrays_of(result: Result, traced: Traced) -> Arrays:
     """The arrays of an `out.npz`."""
     arrays: Arrays = {"counts": result.counts, "prediction": result.prediction}
+    if traced.samples is not None:
+        arrays[SAMPLES] = np.array([sample for sample in traced.samples if sample < len(result.counts)], np.int64)
     arrays |= {f"spikes.{name}": array for name, array in result.trace.spikes.items()}
     arrays |= {f"membrane.{name}": array for name, array in result.trace.membranes.items()}
     return arrays
 
 
-def partial_arrays(net: Network, result: Result, shape: tuple[int, ...], traced: tuple[str, ...]) -> Arrays:
+def partial_arrays(net: Network, result: Result, shape: tuple[int, ...], traced: Traced) -> Arrays:
     """The arrays of an unfinished run on inputs of a shape."""
-    arrays = arrays_of(result)
+    arrays = arrays_of(result, traced)
     arrays[MARK] = np.frombuffer(_mark(net, shape, traced).encode(), np.uint8)
     arrays |= {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
     for name, layer in result.layers.items():
@@ -37,7 +41,7 @@ def partial_arrays(net: Network, result: Result, shape: tuple[int, ...], traced:
     return arrays
 
 
-def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: tuple[str, ...]) -> Result:
+def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: Traced) -> Result:
     """The result of the samples so far.
 
     Raises:
@@ -60,7 +64,8 @@ def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: tuple
         for name in net.neurons:
             lowest, highest, saturations, instants = (int(number) for number in arrays[f"{MARK}.numbers.{name}"])
             layers[name] = Layer(arrays[f"{MARK}.spikes.{name}"], lowest, highest, saturations, instants)
-        trace = Trace({n: arrays[f"spikes.{n}"] for n in traced}, {n: arrays[f"membrane.{n}"] for n in traced})
+        kept = [n for n in traced.layers if f"spikes.{n}" in arrays]  # none where no chosen sample was reached
+        trace = Trace({n: arrays[f"spikes.{n}"] for n in kept}, {n: arrays[f"membrane.{n}"] for n in kept})
         counts, prediction = arrays["counts"], arrays["prediction"]
         return Result(counts, arrays[f"{MARK}.scores"], prediction, layers, arrays[f"{MARK}.events"], trace)
     except UsageError:
@@ -69,5 +74,5 @@ def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: tuple
         raise FileRefused(f"{path} is damaged ({type(error).__name__}); leave --resume out to run again") from None
 
 
-def _mark(net: Network, shape: tuple[int, ...], traced: tuple[str, ...]) -> str:
-    return f"{net.digest} {list(shape)} {' '.join(traced)}"
+def _mark(net: Network, shape: tuple[int, ...], traced: Traced) -> str:
+    return f"{net.digest} {list(shape)} {' '.join(traced.layers)} {traced.samples}"

@@ -52,13 +52,17 @@ class Engine:
         self.net, self.threads = net, threads
         self._plans: dict[tuple[bool, int], Plan] = {}
 
+    def plan_for(self, held: bool, steps: int) -> Plan:
+        """The plan of a run of so many steps, whose input is held for all of them or not."""
+        if (held, steps) not in self._plans:
+            self._plans[held, steps] = plan(self.net, held, steps)
+        return self._plans[held, steps]
+
     def run(self, x: Images, *, trace: Iterable[str] = (), steps: int | None = None) -> Result:
         """Run the network on every sample of `x`, as `simulate` tells."""
         held, steps = check_input(self.net, x, steps)
         recorder = Recorder(self.net, len(x), steps, trace)
-        if (held, steps) not in self._plans:
-            self._plans[held, steps] = plan(self.net, held, steps)
-        made, x = self._plans[held, steps], np.ascontiguousarray(x)
+        made, x = self.plan_for(held, steps), np.ascontiguousarray(x)
         size = min(-(-len(x) // self.threads), LOOPING_SAMPLES if made.loops else SAMPLES)
         machines: SimpleQueue[Machine] = SimpleQueue()
         for _ in range(min(self.threads, -(-len(x) // size))):
@@ -133,12 +137,17 @@ class Machine:
     def begin(self, samples: int) -> None:
         """Start `samples` new samples: every state is 0."""
         worker = self.worker
-        worker.count, self.ran = samples, 0
-        self._packed[:], self._events[:] = 0, 0
+        worker.count = samples
         for state in (*worker.states.values(), *worker.currents.values()):
             state[:] = 0
         for buffer, array in worker.arrays.items():
             array[:, : buffer.past] = 0
+        self.count_anew()
+
+    def count_anew(self) -> None:
+        """Forget what was counted; the states stay as they are."""
+        worker, self.ran = self.worker, 0
+        self._packed[:], self._events[:] = 0, 0
         for totals in worker.totals.values():
             totals[:, 0], totals[:, 1], totals[:, 2] = 0, np.iinfo(np.int32).max, np.iinfo(np.int32).min
         for saturations in worker.saturations.values():
@@ -204,7 +213,7 @@ class Machine:
         return np.asarray(found * self.ran, np.int64) if self.plan.held else found
 
     def totals(self, name: str, which: int) -> npt.NDArray[np.int32]:
-        """Spikes (0), lowest (1) or highest membrane (2) of each neuron since the samples began, `[samples, *shape]`."""
+        """Spikes (0), lowest (1) or highest membrane (2) of each neuron since they were last counted anew, `[samples, *shape]`."""
         return shaped(self.worker.totals[name][: self.worker.count, which], self.plan.spikes[name])
 
 

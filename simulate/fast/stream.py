@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused
 from lehr.network import Network
-from lehr.simulate.fast.engine import Machine
+from lehr.simulate.fast.engine import Machine, record_steps, record_totals
 from lehr.simulate.fast.plan import plan
-from lehr.simulate.result import Trace
+from lehr.simulate.result import Recorder, Result
 
 
 class Stream:
@@ -30,18 +29,17 @@ class Stream:
     def __init__(self, net: Network, samples: int = 1, trace: Iterable[str] | None = None) -> None:
         self.net, self.samples = net, samples
         self.trace = (net.output,) if trace is None else tuple(trace)
-        for name in self.trace:
-            if name not in net.neurons:
-                raise UsageError(f"{name!r} is no neuron layer; trace one of {', '.join(net.neurons)}")
-        self._machine = Machine(plan(net, held=False, steps=None), samples, BLOCK, self.trace)
+        self._machine = Machine(plan(net, held=False, steps=None), samples, BLOCK, Recorder(net, samples, 0, self.trace).membranes)
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: every membrane, synapse state, delay and count is 0."""
+        """Begin anew: every membrane, synapse state and delay is 0."""
         self._machine.begin(self.samples)
 
-    def feed(self, x: npt.NDArray[np.uint8]) -> Trace:
-        """Run on `x`, uint8 `[samples, steps, *shape]` with any number of steps; spikes and membranes `[samples, steps, *shape]`.
+    def feed(self, x: npt.NDArray[np.uint8]) -> Result:
+        """Run on `x`, uint8 `[samples, steps, *shape]` with any number of steps, and tell of these steps alone.
+
+        What it returns of several chunks, `lehr.simulate.parts.continued` makes one result of.
 
         Raises:
             FileRefused: when `x` is not what the network takes.
@@ -50,22 +48,18 @@ class Stream:
         if x.dtype != np.uint8 or x.ndim != len(wanted) or (x.shape[0], *x.shape[2:]) != (self.samples, *self.net.input.shape):
             told = ", ".join(map(str, wanted))
             raise FileRefused(f"a chunk is {x.dtype} {list(x.shape)}, the stream takes uint8 [{told}]; reshape it")
-        if x.size and int(x.max()) > self.net.input.highest:
+        if x.size == 0:
+            raise FileRefused(f"a chunk has shape {list(x.shape)}, which holds no step; give at least one")
+        if int(x.max()) > self.net.input.highest:
             raise FileRefused(f"a chunk holds {int(x.max())}, but the network takes spikes 0 and 1; encode it as spikes first")
         steps = x.shape[1]
-        spikes = {name: np.zeros((self.samples, steps, *self.net.shapes[name]), np.uint8) for name in self.trace}
-        membranes = {name: np.zeros((self.samples, steps, *self.net.shapes[name]), np.int32) for name in self.trace}
+        recorder = Recorder(self.net, self.samples, steps, self.trace)
+        self._machine.count_anew()
         for first, block in self._machine.blocks(np.ascontiguousarray(x), steps):
             self._machine.run(block)
-            for name in self.trace:
-                spikes[name][:, first : first + block] = self._machine.spikes(name)
-                membranes[name][:, first : first + block] = self._machine.membranes(name)
-        return Trace(spikes, membranes)
-
-    @property
-    def counts(self) -> npt.NDArray[np.int32]:
-        """Spikes of each neuron of the output since the beginning, `[samples, classes]`."""
-        return self._machine.totals(self.net.output, 0).reshape(self.samples, math.prod(self.net.shapes[self.net.output]))
+            record_steps(recorder, self._machine, 0, first)
+        record_totals(recorder, self._machine, 0)
+        return recorder.result()
 
 
 BLOCK = 1024
@@ -74,8 +68,8 @@ BLOCK = 1024
 
 def stream(
     net: Network, chunks: Iterable[npt.NDArray[np.uint8]], *, reset: bool = False, trace: Iterable[str] | None = None
-) -> Iterator[Trace]:
-    """Run a network on chunks of one stream, each uint8 `[steps, *shape]`, and yield what each makes of the traced layers.
+) -> Iterator[Result]:
+    """Run a network on chunks of one stream, each uint8 `[steps, *shape]`, and yield the result of each.
 
     Args:
         net: the network.
@@ -84,7 +78,7 @@ def stream(
         trace: neuron layers; the output's if None.
 
     Yields:
-        For each chunk the spikes and membranes `[1, steps, *shape]`.
+        For each chunk its result, of one sample, with spikes and membranes `[1, steps, *shape]` in its trace.
     """
     running = Stream(net, 1, trace)
     for chunk in chunks:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr
+from hard_networks import HARD
 
 from lehr import nirfile
-from lehr.cli import simulating
+from lehr.cli import pieces
 from lehr.npz import Samples
 from lehr.simulate import simulate
 
@@ -28,11 +29,10 @@ def test_engines_equal_the_reference(line: Path, lehr: Lehr, engine: str) -> Non
     assert ran.code == 0, ran.err
     assert "0 spikes differ; counts of 80 samples are equal" in ran.out
     assert ran.last == "PASS"
+    assert ran.err == ""
 
 
 def test_what_the_torch_engine_cannot_is_said(lehr: Lehr, tmp_path: Path) -> None:
-    from hard_networks import HARD
-
     net, x = HARD["small by event"]()
     nirfile.write(net, tmp_path / "m.nir")
     np.savez(tmp_path / "x.npz", input=x)
@@ -68,15 +68,15 @@ def test_a_stored_result_is_compared_and_the_first_difference_named(line: Path, 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C comes when the third piece of 10 samples is read."""
-    pieces = Samples.pieces
+    read = Samples.pieces
 
     def some(self: Samples, size: int, start: int = 0) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
-        for number, piece in enumerate(pieces(self, size, start)):
+        for number, piece in enumerate(read(self, size, start)):
             if number == 2:
                 raise KeyboardInterrupt
             yield piece
 
-    monkeypatch.setattr(simulating, "PIECE", 10)
+    monkeypatch.setattr(pieces, "PIECE", 10)
     monkeypatch.setattr(Samples, "pieces", some)
 
 
@@ -138,6 +138,68 @@ def test_statistics_tell_of_every_layer_and_weight(line: Path, lehr: Lehr) -> No
         assert 0 < operations["events"] < operations["dense"]
 
 
+# -------------------------------------------------------------------- traces of some samples
+def test_chosen_samples_are_traced(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "PIECE", 10)  # pieces with none, some and all of the samples
+    model, given, out = line / "model.nir", line / "in.npz", tmp_path / "out.npz"
+    command = ("simulate", model, "-i", given, "-o", out, "--trace", "lif2", "--trace", "lif3", "--trace-samples", "3,0,20-31,79")
+    chosen = [0, 3, *range(20, 32), 79]
+    assert lehr(*command).code == 0
+    made = arrays(out)
+    assert made["trace.samples"].tolist() == chosen
+    expected = simulate(nirfile.read(model), arrays(given)["input"], trace=["lif2", "lif3"])  # type: ignore[arg-type]
+    assert np.array_equal(made["counts"], expected.counts)
+    for layer in ("lif2", "lif3"):
+        assert np.array_equal(made[f"spikes.{layer}"], expected.trace.spikes[layer][chosen])
+        assert np.array_equal(made[f"membrane.{layer}"], expected.trace.membranes[layer][chosen])
+    assert lehr("simulate", model, "-i", given, "--compare", out).code == 0
+    made["membrane.lif3"][-2, 3, 4] += 1  # type: ignore[operator]
+    np.savez(out, **made)  # type: ignore[arg-type]
+    ran = lehr("simulate", model, "-i", given, "--compare", out)
+    assert ran.code == 4
+    assert "first: lif3: membrane of neuron (4) at step 3 of sample 31 is " in ran.err
+    for damaged, told in (
+        ({"trace.samples": np.arange(15)[::-1]}, "trace.samples is not a list of numbers that ascend below 80; give a result of"),
+        ({"spikes.lif2": made["spikes.lif2"][:3]}, "spikes.lif2 is of 3 samples, not 15; give a whole result of the same input"),
+    ):
+        np.savez(out, **{**made, **damaged})  # type: ignore[arg-type]
+        ran = lehr("simulate", model, "-i", given, "--compare", out)
+        assert (ran.code, told in ran.err) == (5, True), ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--trace-samples", "3"), "--trace-samples chooses samples of a trace; name a layer with --trace, or 'all'"),
+        (("--trace", "all", "--trace-samples", "3,80"), "--trace-samples: '80' of 80 samples; give numbers from 0 on and ranges, as in"),
+        (("--trace", "all", "--trace-samples", "7-3"), "--trace-samples: '7-3' of 80 samples; give numbers from 0 on and ranges, as in"),
+        (("--trace", "all", "--trace-samples", ""), "--trace-samples: '' of 80 samples; give numbers from 0 on and ranges, as in"),
+    ],
+)
+def test_samples_that_are_not_there_cannot_be_traced(line: Path, lehr: Lehr, options: tuple[str, ...], told: str) -> None:
+    ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", *options)
+    assert ran.code == 2
+    assert told in ran.err
+
+
+# -------------------------------------------------------------------- recordings longer than a piece
+def test_a_long_recording_runs_in_chunks(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = HARD["membrane_max_argmax_lowest"]()
+    nirfile.write(net, tmp_path / "m.nir")
+    np.savez(tmp_path / "x.npz", input=x)
+    command = ("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz", "-o", tmp_path / "y.npz", "--trace", "all", "--json")
+    whole = lehr(*command), arrays(tmp_path / "y.npz")
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 3 * x[0, 0].size)  # three steps
+    monkeypatch.setattr(Samples, "pieces", None)
+    parts = lehr(*command), arrays(tmp_path / "y.npz")
+    assert whole[0].code == 0, whole[0].err
+    assert whole[0].facts == parts[0].facts
+    assert whole[1].keys() == parts[1].keys()
+    assert all(np.array_equal(whole[1][name], parts[1][name]) for name in whole[1])
+    assert lehr(*command, "--trace-samples", "1").code == 0
+    assert np.array_equal(arrays(tmp_path / "y.npz")[f"spikes.{net.output}"], whole[1][f"spikes.{net.output}"][1:2])
+
+
 # -------------------------------------------------------------------- reading in pieces
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -149,6 +211,9 @@ def test_samples_are_read_in_pieces(tmp_path: Path, save: object, order: str) ->
     assert samples.shape == x.shape
     assert samples.labels is not None
     assert samples.labels.tolist() == list(range(23))
+    steps = [(1, 3, 5, 6), (1, 1, 5, 6)]
+    assert [chunk.shape for chunk in samples.chunks(3, 20)] == steps * 3
+    assert np.array_equal(np.concatenate(list(samples.chunks(3, 20)), axis=1)[0], x[20:].reshape(12, 5, 6))
     for start in (0, 7, 22):
         pieces = list(samples.pieces(5, start))
         assert max(map(len, pieces)) <= 5

@@ -10,6 +10,7 @@ import pytest
 from hard_networks import HARD, flows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from results import require_same
 from states import grown_networks
 from strategies import Builder, Images, alive, arithmetics, inputs, networks, random_input, small_network
 
@@ -24,15 +25,7 @@ from lehr.weights import WeightKind
 def require_equal(net: Network, x: Images, **how: Any) -> Result:
     """Run both engines, compare everything that they return, and return it."""
     expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons, **how)
-    compare(expected.trace, got.trace).require_equal("the fast engine against the reference")
-    assert np.array_equal(expected.counts, got.counts)
-    assert np.array_equal(expected.scores, got.scores)
-    assert np.array_equal(expected.prediction, got.prediction)
-    assert np.array_equal(expected.events, got.events)
-    for name, layer in expected.layers.items():
-        same = got.layers[name]
-        assert np.array_equal(layer.spikes, same.spikes)
-        assert replace(layer, spikes=0) == replace(same, spikes=0)  # type: ignore[arg-type]
+    require_same(expected, got)
     return got
 
 

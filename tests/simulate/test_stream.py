@@ -7,26 +7,25 @@ import tracemalloc
 import numpy as np
 import pytest
 from hard_networks import HARD
+from results import require_same
+from states import MEMBRANE_READOUTS
 from strategies import recurrent_network
 
 from lehr.errors import FileRefused, UsageError
 from lehr.simulate import simulate
 from lehr.simulate.fast.stream import Stream, stream
+from lehr.simulate.parts import continued
 
 CUTS = (1, 2, 5, 6)
-STREAMED = ("recurrent", "delayed", "knot", "knot by event", "two states", "8 bits", "32 bits", "membrane_sum_argmax_lowest")
+STREAMED = ("recurrent", "delayed", "knot", "knot by event", "two states", "8 bits", "32 bits", *MEMBRANE_READOUTS)
 
 
 @pytest.mark.parametrize("name", STREAMED)
 def test_chunks_are_one_long_input(name: str) -> None:
     net, x = HARD[name]()
-    whole = simulate(net, x, trace=net.neurons)
     running = Stream(net, len(x), net.neurons)
     parts = [running.feed(part) for part in np.split(x, CUTS, axis=1)]
-    for layer in net.neurons:
-        assert np.array_equal(np.concatenate([part.spikes[layer] for part in parts], axis=1), whole.trace.spikes[layer])
-        assert np.array_equal(np.concatenate([part.membranes[layer] for part in parts], axis=1), whole.trace.membranes[layer])
-    assert np.array_equal(running.counts, whole.counts)
+    require_same(simulate(net, x, trace=net.neurons), continued(net, parts))
 
 
 def test_each_chunk_may_begin_anew() -> None:
@@ -34,24 +33,24 @@ def test_each_chunk_may_begin_anew() -> None:
     chunks = np.split(x[0], CUTS)
     for part, chunk in zip(stream(net, chunks, reset=True), chunks, strict=True):
         alone = simulate(net, chunk[None], trace=[net.output])
-        assert np.array_equal(part.spikes[net.output], alone.trace.spikes[net.output])
-    carried = np.concatenate([part.spikes[net.output] for part in stream(net, chunks)], axis=1)
+        assert np.array_equal(part.trace.spikes[net.output], alone.trace.spikes[net.output])
+    carried = np.concatenate([part.trace.spikes[net.output] for part in stream(net, chunks)], axis=1)
     assert np.array_equal(carried[0], simulate(net, x[:1], trace=[net.output]).trace.spikes[net.output][0])
 
 
 def test_memory_does_not_grow_with_the_stream() -> None:
     net, _ = recurrent_network()
     rng = np.random.default_rng(0)
-    running, highest = Stream(net), []
+    running, highest, spikes = Stream(net), [], 0
     running.feed(rng.integers(0, 2, (1, 64, 12)).astype(np.uint8))
     for _ in range(3):
         tracemalloc.start()
         for _ in range(20):
-            running.feed(rng.integers(0, 2, (1, 64, 12)).astype(np.uint8))
+            spikes += running.feed(rng.integers(0, 2, (1, 64, 12)).astype(np.uint8)).counts.sum()
         highest.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert max(highest) < 1.1 * min(highest) < 1_000_000
-    assert running.counts.sum() > 0
+    assert spikes > 0
 
 
 def test_what_is_no_chunk_is_refused() -> None:
@@ -61,5 +60,7 @@ def test_what_is_no_chunk_is_refused() -> None:
         running.feed(np.zeros((1, 4, 11), np.uint8))
     with pytest.raises(FileRefused, match="^a chunk holds 2, but the network takes spikes 0 and 1; encode it as spikes first$"):
         running.feed(np.full((1, 4, 12), 2, np.uint8))
+    with pytest.raises(FileRefused, match=r"^a chunk has shape \[1, 0, 12\], which holds no step; give at least one$"):
+        running.feed(np.zeros((1, 0, 12), np.uint8))
     with pytest.raises(UsageError, match="^'fc_out' is no neuron layer; trace one of hidden, out$"):
         Stream(net, trace=["fc_out"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hard_networks import HARD, flows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from results import require_same
 from states import grown_networks
 from strategies import Images, inputs, networks, small_network
 
@@ -24,9 +24,7 @@ BY_STEP = [name for name in HARD if "by event" not in name]
 def require_equal(net: Network, x: Images) -> None:
     """Compare both engines in everything they return."""
     expected, got = reference(net, x, trace=net.neurons), simulate(net, x, trace=net.neurons)
-    compare(expected.trace, got.trace).require_equal("torch against the reference")
-    assert np.array_equal(expected.scores, got.scores)
-    assert expected.saturations == got.saturations
+    require_same(expected, got)
 
 
 @pytest.mark.parametrize("name", BY_STEP)
