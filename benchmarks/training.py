@@ -10,19 +10,18 @@ weight's gradient, and the memory that a first iteration takes on top.
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import snntorch
 import snntorch.functional
 import torch
 import typer
+from measuring import forget_peak, peak_so_far
 from snntorch import surrogate
 from torch import Tensor
 
@@ -119,11 +118,6 @@ def peak(name: str, batch: int, which: str) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def peak_so_far() -> float:
-    """Resident MiB of this process at its highest."""
-    return int(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1024
-
-
 def main(
     names: Annotated[list[str] | None, typer.Argument(metavar="SHAPE")] = None,
     batch: Annotated[int, typer.Option(help="In place of the shape's own.")] = 0,
@@ -137,7 +131,7 @@ def main(
         net, x, y = made(replace(case, batch=batch or case.batch))
         forwards: dict[str, Callable[[Tensor], Tensor]] = {"plain": plain(net), "lehr": net}
         if peak_of:
-            Path("/proc/self/clear_refs").write_text("5")  # forget the peak of setting thresholds
+            forget_peak()  # of setting thresholds
             before = peak_so_far()
             iteration(forwards[peak_of], net, x, y)
             typer.echo(peak_so_far() - before)
