@@ -128,7 +128,7 @@ def _part(net: Network, name: str) -> Any:
     node = net.nodes[name]
     if isinstance(node, Neuron):
         shape = (-1, *[1] * (len(net.shapes[name]) - 1))
-        threshold, bias = (torch.from_numpy(value).float().reshape(shape) for value in (node.threshold, node.bias))
+        threshold, bias = (torch.tensor(value, dtype=torch.float32).reshape(shape) for value in (node.threshold, node.bias))
         neuron = snntorch.Leaky(beta=node.arithmetic.beta, threshold=threshold, reset_mechanism="subtract")
         return neuron, bias, float(1 << node.arithmetic.fraction_bits)
     if isinstance(node, (Conv2d, Linear)):

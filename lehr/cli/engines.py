@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +38,9 @@ def _fast(net: Network, threads: int) -> Run:
 
         from lehr.simulate.fast.engine import Engine
 
-        cpu_target.typing_context.refresh()
-        cpu_target.target_context.refresh()
-
+        target: Any = cpu_target
+        target.typing_context.refresh()
+        target.target_context.refresh()
     made = Engine(net, threads)
     return lambda x, trace: made.run(x, trace=trace)
 

@@ -20,11 +20,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 MARK = "resume"
 
 
-def arrays_of(result: Result, traced: Traced) -> Arrays:
-    """The arrays of an `out.npz`."""
+def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:
+    """The arrays of an `out.npz`, whose traces are of the samples `traced`, or of all."""
     arrays: Arrays = {"counts": result.counts, "prediction": result.prediction}
-    if traced.samples is not None:
-        arrays[SAMPLES] = np.array([sample for sample in traced.samples if sample < len(result.counts)], np.int64)
+    if traced is not None:
+        arrays[SAMPLES] = np.array([sample for sample in traced if sample < len(result.counts)], np.int64)
     arrays |= {f"spikes.{name}": array for name, array in result.trace.spikes.items()}
     arrays |= {f"membrane.{name}": array for name, array in result.trace.membranes.items()}
     return arrays
@@ -32,7 +32,7 @@ def arrays_of(result: Result, traced: Traced) -> Arrays:
 
 def partial_arrays(net: Network, result: Result, shape: tuple[int, ...], traced: Traced) -> Arrays:
     """The arrays of an unfinished run on inputs of a shape."""
-    arrays = arrays_of(result, traced)
+    arrays = arrays_of(result, traced.samples)
     arrays[MARK] = np.frombuffer(_mark(net, shape, traced).encode(), np.uint8)
     arrays |= {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
     for name, layer in result.layers.items():

@@ -103,7 +103,7 @@ def _run(
         return result
     result = joined(parts)
     if output is not None:
-        write_bytes(output, npz_bytes(arrays_of(result, what)))
+        write_bytes(output, npz_bytes(arrays_of(result, what.samples)))
     return result
 
 

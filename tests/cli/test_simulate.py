@@ -153,7 +153,7 @@ def test_chosen_samples_are_traced(line: Path, lehr: Lehr, tmp_path: Path, monke
         assert np.array_equal(made[f"spikes.{layer}"], expected.trace.spikes[layer][chosen])
         assert np.array_equal(made[f"membrane.{layer}"], expected.trace.membranes[layer][chosen])
     assert lehr("simulate", model, "-i", given, "--compare", out).code == 0
-    made["membrane.lif3"][-2, 3, 4] += 1  # type: ignore[operator]
+    made["membrane.lif3"][-2, 3, 4] += 1
     np.savez(out, **made)  # type: ignore[arg-type]
     ran = lehr("simulate", model, "-i", given, "--compare", out)
     assert ran.code == 4

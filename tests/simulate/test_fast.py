@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,13 +20,18 @@ from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.network import Input, Network, SumPool2d
 from lehr.simulate import Result, compare, simulate
 from lehr.simulate.fast import engine
+from lehr.simulate.fast.stream import Stream
+from lehr.simulate.parts import continued
 from lehr.weights import WeightKind
 
 
-def require_equal(net: Network, x: Images, **how: Any) -> Result:
-    """Run both engines, compare everything that they return, and return it."""
+def require_equal(net: Network, x: Images, cuts: Sequence[int] = (), **how: Any) -> Result:
+    """Run both engines, compare everything that they return, and return it; with `cuts`, also as a stream that comes in chunks."""
     expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons, **how)
     require_same(expected, got)
+    if cuts:
+        running = Stream(net, len(x), net.neurons)
+        require_same(expected, continued(net, [running.feed(part) for part in np.split(x, cuts, axis=1)]))
     return got
 
 
@@ -72,11 +78,14 @@ def test_random_networks_with_two_states_are_exact(data: st.DataObject, net: Net
 
 
 @pytest.mark.slow
-@settings(max_examples=2500)
+@settings(max_examples=2000)
 @given(data=st.data(), net=networks() | networks(update="event", state_bits=16) | grown_networks(), threads=st.integers(1, 3))
 @pytest.mark.usefixtures("small_blocks")
-def test_thousands_of_random_networks_are_exact(data: st.DataObject, net: Network, threads: int) -> None:
-    require_equal(net, data.draw(inputs(net)), threads=threads)
+def test_thousands_of_random_networks_are_exact_in_threads_and_in_chunks(data: st.DataObject, net: Network, threads: int) -> None:
+    x = data.draw(inputs(net))
+    timed = x.ndim == len(net.input.shape) + 2
+    cuts = data.draw(st.sets(st.integers(1, x.shape[1] - 1), max_size=2)) if timed else set()
+    require_equal(net, x, sorted(cuts), threads=threads)
 
 
 # -------------------------------------------------------------------- networks as large as the kernels are made for
