@@ -21,6 +21,7 @@ import sys
 import time
 from collections import Counter
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,11 +79,10 @@ def print_ratios(title: str, net: Network, x: Images, threads: int, repeats: int
 @app.command()
 def ratios(names: Names = None, rate: Rates = None, threads: Threads = None, repeats: int = 3, only: Only = None) -> None:
     """All sides."""
-    for name in names or CASES:
-        for wanted in rate or [0.1]:
-            net, x = prepared(CASES[name], wanted)
-            for count in threads or [1]:
-                print_ratios(name, net, x, count, repeats, only)
+    for name, wanted in product(names or CASES, rate or [0.1]):
+        net, x = prepared(CASES[name], wanted)
+        for count in threads or [1]:
+            print_ratios(name, net, x, count, repeats, only)
 
 
 @app.command()
@@ -120,19 +120,19 @@ def roofline(names: Names = None, rate: float = 0.1, repeats: int = 5) -> None:
 
 
 @app.command()
-def shares(names: Names = None, rate: float = 0.1, repeats: int = 5) -> None:
+def shares(names: Names = None, rate: Rates = None, repeats: int = 5) -> None:
     """Which operation takes which share."""
-    for name in names or CASES:
-        net, x = prepared(CASES[name], rate)
+    for name, wanted in product(names or CASES, rate or [0.1]):
+        net, x = prepared(CASES[name], wanted)
         engine, took = Engine(net), Counter[str]()
+        rates = described(engine.run(x))
         made = engine.plan_for(*check_input(net, x))
         for op in (*made.before, *(op for stage in made.stages for op in stage.ops)):
             _watch(op, took)
         whole = sum(spent(partial(engine.run, x)).processor for _ in range(repeats))
-        typer.echo(f"{name}, {described(engine.run(x))}: {1e6 * whole / repeats / len(x):,.0f} us a sample")
-        for operation, seconds in took.most_common():
+        typer.echo(f"{name}, {rates}: {1e6 * whole / repeats / len(x):,.0f} us a sample")
+        for operation, seconds in [*took.most_common(), ("all else", whole - took.total())]:
             typer.echo(f"  {operation:24}{100 * seconds / whole:6.1f} %")
-        typer.echo(f"  {'all else':24}{100 * (1 - took.total() / whole):6.1f} %")
 
 
 def _watch(op: Any, took: Counter[str]) -> None:
