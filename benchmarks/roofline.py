@@ -53,5 +53,6 @@ def bounds(net: Network, result: Result, cycles: float, samples: int) -> list[st
     told += [f"fast: {cycles / events:.4f} cycles an event"]
     for what, way in ways().items():
         least = (events if "event" in what else dense) / way.per_cycle
-        told += [f"{what}: {way.what}, {way.per_cycle:.0f} a cycle: {least / events:.4f} cycles an event, fast takes {cycles / least:.1f} times that"]
+        bound = f"{what}: {way.what}, {way.per_cycle:.0f} a cycle: {least / events:.4f} cycles an event"
+        told += [f"{bound}, fast takes {cycles / least:.1f} times that"]
     return told
