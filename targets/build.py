@@ -91,6 +91,7 @@ def build(
         "weights": {name: {"kind": node.kind, "zero": zero_share(node.weight)} for name, node in net.weighted.items()},
         "inputs": {MODEL: sha256(model)},
         "lehr": lehr.__version__,
+        **({"names": dict(names)} if (names := target.names(net)) else {}),
     }
     return Built(plan.with_manifest(facts), ran.rates)
 

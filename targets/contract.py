@@ -118,6 +118,15 @@ class Estimate:
     figures: tuple[Figure, ...]
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table of a report: its title, the names of its columns, and a value for each of them in every row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+
 class Runner(Protocol):
     """Runs a built artefact in its own tool."""
 
@@ -204,6 +213,16 @@ class Target(ABC):
     @abstractmethod
     def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
         """What the network costs, at the given spike rates per layer."""
+
+    def names(self, net: Network) -> Mapping[str, str]:
+        """What the artefact calls each node, where that is not the node's own name; the manifest tells."""
+        del net
+        return {}
+
+    def report(self, folder: Path) -> tuple[Table, ...]:
+        """Tables of what the target's own tools have written into a built artefact."""
+        del folder
+        return ()
 
     @abstractmethod
     def runner(self) -> Runner | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import Builder, Images, calibrated, networks, numerators, random_input
 
 from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, BiasTo, DecayForm, Overflow, Rounding, Synapse
-from lehr.network import OUTPUT, Input, Network, Neuron, Readout
+from lehr.network import OUTPUT, Input, Network, Neuron, Readout, SumPool2d
 from lehr.simulate import Result, simulate
 
 MEMBRANE_READOUTS: tuple[Readout, ...] = tuple(readout for readout in get_args(Readout) if readout != "count_argmax_lowest")
@@ -79,3 +79,16 @@ def two_state_network(how: Arithmetic, synapse: Synapse = SLOW, readout: Readout
     x = random_input(made, np.random.default_rng(4), samples=6)
     assert flowing(made, simulate(made, x)), "a fixed network is silent or always fires"
     return made, x
+
+
+def integrating_network(readout: Readout) -> tuple[Network, Images]:
+    """Pixels, a pooled convolution, and integrators without a synapse state as the output."""
+    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=14)
+    net = Builder(Input((1, 8, 8), "u8"), np.random.default_rng(3))
+    net.conv("conv", 6, (3, 3))
+    net.add("pool", SumPool2d((2, 2), (2, 2)))
+    net.neuron("lif", how)
+    net.linear("fc", 5)
+    net.neuron("li", replace(how, fires="never", reset="none"))
+    made = net.network(6, readout=readout)
+    return made, random_input(made, np.random.default_rng(1), samples=3, held=True)

@@ -1,4 +1,4 @@
-"""What the memories of a design take, what devices have, and how many clocks a step takes."""
+"""What the memories of a design take, and how many clocks a step takes."""
 
 from __future__ import annotations
 
@@ -8,60 +8,29 @@ from math import ceil
 
 from lehr.errors import NotMappable
 from lehr.network import INPUT
-from lehr.targets.fpga.machine import Machine
-from lehr.targets.fpga.projections import volume
+from lehr.targets.fpga.devices import DEVICES, Device
+from lehr.targets.fpga.machine import Layer, Machine
 from lehr.targets.fpga.tables import Tables
 
-LARGE_BITS = 262_144  # an SPRAM of the UP5K: 16,384 words of 16 bits, one port, no contents at the start
-BLOCK_MODES = ((16, 256), (8, 512), (4, 1024), (2, 2048))  # a block RAM of the iCE40: 4,096 bits
-
-
-@dataclass(frozen=True)
-class Device:
-    """What an FPGA has.
-
-    Attributes:
-        clock: MHz that synthesis aims at if nothing is said.
-        cells: of a look-up table of four inputs and a flip-flop.
-        blocks: block RAMs of 4,096 bits.
-        large: RAMs of 262,144 bits with one port.
-        source: where the numbers come from.
-    """
-
-    clock: int
-    cells: int = 0
-    blocks: int = 0
-    large: int = 0
-    source: str = ""
-
-
-DEVICES: Mapping[str, Device] = {
-    "up5k": Device(12, 5280, 30, 4, "Lattice FPGA-DS-02008, iCE40 UltraPlus family data sheet"),
-    "hx8k": Device(48, 7680, 32, 0, "Lattice FPGA-DS-02029, iCE40 LP/HX family data sheet"),
-    "generic": Device(25),
-}
+FILL = 12
+"""Clocks of a chunk that are neither events nor neurons: the pipelines of sums and neurons fill and drain."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory of the design: `ports` is 1 where it is read or written in a clock, 2 where both, 0 where it is read only.
-
-    `lanes` of them lie side by side, each with a memory of its own.
-    """
+    """A memory of the design: `ports` is 1 where it is read or written in a clock, 2 where both, 0 where it is read only."""
 
     name: str
     width: int
     depth: int
     ports: int
-    lanes: int = 1
     logic: bool = False
 
-    @property
-    def blocks(self) -> int:
-        """Block RAMs of an iCE40 that hold it, in the best of their shapes; 0 where the Verilog asks for logic."""
+    def blocks(self, device: Device) -> int:
+        """Block RAMs that hold it, in the best of their shapes; 0 where the Verilog asks for logic."""
         if self.logic:
             return 0
-        return self.lanes * min(ceil(self.width / width) * ceil(self.depth / depth) for width, depth in BLOCK_MODES)
+        return min(ceil(self.width / width) * ceil(self.depth / depth) for width, depth in device.modes)
 
     @property
     def large(self) -> int:
@@ -71,45 +40,54 @@ class Memory:
 
 def storage(machine: Machine, tables: Tables) -> list[Memory]:
     """All memories of a design."""
+    half = ceil(machine.neurons / 2)
     made = [
-        Memory("events", machine.event_bits, machine.event_words, 1),
-        Memory("membranes", machine.state_bits + 1, machine.neurons, 1),
-        Memory("counts", 16, machine.classes, 2),
-        Memory("accumulators", tables.acc_bits, machine.acc_words, 2, machine.lanes),
+        Memory("even membranes", machine.state_bits, half, 1),
+        Memory("odd membranes", machine.state_bits, half, 1),
+        Memory("sums", tables.acc_bits, machine.sums, 1),
+        Memory("values", machine.value_bits, machine.value_words, 1),
+        Memory("spikes", machine.word, machine.spike_words, 2),
+        Memory("scores", machine.score_bits, machine.classes, 2),
     ]
-    return [*made, *(Memory(image.name, image.width, len(image.words), 0, logic=image.logic) for image in tables.images)]
+    images = [Memory(image.name, image.width, len(image.words), 0, image.logic) for image in tables.images]
+    return [memory for memory in (*made, *images) if memory.depth]
 
 
 @dataclass(frozen=True)
 class Use:
-    """What the memories of a design take of a device: block RAMs by memory, and large RAMs."""
+    """What the memories of a design take of a device: block RAMs and SPRAMs by memory."""
 
     blocks: Mapping[str, int]
-    large: int
+    large: Mapping[str, int]
+
+    @property
+    def needed(self) -> int:
+        """Block RAMs."""
+        return sum(self.blocks.values())
 
 
-def use(machine: Machine, device: Device) -> Use:
-    """Where the memories go: those of one port to the large RAMs, if these hold them all."""
-    memories = storage(machine, Tables(machine))
-    large = sum(memory.large for memory in memories if memory.ports == 1)
-    if large > device.large:
-        large = 0
-    return Use({memory.name: memory.blocks for memory in memories if memory.blocks and not (large and memory.ports == 1)}, large)
+def use(machine: Machine, tables: Tables, device: Device) -> Use:
+    """Where the memories go: those of one port to the SPRAMs while there are some, those that would take most block RAMs first."""
+    large: dict[str, int] = {}
+    memories = storage(machine, tables)
+    for memory in sorted(memories, key=lambda memory: -memory.blocks(device)):
+        if memory.ports == 1 and sum(large.values()) + memory.large <= device.large:
+            large[memory.name] = memory.large
+    return Use({m.name: m.blocks(device) for m in memories if m.name not in large and not m.logic}, large)
 
 
-def require_fit(machine: Machine, name: str) -> None:
-    """Raise NotMappable, with what is needed and available, unless the memories of device `name` hold the network."""
+def require_fit(machine: Machine, tables: Tables, name: str) -> None:
+    """Raise NotMappable, with the table of what is needed and available, unless the memories of device `name` hold the network."""
     device = DEVICES[name]
-    if not device.cells:
+    found = use(machine, tables, device)
+    if not device.cells or found.needed <= device.blocks:
         return
-    found = use(machine, device)
-    needed = sum(found.blocks.values())
-    if needed <= device.blocks:
-        return
-    rows = ", ".join(f"{memory} {count}" for memory, count in found.blocks.items())
+    rows: list[tuple[str, object, object]] = [("", "needed", "there"), ("block RAMs", found.needed, device.blocks)]
+    rows += [(f"  {memory}", count, "") for memory, count in found.blocks.items()]
+    rows += [("SPRAMs", sum(found.large.values()), device.large), *((f"  {memory}", count, "") for memory, count in found.large.items())]
+    table = "\n".join(f"  {what:<20}{needed:>8}{there:>8}".rstrip() for what, needed, there in rows)
     raise NotMappable(
-        f"the network does not fit {name}: with {machine.lanes} lanes it needs {needed} block RAMs of 4,096 bits ({rows}), and there are"
-        f" {device.blocks}; {found.large} of {device.large} SPRAMs are used; {_way_out(machine, name)}"
+        f"the network does not fit {name} with {machine.lanes} lanes: its memories do not; {_way_out(machine, name)}\n{table}"
     )
 
 
@@ -118,20 +96,33 @@ def _way_out(machine: Machine, name: str) -> str:
     narrower = [(name, lanes) for lanes in (32, 16, 8, 4, 2, 1) if lanes < machine.lanes]
     others = sorted((other for other, has in DEVICES.items() if has.cells and other != name), key=lambda other: DEVICES[other].cells)
     for other, lanes in (*narrower, *((other, machine.lanes) for other in others)):
-        if sum(use(Machine(machine.net, lanes), DEVICES[other]).blocks.values()) <= DEVICES[other].blocks:
+        smaller = Machine(machine.net, lanes)
+        if use(smaller, Tables(smaller), DEVICES[other]).needed <= DEVICES[other].blocks:
             return f"use device={other} and lanes={lanes}"
     return "use device=generic and a larger FPGA, or a smaller network"
 
 
-def clocks(machine: Machine, tables: Tables, rates: Mapping[str, float]) -> float:
-    """Clocks of a step at the given spike rates, every input value an event; states that last a clock or two a layer are left out."""
-    total = 0.0
-    for layer in machine.layers:
-        for scatter in tables.scatters[layer.name]:
-            feed = scatter.projection
-            channels, rows, columns = volume(machine.net.shapes[feed.source])
-            rate = 1.0 if feed.source == INPUT else rates[feed.source]
-            taps = sum(map(len, feed.rows)) / rows * sum(map(len, feed.columns)) / columns
-            total += rate * channels * rows * columns * (2 + taps * scatter.chunks)
-        total += 2 * (layer.size + layer.words)
-    return total
+def clocks(machine: Machine, tables: Tables, rates: Mapping[str, float]) -> dict[str, float]:
+    """Clocks of a step by layer at the given spike rates, all inputs sent in every step, none of them 0.
+
+    A word of n channels at rate r costs as many clocks as it holds events, and one if none: r * n + (1 - r) ** n. The neurons of a chunk
+    are updated while the next is summed, so that the slower of the two counts.
+    """
+    return {layer.name: _clocks(tables, layer, {INPUT: 1.0, **rates}) for layer in machine.layers}
+
+
+def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
+    chunks = layer.rows * layer.columns * layer.chunks
+    summed = chunks * FILL
+    for feed in tables.feeds[layer.name]:
+        words, values = tables.work(layer, feed)
+        rate = rates[feed.projection.source]
+        summed += rate * values + words * (1 - rate) ** (values / words)
+    return max(summed, layer.size + chunks)
+
+
+def worst_clocks(machine: Machine, tables: Tables) -> int:
+    """Bound of the clocks of a step in which every neuron fires; the sweep over the input's map is among them."""
+    always = dict.fromkeys(machine.net.neurons, 1.0)
+    swept = machine.sources[INPUT].size
+    return swept + ceil(sum(clocks(machine, tables, always).values())) + sum(layer.size for layer in machine.layers)

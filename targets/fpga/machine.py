@@ -10,6 +10,9 @@ from lehr.export.intervals import arriving, intervals
 from lehr.network import INPUT, Network, Neuron
 from lehr.targets.fpga.projections import Projection, projections, volume
 
+MAX_WORD = 16  # spikes that are looked at in a clock
+STEP_BITS = 16  # of the number of a step
+
 
 def bits(highest: int) -> int:
     """Width of an unsigned number up to `highest`, at least one bit."""
@@ -23,9 +26,10 @@ def signed_bits(low: int, high: int) -> int:
 
 @dataclass(frozen=True)
 class Layer:
-    """A neuron layer on the engine: where its accumulators, membranes and constants begin, and which update it takes.
+    """A neuron layer on the engine: where its membranes and constants begin, and which update it takes.
 
-    Neurons lie row by row, column by column, channel by channel; `lanes` channels of a place share a word of accumulators.
+    Neurons lie row by row, column by column, channel by channel; `lanes` channels of a place, a chunk, are summed at once. A layer
+    with few channels leaves lanes unused: then `2 ** pack` words of its weights share a word of the memory.
     """
 
     name: str
@@ -34,16 +38,11 @@ class Layer:
     rows: int
     columns: int
     chunks: int
-    first_word: int
+    pack: int
     first_neuron: int
     first_constant: int
     kind: int
     static: bool
-
-    @property
-    def words(self) -> int:
-        """Words of accumulators."""
-        return self.rows * self.columns * self.chunks
 
     @property
     def size(self) -> int:
@@ -53,13 +52,21 @@ class Layer:
 
 @dataclass(frozen=True)
 class Source:
-    """Something that events leave: a ring of `depth` buffers, numbered from `first_buffer`, of `size` events each."""
+    """Something that neurons hear, kept as a ring of `depth` maps of `size` words, numbered from `first_map`.
+
+    A word is one value of a pixel, or the spikes of `grain` channels of a place. Its address is the sum of the steps of its row and
+    column and of its number within the place.
+    """
 
     name: str
+    values: bool
+    grain: int
+    row_step: int
+    column_step: int
     size: int
     depth: int
-    first_buffer: int
-    first_event: int
+    first_map: int
+    first_word: int
 
 
 class Machine:
@@ -67,9 +74,10 @@ class Machine:
 
     Attributes:
         net: the network.
-        lanes: accumulators that are updated at once.
+        lanes: accumulators, one for each of as many channels of a place.
         layers: the neuron layers, in order of evaluation.
-        sources: `input` and the layers whose events somebody hears, by name.
+        word: spikes in a word of a map.
+        sources: `input` and the layers whose spikes somebody hears, by name.
         feeds: the projections of each layer, by name.
         kinds: the distinct updates; `Layer.kind` is an index.
     """
@@ -79,29 +87,53 @@ class Machine:
         self.feeds: dict[str, list[Projection]] = {name: projections(net, name) for name in net.neurons}
         self.kinds = list(dict.fromkeys(neuron.arithmetic for neuron in net.neurons.values()))
         self.layers: list[Layer] = []
-        word = neuron_at = constant = 0
+        neuron_at = constant = 0
         for name, neuron in net.neurons.items():
             channels, rows, columns = volume(net.shapes[name])
-            chunks = math.ceil(channels / lanes)
             static = all(feed.source == INPUT and feed.lag == 0 for feed in self.feeds[name])
             kind = self.kinds.index(neuron.arithmetic)
-            layer = Layer(name, neuron, channels, rows, columns, chunks, word, neuron_at, constant, kind, static)
-            word, neuron_at, constant = word + layer.words, neuron_at + layer.size, constant + channels
+            pack = max(lanes.bit_length() - 1 - (channels - 1).bit_length(), 0)
+            chunks = math.ceil(channels / lanes)
+            layer = Layer(name, neuron, channels, rows, columns, chunks, pack, neuron_at, constant, kind, static)
+            neuron_at, constant = neuron_at + layer.size, constant + channels
             self.layers.append(layer)
-        self.acc_words, self.neurons, self.constants = word, neuron_at, constant
+        self.neurons, self.constants = neuron_at, constant
+        self.word = min(MAX_WORD, max((volume(net.shapes[n])[0] for n in self._heard if not self._is_values(n)), default=1))
         self.sources = self._sources()
-        last = next(reversed(self.sources.values()))
-        self.buffers, self.event_words = last.first_buffer + last.depth, last.first_event + last.depth * last.size
+        self.maps = sum(source.depth for source in self.sources.values())
+
+    @cached_property
+    def _heard(self) -> dict[str, int]:
+        """How many steps back somebody listens to each source."""
+        feeds = [feed for feeds in self.feeds.values() for feed in feeds]
+        heard = {INPUT: 0}
+        for name in (INPUT, *self.net.neurons):
+            lags = [feed.lag for feed in feeds if feed.source == name]
+            if lags:
+                heard[name] = max(lags)
+        return heard
+
+    def _is_values(self, name: str) -> bool:
+        return name == INPUT and self.net.input.kind == "u8"
 
     def _sources(self) -> dict[str, Source]:
-        heard = [feed for feeds in self.feeds.values() for feed in feeds]
         made: dict[str, Source] = {}
-        buffer = event = 0
-        for name in (INPUT, *self.net.neurons):
-            lags = [feed.lag for feed in heard if feed.source == name]
-            if name == INPUT or lags:
-                made[name] = Source(name, math.prod(self.net.shapes[name]), max(lags, default=0) + 1, buffer, event)
-                buffer, event = buffer + made[name].depth, event + made[name].depth * made[name].size
+        number = 0
+        words = {True: 0, False: 0}
+        for name, lag in self._heard.items():
+            channels, rows, columns = volume(self.net.shapes[name])
+            values = self._is_values(name)
+            grain = 1 if values else self.word
+            column_step = math.ceil(channels / grain)
+            row_step = column_step * columns
+            size = row_step * rows
+            if name == INPUT:  # an event writes there: its coordinates, side by side, are the address
+                column_step = 1 << (column_step - 1).bit_length()
+                row_step = column_step << (columns - 1).bit_length()
+                size = row_step << (rows - 1).bit_length()
+            made[name] = Source(name, values, grain, row_step, column_step, size, lag + 1, number, words[values])
+            number, words[values] = number + lag + 1, words[values] + (lag + 1) * size
+        self.value_words, self.spike_words = words[True], words[False]
         return made
 
     @property
@@ -110,14 +142,27 @@ class Machine:
         return self.sources[INPUT].depth == 1
 
     @property
+    def sums(self) -> int:
+        """Currents that are kept while the input is held: those of the neurons up to the last that hears nothing else."""
+        kept = (layer.first_neuron + layer.size for layer in self.layers if layer.static)
+        return max(kept, default=0) if self.holds else 0
+
+    @property
     def output(self) -> Layer:
         """The layer that is read out."""
         return next(layer for layer in self.layers if layer.name == self.net.output)
 
     @property
     def classes(self) -> int:
-        """Neurons that are counted and compared; 0 where the output is a feature map, whose events the host counts."""
+        """Neurons whose scores are kept and compared; 0 where the output is a feature map, whose events the host counts."""
         return self.output.channels if self.output.rows * self.output.columns == 1 else 0
+
+    @property
+    def score_bits(self) -> int:
+        """Of a score: a count of spikes, a membrane, or its sum over as many steps as can be counted; whole bytes."""
+        membrane = self.output.neuron.arithmetic.state_bits
+        bits_of = {"count": STEP_BITS, "membrane_sum": membrane + STEP_BITS}
+        return 8 * math.ceil(bits_of.get(self.net.readout.removesuffix("_argmax_lowest"), membrane) / 8)
 
     # ---------------------------------------------------------------- widths
     @property
@@ -126,11 +171,30 @@ class Machine:
         return bits(self.net.input.highest)
 
     @cached_property
-    def acc_bits(self) -> int:
-        """Of an accumulator: every partial sum fits."""
+    def _largest(self) -> dict[str, int]:
+        """The largest sum that comes to a neuron of each layer, partial sums included."""
         known = intervals(self.net)
-        largest = max(int(arriving(self.net, layer.name, known).magnitude.max()) for layer in self.layers)
+        return {layer.name: int(arriving(self.net, layer.name, known).magnitude.max()) for layer in self.layers}
+
+    def _acc_bits(self, layers: list[Layer]) -> int:
+        largest = max((self._largest[layer.name] for layer in layers), default=0)
         return signed_bits(-largest, largest)
+
+    @property
+    def acc_bits(self) -> int:
+        """Of an accumulator."""
+        return self._acc_bits(self.layers)
+
+    @cached_property
+    def value_lanes(self) -> int:
+        """Lanes, from the first, that layers which hear pixels use: only there are weights multiplied."""
+        used = [layer.channels for layer in self.layers if any(self._is_values(feed.source) for feed in self.feeds[layer.name])]
+        return min(self.lanes, max(used, default=0))
+
+    @property
+    def narrow_bits(self) -> int:
+        """Of the accumulators of the other lanes."""
+        return self._acc_bits([layer for layer in self.layers if min(layer.channels, self.lanes) > self.value_lanes])
 
     @property
     def state_bits(self) -> int:
@@ -157,21 +221,16 @@ class Machine:
             reach = max(reach, state * max(kind.decay_numerator, 1) + (1 << kind.decay_shift), state + added)
         return signed_bits(-reach, reach) + 1
 
-    @cached_property
-    def coordinate_bits(self) -> tuple[int, int, int]:
-        """Of the channel, row and column of an event at any source."""
-        return self._coordinate_bits(*self.sources)
+    @property
+    def input_bits(self) -> tuple[int, int, int]:
+        """Of the channel, row and column of an input event."""
+        return self._coordinate_bits(INPUT)
 
-    @cached_property
+    @property
     def place_bits(self) -> tuple[int, int, int]:
-        """The same of a neuron in any layer, or of an event."""
-        return self._coordinate_bits(*self.sources, *self.net.neurons)
+        """The same of a neuron in any layer."""
+        return self._coordinate_bits(*self.net.neurons)
 
     def _coordinate_bits(self, *names: str) -> tuple[int, int, int]:
         c, y, x = (bits(max(axis) - 1) for axis in zip(*(volume(self.net.shapes[name]) for name in names), strict=True))
         return c, y, x
-
-    @property
-    def event_bits(self) -> int:
-        """Of a stored event; a value of one bit is not stored."""
-        return sum(self.coordinate_bits) + (self.value_bits if self.value_bits > 1 else 0)

@@ -12,11 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from lehr.arithmetic import Arithmetic
 from lehr.artifact import to_json
-from lehr.network import INPUT
-from lehr.targets.fpga.cost import DEVICES, use
-from lehr.targets.fpga.machine import Layer, Machine, bits
+from lehr.network import INPUT, Network
+from lehr.targets.fpga.cost import use, worst_clocks
+from lehr.targets.fpga.devices import DEVICES, constraints
+from lehr.targets.fpga.machine import Machine, bits
 from lehr.targets.fpga.projections import volume
-from lehr.targets.fpga.tables import Scatter, Tables
+from lehr.targets.fpga.tables import Tables
 from lehr.targets.golden import stem
 
 CORE = (
@@ -30,17 +31,10 @@ CORE = (
     "lehr_core.v",
     "lehr_top.v",
 )
+FRONTS = {"bytes": ("lehr_top", CORE), "uart": ("lehr_uart", (*CORE, "lehr_uart.v"))}
+"""The module at the top, and all modules, by what a host speaks to."""
 BENCH = "lehr_tb.v"
 DESCRIPTION = "lehr_fpga.json"
-IMAGES = ("channels.mem", "columns.mem", "constants.mem", "rows.mem", "weights.mem")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One instruction of the program: a scatter, or the update of a layer."""
-
-    scatter: Scatter | None = None
-    layer: Layer | None = None
 
 
 @dataclass(frozen=True)
@@ -60,14 +54,9 @@ class Ring:
 class Design:
     """Everything that the templates ask."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.tables = Tables(machine)
-        self.program = [
-            step
-            for layer in machine.layers
-            for step in (*(Step(scatter=scatter) for scatter in self.tables.scatters[layer.name]), Step(layer=layer))
-        ]
+    def __init__(self, machine: Machine, tables: Tables) -> None:
+        self.machine, self.tables = machine, tables
+        self.feeds = [feed for layer in machine.layers for feed in self.tables.feeds[layer.name]]
         self.rings: dict[str, Ring] = {}
         at = 0
         for source in machine.sources.values():
@@ -81,63 +70,95 @@ class Design:
         """Bits of everything, by the names that the templates use."""
         machine, tables = self.machine, self.tables
         c, y, x = machine.place_bits
-        source_c, source_y, source_x = machine.coordinate_bits
-        record = -(-(1 + machine.value_bits + source_c + source_y + source_x) // 8)
+        in_c, in_y, in_x = machine.input_bits
+        record = -(-(1 + machine.value_bits + in_c + in_y + in_x) // 8)
         return SimpleNamespace(
-            pc=bits(len(self.program)),
-            buffer=bits(machine.buffers - 1),
-            acc_address=tables.acc_address_bits,
-            weight_address=tables.weight_address_bits,
+            layer=bits(len(machine.layers)),
+            feed=bits(len(self.feeds) - 1),
+            map=bits(machine.maps - 1),
+            address=tables.address_bits,
+            value_address=bits(max(machine.value_words, 1) - 1),
+            spike_address=bits(max(machine.spike_words, 1) - 1),
+            offset=tables.offset_bits,
+            weight_address=bits(tables.weight_words - 1),
+            sums_address=bits(max(machine.sums, 1) - 1),
             neuron=bits(machine.neurons - 1),
             constant=bits(machine.constants - 1),
-            channel_address=tables.channel_address_bits,
-            row_address=tables.row_address_bits,
-            column_address=tables.column_address_bits,
-            tap=tables.tap_bits,
-            chunk=tables.chunk_bits,
-            source_c=source_c,
-            source_y=source_y,
-            source_x=source_x,
+            row_address=bits((self.lengths["rows"] >> tables.row_tap_bits) - 1),
+            column_address=bits((self.lengths["columns"] >> tables.column_tap_bits) - 1),
+            chunk_address=bits(self.lengths["chunks"] - 1),
+            row_tap=tables.row_tap_bits,
+            column_tap=tables.column_tap_bits,
+            place_word=tables.place_word_bits,
+            chunk=bits(max(layer.chunks for layer in machine.layers) - 1),
+            lane_count=bits(machine.lanes),
+            pack=bits(max(layer.pack for layer in machine.layers)),
+            in_c=in_c,
+            in_y=in_y,
+            in_x=in_x,
             c=c,
             y=y,
             x=x,
             kind=bits(len(machine.kinds) - 1),
             slots=self.slots,
-            lane=bits(machine.lanes - 1),
-            event=machine.event_bits,
-            event_address=bits(machine.event_words - 1),
-            count=bits(max(source.size for source in machine.sources.values())),
+            word=machine.word,
+            index=bits(machine.word - 1),
             acc=tables.acc_bits,
+            narrow=tables.narrow_bits,
             weight=tables.weight_bits,
+            sum=tables.sum_bits,
             state=machine.state_bits,
             value=machine.value_bits,
             threshold=machine.threshold_bits,
             bias=machine.bias_bits,
             wide=machine.wide_bits(tables.acc_bits),
             **{"class": bits(max(machine.classes, 1) - 1)},
+            score=machine.score_bits,
+            score_bytes=machine.score_bits // 8,
             record=record,
             record_count=bits(record),
             address_bytes=-(-(c + y + x) // 8),
             membrane_bytes=-(-machine.state_bits // 8),
-            send=max(5, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8),  # some bits more than there are
+            send=max(7, 1 + machine.score_bits // 8, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8),  # some bits more than there are
         )
 
+    @cached_property
+    def lengths(self) -> dict[str, int]:
+        """Words of each image."""
+        return {image.name: len(image.words) for image in self.tables.images}
+
     def ring(self, name: str, lag: int) -> str:
-        """The Verilog expression of the buffer that a source wrote `lag` steps ago, or writes now."""
-        source, w = self.machine.sources[name], self.widths.buffer
+        """The Verilog expression of the map that a source wrote `lag` steps ago, or writes now."""
+        source, w = self.machine.sources[name], self.widths.map
         if name not in self.rings:
-            return f"{w}'d{source.first_buffer}"
+            return f"{w}'d{source.first_map}"
         ring = self.rings[name]
         slot = pad(f"slots[{ring.high}:{ring.low}]", ring.bits, w)
         if lag == 0:
-            return f"{slot} + {w}'d{source.first_buffer}"
-        behind = source.first_buffer + source.depth - lag  # a buffer of the ring, as all that follows
-        return f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_buffer} - {w}'d{lag}"
+            return f"{slot} + {w}'d{source.first_map}"
+        behind = source.first_map + source.depth - lag  # a map of the ring, as all that follows
+        return f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_map} - {w}'d{lag}"
 
     @property
-    def buffer_addresses(self) -> list[int]:
-        """Where each buffer of events begins."""
-        return [source.first_event + slot * source.size for source in self.machine.sources.values() for slot in range(source.depth)]
+    def map_addresses(self) -> list[int]:
+        """Where each map begins."""
+        return [source.first_word + slot * source.size for source in self.machine.sources.values() for slot in range(source.depth)]
+
+    @property
+    def input_address(self) -> str:
+        """The Verilog expression of an input event's word in its map: its coordinates, side by side."""
+        source, w = self.machine.sources[INPUT], self.widths
+        channels, rows, columns = volume(self.machine.net.shapes[INPUT])
+        grain = (source.grain - 1).bit_length()
+        fields = [("in_y", rows, 0), ("in_x", columns, 0), ("in_c", channels, grain)]
+        parts = [f"{name}[{top - 1}:{low}]" for name, size, low in fields if (top := (size - 1).bit_length()) > low]
+        width = sum((size - 1).bit_length() - low for _, size, low in fields if (size - 1).bit_length() > low)
+        return pad(f"{{{', '.join(parts)}}}" if parts else "1'd0", max(width, 1), w.value_address if source.values else w.spike_address)
+
+
+def _fields(banks: int, width: int) -> list[int]:
+    """The lowest bit of the offset of each parity in a word of a table of taps."""
+    return [(banks - 1 - bank) * (1 + width) for bank in range(banks)]
 
 
 def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
@@ -180,10 +201,17 @@ def describe(how: Arithmetic) -> str:
     return f"leak {decay}; {reset}; {how.fraction_bits} fraction bits; {how.state_bits} bits, {how.overflow}"
 
 
-def render(machine: Machine, options: dict[str, str | int]) -> dict[str, bytes]:
+def identifiers(net: Network) -> dict[str, str]:
+    """A name for each node that Verilog takes."""
+    return {name: f"{'layer' if name in net.neurons else 'node'}_{i}" for i, name in enumerate(net.order)}
+
+
+def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> dict[str, bytes]:
     """All files of the artefact."""
-    design = Design(machine)
-    net, w = machine.net, design.widths
+    design = Design(machine, tables)
+    net, w, device, front = machine.net, design.widths, DEVICES[str(options["device"])], str(options["front"])
+    top, core = FRONTS[front]
+    pins = f"lehr.{device.family.pins}" if device.family else ""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(),
@@ -194,41 +222,59 @@ def render(machine: Machine, options: dict[str, str | int]) -> dict[str, bytes]:
     )
     images = design.tables.images
     wide = w.wide
+    large = use(machine, design.tables, device).large
     environment.globals.update(
         machine=machine,
+        source=machine.sources[INPUT],
         tables=design.tables,
-        program=design.program,
+        feeds=design.feeds,
         rings=design.rings,
-        buffer_addresses=design.buffer_addresses,
+        map_addresses=design.map_addresses,
+        input_address=design.input_address,
+        lane_weights=f"{{{', '.join(f'weight_{bank}[lane*WEIGHT +: WEIGHT]' for bank in reversed(range(design.tables.banks)))}}}",
+        packs=sorted({layer.pack for layer in machine.layers}),
+        taps=SimpleNamespace(row=_fields(design.tables.row_banks, w.offset), column=_fields(design.tables.column_banks, w.offset)),
+        half=lambda name: f"{name}[{w.neuron - 1}:1]" if w.neuron > 1 else "1'b0",
+        place_index=lambda name, width: pad(f"{name}[{min(w.index, width) - 1}:0]", min(w.index, width), w.index),
         w=w,
         module={image.name: "lehr_table" if image.logic else "lehr_rom" for image in images},
-        depth={image.name: len(image.words) for image in images},
-        huge=options["device"] == "up5k" and use(machine, DEVICES["up5k"]).large > 0,
+        depth=design.lengths,
+        width={image.name: image.width for image in images},
+        large=lambda name: int(name in large),
         ring=design.ring,
         pad=pad,
+        bits=bits,
         wide=lambda value: f"{'-' if value < 0 else ''}{wide}'sd{abs(value)}",
         times=times(wide),
         extend=lambda name, width: f"{{{{(WIDE-{width}){{{name}[{width}-1]}}}}, {name}}}",
-        magnitude=pad("value", w.value, w.acc) if w.value > 1 else f"{w.acc}'d1",
         describe=describe,
         stem=lambda name: stem(net, name).partition("/")[2],
         input_volume=volume(net.shapes[INPUT]),
-        patience=max(100_000, 40 * machine.acc_words + 64 * machine.neurons + design.tables.worst_clocks),
+        patience=100_000 + 2 * worst_clocks(machine, design.tables),
         options=options,
-        core=CORE,
+        device=device,
+        family=device.family,
+        pins=pins,
+        top=top,
+        core=core,
         bench=BENCH,
         images=images,
     )
-    names = (*CORE, BENCH, "Makefile", "README.md", "lehr_up5k.pcf", "lehr.f")
+    names = (*core, BENCH, "Makefile", "README.md", "lehr.f")
     files = {name: environment.get_template(f"{name}.j2").render().encode() for name in names}
     files |= {f"{image.name}.mem": image.text for image in images}
+    if pins:
+        files[pins] = constraints(device, front, int(options["clock"]))
     told = {
         "input": list(net.input.shape),
         "steps": net.steps,
         "layers": [{"layer": layer.name, "shape": list(net.shapes[layer.name])} for layer in machine.layers],
         "membrane_bytes": w.membrane_bytes,
-        "classes": machine.classes,
-        "identifiers": {name: f"{'layer' if name in net.neurons else 'node'}_{i}" for i, name in enumerate(net.order)},
+        "modules": list(core),
+        "images": [f"{image.name}.mem" for image in images],
+        "status_bytes": 15 + machine.classes * w.score_bytes,
+        "neurons": machine.neurons,
+        "identifiers": identifiers(net),
         "options": options,
     }
     return {**files, DESCRIPTION: to_json(told)}

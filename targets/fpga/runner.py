@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lehr.errors import FileRefused, NotBitExact
 from lehr.simulate import Trace
 from lehr.targets.fpga.projections import volume
-from lehr.targets.fpga.render import BENCH, CORE, DESCRIPTION, IMAGES
+from lehr.targets.fpga.render import BENCH, DESCRIPTION
 from lehr.targets.fpga.tools import call, command, missing
 
 Simulator = Literal["iverilog", "verilator"]
@@ -27,8 +27,6 @@ VERILATE = (
     *("-MAKEFLAGS", "VK_PCH_I_FAST=-includeVlehr_tb__pch.h", "-MAKEFLAGS", "VK_PCH_I_SLOW=-includeVlehr_tb__pch.h"),
 )
 """Switches of Verilator; its precompiled headers are not found with every configuration of it, and are included as they are."""
-STATUS = 15
-"""Bytes of the message that ends an inference, without the counts of its classes."""
 
 
 class FpgaRunner:
@@ -60,9 +58,10 @@ class FpgaRunner:
         with tempfile.TemporaryDirectory(prefix="lehr-fpga-") as made:
             work = Path(made)
             try:
-                for name in (*CORE, BENCH, *IMAGES):
-                    shutil.copyfile(folder / name, work / name)
                 told = json.loads((folder / DESCRIPTION).read_bytes())
+                sources = [*(Path(module).name for module in told["modules"]), BENCH]
+                for name in (*sources, *(Path(image).name for image in told["images"])):
+                    shutil.copyfile(folder / name, work / name)
                 shape, steps = tuple(told["input"]), int(told["steps"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise FileRefused(f"{folder} is no whole artefact of target fpga ({error}); build it again") from None
@@ -70,7 +69,7 @@ class FpgaRunner:
                 x = np.repeat(x[:, None], steps, axis=1)
             if x.shape[2:] != shape:
                 raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
-            program = compile_bench(work, self._choose(told, x.shape[0] * x.shape[1]), [*CORE, BENCH])
+            program = compile_bench(work, self._choose(told, x.shape[0] * x.shape[1]), sources)
             x.tofile(work / "input.u8")
             switches = ["+input=input.u8", "+output=output", f"+samples={len(x)}", f"+steps={x.shape[1]}", *self.switches]
             lines = call([*program, *switches], work, "does not run").splitlines()
@@ -106,7 +105,7 @@ def _trace(output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int,
     width, neurons = int(told["membrane_bytes"]), sum(int(np.prod(shape)) for shape in shapes.values())
     step = neurons * (1 + width) + 1
     try:
-        sent = output.reshape(samples, steps * step + STATUS + 2 * int(told["classes"]))[:, : steps * step].reshape(samples, steps, step)
+        sent = output.reshape(samples, steps * step + int(told["status_bytes"]))[:, : steps * step].reshape(samples, steps, step)
     except ValueError:
         raise NotBitExact("the Verilog sends too much or too little; build the artefact again") from None
     records = sent[:, :, :-1].reshape(samples, steps, neurons, 1 + width)

@@ -1,17 +1,27 @@
-"""The memory images: weights, taps of rows and columns, channels, thresholds and biases, and the program that binds them."""
+"""The memory images: weights, taps of rows and columns, chunks, thresholds and biases, and the feeds that read them.
+
+Two-by-two pooling after a convolution lets one spike reach a neuron through up to four weights. They lie in as many memories, by the
+parity of their row and column in the kernel, and are read and added in one clock.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
+import numpy.typing as npt
 
-from lehr.targets.fpga.machine import Machine, bits
+from lehr.targets.fpga.machine import Layer, Machine, bits, signed_bits
 from lehr.targets.fpga.projections import Projection, Taps, volume
 
 MAX_IN_LOGIC = 128
-"""Channels whose constants are made of logic: block RAMs are the scarcest thing on a small FPGA."""
+"""Words that are made of logic: block RAMs are the scarcest thing on a small FPGA."""
+
+Tap = tuple[int, tuple[int | None, ...]]
+"""Where a row (column) of the source is, and for each parity where the row of the kernel is through which it is heard."""
+Int8 = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -31,177 +41,188 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Scatter:
-    """An instruction: spread the events that `projection.source` sent `projection.lag` steps ago over a layer."""
+class Feed:
+    """An instruction: what `projection.source` sent `projection.lag` steps ago is added to a place of a layer."""
 
     projection: Projection
-    first_buffer: int
-    depth: int
-    static: bool
-    first_channel: int
     first_row: int
     first_column: int
-    chunks: int
+    first_chunk: int
 
 
 class Tables:
-    """All images of a machine, and the instructions that read them, layer by layer."""
+    """All images of a machine, and the feeds that read them, layer by layer."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         feeds = [feed for layer in machine.layers for feed in machine.feeds[layer.name]]
-        self.tap_bits = bits(max(len(taps) for feed in feeds for axis in (feed.rows, feed.columns) for taps in axis) - 1)
-        spans = [self._span(feed) for feed in feeds]
-        self.weight_bits = self._weight_bits(feeds)
-        self._weights: list[int] = []
-        self._channels: list[tuple[int, int]] = []
-        self._rows: list[tuple[int, int, int, int]] = []
-        self._columns: list[tuple[int, int, int, int, int]] = []
-        self.scatters: dict[str, list[Scatter]] = {layer.name: [] for layer in machine.layers}
-        for feed, (firsts, chunks) in zip(feeds, spans, strict=True):
-            self._lay_down(feed, firsts, chunks)
-        # An address has at least as many bits as the coordinate of an event and the number of a tap, side by side.
-        _, y, x = machine.coordinate_bits
-        self._rows += [(0, 1, 0, 0)] * ((1 << (y + self.tap_bits - 1)) + 1 - len(self._rows))
-        self._columns += [(0, 1, 0, 0, 0)] * ((1 << (x + self.tap_bits - 1)) + 1 - len(self._columns))
+        self.row_banks = 1 + any(_merges(feed.rows) for feed in feeds)
+        self.column_banks = 1 + any(_merges(feed.columns) for feed in feeds)
+        self.banks = self.row_banks * self.column_banks
+        layers = {layer.name: layer for layer in machine.layers}
+        blocks = [self._block(feed, layers[feed.target]) for feed in feeds]
+        self.weight_bits = _weight_bits(blocks)
+        self._weights: list[list[int]] = [[0] for _ in range(self.banks)]  # the first word is what a tap of fewer weights finds
+        self._chunks: list[tuple[int, int, int]] = []
+        self._rows: list[list[Tap]] = []
+        self._columns: list[list[Tap]] = []
+        self.feeds: dict[str, list[Feed]] = {layer.name: [] for layer in machine.layers}
+        # Kernels of one element lie in the first bank alone: they come last, so that the other banks are shorter.
+        for feed, block in sorted(zip(feeds, blocks, strict=True), key=lambda pair: pair[0].weight.shape[2:] == (1, 1)):
+            self._lay_down(feed, layers[feed.target], block)
+        self.row_tap_bits = bits(max(map(len, self._rows)) - 1)
+        self.column_tap_bits = bits(max(map(len, self._columns)) - 1)
 
-    def _span(self, feed: Projection) -> tuple[list[int], int]:
-        """For each group the first chunk of channels that its weights reach, and how many chunks every group takes."""
-        lanes, outputs = self.machine.lanes, feed.weight.shape[0] // feed.groups
-        low = [group * outputs // lanes for group in range(feed.groups)]
-        high = [((group + 1) * outputs - 1) // lanes for group in range(feed.groups)]
-        chunks = max(last - first + 1 for first, last in zip(low, high, strict=True))
-        return [min(first, high[-1] + 1 - chunks) for first in low], chunks
+    # ---------------------------------------------------------------- weights
+    def _words(self, feed: Projection, layer: Layer, chunk: int) -> tuple[int, int]:
+        """The first word of a place of the source that the neurons of a chunk hear, and the one after the last."""
+        outputs, inputs = feed.weight.shape[:2]
+        per_group, lanes = outputs // feed.groups, self.machine.lanes
+        low, high = chunk * lanes // per_group, (min((chunk + 1) * lanes, layer.channels) - 1) // per_group
+        grain = self.machine.sources[feed.source].grain
+        return low * inputs // grain, -(-(high + 1) * inputs // grain)
 
-    def _weight_bits(self, feeds: list[Projection]) -> int:
-        """One where all weights are +1 and -1 and no lane of a neuron has to stay still, else those of two's complement."""
-        lanes = self.machine.lanes
-        aligned = all(feed.groups == 1 or feed.weight.shape[0] // feed.groups % lanes == 0 for feed in feeds)
-        if aligned and all((np.abs(feed.weight) == 1).all() for feed in feeds):
-            return 1
-        most = max(int(np.abs(feed.weight).max()) for feed in feeds)
-        return most.bit_length() + 1
-
-    def _lay_down(self, feed: Projection, firsts: list[int], chunks: int) -> None:
-        layer = next(layer for layer in self.machine.layers if layer.name == feed.target)
+    def _block(self, feed: Projection, layer: Layer) -> Int8:
+        """Weights `[chunk, kernel row, kernel column, channel heard, lane]`, 0 where there is no synapse; lanes without a neuron are 1."""
         outputs, inputs, height, width = feed.weight.shape
-        per_group = outputs // feed.groups
+        per_group, lanes = outputs // feed.groups, self.machine.lanes
+        grain, channels = self.machine.sources[feed.source].grain, inputs * feed.groups
+        spans = [self._words(feed, layer, chunk) for chunk in range(layer.chunks)]
+        heard = max(min(high * grain, channels) - low * grain for low, high in spans)
+        block = np.ones((layer.chunks, height, width, heard, lanes), np.int8)
+        for output in range(layer.channels):
+            chunk, lane = divmod(output, lanes)
+            first = spans[chunk][0] * grain
+            start = output // per_group * inputs - first
+            block[chunk, :, :, : channels - first, lane] = 0
+            block[chunk, :, :, start : start + inputs, lane] = feed.weight[output].transpose(1, 2, 0)
+        return block
+
+    def _lay_down(self, feed: Projection, layer: Layer, block: Int8) -> None:
+        chunks, _, width, heard, _ = block.shape
         source = self.machine.sources[feed.source]
-        made = Scatter(
-            feed,
-            source.first_buffer,
-            source.depth,
-            layer.static,
-            len(self._channels),
-            len(self._rows),
-            len(self._columns),
-            chunks,
-        )
-        self.scatters[feed.target].append(made)
-        for channel in range(volume(self.machine.net.shapes[feed.source])[0]):
-            group, within = divmod(channel, inputs)
-            self._channels.append((len(self._weights), firsts[group]))
-            block = np.zeros((height, width, chunks * self.machine.lanes), np.int64)
-            start = group * per_group - firsts[group] * self.machine.lanes
-            taken = feed.weight[group * per_group : (group + 1) * per_group, within]
-            block[:, :, start : start + per_group] = taken.transpose(1, 2, 0)
-            self._weights += [self._word(lanes) for lanes in block.reshape(-1, self.machine.lanes)]
-        place = layer.columns * layer.chunks
-        for taps in feed.rows:
-            self._rows += self._entries(taps, width * chunks, place, layer.first_word)
-        for taps in feed.columns:
-            entries = self._entries(_apart(taps), chunks, layer.chunks)
-            follow = [*entries[1 : max(len(taps), 1)], entries[0]]
-            waits = [int(chunks == 1 and a[3] == b[3]) for a, b in zip(entries, follow, strict=False)]
-            self._columns += [(*entry[:2], wait, *entry[2:]) for entry, wait in zip(entries, [*waits, *[0] * len(entries)], strict=False)]
+        self.feeds[feed.target].append(Feed(feed, len(self._rows), len(self._columns), len(self._chunks)))
+        across = math.ceil(width / self.column_banks)
+        for chunk in range(chunks):
+            base = max(map(len, self._weights))
+            low, high = self._words(feed, layer, chunk)
+            self._chunks.append((low, high - low - 1, base << layer.pack))
+            for bank, held in enumerate(self._weights):
+                row, column = divmod(bank, self.column_banks)
+                mine = block[chunk, row :: self.row_banks, column :: self.column_banks]
+                if mine.size:
+                    mine = np.pad(mine, ((0, 0), (0, across - mine.shape[1]), (0, 0), (0, 0)))
+                    held += [0] * (base - len(held)) + self._pack(mine.reshape(-1, mine.shape[3]), layer.pack)
+        self._rows += _taps(feed.rows, layer.rows, source.row_step, self.row_banks, across * heard)
+        self._columns += _taps(feed.columns, layer.columns, source.column_step, self.column_banks, heard)
 
-    def _entries(self, taps: Taps, weight_step: int, place_step: int, place_at: int = 0) -> list[tuple[int, int, int, int]]:
-        """(reaches anything, last, offset of the weights, offset of the accumulators), padded to the table's stride."""
-        made = [(1, int(i == len(taps) - 1), k * weight_step, place_at + o * place_step) for i, (k, o) in enumerate(taps)]
-        return made + [(0, 1, 0, 0)] * ((1 << self.tap_bits) - len(made))
-
-    def _word(self, lanes: Iterable[int]) -> int:
-        word = 0
-        for lane, weight in enumerate(lanes):
-            code = int(weight > 0) if self.weight_bits == 1 else int(weight) & ((1 << self.weight_bits) - 1)
-            word |= code << (lane * self.weight_bits)
-        return word
+    def _pack(self, weights: Int8, pack: int) -> list[int]:
+        """Weights `[word, lane]` as memory words, `2 ** pack` of their first lanes in each, the first lane lowest."""
+        weights = np.pad(weights, ((0, -len(weights) % (1 << pack)), (0, 0)))[:, : weights.shape[1] >> pack]
+        codes = (weights > 0)[..., None] if self.weight_bits == 1 else weights[..., None] >> np.arange(self.weight_bits) & 1
+        raw = np.packbits(codes.astype(np.uint8).reshape(len(weights) >> pack, -1), axis=1, bitorder="little")
+        return [int.from_bytes(word.tobytes(), "little") for word in raw]
 
     # ---------------------------------------------------------------- widths and images
     @property
     def weight_words(self) -> int:
-        """Words of weights."""
-        return len(self._weights)
+        """Words of weights in the largest bank."""
+        return max(map(len, self._weights))
 
     @property
-    def weight_address_bits(self) -> int:
-        """Of an address of weights, and of the offsets that are added up to one."""
-        return max(bits(len(self._weights) - 1), self.chunk_bits)
+    def sum_bits(self) -> int:
+        """Of what one event adds to a lane, all banks together; a value not yet counted."""
+        if self.weight_bits == 1:
+            return bits(self.banks)
+        most = self.banks << (self.weight_bits - 1)
+        return signed_bits(-most, most)
 
     @property
-    def acc_address_bits(self) -> int:
-        """The same of accumulators."""
-        return max(bits(self.machine.acc_words - 1), self.chunk_bits)
+    def offset_bits(self) -> int:
+        """Of the offsets of chunk, row, column and element that are added up to the number of a word of weights."""
+        words = bits(self.weight_words - 1) + max(layer.pack for layer in self.machine.layers)
+        return max(words, self.place_word_bits + (self.machine.word - 1).bit_length())
 
     @property
-    def channel_address_bits(self) -> int:
-        """Of an address of channels."""
-        return bits(len(self._channels) - 1)
+    def address_bits(self) -> int:
+        """Of the address of a word in the maps of values or spikes."""
+        return bits(max(self.machine.value_words, self.machine.spike_words) - 1)
 
     @property
-    def row_address_bits(self) -> int:
-        """Of an address of rows' taps."""
-        return bits(len(self._rows) - 1)
-
-    @property
-    def column_address_bits(self) -> int:
-        """Of an address of columns' taps."""
-        return bits(len(self._columns) - 1)
+    def place_word_bits(self) -> int:
+        """Of the number of a word within a place."""
+        return bits(max(max(low, last) for low, last, _ in self._chunks))
 
     @property
     def acc_bits(self) -> int:
-        """Of an accumulator, and more than a weight or an input value has."""
-        return max(self.machine.acc_bits, self.weight_bits + 1, self.machine.value_bits + 1)
+        """Of an accumulator, and not less than what is added to it has."""
+        return max(self.machine.acc_bits, self.narrow_bits + 1, self.sum_bits + self.machine.value_bits)
 
     @property
-    def worst_clocks(self) -> int:
-        """Bound of the clocks that a step spends on events, if every neuron fires."""
-        reached = {s.projection.source: 0 for scatters in self.scatters.values() for s in scatters}
-        for scatter in (s for scatters in self.scatters.values() for s in scatters):
-            feed = scatter.projection
-            taps = sum(map(len, feed.rows)) * sum(map(len, feed.columns)) * volume(self.machine.net.shapes[feed.source])[0]
-            reached[feed.source] += 2 * taps * scatter.chunks + 4 * self.machine.sources[feed.source].size
-        return sum(reached.values())
+    def narrow_bits(self) -> int:
+        """The same where no values are heard; what lanes sum up of binary weights has no sign."""
+        return max(self.machine.narrow_bits - (self.weight_bits == 1), self.sum_bits + 1)
 
-    @property
-    def chunk_bits(self) -> int:
-        """Of a chunk's number."""
-        return bits(max(layer.chunks for layer in self.machine.layers) - 1)
+    def work(self, layer: Layer, feed: Feed) -> tuple[int, int]:
+        """Over all places and chunks: words of the source that are looked at in a step, and the values in them."""
+        source = feed.projection.source
+        rows, columns = self._rows[feed.first_row :][: layer.rows], self._columns[feed.first_column :][: layer.columns]
+        taps = sum(map(len, rows)) * sum(map(len, columns))
+        words = sum(last + 1 for _, last, _ in self._chunks[feed.first_chunk :][: layer.chunks])
+        values = min(words * self.machine.sources[source].grain, layer.chunks * volume(self.machine.net.shapes[source])[0])
+        return taps * words, taps * values
 
     @property
     def images(self) -> list[Image]:
         """All read-only memories."""
-        machine, w, a = self.machine, self.weight_address_bits, self.acc_address_bits
-        t, b = machine.threshold_bits, machine.bias_bits
-        columns = [_pack((1, v), (1, last), (1, waits), (w, wo), (a, ao)) for v, last, waits, wo, ao in self._columns]
-        few = max(machine.constants, len(self._channels)) <= MAX_IN_LOGIC
+        machine, w = self.machine, self.offset_bits
+        t, b, p = machine.threshold_bits, machine.bias_bits, self.place_word_bits
         constants = [
-            (int(theta), int(bias))
+            _pack((t, int(theta)), (b, int(bias)))
             for layer in machine.layers
             for theta, bias in zip(layer.neuron.threshold, layer.neuron.bias, strict=True)
         ]
+        chunks = [_pack((p, low), (p, last), (w, base)) for low, last, base in self._chunks]
         return [
-            Image("weights", machine.lanes * self.weight_bits, self._weights),
-            Image("channels", w + self.chunk_bits, [_pack((w, at), (self.chunk_bits, first)) for at, first in self._channels], few),
-            Image("rows", 2 + w + a, [_pack((1, v), (1, last), (w, wo), (a, ao)) for v, last, wo, ao in self._rows], logic=True),
-            Image(
-                "columns",
-                3 + w + a,
-                columns,
-                logic=True,
-            ),
-            Image("constants", t + b, [_pack((t, theta), (b, bias)) for theta, bias in constants], few),
+            *(Image(f"weights{bank}", machine.lanes * self.weight_bits, words) for bank, words in enumerate(self._weights)),
+            Image("rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks), logic=True),
+            Image("columns", *self._axis(self._columns, self.column_tap_bits, self.column_banks), logic=True),
+            Image("chunks", 2 * p + w, chunks, len(chunks) <= MAX_IN_LOGIC),
+            Image("constants", t + b, constants, machine.constants <= MAX_IN_LOGIC),
         ]
+
+    def _axis(self, places: list[list[Tap]], tap_bits: int, banks: int) -> tuple[int, list[int]]:
+        """Width and words of a table of taps: (last of its place, offset in the map, (heard, offset of the weight) for each parity)."""
+        w, a = self.offset_bits, self.address_bits
+        words = []
+        for taps in places:
+            padded = [*taps, *[(0, (None,) * banks)] * ((1 << tap_bits) - len(taps))]
+            for number, (at, offsets) in enumerate(padded):
+                heard = [field for offset in offsets for field in ((1, int(offset is not None)), (w, offset or 0))]
+                words.append(_pack((1, int(number >= len(taps) - 1)), (a, at), *heard))
+        return 1 + a + banks * (1 + w), words
+
+
+def _merges(axis: tuple[Taps, ...]) -> bool:
+    """Whether a place of the layer hears one of the source through neighbours in the kernel."""
+    return any(len({k % 2 for k, o in taps if o == place}) > 1 for taps in axis for place in {o for _, o in taps})
+
+
+def _weight_bits(blocks: list[Int8]) -> int:
+    """One where all weights are +1 and -1 and no lane of a neuron has to stay still, else those of two's complement."""
+    if all((np.abs(block) == 1).all() for block in blocks):
+        return 1
+    return max(int(np.abs(block).max()) for block in blocks).bit_length() + 1
+
+
+def _taps(axis: tuple[Taps, ...], size: int, step: int, banks: int, weight_step: int) -> list[list[Tap]]:
+    """For each of `size` rows (columns) of a layer what it hears; at least one tap, that of nothing."""
+    found: list[list[Tap]] = [[] for _ in range(size)]
+    for place, taps in enumerate(axis):
+        for target in sorted({o for _, o in taps}):
+            by_parity = [[k // banks * weight_step for k, o in taps if o == target and k % banks == parity] for parity in range(banks)]
+            found[target] += [(place * step, offsets) for offsets in zip_longest(*by_parity)]
+    return [taps or [(0, (None,) * banks)] for taps in found]
 
 
 def _pack(*fields: tuple[int, int]) -> int:
@@ -210,17 +231,3 @@ def _pack(*fields: tuple[int, int]) -> int:
     for width, value in fields:
         word = (word << width) | (value & ((1 << width) - 1))
     return word
-
-
-def _apart(taps: Taps) -> Taps:
-    """The same taps, those that meet the same accumulator not one after another where that can be: the adder then need not wait."""
-    left = list(taps)
-    ordered: list[tuple[int, int]] = []
-    while left:
-        counts = {place: sum(o == place for _, o in left) for _, place in left}
-        before = ordered[-1][1] if ordered else None
-        best = max((place for place in counts if place != before), key=lambda place: (counts[place], -place), default=before)
-        one = next(tap for tap in left if tap[1] == best)
-        left.remove(one)
-        ordered.append(one)
-    return tuple(ordered)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
-from lehr.artifact import BuildPlan
+from lehr.artifact import BuildPlan, read_manifest
 from lehr.errors import UsageError
 from lehr.network import Conv2d, Flatten, Network
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
-from lehr.targets.fpga.cost import DEVICES, clocks, require_fit, storage
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
+from lehr.targets.fpga import measured
+from lehr.targets.fpga.cost import clocks, require_fit, storage
+from lehr.targets.fpga.devices import DEVICES
 from lehr.targets.fpga.machine import Machine
 from lehr.targets.fpga.projections import paths, weighted
-from lehr.targets.fpga.render import render
+from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
 from lehr.targets.fpga.tables import Tables
 
-MAX_LANES, DEFAULT_LANES = 64, 16
-MAX_BUFFERS = 256
+MAX_LANES = 64
+MAX_MAPS = 256
 MAX_STEPS = 2**16 - 1
 
 
@@ -27,16 +30,16 @@ class Fpga(Target):
 
     name: ClassVar[str] = "fpga"
     summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers"
-    arithmetics: ClassVar[Arithmetics] = Arithmetics(fires=("gt", "ge"), update=("step",), synapse=False)
-    readouts = ("count_argmax_lowest",)
+    arithmetics: ClassVar[Arithmetics] = Arithmetics(update=("step",), synapse=False)
     options: ClassVar[Mapping[str, str]] = {
-        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; {DEFAULT_LANES} or what the layers fill",
+        "front": "what a host speaks to: bytes with valid and ready, the default, or uart, a serial line of 1 Mbit/s",
+        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; what the layers fill if not given",
         "clock": "MHz that synthesis aims at, 1 to 500; the device's usual one if not given",
         "device": f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits and is the default",
     }
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Weights behind weights without neurons between, and delays beyond the rings of buffers."""
+        """Weights behind weights without neurons between, delays beyond the rings of maps, membranes of maps read out."""
         found = []
         for name in net.neurons:
             ways = list(paths(net, name))
@@ -49,8 +52,12 @@ class Fpga(Target):
                     reason = f"it flattens the sums of {through[0]} before they meet a neuron"
                     found.append(Problem(next(n for n in path if isinstance(net.nodes[n], Flatten)), reason, "flatten after the neurons"))
             slowest = max(lag for _, lag, _ in ways)
-            if slowest >= MAX_BUFFERS:
-                found.append(Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_BUFFERS - 1}", "use shorter delays"))
+            if slowest >= MAX_MAPS:
+                found.append(Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_MAPS - 1}", "use shorter delays"))
+        shape = net.shapes[net.output]
+        if net.readout != "count_argmax_lowest" and math.prod(shape) > shape[0]:
+            reason = f"its membranes are read out at {math.prod(shape[1:])} places, the engine compares those of one"
+            found.append(Problem(net.output, reason, "pool or connect them to one neuron a class"))
         if net.steps > MAX_STEPS:
             found.append(
                 Problem(net.output, f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}", "use fewer steps")
@@ -71,19 +78,33 @@ class Fpga(Target):
         if lanes & (lanes - 1):
             raise UsageError(f"lanes is '{lanes}'; use a power of two from 1 to {MAX_LANES}")
         clock = _whole(options, "clock", DEVICES[device].clock, 500)
+        front = options.get("front", "bytes")
+        if front not in FRONTS:
+            raise UsageError(f"front is {front!r}; use one of {', '.join(FRONTS)}")
         machine = Machine(net, lanes)
-        require_fit(machine, device)
-        return BuildPlan(render(machine, {"device": device, "lanes": lanes, "clock": clock}))
+        tables = Tables(machine)
+        require_fit(machine, tables, device)
+        return BuildPlan(render(machine, tables, {"device": device, "lanes": lanes, "clock": clock, "front": front}))
 
     def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
         """Memory by kind, and clocks of a step at the given spike rates."""
         machine = Machine(net, default_lanes(net))
         tables = Tables(machine)
-        bits = {memory.name: memory.width * memory.depth * memory.lanes for memory in storage(machine, tables)}
+        bits = {memory.name: memory.width * memory.depth for memory in storage(machine, tables)}
         source = "width times depth of the memory in the Verilog"
         figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
-        work = "mean fan-out of the events at the given rates, two clocks a neuron, as the engine's states count; all inputs as events"
-        return Estimate((*figures, Figure("clocks", clocks(machine, tables, rates), "per step", work)))
+        work = "the roofline in docs/fpga.md at the given rates: events, words without one, and neurons; all inputs sent in every step"
+        by_layer = clocks(machine, tables, rates)
+        figures += [Figure(f"clocks of {name}", taken, "per step", work) for name, taken in by_layer.items()]
+        return Estimate((*figures, Figure("clocks", sum(by_layer.values()), "per step", work)))
+
+    def names(self, net: Network) -> Mapping[str, str]:
+        """Identifiers of Verilog, which has no dots and dashes in them."""
+        return identifiers(net)
+
+    def report(self, folder: Path) -> tuple[Table, ...]:
+        """What nextpnr and the simulation measured."""
+        return measured.report(folder, str(read_manifest(folder).get("options", {}).get("device")))
 
     def runner(self) -> FpgaRunner:
         """Icarus or Verilator on this machine."""
@@ -91,9 +112,9 @@ class Fpga(Target):
 
 
 def default_lanes(net: Network) -> int:
-    """As many lanes as the widest layer fills, up to the default."""
+    """As many lanes as the widest layer fills."""
     widest = max(net.shapes[name][0] for name in net.neurons)
-    return min(DEFAULT_LANES, 1 << math.ceil(math.log2(max(widest, 1))))
+    return min(MAX_LANES, 1 << math.ceil(math.log2(max(widest, 1))))
 
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:

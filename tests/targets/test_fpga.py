@@ -14,9 +14,10 @@ import pytest
 from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from states import MEMBRANE_READOUTS, integrating_network
 from strategies import Images, inputs, networks, recurrent_network, small_network
 
-from lehr.network import Network
+from lehr.network import INPUT, OUTPUT, Network, Readout
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.runner import FpgaRunner
@@ -31,7 +32,7 @@ MAPPED = (
     "knot",
     "narrow",
     "weightless",
-    "8 bits",
+    pytest.param("8 bits", marks=pytest.mark.slow),
     pytest.param("32 bits", marks=pytest.mark.slow),
 )
 
@@ -53,13 +54,41 @@ def replay(folder: Path, *switches: str) -> tuple[int, list[str]]:
 @pytest.mark.parametrize("name", MAPPED)
 def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()
-    x = x[:1, :6] if name == "8 bits" else x
+    x = {"narrow": x[:1], "8 bits": x[:1, :6]}.get(name, x)
     result = simulate(net, x, trace=net.neurons)
     assert flows(net, result), result.rates
     if "bits" in name:
         assert min(result.saturations.values()) > 0, "a layer never leaves its width"
     folder = write(tmp_path / "out", net, x, lanes="2")
     compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
+
+
+@pytest.mark.parametrize("readout", MEMBRANE_READOUTS)
+def test_integrators_are_read_out_by_their_membranes(readout: Readout, tmp_path: Path) -> None:
+    """The membranes equal the reference's; the scores and the winner in the status those of the golden vectors."""
+    net, x = integrating_network(readout)
+    result = simulate(net, x, trace=net.neurons)
+    assert flows(net, result), result.rates
+    assert (np.ptp(result.scores, axis=1) > 0).all()
+    folder = write(tmp_path / "out", net, x, lanes="8")
+    compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
+    status, lines = replay(folder, "+events")
+    assert (status, lines[-1]) == (0, "PASS"), lines
+
+
+def test_membranes_of_a_feature_map_are_not_read_out() -> None:
+    net, _ = small_network()
+    spatial = Network(
+        {name: net.nodes[name] for name in ("conv1", "pool1", "lif1")},
+        ((INPUT, "conv1"), ("conv1", "pool1"), ("pool1", "lif1"), ("lif1", OUTPUT)),
+        net.input,
+        net.steps,
+        "membrane_sum_argmax_lowest",
+    )
+    (problem,) = Fpga().check(spatial)
+    assert str(problem) == (
+        "lif1: its membranes are read out at 16 places, the engine compares those of one; pool or connect them to one neuron a class"
+    )
 
 
 SWITCHES = ("+gaps=1", "+gaps=2 +abort=300", "+abort=41", "+frames", "+frames +gaps=3")
@@ -111,6 +140,22 @@ def test_a_held_input_is_summed_once(small: Path) -> None:
     assert 3 * clocks() < 2 * clocks("+frames")
 
 
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, one sample, behind a serial line of 4 clocks a bit."""
+    net, x = small_network()
+    folder = write(tmp_path_factory.mktemp("fpga") / "out", net, x[:1], lanes="4", front="uart", clock="4")
+    assert replay(folder, "+events")[0] == 0
+    return folder
+
+
+@pytest.mark.parametrize("switches", ["+gaps=5", "+frames", "+gaps=6 +abort=2500"])
+def test_a_serial_line_carries_every_bit(serial: Path, switches: str) -> None:
+    """The host stops where `rts_n` says so, pauses between bytes, and ends an inference by a break."""
+    status, lines = replay(serial, "+events", *switches.split())
+    assert (status, lines[-1]) == (0, "PASS"), lines
+
+
 def test_golden_vectors_that_are_cut_off_fail(small: Path) -> None:
     cut = small / "golden" / "02_out.spikes.u8"
     whole = cut.read_bytes()
@@ -122,12 +167,12 @@ def test_golden_vectors_that_are_cut_off_fail(small: Path) -> None:
 
 
 # -------------------------------------------------------------------- one unit is seen
-@pytest.mark.parametrize("image", ["constants.mem", "weights.mem", "columns.mem"])
-def test_one_unit_is_seen_and_named(image: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("image", "word"), [("constants.mem", 0), ("weights0.mem", 1), ("columns.mem", 0)])
+def test_one_unit_is_seen_and_named(image: str, word: int, tmp_path: Path) -> None:
     net, x = recurrent_network()
     folder = write(tmp_path / "out", net, x, lanes="4")
     words = (folder / image).read_text().splitlines()
-    words[0] = f"{int(words[0], 16) ^ 1:0{len(words[0])}x}"
+    words[word] = f"{int(words[word], 16) ^ 1:0{len(words[word])}x}"
     (folder / image).write_text("\n".join(words) + "\n")
     difference = compare(simulate(net, x, trace=net.neurons).trace, FpgaRunner("iverilog").run(folder, x))
     assert difference.first is not None

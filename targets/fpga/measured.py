@@ -1,0 +1,89 @@
+"""What was measured of a built design: cells and timing by nextpnr, clocks by simulation, and the energy that they come to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lehr.targets.contract import Table
+
+NEXTPNR, CYCLES = Path("report") / "nextpnr.json", Path("report") / "cycles.txt"
+PARTS = {
+    "ICESTORM_LC": "cells (a table and a flip-flop)",
+    "ICESTORM_RAM": "block RAM of 4 kbit",
+    "ICESTORM_SPRAM": "SPRAM of 256 kbit",
+    "ICESTORM_DSP": "multipliers",
+    "TRELLIS_COMB": "look-up tables",
+    "TRELLIS_FF": "flip-flops",
+    "TRELLIS_RAMW": "writes of distributed RAM",
+    "DP16KD": "block RAM of 18 kbit",
+    "MULT18X18D": "multipliers",
+    "SB_IO": "pins",
+    "TRELLIS_IO": "pins",
+}
+CORE_VOLTS = 1.219
+IDLE_UA, CLOCK_UA_PER_MHZ, CELL_UA_PER_MHZ = 92.1, 43.5, 0.1625
+POWER_SOURCE = (
+    "core of an iCE40UP5K-SG48, as github.com/tinyvision-ai-inc/ice40_power measured it: 92.1 uA with the clock halted, 613.5 uA with one"
+    " of 12 MHz, 351 uA more for 180 cells that multiply; every cell is taken as that busy, memories and pins are left out"
+)
+
+
+def report(folder: Path, device: str) -> tuple[Table, ...]:
+    """Resources and timing after `make synth`; clocks after `make cycles`, and after both also time, rate and energy."""
+    placed = json.loads((folder / NEXTPNR).read_bytes()) if (folder / NEXTPNR).is_file() else None
+    made = [] if placed is None else [_resources(placed["utilization"]), _timing(placed["fmax"])]
+    if (folder / CYCLES).is_file():
+        told = json.loads((folder / "lehr_fpga.json").read_bytes())
+        runs = sorted((_run(line) for line in (folder / CYCLES).read_text("ascii").splitlines()), key=lambda run: run[1])
+        count = min(3, len(runs))
+        thirds = [_means(runs[part * len(runs) // count : (part + 1) * len(runs) // count]) for part in range(count)]
+        mhz = None if placed is None else min(clock["constraint"] for clock in placed["fmax"].values())
+        made.append(_speed(thirds, int(told["neurons"]) * int(told["steps"]), mhz))
+        if mhz is not None and placed is not None and device == "up5k":
+            made.append(_energy(thirds, mhz, placed["utilization"]["ICESTORM_LC"]["used"]))
+    return tuple(made)
+
+
+def _run(line: str) -> tuple[int, int]:
+    clocks, spikes = map(int, line.split())
+    return clocks, spikes
+
+
+def _means(runs: list[tuple[int, int]]) -> tuple[int, float, float]:
+    """Samples, mean clocks and mean spikes."""
+    clocks, spikes = (sum(column) / len(runs) for column in zip(*runs, strict=True))
+    return len(runs), clocks, spikes
+
+
+def _resources(found: dict[str, dict[str, int]]) -> Table:
+    rows = [
+        (what, found[part]["used"], found[part]["available"], f"{100 * found[part]['used'] / found[part]['available']:.1f} %")
+        for part, what in PARTS.items()
+        if found.get(part, {}).get("available")
+    ]
+    return Table("resources", ("what", "used", "there", "share"), tuple(rows))
+
+
+def _timing(clocks: dict[str, dict[str, float]]) -> Table:
+    rows = [
+        (name.split("$")[0], f"{c['constraint']:.2f}", f"{c['achieved']:.2f}", f"{1e3 / c['constraint'] - 1e3 / c['achieved']:.2f}")
+        for name, c in clocks.items()
+    ]
+    return Table("timing", ("clock", "asked MHz", "reached MHz", "worst slack ns"), tuple(rows))
+
+
+def _speed(thirds: list[tuple[int, float, float]], updates: int, mhz: float | None) -> Table:
+    """Means over thirds of the samples, those with the fewest spikes first; `updates`: of neurons in an inference."""
+    columns = ["samples", "spikes", "a neuron and step", "clocks", *(["us", "inferences/s"] if mhz is not None else [])]
+    rows: list[tuple[object, ...]] = []
+    for samples, clocks, spikes in thirds:
+        time = () if mhz is None else (f"{clocks / mhz:,.1f}", f"{1e6 * mhz / clocks:,.0f}")
+        rows.append((samples, f"{spikes:,.0f}", f"{spikes / updates:.4f}", f"{clocks:,.0f}", *time))
+    return Table("an inference, by spikes, in simulation", tuple(columns), tuple(rows))
+
+
+def _energy(thirds: list[tuple[int, float, float]], mhz: float, cells: int) -> Table:
+    watts = CORE_VOLTS * 1e-6 * (IDLE_UA + mhz * (CLOCK_UA_PER_MHZ + CELL_UA_PER_MHZ * cells))
+    rows = [(f"{spikes:,.0f}", f"{1e3 * watts:.2f}", f"{watts * clocks / mhz:.2f}", POWER_SOURCE) for _, clocks, spikes in thirds]
+    return Table("energy of an inference, an estimate", ("spikes", "mW", "uJ", "source"), tuple(rows))
