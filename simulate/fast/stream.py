@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
 from lehr.network import Network
+from lehr.nodes import Shape
 from lehr.simulate.fast.engine import Machine, record_steps, record_totals
 from lehr.simulate.fast.plan import plan
 from lehr.simulate.result import Recorder, Result
@@ -85,3 +88,37 @@ def stream(
         if reset:
             running.reset()
         yield running.feed(chunk[None])
+
+
+def binned(events: Iterable[tuple[Int64, Int64]], shape: Shape, steps: int = BLOCK) -> Iterator[npt.NDArray[np.uint8]]:
+    """Events as chunks that `stream` takes, 1 where at least one fell: a sensor's, or those of a file that is read in parts.
+
+    Args:
+        events: any number of batches, of each the step of every event, none before the one before it, and its flat place in `shape`.
+        shape: of the network's input.
+        steps: in a chunk; the last one ends with the last event.
+
+    Yields:
+        uint8 `[steps, *shape]`.
+
+    Raises:
+        FileRefused: when steps go back or a place lies outside.
+    """
+    size, first, last = math.prod(shape), 0, -1
+    chunk = np.zeros((steps, size), np.uint8)
+    for at, place in events:
+        if not len(at):
+            continue
+        if at[0] < max(last, 0) or (np.diff(at) < 0).any():
+            raise FileRefused(f"events after step {max(last, 0)} go back in time; sort them by step")
+        if place.min() < 0 or place.max() >= size:
+            raise FileRefused(f"an event is at place {int(place.min() if place.min() < 0 else place.max())} of {size}; give flat places")
+        last = int(at[-1])
+        while last >= first + steps:
+            here = at < first + steps
+            chunk[at[here] - first, place[here]] = 1
+            yield chunk.reshape(steps, *shape)
+            at, place, first, chunk = at[~here], place[~here], first + steps, np.zeros_like(chunk)
+        chunk[at - first, place] = 1
+    if last >= first:
+        yield chunk[: last + 1 - first].reshape(-1, *shape)

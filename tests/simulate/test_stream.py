@@ -13,7 +13,7 @@ from strategies import recurrent_network
 
 from lehr.errors import FileRefused, UsageError
 from lehr.simulate import simulate
-from lehr.simulate.fast.stream import Stream, stream
+from lehr.simulate.fast.stream import Stream, binned, stream
 from lehr.simulate.parts import continued
 
 CUTS = (1, 2, 5, 6)
@@ -51,6 +51,27 @@ def test_memory_does_not_grow_with_the_stream() -> None:
         tracemalloc.stop()
     assert max(highest) < 1.1 * min(highest) < 1_000_000
     assert spikes > 0
+
+
+def test_events_run_as_the_input_that_they_make() -> None:
+    net, x = HARD["knot"]()
+    at, place = np.nonzero(x[0].reshape(len(x[0]), -1))
+    batches = zip(np.array_split(at, 4), np.array_split(place, 4), strict=True)
+    chunks = list(binned(batches, net.input.shape, steps=3))
+    assert [len(chunk) for chunk in chunks] == [3, 3, 3, 1]
+    assert np.array_equal(np.concatenate(chunks), x[0])
+    parts = list(stream(net, chunks, trace=net.neurons))
+    require_same(simulate(net, x[:1], trace=net.neurons), continued(net, parts))
+
+
+def test_events_may_be_far_apart_or_missing() -> None:
+    one = (np.array([7]), np.array([1]))
+    assert [chunk.tolist() for chunk in binned([one], (2,), steps=4)] == [[[0, 0]] * 4, [[0, 0]] * 3 + [[0, 1]]]
+    assert list(binned([(one[0][:0], one[1][:0])], (2,))) == []
+    with pytest.raises(FileRefused, match="^events after step 7 go back in time; sort them by step$"):
+        list(binned([one, (np.array([6]), np.array([1]))], (2,)))
+    with pytest.raises(FileRefused, match="^an event is at place 2 of 2; give flat places$"):
+        list(binned([(np.array([0, 1]), np.array([0, 2]))], (2,)))
 
 
 def test_what_is_no_chunk_is_refused() -> None:
