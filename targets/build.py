@@ -3,13 +3,14 @@
 OUT/  the target's own files
       model.nir            the network it was built from
       golden/              inputs, and every spike and membrane of the reference
-      report/*.json        widths, estimate
+      report/*.json        widths, estimate; what tools measured, if that was asked for
       MODEL_CARD.md        what is in the folder, for people
       manifest.json        sha256 of each file, versions; written last
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from lehr.export.widths import analyse
 from lehr.network import Network, Neuron, Readout
 from lehr.simulate import Comparison, compare, simulate
 from lehr.targets import registry
-from lehr.targets.contract import Options, Target
+from lehr.targets.contract import Figure, Options, Target
 from lehr.targets.golden import lay_down, read_golden
 from lehr.weights import zero_share
 
@@ -44,14 +45,21 @@ def synthetic_input(net: Network, samples: int) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Built:
-    """All files of an artefact, and the spike rates of its golden vectors by layer."""
+    """All files of an artefact, the spike rates of its golden vectors by layer, and what tools measured."""
 
     plan: BuildPlan
     rates: Mapping[str, float]
+    measured: tuple[Figure, ...] = ()
 
 
 def build(
-    net: Network, target: Target, x: npt.NDArray[np.uint8] | None = None, options: Options | None = None, samples: int = GOLDEN_SAMPLES
+    net: Network,
+    target: Target,
+    x: npt.NDArray[np.uint8] | None = None,
+    options: Options | None = None,
+    samples: int = GOLDEN_SAMPLES,
+    *,
+    measure: bool = False,
 ) -> Built:
     """Everything that `lehr build` writes.
 
@@ -61,10 +69,11 @@ def build(
         x: inputs for the golden vectors, as `simulate` takes them; synthetic ones if None.
         options: of the target.
         samples: how many synthetic inputs.
+        measure: whether the tools of this machine measure the artefact; what they tell is then part of it.
 
     Raises:
         NotMappable: with every problem, when the network does not map.
-        UsageError: for an option that the target does not have.
+        UsageError: for an option that the target does not have, or when there is nothing to measure with.
     """
     options = dict(options or {})
     for key in options:
@@ -80,10 +89,13 @@ def build(
             MODEL: model,
             "report/widths.json": to_json({name: asdict(layer) for name, layer in analyse(net).layers.items()}),
             "report/estimate.json": to_json([asdict(figure) for figure in target.estimate(net, ran.rates).figures]),
-            "MODEL_CARD.md": _card(net, target, ran.rates, synthetic=x is None).encode(),
         }
     )
     plan = target.plan(net, options) | lay_down(net, golden_input, ran.trace) | common
+    figures = _measured(plan, target) if measure else ()
+    if measure:
+        plan |= BuildPlan({"report/measured.json": to_json([asdict(figure) for figure in figures])})
+    plan |= BuildPlan({"MODEL_CARD.md": _card(net, target, ran.rates, figures, synthetic=x is None).encode()})
     facts = {
         "target": target.name,
         "options": options,
@@ -93,7 +105,18 @@ def build(
         "lehr": lehr.__version__,
         **({"names": dict(names)} if (names := target.names(net)) else {}),
     }
-    return Built(plan.with_manifest(facts), ran.rates)
+    return Built(plan.with_manifest(facts), ran.rates, figures)
+
+
+def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:
+    """What the tools of this machine tell of a plan's files."""
+    with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
+        folder = Path(scratch) / target.name
+        plan.write(folder)
+        figures = target.measure(folder)
+    if not figures:
+        raise UsageError(f"target {target.name} has no tool here that could measure it; leave --measure out")
+    return figures
 
 
 @dataclass(frozen=True)
@@ -157,7 +180,7 @@ def _states(neuron: Neuron, text: str) -> str:
     return ", synapse ".join(text.format(state) for state in states)
 
 
-def _card(net: Network, target: Target, rates: Mapping[str, float], *, synthetic: bool) -> str:
+def _card(net: Network, target: Target, rates: Mapping[str, float], measured: tuple[Figure, ...], *, synthetic: bool) -> str:
     widths = analyse(net).layers
     rows = "\n".join(
         f"| {name} | {'x'.join(map(str, net.shapes[name]))} | {neuron.threshold.min()}..{neuron.threshold.max()} |"
@@ -169,6 +192,8 @@ def _card(net: Network, target: Target, rates: Mapping[str, float], *, synthetic
         f"| {name} | {'x'.join(map(str, node.weight.shape))} | {node.kind} | {zero_share(node.weight):.1%} |"
         for name, node in net.weighted.items()
     )
+    figures = "".join(f"| {figure.name} | {figure.value:,} | {figure.unit} | {figure.source} |\n" for figure in measured)
+    found = f"\n| measured | value | unit | source |\n| --- | --- | --- | --- |\n{figures}" if measured else ""
     inputs = "synthetic inputs" if synthetic else "the inputs given at the build"
     return f"""# Model card
 
@@ -186,4 +211,4 @@ Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.i
 
 Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds are proven for any input.
 `lehr verify` runs this folder in the target's own tool and compares every spike and membrane with the reference simulator.
-"""
+{found}"""

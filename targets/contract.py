@@ -7,7 +7,7 @@ its pyproject.toml):
     mychip = "lehr.targets.mychip:MyChip"
 
 The conformance suite (tests/targets/test_conformance.py) then runs over it: no test has to be written. `check`, `plan` and
-`estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the runner alone.
+`estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the runner and in `measure` alone.
 """
 
 from __future__ import annotations
@@ -221,6 +221,15 @@ class Target(ABC):
 
     def report(self, folder: Path) -> tuple[Table, ...]:
         """Tables of what the target's own tools have written into a built artefact."""
+        del folder
+        return ()
+
+    def measure(self, folder: Path) -> tuple[Figure, ...]:
+        """What tools on this machine tell of a built artefact, which is not written to; nothing where none is installed.
+
+        Raises:
+            NotBitExact: when a tool fails on it.
+        """
         del folder
         return ()
 

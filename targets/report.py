@@ -25,14 +25,21 @@ def tables(folder: Path) -> list[Table]:
     try:
         figures, widths = (json.loads((folder / FOLDER / name).read_bytes()) for name in ("estimate.json", "widths.json"))
         made = [
-            Table("estimate", ("figure", "value", "unit", "source"), tuple(_figure(figure) for figure in figures)),
+            _figures("estimate", figures),
             Table(
                 "widths", ("layer", "membrane", "bits"), tuple((name, _span(w["membrane"]), int(w["bits"])) for name, w in widths.items())
             ),
         ]
+        measured = folder / FOLDER / "measured.json"
+        if measured.is_file():
+            made.append(_figures("measured at the build", json.loads(measured.read_bytes())))
         return [*made, *(table for table in target.report(folder) if table.rows)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileRefused(f"the report in {folder / FOLDER} cannot be read ({error}); build the artefact again") from None
+
+
+def _figures(title: str, figures: list[dict[str, Any]]) -> Table:
+    return Table(title, ("figure", "value", "unit", "source"), tuple(map(_figure, figures)))
 
 
 def _figure(figure: dict[str, Any]) -> tuple[object, ...]:

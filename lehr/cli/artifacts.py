@@ -45,11 +45,14 @@ def build(
     inputs: InputFile = None,
     samples: Annotated[int, typer.Option("-n", min=1, help="How many samples become golden vectors.")] = 16,
     options: Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the target.")] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Let the tools of this machine measure it, too.")] = False,
     archive: Annotated[Path | None, typer.Option("--archive", metavar="X.zip", help="Write everything into a zip file, too.")] = None,
     as_json: Json = False,
 ) -> None:
     """Build a network for a target: its files, golden vectors, report and manifest."""
     with session(as_json) as out:
+        from dataclasses import asdict
+
         from lehr import nirfile
         from lehr.errors import UsageError
         from lehr.npz import read_samples
@@ -61,18 +64,25 @@ def build(
             raise UsageError(f"--option {wrong[0]!r} is no assignment; write it as KEY=VALUE")
         net, chip = nirfile.read(model), registry.get(target)
         x = None if inputs is None else read_samples(inputs)[0][:samples]
-        built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples)
+        built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples, measure=measure)
         built.plan.write(output)
         if archive is not None:
             built.plan.archive(archive)
         rows = [(name, f"{len(data):,}") for name, data in built.plan.files.items() if not name.startswith("golden/")]
         out.table(("file", "bytes"), rows)
+        if built.measured:
+            out.table(("measured", "value", "unit"), [(figure.name, f"{figure.value:,}", figure.unit) for figure in built.measured])
         for name, rate in built.rates.items():
             if not 0 < rate < 1:
                 out.say(f"note: the golden vectors leave {name} at spike rate {rate:.0f}; give real inputs with -i")
         out.say(f"wrote {output} ({len(built.plan.files)} files); 'lehr verify {output}' runs it")
         out.facts.update(
-            output=str(output), target=chip.name, digest=built.plan.digest, files=list(built.plan.files), rates=dict(built.rates)
+            output=str(output),
+            target=chip.name,
+            digest=built.plan.digest,
+            files=list(built.plan.files),
+            rates=dict(built.rates),
+            measured=[asdict(figure) for figure in built.measured],
         )
 
 

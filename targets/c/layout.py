@@ -1,10 +1,11 @@
-"""What a network becomes in C: which nodes are computed, how wide their values are, and where the state keeps them."""
+"""What a network becomes in C: which nodes are computed, how wide their values are, and what they are called."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 
 from lehr.arithmetic import State
 from lehr.export.intervals import intervals
@@ -12,9 +13,13 @@ from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron,
 from lehr.nodes import INT32_MAX
 from lehr.simulate import events
 from lehr.simulate.events import Arrival
+from lehr.targets.c.memory import Memory
+from lehr.targets.c.slices import Slices, slices
+from lehr.targets.names import identifiers
 
 Path = tuple[str, ...]
-TYPE_BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8}
+RATE = 0.1
+"""Spikes per neuron and step where nothing else is known."""
 
 
 def smallest_type(low: int, high: int) -> str:
@@ -31,58 +36,49 @@ def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
     return tuple(replace(arrival, paths=tuple(map(without, arrival.paths))) for arrival in events.arrivals(net, name))
 
 
-@dataclass(frozen=True)
-class Field:
-    """One member of the state struct: its C type, name and dimensions, the node that it belongs to, and what it holds."""
-
-    c_type: str
-    name: str
-    dims: tuple[int, ...]
-    node: str
-    note: str
-
-    @property
-    def bytes(self) -> int:
-        """Its size in memory."""
-        return TYPE_BYTES[self.c_type] * math.prod(self.dims)
-
-
 class Layout:
     """The plan of the generated code; templates read it.
 
     Attributes:
         net: the network.
-        number: of every node, in order of evaluation; names in C are made of it.
+        id: the C identifier of every node.
         largest: bound of the absolute value of every node's output, and of any partial sum on the way to it.
         events: arrivals of every layer with update "event".
+        weights_of: pools whose values a convolution adds up by itself, and that convolution.
         computed: nodes with a value in every step, in order of evaluation.
         scattered: weight and pooling nodes that are computed, or passed by single events.
+        taken: computed nodes that add up the input alone, value by value as it comes.
+        sliced: computed nodes whose sums are counted 32 at a time, and their counters.
+        memory: where all values are kept.
     """
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Network, rate: float = RATE) -> None:
         self.net = net
-        self.number = {name: i for i, name in enumerate(net.order)}
+        self.id = identifiers(net.order)
         self.largest = {name: int(values.magnitude.max()) for name, values in intervals(net).items()}
         self.events = {name: arrivals(net, name) for name, neuron in net.neurons.items() if neuron.arithmetic.update == "event"}
         paths = {path for arriving in self.events.values() for arrival in arriving for path in arrival.paths}
         self._passed = {node for path in paths for node in path}
-        self._pulsed = {node for path in paths for node in path[:-1]}
-        self._shared = self._flattens_in_place()
+        self.pulsed = sorted({node for path in paths for node in path[:-1]})
+        self._alias = self._flattens_in_place()
         needed = self._needed()
-        self.computed = [name for name in net.order if name in needed and name not in self._shared]
-        self.scattered = [
-            n for n in net.order if (n in needed or n in self._passed) and isinstance(net.nodes[n], (Conv2d, Linear, SumPool2d))
-        ]
-        self.fields = sorted(self._fields(), key=lambda field: -TYPE_BYTES[field.c_type])
+        self.weights_of = self._pools_in_place(needed)
+        inside = set(self.weights_of.values()) | self._alias.keys()
+        self.computed = [name for name in net.order if name in needed and name not in inside]
+        scattering = (needed | self._passed) - self.weights_of.keys()
+        self.scattered = [n for n in net.order if n in scattering and isinstance(net.nodes[n], (Conv2d, Linear, SumPool2d))]
+        self.taken = [n for n in self.computed if self.adds(n) in self.scattered and net.sources(self.adds(n)) == (INPUT,)]
+        self.sliced = {name: counters for name in self.computed if (counters := self._counters(name, rate)) is not None}
+        self.memory = Memory(self)
 
     def _flattens_in_place(self) -> Mapping[str, str]:
         """Flatten nodes that only give another name to the values of one node, and that node."""
-        shared: dict[str, str] = {}
+        alias: dict[str, str] = {}
         for name in self.net.order:
             sources = self.net.sources(name)
             if isinstance(self.net.nodes[name], Flatten) and len(sources) == 1 and (sources[0], name) not in self.net.feedback:
-                shared[name] = shared.get(sources[0], sources[0])
-        return shared
+                alias[name] = alias.get(sources[0], sources[0])
+        return alias
 
     def _needed(self) -> set[str]:
         """All neuron layers and delays, and what they read; single events need no values of the nodes that they pass."""
@@ -93,6 +89,58 @@ class Layout:
             needed |= new
             pending.extend(new)
         return needed
+
+    def _pools_in_place(self, needed: set[str]) -> Mapping[str, str]:
+        """Pools without overlap behind one convolution that nothing else reads: each of its sums belongs to one window at most."""
+        found = {}
+        for name in needed - self._passed:
+            node, (source, *others) = self.net.nodes[name], self.net.sources(name)
+            plain = isinstance(node, SumPool2d) and node.stride == node.kernel and not others and (source, name) not in self.net.feedback
+            alone = isinstance(self.net.nodes.get(source), Conv2d) and self.net.targets(source) == (name,) and source not in self._passed
+            if plain and alone:
+                found[name] = source
+        return found
+
+    def _counters(self, name: str, rate: float) -> Slices | None:
+        """Counters for a computed node, where it may and should have some: nothing may read it a step later, or pass it by event."""
+        node = self.net.nodes[self.adds(name)]
+        if not isinstance(node, (Conv2d, Linear)) or node.kind != "binary" or not self.hears_spikes(self.adds(name)):
+            return None
+        if name in self.remembered or self.adds(name) in self._passed:
+            return None
+        return slices(node, self.net.shapes[name], self.largest[name], rate)
+
+    def adds(self, name: str) -> str:
+        """The node whose weights make the values of a node: itself, or the convolution before a pool."""
+        return self.weights_of.get(name, name)
+
+    def sums(self, name: str) -> str:
+        """The node whose values a node's weights make: itself, or the pool behind a convolution."""
+        return next((pool for pool, conv in self.weights_of.items() if conv == name), name)
+
+    def home(self, name: str) -> str:
+        """The node whose values a node's are: itself, or what a Flatten only renames."""
+        return self._alias.get(name, name)
+
+    def reads(self, name: str) -> set[str]:
+        """The nodes, `input` among them, whose values of this step a computed node reads."""
+        if name in self.events:
+            return {self.home(arrival.source) for arrival in self.events[name] if not arrival.late}
+        adds = self.adds(name)
+        return {self.home(source) for source in self.net.sources(adds) if (source, adds) not in self.net.feedback}
+
+    @cached_property
+    def remembered(self) -> list[str]:
+        """Nodes whose values of the step before are read, `input` included; in order of evaluation."""
+        late = {self.home(a.source) for arriving in self.events.values() for a in arriving if a.late}
+        adding = {self.adds(name) for name in self.computed if name not in self.events}
+        late |= {self.home(a) for a, b in self.net.feedback if b in adding}
+        return [name for name in (INPUT, *self.net.order) if name in late]
+
+    @cached_property
+    def keeps_input(self) -> bool:
+        """Whether anything reads the input as a whole, which then is part of the state."""
+        return INPUT in self.remembered or any(INPUT in self.reads(name) for name in self.computed if name not in self.taken)
 
     def reach(self, name: str) -> int:
         """Bound of the absolute value of the sum over the edges into a node."""
@@ -111,30 +159,30 @@ class Layout:
 
     def value(self, name: str, late: bool = False) -> str:
         """The C expression of the array that holds a node's values, of this step or (`late`) of the step before."""
-        name = self._shared.get(name, name)
+        name = self.home(name)
         if late:
-            return f"s->before_{'input' if name == INPUT else self.number[name]}"
+            return f"s->before_{self.id.get(name, name)}"
         if name == INPUT:
-            return "input"
-        return f"s->{'spikes' if isinstance(self.net.nodes[name], Neuron) else 'values'}_{self.number[name]}"
+            return "s->input"
+        kind = "spikes" if isinstance(self.net.nodes[name], Neuron) else "counters" if name in self.sliced else "values"
+        return f"{'' if name in self.memory.shared else 's->'}{kind}_{self.id[name]}"
 
     def arriving(self, name: str) -> str:
         """The C expression of the sum over the edges into a node, at index `i`."""
         sources = self.net.sources(name)
         cast = "(int32_t)" if len(sources) > 1 else ""
-        return " + ".join(f"{cast}{self.value(source, (source, name) in self.net.feedback)}[i]" for source in sources)
+        return " + ".join(f"{cast}{self._element(source, (source, name) in self.net.feedback)}" for source in sources)
 
-    def reads_input(self, name: str) -> bool:
-        """Whether the step function of a node takes the input beside the state."""
-        read = [a.source for a in self.events[name] if not a.late] if name in self.events else self.net.sources(name)
-        return any(self.value(source) == "input" for source in read)
+    def _element(self, name: str, late: bool) -> str:
+        if self.home(name) in self.sliced:
+            return f"sum_{self.id[self.home(name)]}(s, i)"
+        return f"{self.value(name, late)}[i]"
 
-    @property
-    def remembered(self) -> list[str]:
-        """Nodes whose values of the step before are read, `input` included; in order of evaluation."""
-        late = {a.source for arriving in self.events.values() for a in arriving if a.late}
-        late |= {self._shared.get(a, a) for a, b in self.net.feedback if b in self.computed and b not in self.events}
-        return [name for name in (INPUT, *self.net.order) if name in late]
+    def hears_spikes(self, name: str) -> bool:
+        """Whether what arrives at a node is 0 or 1."""
+        source = self.home(self.net.sources(name)[0])
+        single = source in self.net.neurons and source not in self.events if source != INPUT else self.net.input.kind == "spikes"
+        return len(self.net.sources(name)) == 1 and single
 
     def wide_type(self, name: str) -> str:
         """The type in which a neuron layer updates its states: int32_t where that cannot overflow."""
@@ -155,35 +203,3 @@ class Layout:
     def counts(self) -> bool:
         """Whether spikes are counted at the output, not membranes read out."""
         return self.net.readout == "count_argmax_lowest"
-
-    @property
-    def state_bytes(self) -> int:
-        """Size of the state struct: widest members first, so that it is padded at its end alone."""
-        total = sum(field.bytes for field in self.fields)
-        return total + -total % TYPE_BYTES[self.fields[0].c_type]
-
-    def _fields(self) -> list[Field]:
-        output = self.net.output
-        kept = ("uint32_t", "spikes") if self.counts else ("int64_t", "membranes, as they are read out,")
-        made = [Field(kept[0], "counts" if self.counts else "scores", (self.size(output),), output, f"{kept[1]} since the reset")]
-        for name in self.computed:
-            node, number, c_type, size = self.net.nodes[name], self.number[name], self.c_type(name), self.size(name)
-            made.append(Field(c_type, _member(self.value(name)), (size,), name, "spikes" if isinstance(node, Neuron) else "values"))
-            if isinstance(node, Neuron):
-                made.append(Field(self.state_type(node.arithmetic), f"membrane_{number}", (size,), name, "membranes"))
-                if node.synapse is not None:
-                    made.append(Field(self.state_type(node.synapse), f"synapse_{number}", (size,), name, "currents of the synapses"))
-            elif isinstance(node, Delay):
-                made.append(Field(c_type, f"line_{number}", (node.steps, size), name, "values on their way"))
-                made.append(Field("uint32_t", f"next_{number}", (), name, "which of them leave next"))
-        made += [
-            Field(self.c_type(name), _member(self.value(name, late=True)), (self.size(name),), name, "the same, a step ago")
-            for name in self.remembered
-        ]
-        for prefix, names, note in (("arriving", self.events, "what one event adds"), ("pulse", self._pulsed, "what it makes of one")):
-            made += [Field("int32_t", f"{prefix}_{self.number[name]}", (self.size(name),), name, note) for name in sorted(names)]
-        return made
-
-
-def _member(expression: str) -> str:
-    return expression.removeprefix("s->")

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from lehr.arithmetic import State
 from lehr.artifact import to_json
-from lehr.network import Conv2d, Linear, Network, Neuron, SumPool2d
+from lehr.network import Conv2d, Linear, Neuron, SumPool2d
 from lehr.nodes import Node
-from lehr.targets.c.layout import TYPE_BYTES, Layout, smallest_type
+from lehr.targets.c.layout import Layout, smallest_type
+from lehr.targets.c.memory import TYPE_BYTES
 from lehr.targets.golden import FOLDER, stem
+from lehr.targets.templates import environment
 
-SOURCES = ("Makefile", "lehr_model.c", "lehr_model.h", "lehr_weights.h", "main.c")
+LIBRARY = ("lehr_model.c", "lehr_model.h", "lehr_weights.h")
+SOURCES = (*LIBRARY, "Makefile", "cortex_m.ld", "host.h", "host_cortex_m.c", "host_stdio.c", "main.c")
 DESCRIPTION = "lehr_model.json"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Table:
         return TYPE_BYTES[self.c_type] * len(self.values)
 
 
-def weight_table(node: Conv2d | Linear, name: str, note: str) -> Table:
-    """Weights, the outputs that one input value meets side by side: binary ones as bits, 1 for +1, all others as signed bytes."""
+def weight_table(node: Conv2d | Linear, name: str, note: str, row_type: str = "uint8_t") -> Table:
+    """Weights, the outputs of one input value side by side: binary ones as bits, 1 for +1, in rows of whole words; others as bytes."""
     if isinstance(node, Linear):
         ordered = node.weight.T
     else:
@@ -43,7 +46,10 @@ def weight_table(node: Conv2d | Linear, name: str, note: str) -> Table:
         grouped = node.weight.reshape(node.groups, out // node.groups, per_group, height, width)
         ordered = grouped.transpose(0, 2, 3, 4, 1)
     if node.kind == "binary":
-        return Table("uint8_t", name, [f"0x{byte:02x}" for byte in np.packbits(ordered.reshape(-1) > 0, bitorder="little")], note)
+        width = 8 * TYPE_BYTES[row_type]
+        signs = np.pad(ordered > 0, [*[(0, 0)] * (ordered.ndim - 1), (0, -ordered.shape[-1] % width)])
+        words = np.packbits(signs, bitorder="little").view(f"<u{TYPE_BYTES[row_type]}")
+        return Table(row_type, name, [f"0x{word:0{width // 4}x}" for word in words.tolist()], note)
     return Table("int8_t", name, [str(value) for value in ordered.reshape(-1).tolist()], note)
 
 
@@ -51,42 +57,36 @@ def tables(layout: Layout) -> list[Table]:
     """The constants of every node that is part of the code."""
     made = []
     for name in dict.fromkeys((*layout.scattered, *layout.computed)):
-        node, number = layout.net.nodes[name], layout.number[name]
+        node, identifier = layout.net.nodes[name], layout.id[name]
         if isinstance(node, (Conv2d, Linear)):
-            made.append(weight_table(node, f"weight_{number}", f"{name}: {node.weight.size} {node.kind} weights"))
+            counters = layout.sliced.get(layout.sums(name))
+            row_type = counters.row_type if counters else "uint8_t"
+            made.append(weight_table(node, f"weight_{identifier}", f"{name}: {node.weight.size} {node.kind} weights", row_type))
         elif isinstance(node, Neuron):
             constants = [("bias", node.bias)] if node.integrates else [("threshold", node.threshold), ("bias", node.bias)]
             for kind, values in constants:
                 c_type = smallest_type(int(values.min()), int(values.max()))
-                made.append(Table(c_type, f"{kind}_{number}", [str(v) for v in values.tolist()], f"{name}: one {kind} per channel"))
+                made.append(Table(c_type, f"{kind}_{identifier}", [str(v) for v in values.tolist()], f"{name}: one {kind} per channel"))
     return made
 
 
-def render(net: Network) -> dict[str, bytes]:
+def render(layout: Layout) -> dict[str, bytes]:
     """All files of the artefact."""
-    layout = Layout(net)
-    constants = tables(layout)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals.update(
+    net, constants = layout.net, tables(layout)
+    templates = environment(
+        TEMPLATES,
         net=net,
         l=layout,
         tables=constants,
         table_bytes=sum(table.bytes for table in constants),
-        largest_index=max(layout.state_bytes, *(8 * table.bytes for table in constants)),  # weights are indexed by bit
+        largest_index=max(layout.memory.bytes, *(table.bytes for table in constants)),
+        largest_layer=max(layout.size(name) for name in net.neurons),
         kind=_kind,
-        binary=any(isinstance(n := net.nodes[name], (Conv2d, Linear)) and n.kind == "binary" for name in layout.scattered),
         roundings={state.rounding for neuron in net.neurons.values() for state in _states(neuron) if 0 < state.beta < 1},
         describe=lambda name: _describe(net.nodes[name]),
         stem=lambda name: stem(net, name).removeprefix(f"{FOLDER}/"),
     )
-    files = {name: environment.get_template(f"{name}.j2").render().encode() for name in (*SOURCES, "README.md")}
+    files = {name: templates.get_template(f"{name}.j2").render().encode() for name in (*SOURCES, "README.md")}
     layers = [{"layer": name, "shape": list(net.shapes[name])} for name in net.neurons]
     return {**files, DESCRIPTION: to_json({"input": list(net.input.shape), "steps": net.steps, "layers": layers})}
 

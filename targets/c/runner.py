@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import FileRefused, NotBitExact, ToolMissing
+from lehr.errors import FileRefused
 from lehr.simulate import Trace
+from lehr.targets.c.compiler import call, compiler, missing, require
 from lehr.targets.c.render import DESCRIPTION, SOURCES
 
 
@@ -23,10 +22,7 @@ class CRunner:
 
     def missing(self) -> str | None:
         """Which tool this machine lacks and how to install it, or None."""
-        for tool in (shlex.split(_compiler())[0], "make"):
-            if shutil.which(tool) is None:
-                return f"{tool} is not on this machine; install a C compiler and make (Debian: apt install gcc make), or set CC"
-        return None
+        return missing("make")
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
         """Spikes and membranes of every neuron layer for inputs `[N, *shape]` or `[N, T, *shape]`.
@@ -36,9 +32,7 @@ class CRunner:
             FileRefused: when the artefact lacks a file, or `x` does not fit it.
             NotBitExact: when it does not compile or run.
         """
-        lacking = self.missing()
-        if lacking is not None:
-            raise ToolMissing(lacking)
+        require("make")
         with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
             work = Path(made)
             try:
@@ -52,9 +46,9 @@ class CRunner:
                 x = np.repeat(x[:, None], steps, axis=1)
             if x.shape[2:] != shape:
                 raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
-            _call(["make", f"CC={_compiler()}"], work, "does not compile")
+            call(["make", "-s", f"CC={shlex.join(compiler())}"], work, "does not compile")
             x.tofile(work / "input.u8")
-            _call(["./lehr_main", "--run", "input.u8", "output", str(x.shape[1])], work, "does not run")
+            call(["./lehr_main", "--run", "input.u8", "output", str(x.shape[1])], work, "does not run")
             # One record a step: for each layer its spikes, then its membranes.
             fields = [(f"{kind}.{i}", kind, tuple(t["shape"])) for i, t in enumerate(layers) for kind in ("u1", "<i4")]
             record = np.fromfile(work / "output", np.dtype(fields)).reshape(x.shape[:2])
@@ -63,18 +57,3 @@ class CRunner:
             {name: np.ascontiguousarray(record[f"u1.{i}"]) for i, name in enumerate(names)},
             {name: record[f"<i4.{i}"].astype(np.int32) for i, name in enumerate(names)},
         )
-
-
-def _compiler() -> str:
-    return os.environ.get("CC") or "cc"
-
-
-def _call(command: list[str], folder: Path, failure: str) -> None:
-    """Run a tool in `folder`; NotBitExact with its first error line when it fails."""
-    # Without the variables of a make that may be running us, and with messages in English, where errors are found.
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")} | {"LC_ALL": "C"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        lines = done.stderr.splitlines() or [f"exit status {done.returncode}"]
-        reason = next((line for line in lines if "error" in line), lines[0])
-        raise NotBitExact(f"the C code {failure}: {reason}; build the artefact again")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from lehr.artifact import BuildPlan
+from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.nodes import INT32_MAX
 from lehr.targets.c.cost import synaptic_operations
-from lehr.targets.c.layout import Layout
+from lehr.targets.c.devices import GENERIC, NAMES, need, require_fit
+from lehr.targets.c.figures import measure
+from lehr.targets.c.layout import RATE, Layout
 from lehr.targets.c.render import render, tables
 from lehr.targets.c.runner import CRunner
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+from lehr.targets.names import identifiers
 
 
 class C(Target):
@@ -21,35 +27,71 @@ class C(Target):
     name: ClassVar[str] = "c"
     summary: ClassVar[str] = "portable C99 without heap or floating point, weights of one bit or one byte"
     arithmetics: ClassVar[Arithmetics] = Arithmetics()
+    options: ClassVar[Mapping[str, str]] = {
+        "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",
+        "flash": "KiB of flash that there are, instead of the device's",
+        "ram": "KiB of RAM that there are, instead of the device's",
+        "rate": f"spikes per neuron and step, in %, at which sums are to take the fewest instructions; {100 * RATE:g} if not given",
+    }
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """A state larger than 2 GiB."""
         layout = Layout(net)
-        if layout.state_bytes <= INT32_MAX:
+        if layout.memory.bytes <= INT32_MAX:
             return ()
-        widest = max(layout.fields, key=lambda field: field.bytes)
-        reason = f"it takes {widest.bytes:,} of {layout.state_bytes:,} bytes of state, an object in C holds {INT32_MAX:,}"
+        widest = max(layout.memory.fields, key=lambda field: field.bytes)
+        reason = f"it takes {widest.bytes:,} of {layout.memory.bytes:,} bytes of state, an object in C holds {INT32_MAX:,}"
         return (Problem(widest.node, reason, "shorten its delay or make it smaller"),)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The C sources, a Makefile, a README and a description for the runner; there are no options."""
-        del options
-        return BuildPlan(render(net))
+        """The C sources, a Makefile, a README and a description for the runner.
+
+        Raises:
+            UsageError: for a value that an option does not take.
+            NotMappable: when the memories do not hold the network, with the table of what is needed.
+        """
+        layout = Layout(net, _rate(options))
+        require_fit(need(layout, tables(layout)), options)
+        return BuildPlan(render(layout))
+
+    def names(self, net: Network) -> Mapping[str, str]:
+        """What functions and members of the state are called after."""
+        return identifiers(net.order)
 
     def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
         """Flash, RAM, and work per step."""
         layout = Layout(net)
-        flash = sum(table.bytes for table in tables(layout))
+        needed = need(layout, tables(layout))
         neurons = sum(layout.size(name) for name in net.neurons)
+        bits = "tables of lehr_weights.h, a bit a binary weight in rows of whole bytes, a byte any other"
         return Estimate(
             (
-                Figure("flash", flash, "bytes", "tables of lehr_weights.h, a bit a binary weight, a byte any other; without the code"),
-                Figure("RAM", layout.state_bytes, "bytes", "sizeof(lehr_state), all memory beside the stack"),
+                Figure("flash", sum(needed.flash.values()) - needed.flash["code"], "bytes", f"{bits}; without the code"),
+                Figure("flash of the code", needed.flash["code"], "bytes", "bound by the number of nodes, above what compilers make of it"),
+                Figure("RAM", layout.memory.bytes, "bytes", "sizeof(lehr_state), all memory beside the stack"),
                 Figure("synaptic operations", synaptic_operations(net, rates), "per step", "spikes at the given rates times fan-out"),
                 Figure("neuron updates", neurons, "per step", "each neuron once a step"),
             )
         )
 
+    def measure(self, folder: Path) -> tuple[Figure, ...]:
+        """Flash on this machine, Cortex-M and RISC-V, and instructions on a Cortex-M4 in QEMU."""
+        return measure(folder)
+
     def runner(self) -> CRunner:
         """The C compiler of this machine."""
         return CRunner()
+
+
+def _rate(options: Options) -> float:
+    """The value of option `rate`, as a share.
+
+    Raises:
+        UsageError: when it is no percentage.
+    """
+    told = options.get("rate")
+    if told is None:
+        return RATE
+    if not (re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", told) and float(told) <= 100):
+        raise UsageError(f"rate is {told!r}; use a number from 0 to 100, in %")
+    return float(told) / 100

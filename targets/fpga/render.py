@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
 from lehr.arithmetic import Arithmetic
 from lehr.artifact import to_json
 from lehr.network import INPUT, Network
@@ -19,6 +17,7 @@ from lehr.targets.fpga.machine import Machine, bits
 from lehr.targets.fpga.projections import volume
 from lehr.targets.fpga.tables import Tables
 from lehr.targets.golden import stem
+from lehr.targets.templates import environment
 
 CORE = (
     "lehr_ram.v",
@@ -212,18 +211,11 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
     net, w, device, front = machine.net, design.widths, DEVICES[str(options["device"])], str(options["front"])
     top, core = FRONTS[front]
     pins = f"lehr.{device.family.pins}" if device.family else ""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     images = design.tables.images
     wide = w.wide
     large = use(machine, design.tables, device).large
-    environment.globals.update(
+    templates = environment(
+        Path(__file__).parent / "templates",
         machine=machine,
         source=machine.sources[INPUT],
         tables=design.tables,
@@ -261,7 +253,7 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
         images=images,
     )
     names = (*core, BENCH, "Makefile", "README.md", "lehr.f")
-    files = {name: environment.get_template(f"{name}.j2").render().encode() for name in names}
+    files = {name: templates.get_template(f"{name}.j2").render().encode() for name in names}
     files |= {f"{image.name}.mem": image.text for image in images}
     if pins:
         files[pins] = constraints(device, front, int(options["clock"]))

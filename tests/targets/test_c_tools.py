@@ -78,7 +78,9 @@ def test_code_that_does_not_compile_or_run_is_an_error(small: tuple[Path, Images
         NotBitExact, match=r"^the C code does not compile: main\.c:\d+:\d+: error: expected expression .*; build the artefact again$"
     ):
         CRunner().run(folder, x)
-    (folder / "main.c").write_text("int main(void) { return 3; }\n")
+    (folder / "main.c").write_text(
+        '#include "host.h"\nint lehr_main(int argc, char **argv)\n{\n    (void)argv;\n    return 3 + 0 * argc;\n}\n'
+    )
     with pytest.raises(NotBitExact, match=r"^the C code does not run: exit status 3; build the artefact again$"):
         CRunner().run(folder, x)
 

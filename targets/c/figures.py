@@ -1,0 +1,62 @@
+"""What compilers and QEMU tell of a built artefact: bytes of the library on each machine, instructions of an inference."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from lehr.targets.c.compiler import call, compiler
+from lehr.targets.contract import Figure
+
+TOOLS = {
+    "arm-none-eabi-gcc": "install the compiler for Cortex-M (Debian: apt install gcc-arm-none-eabi)",
+    "qemu-system-arm": "install QEMU for Arm (Debian: apt install qemu-system-arm)",
+    "riscv64-unknown-elf-gcc": "install the compiler for RISC-V (Debian: apt install gcc-riscv64-unknown-elf)",
+}
+"""Tools beside the compiler of this machine, and how to install them."""
+COMPILERS = {"cortex-m0": "arm-none-eabi-gcc", "cortex-m4": "arm-none-eabi-gcc", "rv32imac": "riscv64-unknown-elf-gcc"}
+
+
+def missing(*tools: str) -> str | None:
+    """Which of `tools` this machine lacks and how to install it, or None."""
+    return next((f"{tool} is not on this machine; {TOOLS[tool]}" for tool in tools if shutil.which(tool) is None), None)
+
+
+def measure(folder: Path) -> tuple[Figure, ...]:
+    """Flash by every compiler that is installed, and instructions where there is a Cortex-M in QEMU.
+
+    Args:
+        folder: a built artefact with golden vectors, which is not written to.
+
+    Raises:
+        NotBitExact: when the code does not compile, or differs from the golden vectors on the Cortex-M.
+    """
+    if shutil.which("make") is None:
+        return ()
+    with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
+        work = Path(made) / "artefact"
+        shutil.copytree(folder, work)
+        figures = [_flash(work, line) for line in call(["make", "-s", "sizes"], work, "does not compile").splitlines()]
+        if missing("arm-none-eabi-gcc", "qemu-system-arm") is None:
+            told = call(["make", "-s", "check-cortex-m"], work, "does not run on a Cortex-M4")
+            instructions = re.search(r"^(\d+) instructions per inference$", told, re.MULTILINE)
+            assert instructions is not None, told
+            source = (
+                f"{_version('arm-none-eabi-gcc', work)} -O2; counted by {_version('qemu-system-arm', work)}, mean of the golden samples"
+            )
+            figures.append(Figure("instructions on cortex-m4", int(instructions[1]), "per inference", source))
+    return tuple(figures)
+
+
+def _flash(work: Path, line: str) -> Figure:
+    """The figure of one line of `make sizes`."""
+    machine, text, data, _ = line.split()
+    tool = COMPILERS.get(machine, compiler()[0])
+    return Figure(f"flash on {machine}", int(text) + int(data), "bytes", f"{_version(tool, work)} -O2: code and tables of lehr_model.o")
+
+
+def _version(tool: str, work: Path) -> str:
+    """The name and version of a tool, as it tells them."""
+    return call([tool, "--version"], work, "cannot be measured").splitlines()[0]

@@ -1,0 +1,199 @@
+"""A network in C, compiled by this machine's compiler and called from Python on numpy arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr import nirfile
+from lehr.arithmetic import Int64
+from lehr.errors import FileRefused, UsageError
+from lehr.network import Network
+from lehr.simulate.result import Membranes, Recorder, Result, Spikes, check_input, input_events
+from lehr.targets.build import MODEL
+from lehr.targets.c.compiler import call, compiler, require
+from lehr.targets.c.render import LIBRARY, TEMPLATES
+from lehr.targets.c.target import C
+
+BRIDGE = "bridge.c"
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step did: spikes and membranes of every neuron layer, `[*shape]`, by its name."""
+
+    spikes: Mapping[str, Spikes]
+    membranes: Mapping[str, Membranes]
+
+
+def load(source: Path | Network) -> Model:
+    """Compile the C library of a network and load it.
+
+    Args:
+        source: a folder that `lehr build --target c` wrote, or a network.
+
+    Raises:
+        ToolMissing: when there is no C compiler.
+        NotMappable: when the network does not map to C.
+        FileRefused: when the folder is no whole artefact, or its C code is another network's.
+        NotBitExact: when the code does not compile.
+    """
+    require()
+    if isinstance(source, Network):
+        C().require_mappable(source)
+        net, files = source, C().plan(source, {}).files
+    else:
+        net = nirfile.read(source / MODEL)
+        try:
+            files = {name: (source / name).read_bytes() for name in LIBRARY}
+        except OSError as error:
+            raise FileRefused(f"{source} is no whole artefact of target c ({error}); build it again") from None
+    with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
+        work = Path(made)
+        for name in LIBRARY:
+            (work / name).write_bytes(files[name])
+        shutil.copyfile(TEMPLATES / BRIDGE, work / BRIDGE)
+        built = work / "model.so"
+        call([*compiler(), "-std=c99", "-O2", "-shared", "-fPIC", "-o", str(built), "lehr_model.c", BRIDGE], work, "does not compile")
+        library = ctypes.CDLL(str(built))  # the file may go once it is mapped
+    library.bridge_network.restype = ctypes.c_char_p
+    if library.bridge_network() != net.digest.encode():
+        raise FileRefused(f"the C code in {source} is not that of {MODEL} beside it; build it again")
+    return Model(net, library)
+
+
+class Model:
+    """A compiled network and a state of it. Methods are those of `lehr_model.h`; arrays go in and come out.
+
+    Attributes:
+        net: the network.
+    """
+
+    def __init__(self, net: Network, library: ctypes.CDLL) -> None:
+        self.net = net
+        self._library = library
+        for name in ("bridge_state_bytes", "bridge_event_bytes", "lehr_prediction"):
+            getattr(library, name).restype = ctypes.c_size_t
+        library.lehr_score.restype = ctypes.c_int64
+        self._memory = np.zeros(-(-library.bridge_state_bytes() // 8), np.int64)  # of int64, so that it is aligned
+        self._state = ctypes.c_void_p(self._memory.ctypes.data)
+        self._sizes = np.array([math.prod(net.shapes[name]) for name in net.neurons], np.uintp)
+        self._call("lehr_init")
+
+    def instance(self) -> Model:
+        """Another state of the same library, at its start: the two run side by side."""
+        return Model(self.net, self._library)
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of the state on this machine."""
+        return int(self._library.bridge_state_bytes())
+
+    def reset(self) -> None:
+        """Forget membranes, spikes, delay lines and scores."""
+        self._call("lehr_reset")
+
+    def step(self, x: Images) -> Step:
+        """One step with input `x`, uint8 `[*shape]`.
+
+        Raises:
+            FileRefused: when `x` is no input of the network.
+        """
+        check_input(self.net, x[None])
+        self._call("lehr_step", _pointer(np.ascontiguousarray(x)))
+        return self._read()
+
+    def step_events(self, index: npt.ArrayLike, value: npt.ArrayLike = 1) -> Step:
+        """One step with the inputs that are not 0: their flat indices, ascending, and their values.
+
+        Raises:
+            UsageError: when they are not ascending, out of range, or have values that the network does not take.
+        """
+        indices, values = np.broadcast_arrays(np.asarray(index, np.int64).reshape(-1), np.asarray(value, np.int64))
+        size, highest = math.prod(self.net.input.shape), self.net.input.highest
+        inside = bool(((indices >= 0) & (indices < size) & (values >= 1) & (values <= highest)).all())
+        wide = np.uint16 if self._library.bridge_event_bytes() == 4 else np.uint32
+        events = np.zeros(indices.size, np.dtype([("index", wide), ("value", np.uint8)], align=True))
+        if inside:
+            events["index"], events["value"] = indices, values
+        if not inside or not self._call("lehr_step_events", _pointer(events), ctypes.c_size_t(indices.size)):
+            raise UsageError(f"events are no ascending indices below {size:,} with values from 1 to {highest}; sort them and drop doubles")
+        return self._read()
+
+    def step_held(self) -> Step:
+        """One step with the input of the step before."""
+        self._call("lehr_step_held")
+        return self._read()
+
+    @property
+    def scores(self) -> Int64:
+        """What each output neuron has gathered since the reset, int64 `[classes]`: spikes, or what the readout makes of its membrane."""
+        classes = math.prod(self.net.shapes[self.net.output])
+        return np.array([self._call("lehr_score", ctypes.c_size_t(i)) for i in range(classes)], np.int64)
+
+    @property
+    def prediction(self) -> int:
+        """The output neuron with the highest score, the lowest of them at a tie."""
+        return int(self._call("lehr_prediction"))
+
+    def run(self, x: Images, steps: int | None = None, trace: Iterable[str] = ()) -> Result:
+        """Run samples one after another, each from a reset on: the same as `lehr.simulate.simulate`, computed in C.
+
+        Args:
+            x: uint8 `[N, *shape]`, held for all steps, or `[N, T, *shape]`.
+            steps: how many, if not all.
+            trace: neuron layers whose spikes and membranes are kept.
+
+        Raises:
+            FileRefused: when `x` is no input of the network.
+            UsageError: when a traced name is no neuron layer.
+        """
+        held, steps = check_input(self.net, x, steps)
+        recorder = Recorder(self.net, len(x), steps, trace)
+        recorder.add_events(input_events(x, held=held, steps=steps))
+        for sample, given in enumerate(np.ascontiguousarray(x)):
+            self.reset()
+            found = self._outputs((steps,))
+            self._call("bridge_run", _pointer(given), int(held), ctypes.c_size_t(steps), *self._arrays(found))
+            spikes = {name: array[None] for name, array in found.spikes.items()}
+            recorder.add_steps(sample, 0, spikes, {name: array[None] for name, array in found.membranes.items()})
+            for name, membranes in found.membranes.items():
+                recorder.add_totals(sample, name, spikes[name].sum(axis=1, dtype=np.int64), int(membranes.min()), int(membranes.max()))
+        return recorder.result()
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        function: Callable[..., Any] = getattr(self._library, name)
+        return function(self._state, *arguments)
+
+    def _outputs(self, lead: tuple[int, ...]) -> Step:
+        """Arrays for what steps do, with `lead` axes before the neurons'."""
+        shapes = {name: (*lead, *self.net.shapes[name]) for name in self.net.neurons}
+        return Step(
+            {name: np.zeros(shape, np.uint8) for name, shape in shapes.items()},
+            {name: np.zeros(shape, np.int32) for name, shape in shapes.items()},
+        )
+
+    def _arrays(self, found: Step) -> tuple[Any, ...]:
+        """The sizes of layers and the arrays of `found`, as the bridge takes them."""
+        pointers = ctypes.c_void_p * len(self._sizes)
+        spikes, membranes = (pointers(*(a.ctypes.data for a in arrays.values())) for arrays in (found.spikes, found.membranes))
+        return _pointer(self._sizes), spikes, membranes
+
+    def _read(self) -> Step:
+        found = self._outputs(())
+        self._call("bridge_read", *self._arrays(found))
+        return found
+
+
+def _pointer(array: npt.NDArray[Any]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)

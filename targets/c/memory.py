@@ -1,0 +1,136 @@
+"""The state of the generated code: which arrays it has, and which values share memory because they live at different times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lehr.network import INPUT, Delay, Neuron
+
+if TYPE_CHECKING:
+    from lehr.targets.c.layout import Layout
+
+TYPE_BYTES = {"int8_t": 1, "uint8_t": 1, "uint16_t": 2, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One member of the state struct.
+
+    Attributes:
+        c_type: of an element.
+        name: of the member.
+        dims: none for a single value.
+        node: that it belongs to, the largest of them where several share it.
+        note: what it holds.
+        of_input: whether it holds what the input makes of the first weights, which a reset leaves alone.
+    """
+
+    c_type: str
+    name: str
+    dims: tuple[int, ...]
+    node: str
+    note: str
+    of_input: bool = False
+
+    @property
+    def bytes(self) -> int:
+        """Its size in memory."""
+        return TYPE_BYTES[self.c_type] * math.prod(self.dims)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the shared memory of its type a node's values are."""
+
+    c_type: str
+    offset: int
+    size: int
+
+
+class Memory:
+    """The members of the state struct, widest first, so that it is padded at its end alone.
+
+    Attributes:
+        shared: places of values that live from the node that makes them to the last one that reads them.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.shared = self._share()
+        self.fields = sorted(self._fields(), key=lambda field: -TYPE_BYTES[field.c_type])
+
+    @cached_property
+    def bytes(self) -> int:
+        """Size of the state struct."""
+        total = sum(field.bytes for field in self.fields)
+        return total + -total % TYPE_BYTES[self.fields[0].c_type]
+
+    def _share(self) -> dict[str, Place]:
+        """The first gap that is large enough, for one node after another; what is alive at the same time does not meet."""
+        layout = self._layout
+        at = {name: i for i, name in enumerate(layout.computed)}
+        end = {name: i for i, name in enumerate(layout.computed)}
+        for reader in layout.computed:
+            for name in layout.reads(reader) - {INPUT}:
+                end[name] = max(end[name], at[reader])
+        end.update(dict.fromkeys(layout.remembered, len(at)))  # copied when the step ends
+        placed: dict[str, Place] = {}
+        for name in layout.computed:
+            if isinstance(layout.net.nodes[name], Neuron) or name in layout.taken:
+                continue
+            (c_type, size), offset = self._array(name), 0
+            alive = [place for other, place in placed.items() if place.c_type == c_type and end[other] >= at[name]]
+            for place in sorted(alive, key=lambda place: place.offset):
+                if offset + size <= place.offset:
+                    break
+                offset = max(offset, place.offset + place.size)
+            placed[name] = Place(c_type, offset, size)
+        return placed
+
+    def _array(self, name: str) -> tuple[str, int]:
+        """Type and length of the array that holds a node's sums: values, or counters."""
+        counters = self._layout.sliced.get(name)
+        if counters is None:
+            return self._layout.c_type(name), self._layout.size(name)
+        return "uint32_t", counters.places * counters.stride
+
+    def _fields(self) -> Iterator[Field]:
+        layout, net = self._layout, self._layout.net
+        kept = ("uint32_t", "spikes") if layout.counts else ("int64_t", "membranes, as they are read out,")
+        yield Field(kept[0], "counts" if layout.counts else "scores", (layout.size(net.output),), net.output, f"{kept[1]} since the reset")
+        if layout.keeps_input:
+            yield Field("uint8_t", "input", (layout.size(INPUT),), layout.computed[0], "the input of this step", of_input=True)
+        for name in layout.taken:
+            c_type, size = self._array(name)
+            kind = "counters" if name in layout.sliced else "values"
+            yield Field(c_type, f"{kind}_{layout.id[name]}", (size,), name, "sums of the input", of_input=True)
+        for name in layout.computed:
+            yield from self._states(name)
+        for c_type in dict.fromkeys(place.c_type for place in self.shared.values()):
+            here = {name: place for name, place in self.shared.items() if place.c_type == c_type}
+            size, widest = max(place.offset + place.size for place in here.values()), max(here, key=lambda name: here[name].size)
+            yield Field(c_type, f"shared_{c_type.removesuffix('_t')}", (size,), widest, f"values within a step: {', '.join(here)}")
+        for name in layout.remembered:
+            c_type, identifier = layout.c_type(name), layout.id.get(name, name)
+            node = layout.computed[0] if name == INPUT else name
+            yield Field(c_type, f"before_{identifier}", (layout.size(name),), node, "the same, a step ago")
+        for prefix, names, note in (("arriving", layout.events, "what one event adds"), ("pulse", layout.pulsed, "what it makes of one")):
+            for name in sorted(names):
+                yield Field("int32_t", f"{prefix}_{layout.id[name]}", (layout.size(name),), name, note)
+
+    def _states(self, name: str) -> Iterator[Field]:
+        """What a node carries from step to step."""
+        layout = self._layout
+        node, identifier, size = layout.net.nodes[name], layout.id[name], layout.size(name)
+        if isinstance(node, Neuron):
+            yield Field("uint8_t", f"spikes_{identifier}", (size,), name, "spikes")
+            yield Field(layout.state_type(node.arithmetic), f"membrane_{identifier}", (size,), name, "membranes")
+            if node.synapse is not None:
+                yield Field(layout.state_type(node.synapse), f"synapse_{identifier}", (size,), name, "currents of the synapses")
+        elif isinstance(node, Delay):
+            yield Field(layout.c_type(name), f"line_{identifier}", (node.steps, size), name, "values on their way")
+            yield Field("uint32_t", f"next_{identifier}", (), name, "which of them leave next")

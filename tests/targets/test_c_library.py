@@ -1,0 +1,171 @@
+"""The C library, called from Python: every way to give an input, several states, streams, and what it refuses."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hard_networks import EVENT, HARD, STEP, flows, knot
+from states import MEMBRANE_READOUTS
+from strategies import Images, small_network
+
+from lehr import nirfile
+from lehr.arithmetic import Arithmetic
+from lehr.errors import FileRefused, ToolMissing, UsageError
+from lehr.network import Network
+from lehr.npz import read_samples
+from lehr.simulate import Result, compare, simulate
+from lehr.targets.build import build
+from lehr.targets.c import C, Model, load
+from lehr.targets.c.compiler import missing
+
+needs_compiler = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[Model, Network, Images, Result]:
+    """A small network in C, spikes for it step by step, and what the reference makes of them; spikes flow in it."""
+    if missing():
+        pytest.skip(str(missing()))
+    net, x = HARD["two states"]()
+    expected = simulate(net, x, trace=net.neurons)
+    assert flows(net, expected)
+    return load(net), net, x, expected
+
+
+def require_step(model: Model, expected: Result, sample: int, t: int, how: str, x: Images) -> None:
+    """One step of a model, which must be step `t` of a sample of the reference."""
+    if how == "held":
+        step = model.step_held()
+    elif how == "events":
+        step = model.step_events(np.flatnonzero(x), x[x != 0])
+    else:
+        step = model.step(x)
+    for name in model.net.neurons:
+        assert np.array_equal(step.spikes[name], expected.trace.spikes[name][sample, t]), (name, t)
+        assert np.array_equal(step.membranes[name], expected.trace.membranes[name][sample, t]), (name, t)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["small", "delayed", "knot", "knot by event", "two states", *MEMBRANE_READOUTS])
+def test_run_is_the_reference(name: str) -> None:
+    net, x = HARD[name]()
+    expected, got = simulate(net, x, trace=net.neurons), load(net).run(x, trace=net.neurons)
+    compare(expected.trace, got.trace).require_equal("c")
+    assert np.array_equal(got.scores, expected.scores)
+    assert np.array_equal(got.counts, expected.counts)
+    assert got.rates == expected.rates
+    assert [(layer.lowest, layer.highest) for layer in got.layers.values()] == [(o.lowest, o.highest) for o in expected.layers.values()]
+
+
+@needs_compiler
+@pytest.mark.parametrize("how", ["dense", "events", "held"])
+@pytest.mark.parametrize("update", [STEP, EVENT], ids=["step", "event"])
+def test_an_input_may_come_in_three_ways(how: str, update: Arithmetic) -> None:
+    """Through a network in which neurons and feedback edges read the input itself."""
+    net, x = knot(update)
+    still = np.repeat(x[:1, :1], net.steps, axis=1)
+    expected = simulate(net, still, trace=net.neurons)
+    model = load(net)
+    for t in range(net.steps):
+        require_step(model, expected, 0, t, "dense" if t == 0 and how == "held" else how, still[0, t])
+
+
+def test_two_states_run_side_by_side(small: tuple[Model, Network, Images, Result]) -> None:
+    first, net, x, expected = small
+    second = first.instance()
+    first.reset()
+    assert first.state_bytes == next(f.value for f in C().estimate(net, expected.rates).figures if f.name == "RAM")
+    for t in range(net.steps):
+        require_step(first, expected, 0, t, "dense" if t % 2 else "events", x[0, t])
+        require_step(second, expected, 1, t, "dense", x[1, t])
+    assert first.scores.tolist() == expected.scores[0].tolist()
+    assert (first.prediction, second.prediction) == tuple(expected.prediction[:2])
+
+
+def test_a_stream_goes_on_and_a_reset_begins_anew(small: tuple[Model, Network, Images, Result]) -> None:
+    model, net, x, _ = small
+    stream = x.reshape(1, -1, *net.input.shape)
+    expected = simulate(net, stream, trace=net.neurons)
+    assert not np.array_equal(
+        expected.trace.membranes["out"][0, net.steps], simulate(net, x[1:2], trace=["out"]).trace.membranes["out"][0, 0]
+    )
+    model.reset()
+    for t in range(stream.shape[1]):
+        require_step(model, expected, 0, t, "dense", stream[0, t])
+    model.reset()
+    require_step(model, expected, 0, 0, "dense", stream[0, 0])
+
+
+def test_one_unit_is_seen(small: tuple[Model, Network, Images, Result]) -> None:
+    model, net, x, expected = small
+    first = net.neurons["hidden"]
+    raised = replace(first, threshold=first.threshold + np.eye(len(first.threshold), dtype=np.int32)[0])
+    other = load(replace(net, nodes={**net.nodes, "hidden": raised})).run(x, trace=net.neurons)
+    assert compare(expected.trace, model.run(x, trace=net.neurons).trace).equal
+    assert not compare(expected.trace, other.trace).equal
+
+
+@pytest.mark.parametrize("events", [([3, 3], 1), ([4, 3], 1), ([-1], 1), ([12], 1), ([0, 70_000, 1], 1), ([5], 0), ([5], 2)])
+def test_events_that_are_none_are_refused(events: tuple[list[int], int], small: tuple[Model, Network, Images, Result]) -> None:
+    model, net, x, expected = small
+    assert net.input.kind == "spikes"
+    model.reset()
+    require_step(model, expected, 0, 0, "dense", x[0, 0])
+    with pytest.raises(UsageError) as error:
+        model.step_events(*events)
+    assert str(error.value) == "events are no ascending indices below 12 with values from 1 to 1; sort them and drop doubles"
+    require_step(model, expected, 0, 1, "dense", x[0, 1])  # no step was taken
+
+
+def test_c_itself_refuses_events_that_are_none(small: tuple[Model, Network, Images, Result]) -> None:
+    model, *_ = small
+    for indices, values in (([3, 3], [1, 1]), ([4, 3], [1, 1]), ([12], [1]), ([5], [0]), ([5], [2])):
+        events = np.zeros(len(indices), np.dtype([("index", np.uint16), ("value", np.uint8)], align=True))
+        events["index"], events["value"] = indices, values
+        assert model._call("lehr_step_events", ctypes.c_void_p(events.ctypes.data), ctypes.c_size_t(len(indices))) == 0
+
+
+def test_inputs_that_do_not_fit_are_refused(small: tuple[Model, Network, Images, Result]) -> None:
+    model, _, x, _ = small
+    with pytest.raises(FileRefused, match=r"^input has shape \[1, 11\], the network takes uint8 .*; reshape it$"):
+        model.step(x[0, 0, :-1])
+    with pytest.raises(FileRefused, match=r"^input holds 2, but the network takes spikes 0 and 1; encode it as spikes first$"):
+        model.run(2 * x)
+
+
+@needs_compiler
+def test_a_built_artefact_is_loaded(tmp_path: Path) -> None:
+    net, x = small_network()
+    build(net, C(), x[:2]).plan.write(tmp_path / "out")
+    expected = simulate(net, x, trace=net.neurons)
+    compare(expected.trace, load(tmp_path / "out").run(x, trace=net.neurons).trace).require_equal("c")
+    header = tmp_path / "out" / "lehr_model.h"
+    header.write_text(header.read_text().replace(net.digest, "another"))
+    with pytest.raises(FileRefused, match=r"^the C code in .*out is not that of model\.nir beside it; build it again$"):
+        load(tmp_path / "out")
+    header.unlink()
+    with pytest.raises(FileRefused, match=r"is no whole artefact of target c \(.*lehr_model\.h.*\); build it again$"):
+        load(tmp_path / "out")
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-cc")
+    with pytest.raises(
+        ToolMissing, match=r"^no-such-cc is not on this machine; install a C compiler and make \(Debian: apt install gcc make\)"
+    ):
+        load(small_network()[0])
+
+
+@needs_compiler
+def test_the_example_in_the_documentation_runs(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "c.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    images, _ = read_samples(line / "in.npz")
+    exec(code, {"path": line / "model.nir", "images": images[:4]})
+    expected = simulate(nirfile.read(line / "model.nir"), images[:1])
+    assert capsys.readouterr().out == f"{expected.scores[0]} {expected.prediction[0]}\n"
