@@ -34,7 +34,7 @@ from roofline import bounds
 from lehr import nirfile
 from lehr.export.checkpoint import load_run
 from lehr.network import Network
-from lehr.npz import read_samples
+from lehr.samples import read_samples
 from lehr.simulate import Result, compare, simulate
 from lehr.simulate.fast.engine import Engine
 from lehr.simulate.result import check_input

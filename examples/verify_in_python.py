@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from lehr import nirfile
-from lehr.npz import read_samples
+from lehr.samples import read_samples
 from lehr.simulate import simulate
 from lehr.targets import registry
 from lehr.targets.build import build, verify

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,100 +25,21 @@ def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return zip_bytes(files)
 
 
-def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
-    """Inputs and, if there, labels of an `in.npz`: uint8 `[N, *shape]` or `[N, T, *shape]`, int64 `[N]`.
-
-    Raises:
-        UsageError: when there is no such file.
-        FileRefused: when it is no .npz, or an array in it has not the type it should.
-    """
-    return check_samples(path, read_arrays(path, ("input", "labels")))
-
-
-class Samples:
-    """The inputs of an `in.npz`, read piece by piece, and its labels, if there.
-
-    Attributes:
-        path: of the file.
-        shape: of all inputs, samples first.
-        labels: int64 `[N]`, or None.
-
-    Raises:
-        UsageError: when there is no such file.
-        FileRefused: when it is no .npz, or an array in it has not the type it should.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        arrays = read_arrays(path, ("labels",))
-        self._whole: npt.NDArray[np.uint8] | None = None
-        self.shape, plain = self._header()
-        if not plain:  # another type, or stored column by column: to be refused, or read at once
-            self._whole, self.labels = read_samples(path)
-            return
-        like = np.broadcast_to(np.zeros((), np.uint8), self.shape)
-        _, self.labels = check_samples(path, {"input": like, **arrays})
-
-    def _header(self) -> tuple[tuple[int, ...], bool]:
-        with _damage_refused(self.path), zipfile.ZipFile(self.path) as archive:
-            if "input.npy" not in archive.namelist():
-                return (0,), False
-            with archive.open("input.npy") as stream:
-                shape, by_column, dtype = _npy_header(stream)
-        return shape, dtype == np.uint8 and not by_column and len(shape) > 1
-
-    def pieces(self, size: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
-        """The samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
-        count = self.shape[0]
-        return self._read(start, ((min(size, count - first), *self.shape[1:]) for first in range(start, count, size)))
-
-    def chunks(self, steps: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
-        """The samples from `start` on, one after the other, `[1, steps, *shape]`: at most so many steps at a time."""
-        count, every, *shape = self.shape
-        return self._read(start, ((1, min(steps, every - t), *shape) for _ in range(start, count) for t in range(0, every, steps)))
-
-    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
-        """What follows sample `start`, cut into arrays of these shapes."""
-        at = start * math.prod(self.shape[1:])
-        if self._whole is not None:
-            flat = self._whole.reshape(-1)
-            for shape in shapes:
-                size = math.prod(shape)
-                yield flat[at : at + size].reshape(shape)
-                at += size
-            return
-        with _damage_refused(self.path), zipfile.ZipFile(self.path) as archive, archive.open("input.npy") as stream:
-            _npy_header(stream)
-            while at > 0:
-                at -= len(_exactly(stream, min(at, _SKIPPED)))
-            for shape in shapes:
-                yield np.frombuffer(_exactly(stream, math.prod(shape)), np.uint8).reshape(shape)
-
-
-_SKIPPED = 1 << 24
-"""Bytes that are read at a time to get past them: where they are compressed, there is no other way."""
-
-
-def _exactly(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) != count:
-        raise ValueError("input ends early")
-    return data
-
-
-def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:
+def npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:
+    """Shape, whether columns come first, and dtype of the array whose `.npy` file `stream` is; it is left where the numbers begin."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(stream)
 
 
 @contextmanager
-def _damage_refused(path: Path) -> Iterator[None]:
+def damage_refused(path: Path) -> Iterator[None]:
+    """Whatever numpy and zipfile raise inside, for a damaged archive, becomes one sentence."""
     try:
         yield
     except (LehrError, GeneratorExit):
         raise
-    except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
+    except Exception as error:  # they raise a dozen kinds
         raise FileRefused(f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez") from None
 
 
@@ -133,7 +52,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
     """
     if not path.is_file():
         raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
-    with _damage_refused(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+    with damage_refused(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return {name: file[name] for name in names if name in file.files}
 
 

@@ -55,7 +55,7 @@ def build(
 
         from lehr import nirfile
         from lehr.errors import UsageError
-        from lehr.npz import read_samples
+        from lehr.samples import read_samples
         from lehr.targets import registry
         from lehr.targets.build import build as make
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lehr.cli.engines import Run
     from lehr.network import Network
-    from lehr.npz import Samples
+    from lehr.samples import Samples
     from lehr.simulate import Comparison, Trace
 
     Expected = Callable[[int, npt.NDArray[np.uint8]], tuple[Trace, npt.NDArray[np.int32]]]

@@ -71,7 +71,7 @@ def export(
             raise UsageError(f"{source}: no samples to compare on; give them with -i IN.npz, in an array 'input'")
         from lehr.export.torch_file import load_model
         from lehr.export.torch_network import from_torch
-        from lehr.npz import read_samples
+        from lehr.samples import read_samples
 
         model = load_model(Path(named["path"]), named["factory"])
         made = from_torch(
@@ -93,7 +93,7 @@ def _from_run(out: Output, run: Path, output: Path) -> None:
     from lehr.atomic import writing
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
     from lehr.export.widths import analyse
-    from lehr.npz import read_samples
+    from lehr.samples import read_samples
     from lehr.simulate import compare, simulate
     from lehr.train.twin import Twin, trace
 

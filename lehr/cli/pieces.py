@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lehr.cli.engines import Run
     from lehr.network import Network
-    from lehr.npz import Samples
+    from lehr.samples import Samples
     from lehr.simulate import Result
 
     Advance = Callable[[float], None]

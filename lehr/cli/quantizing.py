@@ -54,7 +54,7 @@ def quantize(
         from lehr.atomic import writing
         from lehr.export.nirgraph import Options, Semantics, read
         from lehr.export.nirgraph import quantize as convert
-        from lehr.npz import read_samples
+        from lehr.samples import read_samples
         from lehr.simulate.effect import measure
 
         told = read(graph)

@@ -65,15 +65,21 @@ def samples(
     data: Data = None,
     download: Download = False,
     overrides: Overrides = None,
+    events: Annotated[bool, typer.Option("--events", help="Write events instead of frames; of spikes alone.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the test samples of a recipe's data set as input for `lehr simulate`."""
     with session(as_json) as out:
         from lehr.atomic import write_bytes
+        from lehr.errors import UsageError
         from lehr.npz import npz_bytes
+        from lehr.samples import event_arrays
         from lehr.train.recipefile import load
 
-        test = read_data(load(recipe, tuple(overrides or ())).data, data, download).test
-        write_bytes(output, npz_bytes({"input": test.x, "labels": test.y}))
+        read = read_data(load(recipe, tuple(overrides or ())).data, data, download)
+        test = read.test
+        if events and (read.kind != "spikes" or read.test_steps is None):
+            raise UsageError(f"--events: {recipe} has values that are held for all steps, no events; leave it out")
+        write_bytes(output, npz_bytes({**(event_arrays(test.x) if events else {"input": test.x}), "labels": test.y}))
         out.facts.update(path=str(output), samples=len(test))
         out.say(f"wrote {len(test):,} test samples to {output}")

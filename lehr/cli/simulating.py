@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lehr.cli.engines import Run
     from lehr.cli.pieces import Traced
     from lehr.network import Network
-    from lehr.npz import Samples
+    from lehr.samples import Samples
     from lehr.simulate import Result
 
 
@@ -49,7 +49,7 @@ def simulate(
     with session(as_json) as out:
         from lehr import nirfile
         from lehr.errors import UsageError
-        from lehr.npz import Samples
+        from lehr.samples import open_samples
         from lehr.simulate.result import check_shape
 
         if inputs is None:
@@ -57,7 +57,7 @@ def simulate(
         if resume and output is None:
             raise UsageError("--resume needs the result to go on with; name it with -o")
         net = nirfile.read(model)
-        samples = Samples(inputs)
+        samples = open_samples(inputs)
         check_shape(net, samples.shape)
         what = traced(net, trace or [], trace_samples, samples.shape[0])
         run = engine(engine_name, net, threads or len(os.sched_getaffinity(0)))

@@ -41,7 +41,7 @@ def widths(
         from lehr.errors import UsageError
         from lehr.export.coarsen import coarsened
         from lehr.export.widths import fit_state_bits
-        from lehr.npz import read_samples
+        from lehr.samples import read_samples
         from lehr.simulate.ranges import narrowed, observe
 
         net = nirfile.read(model)

@@ -14,7 +14,7 @@ from commands import Lehr
 
 from lehr import nirfile
 from lehr.network import Conv2d, Network
-from lehr.npz import read_samples
+from lehr.samples import read_samples
 from lehr.simulate import simulate
 from lehr.targets import registry
 

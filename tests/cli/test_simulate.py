@@ -13,7 +13,7 @@ from hard_networks import HARD
 
 from lehr import nirfile
 from lehr.cli import pieces
-from lehr.npz import Samples
+from lehr.samples import Samples
 from lehr.simulate import simulate
 
 

@@ -11,7 +11,7 @@ from tiny import tiny_toml
 
 from lehr import nirfile
 from lehr.export.checkpoint import load_run
-from lehr.npz import read_samples
+from lehr.samples import read_samples
 from lehr.simulate import simulate
 from lehr.targets import registry
 

@@ -1,0 +1,235 @@
+"""The inputs of an `in.npz`, whole or in pieces: stored as they are fed, or as the events of a recording."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import Int64
+from lehr.errors import FileRefused
+from lehr.npz import check_samples, damage_refused, npy_header, read_arrays
+
+SHAPE, FIRST, STEP, PLACE = "event.shape", "event.first", "event.step", "event.place"
+LARGEST, LARGEST_AT_ONCE = 1 << 40, 1 << 33
+"""Bytes of spikes that a file of events may stand for, and that are made of it at once."""
+BLOCK = 1 << 20
+"""Events, or bytes to get past, that are read at a time."""
+
+
+def open_samples(path: Path) -> Samples:
+    """The inputs of an `in.npz`, to be read in pieces.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no .npz, or an array in it is not what it should be.
+    """
+    return EventSamples(path) if read_arrays(path, (SHAPE,)) else Samples(path)
+
+
+def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+    """All inputs and, if there, labels of an `in.npz`: uint8 `[N, *shape]` or `[N, T, *shape]`, int64 `[N]`.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no .npz, or an array in it is not what it should be.
+    """
+    samples = open_samples(path)
+    return samples.whole(), samples.labels
+
+
+class Samples:
+    """The inputs of an `in.npz`, stored as they are fed, and its labels, if there.
+
+    Attributes:
+        path: of the file.
+        shape: of all inputs, samples first.
+        labels: int64 `[N]`, or None.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no .npz, or an array in it has not the type it should.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        arrays = read_arrays(path, ("labels",))
+        self._whole: npt.NDArray[np.uint8] | None = None
+        self.shape, plain = self._header()
+        if not plain:  # another type, or stored column by column: to be refused, or read at once
+            self._whole, self.labels = check_samples(path, read_arrays(path, ("input", "labels")))
+            return
+        like = np.broadcast_to(np.zeros((), np.uint8), self.shape)
+        _, self.labels = check_samples(path, {"input": like, **arrays})
+
+    def _header(self) -> tuple[tuple[int, ...], bool]:
+        with damage_refused(self.path), zipfile.ZipFile(self.path) as archive:
+            if "input.npy" not in archive.namelist():
+                return (0,), False
+            with archive.open("input.npy") as stream:
+                shape, by_column, dtype = npy_header(stream)
+        return shape, dtype == np.uint8 and not by_column and len(shape) > 1
+
+    def whole(self) -> npt.NDArray[np.uint8]:
+        """All samples at once.
+
+        Raises:
+            FileRefused: when they are too many for that.
+        """
+        if (size := math.prod(self.shape)) > LARGEST_AT_ONCE:
+            raise FileRefused(f"{self.path} holds {size:,} bytes, more than {LARGEST_AT_ONCE:,} at once; give fewer samples or steps")
+        return np.require(next(self.pieces(self.shape[0])), requirements="W") if self._whole is None else self._whole
+
+    def pieces(self, size: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
+        """The samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
+        count = self.shape[0]
+        return self._read(start, ((min(size, count - first), *self.shape[1:]) for first in range(start, count, size)))
+
+    def chunks(self, steps: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
+        """The samples from `start` on, one after the other, `[1, steps, *shape]`: at most so many steps at a time."""
+        count, every, *shape = self.shape
+        return self._read(start, ((1, min(steps, every - t), *shape) for _ in range(start, count) for t in range(0, every, steps)))
+
+    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
+        """What follows sample `start`, cut into arrays of these shapes."""
+        at = start * math.prod(self.shape[1:])
+        if self._whole is not None:
+            flat = self._whole.reshape(-1)
+            for shape in shapes:
+                size = math.prod(shape)
+                yield flat[at : at + size].reshape(shape)
+                at += size
+            return
+        with damage_refused(self.path), zipfile.ZipFile(self.path) as archive, archive.open("input.npy") as stream:
+            npy_header(stream)
+            _skip(stream, at)
+            for shape in shapes:
+                yield np.frombuffer(_exactly(stream, math.prod(shape)), np.uint8).reshape(shape)
+
+
+def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[Any]]]:
+    """Spikes uint8 `[N, T, *shape]` of 0 and 1, as the arrays of events that `EventSamples` reads."""
+    sample, step, place = np.nonzero(x.reshape(*x.shape[:2], -1))
+    first = np.searchsorted(sample, np.arange(len(x) + 1))
+    return {SHAPE: np.array(x.shape[1:]), FIRST: first, STEP: step.astype(np.uint32), PLACE: place.astype(np.uint32)}
+
+
+class EventSamples(Samples):
+    """Recordings as events: spikes of 1 where at least one event fell, made when they are asked for.
+
+    The archive holds `event.shape` (steps, then the shape of the network's input), `event.first` (where each sample's events begin, and
+    where the last one's end), and for every event `event.step` and `event.place`, its flat index in the shape. Within a sample, steps
+    do not descend.
+
+    Attributes:
+        path: of the file.
+        shape: `(N, T, *shape)`.
+        labels: int64 `[N]`, or None.
+
+    Raises:
+        FileRefused: when the arrays do not fit each other.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._whole = path, None
+        arrays = read_arrays(path, (SHAPE, FIRST, "labels"))
+        with damage_refused(path), zipfile.ZipFile(path) as archive:
+            held = [_length(archive, name) for name in (STEP, PLACE)]
+        shape, first = arrays[SHAPE], arrays.get(FIRST, np.zeros(0))
+        if shape.dtype.kind not in "iu" or shape.ndim != 1 or len(shape) < 2 or (shape < 1).any():
+            raise FileRefused(f"{path}: {SHAPE} is {shape.tolist()}; give the number of steps and the shape of the network's input")
+        if not _ascending(first) or held != [int(first[-1])] * 2:
+            told = "give where the events of each sample begin, from 0 on, and last their number"
+            raise FileRefused(f"{path}: {FIRST} does not divide {STEP} and {PLACE}; {told}")
+        if (size := math.prod(map(int, shape)) * (len(first) - 1)) > LARGEST:
+            raise FileRefused(f"{path}: its events are {size:,} bytes as spikes, the limit is {LARGEST:,}; give fewer samples or steps")
+        self._first: Int64 = first.astype(np.int64)
+        self.shape = (len(first) - 1, *map(int, shape))
+        _, self.labels = check_samples(path, {"input": np.broadcast_to(np.zeros((), np.uint8), self.shape), **arrays})
+
+    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
+        width, at = math.prod(self.shape[2:]), start * self.shape[1]
+        blocks = self._blocks(start)
+        step, place = (np.zeros(0, np.int64) for _ in range(2))
+        for shape in shapes:
+            dense = np.zeros((math.prod(shape) // width, width), np.uint8)
+            end = at + len(dense)
+            while True:
+                here = np.searchsorted(step, end)
+                dense[step[:here] - at, place[:here]] = 1
+                step, place = step[here:], place[here:]
+                if len(step) or (block := next(blocks, None)) is None:
+                    break
+                step, place = block
+            yield dense.reshape(shape)
+            at = end
+
+    def _blocks(self, start: int) -> Iterator[tuple[Int64, Int64]]:
+        """Steps, counted through all samples, and places of the events from sample `start` on."""
+        steps, width = self.shape[1], math.prod(self.shape[2:])
+        done, total, last = int(self._first[start]), int(self._first[-1]), start * steps
+        with (
+            damage_refused(self.path),
+            zipfile.ZipFile(self.path) as archive,
+            archive.open(f"{STEP}.npy") as of_steps,
+            archive.open(f"{PLACE}.npy") as of_places,
+        ):
+            columns = [(stream, self._type(stream)) for stream in (of_steps, of_places)]
+            for stream, dtype in columns:
+                _skip(stream, done * dtype.itemsize)
+            while done < total:
+                count = min(BLOCK, total - done)
+                step, place = (np.frombuffer(_exactly(stream, count * dtype.itemsize), dtype).astype(np.int64) for stream, dtype in columns)
+                sample = np.searchsorted(self._first, np.arange(done, done + count), side="right") - 1
+                for name, values, limit in ((STEP, step, steps), (PLACE, place, width)):
+                    if values.min() < 0 or values.max() >= limit:
+                        worst = int(values.min() if values.min() < 0 else values.max())
+                        raise FileRefused(f"{self.path}: {name} holds {worst}, but there are {limit:,}; count from 0")
+                through = sample * steps + step
+                back = np.flatnonzero(np.diff(through, prepend=last) < 0)
+                if len(back):
+                    told = f"event {done + int(back[0]):,} is of an earlier step than the one before it"
+                    raise FileRefused(f"{self.path}: {told}; sort the events of each sample by step")
+                last, done = int(through[-1]), done + count
+                yield through, place
+
+    def _type(self, stream: IO[bytes]) -> np.dtype[np.int64]:
+        """Of the integers in an `.npy` file, which is left where they begin."""
+        dtype: np.dtype[np.int64] = npy_header(stream)[2]
+        if dtype.kind not in "iu":
+            raise FileRefused(f"{self.path}: the events are {dtype}; give steps and places as integers")
+        return dtype
+
+
+def _ascending(first: npt.NDArray[np.generic]) -> bool:
+    """Whether these are integers that ascend from 0."""
+    if first.dtype.kind not in "iu" or first.ndim != 1 or len(first) < 2:
+        return False
+    return bool(first[0] == 0 and (first[1:] >= first[:-1]).all())  # type: ignore[operator]
+
+
+def _length(archive: zipfile.ZipFile, name: str) -> int | None:
+    """Of a list in the archive; None where there is none."""
+    if f"{name}.npy" not in archive.namelist():
+        return None
+    with archive.open(f"{name}.npy") as stream:
+        shape = npy_header(stream)[0]
+    return shape[0] if len(shape) == 1 else None
+
+
+def _skip(stream: IO[bytes], count: int) -> None:
+    """Get past so many bytes; where they are compressed, there is no other way than reading."""
+    while count > 0:
+        count -= len(_exactly(stream, min(count, BLOCK)))
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) != count:
+        raise ValueError("input ends early")
+    return data
