@@ -17,7 +17,7 @@ from lehr import nirfile
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, ToolMissing, UsageError
 from lehr.network import Network
-from lehr.npz import read_samples
+from lehr.samples import read_samples
 from lehr.simulate import Result, compare, simulate
 from lehr.targets.build import build
 from lehr.targets.c import C, Model, load
