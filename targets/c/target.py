@@ -56,7 +56,7 @@ class C(Target):
 
     def names(self, net: Network) -> Mapping[str, str]:
         """What functions and members of the state are called after."""
-        return identifiers(net.order)
+        return {name: called for name, called in identifiers(net.order).items() if called != name}
 
     def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
         """Flash, RAM, and work per step."""
