@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if __name__ == "train":
     raise ImportError("import lehr.train, not train: the folder is part of the package lehr")
-
-# Tensors with the time in them have a hundred megabytes and are new in every iteration: in pages of 2 MiB an iteration costs a twentieth
-# of the page faults. Torch reads this when it makes its first tensor (pytorch/pytorch#107697).
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 if TYPE_CHECKING:
     from lehr.train.modules import binarize as binarize
