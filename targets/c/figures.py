@@ -1,4 +1,4 @@
-"""What compilers and QEMU tell of a built artefact: bytes of the library on each machine, instructions of an inference."""
+"""What compilers and QEMU tell of a built artefact: bytes of the library on each machine, instructions and stack of an inference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def missing(*tools: str) -> str | None:
 
 
 def measure(folder: Path) -> tuple[Figure, ...]:
-    """Flash by every compiler that is installed, and instructions where there is a Cortex-M in QEMU.
+    """Flash by every compiler that is installed, instructions and stack where there is a Cortex-M in QEMU.
 
     Args:
         folder: a built artefact with golden vectors, which is not written to.
@@ -41,12 +41,11 @@ def measure(folder: Path) -> tuple[Figure, ...]:
         figures = [_flash(work, line) for line in call(["make", "-s", "sizes"], work, "does not compile").splitlines()]
         if missing("arm-none-eabi-gcc", "qemu-system-arm") is None:
             told = call(["make", "-s", "check-cortex-m"], work, "does not run on a Cortex-M4")
-            instructions = re.search(r"^(\d+) instructions per inference$", told, re.MULTILINE)
-            assert instructions is not None, told
-            source = (
-                f"{_version('arm-none-eabi-gcc', work)} -O2; counted by {_version('qemu-system-arm', work)}, mean of the golden samples"
-            )
-            figures.append(Figure("instructions on cortex-m4", int(instructions[1]), "per inference", source))
+            counted = re.search(r"^(\d+) instructions per inference\n(\d+) bytes of stack in a step$", told, re.MULTILINE)
+            assert counted is not None, told
+            tools = f"{_version('arm-none-eabi-gcc', work)} -O2; {_version('qemu-system-arm', work)}"
+            figures.append(Figure("instructions on cortex-m4", int(counted[1]), "per inference", f"{tools}: mean of the golden samples"))
+            figures.append(Figure("stack on cortex-m4", int(counted[2]), "bytes", f"{tools}: the most of a step, the caller's left out"))
     return tuple(figures)
 
 

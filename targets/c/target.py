@@ -75,7 +75,7 @@ class C(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """Flash on this machine, Cortex-M and RISC-V, and instructions on a Cortex-M4 in QEMU."""
+        """Flash on this machine, Cortex-M and RISC-V, and instructions and stack on a Cortex-M4 in QEMU."""
         return measure(folder)
 
     def runner(self) -> CRunner:

@@ -256,6 +256,20 @@ def test_counts_prediction_and_sizes(name: str, tmp_path: Path) -> None:
     assert len({tuple(sample) for sample in samples}) > 1
 
 
+def test_a_program_in_cplusplus_links_the_library(tmp_path: Path) -> None:
+    if shutil.which("c++") is None:
+        pytest.skip("c++ is not on this machine")
+    net, x = HARD["small"]()
+    folder, result = write(tmp_path / "out", net, x), simulate(net, x)
+    api = API.replace("SAMPLES", str(len(x))).replace("SCORES", "counts").replace("TABLES", "0").replace('#include "lehr_weights.h"\n', "")
+    (folder / "api.cpp").write_text(api)
+    subprocess.run(["cc", "-std=c99", "-c", "lehr_model.c"], cwd=folder, check=True)
+    strict = ["-std=c++98", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["c++", *strict, "-o", "api", "api.cpp", "lehr_model.o"], cwd=folder, check=True)
+    predictions = [int(line.split()[-1]) for line in subprocess.check_output("./api", cwd=folder).splitlines()[1:]]
+    assert predictions == result.prediction.tolist()
+
+
 def test_a_tie_goes_to_the_lowest_index(tmp_path: Path) -> None:
     nodes = {
         "fc": Linear(np.array([[-1, 1, 1], [1, 1, 1], [1, 1, 1]], np.int8)),

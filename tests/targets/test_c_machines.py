@@ -66,10 +66,18 @@ def test_a_cortex_m_replays_the_golden_vectors_and_sees_one_unit(tmp_path: Path)
 def test_a_cortex_m_is_exact_on_hard_networks(name: str, tmp_path: Path) -> None:
     status, lines = make(artefact(tmp_path / "out", name), "check-cortex-m")
     assert (status, lines[-1]) == (0, "PASS"), lines
+    assert lines[-2].endswith(" bytes of stack in a step")
+    assert 0 < int(lines[-2].split()[0]) <= STACK
 
 
 COUNTED = """
 #include "host.h"
+static void __attribute__((noinline)) deep(void)
+{
+    volatile uint8_t taken[400];
+    for (size_t i = 0; i < sizeof taken; i++)
+        taken[i] = 0;
+}
 int lehr_main(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -79,17 +87,22 @@ int lehr_main(int argc, char **argv)
     host_start();
     const uint64_t nothing = host_stop();
     host_print(loop > nothing + 1995 && loop < nothing + 2007 ? "2001\\n" : "another number\\n", 0);
+    const size_t shallow = host_stack();
+    host_start();
+    deep();
+    (void)host_stop();
+    host_print(shallow < 64 && host_stack() >= 400 && host_stack() < 464 ? "400\\n" : "another stack\\n", 0);
     return 0;
 }
 """
 
 
 @on_cortex_m
-def test_instructions_are_counted_right(tmp_path: Path) -> None:
-    """A loop of 2,001 instructions, to a tick of 2.5."""
+def test_instructions_and_stack_are_counted_right(tmp_path: Path) -> None:
+    """A loop of 2,001 instructions, to a tick of 2.5, and an array of 400 bytes."""
     folder = artefact(tmp_path / "out", "small")
     (folder / "main.c").write_text(COUNTED)
-    assert make(folder, "check-cortex-m") == (0, ["2001"])
+    assert make(folder, "check-cortex-m") == (0, ["2001", "400"])
 
 
 # -------------------------------------------------------------------- figures
@@ -107,6 +120,7 @@ def test_figures_of_installed_tools(tmp_path: Path) -> None:
         assert 5 * neuron_updates < instructions.value < 200 * neuron_updates
         assert "arm-none-eabi-gcc" in instructions.source
         assert "QEMU" in instructions.source
+        assert 0 < measured["stack on cortex-m4"].value <= STACK
 
 
 def test_figures_are_part_of_the_artefact(lehr: Lehr, tmp_path: Path) -> None:
