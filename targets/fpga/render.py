@@ -19,6 +19,7 @@ from lehr.targets.fpga.tables import Tables
 from lehr.targets.golden import stem
 from lehr.targets.templates import environment
 
+READOUT = "lehr_readout.v"
 CORE = (
     "lehr_ram.v",
     "lehr_ram2.v",
@@ -26,7 +27,14 @@ CORE = (
     "lehr_table.v",
     "lehr_lane.v",
     "lehr_program.v",
+    "lehr_control.v",
+    "lehr_scan.v",
+    "lehr_maps.v",
+    "lehr_events.v",
+    "lehr_sums.v",
     "lehr_neuron.v",
+    "lehr_neurons.v",
+    READOUT,
     "lehr_core.v",
     "lehr_top.v",
 )
@@ -209,7 +217,8 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
     """All files of the artefact."""
     design = Design(machine, tables)
     net, w, device, front = machine.net, design.widths, DEVICES[str(options["device"])], str(options["front"])
-    top, core = FRONTS[front]
+    top, modules = FRONTS[front]
+    core = tuple(name for name in modules if machine.classes or name != READOUT)
     pins = f"lehr.{device.family.pins}" if device.family else ""
     images = design.tables.images
     wide = w.wide
@@ -219,6 +228,12 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
         machine=machine,
         source=machine.sources[INPUT],
         tables=design.tables,
+        values=machine.value_words > 0,
+        spikes=machine.spike_words > 0,
+        holds=machine.holds,
+        classes=machine.classes,
+        banks=design.tables.banks,
+        binary=w.weight == 1,
         feeds=design.feeds,
         rings=design.rings,
         map_addresses=design.map_addresses,
