@@ -42,8 +42,8 @@ def storage(machine: Machine, tables: Tables) -> list[Memory]:
     """All memories of a design."""
     half = ceil(machine.neurons / 2)
     made = [
-        Memory("even membranes", machine.state_bits, half, 1),
-        Memory("odd membranes", machine.state_bits, half, 1),
+        Memory("even states", machine.kept_bits, half, 1),
+        Memory("odd states", machine.kept_bits, half, 1),
         Memory("sums", tables.acc_bits, machine.sums, 1),
         Memory("values", machine.value_bits, machine.value_words, 1),
         Memory("spikes", machine.word, machine.spike_words, 2),

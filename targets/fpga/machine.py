@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
+from lehr.arithmetic import Arithmetic, State, Synapse
 from lehr.export.intervals import arriving, intervals
 from lehr.network import INPUT, Network, Neuron
 from lehr.targets.fpga.projections import Projection, projections, volume
@@ -22,6 +24,18 @@ def bits(highest: int) -> int:
 def signed_bits(low: int, high: int) -> int:
     """Width of a two's-complement number from `low` to `high`."""
     return max((v if v >= 0 else ~v).bit_length() for v in (low, high)) + 1
+
+
+class Kind(NamedTuple):
+    """An update of neurons: of the membrane, and of the synapse state in front of it, if there is one."""
+
+    membrane: Arithmetic
+    synapse: Synapse | None
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """Those that there are."""
+        return tuple(state for state in self if state is not None)
 
 
 @dataclass(frozen=True)
@@ -85,13 +99,13 @@ class Machine:
     def __init__(self, net: Network, lanes: int) -> None:
         self.net, self.lanes = net, lanes
         self.feeds: dict[str, list[Projection]] = {name: projections(net, name) for name in net.neurons}
-        self.kinds = list(dict.fromkeys(neuron.arithmetic for neuron in net.neurons.values()))
+        self.kinds = list(dict.fromkeys(Kind(neuron.arithmetic, neuron.synapse) for neuron in net.neurons.values()))
         self.layers: list[Layer] = []
         neuron_at = constant = 0
         for name, neuron in net.neurons.items():
             channels, rows, columns = volume(net.shapes[name])
             static = all(feed.source == INPUT and feed.lag == 0 for feed in self.feeds[name])
-            kind = self.kinds.index(neuron.arithmetic)
+            kind = self.kinds.index(Kind(neuron.arithmetic, neuron.synapse))
             pack = max(lanes.bit_length() - 1 - (channels - 1).bit_length(), 0)
             chunks = math.ceil(channels / lanes)
             layer = Layer(name, neuron, channels, rows, columns, chunks, pack, neuron_at, constant, kind, static)
@@ -199,7 +213,17 @@ class Machine:
     @property
     def state_bits(self) -> int:
         """Of the widest membrane."""
-        return max(kind.state_bits for kind in self.kinds)
+        return max(kind.membrane.state_bits for kind in self.kinds)
+
+    @property
+    def synapse_bits(self) -> int:
+        """Of the widest synapse state; 0 where there is none."""
+        return max((kind.synapse.state_bits for kind in self.kinds if kind.synapse), default=0)
+
+    @property
+    def kept_bits(self) -> int:
+        """Of all that a neuron keeps from step to step."""
+        return self.state_bits + self.synapse_bits
 
     @property
     def threshold_bits(self) -> int:
@@ -213,12 +237,13 @@ class Machine:
         return signed_bits(min(int(b.min()) for b in biases), max(int(b.max()) for b in biases))
 
     def wide_bits(self, acc_bits: int) -> int:
-        """In which a membrane is updated, products of the decay and sums of all terms included; for accumulators of `acc_bits`."""
+        """In which states are updated, products of the decay and sums of all terms included; for accumulators of `acc_bits`."""
         reach = 0
         for kind in self.kinds:
-            state = 1 << (kind.state_bits - 1)
-            added = (1 << (acc_bits - 1 + kind.fraction_bits)) + (1 << self.bias_bits) + (1 << self.threshold_bits)
-            reach = max(reach, state * max(kind.decay_numerator, 1) + (1 << kind.decay_shift), state + added)
+            input_and_constants = (1 << (acc_bits - 1 + kind.membrane.fraction_bits)) + (1 << self.bias_bits) + (1 << self.threshold_bits)
+            for how in kind.states:
+                reach = max(reach, -how.lowest * max(how.decay_numerator, 1) + (1 << how.decay_shift))
+            reach = max(reach, sum(-how.lowest for how in kind.states) + input_and_constants)
         return signed_bits(-reach, reach) + 1
 
     @property

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import State
 from lehr.artifact import to_json
 from lehr.network import INPUT, Network
 from lehr.targets.fpga.cost import use, worst_clocks
 from lehr.targets.fpga.devices import DEVICES, constraints
-from lehr.targets.fpga.machine import Machine, bits
+from lehr.targets.fpga.machine import Kind, Machine, bits
 from lehr.targets.fpga.projections import volume
 from lehr.targets.fpga.tables import Tables
 from lehr.targets.golden import stem
@@ -115,6 +115,9 @@ class Design:
             weight=tables.weight_bits,
             sum=tables.sum_bits,
             state=machine.state_bits,
+            synapse=machine.synapse_bits,
+            kept=machine.kept_bits,
+            saturated=bits(max(len(kind.states) for kind in machine.kinds)),
             value=machine.value_bits,
             threshold=machine.threshold_bits,
             bias=machine.bias_bits,
@@ -201,11 +204,16 @@ def times(wide: int) -> Callable[[str, int], str]:
     return product
 
 
-def describe(how: Arithmetic) -> str:
-    """An arithmetic in the words of `lehr.arithmetic`."""
+def describe(kind: Kind) -> str:
+    """An update in the words of `lehr.arithmetic`."""
+    how, synapse = kind
+    told = f"{_leak(how)}; reset {how.reset} {how.reset_timing}; fires {how.fires}; {how.fraction_bits} fraction bits"
+    return told if synapse is None else f"{told}; synapse: {_leak(synapse)}, bias to the {synapse.bias_to}"
+
+
+def _leak(how: State) -> str:
     decay = f"{how.decay_form} {how.decay_numerator}/{1 << how.decay_shift} {how.rounding}"
-    reset = f"reset {how.reset} {how.reset_timing}; fires {how.fires}"
-    return f"leak {decay}; {reset}; {how.fraction_bits} fraction bits; {how.state_bits} bits, {how.overflow}"
+    return f"leak {decay}, {how.state_bits} bits, {how.overflow}"
 
 
 def identifiers(net: Network) -> dict[str, str]:

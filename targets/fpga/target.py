@@ -30,7 +30,7 @@ class Fpga(Target):
 
     name: ClassVar[str] = "fpga"
     summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers"
-    arithmetics: ClassVar[Arithmetics] = Arithmetics(update=("step",), synapse=False)
+    arithmetics: ClassVar[Arithmetics] = Arithmetics(update=("step",))
     options: ClassVar[Mapping[str, str]] = {
         "front": "what a host speaks to: bytes with valid and ready, the default, or uart, a serial line of 1 Mbit/s",
         "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; what the layers fill if not given",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from states import MEMBRANE_READOUTS, integrating_network
+from states import MEMBRANE_READOUTS, grown_networks, integrating_network
 from strategies import Images, inputs, networks, recurrent_network, small_network
 
 from lehr.network import INPUT, OUTPUT, Network, Readout
@@ -32,6 +33,8 @@ MAPPED = (
     "knot",
     "narrow",
     "weightless",
+    "two states, 8 bits that wrap",
+    "two states, wide",
     pytest.param("8 bits", marks=pytest.mark.slow),
     pytest.param("32 bits", marks=pytest.mark.slow),
 )
@@ -57,7 +60,7 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     x = {"narrow": x[:1], "8 bits": x[:1, :6]}.get(name, x)
     result = simulate(net, x, trace=net.neurons)
     assert flows(net, result), result.rates
-    if "bits" in name:
+    if name in ("8 bits", "32 bits"):
         assert min(result.saturations.values()) > 0, "a layer never leaves its width"
     folder = write(tmp_path / "out", net, x, lanes="2")
     compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
@@ -74,6 +77,18 @@ def test_integrators_are_read_out_by_their_membranes(readout: Readout, tmp_path:
     compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
     status, lines = replay(folder, "+events")
     assert (status, lines[-1]) == (0, "PASS"), lines
+
+
+def test_the_status_counts_what_both_states_lose_to_their_width(tmp_path: Path) -> None:
+    net, x = HARD["two states, 8 bits that wrap"]()
+    expected = sum(simulate(net, x).saturations.values())
+    assert expected > 0
+    folder = write(tmp_path / "out", net, x, lanes="4")
+    switches = ("+input=golden/input.u8", "+output=sent", f"+samples={len(x)}", f"+steps={net.steps}")
+    assert replay(folder, *switches)[0] == 0
+    told = json.loads((folder / "lehr_fpga.json").read_bytes())
+    status = np.fromfile(folder / "sent", np.uint8).reshape(len(x), -1)[:, -told["status_bytes"] :]
+    assert int(status[:, 11:15].copy().view("<u4").sum()) == expected
 
 
 def test_membranes_of_a_feature_map_are_not_read_out() -> None:
@@ -97,7 +112,7 @@ SWITCHES = ("+gaps=1", "+gaps=2 +abort=300", "+abort=41", "+frames", "+frames +g
 @given(st.data())
 @settings(max_examples=8)
 def test_random_networks(data: st.DataObject) -> None:
-    net = data.draw(networks())
+    net = data.draw(networks() | grown_networks())
     assume(not Fpga().check(net))
     x = data.draw(inputs(net))[:2]
     result = simulate(net, x, trace=net.neurons)
@@ -187,7 +202,7 @@ def test_one_unit_is_seen_and_named(image: str, word: int, tmp_path: Path) -> No
 
 
 # -------------------------------------------------------------------- the code
-@pytest.mark.parametrize("name", ["small", "knot", "narrow", "weightless"])
+@pytest.mark.parametrize("name", ["small", "knot", "narrow", "weightless", "two states, 8 bits that wrap"])
 def test_verilator_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     if lacking := missing("verilator"):
         pytest.skip(lacking)

@@ -43,8 +43,8 @@ REFUSED = """\
 the network does not fit hx8k with 64 lanes: its memories do not; use device=up5k and lanes=64
                         needed   there
   block RAMs                47      32
-    even membranes           9
-    odd membranes            9
+    even states              9
+    odd states               9
     sums                     9
     values                   2
     spikes                   1

@@ -31,7 +31,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_fresh_artefact_shows_estimate_and_widths(built: Path) -> None:
     made = {table.title: table for table in tables(built)}
     assert list(made) == ["estimate", "widths"]
-    assert {"clocks", "memory of even membranes"} <= {row[0] for row in made["estimate"].rows}
+    assert {"clocks", "memory of even states"} <= {row[0] for row in made["estimate"].rows}
     assert [row[0] for row in made["widths"].rows] == ["lif1", "lif2", "out"]
     assert all(row[3] for row in made["estimate"].rows), "a figure without a source"
 
