@@ -16,9 +16,8 @@ import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nir
 import numpy as np
 
 from lehr.atomic import write_bytes
@@ -26,6 +25,9 @@ from lehr.errors import FileRefused
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge, Input, Network
 from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
+
+if TYPE_CHECKING:
+    import nir
 
 NET_SCHEMA = "fixed-point-net/1"
 ORIGIN = "origin"
@@ -53,6 +55,8 @@ def write(net: Network, path: Path, origin: Origin | None = None) -> None:
 
 def to_bytes(net: Network, origin: Origin | None = None) -> bytes:
     """What `write` puts into the file: the same bytes for equal networks and origins."""
+    import nir  # here, as to read a file takes neither it nor what it imports
+
     buffer: Any = io.BytesIO()  # h5py takes any file object; the hint of nir.write is narrower
     graph = to_nir(net)
     if origin:
@@ -75,6 +79,8 @@ def read(path: Path) -> Network:
 
 def to_nir(net: Network) -> nir.NIRGraph:
     """The network as a graph of the `nir` package; its arrays are copies."""
+    import nir
+
     return nir.NIRGraph.from_dict({**copy.deepcopy(_tree(net)), "type_check": False})
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,28 +17,9 @@ if TYPE_CHECKING:
 DEFAULT = "fast"
 
 
-@contextmanager
-def _unseen(*names: str) -> Iterator[None]:
-    """Modules that are not loaded yet cannot be imported in here."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: what is not there
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-
-
 def _fast(net: Network, threads: int) -> Run:
-    # When numba first loads machine code, it imports scipy and cffi if it can, for functions that no kernel calls: a quarter of a second.
-    with _unseen("scipy", "cffi"):
-        from numba.core.registry import cpu_target
+    from lehr.simulate.fast.engine import Engine
 
-        from lehr.simulate.fast.engine import Engine
-
-        target: Any = cpu_target
-        target.typing_context.refresh()
-        target.target_context.refresh()
     made = Engine(net, threads)
     return lambda x, trace: made.run(x, trace=trace)
 

@@ -11,14 +11,14 @@ from lehr.arithmetic import Arithmetic, Synapse
 from lehr.export.intervals import Interval
 from lehr.export.widths import Range, ranges
 from lehr.network import Neuron
-from lehr.simulate.fast import neurons as kernel
+from lehr.simulate.fast import layout
 
 STEPS = 1000
 """How many steps the analysis follows a membrane before it takes all of its width for possible."""
 INT16, INT32 = 2**15 - 1, 2**31 - 1
-ROUNDINGS = {"toward_zero": kernel.TOWARD_ZERO, "floor": kernel.FLOOR, "nearest_even": kernel.NEAREST_EVEN}
-OVERFLOWS = {"saturate": kernel.SATURATE, "wrap": kernel.WRAP}
-RESETS = {"none": kernel.NO_RESET, "subtract": kernel.SUBTRACT, "zero": kernel.ZERO}
+ROUNDINGS = {"toward_zero": layout.TOWARD_ZERO, "floor": layout.FLOOR, "nearest_even": layout.NEAREST_EVEN}
+OVERFLOWS = {"saturate": layout.SATURATE, "wrap": layout.WRAP}
+RESETS = {"none": layout.NO_RESET, "subtract": layout.SUBTRACT, "zero": layout.ZERO}
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ def thresholds(neuron: Neuron, held: int) -> tuple[Any, Any]:
 
 
 def numbers(how: Arithmetic | Synapse, at: Lanes, neuron: Neuron | None = None, fraction: int = 0) -> Any:
-    """The array that tells a kernel how to compute, see its FIELDS."""
-    factor, shift, leak = how.decay_numerator, how.decay_shift, kernel.MULTIPLY
+    """The array that tells a kernel how to compute, see layout.FIELDS."""
+    factor, shift, leak = how.decay_numerator, how.decay_shift, layout.MULTIPLY
     if how.decay_form == "shift" and shift > 0:
-        factor, leak = 1, kernel.SHIFT
+        factor, leak = 1, layout.SHIFT
     elif factor == 1 << shift:
-        leak = kernel.KEEP
+        leak = layout.KEEP
     if at.dtype is np.int16:
         factor <<= 16 - shift
-    overflow = OVERFLOWS[how.overflow] if at.bounded else kernel.FREE
-    reset = RESETS[neuron.arithmetic.reset] if neuron is not None else kernel.NO_RESET
+    overflow = OVERFLOWS[how.overflow] if at.bounded else layout.FREE
+    reset = RESETS[neuron.arithmetic.reset] if neuron is not None else layout.NO_RESET
     late = neuron is not None and neuron.arithmetic.reset_timing == "next_step"
     fires = neuron is not None and not neuron.integrates
     given = (leak, factor, shift, ROUNDINGS[how.rounding], overflow, how.lowest, how.highest, fraction, reset, late, fires)

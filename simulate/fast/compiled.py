@@ -1,65 +1,82 @@
-"""How kernels are compiled and where the machine code is kept: numba, beside the source, until a file of KERNELS changes."""
+"""How kernels are compiled: by numba, each with a way in that takes its arguments as Python's tuple of numpy's arrays."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import llvmlite.binding as llvm
 import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.np.arrayobj import populate_array
+
+from lehr.simulate.fast.vector import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-INLINED: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True}
-"""Nothing here is called from C, and what only kernels call not from Python: to leave out such ways in saves a fifth of compiling."""
-KERNELS = ("compiled", "counting", "events", "lanes", "neurons", "packing", "scatter", "strips", "vector")
-"""The files that kernels are made of."""
-
-
-def _stamp() -> str:
-    """A digest of them all."""
-    told = hashlib.sha256()
-    for name in KERNELS:
-        told.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return told.hexdigest()
-
-
-STAMP = _stamp()
-
-
-def compiled(kernel: F) -> F:
-    """Compile a function of this folder when it is first called, without holding Python's lock while it runs.
-
-    numba keeps machine code by the processor's features and the age of the function's own file. A kernel is made of functions in
-    several files here: what stands in all of them counts, or a changed helper would go on running as it was.
-    """
-    try:
-        made = numba.njit(cache=True, **OPTIONS)(kernel)
-    except RuntimeError:  # neither beside this file nor in the user's home can a cache be written
-        return cast(F, numba.njit(**OPTIONS)(kernel))
-    cache: Any = getattr(made, "_cache", None)
-    file = getattr(cache, "_cache_file", None)
-    if file is not None and hasattr(file, "_source_stamp"):
-        file._source_stamp = STAMP
-    if hasattr(cache, "save_overload"):
-        cache.save_overload = _if_there_is_room(cache.save_overload)
-    return cast(F, made)
-
-
-def _if_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
-    """Machine code that a full disk does not take is compiled again next time; the run that compiled it goes on."""
-
-    def kept(*arguments: Any) -> None:
-        with suppress(OSError):
-            save(*arguments)
-
-    return kept
+WITHIN: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+"""No kernel raises, or asks for memory: it takes nothing of numba's to run."""
+INLINED: dict[str, Any] = {**WITHIN, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Called neither from C nor from Python: to leave out such ways in saves a fifth of compiling."""
+WORD = ir.IntType(64)
+HEAD, ITEMS = object.__basicsize__ // 8, tuple.__basicsize__ // 8
+"""Words before what numpy tells of an array, which begins with: address of its elements, dimensions, address of its shape; and before
+the addresses of what a tuple holds."""
 
 
 def inlined(kernel: F) -> F:
-    """Compile a function that kernels call; its machine code is kept as part of theirs."""
+    """Compile a function that kernels call; its machine code becomes part of theirs."""
     return cast(F, numba.njit(**INLINED)(kernel))
+
+
+compiled = inlined
+"""Compile a kernel: what `lehr.simulate.fast.kernels` names. Its machine code becomes part of its way in."""
+
+
+def module(kernel: Any, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
+    """A kernel and its way in for arguments of some kinds, see `lehr.simulate.fast.machine`, in which way in is called `name`."""
+    made = numba.cfunc(types.void(types.voidptr), **WITHIN)(_way_in(kernel, types.Tuple([_type(kind) for kind in kinds])))
+    found = llvm.parse_assembly(made.inspect_llvm())
+    missing = [f.name for f in found.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    assert not missing, f"{name} calls {missing}, which is not there where numba is not"
+    found.get_function(made.native_name).name = name
+    return found
+
+
+def _type(kind: Any) -> Any:
+    return types.Array(numba.from_dtype(kind), 1, "C") if isinstance(kind, np.dtype) else types.Tuple([types.int64] * kind)
+
+
+def _way_in(kernel: Any, wanted: Any) -> Callable[[Any], None]:
+    @intrinsic
+    def arguments(_: Any, given: Any) -> Any:
+        return wanted(given), lambda c, b, s, a: _taken_apart(c, b, a[0], wanted)
+
+    def way_in(given: Any) -> None:
+        kernel(*arguments(given))
+
+    return way_in
+
+
+def _taken_apart(context: Any, builder: Any, given: Any, wanted: Any) -> Any:
+    """Code that makes the kernel's arguments of a tuple's address."""
+
+    def word(at: Any, index: int) -> Any:
+        return builder.load(builder.gep(at, [ir.Constant(WORD, index)]))
+
+    def address(at: Any, index: int) -> Any:
+        return builder.inttoptr(word(at, index), WORD.as_pointer())
+
+    def argument(index: int, kind: Any) -> Any:
+        if not isinstance(kind, types.Array):
+            return context.get_constant_undef(kind)
+        array, made = address(items, ITEMS + index), context.make_array(kind)(context, builder)
+        width = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+        data = builder.bitcast(address(array, HEAD), made.data.type)
+        populate_array(made, data, shape=[word(address(array, HEAD + 2), 0)], strides=[width], itemsize=width, meminfo=None)
+        return made._getvalue()
+
+    items = builder.bitcast(given, WORD.as_pointer())
+    return context.make_tuple(builder, wanted, [argument(index, kind) for index, kind in enumerate(wanted)])

@@ -13,15 +13,12 @@ from typing import Any
 
 from lehr.simulate.fast.compiled import compiled, inlined
 from lehr.simulate.fast.lanes import add, bits_set, both, either, filled, mul, nothing_of_bytes, resized, shift_left, spread, sub, xor
+from lehr.simulate.fast.layout import LINE, OUTPUTS
 from lehr.simulate.fast.strips import list_spikes
 from lehr.simulate.fast.vector import data, load, load_like, load_line, load_mask, peek, poke, store
 
 BATCH = 120
 """Columns that seven digits count: at most 127, in eights."""
-LINE = 512
-"""Outputs, each a bit, that are counted together."""
-OUTPUTS = 16
-"""Outputs whose matches are counted together."""
 
 
 @inlined
@@ -49,7 +46,7 @@ def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, l
         listed: uint32, room for the events of all steps, and 8 for each step.
         marks: int64 `[steps, 2]`.
         spare: uint64 `[7 * 8]`.
-        table: strips.POSITIONS.
+        table: layout.POSITIONS.
     """
     bits, matrix, sums, events, starts = data(spikes), data(columns), data(into), data(listed), data(marks)
     digits, positions = data(spare), data(table)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lehr.network import Conv2d, Linear, SumPool2d
 from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of, padded
-from lehr.simulate.fast.counting import LINE, OUTPUTS
+from lehr.simulate.fast.layout import LINE, OUTPUTS
 from lehr.simulate.fast.ops import CountColumns, CountMatches, Edge, Gather, Scatter
 from lehr.weights import LARGEST
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.network import Network
+from lehr.simulate.fast import kernels
 from lehr.simulate.fast.buffers import Buffer, aligned
 from lehr.simulate.fast.ops import Worker, run_stages
-from lehr.simulate.fast.packing import pack
 from lehr.simulate.fast.plan import Plan, plan
 from lehr.simulate.result import Recorder, Result, check_input, input_events
 
@@ -181,7 +181,7 @@ class Machine:
             channels, places = 1, channels
         sizes = np.array((len(x), steps, channels, places, buffer.row))
         rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
-        pack(x.reshape(-1), array.reshape(-1), self._packed, sizes, rows)
+        kernels.pack(x.reshape(-1), array.reshape(-1), self._packed, sizes, rows)
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from lehr.errors import NotMappable
-from lehr.simulate.events import MAX_COUNT
-from lehr.simulate.fast.buffers import Buffer
 from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.neurons import FLOOR, FREE, KEEP, NEAREST_EVEN, SATURATE, SHIFT, SUBTRACT, ZERO
-from lehr.simulate.fast.ops import Array, Op, Worker
+from lehr.simulate.fast.layout import FLOOR, FREE, KEEP, NEAREST_EVEN, SATURATE, SHIFT, SUBTRACT, ZERO
 from lehr.simulate.fast.vector import data, peek, poke
 
 
@@ -70,15 +63,17 @@ def queue_events(values: Any, places: Any, queue: Any, lengths: Any, sizes: Any,
 
 @compiled
 def event_neurons(
-    queue: Any, lengths: Any, synapses: Any, state: Any, counts: Any, layer: Any, how: Any, totals: Any, saturations: Any, membranes: Any,
-    sizes: Any, rows: Any,
-) -> Any:  # fmt: skip
-    """Run a layer of neurons that update by event; returns the most times that a neuron fired in a step.
+    queue: Any, lengths: Any, begin: Any, target: Any, weight: Any, state: Any, counts: Any, layer: Any, how: Any, totals: Any,
+    saturations: Any, membranes: Any, sizes: Any, rows: Any, fired: Any, most: Any,
+) -> None:  # fmt: skip
+    """Run a layer of neurons that update by event.
 
     Args:
         queue: of the events, from `queue_events`.
         lengths: of the queue of each step, from there too.
-        synapses: int64 arrays: of each source neuron where its synapses begin, and one more; of each synapse its target and its weight.
+        begin: int64, of each source neuron where its synapses begin, and one more.
+        target: int64, of each synapse.
+        weight: int64, of each synapse.
         state: int64 membranes `[samples, neurons]`; changed.
         counts: uint8, rows of `[neurons]`: how often each fires.
         layer: what the neurons have, as for `neurons.neurons`.
@@ -88,13 +83,13 @@ def event_neurons(
         membranes: likewise.
         sizes: samples, steps, neurons, room in a queue.
         rows: of `counts` and `membranes` each: the row of the first sample's first step, from sample to sample, from step to step.
+        fired: int64 `[neurons]`, room for how often each fires in a step.
+        most: int64 `[1]`, the most times that a neuron fired in a step so far; changed.
     """
-    begin, target, weight = synapses
-    steps, size, room, most = sizes[1], sizes[2], sizes[3], 0
+    steps, size, room = sizes[1], sizes[2], sizes[3]
     leak, factor, shift, rounding, overflow, lowest, highest, fraction, reset = (
         how[0], how[1], how[2], how[3], how[4], how[5], how[6], how[7], how[8],
     )  # fmt: skip
-    fired = np.zeros(size, np.int64)
     for n in range(sizes[0]):
         v, lost = state[n * size : (n + 1) * size], 0
         for t in range(steps):
@@ -119,7 +114,7 @@ def event_neurons(
                                 v[i] = 0
             row, kept = (rows[0] + n * rows[1] + t * rows[2]) * size, (rows[3] + n * rows[4] + t * rows[5]) * size
             for i in range(size):
-                most = max(most, fired[i])
+                most[0] = max(most[0], fired[i])
                 counts[row + i] = fired[i]
                 totals[3 * n * size + i] += fired[i]
                 totals[(3 * n + 1) * size + i] = min(totals[(3 * n + 1) * size + i], v[i])
@@ -127,49 +122,3 @@ def event_neurons(
                 if membranes.size > 0:
                     membranes[kept + i] = v[i]
         saturations[n] += lost
-    return most
-
-
-@dataclass(eq=False)
-class FireByEvent(Op):
-    """A layer of neurons that update by event.
-
-    Attributes:
-        name: of the layer.
-        sources: in the order in which their events arrive: the buffer, how many steps late, and the places of its elements.
-        spikes: how often each neuron fires.
-        synapses, layer, how: see `event_neurons`.
-    """
-
-    name: str
-    sources: tuple[tuple[Buffer, int, Array], ...]
-    spikes: Buffer
-    synapses: tuple[Array, Array, Array]
-    layer: Array
-    how: Array
-
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Queue the events of all sources, then take them."""
-        room = sum(places.size for _, _, places in self.sources)
-        queue, lengths = np.empty(worker.count * steps * room * 2, np.int32), np.zeros(worker.count * steps, np.int64)
-        offset = 0
-        for buffer, lag, places in self.sources:
-            sizes = np.array((worker.count, steps, buffer.row, buffer.bits, offset, room))
-            queue_events(worker.arrays[buffer].reshape(-1), places, queue, lengths, sizes, np.array(worker.rows(buffer, first, lag)))
-            offset += places.size
-        most = event_neurons(
-            queue,
-            lengths,
-            self.synapses,
-            worker.states[self.name].reshape(-1),
-            worker.arrays[self.spikes].reshape(-1),
-            self.layer.reshape(-1),
-            self.how,
-            worker.totals[self.name].reshape(-1),
-            worker.saturations[self.name],
-            worker.membranes[self.name].reshape(-1),
-            np.array((worker.count, steps, self.layer.shape[1], room)),
-            np.array((*worker.rows(self.spikes, first), first, worker.steps, 1)),
-        )
-        if most > MAX_COUNT:
-            raise NotMappable(f"{self.name}: a neuron fired {most} times in one step, more than {MAX_COUNT}; raise its threshold")

@@ -33,15 +33,30 @@ from lehr.simulate.fast.lanes import (
     unequal,
     xor,
 )
+from lehr.simulate.fast.layout import (
+    FACTOR,
+    FIRES,
+    FLOOR,
+    FRACTION,
+    FREE,
+    HIGHEST,
+    KEEP,
+    LATE,
+    LEAK,
+    LOWEST,
+    MULTIPLY,
+    NEAREST_EVEN,
+    OVERFLOW,
+    PLACES,
+    RESET,
+    ROUNDING,
+    SATURATE,
+    SHIFT,
+    SUBTRACT,
+    TOWARD_ZERO,
+    ZERO,
+)
 from lehr.simulate.fast.vector import data, load_like, load_line, load_mask, store, store_mask
-
-TOWARD_ZERO, FLOOR, NEAREST_EVEN = range(3)
-MULTIPLY, SHIFT, KEEP = range(3)
-FREE, SATURATE, WRAP = range(3)
-NO_RESET, SUBTRACT, ZERO = range(3)
-FIELDS: tuple[str, ...] = ("leak", "factor", "shift", "rounding", "overflow", "lowest", "highest", "fraction", "reset", "late", "fires")
-LEAK, FACTOR, PLACES, ROUNDING, OVERFLOW, LOWEST, HIGHEST, FRACTION, RESET, LATE, FIRES = range(len(FIELDS))
-"""Places in the array of numbers that tells a kernel how to compute."""
 
 
 @inlined
@@ -100,7 +115,7 @@ def bounded(v: Any, p: Any) -> Any:
 
 @inlined
 def _numbers(p: Any) -> Any:
-    """The numbers of FIELDS as a tuple: numba counts references to an array wherever a function takes it, and to a tuple nowhere."""
+    """The numbers of layout.FIELDS as a tuple: numba counts references to an array wherever a function takes it, and to a tuple nowhere."""
     return p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10]
 
 
@@ -115,7 +130,7 @@ def neurons(
         state: membranes `[samples, neurons]`, in lanes' type; changed.
         spikes: bits, rows of `[words]`; the row before the first is read, too.
         layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane must pass, what a reset takes, bias.
-        how: to compute, see FIELDS.
+        how: to compute, see layout.FIELDS.
         totals: int32 `[samples, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
         saturations: int64 `[samples]`; changed.
         membranes: int32, rows of `[neurons]` to keep them in, or empty.
@@ -192,7 +207,7 @@ def currents(drive: Any, state: Any, made: Any, bias: Any, how: Any, saturations
         state: synapse states `[samples, neurons]`, in lanes' type; changed.
         made: int32, rows of `[neurons]` for the states after each step.
         bias: what each takes in addition, `[neurons]` in lanes' type.
-        how: to compute, see FIELDS.
+        how: to compute, see layout.FIELDS.
         saturations: int64 `[samples]`; changed.
         sizes: samples, steps, neurons.
         rows: of `drive` and `made` each, as in `neurons`.

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.simulate.fast import counting, neurons, scatter, strips
+from lehr.simulate.fast import kernels
 from lehr.simulate.fast.buffers import SPARE, WORD, Buffer, aligned
+from lehr.simulate.fast.layout import LINE, OUTPUTS, POSITIONS
 
 Array = npt.NDArray[Any]
 NONE = np.zeros(0, np.int32)
@@ -95,7 +96,7 @@ class Gather(Edge):
         samples, steps, rows = self.sizes(worker, first, steps)
         channels, height, kernel_width, out_width = (int(self.shape[i]) for i in (0, 1, 7, 5))
         lists = out_width if self.columns.size else 1
-        strips.gather(
+        kernels.gather(
             worker.arrays[self.source].reshape(-1),
             self.weights,
             worker.arrays[self.into].reshape(-1),
@@ -107,7 +108,7 @@ class Gather(Edge):
             np.empty(lists * (height + 1), np.int64),
             np.empty(WORD, self.into.dtype),
             self.lanes,
-            strips.POSITIONS.reshape(-1),
+            POSITIONS,
         )
 
 
@@ -123,7 +124,7 @@ class CountColumns(Edge):
         """Do it."""
         samples, steps, rows = self.sizes(worker, first, steps)
         sums = worker.arrays[self.into]
-        counting.count_columns(
+        kernels.count_columns(
             worker.arrays[self.source].reshape(-1),
             self.columns.reshape(-1),
             sums.reshape(-1),
@@ -131,8 +132,8 @@ class CountColumns(Edge):
             rows,
             np.empty(steps * (self.source.size + 8) + SPARE, np.uint32),
             np.empty(2 * steps, np.int64),
-            aligned(7 * counting.LINE // WORD, np.uint64),
-            strips.POSITIONS.reshape(-1),
+            aligned(7 * LINE // WORD, np.uint64),
+            POSITIONS,
         )
         if self.outputs < self.into.row:
             sums[:samples, :, self.outputs :] = 0  # outputs that are there to fill a line
@@ -150,14 +151,14 @@ class CountMatches(Edge):
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        counting.count_matches(
+        kernels.count_matches(
             worker.arrays[self.source].reshape(-1),
             self.digits,
             self.worth,
             worker.arrays[self.into].reshape(-1),
             np.array((samples, steps, self.source.row, self.outputs, self.into.row, self.fresh)),
             rows,
-            np.empty(counting.OUTPUTS, np.int64),
+            np.empty(OUTPUTS, np.int64),
         )
 
 
@@ -173,7 +174,7 @@ class Scatter(Edge):
         """Do it."""
         samples, steps, rows = self.sizes(worker, first, steps)
         sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
-        kernel = scatter.scatter_bits if self.source.bits else scatter.scatter
+        kernel = kernels.scatter_bits if self.source.bits else kernels.scatter
         source, into = worker.arrays[self.source].reshape(-1), worker.arrays[self.into].reshape(-1)
         kernel(source, self.weights, self.places, into, self.shape, sizes, rows)
 
@@ -188,7 +189,7 @@ class Copy(Edge):
         """Do it."""
         samples, steps, rows = self.sizes(worker, first, steps)
         sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
-        kernel = scatter.copy_bits if self.source.bits else scatter.copy
+        kernel = kernels.copy_bits if self.source.bits else kernels.copy
         kernel(worker.arrays[self.source].reshape(-1), self.order, worker.arrays[self.into].reshape(-1), sizes, rows)
 
 
@@ -218,7 +219,7 @@ class Fire(Op):
         """Do it."""
         membranes = worker.membranes[self.name]
         rows = (*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)
-        neurons.neurons(
+        kernels.neurons(
             worker.arrays[self.current].reshape(-1),
             worker.states[self.name].reshape(-1),
             worker.arrays[self.spikes].reshape(-1),
@@ -244,7 +245,7 @@ class Leak(Op):
 
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
-        neurons.currents(
+        kernels.currents(
             worker.arrays[self.drive].reshape(-1),
             worker.currents[self.name].reshape(-1),
             worker.arrays[self.made].reshape(-1),

@@ -16,8 +16,8 @@ from lehr.export.intervals import Interval, arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.fast.bounds import INT32, Lanes, lanes, numbers, thresholds
 from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of, padded
+from lehr.simulate.fast.by_event import FireByEvent
 from lehr.simulate.fast.edges import convolution, linear, wide_row, window_of
-from lehr.simulate.fast.events import FireByEvent
 from lehr.simulate.fast.ops import Array, Clear, Copy, CountColumns, CountMatches, Edge, Fire, Gather, Hold, Leak, Op, Stage
 from lehr.simulate.fast.structure import Source, Structure
 from lehr.simulate.fast.wiring import synapses_of

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from lehr.simulate.fast.compiled import compiled, inlined
 from lehr.simulate.fast.lanes import add, bits_set, doubled, lanes_in, lanes_of, lowest_bit, nothing, resized
 from lehr.simulate.fast.vector import data, list_bits, load, load_like, peek, poke, store, word_at
@@ -19,8 +17,6 @@ FIELDS: tuple[str, ...] = ("channels", "height", "width", "out", "out_height", "
 FIELDS += ("stride_y", "stride_x", "pad_y", "pad_x", "narrow")
 WORD = 56
 """Bits that one reading of eight bytes gives wherever it begins."""
-POSITIONS = np.array([([k for k in range(8) if byte >> k & 1] + [0] * 8)[:8] for byte in range(256)], np.uint8)
-"""For each byte the places of its bits that are set."""
 
 
 @inlined
@@ -157,7 +153,7 @@ def gather(
         marks: int64 `[height + 1]`; with `columns` for each strip.
         spare: of the type of `into`, room for one block.
         lanes: the token of a block's width.
-        table: POSITIONS.
+        table: layout.POSITIONS.
     """
     bits, weights, sums, events, starts = data(spikes), data(rows_of_weights), data(into), data(listed), data(marks)
     buffer, positions, seen_by = data(spare), data(table), data(columns)

@@ -11,7 +11,7 @@ import pytest
 from lehr.arithmetic import Arithmetic, DecayForm, Rounding
 from lehr.network import Neuron
 from lehr.simulate.fast.bounds import Lanes, numbers
-from lehr.simulate.fast.neurons import neurons
+from lehr.simulate.fast.kernels import neurons
 
 EVERY = np.arange(-(2**15), 2**15)
 DECAYS = [

@@ -17,14 +17,15 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from hard_networks import HARD, flows
 from lehr.simulate import compare, simulate
-from lehr.simulate.fast import engine, neurons
+from lehr.simulate.fast import engine, machine
+from lehr.simulate.fast.kernels import neurons
 for name in sys.argv[2:] or HARD:
     net, x = HARD[name]()
     expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons)
     assert flows(net, expected)
     compare(expected.trace, got.trace).require_equal(name)
     assert expected.saturations == got.saturations
-code = "".join(neurons.neurons.inspect_asm().values())
+code = machine.target_machine().emit_assembly(machine.module(neurons.file, neurons.name, next(iter(neurons.ready))))
 print(len(sys.argv[2:] or HARD), "zmm" in code, "ymm" in code)
 """
 
@@ -52,6 +53,7 @@ def test_processes_may_compile_at_the_same_time(tmp_path: Path) -> None:
     running = [started(tmp_path, "recurrent", "8 bits") for _ in range(2)]
     assert [process.communicate()[0].split()[0] for process in running] == ["2", "2"]
     assert [process.returncode for process in running] == [0, 0]
-    assert list(tmp_path.rglob("*.nbi"))
+    assert list(tmp_path.rglob("*.o"))
+    assert not list(tmp_path.rglob("*.part"))
     again = started(tmp_path, "recurrent", "8 bits")  # by the machine code that they have left
     assert again.communicate()[0].split()[0] == "2"

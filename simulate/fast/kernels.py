@@ -1,0 +1,58 @@
+"""The kernels as operations call them: machine code for the types of their arguments, loaded when it is first asked for.
+
+What a kernel computes stands in the file that it is named after. None of these files is imported while their machine code is at hand:
+numba, which compiles them, takes longer to import than most networks to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from lehr.simulate.fast import machine
+
+Kinds = tuple[Any, ...]
+Run = Callable[[tuple[Any, ...]], None]
+
+
+class Kernel:
+    """A kernel, compiled once for each combination of types that it is called with; Python's lock is not held while it runs.
+
+    Attributes:
+        file: of this folder, in which it stands.
+        name: in that file.
+        ready: what runs it, by the kinds of its arguments.
+    """
+
+    def __init__(self, file: str, name: str) -> None:
+        self.file, self.name = file, name
+        self.ready: dict[Kinds, Run] = {}
+        self._lock = Lock()
+
+    def __call__(self, *arguments: Any) -> None:
+        """Run on numpy arrays `[n]` without gaps, and tuples that stand for a number of lanes."""
+        kinds = tuple([a.dtype if isinstance(a, np.ndarray) else len(a) for a in arguments])
+        (self.ready.get(kinds) or self._made_ready(kinds))(arguments)
+
+    def _made_ready(self, kinds: Kinds) -> Run:
+        with self._lock:  # compiled once, however many threads ask
+            if kinds not in self.ready:
+                self.ready[kinds] = machine.function(self.file, self.name, kinds)
+        return self.ready[kinds]
+
+
+gather = Kernel("strips", "gather")
+count_columns = Kernel("counting", "count_columns")
+count_matches = Kernel("counting", "count_matches")
+scatter = Kernel("scatter", "scatter")
+scatter_bits = Kernel("scatter", "scatter_bits")
+copy = Kernel("scatter", "copy")
+copy_bits = Kernel("scatter", "copy_bits")
+neurons = Kernel("neurons", "neurons")
+currents = Kernel("neurons", "currents")
+queue_events = Kernel("events", "queue_events")
+event_neurons = Kernel("events", "event_neurons")
+pack = Kernel("packing", "pack")

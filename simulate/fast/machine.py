@@ -1,0 +1,154 @@
+"""Machine code of kernels: where it is kept, and how it is loaded, by LLVM and without numba.
+
+A file holds one kernel for one combination of types, one processor and one numba, as an object file, behind a digest of it and of the
+kernels' source. What does not fit its digest, because it is damaged or a kernel has changed, is compiled again and replaced.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numpy as np
+
+from lehr.atomic import write_bytes
+from lehr.errors import FileRefused
+
+MADE_OF = ("compiled", "counting", "events", "lanes", "layout", "neurons", "packing", "scatter", "strips", "vector")
+"""The files that kernels are made of."""
+C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.py_object)
+"""It takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""
+
+
+def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
+    """A kernel for arguments of some kinds.
+
+    Args:
+        file: of this folder, in which the kernel stands.
+        name: of the kernel.
+        kinds: of each argument the dtype of its elements, or the length of a tuple.
+    """
+    label = ",".join(map(str, kinds))
+    library = llvm.JITLibraryBuilder().add_object_img(object_file(file, name, kinds, label)).add_current_process().export_symbol(name)
+    linked = library.link(_linker(), f"{name} {label}")
+    made: Any = C_FUNCTION(linked[name])
+    made.library = linked  # the code is there as long as this is
+    return made  # type: ignore[no-any-return]
+
+
+def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
+    """The object file of a kernel: from where it is kept, or compiled and kept now."""
+    place = folder()
+    if place is None:
+        return _compiled(file, name, kinds)
+    path = place / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
+    with suppress(OSError):
+        data = path.read_bytes()
+        digest, code = data[:32], data[32:]
+        if digest == _digest(made_of(), code):
+            return code
+    code = _compiled(file, name, kinds)
+    with suppress(FileRefused):  # what a full disk does not take is compiled again next time
+        write_bytes(path, _digest(made_of(), code) + code)
+    return code
+
+
+def _compiled(file: str, name: str, kinds: tuple[Any, ...]) -> bytes:
+    return bytes(target_machine().emit_object(module(file, name, kinds)))
+
+
+def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
+    """A kernel as LLVM's intermediate code, whose function `name` is called as C_FUNCTION tells."""
+    # numba imports scipy and cffi if it can, for functions that no kernel calls: a quarter of a second.
+    with _unseen("scipy", "cffi"):
+        compiled = importlib.import_module("lehr.simulate.fast.compiled")
+        return compiled.module(getattr(importlib.import_module(f"lehr.simulate.fast.{file}"), name), name, kinds)
+
+
+@contextmanager
+def _unseen(*names: str) -> Iterator[None]:
+    """Modules that are not loaded yet cannot be imported in here."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: what is not there
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+# -------------------------------------------------------------------- the processor
+def processor() -> tuple[str, str]:
+    """Name and features of the processor, as LLVM calls them; numba's variables can name another one."""
+    name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        features = "" if name == "generic" else _features()
+    return name or llvm.get_host_cpu_name(), features
+
+
+@cache
+def _features() -> str:
+    return str(llvm.get_host_cpu_features().flatten())
+
+
+def target_machine() -> llvm.TargetMachine:
+    """What makes machine code for the processor, as numba sets it up."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name, features = processor()
+    relocation = "static" if platform.machine() in ("x86_64", "AMD64") else "default"
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(cpu=name, features=features, opt=3, reloc=relocation, codemodel="jitdefault", jit=True)
+
+
+@cache
+def _linker() -> llvm.LLJIT:
+    return llvm.create_lljit_compiler(target_machine())
+
+
+# -------------------------------------------------------------------- where it is kept
+@cache
+def folder() -> Path | None:
+    """The first folder that can be written to: NUMBA_CACHE_DIR, or beside this file, or in the user's home."""
+    told = os.environ.get("NUMBA_CACHE_DIR")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for place in (Path(told) / "lehr",) if told else (Path(__file__).with_name("__pycache__"), home / "lehr"):
+        with suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            if os.access(place, os.W_OK):
+                return place
+    return None
+
+
+@cache
+def made_of() -> bytes:
+    """A digest of the kernels' files."""
+    return _digest(*(Path(__file__).with_name(f"{name}.py").read_bytes() for name in MADE_OF))
+
+
+@cache
+def _installed() -> tuple[object, ...]:
+    """What machine code depends on besides: numba, LLVM, and how Python and numpy lay out objects."""
+    numba = find_spec("numba")  # not imported to be asked its version, and importlib.metadata takes longer than all of this
+    assert numba
+    assert numba.origin
+    return Path(numba.origin).stat().st_mtime_ns, llvmlite.__version__, sys.implementation.cache_tag, np.__version__
+
+
+def _digest(*parts: bytes) -> bytes:
+    told = hashlib.sha256()
+    for part in parts:
+        told.update(part)
+    return told.digest()

@@ -1,0 +1,107 @@
+"""Machine code that is kept: loaded without numba, compiled again where it is damaged or of other kernels, never missed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lehr.errors import FileRefused
+from lehr.simulate.fast import kernels, machine
+
+KINDS = (np.dtype(np.int32),)
+SCRIPT = """
+import sys
+import numpy as np
+from lehr.simulate.fast.engine import Engine
+from lehr.simulate.fast.kernels import copy
+into = np.full(64, 5, np.int32)
+copy(np.arange(64, dtype=np.int32), np.zeros(0, np.int32), into, np.array((1, 1, 64, 3, 64)), np.array((0, 1, 0, 0, 1, 0)))
+print(into[:4].tolist(), "numba" in sys.modules)
+"""
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The kernels compiled so far, with an empty folder to keep them in; their code is their name."""
+    done: list[str] = []
+
+    def module_code(file: str, name: str, kinds: object) -> bytes:
+        done.append(name)
+        return name.encode()
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(machine, "_compiled", module_code)
+    machine.folder.cache_clear()
+    yield done
+    machine.folder.cache_clear()
+
+
+def code(name: str) -> bytes:
+    return machine.object_file("scatter", name, KINDS, "int32")
+
+
+def test_a_kernel_is_compiled_once(compiled: list[str], tmp_path: Path) -> None:
+    assert [code("copy"), code("copy"), code("scatter")] == [b"copy", b"copy", b"scatter"]
+    assert compiled == ["copy", "scatter"]
+    assert len(list(tmp_path.rglob("*.o"))) == 2
+
+
+def test_damaged_code_is_compiled_again(compiled: list[str], tmp_path: Path) -> None:
+    code("copy")
+    (file,) = tmp_path.rglob("*.o")
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), bytes([whole[0] ^ 1]) + whole[1:]):
+        file.write_bytes(damaged)
+        assert code("copy") == b"copy"
+        assert file.read_bytes() == whole
+    assert compiled == ["copy"] * 5
+
+
+def test_code_of_other_kernels_is_compiled_again(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code("copy")
+    monkeypatch.setattr(machine, "made_of", lambda: b"a kernel has changed")
+    code("copy")
+    assert compiled == ["copy"] * 2
+
+
+def test_code_of_another_processor_is_kept_beside_it(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code("copy")
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    code("copy")
+    monkeypatch.delenv("NUMBA_CPU_NAME")
+    code("copy")
+    assert compiled == ["copy"] * 2
+    assert len(list(tmp_path.rglob("*.o"))) == 2
+
+
+def test_code_that_cannot_be_kept_is_compiled_all_the_same(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise FileRefused(f"{path} cannot be written")
+
+    monkeypatch.setattr(machine, "write_bytes", full)
+    assert code("copy") == b"copy"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))  # no folder can be made there
+    machine.folder.cache_clear()
+    assert code("copy") == b"copy"
+    assert machine.folder() is None
+    assert compiled == ["copy"] * 2
+
+
+def test_what_numba_compiles_counts_in_the_digest() -> None:
+    files = {path.stem: path.read_text() for path in Path(machine.__file__).parent.glob("*.py")}
+    compiled = {name for name, text in files.items() if "numba" in text.partition('"""')[2] and "import numba" in text} | {
+        name for name, text in files.items() if "fast.compiled import" in text or "fast.vector import" in text
+    }
+    assert compiled - {"machine"} <= set(machine.MADE_OF) <= files.keys()
+
+
+def test_code_that_is_kept_runs_without_numba() -> None:
+    kernels.copy(*(np.zeros(0, kind) for kind in (np.int32,) * 3), np.zeros(5, np.int64), np.zeros(6, np.int64))
+    told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
+    assert told.split("\n")[0] == "[5, 6, 7, 5] False"
