@@ -8,34 +8,45 @@ from math import ceil
 
 from lehr.errors import NotMappable
 from lehr.network import INPUT
-from lehr.targets.fpga.devices import DEVICES, Device
+from lehr.targets.fpga.devices import DEVICES, LARGE_BITS, LARGE_WIDTH, Device
 from lehr.targets.fpga.machine import Layer, Machine
 from lehr.targets.fpga.tables import Tables
 
 FILL = 12
 """Clocks of a chunk that are neither events nor neurons: the pipelines of sums and neurons fill and drain."""
+MIN_IN_BLOCKS = 256
+"""Bits of a table below which it stays logic: that is faster, and costs a few cells."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory of the design: `ports` is 1 where it is read or written in a clock, 2 where both, 0 where it is read only."""
+    """A memory of the design.
+
+    Attributes:
+        ports: 1 where it is read or written in a clock, 2 where both, 0 where it is read only.
+        logic: bits that would have to be made of logic, where it may be: those of its distinct words.
+    """
 
     name: str
     width: int
     depth: int
     ports: int
-    logic: bool = False
+    logic: int = 0
 
-    def blocks(self, device: Device) -> int:
-        """Block RAMs that hold it, in the best of their shapes; 0 where the Verilog asks for logic."""
-        if self.logic:
-            return 0
-        return min(ceil(self.width / width) * ceil(self.depth / depth) for width, depth in device.modes)
+    def blocks(self, device: Device, above: int = 0) -> int:
+        """Block RAMs that hold its bits from number `above` on, in the best of their shapes."""
+        return min(ceil((self.width - above) / width) * ceil(self.depth / depth) for width, depth in device.modes)
+
+    @property
+    def large_bits(self) -> int:
+        """Bits of a word in SPRAMs of a UP5K, if it is put there: the few that are more than their width fills go to block RAM."""
+        above = self.width % LARGE_WIDTH
+        return self.width - above if above < LARGE_WIDTH / 2 and self.width > above else self.width
 
     @property
     def large(self) -> int:
-        """SPRAMs of a UP5K that hold it."""
-        return ceil(self.width / 16) * ceil(self.depth / 16_384)
+        """These SPRAMs."""
+        return ceil(self.large_bits / LARGE_WIDTH) * ceil(self.depth * LARGE_WIDTH / LARGE_BITS)
 
 
 def storage(machine: Machine, tables: Tables) -> list[Memory]:
@@ -49,16 +60,17 @@ def storage(machine: Machine, tables: Tables) -> list[Memory]:
         Memory("spikes", machine.word, machine.spike_words, 2),
         Memory("scores", machine.score_bits, machine.classes, 2),
     ]
-    images = [Memory(image.name, image.width, len(image.words), 0, image.logic) for image in tables.images]
+    images = [Memory(i.name, i.width, len(i.words), 0, i.width * len(set(i.words)) if i.small else 0) for i in tables.images]
     return [memory for memory in (*made, *images) if memory.depth]
 
 
 @dataclass(frozen=True)
 class Use:
-    """What the memories of a design take of a device: block RAMs and SPRAMs by memory."""
+    """What the memories of a design take of a device: block RAMs and SPRAMs by memory, and the bits of a word in the latter."""
 
     blocks: Mapping[str, int]
     large: Mapping[str, int]
+    large_bits: Mapping[str, int]
 
     @property
     def needed(self) -> int:
@@ -67,13 +79,23 @@ class Use:
 
 
 def use(machine: Machine, tables: Tables, device: Device) -> Use:
-    """Where the memories go: those of one port to the SPRAMs while there are some, those that would take most block RAMs first."""
+    """Where the memories go.
+
+    Those of one port to the SPRAMs while there are some, those that would take most block RAMs first. Small tables are made of logic,
+    but go to the block RAMs that are left, those that would take most logic for a block first, and none for a few words.
+    """
     large: dict[str, int] = {}
     memories = storage(machine, tables)
     for memory in sorted(memories, key=lambda memory: -memory.blocks(device)):
         if memory.ports == 1 and sum(large.values()) + memory.large <= device.large:
             large[memory.name] = memory.large
-    return Use({m.name: m.blocks(device) for m in memories if m.name not in large and not m.logic}, large)
+    large_bits = {m.name: m.large_bits for m in memories if m.name in large}
+    outside = [m for m in memories if not m.logic and large_bits.get(m.name) != m.width]
+    blocks = {m.name: m.blocks(device, large_bits.get(m.name, 0)) for m in outside}
+    for memory in sorted((m for m in memories if m.logic), key=lambda m: -m.logic / m.blocks(device)):
+        if memory.logic >= MIN_IN_BLOCKS and sum(blocks.values()) + memory.blocks(device) <= device.blocks:
+            blocks[memory.name] = memory.blocks(device)
+    return Use(blocks, large, large_bits)
 
 
 def require_fit(machine: Machine, tables: Tables, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-LARGE_BITS = 262_144
+LARGE_BITS, LARGE_WIDTH = 262_144, 16
 """An SPRAM of the UP5K: 16,384 words of 16 bits, one port, no contents at the start."""
 ICE40_MODES = ((16, 256), (8, 512), (4, 1024), (2, 2048))
 """Width and depth of a block RAM of the iCE40: 4,096 bits."""

@@ -156,6 +156,11 @@ class Machine:
         return self.sources[INPUT].depth == 1
 
     @property
+    def sweeps_early(self) -> bool:
+        """Whether nobody looks at a held input after the first step: its map is then swept for the next one in the steps after it."""
+        return self.holds and all(layer.static or all(feed.source != INPUT for feed in self.feeds[layer.name]) for layer in self.layers)
+
+    @property
     def sums(self) -> int:
         """Currents that are kept while the input is held: those of the neurons up to the last that hears nothing else."""
         kept = (layer.first_neuron + layer.size for layer in self.layers if layer.static)

@@ -230,7 +230,7 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
     pins = f"lehr.{device.family.pins}" if device.family else ""
     images = design.tables.images
     wide = w.wide
-    large = use(machine, design.tables, device).large
+    used = use(machine, design.tables, device)
     templates = environment(
         Path(__file__).parent / "templates",
         machine=machine,
@@ -239,6 +239,7 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
         values=machine.value_words > 0,
         spikes=machine.spike_words > 0,
         holds=machine.holds,
+        early_sweep=machine.sweeps_early,
         classes=machine.classes,
         banks=design.tables.banks,
         binary=w.weight == 1,
@@ -252,10 +253,10 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
         half=lambda name: f"{name}[{w.neuron - 1}:1]" if w.neuron > 1 else "1'b0",
         place_index=lambda name, width: pad(f"{name}[{min(w.index, width) - 1}:0]", min(w.index, width), w.index),
         w=w,
-        module={image.name: "lehr_table" if image.logic else "lehr_rom" for image in images},
+        module={image.name: "lehr_table" if image.small and image.name not in used.blocks else "lehr_rom" for image in images},
         depth=design.lengths,
         width={image.name: image.width for image in images},
-        large=lambda name: int(name in large),
+        large=lambda name: used.large_bits.get(name, 0),
         ring=design.ring,
         pad=pad,
         bits=bits,

@@ -17,7 +17,7 @@ from lehr.targets.fpga.machine import Layer, Machine, bits, signed_bits
 from lehr.targets.fpga.projections import Projection, Taps, volume
 
 MAX_IN_LOGIC = 128
-"""Words that are made of logic: block RAMs are the scarcest thing on a small FPGA."""
+"""Words that may be made of logic: block RAMs are the scarcest thing on a small FPGA."""
 
 Tap = tuple[int, tuple[int | None, ...]]
 """Where a row (column) of the source is, and for each parity where the row of the kernel is through which it is heard."""
@@ -26,12 +26,12 @@ Int8 = npt.NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Image:
-    """A read-only memory: its words as unsigned integers of `width` bits; `logic`: rather made of logic than of block RAM."""
+    """A read-only memory: its words as unsigned integers of `width` bits; `small`: it may be made of logic."""
 
     name: str
     width: int
     words: list[int]
-    logic: bool = False
+    small: bool = False
 
     @property
     def text(self) -> bytes:
@@ -185,8 +185,8 @@ class Tables:
         chunks = [_pack((p, low), (p, last), (w, base)) for low, last, base in self._chunks]
         return [
             *(Image(f"weights{bank}", machine.lanes * self.weight_bits, words) for bank, words in enumerate(self._weights)),
-            Image("rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks), logic=True),
-            Image("columns", *self._axis(self._columns, self.column_tap_bits, self.column_banks), logic=True),
+            Image("rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks), small=True),
+            Image("columns", *self._axis(self._columns, self.column_tap_bits, self.column_banks), small=True),
             Image("chunks", 2 * p + w, chunks, len(chunks) <= MAX_IN_LOGIC),
             Image("constants", t + b, constants, machine.constants <= MAX_IN_LOGIC),
         ]
