@@ -119,10 +119,35 @@ def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[A
     return {SHAPE: np.array(x.shape[1:]), FIRST: first, STEP: step.astype(np.uint32), PLACE: place.astype(np.uint32)}
 
 
-class EventSamples(Samples):
-    """Recordings as events: spikes of 1 where at least one event fell, made when they are asked for.
+class SpikeEvents(Samples):
+    """Recordings as events: spikes of 1 where at least one event fell, made when they are asked for."""
 
-    The archive holds `event.shape` (steps, then the shape of the network's input), `event.first` (where each sample's events begin, and
+    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
+        width, at = math.prod(self.shape[2:]), start * self.shape[1]
+        blocks = self._blocks(start)
+        step, place = (np.zeros(0, np.int64) for _ in range(2))
+        for shape in shapes:
+            dense = np.zeros((math.prod(shape) // width, width), np.uint8)
+            end = at + len(dense)
+            while True:
+                here = np.searchsorted(step, end)
+                dense[step[:here] - at, place[:here]] = 1
+                step, place = step[here:], place[here:]
+                if len(step) or (block := next(blocks, None)) is None:
+                    break
+                step, place = block
+            yield dense.reshape(shape)
+            at = end
+
+    def _blocks(self, start: int) -> Iterator[tuple[Int64, Int64]]:
+        """Steps, counted through all samples and never descending, and places of the events from sample `start` on."""
+        raise NotImplementedError
+
+
+class EventSamples(SpikeEvents):
+    """Recordings in an archive of events.
+
+    It holds `event.shape` (steps, then the shape of the network's input), `event.first` (where each sample's events begin, and
     where the last one's end), and for every event `event.step` and `event.place`, its flat index in the shape. Within a sample, steps
     do not descend.
 
@@ -152,25 +177,7 @@ class EventSamples(Samples):
         self.shape = (len(first) - 1, *map(int, shape))
         _, self.labels = check_samples(path, {"input": np.broadcast_to(np.zeros((), np.uint8), self.shape), **arrays})
 
-    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
-        width, at = math.prod(self.shape[2:]), start * self.shape[1]
-        blocks = self._blocks(start)
-        step, place = (np.zeros(0, np.int64) for _ in range(2))
-        for shape in shapes:
-            dense = np.zeros((math.prod(shape) // width, width), np.uint8)
-            end = at + len(dense)
-            while True:
-                here = np.searchsorted(step, end)
-                dense[step[:here] - at, place[:here]] = 1
-                step, place = step[here:], place[here:]
-                if len(step) or (block := next(blocks, None)) is None:
-                    break
-                step, place = block
-            yield dense.reshape(shape)
-            at = end
-
     def _blocks(self, start: int) -> Iterator[tuple[Int64, Int64]]:
-        """Steps, counted through all samples, and places of the events from sample `start` on."""
         steps, width = self.shape[1], math.prod(self.shape[2:])
         done, total, last = int(self._first[start]), int(self._first[-1]), start * steps
         with (

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 GESTURE_US = 600_000
+Event = tuple[int, int, int, int]
+"""Time in microseconds, column, row, polarity."""
+
+
+def nmnist_bytes(*events: Event) -> bytes:
+    """Forty bits each: column, row, polarity and time."""
+    return b"".join(bytes((x, y)) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in events)
+
+
+def aedat_bytes(*packets: tuple[int, Iterable[Event]], valid: int = 1, kind: int = 1, width: int = 8) -> bytes:
+    """AEDAT 3.1 with one packet for each clock overflow and its events."""
+    data = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
+    for overflow, given in packets:
+        events = list(given)
+        data += struct.pack("<HHIIIIII", kind, 1, width, 4, overflow, len(events), len(events), len(events) if valid else 0)
+        data += b"".join(struct.pack("<II", x << 17 | y << 2 | p << 1 | valid, t) for t, x, y, p in events)
+    return data
 
 
 def write_gestures(folder: Path, train: int, test: int, events: int = 24_000) -> None:

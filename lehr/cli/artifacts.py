@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lehr.cli.console import Json, session
-from lehr.cli.options import InputFile, Model, Target
+from lehr.cli.options import FramesOption, Model, Recorded, Target
 
 
 def check(model: Model, target: Target, as_json: Json = False) -> None:
@@ -42,7 +42,8 @@ def build(
     model: Model,
     target: Target,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Folder to write.")],
-    inputs: InputFile = None,
+    inputs: Recorded = None,
+    frames: FramesOption = None,
     samples: Annotated[int, typer.Option("-n", min=1, help="How many samples become golden vectors.")] = 16,
     options: Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the target.")] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Let the tools of this machine measure it, too.")] = False,
@@ -55,7 +56,7 @@ def build(
 
         from lehr import nirfile
         from lehr.errors import UsageError
-        from lehr.samples import read_samples
+        from lehr.recordings import open_inputs
         from lehr.targets import registry
         from lehr.targets.build import build as make
 
@@ -63,7 +64,7 @@ def build(
         if wrong:
             raise UsageError(f"--option {wrong[0]!r} is no assignment; write it as KEY=VALUE")
         net, chip = nirfile.read(model), registry.get(target)
-        x = None if inputs is None else read_samples(inputs)[0][:samples]
+        x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()[:samples]
         built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples, measure=measure)
         built.plan.write(output)
         if archive is not None:

@@ -15,4 +15,22 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A network that
 InputFile = Annotated[
     Path | None, typer.Option("-i", "--input", metavar="IN.npz", help="Inputs, uint8, in an array 'input'; optionally 'labels'.")
 ]
+Recorded = Annotated[
+    Path | None,
+    typer.Option(
+        "-i",
+        "--input",
+        metavar="IN.npz|RECORDING",
+        help="Inputs, uint8, in an array 'input', optionally 'labels'; or an event camera's recording (.bin, .aedat, .npy), with --frames.",
+    ),
+]
+FramesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--frames",
+        metavar="step_us=N,...",
+        help="How a recording becomes steps: microseconds in one, and start_us, steps (all from the first event to the last if left out), "
+        "downsample (pixels of the camera in a row of the network's).",
+    ),
+]
 Target = Annotated[str, typer.Option("--target", metavar="NAME", help="One of `lehr targets list`.")]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lehr.cli.console import Json, Output, percent, session
+from lehr.cli.options import FramesOption
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 def quantize(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH.nir", help="A float graph that any tool wrote.")],
     calibrate: Annotated[
-        Path, typer.Option("--calibrate", metavar="EVENTS.npz", help="Samples, uint8, in an array 'input'; optionally 'labels'.")
+        Path,
+        typer.Option(
+            "--calibrate",
+            metavar="IN.npz|RECORDING",
+            help="Samples, uint8, in an array 'input', optionally 'labels'; or an event camera's recording, with --frames.",
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
+    frames: FramesOption = None,
     dt: Annotated[float | None, typer.Option(help="Seconds of a step; needed where the graph has time constants.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="How many steps to run; needed where inputs have no axis of time.")] = None,
     full_scale: Annotated[float | None, typer.Option(help="What the graph takes inputs divided by: 255 for pixels, 1 for counts.")] = None,
@@ -54,12 +61,12 @@ def quantize(
         from lehr.atomic import writing
         from lehr.export.nirgraph import Options, Semantics, read
         from lehr.export.nirgraph import quantize as convert
-        from lehr.samples import read_samples
+        from lehr.recordings import open_inputs
         from lehr.simulate.effect import measure
 
         told = read(graph)
-        x, labels = read_samples(calibrate)
-        x = x[:samples]
+        given = open_inputs(calibrate, told.shape, frames)
+        x, labels = given.whole()[:samples], given.labels
         made = convert(
             told,
             x,

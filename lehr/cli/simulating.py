@@ -12,7 +12,7 @@ import typer
 from lehr.cli.comparing import compare_samples
 from lehr.cli.console import INTERRUPTED, Json, Output, percent, samples_progress, session, shape_text
 from lehr.cli.engines import DEFAULT, HELP, engine
-from lehr.cli.options import InputFile, Model
+from lehr.cli.options import FramesOption, Model, Recorded
 from lehr.cli.pieces import are_recordings, pieces, recordings, traced
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def simulate(
     model: Model,
-    inputs: InputFile = None,
+    inputs: Recorded = None,
+    frames: FramesOption = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="OUT.npz", help="Write counts, predictions and traces here.")
     ] = None,
@@ -49,15 +50,15 @@ def simulate(
     with session(as_json) as out:
         from lehr import nirfile
         from lehr.errors import UsageError
-        from lehr.samples import open_samples
+        from lehr.recordings import open_inputs
         from lehr.simulate.result import check_shape
 
         if inputs is None:
-            raise UsageError("no input is given; name an .npz file with -i")
+            raise UsageError("no input is given; name an .npz file or a recording with -i")
         if resume and output is None:
             raise UsageError("--resume needs the result to go on with; name it with -o")
         net = nirfile.read(model)
-        samples = open_samples(inputs)
+        samples = open_inputs(inputs, net.input.shape, frames)
         check_shape(net, samples.shape)
         what = traced(net, trace or [], trace_samples, samples.shape[0])
         run = engine(engine_name, net, threads or len(os.sched_getaffinity(0)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lehr.cli.console import Json, Output, session
-from lehr.cli.options import InputFile, Model
+from lehr.cli.options import FramesOption, Model, Recorded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def widths(
     model: Model,
-    inputs: InputFile = None,
+    inputs: Recorded = None,
+    frames: FramesOption = None,
     error: Annotated[
         float | None,
         typer.Option(metavar="SHARE", help="Take the least fraction bits that move no threshold or bias by more of a threshold."),
@@ -41,13 +42,13 @@ def widths(
         from lehr.errors import UsageError
         from lehr.export.coarsen import coarsened
         from lehr.export.widths import fit_state_bits
-        from lehr.samples import read_samples
+        from lehr.recordings import open_inputs
         from lehr.simulate.ranges import narrowed, observe
 
         net = nirfile.read(model)
         if risk is not None and inputs is None:
             raise UsageError("--risk is about samples, and none are given; give them with -i IN.npz")
-        x = None if inputs is None else read_samples(inputs)[0]
+        x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()
         proven = fit_state_bits(net) if error is None else coarsened(net, error)
         observed = None if x is None else observe(proven, x)
         made = proven if risk is None or observed is None else narrowed(proven, observed, risk)

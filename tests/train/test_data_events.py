@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import aedat_bytes, nmnist_bytes
 
 from lehr.errors import FileRefused, UsageError
 from lehr.train.data import load_dataset
@@ -17,22 +17,6 @@ from lehr.train.recipe import DataRecipe
 
 NMNIST = DataRecipe(name="nmnist", steps=3, step_ms=10)
 GESTURE = DataRecipe(name="dvs-gesture", steps=2, step_ms=1, downsample=4)
-Event = tuple[int, int, int, int]
-"""Time in microseconds, column, row, polarity."""
-
-
-def nmnist_bytes(*events: Event) -> bytes:
-    """Forty bits each: column, row, polarity and time."""
-    return b"".join(bytes((x, y)) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in events)
-
-
-def aedat_bytes(*packets: tuple[int, list[Event]], valid: int = 1, kind: int = 1, width: int = 8) -> bytes:
-    """AEDAT 3.1 with one packet for each clock overflow and its events."""
-    data = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
-    for overflow, events in packets:
-        data += struct.pack("<HHIIIIII", kind, 1, width, 4, overflow, len(events), len(events), len(events) if valid else 0)
-        data += b"".join(struct.pack("<II", x << 17 | y << 2 | p << 1 | valid, t) for t, x, y, p in events)
-    return data
 
 
 @pytest.fixture
@@ -109,8 +93,8 @@ def test_only_what_is_asked_for_is_read(official: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "1.bin has 0 bytes, which are no events of 5 bytes; get it again from its official source"),
-        (bytes(7), "1.bin has 7 bytes, which are no events of 5 bytes; get it again from its official source"),
+        (b"", "1.bin has 0 bytes, which are no events of 5 bytes; get it again"),
+        (bytes(7), "1.bin has 7 bytes, which are no events of 5 bytes; get it again"),
         (nmnist_bytes((0, 1, 1, 1), (0, 34, 2, 1)), "1.bin has an event at column 34, row 2 of 34x34 pixels; get it again"),
     ],
 )
@@ -187,7 +171,7 @@ def test_other_events_and_invalid_ones_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"#!AER-DAT2.0\r\n", "starts with b'#!AER-DAT2.0', not as an AEDAT 3.1 file; get it again from its official source"),
+        (b"#!AER-DAT2.0\r\n", "starts with b'#!AER-DAT2.0', not as an AEDAT 3.1 file; give one of that version"),
         (aedat_bytes((0, [(1, 1, 1, 1)]))[:-1], "is cut short at byte 89: a packet of 1 events begins there; get it again"),
         (aedat_bytes((0, [(1, 1, 1, 1)]))[:-9], "is cut short at byte 61; get it again"),
         (aedat_bytes((0, [(1, 128, 3, 1)])), "has an event at column 128, row 3 of 128x128 pixels; get it again"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from lehr.cameras import Events
 from lehr.errors import ToolMissing
 from lehr.nodes import Shape
 from lehr.train.data.source import Values
@@ -16,14 +15,8 @@ from lehr.train.transforms import Transform
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class CameraEvents:
-    """What an event camera recorded: time in microseconds, column, row, and polarity 0 (darker) or 1 (brighter), int64 `[events]` each."""
-
-    time: Integers
-    x: Integers
-    y: Integers
-    polarity: Integers
+class CameraEvents(Events):
+    """What an event camera recorded, to be made frames of."""
 
     def frames(self, shape: Shape, steps: int, step_ms: float) -> Values:
         """Frames uint8 `[steps, 2, rows, columns]` from time 0 on.

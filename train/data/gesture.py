@@ -3,7 +3,7 @@
 A recording `NAME.aedat` is an AEDAT 3.1 file; `NAME_labels.csv` beside it tells class (from 1), start and end of each gesture in
 microseconds. `trials_to_train.txt` and `trials_to_test.txt` list the recordings of the two parts. A sample starts with its gesture.
 
-Source: Amir et al. 2017, "A low power, fully event-based gesture recognition system"; iniVation, "AEDAT 3.1" (file format).
+Source: Amir et al. 2017, "A low power, fully event-based gesture recognition system".
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lehr.cameras import aedat
 from lehr.errors import FileRefused, UsageError
 from lehr.train.data.frames import CameraEvents, Integers, camera_frames, camera_shape
 from lehr.train.data.source import Indices, Source, Sources, Values
@@ -21,14 +22,6 @@ from lehr.train.recipe import DataRecipe
 SIZE = 128
 CLASSES = 11
 _MAX_BYTES = 1 << 30
-_HEADER_END = b"#!END-HEADER\r\n"
-_PACKET = np.dtype(
-    [
-        (n, f"<u{b}")
-        for n, b in zip(("type", "source", "size", "offset", "overflow", "capacity", "number", "valid"), (2, 2, *[4] * 6), strict=True)
-    ]
-)
-_POLARITY_EVENT, _EVENT_BYTES = 1, 8
 _AGAIN = "get it again from its official source"
 
 
@@ -92,39 +85,12 @@ def read_labels(path: Path) -> Integers:
 def read_aedat(path: Path) -> CameraEvents:
     """The polarity events of an AEDAT 3.1 file of a camera of 128x128 pixels.
 
-    A packet has a header of 28 bytes and then its events; a polarity event is two little-endian words: bit 0 tells whether it is
-    valid, bit 1 the polarity, bits 2-16 the row, bits 17-31 the column; then the lower 31 bits of the time in microseconds.
-
     Raises:
         FileRefused: when it is no such file, or is cut short.
     """
     size = path.stat().st_size
     if size > _MAX_BYTES:
         raise FileRefused(f"{path} has {size:,} bytes, the limit is {_MAX_BYTES:,}; {_AGAIN}")
-    data = path.read_bytes()
-    end = data.find(_HEADER_END)
-    if not data.startswith(b"#!AER-DAT3.1") or end < 0:
-        raise FileRefused(f"{path} starts with {data[:12]!r}, not as an AEDAT 3.1 file; {_AGAIN}")
-    found, at = [], end + len(_HEADER_END)
-    while at < len(data):
-        if len(data) - at < _PACKET.itemsize:
-            raise FileRefused(f"{path} is cut short at byte {at:,}; {_AGAIN}")
-        packet = np.frombuffer(data, _PACKET, 1, at)[0]
-        at += _PACKET.itemsize
-        kind, width, number, valid, overflow = (int(packet[name]) for name in ("type", "size", "number", "valid", "overflow"))
-        if number * width > len(data) - at:
-            raise FileRefused(f"{path} is cut short at byte {at:,}: a packet of {number:,} events begins there; {_AGAIN}")
-        if kind == _POLARITY_EVENT:
-            if width != _EVENT_BYTES:
-                raise FileRefused(f"{path} has polarity events of {width} bytes at byte {at:,}, not {_EVENT_BYTES}; {_AGAIN}")
-            words = np.frombuffer(data, "<u4", 2 * number, at).reshape(-1, 2).astype(np.int64)
-            words = words if valid == number else words[words[:, 0] & 1 == 1]
-            found.append(words + np.array([0, overflow << 31]))
-        at += number * width
-    words = np.concatenate(found) if found else np.zeros((0, 2), np.int64)
-    events = CameraEvents(words[:, 1], words[:, 0] >> 17, words[:, 0] >> 2 & 0x7FFF, words[:, 0] >> 1 & 1)
-    outside = np.flatnonzero((events.x >= SIZE) | (events.y >= SIZE))
-    if len(outside):
-        first = outside[0]
-        raise FileRefused(f"{path} has an event at column {events.x[first]}, row {events.y[first]} of {SIZE}x{SIZE} pixels; {_AGAIN}")
+    events = CameraEvents.joined(aedat(path))
+    events.require_inside(path, SIZE, SIZE, _AGAIN)
     return events

@@ -1,10 +1,6 @@
 """N-MNIST: MNIST's digits seen by a moving event camera of 34x34 pixels, one file of 40-bit events a sample.
 
-An event is five bytes: column, row, and big-endian 24 bits of which the highest is the polarity and the others the time in
-microseconds. Row 240 marks an overflow of the camera's clock: later events are 2^13 microseconds later than they say.
-
-Source: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking neuromorphic datasets using saccades";
-the format's description and reader on the data set's page.
+Source: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking neuromorphic datasets using saccades".
 """
 
 from __future__ import annotations
@@ -13,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lehr.cameras import forty_bits
 from lehr.errors import FileRefused, UsageError
 from lehr.train.data.frames import CameraEvents, camera_frames, camera_shape
 from lehr.train.data.source import Indices, Labels, Source, Sources, Values
@@ -21,8 +18,6 @@ from lehr.train.recipe import DataRecipe
 
 SIZE = 34
 CLASSES = 10
-_EVENT_BYTES = 5
-_OVERFLOW_ROW, _OVERFLOW = 240, 1 << 13
 _MAX_BYTES = 16 << 20
 
 
@@ -54,19 +49,11 @@ def read_events(path: Path) -> CameraEvents:
     if not path.is_file():
         raise UsageError(f"{path} does not exist, but is listed; get all samples of nmnist")
     size = path.stat().st_size
-    if size % _EVENT_BYTES or not size:
-        raise FileRefused(f"{path} has {size:,} bytes, which are no events of {_EVENT_BYTES} bytes; get it again from its official source")
     if size > _MAX_BYTES:
         raise FileRefused(f"{path} has {size:,} bytes, a sample of N-MNIST at most {_MAX_BYTES:,}; get it again from its official source")
-    raw = np.fromfile(path, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64)
-    marks = raw[:, 1] == _OVERFLOW_ROW
-    time = ((raw[:, 2] & 0x7F) << 16 | raw[:, 3] << 8 | raw[:, 4]) + np.cumsum(marks) * _OVERFLOW
-    x, y, polarity = raw[~marks, 0], raw[~marks, 1], raw[~marks, 2] >> 7
-    outside = np.flatnonzero((x >= SIZE) | (y >= SIZE))
-    if len(outside):
-        first = outside[0]
-        raise FileRefused(f"{path} has an event at column {x[first]}, row {y[first]} of {SIZE}x{SIZE} pixels; get it again")
-    return CameraEvents(time[~marks], x, y, polarity)
+    events = CameraEvents.joined(forty_bits(path))
+    events.require_inside(path, SIZE, SIZE, "get it again")
+    return events
 
 
 def _source(paths: list[Path], labels: Labels, recipe: DataRecipe) -> Source:
