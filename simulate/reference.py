@@ -20,7 +20,7 @@ A neuron with a synapse state keeps a current between its input and its membrane
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -52,12 +52,22 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
     recorder.add_events(input_events(x, held, steps))
     for start in range(0, len(x), CHUNK):
         batch = x[start : start + CHUNK]
-        machine = Machine(net, len(batch))
-        for t in range(steps):
-            machine.step((batch if held else batch[:, t]).astype(np.int64))
-            recorder.add(start, t, machine.value, machine.membrane)
-        recorder.add_saturations(machine.saturations)
+        Machine(net, len(batch)).run(batch, held, steps, recorder, start)
     return recorder.result()
+
+
+def stream(net: Network, samples: int = 1, trace: Iterable[str] = ()) -> Callable[[npt.NDArray[np.uint8]], Result]:
+    """A run that goes on from the state in which it was left, and tells of each chunk of steps `[samples, T, *shape]` alone."""
+    machine = Machine(net, samples)
+
+    def feed(x: npt.NDArray[np.uint8]) -> Result:
+        held, steps = check_input(net, x)
+        recorder = Recorder(net, samples, steps, trace)
+        recorder.add_events(input_events(x, held, steps))
+        machine.run(x, held, steps, recorder)
+        return recorder.result()
+
+    return feed
 
 
 def conv2d(x: Int64, node: Conv2d) -> Int64:
@@ -114,6 +124,14 @@ class Machine:
         self.wiring: dict[str, Synapses] = {
             name: synapses(net, name, partial(apply, net)) for name, node in net.neurons.items() if node.arithmetic.update == "event"
         }
+
+    def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
+        """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
+        self.saturations = dict.fromkeys(self.saturations, 0)
+        for t in range(steps):
+            self.step((x if held else x[:, t]).astype(np.int64))
+            recorder.add(start, t, self.value, self.membrane)
+        recorder.add_saturations(self.saturations)
 
     def step(self, x: Int64) -> None:
         """Evaluate the whole network once on inputs `[N, *shape]`."""

@@ -5,7 +5,7 @@ It stands here since nothing in `lehr.simulate` imports torch. Results are those
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,40 @@ def simulate(
         NotMappable: when a layer updates by event, or sums could leave what float64 holds.
         FileRefused, UsageError: as the reference.
     """
+    _check(net)
+    held, steps = check_input(net, x, steps)
+    recorder = Recorder(net, len(x), steps, trace)
+    recorder.add_events(input_events(x, held, steps))
+    where = _device(device)
+    for start in range(0, len(x), CHUNK):
+        batch = x[start : start + CHUNK]
+        _Machine(net, len(batch), where).run(batch, held, steps, recorder, start)
+    return recorder.result()
+
+
+def stream(
+    net: Network, samples: int = 1, trace: Iterable[str] = (), *, device: str | None = None
+) -> Callable[[npt.NDArray[np.uint8]], Result]:
+    """A run that goes on, chunk by chunk, as `lehr.simulate.reference.stream`."""
+    _check(net)
+    machine = _Machine(net, samples, _device(device))
+
+    def feed(x: npt.NDArray[np.uint8]) -> Result:
+        held, steps = check_input(net, x)
+        recorder = Recorder(net, samples, steps, trace)
+        recorder.add_events(input_events(x, held, steps))
+        machine.run(x, held, steps, recorder)
+        return recorder.result()
+
+    return feed
+
+
+def _device(name: str | None) -> torch.device:
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _check(net: Network) -> None:
+    """Refuse what this engine does not compute exactly."""
     known = intervals(net)
     for name, neuron in net.neurons.items():
         if neuron.arithmetic.update == "event":
@@ -46,20 +80,6 @@ def simulate(
     for name in net.nodes:
         if int(arriving(net, name, known).magnitude.max()) >= BEYOND:  # the bounds of what is greater are cut to it
             raise NotMappable(f"{name}: its sums may pass 2**40, beyond what the torch engine proves exact; use the engine 'fast'")
-    held, steps = check_input(net, x, steps)
-    recorder = Recorder(net, len(x), steps, trace)
-    recorder.add_events(input_events(x, held, steps))
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with torch.inference_mode():
-        for start in range(0, len(x), CHUNK):
-            batch = torch.from_numpy(x[start : start + CHUNK].copy()).to(where)  # torch warns of memory that is read only
-            machine = _Machine(net, len(batch), where)
-            for t in range(steps):
-                machine.step((batch if held else batch[:, t]).to(torch.float64))
-                spikes = {name: _host(machine.value[name]) for name in net.neurons}
-                recorder.add(start, t, spikes, {name: _host(membrane) for name, membrane in machine.membrane.items()})
-            recorder.add_saturations({name: int(lost) for name, lost in machine.saturations.items()})
-    return recorder.result()
 
 
 def _host(value: Tensor) -> Int64:
@@ -90,7 +110,7 @@ class _Machine:
     """The state of one batch; values between nodes are float64, states int64."""
 
     def __init__(self, net: Network, batch: int, where: torch.device) -> None:
-        self.net = net
+        self.net, self.where = net, where
         zero = {name: torch.zeros((batch, *shape), dtype=torch.float64, device=where) for name, shape in net.shapes.items()}
         self.value, self.before = dict(zero), dict(zero)
         self.membrane = {name: zero[name].to(torch.int64) for name in net.neurons}
@@ -105,6 +125,17 @@ class _Machine:
         shape = (1, -1, *[1] * (axes - 1))
         theta, bias = (torch.from_numpy(value.astype(np.int64)).reshape(shape).to(where) for value in (node.threshold, node.bias))
         return theta, bias
+
+    @torch.inference_mode()
+    def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
+        """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
+        given = torch.from_numpy(x.copy()).to(self.where)  # torch warns of memory that is read only
+        self.saturations = {name: torch.zeros_like(lost) for name, lost in self.saturations.items()}
+        for t in range(steps):
+            self.step((given if held else given[:, t]).to(torch.float64))
+            spikes = {name: _host(self.value[name]) for name in self.net.neurons}
+            recorder.add(start, t, spikes, {name: _host(membrane) for name, membrane in self.membrane.items()})
+        recorder.add_saturations({name: int(lost) for name, lost in self.saturations.items()})
 
     def step(self, x: Tensor) -> None:
         """Evaluate the whole network once."""

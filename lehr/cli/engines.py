@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lehr.simulate import Result
 
     Run = Callable[[npt.NDArray[np.uint8], tuple[str, ...]], Result]
+    Feed = Callable[[npt.NDArray[np.uint8]], Result]
 
 DEFAULT = "fast"
 
@@ -38,6 +39,32 @@ def _torch(net: Network, _: int) -> Run:
 
 ENGINES: Mapping[str, Callable[[Network, int], Run]] = {"fast": _fast, "reference": _reference, "torch": _torch}
 """lehr's own, by name: each takes a network and a number of threads, which only the fast one uses."""
+
+
+def _fast_stream(net: Network, trace: tuple[str, ...]) -> Feed:
+    from lehr.simulate.fast.stream import Stream
+
+    return Stream(net, 1, trace).feed
+
+
+def _reference_stream(net: Network, trace: tuple[str, ...]) -> Feed:
+    from lehr.simulate.reference import stream
+
+    return stream(net, 1, trace)
+
+
+def _torch_stream(net: Network, trace: tuple[str, ...]) -> Feed:
+    from lehr.train.engine import stream
+
+    return stream(net, 1, trace)
+
+
+STREAMS: Mapping[str, Callable[[Network, tuple[str, ...]], Feed]] = {
+    "fast": _fast_stream,
+    "reference": _reference_stream,
+    "torch": _torch_stream,
+}
+"""How each of them runs a sample that does not fit memory: some steps at a time, from one state to the next."""
 HELP = f"{', '.join(map(repr, ENGINES))}, or a target whose tool runs the network: 'onnx', 'c', 'fpga'."
 
 

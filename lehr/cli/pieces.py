@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lehr.cli.engines import Run
+    from lehr.cli.engines import Feed, Run
     from lehr.network import Network
     from lehr.samples import Samples
     from lehr.simulate import Result
 
     Advance = Callable[[float], None]
+    Streams = Callable[[Network, tuple[str, ...]], Feed]
 
 PIECE = 512
 """Samples between two looks at the clock."""
@@ -102,16 +103,15 @@ def are_recordings(net: Network, samples: Samples) -> bool:
     return _timed(net, samples) and math.prod(samples.shape[1:]) > PIECE_BYTES
 
 
-def recordings(net: Network, samples: Samples, what: Traced, start: int, advance: Advance) -> Iterator[Result]:
-    """Run the samples from `start` on with the fast engine, some steps at a time, and yield the result of each sample."""
-    from lehr.simulate.fast.stream import Stream
+def recordings(stream: Streams, net: Network, samples: Samples, what: Traced, start: int, advance: Advance) -> Iterator[Result]:
+    """Run the samples from `start` on, some steps at a time, and yield the result of each sample."""
     from lehr.simulate.parts import continued
 
     steps = max(1, PIECE_BYTES // math.prod(samples.shape[2:]))
     chunks = samples.chunks(steps, start)
     for sample in range(start, samples.shape[0]):
-        stream, parts = Stream(net, 1, what.layers if what.of(sample, 1) else ()), []
+        feed, parts = stream(net, what.layers if what.of(sample, 1) else ()), []
         for chunk in islice(chunks, -(-samples.shape[1] // steps)):
-            parts.append(stream.feed(chunk))
+            parts.append(feed(chunk))
             advance(chunk.shape[1] / samples.shape[1])
         yield continued(net, parts)

@@ -11,7 +11,7 @@ import typer
 
 from lehr.cli.comparing import compare_samples
 from lehr.cli.console import INTERRUPTED, Json, Output, percent, samples_progress, session, shape_text
-from lehr.cli.engines import DEFAULT, HELP, engine
+from lehr.cli.engines import DEFAULT, HELP, STREAMS, engine
 from lehr.cli.options import FramesOption, Model, Recorded
 from lehr.cli.pieces import are_recordings, pieces, recordings, traced
 
@@ -88,8 +88,8 @@ def _run(
     try:
         with samples_progress() as bar:
             advance = partial(bar.advance, bar.add_task("samples", total=total, completed=start))
-            if engine_name == DEFAULT and are_recordings(net, samples):
-                parts.extend(recordings(net, samples, what, start, advance))
+            if engine_name in STREAMS and are_recordings(net, samples):
+                parts.extend(recordings(STREAMS[engine_name], net, samples, what, start, advance))
             else:
                 parts.extend(pieces(run, net, samples, what, start, advance))
     except KeyboardInterrupt:

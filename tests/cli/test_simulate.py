@@ -183,11 +183,13 @@ def test_samples_that_are_not_there_cannot_be_traced(line: Path, lehr: Lehr, opt
 
 
 # -------------------------------------------------------------------- recordings longer than a piece
-def test_a_long_recording_runs_in_chunks(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["fast", "reference", "torch"])
+def test_a_long_recording_runs_in_chunks(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
     net, x = HARD["membrane_max_argmax_lowest"]()
     nirfile.write(net, tmp_path / "m.nir")
     np.savez(tmp_path / "x.npz", input=x)
-    command = ("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz", "-o", tmp_path / "y.npz", "--trace", "all", "--json")
+    given = (tmp_path / "m.nir", "-i", tmp_path / "x.npz", "--engine", engine)
+    command = ("simulate", *given, "-o", tmp_path / "y.npz", "--trace", "all", "--json")
     whole = lehr(*command), arrays(tmp_path / "y.npz")
     monkeypatch.setattr(pieces, "PIECE_BYTES", 3 * x[0, 0].size)  # three steps
     monkeypatch.setattr(Samples, "pieces", None)
