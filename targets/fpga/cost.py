@@ -57,6 +57,7 @@ def storage(machine: Machine, tables: Tables) -> list[Memory]:
         Memory("odd states", machine.kept_bits, half, 1),
         Memory("sums", tables.acc_bits, machine.sums, 1),
         Memory("values", machine.value_bits, machine.value_words, 1),
+        Memory("values beside them", machine.value_bits, machine.value_words * (machine.sources[INPUT].across - 1), 1),
         Memory("spikes", machine.word, machine.spike_words, 2),
         Memory("scores", machine.score_bits, machine.classes, 2),
     ]

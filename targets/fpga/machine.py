@@ -68,13 +68,14 @@ class Layer:
 class Source:
     """Something that neurons hear, kept as a ring of `depth` maps of `size` words, numbered from `first_map`.
 
-    A word is one value of a pixel, or the spikes of `grain` channels of a place. Its address is the sum of the steps of its row and
-    column and of its number within the place.
+    A word holds the values of one channel of `across` pixels side by side, or the spikes of `grain` channels of a place. Its address is
+    the sum of the steps of its row and column, a column of words, and of its number within the place.
     """
 
     name: str
     values: bool
     grain: int
+    across: int
     row_step: int
     column_step: int
     size: int
@@ -138,6 +139,8 @@ class Machine:
             channels, rows, columns = volume(self.net.shapes[name])
             values = self._is_values(name)
             grain = 1 if values else self.word
+            across = 2 if values and columns > 1 else 1
+            columns = math.ceil(columns / across)
             column_step = math.ceil(channels / grain)
             row_step = column_step * columns
             size = row_step * rows
@@ -145,7 +148,7 @@ class Machine:
                 column_step = 1 << (column_step - 1).bit_length()
                 row_step = column_step << (columns - 1).bit_length()
                 size = row_step << (rows - 1).bit_length()
-            made[name] = Source(name, values, grain, row_step, column_step, size, lag + 1, number, words[values])
+            made[name] = Source(name, values, grain, across, row_step, column_step, size, lag + 1, number, words[values])
             number, words[values] = number + lag + 1, words[values] + (lag + 1) * size
         self.value_words, self.spike_words = words[True], words[False]
         return made

@@ -16,6 +16,7 @@ from lehr.targets.fpga.devices import DEVICES, constraints
 from lehr.targets.fpga.machine import Kind, Machine, bits
 from lehr.targets.fpga.projections import volume
 from lehr.targets.fpga.tables import Tables
+from lehr.targets.fpga.tools import lacking
 from lehr.targets.golden import stem
 from lehr.targets.templates import environment
 
@@ -159,16 +160,16 @@ class Design:
         """The Verilog expression of an input event's word in its map: its coordinates, side by side."""
         source, w = self.machine.sources[INPUT], self.widths
         channels, rows, columns = volume(self.machine.net.shapes[INPUT])
-        grain = (source.grain - 1).bit_length()
-        fields = [("in_y", rows, 0), ("in_x", columns, 0), ("in_c", channels, grain)]
+        grain, across = (source.grain - 1).bit_length(), source.across - 1
+        fields = [("in_y", rows, 0), ("in_x", columns, across), ("in_c", channels, grain)]
         parts = [f"{name}[{top - 1}:{low}]" for name, size, low in fields if (top := (size - 1).bit_length()) > low]
         width = sum((size - 1).bit_length() - low for _, size, low in fields if (size - 1).bit_length() > low)
         return pad(f"{{{', '.join(parts)}}}" if parts else "1'd0", max(width, 1), w.value_address if source.values else w.spike_address)
 
 
-def _fields(banks: int, width: int) -> list[int]:
-    """The lowest bit of the offset of each parity in a word of a table of taps."""
-    return [(banks - 1 - bank) * (1 + width) for bank in range(banks)]
+def _fields(count: int, width: int) -> list[int]:
+    """The lowest bit of each of so many offsets in a word of a table of taps."""
+    return [(count - 1 - number) * (1 + width) for number in range(count)]
 
 
 def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
@@ -242,6 +243,7 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
         early_sweep=machine.sweeps_early,
         classes=machine.classes,
         banks=design.tables.banks,
+        across=tables.across,
         binary=w.weight == 1,
         feeds=design.feeds,
         rings=design.rings,
@@ -249,7 +251,7 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
         input_address=design.input_address,
         lane_weights=f"{{{', '.join(f'weight_{bank}[lane*WEIGHT +: WEIGHT]' for bank in reversed(range(design.tables.banks)))}}}",
         packs=sorted({layer.pack for layer in machine.layers}),
-        taps=SimpleNamespace(row=_fields(design.tables.row_banks, w.offset), column=_fields(design.tables.column_banks, w.offset)),
+        taps=SimpleNamespace(row=_fields(design.tables.row_banks, w.offset), column=_fields(tables.column_banks * tables.across, w.offset)),
         half=lambda name: f"{name}[{w.neuron - 1}:1]" if w.neuron > 1 else "1'b0",
         place_index=lambda name, width: pad(f"{name}[{min(w.index, width) - 1}:0]", min(w.index, width), w.index),
         w=w,
@@ -268,6 +270,7 @@ def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> d
         input_volume=volume(net.shapes[INPUT]),
         patience=100_000 + 2 * worst_clocks(machine, design.tables),
         options=options,
+        lacking=lacking,
         device=device,
         family=device.family,
         pins=pins,

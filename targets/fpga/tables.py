@@ -13,14 +13,17 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
+from lehr.network import INPUT
 from lehr.targets.fpga.machine import Layer, Machine, bits, signed_bits
 from lehr.targets.fpga.projections import Projection, Taps, volume
 
 MAX_IN_LOGIC = 128
 """Words that may be made of logic: block RAMs are the scarcest thing on a small FPGA."""
 
-Tap = tuple[int, tuple[int | None, ...]]
-"""Where a row (column) of the source is, and for each parity where the row of the kernel is through which it is heard."""
+Offsets = tuple[int | None, ...]
+"""For each parity where the row (column) of the kernel is through which a row (column) of the source is heard."""
+Tap = tuple[int, tuple[Offsets, ...]]
+"""Where a row, or a column of words, of the source is, and the offsets of each of the pixels side by side in a word."""
 Int8 = npt.NDArray[np.int8]
 
 
@@ -59,6 +62,7 @@ class Tables:
         self.row_banks = 1 + any(_merges(feed.rows) for feed in feeds)
         self.column_banks = 1 + any(_merges(feed.columns) for feed in feeds)
         self.banks = self.row_banks * self.column_banks
+        self.across = machine.sources[INPUT].across
         layers = {layer.name: layer for layer in machine.layers}
         blocks = [self._block(feed, layers[feed.target]) for feed in feeds]
         self.weight_bits = _weight_bits(blocks)
@@ -114,7 +118,7 @@ class Tables:
                     mine = np.pad(mine, ((0, 0), (0, across - mine.shape[1]), (0, 0), (0, 0)))
                     held += [0] * (base - len(held)) + self._pack(mine.reshape(-1, mine.shape[3]), layer.pack)
         self._rows += _taps(feed.rows, layer.rows, source.row_step, self.row_banks, across * heard)
-        self._columns += _taps(feed.columns, layer.columns, source.column_step, self.column_banks, heard)
+        self._columns += _taps(feed.columns, layer.columns, source.column_step, self.column_banks, heard, source.across)
 
     def _pack(self, weights: Int8, pack: int) -> list[int]:
         """Weights `[word, lane]` as memory words, `2 ** pack` of their first lanes in each, the first lane lowest."""
@@ -166,11 +170,12 @@ class Tables:
     def work(self, layer: Layer, feed: Feed) -> tuple[int, int]:
         """Over all places and chunks: words of the source that are looked at in a step, and the values in them."""
         source = feed.projection.source
+        across = self.machine.sources[source].across
         rows, columns = self._rows[feed.first_row :][: layer.rows], self._columns[feed.first_column :][: layer.columns]
         taps = sum(map(len, rows)) * sum(map(len, columns))
         words = sum(last + 1 for _, last, _ in self._chunks[feed.first_chunk :][: layer.chunks])
         values = min(words * self.machine.sources[source].grain, layer.chunks * volume(self.machine.net.shapes[source])[0])
-        return taps * words, taps * values
+        return taps * words, taps * values * across
 
     @property
     def images(self) -> list[Image]:
@@ -185,22 +190,26 @@ class Tables:
         chunks = [_pack((p, low), (p, last), (w, base)) for low, last, base in self._chunks]
         return [
             *(Image(f"weights{bank}", machine.lanes * self.weight_bits, words) for bank, words in enumerate(self._weights)),
-            Image("rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks), small=True),
-            Image("columns", *self._axis(self._columns, self.column_tap_bits, self.column_banks), small=True),
+            Image("rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks, 1), small=True),
+            Image("columns", *self._axis(self._columns, self.column_tap_bits, self.column_banks, self.across), small=True),
             Image("chunks", 2 * p + w, chunks, len(chunks) <= MAX_IN_LOGIC),
             Image("constants", t + b, constants, machine.constants <= MAX_IN_LOGIC),
         ]
 
-    def _axis(self, places: list[list[Tap]], tap_bits: int, banks: int) -> tuple[int, list[int]]:
-        """Width and words of a table of taps: (last of its place, offset in the map, (heard, offset of the weight) for each parity)."""
+    def _axis(self, places: list[list[Tap]], tap_bits: int, banks: int, across: int) -> tuple[int, list[int]]:
+        """Width and words of a table of taps.
+
+        A word is (last of its place, offset in the map, (heard, offset of the weight) for each parity, of `across` pixels of a word).
+        """
         w, a = self.offset_bits, self.address_bits
         words = []
         for taps in places:
-            padded = [*taps, *[(0, (None,) * banks)] * ((1 << tap_bits) - len(taps))]
-            for number, (at, offsets) in enumerate(padded):
-                heard = [field for offset in offsets for field in ((1, int(offset is not None)), (w, offset or 0))]
+            padded = [*taps, *[(0, ())] * ((1 << tap_bits) - len(taps))]
+            for number, (at, pixels) in enumerate(padded):
+                every = [offset for pixel in (*pixels, *[(None,) * banks] * (across - len(pixels))) for offset in pixel]
+                heard = [field for offset in every for field in ((1, int(offset is not None)), (w, offset or 0))]
                 words.append(_pack((1, int(number >= len(taps) - 1)), (a, at), *heard))
-        return 1 + a + banks * (1 + w), words
+        return 1 + a + across * banks * (1 + w), words
 
 
 def _merges(axis: tuple[Taps, ...]) -> bool:
@@ -215,14 +224,20 @@ def _weight_bits(blocks: list[Int8]) -> int:
     return max(int(np.abs(block).max()) for block in blocks).bit_length() + 1
 
 
-def _taps(axis: tuple[Taps, ...], size: int, step: int, banks: int, weight_step: int) -> list[list[Tap]]:
-    """For each of `size` rows (columns) of a layer what it hears; at least one tap, that of nothing."""
+def _taps(axis: tuple[Taps, ...], size: int, step: int, banks: int, weight_step: int, across: int = 1) -> list[list[Tap]]:
+    """For each of `size` rows (columns) of a layer what it hears, `across` of them side by side; at least one tap, that of nothing."""
     found: list[list[Tap]] = [[] for _ in range(size)]
-    for place, taps in enumerate(axis):
-        for target in sorted({o for _, o in taps}):
-            by_parity = [[k // banks * weight_step for k, o in taps if o == target and k % banks == parity] for parity in range(banks)]
-            found[target] += [(place * step, offsets) for offsets in zip_longest(*by_parity)]
-    return [taps or [(0, (None,) * banks)] for taps in found]
+
+    def offsets(taps: Taps, target: int) -> list[Offsets]:
+        mine = [k for k, o in taps if o == target]
+        return list(zip_longest(*([k // banks * weight_step for k in mine if k % banks == parity] for parity in range(banks))))
+
+    for first in range(0, len(axis), across):
+        pixels = axis[first : first + across]
+        for target in sorted({o for taps in pixels for _, o in taps}):
+            together = zip_longest(*(offsets(taps, target) for taps in pixels), fillvalue=(None,) * banks)
+            found[target] += [(first // across * step, pair) for pair in together]
+    return [taps or [(0, ())] for taps in found]
 
 
 def _pack(*fields: tuple[int, int]) -> int:

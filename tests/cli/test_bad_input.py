@@ -189,8 +189,9 @@ def test_errors_as_json(lehr: Lehr, empty: Path) -> None:
     assert facts["error"].endswith("give a folder that 'lehr build' made")
 
 
-def test_missing_compiler(lehr: Lehr, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lehr("build", line / "model.nir", "--target", "c", "-o", tmp_path / "out").code == 0
+@pytest.mark.parametrize("target", ["c", "fpga"])
+def test_missing_compiler(lehr: Lehr, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    assert lehr("build", line / "model.nir", "--target", target, "-o", tmp_path / "out").code == 0
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     ran = lehr("verify", tmp_path / "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -22,7 +23,7 @@ from lehr.network import INPUT, OUTPUT, Network, Readout
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.targets.fpga.tools import command, missing, search_path
+from lehr.targets.fpga.tools import command, lacking, missing, search_path
 from lehr.targets.golden import golden_plan
 
 MISSING = missing("iverilog")
@@ -230,3 +231,14 @@ def test_the_core_names_no_primitive_of_a_vendor() -> None:
     files = Fpga().plan(replace(small_network()[0]), {"device": "up5k"}).files
     text = b"\n".join(files[name] for name in files if name.endswith(".v")).decode()
     assert not re.findall(r"\bSB_\w+|\bEHX\w+|\bRAMB\w+", text)
+
+
+@pytest.mark.parametrize(("goal", "tool"), [("sim", "iverilog"), ("sim-verilator", "verilator"), ("lint", "verilator"), ("synth", "yosys")])
+def test_a_goal_whose_tool_is_missing_tells_how_to_install_it(goal: str, tool: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "out", *small_network(), device="up5k")
+    (tmp_path / "empty").mkdir()
+    make = shutil.which("make")
+    assert make is not None
+    done = subprocess.run([make, goal], cwd=folder, env={"PATH": str(tmp_path / "empty")}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"Makefile:\d+: \*\*\* {re.escape(lacking(tool))}\.  Stop\.\n", done.stderr)
