@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lehr.targets.contract import Table
 
-NEXTPNR, CYCLES = Path("report") / "nextpnr.json", Path("report") / "cycles.txt"
+NEXTPNR, CYCLES, PHASES = (Path("report") / name for name in ("nextpnr.json", "cycles.txt", "phases.txt"))
 PARTS = {
     "ICESTORM_LC": "cells (a table and a flip-flop)",
     "ICESTORM_RAM": "block RAM of 4 kbit",
@@ -40,6 +40,9 @@ def report(folder: Path, device: str) -> tuple[Table, ...]:
         thirds = [_means(runs[part * len(runs) // count : (part + 1) * len(runs) // count]) for part in range(count)]
         mhz = None if placed is None else min(clock["constraint"] for clock in placed["fmax"].values())
         made.append(_speed(thirds, int(told["neurons"]) * int(told["steps"]), mhz))
+        if (folder / PHASES).is_file():
+            spent = [int(line) for line in (folder / PHASES).read_text("ascii").split()]
+            made.append(_phases(spent, [layer["layer"] for layer in told["layers"]], len(runs)))
         if mhz is not None and placed is not None and device == "up5k":
             made.append(_energy(thirds, mhz, placed["utilization"]["ICESTORM_LC"]["used"]))
     return tuple(made)
@@ -81,6 +84,13 @@ def _speed(thirds: list[tuple[int, float, float]], updates: int, mhz: float | No
         time = () if mhz is None else (f"{clocks / mhz:,.1f}", f"{1e6 * mhz / clocks:,.0f}")
         rows.append((samples, f"{spikes:,.0f}", f"{spikes / updates:.4f}", f"{clocks:,.0f}", *time))
     return Table("an inference, by spikes, in simulation", tuple(columns), tuple(rows))
+
+
+def _phases(spent: list[int], layers: list[str], samples: int) -> Table:
+    """Mean clocks of an inference by what the engine waits for: words and events, or neurons alone."""
+    names = ["input", *(f"{layer}, {what}" for layer in layers for what in ("sums", "neurons")), "between steps"]
+    rows = [(name, f"{count / samples:,.0f}", f"{100 * count / sum(spent):.1f} %") for name, count in zip(names, spent, strict=True)]
+    return Table("what the clocks are spent on", ("on", "clocks", "share"), tuple(rows))
 
 
 def _energy(thirds: list[tuple[int, float, float]], mhz: float, cells: int) -> Table:
