@@ -167,8 +167,9 @@ class Recorder:
     def add(self, start: int, t: int, spikes: Mapping[str, Int64], membranes: Mapping[str, Int64]) -> None:
         """Take in step `t` of the samples from `start` on: spikes and membranes `[samples, *shape]` of all layers."""
         self.add_steps(start, t, {n: s[:, None] for n, s in spikes.items()}, {n: v[:, None] for n, v in membranes.items()})
+        self.add_counts(start, spikes[self._net.output])
         for name in self._spikes:
-            self.add_totals(start, name, spikes[name], int(membranes[name].min()), int(membranes[name].max()))
+            self.add_totals(name, spikes[name], int(membranes[name].min()), int(membranes[name].max()))
 
     def add_steps(self, start: int, first: int, spikes: Mapping[str, Any], membranes: Mapping[str, Any]) -> None:
         """Take in the steps from `first` on of the samples from `start` on.
@@ -196,13 +197,18 @@ class Recorder:
             case "membrane_max_argmax_lowest":
                 self._scores[at] = np.maximum(self._scores[at], membrane.max(axis=1))
 
-    def add_totals(self, start: int, name: str, spikes: npt.NDArray[Any], lowest: int, highest: int) -> None:
-        """Take in how often each neuron of a layer spiked, `[samples, *shape]`, and its lowest and highest membrane."""
+    def add_counts(self, start: int, spikes: npt.NDArray[Any]) -> None:
+        """Take in how often each neuron of the output spiked, `[samples, *shape]`, of the samples from `start` on."""
+        self._counts[start : start + len(spikes)] += spikes.reshape(len(spikes), -1)
+
+    def add_totals(self, name: str, spikes: npt.NDArray[Any], lowest: int, highest: int) -> None:
+        """Take in how often each neuron of a layer spiked, `[samples, *shape]`, and the layer's lowest and highest membrane.
+
+        How often the output spiked, `add_counts` tells.
+        """
         with self._lock:
             self._spikes[name] += spikes.sum(axis=0, dtype=np.int64)
             self._lowest[name], self._highest[name] = min(self._lowest[name], lowest), max(self._highest[name], highest)
-        if name == self._net.output:
-            self._counts[start : start + len(spikes)] += spikes.reshape(len(spikes), -1)
 
     def add_saturations(self, saturations: Mapping[str, int]) -> None:
         """Take in how often each layer saturated."""
@@ -217,6 +223,8 @@ class Recorder:
 
     def result(self) -> Result:
         """Everything collected."""
+        output = self._net.output
+        self._spikes[output] = self._counts.sum(axis=0).reshape(self._net.shapes[output])
         scores = self._counts.copy() if self._net.readout == "count_argmax_lowest" else self._scores
         layers = {
             name: Layer(spikes, self._lowest[name], self._highest[name], self._saturations[name], self._instants)

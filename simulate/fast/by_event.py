@@ -54,7 +54,7 @@ class FireByEvent(Op):
             worker.totals[self.name].reshape(-1),
             worker.saturations[self.name],
             worker.membranes[self.name].reshape(-1),
-            np.array((worker.count, steps, self.layer.shape[1], room)),
+            np.array((worker.count, steps, self.layer.shape[1], worker.each_sample(self.name), room)),
             np.array((*worker.rows(self.spikes, first), first, worker.steps, 1)),
             np.empty(self.layer.shape[1], np.int64),
             most,

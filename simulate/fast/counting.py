@@ -1,7 +1,9 @@
 """Linear layers by counting bits.
 
 `count_columns`, for many outputs and weights of +-1: the weights of one input are a column of bits, one for each output. The columns of
-the inputs that spike are added by carry-save adders, 512 outputs at a time, into counters whose bits lie in seven vectors.
+the inputs that spike are added by carry-save adders, 256 outputs at a time, into counters whose bits lie in seven vectors. Of these, as
+rows, and of their bytes' bits, as columns, an 8x8 transposition makes bytes that are the counts: within a line bit `b` of byte `j` is
+output `32 * b + j`.
 
 `count_matches`, for few outputs: the weights of one output are a row of bits for each of their digits; what a digit is worth times the
 bits that a row has in common with the spikes, summed over digits. It costs the same whatever spikes.
@@ -12,10 +14,24 @@ from __future__ import annotations
 from typing import Any
 
 from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import add, bits_set, both, either, filled, mul, nothing_of_bytes, resized, shift_left, spread, sub, xor
+from lehr.simulate.fast.lanes import (
+    add,
+    as_bytes,
+    bits_set,
+    both,
+    either,
+    mul,
+    no_words,
+    shift_left,
+    spread,
+    sub,
+    unsigned,
+    unsigned_right,
+    xor,
+)
 from lehr.simulate.fast.layout import LINE, OUTPUTS
 from lehr.simulate.fast.strips import list_spikes
-from lehr.simulate.fast.vector import data, load, load_like, load_line, load_mask, peek, poke, store
+from lehr.simulate.fast.vector import beyond, data, load_like, peek, poke, store
 
 BATCH = 120
 """Columns that seven digits count: at most 127, in eights."""
@@ -29,64 +45,67 @@ def _carry(a: Any, b: Any, c: Any) -> Any:
 
 
 @inlined
-def _column(columns: Any, events: Any, i: Any, width: Any, at: Any) -> Any:
-    return load_line(columns, peek(events, i) * width + at)
+def _column(columns: Any, events: Any, i: Any) -> Any:
+    return load_like(columns, peek(events, i), no_words())
 
 
 @compiled
-def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, listed: Any, marks: Any, spare: Any, table: Any) -> None:
+def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, listed: Any, marks: Any, table: Any) -> None:
     """Make of spikes what a linear layer with weights of +-1 makes of them.
 
     Args:
         spikes: bits, rows of words.
-        columns: uint64 `[inputs + 1, words of outputs]`, a bit for each weight of +1; the last column is all zeros.
-        into: the sums, rows of as many elements as `columns` has bits in a column.
-        sizes: samples, steps, bits in a row of `spikes`, inputs, words in a column, elements in a row of `into`, whether to overwrite it.
+        columns: uint64 `[lines, inputs + 1, 4]`, a bit for each weight of +1, in the order of a line; the last column is all zeros. So
+            that those of one line stay in the first cache.
+        into: the sums, rows of at least as many elements as there are bits in all lines.
+        sizes: samples, steps, bits in a row of `spikes`, inputs, lines, elements in a row of `into`, whether to overwrite it, outputs,
+            beyond which the sums are 0.
         rows: of `spikes` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
         listed: uint32, room for the events of all steps, and 8 for each step.
         marks: int64 `[steps, 2]`.
-        spare: uint64 `[7 * 8]`.
-        table: layout.POSITIONS.
+        table: from `layout.scaled_positions`, for the words of a column in a line.
     """
     bits, matrix, sums, events, starts = data(spikes), data(columns), data(into), data(listed), data(marks)
-    digits, positions = data(spare), data(table)
-    none, width, steps, fresh = sizes[3], sizes[4], sizes[1], sizes[6] != 0
+    positions = data(table)
+    none, steps, fresh, words = sizes[3], sizes[1], sizes[6] != 0, LINE // 64
     for n in range(sizes[0]):
         k = 0
         for t in range(steps):
             first = k
-            k = list_spikes(bits, (rows[0] + n * rows[1] + t * rows[2]) * sizes[2], none, 0, events, k, positions)
+            k = list_spikes(bits, (rows[0] + n * rows[1] + t * rows[2]) * sizes[2], none, 0, words, events, k, positions)
             poke(starts, 2 * t, first)
             poke(starts, 2 * t + 1, k)
             while k & 7 != 0:  # columns are counted in eights
-                poke(events, k, none)
+                poke(events, k, none * words)
                 k += 1
-        for block in range(0, width, LINE // 64):
+        for line in range(sizes[4]):
+            columns_of_line = beyond(matrix, line * (none + 1) * words)
             for t in range(steps):
-                at = (rows[3] + n * rows[4] + t * rows[5]) * sizes[5] + block * 64
+                at = (rows[3] + n * rows[4] + t * rows[5]) * sizes[5] + line * LINE
                 first, stop = peek(starts, 2 * t), peek(starts, 2 * t + 1)
                 clear = fresh
                 while clear or first < stop:
                     last = min(first + BATCH, stop)
-                    _count(matrix, events, first, last, width, block, digits)
-                    _unpack(sums, at, digits, last - first, clear)
+                    _put_counts(sums, at, _count(columns_of_line, events, first, last), last - first, clear)
                     clear, first = False, last
+                for j in range(max(sizes[7] - line * LINE, 0), LINE):
+                    poke(sums, at + j, 0)
 
 
 @inlined
-def _count(matrix: Any, events: Any, start: Any, stop: Any, width: Any, block: Any, digits: Any) -> None:
-    """Count, for each output of a line, the columns in which its bit is set."""
-    d0 = d1 = d2 = d3 = d4 = d5 = d6 = spread(0, load_line(matrix, 0))
+def _count(matrix: Any, events: Any, start: Any, stop: Any) -> Any:
+    """Count, for each output of a line, the columns in which its bit is set; the digits of the counts, from the lowest on."""
+    d0 = d1 = d2 = d3 = d4 = d5 = d6 = no_words()
     i = start
     while i < stop:
-        a, b = _column(matrix, events, i, width, block), _column(matrix, events, i + 1, width, block)
+        a, b = _column(matrix, events, i), _column(matrix, events, i + 1)
         first, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        a, b = _column(matrix, events, i + 2, width, block), _column(matrix, events, i + 3, width, block)
+        a, b = _column(matrix, events, i + 2), _column(matrix, events, i + 3)
         second, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
         third, d1 = _carry(d1, first, second), xor(xor(d1, first), second)
-        a, b = _column(matrix, events, i + 4, width, block), _column(matrix, events, i + 5, width, block)
+        a, b = _column(matrix, events, i + 4), _column(matrix, events, i + 5)
         first, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
-        a, b = _column(matrix, events, i + 6, width, block), _column(matrix, events, i + 7, width, block)
+        a, b = _column(matrix, events, i + 6), _column(matrix, events, i + 7)
         second, d0 = _carry(d0, a, b), xor(xor(d0, a), b)
         fourth, d1 = _carry(d1, first, second), xor(xor(d1, first), second)
         carry, d2 = _carry(d2, third, fourth), xor(xor(d2, third), fourth)
@@ -95,36 +114,41 @@ def _count(matrix: Any, events: Any, start: Any, stop: Any, width: Any, block: A
         carry, d5 = both(d5, carry), xor(d5, carry)
         d6 = xor(d6, carry)
         i += 8
-    store(digits, 0, d0)
-    store(digits, 8, d1)
-    store(digits, 16, d2)
-    store(digits, 24, d3)
-    store(digits, 32, d4)
-    store(digits, 40, d5)
-    store(digits, 48, d6)
+    return d0, d1, d2, d3, d4, d5, d6
 
 
 @inlined
-def _doubled(total: Any, digits: Any, k: Any, group: Any) -> Any:
-    """Twice a number and its next digit."""
-    return sub(add(total, total), filled(load_mask(digits, k * (LINE // 64) + group, total), total))
+def _swapped(a: Any, b: Any, places: Any, mask: Any) -> Any:
+    """Two vectors of which the bits of `a` that lie `places` above those of a mask have changed places with the bits of `b` there."""
+    differ = both(xor(unsigned_right(a, places), b), mask)
+    return xor(a, shift_left(differ, places)), xor(b, differ)
 
 
 @inlined
-def _unpack(sums: Any, at: Any, digits: Any, count: Any, fresh: Any) -> None:
+def _put_counts(sums: Any, at: Any, digits: Any, count: Any, fresh: Any) -> None:
     """Turn counts into sums: twice the columns with a weight of +1, less all columns."""
-    for group in range(LINE // 64):
-        place = at + group * 64
-        total = nothing_of_bytes()
-        if count >= 64:
-            total = _doubled(total, digits, 6, group)
-        if count >= 32:
-            total = _doubled(total, digits, 5, group)
-        total = _doubled(_doubled(total, digits, 4, group), digits, 3, group)
-        total = _doubled(_doubled(_doubled(total, digits, 2, group), digits, 1, group), digits, 0, group)
-        before = load_like(sums, place, total)
-        twice = shift_left(resized(total, before), 1)
-        store(sums, place, sub(twice, count) if fresh else add(sub(twice, count), before))
+    a, (b, c, d, e, f, g, h) = no_words(), digits  # of no digit first, so that it is twice the counts that come out
+    (a, e), (b, f) = _swapped(a, e, 4, 0x0F0F0F0F0F0F0F0F), _swapped(b, f, 4, 0x0F0F0F0F0F0F0F0F)
+    (c, g), (d, h) = _swapped(c, g, 4, 0x0F0F0F0F0F0F0F0F), _swapped(d, h, 4, 0x0F0F0F0F0F0F0F0F)
+    (a, c), (b, d) = _swapped(a, c, 2, 0x3333333333333333), _swapped(b, d, 2, 0x3333333333333333)
+    (e, g), (f, h) = _swapped(e, g, 2, 0x3333333333333333), _swapped(f, h, 2, 0x3333333333333333)
+    (a, b), (c, d) = _swapped(a, b, 1, 0x5555555555555555), _swapped(c, d, 1, 0x5555555555555555)
+    (e, f), (g, h) = _swapped(e, f, 1, 0x5555555555555555), _swapped(g, h, 1, 0x5555555555555555)
+    _put_bytes(sums, at, a, count, fresh)
+    _put_bytes(sums, at + 32, b, count, fresh)
+    _put_bytes(sums, at + 64, c, count, fresh)
+    _put_bytes(sums, at + 96, d, count, fresh)
+    _put_bytes(sums, at + 128, e, count, fresh)
+    _put_bytes(sums, at + 160, f, count, fresh)
+    _put_bytes(sums, at + 192, g, count, fresh)
+    _put_bytes(sums, at + 224, h, count, fresh)
+
+
+@inlined
+def _put_bytes(sums: Any, at: Any, twice: Any, count: Any, fresh: Any) -> None:
+    before = load_like(sums, at, as_bytes(twice))
+    made = sub(unsigned(as_bytes(twice), before), count)
+    store(sums, at, made if fresh else add(made, before))
 
 
 @compiled
@@ -133,12 +157,12 @@ def count_matches(spikes: Any, digits: Any, worth: Any, into: Any, sizes: Any, r
 
     Args:
         spikes: bits, rows of words.
-        digits: uint64 `[digits, blocks of outputs, words, 16]`: for each digit of the weights a bit for each input.
+        digits: uint64 `[digits, blocks of outputs, words, 4]`: for each digit of the weights a bit for each input.
         worth: int64 `[digits + 1]`, what a digit is worth; the last is what each spike adds to every output besides.
         into: the sums, rows of outputs and padding.
         sizes: samples, steps, words in a row of `spikes`, outputs, elements in a row of `into`, whether to overwrite what is there.
         rows: of `spikes` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
-        spare: int64 `[16]`.
+        spare: int64 `[4]`.
     """
     bits, matrix, sums, factor, buffer = data(spikes), data(digits), data(into), data(worth), data(spare)
     words, out, count, fresh = sizes[2], sizes[3], worth.size - 1, sizes[5] != 0
@@ -151,16 +175,16 @@ def count_matches(spikes: Any, digits: Any, worth: Any, into: Any, sizes: Any, r
                 for w in range(words):
                     all_spikes += bits_set(peek(bits, at + w))
             for block in range(blocks):
-                total = spread(peek(factor, count) * all_spikes, load(matrix, 0, ()))
+                total, place = spread(peek(factor, count) * all_spikes, no_words()), target + block * OUTPUTS
                 for digit in range(count):
                     row = (digit * blocks + block) * words * OUTPUTS
-                    matches = spread(0, total)
+                    matches = no_words()
                     for w in range(words):
-                        matches = add(matches, bits_set(both(load(matrix, row + w * OUTPUTS, ()), peek(bits, at + w))))
+                        weights = load_like(matrix, row + w * OUTPUTS, matches)
+                        matches = add(matches, bits_set(both(weights, peek(bits, at + w))))
                     total = add(total, mul(matches, peek(factor, digit)))
                 store(buffer, 0, total)
                 for j in range(min(OUTPUTS, out - block * OUTPUTS)):
-                    place = target + block * OUTPUTS + j
-                    poke(sums, place, peek(buffer, j) + (0 if fresh else peek(sums, place)))
+                    poke(sums, place + j, peek(buffer, j) + (0 if fresh else peek(sums, place + j)))
             at += rows[2] * words
             target += rows[5] * sizes[4]

@@ -11,18 +11,19 @@ import numpy.typing as npt
 
 from lehr.network import Conv2d, Linear, SumPool2d
 from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of, padded
-from lehr.simulate.fast.layout import LINE, OUTPUTS
-from lehr.simulate.fast.ops import CountColumns, CountMatches, Edge, Gather, Scatter
+from lehr.simulate.fast.flows import CountColumns, CountMatches, Edge, Gather, LookUp, Scatter
+from lehr.simulate.fast.layout import GROUP, LINE, OUTPUTS
 from lehr.weights import LARGEST
 
 Array = npt.NDArray[Any]
-WIDE, FEW, MATCHES = 256, 32, 4
-"""From how many outputs on columns are counted; up to how many matches are, and with how many digits; how many is a judgement of speed."""
+WIDE, FEW, MATCHES = range(256, 1 << 19), 32, 4
+"""For how many outputs columns are counted; up to how many matches are, and with how many digits: a judgement of speed."""
 DENSE_TAPS = 192
-"""From how many inputs an output sees on it gathers its events; with fewer, events scatter."""
-NARROW_STRIP = 64
-"""Bits in a row of a strip below which all strips are listed at once."""
-SMALL = 127
+"""From how many inputs an output sees on it gathers its events; with fewer, events scatter, unless they can be looked up."""
+TABLES, READABLE = 24 << 10, 56
+"""Bytes of tables that stay in the first cache; bits that one reading of eight bytes gives wherever it begins."""
+SMALL, WIDE_CHUNK = 127, 256
+"""The greatest int8; how many of them an int16 holds, in eights."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
     """The operation for a window over feature maps."""
     plain = window.groups == 1 and window.dilation == (1, 1) and source.bits and into.dtype is not np.int64
     taps = math.prod(window.weight.shape[1:])
+    if plain and _groups(window):
+        return _look_up(window, source, into, lag)
     if plain and taps >= DENSE_TAPS and int(np.abs(window.weight).max()) <= SMALL:
         return _gather(window, source, into, lag)
     return _scatter(window, source, into, lag)
@@ -69,7 +72,7 @@ def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
     order = order_of(source.shape)
     weight = node.weight[:, order]
     out = len(weight)
-    if source.bits and node.kind == "binary" and out >= WIDE:
+    if source.bits and node.kind == "binary" and out in WIDE:
         return CountColumns(source, into, lag, _columns(weight, into.row), out)
     if source.bits and out <= FEW and _digit_count(node) <= MATCHES:
         return _matches(node, weight, source, into, lag)
@@ -87,30 +90,73 @@ def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
 
 def wide_row(node: Linear) -> int:
     """How many elements the sums need in a row, if columns are counted."""
-    return padded(len(node.weight), LINE) if node.kind == "binary" and len(node.weight) >= WIDE else 0
+    return padded(len(node.weight), LINE) if node.kind == "binary" and len(node.weight) in WIDE else 0
 
 
 def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
-    out, channels, kernel_height, kernel_width = window.weight.shape
-    token = () if out <= 16 else (0,) if out <= 32 else (0, 0)
-    lanes = 16 << len(token)
+    out, channels, _, kernel_width = window.weight.shape
+    lanes, taps = _lanes(out), window.weight.transpose(2, 3, 1, 0).reshape(-1, out)
     blocks = -(-out // lanes)
-    rows = np.zeros((blocks, window.weight[0].size + 1, lanes), np.int8)
-    taps = window.weight.transpose(2, 3, 1, 0).reshape(-1, out)
+    rows = np.zeros((blocks, len(taps) + 1, lanes), np.int8)
     for block in range(blocks):
         part = taps[:, block * lanes : (block + 1) * lanes]
         rows[block, :-1, : part.shape[1]] = part
-    weights = aligned(rows.size, np.int8)
-    weights[: rows.size] = rows.reshape(-1)
+    shape, height = _shape(window, source)
+    listed = height * kernel_width * channels
+    return Gather(source, into, lag, _kept(rows), np.array((*shape, *_chunk(taps))), listed, _token(lanes))
+
+
+def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
+    out, channels, kernel_height, kernel_width = window.weight.shape
+    lanes, count, bits = _lanes(out), _groups(window), kernel_width * channels
+    taps = np.zeros((kernel_height, count * GROUP, lanes), np.int64)
+    taps[:, :bits, :out] = window.weight.transpose(2, 3, 1, 0).reshape(kernel_height, bits, out)
+    chosen = (np.arange(1 << GROUP)[:, None] >> np.arange(GROUP)) & 1
+    tables = np.matmul(chosen, taps.reshape(kernel_height, count, GROUP, lanes)).astype(np.int8)
+    shape, height = _shape(window, source)
+    narrow = int(np.abs(taps).sum(axis=(0, 1)).max()) <= SMALL
+    return LookUp(source, into, lag, _kept(tables), np.array((*shape, narrow)), height * count, _token(lanes))
+
+
+def _shape(window: Window, source: Buffer) -> tuple[tuple[int, ...], int]:
+    """What kernels are told of a convolution, in the order of `strips.FIELDS`, and the height of its input."""
+    out, channels, kernel_height, kernel_width = window.weight.shape
     height, width = (1, 1) if len(source.shape) == 1 else source.shape[1:]
     out_height, out_width = (1, 1) if len(source.shape) == 1 else into_size(window, (height, width))
-    narrow = 8 * int(np.abs(window.weight).max()) <= SMALL
-    shape = (channels, height, width, out, out_height, out_width, kernel_height, kernel_width, *window.stride, *window.padding, narrow)
-    columns = np.zeros(0, np.int32)
-    if kernel_width * channels < NARROW_STRIP and out_width > 1:
-        _, first, last = _seen_by(window, 1, width, out_width)
-        columns = np.repeat(np.stack((first, last), axis=1), channels, axis=0).astype(np.int32).reshape(-1)
-    return Gather(source, into, lag, weights, np.array(shape), columns, token)
+    size = (channels, height, width, out, out_height, out_width, kernel_height, kernel_width)
+    return (*size, *window.stride, *window.padding), height
+
+
+def _kept(rows: Array) -> Array:
+    """Flat, from the beginning of a cache line on."""
+    made = aligned(rows.size, rows.dtype)
+    made[: rows.size] = rows.reshape(-1)
+    return made
+
+
+def _lanes(out: int) -> int:
+    """Outputs that are summed together."""
+    return 16 if out <= 16 else 32 if out <= 32 else 64
+
+
+def _token(lanes: int) -> tuple[int, ...]:
+    return (0,) * (lanes // 32)
+
+
+def _groups(window: Window) -> int:
+    """In how many groups a row of the kernel is looked up; 0 where tables would not stay in the first cache, or not hold their sums."""
+    out, channels, height, width = window.weight.shape
+    count = -(-width * channels // GROUP)
+    fits = out <= 64 and (height * count << GROUP) * _lanes(out) <= TABLES and GROUP * int(np.abs(window.weight).max()) <= SMALL
+    return count if fits and width * channels <= READABLE else 0
+
+
+def _chunk(taps: Array) -> tuple[bool, int]:
+    """Whether rows of weights are added as int8, and how many at most, or as int16: no sum of so many leaves its type."""
+    if int(np.abs(taps).sum(axis=0).max()) <= SMALL:
+        return True, len(taps)
+    most = SMALL // int(np.abs(taps).max()) // 8 * 8
+    return (True, most) if most else (False, WIDE_CHUNK)
 
 
 def into_size(window: Window, size: tuple[int, int]) -> tuple[int, int]:
@@ -149,9 +195,11 @@ def _seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Arr
 def _columns(weight: Array, row: int) -> Array:
     bits = np.zeros((weight.shape[1] + 1, row), np.uint8)
     bits[:-1, : len(weight)] = weight.T > 0
-    words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
-    made = aligned(words.size, np.uint64)[: words.size].reshape(words.shape)
-    made[:] = words
+    in_lines = bits.reshape(len(bits), -1, 8, LINE // 8).swapaxes(2, 3).reshape(len(bits), -1)
+    words = np.packbits(in_lines, axis=1, bitorder="little").view(np.uint64)
+    lines = words.reshape(len(bits), -1, LINE // WORD).swapaxes(0, 1)
+    made = aligned(words.size, np.uint64)[: words.size].reshape(lines.shape)
+    made[:] = lines
     return made
 
 

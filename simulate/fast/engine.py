@@ -15,16 +15,20 @@ from lehr.arithmetic import Int64
 from lehr.network import Network
 from lehr.simulate.fast import kernels
 from lehr.simulate.fast.buffers import Buffer, aligned
+from lehr.simulate.fast.layout import EDGE
 from lehr.simulate.fast.ops import Worker, run_stages
 from lehr.simulate.fast.plan import Plan, plan
 from lehr.simulate.result import Recorder, Result, check_input, input_events
 
 Images = npt.NDArray[np.uint8]
 SAMPLES, LOOPING_SAMPLES = 16, 64
-"""Samples that a kernel takes at once: enough that a call from Python costs little; more where it is called for every step."""
-BLOCK_BYTES = 1 << 20
-"""What a block of steps of a chunk of samples may take between layers."""
-LEAST_STEPS, MOST_STEPS = 8, 4096
+"""Samples that a kernel takes at once, at most: where it is called for every step, so many that a call from Python costs little."""
+BLOCK_BYTES = 1 << 19
+"""What a block of steps of a chunk of samples may take between layers: the second cache holds it."""
+LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 16, 4096
+"""Steps of a block: the least, how many are worth fewer samples in a chunk, and the most."""
+MOST_INSTANTS = 1 << 23
+"""Samples times steps, each of at most 255 spikes, that totals of 32 bits count."""
 
 
 def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int | None = None, threads: int = 1) -> Result:
@@ -51,6 +55,7 @@ class Engine:
     def __init__(self, net: Network, threads: int = 1) -> None:
         self.net, self.threads = net, threads
         self._plans: dict[tuple[bool, int], Plan] = {}
+        self._idle: tuple[tuple[bool, int, int, int, frozenset[str]], list[Machine]] | None = None
 
     def plan_for(self, held: bool, steps: int) -> Plan:
         """The plan of a run of so many steps, whose input is held for all of them or not."""
@@ -63,10 +68,15 @@ class Engine:
         held, steps = check_input(self.net, x, steps)
         recorder = Recorder(self.net, len(x), steps, trace)
         made, x = self.plan_for(held, steps), np.ascontiguousarray(x)
-        size = min(-(-len(x) // self.threads), LOOPING_SAMPLES if made.loops else SAMPLES)
+        size = min(-(-len(x) // self.threads), _samples(made))
+        count = min(self.threads, -(-len(x) // size))
+        key = (held, steps, size, count, recorder.membranes)
+        idle, self._idle = self._idle, None  # so that another run at the same time has machines of its own
+        own = idle[1] if idle and idle[0] == key else [Machine(made, size, steps, recorder.membranes) for _ in range(count)]
         machines: SimpleQueue[Machine] = SimpleQueue()
-        for _ in range(min(self.threads, -(-len(x) // size))):
-            machines.put(Machine(made, size, steps, recorder.membranes))
+        for machine in own:
+            machine.count_anew()
+            machines.put(machine)
 
         def chunk(start: int) -> None:
             machine = machines.get()
@@ -75,7 +85,10 @@ class Engine:
                 for first, block in machine.blocks(x[start : start + size], steps):
                     machine.run(block)
                     record_steps(recorder, machine, start, first)
-                record_totals(recorder, machine, start)
+                record_output(recorder, machine, start)
+                if machine.instants >= MOST_INSTANTS:
+                    record_totals(recorder, machine)
+                    machine.count_anew()
             finally:
                 machines.put(machine)
 
@@ -86,21 +99,41 @@ class Engine:
         else:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(chunk, starts))
+        while not machines.empty():
+            record_totals(recorder, machines.get())
+        self._idle = key, own
         return recorder.result()
+
+
+def _samples(made: Plan) -> int:
+    """Samples of a chunk."""
+    return LOOPING_SAMPLES if made.loops else max(1, min(SAMPLES, BLOCK_BYTES // (GOOD_STEPS * _step_bytes(made))))
+
+
+def _step_bytes(made: Plan) -> int:
+    """What one step of one sample takes between layers."""
+    return sum(buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held)
 
 
 def record_steps(recorder: Recorder, machine: Machine, start: int, first: int) -> None:
     """Record the block that a machine ran: samples from `start` on, steps from `first` on."""
+    if not recorder.membranes:
+        return
     recorder.add_steps(start, first, {n: machine.spikes(n) for n in recorder.traced}, {n: machine.membranes(n) for n in recorder.membranes})
 
 
-def record_totals(recorder: Recorder, machine: Machine, start: int) -> None:
-    """Record what became of the samples from `start` on, once they have run."""
+def record_output(recorder: Recorder, machine: Machine, start: int) -> None:
+    """Record the output's counts of the samples from `start` on, once they have run."""
+    recorder.add_counts(start, machine.totals(machine.plan.net.output, 0))
+
+
+def record_totals(recorder: Recorder, machine: Machine) -> None:
+    """Record what a machine has counted since it was last told to count anew."""
     recorder.add_events(machine.events())
-    recorder.add_saturations({n: int(lost[: machine.worker.count].sum()) for n, lost in machine.worker.saturations.items()})
+    recorder.add_saturations({n: int(lost.sum()) for n, lost in machine.worker.saturations.items()})
     for name in machine.plan.net.neurons:
         lowest, highest = int(machine.totals(name, 1).min()), int(machine.totals(name, 2).max())
-        recorder.add_totals(start, name, machine.totals(name, 0), lowest, highest)
+        recorder.add_totals(name, machine.totals(name, 0), lowest, highest)
 
 
 class Machine:
@@ -111,6 +144,7 @@ class Machine:
         worker: its memory.
         block: the most steps that it runs at once.
         steps: how many of the present block are valid.
+        instants: samples times steps that were counted so far.
     """
 
     def __init__(self, made: Plan, samples: int, steps: int, kept: Iterable[str]) -> None:
@@ -120,37 +154,36 @@ class Machine:
         worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in made.buffers}
         for name, (dtype, row) in made.states.items():
             worker.states[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
-            worker.totals[name] = np.zeros((samples, 3, row), np.int32)
+            worker.totals[name] = np.zeros((samples if name == made.net.output else 1, 3, row), np.int32)
             worker.saturations[name] = np.zeros(samples, np.int64)
             worker.membranes[name] = np.zeros((samples, self.block, row) if name in kept else 0, np.int32)
         for name, (dtype, row) in made.currents.items():
             worker.currents[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
-        self.steps = self.ran = 0
-        self._packed = np.zeros(made.input.size, np.int64)
-        self._events = np.zeros(made.input.shape, np.int64)
+        self.steps = self.instants = self.ran = 0
+        self._recent, self._events = aligned(made.input.size, np.uint8), np.zeros(made.input.shape, np.int64)
+        past = [(array, buffer.past) for buffer, array in worker.arrays.items() if buffer.past]
+        self._past = [(array[:, :kept], array, kept) for array, kept in past]
+        self._begun = [*worker.states.values(), *worker.currents.values(), *(kept for kept, _, _ in self._past)]
+        self._begun.append(worker.totals[made.net.output][:, 0])
+        self.count_anew()
 
     @staticmethod
     def _block(made: Plan, samples: int, steps: int) -> int:
-        each: int = sum(buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held)
-        return max(1, min(steps, max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (each * samples)))))
+        return max(1, min(steps, max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (_step_bytes(made) * samples)))))
 
     def begin(self, samples: int) -> None:
-        """Start `samples` new samples: every state is 0."""
-        worker = self.worker
-        worker.count = samples
-        for state in (*worker.states.values(), *worker.currents.values()):
-            state[:] = 0
-        for buffer, array in worker.arrays.items():
-            array[:, : buffer.past] = 0
-        self.count_anew()
+        """Start `samples` new samples: every state is 0, and so are the output's counts."""
+        self.worker.count, self.ran = samples, 0
+        for state in self._begun:
+            state.fill(0)
 
     def count_anew(self) -> None:
         """Forget what was counted; the states stay as they are."""
-        worker, self.ran = self.worker, 0
-        self._packed[:], self._events[:] = 0, 0
-        for totals in worker.totals.values():
+        self.instants = 0
+        self._events[:] = 0
+        for totals in self.worker.totals.values():
             totals[:, 0], totals[:, 1], totals[:, 2] = 0, np.iinfo(np.int32).max, np.iinfo(np.int32).min
-        for saturations in worker.saturations.values():
+        for saturations in self.worker.saturations.values():
             saturations[:] = 0
 
     def blocks(self, x: Images, steps: int) -> Iterator[tuple[int, int]]:
@@ -181,18 +214,17 @@ class Machine:
             channels, places = 1, channels
         sizes = np.array((len(x), steps, channels, places, buffer.row))
         rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
-        kernels.pack(x.reshape(-1), array.reshape(-1), self._packed, sizes, rows)
+        kernels.pack(x.reshape(-1), array.reshape(-1), self._recent, self._events.reshape(-1), EDGE, sizes, rows)
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""
-        self.steps, self.ran = steps, self.ran + steps
+        self.steps, self.ran, self.instants = steps, self.ran + steps, self.instants + steps * self.worker.count
         run_stages(self.plan.stages, self.worker, steps)
 
     def pass_on(self) -> None:
         """Keep, of the block that was run, what later steps need."""
-        for buffer, array in self.worker.arrays.items():
-            if buffer.past:
-                array[:, : buffer.past] = array[:, self.steps : self.steps + buffer.past]
+        for kept, array, past in self._past:
+            kept[:] = array[:, self.steps : self.steps + past]
 
     # ---------------------------------------------------------------- what came out
     def spikes(self, name: str) -> npt.NDArray[np.uint8]:
@@ -208,13 +240,16 @@ class Machine:
         return shaped(self.worker.membranes[name][: self.worker.count, : self.steps], self.plan.spikes[name])
 
     def events(self) -> Int64:
-        """How often each element of the input was not 0 since the samples began."""
-        found: Int64 = self._events + shaped(self._packed[None], self.plan.input)[0]
-        return np.asarray(found * self.ran, np.int64) if self.plan.held else found
+        """How often each element of the input was not 0 since events were last counted anew."""
+        return np.asarray(self._events * self.ran, np.int64) if self.plan.held else self._events
 
     def totals(self, name: str, which: int) -> npt.NDArray[np.int32]:
-        """Spikes (0), lowest (1) or highest membrane (2) of each neuron since they were last counted anew, `[samples, *shape]`."""
-        return shaped(self.worker.totals[name][: self.worker.count, which], self.plan.spikes[name])
+        """Spikes (0), lowest (1) or highest membrane (2) of each neuron since they were last counted anew, `[samples, *shape]`.
+
+        Spikes of the output are those of the present samples; other layers' are of all samples together, `[1, *shape]`.
+        """
+        totals = self.worker.totals[name]
+        return shaped(totals[: self.worker.count if which == 0 else None, which], self.plan.spikes[name])
 
 
 def shaped(rows: npt.NDArray[Any], buffer: Buffer) -> npt.NDArray[Any]:

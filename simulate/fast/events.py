@@ -81,12 +81,12 @@ def event_neurons(
         totals: likewise.
         saturations: likewise.
         membranes: likewise.
-        sizes: samples, steps, neurons, room in a queue.
+        sizes: samples, steps, neurons, elements from sample to sample in `totals`, room in a queue.
         rows: of `counts` and `membranes` each: the row of the first sample's first step, from sample to sample, from step to step.
         fired: int64 `[neurons]`, room for how often each fires in a step.
         most: int64 `[1]`, the most times that a neuron fired in a step so far; changed.
     """
-    steps, size, room = sizes[1], sizes[2], sizes[3]
+    steps, size, total, room = sizes[1], sizes[2], sizes[3], sizes[4]
     leak, factor, shift, rounding, overflow, lowest, highest, fraction, reset = (
         how[0], how[1], how[2], how[3], how[4], how[5], how[6], how[7], how[8],
     )  # fmt: skip
@@ -116,9 +116,9 @@ def event_neurons(
             for i in range(size):
                 most[0] = max(most[0], fired[i])
                 counts[row + i] = fired[i]
-                totals[3 * n * size + i] += fired[i]
-                totals[(3 * n + 1) * size + i] = min(totals[(3 * n + 1) * size + i], v[i])
-                totals[(3 * n + 2) * size + i] = max(totals[(3 * n + 2) * size + i], v[i])
+                totals[n * total + i] += fired[i]
+                totals[n * total + size + i] = min(totals[n * total + size + i], v[i])
+                totals[n * total + 2 * size + i] = max(totals[n * total + 2 * size + i], v[i])
                 if membranes.size > 0:
                     membranes[kept + i] = v[i]
         saturations[n] += lost

@@ -34,8 +34,12 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> None:
         """Run on numpy arrays `[n]` without gaps, and tuples that stand for a number of lanes."""
+        self.ready_for(arguments)(arguments)
+
+    def ready_for(self, arguments: tuple[Any, ...]) -> Run:
+        """What runs it on such arguments."""
         kinds = tuple([a.dtype if isinstance(a, np.ndarray) else len(a) for a in arguments])
-        (self.ready.get(kinds) or self._made_ready(kinds))(arguments)
+        return self.ready.get(kinds) or self._made_ready(kinds)
 
     def _made_ready(self, kinds: Kinds) -> Run:
         with self._lock:  # compiled once, however many threads ask
@@ -45,6 +49,7 @@ class Kernel:
 
 
 gather = Kernel("strips", "gather")
+look_up = Kernel("lookup", "look_up")
 count_columns = Kernel("counting", "count_columns")
 count_matches = Kernel("counting", "count_matches")
 scatter = Kernel("scatter", "scatter")

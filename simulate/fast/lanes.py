@@ -32,9 +32,23 @@ def nothing(_: Any, memory: Any, token: Any) -> Any:
 
 
 @intrinsic
-def nothing_of_bytes(_: Any) -> Any:
-    """64 bytes of 0."""
-    return Vector(8, 64)(), lambda c, b, s, a: Vector(8, 64).of(0)
+def no_words(_: Any) -> Any:
+    """Four words of 0."""
+    return Vector(64, 4)(), lambda c, b, s, a: Vector(64, 4).of(0)
+
+
+@intrinsic
+def as_bytes(_: Any, words: Any) -> Any:
+    """The bytes of words, from the lowest on."""
+    made = Vector(8, words.lanes * words.bits // 8)
+    return made(words), lambda c, b, s, a: b.bitcast(a[0], made.llvm)
+
+
+@intrinsic
+def unsigned(_: Any, value: Any, like: Any) -> Any:
+    """Lanes as wide as those of `like`, which is wider; what was in them is taken for unsigned."""
+    made = Vector(like.bits, value.lanes)
+    return made(value, like), lambda c, b, s, a: b.zext(a[0], made.llvm)
 
 
 @intrinsic
@@ -59,6 +73,18 @@ def filled(_: Any, mask: Any, like: Any) -> Any:
 
 
 # -------------------------------------------------------------------- computing
+@intrinsic
+def apart(_: Any, value: Any) -> Any:
+    """The value, computed by itself: LLVM makes one chain of all additions of an expression, and carries a mask in place of its lanes."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
+        frozen = ir.instructions.Instruction(builder.block, value.llvm, "freeze", args)
+        builder._insert(frozen)
+        return frozen
+
+    return value(value), code
+
+
 def _operation(name: str) -> Any:
     """An operation on two vectors of one type, or on a vector and an integer."""
 
@@ -94,14 +120,14 @@ def _comparison(sign: str, signed: bool = True) -> Any:
 
 add, sub, mul = _operation("add"), _operation("sub"), _operation("mul")
 both, either, xor = _operation("and_"), _operation("or_"), _operation("xor")
-shift_left, signed_right = _operation("shl"), _operation("ashr")
+shift_left, signed_right, unsigned_right = _operation("shl"), _operation("ashr"), _operation("lshr")
 greater, less, unequal, equal = _comparison(">"), _comparison("<"), _comparison("!="), _comparison("==")
 above = _comparison(">", signed=False)
 
 
 @intrinsic
 def select(_: Any, mask: Any, yes: Any, no: Any) -> Any:
-    """Lane by lane, `yes` where the mask is set."""
+    """`yes` where the mask is set, lane by lane; of two integers one, without a branch."""
     return yes(mask, yes, no), lambda c, b, s, a: b.select(*a)
 
 
@@ -109,6 +135,19 @@ def select(_: Any, mask: Any, yes: Any, no: Any) -> Any:
 def signs(_: Any, value: Any) -> Any:
     """All bits of a lane where it is negative."""
     return value(value), lambda c, b, s, a: b.ashr(a[0], value.of(value.bits - 1))
+
+
+@intrinsic
+def without_sign(_: Any, value: Any) -> Any:
+    """The magnitude of each lane."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
+        bit = ir.IntType(1)
+        kind = ir.FunctionType(value.llvm, [value.llvm, bit])
+        magnitude = cgutils.get_or_insert_function(builder.module, kind, f"llvm.abs.v{value.lanes}i{value.bits}")
+        return builder.call(magnitude, [args[0], ir.Constant(bit, 0)])
+
+    return value(value), code
 
 
 @intrinsic

@@ -26,7 +26,7 @@ import numpy as np
 from lehr.atomic import write_bytes
 from lehr.errors import FileRefused
 
-MADE_OF = ("compiled", "counting", "events", "lanes", "layout", "neurons", "packing", "scatter", "strips", "vector")
+MADE_OF = ("compiled", "counting", "events", "lanes", "layout", "lookup", "neurons", "packing", "scatter", "strips", "vector")
 """The files that kernels are made of."""
 C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.py_object)
 """It takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lehr.simulate.fast.compiled import compiled, inlined
 from lehr.simulate.fast.lanes import (
     above,
     add,
+    apart,
     both,
     either,
     equal,
@@ -31,10 +34,12 @@ from lehr.simulate.fast.lanes import (
     spread,
     sub,
     unequal,
+    without_sign,
     xor,
 )
 from lehr.simulate.fast.layout import (
     FACTOR,
+    FIELDS,
     FIRES,
     FLOOR,
     FRACTION,
@@ -58,6 +63,9 @@ from lehr.simulate.fast.layout import (
 )
 from lehr.simulate.fast.vector import data, load_like, load_line, load_mask, store, store_mask
 
+KEPT = len(FIELDS)
+"""Place, behind them, of whether membranes are kept."""
+
 
 @inlined
 def divided(v: Any, p: Any) -> Any:
@@ -79,8 +87,7 @@ def _divided_halves(v: Any, p: Any) -> Any:
 
     It is made of magnitude and sign: `high` is the whole part of |V| * factor and `low` the rest, with which each rounding compares.
     """
-    sign = signs(v)
-    magnitude = sub(xor(v, sign), sign)
+    sign, magnitude = signs(v), without_sign(v)
     high = high_product(magnitude, p[FACTOR])
     if p[ROUNDING] != TOWARD_ZERO:
         low = mul(magnitude, p[FACTOR])
@@ -114,9 +121,9 @@ def bounded(v: Any, p: Any) -> Any:
 
 
 @inlined
-def _numbers(p: Any) -> Any:
-    """The numbers of layout.FIELDS as a tuple: numba counts references to an array wherever a function takes it, and to a tuple nowhere."""
-    return p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10]
+def _numbers(p: Any, kept: Any) -> Any:
+    """The numbers of layout.FIELDS, and `kept`, as a tuple: numba counts references to an array that is passed on, and none to a tuple."""
+    return p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], kept
 
 
 @compiled
@@ -131,61 +138,93 @@ def neurons(
         spikes: bits, rows of `[words]`; the row before the first is read, too.
         layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane must pass, what a reset takes, bias.
         how: to compute, see layout.FIELDS.
-        totals: int32 `[samples, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
+        totals: int32 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
         saturations: int64 `[samples]`; changed.
         membranes: int32, rows of `[neurons]` to keep them in, or empty.
-        sizes: samples, steps, neurons.
+        sizes: samples, steps, neurons, elements from sample to sample in `totals`, 0 if it is of all together.
         rows: of `current`, `spikes` and `membranes` each: the row of the first sample's first step, how many rows it is from there to
             the next sample's, and how many to the next step's (0 for an input that is held).
     """
-    p, samples, steps, size = _numbers(how), sizes[0], sizes[1], sizes[2]
-    keep = membranes.size > 0
+    p, samples, steps, size = _numbers(how, np.int64(membranes.size > 0)), sizes[0], sizes[1], sizes[2]
     inputs, held, out, each = data(current), data(state), data(spikes), data(layer)
-    all_totals, kept_membranes = data(totals), data(membranes)
-    leak, overflow, reset, late, fires = p[LEAK] != KEEP, p[OVERFLOW] != FREE, p[RESET], p[LATE] != 0, p[FIRES] != 0
+    all_totals, kept, usual = data(totals), data(membranes), _is_usual(p)
     for n in range(samples):
-        lost = 0
         for at in range(0, size, 64 // state.itemsize):
             v = load_line(held, n * size + at)
-            block, blocks = at // lanes_of(v), size // lanes_of(v)
+            blocks = size // lanes_of(v)
+            layout = (
+                (rows[0] + n * rows[1]) * size + at, rows[2] * size,
+                (rows[3] + n * rows[4]) * blocks + at // lanes_of(v), rows[5] * blocks,
+                (rows[6] + n * rows[7]) * size + at, rows[8] * size,
+            )  # fmt: skip
             threshold, taken, bias = load_line(each, at), load_line(each, size + at), load_line(each, 2 * size + at)
-            count, lowest, highest = spread(0, v), greatest(v), xor(greatest(v), -1)
-            into = (rows[3] + n * rows[4]) * blocks + block
-            source = (rows[0] + n * rows[1]) * size + at
-            kept = (rows[6] + n * rows[7]) * size + at
-            fired = filled(load_mask(out, into - rows[5] * blocks, v), v)  # lanes of all ones or none: cheaper to carry than a mask
-            for _ in range(steps):
-                if leak:
-                    v = leaked(v, p)
-                if late and reset == ZERO:
-                    v = both(v, xor(fired, -1))
-                a = resized(load_like(inputs, source, v), v)
-                v = add(v, add(shift_left(a, p[FRACTION]), bias))
-                if late and reset == SUBTRACT:
-                    v = sub(v, both(fired, taken))
-                if overflow:
-                    inside = bounded(v, p)
-                    lost += set_lanes(unequal(inside, v))
-                    v = inside
-                if fires:
-                    mask = greater(v, threshold)
-                    store_mask(out, into, mask)
-                    fired = filled(mask, v)
-                    count = sub(count, fired)
-                if not late:
-                    if reset == SUBTRACT:
-                        v = sub(v, both(fired, taken))
-                    elif reset == ZERO:
-                        v = both(v, xor(fired, -1))
-                lowest, highest = select(less(v, lowest), v, lowest), select(greater(v, highest), v, highest)
-                if keep:
-                    store(kept_membranes, kept, v)
-                    kept += rows[8] * size
-                into += rows[5] * blocks
-                source += rows[2] * size
+            if usual:
+                found = _through_steps(v, _usual(p), threshold, taken, bias, inputs, out, kept, layout, steps)
+            else:
+                found = _through_steps(v, p, threshold, taken, bias, inputs, out, kept, layout, steps)
+            v, count, lowest, highest, lost = found
             store(held, n * size + at, v)
-            _add_totals(all_totals, n * 3 * size + at, size, count, lowest, highest)
-        saturations[n] += lost
+            _add_totals(all_totals, n * sizes[3] + at, size, count, lowest, highest)
+            saturations[n] += lost
+
+
+@inlined
+def _is_usual(p: Any) -> Any:
+    """Whether a layer computes as most do: what `_usual` takes for known."""
+    shape = p[LEAK] == MULTIPLY and p[ROUNDING] == TOWARD_ZERO and p[OVERFLOW] == FREE
+    return shape and p[RESET] == SUBTRACT and p[LATE] != 0 and p[FIRES] != 0 and p[KEPT] == 0
+
+
+@inlined
+def _usual(p: Any) -> Any:
+    """The numbers of such a layer, in which the compiler sees what each decides; it leaves out what they do not ask for.
+
+    As int64, they are of the same type as any layer's, so that numba translates one function for both.
+    """
+    yes, no = np.int64(1), np.int64(0)
+    shape = np.int64(MULTIPLY), p[FACTOR], p[PLACES], np.int64(TOWARD_ZERO), np.int64(FREE), no, no, p[FRACTION]
+    return (*shape, np.int64(SUBTRACT), yes, yes, no)
+
+
+@inlined
+def _through_steps(
+    v: Any, p: Any, threshold: Any, taken: Any, bias: Any, inputs: Any, out: Any, membranes: Any, layout: Any, steps: Any
+) -> Any:
+    """Run one line of neurons; gives their membranes, spikes, lowest and highest membranes, and how many saturated."""
+    source, source_step, into, into_step, kept, kept_step = layout
+    leak, overflow, reset, late, fires = p[LEAK] != KEEP, p[OVERFLOW] != FREE, p[RESET], p[LATE] != 0, p[FIRES] != 0
+    count, lowest, highest, lost = spread(0, v), greatest(v), xor(greatest(v), -1), 0
+    fired = apart(filled(load_mask(out, into - into_step, v), v))  # lanes of all ones or none: cheaper to carry than a mask
+    for _ in range(steps):
+        if leak:
+            v = leaked(v, p)
+        if late and reset == ZERO:
+            v = both(v, xor(fired, -1))
+        a = resized(load_like(inputs, source, v), v)
+        v = add(v, add(shift_left(a, p[FRACTION]), bias))
+        if late and reset == SUBTRACT:
+            v = sub(v, both(fired, taken))
+        if overflow:
+            inside = bounded(v, p)
+            lost += set_lanes(unequal(inside, v))
+            v = inside
+        if fires:
+            mask = greater(v, threshold)
+            store_mask(out, into, mask)
+            fired = apart(filled(mask, v))
+            count = sub(count, fired)
+        if not late:
+            if reset == SUBTRACT:
+                v = sub(v, both(fired, taken))
+            elif reset == ZERO:
+                v = both(v, xor(fired, -1))
+        lowest, highest = select(less(v, lowest), v, lowest), select(greater(v, highest), v, highest)
+        if p[KEPT] != 0:
+            store(membranes, kept, v)
+            kept += kept_step
+        into += into_step
+        source += source_step
+    return v, count, lowest, highest, lost
 
 
 @inlined
@@ -212,7 +251,7 @@ def currents(drive: Any, state: Any, made: Any, bias: Any, how: Any, saturations
         sizes: samples, steps, neurons.
         rows: of `drive` and `made` each, as in `neurons`.
     """
-    p, samples, steps, size = _numbers(how), sizes[0], sizes[1], sizes[2]
+    p, samples, steps, size = _numbers(how, np.int64(0)), sizes[0], sizes[1], sizes[2]
     inputs, held, out, extras = data(drive), data(state), data(made), data(bias)
     leak, overflow = p[LEAK] != KEEP, p[OVERFLOW] != FREE
     for n in range(samples):

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.simulate.fast import kernels
-from lehr.simulate.fast.buffers import SPARE, WORD, Buffer, aligned
-from lehr.simulate.fast.layout import LINE, OUTPUTS, POSITIONS
+from lehr.simulate.fast.buffers import Buffer, aligned
 
 Array = npt.NDArray[Any]
-NONE = np.zeros(0, np.int32)
+Call = tuple[kernels.Kernel, tuple[Any, ...]]
+MOST_CALLS = 4096
+"""Calls that a worker remembers; networks whose layers feed each other need some for every step of a block."""
 
 
 @dataclass(eq=False)
@@ -24,9 +25,13 @@ class Worker:
     Attributes:
         arrays: by buffer.
         states, currents: membranes and synapse states by layer.
-        totals: int32 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far.
+        totals: int32 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far; of all samples together, `[1, 3,
+            neurons]`, of those that are not the output.
         saturations: int64 `[samples]` by layer.
         membranes: int32 `[samples, steps, neurons]` of the layers whose membranes are kept; of no size for the others.
+        calls: kernels and what they are called with, by operation, first step, steps and samples: to make that anew takes longer than
+            many a kernel.
+        scratch: memory that kernels of an operation use while they run, by operation and purpose.
         count: how many samples there are at present.
     """
 
@@ -38,6 +43,8 @@ class Worker:
     totals: dict[str, Array] = field(default_factory=dict)
     saturations: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, Array] = field(default_factory=dict)
+    calls: dict[tuple[Op, int, int, int], tuple[kernels.Run, tuple[Any, ...]]] = field(default_factory=dict)
+    scratch: dict[tuple[Op, str], Array] = field(default_factory=dict)
     count: int = 0
 
     def rows(self, buffer: Buffer, first: int, lag: int = 0) -> tuple[int, int, int]:
@@ -46,6 +53,17 @@ class Worker:
             return 0, 1, 0
         return min(buffer.past, 1) + first - lag, buffer.slots(self.steps), 1
 
+    def room(self, op: Op, purpose: str, size: int, dtype: Any) -> Array:
+        """Memory of so many elements, always the same for one purpose."""
+        if (op, purpose) not in self.scratch:
+            self.scratch[op, purpose] = aligned(size, dtype)
+        return self.scratch[op, purpose]
+
+    def each_sample(self, name: str) -> int:
+        """How far it is in the totals of a layer from one sample to the next."""
+        totals = self.totals[name]
+        return totals[0].size if len(totals) > 1 else 0
+
 
 class Op(ABC):
     """An operation."""
@@ -53,6 +71,25 @@ class Op(ABC):
     @abstractmethod
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it for `steps` steps of the block, from step `first` on."""
+
+
+class KernelOp(Op):
+    """An operation that is one call of a kernel."""
+
+    @abstractmethod
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The kernel and its arguments; they stay valid as long as the worker and its number of samples."""
+
+    def run(self, worker: Worker, first: int, steps: int) -> None:
+        """Do it."""
+        key = (self, first, steps, worker.count)
+        if key not in worker.calls:
+            if len(worker.calls) >= MOST_CALLS:
+                worker.calls.clear()
+            kernel, arguments = self.call(worker, first, steps)
+            worker.calls[key] = kernel.ready_for(arguments), arguments
+        run, arguments = worker.calls[key]
+        run(arguments)
 
 
 @dataclass(eq=False)
@@ -68,134 +105,12 @@ class Clear(Op):
 
 
 @dataclass(eq=False)
-class Edge(Op):
-    """What flows from one buffer into another."""
+class Hold(Op):
+    """Spikes as they are, for a delay."""
 
     source: Buffer
     into: Buffer
     lag: int
-
-    def sizes(self, worker: Worker, first: int, steps: int) -> tuple[int, int, Array]:
-        """Samples, steps, and the rows of both buffers for a kernel."""
-        rows = (*worker.rows(self.source, first, self.lag), *worker.rows(self.into, first, -self.into.delay))
-        return worker.count, 1 if self.into.held else steps, np.array(rows)
-
-
-@dataclass(eq=False)
-class Gather(Edge):
-    """A convolution or a linear layer on spikes, see `strips.gather`."""
-
-    weights: Array
-    shape: Array
-    columns: Array
-    lanes: tuple[int, ...]
-    fresh: bool = False
-
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
-        samples, steps, rows = self.sizes(worker, first, steps)
-        channels, height, kernel_width, out_width = (int(self.shape[i]) for i in (0, 1, 7, 5))
-        lists = out_width if self.columns.size else 1
-        kernels.gather(
-            worker.arrays[self.source].reshape(-1),
-            self.weights,
-            worker.arrays[self.into].reshape(-1),
-            self.shape,
-            np.array((samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
-            rows,
-            self.columns,
-            np.empty(lists * height * kernel_width * channels + SPARE, np.uint32),
-            np.empty(lists * (height + 1), np.int64),
-            np.empty(WORD, self.into.dtype),
-            self.lanes,
-            POSITIONS,
-        )
-
-
-@dataclass(eq=False)
-class CountColumns(Edge):
-    """A linear layer with many outputs and weights of +-1, see `counting.count_columns`."""
-
-    columns: Array
-    outputs: int
-    fresh: bool = False
-
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
-        samples, steps, rows = self.sizes(worker, first, steps)
-        sums = worker.arrays[self.into]
-        kernels.count_columns(
-            worker.arrays[self.source].reshape(-1),
-            self.columns.reshape(-1),
-            sums.reshape(-1),
-            np.array((samples, steps, self.source.row * WORD, len(self.columns) - 1, self.columns.shape[1], self.into.row, self.fresh)),
-            rows,
-            np.empty(steps * (self.source.size + 8) + SPARE, np.uint32),
-            np.empty(2 * steps, np.int64),
-            aligned(7 * LINE // WORD, np.uint64),
-            POSITIONS,
-        )
-        if self.outputs < self.into.row:
-            sums[:samples, :, self.outputs :] = 0  # outputs that are there to fill a line
-
-
-@dataclass(eq=False)
-class CountMatches(Edge):
-    """A linear layer with few outputs, see `counting.count_matches`."""
-
-    digits: Array
-    worth: Array
-    outputs: int
-    fresh: bool = False
-
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
-        samples, steps, rows = self.sizes(worker, first, steps)
-        kernels.count_matches(
-            worker.arrays[self.source].reshape(-1),
-            self.digits,
-            self.worth,
-            worker.arrays[self.into].reshape(-1),
-            np.array((samples, steps, self.source.row, self.outputs, self.into.row, self.fresh)),
-            rows,
-            np.empty(OUTPUTS, np.int64),
-        )
-
-
-@dataclass(eq=False)
-class Scatter(Edge):
-    """Any convolution, pooling or linear layer on anything, see `scatter.scatter`."""
-
-    weights: Array
-    places: Array
-    shape: Array
-
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
-        samples, steps, rows = self.sizes(worker, first, steps)
-        sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
-        kernel = kernels.scatter_bits if self.source.bits else kernels.scatter
-        source, into = worker.arrays[self.source].reshape(-1), worker.arrays[self.into].reshape(-1)
-        kernel(source, self.weights, self.places, into, self.shape, sizes, rows)
-
-
-@dataclass(eq=False)
-class Copy(Edge):
-    """The values themselves, in another order where there is one."""
-
-    order: Array = field(default_factory=lambda: NONE)
-
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
-        samples, steps, rows = self.sizes(worker, first, steps)
-        sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
-        kernel = kernels.copy_bits if self.source.bits else kernels.copy
-        kernel(worker.arrays[self.source].reshape(-1), self.order, worker.arrays[self.into].reshape(-1), sizes, rows)
-
-
-@dataclass(eq=False)
-class Hold(Edge):
-    """Spikes as they are, for a delay."""
 
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
@@ -206,7 +121,7 @@ class Hold(Edge):
 
 
 @dataclass(eq=False)
-class Fire(Op):
+class Fire(KernelOp):
     """A layer of neurons, see `neurons.neurons`."""
 
     name: str
@@ -215,11 +130,11 @@ class Fire(Op):
     layer: Array
     how: Array
 
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
         membranes = worker.membranes[self.name]
         rows = (*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)
-        kernels.neurons(
+        return kernels.neurons, (
             worker.arrays[self.current].reshape(-1),
             worker.states[self.name].reshape(-1),
             worker.arrays[self.spikes].reshape(-1),
@@ -228,13 +143,13 @@ class Fire(Op):
             worker.totals[self.name].reshape(-1),
             worker.saturations[self.name],
             membranes.reshape(-1),
-            np.array((worker.count, steps, self.layer.shape[1])),
+            np.array((worker.count, steps, self.layer.shape[1], worker.each_sample(self.name))),
             np.array(rows),
         )
 
 
 @dataclass(eq=False)
-class Leak(Op):
+class Leak(KernelOp):
     """The synapse states of a layer, see `neurons.currents`."""
 
     name: str
@@ -243,9 +158,9 @@ class Leak(Op):
     bias: Array
     how: Array
 
-    def run(self, worker: Worker, first: int, steps: int) -> None:
-        """Do it."""
-        kernels.currents(
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        return kernels.currents, (
             worker.arrays[self.drive].reshape(-1),
             worker.currents[self.name].reshape(-1),
             worker.arrays[self.made].reshape(-1),

@@ -4,47 +4,95 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled
-from lehr.simulate.fast.lanes import lowest_bit, mask_word, unequal
-from lehr.simulate.fast.vector import data, load_line, peek, poke
+from lehr.simulate.fast.compiled import compiled, inlined
+from lehr.simulate.fast.lanes import add, both, lowest_bit, mask_word, unequal
+from lehr.simulate.fast.layout import BYTES
+from lehr.simulate.fast.vector import data, load_line, peek, poke, store
+
+OFTEN = 255
+"""Steps that a byte counts."""
+
+
+@inlined
+def _spaced(bits: Any) -> Any:
+    """32 bits with a 0 after each."""
+    bits &= 0xFFFFFFFF
+    bits = (bits | bits << 16) & 0x0000FFFF0000FFFF
+    bits = (bits | bits << 8) & 0x00FF00FF00FF00FF
+    bits = (bits | bits << 4) & 0x0F0F0F0F0F0F0F0F
+    bits = (bits | bits << 2) & 0x3333333333333333
+    return (bits | bits << 1) & 0x5555555555555555
+
+
+@inlined
+def _line(source: Any, first: Any, place: Any, places: Any, counts: Any, counted: Any, edge: Any) -> Any:
+    """The bits of up to 64 places from `place` on; they are counted."""
+    count = min(BYTES, places - place)
+    if places < BYTES:
+        found = 0
+        for i in range(places):
+            bit = peek(source, first + i) != 0
+            found |= bit << i
+            poke(counts, counted + i, peek(counts, counted + i) + bit)
+        return found
+    at = place + count - BYTES  # the last 64, of which some are known already
+    line = both(load_line(source, first + at), load_line(edge, count))
+    store(counts, counted + at, add(load_line(counts, counted + at), line))
+    found = mask_word(unequal(line, 0))
+    return found if count == BYTES else (found >> (BYTES - count)) & ((1 << count) - 1)
 
 
 @compiled
-def pack(values: Any, into: Any, events: Any, sizes: Any, rows: Any) -> None:
+def pack(values: Any, into: Any, recent: Any, events: Any, edges: Any, sizes: Any, rows: Any) -> None:
     """Turn bytes of 0 and 1 into bits.
 
     Args:
         values: uint8 `[samples, steps, channels, places]`, flat.
         into: uint64, rows of words.
-        events: int64 `[places, channels]`, how often each was 1 so far; changed.
+        recent: uint8 `[channels, places]`, all 0; left so.
+        events: int64 `[channels, places]`, how often each was 1 so far; changed.
+        edges: layout.EDGE.
         sizes: samples, steps, channels, places, words in a row of `into`.
         rows: of `values` where the first sample's first step begins, how far from there to the next sample's and to the next step's; of
             `into` the row of the first sample's first step, from sample to sample, from step to step.
     """
-    source, words, counts = data(values), data(into), data(events)
-    channels, places, row = sizes[2], sizes[3], sizes[4]
-    for n in range(sizes[0]):
-        for t in range(sizes[1]):
+    source, words, counts, edge = data(values), data(into), data(recent), data(edges)
+    samples, steps, channels, places, row = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    since = 0
+    for n in range(samples):
+        for t in range(steps):
             start = rows[0] + n * rows[1] + t * rows[2]
             target = (rows[3] + n * rows[4] + t * rows[5]) * row
-            for w in range(row):
-                poke(words, target + w, 0)
-            for channel in range(channels):
-                place = 0
-                while place < places:
-                    if place + 64 <= places:
-                        found = mask_word(unequal(load_line(source, start + place), 0))
-                    elif places >= 64:  # the last 64 bytes, of which some are known already
-                        word = mask_word(unequal(load_line(source, start + places - 64), 0))
-                        found = (word >> (place + 64 - places)) & ((1 << (places - place)) - 1)
+            if channels > 2:
+                for w in range(row):
+                    poke(words, target + w, 0)
+            for place in range(0, places, BYTES):
+                even = 0
+                for channel in range(channels):
+                    found = _line(source, start + channel * places, place, places, counts, channel * places, edge)
+                    if channels == 1:
+                        poke(words, target + place // BYTES, found)
+                    elif channels > 2:
+                        _put_bits(words, target, found, place, channel, channels)
+                    elif channel == 0:
+                        even = found
                     else:
-                        found = 0
-                        for i in range(places - place):
-                            found |= (peek(source, start + place + i) != 0) << i
-                    while found != 0:
-                        bit = (place + lowest_bit(found)) * channels + channel
-                        poke(words, target + (bit >> 6), peek(words, target + (bit >> 6)) | (1 << (bit & 63)))
-                        poke(counts, bit, peek(counts, bit) + 1)
-                        found &= found - 1
-                    place += 64
-                start += places
+                        at = target + 2 * place // BYTES
+                        poke(words, at, _spaced(even) | _spaced(found) << 1)
+                        if places - place > BYTES // 2:
+                            poke(words, at + 1, _spaced(even >> 32) | _spaced(found >> 32) << 1)
+            since += 1
+            if since == OFTEN or (n == samples - 1 and t == steps - 1):
+                for i in range(channels * places):
+                    events[i] += recent[i]
+                    recent[i] = 0
+                since = 0
+
+
+@inlined
+def _put_bits(words: Any, target: Any, found: Any, place: Any, channel: Any, channels: Any) -> None:
+    """Set the bits of one of any number of channels."""
+    while found != 0:
+        bit = (place + lowest_bit(found)) * channels + channel
+        poke(words, target + (bit >> 6), peek(words, target + (bit >> 6)) | (1 << (bit & 63)))
+        found &= found - 1

@@ -18,7 +18,8 @@ from lehr.simulate.fast.bounds import INT32, Lanes, lanes, numbers, thresholds
 from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of, padded
 from lehr.simulate.fast.by_event import FireByEvent
 from lehr.simulate.fast.edges import convolution, linear, wide_row, window_of
-from lehr.simulate.fast.ops import Array, Clear, Copy, CountColumns, CountMatches, Edge, Fire, Gather, Hold, Leak, Op, Stage
+from lehr.simulate.fast.flows import OVERWRITING, Copy, Edge
+from lehr.simulate.fast.ops import Array, Clear, Fire, Hold, Leak, Op, Stage
 from lehr.simulate.fast.structure import Source, Structure
 from lehr.simulate.fast.wiring import synapses_of
 
@@ -160,9 +161,9 @@ class _Planner(Structure):
         if into in self.cleared or not edges:
             return [*edges]
         self.cleared.add(into)
-        edges = sorted(edges, key=lambda edge: not isinstance(edge, (Gather, CountColumns, CountMatches)))
+        edges = sorted(edges, key=lambda edge: not isinstance(edge, OVERWRITING))
         first = edges[0]
-        if isinstance(first, (Gather, CountColumns, CountMatches)):
+        if isinstance(first, OVERWRITING):
             first.fresh = True
             return [*edges]
         return [Clear(into), *edges]

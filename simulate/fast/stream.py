@@ -12,7 +12,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
 from lehr.network import Network
 from lehr.nodes import Shape
-from lehr.simulate.fast.engine import Machine, record_steps, record_totals
+from lehr.simulate.fast.engine import Machine, record_output, record_steps, record_totals
 from lehr.simulate.fast.plan import plan
 from lehr.simulate.result import Recorder, Result
 
@@ -61,7 +61,8 @@ class Stream:
         for first, block in self._machine.blocks(np.ascontiguousarray(x), steps):
             self._machine.run(block)
             record_steps(recorder, self._machine, 0, first)
-        record_totals(recorder, self._machine, 0)
+        record_output(recorder, self._machine, 0)
+        record_totals(recorder, self._machine)
         return recorder.result()
 
 

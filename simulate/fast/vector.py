@@ -83,6 +83,12 @@ def data(_: Any, array: Any) -> Any:
 
 
 @intrinsic
+def beyond(_: Any, memory: Any, index: Any) -> Any:
+    """The memory from element `index` on, which may lie before its beginning."""
+    return memory(memory, types.int64), lambda c, b, s, a: b.gep(a[0], [a[1]])
+
+
+@intrinsic
 def load(_: Any, memory: Any, index: Any, token: Any) -> Any:
     """As many elements from `memory[index]` on as `token`, a tuple, stands for."""
     vector = Vector(memory.dtype.bitwidth, lanes_of_token(token))
@@ -188,16 +194,23 @@ def word_at(_: Any, memory: Any, position: Any) -> Any:
 
 
 @intrinsic
-def list_bits(_: Any, positions: Any, byte: Any, base: Any, events: Any, index: Any) -> Any:
-    """Put `base` plus each of the eight numbers in row `byte` of a table to `events[index]` and after it."""
-    eight, wide = Vector(8, 8), Vector(32, 8)
+def eight(_: Any, value: Any) -> Any:
+    """A vector of eight 32-bit integers, all `value`."""
+    wide = Vector(32, 8)
+    return wide(types.int64), lambda c, b, s, a: spread_out(b, a[0], wide)
+
+
+@intrinsic
+def list_bits(_: Any, table: Any, byte: Any, base: Any, events: Any, index: Any) -> Any:
+    """Put the sums of `base`, a vector, and of the eight 16-bit numbers in row `byte` of a table to `events[index]` and after it."""
+    narrow = Vector(16, 8)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         row = builder.mul(args[1], ir.Constant(ir.IntType(64), 8))
-        found = builder.load(_address(builder, args[0], row, eight.llvm))
-        found.align = 8
-        put = builder.add(builder.zext(found, wide.llvm), spread_out(builder, args[2], wide))
-        builder.store(put, _address(builder, args[3], args[4], wide.llvm)).align = 4
+        found = builder.load(_address(builder, args[0], row, narrow.llvm))
+        found.align = 2
+        put = builder.add(builder.zext(found, base.llvm), args[2])
+        builder.store(put, _address(builder, args[3], args[4], base.llvm)).align = 4
         return context.get_dummy_value()
 
-    return types.void(positions, types.int64, types.int64, events, types.int64), code
+    return types.void(table, types.int64, base, events, types.int64), code

@@ -167,8 +167,10 @@ class Model:
             self._call("bridge_run", _pointer(given), int(held), ctypes.c_size_t(steps), *self._arrays(found))
             spikes = {name: array[None] for name, array in found.spikes.items()}
             recorder.add_steps(sample, 0, spikes, {name: array[None] for name, array in found.membranes.items()})
+            counts = {name: fired.sum(axis=1, dtype=np.int64) for name, fired in spikes.items()}
+            recorder.add_counts(sample, counts[self.net.output])
             for name, membranes in found.membranes.items():
-                recorder.add_totals(sample, name, spikes[name].sum(axis=1, dtype=np.int64), int(membranes.min()), int(membranes.max()))
+                recorder.add_totals(name, counts[name], int(membranes.min()), int(membranes.max()))
         return recorder.result()
 
     def _call(self, name: str, *arguments: Any) -> Any:

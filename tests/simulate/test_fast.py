@@ -114,7 +114,7 @@ def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
 @pytest.mark.parametrize("kind", ["binary", "int4"])
 @pytest.mark.usefixtures("small_blocks")
 def test_a_broad_network_is_exact(kind: WeightKind) -> None:
-    """Columns are gathered and counted, strip by strip and all at once; the second tier has other sizes."""
+    """Spikes are gathered and looked up, columns and matches are counted; the second tier has other sizes."""
     net = Builder(Input((13, 7, 6), "spikes"), np.random.default_rng(9), (kind,))
     how = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16)
     net.conv("conv1", 24, (3, 5), padding=(1, 2))
