@@ -5,7 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2.bccache import Bucket
+
+
+class _Compiled(BytecodeCache):
+    """Templates that this process has compiled, which takes longer than to fill them in."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take a template's code, if it is there and of the same source."""
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a template's code."""
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 def environment(folder: Path, **known: Any) -> Environment:
@@ -15,6 +35,7 @@ def environment(folder: Path, **known: Any) -> Environment:
     """
     made = Environment(
         loader=FileSystemLoader(folder),
+        bytecode_cache=_COMPILED,
         autoescape=select_autoescape(),
         undefined=StrictUndefined,
         trim_blocks=True,
