@@ -23,9 +23,9 @@ from lehr.simulate.result import Recorder, Result, check_input, input_events
 Images = npt.NDArray[np.uint8]
 SAMPLES, LOOPING_SAMPLES = 16, 64
 """Samples that a kernel takes at once, at most: where it is called for every step, so many that a call from Python costs little."""
-BLOCK_BYTES = 1 << 19
-"""What a block of steps of a chunk of samples may take between layers: the second cache holds it."""
-LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 16, 4096
+BLOCK_BYTES = 1 << 20
+"""What a block of steps of a chunk of samples may take between layers."""
+LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 32, 4096
 """Steps of a block: the least, how many are worth fewer samples in a chunk, and the most."""
 MOST_INSTANTS = 1 << 23
 """Samples times steps, each of at most 255 spikes, that totals of 32 bits count."""

@@ -195,7 +195,8 @@ def _through_steps(
     leak, overflow, reset, late, fires = p[LEAK] != KEEP, p[OVERFLOW] != FREE, p[RESET], p[LATE] != 0, p[FIRES] != 0
     count, lowest, highest, lost = spread(0, v), greatest(v), xor(greatest(v), -1), 0
     fired = apart(filled(load_mask(out, into - into_step, v), v))  # lanes of all ones or none: cheaper to carry than a mask
-    for _ in range(steps):
+    end = into + steps * into_step
+    while into != end:  # as a count of steps LLVM would take two at once, for which there are not enough registers
         if leak:
             v = leaked(v, p)
         if late and reset == ZERO:
