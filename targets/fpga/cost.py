@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from lehr.errors import NotMappable
 from lehr.network import INPUT
 from lehr.targets.fpga.devices import DEVICES, LARGE_BITS, LARGE_WIDTH, Device
-from lehr.targets.fpga.machine import Layer, Machine
+from lehr.targets.fpga.engines import Engine, Plan
+from lehr.targets.fpga.machine import Layer
 from lehr.targets.fpga.tables import Tables
 
 FILL = 12
@@ -49,8 +50,13 @@ class Memory:
         return ceil(self.large_bits / LARGE_WIDTH) * ceil(self.depth * LARGE_WIDTH / LARGE_BITS)
 
 
-def storage(machine: Machine, tables: Tables) -> list[Memory]:
+def storage(plan: Plan) -> list[Memory]:
     """All memories of a design."""
+    return [replace(memory, name=engine.owned(memory.name)) for engine in plan.engines for memory in _memories(engine)]
+
+
+def _memories(engine: Engine) -> list[Memory]:
+    machine, tables = engine.machine, engine.tables
     half = ceil(machine.neurons / 2)
     made = [
         Memory("even states", machine.kept_bits, half, 1),
@@ -58,7 +64,8 @@ def storage(machine: Machine, tables: Tables) -> list[Memory]:
         Memory("sums", tables.acc_bits, machine.sums, 1),
         Memory("values", machine.value_bits, machine.value_words, 1),
         Memory("values beside them", machine.value_bits, machine.value_words * (machine.sources[INPUT].across - 1), 1),
-        Memory("spikes", machine.word, machine.spike_words, 2),
+        Memory("link", machine.word, machine.link_words, 2),
+        Memory("spikes", machine.word, machine.spike_words - machine.link_words, 2),
         Memory("scores", machine.score_bits, machine.classes, 2),
     ]
     images = [Memory(i.name, i.width, len(i.words), 0, i.width * len(set(i.words)) if i.small else 0) for i in tables.images]
@@ -79,14 +86,14 @@ class Use:
         return sum(self.blocks.values())
 
 
-def use(machine: Machine, tables: Tables, device: Device) -> Use:
+def use(plan: Plan, device: Device) -> Use:
     """Where the memories go.
 
     Those of one port to the SPRAMs while there are some, those that would take most block RAMs first. Small tables are made of logic,
     but go to the block RAMs that are left, those that would take most logic for a block first, and none for a few words.
     """
     large: dict[str, int] = {}
-    memories = storage(machine, tables)
+    memories = storage(plan)
     for memory in sorted(memories, key=lambda memory: -memory.blocks(device)):
         if memory.ports == 1 and sum(large.values()) + memory.large <= device.large:
             large[memory.name] = memory.large
@@ -99,39 +106,47 @@ def use(machine: Machine, tables: Tables, device: Device) -> Use:
     return Use(blocks, large, large_bits)
 
 
-def require_fit(machine: Machine, tables: Tables, name: str) -> None:
+def require_fit(plan: Plan, name: str) -> None:
     """Raise NotMappable, with the table of what is needed and available, unless the memories of device `name` hold the network."""
     device = DEVICES[name]
-    found = use(machine, tables, device)
+    found = use(plan, device)
     if not device.cells or found.needed <= device.blocks:
         return
     rows: list[tuple[str, object, object]] = [("", "needed", "there"), ("block RAMs", found.needed, device.blocks)]
     rows += [(f"  {memory}", count, "") for memory, count in found.blocks.items()]
     rows += [("SPRAMs", sum(found.large.values()), device.large), *((f"  {memory}", count, "") for memory, count in found.large.items())]
-    table = "\n".join(f"  {what:<20}{needed:>8}{there:>8}".rstrip() for what, needed, there in rows)
-    raise NotMappable(
-        f"the network does not fit {name} with {machine.lanes} lanes: its memories do not; {_way_out(machine, name)}\n{table}"
-    )
+    first = max(20, *(len(what) for what, _, _ in rows))
+    table = "\n".join(f"  {what:<{first}}{needed:>8}{there:>8}".rstrip() for what, needed, there in rows)
+    lanes = f"{plan.lanes} lanes" if plan.how == "shared" else f"up to {plan.lanes} lanes in an engine for each layer"
+    raise NotMappable(f"the network does not fit {name} with {lanes}: its memories do not; {_way_out(plan, name)}\n{table}")
 
 
-def _way_out(machine: Machine, name: str) -> str:
-    """The largest number of lanes with which the memories would fit, else the smallest other device."""
-    narrower = [(name, lanes) for lanes in (32, 16, 8, 4, 2, 1) if lanes < machine.lanes]
+def _way_out(plan: Plan, name: str) -> str:
+    """One engine in place of many, else the largest number of lanes with which the memories would fit, else the smallest other device."""
+    if plan.how == "layers" and use(replace(plan, how="shared"), DEVICES[name]).needed <= DEVICES[name].blocks:
+        return "use engines=shared"
+    narrower = [(name, fewer) for fewer in (32, 16, 8, 4, 2, 1) if fewer < plan.lanes]
     others = sorted((other for other, has in DEVICES.items() if has.cells and other != name), key=lambda other: DEVICES[other].cells)
-    for other, lanes in (*narrower, *((other, machine.lanes) for other in others)):
-        smaller = Machine(machine.net, lanes)
-        if use(smaller, Tables(smaller), DEVICES[other]).needed <= DEVICES[other].blocks:
-            return f"use device={other} and lanes={lanes}"
+    for other, fewer in (*narrower, *((other, plan.lanes) for other in others)):
+        if use(replace(plan, lanes=fewer), DEVICES[other]).needed <= DEVICES[other].blocks:
+            return f"use device={other} and lanes={fewer}"
     return "use device=generic and a larger FPGA, or a smaller network"
 
 
-def clocks(machine: Machine, tables: Tables, rates: Mapping[str, float]) -> dict[str, float]:
+def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
     """Clocks of a step by layer at the given spike rates, all inputs sent in every step, none of them 0.
 
     A word of n channels at rate r costs as many clocks as it holds events, and one if none: r * n + (1 - r) ** n. The neurons of a chunk
-    are updated while the next is summed, so that the slower of the two counts.
+    are updated while the next is summed, so that the slower of the two counts. One engine takes the sum of these clocks for a step, a
+    chain the largest of them, once it is full.
     """
-    return {layer.name: _clocks(tables, layer, {INPUT: 1.0, **rates}) for layer in machine.layers}
+    found: dict[str, float] = {}
+    sent = 1.0
+    for engine in plan.engines:
+        for layer in engine.machine.layers:
+            found[layer.name] = _clocks(engine.tables, layer, {**rates, INPUT: sent})
+        sent = rates[engine.machine.output.name]  # to the next one
+    return found
 
 
 def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
@@ -144,8 +159,8 @@ def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
     return max(summed, layer.size + chunks)
 
 
-def worst_clocks(machine: Machine, tables: Tables) -> int:
+def worst_clocks(plan: Plan) -> int:
     """Bound of the clocks of a step in which every neuron fires; the sweep over the input's map is among them."""
-    always = dict.fromkeys(machine.net.neurons, 1.0)
-    swept = machine.sources[INPUT].size
-    return swept + ceil(sum(clocks(machine, tables, always).values())) + sum(layer.size for layer in machine.layers)
+    always = dict.fromkeys(plan.net.neurons, 1.0)
+    sizes = sum(layer.size for engine in plan.engines for layer in engine.machine.layers)
+    return plan.engines[0].machine.sources[INPUT].size + ceil(sum(clocks(plan, always).values())) + sizes

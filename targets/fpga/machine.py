@@ -84,11 +84,21 @@ class Source:
     first_word: int
 
 
+@dataclass(frozen=True)
+class Link:
+    """Where an engine stands in a chain of them, and how many spikes the words have that go from one to the next."""
+
+    first: bool
+    last: bool
+    word: int
+
+
 class Machine:
-    """The plan of the generated design; templates and tables read it.
+    """The plan of an engine; templates and tables read it.
 
     Attributes:
-        net: the network.
+        net: the network, or the part of it that the engine computes.
+        link: where the engine stands in a chain; None where there is but one.
         lanes: accumulators, one for each of as many channels of a place.
         layers: the neuron layers, in order of evaluation.
         word: spikes in a word of a map.
@@ -97,8 +107,8 @@ class Machine:
         kinds: the distinct updates; `Layer.kind` is an index.
     """
 
-    def __init__(self, net: Network, lanes: int) -> None:
-        self.net, self.lanes = net, lanes
+    def __init__(self, net: Network, lanes: int, link: Link | None = None) -> None:
+        self.net, self.lanes, self.link = net, lanes, link
         self.feeds: dict[str, list[Projection]] = {name: projections(net, name) for name in net.neurons}
         self.kinds = list(dict.fromkeys(Kind(neuron.arithmetic, neuron.synapse) for neuron in net.neurons.values()))
         self.layers: list[Layer] = []
@@ -113,7 +123,8 @@ class Machine:
             neuron_at, constant = neuron_at + layer.size, constant + channels
             self.layers.append(layer)
         self.neurons, self.constants = neuron_at, constant
-        self.word = min(MAX_WORD, max((volume(net.shapes[n])[0] for n in self._heard if not self._is_values(n)), default=1))
+        heard = max((volume(net.shapes[n])[0] for n in self._heard if not self._is_values(n)), default=1)
+        self.word = link.word if link else min(MAX_WORD, heard)
         self.sources = self._sources()
         self.maps = sum(source.depth for source in self.sources.values())
 
@@ -144,7 +155,9 @@ class Machine:
             column_step = math.ceil(channels / grain)
             row_step = column_step * columns
             size = row_step * rows
-            if name == INPUT:  # an event writes there: its coordinates, side by side, are the address
+            linked = name == INPUT and self.linked
+            lag += linked  # the engine before writes the map of the next step
+            if name == INPUT and not linked:  # an event writes there: its coordinates, side by side, are the address
                 column_step = 1 << (column_step - 1).bit_length()
                 row_step = column_step << (columns - 1).bit_length()
                 size = row_step << (rows - 1).bit_length()
@@ -152,6 +165,22 @@ class Machine:
             number, words[values] = number + lag + 1, words[values] + (lag + 1) * size
         self.value_words, self.spike_words = words[True], words[False]
         return made
+
+    @property
+    def linked(self) -> bool:
+        """Whether the input is the spikes of the engine before, word by word; else events."""
+        return self.link is not None and not self.link.first
+
+    @property
+    def forwards(self) -> bool:
+        """Whether the spikes go to an engine behind; else they are read out."""
+        return self.link is not None and not self.link.last
+
+    @property
+    def link_words(self) -> int:
+        """Words of spikes that the engine before writes; they are the first ones."""
+        source = self.sources[INPUT]
+        return source.size * source.depth if self.linked else 0
 
     @property
     def holds(self) -> bool:
@@ -177,7 +206,7 @@ class Machine:
     @property
     def classes(self) -> int:
         """Neurons whose scores are kept and compared; 0 where the output is a feature map, whose events the host counts."""
-        return self.output.channels if self.output.rows * self.output.columns == 1 else 0
+        return self.output.channels if self.output.rows * self.output.columns == 1 and not self.forwards else 0
 
     @property
     def score_bits(self) -> int:

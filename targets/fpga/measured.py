@@ -43,20 +43,30 @@ def report(folder: Path, device: str) -> tuple[Table, ...]:
         if (folder / PHASES).is_file():
             spent = [int(line) for line in (folder / PHASES).read_text("ascii").split()]
             made.append(_phases(spent, [layer["layer"] for layer in told["layers"]], len(runs)))
+        if len(runs[0]) > 2:
+            made.append(_engines([layer["layer"] for layer in told["layers"]], runs))
         if mhz is not None and placed is not None and device == "up5k":
             made.append(_energy(thirds, mhz, placed["utilization"]["ICESTORM_LC"]["used"]))
     return tuple(made)
 
 
-def _run(line: str) -> tuple[int, int]:
-    clocks, spikes = map(int, line.split())
-    return clocks, spikes
+def _run(line: str) -> tuple[int, ...]:
+    """Clocks and spikes of an inference, and the clocks that each engine of a chain works."""
+    return tuple(map(int, line.split()))
 
 
-def _means(runs: list[tuple[int, int]]) -> tuple[int, float, float]:
+def _means(runs: list[tuple[int, ...]]) -> tuple[int, float, float]:
     """Samples, mean clocks and mean spikes."""
-    clocks, spikes = (sum(column) / len(runs) for column in zip(*runs, strict=True))
+    clocks, spikes = (sum(run[column] for run in runs) / len(runs) for column in (0, 1))
     return len(runs), clocks, spikes
+
+
+def _engines(layers: list[str], runs: list[tuple[int, ...]]) -> Table:
+    """The mean clocks of an inference in which each engine of a chain works, which is to say that it does not wait for its neighbours."""
+    clocks, *working = ([run[column] for run in runs] for column in (0, *range(2, len(layers) + 2)))
+    shares = [(name, sum(mine) / len(runs), sum(mine) / sum(clocks)) for name, mine in zip(layers, working, strict=True)]
+    rows = [(name, f"{mine:,.0f}", f"{100 * share:.1f} %") for name, mine, share in shares]
+    return Table("work of the engines in an inference, in simulation", ("engine", "clocks", "of all"), tuple(rows))
 
 
 def _resources(found: dict[str, dict[str, int]]) -> Table:

@@ -2,219 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 
-from lehr.arithmetic import State
 from lehr.artifact import to_json
 from lehr.network import INPUT, Network
 from lehr.targets.fpga.cost import use, worst_clocks
+from lehr.targets.fpga.design import Design, pad, stream_widths
 from lehr.targets.fpga.devices import DEVICES, constraints
-from lehr.targets.fpga.machine import Kind, Machine, bits
+from lehr.targets.fpga.engines import Plan
+from lehr.targets.fpga.machine import Machine, bits
 from lehr.targets.fpga.projections import volume
-from lehr.targets.fpga.tables import Tables
 from lehr.targets.fpga.tools import lacking
 from lehr.targets.golden import stem
 from lehr.targets.templates import environment
 
-READOUT = "lehr_readout.v"
-CORE = (
-    "lehr_ram.v",
-    "lehr_ram2.v",
-    "lehr_rom.v",
-    "lehr_table.v",
-    "lehr_lane.v",
-    "lehr_program.v",
-    "lehr_control.v",
-    "lehr_scan.v",
-    "lehr_maps.v",
-    "lehr_events.v",
-    "lehr_sums.v",
-    "lehr_neuron.v",
-    "lehr_neurons.v",
-    READOUT,
-    "lehr_core.v",
-    "lehr_top.v",
-)
-FRONTS = {"bytes": ("lehr_top", CORE), "uart": ("lehr_uart", (*CORE, "lehr_uart.v"))}
-"""The module at the top, and all modules, by what a host speaks to."""
+TEMPLATES = Path(__file__).parent / "templates"
+SHARED = ("lehr_ram", "lehr_ram2", "lehr_rom", "lehr_table")
+"""Modules that all engines use."""
+FRONTS = {"bytes": ("lehr_top",), "uart": ("lehr_top", "lehr_uart")}
+"""The modules around the engines by what a host speaks to, the one at the top last."""
 BENCH = "lehr_tb.v"
 DESCRIPTION = "lehr_fpga.json"
-
-
-@dataclass(frozen=True)
-class Ring:
-    """Where the number of the slot that is written stands among the bits of `slots`."""
-
-    low: int
-    bits: int
-    depth: int
-
-    @property
-    def high(self) -> int:
-        """Its highest bit."""
-        return self.low + self.bits - 1
-
-
-class Design:
-    """Everything that the templates ask."""
-
-    def __init__(self, machine: Machine, tables: Tables) -> None:
-        self.machine, self.tables = machine, tables
-        self.feeds = [feed for layer in machine.layers for feed in self.tables.feeds[layer.name]]
-        self.rings: dict[str, Ring] = {}
-        at = 0
-        for source in machine.sources.values():
-            if source.depth > 1:
-                self.rings[source.name] = Ring(at, bits(source.depth - 1), source.depth)
-                at += self.rings[source.name].bits
-        self.slots = at
-
-    @cached_property
-    def widths(self) -> SimpleNamespace:
-        """Bits of everything, by the names that the templates use."""
-        machine, tables = self.machine, self.tables
-        c, y, x = machine.place_bits
-        in_c, in_y, in_x = machine.input_bits
-        record = -(-(1 + machine.value_bits + in_c + in_y + in_x) // 8)
-        return SimpleNamespace(
-            layer=bits(len(machine.layers)),
-            feed=bits(len(self.feeds) - 1),
-            map=bits(machine.maps - 1),
-            address=tables.address_bits,
-            value_address=bits(max(machine.value_words, 1) - 1),
-            spike_address=bits(max(machine.spike_words, 1) - 1),
-            offset=tables.offset_bits,
-            weight_address=bits(tables.weight_words - 1),
-            sums_address=bits(max(machine.sums, 1) - 1),
-            neuron=bits(machine.neurons - 1),
-            constant=bits(machine.constants - 1),
-            row_address=bits((self.lengths["rows"] >> tables.row_tap_bits) - 1),
-            column_address=bits((self.lengths["columns"] >> tables.column_tap_bits) - 1),
-            chunk_address=bits(self.lengths["chunks"] - 1),
-            row_tap=tables.row_tap_bits,
-            column_tap=tables.column_tap_bits,
-            place_word=tables.place_word_bits,
-            chunk=bits(max(layer.chunks for layer in machine.layers) - 1),
-            lane_count=bits(machine.lanes),
-            pack=bits(max(layer.pack for layer in machine.layers)),
-            in_c=in_c,
-            in_y=in_y,
-            in_x=in_x,
-            c=c,
-            y=y,
-            x=x,
-            kind=bits(len(machine.kinds) - 1),
-            slots=self.slots,
-            word=machine.word,
-            index=bits(machine.word - 1),
-            acc=tables.acc_bits,
-            narrow=tables.narrow_bits,
-            weight=tables.weight_bits,
-            sum=tables.sum_bits,
-            state=machine.state_bits,
-            synapse=machine.synapse_bits,
-            kept=machine.kept_bits,
-            saturated=bits(max(len(kind.states) for kind in machine.kinds)),
-            value=machine.value_bits,
-            threshold=machine.threshold_bits,
-            bias=machine.bias_bits,
-            wide=machine.wide_bits(tables.acc_bits),
-            **{"class": bits(max(machine.classes, 1) - 1)},
-            score=machine.score_bits,
-            score_bytes=machine.score_bits // 8,
-            record=record,
-            record_count=bits(record),
-            address_bytes=-(-(c + y + x) // 8),
-            membrane_bytes=-(-machine.state_bits // 8),
-            send=max(7, 1 + machine.score_bits // 8, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8),  # some bits more than there are
-        )
-
-    @cached_property
-    def lengths(self) -> dict[str, int]:
-        """Words of each image."""
-        return {image.name: len(image.words) for image in self.tables.images}
-
-    def ring(self, name: str, lag: int) -> str:
-        """The Verilog expression of the map that a source wrote `lag` steps ago, or writes now."""
-        source, w = self.machine.sources[name], self.widths.map
-        if name not in self.rings:
-            return f"{w}'d{source.first_map}"
-        ring = self.rings[name]
-        slot = pad(f"slots[{ring.high}:{ring.low}]", ring.bits, w)
-        if lag == 0:
-            return f"{slot} + {w}'d{source.first_map}"
-        behind = source.first_map + source.depth - lag  # a map of the ring, as all that follows
-        return f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_map} - {w}'d{lag}"
-
-    @property
-    def map_addresses(self) -> list[int]:
-        """Where each map begins."""
-        return [source.first_word + slot * source.size for source in self.machine.sources.values() for slot in range(source.depth)]
-
-    @property
-    def input_address(self) -> str:
-        """The Verilog expression of an input event's word in its map: its coordinates, side by side."""
-        source, w = self.machine.sources[INPUT], self.widths
-        channels, rows, columns = volume(self.machine.net.shapes[INPUT])
-        grain, across = (source.grain - 1).bit_length(), source.across - 1
-        fields = [("in_y", rows, 0), ("in_x", columns, across), ("in_c", channels, grain)]
-        parts = [f"{name}[{top - 1}:{low}]" for name, size, low in fields if (top := (size - 1).bit_length()) > low]
-        width = sum((size - 1).bit_length() - low for _, size, low in fields if (size - 1).bit_length() > low)
-        return pad(f"{{{', '.join(parts)}}}" if parts else "1'd0", max(width, 1), w.value_address if source.values else w.spike_address)
-
-
-def _fields(count: int, width: int) -> list[int]:
-    """The lowest bit of each of so many offsets in a word of a table of taps."""
-    return [(count - 1 - number) * (1 + width) for number in range(count)]
-
-
-def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
-    """An unsigned Verilog expression of `width` bits, with `zeros` on its right, brought to a width that is not smaller."""
-    left = to - width - zeros
-    assert left >= 0, (expression, width, to, zeros)
-    parts = [*([f"{left}'d0"] if left else []), expression, *([f"{zeros}'d0"] if zeros else [])]
-    return f"{{{', '.join(parts)}}}" if len(parts) > 1 else expression
-
-
-def terms(k: int) -> list[tuple[int, int]]:
-    """`k` as a sum of (sign, power of two) with as few terms as can be: the canonical signed digits."""
-    found, shift = [], 0
-    while k:
-        if k & 1:
-            sign = 2 - (k & 3)
-            found.append((sign, shift))
-            k -= sign
-        k, shift = k >> 1, shift + 1
-    return found[::-1]
-
-
-def times(wide: int) -> Callable[[str, int], str]:
-    """Makes expressions of a product with a constant: shifts and adds where three are enough, else a multiplier."""
-
-    def product(x: str, k: int) -> str:
-        found = terms(k)
-        if len(found) > 3:
-            return f"{x} * {wide}'sd{k}"
-        shifted = [f"{'+' if sign > 0 else '-'} ({x} <<< {shift})" for sign, shift in found]
-        return " ".join(shifted).removeprefix("+ ")
-
-    return product
-
-
-def describe(kind: Kind) -> str:
-    """An update in the words of `lehr.arithmetic`."""
-    how, synapse = kind
-    told = f"{_leak(how)}; reset {how.reset} {how.reset_timing}; fires {how.fires}; {how.fraction_bits} fraction bits"
-    return told if synapse is None else f"{told}; synapse: {_leak(synapse)}, bias to the {synapse.bias_to}"
-
-
-def _leak(how: State) -> str:
-    decay = f"{how.decay_form} {how.decay_numerator}/{1 << how.decay_shift} {how.rounding}"
-    return f"leak {decay}, {how.state_bits} bits, {how.overflow}"
 
 
 def identifiers(net: Network) -> dict[str, str]:
@@ -222,78 +30,69 @@ def identifiers(net: Network) -> dict[str, str]:
     return {name: f"{'layer' if name in net.neurons else 'node'}_{i}" for i, name in enumerate(net.order)}
 
 
-def render(machine: Machine, tables: Tables, options: dict[str, str | int]) -> dict[str, bytes]:
+def parts(machine: Machine) -> tuple[str, ...]:
+    """The modules of an engine."""
+    maps, readout = "lehr_link" if machine.linked else "lehr_maps", ("lehr_readout",) if machine.classes else ()
+    scan = ("lehr_lane", "lehr_program", "lehr_control", "lehr_scan", maps, "lehr_events", "lehr_sums")
+    return (*scan, "lehr_neuron", "lehr_neurons", *readout, "lehr_core")
+
+
+def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
     """All files of the artefact."""
-    design = Design(machine, tables)
-    net, w, device, front = machine.net, design.widths, DEVICES[str(options["device"])], str(options["front"])
-    top, modules = FRONTS[front]
-    core = tuple(name for name in modules if machine.classes or name != READOUT)
+    net, whole, device, front = plan.net, plan.whole, DEVICES[str(options["device"])], str(options["front"])
+    designs = [Design(engine) for engine in plan.engines]
+    used = use(plan, device)
+    files: dict[str, bytes] = {}
+    for design in designs:
+        templates = environment(TEMPLATES, **design.names(used))
+        for part in parts(design.machine):
+            files[f"{part}{design.engine.tag}.v"] = templates.get_template(f"{part}.v.j2").render().encode()
+    images = {f"{design.engine.prefix}{image.name}.mem": image.text for design in designs for image in design.tables.images}
     pins = f"lehr.{device.family.pins}" if device.family else ""
-    images = design.tables.images
-    wide = w.wide
-    used = use(machine, design.tables, device)
-    templates = environment(
-        Path(__file__).parent / "templates",
-        machine=machine,
-        source=machine.sources[INPUT],
-        tables=design.tables,
-        values=machine.value_words > 0,
-        spikes=machine.spike_words > 0,
-        holds=machine.holds,
-        early_sweep=machine.sweeps_early,
-        classes=machine.classes,
-        banks=design.tables.banks,
-        across=tables.across,
-        binary=w.weight == 1,
-        feeds=design.feeds,
-        rings=design.rings,
-        map_addresses=design.map_addresses,
-        input_address=design.input_address,
-        lane_weights=f"{{{', '.join(f'weight_{bank}[lane*WEIGHT +: WEIGHT]' for bank in reversed(range(design.tables.banks)))}}}",
-        packs=sorted({layer.pack for layer in machine.layers}),
-        taps=SimpleNamespace(row=_fields(design.tables.row_banks, w.offset), column=_fields(tables.column_banks * tables.across, w.offset)),
-        half=lambda name: f"{name}[{w.neuron - 1}:1]" if w.neuron > 1 else "1'b0",
-        place_index=lambda name, width: pad(f"{name}[{min(w.index, width) - 1}:0]", min(w.index, width), w.index),
-        w=w,
-        module={image.name: "lehr_table" if image.small and image.name not in used.blocks else "lehr_rom" for image in images},
-        depth=design.lengths,
-        width={image.name: image.width for image in images},
-        large=lambda name: used.large_bits.get(name, 0),
-        ring=design.ring,
+    chained = plan.how == "layers"
+    core = [*(f"{name}.v" for name in SHARED), *files, *(["lehr_core.v"] if chained else []), *(f"{name}.v" for name in FRONTS[front])]
+    groups = {*core, *(f"{part}_*.v" for design in designs if chained for part in parts(design.machine))}
+    around = environment(
+        TEMPLATES,
+        net=net,
+        machine=whole,
+        designs=designs,
+        chained=chained,
+        holds=whole.holds,
+        classes=whole.classes,
+        w=stream_widths(whole),
         pad=pad,
         bits=bits,
-        wide=lambda value: f"{'-' if value < 0 else ''}{wide}'sd{abs(value)}",
-        times=times(wide),
-        extend=lambda name, width: f"{{{{(WIDE-{width}){{{name}[{width}-1]}}}}, {name}}}",
-        describe=describe,
+        written=lambda name: next((shown for shown in (name, name.replace(".v", "_*.v")) if shown in groups), None),
         stem=lambda name: stem(net, name).partition("/")[2],
         input_volume=volume(net.shapes[INPUT]),
-        patience=100_000 + 2 * worst_clocks(machine, design.tables),
+        patience=100_000 + 2 * worst_clocks(plan),
         options=options,
         lacking=lacking,
         device=device,
         family=device.family,
         pins=pins,
-        top=top,
+        top=FRONTS[front][-1],
         core=core,
         bench=BENCH,
-        images=images,
+        images=list(images),
     )
-    names = (*core, BENCH, "Makefile", "README.md", "lehr.f")
-    files = {name: templates.get_template(f"{name}.j2").render().encode() for name in names}
-    files |= {f"{image.name}.mem": image.text for image in images}
+    for name in (*(name for name in core if name not in files), BENCH, "Makefile", "README.md", "lehr.f"):
+        template = "lehr_engines.v" if name == "lehr_core.v" else name
+        files[name] = around.get_template(f"{template}.j2").render().encode()
     if pins:
         files[pins] = constraints(device, front, int(options["clock"]))
+    w = stream_widths(whole)
     told = {
         "input": list(net.input.shape),
         "steps": net.steps,
-        "layers": [{"layer": layer.name, "shape": list(net.shapes[layer.name])} for layer in machine.layers],
-        "membrane_bytes": w.membrane_bytes,
-        "modules": list(core),
-        "images": [f"{image.name}.mem" for image in images],
-        "status_bytes": 15 + machine.classes * w.score_bytes,
-        "neurons": machine.neurons,
+        "layers": [{"layer": layer.name, "shape": list(net.shapes[layer.name])} for layer in whole.layers],
+        "membrane_bytes": w["membrane_bytes"],
+        "modules": core,
+        "images": list(images),
+        "status_bytes": 15 + 12 * (len(designs) if chained else 0) + whole.classes * w["score_bytes"],
+        "neurons": whole.neurons,
         "identifiers": identifiers(net),
         "options": options,
     }
-    return {**files, DESCRIPTION: to_json(told)}
+    return {**files, **images, DESCRIPTION: to_json(told)}

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from lehr.artifact import BuildPlan, read_manifest
-from lehr.errors import UsageError
+from lehr.errors import NotMappable, UsageError
 from lehr.network import Conv2d, Flatten, Network
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
 from lehr.targets.fpga.devices import DEVICES
-from lehr.targets.fpga.machine import Machine
+from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Plan, default_lanes
 from lehr.targets.fpga.projections import paths, weighted
 from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.targets.fpga.tables import Tables
 
-MAX_LANES = 64
 MAX_MAPS = 256
 MAX_STEPS = 2**16 - 1
 
 
 class Fpga(Target):
-    """An event-driven engine in Verilog-2001, shared by all layers of a network."""
+    """An event-driven engine in Verilog-2001, shared by all layers of a network, or a chain of them, one for each."""
 
     name: ClassVar[str] = "fpga"
-    summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers"
+    summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers, or one for each"
     arithmetics: ClassVar[Arithmetics] = Arithmetics(update=("step",))
     options: ClassVar[Mapping[str, str]] = {
+        "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
         "front": "what a host speaks to: bytes with valid and ready, the default, or uart, a serial line of 1 Mbit/s",
-        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; what the layers fill if not given",
+        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; what the layers fill if not given, and"
+        " never more with engines=layers",
         "clock": "MHz that synthesis aims at, 1 to 500; the device's usual one if not given",
         "device": f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits and is the default",
     }
@@ -81,22 +82,31 @@ class Fpga(Target):
         front = options.get("front", "bytes")
         if front not in FRONTS:
             raise UsageError(f"front is {front!r}; use one of {', '.join(FRONTS)}")
-        machine = Machine(net, lanes)
-        tables = Tables(machine)
-        require_fit(machine, tables, device)
-        return BuildPlan(render(machine, tables, {"device": device, "lanes": lanes, "clock": clock, "front": front}))
+        how = next((how for how in ARRANGEMENTS if how == options.get("engines", "shared")), None)
+        if how is None:
+            raise UsageError(f"engines is {options['engines']!r}; use one of {', '.join(ARRANGEMENTS)}")
+        plan = Plan(net, lanes, how)
+        require_fit(plan, device)
+        return BuildPlan(render(plan, {"device": device, "engines": how, "lanes": lanes, "clock": clock, "front": front}))
 
     def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
-        """Memory by kind, and clocks of a step at the given spike rates."""
-        machine = Machine(net, default_lanes(net))
-        tables = Tables(machine)
-        bits = {memory.name: memory.width * memory.depth for memory in storage(machine, tables)}
+        """Memory by kind, and clocks of a step at the given spike rates; in the end the same of one engine for each layer."""
+        plan = Plan(net, default_lanes(net))
+        bits = {memory.name: memory.width * memory.depth for memory in storage(plan)}
         source = "width times depth of the memory in the Verilog"
         figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
         work = "the roofline in docs/fpga.md at the given rates: events, words without one, and neurons; all inputs sent in every step"
-        by_layer = clocks(machine, tables, rates)
+        by_layer = clocks(plan, rates)
         figures += [Figure(f"clocks of {name}", taken, "per step", work) for name, taken in by_layer.items()]
-        return Estimate((*figures, Figure("clocks", sum(by_layer.values()), "per step", work)))
+        figures.append(Figure("clocks", sum(by_layer.values()), "per step", work))
+        try:
+            chained = replace(plan, how="layers")
+            size = sum(memory.width * memory.depth for memory in storage(chained))
+        except NotMappable:
+            return Estimate(tuple(figures))
+        figures.append(Figure("memory with engines=layers", size, "bits", source))
+        slowest = max(clocks(chained, rates).values())
+        return Estimate((*figures, Figure("clocks with engines=layers", slowest, "per step", f"{work}; those of the slowest layer")))
 
     def names(self, net: Network) -> Mapping[str, str]:
         """Identifiers of Verilog, which has no dots and dashes in them."""
@@ -109,12 +119,6 @@ class Fpga(Target):
     def runner(self) -> FpgaRunner:
         """Icarus or Verilator on this machine."""
         return FpgaRunner()
-
-
-def default_lanes(net: Network) -> int:
-    """As many lanes as the widest layer fills."""
-    widest = max(net.shapes[name][0] for name in net.neurons)
-    return min(MAX_LANES, 1 << math.ceil(math.log2(max(widest, 1))))
 
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:

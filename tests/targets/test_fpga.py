@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +18,14 @@ from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from states import MEMBRANE_READOUTS, grown_networks, integrating_network
-from strategies import Images, inputs, networks, recurrent_network, small_network
+from strategies import Images, delayed_network, inputs, networks, recurrent_network, small_network
+from verilog import SWITCHES, replay, write
 
 from lehr.network import INPUT, OUTPUT, Network, Readout
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.runner import FpgaRunner
 from lehr.targets.fpga.tools import command, lacking, missing, search_path
-from lehr.targets.golden import golden_plan
 
 MISSING = missing("iverilog")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
@@ -39,19 +40,6 @@ MAPPED = (
     pytest.param("8 bits", marks=pytest.mark.slow),
     pytest.param("32 bits", marks=pytest.mark.slow),
 )
-
-
-def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
-    """Build the artefact of `net` with golden vectors for `x`."""
-    assert Fpga().check(net) == ()
-    (Fpga().plan(net, options) | golden_plan(net, x)).with_manifest({}).write(folder)
-    return folder
-
-
-def replay(folder: Path, *switches: str) -> tuple[int, list[str]]:
-    """Exit status and output lines of the testbench in Icarus."""
-    done = subprocess.run(["make", "-s", "sim", f"SWITCHES={' '.join(switches)}"], cwd=folder, capture_output=True, text=True)
-    return done.returncode, done.stdout.splitlines()
 
 
 # -------------------------------------------------------------------- the same numbers
@@ -105,9 +93,6 @@ def test_membranes_of_a_feature_map_are_not_read_out() -> None:
     assert str(problem) == (
         "lif1: its membranes are read out at 16 places, the engine compares those of one; pool or connect them to one neuron a class"
     )
-
-
-SWITCHES = ("+gaps=1", "+gaps=2 +abort=300", "+abort=41", "+frames", "+frames +gaps=3")
 
 
 @given(st.data())
@@ -183,10 +168,21 @@ def test_golden_vectors_that_are_cut_off_fail(small: Path) -> None:
 
 
 # -------------------------------------------------------------------- one unit is seen
-@pytest.mark.parametrize(("image", "word"), [("constants.mem", 0), ("weights0.mem", 1), ("columns.mem", 0)])
-def test_one_unit_is_seen_and_named(image: str, word: int, tmp_path: Path) -> None:
-    net, x = recurrent_network()
-    folder = write(tmp_path / "out", net, x, lanes="4")
+@pytest.mark.parametrize(
+    ("make", "engines", "image", "word"),
+    [
+        (recurrent_network, "shared", "constants.mem", 0),
+        (recurrent_network, "shared", "weights0.mem", 1),
+        (recurrent_network, "shared", "columns.mem", 0),
+        (delayed_network, "layers", "layer1_constants.mem", 1),
+        (delayed_network, "layers", "layer0_weights0.mem", 1),
+    ],
+)
+def test_one_unit_is_seen_and_named(
+    make: Callable[[], tuple[Network, Images]], engines: str, image: str, word: int, tmp_path: Path
+) -> None:
+    net, x = make()
+    folder = write(tmp_path / "out", net, x, lanes="4", engines=engines)
     words = (folder / image).read_text().splitlines()
     words[word] = f"{int(words[word], 16) ^ 1:0{len(words[word])}x}"
     (folder / image).write_text("\n".join(words) + "\n")
@@ -203,12 +199,18 @@ def test_one_unit_is_seen_and_named(image: str, word: int, tmp_path: Path) -> No
 
 
 # -------------------------------------------------------------------- the code
-@pytest.mark.parametrize("name", ["small", "knot", "narrow", "weightless", "two states, 8 bits that wrap"])
-def test_verilator_has_nothing_to_say(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "engines"),
+    [
+        *((name, "shared") for name in ("small", "knot", "narrow", "weightless", "two states, 8 bits that wrap")),
+        *((name, "layers") for name in ("small", "delayed", "membrane_last_argmax_lowest")),
+    ],
+)
+def test_verilator_has_nothing_to_say(name: str, engines: str, tmp_path: Path) -> None:
     if lacking := missing("verilator"):
         pytest.skip(lacking)
     net, x = HARD[name]()
-    folder = write(tmp_path / "out", net, x)
+    folder = write(tmp_path / "out", net, x, engines=engines)
     done = subprocess.run(["make", "-s", "lint", f"VERILATOR={command('verilator')}"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "%Warning" not in done.stdout + done.stderr

@@ -46,7 +46,8 @@ the network does not fit hx8k with 64 lanes: its memories do not; use device=up5
     even states              9
     odd states               9
     sums                     9
-    values                   2
+    values                   1
+    values beside them       1
     spikes                   1
     scores                   1
     weights0                 4
@@ -61,6 +62,21 @@ def test_a_network_that_does_not_fit_is_refused_with_the_table_of_what_it_needs(
     with pytest.raises(NotMappable) as refused:
         Fpga().plan(net, {"device": "hx8k"})
     assert str(refused.value) == REFUSED
+
+
+def test_one_engine_is_proposed_where_those_of_all_layers_do_not_fit() -> None:
+    net, _ = papers_network()
+    with pytest.raises(NotMappable) as refused:
+        Fpga().plan(net, {"device": "up5k", "engines": "layers"})
+    first, head, blocks, *memories = str(refused.value).splitlines()
+    assert first == (
+        "the network does not fit up5k with up to 64 lanes in an engine for each layer: its memories do not; use engines=shared"
+    )
+    assert head.split() == ["needed", "there"]
+    assert int(blocks.split()[2]) == sum(
+        int(line.split()[-1]) for line in memories[: memories.index(next(m for m in memories if "SPRAMs" in m))]
+    )
+    assert {line.split(":")[0].strip() for line in memories if ":" in line} == {"lif1", "lif2", "out"}
 
 
 def test_fewer_lanes_are_proposed_where_they_would_fit() -> None:

@@ -31,7 +31,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_fresh_artefact_shows_estimate_and_widths(built: Path) -> None:
     made = {table.title: table for table in tables(built)}
     assert list(made) == ["estimate", "widths"]
-    assert {"clocks", "memory of even states"} <= {row[0] for row in made["estimate"].rows}
+    assert {"clocks", "memory of even states", "clocks with engines=layers"} <= {row[0] for row in made["estimate"].rows}
     assert [row[0] for row in made["widths"].rows] == ["lif1", "lif2", "out"]
     assert all(row[3] for row in made["estimate"].rows), "a figure without a source"
 
@@ -57,6 +57,12 @@ def test_what_was_measured_is_shown_with_what_follows(built: Path) -> None:
     energy = made["energy of an inference, an estimate"]
     assert [row[1:3] for row in energy.rows] == [("5.13", "0.26"), ("5.13", "0.51"), ("5.13", "1.03")]
     assert all("ice40_power" in str(row[3]) for row in energy.rows)
+
+
+def test_the_work_of_each_engine_of_a_chain_is_shown(built: Path) -> None:
+    (built / "report" / "cycles.txt").write_text("2000 80 1500 900 100\n4000 40 3000 1500 200\n")
+    engines = next(table for table in tables(built) if table.title == "work of the engines in an inference, in simulation")
+    assert engines.rows == (("lif1", "2,250", "75.0 %"), ("lif2", "1,200", "40.0 %"), ("out", "150", "5.0 %"))
 
 
 def test_a_damaged_report_is_refused(built: Path) -> None:

@@ -1,0 +1,28 @@
+"""Artefacts of target fpga, built and replayed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from strategies import Images
+
+from lehr.network import Network
+from lehr.targets.fpga import Fpga
+from lehr.targets.golden import golden_plan
+
+SWITCHES = ("+gaps=1", "+gaps=2 +abort=300", "+abort=41", "+frames", "+frames +gaps=3")
+"""Of the testbench: pauses, an inference that a reset ends, inputs that are never held."""
+
+
+def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
+    """Build the artefact of `net` with golden vectors for `x`."""
+    assert Fpga().check(net) == ()
+    (Fpga().plan(net, options) | golden_plan(net, x)).with_manifest({}).write(folder)
+    return folder
+
+
+def replay(folder: Path, *switches: str) -> tuple[int, list[str]]:
+    """Exit status and output lines of the testbench in Icarus."""
+    done = subprocess.run(["make", "-s", "sim", f"SWITCHES={' '.join(switches)}"], cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout.splitlines()
