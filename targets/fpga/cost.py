@@ -13,8 +13,8 @@ from lehr.targets.fpga.engines import Engine, Plan
 from lehr.targets.fpga.machine import Layer
 from lehr.targets.fpga.tables import Tables
 
-FILL = 12
-"""Clocks of a chunk that are neither events nor neurons: the pipelines of sums and neurons fill and drain."""
+PIPELINE = 12
+"""Clocks of a layer that are neither events nor neurons: the pipelines of sums and neurons fill and drain."""
 MIN_IN_BLOCKS = 256
 """Bits of a table below which it stays logic: that is faster, and costs a few cells."""
 
@@ -136,9 +136,9 @@ def _way_out(plan: Plan, name: str) -> str:
 def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
     """Clocks of a step by layer at the given spike rates, all inputs sent in every step, none of them 0.
 
-    A word of n channels at rate r costs as many clocks as it holds events, and one if none: r * n + (1 - r) ** n. The neurons of a chunk
-    are updated while the next is summed, so that the slower of the two counts. One engine takes the sum of these clocks for a step, a
-    chain the largest of them, once it is full.
+    A word of n channels at rate r costs as many clocks as it holds events, and one if none: r * n + (1 - r) ** n; a chunk costs one more.
+    Its neurons are updated while the next is summed, so that the slower of the two counts; those of the last chunk come after it. One
+    engine takes the sum of these clocks for a step, a chain the largest of them, once it is full.
     """
     found: dict[str, float] = {}
     sent = 1.0
@@ -151,12 +151,12 @@ def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
 
 def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
     chunks = layer.rows * layer.columns * layer.chunks
-    summed = chunks * FILL
+    summed = float(chunks)
     for feed in tables.feeds[layer.name]:
         words, values = tables.work(layer, feed)
         rate = rates[feed.projection.source]
         summed += rate * values + words * (1 - rate) ** (values / words)
-    return max(summed, layer.size + chunks)
+    return max(summed, layer.size) + layer.channels - (layer.chunks - 1) * tables.machine.lanes + PIPELINE
 
 
 def worst_clocks(plan: Plan) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from strategies import Builder, Images
+from strategies import Builder, Images, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
@@ -37,6 +37,14 @@ def papers_network() -> tuple[Network, Images]:
     net.neuron("out", how)
     digits = load_digits(return_X_y=True)[0][:2].reshape(2, 8, 8).astype(np.uint8) * 15
     return fit_state_bits(net.network(5)), np.pad(np.kron(digits, np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))[:, None]
+
+
+def synthesize(folder: Path, *arguments: str) -> list[str]:
+    """The lines that make prints."""
+    environment = {**os.environ, "PATH": search_path()}
+    done = subprocess.run(["make", "-s", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    return done.stdout.splitlines()
 
 
 REFUSED = """\
@@ -96,15 +104,26 @@ def test_the_papers_network_is_placed_routed_timed_and_exact(tmp_path: Path) -> 
     assert all(0 < rate < 1 for rate in result.rates.values()), result.rates
     assert sum(spikes[0, 0].size for spikes in result.trace.spikes.values()) == 3338
     (Fpga().plan(net, {"device": "up5k", "clock": "20"}) | golden_plan(net, x)).with_manifest({}).write(tmp_path / "out")
-    environment = {**os.environ, "PATH": search_path()}
-    for goal in ("synth", "sim-netlist"):
-        done = subprocess.run(
-            ["make", "-s", goal, "SWITCHES=+limit=1"], cwd=tmp_path / "out", env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
-    assert "PASS" in done.stdout.splitlines()
+    synthesize(tmp_path / "out", "synth")
+    assert "PASS" in synthesize(tmp_path / "out", "sim-netlist", "SWITCHES=+limit=1")
     report = json.loads((tmp_path / "out" / "report" / "nextpnr.json").read_bytes())
     assert all(kind["used"] <= kind["available"] for kind in report["utilization"].values())
     assert report["utilization"]["ICESTORM_SPRAM"]["used"] == 4
     (clock,) = report["fmax"].values()
     assert clock["achieved"] >= clock["constraint"] == 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("device", "nextpnr", "clock"), [("hx8k", "nextpnr-ice40", 12), ("ecp5", "nextpnr-ecp5", 25)])
+def test_a_small_network_behind_a_serial_line_is_placed_on_a_board(device: str, nextpnr: str, clock: int, tmp_path: Path) -> None:
+    """With the pins and the oscillator of the board; the bitstream is there."""
+    if lacking := missing("yosys") or missing(nextpnr):
+        pytest.skip(lacking)
+    options = {"device": device, "front": "uart", "clock": str(clock), "lanes": "2"}
+    Fpga().plan(small_network()[0], options).with_manifest({}).write(tmp_path / "out")
+    synthesize(tmp_path / "out", "synth")
+    report = json.loads((tmp_path / "out" / "report" / "nextpnr.json").read_bytes())
+    assert all(kind["used"] <= kind["available"] for kind in report["utilization"].values())
+    (reached,) = report["fmax"].values()
+    assert reached["achieved"] >= reached["constraint"] == pytest.approx(clock, abs=0.01)
+    assert (tmp_path / "out" / ("lehr.bin" if device == "hx8k" else "lehr.bit")).stat().st_size > 10_000
