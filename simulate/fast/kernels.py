@@ -16,6 +16,7 @@ from lehr.simulate.fast import machine
 
 Kinds = tuple[Any, ...]
 Run = Callable[[tuple[Any, ...]], None]
+ONE_AT_A_TIME = Lock()
 
 
 class Kernel:
@@ -30,7 +31,6 @@ class Kernel:
     def __init__(self, file: str, name: str) -> None:
         self.file, self.name = file, name
         self.ready: dict[Kinds, Run] = {}
-        self._lock = Lock()
 
     def __call__(self, *arguments: Any) -> None:
         """Run on numpy arrays `[n]` without gaps, and tuples that stand for a number of lanes."""
@@ -42,7 +42,7 @@ class Kernel:
         return self.ready.get(kinds) or self._made_ready(kinds)
 
     def _made_ready(self, kinds: Kinds) -> Run:
-        with self._lock:  # compiled once, however many threads ask
+        with ONE_AT_A_TIME:  # compiled once, however many threads ask
             if kinds not in self.ready:
                 self.ready[kinds] = machine.function(self.file, self.name, kinds)
         return self.ready[kinds]
