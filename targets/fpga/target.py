@@ -15,7 +15,7 @@ from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Proble
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
 from lehr.targets.fpga.devices import DEVICES
-from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Plan, default_lanes
+from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Arrangement, Plan, default_lanes
 from lehr.targets.fpga.projections import paths, weighted
 from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
@@ -82,7 +82,8 @@ class Fpga(Target):
         front = options.get("front", "bytes")
         if front not in FRONTS:
             raise UsageError(f"front is {front!r}; use one of {', '.join(FRONTS)}")
-        how = next((how for how in ARRANGEMENTS if how == options.get("engines", "shared")), None)
+        arrangements: dict[str, Arrangement] = {how: how for how in ARRANGEMENTS}
+        how = arrangements.get(options.get("engines", "shared"))
         if how is None:
             raise UsageError(f"engines is {options['engines']!r}; use one of {', '.join(ARRANGEMENTS)}")
         plan = Plan(net, lanes, how)
