@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +26,18 @@ def _fast(net: Network, threads: int) -> Run:
 
     made = Engine(net, threads)
     return lambda x, trace: made.run(x, trace=trace)
+
+
+def import_ahead(name: str) -> None:
+    """Import what a run by the default engine takes, beside whatever follows: another process opens the network's file meanwhile."""
+
+    def load() -> None:
+        with suppress(Exception):  # who imports it next is told
+            for module in ("lehr.simulate.fast.engine", "rich.progress", "rich.table"):
+                import_module(module)
+
+    if name == DEFAULT:
+        Thread(target=load).start()
 
 
 def _reference(net: Network, _: int) -> Run:

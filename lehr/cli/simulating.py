@@ -11,7 +11,7 @@ import typer
 
 from lehr.cli.comparing import compare_samples
 from lehr.cli.console import INTERRUPTED, Json, Output, percent, samples_progress, session, shape_text
-from lehr.cli.engines import DEFAULT, HELP, STREAMS, engine
+from lehr.cli.engines import DEFAULT, HELP, STREAMS, engine, import_ahead
 from lehr.cli.options import FramesOption, Model, Recorded
 from lehr.cli.pieces import are_recordings, pieces, recordings, traced
 
@@ -57,6 +57,7 @@ def simulate(
             raise UsageError("no input is given; name an .npz file or a recording with -i")
         if resume and output is None:
             raise UsageError("--resume needs the result to go on with; name it with -o")
+        import_ahead(engine_name)
         net = nirfile.read(model)
         samples = open_inputs(inputs, net.input.shape, frames)
         check_shape(net, samples.shape)
