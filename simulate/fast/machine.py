@@ -122,14 +122,21 @@ def _linker() -> llvm.LLJIT:
 @cache
 def folder() -> Path | None:
     """The first folder that can be written to: NUMBA_CACHE_DIR, or beside this file, or in the user's home."""
-    told = os.environ.get("NUMBA_CACHE_DIR")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for place in (Path(told) / "lehr",) if told else (Path(__file__).with_name("__pycache__"), home / "lehr"):
+    for place in _places():
         with suppress(OSError):
             place.mkdir(parents=True, exist_ok=True)
             if os.access(place, os.W_OK):
                 return place
     return None
+
+
+def _places() -> Iterator[Path]:
+    if told := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(told) / "lehr"
+        return
+    yield Path(__file__).with_name("__pycache__")
+    with suppress(RuntimeError):  # a user without a home, as in containers
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lehr"
 
 
 @cache

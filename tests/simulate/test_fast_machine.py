@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,20 @@ def test_code_that_cannot_be_kept_is_compiled_all_the_same(compiled: list[str], 
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))  # no folder can be made there
     machine.folder.cache_clear()
     assert code("copy") == b"copy"
+    assert machine.folder() is None
+    assert compiled == ["copy"] * 2
+
+
+def test_a_user_without_a_home_compiles_each_time(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    machine.folder.cache_clear()
+    assert [code("copy"), code("copy")] == [b"copy", b"copy"]
     assert machine.folder() is None
     assert compiled == ["copy"] * 2
 
