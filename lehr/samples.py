@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -119,7 +120,7 @@ def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[A
     return {SHAPE: np.array(x.shape[1:]), FIRST: first, STEP: step.astype(np.uint32), PLACE: place.astype(np.uint32)}
 
 
-class SpikeEvents(Samples):
+class SpikeEvents(Samples, ABC):
     """Recordings as events: spikes of 1 where at least one event fell, made when they are asked for."""
 
     def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
@@ -139,9 +140,9 @@ class SpikeEvents(Samples):
             yield dense.reshape(shape)
             at = end
 
+    @abstractmethod
     def _blocks(self, start: int) -> Iterator[tuple[Int64, Int64]]:
         """Steps, counted through all samples and never descending, and places of the events from sample `start` on."""
-        raise NotImplementedError
 
 
 class EventSamples(SpikeEvents):

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64, State
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.events import Synapses, event_step, synapses
-from lehr.simulate.result import Recorder, Result, check_input, input_events
+from lehr.simulate.result import Recorder, Result, check_input, feeder, input_events
 
 CHUNK = 256
 
@@ -58,16 +58,7 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
 
 def stream(net: Network, samples: int = 1, trace: Iterable[str] = ()) -> Callable[[npt.NDArray[np.uint8]], Result]:
     """A run that goes on from the state in which it was left, and tells of each chunk of steps `[samples, T, *shape]` alone."""
-    machine = Machine(net, samples)
-
-    def feed(x: npt.NDArray[np.uint8]) -> Result:
-        held, steps = check_input(net, x)
-        recorder = Recorder(net, samples, steps, trace)
-        recorder.add_events(input_events(x, held, steps))
-        machine.run(x, held, steps, recorder)
-        return recorder.result()
-
-    return feed
+    return feeder(net, samples, trace, Machine(net, samples).run)
 
 
 def conv2d(x: Int64, node: Conv2d) -> Int64:

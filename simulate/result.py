@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -232,3 +232,19 @@ class Recorder:
         }
         prediction = scores.argmax(axis=1).astype(np.int64)
         return Result(self._counts.astype(np.int32), scores, prediction, layers, self._events, self._trace)
+
+
+def feeder(
+    net: Network, samples: int, trace: Iterable[str], run: Callable[[npt.NDArray[np.uint8], bool, int, Recorder], None]
+) -> Callable[[npt.NDArray[np.uint8]], Result]:
+    """What takes chunks of steps `[samples, T, *shape]` and tells of each alone; `run` goes on from the state in which it was left."""
+    trace = tuple(trace)
+
+    def feed(x: npt.NDArray[np.uint8]) -> Result:
+        held, steps = check_input(net, x)
+        recorder = Recorder(net, samples, steps, trace)
+        recorder.add_events(input_events(x, held, steps))
+        run(x, held, steps, recorder)
+        return recorder.result()
+
+    return feed

@@ -18,7 +18,7 @@ from lehr.errors import NotMappable
 from lehr.export.intervals import BEYOND, arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Linear, Network, Neuron, SumPool2d
 from lehr.simulate import Result
-from lehr.simulate.result import Recorder, check_input, input_events
+from lehr.simulate.result import Recorder, check_input, feeder, input_events
 
 CHUNK = 256
 
@@ -55,16 +55,7 @@ def stream(
 ) -> Callable[[npt.NDArray[np.uint8]], Result]:
     """A run that goes on, chunk by chunk, as `lehr.simulate.reference.stream`."""
     _check(net)
-    machine = _Machine(net, samples, _device(device))
-
-    def feed(x: npt.NDArray[np.uint8]) -> Result:
-        held, steps = check_input(net, x)
-        recorder = Recorder(net, samples, steps, trace)
-        recorder.add_events(input_events(x, held, steps))
-        machine.run(x, held, steps, recorder)
-        return recorder.result()
-
-    return feed
+    return feeder(net, samples, trace, _Machine(net, samples, _device(device)).run)
 
 
 def _device(name: str | None) -> torch.device:
