@@ -8,12 +8,25 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in as many processes as there are cores
 
 import pytest
+import torch
 from commands import Lehr, run
 from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    """Layers that a module makes while it is read have the same weights in every run, whatever was read before."""
+    torch.manual_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The same of every test, whatever ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from lehr.simulate import Result, simulate
 
 
 def dyadic(module: nn.Module, step: float = 0.25) -> Any:
-    """Weights of one step, -step and +step, and biases of its halves."""
+    """Weights of one step, -step and +step, and biases of its halves, none of them zero."""
     with torch.no_grad():
         for name, value in module.named_parameters(recurse=False):
-            value.copy_(torch.where(value >= 0, step, -step) if name == "weight" else (value * 8).round() * step / 2)
+            value.copy_(value.sign() * (step if name == "weight" else (value.abs() * 8).round().clamp(min=1) * step / 2))
     return module
 
 
