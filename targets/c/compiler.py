@@ -8,12 +8,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lehr.errors import NotBitExact, ToolMissing
+from lehr.errors import NotBitExact, ToolMissing, UsageError
 
 
 def compiler() -> list[str]:
-    """`$CC` and its arguments, or `cc`."""
-    return shlex.split(os.environ.get("CC") or "cc")
+    """`$CC` and its arguments, or `cc`.
+
+    Raises:
+        UsageError: when `$CC` is no command.
+    """
+    told = os.environ.get("CC", "")
+    try:
+        return shlex.split(told) or ["cc"]
+    except ValueError:
+        raise UsageError(f"CC is {told!r}, which a shell does not take; close its quotes") from None
 
 
 def missing(*others: str) -> str | None:
@@ -36,11 +44,15 @@ def call(command: list[str], folder: Path, failure: str) -> str:
 
     Raises:
         NotBitExact: with its first error line, when it fails.
+        ToolMissing: when the system does not run it.
     """
     # Without the variables of a make that may be running us, and with messages in English, where errors are found.
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")} | {"LC_ALL": "C"}
     pipe, same = subprocess.PIPE, subprocess.STDOUT
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=pipe, stderr=same, text=True, errors="replace", check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=pipe, stderr=same, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise ToolMissing(f"{command[0]} does not start: {error.strerror}; call it by hand to see why") from None
     if done.returncode:
         lines = done.stdout.splitlines() or [f"exit status {done.returncode}"]
         reason = next((line for line in lines if "error" in line), lines[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -108,6 +109,6 @@ def _fits(needed: Need, device: Device) -> bool:
 def _kib(options: Options, name: str) -> int:
     """The value of an option in KiB, as bytes."""
     told = options[name]
-    if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= MAX_KIB):
+    if not (re.fullmatch("[0-9]{1,7}", told) and 1 <= int(told) <= MAX_KIB):
         raise UsageError(f"{name} is {told!r}; use a whole number of KiB from 1 to {MAX_KIB:,}")
     return int(told) * KIB

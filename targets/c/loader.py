@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lehr import nirfile
 from lehr.arithmetic import Int64
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused, ToolMissing, UsageError
 from lehr.network import Network
 from lehr.simulate.result import Membranes, Recorder, Result, Spikes, check_input, input_events
 from lehr.targets.build import MODEL
@@ -43,7 +43,7 @@ def load(source: Path | Network) -> Model:
         source: a folder that `lehr build --target c` wrote, or a network.
 
     Raises:
-        ToolMissing: when there is no C compiler.
+        ToolMissing: when there is no C compiler, or what it makes does not load.
         NotMappable: when the network does not map to C.
         FileRefused: when the folder is no whole artefact, or its C code is another network's.
         NotBitExact: when the code does not compile.
@@ -65,7 +65,10 @@ def load(source: Path | Network) -> Model:
         shutil.copyfile(TEMPLATES / BRIDGE, work / BRIDGE)
         built = work / "model.so"
         call([*compiler(), "-std=c99", "-O2", "-shared", "-fPIC", "-o", str(built), "lehr_model.c", BRIDGE], work, "does not compile")
-        library = ctypes.CDLL(str(built))  # the file may go once it is mapped
+        try:
+            library = ctypes.CDLL(str(built))  # the file may go once it is mapped
+        except OSError as error:
+            raise ToolMissing(f"what {compiler()[0]} made does not load ({error}); let TMPDIR be where programs may run") from None
     library.bridge_network.restype = ctypes.c_char_p
     if library.bridge_network() != net.digest.encode():
         raise FileRefused(f"the C code in {source} is not that of {MODEL} beside it; build it again")
@@ -107,8 +110,10 @@ class Model:
         """One step with input `x`, uint8 `[*shape]`.
 
         Raises:
-            FileRefused: when `x` is no input of the network.
+            FileRefused: when `x` is no input of one step.
         """
+        if x.shape != self.net.input.shape:
+            raise FileRefused(f"input has shape {list(x.shape)}, a step takes {list(self.net.input.shape)}; reshape it, or call run")
         check_input(self.net, x[None])
         self._call("lehr_step", _pointer(np.ascontiguousarray(x)))
         return self._read()
@@ -117,9 +122,14 @@ class Model:
         """One step with the inputs that are not 0: their flat indices, ascending, and their values.
 
         Raises:
-            UsageError: when they are not ascending, out of range, or have values that the network does not take.
+            UsageError: when they are no integers, not ascending, out of range, or have values that the network does not take.
         """
-        indices, values = np.broadcast_arrays(np.asarray(index, np.int64).reshape(-1), np.asarray(value, np.int64))
+        indices, values = np.asarray(index).reshape(-1), np.asarray(value).reshape(-1)
+        if values.size not in (1, indices.size):
+            raise UsageError(f"events have {indices.size:,} indices and {values.size:,} values; give one value for each, or for all")
+        for what, told in (("indices", indices), ("values", values)):
+            if told.size and told.dtype.kind not in "iu":
+                raise UsageError(f"{what} of events have dtype {told.dtype}; convert them to integers")
         size, highest = math.prod(self.net.input.shape), self.net.input.highest
         inside = bool(((indices >= 0) & (indices < size) & (values >= 1) & (values <= highest)).all())
         wide = np.uint16 if self._library.bridge_event_bytes() == 4 else np.uint32

@@ -102,6 +102,15 @@ def test_hard_networks_with_counters(name: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", *HARD[name](), rate="100")
 
 
+def test_as_many_inputs_as_an_index_of_16_bits_tells_apart(tmp_path: Path) -> None:
+    lif = Neuron(np.array([1], np.int32), np.array([0], np.int32), Arithmetic(decay_numerator=7, decay_shift=3))
+    nodes = {"pool": SumPool2d((64, 64), (64, 64)), "lif": lif}
+    net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((1, 256, 256), "spikes"), steps=3)
+    x = np.zeros((1, net.steps, 65536), np.uint8)
+    x[0, 0, [0, 1, 65535, 65534, 30_000]] = 1
+    require_equal(tmp_path / "out", net, x.reshape(1, net.steps, *net.input.shape))
+
+
 @given(st.data())
 @settings(max_examples=12)
 def test_random_networks(data: st.DataObject) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +123,43 @@ def test_events_that_are_none_are_refused(events: tuple[list[int], int], small: 
     require_step(model, expected, 0, 1, "dense", x[0, 1])  # no step was taken
 
 
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        (([1.0, 2.0], 1), "indices of events have dtype float64; convert them to integers"),
+        (([True, False], 1), "indices of events have dtype bool; convert them to integers"),
+        (([2**70], 1), "indices of events have dtype object; convert them to integers"),
+        (([1, 2], [1.5, 1]), "values of events have dtype float64; convert them to integers"),
+        (([1, 2, 3], [1, 1]), "events have 3 indices and 2 values; give one value for each, or for all"),
+        (([[1, 2], [3, 4]], [[1], [1]]), "events have 4 indices and 2 values; give one value for each, or for all"),
+    ],
+)
+def test_events_of_another_kind_are_refused(events: tuple[Any, Any], told: str, small: tuple[Model, Network, Images, Result]) -> None:
+    with pytest.raises(UsageError) as error:
+        small[0].step_events(*events)
+    assert str(error.value) == told
+
+
+def test_no_event_is_a_step_too(small: tuple[Model, Network, Images, Result]) -> None:
+    model, net, x, _ = small
+    silence = np.zeros_like(x[:1])
+    expected = simulate(net, silence, trace=net.neurons)
+    model.reset()
+    for t in range(net.steps):
+        require_step(model, expected, 0, t, "events", silence[0, t])
+
+
+def test_arrays_that_are_not_contiguous_are_taken(small: tuple[Model, Network, Images, Result]) -> None:
+    model, net, x, expected = small
+    apart = np.repeat(np.repeat(x, 2, axis=0), 2, axis=-1)[::2, :, ::2]
+    backwards = np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+    for given in (apart, np.asfortranarray(x), backwards):
+        assert not given.flags.c_contiguous
+        compare(expected.trace, model.run(given, trace=net.neurons).trace).require_equal("c")
+        model.reset()
+        require_step(model, expected, 0, 0, "dense", given[0, 0])
+
+
 def test_c_itself_refuses_events_that_are_none(small: tuple[Model, Network, Images, Result]) -> None:
     model, *_ = small
     for indices, values in (([3, 3], [1, 1]), ([4, 3], [1, 1]), ([12], [1]), ([5], [0]), ([5], [2])):
@@ -132,8 +170,12 @@ def test_c_itself_refuses_events_that_are_none(small: tuple[Model, Network, Imag
 
 def test_inputs_that_do_not_fit_are_refused(small: tuple[Model, Network, Images, Result]) -> None:
     model, _, x, _ = small
-    with pytest.raises(FileRefused, match=r"^input has shape \[1, 11\], the network takes uint8 .*; reshape it$"):
+    with pytest.raises(FileRefused, match=r"^input has shape \[11\], a step takes \[12\]; reshape it, or call run$"):
         model.step(x[0, 0, :-1])
+    with pytest.raises(FileRefused, match=r"^input has shape \[10, 12\], a step takes \[12\]; reshape it, or call run$"):
+        model.step(x[0])  # a sample, of which a step would have taken the first slice
+    with pytest.raises(FileRefused, match=r"^input has dtype int64, the network takes uint8 .*; convert it$"):
+        model.step(x[0, 0].astype(np.int64))  # type: ignore[arg-type]
     with pytest.raises(FileRefused, match=r"^input holds 2, but the network takes spikes 0 and 1; encode it as spikes first$"):
         model.run(2 * x)
 

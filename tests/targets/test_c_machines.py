@@ -215,6 +215,7 @@ def test_the_command_ends_with_3(lehr: Lehr, tmp_path: Path) -> None:
     [
         ({"device": "z80"}, "device is 'z80'; use one of stm32f103c8, samd21g18, gd32vf103cb, nrf52832, nrf52840, generic"),
         ({"ram": "0"}, "ram is '0'; use a whole number of KiB from 1 to 2,097,152"),
+        ({"ram": "000000001999999999"}, "ram is '000000001999999999'; use a whole number of KiB from 1 to 2,097,152"),
         ({"flash": "32k"}, "flash is '32k'; use a whole number of KiB from 1 to 2,097,152"),
     ],
 )

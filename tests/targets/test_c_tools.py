@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from strategies import Images, small_network
+from strategies import Images, delayed_network, small_network
 
 from lehr.arithmetic import Arithmetic
-from lehr.errors import FileRefused, NotBitExact, ToolMissing
+from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
 from lehr.simulate.reference import conv2d, sum_pool2d
-from lehr.targets.c import C
+from lehr.targets.c import C, load
+from lehr.targets.c.compiler import compiler
 from lehr.targets.c.runner import CRunner
 
 MISSING = CRunner().missing()
@@ -95,6 +96,39 @@ def test_a_damaged_artefact_and_a_wrong_input_are_refused(small: tuple[Path, Ima
         with pytest.raises(FileRefused, match=rf"is no whole artefact of target c \(.*{name}.*\); build it again$"):
             CRunner().run(folder, x)
         (folder / "away").rename(folder / name)
+
+
+@needs_compiler
+def test_bytes_of_a_network_that_takes_spikes_count_as_0_or_1(tmp_path: Path) -> None:
+    net, x = delayed_network()
+    C().plan(net, {}).write(tmp_path)
+    share = x.reshape(-1, *net.input.shape).mean(axis=1)
+    assert share.min() < 0.5 < share.max(), "steps are not given in both ways, as events and as they are"
+    expected, got = CRunner().run(tmp_path, x), CRunner().run(tmp_path, 9 * x)
+    assert all(np.array_equal(expected.membranes[name], got.membranes[name]) for name in expected.membranes)
+
+
+@needs_compiler
+@pytest.mark.parametrize("command", ["", " "])
+def test_an_empty_compiler_is_the_usual_one(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", command)
+    assert compiler() == ["cc"]
+
+
+def test_a_compiler_that_is_no_command_or_no_program_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "'gcc")
+    with pytest.raises(UsageError) as error:
+        CRunner().missing()
+    assert str(error.value) == 'CC is "\'gcc", which a shell does not take; close its quotes'
+    fake = tmp_path / "fake-cc"
+    fake.write_bytes(b"\0\0")
+    fake.chmod(0o755)
+    monkeypatch.setenv("CC", str(fake))
+    with pytest.raises(ToolMissing, match=r"^.*fake-cc does not start: Exec format error; call it by hand to see why$"):
+        load(small_network()[0])
+    fake.write_text('#!/bin/sh\nfor last; do [ "$before" = -o ] && : > "$last"; before=$last; done\n')
+    with pytest.raises(ToolMissing, match=r"^what .*fake-cc made does not load \(.*\); let TMPDIR be where programs may run$"):
+        load(small_network()[0])
 
 
 # -------------------------------------------------------------------- limits
