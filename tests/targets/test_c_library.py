@@ -175,7 +175,7 @@ def test_inputs_that_do_not_fit_are_refused(small: tuple[Model, Network, Images,
     with pytest.raises(FileRefused, match=r"^input has shape \[10, 12\], a step takes \[12\]; reshape it, or call run$"):
         model.step(x[0])  # a sample, of which a step would have taken the first slice
     with pytest.raises(FileRefused, match=r"^input has dtype int64, the network takes uint8 .*; convert it$"):
-        model.step(x[0, 0].astype(np.int64))  # type: ignore[arg-type]
+        model.step(x[0, 0].astype(np.int64))
     with pytest.raises(FileRefused, match=r"^input holds 2, but the network takes spikes 0 and 1; encode it as spikes first$"):
         model.run(2 * x)
 
