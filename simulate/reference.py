@@ -45,7 +45,7 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
 
     Raises:
         FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
-        UsageError: when `trace` names no neuron layer.
+        UsageError: when `trace` names no neuron layer, or no step is asked for.
     """
     held, steps = check_input(net, x, steps)
     recorder = Recorder(net, len(x), steps, trace)

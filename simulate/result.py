@@ -101,8 +101,11 @@ def check_shape(net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | 
     """Whether inputs of a shape are held for all steps, and how many steps a run on them takes.
 
     Raises:
-        FileRefused: when they are not uint8 `[N, *shape]` or `[N, T, *shape]`.
+        FileRefused: when they are not uint8 `[N, *shape]` or `[N, T, *shape]`, or have fewer steps.
+        UsageError: when no step is asked for.
     """
+    if steps is not None and steps < 1:
+        raise UsageError(f"{steps} steps were asked for; ask for at least 1")
     each = net.input.shape
     wanted = f"uint8 [N, {', '.join(map(str, each))}] or [N, T, {', '.join(map(str, each))}]"
     if dtype != np.uint8:
@@ -122,6 +125,7 @@ def check_input(net: Network, x: npt.NDArray[np.uint8], steps: int | None = None
 
     Raises:
         FileRefused: when they are not.
+        UsageError: when no step is asked for.
     """
     held, steps = check_shape(net, x.shape, x.dtype, steps)
     highest = int(x.max())

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import Int64
+from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.simulate.fast import kernels
 from lehr.simulate.fast.buffers import Buffer, aligned
 from lehr.simulate.fast.layout import EDGE
 from lehr.simulate.fast.ops import Worker, run_stages
 from lehr.simulate.fast.plan import Plan, plan
-from lehr.simulate.result import Recorder, Result, check_input, input_events
+from lehr.simulate.result import LEAST, Recorder, Result, check_input, input_events
 
 Images = npt.NDArray[np.uint8]
 SAMPLES, LOOPING_SAMPLES = 16, 64
@@ -27,8 +28,6 @@ BLOCK_BYTES = 1 << 20
 """What a block of steps of a chunk of samples may take between layers."""
 LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 32, 4096
 """Steps of a block: the least, how many are worth fewer samples in a chunk, and the most."""
-MOST_INSTANTS = 1 << 23
-"""Samples times steps, each of at most 255 spikes, that totals of 32 bits count."""
 
 
 def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int | None = None, threads: int = 1) -> Result:
@@ -43,16 +42,22 @@ def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int |
 
     Raises:
         FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
-        UsageError: when `trace` names no neuron layer.
+        UsageError: when `trace` names no neuron layer, or no step or no thread is asked for.
         NotMappable: when a neuron that updates by event fires more than 255 times in a step.
     """
     return Engine(net, threads).run(x, trace=trace, steps=steps)
 
 
 class Engine:
-    """The fast engine for one network, whose plan and memory it keeps from run to run."""
+    """The fast engine for one network, whose plan and memory it keeps from run to run.
+
+    Raises:
+        UsageError: when no thread is asked for.
+    """
 
     def __init__(self, net: Network, threads: int = 1) -> None:
+        if threads < 1:
+            raise UsageError(f"{threads} threads were asked for; ask for at least 1")
         self.net, self.threads = net, threads
         self._plans: dict[tuple[bool, int], Plan] = {}
         self._idle: tuple[tuple[bool, int, int, int, frozenset[str]], list[Machine]] | None = None
@@ -86,9 +91,6 @@ class Engine:
                     machine.run(block)
                     record_steps(recorder, machine, start, first)
                 record_output(recorder, machine, start)
-                if machine.instants >= MOST_INSTANTS:
-                    record_totals(recorder, machine)
-                    machine.count_anew()
             finally:
                 machines.put(machine)
 
@@ -144,7 +146,6 @@ class Machine:
         worker: its memory.
         block: the most steps that it runs at once.
         steps: how many of the present block are valid.
-        instants: samples times steps that were counted so far.
     """
 
     def __init__(self, made: Plan, samples: int, steps: int, kept: Iterable[str]) -> None:
@@ -154,12 +155,12 @@ class Machine:
         worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in made.buffers}
         for name, (dtype, row) in made.states.items():
             worker.states[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
-            worker.totals[name] = np.zeros((samples if name == made.net.output else 1, 3, row), np.int32)
+            worker.totals[name] = np.zeros((samples if name == made.net.output else 1, 3, row), np.int64)
             worker.saturations[name] = np.zeros(samples, np.int64)
             worker.membranes[name] = np.zeros((samples, self.block, row) if name in kept else 0, np.int32)
         for name, (dtype, row) in made.currents.items():
             worker.currents[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
-        self.steps = self.instants = self.ran = 0
+        self.steps = self.ran = 0
         self._recent, self._events = aligned(made.input.size, np.uint8), np.zeros(made.input.shape, np.int64)
         past = [(array, buffer.past) for buffer, array in worker.arrays.items() if buffer.past]
         self._past = [(array[:, :kept], array, kept) for array, kept in past]
@@ -179,10 +180,9 @@ class Machine:
 
     def count_anew(self) -> None:
         """Forget what was counted; the states stay as they are."""
-        self.instants = 0
         self._events[:] = 0
         for totals in self.worker.totals.values():
-            totals[:, 0], totals[:, 1], totals[:, 2] = 0, np.iinfo(np.int32).max, np.iinfo(np.int32).min
+            totals[:, 0], totals[:, 1], totals[:, 2] = 0, -LEAST - 1, LEAST
         for saturations in self.worker.saturations.values():
             saturations[:] = 0
 
@@ -218,7 +218,7 @@ class Machine:
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""
-        self.steps, self.ran, self.instants = steps, self.ran + steps, self.instants + steps * self.worker.count
+        self.steps, self.ran = steps, self.ran + steps
         run_stages(self.plan.stages, self.worker, steps)
 
     def pass_on(self) -> None:
@@ -243,7 +243,7 @@ class Machine:
         """How often each element of the input was not 0 since events were last counted anew."""
         return np.asarray(self._events * self.ran, np.int64) if self.plan.held else self._events
 
-    def totals(self, name: str, which: int) -> npt.NDArray[np.int32]:
+    def totals(self, name: str, which: int) -> Int64:
         """Spikes (0), lowest (1) or highest membrane (2) of each neuron since they were last counted anew, `[samples, *shape]`.
 
         Spikes of the output are those of the present samples; other layers' are of all samples together, `[1, *shape]`.

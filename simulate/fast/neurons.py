@@ -138,7 +138,7 @@ def neurons(
         spikes: bits, rows of `[words]`; the row before the first is read, too.
         layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane must pass, what a reset takes, bias.
         how: to compute, see layout.FIELDS.
-        totals: int32 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
+        totals: int64 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
         saturations: int64 `[samples]`; changed.
         membranes: int32, rows of `[neurons]` to keep them in, or empty.
         sizes: samples, steps, neurons, elements from sample to sample in `totals`, 0 if it is of all together.

@@ -25,7 +25,7 @@ class Worker:
     Attributes:
         arrays: by buffer.
         states, currents: membranes and synapse states by layer.
-        totals: int32 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far; of all samples together, `[1, 3,
+        totals: int64 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far; of all samples together, `[1, 3,
             neurons]`, of those that are not the output.
         saturations: int64 `[samples]` by layer.
         membranes: int32 `[samples, steps, neurons]` of the layers whose membranes are kept; of no size for the others.
@@ -116,7 +116,7 @@ class Hold(Op):
         """Do it."""
         start, _, step = worker.rows(self.source, first, self.lag)
         into, _, _ = worker.rows(self.into, first, -self.into.delay)
-        found = worker.arrays[self.source][: worker.count, start : start + (steps if step else 1)]
+        found = worker.arrays[self.source][: worker.count, start : start + (steps if step else 1), : self.into.row]
         worker.arrays[self.into][: worker.count, into : into + steps] = found
 
 

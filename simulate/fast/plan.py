@@ -97,8 +97,9 @@ class _Planner(Structure):
                 self.made[name] = Buffer(name, self.net.shapes[name], self._delayed(name), delay=node.steps)
         for name in self.net.order:
             if name in needed and name not in self.made:
-                sink = self.fused(name)
-                self.made[name] = self.sums[sink] if sink else Buffer(name, self.net.shapes[name], self._wide(name), self.is_held(name))
+                sink, row = self.fused(name), self._wide_row(name)
+                own = Buffer(name, self.net.shapes[name], self._wide(name), self.is_held(name), row=row)
+                self.made[name] = self.sums[sink] if sink else own
 
     def _make_layer(self, name: str, node: Neuron) -> None:
         shape = self.net.shapes[name]
@@ -107,11 +108,15 @@ class _Planner(Structure):
             return
         self.lanes[name] = lanes(node, arriving(self.net, name, self.known), self.steps)
         outer, inner = self.lanes[name]
-        whole = [wide_row(linear) for s in self.net.sources(name) if isinstance(linear := self.net.nodes.get(s), Linear)]
-        row = max(padded(int(np.prod(shape))), *whole, 0)
+        row = max(padded(int(np.prod(shape))), *map(self._wide_row, self.net.sources(name)))
         self.sums[name] = Buffer(f"{name} sums", shape, (inner or outer).sums, self.sums_held(name), keeps=False, row=row)
         self.made[name] = Buffer(name, shape, np.uint64, row=row // WORD)
         self.extra.append(self.sums[name])
+
+    def _wide_row(self, name: str) -> int:
+        """How many elements a node needs in a row of sums because its columns are counted; 0 if they are not."""
+        node = self.net.nodes.get(name)
+        return wide_row(node) if isinstance(node, Linear) else 0
 
     def _delayed(self, name: str) -> Any:
         """What a Delay holds: what its one source does, or integers."""

@@ -17,9 +17,10 @@ from strategies import Builder, Images, alive, arithmetics, inputs, networks, ra
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotMappable, UsageError
-from lehr.network import Input, Network, SumPool2d
+from lehr.network import Delay, Input, Network, SumPool2d
 from lehr.simulate import Result, compare, simulate
 from lehr.simulate.fast import engine
+from lehr.simulate.fast.plan import plan
 from lehr.simulate.fast.stream import Stream
 from lehr.simulate.parts import continued
 from lehr.weights import WeightKind
@@ -130,6 +131,21 @@ def test_a_broad_network_is_exact(kind: WeightKind) -> None:
     assert flows(made, require_equal(made, random_input(made, np.random.default_rng(0), 3)))
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_columns_are_counted_for_delays_and_for_layers_that_hear_themselves() -> None:
+    """300 outputs are no multiple of those that are counted together, wherever their sums and spikes go."""
+    net, how = Builder(Input((40,), "spikes"), np.random.default_rng(1)), Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16)
+    net.linear("fc", 300)
+    net.add("slow_current", Delay(1))
+    net.neuron("hidden", how)
+    net.feedback("back", "hidden", "hidden")
+    net.add("slow_spikes", Delay(2))
+    net.linear("fc_out", 4)
+    net.neuron("out", how)
+    made = net.network(8)
+    assert flows(made, require_equal(made, random_input(made, np.random.default_rng(0), 3)))
+
+
 @pytest.mark.slow
 @settings(max_examples=250)
 @given(broad_networks())
@@ -149,6 +165,18 @@ def test_one_unit_is_caught(field: str) -> None:
     assert compare(expected.trace, got.trace).first is not None
 
 
+def test_more_spikes_than_32_bits_count_are_counted() -> None:
+    net, x = small_network()
+    machine, many = engine.Machine(plan(net, held=True, steps=net.steps), len(x), net.steps, ()), 2**31 - 1
+    machine.begin(len(x))
+    machine.worker.totals["lif1"][:, 0] = many
+    for _, block in machine.blocks(x, net.steps):
+        machine.run(block)
+    wanted = simulate(net, x).layers["lif1"].spikes
+    assert wanted.any()
+    assert np.array_equal(machine.totals("lif1", 0)[0], wanted + many)
+
+
 def test_more_steps_than_the_networks_own_are_exact() -> None:
     net, x = small_network(Arithmetic(reset="none", state_bits=12))  # without leak or reset, so that membranes grow to their rails
     assert sum(require_equal(net, np.repeat(x[:, None], 40, axis=1)).saturations.values()) > 0
@@ -161,6 +189,8 @@ def test_inputs_and_traces_are_refused_as_the_reference_refuses_them() -> None:
         engine.simulate(net, x[:, :, 1:])
     with pytest.raises(UsageError, match="no neuron layer"):
         engine.simulate(net, x, trace=["conv1"])
+    with pytest.raises(UsageError, match="^0 threads were asked for; ask for at least 1$"):
+        engine.simulate(net, x, threads=0)
 
 
 def test_a_neuron_that_fires_too_often_is_refused() -> None:

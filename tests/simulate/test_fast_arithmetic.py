@@ -54,7 +54,7 @@ def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
     """One step of a layer whose membranes are all there are, without input."""
     size = EVERY.size
     state, layer = EVERY.astype(dtype), np.zeros((3, size), dtype)
-    made, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int32)
+    made, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int64)
     neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), how)
     p = numbers(how, Lanes(dtype, dtype, bounded=False, held=2**15), neuron)
     sums, spikes = np.zeros(size, np.int32 if dtype is np.int64 else dtype), np.zeros(2 * size // 64, np.uint64)

@@ -42,6 +42,7 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any], type[LehrError], str]] = {
         PIXELS, zeros(2, 5, 1, 10, 10), {"steps": 6}, FileRefused,
         "input has 5 steps, but 6 were asked for; ask for at most 5",
     ),
+    "no step asked for": (PIXELS, zeros(2, 1, 10, 10), {"steps": 0}, UsageError, "0 steps were asked for; ask for at least 1"),
     "pixels for spikes": (
         SPIKES, zeros(2, 10, 12) + np.uint8(2), {}, FileRefused,
         "input holds 2, but the network takes spikes 0 and 1; encode it as spikes first",
