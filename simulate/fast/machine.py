@@ -1,7 +1,7 @@
 """Machine code of kernels: where it is kept, and how it is loaded, by LLVM and without numba.
 
-A file holds one kernel for one combination of types, one processor and one numba, as an object file, behind a digest of it and of the
-kernels' source. What does not fit its digest, because it is damaged or a kernel has changed, is compiled again and replaced.
+A file holds one kernel for one combination of types, one processor and one numba, as an object file, behind a digest of it, of its name
+and of the kernels' source. What does not fit its digest, because it is damaged or a kernel has changed, is compiled again and replaced.
 """
 
 from __future__ import annotations
@@ -54,14 +54,15 @@ def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> byt
     if place is None:
         return _compiled(file, name, kinds)
     path = place / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
-    with suppress(OSError):
-        data = path.read_bytes()
+    known = made_of() + path.name.encode()
+    with suppress(OSError), path.open("rb") as stream:
+        data = stream.read() if os.fstat(stream.fileno()).st_uid in owners() else b""
         digest, code = data[:32], data[32:]
-        if digest == _digest(made_of(), code):
+        if digest == _digest(known, code):
             return code
     code = _compiled(file, name, kinds)
     with suppress(FileRefused):  # what a full disk does not take is compiled again next time
-        write_bytes(path, _digest(made_of(), code) + code)
+        write_bytes(path, _digest(known, code) + code)
     return code
 
 
@@ -137,6 +138,12 @@ def _places() -> Iterator[Path]:
     yield Path(__file__).with_name("__pycache__")
     with suppress(RuntimeError):  # a user without a home, as in containers
         yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lehr"
+
+
+@cache
+def owners() -> frozenset[int]:
+    """Whose machine code is run: that of those whose Python code is run as well, and of nobody else who can write to the folder."""
+    return frozenset((0, os.getuid(), Path(__file__).stat().st_uid))
 
 
 @cache

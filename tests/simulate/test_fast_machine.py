@@ -63,6 +63,24 @@ def test_damaged_code_is_compiled_again(compiled: list[str], tmp_path: Path) -> 
     assert compiled == ["copy"] * 5
 
 
+def test_code_of_another_name_is_compiled_again(compiled: list[str], tmp_path: Path) -> None:
+    code("copy")
+    (file,) = tmp_path.rglob("*.o")
+    code("scatter")
+    other = next(path for path in tmp_path.rglob("*.o") if path != file)
+    other.write_bytes(file.read_bytes())
+    assert code("scatter") == b"scatter"
+    assert compiled == ["copy", "scatter", "scatter"]
+
+
+def test_code_of_another_user_is_not_run(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert os.getuid() in machine.owners()
+    code("copy")
+    monkeypatch.setattr(machine, "owners", lambda: frozenset((os.getuid() + 1,)))
+    assert code("copy") == b"copy"
+    assert compiled == ["copy"] * 2
+
+
 def test_code_of_other_kernels_is_compiled_again(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code("copy")
     monkeypatch.setattr(machine, "made_of", lambda: b"a kernel has changed")
