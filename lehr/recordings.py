@@ -16,6 +16,8 @@ from lehr.nodes import Shape
 from lehr.samples import LARGEST, Samples, SpikeEvents, open_samples
 
 _EARLIEST = -(1 << 62)
+_DIGITS = 18
+"""Of a number in `--frames`, at most: 64 bits hold it."""
 _HELP = "say how long a step is, as --frames step_us=1000"
 
 
@@ -45,8 +47,11 @@ def frames(text: str) -> Frames:
     keys, told = [field.name for field in fields(Frames)], {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
-        if key not in keys or key in told or not value.isdecimal() or (int(value) == 0 and key != "start_us"):
+        number = value.isascii() and value.isdecimal() and (value.strip("0") or key == "start_us")
+        if key not in keys or key in told or not number:
             raise UsageError(f"--frames: {part.strip()!r} tells nothing; give KEY=NUMBER, once each, of {', '.join(keys)}")
+        if len(value) > _DIGITS:
+            raise UsageError(f"--frames: {key} has {len(value):,} digits; give at most {_DIGITS}")
         told[key] = int(value)
     if "step_us" not in told:
         raise UsageError(f"--frames {text}: no step_us; {_HELP}")

@@ -132,6 +132,7 @@ def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr)
     ("told", "message"),
     [
         ("step_us=0", "--frames: 'step_us=0' tells nothing; give KEY=NUMBER, once each, of step_us, start_us, steps, downsample"),
+        ("step_us=1,start_us=" + "9" * 5000, "--frames: start_us has 5,000 digits; give at most 18"),
         ("step_us=1,", "--frames: '' tells nothing; give KEY=NUMBER, once each, of step_us, start_us, steps, downsample"),
         ("step_us=1,step_us=2", "--frames: 'step_us=2' tells nothing; give KEY=NUMBER, once each, of step_us, start_us, steps, downsample"),
         ("step=1", "--frames: 'step=1' tells nothing; give KEY=NUMBER, once each, of step_us, start_us, steps, downsample"),
