@@ -9,7 +9,7 @@ import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.network import INPUT, Network
-from lehr.nodes import Conv2d, Linear
+from lehr.nodes import Conv2d, Delay, Linear
 from lehr.simulate.reference import apply
 from lehr.simulate.result import Result
 
@@ -41,7 +41,7 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
         node = net.nodes[name]
         arriving: Int64 = np.sum([events[source] for source in net.sources(name)], axis=0)
         if not isinstance(node, (Conv2d, Linear)):
-            events[name] = arriving if arriving.shape == net.shapes[name] else apply(net, name, arriving[None])[0]
+            events[name] = arriving if isinstance(node, Delay) else apply(net, name, arriving[None])[0]
             continue
         present = replace(net, nodes={**net.nodes, name: replace(node, weight=(node.weight != 0).astype(np.int8), kind="ternary")})
         every = np.ones((1, *arriving.shape), np.int64)
