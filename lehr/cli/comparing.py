@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,17 +70,25 @@ def _expected(net: Network, samples: Samples, other: str) -> tuple[Traced, Expec
 
 def _stored(net: Network, total: int, path: Path) -> tuple[Traced, Expected]:
     """What a file holds."""
-    from lehr.errors import FileRefused
+    from lehr.errors import FileRefused, UsageError
     from lehr.npz import read_arrays
     from lehr.simulate import Trace
 
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist; name a result of `lehr simulate`, or an engine")
     names = {name: (f"spikes.{name}", f"membrane.{name}") for name in net.neurons}
     arrays = read_arrays(path, ("counts", SAMPLES, *(array for pair in names.values() for array in pair)))
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iu" or array.ndim == 0:
+            raise FileRefused(f"{path}: {name} is {array.dtype} {list(array.shape)}, no integers; give a result of `lehr simulate`")
     counts, chosen = arrays.pop("counts", None), arrays.pop(SAMPLES, None)
     if counts is None or len(counts) != total:
         told = len(counts) if counts is not None else "no"
         raise FileRefused(f"{path} has counts of {told} samples, the input {total}; give a whole result of the same input")
-    if chosen is not None and (chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not _ascending(chosen, total)):
+    classes = math.prod(net.shapes[net.output])
+    if counts.shape != (total, classes):
+        raise FileRefused(f"{path} has counts {list(counts.shape)}, the network {classes} classes; give a result of this network")
+    if chosen is not None and (chosen.ndim != 1 or not _ascending(chosen, total)):
         raise FileRefused(f"{path}: {SAMPLES} is not a list of numbers that ascend below {total}; give a result of `lehr simulate`")
     what = Traced(
         tuple(name for name, pair in names.items() if all(array in arrays for array in pair)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lehr.errors import LehrError
+from lehr.errors import FileRefused, LehrError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 INTERRUPTED = 130
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _NUMBER = re.compile(r"-?[\d.,]+( %)?")
 
 
@@ -74,23 +76,39 @@ def session(as_json: bool) -> Iterator[Output]:
     except KeyboardInterrupt:
         message, out.exit_code = "interrupted; the result was not written (an interrupted 'lehr train' goes on with --resume)", INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nobody writes there at exit
+        _silence()
         raise typer.Exit(1) from None
     except MemoryError:
         message, out.exit_code = "memory ran out; use fewer samples or a smaller batch", 1
     except Exception as error:
         if os.environ.get("LEHR_DEBUG"):
             raise
-        message, out.exit_code = f"{type(error).__name__}: {error}; this is a bug of lehr: report it with LEHR_DEBUG=1 set", 1
+        message, out.exit_code = _unexpected(error)
     verdict = "FAIL" if out.exit_code else "PASS"
     if message:
         out.facts["error"] = message
         typer.echo(f"error: {message}", err=True)
-    if as_json:
-        typer.echo(json.dumps({**out.facts, "exit_code": out.exit_code, "result": verdict}, indent=2))
-    else:
-        typer.echo(verdict)
+    try:
+        typer.echo(json.dumps({**out.facts, "exit_code": out.exit_code, "result": verdict}, indent=2) if as_json else verdict)
+    except OSError as error:
+        _silence()
+        if not message:
+            typer.echo(f"error: the result cannot be printed: {error.strerror}; let it go elsewhere", err=True)
+        raise typer.Exit(out.exit_code or FileRefused.exit_code) from None
     raise typer.Exit(out.exit_code)
+
+
+def _unexpected(error: Exception) -> tuple[str, int]:
+    """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless a disk is full or locked."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        where = f"{error.filename} cannot be written" if error.filename else "a temporary file or the result cannot be written"
+        return f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another folder", FileRefused.exit_code
+    return f"{type(error).__name__}: {error}; this is a bug of lehr: report it with LEHR_DEBUG=1 set", 1
+
+
+def _silence() -> None:
+    """Nobody takes what stdout says any longer; Python itself would try once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def bar(*columns: ProgressColumn) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from lehr.errors import FileRefused, UsageError
 if TYPE_CHECKING:
     from lehr.cli.pieces import Traced
     from lehr.network import Network
+    from lehr.samples import Samples
     from lehr.simulate import Result
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -30,10 +32,10 @@ def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:
     return arrays
 
 
-def partial_arrays(net: Network, result: Result, shape: tuple[int, ...], traced: Traced) -> Arrays:
-    """The arrays of an unfinished run on inputs of a shape."""
+def partial_arrays(net: Network, result: Result, samples: Samples, traced: Traced) -> Arrays:
+    """The arrays of an unfinished run on inputs."""
     arrays = arrays_of(result, traced.samples)
-    arrays[MARK] = np.frombuffer(_mark(net, shape, traced).encode(), np.uint8)
+    arrays[MARK] = np.frombuffer(_mark(net, samples, traced).encode(), np.uint8)
     arrays |= {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
     for name, layer in result.layers.items():
         arrays[f"{MARK}.spikes.{name}"] = layer.spikes
@@ -41,8 +43,8 @@ def partial_arrays(net: Network, result: Result, shape: tuple[int, ...], traced:
     return arrays
 
 
-def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: Traced) -> Result:
-    """The result of the samples so far.
+def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> Result:
+    """The result of the inputs so far.
 
     Raises:
         UsageError: when there is none, or it is of another network, input or trace.
@@ -53,12 +55,13 @@ def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: Trace
 
     if not path.is_file():
         raise UsageError(f"{path} does not exist, so that there is nothing to resume; leave --resume out")
+    mark = _mark(net, samples, traced)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays: Arrays = {name: file[name] for name in file.files}
         if MARK not in arrays:
             raise UsageError(f"{path} is a finished result; leave --resume out to run again")
-        if arrays[MARK].tobytes().decode() != _mark(net, shape, traced):
+        if arrays[MARK].tobytes().decode() != mark:
             raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
         layers = {}
         for name in net.neurons:
@@ -74,5 +77,13 @@ def read_partial(path: Path, net: Network, shape: tuple[int, ...], traced: Trace
         raise FileRefused(f"{path} is damaged ({type(error).__name__}); leave --resume out to run again") from None
 
 
-def _mark(net: Network, shape: tuple[int, ...], traced: Traced) -> str:
-    return f"{net.digest} {list(shape)} {' '.join(traced.layers)} {traced.samples}"
+def _mark(net: Network, samples: Samples, traced: Traced) -> str:
+    return f"{net.digest} {list(samples.shape)} {_check_sums(samples.path)} {' '.join(traced.layers)} {traced.samples}"
+
+
+def _check_sums(path: Path) -> str:
+    """Those that an archive keeps of its arrays, so that none of them is read; a recording is one sample, which is done or is not."""
+    if not zipfile.is_zipfile(path):
+        return path.name
+    with zipfile.ZipFile(path) as archive:
+        return " ".join(f"{part.filename} {part.CRC:08x}" for part in sorted(archive.infolist(), key=lambda part: part.filename))

@@ -84,7 +84,7 @@ def _run(
     from lehr.simulate.parts import joined
 
     total = samples.shape[0]
-    parts = [read_partial(output, net, samples.shape, what)] if resume and output is not None else []
+    parts = [read_partial(output, net, samples, what)] if resume and output is not None else []
     start = len(parts[0].counts) if parts else 0
     try:
         with samples_progress() as bar:
@@ -97,7 +97,7 @@ def _run(
         if not parts or output is None:
             raise
         result = joined(parts)
-        write_bytes(output, npz_bytes(partial_arrays(net, result, samples.shape, what)))
+        write_bytes(output, npz_bytes(partial_arrays(net, result, samples, what)))
         done = len(result.counts)
         out.say(f"interrupted; wrote the first {done:,} of {total:,} samples to {output}; add --resume to go on")
         out.facts.update(output=str(output), interrupted=True)

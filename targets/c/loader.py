@@ -22,6 +22,7 @@ from lehr.simulate.result import Membranes, Recorder, Result, Spikes, check_inpu
 from lehr.targets.build import MODEL
 from lehr.targets.c.compiler import call, compiler, require
 from lehr.targets.c.render import LIBRARY, TEMPLATES
+from lehr.targets.c.runner import read_files
 from lehr.targets.c.target import C
 
 BRIDGE = "bridge.c"
@@ -53,11 +54,7 @@ def load(source: Path | Network) -> Model:
         C().require_mappable(source)
         net, files = source, C().plan(source, {}).files
     else:
-        net = nirfile.read(source / MODEL)
-        try:
-            files = {name: (source / name).read_bytes() for name in LIBRARY}
-        except OSError as error:
-            raise FileRefused(f"{source} is no whole artefact of target c ({error}); build it again") from None
+        net, files = nirfile.read(source / MODEL), read_files(source, LIBRARY)
     with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
         work = Path(made)
         for name in LIBRARY:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,18 @@ from lehr.errors import FileRefused
 from lehr.simulate import Trace
 from lehr.targets.c.compiler import call, compiler, missing, require
 from lehr.targets.c.render import DESCRIPTION, SOURCES
+
+
+def read_files(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Files of a built artefact.
+
+    Raises:
+        FileRefused: when one of them cannot be read.
+    """
+    try:
+        return {name: (folder / name).read_bytes() for name in names}
+    except OSError as error:
+        raise FileRefused(f"{folder} is no whole artefact of target c ({error}); build it again") from None
 
 
 class CRunner:
@@ -33,15 +45,16 @@ class CRunner:
             NotBitExact: when it does not compile or run.
         """
         require("make")
+        sources = read_files(folder, SOURCES)
+        try:
+            told = json.loads(read_files(folder, (DESCRIPTION,))[DESCRIPTION])
+            shape, steps, layers = tuple(told["input"]), int(told["steps"]), told["layers"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileRefused(f"{folder} is no whole artefact of target c ({error}); build it again") from None
         with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
             work = Path(made)
-            try:
-                for name in SOURCES:
-                    shutil.copyfile(folder / name, work / name)
-                told = json.loads((folder / DESCRIPTION).read_bytes())
-                shape, steps, layers = tuple(told["input"]), int(told["steps"]), told["layers"]
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise FileRefused(f"{folder} is no whole artefact of target c ({error}); build it again") from None
+            for name, content in sources.items():
+                (work / name).write_bytes(content)
             if x.ndim == len(shape) + 1:
                 x = np.repeat(x[:, None], steps, axis=1)
             if x.shape[2:] != shape:

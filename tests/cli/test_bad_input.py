@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from commands import Lehr, Ran
 
 from lehr.targets import registry
+from lehr.targets.c.runner import CRunner
 
 
 def _refused(ran: Ran, code: int, message: str) -> None:
@@ -208,6 +210,25 @@ def _with_full_disk(limit: int, *arguments: object) -> subprocess.CompletedProce
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_results_that_cannot_be_printed(line: Path, options: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lehr", "inspect", str(line / "model.nir"), *options]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ran.returncode == 5
+    told = "the result cannot be printed" if options else "a temporary file or the result cannot be written"
+    assert re.fullmatch(rf"error: {told}: No space left on device; [^\n]+\n", ran.stderr), ran.stderr
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_artefact(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    if why := CRunner().missing():
+        pytest.skip(why)
+    assert lehr("build", line / "model.nir", "--target", "c", "-o", tmp_path / "out", "-n", 1).code == 0
+    ran = _with_full_disk(2048, "verify", tmp_path / "out")
+    assert ran.returncode == 5
+    assert "cannot be written: File too large; free space there, or let TMPDIR be another folder" in ran.stderr
 
 
 @pytest.mark.parametrize("what", ["export", "build", "simulate"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from lehr import nirfile
 from lehr.cli import pieces
 from lehr.samples import Samples
 from lehr.simulate import simulate
+from lehr.targets import registry
 
 
 def arrays(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
@@ -65,6 +67,38 @@ def test_a_stored_result_is_compared_and_the_first_difference_named(line: Path, 
     assert "few.npz has counts of 3 samples, the input 80; give a whole result of the same input" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("counts", lambda array: array[:, :5], "counts [80, 5], the network 10 classes; give a result of this network"),
+        ("counts", lambda array: array[0, 0], "counts is int32 [], no integers; give a result of `lehr simulate`"),
+        ("membrane.lif3", lambda array: array + 0.5, "membrane.lif3 is float64 [80, 6, 10], no integers; give a result of `lehr simulate`"),
+    ],
+)
+def test_what_is_no_result_is_not_compared(
+    line: Path, lehr: Lehr, tmp_path: Path, name: str, change: Callable[[Any], Any], told: str
+) -> None:
+    command = ("simulate", line / "model.nir", "-i", line / "in.npz")
+    assert lehr(*command, "-o", tmp_path / "out.npz", "--trace", "lif3").code == 0
+    whole = arrays(tmp_path / "out.npz")
+    np.savez(tmp_path / "other.npz", **{**whole, name: change(whole[name])})
+    ran = lehr(*command, "--compare", tmp_path / "other.npz")
+    assert ran.code == 5
+    assert told in ran.err
+
+
+def test_nothing_to_compare_with_is_named(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    command = ("simulate", line / "model.nir", "-i", line / "in.npz")
+    ran = lehr(*command, "--compare", tmp_path / "no.npz")
+    assert (ran.code, ran.last) == (2, "FAIL")
+    assert "no.npz does not exist; name a result of `lehr simulate`, or an engine" in ran.err
+    known = ", ".join(("fast", "reference", "torch", *(target.name for target in registry.targets())))
+    for option in ("--compare", "--engine"):
+        ran = lehr(*command, option, "faster")
+        assert ran.code == 2
+        assert f"no engine and no target is called 'faster'; use one of {known}" in ran.err
+
+
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C comes when the third piece of 10 samples is read."""
@@ -99,6 +133,13 @@ def test_an_interrupted_run_leaves_a_valid_result_and_goes_on(
     other = lehr("simulate", model, "-i", given, "-o", out, "--resume")
     assert other.code == 2
     assert "out.npz is of another network, input or trace; resume it with its own, or leave --resume out" in other.err
+    saved = arrays(given)
+    np.savez(tmp_path / "other.npz", labels=saved["labels"], input=saved["input"][::-1])
+    other = lehr("simulate", model, "-i", tmp_path / "other.npz", "-o", out, "--trace", "lif2", "--resume")
+    assert other.code == 2
+    assert "out.npz is of another network, input or trace" in other.err
+    np.savez(tmp_path / "copy.npz", **saved)  # type: ignore[arg-type]
+    command = ("simulate", model, "-i", tmp_path / "copy.npz", *command[4:])  # the same arrays, wherever they are
     monkeypatch.undo()
     ran = lehr(*command, "--resume", "--json")
     assert ran.code == 0
