@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,8 @@ from lehr.atomic import write_bytes, writing_folder
 from lehr.errors import FileRefused, UsageError
 
 MANIFEST = "manifest.json"
+PRODUCTS = "products"
+"""In the manifest: patterns of names of what the artefact's own Makefile makes, which the next build may drop."""
 SCHEMA = "lehr-artifact/1"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -109,10 +112,25 @@ def check_replaceable(folder: Path, mark: str = MANIFEST) -> None:
     """Refuse to replace a file, or a folder with contents that does not hold `mark`, the file by which lehr knows its own."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another output folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
-        raise UsageError(f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / mark).is_file():
+            raise UsageError(f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it")
+        if mark == MANIFEST and (others := _of_others(folder)):
+            told = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
+            raise UsageError(f"{folder} holds {told}, made neither by lehr nor by a goal of its Makefile; choose another output folder")
     if not folder.absolute().parent.is_dir():
         raise UsageError(f"{folder.absolute().parent} is not a folder; make it first or choose another output folder")
+
+
+def _of_others(folder: Path) -> list[str]:
+    """Files in a folder with a manifest that are neither in it nor among the products that it tells of; all, if it is none of lehr's."""
+    try:
+        manifest = read_manifest(folder)
+    except FileRefused:
+        return [MANIFEST]
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
+    products = manifest.get(PRODUCTS, ())
+    return [name for name in found if name not in {MANIFEST, *manifest["files"]} and not any(fnmatchcase(name, made) for made in products)]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

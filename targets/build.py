@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 import lehr
 from lehr import nirfile
-from lehr.artifact import BuildPlan, changed_files, read_manifest, sha256, to_json
+from lehr.artifact import PRODUCTS, BuildPlan, changed_files, read_manifest, sha256, to_json
 from lehr.errors import FileRefused, UsageError
 from lehr.export.widths import analyse
 from lehr.network import Network, Neuron, Readout
@@ -104,6 +104,7 @@ def build(
         "inputs": {MODEL: sha256(model)},
         "lehr": lehr.__version__,
         **({"names": dict(names)} if (names := target.names(net)) else {}),
+        **({PRODUCTS: list(target.products)} if target.products else {}),
     }
     return Built(plan.with_manifest(facts), ran.rates, figures)
 

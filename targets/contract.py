@@ -154,6 +154,7 @@ class Target(ABC):
         weights: the kinds that it takes; all of them if it does not say.
         readouts: how it tells the winning class; in all ways if it does not say.
         options: names and meanings of the options that `plan` takes.
+        products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
     """
 
     name: ClassVar[str]
@@ -162,6 +163,7 @@ class Target(ABC):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {}
+    products: ClassVar[tuple[str, ...]] = ()
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""

@@ -33,6 +33,7 @@ class C(Target):
         "ram": "KiB of RAM that there are, instead of the device's",
         "rate": f"spikes per neuron and step, in %, at which sums are to take the fewest instructions; {100 * RATE:g} if not given",
     }
+    products: ClassVar[tuple[str, ...]] = ("lehr_main", "lehr_sanitize", "*.elf", "*.o")
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """A state larger than 2 GiB."""

@@ -14,7 +14,7 @@ from lehr.network import Conv2d, Flatten, Network
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
-from lehr.targets.fpga.devices import DEVICES
+from lehr.targets.fpga.devices import DEVICES, ECP5, ICE40
 from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Arrangement, Plan, default_lanes
 from lehr.targets.fpga.projections import paths, weighted
 from lehr.targets.fpga.render import FRONTS, identifiers, render
@@ -38,6 +38,11 @@ class Fpga(Target):
         "clock": "MHz that synthesis aims at, 1 to 500; the device's usual one if not given",
         "device": f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits and is the default",
     }
+    products: ClassVar[tuple[str, ...]] = (
+        *("lehr_sim", "verilated/*", "netlist/*", "lehr.json", "lehr_netlist.v", "*.log"),
+        *("report/nextpnr.json", "report/cycles.txt", "report/phases.txt"),
+        *(made for family in (ICE40, ECP5) for made in (family.placed, family.bitstream)),
+    )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Weights behind weights without neurons between, delays beyond the rings of maps, membranes of maps read out."""

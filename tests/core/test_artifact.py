@@ -143,11 +143,18 @@ def test_only_what_lehr_made_is_replaced(tmp_path: Path) -> None:
     plan.write(foreign)  # an empty folder is nobody's
     plan.write(out)
     assert read_manifest(out)["again"] == 1
+    others = tmp_path / "web"
+    others.mkdir()
+    (others / "manifest.json").write_text('{"name": "an app"}')
+    for name in ("notes.txt", "more.md"):
+        (out / name).touch()
     (foreign / "manifest.json").unlink()
     (tmp_path / "file").touch()
     for place, message in (
         (foreign, "is not empty and was not made by lehr (no manifest.json); choose another output folder or empty it"),
         (tmp_path / "file", "is a file; choose another output folder"),
+        (out, "holds more.md and 1 more, made neither by lehr nor by a goal of its Makefile; choose another output folder"),
+        (others, "holds manifest.json, made neither by lehr nor by a goal of its Makefile; choose another output folder"),
     ):
         with pytest.raises(UsageError) as caught:
             plan.write(place)
@@ -155,5 +162,18 @@ def test_only_what_lehr_made_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         plan.write(tmp_path / "missing" / "out")
     assert str(caught.value) == f"{tmp_path}/missing is not a folder; make it first or choose another output folder"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "out", "thesis"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "out", "thesis", "web"]
     assert sorted(p.name for p in foreign.iterdir()) == ["README.md", "src"]
+
+
+def test_products_of_the_makefile_are_dropped(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    PLAN.with_manifest({"products": ["main", "*.o"]}).write(out)
+    for name in ("main", "src/net.o"):
+        (out / name).touch()
+    PLAN.with_manifest({}).write(out)
+    assert changed_files(out) == []
+    assert not (out / "main").exists()
+    (out / "src" / "net.o").touch()  # this build tells of no products
+    with pytest.raises(UsageError, match=r"out holds src/net\.o, made neither by lehr"):
+        PLAN.write(out)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
@@ -182,6 +184,16 @@ def test_a_built_artefact_verifies(target: Target, tmp_path: Path) -> None:
     verified = verify(tmp_path / "built")
     assert verified.comparison.values > 0
     verified.require()
+
+
+@every_target
+def test_products_are_what_its_makefile_removes(target: Target) -> None:
+    net, *_ = next(iter(mapped(target).values()))
+    makefile = target.plan(net, {}).files.get("Makefile", b"").decode()
+    cleaned = re.search(r"^clean:\n\trm -r?f (.*)$", makefile, re.MULTILINE)
+    assert (cleaned is None) == (target.products == ())
+    for name in cleaned[1].split() if cleaned else ():
+        assert any(fnmatchcase(made, pattern) for made in (name, f"{name}/x") for pattern in target.products), name
 
 
 @every_target
