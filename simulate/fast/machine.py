@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,22 +72,8 @@ def _compiled(file: str, name: str, kinds: tuple[Any, ...]) -> bytes:
 
 def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
     """A kernel as LLVM's intermediate code, whose function `name` is called as C_FUNCTION tells."""
-    # numba imports scipy and cffi if it can, for functions that no kernel calls: a quarter of a second.
-    with _unseen("scipy", "cffi"):
-        compiled = importlib.import_module("lehr.simulate.fast.compiled")
-        return compiled.module(getattr(importlib.import_module(f"lehr.simulate.fast.{file}"), name), name, kinds)
-
-
-@contextmanager
-def _unseen(*names: str) -> Iterator[None]:
-    """Modules that are not loaded yet cannot be imported in here."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: what is not there
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
+    compiled = importlib.import_module("lehr.simulate.fast.compiled")
+    return compiled.module(getattr(importlib.import_module(f"lehr.simulate.fast.{file}"), name), name, kinds)
 
 
 # -------------------------------------------------------------------- the processor
