@@ -160,12 +160,38 @@ def test_arrays_that_are_not_contiguous_are_taken(small: tuple[Model, Network, I
         require_step(model, expected, 0, 0, "dense", given[0, 0])
 
 
+def takes(model: Model, indices: list[int], values: list[int]) -> bool:
+    """Whether the library itself takes a step of these events."""
+    events = np.zeros(len(indices), np.dtype([("index", np.uint16), ("value", np.uint8)], align=True))
+    events["index"], events["value"] = indices, values
+    return bool(model._call("lehr_step_events", ctypes.c_void_p(events.ctypes.data), ctypes.c_size_t(len(indices))))
+
+
 def test_c_itself_refuses_events_that_are_none(small: tuple[Model, Network, Images, Result]) -> None:
     model, *_ = small
     for indices, values in (([3, 3], [1, 1]), ([4, 3], [1, 1]), ([12], [1]), ([5], [0]), ([5], [2])):
-        events = np.zeros(len(indices), np.dtype([("index", np.uint16), ("value", np.uint8)], align=True))
-        events["index"], events["value"] = indices, values
-        assert model._call("lehr_step_events", ctypes.c_void_p(events.ctypes.data), ctypes.c_size_t(len(indices))) == 0
+        assert not takes(model, indices, values)
+    assert takes(model, [5, 11], [1, 1])
+    bytewise = load(small_network()[0])
+    assert not takes(bytewise, [5, 6], [255, 0])
+    assert takes(bytewise, [5, 99], [255, 1])
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["delayed", "knot", "two states"])
+def test_a_state_may_hold_anything_before_init_and_keeps_its_input_at_a_reset(name: str) -> None:
+    net, x = HARD[name]()
+    x = x[:1].copy()
+    x[0, 0] = 0
+    assert x[0, -1].any()
+    model = load(net)
+    model._memory[:] = 0x5A5A5A5A5A5A5A5A
+    model._call("lehr_init")
+    expected = simulate(net, x, trace=net.neurons)
+    for t in range(net.steps):
+        require_step(model, expected, 0, t, "dense" if t else "held", x[0, t])  # before any input, silence is held
+    model.reset()
+    require_step(model, simulate(net, x[:, -1:], trace=net.neurons), 0, 0, "held", x[0, -1])
 
 
 def test_inputs_that_do_not_fit_are_refused(small: tuple[Model, Network, Images, Result]) -> None:
