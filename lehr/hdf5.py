@@ -84,6 +84,7 @@ def _read(file: IO[bytes], limits: Limits) -> Tree:
         finally:
             clock.cancel()
             reader.kill()
+            clock.join()
 
 
 def _why(reader: subprocess.Popen[bytes], late: threading.Event, limits: Limits) -> str:

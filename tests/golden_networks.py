@@ -18,13 +18,15 @@ from lehr.simulate import Result, simulate
 from lehr.targets.contract import Arithmetics, Target
 from lehr.weights import KINDS
 
+_small = partial(small_network, samples=3)  # a simulator of Verilog takes a second for six of them
+
 
 @dataclass(frozen=True)
 class Golden:
     """A network to be exact on: how it is made, and the fields of `Arithmetic` in which it differs from the target's usual ones."""
 
     name: str
-    make: Callable[[Arithmetic], tuple[Network, Images]] = small_network
+    make: Callable[[Arithmetic], tuple[Network, Images]] = _small
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,7 +52,7 @@ GOLDEN = (
     Golden("small"),
     Golden("recurrent", recurrent_network),
     Golden("delayed", delayed_network),
-    *(Golden(f"weights_{kind}", partial(small_network, kinds=(kind,))) for kind in KINDS[1:]),
+    *(Golden(f"weights_{kind}", partial(_small, kinds=(kind,))) for kind in KINDS[1:]),
     Golden("weights_of_all_kinds", partial(recurrent_network, kinds=KINDS)),
     Golden("synapse", two_state_network),
     Golden("synapse_with_bias", partial(two_state_network, synapse=replace(SLOW, bias_to="synapse", rounding="nearest_even"))),

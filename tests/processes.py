@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +16,11 @@ from lehr.hdf5wire import Limits, Tree, receive, send
 
 def children() -> list[str]:
     """The processes that this one has started and that are still there, even if dead."""
-    return [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
+    found: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended since it was listed; its children go to another
+            found += (task / "children").read_text().split()
+    return found
 
 
 @contextmanager

@@ -251,8 +251,8 @@ def inputs(draw: st.DrawFn, /, net: Network) -> Images:
 
 
 # -------------------------------------------------------------------- fixed networks
-def small_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",)) -> tuple[Network, Images]:
-    """Two convolutions with pooling and a readout, on pixels, and six samples that are held for all steps."""
+def small_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",), samples: int = 6) -> tuple[Network, Images]:
+    """Two convolutions with pooling and a readout, on pixels, and samples that are held for all steps."""
     how = how or Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
     net = Builder(Input((1, 10, 10), "spikes" if how.update == "event" else "u8"), np.random.default_rng(1), kinds)
     for depth, channels in ((1, 4), (2, 6)):
@@ -261,7 +261,7 @@ def small_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] =
         net.neuron(f"lif{depth}", how)
     net.linear("fc", 5)
     net.neuron("out", how)
-    return _and_input(net.network(steps=8), held=True)
+    return _and_input(net.network(steps=8), held=True, samples=samples)
 
 
 def recurrent_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",)) -> tuple[Network, Images]:
@@ -290,7 +290,7 @@ def delayed_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
     return _and_input(net.network(steps=10), held=False)
 
 
-def _and_input(net: Network, held: bool) -> tuple[Network, Images]:
-    x = random_input(net, np.random.default_rng(4), samples=6, held=held)
+def _and_input(net: Network, held: bool, samples: int = 6) -> tuple[Network, Images]:
+    x = random_input(net, np.random.default_rng(4), samples=samples, held=held)
     assert alive(simulate(net, x)), "a fixed network is silent or always fires"
     return net, x
