@@ -16,8 +16,8 @@ from strategies import Images, small_network
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
-from lehr.errors import FileRefused, ToolMissing, UsageError
-from lehr.network import Network
+from lehr.errors import FileRefused, NotMappable, ToolMissing, UsageError
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.samples import read_samples
 from lehr.simulate import Result, compare, simulate
 from lehr.targets.build import build
@@ -100,6 +100,22 @@ def test_a_stream_goes_on_and_a_reset_begins_anew(small: tuple[Model, Network, I
         require_step(model, expected, 0, t, "dense", stream[0, t])
     model.reset()
     require_step(model, expected, 0, 0, "dense", stream[0, 0])
+
+
+@needs_compiler
+def test_a_neuron_fires_up_to_255_times_in_a_step() -> None:
+    """Where it would fire more often, the reference refuses the network, and C stays at 255."""
+    how = Arithmetic(update="event", reset_timing="same_step", fires="ge")
+    nodes = {"fc": Linear(np.ones((1, 2), np.int8)), "out": Neuron(np.array([1], np.int32), np.array([0], np.int32), how)}
+    net = Network(nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((2,), "u8"), steps=3)
+    x = np.array([[[254, 0], [255, 0], [0, 3]]], np.uint8)
+    expected, model = simulate(net, x, trace=["out"]), load(net)
+    assert expected.trace.spikes["out"].reshape(-1).tolist() == [254, 255, 3]
+    compare(expected.trace, model.run(x, trace=["out"]).trace).require_equal("c")
+    too_many = np.array([255, 1], np.uint8)
+    with pytest.raises(NotMappable, match="fired 256 times in one step, more than 255; raise its threshold"):
+        simulate(net, too_many[None])
+    assert model.step(too_many).spikes["out"].tolist() == [255]
 
 
 def test_one_unit_is_seen(small: tuple[Model, Network, Images, Result]) -> None:
@@ -190,6 +206,7 @@ def test_a_state_may_hold_anything_before_init_and_keeps_its_input_at_a_reset(na
     expected = simulate(net, x, trace=net.neurons)
     for t in range(net.steps):
         require_step(model, expected, 0, t, "dense" if t else "held", x[0, t])  # before any input, silence is held
+    assert model.scores.tolist() == expected.scores[0].tolist()
     model.reset()
     require_step(model, simulate(net, x[:, -1:], trace=net.neurons), 0, 0, "held", x[0, -1])
 
