@@ -50,7 +50,7 @@ def test_event_driven_networks_too(tmp_path_factory: pytest.TempPathFactory, dat
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.data())
 def test_one_meaning_on_many_networks(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks())
