@@ -27,14 +27,14 @@ def _neuron(net: Network, name: str, **changes: object) -> Network:
 
 
 def _threshold(net: Network, samples: Path) -> Network:
-    spikes = simulate(net, read_samples(samples)[0][:8], trace=["lif2"]).trace.spikes["lif2"]
+    spikes = simulate(net, read_samples(samples)[0][:3], trace=["lif2"]).trace.spikes["lif2"]
     raised = net.neurons["lif2"].threshold.copy()
     raised[int(spikes.sum(axis=(0, 1, 3, 4)).argmax())] += 1
     return _neuron(net, "lif2", threshold=raised)
 
 
 def _weight(net: Network, samples: Path) -> Network:
-    spikes = simulate(net, read_samples(samples)[0][:8], trace=["lif1"]).trace.spikes["lif1"]
+    spikes = simulate(net, read_samples(samples)[0][:3], trace=["lif1"]).trace.spikes["lif1"]
     conv = net.nodes["conv2"]
     assert isinstance(conv, Conv2d)
     flipped = conv.weight.copy()
@@ -70,7 +70,7 @@ def test_mutation_is_found_and_named(line: Path, lehr: Lehr, tmp_path: Path, tar
     nirfile.write(mutated, tmp_path / "mutated.nir")
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for model, out in ((line / "model.nir", right), (tmp_path / "mutated.nir", wrong)):
-        assert lehr("build", model, "--target", target, "-o", out, "-i", line / "in.npz", "-n", 8).code == 0
+        assert lehr("build", model, "--target", target, "-o", out, "-i", line / "in.npz", "-n", 3).code == 0
     for path in [p for p in wrong.iterdir() if p.is_file() and p.name not in ("model.nir", "manifest.json", "MODEL_CARD.md")]:
         shutil.copy(path, right / path.name)  # the target's own files, computing the mutated network
     ran = lehr("verify", right)
