@@ -88,7 +88,7 @@ def build(
         {
             MODEL: model,
             "report/widths.json": to_json({name: asdict(layer) for name, layer in analyse(net).layers.items()}),
-            "report/estimate.json": to_json([asdict(figure) for figure in target.estimate(net, ran.rates).figures]),
+            "report/estimate.json": to_json([asdict(figure) for figure in target.estimate(net, ran.rates, options).figures]),
         }
     )
     plan = target.plan(net, options) | lay_down(net, golden_input, ran.trace) | common

@@ -213,8 +213,8 @@ class Target(ABC):
         """The artefact's files. The same network and options give the same bytes, always."""
 
     @abstractmethod
-    def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
-        """What the network costs, at the given spike rates per layer."""
+    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+        """What the network costs, at the given spike rates per layer, built with `options`."""
 
     def names(self, net: Network) -> Mapping[str, str]:
         """What the artefact calls each node, where that is not the node's own name; the manifest tells."""

@@ -59,9 +59,9 @@ class C(Target):
         """What functions and members of the state are called after."""
         return {name: called for name, called in identifiers(net.order).items() if called != name}
 
-    def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
+    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
         """Flash, RAM, and work per step."""
-        layout = Layout(net)
+        layout = Layout(net, _rate(options or {}))
         needed = need(layout, tables(layout))
         neurons = sum(layout.size(name) for name in net.neurons)
         bits = "tables of lehr_weights.h, a bit a binary weight in rows of whole bytes, a byte any other"

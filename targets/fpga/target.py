@@ -80,9 +80,7 @@ class Fpga(Target):
         device = options.get("device", "generic")
         if device not in DEVICES:
             raise UsageError(f"device is {device!r}; use one of {', '.join(DEVICES)}")
-        lanes = _whole(options, "lanes", default_lanes(net), MAX_LANES)
-        if lanes & (lanes - 1):
-            raise UsageError(f"lanes is '{lanes}'; use a power of two from 1 to {MAX_LANES}")
+        lanes = _lanes(net, options)
         clock = _whole(options, "clock", DEVICES[device].clock, 500)
         front = options.get("front", "bytes")
         if front not in FRONTS:
@@ -95,9 +93,9 @@ class Fpga(Target):
         require_fit(plan, device)
         return BuildPlan(render(plan, {"device": device, "engines": how, "lanes": lanes, "clock": clock, "front": front}))
 
-    def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
+    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
         """Memory by kind, and clocks of a step at the given spike rates; in the end the same of one engine for each layer."""
-        plan = Plan(net, default_lanes(net))
+        plan = Plan(net, _lanes(net, options or {}))
         bits = {memory.name: memory.width * memory.depth for memory in storage(plan)}
         source = "width times depth of the memory in the Verilog"
         figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
@@ -125,6 +123,14 @@ class Fpga(Target):
     def runner(self) -> FpgaRunner:
         """Icarus or Verilator on this machine."""
         return FpgaRunner()
+
+
+def _lanes(net: Network, options: Options) -> int:
+    """How many neurons are summed at once."""
+    lanes = _whole(options, "lanes", default_lanes(net), MAX_LANES)
+    if lanes & (lanes - 1):
+        raise UsageError(f"lanes is '{lanes}'; use a power of two from 1 to {MAX_LANES}")
+    return lanes
 
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:

@@ -50,9 +50,9 @@ class Onnx(Target):
         model = make_model(net, trace == "1")
         return BuildPlan({FILE: model.SerializeToString(deterministic=True), "README.md": readme(net, model, FILE).encode()})
 
-    def estimate(self, net: Network, rates: Mapping[str, float]) -> Estimate:
+    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
         """Size and work; they are the same at all spike rates, as ONNX Runtime computes every product."""
-        del rates
+        del rates, options
         size = len(self.plan(net, {TRACE: "0"}).files[FILE])
         state = sum(s.bytes for s in Step(net, intervals(net)).states)
         products = sum(math.prod(net.shapes[name]) * math.prod(node.weight.shape[1:]) for name, node in net.weighted.items())

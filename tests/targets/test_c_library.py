@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -236,6 +237,18 @@ def test_a_built_artefact_is_loaded(tmp_path: Path) -> None:
     header.unlink()
     with pytest.raises(FileRefused, match=r"is no whole artefact of target c \(.*lehr_model\.h.*\); build it again$"):
         load(tmp_path / "out")
+
+
+@needs_compiler
+def test_the_estimate_is_that_of_the_options(tmp_path: Path) -> None:
+    net, x = HARD["recurrent"]()
+    told = {}
+    for rate in ("0", "100"):
+        build(net, C(), x[:1], {"rate": rate}).plan.write(tmp_path / rate)
+        figures = json.loads((tmp_path / rate / "report" / "estimate.json").read_bytes())
+        told[rate] = next(figure["value"] for figure in figures if figure["name"] == "RAM")
+        assert load(tmp_path / rate).state_bytes == told[rate]
+    assert told["0"] != told["100"]
 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,3 +107,12 @@ def test_layers_that_hear_more_than_the_one_before_are_refused() -> None:
     assert str(refused.value) == "slow: engines=layers reads out the last layer, but the output is fine; use engines=shared"
     with pytest.raises(UsageError, match="engines is 'two'; use one of shared, layers"):
         Fpga().plan(recurrent_network()[0], {"engines": "two"})
+
+
+def test_the_estimate_is_that_of_the_lanes() -> None:
+    net, x = small_network()
+    rates = simulate(net, x).rates
+    one, eight = ({figure.name: figure.value for figure in Fpga().estimate(net, rates, {"lanes": lanes}).figures} for lanes in ("1", "8"))
+    assert one["clocks"] > 2 * eight["clocks"]
+    with pytest.raises(UsageError, match=r"^lanes is '3'; use a power of two from 1 to 64$"):
+        Fpga().estimate(net, rates, {"lanes": "3"})
