@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +23,9 @@ from lehr.targets.fpga.runner import FpgaRunner
 
 MAX_MAPS = 256
 MAX_STEPS = 2**16 - 1
+MAX_CLASSES = 2**16
+MAX_WAYS = 256
+MIN_SERIAL_CLOCK = 4
 
 
 class Fpga(Target):
@@ -45,10 +49,14 @@ class Fpga(Target):
     )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Weights behind weights without neurons between, delays beyond the rings of maps, membranes of maps read out."""
+        """What the engine has no circuit, no number or no memory for, whatever the device."""
         found = []
         for name in net.neurons:
-            ways = list(paths(net, name))
+            ways = list(islice(paths(net, name), MAX_WAYS + 1))
+            if len(ways) > MAX_WAYS:
+                reason = f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on its own"
+                found.append(Problem(name, reason, "merge nodes that stand side by side"))
+                continue
             for _, _, path in ways:
                 through = weighted(net, path)
                 if len(through) > 1:
@@ -64,6 +72,9 @@ class Fpga(Target):
         if net.readout != "count_argmax_lowest" and math.prod(shape) > shape[0]:
             reason = f"its membranes are read out at {math.prod(shape[1:])} places, the engine compares those of one"
             found.append(Problem(net.output, reason, "pool or connect them to one neuron a class"))
+        if shape[0] > MAX_CLASSES:
+            reason = f"it has {shape[0]:,} classes, the engine numbers {MAX_CLASSES:,}"
+            found.append(Problem(net.output, reason, "use fewer classes"))
         if net.steps > MAX_STEPS:
             found.append(
                 Problem(net.output, f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}", "use fewer steps")
@@ -85,6 +96,8 @@ class Fpga(Target):
         front = options.get("front", "bytes")
         if front not in FRONTS:
             raise UsageError(f"front is {front!r}; use one of {', '.join(FRONTS)}")
+        if front == "uart" and clock < MIN_SERIAL_CLOCK:
+            raise UsageError(f"clock is '{clock}', and a bit of front=uart takes {MIN_SERIAL_CLOCK} clocks; use {MIN_SERIAL_CLOCK} or more")
         arrangements: dict[str, Arrangement] = {how: how for how in ARRANGEMENTS}
         how = arrangements.get(options.get("engines", "shared"))
         if how is None:

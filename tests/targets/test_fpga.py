@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ import pytest
 from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from states import MEMBRANE_READOUTS, grown_networks, integrating_network
+from states import MEMBRANE_READOUTS, grown_networks, integrating_network, two_state_network
 from strategies import Images, delayed_network, inputs, networks, recurrent_network, small_network
 from verilog import SWITCHES, replay, write
 
+from lehr.arithmetic import Arithmetic, Synapse
 from lehr.network import INPUT, OUTPUT, Network, Readout
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
@@ -39,6 +41,10 @@ MAPPED = (
     "two states, wide",
     pytest.param("8 bits", marks=pytest.mark.slow),
     pytest.param("32 bits", marks=pytest.mark.slow),
+)
+
+FORGETFUL = partial(
+    two_state_network, Arithmetic(decay_numerator=0, decay_shift=1, reset="none", state_bits=9), Synapse(decay_numerator=0, decay_shift=1)
 )
 
 
@@ -134,6 +140,13 @@ def test_replays_its_golden_vectors(small: Path, switches: str) -> None:
     assert lines[0] == "every spike and membrane of 3 layers is equal in 8 steps of 2 samples"
 
 
+def test_a_reset_of_one_clock_ends_an_inference_at_any_time(tmp_path: Path) -> None:
+    """Among them the clock in which it ends by itself: no status comes out of it."""
+    folder = write(tmp_path / "out", *HARD["weightless"](), lanes="1")
+    status, lines = replay(folder, "+limit=1", "+abort=1", "+until=400")
+    assert (status, lines[-1]) == (0, "PASS"), lines
+
+
 def test_a_held_input_is_summed_once(small: Path) -> None:
     def clocks(*switches: str) -> int:
         return int(replay(small, "+events", *switches)[1][1].split()[0])
@@ -202,14 +215,14 @@ def test_one_unit_is_seen_and_named(
 @pytest.mark.parametrize(
     ("name", "engines"),
     [
-        *((name, "shared") for name in ("small", "knot", "narrow", "weightless", "two states, 8 bits that wrap")),
+        *((name, "shared") for name in ("small", "knot", "narrow", "weightless", "two states, 8 bits that wrap", "two states, forgotten")),
         *((name, "layers") for name in ("small", "delayed", "membrane_last_argmax_lowest")),
     ],
 )
 def test_verilator_has_nothing_to_say(name: str, engines: str, tmp_path: Path) -> None:
     if lacking := missing("verilator"):
         pytest.skip(lacking)
-    net, x = HARD[name]()
+    net, x = FORGETFUL() if name == "two states, forgotten" else HARD[name]()
     folder = write(tmp_path / "out", net, x, engines=engines)
     done = subprocess.run(["make", "-s", "lint", f"VERILATOR={command('verilator')}"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
