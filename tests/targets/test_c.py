@@ -96,6 +96,17 @@ def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", net, x, rate=rate)
 
 
+def test_counters_hold_as_many_spikes_as_there_are(tmp_path: Path) -> None:
+    weight = np.ones((33, 64), np.int8)
+    weight[1::2] = -1
+    out = Neuron(np.full(33, 63, np.int32), np.zeros(33, np.int32), Arithmetic(decay_numerator=0))
+    net = Network({"fc": Linear(weight), "out": out}, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((64,), "spikes"), steps=4)
+    x = np.ones((1, 4, 64), np.uint8)
+    x[0, 1, 0] = x[0, 2] = 0
+    assert Layout(net, 1).sliced["fc"].levels == 7
+    require_equal(tmp_path / "out", net, x, rate="100")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in HARD if Layout(HARD[name]()[0], 1).sliced])
 def test_hard_networks_with_counters(name: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lehr.nodes import Node
 from lehr.simulate.reference import conv2d, sum_pool2d
 from lehr.targets.c import C, load
 from lehr.targets.c.compiler import compiler
+from lehr.targets.c.layout import smallest_type
 from lehr.targets.c.runner import CRunner
 
 MISSING = CRunner().missing()
@@ -132,6 +133,22 @@ def test_a_compiler_that_is_no_command_or_no_program_is_refused(tmp_path: Path, 
 
 
 # -------------------------------------------------------------------- limits
+@pytest.mark.parametrize(
+    ("low", "high", "c_type"),
+    [
+        (-(2**7), 2**7 - 1, "int8_t"),
+        (-(2**7) - 1, 0, "int16_t"),
+        (0, 2**7, "int16_t"),
+        (-(2**15), 2**15 - 1, "int16_t"),
+        (-(2**15) - 1, 0, "int32_t"),
+        (0, 2**15, "int32_t"),
+        (-(2**31), 2**31 - 1, "int32_t"),
+    ],
+)
+def test_types_are_as_small_as_their_bounds_allow(low: int, high: int, c_type: str) -> None:
+    assert smallest_type(low, high) == c_type
+
+
 def chain(input_shape: tuple[int, ...], **nodes: Node) -> Network:
     """A network of `nodes` one after another."""
     names = [INPUT, *nodes, OUTPUT]
