@@ -15,7 +15,7 @@ import numpy as np
 from lehr.export.intervals import Interval, arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.fast.bounds import INT32, Lanes, lanes, numbers, thresholds
-from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of, padded
+from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of
 from lehr.simulate.fast.by_event import FireByEvent
 from lehr.simulate.fast.edges import convolution, linear, wide_row, window_of
 from lehr.simulate.fast.flows import OVERWRITING, Copy, Edge
@@ -108,7 +108,7 @@ class _Planner(Structure):
             return
         self.lanes[name] = lanes(node, arriving(self.net, name, self.known), self.steps)
         outer, inner = self.lanes[name]
-        row = max(padded(int(np.prod(shape))), *map(self._wide_row, self.net.sources(name)))
+        row = max(map(self._wide_row, self.net.sources(name)))
         self.sums[name] = Buffer(f"{name} sums", shape, (inner or outer).sums, self.sums_held(name), keeps=False, row=row)
         self.made[name] = Buffer(name, shape, np.uint64, row=row // WORD)
         self.extra.append(self.sums[name])
