@@ -74,8 +74,12 @@ def test_integrators_are_read_out_by_their_membranes(readout: Readout, tmp_path:
     assert (status, lines[-1]) == (0, "PASS"), lines
 
 
-def test_the_status_counts_what_both_states_lose_to_their_width(tmp_path: Path) -> None:
-    net, x = HARD["two states, 8 bits that wrap"]()
+ONE_STATE = partial(recurrent_network, Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=5, state_bits=8))
+
+
+@pytest.mark.parametrize("make", [HARD["two states, 8 bits that wrap"], ONE_STATE])
+def test_the_status_counts_what_states_lose_to_their_width(make: Callable[[], tuple[Network, Images]], tmp_path: Path) -> None:
+    net, x = make()
     expected = sum(simulate(net, x).saturations.values())
     assert expected > 0
     folder = write(tmp_path / "out", net, x, lanes="4")
@@ -118,7 +122,7 @@ def test_random_networks(data: st.DataObject) -> None:
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_many_random_networks(data: st.DataObject) -> None:
     test_random_networks.hypothesis.inner_test(data)  # type: ignore[attr-defined]
 
