@@ -1,9 +1,10 @@
 """From edges to projections: what an event of one source does to one neuron layer, axis by axis.
 
-A path from spikes to neurons passes pools, flattens, delays and at most one node of weights. Rows and columns are independent along all
-of them: an event at row y reaches pairs (row of the kernel, row of the layer), and the same of columns. Both lists are made here, so
-that stride, padding, dilation and pools, overlapping ones too, are tables to the hardware and not circuits. Delays commute with
-weights and pools, since all of these are linear and keep no bias: a path holds back spikes by the sum of its delays.
+A path from spikes to neurons passes pools, flattens, delays and at most one node of weights, or Linears, which are multiplied to one.
+Rows and columns are independent along all of them: an event at row y reaches pairs (row of the kernel, row of the layer), and the
+same of columns. Both lists are made here, so that stride, padding, dilation and pools, overlapping ones too, are tables to the
+hardware and not circuits. Delays commute with weights and pools, since all of these are linear and keep no bias: a path holds back
+spikes by the sum of its delays.
 """
 
 from __future__ import annotations
@@ -74,8 +75,17 @@ def weighted(net: Network, path: Path) -> list[str]:
     return [name for name in path if isinstance(net.nodes[name], (Conv2d, Linear))]
 
 
+def product(net: Network, names: list[str]) -> npt.NDArray[np.int64]:
+    """The matrix `[last's out features, first's in features]` of Linears one behind the other."""
+    first, *others = (net.weighted[name].weight.astype(np.int64) for name in names)
+    whole: npt.NDArray[np.int64] = first
+    for weight in others:
+        whole = weight @ whole
+    return whole
+
+
 def projections(net: Network, name: str) -> list[Projection]:
-    """All projections into layer `name`, each with at most one node of weights on its path."""
+    """All projections into layer `name`, each with a convolution, Linears, or no weights on its path."""
     return [_projection(net, source, name, lag, path) for source, lag, path in paths(net, name)]
 
 
@@ -91,8 +101,10 @@ def _projection(net: Network, source: str, target: str, lag: int, path: Path) ->
             continue
         after = volume(net.shapes[name])
         if isinstance(node, Linear):
-            weight, groups, flattened = node.weight.reshape(-1, *shape), 1, False
-            axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in axes]
+            through, flattened = weighted(net, path), False
+            if name == through[0]:  # the product of all that follow, too
+                weight, groups = product(net, through).astype(np.int8).reshape(-1, *shape), 1
+                axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in axes]
         elif isinstance(node, Conv2d):
             weight, groups = node.weight, node.groups
             how = zip(node.weight.shape[2:], node.stride, node.padding, node.dilation, after[1:], strict=True)

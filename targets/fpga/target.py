@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -11,15 +11,16 @@ from typing import ClassVar
 
 from lehr.artifact import BuildPlan, read_manifest
 from lehr.errors import NotMappable, UsageError
-from lehr.network import Conv2d, Flatten, Network
+from lehr.network import Conv2d, Flatten, Linear, Network
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
 from lehr.targets.fpga.devices import DEVICES, ECP5, ICE40
 from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Arrangement, Plan, default_lanes
-from lehr.targets.fpga.projections import paths, weighted
+from lehr.targets.fpga.projections import paths, product, weighted
 from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
+from lehr.weights import LARGEST
 
 MAX_MAPS = 256
 MAX_STEPS = 2**16 - 1
@@ -57,14 +58,7 @@ class Fpga(Target):
                 reason = f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on its own"
                 found.append(Problem(name, reason, "merge nodes that stand side by side"))
                 continue
-            for _, _, path in ways:
-                through = weighted(net, path)
-                if len(through) > 1:
-                    reason = f"its weights follow those of {through[0]} without a neuron between, the engine spreads spikes, not sums"
-                    found.append(Problem(through[1], reason, "put neurons between them"))
-                elif through and isinstance(net.nodes[through[0]], Conv2d) and any(isinstance(net.nodes[n], Flatten) for n in path):
-                    reason = f"it flattens the sums of {through[0]} before they meet a neuron"
-                    found.append(Problem(next(n for n in path if isinstance(net.nodes[n], Flatten)), reason, "flatten after the neurons"))
+            found += [problem for _, _, path in ways for problem in _along(net, path)]
             slowest = max(lag for _, lag, _ in ways)
             if slowest >= MAX_MAPS:
                 found.append(Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_MAPS - 1}", "use shorter delays"))
@@ -144,6 +138,21 @@ def _lanes(net: Network, options: Options) -> int:
     if lanes & (lanes - 1):
         raise UsageError(f"lanes is '{lanes}'; use a power of two from 1 to {MAX_LANES}")
     return lanes
+
+
+def _along(net: Network, path: tuple[str, ...]) -> Iterator[Problem]:
+    """What one projection cannot be: sums that go through weights again, or that change places."""
+    through = weighted(net, path)
+    if len(through) > 1 and all(isinstance(net.nodes[name], Linear) for name in through):
+        if (most := int(abs(product(net, through)).max())) > LARGEST["int8"]:
+            reason = f"multiplied with {', '.join(through[:-1])} before it, its weights reach {most}, the engine's {LARGEST['int8']}"
+            yield Problem(through[-1], reason, "put neurons between them")
+    elif len(through) > 1:
+        reason = f"its weights follow those of {through[0]} without a neuron between, the engine spreads spikes, not sums"
+        yield Problem(through[1], reason, "put neurons between them")
+    elif through and isinstance(net.nodes[through[0]], Conv2d) and any(isinstance(net.nodes[name], Flatten) for name in path):
+        reason = f"it flattens the sums of {through[0]} before they meet a neuron"
+        yield Problem(next(name for name in path if isinstance(net.nodes[name], Flatten)), reason, "flatten after the neurons")
 
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from strategies import small_network
+from hard_networks import flows
+from strategies import Builder, random_input, small_network
+from verilog import replay, write
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
-from lehr.network import INPUT, OUTPUT, Flatten, Input, Linear, Network, Neuron
+from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
+from lehr.targets.fpga.runner import FpgaRunner
+from lehr.targets.fpga.tools import missing
+
+MISSING = missing("iverilog")
+simulated = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 def neurons(channels: int) -> Neuron:
@@ -56,3 +65,63 @@ def test_a_serial_line_has_some_clocks_a_bit() -> None:
     with pytest.raises(UsageError) as refused:
         Fpga().plan(net, {"front": "uart", "clock": "3"})
     assert str(refused.value) == "clock is '3', and a bit of front=uart takes 4 clocks; use 4 or more"
+
+
+def require_exact(net: Network, folder: Path, **options: str) -> None:
+    x = random_input(net, np.random.default_rng(4), samples=2)
+    result = simulate(net, x, trace=net.neurons)
+    assert flows(net, result), result.rates
+    write(folder, net, x, lanes="4", **options)
+    compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
+
+
+@simulated
+@pytest.mark.parametrize("engines", ["shared", "layers"])
+def test_a_place_may_have_more_channels_than_a_word_has_spikes(engines: str, tmp_path: Path) -> None:
+    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
+    made = Builder(Input((40,), "spikes"), np.random.default_rng(3))
+    for name, size in (("hidden", 33), ("out", 3)):
+        made.linear(f"fc_{name}", size)
+        made.neuron(name, how)
+    require_exact(made.network(4), tmp_path / "out", engines=engines)
+
+
+# -------------------------------------------------------------------- weights behind weights
+@simulated
+@pytest.mark.parametrize("engines", ["shared", "layers"])
+def test_linears_without_neurons_between_are_multiplied(engines: str, tmp_path: Path) -> None:
+    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
+    made = Builder(Input((2, 3, 2), "u8"), np.random.default_rng(3))
+    for name, size in (("a", 9), ("b", 7), ("c", 6)):
+        made.linear(name, size)
+    made.neuron("hidden", how)
+    for name, size in (("d", 20), ("e", 3)):
+        made.linear(name, size)
+    made.neuron("out", how)
+    require_exact(made.network(6), tmp_path / "out", engines=engines)
+
+
+def test_other_weights_behind_weights_are_refused() -> None:
+    ones = {"first": Linear(np.ones((128, 4), np.int8)), "second": Linear(np.ones((2, 128), np.int8)), "out": neurons(2)}
+    convs = {"first": Conv2d(np.ones((2, 1, 2, 2), np.int8)), "second": Conv2d(np.ones((2, 2, 2, 2), np.int8)), "out": neurons(2)}
+    for nodes, shape, reason in (
+        (ones, (4,), "multiplied with first before it, its weights reach 128, the engine's 127"),
+        (convs, (1, 5, 5), "its weights follow those of first without a neuron between, the engine spreads spikes, not sums"),
+    ):
+        net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input(shape, "spikes"), 2)
+        (problem,) = Fpga().check(net)
+        assert str(problem) == f"second: {reason}; put neurons between them"
+
+
+# -------------------------------------------------------------------- an inference behind another
+@simulated
+def test_an_input_that_changes_may_come_while_the_map_of_a_held_one_is_swept(tmp_path: Path) -> None:
+    """The map is large, and the inference over before it is swept."""
+    nodes = {"pool": SumPool2d((16, 16), (16, 16)), "out": Neuron(np.array([33_000], np.int32), np.array([0], np.int32), Arithmetic())}
+    net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((1, 16, 16), "u8"), 2)
+    x = np.random.default_rng(1).integers(0, 256, (4, 2, 1, 16, 16), np.uint8)
+    x[::2, 1] = x[::2, 0]
+    x[1::2, 1, :, ::2] = 0
+    assert flows(net, simulate(net, x, trace=net.neurons))
+    status, lines = replay(write(tmp_path / "out", net, x))
+    assert (status, lines[-1]) == (0, "PASS"), lines
