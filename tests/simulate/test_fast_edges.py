@@ -52,6 +52,7 @@ EDGES = {
     **{f"gathered, 300 of {w}": extremes(300, 40, "int8", w) for w in (7, 15, 16, 63, 64, 127)},  # so many chunks, int8 or int16
     **{f"matched, {n} of 1": extremes(n, 5, "ternary", 1) for n in (64, 65)},
     **{f"counted, {n} of 1": extremes(n, 300, "binary", 1) for n in (119, 120, 121, 128, 241)},
+    "counted, at the rails": extremes(241, 300, "binary", 1, how=replace(GROWS, state_bits=8)),  # what lies beyond 300 does not saturate
     "looked up, 127": maps(extremes(128, 5, "ternary", 1, last=0), (1, 8, 16)),
     "looked up, 128": maps(extremes(128, 5, "ternary", 1), (1, 8, 16)),
     **{f"looked up, 54 of {w}": maps(extremes(54, 5, "int8", w), (1, 3, 18)) for w in (21, 22)},  # six are an entry of a table
