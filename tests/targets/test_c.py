@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hard_networks import HARD, flows
+from hard_networks import EVENT, HARD, STEP, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from states import MEMBRANE_READOUTS, grown_networks
@@ -94,6 +94,36 @@ def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
         "100": {"pool": (2, "uint32_t"), "conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
     }[rate]
     require_equal(tmp_path / "out", net, x, rate=rate)
+
+
+@pytest.mark.parametrize("rate", ["0", "100"])
+def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> None:
+    """Convolutions before an overlapping pool, and before a pool and neurons; weights that neurons hear by step and by event."""
+    rng = np.random.default_rng(12)
+
+    def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
+        return rng.choice(np.array([-1, 1], np.int8), shape)
+
+    def neuron(channels: int, how: Arithmetic = STEP) -> Neuron:
+        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
+
+    nodes = {
+        "conv1": Conv2d(signs(3, 2, 3, 3), padding=(1, 1)),
+        "overlap": SumPool2d((3, 3), (2, 2)),
+        "lif1": neuron(3),
+        "conv2": Conv2d(signs(4, 3, 2, 2)),
+        "pool": SumPool2d((2, 2), (2, 2)),
+        "lif2": neuron(4),
+        "beside": neuron(4),
+        "flat": Flatten(),
+        "fc": Linear(signs(9, 16)),
+        "step": neuron(9),
+        "event": neuron(9, EVENT),
+    }
+    edges = [*pairwise([INPUT, "conv1", "overlap", "lif1", "conv2", "pool", "lif2"]), ("conv2", "beside")]
+    edges += [*pairwise(["beside", "flat", "fc", "step", OUTPUT]), ("fc", "event")]
+    net = calibrated(Network(nodes, tuple(edges), Input((2, 7, 7), "spikes"), steps=8))
+    require_equal(tmp_path / "out", net, random_input(net, rng), rate=rate)
 
 
 def test_counters_hold_as_many_spikes_as_there_are(tmp_path: Path) -> None:
