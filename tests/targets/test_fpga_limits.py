@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -124,4 +125,22 @@ def test_an_input_that_changes_may_come_while_the_map_of_a_held_one_is_swept(tmp
     x[1::2, 1, :, ::2] = 0
     assert flows(net, simulate(net, x, trace=net.neurons))
     status, lines = replay(write(tmp_path / "out", net, x))
+    assert (status, lines[-1]) == (0, "PASS"), lines
+
+
+@simulated
+def test_held_spikes_are_swept_while_layers_write_theirs_and_the_first_of_equal_classes_wins(tmp_path: Path) -> None:
+    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
+    made = Builder(Input((1, 8, 8), "spikes"), np.random.default_rng(3))
+    made.conv("conv", 4)
+    made.neuron("lif", how)
+    made.linear("fc", 3)
+    made.neuron("out", how)
+    net = made.network(6)
+    row, out = net.weighted["fc"].weight[:1], net.neurons["out"]
+    alike = Neuron(np.repeat(out.threshold[:1], 3), np.repeat(out.bias[:1], 3), how)
+    net = replace(net, nodes={**net.nodes, "fc": Linear(np.repeat(row, 3, axis=0)), "out": alike})
+    x = random_input(net, np.random.default_rng(4), samples=3, held=True)
+    assert flows(net, simulate(net, x, trace=net.neurons))
+    status, lines = replay(write(tmp_path / "out", net, x, lanes="4"))
     assert (status, lines[-1]) == (0, "PASS"), lines
