@@ -80,3 +80,15 @@ def test_membranes_that_grow_for_longer_than_the_analysis_looks_are_exact() -> N
     require_same(expected, engine.simulate(net, x, trace=net.neurons))
     running = Stream(net, len(x), net.neurons)
     require_same(expected, continued(net, [running.feed(part) for part in np.split(x, [700], axis=1)]))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_inputs_become_bits_whatever_their_size(channels: int) -> None:
+    how, rng = replace(CURRENT, fires="ge"), np.random.default_rng(0)
+    neuron = Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
+    for places in (1, 31, 32, 33, 63, 64, 65, 95, 96, 97, 127, 128, 129):
+        net = Network({"v": neuron}, ((INPUT, "v"), ("v", OUTPUT)), Input((channels, 1, places), "spikes"), steps=9)
+        x = rng.integers(0, 2, (3, net.steps, *net.input.shape), np.uint8)
+        got = engine.simulate(net, x, trace=["v"])
+        assert np.array_equal(got.trace.spikes["v"], x)
+        require_same(simulate(net, x, trace=["v"]), got)
