@@ -7,72 +7,26 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hard_networks import EVENT, HARD, STEP, flows
+from c_code import make, require_equal, write
+from hard_networks import HARD, flows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from states import MEMBRANE_READOUTS, grown_networks
-from strategies import Images, calibrated, inputs, networks, random_input, small_network
+from strategies import inputs, networks, small_network
 
 from lehr.arithmetic import Arithmetic
-from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.simulate import compare, simulate
 from lehr.targets.c import C
-from lehr.targets.c.layout import Layout
 from lehr.targets.c.runner import CRunner
-from lehr.targets.golden import golden_plan
 
 MISSING = CRunner().missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
-
-
-def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
-    """Build the artefact of `net` with golden vectors for `x`."""
-    assert C().check(net) == ()
-    (C().plan(net, options) | golden_plan(net, x)).write(folder)
-    return folder
-
-
-def make(folder: Path, *goals: str) -> tuple[int, list[str]]:
-    """Exit status and output lines of make."""
-    done = subprocess.run(["make", "-s", *goals], cwd=folder, capture_output=True, text=True)
-    return done.returncode, (done.stdout + done.stderr).splitlines()
-
-
-def require_equal(folder: Path, net: Network, x: Images, **options: str) -> None:
-    """Build, run and compare, for a network in which spikes flow."""
-    result = simulate(net, x, trace=net.neurons)
-    assert flows(net, result), result.rates
-    compare(result.trace, CRunner().run(write(folder, net, x, **options), x)).require_equal("c")
-
-
-def wide_network() -> tuple[Network, Images]:
-    """Layers of more than 32 outputs, in groups, before a padded pool that leaves a column out, behind an input of spikes and neurons."""
-    rng = np.random.default_rng(11)
-
-    def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
-        return rng.choice(np.array([-1, 1], np.int8), shape)
-
-    def neuron(channels: int) -> Neuron:
-        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), Arithmetic(decay_numerator=7, decay_shift=3))
-
-    nodes = {
-        "conv1": Conv2d(signs(72, 2, 3, 3), padding=(1, 1), groups=2),
-        "pool": SumPool2d((2, 2), (2, 2), (1, 0)),
-        "lif1": neuron(72),
-        "conv2": Conv2d(signs(33, 72, 2, 2), stride=(2, 2)),
-        "lif2": neuron(33),
-        "flat": Flatten(),
-        "fc": Linear(signs(17, 132)),
-        "out": neuron(17),
-    }
-    net = calibrated(Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((4, 8, 9), "spikes"), steps=6))
-    return net, random_input(net, rng)
 
 
 # -------------------------------------------------------------------- the same numbers
@@ -82,74 +36,6 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     if "bits" in name:
         assert min(simulate(net, x).saturations.values()) > 0, "a layer never leaves its width"
     require_equal(tmp_path / "out", net, x)
-
-
-@pytest.mark.parametrize("rate", ["0", "5", "100"])
-def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
-    net, x = wide_network()
-    counters = Layout(net, float(rate) / 100).sliced
-    assert {name: (made.words, made.row_type) for name, made in counters.items()} == {
-        "0": {},
-        "5": {"conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
-        "100": {"pool": (2, "uint32_t"), "conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
-    }[rate]
-    require_equal(tmp_path / "out", net, x, rate=rate)
-
-
-@pytest.mark.parametrize("rate", ["0", "100"])
-def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> None:
-    """Convolutions before an overlapping pool, and before a pool and neurons; weights that neurons hear by step and by event."""
-    rng = np.random.default_rng(12)
-
-    def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
-        return rng.choice(np.array([-1, 1], np.int8), shape)
-
-    def neuron(channels: int, how: Arithmetic = STEP) -> Neuron:
-        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
-
-    nodes = {
-        "conv1": Conv2d(signs(3, 2, 3, 3), padding=(1, 1)),
-        "overlap": SumPool2d((3, 3), (2, 2)),
-        "lif1": neuron(3),
-        "conv2": Conv2d(signs(4, 3, 2, 2)),
-        "pool": SumPool2d((2, 2), (2, 2)),
-        "lif2": neuron(4),
-        "beside": neuron(4),
-        "flat": Flatten(),
-        "fc": Linear(signs(9, 16)),
-        "step": neuron(9),
-        "event": neuron(9, EVENT),
-    }
-    edges = [*pairwise([INPUT, "conv1", "overlap", "lif1", "conv2", "pool", "lif2"]), ("conv2", "beside")]
-    edges += [*pairwise(["beside", "flat", "fc", "step", OUTPUT]), ("fc", "event")]
-    net = calibrated(Network(nodes, tuple(edges), Input((2, 7, 7), "spikes"), steps=8))
-    require_equal(tmp_path / "out", net, random_input(net, rng), rate=rate)
-
-
-def test_counters_hold_as_many_spikes_as_there_are(tmp_path: Path) -> None:
-    weight = np.ones((33, 64), np.int8)
-    weight[1::2] = -1
-    out = Neuron(np.full(33, 63, np.int32), np.zeros(33, np.int32), Arithmetic(decay_numerator=0))
-    net = Network({"fc": Linear(weight), "out": out}, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((64,), "spikes"), steps=4)
-    x = np.ones((1, 4, 64), np.uint8)
-    x[0, 1, 0] = x[0, 2] = 0
-    assert Layout(net, 1).sliced["fc"].levels == 7
-    require_equal(tmp_path / "out", net, x, rate="100")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in HARD if Layout(HARD[name]()[0], 1).sliced])
-def test_hard_networks_with_counters(name: str, tmp_path: Path) -> None:
-    require_equal(tmp_path / "out", *HARD[name](), rate="100")
-
-
-def test_as_many_inputs_as_an_index_of_16_bits_tells_apart(tmp_path: Path) -> None:
-    lif = Neuron(np.array([1], np.int32), np.array([0], np.int32), Arithmetic(decay_numerator=7, decay_shift=3))
-    nodes = {"pool": SumPool2d((64, 64), (64, 64)), "lif": lif}
-    net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((1, 256, 256), "spikes"), steps=3)
-    x = np.zeros((1, net.steps, 65536), np.uint8)
-    x[0, 0, [0, 1, 65535, 65534, 30_000]] = 1
-    require_equal(tmp_path / "out", net, x.reshape(1, net.steps, *net.input.shape))
 
 
 @given(st.data())
