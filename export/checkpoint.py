@@ -31,6 +31,9 @@ from lehr.weights import declared_kind
 
 SCHEMA = "lehr-run/1"
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
+LAST = "last"
+"""The folder in a run's that holds the network after the last epoch, as a run of its own."""
+_OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in ("recipe.toml", "metrics.jsonl", STATE, TENSORS, SAMPLES_FILE)]
 _TYPES = {kind.__name__: kind for kind in (Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d)}
 
 
@@ -89,12 +92,12 @@ def save_run(
             SAMPLES_FILE: npz_bytes(samples),
         }
     )
-    plan.write(folder, mark=STATE)
+    plan.write(folder, STATE, _OWN)
 
 
 def check_run_folder(folder: Path) -> None:
     """Refuse, before hours of training, a folder that a run could not be written to."""
-    check_replaceable(folder, STATE)
+    check_replaceable(folder, STATE, _OWN)
 
 
 def load_run(folder: Path) -> Run:

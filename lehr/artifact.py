@@ -7,7 +7,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -93,14 +93,14 @@ class BuildPlan:
         """Write a zip file that has the same bytes for the same plan."""
         write_bytes(path, zip_bytes(self.files))
 
-    def write(self, folder: Path, mark: str = MANIFEST) -> None:
-        """Make `folder` hold exactly these files, all of them or none; replaces a folder that holds `mark`.
+    def write(self, folder: Path, mark: str = MANIFEST, own: Collection[str] | None = None) -> None:
+        """Make `folder` hold exactly these files, all of them or none; replaces a folder as `check_replaceable` says.
 
         Raises:
             UsageError: when `folder` holds something that lehr did not build.
             FileRefused: when it cannot be written.
         """
-        check_replaceable(folder, mark)
+        check_replaceable(folder, mark, own)
         with writing_folder(folder) as part:
             for name, data in sorted(self.files.items(), key=lambda item: item[0] == MANIFEST):
                 target = part / name
@@ -108,29 +108,35 @@ class BuildPlan:
                 target.write_bytes(data)
 
 
-def check_replaceable(folder: Path, mark: str = MANIFEST) -> None:
-    """Refuse to replace a file, or a folder with contents that does not hold `mark`, the file by which lehr knows its own."""
+def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] | None = None) -> None:
+    """Refuse to replace a file, or a folder that holds anything but what lehr has written there.
+
+    Args:
+        folder: to be replaced, if it is there.
+        mark: the file by which lehr knows its own.
+        own: patterns of the names of what lehr writes there; what the folder's manifest tells if None.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another output folder")
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / mark).is_file():
             raise UsageError(f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it")
-        if mark == MANIFEST and (others := _of_others(folder)):
+        known = _built(folder) if own is None else own
+        found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
+        if others := [name for name in found if not any(fnmatchcase(name, pattern) for pattern in known)]:
             told = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
-            raise UsageError(f"{folder} holds {told}, made neither by lehr nor by a goal of its Makefile; choose another output folder")
+            raise UsageError(f"{folder} holds {told}, which lehr did not write there; choose another output folder")
     if not folder.absolute().parent.is_dir():
         raise UsageError(f"{folder.absolute().parent} is not a folder; make it first or choose another output folder")
 
 
-def _of_others(folder: Path) -> list[str]:
-    """Files in a folder with a manifest that are neither in it nor among the products that it tells of; all, if it is none of lehr's."""
+def _built(folder: Path) -> list[str]:
+    """Patterns of what a built artefact holds; none, if its manifest is not one of lehr's."""
     try:
         manifest = read_manifest(folder)
     except FileRefused:
-        return [MANIFEST]
-    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
-    products = manifest.get(PRODUCTS, ())
-    return [name for name in found if name not in {MANIFEST, *manifest["files"]} and not any(fnmatchcase(name, made) for made in products)]
+        return []
+    return [MANIFEST, *manifest["files"], *manifest.get(PRODUCTS, ())]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -176,7 +176,7 @@ class Progress:
             "shuffle": shuffle.bit_generator.state,
         }
         files = {STATE: to_json(told), TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}
-        BuildPlan(files).write(self.folder, mark=STATE)
+        BuildPlan(files).write(self.folder, STATE, own=("*",))  # a stray file must not end hours of training
         end = time.monotonic()
         self._due = end + (end - start) * (1 / SHARE - 1)
 

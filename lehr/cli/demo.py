@@ -24,6 +24,7 @@ RECIPE = "digits"
 BASELINE = ("train.epochs=10",)
 TARGETS = {"onnx": "ONNX Runtime", "c": "C"}
 SUMMARY = "summary.json"
+OWN = ("run/*", "model.nir", "in.npz", "out.npz", *(f"{target}/*" for target in TARGETS), SUMMARY)
 
 
 def demo(
@@ -43,7 +44,7 @@ def demo(
         from lehr.train.recipefile import ARMS, load
         from lehr.train.twin import Twin, trace
 
-        check_replaceable(output, SUMMARY)
+        check_replaceable(output, SUMMARY, OWN)
         recipe = load(RECIPE)
         data = load_dataset(recipe.data, None)
         baseline = training.train_with_progress(load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline")

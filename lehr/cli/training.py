@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 SAMPLES = 64
 """Test samples that a run keeps, to verify its export by."""
 
-LAST = "last"
-"""The folder in a run that holds the network after the last epoch, as a run of its own."""
-
 
 def train(
     recipe: RecipeName,
@@ -74,6 +71,7 @@ def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Prog
     """Train with one seed, write the run's folder, and tell about it."""
     from contextlib import closing, nullcontext
 
+    from lehr.export.checkpoint import LAST
     from lehr.train.tensorboard import Events
 
     with nullcontext() if events is None else closing(Events(events, len(kept.metrics))) as written:
@@ -154,7 +152,7 @@ def notes(trained: Trained) -> list[str]:
 def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
     """Write a run's folder, and in it the network after the last epoch."""
     from lehr.atomic import writing_folder
-    from lehr.export.checkpoint import check_run_folder
+    from lehr.export.checkpoint import LAST, check_run_folder
     from lehr.export.widths import fit_state_bits
     from lehr.train.loop import accuracy as measure
     from lehr.train.objective import objective

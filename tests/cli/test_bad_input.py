@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -179,6 +180,17 @@ def test_work_of_others_is_not_overwritten(lehr: Lehr, line: Path, empty: Path) 
     (empty / "notes.txt").write_text("mine")
     for command in (("build", line / "model.nir", "--target", "c"), ("train", line / "tiny.toml"), ("demo",)):
         _refused(lehr(*command, "-o", empty), 2, "is not empty and was not made by lehr")
+    assert (empty / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("mark", "command"), [("state.json", ("train", "tiny.toml")), ("summary.json", ("demo",))])
+def test_a_folder_of_lehr_with_work_of_others_is_not_replaced(
+    lehr: Lehr, line: Path, empty: Path, mark: str, command: Sequence[str]
+) -> None:
+    (empty / mark).touch()
+    (empty / "notes.txt").write_text("mine")
+    name, *recipe = command
+    _refused(lehr(name, *(line / it for it in recipe), "-o", empty), 2, f"{empty} holds notes.txt, which lehr did not write there")
     assert (empty / "notes.txt").read_text() == "mine"
 
 

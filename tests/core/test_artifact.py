@@ -153,8 +153,8 @@ def test_only_what_lehr_made_is_replaced(tmp_path: Path) -> None:
     for place, message in (
         (foreign, "is not empty and was not made by lehr (no manifest.json); choose another output folder or empty it"),
         (tmp_path / "file", "is a file; choose another output folder"),
-        (out, "holds more.md and 1 more, made neither by lehr nor by a goal of its Makefile; choose another output folder"),
-        (others, "holds manifest.json, made neither by lehr nor by a goal of its Makefile; choose another output folder"),
+        (out, "holds more.md and 1 more, which lehr did not write there; choose another output folder"),
+        (others, "holds manifest.json, which lehr did not write there; choose another output folder"),
     ):
         with pytest.raises(UsageError) as caught:
             plan.write(place)
@@ -175,5 +175,5 @@ def test_products_of_the_makefile_are_dropped(tmp_path: Path) -> None:
     assert changed_files(out) == []
     assert not (out / "main").exists()
     (out / "src" / "net.o").touch()  # this build tells of no products
-    with pytest.raises(UsageError, match=r"out holds src/net\.o, made neither by lehr"):
+    with pytest.raises(UsageError, match=r"out holds src/net\.o, which lehr did not write there"):
         PLAN.write(out)
