@@ -74,7 +74,7 @@ def build(
         if built.measured:
             out.table(("measured", "value", "unit"), [(figure.name, f"{figure.value:,}", figure.unit) for figure in built.measured])
         for name, rate in built.rates.items():
-            if not 0 < rate < 1:
+            if not (net.neurons[name].integrates or 0 < rate < 1):
                 out.say(f"note: the golden vectors leave {name} at spike rate {rate:.0f}; give real inputs with -i")
         out.say(f"wrote {output} ({len(built.plan.files)} files); 'lehr verify {output}' runs it")
         out.facts.update(

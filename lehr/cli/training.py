@@ -38,6 +38,7 @@ def train(
 ) -> None:
     """Train a network as a recipe says, up to frozen integers."""
     with session(as_json) as out:
+        from lehr.errors import UsageError
         from lehr.export.checkpoint import check_run_folder
         from lehr.train.progress import Progress, progress_folder
         from lehr.train.recipefile import load
@@ -57,6 +58,8 @@ def train(
         kept = {}
         for folder, each in runs.items():
             check_run_folder(folder)
+            if tensorboard is not None and tensorboard.resolve().is_relative_to(folder.resolve()):
+                raise UsageError(f"--tensorboard {tensorboard} lies in {folder}, which holds a run alone; give a folder beside it")
             kept[folder] = Progress.open(progress_folder(folder), each, resume)
         samples = read_data(told.data, data, download)
         out.facts["runs"] = []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import Lehr
+from states import integrating_network
 
 from lehr import nirfile
 from lehr.simulate import simulate
@@ -94,6 +96,18 @@ def test_engines_give_the_same_file(line: Path, lehr: Lehr, tmp_path: Path, engi
         ran = lehr("simulate", line / "model.nir", "-i", few, "-o", tmp_path / name, "--trace", "all", "--engine", name)
         assert ran.code == 0, ran.err
     assert (tmp_path / engine).read_bytes() == (tmp_path / "reference").read_bytes()
+
+
+@pytest.mark.parametrize("light", [0, 1])
+def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(lehr: Lehr, tmp_path: Path, light: int) -> None:
+    net, x = integrating_network("membrane_last_argmax_lowest")
+    lif = net.neurons["lif"]
+    nirfile.write(replace(net, nodes={**net.nodes, "lif": replace(lif, bias=np.zeros_like(lif.bias))}), tmp_path / "model.nir")
+    np.savez(tmp_path / "in.npz", input=x * np.uint8(light))
+    ran = lehr("build", tmp_path / "model.nir", "--target", "c", "-o", tmp_path / "out", "-i", tmp_path / "in.npz")
+    assert ran.code == 0, ran.err
+    told = [line for line in ran.out.splitlines() if line.startswith("note:")]  # the output never fires, whatever it hears
+    assert told == ([] if light else ["note: the golden vectors leave lif at spike rate 0; give real inputs with -i"])
 
 
 @pytest.mark.parametrize("target", RUNNABLE)

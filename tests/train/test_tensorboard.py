@@ -55,6 +55,14 @@ def test_where_it_is_missing(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_within_the_run(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ran = lehr("train", line / "tiny.toml", "-o", run, "--tensorboard", run / "events")
+    assert ran.code == 2
+    assert f"--tensorboard {run}/events lies in {run}, which holds a run alone; give a folder beside it" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_written(line: Path, lehr: Lehr, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     (tmp_path / "file").write_text("")
