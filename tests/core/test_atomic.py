@@ -26,7 +26,7 @@ def write_file(place: Path, data: bytes) -> None:
 
 
 def write_folder(place: Path, data: bytes) -> None:
-    BuildPlan({"a/b.bin": data, "manifest.json": b"{}"}).write(place)
+    BuildPlan({"a/b.bin": data}).with_manifest({}).write(place)
 
 
 def content(place: Path) -> bytes:
@@ -61,8 +61,8 @@ def test_what_is_written_replaces_what_was_there(write: Write, place: Path) -> N
 
 
 def test_a_folder_holds_nothing_of_the_one_before(tmp_path: Path) -> None:
-    BuildPlan({"old/x": b"", "manifest.json": b""}).write(tmp_path / "out")
-    BuildPlan({"new/y": b"1", "manifest.json": b""}).write(tmp_path / "out")
+    BuildPlan({"old/x": b""}).with_manifest({}).write(tmp_path / "out")
+    BuildPlan({"new/y": b"1"}).with_manifest({}).write(tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").rglob("*")) == ["manifest.json", "new", "y"]
 
 
@@ -87,7 +87,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 place = Path(sys.argv[1])
 try:
     if place.is_dir():
-        BuildPlan({"a/b.bin": bytes(1 << 20), "manifest.json": b"{}"}).write(place)
+        BuildPlan({"a/b.bin": bytes(1 << 20)}).with_manifest({}).write(place)
     else:
         write_bytes(place, bytes(1 << 20))
 except FileRefused as error:
