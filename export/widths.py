@@ -79,12 +79,9 @@ class Range:
 
     def widen(self, low: Int64, high: Int64) -> bool:
         """Take in what the state comes to in one more step; whether that changed its range."""
-        how, before = self.how, (self.low, self.high)
+        before = self.low, self.high
         self.free_low, self.free_high = np.minimum(self.free_low, low), np.maximum(self.free_high, high)
-        if how.overflow == "wrap" and (self.free_low.min() < how.lowest or self.free_high.max() > how.highest):
-            self.low, self.high = np.full_like(low, how.lowest), np.full_like(low, how.highest)
-        else:
-            self.low, self.high = np.clip(self.free_low, how.lowest, how.highest), np.clip(self.free_high, how.lowest, how.highest)
+        self.low, self.high = _kept(self.how, self.free_low, self.free_high)
         return not (np.array_equal(self.low, before[0]) and np.array_equal(self.high, before[1]))
 
     @property
@@ -115,6 +112,8 @@ def ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range | None
         Both, and whether they hold for any number of steps.
     """
     how, synapse = neuron.arithmetic, neuron.synapse
+    if how.update == "event":
+        return _event_ranges(neuron, a, steps)
     theta, bias = neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
     early, late = (bias, np.zeros_like(bias)) if synapse is not None and synapse.bias_to == "synapse" else (np.zeros_like(bias), bias)
     drive_low, drive_high = (a.low << how.fraction_bits) + early, (a.high << how.fraction_bits) + early
@@ -127,12 +126,46 @@ def ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range | None
             moved = current.widen(current.how.decay(current.low) + drive_low, current.how.decay(current.high) + drive_high)
             in_low, in_high = current.low, current.high
         rest_low, rest_high = _after_reset(how, membrane.low, membrane.high, theta)
-        if how.update == "event":  # a reset may come before the bias' share is used up, the most negative events after it
-            rest_low = np.minimum(rest_low, -bias)
         moved |= membrane.widen(rest_low + in_low + late, rest_high + in_high + late)
         if not moved:
             return membrane, current, True
     return membrane, current, False
+
+
+def _event_ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range | None, bool]:
+    """`ranges` of neurons that are bounded, tested and reset after each event, in whatever order the events come.
+
+    The membrane after some events is what it was before them and a part of the step's sum, which lies
+    between the sum of all negative events and that of all positive ones. Only three things break that:
+    saturation, after which it stands at a rail, which is within the bounds at the start of the step;
+    wrapping, after which it stands anywhere; and a reset, which lowers it, but not below 0.
+    """
+    how = neuron.arithmetic
+    theta, bias = neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
+    down, up = a.low << how.fraction_bits, a.high << how.fraction_bits
+    quiet = _quiet(how, theta)
+    membrane = Range(how, theta.size)
+    low = high = np.zeros_like(theta)  # of the membrane after a step
+    for _ in range(steps):
+        before = low, high
+        free_low, free_high = how.decay(low) + bias, how.decay(high) + bias
+        start_low, start_high = _kept(how, free_low, free_high)
+        lowest, highest = start_low + down, start_high + up
+        if how.overflow == "wrap" and _leaves(how, lowest, highest):
+            start_low, start_high = np.full_like(theta, how.lowest), np.full_like(theta, how.highest)
+            lowest, highest = start_low + down, start_high + up
+        fires = (np.minimum(highest, how.highest) > quiet) & (how.reset != "none")
+        lowest = np.where(fires, np.minimum(lowest, down), lowest)
+        membrane.widen(np.minimum(free_low, lowest), np.maximum(free_high, highest))
+        reached_low, reached_high = _kept(how, lowest, highest)
+        if how.reset != "none":  # a membrane is tested only where an event reaches it
+            after = reached_high - theta if how.reset == "subtract" else np.zeros_like(theta)
+            tested = np.where(fires, np.maximum(quiet, after), reached_high)
+            reached_high = np.maximum(start_high, tested)
+        low, high = np.minimum(low, reached_low), np.maximum(high, reached_high)
+        if np.array_equal(low, before[0]) and np.array_equal(high, before[1]):
+            return membrane, None, True
+    return membrane, None, False
 
 
 def _layer(net: Network, neuron: Neuron, a: Interval) -> LayerWidth:
@@ -148,7 +181,7 @@ def _after_reset(how: Arithmetic, low: Int64, high: Int64, theta: Int64) -> tupl
 
     Decay is monotonic, so that it maps bounds to bounds.
     """
-    quiet = np.minimum(high, theta if how.fires == "gt" else theta - 1)  # the highest that did not fire
+    quiet = np.minimum(high, _quiet(how, theta))
     fires = high > quiet
     if how.reset == "none":
         return how.decay(low), how.decay(high)
@@ -162,6 +195,23 @@ def _after_reset(how: Arithmetic, low: Int64, high: Int64, theta: Int64) -> tupl
         fired_low, fired_high = how.decay(quiet + 1 - theta), how.decay(high - theta)
     calm_low, calm_high = how.decay(low), how.decay(quiet)
     return np.where(fires, np.minimum(calm_low, fired_low), calm_low), np.where(fires, np.maximum(calm_high, fired_high), calm_high)
+
+
+def _quiet(how: Arithmetic, theta: Int64) -> Int64:
+    """The highest membrane that does not fire."""
+    return theta if how.fires == "gt" else theta - 1
+
+
+def _leaves(how: State, low: Int64, high: Int64) -> bool:
+    """Whether a state between these bounds can leave its width, in any channel."""
+    return bool(low.min() < how.lowest or high.max() > how.highest)
+
+
+def _kept(how: State, low: Int64, high: Int64) -> tuple[Int64, Int64]:
+    """Bounds of a state after it is brought into its width, from those before."""
+    if how.overflow == "wrap" and _leaves(how, low, high):
+        return np.full_like(low, how.lowest), np.full_like(low, how.highest)
+    return np.clip(low, how.lowest, how.highest), np.clip(high, how.lowest, how.highest)
 
 
 def bits_for(low: int, high: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,8 @@ def test_no_file_is_longer_than_can_be_read() -> None:
     assert len(python) > 50
     long = {str(file.relative_to(ROOT)): count for file in python if (count := len(file.read_text("utf-8").splitlines())) > LINES}
     assert not long, long
+
+
+def test_ruff_leaves_out_the_links_to_the_folders_and_nothing_else() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert settings["tool"]["ruff"]["extend-exclude"] == [f"lehr/{folder}" for folder in sorted(MAY_IMPORT) if folder != "lehr"]
