@@ -30,6 +30,7 @@ class LayerEffect:
         float_rate, rate: spikes per neuron and step, of the graph and of the network.
         rate_error: mean distance between the two rates of a neuron on a sample.
         spikes_differ: share of neurons and steps in which one spikes and the other does not.
+        spikes_apart: in how many they do.
         membrane_error: mean distance of the membranes, in thresholds; in the graph's units where nothing fires.
         saturations: how often a membrane or a synapse state left its width.
         weight_error, threshold_error, decay_error: as `lehr.export.nirgraph.quantize.Layer` says.
@@ -39,6 +40,7 @@ class LayerEffect:
     rate: float
     rate_error: float
     spikes_differ: float
+    spikes_apart: int
     membrane_error: float
     saturations: int
     weight_error: float
@@ -110,6 +112,7 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
     layers = {
         name: LayerEffect(
             **{field: float(each) / values[name] for field, each in zip(_MEANS, sums[name], strict=True)},
+            spikes_apart=int(sums[name][_MEANS.index("spikes_differ")]),
             saturations=sum(result.saturations[name] for result in results),
             weight_error=made.layers[name].weight_error,
             threshold_error=made.layers[name].threshold_error,

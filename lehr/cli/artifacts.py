@@ -22,6 +22,7 @@ def check(model: Model, target: Target, as_json: Json = False) -> None:
 
         net, chip = nirfile.read(model), registry.get(target)
         problems = chip.check(net)
+        out.checked = True
         blamed = {problem.node for problem in problems}
         kinds = Counter((type(node).__name__, name in blamed) for name, node in net.nodes.items())
         rows = [(kind, count, "no" if bad else "yes") for (kind, bad), count in sorted(kinds.items())]
@@ -66,6 +67,7 @@ def build(
         net, chip = nirfile.read(model), registry.get(target)
         x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()[:samples]
         built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples, measure=measure)
+        out.checked = True  # that the network maps
         built.plan.write(output)
         if archive is not None:
             built.plan.archive(archive)
@@ -99,6 +101,7 @@ def verify(
         from lehr.targets.build import verify as run
 
         verified = run(folder, samples)
+        out.checked = True
         compared = verified.comparison
         out.say(f"{verified.target}, {verified.samples} samples: {compared}")
         out.facts.update(

@@ -52,6 +52,7 @@ def compare_samples(out: Output, net: Network, samples: Samples, run: Run, other
     assert found is not None
     out.say(f"against {other}: {found}; counts of {done:,} samples are equal" if found.equal else f"against {other}: {found}")
     out.facts.update(compared=other, values=found.values, membranes=found.membranes, spikes=found.spikes, samples=done)
+    out.checked = True
     found.require_equal(other)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 INTERRUPTED = 130
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
-_NUMBER = re.compile(r"-?[\d.,]+( %)?")
+_NUMBER = re.compile(r"[<>]? ?-?[\d.,]+( %)?")
 
 
 class Output:
@@ -29,12 +29,14 @@ class Output:
 
     Attributes:
         facts: what --json prints.
-        failed: set when the command's answer is no; `exit_code` then says why.
+        checked: set by a command that has checked something; only then may it end in PASS.
+        exit_code: other than 0 when the command's answer is no; it says why.
     """
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.facts: dict[str, Any] = {}
+        self.checked = False
         self.exit_code = 0
 
     def say(self, text: str = "") -> None:
@@ -63,6 +65,15 @@ class Output:
         """The answer is no."""
         self.exit_code = code
 
+    def end(self) -> None:
+        """Print the verdict, and with --json all facts: FAIL, or PASS where something was checked."""
+        verdict = "FAIL" if self.exit_code else "PASS" if self.checked else ""
+        if self.as_json:
+            result = {"result": verdict} if verdict else {}
+            typer.echo(json.dumps({**self.facts, "exit_code": self.exit_code, **result}, indent=2))
+        elif verdict:
+            typer.echo(verdict)
+
 
 @contextmanager
 def session(as_json: bool) -> Iterator[Output]:
@@ -84,12 +95,11 @@ def session(as_json: bool) -> Iterator[Output]:
         if os.environ.get("LEHR_DEBUG"):
             raise
         message, out.exit_code = _unexpected(error)
-    verdict = "FAIL" if out.exit_code else "PASS"
     if message:
         out.facts["error"] = message
         typer.echo(f"error: {message}", err=True)
     try:
-        typer.echo(json.dumps({**out.facts, "exit_code": out.exit_code, "result": verdict}, indent=2) if as_json else verdict)
+        out.end()
     except OSError as error:
         _silence()
         if not message:
@@ -141,7 +151,11 @@ def samples_progress() -> Progress:
 
 
 def percent(share: float) -> str:
-    """A share as people read it."""
+    """A share as people read it; one that is not nothing, or not all, is not rounded to that."""
+    if 0 < share < 0.00005:
+        return "< 0.01 %"
+    if 0.99995 <= share < 1:
+        return "> 99.99 %"
     return f"{100 * share:.2f} %"
 
 

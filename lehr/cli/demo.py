@@ -68,6 +68,7 @@ def demo(
             skipped = _targets(part, net, data.test, reference, accuracies, pairs)
             facts = _facts(accuracies, reference, pairs, skipped)
             write_bytes(part / SUMMARY, to_json(facts))
+        out.checked = True
         out.facts.update(facts, output=str(output))
         _print(out, net, reference, accuracies, pairs, skipped)
         out.say(f"wrote {output}: the run, model.nir, in.npz, out.npz, {', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}")

@@ -11,6 +11,7 @@ import typer
 
 from lehr.cli.console import Json, Output, percent, session
 from lehr.cli.options import FramesOption
+from lehr.cli.proven import marks, require_proven
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +80,10 @@ def quantize(
             part.write_bytes(nirfile.to_bytes(made.network, _origin(graph, made)))
             exported = nirfile.read(part)
             effect = measure(made, x, exported)
-        _tell(out, made, effect, exported, labels)
+            proven = marks(exported, [name for name, layer in made.layers.items() if not layer.report.exact])
+            require_proven(str(graph), proven, {name: layer.spikes_apart for name, layer in effect.layers.items()})
+        out.checked = True
+        _tell(out, made, effect, exported, proven, labels)
         out.facts["model"] = str(output)
         out.say(f"wrote {output}")
 
@@ -91,7 +95,14 @@ def _origin(graph: Path, made: Quantized) -> dict[str, Any]:
     return {"command": "lehr quantize", "source": graph.name, "semantics": how, "names": renamed, "notes": list(made.notes)}
 
 
-def _tell(out: Output, made: Quantized, effect: Effect, net: Network, labels: npt.NDArray[np.int64] | None) -> None:
+def _tell(
+    out: Output,
+    made: Quantized,
+    effect: Effect,
+    net: Network,
+    proven: Mapping[str, str],
+    labels: npt.NDArray[np.int64] | None,
+) -> None:
     for note in made.notes:
         out.say(note)
     renamed = {source: name for source, name in made.graph.names.items() if source != name}
@@ -100,8 +111,10 @@ def _tell(out: Output, made: Quantized, effect: Effect, net: Network, labels: np
     rows = []
     for name, e in effect.layers.items():
         rates = [f"{value:.4f}" for value in (e.float_rate, e.rate, e.rate_error)]
-        rows.append((name, *rates, percent(e.spikes_differ), f"{e.membrane_error:.4f}", e.saturations))
-    out.table(("layer", "rate, float", "rate", "rate error", "spikes differ", "membrane error", "saturations"), rows)
+        apart = (percent(e.spikes_differ), f"{e.membrane_error:.4f}", e.saturations)
+        rows.append((name, proven[name], *rates, *apart))
+    columns = ("rate, float", "rate", "rate error", "spikes differ", "membrane error", "saturations")
+    out.table(("layer", "proven", *columns), rows)
     arithmetic = {name: neuron.arithmetic for name, neuron in net.neurons.items()}
     out.table(
         ("layer", "weight error", "threshold error", "decay", "moved by", "fraction bits", "state bits"),
@@ -126,6 +139,7 @@ def _tell(out: Output, made: Quantized, effect: Effect, net: Network, labels: np
         network=net.digest,
         samples=effect.samples,
         exact=made.exact,
+        proven=dict(proven),
         semantics=asdict(made.semantics),
         names=dict(made.graph.names),
         notes=list(made.notes),

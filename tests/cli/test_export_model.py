@@ -102,7 +102,12 @@ def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Pa
     monkeypatch.setattr("lehr.export.torch_network.folded", one_higher)
     wrong = export(lehr, folder, ":exact")
     assert wrong.code == 4
-    assert "nothing was rounded, so report it as a bug of lehr" in wrong.err
+    assert "model.py:exact: layer1 is proven to be equal, but " in wrong.err
+    assert "of its spikes differ, first layer1 neuron (" in wrong.err
+    assert "; report it as a bug of lehr" in wrong.err
+    accepted = export(lehr, folder, ":exact", "--no-strict")
+    assert (accepted.code, accepted.last) == (4, "FAIL")
+    assert not (folder / "m.nir").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""What is proven of the layers of a network that was made of another model, and what follows where samples show otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from lehr.errors import NotBitExact
+
+if TYPE_CHECKING:
+    from lehr.network import Network
+
+EQUAL, ROUNDED = "equal", "rounded"
+AFTER_ROUNDED = "equal where its input is"
+"""Of a layer in which nothing is rounded, that hears one in which something is."""
+
+
+def marks(net: Network, rounded: Collection[str]) -> dict[str, str]:
+    """What is proven of each layer of neurons, for every input.
+
+    Args:
+        net: the network.
+        rounded: the layers in which something was rounded.
+    """
+    return {name: ROUNDED if name in rounded else AFTER_ROUNDED if _heard(net, name) & set(rounded) else EQUAL for name in net.neurons}
+
+
+def require_proven(source: str, proven: Mapping[str, str], differ: Mapping[str, int], where: str = "on these samples") -> None:
+    """Refuse a network in which a layer differs on samples that was proven to be equal.
+
+    Args:
+        source: what the network was made of.
+        proven: from `marks`.
+        differ: how many spikes of each layer are not those of the model.
+        where: the first of them, if known.
+
+    Raises:
+        NotBitExact: naming the layer.
+    """
+    for name, mark in proven.items():
+        if mark == EQUAL and differ[name]:
+            raise NotBitExact(
+                f"{source}: {name} is proven to be equal, but {differ[name]:,} of its spikes differ, {where}; report it as a bug of lehr"
+            )
+
+
+def _heard(net: Network, name: str) -> set[str]:
+    """Every node whose values reach a node, at once or later."""
+    reached: set[str] = set()
+    pending = [name]
+    while pending:
+        for source in net.sources(pending.pop()):
+            if source not in reached and source in net.nodes:
+                reached.add(source)
+                pending.append(source)
+    return reached
