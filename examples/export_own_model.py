@@ -7,12 +7,13 @@ lehr simulate model.nir -i in.npz
 Its numbers are such that integers hold them all: +-1 weights, whole thresholds, no bias, a leak that is a small binary fraction.
 """
 
-import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import snntorch as snn
 import torch
+import typer
 from sklearn.datasets import load_digits
 from snntorch import surrogate
 from torch import nn
@@ -48,6 +49,11 @@ def trained() -> nn.Module:
     return net
 
 
-if __name__ == "__main__":
+def main(samples: Path) -> None:
+    """Write the images to compare on into SAMPLES (.npz)."""
     digits, classes = load_digits(return_X_y=True)
-    np.savez(sys.argv[1], input=digits[1497:].reshape(-1, 8, 8).astype(np.uint8), labels=classes[1497:])
+    np.savez(samples, input=digits[1497:].reshape(-1, 8, 8).astype(np.uint8), labels=classes[1497:])
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -3,10 +3,11 @@
 python examples/own_model.py [EPOCHS]
 """
 
-import sys
+from typing import Annotated
 
 import snntorch as snn
 import torch
+import typer
 from sklearn.datasets import load_digits
 from snntorch import surrogate
 from torch import Tensor, nn
@@ -63,8 +64,8 @@ def train(net: nn.Module, x: Tensor, labels: Tensor, epochs: int, annealer: lehr
         cosine.step()
 
 
-if __name__ == "__main__":
-    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+def main(epochs: Annotated[int, typer.Argument()] = 10) -> None:
+    """Train for some epochs and print the accuracies before and after."""
     torch.manual_seed(0)
     torch.set_num_threads(1)  # with another number, sums come out in another order
     images, targets = load_digits(return_X_y=True)
@@ -81,3 +82,7 @@ if __name__ == "__main__":
     train(net, x, labels, epochs, annealer)
     print(f"binarized and annealed: {accuracy(net, test_x, test_labels):.1%}")
     print(f"firing rates in the last batch: {annealer.rates}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

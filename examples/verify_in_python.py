@@ -4,9 +4,10 @@ lehr demo
 python examples/verify_in_python.py lehr-demo/model.nir lehr-demo/in.npz c
 """
 
-import sys
 import tempfile
 from pathlib import Path
+
+import typer
 
 from lehr import nirfile
 from lehr.samples import read_samples
@@ -14,19 +15,25 @@ from lehr.simulate import simulate
 from lehr.targets import registry
 from lehr.targets.build import build, verify
 
-model, samples, name = sys.argv[1:]
-net = nirfile.read(Path(model))
-x, labels = read_samples(Path(samples))
 
-result = simulate(net, x, trace=net.neurons)
-for layer, membranes in result.trace.membranes.items():
-    print(f"{layer}: spike rate {result.rates[layer]:.4f}, membranes from {membranes.min()} to {membranes.max()}")
-if labels is not None:
-    print(f"accuracy: {result.accuracy(labels):.4f}")
+def main(model: Path, samples: Path, target: str) -> None:
+    """Simulate MODEL (.nir) on SAMPLES (.npz), build it for TARGET, and verify the artefact."""
+    net = nirfile.read(model)
+    x, labels = read_samples(samples)
 
-with tempfile.TemporaryDirectory() as scratch:
-    out = Path(scratch) / name
-    build(net, registry.get(name), x[:16]).plan.write(out)
-    verified = verify(out)
-    print(f"{verified.target}: {verified.comparison}")
-    verified.require()
+    result = simulate(net, x, trace=net.neurons)
+    for layer, membranes in result.trace.membranes.items():
+        print(f"{layer}: spike rate {result.rates[layer]:.4f}, membranes from {membranes.min()} to {membranes.max()}")
+    if labels is not None:
+        print(f"accuracy: {result.accuracy(labels):.4f}")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / target
+        build(net, registry.get(target), x[:16]).plan.write(out)
+        verified = verify(out)
+        print(f"{verified.target}: {verified.comparison}")
+        verified.require()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -23,8 +23,9 @@ from safetensors import SafetensorError
 
 from lehr.arithmetic import Arithmetic, Synapse
 from lehr.artifact import BuildPlan, check_replaceable, to_json
-from lehr.errors import FileRefused, NotMappable, UsageError
+from lehr.errors import FileRefused, NotMappable
 from lehr.export.latent import Latent
+from lehr.folders import require_marked
 from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.npz import npz_bytes
 from lehr.weights import declared_kind
@@ -108,8 +109,7 @@ def load_run(folder: Path) -> Run:
         NotMappable: when the run is a float baseline.
         FileRefused: when its files contradict each other, or a tensor is left over that the integer network does not contain.
     """
-    if not (folder / STATE).is_file():
-        raise UsageError(f"{folder} holds no {STATE}; give a folder that 'lehr train' made")
+    require_marked(folder, STATE, "lehr train")
     try:
         state = json.loads((folder / STATE).read_bytes())
         if state["schema"] != SCHEMA:

@@ -16,6 +16,7 @@ from typing import Any
 
 from lehr.atomic import write_bytes, writing_folder
 from lehr.errors import FileRefused, UsageError
+from lehr.folders import require_marked
 
 MANIFEST = "manifest.json"
 PRODUCTS = "products"
@@ -147,8 +148,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         FileRefused: when its manifest does not parse.
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no {MANIFEST}; give a folder that 'lehr build' made")
+    require_marked(folder, MANIFEST, "lehr build")
     try:
         manifest = json.loads(path.read_bytes())
         BuildPlan(dict.fromkeys(manifest["files"].keys(), b""))  # refuses names that are not safe

@@ -11,6 +11,8 @@ import tomli_w
 from pydantic import ValidationError
 
 from lehr.errors import UsageError
+from lehr.spelling import nearest
+from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe
 
 ARMS = {"annealed": (), "binarized": ("train.thresholds=final",), "float": ("network.weights=float",)}
@@ -35,7 +37,8 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """
     path = bundled().get(source, Path(source))
     if not path.is_file():
-        raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; use a path or one of {', '.join(bundled())}")
+        remedy = nearest(source, bundled()) or f"use a path or one of {', '.join(bundled())}"
+        raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; {remedy}")
     try:
         return parse(path.read_text("utf-8"), str(source), overrides)
     except (OSError, UnicodeDecodeError) as error:
@@ -48,12 +51,14 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {source} is not TOML: {error}; correct it there") from None
-    for override in overrides:
-        _assign(told, override)
+    wrong = [sentence for override in overrides if (sentence := _assign(told, override))]
     try:
-        return Recipe.model_validate(told)
+        recipe = Recipe.model_validate(told)
     except ValidationError as error:
-        raise UsageError(f"recipe {source}: {_sentence(error)}") from None
+        wrong += [f"recipe {source}: {sentence}" for sentence in mistakes(error, Recipe)]
+    if wrong:
+        raise UsageError("\n  ".join(wrong if len(wrong) == 1 else [f"{len(wrong)} mistakes:", *wrong]))
+    return recipe
 
 
 def to_toml(recipe: Recipe) -> bytes:
@@ -61,10 +66,11 @@ def to_toml(recipe: Recipe) -> bytes:
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()
 
 
-def _assign(told: dict[str, Any], override: str) -> None:
+def _assign(told: dict[str, Any], override: str) -> str:
+    """Set a key; the sentence that says why it cannot be, else nothing."""
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UsageError(f"--set {override!r} is no assignment; write it as train.lr=1e-3")
+        return f"--set {override!r} is no assignment; write it as train.lr=1e-3"
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -72,27 +78,19 @@ def _assign(told: dict[str, Any], override: str) -> None:
     *parents, last = key.split(".")
     here: Any = told
     for name in parents:
-        here = here[int(name)] if isinstance(here, list) and name.isdigit() and int(name) < len(here) else _child(here, name, key)
-    if isinstance(here, list) and last.isdigit() and int(last) < len(here):
-        here[int(last)] = value
-    elif isinstance(here, dict):
-        here[last] = value
-    else:
-        raise UsageError(f"--set {key}: {last!r} is no key of the recipe; see 'lehr recipes copy' for one with all of them")
+        if not _holds(here, name):
+            return _no_key(key, name)
+        here = here[int(name)] if isinstance(here, list) else here.setdefault(name, {})
+    if not _holds(here, last):
+        return _no_key(key, last)
+    here[int(last) if isinstance(here, list) else last] = value
+    return ""
 
 
-def _child(here: Any, name: str, key: str) -> Any:
-    if not isinstance(here, dict):
-        raise UsageError(f"--set {key}: {name!r} is no key of the recipe; see 'lehr recipes copy' for one with all of them")
-    return here.setdefault(name, {})
+def _holds(here: Any, name: str) -> bool:
+    """Whether a table may have a key, or a list has a place, of that name."""
+    return isinstance(here, dict) or (isinstance(here, list) and name.isdecimal() and int(name) < len(here))
 
 
-def _sentence(error: ValidationError) -> str:
-    """One sentence of pydantic's report: where, what was there, and what may be."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("conv", "linear"))
-    if first["type"] == "extra_forbidden":
-        return f"unknown key '{where}' (value {first['input']!r}); remove it or correct its spelling"
-    if first["type"] == "missing":
-        return f"'{where}' is missing; add it"
-    return f"'{where or 'recipe'}' is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}; correct it"
+def _no_key(key: str, name: str) -> str:
+    return f"--set {key}: {name!r} is no key of the recipe; see 'lehr recipes copy' for one with all of them"

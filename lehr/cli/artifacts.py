@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lehr.cli.console import Json, session
 from lehr.cli.options import FramesOption, Model, Recorded, Target
+
+if TYPE_CHECKING:
+    from lehr.network import Neuron
 
 
 def check(model: Model, target: Target, as_json: Json = False) -> None:
@@ -76,8 +79,9 @@ def build(
         if built.measured:
             out.table(("measured", "value", "unit"), [(figure.name, f"{figure.value:,}", figure.unit) for figure in built.measured])
         for name, rate in built.rates.items():
-            if not (net.neurons[name].integrates or 0 < rate < 1):
-                out.say(f"note: the golden vectors leave {name} at spike rate {rate:.0f}; give real inputs with -i")
+            if state := _constant(net.neurons[name], rate):
+                where = "on the synthetic inputs; give real ones with -i" if x is None else f"on the inputs of {inputs}"
+                out.say(f"note: {name} {state} {where}; the golden vectors say nothing of it")
         out.say(f"wrote {output} ({len(built.plan.files)} files); 'lehr verify {output}' runs it")
         out.facts.update(
             output=str(output),
@@ -87,6 +91,15 @@ def build(
             rates=dict(built.rates),
             measured=[asdict(figure) for figure in built.measured],
         )
+
+
+def _constant(neuron: Neuron, rate: float) -> str:
+    """What a layer does that always does the same; a rate above 1 is none of that where each event may bring a spike."""
+    if neuron.integrates or 0 < rate < 1:
+        return ""
+    if rate == 0:
+        return "never fires"
+    return "" if neuron.arithmetic.update == "event" else "always fires"
 
 
 def verify(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lehr.errors import FileRefused, LehrError
+from lehr.cli.packages import missing_package
+from lehr.errors import FileRefused, LehrError, ToolMissing
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -109,7 +110,9 @@ def session(as_json: bool) -> Iterator[Output]:
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
-    """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless a disk is full or locked."""
+    """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless the machine lacks something."""
+    if isinstance(error, ImportError) and (missing := missing_package(error)):
+        return missing, ToolMissing.exit_code
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         where = f"{error.filename} cannot be written" if error.filename else "a temporary file or the result cannot be written"
         return f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another folder", FileRefused.exit_code

@@ -46,10 +46,12 @@ def copy(
     with session(as_json) as out:
         from lehr.atomic import write_bytes
         from lehr.errors import UsageError
+        from lehr.spelling import nearest
         from lehr.train.recipefile import bundled
 
         if name not in bundled():
-            raise UsageError(f"recipe {name!r} is not bundled; use one of {', '.join(bundled())}")
+            remedy = nearest(name, bundled()) or f"use one of {', '.join(bundled())}"
+            raise UsageError(f"recipe {name!r} is not bundled; {remedy}")
         path = to or Path(f"{name}.toml")
         if path.exists():
             raise UsageError(f"{path} exists; give another file to write")

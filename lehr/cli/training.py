@@ -38,12 +38,13 @@ def train(
 ) -> None:
     """Train a network as a recipe says, up to frozen integers."""
     with session(as_json) as out:
+        from lehr.train.recipefile import load
+
+        told = load(recipe, tuple(overrides or ()))  # before torch is imported: a mistake in it is said at once
         from lehr.errors import UsageError
         from lehr.export.checkpoint import check_run_folder
         from lehr.train.progress import Progress, progress_folder
-        from lehr.train.recipefile import load
 
-        told = load(recipe, tuple(overrides or ()))
         run = output or Path("runs") / told.name
         if output is None:
             run.parent.mkdir(exist_ok=True)

@@ -43,7 +43,7 @@ def test_train_writes_a_run_and_reports_accuracy(line: Path, lehr: Lehr) -> None
 def test_training_again_gives_the_same_files(line: Path, lehr: Lehr, tmp_path: Path) -> None:
     ran = lehr("train", line / "tiny.toml", "-o", tmp_path / "run", "--json")
     assert ran.code == 0
-    assert ran.facts["result"] == "PASS"
+    assert "result" not in ran.facts  # nothing was compared
     files = [file for file in (line / "run").rglob("*") if file.is_file()]
     assert len(files) == 10
     for file in files:
@@ -107,7 +107,8 @@ def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(lehr: Lehr
     ran = lehr("build", tmp_path / "model.nir", "--target", "c", "-o", tmp_path / "out", "-i", tmp_path / "in.npz")
     assert ran.code == 0, ran.err
     told = [line for line in ran.out.splitlines() if line.startswith("note:")]  # the output never fires, whatever it hears
-    assert told == ([] if light else ["note: the golden vectors leave lif at spike rate 0; give real inputs with -i"])
+    where = f"on the inputs of {tmp_path / 'in.npz'}; the golden vectors say nothing of it"
+    assert told == ([] if light else [f"note: lif never fires {where}"])
 
 
 @pytest.mark.parametrize("target", RUNNABLE)

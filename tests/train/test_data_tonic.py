@@ -140,10 +140,13 @@ def test_without_tonic_the_message_says_how_to_get_it(folder: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ('[{name="Drop"}]', "'data.transforms.0' is {'name': 'Drop'}: Input tag 'Drop' found using 'name' does not match any"),
-        ('[{name="Denoise"}]', "'data.transforms.0.Denoise.filter_time' is missing; add it"),
-        ('[{name="Denoise", filter_time=0}]', "'data.transforms.0.Denoise.filter_time' is 0: Input should be greater than or equal to 1"),
-        ('[{name="DropPixel", hot_pixel_frequency=9, p=1}]', "unknown key 'data.transforms.0.DropPixel.p' (value 1); remove it"),
+        ('[{name="Drop"}]', "'data.transforms.0.name' is 'Drop'; did you mean 'DropPixel'?"),
+        ('[{name="Denoise"}]', "'data.transforms.0.filter_time' is missing; add it"),
+        ('[{name="Denoise", filter_time=0}]', "'data.transforms.0.filter_time' is 0; give at least 1"),
+        (
+            '[{name="DropPixel", hot_pixel_frequency=9, p=1}]',
+            "unknown key 'data.transforms.0.p' (value 1); remove it or correct its spelling",
+        ),
     ],
 )
 def test_wrong_transforms(lehr: Lehr, tmp_path: Path, value: str, message: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -37,7 +39,26 @@ def test_overrides() -> None:
     ("override", "message"),
     [
         ("train.learning_rate=1", "recipe tiny: unknown key 'train.learning_rate' (value 1); remove it or correct its spelling"),
-        ("train.lr=-1", "recipe tiny: 'train.lr' is -1: Input should be greater than 0; correct it"),
+        ("train.lr=-1", "recipe tiny: 'train.lr' is -1; give more than 0"),
+        ("train.epoch=1", "recipe tiny: unknown key 'train.epoch' (value 1); did you mean 'train.epochs'?"),
+        ("epochs=3", "recipe tiny: unknown key 'epochs' (value 3); did you mean 'train.epochs'?"),
+        ("train.epochs=one", "recipe tiny: 'train.epochs' is 'one'; give a whole number"),
+        ("train.epochs=1.5", "recipe tiny: 'train.epochs' is 1.5; give a whole number"),
+        ("train.rates=[1]", "recipe tiny: 'train.rates.1' is missing; add it"),
+        ("train.lr=fast", "recipe tiny: 'train.lr' is 'fast'; give a number"),
+        ("train=3", "recipe tiny: 'train' is 3; give a table of keys"),
+        ("network.layers=3", "recipe tiny: 'network.layers' is 3; give a list, as in [1, 2]"),
+        ("network.layers.0.batch_norm=maybe", "recipe tiny: 'network.layers.0.batch_norm' is 'maybe'; give true or false"),
+        (
+            "network.layers.0.chanels=3",
+            "recipe tiny: unknown key 'network.layers.0.chanels' (value 3); did you mean 'network.layers.0.channels'?",
+        ),
+        (
+            "network.layers.0.threshold.startt=1",
+            "recipe tiny: unknown key 'network.layers.0.threshold.startt' (value 1); did you mean 'network.layers.0.threshold.start'?",
+        ),
+        ("train.objective=cross-entrpy", "recipe tiny: 'train.objective' is 'cross-entrpy'; did you mean 'cross-entropy'?"),
+        ("train.objective=x", "recipe tiny: 'train.objective' is 'x'; use 'count', 'cross-entropy' or 'ramp'"),
         (
             "network.beta=0.9",
             "recipe tiny: 'network.beta' is 0.9: no integer machine decays by it exactly; use k/2^n in 0..1 with n <= 16, such as '115/128'; correct it",
@@ -45,11 +66,12 @@ def test_overrides() -> None:
         ("network.beta=x", "recipe tiny: 'network.beta' is 'x': write it as a fraction k/2^n, such as '7/8'; correct it"),
         (
             "network.layers.0.threshold.start=0",
-            "recipe tiny: 'network.layers.0.threshold.start' is 0: Input should be greater than 0; correct it",
+            "recipe tiny: 'network.layers.0.threshold.start' is 0; give more than 0",
         ),
-        ("network.weights=int9", "recipe tiny: 'network.weights' is 'int9': Input should be 'binarized', 'ternary', 'int2', "),
-        ("train.prune=1.0", "recipe tiny: 'train.prune' is 1.0: Input should be less than 1; correct it"),
-        ("network.layers.0.type='pool'", "recipe tiny: 'network.layers.0' is "),
+        ("network.weights=int9", "recipe tiny: 'network.weights' is 'int9'; did you mean 'int8'?"),
+        ("train.prune=1.0", "recipe tiny: 'train.prune' is 1.0; give less than 1"),
+        ("network.layers.0.type='pool'", "recipe tiny: 'network.layers.0.type' is 'pool'; use 'conv', 'linear', 'integrator'"),
+        ("network.layers.0.type='con'", "recipe tiny: 'network.layers.0.type' is 'con'; did you mean 'conv'?"),
         ("network.layers.7.kernel=1", "--set network.layers.7.kernel: '7' is no key of the recipe; "),
         ("seed", "--set 'seed' is no assignment; write it as train.lr=1e-3"),
         ("name.first=1", "--set name.first: 'first' is no key of the recipe; "),
@@ -60,6 +82,34 @@ def test_refusals(override: str, message: str) -> None:
         parse(tiny_toml(), "tiny", (override,))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    wrong = ("train.epoch=1", "seed=x", "seed", "name.first=1", "network.beta=0.9")
+    with pytest.raises(UsageError) as error:
+        parse(tiny_toml(), "tiny", wrong)
+    first, *lines = str(error.value).splitlines()
+    assert first == "5 mistakes:"
+    assert sorted(line.strip().split(";")[0] for line in lines) == [
+        "--set 'seed' is no assignment",
+        "--set name.first: 'first' is no key of the recipe",
+        "recipe tiny: 'network.beta' is 0.9: no integer machine decays by it exactly",
+        "recipe tiny: 'seed' is 'x'",
+        "recipe tiny: unknown key 'train.epoch' (value 1)",
+    ]
+
+
+def test_a_mistake_in_a_recipe_is_told_before_torch_is_imported() -> None:
+    check = (
+        "import sys; from commands import run; ran = run('train', 'digits', '--set', 'train.epoch=1');"
+        "assert ran.code == 2, ran.err; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parent.parent, check=True)
+
+
+def test_a_bundled_recipe_is_known_by_a_name_like_its_own() -> None:
+    with pytest.raises(UsageError, match=r"neither a file nor a bundled recipe; did you mean 'fashion-mnist-short'\?$"):
+        load("fashion-mnist-shrt")
 
 
 @pytest.mark.parametrize(

