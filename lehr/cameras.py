@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
+from lehr.npyfile import read_header
 
 BLOCK = 1 << 18
 """Events that are decoded at a time."""
@@ -28,6 +30,8 @@ _PACKET = np.dtype(
 )
 _POLARITY_EVENT, _EVENT_BYTES = 1, 8
 _FIELDS = ("t", "x", "y", "p")
+LATEST = 1 << 60
+"""Microseconds, 36,000 years, that no time is beyond, before or after 0: differences of two are numbers of 64 bits, too."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,12 @@ def aedat(path: Path) -> Iterator[Events]:
                 for first in range(0, number, BLOCK):
                     words = np.frombuffer(stream.read(min(BLOCK, number - first) * width), "<u4").reshape(-1, 2).astype(np.int64)
                     words = words if valid == number else words[words[:, 0] & 1 == 1]
-                    address, time = words[:, 0], words[:, 1] + (overflow << 31)
+                    address, time = words[:, 0], words[:, 1]
+                    if overflow << 31 > LATEST or (time >> 31).any():
+                        raise FileRefused(
+                            f"{path} has a time beyond 31 bits, or {overflow:,} overflows of it, at byte {at:,}; get it again"
+                        )
+                    time += overflow << 31
                     yield Events(time, address >> 17, address >> 2 & 0x7FFF, address >> 1 & 1)
             at = stream.seek(at + number * width)
 
@@ -120,18 +129,34 @@ def structured(path: Path) -> Iterator[Events]:
         FileRefused: when it is no such file.
     """
     try:
-        held: Any = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as stream:
+            header = read_header(stream)
+    except (OSError, ValueError) as error:
         raise FileRefused(f"{path} is not a whole .npy file ({error}); write it with numpy.save") from None
-    names = held.dtype.names or ()
-    if held.ndim != 1 or not all(name in names and held.dtype[name].kind in "iub" for name in _FIELDS):
-        raise FileRefused(f"{path} holds {held.dtype} {list(held.shape)}; give records with integers {', '.join(_FIELDS)}")
+    names = header.dtype.names or ()
+    if len(header.shape) != 1 or not all(name in names and header.dtype[name].kind in "iub" for name in _FIELDS):
+        raise FileRefused(f"{path} holds {header}; give records with integers {', '.join(_FIELDS)}")
+    size, whole = path.stat().st_size, header.start + header.nbytes
+    if size != whole:
+        raise FileRefused(f"{path} has {size:,} bytes, and {whole:,} by its header; write it with numpy.save")
+    held: Any = np.memmap(path, header.dtype, "r", header.start, header.shape) if header.shape[0] else []
     for first in range(0, len(held), BLOCK):
         block = held[first : first + BLOCK]
+        for name in _FIELDS:
+            _require_small(path, name, block[name])
         time, x, y, polarity = (block[name].astype(np.int64) for name in _FIELDS)
         if len(wrong := np.flatnonzero(polarity & ~1)):
             raise FileRefused(f"{path} has an event of polarity {polarity[wrong[0]]}; give 0 for darker and 1 for brighter")
         yield Events(time, x, y, polarity)
+
+
+def _require_small(path: Path, name: str, values: npt.NDArray[Any]) -> None:
+    """Refuse a number so large that 64 bits might not hold what becomes of it."""
+    if values.dtype.kind == "b":
+        return
+    for worst in (int(values.min()), int(values.max())):
+        if abs(worst) > LATEST:
+            raise FileRefused(f"{path} has an event whose {name} is {worst:,}; give at most {LATEST:,}")
 
 
 FORMATS: Mapping[str, Callable[[Path], Iterator[Events]]] = {".aedat": aedat, ".bin": forty_bits, ".bs2": forty_bits, ".npy": structured}

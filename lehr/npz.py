@@ -1,18 +1,34 @@
-"""The `.npz` files of the line: `in.npz` with inputs and labels, `out.npz` with what a simulation returned."""
+"""The `.npz` files of the line: `in.npz` with inputs and labels, `out.npz` with what a simulation returned.
+
+They may come from anybody. The archive's directory and the headers of the arrays in it are judged
+before memory is taken: how large an array is, whether its packed bytes can hold that at all, and
+whether it may be read at once or only piece by piece.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.artifact import zip_bytes
 from lehr.errors import FileRefused, LehrError, UsageError
+from lehr.npyfile import Header, read_header
+
+AT_ONCE = 1 << 26
+"""Bytes of an array that is read whole, such as labels, whatever it was packed to."""
+RATIO = 64
+"""How many times its packed bytes such an array may take beyond that."""
+_DEFLATES = 1032
+"""Deflate packs so many bytes into one at most (zlib, "Maximum Compression Factor")."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -25,11 +41,99 @@ def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return zip_bytes(files)
 
 
-def npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:
-    """Shape, whether columns come first, and dtype of the array whose `.npy` file `stream` is; it is left where the numbers begin."""
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(stream)
+class Archive:
+    """An `.npz` file, open for reading; used in a `with`.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: when it is no regular file or no archive, names an array twice, or packs one otherwise than numpy does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
+        if not path.is_file():
+            raise UsageError(f"input {path} is no regular file; give an .npz file with an array 'input'")
+        self.path = path
+        with damage_refused(path):
+            self._zip = zipfile.ZipFile(path)
+        self._headers: dict[str, Header] = {}
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        for member in self._zip.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name in self._members:
+                raise FileRefused(f"{path} holds {name!r} twice; write it with numpy.savez")
+            if member.compress_type not in _METHODS or member.flag_bits & _ENCRYPTED:
+                raise FileRefused(f"{path}: {name} is packed otherwise than numpy does it; write it with numpy.savez_compressed")
+            self._members[name] = member
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def header(self, name: str) -> Header:
+        """Of an array that is there.
+
+        Raises:
+            FileRefused: when it is none, or does not fit the bytes that are there.
+        """
+        if name not in self._headers:
+            with self._stream(name) as stream:
+                try:
+                    header = read_header(stream)
+                except ValueError as error:
+                    raise FileRefused(f"{self.path}: {name} is no array of numbers: {error}; write it with numpy.savez") from None
+            member = self._members[name]
+            held = member.compress_size * (_DEFLATES if member.compress_type == zipfile.ZIP_DEFLATED else 1)
+            if header.start + header.nbytes != member.file_size or member.file_size > held + _DEFLATES:
+                has = min(member.file_size, held + _DEFLATES) - header.start
+                said = f"is said to be {header}, {header.nbytes:,} bytes"
+                raise FileRefused(f"{self.path}: {name} {said}, and has at most {has:,}; write it with numpy.savez")
+            self._headers[name] = header
+        return self._headers[name]
+
+    def read(self, name: str, limit: int | None = None) -> npt.NDArray[Any]:
+        """A whole array that is there.
+
+        Args:
+            name: of the array.
+            limit: bytes that it may take; if None, 64 MiB, or 64 times its packed bytes.
+
+        Raises:
+            FileRefused: when it is none, or takes more.
+        """
+        header = self.header(name)
+        limit = max(AT_ONCE, RATIO * self._members[name].compress_size) if limit is None else limit
+        if header.nbytes > limit:
+            raise FileRefused(f"{self.path}: {name} is {header}, {header.nbytes:,} bytes, more than {limit:,} at once; give fewer")
+        with self.numbers(name) as stream:
+            flat = np.frombuffer(exactly(stream, header.nbytes), header.dtype)
+            return flat.reshape(header.shape, order="F" if header.by_column else "C")
+
+    @contextmanager
+    def numbers(self, name: str) -> Iterator[IO[bytes]]:
+        """The numbers of an array that is there, as bytes.
+
+        Raises:
+            FileRefused: when they are not whole.
+        """
+        header = self.header(name)
+        with self._stream(name) as stream:
+            stream.read(header.start)
+            yield stream
+
+    @contextmanager
+    def _stream(self, name: str) -> Iterator[IO[bytes]]:
+        with damage_refused(self.path), self._zip.open(self._members[name]) as stream:
+            yield stream
 
 
 @contextmanager
@@ -43,34 +147,45 @@ def damage_refused(path: Path) -> Iterator[None]:
         raise FileRefused(f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez") from None
 
 
-def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an `.npz` file that have one of the names.
+def exactly(stream: IO[bytes], count: int) -> bytes:
+    """So many bytes.
 
     Raises:
-        UsageError: when there is no such file.
-        FileRefused: when it is no .npz.
+        ValueError: when there are fewer.
     """
-    if not path.is_file():
-        raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
-    with damage_refused(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        return {name: file[name] for name in names if name in file.files}
+    data = stream.read(count)
+    if len(data) != count:
+        raise ValueError("input ends early")
+    return data
 
 
-def check_samples(
-    path: Path, arrays: Mapping[str, npt.NDArray[Any]], prefix: str = ""
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
-    """The inputs and, if there, labels among the arrays of the file `path`, whose names begin with `prefix`.
+def checked_samples(archive: Archive, prefix: str = "") -> tuple[Header, npt.NDArray[np.int64] | None]:
+    """The header of the inputs in an archive and, if there, the labels; their names begin with `prefix`.
 
     Raises:
         FileRefused: when the inputs are missing, or an array has not the type it should.
     """
-    name = f"{prefix}input"
-    if name not in arrays:
-        raise FileRefused(f"{path} has no array '{name}'; save it as numpy.savez(path, {name}=..., {prefix}labels=...)")
-    x, labels = arrays[name], arrays.get(f"{prefix}labels")
-    if x.dtype != np.uint8 or x.ndim < 2:
-        raise FileRefused(f"{path}: {name} is {x.dtype} {list(x.shape)}; save it as uint8 with the samples on the first axis")
-    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != x.shape[:1]):
-        told = f"{prefix}labels are {labels.dtype} {list(labels.shape)}"
-        raise FileRefused(f"{path}: {told} for {len(x)} samples; give one integer per sample")
-    return x, None if labels is None else labels.astype(np.int64)
+    path, name, labels = archive.path, f"{prefix}input", f"{prefix}labels"
+    if name not in archive:
+        raise FileRefused(f"{path} has no array '{name}'; save it as numpy.savez(path, {name}=..., {labels}=...)")
+    header = archive.header(name)
+    if header.dtype != np.uint8 or len(header.shape) < 2:
+        raise FileRefused(f"{path}: {name} is {header}; save it as uint8 with the samples on the first axis")
+    return header, read_labels(archive, labels, header.shape[0])
+
+
+def read_labels(archive: Archive, name: str, samples: int) -> npt.NDArray[np.int64] | None:
+    """The labels of so many samples; None where an archive has none.
+
+    Raises:
+        FileRefused: when they are not one integer for each.
+    """
+    if name not in archive:
+        return None
+    header = archive.header(name)
+    if header.dtype.kind not in "iu" or header.shape != (samples,):
+        raise FileRefused(f"{archive.path}: {name} are {header} for {samples} samples; give one integer per sample")
+    labels = archive.read(name)
+    if labels.size and int(labels.max()) > np.iinfo(np.int64).max:
+        raise FileRefused(f"{archive.path}: {name} hold {labels.max()}; number the classes from 0")
+    return labels.astype(np.int64)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from lehr.arithmetic import Int64
-from lehr.cameras import FORMATS
+from lehr.cameras import FORMATS, Events
 from lehr.errors import FileRefused, UsageError
+from lehr.foreign import refuse_foreign
 from lehr.nodes import Shape
 from lehr.samples import LARGEST, Samples, SpikeEvents, open_samples
 
@@ -70,10 +71,11 @@ def open_inputs(path: Path, shape: Shape, told: str | None) -> Samples:
         UsageError: when there is no such file, or `told` is missing or not for it.
         FileRefused: when the file is not what it should be, or does not fit the network.
     """
-    if path.suffix in FORMATS and path.is_file():
+    if path.suffix.lower() in FORMATS and path.is_file():
         if told is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
         return Recording(path, shape, frames(told))
+    refuse_foreign(path, ", ".join(FORMATS))
     if told is not None:
         raise UsageError(f"--frames is for recordings ({', '.join(FORMATS)}), and {path} is none; leave it out")
     return open_samples(path)
@@ -108,8 +110,11 @@ class Recording(SpikeEvents):
                 f"{path}: its {last:,} steps are {size:,} bytes as spikes, the limit is {LARGEST:,}; give steps, or a longer one"
             )
 
+    def _decoded(self) -> Iterator[Events]:
+        return FORMATS[self.path.suffix.lower()](self.path)
+
     def _first(self) -> int:
-        for events in FORMATS[self.path.suffix](self.path):
+        for events in self._decoded():
             if len(events.time):
                 return int(events.time[0])
         raise FileRefused(f"{self.path} holds no event; give another recording")
@@ -117,7 +122,7 @@ class Recording(SpikeEvents):
     def _steps(self) -> Iterator[tuple[Int64, Int64]]:
         """Steps from the first frame on, and places, of all events that are not before it."""
         cut, (rows, columns), last = self._cut, self.shape[3:], _EARLIEST
-        for events in FORMATS[self.path.suffix](self.path):
+        for events in self._decoded():
             way_out = "give the network's own camera, or downsample=N in --frames"
             events.require_inside(self.path, rows * cut.downsample, columns * cut.downsample, way_out)
             step = (events.time - self._start) // cut.step_us

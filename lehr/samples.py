@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
-from lehr.npz import check_samples, damage_refused, npy_header, read_arrays
+from lehr.npz import Archive, checked_samples, exactly, read_labels
 
 SHAPE, FIRST, STEP, PLACE = "event.shape", "event.first", "event.step", "event.place"
 LARGEST, LARGEST_AT_ONCE = 1 << 40, 1 << 33
@@ -30,7 +29,8 @@ def open_samples(path: Path) -> Samples:
         UsageError: when there is no such file.
         FileRefused: when it is no .npz, or an array in it is not what it should be.
     """
-    return EventSamples(path) if read_arrays(path, (SHAPE,)) else Samples(path)
+    with Archive(path) as archive:
+        return EventSamples(archive) if SHAPE in archive else Samples(archive)
 
 
 def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
@@ -47,34 +47,40 @@ def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
 class Samples:
     """The inputs of an `in.npz`, stored as they are fed, and its labels, if there.
 
+    Args:
+        archive: the file, open; it is opened anew for each reading.
+
     Attributes:
         path: of the file.
         shape: of all inputs, samples first.
         labels: int64 `[N]`, or None.
 
     Raises:
-        UsageError: when there is no such file.
-        FileRefused: when it is no .npz, or an array in it has not the type it should.
+        FileRefused: when an array in it has not the type it should.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        arrays = read_arrays(path, ("labels",))
+    def __init__(self, archive: Archive) -> None:
+        self.path = archive.path
+        header, self.labels = checked_samples(archive)
+        self.shape = header.shape
         self._whole: npt.NDArray[np.uint8] | None = None
-        self.shape, plain = self._header()
-        if not plain:  # another type, or stored column by column: to be refused, or read at once
-            self._whole, self.labels = check_samples(path, read_arrays(path, ("input", "labels")))
-            return
-        like = np.broadcast_to(np.zeros((), np.uint8), self.shape)
-        _, self.labels = check_samples(path, {"input": like, **arrays})
+        if header.by_column:  # not to be read piece by piece
+            self._whole = archive.read("input", LARGEST_AT_ONCE)
 
-    def _header(self) -> tuple[tuple[int, ...], bool]:
-        with damage_refused(self.path), zipfile.ZipFile(self.path) as archive:
-            if "input.npy" not in archive.namelist():
-                return (0,), False
-            with archive.open("input.npy") as stream:
-                shape, by_column, dtype = npy_header(stream)
-        return shape, dtype == np.uint8 and not by_column and len(shape) > 1
+    def require_classes(self, classes: int) -> None:
+        """Refuse labels that are none of so many classes.
+
+        Raises:
+            FileRefused: naming the first.
+        """
+        if self.labels is None:
+            return
+        wrong = np.flatnonzero((self.labels < 0) | (self.labels >= classes))
+        if len(wrong):
+            raise FileRefused(
+                f"{self.path}: the label of sample {wrong[0]:,} is {self.labels[wrong[0]]}, but there are {classes} classes, from 0 on;"
+                " leave out samples that have no class, or all labels"
+            )
 
     def whole(self) -> npt.NDArray[np.uint8]:
         """All samples at once.
@@ -85,6 +91,10 @@ class Samples:
         if (size := math.prod(self.shape)) > LARGEST_AT_ONCE:
             raise FileRefused(f"{self.path} holds {size:,} bytes, more than {LARGEST_AT_ONCE:,} at once; give fewer samples or steps")
         return np.require(next(self.pieces(self.shape[0])), requirements="W") if self._whole is None else self._whole
+
+    def first(self, count: int) -> npt.NDArray[np.uint8]:
+        """The first samples, so many of them or all; no others are read."""
+        return np.require(next(self.pieces(count), np.zeros((0, *self.shape[1:]), np.uint8)), requirements="W")
 
     def pieces(self, size: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
         """The samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
@@ -106,11 +116,10 @@ class Samples:
                 yield flat[at : at + size].reshape(shape)
                 at += size
             return
-        with damage_refused(self.path), zipfile.ZipFile(self.path) as archive, archive.open("input.npy") as stream:
-            npy_header(stream)
+        with Archive(self.path) as archive, archive.numbers("input") as stream:
             _skip(stream, at)
             for shape in shapes:
-                yield np.frombuffer(_exactly(stream, math.prod(shape)), np.uint8).reshape(shape)
+                yield np.frombuffer(exactly(stream, math.prod(shape)), np.uint8).reshape(shape)
 
 
 def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[Any]]]:
@@ -161,12 +170,11 @@ class EventSamples(SpikeEvents):
         FileRefused: when the arrays do not fit each other.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self._whole = path, None
-        arrays = read_arrays(path, (SHAPE, FIRST, "labels"))
-        with damage_refused(path), zipfile.ZipFile(path) as archive:
-            held = [_length(archive, name) for name in (STEP, PLACE)]
-        shape, first = arrays[SHAPE], arrays.get(FIRST, np.zeros(0))
+    def __init__(self, archive: Archive) -> None:
+        self.path, self._whole = archive.path, None
+        path = self.path
+        held = [_length(archive, name) for name in (STEP, PLACE)]
+        shape, first = archive.read(SHAPE), archive.read(FIRST) if FIRST in archive else np.zeros(0)
         if shape.dtype.kind not in "iu" or shape.ndim != 1 or len(shape) < 2 or (shape < 1).any():
             raise FileRefused(f"{path}: {SHAPE} is {shape.tolist()}; give the number of steps and the shape of the network's input")
         if not _ascending(first) or held != [int(first[-1])] * 2:
@@ -176,23 +184,22 @@ class EventSamples(SpikeEvents):
             raise FileRefused(f"{path}: its events are {size:,} bytes as spikes, the limit is {LARGEST:,}; give fewer samples or steps")
         self._first: Int64 = first.astype(np.int64)
         self.shape = (len(first) - 1, *map(int, shape))
-        _, self.labels = check_samples(path, {"input": np.broadcast_to(np.zeros((), np.uint8), self.shape), **arrays})
+        self.labels = read_labels(archive, "labels", len(first) - 1)
 
     def _blocks(self, start: int) -> Iterator[tuple[Int64, Int64]]:
         steps, width = self.shape[1], math.prod(self.shape[2:])
         done, total, last = int(self._first[start]), int(self._first[-1]), start * steps
         with (
-            damage_refused(self.path),
-            zipfile.ZipFile(self.path) as archive,
-            archive.open(f"{STEP}.npy") as of_steps,
-            archive.open(f"{PLACE}.npy") as of_places,
+            Archive(self.path) as archive,
+            archive.numbers(STEP) as of_steps,
+            archive.numbers(PLACE) as of_places,
         ):
-            columns = [(stream, self._type(stream)) for stream in (of_steps, of_places)]
+            columns = [(of_steps, self._type(archive, STEP)), (of_places, self._type(archive, PLACE))]
             for stream, dtype in columns:
                 _skip(stream, done * dtype.itemsize)
             while done < total:
                 count = min(BLOCK, total - done)
-                step, place = (np.frombuffer(_exactly(stream, count * dtype.itemsize), dtype).astype(np.int64) for stream, dtype in columns)
+                step, place = (np.frombuffer(exactly(stream, count * dtype.itemsize), dtype).astype(np.int64) for stream, dtype in columns)
                 sample = np.searchsorted(self._first, np.arange(done, done + count), side="right") - 1
                 for name, values, limit in ((STEP, step, steps), (PLACE, place, width)):
                     if values.min() < 0 or values.max() >= limit:
@@ -206,9 +213,9 @@ class EventSamples(SpikeEvents):
                 last, done = int(through[-1]), done + count
                 yield through, place
 
-    def _type(self, stream: IO[bytes]) -> np.dtype[np.int64]:
-        """Of the integers in an `.npy` file, which is left where they begin."""
-        dtype: np.dtype[np.int64] = npy_header(stream)[2]
+    def _type(self, archive: Archive, name: str) -> np.dtype[Any]:
+        """Of the integers in a list."""
+        dtype = archive.header(name).dtype
         if dtype.kind not in "iu":
             raise FileRefused(f"{self.path}: the events are {dtype}; give steps and places as integers")
         return dtype
@@ -221,23 +228,15 @@ def _ascending(first: npt.NDArray[np.generic]) -> bool:
     return bool(first[0] == 0 and (first[1:] >= first[:-1]).all())  # type: ignore[operator]
 
 
-def _length(archive: zipfile.ZipFile, name: str) -> int | None:
+def _length(archive: Archive, name: str) -> int | None:
     """Of a list in the archive; None where there is none."""
-    if f"{name}.npy" not in archive.namelist():
+    if name not in archive:
         return None
-    with archive.open(f"{name}.npy") as stream:
-        shape = npy_header(stream)[0]
+    shape = archive.header(name).shape
     return shape[0] if len(shape) == 1 else None
 
 
 def _skip(stream: IO[bytes], count: int) -> None:
     """Get past so many bytes; where they are compressed, there is no other way than reading."""
     while count > 0:
-        count -= len(_exactly(stream, min(count, BLOCK)))
-
-
-def _exactly(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) != count:
-        raise ValueError("input ends early")
-    return data
+        count -= len(exactly(stream, min(count, BLOCK)))

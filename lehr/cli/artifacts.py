@@ -68,7 +68,7 @@ def build(
         if wrong:
             raise UsageError(f"--option {wrong[0]!r} is no assignment; write it as KEY=VALUE")
         net, chip = nirfile.read(model), registry.get(target)
-        x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()[:samples]
+        x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).first(samples)
         built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples, measure=measure)
         out.checked = True  # that the network maps
         built.plan.write(output)

@@ -72,33 +72,39 @@ def _expected(net: Network, samples: Samples, other: str) -> tuple[Traced, Expec
 def _stored(net: Network, total: int, path: Path) -> tuple[Traced, Expected]:
     """What a file holds."""
     from lehr.errors import FileRefused, UsageError
-    from lehr.npz import read_arrays
+    from lehr.npz import Archive
+    from lehr.samples import LARGEST_AT_ONCE
     from lehr.simulate import Trace
 
     if not path.is_file():
         raise UsageError(f"{path} does not exist; name a result of `lehr simulate`, or an engine")
     names = {name: (f"spikes.{name}", f"membrane.{name}") for name in net.neurons}
-    arrays = read_arrays(path, ("counts", SAMPLES, *(array for pair in names.values() for array in pair)))
-    for name, array in arrays.items():
-        if array.dtype.kind not in "iu" or array.ndim == 0:
-            raise FileRefused(f"{path}: {name} is {array.dtype} {list(array.shape)}, no integers; give a result of `lehr simulate`")
-    counts, chosen = arrays.pop("counts", None), arrays.pop(SAMPLES, None)
-    if counts is None or len(counts) != total:
-        told = len(counts) if counts is not None else "no"
-        raise FileRefused(f"{path} has counts of {told} samples, the input {total}; give a whole result of the same input")
-    classes = math.prod(net.shapes[net.output])
-    if counts.shape != (total, classes):
-        raise FileRefused(f"{path} has counts {list(counts.shape)}, the network {classes} classes; give a result of this network")
-    if chosen is not None and (chosen.ndim != 1 or not _ascending(chosen, total)):
-        raise FileRefused(f"{path}: {SAMPLES} is not a list of numbers that ascend below {total}; give a result of `lehr simulate`")
-    what = Traced(
-        tuple(name for name, pair in names.items() if all(array in arrays for array in pair)),
-        None if chosen is None else tuple(chosen.tolist()),
-    )
-    many = total if what.samples is None else len(what.samples)
-    for name, array in arrays.items():
-        if len(array) != many:
-            raise FileRefused(f"{path}: {name} is of {len(array)} samples, not {many}; give a whole result of the same input")
+    with Archive(path) as archive:
+        wanted = ("counts", SAMPLES, *(array for pair in names.values() for array in pair))
+        headers = {name: archive.header(name) for name in wanted if name in archive}
+        for name, header in headers.items():
+            if header.dtype.kind not in "iu" or not header.shape:
+                raise FileRefused(f"{path}: {name} is {header}, no integers; give a result of `lehr simulate`")
+        counted = headers.pop("counts", None)
+        if counted is None or counted.shape[0] != total:
+            rows = counted.shape[0] if counted is not None else "no"
+            raise FileRefused(f"{path} has counts of {rows} samples, the input {total}; give a whole result of the same input")
+        classes = math.prod(net.shapes[net.output])
+        if counted.shape != (total, classes):
+            raise FileRefused(f"{path} has counts {list(counted.shape)}, the network {classes} classes; give a result of this network")
+        chosen = archive.read(SAMPLES) if headers.pop(SAMPLES, None) is not None else None
+        if chosen is not None and (chosen.ndim != 1 or not _ascending(chosen, total)):
+            raise FileRefused(f"{path}: {SAMPLES} is not a list of numbers that ascend below {total}; give a result of `lehr simulate`")
+        what = Traced(
+            tuple(name for name, pair in names.items() if all(array in headers for array in pair)),
+            None if chosen is None else tuple(chosen.tolist()),
+        )
+        many = total if what.samples is None else len(what.samples)
+        for name, header in headers.items():
+            if header.shape[0] != many:
+                raise FileRefused(f"{path}: {name} is of {header.shape[0]} samples, not {many}; give a whole result of the same input")
+        counts = archive.read("counts", LARGEST_AT_ONCE)
+        arrays = {name: archive.read(name, LARGEST_AT_ONCE) for name in headers}
     before = 0
 
     def stored(start: int, piece: npt.NDArray[np.uint8]) -> tuple[Trace, npt.NDArray[np.int32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -67,7 +68,7 @@ def quantize(
 
         told = read(graph)
         given = open_inputs(calibrate, told.shape, frames)
-        x, labels = given.whole()[:samples], given.labels
+        x, labels = given.first(samples), given.labels
         made = convert(
             told,
             x,
@@ -76,6 +77,7 @@ def quantize(
             steps=steps,
             full_scale=full_scale,
         )
+        given.require_classes(math.prod(made.network.shapes[made.network.output]))
         with writing(output) as part:
             part.write_bytes(nirfile.to_bytes(made.network, _origin(graph, made)))
             exported = nirfile.read(part)

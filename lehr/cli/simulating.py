@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ def simulate(
         net = nirfile.read(model)
         samples = open_inputs(inputs, net.input.shape, frames)
         check_shape(net, samples.shape)
+        samples.require_classes(math.prod(net.shapes[net.output]))
         what = traced(net, trace or [], trace_samples, samples.shape[0])
         run = engine(engine_name, net, threads or len(os.sched_getaffinity(0)))
         out.facts["engine"] = engine_name

@@ -14,7 +14,7 @@ from hard_networks import HARD
 
 from lehr import nirfile
 from lehr.cli import pieces
-from lehr.samples import Samples
+from lehr.samples import Samples, open_samples
 from lehr.simulate import simulate
 from lehr.targets import registry
 
@@ -250,7 +250,7 @@ def test_samples_are_read_in_pieces(tmp_path: Path, save: object, order: str) ->
     x = np.random.default_rng(0).integers(0, 256, (23, 4, 5, 6)).astype(np.uint8)
     assert callable(save)
     save(tmp_path / "x.npz", input=np.asarray(x, order=order), labels=np.arange(23))  # type: ignore[call-overload]
-    samples = Samples(tmp_path / "x.npz")
+    samples = open_samples(tmp_path / "x.npz")
     assert samples.shape == x.shape
     assert samples.labels is not None
     assert samples.labels.tolist() == list(range(23))

@@ -189,6 +189,12 @@ def test_networks_of_other_inputs_take_no_recording(tmp_path: Path) -> None:
     assert str(caught.value).endswith(told)
 
 
+def npy(shape: str) -> bytes:
+    """An `.npy` file of no records that says to have this shape."""
+    text = f"{{'descr': {RECORDS}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -197,6 +203,10 @@ def test_networks_of_other_inputs_take_no_recording(tmp_path: Path) -> None:
             b"x" * 40,
             "is not a whole .npy file (the magic string is not correct; expected b'\\x93NUMPY', got b'xxxxxx'); write it with numpy.save",
         ),
+        (npy("(True,)"), "is not a whole .npy file (its shape holds True, no length of an axis); write it with numpy.save"),
+        (npy("(-1,)"), "is not a whole .npy file (its shape holds -1, no length of an axis); write it with numpy.save"),
+        (npy(f"({10**23},)"), f"is not a whole .npy file (its shape [{10**23}] is more than any file holds); write it with numpy.save"),
+        (npy("(10,)"), "has 128 bytes, and 258 by its header; write it with numpy.save"),
     ],
 )
 def test_what_is_no_array_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
@@ -219,6 +229,41 @@ def test_what_are_no_events_is_refused(tmp_path: Path, array: npt.NDArray[np.voi
     with pytest.raises(FileRefused) as caught:
         Recording(tmp_path / "r.npy", SHAPE, Frames(10))
     assert str(caught.value).endswith(message)
+
+
+@pytest.mark.parametrize(("field", "value"), [("t", 2**63 + 7), ("t", 2**60 + 1), ("x", 2**64 - 1), ("y", 2**63), ("p", 2**64 - 1)])
+def test_a_number_that_64_bits_do_not_hold_is_no_other_number(tmp_path: Path, field: str, value: int) -> None:
+    """As int64, these would be negative: a time before all others, a column -1."""
+    events = np.zeros(3, [(name, "<u8") for name in "txyp"])
+    events[field][1] = value
+    np.save(tmp_path / "r.npy", events)
+    with pytest.raises(FileRefused) as caught:
+        Recording(tmp_path / "r.npy", SHAPE, Frames(10))
+    assert str(caught.value) == f"{tmp_path / 'r.npy'} has an event whose {field} is {value:,}; give at most {2**60:,}"
+
+
+@pytest.mark.parametrize(("overflows", "time"), [(2**32 - 1, 5), (2**29 + 1, 5), (0, 2**31)])
+def test_a_time_of_aedat_never_wraps(tmp_path: Path, overflows: int, time: int) -> None:
+    (tmp_path / "r.aedat").write_bytes(aedat_bytes((0, [(3, 1, 1, 1)]), (overflows, [(time, 1, 1, 1)])))
+    with pytest.raises(FileRefused, match=f"has a time beyond 31 bits, or {overflows:,} overflows of it, at byte 125; get it again$"):
+        Recording(tmp_path / "r.aedat", SHAPE, Frames(10**9))
+
+
+def test_the_end_of_a_name_may_be_in_capitals(tmp_path: Path) -> None:
+    events = drawn()
+    path = written(tmp_path / "r.npy", events).rename(tmp_path / "r.NPY")
+    assert np.array_equal(open_inputs(path, SHAPE, "step_us=700,start_us=0").whole(), dense(events, 700, 0, events[-1][0] // 700 + 1))
+
+
+@pytest.mark.parametrize("suffix", [".raw", ".dat", ".aedat4", ".mat", ".H5", ".csv"])
+def test_formats_that_are_not_decoded_are_named_with_what_makes_records_of_them(tmp_path: Path, lehr: Lehr, suffix: str) -> None:
+    nirfile.write(network(), tmp_path / "m.nir")
+    (tmp_path / f"r{suffix}").write_bytes(b"events")
+    for options in ((), ("--frames", "step_us=1000")):
+        ran = lehr("simulate", tmp_path / "m.nir", "-i", tmp_path / f"r{suffix}", *options)
+        assert ran.code == 2
+        assert "save its events by numpy.save as records t (microseconds), x, y, p, in a file .npy" in ran.err
+        assert "lehr itself decodes .aedat, .bin, .bs2, .npy (AEDAT 3.1, N-MNIST) and .npz" in ran.err
 
 
 @pytest.mark.skipif("LEHR_DATA" not in os.environ, reason="LEHR_DATA names no folder with N-MNIST")

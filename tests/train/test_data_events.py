@@ -192,6 +192,10 @@ def test_damaged_recordings_are_refused(tmp_path: Path, data: bytes, message: st
     [
         (b"", r"has rows of shape \(0, 3?1?\), and is no table of class, start and end"),
         (b"12,0,1\n", "has a class that is not 1 to 11"),
+        (b"1,0,9\n2,20,19\n", "gesture 2 lasts from 20 to 19 us, which is no time"),
+        (b"1,5,5\n", "gesture 1 lasts from 5 to 5 us, which is no time"),
+        (b"1,-5,5\n", "gesture 1 lasts from -5 to 5 us, which is no time"),
+        (b"1,0,99999999999999999999\n", r"is no table of class, start and end \(.*\)"),
         (b"1,0\n", r"has rows of shape \(1, 2\), and is no table of class, start and end"),
         (b"1,0,x\n", r"is no table of class, start and end \(could not convert string 'x' to int64 at row 0, column 3.\)"),
         (b"\xff,0,1\n", r"is no table of class, start and end \('utf-8' codec can't decode byte 0xff.*\)"),
@@ -199,8 +203,21 @@ def test_damaged_recordings_are_refused(tmp_path: Path, data: bytes, message: st
 )
 def test_wrong_tables_of_gestures(tmp_path: Path, rows: bytes, message: str) -> None:
     (tmp_path / "a.csv").write_bytes(b"class,start,end\n" + rows)
-    with pytest.raises(FileRefused, match=f"a.csv {message}; get it again from its official source$"):
+    with pytest.raises(FileRefused, match=f"a.csv:? {message}; get it again from its official source$"):
         read_labels(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("first", ["class,start,end\n", "", "\ufeff", "# class, start, end\n", "\ufeffclass,start,end\r\n"])
+def test_a_table_has_all_of_its_gestures_with_and_without_a_header(tmp_path: Path, first: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{first}1, 100,200\n2,300,400\n", encoding="utf-8")
+    assert read_labels(tmp_path / "a.csv").tolist() == [[1, 100, 200], [2, 300, 400]]
+
+
+def test_a_gesture_in_which_nothing_was_recorded_is_no_silent_sample(gestures: Path) -> None:
+    labels = gestures / "DvsGesture" / "user01_led_labels.csv"
+    labels.write_text("class,startTime_usec,endTime_usec\n3,100,2100\n11,5001,6000\n")
+    with pytest.raises(FileRefused, match="user01_led.aedat has no event from 5,001 to 6,000 us, where a gesture should be; get it again"):
+        load_dataset(GESTURE, gestures)
 
 
 def test_missing_recordings_are_named(gestures: Path) -> None:

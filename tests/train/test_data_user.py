@@ -180,6 +180,19 @@ def test_the_last_layer_has_a_neuron_for_each_class(tmp_path: Path) -> None:
         train(timed(), load_dataset(timed().data, tmp_path))
 
 
+@pytest.mark.parametrize("mark", [255, 10**9])
+def test_a_label_far_beyond_all_others_is_named(tmp_path: Path, mark: int) -> None:
+    drawn = patterns(12)
+    drawn["labels"][7] = mark
+    save(tmp_path, drawn)
+    way_out = "leave out samples that have no class, and number the classes from 0"
+    with pytest.raises(FileRefused, match=f"own.npz: labels hold {mark} in sample 7, and the next lower label is 3; {way_out}$"):
+        load_dataset(OWN, tmp_path)
+    drawn["labels"][7] = 5  # of a class 4 that happens to have no sample
+    save(tmp_path, drawn)
+    assert load_dataset(OWN, tmp_path).classes == 6
+
+
 def test_a_convolution_needs_an_image() -> None:
     layers = [{"type": "conv", "channels": 4, "kernel": 3, "threshold": {"start": 1.0}}]
     network = NetworkRecipe.model_validate({"steps": 3, "beta": "1/2", "slope": 1.0, "layers": layers})

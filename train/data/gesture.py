@@ -51,7 +51,12 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
             events = read_aedat(recordings[number])  # once, for all of its gestures
             for place in np.flatnonzero(recording[indices] == number):
                 _, start, end = gestures[indices[place]]
-                made[place] = camera_frames(_between(events, start, end), recipe, SIZE)
+                inside = _between(events, start, end)
+                if not len(inside.time):
+                    raise FileRefused(
+                        f"{recordings[number]} has no event from {start:,} to {end:,} us, where a gesture should be; {_AGAIN}"
+                    )
+                made[place] = camera_frames(inside, recipe, SIZE)
         return made
 
     return Source(gestures[:, 0] - 1, read)
@@ -76,9 +81,13 @@ def read_labels(path: Path) -> Integers:
     Raises:
         FileRefused: when it is no such table.
     """
-    table = read_table(path, 3, "class, start and end", delimiter=",", header=1)
+    table = read_table(path, 3, "class, start and end", delimiter=",", header=True)
     if table[:, 0].min() < 1 or table[:, 0].max() > CLASSES:
         raise FileRefused(f"{path} has a class that is not 1 to {CLASSES}; {_AGAIN}")
+    wrong = np.flatnonzero((table[:, 1] < 0) | (table[:, 2] <= table[:, 1]))
+    if len(wrong):
+        start, end = table[wrong[0], 1:]
+        raise FileRefused(f"{path}: gesture {wrong[0] + 1} lasts from {start:,} to {end:,} us, which is no time; {_AGAIN}")
     return table
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
+import numpy as np
 
 from lehr.errors import FileRefused
-from lehr.npz import check_samples, read_arrays
+from lehr.npz import Archive, checked_samples
+from lehr.samples import LARGEST_AT_ONCE
 from lehr.train.data.source import Labels, Sources, Values, in_memory, split_off
 from lehr.train.recipe import DataRecipe
 
@@ -33,8 +33,10 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     """
     assert recipe.path is not None
     path = (folder or Path()) / recipe.path
-    told = read_arrays(path, [f"{part}{name}" for part in ("", "train_", "test_") for name in ("input", "labels")])
-    parts = [_part(path, told, prefix) for prefix in (("train_", "test_") if "train_input" in told else ("",))]
+    with Archive(path) as archive:
+        prefixes = ("train_", "test_") if "train_input" in archive else ("",)
+        parts = [_part(archive, prefix) for prefix in prefixes]
+    _require_numbered(path, prefixes, [labels for _, labels in parts])
     steps = recipe.steps if recipe.encoding == "current" else None
     for x, _ in parts:
         if x.shape[1:] != parts[0][0].shape[1:]:
@@ -52,12 +54,26 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     return Sources(sources[0], sources[1], classes, kind="spikes" if steps and binary else "u8", steps=steps)
 
 
-def _part(path: Path, told: Mapping[str, npt.NDArray[Any]], prefix: str) -> tuple[Values, Labels]:
-    x, labels = check_samples(path, told, prefix)
+def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
+    header, labels = checked_samples(archive, prefix)
+    path, samples = archive.path, header.shape[0]
     if labels is None:
         raise FileRefused(f"{path} has no array '{prefix}labels'; save one integer per sample there")
-    if len(x) < LEAST:
-        raise FileRefused(f"{path}: {prefix}input has {len(x)} samples, too few to split; give at least {LEAST}")
+    if samples < LEAST:
+        raise FileRefused(f"{path}: {prefix}input has {samples} samples, too few to split; give at least {LEAST}")
     if labels.min() < 0:
         raise FileRefused(f"{path}: {prefix}labels hold {labels.min()}; number the classes from 0")
-    return x, labels
+    return archive.read(f"{prefix}input", LARGEST_AT_ONCE), labels
+
+
+def _require_numbered(path: Path, prefixes: Sequence[str], labels: Sequence[Labels]) -> None:
+    """Refuse a highest label that is far beyond all others: 255 and the like mark samples that have no class."""
+    classes = np.unique(np.concatenate(labels))
+    if len(classes) < 2 or classes[-1] - classes[-2] <= len(classes):
+        return
+    for prefix, each in zip(prefixes, labels, strict=True):
+        if len(samples := np.flatnonzero(each == classes[-1])):
+            raise FileRefused(
+                f"{path}: {prefix}labels hold {classes[-1]} in sample {samples[0]:,}, and the next lower label is {classes[-2]};"
+                " leave out samples that have no class, and number the classes from 0"
+            )
