@@ -62,7 +62,7 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
     if not steps.all() and rounded is None:
         raise NotMappable(
             "its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with lehr.train.binarize,"
-            " or have them rounded with weights='int8'"
+            " or have them rounded with --weights int8 (weights='int8' in Python)"
         )
     return _levels(rows, steps, rounded or "int8", weight.shape)
 
