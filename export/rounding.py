@@ -1,10 +1,12 @@
 """Real numbers rounded to levels of one step: the step that loses the least, found exactly.
 
-The loss of a step s is the sum of `(m - s * level)**2` over the magnitudes m, where `level` is m / s rounded to a whole number, at most
-the greatest level. With given levels the best step is `sum(m * level) / sum(level**2)`, and it leaves
-`sum(m**2) - sum(m * level)**2 / sum(level**2)`. As a step shrinks, a level goes up by one at `m / (level - 1/2)` and nowhere else, so
-that all levels which any step gives can be looked at in order, each from the one before. For a greatest level of 1 that is
-the optimum which Li and Liu 2016, "Ternary weight networks", Eq. 3 to 6, approximate by a threshold of 0.7 of the mean.
+The loss of a step s is the sum of `(m - s * level)**2` over the magnitudes m, where `level` is
+m / s rounded to a whole number, at most the greatest level. With given levels the best step is
+`sum(m * level) / sum(level**2)`, and it leaves `sum(m**2) - sum(m * level)**2 / sum(level**2)`.
+As a step shrinks, a level goes up by one at `m / (level - 1/2)` and nowhere else, so that all
+levels which any step gives can be looked at in order, each from the one before. For a greatest
+level of 1 that is the optimum which Li and Liu 2016, "Ternary weight networks", Eq. 3 to 6,
+approximate by a threshold of 0.7 of the mean.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def least_loss_step(magnitudes: Float, greatest: int) -> float:
 
 
 def _most_steps_per_unit(m: Float, greatest: int) -> float:
-    """1 / s of a step s below which no step can win: what it cuts off alone is more than the whole loss of 1 / greatest.
+    """1 / s of a step s below which none can win: what they cut off alone is more than 1 / greatest loses in all.
 
     Args:
         m: magnitudes from 1 down.

@@ -215,7 +215,7 @@ class Builder:
         self._begin(1.0, spikes=True)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:
-        """The spikes of the step before through weights of their own: in each output they share a step with the input's, as both are added."""
+        """The spikes of the step before, through weights of their own that share a step with the input's: both are added."""
         back = recurrent_weights(module, self.shape)
         if not self._gain.all() or len(back.weight) != self.shape[0]:
             raise NotMappable(

@@ -9,9 +9,10 @@ The equations are those of snnTorch 1.0.0's own forward passes. With `V` the mem
 
 In RLeaky and RSynaptic, the last step's spikes through their recurrent weights are part of I.
 
-With reset_delay=False, after the spike `s`: `V = V - (s - r) theta`, or `V = V - (s - r) V`. There `r` is that of a membrane which
-has been reset already: it gives a threshold back where one reset left the membrane above it. RSynaptic alone does that to a copy of V
-which it then drops: it resets in the next step whatever reset_delay is, and raises an error where it keeps its own states.
+With reset_delay=False, after the spike `s`: `V = V - (s - r) theta`, or `V = V - (s - r) V`. There
+`r` is that of a membrane which has been reset already: it gives a threshold back where one reset
+left the membrane above it. RSynaptic alone does that to a copy of V, which it drops: it resets in
+the next step whatever reset_delay is, and raises an error where it keeps its states itself.
 """
 
 from __future__ import annotations

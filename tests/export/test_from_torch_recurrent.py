@@ -20,7 +20,6 @@ from lehr.errors import NotMappable
 from lehr.export import from_torch
 from lehr.export.torch_network import FromTorch
 from lehr.simulate import simulate
-from lehr.weights import WeightKind
 
 CHANNELS = 4
 RESETS = (("subtract", True), ("subtract", False), ("zero", False), ("none", True), ("none", False))
@@ -107,7 +106,11 @@ def build(kind: str, recurrence: str, mode: tuple[str, bool], seed: int, *, norm
     if mode == ("subtract", False):  # snnTorch gives back a threshold to membranes over twice it, the integers do not
         lif.beta.fill_(0.75)
         back = getattr(lif.recurrent, "weight", None)
-        most = lif.recurrent.V.detach().flatten() if back is None else (0.4 if back.ndim > 2 else 1) * back.detach().flatten(1).clamp(min=0).sum(1)
+        most = (
+            lif.recurrent.V.detach().flatten()
+            if back is None
+            else (0.4 if back.ndim > 2 else 1) * back.detach().flatten(1).clamp(min=0).sum(1)
+        )
         threshold = 0.8 * (by_channel.max(1).values + most.clamp(min=0))
     lif.threshold = threshold.clamp(min=0.05).view(-1, *[1] * (current.ndim - 2))
     return nn.Sequential(*head, lif).eval(), x
@@ -193,7 +196,10 @@ class Stepped(nn.Module):
 
     def __init__(self, **how: Any) -> None:
         super().__init__()
-        self.fc, self.lif = dyadic(nn.Linear(6, CHANNELS)), snn.RSynaptic(alpha=0.5, beta=0.5, threshold=0.75, linear_features=CHANNELS, **how)
+        self.fc, self.lif = (
+            dyadic(nn.Linear(6, CHANNELS)),
+            snn.RSynaptic(alpha=0.5, beta=0.5, threshold=0.75, linear_features=CHANNELS, **how),
+        )
         dyadic(self.lif.recurrent, 0.5)
 
     def forward(self, x: torch.Tensor, spk: Any = None, syn: Any = None, mem: Any = None) -> Any:
@@ -271,7 +277,11 @@ def diverged() -> Any:
             " times smaller than those that are added to them, so that a common step rounds them all to 0; use more bits, or put neurons before"
             " it where it takes pixels or counts",
         ),
-        (with_weights(nn.Linear(6, CHANNELS), diverged()), {"weights": "int8"}, "1 (RLeaky): its recurrent weights are not finite; train it again"),
+        (
+            with_weights(nn.Linear(6, CHANNELS), diverged()),
+            {"weights": "int8"},
+            "1 (RLeaky): its recurrent weights are not finite; train it again",
+        ),
         (
             with_weights(nn.Linear(6, CHANNELS), through_a_sequence()),
             {"weights": "int8"},
