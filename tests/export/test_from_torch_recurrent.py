@@ -16,7 +16,6 @@ import torch
 from torch import nn
 from torch_models import differing, dyadic, events, result_of
 
-from lehr.errors import NotMappable
 from lehr.export import from_torch
 from lehr.export.torch_network import FromTorch
 from lehr.simulate import simulate
@@ -60,17 +59,18 @@ def sample(recurrence: str, seed: int) -> npt.NDArray[np.uint8]:
 def rounded(model: nn.Sequential, made: FromTorch) -> nn.Sequential:
     """The model in double precision with the levels of the network, times their steps, for weights."""
     copied = copy.deepcopy(model).double().eval()
-    lif: Any = copied[-1]
+    layers: list[Any] = list(copied)
+    lif = layers[-1]
     vars(lif)["spike_grad"] = lambda x: (x > 0).double()
     name = made.network.sources("output")[0]
     step = torch.from_numpy(made.layers[name].folded.scale)
     gain = torch.ones(CHANNELS, dtype=torch.float64)
-    if len(copied) == 3:
-        norm: Any = copied[1]
+    if len(layers) == 3:
+        norm = layers[1]
         gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
     with torch.no_grad():
         for weight, levels, unit in (
-            (copied[0].weight, made.network.weighted["layer0"].weight, step / gain),
+            (layers[0].weight, made.network.weighted["layer0"].weight, step / gain),
             (getattr(lif.recurrent, "weight", None), made.network.weighted[f"{name}.recurrent"].weight, step),
         ):
             own = torch.from_numpy(levels.astype(np.float64)) * unit.view(-1, *[1] * (levels.ndim - 1))
@@ -159,11 +159,11 @@ def test_one_level_more_is_noticed(what: str) -> None:
 def test_a_step_for_both_loses_less_than_one_chosen_for_either() -> None:
     """Recurrent weights ten times the input's: the input's own step would cut them, theirs leaves the input little."""
     torch.manual_seed(3)
-    model, x = nn.Sequential(nn.Linear(6, CHANNELS), neuron("RLeaky", "linear")), sample("linear", 3)
+    layer, lif, x = nn.Linear(6, CHANNELS), neuron("RLeaky", "linear"), sample("linear", 3)
     with torch.no_grad():
-        model[1].recurrent.weight.mul_(10)
-    made = from_torch(model, x, weights="int4")
-    joined = np.concatenate([model[0].weight.detach().numpy(), model[1].recurrent.weight.detach().numpy()], axis=1).astype(np.float64)
+        lif.recurrent.weight.mul_(10)
+    made = from_torch(nn.Sequential(layer, lif), x, weights="int4")
+    joined = np.concatenate([each.weight.detach().numpy() for each in (layer, lif.recurrent)], axis=1).astype(np.float64)
     levels = np.concatenate([made.network.weighted[name].weight for name in ("layer0", "layer1.recurrent")], axis=1)
     loss = ((joined - levels * made.layers["layer1"].folded.scale[:, None]) ** 2).sum(axis=1)
     for part in (joined[:, :6], joined[:, 6:], joined):
@@ -173,7 +173,7 @@ def test_a_step_for_both_loses_less_than_one_chosen_for_either() -> None:
 
 def test_a_convolution_before_flatten_shares_a_step_with_all_neurons_of_a_channel() -> None:
     torch.manual_seed(4)
-    norm = nn.BatchNorm1d(8)
+    norm: Any = nn.BatchNorm1d(8)
     with torch.no_grad():
         norm.weight.copy_(torch.tensor([0.5, 0.8, 1.1, 0.9, -0.5, -0.8, -1.1, -0.9]))
     lif = snn.RLeaky(beta=0.5, threshold=0.3, linear_features=8, init_hidden=True)
@@ -182,7 +182,7 @@ def test_a_convolution_before_flatten_shares_a_step_with_all_neurons_of_a_channe
     copied: Any = copy.deepcopy(model).double()
     vars(copied[3])["spike_grad"] = lambda v: (v > 0).double()
     step = torch.from_numpy(made.layers["layer3"].folded.scale)
-    gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).double().detach()  # type: ignore[operator]
+    gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).double().detach()
     unit = (step / gain).view(2, 4)
     assert torch.allclose(unit, unit[:, :1].expand(2, 4)), "one step for the kernel of a channel"
     with torch.no_grad():
@@ -226,86 +226,3 @@ def test_an_rsynaptic_with_exact_weights_is_proven_and_resets_in_the_next_step_w
     trace, folded = result_of(made).trace, made.layers["lif"].folded
     np.testing.assert_array_equal(trace.spikes["lif"], torch.stack(spikes, 1).numpy())
     np.testing.assert_array_equal(trace.membranes["lif"], torch.stack(membranes, 1).numpy() * 2.0**folded.fraction_bits / folded.scale)
-
-
-def with_weights(layer: nn.Module, *after: nn.Module) -> nn.Sequential:
-    return nn.Sequential(dyadic(layer), *after)
-
-
-def far_smaller() -> nn.Sequential:
-    """A layer whose input counts pixels, and whose recurrent weights count spikes."""
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(6, CHANNELS), neuron("RLeaky", "linear"))
-
-
-def through_a_sequence() -> Any:
-    made = neuron("RLeaky", "linear")
-    made.recurrent = nn.Sequential(nn.Linear(CHANNELS, CHANNELS))
-    return made
-
-
-def diverged() -> Any:
-    made = neuron("RLeaky", "linear")
-    made.recurrent.weight.data.fill_(float("inf"))
-    return made
-
-
-@pytest.mark.parametrize(
-    ("model", "options", "message"),
-    [
-        (
-            with_weights(nn.Linear(6, CHANNELS), neuron("RLeaky", "linear")),
-            {},
-            "1 (RLeaky): its recurrent weights and its input's are not up to 127 levels of one step in each output; train both with one step,"
-            " or have them rounded to one with --weights int8 (weights='int8' in Python)",
-        ),
-        (
-            nn.Sequential(nn.Linear(6, CHANNELS), neuron("RLeaky", "linear")),
-            {},
-            "0 (Linear): its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with lehr.train.binarize, or have"
-            " them rounded with --weights int8 (weights='int8' in Python)",
-        ),
-        (
-            nn.Sequential(snn.RLeaky(beta=0.5, linear_features=6, init_hidden=True)),
-            {"weights": "int8"},
-            "0 (RLeaky): its recurrent weights are no whole multiples of what it takes, and there are no weights before it that could share a"
-            " step with them; put a layer with weights before it",
-        ),
-        (
-            far_smaller(),
-            {"weights": "int4", "full_scale": 255.0},
-            " times smaller than those that are added to them, so that a common step rounds them all to 0; use more bits, or put neurons before"
-            " it where it takes pixels or counts",
-        ),
-        (
-            with_weights(nn.Linear(6, CHANNELS), diverged()),
-            {"weights": "int8"},
-            "1 (RLeaky): its recurrent weights are not finite; train it again",
-        ),
-        (
-            with_weights(nn.Linear(6, CHANNELS), through_a_sequence()),
-            {"weights": "int8"},
-            "1 (RLeaky): its spikes come back through Sequential; use nn.Linear or nn.Conv2d",
-        ),
-        (
-            with_weights(nn.Linear(6, CHANNELS), neuron("RSynaptic", "linear", ("subtract", False))),
-            {"weights": "int8"},
-            "1 (RSynaptic): snnTorch cannot run it with both init_hidden=True and reset_delay=False; use reset_delay=True",
-        ),
-        (
-            with_weights(nn.Linear(6, CHANNELS), neuron("RSynaptic", "linear", ("zero", True))),
-            {"weights": "int8"},
-            "1 (RSynaptic): its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; use"
-            " reset_mechanism='subtract'",
-        ),
-    ],
-)
-def test_refused(model: nn.Module, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(NotMappable, match=re.escape(message)):
-        from_torch(model, events(2, 3, 6), **options)
-
-
-def test_snntorch_itself_fails_on_what_it_is_said_to() -> None:
-    lif = neuron("RSynaptic", "linear", ("subtract", False))
-    with pytest.raises(TypeError):
-        lif(torch.zeros(1, CHANNELS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import nir
 import numpy as np
@@ -127,7 +128,7 @@ def test_weights_whose_currents_are_added_share_the_step_that_loses_least_for_bo
 
 def digits_net(seed: int) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """scikit-learn's digits, through a network that it trained with real weights, whose hidden layer became rates; and 300 unseen samples."""
-    digits = load_digits()
+    digits: Any = load_digits()
     x, labels = digits.data.astype(np.uint8), digits.target
     trained = MLPClassifier((48,), random_state=seed, learning_rate_init=0.005)
     for _ in range(30):
