@@ -226,6 +226,7 @@ class Builder:
         if before is not None:
             self._set_levels(before, read.input)
             self._weights = replace(before, sources=f"{before.sources} and {source}", moved=read.moved)
+        self._notes += [f"{source}: {note}" for note in read.notes]
         self._gain = self._gain * read.step
         node = self._name(source)
         self.nodes[node] = _node(module, read.recurrent, kind_of(read.recurrent))

@@ -55,12 +55,14 @@ class SharedStep:
         recurrent: levels, outputs first.
         step: per channel of the neurons, in the steps that the input's weights had before.
         moved: how far the farthest weight is from its level, in steps.
+        notes: which outputs lost all weights of one of the two, in sentences.
     """
 
     input: Int8Array
     recurrent: Int8Array
     step: Float
     moved: float
+    notes: tuple[str, ...]
 
 
 def share_step(real: Float | None, recurrent: Float, gain: Float, rounded: WeightKind | None) -> SharedStep:
@@ -74,7 +76,8 @@ def share_step(real: Float | None, recurrent: Float, gain: Float, rounded: Weigh
         rounded: `int2` to `int8`, to which weights without a common step are rounded; None refuses them.
 
     Raises:
-        NotMappable: when there is no common step, or when rounding to one leaves nothing of the input or of the recurrence.
+        NotMappable: when there is no common step, or when rounding to one leaves half of the outputs or more nothing of the
+            input or of the recurrence.
     """
     channels = len(recurrent)
     own = np.ones((channels, 1)) if real is None else real.reshape(len(real), -1)
@@ -88,15 +91,24 @@ def share_step(real: Float | None, recurrent: Float, gain: Float, rounded: Weigh
     levels, returning = read.levels[:, : own.shape[1]], read.levels[:, own.shape[1] :]
     if real is None and np.any(levels != 1):
         raise NotMappable(_no_step(bare=True))
+    notes = []
     for name, given, kept in (("input's", own, levels), ("recurrent", back, returning)):
-        if given.any() and not kept.any():
+        lost = given.any(axis=1) & ~kept.any(axis=1)
+        if lost.any():
+            notes.append(
+                f"outputs {', '.join(map(str, np.flatnonzero(lost)))} keep none of their {name} weights beside the others, which are larger"
+            )
+        if lost.any() and 2 * lost.sum() >= given.any(axis=1).sum():
             times = max(np.abs(own).max(), np.abs(back).max()) / np.abs(given).max()
             raise NotMappable(
-                f"its {name} weights are up to {times:,.0f} times smaller than those that are added to them, so that a common step rounds"
-                " them all to 0; use more bits, or put neurons before it where it takes pixels or counts"
+                f"its {name} weights are up to {times:,.0f} times smaller than those that are added to them, so that a common step leaves"
+                f" none of them to {lost.sum()} of {len(own)} outputs; use more bits, or put neurons before it where it takes pixels or"
+                " counts"
             )
     step = np.repeat(read.step, channels // len(own))
-    return SharedStep(levels.reshape(own.shape if real is None else real.shape), returning.reshape(recurrent.shape), step, read.moved)
+    return SharedStep(
+        levels.reshape(own.shape if real is None else real.shape), returning.reshape(recurrent.shape), step, read.moved, tuple(notes)
+    )
 
 
 def _no_step(bare: bool) -> str:

@@ -71,8 +71,8 @@ def diverged() -> Any:
         (
             far_smaller(),
             {"weights": "int4", "full_scale": 255.0},
-            " times smaller than those that are added to them, so that a common step rounds them all to 0; use more bits, or put neurons before"
-            " it where it takes pixels or counts",
+            " times smaller than those that are added to them, so that a common step leaves none of them to 4 of 4 outputs; use more bits, or"
+            " put neurons before it where it takes pixels or counts",
         ),
         (
             with_weights(nn.Linear(6, NEURONS), diverged()),
@@ -106,3 +106,14 @@ def test_snntorch_itself_fails_on_what_it_is_said_to() -> None:
     lif = rsynaptic(reset_delay=False)
     with pytest.raises(TypeError):
         lif(torch.zeros(1, NEURONS))
+
+
+def test_outputs_that_lose_their_input_are_named() -> None:
+    """Recurrent weights of one output are 1,000 times its input's."""
+    torch.manual_seed(1)
+    layer = nn.Linear(6, NEURONS)
+    with torch.no_grad():
+        layer.weight[2] /= 1000
+    made = from_torch(nn.Sequential(layer, rleaky()), events(4, 8, 6), weights="int8")
+    assert not made.network.weighted["layer0"].weight[2].any()
+    assert "1.recurrent: outputs 2 keep none of their input's weights beside the others, which are larger" in made.layers["layer1"].notes
