@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
+from lehr.export.rounding import least_loss_step
 from lehr.weights import KINDS, LARGEST, Int8Array, WeightKind
 
 TOLERANCE = 2.0**-22
 """How far, relative to itself, a weight may lie from its level times the step: what float32 rounds a product and a step by."""
-_TERNARY = 0.7
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
 
     Args:
         weight: finite, outputs first.
-        rounded: `int2` to `int8`, to which weights that are no levels are rounded, each output's greatest magnitude to the greatest level.
+        rounded: `int2` to `int8`, to which weights that are no levels are rounded, each output's with the step that loses least.
 
     Raises:
         NotMappable: when they are no levels and `rounded` is None. The caller names the layer.
@@ -62,11 +62,9 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
     if not steps.all() and rounded is None:
         raise NotMappable(
             "its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with lehr.train.binarize,"
-            " or have them rounded with weights='int8'"
+            " or have them rounded with --weights int8 (weights='int8' in Python)"
         )
-    if rounded is not None:
-        steps = np.where(steps > 0, steps, _rounding_steps(rows, rounded))
-    return _levels(rows, steps, np.rint(rows / steps[:, None]), weight.shape)
+    return _levels(rows, steps, rounded or "int8", weight.shape)
 
 
 def within_kind(weight: Float, kind: WeightKind) -> Levels:
@@ -74,38 +72,26 @@ def within_kind(weight: Float, kind: WeightKind) -> Levels:
 
     Args:
         weight: finite, outputs first.
-        kind: to round to. `ternary` takes for its step the mean magnitude of what is above 0.7 of the mean magnitude, and 0 for the rest
-            (Li and Liu 2016, "Ternary weight networks"), `binary` the mean magnitude of all (Rastegari et al. 2016, "XNOR-Net"), the
-            others what brings the greatest magnitude to the greatest level.
+        kind: to round to. The step is that which loses least by the sum of squares; for `binary` that is the mean magnitude (Rastegari
+            et al. 2016, "XNOR-Net", Eq. 6).
     """
     rows = weight.reshape(len(weight), -1)
     if kind != "binary" and (step := _common_step(rows, LARGEST[kind])):
-        return _levels(rows, np.full(len(rows), step), np.rint(rows / step), weight.shape)
+        return _levels(rows, np.full(len(rows), step), kind, weight.shape)
     steps = np.array([_common_step(row, LARGEST[kind]) if kind != "binary" or row.all() else 0.0 for row in rows])
-    rounding = steps == 0
-    steps = np.where(rounding, _rounding_steps(rows, kind), steps)
+    return _levels(rows, steps, kind, weight.shape)
+
+
+def _levels(rows: Float, exact: Float, kind: WeightKind, shape: tuple[int, ...]) -> Levels:
+    """Levels of rows that have a step, and levels of `kind` of the rows that have none (0), rounded."""
+    rounded, steps = np.flatnonzero(exact == 0), exact.copy()
+    for row in rounded:
+        magnitudes = np.abs(rows[row])
+        steps[row] = magnitudes.mean() if kind == "binary" else least_loss_step(magnitudes, LARGEST[kind])
+    steps = np.maximum(steps, np.finfo(np.float64).tiny)
     levels = np.rint(rows / steps[:, None])
-    if kind in ("binary", "ternary"):
-        signs = np.where(rows < 0, -1.0, 1.0)
-        small = np.abs(rows) <= _TERNARY * np.abs(rows).mean(axis=1, keepdims=True)
-        levels = np.where(rounding[:, None], np.where(small, 0.0, signs) if kind == "ternary" else signs, levels)
-    return _levels(rows, steps, levels, weight.shape)
-
-
-def _rounding_steps(rows: Float, kind: WeightKind) -> Float:
-    """The step that each output's weights are rounded to."""
-    magnitudes = np.abs(rows)
-    step = magnitudes.max(axis=1) / LARGEST[kind]
-    if kind == "binary":
-        step = magnitudes.mean(axis=1)
-    elif kind == "ternary":
-        large = magnitudes > _TERNARY * magnitudes.mean(axis=1, keepdims=True)
-        step = (magnitudes * large).sum(axis=1) / np.maximum(large.sum(axis=1), 1)
-    tiny: Float = np.maximum(step, np.finfo(np.float64).tiny)
-    return tiny
-
-
-def _levels(rows: Float, steps: Float, levels: Float, shape: tuple[int, ...]) -> Levels:
+    signs = np.where(rows[rounded] < 0, -1, 1)
+    levels[rounded] = signs if kind == "binary" else levels[rounded].clip(-LARGEST[kind], LARGEST[kind])
     moved = float((np.abs(rows - levels * steps[:, None]) / steps[:, None]).max())
     return Levels(levels.astype(np.int8).reshape(shape), steps, moved)
 

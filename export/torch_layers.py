@@ -7,13 +7,11 @@ gain, biases the offset, batch norm and average pooling change both, and the nex
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from snntorch._neurons.rleaky import RecurrentOneToOne as _OneToOne
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -23,7 +21,8 @@ from lehr.export.fold import Affine, Float
 from lehr.export.levels import TOLERANCE, kind_of, read_levels
 from lehr.export.naming import node_name
 from lehr.export.pending import Waiting
-from lehr.export.torch_neurons import by_channel, read_neuron
+from lehr.export.torch_neurons import read_neuron
+from lehr.export.torch_recurrent import ONE_TO_ONE, recurrent_weights, share_step
 from lehr.export.torch_trace import STATES, neuron_class
 from lehr.network import INPUT, Edge
 from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
@@ -31,6 +30,23 @@ from lehr.weights import LARGEST, WeightKind
 
 OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
 """A neuron that keeps nothing and fires at a threshold of 1 where the sum of its inputs, twice which it takes, is above 0."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Weights that stand in the network, and may yet have to take another step.
+
+    Attributes:
+        node: their name.
+        sources: qualified names of the modules that they are of.
+        real: in steps, not rounded, `[outputs, ...]`.
+        moved: how far the farthest is from its level, in steps.
+    """
+
+    node: str
+    sources: str
+    real: Float
+    moved: float
 
 
 class Builder:
@@ -73,7 +89,8 @@ class Builder:
     # ---------------------------------------------------------------- where the signal is
     def _begin(self, gain: float, spikes: bool) -> None:
         self._gain, self._offset = np.full(self.shape[0], gain), np.zeros(self.shape[0])
-        self._spikes, self._weights = spikes, ""
+        self._spikes = spikes
+        self._weights: _Read | None = None  # that the signal comes from, since the last neurons
         self._notes: list[str] = []
         self._exact = True
 
@@ -90,21 +107,25 @@ class Builder:
         """A node's name: the module's own, unless that is a number, as in nn.Sequential, or taken."""
         return node_name(source + suffix, {*self.nodes, *self.neurons})
 
-    def _multiply(self, factors: npt.NDArray[np.integer], why: str) -> None:
-        """Multiply what arrives in each channel with an integer, by multiplying the weights that it comes from."""
+    def _turn(self, factors: npt.NDArray[np.integer], why: str) -> None:
+        """Turn the sign of what arrives in some channels (-1), by turning that of the weights that it comes from."""
         if np.all(factors == 1):
             return
-        node: Any = self.nodes.get(self._weights)
+        before = self._weights
+        node: Any = before and self.nodes[before.node]
         rows = factors.reshape(len(node.weight), -1) if node and factors.size % len(node.weight) == 0 else None
-        if rows is None or np.any(rows != rows[:, :1]):
+        if before is None or rows is None or np.any(rows != rows[:, :1]):
             raise NotMappable(
                 f"{why}, and there are no weights before it of as many outputs that could take that up; add a layer with weights"
             )
-        levels = node.weight.astype(np.int64) * rows[:, 0].reshape(-1, *[1] * (node.weight.ndim - 1))
-        if np.abs(levels).max() > LARGEST["int8"]:
-            raise NotMappable(f"{why}, which needs levels up to {np.abs(levels).max():,}; weights hold up to {LARGEST['int8']}")
-        self.nodes[self._weights] = replace(node, weight=levels.astype(np.int8), kind=kind_of(levels))
+        factor = rows[:, 0].reshape(-1, *[1] * (node.weight.ndim - 1))
+        self._set_levels(before, (node.weight * factor).astype(np.int8))
+        self._weights = replace(before, real=before.real * factor)
         self._gain = self._gain / factors
+
+    def _set_levels(self, read: _Read, levels: npt.NDArray[np.int8]) -> None:
+        node: Any = self.nodes[read.node]
+        self.nodes[read.node] = replace(node, weight=levels, kind=kind_of(levels))
 
     # ---------------------------------------------------------------- one method a kind of layer
     def _pass(self, source: str, module: nn.Module) -> None:
@@ -122,9 +143,11 @@ class Builder:
         if np.ptp(self._gain) > 0 or self._offset.any():
             raise NotMappable("what it takes is biased or normalized, but not by spiking neurons; put neurons before it")
         read = read_levels(module.weight.detach().numpy(), self._rounded)
-        self._tell_moved(source, read.moved)
-        self._weights = self._name(source)
-        self._put(self._weights, _node(module, read.levels, read.kind))
+        self._tell_moved()
+        name = self._name(source)
+        self._put(name, _node(module, read.levels, read.kind))
+        real = module.weight.detach().numpy() / read.step.reshape(-1, *[1] * (read.levels.ndim - 1))
+        self._weights = _Read(name, source, real, read.moved)
         self._gain = self._gain[0] * read.step
         self._offset = np.zeros(len(read.step)) if module.bias is None else module.bias.detach().numpy().copy()
         self._spikes = False
@@ -174,63 +197,58 @@ class Builder:
     def _neuron(self, source: str, module: nn.Module) -> None:
         read = read_neuron(module, self.shape, self._decay_bits)
         dynamics = read.dynamics
-        for decay in dynamics.decays:
-            if decay.moved:
-                self._notes.append(f"{source}: decay moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
-                self._exact = False
         self._gain, self._offset = self._gain * read.gain, self._offset * read.gain
-        self._multiply(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
+        self._turn(np.where(self._gain < 0, -1, 1), "its input's gain is negative")
         name = self._name(source)
         self.sources[name] = source
         self._go(name)
         if read.recurrent is not None:
             self._recurrent(name, f"{source}.recurrent", read.recurrent)
+        self._tell_moved()
+        for decay in dynamics.decays:
+            if decay.moved:
+                self._notes.append(f"{source}: decay moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
+                self._exact = False
         how = dynamics.arithmetic
         gives_back = how.reset == "subtract" and how.reset_timing == "same_step"
         self.neurons[name] = Waiting(source, Affine(self._gain, self._offset), dynamics, tuple(self._notes), self._exact, gives_back)
         self._begin(1.0, spikes=True)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:
-        """The spikes of the step before through weights of their own, in the same unit as the input."""
-        bias = None if isinstance(module, _OneToOne) else module.bias
-        weight = _diagonal(module.V, self.shape) if isinstance(module, _OneToOne) else module.weight.detach().numpy()
-        read = read_levels(weight, self._rounded)
-        self._tell_moved(source, read.moved)
-        silent = ~read.levels.reshape(len(weight), -1).any(axis=1)
-        if not self._gain.all() or len(weight) != self.shape[0]:
+        """The spikes of the step before, through weights of their own that share a step with the input's: both are added."""
+        back = recurrent_weights(module, self.shape)
+        if not self._gain.all() or len(back.weight) != self.shape[0]:
             raise NotMappable(
                 "a channel of its input has a gain of 0, or its recurrent weights have another shape than its input; prune it"
             )
-        ratio = np.where(silent, 1.0, read.step / self._gain)
-        parts = [Fraction(float(r)).limit_denominator(LARGEST["int8"]) for r in ratio]
-        own, others = (np.array([getattr(part, each) for part in parts]) for each in ("numerator", "denominator"))
-        levels = read.levels.astype(np.int64) * own.reshape(-1, *[1] * (weight.ndim - 1))
-        if np.any(np.abs(own / others - ratio) > TOLERANCE * ratio) or np.abs(levels).max() > LARGEST["int8"]:
-            raise NotMappable(
-                f"its recurrent weights' step is {ratio[0]:.7g} times its input's, which is no ratio of levels up to {LARGEST['int8']};"
-                " give both layers the same step"
-            )
-        self._exact &= bool(np.all(own / others == ratio))
-        self._multiply(others, "its recurrent weights have a smaller step than its input")
-        back = self._name(source)
-        self.nodes[back] = _node(module, levels.astype(np.int8), kind_of(levels))
-        if self.nodes[back].output_shape(self.shape) != self.shape:
-            raise NotMappable(f"its recurrent weights make {self.nodes[back].output_shape(self.shape)} of {self.shape}; make them equal")
-        self.edges += [(name, back), (back, name)]
-        if bias is not None:
-            self._offset = self._offset + bias.detach().numpy()
+        before = self._weights
+        read = share_step(None if before is None else before.real, back.weight, self._gain, self._rounded)
+        if before is not None:
+            self._set_levels(before, read.input)
+            self._weights = replace(before, sources=f"{before.sources} and {source}", moved=read.moved)
+        self._notes += [f"{source}: {note}" for note in read.notes]
+        self._gain = self._gain * read.step
+        node = self._name(source)
+        self.nodes[node] = _node(module, read.recurrent, kind_of(read.recurrent))
+        if self.nodes[node].output_shape(self.shape) != self.shape:
+            raise NotMappable(f"its recurrent weights make {self.nodes[node].output_shape(self.shape)} of {self.shape}; make them equal")
+        self.edges += [(name, node), (node, name)]
+        self._offset = self._offset + back.bias
 
-    def _tell_moved(self, source: str, moved: float) -> None:
-        self._exact &= moved == 0
-        if moved > LARGEST["int8"] * TOLERANCE:
-            self._notes.append(f"{source}: weights rounded, by up to {moved:.2f} of a step")
+    def _tell_moved(self) -> None:
+        """Say how far weights were rounded, which none will change any more."""
+        if self._weights is None:
+            return
+        self._exact &= self._weights.moved == 0
+        if self._weights.moved > LARGEST["int8"] * TOLERANCE:
+            self._notes.append(f"{self._weights.sources}: weights rounded, by up to {self._weights.moved:.2f} of a step")
 
 
 def _node(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:
     """Weights as a node."""
     if levels.ndim == 2:
         return Linear(levels, kind)
-    if isinstance(module, _OneToOne):
+    if isinstance(module, ONE_TO_ONE):
         return Conv2d(levels, groups=len(levels), kind=kind)
     if module.padding_mode != "zeros":
         raise NotMappable(f"its padding_mode is '{module.padding_mode}'; use 'zeros'")
@@ -249,12 +267,6 @@ def _pool(module: Any) -> SumPool2d:
     if module.ceil_mode:
         raise NotMappable("its last windows are cut off (ceil_mode=True); use ceil_mode=False")
     return SumPool2d(module.kernel_size, module.stride, module.padding)
-
-
-def _diagonal(value: Any, shape: Shape) -> Float:
-    """Weights by which each neuron hears itself alone: a diagonal matrix, or a 1x1 kernel per channel."""
-    own = by_channel(value, "V", shape)
-    return np.diag(own) if len(shape) == 1 else own.reshape(-1, 1, 1, 1)
 
 
 _METHODS: Mapping[type[nn.Module], Callable[[Builder, str, Any], None]] = {

@@ -3,12 +3,16 @@
 The equations are those of snnTorch 1.0.0's own forward passes. With `V` the membrane, `I` the input and `r` whether the last step's
 `V` was over the threshold:
 
-    Leaky, RLeaky    V = beta V + I - r theta;  "zero": Leaky clears V before the leak, RLeaky clears what V becomes, I included
-    Lapicque         V = (1 - dt/RC) V + (dt/C) I - r theta;  "zero" as RLeaky
-    Synaptic         J = alpha J + I;  V = beta V + J - r theta;  "zero" as RLeaky
+    Leaky, RLeaky          V = beta V + I - r theta;  "zero": Leaky clears V before the leak, RLeaky clears what V becomes, I included
+    Lapicque               V = (1 - dt/RC) V + (dt/C) I - r theta;  "zero" as RLeaky
+    Synaptic, RSynaptic    J = alpha J + I;  V = beta V + J - r theta;  "zero" as RLeaky
 
-and with reset_delay=False, after the spike `s`: `V = V - (s - r) theta`, or `V = V - (s - r) V`. There `r` is that of a membrane which
-has been reset already: it gives a threshold back where one reset left the membrane above it.
+In RLeaky and RSynaptic, the last step's spikes through their recurrent weights are part of I.
+
+With reset_delay=False, after the spike `s`: `V = V - (s - r) theta`, or `V = V - (s - r) V`. There
+`r` is that of a membrane which has been reset already: it gives a threshold back where one reset
+left the membrane above it. RSynaptic alone does that to a copy of V, which it drops: it resets in
+the next step whatever reset_delay is, and raises an error where it keeps its states itself.
 """
 
 from __future__ import annotations
@@ -79,20 +83,23 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
         decay_numerator=decay.numerator,
         decay_shift=decay.shift,
         reset=neuron.reset_mechanism,
-        reset_timing="next_step" if getattr(neuron, "reset_delay", True) else "same_step",
+        reset_timing="next_step" if getattr(neuron, "reset_delay", True) or kind is snn.RSynaptic else "same_step",
         fires=_fires(neuron),
     )
     if how.reset == "zero" and how.reset_timing == "next_step" and kind is not snn.Leaky:
-        way = "use reset_mechanism='subtract'" if kind is snn.Lapicque else "use reset_delay=False"
+        way = "use reset_mechanism='subtract'" if kind in (snn.Lapicque, snn.RSynaptic) else "use reset_delay=False"
         raise NotMappable(f"its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; {way}")
-    if kind is not snn.Synaptic:
-        return NeuronModule(Dynamics(how, (decay,), threshold, None), gain, getattr(neuron, "recurrent", None))
+    if kind is snn.RSynaptic and neuron.init_hidden and not neuron.reset_delay:
+        raise NotMappable("snnTorch cannot run it with both init_hidden=True and reset_delay=False; use reset_delay=True")
+    recurrent = getattr(neuron, "recurrent", None)
+    if kind not in (snn.Synaptic, snn.RSynaptic):
+        return NeuronModule(Dynamics(how, (decay,), threshold, None), gain, recurrent)
     alpha = read_decay(neuron.alpha.clamp(0, 1), "alpha", shape, decay_bits)
     for name, each in (("alpha", alpha), ("beta", decay)):
         if each.numerator == 1 << each.shift:
             raise NotMappable(f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one below 1")
     synapse = Synapse(decay_numerator=alpha.numerator, decay_shift=alpha.shift, bias_to="synapse")
-    return NeuronModule(Dynamics(how, (decay, alpha), threshold, synapse), gain, None)
+    return NeuronModule(Dynamics(how, (decay, alpha), threshold, synapse), gain, recurrent)
 
 
 def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Decay:

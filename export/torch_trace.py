@@ -33,6 +33,7 @@ STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
     snn.Lapicque: (("mem", 1),),
     snn.RLeaky: (("spk", 0), ("mem", 1)),
     snn.Synaptic: (("syn", 1), ("mem", 2)),
+    snn.RSynaptic: (("spk", 0), ("syn", 1), ("mem", 2)),
 }
 """The neurons that are known: the states that each takes after its input, and where each new one stands in what it returns."""
 

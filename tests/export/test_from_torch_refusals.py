@@ -172,8 +172,8 @@ def uneven() -> Any:
         (after(neuron(threshold=torch.ones(3))), "1 (Leaky): its threshold has shape [3] where its neurons have [2, 4, 4]; give it that shape"),
         (after(uneven()), "1 (Leaky): its threshold is not one finite number per channel; give one per channel, shape [2, 1, 1]"),
         (after(neuron(beta=torch.tensor([[[0.5]], [[0.25]]]))), "1 (Leaky): its beta is 0.25 to 0.5 by neuron, an integer layer has one; use"),
-        (after(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)), "1 (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic"),
-        (after(snn.RLeaky(beta=0.5, init_hidden=True, all_to_all=False, V=0.7853)), "1 (RLeaky): its recurrent weights' step is 3.1412 times its input's, which is no ratio of levels up to 127"),
+        (after(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)), "1 (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic"),
+        (after(snn.RLeaky(beta=0.5, init_hidden=True, all_to_all=False, V=0.7853)), "1 (RLeaky): its recurrent weights and its input's are not up to 127 levels of one step in each output; train"),
         (nn.Sequential(neuron(), dyadic(nn.Conv2d(1, 2, 1))), "1: it is the last layer, and no neurons follow it; end in neurons"),
     ],
 )  # fmt: skip

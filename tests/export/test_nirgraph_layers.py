@@ -248,7 +248,7 @@ def test_levels_within_a_kind() -> None:
     weight = rng.normal(size=(5, 40))
     for kind, largest in (("int8", 127), ("int3", 3), ("ternary", 1), ("binary", 1)):
         made = within_kind(weight, kind)  # type: ignore[arg-type]
-        assert np.abs(made.levels).max() == largest
+        assert 0.9 * largest < np.abs(made.levels).max() <= largest
         assert (kind, bool((made.levels == 0).any())) in {("int8", False), ("int3", True), ("ternary", True), ("binary", False)}
         assert np.linalg.norm(made.levels * made.step[:, None] - weight) < 0.7 * np.linalg.norm(weight)
     assert within_kind(np.array([[0.0, 2.0, -6.0]]), "int3").levels.tolist() == [[0, 1, -3]]
