@@ -9,10 +9,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from lehr.arithmetic import Fires, Reset, ResetTiming
-from lehr.errors import NotMappable, UsageError
+from lehr.errors import NotMappable, Refusals, UsageError
 from lehr.export.fold import Float
 from lehr.export.levels import TOLERANCE
 from lehr.export.nirgraph.graph import Cells, Graph, Wait
+from lehr.export.nirgraph.times import NEAR, odd_time, odd_times
+from lehr.network import OUTPUT
 
 Discretize = Literal["euler", "exact"]
 Integrate = Literal["step", "ode"]
@@ -28,6 +30,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "readout": get_args(ReadWhat),
 }
 _FINEST = 1 << 16
+_GIVE_DT = "give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"
 LEAST_DT = 1e-15
 
 
@@ -46,6 +49,7 @@ class Semantics:
             (`last`, the reference in the NIR paper's repository).
         readout: what is taken from the layer before the output: the `count` of its spikes, which None means where it fires, or of its
             membranes the `last`, the `sum` or the `max`.
+        read_from: which layer that is, by its name in the graph, where several lead to the output.
 
     Raises:
         UsageError: when a field is none of these.
@@ -59,6 +63,7 @@ class Semantics:
     integrate: Integrate | None = None
     current: Current = "new"
     readout: ReadWhat | None = None
+    read_from: str | None = None
 
     def __post_init__(self) -> None:
         if self.dt is not None and not LEAST_DT <= self.dt <= 1 / LEAST_DT:
@@ -69,11 +74,28 @@ class Semantics:
                 raise UsageError(f"{name} is {value!r}; use {' or '.join(map(repr, allowed))}")
 
 
-def settled(graph: Graph, told: Semantics) -> tuple[Semantics, tuple[str, ...]]:
+def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
+    """The graph whose output is fed by the layer that `read_from` names; a missing or wrong name goes to `refusals`, as UsageError."""
+    choice = " or ".join(f"--read-from {source}" for source in graph.heads)
+    if told.read_from is None:
+        if len(graph.heads) > 1:
+            refusals.add(UsageError(f"the output is fed by {len(graph.heads)} layers; say which of them decides: {choice}"))
+        return graph
+    named = {layer: (layer, source, graph.names[source]) for source, layer in graph.heads.items()}
+    layer = next((layer for layer, names in named.items() if told.read_from in names), None)
+    if layer is None:
+        refusals.add(UsageError(f"read_from is {told.read_from!r}, which does not lead to the output; use {choice}"))
+        return graph
+    others = ", ".join(other for other in graph.heads.values() if other != layer)
+    note = f"{layer} decides; what else leads to the output can be traced: {others}"
+    edges = [edge for edge in graph.edges if edge[1] != OUTPUT]
+    return replace(graph, edges=(*edges, (layer, OUTPUT)), notes=(*graph.notes, note) if others else graph.notes)
+
+
+def settled(graph: Graph, told: Semantics, refusals: Refusals) -> tuple[Semantics, tuple[str, ...]]:
     """The semantics with what the graph itself states filled in, and where each of them comes from, in sentences.
 
-    Raises:
-        UsageError: when something is needed that neither says, naming the node that needs it.
+    Whatever is needed and neither says goes to `refusals`, as UsageErrors that name a node that needs it.
     """
     timed = next((name for name, node in graph.nodes.items() if isinstance(node, Wait) or "tau" in _values(node)), None)
     integrating = next((name for name, node in graph.nodes.items() if isinstance(node, Cells) and node.kind in ("IF", "I")), None)
@@ -84,20 +106,24 @@ def settled(graph: Graph, told: Semantics) -> tuple[Semantics, tuple[str, ...]]:
     elif told.dt is not None:
         stated = f", where the graph's metadata says {graph.dt:g}" if graph.dt not in (None, told.dt) else ""
         notes.append(f"dt is {told.dt:g} s, as given{stated}")
-    if made.dt is None and timed:
-        raise UsageError(f"{timed} has a time constant, and the graph does not say how long a step is; give dt in seconds")
-    if integrating and told.integrate is None:
-        raise UsageError(
-            f"{integrating} integrates r times its input, and NIR files mean by that r in a step or r dt;"
-            " say 'step' (sinabs) or 'ode' (NIR's equation) by integrate"
-        )
-    if integrating and told.integrate == "ode" and made.dt is None:
-        raise UsageError(f"{integrating} integrates over time, and the graph does not say how long a step is; give dt in seconds")
     last = graph.nodes[graph.outline.output]
     assert isinstance(last, Cells)
+    if made.dt is None and timed:
+        refusals.add(UsageError(f"{timed} has a time constant, and the graph does not say how long a step is; {_GIVE_DT}"))
+    if integrating and told.integrate is None:
+        refusals.add(
+            UsageError(
+                f"{integrating} integrates r times its input, and NIR files mean by that r in a step or r dt;"
+                " say --integrate step (sinabs) or --integrate ode (NIR's equation)"
+            )
+        )
+    if integrating and told.integrate == "ode" and made.dt is None:
+        refusals.add(UsageError(f"{integrating} integrates over time, and the graph does not say how long a step is; {_GIVE_DT}"))
     if told.readout in (None, "count") and not last.fires:
-        raise UsageError(
-            f"{graph.outline.output} comes before the output and does not fire; say by readout which of its values counts: last, sum or max"
+        refusals.add(
+            UsageError(
+                f"{graph.outline.output} comes before the output and does not fire; say which of its values counts: --readout last, sum or max"
+            )
         )
     made = replace(made, readout=told.readout or "count")
     notes.append(
@@ -108,6 +134,8 @@ def settled(graph: Graph, told: Semantics) -> tuple[Semantics, tuple[str, ...]]:
         notes.append(f"decays by {made.discretize}: {'1 - dt/tau' if made.discretize == 'euler' else 'exp(-dt/tau)'}")
     if integrating:
         notes.append(f"IF and I add {'r' if made.integrate == 'step' else 'r dt'} times their input in a step")
+    for name, cells in graph.cells.items():
+        notes += [f"{name}: {odd}" for odd in odd_times(cells.values, made.dt)]
     if any(cells.cuba for cells in graph.cells.values()):
         notes.append(f"membranes take the current of {'this step' if made.current == 'new' else 'the step before'}")
     return made, tuple(notes)
@@ -138,20 +166,33 @@ class Step:
     threshold: Float | None
 
 
+def require_neurons(cells: Cells) -> None:
+    """Refuse numbers that make no neurons, whatever the step is.
+
+    Raises:
+        NotMappable: naming the field. The caller names the layer.
+    """
+    v = cells.values
+    if cells.fires and cells.kind != "Threshold" and not (height := v["threshold"] - v.get("v_reset", 0.0)).min() > 0:
+        raise NotMappable(f"its threshold is {float(height.min()):g} above its reset value; use one above it")
+    for name in ("r", "w_in"):
+        if name in v and not (v[name] > 0).all():
+            raise NotMappable(f"its {name} is {float(v[name].min()):g}; use one above 0, and the sign in the weights")
+    for name in ("tau", "tau_mem", "tau_syn"):
+        if name in v and not (v[name] > 0).all():
+            raise NotMappable(f"its {name} is {float(v[name].min()):g} s; use one above 0")
+
+
 def step_of(cells: Cells, how: Semantics) -> Step:
     """The step of a layer.
 
     Raises:
         NotMappable: when its numbers make no neuron. The caller names the layer.
     """
+    require_neurons(cells)
     v, zero = cells.values, np.zeros(cells.shape)
     v_reset = v.get("v_reset", zero)
     threshold = v["threshold"] - v_reset if cells.fires else None
-    if threshold is not None and cells.kind != "Threshold" and not (threshold > 0).all():
-        raise NotMappable(f"its threshold is {float(threshold.min()):g} above its reset value; use one above it")
-    for name in ("r", "w_in"):
-        if name in v and not (v[name] > 0).all():
-            raise NotMappable(f"its {name} is {float(v[name].min()):g}; use one above 0, and the sign in the weights")
     if threshold is not None and cells.kind == "Threshold":  # one of 0 or below is raised, and so is what is compared with it
         lift = np.where(threshold > 0, 0.0, 1 - threshold)
         return Step(zero, None, np.ones(cells.shape), lift, threshold + lift)
@@ -170,12 +211,12 @@ def step_of(cells: Cells, how: Semantics) -> Step:
 def _decay(tau: Float, name: str, how: Semantics) -> Float:
     """What is left of a state after a step; a decay as near to a multiple of 2**-16 as float32 can say it, is that."""
     assert how.dt is not None
-    if not (tau > 0).all():
-        raise NotMappable(f"its {name} is {float(tau.min()):g} s; use one above 0")
     share = how.dt / tau if how.discretize == "euler" else -np.expm1(-how.dt / tau)
     if share.max() > 1 + TOLERANCE:
+        if tau.min() < NEAR * how.dt:
+            raise NotMappable(odd_time(tau, name, how.dt))
         raise NotMappable(
-            f"its {name} is {float(tau.min()):g} s, shorter than the step of {how.dt:g} s; use a smaller dt, or discretize 'exact'"
+            f"its {name} is {float(tau.min()):g} s, shorter than the step of {how.dt:g} s; use a smaller --dt, or --discretize exact"
         )
     nearest = np.rint(share * _FINEST) / _FINEST
     return 1 - np.where(np.abs(share - nearest) <= TOLERANCE * share, nearest, share)

@@ -1,0 +1,43 @@
+"""What `quantize` would refuse of a float graph, as far as the file alone says it: before there are samples, or options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lehr.errors import LehrError, Refusals
+from lehr.export.nirgraph.graph import Graph
+from lehr.export.nirgraph.layers import Options
+from lehr.export.nirgraph.quantize import plan
+from lehr.export.nirgraph.reading import from_tree
+from lehr.export.nirgraph.semantics import Semantics, decided, require_neurons, settled
+from lehr.hdf5 import read_tree
+
+
+def foresee(path: Path) -> tuple[str, ...]:
+    """Everything that `quantize`, with no option given, refuses of the graph in a file: sentences that name the node and the way out.
+
+    Options that it needs are among them. Whether the numbers fit into states of 32 bits turns on the samples' length, and is not.
+
+    Raises:
+        UsageError, FileRefused: when the file itself cannot be read.
+    """
+    told = read_tree(path).get("node")
+    try:
+        graph = from_tree(told)
+    except LehrError as error:
+        return tuple(map(str, error.args))
+    return _refused(graph)
+
+
+def _refused(graph: Graph) -> tuple[str, ...]:
+    refusals = Refusals()
+    graph = decided(graph, Semantics(), refusals)
+    how, _ = settled(graph, Semantics(), refusals)
+    if refusals:  # what the options do not change is known without them
+        for name, cells in graph.cells.items():
+            with refusals.collect(f"{name} ({cells.kind}): "):
+                require_neurons(cells)
+        return refusals.reasons
+    with refusals.collect():
+        plan(graph, how, Options(), 1.0)
+    return refusals.reasons
