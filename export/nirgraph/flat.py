@@ -64,7 +64,7 @@ class FlatGraph:
             told_edge = f"an edge {a} -> {b}, but no node {name!r}"
             self.refusals.add(FileRefused(f"{here} has {told_edge}; add the node or remove the edge"))
         for kind, paths in found.items():
-            if not paths or len(paths) > 1 and (path or kind == "Input"):
+            if not paths or (len(paths) > 1 and (path or kind == "Input")):
                 told_ends = f"{len(paths)} nodes of type {kind} ({', '.join(paths) or 'none'})"
                 self.refusals.add(FileRefused(f"{here} has {told_ends}; give it one"))
         for end in found["Output"] if len(found["Output"]) > 1 else ():

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from lehr.errors import NotMappable, Refusals
 from lehr.export.fold import Float
 from lehr.export.nirgraph.graph import Cells, Flat, FloatNode, Graph, Pool, Scale, Wait, Weights
-from lehr.export.nirgraph.semantics import Semantics, Step, step_of
+from lehr.export.nirgraph.semantics import Semantics
+from lehr.export.nirgraph.steps import Step, step_of
 from lehr.network import INPUT
 from lehr.nodes import MAX_DELAY
 

@@ -9,7 +9,8 @@ from lehr.export.nirgraph.graph import Graph
 from lehr.export.nirgraph.layers import Options
 from lehr.export.nirgraph.quantize import plan
 from lehr.export.nirgraph.reading import from_tree
-from lehr.export.nirgraph.semantics import Semantics, decided, require_neurons, settled
+from lehr.export.nirgraph.semantics import Semantics, decided, settled
+from lehr.export.nirgraph.steps import require_neurons
 from lehr.hdf5 import read_tree
 
 

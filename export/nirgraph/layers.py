@@ -14,7 +14,8 @@ from lehr.export.fold import THRESHOLD_ERROR, Affine, Float
 from lehr.export.levels import TOLERANCE, kind_of, within_kind
 from lehr.export.nirgraph.graph import Cells, Flat, Weights, weights_node
 from lehr.export.nirgraph.rewrite import Rewritten, columns
-from lehr.export.nirgraph.semantics import Semantics, Step
+from lehr.export.nirgraph.semantics import Semantics
+from lehr.export.nirgraph.steps import Step
 from lehr.export.nirgraph.times import odd_times
 from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, rounded_decay
 from lehr.network import INPUT

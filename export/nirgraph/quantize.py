@@ -180,7 +180,8 @@ def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full
         )
     if held and steps is None:
         raise UsageError(
-            "calibration input has no axis of time, and no steps are given; say for how many a sample is held, as --steps 8 (in Python: steps=8)"
+            "calibration input has no axis of time, and no steps are given;"
+            " say for how many a sample is held, as --steps 8 (in Python: steps=8)"
         )
     if timed and steps is not None and steps > sample.shape[1]:
         raise UsageError(f"calibration input has {sample.shape[1]} steps, but {steps} are asked for; ask for at most as many")

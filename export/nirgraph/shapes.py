@@ -133,7 +133,7 @@ def _of_stated(field: str, stated: Shape, meant: tuple[Shape, ...]) -> list[str]
 
 def _fields(values: Mapping[str, Float], shape: Shape) -> tuple[dict[str, Float], list[str]]:
     laid = {field: spread(value, shape) for field, value in values.items()}
-    for field, value in values.items():
+    for field in values:
         if laid[field] is None:
             raise FileRefused(_misfit(field, values, shape))
     said: dict[str, list[str]] = {}
