@@ -37,6 +37,7 @@ def float_node(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
     Raises:
         FileRefused: when its type or a field is none that NIR has. The caller names the node.
     """
+    told = {name: value for name, value in told.items() if value is not None}  # nodes in memory have fields of None
     kind, notes = told.get("type"), list[str]()
     if isinstance(kind, str) and kind in _NEURONS:
         return _cells(kind, told), ()

@@ -10,7 +10,6 @@ from lehr.export.nirgraph.fields import float_node
 from lehr.export.nirgraph.graph import FloatNode
 from lehr.network import Edge
 from lehr.nirfile import about, edges_of
-from lehr.nirnodes import Fields
 
 DEPTH = 8
 """How deep graphs may lie in graphs."""
@@ -19,25 +18,29 @@ DEPTH = 8
 class FlatGraph:
     """Nodes and edges of a graph and all graphs in it, by their paths, dots between the levels.
 
-    What is wrong with them is kept in `refusals`, each node's first fault: nothing else may be believed where there are any.
+    What is wrong with them is kept in `refusals`, each node's first fault.
 
     Attributes:
-        nodes: all but inputs and outputs.
+        nodes: all but inputs and outputs, and those in which a fault was found.
+        unread: these.
         edges: as pairs of paths.
         shapes: that inputs and outputs state, by their paths.
         inputs, outputs: of the outermost graph.
         notes: in sentences.
         refusals: all that was found.
+        sound: whether no fault was found but in nodes: without that, the edges are not to be believed.
     """
 
     def __init__(self, told: Any) -> None:
         self.nodes: dict[str, FloatNode] = {}
+        self.unread: list[str] = []
         self.edges: list[Edge] = []
         self.shapes: dict[str, Any] = {}
         self.notes: list[str] = []
         self.refusals = Refusals()
         self.inputs, self.outputs = self._add(told, "", 0)
         self._drop_passages()
+        self.sound = len(self.refusals.reasons) == len(self.unread)
 
     def _add(self, told: Any, path: str, depth: int) -> tuple[list[str], list[str]]:
         """Take in a graph; the paths of its inputs and of its outputs.
@@ -77,7 +80,7 @@ class FlatGraph:
         """Take in a node; where edges into it end, and where edges out of it start."""
         if not isinstance(fields, Mapping):
             raise FileRefused(f"{at}: holds a value where NIR has fields; remove it")
-        if at in self.nodes or at in self.shapes:
+        if at in self.nodes or at in self.unread or at in self.shapes:
             raise FileRefused(f"{at} names two nodes once graphs are put into one another; rename one")
         kind = fields.get("type")
         if kind == "NIRGraph":
@@ -87,13 +90,12 @@ class FlatGraph:
             found[kind].append(at)
             self.shapes[at] = fields.get("shape")
             return at, at
-        self._float_node(fields, at)
-        return at, at
-
-    def _float_node(self, fields: Fields, at: str) -> None:
-        with about(f"{at}: "):
+        self.unread.append(at)  # until it is read
+        with self.refusals.collect(f"{at}: "):
             self.nodes[at], notes = float_node(fields)
-        self.notes += [f"{at}: {note}" for note in notes]
+            self.notes += [f"{at}: {note}" for note in notes]
+            self.unread.remove(at)
+        return at, at
 
     def _drop_passages(self) -> None:
         """Join what leads to a subgraph's input or output with what it leads to."""

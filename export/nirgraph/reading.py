@@ -17,6 +17,7 @@ from lehr.export.nirgraph.flat import FlatGraph
 from lehr.export.nirgraph.graph import Cells, FloatNode, Graph
 from lehr.export.nirgraph.semantics import LEAST_DT
 from lehr.export.nirgraph.shapes import LARGEST_LAYER, Fitted, fit, same_numbers
+from lehr.export.nirgraph.steps import require_neurons
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge
 from lehr.nirfile import about
@@ -59,11 +60,17 @@ def from_tree(told: Any) -> Graph:
     for entry in flat.inputs[:1]:
         with refusals.collect():
             stated = shape_of(flat.shapes[entry], entry)
-    refusals.raise_all()
+    if not (flat.sound and stated):
+        raise refusals.joined()
     named = _Named(flat)
     heads = named.read_out(notes)
     shape, fitted = _fit(named, stated, flat.inputs[0], notes, refusals)
-    refusals.raise_all()
+    if refusals:  # what else is known of the numbers is told with it
+        for name, node in fitted.nodes.items():
+            with refusals.collect(f"{name}: "):
+                if isinstance(node, Cells) and node.shape:
+                    require_neurons(node)
+        raise refusals.joined()
     _note_outputs(flat, named, fitted, notes)
     decides = next(iter(heads.values()), None)
     edges = tuple((a, b) for a, b in named.edges if b != OUTPUT or a == decides)
@@ -77,15 +84,16 @@ class _Named:
 
     Attributes:
         names: legal name by the name in the file.
-        nodes, edges: by legal names; `output` is where all outputs are.
+        nodes, unread, edges: by legal names; `output` is where all outputs are.
     """
 
     def __init__(self, flat: FlatGraph) -> None:
         self.names = dict.fromkeys(flat.inputs, INPUT) | dict.fromkeys(flat.outputs, OUTPUT)
         self._used: set[str] = set()
-        for source in flat.nodes:
+        for source in (*flat.nodes, *flat.unread):
             self.names[source] = self._name(source)
         self.nodes: dict[str, FloatNode] = {self.names[source]: node for source, node in flat.nodes.items()}
+        self.unread = [self.names[source] for source in flat.unread]
         edges = [(self.names[a], self.names[b]) for a, b in flat.edges]
         to_output = dict.fromkeys(edge for edge in edges if edge[1] == OUTPUT)  # one layer may lead to several outputs
         self.edges: list[Edge] = [edge for edge in edges if edge[1] != OUTPUT] + list(to_output)
@@ -119,8 +127,10 @@ def _fit(named: _Named, stated: Shape, entry: str, notes: list[str], refusals: R
             continue
         shape, found = map_shape(without), Refusals()
         if math.prod(shape) > LARGEST_LAYER:
-            found.add(FileRefused(f"{entry}: shape is {list(shape)}, {math.prod(shape):,} values; the limit is {LARGEST_LAYER:,}"))
-        fitted = fit(named.nodes, named.edges, shape, found)
+            told = f"{entry}: shape is {list(shape)}, {math.prod(shape):,} values"
+            refusals.add(FileRefused(f"{told}; the limit is {LARGEST_LAYER:,}: use a smaller input"))
+            raise refusals.joined()
+        fitted = fit(named.nodes, named.edges, shape, found, named.unread)
         first = first or (shape, fitted, found)
         if not found:
             if start:

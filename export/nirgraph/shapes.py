@@ -39,21 +39,21 @@ class Fitted:
     notes: tuple[str, ...]
 
 
-def fit(nodes: Mapping[str, FloatNode], edges: Iterable[Edge], shape: Shape, refusals: Refusals) -> Fitted:
+def fit(nodes: Mapping[str, FloatNode], edges: Iterable[Edge], shape: Shape, refusals: Refusals, unread: Iterable[str] = ()) -> Fitted:
     """Follow an input of `shape` through a graph, and lay the numbers of its nodes out over what comes to them.
 
-    What does not fit goes to `refusals`, the first fault of each node by its name; what comes after such a node is looked at as far as
-    its own numbers say what it puts out.
+    What does not fit goes to `refusals`, the first fault of each node by its name; what comes after such a node, or after one that is
+    `unread` since a fault was found in it before, is looked at as far as its own numbers say what it puts out.
     """
-    sources: dict[str, list[str]] = {name: [] for name in nodes}
-    targets: dict[str, list[str]] = {name: [] for name in (INPUT, *nodes)}
+    sources: dict[str, list[str]] = {name: [] for name in (*nodes, *unread)}
+    targets: dict[str, list[str]] = {name: [] for name in (INPUT, *nodes, *unread)}
     for a, b in edges:
         if a in targets and b in sources:  # the network refuses an edge into the input or out of the output
             sources[b].append(a)
             targets[a].append(b)
     made, shapes, notes = dict(nodes), {INPUT: shape}, list[str]()
     reached = _reached(targets)
-    for name in reached:
+    for name in [name for name in reached if name in nodes]:
         arriving = next((shapes[source] for source in sources[name] if source in shapes), None)
         with refusals.collect(f"{name}: "):
             if arriving is not None:
@@ -62,6 +62,7 @@ def fit(nodes: Mapping[str, FloatNode], edges: Iterable[Edge], shape: Shape, ref
                 shapes[name] = _output_shape(made[name], arriving)
             elif own := _own_shape(nodes[name]):
                 shapes[name] = own
+                made[name] = _laid_out(nodes[name], own)[0] if isinstance(nodes[name], Cells) else nodes[name]
     for name in nodes.keys() - reached.keys():
         refusals.add(FileRefused(f"{name} cannot be reached from the input; connect it or remove it"))
     for name in shapes.keys() - {INPUT}:
@@ -128,7 +129,12 @@ def _laid_out(node: FloatNode, shape: Shape) -> tuple[FloatNode, list[str]]:
 def _of_stated(field: str, stated: Shape, meant: tuple[Shape, ...]) -> list[str]:
     if not any(same_numbers(stated, shape) for shape in meant):
         return [f"{field} says {list(stated)}, but the input is {list(meant[0])}, which is what counts"]
-    return [leading_axis(f"{field} is {list(stated)}")] if len(stated) > len(meant[0]) else []
+    return [leading_axis(f"{field} is {list(stated)}")] if _has_batch(stated, meant[0]) else []
+
+
+def _has_batch(written: Shape, shape: Shape) -> bool:
+    """Whether a shape has an axis of 1 before those of another one of the same numbers."""
+    return len(written) > 1 and written[0] == 1 and (shape[0] != 1 or len(written) > len(shape))
 
 
 def _fields(values: Mapping[str, Float], shape: Shape) -> tuple[dict[str, Float], list[str]]:
@@ -150,8 +156,7 @@ def _told(written: Shape, shape: Shape) -> str:
         return f"one number, for each of the {neurons:,} neurons" if neurons > 1 else ""
     if not same_numbers(written, shape):
         return f"numbers of shape {list(written)}, for the layer's {list(shape)} neurons alike along its axes of 1"
-    leading = len(written) > len(shape) and written[0] == 1
-    return leading_axis(f"shape {list(written)}") if leading else ""
+    return leading_axis(f"shape {list(written)}") if _has_batch(written, shape) else ""
 
 
 def _misfit(field: str, values: Mapping[str, Float], shape: Shape) -> str:
