@@ -218,9 +218,7 @@ def test_a_recurrent_layer_of_one_number_in_a_subgraph() -> None:
     rng = np.random.default_rng(8)
     first, back = whole(rng, 5, 6), whole(rng, 5, 5)
     lif = nir.LIF(tau=np.array(2 * DT), r=np.array(2.0), v_leak=np.array(0.0), v_threshold=np.array(2.0))
-    inner = graph(
-        {"lif": lif, "w": nir.Linear(back)}, [("input", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output")], (5,), (5,)
-    )
+    inner = graph({"lif": lif, "w": nir.Linear(back)}, [("input", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output")], (5,), (5,))
     x = (rng.random((20, 8, 6)) < 0.4).astype(np.uint8)
     made = made_of(chain({"fc": nir.Linear(first), "rnn": inner}, (6,), (5,)), x)
     v = s = np.zeros((len(x), 5))
