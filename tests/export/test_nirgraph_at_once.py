@@ -14,6 +14,7 @@ from commands import Lehr
 from nir_graphs import DT, chain, graph, lif
 from processes import reading_in_this_process
 
+from lehr import nirfile
 from lehr.errors import SHOWN, FileRefused, NotMappable, Refusals, UsageError
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, read
 from lehr.export.nirgraph.foresee import foresee
@@ -166,9 +167,16 @@ def test_names_in_edges_do_not_steer_the_terminal(path: Path, lehr: Lehr) -> Non
     assert ran.err == f"error: {path}: edge n -> ?[2Joutput names '?[2Joutput', which is no node; add the node or remove the edge\n"
 
 
+FLOAT = (
+    "holds a float graph, no integer network: it has no fixed_point block anywhere; make a network of it by"
+    " 'lehr quantize GRAPH.nir --calibrate IN.npz -o MODEL.nir'"
+)
+
+
 @pytest.mark.parametrize("command", ["simulate", "build", "check", "widths"])
 def test_a_float_graph_is_sent_to_quantize(path: Path, lehr: Lehr, command: str) -> None:
-    nir.write(path, chain({"l": nir.Linear(np.eye(6)), "n": lif(6)}, (6,), (6,)))
+    told = chain({"l": nir.Linear(np.eye(6)), "n": lif(6)}, (6,), (6,))
+    nir.write(path, told)
     np.savez(path.with_suffix(".npz"), input=X)
     given: dict[str, tuple[Any, ...]] = {
         "simulate": ("-i", path.with_suffix(".npz")),
@@ -177,10 +185,10 @@ def test_a_float_graph_is_sent_to_quantize(path: Path, lehr: Lehr, command: str)
     }
     ran = lehr(command, path, *given.get(command, ()))
     assert ran.code == 5
-    assert ran.err == (
-        f"error: {path}: holds a float graph, no integer network: it has no fixed_point block anywhere; make a network of it by"
-        " 'lehr quantize GRAPH.nir --calibrate IN.npz -o MODEL.nir'\n"
-    )
+    assert ran.err == f"error: {path}: {FLOAT}\n"
+    with pytest.raises(FileRefused) as refused:
+        nirfile.from_nir(told)
+    assert str(refused.value) == FLOAT
 
 
 def test_many_refusals_are_counted_and_not_all_shown() -> None:
