@@ -15,7 +15,7 @@ from nir_graphs import DT, chain, graph, lif
 from processes import reading_in_this_process
 
 from lehr import nirfile
-from lehr.errors import SHOWN, FileRefused, NotMappable, Refusals, UsageError
+from lehr.errors import SHOWN, FileRefused, LehrError, NotMappable, Refusals, UsageError
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, read
 from lehr.export.nirgraph.foresee import foresee
 
@@ -192,12 +192,15 @@ def test_a_float_graph_is_sent_to_quantize(path: Path, lehr: Lehr, command: str)
 
 
 def test_many_refusals_are_counted_and_not_all_shown() -> None:
+    def refuse(error: LehrError) -> None:
+        raise error
+
     refusals = Refusals()
     for k in range(SHOWN + 7):
         with refusals.collect(f"node{k}: "):
-            raise FileRefused("is wrong")
+            refuse(FileRefused("is wrong"))
     with refusals.collect("node0: "):
-        raise NotMappable("is wrong")  # said before
+        refuse(NotMappable("is wrong"))  # said before
     with pytest.raises(FileRefused) as refused:
         refusals.raise_all()
     lines = str(refused.value).split("\n  ")

@@ -125,7 +125,7 @@ THRESHOLDS = np.array([2.0, 3.0, 5.0])
 def maps(threshold: Float, batch: tuple[int, ...] = ()) -> nir.NIRGraph:
     """Conv2d, IF, SumPool2d, Flatten, Linear, IF of one number; with a batch's axis wherever shapes are written."""
     rng = np.random.default_rng(5)
-    conv = nir.Conv2d(None, whole(rng, 3, 2, 3, 3), 1, 1, 1, 1, np.zeros(3))
+    conv: Any = nir.Conv2d(None, whole(rng, 3, 2, 3, 3), 1, 1, 1, 1, np.zeros(3))
     conv.input_shape = (*batch, 2, 6, 6) if batch else (6, 6)
     two = np.array([2, 2])
     nodes = {
