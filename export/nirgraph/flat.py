@@ -70,9 +70,9 @@ class FlatGraph:
             if not paths or (len(paths) > 1 and (path or kind == "Input")):
                 told_ends = f"{len(paths)} nodes of type {kind} ({', '.join(paths) or 'none'})"
                 self.refusals.add(FileRefused(f"{here} has {told_ends}; give it one"))
-        for end in found["Output"] if len(found["Output"]) > 1 else ():
-            if not any(ends.get(b) == (end, end) for _, b in edges):
-                self.refusals.add(FileRefused(f"{end} is an output that nothing leads to; remove it or lead a layer to it"))
+        fed = {ends[b][0] for _, b in edges if b in ends}
+        for end in [end for end in found["Output"] if end not in fed and len(found["Output"]) > 1]:
+            self.refusals.add(FileRefused(f"{end} is an output that nothing leads to; remove it or lead a layer to it"))
         self.edges += [(ends[a][1], ends[b][0]) for a, b in edges if a in ends and b in ends]
         return found["Input"], found["Output"]
 

@@ -14,9 +14,9 @@ from lehr.errors import FileRefused, Refusals
 from lehr.export.naming import node_name
 from lehr.export.nirgraph.fields import leading_axis, map_shape, shape_of
 from lehr.export.nirgraph.flat import FlatGraph
-from lehr.export.nirgraph.graph import Cells, FloatNode, Graph
+from lehr.export.nirgraph.graph import Cells, FloatNode, Graph, Weights
 from lehr.export.nirgraph.semantics import LEAST_DT
-from lehr.export.nirgraph.shapes import LARGEST_LAYER, Fitted, fit, same_numbers
+from lehr.export.nirgraph.shapes import LARGEST_LAYER, Fitted, fit, has_batch, same_numbers
 from lehr.export.nirgraph.steps import require_neurons
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge
@@ -100,16 +100,17 @@ class _Named:
 
     def read_out(self, notes: list[str]) -> dict[str, str]:
         """Put neurons that keep nothing after what leads to the output without being neurons; `Graph.heads`."""
-        leading = {a: source for source, a in self.names.items() if (a, OUTPUT) in self.edges}
+        fed = [a for a, b in self.edges if b == OUTPUT]
+        in_file = {name: source for source, name in self.names.items()}
         heads: dict[str, str] = {}
-        for head in [a for a, b in self.edges if b == OUTPUT and (a != INPUT or len(leading) == 1)]:
+        for head in [name for name in fed if name != INPUT or len(fed) == 1]:
             layer = head
             if head in self.nodes and not isinstance(self.nodes[head], Cells):
                 notes.append(f"{head} comes before the output and is no neuron: its values are read out by a layer that keeps nothing")
                 layer = self._name(f"{head}.readout")
                 self.edges = [(head, layer) if edge == (head, OUTPUT) else edge for edge in self.edges] + [(layer, OUTPUT)]
                 self.nodes[layer] = Cells("Readout", {}, ())
-            heads[leading[head]] = layer
+            heads[in_file[head]] = layer
         return heads
 
     def _name(self, wanted: str) -> str:
@@ -121,9 +122,11 @@ class _Named:
 def _fit(named: _Named, stated: Shape, entry: str, notes: list[str], refusals: Refusals) -> tuple[Shape, Fitted]:
     """The input's shape, and the nodes fitted to it: without leading axes of 1, if with them it does not fit."""
     first: tuple[Shape, Fitted, Refusals] | None = None
+    heard = [named.nodes.get(b) for a, b in named.edges if a == INPUT]
+    vector = all(isinstance(node, Weights) and node.weight.ndim == 2 for node in heard)
     for start in range(len(stated)):
         without = stated[start:]
-        if len(without) > 3:
+        if len(without) > 3 or (vector and len(without) > 1 and stated[start] == 1):
             continue
         shape, found = map_shape(without), Refusals()
         if math.prod(shape) > LARGEST_LAYER:
@@ -155,6 +158,8 @@ def _note_outputs(flat: FlatGraph, named: _Named, fitted: Fitted, notes: list[st
         gets = next((fitted.shapes[source] for source in sources if source in fitted.shapes), ())
         if stated and gets and not same_numbers(stated, gets):
             notes.append(f"{leave} says shape {list(stated)}, but gets {list(gets)}, which is what counts")
+        elif stated and gets and has_batch(stated, gets):
+            notes.append(leading_axis(f"{leave}: shape is {list(stated)}"))
 
 
 def _dt(told: Mapping[str, Any]) -> float | None:

@@ -25,6 +25,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "current": get_args(Current),
     "readout": get_args(ReadWhat),
 }
+_SHOWN = 20
 _GIVE_DT = "give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"
 LEAST_DT = 1e-15
 
@@ -71,7 +72,7 @@ class Semantics:
 
 def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
     """The graph whose output is fed by the layer that `read_from` names; a missing or wrong name goes to `refusals`, as UsageError."""
-    choice = " or ".join(f"--read-from {source}" for source in graph.heads)
+    choice = " or ".join(f"--read-from {source}" for source in list(graph.heads)[:_SHOWN]) + " ..." * (len(graph.heads) > _SHOWN)
     if told.read_from is None:
         if len(graph.heads) > 1:
             refusals.add(UsageError(f"the output is fed by {len(graph.heads)} layers; say which of them decides: {choice}"))

@@ -63,9 +63,9 @@ def fit(nodes: Mapping[str, FloatNode], edges: Iterable[Edge], shape: Shape, ref
             elif own := _own_shape(nodes[name]):
                 shapes[name] = own
                 made[name] = _laid_out(nodes[name], own)[0] if isinstance(nodes[name], Cells) else nodes[name]
-    for name in nodes.keys() - reached.keys():
+    for name in [name for name in nodes if name not in reached]:
         refusals.add(FileRefused(f"{name} cannot be reached from the input; connect it or remove it"))
-    for name in shapes.keys() - {INPUT}:
+    for name in [name for name in shapes if name != INPUT]:
         known = {source: shapes[source] for source in sources[name] if source in shapes}
         if len(set(known.values())) > 1:
             told = ", ".join(f"{source} {shape}" for source, shape in known.items())
@@ -129,10 +129,10 @@ def _laid_out(node: FloatNode, shape: Shape) -> tuple[FloatNode, list[str]]:
 def _of_stated(field: str, stated: Shape, meant: tuple[Shape, ...]) -> list[str]:
     if not any(same_numbers(stated, shape) for shape in meant):
         return [f"{field} says {list(stated)}, but the input is {list(meant[0])}, which is what counts"]
-    return [leading_axis(f"{field} is {list(stated)}")] if _has_batch(stated, meant[0]) else []
+    return [leading_axis(f"{field} is {list(stated)}")] if has_batch(stated, meant[0]) else []
 
 
-def _has_batch(written: Shape, shape: Shape) -> bool:
+def has_batch(written: Shape, shape: Shape) -> bool:
     """Whether a shape has an axis of 1 before those of another one of the same numbers."""
     return len(written) > 1 and written[0] == 1 and (shape[0] != 1 or len(written) > len(shape))
 
@@ -156,7 +156,7 @@ def _told(written: Shape, shape: Shape) -> str:
         return f"one number, for each of the {neurons:,} neurons" if neurons > 1 else ""
     if not same_numbers(written, shape):
         return f"numbers of shape {list(written)}, for the layer's {list(shape)} neurons alike along its axes of 1"
-    return leading_axis(f"shape {list(written)}") if _has_batch(written, shape) else ""
+    return leading_axis(f"shape {list(written)}") if has_batch(written, shape) else ""
 
 
 def _misfit(field: str, values: Mapping[str, Float], shape: Shape) -> str:
@@ -174,24 +174,25 @@ def _output_shape(node: FloatNode, arriving: Shape) -> Shape:
     try:
         shape = integer.output_shape(arriving)
     except ShapeMismatch as error:
-        raise FileRefused(f"{type(integer).__name__} {error}; {_turned(node, arriving) or 'check the layer before it'}") from None
+        raise FileRefused(f"{type(integer).__name__} {error}; {_way_out(node, arriving)}") from None
     if math.prod(shape) > LARGEST_LAYER:
         raise FileRefused(f"puts out {list(shape)}, {math.prod(shape):,} values; the limit is {LARGEST_LAYER:,}: use a smaller layer")
     return shape
 
 
-def _turned(node: FloatNode, arriving: Shape) -> str:
-    """Asks whether weights are transposed, where an axis other than that of the inputs would fit."""
-    if not isinstance(node, Weights):
-        return ""
-    axes, channels = node.weight.shape, arriving[0]
-    if len(axes) != (2 if len(arriving) == 1 else 4):
-        return ""
-    last = len(axes) == 4 and ((axes[2] == channels and axes[0] == axes[1]) or (axes[3] == channels and axes[1] == axes[2]))
-    if axes[0] != channels and not last:  # channels last: [height, width, inputs, outputs], [outputs, height, width, inputs]
-        return ""
-    has = "[outputs, inputs]" if len(axes) == 2 else "[outputs, inputs / groups, height, width]"
-    return f"its weight is {list(axes)}: transposed? NIR has {has}"
+def _way_out(node: FloatNode, arriving: Shape) -> str:
+    """What to do about weights that do not fit: they may be transposed, if another axis than that of the inputs would fit."""
+    axes, channels = node.weight.shape if isinstance(node, Weights) else (), arriving[0]
+    if len(axes) == 2 and len(arriving) > 1 and axes[1] == math.prod(arriving):
+        return "put a Flatten before it"
+    if len(axes) == 2 and arriving == axes[:1]:
+        return f"its weight is {list(axes)}: transposed? NIR has [outputs, inputs]"
+    if len(axes) == 4 and len(arriving) == 3:
+        # inputs first, [height, width, inputs, outputs], or [outputs, height, width, inputs]
+        last = (axes[2] == channels and axes[0] == axes[1]) or (axes[3] == channels and axes[1] == axes[2])
+        if axes[0] == channels or last:
+            return f"its weight is {list(axes)}: transposed? NIR has [outputs, inputs / groups, height, width]"
+    return "check the layer before it"
 
 
 def _own_shape(node: FloatNode) -> Shape:

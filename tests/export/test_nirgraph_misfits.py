@@ -44,6 +44,14 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
         chain({"l": nir.Linear(np.ones((6, 3))), "n": nir.IF(np.ones(3), np.ones(3))}, (6,), (3,)),
         "l: Linear takes (3,) but gets (6,); its weight is [6, 3]: transposed? NIR has [outputs, inputs]",
     ),
+    "weights transposed, after a batch's axis": (
+        chain({"l": nir.Linear(np.ones((6, 3))), "n": nir.IF(np.ones(3), np.ones(3))}, (1, 6), (3,)),
+        "l: Linear takes (3,) but gets (6,); its weight is [6, 3]: transposed? NIR has [outputs, inputs]",
+    ),
+    "no Flatten": (
+        chain({"l": nir.Linear(np.ones((3, 24))), "n": nir.IF(np.ones(3), np.ones(3))}, (2, 3, 4), (3,)),
+        "l: Linear takes (24,) but gets (2, 3, 4); put a Flatten before it",
+    ),
     "weights transposed, with a bias": (
         chain({"l": nir.Affine(np.ones((6, 3)), np.ones(3)), "n": nir.IF(np.ones(3), np.ones(3))}, (6,), (3,)),
         "l: bias has 3 numbers for 6 outputs; is weight transposed? NIR has [outputs, inputs]",

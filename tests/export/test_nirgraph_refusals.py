@@ -110,7 +110,7 @@ def test_two_names_that_become_one() -> None:
         (nir.Scale(np.ones((2, 3, 2))), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
         (nir.Delay(np.ones((2, 3, 2))), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
         (lif((2, 3, 2)), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
-        (nir.Linear(np.ones((2, 18))), "w: Linear takes (18,) but gets (2, 3, 3); check the layer before it"),
+        (nir.Linear(np.ones((2, 18))), "w: Linear takes (18,) but gets (2, 3, 3); put a Flatten before it"),
     ],
 )
 def test_shapes_that_do_not_fit(wrong: nir.NIRNode, message: str) -> None:

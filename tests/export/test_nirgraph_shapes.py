@@ -178,8 +178,10 @@ def test_numbers_of_a_feature_map_however_they_are_written(written_as: str) -> N
     made = made_of(maps(threshold, batch), x, Semantics(integrate="step", reset="subtract"))
     assert not note or f"n: r, threshold, v_reset: {note}" in made.notes
     left_out = [note for note in made.notes if "leading axis of 1 is the batch's" in note]
-    assert len(left_out) == (5 if batch else 0)
-    for start in ("input: shape is", "l: weight has shape", "c: input_shape is", "f: input_type is", "n: r, ") if batch else ():
+    assert len(left_out) == (6 if batch else 0)
+    for start in (
+        ("input: shape is", "output: shape is", "l: weight has shape", "c: input_shape is", "f: input_type is", "n: r, ") if batch else ()
+    ):
         assert any(note.startswith(start) for note in left_out), start
     require_spikes(made, x, run_maps(x))
 
