@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lehr.errors import FileRefused, Refusals
+from lehr.errors import FileRefused
 from lehr.export.nirgraph.fields import float_node
 from lehr.export.nirgraph.graph import FloatNode
 from lehr.network import Edge
 from lehr.nirfile import about, edges_of
+from lehr.refusals import Refusals
 
 DEPTH = 8
 """How deep graphs may lie in graphs."""

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import NotMappable, Refusals
+from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.nirgraph.graph import Cells, Flat, FloatNode, Graph, Pool, Scale, Wait, Weights
 from lehr.export.nirgraph.semantics import Semantics
 from lehr.export.nirgraph.steps import Step, step_of
 from lehr.network import INPUT
 from lehr.nodes import MAX_DELAY
+from lehr.refusals import Refusals
 
 Spikes = npt.NDArray[np.uint8]
 WHOLE = 1e-6

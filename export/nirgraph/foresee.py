@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from lehr.errors import LehrError, Refusals
+from lehr.errors import LehrError
 from lehr.export.nirgraph.graph import Graph, Weights
 from lehr.export.nirgraph.layers import Options
 from lehr.export.nirgraph.quantize import plan
@@ -13,6 +13,7 @@ from lehr.export.nirgraph.reading import from_tree
 from lehr.export.nirgraph.semantics import Semantics, decided, settled
 from lehr.export.nirgraph.steps import require_neurons
 from lehr.hdf5 import read_tree
+from lehr.refusals import Refusals
 
 MOST = 1 << 26
 """How many multiplications of one node are made to look ahead."""

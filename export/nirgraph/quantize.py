@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
-from lehr.errors import NotMappable, Refusals, UsageError
+from lehr.errors import NotMappable, UsageError
 from lehr.export.fold import Float
 from lehr.export.nirgraph.floats import silence, steps_of, whole_steps
 from lehr.export.nirgraph.graph import Flat, Graph, Pool, Wait, Weights
@@ -21,6 +21,7 @@ from lehr.export.pending import LayerReport, Waiting, bits_for_error, folded, mo
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import INPUT, Input, Network
 from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
+from lehr.refusals import Refusals
 from lehr.weights import KINDS
 
 

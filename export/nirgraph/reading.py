@@ -10,7 +10,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from lehr.errors import FileRefused, Refusals
+from lehr.errors import FileRefused
 from lehr.export.naming import node_name
 from lehr.export.nirgraph.fields import leading_axis, map_shape, shape_of
 from lehr.export.nirgraph.flat import FlatGraph
@@ -22,6 +22,7 @@ from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge
 from lehr.nirfile import about
 from lehr.nodes import Shape
+from lehr.refusals import Refusals
 
 
 def read(path: Path) -> Graph:

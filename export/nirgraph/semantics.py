@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from lehr.arithmetic import Fires, Reset, ResetTiming
-from lehr.errors import Refusals, UsageError
+from lehr.errors import UsageError
 from lehr.export.nirgraph.graph import Cells, Graph, Wait
 from lehr.export.nirgraph.times import odd_times
 from lehr.network import OUTPUT
+from lehr.refusals import Refusals
 
 Discretize = Literal["euler", "exact"]
 Integrate = Literal["step", "ode"]

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lehr.errors import FileRefused, Refusals
+from lehr.errors import FileRefused
 from lehr.export.fold import Float
 from lehr.export.nirgraph.fields import AGAIN, leading_axis, map_shape
 from lehr.export.nirgraph.graph import Cells, Flat, FloatNode, Scale, Wait, Weights, stand_in
 from lehr.network import INPUT, Edge
 from lehr.nodes import Shape, ShapeMismatch
+from lehr.refusals import Refusals
 
 LARGEST_LAYER = 1 << 24
 """How many values a node may put out: a few bytes of a file can ask for any number."""

@@ -15,9 +15,10 @@ from nir_graphs import DT, chain, graph, lif
 from processes import reading_in_this_process
 
 from lehr import nirfile
-from lehr.errors import SHOWN, FileRefused, LehrError, NotMappable, Refusals, UsageError
+from lehr.errors import SHOWN, FileRefused, LehrError, NotMappable, UsageError
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, read
 from lehr.export.nirgraph.foresee import foresee
+from lehr.refusals import Refusals
 
 X = (np.random.default_rng(0).random((2, 8, 6)) < 0.4).astype(np.uint8)
 
