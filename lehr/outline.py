@@ -82,7 +82,7 @@ def outline(path: Path) -> Outline:
     """
     graph = read_tree(path, replace(GRAPH, told_bytes=READ_BYTES)).get("node")
     with about(f"{path}: "):
-        if not isinstance(graph, Mapping) or graph.get("type") != "NIRGraph":
+        if not isinstance(graph, Mapping) or str(graph.get("type")) != "NIRGraph":
             raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
         refusals = Refusals()
         metadata = graph.get("metadata")

@@ -77,8 +77,6 @@ def _cells(kind: str, told: Fields) -> Cells:
     optional = [name for name, kinds in _OPTIONAL.items() if kind in kinds]
     check_keys(told, ("type", *names), kind, (*optional, "metadata"), AGAIN)
     values = {name: numbers(told, name) for name in (*names, *optional) if name in told}
-    if kind.startswith("Cuba"):
-        values.setdefault("w_in", np.ones(()))
     return Cells(kind, {"threshold" if name == "v_threshold" else name: value for name, value in values.items()}, ())
 
 

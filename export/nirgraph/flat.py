@@ -83,7 +83,7 @@ class FlatGraph:
             raise FileRefused(f"{at}: holds a value where NIR has fields; remove it")
         if at in self.nodes or at in self.unread or at in self.shapes:
             raise FileRefused(f"{at} names two nodes once graphs are put into one another; rename one")
-        kind = fields.get("type")
+        kind = str(fields.get("type"))
         if kind == "NIRGraph":
             inputs, outputs = self._add(fields, at, depth + 1)
             return (inputs or [at])[0], (outputs or [at])[0]  # where one is missing it was refused

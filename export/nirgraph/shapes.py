@@ -112,6 +112,8 @@ def _laid_out(node: FloatNode, shape: Shape) -> tuple[FloatNode, list[str]]:
     match node:
         case Cells():
             values, notes = _fields(node.values, shape)
+            if node.cuba:
+                values.setdefault("w_in", np.ones(shape))  # what NIR takes it for
             return replace(node, values=values, shape=shape), notes
         case Scale():
             values, notes = _fields({"scale": node.scale}, shape)

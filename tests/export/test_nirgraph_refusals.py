@@ -56,6 +56,7 @@ def node(name: str, **fields: Any) -> Callable[[dict[str, Any]], object]:
     [
         (lambda tree: tree.update(type="Affine"), "holds no NIR graph; give a file that a NIR tool wrote"),
         (node("n", type="Izhikevich"), "n: is of type 'Izhikevich', which NIR 1.0 does not have; use Affine, Linear, Scale, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten, Delay, Threshold, I, IF, LI, LIF, CubaLI, CubaLIF, NIRGraph"),
+        (node("n", type=np.array([1, 2])), "n: is of type an array of shape (2,), which NIR 1.0 does not have; use Affine, "),
         (node("n", tau=np.array([1e-3, np.nan, 1e-3])), "n: tau holds nan at [1]; export the graph again with finite numbers of at most 1e+15"),
         (node("l", weight=np.array([["a"] * 3] * 3, dtype="S1")), "l: weight is "),
         (node("l", weight=np.ones(3)), "l: weight is an array of shape (3,); give numbers with 2 axes"),
