@@ -136,14 +136,17 @@ def _fires(neuron: Any) -> Fires:
 def by_channel(value: Tensor, name: str, shape: Shape) -> Float:
     """A scalar or tensor that the neurons have, by channel."""
     told: npt.NDArray[Any] = value.detach().double().numpy()
+    while told.ndim > len(shape) and len(told) == 1:  # the batch's axis
+        told = told[0]
+    one_each = [shape[0], *[1] * (len(shape) - 1)]
     try:
         spread = np.broadcast_to(told, shape).reshape(shape[0], -1)
     except ValueError:
-        raise NotMappable(f"its {name} has shape {list(told.shape)} where its neurons have {list(shape)}; give it that shape") from None
-    if not np.array_equal(spread, np.broadcast_to(spread[:, :1], spread.shape), equal_nan=True) or not np.isfinite(spread).all():
         raise NotMappable(
-            f"its {name} is not one finite number per channel; give one per channel, shape {[shape[0], *[1] * (len(shape) - 1)]}"
-        )
+            f"its {name} has shape {list(value.shape)} where its neurons have {list(shape)}; give one per channel, shape {one_each}"
+        ) from None
+    if not np.array_equal(spread, np.broadcast_to(spread[:, :1], spread.shape), equal_nan=True) or not np.isfinite(spread).all():
+        raise NotMappable(f"its {name} is not one finite number per channel; give one per channel, shape {one_each}")
     return spread[:, 0].astype(np.float64)
 
 

@@ -8,11 +8,24 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+SHOWN = 50
+"""How many refusals of one file are printed."""
+
 
 class LehrError(Exception):
-    """Base of all errors a user can cause or meet; `exit_code` is what the command line returns."""
+    """Base of all errors a user can cause or meet; `exit_code` is what the command line returns.
+
+    Its arguments are sentences: one, or several that stand on lines of their own below their number.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        if len(self.args) < 2:
+            return super().__str__()
+        shown = [str(reason) for reason in self.args[:SHOWN]]
+        more = [f"and {len(self.args) - SHOWN:,} more"] if len(self.args) > SHOWN else []
+        return "\n  ".join([f"{len(self.args):,} refusals:", *shown, *more])
 
 
 class UsageError(LehrError):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from lehr.errors import FileRefused, UsageError
+from lehr.hdf5whole import require_whole
 from lehr.hdf5wire import Declared, Limits, Tree, receive
 
 __all__ = ["GRAPH", "Declared", "Limits", "Tree", "read_tree"]
@@ -54,6 +55,7 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
         if size > limits.file_bytes:
             raise FileRefused(f"{path} has {size:,} bytes, the limit is {limits.file_bytes:,}; give a smaller file")
         try:
+            require_whole(file.fileno(), limits.remedy)
             return _read(file, limits)
         except FileRefused as error:
             raise FileRefused(f"{path}: {error}") from None

@@ -254,7 +254,7 @@ class Network:
             others = [target for target in self.targets(name) if target != OUTPUT]
             if others:
                 raise FileRefused(f"{name} never fires, but leads to {others[0]}; let an integrator lead to the output alone")
-            if self.readout == "count_argmax_lowest":
+            if name == self.output and self.readout == "count_argmax_lowest":
                 raise FileRefused(f"{name} never fires, but readout is '{self.readout}'; read out its membrane")
 
     def _upstream(self, name: str) -> set[str]:

@@ -23,6 +23,7 @@ import numpy as np
 from lehr.atomic import write_bytes
 from lehr.errors import FileRefused
 from lehr.hdf5 import read_tree
+from lehr.hdf5wire import printable
 from lehr.network import INPUT, OUTPUT, Edge, Input, Network
 from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
 
@@ -114,6 +115,11 @@ def _tree(net: Network) -> dict[str, Any]:
 def _network(graph: Any) -> Network:
     if not isinstance(graph, Mapping) or _type(graph) != "NIRGraph":
         raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
+    if not _states_integers(graph):
+        raise FileRefused(
+            "holds a float graph, no integer network: it has no fixed_point block anywhere; make a network of it by"
+            " 'lehr quantize GRAPH.nir --calibrate IN.npz -o MODEL.nir'"
+        )
     with about("the graph "):
         check_keys(graph, ("type", "nodes", "edges"), "a graph", optional=["metadata"])
         exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"), optional=["digest"])
@@ -131,6 +137,14 @@ def _network(graph: Any) -> Network:
     if str(exact.get("digest", net.digest)) != net.digest:
         raise FileRefused("the graph has another digest than its network, so it was damaged or changed; export it again")
     return net
+
+
+def _states_integers(graph: Fields) -> bool:
+    """Whether any fixed_point block is there: a file of lehr's that lost some of them is damaged, another tool's has none."""
+    nodes = graph.get("nodes")
+    every = [graph, *(nodes.values() if isinstance(nodes, Mapping) else ())]
+    blocks = [fields["metadata"] for fields in every if isinstance(fields, Mapping) and isinstance(fields.get("metadata"), Mapping)]
+    return any(BLOCK in metadata for metadata in blocks)
 
 
 def _type(fields: Fields) -> str:
@@ -157,7 +171,7 @@ def edges_of(told: Any) -> tuple[Edge, ...]:
     for pair in told if isinstance(told, list) else [told]:
         match pair:
             case [str(source), str(target)]:
-                edges.append((source, target))
+                edges.append((printable(source), printable(target)))  # what that changes names no node
             case _:
                 raise FileRefused("has an edge that is no pair of node names; give each edge its two ends")
     return tuple(edges)

@@ -20,8 +20,10 @@ from nir.ir.node import NIRNode
 from lehr.errors import FileRefused
 from lehr.hdf5 import GRAPH, Declared, read_tree
 from lehr.hdf5wire import printable
-from lehr.nirfile import ORIGIN
+from lehr.network import Edge
+from lehr.nirfile import ORIGIN, about, edges_of
 from lehr.nirnodes import BLOCK
+from lehr.refusals import Refusals
 
 TYPES = frozenset(name for name, kind in vars(nir).items() if inspect.isclass(kind) and issubclass(kind, NIRNode))
 READ_BYTES = 64  # shapes, kernel sizes and scalars; what is larger is an array of the network
@@ -75,48 +77,53 @@ def outline(path: Path) -> Outline:
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: when it is no bounded tree of numbers and text, holds no NIR graph, or a node of a type that NIR does not have.
+        FileRefused: when it is no bounded tree of numbers and text, or holds no NIR graph; and naming all nodes of a type that NIR does
+            not have and all edges that name no node.
     """
     graph = read_tree(path, replace(GRAPH, told_bytes=READ_BYTES)).get("node")
-    try:
-        if not isinstance(graph, Mapping) or graph.get("type") != "NIRGraph":
+    with about(f"{path}: "):
+        if not isinstance(graph, Mapping) or str(graph.get("type")) != "NIRGraph":
             raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
+        refusals = Refusals()
         metadata = graph.get("metadata")
         told = metadata if isinstance(metadata, Mapping) else {}
         origin = told.get(ORIGIN)
         plain = {key: _plain(value) for key, value in (origin if isinstance(origin, Mapping) else {}).items()}
         exact = isinstance(told.get(BLOCK), Mapping)
-        return Outline(dict(_nodes(graph, "")), exact, {key: value for key, value in plain.items() if value is not None})
-    except FileRefused as error:
-        raise FileRefused(f"{path}: {error}") from None
+        nodes = dict(_nodes(graph, "", refusals))
+        refusals.raise_all()
+        return Outline(nodes, exact, {key: value for key, value in plain.items() if value is not None})
 
 
-def _nodes(graph: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, DeclaredNode]]:
-    edges, nodes = graph.get("edges"), graph.get("nodes")
+def _nodes(graph: Mapping[str, Any], prefix: str, refusals: Refusals) -> Iterator[tuple[str, DeclaredNode]]:
+    nodes = graph.get("nodes")
     nodes = nodes if isinstance(nodes, Mapping) else {}
-    pairs = [pair for pair in edges if _is_edge(pair, nodes)] if isinstance(edges, list) else []
+    edges: tuple[Edge, ...] = ()
+    with refusals.collect(prefix and f"{prefix[:-1]}: "), about("the graph "):
+        edges = edges_of(graph.get("edges", []))
+    for edge in edges:
+        for name in [name for name in edge if name not in nodes]:
+            told = f"edge {edge[0]} -> {edge[1]} names {name!r}, which is no node; add the node or remove the edge"
+            refusals.add(FileRefused(f"{prefix and prefix[:-1] + ': '}{told}"))
     for name, fields in nodes.items():
         kind = fields.get("type") if isinstance(fields, Mapping) else None
         if not isinstance(fields, Mapping) or not isinstance(kind, str) or kind not in TYPES:
             told = f"is of type {printable(str(kind))[:80]}, which NIR does not have; use {', '.join(sorted(TYPES))}"
-            raise FileRefused(f"{prefix}{name}: {told}")
+            refusals.add(FileRefused(f"{prefix}{name}: {told}"))
+            continue
         arrays = {key: _array(value) for key, value in fields.items()}
         values = {key: _plain(value) for key, value in fields.items() if key != "type"}
         yield (
             prefix + name,
             DeclaredNode(
                 kind,
-                tuple(prefix + source for source, target in pairs if target == name),
+                tuple(prefix + source for source, target in edges if target == name),
                 {key: array for key, array in arrays.items() if array is not None},
                 {key: value for key, value in values.items() if value is not None},
             ),
         )
         if kind == "NIRGraph":
-            yield from _nodes(fields, f"{prefix}{name}/")
-
-
-def _is_edge(pair: Any, nodes: Mapping[str, Any]) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, str) and end in nodes for end in pair)
+            yield from _nodes(fields, f"{prefix}{name}/", refusals)
 
 
 def _array(value: Any) -> Declared | None:

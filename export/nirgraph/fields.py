@@ -32,26 +32,28 @@ _OPTIONAL = {"v_reset": ("IF", "LIF", "CubaLIF"), "w_in": ("CubaLI", "CubaLIF")}
 def float_node(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
     """The node that fields describe, and what was read otherwise than it is written.
 
+    Neurons, scales and delays come as they are written; `lehr.export.nirgraph.shapes` lays them out over their input.
+
     Raises:
         FileRefused: when its type or a field is none that NIR has. The caller names the node.
     """
-    kind = told.get("type")
+    told = {name: value for name, value in told.items() if value is not None}  # nodes in memory have fields of None
+    kind, notes = told.get("type"), list[str]()
     if isinstance(kind, str) and kind in _NEURONS:
         return _cells(kind, told), ()
     if not isinstance(kind, str) or kind not in _OTHERS:
         known = ", ".join((*_OTHERS, *_NEURONS, "NIRGraph"))
         raise FileRefused(f"is of type {short(kind)}, which NIR 1.0 does not have; use {known}")
-    names, optional, made = _OTHERS[kind]
+    names, optional, make = _OTHERS[kind]
     check_keys(told, ("type", *names), kind, (*optional, "metadata"), AGAIN)
-    return made(told)
+    return make(told, notes), tuple(notes)
 
 
-def numbers(told: Fields, name: str, axes: tuple[int, ...] | None = None) -> Float:
-    """A field as finite numbers in double precision, with one of the numbers of axes."""
+def numbers(told: Fields, name: str) -> Float:
+    """A field as finite numbers in double precision."""
     value = np.asarray(told[name])
-    if value.dtype.kind not in "iuf" or value.size == 0 or (axes is not None and value.ndim not in axes):
-        wanted = "" if axes is None else f" with {' or '.join(map(str, axes))} axes"
-        raise FileRefused(f"{name} is {short(told[name])}; give numbers{wanted}")
+    if value.dtype.kind not in "iuf" or value.size == 0:
+        raise FileRefused(f"{name} is {short(told[name])}; give numbers")
     made = value.astype(np.float64)
     wrong = np.argwhere(~(np.abs(made) <= LARGEST))  # NaN too
     if len(wrong):
@@ -65,10 +67,9 @@ def map_shape(shape: Shape) -> Shape:
     return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
-def _layer(value: Float, name: str) -> Float:
-    if value.ndim not in (1, 2, 3):
-        raise FileRefused(f"{name} has shape {list(value.shape)}; give one number per neuron, on 1, 2 or 3 axes without the batch's")
-    return value.reshape(map_shape(value.shape))
+def leading_axis(what: str) -> str:
+    """Says of `what` that its leading axis of 1 was left out."""
+    return f"{what}: its leading axis of 1 is the batch's, and is left out"
 
 
 def _cells(kind: str, told: Fields) -> Cells:
@@ -76,37 +77,46 @@ def _cells(kind: str, told: Fields) -> Cells:
     optional = [name for name, kinds in _OPTIONAL.items() if kind in kinds]
     check_keys(told, ("type", *names), kind, (*optional, "metadata"), AGAIN)
     values = {name: numbers(told, name) for name in (*names, *optional) if name in told}
-    shape = values[names[0]].shape
-    if "w_in" in values and values["w_in"].size == 1:  # NIR lets it be one number
-        values["w_in"] = np.full(shape, values["w_in"].item())
-    for name, value in values.items():
-        if value.shape != shape:
-            raise FileRefused(
-                f"{name} has shape {list(value.shape)} and {names[0]} {list(shape)}; {AGAIN} with one number per neuron in each"
-            )
-    values = {"threshold" if name == "v_threshold" else name: _layer(value, name) for name, value in values.items()}
-    if kind.startswith("Cuba"):
-        values.setdefault("w_in", np.ones(map_shape(shape)))
-    return Cells(kind, values, map_shape(shape))
+    return Cells(kind, {"threshold" if name == "v_threshold" else name: value for name, value in values.items()}, ())
 
 
-def _linear(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
-    weight = numbers(told, "weight", (2,))
-    return Weights(weight, _bias(told, len(weight))), ()
+def _weight(told: Fields, axes: int, notes: list[str]) -> Float:
+    weight = numbers(told, "weight")
+    if weight.ndim == axes + 1 and len(weight) == 1:
+        notes.append(leading_axis(f"weight has shape {list(weight.shape)}"))
+        return np.asarray(weight[0])
+    if weight.ndim != axes:
+        raise FileRefused(f"weight is {short(told['weight'])}; give numbers with {axes} axes")
+    return weight
 
 
-def _bias(told: Fields, outputs: int) -> Float | None:
+def _linear(told: Fields, notes: list[str]) -> Weights:
+    weight = _weight(told, 2, notes)
+    return Weights(weight, _bias(told, weight, notes))
+
+
+def _bias(told: Fields, weight: Float, notes: list[str]) -> Float | None:
+    """One number per output; one for all of them, and a batch's axis, have one meaning too."""
     if "bias" not in told:
         return None
-    bias = numbers(told, "bias", (1,))
-    if len(bias) != outputs:
-        raise FileRefused(f"bias has {len(bias)} numbers for {outputs} outputs; {AGAIN}")
-    return bias
+    bias, outputs = numbers(told, "bias"), len(weight)
+    if bias.ndim == 2 and len(bias) == 1:
+        notes.append(leading_axis(f"bias has shape {list(bias.shape)}"))
+        bias = bias[0]
+    if bias.size == 1 and outputs > 1:
+        notes.append(f"bias is one number, for each of the {outputs:,} outputs")
+        return np.full(outputs, bias.item())
+    if bias.ndim > 1:
+        raise FileRefused(f"bias is {short(told['bias'])}; give numbers with 1 axes")
+    if bias.size != outputs:
+        turned = "is weight transposed? NIR has [outputs, inputs]" if weight.shape[1] == bias.size else AGAIN
+        raise FileRefused(f"bias has {bias.size} numbers for {outputs} outputs; {turned}")
+    return bias.reshape(outputs)
 
 
-def _conv(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
+def _conv(told: Fields, notes: list[str]) -> Weights:
     flat = told["type"] == "Conv1d"
-    weight = numbers(told, "weight", (3,) if flat else (4,))
+    weight = _weight(told, 3 if flat else 4, notes)
 
     def geometry(name: str, least: int, upright: int) -> tuple[int, int]:
         value = whole(told, name)
@@ -126,42 +136,49 @@ def _conv(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
     groups = whole(told, "groups")
     if not isinstance(groups, int) or groups < 1 or len(weight) % groups:
         raise FileRefused(f"groups is {short(told['groups'])}; use a divisor of its {len(weight)} output channels")
-    return Weights(weight, _bias(told, len(weight)), stride, padding, dilation, groups), ()
+    return Weights(weight, _bias(told, weight, notes), stride, padding, dilation, groups, _stated(told, "input_shape"))
 
 
-def _pool(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
+def _pool(told: Fields, _: list[str]) -> Pool:
     kernel, stride, padding = (pair(whole(told, name), name, least) for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0)))
-    return Pool(kernel, stride, padding, told["type"] == "AvgPool2d"), ()
+    return Pool(kernel, stride, padding, told["type"] == "AvgPool2d")
 
 
-def _flatten(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
-    start, end = whole(told, "start_dim"), whole(told, "end_dim")
-    axes = np.size(told["input_type"]) if "input_type" in told else 0
-    if start not in (0, 1) or end not in (-1, axes - 1, axes):
+def _flatten(told: Fields, notes: list[str]) -> Flat:
+    start, end, stated = whole(told, "start_dim"), whole(told, "end_dim"), _stated(told, "input_type")
+    if start not in (0, 1) or end not in (-1, len(stated) - 1, len(stated)):
         raise FileRefused(f"flattens axes {start} to {end}; an integer network flattens all of them: use 0 to -1")
-    note = "start_dim is 1: read as counting the batch's axis, as torch does, so that all axes are flattened"
-    return Flat(), (note,) if start == 1 else ()
+    if start == 1:
+        notes.append("start_dim is 1: read as counting the batch's axis, as torch does, so that all axes are flattened")
+    return Flat(stated)
 
 
-_Made = Callable[[Fields], tuple[FloatNode, tuple[str, ...]]]
+def _stated(told: Fields, name: str) -> Shape:
+    """What a field says of the shape of the input, which follows from the edges; nothing where it says nothing."""
+    value = np.asarray(told[name]) if name in told else np.zeros(0, np.int64)
+    return tuple(int(v) for v in value.ravel()) if value.dtype.kind in "iu" and value.ndim < 2 else ()
+
+
+_Make = Callable[[Fields, list[str]], FloatNode]
 _CONV = ("weight", "stride", "padding", "dilation", "groups", "bias")
 _POOL = ("kernel_size", "stride", "padding")
-_OTHERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], _Made]] = {
+_OTHERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], _Make]] = {
     "Affine": (("weight", "bias"), (), _linear),
     "Linear": (("weight",), (), _linear),
-    "Scale": (("scale",), (), lambda told: (Scale(_layer(numbers(told, "scale"), "scale")), ())),
+    "Scale": (("scale",), (), lambda told, _: Scale(numbers(told, "scale"))),
     "Conv1d": (_CONV, ("input_shape",), _conv),
     "Conv2d": (_CONV, ("input_shape",), _conv),
     "SumPool2d": (_POOL, (), _pool),
     "AvgPool2d": (_POOL, (), _pool),
     "Flatten": (("start_dim", "end_dim"), ("input_type",), _flatten),
-    "Delay": (("delay",), (), lambda told: (Wait(_layer(numbers(told, "delay"), "delay")), ())),
+    "Delay": (("delay",), (), lambda told, _: Wait(numbers(told, "delay"))),
 }
 
 
 def shape_of(told: Any, name: str) -> Shape:
-    """The shape that an Input states."""
+    """The shape that an Input states, a batch's axis included."""
     value = np.asarray(told)
-    if value.dtype.kind not in "iu" or value.ndim != 1 or not 1 <= value.size <= 3 or value.min() < 1:
+    shape = tuple(int(v) for v in value.ravel()) if value.dtype.kind in "iu" and value.ndim < 2 else ()
+    if not shape or min(shape) < 1 or any(size != 1 for size in shape[:-3]):
         raise FileRefused(f"{name}: shape is {short(told)}; give 1 to 3 integers of at least 1, without the batch's axis")
-    return tuple(int(v) for v in value)
+    return shape

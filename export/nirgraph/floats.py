@@ -17,9 +17,11 @@ import numpy.typing as npt
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.nirgraph.graph import Cells, Flat, FloatNode, Graph, Pool, Scale, Wait, Weights
-from lehr.export.nirgraph.semantics import Semantics, Step, step_of
+from lehr.export.nirgraph.semantics import Semantics
+from lehr.export.nirgraph.steps import Step, step_of
 from lehr.network import INPUT
 from lehr.nodes import MAX_DELAY
+from lehr.refusals import Refusals
 
 Spikes = npt.NDArray[np.uint8]
 WHOLE = 1e-6
@@ -34,18 +36,16 @@ class Run:
     membranes: Mapping[str, Float]
 
 
-def steps_of(graph: Graph, how: Semantics) -> dict[str, Step]:
-    """The steps of all layers.
-
-    Raises:
-        NotMappable: naming the layer whose numbers make no neuron.
-    """
+def steps_of(graph: Graph, how: Semantics, refusals: Refusals) -> dict[str, Step]:
+    """The steps of the layers whose numbers make neurons; why the others do not, and which delays are none, goes to `refusals`."""
     made = {}
     for name, cells in graph.cells.items():
-        try:
+        with refusals.collect(f"{name} ({cells.kind}): "):
             made[name] = step_of(cells, how)
-        except NotMappable as error:
-            raise NotMappable(f"{name} ({cells.kind}): {error}") from None
+    for name, node in graph.nodes.items():
+        if isinstance(node, Wait):
+            with refusals.collect():
+                whole_steps(name, node, how)
     return made
 
 
@@ -148,7 +148,9 @@ class _Machine:
     """The state of one batch."""
 
     def __init__(self, graph: Graph, how: Semantics, batch: int) -> None:
-        self.graph, self.how, self.cells = graph, how, steps_of(graph, how)
+        refusals = Refusals()
+        self.graph, self.how, self.cells = graph, how, steps_of(graph, how, refusals)
+        refusals.raise_all()
         still = {name: np.repeat(value[None], batch, axis=0) for name, value in silence(graph).items()}
         self.value = self.before = still
         self.membrane = {name: np.zeros_like(still[name]) for name in self.cells}

@@ -23,6 +23,7 @@ class Weights:
         weight: `[outputs, inputs]`, or `[outputs, inputs / groups, height, width]`; a Conv1d is of height 1.
         bias: `[outputs]`; None where there is none.
         stride, padding, dilation, groups: of a convolution.
+        stated: the shape of a convolution's input as its field says it, which is not what decides; empty where it says none.
     """
 
     weight: Float
@@ -31,6 +32,7 @@ class Weights:
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    stated: Shape = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,13 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Flat:
-    """Flatten: all axes into one."""
+    """Flatten: all axes into one.
+
+    Attributes:
+        stated: the shape of its input as its field says it, which is not what decides; empty where it says none.
+    """
+
+    stated: Shape = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +108,7 @@ class Graph:
         names: legal name by the name in the file, dots between the levels.
         dt: the step that the graph's metadata states, in seconds.
         notes: what was read otherwise than it is written, in sentences.
+        heads: the layers that lead to the output in the file, by the name of their node there. The first one alone does so in `edges`.
     """
 
     nodes: Mapping[str, FloatNode]
@@ -108,11 +117,12 @@ class Graph:
     names: Mapping[str, str]
     dt: float | None
     notes: tuple[str, ...]
+    heads: Mapping[str, str]
 
     @cached_property
     def outline(self) -> Network:
         """An integer network of the same nodes and edges, whose numbers mean nothing: for order, feedback and shapes."""
-        nodes = {name: _stand_in(node) for name, node in self.nodes.items()}
+        nodes = {name: stand_in(node) for name, node in self.nodes.items()}
         return Network(nodes, self.edges, Input(self.shape, "u8"), 1, "membrane_sum_argmax_lowest")
 
     @property
@@ -128,7 +138,7 @@ def weights_node(node: Weights, levels: npt.NDArray[np.int8], kind: str) -> Conv
     return Conv2d(levels, node.stride, node.padding, node.dilation, node.groups, kind)  # type: ignore[arg-type]
 
 
-def _stand_in(node: FloatNode) -> Node:
+def stand_in(node: FloatNode) -> Node:
     """A node of the same geometry; one that keeps shapes for a Scale."""
     match node:
         case Weights():

@@ -14,7 +14,9 @@ from lehr.export.fold import THRESHOLD_ERROR, Affine, Float
 from lehr.export.levels import TOLERANCE, kind_of, within_kind
 from lehr.export.nirgraph.graph import Cells, Flat, Weights, weights_node
 from lehr.export.nirgraph.rewrite import Rewritten, columns
-from lehr.export.nirgraph.semantics import Semantics, Step
+from lehr.export.nirgraph.semantics import Semantics
+from lehr.export.nirgraph.steps import Step
+from lehr.export.nirgraph.times import odd_times
 from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, rounded_decay
 from lehr.network import INPUT
 from lehr.nodes import Conv2d, Linear
@@ -209,7 +211,8 @@ class LayerReader:
         near = (made for n in tried if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits)
         decay = next(near, rounded_decay(beta, MAX_SHIFT))
         if decay.numerator == 1 << decay.shift:
-            way = "use a greater dt" if bits is None else "use more decay bits"
+            usual = "use a greater dt" if bits is None else "use more decay bits"
+            way = next(iter(odd_times(self.cells.values, self.how.dt)), usual)
             raise NotMappable(f"its {what} is {beta:.8g}, which {tried[-1]} bits round to 1, so that nothing leaks; {way}")
         self.notes.append(f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
         return decay

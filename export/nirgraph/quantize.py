@@ -15,11 +15,13 @@ from lehr.export.nirgraph.floats import silence, steps_of, whole_steps
 from lehr.export.nirgraph.graph import Flat, Graph, Pool, Wait, Weights
 from lehr.export.nirgraph.layers import LayerReader, Options, QuantizedWeights, quantize_weights, signal
 from lehr.export.nirgraph.rewrite import Rewritten
-from lehr.export.nirgraph.semantics import Semantics, settled
+from lehr.export.nirgraph.semantics import Semantics, decided, settled
+from lehr.export.nirgraph.times import asking_about_times
 from lehr.export.pending import LayerReport, Waiting, bits_for_error, folded, moved_share, needed_bits, report
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import INPUT, Input, Network
 from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
+from lehr.refusals import Refusals
 from lehr.weights import KINDS
 
 
@@ -49,7 +51,7 @@ class Quantized:
     """A graph, and the integer network that was made of it.
 
     Attributes:
-        graph: as it was read.
+        graph: as it was read, its output fed by the layer that decides.
         network: with the least state bits that provably never saturate.
         semantics: what was taken for what the graph does not say, complete.
         layers: by name.
@@ -96,24 +98,17 @@ def quantize(
     """
     options = options or Options()
     _check(options, full_scale)
-    length = _length(graph, sample, steps, full_scale)
-    how, notes = settled(graph, semantics or Semantics())
+    refusals, length = Refusals(), 0
+    with refusals.collect():
+        length = _length(graph, sample, steps, full_scale)
+    graph = decided(graph, semantics or Semantics(), refusals)
+    how, notes = settled(graph, semantics or Semantics(), refusals)
+    refusals.raise_all()
     scale = full_scale or 1.0
-    cells, silent = steps_of(graph, how), silence(graph)
-    rewritten = Rewritten(graph, how, scale)
-    weights = quantize_weights(rewritten, options.weights, scale)
-    waiting: dict[str, Waiting] = {}
-    for name, layer in graph.cells.items():
-        reader = LayerReader(name, layer, cells[name], how, options)
-        arriving = sum((silent[source] for source in graph.outline.sources(name)), np.zeros(layer.shape))
-        unit = signal(rewritten, rewritten.sources(name)[0], weights, scale)
-        exact = all(weights[root].exact for root in _leading(rewritten, name))
-        try:
-            waiting[name] = reader.read(unit, rewritten.gains[name], arriving, exact and not rewritten.notes)
-        except NotMappable as error:
-            raise NotMappable(f"{name} ({layer.kind}): {error}") from None
+    rewritten, weights, waiting = plan(graph, how, options, scale)
     entry = Input(graph.shape, "spikes" if full_scale is None else "u8")
-    network = _network(rewritten, weights, waiting, options, entry, length, how)
+    with asking_about_times(graph.cells, how.dt):
+        network = _network(rewritten, weights, waiting, options, entry, length, how)
     _require_same_delays(graph, network, how)
     widths = analyse(network).layers
     layers = {}
@@ -130,6 +125,33 @@ def quantize(
         )
     said = [note for layer in layers.values() for note in layer.report.notes]
     return Quantized(graph, network, how, layers, scale, (*notes, *rewritten.notes, *said))
+
+
+def plan(
+    graph: Graph, how: Semantics, options: Options, scale: float
+) -> tuple[Rewritten, Mapping[str, QuantizedWeights], Mapping[str, Waiting]]:
+    """The graph rewritten, its weights as levels, and its layers of neurons, which wait for their fraction bits.
+
+    Raises:
+        NotMappable: naming every node that no integer network computes, as far as they can be known at once.
+    """
+    refusals = Refusals()
+    cells, silent = steps_of(graph, how, refusals), silence(graph)
+    with refusals.collect():
+        rewritten = Rewritten(graph, how, scale)
+        weights = quantize_weights(rewritten, options.weights, scale)
+        waiting: dict[str, Waiting] = {}
+        for name, step in cells.items():
+            layer = graph.cells[name]
+            reader = LayerReader(name, layer, step, how, options)
+            arriving = sum((silent[source] for source in graph.outline.sources(name)), np.zeros(layer.shape))
+            unit = signal(rewritten, rewritten.sources(name)[0], weights, scale)
+            exact = all(weights[root].exact for root in _leading(rewritten, name))
+            with refusals.collect(f"{name} ({layer.kind}): "):
+                waiting[name] = reader.read(unit, rewritten.gains[name], arriving, exact and not rewritten.notes)
+        if not refusals:
+            return rewritten, weights, waiting
+    raise refusals.joined()
 
 
 def _check(options: Options, full_scale: float | None) -> None:
@@ -158,11 +180,16 @@ def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full
             f" [N, {', '.join(map(str, shape))}] and steps; reshape it"
         )
     if held and steps is None:
-        raise UsageError("calibration input has no axis of time, and no steps are given; say for how many steps a sample is held")
+        raise UsageError(
+            "calibration input has no axis of time, and no steps are given;"
+            " say for how many a sample is held, as --steps 8 (in Python: steps=8)"
+        )
     if timed and steps is not None and steps > sample.shape[1]:
         raise UsageError(f"calibration input has {sample.shape[1]} steps, but {steps} are asked for; ask for at most as many")
     if full_scale is None and int(sample.max()) > 1:
-        raise UsageError(f"calibration input holds {int(sample.max())}, but no full scale is given; give 255 for pixels, 1 for counts")
+        raise UsageError(
+            f"calibration input holds {int(sample.max())}, but no full scale is given; give --full-scale 255 for pixels, 1 for counts"
+        )
     return steps or int(sample.shape[1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,17 @@ import numpy as np
 
 from lehr.errors import FileRefused
 from lehr.export.naming import node_name
-from lehr.export.nirgraph.fields import float_node, map_shape, shape_of
-from lehr.export.nirgraph.graph import Cells, FloatNode, Graph, Scale, Wait
+from lehr.export.nirgraph.fields import leading_axis, map_shape, shape_of
+from lehr.export.nirgraph.flat import FlatGraph
+from lehr.export.nirgraph.graph import Cells, FloatNode, Graph, Weights
 from lehr.export.nirgraph.semantics import LEAST_DT
+from lehr.export.nirgraph.shapes import LARGEST_LAYER, Fitted, fit, has_batch, same_numbers
+from lehr.export.nirgraph.steps import require_neurons
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge
-from lehr.nirfile import about, edges_of
-from lehr.nirnodes import Fields
+from lehr.nirfile import about
 from lehr.nodes import Shape
-
-DEPTH = 8
-"""How deep graphs may lie in graphs."""
+from lehr.refusals import Refusals
 
 
 def read(path: Path) -> Graph:
@@ -33,7 +34,7 @@ def read(path: Path) -> Graph:
     """
     told = read_tree(path).get("node")
     with about(f"{path}: "):
-        return _graph(told)
+        return from_tree(told)
 
 
 def from_nir(graph: nir.NIRGraph) -> Graph:
@@ -42,48 +43,124 @@ def from_nir(graph: nir.NIRGraph) -> Graph:
     Raises:
         FileRefused: as `read`.
     """
-    return _graph(graph.to_dict())
+    return from_tree(graph.to_dict())
 
 
-def _graph(told: Any) -> Graph:
-    flat = _Flat()
-    flat.add(told, "")
-    flat.drop_passages()
-    entry, leave = flat.top
-    taken = {entry: INPUT, leave: OUTPUT}
-    for source in flat.nodes:
-        taken[source] = node_name(source, taken.values())
-    nodes: dict[str, FloatNode] = {taken[source]: node for source, node in flat.nodes.items()}
-    edges = [(taken[a], taken[b]) for a, b in flat.edges]
-    notes = list(flat.notes)
-    for last in [a for a, b in edges if b == OUTPUT]:
-        if len([b for _, b in edges if b == OUTPUT]) == 1 and last in nodes and not isinstance(nodes[last], Cells):
-            notes.append(f"{last} comes before the output and is no neuron: its values are read out by a layer that keeps nothing")
-            added = node_name(f"{last}.readout", taken.values())
-            edges = [(last, added) if edge == (last, OUTPUT) else edge for edge in edges] + [(added, OUTPUT)]
-            nodes[added] = Cells("Readout", {}, map_shape(shape_of(flat.shapes[leave], leave)))
-    shape = shape_of(flat.shapes[entry], entry)
-    if map_shape(shape) != shape:
-        notes.append(f"the input is {list(shape)}, and {list(map_shape(shape))} in the network: a map of height 1")
-    graph = Graph(nodes, tuple(edges), map_shape(shape), taken, _dt(told), tuple(notes))
-    for name, node in nodes.items():
-        shape = _stated(node)
-        if shape and graph.outline.shapes[name] != shape:
-            raise FileRefused(f"{name}: has shape {list(shape)} but gets {list(graph.outline.shapes[name])}; check the layer before it")
+def from_tree(told: Any) -> Graph:
+    """A graph as dictionaries, as they stand in a file; all that is wrong with it is told at once.
+
+    Raises:
+        FileRefused: as `read`.
+    """
+    flat = FlatGraph(told)
+    refusals, notes = flat.refusals, list(flat.notes)
+    dt: float | None = None
+    stated: Shape = ()
+    with refusals.collect():
+        dt = _dt(told)
+    for entry in flat.inputs[:1]:
+        with refusals.collect():
+            stated = shape_of(flat.shapes[entry], entry)
+    if not (flat.sound and stated):
+        raise refusals.joined()
+    named = _Named(flat)
+    heads = named.read_out(notes)
+    shape, fitted = _fit(named, stated, flat.inputs[0], notes, refusals)
+    if refusals:  # what else is known of the numbers is told with it
+        for name, node in fitted.nodes.items():
+            with refusals.collect(f"{name}: "):
+                if isinstance(node, Cells) and node.shape:
+                    require_neurons(node)
+        raise refusals.joined()
+    _note_outputs(flat, named, fitted, notes)
+    decides = next(iter(heads.values()), None)
+    edges = tuple((a, b) for a, b in named.edges if b != OUTPUT or a == decides)
+    graph = Graph(fitted.nodes, edges, shape, named.names, dt, (*notes, *fitted.notes), heads)
+    _ = graph.outline  # its cycles and edges are checked
     return graph
 
 
-def _stated(node: FloatNode) -> Shape:
-    """The shape of what a node takes, where its own numbers say it; none otherwise."""
-    match node:
-        case Cells():
-            return node.shape
-        case Scale():
-            return node.scale.shape
-        case Wait():
-            return node.seconds.shape
-        case _:
-            return ()
+class _Named:
+    """A flat graph under names that a network may have.
+
+    Attributes:
+        names: legal name by the name in the file.
+        nodes, unread, edges: by legal names; `output` is where all outputs are.
+    """
+
+    def __init__(self, flat: FlatGraph) -> None:
+        self.names = dict.fromkeys(flat.inputs, INPUT) | dict.fromkeys(flat.outputs, OUTPUT)
+        self._used: set[str] = set()
+        for source in (*flat.nodes, *flat.unread):
+            self.names[source] = self._name(source)
+        self.nodes: dict[str, FloatNode] = {self.names[source]: node for source, node in flat.nodes.items()}
+        self.unread = [self.names[source] for source in flat.unread]
+        edges = [(self.names[a], self.names[b]) for a, b in flat.edges]
+        to_output = dict.fromkeys(edge for edge in edges if edge[1] == OUTPUT)  # one layer may lead to several outputs
+        self.edges: list[Edge] = [edge for edge in edges if edge[1] != OUTPUT] + list(to_output)
+
+    def read_out(self, notes: list[str]) -> dict[str, str]:
+        """Put neurons that keep nothing after what leads to the output without being neurons; `Graph.heads`."""
+        fed = [a for a, b in self.edges if b == OUTPUT]
+        in_file = {name: source for source, name in self.names.items()}
+        heads: dict[str, str] = {}
+        for head in [name for name in fed if name != INPUT or len(fed) == 1]:
+            layer = head
+            if head in self.nodes and not isinstance(self.nodes[head], Cells):
+                notes.append(f"{head} comes before the output and is no neuron: its values are read out by a layer that keeps nothing")
+                layer = self._name(f"{head}.readout")
+                self.edges = [(head, layer) if edge == (head, OUTPUT) else edge for edge in self.edges] + [(layer, OUTPUT)]
+                self.nodes[layer] = Cells("Readout", {}, ())
+            heads[in_file[head]] = layer
+        return heads
+
+    def _name(self, wanted: str) -> str:
+        made = node_name(wanted, self._used)
+        self._used.add(made)
+        return made
+
+
+def _fit(named: _Named, stated: Shape, entry: str, notes: list[str], refusals: Refusals) -> tuple[Shape, Fitted]:
+    """The input's shape, and the nodes fitted to it: without leading axes of 1, if with them it does not fit."""
+    first: tuple[Shape, Fitted, Refusals] | None = None
+    heard = [named.nodes.get(b) for a, b in named.edges if a == INPUT]
+    vector = all(isinstance(node, Weights) and node.weight.ndim == 2 for node in heard)
+    for start in range(len(stated)):
+        without = stated[start:]
+        if len(without) > 3 or (vector and len(without) > 1 and stated[start] == 1):
+            continue
+        shape, found = map_shape(without), Refusals()
+        if math.prod(shape) > LARGEST_LAYER:
+            told = f"{entry}: shape is {list(shape)}, {math.prod(shape):,} values"
+            refusals.add(FileRefused(f"{told}; the limit is {LARGEST_LAYER:,}: use a smaller input"))
+            raise refusals.joined()
+        fitted = fit(named.nodes, named.edges, shape, found, named.unread)
+        first = first or (shape, fitted, found)
+        if not found:
+            if start:
+                notes.append(leading_axis(f"{entry}: shape is {list(stated)}"))
+            if shape != without:
+                notes.append(f"the input is {list(without)}, and {list(shape)} in the network: a map of height 1")
+            return shape, fitted
+        if stated[start] != 1:
+            break
+    assert first is not None
+    with refusals.collect():
+        first[2].raise_all()
+    return first[:2]
+
+
+def _note_outputs(flat: FlatGraph, named: _Named, fitted: Fitted, notes: list[str]) -> None:
+    """Say where an output states another shape than comes to it; the edges decide."""
+    for leave in flat.outputs:
+        value = np.asarray(flat.shapes[leave])
+        stated = tuple(int(size) for size in value.ravel()) if value.dtype.kind in "iu" else ()
+        sources = [named.names[a] for a, b in flat.edges if b == leave]
+        gets = next((fitted.shapes[source] for source in sources if source in fitted.shapes), ())
+        if stated and gets and not same_numbers(stated, gets):
+            notes.append(f"{leave} says shape {list(stated)}, but gets {list(gets)}, which is what counts")
+        elif stated and gets and has_batch(stated, gets):
+            notes.append(leading_axis(f"{leave}: shape is {list(stated)}"))
 
 
 def _dt(told: Mapping[str, Any]) -> float | None:
@@ -96,82 +173,3 @@ def _dt(told: Mapping[str, Any]) -> float | None:
     if number.dtype.kind not in "iuf" or number.size != 1 or not LEAST_DT <= float(number.item()) <= 1 / LEAST_DT:
         raise FileRefused(f"the graph's metadata has a dt of {value!r}; give seconds above 0")
     return float(number.item())
-
-
-def _require_graph(told: Any, here: str, path: str, depth: int) -> None:
-    if not isinstance(told, Mapping) or str(told.get("type")) != "NIRGraph" or not isinstance(told.get("nodes"), Mapping):
-        raise FileRefused(f"{here} has no nodes; export it again" if path else "holds no NIR graph; give a file that a NIR tool wrote")
-    if depth > DEPTH:
-        raise FileRefused(f"{here} lies more than {DEPTH} graphs deep; put its nodes into the outer one")
-
-
-class _Flat:
-    """Nodes and edges of a graph and all graphs in it, by their paths, dots between the levels.
-
-    Attributes:
-        nodes: all but inputs and outputs.
-        edges: as pairs of paths.
-        shapes: that inputs and outputs state, by their paths.
-        top: the outermost graph's input and output.
-        notes: in sentences.
-    """
-
-    def __init__(self) -> None:
-        self.nodes: dict[str, FloatNode] = {}
-        self.edges: list[Edge] = []
-        self.shapes: dict[str, Any] = {}
-        self.top = ("", "")
-        self.notes: list[str] = []
-
-    def add(self, told: Any, path: str, depth: int = 0) -> tuple[str, str]:
-        """Take in a graph; the paths of its input and its output.
-
-        Raises:
-            FileRefused: when it is none, or has not one of each.
-        """
-        here = f"{path}: the graph" if path else "the graph"
-        _require_graph(told, here, path, depth)
-        with about(f"{here} "):
-            edges = edges_of(told.get("edges", []))
-        entry: dict[str, str] = {}
-        leave: dict[str, str] = {}
-        found: dict[str, list[str]] = {"Input": [], "Output": []}
-        for name, fields in told["nodes"].items():
-            at = f"{path}.{name}" if path else name
-            if not isinstance(fields, Mapping):
-                raise FileRefused(f"{at}: holds a value where NIR has fields; remove it")
-            entry[name], leave[name] = self._node(fields, at, found, depth)
-        for kind, ends in found.items():
-            if len(ends) != 1:
-                raise FileRefused(f"{here} has {len(ends)} nodes of type {kind} ({', '.join(ends) or 'none'}); give it one")
-        for a, b in edges:
-            for name in (a, b):
-                if name not in entry:
-                    raise FileRefused(f"{here} has an edge {a} -> {b}, but no node {name!r}; add the node or remove the edge")
-            self.edges.append((leave[a], entry[b]))
-        if not path:
-            self.top = (found["Input"][0], found["Output"][0])
-        return found["Input"][0], found["Output"][0]
-
-    def _node(self, fields: Fields, at: str, found: dict[str, list[str]], depth: int) -> tuple[str, str]:
-        kind = fields.get("type")
-        if at in self.nodes or at in self.shapes:
-            raise FileRefused(f"{at} names two nodes once graphs are put into one another; rename one")
-        if kind == "NIRGraph":
-            return self.add(fields, at, depth + 1)
-        if kind in ("Input", "Output"):
-            found[kind].append(at)
-            self.shapes[at] = fields.get("shape")
-            return at, at
-        with about(f"{at}: "):
-            self.nodes[at], notes = float_node(fields)
-        self.notes += [f"{at}: {note}" for note in notes]
-        return at, at
-
-    def drop_passages(self) -> None:
-        """Join what leads to a subgraph's input or output with what it leads to."""
-        for name in [name for name in self.shapes if name not in self.top]:
-            into, out = [a for a, b in self.edges if b == name], [b for a, b in self.edges if a == name]
-            if name in into:
-                raise FileRefused(f"{name} leads to itself; put a neuron layer into the cycle")
-            self.edges = [edge for edge in self.edges if name not in edge] + [(a, b) for a in into for b in out]

@@ -1,4 +1,4 @@
-"""What a NIR graph does not say: its step, how its equations are stepped, and what a spike does; and the step that follows from it."""
+"""What a NIR graph does not say: its step, how its equations are stepped, what a spike does, and which layer decides."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-import numpy as np
-
 from lehr.arithmetic import Fires, Reset, ResetTiming
-from lehr.errors import NotMappable, UsageError
-from lehr.export.fold import Float
-from lehr.export.levels import TOLERANCE
+from lehr.errors import UsageError
 from lehr.export.nirgraph.graph import Cells, Graph, Wait
+from lehr.export.nirgraph.times import odd_times
+from lehr.network import OUTPUT
+from lehr.refusals import Refusals
 
 Discretize = Literal["euler", "exact"]
 Integrate = Literal["step", "ode"]
@@ -27,7 +26,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "current": get_args(Current),
     "readout": get_args(ReadWhat),
 }
-_FINEST = 1 << 16
+_SHOWN = 20
+_GIVE_DT = "give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"
 LEAST_DT = 1e-15
 
 
@@ -46,6 +46,7 @@ class Semantics:
             (`last`, the reference in the NIR paper's repository).
         readout: what is taken from the layer before the output: the `count` of its spikes, which None means where it fires, or of its
             membranes the `last`, the `sum` or the `max`.
+        read_from: which layer that is, by its name in the graph, where several lead to the output.
 
     Raises:
         UsageError: when a field is none of these.
@@ -59,6 +60,7 @@ class Semantics:
     integrate: Integrate | None = None
     current: Current = "new"
     readout: ReadWhat | None = None
+    read_from: str | None = None
 
     def __post_init__(self) -> None:
         if self.dt is not None and not LEAST_DT <= self.dt <= 1 / LEAST_DT:
@@ -69,11 +71,28 @@ class Semantics:
                 raise UsageError(f"{name} is {value!r}; use {' or '.join(map(repr, allowed))}")
 
 
-def settled(graph: Graph, told: Semantics) -> tuple[Semantics, tuple[str, ...]]:
+def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
+    """The graph whose output is fed by the layer that `read_from` names; a missing or wrong name goes to `refusals`, as UsageError."""
+    choice = " or ".join(f"--read-from {source}" for source in list(graph.heads)[:_SHOWN]) + " ..." * (len(graph.heads) > _SHOWN)
+    if told.read_from is None:
+        if len(graph.heads) > 1:
+            refusals.add(UsageError(f"the output is fed by {len(graph.heads)} layers; say which of them decides: {choice}"))
+        return graph
+    named = {layer: (layer, source, graph.names[source]) for source, layer in graph.heads.items()}
+    layer = next((layer for layer, names in named.items() if told.read_from in names), None)
+    if layer is None:
+        refusals.add(UsageError(f"read_from is {told.read_from!r}, which does not lead to the output; use {choice}"))
+        return graph
+    others = ", ".join(other for other in graph.heads.values() if other != layer)
+    note = f"{layer} decides; what else leads to the output can be traced: {others}"
+    edges = [edge for edge in graph.edges if edge[1] != OUTPUT]
+    return replace(graph, edges=(*edges, (layer, OUTPUT)), notes=(*graph.notes, note) if others else graph.notes)
+
+
+def settled(graph: Graph, told: Semantics, refusals: Refusals) -> tuple[Semantics, tuple[str, ...]]:
     """The semantics with what the graph itself states filled in, and where each of them comes from, in sentences.
 
-    Raises:
-        UsageError: when something is needed that neither says, naming the node that needs it.
+    Whatever is needed and neither says goes to `refusals`, as UsageErrors that name a node that needs it.
     """
     timed = next((name for name, node in graph.nodes.items() if isinstance(node, Wait) or "tau" in _values(node)), None)
     integrating = next((name for name, node in graph.nodes.items() if isinstance(node, Cells) and node.kind in ("IF", "I")), None)
@@ -84,21 +103,7 @@ def settled(graph: Graph, told: Semantics) -> tuple[Semantics, tuple[str, ...]]:
     elif told.dt is not None:
         stated = f", where the graph's metadata says {graph.dt:g}" if graph.dt not in (None, told.dt) else ""
         notes.append(f"dt is {told.dt:g} s, as given{stated}")
-    if made.dt is None and timed:
-        raise UsageError(f"{timed} has a time constant, and the graph does not say how long a step is; give dt in seconds")
-    if integrating and told.integrate is None:
-        raise UsageError(
-            f"{integrating} integrates r times its input, and NIR files mean by that r in a step or r dt;"
-            " say 'step' (sinabs) or 'ode' (NIR's equation) by integrate"
-        )
-    if integrating and told.integrate == "ode" and made.dt is None:
-        raise UsageError(f"{integrating} integrates over time, and the graph does not say how long a step is; give dt in seconds")
-    last = graph.nodes[graph.outline.output]
-    assert isinstance(last, Cells)
-    if told.readout in (None, "count") and not last.fires:
-        raise UsageError(
-            f"{graph.outline.output} comes before the output and does not fire; say by readout which of its values counts: last, sum or max"
-        )
+    _ask(graph, told, made.dt, timed, integrating, refusals)
     made = replace(made, readout=told.readout or "count")
     notes.append(
         f"a membrane fires {'above' if made.fires == 'gt' else 'at or above'} its threshold; reset {made.reset}, {made.reset_timing}"
@@ -108,74 +113,36 @@ def settled(graph: Graph, told: Semantics) -> tuple[Semantics, tuple[str, ...]]:
         notes.append(f"decays by {made.discretize}: {'1 - dt/tau' if made.discretize == 'euler' else 'exp(-dt/tau)'}")
     if integrating:
         notes.append(f"IF and I add {'r' if made.integrate == 'step' else 'r dt'} times their input in a step")
+    for name, cells in graph.cells.items():
+        notes += [f"{name}: {odd}" for odd in odd_times(cells.values, made.dt)]
     if any(cells.cuba for cells in graph.cells.values()):
         notes.append(f"membranes take the current of {'this step' if made.current == 'new' else 'the step before'}")
     return made, tuple(notes)
 
 
+def _ask(graph: Graph, told: Semantics, dt: float | None, timed: str | None, integrating: str | None, refusals: Refusals) -> None:
+    """Refuse what is not said: `timed` is a node with a time constant, `integrating` one that integrates."""
+    last = graph.nodes[graph.outline.output]
+    assert isinstance(last, Cells)
+    if dt is None and timed:
+        refusals.add(UsageError(f"{timed} has a time constant, and the graph does not say how long a step is; {_GIVE_DT}"))
+    if integrating and told.integrate is None:
+        refusals.add(
+            UsageError(
+                f"{integrating} integrates r times its input, and NIR files mean by that r in a step or r dt;"
+                " say --integrate step (sinabs) or --integrate ode (NIR's equation)"
+            )
+        )
+    if integrating and told.integrate == "ode" and dt is None:
+        refusals.add(UsageError(f"{integrating} integrates over time, and the graph does not say how long a step is; {_GIVE_DT}"))
+    if told.readout in (None, "count") and not last.fires:
+        refusals.add(
+            UsageError(
+                f"{graph.outline.output} comes before the output and does not fire;"
+                " say which of its values counts: --readout last, sum or max"
+            )
+        )
+
+
 def _values(node: object) -> tuple[str, ...]:
     return ("tau",) if isinstance(node, Cells) and {"tau", "tau_mem"} & node.values.keys() else ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a layer, per neuron, with `u` the membrane above v_reset; arrays of the layer's shape.
-
-    u = beta u + gain x + drive, or with a synapse state  J = alpha J + gain x;  u = beta u + J + drive.
-
-    Attributes:
-        beta: decay of the membrane.
-        alpha: decay of the synapse state; None where there is none.
-        gain: of the input.
-        drive: what is added in every step: the leak towards v_leak.
-        threshold: v_threshold - v_reset; None where nothing fires.
-    """
-
-    beta: Float
-    alpha: Float | None
-    gain: Float
-    drive: Float
-    threshold: Float | None
-
-
-def step_of(cells: Cells, how: Semantics) -> Step:
-    """The step of a layer.
-
-    Raises:
-        NotMappable: when its numbers make no neuron. The caller names the layer.
-    """
-    v, zero = cells.values, np.zeros(cells.shape)
-    v_reset = v.get("v_reset", zero)
-    threshold = v["threshold"] - v_reset if cells.fires else None
-    if threshold is not None and cells.kind != "Threshold" and not (threshold > 0).all():
-        raise NotMappable(f"its threshold is {float(threshold.min()):g} above its reset value; use one above it")
-    for name in ("r", "w_in"):
-        if name in v and not (v[name] > 0).all():
-            raise NotMappable(f"its {name} is {float(v[name].min()):g}; use one above 0, and the sign in the weights")
-    if threshold is not None and cells.kind == "Threshold":  # one of 0 or below is raised, and so is what is compared with it
-        lift = np.where(threshold > 0, 0.0, 1 - threshold)
-        return Step(zero, None, np.ones(cells.shape), lift, threshold + lift)
-    if cells.kind == "Readout":
-        return Step(zero, None, np.ones(cells.shape), zero, None)
-    if cells.kind in ("I", "IF"):
-        return Step(zero + 1, None, v["r"] * (1.0 if how.integrate == "step" else how.dt or 0.0), zero, threshold)
-    beta = _decay(v.get("tau", v.get("tau_mem", zero)), "tau_mem" if cells.cuba else "tau", how)
-    gain, alpha = (1 - beta) * v["r"], None
-    if cells.cuba:
-        alpha = _decay(v["tau_syn"], "tau_syn", how)
-        gain = gain * (1 - alpha) * v["w_in"]
-    return Step(beta, alpha, gain, (1 - beta) * (v["v_leak"] - v_reset), threshold)
-
-
-def _decay(tau: Float, name: str, how: Semantics) -> Float:
-    """What is left of a state after a step; a decay as near to a multiple of 2**-16 as float32 can say it, is that."""
-    assert how.dt is not None
-    if not (tau > 0).all():
-        raise NotMappable(f"its {name} is {float(tau.min()):g} s; use one above 0")
-    share = how.dt / tau if how.discretize == "euler" else -np.expm1(-how.dt / tau)
-    if share.max() > 1 + TOLERANCE:
-        raise NotMappable(
-            f"its {name} is {float(tau.min()):g} s, shorter than the step of {how.dt:g} s; use a smaller dt, or discretize 'exact'"
-        )
-    nearest = np.rint(share * _FINEST) / _FINEST
-    return 1 - np.where(np.abs(share - nearest) <= TOLERANCE * share, nearest, share)

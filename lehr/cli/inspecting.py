@@ -11,6 +11,8 @@ from lehr.cli.console import Json, Output, percent, session, shape_text
 from lehr.cli.options import Model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lehr.arithmetic import Arithmetic, Synapse
     from lehr.network import Conv2d, Linear, Network
     from lehr.nodes import Node
@@ -33,7 +35,7 @@ def inspect(
 ) -> None:
     """Show what a .nir file holds: nodes, shapes, bytes; of an integer network its arithmetic, widths, synapses and sparsity, too.
 
-    A graph of another tool, which states no integers, is shown as its file declares it.
+    A graph of another tool, which states no integers, is shown as its file declares it, with all that lehr quantize would refuse of it.
     """
     with session(as_json) as out:
         from lehr import nirfile
@@ -48,6 +50,8 @@ def inspect(
         )
         if net is None:
             _tell_declared(out, declared)
+            if not declared.exact and not structure:
+                _tell_refusals(out, model)
         else:
             _tell_network(out, declared, net)
         out.say(f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} in its arrays")
@@ -72,6 +76,20 @@ def _tell_declared(out: Output, declared: Outline) -> None:
         for name, node in declared.nodes.items()
     }
     out.say(f"{len(declared.nodes):,} nodes, {sum(node.weights for node in declared.nodes.values()):,} weights")
+
+
+def _tell_refusals(out: Output, model: Path) -> None:
+    """What `lehr quantize` would say of a float graph."""
+    from lehr.export.nirgraph.foresee import foresee
+
+    refused = foresee(model)
+    out.facts["quantize_refuses"] = list(refused)
+    if refused:
+        out.say("lehr quantize, without options, would refuse it:")
+    for reason in refused:
+        out.say(f"  {reason}")
+    if not refused:
+        out.say(f"nothing was found that lehr quantize refuses: lehr quantize {model} --calibrate IN.npz -o MODEL.nir")
 
 
 def _declared(node: DeclaredNode) -> str:

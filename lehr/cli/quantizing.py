@@ -45,6 +45,7 @@ def quantize(
     integrate: Annotated[str | None, typer.Option(metavar="step|ode", help="IF and I add r times their input in a step, or r dt.")] = None,
     current: Annotated[str, typer.Option(metavar="new|last", help="CubaLIF takes the current of this step, or the last.")] = "new",
     readout: Annotated[str | None, typer.Option(metavar="count|last|sum|max", help="What is read of the layer before the output.")] = None,
+    read_from: Annotated[str | None, typer.Option(metavar="LAYER", help="Which layer decides, where several lead to the output.")] = None,
     weights: Annotated[str, typer.Option(metavar="int8..int2|ternary|binary", help="What weights are rounded to.")] = "int8",
     decay_bits: Annotated[int | None, typer.Option(metavar="n", help="Round decays to k/2^n; by --error if left out.")] = None,
     fraction_bits: Annotated[int | None, typer.Option(metavar="F", help="Of all layers; by --error if left out.")] = None,
@@ -72,7 +73,7 @@ def quantize(
         made = convert(
             told,
             x,
-            Semantics(dt, reset, reset_timing, fires, discretize, integrate, current, readout),  # type: ignore[arg-type]  # it checks them
+            Semantics(dt, reset, reset_timing, fires, discretize, integrate, current, readout, read_from),  # type: ignore[arg-type]  # it checks them
             Options(weights, decay_bits, fraction_bits, error, decay, maps),  # type: ignore[arg-type]  # convert checks them
             steps=steps,
             full_scale=full_scale,

@@ -293,7 +293,7 @@ def test_shapes_are_compared_before_any_memory_is_asked_for(written: dict[str, P
 
 
 def test_a_graph_in_memory_meets_the_same_refusals() -> None:
-    weight = nir.Linear(weight=np.ones((2, 2), np.int8))
+    weight = nir.Linear(weight=np.ones((2, 2), np.int8), metadata={"fixed_point": {"weights": "ternary"}})
     ends = {"input": nir.Input({"input": np.array([2])}), "output": nir.Output({"output": np.array([2])})}
     with pytest.raises(FileRefused, match=r"^the graph has no fixed_point block, so its integer meaning is not stated"):
         from_nir(nir.NIRGraph({**ends, "fc": weight}, [("input", "fc"), ("fc", "output")]))

@@ -45,12 +45,13 @@ def _seed() -> None:
     torch.manual_seed(11)
 
 
-def test_convolutions_pools_and_dropout() -> None:
+@pytest.mark.parametrize("axes", [(4, 1, 1), (1, 4, 1, 1)], ids=["per channel", "with a batch's axis"])
+def test_convolutions_pools_and_dropout(axes: tuple[int, ...]) -> None:
     """A spike less in one layer changes the next, so that equality in the last holds for all."""
     model = nn.Sequential(
         dyadic(nn.Conv2d(2, 4, 3, padding="same")),
         nn.AvgPool2d(2),
-        leaky(torch.tensor([0.25, 0.5, 0.75, 1.0]).view(4, 1, 1)),
+        leaky(torch.tensor([0.25, 0.5, 0.75, 1.0]).view(axes)),
         nn.Dropout(0.5),
         nn.Sequential(nn.AvgPool2d(2), dyadic(nn.Conv2d(4, 6, 2, groups=2), 0.5), nn.Identity(), leaky(0.125)),
         nn.Flatten(),

@@ -73,6 +73,12 @@ def test_leaky(reset: str, delay: bool, beta: float, threshold: float, vector: b
     require_equal(Step(neuron), events(8, 6, INPUTS, rate=0.6))
 
 
+def test_numbers_with_the_axis_of_a_batch() -> None:
+    thresholds: Any = 0.75 * VECTOR.reshape(1, NEURONS)
+    neuron = snn.Leaky(beta=torch.full((1, NEURONS), 0.5), threshold=thresholds)
+    require_equal(Step(neuron), events(8, 6, INPUTS, rate=0.6))
+
+
 @pytest.mark.parametrize("delay", [True, False])
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("one_to_one", [False, True])

@@ -169,7 +169,7 @@ def uneven() -> Any:
         (after(neuron(graded_spikes_factor=2.0)), "1 (Leaky): it has graded_spikes_factor, so that its spikes are not 0 and 1; build it without"),
         (after(neuron(spike_grad=torch.sigmoid)), "1 (Leaky): its spike_grad gives ["),
         (after(neuron(threshold=0.0)), "1 (Leaky): its threshold is 0; use one above 0"),
-        (after(neuron(threshold=torch.ones(3))), "1 (Leaky): its threshold has shape [3] where its neurons have [2, 4, 4]; give it that shape"),
+        (after(neuron(threshold=torch.ones(3))), "1 (Leaky): its threshold has shape [3] where its neurons have [2, 4, 4]; give one per channel, shape [2, 1, 1]"),
         (after(uneven()), "1 (Leaky): its threshold is not one finite number per channel; give one per channel, shape [2, 1, 1]"),
         (after(neuron(beta=torch.tensor([[[0.5]], [[0.25]]]))), "1 (Leaky): its beta is 0.25 to 0.5 by neuron, an integer layer has one; use"),
         (after(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)), "1 (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic"),

@@ -56,20 +56,21 @@ def node(name: str, **fields: Any) -> Callable[[dict[str, Any]], object]:
     [
         (lambda tree: tree.update(type="Affine"), "holds no NIR graph; give a file that a NIR tool wrote"),
         (node("n", type="Izhikevich"), "n: is of type 'Izhikevich', which NIR 1.0 does not have; use Affine, Linear, Scale, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten, Delay, Threshold, I, IF, LI, LIF, CubaLI, CubaLIF, NIRGraph"),
+        (node("n", type=np.array([1, 2])), "n: is of type an array of shape (2,), which NIR 1.0 does not have; use Affine, "),
         (node("n", tau=np.array([1e-3, np.nan, 1e-3])), "n: tau holds nan at [1]; export the graph again with finite numbers of at most 1e+15"),
         (node("l", weight=np.array([["a"] * 3] * 3, dtype="S1")), "l: weight is "),
         (node("l", weight=np.ones(3)), "l: weight is an array of shape (3,); give numbers with 2 axes"),
-        (node("n", tau=np.ones(2)), "n: r has shape [3] and tau [2]; export the graph again with one number per neuron in each"),
+        (node("n", tau=np.ones(2)), "n: tau has shape [2] but gets [3]; export the graph again with one number per neuron in each"),
         (node("n", charm=1.0), "n: has 'charm', which LIF does not have; remove it"),
         (lambda tree: tree["nodes"]["n"].pop("tau"), "n: has no 'tau', which LIF needs; export the graph again"),
         (node("input", shape=np.array([0])), "input: shape is an array of shape (1,); give 1 to 3 integers of at least 1, without the batch's axis"),
-        (lambda tree: tree["nodes"].pop("input"), "the graph has 0 nodes of type Input (none); give it one"),
-        (lambda tree: tree["nodes"].update(second={"type": "Output", "shape": np.array([3])}), "the graph has 2 nodes of type Output (output, second); give it one"),
+        (lambda tree: tree["nodes"].pop("output") and tree["edges"].pop(), "the graph has 0 nodes of type Output (none); give it one"),
+        (lambda tree: tree["nodes"].update(second={"type": "Output", "shape": np.array([3])}), "second is an output that nothing leads to; remove it or lead a layer to it"),
         (lambda tree: tree.update(edges=[*tree["edges"], ("n", "m")]), "the graph has an edge n -> m, but no node 'm'; add the node or remove the edge"),
         (lambda tree: tree.update(edges=["n"]), "the graph has an edge that is no pair of node names; give each edge its two ends"),
         (lambda tree: tree.update(edges=[*tree["edges"], ("l", "l")]), "l form a cycle without a neuron; put a neuron layer into it"),
         (lambda tree: tree.update(metadata={"dt": -1.0}), "the graph's metadata has a dt of "),
-        (node("n", **{key: np.ones(4) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")}), "n: Neuron has 4 channels but gets (3,); check the layer before it"),
+        (node("n", **{key: np.ones(4) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")}), "n: has shape [4] but gets [3]; check the layer before it"),
     ],
 )  # fmt: skip
 def test_a_file_that_says_what_no_graph_says(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
@@ -110,7 +111,7 @@ def test_two_names_that_become_one() -> None:
         (nir.Scale(np.ones((2, 3, 2))), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
         (nir.Delay(np.ones((2, 3, 2))), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
         (lif((2, 3, 2)), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
-        (nir.Linear(np.ones((2, 18))), "w: Linear takes (18,) but gets (2, 3, 3); check the layer before it"),
+        (nir.Linear(np.ones((2, 18))), "w: Linear takes (18,) but gets (2, 3, 3); put a Flatten before it"),
     ],
 )
 def test_shapes_that_do_not_fit(wrong: nir.NIRNode, message: str) -> None:
@@ -125,16 +126,16 @@ SPLIT = nir.Delay(np.array([1.0, 2, 3]) * DT)
 @pytest.mark.parametrize(
     ("told", "how", "error", "message"),
     [
-        (neurons(), Semantics(), UsageError, "n has a time constant, and the graph does not say how long a step is; give dt in seconds"),
-        (chain({"n": nir.IF(np.ones(3), np.ones(3))}, (3,), (3,)), Semantics(), UsageError, "n integrates r times its input, and NIR files mean by that r in a step or r dt; say 'step' (sinabs) or 'ode' (NIR's equation) by integrate"),
-        (chain({"n": nir.IF(np.ones(3), np.ones(3))}, (3,), (3,)), Semantics(integrate="ode"), UsageError, "n integrates over time, and the graph does not say how long a step is; give dt in seconds"),
-        (chain({"l": nir.Linear(np.eye(3))}, (3,), (3,)), Semantics(), UsageError, "l.readout comes before the output and does not fire; say by readout which of its values counts: last, sum or max"),
-        (neurons(tau=DT / 2), Semantics(dt=DT), NotMappable, "n (LIF): its tau is 5e-05 s, shorter than the step of 0.0001 s; use a smaller dt, or discretize 'exact'"),
+        (neurons(), Semantics(), UsageError, "n has a time constant, and the graph does not say how long a step is; give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"),
+        (chain({"n": nir.IF(np.ones(3), np.ones(3))}, (3,), (3,)), Semantics(), UsageError, "n integrates r times its input, and NIR files mean by that r in a step or r dt; say --integrate step (sinabs) or --integrate ode (NIR's equation)"),
+        (chain({"n": nir.IF(np.ones(3), np.ones(3))}, (3,), (3,)), Semantics(integrate="ode"), UsageError, "n integrates over time, and the graph does not say how long a step is; give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"),
+        (chain({"l": nir.Linear(np.eye(3))}, (3,), (3,)), Semantics(), UsageError, "l.readout comes before the output and does not fire; say which of its values counts: --readout last, sum or max"),
+        (neurons(tau=DT / 2), Semantics(dt=DT), NotMappable, "n (LIF): its tau is 5e-05 s, shorter than the step of 0.0001 s; use a smaller --dt, or --discretize exact"),
         (neurons(tau=-1.0), Semantics(dt=DT), NotMappable, "n (LIF): its tau is -1 s; use one above 0"),
         (neurons(r=-1.0), Semantics(dt=DT), NotMappable, "n (LIF): its r is -1; use one above 0, and the sign in the weights"),
         (neurons(v_reset=1.0), Semantics(dt=DT), NotMappable, "n (LIF): its threshold is -0.9 above its reset value; use one above it"),
         (chain({"d": nir.Delay(np.full(3, 1e15)), "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 1e+19 steps; use at most 65,536"),
-        (neurons(tau=1e6), Semantics(dt=DT), NotMappable, "n (LIF): its decay is 1, which 16 bits round to 1, so that nothing leaks; use a greater dt"),
+        (neurons(tau=1e6), Semantics(dt=DT), NotMappable, "n (LIF): its decay is 1, which 16 bits round to 1, so that nothing leaks; its tau is 1e+06 s, 10,000,000,000 steps at dt 0.0001; is it in seconds?"),
         (chain({"d": SPLIT, "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 0.0001 to 0.0003 s, 1 to 3 steps; split it into delays of one whole number of steps each"),
         (chain({"n": lif(3), "l": nir.LI(np.full(3, 1e-3), np.ones(3), np.zeros(3)), "m": lif(3)}, (3,), (3,)), Semantics(dt=DT), FileRefused, "l never fires, but leads to m; let an integrator lead to the output alone"),
     ],
@@ -213,9 +214,13 @@ def test_semantics_that_are_none(wrong: dict[str, Any], message: str) -> None:
     ("x", "more", "message"),
     [
         (EVENTS[:, :, :2], {}, "calibration input is uint8 [2, 8, 2], the graph takes uint8 [N, T, 3], or [N, 3] and steps; reshape it"),
-        (EVENTS[:, 0], {}, "calibration input has no axis of time, and no steps are given; say for how many steps a sample is held"),
+        (
+            EVENTS[:, 0],
+            {},
+            "calibration input has no axis of time, and no steps are given; say for how many a sample is held, as --steps 8 (in Python: steps=8)",
+        ),
         (EVENTS, {"steps": 9}, "calibration input has 8 steps, but 9 are asked for; ask for at most as many"),
-        (EVENTS * 2, {}, "calibration input holds 2, but no full scale is given; give 255 for pixels, 1 for counts"),
+        (EVENTS * 2, {}, "calibration input holds 2, but no full scale is given; give --full-scale 255 for pixels, 1 for counts"),
         (EVENTS, {"full_scale": -1.0}, "full_scale: -1.0; use a number above 0, 255 for pixels"),
     ],
 )
