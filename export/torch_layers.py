@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from snntorch._neurons.rleaky import RecurrentOneToOne as _OneToOne
 from torch import nn
-from torch.nn.utils import parametrize
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
@@ -23,8 +22,9 @@ from lehr.export.fold import Affine, Float
 from lehr.export.levels import TOLERANCE, kind_of, read_levels
 from lehr.export.naming import node_name
 from lehr.export.pending import Waiting
+from lehr.export.torch_classes import layer_class, name_of, neuron_class, why_unknown
 from lehr.export.torch_neurons import by_channel, read_neuron
-from lehr.export.torch_trace import STATES, neuron_class
+from lehr.export.torch_values import value_problem
 from lehr.network import INPUT, Edge
 from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
 from lehr.weights import LARGEST, WeightKind
@@ -60,15 +60,21 @@ class Builder:
         Raises:
             NotMappable: naming the layer, when the integer network does not compute it.
         """
-        kind = parametrize.type_before_parametrizations(module)
-        method = Builder._neuron if neuron_class(module) else _METHODS.get(kind)
+        method = Builder._neuron if neuron_class(module) else _METHODS.get(layer_class(module))
         try:
             if method is None:
-                known = ", ".join(dict.fromkeys(each.__name__ for each in (*_METHODS, *STATES)))
-                raise NotMappable(f"the integer network has no such layer; use {known}")
+                raise NotMappable(why_unknown(module, [each.__name__ for each in _METHODS]))
+            if problem := value_problem(module):
+                raise NotMappable(problem)
             method(self, source, module)
         except (NotMappable, ShapeMismatch) as error:
-            raise NotMappable(f"{source} ({kind.__name__}): {error}") from None
+            raise NotMappable(f"{source} ({name_of(module)}): {error}") from None
+
+    def pass_over(self, shape: Shape) -> None:
+        """Go on behind a layer that was refused and that gives `shape`, to see what else is to be said."""
+        self.shape = shape
+        self._begin(1.0, spikes=True)
+        self._passed_over = True
 
     # ---------------------------------------------------------------- where the signal is
     def _begin(self, gain: float, spikes: bool) -> None:
@@ -76,6 +82,7 @@ class Builder:
         self._spikes, self._weights = spikes, ""
         self._notes: list[str] = []
         self._exact = True
+        self._passed_over = False
 
     def _put(self, name: str, node: Node) -> None:
         self.shape = node.output_shape(self.shape)
@@ -92,7 +99,7 @@ class Builder:
 
     def _multiply(self, factors: npt.NDArray[np.integer], why: str) -> None:
         """Multiply what arrives in each channel with an integer, by multiplying the weights that it comes from."""
-        if np.all(factors == 1):
+        if np.all(factors == 1) or self._passed_over:
             return
         node: Any = self.nodes.get(self._weights)
         rows = factors.reshape(len(node.weight), -1) if node and factors.size % len(node.weight) == 0 else None

@@ -26,7 +26,7 @@ from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.pending import Decay, Dynamics, exact_decay, rounded_decay
-from lehr.export.torch_trace import neuron_class
+from lehr.export.torch_classes import neuron_class
 from lehr.nodes import Shape
 
 LEAST = 1e-9

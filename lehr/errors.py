@@ -6,6 +6,7 @@ input: a traceback is a bug of ours, and exit code 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -43,3 +44,10 @@ class ToolMissing(LehrError):
     """An external tool (a compiler, a simulator) that is not on this machine."""
 
     exit_code = 6
+
+
+def together(what: str, problems: Sequence[str]) -> str:
+    """One message for all that stands in the way: a single problem as it is, several in a line each under `what`."""
+    if len(problems) == 1:
+        return problems[0]
+    return "\n  ".join([f"{what}, for {len(problems)} reasons:", *problems])
