@@ -74,6 +74,9 @@ def global_problems() -> Iterator[str]:
 
 def call_problems(module: nn.Module) -> Iterator[str]:
     """Why a module, without those in it, need not compute what its class says."""
+    if isinstance(module, torch.jit.ScriptModule):
+        yield "it is TorchScript, which cannot be followed; give the Python model that it was made of"
+        return
     for hook in module._forward_pre_hooks.values():
         if computed_tensor(hook) is None and not isinstance(module, LazyModuleMixin):
             yield f"it has a forward pre-hook ({_called(hook)}), which may change what it takes; remove it: handle.remove()"
@@ -84,13 +87,15 @@ def call_problems(module: nn.Module) -> Iterator[str]:
     for name in _replaced_methods(module):
         by = _called(vars(module)[name])
         yield f"its {name} was replaced on this one object (by {by}); write a class of its own, or bring it back: del module.{name}"
-    if isinstance(module, torch.jit.ScriptModule):
-        yield "it is TorchScript, which cannot be followed; give the Python model that it was made of"
-    elif type(module).__call__ is not nn.Module.__call__ and not isinstance(module, fx.GraphModule):
+    if type(module).__call__ is not nn.Module.__call__ and not isinstance(module, fx.GraphModule):
         yield "its class replaces __call__, which is run around forward; do in forward what that does"
-    for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-        if tensor is not None and (odd := _odd(tensor)):
-            yield f"its {name} is {odd}"
+    if replaced := _replaced_forward(module):
+        yield f"forward of its class was replaced (by {replaced}); export in a process that leaves torch as it is"
+    tensors = {**module._parameters, **module._buffers}.items()
+    odd = {name: reason for name, tensor in tensors if tensor is not None and (reason := _odd(tensor))}
+    for reason in dict.fromkeys(odd.values()):
+        names = [name for name, other in odd.items() if other == reason]
+        yield f"its {', '.join(names)} {'is' if len(names) == 1 else 'are'} {reason}"
 
 
 def compiled_forward(module: nn.Module) -> bool:
@@ -107,6 +112,15 @@ def _replaced_methods(module: nn.Module) -> list[str]:
     return [name for name in names if not (name == "forward" and compiled_forward(module))]
 
 
+def _replaced_forward(module: nn.Module) -> str | None:
+    """What stands in place of the forward that a library's layer was defined with; None where nothing does."""
+    kind = next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
+    function = vars(kind)["forward"]
+    if not kind.__module__.startswith(("torch.nn.modules.", "snntorch.")) or function.__globals__["__name__"] == kind.__module__:
+        return None
+    return _called(function)
+
+
 def _methods(kind: type) -> set[str]:
     """What a class and its bases call, without what all modules have."""
     return {name for base in kind.__mro__ for name, value in vars(base).items() if callable(value)} - set(dir(nn.Module))
@@ -115,7 +129,7 @@ def _methods(kind: type) -> set[str]:
 def _odd(tensor: Tensor) -> str | None:
     """Why a parameter or buffer is no plain tensor of numbers, and the way out."""
     if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
-        return "not there yet; run the model once before"
+        return None  # the layer is lazy, and refused where it is read
     if type(tensor) not in (Tensor, nn.Parameter):
         return f"of the class {type(tensor).__name__}, whose operations may compute anything; make it a plain nn.Parameter"
     if tensor.is_meta:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import snntorch as snn
+import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
@@ -17,10 +19,10 @@ STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
 """The neurons that are known: the states that each takes after its input, and where each new one stands in what it returns."""
 
 _QUANTIZED = (
-    "it quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized weights, {},"
+    "which quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized weights, {},"
     " into them, where they are recognized as levels"
 )
-_SPIKING = "its neurons are not known; use those of snntorch, or write the network as a NIR graph and have `lehr quantize` read it"
+_SPIKING = "whose neurons are not known; use those of snntorch, or write the network as a NIR graph and have `lehr quantize` read it"
 FOREIGN: Mapping[str, str] = {
     "brevitas": _QUANTIZED.format("layer.quant_weight().value"),
     "torch.ao": _QUANTIZED.format("layer.weight().dequantize()"),
@@ -62,6 +64,8 @@ def is_layer(module: nn.Module) -> bool:
     """Whether a module counts as one layer, to be known or refused by name: one of a library, one derived from a layer of torch, or
     one that computes with parameters of its own; all others are looked into."""
     kinds = type(module).__mro__
+    if torch.jit.ScriptModule in kinds:
+        return True
     torch_layer = any(kind.__module__.startswith("torch.nn.modules.") and kind.__module__ not in _NO_LAYERS for kind in kinds)
     return torch_layer or _package(module) is not None or bool(module._parameters and not module._modules)
 
@@ -71,7 +75,9 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
     package = _package(module)
     neurons = [each.__name__ for each in STATES]
     if package:
-        return f"it is a layer of {package}: {FOREIGN[package]}"
+        return f"it is a layer of {package}, {FOREIGN[package]}"
+    if isinstance(module, LazyModuleMixin):
+        return "it has no weights yet; run the model once before"
     if isinstance(module, snn.SpikingNeuron):
         return f"no integer neuron computes it; use {', '.join(neurons)} of snntorch"
     kind = layer_class(module)

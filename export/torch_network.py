@@ -19,7 +19,7 @@ from lehr.export.torch_chain import Chain
 from lehr.export.torch_layers import Builder
 from lehr.export.torch_run import Spikes, Stepper, given_shape
 from lehr.export.torch_trace import trace
-from lehr.export.torch_values import settled_copy
+from lehr.export.torch_values import NotCopied, settled_copy
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import OUTPUT, Input, Network, Neuron
 from lehr.weights import KINDS, WeightKind
@@ -125,7 +125,9 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
         model = settled_copy(unwrapped(module))
         chain, found = trace(model)
     except NotMappable as error:
-        raise NotMappable(together(_REFUSED, [*problems, str(error)])) from error
+        if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
+            problems.append(str(error))
+        raise NotMappable(together(_REFUSED, problems)) from error
     problems += found
     for name, layer in chain.layers.items():
         before = builder.shape

@@ -29,6 +29,9 @@ from lehr.export.pending import Decay, Dynamics, exact_decay, rounded_decay
 from lehr.export.torch_classes import neuron_class
 from lehr.nodes import Shape
 
+_RESETS = {"subtract": "_base_sub", "zero": "_base_zero", "none": "_base_int"}
+"""The methods by which snnTorch's neurons compute a step, by the reset that they were built for."""
+
 LEAST = 1e-9
 """How far from the threshold, on both sides, it is asked whether a neuron fires."""
 
@@ -67,6 +70,8 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     ):
         if said:
             raise NotMappable(f"it has {why}; build it without")
+    if problem := _wrong_reset(neuron):
+        raise NotMappable(problem)
     if kind is snn.Lapicque:  # whose beta is not what it leaks by
         decay = read_decay(1 - neuron.time_step / (neuron.R * neuron.C), "1 - time_step / (R C)", shape, decay_bits)
         gain = _single(neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "time_step / C", shape)
@@ -113,6 +118,19 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
             f" train it with {round(beta * 256)}/256, or have it rounded with decay_bits=8"
         )
     return rounded_decay(beta, bits)
+
+
+def _wrong_reset(neuron: Any) -> str | None:
+    """Why what a neuron computes need not be what its reset_mechanism says: that can be set, or loaded, after the neuron was built."""
+    said, number = neuron.reset_mechanism, int(neuron.reset_mechanism_val)
+    function = neuron.state_function
+    built = next((name for name, method in _RESETS.items() if getattr(function, "__func__", None) is getattr(type(neuron), method)), None)
+    if built is None or function.__self__ is not neuron:
+        return "its state_function is not the one that it was built with; build it anew"
+    if built == said and snn.SpikingNeuron.reset_dict[said] == number:
+        return None
+    loaded = next(name for name, value in snn.SpikingNeuron.reset_dict.items() if value == number)
+    return f"it was built with reset_mechanism='{built}', but it is '{said}' now and '{loaded}' in its state; build it with the right one"
 
 
 def _fires(neuron: Any) -> Fires:

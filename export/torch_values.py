@@ -9,7 +9,7 @@ from typing import Any
 
 import snntorch as snn
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from lehr.errors import NotMappable
@@ -24,13 +24,17 @@ _STATE = frozenset({"spk", "syn", "mem"})
 """Buffers of neurons that hold what the last run left, and are set anew before the next."""
 
 
+class NotCopied(NotMappable):
+    """A model that cannot be copied."""
+
+
 def settled_copy(model: nn.Module) -> nn.Module:
     """A copy in double precision and evaluation mode, on the CPU, without wrappers, foreign hooks, and graphs that a run has left.
 
     Tensors that torch's own pre-hooks compute (pruning, weight norm, spectral norm) are what the next call will compute.
 
     Raises:
-        NotMappable: when the model cannot be copied.
+        NotCopied: when the model cannot be copied.
     """
     modules = list(model.modules())
     values = [value for module in modules for value in (*vars(module).values(), *module._buffers.values())]
@@ -44,7 +48,7 @@ def settled_copy(model: nn.Module) -> nn.Module:
         made.eval()
     except Exception as error:  # whatever the user's own methods of copying raise
         reason = str(error).partition("\n")[0]
-        raise NotMappable(f"model: it cannot be copied ({reason}); export it before it runs") from error
+        raise NotCopied(f"model: it cannot be copied ({reason}); export it before it runs") from error
     for module in made.modules():
         module._forward_hooks.clear()
         for key, hook in list(module._forward_pre_hooks.items()):
@@ -97,10 +101,8 @@ def value_problem(module: nn.Module) -> str | None:
     """Why the values of a layer of a settled copy cannot be relied on, and the way out."""
     if module.training:
         return "it stays in training mode when the model's eval() is called; let train() of the modules around it reach it"
-    computed = {computed_tensor(hook) for hook in module._forward_pre_hooks.values()}
-    for name, value in vars(module).items():
-        if isinstance(value, Tensor) and name in _READ and name not in computed:
-            return f"its {name} is no parameter, and what computes it cannot be seen; make it an nn.Parameter or a torch parametrization"
+    if loose := [name for inner in module.modules() for name in _loose(inner)]:
+        return f"its {loose[0]} is no parameter, and what computes it cannot be seen; make it an nn.Parameter or a torch parametrization"
     held = (
         (f"{prefix}.{name}".removeprefix("."), tensor)
         for prefix, inner in module.named_modules()
@@ -114,6 +116,12 @@ def value_problem(module: nn.Module) -> str | None:
     if parametrize.is_parametrized(module) and (moved := differing(read_tensors(module), read_tensors(module))):
         return f"its {moved[0]} is another each time it is read; use a parametrization that computes the same in evaluation mode"
     return None
+
+
+def _loose(module: nn.Module) -> list[str]:
+    """Tensors that a layer computes with, but which are neither registered nor computed by a hook of torch's own."""
+    computed = {computed_tensor(hook) for hook in module._forward_pre_hooks.values()}
+    return [name for name, value in vars(module).items() if isinstance(value, Tensor | fx.Proxy) and name in _READ - computed]
 
 
 def _undefined_norm(module: nn.Module) -> str | None:
