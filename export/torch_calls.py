@@ -41,6 +41,11 @@ def is_wrapper(module: nn.Module) -> bool:
     return _class_path(module) in WRAPPERS
 
 
+def is_compiled(module: nn.Module) -> bool:
+    """Whether a module is what torch.compile makes of another one."""
+    return WRAPPERS.get(_class_path(module)) == "_orig_mod"
+
+
 def unwrapped(module: nn.Module) -> nn.Module:
     """What is inside all wrappers: of DataParallel, of torch.compile, of an average of weights."""
     while is_wrapper(module):
@@ -75,8 +80,7 @@ def global_problems() -> Iterator[str]:
 def call_problems(module: nn.Module) -> Iterator[str]:
     """Why a module, without those in it, need not compute what its class says."""
     if isinstance(module, torch.jit.ScriptModule):
-        yield "it is TorchScript, which cannot be followed; give the Python model that it was made of"
-        return
+        return  # refused where it is read
     for hook in module._forward_pre_hooks.values():
         if computed_tensor(hook) is None and not isinstance(module, LazyModuleMixin):
             yield f"it has a forward pre-hook ({_called(hook)}), which may change what it takes; remove it: handle.remove()"
@@ -101,7 +105,9 @@ def call_problems(module: nn.Module) -> Iterator[str]:
 def compiled_forward(module: nn.Module) -> bool:
     """Whether a module's forward was replaced by what torch.compile makes of that very forward."""
     compiled = getattr(vars(module).get("forward"), "_torchdynamo_orig_callable", None)
-    return getattr(compiled, "__func__", None) is type(module).forward
+    if getattr(compiled, "__globals__", {}).get("__name__") == "torch._dynamo.external_utils":  # a frame around torch's own functions
+        compiled = getattr(compiled, "__wrapped__", None)
+    return compiled is not None and getattr(compiled, "__func__", None) is type(module).forward
 
 
 def _replaced_methods(module: nn.Module) -> list[str]:

@@ -34,6 +34,8 @@ FOREIGN: Mapping[str, str] = {
 }
 """Packages whose layers are met instead of torch's own, and the way out."""
 
+TORCHSCRIPT = "it is TorchScript, which cannot be followed; give the Python model that it was made of"
+
 _BUILDS = frozenset({"__init__", "reset_parameters", "extra_repr", "__repr__"})
 _OF_EVERY_CLASS = frozenset(vars(type("_", (), {}))) | {"__annotations__", "__parameters__", "__orig_bases__", "__constants__"}
 _NO_LAYERS = ("torch.nn.modules.module", "torch.nn.modules.container")
@@ -50,6 +52,8 @@ def layer_class(module: nn.Module) -> type[nn.Module]:
     lehr's own neurons, with annealed thresholds, compute what their base does.
     """
     kind = parametrize.type_before_parametrizations(module)
+    if issubclass(kind, torch.jit.ScriptModule):
+        return torch.jit.ScriptModule
     bases = (base for base in kind.__mro__ if issubclass(base, nn.Module))
     return next(base for base in bases if not base.__module__.startswith("lehr.") and (base is nn.Module or _replaced(base, module)))
 
@@ -74,6 +78,8 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
     """Why a module is none of the `known` classes and no neuron, and the way out."""
     package = _package(module)
     neurons = [each.__name__ for each in STATES]
+    if isinstance(module, torch.jit.ScriptModule):
+        return TORCHSCRIPT
     if package:
         return f"it is a layer of {package}, {FOREIGN[package]}"
     if isinstance(module, LazyModuleMixin):

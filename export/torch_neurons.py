@@ -126,11 +126,12 @@ def _wrong_reset(neuron: Any) -> str | None:
     function = neuron.state_function
     built = next((name for name, method in _RESETS.items() if getattr(function, "__func__", None) is getattr(type(neuron), method)), None)
     if built is None or function.__self__ is not neuron:
-        return "its state_function is not the one that it was built with; build it anew"
-    if built == said and snn.SpikingNeuron.reset_dict[said] == number:
+        return "its state_function was replaced; build it anew"
+    loaded = next((name for name, value in snn.SpikingNeuron.reset_dict.items() if value == number), str(number))
+    others = {said, loaded} - {built}
+    if not others:
         return None
-    loaded = next(name for name, value in snn.SpikingNeuron.reset_dict.items() if value == number)
-    return f"it was built with reset_mechanism='{built}', but it is '{said}' now and '{loaded}' in its state; build it with the right one"
+    return f"it was built with reset_mechanism='{built}', but holds '{others.pop()}', set or loaded since; build it with that"
 
 
 def _fires(neuron: Any) -> Fires:

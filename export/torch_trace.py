@@ -18,7 +18,7 @@ from torch import nn
 
 from lehr.errors import NotMappable
 from lehr.export.torch_chain import ONE_STEP, Chain, Walk
-from lehr.export.torch_classes import is_layer
+from lehr.export.torch_classes import TORCHSCRIPT, is_layer, name_of
 
 
 class _Tracer(NIRTorchTracer):
@@ -38,6 +38,8 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
     Raises:
         NotMappable: when the model cannot be followed, or a module runs several times.
     """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise NotMappable(f"model ({name_of(model)}): {TORCHSCRIPT}")
     try:
         with uncompiled():
             graph = _Tracer((snn.SpikingNeuron,)).trace(model)

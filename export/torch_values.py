@@ -79,11 +79,13 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
 
 
 def trained_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """What training has set in a layer, without those in it: its parameters, and of norms and neurons the buffers but for states."""
-    held = dict(module._parameters)
+    """What training has set in a layer, without those in it: its parameters, also those that its parametrizations compute with, and
+    of norms and neurons the buffers but for states."""
+    yield from module.named_parameters(recurse=False)
+    if parametrize.is_parametrized(module):
+        yield from ((f"parametrizations.{name}", tensor) for name, tensor in module.parametrizations.named_parameters())
     if isinstance(module, nn.modules.batchnorm._NormBase | snn.SpikingNeuron):
-        held |= {name: tensor for name, tensor in module._buffers.items() if name not in _STATE}
-    yield from ((name, tensor) for name, tensor in held.items() if tensor is not None)
+        yield from ((name, tensor) for name, tensor in module.named_buffers(recurse=False) if name not in _STATE)
 
 
 def read_tensors(module: nn.Module) -> dict[str, Tensor]:

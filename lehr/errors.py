@@ -47,7 +47,15 @@ class ToolMissing(LehrError):
 
 
 def together(what: str, problems: Sequence[str]) -> str:
-    """One message for all that stands in the way: a single problem as it is, several in a line each under `what`."""
-    if len(problems) == 1:
-        return problems[0]
-    return "\n  ".join([f"{what}, for {len(problems)} reasons:", *problems])
+    """One message for all that stands in the way: a single problem as it is, several in a line each under `what`.
+
+    Args:
+        what: what they keep from being done, without a full stop.
+        problems: "thing: reason"; things that share a reason are named together.
+    """
+    things: dict[str, list[str]] = {}
+    for problem in dict.fromkeys(problems):
+        thing, _, reason = problem.partition(": ")
+        things.setdefault(reason, []).append(thing)
+    lines = [f"{', '.join(names)}: {reason}" for reason, names in things.items()]
+    return lines[0] if len(lines) == 1 else "\n  ".join([f"{what}, for {len(lines)} reasons:", *lines])
