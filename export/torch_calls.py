@@ -6,6 +6,7 @@ Hooks and replaced methods change what a layer computes, and its weights do not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -62,9 +63,19 @@ def computed_tensor(hook: Callable[..., Any]) -> str | None:
 def all_problems(model: nn.Module) -> dict[str, list[str]]:
     """Why the modules of a model need not compute what their classes say, and the way out, in sentences by "name (Class)"."""
     found = {"torch": list(global_problems())}
-    for name, module in model.named_modules():
+    for name, module in _named(model, "", set()):
         found[f"{name or 'model'} ({name_of(module)})"] = list(call_problems(module))
     return {where: problems for where, problems in found.items() if problems}
+
+
+def _named(module: nn.Module, name: str, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """A module and all in it, by the names that they have without wrappers."""
+    if module in seen:
+        return
+    seen.add(module)
+    yield name, module
+    for key, inner in module.named_children():
+        yield from _named(inner, name if is_wrapper(module) else f"{name}.{key}".removeprefix("."), seen)
 
 
 def global_problems() -> Iterator[str]:
@@ -83,7 +94,7 @@ def call_problems(module: nn.Module) -> Iterator[str]:
         return  # refused where it is read
     for hook in module._forward_pre_hooks.values():
         if computed_tensor(hook) is None and not isinstance(module, LazyModuleMixin):
-            yield f"it has a forward pre-hook ({_called(hook)}), which may change what it takes; remove it: handle.remove()"
+            yield f"it has a forward pre-hook ({_called(hook)}), which may change what it takes or computes with; remove it: handle.remove()"
     for hook in module._forward_hooks.values():
         yield f"it has a forward hook ({_called(hook)}), which may change what it gives; remove it: handle.remove()"
     if is_wrapper(module):
@@ -93,8 +104,7 @@ def call_problems(module: nn.Module) -> Iterator[str]:
         yield f"its {name} was replaced on this one object (by {by}); write a class of its own, or bring it back: del module.{name}"
     if type(module).__call__ is not nn.Module.__call__ and not isinstance(module, fx.GraphModule):
         yield "its class replaces __call__, which is run around forward; do in forward what that does"
-    if replaced := _replaced_forward(module):
-        yield f"forward of its class was replaced (by {replaced}); export in a process that leaves torch as it is"
+    yield from _changed_classes(module)
     tensors = {**module._parameters, **module._buffers}.items()
     odd = {name: reason for name, tensor in tensors if tensor is not None and (reason := _odd(tensor))}
     for reason in dict.fromkeys(odd.values()):
@@ -118,13 +128,15 @@ def _replaced_methods(module: nn.Module) -> list[str]:
     return [name for name in names if not (name == "forward" and compiled_forward(module))]
 
 
-def _replaced_forward(module: nn.Module) -> str | None:
-    """What stands in place of the forward that a library's layer was defined with; None where nothing does."""
-    kind = next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
-    function = vars(kind)["forward"]
-    if not kind.__module__.startswith(("torch.nn.modules.", "snntorch.")) or function.__globals__["__name__"] == kind.__module__:
-        return None
-    return _called(function)
+def _changed_classes(module: nn.Module) -> Iterator[str]:
+    """Methods of torch's and snnTorch's classes that somebody has replaced for the whole process, and by what."""
+    for kind in type(module).__mro__:
+        if not kind.__module__.startswith(("torch.nn.modules.", "snntorch.")):
+            continue
+        for name, function in vars(kind).items():
+            checked = isinstance(function, FunctionType) and (kind is not nn.Module or name in (*_CALLS, "__call__"))
+            if checked and function.__globals__["__name__"] != kind.__module__:
+                yield f"{kind.__name__}.{name} was replaced (by {_called(function)}); export in a process that leaves it as installed"
 
 
 def _methods(kind: type) -> set[str]:
