@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules import module as everywhere
 from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -92,11 +93,12 @@ def call_problems(module: nn.Module) -> Iterator[str]:
     """Why a module, without those in it, need not compute what its class says."""
     if isinstance(module, torch.jit.ScriptModule):
         return  # refused where it is read
+    remove = "remove it: handle.remove()"
     for hook in module._forward_pre_hooks.values():
         if computed_tensor(hook) is None and not isinstance(module, LazyModuleMixin):
-            yield f"it has a forward pre-hook ({_called(hook)}), which may change what it takes or computes with; remove it: handle.remove()"
+            yield f"it has a forward pre-hook ({_called(hook)}), which may change what it takes or computes with; {remove}"
     for hook in module._forward_hooks.values():
-        yield f"it has a forward hook ({_called(hook)}), which may change what it gives; remove it: handle.remove()"
+        yield f"it has a forward hook ({_called(hook)}), which may change what it gives; {remove}"
     if is_wrapper(module):
         return
     for name in _replaced_methods(module):
@@ -146,7 +148,7 @@ def _methods(kind: type) -> set[str]:
 
 def _odd(tensor: Tensor) -> str | None:
     """Why a parameter or buffer is no plain tensor of numbers, and the way out."""
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
         return None  # the layer is lazy, and refused where it is read
     if type(tensor) not in (Tensor, nn.Parameter):
         return f"of the class {type(tensor).__name__}, whose operations may compute anything; make it a plain nn.Parameter"

@@ -20,6 +20,7 @@ ONE_STEP = (
     " or with init_hidden=True, and leave the loop over time to lehr"
 )
 
+
 @dataclass(frozen=True)
 class State:
     """An argument of forward: the state of `neuron`, whose new value is number `position` in what forward returns, counted flat."""

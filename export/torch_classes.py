@@ -65,8 +65,10 @@ def neuron_class(module: nn.Module) -> type[nn.Module] | None:
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether a module counts as one layer, to be known or refused by name: one of a library, one derived from a layer of torch, or
-    one that computes with parameters of its own; all others are looked into."""
+    """Whether a module counts as one layer, to be known or refused by name; all others are looked into.
+
+    One does that comes from a library, is derived from a layer of torch, or computes with parameters of its own.
+    """
     kinds = type(module).__mro__
     if torch.jit.ScriptModule in kinds:
         return True

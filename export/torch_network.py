@@ -142,7 +142,7 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
     if problems:
         raise NotMappable(together(_REFUSED, problems))
     if builder.last not in builder.sources:
-        name = next(reversed(chain.layers), "model")
+        name = next(reversed([*chain.layers]), "model")
         raise NotMappable(f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes are what is read out")
     return model, chain
 

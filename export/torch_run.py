@@ -59,8 +59,8 @@ class Stepper:
         for name, layer in self.chain.layers.items():
             if changed := differing(before[name], read_tensors(layer)):
                 raise NotMappable(
-                    f"{name} ({name_of(layer)}): its {changed[0]} is another after a call of the model than before, so that forward sets it;"
-                    " keep what forward sets as the layer's own parameter, or use torch.nn.utils.parametrize"
+                    f"{name} ({name_of(layer)}): its {changed[0]} is another after a call of the model than before, so that"
+                    " forward sets it; keep what it sets as the layer's own parameter, or use torch.nn.utils.parametrize"
                 )
 
     def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> dict[str, Spikes]:

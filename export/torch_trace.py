@@ -21,7 +21,7 @@ from lehr.export.torch_chain import ONE_STEP, Chain, Walk
 from lehr.export.torch_classes import TORCHSCRIPT, is_layer, name_of
 
 
-class _Tracer(NIRTorchTracer):
+class _Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
     """Keeps whole what counts as one layer, so that a layer that is not known can be named."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:

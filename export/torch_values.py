@@ -79,11 +79,14 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
 
 
 def trained_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """What training has set in a layer, without those in it: its parameters, also those that its parametrizations compute with, and
-    of norms and neurons the buffers but for states."""
+    """What training has set in a layer, without the layers in it.
+
+    These are its parameters, those behind its parametrizations, and of norms and neurons the buffers but for states.
+    """
     yield from module.named_parameters(recurse=False)
     if parametrize.is_parametrized(module):
-        yield from ((f"parametrizations.{name}", tensor) for name, tensor in module.parametrizations.named_parameters())
+        behind = module.get_submodule("parametrizations")
+        yield from ((f"parametrizations.{name}", tensor) for name, tensor in behind.named_parameters())
     if isinstance(module, nn.modules.batchnorm._NormBase | snn.SpikingNeuron):
         yield from ((name, tensor) for name, tensor in module.named_buffers(recurse=False) if name not in _STATE)
 

@@ -26,7 +26,8 @@ def require_finite(layers: Mapping[str, Tensors], when: str) -> None:
     problems = {name: reason for name, tensors in layers.items() if (reason := not_finite(tensors))}
     if problems:
         way_out = "lower the learning rate, or clip gradients"
-        raise UsageError(together("the training has diverged", [f"{name}: {reason} {when}; {way_out}" for name, reason in problems.items()]))
+        reasons = [f"{name}: {reason} {when}; {way_out}" for name, reason in problems.items()]
+        raise UsageError(together("the training has diverged", reasons))
 
 
 def by_layer(model: nn.Module) -> dict[str, Tensors]:

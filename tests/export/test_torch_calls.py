@@ -67,9 +67,9 @@ def on_wrapper(net: Any) -> Any:
 
 
 def on_recurrence(_: Any) -> Any:
-    net = nn.Sequential(dyadic(nn.Linear(7, 5)), snn.RLeaky(beta=0.5, linear_features=5, init_hidden=True))
-    dyadic(net[1].recurrent).register_forward_hook(tripled)  # type: ignore[operator,union-attr]
-    return net
+    recurrent: Any = snn.RLeaky(beta=0.5, linear_features=5, init_hidden=True)
+    dyadic(recurrent.recurrent).register_forward_hook(tripled)
+    return nn.Sequential(dyadic(nn.Linear(7, 5)), recurrent)
 
 
 def on_weight(net: Any) -> Any:
@@ -148,19 +148,20 @@ def test_what_is_run_besides_is_refused(change: Callable[[Any], Any], message: s
         from_torch(change(model()), X, weights="int8")
 
 
-def test_hooks_for_all_modules_are_refused() -> None:
-    for register, hook, kind in (
+@pytest.mark.parametrize(
+    ("register", "hook", "kind"),
+    [
         (everywhere.register_module_forward_hook, tripled, "hook"),
         (everywhere.register_module_forward_pre_hook, inverted, "pre-hook"),
-    ):
-        handle = register(hook)  # type: ignore[operator]
-        try:
-            with pytest.raises(
-                NotMappable, match=rf"^torch: it has a global forward {kind} \({hook.__name__}\), .* remove it: handle.remove"
-            ):
-                from_torch(model(), X)
-        finally:
-            handle.remove()
+    ],
+)
+def test_hooks_for_all_modules_are_refused(register: Callable[[Any], Any], hook: Any, kind: str) -> None:
+    handle = register(hook)
+    try:
+        with pytest.raises(NotMappable, match=rf"^torch: it has a global forward {kind} \({hook.__name__}\), .* remove it: handle.remove"):
+            from_torch(model(), X)
+    finally:
+        handle.remove()
     assert from_torch(model(), X).exact
 
 
@@ -231,9 +232,9 @@ def test_compiled_models_are_what_was_compiled(wrap: Callable[[Any], Any]) -> No
     made = from_torch(wrap(model()), X)
     assert made.network == from_torch(model(), X).network
     assert differing(made) == 0
+    compiled = wrap(model())
+    compiled.register_forward_hook(tripled)
     with pytest.raises(NotMappable, match=f"^model .* it has a forward hook .*{re.escape(POST)}$"):
-        compiled = wrap(model())
-        compiled.register_forward_hook(tripled)
         from_torch(compiled, X)
 
 
@@ -269,7 +270,7 @@ class EagerLeaky(snn.Leaky):  # type: ignore[misc]
 
     def fire(self, mem: Tensor) -> Tensor:
         """At half of the threshold."""
-        return (mem > self.threshold / 2).to(mem.dtype)
+        return torch.gt(mem, self.threshold / 2).to(mem.dtype)
 
 
 def test_classes_that_only_build_otherwise_compute_the_same() -> None:
@@ -292,7 +293,7 @@ PLAIN = "build the model of plain torch.nn layers, and copy its quantized weight
         (lambda: SignedLinear(7, 5), "0 (SignedLinear): it is derived from Linear and replaces forward, so that it may compute anything; use nn.L"),
         (lambda: EagerLeaky(beta=0.5), "0 (EagerLeaky): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic of snntorch"),
         (lambda: foreign("brevitas", nn.Linear)(7, 5), f"0 (QuantLinear): it is a layer of brevitas, which quantizes as it runs; {PLAIN}"),
-        (lambda: foreign("sinabs", nn.Module)(), "0 (QuantLinear): it is a layer of sinabs, whose neurons are not known; use those of snntorch"),
+        (foreign("sinabs", nn.Module), "0 (QuantLinear): it is a layer of sinabs, whose neurons are not known; use those of snntorch"),
         (lambda: torch.ao.nn.quantized.Linear(7, 5), "0 (Linear): it is a layer of torch.ao, which quantizes as it runs; build the model"),
         (lambda: torch.jit.script(nn.ReLU()), "0 (RecursiveScriptModule): it is TorchScript, which cannot be followed; give the Python model"),
         (lambda: nn.LazyLinear(5), "0 (LazyLinear): it has no weights yet; run the model once before"),

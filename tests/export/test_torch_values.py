@@ -182,7 +182,7 @@ class SetsWeights(nn.Module):
         return self.lif(self.fc(x))
 
 
-def plain_tensor() -> nn.Module:
+def plain_tensor() -> Any:
     layer = linear(hadamard())
     weight = layer.weight.detach()
     del layer._parameters["weight"]
@@ -190,7 +190,7 @@ def plain_tensor() -> nn.Module:
     return layer
 
 
-def noisy() -> nn.Module:
+def noisy() -> Any:
     layer = linear(hadamard())
     parametrize.register_parametrization(layer, "weight", Noisy())
     return layer
@@ -200,7 +200,7 @@ class Tagged(torch.Tensor):
     """A tensor class of one's own."""
 
 
-def of_tensor(weight: Tensor) -> nn.Module:
+def of_tensor(weight: Tensor) -> Any:
     layer = linear(hadamard())
     layer.weight = nn.Parameter(weight, requires_grad=False)
     return layer
@@ -219,7 +219,7 @@ def reset_later(**told: Any) -> nn.Sequential:
         (nn.Sequential(plain_tensor(), neuron()), "0 (Linear): its weight is no parameter, and what computes it cannot be seen; make it an nn.P"),
         (nn.Sequential(noisy(), neuron()), "0 (Linear): its weight is another each time it is read; use a parametrization that computes the same"),
         (AlwaysTraining(linear(hadamard()), neuron()), "0 (Linear), 1 (Leaky): it stays in training mode when the model's eval() is called; let"),
-        (SetsWeights(), "fc (Linear): its weight is another after a call of the model than before, so that forward sets it; keep what forward"),
+        (SetsWeights(), "fc (Linear): its weight is another after a call of the model than before, so that forward sets it; keep what it"),
         (nn.Sequential(of_tensor(hadamard().as_subclass(Tagged)), neuron()), "0 (Linear): its weight is of the class Tagged, whose operations may"),
         (nn.Sequential(of_tensor(hadamard().to_sparse()), neuron()), "0 (Linear): its weight is torch.float32 in the layout torch.sparse_coo; ma"),
         (nn.Sequential(nn.Linear(16, 16, device="meta"), neuron()), "0 (Linear): its weight, bias are without values, on the device 'meta'; load"),
