@@ -93,8 +93,10 @@ class Twin(nn.Module):
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
         """All numbers that training sets, named, by node."""
-        weights = {name: [("weight", weight), *self.quantizers[name].named_buffers()] for name, weight in self.weights.items()}
-        return weights | {name: list(neuron.named_parameters()) for name, neuron in self.neurons.items()}
+        named: dict[str, list[tuple[str, Tensor]]] = {name: [*neuron.named_parameters()] for name, neuron in self.neurons.items()}
+        for name, weight in self.weights.items():
+            named[name] = [("weight", weight), *self.quantizers[name].named_buffers()]
+        return named
 
     def clamp_thresholds(self) -> None:
         """Keep every threshold where an integer one can follow: from 1 to the greatest that export allows."""

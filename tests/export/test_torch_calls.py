@@ -226,6 +226,7 @@ def compiled_class(_: Any) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 @pytest.mark.parametrize("wrap", [torch.compile, compiled_in_place, compiled_forward, compiled_class])
 def test_compiled_models_are_what_was_compiled(wrap: Callable[[Any], Any]) -> None:
     """The import of torch.compile alone takes seconds."""
@@ -260,9 +261,9 @@ class OwnLeaky(snn.Leaky):  # type: ignore[misc]
 class SignedLinear(nn.Linear):
     """Computes something else."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """With signs."""
-        return functional.linear(x, self.weight.sign())
+        return functional.linear(input, self.weight.sign())
 
 
 class EagerLeaky(snn.Leaky):  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -113,7 +113,8 @@ def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any]
 
 def test_recurrent_weights_and_convolutions_that_hooks_compute() -> None:
     torch.manual_seed(2)
-    conv, recurrent = dyadic(nn.Conv2d(1, 3, 3)), snn.RLeaky(beta=0.5, threshold=0.25, conv2d_channels=3, kernel_size=3, init_hidden=True)
+    conv = dyadic(nn.Conv2d(1, 3, 3))
+    recurrent: Any = snn.RLeaky(beta=0.5, threshold=0.25, conv2d_channels=3, kernel_size=3, init_hidden=True)
     dyadic(recurrent.recurrent)
     state = nn.Sequential(prune.random_unstructured(copy.deepcopy(conv), "weight", 0.3), copy.deepcopy(recurrent)).state_dict()
     prune.identity(conv, "weight")
@@ -275,7 +276,7 @@ def net(*layers: nn.Module) -> nn.Module:
         (net(neuron(beta=NAN)), "1 (Leaky): its beta is not finite (NaN); train it again"),
         (net(snn.Synaptic(alpha=NAN, beta=0.5, init_hidden=True)), "1 (Synaptic): its alpha is not finite (NaN); train it again"),
         (
-            net(snn.RLeaky(beta=0.5, all_to_all=False, V=torch.tensor([NAN] * 4), learn_recurrent=False, init_hidden=True)),
+            net(snn.RLeaky(beta=0.5, all_to_all=False, V=cast(Any, torch.tensor([NAN] * 4)), learn_recurrent=False, init_hidden=True)),
             "1 (RLeaky): its V, recurrent.V are not finite (NaN); train it again",
         ),
     ],
