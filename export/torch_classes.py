@@ -37,7 +37,12 @@ FOREIGN: Mapping[str, str] = {
 TORCHSCRIPT = "it is TorchScript, which cannot be followed; give the Python model that it was made of"
 
 _BUILDS = frozenset({"__init__", "reset_parameters", "extra_repr", "__repr__"})
-_OF_EVERY_CLASS = frozenset(vars(type("_", (), {}))) | {"__annotations__", "__parameters__", "__orig_bases__", "__constants__"}
+_OF_EVERY_CLASS = frozenset(vars(type("_", (), {}))) | {
+    "__annotations__",
+    "__parameters__",
+    "__orig_bases__",
+    "__constants__",
+}
 _NO_LAYERS = ("torch.nn.modules.module", "torch.nn.modules.container")
 
 
@@ -89,7 +94,10 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
     if isinstance(module, snn.SpikingNeuron):
         return f"no integer neuron computes it; use {', '.join(neurons)} of snntorch"
     kind = layer_class(module)
-    if base := next((base for base in kind.__mro__[1:] if base.__name__ in known and base.__module__.startswith("torch.nn.")), None):
+    if base := next(
+        (base for base in kind.__mro__[1:] if base.__name__ in known and base.__module__.startswith("torch.nn.")),
+        None,
+    ):
         replaced = ", ".join(_replaced(kind, module))
         return f"it is derived from {base.__name__} and replaces {replaced}, so that it may compute anything; use nn.{base.__name__}"
     return f"the integer network has no such layer; use {', '.join(dict.fromkeys([*known, *neurons]))}"
@@ -97,7 +105,10 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
 
 def _package(module: nn.Module) -> str | None:
     """The foreign package that a module's class, or one that it is derived from, comes from."""
-    return next((package for kind in type(module).__mro__ for package in FOREIGN if f"{kind.__module__}.".startswith(f"{package}.")), None)
+    return next(
+        (package for kind in type(module).__mro__ for package in FOREIGN if f"{kind.__module__}.".startswith(f"{package}.")),
+        None,
+    )
 
 
 def _replaced(kind: type, module: nn.Module) -> list[str]:

@@ -70,6 +70,11 @@ class Builder:
         except (NotMappable, ShapeMismatch) as error:
             raise NotMappable(f"{source} ({name_of(module)}): {error}") from None
 
+    @staticmethod
+    def knows(module: nn.Module) -> bool:
+        """Whether a module is of a kind that is known, whatever it is made of."""
+        return neuron_class(module) is not None or layer_class(module) in _METHODS
+
     def pass_over(self, shape: Shape) -> None:
         """Go on behind a layer that was refused and that gives `shape`, to see what else is to be said."""
         self.shape = shape

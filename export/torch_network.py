@@ -129,16 +129,19 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
             problems.append(str(error))
         raise NotMappable(together(_REFUSED, problems)) from error
     problems += found
+    lost = False  # the shape, behind a layer that does not run here: there, only kinds of layers can be judged
     for name, layer in chain.layers.items():
+        if lost and builder.knows(layer):
+            continue
         before = builder.shape
         try:
             builder.add(name, layer)
         except NotMappable as error:
             problems.append(str(error))
-            shape = given_shape(layer, before)
-            if shape is None:
-                break
-            builder.pass_over(shape)
+            shape = None if lost else given_shape(layer, before)
+            lost = shape is None
+            if shape is not None:
+                builder.pass_over(shape)
     if problems:
         raise NotMappable(together(_REFUSED, problems))
     if builder.last not in builder.sources:

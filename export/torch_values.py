@@ -16,7 +16,19 @@ from lehr.errors import NotMappable
 from lehr.export.torch_calls import compiled_forward, computed_tensor, is_wrapper, unwrapped
 
 _READ = frozenset(
-    {"weight", "bias", "running_mean", "running_var", "threshold", "beta", "alpha", "R", "C", "time_step", "graded_spikes_factor"}
+    {
+        "weight",
+        "bias",
+        "running_mean",
+        "running_var",
+        "threshold",
+        "beta",
+        "alpha",
+        "R",
+        "C",
+        "time_step",
+        "graded_spikes_factor",
+    }
 )
 """What layers and neurons compute with, where it is a tensor."""
 
