@@ -1,6 +1,7 @@
 """What a call of a torch module runs besides the forward pass of its class.
 
-Hooks and replaced methods change what a layer computes, and its weights do not show it. Wrappers compute what is inside them.
+Hooks and replaced methods change what a layer computes, and its weights do not show it. Wrappers
+compute what is inside them.
 """
 
 from __future__ import annotations
@@ -26,14 +27,18 @@ WRAPPERS: Mapping[str, str] = {
     "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
     "torch.optim.swa_utils.AveragedModel": "module",
 }
-"""Classes that compute what the module in them does, by name because importing torch.compile takes seconds, and where they keep it."""
+"""Classes that compute what the module in them does, and where they keep it.
+
+By name, because importing what torch.compile makes takes seconds.
+"""
 
 _COMPUTES_WEIGHT: Mapping[Any, str] = {
     BasePruningMethod.__call__: "_tensor_name",
     WeightNorm.__call__: "name",
     SpectralNorm.__call__: "name",
 }
-"""torch's own forward pre-hooks that compute a tensor of their module, and nothing else, and where they keep its name."""
+"""torch's own forward pre-hooks, which compute one tensor of their module and nothing else, and where
+they keep its name."""
 
 _CALLS = ("forward", "_call_impl", "_slow_forward", "_wrapped_call_impl")
 
@@ -56,13 +61,20 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def computed_tensor(hook: Callable[..., Any]) -> str | None:
-    """The name of the tensor that a forward pre-hook of torch.nn.utils computes: pruning, weight norm, spectral norm; None for another."""
+    """The name of the tensor that a forward pre-hook computes; None for one that is not torch's own.
+
+    Torch's own are those of pruning, weight norm and spectral norm.
+    """
     attribute = _COMPUTES_WEIGHT.get(type(hook).__call__)
     return getattr(hook, attribute) if attribute else None
 
 
 def all_problems(model: nn.Module) -> dict[str, list[str]]:
-    """Why the modules of a model need not compute what their classes say, and the way out, in sentences by "name (Class)"."""
+    """Why the modules of a model need not compute what their classes say, and the way out.
+
+    Returns:
+        Sentences, by "name (Class)".
+    """
     found = {"torch": list(global_problems())}
     for name, module in _named(model, "", set()):
         found[f"{name or 'model'} ({name_of(module)})"] = list(call_problems(module))
@@ -117,13 +129,17 @@ def call_problems(module: nn.Module) -> Iterator[str]:
 def compiled_forward(module: nn.Module) -> bool:
     """Whether a module's forward was replaced by what torch.compile makes of that very forward."""
     compiled = getattr(vars(module).get("forward"), "_torchdynamo_orig_callable", None)
-    if getattr(compiled, "__globals__", {}).get("__name__") == "torch._dynamo.external_utils":  # a frame around torch's own functions
+    # torch puts a frame around functions of its own before it compiles them
+    if getattr(compiled, "__globals__", {}).get("__name__") == "torch._dynamo.external_utils":
         compiled = getattr(compiled, "__wrapped__", None)
     return compiled is not None and getattr(compiled, "__func__", None) is type(module).forward
 
 
 def _replaced_methods(module: nn.Module) -> list[str]:
-    """Methods for which an object has something of its own: of a library's layer all, of others those by which torch calls it."""
+    """Methods for which an object has something of its own.
+
+    Of a library's layer all count, of other modules those by which torch calls them.
+    """
     kind = layer_class(module)
     library = kind.__module__.startswith(("torch.", "snntorch."))
     names = [name for name in vars(module) if name in _CALLS or (library and name in _methods(kind))]
@@ -131,7 +147,7 @@ def _replaced_methods(module: nn.Module) -> list[str]:
 
 
 def _changed_classes(module: nn.Module) -> Iterator[str]:
-    """Methods of torch's and snnTorch's classes that somebody has replaced for the whole process, and by what."""
+    """Methods of torch's and snnTorch's classes that were replaced for the whole process, and by what."""
     for kind in type(module).__mro__:
         if not kind.__module__.startswith(("torch.nn.modules.", "snntorch.")):
             continue

@@ -16,7 +16,8 @@ STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
     snn.RLeaky: (("spk", 0), ("mem", 1)),
     snn.Synaptic: (("syn", 1), ("mem", 2)),
 }
-"""The neurons that are known: the states that each takes after its input, and where each new one stands in what it returns."""
+"""The neurons that are known: the states that each takes after its input, and where each new one stands
+in what it returns."""
 
 _QUANTIZED = (
     "which quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized weights, {},"
@@ -52,7 +53,7 @@ def name_of(module: nn.Module) -> str:
 
 
 def layer_class(module: nn.Module) -> type[nn.Module]:
-    """The class that says what a module computes: its own, or the one from which it differs only in how it is built.
+    """The class that says what a module computes: its own, or the one that it only builds in another way.
 
     lehr's own neurons, with annealed thresholds, compute what their base does.
     """
@@ -112,7 +113,10 @@ def _package(module: nn.Module) -> str | None:
 
 
 def _replaced(kind: type, module: nn.Module) -> list[str]:
-    """What a class defines anew of what its bases, or the module itself, hold by that name; not how it is built and printed."""
+    """What a class defines anew of what its bases, or the module itself, hold by that name.
+
+    How it is built and printed does not count.
+    """
     mro = type(module).__mro__
     behind = mro[mro.index(kind) + 1 :]
     held = {*vars(module), *module._parameters, *module._buffers, *module._modules}

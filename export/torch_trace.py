@@ -1,7 +1,8 @@
 """A torch module followed through one time step, as the chain of layers that it runs.
 
-nirtorch's tracer, which is torch.fx with snnTorch's neurons kept whole, records what one call of `forward` does. Only what it
-records is read, not what nirtorch makes of it: its own graph forgets which neuron ran twice, and drops additions.
+nirtorch's tracer, which is torch.fx with snnTorch's neurons kept whole, records what one call of
+`forward` does. Only what it records is read, not what nirtorch makes of it: its own graph forgets which
+neuron ran twice, and drops additions.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
     """Follow one time step through a model.
 
     Returns:
-        The chain, and all that keeps the model from being one, in sentences: behind such a thing the chain goes on as well as it can.
+        The chain, and all that keeps the model from being one, in sentences: behind such a thing the
+        chain goes on as well as it can.
 
     Raises:
         NotMappable: when the model cannot be followed, or a module runs several times.
@@ -69,7 +71,10 @@ def uncompiled() -> Iterator[None]:
 
 
 def _require_once(model: nn.Module, runs: Mapping[str, int]) -> None:
-    """Refuse modules that run several times in a call of forward: neurons by name where there are some, for it is a loop then."""
+    """Refuse modules that run several times in a call of forward.
+
+    Neurons are named first where there are some, for it is a loop then.
+    """
     again = [name for name, count in runs.items() if count > 1]
     neurons = [name for name in again if isinstance(model.get_submodule(name), snn.SpikingNeuron)]
     if again:

@@ -41,9 +41,11 @@ class NotCopied(NotMappable):
 
 
 def settled_copy(model: nn.Module) -> nn.Module:
-    """A copy in double precision and evaluation mode, on the CPU, without wrappers, foreign hooks, and graphs that a run has left.
+    """A copy in double precision and evaluation mode, on the CPU.
 
-    Tensors that torch's own pre-hooks compute (pruning, weight norm, spectral norm) are what the next call will compute.
+    It is without wrappers, without hooks but torch's own, and without the graphs that a run has left.
+    Tensors that torch's own pre-hooks compute (pruning, weight norm, spectral norm) are what the next
+    call will compute.
 
     Raises:
         NotCopied: when the model cannot be copied.
@@ -77,7 +79,7 @@ def settled_copy(model: nn.Module) -> nn.Module:
 
 
 def _fire(spike_grad: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Spikes in the type of the membrane: snnTorch's own are float32, which weights in double precision do not take."""
+    """Spikes in the type of the membrane: snnTorch's own are float32, which double weights do not take."""
     return spike_grad(x).to(x.dtype)
 
 
@@ -93,7 +95,8 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
 def trained_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """What training has set in a layer, without the layers in it.
 
-    These are its parameters, those behind its parametrizations, and of norms and neurons the buffers but for states.
+    These are its parameters, those behind its parametrizations, and of norms and neurons the buffers
+    but for states.
     """
     yield from module.named_parameters(recurse=False)
     if parametrize.is_parametrized(module):
@@ -104,7 +107,10 @@ def trained_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def read_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """What a layer of a settled copy computes with, by name, those in it included; computed tensors as its next call computes them."""
+    """What a layer of a settled copy, and those in it, compute with, by name.
+
+    Computed tensors are what its next call computes.
+    """
     with torch.no_grad():
         return {
             f"{prefix}.{name}".removeprefix("."): value.detach()
@@ -136,7 +142,7 @@ def value_problem(module: nn.Module) -> str | None:
 
 
 def _loose(module: nn.Module) -> list[str]:
-    """Tensors that a layer computes with, but which are neither registered nor computed by a hook of torch's own."""
+    """Tensors that a layer computes with, and that neither it nor a hook of torch's own accounts for."""
     computed = {computed_tensor(hook) for hook in module._forward_pre_hooks.values()}
     return [name for name, value in vars(module).items() if isinstance(value, Tensor | fx.Proxy) and name in _READ - computed]
 

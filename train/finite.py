@@ -1,4 +1,4 @@
-"""Refusing numbers that training has driven to NaN or infinity, before signs or integers are made of them."""
+"""Refusing numbers that are NaN or infinite before signs or integers are made of them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def require_finite(layers: Mapping[str, Tensors], when: str) -> None:
 
 
 def by_layer(model: nn.Module) -> dict[str, Tensors]:
-    """What training sets in all modules of a model, by "name (Class)"; what stands behind a parametrization with its layer."""
+    """What training sets in all modules of a model, by "name (Class)".
+
+    What stands behind a parametrization is its layer's.
+    """
     parts = ((name, module) for name, module in model.named_modules() if "parametrizations" not in name.split("."))
     return {f"{name or 'model'} ({name_of(module)})": trained_tensors(module) for name, module in parts}
