@@ -93,9 +93,11 @@ class Twin(nn.Module):
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
         """All numbers that training sets, named, by node."""
-        named: dict[str, list[tuple[str, Tensor]]] = {name: [*neuron.named_parameters()] for name, neuron in self.neurons.items()}
+        named: dict[str, list[tuple[str, Tensor]]] = {}
         for name, weight in self.weights.items():
             named[name] = [("weight", weight), *self.quantizers[name].named_buffers()]
+        for name, neuron in self.neurons.items():
+            named[name] = [*neuron.named_parameters()]
         return named
 
     def clamp_thresholds(self) -> None:
