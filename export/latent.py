@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lehr.errors import NotMappable
 from lehr.weights import LARGEST, Int8Array, WeightKind
 
 
@@ -33,7 +34,13 @@ class Latent:
     kept: npt.NDArray[np.bool_] | None = None
 
     def levels(self, kind: WeightKind) -> Int8Array:
-        """The integers: the nearest level, to even at ties, no greater than `kind` allows."""
+        """The integers: the nearest level, to even at ties, no greater than `kind` allows.
+
+        Raises:
+            NotMappable: when a weight, or the distance of levels, is not finite. The caller names the layer.
+        """
+        if not np.isfinite(self.weight).all() or not (self.grid is None or 0 < self.grid < np.inf):
+            raise NotMappable("its latent weights are not finite; train it again with a lower learning rate")
         if self.grid is None:
             found = np.where(self.weight >= 0, 1, -1)
         else:

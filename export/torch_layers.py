@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from torch import nn
-from torch.nn.utils import parametrize
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
@@ -21,9 +20,10 @@ from lehr.export.fold import Affine, Float
 from lehr.export.levels import TOLERANCE, kind_of, read_levels
 from lehr.export.naming import node_name
 from lehr.export.pending import Waiting
+from lehr.export.torch_classes import layer_class, name_of, neuron_class, why_unknown
 from lehr.export.torch_neurons import read_neuron
 from lehr.export.torch_recurrent import ONE_TO_ONE, recurrent_weights, share_step
-from lehr.export.torch_trace import STATES, neuron_class
+from lehr.export.torch_values import value_problem
 from lehr.network import INPUT, Edge
 from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
 from lehr.weights import LARGEST, WeightKind
@@ -76,15 +76,26 @@ class Builder:
         Raises:
             NotMappable: naming the layer, when the integer network does not compute it.
         """
-        kind = parametrize.type_before_parametrizations(module)
-        method = Builder._neuron if neuron_class(module) else _METHODS.get(kind)
+        method = Builder._neuron if neuron_class(module) else _METHODS.get(layer_class(module))
         try:
             if method is None:
-                known = ", ".join(dict.fromkeys(each.__name__ for each in (*_METHODS, *STATES)))
-                raise NotMappable(f"the integer network has no such layer; use {known}")
+                raise NotMappable(why_unknown(module, [each.__name__ for each in _METHODS]))
+            if problem := value_problem(module):
+                raise NotMappable(problem)
             method(self, source, module)
         except (NotMappable, ShapeMismatch) as error:
-            raise NotMappable(f"{source} ({kind.__name__}): {error}") from None
+            raise NotMappable(f"{source} ({name_of(module)}): {error}") from None
+
+    @staticmethod
+    def knows(module: nn.Module) -> bool:
+        """Whether a module is of a kind that is known, whatever it is made of."""
+        return neuron_class(module) is not None or layer_class(module) in _METHODS
+
+    def pass_over(self, shape: Shape) -> None:
+        """Go on behind a layer that was refused and that gives `shape`, to see what else is to be said."""
+        self.shape = shape
+        self._begin(1.0, spikes=True)
+        self._passed_over = True
 
     # ---------------------------------------------------------------- where the signal is
     def _begin(self, gain: float, spikes: bool) -> None:
@@ -93,6 +104,7 @@ class Builder:
         self._weights: _Read | None = None  # that the signal comes from, since the last neurons
         self._notes: list[str] = []
         self._exact = True
+        self._passed_over = False
 
     def _put(self, name: str, node: Node) -> None:
         self.shape = node.output_shape(self.shape)
@@ -109,7 +121,7 @@ class Builder:
 
     def _turn(self, factors: npt.NDArray[np.integer], why: str) -> None:
         """Turn the sign of what arrives in some channels (-1), by turning that of the weights that it comes from."""
-        if np.all(factors == 1):
+        if np.all(factors == 1) or self._passed_over:
             return
         before = self._weights
         node: Any = before and self.nodes[before.node]

@@ -11,15 +11,20 @@ import numpy.typing as npt
 from torch import nn
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
-from lehr.errors import NotMappable, UsageError
+from lehr.errors import NotMappable, UsageError, together
 from lehr.export.coarsen import check_error
 from lehr.export.pending import LayerReport, bits_for_error, folded, needed_bits, report
+from lehr.export.torch_calls import all_problems, unwrapped
+from lehr.export.torch_chain import Chain
 from lehr.export.torch_layers import Builder
-from lehr.export.torch_run import Spikes, Stepper
-from lehr.export.torch_trace import settled_copy, trace
+from lehr.export.torch_run import Spikes, Stepper, given_shape
+from lehr.export.torch_trace import trace
+from lehr.export.torch_values import NotCopied, settled_copy
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import OUTPUT, Input, Network, Neuron
 from lehr.weights import KINDS, WeightKind
+
+_REFUSED = "the model cannot be exported"
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def from_torch(
 
     Raises:
         UsageError: when an option or the sample is out of range.
-        NotMappable: naming the layer that is no integer layer, and the way out.
+        NotMappable: naming all layers that are no integer layers, as far as they can be known, with the way out for each.
     """
     _check_options(weights, decay_bits, fraction_bits, full_scale)
     if error is not None:
@@ -95,14 +100,8 @@ def from_torch(
         raise UsageError(f"sample is {sample.dtype} {list(sample.shape)}; give uint8 [N, T, *shape], or [N, *shape] and steps")
     if full_scale is None and int(sample.max()) > 1:
         raise UsageError(f"sample holds {int(sample.max())}, but no full scale is given; give full_scale=255 for pixels, 1 for counts")
-    model = settled_copy(module)
-    chain = trace(model)
     builder = Builder(shape, full_scale, weights, decay_bits)
-    name = "model"
-    for name, layer in chain.layers.items():
-        builder.add(name, layer)
-    if builder.last not in builder.sources:
-        raise NotMappable(f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes are what is read out")
+    stepper = Stepper(*_read(module, builder), builder.sources, full_scale or 1.0)
     entry = Input(shape, "spikes" if full_scale is None else "u8")
     if fraction_bits is None:
         network = _finest(builder, entry, length, error)
@@ -111,7 +110,44 @@ def from_torch(
     network = fit_state_bits(network)
     widths = analyse(network).layers
     layers = {name: report(wait, network.neurons[name], widths[name], length) for name, wait in builder.neurons.items()}
-    return FromTorch(network, layers, sample, Stepper(model, chain, builder.sources, full_scale or 1.0))
+    stepper.require_steady(sample, network)
+    return FromTorch(network, layers, sample, stepper)
+
+
+def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
+    """Have the builder take in all layers of a model; returns the copy that they were read of, and the chain of them.
+
+    Raises:
+        NotMappable: with all that stands in the way, as far as it can be known.
+    """
+    problems = [f"{where}: {problem}" for where, found in all_problems(module).items() for problem in found]
+    try:
+        model = settled_copy(unwrapped(module))
+        chain, found = trace(model)
+    except NotMappable as error:
+        if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
+            problems.append(str(error))
+        raise NotMappable(together(_REFUSED, problems)) from error
+    problems += found
+    lost = False  # the shape, behind a layer that does not run here: there, only kinds of layers can be judged
+    for name, layer in chain.layers.items():
+        if lost and builder.knows(layer):
+            continue
+        before = builder.shape
+        try:
+            builder.add(name, layer)
+        except NotMappable as error:
+            problems.append(str(error))
+            shape = None if lost else given_shape(layer, before)
+            lost = shape is None
+            if shape is not None:
+                builder.pass_over(shape)
+    if problems:
+        raise NotMappable(together(_REFUSED, problems))
+    if builder.last not in builder.sources:
+        name = next(reversed([*chain.layers]), "model")
+        raise NotMappable(f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes are what is read out")
+    return model, chain
 
 
 def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any, full_scale: Any) -> None:

@@ -30,8 +30,11 @@ from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.pending import Decay, Dynamics, exact_decay, rounded_decay
-from lehr.export.torch_trace import neuron_class
+from lehr.export.torch_classes import neuron_class
 from lehr.nodes import Shape
+
+_RESETS = {"subtract": "_base_sub", "zero": "_base_zero", "none": "_base_int"}
+"""The methods by which snnTorch's neurons compute a step, by the reset that they were built for."""
 
 LEAST = 1e-9
 """How far from the threshold, on both sides, it is asked whether a neuron fires."""
@@ -71,6 +74,8 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     ):
         if said:
             raise NotMappable(f"it has {why}; build it without")
+    if problem := _wrong_reset(neuron):
+        raise NotMappable(problem)
     if kind is snn.Lapicque:  # whose beta is not what it leaks by
         decay = read_decay(1 - neuron.time_step / (neuron.R * neuron.C), "1 - time_step / (R C)", shape, decay_bits)
         gain = _single(neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "time_step / C", shape)
@@ -86,11 +91,7 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
         reset_timing="next_step" if getattr(neuron, "reset_delay", True) or kind is snn.RSynaptic else "same_step",
         fires=_fires(neuron),
     )
-    if how.reset == "zero" and how.reset_timing == "next_step" and kind is not snn.Leaky:
-        way = "use reset_mechanism='subtract'" if kind in (snn.Lapicque, snn.RSynaptic) else "use reset_delay=False"
-        raise NotMappable(f"its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; {way}")
-    if kind is snn.RSynaptic and neuron.init_hidden and not neuron.reset_delay:
-        raise NotMappable("snnTorch cannot run it with both init_hidden=True and reset_delay=False; use reset_delay=True")
+    _require_known_reset(neuron, kind, how)
     recurrent = getattr(neuron, "recurrent", None)
     if kind not in (snn.Synaptic, snn.RSynaptic):
         return NeuronModule(Dynamics(how, (decay,), threshold, None), gain, recurrent)
@@ -100,6 +101,15 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
             raise NotMappable(f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one below 1")
     synapse = Synapse(decay_numerator=alpha.numerator, decay_shift=alpha.shift, bias_to="synapse")
     return NeuronModule(Dynamics(how, (decay, alpha), threshold, synapse), gain, recurrent)
+
+
+def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, how: Arithmetic) -> None:
+    """Refuse resets of which snnTorch makes something that no integer neuron does, or nothing."""
+    if how.reset == "zero" and how.reset_timing == "next_step" and kind is not snn.Leaky:
+        way = "use reset_mechanism='subtract'" if kind in (snn.Lapicque, snn.RSynaptic) else "use reset_delay=False"
+        raise NotMappable(f"its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; {way}")
+    if kind is snn.RSynaptic and neuron.init_hidden and not neuron.reset_delay:
+        raise NotMappable("snnTorch cannot run it with both init_hidden=True and reset_delay=False; use reset_delay=True")
 
 
 def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Decay:
@@ -120,6 +130,20 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
             f" train it with {round(beta * 256)}/256, or have it rounded with decay_bits=8"
         )
     return rounded_decay(beta, bits)
+
+
+def _wrong_reset(neuron: Any) -> str | None:
+    """Why what a neuron computes need not be what its reset_mechanism says: that can be set, or loaded, after the neuron was built."""
+    said, number = neuron.reset_mechanism, int(neuron.reset_mechanism_val)
+    function = neuron.state_function
+    built = next((name for name, method in _RESETS.items() if getattr(function, "__func__", None) is getattr(type(neuron), method)), None)
+    if built is None or function.__self__ is not neuron:
+        return "its state_function was replaced; build it anew"
+    loaded = next((name for name, value in snn.SpikingNeuron.reset_dict.items() if value == number), str(number))
+    others = {said, loaded} - {built}
+    if not others:
+        return None
+    return f"it was built with reset_mechanism='{built}', but holds '{others.pop()}', set or loaded since; build it with that"
 
 
 def _fires(neuron: Any) -> Fires:

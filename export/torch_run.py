@@ -14,8 +14,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from lehr.errors import NotMappable
-from lehr.export.torch_trace import Chain
+from lehr.export.torch_chain import Chain
+from lehr.export.torch_classes import name_of
+from lehr.export.torch_trace import uncompiled
+from lehr.export.torch_values import differing, read_tensors
 from lehr.network import Network
+from lehr.nodes import Shape
 
 Spikes = npt.NDArray[np.uint8]
 
@@ -42,6 +46,24 @@ class Stepper:
         Raises:
             NotMappable: when the model raises an error on them.
         """
+        return self._run(x, network, network.steps)
+
+    def require_steady(self, x: npt.NDArray[np.uint8], network: Network) -> None:
+        """Run the first sample for a step, after which all layers must hold what was read of them.
+
+        Raises:
+            NotMappable: naming the layer whose weights are computed by what runs around it, or when the model raises an error.
+        """
+        before = {name: read_tensors(layer) for name, layer in self.chain.layers.items()}
+        self._run(x[:1], network, 1)
+        for name, layer in self.chain.layers.items():
+            if changed := differing(before[name], read_tensors(layer)):
+                raise NotMappable(
+                    f"{name} ({name_of(layer)}): its {changed[0]} is another after a call of the model than before, so that"
+                    " forward sets it; keep what it sets as the layer's own parameter, or use torch.nn.utils.parametrize"
+                )
+
+    def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> dict[str, Spikes]:
         held = x.shape[1:] == network.input.shape
         recorded: dict[str, list[Tensor]] = {name: [] for name in self.sources}
         hooks = [
@@ -56,8 +78,8 @@ class Stepper:
             node = next(name for name, source in self.sources.items() if source == state.neuron)
             states[argument] = torch.zeros(len(x), *network.shapes[node], dtype=torch.float64)
         try:
-            with torch.no_grad():
-                for t in range(network.steps):
+            with torch.no_grad(), uncompiled():
+                for t in range(steps):
                     now = torch.from_numpy((x if held else x[:, t]).astype(np.float64)) / self.full_scale
                     returned = tree_leaves(self.model(now, **states))
                     states = {argument: returned[state.position] for argument, state in self.chain.states.items()}
@@ -75,3 +97,13 @@ def _first(output: Any) -> Tensor:
     """The spikes among what a neuron returns."""
     spikes: Tensor = output[0] if isinstance(output, tuple) else output
     return spikes
+
+
+def given_shape(layer: nn.Module, shape: Shape) -> Shape | None:
+    """The shape of what a layer gives for `shape`, both without batch; None where it does not run on it."""
+    try:
+        with torch.no_grad():
+            given = _first(layer(torch.zeros(1, *shape, dtype=torch.float64)))
+        return tuple(given.shape[1:]) or None
+    except Exception:  # whatever somebody else's layer raises
+        return None

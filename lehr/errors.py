@@ -6,6 +6,7 @@ input: a traceback is a bug of ours, and exit code 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 SHOWN = 50
@@ -56,3 +57,18 @@ class ToolMissing(LehrError):
     """An external tool (a compiler, a simulator) that is not on this machine."""
 
     exit_code = 6
+
+
+def together(what: str, problems: Sequence[str]) -> str:
+    """One message for all that stands in the way: a single problem as it is, several in a line each under `what`.
+
+    Args:
+        what: what they keep from being done, without a full stop.
+        problems: "thing: reason"; things that share a reason are named together.
+    """
+    things: dict[str, list[str]] = {}
+    for problem in dict.fromkeys(problems):
+        thing, _, reason = problem.partition(": ")
+        things.setdefault(reason, []).append(thing)
+    lines = [f"{', '.join(names)}: {reason}" for reason, names in things.items()]
+    return lines[0] if len(lines) == 1 else "\n  ".join([f"{what}, for {len(lines)} reasons:", *lines])

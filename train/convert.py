@@ -16,6 +16,7 @@ from lehr.export.latent import Latent
 from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
+from lehr.train.finite import require_finite
 from lehr.train.layers import Quantized
 from lehr.train.model import Block, FloatNet
 from lehr.train.recipe import Conv, Recipe
@@ -41,7 +42,9 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
 
     Raises:
         NotMappable: when the integers would be too large for the float32 twin to be exact.
+        UsageError: when a number of the model is not finite.
     """
+    require_finite(model.trained(), "where it is folded")
     beta = recipe.network.decay
     nodes: dict[str, Node] = {}
     latents: dict[str, Latent] = {}

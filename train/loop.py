@@ -29,6 +29,7 @@ from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
 from lehr.train.data.source import Labels, Values
 from lehr.train.device import prepared
+from lehr.train.finite import require_finite
 from lehr.train.model import FULL_SCALE, FloatNet
 from lehr.train.objective import Objective, objective
 from lehr.train.progress import Progress
@@ -82,7 +83,8 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
 
     Raises:
         NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).
-        UsageError: when the network does not fit the data, or its output fires no spike in the last epoch of a phase.
+        UsageError: when the network does not fit the data, when its output fires no spike in the last epoch of a phase, or when a
+            number of it is not finite after an epoch.
     """
     if data.test_steps not in (None, recipe.network.steps):
         key = "data.steps" if recipe.data.test_steps is None else "data.test_steps"
@@ -230,6 +232,7 @@ class _Run:
                 fired.add(batch_rates, len(y))
                 total += float(loss.detach()) * len(y)
                 right += int(self.goal.right(spikes, membranes, y).sum())
+            require_finite(model.trained(), f"after epoch {epoch} of phase {phase}")
             model.eval()
             entry = {
                 "phase": phase,

@@ -164,6 +164,16 @@ class FloatNet(nn.Module):
             found.append(x)
         return [spikes for block, spikes in zip(self.layers, found, strict=True) if not block.integrates], membrane
 
+    def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
+        """All numbers that training sets, named, by layer; the thresholds of integrators are none."""
+        return {
+            f"layer {number}": [
+                *((name.removeprefix("weight."), tensor) for name, tensor in block.named_parameters()),
+                *((name, tensor) for name, tensor in block.named_buffers() if not (block.integrates and name == "threshold")),
+            ]
+            for number, block in enumerate(self.layers, start=1)
+        }
+
     def reestimate_batch_norm(self, batches: Iterable[Tensor]) -> None:
         """Replace the running statistics, which remember the last batches best, by the mean over all `batches`."""
         norms = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import snntorch as snn
@@ -13,6 +13,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 from lehr.errors import UsageError
+from lehr.export.torch_calls import call_problems, global_problems, is_compiled
+from lehr.export.torch_values import not_finite, trained_tensors
 from lehr.train.neurons import AnnealedLeaky
 from lehr.train.quantize import Quantizer, Signs
 from lehr.train.threshold import Threshold
@@ -64,8 +66,9 @@ def binarize(
         The copy, a module of the same class: train it with `lehr.train.ThresholdAnnealer`.
 
     Raises:
-        UsageError: with every module that would silently keep float weights or a fixed threshold, and a way out for each; when a name
-            is none of the model's; when there is nothing to binarize or to anneal.
+        UsageError: with every module that would silently keep float weights or a fixed threshold, that has hooks or a replaced forward,
+            or holds numbers that are not finite, and a way out for each; when a name is none of the model's; when there is nothing to
+            binarize or to anneal.
     """
     names = dict(model.named_modules(remove_duplicate=False))
     held = {f"{name}.{key}".removeprefix("."): tensor for name, module in names.items() for key, tensor in _held(module).items()}
@@ -107,13 +110,28 @@ def _require_possible(taken: Mapping[str, nn.Module], settled: set[int], registe
         registered: ids of all modules that torch knows of.
     """
     problems = {name: problem for name, module in taken.items() if (problem := _problem(module, settled, registered))}
-    if problems:
-        reasons = ". ".join(f"{name or 'model'} ({type(taken[name]).__name__}): {problem}" for name, problem in problems.items())
+    defects = [f"torch: {problem}" for problem in global_problems()]
+    defects += [f"{_place(name, module)}: {problem}" for name, module in taken.items() for problem in _defects(module)]
+    if problems or defects:
+        reasons = ". ".join([*defects, *(f"{_place(name, taken[name])}: {problem}" for name, problem in problems.items())])
         names = ", ".join(f'"{each}"' for name in problems for each in ([name] if name else _held(taken[name])))
         raise UsageError(f"the model cannot be binarized: {reasons}" + (f". To leave them as they are: skip=[{names}]" if names else ""))
     for kinds, what in ((WEIGHTS, "Linear or Conv2d to binarize"), ((snn.Leaky,), "snntorch.Leaky to anneal")):
         if not any(type(module) in kinds for module in taken.values()):
             raise UsageError(f"model: it has no {what}; add one, or skip less")
+
+
+def _place(name: str, module: nn.Module) -> str:
+    return f"{name or 'model'} ({type(module).__name__})"
+
+
+def _defects(module: nn.Module) -> Iterator[str]:
+    """Why a module, without what is in it, is nothing to go on from: what else its call runs, and numbers that are none."""
+    if is_compiled(module):
+        yield "torch.compile has made it; binarize the model itself, and compile what that gives"
+    yield from call_problems(module)
+    if not isinstance(module, LazyModuleMixin | parametrize.ParametrizationList) and (reason := not_finite(trained_tensors(module))):
+        yield f"{reason}; train it again"
 
 
 def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str | None:

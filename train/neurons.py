@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lehr.errors import UsageError
 from lehr.train.anneal import Moment, move
+from lehr.train.finite import by_layer, require_finite
 from lehr.train.threshold import Threshold
 
 
@@ -85,15 +86,17 @@ class ThresholdAnnealer:
         restarts = any(neuron.schedule.schedule == "restarts" for neuron in self._neurons.values())
         if cycles < 1 or restarts != (cycles > 1):
             raise UsageError(f"cycles: {cycles}; a schedule named 'restarts' needs 2 or more, all others 1")
-        self._batches, self._cycles, self.batch = batches, cycles, 0
+        self._model, self._batches, self._cycles, self.batch = model, batches, cycles, 0
         self.rates: dict[str, float | None] = {}
 
     def step(self) -> None:
         """One batch has been trained; a loss that still has to be differentiated cannot be any more.
 
         Raises:
-            UsageError: when a rate-controlled neuron has not run in training mode since the last step; no threshold has moved then.
+            UsageError: when a rate-controlled neuron has not run in training mode since the last step, or when a weight, bias, decay,
+                threshold or statistic of the model is not finite, with the names of all such layers; no threshold has moved then.
         """
+        require_finite(by_layer(self._model), f"after batch {self.batch + 1}")
         self.rates = {name: neuron.firing_rate() for name, neuron in self._neurons.items()}
         for name, rate in self.rates.items():
             if rate is None and self._neurons[name].schedule.schedule == "rate-controlled":

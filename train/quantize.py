@@ -46,8 +46,8 @@ def straight_through(value: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def sign(value: Tensor) -> Tensor:
-    """Binarize: >= 0 gives +1 (torch.sign would give 0 at 0), everything else -1, with a straight-through gradient."""
-    return straight_through(value, lambda x: torch.where(x >= 0, 1.0, -1.0).to(x.dtype))
+    """Binarize: >= 0 gives +1 (torch.sign would give 0 at 0), below -1, with a straight-through gradient; NaN stays NaN."""
+    return straight_through(value, lambda x: torch.where(x >= 0, 1.0, torch.where(x < 0, -1.0, x)).to(x.dtype))
 
 
 class Quantizer(nn.Module, ABC):
@@ -130,8 +130,8 @@ class Ternary(Quantizer):
         return straight_through(latent, lambda x: (x / grid).round().clamp(-1, 1))
 
     def grid(self, latent: Tensor) -> Tensor:
-        """Twice the threshold: what is rounded to 0 lies within half a step."""
-        return 2 * TERNARY_THRESHOLD * latent.detach().abs().mean()
+        """Twice the threshold: what is rounded to 0 lies within half a step; above 0 where all latents are 0."""
+        return (2 * TERNARY_THRESHOLD * latent.detach().abs().mean()).clamp(min=torch.finfo(latent.dtype).tiny)
 
 
 class Uniform(Quantizer):

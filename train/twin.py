@@ -24,6 +24,7 @@ from lehr.export.latent import Latent
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
 from lehr.simulate.result import Trace
+from lehr.train.finite import require_finite
 from lehr.train.pooling import pooled_kernel
 from lehr.train.quantize import Frozen
 from lehr.train.twin_neuron import TwinNeuron, rounded
@@ -90,6 +91,15 @@ class Twin(nn.Module):
         """Neuron layers by node name."""
         return {name: cast(TwinNeuron, self._neurons[key]) for name, key in self._key.items() if key in self._neurons}
 
+    def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
+        """All numbers that training sets, named, by node."""
+        named: dict[str, list[tuple[str, Tensor]]] = {}
+        for name, weight in self.weights.items():
+            named[name] = [("weight", weight), *self.quantizers[name].named_buffers()]
+        for name, neuron in self.neurons.items():
+            named[name] = [*neuron.named_parameters()]
+        return named
+
     def clamp_thresholds(self) -> None:
         """Keep every threshold where an integer one can follow: from 1 to the greatest that export allows."""
         for neuron in self.neurons.values():
@@ -107,7 +117,12 @@ class Twin(nn.Module):
             neuron.bias.requires_grad_(False)
 
     def network(self) -> Network:
-        """The integer network as it stands now."""
+        """The integer network as it stands now.
+
+        Raises:
+            UsageError: when a number of it is not finite.
+        """
+        require_finite(self.trained(), "where integers are made of it")
         nodes = dict(self.net.nodes)
         for name in self.weights:
             node = nodes[name]

@@ -18,6 +18,7 @@ MODEL = """
 import neighbour
 import torch, snntorch as snn
 from torch import nn
+from torch.nn.utils import prune
 
 def layers(beta, step):
     torch.manual_seed(3)
@@ -35,6 +36,19 @@ def exact():
 
 def leaks():
     return layers(0.9, 0.25)
+
+def pruned():
+    net, trained = layers(0.5, 0.25), layers(0.5, -0.25)
+    for each in (net, trained):
+        prune.l1_unstructured(each[0], "weight", 20)
+    net.load_state_dict(trained.state_dict())
+    return nn.DataParallel(net)
+
+def broken():
+    net = pruned()
+    net.module[0].register_forward_hook(lambda _module, _given, output: output * 2)
+    net.module[2].bias.data[1] = float("nan")
+    return net
 
 def fails():
     raise RuntimeError("no weights here\\nsecond line")
@@ -81,7 +95,7 @@ def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
 def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = export(lehr, folder, ":leaks")
     assert refused.code == 3
-    assert "1 (Leaky): its beta is 0.9, no k/2**n with n up to 16; train it with 230/256" in refused.err
+    assert "1 (Leaky), 3 (Leaky): its beta is 0.9, no k/2**n with n up to 16; train it with 230/256" in refused.err
     rounded = export(lehr, folder, ":leaks", "--decay-bits", 3, "--json")
     assert rounded.code == 0, rounded.err
     assert rounded.facts["spikes_differ"] > 0
@@ -108,6 +122,33 @@ def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Pa
     accepted = export(lehr, folder, ":exact", "--no-strict")
     assert (accepted.code, accepted.last) == (4, "FAIL")
     assert not (folder / "m.nir").exists()
+
+
+def test_a_loaded_state_is_exported_through_pruning_and_a_wrapper(lehr: Lehr, folder: Path) -> None:
+    """The signs of the loaded weights are those of `exact` turned round, but for the 20 that are pruned."""
+    assert export(lehr, folder, ":exact").code == 0
+    before = nirfile.read(folder / "m.nir").weighted["layer0"].weight
+    ran = export(lehr, folder, ":pruned", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.facts["exact"], ran.facts["spikes_differ"]) == (True, 0)
+    assert all(0 < rate < 1 for rate in ran.facts["rates"].values())
+    weight = nirfile.read(folder / "m.nir").weighted["layer0"].weight
+    assert int((weight == 0).sum()) == 20
+    np.testing.assert_array_equal(weight, -before * (weight != 0))
+
+
+def test_all_reasons_of_a_refusal_are_printed(lehr: Lehr, folder: Path) -> None:
+    (folder / "m.nir").write_text("what was there")
+    ran = export(lehr, folder, ":broken", "--json")
+    assert ran.code == 3
+    lines = ran.err.rstrip().splitlines()
+    assert lines == [
+        "error: the model cannot be exported, for 2 reasons:",
+        "  0 (Linear): it has a forward hook (broken.<locals>.<lambda>), which may change what it gives; remove it: handle.remove()",
+        "  2 (Linear): its bias is not finite (NaN); train it again",
+    ]
+    assert ran.facts["error"] == "\n".join(lines).removeprefix("error: ")
+    assert (folder / "m.nir").read_text() == "what was there"
 
 
 @pytest.mark.parametrize(

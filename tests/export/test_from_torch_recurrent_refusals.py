@@ -77,7 +77,7 @@ def diverged() -> Any:
         (
             with_weights(nn.Linear(6, NEURONS), diverged()),
             {"weights": "int8"},
-            "1 (RLeaky): its recurrent weights are not finite; train it again",
+            "1 (RLeaky): its recurrent.weight is not finite (infinite); train it again",
         ),
         (
             with_weights(nn.Linear(6, NEURONS), through_a_sequence()),

@@ -205,12 +205,68 @@ def test_options_and_samples(sample: Any, told: Any, message: str) -> None:
 
 
 def test_a_model_that_fails_on_the_sample_is_named() -> None:
-    def refuse(*_: Any) -> None:
-        raise ValueError("only on Sundays")
+    def steps(x: Tensor) -> Tensor:
+        if x.ndim > 1:
+            raise ValueError("only on Sundays")
+        return (x > 0).float()
 
-    model = nn.Sequential(dyadic(nn.Linear(4, 4)), neuron())
-    model[0].register_forward_pre_hook(refuse)
+    model = nn.Sequential(dyadic(nn.Linear(4, 4)), neuron(spike_grad=steps))
     with pytest.raises(
         NotMappable, match=r"model: it does not run on the sample \(ValueError: only on Sundays\); check the sample's shape"
     ):
-        from_torch(model, events(2, 3, 4)).spikes()
+        from_torch(model, events(2, 3, 4))
+
+
+class Operations(Net):
+    """Several operations between the layers, and neurons of another kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real, self.other = nn.Linear(4, 4), snn.Alpha(alpha=0.9, beta=0.5)
+
+    def forward(self, x: Tensor) -> Any:
+        """Spikes and membranes."""
+        x = self.fc(x.view(x.size(0), -1))
+        spk = self.other(functional.relu(x) + 1)[0]
+        return self.lif(self.real(spk))
+
+
+def test_all_that_stands_in_the_way_is_said_at_once() -> None:
+    model = Operations()
+    model.lif.register_forward_hook(print)
+    model.fc.bias.data[1] = torch.nan
+    with pytest.raises(NotMappable) as error:
+        from_torch(model, events(2, 3, 4))
+    assert str(error.value) == (
+        "the model cannot be exported, for 5 reasons:"
+        "\n  lif (Leaky): it has a forward hook (print), which may change what it gives; remove it: handle.remove()"
+        "\n  model: its forward calls .size() at its start, .view() at its start, relu after fc and add after fc, which are no layers that"
+        f" can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}, or with init_hidden=True,"
+        " and leave the loop over time to lehr"
+        "\n  fc (Linear): its bias is not finite (NaN); train it again"
+        "\n  other (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic of snntorch"
+        "\n  real (Linear): its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with"
+        " lehr.train.binarize, or have them rounded with --weights int8 (weights='int8' in Python)"
+    )
+
+
+def test_layers_with_one_fault_are_named_together() -> None:
+    model = nn.Sequential(
+        nn.Linear(4, 6), nn.ReLU(), neuron(), nn.Linear(6, 5), nn.BatchNorm1d(5), neuron(), dyadic(nn.Linear(5, 2)), nn.ReLU()
+    )
+    with pytest.raises(NotMappable) as error:
+        from_torch(model, events(2, 3, 4))
+    first, weights, relu = str(error.value).split("\n  ")
+    assert first == "the model cannot be exported, for 2 reasons:"
+    assert weights.startswith("0 (Linear), 3 (Linear): its weights are real numbers")
+    assert relu.startswith("1 (ReLU), 7 (ReLU): the integer network has no such layer")
+
+
+def test_a_loop_and_hooks_are_said_together() -> None:
+    model = Loop()
+    model.fc.register_forward_pre_hook(print)
+    with pytest.raises(NotMappable) as error:
+        from_torch(model, events(2, 3, 4))
+    _, hook, loop = str(error.value).split("\n  ")
+    assert hook.startswith("fc (Linear): it has a forward pre-hook (print)")
+    assert loop.startswith("lif: it runs 3 times in one call of forward")

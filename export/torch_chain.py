@@ -1,0 +1,202 @@
+"""What torch.fx recorded of one call of a model, as a chain of layers: where its states come in and go out, and what is no layer."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import snntorch as snn
+import torch
+from torch import fx, nn
+from torch.utils._pytree import tree_leaves
+
+from lehr.errors import NotMappable
+from lehr.export.torch_classes import STATES, name_of, neuron_class
+
+ONE_STEP = (
+    "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes and the new states,"
+    " or with init_hidden=True, and leave the loop over time to lehr"
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """An argument of forward: the state of `neuron`, whose new value is number `position` in what forward returns, counted flat."""
+
+    neuron: str
+    position: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What one time step runs through.
+
+    Attributes:
+        layers: modules by qualified name, from the input to the output.
+        states: by name of the argument of forward; neurons that keep their state themselves have none.
+    """
+
+    layers: Mapping[str, nn.Module]
+    states: Mapping[str, State]
+
+
+class Walk:
+    """Visits the operations that torch.fx recorded, one method a kind, in the order in which they ran."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.layers: dict[str, nn.Module] = {}
+        self.states: dict[str, State] = {}
+        self.arguments: list[fx.Node] = []
+        self.given: dict[fx.Node, tuple[str, int]] = {}  # arguments of forward: the state, as a neuron and its place, that they hold
+        self.made: dict[fx.Node, tuple[str, int]] = {}  # values: which one of what a neuron returns
+        self.tuples: dict[fx.Node, str] = {}  # calls of neurons that return several values
+        self.signal: fx.Node | None = None
+        self.problems: list[str] = []
+        self.operations: list[str] = []  # that are no layers
+        self.unknown: set[fx.Node] = set()  # what these and unknown neurons give
+        self.behind: set[fx.Node] = set()  # those of them that come from the signal, and may be what the next layer takes
+
+    def all_problems(self) -> list[str]:
+        """All that keeps the calls from being a chain of layers, in sentences."""
+        return [*([self._refused_operations()] if self.operations else []), *self.problems]
+
+    def placeholder(self, node: fx.Node) -> None:
+        """An argument of forward: the first is the input."""
+        if self.signal is None:
+            self.signal = node
+        else:
+            self.arguments.append(node)
+        if str(node.target).startswith("*"):
+            raise NotMappable(f"model: its forward takes {node.target}; give each state an argument of its own")
+
+    def get_attr(self, node: fx.Node) -> None:
+        """A tensor of the model's: refused where it is used."""
+
+    def call_module(self, node: fx.Node) -> None:
+        """The next layer."""
+        name = str(node.target)
+        module: Any = self.model.get_submodule(name)
+        why_not = self._why_not_next(name, node)
+        self.layers[name] = module
+        self._go_on(node)
+        kind = neuron_class(module)
+        if kind is None and isinstance(module, snn.SpikingNeuron):
+            self.unknown.add(node)  # and refused where it is read
+        elif kind is not None and (module.output or not module.init_hidden):
+            self.tuples[node] = name
+        if why_not:
+            raise NotMappable(why_not)
+        if kind is None:
+            if len(node.args) + len(node.kwargs) > 1 and node not in self.unknown:
+                raise NotMappable(f"{name} ({name_of(module)}): it takes more than its input; use only layers of one input")
+            return
+        for (state, place), value in self._given_states(kind, node):
+            if value not in self.arguments or len(value.users) > 1:
+                raise NotMappable(f"{name}: its state {state} is not one that forward only takes and hands on ({value}); {ONE_STEP}")
+            self.given[value] = (name, place)
+
+    @staticmethod
+    def _given_states(kind: type[nn.Module], node: fx.Node) -> list[tuple[tuple[str, int], Any]]:
+        values = dict(zip([state for state, _ in STATES[kind]], node.args[1:], strict=False)) | dict(node.kwargs)
+        return [(told, values[told[0]]) for told in STATES[kind] if values.get(told[0]) is not None]
+
+    def call_function(self, node: fx.Node) -> None:
+        """Unpacking what a neuron returns, or torch.flatten."""
+        if node.target is operator.getitem and node.args[0] in self.tuples:
+            source: Any = node.args[0]
+            place: Any = node.args[1]
+            name = self.tuples[source]
+            if not isinstance(place, int):
+                raise NotMappable(f"{name}: forward takes part {place} of what it returns; unpack it into spikes and states")
+            place %= self._returns(name)
+            self.made[node] = (name, place)
+            if place == 0 and source is self.signal:
+                self.signal = node
+        elif node.target is operator.getitem and node.args[0] in self.unknown:
+            self._pass_over(node)
+        elif node.target is torch.flatten:
+            self._flatten(node)
+        else:
+            self._refuse(getattr(node.target, "__name__", str(node.target)), node)
+
+    def call_method(self, node: fx.Node) -> None:
+        """x.flatten(1)."""
+        if node.target == "flatten":
+            self._flatten(node)
+        else:
+            self._refuse(f".{node.target}()", node)
+
+    def output(self, node: fx.Node) -> None:
+        """What forward returns: the last spikes and every state that it was given."""
+        if self.all_problems():
+            return  # of which what is returned may be a consequence
+        returned: list[tuple[str, int] | None] = []
+        ends = False
+        for leaf in tree_leaves(node.args[0]):
+            ends |= leaf is self.signal
+            if leaf in self.tuples:
+                name = self.tuples[leaf]
+                returned += [(name, place) for place in range(self._returns(name))]
+            else:
+                returned.append(self.made.get(leaf))
+        if not ends:
+            raise NotMappable(f"model: its forward does not return what its last layer, {next(reversed(self.layers), 'none')}, gives")
+        for argument in self.arguments:
+            if argument not in self.given:
+                if not argument.users and argument.args:
+                    continue  # an option that nothing asks for, with its default
+                raise NotMappable(f"model: its argument {argument.target} is not the state of one neuron; {ONE_STEP}")
+            if self.given[argument] not in returned:
+                neuron = self.given[argument][0]
+                raise NotMappable(f"{neuron}: forward takes its state as {argument.target} and does not return the new one; return it")
+            self.states[str(argument.target)] = State(self.given[argument][0], returned.index(self.given[argument]))
+
+    def _returns(self, name: str) -> int:
+        """How many values a neuron returns, its spikes first."""
+        kind = neuron_class(self.layers[name])
+        assert kind is not None
+        return 1 + max(place for _, place in STATES[kind])
+
+    def _flatten(self, node: fx.Node) -> None:
+        start, end = (*node.args[1:], *node.kwargs.values(), -1)[:2] if node.args[1:] or node.kwargs else (0, -1)
+        if (start, end) != (1, -1):
+            self._refuse(f"flatten from axis {start}", node)
+            return
+        why_not = self._why_not_next(node.name, node)
+        self.layers[node.name] = nn.Flatten()
+        self._go_on(node)
+        if why_not:
+            raise NotMappable(why_not)
+
+    def _why_not_next(self, name: str, node: fx.Node) -> str | None:
+        """Why a layer does not take what the one before it gives."""
+        taken = node.args[0] if node.args else next(iter(node.kwargs.values()), None)
+        if taken in self.tuples and taken is self.signal:
+            return f"{name}: it takes all that {self.tuples[taken]} returns, its state too; give that init_hidden=True"
+        if taken is not self.signal and taken not in self.behind:
+            return f"{name}: it takes {taken}, not what the layer before it gives; a model is one chain of layers"
+        return None
+
+    def _go_on(self, node: fx.Node) -> None:
+        """What a layer gives is what the next one takes."""
+        self.signal = node
+        self.behind.clear()
+
+    def _refuse(self, what: str, node: fx.Node) -> None:
+        """Keep in mind an operation that is no layer."""
+        where = next(reversed(self.layers), None)
+        self.operations.append(f"{what} {f'after {where}' if where else 'at its start'}")
+        self._pass_over(node)
+
+    def _pass_over(self, node: fx.Node) -> None:
+        self.unknown.add(node)
+        if self.behind.union([self.signal]).intersection(node.all_input_nodes):
+            self.behind.add(node)
+
+    def _refused_operations(self) -> str:
+        *first, last = dict.fromkeys(self.operations)
+        calls = f"{', '.join(first)} and {last}, which are no layers" if first else f"{last}, which is no layer"
+        return f"model: its forward calls {calls} that can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}"

@@ -1,0 +1,125 @@
+"""Which of the known layers and neurons a torch module is, and why another is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import snntorch as snn
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize
+
+STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
+    snn.Leaky: (("mem", 1),),
+    snn.Lapicque: (("mem", 1),),
+    snn.RLeaky: (("spk", 0), ("mem", 1)),
+    snn.Synaptic: (("syn", 1), ("mem", 2)),
+    snn.RSynaptic: (("spk", 0), ("syn", 1), ("mem", 2)),
+}
+"""The neurons that are known: the states that each takes after its input, and where each new one stands
+in what it returns."""
+
+_QUANTIZED = (
+    "which quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized weights, {},"
+    " into them, where they are recognized as levels"
+)
+_SPIKING = "whose neurons are not known; use those of snntorch, or write the network as a NIR graph and have `lehr quantize` read it"
+FOREIGN: Mapping[str, str] = {
+    "brevitas": _QUANTIZED.format("layer.quant_weight().value"),
+    "torch.ao": _QUANTIZED.format("layer.weight().dequantize()"),
+    "torchao": _QUANTIZED.format("layer.weight.dequantize()"),
+    "bitsandbytes": _QUANTIZED.format("dequantized"),
+    "norse": _SPIKING,
+    "sinabs": _SPIKING,
+    "spikingjelly": _SPIKING,
+}
+"""Packages whose layers are met instead of torch's own, and the way out."""
+
+TORCHSCRIPT = "it is TorchScript, which cannot be followed; give the Python model that it was made of"
+
+_BUILDS = frozenset({"__init__", "reset_parameters", "extra_repr", "__repr__"})
+_OF_EVERY_CLASS = frozenset(vars(type("_", (), {}))) | {
+    "__annotations__",
+    "__parameters__",
+    "__orig_bases__",
+    "__constants__",
+}
+_NO_LAYERS = ("torch.nn.modules.module", "torch.nn.modules.container")
+
+
+def name_of(module: nn.Module) -> str:
+    """The name of a module's class, as its author wrote it."""
+    return parametrize.type_before_parametrizations(module).__name__
+
+
+def layer_class(module: nn.Module) -> type[nn.Module]:
+    """The class that says what a module computes: its own, or the one that it only builds in another way.
+
+    lehr's own neurons, with annealed thresholds, compute what their base does.
+    """
+    kind = parametrize.type_before_parametrizations(module)
+    if issubclass(kind, torch.jit.ScriptModule):
+        return torch.jit.ScriptModule
+    bases = (base for base in kind.__mro__ if issubclass(base, nn.Module))
+    return next(base for base in bases if not base.__module__.startswith("lehr.") and (base is nn.Module or _replaced(base, module)))
+
+
+def neuron_class(module: nn.Module) -> type[nn.Module] | None:
+    """Which of snnTorch's known neurons a module is."""
+    kind = layer_class(module)
+    return kind if kind in STATES else None
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Whether a module counts as one layer, to be known or refused by name; all others are looked into.
+
+    One does that comes from a library, is derived from a layer of torch, or computes with parameters of its own.
+    """
+    kinds = type(module).__mro__
+    if torch.jit.ScriptModule in kinds:
+        return True
+    torch_layer = any(kind.__module__.startswith("torch.nn.modules.") and kind.__module__ not in _NO_LAYERS for kind in kinds)
+    return torch_layer or _package(module) is not None or bool(module._parameters and not module._modules)
+
+
+def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
+    """Why a module is none of the `known` classes and no neuron, and the way out."""
+    package = _package(module)
+    neurons = [each.__name__ for each in STATES]
+    if isinstance(module, torch.jit.ScriptModule):
+        return TORCHSCRIPT
+    if package:
+        return f"it is a layer of {package}, {FOREIGN[package]}"
+    if isinstance(module, LazyModuleMixin):
+        return "it has no weights yet; run the model once before"
+    if isinstance(module, snn.SpikingNeuron):
+        return f"no integer neuron computes it; use {', '.join(neurons)} of snntorch"
+    kind = layer_class(module)
+    if base := next(
+        (base for base in kind.__mro__[1:] if base.__name__ in known and base.__module__.startswith("torch.nn.")),
+        None,
+    ):
+        replaced = ", ".join(_replaced(kind, module))
+        return f"it is derived from {base.__name__} and replaces {replaced}, so that it may compute anything; use nn.{base.__name__}"
+    return f"the integer network has no such layer; use {', '.join(dict.fromkeys([*known, *neurons]))}"
+
+
+def _package(module: nn.Module) -> str | None:
+    """The foreign package that a module's class, or one that it is derived from, comes from."""
+    return next(
+        (package for kind in type(module).__mro__ for package in FOREIGN if f"{kind.__module__}.".startswith(f"{package}.")),
+        None,
+    )
+
+
+def _replaced(kind: type, module: nn.Module) -> list[str]:
+    """What a class defines anew of what its bases, or the module itself, hold by that name.
+
+    How it is built and printed does not count.
+    """
+    mro = type(module).__mro__
+    behind = mro[mro.index(kind) + 1 :]
+    held = {*vars(module), *module._parameters, *module._buffers, *module._modules}
+    names = [name for name in vars(kind) if name not in _BUILDS | _OF_EVERY_CLASS]
+    return [name for name in names if name in held or any(hasattr(base, name) for base in behind)]

@@ -1,0 +1,103 @@
+"""Classes derived from known layers, and layers of other libraries: read as their base, or named with the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import snntorch as snn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_models import differing, dyadic, events
+
+from lehr.errors import NotMappable
+from lehr.export import from_torch
+
+X = events(8, 12, 7)
+
+
+def neuron() -> Any:
+    return snn.Leaky(beta=0.5, threshold=0.75, init_hidden=True)
+
+
+class OwnLinear(nn.Linear):
+    """Differs only in how it is built."""
+
+    def __init__(self) -> None:
+        super().__init__(7, 5)
+        self.named = "mine"
+
+    def reset_parameters(self) -> None:
+        """Half a level everywhere."""
+        dyadic(super().reset_parameters() or self, 0.5)
+
+
+class OwnLeaky(snn.Leaky):  # type: ignore[misc]
+    """Differs only in how it is built."""
+
+    def __init__(self) -> None:
+        super().__init__(beta=0.5, threshold=0.75, init_hidden=True)
+
+
+class SignedLinear(nn.Linear):
+    """Computes something else."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """With signs."""
+        return functional.linear(input, self.weight.sign())
+
+
+class EagerLeaky(snn.Leaky):  # type: ignore[misc]
+    """Fires earlier than it says."""
+
+    def fire(self, mem: Tensor) -> Tensor:
+        """At half of the threshold."""
+        return torch.gt(mem, self.threshold / 2).to(mem.dtype)
+
+
+def test_classes_that_only_build_otherwise_compute_the_same() -> None:
+    made = from_torch(nn.Sequential(OwnLinear(), OwnLeaky()), X)
+    assert made.exact
+    assert differing(made) == 0
+
+
+def foreign(package: str, base: type[nn.Module]) -> type[nn.Module]:
+    """A layer as a library has them, derived from torch's and with a forward of its own."""
+    return type("QuantLinear", (base,), {"__module__": f"{package}.nn.quant_linear", "forward": lambda _self, x: x.round()})
+
+
+PLAIN = "build the model of plain torch.nn layers, and copy its quantized weights, layer.quant_weight().value, into them"
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: SignedLinear(7, 5), "0 (SignedLinear): it is derived from Linear and replaces forward, so that it may compute anything; use nn.L"),
+        (lambda: EagerLeaky(beta=0.5), "0 (EagerLeaky): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic of snntorch"),
+        (lambda: foreign("brevitas", nn.Linear)(7, 5), f"0 (QuantLinear): it is a layer of brevitas, which quantizes as it runs; {PLAIN}"),
+        (foreign("sinabs", nn.Module), "0 (QuantLinear): it is a layer of sinabs, whose neurons are not known; use those of snntorch"),
+        (lambda: torch.ao.nn.quantized.Linear(7, 5), "0 (Linear): it is a layer of torch.ao, which quantizes as it runs; build the model"),
+        (lambda: torch.jit.script(nn.ReLU()), "0 (RecursiveScriptModule): it is TorchScript, which cannot be followed; give the Python model"),
+        (lambda: nn.LazyLinear(5), "0 (LazyLinear): it has no weights yet; run the model once before"),
+    ],
+    ids=["derived layer", "derived neuron", "brevitas", "sinabs", "torch.ao", "TorchScript", "lazy"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning", "ignore:.*deprecated:UserWarning")
+def test_layers_of_others_are_named(layer: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(NotMappable, match=f"^{re.escape(message)}"):
+        from_torch(nn.Sequential(layer(), neuron()), X, weights="int8")
+
+
+def test_layers_behind_one_that_does_not_run_are_named_too() -> None:
+    """A layer of another library, which gives no shape to go on from."""
+    layers = [foreign("brevitas", nn.Linear)(7, 5), nn.Linear(5, 4), nn.ReLU(), neuron()]
+    layers[0].forward = layers[0].get_submodule
+    with pytest.raises(NotMappable) as error:
+        from_torch(nn.Sequential(*layers), X, weights="int8")
+    _, replaced, first, second = str(error.value).split("\n  ")
+    assert replaced.startswith("0 (QuantLinear): its forward was replaced on this one object")
+    assert first.startswith("0 (QuantLinear): it is a layer of brevitas")
+    assert second.startswith("2 (ReLU): the integer network has no such layer")
