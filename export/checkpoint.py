@@ -27,9 +27,13 @@ from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.export.latent import Latent
 from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.npz import npz_bytes
+from lehr.reading import read_bytes, read_json
 from lehr.weights import declared_kind
 
 SCHEMA = "lehr-run/1"
+_AGAIN = "train it again"
+_MAX_BYTES = 1 << 32
+"""Of the tensors: a billion real-valued weights."""
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
 LAST = "last"
 """The folder in a run's that holds the network after the last epoch, as a run of its own."""
@@ -108,19 +112,19 @@ def load_run(folder: Path) -> Run:
         NotMappable: when the run is a float baseline.
         FileRefused: when its files contradict each other, or a tensor is left over that the integer network does not contain.
     """
-    if not (folder / STATE).is_file():
+    if not (folder / STATE).exists():
         raise UsageError(f"{folder} holds no {STATE}; give a folder that 'lehr train' made")
     try:
-        state = json.loads((folder / STATE).read_bytes())
+        state = read_json(folder / STATE, _AGAIN)
         if state["schema"] != SCHEMA:
             raise ValueError(f"its schema is {state['schema']!r}, not {SCHEMA!r}")
         structure = state.pop("network")
-        tensors = safetensors.numpy.load((folder / TENSORS).read_bytes())
+        tensors = safetensors.numpy.load(read_bytes(folder / TENSORS, _MAX_BYTES, _AGAIN))
         if structure is None:
             raise NotMappable(f"{folder} holds float weights, a baseline with no integer meaning; train with network.weights=binarized")
         network, latents = _assemble(structure, tensors)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); train it again") from None
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, SafetensorError) as error:
+        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); {_AGAIN}") from None
     if tensors:
         name, tensor = next(iter(sorted(tensors.items())))
         raise FileRefused(

@@ -16,11 +16,14 @@ from typing import Any
 
 from lehr.atomic import write_bytes, writing_folder
 from lehr.errors import FileRefused, UsageError
+from lehr.reading import JSON_BYTES, parse_json, read_bytes, sha256_of
 
 MANIFEST = "manifest.json"
 PRODUCTS = "products"
 """In the manifest: patterns of names of what the artefact's own Makefile makes, which the next build may drop."""
 SCHEMA = "lehr-artifact/1"
+AGAIN = "build the artefact again"
+"""What to do about an artefact that is not as it was built."""
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -147,19 +150,28 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         FileRefused: when its manifest does not parse.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"{folder} holds no {MANIFEST}; give a folder that 'lehr build' made")
+    data = read_bytes(path, JSON_BYTES, AGAIN)
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = parse_json(data)
         BuildPlan(dict.fromkeys(manifest["files"].keys(), b""))  # refuses names that are not safe
         if manifest["schema"] != SCHEMA:
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FileRefused):
-        raise FileRefused(f"{path} is not a manifest of schema {SCHEMA}; build the artefact again") from None
+        products = manifest.get(PRODUCTS, [])
+        if not isinstance(products, list) or not all(isinstance(text, str) for text in (*products, *manifest["files"].values())):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, FileRefused):
+        raise FileRefused(f"{path} is not a manifest of schema {SCHEMA}; {AGAIN}") from None
     return dict(manifest)
 
 
 def changed_files(folder: Path) -> list[str]:
-    """Names of files in `folder` that are missing or differ from what its manifest says."""
+    """Names of files in `folder` that are missing or differ from what its manifest says.
+
+    Raises:
+        UsageError: when `folder` is no artefact.
+        FileRefused: when its manifest does not parse, or one of the files is a pipe or a device.
+    """
     files = read_manifest(folder)["files"]
-    return [name for name, told in files.items() if not (folder / name).is_file() or sha256((folder / name).read_bytes()) != told]
+    return [name for name, digest in files.items() if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest]

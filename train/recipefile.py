@@ -10,9 +10,11 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from lehr.errors import UsageError
+from lehr.errors import FileRefused, UsageError
+from lehr.reading import read_text
 from lehr.train.recipe import Recipe
 
+RECIPE_BYTES = 1 << 20
 ARMS = {"annealed": (), "binarized": ("train.thresholds=final",), "float": ("network.weights=float",)}
 """The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
 
@@ -34,12 +36,13 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         UsageError: naming the key, its value and what it may be.
     """
     path = bundled().get(source, Path(source))
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; use a path or one of {', '.join(bundled())}")
     try:
-        return parse(path.read_text("utf-8"), str(source), overrides)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"recipe {source} cannot be read ({error}); give a TOML file in UTF-8") from None
+        text = read_text(path, RECIPE_BYTES, "give a recipe, a TOML file in UTF-8")
+    except FileRefused as error:
+        raise UsageError(f"recipe {error}") from None
+    return parse(text, str(source), overrides)
 
 
 def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -48,12 +51,17 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {source} is not TOML: {error}; correct it there") from None
+    except RecursionError:
+        raise UsageError(f"recipe {source} nests deeper than a recipe does; correct it there") from None
     for override in overrides:
         _assign(told, override)
     try:
-        return Recipe.model_validate(told)
+        recipe = Recipe.model_validate(told)
     except ValidationError as error:
         raise UsageError(f"recipe {source}: {_sentence(error)}") from None
+    if not recipe.name.isprintable():
+        raise UsageError(f"recipe {source}: 'name' is {recipe.name!r}, which cannot be printed; use letters, digits and signs")
+    return recipe
 
 
 def to_toml(recipe: Recipe) -> bytes:
@@ -67,7 +75,7 @@ def _assign(told: dict[str, Any], override: str) -> None:
         raise UsageError(f"--set {override!r} is no assignment; write it as train.lr=1e-3")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text
     *parents, last = key.split(".")
     here: Any = told

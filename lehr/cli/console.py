@@ -9,11 +9,14 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import click
 import typer
 
-from lehr.errors import FileRefused, LehrError
+from lehr.errors import FileRefused, LehrError, UsageError
+from lehr.text import printable, shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 INTERRUPTED = 130
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+_LONGEST, _LONGEST_NAME = 4096, 255
+"""Bytes of a path and of a name in it, as Linux has them."""
 _NUMBER = re.compile(r"-?[\d.,]+( %)?")
 
 
@@ -40,7 +45,7 @@ class Output:
     def say(self, text: str = "") -> None:
         """A line of the result, for people."""
         if not self.as_json:
-            typer.echo(text)
+            typer.echo(printable(text))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
         """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
@@ -50,12 +55,12 @@ class Output:
         from rich.console import Console
         from rich.table import Table
 
-        made = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        made = Table(title=printable(title) or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
         for index, column in enumerate(columns):
             numeric = all(_NUMBER.fullmatch(str(row[index])) for row in rows)
-            made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            made.add_column(printable(column), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            made.add_row(*(str(cell) for cell in row))
+            made.add_row(*(printable(str(cell)) for cell in row))
         width = None if sys.stdout.isatty() else 160
         Console(highlight=False, markup=False, width=width).print(made)
 
@@ -66,10 +71,14 @@ class Output:
 
 @contextmanager
 def session(as_json: bool) -> Iterator[Output]:
-    """Run a command's body; print its verdict; turn errors into one sentence and an exit code."""
+    """Run a command's body; print its verdict; turn errors into one sentence and an exit code.
+
+    Whatever is printed for people may come from a file of anybody's: it is printed without what steers a terminal.
+    """
     out = Output(as_json)
     message = None
     try:
+        _check_paths()
         yield out
     except LehrError as error:
         message, out.exit_code = str(error), error.exit_code
@@ -87,7 +96,7 @@ def session(as_json: bool) -> Iterator[Output]:
     verdict = "FAIL" if out.exit_code else "PASS"
     if message:
         out.facts["error"] = message
-        typer.echo(f"error: {message}", err=True)
+        typer.echo(f"error: {printable(message)}", err=True)
     try:
         typer.echo(json.dumps({**out.facts, "exit_code": out.exit_code, "result": verdict}, indent=2) if as_json else verdict)
     except OSError as error:
@@ -98,8 +107,20 @@ def session(as_json: bool) -> Iterator[Output]:
     raise typer.Exit(out.exit_code)
 
 
+def _check_paths() -> None:
+    """Refuse paths on the command line that this system cannot have, before a command looks at them one by one."""
+    context = click.get_current_context(silent=True)
+    for path in context.params.values() if context else ():
+        if isinstance(path, Path) and (
+            len(os.fsencode(path)) >= _LONGEST or max(map(len, map(os.fsencode, path.parts)), default=0) > _LONGEST_NAME
+        ):
+            raise UsageError(f"path {shortened(str(path))} has {len(str(path)):,} letters, which no file's may have; give a shorter one")
+
+
 def _unexpected(error: Exception) -> tuple[str, int]:
-    """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless a disk is full or locked."""
+    """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless of a path or of the disk."""
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return f"path {shortened(str(error.filename))}: {os.strerror(error.errno)}; give another one", UsageError.exit_code
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         where = f"{error.filename} cannot be written" if error.filename else "a temporary file or the result cannot be written"
         return f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another folder", FileRefused.exit_code

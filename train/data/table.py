@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused
+from lehr.reading import read_text
+
+_MAX_BYTES = 1 << 26
+_AGAIN = "get it again from its official source"
 
 
 def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = None, header: int = 0) -> npt.NDArray[np.int64]:
@@ -24,12 +29,13 @@ def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = N
     Raises:
         FileRefused: when it is no such table.
     """
+    text = read_text(path, _MAX_BYTES, _AGAIN)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an empty table is refused below
-            rows = np.loadtxt(path, np.int64, delimiter=delimiter, skiprows=header, ndmin=2, encoding="utf-8")
-    except ValueError as error:
-        raise FileRefused(f"{path} is no table of {what} ({error}); get it again from its official source") from None
+            rows = np.loadtxt(io.StringIO(text), np.int64, delimiter=delimiter, skiprows=header, ndmin=2)
+    except (ValueError, OverflowError) as error:
+        raise FileRefused(f"{path} is no table of {what} ({error}); {_AGAIN}") from None
     if rows.shape[1:] != (columns,) or not len(rows):
-        raise FileRefused(f"{path} has rows of shape {rows.shape}, and is no table of {what}; get it again from its official source")
+        raise FileRefused(f"{path} has rows of shape {rows.shape}, and is no table of {what}; {_AGAIN}")
     return rows
