@@ -27,7 +27,7 @@ from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.export.latent import Latent
 from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.npz import npz_bytes
-from lehr.reading import read_bytes, read_json
+from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.weights import declared_kind
 
 SCHEMA = "lehr-run/1"
@@ -115,7 +115,7 @@ def load_run(folder: Path) -> Run:
     if not (folder / STATE).exists():
         raise UsageError(f"{folder} holds no {STATE}; give a folder that 'lehr train' made")
     try:
-        state = read_json(folder / STATE, _AGAIN)
+        state = parse_json(read_bytes(folder / STATE, JSON_BYTES, _AGAIN))
         if state["schema"] != SCHEMA:
             raise ValueError(f"its schema is {state['schema']!r}, not {SCHEMA!r}")
         structure = state.pop("network")

@@ -105,10 +105,18 @@ class BuildPlan:
         """
         check_replaceable(folder, mark, own)
         with writing_folder(folder) as part:
-            for name, data in sorted(self.files.items(), key=lambda item: item[0] == MANIFEST):
-                target = part / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
+            self.fill(part)
+
+    def fill(self, folder: Path) -> None:
+        """Write these files into a folder of one's own, the manifest last.
+
+        Raises:
+            OSError: when one cannot be written; those before it are there.
+        """
+        for name, data in sorted(self.files.items(), key=lambda item: item[0] == MANIFEST):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
 
 
 def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] | None = None) -> None:

@@ -6,7 +6,6 @@ terminal it is printed on. What lehr itself reads whole, it reads by these funct
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
@@ -16,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused
 from lehr.text import shortened
 
 JSON_BYTES = 1 << 24
@@ -34,11 +33,6 @@ _KINDS = {
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def too_long(path: str | Path) -> UsageError:
-    """What is said of a path that the system does not take."""
-    return UsageError(f"path {shortened(str(path))} has {len(str(path)):,} letters, more than this system takes; give a shorter one")
-
-
 def open_regular(path: Path, way_out: str) -> IO[bytes]:
     """Open a regular file, or a link to one; a pipe or a device is not even opened, as that may wait for ever.
 
@@ -48,7 +42,6 @@ def open_regular(path: Path, way_out: str) -> IO[bytes]:
 
     Raises:
         FileRefused: when there is no such file, it may not be read, or it is something else than a regular file.
-        UsageError: when the path is none.
     """
     try:
         _require_regular(path, path.stat().st_mode, way_out)
@@ -60,11 +53,9 @@ def open_regular(path: Path, way_out: str) -> IO[bytes]:
             raise
         return file
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise too_long(path) from None
-        raise FileRefused(f"{path} cannot be read: {error.strerror}; {way_out}") from None
-    except ValueError:  # of a zero byte
-        raise UsageError(f"path {str(path)!r} is none; give one without zero bytes") from None
+        raise FileRefused(f"{path} cannot be read: {error.strerror}; {way_out}") from error
+    except ValueError:
+        raise FileRefused(f"{str(path)!r} is no path, as it holds a zero byte; {way_out}") from None
 
 
 def _require_regular(path: Path, mode: int, way_out: str) -> None:
@@ -82,7 +73,6 @@ def read_bytes(path: Path, limit: int, way_out: str) -> bytes:
 
     Raises:
         FileRefused: when it is no regular file, has more bytes, or cannot be read.
-        UsageError: when the path is none.
     """
     with open_regular(path, way_out) as file:
         size = os.fstat(file.fileno()).st_size
@@ -100,12 +90,11 @@ def read_text(path: Path, limit: int, way_out: str) -> str:
 
     Raises:
         FileRefused: as `read_bytes`, and when it is no UTF-8.
-        UsageError: when the path is none.
     """
     try:
         return read_bytes(path, limit, way_out).decode()
     except UnicodeDecodeError as error:
-        raise FileRefused(f"{path} is no text in UTF-8 (byte {error.start:,}); {way_out}") from None
+        raise FileRefused(f"{path} cannot be read as UTF-8: byte {error.start:,} is none; {way_out}") from None
 
 
 def read_json(path: Path, way_out: str, limit: int = JSON_BYTES) -> Any:
@@ -113,7 +102,6 @@ def read_json(path: Path, way_out: str, limit: int = JSON_BYTES) -> Any:
 
     Raises:
         FileRefused: as `read_bytes`, and when it is no such JSON.
-        UsageError: when the path is none.
     """
     data = read_bytes(path, limit, way_out)
     try:
@@ -188,7 +176,6 @@ def sha256_of(path: Path, way_out: str) -> str:
 
     Raises:
         FileRefused: when it is no regular file, or cannot be read.
-        UsageError: when the path is none.
     """
     with open_regular(path, way_out) as file:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lehr.artifact import AGAIN, read_manifest
 from lehr.errors import FileRefused
-from lehr.reading import read_json
+from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.targets.contract import Table
 from lehr.targets.replanned import target_of
 
@@ -23,7 +23,7 @@ def tables(folder: Path) -> list[Table]:
     """
     target = target_of(read_manifest(folder), folder)
     try:
-        figures, widths = (read_json(folder / FOLDER / name, AGAIN) for name in ("estimate.json", "widths.json"))
+        figures, widths = (_read(folder / FOLDER / name) for name in ("estimate.json", "widths.json"))
         made = [
             _figures("estimate", figures),
             Table(
@@ -32,10 +32,17 @@ def tables(folder: Path) -> list[Table]:
         ]
         measured = folder / FOLDER / "measured.json"
         if measured.exists():
-            made.append(_figures("measured at the build", read_json(measured, AGAIN)))
+            made.append(_figures("measured at the build", _read(measured)))
         return [*made, *(table for table in target.report(folder) if table.rows)]
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise FileRefused(f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}") from None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return parse_json(read_bytes(path, JSON_BYTES, AGAIN))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
 
 
 def _figures(title: str, figures: list[dict[str, Any]]) -> Table:

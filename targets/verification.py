@@ -86,7 +86,6 @@ def verify_here(folder: Path, limit: int | None = None) -> Verified:
     expected = simulate(again.net, x, trace=again.net.neurons).trace
     compare(expected, golden).require_equal("the golden vectors against the reference simulator")
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
-        fresh = Path(scratch) / again.target.name
-        again.plan.with_manifest({"target": again.target.name}).write(fresh)
-        got = runner.run(fresh, x)
+        again.plan.with_manifest({"target": again.target.name}).fill(Path(scratch))
+        got = runner.run(Path(scratch), x)
     return Verified(again.target.name, len(x), compare(expected, got), again.changed)

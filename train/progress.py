@@ -28,7 +28,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lehr.artifact import BuildPlan, to_json
 from lehr.errors import FileRefused, UsageError
-from lehr.reading import read_bytes, read_json
+from lehr.reading import parse_json, read_bytes
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import RECIPE_BYTES, to_toml
 
@@ -81,7 +81,7 @@ class Progress:
         if not (folder / STATE).exists():
             raise UsageError(f"{folder} is not the progress of a run (no {STATE}); choose another output folder or remove it")
         try:
-            made.told = read_json(folder / STATE, _ANEW, _JSON_BYTES)
+            made.told = parse_json(read_bytes(folder / STATE, _JSON_BYTES, _ANEW))
             if made.told.pop("schema") != SCHEMA:
                 raise ValueError(f"schema is not {SCHEMA}")
             made.phase, made.epoch = str(made.told.pop("phase")), int(made.told.pop("epoch"))

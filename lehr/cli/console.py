@@ -9,10 +9,8 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from lehr.errors import FileRefused, LehrError, UsageError
@@ -24,8 +22,7 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 INTERRUPTED = 130
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
-_LONGEST, _LONGEST_NAME = 4096, 255
-"""Bytes of a path and of a name in it, as Linux has them."""
+_LONG_WORD = re.compile(r"\S{300,}")
 _NUMBER = re.compile(r"-?[\d.,]+( %)?")
 
 
@@ -78,10 +75,9 @@ def session(as_json: bool) -> Iterator[Output]:
     out = Output(as_json)
     message = None
     try:
-        _check_paths()
         yield out
     except LehrError as error:
-        message, out.exit_code = str(error), error.exit_code
+        message, out.exit_code = _of_a_path(error.__cause__) or (str(error), error.exit_code)
     except KeyboardInterrupt:
         message, out.exit_code = "interrupted; the result was not written (an interrupted 'lehr train' goes on with --resume)", INTERRUPTED
     except BrokenPipeError:
@@ -95,6 +91,7 @@ def session(as_json: bool) -> Iterator[Output]:
         message, out.exit_code = _unexpected(error)
     verdict = "FAIL" if out.exit_code else "PASS"
     if message:
+        message = _LONG_WORD.sub(lambda word: shortened(word[0]), message)
         out.facts["error"] = message
         typer.echo(f"error: {printable(message)}", err=True)
     try:
@@ -107,20 +104,17 @@ def session(as_json: bool) -> Iterator[Output]:
     raise typer.Exit(out.exit_code)
 
 
-def _check_paths() -> None:
-    """Refuse paths on the command line that this system cannot have, before a command looks at them one by one."""
-    context = click.get_current_context(silent=True)
-    for path in context.params.values() if context else ():
-        if isinstance(path, Path) and (
-            len(os.fsencode(path)) >= _LONGEST or max(map(len, map(os.fsencode, path.parts)), default=0) > _LONGEST_NAME
-        ):
-            raise UsageError(f"path {shortened(str(path))} has {len(str(path)):,} letters, which no file's may have; give a shorter one")
+def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
+    """What is said of a path that this system does not take, wherever it was first used."""
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return f"path {error.filename}: {os.strerror(error.errno)}; give another one", UsageError.exit_code
+    return None
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
     """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless of a path or of the disk."""
-    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-        return f"path {shortened(str(error.filename))}: {os.strerror(error.errno)}; give another one", UsageError.exit_code
+    if told := _of_a_path(error):
+        return told
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         where = f"{error.filename} cannot be written" if error.filename else "a temporary file or the result cannot be written"
         return f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another folder", FileRefused.exit_code

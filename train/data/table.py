@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused
-from lehr.reading import read_text
+from lehr.reading import read_bytes
 
 _MAX_BYTES = 1 << 26
 _AGAIN = "get it again from its official source"
@@ -29,11 +29,11 @@ def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = N
     Raises:
         FileRefused: when it is no such table.
     """
-    text = read_text(path, _MAX_BYTES, _AGAIN)
+    data = read_bytes(path, _MAX_BYTES, _AGAIN)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an empty table is refused below
-            rows = np.loadtxt(io.StringIO(text), np.int64, delimiter=delimiter, skiprows=header, ndmin=2)
+            rows = np.loadtxt(io.StringIO(data.decode()), np.int64, delimiter=delimiter, skiprows=header, ndmin=2)
     except (ValueError, OverflowError) as error:
         raise FileRefused(f"{path} is no table of {what} ({error}); {_AGAIN}") from None
     if rows.shape[1:] != (columns,) or not len(rows):
