@@ -12,8 +12,9 @@ import math
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lehr.errors import FileRefused
 from lehr.text import shortened
@@ -33,7 +34,7 @@ _KINDS = {
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def open_regular(path: Path, way_out: str) -> IO[bytes]:
+def open_regular(path: Path, way_out: str) -> BufferedReader:
     """Open a regular file, or a link to one; a pipe or a device is not even opened, as that may wait for ever.
 
     Args:

@@ -6,12 +6,10 @@ _END = 40
 
 
 def printable(text: str) -> str:
-    r"""`text` on one line, with whatever would steer a terminal written out, as in `\x1b`."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    """Text on one line, without what would steer a terminal."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def shortened(text: str) -> str:
-    """`text`, or its two ends where it is too long to be read."""
+    """Text, or its two ends where it is too long to be read."""
     return text if len(text) <= 3 * _END else f"{text[:_END]}...{text[-_END:]}"

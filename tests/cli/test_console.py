@@ -20,10 +20,14 @@ SHOWN = r"a\x1b]0;owned\x07\x1b[2J\x9b1m\u202eb\r\nPASS\x00"
 
 
 def test_what_steers_a_terminal_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, session(as_json=False) as out:
-        out.say(f"origin: {HOSTILE}")
-        out.table((HOSTILE, "value"), [(HOSTILE, 1)], HOSTILE)
-        raise FileRefused(f"{HOSTILE}: no")
+    def tell() -> None:
+        with session(as_json=False) as out:
+            out.say(f"origin: {HOSTILE}")
+            out.table((HOSTILE, "value"), [(HOSTILE, 1)], HOSTILE)
+            raise FileRefused(f"{HOSTILE}: no")
+
+    with pytest.raises(typer.Exit) as ended:
+        tell()
     assert ended.value.exit_code == 5
     shown = capsys.readouterr()
     assert shown.err == f"error: {SHOWN}: no\n"

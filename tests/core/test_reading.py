@@ -170,10 +170,11 @@ def test_text_and_paths_that_are_none(tmp_path: Path) -> None:
 def test_printable_text_is_one_line_without_controls(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
+    assert len(shown) == len(text)
     assert (shown == text) == text.isprintable()
 
 
 def test_what_is_shown_of_text() -> None:
-    assert printable("\x1b[2J\nPASS\x9b\u202e\x00 h\u00e9 \u4f60") == r"\x1b[2J\nPASS\x9b\u202e\x00 h" + "\u00e9 \u4f60"
+    assert printable("\x1b[2J\nPASS\x9b\u202e\x00 h\u00e9 \u4f60") == "?[2J?PASS??? h\u00e9 \u4f60"
     assert shortened("short") == "short"
     assert shortened("a" * 40 + "b" * 5000 + "c" * 40) == "a" * 40 + "..." + "c" * 40
