@@ -34,6 +34,10 @@ class TimeIsUp(Exception):
     """The function took longer than it may."""
 
 
+class NoAnswer(Exception):
+    """The process ended without an answer; the message is how."""
+
+
 def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> Any:
     """Call a function in a process of its own, and end that and all its descendants at the latest after some time.
 
@@ -46,6 +50,7 @@ def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> 
 
     Raises:
         TimeIsUp: when it takes longer.
+        NoAnswer: when its process is killed, by the system or by itself.
         LehrError: as the function does; other errors come back as a RuntimeError, but OSError and MemoryError as they are.
     """
     source = Path(errors.__file__).resolve().parents[1]  # the folder from which lehr is imported
@@ -92,7 +97,7 @@ def _result(answer: bytes, code: int) -> Any:
         told = json.loads(answer)
     except ValueError:
         end = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        raise RuntimeError(f"the process that should answer ended with {end}") from None
+        raise NoAnswer(end) from None
     if "result" in told:
         return told["result"]
     kind, message = told["error"], told["message"]
@@ -132,7 +137,7 @@ def _told(error: Exception) -> dict[str, Any]:
     if isinstance(error, MemoryError):
         return {"error": "MemoryError", "message": ""}
     if isinstance(error, OSError) and error.errno:
-        return {"error": "OSError", "message": [error.errno, error.strerror, error.filename and os.fsdecode(error.filename)]}
+        return {"error": "OSError", "message": [error.errno, error.strerror, error.filename and str(error.filename)]}
     if os.environ.get("LEHR_DEBUG"):
         traceback.print_exception(error)
     return {"error": "RuntimeError", "message": f"{type(error).__name__}: {error}"}

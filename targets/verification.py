@@ -12,7 +12,7 @@ from lehr.errors import FileRefused, NotBitExact, UsageError
 from lehr.simulate import Comparison, compare, simulate
 from lehr.simulate.compare import Difference
 from lehr.targets.golden import read_golden
-from lehr.targets.limited import TimeIsUp, call_within
+from lehr.targets.limited import NoAnswer, TimeIsUp, call_within
 from lehr.targets.replanned import listed, replan
 
 TIMEOUT = 3600.0
@@ -56,18 +56,23 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
         timeout: seconds that all of it may take.
 
     Raises:
-        UsageError: when `folder` is none, its target cannot be run, or `timeout` is no time.
+        UsageError: when `folder` is none, its target cannot be run, or `limit` or `timeout` is nothing.
         FileRefused: when a file in it is damaged, or the target's files are not those that lehr makes.
         ToolMissing: when the target's tool is not on this machine.
         NotBitExact: when the artefact does not run or does not end in time, or the golden vectors are not the reference's.
     """
     if not 0 < timeout <= _LONGEST:
         raise UsageError(f"a timeout of {timeout:g} s is none; give seconds above 0, up to {_LONGEST:,.0f}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"{limit} samples verify nothing; give at least 1")
     try:
         told = call_within(timeout, f"{__name__}:verified", {"folder": os.fspath(folder), "limit": limit})
     except TimeIsUp:
         way_out = "give it longer with --timeout SECONDS, or run fewer samples with -n"
         raise NotBitExact(f"{folder} is not verified after {timeout:g} s; {way_out}") from None
+    except NoAnswer as error:
+        way_out = "as happens when memory runs out; free memory, or run fewer samples with -n"
+        raise NotBitExact(f"{folder} is not verified, as the process that does it ended with {error}, {way_out}") from None
     compared = told["comparison"]
     first = compared["first"] and Difference(**compared["first"] | {"neuron": tuple(compared["first"]["neuron"])})
     return Verified(told["target"], told["samples"], Comparison(**compared | {"first": first}), tuple(told["changed"]))

@@ -13,7 +13,7 @@ import pytest
 from processes import children
 
 from lehr.errors import LehrError, UsageError
-from lehr.targets.limited import TimeIsUp, call_within
+from lehr.targets.limited import NoAnswer, TimeIsUp, call_within
 
 LONG = 600.0
 
@@ -58,8 +58,8 @@ def test_temporary_files_are_removed() -> None:
         ("own", UsageError, "not mine; give another"),
         ("memory", MemoryError, ""),
         ("disk", OSError, "[Errno 28] No space left on device: 'out'"),
-        ("killed", RuntimeError, "the process that should answer ended with SIGKILL"),
-        ("exit", RuntimeError, "the process that should answer ended with exit status 7"),
+        ("killed", NoAnswer, "SIGKILL"),
+        ("exit", NoAnswer, "exit status 7"),
         ("other", RuntimeError, "ZeroDivisionError: by zero"),
     ],
 )

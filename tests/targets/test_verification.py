@@ -205,6 +205,24 @@ def test_a_timeout_that_is_none(timeout: float, tmp_path: Path) -> None:
         verify(tmp_path, timeout=timeout)
 
 
+def test_no_samples_verify_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^0 samples verify nothing; give at least 1$"):
+        verify(tmp_path, 0)
+
+
+@needs_compiler
+def test_a_process_that_is_killed_is_no_answer(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fatal = tmp_path / "cc"  # the parent of make, the parent of this, is the process that verifies
+    fatal.write_text("#!/bin/sh\nkill -9 $(cut -d' ' -f4 /proc/$PPID/stat)\nsleep 999\n")
+    fatal.chmod(0o755)
+    monkeypatch.setenv("CC", str(fatal))
+    with pytest.raises(
+        NotBitExact, match=r"out is not verified, as the process that does it ended with SIGKILL, as happens when memory runs"
+    ):
+        verify(out)
+    assert not children()
+
+
 def test_what_verifying_refuses_is_refused_as_ever(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds no manifest\.json; give a folder that 'lehr build' made$"):
         verify(tmp_path)
