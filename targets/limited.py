@@ -94,13 +94,13 @@ def _answer(process: subprocess.Popen[bytes], seconds: float) -> bytes:
 
 def _result(answer: bytes, code: int) -> Any:
     try:
-        told = json.loads(answer)
+        reply = json.loads(answer)
     except ValueError:
         end = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         raise NoAnswer(end) from None
-    if "result" in told:
-        return told["result"]
-    kind, message = told["error"], told["message"]
+    if "result" in reply:
+        return reply["result"]
+    kind, message = reply["error"], reply["message"]
     if kind == "MemoryError":
         raise MemoryError
     if kind == "OSError":
@@ -116,13 +116,13 @@ def main(alive: str, function: str, arguments: str) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything on the way out is undone
     module, _, name = function.partition(":")
     try:
-        told = {"result": getattr(import_module(module), name)(**json.loads(arguments))}
+        reply = {"result": getattr(import_module(module), name)(**json.loads(arguments))}
     except KeyboardInterrupt:
         return
     except Exception as error:
-        told = _told(error)
+        reply = _error(error)
     with os.fdopen(answer, "w") as stream:
-        json.dump(told, stream)
+        json.dump(reply, stream)
 
 
 def _end_with_parent(alive: int) -> None:
@@ -130,7 +130,7 @@ def _end_with_parent(alive: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _told(error: Exception) -> dict[str, Any]:
+def _error(error: Exception) -> dict[str, Any]:
     if isinstance(error, LehrError):
         kind = next(kind.__name__ for kind in type(error).__mro__ if vars(errors).get(kind.__name__) is kind)
         return {"error": kind, "message": str(error)}

@@ -66,16 +66,16 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
     if limit is not None and limit < 1:
         raise UsageError(f"{limit} samples verify nothing; give at least 1")
     try:
-        told = call_within(timeout, f"{__name__}:verified", {"folder": os.fspath(folder), "limit": limit})
+        reply = call_within(timeout, f"{__name__}:verified", {"folder": os.fspath(folder), "limit": limit})
     except TimeIsUp:
         way_out = "give it longer with --timeout SECONDS, or run fewer samples with -n"
         raise NotBitExact(f"{folder} is not verified after {timeout:g} s; {way_out}") from None
     except NoAnswer as error:
         way_out = "as happens when memory runs out; free memory, or run fewer samples with -n"
         raise NotBitExact(f"{folder} is not verified, as the process that does it ended with {error}, {way_out}") from None
-    compared = told["comparison"]
+    compared = reply["comparison"]
     first = compared["first"] and Difference(**compared["first"] | {"neuron": tuple(compared["first"]["neuron"])})
-    return Verified(told["target"], told["samples"], Comparison(**compared | {"first": first}), tuple(told["changed"]))
+    return Verified(reply["target"], reply["samples"], Comparison(**compared | {"first": first}), tuple(reply["changed"]))
 
 
 def verified(folder: str, limit: int | None) -> dict[str, Any]:

@@ -113,8 +113,8 @@ def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
 
 def _unexpected(error: Exception) -> tuple[str, int]:
     """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless of a path or of the disk."""
-    if told := _of_a_path(error):
-        return told
+    if refusal := _of_a_path(error):
+        return refusal
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         where = f"{error.filename} cannot be written" if error.filename else "a temporary file or the result cannot be written"
         return f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another folder", FileRefused.exit_code

@@ -27,18 +27,18 @@ needs_compiler = pytest.mark.skipif(missing("make") is not None, reason=str(miss
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artefact in C."""
-    folder = tmp_path_factory.mktemp("made") / "c"
+    folder = tmp_path_factory.mktemp("built") / "c"
     net, x = small_network()
     build(net, registry.get("c"), x[:3]).plan.write(folder)
     return folder
 
 
 @pytest.fixture
-def out(made: Path, tmp_path: Path) -> Path:
+def out(built: Path, tmp_path: Path) -> Path:
     """A copy of it that may be changed."""
-    return Path(shutil.copytree(made, tmp_path / "out"))
+    return Path(shutil.copytree(built, tmp_path / "out"))
 
 
 def fit_manifest(folder: Path, **facts: Any) -> None:
@@ -59,8 +59,8 @@ def test_changed_code_is_named_and_not_run(out: Path, tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match=r"^Makefile, main\.c changed since the artefact was built; build it again$"):
         verify_here(out)
     fit_manifest(out)
-    told = r"out was not built by lehr \S+ from its model\.nir: Makefile, main\.c would be others; build the artefact again$"
-    with pytest.raises(FileRefused, match=told):
+    message = r"out was not built by lehr \S+ from its model\.nir: Makefile, main\.c would be others; build the artefact again$"
+    with pytest.raises(FileRefused, match=message):
         verify_here(out)
     fit_manifest(out, lehr="9.9")
     with pytest.raises(FileRefused, match=r"was built by lehr 9\.9, whose Makefile, main\.c differ from those of lehr \S+; build the"):
@@ -89,10 +89,10 @@ def test_files_beside_the_artefact_take_no_part(out: Path, tmp_path: Path, monke
 
 
 @needs_compiler
-def test_links_to_the_same_files_are_taken(out: Path, made: Path) -> None:
+def test_links_to_the_same_files_are_taken(out: Path, built: Path) -> None:
     for name in ("main.c", "model.nir", "golden/input.u8", "manifest.json"):
         (out / name).unlink()
-        (out / name).symlink_to(made / name)
+        (out / name).symlink_to(built / name)
     verify_here(out, 1).require()
 
 
