@@ -28,9 +28,13 @@ from lehr.export.latent import Latent
 from lehr.folders import require_marked
 from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.npz import npz_bytes
+from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.weights import declared_kind
 
 SCHEMA = "lehr-run/1"
+_AGAIN = "train it again"
+_MAX_BYTES = 1 << 32
+"""Of the tensors: a billion real-valued weights."""
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
 LAST = "last"
 """The folder in a run's that holds the network after the last epoch, as a run of its own."""
@@ -111,16 +115,16 @@ def load_run(folder: Path) -> Run:
     """
     require_marked(folder, STATE, "lehr train")
     try:
-        state = json.loads((folder / STATE).read_bytes())
+        state = parse_json(read_bytes(folder / STATE, JSON_BYTES, _AGAIN))
         if state["schema"] != SCHEMA:
             raise ValueError(f"its schema is {state['schema']!r}, not {SCHEMA!r}")
         structure = state.pop("network")
-        tensors = safetensors.numpy.load((folder / TENSORS).read_bytes())
+        tensors = safetensors.numpy.load(read_bytes(folder / TENSORS, _MAX_BYTES, _AGAIN))
         if structure is None:
             raise NotMappable(f"{folder} holds float weights, a baseline with no integer meaning; train with network.weights=binarized")
         network, latents = _assemble(structure, tensors)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); train it again") from None
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, SafetensorError) as error:
+        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); {_AGAIN}") from None
     if tensors:
         name, tensor = next(iter(sorted(tensors.items())))
         raise FileRefused(

@@ -24,8 +24,6 @@ from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import OUTPUT, Input, Network, Neuron
 from lehr.weights import KINDS, WeightKind
 
-_REFUSED = "the model cannot be exported"
-
 
 @dataclass(frozen=True)
 class FromTorch:
@@ -127,7 +125,7 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
     except NotMappable as error:
         if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
             problems.append(str(error))
-        raise NotMappable(together(_REFUSED, problems)) from error
+        raise NotMappable(*together(problems)) from error
     problems += found
     lost = False  # the shape, behind a layer that does not run here: there, only kinds of layers can be judged
     for name, layer in chain.layers.items():
@@ -143,7 +141,7 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
             if shape is not None:
                 builder.pass_over(shape)
     if problems:
-        raise NotMappable(together(_REFUSED, problems))
+        raise NotMappable(*together(problems))
     if builder.last not in builder.sources:
         name = next(reversed([*chain.layers]), "model")
         raise NotMappable(f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes are what is read out")

@@ -17,11 +17,14 @@ from typing import Any
 from lehr.atomic import write_bytes, writing_folder
 from lehr.errors import FileRefused, UsageError
 from lehr.folders import require_marked
+from lehr.reading import JSON_BYTES, parse_json, read_bytes, sha256_of
 
 MANIFEST = "manifest.json"
 PRODUCTS = "products"
 """In the manifest: patterns of names of what the artefact's own Makefile makes, which the next build may drop."""
 SCHEMA = "lehr-artifact/1"
+AGAIN = "build the artefact again"
+"""What to do about an artefact that is not as it was built."""
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -103,10 +106,18 @@ class BuildPlan:
         """
         check_replaceable(folder, mark, own)
         with writing_folder(folder) as part:
-            for name, data in sorted(self.files.items(), key=lambda item: item[0] == MANIFEST):
-                target = part / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
+            self.fill(part)
+
+    def fill(self, folder: Path) -> None:
+        """Write these files into a folder of one's own, the manifest last.
+
+        Raises:
+            OSError: when one cannot be written; those before it are there.
+        """
+        for name, data in sorted(self.files.items(), key=lambda item: item[0] == MANIFEST):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
 
 
 def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] | None = None) -> None:
@@ -149,17 +160,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     require_marked(folder, MANIFEST, "lehr build")
+    data = read_bytes(path, JSON_BYTES, AGAIN)
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = parse_json(data)
         BuildPlan(dict.fromkeys(manifest["files"].keys(), b""))  # refuses names that are not safe
         if manifest["schema"] != SCHEMA:
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FileRefused):
-        raise FileRefused(f"{path} is not a manifest of schema {SCHEMA}; build the artefact again") from None
+        products = manifest.get(PRODUCTS, [])
+        if not isinstance(products, list) or not all(isinstance(text, str) for text in (*products, *manifest["files"].values())):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, FileRefused):
+        raise FileRefused(f"{path} is not a manifest of schema {SCHEMA}; {AGAIN}") from None
     return dict(manifest)
 
 
 def changed_files(folder: Path) -> list[str]:
-    """Names of files in `folder` that are missing or differ from what its manifest says."""
+    """Names of files in `folder` that are missing or differ from what its manifest says.
+
+    Raises:
+        UsageError: when `folder` is no artefact.
+        FileRefused: when its manifest does not parse, or one of the files is a pipe or a device.
+    """
     files = read_manifest(folder)["files"]
-    return [name for name, told in files.items() if not (folder / name).is_file() or sha256((folder / name).read_bytes()) != told]
+    return [name for name, digest in files.items() if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest]

@@ -6,7 +6,7 @@ input: a traceback is a bug of ours, and exit code 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import ClassVar
 
 SHOWN = 50
@@ -22,11 +22,16 @@ class LehrError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
+        return "\n  ".join(self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """The sentences, below their number where there are several."""
         if len(self.args) < 2:
-            return super().__str__()
+            return [super().__str__()]
         shown = [str(reason) for reason in self.args[:SHOWN]]
         more = [f"and {len(self.args) - SHOWN:,} more"] if len(self.args) > SHOWN else []
-        return "\n  ".join([f"{len(self.args):,} refusals:", *shown, *more])
+        return [f"{len(self.args):,} refusals:", *shown, *more]
 
 
 class UsageError(LehrError):
@@ -59,16 +64,14 @@ class ToolMissing(LehrError):
     exit_code = 6
 
 
-def together(what: str, problems: Sequence[str]) -> str:
-    """One message for all that stands in the way: a single problem as it is, several in a line each under `what`.
+def together(problems: Iterable[str]) -> list[str]:
+    """The sentences of an error for all that stands in the way, each once: things that share a reason are named together.
 
     Args:
-        what: what they keep from being done, without a full stop.
-        problems: "thing: reason"; things that share a reason are named together.
+        problems: "thing: reason".
     """
     things: dict[str, list[str]] = {}
     for problem in dict.fromkeys(problems):
         thing, _, reason = problem.partition(": ")
         things.setdefault(reason, []).append(thing)
-    lines = [f"{', '.join(names)}: {reason}" for reason, names in things.items()]
-    return lines[0] if len(lines) == 1 else "\n  ".join([f"{what}, for {len(lines)} reasons:", *lines])
+    return [f"{', '.join(names)}: {reason}" for reason, names in things.items()]

@@ -17,7 +17,7 @@ def require_marked(folder: Path, mark: str, command: str) -> None:
     Raises:
         UsageError: also when there is no such folder.
     """
-    if (folder / mark).is_file():
+    if (folder / mark).exists():  # what it is, its reader judges
         return
     if not folder.exists():
         raise UsageError(f"{folder}: no such folder; give one that '{command}' made")

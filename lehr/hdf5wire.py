@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused
+from lehr.text import printable
 
 Tree = dict[str, Any]
 Member = tuple[str, Any]  # the place in the file, and None for a group, an array, a list of arrays, an array of text, or Declared
@@ -127,11 +128,6 @@ def receive(sent: IO[bytes], limits: Limits) -> Tree:
             case _:
                 raise ValueError("a frame of another kind")
     raise ValueError("more objects than allowed")
-
-
-def printable(text: str) -> str:
-    """Text out of a file, without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _put(tree: Tree, at: str, value: Any) -> None:

@@ -19,11 +19,11 @@ from nir.ir.node import NIRNode
 
 from lehr.errors import FileRefused
 from lehr.hdf5 import GRAPH, Declared, read_tree
-from lehr.hdf5wire import printable
 from lehr.network import Edge
 from lehr.nirfile import ORIGIN, about, edges_of
 from lehr.nirnodes import BLOCK
 from lehr.refusals import Refusals
+from lehr.text import printable
 
 TYPES = frozenset(name for name, kind in vars(nir).items() if inspect.isclass(kind) and issubclass(kind, NIRNode))
 READ_BYTES = 64  # shapes, kernel sizes and scalars; what is larger is an array of the network

@@ -1,4 +1,4 @@
-"""Building an artefact, and verifying a built one: the same two functions for every target.
+"""Building an artefact: the same function for every target, as `verify` is, which checks a built one.
 
 OUT/  the target's own files
       model.nir            the network it was built from
@@ -20,17 +20,19 @@ import numpy.typing as npt
 
 import lehr
 from lehr import nirfile
-from lehr.artifact import PRODUCTS, BuildPlan, changed_files, read_manifest, sha256, to_json
-from lehr.errors import FileRefused, UsageError
+from lehr.artifact import PRODUCTS, BuildPlan, sha256, to_json
+from lehr.errors import UsageError
 from lehr.export.widths import analyse
 from lehr.network import Network, Neuron, Readout
-from lehr.simulate import Comparison, compare, simulate
-from lehr.targets import registry
+from lehr.simulate import simulate
 from lehr.targets.contract import Figure, Options, Target
-from lehr.targets.golden import lay_down, read_golden
+from lehr.targets.golden import lay_down
+from lehr.targets.replanned import MODEL
+from lehr.targets.verification import Verified, verify
 from lehr.weights import zero_share
 
-MODEL = "model.nir"
+__all__ = ["GOLDEN_SAMPLES", "MODEL", "Built", "Verified", "build", "synthetic_input", "verify"]
+
 GOLDEN_SAMPLES = 16
 _SEED = 0
 
@@ -118,53 +120,6 @@ def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:
     if not figures:
         raise UsageError(f"target {target.name} has no tool here that could measure it; leave --measure out")
     return figures
-
-
-@dataclass(frozen=True)
-class Verified:
-    """Outcome of `verify`.
-
-    Attributes:
-        target: name of the target.
-        samples: how many golden samples were run.
-        comparison: the artefact in its own tool against the reference simulator.
-        changed: files that differ from the manifest.
-    """
-
-    target: str
-    samples: int
-    comparison: Comparison
-    changed: tuple[str, ...]
-
-    def require(self) -> None:
-        """Raise NotBitExact or FileRefused unless the artefact is what was built and computes what it should."""
-        self.comparison.require_equal(f"{self.target} against the reference simulator")
-        if self.changed:
-            raise FileRefused(f"{', '.join(self.changed)} changed since the artefact was built; build it again")
-
-
-def verify(folder: Path, limit: int | None = None) -> Verified:
-    """Run a built artefact in its own tool and compare every spike and membrane with the reference simulator.
-
-    Args:
-        folder: that `build` made.
-        limit: how many golden samples to run; all if None.
-
-    Raises:
-        UsageError: when `folder` is none, or its target cannot be run.
-        FileRefused: when a file in it is damaged.
-        ToolMissing: when the target's tool is not on this machine.
-        NotBitExact: when the artefact does not run, or the golden vectors are not the reference's.
-    """
-    manifest = read_manifest(folder)
-    target = registry.get(str(manifest.get("target")))
-    runner = target.require_runner()
-    net = nirfile.read(folder / MODEL)
-    x, golden = read_golden(net, folder, limit)
-    expected = simulate(net, x, trace=net.neurons).trace
-    compare(expected, golden).require_equal("the golden vectors against the reference simulator")
-    comparison = compare(expected, runner.run(folder, x))
-    return Verified(target.name, len(x), comparison, tuple(changed_files(folder)))
 
 
 READOUTS: Mapping[Readout, str] = {

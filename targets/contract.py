@@ -136,7 +136,8 @@ class Runner(Protocol):
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
         """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs as `simulate` takes them.
 
-        `folder` is a built artefact and is not written to.
+        `folder` is a built artefact and is not written to; what `plan` put there is all that is used. It is run, so it is one's own:
+        `lehr verify` gives a folder that was planned just now, and ends this process and all that it has started when its time is up.
 
         Raises:
             ToolMissing: when the tool is not there.

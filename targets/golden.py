@@ -8,19 +8,26 @@ golden/00_conv1.membrane.i32       int32, little-endian, the same shape
 
 from __future__ import annotations
 
-import json
+import math
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.artifact import BuildPlan, to_json
+from lehr.artifact import AGAIN, BuildPlan, to_json
 from lehr.errors import FileRefused
 from lehr.network import Network
+from lehr.reading import open_regular, read_json
 from lehr.simulate import Trace, simulate
 from lehr.simulate.result import check_input
 
 FOLDER = "golden"
+LARGEST = 1 << 31
+"""Bytes of golden vectors that are read."""
+_TRACE_BYTES = 5
+"""Of a neuron in a step: its spike and its membrane."""
 
 
 def stem(net: Network, layer: str) -> str:
@@ -57,18 +64,39 @@ def read_golden(net: Network, folder: Path, limit: int | None = None) -> tuple[n
     """Inputs and expected trace of the first `limit` samples in a built artefact.
 
     Raises:
-        FileRefused: when a file is missing or has not the size that golden.json tells.
+        FileRefused: when a file is missing or has not the size that golden.json tells, or they take too much memory together.
     """
-    try:
-        told = json.loads((folder / FOLDER / "golden.json").read_bytes())
-        lead = (int(told["samples"]), int(told["steps"]))
+    lead = _lead(folder / FOLDER / "golden.json")
+    inputs = math.prod(net.input.shape)
+    neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
+    samples = min(lead[0], limit or lead[0])
+    if (size := samples * lead[1] * (inputs + _TRACE_BYTES * neurons)) > LARGEST:
+        raise FileRefused(f"{folder / FOLDER}: {samples:,} samples take {size:,} bytes, the limit is {LARGEST:,}; give fewer with -n")
 
-        def load(name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
-            return np.fromfile(folder / name, dtype).reshape(*lead, *shape)[:limit]
+    def load(name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        return _load(folder / name, np.dtype(dtype), (*lead, *shape), samples)
 
-        x = load(f"{FOLDER}/input.u8", "u1", net.input.shape).astype(np.uint8)
-        spikes = {n: load(f"{stem(net, n)}.spikes.u8", "u1", net.shapes[n]).astype(np.uint8) for n in net.neurons}
-        membranes = {n: load(f"{stem(net, n)}.membrane.i32", "<i4", net.shapes[n]).astype(np.int32) for n in net.neurons}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileRefused(f"the golden vectors in {folder / FOLDER} cannot be read ({error}); build the artefact again") from None
+    x = load(f"{FOLDER}/input.u8", "u1", net.input.shape)
+    spikes = {n: load(f"{stem(net, n)}.spikes.u8", "u1", net.shapes[n]) for n in net.neurons}
+    membranes = {n: load(f"{stem(net, n)}.membrane.i32", "<i4", net.shapes[n]).astype(np.int32) for n in net.neurons}
     return x, Trace(spikes, membranes)
+
+
+def _lead(path: Path) -> tuple[int, int]:
+    """Samples and steps that a golden.json tells."""
+    facts = read_json(path, AGAIN)
+    lead = [facts.get(name) if isinstance(facts, dict) else None for name in ("samples", "steps")]
+    if not all(type(count) is int and count > 0 for count in lead):
+        raise FileRefused(f"{path} tells samples and steps of {lead[0]!r} and {lead[1]!r}; {AGAIN}")
+    return int(lead[0]), int(lead[1])  # type: ignore[arg-type]
+
+
+def _load(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], samples: int) -> npt.NDArray[Any]:
+    """The first samples of a file that holds an array of some shape."""
+    whole = math.prod(shape) * dtype.itemsize
+    with open_regular(path, AGAIN) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(whole // shape[0] * samples) if size == whole else b""
+    if size != whole or len(data) != whole // shape[0] * samples:
+        raise FileRefused(f"{path} has {size:,} bytes, {whole:,} are due by {FOLDER}.json; {AGAIN}")
+    return np.frombuffer(data, dtype).reshape(samples, *shape[1:])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from lehr.artifact import read_manifest
+from lehr.artifact import AGAIN, read_manifest
 from lehr.errors import FileRefused
-from lehr.targets import registry
+from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.targets.contract import Table
+from lehr.targets.replanned import target_of
 
 FOLDER = "report"
 
@@ -19,11 +19,11 @@ def tables(folder: Path) -> list[Table]:
 
     Raises:
         UsageError: when `folder` is no artefact.
-        FileRefused: when a file of its report does not parse.
+        FileRefused: when its target is not registered, or a file of its report does not parse.
     """
-    target = registry.get(str(read_manifest(folder).get("target")))
+    target = target_of(read_manifest(folder), folder)
     try:
-        figures, widths = (json.loads((folder / FOLDER / name).read_bytes()) for name in ("estimate.json", "widths.json"))
+        figures, widths = (_read(folder / FOLDER / name) for name in ("estimate.json", "widths.json"))
         made = [
             _figures("estimate", figures),
             Table(
@@ -31,11 +31,18 @@ def tables(folder: Path) -> list[Table]:
             ),
         ]
         measured = folder / FOLDER / "measured.json"
-        if measured.is_file():
-            made.append(_figures("measured at the build", json.loads(measured.read_bytes())))
+        if measured.exists():
+            made.append(_figures("measured at the build", _read(measured)))
         return [*made, *(table for table in target.report(folder) if table.rows)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileRefused(f"the report in {folder / FOLDER} cannot be read ({error}); build the artefact again") from None
+    except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        raise FileRefused(f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}") from None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return parse_json(read_bytes(path, JSON_BYTES, AGAIN))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
 
 
 def _figures(title: str, figures: list[dict[str, Any]]) -> Table:
@@ -43,7 +50,10 @@ def _figures(title: str, figures: list[dict[str, Any]]) -> Table:
 
 
 def _figure(figure: dict[str, Any]) -> tuple[object, ...]:
-    return figure["name"], number(float(figure["value"])), figure["unit"], figure["source"]
+    value = figure["value"]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is no number")
+    return str(figure["name"]), number(float(value)), str(figure["unit"]), str(figure["source"])
 
 
 def _span(bounds: list[int]) -> str:

@@ -22,7 +22,7 @@ class Augment(BaseModel):
         mirror: the chance that left and right change places.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     shift: Annotated[int, Field(ge=0)] = 0
     mirror: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -27,7 +27,7 @@ def require_finite(layers: Mapping[str, Tensors], when: str) -> None:
     if problems:
         way_out = "lower the learning rate, or clip gradients"
         reasons = [f"{name}: {reason} {when}; {way_out}" for name, reason in problems.items()]
-        raise UsageError(together("the training has diverged", reasons))
+        raise UsageError(*together(reasons))
 
 
 def by_layer(model: nn.Module) -> dict[str, Tensors]:

@@ -11,7 +11,6 @@ finished; a finished run at RUN stays until then.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -29,13 +28,17 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lehr.artifact import BuildPlan, to_json
 from lehr.errors import FileRefused, UsageError
+from lehr.reading import parse_json, read_bytes
 from lehr.train.recipe import Recipe
-from lehr.train.recipefile import to_toml
+from lehr.train.recipefile import RECIPE_BYTES, to_toml
 
 SCHEMA = "lehr-progress/2"
 STATE, TENSORS, RECIPE = "progress.json", "progress.safetensors", "recipe.toml"
 PHASES = "ABC"
 SHARE = 0.1
+_ANEW = "remove it and train anew"
+_JSON_BYTES, _MAX_BYTES = 1 << 26, 1 << 34
+"""Of the metrics of all epochs, and of the tensors: a billion weights, their best values and an optimiser's two averages."""
 
 
 def progress_folder(run: Path) -> Path:
@@ -75,10 +78,10 @@ class Progress:
         made = cls(folder, recipe)
         if not folder.exists():
             return made
-        if not (folder / STATE).is_file():
+        if not (folder / STATE).exists():
             raise UsageError(f"{folder} is not the progress of a run (no {STATE}); choose another output folder or remove it")
         try:
-            made.told = json.loads((folder / STATE).read_bytes())
+            made.told = parse_json(read_bytes(folder / STATE, _JSON_BYTES, _ANEW))
             if made.told.pop("schema") != SCHEMA:
                 raise ValueError(f"schema is not {SCHEMA}")
             made.phase, made.epoch = str(made.told.pop("phase")), int(made.told.pop("epoch"))
@@ -88,10 +91,10 @@ class Progress:
             last = made.metrics[-1]
             if (last["phase"], last["epoch"]) != (made.phase, made.epoch) or not all("candidate" in entry for entry in made.metrics):
                 raise ValueError("its metrics are of other epochs")
-            made.tensors = safetensors.torch.load((folder / TENSORS).read_bytes())
-            same = (folder / RECIPE).read_bytes() == to_toml(recipe)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
-            raise FileRefused(f"{folder} is damaged ({type(error).__name__}: {error}); remove it and train anew") from None
+            made.tensors = safetensors.torch.load(read_bytes(folder / TENSORS, _MAX_BYTES, _ANEW))
+            same = read_bytes(folder / RECIPE, RECIPE_BYTES, _ANEW) == to_toml(recipe)
+        except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+            raise FileRefused(f"{folder} is damaged ({type(error).__name__}: {error}); {_ANEW}") from None
         if not resume:
             raise UsageError(
                 f"{folder} holds epoch {made.epoch} of phase {made.phase} of an unfinished run; add --resume to go on, or remove it"

@@ -19,7 +19,7 @@ Weights = Literal["binarized", "ternary", "int2", "int3", "int4", "int5", "int6"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class _Layer(_Strict):

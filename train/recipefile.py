@@ -10,11 +10,13 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from lehr.errors import UsageError
+from lehr.errors import FileRefused, UsageError
+from lehr.reading import read_text
 from lehr.spelling import nearest
 from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe
 
+RECIPE_BYTES = 1 << 20
 ARMS = {"annealed": (), "binarized": ("train.thresholds=final",), "float": ("network.weights=float",)}
 """The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
 
@@ -36,13 +38,14 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         UsageError: naming the key, its value and what it may be.
     """
     path = bundled().get(source, Path(source))
-    if not path.is_file():
+    if not path.exists():
         remedy = nearest(source, bundled()) or f"use a path or one of {', '.join(bundled())}"
         raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; {remedy}")
     try:
-        return parse(path.read_text("utf-8"), str(source), overrides)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"recipe {source} cannot be read ({error}); give a TOML file in UTF-8") from None
+        text = read_text(path, RECIPE_BYTES, "give a recipe, a TOML file in UTF-8")
+    except FileRefused as error:
+        raise UsageError(f"recipe {error}") from None
+    return parse(text, str(source), overrides)
 
 
 def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -51,13 +54,17 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {source} is not TOML: {error}; correct it there") from None
+    except RecursionError:
+        raise UsageError(f"recipe {source} nests deeper than a recipe does; correct it there") from None
     wrong = [sentence for override in overrides if (sentence := _assign(told, override))]
     try:
         recipe = Recipe.model_validate(told)
     except ValidationError as error:
         wrong += [f"recipe {source}: {sentence}" for sentence in mistakes(error, Recipe)]
     if wrong:
-        raise UsageError("\n  ".join(wrong if len(wrong) == 1 else [f"{len(wrong)} mistakes:", *wrong]))
+        raise UsageError(*wrong)
+    if not recipe.name.isprintable():
+        raise UsageError(f"recipe {source}: 'name' is {recipe.name!r}, which cannot be printed; use letters, digits and signs")
     return recipe
 
 
@@ -73,7 +80,7 @@ def _assign(told: dict[str, Any], override: str) -> str:
         return f"--set {override!r} is no assignment; write it as train.lr=1e-3"
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text
     *parents, last = key.split(".")
     here: Any = told

@@ -33,7 +33,7 @@ class Events:
         try:
             self._writer: SummaryWriter = SummaryWriter(str(folder), purge_step=epochs + 1)
         except OSError as error:
-            raise FileRefused(f"{folder} cannot be written: {error.strerror}; choose another folder for --tensorboard") from None
+            raise FileRefused(f"{folder} cannot be written: {error.strerror}; choose another folder for --tensorboard") from error
 
     def add(self, entry: dict[str, Any]) -> None:
         """Write the metrics of the next epoch, to the disk at once."""

@@ -32,7 +32,7 @@ class Threshold(BaseModel):
         floor: the firing rate, per neuron and step, under which `rate-controlled` raises nothing.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     start: Positive
     schedule: Literal["exponential", "linear", "cosine", "step", "restarts", "rate-controlled"] = "exponential"

@@ -14,7 +14,7 @@ Microseconds = Annotated[int, Field(ge=1)]
 
 
 class _Transform(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Denoise(_Transform):

@@ -105,15 +105,22 @@ def _constant(neuron: Neuron, rate: float) -> str:
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that `lehr build` wrote.")],
     samples: Annotated[int | None, typer.Option("-n", min=1, help="How many golden samples to run; all if not given.")] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", help="End it, with all that it started, if it takes longer.")
+    ] = 3600.0,
     as_json: Json = False,
 ) -> None:
-    """Run a built artefact in its own tool and compare it with the simulator, spike by spike."""
+    """Run a built artefact in its own tool and compare it with the simulator, spike by spike.
+
+    OUT may be anybody's: nothing in it is run. lehr makes the target's files again, from the network and the options in OUT. Where OUT
+    has others, it is refused, and they are named; where it has the same, they are run, in a temporary folder.
+    """
     with session(as_json) as out:
         from dataclasses import asdict
 
         from lehr.targets.build import verify as run
 
-        verified = run(folder, samples)
+        verified = run(folder, samples, timeout)
         out.checked = True
         compared = verified.comparison
         out.say(f"{verified.target}, {verified.samples} samples: {compared}")

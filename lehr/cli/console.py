@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lehr.cli.packages import missing_package
-from lehr.errors import FileRefused, LehrError, ToolMissing
+from lehr.errors import FileRefused, LehrError, ToolMissing, UsageError
+from lehr.text import printable, shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 INTERRUPTED = 130
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+_LONG_WORD = re.compile(r"\S{300,}")
 _NUMBER = re.compile(r"[<>]? ?-?[\d.,]+( %)?")
 
 
@@ -43,7 +45,7 @@ class Output:
     def say(self, text: str = "") -> None:
         """A line of the result, for people."""
         if not self.as_json:
-            typer.echo(text)
+            typer.echo(printable(text))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
         """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
@@ -53,12 +55,12 @@ class Output:
         from rich.console import Console
         from rich.table import Table
 
-        made = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        made = Table(title=printable(title) or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
         for index, column in enumerate(columns):
             numeric = all(_NUMBER.fullmatch(str(row[index])) for row in rows)
-            made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            made.add_column(printable(column), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            made.add_row(*(str(cell) for cell in row))
+            made.add_row(*(printable(str(cell)) for cell in row))
         width = None if sys.stdout.isatty() else 160
         Console(highlight=False, markup=False, width=width).print(made)
 
@@ -78,13 +80,17 @@ class Output:
 
 @contextmanager
 def session(as_json: bool) -> Iterator[Output]:
-    """Run a command's body; print its verdict; turn errors into one sentence and an exit code."""
+    """Run a command's body; print its verdict; turn errors into one sentence and an exit code.
+
+    Whatever is printed for people may come from a file of anybody's: it is printed without what steers a terminal.
+    """
     out = Output(as_json)
-    message = None
+    message, lines = None, list[str]()
     try:
         yield out
     except LehrError as error:
-        message, out.exit_code = str(error), error.exit_code
+        message, out.exit_code = _of_a_path(error.__cause__) or (str(error), error.exit_code)
+        lines = error.lines if message == str(error) else [message]
     except KeyboardInterrupt:
         message, out.exit_code = "interrupted; the result was not written (an interrupted 'lehr train' goes on with --resume)", INTERRUPTED
     except BrokenPipeError:
@@ -97,8 +103,8 @@ def session(as_json: bool) -> Iterator[Output]:
             raise
         message, out.exit_code = _unexpected(error)
     if message:
-        out.facts["error"] = message
-        typer.echo(f"error: {message}", err=True)
+        out.facts["error"] = _LONG_WORD.sub(_shortened, message)
+        typer.echo("error: " + "\n  ".join(printable(_LONG_WORD.sub(_shortened, line)) for line in lines or [message]), err=True)
     try:
         out.end()
     except OSError as error:
@@ -109,10 +115,23 @@ def session(as_json: bool) -> Iterator[Output]:
     raise typer.Exit(out.exit_code)
 
 
+def _shortened(word: re.Match[str]) -> str:
+    return shortened(word[0])
+
+
+def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
+    """What is said of a path that this system does not take, wherever it was first used."""
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return f"path {error.filename}: {os.strerror(error.errno)}; give another one", UsageError.exit_code
+    return None
+
+
 def _unexpected(error: Exception) -> tuple[str, int]:
     """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless the machine lacks something."""
     if isinstance(error, ImportError) and (missing := missing_package(error)):
         return missing, ToolMissing.exit_code
+    if refusal := _of_a_path(error):
+        return refusal
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         where = f"{error.filename} cannot be written" if error.filename else "a temporary file or the result cannot be written"
         return f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another folder", FileRefused.exit_code

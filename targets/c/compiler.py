@@ -48,9 +48,11 @@ def call(command: list[str], folder: Path, failure: str) -> str:
     """
     # Without the variables of a make that may be running us, and with messages in English, where errors are found.
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")} | {"LC_ALL": "C"}
-    pipe, same = subprocess.PIPE, subprocess.STDOUT
+    nothing, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
     try:
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=pipe, stderr=same, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdin=nothing, stdout=pipe, stderr=same, text=True, errors="replace", check=False
+        )
     except OSError as error:
         raise ToolMissing(f"{command[0]} does not start: {error.strerror}; call it by hand to see why") from None
     if done.returncode:

@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr import nirfile
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused, ToolMissing, UsageError
 from lehr.network import Network
 from lehr.simulate.result import Membranes, Recorder, Result, Spikes, check_input, input_events
-from lehr.targets.build import MODEL
 from lehr.targets.c.compiler import call, compiler, require
 from lehr.targets.c.render import LIBRARY, TEMPLATES
-from lehr.targets.c.runner import read_files
 from lehr.targets.c.target import C
+from lehr.targets.replanned import replan
 
 BRIDGE = "bridge.c"
 Images = npt.NDArray[np.uint8]
@@ -40,13 +38,17 @@ class Step:
 def load(source: Path | Network) -> Model:
     """Compile the C library of a network and load it.
 
+    Of a folder, which may be anybody's, what is compiled is what lehr itself makes of the network and the options in it; the folder's
+    own code must be that, byte for byte.
+
     Args:
         source: a folder that `lehr build --target c` wrote, or a network.
 
     Raises:
         ToolMissing: when there is no C compiler, or what it makes does not load.
         NotMappable: when the network does not map to C.
-        FileRefused: when the folder is no whole artefact, or its C code is another network's.
+        UsageError: when the folder is no artefact of target c.
+        FileRefused: when the folder is no whole artefact, or its C code is not what lehr makes of its network.
         NotBitExact: when the code does not compile.
     """
     require()
@@ -54,7 +56,10 @@ def load(source: Path | Network) -> Model:
         C().require_mappable(source)
         net, files = source, C().plan(source, {}).files
     else:
-        net, files = nirfile.read(source / MODEL), read_files(source, LIBRARY)
+        again = replan(source)
+        if again.target.name != C.name:
+            raise UsageError(f"{source} was built for target {again.target.name}; give a folder that 'lehr build --target c' made")
+        net, files = again.net, again.plan.files
     with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
         work = Path(made)
         for name in LIBRARY:
@@ -66,9 +71,6 @@ def load(source: Path | Network) -> Model:
             library = ctypes.CDLL(str(built))  # the file may go once it is mapped
         except OSError as error:
             raise ToolMissing(f"what {compiler()[0]} made does not load ({error}); let TMPDIR be where programs may run") from None
-    library.bridge_network.restype = ctypes.c_char_p
-    if library.bridge_network() != net.digest.encode():
-        raise FileRefused(f"the C code in {source} is not that of {MODEL} beside it; build it again")
     return Model(net, library)
 
 

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import FileRefused
+from lehr.errors import FileRefused, NotBitExact
+from lehr.reading import read_bytes, read_json
 from lehr.simulate import Trace
 from lehr.targets.c.compiler import call, compiler, missing, require
 from lehr.targets.c.render import DESCRIPTION, SOURCES
 
-
-def read_files(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """Files of a built artefact.
-
-    Raises:
-        FileRefused: when one of them cannot be read.
-    """
-    try:
-        return {name: (folder / name).read_bytes() for name in names}
-    except OSError as error:
-        raise FileRefused(f"{folder} is no whole artefact of target c ({error}); build it again") from None
+_WAY_OUT = "give a whole artefact of target c, or build it again"
+_LARGEST = 1 << 31
+"""Bytes of a source: more than of any network that fits in memory."""
 
 
 class CRunner:
@@ -45,28 +36,33 @@ class CRunner:
             NotBitExact: when it does not compile or run.
         """
         require("make")
-        sources = read_files(folder, SOURCES)
+        sources = {name: read_bytes(folder / name, _LARGEST, _WAY_OUT) for name in SOURCES}
+        facts = read_json(folder / DESCRIPTION, _WAY_OUT)
         try:
-            told = json.loads(read_files(folder, (DESCRIPTION,))[DESCRIPTION])
-            shape, steps, layers = tuple(told["input"]), int(told["steps"]), told["layers"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise FileRefused(f"{folder} is no whole artefact of target c ({error}); build it again") from None
+            shape, steps = tuple(facts["input"]), int(facts["steps"])
+            names = [str(layer["layer"]) for layer in facts["layers"]]
+            # One record a step: for each layer its spikes, then its membranes.
+            fields = [(f"{kind}.{i}", kind, tuple(t["shape"])) for i, t in enumerate(facts["layers"]) for kind in ("u1", "<i4")]
+            record = np.dtype(fields)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise FileRefused(f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}") from None
+        if x.ndim == len(shape) + 1:
+            x = np.repeat(x[:, None], steps, axis=1)
+        if x.shape[2:] != shape:
+            raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
         with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
             work = Path(made)
             for name, content in sources.items():
                 (work / name).write_bytes(content)
-            if x.ndim == len(shape) + 1:
-                x = np.repeat(x[:, None], steps, axis=1)
-            if x.shape[2:] != shape:
-                raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
             call(["make", "-s", f"CC={shlex.join(compiler())}"], work, "does not compile")
             x.tofile(work / "input.u8")
             call(["./lehr_main", "--run", "input.u8", "output", str(x.shape[1])], work, "does not run")
-            # One record a step: for each layer its spikes, then its membranes.
-            fields = [(f"{kind}.{i}", kind, tuple(t["shape"])) for i, t in enumerate(layers) for kind in ("u1", "<i4")]
-            record = np.fromfile(work / "output", np.dtype(fields)).reshape(x.shape[:2])
-        names = [told["layer"] for told in layers]
+            output = work / "output"
+            size, due = output.stat().st_size if output.is_file() else 0, record.itemsize * x.shape[0] * x.shape[1]
+            if size != due:
+                raise NotBitExact(f"the C code writes {size:,} bytes of results, not {due:,}; build the artefact again")
+            steps_run = np.fromfile(output, record).reshape(x.shape[:2])
         return Trace(
-            {name: np.ascontiguousarray(record[f"u1.{i}"]) for i, name in enumerate(names)},
-            {name: record[f"<i4.{i}"].astype(np.int32) for i, name in enumerate(names)},
+            {name: np.ascontiguousarray(steps_run[f"u1.{i}"]) for i, name in enumerate(names)},
+            {name: steps_run[f"<i4.{i}"].astype(np.int32) for i, name in enumerate(names)},
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from lehr.artifact import AGAIN
+from lehr.reading import read_json, read_text
 from lehr.targets.contract import Table
 
 NEXTPNR, CYCLES, PHASES = (Path("report") / name for name in ("nextpnr.json", "cycles.txt", "phases.txt"))
+_BYTES, _WAY_OUT = 1 << 26, "remove it, and let make write it again"
+"""What a tool's report may have: nextpnr tells of every net."""
 PARTS = {
     "ICESTORM_LC": "cells (a table and a flip-flop)",
     "ICESTORM_RAM": "block RAM of 4 kbit",
@@ -31,17 +34,18 @@ POWER_SOURCE = (
 
 def report(folder: Path, device: str) -> tuple[Table, ...]:
     """Resources and timing after `make synth`; clocks after `make cycles`, and after both also time, rate and energy."""
-    placed = json.loads((folder / NEXTPNR).read_bytes()) if (folder / NEXTPNR).is_file() else None
+    placed = read_json(folder / NEXTPNR, _WAY_OUT, _BYTES) if (folder / NEXTPNR).exists() else None
     made = [] if placed is None else [_resources(placed["utilization"]), _timing(placed["fmax"])]
-    if (folder / CYCLES).is_file():
-        told = json.loads((folder / "lehr_fpga.json").read_bytes())
-        runs = sorted((_run(line) for line in (folder / CYCLES).read_text("ascii").splitlines()), key=lambda run: run[1])
+    if (folder / CYCLES).exists():
+        told = read_json(folder / "lehr_fpga.json", AGAIN)
+        lines = read_text(folder / CYCLES, _BYTES, _WAY_OUT).splitlines()
+        runs = sorted(map(_run, lines), key=lambda run: run[1])
         count = min(3, len(runs))
         thirds = [_means(runs[part * len(runs) // count : (part + 1) * len(runs) // count]) for part in range(count)]
         mhz = None if placed is None else min(clock["constraint"] for clock in placed["fmax"].values())
         made.append(_speed(thirds, int(told["neurons"]) * int(told["steps"]), mhz))
-        if (folder / PHASES).is_file():
-            spent = [int(line) for line in (folder / PHASES).read_text("ascii").split()]
+        if (folder / PHASES).exists():
+            spent = [int(line) for line in read_text(folder / PHASES, _BYTES, _WAY_OUT).split()]
             made.append(_phases(spent, [layer["layer"] for layer in told["layers"]], len(runs)))
         if len(runs[0]) > 2:
             made.append(_engines([layer["layer"] for layer in told["layers"]], runs))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused, NotBitExact
+from lehr.reading import read_bytes, read_json
 from lehr.simulate import Trace
 from lehr.targets.fpga.projections import volume
 from lehr.targets.fpga.render import BENCH, DESCRIPTION
 from lehr.targets.fpga.tools import call, command, missing
 
 Simulator = Literal["iverilog", "verilator"]
+_WAY_OUT = "give a whole artefact of target fpga, or build it again"
+_LARGEST = 1 << 31
+"""Bytes of a file: more than of any network that fits in memory."""
 LARGE = 300_000
 """Updates of neurons from which on compiling with Verilator, half a minute, is sooner done than interpreting with Icarus."""
 VERILATE = (
@@ -57,14 +59,15 @@ class FpgaRunner:
         """
         with tempfile.TemporaryDirectory(prefix="lehr-fpga-") as made:
             work = Path(made)
+            told = read_json(folder / DESCRIPTION, _WAY_OUT)
             try:
-                told = json.loads((folder / DESCRIPTION).read_bytes())
                 sources = [*(Path(module).name for module in told["modules"]), BENCH]
-                for name in (*sources, *(Path(image).name for image in told["images"])):
-                    shutil.copyfile(folder / name, work / name)
+                images = [Path(image).name for image in told["images"]]
                 shape, steps = tuple(told["input"]), int(told["steps"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise FileRefused(f"{folder} is no whole artefact of target fpga ({error}); build it again") from None
+            except (ValueError, KeyError, TypeError) as error:
+                raise FileRefused(f"{folder / DESCRIPTION} describes no design ({error}); {_WAY_OUT}") from None
+            for name in (*sources, *images):
+                (work / name).write_bytes(read_bytes(folder / name, _LARGEST, _WAY_OUT))
             if x.ndim == len(shape) + 1:
                 x = np.repeat(x[:, None], steps, axis=1)
             if x.shape[2:] != shape:

@@ -65,7 +65,10 @@ def call(arguments: list[str], folder: Path, failure: str) -> str:
     # Without the variables of a make that may be running us, and with messages in English, where errors are found.
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     environment |= {"LC_ALL": "C", "PATH": search_path()}
-    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    nothing = subprocess.DEVNULL
+    done = subprocess.run(
+        arguments, cwd=folder, env=environment, stdin=nothing, capture_output=True, text=True, errors="replace", check=False
+    )
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or [f"exit status {done.returncode}"]
         reason = next((line for line in lines if "error" in line.lower()), lines[0])

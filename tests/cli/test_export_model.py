@@ -143,7 +143,7 @@ def test_all_reasons_of_a_refusal_are_printed(lehr: Lehr, folder: Path) -> None:
     assert ran.code == 3
     lines = ran.err.rstrip().splitlines()
     assert lines == [
-        "error: the model cannot be exported, for 2 reasons:",
+        "error: 2 refusals:",
         "  0 (Linear): it has a forward hook (broken.<locals>.<lambda>), which may change what it gives; remove it: handle.remove()",
         "  2 (Linear): its bias is not finite (NaN); train it again",
     ]

@@ -1,8 +1,8 @@
-"""A change of one unit anywhere in an artefact makes `lehr verify` fail and name the first difference."""
+"""A change of one unit anywhere in an artefact makes `lehr verify` fail and name it: the file, or the first difference."""
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 from commands import Lehr
 
-from lehr import nirfile
+from lehr import __version__, nirfile
+from lehr.artifact import sha256, to_json
+from lehr.errors import FileRefused, NotBitExact
 from lehr.network import Conv2d, Network
 from lehr.samples import read_samples
 from lehr.simulate import simulate
 from lehr.targets import registry
+from lehr.targets.build import build
+from lehr.targets.verification import verify_here
 
 RUNNABLE = [t.name for t in registry.targets() if (runner := t.runner()) is not None and runner.missing() is None]
 Mutation = Callable[[Network, Path], Network]
@@ -62,27 +66,56 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
 
 @pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_found_and_named(line: Path, lehr: Lehr, tmp_path: Path, target: str, name: str) -> None:
+def test_mutation_is_found_and_named(line: Path, tmp_path: Path, target: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that plans another network's files, here and when it built: what it makes runs, and differs."""
     mutation, layer = MUTATIONS[name]
-    net = nirfile.read(line / "model.nir")
+    net, chip = nirfile.read(line / "model.nir"), registry.get(target)
     mutated = mutation(net, line / "in.npz")
     assert mutated != net
-    nirfile.write(mutated, tmp_path / "mutated.nir")
+    plan = type(chip).plan
+    monkeypatch.setattr(type(chip), "plan", lambda self, net, options: plan(self, mutated, options))
+    build(net, chip, read_samples(line / "in.npz")[0][:3]).plan.write(tmp_path / "wrong")
+    verified = verify_here(tmp_path / "wrong")
+    first = verified.comparison.first
+    assert first is not None
+    assert first.layer == layer
+    assert first.expected != first.got
+    with pytest.raises(NotBitExact, match=rf"{target} against the reference simulator: .* differ; first: {layer}: "):
+        verified.require()
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+def test_the_files_of_another_network_are_named_and_not_run(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
+    """Whether the manifest tells them or not."""
+    nirfile.write(_threshold(nirfile.read(line / "model.nir"), line / "in.npz"), tmp_path / "mutated.nir")
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for model, out in ((line / "model.nir", right), (tmp_path / "mutated.nir", wrong)):
         assert lehr("build", model, "--target", target, "-o", out, "-i", line / "in.npz", "-n", 3).code == 0
-    for path in [p for p in wrong.iterdir() if p.is_file() and p.name not in ("model.nir", "manifest.json", "MODEL_CARD.md")]:
-        shutil.copy(path, right / path.name)  # the target's own files, computing the mutated network
+    files = json.loads((right / "manifest.json").read_bytes())["files"]
+    own = [name for name in files if "/" not in name and name not in ("model.nir", "MODEL_CARD.md")]
+    others = [name for name in own if (right / name).read_bytes() != (wrong / name).read_bytes()]
+    assert others
+    for name in others:
+        shutil.copy(wrong / name, right / name)
     ran = lehr("verify", right)
-    assert ran.code == 4
-    assert ran.last == "FAIL"
-    found = re.search(r"first: (\w+): (membrane|spike) of neuron \(.+\) at step \d+ of sample \d+ is (-?\d+), expected (-?\d+)", ran.out)
-    assert found is not None, ran.out
-    assert found[1] == layer
-    assert found[3] != found[4]
-    facts = lehr("verify", right, "--json").facts
-    assert facts["first"]["layer"] == layer
-    assert facts["changed"]
+    assert (ran.code, ran.last) == (5, "FAIL")
+    assert f"error: {others[0]}" in ran.err
+    assert "changed since the artefact was built; build it again" in ran.err
+    _fit_manifest(right)
+    with pytest.raises(FileRefused, match=rf"was not built by lehr {__version__} from its model\.nir: {others[0]}.* would be others"):
+        verify_here(right)
+    _fit_manifest(right, lehr="0.0.1")
+    with pytest.raises(
+        FileRefused, match=rf"right was built by lehr 0\.0\.1, whose {others[0]}.* differ from those of lehr {__version__}; "
+    ):
+        verify_here(right)
+
+
+def _fit_manifest(folder: Path, **facts: str) -> None:
+    """Make a manifest tell the files as they are."""
+    manifest = json.loads((folder / "manifest.json").read_bytes()) | facts
+    manifest["files"] = {name: sha256((folder / name).read_bytes()) for name in manifest["files"]}
+    (folder / "manifest.json").write_bytes(to_json(manifest))
 
 
 @pytest.mark.parametrize("target", RUNNABLE)

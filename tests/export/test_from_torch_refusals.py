@@ -238,7 +238,7 @@ def test_all_that_stands_in_the_way_is_said_at_once() -> None:
     with pytest.raises(NotMappable) as error:
         from_torch(model, events(2, 3, 4))
     assert str(error.value) == (
-        "the model cannot be exported, for 5 reasons:"
+        "5 refusals:"
         "\n  lif (Leaky): it has a forward hook (print), which may change what it gives; remove it: handle.remove()"
         "\n  model: its forward calls .size() at its start, .view() at its start, relu after fc and add after fc, which are no layers that"
         f" can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}, or with init_hidden=True,"
@@ -257,7 +257,7 @@ def test_layers_with_one_fault_are_named_together() -> None:
     with pytest.raises(NotMappable) as error:
         from_torch(model, events(2, 3, 4))
     first, weights, relu = str(error.value).split("\n  ")
-    assert first == "the model cannot be exported, for 2 reasons:"
+    assert first == "2 refusals:"
     assert weights.startswith("0 (Linear), 3 (Linear): its weights are real numbers")
     assert relu.startswith("1 (ReLU), 7 (ReLU): the integer network has no such layer")
 

@@ -110,9 +110,15 @@ def test_truncated_gzip_is_refused(folder: Path, keep: int) -> None:
     [
         (b"\0\0\x0b\x01" + struct.pack(">I", 1) + b"ab", "not with the mark of an IDX file of bytes"),
         (b"\0\0\x08\x01" + struct.pack(">I", 3) + b"ab", "holds 2 bytes of data, its header says 3"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 1) + b"ab", "holds 2 bytes of data, its header says 1"),
-        (b"\0\0\x08\x03\0\0", "bytes of data, its header says"),
-        (b"\0\0\x08\x02" + struct.pack(">II", 2**31, 2**31), "its header says 4,611,686,018,427,387,904"),
+        (b"\0\0\x08\x01" + struct.pack(">I", 1) + b"ab", "holds more than 1 bytes of data, its header says 1"),
+        (b"\0\0\x08\x03\0\0", "cannot hold what its header says, 0 bytes of data; get it again"),
+        (
+            b"\0\0\x08\x02" + struct.pack(">II", 2**31, 2**31),
+            "cannot hold what its header says, 4,611,686,018,427,387,904 bytes of data; get it again",
+        ),
+        (b"\0\0\x08\x03" + struct.pack(">III", 0, 2**32 - 1, 2**32 - 1), "cannot hold what its header says, 0 bytes of data; get it again"),
+        (b"\0\0\x08\x00x", "has 0 axes, the official files have 1 or 3; get it again"),
+        *((bytes((0, 0, 8, n)) + struct.pack(">I", 1) * n + b"x", f"has {n} axes, the official files") for n in (5, 65, 255)),
     ],
 )
 def test_wrong_headers_are_refused(tmp_path: Path, data: bytes, message: str) -> None:

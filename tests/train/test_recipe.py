@@ -89,7 +89,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(UsageError) as error:
         parse(tiny_toml(), "tiny", wrong)
     first, *lines = str(error.value).splitlines()
-    assert first == "5 mistakes:"
+    assert first == "5 refusals:"
     assert sorted(line.strip().split(";")[0] for line in lines) == [
         "--set 'seed' is no assignment",
         "--set name.first: 'first' is no key of the recipe",

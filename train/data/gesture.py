@@ -14,6 +14,7 @@ import numpy as np
 
 from lehr.cameras import aedat
 from lehr.errors import FileRefused, UsageError
+from lehr.reading import read_text
 from lehr.train.data.frames import CameraEvents, Integers, camera_frames, camera_shape
 from lehr.train.data.source import Indices, Source, Sources, Values
 from lehr.train.data.table import read_table
@@ -21,7 +22,7 @@ from lehr.train.recipe import DataRecipe
 
 SIZE = 128
 CLASSES = 11
-_MAX_BYTES = 1 << 30
+_MAX_BYTES, _MAX_LIST = 1 << 30, 1 << 20
 _AGAIN = "get it again from its official source"
 
 
@@ -37,7 +38,7 @@ def load_gestures(recipe: DataRecipe, folder: Path) -> Sources:
 
 def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     trials = _existing(folder, f"trials_to_{part}.txt")
-    names = trials.read_text("utf-8", errors="replace").split()
+    names = read_text(trials, _MAX_LIST, _AGAIN).split()
     recordings = [_existing(folder, name) for name in names]
     tables = [read_labels(_existing(folder, f"{Path(name).stem}_labels.csv")) for name in names]
     if not recordings:

@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused, UsageError
+from lehr.reading import open_regular
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 _UNSIGNED_BYTE = 0x08
-_MAX_BYTES = 1 << 30
+_AGAIN = "get it again from its official source"
+_MAX_BYTES, _MAX_AXES = 1 << 30, 4
 
 
 def load_idx_folder(folder: Path, name: str) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
@@ -54,19 +56,22 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
         FileRefused: when it is not gzip, is cut short or too long, or holds something else than unsigned bytes.
     """
     try:
-        with gzip.open(path) as stream:
-            data = stream.read(_MAX_BYTES + 1)
+        with open_regular(path, _AGAIN) as packed, gzip.open(packed) as stream:
+            mark = stream.read(4)
+            if len(mark) < 4 or mark[:3] != bytes((0, 0, _UNSIGNED_BYTE)):
+                start = mark.hex() or "nothing"
+                raise FileRefused(f"{path} starts with {start}, not with the mark of an IDX file of bytes (000008); get the official file")
+            axes = mark[3]
+            if not 1 <= axes <= _MAX_AXES:
+                raise FileRefused(f"{path} has {axes} axes, the official files have 1 or 3; {_AGAIN}")
+            shape = tuple(int(n) for n in np.frombuffer(stream.read(4 * axes).ljust(4 * axes, b"\0"), ">u4"))
+            size = math.prod(shape)
+            if not 0 < size <= _MAX_BYTES:
+                raise FileRefused(f"{path} cannot hold what its header says, {size:,} bytes of data; {_AGAIN}")
+            data = stream.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise FileRefused(f"{path} is not a whole gzip file ({error}); get it again from its official source") from None
-    if len(data) > _MAX_BYTES:
-        raise FileRefused(f"{path} unpacks to more than {_MAX_BYTES >> 20} MiB; get it again from its official source")
-    if len(data) < 4 or data[:3] != bytes((0, 0, _UNSIGNED_BYTE)):
-        raise FileRefused(
-            f"{path} starts with {data[:4].hex() or 'nothing'}, not with the mark of an IDX file of bytes (000008); get the official file"
-        )
-    axes = data[3]
-    start = 4 + 4 * axes
-    shape = tuple(int(n) for n in np.frombuffer(data[4:start].ljust(4 * axes, b"\0"), ">u4"))
-    if len(data) - start != math.prod(shape):
-        raise FileRefused(f"{path} holds {max(0, len(data) - start):,} bytes of data, its header says {math.prod(shape):,}; get it again")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()  # torch takes writable arrays only
+        raise FileRefused(f"{path} is not a whole gzip file ({error}); {_AGAIN}") from None
+    if len(data) != size:
+        held = f"{len(data):,} bytes" if len(data) < size else f"more than {size:,} bytes"
+        raise FileRefused(f"{path} holds {held} of data, its header says {size:,}; get it again")
+    return np.frombuffer(data, np.uint8).reshape(shape).copy()  # torch takes writable arrays only

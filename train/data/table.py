@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from pathlib import Path
@@ -10,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused
+from lehr.reading import read_bytes
 
+_MAX_BYTES = 1 << 26
+_AGAIN = "get it again from its official source"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
@@ -27,20 +31,21 @@ def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = N
     Raises:
         FileRefused: when it is no such table.
     """
+    data = read_bytes(path, _MAX_BYTES, _AGAIN)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an empty table is refused below
-            skipped = int(header and not _begins_with_row(path, delimiter))
-            rows = np.loadtxt(path, np.int64, delimiter=delimiter, skiprows=skipped, ndmin=2, encoding="utf-8-sig")
+            text = data.decode("utf-8-sig")
+            skipped = int(header and not _begins_with_row(text, delimiter))
+            rows = np.loadtxt(io.StringIO(text), np.int64, delimiter=delimiter, skiprows=skipped, ndmin=2)
     except (ValueError, OverflowError) as error:
-        raise FileRefused(f"{path} is no table of {what} ({error}); get it again from its official source") from None
+        raise FileRefused(f"{path} is no table of {what} ({error}); {_AGAIN}") from None
     if rows.shape[1:] != (columns,) or not len(rows):
-        raise FileRefused(f"{path} has rows of shape {rows.shape}, and is no table of {what}; get it again from its official source")
+        raise FileRefused(f"{path} has rows of shape {rows.shape}, and is no table of {what}; {_AGAIN}")
     return rows
 
 
-def _begins_with_row(path: Path, delimiter: str | None) -> bool:
-    """Whether the first line of a file holds integers, or is a comment, which is left out all the same."""
-    with path.open(encoding="utf-8-sig", errors="replace") as lines:
-        text = lines.readline().partition("#")[0].strip()
-    return all(_INTEGER.fullmatch(cell.strip()) for cell in text.split(delimiter)) if text else True
+def _begins_with_row(text: str, delimiter: str | None) -> bool:
+    """Whether the first line of a text holds integers, or is a comment, which is left out all the same."""
+    line = text.partition("\n")[0].partition("#")[0].strip()
+    return all(_INTEGER.fullmatch(cell.strip()) for cell in line.split(delimiter)) if line else True

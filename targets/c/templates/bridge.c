@@ -1,11 +1,6 @@
 /* Whole runs of a network in one call, for lehr.targets.c.loader. */
 #include "lehr_model.h"
 
-const char *bridge_network(void)
-{
-    return LEHR_NETWORK;
-}
-
 size_t bridge_state_bytes(void)
 {
     return sizeof(lehr_state);

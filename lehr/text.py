@@ -1,0 +1,15 @@
+"""Text that came out of a file or from a command line, as it may be shown."""
+
+from __future__ import annotations
+
+_END = 40
+
+
+def printable(text: str) -> str:
+    """Text on one line, without what would steer a terminal."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def shortened(text: str) -> str:
+    """Text, or its two ends where it is too long to be read."""
+    return text if len(text) <= 3 * _END else f"{text[:_END]}...{text[-_END:]}"

@@ -1,0 +1,143 @@
+"""A function of lehr in a process of its own: when its time is up it ends, with whatever it has started.
+
+Compilers, simulators and what they compile run for as long as they like, and some of them within Python's own process. So the function
+runs in another one, in a session of its own: every process that it starts is in its group, and the group is killed whatever happens.
+Arguments and result travel as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lehr import errors
+from lehr.errors import LehrError
+
+_GRACE = 3
+"""Seconds that the process has to end what it started, before it is killed."""
+# As in lehr/hdf5.py: neither the folder one is in nor the environment decides what is imported.
+_START = "import sys; sys.path[:] = {path!r}; from lehr.targets.limited import main; main(*sys.argv[1:])"
+
+
+class TimeIsUp(Exception):
+    """The function took longer than it may."""
+
+
+class NoAnswer(Exception):
+    """The process ended without an answer; the message is how."""
+
+
+def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> Any:
+    """Call a function in a process of its own, and end that and all its descendants at the latest after some time.
+
+    What the function prints goes to stderr. Its temporary files are removed, however it ends.
+
+    Args:
+        seconds: how long it may take.
+        function: as `lehr.module:name`.
+        arguments: by name; numbers, text, and lists and mappings of them, as the result.
+
+    Raises:
+        TimeIsUp: when it takes longer.
+        NoAnswer: when its process is killed, by the system or by itself.
+        LehrError: as the function does; other errors come back as a RuntimeError, but OSError and MemoryError as they are.
+    """
+    source = Path(errors.__file__).resolve().parents[1]  # the folder from which lehr is imported
+    places = [str(source), *(place for place in sys.path if os.path.isabs(place))]  # noqa: PTH117
+    alive, held = os.pipe()  # closed by the system when this process ends, even if it is killed: the other one ends then, too
+    command = [sys.executable, "-I", "-c", _START.format(path=places), str(alive), function, json.dumps(arguments)]
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="lehr-", ignore_cleanup_errors=True) as scratch,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                pass_fds=(alive,),
+                env=os.environ | {"TMPDIR": scratch},
+                start_new_session=True,
+            ) as process,
+        ):
+            answer = _answer(process, seconds)
+    finally:
+        os.close(alive)
+        os.close(held)
+    return _result(answer, process.returncode)
+
+
+def _answer(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """What the process writes; it and its group have ended when this returns or raises."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    except BaseException as error:  # an interrupt is ours to pass on
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_GRACE)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise TimeIsUp from None
+        raise
+    finally:
+        with suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _result(answer: bytes, code: int) -> Any:
+    try:
+        reply = json.loads(answer)
+    except ValueError:
+        end = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        raise NoAnswer(end) from None
+    if "result" in reply:
+        return reply["result"]
+    kind, message = reply["error"], reply["message"]
+    if kind == "MemoryError":
+        raise MemoryError
+    if kind == "OSError":
+        raise OSError(*message)
+    raise getattr(errors, kind, RuntimeError)(message)
+
+
+def main(alive: str, function: str, arguments: str) -> None:
+    """Answer on stdout; what runs in the process that `call_within` starts."""
+    answer = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    threading.Thread(target=_end_with_parent, args=(int(alive),), daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything on the way out is undone
+    module, _, name = function.partition(":")
+    try:
+        reply = {"result": getattr(import_module(module), name)(**json.loads(arguments))}
+    except KeyboardInterrupt:
+        return
+    except Exception as error:
+        reply = _error(error)
+    with os.fdopen(answer, "w") as stream:
+        json.dump(reply, stream)
+
+
+def _end_with_parent(alive: int) -> None:
+    os.read(alive, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _error(error: Exception) -> dict[str, Any]:
+    if isinstance(error, LehrError):
+        kind = next(kind.__name__ for kind in type(error).__mro__ if vars(errors).get(kind.__name__) is kind)
+        return {"error": kind, "message": str(error)}
+    if isinstance(error, MemoryError):
+        return {"error": "MemoryError", "message": ""}
+    if isinstance(error, OSError) and error.errno:
+        return {"error": "OSError", "message": [error.errno, error.strerror, error.filename and str(error.filename)]}
+    if os.environ.get("LEHR_DEBUG"):
+        traceback.print_exception(error)
+    return {"error": "RuntimeError", "message": f"{type(error).__name__}: {error}"}

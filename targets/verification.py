@@ -1,0 +1,96 @@
+"""Verifying anybody's artefact: what runs is what lehr itself makes of the network in it, and no longer than it may."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lehr.errors import FileRefused, NotBitExact, UsageError
+from lehr.simulate import Comparison, compare, simulate
+from lehr.simulate.compare import Difference
+from lehr.targets.golden import read_golden
+from lehr.targets.limited import NoAnswer, TimeIsUp, call_within
+from lehr.targets.replanned import listed, replan
+
+TIMEOUT = 3600.0
+"""Seconds that verifying may take, where nothing else is said."""
+_LONGEST = 1e7
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Outcome of `verify`.
+
+    Attributes:
+        target: name of the target.
+        samples: how many golden samples were run.
+        comparison: the artefact in its own tool against the reference simulator.
+        changed: files beside the target's own that differ from the manifest.
+    """
+
+    target: str
+    samples: int
+    comparison: Comparison
+    changed: tuple[str, ...]
+
+    def require(self) -> None:
+        """Raise NotBitExact or FileRefused unless the artefact is what was built and computes what it should."""
+        self.comparison.require_equal(f"{self.target} against the reference simulator")
+        if self.changed:
+            raise FileRefused(f"{listed(self.changed)} changed since the artefact was built; build it again")
+
+
+def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> Verified:
+    """Compare every spike and membrane of an artefact, in its own tool, with the reference simulator.
+
+    Nothing in `folder` is run. The target plans its files again, from the network and the options there; they must be those of the
+    folder, byte for byte, and are written to a temporary folder, where they run. All of it is done in a process of its own, which ends
+    with every process that it started when the time is up.
+
+    Args:
+        folder: that `build` made, here or elsewhere.
+        limit: how many golden samples to run; all if None.
+        timeout: seconds that all of it may take.
+
+    Raises:
+        UsageError: when `folder` is none, its target cannot be run, or `limit` or `timeout` is nothing.
+        FileRefused: when a file in it is damaged, or the target's files are not those that lehr makes.
+        ToolMissing: when the target's tool is not on this machine.
+        NotBitExact: when the artefact does not run or does not end in time, or the golden vectors are not the reference's.
+    """
+    if not 0 < timeout <= _LONGEST:
+        raise UsageError(f"a timeout of {timeout:g} s is none; give seconds above 0, up to {_LONGEST:,.0f}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"{limit} samples verify nothing; give at least 1")
+    try:
+        reply = call_within(timeout, f"{__name__}:verified", {"folder": os.fspath(folder), "limit": limit})
+    except TimeIsUp:
+        way_out = "give it longer with --timeout SECONDS, or run fewer samples with -n"
+        raise NotBitExact(f"{folder} is not verified after {timeout:g} s; {way_out}") from None
+    except NoAnswer as error:
+        way_out = "as happens when memory runs out; free memory, or run fewer samples with -n"
+        raise NotBitExact(f"{folder} is not verified, as the process that does it ended with {error}, {way_out}") from None
+    compared = reply["comparison"]
+    first = compared["first"] and Difference(**compared["first"] | {"neuron": tuple(compared["first"]["neuron"])})
+    return Verified(reply["target"], reply["samples"], Comparison(**compared | {"first": first}), tuple(reply["changed"]))
+
+
+def verified(folder: str, limit: int | None) -> dict[str, Any]:
+    """What `verify` does in the process of its own, as a mapping."""
+    return asdict(verify_here(Path(folder), limit))
+
+
+def verify_here(folder: Path, limit: int | None = None) -> Verified:
+    """As `verify`, but in this process and for as long as it takes."""
+    again = replan(folder)
+    runner = again.target.require_runner()
+    x, golden = read_golden(again.net, folder, limit)
+    expected = simulate(again.net, x, trace=again.net.neurons).trace
+    compare(expected, golden).require_equal("the golden vectors against the reference simulator")
+    with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
+        again.plan.with_manifest({"target": again.target.name}).fill(Path(scratch))
+        got = runner.run(Path(scratch), x)
+    return Verified(again.target.name, len(x), compare(expected, got), again.changed)
