@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def outline(path: Path) -> Outline:
         UsageError: when there is no such file.
         FileRefused: when it is no bounded tree of numbers and text, holds no NIR graph, or a node of a type that NIR does not have.
     """
-    graph = read_tree(path, replace(GRAPH, told_bytes=READ_BYTES)).get("node")
+    graph = read_tree(path, GRAPH._replace(told_bytes=READ_BYTES)).get("node")
     try:
         if not isinstance(graph, Mapping) or graph.get("type") != "NIRGraph":
             raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
@@ -85,7 +85,7 @@ def outline(path: Path) -> Outline:
         told = metadata if isinstance(metadata, Mapping) else {}
         origin = told.get(ORIGIN)
         plain = {key: _plain(value) for key, value in (origin if isinstance(origin, Mapping) else {}).items()}
-        exact = isinstance(told.get(BLOCK), Mapping)
+        exact = isinstance(told.get(BLOCK), (str, Mapping))
         return Outline(dict(_nodes(graph, "")), exact, {key: value for key, value in plain.items() if value is not None})
     except FileRefused as error:
         raise FileRefused(f"{path}: {error}") from None

@@ -11,7 +11,8 @@ from typing import IO
 import pytest
 
 from lehr import hdf5, hdf5walk
-from lehr.hdf5wire import Limits, Tree, receive, send
+from lehr.hdf5limits import Limits
+from lehr.hdf5wire import Tree, receive
 
 
 def children() -> list[str]:
@@ -29,7 +30,7 @@ def reading_in_this_process() -> Iterator[None]:
 
     def read(file: IO[bytes], limits: Limits) -> Tree:
         sent = io.BytesIO()
-        send(hdf5walk.walk(file.fileno(), limits), sent)
+        hdf5walk.send(hdf5walk.walk(file.fileno(), hdf5.library(), limits), sent)
         sent.seek(0)
         return receive(sent, limits)
 
