@@ -298,7 +298,8 @@ class _Audit:
         """As stored: a row is its length in four bytes, and then the place of its numbers."""
         lib = self._lib
         if layout == libhdf5.CHUNKED:
-            stored = b"".join(lib.chunk_bytes(place, chunk) for chunk in lib.chunks(place, 1) if chunk.size <= self._file_bytes)
+            chunks = sorted(chunk for chunk in lib.chunks(place, 1) if chunk.size <= self._file_bytes)
+            stored = b"".join(lib.chunk_bytes(place, chunk) for chunk in chunks)[: rows * width]
         elif lib.Dget_storage_size(place) == 0:
             stored = b""  # never written
         elif layout == libhdf5.COMPACT:

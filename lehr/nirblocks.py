@@ -43,7 +43,7 @@ def spread(graph: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata, nodes = graph.get("metadata"), graph.get(NODES)
     text = metadata.get(BLOCK) if isinstance(metadata, Mapping) else None
     if not isinstance(metadata, Mapping) or not isinstance(text, str) or not isinstance(nodes, Mapping):
-        return graph
+        return graph  # in the form of before, or refused by who reads its nodes
     whole = _parsed(text)
     blocks = whole.pop(NODES, None)
     if whole.get("schema") != WHOLE_SCHEMA:

@@ -99,11 +99,13 @@ class Structure:
     def groups(self) -> list[list[str]]:
         """The nodes of each cycle, or one node alone, in order of evaluation."""
         net = self.net
-        reach = {name: net.reach(name) & net.nodes.keys() for name in net.nodes}
-        group = {name: min(other for other in reach[name] if name in reach[other]) for name in net.nodes}
-        edges: dict[str, set[str]] = {first: set() for first in group.values()}
+        first: dict[str, str] = {}  # of the nodes on cycles together, the first by name
+        group = {name: first.setdefault(net.cycles[name], name) for name in net.nodes}
+        edges: dict[str, set[str]] = {name: set() for name in group.values()}
         for a, b in net.edges:
             if a in group and b in group and group[a] != group[b]:
                 edges[group[b]].add(group[a])
-        members = {first: [name for name in net.order if group[name] == first] for first in edges}
-        return [members[first] for first in TopologicalSorter(edges).static_order()]
+        members: dict[str, list[str]] = {name: [] for name in edges}
+        for name in net.order:
+            members[group[name]].append(name)
+        return [members[name] for name in TopologicalSorter(edges).static_order()]
