@@ -35,8 +35,7 @@ def _finished(names: Iterable[str], targets: Neighbours) -> list[str]:
         seen.add(root)
         path = [(root, iter(targets(root)))]
         while path:
-            here, ahead = path[-1]
-            there = next((name for name in ahead if name not in seen), None)
+            there = next((name for name in path[-1][1] if name not in seen), None)
             if there is None:
                 done.append(path.pop()[0])
             else:

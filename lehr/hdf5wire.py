@@ -46,7 +46,7 @@ class Declared:
 
 
 def receive(sent: IO[bytes], limits: Limits) -> Tree:
-    """The tree that lehr/hdf5walk.py sent: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
+    """The tree that was sent: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
 
     Raises:
         FileRefused: with the message that was sent in its place.

@@ -102,7 +102,7 @@ class Network:
             raise FileRefused(f"readout is {self.readout!r}; use one of {', '.join(map(repr, get_args(Readout)))}")
         self._check_names()
         self._check_edges()
-        self._check_cycles()
+        _ = self.flow
         _ = self.shapes
         self._check_events()
         self._check_integrators()
@@ -152,6 +152,21 @@ class Network:
         """All nodes in the order in which a step evaluates them."""
         sorter = TopologicalSorter({b: [a for a in self.sources(b) if a != INPUT and (a, b) not in self.feedback] for b in self.nodes})
         return tuple(sorter.static_order())
+
+    @cached_property
+    def flow(self) -> tuple[str, ...]:
+        """All nodes, each after every node but neurons that it has an edge from, feedback or not.
+
+        Raises:
+            FileRefused: when a cycle has no neuron.
+        """
+        passing = {name for name, node in self.nodes.items() if not isinstance(node, Neuron)}
+        sorter = TopologicalSorter({name: [source for source in self.sources(name) if source in passing] for name in self.nodes})
+        try:
+            return tuple(sorter.static_order())
+        except CycleError as error:
+            named = ", ".join(sorted(set(error.args[1])))
+            raise FileRefused(f"{named} form a cycle without a neuron; put a neuron layer into it") from None
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
@@ -228,15 +243,6 @@ class Network:
         for name in self.nodes:
             if name not in self.ranks:
                 raise FileRefused(f"{name} cannot be reached from the input; connect it or remove it")
-
-    def _check_cycles(self) -> None:
-        silent = {name for name, node in self.nodes.items() if not isinstance(node, Neuron)}
-        sorter = TopologicalSorter({b: [a for a in self.sources(b) if a in silent] for b in self.nodes if b in silent})
-        try:
-            sorter.prepare()
-        except CycleError as error:
-            named = ", ".join(sorted(set(error.args[1])))
-            raise FileRefused(f"{named} form a cycle without a neuron; put a neuron layer into it") from None
 
     def _check_events(self) -> None:
         for name, neuron in self.neurons.items():

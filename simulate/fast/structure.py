@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import TopologicalSorter
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
@@ -75,11 +76,15 @@ class Structure:
 
     def is_held(self, name: str) -> bool:
         """Whether a node's value is the same in all steps."""
-        if name == INPUT:
-            return self.held
-        if isinstance(self.net.nodes[name], (Neuron, Delay)):
-            return False
-        return all(not source.late and self.is_held(source.name) for source in self.sources(name))
+        return self._held[name]
+
+    @cached_property
+    def _held(self) -> dict[str, bool]:
+        held = {INPUT: self.held}
+        for name in self.net.order:
+            changes = isinstance(self.net.nodes[name], (Neuron, Delay))
+            held[name] = not changes and all(not source.late and held[source.name] for source in self.sources(name))
+        return held
 
     def fused(self, name: str) -> str | None:
         """The layer of neurons to whose sums a node adds at once."""

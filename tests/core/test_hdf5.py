@@ -137,7 +137,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
         "node/x holds ragged, neither numbers of at most 8 bytes nor text; store it",
     ),
     "complex": (lambda f: f.create_dataset("node/x", data=1j), "node/x holds compound, neither numbers of at most"),
-    "long double": (lambda f: f.create_dataset("node/x", data=np.longdouble(1)), "node/x holds numbers of 16 bytes, neither numbers of at most 8"),
+    "long double": (
+        lambda f: f.create_dataset("node/x", data=np.longdouble(1)),
+        "node/x holds numbers of 16 bytes, neither numbers of at most 8",
+    ),
     "no value": (lambda f: f.create_dataset("node/x", data=h5py.Empty("f8")), "node/x holds no value; store one or remove it"),
     "named type": (lambda f: link(f, np.dtype("f8")), "node/link is a named type, neither group nor data set; remove it"),
     "odd name": (lambda f: f.create_group("node/a b;$(id)"), "node holds the name 'a b;$(id)'; use letters, digits, '_', '-' and '.'"),
@@ -194,7 +197,9 @@ def test_one_text_in_many_places_is_counted_as_often_as_it_is_read(path: Path) -
     data[place : place + 50 * 16] = data[place : place + 16] * 50
     path.write_bytes(data)
     assert read_tree(path)["node"]["x"] == ["x" * 4000] * 50
-    with pytest.raises(FileRefused, match=r"node/x brings the file to [0-9,]+ bytes unpacked, the limit for one of [0-9,]+ bytes is 100,000;"):
+    with pytest.raises(
+        FileRefused, match=r"node/x brings the file to [0-9,]+ bytes unpacked, the limit for one of [0-9,]+ bytes is 100,000;"
+    ):
         read_tree(path, Limits(unpacked_bytes=100_000))
 
 

@@ -98,7 +98,10 @@ CRAFTED: dict[str, tuple[Any, str]] = {
         declared,
         "a brings the file to 40,000,000,000 bytes unpacked, the limit for one of 26,300 bytes is 27,352,000; give a smaller graph",
     ),
-    "16,000 x 16,000 zeros": (zeros, "a brings the file to 2,048,000,000 bytes unpacked, the limit for one of 2,035,468 bytes is 536,870,912; give"),
+    "16,000 x 16,000 zeros": (
+        zeros,
+        "a brings the file to 2,048,000,000 bytes unpacked, the limit for one of 2,035,468 bytes is 536,870,912; give",
+    ),
     "NaN weights": (
         put(WEIGHT, np.full((5, 6), np.nan)),
         "fc: Linear weight has dtype float64, not integers; round it to integers first",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def chain(nodes: int) -> Network:
     ]
     made = {f"n{i}": node for i, node in enumerate(kinds)}
     names = [INPUT, *made, OUTPUT]
-    return Network(made, tuple(zip(names, names[1:], strict=False)), Input((1, 1, 1), "u8"), 3)
+    return Network(made, tuple(pairwise(names)), Input((1, 1, 1), "u8"), 3)
 
 
 @pytest.mark.parametrize("nodes", [300, pytest.param(5000, marks=pytest.mark.slow)])
@@ -176,5 +177,5 @@ def test_a_node_takes_no_more_members_of_the_file_than_nir_has_fields(tmp_path: 
     write(chain(20), tmp_path / "a.nir")
     with h5py.File(tmp_path / "a.nir") as opened:
         file: Any = opened
-        assert {name for name in file["node/nodes/n1"]} == {"type", "tau", "r", "v_leak", "v_threshold", "v_reset"}
-        assert {name for name in file["node"]} == {"type", "nodes", "edges", "metadata"}
+        assert set(file["node/nodes/n1"]) == {"type", "tau", "r", "v_leak", "v_threshold", "v_reset"}
+        assert set(file["node"]) == {"type", "nodes", "edges", "metadata"}

@@ -15,7 +15,7 @@ from earlier_files import earlier_file
 from strategies import small_network
 
 from lehr.errors import FileRefused
-from lehr.nirfile import from_nir, read, write
+from lehr.nirfile import from_nir, read
 
 Edit = Callable[[Any], None]  # of an open h5py.File; h5py's types allow nothing without a cast
 AGAIN = "export the network again with lehr"

@@ -11,8 +11,8 @@ import h5py
 import nir
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from earlier_files import earlier_file
+from hypothesis import given, settings
 from processes import reading_in_this_process
 from states import SLOW, flowing, grown_networks, two_state_network
 from strategies import random_input
