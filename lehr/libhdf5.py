@@ -126,9 +126,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "H5Tget_size": (c_uint64, _ID),
     "H5Dget_offset": (c_uint64, _ID),
     "H5Dget_storage_size": (c_uint64, _ID),
-    "H5Tget_member_index": (c_int, _ID, c_char_p),
     "H5Tget_super": (_ID, _ID),
-    "H5Tget_nmembers": (c_int, _ID),
     "H5Tis_variable_str": (c_int, _ID),
     "H5Treclaim": (c_int, _ID, _ID, _ID, c_void_p),
 }
@@ -202,8 +200,11 @@ class Library:
     def numbers(self, kind: int) -> str | None:
         """A type of numbers as numpy writes it, such as `<f8`; None where numpy has none."""
         family, width = self.Tget_class(kind), self.Tget_size(kind)
-        if family == ENUM:
-            return self._named_numbers(kind, width)
+        if family == ENUM:  # truth values, as h5py writes them, are the numbers 0 and 1
+            base = self.Tget_super(kind)
+            named = self.numbers(base)
+            self.Idec_ref(base)
+            return named
         if family not in (INTEGER, FLOAT) or width not in (1, 2, 4, 8):
             return None
         order = self.Tget_order(kind)
@@ -217,15 +218,6 @@ class Library:
         if not self.Tequal(kind, self._types[key]):  # of another precision, for example
             return None
         return f"{'|' if width == 1 else '>' if order else '<'}{'f' if family == FLOAT else 'i' if signed else 'u'}{width}"
-
-    def _named_numbers(self, kind: int, width: int) -> str | None:
-        """An enumeration: h5py writes truth values so."""
-        base = self.Tget_super(kind)
-        try:
-            truth = width == 1 and self.Tget_nmembers(kind) == 2 and self.Tget_member_index(kind, b"FALSE") == 0
-            return "|b1" if truth else self.numbers(base)
-        finally:
-            self.Idec_ref(base)
 
     def storage(self, data: int) -> Storage:
         """How a data set is stored."""
