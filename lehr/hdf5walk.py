@@ -44,14 +44,14 @@ class _Data(NamedTuple):
     width: int
 
     @property
-    def count(self) -> int:
+    def members(self) -> int:
         """How many numbers, rows or texts it has."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
         """What they take."""
-        return self.count * self.width
+        return self.members * self.width
 
 
 def main() -> None:
@@ -201,8 +201,8 @@ class _Audit:
         chunk = stored.chunk or (1,) * len(data.shape)
         # A partly used chunk is unpacked whole.
         self._unpack(math.prod(-(-n // c) * c for n, c in zip(data.shape, chunk, strict=True)) * data.width, here)
-        if text and data.count > self._limits.objects:
-            raise FileRefused(f"{here} holds {data.count:,} texts, the limit is {self._limits.objects:,}; {self._limits.smaller}")
+        if text and data.members > self._limits.objects:
+            raise FileRefused(f"{here} holds {data.members:,} texts, the limit is {self._limits.objects:,}; {self._limits.smaller}")
         if stored.filters not in ([()] if text else [(), (_DEFLATE,), (_SHUFFLE, _DEFLATE)]):
             raise FileRefused(f"{here} is packed with HDF5 filters {[*stored.filters]}; use gzip for numbers and none for text")
         if stored.filters and not self._only_declared(data):

@@ -106,7 +106,6 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "H5Dget_space": (_ID, _ID),
     "H5Dget_type": (_ID, _ID),
     "H5Dget_create_plist": (_ID, _ID),
-    "H5Dget_num_chunks": (c_int, _ID, _ID, POINTER(c_uint64)),
     "H5Dchunk_iter": (c_int, _ID, _ID, _ON_CHUNK, c_void_p),
     "H5Dread": (c_int, _ID, _ID, _ID, _ID, _ID, c_void_p),
     "H5Screate": (_ID, c_int),

@@ -234,7 +234,8 @@ class Network:
         for a, b in self.edges:
             for name in (a, b):
                 if name not in known:
-                    raise FileRefused(f"edge {a} -> {b} names {name!r}, which is no node; add the node or remove the edge")
+                    edge = f"{a} -> {b}" if f"{a}{b}".isprintable() else f"{a!r} -> {b!r}"
+                    raise FileRefused(f"edge {edge} names {name!r}, which is no node; add the node or remove the edge")
             if b == INPUT or a == OUTPUT:
                 raise FileRefused(f"edge {a} -> {b} leads into the input or out of the output; turn it round")
         ends = self.sources(OUTPUT)

@@ -61,6 +61,10 @@ STRUCTURE: dict[str, tuple[dict[str, Any], str]] = {
         {"edges": (*chain("fc", "lif"), ("lif", "fc2"))},
         "edge lif -> fc2 names 'fc2', which is no node; add the node or remove the edge",
     ),
+    "edge that would steer a terminal": (
+        {"edges": (*chain("fc", "lif"), ("lif", "\x1b[2Jfc2"))},
+        "edge 'lif' -> '\\x1b[2Jfc2' names '\\x1b[2Jfc2', which is no node; add the node or remove the edge",
+    ),
     "edge into the input": (
         {"edges": (*chain("fc", "lif"), ("lif", INPUT))},
         "edge lif -> input leads into the input or out of the output; turn it round",
@@ -255,7 +259,7 @@ def padded(padding: int, convolutions: int = 1, pools: bool = True) -> Network:
     side = 2 * padding + 8
     nodes: dict[str, Node] = {}
     for i in range(convolutions):
-        nodes[f"conv{i}"] = Conv2d(np.ones((1, 1, 1, 1), int), padding=padding if not i else 0)
+        nodes[f"conv{i}"] = Conv2d(np.ones((1, 1, 1, 1), int), padding=(0, 0) if i else (padding, padding))
     nodes["pool"] = SumPool2d((side, side), (side, side)) if pools else Flatten()
     nodes["lif"] = neuron(1)
     return Network(nodes, chain(*nodes), Input((1, 8, 8), "u8"), 4)
