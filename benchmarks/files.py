@@ -64,11 +64,13 @@ def main(nodes: Annotated[int, typer.Option(help="In each network.")] = 5000) ->
         for name, net in networks.items():
             writing = seconds(lambda net=net: write(net, path))  # type: ignore[misc]
             reading = min(seconds(lambda: read(path)) for _ in range(3))
-            print(f"{name}, {len(net.nodes):,} nodes: {path.stat().st_size:,} bytes, written in {writing:.2f} s, read in {reading:.2f} s")
+            typer.echo(
+                f"{name}, {len(net.nodes):,} nodes: {path.stat().st_size:,} bytes, written in {writing:.2f} s, read in {reading:.2f} s"
+            )
         write(chain([linear, NEURONS], (1,)), path)
         with h5py.File(path, "a") as file:
             file["node/elsewhere"] = h5py.ExternalLink("other.h5", "/weight")
-        print(f"a small file with a link to another, refused in {min(seconds(lambda: refuse(path)) for _ in range(5)) * 1000:.0f} ms")
+        typer.echo(f"a small file with a link to another, refused in {min(seconds(lambda: refuse(path)) for _ in range(5)) * 1000:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Reading an HDF5 file that nobody vouches for, into plain dictionaries.
 
 HDF5 is a file system in a file, read by a library in C that was not written for hostile input. So the file is read by a process of
-its own (lehr/hdf5walk.py), which has limits on memory, time and files and walks through everything before it reads a number. This
+its own (lehr/hdf5child.py), which has limits on memory, time and files and walks through everything before it reads a number. This
 module starts that process, does not believe what it answers (lehr/hdf5wire.py), and turns each of its ends into one sentence.
 """
 
@@ -29,7 +29,7 @@ GRAPH = Limits()
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PATIENCE = 6  # seconds to wait for one of processor time: the machine may be busy
 # Neither the folder one is in, which may be the attacker's, nor the environment decides what is imported.
-_START = "import sys; sys.path[:] = {path!r}; from lehr.hdf5walk import main; main()"
+_START = "import sys; sys.path[:] = {path!r}; from lehr.hdf5child import main; main()"
 
 
 def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:

@@ -1,9 +1,8 @@
-"""The walk through an HDF5 file that nobody vouches for; it runs in a process of its own (lehr/hdf5.py).
+"""The walk through an HDF5 file that nobody vouches for; it runs in a process of its own (lehr/hdf5child.py).
 
 HDF5 can name other files as the place of its data, link groups into a circle, and declare terabytes in a kilobyte. So the whole
 file is walked before any of its numbers are read, and what is found must be a tree of numbers and text of bounded size. A file may
-still make libhdf5 itself fail: hence the process, with limits of its own on memory, time and files. It imports little, and neither
-numpy nor h5py: most of what it costs to refuse a file is to start.
+still make libhdf5 itself fail: hence the process.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import json
 import math
 import os
 import resource
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, product
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lehr import libhdf5
 from lehr.errors import FileRefused
@@ -28,9 +26,7 @@ Frame = tuple[dict[str, Any], Iterable[Any]]  # what is told of a member, and th
 
 _ROW_BYTES = 128  # what numpy needs for an array besides its numbers
 _DEFLATE, _SHUFFLE = 1, 2  # the numbers that HDF5 gives its filters
-_BASE_BYTES = 256 << 20  # of address space, for the interpreter and the library
 _SMALL = 4_096  # bytes
-_COPIES = 2  # of the largest data set: unpacked, and as a buffer
 
 
 class _Data(NamedTuple):
@@ -54,56 +50,12 @@ class _Data(NamedTuple):
         return self.members * self.width
 
 
-def main() -> None:
-    """Read the HDF5 file on standard input and send it to standard output; the only argument is JSON: where libhdf5 is, the limits."""
-    library, values = json.loads(sys.argv[1])
-    limits = Limits(**values)
-    confine(limits)
-    out = os.fdopen(1, "wb", closefd=False)
-    try:
-        send(walk(0, library, limits), out)
-    except FileRefused as error:
-        send_refusal(str(error), out)
-    except MemoryError:
-        send_refusal(f"takes more memory to read than {limits.unpacked_bytes:,} unpacked bytes should; {limits.remedy}", out)
-    except BrokenPipeError:
-        return
-    except Exception as error:  # the library's, and whatever a damaged file makes zlib, ctypes or a decoder say
-        reason = " ".join(str(error).split()) or type(error).__name__
-        send_refusal(f"is damaged ({reason}); {limits.remedy}", out)
-    out.flush()
-
-
-def confine(limits: Limits) -> None:
-    """Give this process no more memory and processor time than such a file takes, no child, no core, and no byte of any file to write.
-
-    Linux holds every one of these limits; macOS does not hold the one on memory.
-    """
-    _limit(resource.RLIMIT_AS, _BASE_BYTES + limits.file_bytes + _COPIES * limits.unpacked_bytes)
-    _limit(resource.RLIMIT_CPU, limits.seconds, more=1)  # at the lower limit the signal tells why, at the upper one it is SIGKILL
-    for what in (resource.RLIMIT_NPROC, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
-        _limit(what, 0)
-
-
-def _limit(what: int, amount: int, more: int = 0) -> None:
+def lower_limit(what: int, amount: int, more: int = 0) -> None:
+    """Give this process no more of a resource than `amount`, and no way back; at `amount + more` the system ends it."""
     hard = resource.getrlimit(what)[1]
     high = amount + more if hard == resource.RLIM_INFINITY else min(amount + more, hard)
     with suppress(ValueError, OSError):  # a system that does not know one limit keeps the others
         resource.setrlimit(what, (min(amount, high), high))
-
-
-def send(frames: Iterable[Frame], to: IO[bytes]) -> None:
-    """Write every member of a file, each group before what is in it, and the end."""
-    for head, pieces in frames:
-        to.write(json.dumps(head).encode() + b"\n")
-        for piece in pieces:
-            to.write(piece)
-    to.write(b'{"kind": "end"}\n')
-
-
-def send_refusal(message: str, to: IO[bytes]) -> None:
-    """Write that the file is refused, in place of what is left of it."""
-    to.write(json.dumps({"kind": "refused", "message": message[:MAX_TEXT]}).encode() + b"\n")
 
 
 def walk(handle: int, library: str, limits: Limits) -> Iterator[Frame]:
@@ -116,7 +68,7 @@ def walk(handle: int, library: str, limits: Limits) -> Iterator[Frame]:
     lib = Library(library)
     file = lib.file(f"/dev/fd/{handle}".encode())
     try:
-        _limit(resource.RLIMIT_NOFILE, 0)  # nothing that the walk may overlook opens another file
+        lower_limit(resource.RLIMIT_NOFILE, 0)  # nothing that the walk may overlook opens another file
         audit = _Audit(lib, file, handle, limits)
         audit.group(lib.Oopen(file, b"/", 0), "", 0)
         yield from audit.frames

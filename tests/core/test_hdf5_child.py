@@ -20,8 +20,8 @@ from processes import children
 from lehr import hdf5
 from lehr.errors import FileRefused
 from lehr.hdf5 import GRAPH, Limits, read_tree
+from lehr.hdf5child import send, send_refusal
 from lehr.hdf5limits import MAX_DEPTH
-from lehr.hdf5walk import send, send_refusal
 from lehr.hdf5wire import Declared, receive
 
 
@@ -43,7 +43,7 @@ ENDS = {
         "its reader was killed, as happens when memory runs out; free memory or give a smaller graph",
     ),
     "processor time": (
-        "from lehr.hdf5walk import confine; from lehr.hdf5limits import Limits\nconfine(Limits(seconds=1))\nwhile True: pass",
+        "from lehr.hdf5child import confine; from lehr.hdf5limits import Limits\nconfine(Limits(seconds=1))\nwhile True: pass",
         "takes more than 1 s to read; export it again",
     ),
     "waits for ever": ("import time; time.sleep(1000)", "takes more than 1 s to read; export it again"),
@@ -99,7 +99,7 @@ def test_an_interrupt_ends_the_reader(path: Path, monkeypatch: pytest.MonkeyPatc
 
 CONFINED = """
 import sys
-from lehr.hdf5walk import confine
+from lehr.hdf5child import confine
 from lehr.hdf5limits import Limits
 confine(Limits(file_bytes=0, unpacked_bytes=1 << 20))
 """
@@ -130,9 +130,9 @@ def test_a_reader_opens_no_second_file(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.create_dataset("x", (2,), "f8", external=[(str(secret), 0, 16)])
     program = (
-        "import sys, lehr.hdf5walk as walk, lehr.libhdf5 as lib; from lehr.hdf5 import library\n"
+        "import sys, lehr.hdf5walk as walk, lehr.hdf5child as child, lehr.libhdf5 as lib; from lehr.hdf5 import library\n"
         "lib.Library.storage = lambda *_: lib.Storage()\n"
-        "walk.send(walk.walk(0, library(), walk.Limits()), sys.stdout.buffer)"
+        "child.send(walk.walk(0, library(), walk.Limits()), sys.stdout.buffer)"
     )
     with path.open("rb") as file:
         ran = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, text=True)
