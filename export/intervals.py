@@ -48,15 +48,9 @@ def intervals(net: Network) -> dict[str, Interval]:
         count = EVENT_COUNT_MAX if neuron.arithmetic.update == "event" else 1
         known[name] = _between(0, count, neuron.threshold.size)
 
-    def visit(name: str) -> Interval:
+    for name in net.flow:
         if name not in known:
-            for source in net.sources(name):
-                visit(source)
             known[name] = _through(net, name, arriving(net, name, known)).clipped()
-        return known[name]
-
-    for name in net.order:
-        visit(name)
     return known
 
 

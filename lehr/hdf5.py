@@ -1,7 +1,7 @@
 """Reading an HDF5 file that nobody vouches for, into plain dictionaries.
 
 HDF5 is a file system in a file, read by a library in C that was not written for hostile input. So the file is read by a process of
-its own (lehr/hdf5walk.py), which has limits on memory, time and files and walks through everything before it reads a number. This
+its own (lehr/hdf5child.py), which has limits on memory, time and files and walks through everything before it reads a number. This
 module starts that process, does not believe what it answers (lehr/hdf5wire.py), and turns each of its ends into one sentence.
 """
 
@@ -13,21 +13,24 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused, ToolMissing, UsageError
+from lehr.hdf5limits import Limits
 from lehr.hdf5whole import require_whole
-from lehr.hdf5wire import Declared, Limits, Tree, receive
+from lehr.hdf5wire import Declared, Tree, receive
 
-__all__ = ["GRAPH", "Declared", "Limits", "Tree", "read_tree"]
+__all__ = ["GRAPH", "Declared", "Limits", "Tree", "library", "read_tree"]
 
 GRAPH = Limits()
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PATIENCE = 6  # seconds to wait for one of processor time: the machine may be busy
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each would reserve address space
 # Neither the folder one is in, which may be the attacker's, nor the environment decides what is imported.
-_START = "import sys; sys.path[:] = {path!r}; from lehr.hdf5walk import main; main()"
+_START = "import sys; sys.path[:] = {path!r}; from lehr.hdf5child import main; main()"
 
 
 def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
@@ -55,19 +58,46 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
         if size > limits.file_bytes:
             raise FileRefused(f"{path} has {size:,} bytes, the limit is {limits.file_bytes:,}; give a smaller file")
         try:
+            if not _is_hdf5(file, size):
+                raise FileRefused(f"is not an HDF5 file (empty, cut short or of another format); {limits.remedy}")
             require_whole(file.fileno(), limits.remedy)
-            return _read(file, limits)
+            return _read(file, limits.of(size))
         except FileRefused as error:
             raise FileRefused(f"{path}: {error}") from None
+
+
+@cache
+def library() -> str:
+    """The path of the HDF5 library in C: a module of h5py, which loads it.
+
+    Raises:
+        ToolMissing: when h5py is not installed.
+    """
+    spec = find_spec("h5py")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for path in sorted(Path(folder).glob("defs.*")):
+            if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
+                return str(path)
+    raise ToolMissing("h5py is not installed, which brings the HDF5 library; install lehr again")
+
+
+def _is_hdf5(file: IO[bytes], size: int) -> bool:
+    """Whether the signature stands where HDF5 may have it: at the start, or behind 512 bytes of others, or twice as many, and so on."""
+    start = 0
+    while start < size:
+        if os.pread(file.fileno(), len(_SIGNATURE), start) == _SIGNATURE:
+            return True
+        start = 2 * start or 512
+    return False
 
 
 def _read(file: IO[bytes], limits: Limits) -> Tree:
     here = str(Path(__file__).resolve().parent.parent)
     start = _START.format(path=[here, *(place for place in sys.path if os.path.isabs(place))])  # noqa: PTH117
-    command = [sys.executable, "-I", "-S", "-c", start, json.dumps(asdict(limits))]
+    command = [sys.executable, "-I", "-S", "-c", start, json.dumps([library(), limits._asdict()])]
     late = threading.Event()
     with subprocess.Popen(  # in a session of its own: an interrupt is ours to pass on
-        command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | _ONE_THREAD, start_new_session=True
+        command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as reader:
 
         def stop() -> None:

@@ -18,15 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused
+from lehr.hdf5limits import MAX_DEPTH, MAX_DOCUMENT, MAX_ROWS, MAX_TEXT, NAME, Limits
 from lehr.text import printable
 
 Tree = dict[str, Any]
-Member = tuple[str, Any]  # the place in the file, and None for a group, an array, a list of arrays, an array of text, or Declared
 
-MAX_DEPTH = 16
-MAX_TEXT = 4_096
-MAX_ROWS = 1 << 20
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 _MAX_HEAD = 16_384
 _NUMBERS = re.compile(r"[<>|][fiub][1248]\Z")
 _WIDTH = 8  # bytes of the length of a row
@@ -50,71 +46,12 @@ class Declared:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a file may hold, and what its reader is told to do about one that is too large or damaged.
-
-    Attributes:
-        file_bytes: of the file itself.
-        unpacked_bytes: of everything in it, in memory.
-        objects: groups, data sets and texts.
-        seconds: of processor time to read it in.
-        rows: whether data sets may have rows of variable length.
-        skip: names at the top of the file whose contents are neither looked at nor read.
-        told_bytes: arrays of numbers larger than this are not read, but told by type and shape (`Declared`); None reads all.
-        remedy, smaller: the ways out.
-    """
-
-    file_bytes: int = 256 << 20
-    unpacked_bytes: int = 512 << 20
-    objects: int = 20_000
-    seconds: int = 10
-    rows: bool = False
-    skip: tuple[str, ...] = ()
-    told_bytes: int | None = None
-    remedy: str = "export it again"
-    smaller: str = "give a smaller graph"
-
-
-def send(members: Iterable[Member], to: IO[bytes]) -> None:
-    """Write every member of a file, each group before what is in it, and the end."""
-    for at, value in members:
-        if value is None:
-            _head(to, at=at, kind="group")
-        elif isinstance(value, Declared):
-            _head(to, at=at, kind="declared", dtype=value.dtype, shape=value.shape)
-        elif isinstance(value, list):
-            lengths = np.array([len(row) for row in value], np.int64)
-            dtype = value[0].dtype.str if value else "|u1"
-            _head(to, at=at, kind="rows", dtype=dtype, rows=len(value), numbers=int(lengths.sum()))
-            to.write(lengths.tobytes())
-            for row in value:
-                to.write(row.tobytes())
-        elif value.dtype.kind == "O":
-            texts = json.dumps(value.ravel().tolist(), ensure_ascii=False).encode()
-            _head(to, at=at, kind="text", shape=value.shape, bytes=len(texts))
-            to.write(texts)
-        else:
-            _head(to, at=at, kind="numbers", dtype=value.dtype.str, shape=value.shape)
-            to.write(value.tobytes())
-    _head(to, kind="end")
-
-
-def send_refusal(message: str, to: IO[bytes]) -> None:
-    """Write that the file is refused, in place of what is left of it."""
-    _head(to, kind="refused", message=message[:MAX_TEXT])
-
-
-def _head(to: IO[bytes], **told: Any) -> None:
-    to.write(json.dumps(told).encode() + b"\n")
-
-
 def receive(sent: IO[bytes], limits: Limits) -> Tree:
-    """The tree that `send` wrote: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
+    """The tree that was sent: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
 
     Raises:
-        FileRefused: with the message of `send_refusal`.
-        ValueError: when it is cut short, is not what `send` writes, or is more than the limits allow.
+        FileRefused: with the message that was sent in its place.
+        ValueError: when it is cut short, is not what is sent there, or is more than the limits allow.
     """
     incoming, tree = _Incoming(sent, 2 * limits.unpacked_bytes, limits.told_bytes is not None), Tree()  # text grows in JSON
     for _ in range(limits.objects + 1):
@@ -190,8 +127,8 @@ class _Incoming:
         return array
 
     def _texts(self, shape: tuple[Any, ...], length: int) -> Any:
-        texts = json.loads(self._numbers("|u1", (length,)).tobytes())
-        if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in texts):
+        texts, longest = json.loads(self._numbers("|u1", (length,)).tobytes()), MAX_TEXT if shape else MAX_DOCUMENT
+        if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= longest for text in texts):
             raise ValueError("texts that are none")
         return np.array(texts, dtype=object).reshape(shape).tolist()
 

@@ -16,11 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
 
+from lehr.cycles import together
 from lehr.errors import FileRefused
 from lehr.nodes import (
     Conv2d,
@@ -33,6 +35,7 @@ from lehr.nodes import (
     Shape,
     ShapeMismatch,
     SumPool2d,
+    values_in,
 )
 
 __all__ = ["INPUT", "OUTPUT", "Conv2d", "Delay", "Edge", "Flatten", "Input", "Linear", "Network", "Neuron", "SumPool2d"]
@@ -99,7 +102,7 @@ class Network:
             raise FileRefused(f"readout is {self.readout!r}; use one of {', '.join(map(repr, get_args(Readout)))}")
         self._check_names()
         self._check_edges()
-        self._check_cycles()
+        _ = self.flow
         _ = self.shapes
         self._check_events()
         self._check_integrators()
@@ -115,12 +118,12 @@ class Network:
 
     @cached_property
     def _links(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-        forward: dict[str, tuple[str, ...]] = {}
-        backward: dict[str, tuple[str, ...]] = {}
+        forward: dict[str, list[str]] = {}
+        backward: dict[str, list[str]] = {}
         for a, b in self.edges:
-            forward[a] = (*forward.get(a, ()), b)
-            backward[b] = (*backward.get(b, ()), a)
-        return forward, backward
+            forward.setdefault(a, []).append(b)
+            backward.setdefault(b, []).append(a)
+        return {a: tuple(names) for a, names in forward.items()}, {b: tuple(names) for b, names in backward.items()}
 
     @cached_property
     def ranks(self) -> Mapping[str, int]:
@@ -134,19 +137,15 @@ class Network:
                     queue.append(there)
         return ranks
 
-    def reach(self, start: str) -> set[str]:
-        """`start` and every node that its output comes to."""
-        found, pending = {start}, [start]
-        while pending:
-            new = set(self.targets(pending.pop())) - found
-            found |= new
-            pending.extend(new)
-        return found
+    @cached_property
+    def cycles(self) -> Mapping[str, str]:
+        """For every node one of those on cycles with it, the same for all of them; a node on no cycle stands alone."""
+        return together((INPUT, *self.nodes, OUTPUT), self.targets, self.sources)
 
     @cached_property
     def feedback(self) -> frozenset[Edge]:
         """The edges that carry the value of the step before."""
-        return frozenset((a, b) for a, b in self.edges if self.ranks[b] <= self.ranks[a] and a in self.reach(b))
+        return frozenset((a, b) for a, b in self.edges if self.ranks[b] <= self.ranks[a] and self.cycles[a] == self.cycles[b])
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -155,9 +154,25 @@ class Network:
         return tuple(sorter.static_order())
 
     @cached_property
+    def flow(self) -> tuple[str, ...]:
+        """All nodes, each after every node but neurons that it has an edge from, feedback or not.
+
+        Raises:
+            FileRefused: when a cycle has no neuron.
+        """
+        passing = {name for name, node in self.nodes.items() if not isinstance(node, Neuron)}
+        sorter = TopologicalSorter({name: [source for source in self.sources(name) if source in passing] for name in self.nodes})
+        try:
+            return tuple(sorter.static_order())
+        except CycleError as error:
+            named = ", ".join(sorted(set(error.args[1])))
+            raise FileRefused(f"{named} form a cycle without a neuron; put a neuron layer into it") from None
+
+    @cached_property
     def shapes(self) -> Mapping[str, Shape]:
         """Shape of every node's output, without batch and time; `input` included."""
         shapes: dict[str, Shape] = {INPUT: self.input.shape}
+        values = values_in(INPUT, self.input.shape)
         for name in self.order:
             known = [source for source in self.sources(name) if source in shapes]
             if len({shapes[s] for s in known}) != 1:
@@ -166,6 +181,7 @@ class Network:
                 shapes[name] = self.nodes[name].output_shape(shapes[known[0]])
             except ShapeMismatch as error:
                 raise FileRefused(f"{name}: {type(self.nodes[name]).__name__} {error}; check the layer before it") from None
+            values = values_in(name, shapes[name], values)
         for a, b in self.feedback:
             expected = {shapes[s] for s in self.sources(b) if (s, b) not in self.feedback}
             if expected != {shapes[a]}:
@@ -213,12 +229,13 @@ class Network:
     def _check_edges(self) -> None:
         known = {*self.nodes, INPUT, OUTPUT}
         if len(set(self.edges)) != len(self.edges):
-            twice = next(e for e in self.edges if self.edges.count(e) > 1)
+            twice = next(a for a, b in pairwise(self.edges) if a == b)  # they are sorted
             raise FileRefused(f"edge {twice[0]} -> {twice[1]} is there twice; remove one")
         for a, b in self.edges:
             for name in (a, b):
                 if name not in known:
-                    raise FileRefused(f"edge {a} -> {b} names {name!r}, which is no node; add the node or remove the edge")
+                    edge = f"{a} -> {b}" if f"{a}{b}".isprintable() else f"{a!r} -> {b!r}"
+                    raise FileRefused(f"edge {edge} names {name!r}, which is no node; add the node or remove the edge")
             if b == INPUT or a == OUTPUT:
                 raise FileRefused(f"edge {a} -> {b} leads into the input or out of the output; turn it round")
         ends = self.sources(OUTPUT)
@@ -227,15 +244,6 @@ class Network:
         for name in self.nodes:
             if name not in self.ranks:
                 raise FileRefused(f"{name} cannot be reached from the input; connect it or remove it")
-
-    def _check_cycles(self) -> None:
-        silent = [name for name, node in self.nodes.items() if not isinstance(node, Neuron)]
-        sorter = TopologicalSorter({b: [a for a in self.sources(b) if a in silent] for b in silent})
-        try:
-            sorter.prepare()
-        except CycleError as error:
-            named = ", ".join(sorted(set(error.args[1])))
-            raise FileRefused(f"{named} form a cycle without a neuron; put a neuron layer into it") from None
 
     def _check_events(self) -> None:
         for name, neuron in self.neurons.items():

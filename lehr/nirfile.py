@@ -1,9 +1,9 @@
 """The `.nir` file: the form in which a network travels between the stations of the line and to other people's tools.
 
-A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR; the `fixed_point` blocks in the
-metadata of the graph, of each weight and of each neuron say it exactly (docs/arithmetic.md). Reading takes the exact side, derives
-the other one anew, and refuses a file in which the two disagree, or whose network has not the digest that it states. `read` gives
-back what `write` was given; equal networks give equal bytes.
+A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR; `fixed_point` in the metadata of the
+graph says it exactly (lehr/nirblocks.py, docs/arithmetic.md). Reading takes the exact side, derives the other one anew, and refuses a
+file in which the two disagree, or whose network has not the digest that it states. `read` gives back what `write` was given; equal
+networks give equal bytes.
 
 `nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but whose shapes it does not infer:
 convolutions in groups, and kernels that are not square. Read those with `type_check=False`.
@@ -12,7 +12,6 @@ convolutions in groups, and kernels that are not square. Read those with `type_c
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,14 +22,14 @@ import numpy as np
 from lehr.atomic import write_bytes
 from lehr.errors import FileRefused
 from lehr.hdf5 import read_tree
-from lehr.hdf5wire import printable
 from lehr.network import INPUT, OUTPUT, Edge, Input, Network
+from lehr.nirblocks import NET_SCHEMA, gathered, spread
 from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
+from lehr.text import printable
 
 if TYPE_CHECKING:
     import nir
 
-NET_SCHEMA = "fixed-point-net/1"
 ORIGIN = "origin"
 Origin = Mapping[str, Any]
 RELATIVE = 1e-9
@@ -56,14 +55,14 @@ def write(net: Network, path: Path, origin: Origin | None = None) -> None:
 
 def to_bytes(net: Network, origin: Origin | None = None) -> bytes:
     """What `write` puts into the file: the same bytes for equal networks and origins."""
-    import nir  # here, as to read a file takes neither it nor what it imports
+    import nir  # here, as to read a file takes none of the two, nor what they import
 
-    buffer: Any = io.BytesIO()  # h5py takes any file object; the hint of nir.write is narrower
-    graph = to_nir(net)
+    from lehr.hdf5write import tree_bytes
+
+    graph = gathered(_tree(net))
     if origin:
-        graph.metadata[ORIGIN] = dict(origin)
-    nir.write(buffer, graph)
-    return bytes(buffer.getvalue())
+        graph["metadata"] |= {ORIGIN: origin}
+    return tree_bytes({"version": nir.version, "node": graph})
 
 
 def read(path: Path) -> Network:
@@ -82,7 +81,7 @@ def to_nir(net: Network) -> nir.NIRGraph:
     """The network as a graph of the `nir` package; its arrays are copies."""
     import nir
 
-    return nir.NIRGraph.from_dict({**copy.deepcopy(_tree(net)), "type_check": False})
+    return nir.NIRGraph.from_dict({**copy.deepcopy(gathered(_tree(net))), "type_check": False})
 
 
 def from_nir(graph: nir.NIRGraph) -> Network:
@@ -122,6 +121,7 @@ def _network(graph: Any) -> Network:
         )
     with about("the graph "):
         check_keys(graph, ("type", "nodes", "edges"), "a graph", optional=["metadata"])
+        graph = spread(graph)
         exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"), optional=["digest"])
         kind, steps, readout = (scalar(exact, name) for name in ("input", "steps", "readout"))
         edges, told = edges_of(graph["edges"]), _nodes(graph["nodes"])

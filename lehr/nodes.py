@@ -25,6 +25,7 @@ Int32Array = npt.NDArray[np.int32]
 
 INT32_MAX = 2**31 - 1
 MAX_DELAY = 2**16
+MAX_VALUES, MAX_ALL_VALUES = 2**28, 2**30  # that one node puts out a step, and all nodes together: 1 and 4 GiB at 4 bytes each
 
 
 class ShapeMismatch(FileRefused):
@@ -37,6 +38,23 @@ def pair(value: int | tuple[int, ...], name: str, least: int) -> Pair:
     if len(two) != 2 or min(two) < least:
         raise FileRefused(f"{name} is {value}; give two integers of at least {least}")
     return two[0], two[1]
+
+
+def values_in(name: str, shape: Shape, before: int = 0) -> int:
+    """How many values all nodes put out a step: those of `name`, which has this shape, added to the ones `before` it.
+
+    Raises:
+        FileRefused: when there are too many; a few bytes of padding or of input shape can ask for any amount of memory.
+    """
+    values = math.prod(shape)
+    for total, limit, whose in ((values, MAX_VALUES, "a node"), (before + values, MAX_ALL_VALUES, "all nodes together")):
+        if total > limit:
+            brings = "" if total == values else f", and brings those of all nodes to {total:,}"
+            raise FileRefused(
+                f"{name}: has shape {shape}, which are {values:,} values a step in {4 * values:,} bytes{brings}, but {whose} may have "
+                f"{limit:,}; use less padding or a smaller input"
+            )
+    return before + values
 
 
 class Node(ABC):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def outline(path: Path) -> Outline:
         FileRefused: when it is no bounded tree of numbers and text, or holds no NIR graph; and naming all nodes of a type that NIR does
             not have and all edges that name no node.
     """
-    graph = read_tree(path, replace(GRAPH, told_bytes=READ_BYTES)).get("node")
+    graph = read_tree(path, GRAPH._replace(told_bytes=READ_BYTES)).get("node")
     with about(f"{path}: "):
         if not isinstance(graph, Mapping) or str(graph.get("type")) != "NIRGraph":
             raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
@@ -89,7 +89,7 @@ def outline(path: Path) -> Outline:
         told = metadata if isinstance(metadata, Mapping) else {}
         origin = told.get(ORIGIN)
         plain = {key: _plain(value) for key, value in (origin if isinstance(origin, Mapping) else {}).items()}
-        exact = isinstance(told.get(BLOCK), Mapping)
+        exact = isinstance(told.get(BLOCK), (str, Mapping))
         nodes = dict(_nodes(graph, "", refusals))
         refusals.raise_all()
         return Outline(nodes, exact, {key: value for key, value in plain.items() if value is not None})

@@ -32,7 +32,10 @@ def zero_share(weight: Int8Array) -> float:
 
 def frozen_array(value: npt.ArrayLike, dtype: type[np.integer], name: str) -> npt.NDArray[np.integer]:
     """Copy `value` into a read-only array of `dtype`, refusing whatever would change on the way."""
-    given = np.asarray(value)
+    try:
+        given = np.asarray(value)
+    except ValueError:  # numpy's, of rows of different lengths
+        raise FileRefused(f"{name} is no array of numbers; give one integer for each place") from None
     if given.dtype.kind not in "iub":
         raise FileRefused(f"{name} has dtype {given.dtype}, not integers; round it to integers first")
     made = np.array(given, dtype=dtype, order="C")

@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Int64, State
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Node
 from lehr.simulate.events import Synapses, event_step, synapses
 from lehr.simulate.result import Recorder, Result, check_input, feeder, input_events
 
@@ -87,9 +88,8 @@ def sum_pool2d(x: Int64, node: SumPool2d) -> Int64:
     return total
 
 
-def apply(net: Network, name: str, x: Int64) -> Int64:
+def apply(node: Node, x: Int64) -> Int64:
     """One node without state, on a batch."""
-    node = net.nodes[name]
     if isinstance(node, Conv2d):
         return conv2d(x, node)
     if isinstance(node, Linear):
@@ -113,7 +113,9 @@ class Machine:
         self.line = {name: [zero[name]] * node.steps for name, node in net.nodes.items() if isinstance(node, Delay)}
         self.saturations = dict.fromkeys(net.neurons, 0)
         self.wiring: dict[str, Synapses] = {
-            name: synapses(net, name, partial(apply, net)) for name, node in net.neurons.items() if node.arithmetic.update == "event"
+            name: synapses(net, name, lambda step, pulse: apply(net.nodes[step], pulse))
+            for name, node in net.neurons.items()
+            if node.arithmetic.update == "event"
         }
 
     def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
@@ -140,7 +142,7 @@ class Machine:
             elif isinstance(node, Delay):
                 self.value[name], self.line[name] = self.line[name][0], [*self.line[name][1:], a]
             else:
-                self.value[name] = apply(self.net, name, a)
+                self.value[name] = apply(node, a)
 
     def arriving(self, name: str) -> Int64:
         """The sum over the edges into `name`."""

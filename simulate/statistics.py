@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,30 +36,15 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
     instants = next(iter(result.layers.values())).instants
     events: dict[str, Int64] = {INPUT: result.events, **{name: layer.spikes for name, layer in result.layers.items()}}
     made = {}
-    for name in [name for name in _in_order(net) if name not in net.neurons]:
+    for name in [name for name in net.flow if name not in net.neurons]:
         node = net.nodes[name]
         arriving: Int64 = np.sum([events[source] for source in net.sources(name)], axis=0)
         if not isinstance(node, (Conv2d, Linear)):
-            events[name] = arriving if isinstance(node, Delay) else apply(net, name, arriving[None])[0]
+            events[name] = arriving if isinstance(node, Delay) else apply(node, arriving[None])[0]
             continue
-        present = replace(net, nodes={**net.nodes, name: replace(node, weight=(node.weight != 0).astype(np.int8), kind="ternary")})
+        present = replace(node, weight=(node.weight != 0).astype(np.int8), kind="ternary")
         every = np.ones((1, *arriving.shape), np.int64)
-        dense = int(apply(present, name, every).sum()) * instants
-        made[name] = Operations(dense, int(apply(present, name, arriving[None]).sum()))
+        dense = int(apply(present, every).sum()) * instants
+        made[name] = Operations(dense, int(apply(present, arriving[None]).sum()))
         events[name] = np.full(net.shapes[name], instants, np.int64)
-    return made
-
-
-def _in_order(net: Network) -> Mapping[str, None]:
-    """The nodes, each after those whose events it passes on."""
-    done: dict[str, None] = dict.fromkeys((INPUT, *net.neurons))
-
-    def visit(name: str) -> None:
-        for source in net.sources(name):
-            if source not in done:
-                visit(source)
-        done.setdefault(name)
-
-    for name in net.order:
-        visit(name)
-    return {name: None for name in done if name != INPUT}
+    return {name: made[name] for name in net.weighted}

@@ -10,8 +10,9 @@ from typing import IO
 
 import pytest
 
-from lehr import hdf5, hdf5walk
-from lehr.hdf5wire import Limits, Tree, receive, send
+from lehr import hdf5, hdf5child, hdf5walk
+from lehr.hdf5limits import Limits
+from lehr.hdf5wire import Tree, receive
 
 
 def children() -> list[str]:
@@ -29,11 +30,11 @@ def reading_in_this_process() -> Iterator[None]:
 
     def read(file: IO[bytes], limits: Limits) -> Tree:
         sent = io.BytesIO()
-        send(hdf5walk.walk(file.fileno(), limits), sent)
+        hdf5child.send(hdf5walk.walk(file.fileno(), hdf5.library(), limits), sent)
         sent.seek(0)
         return receive(sent, limits)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hdf5, "_read", read)
-        patch.setattr(hdf5walk, "_limit", lambda resource, value: None)  # this process goes on
+        patch.setattr(hdf5walk, "lower_limit", lambda resource, value: None)  # this process goes on
         yield

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lehr.errors import UsageError
-from lehr.nodes import Shape
+from lehr.nodes import Shape, values_in
 from lehr.train import lif
 from lehr.train.layers import Quantized, QuantizedConv2d, QuantizedLinear
 from lehr.train.pooling import pooled_kernel
@@ -56,6 +56,7 @@ class Block(nn.Module):
             size = [(n + 2 * recipe.padding - recipe.kernel) // recipe.stride + 1 for n in shape[1:]]
             if min(size) < recipe.pool:
                 raise UsageError(f"a conv layer of kernel {recipe.kernel} and pool {recipe.pool} gets {shape[1:]} pixels; make it smaller")
+            values_in(f"a conv layer of padding {recipe.padding}", (recipe.channels, *size))
             self.shape: Shape = (recipe.channels, *(n // recipe.pool for n in size))
             if recipe.batch_norm:
                 self.norm = nn.BatchNorm2d(recipe.channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import TopologicalSorter
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
@@ -75,11 +76,15 @@ class Structure:
 
     def is_held(self, name: str) -> bool:
         """Whether a node's value is the same in all steps."""
-        if name == INPUT:
-            return self.held
-        if isinstance(self.net.nodes[name], (Neuron, Delay)):
-            return False
-        return all(not source.late and self.is_held(source.name) for source in self.sources(name))
+        return self._held[name]
+
+    @cached_property
+    def _held(self) -> dict[str, bool]:
+        held = {INPUT: self.held}
+        for name in self.net.order:
+            changes = isinstance(self.net.nodes[name], (Neuron, Delay))
+            held[name] = not changes and all(not source.late and held[source.name] for source in self.sources(name))
+        return held
 
     def fused(self, name: str) -> str | None:
         """The layer of neurons to whose sums a node adds at once."""
@@ -99,11 +104,13 @@ class Structure:
     def groups(self) -> list[list[str]]:
         """The nodes of each cycle, or one node alone, in order of evaluation."""
         net = self.net
-        reach = {name: net.reach(name) & net.nodes.keys() for name in net.nodes}
-        group = {name: min(other for other in reach[name] if name in reach[other]) for name in net.nodes}
-        edges: dict[str, set[str]] = {first: set() for first in group.values()}
+        first: dict[str, str] = {}  # of the nodes on cycles together, the first by name
+        group = {name: first.setdefault(net.cycles[name], name) for name in net.nodes}
+        edges: dict[str, set[str]] = {name: set() for name in group.values()}
         for a, b in net.edges:
             if a in group and b in group and group[a] != group[b]:
                 edges[group[b]].add(group[a])
-        members = {first: [name for name in net.order if group[name] == first] for first in edges}
-        return [members[first] for first in TopologicalSorter(edges).static_order()]
+        members: dict[str, list[str]] = {name: [] for name in edges}
+        for name in net.order:
+            members[group[name]].append(name)
+        return [members[name] for name in TopologicalSorter(edges).static_order()]

@@ -39,7 +39,7 @@ def synapses_of(net: Network, name: str) -> tuple[list[tuple[str, bool]], tuple[
             for path in arrival.paths:
                 pulse = pulses.reshape(-1, *shape)
                 for step in path:
-                    pulse = apply(net, step, pulse)
+                    pulse = apply(net.nodes[step], pulse)
                 matrix += pulse.reshape(matrix.shape)
             row, column = np.nonzero(matrix)
             counts.append(np.bincount(row, minlength=len(pulses)))

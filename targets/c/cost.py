@@ -21,18 +21,12 @@ def synaptic_operations(net: Network, rates: Mapping[str, float]) -> float:
     active: dict[str, float] = {INPUT: size[INPUT], **{name: rates[name] * size[name] for name in net.neurons}}
     total = 0.0
 
-    def visit(name: str) -> float:
-        """How many outputs of a node are not 0."""
-        nonlocal total
-        if name not in active:
-            arriving = sum(visit(source) for source in net.sources(name))
+    for name in net.flow:
+        if name not in active:  # how many of its outputs are not 0
+            arriving = sum(active[source] for source in net.sources(name))
             reached = arriving * _synapses(net, name) / size[net.sources(name)[0]]
             active[name] = min(size[name], reached)
             total += reached if isinstance(net.nodes[name], (Conv2d, Linear, SumPool2d)) else 0
-        return active[name]
-
-    for name in net.order:
-        visit(name)
     return total
 
 

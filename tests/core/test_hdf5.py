@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -97,7 +98,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "many objects": (lambda f: [f.create_group(f"node/g{i}") for i in range(60)], "is object 51, the limit is 50; give a smaller graph"),
     "declared, not stored": (
         lambda f: f.create_dataset("node/big", (200_000, 200_000), "f8"),
-        "node/big brings the file to 320,000,000,000 bytes unpacked, the limit is",
+        "node/big brings the file to 320,000,000,000 bytes unpacked, the limit for one of ",
     ),
     "a large chunk of a small array": (
         lambda f: f.create_dataset("node/big", (1,), "u1", chunks=(1 << 30,), maxshape=(None,)),
@@ -105,9 +106,9 @@ EDITS: dict[str, tuple[Edit, str]] = {
     ),
     "wide text": (
         lambda f: f.create_dataset("node/t", (1,), "S700000000"),
-        "node/t brings the file to 700,000,056 bytes unpacked, the limit is 536,870,912; give",
+        "node/t brings the file to 700,000,061 bytes unpacked, the limit for one of ",
     ),
-    "bomb": (bomb, "node/bomb brings the file to 1,073,741,824 bytes unpacked, the limit is 536,870,912; give a smaller graph"),
+    "bomb": (bomb, " bytes is 536,870,912; give a smaller graph"),
     "bomb in a small chunk": (hidden_bomb, "node/bomb has a chunk that inflates to more than its 100 bytes; write it again"),
     "short chunk": (short_chunk, "node/short has a chunk that inflates to fewer than its 100 bytes; write it again"),
     "skipped filter": (skipped_filter, "node/raw has a chunk of 100 bytes that skips a filter or exceeds the file; write it again"),
@@ -125,26 +126,37 @@ EDITS: dict[str, tuple[Edit, str]] = {
     ),
     "compound": (
         lambda f: f.create_dataset("node/x", (2,), "i4,f8"),
-        "node/x holds [('f0', '<i4'), ('f1', '<f8')], neither numbers nor text",
+        "node/x holds compound, neither numbers of at most 8 bytes nor text; store it as numbers",
     ),
     "references": (
         lambda f: f.create_dataset("node/x", (1,), h5py.ref_dtype),
-        "node/x holds object, neither numbers nor text; store it as",
+        "node/x holds references, neither numbers of at most 8 bytes nor text; store",
     ),
     "ragged": (
         lambda f: f.create_dataset("node/x", (1,), h5py.vlen_dtype("i4")),
-        "node/x holds object, neither numbers nor text; store it",
+        "node/x holds ragged, neither numbers of at most 8 bytes nor text; store it",
     ),
-    "complex": (lambda f: f.create_dataset("node/x", data=1j), "node/x holds complex128, neither numbers nor text; store it as numbers"),
-    "long double": (lambda f: f.create_dataset("node/x", data=np.longdouble(1)), "neither numbers nor text; store it as numbers"),
+    "complex": (lambda f: f.create_dataset("node/x", data=1j), "node/x holds compound, neither numbers of at most"),
+    "long double": (
+        lambda f: f.create_dataset("node/x", data=np.longdouble(1)),
+        "node/x holds numbers of 16 bytes, neither numbers of at most 8",
+    ),
     "no value": (lambda f: f.create_dataset("node/x", data=h5py.Empty("f8")), "node/x holds no value; store one or remove it"),
-    "named type": (lambda f: link(f, np.dtype("f8")), "node/link is a Datatype, neither group nor data set; remove it"),
+    "named type": (lambda f: link(f, np.dtype("f8")), "node/link is a named type, neither group nor data set; remove it"),
     "odd name": (lambda f: f.create_group("node/a b;$(id)"), "node holds the name 'a b;$(id)'; use letters, digits, '_', '-' and '.'"),
     "odd name at the top": (lambda f: f.create_group("..x"), "the file holds the name '..x'; use letters, digits, '_', '-' and '.'"),
     "name that is not text": (lambda f: f.create_group(b"node/\xff\xfe"), "node holds the name"),
     "long text": (
-        lambda f: f.create_dataset("node/x", data="x" * 5000),
-        "/node/x holds a text of 5,000 bytes, the limit is 4,096; shorten it",
+        lambda f: f.create_dataset("node/x", data=["x" * 5000]),
+        "node/x holds a text of 5,000 bytes, the limit is 4,096; shorten it",
+    ),
+    "long text of fixed length": (
+        lambda f: f.create_dataset("node/x", data=np.array([b"x" * 5000])),
+        "node/x holds a text of 5,000 bytes, the limit is 4,096; shorten it",
+    ),
+    "text without end": (
+        lambda f: f.create_dataset("node/x", data="x" * (16 << 20) + "x"),
+        "node/x holds a text of 16,777,217 bytes, the limit is 16,777,216; shorten it",
     ),
     "many texts": (
         lambda f: f.create_dataset("node/x", (51,), h5py.string_dtype()),
@@ -174,6 +186,27 @@ def test_packed_and_shuffled_numbers_are_read(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.create_dataset("node/z", data=given, chunks=(3, 7), compression="gzip", shuffle=True)
     assert np.array_equal(read_tree(path)["node"]["z"], given)
+
+
+def test_one_text_in_many_places_is_counted_as_often_as_it_is_read(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        made: Any = file.create_dataset("node/x", (50,), h5py.string_dtype())
+        made[0] = "x" * 4000
+        place = made.id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[place : place + 50 * 16] = data[place : place + 16] * 50
+    path.write_bytes(data)
+    assert read_tree(path)["node"]["x"] == ["x" * 4000] * 50
+    with pytest.raises(
+        FileRefused, match=r"node/x brings the file to [0-9,]+ bytes unpacked, the limit for one of [0-9,]+ bytes is 100,000;"
+    ):
+        read_tree(path, Limits(unpacked_bytes=100_000))
+
+
+def test_memory_and_time_are_in_proportion_to_the_file() -> None:
+    small, large = Limits().of(10_000), Limits().of(200 << 20)
+    assert (small.unpacked_bytes, small.seconds) == (10_400_000, 1)
+    assert (large.unpacked_bytes, large.seconds) == (512 << 20, 60)
 
 
 def test_what_is_no_file_is_a_matter_of_usage(tmp_path: Path) -> None:

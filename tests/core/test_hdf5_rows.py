@@ -37,7 +37,7 @@ def test_rows_become_a_list_of_arrays(tmp_path: Path, options: dict[str, Any]) -
 
 def test_a_graph_has_no_rows(tmp_path: Path) -> None:
     write(tmp_path / "a.h5")
-    with pytest.raises(FileRefused, match="spikes/times holds object, neither numbers nor text; store it as numbers"):
+    with pytest.raises(FileRefused, match="spikes/times holds ragged, neither numbers of at most 8 bytes nor text; store it as numbers"):
         read_tree(tmp_path / "a.h5")
 
 
@@ -79,7 +79,9 @@ def test_many_rows_in_one_place_are_counted_as_often_as_they_are_read(tmp_path: 
     data = bytearray((tmp_path / "a.h5").read_bytes())
     data[start : start + 20 * 16] = data[start : start + 16] * 20
     (tmp_path / "a.h5").write_bytes(data)
-    with pytest.raises(FileRefused, match="x brings the file to 42,560 bytes unpacked, the limit is 10,000; give less$"):
+    with pytest.raises(
+        FileRefused, match="x brings the file to 42,560 bytes unpacked, the limit for one of [0-9,]+ bytes is 10,000; give less$"
+    ):
         read_tree(tmp_path / "a.h5", ROWS)
 
 
@@ -104,8 +106,11 @@ def partly_written(file: h5py.File) -> None:
         ),
         (lambda f: f.create_dataset("x", (3,), HALF), "x has 3 rows, of which 0 were written; write them all"),
         (partly_written, "x has 5 rows, of which 2 were written; write them all"),
-        (lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(np.dtype("i4,f8"))), "x has rows of .*, which are no numbers; store them"),
-        (lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(HALF)), "x has rows of object, which are no numbers; store them as numbers"),
+        (
+            lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(np.dtype("i4,f8"))),
+            "x has rows that are no numbers; store them as numbers",
+        ),
+        (lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(HALF)), "x has rows that are no numbers; store them as numbers"),
         (lambda f: f.create_dataset("x", (2**20 + 1,), HALF), r"x has rows in the shape \(1048577,\); store them in one axis"),
         (compact, "x keeps its rows in the object header; store them contiguously or in chunks"),
     ],

@@ -61,6 +61,10 @@ STRUCTURE: dict[str, tuple[dict[str, Any], str]] = {
         {"edges": (*chain("fc", "lif"), ("lif", "fc2"))},
         "edge lif -> fc2 names 'fc2', which is no node; add the node or remove the edge",
     ),
+    "edge that would steer a terminal": (
+        {"edges": (*chain("fc", "lif"), ("lif", "\x1b[2Jfc2"))},
+        "edge 'lif' -> '\\x1b[2Jfc2' names '\\x1b[2Jfc2', which is no node; add the node or remove the edge",
+    ),
     "edge into the input": (
         {"edges": (*chain("fc", "lif"), ("lif", INPUT))},
         "edge lif -> input leads into the input or out of the output; turn it round",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import h5py
 import nir
 import numpy as np
 import pytest
+from earlier_files import earlier_file
 from hypothesis import given, settings
 from processes import reading_in_this_process
 from states import SLOW, flowing, grown_networks, two_state_network
@@ -184,8 +184,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_contradiction_is_refused(case: str, tmp_path: Path) -> None:
     edit, message = REFUSED[case]
-    write(two_state_network(HOW, readout="membrane_sum_argmax_lowest")[0], tmp_path / "a.nir")
-    path = Path(shutil.copy(tmp_path / "a.nir", tmp_path / "edited.nir"))
+    path = earlier_file("two_states", tmp_path)
     with h5py.File(path, "a") as file:
         edit(file["node/nodes"])
     with pytest.raises(FileRefused) as caught:

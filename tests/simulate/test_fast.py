@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from strategies import Builder, Images, alive, arithmetics, inputs, networks, ra
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotMappable, UsageError
-from lehr.network import Delay, Input, Network, SumPool2d
+from lehr.network import Conv2d, Delay, Input, Network, Neuron, SumPool2d
 from lehr.simulate import Result, compare, simulate
 from lehr.simulate.fast import engine
 from lehr.simulate.fast.plan import plan
 from lehr.simulate.fast.stream import Stream
 from lehr.simulate.parts import continued
+from lehr.simulate.statistics import operations
 from lehr.weights import WeightKind
 
 
@@ -57,6 +59,19 @@ def test_hard_networks_are_exact(name: str) -> None:
 def test_hard_networks_are_exact_in_several_chunks_and_threads(name: str) -> None:
     net, x = HARD[name]()
     require_equal(net, x, threads=2)
+
+
+def test_a_network_deeper_than_python_s_stack_is_exact() -> None:
+    """1,200 convolutions that turn the sign, before one layer of neurons."""
+    turn = Conv2d(np.array([[[[-1]], [[0]]], [[[0]], [[-1]]]], np.int8), kind="ternary")
+    how = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
+    nodes = {**{f"c{i}": turn for i in range(1200)}, "lif": Neuron(np.array([700, 900]), np.array([1, -1]), how)}
+    net = Network(nodes, tuple(pairwise(("input", *nodes, "output"))), Input((2, 2, 2), "u8"), 4)
+    x = random_input(net, np.random.default_rng(1))
+    assert alive(require_equal(net, x))
+    totals = operations(net, engine.simulate(net, x))
+    assert set(totals) == {f"c{i}" for i in range(1200)}
+    assert totals["c0"].events == np.count_nonzero(x)
 
 
 # -------------------------------------------------------------------- random networks

@@ -8,6 +8,7 @@ import torch
 from snntorch import surrogate
 from torch.nn import functional
 
+from lehr.errors import FileRefused
 from lehr.train.model import FloatNet
 from lehr.train.recipe import NetworkRecipe
 
@@ -81,3 +82,13 @@ def test_glorot_weights_are_spread_as_the_paper_s_code_has_it() -> None:
     # sqrt(1.5 / (in + out)), a convolution's channels times its kernel's area; torch's is 1 / sqrt(in)
     assert spread["glorot"] == pytest.approx([(1.5 / (9 * (2 + 32))) ** 0.5, (1.5 / (32 * 25 + 10)) ** 0.5], rel=0.02)
     assert spread["kaiming"] == pytest.approx([1 / 18**0.5, 1 / (32 * 25) ** 0.5], rel=0.02)
+
+
+def test_padding_that_asks_for_gigabytes_is_refused_before_anything_is_made() -> None:
+    layers = [{"type": "conv", "channels": 8, "kernel": 3, "padding": 30_000, "pool": 2, "threshold": {"start": 1}}]
+    told = {"steps": 1, "beta": "1/2", "slope": 1.0, "layers": [*layers, {"type": "linear", "features": 2, "threshold": {"start": 1}}]}
+    with pytest.raises(FileRefused) as caught:
+        FloatNet(NetworkRecipe.model_validate(told), (1, 6, 6))
+    assert str(caught.value).startswith(
+        "a conv layer of padding 30000: has shape (8, 60004, 60004), which are 28,803,840,128 values a step"
+    )
