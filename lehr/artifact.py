@@ -16,6 +16,7 @@ from typing import Any
 
 from lehr.atomic import write_bytes, writing_folder
 from lehr.errors import FileRefused, UsageError
+from lehr.leftovers import recover
 
 MANIFEST = "manifest.json"
 PRODUCTS = "products"
@@ -116,6 +117,7 @@ def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] |
         mark: the file by which lehr knows its own.
         own: patterns of the names of what lehr writes there; what the folder's manifest tells if None.
     """
+    recover(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another output folder")
     if folder.is_dir() and any(folder.iterdir()):
@@ -146,6 +148,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         UsageError: when `folder` is none.
         FileRefused: when its manifest does not parse.
     """
+    recover(folder)
     path = folder / MANIFEST
     if not path.is_file():
         raise UsageError(f"{folder} holds no {MANIFEST}; give a folder that 'lehr build' made")

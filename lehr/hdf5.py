@@ -19,6 +19,7 @@ from typing import IO
 
 from lehr.errors import FileRefused, UsageError
 from lehr.hdf5wire import Declared, Limits, Tree, receive
+from lehr.leftovers import recover
 
 __all__ = ["GRAPH", "Declared", "Limits", "Tree", "read_tree"]
 
@@ -43,6 +44,7 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
         UsageError: when there is no such file.
         FileRefused: when it is not HDF5, is damaged, holds anything but a bounded tree of numbers and text, or makes its reader fail.
     """
+    recover(path)
     if not path.is_file():
         raise UsageError(f"{path} is no file; give the path of a .nir file")
     try:

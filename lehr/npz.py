@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lehr.artifact import zip_bytes
 from lehr.errors import FileRefused, LehrError, UsageError
+from lehr.leftovers import recover
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -50,6 +51,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
         UsageError: when there is no such file.
         FileRefused: when it is no .npz.
     """
+    recover(path)
     if not path.is_file():
         raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
     with damage_refused(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:

@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from lehr.errors import UsageError
+from lehr.leftovers import recover
 from lehr.train.recipe import Recipe
 
 ARMS = {"annealed": (), "binarized": ("train.thresholds=final",), "float": ("network.weights=float",)}
@@ -34,6 +35,7 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         UsageError: naming the key, its value and what it may be.
     """
     path = bundled().get(source, Path(source))
+    recover(path)
     if not path.is_file():
         raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; use a path or one of {', '.join(bundled())}")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, npt.NDArray[Any]]
 MARK = "resume"
+SUM = f"{MARK}.sha256"
+"""Of all other arrays: an archive's own check sums say nothing of names, types and shapes, and of numbers not always."""
 
 
 def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:
@@ -40,7 +43,7 @@ def partial_arrays(net: Network, result: Result, samples: Samples, traced: Trace
     for name, layer in result.layers.items():
         arrays[f"{MARK}.spikes.{name}"] = layer.spikes
         arrays[f"{MARK}.numbers.{name}"] = np.array((layer.lowest, layer.highest, layer.saturations, layer.instants))
-    return arrays
+    return {**arrays, SUM: _sum(arrays)}
 
 
 def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> Result:
@@ -63,6 +66,9 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
             raise UsageError(f"{path} is a finished result; leave --resume out to run again")
         if arrays[MARK].tobytes().decode() != mark:
             raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
+        stated = arrays.pop(SUM)
+        if not np.array_equal(stated, _sum(arrays)):
+            raise ValueError(f"{SUM} is another")
         layers = {}
         for name in net.neurons:
             lowest, highest, saturations, instants = (int(number) for number in arrays[f"{MARK}.numbers.{name}"])
@@ -79,6 +85,15 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
 
 def _mark(net: Network, samples: Samples, traced: Traced) -> str:
     return f"{net.digest} {list(samples.shape)} {_check_sums(samples.path)} {' '.join(traced.layers)} {traced.samples}"
+
+
+def _sum(arrays: Arrays) -> npt.NDArray[np.uint8]:
+    """The sha256 of arrays, their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def _check_sums(path: Path) -> str:

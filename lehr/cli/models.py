@@ -1,0 +1,20 @@
+"""The network that a command is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lehr.cli.console import Output
+    from lehr.network import Network
+
+
+def read_model(out: Output, path: Path) -> Network:
+    """Read the network of a `.nir` file; a file that states no digest is named as one whose damage cannot be seen."""
+    from lehr import nirfile
+
+    model = nirfile.open_model(path)
+    if not model.stated:
+        out.note(f"{path} states no digest of its network, so that damage to its weights cannot be seen; compare it with its source")
+    return model.network
