@@ -1,0 +1,58 @@
+"""A model that states no digest is read, and said to be one whose damage cannot be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+from commands import Lehr
+from strategies import small_network
+
+from lehr import nirfile
+
+TOLD = "states no digest of its network, so that damage to its weights cannot be seen; compare it with its source"
+
+
+def write(path: Path, *, stated: bool) -> Path:
+    """The same network, as lehr writes it, or as another tool may."""
+    net, x = small_network()
+    graph = nirfile.to_nir(net)
+    if not stated:
+        del graph.metadata["fixed_point"]["digest"]
+    nir.write(path / "m.nir", graph)
+    np.savez(path / "x.npz", input=x)
+    assert nirfile.open_model(path / "m.nir") == nirfile.Model(net, stated)
+    return path / "m.nir"
+
+
+COMMANDS = [
+    ("simulate", "-i", "x.npz", "--engine", "reference"),
+    ("inspect",),
+    ("widths",),
+    ("check", "--target", "c"),
+    ("build", "--target", "c", "-n", "1", "-o", "out"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_so(tmp_path: Path, command: tuple[str, ...], lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, stated=False)
+    monkeypatch.chdir(tmp_path)
+    name, *options = command
+    ran = lehr(name, "m.nir", *options)
+    assert (ran.code, ran.last) == (0, "PASS"), ran.err
+    assert f"note: m.nir {TOLD}\n" in ran.out
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_only_a_digest_tells_of_a_damaged_weight(tmp_path: Path, lehr: Lehr, stated: bool) -> None:
+    model = write(tmp_path, stated=stated)
+    assert lehr("check", model, "--target", "c", "--json").facts.get("notes") == (None if stated else [f"{model} {TOLD}"])
+    graph = nir.read(model)
+    graph.nodes["conv1"].weight[0, 0, 0, 0] *= -1
+    nir.write(model, graph)
+    ran = lehr("check", model, "--target", "c")
+    assert ran.code == (5 if stated else 0)
+    assert ("the graph has another digest than its network, so it was damaged or changed; export it again" in ran.err) == stated
