@@ -23,11 +23,11 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from lehr.arithmetic import Arithmetic, Synapse
-from lehr.artifact import BuildPlan, check_replaceable, to_json
+from lehr.artifact import BuildPlan, check_replaceable
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.export.latent import Latent
-from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.leftovers import recover
+from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.npz import npz_bytes
 from lehr.sums import SUMS, check_sums, with_sums
 from lehr.weights import declared_kind
@@ -51,7 +51,8 @@ class Run:
         network: what is exported.
         latents: real-valued weights by node, as they were trained.
         facts: the rest of state.json (accuracies, folding).
-        stated: whether the run states its digests, which were then found right; damage to one that does not cannot be seen.
+        stated: whether the run states its digests, which were right then; otherwise damage to its
+            weights cannot be seen.
     """
 
     network: Network
@@ -149,7 +150,10 @@ def load_run(folder: Path) -> Run:
 
 
 def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
-    """Whether a run states the sums of its files, which must be right then; they are taken out of `state`."""
+    """Whether a run states the sums of its files, which must be right then.
+
+    They are taken out of `state`.
+    """
     schema = state["schema"]
     if schema == WITHOUT_SUMS and not {SUMS, "digest"} & state.keys():
         return False

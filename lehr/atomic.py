@@ -1,10 +1,11 @@
 """Writing that either happens whole or not at all.
 
-A file or folder is made beside its destination, flushed to the disk, and put in place by one rename; a folder that is there is
-exchanged for the new one in one step (renameat2 of Linux, renamex_np of macOS). Where the file system cannot exchange, the old folder
-is moved away and the new one moved in, and whoever looks for it next puts it back if the writer was killed between
-(`lehr.leftovers.recover`). Whatever was there stays until then, and a failure leaves nothing behind; what a killed writer leaves is
-cleaned away by the next writing to the same place.
+A file or folder is made beside its destination, flushed to the disk, and put in place by one rename;
+a folder that is there is exchanged for the new one in one step (renameat2 of Linux, renamex_np of
+macOS). Where the file system cannot exchange, the old folder is moved away and the new one moved in;
+if the writer was killed between, whoever looks for the folder next puts the old one back
+(`lehr.leftovers.recover`). Whatever was there stays until then, and a failure leaves nothing behind;
+what a killed writer leaves is cleaned away by the next writing to the same place.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lehr.errors import FileRefused
-from lehr.leftovers import OLD, locked_part, new_name, recover, remove_folder, sweep
+from lehr.leftovers import OLD, locked_part, new_name, remove_folder, sweep
 
 _AT_FDCWD, _EXCHANGE = -100, 2
 _CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM)
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 _OVERTAKEN = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
-"""What a rename says when another writer has put its folder there, or taken one away, just before."""
+"""What a rename says when another writer has just put a folder there, or taken one away."""
 
 
 @contextmanager
@@ -55,8 +56,8 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
 def writing_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; when the block ends without an error, it becomes `path`.
 
-    A folder that is already at `path` is replaced: the caller has made sure that it may be. The block may fill the folder it is
-    given, and may not replace it.
+    A folder that is already at `path` is replaced: the caller has made sure that it may be. The
+    block may fill the folder that it is given, and may not replace it.
 
     Raises:
         FileRefused: when the folder cannot be written.
@@ -71,7 +72,10 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_whole(path: Path) -> None:
-    """Remove the folder at `path`, if one is there, so that no half of it is ever found; what cannot be removed stays."""
+    """Remove the folder at `path`, if one is there, so that no half of it is ever found.
+
+    What cannot be removed stays.
+    """
     sweep(path)
     with suppress(OSError):
         remove_folder(path, path)
@@ -132,9 +136,8 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileRefused(
-            f"{path} cannot be written: {_reason(error)}; free space there or choose another place (nothing was changed)"
-        ) from error
+        way_out = "free space there or choose another place (nothing was changed)"
+        raise FileRefused(f"{path} cannot be written: {_reason(error)}; {way_out}") from error
 
 
 def _flush_place(path: Path) -> None:
@@ -142,9 +145,8 @@ def _flush_place(path: Path) -> None:
     try:
         _flush(path.parent)
     except OSError as error:
-        raise FileRefused(
-            f"{path} is written, but a power cut may still undo it: {_reason(error)}; check the disk and write it again"
-        ) from error
+        told = "is written, but a power cut may still undo it"
+        raise FileRefused(f"{path} {told}: {_reason(error)}; check the disk and write it again") from error
 
 
 def _flush(path: Path) -> None:
@@ -152,7 +154,7 @@ def _flush(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if not (error.errno in _CANNOT_FLUSH and path.is_dir()):  # some file systems have no flush of folders
+        if not (error.errno in _CANNOT_FLUSH and path.is_dir()):  # some file systems flush no folders
             raise
     finally:
         os.close(handle)

@@ -1,10 +1,11 @@
-"""What a writing keeps beside its destination: how it is told from other files, put back after a kill, and cleaned away.
+"""Files and folders that a writing keeps beside its destination, and that a killed one leaves there.
 
-    .NAME.KERNEL-RANDOM.part    a file or folder that is being written, or one that was replaced and is going
-    .NAME.KERNEL-RANDOM.old     the folder that was at NAME, whole, where two folders cannot be exchanged at once
+    .NAME.KERNEL-RANDOM.part    what is being written, or what was replaced and is being removed
+    .NAME.KERNEL-RANDOM.old     the folder that was at NAME, whole, where folders cannot be exchanged
 
-KERNEL names the running system, which alone can tell whether a writer lives: a writer holds a lock (flock) on its part, and the system
-lets go of it when the process ends, however it ends. What other systems that share the folder have left is judged by its age.
+KERNEL names the running system, which alone can tell whether a writer lives: a writer holds a lock
+(flock) on its part, and the system releases it when the process ends, however it ends. What other
+systems that share the folder have left is judged by its age.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ def new_name(path: Path, ending: str) -> Path:
 
 @contextmanager
 def locked_part(path: Path, *, folder: bool, mode: int) -> Iterator[Path]:
-    """Make an empty file or folder beside `path`, locked while the block runs; what has its name then is removed.
+    """Make an empty file or folder beside `path`, locked while the block runs, and remove it then.
 
     Args:
-        path: the destination; what dead writers left beside it is cleaned away first.
+        path: the destination; what dead writers have left beside it is cleaned away first.
         folder: whether to make a folder.
         mode: the rights of the part, of which the process's umask takes some.
 
@@ -54,28 +55,29 @@ def locked_part(path: Path, *, folder: bool, mode: int) -> Iterator[Path]:
 
 
 def recover(path: Path) -> None:
-    """Put the folder back that a writing, killed between its two renames, has moved away from `path`, or from a folder above it.
+    """Put back the folder that a writing, killed between its two renames, has moved away from `path`.
 
-    Nothing is done where something is at `path`. A writer that is still between its renames finds the folder there again, and
-    replaces it anew.
+    The same is done for the folders above it, and nothing where something is at `path`. A writer
+    that is still between its renames finds the folder there again, and replaces it anew.
     """
     if not path.name or os.path.lexists(path):
         return
     recover(path.parent)
-    for old in sorted((entry for entry, ending, _ in _beside(path) if ending == OLD), key=_changed, reverse=True):
+    olds = [entry for entry, ending, _ in _beside(path) if ending == OLD]
+    for old in sorted(olds, key=_changed, reverse=True):
         with suppress(OSError):  # another process was quicker
             old.rename(path)
             return
 
 
 def sweep(path: Path) -> None:
-    """Recover `path`, and clean away what dead writers have left beside it; errors are left to the writing that follows."""
+    """Recover `path`, and clean away what dead writers have left beside it, as far as that can be."""
     recover(path)
     for entry, ending, kernel in _beside(path):
         with suppress(OSError):
             if ending == PART and _abandoned(entry, kernel):
                 _remove(entry)
-            elif ending == OLD and os.path.lexists(path):  # another folder has come: nobody needs this one any more
+            elif ending == OLD and os.path.lexists(path):  # another has come: nobody needs this one
                 remove_folder(entry, path)
 
 
@@ -91,14 +93,14 @@ def remove_folder(folder: Path, path: Path) -> None:
 
 
 def _beside(path: Path) -> list[tuple[Path, str, str]]:
-    """What writings to `path` keep beside it: each with its ending and the kernel that made it."""
-    known = re.compile(rf"\.{re.escape(path.name)}\.([0-9a-f]{{8}})-[0-9a-f]{{8}}\.({PART}|{OLD})\Z")
-    found = []
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            if match := known.match(entry.name):
-                found.append((path.with_name(entry.name), match[2], match[1]))
-    return found
+    """All that writings to `path` keep beside it: each with its ending and the kernel that made it."""
+    name = re.escape(path.name)
+    known = re.compile(rf"\.{name}\.([0-9a-f]{{8}})-[0-9a-f]{{8}}\.({PART}|{OLD})\Z")
+    try:
+        matches = filter(None, map(known.match, os.listdir(path.parent)))  # noqa: PTH208
+    except OSError:
+        return []
+    return [(path.with_name(match[0]), match[2], match[1]) for match in matches]
 
 
 def _changed(entry: Path) -> int:
@@ -133,7 +135,8 @@ def _opened(part: Path) -> int | None:
 
 def _abandoned(part: Path, kernel: str) -> bool:
     """Whether the writer of a part is dead."""
-    if stat.S_IFMT(part.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR) or (handle := _opened(part)) is None:
+    kind = stat.S_IFMT(part.lstat().st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR) or (handle := _opened(part)) is None:
         return False
     try:
         free = _locked(handle, fcntl.LOCK_EX)
@@ -175,7 +178,7 @@ def _remove(part: Path) -> None:
 
 @cache
 def _kernel() -> str:
-    """Eight digits that name the running system: another host has others, and this one after a restart."""
+    """Eight digits that name the running system: others for another host, and after a restart."""
     try:
         name = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:

@@ -3,7 +3,8 @@
 A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR; the `fixed_point` blocks in the
 metadata of the graph, of each weight and of each neuron say it exactly (docs/arithmetic.md). Reading takes the exact side, derives
 the other one anew, and refuses a file in which the two disagree, or whose network has not the digest that it states. `read` gives
-back what `write` was given; equal networks give equal bytes. A file of another tool may state no digest: `open_model` says so.
+back what `write` was given; equal networks give equal bytes. A file of another tool may
+state no digest: `open_model` says so.
 
 `nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but whose shapes it does not infer:
 convolutions in groups, and kernels that are not square. Read those with `type_check=False`.
@@ -72,7 +73,8 @@ class Model:
 
     Attributes:
         network: the network.
-        stated: whether the file states the network's digest, which was right then; damage to its weights cannot be seen otherwise.
+        stated: whether the file states the network's digest, which was right then; otherwise damage
+            to its weights cannot be seen.
     """
 
     network: Network

@@ -1,4 +1,4 @@
-"""The sha256 of a folder's files, stated in its JSON file, which states its own among them: damage is seen before anything is used."""
+"""The sha256 of each file of a folder, stated in its JSON file, so that damage is seen before use."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ def with_sums(name: str, state: Mapping[str, Any], files: Mapping[str, bytes]) -
     return {**files, name: to_json({**state, SUMS: sums})}
 
 
-def check_sums(folder: Path, name: str, state: dict[str, Any], files: tuple[str, ...], way_out: str) -> None:
-    """Refuse a folder of which a file differs from what its JSON file states; the sums are taken out of `state`.
+def check_sums(
+    folder: Path,
+    name: str,
+    state: dict[str, Any],
+    files: tuple[str, ...],
+    way_out: str,
+) -> None:
+    """Refuse a folder of which a file differs from what its JSON file states.
+
+    The sums are taken out of `state`.
 
     Args:
         folder: to check.
@@ -34,14 +42,22 @@ def check_sums(folder: Path, name: str, state: dict[str, Any], files: tuple[str,
     Raises:
         FileRefused: naming the first such file.
     """
+    if damage := _damage(folder, name, state, files):
+        raise FileRefused(f"{folder} is damaged ({damage}); {way_out}")
+
+
+def _damage(folder: Path, name: str, state: dict[str, Any], files: tuple[str, ...]) -> str | None:
     sums = state.pop(SUMS, None)
     if not isinstance(sums, dict) or sums.keys() != {name, *files}:
-        raise FileRefused(f"{folder} is damaged ({name} does not state the {SUMS} of each file); {way_out}")
-    for other in (name, *files):
-        if other != name and not (folder / other).is_file():
-            raise FileRefused(f"{folder} is damaged (it holds no {other}); {way_out}")
-        if sums[other] != (_sum(state) if other == name else _sum_of_file(folder / other)):
-            raise FileRefused(f"{folder} is damaged ({other} has another {SUMS} than {name} states); {way_out}")
+        return f"{name} does not state the {SUMS} of each file"
+    if sums[name] != _sum(state):
+        return f"{name} has another {SUMS} than it states"
+    for other in files:
+        if not (folder / other).is_file():
+            return f"it holds no {other}"
+        if sums[other] != _sum_of_file(folder / other):
+            return f"{other} has another {SUMS} than {name} states"
+    return None
 
 
 def _sum(state: Mapping[str, Any]) -> str:

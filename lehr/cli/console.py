@@ -43,7 +43,7 @@ class Output:
             typer.echo(text)
 
     def note(self, text: str) -> None:
-        """What the user must know of the result: a line for people, and one of `notes` for --json."""
+        """Tell what one must know of the result: a line for people, one of `notes` for --json."""
         self.say(f"note: {text}")
         self.facts.setdefault("notes", []).append(text)
 

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 def read_model(out: Output, path: Path) -> Network:
-    """Read the network of a `.nir` file; a file that states no digest is named as one whose damage cannot be seen."""
+    """Read the network of a `.nir` file, and say so where the file states no digest."""
     from lehr import nirfile
 
     model = nirfile.open_model(path)
     if not model.stated:
-        out.note(f"{path} states no digest of its network, so that damage to its weights cannot be seen; compare it with its source")
+        unseen = "so that damage to its weights cannot be seen"
+        out.note(f"{path} states no digest of its network, {unseen}; compare it with its source")
     return model.network

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, npt.NDArray[Any]]
 MARK = "resume"
 SUM = f"{MARK}.sha256"
-"""Of all other arrays: an archive's own check sums say nothing of names, types and shapes, and of numbers not always."""
+"""Of all other arrays: an archive's own check sums miss names, types, shapes and some numbers."""
 
 
 def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:

@@ -1,8 +1,9 @@
 """Machine code of kernels: where it is kept, and how it is loaded, by LLVM and without numba.
 
 A file holds one kernel for one combination of types, one processor and one numba, as an object file, behind a digest of it, of its name
-and of the kernels' source. What does not fit its digest, because it is damaged or a kernel has changed, is compiled again and replaced;
-so is what anybody could have written but those whose Python code is run as well: a digest keeps nobody out.
+and of the kernels' source. What does not fit its digest, because it is damaged or a kernel has changed, is compiled again and replaced.
+A digest keeps nobody out: code is run only from files and folders that nobody can write to but those
+whose Python code is run as well.
 """
 
 from __future__ import annotations
@@ -110,11 +111,12 @@ def _linker() -> llvm.LLJIT:
 # -------------------------------------------------------------------- where it is kept
 @cache
 def folder() -> Path | None:
-    """The first folder that we can write to and nobody else: NUMBA_CACHE_DIR, or beside this file, or in the user's home."""
+    """The first of NUMBA_CACHE_DIR, or this file's and the user's, that we can write to alone."""
     for named in _places():
         with suppress(OSError):
-            place = named.resolve()  # nothing that is checked below is a link, which could be led elsewhere
-            for missing in reversed([each for each in (place, *place.parents) if not each.exists()]):
+            place = named.resolve()  # no link is left in it that could be led elsewhere
+            missing_ones = [each for each in (place, *place.parents) if not each.exists()]
+            for missing in reversed(missing_ones):
                 missing.mkdir(0o755, exist_ok=True)
             if os.access(place, os.W_OK) and _only_ours(place):
                 return place
@@ -122,10 +124,11 @@ def folder() -> Path | None:
 
 
 def _only_ours(place: Path) -> bool:
-    """Whether nobody else can put files into a folder, or another one in its place: neither it nor any above is theirs to change.
+    """Whether nobody else can put files into a folder, or put another one in its place.
 
-    A folder above may be open to all if it is sticky, as /tmp is: then only its owner renames what is in it. Above the user's home
-    nothing is asked, as sshd does not: whoever can change that has the user's programs anyway.
+    Neither it nor a folder above it may be open to others, but for sticky ones as /tmp is, in which
+    only the owner renames. Above the user's home nothing is asked, as sshd does not (StrictModes):
+    whoever can change that has the user's programs anyway.
     """
     home = _home()
     try:
@@ -143,7 +146,7 @@ def _only_ours(place: Path) -> bool:
 
 
 def _ours(found: os.stat_result) -> bool:
-    """Whether a file or folder belongs to `owners`, and neither its group nor others can write to it."""
+    """Whether a file or folder is one of `owners`', and neither its group nor others can write to it."""
     return found.st_uid in owners() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 

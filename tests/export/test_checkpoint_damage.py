@@ -67,7 +67,9 @@ def test_a_flipped_threshold_is_not_exported(run: Path, lehr: Lehr, tmp_path: Pa
     assert np.abs(after - before).tolist() == [1] + [0] * 7
     ran = lehr("export", run, "-o", tmp_path / "model.nir")
     assert (ran.code, ran.last) == (5, "FAIL")
-    damaged = "run is damaged (checkpoint.safetensors has another sha256 than state.json states); copy it anew from where it was trained, or "
+    damaged = (
+        "run is damaged (checkpoint.safetensors has another sha256 than state.json states); copy it anew from where it was trained, or "
+    )
     assert damaged in ran.err
     assert not (tmp_path / "model.nir").exists()
     assert lehr("export", run / "last", "-o", tmp_path / "model.nir").code == 0
@@ -95,7 +97,7 @@ def test_a_network_of_another_digest_is_refused_though_the_sums_are_right(run: P
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda state: state["accuracy"].update(integer=1.0), r"state\.json has another sha256 than state\.json states"),
+        (lambda state: state["accuracy"].update(integer=1.0), r"state\.json has another sha256 than it states"),
         (lambda state: state.pop("sha256"), "state.json does not state the sha256 of each file"),
         (lambda state: state["sha256"].pop("samples.npz"), "state.json does not state the sha256 of each file"),
         (lambda state: state.update(sha256=7), "state.json does not state the sha256 of each file"),
@@ -112,7 +114,9 @@ def test_statements_that_are_wrong_or_missing(run: Path, change: Any, told: str)
 
 def test_a_file_that_is_missing_is_named(run: Path) -> None:
     (run / "samples.npz").unlink()
-    with pytest.raises(FileRefused, match=r"run is damaged \(it holds no samples\.npz\); copy it anew from where it was trained, or train it"):
+    with pytest.raises(
+        FileRefused, match=r"run is damaged \(it holds no samples\.npz\); copy it anew from where it was trained, or train it"
+    ):
         load_run(run)
 
 
