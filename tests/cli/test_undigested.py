@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -51,7 +52,8 @@ def test_only_a_digest_tells_of_a_damaged_weight(tmp_path: Path, lehr: Lehr, sta
     model = write(tmp_path, stated=stated)
     assert lehr("check", model, "--target", "c", "--json").facts.get("notes") == (None if stated else [f"{model} {TOLD}"])
     graph = nir.read(model)
-    graph.nodes["conv1"].weight[0, 0, 0, 0] *= -1
+    nodes: dict[str, Any] = graph.nodes
+    nodes["conv1"].weight[0, 0, 0, 0] *= -1
     nir.write(model, graph)
     ran = lehr("check", model, "--target", "c")
     assert ran.code == (5 if stated else 0)
