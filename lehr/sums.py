@@ -54,7 +54,7 @@ def _damage(folder: Path, name: str, state: dict[str, Any], files: tuple[str, ..
         return f"{name} has another {SUMS} than it states"
     for other in files:
         if not (folder / other).is_file():
-            return f"it holds no {other}"
+            return f"it holds no file {other}"
         if sums[other] != _sum_of_file(folder / other):
             return f"{other} has another {SUMS} than {name} states"
     return None

@@ -108,7 +108,7 @@ def train(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return Case(tmp_path, lehr, command, lambda out: shutil.copytree(line / "run", out))
 
 
-@pytest.mark.parametrize("name", ["export", "build", "resume"])
+@pytest.mark.parametrize("name", ["export", "build", pytest.param("resume", marks=pytest.mark.slow)])
 def test_killed_before_any_rename(request: pytest.FixtureRequest, name: str) -> None:
     case, step = request.getfixturevalue(name), 0
     while case.kill(step, RENAMES):

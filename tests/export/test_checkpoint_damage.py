@@ -115,7 +115,7 @@ def test_statements_that_are_wrong_or_missing(run: Path, change: Any, told: str)
 def test_a_file_that_is_missing_is_named(run: Path) -> None:
     (run / "samples.npz").unlink()
     with pytest.raises(
-        FileRefused, match=r"run is damaged \(it holds no samples\.npz\); copy it anew from where it was trained, or train it"
+        FileRefused, match=r"run is damaged \(it holds no file samples\.npz\); copy it anew from where it was trained, or train it"
     ):
         load_run(run)
 
