@@ -28,20 +28,29 @@ def killed_before(step: int, change: Callable[[], object], kinds: Collection[str
         change: what changes the disk.
         kinds: of the steps that count.
     """
+
+    def counted() -> None:
+        _count(step, kinds)
+        change()
+
+    ended = os.waitstatus_to_exitcode(os.waitpid(forked(counted), 0)[1])
+    assert ended in (0, -signal.SIGKILL), ended
+    return ended != 0
+
+
+def forked(call: Callable[[], object]) -> int:
+    """Call something in a process of its own, and return that one's number; it exits with 0 unless the call fails."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on, where other threads run: they hold no locks here
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: other threads hold no locks here
         child = os.fork()
     if child == 0:
         code = 99
         try:
-            _count(step, kinds)
-            change()
+            call()
             code = 0
         finally:
             os._exit(code)
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert ended in (0, -signal.SIGKILL), ended
-    return ended != 0
+    return child
 
 
 def _count(step: int, kinds: Collection[str]) -> None:

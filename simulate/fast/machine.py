@@ -111,7 +111,7 @@ def _linker() -> llvm.LLJIT:
 # -------------------------------------------------------------------- where it is kept
 @cache
 def folder() -> Path | None:
-    """The first of NUMBA_CACHE_DIR, or this file's and the user's, that we can write to alone."""
+    """The first of the places that we can write to, and nobody else; None where there is none."""
     for named in _places():
         with suppress(OSError):
             place = named.resolve()  # no link is left in it that could be led elsewhere
@@ -151,6 +151,7 @@ def _ours(found: os.stat_result) -> bool:
 
 
 def _places() -> Iterator[Path]:
+    """NUMBA_CACHE_DIR, or else the folder beside this file and the one in the user's home."""
     if told := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(told) / "lehr"
         return

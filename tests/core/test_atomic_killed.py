@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from killed import killed_before
+from killed import forked, killed_before
 
 from lehr import atomic
 from lehr.artifact import BuildPlan, changed_files, check_replaceable, read_manifest
@@ -109,18 +109,12 @@ def test_a_folder_that_was_removed_after_a_whole_writing_stays_removed(tmp_path:
 def test_writers_at_once_end_in_the_folder_of_one_of_them(tmp_path: Path, way: str) -> None:
     place, data = tmp_path / "out", [b"first", b"second", b"third"]
     write_folder(place, data[0])
-    writers = []
-    for each in data:
-        child = os.fork()
-        if child == 0:
-            code = 99
-            try:
-                for _ in range(15):
-                    write_folder(place, each)
-                code = 0
-            finally:
-                os._exit(code)
-        writers.append(child)
+
+    def write_often(each: bytes) -> None:
+        for _ in range(15):
+            write_folder(place, each)
+
+    writers = [forked(lambda each=each: write_often(each)) for each in data]  # type: ignore[misc]
     seen = set()
     while any(os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None for child in writers):
         if way == "exchange":

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from killed import killed_before
+from killed import forked, killed_before
 
 from lehr import leftovers
 from lehr.atomic import write_bytes, writing, writing_folder
@@ -28,17 +28,7 @@ def beside(out: Path) -> set[Path]:
 
 def in_another_process(call: str, out: Path) -> None:
     """Sweep or write where another process does."""
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            if call == "sweep":
-                sweep(out)
-            else:
-                write_bytes(out, b"another")
-            code = 0
-        finally:
-            os._exit(code)
+    child = forked(lambda: sweep(out) if call == "sweep" else write_bytes(out, b"another"))
     assert os.waitpid(child, 0)[1] == 0
 
 
@@ -60,17 +50,14 @@ def test_what_a_living_writer_writes_is_left_to_it(out: Path, call: str) -> None
 
 def test_a_writer_that_was_stopped_lives(out: Path) -> None:
     ready, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            with writing(out) as part:
-                part.write_bytes(b"mine")
-                os.write(tell, b"x")
-                os.kill(os.getpid(), signal.SIGSTOP)
-            code = 0
-        finally:
-            os._exit(code)
+
+    def write_and_stop() -> None:
+        with writing(out) as part:
+            part.write_bytes(b"mine")
+            os.write(tell, b"x")
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    child = forked(write_and_stop)
     assert os.read(ready, 1) == b"x"
     os.waitpid(child, os.WUNTRACED)
     sweep(out)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Lehr
 
 from lehr.errors import FileRefused
 from lehr.simulate.fast import kernels, machine
@@ -112,6 +113,16 @@ def test_code_in_a_folder_that_others_can_write_is_not_run(compiled: list[str], 
         assert code("copy") == b"copy"
         assert compiled.pop() == "copy"
         compiled[:] = ["copy"]
+
+
+def test_doctor_tells_where_code_is_kept(compiled: list[str], tmp_path: Path, lehr: Lehr) -> None:
+    assert f"machine code of the engine 'fast' is kept in {tmp_path}/lehr\n" in lehr("doctor").out
+    (tmp_path / "lehr").chmod(0o777)
+    machine.folder.cache_clear()
+    ran = lehr("doctor")
+    told = "is kept nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to\n"
+    assert told in ran.out
+    assert ran.code == 0
 
 
 def test_code_is_kept_in_another_folder_where_the_first_is_open(
