@@ -40,7 +40,7 @@ def arrays(samples: Samples) -> dict[str, Any]:
 
 
 def same(one: Result, other: Result) -> bool:
-    pairs = [(one.counts, other.counts), (one.scores, other.scores), (one.events, other.events)]
+    pairs: list[tuple[Any, Any]] = [(one.counts, other.counts), (one.scores, other.scores), (one.events, other.events)]
     pairs += [(one.trace.membranes["lif1"], other.trace.membranes["lif1"])]
     pairs += [(layer.spikes, other.layers[name].spikes) for name, layer in one.layers.items()]
     return one.layers.keys() == other.layers.keys() and all(np.array_equal(*pair) for pair in pairs)
@@ -54,7 +54,7 @@ def test_any_number_that_is_another_is_seen(tmp_path: Path, arrays: dict[str, An
     for name in arrays.keys() - {"resume"}:
         other = arrays[name].copy()
         other.reshape(-1)[1] += 1
-        np.savez(out, **{**arrays, name: other})  # type: ignore[arg-type]
+        np.savez(out, **{**arrays, name: other})
         with pytest.raises(FileRefused, match=r"out\.npz is damaged \(ValueError\); leave --resume out to run again"):
             read_partial(out, net, samples, WHAT)
     ran = lehr(*command)
