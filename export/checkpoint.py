@@ -2,7 +2,8 @@
 
 RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights (lehr.export.latent)
                               NODE.threshold, NODE.bias int32
-    state.json                everything of the network that is no array, and how it was folded
+    state.json                everything of the network that is no array, how it was folded, the network's digest, and the sha256
+                              of every file here, itself included
     metrics.jsonl             one line per epoch
     recipe.toml               the recipe, with all overrides
     samples.npz               some test samples, to verify by
@@ -22,23 +23,27 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from lehr.arithmetic import Arithmetic, Synapse
-from lehr.artifact import BuildPlan, check_replaceable, to_json
+from lehr.artifact import BuildPlan, check_replaceable
 from lehr.errors import FileRefused, NotMappable
 from lehr.export.latent import Latent
 from lehr.folders import require_marked
+from lehr.leftovers import recover
 from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.npz import npz_bytes
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
+from lehr.sums import SUMS, check_sums, with_sums
 from lehr.weights import declared_kind
 
-SCHEMA = "lehr-run/1"
-_AGAIN = "train it again"
+SCHEMA, WITHOUT_SUMS = "lehr-run/2", "lehr-run/1"
+"""That of runs that are written, and that of older ones, which state no digests."""
 _MAX_BYTES = 1 << 32
 """Of the tensors: a billion real-valued weights."""
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
 LAST = "last"
 """The folder in a run's that holds the network after the last epoch, as a run of its own."""
-_OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in ("recipe.toml", "metrics.jsonl", STATE, TENSORS, SAMPLES_FILE)]
+_OTHERS = ("recipe.toml", "metrics.jsonl", TENSORS, SAMPLES_FILE)
+_OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in (STATE, *_OTHERS)]
+AGAIN = "copy it anew from where it was trained, or train it again"
 _TYPES = {kind.__name__: kind for kind in (Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d)}
 
 
@@ -50,36 +55,33 @@ class Run:
         network: what is exported.
         latents: real-valued weights by node, as they were trained.
         facts: the rest of state.json (accuracies, folding).
+        stated: whether the run states its digests, which were right then; otherwise damage to its
+            weights cannot be seen.
     """
 
     network: Network
     latents: Mapping[str, Latent]
     facts: Mapping[str, Any]
+    stated: bool
 
 
-def save_run(
-    folder: Path,
+def run_files(
     recipe: bytes,
     metrics: list[dict[str, Any]],
     facts: Mapping[str, Any],
     samples: Mapping[str, npt.NDArray[Any]],
     network: Network | None,
     weights: Mapping[str, Latent] | Mapping[str, npt.NDArray[np.float32]],
-) -> None:
-    """Write a run's folder, all of it or nothing.
+) -> dict[str, bytes]:
+    """The files of a run, by name.
 
     Args:
-        folder: to write; an earlier run there is replaced.
         recipe: TOML text.
         metrics: one entry per epoch.
         facts: what else to tell in state.json.
         samples: arrays `input` and `labels`, as for `lehr simulate`.
         network: the integer network, None for a float baseline.
         weights: latent weights by node name; all tensors of a float baseline.
-
-    Raises:
-        UsageError: when `folder` holds something else than a run.
-        FileRefused: when it cannot be written.
     """
     tensors: dict[str, npt.NDArray[Any]] = {}
     for name, weight in weights.items():
@@ -87,17 +89,32 @@ def save_run(
     if network is not None:
         for name, neuron in network.neurons.items():
             tensors |= {f"{name}.threshold": np.array(neuron.threshold), f"{name}.bias": np.array(neuron.bias)}
-    state = {"schema": SCHEMA, "network": None if network is None else _structure(network), **facts}
-    plan = BuildPlan(
-        {
-            "recipe.toml": recipe,
-            "metrics.jsonl": b"".join(json.dumps(entry, sort_keys=True).encode() + b"\n" for entry in metrics),
-            STATE: to_json(state),
-            TENSORS: safetensors.numpy.save(tensors),
-            SAMPLES_FILE: npz_bytes(samples),
-        }
-    )
-    plan.write(folder, STATE, _OWN)
+    state = {"schema": SCHEMA, "network": None, "digest": None, **facts}
+    if network is not None:
+        state |= {"network": _structure(network), "digest": network.digest}
+    files = {
+        "recipe.toml": recipe,
+        "metrics.jsonl": b"".join(json.dumps(entry, sort_keys=True).encode() + b"\n" for entry in metrics),
+        TENSORS: safetensors.numpy.save(tensors),
+        SAMPLES_FILE: npz_bytes(samples),
+    }
+    return with_sums(STATE, state, files)
+
+
+def save_run(folder: Path, files: Mapping[str, bytes], last: Mapping[str, bytes] | None = None) -> None:
+    """Write a run's folder, all of it or nothing; an earlier run there is replaced.
+
+    Args:
+        folder: to write.
+        files: of the run, as `run_files` makes them.
+        last: those of the network after the last epoch.
+
+    Raises:
+        UsageError: when `folder` holds something else than a run.
+        FileRefused: when it cannot be written.
+    """
+    inner = {f"{LAST}/{name}": data for name, data in (last or {}).items()}
+    BuildPlan({**files, **inner}).write(folder, STATE, _OWN)
 
 
 def check_run_folder(folder: Path) -> None:
@@ -113,24 +130,40 @@ def load_run(folder: Path) -> Run:
         NotMappable: when the run is a float baseline.
         FileRefused: when its files contradict each other, or a tensor is left over that the integer network does not contain.
     """
+    recover(folder)
     require_marked(folder, STATE, "lehr train")
     try:
-        state = parse_json(read_bytes(folder / STATE, JSON_BYTES, _AGAIN))
-        if state["schema"] != SCHEMA:
-            raise ValueError(f"its schema is {state['schema']!r}, not {SCHEMA!r}")
-        structure = state.pop("network")
-        tensors = safetensors.numpy.load(read_bytes(folder / TENSORS, _MAX_BYTES, _AGAIN))
+        state = parse_json(read_bytes(folder / STATE, JSON_BYTES, AGAIN))
+        stated = _check_stated(folder, state)
+        structure, digest = state.pop("network"), state.pop("digest", None)
+        tensors = safetensors.numpy.load(read_bytes(folder / TENSORS, _MAX_BYTES, AGAIN))
         if structure is None:
             raise NotMappable(f"{folder} holds float weights, a baseline with no integer meaning; train with network.weights=binarized")
         network, latents = _assemble(structure, tensors)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, SafetensorError) as error:
-        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); {_AGAIN}") from None
+        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}") from None
     if tensors:
         name, tensor = next(iter(sorted(tensors.items())))
         raise FileRefused(
             f"{folder}: tensor {name!r} ({tensor.dtype}) is left over, the integer network has no place for it; train it again"
         )
-    return Run(network, latents, state)
+    if stated and network.digest != digest:
+        raise FileRefused(f"{folder} is damaged (it holds another network than the one whose digest {STATE} states); {AGAIN}")
+    return Run(network, latents, state, stated)
+
+
+def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
+    """Whether a run states the sums of its files, which must be right then.
+
+    They are taken out of `state`.
+    """
+    schema = state["schema"]
+    if schema == WITHOUT_SUMS and not {SUMS, "digest"} & state.keys():
+        return False
+    if schema != SCHEMA:
+        raise ValueError(f"its schema is {schema!r}, not {SCHEMA!r}")
+    check_sums(folder, STATE, state, _OTHERS, AGAIN)
+    return True
 
 
 def _structure(net: Network) -> dict[str, Any]:

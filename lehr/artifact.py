@@ -17,6 +17,7 @@ from typing import Any
 from lehr.atomic import write_bytes, writing_folder
 from lehr.errors import FileRefused, UsageError
 from lehr.folders import require_marked
+from lehr.leftovers import recover
 from lehr.reading import JSON_BYTES, parse_json, read_bytes, sha256_of
 
 MANIFEST = "manifest.json"
@@ -128,6 +129,7 @@ def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] |
         mark: the file by which lehr knows its own.
         own: patterns of the names of what lehr writes there; what the folder's manifest tells if None.
     """
+    recover(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another output folder")
     if folder.is_dir() and any(folder.iterdir()):
@@ -158,6 +160,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         UsageError: when `folder` is none.
         FileRefused: when its manifest does not parse.
     """
+    recover(folder)
     path = folder / MANIFEST
     require_marked(folder, MANIFEST, "lehr build")
     data = read_bytes(path, JSON_BYTES, AGAIN)

@@ -1,48 +1,54 @@
 """Writing that either happens whole or not at all.
 
-A file or folder is made beside its destination, flushed to the disk, and put in place by one rename. Whatever was there stays
-until then, and a failure leaves nothing behind.
+A file or folder is made beside its destination, flushed to the disk, and put in place by one rename;
+a folder that is there is exchanged for the new one in one step (renameat2 of Linux, renamex_np of
+macOS). Where the file system cannot exchange, the old folder is moved away and the new one moved in;
+if the writer was killed between, whoever looks for the folder next puts the old one back
+(`lehr.leftovers.recover`). Whatever was there stays until then, and a failure leaves nothing behind;
+what a killed writer leaves is cleaned away by the next writing to the same place.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
-import shutil
-import tempfile
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lehr.errors import FileRefused
+from lehr.leftovers import OLD, locked_part, new_name, remove_folder, sweep
+
+_AT_FDCWD, _EXCHANGE = -100, 2
+_CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM)
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+_OVERTAKEN = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+"""What a rename says when another writer has just put a folder there, or taken one away."""
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends without an error, it becomes `path`.
+def writing(path: Path, mode: int = 0o666) -> Iterator[Path]:
+    """Yield an empty file beside `path`; when the block ends without an error, it becomes `path`.
+
+    Args:
+        path: to write.
+        mode: rights of the file, of which the process's umask takes some.
 
     Raises:
         FileRefused: when the file cannot be written (no such folder, no right, no space left).
     """
-    part: Path | None = None
-    try:
-        handle, made = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        part = Path(made)
+    with _refusing(path), locked_part(path, folder=False, mode=mode) as part:
         yield part
-        part.chmod(0o666 & ~_umask())
         _flush(part)
         part.replace(path)
-        _flush(path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+        _flush_place(path)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write `data` to `path`, whole or not at all."""
-    with writing(path) as part:
+    with writing(path, mode) as part:
         part.write_bytes(data)
 
 
@@ -50,58 +56,109 @@ def write_bytes(path: Path, data: bytes) -> None:
 def writing_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; when the block ends without an error, it becomes `path`.
 
-    A folder that is already at `path` is replaced: the caller has made sure that it may be.
+    A folder that is already at `path` is replaced: the caller has made sure that it may be. The
+    block may fill the folder that it is given, and may not replace it.
 
     Raises:
         FileRefused: when the folder cannot be written.
     """
-    part: Path | None = None
-    try:
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    with _refusing(path), locked_part(path, folder=True, mode=0o777) as part:
         yield part
-        part.chmod(0o777 & ~_umask())
-        for item in sorted(part.rglob("*")):
+        for item in sorted(part.rglob("*"), reverse=True):  # what is in a folder comes before it
             _flush(item)
+        _flush(part)
         _put_in_place(part, path)
-        _flush(path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
+        _flush_place(path)
+
+
+def remove_whole(path: Path) -> None:
+    """Remove the folder at `path`, if one is there, so that no half of it is ever found.
+
+    What cannot be removed stays.
+    """
+    sweep(path)
+    with suppress(OSError):
+        remove_folder(path, path)
 
 
 def _put_in_place(part: Path, path: Path) -> None:
-    if not path.exists():
-        part.replace(path)
+    """Make `part` the folder at `path`; the one that was there is at `part` afterwards."""
+    while True:
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        try:
+            if not path.exists():
+                part.rename(path)  # not onto a folder that holds anything
+            elif not _exchanged(part, path):
+                _replace_by_renames(part, path)
+        except OSError as error:
+            if error.errno in _OVERTAKEN and part.exists():
+                continue
+            raise
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False where this system or file system cannot.
+
+    Raises:
+        OSError: when it can, and fails.
+    """
+    libc, names = ctypes.CDLL(None, use_errno=True), (os.fsencode(one), os.fsencode(other))
     try:
-        path.replace(old)
-        part.replace(path)
-    except BaseException:
-        if path.exists():
-            old.rmdir()
+        if sys.platform == "darwin":
+            failed = libc.renamex_np(*names, _EXCHANGE)
         else:
-            old.replace(path)
+            failed = libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE)
+    except AttributeError:  # a C library without it
+        return False
+    if not failed:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def _replace_by_renames(part: Path, path: Path) -> None:
+    old = new_name(path, OLD)
+    try:
+        path.rename(old)
+        part.rename(path)
+    except BaseException:
+        sweep(path)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    old.rename(part)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        way_out = "free space there or choose another place (nothing was changed)"
+        raise FileRefused(f"{path} cannot be written: {_reason(error)}; {way_out}") from error
+
+
+def _flush_place(path: Path) -> None:
+    """Flush the folder in which `path` has just got its name."""
+    try:
+        _flush(path.parent)
+    except OSError as error:
+        told = "is written, but a power cut may still undo it"
+        raise FileRefused(f"{path} {told}: {_reason(error)}; check the disk and write it again") from error
 
 
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not (error.errno in _CANNOT_FLUSH and path.is_dir()):  # some file systems flush no folders
+            raise
     finally:
         os.close(handle)
 
 
-def _cannot_write(path: Path, error: OSError) -> FileRefused:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return FileRefused(f"{path} cannot be written: {reason}; free space there or choose another place (nothing was changed)")
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)

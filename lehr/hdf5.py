@@ -23,6 +23,7 @@ from lehr.errors import FileRefused, ToolMissing, UsageError
 from lehr.hdf5limits import Limits
 from lehr.hdf5whole import require_whole
 from lehr.hdf5wire import Declared, Tree, receive
+from lehr.leftovers import recover
 
 __all__ = ["GRAPH", "Declared", "Limits", "Tree", "library", "read_tree"]
 
@@ -47,6 +48,7 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
         UsageError: when there is no such file.
         FileRefused: when it is not HDF5, is damaged, holds anything but a bounded tree of numbers and text, or makes its reader fail.
     """
+    recover(path)
     if not path.is_file():
         raise UsageError(f"{path} is no file; give the path of a .nir file")
     try:

@@ -3,7 +3,7 @@
 A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR; `fixed_point` in the metadata of the
 graph says it exactly (lehr/nirblocks.py, docs/arithmetic.md). Reading takes the exact side, derives the other one anew, and refuses a
 file in which the two disagree, or whose network has not the digest that it states. `read` gives back what `write` was given; equal
-networks give equal bytes.
+networks give equal bytes. A file of another tool may state no digest: `open_model` says so.
 
 `nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but whose shapes it does not infer:
 convolutions in groups, and kernels that are not square. Read those with `type_check=False`.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,27 @@ def to_bytes(net: Network, origin: Origin | None = None) -> bytes:
     return tree_bytes({"version": nir.version, "node": graph})
 
 
+@dataclass(frozen=True)
+class Model:
+    """A network as a file holds it.
+
+    Attributes:
+        network: the network.
+        stated: whether the file states the network's digest, which was right then; otherwise damage
+            to its weights cannot be seen.
+    """
+
+    network: Network
+    stated: bool
+
+
 def read(path: Path) -> Network:
-    """Read a network from a `.nir` file, whoever made it.
+    """Read a network from a `.nir` file, whoever made it; raises as `open_model`."""
+    return open_model(path).network
+
+
+def open_model(path: Path) -> Model:
+    """Read a network from a `.nir` file, whoever made it, and whether the file states its digest.
 
     Raises:
         UsageError: when there is no such file.
@@ -74,7 +94,7 @@ def read(path: Path) -> Network:
     """
     graph = read_tree(path).get("node")
     with about(f"{path}: "):
-        return _network(graph)
+        return _model(graph)
 
 
 def to_nir(net: Network) -> nir.NIRGraph:
@@ -90,7 +110,7 @@ def from_nir(graph: nir.NIRGraph) -> Network:
     Raises:
         FileRefused: as `read`.
     """
-    return _network(graph.to_dict())
+    return _model(graph.to_dict()).network
 
 
 @contextmanager
@@ -111,7 +131,7 @@ def _tree(net: Network) -> dict[str, Any]:
     return {"type": "NIRGraph", "nodes": nodes, "edges": list(net.edges), "metadata": {BLOCK: exact}}
 
 
-def _network(graph: Any) -> Network:
+def _model(graph: Any) -> Model:
     if not isinstance(graph, Mapping) or _type(graph) != "NIRGraph":
         raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
     if not _states_integers(graph):
@@ -136,7 +156,7 @@ def _network(graph: Any) -> Network:
     _check_agreement(told, net)
     if str(exact.get("digest", net.digest)) != net.digest:
         raise FileRefused("the graph has another digest than its network, so it was damaged or changed; export it again")
-    return net
+    return Model(net, "digest" in exact)
 
 
 def _states_integers(graph: Fields) -> bool:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from lehr.artifact import zip_bytes
 from lehr.errors import FileRefused, LehrError, UsageError
+from lehr.leftovers import recover
 from lehr.npyfile import Header, read_header
 
 AT_ONCE = 1 << 26
@@ -53,6 +54,7 @@ class Archive:
     """
 
     def __init__(self, path: Path) -> None:
+        recover(path)
         if not path.exists():
             raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
         if not path.is_file():
@@ -78,6 +80,11 @@ class Archive:
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
+
+    @property
+    def names(self) -> list[str]:
+        """Of all arrays."""
+        return list(self._members)
 
     def header(self, name: str) -> Header:
         """Of an array that is there.

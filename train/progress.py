@@ -1,7 +1,7 @@
 """An unfinished run on disk: its state after a whole epoch, from which `--resume` goes on to the very same weights.
 
     RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser, torch's random generator
-                   progress.json           phase, epoch, metrics, learning rates, the shuffling generator
+                   progress.json           phase, epoch, metrics, learning rates, the shuffling generator, the sha256 of every file
                    recipe.toml             the recipe, which must be the same to go on
 
 What comes after the kept epoch is trained again, with the same order of samples. The folder is written whole or not at all: after every
@@ -12,7 +12,6 @@ finished; a finished run at RUN stays until then.
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,13 +25,16 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from lehr.artifact import BuildPlan, to_json
+from lehr.artifact import BuildPlan
+from lehr.atomic import remove_whole
 from lehr.errors import FileRefused, UsageError
+from lehr.leftovers import sweep
 from lehr.reading import parse_json, read_bytes
+from lehr.sums import SUMS, check_sums, with_sums
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import RECIPE_BYTES, to_toml
 
-SCHEMA = "lehr-progress/2"
+SCHEMA, WITHOUT_SUMS = "lehr-progress/3", "lehr-progress/2"
 STATE, TENSORS, RECIPE = "progress.json", "progress.safetensors", "recipe.toml"
 PHASES = "ABC"
 SHARE = 0.1
@@ -76,14 +78,20 @@ class Progress:
             FileRefused: when it is damaged.
         """
         made = cls(folder, recipe)
+        sweep(folder)
         if not folder.exists():
             return made
         if not (folder / STATE).exists():
             raise UsageError(f"{folder} is not the progress of a run (no {STATE}); choose another output folder or remove it")
         try:
             made.told = parse_json(read_bytes(folder / STATE, _JSON_BYTES, _ANEW))
-            if made.told.pop("schema") != SCHEMA:
+            schema = made.told["schema"]
+            if schema == WITHOUT_SUMS:
+                raise FileRefused(f"{folder} is an older lehr's ({schema}) and states no {SUMS}; go on with that lehr, or remove it")
+            if schema != SCHEMA:
                 raise ValueError(f"schema is not {SCHEMA}")
+            check_sums(folder, STATE, made.told, (TENSORS, RECIPE), "remove it and train anew")
+            del made.told["schema"]
             made.phase, made.epoch = str(made.told.pop("phase")), int(made.told.pop("epoch"))
             lacking = {"metrics", "optimizer", "schedule", "shuffle"} - made.told.keys()
             if made.phase not in [*PHASES] or lacking:
@@ -178,7 +186,7 @@ class Progress:
             "schedule": rates,
             "shuffle": shuffle.bit_generator.state,
         }
-        files = {STATE: to_json(told), TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}
+        files = with_sums(STATE, told, {TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)})
         BuildPlan(files).write(self.folder, STATE, own=("*",))  # a stray file must not end hours of training
         end = time.monotonic()
         self._due = end + (end - start) * (1 / SHARE - 1)
@@ -186,4 +194,4 @@ class Progress:
     def finish(self) -> None:
         """The run is written: its progress is not needed any more."""
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_whole(self.folder)

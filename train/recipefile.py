@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from lehr.errors import FileRefused, UsageError
+from lehr.leftovers import recover
 from lehr.reading import read_text
 from lehr.spelling import nearest
 from lehr.train.mistakes import mistakes
@@ -38,6 +39,7 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
         UsageError: naming the key, its value and what it may be.
     """
     path = bundled().get(source, Path(source))
+    recover(path)
     if not path.exists():
         remedy = nearest(source, bundled()) or f"use a path or one of {', '.join(bundled())}"
         raise UsageError(f"recipe {source!r} is neither a file nor a bundled recipe; {remedy}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lehr.cli.console import Json, session
+from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded, Target
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ def check(model: Model, target: Target, as_json: Json = False) -> None:
     with session(as_json) as out:
         from collections import Counter
 
-        from lehr import nirfile
         from lehr.errors import NotMappable
         from lehr.targets import registry
 
-        net, chip = nirfile.read(model), registry.get(target)
+        net, chip = read_model(out, model), registry.get(target)
         problems = chip.check(net)
         out.checked = True
         blamed = {problem.node for problem in problems}
@@ -58,7 +58,6 @@ def build(
     with session(as_json) as out:
         from dataclasses import asdict
 
-        from lehr import nirfile
         from lehr.errors import UsageError
         from lehr.recordings import open_inputs
         from lehr.targets import registry
@@ -67,7 +66,7 @@ def build(
         wrong = [option for option in options or () if "=" not in option]
         if wrong:
             raise UsageError(f"--option {wrong[0]!r} is no assignment; write it as KEY=VALUE")
-        net, chip = nirfile.read(model), registry.get(target)
+        net, chip = read_model(out, model), registry.get(target)
         x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).first(samples)
         built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples, measure=measure)
         out.checked = True  # that the network maps

@@ -47,6 +47,11 @@ class Output:
         if not self.as_json:
             typer.echo(printable(text))
 
+    def note(self, text: str) -> None:
+        """Tell what one must know of the result: a line for people, one of `notes` for --json."""
+        self.say(f"note: {text}")
+        self.facts.setdefault("notes", []).append(text)
+
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
         """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
         if self.as_json or not rows:

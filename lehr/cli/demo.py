@@ -55,6 +55,7 @@ def demo(
             "annealed and binarized": found["phase A"],
             "integer": found["integer"],
         }
+        check_replaceable(output, SUMMARY, OWN)  # training took a minute
         with writing_folder(output) as part:
             training.save(part / "run", recipe, trained, data, found)
             nirfile.write(_network(trained), part / "model.nir")

@@ -99,6 +99,9 @@ def _from_run(out: Output, run: Path, output: Path) -> None:
     from lehr.train.twin import Twin, trace
 
     told = load_run(run)
+    if not told.stated:
+        unseen = "so that damage to its weights cannot be seen"
+        out.note(f"{run} is an older lehr's and states no digests, {unseen}; train it again to have them")
     widths = analyse(told.network)
     widths.require_float32()
     x, _ = read_samples(run / SAMPLES_FILE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lehr.cli.console import Json, Output, percent, session, shape_text
+from lehr.cli.models import read_model
 from lehr.cli.options import Model
 
 if TYPE_CHECKING:
@@ -38,11 +39,10 @@ def inspect(
     A graph of another tool, which states no integers, is shown as its file declares it, with all that lehr quantize would refuse of it.
     """
     with session(as_json) as out:
-        from lehr import nirfile
         from lehr.outline import outline
 
         declared = outline(model)
-        net = nirfile.read(model) if declared.exact and not structure else None
+        net = read_model(out, model) if declared.exact and not structure else None
         out.facts.update(
             exact=declared.exact,
             origin=dict(declared.origin),

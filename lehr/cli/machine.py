@@ -38,9 +38,22 @@ def doctor(as_json: Json = False) -> None:
         out.say(f"lehr {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}")
         out.table(("package", "version"), list(packages.items()))
         out.table(("target", "tool"), list(tools.items()))
-        out.facts.update(lehr=__version__, python=platform.python_version(), packages=packages, targets=tools)
+        kept = _machine_code()
+        out.say(f"machine code of the engine 'fast' is kept {kept}")
+        out.facts.update(lehr=__version__, python=platform.python_version(), packages=packages, targets=tools, machine_code=kept)
         if "missing" in packages.values():
             raise ToolMissing("a package is missing; install lehr again with its dependencies (pip install lehr)")
+
+
+def _machine_code() -> str:
+    """Where the fast engine keeps its machine code, and the way out where it cannot."""
+    try:
+        from lehr.simulate.fast.machine import folder
+    except ImportError:
+        return "nowhere: a package is missing"
+    if (place := folder()) is None:
+        return "nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to"
+    return f"in {place}"
 
 
 def _version(package: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.cli.pieces import SAMPLES
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused, LehrError, UsageError
 
 if TYPE_CHECKING:
     from lehr.cli.pieces import Traced
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, npt.NDArray[Any]]
 MARK = "resume"
+SUM = f"{MARK}.sha256"
+"""Of all other arrays: an archive's own check sums miss names, types, shapes and some numbers."""
 
 
 def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:
@@ -40,7 +43,7 @@ def partial_arrays(net: Network, result: Result, samples: Samples, traced: Trace
     for name, layer in result.layers.items():
         arrays[f"{MARK}.spikes.{name}"] = layer.spikes
         arrays[f"{MARK}.numbers.{name}"] = np.array((layer.lowest, layer.highest, layer.saturations, layer.instants))
-    return arrays
+    return {**arrays, SUM: _sum(arrays)}
 
 
 def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> Result:
@@ -50,6 +53,8 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         UsageError: when there is none, or it is of another network, input or trace.
         FileRefused: when the file is damaged.
     """
+    from lehr.npz import Archive
+    from lehr.samples import LARGEST_AT_ONCE
     from lehr.simulate import Result, Trace
     from lehr.simulate.result import Layer
 
@@ -57,12 +62,15 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         raise UsageError(f"{path} does not exist, so that there is nothing to resume; leave --resume out")
     mark = _mark(net, samples, traced)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays: Arrays = {name: file[name] for name in file.files}
-        if MARK not in arrays:
-            raise UsageError(f"{path} is a finished result; leave --resume out to run again")
-        if arrays[MARK].tobytes().decode() != mark:
-            raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
+        with Archive(path) as archive:
+            if MARK not in archive:
+                raise UsageError(f"{path} is a finished result; leave --resume out to run again")
+            if archive.read(MARK).tobytes().decode() != mark:
+                raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
+            arrays: Arrays = {name: archive.read(name, LARGEST_AT_ONCE) for name in archive.names}
+        stated = arrays.pop(SUM)
+        if not np.array_equal(stated, _sum(arrays)):
+            raise ValueError(f"{SUM} is another")
         layers = {}
         for name in net.neurons:
             lowest, highest, saturations, instants = (int(number) for number in arrays[f"{MARK}.numbers.{name}"])
@@ -71,7 +79,7 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         trace = Trace({n: arrays[f"spikes.{n}"] for n in kept}, {n: arrays[f"membrane.{n}"] for n in kept})
         counts, prediction = arrays["counts"], arrays["prediction"]
         return Result(counts, arrays[f"{MARK}.scores"], prediction, layers, arrays[f"{MARK}.events"], trace)
-    except UsageError:
+    except LehrError:
         raise
     except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
         raise FileRefused(f"{path} is damaged ({type(error).__name__}); leave --resume out to run again") from None
@@ -79,6 +87,15 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
 
 def _mark(net: Network, samples: Samples, traced: Traced) -> str:
     return f"{net.digest} {list(samples.shape)} {_check_sums(samples.path)} {' '.join(traced.layers)} {traced.samples}"
+
+
+def _sum(arrays: Arrays) -> npt.NDArray[np.uint8]:
+    """The sha256 of arrays, their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def _check_sums(path: Path) -> str:

@@ -13,6 +13,7 @@ import typer
 from lehr.cli.comparing import compare_samples
 from lehr.cli.console import INTERRUPTED, Json, Output, percent, samples_progress, session, shape_text
 from lehr.cli.engines import DEFAULT, HELP, STREAMS, engine, import_ahead
+from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded
 from lehr.cli.pieces import are_recordings, pieces, recordings, traced
 
@@ -49,7 +50,6 @@ def simulate(
 ) -> None:
     """Run a network on inputs, exactly: spike counts, predictions and, with labels, accuracy."""
     with session(as_json) as out:
-        from lehr import nirfile
         from lehr.errors import UsageError
         from lehr.recordings import open_inputs
         from lehr.simulate.result import check_shape
@@ -59,7 +59,7 @@ def simulate(
         if resume and output is None:
             raise UsageError("--resume needs the result to go on with; name it with -o")
         import_ahead(engine_name)
-        net = nirfile.read(model)
+        net = read_model(out, model)
         samples = open_inputs(inputs, net.input.shape, frames)
         check_shape(net, samples.shape)
         samples.require_classes(math.prod(net.shapes[net.output]))

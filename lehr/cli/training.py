@@ -155,22 +155,20 @@ def notes(trained: Trained) -> list[str]:
 
 def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
     """Write a run's folder, and in it the network after the last epoch."""
-    from lehr.atomic import writing_folder
-    from lehr.export.checkpoint import LAST, check_run_folder
+    from lehr.export.checkpoint import save_run
     from lehr.export.widths import fit_state_bits
     from lehr.train.loop import accuracy as measure
     from lehr.train.objective import objective
 
-    check_run_folder(run)
-    with writing_folder(run) as part:
-        _write(part, recipe, trained, data, accuracy, _epochs(trained))
-        if trained.last is not None:
-            last, epochs = replace(trained, twin=trained.last), _epochs(trained)
-            if trained.last is not trained.twin:
-                last.network = fit_state_bits(trained.last.network())
-                accuracy = {**accuracy, "integer": measure(trained.last, data.test, objective(recipe, data))}
-                epochs[max(epochs)] = trained.metrics[-1]["epoch"]
-            _write(part / LAST, recipe, last, data, accuracy, epochs)
+    files, inner = _files(recipe, trained, data, accuracy, _epochs(trained)), None
+    if trained.last is not None:
+        last, epochs = replace(trained, twin=trained.last), _epochs(trained)
+        if trained.last is not trained.twin:
+            last.network = fit_state_bits(trained.last.network())
+            accuracy = {**accuracy, "integer": measure(trained.last, data.test, objective(recipe, data))}
+            epochs[max(epochs)] = trained.metrics[-1]["epoch"]
+        inner = _files(recipe, last, data, accuracy, epochs)
+    save_run(run, files, inner)
 
 
 def _epochs(trained: Trained) -> dict[str, int]:
@@ -180,8 +178,8 @@ def _epochs(trained: Trained) -> dict[str, int]:
     return {phase: chosen(trained.metrics, phase)["epoch"] for phase in sorted({entry["phase"] for entry in trained.metrics})}
 
 
-def _write(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float], epochs: dict[str, int]) -> None:
-    from lehr.export.checkpoint import save_run
+def _files(recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float], epochs: dict[str, int]) -> dict[str, bytes]:
+    from lehr.export.checkpoint import run_files
     from lehr.train.recipefile import to_toml
 
     if trained.twin is None:
@@ -194,4 +192,4 @@ def _write(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy:
     samples: dict[str, Any] = {"input": kept.x}
     if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
         samples["labels"] = kept.y
-    save_run(run, to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)
+    return run_files(to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)

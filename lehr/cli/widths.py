@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lehr.cli.console import Json, Output, session
+from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def widths(
         from lehr.recordings import open_inputs
         from lehr.simulate.ranges import narrowed, observe
 
-        net = nirfile.read(model)
+        net = read_model(out, model)
         if risk is not None and inputs is None:
             raise UsageError("--risk is about samples, and none are given; give them with -i IN.npz")
         x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()

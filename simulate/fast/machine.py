@@ -2,6 +2,8 @@
 
 A file holds one kernel for one combination of types, one processor and one numba, as an object file, behind a digest of it, of its name
 and of the kernels' source. What does not fit its digest, because it is damaged or a kernel has changed, is compiled again and replaced.
+A digest keeps nobody out: code is run only from files and folders that nobody can write to but those
+whose Python code is run as well.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import importlib
 import os
 import platform
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -51,18 +54,18 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
 def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
     """The object file of a kernel: from where it is kept, or compiled and kept now."""
     place = folder()
-    if place is None:
+    if place is None or not _only_ours(place):  # its rights may have changed since it was chosen
         return _compiled(file, name, kinds)
     path = place / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
     known = made_of() + path.name.encode()
     with suppress(OSError), path.open("rb") as stream:
-        data = stream.read() if os.fstat(stream.fileno()).st_uid in owners() else b""
+        data = stream.read() if _ours(os.fstat(stream.fileno())) else b""
         digest, code = data[:32], data[32:]
         if digest == _digest(known, code):
             return code
     code = _compiled(file, name, kinds)
     with suppress(FileRefused):  # what a full disk does not take is compiled again next time
-        write_bytes(path, _digest(known, code) + code)
+        write_bytes(path, _digest(known, code) + code, mode=0o644)
     return code
 
 
@@ -108,27 +111,68 @@ def _linker() -> llvm.LLJIT:
 # -------------------------------------------------------------------- where it is kept
 @cache
 def folder() -> Path | None:
-    """The first folder that can be written to: NUMBA_CACHE_DIR, or beside this file, or in the user's home."""
-    for place in _places():
+    """The first of the places that we can write to, and nobody else; None where there is none."""
+    for named in _places():
         with suppress(OSError):
-            place.mkdir(parents=True, exist_ok=True)
-            if os.access(place, os.W_OK):
+            place = named.resolve()  # no link is left in it that could be led elsewhere
+            missing_ones = [each for each in (place, *place.parents) if not each.exists()]
+            for missing in reversed(missing_ones):
+                missing.mkdir(0o755, exist_ok=True)
+            if os.access(place, os.W_OK) and _only_ours(place):
                 return place
     return None
 
 
+def _only_ours(place: Path) -> bool:
+    """Whether nobody else can put files into a folder, or put another one in its place.
+
+    Neither it nor a folder above it may be open to others, but for sticky ones as /tmp is, in which
+    only the owner renames. Above the user's home nothing is asked, as sshd does not (StrictModes):
+    whoever can change that has the user's programs anyway.
+    """
+    home = _home()
+    try:
+        if not _ours(place.stat()):
+            return False
+        for each in place.parents:
+            found = each.stat()
+            if not _ours(found) and not (found.st_mode & stat.S_ISVTX and found.st_uid in owners()):
+                return False
+            if each == home:
+                break
+    except OSError:
+        return False
+    return True
+
+
+def _ours(found: os.stat_result) -> bool:
+    """Whether a file or folder is one of `owners`', and neither its group nor others can write to it."""
+    return found.st_uid in owners() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
 def _places() -> Iterator[Path]:
+    """NUMBA_CACHE_DIR, or else the folder beside this file and the one in the user's home."""
     if told := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(told) / "lehr"
         return
     yield Path(__file__).with_name("__pycache__")
-    with suppress(RuntimeError):  # a user without a home, as in containers
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lehr"
+    home = _home()
+    if told := os.environ.get("XDG_CACHE_HOME"):
+        yield Path(told) / "lehr"
+    elif home is not None:
+        yield home / ".cache" / "lehr"
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home().resolve()
+    except (RuntimeError, OSError):  # a user without a home, as in containers
+        return None
 
 
 @cache
 def owners() -> frozenset[int]:
-    """Whose machine code is run: that of those whose Python code is run as well, and of nobody else who can write to the folder."""
+    """Whose machine code is run: that of those whose Python code is run as well."""
     return frozenset((0, os.getuid(), Path(__file__).stat().st_uid))
 
 

@@ -132,7 +132,10 @@ def test_runs_that_hold_no_files(line: Path, lehr: Lehr, tmp_path: Path, name: s
         (run / name).unlink()
         put(run / name)
         ran = lehr("export", run, "-o", tmp_path / "m.nir")
-        assert (ran.code, ran.err) == (5, f"error: {run / name} is a {what}, no regular file; train it again\n")
+        assert (ran.code, ran.err) == (
+            5,
+            f"error: {run / name} is a {what}, no regular file; copy it anew from where it was trained, or train it again\n",
+        )
     assert not (tmp_path / "m.nir").exists()
 
 

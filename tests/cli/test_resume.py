@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,11 +13,13 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import Lehr
 from tiny import tiny_recipe
 
-from lehr.errors import LehrError
+from lehr.errors import FileRefused, LehrError
+from lehr.sums import with_sums
 from lehr.train import progress as module
 from lehr.train.data import load_dataset
 from lehr.train.loop import epochs, train
@@ -164,11 +167,44 @@ def test_damaged_progress_is_refused(unfinished: Path, line: Path, lehr: Lehr, n
     ("key", "value"), [("phase", "Z"), ("epoch", "many"), ("optimizer", []), ("metrics", []), ("shuffle", {"state": 1}), ("schema", 2)]
 )
 def test_progress_that_makes_no_sense_is_refused(unfinished: Path, line: Path, lehr: Lehr, key: str, value: object) -> None:
-    path = progress_folder(unfinished) / "progress.json"
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), key: value}))
+    _state(progress_folder(unfinished), {key: value})
     ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
     assert ran.code == 5, ran.err
     assert "run.unfinished is damaged" in ran.err
+
+
+def _state(folder: Path, change: dict[str, object]) -> None:
+    """Change what progress.json holds, and state the sums of what is there then."""
+    state = {**json.loads((folder / "progress.json").read_bytes()), **change}
+    state.pop("sha256", None)
+    files = {name: (folder / name).read_bytes() for name in ("progress.safetensors", "recipe.toml")}
+    (folder / "progress.json").write_bytes(with_sums("progress.json", state, files)["progress.json"])
+
+
+@pytest.mark.parametrize("name", ["progress.json", "progress.safetensors", "recipe.toml"])
+def test_every_flipped_bit_of_progress_is_seen(unfinished: Path, name: str) -> None:
+    folder, recipe = progress_folder(unfinished), tiny_recipe()
+    whole = (folder / name).read_bytes()
+    sums = json.loads((folder / "progress.json").read_bytes())["sha256"]
+    assert name == "progress.json" or sums[name] == hashlib.sha256(whole).hexdigest()
+    rng = np.random.default_rng(len(whole))
+    for at in rng.integers(0, len(whole), 60):
+        (folder / name).write_bytes(whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :])
+        with pytest.raises(FileRefused, match=r"run\.unfinished is damaged \("):
+            Progress.open(folder, recipe, resume=True)
+    (folder / name).write_bytes(whole)
+    assert Progress.open(folder, recipe, resume=True).epoch == 1
+
+
+def test_progress_of_an_older_lehr_is_named(unfinished: Path, line: Path, lehr: Lehr) -> None:
+    path = progress_folder(unfinished) / "progress.json"
+    state = json.loads(path.read_bytes())
+    del state["sha256"]
+    path.write_text(json.dumps({**state, "schema": "lehr-progress/2"}))
+    ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
+    assert ran.code == 5
+    told = "run.unfinished is an older lehr's (lehr-progress/2) and states no sha256; go on with that lehr, or remove it"
+    assert told in ran.err
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, line: Path, lehr: Lehr) -> None:

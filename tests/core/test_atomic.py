@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -10,9 +11,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lehr import atomic
 from lehr.artifact import BuildPlan
 from lehr.atomic import write_bytes, writing, writing_folder
 from lehr.errors import FileRefused
@@ -102,13 +105,18 @@ def test_a_file_beyond_the_limit_of_the_process_changes_nothing(place: Path) -> 
     assert untouched(place)
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_no_space_at_the_last_moment_changes_nothing(write: Write, place: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
+
+@pytest.mark.parametrize("call", ["fsync", "placing"])
+def test_no_space_at_the_last_moment_changes_nothing(write: Write, place: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, full)
+        if call == "placing":
+            patch.setattr(os, "replace", _full)
+            patch.setattr(atomic, "_exchanged", _full)
+        else:
+            patch.setattr(os, call, _full)
         with pytest.raises(FileRefused, match=NO_SPACE):
             write(place, b"after")
     assert untouched(place)
@@ -116,7 +124,7 @@ def test_no_space_at_the_last_moment_changes_nothing(write: Write, place: Path, 
 
 def test_the_old_folder_comes_back_when_the_new_one_does_not_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(tmp_path / "out", b"before")
-    real, calls = os.replace, []
+    real, calls = os.rename, []
 
     def second_fails(source: Path, target: Path) -> None:
         calls.append(source)
@@ -124,11 +132,90 @@ def test_the_old_folder_comes_back_when_the_new_one_does_not_arrive(tmp_path: Pa
             raise OSError(errno.EIO, "Input/output error")
         real(source, target)
 
-    monkeypatch.setattr(os, "replace", second_fails)
-    with pytest.raises(FileRefused, match="cannot be written: Input/output error; "):
+    monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
+    monkeypatch.setattr(os, "rename", second_fails)
+    with pytest.raises(FileRefused, match=r"cannot be written: Input/output error; .* \(nothing was changed\)$"):
         write_folder(tmp_path / "out", b"after")
     assert len(calls) == 3
     assert untouched(tmp_path / "out")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM])
+def test_where_folders_cannot_be_exchanged_they_are_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A C library whose call fails as that of a file system without it, and one that has no such call."""
+
+    class Without:
+        def renameat2(self, *_: object) -> int:
+            ctypes.set_errno(code)
+            return -1
+
+    for library in (Without(), object()):
+        write_folder(tmp_path / "out", b"before")
+        with monkeypatch.context() as patch:
+            patch.setattr(ctypes, "CDLL", lambda *_, library=library, **__: library)
+            write_folder(tmp_path / "out", b"after")
+        assert content(tmp_path / "out") == b"after"
+        assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's")
+def test_folders_are_exchanged_here_in_one_step(tmp_path: Path) -> None:
+    write_folder(tmp_path / "one", b"1")
+    write_folder(tmp_path / "other", b"2")
+    if not atomic._exchanged(tmp_path / "one", tmp_path / "other"):
+        pytest.skip("this file system exchanges no folders")
+    assert (content(tmp_path / "one"), content(tmp_path / "other")) == (b"2", b"1")
+    with pytest.raises(FileNotFoundError):
+        atomic._exchanged(tmp_path / "one", tmp_path / "none")
+
+
+# -------------------------------------------------------------------- the power is cut
+def test_all_is_on_the_disk_before_it_gets_its_name_and_the_name_before_the_old_goes(
+    write: Write, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, str]] = []
+
+    def log(kind: str, call: Callable[..., Any], name: Callable[[Any], str]) -> Callable[..., Any]:
+        def logged(first: Any, *others: Any, **options: Any) -> Any:
+            done.append((kind, name(first)))
+            return call(first, *others, **options)
+
+        return logged
+
+    monkeypatch.setattr(os, "fsync", log("flush", os.fsync, lambda handle: str(Path(f"/dev/fd/{handle}").resolve())))
+    for module, call in ((atomic, "_exchanged"), (os, "replace")):
+        monkeypatch.setattr(module, call, log("place", getattr(module, call), str))
+    monkeypatch.setattr(shutil, "rmtree", log("remove", shutil.rmtree, str))
+    write(place, b"after")
+    (part,) = {name for kind, name in done if kind == "place"}
+    above = str(place.parent)
+    if place.is_file():
+        assert done == [("flush", part), ("place", part), ("flush", above)]
+    else:
+        inner = [f"{part}/manifest.json", f"{part}/a/b.bin", f"{part}/a", part]
+        assert done == [*(("flush", name) for name in inner), ("place", part), ("flush", above), ("remove", part)]
+
+
+@pytest.mark.parametrize(("code", "refused"), [(errno.EINVAL, None), (errno.EIO, "Input/output error")])
+def test_a_folder_that_cannot_be_flushed(
+    write: Write, place: Path, monkeypatch: pytest.MonkeyPatch, code: int, refused: str | None
+) -> None:
+    """Some file systems flush no folders; where the disk fails, it is not said that nothing was changed."""
+    real, above = os.fsync, os.stat(place.parent)  # noqa: PTH116
+
+    def fails(handle: int) -> None:
+        if os.path.samestat(os.fstat(handle), above):
+            raise OSError(code, os.strerror(code))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fails)
+    if refused is None:
+        write(place, b"after")
+    else:
+        with pytest.raises(FileRefused, match=f"out is written, but a power cut may still undo it: {refused}; check the disk and write it"):
+            write(place, b"after")
+    assert content(place) == b"after"
+    assert list(place.parent.iterdir()) == [place]
 
 
 @pytest.fixture

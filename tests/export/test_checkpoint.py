@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from strategies import delayed_network, recurrent_network, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotMappable, UsageError
-from lehr.export.checkpoint import load_run, save_run
+from lehr.export.checkpoint import STATE, load_run, run_files, save_run
 from lehr.export.latent import Latent
 from lehr.network import Conv2d, Linear, Network
+from lehr.sums import SUMS, with_sums
 from lehr.weights import KINDS
+
+OTHERS = ("recipe.toml", "metrics.jsonl", "checkpoint.safetensors", "samples.npz")
 
 
 def _latent(node: Conv2d | Linear, rng: np.random.Generator) -> Latent:
@@ -41,8 +45,16 @@ def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, Latent]
         "input": np.zeros((2, 3), np.uint8),
         "labels": np.zeros(2, np.int64),
     }
-    save_run(folder, b'name = "x"\n', [{"epoch": 1}], {"accuracy": {"integer": 0.5}}, samples, net, weights)
+    save_run(folder, run_files(b'name = "x"\n', [{"epoch": 1}], {"accuracy": {"integer": 0.5}}, samples, net, weights))
     return latents
+
+
+def _restate(folder: Path, state: dict[str, Any] | None = None) -> None:
+    """State the sums of a run's files as they are now: what is tampered with on purpose has right ones."""
+    told = state or json.loads((folder / STATE).read_bytes())
+    told.pop(SUMS, None)
+    files = {name: (folder / name).read_bytes() for name in OTHERS}
+    (folder / STATE).write_bytes(with_sums(STATE, told, files)[STATE])
 
 
 MADE = [
@@ -106,6 +118,7 @@ def _change(folder: Path, **tensors: np.ndarray[tuple[int, ...], np.dtype[np.gen
         key = name.replace("__", ".")
         held.pop(key, None) if value is None else held.update({key: value})
     path.write_bytes(safetensors.numpy.save(held))
+    _restate(folder)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +153,7 @@ def test_truncated_files(tmp_path: Path, name: str, keep: int) -> None:
     _save(tmp_path / "run", small_network()[0])
     path = tmp_path / "run" / name
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(FileRefused, match=r"is no whole run .*; train it again$"):
+    with pytest.raises(FileRefused, match=r"is (no whole run|damaged) .*[;,] (or )?train it again$"):
         load_run(tmp_path / "run")
 
 
@@ -158,12 +171,11 @@ def test_truncated_files(tmp_path: Path, name: str, keep: int) -> None:
 )
 def test_state_that_makes_no_sense(tmp_path: Path, path: tuple[str, ...], value: object) -> None:
     _save(tmp_path / "run", small_network()[0])
-    file = tmp_path / "run" / "state.json"
-    state = json.loads(file.read_bytes())
+    state = json.loads((tmp_path / "run" / "state.json").read_bytes())
     here = state
     for key in path[:-1]:
         here = here[key]
     here[path[-1]] = value
-    file.write_text(json.dumps(state))
+    _restate(tmp_path / "run", state)
     with pytest.raises(FileRefused):
         load_run(tmp_path / "run")

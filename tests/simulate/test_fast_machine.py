@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Lehr
 
 from lehr.errors import FileRefused
 from lehr.simulate.fast import kernels, machine
@@ -81,6 +82,101 @@ def test_code_of_another_user_is_not_run(compiled: list[str], monkeypatch: pytes
     assert compiled == ["copy"] * 2
 
 
+WRITABLE = [0o664, 0o646, 0o666]
+
+
+@pytest.mark.parametrize("mode", WRITABLE)
+def test_code_that_others_can_write_is_not_run_and_is_replaced(compiled: list[str], tmp_path: Path, mode: int) -> None:
+    code("copy")
+    (file,) = tmp_path.rglob("*.o")
+    file.chmod(mode)
+    assert [code("copy"), code("copy")] == [b"copy"] * 2
+    assert compiled == ["copy"] * 2
+    assert file.stat().st_mode & 0o022 == 0
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777, 0o1777])
+def test_code_in_a_folder_that_others_can_write_is_not_run(compiled: list[str], tmp_path: Path, mode: int) -> None:
+    code("copy")
+    (file,) = tmp_path.rglob("*.o")
+    for folder in (file.parent, tmp_path):
+        folder.chmod(mode)
+        if folder == file.parent or not mode & 0o1000:  # above, the sticky bit keeps others from moving what is not theirs
+            assert code("copy") == b"copy"
+            assert len(compiled) == 2, folder
+            machine.folder.cache_clear()
+            assert machine.folder() is None
+            machine.folder.cache_clear()
+        else:
+            assert machine.folder() == file.parent
+        folder.chmod(0o755)
+        assert code("copy") == b"copy"
+        assert compiled.pop() == "copy"
+        compiled[:] = ["copy"]
+
+
+def test_doctor_tells_where_code_is_kept(compiled: list[str], tmp_path: Path, lehr: Lehr) -> None:
+    assert f"machine code of the engine 'fast' is kept in {tmp_path}/lehr\n" in lehr("doctor").out
+    (tmp_path / "lehr").chmod(0o777)
+    machine.folder.cache_clear()
+    ran = lehr("doctor")
+    told = "is kept nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to\n"
+    assert told in ran.out
+    assert ran.code == 0
+
+
+def test_code_is_kept_in_another_folder_where_the_first_is_open(
+    compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    monkeypatch.setattr(machine, "__file__", str(tmp_path / "open" / "machine.py"))
+    monkeypatch.setattr(machine, "made_of", lambda: b"")
+    monkeypatch.setattr(machine, "owners", lambda: frozenset((0, os.getuid())))
+    assert [code("copy"), code("copy")] == [b"copy"] * 2
+    assert compiled == ["copy"]
+    assert [path.parent for path in tmp_path.rglob("*.o")] == [tmp_path / "cache" / "lehr"]
+
+
+def test_what_is_kept_is_safe_whatever_the_umask(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "a" / "b"))
+    before = os.umask(0)
+    try:
+        code("copy")
+    finally:
+        os.umask(before)
+    written = sorted((tmp_path / "a").rglob("*"))
+    assert [path.name for path in written][:2] == ["b", "lehr"]
+    assert all(path.stat().st_mode & 0o022 == 0 for path in (tmp_path / "a", *written))
+    assert code("copy") == b"copy"
+    assert compiled == ["copy"]
+
+
+def test_a_link_is_followed_before_rights_are_asked(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open" / "lehr").mkdir(parents=True)
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to("open")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "link"))
+    assert machine.folder() is None
+    assert code("copy") == b"copy"
+
+
+def test_above_the_users_home_no_rights_are_asked(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "homes" / "me"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(home / "cache"))
+    home.mkdir(parents=True)
+    home.parent.chmod(0o775)
+    assert machine.folder() is None
+    machine.folder.cache_clear()
+    monkeypatch.setenv("HOME", str(home))
+    assert machine.folder() == home / "cache" / "lehr"
+    machine.folder.cache_clear()
+    home.chmod(0o775)
+    assert machine.folder() is None
+
+
 def test_code_of_other_kernels_is_compiled_again(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code("copy")
     monkeypatch.setattr(machine, "made_of", lambda: b"a kernel has changed")
@@ -99,7 +195,7 @@ def test_code_of_another_processor_is_kept_beside_it(compiled: list[str], tmp_pa
 
 
 def test_code_that_cannot_be_kept_is_compiled_all_the_same(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, data: bytes, mode: int) -> None:
         raise FileRefused(f"{path} cannot be written")
 
     monkeypatch.setattr(machine, "write_bytes", full)

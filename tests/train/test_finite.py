@@ -212,8 +212,7 @@ def test_the_twin_makes_no_integers_of_numbers_that_are_none(data: Dataset) -> N
         twin.network()
     where = f"where integers are made of it; {DIVERGED}"
     assert str(error.value) == (
-        "2 refusals:"
-        f"\n  fc3: its weight is not finite (infinite) {where}\n  lif2: its bias is not finite (NaN) {where}"
+        f"2 refusals:\n  fc3: its weight is not finite (infinite) {where}\n  lif2: its bias is not finite (NaN) {where}"
     )
 
 
