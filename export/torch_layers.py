@@ -91,7 +91,7 @@ class Builder:
         return node_name(source + suffix, {*self.nodes, *self.neurons})
 
     def _multiply(self, factors: npt.NDArray[np.integer], why: str) -> None:
-        """Multiply what arrives in each channel with an integer, by multiplying the weights that it comes from."""
+        """Multiply what arrives in each channel with an integer, by multiplying the weights that it comes from; of 0, the gain stays."""
         if np.all(factors == 1):
             return
         node: Any = self.nodes.get(self._weights)
@@ -104,7 +104,7 @@ class Builder:
         if np.abs(levels).max() > LARGEST["int8"]:
             raise NotMappable(f"{why}, which needs levels up to {np.abs(levels).max():,}; weights hold up to {LARGEST['int8']}")
         self.nodes[self._weights] = replace(node, weight=levels.astype(np.int8), kind=kind_of(levels))
-        self._gain = self._gain / factors
+        self._gain = self._gain / np.where(factors == 0, 1, factors)
 
     # ---------------------------------------------------------------- one method a kind of layer
     def _pass(self, source: str, module: nn.Module) -> None:
@@ -197,11 +197,13 @@ class Builder:
         read = read_levels(weight, self._rounded)
         self._tell_moved(source, read.moved)
         silent = ~read.levels.reshape(len(weight), -1).any(axis=1)
-        if not self._gain.all() or len(weight) != self.shape[0]:
-            raise NotMappable(
-                "a channel of its input has a gain of 0, or its recurrent weights have another shape than its input; prune it"
-            )
-        ratio = np.where(silent, 1.0, read.step / self._gain)
+        if len(weight) != self.shape[0]:
+            raise NotMappable(f"its recurrent weights make {len(weight)} channels of {self.shape[0]}; make them equal")
+        deaf = self._gain == 0
+        self._multiply(np.where(deaf, 0, 1), "a channel of its input has a gain of 0")
+        self._gain = np.where(deaf, read.step, self._gain)
+        with np.errstate(over="ignore"):  # beyond the greatest level, a ratio is refused whatever it is
+            ratio = np.where(silent, 1.0, read.step / self._gain).clip(max=2 * LARGEST["int8"])
         parts = [Fraction(float(r)).limit_denominator(LARGEST["int8"]) for r in ratio]
         own, others = (np.array([getattr(part, each) for part in parts]) for each in ("numerator", "denominator"))
         levels = read.levels.astype(np.int64) * own.reshape(-1, *[1] * (weight.ndim - 1))

@@ -15,7 +15,7 @@ from lehr.export.levels import TOLERANCE, kind_of, within_kind
 from lehr.export.nirgraph.graph import Cells, Flat, Weights, weights_node
 from lehr.export.nirgraph.rewrite import Rewritten, columns
 from lehr.export.nirgraph.semantics import Semantics, Step
-from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, rounded_decay
+from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, require_leak, rounded_decay
 from lehr.network import INPUT
 from lehr.nodes import Conv2d, Linear
 from lehr.weights import LARGEST, WeightKind
@@ -208,10 +208,12 @@ class LayerReader:
         tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
         near = (made for n in tried if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits)
         decay = next(near, rounded_decay(beta, MAX_SHIFT))
-        if decay.numerator == 1 << decay.shift:
-            way = "use a greater dt" if bits is None else "use more decay bits"
-            raise NotMappable(f"its {what} is {beta:.8g}, which {tried[-1]} bits round to 1, so that nothing leaks; {way}")
-        self.notes.append(f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
+        require_leak(decay, what, beta, tried[-1], "use a greater dt" if bits is None else "use more decay bits")
+        note = f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}"
+        if bits is None and decay.moved > self.options.error * left:
+            share, most = decay.moved / left, f"{MAX_SHIFT} bits, the most that a decay has"
+            note += f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, for it has {most}"
+        self.notes.append(note)
         return decay
 
     def _by_channel(self, values: Float, what: str, unit: float) -> Float:

@@ -195,11 +195,3 @@ def test_a_binarized_model_maps_without_a_word(tmp_path: Path) -> None:
     assert differing(made) == 0
     (tmp_path / "m.nir").write_bytes(nirfile.to_bytes(made.network))
     assert nirfile.read(tmp_path / "m.nir") == made.network
-
-
-def test_a_dead_channel_is_named() -> None:
-    norm = settled(nn.BatchNorm1d(4), [1.0, 0.0, 1.0, 1.0])
-    norm.bias.data[1] = 0
-    made = from_torch(nn.Sequential(dyadic(nn.Linear(12, 4)), norm, leaky(0.25)), events(8, 5, 12))
-    assert "2: channels 1 have a gain near 0" in made.layers["layer2"].notes[0]
-    assert not made.exact
