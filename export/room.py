@@ -15,6 +15,9 @@ from lehr.export.silence import Channels
 from lehr.export.widths import ranges
 from lehr.nodes import INT32_MAX, Neuron
 
+ALONE = 2.0 ** (MAX_STATE_BITS - MAX_FRACTION_BITS - 4)
+"""What states come to, without fraction bits, in a layer without any weights: it leaves room for all of them."""
+
 
 @dataclass(frozen=True)
 class Room:
@@ -94,15 +97,19 @@ class Room:
 
     @property
     def influence(self) -> Float:
-        """By which share of a threshold the weights of each channel move its membrane, at most, as long as nothing fires."""
+        """By which share of a threshold the weights of each channel move its membrane, at most, as long as nothing fires.
+
+        Integrators have no threshold that it could be little of.
+        """
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.wait.affine.gain * self.reach * self.growth / self.wait.dynamics.threshold
+            moved = self.wait.affine.gain * self.reach * self.growth / self.wait.dynamics.threshold
+        return np.where(moved > 0, np.inf, moved) if self.wait.dynamics.integrates else moved
 
     def without(self, silent: Channels) -> Room:
         """The layer with weights of 0 in some channels.
 
         The scale of these is a power of two: a threshold is at least what one weight is worth, and
-        as much more as needs no wider states than the other channels do.
+        as much more as needs no wider states than any other channel does.
         """
         if not silent.any():
             return self
@@ -111,8 +118,8 @@ class Room:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             span = theta + np.abs(wait.affine.offset) * self.growth
             others = span / wait.affine.gain + self.reach * self.growth
-            widest = others[~silent & (others <= INT32_MAX)].max(initial=1.0)
-            own = np.exp2(np.floor(np.log2(np.minimum(theta, span / widest))))
+            narrowest = np.min(others, where=~silent, initial=ALONE if silent.all() else INT32_MAX)
+            own = np.exp2(np.floor(np.log2(np.minimum(theta, span / narrowest))))
         gain = np.where(silent, np.maximum(own, np.finfo(np.float64).tiny), wait.affine.gain)
         bounds = (np.where(silent, 0, each) for each in (arrives.low, arrives.high, arrives.magnitude))
         dropped = float(self.influence[silent].max())
