@@ -73,9 +73,10 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
             cells, decays = nir.IF(r=ones, v_threshold=spread), (1.0,)
         case "CubaLIF":
             tau_syn = DT / (1 - alpha)
-            cells, decays = nir.CubaLIF(
-                tau_syn=ones * tau_syn, tau_mem=ones * tau, r=ones * 3, v_leak=0 * ones, v_threshold=spread, w_in=ones * 2
-            ), (beta, alpha)
+            cells, decays = (
+                nir.CubaLIF(tau_syn=ones * tau_syn, tau_mem=ones * tau, r=ones * 3, v_leak=0 * ones, v_threshold=spread, w_in=ones * 2),
+                (beta, alpha),
+            )
             gain = 3 * (1 - beta) * 2 * (1 - alpha)
         case _:
             cells, gain = nir.LIF(tau=ones * tau, r=ones * 3, v_leak=0 * ones, v_threshold=spread), 3 * (1 - beta)
