@@ -67,16 +67,14 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
     ones = np.ones(shape)
     spread = np.broadcast_to(theta.reshape(-1, *[1] * (len(shape) - 1)), shape).copy()
     tau = DT / (1 - beta)
-    gain, decays = 1.0, (beta,)
+    gain, decays = 1.0, [beta]
+    cells: nir.NIRNode
     match kind:
         case "IF":
-            cells, decays = nir.IF(r=ones, v_threshold=spread), (1.0,)
+            cells, decays = nir.IF(r=ones, v_threshold=spread), [1.0]
         case "CubaLIF":
-            tau_syn = DT / (1 - alpha)
-            cells, decays = (
-                nir.CubaLIF(tau_syn=ones * tau_syn, tau_mem=ones * tau, r=ones * 3, v_leak=0 * ones, v_threshold=spread, w_in=ones * 2),
-                (beta, alpha),
-            )
+            tau_syn, decays = ones * DT / (1 - alpha), [beta, alpha]
+            cells = nir.CubaLIF(tau_syn, ones * tau, 3 * ones, 0 * ones, spread, w_in=2 * ones)
             gain = 3 * (1 - beta) * 2 * (1 - alpha)
         case _:
             cells, gain = nir.LIF(tau=ones * tau, r=ones * 3, v_leak=0 * ones, v_threshold=spread), 3 * (1 - beta)
@@ -93,7 +91,7 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
     how = Semantics(dt=DT, reset=reset, reset_timing=timing, integrate="step")
     x = (rng.random((3, draw(st.integers(2, 25)), *inputs)) < 0.4).astype(np.uint8)
     rows = np.concatenate([weight.reshape(channels, -1), back], axis=1)
-    return FloatGraph(graph(names, edges, inputs, shape), how, x, theta, gain * bias, np.full(channels, gain), decays, rows)
+    return FloatGraph(graph(names, edges, inputs, shape), how, x, theta, gain * bias, np.full(channels, gain), tuple(decays), rows)
 
 
 @st.composite

@@ -66,10 +66,11 @@ def no_worse(told: FloatGraph, coarse: Quantized, fine: Quantized) -> None:
     worse, better = distances(told, coarse), distances(told, fine)
     for name, far in worse.items():
         assert np.all(better[name] <= far * (1 + 1e-9) + 1e-12), name
-    for made, far in ((coarse, worse), (fine, better)):
+    for made, off in ((coarse, worse), (fine, better)):
         layer = made.layers["n"]
-        assert layer.threshold_error >= max(far["threshold"].max(), far["bias"].max()) * (1 - 1e-9) - 1e-12
-        assert layer.decay_error == pytest.approx(far["decay"].max(), abs=1e-12)
+        assert layer.threshold_error >= max(off["threshold"].max(), off["bias"].max()) * (1 - 1e-9) - 1e-12
+        # a decay that float32 may have written for a multiple of 2**-16 is that multiple
+        assert layer.decay_error == pytest.approx(off["decay"].max(), abs=2.0**-22)
     assert fine.layers["n"].threshold_error <= coarse.layers["n"].threshold_error
     assert np.array_equal(weights_in_model_units(told, fine), weights_in_model_units(told, coarse))
 
@@ -159,7 +160,8 @@ def bound(told: FloatGraph, made: Quantized, weight: Float, membranes: Float) ->
     each = each + np.abs(weight - weights_in_model_units(told, made)).sum(axis=1)
     moved = each + far["decay"].max() * 2 * (np.abs(membranes).max(axis=(0, 1)) + np.abs(weight).sum(axis=1) * growth[-1] + told.theta)
     assert neuron.arithmetic.state_bits <= 32
-    return moved * float(np.prod(growth)) * 1.1 + far["threshold"] * told.theta
+    total: Float = moved * float(np.prod(growth)) * 1.1 + far["threshold"] * told.theta
+    return total
 
 
 def test_no_spike_differs_where_the_membrane_is_further_from_its_threshold_than_all_that_was_rounded() -> None:
@@ -239,9 +241,10 @@ def test_a_layer_of_pixels_as_torch_initialises_it() -> None:
         levels = made.network.weighted["layer0"].weight * (report.folded.scale * 255)[:, None]
         assert np.abs(levels - model[0].weight.numpy()).max() <= np.abs(model[0].weight.numpy()).max() / 127 / 2 * 1.001
         model[0].weight.copy_(torch.tensor(levels))
-    lif, held = model.double()[1], torch.tensor(x / 255)
+    lif: Any = model.double()[1]
     with torch.no_grad():
-        spikes = torch.stack([lif(nn.functional.linear(held, torch.tensor(levels), model[0].bias)) for _ in range(25)], 1)
+        current = torch.tensor(x / 255) @ torch.tensor(levels).T + model[0].bias
+        spikes = torch.stack([lif(current) for _ in range(25)], 1)
     here = simulate(made.network, x, trace=["layer1"]).trace.spikes["layer1"]
     assert 0.02 < here.mean() < 0.98
     assert (spikes.numpy() != here).mean() < 1e-3

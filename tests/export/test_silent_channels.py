@@ -45,7 +45,7 @@ def leaky(**told: Any) -> Any:
     return snn.Leaky(**{"beta": 0.75, "threshold": 0.9, "init_hidden": True, **told})
 
 
-def layers(kind: str, gains: tuple[float, ...], offsets: tuple[float, ...]) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
+def layers(kind: str, gains: tuple[float, ...], offsets: tuple[float, ...]) -> tuple[nn.Sequential, npt.NDArray[np.uint8]]:
     """Weights of -1 and +1, a batch norm, and neurons; and samples."""
     if kind == "linear":
         first = [dyadic(nn.Linear(7, len(gains), bias=False), 1.0), normed(nn.BatchNorm1d(len(gains)), gains, offsets)]
@@ -110,8 +110,8 @@ def test_a_layer_of_such_channels_alone(gain: float) -> None:
 def test_integers_of_more_bits_stay_what_they_are() -> None:
     model, x = layers("linear", (0.0, *OTHERS), (0.37, 0.1, 0.2, 0.3))
     with torch.no_grad():
-        model[0].weight.copy_(torch.randn(4, 7))  # type: ignore[index, union-attr, operator]
-        model[0].weight[1:] /= 3  # type: ignore[index, union-attr, operator]
+        model[0].weight.copy_(torch.randn(4, 7))
+        model[0].weight[1:] /= 3
     made = from_torch(model, x, weights="int5")
     assert made.network.weighted["layer0"].kind == "int5"
     assert not made.network.weighted["layer0"].weight[0].any()
