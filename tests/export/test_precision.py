@@ -172,6 +172,7 @@ def test_no_spike_differs_where_the_membrane_is_further_from_its_threshold_than_
     def check(told: FloatGraph) -> None:
         weight = told.weight * told.gain[:, None]
         membranes, spikes = stepped(told, weight, told.x.astype(np.float64))
+        sure = np.zeros(spikes.shape, np.bool_)
         for error in SHARES:
             made = quantized(told, error=error, decay_bits=16)
             here = simulate(made.network, told.x, trace=["n"]).trace.spikes["n"]
@@ -231,19 +232,17 @@ def test_a_threshold_far_above_the_twins_is_what_it_is(gain: float, steps: int) 
 def test_a_layer_of_pixels_as_torch_initialises_it() -> None:
     """All thresholds are above 2**18; with the rounded weights put into the model, snnTorch gives every spike."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(784, 24), snn.Leaky(beta=0.9375, init_hidden=True))
+    layer, lif = nn.Linear(784, 24), snn.Leaky(beta=0.9375, init_hidden=True)
     x = np.random.default_rng(0).integers(0, 256, (4, 784)).astype(np.uint8)
-    made = from_torch(model, x, steps=25, full_scale=255, weights="int8")
+    made = from_torch(nn.Sequential(layer, lif), x, steps=25, full_scale=255, weights="int8")
     neuron, report = made.network.neurons["layer1"], made.layers["layer1"]
     assert neuron.threshold.min() > 2**18
     assert neuron.arithmetic.state_bits <= 32
+    levels, weight = made.network.weighted["layer0"].weight * (report.folded.scale * 255)[:, None], layer.weight.detach().numpy()
+    assert np.abs(levels - weight).max() <= np.abs(weight).max() / 127 / 2 * 1.001
+    lif = lif.double()
     with torch.no_grad():
-        levels = made.network.weighted["layer0"].weight * (report.folded.scale * 255)[:, None]
-        assert np.abs(levels - model[0].weight.numpy()).max() <= np.abs(model[0].weight.numpy()).max() / 127 / 2 * 1.001
-        model[0].weight.copy_(torch.tensor(levels))
-    lif: Any = model.double()[1]
-    with torch.no_grad():
-        current = torch.tensor(x / 255) @ torch.tensor(levels).T + model[0].bias
+        current = torch.tensor(x / 255) @ torch.tensor(levels).T + layer.bias
         spikes = torch.stack([lif(current) for _ in range(25)], 1)
     here = simulate(made.network, x, trace=["layer1"]).trace.spikes["layer1"]
     assert 0.02 < here.mean() < 0.98

@@ -109,9 +109,10 @@ def test_a_layer_of_such_channels_alone(gain: float) -> None:
 
 def test_integers_of_more_bits_stay_what_they_are() -> None:
     model, x = layers("linear", (0.0, *OTHERS), (0.37, 0.1, 0.2, 0.3))
+    layer: Any = model[0]
     with torch.no_grad():
-        model[0].weight.copy_(torch.randn(4, 7))
-        model[0].weight[1:] /= 3
+        layer.weight.copy_(torch.randn(4, 7))
+        layer.weight[1:] /= 3
     made = from_torch(model, x, weights="int5")
     assert made.network.weighted["layer0"].kind == "int5"
     assert not made.network.weighted["layer0"].weight[0].any()
