@@ -149,6 +149,10 @@ def test_a_decay_is_rounded_only_when_asked() -> None:
     assert arithmetic.decay_numerator / 2**arithmetic.decay_shift == 230 / 256
     assert made.layers["layer1"].notes[0] == "1: decay moved by 0.0016 to 115/128"
     assert not made.exact
+    with pytest.raises(
+        NotMappable, match=r"^1 \(Leaky\): its beta is 0\.89999998, which 2 bits round to 1, so that nothing leaks; use more decay bits$"
+    ):
+        from_torch(model, events(8, 6, 12), decay_bits=2)
 
 
 def test_fewer_fraction_bits_round_the_leak_and_say_so() -> None:
