@@ -174,6 +174,16 @@ def test_what_no_32_bits_hold_is_refused_by_channel(gain: float, offset: float, 
         from_torch(model, np.ones((1, 5000), np.uint8), steps=200, full_scale=255)
 
 
+def test_a_membrane_that_no_32_bits_hold_is_refused_by_channel() -> None:
+    model = nn.Sequential(dyadic(nn.Linear(40_000, 2, bias=False), 1.0), leaky(beta=1.0))
+    with pytest.raises(
+        NotMappable,
+        match="^1: the states of channel 0 take more than 32 bits within 450 steps, even without fraction bits; use fewer steps, a faster"
+        " decay or a smaller fan-in$",
+    ):
+        from_torch(model, np.ones((1, 40_000), np.uint8), steps=450, full_scale=255)
+
+
 def test_rows_of_zeros_and_of_next_to_nothing_in_a_graph() -> None:
     """Their biases alone fire them, and the layer has the bits that it has without them."""
     rng = np.random.default_rng(0)
