@@ -11,13 +11,11 @@ and the average pooling a sum. Nothing is lost but the rounding of Theta and B.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.errors import NotMappable
 from lehr.nodes import INT32_MAX, Int32Array
 
@@ -25,9 +23,6 @@ Float = npt.NDArray[np.float64]
 
 THRESHOLD_ERROR = 0.01
 """Fraction bits are chosen so that rounding changes no threshold by more than this share."""
-
-THRESHOLD_MAX = 2**18
-"""A threshold above this leaves too little of the range in which float32 is exact (2**24): the channel's gain is raised until it fits."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,6 @@ class Folded:
         threshold, bias: int32 `[channels]`, in units of 2**-fraction_bits weights.
         fraction_bits: F.
         scale: |G| per channel: what one weight is worth in the membrane units of training, float64 `[channels]`.
-        clamped: channels whose gain was too small for a finite threshold, and was raised.
     """
 
     sign: npt.NDArray[np.int8]
@@ -61,44 +55,40 @@ class Folded:
     bias: Int32Array
     fraction_bits: int
     scale: Float
-    clamped: tuple[int, ...]
 
 
-def fold(
-    affine: Affine, theta: float | Float, *, step: float = 1.0, area: int = 1, full_scale: int = 1, fraction_bits: int | None = None
-) -> Folded:
+def in_units(affine: Affine, theta: float | Float, fraction_bits: int) -> tuple[Float, Float]:
+    """Thresholds and biases in units of 2**-fraction_bits weights, before they are rounded; not finite where a gain is too small."""
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        unit, scale = 2.0**fraction_bits, np.abs(affine.gain)
+        return unit * theta / scale, unit * affine.offset / scale
+
+
+def fold(affine: Affine, theta: float | Float, fraction_bits: int) -> Folded:
     """Fold one layer.
 
     Args:
-        affine: of the layer, per output channel.
+        affine: its current per integer that arrives, by channel: G and b.
         theta: its firing threshold, or one per channel, in the membrane units of training.
-        step: what one level of the weights is worth.
-        area: of the average pooling, 1 without.
-        full_scale: what the integer input was divided by in training (255 for pixels, 1 for spikes).
-        fraction_bits: F; chosen by the thresholds' rounding error if None.
+        fraction_bits: F.
 
     Raises:
-        NotMappable: when the gain is 0 in every channel, so that no integer threshold stands for `theta`.
+        NotMappable: when a gain is so small, or 0, that no 32-bit integer stands for a channel's threshold or bias.
     """
-    if not affine.gain.any():
-        raise NotMappable("the batch norm's gain is 0 in every channel; train the layer longer or without batch norm")
-    gain = affine.gain * step / (area * full_scale)
-    chosen = choose_fraction_bits(float(np.min(theta)) / float(np.abs(gain).max())) if fraction_bits is None else fraction_bits
-    unit = 2.0**chosen
-    least = unit * theta / THRESHOLD_MAX
-    scale = np.maximum(np.abs(gain), least)
-    threshold = np.maximum(np.rint(unit * theta / scale), 1)
-    bias = np.clip(np.rint(unit * affine.offset / scale), -INT32_MAX, INT32_MAX)
+    rounded = {}
+    for name, exact in zip(("threshold", "bias"), in_units(affine, theta, fraction_bits), strict=True):
+        fits = np.abs(exact) <= INT32_MAX
+        if not fits.all():
+            channel = int(fits.argmin())
+            raise NotMappable(
+                f"channel {channel}: its {name} is {exact[channel]:.3g} units of 2**-{fraction_bits} weights, and 32 bits"
+                f" hold {INT32_MAX:,}; use fewer fraction bits, or a gain further from 0 than {affine.gain[channel]:.3g}"
+            )
+        rounded[name] = np.rint(exact).astype(np.int32)
     return Folded(
-        sign=np.where(gain < 0, -1, 1).astype(np.int8),
-        threshold=threshold.astype(np.int32),
-        bias=bias.astype(np.int32),
-        fraction_bits=chosen,
-        scale=scale,
-        clamped=tuple(int(c) for c in np.flatnonzero(np.abs(gain) < least)),
+        sign=np.where(affine.gain < 0, -1, 1).astype(np.int8),
+        threshold=np.maximum(rounded["threshold"], 1),
+        bias=rounded["bias"],
+        fraction_bits=fraction_bits,
+        scale=np.abs(affine.gain),
     )
-
-
-def choose_fraction_bits(threshold: float) -> int:
-    """The least F with which rounding moves a layer's lowest threshold, in weights, by at most THRESHOLD_ERROR of it."""
-    return min(MAX_FRACTION_BITS, max(0, math.ceil(math.log2(0.5 / (THRESHOLD_ERROR * threshold)))))

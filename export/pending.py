@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT, Arithmetic, Synapse
+from lehr.errors import NotMappable
 from lehr.export.coarsen import leak_error
-from lehr.export.fold import Affine, Float, Folded, fold
+from lehr.export.fold import Affine, Float, Folded, fold, in_units
 from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
 
@@ -29,9 +30,15 @@ def exact_decay(beta: float) -> Decay | None:
 
 
 def rounded_decay(beta: float, bits: int) -> Decay:
-    """The multiple of 2**-bits nearest to a decay of 0..1."""
+    """Round a decay of 0..1 to the nearest multiple of 2**-bits: with more bits, never further away."""
     numerator, denominator = (round(beta * (1 << bits)) / (1 << bits)).as_integer_ratio()
     return Decay(numerator, denominator.bit_length() - 1, abs(numerator / denominator - beta))
+
+
+def require_leak(decay: Decay, name: str, beta: float, bits: int, way_out: str) -> None:
+    """Raise NotMappable where a decay `beta` below 1 was rounded to 1; `name` says of what it is."""
+    if beta < 1 and decay.numerator == 1 << decay.shift:
+        raise NotMappable(f"its {name} is {beta:.8g}, which {bits} bits round to 1, so that nothing leaks; {way_out}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class Dynamics:
     decays: tuple[Decay, ...]
     threshold: Float
     synapse: Synapse | None
+
+    @property
+    def integrates(self) -> bool:
+        """Whether the neurons never fire."""
+        return self.arithmetic.fires == "never"
 
     def bits_lost(self, steps: int) -> int:
         """How many fraction bits leaking over a number of steps fills."""
@@ -70,6 +82,7 @@ class Waiting:
         notes: what is not as it was in the model, in sentences.
         exact: nothing was rounded in the weights and decays up to here.
         gives_back: the model gives a threshold back where one subtraction leaves a membrane above it.
+        dropped: by which share of its threshold weights that were left out could have moved a membrane, at most.
     """
 
     source: str
@@ -78,6 +91,7 @@ class Waiting:
     notes: tuple[str, ...]
     exact: bool
     gives_back: bool = False
+    dropped: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,45 +114,48 @@ class LayerReport:
 
 
 def folded(wait: Waiting, bits: int) -> Folded:
-    """Integer thresholds and biases with so many fraction bits."""
-    return fold(wait.affine, wait.dynamics.threshold, fraction_bits=bits)
+    """Integer thresholds, 0 where nothing fires, and biases with so many fraction bits.
+
+    Raises:
+        NotMappable: when 32 bits do not hold one of them.
+    """
+    if wait.dynamics.integrates:
+        made = fold(wait.affine, 0.0 * wait.dynamics.threshold, bits)
+        return replace(made, threshold=np.zeros_like(made.threshold))
+    return fold(wait.affine, wait.dynamics.threshold, bits)
 
 
 def moved_share(wait: Waiting, made: Folded) -> float:
-    """By which share rounding moved a threshold or, in thresholds, a bias the most."""
-    unit = 2.0**made.fraction_bits
-    theta = wait.dynamics.threshold
-    threshold, bias = unit * theta / made.scale, unit * wait.affine.offset / made.scale
-    return float((np.maximum(np.abs(made.threshold - threshold), np.abs(made.bias - bias)) / threshold).max())
+    """By which share rounding moved a threshold or, in thresholds, a bias the most, against what the model says."""
+    threshold, bias = in_units(wait.affine, wait.dynamics.threshold, made.fraction_bits)
+    moved = np.abs(made.bias - bias)
+    if not wait.dynamics.integrates:
+        moved = np.maximum(moved, np.abs(made.threshold - threshold))
+    return float((moved / threshold).max())
 
 
-def needed_bits(wait: Waiting, steps: int) -> int:
-    """With so many fraction bits nothing is ever rounded: thresholds and biases take some, and each step of leaking its shift."""
-    least = next((bits for bits in range(MAX_FRACTION_BITS) if moved_share(wait, folded(wait, bits)) == 0), MAX_FRACTION_BITS)
-    return least + wait.dynamics.bits_lost(steps)
-
-
-def bits_for_error(wait: Waiting, steps: int, error: float) -> int:
-    """The least fraction bits with which rounding moves no threshold, no bias, and by its leaks no membrane by more of a threshold."""
+def leak_share(wait: Waiting, bits: int) -> float:
+    """By which share of a threshold the rounding of leaks moves a membrane at most, as long as nothing fires."""
     leak = leak_error(wait.dynamics.arithmetic, wait.dynamics.synapse)
-    most = min(MAX_FRACTION_BITS, needed_bits(wait, steps))
-    for bits in range(most):
-        made = folded(wait, bits)
-        if moved_share(wait, made) <= error and leak / float(made.threshold.min()) <= error:
-            return bits
-    return most
+    return leak / float(in_units(wait.affine, wait.dynamics.threshold, bits)[0].min())
+
+
+def needed_bits(wait: Waiting, steps: int, most: int) -> int:
+    """With so many fraction bits nothing is ever rounded: thresholds and biases take some, and each step of leaking its shift.
+
+    Where `most` are not enough for thresholds and biases, they count as MAX_FRACTION_BITS.
+    """
+    exact = (bits for bits in range(most + 1) if moved_share(wait, folded(wait, bits)) == 0)
+    return next(exact, MAX_FRACTION_BITS) + wait.dynamics.bits_lost(steps)
 
 
 def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> LayerReport:
     """What became of a layer, whose fraction bits are chosen and whose membranes are bounded."""
     how, made = neuron.arithmetic, folded(wait, neuron.arithmetic.fraction_bits)
     notes, moved = list(wait.notes), moved_share(wait, made)
-    if made.clamped:
-        channels = ", ".join(map(str, made.clamped))
-        notes.append(f"{wait.source}: channels {channels} have a gain near 0; their thresholds were clamped, prune or retrain them")
     if moved:
         notes.append(f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold")
-    leaks = how.fraction_bits < needed_bits(wait, steps) and wait.dynamics.bits_lost(steps) > 0
+    leaks = how.fraction_bits < needed_bits(wait, steps, how.fraction_bits) and wait.dynamics.bits_lost(steps) > 0
     if leaks:
         notes.append(f"{wait.source}: the leak is rounded to {how.fraction_bits} fraction bits in each step")
     # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every membrane to its threshold or below
@@ -146,5 +163,5 @@ def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> Laye
     twice = wait.gives_back and highest > 2 * int(made.threshold.min())
     if twice:
         notes.append(f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch then gives the threshold back")
-    exact = wait.exact and not (moved or made.clamped or leaks or twice)
+    exact = wait.exact and not (moved or wait.dropped or leaks or twice)
     return LayerReport(wait.source, made, width, exact, tuple(notes))

@@ -120,7 +120,10 @@ class Builder:
         return node_name(source + suffix, {*self.nodes, *self.neurons})
 
     def _turn(self, factors: npt.NDArray[np.integer], why: str) -> None:
-        """Turn the sign of what arrives in some channels (-1), by turning that of the weights that it comes from."""
+        """Turn the sign of what arrives in some channels (-1) or drop it (0), by way of the weights that it comes from.
+
+        Of what is dropped the gain stays.
+        """
         if np.all(factors == 1) or self._passed_over:
             return
         before = self._weights
@@ -133,7 +136,7 @@ class Builder:
         factor = rows[:, 0].reshape(-1, *[1] * (node.weight.ndim - 1))
         self._set_levels(before, (node.weight * factor).astype(np.int8))
         self._weights = replace(before, real=before.real * factor)
-        self._gain = self._gain / factors
+        self._gain = self._gain / np.where(factors == 0, 1, factors)
 
     def _set_levels(self, read: _Read, levels: npt.NDArray[np.int8]) -> None:
         node: Any = self.nodes[read.node]
@@ -229,10 +232,11 @@ class Builder:
     def _recurrent(self, name: str, source: str, module: Any) -> None:
         """The spikes of the step before, through weights of their own that share a step with the input's: both are added."""
         back = recurrent_weights(module, self.shape)
-        if not self._gain.all() or len(back.weight) != self.shape[0]:
-            raise NotMappable(
-                "a channel of its input has a gain of 0, or its recurrent weights have another shape than its input; prune it"
-            )
+        if len(back.weight) != self.shape[0]:
+            raise NotMappable(f"its recurrent weights make {len(back.weight)} channels of {self.shape[0]}; make them equal")
+        deaf = self._gain == 0
+        self._turn(np.where(deaf, 0, 1), "a channel of its input has a gain of 0")
+        self._gain = np.where(deaf, 1.0, self._gain)
         before = self._weights
         read = share_step(None if before is None else before.real, back.weight, self._gain, self._rounded)
         if before is not None:

@@ -10,18 +10,19 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
+from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.errors import NotMappable, UsageError, together
 from lehr.export.coarsen import check_error
-from lehr.export.pending import LayerReport, bits_for_error, folded, needed_bits, report
+from lehr.export.pending import LayerReport, report
+from lehr.export.precision import chosen_bits, completed, placeholder, rooms
 from lehr.export.torch_calls import all_problems, unwrapped
 from lehr.export.torch_chain import Chain
 from lehr.export.torch_layers import Builder
 from lehr.export.torch_run import Spikes, Stepper, given_shape
 from lehr.export.torch_trace import trace
 from lehr.export.torch_values import NotCopied, settled_copy
-from lehr.export.widths import analyse, fit_state_bits
-from lehr.network import OUTPUT, Input, Network, Neuron
+from lehr.export.widths import analyse
+from lehr.network import OUTPUT, Input, Network
 from lehr.weights import KINDS, WeightKind
 
 
@@ -77,10 +78,10 @@ def from_torch(
         full_scale: what the model's inputs are divided by, 255 for pixels, 1 for counts; None where they are spikes 0 and 1.
         weights: `int2` to `int8`: round weights that are no levels of a step to it; None refuses them.
         decay_bits: n, 1 to 16: round decays that are no k/2**16 to k/2**n; None refuses them.
-        fraction_bits: F of every layer. By default a layer has so many that nothing is rounded in it, or, where that takes too many, as
-            many as leave its sums exact in float32.
+        fraction_bits: F of every layer. By default a layer has so many that nothing is rounded in it, or, where there is no room for
+            so many, as many as its states of at most 32 bits provably have room for.
         error: in place of `fraction_bits`, the share of a threshold by which rounding may move thresholds, biases, and, by leaks,
-            membranes: each layer has the least fraction bits that keep to it.
+            membranes: each layer has the least fraction bits that keep to it, or as many as there is room for.
 
     Raises:
         UsageError: when an option or the sample is out of range.
@@ -101,15 +102,15 @@ def from_torch(
     builder = Builder(shape, full_scale, weights, decay_bits)
     stepper = Stepper(*_read(module, builder), builder.sources, full_scale or 1.0)
     entry = Input(shape, "spikes" if full_scale is None else "u8")
-    if fraction_bits is None:
-        network = _finest(builder, entry, length, error)
-    else:
-        network = _network(builder, dict.fromkeys(builder.neurons, fraction_bits), entry, length)
-    network = fit_state_bits(network)
+    placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
+    edges = (*builder.edges, (builder.last, OUTPUT))
+    drawn, layers = rooms(Network({**builder.nodes, **placeholders}, edges, entry, length), builder.neurons)
+    bits, waiting = chosen_bits(layers, fraction_bits=fraction_bits, error=error)
+    network = completed(drawn, waiting, bits)
     widths = analyse(network).layers
-    layers = {name: report(wait, network.neurons[name], widths[name], length) for name, wait in builder.neurons.items()}
+    reports = {name: report(wait, network.neurons[name], widths[name], length) for name, wait in waiting.items()}
     stepper.require_steady(sample, network)
-    return FromTorch(network, layers, sample, stepper)
+    return FromTorch(network, reports, sample, stepper)
 
 
 def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
@@ -157,31 +158,3 @@ def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any, full_scale
         raise UsageError(f"fraction_bits: {fraction_bits}; use 0 to {MAX_FRACTION_BITS}")
     if full_scale is not None and not 0 < full_scale < np.inf:
         raise UsageError(f"full_scale: {full_scale}; use a number above 0, 255 for pixels")
-
-
-def _network(builder: Builder, bits: Mapping[str, int], entry: Input, steps: int) -> Network:
-    """The network with so many fraction bits, and the widest states."""
-    made = {}
-    for name, wait in builder.neurons.items():
-        integers = folded(wait, bits[name])
-        made[name] = Neuron(integers.threshold, integers.bias, wait.dynamics.with_bits(bits[name], MAX_STATE_BITS), wait.dynamics.synapse)
-    return Network({**builder.nodes, **made}, (*builder.edges, (builder.last, OUTPUT)), entry, steps)
-
-
-def _finest(builder: Builder, entry: Input, steps: int, error: float | None) -> Network:
-    """The network with the fraction bits that each layer needs, or as many as its sums and thresholds leave room for."""
-    bits = {
-        name: min(MAX_FRACTION_BITS, needed_bits(wait, steps) if error is None else bits_for_error(wait, steps, error))
-        for name, wait in builder.neurons.items()
-    }
-    while True:
-        network = _network(builder, bits, entry, steps)
-        widths = analyse(network).layers
-        coarser = {
-            name: bits[name] - 1
-            for name, wait in builder.neurons.items()
-            if bits[name] and (widths[name].float32 or folded(wait, bits[name]).clamped != folded(wait, 0).clamped)
-        }
-        if not coarser:
-            return network
-        bits |= coarser

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
-from lehr.export.pending import Decay, Dynamics, exact_decay, rounded_decay
+from lehr.export.pending import Decay, Dynamics, exact_decay, require_leak, rounded_decay
 from lehr.export.torch_classes import neuron_class
 from lehr.nodes import Shape
 
@@ -129,7 +129,9 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
             f"its {name} is {beta:.7g}, no k/2**n with n up to {MAX_SHIFT};"
             f" train it with {round(beta * 256)}/256, or have it rounded with decay_bits=8"
         )
-    return rounded_decay(beta, bits)
+    decay = rounded_decay(beta, bits)
+    require_leak(decay, name, beta, bits, "use more decay bits")
+    return decay
 
 
 def _wrong_reset(neuron: Any) -> str | None:

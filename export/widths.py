@@ -63,11 +63,16 @@ def analyse(net: Network) -> Widths:
     Raises:
         NotMappable: when an accumulator can leave int32.
     """
-    for name, worst in accumulators(net).items():
-        raise NotMappable(f"{name}: its sums reach {worst:,}, more than a 32-bit accumulator holds; use a smaller fan-in")
+    require_accumulators(net)
     nodes = intervals(net)
     layers = {name: _layer(net, neuron, arriving(net, name, nodes)) for name, neuron in net.neurons.items()}
     return Widths(nodes, layers)
+
+
+def require_accumulators(net: Network) -> None:
+    """Raise NotMappable where an accumulator can leave int32, naming the node."""
+    for name, worst in accumulators(net).items():
+        raise NotMappable(f"{name}: its sums reach {worst:,}, more than a 32-bit accumulator holds; use a smaller fan-in")
 
 
 class Range:

@@ -7,7 +7,7 @@ input: a traceback is a bug of ours, and exit code 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 SHOWN = 50
 """How many refusals of one file are printed."""
@@ -20,6 +20,8 @@ class LehrError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    subject = ""
+    """What several sentences are about, before their number."""
 
     def __str__(self) -> str:
         return "\n  ".join(self.lines)
@@ -31,7 +33,15 @@ class LehrError(Exception):
             return [super().__str__()]
         shown = [str(reason) for reason in self.args[:SHOWN]]
         more = [f"and {len(self.args) - SHOWN:,} more"] if len(self.args) > SHOWN else []
-        return [f"{len(self.args):,} refusals:", *shown, *more]
+        return [f"{self.subject}{len(self.args):,} refusals:", *shown, *more]
+
+    def about(self, subject: str) -> Self:
+        """The same with `subject` in front."""
+        if len(self.args) < 2:
+            return type(self)(f"{subject}{self}")
+        other = type(self)(*self.args)
+        other.subject = subject + self.subject
+        return other
 
 
 class UsageError(LehrError):

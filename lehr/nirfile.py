@@ -119,7 +119,7 @@ def about(what: str) -> Iterator[None]:
     try:
         yield
     except FileRefused as error:
-        raise FileRefused(f"{what}{error}") from None
+        raise error.about(what) from None
 
 
 def _tree(net: Network) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
-from lehr.export.fold import Affine, Folded, fold
+from lehr.export.fold import Affine
 from lehr.export.latent import Latent
 from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
 from lehr.train.finite import require_finite
+from lehr.train.folding import TwinFold, fold_for_twin
 from lehr.train.layers import Quantized
 from lehr.train.model import Block, FloatNet
 from lehr.train.recipe import Conv, Recipe
@@ -28,7 +29,7 @@ class Converted:
     """The twin, and how each neuron layer was folded, by node name."""
 
     twin: Twin
-    folds: dict[str, Folded]
+    folds: dict[str, TwinFold]
 
 
 def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> Converted:
@@ -48,7 +49,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     beta = recipe.network.decay
     nodes: dict[str, Node] = {}
     latents: dict[str, Latent] = {}
-    folds: dict[str, Folded] = {}
+    folds: dict[str, TwinFold] = {}
     units: dict[str, float] = {}
     path = [INPUT]
     for number, (block, layer) in enumerate(zip(model.layers, recipe.network.layers, strict=True), start=1):
@@ -57,17 +58,15 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         area = layer.pool**2 if isinstance(layer, Conv) else 1
         scale = model.full_scale if number == 1 else 1
         step = quantizer.step(weight)
+        affine = _affine(block)
+        gain = affine.gain * (1.0 if step is None else float(step.detach())) / (area * scale)
+        # of an integrator, the rounding of biases asks for fraction bits
+        theta = 1.0 if block.integrates else float(block.threshold)
         try:
-            folded = fold(
-                _affine(block),
-                1.0 if block.integrates else float(block.threshold),  # of an integrator the rounding of biases asks for fraction bits
-                step=1.0 if step is None else float(step.detach()),
-                area=area,
-                full_scale=scale,
-                fraction_bits=layer.fraction_bits,
-            )
+            fold = fold_for_twin(Affine(gain, affine.offset), theta, layer.fraction_bits)
         except NotMappable as error:
             raise NotMappable(f"layer {number}: {error}") from None
+        folded = fold.layer
         latent = quantizer.frozen(_flip(weight, torch.from_numpy(folded.sign)))
         declared = quantizer.kind
         levels = latent.levels(declared)
@@ -92,7 +91,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         else:
             nodes[neuron] = Neuron(folded.threshold, folded.bias, how)
         path.append(neuron)
-        latents[name], folds[neuron] = latent, folded
+        latents[name], folds[neuron] = latent, fold
         units[neuron] = 2.0 ** round(float(np.log2(np.median(folded.scale)))) / 2.0**folded.fraction_bits
     edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
     net = Network(nodes, edges, Input(shape, kind), recipe.network.steps, _readout(recipe))

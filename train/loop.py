@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from lehr.errors import UsageError
-from lehr.export.fold import Folded
 from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network
 from lehr.train import rates
@@ -30,6 +29,7 @@ from lehr.train.data import Dataset, Split
 from lehr.train.data.source import Labels, Values
 from lehr.train.device import prepared
 from lehr.train.finite import require_finite
+from lehr.train.folding import TwinFold
 from lehr.train.model import FULL_SCALE, FloatNet
 from lehr.train.objective import Objective, objective
 from lehr.train.progress import Progress
@@ -62,7 +62,7 @@ class Trained:
     twin: Twin | None = None
     network: Network | None = None
     last: Twin | None = None
-    folds: dict[str, Folded] = field(default_factory=dict)
+    folds: dict[str, TwinFold] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
 

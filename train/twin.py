@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lehr.errors import NotMappable
-from lehr.export.fold import THRESHOLD_MAX
 from lehr.export.latent import Latent
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
 from lehr.simulate.result import Trace
 from lehr.train.finite import require_finite
+from lehr.train.folding import THRESHOLD_MAX
 from lehr.train.pooling import pooled_kernel
 from lehr.train.quantize import Frozen
 from lehr.train.twin_neuron import TwinNeuron, rounded
@@ -101,7 +101,7 @@ class Twin(nn.Module):
         return named
 
     def clamp_thresholds(self) -> None:
-        """Keep every threshold where an integer one can follow: from 1 to the greatest that export allows."""
+        """Keep every threshold where an integer one can follow: from 1 to THRESHOLD_MAX."""
         for neuron in self.neurons.values():
             with torch.no_grad():
                 neuron.threshold.clamp_(neuron.unit, THRESHOLD_MAX * neuron.unit)

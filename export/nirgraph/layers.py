@@ -17,7 +17,7 @@ from lehr.export.nirgraph.rewrite import Rewritten, columns
 from lehr.export.nirgraph.semantics import Semantics
 from lehr.export.nirgraph.steps import Step
 from lehr.export.nirgraph.times import odd_times
-from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, rounded_decay
+from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, require_leak, rounded_decay
 from lehr.network import INPUT
 from lehr.nodes import Conv2d, Linear
 from lehr.weights import LARGEST, WeightKind
@@ -210,11 +210,13 @@ class LayerReader:
         tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
         near = (made for n in tried if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits)
         decay = next(near, rounded_decay(beta, MAX_SHIFT))
-        if decay.numerator == 1 << decay.shift:
-            usual = "use a greater dt" if bits is None else "use more decay bits"
-            way = next(iter(odd_times(self.cells.values, self.how.dt)), usual)
-            raise NotMappable(f"its {what} is {beta:.8g}, which {tried[-1]} bits round to 1, so that nothing leaks; {way}")
-        self.notes.append(f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
+        usual = "use a greater dt" if bits is None else "use more decay bits"
+        require_leak(decay, what, beta, tried[-1], next(iter(odd_times(self.cells.values, self.how.dt)), usual))
+        note = f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}"
+        if bits is None and decay.moved > self.options.error * left:
+            share, most = decay.moved / left, f"{MAX_SHIFT} bits, the most that a decay has"
+            note += f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, for it has {most}"
+        self.notes.append(note)
         return decay
 
     def _by_channel(self, values: Float, what: str, unit: float) -> Float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
+from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.errors import NotMappable, UsageError
 from lehr.export.fold import Float
 from lehr.export.nirgraph.floats import silence, steps_of, whole_steps
@@ -17,8 +17,9 @@ from lehr.export.nirgraph.layers import LayerReader, Options, QuantizedWeights, 
 from lehr.export.nirgraph.rewrite import Rewritten
 from lehr.export.nirgraph.semantics import Semantics, decided, settled
 from lehr.export.nirgraph.times import asking_about_times
-from lehr.export.pending import LayerReport, Waiting, bits_for_error, folded, moved_share, needed_bits, report
-from lehr.export.widths import analyse, fit_state_bits
+from lehr.export.pending import LayerReport, Waiting, moved_share, report
+from lehr.export.precision import chosen_bits, completed, placeholder, rooms
+from lehr.export.widths import analyse
 from lehr.network import INPUT, Input, Network
 from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
 from lehr.refusals import Refusals
@@ -34,7 +35,8 @@ class Layer:
         scale: what one unit of an integer membrane is worth in the graph, per channel, float64 `[channels]`.
         threshold: of the graph, above v_reset, per channel; 1 where nothing fires.
         weight_error: of the weights that lead to it, as a share of their norm; 0 where there are none.
-        threshold_error: by which share rounding moved a threshold or, in thresholds, a bias, at most.
+        threshold_error: by which share rounding moved a threshold or, in thresholds, a bias, or weights that were left out could move
+            a membrane, at most.
         decay_error: by how much its decays were moved, at most.
     """
 
@@ -108,23 +110,27 @@ def quantize(
     rewritten, weights, waiting = plan(graph, how, options, scale)
     entry = Input(graph.shape, "spikes" if full_scale is None else "u8")
     with asking_about_times(graph.cells, how.dt):
-        network = _network(rewritten, weights, waiting, options, entry, length, how)
+        drawn, layers = rooms(_drawn(rewritten, weights, waiting, entry, length, how), waiting)
+        # nothing is rounded where that is possible at all
+        exact = options.fraction_bits is None and all(room.exact for room in layers.values())
+        bits, waiting = chosen_bits(layers, fraction_bits=options.fraction_bits, error=None if exact else options.error)
+        network = completed(drawn, waiting, bits)
     _require_same_delays(graph, network, how)
     widths = analyse(network).layers
-    layers = {}
+    made = {}
     for name, wait in waiting.items():
         told = report(wait, network.neurons[name], widths[name], length)
         leading = [weights[root].error for root in _leading(rewritten, name)]
-        layers[name] = Layer(
+        made[name] = Layer(
             told,
             told.folded.scale / 2.0**told.folded.fraction_bits,
             wait.dynamics.threshold,
             max(leading, default=0.0),
-            moved_share(wait, told.folded),
+            max(wait.dropped, moved_share(wait, told.folded)),
             max(decay.moved for decay in wait.dynamics.decays),
         )
-    said = [note for layer in layers.values() for note in layer.report.notes]
-    return Quantized(graph, network, how, layers, scale, (*notes, *rewritten.notes, *said))
+    said = [note for layer in made.values() for note in layer.report.notes]
+    return Quantized(graph, network, how, made, scale, (*notes, *rewritten.notes, *said))
 
 
 def plan(
@@ -199,46 +205,27 @@ def _leading(graph: Rewritten, name: str) -> list[str]:
     return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
 
 
-def _network(
+def _drawn(
     graph: Rewritten,
     weights: Mapping[str, QuantizedWeights],
     waiting: Mapping[str, Waiting],
-    options: Options,
     entry: Input,
     steps: int,
     how: Semantics,
 ) -> Network:
-    fixed: dict[str, Node] = {name: made.node for name, made in weights.items()}
+    """The network with its weights, and placeholders for its neurons."""
+    nodes: dict[str, Node] = {name: made.node for name, made in weights.items()}
+    nodes |= {name: placeholder(wait) for name, wait in waiting.items()}
     for name, node in graph.nodes.items():
         match node:
             case Pool():
-                fixed[name] = SumPool2d(node.kernel, node.stride, node.padding)
+                nodes[name] = SumPool2d(node.kernel, node.stride, node.padding)
             case Flat():
-                fixed[name] = Flatten()
+                nodes[name] = Flatten()
             case Wait():
-                fixed[name] = Delay(graph.steps[name])
+                nodes[name] = Delay(graph.steps[name])
     readout = "count_argmax_lowest" if how.readout == "count" else f"membrane_{how.readout}_argmax_lowest"
-
-    def made(bits: Mapping[str, int]) -> Network:
-        nodes = dict(fixed)
-        for name, wait in waiting.items():
-            integers = folded(wait, bits[name])
-            threshold = np.zeros_like(integers.threshold) if wait.dynamics.arithmetic.fires == "never" else integers.threshold
-            nodes[name] = Neuron(threshold, integers.bias, wait.dynamics.with_bits(bits[name], MAX_STATE_BITS), wait.dynamics.synapse)
-        return fit_state_bits(Network(nodes, tuple(graph.edges), entry, steps, readout))  # type: ignore[arg-type]  # checked by Network
-
-    chosen = {
-        name: bits_for_error(wait, steps, options.error) if options.fraction_bits is None else options.fraction_bits
-        for name, wait in waiting.items()
-    }
-    if options.fraction_bits is None and all(wait.exact for wait in waiting.values()):
-        exact = {name: max(chosen[name], needed_bits(wait, steps)) for name, wait in waiting.items()}
-        if all(b <= MAX_FRACTION_BITS and not folded(waiting[name], b).clamped for name, b in exact.items()):
-            try:
-                return made(exact)
-            except NotMappable:  # states of more than 32 bits: then it is rounded after all
-                pass
-    return made(chosen)
+    return Network(nodes, tuple(graph.edges), entry, steps, readout)  # type: ignore[arg-type]  # checked by Network
 
 
 def _require_same_delays(graph: Graph, network: Network, how: Semantics) -> None:

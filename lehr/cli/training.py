@@ -146,10 +146,13 @@ def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, flo
 
 def notes(trained: Trained) -> list[str]:
     """What a user must know of the folding."""
+    from lehr.train.folding import THRESHOLD_MAX
+
     return [
-        f"{name}: channels {', '.join(map(str, folded.clamped))} have a gain near 0; their thresholds were clamped, retrain if they matter"
-        for name, folded in trained.folds.items()
-        if folded.clamped
+        f"{name}: channels {', '.join(map(str, fold.clamped))} have a gain near 0; their thresholds were clamped to"
+        f" {THRESHOLD_MAX:,}, which keeps the float32 training exact, so their weights count for more; retrain if they matter"
+        for name, fold in trained.folds.items()
+        if fold.clamped
     ]
 
 
@@ -186,7 +189,7 @@ def _files(recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, 
         weights = {name: value.numpy(force=True) for name, value in trained.model.state_dict().items()}
     else:
         weights = trained.twin.latents()
-    folds = {name: {"clamped": folded.clamped, "fraction_bits": folded.fraction_bits} for name, folded in trained.folds.items()}
+    folds = {name: {"clamped": fold.clamped, "fraction_bits": fold.layer.fraction_bits} for name, fold in trained.folds.items()}
     kept = data.test.take(SAMPLES)
     facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "epochs": epochs, "folds": folds}
     samples: dict[str, Any] = {"input": kept.x}

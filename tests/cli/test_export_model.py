@@ -113,7 +113,7 @@ def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Pa
         return made
 
     folded = pending.folded
-    monkeypatch.setattr("lehr.export.torch_network.folded", one_higher)
+    monkeypatch.setattr("lehr.export.precision.folded", one_higher)
     wrong = export(lehr, folder, ":exact")
     assert wrong.code == 4
     assert "model.py:exact: layer1 is proven to be equal, but " in wrong.err

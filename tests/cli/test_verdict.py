@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -106,7 +105,7 @@ def test_a_graph_that_is_proven_equal_and_differs_is_not_written(lehr: Lehr, tmp
         changed.threshold[:] += 1 << bits
         return changed
 
-    monkeypatch.setattr(import_module("lehr.export.nirgraph.quantize"), "folded", one_higher)
+    monkeypatch.setattr("lehr.export.precision.folded", one_higher)
     wrong = lehr(*command)
     assert (wrong.code, wrong.last) == (4, "FAIL")
     assert "graph.nir: lif is proven to be equal, but " in wrong.err

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lehr.errors import NotMappable
-from lehr.export.fold import THRESHOLD_ERROR, THRESHOLD_MAX, Affine, choose_fraction_bits, fold
+from lehr.export.fold import Affine, fold, in_units
+from lehr.nodes import INT32_MAX
+
+GAINS = st.floats(1e-4, 1e3)
 
 
 def test_batch_norm_as_its_definition() -> None:
@@ -17,38 +24,42 @@ def test_batch_norm_as_its_definition() -> None:
     assert np.allclose(affine.gain * x + affine.offset, (x - mean) / np.sqrt(variance + 1e-5) * weight + bias)
 
 
-def test_units_signs_and_scale() -> None:
-    folded = fold(Affine(np.array([0.5, -0.25]), np.array([1.0, -1.0])), 3.0, area=4, full_scale=255, fraction_bits=1)
-    assert folded.sign.tolist() == [1, -1]
-    assert folded.threshold.tolist() == [round(2 * 3.0 * 1020 / 0.5), round(2 * 3.0 * 1020 / 0.25)]
-    assert folded.bias.tolist() == [round(2 * 1020 / 0.5), -round(2 * 1020 / 0.25)]
-    assert folded.scale.tolist() == [0.5 / 1020, 0.25 / 1020]
-    assert folded.clamped == ()
+@settings(max_examples=60)
+@given(GAINS, st.sampled_from([-1, 1]), st.floats(1e-3, 100), st.floats(-100, 100), st.integers(0, 8))
+def test_thresholds_and_biases_are_the_nearest_integers(gain: float, sign: int, theta: float, offset: float, bits: int) -> None:
+    """Against fractions: no threshold is cut, however great it is."""
+    folded = fold(Affine(np.array([sign * gain]), np.array([offset])), theta, bits)
+    assert folded.sign.tolist() == [sign]
+    assert folded.scale.tolist() == [gain]
+    for made, value in ((folded.threshold, theta), (folded.bias, offset)):
+        exact = Fraction(value) * 2**bits / Fraction(gain)
+        nearest = int(made[0])
+        assert abs(nearest - exact) <= Fraction(1, 2) + abs(exact) * Fraction(1, 2**50) or (value == theta and nearest == 1)
 
 
-@pytest.mark.parametrize("theta", [0.01, 0.3, 1.0, 7.5, 400.0])
-def test_chosen_fraction_bits_keep_the_rounding_error_small_and_are_the_least(theta: float) -> None:
-    gain = np.linspace(0.2, 3.0, 50)
-    folded = fold(Affine(gain, np.zeros(50)), theta)
-    exact = 2.0**folded.fraction_bits * theta / gain
-    assert (np.abs(folded.threshold - exact) / exact).max() <= THRESHOLD_ERROR
-    lowest = theta / 3.0
-    if folded.fraction_bits > 0:
-        assert 0.5 / (2.0 ** (folded.fraction_bits - 1) * lowest) > THRESHOLD_ERROR
+def test_a_threshold_below_half_a_unit_is_one_unit() -> None:
+    folded = fold(Affine(np.array([1.0]), np.array([0.0])), 0.01, 4)
+    assert folded.threshold.tolist() == [1]
+    assert in_units(Affine(np.array([1.0]), np.array([0.0])), 0.01, 4)[0].tolist() == [0.16]
 
 
-def test_fraction_bits_have_their_limits() -> None:
-    assert choose_fraction_bits(1e9) == 0
-    assert choose_fraction_bits(1e-9) == 16
+@pytest.mark.parametrize(
+    ("gain", "offset", "message"),
+    [
+        (1e-9, 0.0, r"^channel 1: its threshold is 3\.2e\+10 units of 2\*\*-4 weights, and 32 bits hold 2,147,483,647; use fewer fraction"
+                    r" bits, or a gain further from 0 than 1e-09$"),
+        (0.0, 0.0, r"^channel 1: its threshold is inf units of .* further from 0 than 0$"),
+        (1.0, -1e9, r"^channel 1: its bias is -1\.6e\+10 units of"),
+        (float("nan"), 0.0, r"^channel 1: its threshold is nan units of"),
+    ],
+)  # fmt: skip
+def test_what_32_bits_do_not_hold_is_refused_not_cut(gain: float, offset: float, message: str) -> None:
+    with pytest.raises(NotMappable, match=message):
+        fold(Affine(np.array([1.0, gain]), np.array([0.0, offset])), 2.0, 4)
 
 
-def test_a_gain_near_zero_is_clamped_and_keeps_bias_to_threshold() -> None:
-    folded = fold(Affine(np.array([1.0, 1e-9]), np.array([0.0, 0.5])), 2.0, fraction_bits=4)
-    assert folded.clamped == (1,)
-    assert folded.threshold.tolist() == [32, THRESHOLD_MAX]
-    assert folded.bias.tolist() == [0, THRESHOLD_MAX // 4]
-
-
-def test_a_dead_layer_is_refused() -> None:
-    with pytest.raises(NotMappable, match="gain is 0 in every channel; train the layer longer or without batch norm"):
-        fold(Affine(np.zeros(3), np.ones(3)), 1.0)
+def test_the_greatest_integers_are_held() -> None:
+    most = float(INT32_MAX)
+    folded = fold(Affine(np.ones(2), np.array([most, -most])), most, 0)
+    assert folded.threshold.tolist() == [INT32_MAX, INT32_MAX]
+    assert folded.bias.tolist() == [INT32_MAX, -INT32_MAX]

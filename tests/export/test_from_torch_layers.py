@@ -153,6 +153,10 @@ def test_a_decay_is_rounded_only_when_asked() -> None:
     assert arithmetic.decay_numerator / 2**arithmetic.decay_shift == 230 / 256
     assert made.layers["layer1"].notes[0] == "1: decay moved by 0.0016 to 115/128"
     assert not made.exact
+    with pytest.raises(
+        NotMappable, match=r"^1 \(Leaky\): its beta is 0\.89999998, which 2 bits round to 1, so that nothing leaks; use more decay bits$"
+    ):
+        from_torch(model, events(8, 6, 12), decay_bits=2)
 
 
 def test_fewer_fraction_bits_round_the_leak_and_say_so() -> None:
@@ -199,11 +203,3 @@ def test_a_binarized_model_maps_without_a_word(tmp_path: Path) -> None:
     assert differing(made) == 0
     (tmp_path / "m.nir").write_bytes(nirfile.to_bytes(made.network))
     assert nirfile.read(tmp_path / "m.nir") == made.network
-
-
-def test_a_dead_channel_is_named() -> None:
-    norm = settled(nn.BatchNorm1d(4), [1.0, 0.0, 1.0, 1.0])
-    norm.bias.data[1] = 0
-    made = from_torch(nn.Sequential(dyadic(nn.Linear(12, 4)), norm, leaky(0.25)), events(8, 5, 12))
-    assert "2: channels 1 have a gain near 0" in made.layers["layer2"].notes[0]
-    assert not made.exact

@@ -150,6 +150,13 @@ def uneven() -> Any:
     return neuron(threshold=torch.rand(2, 4, 4) + 1)
 
 
+def dyadic_loop(channels: int) -> Any:
+    """Neurons whose spikes come back through a convolution of so many channels."""
+    looped: Any = snn.RLeaky(beta=0.5, init_hidden=True, conv2d_channels=channels, kernel_size=3)
+    dyadic(looped.recurrent)
+    return looped
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -174,6 +181,7 @@ def uneven() -> Any:
         (after(neuron(beta=torch.tensor([[[0.5]], [[0.25]]]))), "1 (Leaky): its beta is 0.25 to 0.5 by neuron, an integer layer has one; use"),
         (after(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)), "1 (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic"),
         (after(snn.RLeaky(beta=0.5, init_hidden=True, all_to_all=False, V=0.7853)), "1 (RLeaky): its recurrent weights and its input's are not up to 127 levels of one step in each output; train"),
+        (after(dyadic_loop(3)), "1 (RLeaky): its recurrent weights make 3 channels of 2; make them equal"),
         (nn.Sequential(neuron(), dyadic(nn.Conv2d(1, 2, 1))), "1: it is the last layer, and no neurons follow it; end in neurons"),
     ],
 )  # fmt: skip

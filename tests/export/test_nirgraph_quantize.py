@@ -181,3 +181,12 @@ def test_one_unit_of_a_threshold_is_seen() -> None:
         effect = measure(made, x, other.network)
         assert 0.05 < effect.layers["n"].rate < 0.95
         assert (effect.layers["n"].spikes_differ > 0) is differs
+
+
+def test_a_decay_that_16_bits_do_not_bring_within_the_error_says_so() -> None:
+    """1 - dt/tau of 1 - 1.4/2**16 becomes 1 - 1/2**16: a time constant off by 0.4/1.4."""
+    tau = 2.0**16 / 1.4 * DT
+    told = chain({"w": nir.Linear(np.ones((2, 3))), "n": lif(2, tau=tau, threshold=1e-4)}, (3,), (2,))
+    made = quantize(from_nir(told), np.ones((1, 9, 3), np.uint8), Semantics(dt=DT))
+    said = "by 0.29 of its time constant and not 0.01 as asked, for it has 16 bits, the most that a decay has"
+    assert any(note.startswith("n: decay moved by 6.1e-06 to 65535/65536") and note.endswith(said) for note in made.notes), made.notes

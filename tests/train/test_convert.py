@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from lehr.cli.training import notes
 from lehr.network import Neuron
 from lehr.simulate import simulate
 from lehr.train.convert import convert
+from lehr.train.loop import Trained
 from lehr.train.model import FloatNet
 from lehr.train.recipe import Recipe
 
@@ -94,3 +96,7 @@ def test_dead_gain_is_clamped_and_told() -> None:
     assert isinstance(neuron, Neuron)
     # the clamped channel keeps the ratio of bias to threshold, 1 to 3, by which it fires
     assert abs(int(neuron.bias[1]) / int(neuron.threshold[1]) - 1 / 3) < 1e-5
+    assert notes(Trained(model, folds=converted.folds)) == [
+        "lif2: channels 1, 3 have a gain near 0; their thresholds were clamped to 262,144, which keeps the float32 training exact,"
+        " so their weights count for more; retrain if they matter"
+    ]
