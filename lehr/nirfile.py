@@ -24,13 +24,15 @@ from lehr.atomic import write_bytes
 from lehr.errors import FileRefused
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge, Input, Network
-from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
+from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, short, whole
 
 if TYPE_CHECKING:
     import nir
 
 NET_SCHEMA = "fixed-point-net/1"
 ORIGIN = "origin"
+FOR_READER = "lehr export --for"
+"""What the origin of a file says that was written in float units, for another tool's importer."""
 Origin = Mapping[str, Any]
 RELATIVE = 1e-9
 _ENDS = {INPUT: "Input", OUTPUT: "Output"}
@@ -114,6 +116,7 @@ def _tree(net: Network) -> dict[str, Any]:
 def _network(graph: Any) -> Network:
     if not isinstance(graph, Mapping) or _type(graph) != "NIRGraph":
         raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
+    _refuse_reader_file(graph)
     with about("the graph "):
         check_keys(graph, ("type", "nodes", "edges"), "a graph", optional=["metadata"])
         exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"), optional=["digest"])
@@ -131,6 +134,17 @@ def _network(graph: Any) -> Network:
     if str(exact.get("digest", net.digest)) != net.digest:
         raise FileRefused("the graph has another digest than its network, so it was damaged or changed; export it again")
     return net
+
+
+def _refuse_reader_file(graph: Mapping[str, Any]) -> None:
+    """Refuse what `lehr export --for` wrote: its floats stand for the network, but are not it."""
+    metadata = graph.get("metadata")
+    origin = metadata.get(ORIGIN) if isinstance(metadata, Mapping) else None
+    if isinstance(origin, Mapping) and origin.get("command") == FOR_READER and BLOCK not in metadata:
+        raise FileRefused(
+            f"holds float units, written for {short(origin.get('reader'))} by `{FOR_READER}`; give the file of network"
+            f" {short(origin.get('network'))} that it was written from"
+        )
 
 
 def _type(fields: Fields) -> str:
