@@ -23,8 +23,9 @@ import numpy as np
 from lehr.atomic import write_bytes
 from lehr.errors import FileRefused
 from lehr.hdf5 import read_tree
+from lehr.hdf5wire import printable
 from lehr.network import INPUT, OUTPUT, Edge, Input, Network
-from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, short, whole
+from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
 
 if TYPE_CHECKING:
     import nir
@@ -142,8 +143,8 @@ def _refuse_reader_file(graph: Mapping[str, Any]) -> None:
     origin = metadata.get(ORIGIN) if isinstance(metadata, Mapping) else None
     if isinstance(origin, Mapping) and origin.get("command") == FOR_READER and BLOCK not in metadata:
         raise FileRefused(
-            f"holds float units, written for {short(origin.get('reader'))} by `{FOR_READER}`; give the file of network"
-            f" {short(origin.get('network'))} that it was written from"
+            f"holds the float units of `{FOR_READER} {printable(str(origin.get('reader')))}`, not the integers; give the file that it was"
+            f" written from, of network {printable(str(origin.get('network'))[:16])}"
         )
 
 

@@ -45,6 +45,9 @@ endmodule
 
 def sc_neurocore_rtl(graph: Any, dt: float) -> Any:
     """Runs samples of `[T, *shape]` through the Verilog of a graph."""
+    last = graph.nodes[next(source for source, target in graph.edges if target == "output")]
+    if not hasattr(last, "v_threshold"):
+        raise ValueError("the Verilog puts out spikes alone, no membranes")
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "graph.nir")
         nir.write(file, graph)

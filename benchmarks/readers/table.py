@@ -80,16 +80,21 @@ def networks() -> dict[str, Network]:
             ("fc2", Linear(signs(5, 16))),
         )
 
-    def subtracting() -> Network:
+    def subtracting(shape: Shape, first: Any, second: Any, weights: Node, *pool: tuple[str, Node]) -> Network:
         """Neurons that provably fire once in a step: what comes in a step is at most their threshold."""
-        first, second = signs(16, 20, positive=0.7), signs(5, 16, positive=0.7)
-        hidden, out = (neuron(len(each), int((each > 0).sum(axis=1).max()), SUBTRACTING) for each in (first, second))
-        return chain((20,), ("fc1", Linear(first)), ("hidden", hidden), ("fc2", Linear(second)), ("out", out))
+        hidden, out = (neuron(len(each), int((each > 0).sum(axis=tuple(range(1, each.ndim))).max()), SUBTRACTING) for each in (first, second))
+        return chain(shape, ("weights", weights), ("hidden", hidden), *pool, ("fc", Linear(second)), ("out", out))
+
+    rows, kernels = signs(16, 20, positive=0.7), signs(4, 1, 3, 3, positive=0.7)
+    pooled = (("pool", SumPool2d((2, 2), (2, 2))), ("flat", Flatten()))
 
     loop = (("hidden", "recurrent"), ("recurrent", "hidden"))
     return {
         "linear, IF": chain((20,), *hidden(COUNTING), ("out", neuron(5, 2, COUNTING))),
-        "linear, IF that subtracts at once": subtracting(),
+        "linear, IF that subtracts at once": subtracting((20,), rows, signs(5, 16, positive=0.7), Linear(rows)),
+        "convolution, sum pooling, IF that subtracts at once": subtracting(
+            (1, 8, 8), kernels, signs(5, 64, positive=0.7), Conv2d(kernels, padding=(1, 1)), *pooled
+        ),
         "linear, LIF": chain((20,), *hidden(PLAIN), ("out", neuron(5, 2, PLAIN))),
         "linear, LIF, as lehr trains": chain((20,), *hidden(TRAINED), ("out", neuron(5, 2, TRAINED))),
         "convolution, sum pooling, LIF": convolutional(PLAIN),

@@ -43,12 +43,14 @@ class ReaderFile:
     """A network for an importer.
 
     Attributes:
+        title: the importer's name.
         tree: the graph, as the dictionaries of the `nir` package.
         kinds: what each layer of neurons is in it.
         thresholds: the lowest and the highest of each layer that fires, in units of its integer membrane.
         notes: what the graph does not say of the network, in sentences.
     """
 
+    title: str
     tree: Mapping[str, Any]
     kinds: Mapping[str, str]
     thresholds: Mapping[str, tuple[float, float]]
@@ -90,7 +92,7 @@ def for_reader(net: Network, title: str) -> ReaderFile:
     origin = {"command": FOR_READER, "reader": title, "network": net.digest, **said}
     tree = {"type": "NIRGraph", "nodes": made.nodes, "edges": made.edges, "metadata": {"dt": reader.dt, ORIGIN: origin}}
     thresholds = {name: unit.limits for name, unit in made.units.items() if unit.threshold is not None}
-    return ReaderFile(tree, kinds, thresholds, tuple(notes))
+    return ReaderFile(title, tree, kinds, thresholds, tuple(notes))
 
 
 def _sentences(net: Network, kinds: Mapping[str, str], title: str, reader: Reader) -> list[str]:

@@ -79,5 +79,5 @@ def reader_named(name: str) -> Reader:
         UsageError: when it is none that files are written for.
     """
     if name not in READERS:
-        raise UsageError(f"--for is {name!r}, no importer that lehr writes for; use one of {', '.join(READERS)}, or 'nir' for any other")
+        raise UsageError(f"--for is {name!r}, no importer that lehr writes for; use one of {', '.join(READERS)}: nir is for any other")
     return READERS[name]
