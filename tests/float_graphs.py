@@ -32,7 +32,7 @@ def euler(graph: Any, x: npt.NDArray[np.uint8], dt: float) -> dict[str, Floats]:
     back = _back_edges(graph, sources)
     order = tuple(TopologicalSorter({b: [a for a in into if (a, b) not in back] for b, into in sources.items()}).static_order())
     state: dict[str, Any] = {}
-    value: dict[str, Any] = {name: 0.0 for name in graph.nodes}
+    value: dict[str, Any] = dict.fromkeys(graph.nodes, 0.0)
     out: dict[str, list[Floats]] = {name: [] for name in graph.nodes}
     for now in x.astype(np.float64):
         before = dict(value)

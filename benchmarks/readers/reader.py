@@ -30,7 +30,7 @@ Run = Callable[[Any], Any]
 
 
 def nirtorch(graph: Any, dt: float) -> Run:
-    """nirtorch's loader with the equations of NIR's documentation in double precision: Euler steps, `v > v_threshold`, reset at once."""
+    """Nirtorch's loader with the equations of NIR's documentation in double precision: Euler steps, `v > v_threshold`, reset at once."""
     import nirtorch
     import torch
 
@@ -76,7 +76,7 @@ def nirtorch(graph: Any, dt: float) -> Run:
     return stepwise(nirtorch.nir_to_torch(graph, {**kinds, nir.Affine: affine, nir.Delay: Wait}, dtype=torch.float64).double(), "float64")
 
 
-def snntorch(graph: Any, dt: float) -> Run:
+def snntorch(graph: Any, _dt: float) -> Run:
     """snntorch.import_nir, whose step is 0.1 ms."""
     from snntorch.import_nir import import_from_nir
 
@@ -98,14 +98,14 @@ def spikingjelly(graph: Any, dt: float) -> Run:
     return lambda x: run(x[:, None])
 
 
-def sinabs(graph: Any, dt: float) -> Run:
+def sinabs(graph: Any, _dt: float) -> Run:
     """sinabs.from_nir, which takes all steps of a sample at once, and time constants in steps."""
     import sinabs.nir
 
     return at_once(sinabs.nir.from_nir(graph, batch_size=1))
 
 
-def rockpool(graph: Any, dt: float) -> Run:
+def rockpool(graph: Any, _dt: float) -> Run:
     """Rockpool's from_nir, which takes all steps of a sample at once, and its step from r."""
     from rockpool.nn.modules.torch.nir import from_nir
 
@@ -214,4 +214,6 @@ if __name__ == "__main__":
     reader, folder = sys.argv[1], Path(sys.argv[2])
     with contextlib.redirect_stdout(sys.stderr):  # some say what they do
         found = {path.stem: outcomes(reader, path) for path in sorted(folder.glob("*.nir")) if path.stem.isdigit()}
-    sys.stdout.write(json.dumps({"versions": {each: version(each) for each in dict.fromkeys((reader.removesuffix("-rtl"), "nir"))}, "files": found}))
+    sys.stdout.write(
+        json.dumps({"versions": {each: version(each) for each in dict.fromkeys((reader.removesuffix("-rtl"), "nir"))}, "files": found})
+    )

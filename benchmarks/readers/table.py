@@ -82,7 +82,9 @@ def networks() -> dict[str, Network]:
 
     def subtracting(shape: Shape, first: Any, second: Any, weights: Node, *pool: tuple[str, Node]) -> Network:
         """Neurons that provably fire once in a step: what comes in a step is at most their threshold."""
-        hidden, out = (neuron(len(each), int((each > 0).sum(axis=tuple(range(1, each.ndim))).max()), SUBTRACTING) for each in (first, second))
+        hidden, out = (
+            neuron(len(each), int((each > 0).sum(axis=tuple(range(1, each.ndim))).max()), SUBTRACTING) for each in (first, second)
+        )
         return chain(shape, ("weights", weights), ("hidden", hidden), *pool, ("fc", Linear(second)), ("out", out))
 
     rows, kernels = signs(16, 20, positive=0.7), signs(4, 1, 3, 3, positive=0.7)
@@ -134,11 +136,12 @@ def cell(net: Network, expected: Any, answer: dict[str, Any], reasons: Reasons) 
 
 
 def write(net: Network, reader: str, path: Path) -> str:
-    """Write a network for a reader; the reason if it cannot be."""
+    """Write a network for a reader; what the reader does not have of it, if it cannot be."""
+    title = WRITTEN_FOR.get(reader, reader)
     try:
-        path.write_bytes(for_reader(net, WRITTEN_FOR.get(reader, reader)).to_bytes())
+        path.write_bytes(for_reader(net, title).to_bytes())
     except NotMappable as error:
-        return f"lehr export --for: {error}"
+        return str(error).removeprefix(f"{title} ").partition("; write")[0]
     return ""
 
 

@@ -20,7 +20,7 @@ from lehr.export.fold import Float
 from lehr.export.naming import node_name
 from lehr.export.readers.importers import Reader, reader_named
 from lehr.export.readers.notes import differences
-from lehr.export.readers.units import LEAST_DECAY, Unit, biased_membrane, diagonal_fields, neuron_fields, unit_of, weights_fields
+from lehr.export.readers.units import LEAST_DECAY, biased_membrane, diagonal_fields, neuron_fields, unit_of, weights_fields
 from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Network
 from lehr.nirfile import FOR_READER, ORIGIN

@@ -52,9 +52,7 @@ READERS = MappingProxyType(
     {
         "nir": Reader(1e-4, _NEURONS, _NEURONS, _MAPS | {"SumPool2d", "Delay"}, loops=True, takes_v_leak=True),
         "norse": Reader(1e-3, _SPIKING, _SPIKING, _MAPS | {"SumPool2d"}, drops_r=True),
-        "rockpool": Reader(
-            1e-3, frozenset({"CubaLIF"}), frozenset(), frozenset(), decay="exact", reset="subtract", drives_first=True
-        ),
+        "rockpool": Reader(1e-3, frozenset({"CubaLIF"}), frozenset(), frozenset(), decay="exact", reset="subtract", drives_first=True),
         "sc-neurocore": Reader(1.0, _NEURONS, frozenset(), frozenset({"Delay"}), loops=True, takes_v_leak=True),
         "sinabs": Reader(
             1.0,

@@ -82,4 +82,3 @@ def _leaks_exactly(neuron: Neuron, steps: int) -> bool:
 
 def _trailing_zeros(value: int) -> int:
     return (value & -value).bit_length() - 1
-

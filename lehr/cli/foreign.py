@@ -74,10 +74,13 @@ def write(out: Output, net: Network, made: ReaderFile, x: npt.NDArray[np.uint8] 
     if differ and made.proven:
         raise NotBitExact(f"{differ:,} of {values:,} spikes differ, but nothing was left out; report it as a bug of lehr")
     if x is not None and values:
-        out.say(f"{differ:,} of {values:,} spikes differ on {min(len(x), SAMPLES)} samples, in double precision, stepped as {made.title} does")
+        out.say(
+            f"{differ:,} of {values:,} spikes differ on {min(len(x), SAMPLES)} samples, in double precision, stepped as {made.title} does"
+        )
     if made.proven:
         out.say(f"nothing is left out: stepped in double precision, every spike of {net.steps} steps is the network's")
-    out.say(f"NIR has no words for the input ({net.input.kind}), the {net.steps} steps and the readout ({net.readout}); they stand in the graph's metadata")
+    unsaid = f"the input ({net.input.kind}), the {net.steps} steps and the readout ({net.readout})"
+    out.say(f"NIR has no words for {unsaid}; they stand in the graph's metadata")
     out.facts["reader"] = {
         "name": made.title,
         "types": dict(made.kinds),

@@ -110,7 +110,11 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(lehr: Lehr, counti
     model, output = counting / "model.nir", counting / "x.nir"
     refusals = [
         (2, (model,), "model.nir: which tool's importer is the network to be written for? say it by --for, as --for snntorch"),
-        (2, (model, "--for", "torch"), "--for is 'torch', no importer that lehr writes for; use one of nir, norse, rockpool, sc-neurocore, sinabs"),
+        (
+            2,
+            (model, "--for", "torch"),
+            "--for is 'torch', no importer that lehr writes for; use one of nir, norse, rockpool, sc-neurocore, sinabs",
+        ),
         (2, (model, "--for", "nir", "--decay-bits", 3), "--decay-bits is for a model, as model.py:factory, but"),
         (3, (line / "model.nir", "--for", "rockpool"), "rockpool does not import"),
         (2, (counting / "none.nir", "--for", "nir"), "none.nir"),
