@@ -140,8 +140,10 @@ def _network(graph: Any) -> Network:
 def _refuse_reader_file(graph: Mapping[str, Any]) -> None:
     """Refuse what `lehr export --for` wrote: its floats stand for the network, but are not it."""
     metadata = graph.get("metadata")
-    origin = metadata.get(ORIGIN) if isinstance(metadata, Mapping) else None
-    if isinstance(origin, Mapping) and origin.get("command") == FOR_READER and BLOCK not in metadata:
+    if not isinstance(metadata, Mapping) or BLOCK in metadata:
+        return
+    origin = metadata.get(ORIGIN)
+    if isinstance(origin, Mapping) and origin.get("command") == FOR_READER:
         raise FileRefused(
             f"holds the float units of `{FOR_READER} {printable(str(origin.get('reader')))}`, not the integers; give the file that it was"
             f" written from, of network {printable(str(origin.get('network'))[:16])}"

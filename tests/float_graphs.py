@@ -69,9 +69,10 @@ def _step(node: Any, x: Floats, state: dict[str, Any], name: str, dt: float) -> 
         case "Affine":
             return np.asarray(node.weight, np.float64) @ x + node.bias
         case "Conv2d":
-            numbers = (torch.from_numpy(np.asarray(each, np.float64)) for each in (x[None], node.weight, node.bias))
+            weight, bias = (torch.from_numpy(np.asarray(each, np.float64)) for each in (node.weight, node.bias))
             stride, padding, dilation = (tuple(int(v) for v in each) for each in (node.stride, node.padding, node.dilation))
-            return functional.conv2d(*numbers, stride, padding, dilation, int(node.groups))[0].numpy()
+            made: Any = functional.conv2d(torch.from_numpy(x[None]), weight, bias, stride, padding, dilation, int(node.groups))
+            return made[0].numpy()
         case "SumPool2d":
             kernel, stride, padding = (tuple(int(v) for v in each) for each in (node.kernel_size, node.stride, node.padding))
             return functional.avg_pool2d(torch.from_numpy(x[None]), kernel, stride, padding, divisor_override=1)[0].numpy()
@@ -88,7 +89,8 @@ def _step(node: Any, x: Floats, state: dict[str, Any], name: str, dt: float) -> 
         current = current + dt / node.tau_syn * (node.w_in * x - current)
         x = current
     if hasattr(node, "v_leak"):
-        v = v + dt / getattr(node, "tau", getattr(node, "tau_mem", None)) * (node.v_leak - v + node.r * x)
+        tau: Any = node.tau if hasattr(node, "tau") else node.tau_mem
+        v = v + dt / tau * (node.v_leak - v + node.r * x)
     else:
         v = v + dt * node.r * x
     if not hasattr(node, "v_threshold"):

@@ -165,7 +165,7 @@ def test_the_file_holds_what_importers_take_for_granted() -> None:
 def test_a_threshold_stands_between_two_integers_by_a_float_of_few_bits() -> None:
     theta = np.unique(np.concatenate([np.arange(1, 3000), 2 ** np.arange(1, 16), np.random.default_rng(0).integers(1, 2**15, 500)]))
     for fires in ("gt", "ge"):
-        how = replace(COUNTING, fires=fires)  # type: ignore[arg-type]  # one of the two
+        how = replace(COUNTING, fires=fires)
         weight = np.full((len(theta), 1), 127, np.int8)
         nodes = {"fc": Linear(weight, "int8"), "out": Neuron(theta.astype(np.int32), np.zeros(len(theta), np.int32), how)}
         net = Network(nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((1,), "spikes"), 5)
