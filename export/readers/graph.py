@@ -66,7 +66,7 @@ class ReaderFile:
         import nir  # here, as what checks a network's fitness takes neither it nor what it imports
 
         buffer: Any = io.BytesIO()
-        nir.write(buffer, SimpleNamespace(to_dict=lambda: self.tree))  # type: ignore[arg-type]  # it asks for no more
+        nir.write(buffer, SimpleNamespace(to_dict=lambda: self.tree))  # it asks for no more of a graph
         return bytes(buffer.getvalue())
 
 
