@@ -66,7 +66,8 @@ class ReaderFile:
         import nir  # here, as what checks a network's fitness takes neither it nor what it imports
 
         buffer: Any = io.BytesIO()
-        nir.write(buffer, SimpleNamespace(to_dict=lambda: self.tree))  # it asks for no more of a graph
+        graph: Any = SimpleNamespace(to_dict=lambda: self.tree)  # nir.write asks for no more of a graph
+        nir.write(buffer, graph)
         return bytes(buffer.getvalue())
 
 
