@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lehr.errors import NotBitExact
+from lehr.errors import NotBitExact, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,13 +41,19 @@ def reader_file(net: Network, reader: str | None) -> ReaderFile | None:
 
 
 def from_network(out: Output, source: Path, reader: str, sample: Path | None, output: Path) -> None:
-    """Write what a file of lehr's holds for an importer."""
+    """Write what a file of lehr's holds for an importer.
+
+    Raises:
+        UsageError: when the exact file would be overwritten.
+    """
     from lehr import nirfile
     from lehr.atomic import writing
     from lehr.export.readers import for_reader
     from lehr.samples import read_samples
 
     net = nirfile.read(source)
+    if output.exists() and output.samefile(source):
+        raise UsageError(f"{output}: is the exact network, which float units cannot stand in for; write them to another file")
     made = for_reader(net, reader)
     out.facts.update(model=str(output), network=net.digest)
     with writing(output) as part:

@@ -125,3 +125,10 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(lehr: Lehr, counti
         assert message in ran.err
         assert len(ran.err.strip().splitlines()) == 1
         assert not output.exists()
+    ran = lehr("export", model, "--for", "nir", "-o", model)
+    assert ran.code == 2
+    assert "model.nir: is the exact network, which float units cannot stand in for; write them to another file" in ran.err
+    np.savez(counting / "wide.npz", input=np.zeros((2, 8, 13), np.uint8))
+    assert lehr("export", model, "--for", "nir", "-i", counting / "wide.npz", "-o", output).code == 5
+    assert not output.exists()
+    nirfile.read(model)
