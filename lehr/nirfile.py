@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import nir
 
 ORIGIN = "origin"
+FOR_READER = "lehr export --for"
+"""What the origin of a file says that was written in float units, for another tool's importer."""
 Origin = Mapping[str, Any]
 RELATIVE = 1e-9
 _ENDS = {INPUT: "Input", OUTPUT: "Output"}
@@ -134,6 +136,7 @@ def _tree(net: Network) -> dict[str, Any]:
 def _model(graph: Any) -> Model:
     if not isinstance(graph, Mapping) or _type(graph) != "NIRGraph":
         raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
+    _refuse_reader_file(graph)
     if not _states_integers(graph):
         raise FileRefused(
             "holds a float graph, no integer network: it has no fixed_point block anywhere; make a network of it by"
@@ -165,6 +168,19 @@ def _states_integers(graph: Fields) -> bool:
     every = [graph, *(nodes.values() if isinstance(nodes, Mapping) else ())]
     blocks = [fields["metadata"] for fields in every if isinstance(fields, Mapping) and isinstance(fields.get("metadata"), Mapping)]
     return any(BLOCK in metadata for metadata in blocks)
+
+
+def _refuse_reader_file(graph: Mapping[str, Any]) -> None:
+    """Refuse what `lehr export --for` wrote: its floats stand for the network, but are not it."""
+    metadata = graph.get("metadata")
+    if not isinstance(metadata, Mapping) or BLOCK in metadata:
+        return
+    origin = metadata.get(ORIGIN)
+    if isinstance(origin, Mapping) and origin.get("command") == FOR_READER:
+        raise FileRefused(
+            f"holds the float units of `{FOR_READER} {printable(str(origin.get('reader')))}`, not the integers; give the file that it was"
+            f" written from, of network {printable(str(origin.get('network'))[:16])}"
+        )
 
 
 def _type(fields: Fields) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 from lehr.arithmetic import Int64
 from lehr.cameras import FORMATS, Events
 from lehr.errors import FileRefused, UsageError
-from lehr.foreign import refuse_foreign
 from lehr.nodes import Shape
 from lehr.samples import LARGEST, Samples, SpikeEvents, open_samples
+from lehr.undecoded import refuse_undecoded
 
 _EARLIEST = -(1 << 62)
 _DIGITS = 18
@@ -75,7 +75,7 @@ def open_inputs(path: Path, shape: Shape, told: str | None) -> Samples:
         if told is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
         return Recording(path, shape, frames(told))
-    refuse_foreign(path, ", ".join(FORMATS))
+    refuse_undecoded(path, ", ".join(FORMATS))
     if told is not None:
         raise UsageError(f"--frames is for recordings ({', '.join(FORMATS)}), and {path} is none; leave it out")
     return open_samples(path)

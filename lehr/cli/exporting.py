@@ -1,4 +1,4 @@
-"""`lehr export`: a trained run, or a snnTorch model of one's own, as a `.nir` file that was compared with it."""
+"""`lehr export`: a trained run, a snnTorch model of one's own, or a network of lehr's for another tool, as a `.nir` file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lehr.cli.console import Json, Output, session
+from lehr.cli.foreign import ForReader, from_network, reader_file
+from lehr.cli.foreign import write as write_foreign
 from lehr.cli.options import InputFile
 from lehr.cli.proven import marks, require_proven
 from lehr.errors import NotBitExact, UsageError
@@ -26,13 +28,15 @@ def export(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|MODEL.py:FACTORY",
+            metavar="RUN|MODEL.py:FACTORY|MODEL.nir",
             help="Folder that `lehr train` wrote (RUN/last is its last epoch), or a Python file and a function in it that returns a "
-            "trained snnTorch model. The code in that file is run, as Python would run it: use only files that you trust.",
+            "trained snnTorch model, or, with --for, a .nir file of lehr's. The code in a Python file is run, as Python would run it: "
+            "use only files that you trust.",
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
     sample: InputFile = None,
+    reader: ForReader = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Of a model: for how many steps inputs without an axis of time are held.")
     ] = None,
@@ -61,10 +65,17 @@ def export(
         asked = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits, "--error": error}
         named = _FACTORY.fullmatch(source)
         if named is None:
-            others = {"-i": sample, "--steps": steps, "--full-scale": full_scale, "--strict": strict, **asked}
+            network = not Path(source).is_dir() and (Path(source).suffix == ".nir" or Path(source).is_file())
+            others = {"-i": None if network else sample, "--steps": steps, "--full-scale": full_scale, "--strict": strict, **asked}
             if given := [option for option, value in others.items() if value is not None]:
-                raise UsageError(f"{given[0]} is for a model, as model.py:factory, but {source} is a run; leave it out")
-            _from_run(out, Path(source), output)
+                kind = "a network" if network else "a run"
+                raise UsageError(f"{given[0]} is for a model, as model.py:factory, but {source} is {kind}; leave it out")
+            if not network:
+                _from_run(out, Path(source), output, reader)
+            elif reader is None:
+                raise UsageError(f"{source}: which tool's importer is the network to be written for? say it by --for, as --for snntorch")
+            else:
+                from_network(out, Path(source), reader, sample, output)
             return
         if named["factory"] is None:
             raise UsageError(f"{source}: which function in it makes the model? give it as {source}:factory")
@@ -85,11 +96,12 @@ def export(
             fraction_bits=fraction_bits,
             error=error,
         )
-        _from_model(out, source, made, output, strict if strict is not None else all(value is None for value in asked.values()))
+        strictly = strict if strict is not None else all(value is None for value in asked.values())
+        _from_model(out, source, made, output, strictly, reader)
 
 
-def _from_run(out: Output, run: Path, output: Path) -> None:
-    """Write a trained run and compare it with the twin that was trained."""
+def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
+    """Write a trained run and compare it with the twin that was trained; for an importer, if one is named."""
     from lehr import nirfile
     from lehr.atomic import writing
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
@@ -105,12 +117,15 @@ def _from_run(out: Output, run: Path, output: Path) -> None:
     widths = analyse(told.network)
     widths.require_float32()
     x, _ = read_samples(run / SAMPLES_FILE)
+    foreign = reader_file(told.network, reader)
     with writing(output) as part:
         part.write_bytes(nirfile.to_bytes(told.network))
         exported = nirfile.read(part)
         result = simulate(exported, x, trace=exported.neurons)
         compared = compare(trace(Twin(told.network, latents=told.latents), x), result.trace)
         compared.require_equal("the exported file against the trained model")
+        if foreign:
+            write_foreign(out, exported, foreign, x, part)
     rows = [
         (
             name,
@@ -136,12 +151,13 @@ def _from_run(out: Output, run: Path, output: Path) -> None:
     out.say(f"wrote {output}")
 
 
-def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict: bool) -> None:
-    """Write a converted model and compare it with the model itself."""
+def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict: bool, reader: str | None) -> None:
+    """Write a converted model and compare it with the model itself; for an importer, if one is named."""
     from lehr import nirfile
     from lehr.atomic import writing
     from lehr.simulate import simulate
 
+    foreign = reader_file(made.network, reader)
     expected = made.spikes()
     with writing(output) as part:
         part.write_bytes(nirfile.to_bytes(made.network))
@@ -156,6 +172,8 @@ def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict:
             raise NotBitExact(
                 f"{source}: {total:,} of {values:,} spikes differ from the model's, {_first(expected, result.trace)}; {_way_out(made)}"
             )
+        if foreign:
+            write_foreign(out, exported, foreign, made.sample, part)
     rows = []
     for name, neuron in exported.neurons.items():
         low, high = int(neuron.threshold.min()), int(neuron.threshold.max())

@@ -22,7 +22,7 @@ FORMATS: Mapping[str, str] = {
 """By the ends of files' names."""
 
 
-def refuse_foreign(path: Path, decoded: str) -> None:
+def refuse_undecoded(path: Path, decoded: str) -> None:
     """Refuse a file whose name ends as those of formats do that are not decoded, and say what to do with it.
 
     Args:
