@@ -130,25 +130,49 @@ def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] |
         own: patterns of the names of what lehr writes there; what the folder's manifest tells if None.
     """
     recover(folder)
+    while True:
+        before = _identity(folder)
+        try:
+            refusal = _why_irreplaceable(folder, mark, own)
+        except FileNotFoundError:
+            continue
+        if _identity(folder) == before:  # another writer may have replaced it meanwhile
+            break
+    if refusal:
+        raise UsageError(refusal)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder it is that stands at a place; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def _why_irreplaceable(folder: Path, mark: str, own: Collection[str] | None) -> str | None:
+    """What `check_replaceable` says of the folder that is there now; None where it may be replaced."""
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; choose another output folder")
+        return f"{folder} is a file; choose another output folder"
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / mark).is_file():
-            raise UsageError(f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it")
+            return f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it"
         known = _built(folder) if own is None else own
         found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
         if others := [name for name in found if not any(fnmatchcase(name, pattern) for pattern in known)]:
             told = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
-            raise UsageError(f"{folder} holds {told}, which lehr did not write there; choose another output folder")
+            return f"{folder} holds {told}, which lehr did not write there; choose another output folder"
     if not folder.absolute().parent.is_dir():
-        raise UsageError(f"{folder.absolute().parent} is not a folder; make it first or choose another output folder")
+        return f"{folder.absolute().parent} is not a folder; make it first or choose another output folder"
+    return None
 
 
 def _built(folder: Path) -> list[str]:
     """Patterns of what a built artefact holds; none, if its manifest is not one of lehr's."""
     try:
         manifest = read_manifest(folder)
-    except FileRefused:
+    except (FileRefused, UsageError):
         return []
     return [MANIFEST, *manifest["files"], *manifest.get(PRODUCTS, ())]
 

@@ -65,7 +65,7 @@ def export(
         asked = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits, "--error": error}
         named = _FACTORY.fullmatch(source)
         if named is None:
-            network = not Path(source).is_dir() and (Path(source).suffix == ".nir" or Path(source).is_file())
+            network = Path(source).suffix.lower() == ".nir" and not Path(source).is_dir()
             others = {"-i": None if network else sample, "--steps": steps, "--full-scale": full_scale, "--strict": strict, **asked}
             if given := [option for option, value in others.items() if value is not None]:
                 kind = "a network" if network else "a run"

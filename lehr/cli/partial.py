@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.cli.pieces import SAMPLES
-from lehr.errors import FileRefused, LehrError, UsageError
+from lehr.errors import FileRefused, UsageError
 
 if TYPE_CHECKING:
     from lehr.cli.pieces import Traced
@@ -79,8 +79,10 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         trace = Trace({n: arrays[f"spikes.{n}"] for n in kept}, {n: arrays[f"membrane.{n}"] for n in kept})
         counts, prediction = arrays["counts"], arrays["prediction"]
         return Result(counts, arrays[f"{MARK}.scores"], prediction, layers, arrays[f"{MARK}.events"], trace)
-    except LehrError:
+    except UsageError:
         raise
+    except FileRefused as error:
+        raise FileRefused(f"{str(error).partition(';')[0]}; leave --resume out to run again") from None
     except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
         raise FileRefused(f"{path} is damaged ({type(error).__name__}); leave --resume out to run again") from None
 

@@ -96,7 +96,7 @@ def change(path: Path, name: str, value: Any) -> None:
             " has no times and units of one array a sample, or labels that are no integers",
         ),
         (lambda p: change(p, "labels", np.zeros(12)), " has no times and units of one array a sample, or labels that are no integers"),
-        (lambda p: os.truncate(p, 3000), ": is damaged ("),
+        (lambda p: os.truncate(p, 3000), ": is cut short: 3,000 of "),
         (lambda p: p.write_bytes(b""), ": is not an HDF5 file (empty, cut short or of another format); get it again from its"),
     ],
 )

@@ -141,8 +141,8 @@ def test_a_float_arm() -> None:
             ),
             "a layer of integrators fires no spike for a next one; put it last, behind layers that fire",
         ),
-        (("network.layers.2.batch_norm=true",), "network.layers.2.integrator.batch_norm"),
-        (("network.layers.2.threshold={start=1}",), "network.layers.2.integrator.threshold"),
+        (("network.layers.2.batch_norm=true",), "network.layers.2.batch_norm"),
+        (("network.layers.2.threshold={start=1}",), "network.layers.2.threshold"),
     ],
 )
 def test_what_integrators_do_not_have_is_refused(changes: tuple[str, ...], message: str) -> None:
