@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class Waiting:
         affine: the current of the model per integer that arrives; gains are not negative.
         dynamics: of the neurons.
         notes: what is not as it was in the model, in sentences.
-        exact: nothing was rounded in the weights and decays up to here.
+        exact: nothing was rounded in the weights that lead to it.
         gives_back: the model gives a threshold back where one subtraction leaves a membrane above it.
         dropped: by which share of its threshold weights that were left out could have moved a membrane, at most.
     """
@@ -94,6 +95,10 @@ class Waiting:
     dropped: float = 0.0
 
 
+Rounded = Literal["weights", "decays", "thresholds", "leaks", "reset"]
+"""What of a layer need not be as it was; a threshold counts with the biases, a weight that was left out as a threshold."""
+
+
 @dataclass(frozen=True)
 class LayerReport:
     """What became of one layer of neurons.
@@ -102,15 +107,20 @@ class LayerReport:
         source: qualified name of the module.
         folded: its integer thresholds and biases, and the scale that they are in.
         width: proven bounds of its membranes.
-        exact: it is proven that this layer computes what the module does, for every input and over all steps of the network.
-        notes: what was rounded, in sentences.
+        rounded: what is not as it was in the model.
+        notes: the same in sentences.
     """
 
     source: str
     folded: Folded
     width: LayerWidth
-    exact: bool
+    rounded: frozenset[Rounded]
     notes: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is proven that this layer computes what the module does, for every input and over all steps of the network."""
+        return not self.rounded
 
 
 def folded(wait: Waiting, bits: int) -> Folded:
@@ -163,5 +173,12 @@ def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> Laye
     twice = wait.gives_back and highest > 2 * int(made.threshold.min())
     if twice:
         notes.append(f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch then gives the threshold back")
-    exact = wait.exact and not (moved or wait.dropped or leaks or twice)
-    return LayerReport(wait.source, made, width, exact, tuple(notes))
+    changes: dict[Rounded, bool] = {
+        "weights": not wait.exact,
+        "decays": any(decay.moved for decay in wait.dynamics.decays),
+        "thresholds": bool(moved or wait.dropped),
+        "leaks": leaks,
+        "reset": twice,
+    }
+    rounded = frozenset(name for name, changed in changes.items() if changed)
+    return LayerReport(wait.source, made, width, rounded, tuple(notes))

@@ -223,7 +223,6 @@ class Builder:
         for decay in dynamics.decays:
             if decay.moved:
                 self._notes.append(f"{source}: decay moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
-                self._exact = False
         how = dynamics.arithmetic
         gives_back = how.reset == "subtract" and how.reset_timing == "same_step"
         self.neurons[name] = Waiting(source, Affine(self._gain, self._offset), dynamics, tuple(self._notes), self._exact, gives_back)

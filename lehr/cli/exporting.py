@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +13,13 @@ from lehr.cli.console import Json, Output, session
 from lehr.cli.foreign import ForReader, from_network, reader_file
 from lehr.cli.foreign import write as write_foreign
 from lehr.cli.options import InputFile
-from lehr.cli.proven import marks, require_proven
+from lehr.cli.proven import explained, marks, require_proven
 from lehr.errors import NotBitExact, UsageError
 
 if TYPE_CHECKING:
     from lehr.export.torch_network import FromTorch
     from lehr.export.torch_run import Spikes
+    from lehr.network import Network
     from lehr.simulate.result import Trace
 
 _FACTORY = re.compile(r"(?P<path>.+\.py)(:(?P<factory>\w+))?")
@@ -96,8 +97,8 @@ def export(
             fraction_bits=fraction_bits,
             error=error,
         )
-        strictly = strict if strict is not None else all(value is None for value in asked.values())
-        _from_model(out, source, made, output, strictly, reader)
+        given = [option for option, value in asked.items() if value is not None]
+        _from_model(out, source, made, output, strict, given, reader)
 
 
 def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
@@ -151,7 +152,9 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     out.say(f"wrote {output}")
 
 
-def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict: bool, reader: str | None) -> None:
+def _from_model(
+    out: Output, source: str, made: FromTorch, output: Path, strict: bool | None, asked: Sequence[str], reader: str | None
+) -> None:
     """Write a converted model and compare it with the model itself; for an importer, if one is named."""
     from lehr import nirfile
     from lehr.atomic import writing
@@ -172,6 +175,8 @@ def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict:
             raise NotBitExact(
                 f"{source}: {total:,} of {values:,} spikes differ from the model's, {_first(expected, result.trace)}; {_way_out(made)}"
             )
+        if strict is None:
+            _require_explained(source, made, exported, differ, asked)
         if foreign:
             write_foreign(out, exported, foreign, made.sample, part)
     rows = []
@@ -201,6 +206,15 @@ def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict:
     out.say(f"wrote {output}")
 
 
+def _require_explained(source: str, made: FromTorch, net: Network, differ: Mapping[str, int], asked: Sequence[str]) -> None:
+    """Refuse spikes that differ in a layer though no rounding that was asked for leads to it."""
+    allowed = explained(net, {name: layer.rounded for name, layer in made.layers.items()}, asked)
+    for name, count in differ.items():
+        if count and name not in allowed:
+            options = f"{' and '.join(asked)} round nothing that leads there" if asked else "nothing was asked to be rounded"
+            raise NotBitExact(f"{source}: {count:,} spikes of {name} differ from the model's, and {options}; {_way_out(made)}")
+
+
 def _first(expected: Mapping[str, Spikes], trace: Trace) -> str:
     """Where the first spike differs: in the first sample and step in which one does, in the first layer."""
     import numpy as np
@@ -215,5 +229,5 @@ def _first(expected: Mapping[str, Spikes], trace: Trace) -> str:
 
 
 def _way_out(made: FromTorch) -> str:
-    reason = next(note for layer in made.layers.values() for note in layer.notes)
+    reason = next((note for layer in made.layers.values() if not layer.exact for note in layer.notes), "nothing is known to be rounded")
     return f"{reason}: train with numbers that need no rounding, or accept it with --no-strict"

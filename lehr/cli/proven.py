@@ -15,6 +15,15 @@ AFTER_ROUNDED = "equal where its input is"
 """Of a layer in which nothing is rounded, that hears one in which something is."""
 
 
+ROUNDS: Mapping[str, tuple[str, ...]] = {
+    "--weights": ("weights",),
+    "--decay-bits": ("decays",),
+    "--fraction-bits": ("thresholds", "leaks"),
+    "--error": ("thresholds", "leaks"),
+}
+"""What each option asks to be rounded; where weights or decays are, the thresholds of their layer follow."""
+
+
 def marks(net: Network, rounded: Collection[str]) -> dict[str, str]:
     """What is proven of each layer of neurons, for every input.
 
@@ -42,6 +51,19 @@ def require_proven(source: str, proven: Mapping[str, str], differ: Mapping[str, 
             raise NotBitExact(
                 f"{source}: {name} is proven to be equal, but {differ[name]:,} of its spikes differ, {where}; report it as a bug of lehr"
             )
+
+
+def explained(net: Network, rounded: Mapping[str, Collection[str]], asked: Collection[str]) -> set[str]:
+    """The layers of which spikes may differ by what was asked for: by their own rounding, or by that of a layer that they hear.
+
+    Args:
+        net: the network.
+        rounded: what was rounded, as `LayerReport` names it, by layer.
+        asked: the options by which rounding was asked for.
+    """
+    wanted = {what for option in asked for what in ROUNDS[option]}
+    own = {name for name, what in rounded.items() if wanted & set(what)}
+    return {name for name in net.neurons if name in own or _heard(net, name) & own}
 
 
 def _heard(net: Network, name: str) -> set[str]:

@@ -151,6 +151,31 @@ def test_all_reasons_of_a_refusal_are_printed(lehr: Lehr, folder: Path) -> None:
     assert (folder / "m.nir").read_text() == "what was there"
 
 
+def test_a_difference_is_accepted_only_where_what_was_asked_for_explains_it(
+    lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thresholds that were rounded, as the report says, are not what `--weights` asks for: all weights here are levels."""
+
+    def one_higher(wait: Waiting, bits: int) -> Folded:
+        changed = folded(wait, bits)
+        changed.threshold[:] += 1 << bits
+        return changed
+
+    folded = pending.folded
+    for place in ("lehr.export.precision.folded", "lehr.export.pending.folded"):
+        monkeypatch.setattr(place, one_higher)
+    for asked in ((), ("--weights", "int8"), ("--decay-bits", 8)):
+        ran = export(lehr, folder, ":exact", *asked)
+        assert (ran.code, ran.last) == (4, "FAIL")
+        options = f"{asked[0]} round nothing that leads there" if asked else "nothing was asked to be rounded"
+        assert f"of layer1 differ from the model's, and {options}; 1: thresholds or biases rounded, by up to" in ran.err
+        assert not (folder / "m.nir").exists()
+    accepted = export(lehr, folder, ":exact", "--error", 0.9, "--json")
+    assert accepted.code == 0, accepted.err
+    assert accepted.facts["spikes_differ"] > 0
+    assert accepted.facts["proven"] == {"layer1": "rounded", "layer3": "rounded"}
+
+
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
