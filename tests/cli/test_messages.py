@@ -95,7 +95,10 @@ def test_more_than_a_spike_a_step_is_no_fault_where_each_event_may_bring_one(leh
     assert "note:" not in lehr(*command).out
 
 
-@pytest.mark.parametrize("example", ["paper_lif", "verify_in_python", "export_own_model"])
+@pytest.mark.parametrize(
+    "example",
+    ["paper_lif", "verify_in_python", pytest.param("export_own_model", marks=pytest.mark.slow)],  # which imports torch first
+)
 def test_an_example_without_its_arguments_tells_its_usage(example: str) -> None:
     ran = subprocess.run([sys.executable, EXAMPLES / f"{example}.py"], capture_output=True, text=True)
     assert ran.returncode == 2

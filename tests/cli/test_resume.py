@@ -34,6 +34,7 @@ def _same(run: Path, expected: Path) -> None:
         assert file.read_bytes() == (run / file.relative_to(expected)).read_bytes(), file.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.3])
 def test_killed_at_any_moment(line: Path, lehr: Lehr, tmp_path: Path, delay: float) -> None:
     run = tmp_path / "run"

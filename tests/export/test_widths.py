@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from states import grown_networks
 from strategies import inputs, networks, small_network
@@ -54,6 +54,7 @@ def test_fitted_networks_never_saturate_and_compute_the_same(data: st.DataObject
     compare(expected.trace, got.trace).require_equal("fitted")
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_fitted_synapse_states_never_saturate_either(data: st.DataObject) -> None:
     net = data.draw(grown_networks(state_bits=32))
@@ -100,6 +101,7 @@ def test_float32_is_refused_for_a_synapse_state_that_it_cannot_hold() -> None:
     assert "up to which float32 is exact" in analyse(_line([1] * 3, wide)).layers["lif"].float32
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_event_driven_layers_stay_inside_too(data: st.DataObject) -> None:
     net = data.draw(networks(update="event", state_bits=24, overflow="saturate"))

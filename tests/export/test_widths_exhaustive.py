@@ -217,12 +217,12 @@ def check(seeds: range) -> None:
 
 
 def test_no_reachable_state_is_outside_the_proven_bounds() -> None:
-    check(range(400))
+    check(range(250))
 
 
 @pytest.mark.slow
 def test_no_reachable_state_of_ten_thousand_neurons_is_outside_the_proven_bounds() -> None:
-    check(range(400, 10_400))
+    check(range(250, 10_250))
 
 
 def test_events_that_follow_a_saturation_reach_further_than_the_sum_of_a_step() -> None:

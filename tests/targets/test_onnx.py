@@ -100,7 +100,7 @@ def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.Temp
         compare(expected.trace, OnnxRuntime(optimise).run(folder, x)).require_equal(f"optimised: {optimise}")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_random_networks_are_exact_in_the_evaluator_of_onnx(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
