@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, e
 from pathlib import Path
 
 from lehr.errors import UsageError
+from lehr.spelling import one_of
 from lehr.targets.contract import Target
 
 GROUP = "lehr.targets"
@@ -71,7 +72,7 @@ def get(name: str) -> Target:
     """
     found = next((entry for entry in entries() if entry.name == name), None)
     if found is None:
-        raise UsageError(f"no target is called {name!r}; use one of {', '.join(t.name for t in targets())}")
+        raise UsageError(f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}")
     if found.target is None:
         raise UsageError(f"target {name} is broken ({found.reason}); reinstall the package that brings it")
     return found.target

@@ -110,7 +110,7 @@ def test_a_smaller_error_is_never_worse_and_kept_to_or_said(told: FloatGraph, on
 def test_more_decay_bits_are_never_worse(told: FloatGraph, low: int, more: int) -> None:
     coarse, refused = attempt(told, decay_bits=low)
     if coarse is None:
-        assert f"which {low} bits round to 1, so that nothing leaks; use more decay bits" in refused
+        assert f"which {low} bits round to 1, so that nothing leaks; give a higher --decay-bits" in refused
         return
     fine = quantized(told, decay_bits=min(16, low + more))
     assert np.all(distances(told, fine)["decay"] <= distances(told, coarse)["decay"])
