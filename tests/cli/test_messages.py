@@ -17,6 +17,7 @@ from lehr import nirfile
 from lehr.arithmetic import Arithmetic
 from lehr.cli.packages import missing_package
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.targets import registry
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -53,6 +54,20 @@ def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(line:
     ran = lehr("train", line / "tiny.toml")
     assert ran.code == 6
     assert "error: package tomli_w is not installed; pip install tomli_w" in ran.err
+
+
+def test_a_package_that_a_target_needs_is_named_likewise(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for module in [name for name in sys.modules if name.startswith("lehr.targets.onnx")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: None)
+    registry.entries.cache_clear()
+    try:
+        ran = lehr("build", line / "model.nir", "--target", "onnx", "-o", tmp_path / "out")
+    finally:
+        registry.entries.cache_clear()
+    assert ran.code == 6
+    assert "error: package onnx is not installed; pip install onnx" in ran.err
 
 
 @pytest.mark.parametrize(
