@@ -24,7 +24,7 @@ from lehr.export.nirgraph.quantize import Quantized
 from lehr.network import Network
 from lehr.simulate import simulate
 
-FRACTION_BITS = re.compile(r"^fraction_bits: (\d+), but with so many n takes more than 32 bits; use at most (\d+)$")
+FRACTION_BITS = re.compile(r"^--fraction-bits is (\d+), but with so many n takes more than 32 bits; use at most (\d+)$")
 SHARES = (0.3, 0.03, 0.003, 1e-5, 1e-9)
 Float = npt.NDArray[np.float64]
 
