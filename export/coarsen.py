@@ -15,7 +15,7 @@ from lehr.network import Network, Neuron
 def check_error(error: float) -> None:
     """Raise UsageError unless `error` is a share of a threshold."""
     if not 0 < error < 1:
-        raise UsageError(f"error: {error:g}; give a share of the threshold, above 0 and below 1")
+        raise UsageError(f"--error is {error:g}; give a share of the threshold, above 0 and below 1")
 
 
 def leak_error(how: Arithmetic, synapse: Synapse | None) -> float:

@@ -135,7 +135,7 @@ def chosen_bits(
         tightest = min(layers.values(), key=lambda room: room.most)
         if tightest.most < fraction_bits:
             raise NotMappable(
-                f"fraction_bits: {fraction_bits}, but with so many {tightest.wait.source} takes more"
+                f"--fraction-bits is {fraction_bits}, but with so many {tightest.wait.source} takes more"
                 f" than 32 bits; use at most {tightest.most}"
             )
         return dict.fromkeys(layers, fraction_bits), {name: room.wait for name, room in layers.items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from lehr.errors import UsageError
+from lehr.spelling import nearest
 
 MODULE = "lehr_user_model"
 """Under which name the file is imported, so that `if __name__ == "__main__"` in it is not run."""
@@ -39,7 +40,9 @@ def load_model(path: Path, factory: str) -> nn.Module:
         try:
             spec.loader.exec_module(made)
             if not callable(getattr(made, factory, None)):
-                raise UsageError(f"{path} has no function {factory!r}; give one that returns the model, as model.py:factory")
+                own = [name for name, each in vars(made).items() if callable(each) and getattr(each, "__module__", "") == MODULE]
+                asked = f"{nearest(factory, own)} give one that returns the model, as model.py:factory".strip()
+                raise UsageError(f"{path} has no function {factory!r}; {asked}")
             model = getattr(made, factory)()
         except UsageError:
             raise

@@ -23,6 +23,7 @@ from lehr.export.torch_trace import trace
 from lehr.export.torch_values import NotCopied, settled_copy
 from lehr.export.widths import analyse
 from lehr.network import OUTPUT, Input, Network
+from lehr.spelling import one_of
 from lehr.weights import KINDS, WeightKind
 
 
@@ -91,14 +92,16 @@ def from_torch(
     if error is not None:
         check_error(error)
         if fraction_bits is not None:
-            raise UsageError(f"error: {error:g}, but fraction_bits is {fraction_bits}, too; give one of them")
+            raise UsageError(f"--error is {error:g}, but --fraction-bits is {fraction_bits}, too; give one of them")
     sample = np.asarray(sample)
     shape = sample.shape[1 if steps else 2 :]
     length = steps or (sample.shape[1] if sample.ndim > 2 else 0)
     if sample.dtype != np.uint8 or not sample.size or not shape or length < 1:
-        raise UsageError(f"sample is {sample.dtype} {list(sample.shape)}; give uint8 [N, T, *shape], or [N, *shape] and steps")
+        raise UsageError(
+            f"sample is {sample.dtype} {list(sample.shape)}; give uint8 [N, T, *shape], or [N, *shape] and --steps 8 (in Python: steps=8)"
+        )
     if full_scale is None and int(sample.max()) > 1:
-        raise UsageError(f"sample holds {int(sample.max())}, but no full scale is given; give full_scale=255 for pixels, 1 for counts")
+        raise UsageError(f"sample holds {int(sample.max())}, but no full scale is given; give --full-scale 255 for pixels, 1 for counts")
     builder = Builder(shape, full_scale, weights, decay_bits)
     stepper = Stepper(*_read(module, builder), builder.sources, full_scale or 1.0)
     entry = Input(shape, "spikes" if full_scale is None else "u8")
@@ -151,10 +154,10 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
 
 def _check_options(weights: Any, decay_bits: Any, fraction_bits: Any, full_scale: Any) -> None:
     if weights is not None and weights not in KINDS[2:]:
-        raise UsageError(f"weights: {weights!r}; weights are rounded to one of {', '.join(KINDS[2:])}")
+        raise UsageError(f"--weights is {weights!r}; {one_of(str(weights), KINDS[2:])}")
     if decay_bits is not None and not 1 <= decay_bits <= 16:
-        raise UsageError(f"decay_bits: {decay_bits}; use 1 to 16")
+        raise UsageError(f"--decay-bits is {decay_bits}; use 1 to 16")
     if fraction_bits is not None and not 0 <= fraction_bits <= MAX_FRACTION_BITS:
-        raise UsageError(f"fraction_bits: {fraction_bits}; use 0 to {MAX_FRACTION_BITS}")
+        raise UsageError(f"--fraction-bits is {fraction_bits}; use 0 to {MAX_FRACTION_BITS}")
     if full_scale is not None and not 0 < full_scale < np.inf:
-        raise UsageError(f"full_scale: {full_scale}; use a number above 0, 255 for pixels")
+        raise UsageError(f"--full-scale is {full_scale:g}; use a number above 0, 255 for pixels")

@@ -127,10 +127,10 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
     if bits is None:
         raise NotMappable(
             f"its {name} is {beta:.7g}, no k/2**n with n up to {MAX_SHIFT};"
-            f" train it with {round(beta * 256)}/256, or have it rounded with decay_bits=8"
+            f" train it with {round(beta * 256)}/256, or have it rounded with --decay-bits 8 (in Python: decay_bits=8)"
         )
     decay = rounded_decay(beta, bits)
-    require_leak(decay, name, beta, bits, "use more decay bits")
+    require_leak(decay, name, beta, bits, "give a higher --decay-bits")
     return decay
 
 

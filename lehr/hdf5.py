@@ -80,7 +80,7 @@ def library() -> str:
         for path in sorted(Path(folder).glob("defs.*")):
             if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
                 return str(path)
-    raise ToolMissing("h5py is not installed, which brings the HDF5 library; install lehr again")
+    raise ToolMissing("package h5py is not installed, which brings the HDF5 library; pip install h5py")
 
 
 def _is_hdf5(file: IO[bytes], size: int) -> bool:

@@ -32,5 +32,5 @@ def refuse_undecoded(path: Path, decoded: str) -> None:
     Raises:
         UsageError: when it is one.
     """
-    if way := FORMATS.get(path.suffix.lower()):
+    if path.is_file() and (way := FORMATS.get(path.suffix.lower())):
         raise UsageError(f"{path} is {way}, and {_RECORDS}; lehr itself decodes {decoded} (AEDAT 3.1, N-MNIST) and .npz")

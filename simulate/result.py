@@ -15,6 +15,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import FileRefused, UsageError
 from lehr.network import Network
 from lehr.nodes import Shape
+from lehr.spelling import one_of
 
 Spikes = npt.NDArray[np.uint8]
 Membranes = npt.NDArray[np.int32]
@@ -147,7 +148,7 @@ class Recorder:
         trace = tuple(trace)
         for name in trace:
             if name not in net.neurons:
-                raise UsageError(f"{name!r} is no neuron layer; trace one of {', '.join(net.neurons)}")
+                raise UsageError(f"{name!r} is no neuron layer; {one_of(name, net.neurons, 'trace one of')}")
         self._net, self._instants, self._lock = net, samples * steps, Lock()
         self._counts = np.zeros((samples, math.prod(net.shapes[net.output])), np.int64)
         # A membrane of 32 bits over 10**6 steps sums up to 2**51; no maximum is below the least that 32 bits hold.

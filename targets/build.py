@@ -25,6 +25,7 @@ from lehr.errors import UsageError
 from lehr.export.widths import analyse
 from lehr.network import Network, Neuron, Readout
 from lehr.simulate import simulate
+from lehr.spelling import one_of
 from lehr.targets.contract import Figure, Options, Target
 from lehr.targets.golden import lay_down
 from lehr.targets.replanned import MODEL
@@ -80,8 +81,7 @@ def build(
     options = dict(options or {})
     for key in options:
         if key not in target.options:
-            known = ", ".join(target.options) or "none"
-            raise UsageError(f"target {target.name} has no option {key!r}; it has {known}")
+            raise UsageError(f"target {target.name} has no option {key!r}; {one_of(key, target.options or ['none'], 'it has')}")
     target.require_mappable(net)
     golden_input = synthetic_input(net, samples) if x is None else x
     ran = simulate(net, golden_input, trace=net.neurons)

@@ -51,7 +51,8 @@ def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> 
     Raises:
         TimeIsUp: when it takes longer.
         NoAnswer: when its process is killed, by the system or by itself.
-        LehrError: as the function does; other errors come back as a RuntimeError, but OSError and MemoryError as they are.
+        LehrError: as the function does; other errors come back as a RuntimeError, but ImportError, OSError and
+            MemoryError as they are.
     """
     source = Path(errors.__file__).resolve().parents[1]  # the folder from which lehr is imported
     places = [str(source), *(place for place in sys.path if os.path.isabs(place))]  # noqa: PTH117
@@ -105,6 +106,8 @@ def _result(answer: bytes, code: int) -> Any:
         raise MemoryError
     if kind == "OSError":
         raise OSError(*message)
+    if kind == "ImportError":
+        raise ImportError(message[0], name=message[1])
     raise getattr(errors, kind, RuntimeError)(message)
 
 
@@ -138,6 +141,8 @@ def _error(error: Exception) -> dict[str, Any]:
         return {"error": "MemoryError", "message": ""}
     if isinstance(error, OSError) and error.errno:
         return {"error": "OSError", "message": [error.errno, error.strerror, error.filename and str(error.filename)]}
+    if isinstance(error, ImportError):
+        return {"error": "ImportError", "message": [str(error), error.name]}
     if os.environ.get("LEHR_DEBUG"):
         traceback.print_exception(error)
     return {"error": "RuntimeError", "message": f"{type(error).__name__}: {error}"}

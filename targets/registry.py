@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, e
 from pathlib import Path
 
 from lehr.errors import UsageError
+from lehr.spelling import one_of
 from lehr.targets.contract import Target
 
 GROUP = "lehr.targets"
@@ -17,11 +18,12 @@ GROUP = "lehr.targets"
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered target: loaded, or broken with the reason."""
+    """A registered target: loaded, or broken with the reason, which may be that a package of others is missing."""
 
     name: str
     target: Target | None
     reason: str = ""
+    missing: ImportError | None = None
 
 
 @cache
@@ -50,12 +52,18 @@ def _load(name: str, values: list[str]) -> Entry:
     try:
         made = point.load()()
     except Exception as error:  # a plug-in of somebody else may fail in any way, and must not take the others with it
-        return Entry(point.name, None, f"{type(error).__name__}: {error}")
+        return Entry(point.name, None, f"{type(error).__name__}: {error}", _of_others(error, point))
     if not isinstance(made, Target):
         return Entry(point.name, None, f"{point.value} is no lehr.targets.contract.Target")
     if made.name != point.name:
         return Entry(point.name, None, f"{point.value} calls itself {made.name!r}, but is registered as {point.name!r}")
     return Entry(point.name, made)
+
+
+def _of_others(error: Exception, point: EntryPoint) -> ImportError | None:
+    """An error that says that a package is missing which neither lehr nor the target itself is."""
+    own = {"", "lehr", point.module.partition(".")[0]}
+    return error if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in own else None
 
 
 def targets() -> tuple[Target, ...]:
@@ -68,10 +76,13 @@ def get(name: str) -> Target:
 
     Raises:
         UsageError: when there is none, or it did not load.
+        ImportError: when a package that it needs is missing.
     """
     found = next((entry for entry in entries() if entry.name == name), None)
     if found is None:
-        raise UsageError(f"no target is called {name!r}; use one of {', '.join(t.name for t in targets())}")
+        raise UsageError(f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}")
+    if found.missing is not None:
+        raise found.missing
     if found.target is None:
         raise UsageError(f"target {name} is broken ({found.reason}); reinstall the package that brings it")
     return found.target

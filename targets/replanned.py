@@ -72,6 +72,7 @@ def target_of(manifest: dict[str, Any], folder: Path) -> Target:
     Raises:
         FileRefused: when none is called so.
         UsageError: when it did not load.
+        ImportError: when a package that it needs is missing.
     """
     name = manifest.get("target")
     if name not in [entry.name for entry in registry.entries()]:

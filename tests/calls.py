@@ -41,6 +41,8 @@ def refuse(kind: str) -> None:
         raise MemoryError
     if kind == "disk":
         raise OSError(errno.ENOSPC, "No space left on device", "out")
+    if kind == "package":
+        raise ModuleNotFoundError("No module named 'onnx.helper'", name="onnx.helper")
     if kind == "killed":
         os.kill(os.getpid(), 9)
     if kind == "exit":

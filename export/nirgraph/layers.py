@@ -199,7 +199,7 @@ class LayerReader:
             if self.options.decay == "same":
                 raise NotMappable(
                     f"its {what} is {values.min():.6g} to {values.max():.6g} by neuron, and an integer layer has one: split it by its time"
-                    " constants, or take their mean with decay 'common'"
+                    " constants, or take their mean with --decay common (in Python: decay='common')"
                 )
             beta = float(values.mean())
             self.notes.append(f"{self.name}: {what}s of {values.min():.6g} to {values.max():.6g} became one, their mean")
@@ -210,7 +210,7 @@ class LayerReader:
         tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
         near = (made for n in tried if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits)
         decay = next(near, rounded_decay(beta, MAX_SHIFT))
-        usual = "use a greater dt" if bits is None else "use more decay bits"
+        usual = "use a greater --dt" if bits is None else "give a higher --decay-bits"
         require_leak(decay, what, beta, tried[-1], next(iter(odd_times(self.cells.values, self.how.dt)), usual))
         note = f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}"
         if bits is None and decay.moved > self.options.error * left:
@@ -229,7 +229,7 @@ class LayerReader:
         if self.options.maps == "same":
             raise NotMappable(
                 f"its {what} differs within a channel, by up to {worst:.3g} from the channel's mean, and an integer layer has one per"
-                " channel; flatten the layer, or take the mean with maps 'mean'"
+                " channel; flatten the layer, or take the mean with --maps mean (in Python: maps='mean')"
             )
         self.notes.append(f"{self.name}: {what} is its channel's mean, up to {worst:.3g} away")
         return mean

@@ -23,6 +23,7 @@ from lehr.export.widths import analyse
 from lehr.network import INPUT, Input, Network
 from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
 from lehr.refusals import Refusals
+from lehr.spelling import one_of, option
 from lehr.weights import KINDS
 
 
@@ -100,9 +101,8 @@ def quantize(
     """
     options = options or Options()
     _check(options, full_scale)
-    refusals, length = Refusals(), 0
-    with refusals.collect():
-        length = _length(graph, sample, steps, full_scale)
+    refusals = Refusals()
+    length = _length(graph, sample, steps, full_scale, refusals)
     graph = decided(graph, semantics or Semantics(), refusals)
     how, notes = settled(graph, semantics or Semantics(), refusals)
     refusals.raise_all()
@@ -162,40 +162,38 @@ def plan(
 
 def _check(options: Options, full_scale: float | None) -> None:
     if options.weights not in KINDS:
-        raise UsageError(f"weights: {options.weights!r}; use one of {', '.join(KINDS)}")
+        raise UsageError(f"--weights is {options.weights!r}; {one_of(options.weights, KINDS)}")
     for name, low, high in (("decay_bits", 1, 16), ("fraction_bits", 0, MAX_FRACTION_BITS)):
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
-            raise UsageError(f"{name}: {value}; use {low} to {high}")
+            raise UsageError(f"{option(name)} is {value}; use {low} to {high}")
     if not 0 < options.error < 1:
-        raise UsageError(f"error: {options.error}; use a share between 0 and 1, such as 0.01")
+        raise UsageError(f"--error is {options.error:g}; use a share between 0 and 1, such as 0.01")
     for name, allowed in (("decay", ("same", "common")), ("maps", ("same", "mean"))):
         if getattr(options, name) not in allowed:
-            raise UsageError(f"{name}: {getattr(options, name)!r}; use {' or '.join(map(repr, allowed))}")
+            raise UsageError(f"{option(name)} is {getattr(options, name)!r}; use {' or '.join(map(repr, allowed))}")
     if full_scale is not None and not 0 < full_scale < np.inf:
-        raise UsageError(f"full_scale: {full_scale}; use a number above 0, 255 for pixels")
+        raise UsageError(f"--full-scale is {full_scale:g}; use a number above 0, 255 for pixels")
 
 
-def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full_scale: float | None) -> int:
-    """For how many steps a sample runs."""
+def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full_scale: float | None, refusals: Refusals) -> int:
+    """For how many steps a sample runs; what is wrong with the samples, or not said of them, goes to `refusals`, as UsageErrors."""
     shape = graph.shape
     held, timed = sample.shape[1:] == shape, sample.ndim == len(shape) + 2 and sample.shape[2:] == shape
     if sample.dtype != np.uint8 or not sample.size or not (held or timed):
-        raise UsageError(
-            f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 [N, T, {', '.join(map(str, shape))}], or"
-            f" [N, {', '.join(map(str, shape))}] and steps; reshape it"
-        )
+        wanted = ", ".join(map(str, shape))
+        told = f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 [N, T, {wanted}]"
+        refusals.add(UsageError(f"{told}, or [N, {wanted}] and --steps; reshape it"))
+        return 0
     if held and steps is None:
-        raise UsageError(
-            "calibration input has no axis of time, and no steps are given;"
-            " say for how many a sample is held, as --steps 8 (in Python: steps=8)"
-        )
+        told = "calibration input has no axis of time, and no steps are given"
+        refusals.add(UsageError(f"{told}; say for how many a sample is held, as --steps 8 (in Python: steps=8)"))
     if timed and steps is not None and steps > sample.shape[1]:
-        raise UsageError(f"calibration input has {sample.shape[1]} steps, but {steps} are asked for; ask for at most as many")
-    if full_scale is None and int(sample.max()) > 1:
-        raise UsageError(
-            f"calibration input holds {int(sample.max())}, but no full scale is given; give --full-scale 255 for pixels, 1 for counts"
-        )
+        told = f"calibration input has {sample.shape[1]} steps, but --steps is {steps}"
+        refusals.add(UsageError(f"{told}; ask for at most as many"))
+    if full_scale is None and (highest := int(sample.max())) > 1:
+        told = f"calibration input holds {highest}, but no full scale is given"
+        refusals.add(UsageError(f"{told}; give --full-scale 255 for pixels, 1 for counts"))
     return steps or int(sample.shape[1])
 
 

@@ -12,6 +12,7 @@ from lehr.export.nirgraph.graph import Cells, Graph, Wait
 from lehr.export.nirgraph.times import odd_times
 from lehr.network import OUTPUT
 from lehr.refusals import Refusals
+from lehr.spelling import option
 
 Discretize = Literal["euler", "exact"]
 Integrate = Literal["step", "ode"]
@@ -64,11 +65,11 @@ class Semantics:
 
     def __post_init__(self) -> None:
         if self.dt is not None and not LEAST_DT <= self.dt <= 1 / LEAST_DT:
-            raise UsageError(f"dt is {self.dt}; give seconds, from {LEAST_DT:g} to {1 / LEAST_DT:g}")
+            raise UsageError(f"--dt is {self.dt:g}; give seconds, from {LEAST_DT:g} to {1 / LEAST_DT:g}")
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value not in allowed and not (value is None and name in ("integrate", "readout")):
-                raise UsageError(f"{name} is {value!r}; use {' or '.join(map(repr, allowed))}")
+                raise UsageError(f"{option(name)} is {value!r}; use {' or '.join(map(repr, allowed))}")
 
 
 def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
@@ -81,7 +82,7 @@ def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
     named = {layer: (layer, source, graph.names[source]) for source, layer in graph.heads.items()}
     layer = next((layer for layer, names in named.items() if told.read_from in names), None)
     if layer is None:
-        refusals.add(UsageError(f"read_from is {told.read_from!r}, which does not lead to the output; use {choice}"))
+        refusals.add(UsageError(f"--read-from is {told.read_from!r}, which does not lead to the output; use {choice}"))
         return graph
     others = ", ".join(other for other in graph.heads.values() if other != layer)
     note = f"{layer} decides; what else leads to the output can be traced: {others}"

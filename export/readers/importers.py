@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from lehr.errors import UsageError
+from lehr.spelling import one_of
 
 _SPIKING = frozenset({"IF", "LIF", "CubaLIF"})
 _NEURONS = _SPIKING | {"I", "LI", "CubaLI"}
@@ -77,5 +78,5 @@ def reader_named(name: str) -> Reader:
         UsageError: when it is none that files are written for.
     """
     if name not in READERS:
-        raise UsageError(f"--for is {name!r}, no importer that lehr writes for; use one of {', '.join(READERS)}: nir is for any other")
+        raise UsageError(f"--for is {name!r}, no importer that lehr writes for; {one_of(name, READERS)}: nir is for any other")
     return READERS[name]

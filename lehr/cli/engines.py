@@ -92,11 +92,12 @@ def engine(name: str, net: Network, threads: int = 1) -> Run:
     if name in ENGINES:
         return ENGINES[name](net, threads)
     from lehr.errors import UsageError
+    from lehr.spelling import one_of
     from lehr.targets import registry
     from lehr.targets.engine import run
 
     known = [entry.name for entry in registry.entries()]
     if name not in known:
-        raise UsageError(f"no engine and no target is called {name!r}; use one of {', '.join((*ENGINES, *known))}")
+        raise UsageError(f"no engine and no target is called {name!r}; {one_of(name, (*ENGINES, *known))}")
     target = registry.get(name)
     return lambda x, trace: run(target, net, x, trace)

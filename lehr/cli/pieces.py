@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lehr.errors import UsageError
+from lehr.spelling import one_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ def traced(net: Network, layers: list[str], samples: str | None, total: int) -> 
         UsageError: when they name what there is not.
     """
     for name in set(layers) - {"all", *net.neurons}:
-        raise UsageError(f"{name!r} is no neuron layer; trace one of {', '.join(net.neurons)}")
+        raise UsageError(f"{name!r} is no neuron layer; {one_of(name, net.neurons, 'trace one of')}")
     named = tuple(name for name in net.neurons if name in layers or "all" in layers)
     if samples is None:
         return Traced(named)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lehr.errors import NotMappable, UsageError
+from lehr.spelling import one_of
 from lehr.targets.c.layout import Layout
 from lehr.targets.c.memory import Field
 from lehr.targets.c.render import Table
@@ -84,7 +85,7 @@ def require_fit(needed: Need, options: Options) -> None:
     """
     name = options.get("device", GENERIC)
     if name != GENERIC and name not in DEVICES:
-        raise UsageError(f"device is {name!r}; use one of {NAMES}")
+        raise UsageError(f"device is {name!r}; {one_of(str(name), (*DEVICES, GENERIC))}")
     has = DEVICES.get(name, Device(MAX_KIB * KIB, MAX_KIB * KIB))
     if "flash" in options:
         has = replace(has, flash=_kib(options, "flash"))

@@ -12,6 +12,7 @@ from typing import ClassVar
 from lehr.artifact import BuildPlan, read_manifest
 from lehr.errors import NotMappable, UsageError
 from lehr.network import Conv2d, Flatten, Linear, Network
+from lehr.spelling import one_of
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
@@ -84,12 +85,12 @@ class Fpga(Target):
         """
         device = options.get("device", "generic")
         if device not in DEVICES:
-            raise UsageError(f"device is {device!r}; use one of {', '.join(DEVICES)}")
+            raise UsageError(f"device is {device!r}; {one_of(str(device), DEVICES)}")
         lanes = _lanes(net, options)
         clock = _whole(options, "clock", DEVICES[device].clock, 500)
         front = options.get("front", "bytes")
         if front not in FRONTS:
-            raise UsageError(f"front is {front!r}; use one of {', '.join(FRONTS)}")
+            raise UsageError(f"front is {front!r}; {one_of(str(front), FRONTS)}")
         if front == "uart" and clock < MIN_SERIAL_CLOCK:
             raise UsageError(f"clock is '{clock}', and a bit of front=uart takes {MIN_SERIAL_CLOCK} clocks; use {MIN_SERIAL_CLOCK} or more")
         arrangements: dict[str, Arrangement] = {how: how for how in ARRANGEMENTS}

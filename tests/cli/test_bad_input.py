@@ -140,7 +140,7 @@ def test_names_that_do_not_exist(lehr: Lehr, line: Path, empty: Path) -> None:
     known = ", ".join(t.name for t in registry.targets())
     _refused(lehr("check", line / "model.nir", "--target", "brain"), 2, f"no target is called 'brain'; use one of {known}")
     ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--trace", "lif9")
-    _refused(ran, 2, "'lif9' is no neuron layer; trace one of lif1, lif2, lif3")
+    _refused(ran, 2, "'lif9' is no neuron layer; did you mean 'lif3'? trace one of lif1, lif2, lif3")
     _refused(
         lehr("build", line / "model.nir", "--target", "c", "-o", empty / "o", "--option", "lanes=4"),
         2,

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 from commands import Lehr
@@ -16,6 +17,7 @@ from lehr import nirfile
 from lehr.arithmetic import Arithmetic
 from lehr.cli.packages import missing_package
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.targets import registry
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -52,6 +54,20 @@ def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(line:
     ran = lehr("train", line / "tiny.toml")
     assert ran.code == 6
     assert "error: package tomli_w is not installed; pip install tomli_w" in ran.err
+
+
+def test_a_package_that_a_target_needs_is_named_likewise(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for module in [name for name in sys.modules if name.startswith("lehr.targets.onnx")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: None)
+    registry.entries.cache_clear()
+    try:
+        ran = lehr("build", line / "model.nir", "--target", "onnx", "-o", tmp_path / "out")
+    finally:
+        registry.entries.cache_clear()
+    assert ran.code == 6
+    assert "error: package onnx is not installed; pip install onnx" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -104,3 +120,42 @@ def test_an_example_without_its_arguments_tells_its_usage(example: str) -> None:
     assert ran.returncode == 2
     assert f"Usage: {example}.py" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        (("build", "MODEL", "--target", "onxn", "-o", "out"), "no target is called 'onxn'; did you mean 'onnx'? use one of c, "),
+        (("build", "MODEL", "--target", "c", "--option", "devise=x", "-o", "out"), "did you mean 'device'? it has device, flash, "),
+        (
+            ("build", "MODEL", "--target", "c", "--option", "device=nrf52480", "-o", "out"),
+            "did you mean 'nrf52840'? use one of stm32f103c8, ",
+        ),
+        (("check", "MODEL", "--target", "fgpa"), "no target is called 'fgpa'; did you mean 'fpga'? use one of c, "),
+        (("simulate", "MODEL", "-i", "INPUT", "--engine", "refrence"), "did you mean 'reference'? use one of fast, reference, "),
+        (("simulate", "MODEL", "-i", "INPUT", "--compare", "tourch"), "did you mean 'torch'? use one of fast, reference, torch, "),
+        (("simulate", "MODEL", "-i", "INPUT", "--trace", "lif22"), "did you mean 'lif2'? trace one of lif1, lif2, lif3"),
+        (("train", "RECIPE", "--set", "data.name=digit"), "data set 'digit' is unknown; did you mean 'digits'? use one of digits, mnist, "),
+        (("export", "MODEL", "--for", "snntoch", "-o", "m.nir"), "did you mean 'snntorch'? use one of nir, norse, "),
+        (("export", "FACTORY:bulid", "-i", "INPUT", "-o", "m.nir"), "did you mean 'build'? give one that returns the model"),
+    ],
+)
+def test_a_mistyped_name_is_answered_by_the_nearest_and_all(
+    line: Path, lehr: Lehr, tmp_path: Path, command: tuple[str, ...], asked: str
+) -> None:
+    factory = tmp_path / "models.py"
+    factory.write_text("def build():\n    return None\n")
+    given = {"MODEL": line / "model.nir", "INPUT": line / "in.npz", "RECIPE": line / "tiny.toml", "FACTORY:bulid": f"{factory}:bulid"}
+    ran = lehr(*(given.get(word, tmp_path / word if word in ("out", "m.nir") else word) for word in command))
+    assert ran.code == 2
+    assert asked in ran.err
+
+
+def test_all_that_is_not_said_of_pixels_is_asked_for_at_once(lehr: Lehr, tmp_path: Path) -> None:
+    nodes = {"fc": nir.Linear(np.ones((2, 3), np.float32)), "lif": nir.LIF(*(np.full(2, value) for value in (1e-3, 1.0, 0.0, 1.0)))}
+    nir.write(tmp_path / "lif.nir", nir.NIRGraph.from_list(*nodes.values()))
+    np.savez(tmp_path / "in.npz", input=np.full((2, 3), 200, np.uint8))
+    ran = lehr("quantize", tmp_path / "lif.nir", "--calibrate", tmp_path / "in.npz", "-o", tmp_path / "m.nir")
+    assert ran.code == 2
+    assert "error: 3 refusals:" in ran.err
+    assert all(way_out in ran.err for way_out in ("as --steps 8 ", "give --full-scale 255 for pixels", "as --dt 1e-4 "))

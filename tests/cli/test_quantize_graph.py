@@ -112,9 +112,9 @@ def test_a_dead_layer_and_one_that_always_fires_are_named(lehr: Lehr, folder: Pa
         ((), 2, "lif1.lif has a time constant, and the graph does not say how long a step is; give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"),
         (("--dt", 1.0), 3, "error: 2 refusals:\n  lif1.lif (CubaLIF): its tau_mem is 0.001 s, 0.001 steps at dt 1; is dt 0.0001?\n  lif2 (CubaLIF): its tau_mem is 0.0004 s, 0.0004 steps at dt 1; is dt 0.0001?\n"),
         (("--dt", DT, "--reset", "none"), 2, "reset is 'none'; use 'zero' or 'subtract'"),
-        (("--dt", DT, "--weights", "float"), 2, "weights: 'float'; use one of binary, "),
-        (("--dt", DT, "--decay-bits", "1"), 3, "lif1.lif (CubaLIF): its decay is 0.9, which 1 bits round to 1, so that nothing leaks; use more decay bits"),
-        (("--dt", DT, "--steps", 51), 2, "calibration input has 50 steps, but 51 are asked for; ask for at most as many"),
+        (("--dt", DT, "--weights", "float"), 2, "--weights is 'float'; use one of binary, "),
+        (("--dt", DT, "--decay-bits", "1"), 3, "lif1.lif (CubaLIF): its decay is 0.9, which 1 bits round to 1, so that nothing leaks; give a higher --decay-bits"),
+        (("--dt", DT, "--steps", 51), 2, "calibration input has 50 steps, but --steps is 51; ask for at most as many"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence_a_node_and_leaves_no_file(

@@ -96,7 +96,7 @@ def test_nothing_to_compare_with_is_named(line: Path, lehr: Lehr, tmp_path: Path
     for option in ("--compare", "--engine"):
         ran = lehr(*command, option, "faster")
         assert ran.code == 2
-        assert f"no engine and no target is called 'faster'; use one of {known}" in ran.err
+        assert f"no engine and no target is called 'faster'; did you mean 'fast'? use one of {known}" in ran.err
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_the_bits_are_the_least_and_the_states_narrower() -> None:
 
 @pytest.mark.parametrize("error", [0.0, 1.0, -1.0, float("nan")])
 def test_an_error_out_of_range_is_refused(error: float) -> None:
-    with pytest.raises(UsageError, match=r"^error: .+; give a share of the threshold, above 0 and below 1$"):
+    with pytest.raises(UsageError, match=r"^--error is .+; give a share of the threshold, above 0 and below 1$"):
         coarsened(two_state_network(FINE)[0], error)
 
 
@@ -103,7 +103,7 @@ def test_models_take_the_bits_that_the_error_needs() -> None:
         assert leak_error(neuron.arithmetic, None) <= error * neuron.threshold.min()
         assert abs(neuron.threshold[0] - unit * 0.7 / 0.25) <= error * unit * 0.7 / 0.25
     assert bits == sorted(set(bits))
-    with pytest.raises(UsageError, match=r"^error: 0\.5, but fraction_bits is 3, too; give one of them$"):
+    with pytest.raises(UsageError, match=r"^--error is 0\.5, but --fraction-bits is 3, too; give one of them$"):
         from_torch(model, sample, error=0.5, fraction_bits=3)
-    with pytest.raises(UsageError, match=r"^error: 2; give a share of the threshold"):
+    with pytest.raises(UsageError, match=r"^--error is 2; give a share of the threshold"):
         from_torch(model, sample, error=2.0)

@@ -154,7 +154,8 @@ def test_a_decay_is_rounded_only_when_asked() -> None:
     assert made.layers["layer1"].notes[0] == "1: decay moved by 0.0016 to 115/128"
     assert not made.exact
     with pytest.raises(
-        NotMappable, match=r"^1 \(Leaky\): its beta is 0\.89999998, which 2 bits round to 1, so that nothing leaks; use more decay bits$"
+        NotMappable,
+        match=r"^1 \(Leaky\): its beta is 0\.89999998, which 2 bits round to 1, so that nothing leaks; give a higher --decay-bits$",
     ):
         from_torch(model, events(8, 6, 12), decay_bits=2)
 

@@ -193,18 +193,18 @@ def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> No
 @pytest.mark.parametrize(
     ("sample", "told", "message"),
     [
-        (events(2, 4), {}, "sample is uint8 [2, 4]; give uint8 [N, T, *shape], or [N, *shape] and steps"),
+        (events(2, 4), {}, "sample is uint8 [2, 4]; give uint8 [N, T, *shape], or [N, *shape] and --steps 8 (in Python: steps=8)"),
         (events(2, 3, 4).astype(float), {}, "sample is float64 [2, 3, 4]; give uint8"),
         (events(0, 3, 4), {}, "sample is uint8 [0, 3, 4]; give uint8"),
-        (events(2, 3, 4) * 9, {}, "sample holds 9, but no full scale is given; give full_scale=255 for pixels, 1 for counts"),
+        (events(2, 3, 4) * 9, {}, "sample holds 9, but no full scale is given; give --full-scale 255 for pixels, 1 for counts"),
         (
             events(2, 3, 4),
             {"weights": "binary"},
-            "weights: 'binary'; weights are rounded to one of int2, int3, int4, int5, int6, int7, int8",
+            "--weights is 'binary'; use one of int2, int3, int4, int5, int6, int7, int8",
         ),
-        (events(2, 3, 4), {"decay_bits": 17}, "decay_bits: 17; use 1 to 16"),
-        (events(2, 3, 4), {"fraction_bits": 17}, "fraction_bits: 17; use 0 to 16"),
-        (events(2, 3, 4), {"full_scale": 0.0}, "full_scale: 0.0; use a number above 0, 255 for pixels"),
+        (events(2, 3, 4), {"decay_bits": 17}, "--decay-bits is 17; use 1 to 16"),
+        (events(2, 3, 4), {"fraction_bits": 17}, "--fraction-bits is 17; use 0 to 16"),
+        (events(2, 3, 4), {"full_scale": 0.0}, "--full-scale is 0; use a number above 0, 255 for pixels"),
     ],
 )
 def test_options_and_samples(sample: Any, told: Any, message: str) -> None:

@@ -75,7 +75,7 @@ def test_layers_that_no_integer_network_computes() -> None:
         quantize(from_nir(told), X, Semantics(dt=DT))
     last = (
         "n (LIF): its decay is 0.5 to 0.875 by neuron, and an integer layer has one: split it by its time constants, or take their mean"
-        " with decay 'common'"
+        " with --decay common (in Python: decay='common')"
     )
     assert refused.value.args == (*lines[:2], last)
     with pytest.raises(NotMappable) as refused:

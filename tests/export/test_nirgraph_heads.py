@@ -94,7 +94,7 @@ CHOICE = "--read-from spikes or --read-from leaky or --read-from 7"
     ("read_from", "message"),
     [
         (None, f"the output is fed by 3 layers; say which of them decides: {CHOICE}"),
-        ("h", f"read_from is 'h', which does not lead to the output; use {CHOICE}"),
+        ("h", f"--read-from is 'h', which does not lead to the output; use {CHOICE}"),
     ],
 )
 def test_without_a_name_the_layers_to_choose_from_are_named(read_from: str | None, message: str) -> None:

@@ -218,7 +218,7 @@ def test_decays_that_differ_are_refused_or_become_their_mean_and_the_effect_is_m
     told, x = from_nir(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,))), spikes(rng, 4)
     with pytest.raises(
         NotMappable,
-        match=r"^n \(LIF\): its decay is 0.5 to 0.875 by neuron, and an integer layer has one: split it by its time constants, or take their mean with decay 'common'$",
+        match=r"^n \(LIF\): its decay is 0.5 to 0.875 by neuron, and an integer layer has one: split it by its time constants, or take their mean with --decay common \(in Python: decay='common'\)$",
     ):
         quantize(told, x, Semantics(dt=DT))
     made = quantize(told, x, Semantics(dt=DT), Options(decay="common"))
@@ -235,7 +235,7 @@ def test_neurons_that_differ_within_a_channel_are_refused_or_become_their_mean()
     told, x = from_nir(chain({"c": conv, "n": neurons}, (1, 4, 4), (2, 2, 2))), spikes(rng, 1, 4, 4)
     with pytest.raises(
         NotMappable,
-        match=r"^n \(IF\): its threshold differs within a channel, by up to 0.75 from the channel's mean, and an integer layer has one per channel; flatten the layer, or take the mean with maps 'mean'$",
+        match=r"^n \(IF\): its threshold differs within a channel, by up to 0.75 from the channel's mean, and an integer layer has one per channel; flatten the layer, or take the mean with --maps mean \(in Python: maps='mean'\)$",
     ):
         quantize(told, x, STEP)
     made = quantize(told, x, STEP, Options(maps="mean"))

@@ -186,12 +186,15 @@ def test_a_cycle_that_dropping_a_scale_would_cut_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": "int9"}, "weights: 'int9'; use one of binary, ternary, int2, int3, int4, int5, int6, int7, int8"),
-        ({"decay_bits": 17}, "decay_bits: 17; use 1 to 16"),
-        ({"fraction_bits": -1}, "fraction_bits: -1; use 0 to 16"),
-        ({"error": 0.0}, "error: 0.0; use a share between 0 and 1, such as 0.01"),
-        ({"decay": "any"}, "decay: 'any'; use 'same' or 'common'"),
-        ({"maps": "any"}, "maps: 'any'; use 'same' or 'mean'"),
+        (
+            {"weights": "int9"},
+            "--weights is 'int9'; did you mean 'int8'? use one of binary, ternary, int2, int3, int4, int5, int6, int7, int8",
+        ),
+        ({"decay_bits": 17}, "--decay-bits is 17; use 1 to 16"),
+        ({"fraction_bits": -1}, "--fraction-bits is -1; use 0 to 16"),
+        ({"error": 0.0}, "--error is 0; use a share between 0 and 1, such as 0.01"),
+        ({"decay": "any"}, "--decay is 'any'; use 'same' or 'common'"),
+        ({"maps": "any"}, "--maps is 'any'; use 'same' or 'mean'"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
@@ -202,7 +205,7 @@ def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"dt": 0.0}, "dt is 0.0; give seconds, from 1e-15 to 1e+15"), ({"reset": "none"}, "reset is 'none'; use 'zero' or 'subtract'"), ({"readout": "mean"}, "readout is 'mean'; use 'count' or 'last' or 'sum' or 'max'")],
+    [({"dt": 0.0}, "--dt is 0; give seconds, from 1e-15 to 1e+15"), ({"reset": "none"}, "--reset is 'none'; use 'zero' or 'subtract'"), ({"readout": "mean"}, "--readout is 'mean'; use 'count' or 'last' or 'sum' or 'max'")],
 )  # fmt: skip
 def test_semantics_that_are_none(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as refused:
@@ -213,15 +216,15 @@ def test_semantics_that_are_none(wrong: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("x", "more", "message"),
     [
-        (EVENTS[:, :, :2], {}, "calibration input is uint8 [2, 8, 2], the graph takes uint8 [N, T, 3], or [N, 3] and steps; reshape it"),
+        (EVENTS[:, :, :2], {}, "calibration input is uint8 [2, 8, 2], the graph takes uint8 [N, T, 3], or [N, 3] and --steps; reshape it"),
         (
             EVENTS[:, 0],
             {},
             "calibration input has no axis of time, and no steps are given; say for how many a sample is held, as --steps 8 (in Python: steps=8)",
         ),
-        (EVENTS, {"steps": 9}, "calibration input has 8 steps, but 9 are asked for; ask for at most as many"),
+        (EVENTS, {"steps": 9}, "calibration input has 8 steps, but --steps is 9; ask for at most as many"),
         (EVENTS * 2, {}, "calibration input holds 2, but no full scale is given; give --full-scale 255 for pixels, 1 for counts"),
-        (EVENTS, {"full_scale": -1.0}, "full_scale: -1.0; use a number above 0, 255 for pixels"),
+        (EVENTS, {"full_scale": -1.0}, "--full-scale is -1; use a number above 0, 255 for pixels"),
     ],
 )
 def test_samples_that_do_not_fit(x: Any, more: dict[str, Any], message: str) -> None:

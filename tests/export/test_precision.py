@@ -24,7 +24,7 @@ from lehr.export.nirgraph.quantize import Quantized
 from lehr.network import Network
 from lehr.simulate import simulate
 
-FRACTION_BITS = re.compile(r"^fraction_bits: (\d+), but with so many n takes more than 32 bits; use at most (\d+)$")
+FRACTION_BITS = re.compile(r"^--fraction-bits is (\d+), but with so many n takes more than 32 bits; use at most (\d+)$")
 SHARES = (0.3, 0.03, 0.003, 1e-5, 1e-9)
 Float = npt.NDArray[np.float64]
 
@@ -110,7 +110,7 @@ def test_a_smaller_error_is_never_worse_and_kept_to_or_said(told: FloatGraph, on
 def test_more_decay_bits_are_never_worse(told: FloatGraph, low: int, more: int) -> None:
     coarse, refused = attempt(told, decay_bits=low)
     if coarse is None:
-        assert f"which {low} bits round to 1, so that nothing leaks; use more decay bits" in refused
+        assert f"which {low} bits round to 1, so that nothing leaks; give a higher --decay-bits" in refused
         return
     fine = quantized(told, decay_bits=min(16, low + more))
     assert np.all(distances(told, fine)["decay"] <= distances(told, coarse)["decay"])

@@ -58,6 +58,7 @@ def test_temporary_files_are_removed() -> None:
         ("own", UsageError, "not mine; give another"),
         ("memory", MemoryError, ""),
         ("disk", OSError, "[Errno 28] No space left on device: 'out'"),
+        ("package", ImportError, "No module named 'onnx.helper'"),
         ("killed", NoAnswer, "SIGKILL"),
         ("exit", NoAnswer, "exit status 7"),
         ("other", RuntimeError, "ZeroDivisionError: by zero"),
@@ -68,6 +69,7 @@ def test_errors_come_back_as_they_are(kind: str, error: type[Exception], message
         call_within(LONG, "calls:refuse", {"kind": kind})
     assert type(caught.value) is error
     assert str(caught.value) == message
+    assert getattr(caught.value, "name", None) == ("onnx.helper" if kind == "package" else None)
     assert isinstance(caught.value, LehrError) == (error is UsageError)
     assert not children()
 

@@ -110,7 +110,10 @@ def test_counts_are_no_spikes_and_pixels_can_be_encoded(tmp_path: Path) -> None:
         ),
         ({"input": np.zeros((4, 8, 2)), "labels": np.zeros(4, int)}, ": input is float64 [4, 8, 2]; save it as uint8 with the samples"),
         ({"input": np.zeros((2, 8, 2), np.uint8), "labels": np.zeros(2, int)}, ": input has 2 samples, too few to split; give at least 3"),
-        ({"input": np.zeros((4, 8, 2), np.uint8), "labels": -np.ones(4, int)}, ": labels hold -1; number the classes from 0"),
+        (
+            {"input": np.zeros((4, 8, 2), np.uint8), "labels": -np.ones(4, int)},
+            ": labels hold -1 in sample 0; leave out samples that have no class, and number the classes from 0",
+        ),
         (
             {
                 "train_input": np.zeros((4, 8, 2), np.uint8),

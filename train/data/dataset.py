@@ -11,6 +11,7 @@ import numpy as np
 
 from lehr.errors import UsageError
 from lehr.nodes import InputKind, Shape
+from lehr.spelling import one_of
 from lehr.train.data.digits import load_digits
 from lehr.train.data.encode import encode
 from lehr.train.data.gesture import load_gestures
@@ -82,7 +83,7 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
         FileRefused: when a file is not what it should be.
     """
     if recipe.name not in _READERS:
-        raise UsageError(f"data set {recipe.name!r} is unknown; use one of {', '.join(_READERS)}")
+        raise UsageError(f"data set {recipe.name!r} is unknown; {one_of(recipe.name, _READERS)}")
     reader = _READERS[recipe.name]
     _check(recipe, reader)
     place = folder if reader.folders is None else _official(recipe.name, reader.folders, folder)

@@ -61,8 +61,9 @@ def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
         raise FileRefused(f"{path} has no array '{prefix}labels'; save one integer per sample there")
     if samples < LEAST:
         raise FileRefused(f"{path}: {prefix}input has {samples} samples, too few to split; give at least {LEAST}")
-    if labels.min() < 0:
-        raise FileRefused(f"{path}: {prefix}labels hold {labels.min()}; number the classes from 0")
+    if len(negative := np.flatnonzero(labels < 0)):
+        said = f"{prefix}labels hold {labels[negative[0]]} in sample {negative[0]:,}"
+        raise FileRefused(f"{path}: {said}; leave out samples that have no class, and number the classes from 0")
     return archive.read(f"{prefix}input", LARGEST_AT_ONCE), labels
 
 
