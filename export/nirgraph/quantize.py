@@ -17,6 +17,7 @@ from lehr.export.nirgraph.graph import Cells, Flat, Graph, Pool, Scale, Wait, We
 from lehr.export.nirgraph.layers import LayerReader, Options, QuantizedWeights, quantize_weights, signal
 from lehr.export.nirgraph.rewrite import Rewritten
 from lehr.export.nirgraph.semantics import Semantics, decided, settled
+from lehr.export.nirgraph.steps import step_of, taken_for_exact
 from lehr.export.nirgraph.times import asking_about_times
 from lehr.export.pending import LayerReport, Waiting, moved_share, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
@@ -131,6 +132,7 @@ def quantize(
             max(decay.moved for decay in wait.dynamics.decays),
         )
     said = [note for layer in made.values() for note in layer.report.notes]
+    said += [f"{n}: {note}" for n, cells in graph.cells.items() for note in taken_for_exact(cells, step_of(cells, how), how)]
     return Quantized(graph, network, how, made, scale, (*notes, *rewritten.notes, *said))
 
 
