@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import nir
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,10 +14,12 @@ import snntorch as snn
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from nir_graphs import chain
 from torch import nn
 
 from lehr.export import from_torch
 from lehr.export.digits import DOUBLE, digits
+from lehr.export.nirgraph import Semantics, from_nir, quantize
 from lehr.simulate import simulate
 
 RANDOM = np.random.default_rng(5)
@@ -123,3 +126,31 @@ def test_weights_that_float32_rounds_are_told() -> None:
     assert not made.exact
     (report,) = made.layers.values()
     assert report.notes[0] == "0: weights are levels but for 1e-07 of a step, as float32 may write them"
+
+
+def test_pixels_of_a_graph_are_not_called_equal() -> None:
+    """A graph of NIR with whole numbers alone, on inputs in steps of 1/255: against a loop of numpy's."""
+    weight = np.where(RANDOM.random((5, 2)) < 0.3, -1.0, 1.0).astype(np.float32)
+    ones = np.ones(5, np.float32)
+    nodes = {"l": nir.Linear(weight), "n": nir.IF(r=ones, v_threshold=ones, v_reset=0 * ones)}
+    how = Semantics(integrate="step", reset="subtract", reset_timing="next_step")
+    made = quantize(from_nir(chain(nodes, (2,), (5,))), PIXELS, how, steps=60, full_scale=255.0)
+    membrane = spikes = np.zeros((len(PIXELS), 5))
+    theirs = []
+    for _ in range(60):
+        membrane = membrane + (PIXELS / 255.0) @ weight.T.astype(np.float64) - spikes
+        spikes = (membrane > 1).astype(np.float64)
+        theirs.append(spikes)
+    ours = simulate(made.network, PIXELS, trace=("n",)).trace.spikes["n"]
+    assert 0 < ours.mean() < 1
+    assert (ours != np.stack(theirs, 1)).any(), "an example in which rounding shows"
+    assert not made.exact
+    assert "n: the model's floats round sums of 0.00392157, so that at its threshold a membrane may fire or not" in made.notes
+
+
+def test_levels_of_a_graph_that_float32_rounds_are_not_called_equal() -> None:
+    weight = np.array([[1.0, 0.5 + 2.0**-24]], np.float32)
+    one = np.ones(1, np.float32)
+    nodes = {"l": nir.Linear(weight), "n": nir.IF(r=one, v_threshold=one, v_reset=0 * one)}
+    made = quantize(from_nir(chain(nodes, (2,), (1,))), np.ones((1, 4, 2), np.uint8), Semantics(integrate="step"))
+    assert not made.exact
