@@ -43,6 +43,13 @@ def kind_of(levels: npt.NDArray[np.integer] | Float) -> WeightKind:
     return next(fits)
 
 
+def rounding_note(moved: float) -> str:
+    """What is said of weights of which the farthest is `moved` steps from its level, and not 0."""
+    if moved <= LARGEST["int8"] * TOLERANCE:
+        return f"weights are levels but for {moved:.1g} of a step, as float32 may write them"
+    return f"weights rounded, by up to {moved:.2f} of a step"
+
+
 def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
     """Weights as levels.
 

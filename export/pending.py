@@ -10,6 +10,7 @@ import numpy as np
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT, Arithmetic, Synapse
 from lehr.errors import NotMappable
 from lehr.export.coarsen import leak_error
+from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import Affine, Float, Folded, fold, in_units
 from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
@@ -84,6 +85,7 @@ class Waiting:
         exact: nothing was rounded in the weights that lead to it.
         gives_back: the model gives a threshold back where one subtraction leaves a membrane above it.
         dropped: by which share of its threshold weights that were left out could have moved a membrane, at most.
+        digits: the most binary digits of any number that the model multiplies with on the way to the layer.
     """
 
     source: str
@@ -93,10 +95,12 @@ class Waiting:
     exact: bool
     gives_back: bool = False
     dropped: float = 0.0
+    digits: int = 0
 
 
-Rounded = Literal["weights", "decays", "thresholds", "leaks", "reset"]
-"""What of a layer need not be as it was; a threshold counts with the biases, a weight that was left out as a threshold."""
+Rounded = Literal["weights", "decays", "thresholds", "leaks", "reset", "sums"]
+"""What of a layer need not be as it was. A threshold counts with the biases, a weight that was left out as a threshold; `sums` are
+the model's own, which its floats round."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,21 @@ def needed_bits(wait: Waiting, steps: int, most: int) -> int:
     return next(exact, MAX_FRACTION_BITS) + wait.dynamics.bits_lost(steps)
 
 
+def rounded_by_model(wait: Waiting, made: Folded, neuron: Neuron) -> bool:
+    """Whether the model's own sums, in double precision, need not be exact.
+
+    They are where all of them are whole multiples of one number, and few enough: as integers take
+    so many bits, and the number so many digits, that double precision holds their product.
+    """
+    affine, unit = wait.affine, 2.0**made.fraction_bits
+    widest = max(neuron.arithmetic.state_bits, neuron.synapse.state_bits if neuron.synapse else 0)
+    if max(wait.digits, digits(affine.gain)) + widest > DOUBLE:
+        return True
+    theta = made.threshold * np.abs(affine.gain) != unit * wait.dynamics.threshold
+    bias = made.bias * np.abs(affine.gain) != unit * affine.offset
+    return bool(bias.any()) or (not wait.dynamics.integrates and bool(theta.any()))
+
+
 def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> LayerReport:
     """What became of a layer, whose fraction bits are chosen and whose membranes are bounded."""
     how, made = neuron.arithmetic, folded(wait, neuron.arithmetic.fraction_bits)
@@ -173,12 +192,18 @@ def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> Laye
     twice = wait.gives_back and highest > 2 * int(made.threshold.min())
     if twice:
         notes.append(f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch then gives the threshold back")
+    inexact = bool(moved or wait.dropped or leaks or twice)
+    sums = not inexact and rounded_by_model(wait, made, neuron)
+    if sums:
+        worth = f"{float(wait.affine.gain.min()):.6g}"
+        notes.append(f"{wait.source}: the model's floats round sums of {worth}, so that at its threshold a membrane may fire or not")
     changes: dict[Rounded, bool] = {
         "weights": not wait.exact,
         "decays": any(decay.moved for decay in wait.dynamics.decays),
         "thresholds": bool(moved or wait.dropped),
         "leaks": leaks,
         "reset": twice,
+        "sums": sums,
     }
     rounded = frozenset(name for name, changed in changes.items() if changed)
     return LayerReport(wait.source, made, width, rounded, tuple(notes))

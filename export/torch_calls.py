@@ -92,13 +92,16 @@ def _named(module: nn.Module, name: str, seen: set[nn.Module]) -> Iterator[tuple
 
 
 def global_problems() -> Iterator[str]:
-    """The hooks that torch calls for every module."""
+    """The hooks that torch calls for every module, and the functions that its layers call and others have replaced."""
     for hooks, what in (
         (everywhere._global_forward_pre_hooks, "forward pre-hook"),
         (everywhere._global_forward_hooks, "forward hook"),
     ):
         for hook in hooks.values():
             yield f"it has a global {what} ({_called(hook)}), which may change every module's values; remove it: handle.remove()"
+    for name, function in vars(nn.functional).items():
+        if isinstance(function, FunctionType) and function.__globals__["__name__"].partition(".")[0] != "torch":
+            yield f"its nn.functional.{name} was replaced (by {_called(function)}); export in a process that leaves it as installed"
 
 
 def call_problems(module: nn.Module) -> Iterator[str]:

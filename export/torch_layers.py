@@ -16,8 +16,9 @@ from torch import nn
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
+from lehr.export.digits import digits
 from lehr.export.fold import Affine, Float
-from lehr.export.levels import TOLERANCE, kind_of, read_levels
+from lehr.export.levels import kind_of, read_levels, rounding_note
 from lehr.export.naming import node_name
 from lehr.export.pending import Waiting
 from lehr.export.torch_classes import layer_class, name_of, neuron_class, why_unknown
@@ -26,7 +27,7 @@ from lehr.export.torch_recurrent import ONE_TO_ONE, recurrent_weights, share_ste
 from lehr.export.torch_values import value_problem
 from lehr.network import INPUT, Edge
 from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismatch, SumPool2d, pair
-from lehr.weights import LARGEST, WeightKind
+from lehr.weights import WeightKind
 
 OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
 """A neuron that keeps nothing and fires at a threshold of 1 where the sum of its inputs, twice which it takes, is above 0."""
@@ -102,9 +103,8 @@ class Builder:
         self._gain, self._offset = np.full(self.shape[0], gain), np.zeros(self.shape[0])
         self._spikes = spikes
         self._weights: _Read | None = None  # that the signal comes from, since the last neurons
-        self._notes: list[str] = []
-        self._exact = True
-        self._passed_over = False
+        self._notes, self._passed_over = list[str](), False
+        self._exact, self._digits = True, digits(self._gain)
 
     def _put(self, name: str, node: Node) -> None:
         self.shape = node.output_shape(self.shape)
@@ -183,6 +183,7 @@ class Builder:
             module.running_var.numpy(),
             module.eps,
         )
+        self._digits = max(self._digits, digits(module.running_mean.numpy(), norm.gain, norm.offset))
         self._gain, self._offset = norm.gain * self._gain, norm.gain * self._offset + norm.offset
         self._spikes = False
 
@@ -195,6 +196,7 @@ class Builder:
         area = pool.kernel[0] * pool.kernel[1]
         divisor = module.divisor_override or area
         self._put(self._name(source), pool)
+        self._digits = max(self._digits, digits(1 / divisor))
         self._gain, self._offset = self._gain / divisor, self._offset * (area / divisor)
         self._spikes = False
 
@@ -220,12 +222,11 @@ class Builder:
         if read.recurrent is not None:
             self._recurrent(name, f"{source}.recurrent", read.recurrent)
         self._tell_moved()
-        for decay in dynamics.decays:
-            if decay.moved:
-                self._notes.append(f"{source}: decay moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}")
+        moved = [f"{source}: decay moved by {d.moved:.2g} to {d.numerator}/{1 << d.shift}" for d in dynamics.decays if d.moved]
+        self._notes += moved
         how = dynamics.arithmetic
-        gives_back = how.reset == "subtract" and how.reset_timing == "same_step"
-        self.neurons[name] = Waiting(source, Affine(self._gain, self._offset), dynamics, tuple(self._notes), self._exact, gives_back)
+        back, affine = how.reset == "subtract" and how.reset_timing == "same_step", Affine(self._gain, self._offset)
+        self.neurons[name] = Waiting(source, affine, dynamics, tuple(self._notes), self._exact, back, digits=self._digits)
         self._begin(1.0, spikes=True)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:
@@ -255,8 +256,8 @@ class Builder:
         if self._weights is None:
             return
         self._exact &= self._weights.moved == 0
-        if self._weights.moved > LARGEST["int8"] * TOLERANCE:
-            self._notes.append(f"{self._weights.sources}: weights rounded, by up to {self._weights.moved:.2f} of a step")
+        if self._weights.moved:
+            self._notes.append(f"{self._weights.sources}: {rounding_note(self._weights.moved)}")
 
 
 def _node(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:

@@ -152,7 +152,7 @@ def _undefined_norm(module: nn.Module) -> str | None:
     variance = getattr(module, "running_var", None)
     if not isinstance(module, nn.modules.batchnorm._NormBase) or variance is None:
         return None
-    bad = torch.nonzero(variance + module.eps <= 0).flatten().tolist()
+    bad = torch.nonzero(~(variance + module.eps > 0) & variance.isfinite()).flatten().tolist()
     if not bad:
         return None
     return (

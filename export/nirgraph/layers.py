@@ -10,8 +10,9 @@ import numpy as np
 
 from lehr.arithmetic import MAX_SHIFT, Arithmetic, Synapse
 from lehr.errors import NotMappable
+from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import THRESHOLD_ERROR, Affine, Float
-from lehr.export.levels import TOLERANCE, kind_of, within_kind
+from lehr.export.levels import kind_of, within_kind
 from lehr.export.nirgraph.graph import Cells, Flat, Weights, weights_node
 from lehr.export.nirgraph.rewrite import Rewritten, columns
 from lehr.export.nirgraph.semantics import Semantics
@@ -20,7 +21,7 @@ from lehr.export.nirgraph.times import odd_times
 from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, require_leak, rounded_decay
 from lehr.network import INPUT
 from lehr.nodes import Conv2d, Linear
-from lehr.weights import LARGEST, WeightKind
+from lehr.weights import WeightKind
 
 ALIKE = 1e-6
 """Numbers that differ by less than this share of themselves are one number, as float32 may write it."""
@@ -140,7 +141,7 @@ def _one_step(group: Mapping[str, Float], graph: Rewritten, kind: WeightKind) ->
         assert isinstance(node, Weights)
         back = levels * steps.reshape(-1, *[1] * (weight.ndim - 1))
         error = float(np.linalg.norm(weight - back) / max(float(np.linalg.norm(weight)), np.finfo(np.float64).tiny))
-        made[name] = QuantizedWeights(weights_node(node, levels, kind_of(levels)), steps, error, read.moved <= LARGEST["int8"] * TOLERANCE)
+        made[name] = QuantizedWeights(weights_node(node, levels, kind_of(levels)), steps, error, read.moved == 0)
     return made
 
 
@@ -150,8 +151,9 @@ class LayerReader:
     def __init__(self, name: str, cells: Cells, step: Step, how: Semantics, options: Options) -> None:
         self.name, self.cells, self.step, self.how, self.options = name, cells, step, how, options
         self.notes: list[str] = []
+        self.digits = digits(step.gain)
 
-    def read(self, unit: Float, scale: Float, silent: Float, exact: bool) -> Waiting:
+    def read(self, unit: Float, scale: Float, silent: Float, exact: bool, factors: int) -> Waiting:
         """The layer.
 
         Args:
@@ -159,6 +161,7 @@ class LayerReader:
             scale: what scales before it come to, of its shape.
             silent: its input while nothing fires, of its shape: the biases on the way to it.
             exact: nothing was rounded in what leads to it.
+            factors: the most binary digits of what is multiplied with on the way to it.
 
         Raises:
             NotMappable: when an integer layer is not like that. The caller names it.
@@ -190,11 +193,13 @@ class LayerReader:
             if to_synapse and self.how.current == "last":
                 self.notes.append(f"{self.name}: its bias acts one step earlier than in the graph")
         decays = (decay,) if alpha is None else (decay, alpha)
-        exact = exact and not self.notes
-        return Waiting(self.name, Affine(gain, offset), Dynamics(arithmetic, decays, theta, synapse), tuple(self.notes), exact)
+        exact, most = exact and not self.notes, max(factors, self.digits)
+        dynamics = Dynamics(arithmetic, decays, theta, synapse)
+        return Waiting(self.name, Affine(gain, offset), dynamics, tuple(self.notes), exact, digits=most)
 
     def _decay(self, values: Float, what: str) -> Decay:
         beta, left = float(values.flat[0]), 1 - float(values.flat[0])
+        self.digits = DOUBLE if np.ptp(values) else self.digits
         if float(np.ptp(values)) > ALIKE * left:
             if self.options.decay == "same":
                 raise NotMappable(
@@ -222,7 +227,8 @@ class LayerReader:
     def _by_channel(self, values: Float, what: str, unit: float) -> Float:
         """One number per channel of numbers per neuron; differences far below `unit` are none."""
         rows = np.broadcast_to(values, self.cells.shape).reshape(self.cells.shape[0], -1)
-        if float(np.ptp(rows, axis=1).max()) <= ALIKE * unit:
+        if (apart := float(np.ptp(rows, axis=1).max())) <= ALIKE * unit:
+            self.digits = DOUBLE if apart else self.digits
             return rows[:, 0].copy()
         mean: Float = rows.mean(axis=1)
         worst = float(np.abs(rows - mean[:, None]).max())

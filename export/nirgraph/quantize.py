@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.errors import NotMappable, UsageError
+from lehr.export.digits import digits
 from lehr.export.fold import Float
 from lehr.export.nirgraph.floats import silence, steps_of, whole_steps
-from lehr.export.nirgraph.graph import Flat, Graph, Pool, Wait, Weights
+from lehr.export.nirgraph.graph import Cells, Flat, Graph, Pool, Scale, Wait, Weights
 from lehr.export.nirgraph.layers import LayerReader, Options, QuantizedWeights, quantize_weights, signal
 from lehr.export.nirgraph.rewrite import Rewritten
 from lehr.export.nirgraph.semantics import Semantics, decided, settled
+from lehr.export.nirgraph.steps import step_of, taken_for_exact
 from lehr.export.nirgraph.times import asking_about_times
 from lehr.export.pending import LayerReport, Waiting, moved_share, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
@@ -130,6 +132,7 @@ def quantize(
             max(decay.moved for decay in wait.dynamics.decays),
         )
     said = [note for layer in made.values() for note in layer.report.notes]
+    said += [f"{n}: {note}" for n, cells in graph.cells.items() for note in taken_for_exact(cells, step_of(cells, how), how)]
     return Quantized(graph, network, how, made, scale, (*notes, *rewritten.notes, *said))
 
 
@@ -154,7 +157,8 @@ def plan(
             unit = signal(rewritten, rewritten.sources(name)[0], weights, scale)
             exact = all(weights[root].exact for root in _leading(rewritten, name))
             with refusals.collect(f"{name} ({layer.kind}): "):
-                waiting[name] = reader.read(unit, rewritten.gains[name], arriving, exact and not rewritten.notes)
+                nothing_rounded = exact and not rewritten.notes
+                waiting[name] = reader.read(unit, rewritten.gains[name], arriving, nothing_rounded, _factors(graph, name, scale))
         if not refusals:
             return rewritten, weights, waiting
     raise refusals.joined()
@@ -201,6 +205,24 @@ def _leading(graph: Rewritten, name: str) -> list[str]:
     """The weights whose currents come to a layer."""
     roots = [root for source in graph.sources(name) for root in graph.roots(source)]
     return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
+
+
+def _factors(graph: Graph, name: str, full_scale: float) -> int:
+    """The most binary digits of what scales and averages multiply with on the way to a layer, and the full scale of inputs."""
+    pending, seen, most = [name], {name}, 0
+    while pending:
+        for source in set(graph.outline.sources(pending.pop())) - seen:
+            seen.add(source)
+            node = graph.nodes.get(source)
+            if source == INPUT:
+                most = max(most, digits(1 / full_scale))
+            elif isinstance(node, Scale):
+                most = max(most, digits(node.scale))
+            elif isinstance(node, Pool) and node.average:
+                most = max(most, digits(1 / (node.kernel[0] * node.kernel[1])))
+            if source != INPUT and not isinstance(node, Cells):
+                pending.append(source)
+    return most
 
 
 def _drawn(

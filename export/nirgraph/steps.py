@@ -14,6 +14,8 @@ from lehr.export.nirgraph.semantics import Semantics
 from lehr.export.nirgraph.times import NEAR, odd_time
 
 _FINEST = 1 << 16
+_NOISE = 1e-12
+"""What double precision makes of a quotient of times that is exact, and more: float32 is a thousand times coarser."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def step_of(cells: Cells, how: Semantics) -> Step:
 def _decay(tau: Float, name: str, how: Semantics) -> Float:
     """What is left of a state after a step; a decay as near to a multiple of 2**-16 as float32 can say it, is that."""
     assert how.dt is not None
-    share = how.dt / tau if how.discretize == "euler" else -np.expm1(-how.dt / tau)
+    share = _lost(tau, how.dt, how)
     if share.max() > 1 + TOLERANCE:
         if tau.min() < NEAR * how.dt:
             raise NotMappable(odd_time(tau, name, how.dt))
@@ -91,3 +93,21 @@ def _decay(tau: Float, name: str, how: Semantics) -> Float:
         )
     nearest = np.rint(share * _FINEST) / _FINEST
     return 1 - np.where(np.abs(share - nearest) <= TOLERANCE * share, nearest, share)
+
+
+def _lost(tau: Float, dt: float, how: Semantics) -> Float:
+    """Which share of a state a step takes away."""
+    share: Float = dt / tau if how.discretize == "euler" else -np.expm1(-dt / tau)
+    return share
+
+
+def taken_for_exact(cells: Cells, step: Step, how: Semantics) -> list[str]:
+    """Which time constants were taken for others, as near as float32 says them, in sentences."""
+    said = []
+    for name in {"tau", "tau_mem", "tau_syn"} & set(cells.values):
+        assert how.dt is not None
+        beta = step.alpha if name == "tau_syn" and step.alpha is not None else step.beta
+        share = _lost(cells.values[name], how.dt, how)
+        if (moved := float(np.abs(1 - beta - share).max())) > _NOISE:
+            said.append(f"its decay by {name} is taken for {float(beta.flat[0]):g}, {moved:.1g} away, as near as float32 says a time")
+    return sorted(said)

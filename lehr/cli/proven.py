@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 EQUAL, ROUNDED = "equal", "rounded"
 AFTER_ROUNDED = "equal where its input is"
 """Of a layer in which nothing is rounded, that hears one in which something is."""
+OUR_FAULT = "report it as a bug of lehr"
 
 
 ROUNDS: Mapping[str, tuple[str, ...]] = {
@@ -34,7 +35,9 @@ def marks(net: Network, rounded: Collection[str]) -> dict[str, str]:
     return {name: ROUNDED if name in rounded else AFTER_ROUNDED if _heard(net, name) & set(rounded) else EQUAL for name in net.neurons}
 
 
-def require_proven(source: str, proven: Mapping[str, str], differ: Mapping[str, int], where: str = "on these samples") -> None:
+def require_proven(
+    source: str, proven: Mapping[str, str], differ: Mapping[str, int], where: str = "on these samples", why: str = OUR_FAULT
+) -> None:
     """Refuse a network in which a layer differs on samples that was proven to be equal.
 
     Args:
@@ -42,15 +45,14 @@ def require_proven(source: str, proven: Mapping[str, str], differ: Mapping[str, 
         proven: from `marks`.
         differ: how many spikes of each layer are not those of the model.
         where: the first of them, if known.
+        why: what can be the reason, and the way out.
 
     Raises:
         NotBitExact: naming the layer.
     """
     for name, mark in proven.items():
         if mark == EQUAL and differ[name]:
-            raise NotBitExact(
-                f"{source}: {name} is proven to be equal, but {differ[name]:,} of its spikes differ, {where}; report it as a bug of lehr"
-            )
+            raise NotBitExact(f"{source}: {name} is proven to be equal, but {differ[name]:,} of its spikes differ, {where}; {why}")
 
 
 def explained(net: Network, rounded: Mapping[str, Collection[str]], asked: Collection[str]) -> set[str]:

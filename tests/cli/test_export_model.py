@@ -34,6 +34,15 @@ def exact():
     print("made")
     return layers(0.5, 0.25)
 
+class Counting(nn.Sequential):
+    calls = 0
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x if self.calls < 4 else 1 - x)
+
+def counting():
+    return Counting(*layers(0.5, 0.25))
+
 def leaks():
     return layers(0.9, 0.25)
 
@@ -74,6 +83,14 @@ def folder(tmp_path: Path) -> Path:
 
 def export(lehr: Lehr, folder: Path, factory: str, *options: object) -> Ran:
     return lehr("export", f"{folder / 'model.py'}{factory}", "-i", folder / "in.npz", "-o", folder / "m.nir", *options)
+
+
+def test_a_forward_that_changes_with_time_is_told_apart(lehr: Lehr, folder: Path) -> None:
+    wrong = export(lehr, folder, ":counting")
+    assert wrong.code == 4
+    assert "layer1 is proven to be equal, but " in wrong.err
+    assert "look whether its forward does in a later step what its layers do not say, such as counting its calls; else" in wrong.err
+    assert not (folder / "m.nir").exists()
 
 
 def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
@@ -118,7 +135,7 @@ def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Pa
     assert wrong.code == 4
     assert "model.py:exact: layer1 is proven to be equal, but " in wrong.err
     assert "of its spikes differ, first layer1 neuron (" in wrong.err
-    assert "; report it as a bug of lehr" in wrong.err
+    assert "such as counting its calls; else report it as a bug of lehr" in wrong.err
     accepted = export(lehr, folder, ":exact", "--no-strict")
     assert (accepted.code, accepted.last) == (4, "FAIL")
     assert not (folder / "m.nir").exists()

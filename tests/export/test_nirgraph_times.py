@@ -73,3 +73,14 @@ def test_numbers_that_take_too_many_bits_for_odd_time_constants() -> None:
 def test_time_constants_that_make_little_sense_are_told(tau: float, dt: float, discretize: Any, note: str) -> None:
     made = quantize(from_nir(leaky(tau=tau, r=1000.0)), EVENTS, Semantics(dt=dt, discretize=discretize))
     assert [each for each in made.notes if "steps at dt" in each] == [note] * bool(note)
+
+
+@pytest.mark.parametrize(("dt", "told"), [(1e-4, True), (2.0**-13, False)])
+def test_a_decay_that_is_taken_for_a_near_one_is_told(dt: float, told: bool) -> None:
+    """float32 says no whole number of steps of 1e-4 s; how far the decay is from it is numpy's to say."""
+    single = float(np.float32(2 * dt))
+    made = quantize(from_nir(leaky(tau=single)), EVENTS, Semantics(dt=dt))
+    away = abs(0.5 - dt / single)
+    note = f"n: its decay by tau is taken for 0.5, {away:.1g} away, as near as float32 says a time"
+    assert (note in made.notes) == told == (away > 0)
+    assert any("is taken for" in said for said in made.notes) == told

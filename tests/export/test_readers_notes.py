@@ -73,7 +73,7 @@ def test_what_an_importer_does_not_have_is_refused_at_once() -> None:
     assert for_reader(biased, "nir").proven
     with pytest.raises(NotMappable, match=r"rockpool does not import hidden, a decay of 0.25, not above 0.37"):
         for_reader(flat(replace(AT_ONCE, decay_numerator=1, decay_shift=2))[0], "rockpool")
-    with pytest.raises(UsageError, match="--for is 'torch', no importer that lehr writes for; use one of nir, norse, rockpool, "):
+    with pytest.raises(UsageError, match="--for is 'torch', no importer that lehr writes for; did you mean 'snntorch'\\?"):
         for_reader(net, "torch")
 
 

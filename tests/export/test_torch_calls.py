@@ -147,6 +147,19 @@ def test_what_is_run_besides_is_refused(change: Callable[[Any], Any], message: s
         from_torch(change(model()), X, weights="int8")
 
 
+def test_replaced_functions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that layers call: what they compute is no layer's to say."""
+
+    def tripling(*given: Any) -> Any:
+        return given[0] @ given[1].T * 3
+
+    with monkeypatch.context() as patched:
+        patched.setattr(nn.functional, "linear", tripling)
+        with pytest.raises(NotMappable, match=r"^torch: its nn.functional.linear was replaced \(by .*tripling\); export in a process that"):
+            from_torch(model(), X)
+    assert from_torch(model(), X).exact
+
+
 @pytest.mark.parametrize(
     ("register", "hook", "kind"),
     [

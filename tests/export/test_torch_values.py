@@ -270,6 +270,7 @@ def net(*layers: nn.Module) -> nn.Module:
             net(with_value(nn.BatchNorm1d(4, eps=0.0), "running_var", 0.0), neuron()),
             "1 (BatchNorm1d): its running_var is 0 in channel 3 and its eps 0, so that what it gives is not finite; set eps to 1e-5, or train",
         ),
+        (net(nn.BatchNorm1d(4, eps=NAN), neuron()), "1 (BatchNorm1d): its running_var is 1 in channel 0 and its eps nan, so that what it gives is not finite"),
         (net(with_value(nn.BatchNorm1d(4), "running_var", -1.0), neuron()), "1 (BatchNorm1d): its running_var is -1 in channel 3 and its eps"),
         (net(neuron(threshold=NAN)), "1 (Leaky): its threshold is not finite (NaN); train it again"),
         (net(neuron(threshold=torch.tensor([1.0, 1.0, 1.0, np.inf]))), "1 (Leaky): its threshold is not finite (infinite); train it again"),
