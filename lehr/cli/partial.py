@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.cli.pieces import SAMPLES
+from lehr.cli.pieces import SAMPLES, result_bytes
 from lehr.errors import FileRefused, UsageError
 
 if TYPE_CHECKING:
@@ -54,20 +54,19 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         FileRefused: when the file is damaged.
     """
     from lehr.npz import Archive
-    from lehr.samples import LARGEST_AT_ONCE
     from lehr.simulate import Result, Trace
     from lehr.simulate.result import Layer
 
     if not path.is_file():
         raise UsageError(f"{path} does not exist, so that there is nothing to resume; leave --resume out")
-    mark = _mark(net, samples, traced)
+    mark, limit = _mark(net, samples, traced), result_bytes(net, samples)
     try:
         with Archive(path) as archive:
             if MARK not in archive:
                 raise UsageError(f"{path} is a finished result; leave --resume out to run again")
             if archive.read(MARK).tobytes().decode() != mark:
                 raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
-            arrays: Arrays = {name: archive.read(name, LARGEST_AT_ONCE) for name in archive.names}
+            arrays: Arrays = {name: archive.read(name, limit) for name in archive.names}
         stated = arrays.pop(SUM)
         if not np.array_equal(stated, _sum(arrays)):
             raise ValueError(f"{SUM} is another")

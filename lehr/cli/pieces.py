@@ -85,6 +85,16 @@ def piece_size(net: Network, samples: Samples, layers: tuple[str, ...]) -> int:
     return max(1, min(PIECE, PIECE_BYTES // each))
 
 
+def result_bytes(net: Network, samples: Samples) -> int:
+    """Bytes that an array of a result on these samples may have: the largest trace in 64 bits, but at most what is read at once."""
+    from lehr.npz import AT_ONCE
+    from lehr.samples import LARGEST_AT_ONCE
+
+    steps = samples.shape[1] if _timed(net, samples) else net.steps
+    largest = 8 * samples.shape[0] * steps * max(map(math.prod, net.shapes.values()))
+    return min(LARGEST_AT_ONCE, max(AT_ONCE, largest))
+
+
 def _timed(net: Network, samples: Samples) -> bool:
     return len(samples.shape) == len(net.input.shape) + 2
 

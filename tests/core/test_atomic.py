@@ -258,13 +258,24 @@ def test_an_error_of_the_writer_passes_and_leaves_nothing(tmp_path: Path, error:
 
 def test_a_place_that_takes_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(FileRefused, match=r"folder cannot be written: Is a directory; "):
+    with pytest.raises(FileRefused, match=r"folder cannot be written: it is a folder, no regular file; choose another place"):
         write_bytes(tmp_path / "folder", b"")
     with pytest.raises(FileRefused, match=r"x cannot be written: No such file or directory; "):
         write_bytes(tmp_path / "missing" / "x", b"")
     with pytest.raises(FileRefused, match=r"cannot be written: File name too long; "):
         write_bytes(tmp_path / ("x" * 300), b"")
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_a_pipe_and_a_device_stay_what_they_are(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name, kind in (("pipe", "a pipe"), ("null", "a device")):
+        with pytest.raises(FileRefused, match=rf"{name} cannot be written: it is {kind}, no regular file; choose another place"):
+            write_bytes(tmp_path / name, b"x")
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "null").is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_link_to_a_folder_cannot_be_replaced_and_stays(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from commands import Lehr
 from strategies import recurrent_network
 
-from lehr import nirfile
+from lehr import nirfile, samples
 from lehr.errors import FileRefused, UsageError
 from lehr.npz import Archive, npz_bytes
 from lehr.samples import open_samples, read_samples
@@ -119,6 +119,21 @@ def test_a_small_file_that_unpacks_to_much_takes_no_memory(tmp_path: Path) -> No
         said, kibibytes = ran.stdout.splitlines()
         assert message in said
         assert int(kibibytes) < 32 * 1024, name
+
+
+def test_inputs_that_are_read_whole_take_no_more_than_some_times_their_packed_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "INPUTS_AT_ONCE", MEBIBYTE)
+    for by_column in (False, True):
+        path = packed(tmp_path / f"{by_column}.npz", {"input": header((65536, 1, 8, 8), order=by_column)}, {"input": 4 * MEBIBYTE})
+        with pytest.raises(FileRefused, match=r"4,194,304 bytes, more than 1,048,576 at once; give fewer"):
+            read_samples(path)
+        if not by_column:
+            assert open_samples(path).first(3).shape == (3, 1, 8, 8)  # read piece by piece
+    values = np.random.default_rng(0).integers(0, 256, (32768, 1, 8, 8), np.uint8)  # as large, and not packed small
+    np.savez_compressed(tmp_path / "dense.npz", input=values)
+    assert np.array_equal(read_samples(tmp_path / "dense.npz")[0], values)
 
 
 def test_arrays_of_either_order_come_back(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lehr.errors import FileRefused
 from lehr.npz import Archive, checked_samples
-from lehr.samples import LARGEST_AT_ONCE
+from lehr.samples import inputs_limit
 from lehr.train.data.source import Labels, Sources, Values, in_memory, split_off
 from lehr.train.recipe import DataRecipe
 
@@ -63,7 +63,8 @@ def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
         raise FileRefused(f"{path}: {prefix}input has {samples} samples, too few to split; give at least {LEAST}")
     if labels.min() < 0:
         raise FileRefused(f"{path}: {prefix}labels hold {labels.min()}; number the classes from 0")
-    return archive.read(f"{prefix}input", LARGEST_AT_ONCE), labels
+    name = f"{prefix}input"
+    return archive.read(name, inputs_limit(archive, name)), labels
 
 
 def _require_numbered(path: Path, prefixes: Sequence[str], labels: Sequence[Labels]) -> None:
