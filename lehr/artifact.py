@@ -212,5 +212,5 @@ def changed_files(folder: Path, files: Mapping[str, str] | None = None) -> list[
         UsageError: when `folder` is no artefact.
         FileRefused: when its manifest does not parse, or one of the files is a pipe or a device.
     """
-    files = read_manifest(folder)["files"] if files is None else files
-    return [name for name, digest in files.items() if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest]
+    stated = read_manifest(folder)["files"] if files is None else files
+    return [name for name, digest in stated.items() if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest]
