@@ -201,12 +201,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def changed_files(folder: Path) -> list[str]:
+def changed_files(folder: Path, files: Mapping[str, str] | None = None) -> list[str]:
     """Names of files in `folder` that are missing or differ from what its manifest says.
+
+    Args:
+        folder: that was built.
+        files: the sha256 of each by name; all that the manifest states if None.
 
     Raises:
         UsageError: when `folder` is no artefact.
         FileRefused: when its manifest does not parse, or one of the files is a pipe or a device.
     """
-    files = read_manifest(folder)["files"]
-    return [name for name, digest in files.items() if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest]
+    stated = read_manifest(folder)["files"] if files is None else files
+    return [name for name, digest in stated.items() if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from lehr.errors import FileRefused
 from lehr.leftovers import OLD, locked_part, new_name, remove_folder, sweep
+from lehr.reading import kind_of
 
 _AT_FDCWD, _EXCHANGE = -100, 2
 _CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM)
@@ -37,11 +38,14 @@ def writing(path: Path, mode: int = 0o666) -> Iterator[Path]:
         mode: rights of the file, of which the process's umask takes some.
 
     Raises:
-        FileRefused: when the file cannot be written (no such folder, no right, no space left).
+        FileRefused: when the file cannot be written (no such folder, no right, no space left), or
+            a pipe, a device or a folder is there, which it would take the place of.
     """
+    require_file_or_nothing(path)
     with _refusing(path), locked_part(path, folder=False, mode=mode) as part:
         yield part
         _flush(part)
+        require_file_or_nothing(path)
         part.replace(path)
         _flush_place(path)
 
@@ -79,6 +83,18 @@ def remove_whole(path: Path) -> None:
     sweep(path)
     with suppress(OSError):
         remove_folder(path, path)
+
+
+def require_file_or_nothing(path: Path) -> None:
+    """Refuse to put a file in the place of a pipe, a device (/dev/null is one) or a folder.
+
+    Raises:
+        FileRefused: saying what is there.
+    """
+    with _refusing(path):
+        if path.exists() and (kind := kind_of(path.stat().st_mode)):
+            way_out = "choose another place (nothing was changed)"
+            raise FileRefused(f"{path} cannot be written: it is {kind}, no regular file; {way_out}")
 
 
 def _put_in_place(part: Path, path: Path) -> None:

@@ -107,6 +107,10 @@ class Archive:
             self._headers[name] = header
         return self._headers[name]
 
+    def limit(self, name: str, least: int = AT_ONCE, ratio: int = RATIO) -> int:
+        """Bytes that an array that is there may take at once: `least`, or `ratio` times its packed bytes."""
+        return max(least, ratio * self._members[name].compress_size)
+
     def read(self, name: str, limit: int | None = None) -> npt.NDArray[Any]:
         """A whole array that is there.
 
@@ -118,9 +122,10 @@ class Archive:
             FileRefused: when it is none, or takes more.
         """
         header = self.header(name)
-        limit = max(AT_ONCE, RATIO * self._members[name].compress_size) if limit is None else limit
+        limit = self.limit(name) if limit is None else limit
         if header.nbytes > limit:
-            raise FileRefused(f"{self.path}: {name} is {header}, {header.nbytes:,} bytes, more than {limit:,} at once; give fewer")
+            way_out = "give fewer, or save it unpacked by numpy.savez"
+            raise FileRefused(f"{self.path}: {name} is {header}, {header.nbytes:,} bytes, more than {limit:,} at once; {way_out}")
         with self.numbers(name) as stream:
             flat = np.frombuffer(exactly(stream, header.nbytes), header.dtype)
             return flat.reshape(header.shape, order="F" if header.by_column else "C")

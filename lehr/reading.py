@@ -60,8 +60,13 @@ def open_regular(path: Path, way_out: str) -> BufferedReader:
 
 
 def _require_regular(path: Path, mode: int, way_out: str) -> None:
-    if not stat.S_ISREG(mode):
-        raise FileRefused(f"{path} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, no regular file; {way_out}")
+    if kind := kind_of(mode):
+        raise FileRefused(f"{path} is {kind}, no regular file; {way_out}")
+
+
+def kind_of(mode: int) -> str | None:
+    """What a file is by its mode, where it is no regular one."""
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def read_bytes(path: Path, limit: int, way_out: str) -> bytes:

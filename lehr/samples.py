@@ -18,6 +18,8 @@ from lehr.npz import Archive, checked_samples, exactly, read_labels
 SHAPE, FIRST, STEP, PLACE = "event.shape", "event.first", "event.step", "event.place"
 LARGEST, LARGEST_AT_ONCE = 1 << 40, 1 << 33
 """Bytes of spikes that a file of events may stand for, and that are made of it at once."""
+INPUTS_AT_ONCE, INPUTS_RATIO = 1 << 28, 128
+"""Bytes of inputs that are read whole, whatever they were packed to, and how many times their packed bytes beyond that."""
 BLOCK = 1 << 20
 """Events, or bytes to get past, that are read at a time."""
 
@@ -64,8 +66,9 @@ class Samples:
         header, self.labels = checked_samples(archive)
         self.shape = header.shape
         self._whole: npt.NDArray[np.uint8] | None = None
+        self._limit: int = inputs_limit(archive, "input")
         if header.by_column:  # not to be read piece by piece
-            self._whole = archive.read("input", LARGEST_AT_ONCE)
+            self._whole = archive.read("input", self._limit)
 
     def require_classes(self, classes: int) -> None:
         """Refuse labels that are none of so many classes.
@@ -88,8 +91,8 @@ class Samples:
         Raises:
             FileRefused: when they are too many for that.
         """
-        if (size := math.prod(self.shape)) > LARGEST_AT_ONCE:
-            raise FileRefused(f"{self.path} holds {size:,} bytes, more than {LARGEST_AT_ONCE:,} at once; give fewer samples or steps")
+        if (size := math.prod(self.shape)) > self._limit:
+            raise FileRefused(f"{self.path} holds {size:,} bytes, more than {self._limit:,} at once; give fewer samples or steps")
         return np.require(next(self.pieces(self.shape[0])), requirements="W") if self._whole is None else self._whole
 
     def first(self, count: int) -> npt.NDArray[np.uint8]:
@@ -122,6 +125,11 @@ class Samples:
                 yield np.frombuffer(exactly(stream, math.prod(shape)), np.uint8).reshape(shape)
 
 
+def inputs_limit(archive: Archive, name: str) -> int:
+    """Bytes that the inputs of that name may take where they are read whole."""
+    return min(LARGEST_AT_ONCE, archive.limit(name, INPUTS_AT_ONCE, INPUTS_RATIO))
+
+
 def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[Any]]]:
     """Spikes uint8 `[N, T, *shape]` of 0 and 1, as the arrays of events that `EventSamples` reads."""
     sample, step, place = np.nonzero(x.reshape(*x.shape[:2], -1))
@@ -131,6 +139,8 @@ def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[A
 
 class SpikeEvents(Samples, ABC):
     """Recordings as events: spikes of 1 where at least one event fell, made when they are asked for."""
+
+    _limit = LARGEST_AT_ONCE
 
     def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
         width, at = math.prod(self.shape[2:]), start * self.shape[1]
@@ -199,9 +209,10 @@ class EventSamples(SpikeEvents):
                 _skip(stream, done * dtype.itemsize)
             while done < total:
                 count = min(BLOCK, total - done)
-                step, place = (np.frombuffer(exactly(stream, count * dtype.itemsize), dtype).astype(np.int64) for stream, dtype in columns)
+                read = [np.frombuffer(exactly(stream, count * dtype.itemsize), dtype) for stream, dtype in columns]
+                step, place = (values.astype(np.int64) for values in read)
                 sample = np.searchsorted(self._first, np.arange(done, done + count), side="right") - 1
-                for name, values, limit in ((STEP, step, steps), (PLACE, place, width)):
+                for name, values, limit in ((STEP, read[0], steps), (PLACE, read[1], width)):
                     if values.min() < 0 or values.max() >= limit:
                         worst = int(values.min() if values.min() < 0 else values.max())
                         raise FileRefused(f"{self.path}: {name} holds {worst}, but there are {limit:,}; count from 0")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lehr.artifact import AGAIN, read_manifest
+from lehr.artifact import AGAIN, changed_files, read_manifest
 from lehr.errors import FileRefused
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.targets.contract import Table
-from lehr.targets.replanned import target_of
+from lehr.targets.replanned import listed, target_of
 
 FOLDER = "report"
 
@@ -19,9 +19,10 @@ def tables(folder: Path) -> list[Table]:
 
     Raises:
         UsageError: when `folder` is no artefact.
-        FileRefused: when its target is not registered, or a file of its report does not parse.
+        FileRefused: when its target is not registered, or a file of its report was changed since the build or does not parse.
     """
-    target = target_of(read_manifest(folder), folder)
+    manifest = read_manifest(folder)
+    target = target_of(manifest, folder)
     try:
         figures, widths = (_read(folder / FOLDER / name) for name in ("estimate.json", "widths.json"))
         made = [
@@ -33,9 +34,13 @@ def tables(folder: Path) -> list[Table]:
         measured = folder / FOLDER / "measured.json"
         if measured.exists():
             made.append(_figures("measured at the build", _read(measured)))
-        return [*made, *(table for table in target.report(folder) if table.rows)]
+        made += [table for table in target.report(folder) if table.rows]
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise FileRefused(f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}") from None
+    reports = {name: digest for name, digest in manifest["files"].items() if name.startswith(f"{FOLDER}/")}
+    if changed := changed_files(folder, reports):
+        raise FileRefused(f"{listed(changed)} in {folder} changed since the artefact was built; {AGAIN}")
+    return made
 
 
 def _read(path: Path) -> Any:

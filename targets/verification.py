@@ -11,6 +11,7 @@ from typing import Any
 from lehr.errors import FileRefused, NotBitExact, UsageError
 from lehr.simulate import Comparison, compare, simulate
 from lehr.simulate.compare import Difference
+from lehr.targets.golden import FOLDER as GOLDEN
 from lehr.targets.golden import read_golden
 from lehr.targets.limited import NoAnswer, TimeIsUp, call_within
 from lehr.targets.replanned import listed, replan
@@ -88,6 +89,8 @@ def verify_here(folder: Path, limit: int | None = None) -> Verified:
     again = replan(folder)
     runner = again.target.require_runner()
     x, golden = read_golden(again.net, folder, limit)
+    if damaged := [name for name in again.changed if name.startswith(f"{GOLDEN}/")]:
+        raise FileRefused(f"{listed(damaged)} changed since the artefact was built; build it again")
     expected = simulate(again.net, x, trace=again.net.neurons).trace
     compare(expected, golden).require_equal("the golden vectors against the reference simulator")
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lehr.cli.console import Output, samples_progress
 from lehr.cli.engines import engine
-from lehr.cli.pieces import SAMPLES, Traced, piece_size, run_piece
+from lehr.cli.pieces import SAMPLES, Traced, piece_size, result_bytes, run_piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,16 +66,16 @@ def _expected(net: Network, samples: Samples, other: str) -> tuple[Traced, Expec
             return result.trace, result.counts
 
         return Traced(everything), simulated
-    return _stored(net, samples.shape[0], Path(other))
+    return _stored(net, samples, Path(other))
 
 
-def _stored(net: Network, total: int, path: Path) -> tuple[Traced, Expected]:
+def _stored(net: Network, samples: Samples, path: Path) -> tuple[Traced, Expected]:
     """What a file holds."""
     from lehr.errors import FileRefused, UsageError
     from lehr.npz import Archive
-    from lehr.samples import LARGEST_AT_ONCE
     from lehr.simulate import Trace
 
+    total, limit = samples.shape[0], result_bytes(net, samples)
     if not path.is_file():
         raise UsageError(f"{path} does not exist; name a result of `lehr simulate`, or an engine")
     names = {name: (f"spikes.{name}", f"membrane.{name}") for name in net.neurons}
@@ -103,8 +103,8 @@ def _stored(net: Network, total: int, path: Path) -> tuple[Traced, Expected]:
         for name, header in headers.items():
             if header.shape[0] != many:
                 raise FileRefused(f"{path}: {name} is of {header.shape[0]} samples, not {many}; give a whole result of the same input")
-        counts = archive.read("counts", LARGEST_AT_ONCE)
-        arrays = {name: archive.read(name, LARGEST_AT_ONCE) for name in headers}
+        counts = archive.read("counts", limit)
+        arrays = {name: archive.read(name, limit) for name in headers}
     before = 0
 
     def stored(start: int, piece: npt.NDArray[np.uint8]) -> tuple[Trace, npt.NDArray[np.int32]]:

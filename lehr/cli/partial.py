@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.cli.pieces import SAMPLES
+from lehr.cli.pieces import SAMPLES, result_bytes, steps_of
 from lehr.errors import FileRefused, UsageError
 
 if TYPE_CHECKING:
@@ -54,23 +55,23 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         FileRefused: when the file is damaged.
     """
     from lehr.npz import Archive
-    from lehr.samples import LARGEST_AT_ONCE
     from lehr.simulate import Result, Trace
     from lehr.simulate.result import Layer
 
     if not path.is_file():
         raise UsageError(f"{path} does not exist, so that there is nothing to resume; leave --resume out")
-    mark = _mark(net, samples, traced)
+    mark, limit = _mark(net, samples, traced), result_bytes(net, samples)
     try:
         with Archive(path) as archive:
             if MARK not in archive:
                 raise UsageError(f"{path} is a finished result; leave --resume out to run again")
             if archive.read(MARK).tobytes().decode() != mark:
                 raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
-            arrays: Arrays = {name: archive.read(name, LARGEST_AT_ONCE) for name in archive.names}
+            arrays: Arrays = {name: archive.read(name, limit) for name in archive.names}
         stated = arrays.pop(SUM)
         if not np.array_equal(stated, _sum(arrays)):
             raise ValueError(f"{SUM} is another")
+        _require_shapes(arrays, net, samples, traced)
         layers = {}
         for name in net.neurons:
             lowest, highest, saturations, instants = (int(number) for number in arrays[f"{MARK}.numbers.{name}"])
@@ -85,6 +86,20 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         raise FileRefused(f"{str(error).partition(';')[0]}; leave --resume out to run again") from None
     except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
         raise FileRefused(f"{path} is damaged ({type(error).__name__}); leave --resume out to run again") from None
+
+
+def _require_shapes(arrays: Arrays, net: Network, samples: Samples, traced: Traced) -> None:
+    """Refuse, by a ValueError, arrays that are none of a result of the first samples."""
+    done, classes = len(np.atleast_1d(arrays["counts"])), math.prod(net.shapes[net.output])
+    due: dict[str, tuple[int, ...]] = {"counts": (done, classes), "prediction": (done,)}
+    due |= {f"{MARK}.scores": (done, classes), f"{MARK}.events": net.input.shape}
+    due |= {f"{MARK}.spikes.{name}": net.shapes[name] for name in net.neurons}
+    if reached := len(traced.of(0, done)):
+        lead = (reached, steps_of(net, samples))
+        due |= {f"{kind}.{name}": (*lead, *net.shapes[name]) for kind in ("spikes", "membrane") for name in traced.layers}
+    wrong = [name for name, shape in due.items() if arrays[name].shape != shape or arrays[name].dtype.kind not in "iu"]
+    if wrong or not 0 < done <= samples.shape[0]:
+        raise ValueError(f"{wrong or 'counts'} are of another shape")
 
 
 def _mark(net: Network, samples: Samples, traced: Traced) -> str:

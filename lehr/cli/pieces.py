@@ -81,9 +81,23 @@ def run_piece(run: Run, x: npt.NDArray[np.uint8], layers: tuple[str, ...], chose
 
 def piece_size(net: Network, samples: Samples, layers: tuple[str, ...]) -> int:
     """How many samples a run takes at a time."""
-    steps = samples.shape[1] if _timed(net, samples) else net.steps
+    steps = steps_of(net, samples)
     each = max(math.prod(samples.shape[1:]), VALUE_BYTES * steps * sum(math.prod(net.shapes[name]) for name in layers))
     return max(1, min(PIECE, PIECE_BYTES // each))
+
+
+def steps_of(net: Network, samples: Samples) -> int:
+    """How many steps a sample takes."""
+    return samples.shape[1] if _timed(net, samples) else net.steps
+
+
+def result_bytes(net: Network, samples: Samples) -> int:
+    """Bytes that an array of a result on these samples may have: the largest trace in 64 bits, but at most what is read at once."""
+    from lehr.npz import AT_ONCE
+    from lehr.samples import LARGEST_AT_ONCE
+
+    largest = 8 * samples.shape[0] * steps_of(net, samples) * max(map(math.prod, net.shapes.values()))
+    return min(LARGEST_AT_ONCE, max(AT_ONCE, largest))
 
 
 def _timed(net: Network, samples: Samples) -> bool:

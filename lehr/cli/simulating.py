@@ -50,6 +50,7 @@ def simulate(
 ) -> None:
     """Run a network on inputs, exactly: spike counts, predictions and, with labels, accuracy."""
     with session(as_json) as out:
+        from lehr.atomic import require_file_or_nothing
         from lehr.errors import UsageError
         from lehr.recordings import open_inputs
         from lehr.simulate.result import check_shape
@@ -58,6 +59,8 @@ def simulate(
             raise UsageError("no input is given; name an .npz file or a recording with -i")
         if resume and output is None:
             raise UsageError("--resume needs the result to go on with; name it with -o")
+        if output is not None:
+            require_file_or_nothing(output)
         import_ahead(engine_name)
         net = read_model(out, model)
         samples = open_inputs(inputs, net.input.shape, frames)

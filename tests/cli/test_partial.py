@@ -12,7 +12,7 @@ from commands import Lehr
 from strategies import small_network
 
 from lehr import nirfile
-from lehr.cli.partial import partial_arrays, read_partial
+from lehr.cli.partial import SUM, _sum, partial_arrays, read_partial
 from lehr.cli.pieces import Traced
 from lehr.errors import FileRefused, UsageError
 from lehr.npz import npz_bytes
@@ -80,3 +80,31 @@ def test_every_flipped_bit_is_seen(tmp_path: Path, samples: Samples, arrays: dic
             assert same(read_partial(out, net, samples, WHAT), right)
             refused -= 1
     assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("counts", np.int32(3)),
+        ("counts", np.zeros((50, 10), np.int32)),
+        ("prediction", np.zeros(1, np.int64)),
+        ("prediction", np.zeros(2)),
+        ("spikes.lif1", np.zeros((2, 1), np.uint8)),
+        ("resume.spikes.lif1", np.zeros(1, np.int64)),
+        ("resume.events", np.zeros(3, np.int64)),
+        ("resume.numbers.lif1", np.zeros(2, np.int64)),
+    ],
+)
+def test_arrays_of_other_shapes_are_damage_though_their_sum_is_right(
+    tmp_path: Path, samples: Samples, arrays: dict[str, Any], name: str, value: Any
+) -> None:
+    net, _ = small_network()
+    stated = {key: array for key, array in arrays.items() if key != SUM}
+    for changed, refused in ((stated[name], False), (np.asarray(value), True)):
+        kept = {**stated, name: changed}
+        (tmp_path / "p.npz").write_bytes(npz_bytes({**kept, SUM: _sum(kept)}))
+        if not refused:
+            assert len(read_partial(tmp_path / "p.npz", net, samples, WHAT).counts) == 2
+            continue
+        with pytest.raises(FileRefused, match=r"p.npz is damaged \(ValueError\); leave --resume out to run again$"):
+            read_partial(tmp_path / "p.npz", net, samples, WHAT)

@@ -258,13 +258,20 @@ def test_an_error_of_the_writer_passes_and_leaves_nothing(tmp_path: Path, error:
 
 def test_a_place_that_takes_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(FileRefused, match=r"folder cannot be written: Is a directory; "):
+    with pytest.raises(FileRefused, match=r"folder cannot be written: it is a folder, no regular file; choose another place"):
         write_bytes(tmp_path / "folder", b"")
     with pytest.raises(FileRefused, match=r"x cannot be written: No such file or directory; "):
         write_bytes(tmp_path / "missing" / "x", b"")
     with pytest.raises(FileRefused, match=r"cannot be written: File name too long; "):
         write_bytes(tmp_path / ("x" * 300), b"")
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_a_device_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "null").symlink_to("/dev/null")
+    with pytest.raises(FileRefused, match=r"null cannot be written: it is a device, no regular file; choose another place"):
+        write_bytes(tmp_path / "null", b"x")
+    assert [place.is_symlink() for place in tmp_path.iterdir()] == [True]
 
 
 def test_a_link_to_a_folder_cannot_be_replaced_and_stays(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from commands import Lehr
 from strategies import recurrent_network
 
-from lehr import nirfile
+from lehr import nirfile, samples
 from lehr.errors import FileRefused, UsageError
 from lehr.npz import Archive, npz_bytes
 from lehr.samples import open_samples, read_samples
@@ -121,6 +121,21 @@ def test_a_small_file_that_unpacks_to_much_takes_no_memory(tmp_path: Path) -> No
         assert int(kibibytes) < 32 * 1024, name
 
 
+def test_inputs_that_are_read_whole_take_no_more_than_some_times_their_packed_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "INPUTS_AT_ONCE", MEBIBYTE)
+    for by_column in (False, True):
+        path = packed(tmp_path / f"{by_column}.npz", {"input": header((65536, 1, 8, 8), order=by_column)}, {"input": 4 * MEBIBYTE})
+        with pytest.raises(FileRefused, match=r"4,194,304 bytes, more than 1,048,576 at once; give fewer"):
+            read_samples(path)
+        if not by_column:
+            assert open_samples(path).first(3).shape == (3, 1, 8, 8)  # read piece by piece
+    values = np.random.default_rng(0).integers(0, 256, (32768, 1, 8, 8), np.uint8)  # as large, and not packed small
+    np.savez_compressed(tmp_path / "dense.npz", input=values)
+    assert np.array_equal(read_samples(tmp_path / "dense.npz")[0], values)
+
+
 def test_arrays_of_either_order_come_back(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.int32)
     (tmp_path / "a.npz").write_bytes(npz_bytes({"rows": rows, "columns": np.asfortranarray(rows), "one": np.array(7)}))
@@ -128,7 +143,7 @@ def test_arrays_of_either_order_come_back(tmp_path: Path) -> None:
         for name in expected.files:
             assert np.array_equal(archive.read(name), expected[name])
             assert archive.read(name).dtype == expected[name].dtype
-        with pytest.raises(FileRefused, match="rows is int32 .*, 240 bytes, more than 100 at once; give fewer$"):
+        with pytest.raises(FileRefused, match="rows is int32 .*, 240 bytes, more than 100 at once; give fewer, or save it unpacked by numpy.savez$"):
             archive.read("rows", 100)
 
 

@@ -78,6 +78,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "descending": ({"event.first": [0, 9, 4, len(GOOD["event.step"])]}, "event.first does not divide"),
     "huge": ({"event.shape": [1 << 40, 2, 3]}, "its events are 46,179,488,366,592 bytes as spikes, the limit is 1,099,511,627,776; give"),
     "too much at once": ({"event.shape": [1 << 28, 2, 3]}, "holds 11,274,289,152 bytes, more than 8,589,934,592 at once; give fewer"),
+    "beyond 63 bits": ({"event.step": GOOD["event.step"].astype(np.uint64) + np.uint64(2**63)}, "event.step holds 92233720368547758"),
     "beyond the last step": ({"event.shape": [10, 2, 3]}, "event.step holds 10, but there are 10; count from 0"),
     "beyond the last place": ({"event.shape": [11, 5]}, "event.place holds 5, but there are 5; count from 0"),
     "negative": ({"event.place": GOOD["event.place"].astype(np.int64) - 1}, "event.place holds -1, but there are 6; count from 0"),

@@ -65,6 +65,17 @@ def test_the_work_of_each_engine_of_a_chain_is_shown(built: Path) -> None:
     assert engines.rows == (("lif1", "2,250", "75.0 %"), ("lif2", "1,200", "40.0 %"), ("out", "150", "5.0 %"))
 
 
+def test_a_report_with_another_number_is_refused(tmp_path: Path) -> None:
+    net, x = small_network()
+    build(net, registry.get("c"), x[:1]).plan.write(tmp_path / "out")
+    estimate = tmp_path / "out" / "report" / "estimate.json"
+    figures = json.loads(estimate.read_bytes())
+    figures[0]["value"] += 1
+    estimate.write_text(json.dumps(figures))
+    with pytest.raises(FileRefused, match=r"report/estimate.json in .*out changed since the artefact was built; build the artefact again$"):
+        tables(tmp_path / "out")
+
+
 def test_a_damaged_report_is_refused(built: Path) -> None:
     whole = (built / "report" / "estimate.json").read_bytes()
     (built / "report" / "estimate.json").write_bytes(b"{")

@@ -173,6 +173,18 @@ def test_golden_vectors_that_make_no_sense(out: Path, text: str, reason: str) ->
         verify_here(out)
 
 
+def test_a_golden_vector_that_was_changed_is_named(out: Path) -> None:
+    path = next((out / "golden").glob("00_*.membrane.i32"))
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(FileRefused, match=rf"^golden/{path.name} changed since the artefact was built; build it again$"):
+        verify_here(out)
+    fit_manifest(out)
+    with pytest.raises(NotBitExact, match="^the golden vectors against the reference simulator: 1 of "):
+        verify_here(out)
+
+
 def test_golden_vectors_may_be_more_than_memory_holds(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = small_network()
     monkeypatch.setattr(golden, "LARGEST", x[0].nbytes * 1000)

@@ -166,6 +166,9 @@ def test_other_events_and_invalid_ones_are_left_out(tmp_path: Path) -> None:
     changed[28] &= 0xFE  # ... and it is not the first
     path.write_bytes(special + bytes(changed))
     assert read_aedat(path).time.tolist() == [3]
+    changed[24] = 2  # the packet says that both are
+    path.write_bytes(special + bytes(changed))
+    assert read_aedat(path).time.tolist() == [3]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +214,13 @@ def test_wrong_tables_of_gestures(tmp_path: Path, rows: bytes, message: str) -> 
 def test_a_table_has_all_of_its_gestures_with_and_without_a_header(tmp_path: Path, first: str) -> None:
     (tmp_path / "a.csv").write_text(f"{first}1, 100,200\n2,300,400\n", encoding="utf-8")
     assert read_labels(tmp_path / "a.csv").tolist() == [[1, 100, 200], [2, 300, 400]]
+
+
+@pytest.mark.parametrize("first", ["1.5,100,200", "1e0,100,200", "one,100,200", "class,start,200"])
+def test_a_first_row_that_is_no_header_is_not_left_out(tmp_path: Path, first: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{first}\n2,300,400\n")
+    with pytest.raises(FileRefused, match=r"a.csv is no table of class, start and end \(could not convert string"):
+        read_labels(tmp_path / "a.csv")
 
 
 def test_a_gesture_in_which_nothing_was_recorded_is_no_silent_sample(gestures: Path) -> None:

@@ -15,7 +15,7 @@ from lehr.reading import read_bytes
 
 _MAX_BYTES = 1 << 26
 _AGAIN = "get it again from its official source"
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?\.?[0-9].*")
 
 
 def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = None, header: bool = False) -> npt.NDArray[np.int64]:
@@ -26,7 +26,7 @@ def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = N
         columns: how many integers a row has.
         what: the columns' meaning, for the message.
         delimiter: between the columns; white space if None.
-        header: whether the first line may name the columns; where it holds integers, it is the first row.
+        header: whether the first line may name the columns; where a cell of it begins as a number does, it is the first row.
 
     Raises:
         FileRefused: when it is no such table.
@@ -46,6 +46,6 @@ def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = N
 
 
 def _begins_with_row(text: str, delimiter: str | None) -> bool:
-    """Whether the first line of a text holds integers, or is a comment, which is left out all the same."""
-    line = text.partition("\n")[0].partition("#")[0].strip()
-    return all(_INTEGER.fullmatch(cell.strip()) for cell in line.split(delimiter)) if line else True
+    """Whether the first line of a text holds a number, or is a comment, which is left out all the same."""
+    line = text.splitlines()[0].partition("#")[0].strip() if text else ""
+    return any(_NUMBER.match(cell.strip()) for cell in line.split(delimiter)) if line else True

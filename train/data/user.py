@@ -9,7 +9,7 @@ import numpy as np
 
 from lehr.errors import FileRefused
 from lehr.npz import Archive, checked_samples
-from lehr.samples import LARGEST_AT_ONCE
+from lehr.samples import inputs_limit
 from lehr.train.data.source import Labels, Sources, Values, in_memory, split_off
 from lehr.train.recipe import DataRecipe
 
@@ -64,7 +64,8 @@ def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
     if len(negative := np.flatnonzero(labels < 0)):
         said = f"{prefix}labels hold {labels[negative[0]]} in sample {negative[0]:,}"
         raise FileRefused(f"{path}: {said}; leave out samples that have no class, and number the classes from 0")
-    return archive.read(f"{prefix}input", LARGEST_AT_ONCE), labels
+    name = f"{prefix}input"
+    return archive.read(name, inputs_limit(archive, name)), labels
 
 
 def _require_numbered(path: Path, prefixes: Sequence[str], labels: Sequence[Labels]) -> None:
