@@ -143,7 +143,9 @@ def test_arrays_of_either_order_come_back(tmp_path: Path) -> None:
         for name in expected.files:
             assert np.array_equal(archive.read(name), expected[name])
             assert archive.read(name).dtype == expected[name].dtype
-        with pytest.raises(FileRefused, match="rows is int32 .*, 240 bytes, more than 100 at once; give fewer, or save it unpacked by numpy.savez$"):
+        with pytest.raises(
+            FileRefused, match="rows is int32 .*, 240 bytes, more than 100 at once; give fewer, or save it unpacked by numpy.savez$"
+        ):
             archive.read("rows", 100)
 
 
