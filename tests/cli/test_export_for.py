@@ -113,7 +113,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(lehr: Lehr, counti
         (
             2,
             (model, "--for", "torch"),
-            "--for is 'torch', no importer that lehr writes for; use one of nir, norse, rockpool, sc-neurocore, sinabs",
+            "--for is 'torch', no importer that lehr writes for; did you mean 'snntorch'? use one of nir, norse, rockpool, sc-neurocore, sinabs",
         ),
         (2, (model, "--for", "nir", "--decay-bits", 3), "--decay-bits is for a model, as model.py:factory, but"),
         (3, (line / "model.nir", "--for", "rockpool"), "rockpool does not import"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -126,6 +127,12 @@ def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, t
     data = bytearray(golden.read_bytes())
     data[40] ^= 1
     golden.write_bytes(bytes(data))
+    ran = lehr("verify", out)
+    assert ran.code == 5
+    assert "golden/01_lif2.membrane.i32 changed since the artefact was built; build it again" in ran.err
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    manifest["files"]["golden/01_lif2.membrane.i32"] = hashlib.sha256(data).hexdigest()
+    (out / "manifest.json").write_text(json.dumps(manifest))
     ran = lehr("verify", out)
     assert ran.code == 4
     assert "the golden vectors against the reference simulator: 1 of" in ran.err

@@ -140,7 +140,7 @@ def test_without_tonic_the_message_says_how_to_get_it(folder: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ('[{name="Drop"}]', "'data.transforms.0.name' is 'Drop'; did you mean 'DropPixel'?"),
+        ('[{name="Drop"}]', "'data.transforms.0.name' is 'Drop'; use 'Denoise', 'RefractoryPeriod', 'DropPixel'"),
         ('[{name="Denoise"}]', "'data.transforms.0.filter_time' is missing; add it"),
         ('[{name="Denoise", filter_time=0}]', "'data.transforms.0.filter_time' is 0; give at least 1"),
         (
