@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,8 @@ from lehr.leftovers import recover
 from lehr.reading import JSON_BYTES, parse_json, read_bytes, sha256_of
 
 MANIFEST = "manifest.json"
+LOOKS = 100
+"""How often a folder is looked at that other writers replace meanwhile."""
 PRODUCTS = "products"
 """In the manifest: patterns of names of what the artefact's own Makefile makes, which the next build may drop."""
 SCHEMA = "lehr-artifact/1"
@@ -130,14 +133,12 @@ def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] |
         own: patterns of the names of what lehr writes there; what the folder's manifest tells if None.
     """
     recover(folder)
-    while True:
-        before = _identity(folder)
-        try:
+    for _ in range(LOOKS):  # another writer may replace it meanwhile
+        before, refusal = _identity(folder), f"{folder} changes while it is looked at; choose another output folder"
+        with suppress(FileNotFoundError):
             refusal = _why_irreplaceable(folder, mark, own)
-        except FileNotFoundError:
-            continue
-        if _identity(folder) == before:  # another writer may have replaced it meanwhile
-            break
+            if _identity(folder) == before:
+                break
     if refusal:
         raise UsageError(refusal)
 
@@ -151,8 +152,8 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_ctime_ns
 
 
-def _why_irreplaceable(folder: Path, mark: str, own: Collection[str] | None) -> str | None:
-    """What `check_replaceable` says of the folder that is there now; None where it may be replaced."""
+def _why_irreplaceable(folder: Path, mark: str, own: Collection[str] | None) -> str:
+    """What `check_replaceable` says of the folder that is there now; nothing where it may be replaced."""
     if folder.exists() and not folder.is_dir():
         return f"{folder} is a file; choose another output folder"
     if folder.is_dir() and any(folder.iterdir()):
@@ -165,7 +166,7 @@ def _why_irreplaceable(folder: Path, mark: str, own: Collection[str] | None) -> 
             return f"{folder} holds {told}, which lehr did not write there; choose another output folder"
     if not folder.absolute().parent.is_dir():
         return f"{folder.absolute().parent} is not a folder; make it first or choose another output folder"
-    return None
+    return ""
 
 
 def _built(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lehr.artifact import SCHEMA, BuildPlan, changed_files, read_manifest, sha256, to_json
+from lehr.artifact import SCHEMA, BuildPlan, changed_files, check_replaceable, read_manifest, sha256, to_json
 from lehr.errors import FileRefused, UsageError
 
 PLAN = BuildPlan({"src/net.c": b"int x;\n", "README.md": b"# net\n"})
@@ -177,3 +177,12 @@ def test_products_of_the_makefile_are_dropped(tmp_path: Path) -> None:
     (out / "src" / "net.o").touch()  # this build tells of no products
     with pytest.raises(UsageError, match=r"out holds src/net\.o, which lehr did not write there"):
         PLAN.write(out)
+
+
+def test_a_folder_that_never_stays_the_same_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("lehr.artifact._why_irreplaceable", gone)
+    with pytest.raises(UsageError, match="out changes while it is looked at; choose another output folder$"):
+        check_replaceable(tmp_path / "out")
