@@ -103,7 +103,7 @@ def aedat(path: Path) -> Iterator[Events]:
             if len(data) < _PACKET.itemsize:
                 raise FileRefused(f"{path} is cut short at byte {at:,}; get it again")
             packet, at = np.frombuffer(data, _PACKET)[0], at + _PACKET.itemsize
-            kind, width, number, overflow = (int(packet[name]) for name in ("type", "size", "number", "overflow"))
+            kind, width, number, valid, overflow = (int(packet[name]) for name in ("type", "size", "number", "valid", "overflow"))
             if number * width > size - at:
                 raise FileRefused(f"{path} is cut short at byte {at:,}: a packet of {number:,} events begins there; get it again")
             if kind == _POLARITY_EVENT:
@@ -111,7 +111,8 @@ def aedat(path: Path) -> Iterator[Events]:
                     raise FileRefused(f"{path} has polarity events of {width} bytes at byte {at:,}, not {_EVENT_BYTES}; get it again")
                 for first in range(0, number, BLOCK):
                     words = np.frombuffer(stream.read(min(BLOCK, number - first) * width), "<u4").reshape(-1, 2).astype(np.int64)
-                    words = words[words[:, 0] & 1 == 1]  # the packet's own count may say otherwise
+                    # some writers leave the bit of each event 0 and count them in the packet alone
+                    words = words if valid == number else words[words[:, 0] & 1 == 1]
                     address, time = words[:, 0], words[:, 1]
                     if overflow << 31 > LATEST or (time >> 31).any():
                         raise FileRefused(

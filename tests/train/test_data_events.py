@@ -166,9 +166,9 @@ def test_other_events_and_invalid_ones_are_left_out(tmp_path: Path) -> None:
     changed[28] &= 0xFE  # ... and it is not the first
     path.write_bytes(special + bytes(changed))
     assert read_aedat(path).time.tolist() == [3]
-    changed[24] = 2  # the packet says that both are
+    changed[24] = 2  # the packet says that both are, as some writers do who leave the bits of events 0
     path.write_bytes(special + bytes(changed))
-    assert read_aedat(path).time.tolist() == [3]
+    assert read_aedat(path).time.tolist() == [2, 3]
 
 
 @pytest.mark.parametrize(
