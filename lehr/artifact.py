@@ -134,13 +134,15 @@ def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] |
     """
     recover(folder)
     for _ in range(LOOKS):  # another writer may replace it meanwhile
-        before, refusal = _identity(folder), f"{folder} changes while it is looked at; choose another output folder"
+        before = _identity(folder)
         with suppress(FileNotFoundError):
             refusal = _why_irreplaceable(folder, mark, own)
-            if _identity(folder) == before:
-                break
-    if refusal:
-        raise UsageError(refusal)
+            if _identity(folder) != before:
+                continue
+            if refusal:
+                raise UsageError(refusal)
+            return
+    raise UsageError(f"{folder} changes while it is looked at; choose another output folder")
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
