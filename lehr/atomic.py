@@ -144,7 +144,8 @@ def _replace_by_renames(part: Path, path: Path) -> None:
     except BaseException:
         sweep(path)
         raise
-    old.rename(part)
+    with suppress(FileNotFoundError):  # another writer has cleaned it away
+        old.rename(part)
 
 
 @contextmanager
