@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -100,8 +101,9 @@ def require_file_or_nothing(path: Path) -> None:
 def _put_in_place(part: Path, path: Path) -> None:
     """Make `part` the folder at `path`; the one that was there is at `part` afterwards."""
     while True:
-        if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         try:
             if not path.exists():
                 part.rename(path)  # not onto a folder that holds anything

@@ -75,8 +75,8 @@ def sweep(path: Path) -> None:
     recover(path)
     for entry, ending, kernel in _beside(path):
         with suppress(OSError):
-            if ending == PART and _abandoned(entry, kernel):
-                _remove(entry)
+            if ending == PART:
+                _remove_abandoned(entry, kernel)
             elif ending == OLD and os.path.lexists(path):  # another has come: nobody needs this one
                 remove_folder(entry, path)
 
@@ -133,16 +133,19 @@ def _opened(part: Path) -> int | None:
         return None
 
 
-def _abandoned(part: Path, kernel: str) -> bool:
-    """Whether the writer of a part is dead."""
+def _remove_abandoned(part: Path, kernel: str) -> None:
+    """Remove a part whose writer is dead; its lock is held until it is gone, so that no new writer takes it meanwhile."""
     kind = stat.S_IFMT(part.lstat().st_mode)
     if kind not in (stat.S_IFREG, stat.S_IFDIR) or (handle := _opened(part)) is None:
-        return False
+        return
     try:
         free = _locked(handle, fcntl.LOCK_EX)
         if kernel == _kernel() and free is not None:
-            return free and _is_at(handle, part)
-        return free is not False and time.time() - os.fstat(handle).st_mtime > ABANDONED
+            dead = free and _is_at(handle, part)
+        else:
+            dead = free is not False and time.time() - os.fstat(handle).st_mtime > ABANDONED
+        if dead:
+            _remove(part)
     finally:
         os.close(handle)
 
