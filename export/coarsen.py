@@ -8,8 +8,8 @@ import numpy as np
 
 from lehr.arithmetic import Arithmetic, State, Synapse, divide_by_power_of_two
 from lehr.errors import UsageError
-from lehr.export.widths import fit_state_bits
 from lehr.network import Network, Neuron
+from lehr.widths import fit_state_bits
 
 
 def check_error(error: float) -> None:

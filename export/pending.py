@@ -12,8 +12,8 @@ from lehr.errors import NotMappable
 from lehr.export.coarsen import leak_error
 from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import Affine, Float, Folded, fold, in_units
-from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
+from lehr.widths import LayerWidth
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the states of a network really reach on given samples, beside what they can reach (`lehr.export.widths`)."""
+"""What the states of a network really reach on given samples, beside what they can reach (`lehr.widths`)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Int64, State, Synapse
 from lehr.errors import UsageError
-from lehr.export.widths import bits_for, fit_state_bits, with_state_bits
 from lehr.network import Network
 from lehr.simulate.reference import CHUNK, Machine
 from lehr.simulate.result import check_input
+from lehr.widths import bits_for, fit_state_bits, with_state_bits
 
 CONFIDENCE = 0.95
 Range = tuple[int, int]

@@ -37,7 +37,7 @@ from lehr.arithmetic import (
 )
 from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
-from lehr.export.intervals import accumulators
+from lehr.intervals import accumulators
 from lehr.network import Network, Neuron, Readout
 from lehr.simulate.result import Trace
 from lehr.weights import KINDS, WeightKind

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from lehr.arithmetic import Int64, State
 from lehr.errors import NotMappable
-from lehr.export.intervals import BEYOND, arriving, intervals
+from lehr.intervals import BEYOND, arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Linear, Network, Neuron, SumPool2d
 from lehr.simulate import Result
 from lehr.simulate.result import Recorder, check_input, feeder, input_events

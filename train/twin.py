@@ -1,7 +1,7 @@
 """The exact-integer twin: the forward pass of an integer network in torch floating point, with gradients.
 
 Every number in the forward pass is an integer (or an integer over a power of two), small enough that float32 holds it exactly, so
-that training sees the very spikes the hardware will fire; `lehr.export.widths` proves it, float64 widens the range. Gradients
+that training sees the very spikes the hardware will fire; `lehr.widths` proves it, float64 widens the range. Gradients
 pass straight through the rounding of thresholds, biases and decays and through the binarization; spikes use the fast-sigmoid
 surrogate of the membrane's distance to threshold, in the units of training.
 """

@@ -21,12 +21,12 @@ from lehr.export.nirgraph.steps import step_of, taken_for_exact
 from lehr.export.nirgraph.times import asking_about_times
 from lehr.export.pending import LayerReport, Waiting, moved_share, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
-from lehr.export.widths import analyse
 from lehr.network import INPUT, Input, Network
 from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
 from lehr.refusals import Refusals
 from lehr.spelling import one_of, option
 from lehr.weights import KINDS
+from lehr.widths import analyse
 
 
 @dataclass(frozen=True)

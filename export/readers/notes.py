@@ -8,8 +8,8 @@ import numpy as np
 
 from lehr.arithmetic import State
 from lehr.export.readers.importers import Reader
-from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
+from lehr.widths import LayerWidth
 
 _TOLD_APART = 2**36
 """Up to here the leaks that stand for none, and for all, and the roundings of doubles add up to less than the margin of a threshold."""

@@ -106,10 +106,10 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     from lehr import nirfile
     from lehr.atomic import writing
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
-    from lehr.export.widths import analyse
     from lehr.samples import read_samples
     from lehr.simulate import compare, simulate
     from lehr.train.twin import Twin, trace
+    from lehr.widths import analyse
 
     told = load_run(run)
     if not told.stated:

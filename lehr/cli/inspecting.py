@@ -104,8 +104,8 @@ def _declared(node: DeclaredNode) -> str:
 def _tell_network(out: Output, declared: Outline, net: Network) -> None:
     from dataclasses import asdict
 
-    from lehr.export.widths import analyse
     from lehr.weights import zero_share
+    from lehr.widths import analyse
 
     widths = analyse(net)
     readout = READOUTS[net.readout].format(net.output)

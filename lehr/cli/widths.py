@@ -42,9 +42,9 @@ def widths(
         from lehr import nirfile
         from lehr.errors import UsageError
         from lehr.export.coarsen import coarsened
-        from lehr.export.widths import fit_state_bits
         from lehr.recordings import open_inputs
         from lehr.simulate.ranges import narrowed, observe
+        from lehr.widths import fit_state_bits
 
         net = read_model(out, model)
         if risk is not None and inputs is None:
@@ -67,7 +67,7 @@ def widths(
 
 
 def _tell(out: Output, net: Network, proven: Network, observed: Observed | None) -> None:
-    from lehr.export.widths import analyse, bits_for
+    from lehr.widths import analyse, bits_for
 
     rows, facts = [], {}
     for name, width in analyse(proven).layers.items():

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lehr.arithmetic import Arithmetic, Synapse
-from lehr.export.intervals import Interval
-from lehr.export.widths import Range, ranges
+from lehr.intervals import Interval
 from lehr.network import Neuron
 from lehr.simulate.fast import layout
+from lehr.widths import Range, ranges
 
 STEPS = 1000
 """How many steps the analysis follows a membrane before it takes all of its width for possible."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lehr.export.intervals import Interval, arriving, intervals
+from lehr.intervals import Interval, arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.fast.bounds import INT32, Lanes, lanes, numbers, thresholds
 from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from lehr.arithmetic import State
-from lehr.export.intervals import intervals
+from lehr.intervals import intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import INT32_MAX
 from lehr.simulate import events

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from lehr.arithmetic import Arithmetic, State, Synapse
-from lehr.export.intervals import arriving, intervals
+from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Network, Neuron
 from lehr.targets.fpga.projections import Projection, projections, volume
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from lehr.export.intervals import Interval
+from lehr.intervals import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Shape
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph

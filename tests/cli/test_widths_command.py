@@ -13,8 +13,8 @@ from states import SLOW, two_state_network
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
-from lehr.export.widths import fit_state_bits
 from lehr.simulate import simulate
+from lehr.widths import fit_state_bits
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=9, state_bits=32)
 

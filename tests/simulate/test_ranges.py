@@ -13,10 +13,10 @@ from strategies import Images, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
-from lehr.export.widths import analyse, bits_for, fit_state_bits, with_state_bits
 from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.simulate.ranges import Observed, narrowed, observe
+from lehr.widths import analyse, bits_for, fit_state_bits, with_state_bits
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 EVENT = replace(HOW, update="event", reset_timing="same_step")

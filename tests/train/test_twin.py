@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from strategies import alive, delayed_network, inputs, networks, recurrent_network, small_network
 
 from lehr.errors import NotMappable
-from lehr.export.widths import analyse
 from lehr.network import Network, Neuron
 from lehr.simulate import compare, simulate
 from lehr.train.twin import Twin, trace
+from lehr.widths import analyse
 
 
 @settings(max_examples=60)

@@ -14,9 +14,9 @@ from strategies import inputs, networks, small_network
 
 from lehr.arithmetic import Arithmetic, BiasTo, Synapse
 from lehr.errors import NotMappable
-from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.simulate import compare, simulate
+from lehr.widths import analyse, fit_state_bits
 
 
 def _line(weight: list[int], neuron: Neuron, steps: int = 4, kind: str = "u8") -> Network:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, Int64, State
 from lehr.errors import NotMappable
-from lehr.export.intervals import Interval, accumulators, arriving, intervals
+from lehr.intervals import Interval, accumulators, arriving, intervals
 from lehr.network import Network, Neuron
 
 FLOAT32_EXACT = 2**24
