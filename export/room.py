@@ -11,7 +11,7 @@ from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
 from lehr.export.fold import Affine, Float, in_units
 from lehr.export.pending import Waiting, folded, leak_share, moved_share, needed_bits
 from lehr.export.silence import Channels
-from lehr.intervals import Interval
+from lehr.interval import Interval
 from lehr.nodes import INT32_MAX, Neuron
 from lehr.widths import ranges
 

@@ -132,7 +132,7 @@ READOUTS: Mapping[Readout, str] = {
 
 def _states(neuron: Neuron, text: str) -> str:
     """`text` of the membrane and, where there is one, of the synapse state."""
-    states = [neuron.arithmetic] if neuron.synapse is None else [neuron.arithmetic, neuron.synapse]
+    states = [neuron.fields] if neuron.synapse is None else [neuron.fields, neuron.synapse]
     return ", synapse ".join(text.format(state) for state in states)
 
 

@@ -180,7 +180,7 @@ class _State:
         self.zero = {name: like.new_zeros(1, batch, *shape) for name, shape in self.net.shapes.items()}
         self.before = dict(self.zero)
         self.neuron = {name: (self.zero[name][0], self.zero[name][0]) for name in self.net.neurons}
-        self.line = {n: self.zero[n].repeat_interleave(d.steps, 0) for n, d in self.net.nodes.items() if isinstance(d, Delay)}
+        self.line = {n: self.zero[n].repeat_interleave(d.alike, 0) for n, d in self.net.nodes.items() if isinstance(d, Delay)}
         self.spikes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
         self.membranes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
 

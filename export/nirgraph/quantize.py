@@ -252,7 +252,7 @@ def _require_same_delays(graph: Graph, network: Network, how: Semantics) -> None
     """Refuse a network in which a spike takes another number of steps to a layer than in the graph."""
     extra = {name for name, cells in graph.cells.items() if cells.cuba and how.current == "last"}
     waits = {n: whole_steps(n, node, how)[0] for n, node in graph.nodes.items() if isinstance(node, Wait)}
-    delays = {n: node.steps for n, node in network.nodes.items() if isinstance(node, Delay)}
+    delays = {n: node.alike for n, node in network.nodes.items() if isinstance(node, Delay)}
     for name in graph.cells:
         there, here = _arrivals(graph.outline, name, waits), _arrivals(network, name, delays)
         if here != {(hub, lag + (name in extra)) for hub, lag in there}:

@@ -71,12 +71,10 @@ def _tell(out: Output, net: Network, proven: Network, observed: Observed | None)
 
     rows, facts = [], {}
     for name, width in analyse(proven).layers.items():
-        neuron, now = net.neurons[name], proven.neurons[name].arithmetic.fraction_bits
-        fraction = str(now) if now == neuron.arithmetic.fraction_bits else f"{neuron.arithmetic.fraction_bits} to {now}"
+        neuron, now = net.neurons[name], proven.neurons[name].fields.fraction_bits
+        fraction = str(now) if now == neuron.fields.fraction_bits else f"{neuron.fields.fraction_bits} to {now}"
         told: dict[str, Any] = {"fraction_bits": now}
-        states: list[tuple[str, int, tuple[int, int], int | None]] = [
-            ("membrane", neuron.arithmetic.state_bits, width.membrane, width.bits)
-        ]
+        states: list[tuple[str, int, tuple[int, int], int | None]] = [("membrane", neuron.fields.state_bits, width.membrane, width.bits)]
         if neuron.synapse is not None and width.synapse is not None:
             states.append(("synapse", neuron.synapse.state_bits, width.synapse, width.synapse_bits))
         for state, stored, bounds, bits in states:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import FileRefused
+from lehr.arithmetic import Int64
+from lehr.errors import FileRefused, NotMappable
+from lehr.interval import Interval
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -61,13 +64,39 @@ class Node(ABC):
     def output_shape(self, shape: Shape) -> Shape:
         """Shape of the output for an input of `shape`; raises ShapeMismatch where it does not fit."""
 
+    def sums(self, x: Int64) -> Int64:
+        """What the node makes of a batch `[N, *shape]`: the definition, for a node that keeps nothing from step to step.
+
+        Raises:
+            NotMappable: when a type of node does not say it.
+        """
+        del x
+        raise NotMappable(f"the definition computes no {type(self).__name__}; give the type of node the method sums")
+
+    def bounds(self, x: Interval, taken: Shape) -> Interval:
+        """Bounds of the output, from those of the input, whose shape is `taken`.
+
+        Raises:
+            NotMappable: when a type of node does not say it.
+        """
+        del x, taken
+        raise NotMappable(f"the width analysis bounds no {type(self).__name__}; give the type of node the method bounds")
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))  # type: ignore[arg-type]
-        return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
+        return all(_equal(a, b) for a, b in pairs)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _equal(a: object, b: object) -> bool:
+    """Whether two fields are, arrays and mappings of arrays by content."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_equal(a[name], b[name]) for name in a)
+    arrays = isinstance(a, np.ndarray) or isinstance(b, np.ndarray)
+    return np.array_equal(a, b) if arrays else a == b  # type: ignore[arg-type]
 
 
 def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -> Shape:
@@ -76,3 +105,10 @@ def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -
     if min(out) < 1:
         raise ShapeMismatch(f"covers {tuple(spans)} pixels but gets {size} with padding {padding}")
     return out
+
+
+def views(x: Int64, spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair) -> Int64:
+    """The windows of a batch of maps `[N, C, H, W]`, as a view `[N, C, rows, columns, span, span]` of the padded maps."""
+    padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, tuple(spans), axis=(2, 3))
+    return seen[:, :, :: stride[0], :: stride[1]]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from lehr.arithmetic import Int64
+from lehr.interval import Interval, weighted
 from lehr.nodes.base import Node, Shape, ShapeMismatch
 from lehr.weights import Int8Array, WeightKind, declared_weight
 
@@ -23,3 +27,12 @@ class Linear(Node):
         if shape != (self.weight.shape[1],):
             raise ShapeMismatch(f"takes ({self.weight.shape[1]},) but gets {shape}")
         return (self.weight.shape[0],)
+
+    def sums(self, x: Int64) -> Int64:
+        """Weighted sums of `x` `[N, in features]`."""
+        return x @ self.weight.astype(np.int64).T
+
+    def bounds(self, x: Interval, taken: Shape) -> Interval:
+        """Of sums over all weights."""
+        del taken
+        return weighted(x, self.weight.astype(np.int64)[:, :, None], 1)

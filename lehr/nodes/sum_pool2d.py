@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, windows
+from lehr.arithmetic import Int64
+from lehr.interval import Interval
+from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, views, windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,3 +26,13 @@ class SumPool2d(Node):
         if len(shape) != 3:
             raise ShapeMismatch(f"takes (channels, height, width) but gets {shape}")
         return (shape[0], *windows(shape[1:], self.kernel, self.stride, self.padding))
+
+    def sums(self, x: Int64) -> Int64:
+        """Sums of `x` `[N, C, H, W]` over windows."""
+        total: Int64 = views(x, self.kernel, self.stride, self.padding).sum(axis=(4, 5))
+        return total
+
+    def bounds(self, x: Interval, taken: Shape) -> Interval:
+        """As many times those of one value as a window has places."""
+        del taken
+        return x.times(self.kernel[0] * self.kernel[1])

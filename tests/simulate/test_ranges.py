@@ -64,7 +64,7 @@ def test_a_narrowed_network_is_another_that_computes_the_same_on_the_samples() -
     net, x = many(MAKES["two states"])
     fitted, found = fit_state_bits(net), narrowed(net, observe(net, x), 0.05)
     assert found.digest != fitted.digest
-    assert all(found.neurons[n].arithmetic.state_bits <= fitted.neurons[n].arithmetic.state_bits for n in net.neurons)
+    assert all(found.neurons[n].fields.state_bits <= fitted.neurons[n].fields.state_bits for n in net.neurons)
     assert any(found.neurons[n] != fitted.neurons[n] for n in net.neurons)
     one, other = (simulate(each, x[:6], trace=net.neurons) for each in (fitted, found))
     assert flowing(net, one)
