@@ -24,6 +24,7 @@ import numpy.typing as npt
 from lehr.arithmetic import (
     MAX_FRACTION_BITS,
     MAX_STATE_BITS,
+    MIN_STATE_BITS,
     Arithmetic,
     BiasTo,
     DecayForm,
@@ -38,9 +39,10 @@ from lehr.arithmetic import (
 from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
 from lehr.intervals import accumulators
-from lehr.network import Network, Neuron, Readout
+from lehr.network import Linear, Network, Neuron, Readout
 from lehr.simulate.result import Trace
-from lehr.weights import KINDS, WeightKind
+from lehr.update import Program
+from lehr.weights import WeightKind
 
 Options = Mapping[str, str]
 
@@ -59,24 +61,41 @@ class Problem:
 
 @dataclass(frozen=True)
 class Arithmetics:
-    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. The default is all of them.
+    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. What is not stated is not computed.
 
     The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone.
     """
 
-    decay_form: tuple[DecayForm, ...] = get_args(DecayForm)
-    rounding: tuple[Rounding, ...] = get_args(Rounding)
-    reset: tuple[Reset, ...] = get_args(Reset)
-    reset_timing: tuple[ResetTiming, ...] = get_args(ResetTiming)
-    fires: tuple[Fires, ...] = get_args(Fires)
-    overflow: tuple[Overflow, ...] = get_args(Overflow)
-    update: tuple[Update, ...] = get_args(Update)
-    synapse: bool = True
-    bias_to: tuple[BiasTo, ...] = get_args(BiasTo)
-    max_fraction_bits: int = MAX_FRACTION_BITS
-    max_state_bits: int = MAX_STATE_BITS
+    decay_form: tuple[DecayForm, ...]
+    rounding: tuple[Rounding, ...]
+    reset: tuple[Reset, ...]
+    reset_timing: tuple[ResetTiming, ...]
+    fires: tuple[Fires, ...]
+    overflow: tuple[Overflow, ...]
+    update: tuple[Update, ...]
+    synapse: bool = False
+    bias_to: tuple[BiasTo, ...] = ()
+    max_fraction_bits: int = 0
+    max_state_bits: int = MIN_STATE_BITS
 
     CHOICES: ClassVar = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "update")
+
+    @classmethod
+    def every(cls) -> Arithmetics:
+        """Those of a machine that computes all that `Arithmetic` and `Synapse` can say."""
+        return cls(
+            get_args(DecayForm),
+            get_args(Rounding),
+            get_args(Reset),
+            get_args(ResetTiming),
+            get_args(Fires),
+            get_args(Overflow),
+            get_args(Update),
+            synapse=True,
+            bias_to=get_args(BiasTo),
+            max_fraction_bits=MAX_FRACTION_BITS,
+            max_state_bits=MAX_STATE_BITS,
+        )
 
     def problems(self, node: str, neuron: Neuron) -> list[Problem]:
         """What of the arithmetic of layer `node` this machine does not compute."""
@@ -151,9 +170,11 @@ class Target(ABC):
     Attributes:
         name: as on the command line; lower case, letters, digits and dashes.
         summary: one line for `lehr targets list`.
-        arithmetics: what it computes.
-        weights: the kinds that it takes; all of them if it does not say.
-        readouts: how it tells the winning class; in all ways if it does not say.
+        arithmetics: what it computes of updates in fields.
+        statements: the types of statements of lehr.update that it computes, for updates that are programs; none if it does not say.
+        nodes: the types of nodes that it computes; the least that makes a network if it does not say.
+        weights: the kinds that it takes; binary ones alone if it does not say.
+        readouts: how it tells the winning class; by counts of spikes alone if it does not say.
         options: names and meanings of the options that `plan` takes.
         products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
     """
@@ -161,14 +182,18 @@ class Target(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     arithmetics: ClassVar[Arithmetics]
-    weights: ClassVar[tuple[WeightKind, ...]] = KINDS
-    readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
+    statements: ClassVar[frozenset[type]] = frozenset()
+    nodes: ClassVar[frozenset[type]] = frozenset({Linear, Neuron})
+    weights: ClassVar[tuple[WeightKind, ...]] = ("binary",)
+    readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
     options: ClassVar[Mapping[str, str]] = {}
     products: ClassVar[tuple[str, ...]] = ()
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""
-        fields = [p for name, neuron in net.neurons.items() for p in self.arithmetics.problems(name, neuron)]
+        if unknown := self._unknown_nodes(net):
+            return unknown  # nothing else can be asked of what is not known
+        fields = [p for name, neuron in net.neurons.items() for p in self.neuron_problems(name, neuron)]
         kinds = " or ".join(f"'{kind}'" for kind in self.weights)
         weights = [
             Problem(name, f"weights are '{node.kind}', the machine has {kinds}", f"train with weights that are {kinds}")
@@ -183,6 +208,24 @@ class Target(ABC):
             for name, worst in accumulators(net).items()
         ]
         return (*fields, *weights, *sums, *(() if sums else self.limits(net)))
+
+    def _unknown_nodes(self, net: Network) -> tuple[Problem, ...]:
+        taken = ", ".join(sorted(kind.__name__ for kind in self.nodes))
+        return tuple(
+            Problem(name, f"{type(node).__name__} is not computed by the machine", f"use {taken} alone")
+            for name, node in net.nodes.items()
+            if type(node) not in self.nodes
+        )
+
+    def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
+        """What of the update of layer `name` the machine does not compute."""
+        if not isinstance(neuron.arithmetic, Program):
+            return self.arithmetics.problems(name, neuron)
+        lacking = dict.fromkeys(type(s).__name__ for s in neuron.program.all if type(s) not in self.statements)
+        if not lacking:
+            return []
+        reason = f"its update is a program with {', '.join(lacking)}, which the machine does not compute"
+        return [Problem(name, reason, "say it in fields of Arithmetic, or use a target that takes programs")]
 
     def require_mappable(self, net: Network) -> None:
         """Raise NotMappable with every problem, unless `net` maps."""

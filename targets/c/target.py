@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
-from lehr.network import Network
+from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import INT32_MAX
 from lehr.targets.c.cost import synaptic_operations
 from lehr.targets.c.devices import GENERIC, NAMES, need, require_fit
@@ -19,6 +19,7 @@ from lehr.targets.c.render import render, tables
 from lehr.targets.c.runner import CRunner
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
 from lehr.targets.names import identifiers
+from lehr.weights import KINDS, WeightKind
 
 
 class C(Target):
@@ -26,7 +27,10 @@ class C(Target):
 
     name: ClassVar[str] = "c"
     summary: ClassVar[str] = "portable C99 without heap or floating point, weights of one bit or one byte"
-    arithmetics: ClassVar[Arithmetics] = Arithmetics()
+    arithmetics: ClassVar[Arithmetics] = Arithmetics.every()
+    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
+    weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {
         "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",
         "flash": "KiB of flash that there are, instead of the device's",

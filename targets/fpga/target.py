@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from lehr.artifact import BuildPlan, read_manifest
 from lehr.errors import NotMappable, UsageError
-from lehr.network import Conv2d, Flatten, Linear, Network
+from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.spelling import one_of
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
 from lehr.targets.fpga import measured
@@ -21,7 +21,7 @@ from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Arrangement, Plan
 from lehr.targets.fpga.projections import paths, product, weighted
 from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.weights import LARGEST
+from lehr.weights import KINDS, LARGEST, WeightKind
 
 MAX_MAPS = 256
 MAX_STEPS = 2**16 - 1
@@ -35,7 +35,10 @@ class Fpga(Target):
 
     name: ClassVar[str] = "fpga"
     summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers, or one for each"
-    arithmetics: ClassVar[Arithmetics] = Arithmetics(update=("step",))
+    arithmetics: ClassVar[Arithmetics] = replace(Arithmetics.every(), update=("step",))
+    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
+    weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {
         "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
         "front": "what a host speaks to: bytes with valid and ready, the default, or uart, a serial line of 1 Mbit/s",

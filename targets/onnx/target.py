@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import replace
+from typing import ClassVar, get_args
 
 import numpy as np
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
 from lehr.intervals import intervals
-from lehr.network import Network
+from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import INT32_MAX
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
 from lehr.targets.onnx.model import make_model
 from lehr.targets.onnx.readme import readme
 from lehr.targets.onnx.runner import FILE, OnnxRuntime
 from lehr.targets.onnx.step import BYTE, Step, digit_count, sum_of_sources
+from lehr.weights import KINDS, WeightKind
 
 TRACE = "trace"
 
@@ -27,7 +29,10 @@ class Onnx(Target):
 
     name: ClassVar[str] = "onnx"
     summary: ClassVar[str] = "one ONNX model in integer operators, a Scan over time"
-    arithmetics: ClassVar[Arithmetics] = Arithmetics(update=("step",))
+    arithmetics: ClassVar[Arithmetics] = replace(Arithmetics.every(), update=("step",))
+    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
+    weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
 
     def limits(self, net: Network) -> tuple[Problem, ...]:

@@ -168,7 +168,10 @@ MADE: dict[str, tuple[Any, str]] = {
         lambda: Neuron(np.array([2**31]), np.zeros(1, int), Arithmetic()),
         "Neuron threshold holds 2147483648, which int32 cannot; use -2147483648 to 2147483647",
     ),
-    "no threshold": (lambda: Neuron(ONES[0, :0], ONES[0], Arithmetic()), "Neuron threshold has shape (0,); give one integer per channel"),
+    "no threshold": (
+        lambda: Neuron(ONES[0, :0], ONES[0], Arithmetic()),
+        "Neuron threshold has shape (0,); give one integer per channel, or one per neuron",
+    ),
     "bias": (
         lambda: Neuron(ONES[0], np.zeros(3, int), Arithmetic()),
         "Neuron has 2 thresholds and 3 biases; give one of each per channel",

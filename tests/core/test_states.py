@@ -91,22 +91,22 @@ def test_the_training_twin_refuses_a_synapse_state_by_name() -> None:
     ("machine", "synapse", "message"),
     [
         (
-            Arithmetics(synapse=False),
+            replace(Arithmetics.every(), synapse=False),
             SLOW,
             "hidden: its neurons have a synapse state, the machine has membranes alone; train without it",
         ),
         (
-            Arithmetics(rounding=("toward_zero",)),
+            replace(Arithmetics.every(), rounding=("toward_zero",)),
             replace(SLOW, rounding="floor"),
             "hidden: synapse rounding is 'floor', the machine has 'toward_zero'; train with synapse rounding = 'toward_zero'",
         ),
         (
-            Arithmetics(bias_to=("membrane",)),
+            replace(Arithmetics.every(), bias_to=("membrane",)),
             replace(SLOW, bias_to="synapse"),
             "hidden: synapse bias_to is 'synapse', the machine has 'membrane'; train with synapse bias_to = 'membrane'",
         ),
         (
-            Arithmetics(max_state_bits=20),
+            replace(Arithmetics.every(), max_state_bits=20),
             replace(SLOW, state_bits=24),
             "hidden: synapse state_bits is 24, the machine has 20; export with at most 20",
         ),

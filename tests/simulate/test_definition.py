@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import old_reference
 import pytest
-from golden_networks import GOLDEN, usual
+from golden_networks import GOLDEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from states import grown_networks
