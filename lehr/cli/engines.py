@@ -47,7 +47,7 @@ def _reference(net: Network, _: int) -> Run:
 
 
 def _torch(net: Network, _: int) -> Run:
-    from lehr.train.engine import simulate
+    from lehr.simulate.torch_engine import simulate
 
     return lambda x, trace: simulate(net, x, trace=trace)
 
@@ -69,7 +69,7 @@ def _reference_stream(net: Network, trace: tuple[str, ...]) -> Feed:
 
 
 def _torch_stream(net: Network, trace: tuple[str, ...]) -> Feed:
-    from lehr.train.engine import stream
+    from lehr.simulate.torch_engine import stream
 
     return stream(net, 1, trace)
 

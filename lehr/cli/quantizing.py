@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from lehr.export.effect import Effect
     from lehr.export.nirgraph import Quantized
     from lehr.network import Network
-    from lehr.simulate.effect import Effect
 
 
 def quantize(
@@ -62,10 +62,10 @@ def quantize(
     with session(as_json) as out:
         from lehr import nirfile
         from lehr.atomic import writing
+        from lehr.export.effect import measure
         from lehr.export.nirgraph import Options, Semantics, read
         from lehr.export.nirgraph import quantize as convert
         from lehr.recordings import open_inputs
-        from lehr.simulate.effect import measure
 
         told = read(graph)
         given = open_inputs(calibrate, told.shape, frames)
