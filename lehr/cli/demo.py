@@ -36,10 +36,10 @@ def demo(
         from lehr import nirfile
         from lehr.artifact import check_replaceable, to_json
         from lehr.atomic import write_bytes, writing_folder
-        from lehr.cli.partial import arrays_of
         from lehr.errors import NotBitExact
         from lehr.npz import npz_bytes
         from lehr.simulate import compare, simulate
+        from lehr.simulate.partial import arrays_of
         from lehr.train.data import load_dataset
         from lehr.train.recipefile import ARMS, load
         from lehr.train.twin import Twin, trace
