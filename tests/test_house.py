@@ -104,7 +104,9 @@ def test_simulating_and_building_load_no_torch() -> None:
     assert [file.name for file in both if "torch" in set(imported(file.read_text("utf-8")))] == ["torch_engine.py"]
     others = [file.relative_to(ROOT).with_suffix("") for file in both if file.name not in ("torch_engine.py", "__init__.py")]
     modules = ", ".join(".".join(("lehr", *file.parts)) for file in others)
-    check = f"import sys, {modules}, lehr.nirfile; from lehr.targets.registry import targets; assert targets() and 'torch' not in sys.modules"
+    check = (
+        f"import sys, {modules}, lehr.nirfile; from lehr.targets.registry import targets; assert targets() and 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=True)
 
 
