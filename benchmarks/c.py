@@ -22,12 +22,12 @@ from simulator import CASES, at_rate, inputs, network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import ToolMissing
-from lehr.export.widths import fit_state_bits
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.targets.build import build
 from lehr.targets.c import C
 from lehr.targets.c.figures import missing
 from lehr.targets.c.layout import Layout
+from lehr.widths import fit_state_bits
 
 KERNELS = Path(__file__).parent / "c_kernels" / "kernels.c"
 SHAPES = ((72, 16), (400, 64), (1024, 10), (3000, 20), (700, 3000))

@@ -129,8 +129,8 @@ def _part(net: Network, name: str) -> Any:
     if isinstance(node, Neuron):
         shape = (-1, *[1] * (len(net.shapes[name]) - 1))
         threshold, bias = (torch.tensor(value, dtype=torch.float32).reshape(shape) for value in (node.threshold, node.bias))
-        neuron = snntorch.Leaky(beta=node.arithmetic.beta, threshold=threshold, reset_mechanism="subtract")
-        return neuron, bias, float(1 << node.arithmetic.fraction_bits)
+        neuron = snntorch.Leaky(beta=node.fields.beta, threshold=threshold, reset_mechanism="subtract")
+        return neuron, bias, float(1 << node.fields.fraction_bits)
     if isinstance(node, (Conv2d, Linear)):
         latent = torch.from_numpy(node.weight.astype(np.float32) * 0.3)
         return node, latent, _binarized(latent)

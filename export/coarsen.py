@@ -8,8 +8,8 @@ import numpy as np
 
 from lehr.arithmetic import Arithmetic, State, Synapse, divide_by_power_of_two
 from lehr.errors import UsageError
-from lehr.export.widths import fit_state_bits
 from lehr.network import Network, Neuron
+from lehr.widths import fit_state_bits
 
 
 def check_error(error: float) -> None:
@@ -55,7 +55,7 @@ def coarsened(net: Network, error: float) -> Network:
 def _layer(neuron: Neuron, error: float) -> Neuron:
     if neuron.integrates:
         return neuron
-    how, threshold, bias = neuron.arithmetic, neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
+    how, threshold, bias = neuron.fields, neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
     for dropped in range(how.fraction_bits, 0, -1):
         theta, b = (divide_by_power_of_two(value, dropped, "nearest_even") for value in (threshold, bias))
         moved = np.maximum(np.abs((theta << dropped) - threshold), np.abs((b << dropped) - bias))

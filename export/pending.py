@@ -12,8 +12,8 @@ from lehr.errors import NotMappable
 from lehr.export.coarsen import leak_error
 from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import Affine, Float, Folded, fold, in_units
-from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
+from lehr.widths import LayerWidth
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def rounded_by_model(wait: Waiting, made: Folded, neuron: Neuron) -> bool:
     so many bits, and the number so many digits, that double precision holds their product.
     """
     affine, unit = wait.affine, 2.0**made.fraction_bits
-    widest = max(neuron.arithmetic.state_bits, neuron.synapse.state_bits if neuron.synapse else 0)
+    widest = max(neuron.fields.state_bits, neuron.synapse.state_bits if neuron.synapse else 0)
     if max(wait.digits, digits(affine.gain)) + widest > DOUBLE:
         return True
     theta = made.threshold * np.abs(affine.gain) != unit * wait.dynamics.threshold
@@ -180,7 +180,7 @@ def rounded_by_model(wait: Waiting, made: Folded, neuron: Neuron) -> bool:
 
 def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> LayerReport:
     """What became of a layer, whose fraction bits are chosen and whose membranes are bounded."""
-    how, made = neuron.arithmetic, folded(wait, neuron.arithmetic.fraction_bits)
+    how, made = neuron.fields, folded(wait, neuron.fields.fraction_bits)
     notes, moved = list(wait.notes), moved_share(wait, made)
     if moved:
         notes.append(f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold")

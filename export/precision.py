@@ -17,13 +17,13 @@ import numpy as np
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
 from lehr.errors import NotMappable
 from lehr.export.fold import THRESHOLD_ERROR, in_units
-from lehr.export.intervals import arriving, intervals
 from lehr.export.pending import Waiting, folded
 from lehr.export.room import Room
 from lehr.export.silence import Channels, without_weights
-from lehr.export.widths import fit_state_bits, require_accumulators
+from lehr.intervals import arriving, intervals
 from lehr.network import Network
 from lehr.nodes import INT32_MAX, Neuron
+from lehr.widths import fit_state_bits, require_accumulators
 
 
 def placeholder(wait: Waiting) -> Neuron:

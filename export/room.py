@@ -9,11 +9,11 @@ import numpy as np
 
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
 from lehr.export.fold import Affine, Float, in_units
-from lehr.export.intervals import Interval
 from lehr.export.pending import Waiting, folded, leak_share, moved_share, needed_bits
 from lehr.export.silence import Channels
-from lehr.export.widths import ranges
+from lehr.interval import Interval
 from lehr.nodes import INT32_MAX, Neuron
+from lehr.widths import ranges
 
 ALONE = 2.0 ** (MAX_STATE_BITS - MAX_FRACTION_BITS - 4)
 """What states come to, without fraction bits, in a layer without any weights: it leaves room for all of them."""

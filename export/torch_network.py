@@ -21,10 +21,10 @@ from lehr.export.torch_layers import Builder
 from lehr.export.torch_run import Spikes, Stepper, given_shape
 from lehr.export.torch_trace import trace
 from lehr.export.torch_values import NotCopied, settled_copy
-from lehr.export.widths import analyse
 from lehr.network import OUTPUT, Input, Network
 from lehr.spelling import one_of
 from lehr.weights import KINDS, WeightKind
+from lehr.widths import analyse
 
 
 @dataclass(frozen=True)

@@ -213,9 +213,10 @@ class Network:
             told.update(f"{name}:{type(node).__name__}".encode())
             for field in fields(node):  # type: ignore[arg-type]
                 value = getattr(node, field.name)
-                if value is None:  # a neuron without a synapse state
+                if value is None or (isinstance(value, Mapping) and not value):  # a neuron without a synapse state, or more parameters
                     continue
-                told.update(repr(value.shape).encode() + value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+                for part in value.items() if isinstance(value, Mapping) else [value]:
+                    told.update(_bytes_of(part))
         return told.hexdigest()
 
     # ---------------------------------------------------------------- checks
@@ -247,7 +248,7 @@ class Network:
 
     def _check_events(self) -> None:
         for name, neuron in self.neurons.items():
-            if neuron.arithmetic.update != "event":
+            if not neuron.by_event:
                 continue
             for delay in (n for n in self._upstream(name) if isinstance(self.nodes.get(n), Delay)):
                 if any(not (s == INPUT or isinstance(self.nodes[s], Neuron)) for s in self.sources(delay)):
@@ -275,3 +276,10 @@ class Network:
                 found.add(here)
                 pending.extend(self.sources(here))
         return found
+
+
+def _bytes_of(value: object) -> bytes:
+    """What a field adds to a digest: an array its shape and numbers, anything else its text."""
+    if isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value):
+        return b"".join(map(_bytes_of, value))
+    return repr(value.shape).encode() + value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()

@@ -58,7 +58,7 @@ def fields_of(node: Node, taken: Shape) -> dict[str, Any]:
 
 
 def _neuron_fields(node: Neuron, shape: Shape) -> dict[str, Any]:
-    how = node.arithmetic
+    how = node.fields
 
     def spread(value: npt.ArrayLike) -> npt.NDArray[Any]:
         return np.broadcast_to(np.reshape(value, (-1, *[1] * (len(shape) - 1))), shape)

@@ -1,4 +1,4 @@
-"""What the states of a network really reach on given samples, beside what they can reach (`lehr.export.widths`)."""
+"""What the states of a network really reach on given samples, beside what they can reach (`lehr.widths`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import Int64, State, Synapse
 from lehr.errors import UsageError
-from lehr.export.widths import bits_for, fit_state_bits, with_state_bits
 from lehr.network import Network
-from lehr.simulate.reference import CHUNK, Machine
+from lehr.programs import CURRENT
+from lehr.simulate.reference import CHUNK, Machine, Reached
 from lehr.simulate.result import check_input
+from lehr.update import MEMBRANE
+from lehr.widths import bits_for, fit_state_bits, with_state_bits
 
 CONFIDENCE = 0.95
 Range = tuple[int, int]
@@ -66,28 +67,14 @@ def observe(net: Network, x: npt.NDArray[np.uint8]) -> Observed:
     """
     wide = fit_state_bits(net)
     held, steps = check_input(wide, x)
-    seen: dict[tuple[str, bool], Range] = {}
+    seen: Reached = {}
     for start in range(0, len(x), CHUNK):
         batch = x[start : start + CHUNK]
-        machine = _Watch(wide, len(batch), seen)
+        machine = Machine(wide, len(batch), seen)
         for t in range(steps):
             machine.step((batch if held else batch[:, t]).astype(np.int64))
-    membrane, synapse = ({name: seen[name, two] for name in net.neurons if (name, two) in seen} for two in (False, True))
+    membrane, synapse = ({name: reached[x] for name, reached in seen.items() if x in reached} for x in (MEMBRANE, CURRENT))
     return Observed(membrane, synapse, len(x), steps)
-
-
-class _Watch(Machine):
-    """The reference, keeping the range of everything that is brought into a width."""
-
-    def __init__(self, net: Network, batch: int, seen: dict[tuple[str, bool], Range]) -> None:
-        super().__init__(net, batch)
-        self._seen = seen
-
-    def bound(self, name: str, how: State, value: Int64) -> Int64:
-        key = (name, isinstance(how, Synapse))
-        low, high = self._seen.get(key, (0, 0))
-        self._seen[key] = (min(low, int(value.min())), max(high, int(value.max())))
-        return super().bound(name, how, value)
 
 
 def narrowed(net: Network, observed: Observed, risk: float) -> Network:

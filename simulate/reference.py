@@ -1,38 +1,33 @@
-"""The definition: what an integer network computes, in numpy int64, one step after the other.
+"""What an integer network computes, one step after the other, in numpy int64.
 
-Plain and slow on purpose. Every engine, every target and the training twin are compared with this file. For each step `t`, in
-topological order, feedback edges carrying the value of the step before:
+Plain and slow on purpose: with `lehr.simulate.definition`, which does the update of a neuron, it is the definition. Every engine, every
+target and the training twin are compared with it. In each step the nodes are evaluated in topological order; feedback edges carry the
+value of the step before, and 0 before the first step. What arrives at a node is the sum over its edges; what it makes of that is
+`Node.sums`, and for a layer of neurons its program. A traced membrane is the one after the step, reset in the same step included.
 
-    A = sum over the edges of weights * inputs
-    V = decay(V)                                 or 0 where the neuron spiked, with reset "zero" in the next step
-    V = V + (A << F) + B - Theta * s_prev        the last term with reset "subtract" in the next step
-    V = bound(V)                                 saturate or wrap, once, after the whole update
-    s = V > Theta                                or V >= Theta
-    V = V - Theta * s  or  0 where s             with timing "same_step"
-
-A neuron with a synapse state keeps a current between its input and its membrane, and the membrane takes that in place of the input:
-
-    I = bound(decay(I) + (A << F))               plus B where the bias goes to the synapse; with the synapse's own decay and width
-    V = V + I + B - Theta * s_prev               as above, without B where the bias went to the synapse
-
-`V`, `I` and `s_prev` are 0 before the first step. A traced membrane is the one after the step, reset in the same step included.
+Where a layer updates by event, the events of a step arrive one after another: first those that travelled along feedback edges, then the
+others; sources in order of evaluation; within a source by ascending flat index; a count of c is c events in a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import Int64, State
-from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Node
-from lehr.simulate.events import Synapses, event_step, synapses
+from lehr.arithmetic import Int64
+from lehr.errors import NotMappable
+from lehr.network import INPUT, Delay, Network, Neuron
+from lehr.paths import Synapses, synapses
+from lehr.simulate import definition
 from lehr.simulate.result import Recorder, Result, check_input, feeder, input_events
+from lehr.update import FIRED, MOST_SPIKES
+from lehr.update import INPUT as SUM
 
 CHUNK = 256
+Reached = dict[str, dict[str, tuple[int, int]]]
+"""By layer and register, the least and greatest value."""
 
 
 def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (), steps: int | None = None) -> Result:
@@ -62,61 +57,29 @@ def stream(net: Network, samples: int = 1, trace: Iterable[str] = ()) -> Callabl
     return feeder(net, samples, trace, Machine(net, samples).run)
 
 
-def conv2d(x: Int64, node: Conv2d) -> Int64:
-    """Cross-correlation of `x` `[N, C, H, W]` with the node's weights."""
-    x = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in node.padding)))
-    (stride_y, stride_x), (step_y, step_x) = node.stride, node.dilation
-    out_channels, _, height, width = node.weight.shape
-    span = ((height - 1) * step_y + 1, (width - 1) * step_x + 1)
-    windows = np.lib.stride_tricks.sliding_window_view(x, span, axis=(2, 3))
-    windows = windows[:, :, ::stride_y, ::stride_x, ::step_y, ::step_x]
-    n, channels, out_height, out_width = windows.shape[:4]
-    per_group, out_per_group = channels // node.groups, out_channels // node.groups
-    weight = node.weight.astype(np.int64).reshape(node.groups, out_per_group, -1)
-    parts = []
-    for group in range(node.groups):
-        patch = windows[:, group * per_group : (group + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
-        parts.append(patch.reshape(n * out_height * out_width, -1) @ weight[group].T)
-    return np.concatenate(parts, axis=1).reshape(n, out_height, out_width, out_channels).transpose(0, 3, 1, 2)
-
-
-def sum_pool2d(x: Int64, node: SumPool2d) -> Int64:
-    """Sum of `x` `[N, C, H, W]` over windows."""
-    x = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in node.padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, node.kernel, axis=(2, 3))
-    total: Int64 = windows[:, :, :: node.stride[0], :: node.stride[1]].sum(axis=(4, 5))
-    return total
-
-
-def apply(node: Node, x: Int64) -> Int64:
-    """One node without state, on a batch."""
-    if isinstance(node, Conv2d):
-        return conv2d(x, node)
-    if isinstance(node, Linear):
-        return x @ node.weight.astype(np.int64).T
-    if isinstance(node, SumPool2d):
-        return sum_pool2d(x, node)
-    assert isinstance(node, Flatten), node
-    return x.reshape(len(x), -1)
-
-
 class Machine:
-    """The state of one batch: membranes, spikes of the step before, delay lines, values on feedback edges."""
+    """The state of one batch: registers of neurons, spikes of the step before, delay lines, values on feedback edges."""
 
-    def __init__(self, net: Network, batch: int) -> None:
+    def __init__(self, net: Network, batch: int, reached: Reached | None = None) -> None:
+        """Begin with all states 0; `reached` takes what the registers of each layer reach before their Bounds."""
         self.net = net
+        self.reached = reached
         zero = {name: np.zeros((batch, *shape), np.int64) for name, shape in net.shapes.items()}
         self.value = dict(zero)
         self.before = dict(zero)
-        self.membrane = {name: zero[name] for name in net.neurons}
-        self.current = {name: zero[name] for name, node in net.neurons.items() if node.synapse is not None}
-        self.line = {name: [zero[name]] * node.steps for name, node in net.nodes.items() if isinstance(node, Delay)}
-        self.saturations = dict.fromkeys(net.neurons, 0)
-        self.wiring: dict[str, Synapses] = {
-            name: synapses(net, name, lambda step, pulse: apply(net.nodes[step], pulse))
+        self.states = {name: dict.fromkeys(node.program.states, zero[name]) for name, node in net.neurons.items()}
+        self.given = {
+            name: {parameter: node.spread(parameter, net.shapes[name])[None] for parameter in node.program.parameters}
             for name, node in net.neurons.items()
-            if node.arithmetic.update == "event"
         }
+        self.line = {name: [zero[name]] * node.longest for name, node in net.nodes.items() if isinstance(node, Delay)}
+        self.saturations = dict.fromkeys(net.neurons, 0)
+        self.wiring: dict[str, Synapses] = {name: synapses(net, name) for name, node in net.neurons.items() if node.by_event}
+
+    @property
+    def membrane(self) -> dict[str, Int64]:
+        """The register of each layer that is traced."""
+        return {name: self.states[name][node.program.membrane] for name, node in self.net.neurons.items()}
 
     def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
         """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
@@ -131,62 +94,64 @@ class Machine:
         self.before, self.value = self.value, {INPUT: x}
         for name in self.net.order:
             node = self.net.nodes[name]
-            if isinstance(node, Neuron) and name in self.wiring:
-                arrivals = {(s, late): (self.before if late else self.value)[s] for s, late, _ in self.wiring[name]}
-                bound = partial(self.bound, name, node.arithmetic)
-                self.membrane[name], self.value[name] = event_step(name, node, self.membrane[name], arrivals, self.wiring[name], bound)
-                continue
-            a = self.arriving(name)
             if isinstance(node, Neuron):
-                self.value[name] = self.integrate(name, node, a)
+                self.value[name] = self.by_event(name, node) if name in self.wiring else self.by_step(name, node)
             elif isinstance(node, Delay):
-                self.value[name], self.line[name] = self.line[name][0], [*self.line[name][1:], a]
+                self.value[name] = self.held_back(name, node)
             else:
-                self.value[name] = apply(node, a)
+                self.value[name] = node.sums(self.arriving(name))
 
     def arriving(self, name: str) -> Int64:
         """The sum over the edges into `name`."""
-        total: Int64 | int = 0
-        for source in self.net.sources(name):
-            total = total + (self.before if (source, name) in self.net.feedback else self.value)[source]
-        assert not isinstance(total, int)
-        return total
+        first, *rest = ((self.before if (source, name) in self.net.feedback else self.value)[source] for source in self.net.sources(name))
+        return sum(rest, start=first)
 
-    def integrate(self, name: str, neuron: Neuron, a: Int64) -> Int64:
-        """Update the membranes of one layer with the input `a` and return its spikes."""
-        how = neuron.arithmetic
-        per_channel = (1, -1, *[1] * (a.ndim - 2))
-        theta = neuron.threshold.astype(np.int64).reshape(per_channel)
-        bias = neuron.bias.astype(np.int64).reshape(per_channel)
-        v, s_prev = self.membrane[name], self.before[name]
-        late = how.reset_timing == "next_step"
-        v = how.decay(v)
-        if late and how.reset == "zero":
-            v = v * (1 - s_prev)
-        v = v + self.drive(name, neuron, a, bias)
-        if late and how.reset == "subtract":
-            v = v - theta * s_prev
-        inside = self.bound(name, how, v)
-        s = how.fire(inside, theta)
-        if not late and how.reset == "subtract":
-            inside = inside - theta * s
-        elif not late and how.reset == "zero":
-            inside = inside * (1 - s)
-        self.membrane[name] = inside
-        return s
+    def held_back(self, name: str, node: Delay) -> Int64:
+        """What a delay lets go, each value after its own number of steps."""
+        line = self.line[name]
+        steps = node.spread(self.net.shapes[name])
+        out = np.zeros_like(line[0])
+        for number in np.unique(steps):
+            out = np.where(steps == number, line[-int(number)], out)
+        self.line[name] = [*line[1:], self.arriving(name)]
+        return out
 
-    def drive(self, name: str, neuron: Neuron, a: Int64, bias: Int64) -> Int64:
-        """What the membrane takes in: the input and the bias, by way of the synapse state where there is one."""
-        drive, synapse = a << neuron.arithmetic.fraction_bits, neuron.synapse
-        if synapse is None:
-            return drive + bias
-        to_membrane = synapse.bias_to == "membrane"
-        current = synapse.decay(self.current[name]) + (drive if to_membrane else drive + bias)
-        self.current[name] = inside = self.bound(name, synapse, current)
-        return inside + bias if to_membrane else inside
+    def by_step(self, name: str, neuron: Neuron) -> Int64:
+        """Update the neurons of one layer once and return their spikes."""
+        given = {**self.given[name], SUM: self.arriving(name)}
+        registers = definition.Registers(definition.begin(neuron.program, self.states[name]), given)
+        self.update(name, neuron, registers)
+        self.states[name] = {state: registers.values[state] for state in neuron.program.states}
+        return registers.values[FIRED]
 
-    def bound(self, name: str, how: State, value: Int64) -> Int64:
-        """Bring a state of layer `name` into its width; how often that changes it is counted."""
-        inside = how.bound(value)
-        self.saturations[name] += int((inside != value).sum())
-        return inside
+    def by_event(self, name: str, neuron: Neuron) -> Int64:
+        """Update the neurons of one layer event by event, sample by sample, and return how often they fired."""
+        before, states = self.states[name], {state: value.copy() for state, value in self.states[name].items()}
+        fired = np.zeros_like(before[neuron.program.membrane])
+        for sample in range(len(fired)):
+            own = {state: value[sample : sample + 1] for state, value in before.items()}
+            registers = definition.Registers(definition.begin(neuron.program, own), dict(self.given[name]), self.events(name, sample))
+            self.update(name, neuron, registers)
+            for state, value in states.items():
+                value[sample] = registers.values[state][0]
+            fired[sample] = registers.values[FIRED][0]
+        self.states[name] = states
+        return fired
+
+    def events(self, name: str, sample: int) -> Iterator[Int64]:
+        """The weights of one event after another, `[1, *shape]`."""
+        for source, late, matrix in self.wiring[name]:
+            counts = (self.before if late else self.value)[source][sample].reshape(-1)
+            for index in np.flatnonzero(counts):
+                weights = matrix[index].reshape(1, *self.net.shapes[name])
+                yield from [weights] * int(counts[index])
+
+    def update(self, name: str, neuron: Neuron, registers: definition.Registers) -> None:
+        """Do one step of a layer's program; how often that changes a value by a Bound is counted."""
+        if self.reached is not None:
+            registers.reached = self.reached.setdefault(name, {})
+        definition.run(neuron.program, registers)
+        self.saturations[name] += registers.saturations
+        most = int(registers.values[FIRED].max(initial=0))
+        if most > MOST_SPIKES:
+            raise NotMappable(f"{name}: a neuron fired {most} times in one step, more than {MOST_SPIKES}; raise its threshold")

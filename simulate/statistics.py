@@ -9,7 +9,6 @@ import numpy as np
 from lehr.arithmetic import Int64
 from lehr.network import INPUT, Network
 from lehr.nodes import Conv2d, Delay, Linear
-from lehr.simulate.reference import apply
 from lehr.simulate.result import Result
 
 
@@ -40,11 +39,11 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
         node = net.nodes[name]
         arriving: Int64 = np.sum([events[source] for source in net.sources(name)], axis=0)
         if not isinstance(node, (Conv2d, Linear)):
-            events[name] = arriving if isinstance(node, Delay) else apply(node, arriving[None])[0]
+            events[name] = arriving if isinstance(node, Delay) else node.sums(arriving[None])[0]
             continue
         present = replace(node, weight=(node.weight != 0).astype(np.int8), kind="ternary")
         every = np.ones((1, *arriving.shape), np.int64)
-        dense = int(apply(present, every).sum()) * instants
-        made[name] = Operations(dense, int(apply(present, arriving[None]).sum()))
+        dense = int(present.sums(every).sum()) * instants
+        made[name] = Operations(dense, int(present.sums(arriving[None]).sum()))
         events[name] = np.full(net.shapes[name], instants, np.int64)
     return {name: made[name] for name in net.weighted}

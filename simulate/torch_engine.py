@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from lehr.arithmetic import Int64, State
 from lehr.errors import NotMappable
-from lehr.export.intervals import BEYOND, arriving, intervals
+from lehr.interval import BEYOND
+from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Linear, Network, Neuron, SumPool2d
 from lehr.simulate import Result
 from lehr.simulate.result import Recorder, check_input, feeder, input_events
@@ -66,7 +67,7 @@ def _check(net: Network) -> None:
     """Refuse what this engine does not compute exactly."""
     known = intervals(net)
     for name, neuron in net.neurons.items():
-        if neuron.arithmetic.update == "event":
+        if neuron.fields.update == "event":
             raise NotMappable(f"{name}: update is 'event', which the torch engine does not compute; use the engine 'fast'")
     for name in net.nodes:
         if int(arriving(net, name, known).magnitude.max()) >= BEYOND:  # the bounds of what is greater are cut to it
@@ -106,7 +107,7 @@ class _Machine:
         self.value, self.before = dict(zero), dict(zero)
         self.membrane = {name: zero[name].to(torch.int64) for name in net.neurons}
         self.current = {name: self.membrane[name] for name in net.neurons}
-        self.line = {name: [zero[name]] * node.steps for name, node in net.nodes.items() if isinstance(node, Delay)}
+        self.line = {name: [zero[name]] * node.alike for name, node in net.nodes.items() if isinstance(node, Delay)}
         self.saturations = {name: torch.zeros((), dtype=torch.int64, device=where) for name in net.neurons}
         self.weight = {name: torch.from_numpy(node.weight.astype(np.float64)).to(where) for name, node in net.weighted.items()}
         self.layer = {name: self._per_channel(node, len(net.shapes[name]), where) for name, node in net.neurons.items()}
@@ -155,7 +156,7 @@ class _Machine:
         return a.flatten(1)
 
     def _integrate(self, name: str, node: Neuron, a: Tensor) -> Tensor:
-        how, synapse, (theta, bias) = node.arithmetic, node.synapse, self.layer[name]
+        how, synapse, (theta, bias) = node.fields, node.synapse, self.layer[name]
         drive = a << how.fraction_bits
         if synapse is None:
             drive = drive + bias

@@ -22,7 +22,6 @@ import lehr
 from lehr import nirfile
 from lehr.artifact import PRODUCTS, BuildPlan, sha256, to_json
 from lehr.errors import UsageError
-from lehr.export.widths import analyse
 from lehr.network import Network, Neuron, Readout
 from lehr.simulate import simulate
 from lehr.spelling import one_of
@@ -31,6 +30,7 @@ from lehr.targets.golden import lay_down
 from lehr.targets.replanned import MODEL
 from lehr.targets.verification import Verified, verify
 from lehr.weights import zero_share
+from lehr.widths import analyse
 
 __all__ = ["GOLDEN_SAMPLES", "MODEL", "Built", "Verified", "build", "synthetic_input", "verify"]
 
@@ -132,7 +132,7 @@ READOUTS: Mapping[Readout, str] = {
 
 def _states(neuron: Neuron, text: str) -> str:
     """`text` of the membrane and, where there is one, of the synapse state."""
-    states = [neuron.arithmetic] if neuron.synapse is None else [neuron.arithmetic, neuron.synapse]
+    states = [neuron.fields] if neuron.synapse is None else [neuron.fields, neuron.synapse]
     return ", synapse ".join(text.format(state) for state in states)
 
 

@@ -37,7 +37,7 @@ from lehr.arithmetic import (
 )
 from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
-from lehr.export.intervals import accumulators
+from lehr.intervals import accumulators
 from lehr.network import Network, Neuron, Readout
 from lehr.simulate.result import Trace
 from lehr.weights import KINDS, WeightKind
@@ -80,7 +80,7 @@ class Arithmetics:
 
     def problems(self, node: str, neuron: Neuron) -> list[Problem]:
         """What of the arithmetic of layer `node` this machine does not compute."""
-        found = self._problems(node, neuron.arithmetic, self.CHOICES, "")
+        found = self._problems(node, neuron.fields, self.CHOICES, "")
         if neuron.synapse is not None and not self.synapse:
             return [*found, Problem(node, "its neurons have a synapse state, the machine has membranes alone", "train without it")]
         if neuron.synapse is not None:

@@ -46,7 +46,7 @@ def whole_biases(net: Network) -> tuple[Network, Images]:
     """The network with biases that have nothing below the point."""
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        nodes[name] = replace(neuron, bias=neuron.bias >> neuron.arithmetic.fraction_bits << neuron.arithmetic.fraction_bits)
+        nodes[name] = replace(neuron, bias=neuron.bias >> neuron.fields.fraction_bits << neuron.fields.fraction_bits)
     made = replace(net, nodes=nodes)
     x = random_input(made, np.random.default_rng(2))
     assert alive(simulate(made, x))

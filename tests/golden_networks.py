@@ -118,7 +118,7 @@ def changed_weight(net: Network) -> Network:
 
 def changed_decay(net: Network) -> Network:
     """The output layer leaks a little more: by one unit of its numerator, or by one bit less of its shift."""
-    how = net.neurons[net.output].arithmetic
+    how = net.neurons[net.output].fields
     if how.decay_form == "shift":
         other = replace(how, decay_shift=how.decay_shift - 1, decay_numerator=(1 << (how.decay_shift - 1)) - 1)
     else:

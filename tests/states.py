@@ -43,7 +43,7 @@ def _with_states(draw: st.DrawFn, net: Network) -> Network:
     """`net` with what two-state neurons add: synapses in some of its layers, perhaps integrators at its end, any readout."""
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        how = neuron.arithmetic
+        how = neuron.fields
         if how.beta < 1 and draw(st.integers(0, 3)):
             nodes[name] = neuron = replace(neuron, synapse=draw(synapses()))
         if name == net.output and net.targets(name) == (OUTPUT,) and draw(st.booleans()):

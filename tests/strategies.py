@@ -48,7 +48,7 @@ def calibrated(net: Network, seed: int = 0) -> Network:
     rng = np.random.default_rng(seed)
     x = random_input(net, rng)
     for name, neuron in net.neurons.items():
-        how, channels = neuron.arithmetic, neuron.threshold.size
+        how, channels = neuron.fields, neuron.threshold.size
         silent = np.full(channels, INT32_MAX, np.int32)
         current = _membrane(_with(net, name, Neuron(silent, np.zeros_like(silent), CURRENT)), name, x)
         scale = (int(np.abs(current).mean()) << how.fraction_bits) // 2

@@ -24,7 +24,7 @@ def _one_meaning(net: Network, x: object, folder: Path) -> None:
     assert read == net
     assert read.digest == net.digest
     expected = simulate(read, x, trace=net.neurons)  # type: ignore[arg-type]
-    if all(neuron.arithmetic.update == "step" for neuron in net.neurons.values()):
+    if all(neuron.fields.update == "step" for neuron in net.neurons.values()):
         compare(expected.trace, trace(Twin(read).double(), x)).require_equal("training twin")  # type: ignore[arg-type]
     for target in registry.targets():
         runner = target.runner()

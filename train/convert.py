@@ -13,7 +13,6 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine
 from lehr.export.latent import Latent
-from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
 from lehr.train.finite import require_finite
@@ -22,6 +21,7 @@ from lehr.train.layers import Quantized
 from lehr.train.model import Block, FloatNet
 from lehr.train.recipe import Conv, Recipe
 from lehr.train.twin import Twin
+from lehr.widths import analyse
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from lehr.export.checkpoint import Run
 from lehr.export.readers import for_reader
 from lehr.export.readers.check import ReaderCheck, put
 from lehr.export.verified import put_network
-from lehr.export.widths import Widths, analyse
 from lehr.network import Network
 from lehr.simulate import Comparison, Result, compare, simulate
 from lehr.train.twin import Twin, trace
+from lehr.widths import Widths, analyse
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype)
     """An integer neuron.
 
     A state wider than the type's integers is not bounded: a membrane that reached such a bound would not be exact in any case, which
-    `lehr.export.widths` rules out.
+    `lehr.widths` rules out.
 
     Args:
         how: its arithmetic.

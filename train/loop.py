@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from lehr.errors import UsageError
-from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import Network
 from lehr.train import rates
 from lehr.train.anneal import Annealer, learning_rate
@@ -37,6 +36,7 @@ from lehr.train.prune import Pruner
 from lehr.train.recipe import Recipe
 from lehr.train.selection import arrived, chosen, stalled
 from lehr.train.twin import Twin
+from lehr.widths import analyse, fit_state_bits
 
 EVALUATION_BATCH = 256
 Model = FloatNet | Twin
@@ -82,7 +82,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         progress: where the state after an epoch is kept, and what to go on from; an uninterrupted run gives the same weights.
 
     Raises:
-        NotMappable: when the trained network does not fit the integers (see `lehr.export.widths`).
+        NotMappable: when the trained network does not fit the integers (see `lehr.widths`).
         UsageError: when the network does not fit the data, when its output fires no spike in the last epoch of a phase, or when a
             number of it is not finite after an epoch.
     """

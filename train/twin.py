@@ -1,7 +1,7 @@
 """The exact-integer twin: the forward pass of an integer network in torch floating point, with gradients.
 
 Every number in the forward pass is an integer (or an integer over a power of two), small enough that float32 holds it exactly, so
-that training sees the very spikes the hardware will fire; `lehr.export.widths` proves it, float64 widens the range. Gradients
+that training sees the very spikes the hardware will fire; `lehr.widths` proves it, float64 widens the range. Gradients
 pass straight through the rounding of thresholds, biases and decays and through the binarization; spikes use the fast-sigmoid
 surrogate of the membrane's distance to threshold, in the units of training.
 """
@@ -180,7 +180,7 @@ class _State:
         self.zero = {name: like.new_zeros(1, batch, *shape) for name, shape in self.net.shapes.items()}
         self.before = dict(self.zero)
         self.neuron = {name: (self.zero[name][0], self.zero[name][0]) for name in self.net.neurons}
-        self.line = {n: self.zero[n].repeat_interleave(d.steps, 0) for n, d in self.net.nodes.items() if isinstance(d, Delay)}
+        self.line = {n: self.zero[n].repeat_interleave(d.alike, 0) for n, d in self.net.nodes.items() if isinstance(d, Delay)}
         self.spikes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
         self.membranes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
 

@@ -27,11 +27,11 @@ class TwinNeuron(nn.Module):
 
     def __init__(self, neuron: Neuron, unit: float, slope: float) -> None:
         super().__init__()
-        if neuron.arithmetic.update == "event":
+        if neuron.fields.update == "event":
             raise NotMappable("update is 'event', which the training twin does not compute; train with update 'step'")
         if neuron.synapse is not None:
             raise NotMappable("has a synapse state, which the training twin does not compute; train without it")
-        self.arithmetic, self.unit, self.slope, self.integrates = neuron.arithmetic, unit, slope, neuron.integrates
+        self.arithmetic, self.unit, self.slope, self.integrates = neuron.fields, unit, slope, neuron.integrates
         self.threshold = nn.Parameter(torch.tensor(neuron.threshold * unit, dtype=torch.get_default_dtype()))
         self.bias = nn.Parameter(torch.tensor(neuron.bias * unit, dtype=torch.get_default_dtype()))
 

@@ -21,12 +21,12 @@ from lehr.export.nirgraph.steps import step_of, taken_for_exact
 from lehr.export.nirgraph.times import asking_about_times
 from lehr.export.pending import LayerReport, Waiting, moved_share, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
-from lehr.export.widths import analyse
 from lehr.network import INPUT, Input, Network
 from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
 from lehr.refusals import Refusals
 from lehr.spelling import one_of, option
 from lehr.weights import KINDS
+from lehr.widths import analyse
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def _require_same_delays(graph: Graph, network: Network, how: Semantics) -> None
     """Refuse a network in which a spike takes another number of steps to a layer than in the graph."""
     extra = {name for name, cells in graph.cells.items() if cells.cuba and how.current == "last"}
     waits = {n: whole_steps(n, node, how)[0] for n, node in graph.nodes.items() if isinstance(node, Wait)}
-    delays = {n: node.steps for n, node in network.nodes.items() if isinstance(node, Delay)}
+    delays = {n: node.alike for n, node in network.nodes.items() if isinstance(node, Delay)}
     for name in graph.cells:
         there, here = _arrivals(graph.outline, name, waits), _arrivals(network, name, delays)
         if here != {(hub, lag + (name in extra)) for hub, lag in there}:

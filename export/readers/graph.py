@@ -21,11 +21,11 @@ from lehr.export.naming import node_name
 from lehr.export.readers.importers import Reader, reader_named
 from lehr.export.readers.notes import differences
 from lehr.export.readers.units import LEAST_DECAY, biased_membrane, diagonal_fields, neuron_fields, unit_of, weights_fields
-from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Network
 from lehr.nirfile import FOR_READER, ORIGIN
 from lehr.nirnodes import fields_of
 from lehr.nodes import Conv2d, Delay, Flatten, Linear, Neuron, Shape, SumPool2d
+from lehr.widths import analyse
 
 _STANDS_FOR: Mapping[str, tuple[str, ...]] = {
     "IF": ("IF", "LIF", "CubaLIF"),
@@ -108,7 +108,7 @@ def _sentences(net: Network, kinds: Mapping[str, str], title: str, reader: Reade
 
 def _kind(neuron: Neuron, shape: Shape, reader: Reader) -> str:
     """What neurons are written as, or would be if the importer had it."""
-    leaks = "LI" if neuron.arithmetic.beta < 1 else "I"
+    leaks = "LI" if neuron.fields.beta < 1 else "I"
     kind = f"{'Cuba' if neuron.synapse else ''}{leaks}{'' if neuron.integrates else 'F'}"
     allowed = reader.neurons if len(shape) == 1 else reader.map_neurons
     return next((other for other in _STANDS_FOR[kind] if other in allowed), kind)
@@ -124,8 +124,8 @@ def _missing(net: Network, reader: Reader, kinds: Mapping[str, str]) -> Iterator
                 yield f"{name}, {kinds[name]}{'' if len(shape) == 1 else ' of feature maps'}"
             elif biased_membrane(node) and not reader.takes_v_leak:
                 yield f"{name}, CubaLIF with a bias of its membrane"
-            elif reader.drives_first and node.arithmetic.beta <= LEAST_DECAY:
-                yield f"{name}, a decay of {node.arithmetic.beta:g}, not above {LEAST_DECAY:.2f}"
+            elif reader.drives_first and node.fields.beta <= LEAST_DECAY:
+                yield f"{name}, a decay of {node.fields.beta:g}, not above {LEAST_DECAY:.2f}"
         elif isinstance(node, SumPool2d):
             if "Conv2d" not in reader.nodes:
                 yield f"{name}, SumPool2d"
@@ -177,7 +177,7 @@ class _Graph:
     def _scaled(self, name: str, neuron: Neuron) -> dict[str, tuple[Float, Float]]:
         """Factor and bias of the weights before neurons; where these are not theirs alone, weights of 1 are put between."""
         net, unit = self.net, self.units[name]
-        factor = unit.drive * 2.0**neuron.arithmetic.fraction_bits
+        factor = unit.drive * 2.0**neuron.fields.fraction_bits
         bias = np.zeros_like(factor) if biased_membrane(neuron) else unit.drive * neuron.bias
         sources = net.sources(name)
         own = all(isinstance(net.nodes.get(s), (Conv2d, Linear, SumPool2d)) and net.targets(s) == (name,) for s in sources)

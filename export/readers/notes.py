@@ -8,8 +8,8 @@ import numpy as np
 
 from lehr.arithmetic import State
 from lehr.export.readers.importers import Reader
-from lehr.export.widths import LayerWidth
 from lehr.nodes import Neuron
+from lehr.widths import LayerWidth
 
 _TOLD_APART = 2**36
 """Up to here the leaks that stand for none, and for all, and the roundings of doubles add up to less than the margin of a threshold."""
@@ -34,7 +34,7 @@ def differences(neuron: Neuron, kind: str, width: LayerWidth, steps: int, title:
         title: the importer's name.
         reader: the importer.
     """
-    how = neuron.arithmetic
+    how = neuron.fields
     if how.update == "event":
         yield f"tests its threshold after each event; {title} tests it once a step"
     if not neuron.integrates:
@@ -57,7 +57,7 @@ def differences(neuron: Neuron, kind: str, width: LayerWidth, steps: int, title:
 
 
 def _firing(neuron: Neuron, width: LayerWidth, title: str, reader: Reader) -> Iterator[str]:
-    how = neuron.arithmetic
+    how = neuron.fields
     ours, theirs = _SPIKE[how.reset, how.reset_timing], _SPIKE[reader.reset, "same_step"]
     # Without a leak, between a subtraction at once and one in the next step nothing happens that would see it.
     late = how.reset == reader.reset == "subtract" and how.beta == 1
@@ -71,7 +71,7 @@ def _firing(neuron: Neuron, width: LayerWidth, title: str, reader: Reader) -> It
 
 def _leaks_exactly(neuron: Neuron, steps: int) -> bool:
     """Whether no leak has anything to round, in any of the steps: each takes no more bits off than are left below the point."""
-    how = neuron.arithmetic
+    how = neuron.fields
     values = [np.array([1 << how.fraction_bits]), neuron.bias]
     if how.reset == "subtract":
         values.append(neuron.threshold)

@@ -47,7 +47,7 @@ class Unit:
 
 def unit_of(neuron: Neuron, kind: str, reader: Reader, steps: int) -> Unit:
     """The units of a layer that is written as NIR's `kind`, in a network of so many steps."""
-    how, theta = neuron.arithmetic, neuron.threshold.astype(np.float64)
+    how, theta = neuron.fields, neuron.threshold.astype(np.float64)
     scale, threshold = np.full(theta.shape, 2.0**-how.fraction_bits), None
     if not neuron.integrates and reader.reset == "subtract":
         # What is taken off has to be the integer; so little less that a spike in every step does not make up one between them.
@@ -95,7 +95,7 @@ def neuron_fields(neuron: Neuron, kind: str, shape: Shape, unit: Unit, reader: R
     fires = {} if unit.threshold is None else {"v_threshold": spread(unit.threshold)}
     if kind in ("IF", "I"):
         return {"type": kind, "r": spread(1 / reader.dt), **fires}
-    leak = _leak(neuron.arithmetic.beta)
+    leak = _leak(neuron.fields.beta)
     if kind in ("LIF", "LI"):
         r = 1.0 if reader.drops_r else 1 / leak
         return {"type": kind, "tau": spread(tau(leak)), "r": spread(r), "v_leak": spread(0.0), **fires}

@@ -146,7 +146,7 @@ def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict:
     for name, neuron in exported.neurons.items():
         low, high = int(neuron.threshold.min()), int(neuron.threshold.max())
         threshold = f"{low:,}" if low == high else f"{low:,}..{high:,}"
-        bits = neuron.arithmetic.fraction_bits, neuron.arithmetic.state_bits
+        bits = neuron.fields.fraction_bits, neuron.fields.state_bits
         rows.append((name, threshold, *bits, proven[name], f"{result.rates[name]:.4f}", f"{differ[name]:,}"))
     out.table(("layer", "threshold", "fraction bits", "state bits", "proven", "spike rate", "spikes differ"), rows)
     notes = [note for layer in made.layers.values() for note in layer.notes]
@@ -164,6 +164,6 @@ def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict:
         proven=dict(proven),
         notes=notes,
         rates=dict(result.rates),
-        state_bits={name: neuron.arithmetic.state_bits for name, neuron in exported.neurons.items()},
+        state_bits={name: neuron.fields.state_bits for name, neuron in exported.neurons.items()},
     )
     out.say(f"wrote {output}")

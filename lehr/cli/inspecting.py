@@ -104,8 +104,8 @@ def _declared(node: DeclaredNode) -> str:
 def _tell_network(out: Output, declared: Outline, net: Network) -> None:
     from dataclasses import asdict
 
-    from lehr.export.widths import analyse
     from lehr.weights import zero_share
+    from lehr.widths import analyse
 
     widths = analyse(net)
     readout = READOUTS[net.readout].format(net.output)
@@ -118,7 +118,7 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
     out.table(columns, [(*row, f"{declared.nodes[row[0]].bytes:,}") for row in rows])
     states: list[tuple[Any, ...]] = []
     for name, neuron in net.neurons.items():
-        how, width = neuron.arithmetic, widths.layers[name]
+        how, width = neuron.fields, widths.layers[name]
         if neuron.synapse is not None and width.synapse is not None:
             told = (f"bias to the {neuron.synapse.bias_to}", "", "")
             states.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse)))
@@ -139,7 +139,7 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
         edges=net.edges,
         nodes={n: {"type": type(net.nodes[n]).__name__, "shape": net.shapes[n], "bytes": declared.nodes[n].bytes} for n in net.order},
         weights={n: {"kind": node.kind, "zero": zero_share(node.weight), "synapses": synapses[n]} for n, node in net.weighted.items()},
-        arithmetic={n: asdict(neuron.arithmetic) for n, neuron in net.neurons.items()},
+        arithmetic={n: asdict(neuron.fields) for n, neuron in net.neurons.items()},
         synapse={n: asdict(neuron.synapse) for n, neuron in net.neurons.items() if neuron.synapse is not None},
         widths={n: asdict(width) for n, width in widths.layers.items()},
     )
@@ -171,7 +171,7 @@ def _contents(node: Node) -> str:
         case SumPool2d():
             return f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding {shape_text(node.padding)}"
         case Delay():
-            return f"{node.steps} steps"
+            return f"{node.alike} steps"
         case Neuron():
             bias = f"bias {node.bias.min()}..{node.bias.max()}"
             return bias if node.integrates else f"threshold {node.threshold.min()}..{node.threshold.max()}, {bias}"

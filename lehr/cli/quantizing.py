@@ -98,7 +98,7 @@ def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDA
         rows.append((name, proven[name], *rates, *apart))
     columns = ("rate, float", "rate", "rate error", "spikes differ", "membrane error", "saturations")
     out.table(("layer", "proven", *columns), rows)
-    arithmetic = {name: neuron.arithmetic for name, neuron in net.neurons.items()}
+    arithmetic = {name: neuron.fields for name, neuron in net.neurons.items()}
     out.table(
         ("layer", "weight error", "threshold error", "decay", "moved by", "fraction bits", "state bits"),
         [
@@ -140,9 +140,9 @@ def _facts(effect: Effect, net: Network) -> Mapping[str, Any]:
     return {
         name: {
             **asdict(layer),
-            "fraction_bits": net.neurons[name].arithmetic.fraction_bits,
-            "state_bits": net.neurons[name].arithmetic.state_bits,
-            "decay": [net.neurons[name].arithmetic.decay_numerator, net.neurons[name].arithmetic.decay_shift],
+            "fraction_bits": net.neurons[name].fields.fraction_bits,
+            "state_bits": net.neurons[name].fields.state_bits,
+            "decay": [net.neurons[name].fields.decay_numerator, net.neurons[name].fields.decay_shift],
         }
         for name, layer in effect.layers.items()
     }

@@ -159,9 +159,9 @@ def notes(trained: Trained) -> list[str]:
 def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
     """Write a run's folder, and in it the network after the last epoch."""
     from lehr.export.checkpoint import save_run
-    from lehr.export.widths import fit_state_bits
     from lehr.train.loop import accuracy as measure
     from lehr.train.objective import objective
+    from lehr.widths import fit_state_bits
 
     files, inner = _files(recipe, trained, data, accuracy, _epochs(trained)), None
     if trained.last is not None:

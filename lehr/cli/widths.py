@@ -42,9 +42,9 @@ def widths(
         from lehr import nirfile
         from lehr.errors import UsageError
         from lehr.export.coarsen import coarsened
-        from lehr.export.widths import fit_state_bits
         from lehr.recordings import open_inputs
         from lehr.simulate.ranges import narrowed, observe
+        from lehr.widths import fit_state_bits
 
         net = read_model(out, model)
         if risk is not None and inputs is None:
@@ -67,16 +67,14 @@ def widths(
 
 
 def _tell(out: Output, net: Network, proven: Network, observed: Observed | None) -> None:
-    from lehr.export.widths import analyse, bits_for
+    from lehr.widths import analyse, bits_for
 
     rows, facts = [], {}
     for name, width in analyse(proven).layers.items():
-        neuron, now = net.neurons[name], proven.neurons[name].arithmetic.fraction_bits
-        fraction = str(now) if now == neuron.arithmetic.fraction_bits else f"{neuron.arithmetic.fraction_bits} to {now}"
+        neuron, now = net.neurons[name], proven.neurons[name].fields.fraction_bits
+        fraction = str(now) if now == neuron.fields.fraction_bits else f"{neuron.fields.fraction_bits} to {now}"
         told: dict[str, Any] = {"fraction_bits": now}
-        states: list[tuple[str, int, tuple[int, int], int | None]] = [
-            ("membrane", neuron.arithmetic.state_bits, width.membrane, width.bits)
-        ]
+        states: list[tuple[str, int, tuple[int, int], int | None]] = [("membrane", neuron.fields.state_bits, width.membrane, width.bits)]
         if neuron.synapse is not None and width.synapse is not None:
             states.append(("synapse", neuron.synapse.state_bits, width.synapse, width.synapse_bits))
         for state, stored, bounds, bits in states:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lehr.arithmetic import Arithmetic, Synapse
-from lehr.export.intervals import Interval
-from lehr.export.widths import Range, ranges
+from lehr.interval import Interval
 from lehr.network import Neuron
 from lehr.simulate.fast import layout
+from lehr.widths import Range, ranges
 
 STEPS = 1000
 """How many steps the analysis follows a membrane before it takes all of its width for possible."""
@@ -46,7 +46,7 @@ def lanes(neuron: Neuron, a: Interval, steps: int | None) -> tuple[Lanes, Lanes 
         a: bounds of its summed inputs.
         steps: how many it runs at most; None for any number.
     """
-    how, synapse = neuron.arithmetic, neuron.synapse
+    how, synapse = neuron.fields, neuron.synapse
     reached, current, settled = ranges(neuron, a, min(steps or STEPS, STEPS))
     proven = settled or (steps is not None and steps <= STEPS)
     drive, bias = int(a.magnitude.max()) << how.fraction_bits, int(np.abs(neuron.bias.astype(np.int64)).max())
@@ -79,9 +79,9 @@ def thresholds(neuron: Neuron, held: int) -> tuple[Any, Any]:
     A threshold that no membrane of magnitude `held` reaches is given as the least such number; a reset never happens there.
     """
     theta = neuron.threshold.astype(np.int64)
-    passed = theta if neuron.arithmetic.fires == "gt" else theta - 1
+    passed = theta if neuron.fields.fires == "gt" else theta - 1
     never = passed >= held
-    taken = np.where(never, 0, theta) if neuron.arithmetic.reset == "subtract" else np.zeros_like(theta)
+    taken = np.where(never, 0, theta) if neuron.fields.reset == "subtract" else np.zeros_like(theta)
     return np.where(never, held, passed), taken
 
 
@@ -95,8 +95,8 @@ def numbers(how: Arithmetic | Synapse, at: Lanes, neuron: Neuron | None = None, 
     if at.dtype is np.int16:
         factor <<= 16 - shift
     overflow = OVERFLOWS[how.overflow] if at.bounded else layout.FREE
-    reset = RESETS[neuron.arithmetic.reset] if neuron is not None else layout.NO_RESET
-    late = neuron is not None and neuron.arithmetic.reset_timing == "next_step"
+    reset = RESETS[neuron.fields.reset] if neuron is not None else layout.NO_RESET
+    late = neuron is not None and neuron.fields.reset_timing == "next_step"
     fires = neuron is not None and not neuron.integrates
     given = (leak, factor, shift, ROUNDINGS[how.rounding], overflow, how.lowest, how.highest, fraction, reset, late, fires)
     return np.array(given, np.int64)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lehr.errors import NotMappable
-from lehr.simulate.events import MAX_COUNT
 from lehr.simulate.fast import kernels
 from lehr.simulate.fast.buffers import Buffer
 from lehr.simulate.fast.ops import Array, Op, Worker
+from lehr.update import MOST_SPIKES
 
 
 @dataclass(eq=False)
@@ -59,5 +59,5 @@ class FireByEvent(Op):
             np.empty(self.layer.shape[1], np.int64),
             most,
         )
-        if most[0] > MAX_COUNT:
-            raise NotMappable(f"{self.name}: a neuron fired {most[0]} times in one step, more than {MAX_COUNT}; raise its threshold")
+        if most[0] > MOST_SPIKES:
+            raise NotMappable(f"{self.name}: a neuron fired {most[0]} times in one step, more than {MOST_SPIKES}; raise its threshold")

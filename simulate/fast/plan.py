@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lehr.export.intervals import Interval, arriving, intervals
+from lehr.interval import Interval
+from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.fast.bounds import INT32, Lanes, lanes, numbers, thresholds
 from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of
@@ -94,7 +95,7 @@ class _Planner(Structure):
             if isinstance(node, Neuron):
                 self._make_layer(name, node)
             elif isinstance(node, Delay):
-                self.made[name] = Buffer(name, self.net.shapes[name], self._delayed(name), delay=node.steps)
+                self.made[name] = Buffer(name, self.net.shapes[name], self._delayed(name), delay=node.alike)
         for name in self.net.order:
             if name in needed and name not in self.made:
                 sink, row = self.fused(name), self._wide_row(name)
@@ -127,7 +128,7 @@ class _Planner(Structure):
         if sources[0].name == INPUT:
             return self.made[INPUT].dtype
         if isinstance(source, Neuron):
-            return np.uint8 if source.arithmetic.update == "event" else np.uint64
+            return np.uint8 if source.fields.update == "event" else np.uint64
         return self._delayed(sources[0].name) if isinstance(source, Delay) and sources[0].name != name else self._wide(name)
 
     def _wide(self, name: str) -> Any:
@@ -201,7 +202,7 @@ class _Planner(Structure):
         layer[0] = np.iinfo(outer.dtype).max
         layer[:, : passed.size] = passed, taken, zero if early else bias
         self.states[name] = (outer.dtype, row)
-        fraction, current = node.arithmetic.fraction_bits, sums
+        fraction, current = node.fields.fraction_bits, sums
         if inner is not None:
             assert node.synapse is not None
             extra = aligned(row, inner.dtype)[:row]
@@ -211,7 +212,7 @@ class _Planner(Structure):
             self.currents[name] = (inner.dtype, row)
             ops.append(Leak(name, sums, current, extra, numbers(node.synapse, inner, fraction=fraction)))
             fraction = 0
-        how = numbers(node.arithmetic, outer, node, fraction)
+        how = numbers(node.fields, outer, node, fraction)
         split = [op for op in ops if sums.held and isinstance(op, (Clear, Edge))]
         self.once.extend(split)
         return [*(op for op in ops if op not in split), Fire(name, current, made, layer, how)]
@@ -228,7 +229,7 @@ class _Planner(Structure):
             places = np.empty(buffer.size, np.int32)
             places[order_of(buffer.shape)] = np.arange(buffer.size, dtype=np.int32)
             sources.append((buffer, int(late), places))
-        how = node.arithmetic
+        how = node.fields
         at = Lanes(np.int64, np.int64, bounded=True, held=-how.lowest)
         size = self.made[name].row
         layer = np.zeros((3, size), np.int64)

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Int64
 from lehr.network import Network
-from lehr.simulate.events import arrivals
+from lehr.paths import arrivals
 from lehr.simulate.fast.buffers import order_of
-from lehr.simulate.reference import apply
 
 Array = npt.NDArray[Any]
 PULSES = 64
@@ -39,7 +38,7 @@ def synapses_of(net: Network, name: str) -> tuple[list[tuple[str, bool]], tuple[
             for path in arrival.paths:
                 pulse = pulses.reshape(-1, *shape)
                 for step in path:
-                    pulse = apply(net.nodes[step], pulse)
+                    pulse = net.nodes[step].sums(pulse)
                 matrix += pulse.reshape(matrix.shape)
             row, column = np.nonzero(matrix)
             counts.append(np.bincount(row, minlength=len(pulses)))

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from lehr import paths
 from lehr.arithmetic import State
-from lehr.export.intervals import intervals
+from lehr.intervals import intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import INT32_MAX
-from lehr.simulate import events
-from lehr.simulate.events import Arrival
+from lehr.paths import Arrival
 from lehr.targets.c.memory import Memory
 from lehr.targets.c.slices import Slices, slices
 from lehr.targets.names import identifiers
@@ -33,7 +33,7 @@ def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
     def without(path: Path) -> Path:
         return tuple(node for node in path if not isinstance(net.nodes[node], Flatten))
 
-    return tuple(replace(arrival, paths=tuple(map(without, arrival.paths))) for arrival in events.arrivals(net, name))
+    return tuple(replace(arrival, paths=tuple(map(without, arrival.paths))) for arrival in paths.arrivals(net, name))
 
 
 class Layout:
@@ -56,7 +56,7 @@ class Layout:
         self.net = net
         self.id = identifiers(net.order)
         self.largest = {name: int(values.magnitude.max()) for name, values in intervals(net).items()}
-        self.events = {name: arrivals(net, name) for name, neuron in net.neurons.items() if neuron.arithmetic.update == "event"}
+        self.events = {name: arrivals(net, name) for name, neuron in net.neurons.items() if neuron.fields.update == "event"}
         paths = {path for arriving in self.events.values() for arrival in arriving for path in arrival.paths}
         self._passed = {node for path in paths for node in path}
         self.pulsed = sorted({node for path in paths for node in path[:-1]})
@@ -187,7 +187,7 @@ class Layout:
     def wide_type(self, name: str) -> str:
         """The type in which a neuron layer updates its states: int32_t where that cannot overflow."""
         neuron = self.net.neurons[name]
-        how, synapse = neuron.arithmetic, neuron.synapse
+        how, synapse = neuron.fields, neuron.synapse
         constants = int(neuron.threshold.max()) + max(abs(int(neuron.bias.min())), abs(int(neuron.bias.max())))
         drive = self.reach(name) << how.fraction_bits
         added = {how: (drive if synapse is None else -synapse.lowest) + constants} | ({synapse: drive + constants} if synapse else {})

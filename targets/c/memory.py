@@ -128,9 +128,9 @@ class Memory:
         node, identifier, size = layout.net.nodes[name], layout.id[name], layout.size(name)
         if isinstance(node, Neuron):
             yield Field("uint8_t", f"spikes_{identifier}", (size,), name, "spikes")
-            yield Field(layout.state_type(node.arithmetic), f"membrane_{identifier}", (size,), name, "membranes")
+            yield Field(layout.state_type(node.fields), f"membrane_{identifier}", (size,), name, "membranes")
             if node.synapse is not None:
                 yield Field(layout.state_type(node.synapse), f"synapse_{identifier}", (size,), name, "currents of the synapses")
         elif isinstance(node, Delay):
-            yield Field(layout.c_type(name), f"line_{identifier}", (node.steps, size), name, "values on their way")
+            yield Field(layout.c_type(name), f"line_{identifier}", (node.alike, size), name, "values on their way")
             yield Field("uint32_t", f"next_{identifier}", (), name, "which of them leave next")

@@ -93,7 +93,7 @@ def render(layout: Layout) -> dict[str, bytes]:
 
 def _states(neuron: Neuron) -> list[State]:
     """What a neuron carries from step to step."""
-    return [neuron.arithmetic] if neuron.synapse is None else [neuron.arithmetic, neuron.synapse]
+    return [neuron.fields] if neuron.synapse is None else [neuron.fields, neuron.synapse]
 
 
 def _kind(node: Node) -> str:
@@ -110,7 +110,7 @@ def _describe(node: Node) -> str:
     if isinstance(node, Linear):
         return f"{node.weight.shape[0]} x {node.weight.shape[1]} {node.kind} weights"
     assert isinstance(node, Neuron), node
-    how = node.arithmetic
+    how = node.fields
     fires = "never fires" if node.integrates else f"reset {how.reset} {how.reset_timing}; fires {how.fires}"
     synapse = "" if node.synapse is None else f"; synapse: {_leak(node.synapse)}, takes the bias: {node.synapse.bias_to == 'synapse'}"
     return f"{_leak(how)}; {fires}; {how.fraction_bits} fraction bits{synapse}"

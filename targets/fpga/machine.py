@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from lehr.arithmetic import Arithmetic, State, Synapse
-from lehr.export.intervals import arriving, intervals
+from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Network, Neuron
 from lehr.targets.fpga.projections import Projection, projections, volume
 
@@ -110,13 +110,13 @@ class Machine:
     def __init__(self, net: Network, lanes: int, link: Link | None = None) -> None:
         self.net, self.lanes, self.link = net, lanes, link
         self.feeds: dict[str, list[Projection]] = {name: projections(net, name) for name in net.neurons}
-        self.kinds = list(dict.fromkeys(Kind(neuron.arithmetic, neuron.synapse) for neuron in net.neurons.values()))
+        self.kinds = list(dict.fromkeys(Kind(neuron.fields, neuron.synapse) for neuron in net.neurons.values()))
         self.layers: list[Layer] = []
         neuron_at = constant = 0
         for name, neuron in net.neurons.items():
             channels, rows, columns = volume(net.shapes[name])
             static = all(feed.source == INPUT and feed.lag == 0 for feed in self.feeds[name])
-            kind = self.kinds.index(Kind(neuron.arithmetic, neuron.synapse))
+            kind = self.kinds.index(Kind(neuron.fields, neuron.synapse))
             pack = max(lanes.bit_length() - 1 - (channels - 1).bit_length(), 0)
             chunks = math.ceil(channels / lanes)
             layer = Layer(name, neuron, channels, rows, columns, chunks, pack, neuron_at, constant, kind, static)
@@ -211,7 +211,7 @@ class Machine:
     @property
     def score_bits(self) -> int:
         """Of a score: a count of spikes, a membrane, or its sum over as many steps as can be counted; whole bytes."""
-        membrane = self.output.neuron.arithmetic.state_bits
+        membrane = self.output.neuron.fields.state_bits
         bits_of = {"count": STEP_BITS, "membrane_sum": membrane + STEP_BITS}
         return 8 * math.ceil(bits_of.get(self.net.readout.removesuffix("_argmax_lowest"), membrane) / 8)
 

@@ -63,7 +63,7 @@ def paths(net: Network, name: str) -> Iterator[tuple[str, int, Path]]:
             if here is None or isinstance(here, Neuron):
                 yield source, late, path
             elif isinstance(here, Delay):
-                yield from walk(source, late + here.steps, path)
+                yield from walk(source, late + here.alike, path)
             else:
                 yield from walk(source, late, (source, *path))
 

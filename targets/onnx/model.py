@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper
 
-from lehr.export.intervals import intervals
+from lehr.intervals import intervals
 from lehr.network import INPUT, OUTPUT, Network
 from lehr.nodes import Shape
 from lehr.simulate.result import LEAST

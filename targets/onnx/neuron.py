@@ -22,7 +22,7 @@ def accumulator(neuron: Neuron, current: int) -> int:
         neuron: the layer.
         current: the greatest magnitude of its summed input A.
     """
-    how, synapse = neuron.arithmetic, neuron.synapse
+    how, synapse = neuron.fields, neuron.synapse
     drive, bias = current << how.fraction_bits, int(np.abs(neuron.bias.astype(np.int64)).max())
     most = _reach(how, (drive if synapse is None else -synapse.lowest) + bias + int(neuron.threshold.max()))
     most = most if synapse is None else max(most, _reach(synapse, drive + bias))
@@ -65,7 +65,7 @@ class Layer:
         Returns:
             The new membrane, int32, the spikes, uint8, and the new synapse state, int32.
         """
-        how = self.neuron.arithmetic
+        how = self.neuron.fields
         v = self._decay(self.graph.cast(membrane, self.dtype, self.name), how)
         if spiked is not None:
             v = self._reset(v, self.graph.cast(spiked, BOOL, self.name))
@@ -108,7 +108,7 @@ class Layer:
         return self._op("Add", quotient, self.graph.cast(up, self.dtype, self.name))
 
     def _reset(self, v: str, where: str) -> str:
-        reset = self.neuron.arithmetic.reset
+        reset = self.neuron.fields.reset
         if reset == "none":
             return v
         return self._op("Where", where, self._number(0) if reset == "zero" else self._op("Sub", v, self.threshold), v)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from lehr.export.intervals import Interval
+from lehr.interval import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Shape
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
@@ -64,7 +64,7 @@ class Step:
         self.value = {INPUT: f"{INPUT}/now"}
         self.membrane: dict[str, str] = {}
         self.states: list[State] = []
-        late = {name for name, node in net.neurons.items() if needs_spikes_before(node.arithmetic)}
+        late = {name for name, node in net.neurons.items() if needs_spikes_before(node.fields)}
         self.remembered = [name for name in net.order if name in late | {source for source, _ in net.feedback}]
         for name in net.order:
             self._node(name)
@@ -155,9 +155,9 @@ class Step:
         """A line `[N, steps, *shape]`: what arrives goes in at its end, the oldest comes out."""
         dtype, first, one = self._dtype_in(name), self.graph.constant(0, INT64, name), self.graph.constant([1], INT64, name)
         newest = self.graph.op("Unsqueeze", self._arriving(name, dtype), one, at=name)
-        line = State(f"{name}/line", f"{name}/line_after", dtype, (node.steps, *self.net.shapes[name]))
+        line = State(f"{name}/line", f"{name}/line_after", dtype, (node.alike, *self.net.shapes[name]))
         longer = self.graph.op("Concat", line.before, newest, at=name, axis=1)
-        end = self.graph.constant([node.steps + 1], INT64, name)
+        end = self.graph.constant([node.alike + 1], INT64, name)
         self.graph.op("Slice", longer, one, end, one, at=name, name=line.after)
         self.value[name] = self.graph.op("Gather", longer, first, at=name, axis=1)
         self.states.append(line)
@@ -166,7 +166,7 @@ class Step:
         low, high = sum_of_sources(self.net, name, self.bounds)
         dtype, shape = accumulator(node, max(-low, high)), self.net.shapes[name]
         layer = Layer(self.graph, name, node, len(shape), dtype)
-        before = f"{name}/before" if needs_spikes_before(node.arithmetic) else None
+        before = f"{name}/before" if needs_spikes_before(node.fields) else None
         membrane, synapse = f"{name}/membrane", f"{name}/synapse" if node.synapse is not None else None
         self.membrane[name], self.value[name], after = layer.step(membrane, before, self._arriving(name, dtype), synapse)
         self.states.append(State(membrane, self.membrane[name], INT32, shape))

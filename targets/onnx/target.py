@@ -10,7 +10,7 @@ import numpy as np
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
-from lehr.export.intervals import intervals
+from lehr.intervals import intervals
 from lehr.network import Network
 from lehr.nodes import INT32_MAX
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target

@@ -161,7 +161,7 @@ def test_what_does_not_map_names_every_node(lehr: Lehr, tmp_path: Path, line: Pa
     from lehr.network import Neuron
 
     net = nirfile.read(line / "model.nir")
-    how = replace(net.neurons["lif2"].arithmetic, update="event", reset_timing="same_step")
+    how = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
     event = Neuron(net.neurons["lif2"].threshold, net.neurons["lif2"].bias, how)
     nirfile.write(replace(net, nodes={**net.nodes, "lif2": event}), tmp_path / "event.nir")
     ran = lehr("check", tmp_path / "event.nir", "--target", "onnx")

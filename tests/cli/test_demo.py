@@ -59,7 +59,7 @@ def test_one_unit_of_difference_ends_in_exit_code_4(lehr: Lehr, tmp_path: Path, 
 
     def wrong(self: Onnx, net: Network, options: Options) -> BuildPlan:
         neuron = net.neurons["lif1"]
-        raised = Neuron(neuron.threshold + np.int32(1), neuron.bias, neuron.arithmetic)
+        raised = Neuron(neuron.threshold + np.int32(1), neuron.bias, neuron.fields)
         return right(self, replace(net, nodes={**net.nodes, "lif1": raised}), options)
 
     monkeypatch.setattr(Onnx, "plan", wrong)

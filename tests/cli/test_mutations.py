@@ -48,7 +48,7 @@ def _weight(net: Network, samples: Path) -> Network:
 
 
 def _decay(net: Network, samples: Path) -> Network:
-    how = net.neurons["lif3"].arithmetic
+    how = net.neurons["lif3"].fields
     return _neuron(net, "lif3", arithmetic=replace(how, decay_numerator=how.decay_numerator * 2 + 1, decay_shift=how.decay_shift + 1))
 
 

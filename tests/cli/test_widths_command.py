@@ -13,8 +13,8 @@ from states import SLOW, two_state_network
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
-from lehr.export.widths import fit_state_bits
 from lehr.simulate import simulate
+from lehr.widths import fit_state_bits
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=9, state_bits=32)
 
@@ -36,7 +36,7 @@ def test_proven_widths_are_told_and_written(lehr: Lehr, folder: Path) -> None:
     assert told["network"] == fitted.digest != net.digest
     for name, neuron in fitted.neurons.items():
         assert neuron.synapse is not None
-        assert told["layers"][name]["membrane"]["bits"] == neuron.arithmetic.state_bits < told["layers"][name]["membrane"]["file"] == 32
+        assert told["layers"][name]["membrane"]["bits"] == neuron.fields.state_bits < told["layers"][name]["membrane"]["file"] == 32
         assert told["layers"][name]["synapse"]["bits"] == neuron.synapse.state_bits
         assert told["layers"][name]["membrane"]["observed"] is None
     shown = lehr("widths", folder / "a.nir").out
@@ -59,7 +59,7 @@ def test_observed_widths_are_taken_only_when_asked_and_are_recorded(lehr: Lehr, 
     rates = simulate(narrow, np.load(folder / "in.npz")["input"][:6]).rates
     assert all(0 < rate < 1 for rate in rates.values())
     for name, neuron in narrow.neurons.items():
-        assert neuron.arithmetic.state_bits == told["layers"][name]["membrane"]["observed_bits"] < told["layers"][name]["membrane"]["bits"]
+        assert neuron.fields.state_bits == told["layers"][name]["membrane"]["observed_bits"] < told["layers"][name]["membrane"]["bits"]
     with h5py.File(folder / "b.nir") as file:
         group: Any = file["node/metadata/origin"]
         origin = {name: value[()] for name, value in group.items()}
@@ -75,7 +75,7 @@ def test_observed_widths_are_taken_only_when_asked_and_are_recorded(lehr: Lehr, 
 def test_a_wanted_error_takes_fewer_fraction_bits(lehr: Lehr, folder: Path) -> None:
     ran = lehr("widths", folder / "a.nir", "-i", folder / "in.npz", "--error", 0.5, "-o", folder / "b.nir", "--json")
     made = nirfile.read(folder / "b.nir")
-    bits = [neuron.arithmetic.fraction_bits for neuron in made.neurons.values()]
+    bits = [neuron.fields.fraction_bits for neuron in made.neurons.values()]
     assert [layer["fraction_bits"] for layer in ran.facts["layers"].values()] == bits
     assert max(bits) < 9
     assert sum(ran.facts["spikes_differ"].values()) < ran.facts["values"] / 10

@@ -77,7 +77,7 @@ def one_unit_changes(net: Network) -> list[Network]:
         if isinstance(node, Neuron):
             up = np.zeros_like(node.threshold)
             up[-1] = 1
-            slower = replace(node.arithmetic, decay_form="multiply", decay_numerator=node.arithmetic.decay_numerator - 1)
+            slower = replace(node.fields, decay_form="multiply", decay_numerator=node.fields.decay_numerator - 1)
             found += [
                 replace(net, nodes={**net.nodes, name: n})
                 for n in (

@@ -110,7 +110,7 @@ def test_every_field_of_a_synapse_and_the_readout_are_in_the_file(tmp_path: Path
 def test_networks_without_these_have_the_digest_that_they_always_had() -> None:
     """A field that is not used is not part of what is digested: artefacts of old keep their names."""
     plain = line(HOW)
-    told = repr(plain.neurons["v"].arithmetic)
+    told = repr(plain.neurons["v"].fields)
     assert "synapse" not in told
     assert replace(plain, readout="count_argmax_lowest").digest == "3f584401331393c25e5d6f2ca0d80f8c08918557794983ee06284640ab8fa311"
 

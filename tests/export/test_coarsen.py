@@ -33,12 +33,12 @@ def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> Non
     made = coarsened(net, error)
     for name, old in net.neurons.items():
         new = made.neurons[name]
-        dropped = old.arithmetic.fraction_bits - new.arithmetic.fraction_bits
+        dropped = old.fields.fraction_bits - new.fields.fraction_bits
         assert dropped >= 0
         if dropped:
             for before, after in ((old.threshold, new.threshold), (old.bias, new.bias)):
                 assert np.all(np.abs((after.astype(np.int64) << dropped) - before) <= error * old.threshold)
-            assert np.all(leak_error(new.arithmetic, None) <= error * (old.threshold / 2.0**dropped) + 1e-9)
+            assert np.all(leak_error(new.fields, None) <= error * (old.threshold / 2.0**dropped) + 1e-9)
 
 
 @settings(max_examples=60)
@@ -72,16 +72,16 @@ def test_the_bits_are_the_least_and_the_states_narrower() -> None:
     net, x = two_state_network(FINE, replace(SLOW, state_bits=32), readout="membrane_last_argmax_lowest")
     made = coarsened(net, ERROR)
     old, new = net.neurons["hidden"], made.neurons["hidden"]
-    assert 0 < new.arithmetic.fraction_bits < 12
-    assert new.arithmetic.state_bits < old.arithmetic.state_bits
-    less = new.arithmetic.fraction_bits - 1
-    worst = leak_error(new.arithmetic, new.synapse) / (old.threshold.min() / 2.0 ** (12 - less))
+    assert 0 < new.fields.fraction_bits < 12
+    assert new.fields.state_bits < old.fields.state_bits
+    less = new.fields.fraction_bits - 1
+    worst = leak_error(new.fields, new.synapse) / (old.threshold.min() / 2.0 ** (12 - less))
     assert worst > ERROR
-    assert made.neurons["out"].arithmetic.fraction_bits == 12  # integrators, without a threshold
+    assert made.neurons["out"].fields.fraction_bits == 12  # integrators, without a threshold
     before, after = (simulate(each, x, trace=["hidden"]).trace.spikes["hidden"] for each in (net, made))
     assert 0.05 < before.mean() < 0.95
     assert (before != after).mean() < 0.1
-    assert coarsened(net, 1e-9).neurons["hidden"].arithmetic.fraction_bits == 12
+    assert coarsened(net, 1e-9).neurons["hidden"].fields.fraction_bits == 12
 
 
 @pytest.mark.parametrize("error", [0.0, 1.0, -1.0, float("nan")])
@@ -98,9 +98,9 @@ def test_models_take_the_bits_that_the_error_needs() -> None:
     for error in (0.5, 0.05, 0.005):
         made = from_torch(model, sample, error=error)
         neuron = made.network.neurons["layer1"]
-        bits.append(neuron.arithmetic.fraction_bits)
+        bits.append(neuron.fields.fraction_bits)
         unit = 2.0 ** bits[-1]
-        assert leak_error(neuron.arithmetic, None) <= error * neuron.threshold.min()
+        assert leak_error(neuron.fields, None) <= error * neuron.threshold.min()
         assert abs(neuron.threshold[0] - unit * 0.7 / 0.25) <= error * unit * 0.7 / 0.25
     assert bits == sorted(set(bits))
     with pytest.raises(UsageError, match=r"^--error is 0\.5, but --fraction-bits is 3, too; give one of them$"):

@@ -149,7 +149,7 @@ def test_a_decay_is_rounded_only_when_asked() -> None:
     with pytest.raises(NotMappable, match=r"1 \(Leaky\): its beta is 0.9, no k/2\*\*n with n up to 16; train it with 230/256"):
         from_torch(model, events(8, 6, 12))
     made = from_torch(model, events(8, 6, 12), decay_bits=8)
-    arithmetic = made.network.neurons["layer1"].arithmetic
+    arithmetic = made.network.neurons["layer1"].fields
     assert arithmetic.decay_numerator / 2**arithmetic.decay_shift == 230 / 256
     assert made.layers["layer1"].notes[0] == "1: decay moved by 0.0016 to 115/128"
     assert not made.exact
@@ -165,7 +165,7 @@ def test_fewer_fraction_bits_round_the_leak_and_say_so() -> None:
     sample = events(40, 30, 12)
     fine, coarse = from_torch(model, sample), from_torch(model, sample, fraction_bits=1)
     assert differing(fine) < differing(coarse)
-    assert coarse.network.neurons["layer1"].arithmetic.fraction_bits == 1
+    assert coarse.network.neurons["layer1"].fields.fraction_bits == 1
     assert "the leak is rounded to 1 fraction bits in each step" in coarse.layers["layer1"].notes[-1]
     assert not fine.exact
 

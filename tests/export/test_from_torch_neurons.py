@@ -141,7 +141,7 @@ def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
     )
     sample = events(8, 6, INPUTS, rate=0.6)
     require_equal(at_it, sample)
-    assert from_torch(at_it, sample).network.neurons["lif"].arithmetic.fires == "ge"
+    assert from_torch(at_it, sample).network.neurons["lif"].fields.fires == "ge"
     counts = [int(from_torch(model, sample).spikes()["lif"].sum()) for model in (at_it, over_it)]
     assert counts[0] > counts[1]
 
@@ -174,11 +174,11 @@ def test_one_unit_more_is_noticed(what: str) -> None:
     made = from_torch(Step(snn.Leaky(beta=0.75, threshold=0.75)), events(16, 6, INPUTS, rate=0.6))
     net = made.network
     lif, fc = net.neurons["lif"], net.weighted["fc"]
-    assert lif.arithmetic.fraction_bits < 14
+    assert lif.fields.fraction_bits < 14
     mutations: dict[str, dict[str, Any]] = {
         "threshold": {"lif": replace(lif, threshold=lif.threshold + np.eye(NEURONS, dtype=np.int32)[0])},
         "bias": {"lif": replace(lif, bias=lif.bias + np.eye(NEURONS, dtype=np.int32)[0])},
-        "decay": {"lif": replace(lif, arithmetic=replace(lif.arithmetic, decay_numerator=2))},
+        "decay": {"lif": replace(lif, arithmetic=replace(lif.fields, decay_numerator=2))},
         "weight": {"fc": replace(fc, weight=fc.weight * np.array([[-1]] + [[1]] * (NEURONS - 1), np.int8))},
     }
     mutated = replace(net, nodes={**net.nodes, **mutations[what]})

@@ -213,7 +213,7 @@ def test_an_rsynaptic_with_exact_weights_is_proven_and_resets_in_the_next_step_w
     model, x = Stepped(reset_delay=delay), events(8, 6, 6, rate=0.5)
     made = from_torch(model, x)
     assert made.exact, [layer.notes for layer in made.layers.values()]
-    assert made.network.neurons["lif"].arithmetic.reset_timing == "next_step"
+    assert made.network.neurons["lif"].fields.reset_timing == "next_step"
     assert differing(made) == 0
     reference: Any = copy.deepcopy(model).double()
     vars(reference.lif)["spike_grad"] = lambda v: (v > 0).double()

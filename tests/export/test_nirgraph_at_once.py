@@ -128,7 +128,7 @@ def test_what_is_foreseen_is_what_is_refused(path: Path) -> None:
     assert foreseen(good, path) == ("n (LIF): its tau is 0.5 s, shorter than the step of 1 s; use a smaller --dt, or --discretize exact",)
     good.nodes["n"] = lif(6, tau=2.0)
     assert foreseen(good, path) == ()
-    assert quantize(from_nir(good), X).network.neurons["n"].arithmetic.beta == 0.5
+    assert quantize(from_nir(good), X).network.neurons["n"].fields.beta == 0.5
 
 
 def test_inspecting_says_what_quantize_would(path: Path, lehr: Lehr) -> None:

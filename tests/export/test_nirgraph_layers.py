@@ -83,7 +83,7 @@ def test_padding_same_and_bias_and_an_average() -> None:
     assert isinstance(node, Conv2d)
     assert node.padding == (1, 1)
     assert isinstance(made.network.nodes["p"], SumPool2d)
-    assert made.network.neurons["n"].threshold.tolist() == [8 << made.network.neurons["n"].arithmetic.fraction_bits] * 3
+    assert made.network.neurons["n"].threshold.tolist() == [8 << made.network.neurons["n"].fields.fraction_bits] * 3
     assert set(made.network.nodes) == {"c", "p", "n"}
 
 
@@ -161,7 +161,7 @@ def test_a_threshold_node_fires_without_memory(threshold: float) -> None:
         "n": integrate(2),
     }
     made = same(chain(told, (4,), (2,)), spikes(rng, 4))
-    assert made.network.neurons["t"].arithmetic.reset == "none"
+    assert made.network.neurons["t"].fields.reset == "none"
 
 
 @pytest.mark.parametrize("readout", ["last", "sum", "max"])
@@ -207,7 +207,7 @@ def test_v_reset_and_v_leak_are_folded() -> None:
 def test_exact_decays_are_exponentials() -> None:
     x = spikes(np.random.default_rng(11), 1)
     told = from_nir(chain({"n": lif(1, tau=DT / np.log(2), threshold=0.7)}, (1,), (1,)))
-    how = quantize(told, x, Semantics(dt=DT, discretize="exact")).network.neurons["n"].arithmetic
+    how = quantize(told, x, Semantics(dt=DT, discretize="exact")).network.neurons["n"].fields
     assert (how.decay_numerator, how.decay_shift) == (1, 1)
 
 

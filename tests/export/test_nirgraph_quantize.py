@@ -38,7 +38,7 @@ def test_the_nir_papers_lif_neuron_spikes_when_it_does_in_the_paper(reset: str, 
     assert np.flatnonzero(run(graph, x, made.semantics, 1000).spikes["layer1"]).tolist() == [460, 510, 710, 760]
     result = simulate(made.network, x, trace=["layer1"])
     assert np.flatnonzero(result.trace.spikes["layer1"]).tolist() == [460, 510, 710, 760]
-    how = made.network.neurons["layer1"].arithmetic
+    how = made.network.neurons["layer1"].fields
     assert how.decay_numerator / 2**how.decay_shift == pytest.approx(0.96, abs=4e-4)
     assert (how.reset, how.reset_timing, how.fires) == (reset, timing, "gt")
 

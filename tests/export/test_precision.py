@@ -45,7 +45,7 @@ def attempt(told: FloatGraph, **options: Any) -> tuple[Quantized | None, str]:
 def distances(told: FloatGraph, made: Quantized) -> dict[str, Float]:
     """How far a network is from its graph, by channel, from the graph's own numbers: thresholds, biases and decays."""
     neuron, scale = made.network.neurons["n"], made.layers["n"].scale
-    decays = [how.beta for how in (neuron.arithmetic, neuron.synapse) if how is not None]
+    decays = [how.beta for how in (neuron.fields, neuron.synapse) if how is not None]
     return {
         "threshold": np.abs(neuron.threshold * scale - told.theta) / told.theta,
         "bias": np.abs(neuron.bias * scale - told.offset) / told.theta,
@@ -57,7 +57,7 @@ def weights_in_model_units(told: FloatGraph, made: Quantized) -> Float:
     """The levels that come to the layer times what they are worth, by channel."""
     neuron, nodes = made.network.neurons["n"], made.network.weighted
     levels = [nodes[name].weight.reshape(len(told.theta), -1) for name in ("w", "back") if name in nodes]
-    unit = made.layers["n"].scale * 2.0**neuron.arithmetic.fraction_bits
+    unit = made.layers["n"].scale * 2.0**neuron.fields.fraction_bits
     return np.concatenate(levels, axis=1) * unit[:, None]
 
 
@@ -88,7 +88,7 @@ def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(t
         fine = quantized(told, fraction_bits=high)
         assert FRACTION_BITS.match(attempt(told, fraction_bits=high + 1)[1])
         neuron = fine.network.neurons["n"]
-        widest = max(neuron.threshold.max(), np.abs(neuron.bias).max(), 2 ** (neuron.arithmetic.state_bits - 1))
+        widest = max(neuron.threshold.max(), np.abs(neuron.bias).max(), 2 ** (neuron.fields.state_bits - 1))
         assert widest >= 2**30 or neuron.synapse is not None  # so that twice of it leaves 32 bits
     assert fine is not None
     no_worse(told, quantized(told, fraction_bits=min(low, high)), fine)
@@ -99,7 +99,7 @@ def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(t
 def test_a_smaller_error_is_never_worse_and_kept_to_or_said(told: FloatGraph, one: float, other: float) -> None:
     coarse, fine = (quantized(told, error=error) for error in (max(one, other), min(one, other)))
     no_worse(told, coarse, fine)
-    assert fine.network.neurons["n"].arithmetic.fraction_bits >= coarse.network.neurons["n"].arithmetic.fraction_bits
+    assert fine.network.neurons["n"].fields.fraction_bits >= coarse.network.neurons["n"].fields.fraction_bits
     for made, error in ((coarse, max(one, other)), (fine, min(one, other))):
         said = [note for note in made.notes if "fraction bits are all that there is room for" in note]
         assert made.layers["n"].threshold_error <= error or said, made.notes
@@ -159,7 +159,7 @@ def bound(told: FloatGraph, made: Quantized, weight: Float, membranes: Float) ->
     each = far["threshold"] * told.theta + far["bias"] * told.theta + 2 * made.layers["n"].scale
     each = each + np.abs(weight - weights_in_model_units(told, made)).sum(axis=1)
     moved = each + far["decay"].max() * 2 * (np.abs(membranes).max(axis=(0, 1)) + np.abs(weight).sum(axis=1) * growth[-1] + told.theta)
-    assert neuron.arithmetic.state_bits <= 32
+    assert neuron.fields.state_bits <= 32
     total: Float = moved * float(np.prod(growth)) * 1.1 + far["threshold"] * told.theta
     return total
 
@@ -204,7 +204,7 @@ def furthest_bias(net: Network, module: Any) -> float:
 def test_models_get_no_worse_either(told: tuple[nn.Module, npt.NDArray[np.uint8]], one: float, other: float) -> None:
     model, x = told
     coarse, fine, finest = (from_torch(model, x, decay_bits=8, error=error) for error in (max(one, other), min(one, other), None))
-    few, more, most = (made.network.neurons["layer2"].arithmetic.fraction_bits for made in (coarse, fine, finest))
+    few, more, most = (made.network.neurons["layer2"].fields.fraction_bits for made in (coarse, fine, finest))
     assert few <= more <= most
     for made, error in ((coarse, max(one, other)), (fine, min(one, other))):
         said = "fraction bits are all that there is room for" in "".join(made.layers["layer2"].notes)
@@ -224,7 +224,7 @@ def test_a_threshold_far_above_the_twins_is_what_it_is(gain: float, steps: int) 
     theta = 1.0 if gain > 1e-4 else 0.01
     made = from_torch(nn.Sequential(layer, snn.Leaky(beta=1.0, threshold=theta, init_hidden=True)), x, steps=steps, full_scale=255)
     neuron = made.network.neurons["layer1"]
-    unit = 2.0**neuron.arithmetic.fraction_bits
+    unit = 2.0**neuron.fields.fraction_bits
     assert neuron.threshold[0] == round(unit * float(np.float32(theta)) * 255 / gain)
     assert differing(made) == 0
 
@@ -237,7 +237,7 @@ def test_a_layer_of_pixels_as_torch_initialises_it() -> None:
     made = from_torch(nn.Sequential(layer, lif), x, steps=25, full_scale=255, weights="int8")
     neuron, report = made.network.neurons["layer1"], made.layers["layer1"]
     assert neuron.threshold.min() > 2**18
-    assert neuron.arithmetic.state_bits <= 32
+    assert neuron.fields.state_bits <= 32
     levels, weight = made.network.weighted["layer0"].weight * (report.folded.scale * 255)[:, None], layer.weight.detach().numpy()
     step = np.abs(weight).max(axis=1, keepdims=True) / 127
     scaled_to_largest = np.rint(weight / step) * step

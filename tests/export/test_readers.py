@@ -115,7 +115,7 @@ def _lowered(net: Network, x: Images) -> Network:
     trace = simulate(net, x, trace=[name]).trace
     silent = np.where(trace.spikes[name][:, :, 0] == 0, trace.membranes[name][:, :, 0], 0).max()
     threshold = neuron.threshold.copy()
-    threshold[0] = silent - (neuron.arithmetic.fires == "gt")
+    threshold[0] = silent - (neuron.fields.fires == "gt")
     assert 0 < threshold[0] < neuron.threshold[0]
     return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=threshold)})
 

@@ -120,7 +120,7 @@ def test_weights_whose_currents_are_added_share_the_step_that_loses_least_for_bo
     made = quantize(from_nir(told), x, Semantics(integrate="step"), Options(weights="int3"))
     joined = np.concatenate([first, back], axis=1)
     levels = np.concatenate([made.network.weighted[name].weight for name in "ar"], axis=1)
-    scale = made.layers["n"].scale * 2.0 ** made.network.neurons["n"].arithmetic.fraction_bits
+    scale = made.layers["n"].scale * 2.0 ** made.network.neurons["n"].fields.fraction_bits
     for row, own, step in zip(joined, levels, scale, strict=True):
         grid = np.abs(row).max() / 3 * np.geomspace(0.1, 2, 2000)
         assert ((row - step * own) ** 2).sum() <= min(loss(row, each, 3) for each in grid) + 1e-12

@@ -71,9 +71,9 @@ def test_an_offset_alone_drives_a_channel_without_gain(kind: str, gain: float) -
     assert weighted.kind == "ternary"
     assert np.array_equal(weighted.weight.any(axis=tuple(range(1, weighted.weight.ndim))), [False] * 4 + [True] * 3)
     neuron = made.network.neurons[name]
-    alone = from_torch(*layers(kind, OTHERS, (0.1, 0.2, 0.3))).network.neurons[name].arithmetic
-    assert neuron.arithmetic.fraction_bits == alone.fraction_bits == 16
-    assert neuron.arithmetic.state_bits <= alone.state_bits + 1  # the channels of weights have others' signs
+    alone = from_torch(*layers(kind, OTHERS, (0.1, 0.2, 0.3))).network.neurons[name].fields
+    assert neuron.fields.fraction_bits == alone.fraction_bits == 16
+    assert neuron.fields.state_bits <= alone.state_bits + 1  # the channels of weights have others' signs
     said = made.layers[name].notes[0]
     assert said.startswith(f"{made.layers[name].source}: channels 0, 1, 2, 3 have a gain {'of' if gain == 0 else 'near'} 0, and ")
     if gain:
@@ -196,8 +196,8 @@ def test_rows_of_zeros_and_of_next_to_nothing_in_a_graph() -> None:
         return quantize(from_nir(told), x, Semantics(dt=DT), Options(**options))
 
     every, rest = made([0, 1, 2, 3, 4, 5], error=1e-4), made([0, 2, 5], error=1e-4)
-    how = every.network.neurons["n"].arithmetic
-    assert how == rest.network.neurons["n"].arithmetic
+    how = every.network.neurons["n"].fields
+    assert how == rest.network.neurons["n"].fields
     assert every.network.weighted["w"].weight.any(axis=1).tolist() == [True, False, True, False, False, True]
     assert every.layers["n"].threshold_error <= 1e-4
     effect = measure(every, x)

@@ -29,7 +29,7 @@ from lehr.simulate import simulate
 def higher(net: Network) -> Network:
     """A network whose first layer of neurons has thresholds that are higher by one weight."""
     name, neuron = next(iter(net.neurons.items()))
-    by = 1 << neuron.arithmetic.fraction_bits
+    by = 1 << neuron.fields.fraction_bits
     return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=neuron.threshold + by)})
 
 

@@ -13,10 +13,10 @@ from strategies import Images, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
-from lehr.export.widths import analyse, bits_for, fit_state_bits, with_state_bits
 from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.simulate.ranges import Observed, narrowed, observe
+from lehr.widths import analyse, bits_for, fit_state_bits, with_state_bits
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 EVENT = replace(HOW, update="event", reset_timing="same_step")
@@ -64,7 +64,7 @@ def test_a_narrowed_network_is_another_that_computes_the_same_on_the_samples() -
     net, x = many(MAKES["two states"])
     fitted, found = fit_state_bits(net), narrowed(net, observe(net, x), 0.05)
     assert found.digest != fitted.digest
-    assert all(found.neurons[n].arithmetic.state_bits <= fitted.neurons[n].arithmetic.state_bits for n in net.neurons)
+    assert all(found.neurons[n].fields.state_bits <= fitted.neurons[n].fields.state_bits for n in net.neurons)
     assert any(found.neurons[n] != fitted.neurons[n] for n in net.neurons)
     one, other = (simulate(each, x[:6], trace=net.neurons) for each in (fitted, found))
     assert flowing(net, one)

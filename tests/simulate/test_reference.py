@@ -200,7 +200,7 @@ def test_ties_go_to_the_lowest_class_and_accuracy_counts_hits() -> None:
 )
 def test_every_field_makes_a_difference(fields: dict[str, Any]) -> None:
     net, x = small_network()
-    nodes = {name: replace(layer, arithmetic=replace(layer.arithmetic, **fields)) for name, layer in net.neurons.items()}
+    nodes = {name: replace(layer, arithmetic=replace(layer.fields, **fields)) for name, layer in net.neurons.items()}
     other = replace(net, nodes={**net.nodes, **nodes})
     usual, changed = (simulate(n, x, trace=n.neurons) for n in (net, other))
     assert alive(usual)

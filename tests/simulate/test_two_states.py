@@ -61,7 +61,7 @@ def test_one_neuron_by_hand(name: str) -> None:
 @given(st.data())
 def test_a_synapse_that_forgets_at_once_changes_nothing(data: st.DataObject) -> None:
     net = data.draw(grown_networks())
-    leaks = {name: replace(neuron, synapse=None) for name, neuron in net.neurons.items() if neuron.arithmetic.beta < 1}
+    leaks = {name: replace(neuron, synapse=None) for name, neuron in net.neurons.items() if neuron.fields.beta < 1}
     plain = replace(net, nodes={**net.nodes, **leaks})
     nothing = {name: replace(neuron, synapse=Synapse()) for name, neuron in leaks.items()}
     x = data.draw(inputs(net))

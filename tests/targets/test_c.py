@@ -120,7 +120,7 @@ def test_one_unit_is_seen_and_named(change: str, tmp_path: Path) -> None:
         other = replaced(net, "fc", weight=weight)
     else:
         edited(folder / "lehr_model.c", r"v \* 7 / 8", "v * 6 / 8")
-        other = replaced(net, "lif1", arithmetic=replace(out.arithmetic, decay_numerator=6))
+        other = replaced(net, "lif1", arithmetic=replace(out.fields, decay_numerator=6))
     expected = simulate(net, x, trace=net.neurons).trace
     first_difference = compare(expected, simulate(other, x, trace=net.neurons).trace).first
     assert first_difference is not None, "the change changes nothing"

@@ -13,7 +13,6 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Node
-from lehr.simulate.reference import conv2d, sum_pool2d
 from lehr.targets.c import C, load
 from lehr.targets.c.compiler import compiler
 from lehr.targets.c.layout import smallest_type
@@ -221,8 +220,8 @@ def test_synaptic_operations_are_pairs_of_values_and_outputs() -> None:
     net = chain((4, 7, 9), conv=conv, first=neuron(6), pool=pool, flat=Flatten(), fc=Linear(np.ones((5, 72), np.int8)), out=neuron(5))
     ones = np.ones((1, 4, 7, 9), np.int64)
     dense = Conv2d(np.abs(weight), conv.stride, conv.padding, conv.dilation, conv.groups)
-    in_conv = int(conv2d(ones, dense).sum())
-    in_pool = int(sum_pool2d(np.ones((1, *net.shapes["first"]), np.int64), pool).sum())
+    in_conv = int(dense.sums(ones).sum())
+    in_pool = int(pool.sums(np.ones((1, *net.shapes["first"]), np.int64)).sum())
     assert _additions(net, 0.0) == in_conv
     assert _additions(net, 1.0) == in_conv + in_pool + 5 * 72
     assert in_conv < _additions(net, 0.01) < in_conv + in_pool

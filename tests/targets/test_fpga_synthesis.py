@@ -14,12 +14,12 @@ from strategies import Builder, Images, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
-from lehr.export.widths import fit_state_bits
 from lehr.network import Input, Network, SumPool2d
 from lehr.simulate import simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.tools import missing, search_path
 from lehr.targets.golden import golden_plan
+from lehr.widths import fit_state_bits
 
 TOOLS = ("yosys", "nextpnr-ice40", "verilator")
 MISSING = next((lacking for tool in TOOLS if (lacking := missing(tool))), None)

@@ -116,7 +116,7 @@ def test_random_networks_are_exact_in_the_evaluator_of_onnx(data: st.DataObject)
 @pytest.mark.parametrize("name", HARD)
 def test_hard_networks_are_exact(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()
-    if any(neuron.arithmetic.update == "event" for neuron in net.neurons.values()):
+    if any(neuron.fields.update == "event" for neuron in net.neurons.values()):
         assert {problem.reason for problem in TARGET.check(net)} == {"update is 'event', the machine has 'step'"}
         return
     expected = simulate(net, x, trace=net.neurons)

@@ -12,13 +12,13 @@ from golden_networks import one_higher_threshold
 from strategies import alive, calibrated, random_input
 
 from lehr import nirfile
-from lehr.export.widths import analyse, fit_state_bits
 from lehr.nodes import InputKind, Shape
 from lehr.simulate import compare, simulate
 from lehr.train.convert import convert
 from lehr.train.model import FloatNet
 from lehr.train.recipefile import load
 from lehr.train.twin import Twin, trace
+from lehr.widths import analyse, fit_state_bits
 
 NETWORKS: dict[str, tuple[Shape, InputKind, int]] = {
     "temporal": ((100,), "spikes", 100 * (1000 + 1)),

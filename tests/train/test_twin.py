@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from strategies import alive, delayed_network, inputs, networks, recurrent_network, small_network
 
 from lehr.errors import NotMappable
-from lehr.export.widths import analyse
 from lehr.network import Network, Neuron
 from lehr.simulate import compare, simulate
 from lehr.train.twin import Twin, trace
+from lehr.widths import analyse
 
 
 @settings(max_examples=60)
@@ -46,7 +46,7 @@ def test_one_unit_of_any_threshold_is_seen(made: object) -> None:
         raised = neuron.threshold.copy()
         spikes = expected.trace.spikes[name]
         raised[int(spikes.sum(axis=tuple(a for a in range(spikes.ndim) if a != 2)).argmax())] += 1  # of the channel that fires most
-        changed = replace(net, nodes={**net.nodes, name: Neuron(raised, neuron.bias, neuron.arithmetic)})
+        changed = replace(net, nodes={**net.nodes, name: Neuron(raised, neuron.bias, neuron.fields)})
         assert not compare(expected.trace, trace(Twin(changed), x)).equal, name
 
 
@@ -93,7 +93,7 @@ def test_thresholds_stay_at_least_one() -> None:
 
 def test_event_driven_neurons_are_refused_by_name() -> None:
     net, _ = small_network()
-    how = replace(net.neurons["lif2"].arithmetic, update="event", reset_timing="same_step")
+    how = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
     neuron = net.neurons["lif2"]
     changed: Network = replace(net, nodes={**net.nodes, "lif2": Neuron(neuron.threshold, neuron.bias, how)})
     with pytest.raises(NotMappable, match="^lif2: update is 'event', which the training twin does not compute"):

@@ -14,7 +14,8 @@ import numpy as np
 
 from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, Arithmetic, Int64, State
 from lehr.errors import NotMappable
-from lehr.export.intervals import Interval, accumulators, arriving, intervals
+from lehr.interval import Interval
+from lehr.intervals import accumulators, arriving, intervals
 from lehr.network import Network, Neuron
 
 FLOAT32_EXACT = 2**24
@@ -116,7 +117,7 @@ def ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range | None
     Returns:
         Both, and whether they hold for any number of steps.
     """
-    how, synapse = neuron.arithmetic, neuron.synapse
+    how, synapse = neuron.fields, neuron.synapse
     if how.update == "event":
         return _event_ranges(neuron, a, steps)
     theta, bias = neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
@@ -145,7 +146,7 @@ def _event_ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range
     saturation, after which it stands at a rail, which is within the bounds at the start of the step;
     wrapping, after which it stands anywhere; and a reset, which lowers it, but not below 0.
     """
-    how = neuron.arithmetic
+    how = neuron.fields
     theta, bias = neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
     down, up = a.low << how.fraction_bits, a.high << how.fraction_bits
     quiet = _quiet(how, theta)
@@ -225,7 +226,7 @@ def bits_for(low: int, high: int) -> int:
 
 
 def _why_not_float32(neuron: Neuron, a: Interval, membrane: Range, current: Range | None) -> str:
-    how, bias = neuron.arithmetic, int(np.abs(neuron.bias.astype(np.int64)).max())
+    how, bias = neuron.fields, int(np.abs(neuron.bias.astype(np.int64)).max())
     if how.update == "event":
         return "update 'event' has no float32 twin"
     # Between decay and bound the terms are summed one after another: the sum of their magnitudes bounds every partial sum.
@@ -261,4 +262,4 @@ def fit_state_bits(net: Network) -> Network:
 def with_state_bits(neuron: Neuron, bits: int, synapse_bits: int | None) -> Neuron:
     """The neurons with membranes, and synapse states where they have them, of other widths."""
     synapse = None if synapse_bits is None or neuron.synapse is None else replace(neuron.synapse, state_bits=synapse_bits)
-    return replace(neuron, arithmetic=replace(neuron.arithmetic, state_bits=bits), synapse=synapse)
+    return replace(neuron, arithmetic=replace(neuron.fields, state_bits=bits), synapse=synapse)

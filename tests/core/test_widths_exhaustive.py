@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from lehr.arithmetic import Arithmetic, State, Synapse
-from lehr.export.widths import analyse
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron, Readout
+from lehr.widths import analyse
 
 STATES = 1500
 """Reachable states of a neuron beyond which the search ends; what was reached until then counts."""

@@ -14,9 +14,9 @@ from strategies import inputs, networks, small_network
 
 from lehr.arithmetic import Arithmetic, BiasTo, Synapse
 from lehr.errors import NotMappable
-from lehr.export.widths import analyse, fit_state_bits
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.simulate import compare, simulate
+from lehr.widths import analyse, fit_state_bits
 
 
 def _line(weight: list[int], neuron: Neuron, steps: int = 4, kind: str = "u8") -> Network:
@@ -35,7 +35,7 @@ def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
     x = data.draw(inputs(net))
     found = analyse(net).layers
     for name, membrane in simulate(net, x, trace=net.neurons).trace.membranes.items():
-        how = net.neurons[name].arithmetic
+        how = net.neurons[name].fields
         low, high = found[name].membrane
         inside = low >= how.lowest and high <= how.highest
         if inside or how.overflow == "saturate":
@@ -76,7 +76,7 @@ def test_bounds_of_a_synapse_state_are_reached(bias_to: BiasTo) -> None:
     up, down = (simulate(net, np.array([x], np.uint8), trace=["lif"]).trace.membranes["lif"] for x in ([255, 255, 0], [0, 0, 255]))
     assert found.membrane == (int(down.min()), int(up.max()))
     # With a membrane that forgets and takes no bias of its own, the trace is the synapse state.
-    bare = replace(net, nodes={**net.nodes, "lif": replace(neuron, arithmetic=replace(neuron.arithmetic, decay_numerator=0))})
+    bare = replace(net, nodes={**net.nodes, "lif": replace(neuron, arithmetic=replace(neuron.fields, decay_numerator=0))})
     own = 0 if bias_to == "synapse" else 5
     up, down = (simulate(bare, np.array([x], np.uint8), trace=["lif"]).trace.membranes["lif"] for x in ([255, 255, 0], [0, 0, 255]))
     assert found.synapse == (int(down.min()) - own, int(up.max()) - own)
@@ -96,7 +96,7 @@ def test_a_synapse_state_beyond_32_bits_is_refused_by_name() -> None:
 def test_float32_is_refused_for_a_synapse_state_that_it_cannot_hold() -> None:
     held = replace(_neuron(9, decay_numerator=0, state_bits=8), synapse=Synapse(decay_numerator=1, decay_shift=1, state_bits=16))
     exact = analyse(_line([1], held)).layers["lif"].float32
-    wide = replace(held, synapse=replace(held.synapse, state_bits=32), arithmetic=replace(held.arithmetic, fraction_bits=16))  # type: ignore[type-var]
+    wide = replace(held, synapse=replace(held.synapse, state_bits=32), arithmetic=replace(held.fields, fraction_bits=16))  # type: ignore[type-var]
     assert exact == ""
     assert "up to which float32 is exact" in analyse(_line([1] * 3, wide)).layers["lif"].float32
 
@@ -134,7 +134,7 @@ def test_bits_are_the_least_that_hold_the_membrane(high: int, bits: int) -> None
     net = _line([1], _neuron(10**6, high - 1, decay_numerator=0), kind="spikes")
     assert analyse(net).layers["lif"].membrane == (0, high)
     assert analyse(net).layers["lif"].bits == bits
-    assert fit_state_bits(net).neurons["lif"].arithmetic.state_bits == bits
+    assert fit_state_bits(net).neurons["lif"].fields.state_bits == bits
 
 
 def test_a_leak_settles_and_an_integrator_grows() -> None:

@@ -1,0 +1,114 @@
+"""What all nodes of an integer network have in common: shapes, and equality by content.
+
+Shapes leave the batch out: `(channels, height, width)` for feature maps, `(features,)` after a Flatten. Arrays are read-only
+numpy of the stated dtype; a node checks itself when it is made.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.arithmetic import Int64
+from lehr.errors import FileRefused, NotMappable
+from lehr.interval import Interval
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+InputKind = Literal["u8", "spikes"]
+Int32Array = npt.NDArray[np.int32]
+
+INT32_MAX = 2**31 - 1
+MAX_VALUES, MAX_ALL_VALUES = 2**28, 2**30  # that one node puts out a step, and all nodes together: 1 and 4 GiB at 4 bytes each
+
+
+class ShapeMismatch(FileRefused):
+    """What arrives at a node has not the shape that the node takes."""
+
+
+def pair(value: int | tuple[int, ...], name: str, least: int) -> Pair:
+    """Turn one integer or two into (height, width), each at least `least`."""
+    two = (value, value) if isinstance(value, int) else tuple(int(v) for v in value)
+    if len(two) != 2 or min(two) < least:
+        raise FileRefused(f"{name} is {value}; give two integers of at least {least}")
+    return two[0], two[1]
+
+
+def values_in(name: str, shape: Shape, before: int = 0) -> int:
+    """How many values all nodes put out a step: those of `name`, which has this shape, added to the ones `before` it.
+
+    Raises:
+        FileRefused: when there are too many; a few bytes of padding or of input shape can ask for any amount of memory.
+    """
+    values = math.prod(shape)
+    for total, limit, whose in ((values, MAX_VALUES, "a node"), (before + values, MAX_ALL_VALUES, "all nodes together")):
+        if total > limit:
+            brings = "" if total == values else f", and brings those of all nodes to {total:,}"
+            raise FileRefused(
+                f"{name}: has shape {shape}, which are {values:,} values a step in {4 * values:,} bytes{brings}, but {whose} may have "
+                f"{limit:,}; use less padding or a smaller input"
+            )
+    return before + values
+
+
+class Node(ABC):
+    """A node: compared by content, so that two networks are equal when every number in them is."""
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape of the output for an input of `shape`; raises ShapeMismatch where it does not fit."""
+
+    def sums(self, x: Int64) -> Int64:
+        """What the node makes of a batch `[N, *shape]`: the definition, for a node that keeps nothing from step to step.
+
+        Raises:
+            NotMappable: when a type of node does not say it.
+        """
+        del x
+        raise NotMappable(f"the definition computes no {type(self).__name__}; give the type of node the method sums")
+
+    def bounds(self, x: Interval, taken: Shape) -> Interval:
+        """Bounds of the output, from those of the input, whose shape is `taken`.
+
+        Raises:
+            NotMappable: when a type of node does not say it.
+        """
+        del x, taken
+        raise NotMappable(f"the width analysis bounds no {type(self).__name__}; give the type of node the method bounds")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        return all(_equal(a, b) for a, b in pairs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _equal(a: object, b: object) -> bool:
+    """Whether two fields are, arrays and mappings of arrays by content."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_equal(a[name], b[name]) for name in a)
+    arrays = isinstance(a, np.ndarray) or isinstance(b, np.ndarray)
+    return np.array_equal(a, b) if arrays else a == b  # type: ignore[arg-type]
+
+
+def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -> Shape:
+    """Height and width of what windows of `spans` pixels make of a map."""
+    out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, spans, stride, padding, strict=True))
+    if min(out) < 1:
+        raise ShapeMismatch(f"covers {tuple(spans)} pixels but gets {size} with padding {padding}")
+    return out
+
+
+def views(x: Int64, spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair) -> Int64:
+    """The windows of a batch of maps `[N, C, H, W]`, as a view `[N, C, rows, columns, span, span]` of the padded maps."""
+    padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, tuple(spans), axis=(2, 3))
+    return seen[:, :, :: stride[0], :: stride[1]]

@@ -1,0 +1,61 @@
+"""Two-dimensional convolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lehr.arithmetic import Int64
+from lehr.errors import FileRefused
+from lehr.interval import Interval, weighted
+from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, views, windows
+from lehr.weights import Int8Array, WeightKind, declared_weight
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(Node):
+    """Cross-correlation, as torch.nn.Conv2d without bias.
+
+    `weight` is int8 `[out channels, in channels / groups, kernel height, kernel width]`; `kind` declares what it may hold.
+    """
+
+    weight: Int8Array
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    kind: WeightKind = "binary"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", declared_weight(self.weight, self.kind, 4, "Conv2d"))
+        for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
+            object.__setattr__(self, name, pair(getattr(self, name), f"Conv2d {name}", least))
+        if self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise FileRefused(f"Conv2d groups is {self.groups}; use a divisor of its {self.weight.shape[0]} output channels")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(out channels, height, width) for (channels, height, width)."""
+        channels = self.weight.shape[1] * self.groups
+        if len(shape) != 3 or shape[0] != channels:
+            raise ShapeMismatch(f"takes ({channels}, height, width) but gets {shape}")
+        spans = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.weight.shape[2:], strict=True)]
+        return (self.weight.shape[0], *windows(shape[1:], spans, self.stride, self.padding))
+
+    def sums(self, x: Int64) -> Int64:
+        """Cross-correlation of `x` `[N, C, H, W]` with the weights."""
+        out_channels, per_group, height, width = self.weight.shape
+        (step_y, step_x), out_per_group = self.dilation, out_channels // self.groups
+        seen = views(x, [(height - 1) * step_y + 1, (width - 1) * step_x + 1], self.stride, self.padding)[..., ::step_y, ::step_x]
+        n, _, out_height, out_width = seen.shape[:4]
+        weight = self.weight.astype(np.int64).reshape(self.groups, out_per_group, -1)
+        parts = []
+        for group in range(self.groups):
+            patch = seen[:, group * per_group : (group + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
+            parts.append(patch.reshape(n * out_height * out_width, -1) @ weight[group].T)
+        return np.concatenate(parts, axis=1).reshape(n, out_height, out_width, out_channels).transpose(0, 3, 1, 2)
+
+    def bounds(self, x: Interval, taken: Shape) -> Interval:
+        """Of sums over all weights, as if every place of the kernel lay on the map."""
+        del taken
+        return weighted(x, self.weight.astype(np.int64).reshape(*self.weight.shape[:2], -1), self.groups)

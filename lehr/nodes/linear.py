@@ -1,0 +1,38 @@
+"""Fully connected weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lehr.arithmetic import Int64
+from lehr.interval import Interval, weighted
+from lehr.nodes.base import Node, Shape, ShapeMismatch
+from lehr.weights import Int8Array, WeightKind, declared_weight
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(Node):
+    """Fully connected weights, int8 `[out features, in features]`, no bias; `kind` declares what they may hold."""
+
+    weight: Int8Array
+    kind: WeightKind = "binary"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", declared_weight(self.weight, self.kind, 2, "Linear"))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(out features,) for (in features,)."""
+        if shape != (self.weight.shape[1],):
+            raise ShapeMismatch(f"takes ({self.weight.shape[1]},) but gets {shape}")
+        return (self.weight.shape[0],)
+
+    def sums(self, x: Int64) -> Int64:
+        """Weighted sums of `x` `[N, in features]`."""
+        return x @ self.weight.astype(np.int64).T
+
+    def bounds(self, x: Interval, taken: Shape) -> Interval:
+        """Of sums over all weights."""
+        del taken
+        return weighted(x, self.weight.astype(np.int64)[:, :, None], 1)

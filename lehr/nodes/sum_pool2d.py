@@ -1,0 +1,38 @@
+"""Sums over windows of a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lehr.arithmetic import Int64
+from lehr.interval import Interval
+from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, views, windows
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool2d(Node):
+    """Sum over windows: average pooling times the window's area, which is folded into the thresholds."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    def __post_init__(self) -> None:
+        for name, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
+            object.__setattr__(self, name, pair(getattr(self, name), f"SumPool2d {name}", least))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(channels, height, width) of the windows."""
+        if len(shape) != 3:
+            raise ShapeMismatch(f"takes (channels, height, width) but gets {shape}")
+        return (shape[0], *windows(shape[1:], self.kernel, self.stride, self.padding))
+
+    def sums(self, x: Int64) -> Int64:
+        """Sums of `x` `[N, C, H, W]` over windows."""
+        total: Int64 = views(x, self.kernel, self.stride, self.padding).sum(axis=(4, 5))
+        return total
+
+    def bounds(self, x: Interval, taken: Shape) -> Interval:
+        """As many times those of one value as a window has places."""
+        del taken
+        return x.times(self.kernel[0] * self.kernel[1])

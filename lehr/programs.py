@@ -1,0 +1,88 @@
+"""The programs that `Arithmetic` and `Synapse` stand for: what users and recipes write in fields, said in statements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from lehr.arithmetic import Arithmetic, State, Synapse
+from lehr.update import FIRED, INPUT, MEMBRANE, Add, Bound, Decay, Fire, ForEachEvent, Leak, Program, Put, Statement, width
+
+CURRENT = "i"
+"""The register of a synapse state."""
+_NOW = "now"
+_Some = tuple[Statement, ...]
+
+
+@cache
+def program_of(membrane: Arithmetic, synapse: Synapse | None = None) -> Program:
+    """The update that the fields of a neuron's arithmetic, and of its synapse state if it has one, stand for."""
+    if membrane.update == "event":
+        return _by_event(membrane)
+    take: _Some = (Add(MEMBRANE, INPUT, membrane.fraction_bits), Add(MEMBRANE, "bias"))
+    before: _Some = ()
+    if synapse is not None:
+        to_synapse = synapse.bias_to == "synapse"
+        bias: _Some = (Add(CURRENT if to_synapse else MEMBRANE, "bias"),)
+        before = (*_leak(CURRENT, synapse), Add(CURRENT, INPUT, membrane.fraction_bits), *(bias if to_synapse else ()))
+        before = (*before, _bound(CURRENT, synapse))
+        take = (Add(MEMBRANE, CURRENT), *(() if to_synapse else bias))
+    leak, bound, fire = _leak(MEMBRANE, membrane), _bound(MEMBRANE, membrane), _fire(membrane, FIRED)
+    reset = _reset(membrane, FIRED)
+    if membrane.reset_timing == "same_step":
+        return Program((*before, *leak, *take, bound, *fire, *reset))
+    if membrane.reset == "zero":
+        return Program((*before, *leak, *reset, *take, bound, *fire))
+    return Program((*before, *leak, *take, *reset, bound, *fire))
+
+
+def _by_event(membrane: Arithmetic) -> Program:
+    bound = _bound(MEMBRANE, membrane)
+    body = (Add(MEMBRANE, INPUT, membrane.fraction_bits), bound, *_fire(membrane, _NOW), *_reset(membrane, _NOW), Add(FIRED, _NOW))
+    return Program((*_leak(MEMBRANE, membrane), Add(MEMBRANE, "bias"), bound, Put(FIRED, 0), ForEachEvent(body)))
+
+
+def _leak(x: str, state: State) -> _Some:
+    if state.decay_numerator == 1 << state.decay_shift:
+        return ()
+    return (Leak(x, Decay(state.decay_form, state.decay_numerator, state.decay_shift, state.rounding)),)
+
+
+def _bound(x: str, state: State) -> Bound:
+    return width(x, state.state_bits, state.overflow)
+
+
+def _fire(membrane: Arithmetic, into: str) -> _Some:
+    return () if membrane.fires == "never" else (Fire(MEMBRANE, "threshold", membrane.fires, 1, into),)
+
+
+def _reset(membrane: Arithmetic, spikes: str) -> _Some:
+    """What a spike does to the membrane."""
+    resets: dict[str, _Some] = {"subtract": (Add(MEMBRANE, "threshold", 0, True, spikes),), "zero": (Put(MEMBRANE, 0, spikes),)}
+    return resets.get(membrane.reset, ())
+
+
+def with_decays(program: Program, decays: dict[str, Decay]) -> Program:
+    """`program` with other decays of some registers: those of neurons that each have their own, say.
+
+    A register without a Leak, which keeps what it has, gets one where the program begins.
+    """
+    leaking = {s.x for s in program.all if isinstance(s, Leak)}
+    first = tuple(Leak(x, decay) for x, decay in decays.items() if x not in leaking)
+
+    def changed(s: Statement) -> Statement:
+        return replace(s, decay=decays[s.x]) if isinstance(s, Leak) and s.x in decays else s
+
+    return Program((*first, *map(changed, program.statements)), program.membrane)
+
+
+def with_widths(program: Program, bits: dict[str, int]) -> Program:
+    """`program` with the registers that have a width in numbers brought into another one, of so many bits."""
+
+    def changed(s: Statement) -> Statement:
+        if isinstance(s, ForEachEvent):
+            return ForEachEvent(tuple(map(changed, s.body)))
+        two_complement = isinstance(s, Bound) and isinstance(s.low, int) and isinstance(s.high, int) and s.low == -s.high - 1
+        return width(s.x, bits[s.x], s.overflow) if isinstance(s, Bound) and two_complement and s.x in bits else s
+
+    return Program(tuple(map(changed, program.statements)), program.membrane)

@@ -1,0 +1,45 @@
+"""The definition against the reference of before, which computed field by field."""
+
+from __future__ import annotations
+
+import numpy as np
+import old_reference
+import pytest
+from golden_networks import GOLDEN
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from states import grown_networks
+from strategies import Images, inputs, networks
+
+from lehr.arithmetic import Arithmetic
+from lehr.network import Network
+from lehr.simulate import compare, simulate
+
+
+def require_same(net: Network, x: Images) -> None:
+    """Assert that both compute the same spikes, membranes, scores and saturations."""
+    expected, result = old_reference.simulate(net, x, trace=net.neurons), simulate(net, x, trace=net.neurons)
+    comparison = compare(expected.trace, result.trace)
+    assert comparison.values > 0
+    comparison.require_equal("the definition")
+    assert result.saturations == expected.saturations
+    assert np.array_equal(result.scores, expected.scores)
+    assert np.array_equal(result.events, expected.events)
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
+def test_golden_networks_are_as_before(golden: object) -> None:
+    from golden_networks import Golden
+
+    assert isinstance(golden, Golden)
+    default = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+    from dataclasses import replace
+
+    require_same(*golden.make(replace(default, **golden.fields)))
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_random_networks_are_as_before(data: st.DataObject) -> None:
+    net = data.draw(networks() | networks(update="event") | grown_networks())
+    require_same(net, data.draw(inputs(net)))
