@@ -171,7 +171,7 @@ def _structure(net: Network) -> dict[str, Any]:
     nodes = {}
     for name, node in net.nodes.items():
         told = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
-        plain = {key: value for key, value in told.items() if value is not None and not isinstance(value, np.ndarray)}
+        plain = {key: value for key, value in told.items() if not isinstance(value, np.ndarray) and value not in (None, {})}
         nodes[name] = {
             "type": type(node).__name__,
             **{k: asdict(v) if isinstance(v, (Arithmetic, Synapse)) else v for k, v in plain.items()},

@@ -35,11 +35,13 @@ class FromTorch:
         network: with the least state bits that provably never saturate.
         layers: by name of the neuron node.
         sample: as it was given.
+        asked: the options by which rounding was asked for, keys of `lehr.export.proven.ROUNDS`.
     """
 
     network: Network
     layers: Mapping[str, LayerReport]
     sample: npt.NDArray[np.uint8]
+    asked: tuple[str, ...]
     _stepper: Stepper
 
     @property
@@ -113,7 +115,9 @@ def from_torch(
     widths = analyse(network).layers
     reports = {name: report(wait, network.neurons[name], widths[name], length) for name, wait in waiting.items()}
     stepper.require_steady(sample, network)
-    return FromTorch(network, reports, sample, stepper)
+    options = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits, "--error": error}
+    asked = tuple(option for option, value in options.items() if value is not None)
+    return FromTorch(network, reports, sample, asked, stepper)
 
 
 def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:

@@ -4,7 +4,7 @@
     made = quantize(graph, calibration, Semantics(dt=1e-4))
     made.network
 
-`lehr.simulate.effect` measures what that changed.
+`lehr.export.effect` measures what that changed.
 """
 
 from lehr.export.nirgraph.floats import run

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lehr.cli import training
 from lehr.cli.console import Json, Output, percent, session
+from lehr.cli.training import train_with_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,42 +36,43 @@ def demo(
         from lehr import nirfile
         from lehr.artifact import check_replaceable, to_json
         from lehr.atomic import write_bytes, writing_folder
-        from lehr.cli.partial import arrays_of
         from lehr.errors import NotBitExact
         from lehr.npz import npz_bytes
         from lehr.simulate import compare, simulate
+        from lehr.simulate.partial import arrays_of
         from lehr.train.data import load_dataset
         from lehr.train.recipefile import ARMS, load
+        from lehr.train.saving import accuracies, save
         from lehr.train.twin import Twin, trace
 
         check_replaceable(output, SUMMARY, OWN)
         recipe = load(RECIPE)
         data = load_dataset(recipe.data, None)
-        baseline = training.train_with_progress(load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline")
-        trained = training.train_with_progress(recipe, data, "annealed and binarized")
-        found = training.accuracies(trained, data, recipe)
-        accuracies = {
-            "float weights": training.accuracies(baseline, data, recipe)["phase A"],
+        baseline = train_with_progress(load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline")
+        trained = train_with_progress(recipe, data, "annealed and binarized")
+        found = accuracies(trained, data, recipe)
+        shares = {
+            "float weights": accuracies(baseline, data, recipe)["phase A"],
             "annealed and binarized": found["phase A"],
             "integer": found["integer"],
         }
         check_replaceable(output, SUMMARY, OWN)  # training took a minute
         with writing_folder(output) as part:
-            training.save(part / "run", recipe, trained, data, found)
+            save(part / "run", recipe, trained, data, found)
             nirfile.write(_network(trained), part / "model.nir")
             net = nirfile.read(part / "model.nir")
             reference = simulate(net, data.test.x, trace=net.neurons)
-            accuracies["reference simulator"] = reference.accuracy(data.test.y)
+            shares["reference simulator"] = reference.accuracy(data.test.y)
             write_bytes(part / "in.npz", npz_bytes({"input": data.test.x, "labels": data.test.y}))
             write_bytes(part / "out.npz", npz_bytes(arrays_of(reference)))
             latents = trained.twin.latents() if trained.twin else {}
             pairs = {"trained model": compare(trace(Twin(_network(trained), latents=latents), data.test.x), reference.trace)}
-            skipped = _targets(part, net, data.test, reference, accuracies, pairs)
-            facts = _facts(accuracies, reference, pairs, skipped)
+            skipped = _targets(part, net, data.test, reference, shares, pairs)
+            facts = _facts(shares, reference, pairs, skipped)
             write_bytes(part / SUMMARY, to_json(facts))
         out.checked = True
         out.facts.update(facts, output=str(output))
-        _print(out, net, reference, accuracies, pairs, skipped)
+        _print(out, net, reference, shares, pairs, skipped)
         out.say(f"wrote {output}: the run, model.nir, in.npz, out.npz, {', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}")
         if not all(pair.equal for pair in pairs.values()):
             out.fail(NotBitExact.exit_code)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lehr.cli.console import Json, Output, session
-from lehr.cli.foreign import ForReader, from_network, reader_file
-from lehr.cli.foreign import write as write_foreign
+from lehr.cli.foreign import ForReader, from_network, tell_of_reader
 from lehr.cli.options import InputFile
-from lehr.cli.proven import explained, marks, require_proven
-from lehr.errors import NotBitExact, UsageError
+from lehr.errors import UsageError
 
 if TYPE_CHECKING:
     from lehr.export.torch_network import FromTorch
-    from lehr.export.torch_run import Spikes
-    from lehr.network import Network
-    from lehr.simulate.result import Trace
 
 _FACTORY = re.compile(r"(?P<path>.+\.py)(:(?P<factory>\w+))?")
 
@@ -97,36 +91,23 @@ def export(
             fraction_bits=fraction_bits,
             error=error,
         )
-        given = [option for option, value in asked.items() if value is not None]
-        _from_model(out, source, made, output, strict, given, reader)
+        _from_model(out, source, made, output, strict, reader)
 
 
 def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
-    """Write a trained run and compare it with the twin that was trained; for an importer, if one is named."""
-    from lehr import nirfile
-    from lehr.atomic import writing
+    """Write a trained run, compared with the twin that was trained, and tell of it; for an importer, if one is named."""
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
     from lehr.samples import read_samples
-    from lehr.simulate import compare, simulate
-    from lehr.train.twin import Twin, trace
-    from lehr.widths import analyse
+    from lehr.train.exporting import export_run
 
-    told = load_run(run)
-    if not told.stated:
+    trained = load_run(run)
+    if not trained.stated:
         unseen = "so that damage to its weights cannot be seen"
         out.note(f"{run} is an older lehr's and states no digests, {unseen}; train it again to have them")
-    widths = analyse(told.network)
-    widths.require_float32()
-    x, _ = read_samples(run / SAMPLES_FILE)
-    foreign = reader_file(told.network, reader)
-    with writing(output) as part:
-        part.write_bytes(nirfile.to_bytes(told.network))
-        exported = nirfile.read(part)
-        result = simulate(exported, x, trace=exported.neurons)
-        compared = compare(trace(Twin(told.network, latents=told.latents), x), result.trace)
-        compared.require_equal("the exported file against the trained model")
-        if foreign:
-            write_foreign(out, exported, foreign, x, part)
+    verified = export_run(trained, read_samples(run / SAMPLES_FILE)[0], output, reader)
+    exported, result, compared = verified.network, verified.result, verified.compared
+    if verified.reader:
+        tell_of_reader(out, exported, verified.reader)
     rows = [
         (
             name,
@@ -135,7 +116,7 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
             "always" if layer.settled else f"{exported.steps} steps",
             f"{result.rates[name]:.4f}",
         )
-        for name, layer in widths.layers.items()
+        for name, layer in verified.widths.layers.items()
     ]
     out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
     out.say(f"{compared.spikes} of {compared.values:,} spikes differ, {compared.membranes} of {compared.values:,} membranes differ")
@@ -147,38 +128,20 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
         spikes_differ=compared.spikes,
         membranes_differ=compared.membranes,
         rates=dict(result.rates),
-        state_bits={name: layer.bits for name, layer in widths.layers.items()},
+        state_bits={name: layer.bits for name, layer in verified.widths.layers.items()},
     )
     out.say(f"wrote {output}")
 
 
-def _from_model(
-    out: Output, source: str, made: FromTorch, output: Path, strict: bool | None, asked: Sequence[str], reader: str | None
-) -> None:
-    """Write a converted model and compare it with the model itself; for an importer, if one is named."""
-    from lehr import nirfile
-    from lehr.atomic import writing
-    from lehr.simulate import simulate
+def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict: bool | None, reader: str | None) -> None:
+    """Write a converted model, compared with the model itself, and tell of it; for an importer, if one is named."""
+    from lehr.export.verified import export_model
 
-    foreign = reader_file(made.network, reader)
-    expected = made.spikes()
-    with writing(output) as part:
-        part.write_bytes(nirfile.to_bytes(made.network))
-        exported = nirfile.read(part)
-        result = simulate(exported, made.sample, trace=exported.neurons)
-        differ = {name: int((spikes != result.trace.spikes[name]).sum()) for name, spikes in expected.items()}
-        total, values = sum(differ.values()), sum(spikes.size for spikes in expected.values())
-        proven = marks(exported, [name for name, layer in made.layers.items() if not layer.exact])
-        if total:
-            require_proven(source, proven, differ, _first(expected, result.trace), _ITS_FORWARD)
-        if total and strict:
-            raise NotBitExact(
-                f"{source}: {total:,} of {values:,} spikes differ from the model's, {_first(expected, result.trace)}; {_way_out(made)}"
-            )
-        if strict is None:
-            _require_explained(source, made, exported, differ, asked)
-        if foreign:
-            write_foreign(out, exported, foreign, made.sample, part)
+    verified = export_model(made, output, source=source, strict=strict, reader=reader)
+    exported, result, differ, proven = verified.network, verified.result, verified.differ, verified.proven
+    if verified.reader:
+        tell_of_reader(out, exported, verified.reader)
+    total = sum(differ.values())
     rows = []
     for name, neuron in exported.neurons.items():
         low, high = int(neuron.threshold.min()), int(neuron.threshold.max())
@@ -190,49 +153,17 @@ def _from_model(
     notes += [f"{name}: spikes never, or always; these samples say nothing of it" for name, rate in result.rates.items() if rate in (0, 1)]
     for note in notes:
         out.say(note)
-    out.say(f"{total:,} of {values:,} spikes differ")
+    out.say(f"{total:,} of {verified.values:,} spikes differ")
     out.checked = True
     out.facts.update(
         model=str(output),
         network=exported.digest,
-        values=values,
+        values=verified.values,
         spikes_differ=total,
         exact=made.exact,
-        proven=proven,
+        proven=dict(proven),
         notes=notes,
         rates=dict(result.rates),
         state_bits={name: neuron.fields.state_bits for name, neuron in exported.neurons.items()},
     )
     out.say(f"wrote {output}")
-
-
-_ITS_FORWARD = (
-    "look whether its forward does in a later step what its layers do not say, such as counting its calls; else report it as a bug of lehr"
-)
-
-
-def _require_explained(source: str, made: FromTorch, net: Network, differ: Mapping[str, int], asked: Sequence[str]) -> None:
-    """Refuse spikes that differ in a layer though no rounding that was asked for leads to it."""
-    allowed = explained(net, {name: layer.rounded for name, layer in made.layers.items()}, asked)
-    for name, count in differ.items():
-        if count and name not in allowed:
-            options = f"{' and '.join(asked)} round nothing that leads there" if asked else "nothing was asked to be rounded"
-            raise NotBitExact(f"{source}: {count:,} spikes of {name} differ from the model's, and {options}; {_way_out(made)}")
-
-
-def _first(expected: Mapping[str, Spikes], trace: Trace) -> str:
-    """Where the first spike differs: in the first sample and step in which one does, in the first layer."""
-    import numpy as np
-
-    found = []
-    for depth, (name, spikes) in enumerate(expected.items()):
-        wrong = spikes != trace.spikes[name]
-        if wrong.any():
-            sample, step, *neuron = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-            found.append((sample, step, depth, f"first {name} neuron ({', '.join(map(str, neuron))}) at step {step} of sample {sample}"))
-    return min(found)[-1]
-
-
-def _way_out(made: FromTorch) -> str:
-    reason = next((note for layer in made.layers.values() if not layer.exact for note in layer.notes), "nothing is known to be rounded")
-    return f"{reason}: train with numbers that need no rounding, or accept it with --no-strict"

@@ -12,15 +12,15 @@ import typer
 
 from lehr.cli.console import Json, Output, percent, session
 from lehr.cli.options import FramesOption
-from lehr.cli.proven import marks, require_proven
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from lehr.export.effect import Effect
     from lehr.export.nirgraph import Quantized
+    from lehr.export.verified import VerifiedGraph
     from lehr.network import Network
-    from lehr.simulate.effect import Effect
 
 
 def quantize(
@@ -60,12 +60,10 @@ def quantize(
     What NIR does not say is said by options, printed, and recorded in the file.
     """
     with session(as_json) as out:
-        from lehr import nirfile
-        from lehr.atomic import writing
         from lehr.export.nirgraph import Options, Semantics, read
         from lehr.export.nirgraph import quantize as convert
+        from lehr.export.verified import export_graph
         from lehr.recordings import open_inputs
-        from lehr.simulate.effect import measure
 
         told = read(graph)
         given = open_inputs(calibrate, told.shape, frames)
@@ -79,33 +77,15 @@ def quantize(
             full_scale=full_scale,
         )
         given.require_classes(math.prod(made.network.shapes[made.network.output]))
-        with writing(output) as part:
-            part.write_bytes(nirfile.to_bytes(made.network, _origin(graph, made)))
-            exported = nirfile.read(part)
-            effect = measure(made, x, exported)
-            proven = marks(exported, [name for name, layer in made.layers.items() if not layer.report.exact])
-            require_proven(str(graph), proven, {name: layer.spikes_apart for name, layer in effect.layers.items()})
+        verified = export_graph(made, x, output, graph)
         out.checked = True
-        _tell(out, made, effect, exported, proven, labels)
+        _tell(out, made, verified, labels)
         out.facts["model"] = str(output)
         out.say(f"wrote {output}")
 
 
-def _origin(graph: Path, made: Quantized) -> dict[str, Any]:
-    """What the file says of where it comes from."""
-    how = {key: value for key, value in asdict(made.semantics).items() if value is not None}
-    renamed = [[source, name] for source, name in made.graph.names.items()]
-    return {"command": "lehr quantize", "source": graph.name, "semantics": how, "names": renamed, "notes": list(made.notes)}
-
-
-def _tell(
-    out: Output,
-    made: Quantized,
-    effect: Effect,
-    net: Network,
-    proven: Mapping[str, str],
-    labels: npt.NDArray[np.int64] | None,
-) -> None:
+def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None) -> None:
+    net, effect, proven = verified.network, verified.effect, verified.proven
     for note in made.notes:
         out.say(note)
     renamed = {source: name for source, name in made.graph.names.items() if source != name}

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lehr.cli.comparing import compare_samples
+from lehr.cli.comparing import compare_with
 from lehr.cli.console import INTERRUPTED, Json, Output, percent, samples_progress, session, shape_text
-from lehr.cli.engines import DEFAULT, HELP, STREAMS, engine, import_ahead
+from lehr.cli.engines import DEFAULT, HELP, import_ahead
 from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded
-from lehr.cli.pieces import are_recordings, pieces, recordings, traced
+from lehr.cli.traced import traced
 
 if TYPE_CHECKING:
-    from lehr.cli.engines import Run
-    from lehr.cli.pieces import Traced
     from lehr.network import Network
     from lehr.samples import Samples
     from lehr.simulate import Result
+    from lehr.simulate.engines import Run
+    from lehr.simulate.pieces import Traced
 
 
 def simulate(
@@ -42,7 +42,7 @@ def simulate(
     threads: Annotated[
         int, typer.Option("--threads", min=0, show_default=False, help="Samples are spread over them; as many as cores if left out.")
     ] = 0,
-    compare_with: Annotated[
+    compared: Annotated[
         str | None, typer.Option("--compare", metavar="OUT.npz|ENGINE", help="Compare with a result, or with another engine.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run to the same OUT.npz stopped.")] = False,
@@ -54,6 +54,7 @@ def simulate(
         from lehr.errors import UsageError
         from lehr.recordings import open_inputs
         from lehr.simulate.result import check_shape
+        from lehr.targets.engines import engine
 
         if inputs is None:
             raise UsageError("no input is given; name an .npz file or a recording with -i")
@@ -69,8 +70,8 @@ def simulate(
         what = traced(net, trace or [], trace_samples, samples.shape[0])
         run = engine(engine_name, net, threads or len(os.sched_getaffinity(0)))
         out.facts["engine"] = engine_name
-        if compare_with is not None:
-            compare_samples(out, net, samples, run, compare_with)
+        if compared is not None:
+            compare_with(out, net, samples, run, compared)
             return
         result = _run(out, net, samples, engine_name, run, what, output, resume)
         _report(out, net, samples, result)
@@ -84,9 +85,11 @@ def _run(
 ) -> Result:
     """Run all samples; when interrupted, write those that are done, if there are any."""
     from lehr.atomic import write_bytes
-    from lehr.cli.partial import arrays_of, partial_arrays, read_partial
     from lehr.npz import npz_bytes
+    from lehr.simulate.engines import STREAMS
+    from lehr.simulate.partial import arrays_of, partial_arrays, read_partial
     from lehr.simulate.parts import joined
+    from lehr.simulate.pieces import pieces
 
     total = samples.shape[0]
     parts = [read_partial(output, net, samples, what)] if resume and output is not None else []
@@ -94,10 +97,7 @@ def _run(
     try:
         with samples_progress() as bar:
             advance = partial(bar.advance, bar.add_task("samples", total=total, completed=start))
-            if engine_name in STREAMS and are_recordings(net, samples):
-                parts.extend(recordings(STREAMS[engine_name], net, samples, what, start, advance))
-            else:
-                parts.extend(pieces(run, net, samples, what, start, advance))
+            parts.extend(pieces(run, net, samples, what, start, stream=STREAMS.get(engine_name), advance=advance))
     except KeyboardInterrupt:
         if not parts or output is None:
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from lehr.train.progress import Progress
     from lehr.train.recipe import Recipe
     from lehr.train.tensorboard import Events
-
-SAMPLES = 64
-"""Test samples that a run keeps, to verify its export by."""
 
 
 def train(
@@ -76,6 +72,7 @@ def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Prog
     from contextlib import closing, nullcontext
 
     from lehr.export.checkpoint import LAST
+    from lehr.train.saving import accuracies, epochs_kept, notes, save
     from lehr.train.tensorboard import Events
 
     with nullcontext() if events is None else closing(Events(events, len(kept.metrics))) as written:
@@ -86,7 +83,7 @@ def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Prog
     for line in notes(trained):
         out.say(line)
     if trained.last is not trained.twin:
-        told = _epochs(trained)
+        told = epochs_kept(trained)
         phase = max(told)
         out.say(f"epoch {told[phase]} of phase {phase} is the best on the validation samples; {run / LAST} holds the last one")
     for name, value in found.items():
@@ -130,69 +127,3 @@ def train_with_progress(
             bar.update(task, advance=1, description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}")
 
         return loop.train(recipe, data, report, kept)
-
-
-def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, float]:
-    """Test accuracy after phase A and of the integer twin."""
-    from lehr.train.loop import accuracy
-    from lehr.train.objective import objective
-
-    goal = objective(recipe, data)
-    found = {"phase A": accuracy(trained.model, data.test, goal)}
-    if trained.twin is not None:
-        found["integer"] = accuracy(trained.twin, data.test, goal)
-    return found
-
-
-def notes(trained: Trained) -> list[str]:
-    """What a user must know of the folding."""
-    from lehr.train.folding import THRESHOLD_MAX
-
-    return [
-        f"{name}: channels {', '.join(map(str, fold.clamped))} have a gain near 0; their thresholds were clamped to"
-        f" {THRESHOLD_MAX:,}, which keeps the float32 training exact, so their weights count for more; retrain if they matter"
-        for name, fold in trained.folds.items()
-        if fold.clamped
-    ]
-
-
-def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
-    """Write a run's folder, and in it the network after the last epoch."""
-    from lehr.export.checkpoint import save_run
-    from lehr.train.loop import accuracy as measure
-    from lehr.train.objective import objective
-    from lehr.widths import fit_state_bits
-
-    files, inner = _files(recipe, trained, data, accuracy, _epochs(trained)), None
-    if trained.last is not None:
-        last, epochs = replace(trained, twin=trained.last), _epochs(trained)
-        if trained.last is not trained.twin:
-            last.network = fit_state_bits(trained.last.network())
-            accuracy = {**accuracy, "integer": measure(trained.last, data.test, objective(recipe, data))}
-            epochs[max(epochs)] = trained.metrics[-1]["epoch"]
-        inner = _files(recipe, last, data, accuracy, epochs)
-    save_run(run, files, inner)
-
-
-def _epochs(trained: Trained) -> dict[str, int]:
-    """The epoch of each phase that went on."""
-    from lehr.train.selection import chosen
-
-    return {phase: chosen(trained.metrics, phase)["epoch"] for phase in sorted({entry["phase"] for entry in trained.metrics})}
-
-
-def _files(recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float], epochs: dict[str, int]) -> dict[str, bytes]:
-    from lehr.export.checkpoint import run_files
-    from lehr.train.recipefile import to_toml
-
-    if trained.twin is None:
-        weights = {name: value.numpy(force=True) for name, value in trained.model.state_dict().items()}
-    else:
-        weights = trained.twin.latents()
-    folds = {name: {"clamped": fold.clamped, "fraction_bits": fold.layer.fraction_bits} for name, fold in trained.folds.items()}
-    kept = data.test.take(SAMPLES)
-    facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "epochs": epochs, "folds": folds}
-    samples: dict[str, Any] = {"input": kept.x}
-    if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
-        samples["labels"] = kept.y
-    return run_files(to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)

@@ -12,13 +12,13 @@ from commands import Lehr, Ran
 from killed import RENAMES, STEPS, killed_before
 
 from lehr import atomic, nirfile
-from lehr.cli.partial import partial_arrays
-from lehr.cli.pieces import Traced
 from lehr.export.checkpoint import load_run
 from lehr.leftovers import recover
 from lehr.npz import npz_bytes
 from lehr.samples import open_samples
 from lehr.simulate import simulate
+from lehr.simulate.partial import partial_arrays
+from lehr.simulate.pieces import Traced
 from lehr.train import progress
 
 Tree = dict[str, str]

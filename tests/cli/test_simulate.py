@@ -13,9 +13,8 @@ from commands import Lehr
 from hard_networks import HARD
 
 from lehr import nirfile
-from lehr.cli import pieces
 from lehr.samples import Samples, open_samples
-from lehr.simulate import simulate
+from lehr.simulate import pieces, simulate
 from lehr.targets import registry
 
 

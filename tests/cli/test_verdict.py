@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -12,12 +11,10 @@ import pytest
 from commands import Lehr
 from nir_graphs import chain
 
-from lehr.arithmetic import Arithmetic
 from lehr.cli.console import percent
-from lehr.cli.proven import AFTER_ROUNDED, EQUAL, ROUNDED, marks
 from lehr.export.fold import Folded
 from lehr.export.pending import Waiting, folded
-from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.export.proven import EQUAL
 
 
 def test_only_what_was_checked_ends_in_pass(line: Path, lehr: Lehr, tmp_path: Path) -> None:
@@ -70,19 +67,6 @@ def test_a_failure_is_said_by_commands_that_check_nothing_too(lehr: Lehr, tmp_pa
 )
 def test_a_share_is_none_or_all_only_where_it_is(share: float, text: str) -> None:
     assert percent(share) == text
-
-
-def test_a_layer_is_equal_only_where_all_that_it_hears_is() -> None:
-    """One that hears a rounded layer, be it through a cycle, has other spikes on the way."""
-    fc, lif = Linear(np.ones((1, 1), np.int8)), Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), Arithmetic())
-    names = ["first", "second", "third", "fourth"]
-    nodes = {f"fc{i}": fc for i in range(5)} | dict.fromkeys(names, lif)
-    path = [INPUT, "fc0", "first", "fc1", "second", "fc2", "third", "fc3", "fourth", OUTPUT]
-    edges = [*pairwise(path), ("third", "fc4"), ("fc4", "second")]
-    net = Network(nodes, tuple(edges), Input((1,), "spikes"), 3)
-    expected = {"first": EQUAL, "second": AFTER_ROUNDED, "third": ROUNDED, "fourth": AFTER_ROUNDED}
-    assert marks(net, ["third"]) == expected
-    assert set(marks(net, []).values()) == {EQUAL}
 
 
 def test_a_graph_that_is_proven_equal_and_differs_is_not_written(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

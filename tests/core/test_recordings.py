@@ -15,13 +15,12 @@ from strategies import Builder, alive
 
 from lehr import cameras, nirfile
 from lehr.arithmetic import Arithmetic
-from lehr.cli import pieces
 from lehr.errors import FileRefused, UsageError
 from lehr.network import Input, Network
 from lehr.npz import npz_bytes
 from lehr.recordings import Frames, Recording, frames, open_inputs
 from lehr.samples import event_arrays
-from lehr.simulate import simulate
+from lehr.simulate import pieces, simulate
 from lehr.train.data.frames import CameraEvents
 from lehr.train.data.nmnist import read_events
 

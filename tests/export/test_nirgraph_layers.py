@@ -14,13 +14,13 @@ from nir_graphs import DT, chain, graph, lif
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
+from lehr.export.effect import measure
 from lehr.export.levels import within_kind
 from lehr.export.nirgraph import Options, Quantized, Semantics, from_nir, quantize, run
 from lehr.network import Input, Network
 from lehr.nirnodes import DT as DT_OF_OURS
 from lehr.nodes import Conv2d, Delay, Linear, Neuron, SumPool2d
 from lehr.simulate import simulate
-from lehr.simulate.effect import measure
 
 STEP = Semantics(integrate="step", dt=DT)
 

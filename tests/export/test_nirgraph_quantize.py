@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nir_graphs import DT, braille, chain, lif, nmnist_like, run_braille, run_nmnist_like
 
+from lehr.export.effect import measure
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, run
 from lehr.simulate import simulate
-from lehr.simulate.effect import measure
 
 # Spikes in every tenth step: the input of the LIF example in the NIR paper (neuromorphs/NIR, paper/01_lif), 34 spikes in 1,000 steps.
 PAPER = [6, 22, 27, 31, 32, 35, 37, 40, 41, *range(43, 54), *range(67, 79), 84, 85]

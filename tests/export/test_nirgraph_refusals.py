@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from nir_graphs import DT, braille, chain, graph, lif
 
 from lehr.errors import FileRefused, LehrError, NotMappable, UsageError
+from lehr.export.effect import measure
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, read
-from lehr.simulate.effect import measure
 
 EVENTS = (np.random.default_rng(0).random((2, 8, 3)) < 0.4).astype(np.uint8)
 

@@ -16,10 +16,10 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 from lehr.export import rounding
+from lehr.export.effect import measure
 from lehr.export.levels import read_levels, within_kind
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize
 from lehr.export.rounding import least_loss_step
-from lehr.simulate.effect import measure
 from lehr.weights import KINDS, LARGEST, WeightKind
 
 Float = npt.NDArray[np.float64]

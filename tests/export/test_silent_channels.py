@@ -18,10 +18,10 @@ from torch_models import differing, dyadic, events
 
 from lehr.errors import NotMappable
 from lehr.export import from_torch
+from lehr.export.effect import measure
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize
 from lehr.export.silence import without_weights
 from lehr.simulate import simulate
-from lehr.simulate.effect import measure
 
 OTHERS = (1.0, -1.0, 0.5)
 

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from lehr.cli.training import notes
 from lehr.network import Neuron
 from lehr.simulate import simulate
 from lehr.train.convert import convert
 from lehr.train.loop import Trained
 from lehr.train.model import FloatNet
 from lehr.train.recipe import Recipe
+from lehr.train.saving import notes
 
 TOLD = {
     "name": "dyadic",

@@ -16,7 +16,7 @@ from lehr.errors import NotMappable
 from lehr.network import Network
 from lehr.simulate import compare
 from lehr.simulate import simulate as reference
-from lehr.train.engine import simulate
+from lehr.simulate.torch_engine import simulate
 
 BY_STEP = [name for name in HARD if "by event" not in name]
 

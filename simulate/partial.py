@@ -1,4 +1,11 @@
-"""What an interrupted `lehr simulate` leaves at OUT.npz: a valid result of the samples so far, and what `--resume` needs to go on."""
+"""Results as the arrays of an `out.npz`: a whole run's, and an interrupted run's, which can be gone on with.
+
+    parts = [read_partial(path, net, samples, what)]
+    parts.extend(pieces(run, net, samples, what, len(parts[0].counts)))
+    write_bytes(path, npz_bytes(arrays_of(joined(parts), what.samples)))
+
+What an interrupted run leaves is a valid result of the samples so far, and what is needed to go on.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +13,37 @@ import hashlib
 import math
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.cli.pieces import SAMPLES, result_bytes, steps_of
 from lehr.errors import FileRefused, UsageError
-
-if TYPE_CHECKING:
-    from lehr.cli.pieces import Traced
-    from lehr.network import Network
-    from lehr.samples import Samples
-    from lehr.simulate import Result
+from lehr.network import Network
+from lehr.npz import Archive
+from lehr.samples import Samples
+from lehr.simulate.pieces import Traced, result_bytes, steps_of
+from lehr.simulate.result import Layer, Result, Trace
 
 Arrays = dict[str, npt.NDArray[Any]]
+SAMPLES = "trace.samples"
+"""Which samples the traces are of, where they are not of all."""
 MARK = "resume"
 SUM = f"{MARK}.sha256"
 """Of all other arrays: an archive's own check sums miss names, types, shapes and some numbers."""
 
 
 def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:
-    """The arrays of an `out.npz`, whose traces are of the samples `traced`, or of all."""
+    """Make the arrays of an `out.npz`.
+
+    Args:
+        result: of a run.
+        traced: the samples that its traces are of; all if None.
+
+    Returns:
+        `counts` int32 `[N, classes]`, `prediction` int64 `[N]`, for each layer traced `spikes.LAYER` uint8 and `membrane.LAYER` int32,
+        `[samples, T, *shape]`, and `trace.samples` int64 where these are not all.
+    """
     arrays: Arrays = {"counts": result.counts, "prediction": result.prediction}
     if traced is not None:
         arrays[SAMPLES] = np.array([sample for sample in traced if sample < len(result.counts)], np.int64)
@@ -37,7 +53,14 @@ def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:
 
 
 def partial_arrays(net: Network, result: Result, samples: Samples, traced: Traced) -> Arrays:
-    """The arrays of an unfinished run on inputs."""
+    """Make the arrays of an unfinished run: those of its result, and what `read_partial` needs.
+
+    Args:
+        net: the network.
+        result: of the first samples, one at least.
+        samples: all inputs of the run.
+        traced: what is traced on them.
+    """
     arrays = arrays_of(result, traced.samples)
     arrays[MARK] = np.frombuffer(_mark(net, samples, traced).encode(), np.uint8)
     arrays |= {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
@@ -48,16 +71,18 @@ def partial_arrays(net: Network, result: Result, samples: Samples, traced: Trace
 
 
 def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> Result:
-    """The result of the inputs so far.
+    """Read the result of the samples so far.
+
+    Args:
+        path: of a file of `partial_arrays`.
+        net: the network.
+        samples: all inputs of the run.
+        traced: what is traced on them.
 
     Raises:
         UsageError: when there is none, or it is of another network, input or trace.
         FileRefused: when the file is damaged.
     """
-    from lehr.npz import Archive
-    from lehr.simulate import Result, Trace
-    from lehr.simulate.result import Layer
-
     if not path.is_file():
         raise UsageError(f"{path} does not exist, so that there is nothing to resume; leave --resume out")
     mark, limit = _mark(net, samples, traced), result_bytes(net, samples)

@@ -12,12 +12,12 @@ from commands import Lehr
 from strategies import small_network
 
 from lehr import nirfile
-from lehr.cli.partial import SUM, _sum, partial_arrays, read_partial
-from lehr.cli.pieces import Traced
 from lehr.errors import FileRefused, UsageError
 from lehr.npz import npz_bytes
 from lehr.samples import Samples, open_samples
 from lehr.simulate import Result, simulate
+from lehr.simulate.partial import SUM, _sum, partial_arrays, read_partial
+from lehr.simulate.pieces import Traced
 
 WHAT = Traced(("lif1",))
 

@@ -1,32 +1,30 @@
-"""What is proven of the layers of a network that was made of another model, and what follows where samples show otherwise."""
+"""Proofs about the layers of a network that was made of another model, and what follows where samples show otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from lehr.errors import NotBitExact
-
-if TYPE_CHECKING:
-    from lehr.network import Network
+from lehr.network import Network
 
 EQUAL, ROUNDED = "equal", "rounded"
 AFTER_ROUNDED = "equal where its input is"
 """Of a layer in which nothing is rounded, that hears one in which something is."""
 OUR_FAULT = "report it as a bug of lehr"
-
-
 ROUNDS: Mapping[str, tuple[str, ...]] = {
     "--weights": ("weights",),
     "--decay-bits": ("decays",),
     "--fraction-bits": ("thresholds", "leaks"),
     "--error": ("thresholds", "leaks"),
 }
-"""What each option asks to be rounded; where weights or decays are, the thresholds of their layer follow."""
+"""What each option of `from_torch`, called as on the command line, asks to be rounded.
+
+Where weights or decays are, the thresholds of their layer follow.
+"""
 
 
 def marks(net: Network, rounded: Collection[str]) -> dict[str, str]:
-    """What is proven of each layer of neurons, for every input.
+    """Say what is proven of each layer of neurons, for every input: `EQUAL`, `ROUNDED` or `AFTER_ROUNDED`, by name.
 
     Args:
         net: the network.
@@ -56,7 +54,7 @@ def require_proven(
 
 
 def explained(net: Network, rounded: Mapping[str, Collection[str]], asked: Collection[str]) -> set[str]:
-    """The layers of which spikes may differ by what was asked for: by their own rounding, or by that of a layer that they hear.
+    """Find the layers of which spikes may differ by what was asked for: by their own rounding, or by that of a layer that they hear.
 
     Args:
         net: the network.

@@ -1,6 +1,6 @@
 """The simulator on torch, for GPUs: states in int64, sums of weights in float64, which holds every integer below 2**53.
 
-It stands here since nothing in `lehr.simulate` imports torch. Results are those of `lehr.simulate.reference`.
+It is imported on request alone, since nothing else in `lehr.simulate` imports torch. Results are those of `lehr.simulate.reference`.
 """
 
 from __future__ import annotations

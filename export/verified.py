@@ -1,0 +1,171 @@
+"""Networks written as `.nir` files that were verified: read back, run on samples, and compared with what they were made of.
+
+    made = from_torch(model, sample)
+    export_model(made, Path("model.nir")).differ        # spikes that are not the model's, by layer
+
+Nothing is written where a comparison fails. `lehr.train.exporting.export_run` does the same for a run of `lehr train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr import nirfile
+from lehr.atomic import writing
+from lehr.errors import NotBitExact
+from lehr.export.effect import Effect, measure
+from lehr.export.nirgraph import Quantized
+from lehr.export.proven import explained, marks, require_proven
+from lehr.export.readers import for_reader
+from lehr.export.readers.check import ReaderCheck, put
+from lehr.network import Network
+from lehr.simulate import Result, simulate
+
+if TYPE_CHECKING:  # which imports torch
+    from lehr.export.torch_network import FromTorch
+
+Spikes = Mapping[str, npt.NDArray[np.uint8]]
+
+_ITS_FORWARD = (
+    "look whether its forward does in a later step what its layers do not say, such as counting its calls; else report it as a bug of lehr"
+)
+
+
+@dataclass(frozen=True)
+class VerifiedModel:
+    """A torch model's network as it stands in a file, and how it compares with the model.
+
+    Attributes:
+        network: as it was read back.
+        result: of the network on the samples, all layers traced.
+        differ: by layer of neurons, how many spikes are not the model's.
+        values: how many were compared, in all.
+        proven: by layer of neurons, what is proven of it for every input (`lehr.export.proven.marks`).
+        reader: the file for an importer, where one was asked for.
+    """
+
+    network: Network
+    result: Result
+    differ: Mapping[str, int]
+    values: int
+    proven: Mapping[str, str]
+    reader: ReaderCheck | None
+
+
+@dataclass(frozen=True)
+class VerifiedGraph:
+    """A float graph's network as it stands in a file, and how it compares with the graph.
+
+    Attributes:
+        network: as it was read back.
+        effect: what quantization changed, measured.
+        proven: by layer of neurons, what is proven of it for every input.
+    """
+
+    network: Network
+    effect: Effect
+    proven: Mapping[str, str]
+
+
+def export_model(
+    made: FromTorch, path: Path, *, source: str = "model", strict: bool | None = None, reader: str | None = None
+) -> VerifiedModel:
+    """Write the network of a torch model, and compare every spike of the file with the model's, on the sample of its conversion.
+
+    Args:
+        made: from `lehr.export.from_torch`.
+        path: of the `.nir` file to write.
+        source: what errors call the model.
+        strict: whether any spike that differs is refused; if None, one that no rounding leads to that was asked for.
+        reader: an importer of another tool, one of `lehr.export.readers.READERS`: its float units are written in place of the exact file,
+            which is verified all the same.
+
+    Raises:
+        NotBitExact: when spikes differ that must not: those of a layer that is proven equal in any case.
+        NotMappable: when the model does not run on the sample, or the importer does not have a node.
+        UsageError: when there is no importer of that name.
+        FileRefused: when the file cannot be written.
+    """
+    file = None if reader is None else for_reader(made.network, reader)
+    expected = made.spikes()
+    with writing(path) as part:
+        network = put_network(made.network, part)
+        result = simulate(network, made.sample, trace=network.neurons)
+        differ = {name: int((spikes != result.trace.spikes[name]).sum()) for name, spikes in expected.items()}
+        proven = marks(network, [name for name, layer in made.layers.items() if not layer.exact])
+        values = sum(spikes.size for spikes in expected.values())
+        if total := sum(differ.values()):
+            first = _first(expected, result.trace.spikes)
+            require_proven(source, proven, differ, first, _ITS_FORWARD)
+            if strict:
+                raise NotBitExact(f"{source}: {total:,} of {values:,} spikes differ from the model's, {first}; {_way_out(made)}")
+        if strict is None:
+            _require_explained(source, made, network, differ)
+        check = None if file is None else put(network, file, part, made.sample)
+    return VerifiedModel(network, result, differ, values, proven, check)
+
+
+def export_graph(made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path) -> VerifiedGraph:
+    """Write the network of a float graph, and measure on samples how the file differs from the graph.
+
+    Args:
+        made: from `lehr.export.nirgraph.quantize`.
+        x: samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held.
+        path: of the `.nir` file to write.
+        source: the graph's file, which errors name, and the file that is written.
+
+    Raises:
+        NotBitExact: when a layer differs that is proven equal.
+        UsageError: when there are no samples.
+        FileRefused: when the samples are not what the network takes, or the file cannot be written.
+    """
+    with writing(path) as part:
+        network = put_network(made.network, part, _origin(source, made))
+        effect = measure(made, x, network)
+        proven = marks(network, [name for name, layer in made.layers.items() if not layer.report.exact])
+        require_proven(str(source), proven, {name: layer.spikes_apart for name, layer in effect.layers.items()})
+    return VerifiedGraph(network, effect, proven)
+
+
+def put_network(network: Network, part: Path, origin: Mapping[str, Any] | None = None) -> Network:
+    """Write a network, within another's `lehr.atomic.writing`; returns what is read back."""
+    part.write_bytes(nirfile.to_bytes(network, origin))
+    return nirfile.read(part)
+
+
+def _origin(graph: Path, made: Quantized) -> dict[str, Any]:
+    """Make what the file says of where it comes from."""
+    semantics = {key: value for key, value in asdict(made.semantics).items() if value is not None}
+    renamed = [[source, name] for source, name in made.graph.names.items()]
+    return {"command": "lehr quantize", "source": graph.name, "semantics": semantics, "names": renamed, "notes": list(made.notes)}
+
+
+def _require_explained(source: str, made: FromTorch, net: Network, differ: Mapping[str, int]) -> None:
+    """Refuse spikes that differ in a layer though no rounding that was asked for leads to it."""
+    allowed = explained(net, {name: layer.rounded for name, layer in made.layers.items()}, made.asked)
+    for name, count in differ.items():
+        if count and name not in allowed:
+            options = f"{' and '.join(made.asked)} round nothing that leads there" if made.asked else "nothing was asked to be rounded"
+            raise NotBitExact(f"{source}: {count:,} spikes of {name} differ from the model's, and {options}; {_way_out(made)}")
+
+
+def _first(expected: Spikes, got: Spikes) -> str:
+    """Say where the first spike differs: in the first sample and step in which one does, in the first layer."""
+    found = []
+    for depth, (name, spikes) in enumerate(expected.items()):
+        wrong = spikes != got[name]
+        if wrong.any():
+            sample, step, *neuron = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+            found.append((sample, step, depth, f"first {name} neuron ({', '.join(map(str, neuron))}) at step {step} of sample {sample}"))
+    return min(found)[-1]
+
+
+def _way_out(made: FromTorch) -> str:
+    reason = next((note for layer in made.layers.values() if not layer.exact for note in layer.notes), "nothing is known to be rounded")
+    return f"{reason}: train with numbers that need no rounding, or accept it with --no-strict"

@@ -1,0 +1,38 @@
+"""The verifying export of a run from Python."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lehr import nirfile
+from lehr.errors import NotBitExact
+from lehr.export.checkpoint import SAMPLES_FILE, load_run
+from lehr.network import Network
+from lehr.samples import read_samples
+from lehr.train.exporting import export_run
+
+
+def test_a_run_is_written_where_it_is_what_was_trained(line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, (x, _) = load_run(line / "run"), read_samples(line / "run" / SAMPLES_FILE)
+    told = export_run(run, x, tmp_path / "m.nir")
+    assert (tmp_path / "m.nir").read_bytes() == (line / "model.nir").read_bytes()
+    assert told.compared.equal
+    assert told.compared.values == sum(array.size for array in told.result.trace.spikes.values())
+    assert all(0 < rate < 1 for rate in told.result.rates.values())
+    assert told.widths.layers.keys() == run.network.neurons.keys()
+
+    def damaged(path: Path) -> Network:
+        net = read(path)
+        name, neuron = next(iter(net.neurons.items()))
+        return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=neuron.threshold + 1)})
+
+    read = nirfile.read
+    monkeypatch.setattr(nirfile, "read", damaged)
+    with pytest.raises(
+        NotBitExact, match=r"^the exported file against the trained model: [\d,]+ of [\d,]+ membranes and [\d,]+ spikes differ"
+    ):
+        export_run(run, x, tmp_path / "wrong.nir")
+    assert not (tmp_path / "wrong.nir").exists()

@@ -1,0 +1,94 @@
+"""What training leaves: accuracies, and the folder of a run.
+
+trained = train(recipe, data, print)
+save(Path("run"), recipe, trained, data, accuracies(trained, data, recipe))
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lehr.export.checkpoint import run_files, save_run
+from lehr.train.data import Dataset
+from lehr.train.folding import THRESHOLD_MAX
+from lehr.train.loop import Trained
+from lehr.train.loop import accuracy as measured
+from lehr.train.objective import objective
+from lehr.train.recipe import Recipe
+from lehr.train.recipefile import to_toml
+from lehr.train.selection import chosen
+from lehr.widths import fit_state_bits
+
+SAMPLES = 64
+"""Test samples that a run keeps, to verify its export by."""
+
+
+def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, float]:
+    """Measure the test accuracy, a share, after phase A and, where there is one, of the integer twin.
+
+    Args:
+        trained: from `lehr.train.loop.train`.
+        data: with the test samples.
+        recipe: that was trained by.
+    """
+    goal = objective(recipe, data)
+    found = {"phase A": measured(trained.model, data.test, goal)}
+    if trained.twin is not None:
+        found["integer"] = measured(trained.twin, data.test, goal)
+    return found
+
+
+def notes(trained: Trained) -> list[str]:
+    """Say what a user must know of the folding, in sentences."""
+    return [
+        f"{name}: channels {', '.join(map(str, fold.clamped))} have a gain near 0; their thresholds were clamped to"
+        f" {THRESHOLD_MAX:,}, which keeps the float32 training exact, so their weights count for more; retrain if they matter"
+        for name, fold in trained.folds.items()
+        if fold.clamped
+    ]
+
+
+def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
+    """Write a run's folder, and in it the network after the last epoch; an earlier run there is replaced.
+
+    Args:
+        run: the folder, which `lehr.export.checkpoint.load_run` reads.
+        recipe: that was trained by.
+        trained: from `lehr.train.loop.train`.
+        data: of whose test samples some are kept.
+        accuracy: from `accuracies`.
+
+    Raises:
+        UsageError: when the folder holds something else than a run.
+        FileRefused: when it cannot be written.
+    """
+    files, inner = _files(recipe, trained, data, accuracy, epochs_kept(trained)), None
+    if trained.last is not None:
+        last, epochs = replace(trained, twin=trained.last), epochs_kept(trained)
+        if trained.last is not trained.twin:
+            last.network = fit_state_bits(trained.last.network())
+            accuracy = {**accuracy, "integer": measured(trained.last, data.test, objective(recipe, data))}
+            epochs[max(epochs)] = trained.metrics[-1]["epoch"]
+        inner = _files(recipe, last, data, accuracy, epochs)
+    save_run(run, files, inner)
+
+
+def epochs_kept(trained: Trained) -> dict[str, int]:
+    """Find the epoch of each phase that went on."""
+    return {phase: chosen(trained.metrics, phase)["epoch"] for phase in sorted({entry["phase"] for entry in trained.metrics})}
+
+
+def _files(recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float], epochs: dict[str, int]) -> dict[str, bytes]:
+    if trained.twin is None:
+        weights = {name: value.numpy(force=True) for name, value in trained.model.state_dict().items()}
+    else:
+        weights = trained.twin.latents()
+    folds = {name: {"clamped": fold.clamped, "fraction_bits": fold.layer.fraction_bits} for name, fold in trained.folds.items()}
+    kept = data.test.take(SAMPLES)
+    facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "epochs": epochs, "folds": folds}
+    samples: dict[str, Any] = {"input": kept.x}
+    if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
+        samples["labels"] = kept.y
+    return run_files(to_toml(recipe), trained.metrics, facts, samples, trained.network, weights)
