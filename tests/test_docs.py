@@ -61,3 +61,14 @@ def test_every_recipe_key_is_documented() -> None:
     ):
         for key in model.model_fields:
             assert re.search(rf"\b{key}\b", page), key
+
+
+def test_the_machines_of_the_documentation_are_those_of_the_code() -> None:
+    from lehr.machines import MACHINES
+    from lehr.update_text import lines_of
+
+    page = (TOP / "docs" / "arithmetic.md").read_text("utf-8").partition("## Machines")[2].partition("\n## ")[0]
+    described = dict(re.findall(r"^\*\*[^*\n]+\*\* \(`(\w+)`\): (?:.+\n)+\n((?:    .+\n)+)", page, re.MULTILINE))
+    assert described.keys() == MACHINES.keys()
+    for name, block in described.items():
+        assert tuple(line.strip() for line in block.splitlines()) == lines_of(MACHINES[name]), name
