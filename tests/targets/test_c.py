@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budgets import budget
 from c_code import make, require_equal, write
 from hard_networks import HARD, flows
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from states import MEMBRANE_READOUTS, grown_networks
 from strategies import inputs, networks, small_network
@@ -38,8 +39,8 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", net, x)
 
 
+@budget(4, 60)
 @given(st.data())
-@settings(max_examples=12)
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
     x = data.draw(inputs(net))
@@ -48,8 +49,8 @@ def test_random_networks(data: st.DataObject) -> None:
         require_equal(Path(folder) / "out", net, x)
 
 
+@budget(2, 30)
 @given(st.data())
-@settings(max_examples=6)
 def test_random_networks_by_event(data: st.DataObject) -> None:
     net = data.draw(networks(update="event"))
     x = data.draw(inputs(net))
