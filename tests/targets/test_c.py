@@ -28,10 +28,12 @@ from lehr.targets.c.runner import CRunner
 
 MISSING = CRunner().missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+LONG = ("8 bits by event", "32 bits")
+"""Networks side by side that take a compiler seconds; "8 bits" is another."""
 
 
 # -------------------------------------------------------------------- the same numbers
-@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in HARD])
 def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()
     if "bits" in name:
