@@ -24,7 +24,7 @@ demo: $(RUN) ## Train, export, simulate, build and verify on real digits, in abo
 test: lint types ## Run the linters, the type checkers and the first tier of the tests
 	$(BIN)/pytest -n $(JOBS)
 
-test-slow: $(TEST) ## Run the second tier: conformance that takes minutes
+test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, property tests on many examples
 	$(BIN)/pytest -n $(JOBS) -m slow
 
 bench: $(TEST) ## Time the simulator beside other programs, in processor time, by pytest-benchmark

@@ -7,6 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in as many processes as there are cores
 
+import budgets
 import pytest
 import torch
 from commands import Lehr, run
@@ -15,6 +16,11 @@ from tiny import tiny_toml
 
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests draw as many examples as the tier gives them: the second one is any run that does not leave out what is slow."""
+    budgets.second_tier = "not slow" not in config.option.markexpr
 
 
 @pytest.hookimpl(tryfirst=True)

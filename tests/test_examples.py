@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from commands import Lehr
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -20,6 +21,7 @@ def test_verify_in_python(line: Path) -> None:
     assert "onnx: 0 of 9,216 membranes and 0 spikes differ" in ran.stdout
 
 
+@pytest.mark.slow
 def test_own_model() -> None:
     command: list[str | Path] = [sys.executable, EXAMPLES / "own_model.py", "2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -28,6 +30,7 @@ def test_own_model() -> None:
     assert re.search(r"'lif1': 0\.[0-9]+, 'lif2': 0\.[0-9]+", ran.stdout)
 
 
+@pytest.mark.slow
 def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
     """Not one spike differs from the trained model's, and the file is as accurate as what it says of itself."""
     script, samples, model = EXAMPLES / "export_own_model.py", tmp_path / "in.npz", tmp_path / "model.nir"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,18 @@ def test_no_file_is_longer_than_can_be_read() -> None:
     assert len(python) > 50
     long = {str(file.relative_to(ROOT)): count for file in python if (count := len(file.read_text("utf-8").splitlines())) > LINES}
     assert not long, long
+
+
+def test_every_property_test_has_a_budget_in_each_tier() -> None:
+    seen = 0
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        text = file.read_text("utf-8")
+        assert f"max_{'examples'}" not in text, f"{file.relative_to(ROOT)} sets a number of examples beside its budget"
+        for before, line in pairwise(text.splitlines()):
+            if line.strip().startswith("@given("):
+                assert before.strip().startswith("@budget("), f"{file.relative_to(ROOT)}: no @budget above {line.strip()}"
+                seen += 1
+    assert seen > 50
 
 
 def test_ruff_leaves_out_the_links_to_the_folders_and_nothing_else() -> None:

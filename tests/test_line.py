@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from budgets import budget, in_both_tiers
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import alive, inputs, networks
 
@@ -35,33 +36,26 @@ def _one_meaning(net: Network, x: object, folder: Path) -> None:
         assert (result.counts == expected.counts).all()
 
 
-@settings(max_examples=12)
+@budget(4, 52)
 @given(st.data())
 def test_one_meaning_from_training_to_every_target(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks())
     _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
 
 
-@settings(max_examples=5)
+@budget(2, 20)
 @given(st.data())
 def test_event_driven_networks_too(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks(update="event"))
     _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
 
 
-@pytest.mark.slow
-@settings(max_examples=40)
-@given(st.data())
-def test_one_meaning_on_many_networks(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    net = data.draw(networks())
-    _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
-
-
+@in_both_tiers
 def test_strategies_make_networks_that_spike() -> None:
     """`networks()` rejects silent layers; this holds it to that."""
     seen = []
 
-    @settings(max_examples=20)
+    @budget(20, 200)
     @given(networks())
     def look(net: Network) -> None:
         import numpy as np

@@ -1,27 +1,19 @@
-"""The training run: phase A, folding, phases B and C, with metrics and a checkpoint at the end.
-
-A  float batch norm, binarized weights, thresholds annealed after every batch (Eshraghian & Lu 2022)
-B  batch norm folded away; the forward pass is the integer network's, thresholds and biases still learn
-C  thresholds and biases frozen as integers; the weights settle around them
-"""
+"""The training run: phase A, folding, phases B and C (`lehr.train.phases`), with metrics and a checkpoint at the end."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.train import rates
-from lehr.train.anneal import Annealer, learning_rate
 from lehr.train.augment import Augment, augmented
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, Split
@@ -31,18 +23,15 @@ from lehr.train.finite import require_finite
 from lehr.train.folding import TwinFold
 from lehr.train.model import FULL_SCALE, FloatNet
 from lehr.train.objective import Objective, objective
+from lehr.train.phases import Model, Phase, PhaseA, PhaseB, PhaseC
 from lehr.train.progress import Progress
-from lehr.train.prune import Pruner
 from lehr.train.recipe import Recipe
-from lehr.train.selection import arrived, chosen, stalled
+from lehr.train.selection import chosen, stalled
 from lehr.train.twin import Twin
 from lehr.widths import analyse, fit_state_bits
 
 EVALUATION_BATCH = 256
-Model = FloatNet | Twin
 Report = Callable[[dict[str, Any]], None]
-AfterBatch = Callable[[Sequence[float]], None]
-"""Called with the layers' firing rates in the batch."""
 
 
 @dataclass
@@ -102,13 +91,13 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         converted = convert(model.cpu(), recipe, data.shape, data.kind)
         model.to(run.device)
         converted.twin.to(run.device)
-        trained.twin, trained.folds, trained.last = run.fine_tune(model, converted.twin), converted.folds, converted.twin
+        trained.twin, trained.folds, trained.last = run.phases_b_and_c(converted.twin, model), converted.folds, converted.twin
         trained.network = fit_state_bits(trained.twin.network())
         analyse(trained.network).require_float32()
     return trained
 
 
-def accuracy(model: Model, split: Split, goal: Objective) -> float:
+def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
     """Share of samples that are right."""
     right, device = 0, next(model.parameters()).device
     with torch.no_grad():
@@ -125,170 +114,103 @@ class _Run:
         self.goal = objective(recipe, data)
         self.device = prepared(recipe.train.device)
         self.metrics = progress.metrics
-        self.best: dict[str, Model] = {}  # under "best", a copy as it was after the best candidate of the phase, if there was one
+        self.per_epoch = -(-len(data.train) // recipe.train.batch_size)
 
     def phase_a(self) -> FloatNet:
-        told = self.recipe.train
-        model = FloatNet(self.recipe.network, self.data.shape, FULL_SCALE if self.data.steps is None else 1).to(self.device)
-        outputs = math.prod(model.layers[-1].shape)
-        thresholds = [block.threshold for block in model.layers if not block.integrates]
-        batches = told.epochs * self._batches_per_epoch
-        schedules = self.recipe.network.thresholds
-        self.goal.require_outputs(outputs)
-        annealer = Annealer(thresholds, schedules, told, batches, None if model.layers[-1].integrates else outputs)
-        pruner = Pruner(model.quantized, told.prune, batches)
-        optimizer: torch.optim.Optimizer
-        if told.optimizer == "adam":
-            optimizer = torch.optim.Adam(model.parameters(), told.lr)
-        else:
-            optimizer = torch.optim.SGD(model.parameters(), told.lr, told.momentum)
-        schedule = learning_rate(optimizer, told, batches)
+        """Phase A; returns its model, batch norm re-estimated."""
+        scale = FULL_SCALE if self.data.steps is None else 1
+        model = FloatNet(self.recipe.network, self.data.shape, scale).to(self.device)
+        self.goal.require_outputs(math.prod(model.layers[-1].shape))
+        phase = PhaseA(self.recipe, model, self.per_epoch)
         self.progress.restore("model", model)
-        if self.progress.passed("A"):
+        if self.progress.passed(phase.name):
             return model.eval()
-        annealer.batch = pruner.batch = self.progress.epoch * self._batches_per_epoch
-        kept = {"model": model}
-
-        def candidate() -> bool:
-            return told.patience is not None and arrived(thresholds, schedules, told)
-
-        def after_batch(fired: Sequence[float]) -> None:
-            annealer.step(fired)
-            pruner.step()
-
-        self._epochs("A", told.epochs, kept, schedule, after_batch, lambda: [round(float(t), 6) for t in thresholds], candidate)
-        model.load_state_dict(self.best.get("best", model).state_dict())
+        phase.skip(self.progress.epoch)
+        self._train(phase)
+        model.load_state_dict(phase.chosen.state_dict())
         model.reestimate_batch_norm(x for x, _ in self._batches())
         return model
 
-    def fine_tune(self, model: FloatNet, twin: Twin) -> Twin:
-        """Phases B and C; returns the twin after the epoch that was chosen, and leaves `twin` as it is after the last one."""
-        told = self.recipe.finetune
-        if told is None:
+    def phases_b_and_c(self, twin: Twin, model: FloatNet) -> Twin:
+        """Return the twin after the epoch that was chosen, and leave `twin` as it is after the last one."""
+        tuning = self.recipe.finetune
+        if tuning is None:
             twin.freeze_thresholds()
             return twin
         self.progress.restore("twin", twin)
-        kept: dict[str, Model] = {"twin": twin, "model": model}
-        neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias)]
-        groups = [{"params": list(twin.weights.values()), "lr": told.lr}, {"params": neurons, "lr": told.threshold_lr}]
-        self._tune("B", told.epochs, kept, torch.optim.Adam(groups), lambda _: twin.clamp_thresholds(), final=not told.frozen_epochs)
-        best = cast(Twin, self.best.get("best", twin))
+        best = self._train(PhaseB(self.recipe, twin, model, self.per_epoch))
         for each in (best, twin):
             each.freeze_thresholds()
-        optimizer = torch.optim.Adam(twin.weights.values(), told.lr)
-        self._tune("C", told.frozen_epochs, kept, optimizer, lambda _: None, final=True)
-        return cast(Twin, self.best.get("best", best))
+        return self._train(PhaseC(self.recipe, twin, model, self.per_epoch)) if tuning.frozen_epochs else best
 
-    def _tune(
-        self,
-        phase: str,
-        count: int,
-        kept: Mapping[str, Model],
-        optimizer: torch.optim.Optimizer,
-        after_batch: AfterBatch,
-        *,
-        final: bool,
-    ) -> None:
-        twin = cast(Twin, kept["twin"])
-        schedule = CosineAnnealingLR(optimizer, max(1, count * self._batches_per_epoch))
-        self._epochs(phase, count, kept, schedule, after_batch, lambda: _mean_thresholds(twin), lambda: final)
-
-    def _epochs(
-        self,
-        phase: str,
-        count: int,
-        kept: Mapping[str, Model],
-        schedule: LRScheduler,
-        after_batch: AfterBatch,
-        thresholds: Callable[[], list[float]],
-        candidate: Callable[[], bool],
-    ) -> None:
-        """Train the first of the modules that are `kept` for `count` epochs, less those that lie behind."""
-        self.best.clear()
-        if self.progress.passed(phase):
-            return
-        model, optimizer, first = next(iter(kept.values())), schedule.optimizer, 1
-        patience = self.recipe.train.patience if phase == "A" else None
-        if self.progress.phase == phase and self.progress.epoch:
-            self.progress.restore_training(schedule, self.shuffle)
-            first += self.progress.epoch
-            if chosen(self.metrics, phase)["candidate"]:
-                self.best["best"] = _copy(model)
-                self.progress.restore("best", self.best["best"])
-        for epoch in range(first, count + 1):
-            if stalled(self.metrics, phase, patience):
+    def _train(self, phase: Phase[Model]) -> Model:
+        """Train the epochs of a phase, less those that lie behind, and return the model that goes on."""
+        if self.progress.passed(phase.name):
+            return phase.model
+        for epoch in range(1 + self._go_on(phase), phase.epochs + 1):
+            if stalled(self.metrics, phase.name, phase.patience):
                 break
-            model.train()
-            total, right, fired = 0.0, 0, rates.Epoch()
-            for x, y in self._batches(self.recipe.train.augment):
-                optimizer.zero_grad()
-                spikes, membranes = model.run(x)
-                loss = self.goal.loss(spikes, membranes, y)
-                loss.backward()
-                self._update(model, optimizer)
-                schedule.step()
-                batch_rates = rates.firing_rates(spikes)
-                after_batch(batch_rates)
-                fired.add(batch_rates, len(y))
-                total += float(loss.detach()) * len(y)
-                right += int(self.goal.right(spikes, membranes, y).sum())
-            require_finite(model.trained(), f"after epoch {epoch} of phase {phase}")
-            model.eval()
-            entry = {
-                "phase": phase,
-                "epoch": epoch,
-                "loss": total / len(self.data.train),
-                "train_accuracy": right / len(self.data.train),
-                "validation_accuracy": accuracy(model, self.data.validation, self.goal),
-                "thresholds": thresholds(),
-                "candidate": candidate(),
-                **fired.metrics(),
-            }
+            entry, rates_of_epoch = self._epoch(phase, epoch)
             self.metrics.append(entry)
             self.report(entry)
-            if epoch == count or stalled(self.metrics, phase, patience):
-                fired.require_output(phase)
-            if entry["candidate"] and chosen(self.metrics, phase) is entry:
-                self.best["best"] = _copy(model)
-            self.progress.keep(phase, epoch, {**kept, **self.best}, schedule, self.shuffle, self.metrics)
-        if self.best and chosen(self.metrics, phase) is self.metrics[-1]:
-            self.best.clear()
+            if epoch == phase.epochs or stalled(self.metrics, phase.name, phase.patience):
+                rates_of_epoch.require_output(phase.name)
+            if entry["candidate"] and chosen(self.metrics, phase.name) is entry:
+                phase.keep_best()
+            self.progress.keep(phase.name, epoch, phase.kept, phase.schedule, self.shuffle, self.metrics)
+        if phase.best is not None and chosen(self.metrics, phase.name) is self.metrics[-1]:
+            phase.best = None  # the model itself is the best one
+        return phase.chosen
 
-    def _update(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
-        """One step of the optimiser, its gradients clipped before and its weights clamped after."""
-        told = self.recipe.train
-        if told.clip is not None:
-            torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], told.clip)
-        optimizer.step()
-        if told.clamp is not None:
-            with torch.no_grad():
-                for weight in model.weights.values():
-                    weight.clamp_(-told.clamp, told.clamp)
+    def _go_on(self, phase: Phase[Model]) -> int:
+        """Put back what was kept within a phase, and return how many of its epochs lie behind."""
+        if self.progress.phase != phase.name or not self.progress.epoch:
+            return 0
+        self.progress.restore_training(phase.schedule, self.shuffle)
+        if chosen(self.metrics, phase.name)["candidate"]:
+            self.progress.restore("best", phase.keep_best())
+        return self.progress.epoch
 
-    @property
-    def _batches_per_epoch(self) -> int:
-        return -(-len(self.data.train) // self.recipe.train.batch_size)
+    def _epoch(self, phase: Phase[Model], epoch: int) -> tuple[dict[str, Any], rates.Epoch]:
+        """Train one epoch, and return its metrics and the firing rates in it."""
+        model, total, right, fired = phase.model, 0.0, 0, rates.Epoch()
+        model.train()
+        for x, y in self._batches(self.recipe.train.augment):
+            phase.optimizer.zero_grad()
+            spikes, membranes = model.run(x)
+            loss = self.goal.loss(spikes, membranes, y)
+            loss.backward()
+            phase.update()
+            phase.schedule.step()
+            batch_rates = rates.firing_rates(spikes)
+            phase.after_batch(batch_rates)
+            fired.add(batch_rates, len(y))
+            total += float(loss.detach()) * len(y)
+            right += int(self.goal.right(spikes, membranes, y).sum())
+        require_finite(model.trained(), f"after epoch {epoch} of phase {phase.name}")
+        model.eval()
+        entry = {
+            "phase": phase.name,
+            "epoch": epoch,
+            "loss": total / len(self.data.train),
+            "train_accuracy": right / len(self.data.train),
+            "validation_accuracy": accuracy(model, self.data.validation, self.goal),
+            "thresholds": phase.thresholds(),
+            "candidate": phase.candidate(),
+            **fired.metrics(),
+        }
+        return entry, fired
 
     def _batches(self, augment: Augment | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training samples in a new order."""
+        """Return the training samples in a new order."""
         split, size = self.data.train, self.recipe.train.batch_size
         order = self.shuffle.permutation(len(split))
         for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            x = split.x[chosen]
-            yield _on(self.device, x if augment is None else augmented(x, augment, self.shuffle), split.y[chosen])
+            part = order[start : start + size]
+            x = split.x[part]
+            yield _on(self.device, x if augment is None else augmented(x, augment, self.shuffle), split.y[part])
 
 
 def _on(device: torch.device, x: Values, y: Labels) -> tuple[Tensor, Tensor]:
     """Inputs and labels as tensors."""
     return torch.from_numpy(x).to(device).float(), torch.from_numpy(y).to(device)
-
-
-def _copy(model: Model) -> Model:
-    """A copy with parameters of its own; the twin's integer network never changes, and is shared."""
-    return copy.deepcopy(model, {id(model.net): model.net} if isinstance(model, Twin) else None)
-
-
-def _mean_thresholds(twin: Twin) -> list[float]:
-    firing = [neuron for neuron in twin.neurons.values() if not neuron.integrates]
-    return [round(float(neuron.integers()[0].detach().mean()), 6) for neuron in firing]

@@ -243,7 +243,7 @@ def test_a_full_disk_is_not_taken_for_a_damaged_artefact(line: Path, lehr: Lehr,
     assert "cannot be written: File too large; free space there, or let TMPDIR be another folder" in ran.stderr
 
 
-@pytest.mark.parametrize("what", ["export", "build", "simulate"])
+@pytest.mark.parametrize("what", [pytest.param("export", marks=pytest.mark.slow), "build", "simulate"])
 def test_full_disk_leaves_nothing_and_loses_nothing(line: Path, lehr: Lehr, empty: Path, what: str) -> None:
     commands = {
         "export": ("export", line / "run", "-o", empty / "out"),

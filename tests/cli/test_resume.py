@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from lehr.errors import FileRefused, LehrError
 from lehr.sums import with_sums
 from lehr.train import progress as module
 from lehr.train.data import load_dataset
-from lehr.train.loop import epochs, train
+from lehr.train.loop import Trained, epochs, train
 from lehr.train.progress import Progress, progress_folder
 from lehr.train.recipe import Recipe
 
@@ -74,6 +75,13 @@ def _scheduled(schedule: str) -> Recipe:
     return Recipe.model_validate(told)
 
 
+@cache
+def _whole(schedule: str) -> Trained:
+    """The run that nothing stops."""
+    recipe = _scheduled(schedule)
+    return train(recipe, load_dataset(recipe.data, None))
+
+
 STOPS = [("exponential", epoch) for epoch in range(1, epochs(tiny_recipe()) + 1)] + [("linear", 2), ("restarts", 2), ("rate-controlled", 2)]
 STOPS += [("options", epoch) for epoch in range(1, 8)]
 
@@ -94,7 +102,7 @@ def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str, monk
         train(recipe, data, report, Progress.open(folder, recipe, resume=False))
     kept = Progress.open(folder, recipe, resume=True)
     assert len(kept.metrics) == after
-    resumed, whole = train(recipe, data, progress=kept), train(recipe, data)
+    resumed, whole = train(recipe, data, progress=kept), _whole(schedule)
     assert len(whole.metrics) == epochs(recipe) or schedule == "options"
     assert resumed.metrics == whole.metrics
     assert resumed.network == whole.network

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from strategies import networks
 
 from lehr.arithmetic import Arithmetic
@@ -60,7 +61,7 @@ def test_an_input_has_the_same_limit() -> None:
         Network({"lif": NEURON}, chain("lif"), Input((1, 100_000, 100_000), "u8"), 4)
 
 
-@settings(max_examples=30)
+@budget(15, 300)
 @given(networks())
 def test_feedback_is_what_comes_back_and_leads_to_no_higher_rank(net: Network) -> None:
     reach = {name: reached(net, name) for name in (INPUT, *net.nodes, OUTPUT)}

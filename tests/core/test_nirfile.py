@@ -14,8 +14,10 @@ import h5py
 import nir
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from processes import reading_in_this_process
+from states import grown_networks
 from strategies import alive, delayed_network, networks, recurrent_network, small_network
 
 from lehr.arithmetic import Arithmetic
@@ -29,8 +31,8 @@ NIR_CONV = ("input_shape", "weight", "stride", "padding", "dilation", "groups", 
 NO_LEAK = Arithmetic(decay_numerator=4, decay_shift=2, fraction_bits=3)
 
 
-@settings(max_examples=25)
-@given(networks())
+@budget(20, 400)
+@given(networks() | grown_networks())
 def test_reading_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, net: Network) -> None:
     path = tmp_path_factory.getbasetemp() / "round.nir"
     write(net, path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from budgets import budget
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ VALUES = st.recursive(
 
 
 # -------------------------------------------------------------------- JSON
+@budget(50, 1000)
 @given(VALUES)
 def test_json_is_read_as_python_reads_it(value: Any) -> None:
     for text in (json.dumps(value), json.dumps(value, indent=2, sort_keys=True), json.dumps(value, ensure_ascii=False)):
@@ -166,6 +168,7 @@ def test_text_and_paths_that_are_none(tmp_path: Path) -> None:
 
 
 # -------------------------------------------------------------------- text
+@budget(40, 1000)
 @given(st.text())
 def test_printable_text_is_one_line_without_controls(text: str) -> None:
     shown = printable(text)

@@ -7,7 +7,8 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from hypothesis import strategies as st
 from states import grown_networks
 from strategies import inputs, networks, small_network
@@ -29,6 +30,7 @@ def _neuron(threshold: int, bias: int = 0, **how: object) -> Neuron:
     return Neuron(np.array([threshold], np.int32), np.array([bias], np.int32), replace(Arithmetic(), **how))  # type: ignore[arg-type]
 
 
+@budget(20, 500)
 @given(st.data())
 def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -44,6 +46,7 @@ def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
             assert int(membrane.max()) <= high
 
 
+@budget(20, 500)
 @given(st.data())
 def test_fitted_networks_never_saturate_and_compute_the_same(data: st.DataObject) -> None:
     net = data.draw(networks(state_bits=32))
@@ -54,7 +57,7 @@ def test_fitted_networks_never_saturate_and_compute_the_same(data: st.DataObject
     compare(expected.trace, got.trace).require_equal("fitted")
 
 
-@settings(max_examples=40)
+@budget(12, 300)
 @given(st.data())
 def test_fitted_synapse_states_never_saturate_either(data: st.DataObject) -> None:
     net = data.draw(grown_networks(state_bits=32))
@@ -101,7 +104,7 @@ def test_float32_is_refused_for_a_synapse_state_that_it_cannot_hold() -> None:
     assert "up to which float32 is exact" in analyse(_line([1] * 3, wide)).layers["lif"].float32
 
 
-@settings(max_examples=40)
+@budget(10, 300)
 @given(st.data())
 def test_event_driven_layers_stay_inside_too(data: st.DataObject) -> None:
     net = data.draw(networks(update="event", state_bits=24, overflow="saturate"))

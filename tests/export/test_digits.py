@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 import snntorch as snn
 import torch
+from budgets import budget
 from hypothesis import given
 from hypothesis import strategies as st
 from nir_graphs import chain
@@ -27,6 +28,7 @@ EVENTS = (RANDOM.random((40, 12, 2, 4, 4)) < 0.3).astype(np.uint8)
 PIXELS = (RANDOM.integers(0, 6, (200, 2)) * 51).astype(np.uint8)  # fifths of 255, of which whole thresholds come
 
 
+@budget(100, 10000)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_digits_are_those_of_the_fraction(value: float) -> None:
     numerator = abs(Fraction(value).numerator)

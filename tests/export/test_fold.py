@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lehr.errors import NotMappable
@@ -24,7 +25,7 @@ def test_batch_norm_as_its_definition() -> None:
     assert np.allclose(affine.gain * x + affine.offset, (x - mean) / np.sqrt(variance + 1e-5) * weight + bias)
 
 
-@settings(max_examples=60)
+@budget(60, 3000)
 @given(GAINS, st.sampled_from([-1, 1]), st.floats(1e-3, 100), st.floats(-100, 100), st.integers(0, 8))
 def test_thresholds_and_biases_are_the_nearest_integers(gain: float, sign: int, theta: float, offset: float, bits: int) -> None:
     """Against fractions: no threshold is cut, however great it is."""

@@ -9,7 +9,8 @@ import nir
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from budgets import budget, in_both_tiers
+from hypothesis import given
 from hypothesis import strategies as st
 from nir_graphs import DT, braille, chain, lif, nmnist_like, run_braille, run_nmnist_like
 
@@ -148,10 +149,11 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
     return nir.NIRGraph({**ends, **body}, edges, type_check=False), x, how
 
 
+@in_both_tiers
 def test_where_nothing_needs_rounding_not_one_spike_differs() -> None:
     fired = {"spikes": 0, "silences": 0}
 
-    @settings(max_examples=60)
+    @budget(20, 600)
     @given(exact_graphs())
     def check(told: tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]) -> None:
         graph, x, how = told
@@ -165,7 +167,7 @@ def test_where_nothing_needs_rounding_not_one_spike_differs() -> None:
             fired["silences"] += layer.rate < 1
 
     check()
-    assert min(fired.values()) > 50
+    assert min(fired.values()) > 20
 
 
 def test_one_unit_of_a_threshold_is_seen() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from hypothesis import strategies as st
 from nir_graphs import DT, braille, chain, graph, lif
 
@@ -236,7 +237,7 @@ def test_samples_that_do_not_fit(x: Any, more: dict[str, Any], message: str) -> 
 NUMBERS = st.sampled_from([0.0, 5e-324, 1e-300, 1e-30, 1e-4, 0.7, 1.0, 3e7, 1e15, -1e-300, -1.0, -1e15])
 
 
-@settings(max_examples=40)
+@budget(20, 500)
 @given(st.data())
 def test_extreme_numbers_end_in_a_network_or_are_refused(data: st.DataObject) -> None:
     def some(*shape: int) -> Any:

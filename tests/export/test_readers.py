@@ -9,9 +9,10 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from budgets import budget
 from float_networks import AT_ONCE, COUNTING, HALVING, SYNAPSE, flat, once_a_step, spatial
 from float_stepping import Floats, euler, read_bytes, subtracting
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from snntorch.import_nir import import_from_nir
 from states import grown_networks
@@ -60,7 +61,7 @@ def test_what_leaves_nothing_out_is_equal_in_double_precision(name: str, title: 
 _COUNTS = {"decay_form": "multiply", "decay_numerator": 1, "decay_shift": 0, "state_bits": 32}
 
 
-@settings(max_examples=15)
+@budget(8, 200)
 @given(st.one_of(grown_networks(reset="zero", **_COUNTS), grown_networks(reset="zero", overflow="saturate", state_bits=32)))
 def test_whatever_is_called_proven_is_equal(net: Network) -> None:
     x = random_input(net, np.random.default_rng(0), samples=2)

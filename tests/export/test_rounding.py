@@ -9,7 +9,8 @@ import nir
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from hypothesis import strategies as st
 from nir_graphs import chain, graph
 from sklearn.datasets import load_digits
@@ -59,14 +60,14 @@ def rows(draw: st.DrawFn, most: int = 60) -> Float:
     return np.asarray(signs * np.abs(made[spread]) * 10.0 ** draw(st.integers(-20, 20)))
 
 
-@settings(max_examples=80)
+@budget(40, 1000)
 @given(rows(most=5), st.sampled_from([1, 2, 3, 7]))
 def test_no_assignment_of_levels_loses_less(row: Float, greatest: int) -> None:
     row = row[: 3 if greatest == 7 else 5]
     assert loss(row, least_loss_step(np.abs(row), greatest), greatest) <= least_by_trying_all(row, greatest) + 1e-12 * (row**2).sum()
 
 
-@settings(max_examples=60)
+@budget(20, 400)
 @given(rows(), st.sampled_from(KINDS[1:]))
 def test_no_step_of_a_grid_loses_less_nor_the_common_rules(row: Float, kind: WeightKind) -> None:
     greatest, total = LARGEST[kind], float((row**2).sum())
@@ -78,7 +79,7 @@ def test_no_step_of_a_grid_loses_less_nor_the_common_rules(row: Float, kind: Wei
         assert lost <= ternary_rule(row) + 1e-12 * total
 
 
-@settings(max_examples=30)
+@budget(20, 400)
 @given(rows(), st.sampled_from([1, 3, 31, 127]))
 def test_looking_at_a_few_changes_at_once_gives_the_same(row: Float, greatest: int) -> None:
     whole = loss(row, least_loss_step(np.abs(row), greatest), greatest)

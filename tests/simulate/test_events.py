@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from strategies import networks, random_input
 
 from lehr.arithmetic import Arithmetic, Reset
@@ -126,7 +127,7 @@ def test_more_than_255_spikes_in_a_step_are_refused() -> None:
     assert history(traced(fed(neuron(1), 1, 1), [255, 1])) == ([1], [255])
 
 
-@settings(max_examples=25)
+@budget(8, 200)
 @given(net=networks(update="event"))
 def test_samples_do_not_touch_each_other(net: Network) -> None:
     x = random_input(net, np.random.default_rng(0), samples=3)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budgets import budget
 from hard_networks import HARD, flows
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from results import require_same
 from states import grown_networks
@@ -75,26 +76,25 @@ def test_a_network_deeper_than_python_s_stack_is_exact() -> None:
 
 
 # -------------------------------------------------------------------- random networks
-@settings(max_examples=80)
+@budget(20, 400)
 @given(data=st.data(), net=networks())
 def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
-@settings(max_examples=25)
+@budget(8, 200)
 @given(data=st.data(), net=networks(update="event", state_bits=16))
 def test_random_networks_that_update_by_event_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
-@settings(max_examples=30)
+@budget(10, 200)
 @given(data=st.data(), net=grown_networks())
 def test_random_networks_with_two_states_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
-@pytest.mark.slow
-@settings(max_examples=2000)
+@budget(0, 2000)
 @given(data=st.data(), net=networks() | networks(update="event", state_bits=16) | grown_networks(), threads=st.integers(1, 3))
 @pytest.mark.usefixtures("small_blocks")
 def test_thousands_of_random_networks_are_exact_in_threads_and_in_chunks(data: st.DataObject, net: Network, threads: int) -> None:
@@ -161,8 +161,7 @@ def test_columns_are_counted_for_delays_and_for_layers_that_hear_themselves() ->
     assert flows(made, require_equal(made, random_input(made, np.random.default_rng(0), 3)))
 
 
-@pytest.mark.slow
-@settings(max_examples=250)
+@budget(0, 250)
 @given(broad_networks())
 @pytest.mark.usefixtures("small_blocks")
 def test_hundreds_of_broad_networks_are_exact(made: tuple[Network, Images]) -> None:

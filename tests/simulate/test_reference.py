@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import alive, networks, random_input, small_network
 
@@ -147,7 +148,7 @@ def test_fewer_steps_are_the_first_ones() -> None:
     assert np.array_equal(start.counts, whole.trace.spikes["out"][:, :3].sum(axis=1))
 
 
-@settings(max_examples=30)
+@budget(10, 200)
 @given(net=networks(), seed=st.integers(0, 2**16))
 def test_samples_do_not_touch_each_other_and_counts_are_the_spikes(net: Network, seed: int) -> None:
     x = random_input(net, np.random.default_rng(seed), samples=3)

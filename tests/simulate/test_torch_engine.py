@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from budgets import budget
 from hard_networks import HARD, flows
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from results import require_same
 from states import grown_networks
@@ -34,7 +35,7 @@ def test_hard_networks_are_exact(name: str) -> None:
     require_equal(net, x)
 
 
-@settings(max_examples=25)
+@budget(10, 200)
 @given(data=st.data(), net=networks() | grown_networks())
 def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budgets import budget
 from c_code import make, require_equal, write
 from hard_networks import HARD, flows
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from states import MEMBRANE_READOUTS, grown_networks
 from strategies import inputs, networks, small_network
@@ -27,10 +28,12 @@ from lehr.targets.c.runner import CRunner
 
 MISSING = CRunner().missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+LONG = ("8 bits by event", "32 bits")
+"""Networks side by side that take a compiler seconds; "8 bits" is another."""
 
 
 # -------------------------------------------------------------------- the same numbers
-@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in HARD])
 def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()
     if "bits" in name:
@@ -38,8 +41,8 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", net, x)
 
 
+@budget(4, 60)
 @given(st.data())
-@settings(max_examples=12)
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
     x = data.draw(inputs(net))
@@ -48,8 +51,8 @@ def test_random_networks(data: st.DataObject) -> None:
         require_equal(Path(folder) / "out", net, x)
 
 
+@budget(2, 30)
 @given(st.data())
-@settings(max_examples=6)
 def test_random_networks_by_event(data: st.DataObject) -> None:
     net = data.draw(networks(update="event"))
     x = data.draw(inputs(net))

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from budgets import budget
 from golden_networks import GOLDEN, MUTATIONS, SYNAPSE_MUTATIONS, example, mapped
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from states import MEMBRANE_READOUTS, grown_networks
 from strategies import Images, networks
@@ -110,7 +111,7 @@ def test_plan_is_the_same_in_every_process(target: Target) -> None:
 
 
 @every_target
-@settings(max_examples=40)
+@budget(12, 300)
 @given(data=st.data())
 def test_what_check_says_of_random_networks(target: Target, data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())

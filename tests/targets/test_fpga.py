@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from budgets import budget
 from hard_networks import HARD, flows
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from states import MEMBRANE_READOUTS, grown_networks, integrating_network, two_state_network
 from strategies import Images, delayed_network, inputs, networks, recurrent_network, small_network
@@ -105,8 +106,8 @@ def test_membranes_of_a_feature_map_are_not_read_out() -> None:
     )
 
 
+@budget(3, 83)
 @given(st.data())
-@settings(max_examples=8)
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
     assume(not Fpga().check(net))
@@ -118,13 +119,6 @@ def test_random_networks(data: st.DataObject) -> None:
         folder = write(Path(made) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8)))))
         got = FpgaRunner("iverilog", tuple(switches.split())).run(folder, x)
     compare(result.trace, got).require_equal("fpga")
-
-
-@pytest.mark.slow
-@given(st.data())
-@settings(max_examples=75)
-def test_many_random_networks(data: st.DataObject) -> None:
-    test_random_networks.hypothesis.inner_test(data)  # type: ignore[attr-defined]
 
 
 # -------------------------------------------------------------------- streams, resets, a second inference

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from budgets import budget
 from hard_networks import HARD, flows
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from states import grown_networks
 from strategies import delayed_network, inputs, networks, recurrent_network, small_network
@@ -73,9 +74,8 @@ def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
     assert counters[:, 2].tolist() == [expected.saturations[name] for name in net.neurons]
 
 
-@pytest.mark.slow
+@budget(0, 30)
 @given(st.data())
-@settings(max_examples=30)
 def test_random_networks_with_an_engine_for_each_layer(data: st.DataObject) -> None:
     net = data.draw(networks(branches=False) | networks() | grown_networks())
     assume(not Fpga().check(net) and chains(net))

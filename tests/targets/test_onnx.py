@@ -9,8 +9,9 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 import pytest
+from budgets import budget
 from hard_networks import HARD, flows
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 from states import flowing, grown_networks
@@ -88,7 +89,7 @@ def bytes_of(*shape: int) -> npt.NDArray[np.int8]:
 
 
 # -------------------------------------------------------------------- exactness
-@settings(max_examples=60)
+@budget(15, 300)
 @given(st.data())
 def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -100,7 +101,7 @@ def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.Temp
         compare(expected.trace, OnnxRuntime(optimise).run(folder, x)).require_equal(f"optimised: {optimise}")
 
 
-@settings(max_examples=30)
+@budget(8, 150)
 @given(st.data())
 def test_random_networks_are_exact_in_the_evaluator_of_onnx(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
 SILENT = 0.110
 """What an output that fires nothing and stands at its best constant membrane loses, in squares of the ramp's top."""
 

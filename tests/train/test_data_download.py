@@ -65,7 +65,7 @@ def away(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(away: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     made = Server(away)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     monkeypatch.setenv(MIRROR, made.address + "/")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield made

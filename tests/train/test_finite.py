@@ -21,8 +21,9 @@ from lehr.export.latent import Latent
 from lehr.train import Threshold, ThresholdAnnealer, binarize
 from lehr.train.convert import convert
 from lehr.train.data import Dataset, load_dataset
-from lehr.train.loop import _Run, train
+from lehr.train.loop import train
 from lehr.train.model import FloatNet
+from lehr.train.phases import Phase
 from lehr.train.progress import Progress
 from lehr.train.quantize import Frozen, Signs, Ternary, Uniform
 from lehr.train.recipe import Recipe
@@ -170,15 +171,15 @@ def test_a_recipe_ends_in_the_epoch_in_which_a_weight_is_none(
     data: Dataset, monkeypatch: pytest.MonkeyPatch, batch: int, prune: float | None, message: str, kept: int
 ) -> None:
     """After the optimiser's step number `batch`; the state after the epoch is not kept, so that a run is never taken up from it."""
-    steps, update = [0], _Run._update
+    steps, update = [0], Phase.update
 
-    def updated(run: _Run, model: Any, optimizer: Any) -> None:
-        update(run, model, optimizer)
+    def updated(phase: Phase[Any]) -> None:
+        update(phase)
         steps[0] += 1
         if steps[0] == batch:
-            put(next(iter(model.weights.values())))
+            put(next(iter(phase.model.weights.values())))
 
-    monkeypatch.setattr(_Run, "_update", updated)
+    monkeypatch.setattr(Phase, "update", updated)
     recipe = Recipe.model_validate({**TOLD, "train": {**TOLD["train"], "prune": prune}})
     progress = Kept(None, recipe)
     with pytest.raises(UsageError, match=rf"(layer 1|conv1): its .*\bweight\b.*{re.escape(message)}; {DIVERGED}"):

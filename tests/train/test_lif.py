@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import snntorch
 import torch
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from hypothesis import strategies as st
 from snntorch import surrogate
 from strategies import arithmetics
@@ -73,7 +74,7 @@ def error(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm().clamp(min=1e-30))
 
 
-@settings(max_examples=150)
+@budget(40, 1000)
 @given(st.data(), arithmetics(), st.sampled_from(SHAPES), st.integers(1, 9), st.booleans())
 def test_integer_neurons(data: st.DataObject, how: Arithmetic, shape: tuple[int, ...], steps: int, held: bool) -> None:
     torch.manual_seed(data.draw(st.integers(0, 2**31 - 1)))
@@ -114,7 +115,7 @@ def test_every_decay_by_256ths_is_exact_at_the_rails(rounding: Rounding) -> None
         assert decayed(how, near.float()).long().tolist() == how.decay(near.numpy()).tolist(), numerator
 
 
-@settings(max_examples=100)
+@budget(40, 1000)
 @given(st.data(), st.sampled_from([*ROUND]), st.integers(0, 2**31 - 1))
 def test_any_decay_is_exact_up_to_the_rails(data: st.DataObject, rounding: Rounding, seed: int) -> None:
     shift = data.draw(st.integers(0, 16))
@@ -126,7 +127,7 @@ def test_any_decay_is_exact_up_to_the_rails(data: st.DataObject, rounding: Round
         assert decayed(how, whole.float()).long().tolist() == how.decay(whole.numpy()).tolist()
 
 
-@settings(max_examples=40)
+@budget(20, 400)
 @given(st.integers(0, 2**31 - 1), st.sampled_from(SHAPES), st.integers(1, 30), st.booleans(), st.sampled_from([0.15, 7 / 8, 0.99, 1.0]))
 def test_phase_a_is_snntorchs_leaky(seed: int, shape: tuple[int, ...], steps: int, held: bool, beta: float) -> None:
     torch.manual_seed(seed)

@@ -92,6 +92,7 @@ def test_same_recipe_gives_the_same_bits_and_another_seed_does_not(trained: Trai
     assert other.network != trained.network
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bits(trained: Trained) -> None:
     script = (
         "from tiny import tiny_recipe\nfrom lehr.train.loop import train\nfrom lehr.train.data import load_dataset\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,26 +26,16 @@ from lehr.train.quantize import Quantizer, Ternary, Uniform
 
 STEPS, EPOCHS, BATCH = 8, 4, 32
 GRAD = surrogate.fast_sigmoid(slope=2)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_model.py"
 TOLD = Threshold(start=0.5, schedule="linear", final=1.0)
 
 
-class Loop(nn.Module):
-    """A loop over time in forward, membranes handed from step to step, one neuron module in two places."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.pool, self.norm1 = nn.Conv2d(1, 16, 3, padding=1, padding_mode="circular"), nn.AvgPool2d(2), nn.BatchNorm2d(16)
-        self.lif1 = snn.Leaky(beta=0.75, spike_grad=GRAD, threshold=1)
-        self.fc, self.norm2, self.lif2 = nn.Linear(256, 10), nn.BatchNorm1d(10), snn.Leaky(beta=0.75, spike_grad=GRAD, learn_beta=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mem1, mem2, spikes = self.lif1.reset_mem(), self.lif2.reset_mem(), []
-        current = self.norm1(self.pool(self.conv(x)))
-        for _ in range(STEPS):
-            spk1, mem1 = self.lif1(current, mem1)
-            spk2, mem2 = self.lif2(self.norm2(self.fc(spk1.flatten(1))), mem2)
-            spikes.append(spk2)
-        return torch.stack(spikes)
+def loop() -> nn.Module:
+    """The example's own model: a loop over time in forward, membranes handed from step to step."""
+    net = cast(nn.Module, runpy.run_path(str(EXAMPLE))["Net"]())
+    net.conv = nn.Conv2d(1, 32, 3, padding=1, padding_mode="circular")
+    net.lif2 = snn.Leaky(beta=0.75, spike_grad=GRAD, learn_beta=True)
+    return net
 
 
 def sequential() -> nn.Sequential:
@@ -92,7 +83,7 @@ class Nested(nn.Module):
         return torch.stack(spikes)
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {"loop": Loop, "sequential": lambda: Stepped(sequential()), "nested": Nested}
+MODELS: dict[str, Callable[[], nn.Module]] = {"loop": loop, "sequential": lambda: Stepped(sequential()), "nested": Nested}
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +169,7 @@ def test_it_computes_what_a_loop_over_signs_computes(digits: tuple[Tensor, Tenso
 
 def test_state_goes_through_a_file_and_a_run_goes_on_to_the_same_bits(tmp_path: Path, digits: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(2)
-    whole, broken = (binarize(model, thresholds=Threshold(start=0.5, final=1.0, rate=0.2)) for model in [Loop()] * 2)
+    whole, broken = (binarize(model, thresholds=Threshold(start=0.5, final=1.0, rate=0.2)) for model in [loop()] * 2)
     annealer, resumed = ThresholdAnnealer(whole, 8), ThresholdAnnealer(broken, 8)
     train(whole, *digits, annealer, 4)
     torch.save(whole.state_dict(), tmp_path / "state.pt")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from budgets import budget
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Builder, alive, random_input
 from torch.nn import functional
@@ -23,7 +24,7 @@ from lehr.train.twin import Twin, trace
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
-@settings(max_examples=80)
+@budget(40, 800)
 @given(st.integers(0, 2**31 - 1), PAIR, PAIR, PAIR, PAIR, PAIR, st.sampled_from([1, 2]))
 def test_one_convolution_is_convolution_and_pooling(
     seed: int,

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from budgets import budget
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import alive, delayed_network, inputs, networks, recurrent_network, small_network
 
@@ -18,7 +19,7 @@ from lehr.train.twin import Twin, trace
 from lehr.widths import analyse
 
 
-@settings(max_examples=60)
+@budget(15, 300)
 @given(st.data())
 def test_float64_twin_equals_the_reference_on_any_network(data: st.DataObject) -> None:
     net = data.draw(networks())
@@ -27,7 +28,7 @@ def test_float64_twin_equals_the_reference_on_any_network(data: st.DataObject) -
     compare(expected.trace, trace(Twin(net).double(), x)).require_equal("twin")
 
 
-@settings(max_examples=60)
+@budget(15, 300)
 @given(st.data())
 def test_float32_twin_equals_the_reference_where_it_is_proven(data: st.DataObject) -> None:
     net = data.draw(networks())
