@@ -97,7 +97,8 @@ def _decay(tau: Float, name: str, how: Semantics) -> Float:
 
 def _lost(tau: Float, dt: float, how: Semantics) -> Float:
     """Which share of a state a step takes away."""
-    share: Float = dt / tau if how.discretize == "euler" else -np.expm1(-dt / tau)
+    with np.errstate(over="ignore"):  # a share without bounds is refused, and said, where it is used
+        share: Float = dt / tau if how.discretize == "euler" else -np.expm1(-dt / tau)
     return share
 
 

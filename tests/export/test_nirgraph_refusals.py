@@ -133,6 +133,7 @@ SPLIT = nir.Delay(np.array([1.0, 2, 3]) * DT)
         (chain({"l": nir.Linear(np.eye(3))}, (3,), (3,)), Semantics(), UsageError, "l.readout comes before the output and does not fire; say which of its values counts: --readout last, sum or max"),
         (neurons(tau=DT / 2), Semantics(dt=DT), NotMappable, "n (LIF): its tau is 5e-05 s, shorter than the step of 0.0001 s; use a smaller --dt, or --discretize exact"),
         (neurons(tau=-1.0), Semantics(dt=DT), NotMappable, "n (LIF): its tau is -1 s; use one above 0"),
+        (neurons(tau=5e-324), Semantics(dt=DT), NotMappable, "n (LIF): its tau is 4.94066e-324 s, 4.9e-320 steps at dt 0.0001; is it in seconds?"),
         (neurons(r=-1.0), Semantics(dt=DT), NotMappable, "n (LIF): its r is -1; use one above 0, and the sign in the weights"),
         (neurons(v_reset=1.0), Semantics(dt=DT), NotMappable, "n (LIF): its threshold is -0.9 above its reset value; use one above it"),
         (chain({"d": nir.Delay(np.full(3, 1e15)), "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 1e+19 steps; use at most 65,536"),
