@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import old_reference
 import pytest
-from golden_networks import GOLDEN
-from hypothesis import given, settings
+from budgets import budget
+from golden_networks import GOLDEN, Golden
+from hypothesis import given
 from hypothesis import strategies as st
 from states import grown_networks
 from strategies import Images, inputs, networks
@@ -14,6 +17,8 @@ from strategies import Images, inputs, networks
 from lehr.arithmetic import Arithmetic
 from lehr.network import Network
 from lehr.simulate import compare, simulate
+
+DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 
 
 def require_same(net: Network, x: Images) -> None:
@@ -28,17 +33,11 @@ def require_same(net: Network, x: Images) -> None:
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-def test_golden_networks_are_as_before(golden: object) -> None:
-    from golden_networks import Golden
-
-    assert isinstance(golden, Golden)
-    default = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-    from dataclasses import replace
-
-    require_same(*golden.make(replace(default, **golden.fields)))
+def test_golden_networks_are_as_before(golden: Golden) -> None:
+    require_same(*golden.make(replace(DEFAULT, **golden.fields)))
 
 
-@settings(max_examples=60)
+@budget(30, 2000)
 @given(data=st.data())
 def test_random_networks_are_as_before(data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())
