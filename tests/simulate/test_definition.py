@@ -37,7 +37,7 @@ def test_golden_networks_are_as_before(golden: Golden) -> None:
     require_same(*golden.make(replace(DEFAULT, **golden.fields)))
 
 
-@budget(30, 2000)
+@budget(30, 1000)
 @given(data=st.data())
 def test_random_networks_are_as_before(data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())
