@@ -6,7 +6,7 @@ its pyproject.toml):
     [project.entry-points."lehr.targets"]
     mychip = "lehr.targets.mychip:MyChip"
 
-The conformance suite (tests/targets/test_conformance.py) then runs over it: no test has to be written. `check`, `plan` and
+The conformance suite (lehr.targets.conformance) then runs over it: no test has to be written. `check`, `plan` and
 `estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the runner and in `measure` alone.
 """
 
@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, get_args
+from typing import Any, ClassVar, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -175,6 +175,8 @@ class Target(ABC):
         nodes: the types of nodes that it computes; the least that makes a network if it does not say.
         weights: the kinds that it takes; binary ones alone if it does not say.
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
+        example_fields: fields of `Arithmetic` that the networks of the conformance suite need beside what `arithmetics` says, to be mapped:
+            a decay that is the machine's only one, say.
         options: names and meanings of the options that `plan` takes.
         products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
     """
@@ -186,6 +188,7 @@ class Target(ABC):
     nodes: ClassVar[frozenset[type]] = frozenset({Linear, Neuron})
     weights: ClassVar[tuple[WeightKind, ...]] = ("binary",)
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
+    example_fields: ClassVar[Mapping[str, Any]] = {}
     options: ClassVar[Mapping[str, str]] = {}
     products: ClassVar[tuple[str, ...]] = ()
 
