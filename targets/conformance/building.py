@@ -176,5 +176,3 @@ class Builder:
     def network(self, steps: int, seed: int = 0, readout: Readout = "count_argmax_lowest", style: Style = USUAL) -> Network:
         """The network, from its input to the node added last, with thresholds that fit."""
         return calibrated(Network(self.nodes, (*self.edges, (self.here, OUTPUT)), self.input, steps, readout), seed, style)
-
-

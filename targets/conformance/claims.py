@@ -14,7 +14,7 @@ import numpy as np
 
 from lehr.arithmetic import MIN_STATE_BITS, Arithmetic, BiasTo, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse, Update
 from lehr.errors import LehrError
-from lehr.network import Network, Neuron
+from lehr.network import Delay, Network, Neuron
 from lehr.programs import CURRENT
 from lehr.simulate import Result, compare, simulate
 from lehr.simulate.reference import Machine, Reached
@@ -65,6 +65,7 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
     made += [Claim("weights", kind) for kind in target.weights]
     made += [Claim("readout", readout) for readout in target.readouts]
     made += [Claim("statement", kind) for kind in target.statements]
+    made += [Claim("by_neuron", what) for what in target.by_neuron]
     if all(getattr(machine, name) for name in machine.CHOICES):  # else it computes no update in fields
         needed = target.example_fields
         leaks = needed.get("decay_numerator", 0) != 1 << needed.get("decay_shift", 1)
@@ -85,6 +86,10 @@ def exercised(claim: Claim, example: Example) -> bool:
             return any(node.kind == claim.value for node in example.net.weighted.values())
         case "readout":
             return example.net.readout == claim.value
+        case "by_neuron" if claim.value == "delays":
+            return any(isinstance(node, Delay) and not isinstance(node.steps, int) for node in example.net.nodes.values())
+        case "by_neuron":
+            return any(neuron.per_neuron for neuron in example.net.neurons.values())
         case "statement":
             return _needs_statement(example, claim.value)
     return _field_matters(claim, example)
@@ -203,5 +208,3 @@ def _program(program: Program, number: int, instead: tuple[Statement, ...]) -> I
 
 def _left(statements: tuple[Statement, ...], number: int) -> tuple[Statement, ...]:
     return (*statements[:number], *statements[number + 1 :])
-
-

@@ -99,6 +99,7 @@ DENSE = Form("dense", _dense, (14,), steps=12)
 ONE_LAYER_PIXELS = Form("one_layer_on_pixels", _one_layer, (14,), pixels=True, held=True, steps=10)
 ONE_LAYER = Form("one_layer", _one_layer, (14,), steps=12)
 
+
 def _wide(net: Builder, neurons: AddNeurons) -> None:
     kind = net.kinds[0]
     weight = net.weight(6, net.shape[0], kind=kind)

@@ -11,7 +11,6 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from lehr.arithmetic import Arithmetic, BiasTo, DecayForm, Overflow, Reset, ResetTiming, Rounding
-from lehr.errors import NotMappable
 from lehr.network import Network, Readout
 from lehr.nodes import Delay
 from lehr.simulate import simulate
@@ -227,8 +226,8 @@ def example(target: Target, name: str) -> Example | str:
     silent = False
     for group in golden.groups(target):
         for net, x in group:
-            if reason := _refused(target, net):
-                refused = refused or reason
+            if problems := target.check(net):
+                refused = refused or str(problems[0])
                 break  # other numbers change nothing
             made = Example(net, x, simulate(net, x, trace=net.neurons))
             if not flowing(net, made.expected):
@@ -238,15 +237,7 @@ def example(target: Target, name: str) -> Example | str:
                 return made
             best = best or made
     assert best or not silent, f"{name} maps to {target.name}, but is silent or always fires"
-    return best or refused or "it is not in the target's words"
-
-
-def _refused(target: Target, net: Network) -> str:
-    """Why a target does not take a network; empty if it does."""
-    try:
-        return "".join(map(str, target.check(net)[:1]))
-    except NotMappable as error:  # of a node or a layer that check asked for something that it is not
-        return str(error)
+    return best or refused or f"{target.name} states nothing of what its update is made of"
 
 
 def mapped(target: Target) -> dict[str, Example]:

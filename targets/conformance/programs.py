@@ -87,7 +87,9 @@ def _statements() -> Iterator[InStatements]:
     yield _small("fire ge", _TAKE, _BOUND, "fire fired v ge threshold 1", _SUBTRACT)
     yield _small("fire often", _TAKE, _BOUND, "fire fired v ge threshold 3", _SUBTRACT)
     yield _small("fire at a number", _TAKE, _BOUND, "fire fired v gt 30 1", "put v 0 when fired")
-    yield _small("fire into another", _TAKE, _BOUND, "fire high v gt threshold 1", "put v 0 when high", _FIRE.replace("gt threshold", "ge 16"))
+    yield _small(
+        "fire into another", _TAKE, _BOUND, "fire high v gt threshold 1", "put v 0 when high", _FIRE.replace("gt threshold", "ge 16")
+    )
     inner = ("add v input 4", _BOUND, "fire now v ge threshold 1", "subtract v threshold 0 times now", "add fired now 0")
     yield _small("loop", "put fired 0", "for each event", *inner, "end", "leak v multiply 7 3 floor")
 

@@ -183,5 +183,3 @@ def grown_networks(draw: st.DrawFn, /, **fixed: Any) -> Network:
     net = calibrated(_with_states(draw, draw(networks(**fixed))), seed)
     assume(flowing(net, simulate(net, random_input(net, np.random.default_rng(seed)))))
     return net
-
-
