@@ -6,7 +6,7 @@ that needs it; saturation and wrapping by one that passes both ends of the range
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -85,7 +85,7 @@ def exercised(claim: Claim, example: Example) -> bool:
         case "weights":
             return any(node.kind == claim.value for node in example.net.weighted.values())
         case "readout":
-            return example.net.readout == claim.value
+            return bool(example.net.readout == claim.value)
         case "by_neuron" if claim.value == "delays":
             return any(isinstance(node, Delay) and not isinstance(node.steps, int) for node in example.net.nodes.values())
         case "by_neuron":
@@ -125,6 +125,8 @@ def _with_other_values(claim: Claim, net: Network, holders: list[str]) -> Iterat
         fields = {claim.name: other}
         if claim.name == "decay_form" and other == "shift":
             fields["decay_numerator"] = -1
+        if other == "event":
+            fields["reset_timing"] = "same_step"
         try:
             yield replace(net, nodes={**net.nodes, **{name: _changed(net.neurons[name], claim.synapse, fields) for name in holders}})
         except LehrError:
@@ -136,7 +138,8 @@ def _changed(neuron: Neuron, synapse: bool, fields: dict[str, Any]) -> Neuron:
     assert state is not None
     if "decay_numerator" in fields:
         fields = {**fields, "decay_numerator": (1 << state.decay_shift) - 1}
-    return replace(neuron, **{"synapse" if synapse else "arithmetic": replace(state, **fields)})
+    changed: dict[str, Any] = {"synapse" if synapse else "arithmetic": replace(state, **fields)}
+    return replace(neuron, **changed)
 
 
 def differs(example: Example, net: Network) -> bool:

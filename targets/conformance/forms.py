@@ -56,6 +56,12 @@ class Form:
     held: bool = False
     steps: int = 8
 
+    def made_of(self, nodes: frozenset[type]) -> bool:
+        """Whether it has nodes of these types alone."""
+        net = Builder(Input(self.shape, "spikes"), np.random.default_rng(0))
+        self.fill(net, lambda name: net.neuron(name, Arithmetic()))
+        return {type(node) for node in net.nodes.values()} <= nodes
+
     def make(self, parts: Parts, seed: int = 0, style: Style = USUAL, samples: int = 3) -> tuple[Network, Images]:
         """A network of this form with random weights, and samples for it."""
         how = parts.arithmetic

@@ -99,7 +99,7 @@ class InFields:
         kind = "binary" if "binary" in target.weights else target.weights[0]
         readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
         parts = self._parts(how, kind, readout)
-        for form, style in product(self.forms, self.styles):
+        for form, style in product((form for form in self.forms if form.made_of(target.nodes)), self.styles):
             if not (form.pixels and how.update == "event"):  # a pixel would be up to 255 events
                 yield (self._grown(form, parts, seed, style) for seed in range(TRIES))
 
@@ -237,7 +237,7 @@ def example(target: Target, name: str) -> Example | str:
                 return made
             best = best or made
     assert best or not silent, f"{name} maps to {target.name}, but is silent or always fires"
-    return best or refused or f"{target.name} states nothing of what its update is made of"
+    return best or refused or f"{target.name} states neither nodes nor updates that it could be made of"
 
 
 def mapped(target: Target) -> dict[str, Example]:

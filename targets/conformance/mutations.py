@@ -38,7 +38,7 @@ def biases(net: Network) -> Iterator[Network]:
 
 def no_bias(net: Network) -> Iterator[Network]:
     """A layer has lost its bias."""
-    for name, neuron in reversed(net.neurons.items()):
+    for name, neuron in reversed([*net.neurons.items()]):
         if neuron.bias.any():
             yield _with(net, name, replace(neuron, bias=np.zeros_like(neuron.bias)))
 
@@ -60,7 +60,7 @@ def weights(net: Network) -> Iterator[Network]:
 
 def leaks(net: Network) -> Iterator[Network]:
     """A layer leaks a little more or less: by one unit of a numerator, or by one bit of a shift."""
-    for name, neuron in reversed(net.neurons.items()):
+    for name, neuron in reversed([*net.neurons.items()]):
         if isinstance(neuron.arithmetic, Program):
             for program in _other_leaks(neuron.arithmetic):
                 yield from _made(net, name, neuron, arithmetic=program)
@@ -71,14 +71,14 @@ def leaks(net: Network) -> Iterator[Network]:
 
 def synapses(net: Network) -> Iterator[Network]:
     """The currents of a layer leak a little more or less."""
-    for name, neuron in reversed(net.neurons.items()):
+    for name, neuron in reversed([*net.neurons.items()]):
         for how in _other_decays(neuron.synapse) if neuron.synapse else ():
             yield from _made(net, name, neuron, synapse=how)
 
 
 def other_state(net: Network) -> Iterator[Network]:
     """The bias of a layer goes to its other state."""
-    for name, neuron in reversed(net.neurons.items()):
+    for name, neuron in reversed([*net.neurons.items()]):
         if neuron.synapse and neuron.bias.any():
             to = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
             yield from _made(net, name, neuron, synapse=replace(neuron.synapse, bias_to=to))

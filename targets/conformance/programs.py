@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from lehr.machines import MACHINES
@@ -48,21 +49,11 @@ class InStatements:
         """Program after program, in each shape."""
         kind = "binary" if "binary" in target.weights else target.weights[0]
         readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
-        if target.statements:
-            for program, (spatial, layers) in product(self.programs, SHAPES):
-                if spatial or not self.per_neuron:
-                    yield (
-                        program_network(
-                            program,
-                            max(1, round(self.threshold * scale)),
-                            spatial=spatial,
-                            layers=layers,
-                            per_neuron=self.per_neuron,
-                            kind=kind,
-                            readout=readout,
-                        )
-                        for scale in SCALES
-                    )
+        taken = [program for program in self.programs if {type(s) for s in program.all} <= target.statements]
+        shapes = [(spatial, layers) for spatial, layers in SHAPES if spatial or not self.per_neuron]
+        for program, (spatial, layers) in product(taken, shapes):
+            make = partial(program_network, program, spatial=spatial, layers=layers, per_neuron=self.per_neuron, kind=kind, readout=readout)
+            yield (make(max(1, round(self.threshold * scale))) for scale in SCALES)
 
 
 def _machines() -> Iterator[InStatements]:

@@ -122,9 +122,9 @@ def others(target: Target, net: Network) -> Iterator[tuple[str, Network]]:
         yield f"weights {kind}", replace(net, nodes={**net.nodes, layer: replace(node, weight=binary, kind=kind)})
     for readout in set(MEMBRANE_READOUTS) - set(target.readouts):
         yield readout, replace(net, readout=readout)
-    for node in (Delay(1), Flatten(), Unknown()):
-        if type(node) not in target.nodes:
-            yield type(node).__name__, in_front(net, node)
+    for front in (Delay(1), Flatten(), Unknown()):
+        if type(front) not in target.nodes:
+            yield type(front).__name__, in_front(net, front)
 
 
 def changed(net: Network, name: str, neuron: Neuron, told: str, arithmetic: dict[str, Any]) -> Iterator[tuple[str, Network]]:
