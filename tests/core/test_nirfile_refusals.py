@@ -12,7 +12,6 @@ import nir
 import numpy as np
 import pytest
 from earlier_files import earlier_file
-from strategies import small_network
 
 from lehr.errors import FileRefused
 from lehr.nirfile import from_nir, read
