@@ -34,6 +34,7 @@ class Reading:
         beyond: what no linear map says, in sentences without a subject.
         fires: what each Fire compares its register with.
         resets: what the registers are put to where something fired.
+        held: a state that is read as itself, whatever the program writes into it; empty for none.
     """
 
     values: Mapping[str, npt.NDArray[Any]]
@@ -41,6 +42,7 @@ class Reading:
     beyond: list[str] = field(default_factory=list)
     fires: list[tuple[Fire, Form]] = field(default_factory=list)
     resets: dict[str, Form] = field(default_factory=dict)
+    held: str = ""
 
     def form(self, source: Source) -> Form:
         """What a source holds."""
@@ -48,21 +50,27 @@ class Reading:
             return self.forms[source]
         return _form({source: np.ones(())} if source == INPUT else {ONE: self.number(source)})
 
+    def write(self, x: str, form: Form) -> None:
+        """Give a register another form."""
+        if x != self.held:
+            self.forms[x] = form
+
     def number(self, source: Source) -> Float:
         """A parameter or a number."""
         return np.asarray(self.values[source] if isinstance(source, str) else source, np.float64)
 
 
-def read_linear(program: Program, values: Mapping[str, npt.NDArray[Any]]) -> Reading:
+def read_linear(program: Program, values: Mapping[str, npt.NDArray[Any]], held: str = "") -> Reading:
     """Read a program.
 
     Args:
         program: the update.
         values: its parameters, which broadcast with one another.
+        held: a state whose own update is left out, so that forms tell what others take of it.
     """
     forms: dict[str, Form] = {name: {} for name in program.registers}
     forms |= {state: {state: np.ones(())} for state in program.states if state != FIRED}
-    reading = Reading(values, forms)
+    reading = Reading(values, forms, held=held)
     _follow(reading, program.statements)
     return reading
 
@@ -91,7 +99,8 @@ def _leak(r: Reading, s: Leak) -> None:
         if np.any(k) and r.form(s.x):
             r.beyond.append(f"{s.x} leaks by a constant, not by a share")
         return
-    r.forms[s.x] = _scaled(r.form(s.x), np.ldexp(k, -n.astype(int)) if s.decay.form == "multiply" else 1 - np.ldexp(1.0, -n.astype(int)))
+    share = np.ldexp(1.0, -n.astype(int))
+    r.write(s.x, _scaled(r.form(s.x), k * share if s.decay.form == "multiply" else 1 - share))
 
 
 @RULES.rule(Add)
@@ -105,7 +114,7 @@ def _add(r: Reading, s: Add) -> None:
     else:
         r.beyond.append(f"{s.source} is multiplied by {s.times}")
         return
-    r.forms[s.x] = _sum(r.form(s.x), term)
+    r.write(s.x, _sum(r.form(s.x), term))
 
 
 @RULES.rule(Put)
@@ -114,7 +123,7 @@ def _put(r: Reading, s: Put) -> None:
     if not when:
         r.resets[s.x] = r.form(s.source)
     elif set(when) == {ONE} and np.all(when[ONE]):
-        r.forms[s.x] = r.form(s.source)
+        r.write(s.x, r.form(s.source))
     else:
         r.beyond.append(f"{s.x} is put to {s.source} where {s.when} is not 0")
 
@@ -127,7 +136,7 @@ def _bound(r: Reading, s: Bound) -> None:
 @RULES.rule(Fire)
 def _fire(r: Reading, s: Fire) -> None:
     r.fires.append((s, r.form(s.level)))
-    r.forms[s.into] = {}
+    r.write(s.into, {})
 
 
 @RULES.rule(ForEachEvent)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.linear import ONE, Float, Reading, read_linear
+from lehr.linear import ONE, Float, Form, Reading, read_linear
 from lehr.nirnodes import DT
 from lehr.update import FIRED, INPUT, Add, Program, Put
 
@@ -62,7 +62,7 @@ def nir_neuron(program: Program, values: Mapping[str, npt.NDArray[Any]]) -> NirN
         current = _current(program, reading, lacks)
         lacks += dict.fromkeys(reading.beyond)
         if current is not None:
-            kind, fields = "CubaLI", _with_current(program, reading, current, lacks)
+            kind, fields = "CubaLI", _with_current(program, reading, *current, lacks)
         else:
             kind, fields = _alone(program, reading, lacks)
         if program.fires:
@@ -71,22 +71,20 @@ def nir_neuron(program: Program, values: Mapping[str, npt.NDArray[Any]]) -> NirN
     return NirNeuron(kind, {name: np.nan_to_num(value) for name, value in fields.items()}, tuple(lacks))
 
 
-def _current(program: Program, reading: Reading, lacks: list[str]) -> str | None:
-    """The state that is a current of NIR: the input goes into it, it leaks, no spike changes it, and it drives the membrane."""
-    membrane = program.membrane
-    others = [state for state in program.states if state not in (membrane, FIRED)]
+def _current(program: Program, reading: Reading, lacks: list[str]) -> tuple[str, Form] | None:
+    """The state that is a current of NIR, and what the membrane takes of it.
+
+    It is one into which the input goes, which no spike changes and nothing else drives, and which drives the membrane.
+    """
+    others = [state for state in program.states if state not in (program.membrane, FIRED)]
     sometimes = {s.x for s in program.all if (isinstance(s, Add) and s.times) or (isinstance(s, Put) and s.when)}
-    drives = reading.forms[membrane]
-    currents = [
-        state
-        for state in others
-        if state not in sometimes
-        and INPUT in (own := reading.forms[state])
-        and set(own) <= {state, INPUT, ONE}
-        and not drives.keys().isdisjoint({state, INPUT})
-    ]
-    chosen = currents[0] if currents else None
-    lacks += [f"its state {state} is no current that drives {membrane}" for state in others if state != chosen]
+    chosen = None
+    for state in others:
+        own = reading.forms[state]
+        if chosen is None and state not in sometimes and INPUT in own and own.keys() <= {state, INPUT, ONE}:
+            drives = read_linear(program, reading.values, held=state).forms[program.membrane]
+            chosen = (state, drives) if state in drives else None
+    lacks += [f"its state {state} is no current that drives {program.membrane}" for state in others if chosen is None or state != chosen[0]]
     return chosen
 
 
@@ -101,26 +99,19 @@ def _alone(program: Program, reading: Reading, lacks: list[str]) -> tuple[str, d
     return "LI", {"r": np.asarray(gain * tau / DT), "tau": np.asarray(tau), "v_leak": np.asarray(membrane.get(ONE, _NONE) / (1 - beta))}
 
 
-def _with_current(program: Program, reading: Reading, current: str, lacks: list[str]) -> dict[str, npt.NDArray[Any]]:
+def _with_current(program: Program, reading: Reading, current: str, drives: Form, lacks: list[str]) -> dict[str, npt.NDArray[Any]]:
     """The fields of neurons whose membrane is driven by a current."""
-    membrane, synapse = reading.forms[program.membrane], reading.forms[current]
-    gain, at_once = synapse[INPUT], membrane.get(INPUT, _NONE)
-    held, taken = synapse.get(current, _NONE), membrane.get(current, _NONE)
-    # The membrane takes the current of this step, and with it the input; or that of the step before, and no input yet.
-    scale = np.where(gain == 0, 0.0, at_once / np.where(gain == 0, 1.0, gain)) if INPUT in membrane else taken
-    constant = membrane.get(ONE, _NONE)
-    if INPUT in membrane:
-        constant = constant - scale * synapse[ONE] if ONE in synapse else constant
-        if not np.allclose(taken, scale * held, rtol=1e-12, atol=0):
-            lacks.append(f"its input goes into {program.membrane} beside {current}")
-    alpha = _decay(current, held, lacks)
-    beta = _decay(program.membrane, membrane.get(program.membrane, _NONE), lacks)
+    synapse = reading.forms[current]
+    if INPUT in drives:
+        lacks.append(f"its input goes into {program.membrane} beside {current}")
+    alpha = _decay(current, synapse.get(current, _NONE), lacks)
+    beta = _decay(program.membrane, drives.get(program.membrane, _NONE), lacks)
     return {
-        "r": np.asarray(scale / (1 - beta)),
-        "v_leak": np.asarray(constant / (1 - beta)),
+        "r": np.asarray(drives[current] / (1 - beta)),
+        "v_leak": np.asarray(drives.get(ONE, _NONE) / (1 - beta)),
         "tau_mem": np.asarray(DT / (1 - beta)),
         "tau_syn": np.asarray(DT / (1 - alpha)),
-        "w_in": np.asarray(gain / (1 - alpha)),
+        "w_in": np.asarray(synapse[INPUT] / (1 - alpha)),
     }
 
 
