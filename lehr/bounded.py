@@ -14,6 +14,7 @@ from lehr.intervals import arriving, intervals
 from lehr.network import Network, Neuron
 from lehr.tables import Table
 from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, Statement
+from lehr.update_text import line_of
 
 Range = tuple[int, int]
 Ranges = dict[str, Range]
@@ -63,12 +64,12 @@ class _Step:
                 self.ranges = _settled(self.ranges, s.body, self)
                 continue
             x = s.into if isinstance(s, Fire) else s.x
-            self.ranges[x] = self.fitting(x, RULES[type(s)](self, s))
+            self.ranges[x] = self.fitting(s, RULES[type(s)](self, s))
 
-    def fitting(self, x: str, value: Range) -> Range:
+    def fitting(self, s: Statement, value: Range) -> Range:
         """`value`, where 64 bits hold it."""
         if max(-value[0], value[1]) > _MOST:
-            raise FileRefused(f"{self.layer}: its register {x} can leave 64 bits; bound it after each statement that makes it greater")
+            raise FileRefused(f"{self.layer}: '{line_of(s)}' can leave 64 bits; bound its register before it")
         return value
 
 
@@ -115,16 +116,19 @@ def _leak(step: _Step, s: Leak) -> Range:
     low, high = _hull(step.get(s.x), (0, 0))
     numerator, shift = step.get(s.decay.numerator), step.get(s.decay.shift)
     if s.decay.form == "multiply":
-        step.fitting(s.x, _product((low, high), numerator))
-        most, by = numerator[1], shift[0]
-        return max(low, (low * most) >> by), min(high, -((-high * most) >> by))
-    return low, high
+        step.fitting(s, _product((low, high), numerator))
+        most, by, spare = numerator[1], shift[0], 0
+    elif s.decay.form == "shift":
+        most, by, spare = (1 << shift[1]) - 1, shift[1], 1
+    else:
+        return low, high
+    return max(low, (low * most >> by) - spare), min(high, -(-high * most >> by) + spare)
 
 
 @RULES.rule(Add)
 def _add(step: _Step, s: Add) -> Range:
     x, term = step.get(s.x), _product(step.get(s.source), (1 << s.shift, 1 << s.shift))
-    term = step.fitting(s.x, _product(term, step.get(s.times)) if s.times else term)
+    term = step.fitting(s, _product(term, step.get(s.times)) if s.times else term)
     return (x[0] - term[1], x[1] - term[0]) if s.negative else (x[0] + term[0], x[1] + term[1])
 
 
