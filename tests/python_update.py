@@ -7,6 +7,8 @@ from typing import Any
 
 from lehr.update import INPUT, Add, Bound, Fire, ForEachEvent, Leak, Put
 
+BEYOND = 2**200
+
 
 class PythonStep:
     """One step of one neuron.
@@ -37,7 +39,10 @@ class PythonStep:
         return self.registers[source] if source in self.registers else self.given[source]
 
     def noted(self, value: int) -> int:
+        """A number that was computed; of one beyond all need nothing more is."""
         self.greatest = max(self.greatest, abs(value))
+        if self.greatest > BEYOND:
+            raise OverflowError
         return value
 
 

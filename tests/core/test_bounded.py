@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
 from machine_networks import machine_network
-from python_update import PythonStep
+from python_update import BEYOND, PythonStep
 
 from lehr.bounded import RULES, require_bounded
 from lehr.errors import FileRefused
@@ -121,7 +122,7 @@ def programs(count: int) -> Iterator[Program]:
             count -= 1
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [150, pytest.param(1500, marks=pytest.mark.slow)])
 def test_no_register_of_what_is_taken_ever_leaves_64_bits(count: int) -> None:
     taken = refused = leaving = 0
     for update in programs(count):
@@ -133,9 +134,10 @@ def test_no_register_of_what_is_taken_ever_leaves_64_bits(count: int) -> None:
                 before = {state: registers[state] for state in update.states}
                 registers = {**dict.fromkeys(update.registers, 0), **before}
                 step = PythonStep(registers, {**GIVEN, INPUT: sent}, [np.sign(sent).item()] * min(abs(sent), 25))
-                step.do(update.statements)
+                with suppress(OverflowError):
+                    step.do(update.statements)
                 worst = max(worst, step.greatest)
-                if registers["fired"] > 255 or worst >= 2**200:  # the run is refused there, or beyond saving
+                if registers["fired"] > 255 or worst > BEYOND:  # the run is refused there, or beyond saving
                     break
         leaving += worst >= 2**63
         try:
