@@ -1,0 +1,159 @@
+"""The width analysis of layers of neurons: those with one update are followed together, as so many neurons side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from lehr.analysis.ground import Record
+from lehr.analysis.rows import HIGH, LOW, REACH
+from lehr.analysis.steps import Steps, for_ever, within_steps
+from lehr.arithmetic import Int64
+from lehr.interval import Interval
+from lehr.nodes import Neuron
+from lehr.update import FIRED, MOST_SPIKES, Add, Bound, ForEachEvent, Leak, Program, Put, Statement, sources, walk, written
+
+MANY = 256
+"""Neurons of a layer beyond which those that are alike are followed once."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the neurons of one layer can do.
+
+    Attributes:
+        program: their update.
+        registers: by name, lowest and highest value before it is brought into its width, and wherever else it is read or kept;
+            `[2, channels]`, 0 always between them.
+        written: by name, lowest and highest of all that is written, partial sums included.
+        settled: whether this holds for any number of steps.
+        beyond: the number of the first statement that can leave 64 bits; 0 where none can.
+    """
+
+    program: Program
+    registers: Mapping[str, Int64]
+    written: Mapping[str, tuple[int, int]]
+    settled: bool
+    beyond: int
+
+    def limits(self, x: str) -> tuple[int, int]:
+        """The lowest and highest of a register over all channels."""
+        return int(self.registers[x][LOW].min()), int(self.registers[x][HIGH].max())
+
+
+def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> dict[str, Reach]:
+    """What the neurons of layers can do.
+
+    Args:
+        layers: by name, with bounds of the sum that arrives at each.
+        steps: within how many; None for any number.
+    """
+    alike: dict[Program, list[str]] = {}
+    for name, (neuron, _) in layers.items():
+        alike.setdefault(neuron.program, []).append(name)
+    found: dict[str, Reach] = {}
+    for program, names in alike.items():
+        parts = [_Layer(*layers[name]) for name in names]
+        numbers = np.concatenate([part.numbers for part in parts], axis=1)
+        given = dict(zip(program.parameters, numbers[3:], strict=True))
+        drive, events = numbers[:2], numbers[2]
+        steps_found = for_ever(program, given, drive, events) if steps is None else within_steps(program, given, drive, events, steps)
+        start = 0
+        for name, part in zip(names, parts, strict=True):
+            end = start + part.numbers.shape[1]
+            found[name] = part.reach(program, steps_found, slice(start, end))
+            start = end
+    return {name: found[name] for name in layers}
+
+
+class _Layer:
+    """A layer's neurons, each distinct one once: bounds of its input, its most events, and its parameters, `[3 + parameters, neurons]`."""
+
+    def __init__(self, neuron: Neuron, a: Interval) -> None:
+        shape = next((neuron.values[name].shape for name in neuron.per_neuron if name in neuron.program.parameters), (neuron.channels,))
+        own = np.stack([a.low, a.high, a.magnitude]).repeat(math.prod(shape[1:]), axis=1)
+        given = [neuron.spread(name, shape).reshape(1, -1) for name in neuron.program.parameters]
+        self.numbers = np.concatenate([own, *given])
+        self.channels, self.where = neuron.channels, np.arange(self.numbers.shape[1])
+        if self.numbers.shape[1] > MANY:
+            self.numbers, self.where = np.unique(self.numbers, axis=1, return_inverse=True)
+            self.where = self.where.reshape(-1)
+
+    def reach(self, program: Program, found: Steps, own: slice) -> Reach:
+        """What was found of the layer, whose neurons are some of those that were followed."""
+        record = found.record
+        looked = [(s, bounds[:, own]) for s, bounds in _looked_at(program, record)]
+        registers = {x: self._by_channel([bounds for s, bounds in looked if written(s) == x]) for x in program.registers}
+        registers[FIRED] = np.minimum(registers[FIRED], MOST_SPIKES)
+        every = [(_statement(program, number), record.left[number][:, own]) for number in record.left if number > 0]
+        limits = {x: [_limits(bounds) for s, bounds in every if written(s) == x] for x in program.registers}
+        spans = {x: (min((low for low, _ in each), default=0), max((high for _, high in each), default=0)) for x, each in limits.items()}
+        return Reach(program, registers, spans, bool(found.settled[own].all()), _beyond(record, own))
+
+    def _by_channel(self, bounds: list[Int64]) -> Int64:
+        zero = np.zeros((2, len(self.where)), np.int64)
+        low = np.minimum.reduce([zero[LOW], *(b[LOW][self.where] for b in bounds)])
+        high = np.maximum.reduce([zero[HIGH], *(b[HIGH][self.where] for b in bounds)])
+        return np.stack([low.reshape(self.channels, -1).min(axis=1), high.reshape(self.channels, -1).max(axis=1)])
+
+
+def _limits(bounds: Int64) -> tuple[int, int]:
+    """The lowest and highest of all neurons, and of 0."""
+    return min(0, int(bounds[LOW].min())), max(0, int(bounds[HIGH].max()))
+
+
+def _beyond(record: Record, own: slice) -> int:
+    """The first statement after which, or in which, anything of some neurons comes to REACH."""
+    numbers = sorted(number for number in record.left if number > 0)
+    for number in numbers:
+        for kept in (record.terms, record.left):
+            if number in kept and max(-_limits(kept[number][:, own])[0], _limits(kept[number][:, own])[1]) >= REACH:
+                return number
+    return 0
+
+
+def _statement(program: Program, number: int) -> Statement:
+    return program.all[number - 1]
+
+
+def _looked_at(program: Program, record: Record) -> list[tuple[Statement, Int64]]:
+    """What comes to Bounds, and what is written and not just on its way to one."""
+    arrived = [(_statement(program, number), bounds) for number, bounds in record.arrived.items()]
+    return arrived + [(_statement(program, n), bounds) for n, bounds in record.left.items() if n > 0 and n in _kept(program)]
+
+
+@cache
+def _kept(program: Program) -> frozenset[int]:
+    """The statements whose result is read, or stays at the end, as it is."""
+    kept, number = set(), 0
+    blocks: list[tuple[Statement, ...]] = [program.statements, *(s.body for s in program.statements if isinstance(s, ForEachEvent))]
+    starts = {id(s): n for n, s in enumerate(walk(program.statements), 1) if isinstance(s, ForEachEvent)}
+    for block in blocks:
+        number = 0 if block is program.statements else next(iter(starts.values()))
+        for index, s in enumerate(block):
+            number += 1
+            if isinstance(s, ForEachEvent):
+                number += len(s.body)
+            elif not (isinstance(s, Bound) and s.overflow == "wrap") and _is_read(written(s), block[index + 1 :]):
+                kept.add(number)
+    return frozenset(kept)
+
+
+def _is_read(x: str, later: tuple[Statement, ...]) -> bool:
+    """Whether statements take a register as it is, before they bound or replace it."""
+    for s in later:
+        if isinstance(s, ForEachEvent) or x in sources(s):
+            return True
+        if isinstance(s, Bound) and s.x == x:
+            return False
+        if isinstance(s, Put) and s.x == x and not s.when:
+            return False
+        if not isinstance(s, (Add, Leak, Put, Bound)) and s.x == x:
+            return True
+        if written(s) == x and not isinstance(s, (Add, Leak, Put)):
+            return False
+    return True

@@ -1,0 +1,232 @@
+"""The width analysis of a program: a rule a statement, over rows of bounds.
+
+Every decay is monotonic, so that it maps bounds to bounds. A Fire, and a Put under a condition, tell the rows apart that it decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lehr.analysis.ground import Ground, product, product_of_bounds
+from lehr.analysis.rows import HIGH, LOW, REACH, Rows, codes, joined
+from lehr.analysis.sums import MOST_FACTOR, ONE
+from lehr.arithmetic import Int64
+from lehr.operations import decayed
+from lehr.tables import Table
+from lehr.update import INPUT, Add, Bound, Fire, Leak, Put, Statement
+
+RULES: Table[Callable[..., Rows]] = Table("the width analysis", "give it a rule for this statement")
+MOST_ROWS = 64
+"""Rows of one neuron, beyond which they are joined."""
+Numbered = tuple[int, Statement]
+
+
+def run(ground: Ground, rows: Rows, statements: Sequence[Numbered]) -> Rows:
+    """What rows come to by some statements, each with its number in the program."""
+    for number, statement in statements:
+        rows = RULES[type(statement)](ground, rows, statement, number)
+        if len(rows) > MOST_ROWS * ground.drive.shape[1]:
+            rows = joined(rows, codes(rows, ground.keys))[0]
+    return rows
+
+
+@RULES.rule(Leak)
+def _leak(ground: Ground, rows: Rows, s: Leak, number: int) -> Rows:
+    x, k, n = rows.bounds[s.x], ground.exact(rows, s.decay.numerator), ground.exact(rows, s.decay.shift)
+    if ground.careful and s.decay.form == "multiply":
+        far = np.abs(x) >= (REACH * 2) // np.maximum(k, 1)
+        left = np.where(far, REACH * np.sign(x), decayed(np.where(far, 0, x), s.decay, k, n))
+    else:
+        left = decayed(x, s.decay, k, n)
+    rows.put(s.x, ground.within(s.x, rows, left))
+    ground.note("left", number, rows, rows.of(s.x))
+    return rows
+
+
+@RULES.rule(Add)
+def _add(ground: Ground, rows: Rows, s: Add, number: int) -> Rows:
+    term = _term(ground, rows, s)
+    ground.note("terms", number, rows, term)
+    before = rows.of(s.x)
+    bounds = rows.bounds[s.x]
+    follows = s.source == INPUT and bool(ground.scale.get(s.x))
+    left = bounds + (np.stack([term, np.zeros_like(term)]) if follows else term)
+    if rows.sums is not None and bounds.ndim == 2:
+        own = dict(rows.sums.of(s.x, before))
+        _add_terms(ground, rows, s, own, term)
+        if (better := rows.sums.bounds(s.x, term.shape)) is not None:
+            left = np.stack([np.maximum(left[LOW], better[LOW]), np.minimum(left[HIGH], better[HIGH])])
+        rows.bounds[s.x] = ground.within(s.x, rows, left)
+    else:
+        rows.put(s.x, ground.within(s.x, rows, left))
+    ground.note("left", number, rows, rows.of(s.x))
+    return rows
+
+
+def _term(ground: Ground, rows: Rows, s: Add) -> Int64:
+    """Bounds of what an Add adds, `[2, rows]`."""
+    if s.times and (s.source in rows.bounds or s.source == INPUT):
+        source = product(ground.bounds(rows, s.source), 1 << s.shift, ground.careful)
+        term = product_of_bounds(source, rows.of(s.times), ground.careful)
+    elif s.times:
+        factor = np.asarray(ground.exact(rows, s.source), np.int64) << s.shift
+        ends = product(rows.of(s.times), factor, ground.careful)
+        term = np.where(factor < 0, ends[::-1], ends)
+    else:
+        term = product(ground.bounds(rows, s.source), 1 << s.shift, ground.careful)
+    return -term[::-1] if s.negative else term
+
+
+def _add_terms(ground: Ground, rows: Rows, s: Add, own: dict[int, Int64], term: Int64) -> None:
+    """The same in sums: what is known of the source, or of `times`, is added with its factor."""
+    sums = rows.sums
+    assert sums is not None
+    sign = np.full(len(rows), -1 if s.negative else 1, np.int64)
+    if not s.times and s.source in rows.bounds:
+        sums.add(s.x, own, sums.of(str(s.source), rows.of(str(s.source))), sign << s.shift)
+        return
+    is_exact = isinstance(s.source, int) or (s.source != INPUT and s.source not in rows.bounds)
+    factor = sign * (np.asarray(ground.exact(rows, s.source), np.int64) << s.shift) if is_exact else sign
+    if is_exact and not s.times:
+        sums.add(s.x, own, {ONE: np.ones_like(sign)}, factor)
+    elif is_exact and np.abs(factor).max() <= MOST_FACTOR:
+        sums.add(s.x, own, sums.of(s.times, rows.of(s.times)), factor)
+    else:
+        sums.add(s.x, own, {sums.value(term): np.ones_like(sign)}, np.ones_like(sign))
+
+
+@RULES.rule(Put)
+def _put(ground: Ground, rows: Rows, s: Put, number: int) -> Rows:
+    if not s.when:
+        _give(ground, rows, s)
+    else:
+        low, high = rows.of(s.when)
+        sure, never = (low > 0) | (high < 0), (low == 0) & (high == 0)
+        if not (sure | never).all():
+            rows, sure = _split_by_zero(rows, s.when)
+        if sure.all():
+            _give(ground, rows, s)
+        elif sure.any():
+            value = ground.within(s.x, rows, np.broadcast_to(ground.bounds(rows, s.source), rows.bounds[s.x].shape))
+            rows.put(s.x, np.where(sure, value, rows.bounds[s.x]))
+    ground.note("left", number, rows, rows.of(s.x))
+    return rows
+
+
+def _give(ground: Ground, rows: Rows, s: Put) -> None:
+    """Put the source into all rows, and what is known of it."""
+    known = None
+    if rows.sums is not None and isinstance(s.source, str) and s.source in rows.bounds:
+        known = dict(rows.sums.of(s.source, rows.of(s.source)))
+    shape = rows.bounds[s.x].shape
+    rows.put(s.x, ground.within(s.x, rows, np.broadcast_to(ground.bounds(rows, s.source), shape)))
+    if rows.sums is not None and known is not None and len(shape) == 2:
+        rows.sums.terms[s.x] = known
+
+
+def _split_by_zero(rows: Rows, x: str) -> tuple[Rows, Int64]:
+    """The rows on which a register is below 0, 0, or above it, each; and whether it is not 0."""
+    low, high = rows.of(x)
+    parts = [np.flatnonzero(low < 0), np.flatnonzero((low <= 0) & (high >= 0)), np.flatnonzero(high > 0)]
+    ends = ((-REACH, -1), (0, 0), (1, REACH))
+    split = rows.take(np.concatenate(parts))
+    sizes = [len(part) for part in parts]
+    least, most = (np.repeat([end[i] for end in ends], sizes) for i in (LOW, HIGH))
+    _narrow(split, x, least, most)
+    return split, np.repeat([True, False, True], sizes)
+
+
+def _narrow(rows: Rows, x: str, least: Int64, most: Int64) -> None:
+    """Take a register to lie between bounds."""
+    value = rows.of(x)
+    value = np.stack([np.maximum(value[LOW], least), np.minimum(value[HIGH], most)])
+    if rows.bounds[x].ndim == 2:
+        rows.put(x, value)
+        return
+    # a value above some number is so without its negative events as well, and one below some number without its positive ones
+    rest = rows.bounds[x][1]
+    rest = np.stack([np.maximum(rest[LOW], value[LOW]), np.minimum(rest[HIGH], value[HIGH])])
+    rows.put(x, np.stack([value, rest]))
+
+
+@RULES.rule(Bound)
+def _bound(ground: Ground, rows: Rows, s: Bound, number: int) -> Rows:
+    low, high = ground.exact(rows, s.low), ground.exact(rows, s.high)
+    x, value = rows.bounds[s.x], rows.of(s.x)
+    ground.note("arrived", number, rows, value)
+    out = (value[LOW] < low) | (value[HIGH] > high)
+    if out.any() or x.ndim == 3:
+        ends = np.stack(np.broadcast_arrays(np.asarray(low, np.int64), np.asarray(high, np.int64), out)[:2])
+        if s.overflow == "saturate":
+            left = np.minimum(np.maximum(x, low), high)
+        else:
+            left = np.where(out, ends, x)
+        _keep_inside(ground, rows, s.x, out, left)
+    ground.note("left", number, rows, rows.of(s.x))
+    return rows
+
+
+def _keep_inside(ground: Ground, rows: Rows, x: str, out: Int64, left: Int64) -> None:
+    """Give a register what a Bound leaves; where it left nothing changed, what is known of the register stays."""
+    sums = rows.sums
+    if sums is None or x not in sums.terms or left.ndim == 3:
+        rows.put(x, ground.within(x, rows, left))
+        return
+    rows.bounds[x] = ground.within(x, rows, left)
+    kept = {value: np.where(out, 0, factor) for value, factor in sums.terms[x].items()}
+    one = np.ones(len(rows), np.int64)
+    sums.add(x, kept, {sums.value(np.where(out, left, 0)): one}, one)
+
+
+@RULES.rule(Fire)
+def _fire(ground: Ground, rows: Rows, s: Fire, number: int) -> Rows:
+    gap = int(s.test == "gt")
+    level = ground.bounds(rows, s.level)
+    x = rows.of(s.x)
+    quiet, fires = x[LOW] < level[HIGH] + gap, x[HIGH] >= level[LOW] + gap
+    most = level[HIGH] + gap - 1
+    least = level[LOW] + gap
+    parts = [np.flatnonzero(quiet), np.flatnonzero(fires)]
+    if s.up_to > 1:
+        top = s.up_to * level[LOW] + gap
+        parts = [parts[0], np.flatnonzero(fires & (x[LOW] < top)), np.flatnonzero(x[HIGH] >= top)]
+    sizes = [len(part) for part in parts]
+    index = np.concatenate(parts)
+    split = rows if max(sizes) == len(rows) == len(index) else rows.take(index)
+    ends = [(-REACH, most), (least, REACH)]
+    if s.up_to > 1:
+        ends = [ends[0], (least, top - 1), (top, REACH)]
+    low, high = (np.concatenate([np.broadcast_to(e[i], len(rows))[p] for e, p in zip(ends, parts, strict=True)]) for i in (LOW, HIGH))
+    _narrow(split, s.x, low, high)
+    if s.up_to > 1:
+        _count(split, s, sizes, level[LOW][index], gap)
+    else:
+        split.put(s.into, _like(split.bounds[s.into], np.repeat([0, 1], sizes)))
+    ground.note("left", number, split, split.of(s.into))
+    return split
+
+
+def _like(bounds: Int64, exact: Int64) -> Int64:
+    """Bounds of an exact value, in the shape of others."""
+    return np.broadcast_to(exact, (*bounds.shape[:-1], len(exact))).copy()
+
+
+def _count(rows: Rows, s: Fire, sizes: list[int], level: Int64, gap: int) -> None:
+    """What a Fire counts on rows where it is 0, between, or at its most; and x as that times the level, and a rest."""
+    x = rows.of(s.x)
+    between = np.repeat([False, True, False], sizes)
+    fixed = np.repeat([0, 0, s.up_to], sizes)
+    spikes = np.where(between, np.clip((x - gap) // level, 1, s.up_to - 1), fixed)
+    rest = np.where(between, np.stack([np.full_like(level, gap), level + gap - 1]), x - spikes[::-1] * level)
+    rest = np.stack([np.maximum(rest[LOW], x[LOW] - spikes[HIGH] * level), np.minimum(rest[HIGH], x[HIGH] - spikes[LOW] * level)])
+    rows.put(s.into, np.broadcast_to(spikes, rows.bounds[s.into].shape).copy())
+    if rows.sums is None or rows.bounds[s.x].ndim == 3:
+        return
+    one = np.ones_like(level)
+    number = rows.sums.value(spikes)
+    if s.into != s.x and int(level.max()) <= MOST_FACTOR:
+        rows.sums.terms[s.x] = {number: level, rows.sums.value(rest): one}
+    rows.sums.terms[s.into] = {number: one}
+
