@@ -60,11 +60,14 @@ class Ground:
     record: Record | None = None
     outer: Int64 | None = None
 
-    def note(self, kind: str, number: int, rows: Rows, bounds: Int64) -> None:
-        """Write down what a statement did to the rows, if that counts."""
+    def note(self, kind: str, number: int, rows: Rows, bounds: Int64, where: Int64 | None = None) -> None:
+        """Write down what a statement did to the rows, or to some of them, if that counts."""
         if self.record is not None:
             at = rows.at if self.outer is None else self.outer[rows.at]
-            self.record.note(getattr(self.record, kind), number, at, np.broadcast_to(bounds, (2, len(rows))))
+            bounds = np.broadcast_to(bounds, (2, len(rows)))
+            if where is not None:
+                at, bounds = at[where], bounds[:, where]
+            self.record.note(getattr(self.record, kind), number, at, bounds)
 
     def recording(self, record: Record) -> Ground:
         """The same, with a record."""

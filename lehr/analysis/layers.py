@@ -30,6 +30,7 @@ class Reach:
         registers: by name, lowest and highest value before it is brought into its width, and wherever else it is read or kept;
             `[2, channels]`, 0 always between them.
         written: by name, lowest and highest of all that is written, partial sums included.
+        added: the greatest magnitude that a statement adds.
         settled: whether this holds for any number of steps.
         beyond: the number of the first statement that can leave 64 bits; 0 where none can.
     """
@@ -37,6 +38,7 @@ class Reach:
     program: Program
     registers: Mapping[str, Int64]
     written: Mapping[str, tuple[int, int]]
+    added: int
     settled: bool
     beyond: int
 
@@ -92,7 +94,9 @@ class _Layer:
         every = [(_statement(program, number), record.left[number][:, own]) for number in record.left if number > 0]
         limits = {x: [_limits(bounds) for s, bounds in every if written(s) == x] for x in program.registers}
         spans = {x: (min((low for low, _ in each), default=0), max((high for _, high in each), default=0)) for x, each in limits.items()}
-        return Reach(program, registers, spans, bool(found.settled[own].all()), _beyond(record, own))
+        terms = [_limits(bounds[:, own]) for number, bounds in record.terms.items() if number > 0]
+        added = max((max(-low, high) for low, high in terms), default=0)
+        return Reach(program, registers, spans, added, bool(found.settled[own].all()), _beyond(record, own))
 
     def _by_channel(self, bounds: list[Int64]) -> Int64:
         zero = np.zeros((2, len(self.where)), np.int64)
@@ -122,8 +126,19 @@ def _statement(program: Program, number: int) -> Statement:
 
 def _looked_at(program: Program, record: Record) -> list[tuple[Statement, Int64]]:
     """What comes to Bounds, and what is written and not just on its way to one."""
-    arrived = [(_statement(program, number), bounds) for number, bounds in record.arrived.items()]
-    return arrived + [(_statement(program, n), bounds) for n, bounds in record.left.items() if n > 0 and n in _kept(program)]
+    found = [(_statement(program, number), bounds) for number, bounds in record.arrived.items()]
+    for number in _kept(program).intersection(record.left):
+        s, (low, high) = _statement(program, number), record.left[number]
+        for least, most in _wraps(program, written(s)):
+            low, high = np.where(low < least, low, 0), np.where(high > most, high, 0)
+        found.append((s, np.stack([low, high])))
+    return found
+
+
+def _wraps(program: Program, x: str) -> list[tuple[int, int]]:
+    """The ends between which a register that wraps is anywhere."""
+    bounds = [s for s in program.all if isinstance(s, Bound) and s.x == x and s.overflow == "wrap"]
+    return [(s.low, s.high) for s in bounds if isinstance(s.low, int) and isinstance(s.high, int)]
 
 
 @cache

@@ -23,8 +23,8 @@ from lehr.analysis.sums import Sums
 from lehr.arithmetic import Int64
 from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, ForEachEvent, Statement, sources, walk, written
 
-PATIENCE, HURRY = 8, 60
-"""Events until the strides begin to grow, and until they go all the way."""
+PATIENCE, HURRY, BACK = 4, 60, 3
+"""Events until the strides begin, until they go all the way, and to take back what was too much."""
 _ONE_EVENT = "{} in one event"
 
 
@@ -86,16 +86,17 @@ class _Loop:
         )
         self.outer, self.rows, self.body = outer, rows, _numbered(body, number)
         self.growing, self.changed = _growing(body), _changed(body)
+        self.followed = tuple(x for x in self.changed if x not in self.growing)
         self.start = {x: np.stack([rows.of(x)] * 2) if x in self.changed else rows.of(x) for x in rows.bounds}
 
     def fixed(self) -> Rows:
         """Bounds after any number of events, on the given rows; they are recorded as well."""
         head, step = dict(self.start), self._no_growth()
-        for event in range(PATIENCE + HURRY + 4 * len(self.changed)):
+        for event in range(PATIENCE + 2 * HURRY):
             if event == PATIENCE:
                 self.ground = replace(self.ground, careful=True)
             after, one = self._one_event(head)
-            wider = {x: _hull(head[x], after[x]) for x in self.changed if x not in self.growing}
+            wider = {x: _hull(head[x], after[x]) for x in self.followed}
             growth = {x: _hull(step[x], one[x]) for x in self.growing}
             same = all(np.array_equal(wider[x], head[x]) for x in wider) and all(np.array_equal(growth[x], step[x]) for x in growth)
             if same:
@@ -103,11 +104,13 @@ class _Loop:
             if event >= PATIENCE:
                 wider = {x: strides(head[x], w, event >= PATIENCE + HURRY) for x, w in wider.items()}
                 growth = {x: strides(step[x], g, event >= PATIENCE + HURRY) for x, g in growth.items()}
-            step = growth
-            head = {**self.start, **wider, **self._grown(step)}
+            head, step = {**self.start, **wider, **self._grown(growth)}, growth
         else:
             anything = np.broadcast_to(np.array([[-REACH], [REACH]]), (2, 2, len(self.rows)))
-            head = {**self.start, **dict.fromkeys(self.changed, anything)}
+            head, event = {**self.start, **dict.fromkeys(self.changed, anything)}, PATIENCE + 1
+        for _ in range(BACK if event > PATIENCE else 0):  # strides went too far: what one event makes of them holds, too
+            after, one = self._one_event(head)
+            head = {**self.start, **{x: _hull(self.start[x], after[x]) for x in self.followed}, **self._grown(one)}
         if self.outer.record is not None:
             self._one_event(head, recording=True)
         return Rows(self.rows.at, {x: b[0] if b.ndim == 3 else b for x, b in head.items()})

@@ -61,7 +61,7 @@ def _add(ground: Ground, rows: Rows, s: Add, number: int) -> Rows:
         rows.bounds[s.x] = ground.within(s.x, rows, left)
     else:
         rows.put(s.x, ground.within(s.x, rows, left))
-    ground.note("left", number, rows, rows.of(s.x))
+    ground.note("left", number, rows, rows.of(s.x), rows.of(s.times).any(axis=0) if s.times else None)
     return rows
 
 
@@ -99,31 +99,31 @@ def _add_terms(ground: Ground, rows: Rows, s: Add, own: dict[int, Int64], term: 
 
 @RULES.rule(Put)
 def _put(ground: Ground, rows: Rows, s: Put, number: int) -> Rows:
-    if not s.when:
-        _give(ground, rows, s)
-    else:
+    sure: Int64 | None = None
+    if s.when:
         low, high = rows.of(s.when)
-        sure, never = (low > 0) | (high < 0), (low == 0) & (high == 0)
-        if not (sure | never).all():
+        sure = (low > 0) | (high < 0)
+        if not (sure | ((low == 0) & (high == 0))).all():
             rows, sure = _split_by_zero(rows, s.when)
-        if sure.all():
-            _give(ground, rows, s)
-        elif sure.any():
-            value = ground.within(s.x, rows, np.broadcast_to(ground.bounds(rows, s.source), rows.bounds[s.x].shape))
-            rows.put(s.x, np.where(sure, value, rows.bounds[s.x]))
-    ground.note("left", number, rows, rows.of(s.x))
+    known = None
+    if rows.sums is not None and (sure is None or sure.all()) and s.source in rows.bounds and rows.bounds[s.x].ndim == 2:
+        known = dict(rows.sums.of(str(s.source), rows.of(str(s.source))))
+    before, value = rows.bounds[s.x], np.broadcast_to(ground.bounds(rows, s.source), (2, len(rows)))
+    left = value if before.ndim == 2 else np.stack([value, _rest(before, value)])
+    left = ground.within(s.x, rows, left)
+    rows.put(s.x, left if sure is None else np.where(sure, left, before))
+    if known is not None and rows.sums is not None:
+        rows.sums.terms[s.x] = known
+    ground.note("left", number, rows, rows.of(s.x), sure)
     return rows
 
 
-def _give(ground: Ground, rows: Rows, s: Put) -> None:
-    """Put the source into all rows, and what is known of it."""
-    known = None
-    if rows.sums is not None and isinstance(s.source, str) and s.source in rows.bounds:
-        known = dict(rows.sums.of(s.source, rows.of(s.source)))
-    shape = rows.bounds[s.x].shape
-    rows.put(s.x, ground.within(s.x, rows, np.broadcast_to(ground.bounds(rows, s.source), shape)))
-    if rows.sums is not None and known is not None and len(shape) == 2:
-        rows.sums.terms[s.x] = known
+def _rest(before: Int64, value: Int64) -> Int64:
+    """Bounds of what a register is without the events so far, where it is given a value: those of before hold if it goes nearer to them."""
+    (low, high), (rest_low, rest_high) = before
+    least = np.where(value[LOW] >= high, np.maximum(rest_low, value[LOW]), value[LOW])
+    most = np.where(value[HIGH] <= low, np.minimum(rest_high, value[HIGH]), value[HIGH])
+    return np.stack([least, most])
 
 
 def _split_by_zero(rows: Rows, x: str) -> tuple[Rows, Int64]:
