@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -46,7 +47,6 @@ class Ground:
         careful: whether anything can come to REACH, so that every result is checked.
         keys: the registers by which rows are told apart where there are too many of them.
         scale: in a loop over events, the registers that follow the input, and how often they take it.
-        input: the number of the input among the values of sums.
         record: where to write down what statements do; None while it does not count.
         outer: the neurons of the record, where those of this ground are rows of another.
     """
@@ -61,13 +61,13 @@ class Ground:
     outer: Int64 | None = None
 
     def note(self, kind: str, number: int, rows: Rows, bounds: Int64, where: Int64 | None = None) -> None:
-        """Write down what a statement did to the rows, or to some of them, if that counts."""
-        if self.record is not None:
-            at = rows.at if self.outer is None else self.outer[rows.at]
-            bounds = np.broadcast_to(bounds, (2, len(rows)))
-            if where is not None:
-                at, bounds = at[where], bounds[:, where]
-            self.record.note(getattr(self.record, kind), number, at, bounds)
+        """Write down what a statement did to the rows, or to some of them."""
+        assert self.record is not None
+        at = rows.at if self.outer is None else self.outer[rows.at]
+        bounds = np.broadcast_to(bounds, (2, len(rows)))
+        if where is not None:
+            at, bounds = at[where], bounds[:, where]
+        self.record.note(getattr(self.record, kind), number, at, bounds)
 
     def recording(self, record: Record) -> Ground:
         """The same, with a record."""
@@ -76,6 +76,14 @@ class Ground:
     def exact(self, rows: Rows, source: Source) -> Int64 | int:
         """The value of a number or parameter, a number or `[rows]`."""
         return source if isinstance(source, int) else rows.given(source, self.given[source])
+
+    @cached_property
+    def _positive(self) -> frozenset[str]:
+        return frozenset(name for name, values in self.given.items() if values.min(initial=0) >= 0)
+
+    def is_positive(self, source: Source) -> bool:
+        """Whether a number or parameter is nowhere below 0."""
+        return source >= 0 if isinstance(source, int) else source in self._positive
 
     def bounds(self, rows: Rows, source: Source) -> Int64:
         """Bounds of any source, `[2, rows]`."""
@@ -89,7 +97,7 @@ class Ground:
     def within(self, x: str, rows: Rows, bounds: Int64) -> Int64:
         """Bounds of a register cut off at REACH, and in a loop those of its value and of its rest brought together."""
         if self.careful:
-            bounds = np.clip(bounds, -REACH, REACH)
+            bounds = np.minimum(np.maximum(bounds, -REACH), REACH)
         if bounds.ndim == 2:
             return bounds
         value, rest = bounds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -56,38 +56,69 @@ def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> d
     """
     alike: dict[Program, list[str]] = {}
     for name, (neuron, _) in layers.items():
-        alike.setdefault(neuron.program, []).append(name)
+        alike.setdefault(_of_any_width(neuron.program)[0], []).append(name)
     found: dict[str, Reach] = {}
     for program, names in alike.items():
         parts = [_Layer(*layers[name]) for name in names]
         numbers = np.concatenate([part.numbers for part in parts], axis=1)
-        given = dict(zip(program.parameters, numbers[3:], strict=True))
+        given = dict(zip(parts[0].given, numbers[3:], strict=True))
         drive, events = numbers[:2], numbers[2]
         steps_found = for_ever(program, given, drive, events) if steps is None else within_steps(program, given, drive, events, steps)
         start = 0
         for name, part in zip(names, parts, strict=True):
             end = start + part.numbers.shape[1]
-            found[name] = part.reach(program, steps_found, slice(start, end))
+            found[name] = part.reach(steps_found, slice(start, end))
             start = end
     return {name: found[name] for name in layers}
 
 
+@cache
+def _of_any_width(program: Program) -> tuple[Program, dict[str, int]]:
+    """A program with parameters for the ends between which it saturates, and what these are: layers often differ in nothing else."""
+    ends: dict[str, int] = {}
+
+    def lifted(s: Statement) -> Statement:
+        if isinstance(s, ForEachEvent):
+            return ForEachEvent(tuple(map(lifted, s.body)))
+        if not isinstance(s, Bound) or s.overflow == "wrap" or isinstance(s.low, str) or isinstance(s.high, str):
+            return s
+        names = f"{_END}{len(ends)}", f"{_END}{len(ends) + 1}"
+        ends.update(zip(names, (s.low, s.high), strict=True))
+        return replace(s, low=names[0], high=names[1])
+
+    if any(name.startswith(_END) for name in (*program.registers, *program.parameters)):
+        return program, {}
+    return Program(tuple(map(lifted, program.statements)), program.membrane), ends
+
+
+_END = "end_of_a_bound_"
+
+
 class _Layer:
-    """A layer's neurons, each distinct one once: bounds of its input, its most events, and its parameters, `[3 + parameters, neurons]`."""
+    """A layer's neurons, each distinct one once.
+
+    Attributes:
+        given: the names of their parameters.
+        numbers: bounds of its input, its most events, and those parameters, `[3 + parameters, neurons]`.
+        where: which of them each neuron of the layer is.
+    """
 
     def __init__(self, neuron: Neuron, a: Interval) -> None:
+        self.program = neuron.program
+        _, ends = _of_any_width(self.program)
         shape = next((neuron.values[name].shape for name in neuron.per_neuron if name in neuron.program.parameters), (neuron.channels,))
         own = np.stack([a.low, a.high, a.magnitude]).repeat(math.prod(shape[1:]), axis=1)
         given = [neuron.spread(name, shape).reshape(1, -1) for name in neuron.program.parameters]
-        self.numbers = np.concatenate([own, *given])
+        self.given = (*neuron.program.parameters, *ends)
+        self.numbers = np.concatenate([own, *given, *(np.full((1, own.shape[1]), end) for end in ends.values())])
         self.channels, self.where = neuron.channels, np.arange(self.numbers.shape[1])
         if self.numbers.shape[1] > MANY:
             self.numbers, self.where = np.unique(self.numbers, axis=1, return_inverse=True)
             self.where = self.where.reshape(-1)
 
-    def reach(self, program: Program, found: Steps, own: slice) -> Reach:
+    def reach(self, found: Steps, own: slice) -> Reach:
         """What was found of the layer, whose neurons are some of those that were followed."""
-        record = found.record
+        record, program = found.record, self.program
         looked = [(s, bounds[:, own]) for s, bounds in _looked_at(program, record)]
         registers = {x: self._by_channel([bounds for s, bounds in looked if written(s) == x]) for x in program.registers}
         registers[FIRED] = np.minimum(registers[FIRED], MOST_SPIKES)

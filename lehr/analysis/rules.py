@@ -41,48 +41,51 @@ def _leak(ground: Ground, rows: Rows, s: Leak, number: int) -> Rows:
     else:
         left = decayed(x, s.decay, k, n)
     rows.put(s.x, ground.within(s.x, rows, left))
-    ground.note("left", number, rows, rows.of(s.x))
+    if ground.record is not None:
+        ground.note("left", number, rows, rows.of(s.x))
     return rows
 
 
 @RULES.rule(Add)
 def _add(ground: Ground, rows: Rows, s: Add, number: int) -> Rows:
     term = _term(ground, rows, s)
-    ground.note("terms", number, rows, term)
-    before = rows.of(s.x)
     bounds = rows.bounds[s.x]
     follows = s.source == INPUT and bool(ground.scale.get(s.x))
     left = bounds + (np.stack([term, np.zeros_like(term)]) if follows else term)
     if rows.sums is not None and bounds.ndim == 2:
-        own = dict(rows.sums.of(s.x, before))
-        _add_terms(ground, rows, s, own, term)
-        if (better := rows.sums.bounds(s.x, term.shape)) is not None:
+        _add_terms(ground, rows, s, np.broadcast_to(term, bounds.shape))
+        if (better := rows.sums.bounds(s.x, bounds.shape)) is not None:
             left = np.stack([np.maximum(left[LOW], better[LOW]), np.minimum(left[HIGH], better[HIGH])])
         rows.bounds[s.x] = ground.within(s.x, rows, left)
     else:
         rows.put(s.x, ground.within(s.x, rows, left))
-    ground.note("left", number, rows, rows.of(s.x), rows.of(s.times).any(axis=0) if s.times else None)
+    if ground.record is not None:
+        ground.note("terms", number, rows, np.asarray(term))
+        ground.note("left", number, rows, rows.of(s.x), rows.of(s.times).any(axis=0) if s.times else None)
     return rows
 
 
-def _term(ground: Ground, rows: Rows, s: Add) -> Int64:
-    """Bounds of what an Add adds, `[2, rows]`."""
-    if s.times and (s.source in rows.bounds or s.source == INPUT):
-        source = product(ground.bounds(rows, s.source), 1 << s.shift, ground.careful)
-        term = product_of_bounds(source, rows.of(s.times), ground.careful)
-    elif s.times:
-        factor = np.asarray(ground.exact(rows, s.source), np.int64) << s.shift
-        ends = product(rows.of(s.times), factor, ground.careful)
-        term = np.where(factor < 0, ends[::-1], ends)
-    else:
+def _term(ground: Ground, rows: Rows, s: Add) -> Int64 | int:
+    """What an Add adds: a number or `[rows]` where that is exact, else bounds `[2, rows]`."""
+    term: Int64 | int
+    if s.source in rows.bounds or s.source == INPUT:
         term = product(ground.bounds(rows, s.source), 1 << s.shift, ground.careful)
-    return -term[::-1] if s.negative else term
+        term = product_of_bounds(term, rows.of(s.times), ground.careful) if s.times else term
+    else:
+        term = ground.exact(rows, s.source) << s.shift
+        if s.times:
+            ends = product(rows.of(s.times), term, ground.careful)
+            term = ends if ground.is_positive(s.source) else np.where(np.asarray(term) < 0, ends[::-1], ends)
+    if not s.negative:
+        return term
+    return -term[::-1] if isinstance(term, np.ndarray) and term.ndim == 2 else -term
 
 
-def _add_terms(ground: Ground, rows: Rows, s: Add, own: dict[int, Int64], term: Int64) -> None:
+def _add_terms(ground: Ground, rows: Rows, s: Add, term: Int64) -> None:
     """The same in sums: what is known of the source, or of `times`, is added with its factor."""
     sums = rows.sums
     assert sums is not None
+    own = dict(sums.of(s.x, rows.of(s.x)))
     sign = np.full(len(rows), -1 if s.negative else 1, np.int64)
     if not s.times and s.source in rows.bounds:
         sums.add(s.x, own, sums.of(str(s.source), rows.of(str(s.source))), sign << s.shift)
@@ -114,7 +117,8 @@ def _put(ground: Ground, rows: Rows, s: Put, number: int) -> Rows:
     rows.put(s.x, left if sure is None else np.where(sure, left, before))
     if known is not None and rows.sums is not None:
         rows.sums.terms[s.x] = known
-    ground.note("left", number, rows, rows.of(s.x), sure)
+    if ground.record is not None:
+        ground.note("left", number, rows, rows.of(s.x), sure)
     return rows
 
 
@@ -130,41 +134,36 @@ def _split_by_zero(rows: Rows, x: str) -> tuple[Rows, Int64]:
     """The rows on which a register is below 0, 0, or above it, each; and whether it is not 0."""
     low, high = rows.of(x)
     parts = [np.flatnonzero(low < 0), np.flatnonzero((low <= 0) & (high >= 0)), np.flatnonzero(high > 0)]
-    ends = ((-REACH, -1), (0, 0), (1, REACH))
-    split = rows.take(np.concatenate(parts))
-    sizes = [len(part) for part in parts]
-    least, most = (np.repeat([end[i] for end in ends], sizes) for i in (LOW, HIGH))
-    _narrow(split, x, least, most)
+    split, sizes = rows.take(np.concatenate(parts)), [len(part) for part in parts]
+    low, high = split.of(x)
+    _narrow(split, x, np.stack([np.maximum(low, np.repeat((-REACH, 0, 1), sizes)), np.minimum(high, np.repeat((-1, 0, REACH), sizes))]))
     return split, np.repeat([True, False, True], sizes)
 
 
-def _narrow(rows: Rows, x: str, least: Int64, most: Int64) -> None:
-    """Take a register to lie between bounds."""
-    value = rows.of(x)
-    value = np.stack([np.maximum(value[LOW], least), np.minimum(value[HIGH], most)])
-    if rows.bounds[x].ndim == 2:
-        rows.put(x, value)
-        return
-    # a value above some number is so without its negative events as well, and one below some number without its positive ones
-    rest = rows.bounds[x][1]
-    rest = np.stack([np.maximum(rest[LOW], value[LOW]), np.minimum(rest[HIGH], value[HIGH])])
-    rows.put(x, np.stack([value, rest]))
+def _narrow(rows: Rows, x: str, value: Int64) -> None:
+    """Give a register narrower bounds of its value."""
+    if rows.bounds[x].ndim == 3:
+        # a value above some number is so without its negative events as well, and one below some number without its positive ones
+        rest = rows.bounds[x][1]
+        value = np.stack([value, np.stack([np.maximum(rest[LOW], value[LOW]), np.minimum(rest[HIGH], value[HIGH])])])
+    rows.put(x, value)
 
 
 @RULES.rule(Bound)
 def _bound(ground: Ground, rows: Rows, s: Bound, number: int) -> Rows:
     low, high = ground.exact(rows, s.low), ground.exact(rows, s.high)
     x, value = rows.bounds[s.x], rows.of(s.x)
-    ground.note("arrived", number, rows, value)
+    if ground.record is not None:
+        ground.note("arrived", number, rows, value)
     out = (value[LOW] < low) | (value[HIGH] > high)
-    if out.any() or x.ndim == 3:
-        ends = np.stack(np.broadcast_arrays(np.asarray(low, np.int64), np.asarray(high, np.int64), out)[:2])
+    if x.ndim == 3 or out.any():
         if s.overflow == "saturate":
             left = np.minimum(np.maximum(x, low), high)
         else:
-            left = np.where(out, ends, x)
+            left = np.where(out, np.stack([np.full_like(value[LOW], low), np.full_like(value[LOW], high)]), x)
         _keep_inside(ground, rows, s.x, out, left)
-    ground.note("left", number, rows, rows.of(s.x))
+    if ground.record is not None:
+        ground.note("left", number, rows, rows.of(s.x))
     return rows
 
 
@@ -182,35 +181,40 @@ def _keep_inside(ground: Ground, rows: Rows, x: str, out: Int64, left: Int64) ->
 
 @RULES.rule(Fire)
 def _fire(ground: Ground, rows: Rows, s: Fire, number: int) -> Rows:
-    gap = int(s.test == "gt")
-    level = ground.bounds(rows, s.level)
-    x = rows.of(s.x)
-    quiet, fires = x[LOW] < level[HIGH] + gap, x[HIGH] >= level[LOW] + gap
-    most = level[HIGH] + gap - 1
-    least = level[LOW] + gap
-    parts = [np.flatnonzero(quiet), np.flatnonzero(fires)]
-    if s.up_to > 1:
-        top = s.up_to * level[LOW] + gap
-        parts = [parts[0], np.flatnonzero(fires & (x[LOW] < top)), np.flatnonzero(x[HIGH] >= top)]
-    sizes = [len(part) for part in parts]
-    index = np.concatenate(parts)
-    split = rows if max(sizes) == len(rows) == len(index) else rows.take(index)
-    ends = [(-REACH, most), (least, REACH)]
-    if s.up_to > 1:
-        ends = [ends[0], (least, top - 1), (top, REACH)]
-    low, high = (np.concatenate([np.broadcast_to(e[i], len(rows))[p] for e, p in zip(ends, parts, strict=True)]) for i in (LOW, HIGH))
-    _narrow(split, s.x, low, high)
-    if s.up_to > 1:
-        _count(split, s, sizes, level[LOW][index], gap)
+    gap, x = int(s.test == "gt"), rows.of(s.x)
+    least, most = rows.of(s.level) if isinstance(s.level, str) and s.level in rows.bounds else (ground.exact(rows, s.level),) * 2
+    quiet, loud, top = most + (gap - 1), least + (gap - 1), s.up_to * least + (gap - 1)
+    still = np.flatnonzero(x[LOW] <= quiet)
+    if s.up_to == 1:
+        parts, ends = [still, np.flatnonzero(x[HIGH] > loud)], [(None, quiet), (loud, None)]
     else:
-        split.put(s.into, _like(split.bounds[s.into], np.repeat([0, 1], sizes)))
-    ground.note("left", number, split, split.of(s.into))
+        parts = [still, np.flatnonzero((x[HIGH] > loud) & (x[LOW] <= top)), np.flatnonzero(x[HIGH] > top)]
+        ends = [(None, quiet), (loud, top), (top, None)]
+    sizes = [len(part) for part in parts]
+    split = rows if max(sizes) == len(rows) == sum(sizes) else rows.take(np.concatenate(parts))
+    value, start = split.of(s.x).copy(), 0
+    for part, (below, above) in zip(parts, ends, strict=True):
+        own = slice(start, start := start + len(part))
+        if below is not None:
+            value[LOW, own] = np.maximum(value[LOW, own], (below if isinstance(below, int) else below[part]) + 1)
+        if above is not None:
+            value[HIGH, own] = np.minimum(value[HIGH, own], above if isinstance(above, int) else above[part])
+    _narrow(split, s.x, value)
+    if s.up_to == 1:
+        split.put(s.into, _like(split.bounds[s.into], np.repeat((0, 1), sizes)))
+    else:
+        level = np.broadcast_to(np.asarray(least, np.int64), len(rows))[np.concatenate(parts)]
+        _count(split, s, sizes, level, gap)
+    if ground.record is not None:
+        ground.note("left", number, split, split.of(s.into))
     return split
 
 
 def _like(bounds: Int64, exact: Int64) -> Int64:
     """Bounds of an exact value, in the shape of others."""
-    return np.broadcast_to(exact, (*bounds.shape[:-1], len(exact))).copy()
+    made = np.empty((*bounds.shape[:-1], len(exact)), np.int64)
+    made[...] = exact
+    return made
 
 
 def _count(rows: Rows, s: Fire, sizes: list[int], level: Int64, gap: int) -> None:
