@@ -137,8 +137,10 @@ class Plain:
     def after(self, state: Mapping[str, int], inputs: Sequence[Sequence[int]], states: Sequence[str]) -> Iterator[tuple[int, ...]]:
         """The states that follow one, over all inputs."""
         for weights in inputs:
+            held, written = dict(self.held), dict(self.written)
             try:
                 r = self.step(state, weights)
             except TooManySpikes:
+                self.held, self.written = held, written
                 continue
             yield tuple(r[x] for x in states)

@@ -13,6 +13,9 @@ from lehr.arithmetic import Int64
 from lehr.update import INPUT, Source
 
 
+BUDGET = 2 * 10**8
+
+
 @dataclass
 class Record:
     """What single statements did, per neuron: by the statement's number, lowest and highest, `[2, neurons]`.
@@ -49,6 +52,7 @@ class Ground:
         scale: in a loop over events, the registers that follow the input, and how often they take it.
         record: where to write down what statements do; None while it does not count.
         outer: the neurons of the record, where those of this ground are rows of another.
+        spent: how many rows went through a statement so far, in a list of one; beyond BUDGET nothing is looked at closely any more.
     """
 
     given: Mapping[str, Int64]
@@ -59,6 +63,12 @@ class Ground:
     scale: Mapping[str, int] = field(default_factory=dict)
     record: Record | None = None
     outer: Int64 | None = None
+    spent: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether bounds are to be taken that are quickly had."""
+        return self.spent[0] > BUDGET
 
     def note(self, kind: str, number: int, rows: Rows, bounds: Int64, where: Int64 | None = None) -> None:
         """Write down what a statement did to the rows, or to some of them."""

@@ -17,6 +17,8 @@ from lehr.interval import Interval
 from lehr.nodes import Neuron
 from lehr.update import FIRED, MOST_SPIKES, Add, Bound, ForEachEvent, Leak, Program, Put, Statement, sources, walk, written
 
+FOLLOWED = 2000
+"""Steps of a program of its own that are followed one after another; where more are asked for, bounds hold for any number."""
 MANY = 256
 """Neurons of a layer beyond which those that are alike are followed once."""
 
@@ -32,6 +34,7 @@ class Reach:
         written: by name, lowest and highest of all that is written, partial sums included.
         added: the greatest magnitude that a statement adds.
         settled: whether this holds for any number of steps.
+        ends: the lowest and highest of the membrane and of the spikes at the end of a step.
         beyond: the number of the first statement that can leave 64 bits; 0 where none can.
     """
 
@@ -40,6 +43,7 @@ class Reach:
     written: Mapping[str, tuple[int, int]]
     added: int
     settled: bool
+    ends: Mapping[str, tuple[int, int]]
     beyond: int
 
     def limits(self, x: str) -> tuple[int, int]:
@@ -54,16 +58,19 @@ def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> d
         layers: by name, with bounds of the sum that arrives at each.
         steps: within how many; None for any number.
     """
-    alike: dict[Program, list[str]] = {}
+    alike: dict[tuple[Program, bool], list[str]] = {}
     for name, (neuron, _) in layers.items():
-        alike.setdefault(_of_any_width(neuron.program)[0], []).append(name)
+        alike.setdefault((_of_any_width(neuron.program)[0], isinstance(neuron.arithmetic, Program)), []).append(name)
     found: dict[str, Reach] = {}
-    for program, names in alike.items():
+    for (program, own), names in alike.items():
         parts = [_Layer(*layers[name]) for name in names]
         numbers = np.concatenate([part.numbers for part in parts], axis=1)
         given = dict(zip(parts[0].given, numbers[3:], strict=True))
         drive, events = numbers[:2], numbers[2]
-        steps_found = for_ever(program, given, drive, events) if steps is None else within_steps(program, given, drive, events, steps)
+        followed = FOLLOWED if steps is None else min(steps, FOLLOWED) if own else steps
+        steps_found = within_steps(program, given, drive, events, followed) if steps is not None else None
+        if steps_found is None or (followed != steps and not steps_found.settled.all()):
+            steps_found = for_ever(program, given, drive, events)
         start = 0
         for name, part in zip(names, parts, strict=True):
             end = start + part.numbers.shape[1]
@@ -127,7 +134,8 @@ class _Layer:
         spans = {x: (min((low for low, _ in each), default=0), max((high for _, high in each), default=0)) for x, each in limits.items()}
         terms = [_limits(bounds[:, own]) for number, bounds in record.terms.items() if number > 0]
         added = max((max(-low, high) for low, high in terms), default=0)
-        return Reach(program, registers, spans, added, bool(found.settled[own].all()), _beyond(record, own))
+        ends = {x: _limits(bounds[:, own]) for x, bounds in found.ends.items()}
+        return Reach(program, registers, spans, added, bool(found.settled[own].all()), ends, _beyond(record, own))
 
     def _by_channel(self, bounds: list[Int64]) -> Int64:
         zero = np.zeros((2, len(self.where)), np.int64)

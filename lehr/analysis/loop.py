@@ -23,7 +23,7 @@ from lehr.analysis.sums import Sums
 from lehr.arithmetic import Int64
 from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, ForEachEvent, Statement, sources, walk, written
 
-PATIENCE, HURRY, BACK = 4, 60, 3
+PATIENCE, HURRY, BACK = 4, 10, 3
 """Events until the strides begin, until they go all the way, and to take back what was too much."""
 _ONE_EVENT = "{} in one event"
 
@@ -33,6 +33,9 @@ def _events(ground: Ground, rows: Rows, s: ForEachEvent, number: int) -> Rows:
     reached = np.flatnonzero(rows.given("events", ground.events) > 0)
     if not len(reached):
         return rows
+    if len(rows) > ground.drive.shape[1]:
+        rows = joined(rows, rows.at)[0]
+        reached = np.flatnonzero(rows.given("events", ground.events) > 0)
     inside = rows.take(reached)
     loop = _Loop(ground, inside, s.body, number)
     head = loop.fixed()
@@ -92,7 +95,7 @@ class _Loop:
     def fixed(self) -> Rows:
         """Bounds after any number of events, on the given rows; they are recorded as well."""
         head, step = dict(self.start), self._no_growth()
-        for event in range(PATIENCE + 2 * HURRY):
+        for event in range(0 if self.ground.is_spent else PATIENCE + 2 * HURRY):
             if event == PATIENCE:
                 self.ground = replace(self.ground, careful=True)
             after, one = self._one_event(head)

@@ -18,7 +18,7 @@ from lehr.tables import Table
 from lehr.update import INPUT, Add, Bound, Fire, Leak, Put, Statement
 
 RULES: Table[Callable[..., Rows]] = Table("the width analysis", "give it a rule for this statement")
-MOST_ROWS = 64
+MOST_ROWS = 16
 """Rows of one neuron, beyond which they are joined."""
 Numbered = tuple[int, Statement]
 
@@ -26,6 +26,7 @@ Numbered = tuple[int, Statement]
 def run(ground: Ground, rows: Rows, statements: Sequence[Numbered]) -> Rows:
     """What rows come to by some statements, each with its number in the program."""
     for number, statement in statements:
+        ground.spent[0] += len(rows)
         rows = RULES[type(statement)](ground, rows, statement, number)
         if len(rows) > MOST_ROWS * ground.drive.shape[1]:
             rows = joined(rows, codes(rows, ground.keys))[0]

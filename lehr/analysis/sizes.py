@@ -56,26 +56,27 @@ def _fire(sizes: _Sizes, s: Fire) -> None:
     sizes.put(s.into, s.up_to)
 
 
-def stays_small(program: Program, given: Mapping[str, int], most: int = REACH) -> bool:
-    """Whether nothing that a program computes leaves -`most` to `most`, in any number of steps, by the sizes of things alone.
+def sizes(program: Program, given: Mapping[str, int]) -> dict[str, int] | None:
+    """How large registers can be after any number of steps, by the sizes of things alone.
 
     Args:
-        program: without a loop over events; one with a loop is never told to be small.
+        program: the update.
         given: the greatest magnitude of each parameter, and of `input`.
-        most: the limit.
+
+    Returns:
+        Their greatest magnitudes; None where they go on growing, something comes to REACH on the way, or there is a loop over events.
     """
     if program.loop is not None:
-        return False
+        return None
     registers = dict.fromkeys(program.registers, 0)
     for _ in range(_ROUNDS):
-        sizes = _Sizes(given, registers)
+        now = _Sizes(given, registers)
         for statement in program.statements:
-            _RULES[type(statement)](sizes, statement)
-        if sizes.most > most:
-            return False
-        after = {x: max(size, sizes.registers[x]) if x in program.states else 0 for x, size in registers.items()}
+            _RULES[type(statement)](now, statement)
+        if now.most >= REACH:
+            return None
+        after = {x: max(size, now.registers[x]) for x, size in registers.items()}
         if after == registers:
-            return True
+            return after
         registers = after
-    return False
-
+    return None

@@ -12,15 +12,15 @@ from lehr.analysis import loop  # noqa: F401  (its rule)
 from lehr.analysis.ground import Ground, Record
 from lehr.analysis.rows import REACH, Rows, codes, joined, together
 from lehr.analysis.rules import Numbered, run
-from lehr.analysis.sizes import stays_small
+from lehr.analysis.sizes import sizes
 from lehr.analysis.strides import strides
 from lehr.analysis.sums import Sums
 from lehr.arithmetic import Int64
 from lehr.update import FIRED, INPUT, Add, Fire, ForEachEvent, Program, Put, walk, written
 
-PATIENCE, HURRY = 64, 60
-"""Steps until strides begin to grow, where bounds are to hold for ever, and until they go all the way."""
-MOST_KEYS = 3
+PATIENCE, HURRY, BACK = 32, 16, 3
+"""Steps until strides begin, where bounds are to hold for ever, until they go all the way, and to take back what was too much."""
+MOST_KEYS = 2
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class Steps:
 
     Attributes:
         record: what each statement did in any of the steps.
+        ends: bounds of the membrane and of the spikes at the end of a step, `[2, neurons]`.
         settled: whether that holds for any number of steps, `[neurons]`.
     """
 
     record: Record
+    ends: Mapping[str, Int64]
     settled: Int64
 
 
@@ -78,8 +80,7 @@ class _Analysis:
 
     def __init__(self, program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64) -> None:
         self.program, self.neurons = program, drive.shape[1]
-        sizes = {name: int(np.abs(values).max(initial=0)) for name, values in {**given, INPUT: drive}.items()}
-        careful = not stays_small(program, sizes)
+        careful = sizes(program, {x: int(np.abs(values).max(initial=0)) for x, values in {**given, INPUT: drive}.items()}) is None
         self.ground = Ground(given, drive, events, careful, _keys(program))
         self.statements, self.states = _numbered(program), program.states
         self.keys = tuple(x for x in _keys(program) if x in self.states)
@@ -88,15 +89,15 @@ class _Analysis:
         self.rest = Rows(np.arange(self.neurons), dict.fromkeys(self.states, zero))
 
     def step(self, rows: Rows, record: Record | None = None) -> Rows:
-        """The states after one more step."""
+        """All registers after one more step."""
         zero = np.zeros((2, len(rows)), np.int64)
         begun = Rows(rows.at, {**rows.bounds, **dict.fromkeys(self.work, zero)}, Sums() if _adds_up(self.program) else None)
         ground = self.ground if record is None else self.ground.recording(record)
-        return run(ground, begun, self.statements).only(self.states)
+        return run(ground, begun, self.statements)
 
     def wider(self, known: Rows, code: Int64) -> tuple[Rows, Int64, Int64, Int64]:
         """`known` and what it comes to by one more step; the codes; where the bounds of known rows are now; which rows changed."""
-        both = together([known, self.step(known)])
+        both = together([known, self.step(known).only(self.states)])
         after, new = joined(both, codes(both, self.keys))
         at = np.searchsorted(new, code)
         changed = np.ones(len(new), np.bool_)
@@ -134,7 +135,9 @@ class _Analysis:
         for step in range(PATIENCE + 2 * HURRY):
             after, new, at, changed = self.wider(known, code)
             if not changed.any():
-                return self.recorded(known, np.ones(self.neurons, np.bool_))
+                return self.taken_back(known, BACK if step > PATIENCE else 0)
+            if self.ground.is_spent:
+                break
             if step >= PATIENCE:
                 self.ground = replace(self.ground, careful=True)
                 for x, bounds in known.bounds.items():
@@ -144,13 +147,20 @@ class _Analysis:
                 after, new = joined(after, codes(after, self.keys))
             known, code = after, new
         anything = np.array([[-REACH], [REACH]]).repeat(self.neurons, axis=1)
-        return self.recorded(Rows(self.rest.at, dict.fromkeys(self.states, anything)), np.ones(self.neurons, np.bool_))
+        return self.taken_back(Rows(self.rest.at, dict.fromkeys(self.states, anything)), 0)
+
+    def taken_back(self, known: Rows, times: int) -> Steps:
+        """What holds for ever if `known` does: what one more step makes of that, and of rest, does as well."""
+        for _ in range(times):
+            both = together([self.rest, self.step(known).only(self.states)])
+            known = joined(both, codes(both, self.keys))[0]
+        return self.recorded(known, np.ones(self.neurons, np.bool_))
 
     def recorded(self, rows: Rows, settled: Int64) -> Steps:
         """What one step from these states does: all that any of the steps before could."""
         record = Record(self.neurons)
-        self.step(rows, record)
-        return Steps(record, settled)
+        after = self.step(rows, record).only((self.program.membrane, FIRED))
+        return Steps(record, joined(after, after.at)[0].bounds, settled)
 
 
 def within_steps(program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64, steps: int) -> Steps:

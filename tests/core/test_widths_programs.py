@@ -50,7 +50,7 @@ def drawn_case(draw: random.Random, program: Program, level: int) -> Case:
     given = {}
     for name in program.parameters:
         ranges = {"threshold": (1, level), "bias": (-9, 9), **OTHERS}
-        given[name] = draw.randint(*ranges.get(name, (-20, 20)))
+        given[name] = draw.randint(*ranges.get(name, (-20, 20) if name == "p" else (1, 20)))
     largest = draw.choice((1, 7, 127))
     weights = [draw.randint(-largest, largest) for _ in range(draw.randint(1, 4))]
     return Case(program, given, tuple(weights), draw.choice((1, 2, 3, 6, 12)))
