@@ -145,6 +145,8 @@ def _fire(program: Program, s: Fire) -> str:
         return f"it fires up to {s.up_to} times; use 1 to {MOST_SPIKES}"
     if isinstance(s.level, int) and s.level < 1:
         return f"its level is {s.level}; use at least 1"
+    if s.x not in program.registers:
+        return f"it compares {s.x}, which is no register; put it into one first"
     if s.level == INPUT or s.level == s.x:
         return f"its level is {s.level}; compare with a threshold"
     if s.up_to > 1 and s.level in program.registers:

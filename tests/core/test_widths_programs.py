@@ -1,0 +1,186 @@
+"""The width analysis of random programs, and of every machine, against all that a neuron can reach: by exhaustive search."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from plain_programs import Plain
+
+from lehr.errors import FileRefused, NotMappable
+from lehr.machines import MACHINES
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.update import MEMBRANE, Bound, Program
+from lehr.update_text import lines_of, program_of_lines
+from lehr.widths import LayerWidth, analyse
+
+STATES, SETTLED_STEPS = 300, 30
+OTHERS = {"leak": (0, 2), "floor": (-40, 0), "alpha": (24_000, 32_767), "du": (0, 3_000), "dv": (2_000, 4_000)}
+OTHERS |= {"dash_mem": (0, 4), "dash_syn": (1, 3)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A neuron on a few spikes."""
+
+    program: Program
+    given: dict[str, int]
+    weights: tuple[int, ...]
+    steps: int
+
+    def network(self) -> Network:
+        names = {name: np.array([value], np.int32) for name, value in self.given.items() if name not in ("threshold", "bias")}
+        first, bias = (np.array([self.given.get(name, 0)], np.int32) for name in ("threshold", "bias"))
+        nodes = {"fc": Linear(np.array([self.weights], np.int8), "int8"), "n": Neuron(first, bias, self.program, parameters=names)}
+        edges = ((INPUT, "fc"), ("fc", "n"), ("n", OUTPUT))
+        readout = "count_argmax_lowest" if self.program.fires else "membrane_last_argmax_lowest"
+        return Network(nodes, edges, Input((len(self.weights),), "spikes"), self.steps, readout)  # type: ignore[arg-type]
+
+    def searched(self, layer: LayerWidth) -> Plain:
+        plain = Plain(lines_of(self.program), self.given)
+        steps = SETTLED_STEPS if layer.settled else self.steps
+        plain.search(self.weights, self.program.states, steps, layer.settled, STATES)
+        return plain
+
+
+def drawn_case(draw: random.Random, program: Program, level: int) -> Case:
+    given = {}
+    for name in program.parameters:
+        ranges = {"threshold": (1, level), "bias": (-9, 9), **OTHERS}
+        given[name] = draw.randint(*ranges.get(name, (-20, 20) if name == "p" else (1, 20)))
+    largest = draw.choice((1, 7, 127))
+    weights = [draw.randint(-largest, largest) for _ in range(draw.randint(1, 4))]
+    return Case(program, given, tuple(weights), draw.choice((1, 2, 3, 6, 12)))
+
+
+def random_program(draw: random.Random) -> Program:
+    names = ("v", "u", "w")
+    some = draw.sample(names, draw.randint(1, 3))
+    some = some if "v" in some else ["v", *some]
+
+    def source(*more: str) -> str:
+        return draw.choice((*some, "fired", "now", "threshold", "bias", "p", str(draw.randint(-9, 9)), *more))
+
+    def bound(x: str) -> str:
+        if draw.random() < 0.3:
+            half = 1 << draw.randint(2, 7)
+            return f"bound {x} {-half} {half - 1} wrap"
+        low = draw.choice((0, -8, -100, -128, 5))
+        return f"bound {x} {low} {low + draw.choice((0, 7, 60, 255))} saturate"
+
+    def line(*more: str) -> str:
+        x = draw.choice(some)
+        kind = draw.choice(("leak", "add", "add", "add", "put", "bound", "bound", "fire", "fire"))
+        if kind == "leak":
+            n = draw.randint(0, 4)
+            form = draw.choice(("multiply", "shift", "dash", "linear"))
+            k = {"multiply": draw.randint(0, 1 << n), "shift": (1 << n) - 1, "dash": 0, "linear": draw.randint(0, 9)}[form]
+            rounding = draw.choice((" toward_zero", " floor", " nearest_even")) if form in ("multiply", "shift") else ""
+            return f"leak {x} {form} {k} {0 if form == 'linear' else n}{rounding}"
+        if kind == "add":
+            times = f" times {draw.choice((*some, 'fired', 'fired', 'now'))}" if draw.random() < 0.4 else ""
+            what = draw.choice(more) if more and draw.random() < 0.5 else source(*more)
+            return f"{draw.choice(('add', 'add', 'subtract'))} {x} {what} {draw.choice((0, 0, 0, 1, 3))}{times}"
+        if kind == "put":
+            when = f" when {draw.choice((*some, 'fired', 'now'))}" if draw.random() < 0.7 else ""
+            return f"put {x} {source(*more)}{when}"
+        if kind == "bound":
+            return bound(x)
+        level = draw.choice(("threshold", "threshold", str(draw.randint(1, 30)), *some))
+        up_to = 1 if level in some else draw.choice((1, 1, 2, 5, 255))
+        return f"fire {draw.choice(('fired', 'now'))} {x} {draw.choice(('gt', 'ge'))} {level} {up_to}"
+
+    while True:
+        lines = [line() for _ in range(draw.randint(0, 4))]
+        if draw.random() < 0.4:
+            inner = [f"add {draw.choice(some)} input {draw.choice((0, 0, 2))}", *(line("input") for _ in range(draw.randint(0, 5)))]
+            draw.shuffle(inner)
+            counts = ["add fired now 0"] if draw.random() < 0.6 else []
+            lines += [*draw.choice(([], ["put fired 0"])), "for each event", *inner, *counts, "end"]
+            lines += [line() for _ in range(draw.randint(0, 2))]
+        else:
+            lines += [f"add {draw.choice(some)} input {draw.choice((0, 2))}", *(line("input") for _ in range(draw.randint(0, 6)))]
+        lines += [bound(x) for x in some if draw.random() < 0.8]
+        try:
+            return program_of_lines(lines, MEMBRANE)
+        except FileRefused:
+            continue
+
+
+def outside(case: Case, layer: LayerWidth, plain: Plain) -> list[str]:
+    """What was reached beyond the bounds."""
+    found = []
+    for x, (low, high) in plain.held.items():
+        ends = [(s.low, s.high) for s in case.program.all if isinstance(s, Bound) and s.x == x and s.overflow == "wrap"]
+        least, most = layer.registers[x]
+        least, most = min([least, *(int(a) for a, _ in ends)]), max([most, *(int(b) for _, b in ends)])
+        if not least <= low <= high <= most and not (x == "fired" and high > 255):
+            found.append(f"{x} held {low}..{high}, proven {least}..{most}")
+    for x, (low, high) in plain.written.items():
+        least, most = layer.written[x]
+        if not least <= low <= high <= most and not (x == "fired" and high > 255):
+            found.append(f"{x} written {low}..{high}, proven {least}..{most}")
+    return found
+
+
+def searched(seeds: range) -> Counter[str]:
+    """How many of the neurons of some seeds were of which kind; none of them left its bounds."""
+    seen: Counter[str] = Counter()
+    for seed in seeds:
+        draw = random.Random(seed)
+        case = drawn_case(draw, random_program(draw), 30)
+        try:
+            layer = analyse(case.network()).layers["n"]
+        except NotMappable as refusal:
+            assert "it can leave 64 bits" in str(refusal), seed
+            seen["refused"] += 1
+            continue
+        plain = case.searched(layer)
+        assert not outside(case, layer, plain), (seed, case, outside(case, layer, plain))
+        seen["neurons"] += 1
+        seen["by event"] += case.program.loop is not None
+        seen["fire"] += plain.fires
+        seen["are cut"] += plain.cut
+        seen["settled"] += layer.settled
+        for x in plain.held:
+            seen["bounds"] += 2
+            seen["reached"] += sum(a == b for a, b in zip(plain.held[x], layer.registers[x], strict=True))
+        tight = replace(layer, registers={x: (low + (low < 0), high - (high > 0)) for x, (low, high) in layer.registers.items()})
+        seen["wrong bounds caught"] += bool(outside(case, tight, plain))
+    return seen
+
+
+def check(seeds: range) -> None:
+    seen, count = searched(seeds), len(seeds)
+    assert seen["refused"] < count / 10, seen
+    assert all(seen[kind] > count / 5 for kind in ("by event", "fire", "are cut", "settled")), seen
+    assert seen["reached"] > seen["bounds"] / 2, seen
+    assert seen["wrong bounds caught"] > count / 2, seen
+
+
+def test_no_reachable_state_of_random_programs_is_outside_the_proven_bounds() -> None:
+    check(range(250))
+
+
+@pytest.mark.slow
+def test_no_reachable_state_of_five_thousand_random_programs_is_outside_the_proven_bounds() -> None:
+    check(range(250, 5_250))
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_no_machine_leaves_its_proven_bounds(name: str) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(25):
+        draw = random.Random(seed)
+        case = drawn_case(draw, MACHINES[name], draw.choice((3, 40)) << (6 if name == "loihi" else 4 if name in ("reckon", "hiaer") else 0))
+        layer = analyse(case.network()).layers["n"]
+        plain = case.searched(layer)
+        assert not outside(case, layer, plain), (seed, case, outside(case, layer, plain))
+        seen["fire"] += plain.fires
+        tight = replace(layer, registers={x: (low + (low < 0), high - (high > 0)) for x, (low, high) in layer.registers.items()})
+        seen["wrong bounds caught"] += bool(outside(case, tight, plain))
+    assert seen["fire"] > 5, seen
+    assert seen["wrong bounds caught"] > 12, seen
