@@ -76,7 +76,8 @@ class Draw:
 
     def some(self, most: int, *more: str) -> list[Statement]:
         """Up to so many statements."""
-        return [self.one(self.leak, self.leak, lambda: self.add(*more), lambda: self.add(*more), self.put, self.bound)() for _ in range(int(self.rng.integers(1, most + 1)))]
+        kinds = (self.leak, self.leak, lambda: self.add(*more), lambda: self.add(*more), self.put, self.bound)
+        return [self.one(*kinds)() for _ in range(int(self.rng.integers(1, most + 1)))]
 
     def program(self) -> Program:
         """A program that takes its input and fires, by step or by event; every state is bounded in it."""
@@ -85,8 +86,8 @@ class Draw:
         most = self.one(500, 30_000, 2**31 - 1)
         ends: list[Statement] = [Bound(x, -most - 1, most) for x in STATES]
         if self.rng.integers(3):
-            middle: list[Statement] = [*self.some(3, INPUT), take, *self.some(3, INPUT), self.fire("now"), self.fire("fired"), *self.some(3)]
-            return Program((*middle, *held, *ends))
+            fires = (self.fire("now"), self.fire("fired"))
+            return Program((*self.some(3, INPUT), take, *self.some(3, INPUT), *fires, *self.some(3), *held, *ends))
         body = (*self.some(2), take, Bound("v", -300, 300), self.fire("now"), *self.some(2), *ends, Add("fired", "now"))
         return Program((*self.some(2), *held, *ends, Put("fired", 0), ForEachEvent(body), *self.some(2), *ends))
 
@@ -94,8 +95,8 @@ class Draw:
         """Neurons with parameters by channel."""
         drawn = {name: self.rng.integers(low, high + 1, SIZE, dtype=np.int32) for name, (low, high) in PARAMETERS.items()}
         zero = np.zeros(SIZE, np.int32)
-        first = {name: drawn.pop(name) if name in program.parameters else zero for name in ("threshold", "bias")}
-        return Neuron(**first, arithmetic=program, parameters={n: v for n, v in drawn.items() if n in program.parameters})
+        threshold, bias = (drawn.pop(name) if name in program.parameters else zero for name in ("threshold", "bias"))
+        return Neuron(threshold, bias, program, parameters={n: v for n, v in drawn.items() if n in program.parameters})
 
 
 def side_by_side(count: int, seed: int, target: Target) -> tuple[Network, Images]:
@@ -126,4 +127,4 @@ def _flows(net: Network, x: Images) -> bool:
     except NotMappable:  # it fired more than 255 times in a step
         return False
     spikes, membranes = result.trace.spikes["lif"], result.trace.membranes["lif"]
-    return 0 < np.count_nonzero(spikes) < spikes.size and len(np.unique(membranes)) > 8
+    return bool(0 < np.count_nonzero(spikes) < spikes.size and len(np.unique(membranes)) > 8)

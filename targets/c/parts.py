@@ -18,12 +18,14 @@ class Part:
         takes: what it reads beside registers: `input`, and parameters by name.
         loads: registers that it takes from memory; all others begin at 0.
         stores: registers that it leaves there.
+        counts: whether it is an event whose spikes are only counted: it counts its own from 0, and memory changes where there are any.
     """
 
     statements: tuple[Statement, ...]
     takes: tuple[str, ...]
     loads: tuple[str, ...]
     stores: tuple[str, ...]
+    counts: bool = False
 
 
 def parts(program: Program) -> dict[str, Part]:
@@ -36,8 +38,11 @@ def parts(program: Program) -> dict[str, Part]:
             loads &= {*program.states}
             stores |= {*memory} - {*program.states}
         taken = {source for s in flat for source in sources(s) if isinstance(source, str)} - {*program.registers}
-        part = Part(statements, tuple(sorted(taken, key=lambda name: (name != INPUT, name))), _of(memory, loads), _of(memory, stores))
-        if part.stores:
+        takes = tuple(sorted(taken, key=lambda name: (name != INPUT, name)))
+        counts = kind == "event" and FIRED in stores and _counts(flat)
+        own = {FIRED} if counts else set[str]()
+        part = Part(statements, takes, _of(memory, loads - own), _of(memory, stores - own), counts)
+        if part.stores or part.counts:
             found[kind] = part
     return found
 
@@ -63,6 +68,12 @@ def _pieces(program: Program) -> dict[str, tuple[Statement, ...]]:
 def plain(statements: tuple[Statement, ...]) -> list[Plain]:
     """All statements, a loop's in its place."""
     return [inner for s in statements for inner in (plain(s.body) if isinstance(s, ForEachEvent) else [s])]
+
+
+def _counts(statements: list[Plain]) -> bool:
+    """Whether some statements do nothing to spikes but add to them."""
+    adds = [isinstance(s, Add) and s.x == FIRED for s in statements]
+    return not any(FIRED in {*reads(s), written(s)} for s, add in zip(statements, adds, strict=True) if not add)
 
 
 def _first_read(statements: list[Plain]) -> set[str]:

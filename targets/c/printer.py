@@ -12,8 +12,8 @@ from functools import cached_property
 
 from lehr.arithmetic import Rounding
 from lehr.tables import Table
-from lehr.targets.c.parts import Part, named, parts
-from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source
+from lehr.targets.c.parts import Part, named, parts, plain
+from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, written
 from lehr.update_text import TO_TEXT
 
 RULES: Table[Callable[..., list[str]]] = Table("target c", "say the update in other statements")
@@ -84,6 +84,11 @@ class Update:
             return str(source)
         return f"r.{called(source)}" if source in self.program.registers else called(source)
 
+    def tells(self, register: str) -> bool:
+        """Whether a register only tells if something fired: it is 0 or 1."""
+        writes = [s for s in plain(self.program.statements) if written(s) == register]
+        return all((isinstance(s, Fire) and s.up_to == 1) or s == Put(register, 0) for s in writes)
+
     def divided(self, value: str, shift: Source, rounding: Rounding) -> str:
         """`value / 2**shift`, rounded."""
         if shift == 0:
@@ -127,8 +132,11 @@ def _add(u: Update, s: Add) -> list[str]:
         term = str(s.source << s.shift) if s.source >= 0 else f"({s.source << s.shift})"
     else:
         term = u.source(s.source) + (f" * {1 << s.shift}" if s.shift else "")
-    x = u.source(s.x)
-    lines = [f"{x} {'-' if s.negative else '+'}= {term}{f' * {u.source(s.times)}' if s.times else ''};"]
+    x, sign = u.source(s.x), "-" if s.negative else "+"
+    if s.times and u.tells(s.times):  # what compilers then know of the sum saves them more than the product costs
+        lines = [f"if ({u.source(s.times)} != 0)", f"    {x} {sign}= {term};"]
+    else:
+        lines = [f"{x} {sign}= {term}{f' * {u.source(s.times)}' if s.times else ''};"]
     if s.x == FIRED:
         lines.append(f"{x} = {x} > {MOST_SPIKES} ? {MOST_SPIKES} : {x};")
     return lines

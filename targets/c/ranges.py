@@ -167,7 +167,7 @@ def _bound(r: Ranges, s: Bound) -> None:
 
 @RULES.rule(Fire)
 def _fire(r: Ranges, s: Fire) -> None:
-    r.see(s.into, *r.get(s.x), *r.get(s.level))
+    r.see(s.x, *r.get(s.level))
     r.put(s.into, (0, s.up_to))
     if s.into not in (s.x, s.level):
         r.passed[s.into] = s
@@ -186,9 +186,3 @@ def _loop(r: Ranges, s: ForEachEvent) -> None:
         r.now = _grown(before, after, turn)
     r.now = before
     r.passed.clear()
-
-
-def beyond(ranges: Ranges, low: int, high: int) -> str:
-    """The first register that goes below `low` or above `high`; empty if none does."""
-    return next((name for name, bounds in ranges.reached.items() if bounds[0] < low or bounds[1] > high), "")
-
