@@ -76,7 +76,7 @@ def test_random_programs_without_undefined_behaviour(count: int, seed: int, tmp_
 
 
 SPELLED = """leak i multiply decay shift nearest_even; add i input 2; subtract i leak 1; bound i floor 400 saturate; leak v dash 0 2; add v i 0;
-leak w linear 2 0; add w 7 1 times fired; subtract v w 0; bound v -64 63 wrap; leak u shift 7 3 floor; add u input 3; fire fired v ge 9 5;
+leak w linear 2 0; add w 7 1 times fired; bound w -9 60 saturate; subtract v w 0; bound v -64 63 wrap; leak u shift 7 3 floor; add u input 3; fire fired v ge 9 5;
 subtract v 9 0 times fired; fire now u gt threshold 1; subtract u threshold 0 times now; bound u -90 90 saturate; put w 0 when i; add v u 0;
 bound v -64 63 wrap"""
 
@@ -89,20 +89,25 @@ bound v -64 63 wrap"""
         (r"r\.v / 9 : 0", "(r.v - 1) / 9 : 0"),
         (r"r\.fired > 5 \? 5 : r\.fired", "r.fired > 4 ? 4 : r.fired"),
         (r"r\.v -= 9 \* r\.fired;", "r.v = r.fired != 0 ? 0 : r.v;"),
-        (r"r\.i = r\.i < floor .*", ""),
-        (r"r\.i < floor \? floor", "r.i < floor + 1 ? floor + 1"),
-        (r"r\.now = r\.u > threshold", "r.now = r.u >= threshold"),
-        (r"r\.u -= threshold;", "r.u = 0;"),
-        (r"r\.u -= divide_floor_32\(r\.u, 3\)", "r.u -= r.u / 8"),
-        (r"r\.v = \(int32_t\)\(\(.*", ""),
-        (r"divide_nearest_even_32\(r\.i", "divide_floor_32(r.i"),
-        (r"rest == unit && ", "rest == unit && 0 * "),
-        (r"-1 - \(\(-1 - a\) >> n\)", "-(-a >> n)"),
-        (r"lost != 0 \? lost : a > 0", "lost"),
-        (r"r\.w > 2 \? r\.w - 2 : r\.w < -2 \? r\.w \+ 2 : 0", "r.w - 2"),
-        (r"input \* 4", "input * 2"),
-        (r"if \(r\.i != 0\)", "if (r.i > 0)"),
-        (r"leak \* 2", "leak"),
+        *(
+            pytest.param(*mutant, marks=pytest.mark.slow)
+            for mutant in (
+                (r"r\.i = r\.i < floor .*", ""),
+                (r"r\.i < floor \? floor", "r.i < floor + 1 ? floor + 1"),
+                (r"r\.now = r\.u > threshold", "r.now = r.u >= threshold"),
+                (r"r\.u -= threshold;", "r.u = 0;"),
+                (r"r\.u -= divide_floor_32\(r\.u, 3\)", "r.u -= r.u / 8"),
+                (r"r\.v = \(int32_t\)\(\(.*", ""),
+                (r"divide_nearest_even_32\(r\.i", "divide_floor_32(r.i"),
+                (r"rest == unit && ", "rest == unit && 0 * "),
+                (r"-1 - \(\(-1 - a\) >> n\)", "-(-a >> n)"),
+                (r"lost != 0 \? lost : a > 0", "lost"),
+                (r"r\.w > 2 \? r\.w - 2 : r\.w < -2 \? r\.w \+ 2 : 0", "r.w - 2"),
+                (r"input \* 4", "input * 2"),
+                (r"if \(r\.i != 0\)", "if (r.i > 0)"),
+                (r"leak \* 2", "leak"),
+            )
+        ),
     ],
 )
 def test_a_printer_that_is_nearly_right_is_noticed(printed: str, mutant: str, tmp_path: Path) -> None:
@@ -112,7 +117,7 @@ def test_a_printer_that_is_nearly_right_is_noticed(printed: str, mutant: str, tm
     text, count = re.subn(printed, mutant, model.read_text(), count=1)
     assert count == 1, printed
     model.write_text(text)
-    assert make(folder, "STRICT=-std=c99", "check")[1][-1] in ("FAIL", "make: *** [Makefile:31: check] Error 1")
+    assert "FAIL" in make(folder, "STRICT=-std=c99", "check")[1]
 
 
 @needs_compiler
@@ -186,14 +191,14 @@ def test_parts_of_a_loop() -> None:
 
 @needs_compiler
 def test_work_registers_live_from_part_to_part_and_no_longer(tmp_path: Path) -> None:
-    """`seen` counts events from 0 in every step; `was` is what it was before an event; `sum` is written by none."""
+    """`seen` counts events from 0 in every step; `was` is what it was before an event; `sum` lives on."""
     net, x = of(
-        """add v bias 0; put fired 0; add sum 2 0; put seen 0; for each event; put was seen; add seen 1 0; add v input 2; add v was 0;
+        """add v bias 0; put fired 0; add sum 2 0; put seen 0; for each event; put was seen; add seen 1 0; bound seen 0 99 saturate; add v input 2; add v was 0;
         bound v -200 200 saturate; fire now v gt threshold 1; put v 0 when now; add fired now 0; end; add v seen 0; add v sum 0;
         subtract v was 0; bound v -200 200 saturate; bound sum 0 5 saturate"""
     )
     assert Layout(net).layers["hidden"].types.keys() == {"fired", "v", "sum", "seen", "was"}
-    assert net.neurons["hidden"].program.states == ("v", "sum")
+    assert net.neurons["hidden"].program.states == ("v", "sum", "was")
     sanitized(tmp_path / "out", net, x)
 
 
@@ -278,7 +283,7 @@ def test_nothing_leaves_its_bounds() -> None:
         ),
         (
             "put v 0; add v input 16; add v threshold 16; fire fired v gt threshold 1",
-            "hidden: its membrane v reaches 3,898,933,248, more than the 32 bits in which it is read; bound v in its update",
+            "hidden: its membrane v reaches 3,602,972,672, more than the 32 bits in which it is read; bound v in its update",
         ),
         (
             "for each event; add v input 0; bound v -9 9 saturate; fire now v gt threshold 1; put v 0 when now; add fired now 0; end; "
