@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,7 +21,7 @@ Role = Literal["sums", "renames", "delays", "neurons"]
 """What a node does with values: add them up, call them otherwise, hold them back, or take them into neurons."""
 
 
-class Rules:
+class Rules(ABC):
     """A type of node in C.
 
     Attributes:
@@ -29,9 +30,9 @@ class Rules:
 
     role: ClassVar[Role]
 
+    @abstractmethod
     def words(self, node: Any) -> str:
         """A node's parameters, for comments."""
-        raise NotImplementedError
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         """Its constant arrays."""

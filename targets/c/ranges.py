@@ -35,11 +35,12 @@ class Ranges:
     def __init__(self, program: Program, given: Mapping[str, Bounds]) -> None:
         """Bound what `program` does, for bounds of its parameters and of `input`, which a loop takes as the weight of an event."""
         self._given = given
-        states = dict.fromkeys(program.states, (0, 0))
+        zero: Bounds = (0, 0)
+        states = dict.fromkeys(program.states, zero)
         for turn in count():
             self.kept: dict[str, Bounds] = {}
-            self.reached: dict[str, Bounds] = dict.fromkeys(program.registers, (0, 0))
-            self.now = {name: states.get(name, (0, 0)) for name in program.registers}
+            self.reached: dict[str, Bounds] = dict.fromkeys(program.registers, zero)
+            self.now = {name: states.get(name, zero) for name in program.registers}
             self.passed: dict[str, Fire] = {}  # by the register of its spikes: what is known of the register that fired
             self.run(program.statements)
             self.now[FIRED] = _clipped(self.now[FIRED], (0, MOST_SPIKES))
@@ -182,7 +183,7 @@ def _loop(r: Ranges, s: ForEachEvent) -> None:
         r.run(s.body)
         after = {name: hull(bounds, r.now[name]) for name, bounds in before.items()}
         if after == before:
-            break
+            r.now = before
+            r.passed.clear()
+            return
         r.now = _grown(before, after, turn)
-    r.now = before
-    r.passed.clear()
