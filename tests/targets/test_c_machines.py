@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_told_with_what_there_is() -> None:
         C().plan(net, {"ram": "1"})
     ram = sum(needed.ram.values())
     assert re.fullmatch(
-        rf"the network does not fit the memory told: it needs [\d,]+ of 2,147,483,648 bytes of flash \(weights [\d,]+, thresholds and biases"
+        rf"the network does not fit the memory told: it needs [\d,]+ of 2,147,483,648 bytes of flash \(weights [\d,]+, parameters"
         rf" [\d,]+, code [\d,]+\) and {ram:,} of 1,024 bytes of RAM \(.*membranes [\d,]+.*stack 512\); use device=stm32f103c8",
         str(error.value),
     )
