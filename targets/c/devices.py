@@ -10,7 +10,7 @@ from lehr.errors import NotMappable, UsageError
 from lehr.spelling import one_of
 from lehr.targets.c.layout import Layout
 from lehr.targets.c.memory import Field
-from lehr.targets.c.render import Table
+from lehr.targets.c.tables import Constants
 from lehr.targets.contract import Options
 
 KIB = 1024
@@ -21,7 +21,7 @@ MAX_KIB = 2**21
 GENERIC = "generic"
 KINDS = {
     "membrane": "membranes",
-    "synapse": "synapse states",
+    "state": "other states",
     "spikes": "spikes",
     "values": "sums of the input",
     "counters": "sums of the input",
@@ -58,7 +58,7 @@ class Need:
     ram: Mapping[str, int]
 
 
-def need(layout: Layout, tables: list[Table]) -> Need:
+def need(layout: Layout, tables: list[Constants]) -> Need:
     """Flash and RAM of a network; the code's size is a bound, and so is the stack's."""
     ram: dict[str, int] = {}
     for field in layout.memory.fields:
