@@ -106,7 +106,13 @@ class Memory:
     def _fields(self) -> Iterator[Field]:
         layout = self._layout
         kept = ("uint32_t", "spikes") if layout.counts else ("int64_t", "membranes, as they are read out,")
-        yield Field(kept[0], "counts" if layout.counts else "scores", (layout.size(layout.net.output),), layout.net.output, f"{kept[1]} since the reset")
+        yield Field(
+            kept[0],
+            "counts" if layout.counts else "scores",
+            (layout.size(layout.net.output),),
+            layout.net.output,
+            f"{kept[1]} since the reset",
+        )
         if layout.keeps_input:
             yield Field("uint8_t", "input", (layout.size(INPUT),), layout.computed[0], "the input of this step", of_input=True)
         for name in layout.taken:

@@ -43,4 +43,3 @@ def render(layout: Layout) -> dict[str, bytes]:
     files = {name: templates.get_template(f"{name}.j2").render().encode() for name in (*SOURCES, "README.md")}
     layers = [{"layer": name, "shape": list(net.shapes[name])} for name in net.neurons]
     return {**files, DESCRIPTION: to_json({"input": list(net.input.shape), "steps": net.steps, "layers": layers})}
-

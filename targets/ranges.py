@@ -191,4 +191,3 @@ def _loop(r: Ranges, s: ForEachEvent) -> None:
 def beyond(ranges: Ranges, low: int, high: int) -> str:
     """The first register that goes below `low` or above `high`; empty if none does."""
     return next((name for name, bounds in ranges.reached.items() if bounds[0] < low or bounds[1] > high), "")
-
