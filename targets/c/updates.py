@@ -11,8 +11,8 @@ from lehr.nodes import INT32_MAX
 from lehr.targets.c.memory import smallest_type
 from lehr.targets.c.parts import Plain, kept, plain
 from lehr.targets.c.printer import Update
-from lehr.targets.c.ranges import Bounds, Ranges
 from lehr.targets.contract import Problem
+from lehr.targets.ranges import Bounds, Ranges
 from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, ForEachEvent, Program, reads, written
 
 INT64_MAX = 2**63 - 1
