@@ -263,6 +263,11 @@ class Machine:
         return {name: (min(ends), max(ends)) for name, ends in sorted(found.items(), key=lambda item: _CONSTANTS.get(item[0], 1))}
 
     @property
+    def own_constants(self) -> bool:
+        """Whether some layer's parameters differ within a channel."""
+        return any(layer.by_neuron for layer in self.layers)
+
+    @property
     def state_bits(self) -> int:
         """Of the widest membrane."""
         return max(signed_bits(*reach.membrane) for reach in self.reaches.values())
