@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import Int64
-from lehr.errors import NotMappable
+from lehr.intervals import arriving, intervals
+from lehr.network import Network
 from lehr.nodes import Neuron, Shape
 from lehr.operations import bounded, decayed
 from lehr.tables import Table
+from lehr.targets.fpga.unmapped import Unmapped
 from lehr.update import INPUT, Add, Bound, Fire, Leak, Program, Put, Source, written
 
 Range = tuple[int, int]
@@ -65,7 +67,7 @@ class Reach:
         widest: the greatest magnitude of any product or sum on the way.
 
     Raises:
-        NotMappable: when a register is not bounded, or leaves what the circuit can hold.
+        Unmapped: when a register is not bounded, or leaves what the circuit can hold.
     """
 
     def __init__(self, program: Program, neuron: Neuron, shape: Shape, arriving: int, steps: int) -> None:
@@ -82,7 +84,7 @@ class Reach:
         self.after, self.widest = {}, 0
         self._step(held)
         if self.widest > _WIDEST:
-            raise NotMappable("its update comes to numbers of more than 46 bits; use smaller parameters or a Bound")
+            raise Unmapped("its update comes to numbers of more than 46 bits", "use smaller parameters, or a Bound before it")
         self.states = {name: bounds.range for name, bounds in held.items()}
 
     @property
@@ -109,10 +111,10 @@ class Reach:
             held = now
         else:
             if steps > _ROUNDS:
-                raise NotMappable(f"{', '.join(loose)} grows on and on; put a Bound behind it")
+                raise Unmapped(f"nothing bounds its {' and '.join(loose)}", "put a Bound behind what adds to it")
         for name, bounds in held.items():
             if not _holds(bounds):
-                raise NotMappable(f"{name} comes to more than {MOST_BITS} bits; put a Bound behind it")
+                raise Unmapped(f"its {name} comes to more than {MOST_BITS} bits", "put a Bound behind what adds to it")
         return held
 
     def _step(self, states: dict[str, Bounds]) -> dict[str, Bounds]:
@@ -228,7 +230,7 @@ def _bound(reach: Reach, path: _Path, s: Bound) -> list[_Path]:
 @RULES.rule(Fire)
 def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
     if s.up_to > 1:
-        raise NotMappable(f"a neuron may fire {s.up_to} times in a step, and the engine keeps a bit for its spikes; use fire with up to 1")
+        raise Unmapped(f"its neurons fire up to {s.up_to} times in a step, the engine keeps a bit", "use a target that counts spikes")
     x, level, gap = reach.get(path, s.x), reach.get(path, s.level), int(s.test == "gt")
     reach.meet(magnitude(x), magnitude(level))
     above = Bounds(np.maximum(x.low, level.low + gap), x.high)
@@ -242,3 +244,12 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
     return found
 
 
+def reach_of(net: Network, name: str) -> Reach:
+    """That of a layer in a network.
+
+    Raises:
+        Unmapped: as `Reach` does.
+    """
+    neuron = net.neurons[name]
+    arriving_there = int(arriving(net, name, intervals(net)).magnitude.max())
+    return Reach(neuron.program, neuron, net.shapes[name], arriving_there, net.steps)
