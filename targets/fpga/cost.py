@@ -59,8 +59,8 @@ def _memories(engine: Engine) -> list[Memory]:
     machine, tables = engine.machine, engine.tables
     half = ceil(machine.neurons / 2)
     made = [
-        Memory("even states", machine.kept_bits, half, 1),
-        Memory("odd states", machine.kept_bits, half, 1),
+        Memory("even states", machine.circuit.kept_bits, half, 1),
+        Memory("odd states", machine.circuit.kept_bits, half, 1),
         Memory("sums", tables.acc_bits, machine.sums, 1),
         Memory("values", machine.value_bits, machine.value_words, 1),
         Memory("values beside them", machine.value_bits, machine.value_words * (machine.sources[INPUT].across - 1), 1),
