@@ -18,6 +18,7 @@ from lehr.errors import NotMappable
 from lehr.interval import BEYOND
 from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Int32Array
 from lehr.paths import synapses
 from lehr.simulate import Result, torch_update
 from lehr.simulate.result import Recorder, check_input, feeder, input_events
@@ -100,7 +101,7 @@ class _Machine:
         self.zero = {name: zero[name].to(torch.int64) for name in net.neurons}
         self.states = {name: dict.fromkeys(node.program.states, self.zero[name]) for name, node in net.neurons.items()}
         self.given = {
-            name: {each: self._whole(node.spread(each, net.shapes[name])) for each in node.program.parameters}
+            name: {each: self._parameter(node.values[each], len(net.shapes[name])) for each in node.program.parameters}
             for name, node in net.neurons.items()
         }
         self.weight = {name: torch.from_numpy(node.weight.astype(np.float64)).to(where) for name, node in net.weighted.items()}
@@ -110,8 +111,12 @@ class _Machine:
         self.wiring = {name: self._wiring(name) for name, node in net.neurons.items() if node.by_event}
         self.saturations = {name: torch.zeros((), dtype=torch.int64, device=where) for name in net.neurons}
 
-    def _whole(self, value: Int64) -> Tensor:
-        return torch.from_numpy(value.copy()).to(self.where)
+    def _parameter(self, value: Int32Array, axes: int) -> Tensor:
+        """One by neuron, or by channel and broadcast over the rest of a layer's axes."""
+        return self._whole(value.reshape(*value.shape, *[1] * (axes - value.ndim)))
+
+    def _whole(self, value: npt.NDArray[np.integer]) -> Tensor:
+        return torch.from_numpy(value.astype(np.int64)).to(self.where)
 
     def _late(self, steps: Int64) -> list[tuple[int, Tensor]]:
         """The values of a delay that are held back by each number of steps."""

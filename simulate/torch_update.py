@@ -78,7 +78,12 @@ def _put(r: Registers, s: Put) -> None:
 @RULES.rule(Bound)
 def _bound(r: Registers, s: Bound) -> None:
     before, low, high = r.get(s.x), r.get(s.low), r.get(s.high)
-    inside = before.clamp(min=low).clamp(max=high) if s.overflow == "saturate" else ((before - low) & (high - low)) + low
+    if s.overflow == "wrap":
+        inside = ((before - low) & (high - low)) + low  # the ends are those of a number of bits
+    elif type(low) is type(high):
+        inside = before.clamp(low, high)
+    else:  # a number and a parameter, which torch does not take at once
+        inside = before.clamp(min=low).clamp(max=high)
     r.put(s.x, inside)
     r.saturations = r.saturations + (r.get(s.x) != before).sum()
 
