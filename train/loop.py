@@ -291,4 +291,4 @@ def _copy(model: Model) -> Model:
 
 def _mean_thresholds(twin: Twin) -> list[float]:
     firing = [neuron for neuron in twin.neurons.values() if not neuron.integrates]
-    return [round(float(neuron.integers()[0].detach().mean()), 6) for neuron in firing]
+    return [round(float(neuron.integers()["threshold"].detach().mean()), 6) for neuron in firing]
