@@ -88,21 +88,21 @@ def scan(
 
 @RULES.rule(Leak)
 def _leak(r: Registers, s: Leak) -> None:
-    x, form, numerator, shift = r.values[s.x], s.decay.form, r.get(s.decay.numerator), r.get(s.decay.shift)
-    rounded, exact = _ROUND[s.decay.rounding], x.detach()
-    if form == "linear":
+    x, numerator, shift = r.values[s.x], r.get(s.decay.numerator), r.get(s.decay.shift)
+    if s.decay.form == "linear":
         r.values[s.x] = x.sign() * (x.abs() - numerator).relu()
         return
-    part = 2.0**-shift if isinstance(shift, int) else (torch.ones_like(shift) << shift).double().reciprocal()
-    if form == "multiply":  # in double, or long decays would not be exact
+    exact, rounded = x.detach(), _ROUND[s.decay.rounding]
+    part: Any = 2.0**-shift if isinstance(shift, int) else (torch.ones_like(shift) << shift).double().reciprocal()
+    if s.decay.form == "multiply":
         factor = numerator * part
-        exact = rounded(exact.double() * factor).to(x.dtype)
+        exact = rounded(exact.double() * factor)  # in double, or long decays would not be exact
     else:
         factor = 1 - part
         lost = exact * part
-        lost = rounded(lost).to(x.dtype) if form == "shift" else torch.where(lost.floor() == 0, exact.sign(), lost.floor()).to(x.dtype)
-        exact = exact - lost
-    r.values[s.x] = straight_through(x * (factor if isinstance(factor, float) else factor.to(x.dtype)), lambda _: exact)
+        exact = exact - (rounded(lost) if s.decay.form == "shift" else torch.where(lost.floor() == 0, exact.sign(), lost.floor()))
+    smooth = x * (factor.to(x.dtype) if isinstance(factor, Tensor) else factor)
+    r.values[s.x] = straight_through(smooth, lambda _: exact.to(x.dtype))
 
 
 @RULES.rule(Add)
