@@ -6,6 +6,7 @@ compiled loop in the first-level cache (`lehr.train.lif_kernels`), on any other 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -31,6 +32,11 @@ def float_rule(beta: float, slope: float, dtype: torch.dtype, *, integrates: boo
     )
 
 
+def exact_bits(dtype: torch.dtype) -> int:
+    """Up to which power of two a floating type holds every integer."""
+    return 1 - round(math.log2(torch.finfo(dtype).eps))
+
+
 def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype) -> Rule:
     """An integer neuron.
 
@@ -44,13 +50,12 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype)
         dtype: of the tensors.
     """
     leak = kernels.SHIFT if how.decay_form == "shift" else kernels.MULTIPLY if how.decay_shift else kernels.NO_ROUNDING
-    exact = round(-np.log2(torch.finfo(dtype).eps)) + 1
     bounded = kernels.SATURATE if how.overflow == "saturate" else kernels.WRAP
     codes = (
         leak,
         ("toward_zero", "floor", "nearest_even").index(how.rounding),
         ("none", "subtract", "zero").index(how.reset),
-        bounded if how.state_bits <= exact + 1 else kernels.UNBOUNDED,
+        bounded if how.state_bits <= exact_bits(dtype) + 1 else kernels.UNBOUNDED,
         how.reset_timing == "same_step",
     )
     span = 2.0**how.state_bits
@@ -69,7 +74,7 @@ def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: in
 
     Args:
         current: `[steps or 1, N, *shape]`; one step is held for all.
-        threshold: a scalar, or per channel (the first axis of `shape`); infinite for a neuron that never fires.
+        threshold: a scalar, per channel (the first axis of `shape`) or per neuron; infinite for a neuron that never fires.
         bias: likewise.
         rule: how to compute, in the type of `current`.
         steps: how many.
@@ -80,8 +85,8 @@ def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: in
         resets, as in snnTorch, are constants to them.
     """
     shape = current.shape[2:]
-    per_channel = (-1, *[1] * (len(shape) - 1))
-    features = (value.to(current.dtype).reshape(per_channel).expand(shape).flatten() for value in (threshold, bias))
+    sizes = ((value, (*value.shape, *[1] * (len(shape) - value.ndim))) for value in (threshold, bias))
+    features = (value.to(current.dtype).reshape(size).expand(shape).flatten() for value, size in sizes)
     membrane, spike = state or (torch.zeros_like(current[0]),) * 2
     made = _Scan.apply(current, *features, membrane, spike, steps, rule)  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], made)
