@@ -14,11 +14,11 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.network import Network
-from lehr.simulate.fast import kernels
-from lehr.simulate.fast.buffers import Buffer, aligned
-from lehr.simulate.fast.layout import EDGE
-from lehr.simulate.fast.ops import Worker, run_stages
-from lehr.simulate.fast.plan import Plan, plan
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.kernels.layout import EDGE
+from lehr.simulate.fast.plans.buffers import Buffer, aligned
+from lehr.simulate.fast.plans.ops import Worker, run_stages
+from lehr.simulate.fast.plans.plan import Plan, plan
 from lehr.simulate.result import LEAST, Recorder, Result, check_input, input_events
 
 Images = npt.NDArray[np.uint8]
@@ -214,7 +214,7 @@ class Machine:
             channels, places = 1, channels
         sizes = np.array((len(x), steps, channels, places, buffer.row))
         rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
-        kernels.pack(x.reshape(-1), array.reshape(-1), self._recent, self._events.reshape(-1), EDGE, sizes, rows)
+        calls.pack(x.reshape(-1), array.reshape(-1), self._recent, self._events.reshape(-1), EDGE, sizes, rows)
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""

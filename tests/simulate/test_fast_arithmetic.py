@@ -10,8 +10,8 @@ import pytest
 
 from lehr.arithmetic import Arithmetic, DecayForm, Rounding
 from lehr.network import Neuron
-from lehr.simulate.fast.bounds import Lanes, numbers
-from lehr.simulate.fast.kernels import neurons
+from lehr.simulate.fast.calls import neurons
+from lehr.simulate.fast.plans.bounds import Lanes, numbers
 
 EVERY = np.arange(-(2**15), 2**15)
 DECAYS = [

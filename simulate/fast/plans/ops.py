@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.simulate.fast import kernels
-from lehr.simulate.fast.buffers import Buffer, aligned
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.plans.buffers import Buffer, aligned
 
 Array = npt.NDArray[Any]
-Call = tuple[kernels.Kernel, tuple[Any, ...]]
+Call = tuple[calls.Kernel, tuple[Any, ...]]
 MOST_CALLS = 4096
 """Calls that a worker remembers; networks whose layers feed each other need some for every step of a block."""
 
@@ -43,7 +43,7 @@ class Worker:
     totals: dict[str, Array] = field(default_factory=dict)
     saturations: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, Array] = field(default_factory=dict)
-    calls: dict[tuple[Op, int, int, int], tuple[kernels.Run, tuple[Any, ...]]] = field(default_factory=dict)
+    calls: dict[tuple[Op, int, int, int], tuple[calls.Run, tuple[Any, ...]]] = field(default_factory=dict)
     scratch: dict[tuple[Op, str], Array] = field(default_factory=dict)
     count: int = 0
 
@@ -134,7 +134,7 @@ class Fire(KernelOp):
         """The call."""
         membranes = worker.membranes[self.name]
         rows = (*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)
-        return kernels.neurons, (
+        return calls.neurons, (
             worker.arrays[self.current].reshape(-1),
             worker.states[self.name].reshape(-1),
             worker.arrays[self.spikes].reshape(-1),
@@ -160,7 +160,7 @@ class Leak(KernelOp):
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """The call."""
-        return kernels.currents, (
+        return calls.currents, (
             worker.arrays[self.drive].reshape(-1),
             worker.currents[self.name].reshape(-1),
             worker.arrays[self.made].reshape(-1),

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import (
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.lanes import (
     above,
     add,
     apart,
@@ -37,7 +37,7 @@ from lehr.simulate.fast.lanes import (
     without_sign,
     xor,
 )
-from lehr.simulate.fast.layout import (
+from lehr.simulate.fast.kernels.layout import (
     FACTOR,
     FIELDS,
     FIRES,
@@ -61,7 +61,7 @@ from lehr.simulate.fast.layout import (
     TOWARD_ZERO,
     ZERO,
 )
-from lehr.simulate.fast.vector import data, load_like, load_line, load_mask, store, store_mask
+from lehr.simulate.fast.kernels.vector import data, load_like, load_line, load_mask, store, store_mask
 
 KEPT = len(FIELDS)
 """Place, behind them, of whether membranes are kept."""

@@ -15,14 +15,14 @@ import numpy as np
 from lehr.interval import Interval
 from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.simulate.fast.bounds import INT32, Lanes, lanes, numbers, thresholds
-from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of
-from lehr.simulate.fast.by_event import FireByEvent
-from lehr.simulate.fast.edges import convolution, linear, wide_row, window_of
-from lehr.simulate.fast.flows import OVERWRITING, Copy, Edge
-from lehr.simulate.fast.ops import Array, Clear, Fire, Hold, Leak, Op, Stage
-from lehr.simulate.fast.structure import Source, Structure
-from lehr.simulate.fast.wiring import synapses_of
+from lehr.simulate.fast.plans.bounds import INT32, Lanes, lanes, numbers, thresholds
+from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of
+from lehr.simulate.fast.plans.by_event import FireByEvent
+from lehr.simulate.fast.plans.edges import convolution, linear, wide_row, window_of
+from lehr.simulate.fast.plans.flows import OVERWRITING, Copy, Edge
+from lehr.simulate.fast.plans.ops import Array, Clear, Fire, Hold, Leak, Op, Stage
+from lehr.simulate.fast.plans.structure import Source, Structure
+from lehr.simulate.fast.plans.wiring import synapses_of
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.layout import FLOOR, FREE, KEEP, NEAREST_EVEN, SATURATE, SHIFT, SUBTRACT, ZERO
-from lehr.simulate.fast.vector import data, peek, poke
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.layout import FLOOR, FREE, KEEP, NEAREST_EVEN, SATURATE, SHIFT, SUBTRACT, ZERO
+from lehr.simulate.fast.kernels.vector import data, peek, poke
 
 
 @inlined

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lehr.errors import NotMappable
-from lehr.simulate.fast import kernels
-from lehr.simulate.fast.buffers import Buffer
-from lehr.simulate.fast.ops import Array, Op, Worker
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.plans.buffers import Buffer
+from lehr.simulate.fast.plans.ops import Array, Op, Worker
 from lehr.update import MOST_SPIKES
 
 
@@ -38,12 +38,10 @@ class FireByEvent(Op):
         offset = 0
         for buffer, lag, places in self.sources:
             sizes = np.array((worker.count, steps, buffer.row, buffer.bits, offset, room))
-            kernels.queue_events(
-                worker.arrays[buffer].reshape(-1), places, queue, lengths, sizes, np.array(worker.rows(buffer, first, lag))
-            )
+            calls.queue_events(worker.arrays[buffer].reshape(-1), places, queue, lengths, sizes, np.array(worker.rows(buffer, first, lag)))
             offset += places.size
         most = np.zeros(1, np.int64)
-        kernels.event_neurons(
+        calls.event_neurons(
             queue,
             lengths,
             *self.synapses,

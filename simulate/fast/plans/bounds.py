@@ -10,7 +10,7 @@ import numpy as np
 from lehr.arithmetic import Arithmetic, Synapse
 from lehr.interval import Interval
 from lehr.network import Neuron
-from lehr.simulate.fast import layout
+from lehr.simulate.fast.kernels import layout
 from lehr.widths import Range, ranges
 
 STEPS = 1000
