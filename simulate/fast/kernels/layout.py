@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,146 @@ TOWARD_ZERO, FLOOR, NEAREST_EVEN = range(3)
 MULTIPLY, SHIFT, KEEP = range(3)
 FREE, SATURATE, WRAP = range(3)
 NO_RESET, SUBTRACT, ZERO = range(3)
-FIELDS: tuple[str, ...] = ("leak", "factor", "shift", "rounding", "overflow", "lowest", "highest", "fraction", "reset", "late", "fires")
-LEAK, FACTOR, PLACES, ROUNDING, OVERFLOW, LOWEST, HIGHEST, FRACTION, RESET, LATE, FIRES = range(len(FIELDS))
-"""Places in the array of numbers that tells a kernel how neurons compute."""
+
+
+class How(NamedTuple):
+    """How the neurons of `neurons.neurons` and `events.event_neurons` compute; `kept` says whether membranes are kept."""
+
+    leak: int
+    factor: int
+    places: int
+    rounding: int
+    overflow: int
+    lowest: int
+    highest: int
+    fraction: int
+    reset: int
+    late: int
+    fires: int
+    kept: int = 0
+
+
+class NeuronSizes(NamedTuple):
+    """Samples, steps, neurons in a row, and elements from sample to sample in totals, 0 if they are of all together."""
+
+    samples: int
+    steps: int
+    neurons: int
+    totals: int
+
+
+class QueueSizes(NamedTuple):
+    """What `events.queue_events` is told of a source.
+
+    Attributes:
+        samples, steps: to run.
+        row: elements in a row of values, words for bits.
+        bits: whether they are bits.
+        first: the number of its first neuron.
+        room: in a queue.
+    """
+
+    samples: int
+    steps: int
+    row: int
+    bits: int
+    first: int
+    room: int
+
+
+class EventSizes(NamedTuple):
+    """Samples, steps, neurons in a row, elements from sample to sample in totals, 0 if they are of all together; room in a queue."""
+
+    samples: int
+    steps: int
+    neurons: int
+    totals: int
+    room: int
+
+
+class Rows(NamedTuple):
+    """Where rows lie: the first sample's first step, how many rows it is to the next sample's, and to the next step's (0 if held)."""
+
+    first: int
+    sample: int
+    step: int
+
+
+(TAKE, LOAD, LEAK, LEAK_EACH, DASH, LINEAR, ADD, SUB, ADD_WHERE, SUB_WHERE, ADD_TIMES, SUB_TIMES, COPY, PUT, CLIP, MODULO, PASS, REACH,
+ COUNT) = range(19)  # fmt: skip
+"""The operations of a program in a table, see `table`."""
+
+
+class Row(NamedTuple):
+    """One operation of a table: on register x, with registers y and m; the others as `table` says."""
+
+    op: int
+    x: int
+    y: int = 0
+    m: int = 0
+    shift: int = 0
+    form: int = 0
+    factor: int = 0
+    places: int = 0
+    rounding: int = 0
+    low: int = 0
+    high: int = 0
+    extra: int = 0
+    odd: int = 0
+
+
+class Decay(NamedTuple):
+    """Of a row of LEAK what a line needs."""
+
+    form: int
+    factor: int
+    places: int
+    rounding: int
+
+
+NO_SPIKES, BITS, BYTES_OF_SPIKES = range(3)
+"""How a layer of neurons puts out its spikes."""
+
+
+class TableSizes(NamedTuple):
+    """What `table.programs` and `events.event_programs` are told of a layer.
+
+    Attributes:
+        samples, steps: to run.
+        neurons: in a row, with padding.
+        used: without it.
+        block: neurons that are computed together.
+        kept: registers that live from step to step, the first ones.
+        registers: all that are written.
+        constants: numbers and parameters, which lie behind the registers and SPECIAL ones.
+        rows: of the table; of one by event those before its loop.
+        totals: elements from sample to sample in `totals`, 0 if it is of all together.
+        membrane, fired: the registers that are put out.
+        spikes: how.
+        body, after: by event, the rows of the loop and those behind it.
+        room: by event, in a queue.
+    """
+
+    samples: int
+    steps: int
+    neurons: int
+    used: int
+    block: int
+    kept: int
+    registers: int
+    constants: int
+    rows: int
+    totals: int
+    membrane: int
+    fired: int
+    spikes: int
+    body: int = 0
+    after: int = 0
+    room: int = 0
+
+
+SPECIAL = 4
+"""Registers that `table.programs` needs itself: spikes so far, lowest and highest membrane, most spikes in a step."""
 LINE = 256
 """Outputs, each a bit, whose columns are counted together."""
 OUTPUTS = 4
