@@ -1,7 +1,8 @@
 """What the registers of any program can hold in any step: bounds of all neurons together that one step maps into themselves.
 
-Every rule maps wider bounds to wider ones. So what one step makes of bounds that are wider than it, taken with 0, where all states
-begin, holds in every step; and what a step makes of that does again, and is narrower.
+Every rule maps wider bounds to wider ones. So bounds that hold 0, where all states begin, and what a step makes of them, hold in every
+step; and what a step makes of them does again, and is narrower. Such bounds are looked for from 0 on; what has not come to rest soon is
+taken for everything, from which the Bounds of a program lead back.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from lehr.update import INPUT, Add, Bound, Fire, Leak, Put, Source
 Bounds = tuple[int, int]
 RULES: Table[Callable[..., None]] = Table("the fast engine", "use the engine 'reference'")
 EVERYTHING = 2**60
-NARROWED = 8
-"""How often bounds are narrowed."""
+ROUNDS = 8
+"""How many steps are followed from the beginning, and how often bounds are narrowed."""
 NARROWEST = 15
 """The greatest shift in lanes of 16 bits."""
 
@@ -79,13 +80,22 @@ def reach(neuron: Neuron, a: Bounds) -> Reach | None:
             RULES[type(statement)](made, statement)
         return made
 
-    states = dict.fromkeys(neuron.program.states, (-EVERYTHING, EVERYTHING))
-    for _ in range(NARROWED):
-        made = step(states)
-        after = {name: hull(made.values[name], (0, 0)) for name in states}
-        if any(hull(after[name], states[name]) != states[name] for name in states):
-            return None
-        states = after
+    def after(states: dict[str, Bounds]) -> dict[str, Bounds]:
+        made = step(states).values
+        return {name: hull(made[name], (0, 0)) for name in states}
+
+    states = dict.fromkeys(neuron.program.states, (0, 0))
+    for _ in range(ROUNDS):  # states that soon reach all that they ever do, such as counters
+        states = {name: hull(states[name], value) for name, value in after(states).items()}
+    for _ in range(len(states) + 1):
+        growing = [name for name, value in after(states).items() if hull(value, states[name]) != states[name]]
+        if not growing:
+            break
+        states.update(dict.fromkeys(growing, (-EVERYTHING, EVERYTHING)))
+    else:
+        return None
+    for _ in range(ROUNDS):
+        states = after(states)
     return step(states)
 
 
