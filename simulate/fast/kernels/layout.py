@@ -98,6 +98,7 @@ class Row(NamedTuple):
     high: int = 0
     extra: int = 0
     odd: int = 0
+    then: int = -1
 
 
 class Decay(NamedTuple):
@@ -107,6 +108,8 @@ class Decay(NamedTuple):
     factor: int
     places: int
     rounding: int
+    then: int
+    shift: int
 
 
 NO_SPIKES, BITS, BYTES_OF_SPIKES = range(3)
@@ -150,8 +153,8 @@ class TableSizes(NamedTuple):
     room: int = 0
 
 
-SPECIAL = 4
-"""Registers that `table.programs` needs itself: spikes so far, lowest and highest membrane, most spikes in a step."""
+SPECIAL = 2
+"""Registers that `table.programs` needs itself: spikes so far, and the most in a step."""
 LINE = 256
 """Outputs, each a bit, whose columns are counted together."""
 OUTPUTS = 4

@@ -4,7 +4,7 @@
 |---|---|
 | TAKE | x + (input << shift) |
 | LOAD | input |
-| LEAK | x * factor / 2**places, rounded; with `form` SHIFT x less that |
+| LEAK | x * factor / 2**places, rounded; with `form` SHIFT x less that; `then`, if not -1, is a TAKE or ADD of x to do with it |
 | LEAK_EACH | the same by factors y and places m; `extra` and `odd` hold what rounding adds |
 | DASH, LINEAR | x - (x >> m), at least 1 towards 0; x moved by m towards 0 |
 | ADD, SUB | x +- (y << shift) |
@@ -148,11 +148,16 @@ def _each(operation: Any, r: Any, x: Any, y: Any, m: Any, shift: Any, count: Any
 
 # -------------------------------------------------------------------- operations of a block
 @inlined
-def _leak(r: Any, x: Any, how: Any, count: Any) -> None:
+def _leak(r: Any, x: Any, y: Any, inputs: Any, at: Any, how: Any, count: Any) -> None:
     for j in range(0, count, lanes_of(load_line(r, x))):
         v = load_line(r, x + j)
         part = divided(v, how)
-        store(r, x + j, part if how.form == MULTIPLY else sub(v, part))
+        part = part if how.form == MULTIPLY else sub(v, part)
+        if how.then == TAKE:
+            part = add(part, shift_left(resized(load_like(inputs, at + j, v), v), how.shift))
+        elif how.then == ADD:
+            part = add(part, shift_left(load_line(r, y + j), how.shift))
+        store(r, x + j, part)
 
 
 @inlined
@@ -231,9 +236,9 @@ def done(row: Any, r: Any, block: Any, count: Any, used: Any, inputs: Any, at: A
         if row.form == MULTIPLY and row.rounding == TOWARD_ZERO:  # which the compiler sees in what it is given here
             form: Any = np.int64(MULTIPLY)
             rounding: Any = np.int64(TOWARD_ZERO)
-            _leak(r, x, Decay(form, row.factor, row.places, rounding), count)
+            _leak(r, x, y, inputs, at, Decay(form, row.factor, row.places, rounding, row.then, shift), count)
         else:
-            _leak(r, x, Decay(row.form, row.factor, row.places, row.rounding), count)
+            _leak(r, x, y, inputs, at, Decay(row.form, row.factor, row.places, row.rounding, row.then, shift), count)
     elif op == LEAK_EACH:
         if lanes_of(load_line(r, x)) < 32:  # 16 bits hold no product
             _leak_each(r, x, y, m, row.extra * block, row.odd * block, row, count)

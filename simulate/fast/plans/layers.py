@@ -120,7 +120,7 @@ class Update(KernelOp):
             worker.totals[self.name].reshape(-1),
             worker.saturations[self.name],
             worker.membranes[self.name].reshape(-1),
-            worker.room(self, "registers", self.printer.places * block, dtype),
+            worker.room(self, "registers", self.printer.places * block + 4 * WORD, dtype),
             worker.room(self, "most", 1, np.int64),
             np.array(self._sizes(worker, steps, row, block)),
             np.array((*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)),

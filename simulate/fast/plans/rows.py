@@ -87,8 +87,13 @@ class Printer:
         return self.first_constant + list(self.constants).index(key)
 
     def put(self, op: int, x: str, **others: int) -> None:
-        """Add a row."""
-        self.rows.append(Row(op, self.registers[x], **others))
+        """Add a row; what is added to a register that has just leaked is added in the same row."""
+        row = Row(op, self.registers[x], **others)
+        last = self.rows[-1] if self.rows and self.program.loop is None else row
+        if op in (layout.TAKE, layout.ADD) and (last.op, last.x, last.then) == (layout.LEAK, row.x, -1) and row.y != row.x:
+            self.rows[-1] = last._replace(y=row.y, shift=row.shift, then=op)
+        else:
+            self.rows.append(row)
 
     def is_flag(self, name: str) -> bool:
         """Whether a register never holds anything but 0 and 1."""
@@ -147,6 +152,8 @@ def _leak_each(p: Printer, s: Leak) -> None:
 def _add(p: Printer, s: Add) -> None:
     if s.source == INPUT and not _loaded(s):
         p.put(layout.TAKE, s.x, shift=s.shift)
+    elif s.source not in p.registers and not np.any(p.value(s.source)):
+        return  # as a bias of 0
     elif not s.times:
         p.put(layout.SUB if s.negative else layout.ADD, s.x, y=p.at(s.source), shift=s.shift)
     else:
