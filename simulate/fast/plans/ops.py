@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.simulate.fast import kernels
-from lehr.simulate.fast.buffers import Buffer, aligned
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.plans.buffers import Buffer, aligned
 
 Array = npt.NDArray[Any]
-Call = tuple[kernels.Kernel, tuple[Any, ...]]
+Call = tuple[calls.Kernel, tuple[Any, ...]]
 MOST_CALLS = 4096
 """Calls that a worker remembers; networks whose layers feed each other need some for every step of a block."""
 
@@ -24,7 +24,7 @@ class Worker:
 
     Attributes:
         arrays: by buffer.
-        states, currents: membranes and synapse states by layer.
+        states: `[samples, kept * neurons]` by layer: the registers that live from step to step.
         totals: int64 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far; of all samples together, `[1, 3,
             neurons]`, of those that are not the output.
         saturations: int64 `[samples]` by layer.
@@ -39,11 +39,10 @@ class Worker:
     steps: int
     arrays: dict[Buffer, Array] = field(default_factory=dict)
     states: dict[str, Array] = field(default_factory=dict)
-    currents: dict[str, Array] = field(default_factory=dict)
     totals: dict[str, Array] = field(default_factory=dict)
     saturations: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, Array] = field(default_factory=dict)
-    calls: dict[tuple[Op, int, int, int], tuple[kernels.Run, tuple[Any, ...]]] = field(default_factory=dict)
+    calls: dict[tuple[Op, int, int, int], tuple[calls.Run, tuple[Any, ...]]] = field(default_factory=dict)
     scratch: dict[tuple[Op, str], Array] = field(default_factory=dict)
     count: int = 0
 
@@ -106,70 +105,33 @@ class Clear(Op):
 
 @dataclass(eq=False)
 class Hold(Op):
-    """Spikes as they are, for a delay."""
+    """Values as they are, for a delay.
+
+    Attributes:
+        source: what is held back.
+        into: the delay's own.
+        lag: how many steps late the source is.
+        steps: numbers of steps, each with the elements that it holds back: bits of words, or whether it does; None for all.
+    """
 
     source: Buffer
     into: Buffer
     lag: int
+    steps: tuple[tuple[int, Array | None], ...]
 
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
         start, _, step = worker.rows(self.source, first, self.lag)
-        into, _, _ = worker.rows(self.into, first, -self.into.delay)
         found = worker.arrays[self.source][: worker.count, start : start + (steps if step else 1), : self.into.row]
-        worker.arrays[self.into][: worker.count, into : into + steps] = found
-
-
-@dataclass(eq=False)
-class Fire(KernelOp):
-    """A layer of neurons, see `neurons.neurons`."""
-
-    name: str
-    current: Buffer
-    spikes: Buffer
-    layer: Array
-    how: Array
-
-    def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
-        membranes = worker.membranes[self.name]
-        rows = (*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)
-        return kernels.neurons, (
-            worker.arrays[self.current].reshape(-1),
-            worker.states[self.name].reshape(-1),
-            worker.arrays[self.spikes].reshape(-1),
-            self.layer.reshape(-1),
-            self.how,
-            worker.totals[self.name].reshape(-1),
-            worker.saturations[self.name],
-            membranes.reshape(-1),
-            np.array((worker.count, steps, self.layer.shape[1], worker.each_sample(self.name))),
-            np.array(rows),
-        )
-
-
-@dataclass(eq=False)
-class Leak(KernelOp):
-    """The synapse states of a layer, see `neurons.currents`."""
-
-    name: str
-    drive: Buffer
-    made: Buffer
-    bias: Array
-    how: Array
-
-    def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
-        return kernels.currents, (
-            worker.arrays[self.drive].reshape(-1),
-            worker.currents[self.name].reshape(-1),
-            worker.arrays[self.made].reshape(-1),
-            self.bias,
-            self.how,
-            worker.saturations[self.name],
-            np.array((worker.count, steps, self.bias.size)),
-            np.array((*worker.rows(self.drive, first), *worker.rows(self.made, first))),
-        )
+        for late, which in self.steps:
+            at, _, _ = worker.rows(self.into, first, -late)
+            into = worker.arrays[self.into][: worker.count, at : at + steps]
+            if which is None:
+                into[:] = found
+            elif self.into.bits:
+                into[:] = (into & ~which) | (found & which)
+            else:
+                np.copyto(into, found, where=which)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import add, apart, bits_set, doubled, lanes_in, lanes_of, nothing, resized, select
-from lehr.simulate.fast.vector import beyond, data, eight, list_bits, load, load_like, peek, poke, store, word_at
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.lanes import add, apart, bits_set, doubled, lanes_in, lanes_of, nothing, resized, select
+from lehr.simulate.fast.kernels.vector import beyond, data, eight, list_bits, load, load_like, peek, poke, store, word_at
 
 FIELDS: tuple[str, ...] = ("channels", "height", "width", "out", "out_height", "out_width", "kernel_height", "kernel_width")
 FIELDS += ("stride_y", "stride_x", "pad_y", "pad_x", "narrow", "chunk")

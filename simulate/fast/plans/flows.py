@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lehr.simulate.fast import kernels
-from lehr.simulate.fast.buffers import WORD, Buffer
-from lehr.simulate.fast.layout import OUTPUTS, scaled_positions
-from lehr.simulate.fast.ops import Array, Call, KernelOp, Worker
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.kernels.layout import OUTPUTS, scaled_positions
+from lehr.simulate.fast.plans.buffers import WORD, Buffer
+from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
 
 NONE = np.zeros(0, np.int32)
 
@@ -41,7 +41,7 @@ class Gather(Edge):
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        return kernels.gather, (
+        return calls.gather, (
             worker.arrays[self.source].reshape(-1),
             self.weights,
             worker.arrays[self.into].reshape(-1),
@@ -69,7 +69,7 @@ class LookUp(Edge):
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        return kernels.look_up, (
+        return calls.look_up, (
             worker.arrays[self.source].reshape(-1),
             self.tables,
             worker.arrays[self.into].reshape(-1),
@@ -94,7 +94,7 @@ class CountColumns(Edge):
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         lines, columns, words = self.columns.shape
-        return kernels.count_columns, (
+        return calls.count_columns, (
             worker.arrays[self.source].reshape(-1),
             self.columns.reshape(-1),
             worker.arrays[self.into].reshape(-1),
@@ -118,7 +118,7 @@ class CountMatches(Edge):
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        return kernels.count_matches, (
+        return calls.count_matches, (
             worker.arrays[self.source].reshape(-1),
             self.digits,
             self.worth,
@@ -145,7 +145,7 @@ class Scatter(Edge):
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
-        kernel = kernels.scatter_bits if self.source.bits else kernels.scatter
+        kernel = calls.scatter_bits if self.source.bits else calls.scatter
         source, into = worker.arrays[self.source].reshape(-1), worker.arrays[self.into].reshape(-1)
         return kernel, (source, self.weights, self.places, into, self.shape, sizes, rows)
 
@@ -160,5 +160,5 @@ class Copy(Edge):
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
-        kernel = kernels.copy_bits if self.source.bits else kernels.copy
+        kernel = calls.copy_bits if self.source.bits else calls.copy
         return kernel, (worker.arrays[self.source].reshape(-1), self.order, worker.arrays[self.into].reshape(-1), sizes, rows)

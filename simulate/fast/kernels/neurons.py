@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import (
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.lanes import (
     above,
     add,
     apart,
@@ -37,34 +37,22 @@ from lehr.simulate.fast.lanes import (
     without_sign,
     xor,
 )
-from lehr.simulate.fast.layout import (
-    FACTOR,
-    FIELDS,
-    FIRES,
+from lehr.simulate.fast.kernels.layout import (
     FLOOR,
-    FRACTION,
     FREE,
-    HIGHEST,
     KEEP,
-    LATE,
-    LEAK,
-    LOWEST,
     MULTIPLY,
     NEAREST_EVEN,
-    OVERFLOW,
-    PLACES,
-    RESET,
-    ROUNDING,
     SATURATE,
     SHIFT,
     SUBTRACT,
     TOWARD_ZERO,
     ZERO,
+    How,
+    NeuronSizes,
+    Rows,
 )
-from lehr.simulate.fast.vector import data, load_like, load_line, load_mask, store, store_mask
-
-KEPT = len(FIELDS)
-"""Place, behind them, of whether membranes are kept."""
+from lehr.simulate.fast.kernels.vector import data, load_like, load_line, load_mask, read, store, store_mask
 
 
 @inlined
@@ -72,13 +60,13 @@ def divided(v: Any, p: Any) -> Any:
     """V * factor / 2**shift, rounded; factor below 2**shift."""
     if lanes_of(v) == 32:
         return _divided_halves(v, p)
-    product = mul(v, p[FACTOR])
-    if p[ROUNDING] == TOWARD_ZERO:
-        product = add(product, both(signs(v), (1 << p[PLACES]) - 1))
-    elif p[ROUNDING] == NEAREST_EVEN and p[PLACES] > 0:
-        odd = both(signed_right(product, p[PLACES]), 1)
-        product = add(product, add(odd, (1 << (p[PLACES] - 1)) - 1))
-    return signed_right(product, p[PLACES])
+    product = mul(v, p.factor)
+    if p.rounding == TOWARD_ZERO:
+        product = add(product, both(signs(v), (1 << p.places) - 1))
+    elif p.rounding == NEAREST_EVEN and p.places > 0:
+        odd = both(signed_right(product, p.places), 1)
+        product = add(product, add(odd, (1 << (p.places - 1)) - 1))
+    return signed_right(product, p.places)
 
 
 @inlined
@@ -88,10 +76,10 @@ def _divided_halves(v: Any, p: Any) -> Any:
     It is made of magnitude and sign: `high` is the whole part of |V| * factor and `low` the rest, with which each rounding compares.
     """
     sign, magnitude = signs(v), without_sign(v)
-    high = high_product(magnitude, p[FACTOR])
-    if p[ROUNDING] != TOWARD_ZERO:
-        low = mul(magnitude, p[FACTOR])
-        if p[ROUNDING] == FLOOR:
+    high = high_product(magnitude, p.factor)
+    if p.rounding != TOWARD_ZERO:
+        low = mul(magnitude, p.factor)
+        if p.rounding == FLOOR:
             up = both(sign, filled(unequal(low, 0), v))
         else:
             tie = both(equal(low, -32768), equal(both(high, 1), 1))
@@ -103,9 +91,9 @@ def _divided_halves(v: Any, p: Any) -> Any:
 @inlined
 def leaked(v: Any, p: Any) -> Any:
     """One step of leak."""
-    if p[LEAK] == MULTIPLY:
+    if p.leak == MULTIPLY:
         return divided(v, p)
-    if p[LEAK] == SHIFT:
+    if p.leak == SHIFT:
         return sub(v, divided(v, p))
     return v
 
@@ -113,17 +101,11 @@ def leaked(v: Any, p: Any) -> Any:
 @inlined
 def bounded(v: Any, p: Any) -> Any:
     """V brought into its width."""
-    if p[OVERFLOW] == SATURATE:
-        low, high = spread(p[LOWEST], v), spread(p[HIGHEST], v)
+    if p.overflow == SATURATE:
+        low, high = spread(p.lowest, v), spread(p.highest, v)
         v = select(less(v, low), low, v)
         return select(greater(v, high), high, v)
-    return add(both(sub(v, p[LOWEST]), p[HIGHEST] - p[LOWEST]), p[LOWEST])
-
-
-@inlined
-def _numbers(p: Any, kept: Any) -> Any:
-    """The numbers of layout.FIELDS, and `kept`, as a tuple: numba counts references to an array that is passed on, and none to a tuple."""
-    return p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], kept
+    return add(both(sub(v, p.lowest), p.highest - p.lowest), p.lowest)
 
 
 @compiled
@@ -137,53 +119,56 @@ def neurons(
         state: membranes `[samples, neurons]`, in lanes' type; changed.
         spikes: bits, rows of `[words]`; the row before the first is read, too.
         layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane must pass, what a reset takes, bias.
-        how: to compute, see layout.FIELDS.
+        how: to compute, see layout.How.
         totals: int64 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
         saturations: int64 `[samples]`; changed.
         membranes: int32, rows of `[neurons]` to keep them in, or empty.
-        sizes: samples, steps, neurons, elements from sample to sample in `totals`, 0 if it is of all together.
-        rows: of `current`, `spikes` and `membranes` each: the row of the first sample's first step, how many rows it is from there to
-            the next sample's, and how many to the next step's (0 for an input that is held).
+        sizes: layout.NeuronSizes.
+        rows: layout.Rows of `current`, `spikes` and `membranes` each.
     """
-    p, samples, steps, size = _numbers(how, np.int64(membranes.size > 0)), sizes[0], sizes[1], sizes[2]
+    p, s = read(How, how, 0), read(NeuronSizes, sizes, 0)
+    size = s.neurons
+    source, into, where = read(Rows, rows, 0), read(Rows, rows, 3), read(Rows, rows, 6)
     inputs, held, out, each = data(current), data(state), data(spikes), data(layer)
     all_totals, kept, usual = data(totals), data(membranes), _is_usual(p)
-    for n in range(samples):
+    for n in range(s.samples):
         for at in range(0, size, 64 // state.itemsize):
             v = load_line(held, n * size + at)
             blocks = size // lanes_of(v)
             layout = (
-                (rows[0] + n * rows[1]) * size + at, rows[2] * size,
-                (rows[3] + n * rows[4]) * blocks + at // lanes_of(v), rows[5] * blocks,
-                (rows[6] + n * rows[7]) * size + at, rows[8] * size,
+                (source.first + n * source.sample) * size + at, source.step * size,
+                (into.first + n * into.sample) * blocks + at // lanes_of(v), into.step * blocks,
+                (where.first + n * where.sample) * size + at, where.step * size,
             )  # fmt: skip
             threshold, taken, bias = load_line(each, at), load_line(each, size + at), load_line(each, 2 * size + at)
             if usual:
-                found = _through_steps(v, _usual(p), threshold, taken, bias, inputs, out, kept, layout, steps)
+                found = _through_steps(v, _usual(p), threshold, taken, bias, inputs, out, kept, layout, s.steps)
             else:
-                found = _through_steps(v, p, threshold, taken, bias, inputs, out, kept, layout, steps)
+                found = _through_steps(v, p, threshold, taken, bias, inputs, out, kept, layout, s.steps)
             v, count, lowest, highest, lost = found
             store(held, n * size + at, v)
-            _add_totals(all_totals, n * sizes[3] + at, size, count, lowest, highest)
+            add_totals(all_totals, n * s.totals + at, size, count, lowest, highest)
             saturations[n] += lost
 
 
 @inlined
 def _is_usual(p: Any) -> Any:
     """Whether a layer computes as most do: what `_usual` takes for known."""
-    shape = p[LEAK] == MULTIPLY and p[ROUNDING] == TOWARD_ZERO and p[OVERFLOW] == FREE
-    return shape and p[RESET] == SUBTRACT and p[LATE] != 0 and p[FIRES] != 0 and p[KEPT] == 0
+    shape = p.leak == MULTIPLY and p.rounding == TOWARD_ZERO and p.overflow == FREE
+    return shape and p.reset == SUBTRACT and p.late != 0 and p.fires != 0 and p.kept == 0
 
 
 @inlined
 def _usual(p: Any) -> Any:
-    """The numbers of such a layer, in which the compiler sees what each decides; it leaves out what they do not ask for.
+    """The same for such a layer, in which the compiler sees what each decides; it leaves out what they do not ask for.
 
     As int64, they are of the same type as any layer's, so that numba translates one function for both.
     """
-    yes, no = np.int64(1), np.int64(0)
-    shape = np.int64(MULTIPLY), p[FACTOR], p[PLACES], np.int64(TOWARD_ZERO), np.int64(FREE), no, no, p[FRACTION]
-    return (*shape, np.int64(SUBTRACT), yes, yes, no)
+    yes: Any = np.int64(1)
+    no: Any = np.int64(0)
+    free, leak, round_to = no + FREE, no + MULTIPLY, no + TOWARD_ZERO
+    subtract = no + SUBTRACT
+    return How(leak, p.factor, p.places, round_to, free, no, no, p.fraction, subtract, yes, yes, no)
 
 
 @inlined
@@ -192,7 +177,7 @@ def _through_steps(
 ) -> Any:
     """Run one line of neurons; gives their membranes, spikes, lowest and highest membranes, and how many saturated."""
     source, source_step, into, into_step, kept, kept_step = layout
-    leak, overflow, reset, late, fires = p[LEAK] != KEEP, p[OVERFLOW] != FREE, p[RESET], p[LATE] != 0, p[FIRES] != 0
+    leak, overflow, reset, late, fires = p.leak != KEEP, p.overflow != FREE, p.reset, p.late != 0, p.fires != 0
     count, lowest, highest, lost = spread(0, v), greatest(v), xor(greatest(v), -1), 0
     fired = apart(filled(load_mask(out, into - into_step, v), v))  # lanes of all ones or none: cheaper to carry than a mask
     end = into + steps * into_step
@@ -202,7 +187,7 @@ def _through_steps(
         if late and reset == ZERO:
             v = both(v, xor(fired, -1))
         a = resized(load_like(inputs, source, v), v)
-        v = add(v, add(shift_left(a, p[FRACTION]), bias))
+        v = add(v, add(shift_left(a, p.fraction), bias))
         if late and reset == SUBTRACT:
             v = sub(v, both(fired, taken))
         if overflow:
@@ -220,7 +205,7 @@ def _through_steps(
             elif reset == ZERO:
                 v = both(v, xor(fired, -1))
         lowest, highest = select(less(v, lowest), v, lowest), select(greater(v, highest), v, highest)
-        if p[KEPT] != 0:
+        if p.kept != 0:
             store(membranes, kept, v)
             kept += kept_step
         into += into_step
@@ -229,48 +214,11 @@ def _through_steps(
 
 
 @inlined
-def _add_totals(totals: Any, at: Any, size: Any, count: Any, lowest: Any, highest: Any) -> None:
+def add_totals(totals: Any, at: Any, size: Any, count: Any, lowest: Any, highest: Any) -> None:
+    """Take a line of neurons' spikes, lowest and highest membranes into the totals of a layer."""
     spikes = load_like(totals, at, count)
     store(totals, at, add(spikes, resized(count, spikes)))
     before, now = load_like(totals, at + size, count), resized(lowest, spikes)
     store(totals, at + size, select(less(now, before), now, before))
     before, now = load_like(totals, at + 2 * size, count), resized(highest, spikes)
     store(totals, at + 2 * size, select(greater(now, before), now, before))
-
-
-@compiled
-def currents(drive: Any, state: Any, made: Any, bias: Any, how: Any, saturations: Any, sizes: Any, rows: Any) -> None:
-    """The synapse states of a layer: they leak, take the input, and are brought into their width.
-
-    Args:
-        drive: summed inputs, rows of `[neurons]`.
-        state: synapse states `[samples, neurons]`, in lanes' type; changed.
-        made: int32, rows of `[neurons]` for the states after each step.
-        bias: what each takes in addition, `[neurons]` in lanes' type.
-        how: to compute, see layout.FIELDS.
-        saturations: int64 `[samples]`; changed.
-        sizes: samples, steps, neurons.
-        rows: of `drive` and `made` each, as in `neurons`.
-    """
-    p, samples, steps, size = _numbers(how, np.int64(0)), sizes[0], sizes[1], sizes[2]
-    inputs, held, out, extras = data(drive), data(state), data(made), data(bias)
-    leak, overflow = p[LEAK] != KEEP, p[OVERFLOW] != FREE
-    for n in range(samples):
-        lost = 0
-        for at in range(0, size, 64 // state.itemsize):
-            v, extra = load_line(held, n * size + at), load_line(extras, at)
-            source = (rows[0] + n * rows[1]) * size + at
-            into = (rows[3] + n * rows[4]) * size + at
-            for _ in range(steps):
-                if leak:
-                    v = leaked(v, p)
-                v = add(v, add(shift_left(resized(load_like(inputs, source, v), v), p[FRACTION]), extra))
-                if overflow:
-                    inside = bounded(v, p)
-                    lost += set_lanes(unequal(inside, v))
-                    v = inside
-                store(out, into, v)
-                source += rows[2] * size
-                into += rows[5] * size
-            store(held, n * size + at, v)
-        saturations[n] += lost

@@ -83,6 +83,19 @@ def data(_: Any, array: Any) -> Any:
 
 
 @intrinsic
+def read(_: Any, kind: Any, array: Any, first: Any) -> Any:
+    """The numbers of an array from `first` on as a NamedTuple of a kind: what the planner made one of, a kernel reads by name."""
+    made = types.NamedUniTuple(types.int64, len(kind.instance_class._fields), kind.instance_class)
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
+        memory = context.make_array(array)(context, builder, args[1]).data if isinstance(array, types.Array) else args[1]
+        numbers = (builder.add(args[2], ir.Constant(ir.IntType(64), k)) for k in range(made.count))
+        return context.make_tuple(builder, made, [builder.load(builder.gep(memory, [k])) for k in numbers])
+
+    return made(kind, array, types.int64), code
+
+
+@intrinsic
 def beyond(_: Any, memory: Any, index: Any) -> Any:
     """The memory from element `index` on, which may lie before its beginning."""
     return memory(memory, types.int64), lambda c, b, s, a: b.gep(a[0], [a[1]])

@@ -1,4 +1,4 @@
-"""Computing with the vectors of `lehr.simulate.fast.vector`: made of scalars, widened, added, compared, selected, counted."""
+"""Computing with the vectors of `lehr.simulate.fast.kernels.vector`: made of scalars, widened, added, compared, selected, counted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from lehr.simulate.fast.vector import Value, Vector, intrinsic, lanes_of_token, resize, spread_out
+from lehr.simulate.fast.kernels.vector import Value, Vector, intrinsic, lanes_of_token, resize, spread_out
 
 
 # -------------------------------------------------------------------- making

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import add, both, lowest_bit, mask_word, unequal
-from lehr.simulate.fast.layout import BYTES
-from lehr.simulate.fast.vector import data, load_line, peek, poke, store
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.lanes import add, both, lowest_bit, mask_word, unequal
+from lehr.simulate.fast.kernels.layout import BYTES
+from lehr.simulate.fast.kernels.vector import data, load_line, peek, poke, store
 
 OFTEN = 255
 """Steps that a byte counts."""

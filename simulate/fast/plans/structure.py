@@ -72,7 +72,7 @@ class Structure:
     def by_event(self, name: str) -> bool:
         """Whether a node is a layer that updates by event."""
         node = self.net.nodes.get(name)
-        return isinstance(node, Neuron) and node.fields.update == "event"
+        return isinstance(node, Neuron) and node.by_event
 
     def is_held(self, name: str) -> bool:
         """Whether a node's value is the same in all steps."""

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.np.arrayobj import populate_array
 
-from lehr.simulate.fast.vector import intrinsic
+from lehr.simulate.fast.kernels.vector import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ def inlined(kernel: F) -> F:
 
 
 compiled = inlined
-"""Compile a kernel: what `lehr.simulate.fast.kernels` names. Its machine code becomes part of its way in."""
+"""Compile a kernel: what `lehr.simulate.fast.calls` names. Its machine code becomes part of its way in."""
 
 
 def module(kernel: Any, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.network import Network
 from lehr.paths import arrivals
-from lehr.simulate.fast.buffers import order_of
+from lehr.simulate.fast.plans.buffers import order_of
 
 Array = npt.NDArray[Any]
 PULSES = 64

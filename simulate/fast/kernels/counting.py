@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import (
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.lanes import (
     add,
     as_bytes,
     bits_set,
@@ -29,9 +29,9 @@ from lehr.simulate.fast.lanes import (
     unsigned_right,
     xor,
 )
-from lehr.simulate.fast.layout import LINE, OUTPUTS
-from lehr.simulate.fast.strips import list_spikes
-from lehr.simulate.fast.vector import beyond, data, load_like, peek, poke, store
+from lehr.simulate.fast.kernels.layout import LINE, OUTPUTS
+from lehr.simulate.fast.kernels.strips import list_spikes
+from lehr.simulate.fast.kernels.vector import beyond, data, load_like, peek, poke, store
 
 BATCH = 120
 """Columns that seven digits count: at most 127, in eights."""

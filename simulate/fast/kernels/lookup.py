@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import add, apart, doubled, lanes_in, nothing, resized
-from lehr.simulate.fast.layout import GROUP
-from lehr.simulate.fast.strips import put
-from lehr.simulate.fast.vector import beyond, data, load, peek, poke, word_at
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.lanes import add, apart, doubled, lanes_in, nothing, resized
+from lehr.simulate.fast.kernels.layout import GROUP
+from lehr.simulate.fast.kernels.strips import put
+from lehr.simulate.fast.kernels.vector import beyond, data, load, peek, poke, word_at
 
 FIELDS: tuple[str, ...] = ("channels", "height", "width", "out", "out_height", "out_width", "kernel_height", "kernel_width")
 FIELDS += ("stride_y", "stride_x", "pad_y", "pad_x", "narrow")

@@ -1,27 +1,49 @@
-"""Layers that update by event, exactly as `lehr.simulate.events` orders them: the events of a step are queued, then taken one by one."""
+"""Layers of one state in fields that update by event, exactly as `lehr.paths.arrivals` orders them.
+
+The events of a step are queued, then taken one by one.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.layout import FLOOR, FREE, KEEP, NEAREST_EVEN, SATURATE, SHIFT, SUBTRACT, ZERO
-from lehr.simulate.fast.vector import data, peek, poke
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.layout import (
+    FLOOR,
+    FREE,
+    KEEP,
+    NEAREST_EVEN,
+    SATURATE,
+    SHIFT,
+    SUBTRACT,
+    ZERO,
+    EventSizes,
+    How,
+    QueueSizes,
+    Rows,
+)
+from lehr.simulate.fast.kernels.vector import data, peek, poke, read
 
 
 @inlined
-def _leaked(v: Any, leak: Any, factor: Any, shift: Any, rounding: Any) -> Any:
-    if leak == KEEP:
-        return v
-    product = v * factor
-    whole = product >> shift
-    rest = product - (whole << shift)
+def quotient(product: Any, places: Any, rounding: Any) -> Any:
+    """An integer divided by 2**places, rounded."""
+    whole = product >> places
+    rest = product - (whole << places)
     if rounding == NEAREST_EVEN:
-        half = (1 << shift) >> 1
-        whole += 1 if shift > 0 and (rest > half or (rest == half and whole & 1 == 1)) else 0
+        half = (1 << places) >> 1
+        whole += 1 if places > 0 and (rest > half or (rest == half and whole & 1 == 1)) else 0
     elif rounding != FLOOR:
         whole += 1 if product < 0 and rest != 0 else 0
-    return v - whole if leak == SHIFT else whole
+    return whole
+
+
+@inlined
+def _leaked(v: Any, p: Any) -> Any:
+    if p.leak == KEEP:
+        return v
+    part = quotient(v * p.factor, p.places, p.rounding)
+    return v - part if p.leak == SHIFT else part
 
 
 @inlined
@@ -42,14 +64,15 @@ def queue_events(values: Any, places: Any, queue: Any, lengths: Any, sizes: Any,
         places: int32, for each flat index with the channels first its place in a row.
         queue: int32 `[samples * steps, room, 2]`: the number of an event's source neuron, and how many events.
         lengths: int64 `[samples * steps]`, how many entries each queue has; changed.
-        sizes: samples, steps, elements in a row of `values`, whether they are bits, the number of the source's first neuron, room.
-        rows: of `values`: the row of the first sample's first step, from sample to sample, from step to step.
+        sizes: layout.QueueSizes.
+        rows: layout.Rows of `values`.
     """
     source, where, entries = data(values), data(places), data(queue)
-    steps, row, bits, first, room = sizes[1], sizes[2], sizes[3] != 0, sizes[4], sizes[5]
-    for n in range(sizes[0]):
+    s, flow = read(QueueSizes, sizes, 0), read(Rows, rows, 0)
+    steps, bits, first, room = s.steps, s.bits != 0, s.first, s.room
+    for n in range(s.samples):
         for t in range(steps):
-            at, k = (rows[0] + n * rows[1] + t * rows[2]) * row, lengths[n * steps + t]
+            at, k = (flow.first + n * flow.sample + t * flow.step) * s.row, lengths[n * steps + t]
             for i in range(places.size):
                 place = peek(where, i)
                 count = peek(source, at + (place >> 6)) >> (place & 63) & 1 if bits else peek(source, at + place)
@@ -81,21 +104,20 @@ def event_neurons(
         totals: likewise.
         saturations: likewise.
         membranes: likewise.
-        sizes: samples, steps, neurons, elements from sample to sample in `totals`, room in a queue.
-        rows: of `counts` and `membranes` each: the row of the first sample's first step, from sample to sample, from step to step.
+        sizes: layout.EventSizes.
+        rows: layout.Rows of `counts` and `membranes` each.
         fired: int64 `[neurons]`, room for how often each fires in a step.
         most: int64 `[1]`, the most times that a neuron fired in a step so far; changed.
     """
-    steps, size, total, room = sizes[1], sizes[2], sizes[3], sizes[4]
-    leak, factor, shift, rounding, overflow, lowest, highest, fraction, reset = (
-        how[0], how[1], how[2], how[3], how[4], how[5], how[6], how[7], how[8],
-    )  # fmt: skip
-    for n in range(sizes[0]):
+    p, s, into, where = read(How, how, 0), read(EventSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    steps, size, total, room = s.steps, s.neurons, s.totals, s.room
+    overflow, lowest, highest, fraction, reset = p.overflow, p.lowest, p.highest, p.fraction, p.reset
+    for n in range(s.samples):
         v, lost = state[n * size : (n + 1) * size], 0
         for t in range(steps):
             fired[:] = 0
             for i in range(size):
-                free = _leaked(v[i], leak, factor, shift, rounding) + layer[2 * size + i]
+                free = _leaked(v[i], p) + layer[2 * size + i]
                 v[i] = _bounded(free, overflow, lowest, highest)
                 lost += v[i] != free
             for entry in range(lengths[n * steps + t]):
@@ -112,7 +134,7 @@ def event_neurons(
                                 v[i] -= layer[size + i]
                             elif reset == ZERO:
                                 v[i] = 0
-            row, kept = (rows[0] + n * rows[1] + t * rows[2]) * size, (rows[3] + n * rows[4] + t * rows[5]) * size
+            row, kept = (into.first + n * into.sample + t * into.step) * size, (where.first + n * where.sample + t * where.step) * size
             for i in range(size):
                 most[0] = max(most[0], fired[i])
                 counts[row + i] = fired[i]

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.network import Conv2d, Linear, SumPool2d
-from lehr.simulate.fast.buffers import WORD, Buffer, aligned, order_of, padded
-from lehr.simulate.fast.flows import CountColumns, CountMatches, Edge, Gather, LookUp, Scatter
-from lehr.simulate.fast.layout import GROUP, LINE, OUTPUTS
+from lehr.simulate.fast.kernels.layout import GROUP, LINE, OUTPUTS
+from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of, padded
+from lehr.simulate.fast.plans.flows import CountColumns, CountMatches, Edge, Gather, LookUp, Scatter
 from lehr.weights import LARGEST
 
 Array = npt.NDArray[Any]
@@ -37,14 +37,17 @@ class Window:
     groups: int
 
 
-def window_of(node: Conv2d | SumPool2d, channels: int, pool: SumPool2d | None = None) -> Window:
-    """A node as a window over feature maps of `channels`; with the pooling that follows a convolution, both at once.
+def pooling(node: SumPool2d, channels: int) -> Window:
+    """A pooling of feature maps of `channels` as a window."""
+    return Window(np.ones((channels, 1, *node.kernel), np.int32), node.stride, node.padding, (1, 1), channels)
+
+
+def window_of(node: Conv2d, pool: SumPool2d | None = None) -> Window:
+    """A convolution as a window; with the pooling that follows it, both at once.
 
     A convolution and the sum over windows of its output are one convolution with a larger kernel: 36 products in place of 100 for
     5x5 before 2x2.
     """
-    if isinstance(node, SumPool2d):
-        return Window(np.ones((channels, 1, *node.kernel), np.int32), node.stride, node.padding, (1, 1), channels)
     weight, stride = node.weight.astype(np.int32), node.stride
     if pool is not None:
         high, wide = ((size - 1) * step for size, step in zip(pool.kernel, node.stride, strict=True))

@@ -1,6 +1,6 @@
 """The kernels as operations call them: machine code for the types of their arguments, loaded when it is first asked for.
 
-What a kernel computes stands in the file that it is named after. None of these files is imported while their machine code is at hand:
+What a kernel computes stands in the file of kernels/ that it names. None of these files is imported while their machine code is at hand:
 numba, which compiles them, takes longer to import than most networks to run.
 """
 
@@ -23,7 +23,7 @@ class Kernel:
     """A kernel, compiled once for each combination of types that it is called with; Python's lock is not held while it runs.
 
     Attributes:
-        file: of this folder, in which it stands.
+        file: of kernels/, in which it stands.
         name: in that file.
         ready: what runs it, by the kinds of its arguments.
     """
@@ -57,7 +57,8 @@ scatter_bits = Kernel("scatter", "scatter_bits")
 copy = Kernel("scatter", "copy")
 copy_bits = Kernel("scatter", "copy_bits")
 neurons = Kernel("neurons", "neurons")
-currents = Kernel("neurons", "currents")
 queue_events = Kernel("events", "queue_events")
 event_neurons = Kernel("events", "event_neurons")
 pack = Kernel("packing", "pack")
+programs = Kernel("table", "programs")
+event_programs = Kernel("event_table", "event_programs")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lehr.simulate.fast.compiled import compiled, inlined
-from lehr.simulate.fast.lanes import add, lowest_bit, mul, resized
-from lehr.simulate.fast.vector import data, load, peek, poke, store
+from lehr.simulate.fast.kernels.compiled import compiled, inlined
+from lehr.simulate.fast.kernels.lanes import add, lowest_bit, mul, resized
+from lehr.simulate.fast.kernels.vector import data, load, peek, poke, store
 
 FIELDS = ("out", "out_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "dilation_y", "dilation_x", "group_in", "group_out")
 PLACE = 8
