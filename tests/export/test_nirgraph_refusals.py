@@ -193,8 +193,8 @@ def test_a_cycle_that_dropping_a_scale_would_cut_elsewhere() -> None:
         ({"decay_bits": 17}, "--decay-bits is 17; use 1 to 16"),
         ({"fraction_bits": -1}, "--fraction-bits is -1; use 0 to 16"),
         ({"error": 0.0}, "--error is 0; use a share between 0 and 1, such as 0.01"),
-        ({"decay": "any"}, "--decay is 'any'; use 'same' or 'common'"),
-        ({"maps": "any"}, "--maps is 'any'; use 'same' or 'mean'"),
+        ({"decay": "any"}, "--decay is 'any'; use 'own' or 'common'"),
+        ({"maps": "any"}, "--maps is 'any'; use 'own' or 'mean'"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
