@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from lehr.arithmetic import Arithmetic, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse
+from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Synapse
 from lehr.errors import FileRefused, NotMappable
 from lehr.machines import ADAPTIVE, LOIHI, MACHINES, REFRACTORY, TINYODIN, XYLO
 from lehr.network import Neuron
@@ -40,10 +40,13 @@ def test_text_says_a_program(name: str) -> None:
     assert program_of_lines(lines_of(MACHINES[name]), "v") == MACHINES[name]
 
 
+FIRES: tuple[Fires, ...] = ("gt", "ge")
+
+
 def test_fields_that_say_the_same_are_one_machine() -> None:
     programs = set()
     fields = product(
-        get_args(DecayForm), get_args(Rounding), get_args(Reset), get_args(ResetTiming), ("gt", "ge"), get_args(Overflow), ((7, 3), (1, 0))
+        get_args(DecayForm), get_args(Rounding), get_args(Reset), get_args(ResetTiming), FIRES, get_args(Overflow), ((7, 3), (1, 0))
     )
     count = 0
     for form, rounding, reset, timing, fires, overflow, (k, n) in fields:
