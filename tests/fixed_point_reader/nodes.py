@@ -56,7 +56,6 @@ def windows_of(fields: dict[str, Any], shape: Shape, *, pooled: bool) -> tuple[l
     how = {key: pair(fields[key]) for key in ("stride", "padding")} | {"dilation": (1, 1) if pooled else pair(fields["dilation"])}
     kernel = pair(fields["kernel_size"]) if pooled else fields["weight"].shape[2:]
     places = list(taps(shape[1:], tuple(kernel), how))
-    rows, columns = (max(to[axis] for to, _, _ in places) + 1 for axis in (0, 1))
     # windows that lie outside the map altogether put out 0, and count as places of the output
     spans = [d * (k - 1) + 1 for d, k in zip(how["dilation"], kernel, strict=True)]
     rows, columns = ((n + 2 * p - s) // t + 1 for n, p, s, t in zip(shape[1:], how["padding"], spans, how["stride"], strict=True))
