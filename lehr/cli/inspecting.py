@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lehr.arithmetic import Arithmetic, Synapse
-    from lehr.network import Conv2d, Linear, Network
-    from lehr.nodes import Node
+    from lehr.network import Conv2d, Linear, Network, Neuron
+    from lehr.nodes import Int32Array, Node
     from lehr.outline import DeclaredNode, Outline
 
 READOUTS = {
@@ -31,6 +31,9 @@ def inspect(
     model: Model,
     structure: Annotated[
         bool, typer.Option("--structure", help="Only what the file declares: nodes, types, shapes, bytes. No weight is read.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Show the update of all neurons as a program, also where fields say it.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -54,6 +57,7 @@ def inspect(
                 _tell_refusals(out, model)
         else:
             _tell_network(out, declared, net)
+            _tell_updates(out, net, all_of_them=update)
         out.say(f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} in its arrays")
         for name, value in declared.origin.items():
             out.say(f"origin, {name}: {value}")
@@ -104,10 +108,12 @@ def _declared(node: DeclaredNode) -> str:
 def _tell_network(out: Output, declared: Outline, net: Network) -> None:
     from dataclasses import asdict
 
+    from lehr.update import Program
     from lehr.weights import zero_share
     from lehr.widths import analyse
 
-    widths = analyse(net)
+    by_fields = {name: neuron for name, neuron in net.neurons.items() if not isinstance(neuron.arithmetic, Program)}
+    widths = analyse(net).layers if len(by_fields) == len(net.neurons) else {}
     readout = READOUTS[net.readout].format(net.output)
     out.say(f"input {shape_text(net.input.shape)} ({net.input.kind}), {net.steps} steps, {readout}")
     columns = ("node", "type", "from", "shape", "what it holds", "bytes")
@@ -117,13 +123,13 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
     ]
     out.table(columns, [(*row, f"{declared.nodes[row[0]].bytes:,}") for row in rows])
     states: list[tuple[Any, ...]] = []
-    for name, neuron in net.neurons.items():
-        how, width = neuron.fields, widths.layers[name]
-        if neuron.synapse is not None and width.synapse is not None:
+    for name, neuron in by_fields.items():
+        how, width = neuron.fields, widths.get(name)
+        if neuron.synapse is not None:
             told = (f"bias to the {neuron.synapse.bias_to}", "", "")
-            states.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse)))
+            states.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse if width else None)))
         reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
-        states.append((name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane)))
+        states.append((name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane if width else None)))
     out.table(("layer", "state", "decay", "rounding", "reset", "fires", "fraction", "bits", "overflow", "proven bounds"), states)
     neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
     weights = sum(node.weight.size for node in net.weighted.values())
@@ -139,18 +145,46 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
         edges=net.edges,
         nodes={n: {"type": type(net.nodes[n]).__name__, "shape": net.shapes[n], "bytes": declared.nodes[n].bytes} for n in net.order},
         weights={n: {"kind": node.kind, "zero": zero_share(node.weight), "synapses": synapses[n]} for n, node in net.weighted.items()},
-        arithmetic={n: asdict(neuron.fields) for n, neuron in net.neurons.items()},
+        arithmetic={n: asdict(neuron.fields) for n, neuron in by_fields.items()},
         synapse={n: asdict(neuron.synapse) for n, neuron in net.neurons.items() if neuron.synapse is not None},
-        widths={n: asdict(width) for n, width in widths.layers.items()},
+        widths={n: asdict(width) for n, width in widths.items()},
     )
+
+
+def _tell_updates(out: Output, net: Network, *, all_of_them: bool) -> None:
+    """The programs of the neurons; in words those that no fields say, or all."""
+    from lehr.update import Program
+    from lehr.update_text import lines_of
+
+    layers: dict[Program, list[str]] = {}
+    for name, neuron in net.neurons.items():
+        if all_of_them or isinstance(neuron.arithmetic, Program):
+            layers.setdefault(neuron.program, []).append(name)
+    for program, names in layers.items():
+        out.say(f"update of {', '.join(names)}, whose membrane is {program.membrane}:")
+        for line in lines_of(program):
+            out.say(f"  {line}")
+    out.facts["update"] = {
+        name: {
+            "membrane": neuron.program.membrane,
+            "lines": lines_of(neuron.program),
+            "parameters": {parameter: _limits(neuron.values[parameter]) for parameter in neuron.program.parameters},
+            "by_neuron": neuron.per_neuron,
+        }
+        for name, neuron in net.neurons.items()
+    }
+
+
+def _limits(value: Int32Array) -> tuple[int, int]:
+    return int(value.min()), int(value.max())
 
 
 def _leak(how: Arithmetic | Synapse) -> tuple[str, str]:
     return f"{how.decay_form} {how.decay_numerator}/2^{how.decay_shift}", how.rounding
 
 
-def _width(how: Arithmetic | Synapse, bounds: tuple[int, int]) -> tuple[int, str, str]:
-    return how.state_bits, how.overflow, f"{bounds[0]:,}..{bounds[1]:,}"
+def _width(how: Arithmetic | Synapse, bounds: tuple[int, int] | None) -> tuple[int, str, str]:
+    return how.state_bits, how.overflow, f"{bounds[0]:,}..{bounds[1]:,}" if bounds else ""
 
 
 def _synapses(net: Network, name: str, node: Conv2d | Linear) -> int:
@@ -171,12 +205,16 @@ def _contents(node: Node) -> str:
         case SumPool2d():
             return f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding {shape_text(node.padding)}"
         case Delay():
-            return f"{node.alike} steps"
+            return f"{node.steps} steps" if isinstance(node.steps, int) else f"{node.steps.min()}..{node.longest} steps"
         case Neuron():
-            bias = f"bias {node.bias.min()}..{node.bias.max()}"
-            return bias if node.integrates else f"threshold {node.threshold.min()}..{node.threshold.max()}, {bias}"
+            return ", ".join(_parameter(node, name) for name in node.values if name in ("bias", *node.program.parameters))
         case _:
             return ""
+
+
+def _parameter(node: Neuron, name: str) -> str:
+    low, high = _limits(node.values[name])
+    return f"{name} {low}..{high}{' by neuron' if name in node.per_neuron else ''}"
 
 
 def _weights(node: Conv2d | Linear) -> str:

@@ -61,7 +61,7 @@ def widths(
                 origin |= {"samples": observed.samples, "steps": observed.steps}
             if x is not None:
                 _compare(out, net, made, x, exact=error is None and risk is None)
-            nirfile.write(made, output, origin)
+            nirfile.write(made, output, origin, approximate=made.neurons)  # as the file was that it comes from
             out.facts.update(output=str(output), network=made.digest, origin=origin)
             out.say(f"wrote {output}")
 
