@@ -27,7 +27,7 @@ def alive(result: Result) -> bool:
 def flowing(net: Network, result: Result) -> bool:
     """Whether every layer that fires does so, and not everywhere always; scores of integrators differ from class to class."""
     firing = {name: layer for name, layer in result.layers.items() if not net.neurons[name].integrates}
-    flows = all(0 < layer.rate and layer.always_on < layer.spikes.size for layer in firing.values())
+    flows = all(layer.rate > 0 and layer.always_on < layer.spikes.size for layer in firing.values())
     return flows and (not net.neurons[net.output].integrates or int(np.ptp(result.scores)) > 0)
 
 

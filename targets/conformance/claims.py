@@ -6,7 +6,7 @@ that needs it; saturation and wrapping by one that passes both ends of the range
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
