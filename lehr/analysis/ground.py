@@ -12,7 +12,6 @@ from lehr.analysis.rows import HIGH, LOW, REACH, Rows
 from lehr.arithmetic import Int64
 from lehr.update import INPUT, Source
 
-
 BUDGET = 2 * 10**8
 
 

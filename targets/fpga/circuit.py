@@ -88,7 +88,9 @@ class Circuit:
                 return self.pipe.at(self._now[FIRED], 1) if FIRED in self._now else text.wide(0, self.pipe.wide)
             return self.passes(test, kind, 1)
 
-        self._now[FIRED] = self.pipe.compute(FIRED, 1, BIT, [tested(kind, test) for kind, test in enumerate(told)], "the spikes of the step before")
+        self._now[FIRED] = self.pipe.compute(
+            FIRED, 1, BIT, [tested(kind, test) for kind, test in enumerate(told)], "the spikes of the step before"
+        )
 
     def end(self) -> None:
         """All that is kept and goes out is computed: hold it to the last stage."""

@@ -163,7 +163,7 @@ class Reach:
 
 def _holds(bounds: Bounds) -> bool:
     low, high = bounds.range
-    return -(1 << (MOST_BITS - 1)) <= low and high < 1 << (MOST_BITS - 1)
+    return low >= -(1 << (MOST_BITS - 1)) and high < 1 << (MOST_BITS - 1)
 
 
 def magnitude(bounds: Bounds) -> int:

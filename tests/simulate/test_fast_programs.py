@@ -103,7 +103,11 @@ def other(s: Statement) -> list[Statement]:
             assert isinstance(low, int)
             assert isinstance(high, int)
             turned_over: Bound = replace(s, overflow="saturate" if s.overflow == "wrap" else "wrap")
-            return [turned_over, Bound(s.x, 2 * low, 2 * high + 1, s.overflow), *([replace(s, high=high - 1)] if s.overflow == "saturate" else [])]
+            return [
+                turned_over,
+                Bound(s.x, 2 * low, 2 * high + 1, s.overflow),
+                *([replace(s, high=high - 1)] if s.overflow == "saturate" else []),
+            ]
         case Fire():
             return [replace(s, test="ge" if s.test == "gt" else "gt")]
     return []

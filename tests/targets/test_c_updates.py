@@ -24,9 +24,9 @@ from lehr.targets.c import C
 from lehr.targets.c.layout import Layout
 from lehr.targets.c.nodes import NODES, rules
 from lehr.targets.c.printer import RULES
-from lehr.targets.ranges import Ranges
 from lehr.targets.c.runner import CRunner
 from lehr.targets.c.updates import ranges
+from lehr.targets.ranges import Ranges
 from lehr.update import STATEMENTS
 from lehr.update_text import program_of_lines
 
