@@ -213,10 +213,10 @@ class LayerReader:
 
     def _decay(self, values: Float, what: str) -> Decay:
         beta, left = float(values.flat[0]), 1 - float(values.flat[0])
+        if float(np.ptp(values)) > ALIKE * left and self.options.decay == "own":
+            return self._own_decays(values, what)
         self.digits = DOUBLE if np.ptp(values) else self.digits
         if float(np.ptp(values)) > ALIKE * left:
-            if self.options.decay == "own":
-                return self._own_decays(values, what)
             beta = float(values.mean())
             self.notes.append(f"{self.name}: {what}s of {values.min():.6g} to {values.max():.6g} became one, their mean")
         exact = exact_decay(beta)
@@ -265,7 +265,6 @@ class LayerReader:
         """One number per channel of numbers per neuron, or each in one axis; differences far below `unit` are none."""
         rows = self._rows(values)
         if self.by_neuron:
-            self.digits = DOUBLE
             return rows.ravel().copy()
         if (apart := float(np.ptp(rows, axis=1).max())) <= ALIKE * unit:
             self.digits = DOUBLE if apart else self.digits

@@ -70,7 +70,7 @@ def _statements() -> Iterator[InStatements]:
     for leak in leaks:
         yield _small(f"leak {leak}", f"leak v {leak}", _TAKE, _BOUND, _FIRE, _SUBTRACT)
     yield _small("add bias", _TAKE, "add v bias 3", _BOUND, _FIRE, _SUBTRACT)
-    yield _small("add times", _TAKE, _BOUND, "add a 5 1 times fired", "subtract v a 0", _FIRE)
+    yield _small("add times", _TAKE, _BOUND, "put a 0", "add a 5 1 times fired", "subtract v a 0", _FIRE)
     yield _small("put when", _TAKE, _BOUND, _FIRE, "put v bias when fired")
     yield _small("put always", "put a v", _TAKE, "subtract v a 1", _BOUND, _FIRE)
     for ends in ("-64 63 saturate", "-64 63 wrap", "floor 100 saturate", "-2147483648 2147483647 saturate"):

@@ -137,8 +137,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "level 0": (["fire fired v gt 0 1"], "update statement 1, 'fire fired v gt 0 1': its level is 0; use at least 1"),
     "256 spikes": (["fire fired v gt 5 256"], "update statement 1, 'fire fired v gt 5 256': it fires up to 256 times; use 1 to 255"),
     "counts by a register": (
-        ["put level threshold", "fire fired v gt level 3"],
-        "update statement 2, 'fire fired v gt level 3': it counts how often it passes level, a register; use a parameter or a number",
+        ["put level threshold", "add v input 0", "fire fired v gt level 3"],
+        "update statement 3, 'fire fired v gt level 3': it counts how often it passes level, a register; use a parameter or a number",
     ),
     "spikes from nowhere": (
         ["put fired 1"],
