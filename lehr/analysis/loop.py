@@ -150,4 +150,3 @@ def joined_by_row(rows: Rows) -> Rows:
 def _hull(a: Int64, b: Int64) -> Int64:
     """Bounds that hold wherever one of two does."""
     return np.stack([np.minimum(a[..., LOW, :], b[..., LOW, :]), np.maximum(a[..., HIGH, :], b[..., HIGH, :])], axis=-2)
-

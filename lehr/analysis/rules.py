@@ -234,4 +234,3 @@ def _count(rows: Rows, s: Fire, sizes: list[int], level: Int64, gap: int) -> Non
     if s.into != s.x and int(level.max()) <= MOST_FACTOR:
         rows.sums.terms[s.x] = {number: level, rows.sums.value(rest): one}
     rows.sums.terms[s.into] = {number: one}
-

@@ -179,4 +179,3 @@ def within_steps(program: Program, given: Mapping[str, Int64], drive: Int64, eve
 def for_ever(program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64) -> Steps:
     """The same for any number of steps."""
     return _Analysis(program, given, drive, events).for_ever()
-
