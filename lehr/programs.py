@@ -87,9 +87,13 @@ def with_widths(program: Program, bits: dict[str, int]) -> Program:
     return Program(tuple(map(changed, program.statements)), program.membrane)
 
 
-def widths_of(program: Program) -> tuple[str, ...]:
-    """The registers that a program brings into a width in bits."""
-    return tuple(dict.fromkeys(s.x for s in program.all if isinstance(s, Bound) and _in_bits(s)))
+def widths_of(program: Program) -> dict[str, int]:
+    """The registers that a program brings into a width in bits, and how many: the most, where a register has several Bounds."""
+    widths: dict[str, int] = {}
+    for s in program.all:
+        if isinstance(s, Bound) and _in_bits(s) and isinstance(s.high, int):
+            widths[s.x] = max(widths.get(s.x, 0), s.high.bit_length() + 1)
+    return widths
 
 
 def _in_bits(s: Bound) -> bool:

@@ -19,7 +19,7 @@ from lehr.interval import Interval
 from lehr.intervals import accumulators, arriving, intervals
 from lehr.network import Network, Neuron
 from lehr.programs import CURRENT, widths_of
-from lehr.update import MEMBRANE, Bound, Program
+from lehr.update import FIRED, MEMBRANE, Bound, Program
 from lehr.update_text import line_of
 
 FLOAT32_EXACT = 2**24
@@ -196,17 +196,25 @@ def fit_state_bits(net: Network) -> Network:
     for name, layer in analyse(replace(net, nodes=nodes)).layers.items():
         own = net.neurons[name]
         bits = {x: bits_for(*layer.registers[x]) for x in widths_of(own.program)}
-        for x, needed in bits.items():
-            if needed > MAX_STATE_BITS:
-                raise NotMappable(
-                    f"{name}: its {state_name(own, x)} needs more than {MAX_STATE_BITS} bits; use fewer fraction bits or a smaller fan-in"
-                )
+        for state, x in states_of(own).items():
+            if bits.get(x, 0) > MAX_STATE_BITS:
+                told = "synapse state" if state == "synapse" else state
+                raise NotMappable(f"{name}: its {told} needs more than {MAX_STATE_BITS} bits; use fewer fraction bits or a smaller fan-in")
         nodes[name] = own.with_bits(bits)
     return replace(net, nodes=nodes)
 
 
-def state_name(neuron: Neuron, x: str) -> str:
-    """How people call a register: the states of neurons in fields have names of their own."""
+def states_of(neuron: Neuron) -> dict[str, str]:
+    """The registers of neurons, other than their spikes, by what people call them: the states of neurons in fields have own names."""
     if isinstance(neuron.arithmetic, Program):
-        return x
-    return "membrane" if x == MEMBRANE else "synapse state"
+        return {x: x for x in neuron.program.registers if x != FIRED}
+    return {"membrane": MEMBRANE, **({} if neuron.synapse is None else {"synapse": CURRENT})}
+
+
+def facts_of(neuron: Neuron, width: LayerWidth) -> dict[str, object]:
+    """What the analysis says of a layer, as reports have it; of a program, bounds of every register by name besides."""
+    own = isinstance(neuron.arithmetic, Program)
+    facts: dict[str, object] = {"current": width.current, "membrane": width.membrane, "bits": width.bits}
+    facts |= {"settled": width.settled, "float32": width.float32}
+    facts |= {"synapse": None if own else width.synapse, "synapse_bits": None if own else width.synapse_bits}
+    return facts | ({"registers": dict(width.registers)} if own else {})

@@ -32,7 +32,7 @@ from lehr.targets.verification import Verified, verify
 from lehr.update import Program
 from lehr.update_text import lines_of
 from lehr.weights import zero_share
-from lehr.widths import analyse
+from lehr.widths import analyse, facts_of
 
 __all__ = ["GOLDEN_SAMPLES", "MODEL", "Built", "Verified", "build", "synthetic_input", "verify"]
 
@@ -91,7 +91,7 @@ def build(
     common = BuildPlan(
         {
             MODEL: model,
-            "report/widths.json": to_json({name: asdict(layer) for name, layer in analyse(net).layers.items()}),
+            "report/widths.json": to_json({name: facts_of(net.neurons[name], layer) for name, layer in analyse(net).layers.items()}),
             "report/estimate.json": to_json([asdict(figure) for figure in target.estimate(net, ran.rates, options).figures]),
         }
     )

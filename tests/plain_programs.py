@@ -67,7 +67,8 @@ class Plain:
     def step(self, state: Mapping[str, int], weights: Sequence[int]) -> dict[str, int]:
         """All registers after one step, in which spikes of these weights arrive."""
         r = {x: state.get(x, 0) for x in self.registers}
-        inside, total, body = False, sum(weights), []
+        inside, total = False, sum(weights)
+        body: list[str] = []
         for line in self.lines:
             if line == "for each event":
                 inside = True

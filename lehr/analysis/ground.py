@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lehr.analysis.rows import HIGH, LOW, REACH, Rows
+from lehr.analysis.rows import HIGH, LOW, REACH, Rows, Where
 from lehr.arithmetic import Int64
 from lehr.update import INPUT, Source
 
@@ -29,6 +29,11 @@ class Record:
     arrived: dict[int, Int64] = field(default_factory=dict)
     left: dict[int, Int64] = field(default_factory=dict)
     terms: dict[int, Int64] = field(default_factory=dict)
+
+    def of(self, some: slice) -> Record:
+        """What the statements of the program did to some of the neurons."""
+        parts = ({n: bounds[:, some] for n, bounds in kept.items() if n > 0} for kept in (self.arrived, self.left, self.terms))
+        return Record(some.stop - some.start, *parts)
 
     def note(self, kept: dict[int, Int64], number: int, at: Int64, bounds: Int64) -> None:
         """Widen what is known of a statement by some rows."""
@@ -69,7 +74,7 @@ class Ground:
         """Whether bounds are to be taken that are quickly had."""
         return self.spent[0] > BUDGET
 
-    def note(self, kind: str, number: int, rows: Rows, bounds: Int64, where: Int64 | None = None) -> None:
+    def note(self, kind: str, number: int, rows: Rows, bounds: Int64, where: Where | None = None) -> None:
         """Write down what a statement did to the rows, or to some of them."""
         assert self.record is not None
         at = rows.at if self.outer is None else self.outer[rows.at]

@@ -9,13 +9,13 @@ from functools import cache
 
 import numpy as np
 
-from lehr.analysis.ground import Record
-from lehr.analysis.rows import HIGH, LOW, REACH
+from lehr.analysis.rows import HIGH, LOW
+from lehr.analysis.seen import beyond, looked_at, span, writers
 from lehr.analysis.steps import Steps, for_ever, within_steps
 from lehr.arithmetic import Int64
 from lehr.interval import Interval
 from lehr.nodes import Neuron
-from lehr.update import FIRED, MOST_SPIKES, Add, Bound, ForEachEvent, Leak, Program, Put, Statement, sources, walk, written
+from lehr.update import FIRED, MOST_SPIKES, Bound, ForEachEvent, Program, Statement
 
 FOLLOWED = 2000
 """Steps of a program of its own that are followed one after another; where more are asked for, bounds hold for any number."""
@@ -125,89 +125,16 @@ class _Layer:
 
     def reach(self, found: Steps, own: slice) -> Reach:
         """What was found of the layer, whose neurons are some of those that were followed."""
-        record, program = found.record, self.program
-        looked = [(s, bounds[:, own]) for s, bounds in _looked_at(program, record)]
-        registers = {x: self._by_channel([bounds for s, bounds in looked if written(s) == x]) for x in program.registers}
-        registers[FIRED] = np.minimum(registers[FIRED], MOST_SPIKES)
-        every = [(_statement(program, number), record.left[number][:, own]) for number in record.left if number > 0]
-        limits = {x: [_limits(bounds) for s, bounds in every if written(s) == x] for x in program.registers}
-        spans = {x: (min((low for low, _ in each), default=0), max((high for _, high in each), default=0)) for x, each in limits.items()}
-        terms = [_limits(bounds[:, own]) for number, bounds in record.terms.items() if number > 0]
-        added = max((max(-low, high) for low, high in terms), default=0)
-        ends = {x: _limits(bounds[:, own]) for x, bounds in found.ends.items()}
-        return Reach(program, registers, spans, added, bool(found.settled[own].all()), ends, _beyond(record, own))
+        program, record = self.program, found.record.of(own)
+        seen = {x: self._by_channel(bounds) for x, bounds in looked_at(program, record).items()}
+        seen[FIRED] = np.minimum(seen[FIRED], MOST_SPIKES)
+        spans = {x: span([record.left[n] for n in numbers if n in record.left]) for x, numbers in writers(program).items()}
+        added = max(map(abs, span(record.terms.values())))
+        ends = {x: span([bounds[:, own]]) for x, bounds in found.ends.items()}
+        return Reach(program, seen, spans, added, bool(found.settled[own].all()), ends, beyond(record))
 
     def _by_channel(self, bounds: list[Int64]) -> Int64:
         zero = np.zeros((2, len(self.where)), np.int64)
         low = np.minimum.reduce([zero[LOW], *(b[LOW][self.where] for b in bounds)])
         high = np.maximum.reduce([zero[HIGH], *(b[HIGH][self.where] for b in bounds)])
         return np.stack([low.reshape(self.channels, -1).min(axis=1), high.reshape(self.channels, -1).max(axis=1)])
-
-
-def _limits(bounds: Int64) -> tuple[int, int]:
-    """The lowest and highest of all neurons, and of 0."""
-    return min(0, int(bounds[LOW].min())), max(0, int(bounds[HIGH].max()))
-
-
-def _beyond(record: Record, own: slice) -> int:
-    """The first statement after which, or in which, anything of some neurons comes to REACH."""
-    numbers = sorted(number for number in record.left if number > 0)
-    for number in numbers:
-        for kept in (record.terms, record.left):
-            if number in kept and max(-_limits(kept[number][:, own])[0], _limits(kept[number][:, own])[1]) >= REACH:
-                return number
-    return 0
-
-
-def _statement(program: Program, number: int) -> Statement:
-    return program.all[number - 1]
-
-
-def _looked_at(program: Program, record: Record) -> list[tuple[Statement, Int64]]:
-    """What comes to Bounds, and what is written and not just on its way to one."""
-    found = [(_statement(program, number), bounds) for number, bounds in record.arrived.items()]
-    for number in _kept(program).intersection(record.left):
-        s, (low, high) = _statement(program, number), record.left[number]
-        for least, most in _wraps(program, written(s)):
-            low, high = np.where(low < least, low, 0), np.where(high > most, high, 0)
-        found.append((s, np.stack([low, high])))
-    return found
-
-
-def _wraps(program: Program, x: str) -> list[tuple[int, int]]:
-    """The ends between which a register that wraps is anywhere."""
-    bounds = [s for s in program.all if isinstance(s, Bound) and s.x == x and s.overflow == "wrap"]
-    return [(s.low, s.high) for s in bounds if isinstance(s.low, int) and isinstance(s.high, int)]
-
-
-@cache
-def _kept(program: Program) -> frozenset[int]:
-    """The statements whose result is read, or stays at the end, as it is."""
-    kept, number = set(), 0
-    blocks: list[tuple[Statement, ...]] = [program.statements, *(s.body for s in program.statements if isinstance(s, ForEachEvent))]
-    starts = {id(s): n for n, s in enumerate(walk(program.statements), 1) if isinstance(s, ForEachEvent)}
-    for block in blocks:
-        number = 0 if block is program.statements else next(iter(starts.values()))
-        for index, s in enumerate(block):
-            number += 1
-            if isinstance(s, ForEachEvent):
-                number += len(s.body)
-            elif not (isinstance(s, Bound) and s.overflow == "wrap") and _is_read(written(s), block[index + 1 :]):
-                kept.add(number)
-    return frozenset(kept)
-
-
-def _is_read(x: str, later: tuple[Statement, ...]) -> bool:
-    """Whether statements take a register as it is, before they bound or replace it."""
-    for s in later:
-        if isinstance(s, ForEachEvent) or x in sources(s):
-            return True
-        if isinstance(s, Bound) and s.x == x:
-            return False
-        if isinstance(s, Put) and s.x == x and not s.when:
-            return False
-        if not isinstance(s, (Add, Leak, Put, Bound)) and s.x == x:
-            return True
-        if written(s) == x and not isinstance(s, (Add, Leak, Put)):
-            return False
-    return True

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.analysis.sums import Sums
 from lehr.arithmetic import Int64
 
+Where = npt.NDArray[np.bool_]
 LOW, HIGH = 0, 1
 REACH = 2**60
 """Bounds end here: what comes to it can leave 64 bits, and is not followed further."""

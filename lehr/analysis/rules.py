@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lehr.analysis.ground import Ground, product, product_of_bounds
-from lehr.analysis.rows import HIGH, LOW, REACH, Rows, codes, joined
+from lehr.analysis.rows import HIGH, LOW, REACH, Rows, Where, codes, joined
 from lehr.analysis.sums import MOST_FACTOR, ONE
 from lehr.arithmetic import Int64
 from lehr.operations import decayed
@@ -62,7 +62,7 @@ def _add(ground: Ground, rows: Rows, s: Add, number: int) -> Rows:
         rows.put(s.x, ground.within(s.x, rows, left))
     if ground.record is not None:
         ground.note("terms", number, rows, np.asarray(term))
-        ground.note("left", number, rows, rows.of(s.x), rows.of(s.times).any(axis=0) if s.times else None)
+        ground.note("left", number, rows, rows.of(s.x), (rows.of(s.times) != 0).any(axis=0) if s.times else None)
     return rows
 
 
@@ -103,7 +103,7 @@ def _add_terms(ground: Ground, rows: Rows, s: Add, term: Int64) -> None:
 
 @RULES.rule(Put)
 def _put(ground: Ground, rows: Rows, s: Put, number: int) -> Rows:
-    sure: Int64 | None = None
+    sure: Where | None = None
     if s.when:
         low, high = rows.of(s.when)
         sure = (low > 0) | (high < 0)
@@ -131,7 +131,7 @@ def _rest(before: Int64, value: Int64) -> Int64:
     return np.stack([least, most])
 
 
-def _split_by_zero(rows: Rows, x: str) -> tuple[Rows, Int64]:
+def _split_by_zero(rows: Rows, x: str) -> tuple[Rows, Where]:
     """The rows on which a register is below 0, 0, or above it, each; and whether it is not 0."""
     low, high = rows.of(x)
     parts = [np.flatnonzero(low < 0), np.flatnonzero((low <= 0) & (high >= 0)), np.flatnonzero(high > 0)]
@@ -168,7 +168,7 @@ def _bound(ground: Ground, rows: Rows, s: Bound, number: int) -> Rows:
     return rows
 
 
-def _keep_inside(ground: Ground, rows: Rows, x: str, out: Int64, left: Int64) -> None:
+def _keep_inside(ground: Ground, rows: Rows, x: str, out: Where, left: Int64) -> None:
     """Give a register what a Bound leaves; where it left nothing changed, what is known of the register stays."""
     sums = rows.sums
     if sums is None or x not in sums.terms or left.ndim == 3:

