@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from machine_networks import machine_network, program_network
 from results import require_same
 from strategies import Images
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import Arithmetic, Rounding
 from lehr.errors import NotMappable
 from lehr.machines import MACHINES
 from lehr.network import Network, Neuron
@@ -25,7 +25,7 @@ from lehr.simulate.fast import engine
 from lehr.simulate.fast.plans.plan import plan
 from lehr.simulate.fast.stream import Stream
 from lehr.simulate.parts import continued
-from lehr.update import Add, Bound, Decay, Fire, ForEachEvent, Leak, Program, Put, Statement
+from lehr.update import Add, Bound, Decay, Fire, ForEachEvent, Leak, Program, Put, Source, Statement
 from lehr.update_text import program_of_lines
 
 
@@ -162,26 +162,28 @@ def test_each_wrong_operation_is_caught() -> None:
 NAMES = ("v", "i", "a")
 
 
+def some_of(*sources: Source) -> st.SearchStrategy[Source]:
+    return st.sampled_from(sources)
+
+
 @st.composite
-def sources(draw: st.DrawFn) -> str | int:
+def sources(draw: st.DrawFn) -> Source:
     return draw(st.sampled_from((*NAMES, "input", "threshold", "bias", "fired")) | st.integers(-40, 40))
 
 
 @st.composite
 def decays(draw: st.DrawFn) -> Decay:
     form = draw(st.sampled_from(("multiply", "multiply", "shift", "dash", "linear")))
-    shift, rounding = draw(st.integers(0, 8)), draw(st.sampled_from(("toward_zero", "floor", "nearest_even")))
+    shift = draw(st.integers(0, 8))
+    rounding: Rounding = draw(st.sampled_from(get_args(Rounding)))
     if form == "multiply":
-        by = draw(st.sampled_from(("numbers", "numbers", "decay", "both")))
-        k = draw(st.integers(0, 1 << shift))
-        return {"numbers": Decay("multiply", k, shift, rounding), "decay": Decay("multiply", "decay", 8, rounding)}.get(
-            by, Decay("multiply", "decay", "shift", rounding)
-        )
+        alike = Decay("multiply", draw(st.integers(0, 1 << shift)), shift, rounding)
+        return draw(st.sampled_from((alike, alike, Decay("multiply", "decay", 8, rounding), Decay("multiply", "decay", "shift", rounding))))
     if form == "shift":
         return Decay("shift", (1 << shift) - 1, shift, rounding)
     if form == "dash":
-        return Decay("dash", 0, draw(st.sampled_from((shift, "leak"))))
-    return Decay("linear", draw(st.sampled_from((shift, "leak"))), 0)
+        return Decay("dash", 0, draw(some_of(shift, "leak")))
+    return Decay("linear", draw(some_of(shift, "leak")), 0)
 
 
 @st.composite
@@ -197,18 +199,19 @@ def statements(draw: st.DrawFn) -> Statement:
     bits = draw(st.integers(5, 24))
     if draw(st.booleans()):
         return Bound(x, -(1 << bits), (1 << bits) - 1, draw(st.sampled_from(("saturate", "wrap"))))
-    return Bound(x, draw(st.sampled_from((-9, "floor"))), draw(st.integers(1, 2000)))
+    return Bound(x, draw(some_of(-9, "floor")), draw(st.integers(1, 2000)))
 
 
 @st.composite
 def programs(draw: st.DrawFn, by_event: bool = False) -> Program:
     """Programs of all kinds of statements, whose registers are brought into a width before they fire."""
     some = draw(st.lists(statements(), min_size=1, max_size=7))
-    up_to, level = draw(st.sampled_from((1, 1, 3, 255))), draw(st.sampled_from(("threshold", 7, "a")))
+    up_to, level = draw(st.sampled_from((1, 1, 3, 255))), draw(some_of("threshold", 7, "a"))
     fire = Fire("v", level if up_to == 1 else "threshold", draw(st.sampled_from(("gt", "ge"))), up_to, "now")
     bounds = tuple(Bound(x, -(1 << 15), (1 << 15) - 1) for x in NAMES)
-    reset = draw(st.sampled_from((Add("v", "threshold", 0, True, "now"), Put("v", 0, "now"))))
-    take = draw(st.sampled_from((Add("v", "input", 2), Add("v", "input", 0, True), Put("i", "input"), Put("v", "input", "a"))))
+    resets: tuple[Statement, ...] = (Add("v", "threshold", 0, True, "now"), Put("v", 0, "now"))
+    takes: tuple[Statement, ...] = (Add("v", "input", 2), Add("v", "input", 0, True), Put("i", "input"), Put("v", "input", "a"))
+    reset, take = draw(st.sampled_from(resets)), draw(st.sampled_from(takes))
     if by_event:
         outside = tuple(s for s in draw(st.lists(statements(), max_size=3)) if getattr(s, "source", "") != "input")
         body = ForEachEvent((take, *some, *bounds, fire, reset, Add("fired", "now")))
