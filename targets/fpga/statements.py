@@ -43,16 +43,15 @@ def _leak(circuit: Circuit, steps: list[Step[Leak]]) -> None:
     def operands(kind: int, s: Leak) -> tuple[text.Operand, text.Operand]:
         return circuit.operand(s.decay.numerator, kind, stage), circuit.operand(s.decay.shift, kind, stage)
 
-    multiplied = {kind: s for kind, (s, _) in step.by_kind.items() if s.decay.form == "multiply"}
-    if multiplied:
-        found = {kind: text.product(name, operands(kind, s)[0], wide) for kind, s in multiplied.items()}
-        first = next(iter(found.values()))
-        whole = circuit.choose("Product", [found.get(kind, first) for kind in range(len(circuit.programs))], stage, BIT)
+    products = {kind: text.product(name, operands(kind, s)[0], wide) for kind, (s, _) in step.by_kind.items() if s.decay.form == "multiply"}
+    otherwise = next(iter(products.values()), "")  # of kinds that take none
+    texts = [products.get(kind, otherwise) for kind in range(len(circuit.programs))]
+    product = circuit.choose("Product", texts, stage, BIT).name if products else ""
 
     def left(kind: int, s: Leak) -> str:
         k, n = operands(kind, s)
         if s.decay.form == "multiply":
-            return text.divided(whole.name, n, s.decay.rounding, wide)
+            return text.divided(product, n, s.decay.rounding, wide)
         return text.leak(name, s.decay, k, n, wide)
 
     circuit.write(step, step.first.x, stage, left)
