@@ -15,7 +15,7 @@ from lehr.targets.fpga import expressions as text
 from lehr.targets.fpga.kinds import Step
 from lehr.targets.fpga.pipeline import LEAST_STAGES, Pipeline, Value
 from lehr.targets.fpga.reach import Range, Reach
-from lehr.update import FIRED, INPUT, Fire, Program, Source, written
+from lehr.update import FIRED, INPUT, Fire, ForEachEvent, Program, Source, written
 from lehr.update_text import line_of
 
 BIT: Range = (0, 1)
@@ -88,20 +88,19 @@ class Circuit:
                 return self.pipe.at(self._now[FIRED], 1) if FIRED in self._now else text.wide(0, self.pipe.wide)
             return self.passes(test, kind, 1)
 
-        self._now[FIRED] = self.pipe.compute(
-            FIRED, 1, BIT, [tested(kind, test) for kind, test in enumerate(told)], "the spikes of the step before"
-        )
+        texts = [tested(kind, test) for kind, test in enumerate(told)]
+        self._now[FIRED] = self.pipe.compute(FIRED, 1, BIT, texts, "the spikes of the step before")
 
     def end(self) -> None:
         """All that is kept and goes out is computed: hold it to the last stage."""
-        finals = [self.now(kept.register) for kept in self.kept]
+        finals = [self.wire(self.now(kept.register)) for kept in self.kept]
         membranes = [self.now(program.membrane) for program in self.programs]
-        self.updated = membranes[0]
-        if any(value is not membranes[0] for value in membranes):
+        self.updated = self.wire(membranes[0])
+        if any(value.name != membranes[0].name for value in membranes):
             stage = max(value.stage for value in membranes)
             texts = [self.pipe.at(value, stage) for value in membranes]
             self.updated = self.pipe.compute("updated", stage, _join(*(value.range for value in membranes)), texts)
-        self.spike = self.now(FIRED)
+        self.spike = self.wire(self.now(FIRED))
         ends = [*finals, self.updated, self.spike, *self.losses]
         last = max(LEAST_STAGES, *(value.ready for value in ends))
         self.stages = last + last % 2  # a neuron is written when the other memory is read
@@ -124,6 +123,10 @@ class Circuit:
         """What a register is now."""
         return self._now.get(register, self.pipe.number(0))
 
+    def wire(self, value: Value) -> Value:
+        """The same as a wire, whose bits can be named: a constant becomes one."""
+        return value if value.constant is None else self.choose("Constant", [value.name], 0, value.range)
+
     def operand(self, source: Source, kind: int, stage: int) -> text.Operand:
         """The same, as a stage reads it."""
         value = self.get(source, kind)
@@ -134,16 +137,16 @@ class Circuit:
         x, level = (self.operand(source, kind, stage).name for source in (test.x, test.level))
         return text.passes(x, level, beyond=test.test == "gt", width=self.pipe.wide)
 
-    def reached(self, step: Step, otherwise: Value) -> Range:
+    def reached(self, step: Step[Any], otherwise: Value) -> Range:
         """The range of what a step writes; `otherwise` where a kind lacks it."""
         found = [reach.after[number] for kind, (_, number) in step.by_kind.items() for reach in self._reaches[kind]]
         return _join(*found, *([] if self.whole(step) else [otherwise.range]))
 
-    def whole(self, step: Step) -> bool:
+    def whole(self, step: Step[Any]) -> bool:
         """Whether all kinds take it."""
         return len(step.by_kind) == len(self.programs)
 
-    def write(self, step: Step, register: str, stage: int, expression: Callable[[int, Any], str]) -> Value:
+    def write(self, step: Step[Any], register: str, stage: int, expression: Callable[[int, Any], str]) -> Value:
         """Give a register what a step computes; `expression` of a kind and its statement."""
         before = self.now(register)
         if not self.whole(step):
@@ -156,7 +159,7 @@ class Circuit:
         self._now[register] = self.pipe.compute(register, stage, self.reached(step, before), texts, note)
         return self._now[register]
 
-    def close(self, steps: list[Step], register: str, stage: int, expression: str) -> None:
+    def close(self, steps: list[Step[Any]], register: str, stage: int, expression: str) -> None:
         """Give a register the sum that some steps add up."""
         before, found = self.now(register), list[Range]()
         for kind in range(len(self.programs)):
@@ -187,9 +190,9 @@ def _join(*ranges: Range) -> Range:
 
 def test_before(program: Program) -> Fire | None:
     """The test whose outcome in the step before a state tells of: nothing has changed the state since."""
-    writes = [number for number, s in enumerate(program.statements) if written(s) == FIRED]
-    last = program.statements[writes[-1]]
-    if len(writes) > 1 or not isinstance(last, Fire) or last.level in program.registers or last.x not in program.states:
+    names = [written(s) for s in program.statements if not isinstance(s, ForEachEvent)]
+    if names.count(FIRED) != 1:
         return None
-    behind = {written(s) for s in program.statements[writes[0] :]}
-    return None if last.x in behind else last
+    test, behind = program.statements[names.index(FIRED)], names[names.index(FIRED) :]
+    tells = isinstance(test, Fire) and test.level not in program.registers and test.x in program.states and test.x not in behind
+    return test if isinstance(test, Fire) and tells else None

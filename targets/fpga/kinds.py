@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from lehr.tables import Table
 from lehr.update import Add, Bound, Fire, Leak, Program, Put, Source, Statement
 
 Likeness = tuple[object, ...]
+Some = TypeVar("Some", bound=Statement)
 LIKENESS: Table[Callable[..., Likeness]] = Table("the engine")
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[Some]):
     """A statement that one circuit computes for some kinds of neurons: alike but for numbers.
 
     Attributes:
@@ -21,15 +23,15 @@ class Step:
         likeness: what these share.
     """
 
-    by_kind: Mapping[int, tuple[Statement, int]]
+    by_kind: Mapping[int, tuple[Some, int]]
     likeness: Likeness
 
     @property
-    def first(self) -> Statement:
+    def first(self) -> Some:
         """The statement of the first kind that takes it."""
         return next(iter(self.by_kind.values()))[0]
 
-    def statement(self, kind: int) -> Statement | None:
+    def statement(self, kind: int) -> Some | None:
         """That of a kind; None where it goes on to the next one."""
         return self.by_kind[kind][0] if kind in self.by_kind else None
 
@@ -70,22 +72,22 @@ def likeness(program: Program, statement: Statement) -> Likeness:
     return LIKENESS[type(statement)](program, statement)
 
 
-def merged(programs: list[Program]) -> list[Step]:
+def merged(programs: list[Program]) -> list[Step[Any]]:
     """The shortest sequence of steps of which the update of every kind is a part, in its own order; found kind by kind."""
-    steps: list[Step] = []
+    steps: list[Step[Any]] = []
     for kind, program in enumerate(programs):
         steps = _with(steps, kind, program)
     return steps
 
 
-def _with(steps: list[Step], kind: int, program: Program) -> list[Step]:
+def _with(steps: list[Step[Any]], kind: int, program: Program) -> list[Step[Any]]:
     statements = program.statements
     old, new = [step.likeness for step in steps], [likeness(program, s) for s in statements]
     shared = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]  # the most that the rests of both have in common
     for i in reversed(range(len(old))):
         for j in reversed(range(len(new))):
             shared[i][j] = shared[i + 1][j + 1] + 1 if old[i] == new[j] else max(shared[i + 1][j], shared[i][j + 1])
-    found, i, j = list[Step](), 0, 0
+    found, i, j = list[Step[Any]](), 0, 0
     while i < len(old) or j < len(new):
         if i < len(old) and j < len(new) and old[i] == new[j]:
             found.append(Step({**steps[i].by_kind, kind: (statements[j], j)}, old[i]))

@@ -87,8 +87,10 @@ class Pipeline:
     def compute(self, register: str, stage: int, reached: Range, texts: Sequence[str], note: str = "") -> Value:
         """A new value of a register; `texts`: its expression for each kind of neurons."""
         number = self._numbers[register] = self._numbers.get(register, 0) + 1
+        most = (1 << (self.wide - 2)) - 1  # what no kind comes to, though the greatest of all kinds together might
+        low, high = max(reached[0], -most), min(reached[1], most)
         same = tuple(texts[:1]) if len(set(texts)) == 1 else tuple(texts)
-        value = Value(f"{register}_{number}", stage, reached, same, note)
+        value = Value(f"{register}_{number}", stage, (low, high), same, note)
         self.values.append(value)
         return value
 

@@ -19,12 +19,13 @@ from lehr.nodes import Neuron, Shape
 from lehr.operations import bounded, decayed
 from lehr.tables import Table
 from lehr.targets.fpga.unmapped import Unmapped
-from lehr.update import INPUT, Add, Bound, Fire, Leak, Program, Put, Source, written
+from lehr.update import INPUT, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, written
 
 Range = tuple[int, int]
 MOST_BITS = 32
 """Of a state."""
 _FAR, _WIDEST = 1 << MOST_BITS, 1 << 46
+_PRODUCT = 1 << 62
 _ROUNDS, _PATHS = 1_000, 16
 
 
@@ -42,6 +43,11 @@ class Bounds:
     def within(self, other: Bounds) -> bool:
         """Whether the other ones hold all of these."""
         return bool((self.low >= other.low).all() and (self.high <= other.high).all())
+
+    @property
+    def ends(self) -> tuple[Int64, Int64]:
+        """Both."""
+        return self.low, self.high
 
     @property
     def range(self) -> Range:
@@ -71,26 +77,38 @@ class Reach:
     """
 
     def __init__(self, program: Program, neuron: Neuron, shape: Shape, arriving: int, steps: int) -> None:
+        for statement in program.statements:
+            RULES[type(statement)]  # which refuses what has none, by name
         self.program, self.arriving = program, arriving
+        self._statements = [s for s in program.statements if not isinstance(s, ForEachEvent)]
         given = {name: neuron.spread(name, shape).ravel() for name in neuron.values} if neuron.per_neuron else neuron.values
         self._given = {name: Bounds(value.astype(np.int64), value.astype(np.int64)) for name, value in given.items()}
         self._size = len(self._given["threshold"].low)
         self._given[INPUT] = self.number(-arriving, arriving)
         self.after: dict[int, Range] = {}
-        self.widest = 0
+        self.widest, self._clipped = 0, False
         self._summed: dict[str, int] = {}  # magnitudes of the terms of sums that are not closed yet, added up
         self._adding: dict[str, int] = {}
         held = self._settled(steps)
-        self.after, self.widest = {}, 0
+        self.after, self.widest, self._clipped = {}, 0, False
         self._step(held)
-        if self.widest > _WIDEST:
-            raise Unmapped("its update comes to numbers of more than 46 bits", "use smaller parameters, or a Bound before it")
+        if self.widest >= _PRODUCT or self._clipped:
+            raise Unmapped(
+                "its update comes to numbers of more than 46 bits, or products of more than 62",
+                "use smaller parameters, or a Bound before it",
+            )
         self.states = {name: bounds.range for name, bounds in held.items()}
 
     @property
     def membrane(self) -> Range:
         """Of what is traced and read out."""
         return self.states[self.program.membrane]
+
+    def write(self, path: _Path, x: str, low: Int64, high: Int64) -> _Path:
+        """The path with a register between these; far beyond all states they are not told apart."""
+        self._clipped |= bool((np.minimum(low, -high) < -_WIDEST)[path.taken].any())
+        near = Bounds(np.clip(low, -_WIDEST, _WIDEST), np.clip(high, -_WIDEST, _WIDEST))
+        return replace(path, values={**path.values, x: near})
 
     def number(self, low: int, high: int) -> Bounds:
         """The same bounds for all neurons."""
@@ -121,7 +139,7 @@ class Reach:
         zero = self.number(0, 0)
         start = {name: states.get(name, zero) for name in self.program.registers}
         paths = [_Path(start, np.ones(self._size, np.bool_))]
-        for number, statement in enumerate(self.program.statements):
+        for number, statement in enumerate(self._statements):
             paths = [after for path in paths for after in RULES[type(statement)](self, path, statement)]
             self._summed.pop(written(statement), None)
             self._summed |= self._adding
@@ -152,11 +170,11 @@ class Reach:
 
     def meet(self, *magnitudes: float) -> None:
         """Take note of what a product or sum comes to."""
-        self.widest = max(self.widest, *(int(min(magnitude, 2.0**62)) for magnitude in magnitudes))
+        self.widest = max(self.widest, *(int(min(magnitude, float(_PRODUCT))) for magnitude in magnitudes))
 
     def summed(self, x: str, before: float, term: float) -> None:
         """Take note of one more term of a sum in `x`, whose terms may be added in any order."""
-        total = self._summed.get(x, int(before)) + int(min(term, 2.0**62))
+        total = self._summed.get(x, int(before)) + int(min(term, float(_PRODUCT)))
         self._adding[x] = max(self._adding.get(x, 0), total)
         self.meet(total)
 
@@ -172,11 +190,6 @@ def magnitude(bounds: Bounds) -> int:
     return max(-low, high)
 
 
-def _with(path: _Path, x: str, bounds: Bounds) -> _Path:
-    near = Bounds(np.clip(bounds.low, -_WIDEST, _WIDEST), np.clip(bounds.high, -_WIDEST, _WIDEST))
-    return replace(path, values={**path.values, x: near})
-
-
 RULES: Table[Callable[..., list[_Path]]] = Table("the circuit of a neuron")
 
 
@@ -185,10 +198,10 @@ def _leak(reach: Reach, path: _Path, s: Leak) -> list[_Path]:
     x, k, n = (reach.get(path, source) for source in (s.x, s.decay.numerator, s.decay.shift))
     product = magnitude(k) if s.decay.form == "multiply" else 1
     reach.meet(float(magnitude(x)) * max(product, 1) + 2.0 ** magnitude(n), magnitude(x) + magnitude(k))
-    if float(magnitude(x)) * product > 2.0**62:
-        return [_with(path, s.x, reach.number(-_WIDEST, _WIDEST))]
+    if float(magnitude(x)) * product >= _PRODUCT:
+        return [reach.write(path, s.x, *reach.number(-_PRODUCT, _PRODUCT).ends)]
     low, high = (decayed(end, s.decay, k.low, n.low) for end in (x.low, x.high))
-    return [_with(path, s.x, Bounds(np.minimum(low, high), np.maximum(low, high)))]
+    return [reach.write(path, s.x, np.minimum(low, high), np.maximum(low, high))]
 
 
 @RULES.rule(Add)
@@ -197,11 +210,11 @@ def _add(reach: Reach, path: _Path, s: Add) -> list[_Path]:
     factor = reach.get(path, s.times) if s.times else reach.number(1, 1)
     most = float(magnitude(source)) * (1 << s.shift) * max(magnitude(factor), 1)
     reach.summed(s.x, magnitude(x), most)
-    if most > 2.0**62:
-        return [_with(path, s.x, reach.number(-_WIDEST, _WIDEST))]
+    if most >= _PRODUCT:
+        return [reach.write(path, s.x, *reach.number(-_PRODUCT, _PRODUCT).ends)]
     ends = [(a << s.shift) * b for a in (source.low, source.high) for b in (factor.low, factor.high)]
     low, high = np.minimum.reduce(ends), np.maximum.reduce(ends)
-    return [_with(path, s.x, Bounds(x.low - high, x.high - low) if s.negative else Bounds(x.low + low, x.high + high))]
+    return [reach.write(path, s.x, *((x.low - high, x.high - low) if s.negative else (x.low + low, x.high + high)))]
 
 
 @RULES.rule(Put)
@@ -209,12 +222,12 @@ def _put(reach: Reach, path: _Path, s: Put) -> list[_Path]:
     source = reach.get(path, s.source)
     reach.meet(magnitude(source))
     if not s.when:
-        return [_with(path, s.x, source)]
+        return [reach.write(path, s.x, source.low, source.high)]
     when, x = reach.get(path, s.when), reach.get(path, s.x)
     never, always = (when.low == 0) & (when.high == 0), (when.low > 0) | (when.high < 0)
     low = np.where(never, x.low, np.where(always, source.low, np.minimum(x.low, source.low)))
     high = np.where(never, x.high, np.where(always, source.high, np.maximum(x.high, source.high)))
-    return [_with(path, s.x, Bounds(low, high))]
+    return [reach.write(path, s.x, low, high)]
 
 
 @RULES.rule(Bound)
@@ -222,9 +235,9 @@ def _bound(reach: Reach, path: _Path, s: Bound) -> list[_Path]:
     x, low, high = (reach.get(path, source) for source in (s.x, s.low, s.high))
     reach.meet(magnitude(x), magnitude(low), magnitude(high), magnitude(x) + magnitude(low) if s.overflow == "wrap" else 0)
     if s.overflow == "saturate":
-        return [_with(path, s.x, Bounds(*(bounded(end, low.low, high.low, "saturate") for end in (x.low, x.high))))]
+        return [reach.write(path, s.x, *(bounded(end, low.low, high.low, "saturate") for end in (x.low, x.high)))]
     stays = (x.low >= low.low) & (x.high <= high.low)
-    return [_with(path, s.x, Bounds(np.where(stays, x.low, low.low), np.where(stays, x.high, high.low)))]
+    return [reach.write(path, s.x, np.where(stays, x.low, low.low), np.where(stays, x.high, high.low))]
 
 
 @RULES.rule(Fire)
@@ -240,7 +253,8 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
         taken = path.taken & (bounds.low <= bounds.high)
         if taken.any():
             bounds = Bounds(np.where(taken, bounds.low, x.low), np.where(taken, bounds.high, x.high))
-            found.append(_with(replace(path, values={**path.values, s.x: bounds}, taken=taken), s.into, reach.number(spikes, spikes)))
+            way = _Path({**path.values, s.x: bounds}, taken)
+            found.append(reach.write(way, s.into, *reach.number(spikes, spikes).ends))
     return found
 
 

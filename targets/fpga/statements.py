@@ -11,9 +11,9 @@ from lehr.targets.fpga.circuit import BIT, Circuit
 from lehr.targets.fpga.kinds import Step, merged
 from lehr.targets.fpga.reach import Range, Reach
 from lehr.targets.fpga.sums import add_up
-from lehr.update import Add, Bound, Fire, Leak, Program, Put
+from lehr.update import Add, Bound, Fire, Leak, Program, Put, Statement
 
-RULES: Table[Callable[[Circuit, list[Step]], None]] = Table("the fpga target")
+RULES: Table[Callable[..., None]] = Table("the fpga target")
 RULES.rule(Add)(add_up)
 
 
@@ -27,41 +27,40 @@ def circuit_of(programs: list[Program], reaches: list[list[Reach]], parameters: 
     return circuit
 
 
-def _sum_of(step: Step) -> object:
+def _sum_of(step: Step[Statement]) -> object:
     """Steps that add to one register are one sum."""
     s = step.first
     return (Add, s.x) if isinstance(s, Add) and s.x not in (s.source, s.times) else id(step)
 
 
 @RULES.rule(Leak)
-def _leak(circuit: Circuit, steps: list[Step]) -> None:
+def _leak(circuit: Circuit, steps: list[Step[Leak]]) -> None:
     (step,) = steps
-    x, wide = circuit.now(step.first.x), circuit.pipe.wide
+    x, wide = circuit.wire(circuit.now(step.first.x)), circuit.pipe.wide
     stage = x.stage + 1
     name = circuit.pipe.at(x, stage)
 
     def operands(kind: int, s: Leak) -> tuple[text.Operand, text.Operand]:
         return circuit.operand(s.decay.numerator, kind, stage), circuit.operand(s.decay.shift, kind, stage)
 
-    multiplied = {kind: s for kind, (s, _) in step.by_kind.items() if isinstance(s, Leak) and s.decay.form == "multiply"}
-    if multiplied:
-        found = {kind: text.product(name, operands(kind, s)[0], wide) for kind, s in multiplied.items()}
-        first = next(iter(found.values()))
-        whole = circuit.choose("Product", [found.get(kind, first) for kind in range(len(circuit.programs))], stage, BIT)
+    products = {kind: text.product(name, operands(kind, s)[0], wide) for kind, (s, _) in step.by_kind.items() if s.decay.form == "multiply"}
+    otherwise = next(iter(products.values()), "")  # of kinds that take none
+    texts = [products.get(kind, otherwise) for kind in range(len(circuit.programs))]
+    product = circuit.choose("Product", texts, stage, BIT).name if products else ""
 
     def left(kind: int, s: Leak) -> str:
         k, n = operands(kind, s)
         if s.decay.form == "multiply":
-            return text.divided(whole.name, n, s.decay.rounding, wide)
+            return text.divided(product, n, s.decay.rounding, wide)
         return text.leak(name, s.decay, k, n, wide)
 
     circuit.write(step, step.first.x, stage, left)
 
 
 @RULES.rule(Bound)
-def _bound(circuit: Circuit, steps: list[Step]) -> None:
+def _bound(circuit: Circuit, steps: list[Step[Bound]]) -> None:
     (step,) = steps
-    x = circuit.now(step.first.x)
+    x = circuit.wire(circuit.now(step.first.x))
     stage, wide = x.stage + 1, circuit.pipe.wide
     name = circuit.pipe.at(x, stage)
 
@@ -75,14 +74,14 @@ def _bound(circuit: Circuit, steps: list[Step]) -> None:
 
 
 @RULES.rule(Fire)
-def _fire(circuit: Circuit, steps: list[Step]) -> None:
+def _fire(circuit: Circuit, steps: list[Step[Fire]]) -> None:
     (step,) = steps
     stage = 1 + max(circuit.get(source, kind).stage for kind, (s, _) in step.by_kind.items() for source in (s.x, s.level))
     circuit.write(step, step.first.into, stage, lambda kind, s: circuit.passes(s, kind, stage))
 
 
 @RULES.rule(Put)
-def _put(circuit: Circuit, steps: list[Step]) -> None:
+def _put(circuit: Circuit, steps: list[Step[Put]]) -> None:
     (step,) = steps
     sources = [circuit.get(s.source, kind) for kind, (s, _) in step.by_kind.items()]
     before, when = circuit.now(step.first.x), circuit.now(step.first.when) if step.first.when else None

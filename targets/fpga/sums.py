@@ -35,7 +35,7 @@ class Term:
         return max(self.value.stage, self.mask.stage if self.mask is not None else 0)
 
 
-def add_up(circuit: Circuit, steps: list[Step]) -> None:
+def add_up(circuit: Circuit, steps: list[Step[Add]]) -> None:
     """The rule of Add: what follow one another on one register are one sum."""
     x = steps[0].first.x
     terms = [Term(circuit.now(x)), *(_term(circuit, step) for step in steps)]
@@ -71,10 +71,10 @@ def _closes(waiting: list[Term], stage: int) -> bool:
     return len(plain) < 2 and all(term.value.stage < stage and term.stage <= stage for term in waiting)
 
 
-def _term(circuit: Circuit, step: Step) -> Term:
+def _term(circuit: Circuit, step: Step[Add]) -> Term:
     """What a step adds; nothing for kinds that lack it."""
     kinds = range(len(circuit.programs))
-    adds = {kind: s for kind, (s, _) in step.by_kind.items() if isinstance(s, Add)}
+    adds = {kind: s for kind, (s, _) in step.by_kind.items()}
     first, like = next(iter(adds.items()))
     values = {kind: circuit.get(s.source, kind) for kind, s in adds.items()}
     value, shift, whole = values[first], like.shift, circuit.whole(step)
@@ -96,9 +96,9 @@ def _term(circuit: Circuit, step: Step) -> Term:
     return Term(value, shift, like.negative, mask)
 
 
-def _times(circuit: Circuit, step: Step, factor: Value) -> Term:
+def _times(circuit: Circuit, step: Step[Add], factor: Value) -> Term:
     """A product with a register, in a stage of its own."""
-    adds = {kind: s for kind, (s, _) in step.by_kind.items() if isinstance(s, Add)}
+    adds = {kind: s for kind, (s, _) in step.by_kind.items()}
     values = {kind: circuit.get(s.source, kind) for kind, s in adds.items()}
     stage = 1 + max(factor.stage, *(v.stage for v in values.values()))
     zero, name = text.wide(0, circuit.pipe.wide), circuit.pipe.at(factor, stage)
