@@ -58,6 +58,11 @@ class Example:
     expected: Result
 
 
+def in_fields(target: Target) -> bool:
+    """Whether a target computes any update in fields."""
+    return all(getattr(target.arithmetics, name) for name in target.arithmetics.CHOICES)
+
+
 def claims_of(target: Target) -> tuple[Claim, ...]:
     """All that a target states."""
     machine = target.arithmetics
@@ -66,7 +71,7 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
     made += [Claim("readout", readout) for readout in target.readouts]
     made += [Claim("statement", kind) for kind in target.statements]
     made += [Claim("by_neuron", what) for what in target.by_neuron]
-    if all(getattr(machine, name) for name in machine.CHOICES):  # else it computes no update in fields
+    if in_fields(target):
         needed = target.example_fields
         leaks = needed.get("decay_numerator", 0) != 1 << needed.get("decay_shift", 1)
         names = [name for name in machine.CHOICES if leaks or name not in ("decay_form", "rounding")]

@@ -15,7 +15,7 @@ from lehr.network import Network, Readout
 from lehr.nodes import Delay
 from lehr.simulate import simulate
 from lehr.targets.conformance.building import Images, Style, flowing
-from lehr.targets.conformance.claims import VALUES, Claim, Example, exercised
+from lehr.targets.conformance.claims import VALUES, Claim, Example, exercised, in_fields
 from lehr.targets.conformance.forms import (
     CONVOLUTION,
     CONVOLUTIONAL,
@@ -93,7 +93,7 @@ class InFields:
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
         """Form after form, in each style."""
-        if not all(getattr(target.arithmetics, name) for name in Arithmetics.CHOICES):
+        if not in_fields(target):
             return
         how = Arithmetic(**self._fields(target))
         kind = "binary" if "binary" in target.weights else target.weights[0]
@@ -105,6 +105,8 @@ class InFields:
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
         """The fields `told`, with the values that they have for a target."""
+        if not in_fields(target):
+            return ()
         own = self._fields(target)
         synapse = {name: value for name, value in (self.synapse or {}).items() if name in VALUES}
         if synapse.get("rounding") == "nearest_even":

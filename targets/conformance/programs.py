@@ -9,6 +9,7 @@ from itertools import product
 
 from lehr.machines import MACHINES
 from lehr.network import Network
+from lehr.programs import with_widths
 from lehr.targets.conformance.building import Images
 from lehr.targets.conformance.claims import Claim
 from lehr.targets.conformance.machines import THRESHOLDS, program_network
@@ -18,6 +19,8 @@ from lehr.update_text import program_of_lines
 
 SHAPES = ((True, 2), (False, 2), (True, 1), (False, 1))
 """Whether the first layer is a convolution, and how many layers there are."""
+NARROW = 9
+"""Bits at which the states of machines come to their rails in small networks."""
 SCALES = (1.0, 0.5, 2.0, 4.0)
 """By which the thresholds of a machine are tried."""
 _TAKE, _BOUND, _FIRE = "add v input 4", "bound v -2048 2047 saturate", "fire fired v gt threshold 1"
@@ -60,6 +63,9 @@ def _machines() -> Iterator[InStatements]:
     for name, program in MACHINES.items():
         yield InStatements(f"machine_{name}", (program,), THRESHOLDS.get(name, 40))
         yield InStatements(f"machine_{name}_by_neuron", (program,), THRESHOLDS.get(name, 40), per_neuron=True)
+        narrow = with_widths(program, dict.fromkeys(program.registers, NARROW))
+        if narrow != program:
+            yield InStatements(f"machine_{name}_at_{NARROW}_bits", (narrow,), THRESHOLDS.get(name, 40))
 
 
 def _statements() -> Iterator[InStatements]:

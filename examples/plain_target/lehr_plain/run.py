@@ -18,16 +18,17 @@ for sample in json.load(sys.stdin):
         before, value = value, {"input": x}
         for layer in model["layers"]:
             name = layer["name"]
-            arriving = [sum(terms) for terms in zip(*((before if late else value)[source] for source, late in layer["from"]))]
+            edges = [(before if late else value)[source] for source, late in layer["from"]]
+            arriving = [sum(values) for values in zip(*edges, strict=True)]
             if "weight" in layer:
-                value[name] = [sum(w * a for w, a in zip(row, arriving)) for row in layer["weight"]]
+                value[name] = [sum(w * a for w, a in zip(row, arriving, strict=True)) for row in layer["weight"]]
                 continue
             for i, threshold in enumerate(layer["threshold"]):
                 product = v[name][i] * layer["k"]
                 leaked = product >> layer["n"] if product >= 0 else -(-product >> layer["n"])  # rounded toward zero
                 m = leaked + (arriving[i] << layer["F"]) + layer["bias"][i] - threshold * before[name][i]
                 v[name][i] = min(max(m, layer["low"]), layer["high"])
-            value[name] = [int(m > threshold) for m, threshold in zip(v[name], layer["threshold"])]
+            value[name] = [int(m > threshold) for m, threshold in zip(v[name], layer["threshold"], strict=True)]
             spikes[name][-1].append(value[name])
             membranes[name][-1].append(list(v[name]))
 
