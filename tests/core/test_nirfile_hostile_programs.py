@@ -20,6 +20,7 @@ from lehr.machines import MACHINES
 from lehr.network import Network
 from lehr.nirfile import from_nir, to_nir
 from lehr.nirnodes import BLOCK
+from lehr.update_text import line_of
 
 AGAIN = "export the network again with lehr"
 Edit = Callable[[dict[str, Any]], object]
@@ -194,37 +195,26 @@ def test_an_update_that_fires_without_thresholds_in_the_file_is_refused() -> Non
 
 
 # -------------------------------------------------------------------- a fuzzer
-WORDS = (
-    *[
-        "v",
-        "i",
-        "u",
-        "w",
-        "input",
-        "fired",
-        "threshold",
-        "bias",
-        "du",
-        "0",
-        "1",
-        "-1",
-        "16",
-        "17",
-        "65536",
-        "2147483647",
-        "-2147483648",
-        "leak",
-        "add",
-        "subtract",
-        "put",
-        "bound",
-        "fire",
-        "end",
-    ],
-    *["when", "times", "multiply", "shift", "dash", "linear", "gt"],
-    "for each event",
+WORDS = [word for line in MACHINES["xylo"].statements for word in line_of(line).split()]
+WORDS += [word for line in MACHINES["tinyodin"].statements for word in line_of(line).split()]
+WORDS += [
+    "w",
+    "u",
+    "du",
+    "0",
+    "-1",
+    "16",
+    "17",
+    "65536",
+    "2147483647",
     "x" * 40,
-)
+    "for each event",
+    "end",
+    "nearest_even",
+    "shift",
+    "wrap",
+    "gt",
+]
 VALUES: tuple[Any, ...] = (
     0,
     -1,
