@@ -32,6 +32,7 @@ BY_STEP = {
     "wraps": f"add v input 2; bound v -64 63 wrap; {_FIRE}",
     "saturates": f"add v input 2; bound v -64 63 saturate; {_FIRE}; {_SUBTRACT}",
     "bounds by channel": f"add v input 0; bound v low high saturate; {_FIRE}; {_SUBTRACT}",
+    "one bound by channel": f"add v input 0; bound v low 20 saturate; {_FIRE}; {_SUBTRACT}",
     "several spikes": f"add v input 0; bound v -400 900 saturate; fire fired v gt threshold 5; {_SUBTRACT}",
     "several spikes of a number": "add v input 0; fire fired v ge 7 31; subtract v 7 0 times fired; bound v -400 900 saturate",
     "counts": "add v input 0; fire a v gt threshold 1; fire b v ge 40 3; put fired 0; add fired a 0; add fired b 0; put v 0 when fired",

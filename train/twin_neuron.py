@@ -98,13 +98,12 @@ class TwinNeuron(nn.Module):
         """The states before the first step."""
         return dict.fromkeys(self.program.states, zero)
 
-    def forward(self, current: Tensor, steps: int, states: States) -> tuple[Tensor, Tensor, States]:
-        """Run `steps` steps on `current` `[steps or 1, N, *shape]`.
+    def forward(self, current: Tensor, given: Mapping[str, Tensor], steps: int, states: States) -> tuple[Tensor, Tensor, States]:
+        """Run `steps` steps on `current` `[steps or 1, N, *shape]`, with parameters that `integers` gave.
 
         Returns:
             Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.
         """
-        given = self.integers()
         if self._fields is None:
             return twin_update.scan(self.program, current, given, steps, states, self.unit, self.slope)
         rule = lif.integer_rule(self._fields, self.unit, self.slope, current.dtype)

@@ -26,6 +26,7 @@ class Run:
     """What one run of the twin carries from span to span of time.
 
     Attributes:
+        given: parameters of every neuron layer as integers, with gradients, by name.
         steps: how many the span has that is being run.
     """
 
@@ -33,6 +34,7 @@ class Run:
         self.twin, self.net, self.steps = twin, twin.net, 0
         zero = {name: like.new_zeros(1, batch, *shape) for name, shape in self.net.shapes.items()}
         self.before = dict(zero)
+        self.given = {name: neuron.integers() for name, neuron in twin.neurons.items()}
         self.states = {name: neuron.begin(zero[name][0]) for name, neuron in twin.neurons.items()}
         self.line = {name: zero[name].repeat_interleave(d.longest, 0) for name, d in self.net.nodes.items() if isinstance(d, Delay)}
         self.spikes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
@@ -112,7 +114,7 @@ def _delay(run: Run, name: str, node: Delay, a: Tensor) -> Tensor:
 def _neuron(run: Run, name: str, node: Neuron, a: Tensor) -> Tensor:
     del node
     spikes: Tensor
-    spikes, membranes, run.states[name] = run.twin.neurons[name](a, run.steps, run.states[name])
+    spikes, membranes, run.states[name] = run.twin.neurons[name](a, run.given[name], run.steps, run.states[name])
     run.spikes[name].append(spikes)
     run.membranes[name].append(membranes)
     return spikes

@@ -35,7 +35,7 @@ class Registers:
     Attributes:
         values: every register by name, of one shape and floating type; replaced, never changed.
         given: parameters, and `input`, by name, of a shape that broadcasts with them.
-        spikes: the registers that a Fire writes.
+        spikes: `fired`, and the registers that a Fire writes.
         unit: what one step of the membrane is worth to the surrogate gradient.
         slope: of the surrogate gradient.
     """
@@ -71,7 +71,7 @@ def scan(
     Returns:
         Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.
     """
-    zero, spikes, axes = torch.zeros_like(current[0]), frozenset(fire.into for fire in program.fires), current.ndim - 2
+    zero, spikes, axes = torch.zeros_like(current[0]), frozenset({FIRED, *(fire.into for fire in program.fires)}), current.ndim - 2
     given = {name: value.to(zero.dtype) if value.is_floating_point() else value for name, value in given.items()}
     given = {name: value.reshape(*value.shape, *[1] * (axes - value.ndim)) for name, value in given.items()}
     fired, membranes = [], []
@@ -127,7 +127,7 @@ def _bound(r: Registers, s: Bound) -> None:
     rail = 2 ** exact_bits(x.dtype)  # what passed it would not be exact in any case, which lehr.widths rules out
     if s.overflow == "wrap":
         span = high - low + 1
-        r.values[s.x] = x - ((x.detach() - low) / span).floor() * span if span <= 2 * rail else x
+        r.values[s.x] = x - ((x.detach().double() - low) / span).floor().to(x.dtype) * span if span <= 2 * rail else x
         return
     x = x if isinstance(low, int) and low < -rail else x.clamp(min=low)
     r.values[s.x] = x if isinstance(high, int) and high > rail else x.clamp(max=high)

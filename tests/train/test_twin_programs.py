@@ -96,6 +96,18 @@ def test_delays_differ_from_place_to_place_and_beside_feedback() -> None:
     require_exact(replace(net, nodes={**net.nodes, "slow": late}), x)
 
 
+@pytest.mark.parametrize("name", ONCE_A_STEP)
+def test_tensors_elsewhere_do_not_come_to_the_host(name: str) -> None:
+    """On torch's device without memory: to read a number from it, or to mix it with the host's, is an error."""
+    net, x = machine_network(name, spatial=True, per_neuron=True)
+    late = {"late": Delay(np.arange(1, 65, dtype=np.int32).reshape(net.shapes["hidden"]))}
+    edges = [edge for edge in net.edges if edge != ("hidden", "flat")]
+    net = replace(net, nodes={**net.nodes, **late}, edges=(*edges, ("hidden", "late"), ("late", "flat")))
+    spikes, _ = Twin(net).to("meta").layers(torch.empty(x.shape, device="meta"))
+    assert {layer.device.type for layer in spikes.values()} == {"meta"}
+    spikes["out"].sum().backward()
+
+
 # -------------------------------------------------------------------- back to the network
 @pytest.mark.parametrize("name", ["by channel", "by neuron", "two states", "shift, floor", "bounds by channel", "integrates"])
 def test_the_network_comes_back(name: str) -> None:

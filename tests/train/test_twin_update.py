@@ -229,6 +229,11 @@ def test_spikes_that_are_counted_pass_their_gradients_on() -> None:
     assert gradient(lines, [7], {}, "fired")[0] == pytest.approx([surrogate(3) + surrogate(-1)], rel=1e-12)
 
 
+def test_a_reset_by_spikes_that_are_counted_is_a_constant() -> None:
+    lines = "add v input 0; fire a v gt threshold 1; put fired 0; add fired a 0; subtract v threshold 0 times fired"
+    assert gradient(lines, [7, -4], {"threshold": 6.0}) == ([1, 1], {"threshold": -1})
+
+
 def test_a_level_that_moves_passes_its_gradient_to_what_made_it() -> None:
     lines = "add v input 0; add a input 0; put level threshold; add level a 1; fire fired v gt level 1"
     of_input, of_parameters = gradient(lines, [3], {"threshold": 2}, "fired")  # 3 against 2 + 2 * 3
