@@ -55,12 +55,18 @@ def test_what_stays_is_taken(case: str) -> None:
 
 REFUSED = {
     "no end": (lines(TAKE, FIRE), "n: update statement 1, 'add v input 4': nothing keeps v within 64 bits; bound it"),
-    "a constant without end": (lines(LEAK, TAKE, BOUND, "add a 1 0"), "n: update statement 4, 'add a 1 0': nothing keeps a within 64 bits; bound it"),
+    "a constant without end": (
+        lines(LEAK, TAKE, BOUND, "add a 1 0"),
+        "n: update statement 4, 'add a 1 0': nothing keeps a within 64 bits; bound it",
+    ),
     "no end in a loop": (
         lines("put fired 0", "for each event", "add v input 0", "end"),
         "n: update statement 3, 'add v input 0': nothing keeps v within 64 bits; bound it",
     ),
-    "doubling": (lines("put v input", *["add v v 16"] * 4, BOUND), "n: update statement 5, 'add v v 16': nothing keeps v within 64 bits; bound it"),
+    "doubling": (
+        lines("put v input", *["add v v 16"] * 4, BOUND),
+        "n: update statement 5, 'add v v 16': nothing keeps v within 64 bits; bound it",
+    ),
     "a product": (
         lines("put v input", "add v v 16", "add v v 16", "put w v", "add v v 16 times w", BOUND),
         "n: update statement 5, 'add v v 16 times w': nothing keeps v within 64 bits; bound it",
