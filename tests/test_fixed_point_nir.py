@@ -65,17 +65,18 @@ def test_the_schema_of_the_page_fits_every_file_and_no_other(vectors: Path) -> N
     for path in vectors.glob("*.nir"):
         validator.validate(block(path))
     whole = block(vectors / "machine_loihi.nir")
-    for change in (
+    changes: tuple[Callable[[dict[str, Any]], object], ...] = (
         lambda b: b.pop("steps"),
         lambda b: b.update(steps=0),
         lambda b: b.update(more=1),
         lambda b: b["nodes"]["hidden"].update(bias=[0.5]),
         lambda b: b["nodes"]["hidden"].pop("membrane"),
         lambda b: b["nodes"]["hidden"].update(update=[]),
-    ):
+    )
+    for change_block in changes:
         wrong = json.loads(json.dumps(whole))
         assert "hidden" in wrong["nodes"]
-        change(wrong)
+        change_block(wrong)
         assert not validator.is_valid(wrong)
 
 

@@ -85,9 +85,10 @@ def write_vectors(folder: Path) -> list[dict[str, Any]]:
             net, trace = made.net, made.expected.trace
             lacking = [layer for layer, neuron in net.neurons.items() if nir_neuron(neuron.program, neuron.values).lacks]
             (part / f"{name}.nir").write_bytes(to_bytes(net, approximate=lacking))
-            spikes = {f"spikes.{layer}": array for layer, array in trace.spikes.items()}
-            membranes = {f"membrane.{layer}": array for layer, array in trace.membranes.items()}
-            np.savez_compressed(part / f"{name}.npz", input=made.x, **spikes, **membranes)
+            arrays: dict[str, Any] = {"input": made.x}
+            arrays |= {f"spikes.{layer}": array for layer, array in trace.spikes.items()}
+            arrays |= {f"membrane.{layer}": array for layer, array in trace.membranes.items()}
+            np.savez_compressed(part / f"{name}.npz", **arrays)
             index.append({"name": name, "digest": net.digest, "for": list(tells)})
         (part / INDEX).write_bytes(to_json({"schema": "lehr-conformance/1", "networks": index}))
     return index
