@@ -112,7 +112,7 @@ HOSTILE = {
         *("put r0 v", "end"),
     ],
     "spikes": [
-        *("for each event", "add v 1 0", "add u input 0", "bound v -32768 32767 wrap"),
+        *("for each event", "add v input 3", "bound v -32768 32767 wrap"),
         *(line for i in range(25) for line in (f"fire f{i} v ge threshold 255", f"subtract v threshold 0 times f{i}")),
         "end",
     ],
