@@ -61,11 +61,14 @@ def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> d
         steps: within how many; None for any number.
     """
     alike: dict[tuple[Program, bool], list[list[str]]] = {}
+    room: dict[tuple[Program, bool], int] = {}
     for name, (neuron, _) in layers.items():
-        groups = alike.setdefault((_of_any_width(neuron.program)[0], isinstance(neuron.arithmetic, Program)), [[]])
-        if groups[-1] and sum(layers[other][0].channels for other in groups[-1]) > TOGETHER:
-            groups.append([])
-        groups[-1].append(name)
+        key = _of_any_width(neuron.program)[0], isinstance(neuron.arithmetic, Program)
+        room[key] = room.get(key, 0) - neuron.channels
+        if room[key] < 0:
+            alike.setdefault(key, []).append([])
+            room[key] = TOGETHER
+        alike[key][-1].append(name)
     found: dict[str, Reach] = {}
     for (program, own), groups in alike.items():
         for names in groups:
