@@ -11,7 +11,9 @@ import pytest
 from machine_networks import machine_network
 from plain_programs import Plain
 
+from lehr.analysis.layers import reach
 from lehr.errors import FileRefused, NotMappable
+from lehr.intervals import arriving, intervals
 from lehr.machines import MACHINES
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.programs import widths_of
@@ -179,6 +181,25 @@ def check(seeds: range) -> None:
 
 def test_no_reachable_state_of_random_programs_is_outside_the_proven_bounds() -> None:
     check(range(250))
+
+
+def test_bounds_for_any_number_of_steps_hold_as_well() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(80):
+        draw = random.Random(seed)
+        case = drawn_case(draw, random_program(draw), 30)
+        net = case.network()
+        found = reach({"n": (net.neurons["n"], arriving(net, "n", intervals(net)))}, None)["n"]
+        if found.beyond:
+            seen["refused"] += 1
+            continue
+        registers = {x: found.limits(x) for x in found.registers}
+        layer = LayerWidth((0, 0), MEMBRANE, registers, found.written, settled=True, float32="")
+        plain = case.searched(layer)
+        assert not outside(case, layer, plain), (seed, case, outside(case, layer, plain))
+        seen["wrong bounds caught"] += bool(outside(case, tightened(layer), plain))
+    assert 0 < seen["refused"] < 40, seen
+    assert seen["wrong bounds caught"] > 30, seen
 
 
 @pytest.mark.slow
