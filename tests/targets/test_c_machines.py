@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from c_code import of_lines
 from commands import Lehr
 from hard_networks import HARD
 from machine_networks import machine_network
-from strategies import small_network
+from strategies import Images, small_network
 
 from lehr import nirfile
 from lehr.errors import NotBitExact, NotMappable, UsageError
@@ -35,7 +36,10 @@ UNLIKE = ("knot", "knot by event", "two states, wide", "all kinds of weights, re
 on_cortex_m = pytest.mark.skipif(NO_CORTEX_M is not None, reason=str(NO_CORTEX_M))
 
 
-NETWORKS = {**HARD, **{name: partial(machine_network, name, spatial=True, per_neuron=True) for name in MACHINES}}
+NETWORKS: dict[str, Callable[[], tuple[Network, Images]]] = {
+    **HARD,
+    **{name: partial(machine_network, name, spatial=True, per_neuron=True) for name in MACHINES},
+}
 
 
 def artefact(folder: Path, name: str) -> Path:

@@ -54,13 +54,20 @@ def test_random_programs_without_undefined_behaviour(count: int, seed: int, tmp_
 @needs_compiler
 @pytest.mark.parametrize("parameter", ["bias", "dash_mem", "threshold"])
 def test_one_unit_of_one_neuron_is_seen(parameter: str) -> None:
-    net, x = machine_network("xylo", per_neuron=True)
+    """Of the first neuron of a map in which the reference sees it."""
+    net, x = machine_network("xylo", spatial=True, per_neuron=True)
     expected, neuron = simulate(net, x, trace=net.neurons).trace, net.neurons["hidden"]
-    value = neuron.values[parameter] - np.eye(10, dtype=np.int32)[0]
-    fields = {parameter: value} if parameter in ("bias", "threshold") else {"parameters": {**neuron.parameters, parameter: value}}
-    changed: Any = replace(net, nodes={**net.nodes, "hidden": replace(neuron, **fields)})
-    assert compare(expected, load(net).run(x, trace=net.neurons).trace).equal
-    assert not compare(expected, load(changed).run(x, trace=net.neurons).trace).equal
+    assert parameter in neuron.per_neuron
+    for place in np.eye(64, dtype=np.int32).reshape(64, 4, 4, 4):
+        value = neuron.values[parameter] + place
+        fields = {parameter: value} if parameter in ("bias", "threshold") else {"parameters": {**neuron.parameters, parameter: value}}
+        changed: Any = replace(net, nodes={**net.nodes, "hidden": replace(neuron, **fields)})
+        seen = simulate(changed, x, trace=net.neurons).trace
+        if not compare(expected, seen).equal:
+            break
+    got = load(changed).run(x, trace=net.neurons).trace
+    assert compare(seen, got).equal
+    assert not compare(expected, got).equal
 
 
 SPELLED = """leak i multiply decay shift nearest_even; add i input 2; subtract i leak 1; bound i floor 400 saturate; leak v dash 0 2; add v i 0;
