@@ -58,14 +58,19 @@ def test_one_unit_of_one_neuron_is_seen(parameter: str) -> None:
     net, x = machine_network("xylo", spatial=True, per_neuron=True)
     expected, neuron = simulate(net, x, trace=net.neurons).trace, net.neurons["hidden"]
     assert parameter in neuron.per_neuron
-    for place in np.eye(64, dtype=np.int32).reshape(64, 4, 4, 4):
-        value = neuron.values[parameter] + place
+
+    def changed(place: int) -> Network:
+        value = neuron.values[parameter] + np.eye(64, dtype=np.int32)[place].reshape(4, 4, 4)
         fields = {parameter: value} if parameter in ("bias", "threshold") else {"parameters": {**neuron.parameters, parameter: value}}
-        changed: Any = replace(net, nodes={**net.nodes, "hidden": replace(neuron, **fields)})
-        seen = simulate(changed, x, trace=net.neurons).trace
-        if not compare(expected, seen).equal:
-            break
-    got = load(changed).run(x, trace=net.neurons).trace
+        other: Any = replace(neuron, **fields)
+        return replace(net, nodes={**net.nodes, "hidden": other})
+
+    one, seen = next(
+        (other, trace)
+        for other in map(changed, range(64))
+        if not compare(expected, trace := simulate(other, x, trace=net.neurons).trace).equal
+    )
+    got = load(one).run(x, trace=net.neurons).trace
     assert compare(seen, got).equal
     assert not compare(expected, got).equal
 
