@@ -216,4 +216,6 @@ def test_a_target_of_programs_alone_takes_no_fields() -> None:
 def test_a_program_has_mutants_of_its_own(name: str, tmp_path: Path) -> None:
     made = mapped()[name]
     for change in ("threshold", "weight", "parameter"):
-        assert any(not exact(RIGHT, Example(mutant, made.x, made.expected), tmp_path / change) for mutant in MUTATIONS[change](made.net)), change
+        assert any(not exact(RIGHT, Example(mutant, made.x, made.expected), tmp_path / change) for mutant in MUTATIONS[change](made.net)), (
+            change
+        )
