@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lehr.arithmetic import Arithmetic, Synapse
+from lehr.arithmetic import Arithmetic, BiasTo, Synapse
 from lehr.errors import LehrError
 from lehr.network import Network, Neuron
 from lehr.nodes import Node
@@ -80,7 +80,7 @@ def other_state(net: Network) -> Iterator[Network]:
     """The bias of a layer goes to its other state."""
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.synapse and neuron.bias.any():
-            to = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
+            to: BiasTo = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
             yield from _made(net, name, neuron, synapse=replace(neuron.synapse, bias_to=to))
 
 

@@ -15,8 +15,9 @@ from lehr.artifact import BuildPlan, to_json
 from lehr.network import INPUT, Linear, Network, Neuron
 from lehr.simulate import Trace, compare
 from lehr.targets.conformance.claims import Claim, Example, claims_of, exercised
-from lehr.targets.conformance.golden import GOLDEN, PROGRAMS, example
+from lehr.targets.conformance.golden import GOLDEN, example
 from lehr.targets.conformance.mutations import MUTATIONS
+from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
 from lehr.update import FIRED, STATEMENTS, Add, Bound, Fire, ForEachEvent, Leak, Program, Put
 from lehr.update_text import lines_of, program_of_lines

@@ -6,7 +6,8 @@ import sys
 
 model = json.loads((pathlib.Path(__file__).parent / "network.json").read_text())
 neurons = [layer for layer in model["layers"] if "threshold" in layer]
-spikes, membranes = ({layer["name"]: [] for layer in neurons} for _ in range(2))
+spikes: dict[str, list[list[list[int]]]] = {layer["name"]: [] for layer in neurons}
+membranes: dict[str, list[list[list[int]]]] = {layer["name"]: [] for layer in neurons}
 
 for sample in json.load(sys.stdin):
     v = {layer["name"]: [0] * len(layer["threshold"]) for layer in neurons}
