@@ -145,6 +145,44 @@ def test_two_states_are_those_of_a_plain_loop(data: st.DataObject, how: Arithmet
     require_same(data, inputs, found[:2], (torch.stack(spikes), torch.stack(membranes)))
 
 
+# -------------------------------------------------------------------- up to where float32 holds every integer
+RAIL = 2**24
+
+
+def after(lines: list[str], membranes: Tensor, given: dict[str, Tensor]) -> tuple[list[int], list[int]]:
+    """Spikes and membranes of neurons of one channel each after one step, in float32."""
+    program = program_of_lines(lines, MEMBRANE)
+    states = {"v": membranes.float().view(1, -1)}
+    spikes, left, _ = scan(program, torch.zeros(1, 1, len(membranes)), given, 1, states, 1.0, 1.0)
+    return spikes.flatten().long().tolist(), left.flatten().long().tolist()
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([*ROUND]), st.sampled_from(["multiply", "shift"]), st.booleans(), st.integers(0, 2**31 - 1))
+def test_any_decay_is_exact_up_to_the_rails(rounding: Rounding, form: DecayForm, by_neuron: bool, seed: int) -> None:
+    rng, count = np.random.default_rng(seed), 400 if by_neuron else 1
+    shift = rng.integers(0, 17, count)
+    numerator = (1 << shift) - 1 if form == "shift" else rng.integers(0, (1 << shift) + 1)
+    whole = rng.integers(-RAIL, RAIL + 1, 400)
+    decays = [Arithmetic(form, int(k), int(n), rounding) for k, n in zip(numerator, shift, strict=True)]
+    expected = [int(decays[at % count].decay(value)) for at, value in enumerate(whole)]
+    k, n = ("k", "n") if by_neuron else (str(numerator[0]), str(shift[0]))
+    line = f"leak v {form} {'0' if by_neuron and form == 'shift' else k} {n} {rounding}"
+    given = {"k": torch.from_numpy(numerator), "n": torch.from_numpy(shift)}
+    assert after([line], torch.from_numpy(whole), given)[1] == expected
+
+
+def test_many_spikes_are_counted_exactly_up_to_the_rails() -> None:
+    """Around every multiple of a level: the quotients are as near to the integers as they come."""
+    near = [(times * level + more, level) for level in (65_535, 65_001, 3) for times in range(1, 256) for more in (-1, 0, 1)]
+    whole, levels = zip(*near, strict=True)
+    for test, gap in (("gt", 1), ("ge", 0)):
+        expected = [min(255, (value - gap) // level) for value, level in near]
+        lines = ["add v 0 0", f"fire fired v {test} threshold 255"]
+        given = {"threshold": torch.tensor(levels)}
+        assert after(lines, torch.tensor(whole), given)[0] == expected
+
+
 # -------------------------------------------------------------------- by hand
 def gradient(
     lines: str, inputs: list[float], given: dict[str, float], of: str = "v", step: int = -1
