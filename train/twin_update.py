@@ -150,7 +150,8 @@ class _Spikes(torch.autograd.Function):
         if up_to == 1:
             return (x > level if test == "gt" else x >= level).to(x.dtype)
         gap = 1 if test == "gt" else 0
-        return ((x.double() - gap) / level.double()).floor().clamp(0, up_to).to(x.dtype)
+        # a quotient of integers that the type holds is never rounded up to the next integer
+        return ((x - gap) / level).floor().clamp(0, up_to)
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
