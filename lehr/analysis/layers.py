@@ -82,7 +82,7 @@ def _followed(program: Program, layers: Mapping[str, _Layer], steps: int | None,
     given = dict(zip(next(iter(layers.values())).given, numbers[3:], strict=True))
     drive, events = numbers[:2], numbers[2]
     followed = FOLLOWED if steps is None else min(steps, FOLLOWED) if own else steps
-    seen = within_steps(program, given, drive, events, followed) if steps is not None else None
+    seen = within_steps(program, given, drive, events, followed, limited=own) if steps is not None else None
     if seen is None or (followed != steps and not seen.settled.all()):
         seen = for_ever(program, given, drive, events)
     found, start = {}, 0
