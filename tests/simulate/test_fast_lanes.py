@@ -64,7 +64,7 @@ def test_the_narrowest_lanes_that_hold_all_of_it(name: str) -> None:
 def test_lanes_that_are_too_narrow_are_caught(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     program, (narrow, wide) = EDGES["doubled"]
     net, x = program_network(program, 9)
-    size = 3 * (narrow if bits == 16 else wide or 0) // 2
+    size = 3 * ((narrow if bits == 16 else wide) or 0) // 2
     net = replace(net, nodes={**net.nodes, "hidden": replace(net.neurons["hidden"], bias=np.full(10, size, np.int32))})
     expected = simulate(net, x, trace=net.neurons)
     monkeypatch.setattr(bounds, f"INT{bits}", 2**40)
