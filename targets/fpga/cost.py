@@ -14,7 +14,7 @@ from lehr.targets.fpga.machine import Layer
 from lehr.targets.fpga.tables import Tables
 
 PIPELINE = 8
-"""Clocks of a layer that are neither events nor neurons, beside the stages of its update: the pipelines of sums and neurons fill and drain."""
+"""Clocks of a layer that are neither events nor neurons, beside the stages of its update: pipelines fill and drain."""
 MIN_IN_BLOCKS = 256
 """Bits of a table below which it stays logic: that is faster, and costs a few cells."""
 
