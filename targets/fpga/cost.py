@@ -14,11 +14,7 @@ from lehr.targets.fpga.machine import Layer
 from lehr.targets.fpga.tables import Tables
 
 PIPELINE = 8
-<<<<<<< HEAD
-"""Clocks of a layer that are neither events nor neurons, beside the stages of its update: its pipelines fill and drain."""
-=======
 """Clocks of a layer that are neither events nor neurons, beside the stages of its update: pipelines fill and drain."""
->>>>>>> fpga
 MIN_IN_BLOCKS = 256
 """Bits of a table below which it stays logic: that is faster, and costs a few cells."""
 
