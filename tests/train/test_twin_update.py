@@ -169,6 +169,18 @@ def test_any_decay_is_exact_up_to_the_rails(rounding: Rounding, form: DecayForm,
     assert after([line], torch.from_numpy(whole), given)[1] == expected
 
 
+@pytest.mark.parametrize("bits", [8, 24, 25, 32])
+@pytest.mark.parametrize("overflow", get_args(Overflow))
+def test_bounds_are_exact_up_to_the_rails(overflow: Overflow, bits: int) -> None:
+    whole = [end + more for end in (-RAIL, -(1 << bits - 1), 0, 1 << bits - 1, RAIL) for more in (-2, -1, 0, 1, 2)]
+    whole = [value for value in whole if abs(value) <= RAIL]
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+    wrapped = [(value - low) % (1 << bits) + low for value in whole]
+    expected = wrapped if overflow == "wrap" else [min(max(value, low), high) for value in whole]
+    assert (expected != whole) == (bits < 32)
+    assert after([f"bound v {low} {high} {overflow}"], torch.tensor(whole), {})[1] == expected
+
+
 def test_many_spikes_are_counted_exactly_up_to_the_rails() -> None:
     """Around every multiple of a level: the quotients are as near to the integers as they come."""
     near = [(times * level + more, level) for level in (65_535, 65_001, 3) for times in range(1, 256) for more in (-1, 0, 1)]
