@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from budgets import budget
 from golden_networks import GOLDEN, Golden
 from hard_networks import flows
 from hypothesis import assume, given
