@@ -1,9 +1,9 @@
 """The folder that a training run leaves, and the integer network in it.
 
 RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights (lehr.export.latent)
-                              NODE.threshold, NODE.bias int32
-    state.json                everything of the network that is no array, how it was folded, the network's digest, and the sha256
-                              of every file here, itself included
+                              NODE.threshold, NODE.bias int32, and so each parameter more; NODE.steps of delays that differ
+    state.json                everything of the network that is no array, programs as lines of text, how it was folded, the network's
+                              digest, and the sha256 of every file here, itself included
     metrics.jsonl             one line per epoch
     recipe.toml               the recipe, with all overrides
     samples.npz               some test samples, to verify by
@@ -12,7 +12,7 @@ RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,14 @@ from lehr.errors import FileRefused, NotMappable
 from lehr.export.latent import Latent
 from lehr.folders import require_marked
 from lehr.leftovers import recover
-from lehr.network import Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.network import Conv2d, Delay, Input, Linear, Network, Neuron
+from lehr.nodes import Node
+from lehr.nodes.registry import NODES
 from lehr.npz import npz_bytes
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.sums import SUMS, check_sums, with_sums
+from lehr.update import Program
+from lehr.update_text import lines_of, program_of_lines
 from lehr.weights import declared_kind
 
 SCHEMA, WITHOUT_SUMS = "lehr-run/2", "lehr-run/1"
@@ -44,7 +48,8 @@ LAST = "last"
 _OTHERS = ("recipe.toml", "metrics.jsonl", TENSORS, SAMPLES_FILE)
 _OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in (STATE, *_OTHERS)]
 AGAIN = "copy it anew from where it was trained, or train it again"
-_TYPES = {kind.__name__: kind for kind in (Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d)}
+_TYPES = {kind.__name__: kind for kind in NODES}
+FIRST, STEPS, UPDATE = ("threshold", "bias"), "steps", "update"
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,7 @@ def run_files(
     for name, weight in weights.items():
         tensors |= weight.tensors(name) if isinstance(weight, Latent) else {name: weight}
     if network is not None:
-        for name, neuron in network.neurons.items():
-            tensors |= {f"{name}.threshold": np.array(neuron.threshold), f"{name}.bias": np.array(neuron.bias)}
+        tensors |= _tensors(network)
     state = {"schema": SCHEMA, "network": None, "digest": None, **facts}
     if network is not None:
         state |= {"network": _structure(network), "digest": network.digest}
@@ -166,34 +170,62 @@ def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
     return True
 
 
+def _tensors(net: Network) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a network that are no weights."""
+    tensors = {f"{name}.{key}": np.array(value) for name, neuron in net.neurons.items() for key, value in neuron.values.items()}
+    delays = {name: node.steps for name, node in net.nodes.items() if isinstance(node, Delay)}
+    return tensors | {f"{name}.{STEPS}": np.array(steps) for name, steps in delays.items() if isinstance(steps, np.ndarray)}
+
+
 def _structure(net: Network) -> dict[str, Any]:
     """Everything of a network that is no array."""
     nodes = {}
     for name, node in net.nodes.items():
         told = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
-        plain = {key: value for key, value in told.items() if not isinstance(value, np.ndarray) and value not in (None, {})}
-        nodes[name] = {
-            "type": type(node).__name__,
-            **{k: asdict(v) if isinstance(v, (Arithmetic, Synapse)) else v for k, v in plain.items()},
-        }
+        plain = {key: value for key, value in told.items() if not isinstance(value, (np.ndarray, Mapping)) and value is not None}
+        nodes[name] = {"type": type(node).__name__, **{key: _plain(value) for key, value in plain.items()}}
     return {"nodes": nodes, "edges": net.edges, "input": asdict(net.input), "steps": net.steps, "readout": net.readout}
+
+
+def _plain(value: Any) -> Any:
+    """A field of a node as JSON has it."""
+    if isinstance(value, Program):
+        return {UPDATE: lines_of(value), "membrane": value.membrane}
+    return asdict(value) if isinstance(value, (Arithmetic, Synapse)) else value
+
+
+def _arithmetic(told: dict[str, Any]) -> Arithmetic | Program:
+    """What `_plain` made of it; fields have one of the same name, which holds a word."""
+    if not isinstance(told[UPDATE], list):
+        return Arithmetic(**told)
+    return program_of_lines(told.pop(UPDATE), told.pop("membrane"), **told)
+
+
+def _neuron(name: str, told: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    """What neurons are made of."""
+    how = _arithmetic(told["arithmetic"])
+    values = {key: _integers(f"{name}.{key}", tensors) for key in FIRST}
+    others = [key for key in how.parameters if key not in FIRST] if isinstance(how, Program) else []
+    synapse = Synapse(**told["synapse"]) if "synapse" in told else None
+    return {**values, "arithmetic": how, "synapse": synapse, "parameters": {key: _integers(f"{name}.{key}", tensors) for key in others}}
 
 
 def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> tuple[Network, dict[str, Latent]]:
     """Put the arrays back; takes out of `tensors` what it uses."""
-    nodes, latents = {}, {}
+    nodes: dict[str, Node] = {}
+    latents: dict[str, Latent] = {}
     for name, told in structure["nodes"].items():
         kind = _TYPES[told.pop("type")]
-        told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
         if kind is Neuron:
-            told["arithmetic"] = Arithmetic(**told["arithmetic"])
-            if "synapse" in told:
-                told["synapse"] = Synapse(**told["synapse"])
-            told |= {key: _integers(f"{name}.{key}", tensors) for key in ("threshold", "bias")}
+            values |= _neuron(name, values, tensors)
+        elif kind is Delay and STEPS not in values:
+            values[STEPS] = _integers(f"{name}.{STEPS}", tensors)
         elif kind in (Conv2d, Linear):
             latents[name] = Latent.take(name, tensors)
-            told["weight"] = latents[name].levels(declared_kind(told.get("kind", "binary")))  # runs of old tell no kind
-        nodes[name] = kind(**told)
+            values["weight"] = latents[name].levels(declared_kind(values.get("kind", "binary")))  # runs of old tell no kind
+        node: Callable[..., Node] = kind
+        nodes[name] = node(**values)
     edges = tuple((a, b) for a, b in structure["edges"])
     given = structure["input"]
     return Network(nodes, edges, Input(tuple(given["shape"]), given["kind"]), structure["steps"], structure["readout"]), latents

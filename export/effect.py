@@ -100,8 +100,10 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
         result = simulate(net, part, trace=net.neurons, steps=net.steps)
         for name in net.neurons:
             there, here = floats.spikes[name], result.trace.spikes[name]
-            scale = made.layers[name].scale.reshape(-1, *[1] * (there.ndim - 3))
-            theta = made.layers[name].threshold.reshape(scale.shape)
+            scale, theta = (
+                numbers.reshape(*numbers.shape, *[1] * (there.ndim - 2 - numbers.ndim))
+                for numbers in (made.layers[name].scale, made.layers[name].threshold)
+            )
             apart = np.abs(result.trace.membranes[name] * scale - floats.membranes[name]) / theta
             counts = np.abs(there.sum(axis=1, dtype=np.int64) - here.sum(axis=1, dtype=np.int64)).sum()
             sums[name] += (there.sum(), here.sum(), counts, (there != here).sum(), apart.sum())

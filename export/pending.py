@@ -7,40 +7,16 @@ from typing import Literal
 
 import numpy as np
 
-from lehr.arithmetic import MAX_FRACTION_BITS, MAX_SHIFT, Arithmetic, Synapse
-from lehr.errors import NotMappable
+from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS, Arithmetic, Synapse
 from lehr.export.coarsen import leak_error
+from lehr.export.decays import Decay, leak_errors
 from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import Affine, Float, Folded, fold, in_units
-from lehr.nodes import Neuron
+from lehr.nodes import Int32Array, Neuron, Shape
+from lehr.programs import CURRENT, program_of, with_decays
+from lehr.update import MEMBRANE
+from lehr.update import Decay as Leaking
 from lehr.widths import LayerWidth
-
-
-@dataclass(frozen=True)
-class Decay:
-    """A leak, `numerator / 2**shift` with the least shift, and how far it is from what the model says."""
-
-    numerator: int
-    shift: int
-    moved: float
-
-
-def exact_decay(beta: float) -> Decay | None:
-    """A decay of 0..1 as the binary fraction that it is; None where its denominator is above 2**16."""
-    numerator, denominator = beta.as_integer_ratio()
-    return Decay(numerator, denominator.bit_length() - 1, 0.0) if denominator <= 1 << MAX_SHIFT else None
-
-
-def rounded_decay(beta: float, bits: int) -> Decay:
-    """Round a decay of 0..1 to the nearest multiple of 2**-bits: with more bits, never further away."""
-    numerator, denominator = (round(beta * (1 << bits)) / (1 << bits)).as_integer_ratio()
-    return Decay(numerator, denominator.bit_length() - 1, abs(numerator / denominator - beta))
-
-
-def require_leak(decay: Decay, name: str, beta: float, bits: int, way_out: str) -> None:
-    """Raise NotMappable where a decay `beta` below 1 was rounded to 1; `name` says of what it is."""
-    if beta < 1 and decay.numerator == 1 << decay.shift:
-        raise NotMappable(f"its {name} is {beta:.8g}, which {bits} bits round to 1, so that nothing leaks; {way_out}")
 
 
 @dataclass(frozen=True)
@@ -48,16 +24,19 @@ class Dynamics:
     """What one layer of neurons computes.
 
     Attributes:
-        arithmetic: without fraction bits and state bits, which are found later.
+        arithmetic: without fraction bits and state bits, which are found later; without leak where neurons have their own.
         decays: of the membrane and, where there is one, the synapse state.
-        threshold: by channel, in the model's units, float64 `[channels]`.
-        synapse: how the current computes that stands between the input and the membrane, without state bits.
+        threshold: by channel, in the model's units, float64 `[channels]`; by neuron, in one axis, where there is a `shape`.
+        synapse: how the current computes that stands between the input and the membrane, without state bits; it forgets everything
+            where neurons have their own decays of it.
+        shape: of the layer, where neurons of a channel differ, so that all numbers are one a neuron, in one axis.
     """
 
     arithmetic: Arithmetic
     decays: tuple[Decay, ...]
     threshold: Float
     synapse: Synapse | None
+    shape: Shape | None = None
 
     @property
     def integrates(self) -> bool:
@@ -66,11 +45,38 @@ class Dynamics:
 
     def bits_lost(self, steps: int) -> int:
         """How many fraction bits leaking over a number of steps fills."""
-        return max(decay.shift * (steps - 1) if decay.numerator else 0 for decay in self.decays)
+        return max(decay.shift * (steps - 1) if np.any(decay.numerator) else 0 for decay in self.decays)
 
-    def with_bits(self, fraction_bits: int, state_bits: int) -> Arithmetic:
-        """The arithmetic, complete."""
-        return replace(self.arithmetic, fraction_bits=fraction_bits, state_bits=state_bits)
+    def leak_error(self) -> Float:
+        """By how many units of 2**-F the rounding of leaks moves a membrane at most: of one number, or one for each neuron."""
+        if any(decay.own for decay in self.decays):
+            return leak_errors(self.decays)
+        return np.array(leak_error(self.arithmetic, self.synapse))
+
+    def neurons(self, threshold: Int32Array, bias: Int32Array, fraction_bits: int, shape: Shape | None = None) -> Neuron:
+        """The layer with its integers, and states of the greatest width.
+
+        Args:
+            threshold: by channel, or by neuron, in one axis.
+            bias: likewise.
+            fraction_bits: F.
+            shape: that numbers by neuron are laid out in; None leaves them in their one axis, as channels of their own.
+        """
+        fields = replace(self.arithmetic, fraction_bits=fraction_bits, state_bits=MAX_STATE_BITS)
+
+        def laid(values: Int32Array) -> Int32Array:
+            return values if shape is None else values.reshape(shape)
+
+        own = {x: decay for x, decay in zip((MEMBRANE, CURRENT), self.decays, strict=False) if decay.own}
+        if not own:
+            return Neuron(laid(threshold), laid(bias), fields, self.synapse)
+        leaks = {x: Leaking("multiply", _OWN[x], decay.shift, fields.rounding) for x, decay in own.items()}
+        numerators = {_OWN[x]: laid(np.asarray(decay.numerator, np.int32)) for x, decay in own.items()}
+        return Neuron(laid(threshold), laid(bias), with_decays(program_of(fields, self.synapse), leaks), parameters=numerators)
+
+
+_OWN = {MEMBRANE: "decay", CURRENT: "synapse_decay"}
+"""Parameters in which neurons have their own decays, by the register that leaks."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +156,7 @@ def moved_share(wait: Waiting, made: Folded) -> float:
 
 def leak_share(wait: Waiting, bits: int) -> float:
     """By which share of a threshold the rounding of leaks moves a membrane at most, as long as nothing fires."""
-    leak = leak_error(wait.dynamics.arithmetic, wait.dynamics.synapse)
-    return leak / float(in_units(wait.affine, wait.dynamics.threshold, bits)[0].min())
+    return float((wait.dynamics.leak_error() / in_units(wait.affine, wait.dynamics.threshold, bits)[0]).max())
 
 
 def needed_bits(wait: Waiting, steps: int, most: int) -> int:
@@ -163,14 +168,13 @@ def needed_bits(wait: Waiting, steps: int, most: int) -> int:
     return next(exact, MAX_FRACTION_BITS) + wait.dynamics.bits_lost(steps)
 
 
-def rounded_by_model(wait: Waiting, made: Folded, neuron: Neuron) -> bool:
+def rounded_by_model(wait: Waiting, made: Folded, widest: int) -> bool:
     """Whether the model's own sums, in double precision, need not be exact.
 
     They are where all of them are whole multiples of one number, and few enough: as integers take
-    so many bits, and the number so many digits, that double precision holds their product.
+    so many bits, `widest`, and the number so many digits, that double precision holds their product.
     """
     affine, unit = wait.affine, 2.0**made.fraction_bits
-    widest = max(neuron.fields.state_bits, neuron.synapse.state_bits if neuron.synapse else 0)
     if max(wait.digits, digits(affine.gain)) + widest > DOUBLE:
         return True
     theta = made.threshold * np.abs(affine.gain) != unit * wait.dynamics.threshold
@@ -178,22 +182,22 @@ def rounded_by_model(wait: Waiting, made: Folded, neuron: Neuron) -> bool:
     return bool(bias.any()) or (not wait.dynamics.integrates and bool(theta.any()))
 
 
-def report(wait: Waiting, neuron: Neuron, width: LayerWidth, steps: int) -> LayerReport:
-    """What became of a layer, whose fraction bits are chosen and whose membranes are bounded."""
-    how, made = neuron.fields, folded(wait, neuron.fields.fraction_bits)
+def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerReport:
+    """What became of a layer, whose fraction bits are chosen, `bits`, and whose membranes are bounded."""
+    made = folded(wait, bits)
     notes, moved = list(wait.notes), moved_share(wait, made)
     if moved:
         notes.append(f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold")
-    leaks = how.fraction_bits < needed_bits(wait, steps, how.fraction_bits) and wait.dynamics.bits_lost(steps) > 0
+    leaks = bits < needed_bits(wait, steps, bits) and wait.dynamics.bits_lost(steps) > 0
     if leaks:
-        notes.append(f"{wait.source}: the leak is rounded to {how.fraction_bits} fraction bits in each step")
+        notes.append(f"{wait.source}: the leak is rounded to {bits} fraction bits in each step")
     # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every membrane to its threshold or below
-    highest = width.membrane[1] + (how.fires == "ge")
+    highest = width.membrane[1] + (wait.dynamics.arithmetic.fires == "ge")
     twice = wait.gives_back and highest > 2 * int(made.threshold.min())
     if twice:
         notes.append(f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch then gives the threshold back")
     inexact = bool(moved or wait.dropped or leaks or twice)
-    sums = not inexact and rounded_by_model(wait, made, neuron)
+    sums = not inexact and rounded_by_model(wait, made, max(width.bits, width.synapse_bits or 0))
     if sums:
         worth = f"{float(wait.affine.gain.min()):.6g}"
         notes.append(f"{wait.source}: the model's floats round sums of {worth}, so that at its threshold a membrane may fire or not")

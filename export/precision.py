@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
+from lehr.arithmetic import MAX_FRACTION_BITS
 from lehr.errors import NotMappable
 from lehr.export.fold import THRESHOLD_ERROR, in_units
 from lehr.export.pending import Waiting, folded
@@ -29,8 +29,7 @@ from lehr.widths import fit_state_bits, require_accumulators
 def placeholder(wait: Waiting) -> Neuron:
     """Neurons that stand for a layer until its thresholds and biases are known."""
     zero = np.zeros(len(wait.dynamics.threshold), np.int32)
-    how = wait.dynamics.with_bits(0, MAX_STATE_BITS)
-    return Neuron(zero + (not wait.dynamics.integrates), zero, how, wait.dynamics.synapse)
+    return wait.dynamics.neurons(zero + (not wait.dynamics.integrates), zero, 0, wait.dynamics.shape)
 
 
 def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[str, Room]]:
@@ -46,11 +45,13 @@ def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[s
     require_accumulators(net)
     known, made = intervals(net), {}
     for name, wait in waiting.items():
-        whole = Room(wait, arriving(net, name, known), net.steps)
+        bounds = arriving(net, name, known)
+        each = len(wait.dynamics.threshold) // len(bounds.low)  # neurons of a channel that have numbers of their own
+        whole = Room(wait, bounds.repeated(each), net.steps)
         room, silent = _nearest(net, name, whole)
         if room.most < 0:
             raise NotMappable(f"{wait.source}: {_too_wide(room, whole)}")
-        removed = without_weights(net, name, silent)
+        removed = without_weights(net, name, silent.reshape(net.shapes[name][0], -1)[:, 0])
         if removed is None:
             raise NotMappable(
                 f"{wait.source}: channel {int(silent.argmax())} has a gain of 0, and there are no"
@@ -67,7 +68,15 @@ def _nearest(net: Network, name: str, whole: Room) -> tuple[Room, Channels]:
     fraction bit, and whose weights matter less than what is rounded without it. Channels that hear
     nothing anyway get a scale of their own, where it helps.
     """
-    heard, silent = whole.reach > 0, whole.wait.affine.gain == 0
+    each = len(whole.reach) // net.shapes[name][0]  # neurons with numbers of their own share the weights of their channel
+
+    def channels(neurons: Channels) -> Channels:
+        return np.asarray(neurons.reshape(-1, each).all(axis=1))
+
+    def complete(neurons: Channels) -> Channels:
+        return np.repeat(channels(neurons), each)
+
+    heard, silent = whole.reach > 0, complete(whole.wait.affine.gain == 0)
     best = whole.without(silent)
     least, chosen, silent = best.least_error, silent, silent | ~heard
     while least > 0:
@@ -76,11 +85,11 @@ def _nearest(net: Network, name: str, whole: Room) -> tuple[Room, Channels]:
             best, least, chosen = room, room.least_error, silent
         if room.most == MAX_FRACTION_BITS:
             break
-        more = silent | ~room.fits(room.most + 1)
+        more = silent | complete(~room.fits(room.most + 1))
         share = float(whole.influence[more].max())
         if np.array_equal(more, silent) or not share <= min(THRESHOLD_ERROR, least):
             break
-        if without_weights(net, name, more & heard) is None:
+        if without_weights(net, name, channels(more & heard)) is None:
             break
         silent = more
     return best, chosen & heard
@@ -159,6 +168,6 @@ def completed(net: Network, waiting: Mapping[str, Waiting], bits: Mapping[str, i
     """The network with its thresholds and biases, and the least state bits that never saturate."""
     made = {}
     for name, wait in waiting.items():
-        integers, how = folded(wait, bits[name]), wait.dynamics.with_bits(bits[name], MAX_STATE_BITS)
-        made[name] = Neuron(integers.threshold, integers.bias, how, wait.dynamics.synapse)
+        integers = folded(wait, bits[name])
+        made[name] = wait.dynamics.neurons(integers.threshold, integers.bias, bits[name], wait.dynamics.shape)
     return fit_state_bits(replace(net, nodes={**net.nodes, **made}))

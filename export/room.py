@@ -7,13 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
+from lehr.analysis.layers import reach
 from lehr.arithmetic import MAX_FRACTION_BITS, MAX_STATE_BITS
 from lehr.export.fold import Affine, Float, in_units
 from lehr.export.pending import Waiting, folded, leak_share, moved_share, needed_bits
 from lehr.export.silence import Channels
 from lehr.interval import Interval
-from lehr.nodes import INT32_MAX, Neuron
-from lehr.widths import ranges
+from lehr.nodes import INT32_MAX
+from lehr.programs import widths_of
 
 ALONE = 2.0 ** (MAX_STATE_BITS - MAX_FRACTION_BITS - 4)
 """What states come to, without fraction bits, in a layer without any weights: it leaves room for all of them."""
@@ -39,16 +40,13 @@ class Room:
         theta, bias = in_units(self.wait.affine, dynamics.threshold, bits)
         theta = np.zeros_like(theta) if dynamics.integrates else np.maximum(np.rint(theta), 1)
         held = (theta <= INT32_MAX) & (np.abs(bias) <= INT32_MAX)
-        neuron = Neuron(
-            np.where(held, theta, 1 - dynamics.integrates).astype(np.int32),
-            np.where(held, np.rint(bias), 0).astype(np.int32),
-            dynamics.with_bits(bits, MAX_STATE_BITS),
-            dynamics.synapse,
+        neuron = dynamics.neurons(
+            np.where(held, theta, 1 - dynamics.integrates).astype(np.int32), np.where(held, np.rint(bias), 0).astype(np.int32), bits
         )
-        membrane, current, _ = ranges(neuron, self.arriving, self.steps)
-        for state in (membrane, current):
-            if state is not None:
-                held &= (state.free_low >= state.how.lowest) & (state.free_high <= state.how.highest)
+        registers = reach({"": (neuron, self.arriving)}, self.steps)[""].registers
+        for x in widths_of(neuron.program):
+            low, high = registers[x]
+            held &= (low >= -(2 ** (MAX_STATE_BITS - 1))) & (high < 2 ** (MAX_STATE_BITS - 1))
         return held
 
     @cached_property
@@ -87,12 +85,13 @@ class Room:
         return reach
 
     @property
-    def growth(self) -> float:
-        """What a membrane comes to, at most, where 1 arrives in every step."""
-        grown = 1.0
+    def growth(self) -> Float:
+        """What a membrane comes to, at most, where 1 arrives in every step; of one number, or one for each neuron."""
+        grown = np.ones(())
         for decay in self.wait.dynamics.decays:
-            beta = decay.numerator / (1 << decay.shift)
-            grown *= self.steps if beta == 1 else (1 - beta**self.steps) / (1 - beta)
+            beta = decay.beta
+            left = np.where(beta == 1, 1.0, 1 - beta)
+            grown = grown * np.where(beta == 1, self.steps, (1 - beta**self.steps) / left)
         return grown
 
     @property

@@ -113,7 +113,7 @@ def from_torch(
     bits, waiting = chosen_bits(layers, fraction_bits=fraction_bits, error=error)
     network = completed(drawn, waiting, bits)
     widths = analyse(network).layers
-    reports = {name: report(wait, network.neurons[name], widths[name], length) for name, wait in waiting.items()}
+    reports = {name: report(wait, bits[name], widths[name], length) for name, wait in waiting.items()}
     stepper.require_steady(sample, network)
     options = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits, "--error": error}
     asked = tuple(option for option, value in options.items() if value is not None)

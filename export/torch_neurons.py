@@ -28,8 +28,9 @@ from torch import Tensor, nn
 
 from lehr.arithmetic import MAX_SHIFT, Arithmetic, Fires, Synapse
 from lehr.errors import NotMappable
+from lehr.export.decays import Decay, exact_decay, require_leak, rounded_decay
 from lehr.export.fold import Float
-from lehr.export.pending import Decay, Dynamics, exact_decay, require_leak, rounded_decay
+from lehr.export.pending import Dynamics
 from lehr.export.torch_classes import neuron_class
 from lehr.nodes import Shape
 
@@ -85,8 +86,8 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     if not (threshold > 0).all():
         raise NotMappable(f"its threshold is {float(threshold.min()):g}; use one above 0")
     how = Arithmetic(
-        decay_numerator=decay.numerator,
-        decay_shift=decay.shift,
+        decay_numerator=decay.common(1)[0],
+        decay_shift=decay.common(1)[1],
         reset=neuron.reset_mechanism,
         reset_timing="next_step" if getattr(neuron, "reset_delay", True) or kind is snn.RSynaptic else "same_step",
         fires=_fires(neuron),
@@ -99,7 +100,7 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     for name, each in (("alpha", alpha), ("beta", decay)):
         if each.numerator == 1 << each.shift:
             raise NotMappable(f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one below 1")
-    synapse = Synapse(decay_numerator=alpha.numerator, decay_shift=alpha.shift, bias_to="synapse")
+    synapse = Synapse(decay_numerator=alpha.common(0)[0], decay_shift=alpha.common(0)[1], bias_to="synapse")
     return NeuronModule(Dynamics(how, (decay, alpha), threshold, synapse), gain, recurrent)
 
 

@@ -12,7 +12,7 @@ convolutions in groups, and kernels that are not square. Read those with `type_c
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +21,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lehr.atomic import write_bytes
-from lehr.errors import FileRefused
+from lehr.bounded import require_bounded
+from lehr.errors import FileRefused, NotMappable, UsageError, together
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge, Input, Network
 from lehr.nirblocks import NET_SCHEMA, gathered, spread
-from lehr.nirnodes import AGAIN, BLOCK, TAKEN, Fields, block, check_keys, fields_of, node_of, scalar, whole
+from lehr.nirnodes import AGAIN, BLOCK, Fields, block, check_keys, scalar, whole
+from lehr.nodes.registry import fields_of, node_of, taken_fields
 from lehr.text import printable
 
 if TYPE_CHECKING:
     import nir
 
-ORIGIN = "origin"
+ORIGIN, APPROXIMATE = "origin", "approximate"
 FOR_READER = "lehr export --for"
 """What the origin of a file says that was written in float units, for another tool's importer."""
 Origin = Mapping[str, Any]
@@ -41,7 +43,7 @@ _ENDS = {INPUT: "Input", OUTPUT: "Output"}
 _MAPS = ("v_threshold", "r", "delay")
 
 
-def write(net: Network, path: Path, origin: Origin | None = None) -> None:
+def write(net: Network, path: Path, origin: Origin | None = None, approximate: Iterable[str] = ()) -> None:
     """Write a network to a `.nir` file, whole or not at all.
 
     Args:
@@ -49,20 +51,26 @@ def write(net: Network, path: Path, origin: Origin | None = None) -> None:
         path: of the file.
         origin: what was decided when the network was made of another one, by name: numbers, text, and lists and mappings of
             them; it is no part of the network.
+        approximate: layers of neurons that may be written as the nearest type where NIR has none for their update. Their update
+            stands in the file exactly all the same, and the origin says, under `approximate`, what NIR's own fields lack.
 
     Raises:
+        NotMappable: when NIR has no type for the update of other layers, or the file no form for a type of node.
+        UsageError: when `approximate` names no layer of neurons.
         FileRefused: when the file cannot be written.
     """
-    write_bytes(path, to_bytes(net, origin))
+    write_bytes(path, to_bytes(net, origin, approximate))
 
 
-def to_bytes(net: Network, origin: Origin | None = None) -> bytes:
+def to_bytes(net: Network, origin: Origin | None = None, approximate: Iterable[str] = ()) -> bytes:
     """What `write` puts into the file: the same bytes for equal networks and origins."""
     import nir  # here, as to read a file takes none of the two, nor what they import
 
     from lehr.hdf5write import tree_bytes
 
     graph = gathered(_tree(net))
+    if lacks := _approximated(net, approximate):
+        origin = {**(origin or {}), APPROXIMATE: lacks}
     if origin:
         graph["metadata"] |= {ORIGIN: origin}
     return tree_bytes({"version": nir.version, "node": graph})
@@ -99,10 +107,11 @@ def open_model(path: Path) -> Model:
         return _model(graph)
 
 
-def to_nir(net: Network) -> nir.NIRGraph:
-    """The network as a graph of the `nir` package; its arrays are copies."""
+def to_nir(net: Network, approximate: Iterable[str] = ()) -> nir.NIRGraph:
+    """The network as a graph of the `nir` package; its arrays are copies; raises as `to_bytes`."""
     import nir
 
+    _approximated(net, approximate)
     return nir.NIRGraph.from_dict({**copy.deepcopy(gathered(_tree(net))), "type_check": False})
 
 
@@ -120,17 +129,37 @@ def about(what: str) -> Iterator[None]:
     """Put `what` in front of a refusal."""
     try:
         yield
-    except FileRefused as error:
+    except (FileRefused, NotMappable) as error:
         raise error.about(what) from None
 
 
 def _tree(net: Network) -> dict[str, Any]:
     """The network as the dictionaries of the `nir` package: what a file holds."""
-    nodes = {name: fields_of(node, net.shapes[net.sources(name)[0]]) for name, node in net.nodes.items()}
+    nodes = {}
+    for name, node in net.nodes.items():
+        with about(f"{name}: "):
+            nodes[name] = fields_of(node, net.shapes[net.sources(name)[0]])
     nodes[INPUT] = {"type": "Input", "shape": np.array(net.input.shape)}
     nodes[OUTPUT] = {"type": "Output", "shape": np.array(net.shapes[net.output])}
     exact = {"schema": NET_SCHEMA, "input": net.input.kind, "steps": net.steps, "readout": net.readout, "digest": net.digest}
     return {"type": "NIRGraph", "nodes": nodes, "edges": list(net.edges), "metadata": {BLOCK: exact}}
+
+
+def _approximated(net: Network, approximate: Iterable[str]) -> str:
+    """What NIR's own fields lack of the layers in `approximate`, in one text; raises as `to_bytes` where they lack of others."""
+    allowed = set(approximate)
+    for name in sorted(allowed - net.neurons.keys()):
+        raise UsageError(f"approximate names {name!r}, which is no layer of neurons; name some of {', '.join(net.neurons)}")
+    lacks = {name: neuron.nir.lacks for name, neuron in net.neurons.items() if neuron.nir.lacks}
+    if others := sorted(lacks.keys() - allowed):
+        way_out = "name it in `approximate` to write it as the nearest, {}, with its update exactly beside that"
+        raise NotMappable(
+            *together(
+                f"{name}: NIR has no neuron for its update, as {' and '.join(lacks[name])}; {way_out.format(net.neurons[name].nir.kind)}"
+                for name in others
+            )
+        )
+    return "; ".join(together(f"{name}: {net.neurons[name].nir.kind}, though {', '.join(reasons)}" for name, reasons in lacks.items()))
 
 
 def _model(graph: Any) -> Model:
@@ -156,6 +185,7 @@ def _model(graph: Any) -> Model:
         shape = whole(told[INPUT], "shape")
         net_input = Input(shape if isinstance(shape, tuple) else (shape,), kind)
     net = Network(nodes, edges, net_input, steps, readout)
+    require_bounded(net)
     _check_agreement(told, net)
     if str(exact.get("digest", net.digest)) != net.digest:
         raise FileRefused("the graph has another digest than its network, so it was damaged or changed; export it again")
@@ -220,7 +250,8 @@ def _check_agreement(told: Mapping[str, Fields], net: Network) -> None:
             if np.shape(told[name][field]) != net.shapes[name]:
                 raise FileRefused(f"{name}: {field} has shape {np.shape(told[name][field])}, but its input has {net.shapes[name]}; {AGAIN}")
     for name, derived in _tree(net)["nodes"].items():
-        for field in [field for field in derived if field not in TAKEN]:
+        taken = taken_fields(net.nodes[name]) if name in net.nodes else frozenset()
+        for field in [field for field in derived if field not in taken]:
             _check_same(f"{name}: {field}", told[name][field], derived[field])
         if BLOCK in told[name].get("metadata", {}) and "metadata" not in derived:
             raise FileRefused(f"{name}: has a fixed_point block, which a {derived['type']} does not take; remove it")

@@ -77,12 +77,25 @@ def with_decays(program: Program, decays: dict[str, Decay]) -> Program:
 
 
 def with_widths(program: Program, bits: dict[str, int]) -> Program:
-    """`program` with the registers that have a width in numbers brought into another one, of so many bits."""
+    """`program` with the registers that have a width in bits brought into another one, of so many bits."""
 
     def changed(s: Statement) -> Statement:
         if isinstance(s, ForEachEvent):
             return ForEachEvent(tuple(map(changed, s.body)))
-        two_complement = isinstance(s, Bound) and isinstance(s.low, int) and isinstance(s.high, int) and s.low == -s.high - 1
-        return width(s.x, bits[s.x], s.overflow) if isinstance(s, Bound) and two_complement and s.x in bits else s
+        return width(s.x, bits[s.x], s.overflow) if isinstance(s, Bound) and _in_bits(s) and s.x in bits else s
 
     return Program(tuple(map(changed, program.statements)), program.membrane)
+
+
+def widths_of(program: Program) -> dict[str, int]:
+    """The registers that a program brings into a width in bits, and how many: the most, where a register has several Bounds."""
+    widths: dict[str, int] = {}
+    for s in program.all:
+        if isinstance(s, Bound) and _in_bits(s) and isinstance(s.high, int):
+            widths[s.x] = max(widths.get(s.x, 0), s.high.bit_length() + 1)
+    return widths
+
+
+def _in_bits(s: Bound) -> bool:
+    """Whether the ends of a Bound are those of a number of bits, in two's complement."""
+    return isinstance(s.low, int) and isinstance(s.high, int) and s.low == -s.high - 1 and s.low.bit_count() == 1

@@ -11,11 +11,9 @@ import numpy.typing as npt
 
 from lehr.errors import UsageError
 from lehr.network import Network
-from lehr.programs import CURRENT
 from lehr.simulate.reference import CHUNK, Machine, Reached
 from lehr.simulate.result import check_input
-from lehr.update import MEMBRANE
-from lehr.widths import bits_for, fit_state_bits, with_state_bits
+from lehr.widths import bits_for, fit_state_bits
 
 CONFIDENCE = 0.95
 Range = tuple[int, int]
@@ -26,21 +24,19 @@ class Observed:
     """The least and greatest values that the states of every layer reached, before they would be brought into any width.
 
     Attributes:
-        membrane: by layer.
-        synapse: by layer, of those that have a synapse state.
+        registers: by layer and register, of those that have a width.
         samples: how many were run.
         steps: how many each of them took.
     """
 
-    membrane: Mapping[str, Range]
-    synapse: Mapping[str, Range]
+    registers: Mapping[str, Mapping[str, Range]]
     samples: int
     steps: int
 
     @property
     def states(self) -> int:
         """How many ranges these are."""
-        return len(self.membrane) + len(self.synapse)
+        return sum(map(len, self.registers.values()))
 
     @property
     def risk(self) -> float:
@@ -73,8 +69,7 @@ def observe(net: Network, x: npt.NDArray[np.uint8]) -> Observed:
         machine = Machine(wide, len(batch), seen)
         for t in range(steps):
             machine.step((batch if held else batch[:, t]).astype(np.int64))
-    membrane, synapse = ({name: reached[x] for name, reached in seen.items() if x in reached} for x in (MEMBRANE, CURRENT))
-    return Observed(membrane, synapse, len(x), steps)
+    return Observed({name: dict(seen.get(name, {})) for name in net.neurons}, len(x), steps)
 
 
 def narrowed(net: Network, observed: Observed, risk: float) -> Network:
@@ -97,6 +92,5 @@ def narrowed(net: Network, observed: Observed, risk: float) -> Network:
         )
     nodes = dict(net.nodes)
     for name, neuron in fit_state_bits(net).neurons.items():
-        synapse = bits_for(*observed.synapse[name]) if name in observed.synapse else None
-        nodes[name] = with_state_bits(neuron, bits_for(*observed.membrane[name]), synapse)
+        nodes[name] = neuron.with_bits({x: bits_for(*reached) for x, reached in observed.registers[name].items()})
     return replace(net, nodes=nodes)

@@ -5,7 +5,7 @@ It is imported on request alone, since nothing else in `lehr.simulate` imports t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +13,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lehr.arithmetic import Int64, State
+from lehr.arithmetic import Int64
 from lehr.errors import NotMappable
 from lehr.interval import BEYOND
 from lehr.intervals import arriving, intervals
-from lehr.network import INPUT, Conv2d, Delay, Linear, Network, Neuron, SumPool2d
-from lehr.simulate import Result
+from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Int32Array
+from lehr.paths import synapses
+from lehr.simulate import Result, torch_update
 from lehr.simulate.result import Recorder, check_input, feeder, input_events
+from lehr.tables import Table
+from lehr.update import FIRED, MOST_SPIKES
+from lehr.update import INPUT as SUM
 
 CHUNK = 256
+
+NODES: Table[Callable[..., Tensor]] = Table("the torch engine")
+"""From the machine, the name of a node, the node and what arrives at it, float64 `[N, *shape]`, to what it puts out."""
 
 
 def simulate(
@@ -37,7 +45,7 @@ def simulate(
         device: where; a GPU if None and there is one.
 
     Raises:
-        NotMappable: when a layer updates by event, or sums could leave what float64 holds.
+        NotMappable: when there is no rule for a node or a statement, or sums could leave what float64 holds.
         FileRefused, UsageError: as the reference.
     """
     _check(net)
@@ -65,10 +73,14 @@ def _device(name: str | None) -> torch.device:
 
 def _check(net: Network) -> None:
     """Refuse what this engine does not compute exactly."""
+    for name, node in net.nodes.items():
+        try:
+            _ = NODES[type(node)]
+            for statement in node.program.all if isinstance(node, Neuron) else ():
+                _ = torch_update.RULES[type(statement)]
+        except NotMappable as error:
+            raise NotMappable(f"{name}: {error}") from None
     known = intervals(net)
-    for name, neuron in net.neurons.items():
-        if neuron.fields.update == "event":
-            raise NotMappable(f"{name}: update is 'event', which the torch engine does not compute; use the engine 'fast'")
     for name in net.nodes:
         if int(arriving(net, name, known).magnitude.max()) >= BEYOND:  # the bounds of what is greater are cut to it
             raise NotMappable(f"{name}: its sums may pass 2**40, beyond what the torch engine proves exact; use the engine 'fast'")
@@ -79,44 +91,40 @@ def _host(value: Tensor) -> Int64:
     return made
 
 
-def _decay(value: Tensor, how: State) -> Tensor:
-    numerator = 1 if how.decay_form == "shift" else how.decay_numerator
-    product = value * numerator
-    floor = product >> how.decay_shift
-    rest = product - (floor << how.decay_shift)
-    if how.decay_shift and how.rounding == "toward_zero":
-        floor = floor + ((product < 0) & (rest != 0))
-    elif how.decay_shift and how.rounding == "nearest_even":
-        half = 1 << (how.decay_shift - 1)
-        floor = floor + ((rest > half) | ((rest == half) & (floor & 1 == 1)))
-    return value - floor if how.decay_form == "shift" else floor
-
-
-def _bound(value: Tensor, how: State) -> Tensor:
-    if how.overflow == "saturate":
-        return value.clamp(how.lowest, how.highest)
-    return ((value - how.lowest) & ((1 << how.state_bits) - 1)) + how.lowest
-
-
 class _Machine:
-    """The state of one batch; values between nodes are float64, states int64."""
+    """The state of one batch; values between nodes are float64, registers of neurons int64."""
 
     def __init__(self, net: Network, batch: int, where: torch.device) -> None:
         self.net, self.where = net, where
         zero = {name: torch.zeros((batch, *shape), dtype=torch.float64, device=where) for name, shape in net.shapes.items()}
         self.value, self.before = dict(zero), dict(zero)
-        self.membrane = {name: zero[name].to(torch.int64) for name in net.neurons}
-        self.current = {name: self.membrane[name] for name in net.neurons}
-        self.line = {name: [zero[name]] * node.alike for name, node in net.nodes.items() if isinstance(node, Delay)}
-        self.saturations = {name: torch.zeros((), dtype=torch.int64, device=where) for name in net.neurons}
+        self.zero = {name: zero[name].to(torch.int64) for name in net.neurons}
+        self.states = {name: dict.fromkeys(node.program.states, self.zero[name]) for name, node in net.neurons.items()}
+        self.given = {
+            name: {each: self._parameter(node.values[each], len(net.shapes[name])) for each in node.program.parameters}
+            for name, node in net.neurons.items()
+        }
         self.weight = {name: torch.from_numpy(node.weight.astype(np.float64)).to(where) for name, node in net.weighted.items()}
-        self.layer = {name: self._per_channel(node, len(net.shapes[name]), where) for name, node in net.neurons.items()}
+        delays = {name: node for name, node in net.nodes.items() if isinstance(node, Delay)}
+        self.line = {name: [zero[name]] * node.longest for name, node in delays.items()}
+        self.late = {name: self._late(node.spread(net.shapes[name])) for name, node in delays.items()}
+        self.wiring = {name: self._wiring(name) for name, node in net.neurons.items() if node.by_event}
+        self.saturations = {name: torch.zeros((), dtype=torch.int64, device=where) for name in net.neurons}
 
-    @staticmethod
-    def _per_channel(node: Neuron, axes: int, where: torch.device) -> tuple[Tensor, Tensor]:
-        shape = (1, -1, *[1] * (axes - 1))
-        theta, bias = (torch.from_numpy(value.astype(np.int64)).reshape(shape).to(where) for value in (node.threshold, node.bias))
-        return theta, bias
+    def _parameter(self, value: Int32Array, axes: int) -> Tensor:
+        """One by neuron, or by channel and broadcast over the rest of a layer's axes."""
+        return self._whole(value.reshape(*value.shape, *[1] * (axes - value.ndim)))
+
+    def _whole(self, value: npt.NDArray[np.integer]) -> Tensor:
+        return torch.from_numpy(value.astype(np.int64)).to(self.where)
+
+    def _late(self, steps: Int64) -> list[tuple[int, Tensor]]:
+        """The values of a delay that are held back by each number of steps."""
+        return [(int(number), torch.from_numpy(steps == number).to(self.where)) for number in np.unique(steps)]
+
+    def _wiring(self, name: str) -> list[tuple[str, bool, Tensor]]:
+        """The synapses of a layer that updates by event, and in their last row those of no event."""
+        return [(source, late, self._whole(np.pad(matrix, ((0, 1), (0, 0))))) for source, late, matrix in synapses(self.net, name)]
 
     @torch.inference_mode()
     def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
@@ -126,7 +134,8 @@ class _Machine:
         for t in range(steps):
             self.step((given if held else given[:, t]).to(torch.float64))
             spikes = {name: _host(self.value[name]) for name in self.net.neurons}
-            recorder.add(start, t, spikes, {name: _host(membrane) for name, membrane in self.membrane.items()})
+            membranes = {name: _host(self.states[name][node.program.membrane]) for name, node in self.net.neurons.items()}
+            recorder.add(start, t, spikes, membranes)
         recorder.add_saturations({name: int(lost) for name, lost in self.saturations.items()})
 
     def step(self, x: Tensor) -> None:
@@ -135,53 +144,65 @@ class _Machine:
         for name in self.net.order:
             node = self.net.nodes[name]
             first, *rest = ((self.before if (s, name) in self.net.feedback else self.value)[s] for s in self.net.sources(name))
-            a = sum(rest, start=first)
-            if isinstance(node, Neuron):
-                self.value[name] = self._integrate(name, node, a.to(torch.int64))
-            elif isinstance(node, Delay):
-                self.value[name], self.line[name] = self.line[name][0], [*self.line[name][1:], a]
-            else:
-                self.value[name] = self._apply(name, a)
+            self.value[name] = NODES[type(node)](self, name, node, sum(rest, start=first))
 
-    def _apply(self, name: str, a: Tensor) -> Tensor:
-        node = self.net.nodes[name]
-        if isinstance(node, Conv2d):
-            made = functional.conv2d(a, self.weight[name], None, node.stride, node.padding, node.dilation, node.groups)
-            return made.round()  # a fast convolution may be off by a fraction
-        if isinstance(node, Linear):
-            return functional.linear(a, self.weight[name])
-        if isinstance(node, SumPool2d):
-            padded = functional.pad(a, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
-            return functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
-        return a.flatten(1)
+    def events(self, name: str) -> Iterator[Tensor]:
+        """The weights of one event after another of each sample, `[N, *shape]`; 0 for a sample that has no more of a source's."""
+        for source, late, matrix in self.wiring[name]:
+            counts = (self.before if late else self.value)[source].flatten(1).to(torch.int64)
+            ends = counts.cumsum(1)
+            order = torch.arange(int(ends[:, -1].max()), device=self.where)
+            index = torch.searchsorted(ends, order.expand(len(ends), -1).contiguous(), right=True)
+            for each in index.unbind(1):
+                yield matrix[each].view(-1, *self.net.shapes[name])
 
-    def _integrate(self, name: str, node: Neuron, a: Tensor) -> Tensor:
-        how, synapse, (theta, bias) = node.fields, node.synapse, self.layer[name]
-        drive = a << how.fraction_bits
-        if synapse is None:
-            drive = drive + bias
-        else:
-            early = synapse.bias_to == "synapse"
-            drive = self._kept(name, _decay(self.current[name], synapse) + drive + (bias if early else 0), synapse)
-            self.current[name] = drive
-            drive = drive if early else drive + bias
-        v, before = _decay(self.membrane[name], how), self.before[name].to(torch.int64)
-        late = how.reset_timing == "next_step"
-        if late and how.reset == "zero":
-            v = v * (1 - before)
-        v = v + drive
-        if late and how.reset == "subtract":
-            v = v - theta * before
-        v = self._kept(name, v, how)
-        spikes = torch.zeros_like(v) if node.integrates else (v > theta if how.fires == "gt" else v >= theta).to(torch.int64)
-        if not late and how.reset == "subtract":
-            v = v - theta * spikes
-        elif not late and how.reset == "zero":
-            v = v * (1 - spikes)
-        self.membrane[name] = v
-        return spikes.to(torch.float64)
 
-    def _kept(self, name: str, value: Tensor, how: State) -> Tensor:
-        inside = _bound(value, how)
-        self.saturations[name] = self.saturations[name] + (inside != value).sum()
-        return inside
+@NODES.rule(Conv2d)
+def _conv(m: _Machine, name: str, node: Conv2d, a: Tensor) -> Tensor:
+    made = functional.conv2d(a, m.weight[name], None, node.stride, node.padding, node.dilation, node.groups)
+    return made.round()  # a fast convolution may be off by a fraction
+
+
+@NODES.rule(Linear)
+def _linear(m: _Machine, name: str, node: Linear, a: Tensor) -> Tensor:
+    del node
+    return functional.linear(a, m.weight[name])
+
+
+@NODES.rule(SumPool2d)
+def _pool(m: _Machine, name: str, node: SumPool2d, a: Tensor) -> Tensor:
+    del m, name
+    padded = functional.pad(a, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
+    return functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
+
+
+@NODES.rule(Flatten)
+def _flatten(m: _Machine, name: str, node: Flatten, a: Tensor) -> Tensor:
+    del m, name, node
+    return a.flatten(1)
+
+
+@NODES.rule(Delay)
+def _delay(m: _Machine, name: str, node: Delay, a: Tensor) -> Tensor:
+    """Let each value go after its own number of steps."""
+    del node
+    out, line = torch.zeros_like(a), m.line[name]
+    for number, these in m.late[name]:
+        out = torch.where(these, line[-number], out)
+    m.line[name] = [*line[1:], a]
+    return out
+
+
+@NODES.rule(Neuron)
+def _neuron(m: _Machine, name: str, node: Neuron, a: Tensor) -> Tensor:
+    """Update the neurons of one layer once and return their spikes."""
+    program, states = node.program, m.states[name]
+    values = {register: states.get(register, m.zero[name]) for register in program.registers}
+    events = m.events(name) if node.by_event else ()
+    r = torch_update.Registers(values, {**m.given[name], SUM: a.to(torch.int64)}, m.saturations[name], events)
+    torch_update.run(program.statements, r)
+    m.states[name] = {state: r.values[state] for state in program.states}
+    m.saturations[name] = r.saturations
+    if program.most_spikes >= MOST_SPIKES and (most := int(r.values[FIRED].max())) > MOST_SPIKES:
+        raise NotMappable(f"{name}: a neuron fired {most} times in one step, more than {MOST_SPIKES}; raise its threshold")
+    return r.values[FIRED].to(torch.float64)

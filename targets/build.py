@@ -29,8 +29,10 @@ from lehr.targets.contract import Figure, Options, Target
 from lehr.targets.golden import lay_down
 from lehr.targets.replanned import MODEL
 from lehr.targets.verification import Verified, verify
+from lehr.update import Program
+from lehr.update_text import lines_of
 from lehr.weights import zero_share
-from lehr.widths import analyse
+from lehr.widths import analyse, facts_of
 
 __all__ = ["GOLDEN_SAMPLES", "MODEL", "Built", "Verified", "build", "synthetic_input", "verify"]
 
@@ -85,11 +87,11 @@ def build(
     target.require_mappable(net)
     golden_input = synthetic_input(net, samples) if x is None else x
     ran = simulate(net, golden_input, trace=net.neurons)
-    model = nirfile.to_bytes(net)
+    model = nirfile.to_bytes(net, approximate=net.neurons)  # lehr alone is to read it, and takes the exact side
     common = BuildPlan(
         {
             MODEL: model,
-            "report/widths.json": to_json({name: asdict(layer) for name, layer in analyse(net).layers.items()}),
+            "report/widths.json": to_json({name: facts_of(net.neurons[name], layer) for name, layer in analyse(net).layers.items()}),
             "report/estimate.json": to_json([asdict(figure) for figure in target.estimate(net, ran.rates, options).figures]),
         }
     )
@@ -131,9 +133,24 @@ READOUTS: Mapping[Readout, str] = {
 
 
 def _states(neuron: Neuron, text: str) -> str:
-    """`text` of the membrane and, where there is one, of the synapse state."""
+    """`text` of the membrane and, where there is one, of the synapse state; a program is told below."""
+    if isinstance(neuron.arithmetic, Program):
+        return "as its update"
     states = [neuron.fields] if neuron.synapse is None else [neuron.fields, neuron.synapse]
     return ", synapse ".join(text.format(state) for state in states)
+
+
+def _updates(net: Network) -> str:
+    """The programs that no fields say, each below the layers that have it."""
+    layers: dict[Program, list[str]] = {}
+    for name, neuron in net.neurons.items():
+        if isinstance(neuron.arithmetic, Program):
+            layers.setdefault(neuron.arithmetic, []).append(name)
+    return "".join(
+        f"\nUpdate of {', '.join(names)}, whose membrane is {program.membrane}:\n\n"
+        + "".join(f"    {line}\n" for line in lines_of(program))
+        for program, names in layers.items()
+    )
 
 
 def _card(net: Network, target: Target, rates: Mapping[str, float], measured: tuple[Figure, ...], *, synthetic: bool) -> str:
@@ -160,7 +177,7 @@ Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.i
 | layer | shape | threshold | decay | state bits | membrane bounds | spike rate |
 | --- | --- | --- | --- | --- | --- | --- |
 {rows}
-
+{_updates(net)}
 | weights | shape | kind | zero |
 | --- | --- | --- | --- |
 {weights}

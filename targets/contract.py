@@ -6,118 +6,36 @@ its pyproject.toml):
     [project.entry-points."lehr.targets"]
     mychip = "lehr.targets.mychip:MyChip"
 
-The conformance suite (tests/targets/test_conformance.py) then runs over it: no test has to be written. `check`, `plan` and
+The conformance suite (lehr.targets.conformance) then runs over it: no test has to be written. `check`, `plan` and
 `estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the runner and in `measure` alone.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.arithmetic import (
-    MAX_FRACTION_BITS,
-    MAX_STATE_BITS,
-    MIN_STATE_BITS,
-    Arithmetic,
-    BiasTo,
-    DecayForm,
-    Fires,
-    Overflow,
-    Reset,
-    ResetTiming,
-    Rounding,
-    Synapse,
-    Update,
-)
 from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
 from lehr.intervals import accumulators
-from lehr.network import Linear, Network, Neuron, Readout
+from lehr.network import Delay, Linear, Network, Neuron, Readout
 from lehr.simulate.result import Trace
+from lehr.targets.arithmetics import Arithmetics, Problem
 from lehr.update import Program
 from lehr.weights import WeightKind
 
+Varying = Literal["parameters", "delays"]
+"""What may differ from neuron to neuron within a channel, and from value to value."""
+
+__all__ = ["Arithmetics", "Estimate", "Figure", "Options", "Problem", "Runner", "Table", "Target", "Varying"]
+
 Options = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One reason why a network does not map: the node, what is wrong with it, and what to do."""
-
-    node: str
-    reason: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.node}: {self.reason}; {self.hint}"
-
-
-@dataclass(frozen=True)
-class Arithmetics:
-    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. What is not stated is not computed.
-
-    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone.
-    """
-
-    decay_form: tuple[DecayForm, ...]
-    rounding: tuple[Rounding, ...]
-    reset: tuple[Reset, ...]
-    reset_timing: tuple[ResetTiming, ...]
-    fires: tuple[Fires, ...]
-    overflow: tuple[Overflow, ...]
-    update: tuple[Update, ...]
-    synapse: bool = False
-    bias_to: tuple[BiasTo, ...] = ()
-    max_fraction_bits: int = 0
-    max_state_bits: int = MIN_STATE_BITS
-
-    CHOICES: ClassVar = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "update")
-
-    @classmethod
-    def every(cls) -> Arithmetics:
-        """Those of a machine that computes all that `Arithmetic` and `Synapse` can say."""
-        return cls(
-            get_args(DecayForm),
-            get_args(Rounding),
-            get_args(Reset),
-            get_args(ResetTiming),
-            get_args(Fires),
-            get_args(Overflow),
-            get_args(Update),
-            synapse=True,
-            bias_to=get_args(BiasTo),
-            max_fraction_bits=MAX_FRACTION_BITS,
-            max_state_bits=MAX_STATE_BITS,
-        )
-
-    def problems(self, node: str, neuron: Neuron) -> list[Problem]:
-        """What of the arithmetic of layer `node` this machine does not compute."""
-        found = self._problems(node, neuron.fields, self.CHOICES, "")
-        if neuron.synapse is not None and not self.synapse:
-            return [*found, Problem(node, "its neurons have a synapse state, the machine has membranes alone", "train without it")]
-        if neuron.synapse is not None:
-            found += self._problems(node, neuron.synapse, ("decay_form", "rounding", "overflow", "bias_to"), "synapse ")
-        return found
-
-    def _problems(self, node: str, how: Arithmetic | Synapse, choices: tuple[str, ...], owner: str) -> list[Problem]:
-        found = []
-        for name in choices:
-            value, allowed = getattr(how, name), getattr(self, name)
-            if value not in allowed:
-                listed = " or ".join(f"'{a}'" for a in allowed)
-                found.append(Problem(node, f"{owner}{name} is '{value}', the machine has {listed}", f"train with {owner}{name} = {listed}"))
-        for name, highest in (("fraction_bits", self.max_fraction_bits), ("state_bits", self.max_state_bits)):
-            value = getattr(how, name, 0)
-            if value > highest:
-                found.append(Problem(node, f"{owner}{name} is {value}, the machine has {highest}", f"export with at most {highest}"))
-        return found
 
 
 @dataclass(frozen=True)
@@ -174,7 +92,10 @@ class Target(ABC):
         statements: the types of statements of lehr.update that it computes, for updates that are programs; none if it does not say.
         nodes: the types of nodes that it computes; the least that makes a network if it does not say.
         weights: the kinds that it takes; binary ones alone if it does not say.
+        by_neuron: what may differ from neuron to neuron within a channel, and from value to value in a delay; nothing if it does not say.
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
+        example_fields: fields of `Arithmetic` that the networks of the conformance suite need beside what `arithmetics` says, to be mapped:
+            a decay that is the machine's only one, say.
         options: names and meanings of the options that `plan` takes.
         products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
     """
@@ -185,13 +106,15 @@ class Target(ABC):
     statements: ClassVar[frozenset[type]] = frozenset()
     nodes: ClassVar[frozenset[type]] = frozenset({Linear, Neuron})
     weights: ClassVar[tuple[WeightKind, ...]] = ("binary",)
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset()
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
+    example_fields: ClassVar[Mapping[str, Any]] = {}
     options: ClassVar[Mapping[str, str]] = {}
     products: ClassVar[tuple[str, ...]] = ()
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""
-        if unknown := self._unknown_nodes(net):
+        if unknown := (*self._unknown_nodes(net), *self._unknown_programs(net), *self._differing(net)):
             return unknown  # nothing else can be asked of what is not known
         fields = [p for name, neuron in net.neurons.items() for p in self.neuron_problems(name, neuron)]
         kinds = " or ".join(f"'{kind}'" for kind in self.weights)
@@ -216,6 +139,19 @@ class Target(ABC):
             for name, node in net.nodes.items()
             if type(node) not in self.nodes
         )
+
+    def _unknown_programs(self, net: Network) -> tuple[Problem, ...]:
+        programs = {name: neuron for name, neuron in net.neurons.items() if isinstance(neuron.arithmetic, Program)}
+        return tuple(problem for name, neuron in programs.items() for problem in self.neuron_problems(name, neuron))
+
+    def _differing(self, net: Network) -> Iterator[Problem]:
+        """What differs within a channel, or a delay, that the machine has but one of."""
+        for name, node in net.nodes.items():
+            if isinstance(node, Neuron) and node.per_neuron and "parameters" not in self.by_neuron:
+                reason = f"its {' and '.join(node.per_neuron)} differ within a channel, the machine has one for each"
+                yield Problem(name, reason, "use one for each channel")
+            if isinstance(node, Delay) and not isinstance(node.steps, int) and "delays" not in self.by_neuron:
+                yield Problem(name, "its steps differ from value to value, the machine has one number for all", "use one delay for all")
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """What of the update of layer `name` the machine does not compute."""

@@ -14,6 +14,8 @@ from commands import Lehr, run
 from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
+pytest_plugins = ["lehr.targets.conformance.plugin"]  # a checkout that is not installed declares no plugin of pytest
+
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
 

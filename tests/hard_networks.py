@@ -14,6 +14,7 @@ from strategies import Images, calibrated, delayed_network, random_input, recurr
 
 from lehr.arithmetic import Arithmetic, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse, Update
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Node
 from lehr.simulate import Result
 from lehr.weights import KINDS
 
@@ -97,6 +98,14 @@ def weightless() -> tuple[Network, Images]:
         steps=6,
     )
     return net, random_input(net, np.random.default_rng(8))
+
+
+def unproven() -> tuple[Network, Images]:
+    """Four nodes of weights in a row, each of which may make its sums 2,032 times as large: nothing proves that they are exact."""
+    nodes: dict[str, Node] = {f"w{number}": Linear(np.full((16, 16), 127, np.int8), "int8") for number in range(4)}
+    nodes["z"] = Neuron(np.ones(16, np.int32), np.zeros(16, np.int32), Arithmetic())
+    net = Network(nodes, tuple(itertools.pairwise((INPUT, *nodes, OUTPUT))), Input((16,), "u8"), 1)
+    return net, np.ones((1, 1, 16), np.uint8)
 
 
 STEP = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=9)

@@ -69,7 +69,7 @@ def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: in
 
     Args:
         current: `[steps or 1, N, *shape]`; one step is held for all.
-        threshold: a scalar, or per channel (the first axis of `shape`); infinite for a neuron that never fires.
+        threshold: a scalar, per channel (the first axis of `shape`) or per neuron; infinite for a neuron that never fires.
         bias: likewise.
         rule: how to compute, in the type of `current`.
         steps: how many.
@@ -80,8 +80,8 @@ def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: in
         resets, as in snnTorch, are constants to them.
     """
     shape = current.shape[2:]
-    per_channel = (-1, *[1] * (len(shape) - 1))
-    features = (value.to(current.dtype).reshape(per_channel).expand(shape).flatten() for value in (threshold, bias))
+    sizes = ((value, (*value.shape, *[1] * (len(shape) - value.ndim))) for value in (threshold, bias))
+    features = (value.to(current.dtype).reshape(size).expand(shape).flatten() for value, size in sizes)
     membrane, spike = state or (torch.zeros_like(current[0]),) * 2
     made = _Scan.apply(current, *features, membrane, spike, steps, rule)  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], made)

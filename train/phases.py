@@ -152,7 +152,7 @@ class _TwinPhase(Phase[Twin], ABC):
     def thresholds(self) -> list[float]:
         """Means over the neurons of a layer, in integers."""
         firing = [neuron for neuron in self.model.neurons.values() if not neuron.integrates]
-        return [round(float(neuron.integers()[0].detach().mean()), 6) for neuron in firing]
+        return [round(float(neuron.integers()["threshold"].detach().mean()), 6) for neuron in firing]
 
 
 class PhaseB(_TwinPhase):

@@ -1,9 +1,8 @@
 """The exact-integer twin: the forward pass of an integer network in torch floating point, with gradients.
 
 Every number in the forward pass is an integer (or an integer over a power of two), small enough that float32 holds it exactly, so
-that training sees the very spikes the hardware will fire; `lehr.widths` proves it, float64 widens the range. Gradients
-pass straight through the rounding of thresholds, biases and decays and through the binarization; spikes use the fast-sigmoid
-surrogate of the membrane's distance to threshold, in the units of training.
+that training sees the very spikes the hardware will fire; `lehr.widths` proves it, float64 widens the range. Gradients pass straight
+through the rounding of thresholds, biases and decays and through the binarization; `lehr.train.twin_update` has those of the update.
 """
 
 from __future__ import annotations
@@ -16,18 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lehr.errors import NotMappable
 from lehr.export.latent import Latent
-from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Node
+from lehr.network import Conv2d, Linear, Network, Neuron, SumPool2d
 from lehr.simulate.result import Trace
 from lehr.train.finite import require_finite
 from lehr.train.folding import THRESHOLD_MAX
-from lehr.train.pooling import pooled_kernel
 from lehr.train.quantize import Frozen
-from lehr.train.twin_neuron import TwinNeuron, rounded
+from lehr.train.twin_neuron import TwinNeuron
+from lehr.train.twin_nodes import NODES, Run
 
 
 class Twin(nn.Module):
@@ -49,6 +46,9 @@ class Twin(nn.Module):
             latents: real-valued weights by node, whose levels are the network's; the weights themselves if None.
             units: by neuron layer, as in `TwinNeuron`; 1 if None.
             slope: of the surrogate gradient.
+
+        Raises:
+            NotMappable: naming the node for whose type, or for a statement of whose program, there is no rule.
         """
         super().__init__()
         self.net = net
@@ -60,11 +60,12 @@ class Twin(nn.Module):
                 latent = _latent(node) if latents is None else latents[name]
                 self._weights[self._key[name]] = nn.Parameter(torch.tensor(latent.weight))
                 self._quantizers[self._key[name]] = Frozen(node.kind, latent)
-            elif isinstance(node, Neuron):
-                try:
+            try:
+                _ = NODES[type(node)]
+                if isinstance(node, Neuron):
                     self._neurons[self._key[name]] = TwinNeuron(node, units[name] if units else 1.0, slope)
-                except NotMappable as error:
-                    raise NotMappable(f"{name}: {error}") from None
+            except NotMappable as error:
+                raise NotMappable(f"{name}: {error}") from None
         # by the name of the pooling, the convolution before it that can be computed with it
         self.pooled = {pool: conv for conv, pool in net.edges if _one_step(net, conv, pool)}
 
@@ -97,24 +98,18 @@ class Twin(nn.Module):
         for name, weight in self.weights.items():
             named[name] = [("weight", weight), *self.quantizers[name].named_buffers()]
         for name, neuron in self.neurons.items():
-            named[name] = [*neuron.named_parameters()]
+            named[name] = [*neuron.trained.items()]
         return named
 
     def clamp_thresholds(self) -> None:
         """Keep every threshold where an integer one can follow: from 1 to THRESHOLD_MAX."""
         for neuron in self.neurons.values():
-            with torch.no_grad():
-                neuron.threshold.clamp_(neuron.unit, THRESHOLD_MAX * neuron.unit)
+            neuron.clamp(THRESHOLD_MAX)
 
     def freeze_thresholds(self) -> None:
-        """Phase C: thresholds and biases become the integers they round to, and stay."""
+        """Phase C: thresholds, biases and other parameters become the integers they round to, and stay."""
         for neuron in self.neurons.values():
-            with torch.no_grad():
-                threshold, bias = neuron.integers()
-                neuron.threshold.copy_(threshold * neuron.unit)
-                neuron.bias.copy_(bias * neuron.unit)
-            neuron.threshold.requires_grad_(False)
-            neuron.bias.requires_grad_(False)
+            neuron.freeze()
 
     def network(self) -> Network:
         """The integer network as it stands now.
@@ -129,8 +124,8 @@ class Twin(nn.Module):
             assert isinstance(node, (Conv2d, Linear))
             nodes[name] = replace(node, weight=self.levels(name).detach().to(torch.int8).numpy(force=True))
         for name, neuron in self.neurons.items():
-            threshold, bias = (value.detach().to(torch.int32).numpy(force=True) for value in neuron.integers())
-            nodes[name] = Neuron(threshold, bias, neuron.arithmetic)
+            made = {which: value.detach().to(torch.int32).numpy(force=True) for which, value in neuron.integers().items()}
+            nodes[name] = replace(self.net.neurons[name], threshold=made.pop("threshold"), bias=made.pop("bias"), parameters=made)
         return replace(self.net, nodes=nodes)
 
     def forward(self, x: Tensor, steps: int | None = None) -> Tensor:
@@ -149,12 +144,12 @@ class Twin(nn.Module):
         steps = steps or (self.net.steps if held else x.shape[1])
         x = x.to(torch.get_default_dtype() if not x.is_floating_point() else x.dtype)
         x = x.unsqueeze(0) if held else x.transpose(0, 1)
-        state = _State(self, x.shape[1], x)
+        run = Run(self, x.shape[1], x)
         # Without feedback every layer runs over all steps at once; with it, the whole network goes step by step.
         span = 1 if self.net.feedback else steps
         for start in range(0, steps, span):
-            state.run(x if held else x[start : start + span], span)
-        return state.collected()
+            run.run(x if held else x[start : start + span], span)
+        return run.collected()
 
 
 def _latent(node: Conv2d | Linear) -> Latent:
@@ -170,80 +165,6 @@ def _one_step(net: Network, source: str, sink: str) -> bool:
         return False
     alone = [edge for edge in net.edges if edge[0] == source or edge[1] == sink] == [(source, sink)]
     return alone and conv.dilation == (1, 1) and pool.padding == (0, 0)
-
-
-class _State:
-    """What one run of the twin carries from span to span of time."""
-
-    def __init__(self, twin: Twin, batch: int, like: Tensor) -> None:
-        self.twin, self.net = twin, twin.net
-        self.zero = {name: like.new_zeros(1, batch, *shape) for name, shape in self.net.shapes.items()}
-        self.before = dict(self.zero)
-        self.neuron = {name: (self.zero[name][0], self.zero[name][0]) for name in self.net.neurons}
-        self.line = {n: self.zero[n].repeat_interleave(d.alike, 0) for n, d in self.net.nodes.items() if isinstance(d, Delay)}
-        self.spikes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
-        self.membranes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
-
-    def run(self, x: Tensor, steps: int) -> None:
-        """Evaluate every node over `steps` steps; `x` is `[steps or 1, N, *shape]`."""
-        value = {INPUT: x}
-        for name in self.net.order:
-            a = self._arriving(name, value)
-            if name in self.neuron:
-                spikes, membranes, self.neuron[name] = self.twin.neurons[name](a, steps, self.neuron[name])
-                value[name] = spikes
-                self.spikes[name].append(spikes)
-                self.membranes[name].append(membranes)
-            elif name in self.line:
-                line = torch.cat([self.line[name], a.expand(steps, *a.shape[1:])])
-                value[name], self.line[name] = line[:steps], line[steps:]
-            elif name in self.twin.pooled.values():
-                value[name] = a  # computed with its pooling
-            else:
-                value[name] = self._apply(name, a)
-        self.before = {name: v[-1:] for name, v in value.items()}
-
-    def _arriving(self, name: str, value: Mapping[str, Tensor]) -> Tensor:
-        first, *rest = ((self.before if (s, name) in self.net.feedback else value)[s] for s in self.net.sources(name))
-        for other in rest:
-            first = first + other
-        return first
-
-    def _apply(self, name: str, a: Tensor) -> Tensor:
-        node = self.net.nodes[name]
-        lead = a.shape[:2]
-        flat = a.flatten(0, 1)
-        if name in self.twin.pooled:
-            out = self._convolve(flat, self.twin.pooled[name], node)
-        elif isinstance(node, Conv2d):
-            out = self._convolve(flat, name)
-        elif isinstance(node, Linear):
-            out = functional.linear(flat, self.twin.levels(name))
-        elif isinstance(node, SumPool2d):
-            padded = functional.pad(flat, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
-            out = functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
-        else:
-            assert isinstance(node, Flatten), node
-            out = flat.flatten(1)
-        return out.view(*lead, *out.shape[1:])
-
-    def _convolve(self, x: Tensor, name: str, pool: Node | None = None) -> Tensor:
-        conv, weight = self.net.nodes[name], self.twin.levels(name)
-        assert isinstance(conv, Conv2d)
-        stride = conv.stride
-        if isinstance(pool, SumPool2d):
-            weight = pooled_kernel(weight, pool.kernel, stride)
-            stride = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
-        # fast convolutions may return a sum of integers that is off by a fraction
-        return rounded(functional.conv2d(x, weight, None, stride, conv.padding, conv.dilation, conv.groups))
-
-    def collected(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Spikes and membranes over all spans."""
-        return {n: _joined(v) for n, v in self.spikes.items()}, {n: _joined(v) for n, v in self.membranes.items()}
-
-
-def _joined(spans: list[Tensor]) -> Tensor:
-    return spans[0] if len(spans) == 1 else torch.cat(spans)  # which would copy one span
 
 
 def trace(twin: Twin, x: npt.NDArray[np.uint8], chunk: int = 64) -> Trace:

@@ -1,14 +1,21 @@
-"""Neurons of the training twin: integers in the forward pass, gradients for thresholds and biases."""
+"""Neurons of the training twin: integers in the forward pass, gradients for what thresholds, biases and other parameters are made of."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from lehr.errors import NotMappable
 from lehr.network import Neuron
-from lehr.train import lif
+from lehr.nodes import Int32Array
+from lehr.train import lif, twin_update
+from lehr.train.fused import fields_of
 from lehr.train.quantize import straight_through
+from lehr.update import FIRED, Bound, Leak, reads
+
+States = Mapping[str, Tensor]
+"""What lives from step to step, by register, `[N, *shape]` each."""
 
 
 def rounded(value: Tensor) -> Tensor:
@@ -19,35 +26,91 @@ def rounded(value: Tensor) -> Tensor:
 class TwinNeuron(nn.Module):
     """A neuron layer in integers.
 
+    A program that fields say runs in the fused loops of `lehr.train.lif`, any other one statement by statement.
+
     Attributes:
-        threshold, bias: float `[channels]`, in the membrane units of training; rounding `value / unit` gives the integers.
+        threshold, bias: float, of the shape that they have in the network, in the membrane units of training; rounding `value / unit`
+            gives the integers.
+        program: the update of one step.
         integrates: whether it never fires.
         unit: what an integer membrane step is worth in the units of training, a power of two.
     """
 
     def __init__(self, neuron: Neuron, unit: float, slope: float) -> None:
+        """Make the neurons of a layer.
+
+        Args:
+            neuron: of the integer network.
+            unit: as the attribute.
+            slope: of the surrogate gradient.
+
+        Raises:
+            NotMappable: when there is no rule for a statement.
+        """
         super().__init__()
-        if neuron.fields.update == "event":
-            raise NotMappable("update is 'event', which the training twin does not compute; train with update 'step'")
-        if neuron.synapse is not None:
-            raise NotMappable("has a synapse state, which the training twin does not compute; train without it")
-        self.arithmetic, self.unit, self.slope, self.integrates = neuron.fields, unit, slope, neuron.integrates
-        self.threshold = nn.Parameter(torch.tensor(neuron.threshold * unit, dtype=torch.get_default_dtype()))
-        self.bias = nn.Parameter(torch.tensor(neuron.bias * unit, dtype=torch.get_default_dtype()))
+        self.program, self.unit, self.slope, self.integrates = neuron.program, unit, slope, neuron.integrates
+        for statement in self.program.all:
+            _ = twin_update.RULES[type(statement)]
+        self._fields = fields_of(self.program)
+        fixed = set[str]().union(*(reads(s) for s in self.program.all if isinstance(s, (Leak, Bound))))
+        self._levels = {"threshold", *(s.level for s in self.program.fires)}
+        self.threshold, self.bias = self._trained(neuron.threshold), self._trained(neuron.bias)
+        self._names = [name for name in neuron.parameters if name not in fixed]
+        self._others = nn.ParameterList([self._trained(neuron.parameters[name]) for name in self._names])
+        self._fixed = [name for name in self.program.parameters if name in fixed]
+        for name in self._fixed:
+            self.register_buffer(f"_fixed_{name}", torch.tensor(neuron.values[name], dtype=torch.int64), persistent=False)
 
-    def integers(self) -> tuple[Tensor, Tensor]:
-        """Threshold (at least 1; 0 in an integrator, which has none) and bias as integers `[channels]`, with gradients."""
-        bias = rounded(self.bias / self.unit)
-        return (torch.zeros_like(bias) if self.integrates else rounded(self.threshold / self.unit).clamp(min=1)), bias
+    def _trained(self, value: Int32Array) -> nn.Parameter:
+        """In the default type, or in double where that does not hold the integers."""
+        whole = torch.tensor(value * self.unit, dtype=torch.float64)
+        usual = whole.to(torch.get_default_dtype())
+        return nn.Parameter(usual if torch.equal(usual.double(), whole) else whole)
 
-    def forward(self, current: Tensor, steps: int, state: lif.State) -> tuple[Tensor, Tensor, lif.State]:
-        """Run `steps` steps on `current` `[steps or 1, N, *shape]`.
+    @property
+    def trained(self) -> dict[str, nn.Parameter]:
+        """Thresholds, biases and what else the program adds, puts or compares with, by name; not what sets decays or ends of a Bound."""
+        return {"threshold": self.threshold, "bias": self.bias, **dict(zip(self._names, self._others, strict=True))}
+
+    def integers(self) -> dict[str, Tensor]:
+        """All parameters as integers, with gradients: levels of spikes at least 1, and 0 for what the program does not read."""
+        made = {name: rounded(value / self.unit) for name, value in self.trained.items()}
+        made |= {name: value.clamp(min=1) for name, value in made.items() if name in self._levels}
+        made |= {name: torch.zeros_like(value) for name, value in made.items() if name not in self.program.parameters}
+        return made | {name: self.get_buffer(f"_fixed_{name}") for name in self._fixed}
+
+    def clamp(self, highest: float) -> None:
+        """Keep every level of spikes from 1 to an integer."""
+        with torch.no_grad():
+            for name, value in self.trained.items():
+                if name in self._levels:
+                    value.clamp_(self.unit, highest * self.unit)
+
+    def freeze(self) -> None:
+        """Make all parameters the integers that they round to, for good."""
+        with torch.no_grad():
+            integers = self.integers()
+            for name, value in self.trained.items():
+                value.copy_(integers[name] * self.unit)
+                value.requires_grad_(False)
+
+    def begin(self, zero: Tensor) -> States:
+        """The states before the first step."""
+        return dict.fromkeys(self.program.states, zero)
+
+    def forward(self, current: Tensor, given: Mapping[str, Tensor], steps: int, states: States) -> tuple[Tensor, Tensor, States]:
+        """Run `steps` steps on `current` `[steps or 1, N, *shape]`, with parameters that `integers` gave.
 
         Returns:
-            Spikes and membranes `[steps, N, *shape]`, and the state (membrane, last spikes) for the step that follows.
+            Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.
         """
-        rule = lif.integer_rule(self.arithmetic, self.unit, self.slope, current.dtype)
-        threshold, bias = self.integers()
-        threshold = torch.full_like(bias, torch.inf) if self.integrates else threshold
-        spikes, membranes = lif.scan(current, threshold, bias, rule, steps, state)
-        return spikes, membranes, (membranes[-1], spikes[-1])
+        if self._fields is None:
+            return twin_update.scan(self.program, current, given, steps, states, self.unit, self.slope)
+        rule = lif.integer_rule(self._fields, self.unit, self.slope, current.dtype)
+        threshold, bias = given["threshold"], given["bias"]
+        threshold = torch.full_like(threshold, torch.inf) if self.integrates else threshold
+        membrane = states[self.program.membrane]
+        before = (membrane, states.get(FIRED, torch.zeros_like(membrane)))
+        spikes, membranes = lif.scan(current, threshold, bias, rule, steps, before)
+        last = {self.program.membrane: membranes[-1], FIRED: spikes[-1]}
+        return spikes, membranes, {name: last[name] for name in self.program.states}

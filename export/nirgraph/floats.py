@@ -24,6 +24,7 @@ from lehr.nodes import MAX_DELAY
 from lehr.refusals import Refusals
 
 Spikes = npt.NDArray[np.uint8]
+Steps = npt.NDArray[np.int64]
 WHOLE = 1e-6
 """A delay as near to a whole number of steps as this, in steps, is one."""
 
@@ -49,23 +50,24 @@ def steps_of(graph: Graph, how: Semantics, refusals: Refusals) -> dict[str, Step
     return made
 
 
-def whole_steps(name: str, wait: Wait, how: Semantics) -> tuple[int, float]:
-    """A delay in steps, and by how many steps it was rounded.
+def whole_steps(name: str, wait: Wait, how: Semantics) -> tuple[Steps, float]:
+    """A delay in steps, of each value, and by how many steps it was rounded at most.
 
     Raises:
-        NotMappable: when its neurons wait for different times, or negative ones.
+        NotMappable: when it is negative, too long, or none for some of its values alone.
     """
     assert how.dt is not None
     low, high = float(wait.seconds.min()), float(wait.seconds.max())
     if high / how.dt > MAX_DELAY:
         raise NotMappable(f"{name} (Delay): it delays by {high / how.dt:g} steps; use at most {MAX_DELAY:,}")
-    steps = round(low / how.dt)
-    if low < 0 or round(high / how.dt) != steps:
+    exact = np.asarray(wait.seconds / how.dt, np.float64)
+    steps = np.rint(exact).astype(np.int64)
+    if low < 0 or (steps.min() == 0 and steps.any()):
         raise NotMappable(
-            f"{name} (Delay): it delays by {low:g} to {high:g} s, {low / how.dt:g} to {high / how.dt:g} steps; split it into delays of one"
-            " whole number of steps each"
+            f"{name} (Delay): it delays by {low:g} to {high:g} s, {low / how.dt:g} to {high / how.dt:g} steps; let each value wait for one"
+            " step or more, or none of them"
         )
-    moved = max(abs(low / how.dt - steps), abs(high / how.dt - steps))
+    moved = float(np.abs(exact - steps).max())
     return steps, 0.0 if moved <= WHOLE else moved
 
 
@@ -156,7 +158,8 @@ class _Machine:
         self.membrane = {name: np.zeros_like(still[name]) for name in self.cells}
         self.current = {name: np.zeros_like(still[name]) for name, step in self.cells.items() if step.alpha is not None}
         waits = {name: whole_steps(name, node, how)[0] for name, node in graph.nodes.items() if isinstance(node, Wait)}
-        self.line = {name: [still[name]] * steps for name, steps in waits.items()}
+        self.steps = {name: np.broadcast_to(steps, graph.outline.shapes[name]) for name, steps in waits.items()}
+        self.line = {name: [still[name]] * int(steps.max()) for name, steps in waits.items()}
 
     def step(self, x: Float) -> None:
         """Evaluate the whole graph once on inputs `[N, *shape]`."""
@@ -171,7 +174,9 @@ class _Machine:
                 self.value[name] = self._integrate(name, self.cells[name], arriving)
             elif isinstance(node, Wait):
                 line = [*self.line[name], arriving]
-                self.value[name], self.line[name] = line[0], line[1:]
+                late = np.stack(line)  # by steps
+                ago = np.broadcast_to(len(line) - 1 - self.steps[name], late.shape[1:])
+                self.value[name], self.line[name] = np.take_along_axis(late, ago[None], axis=0)[0], line[1:]
             else:
                 self.value[name] = apply(node, arriving)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lehr.arithmetic import MAX_SHIFT, Arithmetic, Synapse
 from lehr.errors import NotMappable
+from lehr.export.decays import Decay, exact_decay, exact_decays, own_decays, require_leak, rounded_decay
 from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import THRESHOLD_ERROR, Affine, Float
 from lehr.export.levels import kind_of, within_kind
@@ -18,7 +19,7 @@ from lehr.export.nirgraph.rewrite import Rewritten, columns
 from lehr.export.nirgraph.semantics import Semantics
 from lehr.export.nirgraph.steps import Step
 from lehr.export.nirgraph.times import odd_times
-from lehr.export.pending import Decay, Dynamics, Waiting, exact_decay, require_leak, rounded_decay
+from lehr.export.pending import Dynamics, Waiting
 from lehr.network import INPUT
 from lehr.nodes import Conv2d, Linear
 from lehr.weights import WeightKind
@@ -36,16 +37,16 @@ class Options:
         decay_bits: n, to which decays that are no k/2**16 are rounded; None for the least that keeps their time constant within `error`.
         fraction_bits: F of every layer; None for the least that keeps rounding within `error` of the threshold.
         error: the share of a time constant, or of a threshold, that rounding may come to.
-        decay: what is done where the neurons of a layer differ in a time constant: `same` refuses, `common` takes the mean decay.
-        maps: what is done where the neurons of a channel differ in threshold, gain or bias: `same` refuses, `mean` takes the mean.
+        decay: what is done where the neurons of a layer differ in a time constant: `own` gives each its own, `common` takes the mean.
+        maps: what is done where neurons of a channel differ in threshold, gain or bias: `own` gives each its own, `mean` takes the mean.
     """
 
     weights: WeightKind = "int8"
     decay_bits: int | None = None
     fraction_bits: int | None = None
     error: float = THRESHOLD_ERROR
-    decay: Literal["same", "common"] = "same"
-    maps: Literal["same", "mean"] = "same"
+    decay: Literal["own", "common"] = "own"
+    maps: Literal["own", "mean"] = "own"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class LayerReader:
     def __init__(self, name: str, cells: Cells, step: Step, how: Semantics, options: Options) -> None:
         self.name, self.cells, self.step, self.how, self.options = name, cells, step, how, options
         self.notes: list[str] = []
+        self.by_neuron = False
         self.digits = digits(step.gain)
 
     def read(self, unit: Float, scale: Float, silent: Float, exact: bool, factors: int) -> Waiting:
@@ -167,45 +169,54 @@ class LayerReader:
             NotMappable: when an integer layer is not like that. The caller names it.
         """
         step = self.step
-        decay, alpha = self._decay(step.beta, "decay"), None if step.alpha is None else self._decay(step.alpha, "synapse's decay")
         height = np.ones(self.cells.shape) if step.threshold is None else step.threshold
-        gain = self._by_channel(step.gain * scale, "gain", np.abs(step.gain * scale).max()) * unit
-        bias, drive = step.gain * silent, step.drive
-        if alpha is not None and bias.any() and drive.any():
+        gain, bias, drive = step.gain * scale, step.gain * silent, step.drive
+        if step.alpha is not None and bias.any() and drive.any():
             raise NotMappable(
                 "it has both a bias at its synapse and a leak towards another value than its reset's, and an integer neuron has one bias:"
                 " make v_leak equal to v_reset, or the bias 0"
             )
+        offset, widest = bias + drive, np.abs(gain).max()
+        self.by_neuron = self._differs(step, ((gain, widest), (offset, height.max()), (height, height.max())))
+        decay, alpha = self._decay(step.beta, "decay"), None if step.alpha is None else self._decay(step.alpha, "synapse's decay")
+        gain = self._numbers(gain, "gain", widest)
+        gain = gain * np.repeat(unit, len(gain) // len(unit))
+        offset, theta = self._numbers(offset, "bias", height.max()), self._numbers(height, "threshold", height.max())
         to_synapse = bool(bias.any())
-        offset = self._by_channel(bias + drive, "bias", height.max())
-        theta = self._by_channel(height, "threshold", height.max())
         keeps = self.cells.kind in ("Threshold", "Readout")
         arithmetic = Arithmetic(
-            decay_numerator=decay.numerator,
-            decay_shift=decay.shift,
+            decay_numerator=decay.common(1)[0],
+            decay_shift=decay.common(1)[1],
             reset="none" if keeps or not self.cells.fires else self.how.reset,
             reset_timing=self.how.reset_timing,
             fires=self.how.fires if self.cells.fires else "never",
         )
         synapse = None
         if alpha is not None:
-            synapse = Synapse(decay_numerator=alpha.numerator, decay_shift=alpha.shift, bias_to="synapse" if to_synapse else "membrane")
+            numerator, shift = alpha.common(0)
+            synapse = Synapse(decay_numerator=numerator, decay_shift=shift, bias_to="synapse" if to_synapse else "membrane")
             if to_synapse and self.how.current == "last":
                 self.notes.append(f"{self.name}: its bias acts one step earlier than in the graph")
         decays = (decay,) if alpha is None else (decay, alpha)
         exact, most = exact and not self.notes, max(factors, self.digits)
-        dynamics = Dynamics(arithmetic, decays, theta, synapse)
+        dynamics = Dynamics(arithmetic, decays, theta, synapse, self.cells.shape if self.by_neuron else None)
         return Waiting(self.name, Affine(gain, offset), dynamics, tuple(self.notes), exact, digits=most)
+
+    def _differs(self, step: Step, numbers: tuple[tuple[Float, float], ...]) -> bool:
+        """Whether neurons of one channel differ, so that each of the layer has numbers of its own."""
+        decays = [(beta, float((1 - beta).min())) for beta in (step.beta, step.alpha) if beta is not None]
+        own = [*(numbers if self.options.maps == "own" else ()), *(decays if self.options.decay == "own" else ())]
+        return any(float(np.ptp(self._rows(values), axis=1).max()) > ALIKE * unit for values, unit in own)
+
+    def _rows(self, values: Float) -> Float:
+        return np.broadcast_to(values, self.cells.shape).reshape(self.cells.shape[0], -1)
 
     def _decay(self, values: Float, what: str) -> Decay:
         beta, left = float(values.flat[0]), 1 - float(values.flat[0])
+        if float(np.ptp(values)) > ALIKE * left and self.options.decay == "own":
+            return self._own_decays(values, what)
         self.digits = DOUBLE if np.ptp(values) else self.digits
         if float(np.ptp(values)) > ALIKE * left:
-            if self.options.decay == "same":
-                raise NotMappable(
-                    f"its {what} is {values.min():.6g} to {values.max():.6g} by neuron, and an integer layer has one: split it by its time"
-                    " constants, or take their mean with --decay common (in Python: decay='common')"
-                )
             beta = float(values.mean())
             self.notes.append(f"{self.name}: {what}s of {values.min():.6g} to {values.max():.6g} became one, their mean")
         exact = exact_decay(beta)
@@ -215,27 +226,50 @@ class LayerReader:
         tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
         near = (made for n in tried if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits)
         decay = next(near, rounded_decay(beta, MAX_SHIFT))
-        usual = "use a greater --dt" if bits is None else "give a higher --decay-bits"
-        require_leak(decay, what, beta, tried[-1], next(iter(odd_times(self.cells.values, self.how.dt)), usual))
-        note = f"{self.name}: {what} moved by {decay.moved:.2g} to {decay.numerator}/{1 << decay.shift}"
-        if bits is None and decay.moved > self.options.error * left:
-            share, most = decay.moved / left, f"{MAX_SHIFT} bits, the most that a decay has"
-            note += f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, for it has {most}"
-        self.notes.append(note)
+        self._require_leak(decay, what, beta, tried[-1])
+        self._note_moved(decay, what, decay.moved / left)
         return decay
 
-    def _by_channel(self, values: Float, what: str, unit: float) -> Float:
-        """One number per channel of numbers per neuron; differences far below `unit` are none."""
-        rows = np.broadcast_to(values, self.cells.shape).reshape(self.cells.shape[0], -1)
+    def _own_decays(self, values: Float, what: str) -> Decay:
+        """One decay a neuron, with the least shift that keeps each within the error that was asked for."""
+        rows = self._rows(values)
+        betas = rows.ravel() if self.by_neuron else rows[:, 0]
+        exact, bits = exact_decays(betas), self.options.decay_bits
+        if exact is not None:
+            return exact
+        tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
+
+        def share(decay: Decay) -> float:
+            return float((np.abs(decay.beta - betas) / (1 - betas)).max())
+
+        near = (decays for n in tried if share(decays := own_decays(betas, n)) <= self.options.error or bits)
+        decay = next(near, own_decays(betas, MAX_SHIFT))
+        self._require_leak(decay, what, float(betas.max()), tried[-1])
+        self._note_moved(decay, what, share(decay))
+        return decay
+
+    def _require_leak(self, decay: Decay, what: str, beta: float, bits: int) -> None:
+        usual = "use a greater --dt" if self.options.decay_bits is None else "give a higher --decay-bits"
+        require_leak(decay, what, beta, bits, next(iter(odd_times(self.cells.values, self.how.dt)), usual))
+
+    def _note_moved(self, decay: Decay, what: str, share: float) -> None:
+        low, high = int(np.min(decay.numerator)), int(np.max(decay.numerator))
+        numerators = f"{low}/{1 << decay.shift}" if not decay.own else f"{low}/{1 << decay.shift} to {high}/{1 << decay.shift}"
+        note = f"{self.name}: {what} moved by {decay.moved:.2g} to {numerators}"
+        if self.options.decay_bits is None and share > self.options.error:
+            most = f"{MAX_SHIFT} bits, the most that a decay has"
+            note += f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, for it has {most}"
+        self.notes.append(note)
+
+    def _numbers(self, values: Float, what: str, unit: float) -> Float:
+        """One number per channel of numbers per neuron, or each in one axis; differences far below `unit` are none."""
+        rows = self._rows(values)
+        if self.by_neuron:
+            return rows.ravel().copy()
         if (apart := float(np.ptp(rows, axis=1).max())) <= ALIKE * unit:
             self.digits = DOUBLE if apart else self.digits
             return rows[:, 0].copy()
         mean: Float = rows.mean(axis=1)
         worst = float(np.abs(rows - mean[:, None]).max())
-        if self.options.maps == "same":
-            raise NotMappable(
-                f"its {what} differs within a channel, by up to {worst:.3g} from the channel's mean, and an integer layer has one per"
-                " channel; flatten the layer, or take the mean with --maps mean (in Python: maps='mean')"
-            )
         self.notes.append(f"{self.name}: {what} is its channel's mean, up to {worst:.3g} away")
         return mean

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import MAX_FRACTION_BITS
-from lehr.errors import NotMappable, UsageError
+from lehr.errors import UsageError
+from lehr.export.decays import Decay
 from lehr.export.digits import digits
 from lehr.export.fold import Float
-from lehr.export.nirgraph.floats import silence, steps_of, whole_steps
+from lehr.export.nirgraph.floats import silence, steps_of
 from lehr.export.nirgraph.graph import Cells, Flat, Graph, Pool, Scale, Wait, Weights
+from lehr.export.nirgraph.lags import delay_of, require_same_delays
 from lehr.export.nirgraph.layers import LayerReader, Options, QuantizedWeights, quantize_weights, signal
 from lehr.export.nirgraph.rewrite import Rewritten
 from lehr.export.nirgraph.semantics import Semantics, decided, settled
@@ -22,7 +24,7 @@ from lehr.export.nirgraph.times import asking_about_times
 from lehr.export.pending import LayerReport, Waiting, moved_share, report
 from lehr.export.precision import chosen_bits, completed, placeholder, rooms
 from lehr.network import INPUT, Input, Network
-from lehr.nodes import Delay, Flatten, Neuron, Node, SumPool2d
+from lehr.nodes import Flatten, Node, SumPool2d
 from lehr.refusals import Refusals
 from lehr.spelling import one_of, option
 from lehr.weights import KINDS
@@ -35,8 +37,9 @@ class Layer:
 
     Attributes:
         report: integers, bounds, notes.
-        scale: what one unit of an integer membrane is worth in the graph, per channel, float64 `[channels]`.
-        threshold: of the graph, above v_reset, per channel; 1 where nothing fires.
+        scale: what one unit of an integer membrane is worth in the graph, float64 `[channels]`, or by neuron in the layer's shape.
+        threshold: of the graph, above v_reset, likewise; 1 where nothing fires.
+        decay: of the membrane, as integers.
         weight_error: of the weights that lead to it, as a share of their norm; 0 where there are none.
         threshold_error: by which share rounding moved a threshold or, in thresholds, a bias, or weights that were left out could move
             a membrane, at most.
@@ -46,6 +49,7 @@ class Layer:
     report: LayerReport
     scale: Float
     threshold: Float
+    decay: Decay
     weight_error: float
     threshold_error: float
     decay_error: float
@@ -117,16 +121,17 @@ def quantize(
         exact = options.fraction_bits is None and all(room.exact for room in layers.values())
         bits, waiting = chosen_bits(layers, fraction_bits=options.fraction_bits, error=None if exact else options.error)
         network = completed(drawn, waiting, bits)
-    _require_same_delays(graph, network, how)
+    require_same_delays(graph, network, how)
     widths = analyse(network).layers
     made = {}
     for name, wait in waiting.items():
-        told = report(wait, network.neurons[name], widths[name], length)
+        told = report(wait, bits[name], widths[name], length)
         leading = [weights[root].error for root in _leading(rewritten, name)]
         made[name] = Layer(
             told,
-            told.folded.scale / 2.0**told.folded.fraction_bits,
-            wait.dynamics.threshold,
+            _laid(wait, told.folded.scale / 2.0**told.folded.fraction_bits),
+            _laid(wait, wait.dynamics.threshold),
+            wait.dynamics.decays[0],
             max(leading, default=0.0),
             max(wait.dropped, moved_share(wait, told.folded)),
             max(decay.moved for decay in wait.dynamics.decays),
@@ -164,6 +169,11 @@ def plan(
     raise refusals.joined()
 
 
+def _laid(wait: Waiting, numbers: Float) -> Float:
+    """Numbers by neuron in the layer's shape, those by channel as they are."""
+    return numbers if wait.dynamics.shape is None else numbers.reshape(wait.dynamics.shape)
+
+
 def _check(options: Options, full_scale: float | None) -> None:
     if options.weights not in KINDS:
         raise UsageError(f"--weights is {options.weights!r}; {one_of(options.weights, KINDS)}")
@@ -173,7 +183,7 @@ def _check(options: Options, full_scale: float | None) -> None:
             raise UsageError(f"{option(name)} is {value}; use {low} to {high}")
     if not 0 < options.error < 1:
         raise UsageError(f"--error is {options.error:g}; use a share between 0 and 1, such as 0.01")
-    for name, allowed in (("decay", ("same", "common")), ("maps", ("same", "mean"))):
+    for name, allowed in (("decay", ("own", "common")), ("maps", ("own", "mean"))):
         if getattr(options, name) not in allowed:
             raise UsageError(f"{option(name)} is {getattr(options, name)!r}; use {' or '.join(map(repr, allowed))}")
     if full_scale is not None and not 0 < full_scale < np.inf:
@@ -243,33 +253,6 @@ def _drawn(
             case Flat():
                 nodes[name] = Flatten()
             case Wait():
-                nodes[name] = Delay(graph.steps[name])
+                nodes[name] = delay_of(graph.steps[name])
     readout = "count_argmax_lowest" if how.readout == "count" else f"membrane_{how.readout}_argmax_lowest"
     return Network(nodes, tuple(graph.edges), entry, steps, readout)  # type: ignore[arg-type]  # checked by Network
-
-
-def _require_same_delays(graph: Graph, network: Network, how: Semantics) -> None:
-    """Refuse a network in which a spike takes another number of steps to a layer than in the graph."""
-    extra = {name for name, cells in graph.cells.items() if cells.cuba and how.current == "last"}
-    waits = {n: whole_steps(n, node, how)[0] for n, node in graph.nodes.items() if isinstance(node, Wait)}
-    delays = {n: node.alike for n, node in network.nodes.items() if isinstance(node, Delay)}
-    for name in graph.cells:
-        there, here = _arrivals(graph.outline, name, waits), _arrivals(network, name, delays)
-        if here != {(hub, lag + (name in extra)) for hub, lag in there}:
-            raise NotMappable(f"{name}: the cycle that it lies in would be cut in another place; put a Delay where one step is meant")
-
-
-def _arrivals(net: Network, name: str, waits: Mapping[str, int]) -> set[tuple[str, int]]:
-    """The layers whose spikes come to a layer, and after how many steps."""
-    found: set[tuple[str, int]] = set()
-    pending, seen = [(name, 0)], set[tuple[str, int]]()
-    while pending:
-        here, lag = pending.pop()
-        for source in net.sources(here):
-            at = (source, lag + ((source, here) in net.feedback) + waits.get(source, 0))
-            if source == INPUT or isinstance(net.nodes[source], Neuron):
-                found.add(at)
-            elif at not in seen:
-                seen.add(at)
-                pending.append(at)
-    return found

@@ -15,7 +15,7 @@ import numpy as np
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
 from lehr.export.naming import node_name
-from lehr.export.nirgraph.floats import whole_steps
+from lehr.export.nirgraph.floats import Steps, whole_steps
 from lehr.export.nirgraph.graph import Cells, Flat, FloatNode, Graph, Pool, Scale, Wait, Weights
 from lehr.export.nirgraph.semantics import Semantics
 from lehr.network import INPUT, Edge
@@ -29,7 +29,7 @@ class Rewritten:
         nodes: by name; no Scale, no average, each Wait with a whole number of steps.
         edges: as in a network.
         gains: of the layers of neurons, what scales before them came to, of the layer's shape.
-        steps: of the delays.
+        steps: of the delays, of the layer's shape or of one number.
         notes: in sentences.
     """
 
@@ -38,7 +38,7 @@ class Rewritten:
         self.edges: list[Edge] = list(graph.edges)
         self.shapes: dict[str, Shape] = dict(graph.outline.shapes)
         self.gains: dict[str, Float] = {name: np.ones(cells.shape) for name, cells in graph.cells.items()}
-        self.steps: dict[str, int] = {}
+        self.steps: dict[str, Steps] = {}
         self.notes: list[str] = []
         self._delays(how)
         self._averages()
@@ -79,8 +79,10 @@ class Rewritten:
             if isinstance(node, Wait):
                 self.steps[name], moved = whole_steps(name, node, how)
                 if moved:
-                    self.notes.append(f"{name}: delay rounded to {self.steps[name]} steps, by {moved:.2g} of a step")
-                if not self.steps[name]:
+                    low, high = int(self.steps[name].min()), int(self.steps[name].max())
+                    steps = f"{low}" if low == high else f"{low} to {high}"
+                    self.notes.append(f"{name}: delay rounded to {steps} steps, by {moved:.2g} of a step")
+                if not self.steps[name].any():
                     self._remove(name)
 
     def _averages(self) -> None:
@@ -158,7 +160,7 @@ class Rewritten:
     def _wait_before(self, name: str) -> None:
         shape = self.shapes[name]
         made = self._insert(f"{name}.last", Wait(np.zeros(shape)), [(a, name) for a in self.sources(name)], shape)
-        self.steps[made] = 1
+        self.steps[made] = np.ones((), np.int64)
 
     def roots(self, name: str) -> list[str]:
         """The weights, neurons or input whose values pooling, flattening and delays bring to the edges that leave `name`."""

@@ -23,8 +23,8 @@ from lehr.export.readers.notes import differences
 from lehr.export.readers.units import LEAST_DECAY, biased_membrane, diagonal_fields, neuron_fields, unit_of, weights_fields
 from lehr.network import INPUT, OUTPUT, Network
 from lehr.nirfile import FOR_READER, ORIGIN
-from lehr.nirnodes import fields_of
 from lehr.nodes import Conv2d, Delay, Flatten, Linear, Neuron, Shape, SumPool2d
+from lehr.nodes.registry import fields_of
 from lehr.widths import analyse
 
 _STANDS_FOR: Mapping[str, tuple[str, ...]] = {

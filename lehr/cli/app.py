@@ -9,6 +9,7 @@ import typer
 from lehr import __version__
 from lehr.cli import recipes, targets
 from lehr.cli.artifacts import build, check, report, verify
+from lehr.cli.conformance import conformance
 from lehr.cli.demo import demo
 from lehr.cli.exporting import export
 from lehr.cli.inspecting import inspect
@@ -21,7 +22,7 @@ from lehr.cli.widths import widths
 app = typer.Typer(name="lehr", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(targets.app, name="targets")
-for command in (demo, train, export, quantize, simulate, inspect, widths, check, build, verify, report, doctor):
+for command in (demo, train, export, quantize, simulate, inspect, widths, check, build, verify, report, conformance, doctor):
     app.command()(command)
 
 

@@ -98,7 +98,7 @@ def _constant(neuron: Neuron, rate: float) -> str:
         return ""
     if rate == 0:
         return "never fires"
-    return "" if neuron.fields.update == "event" else "always fires"
+    return "" if neuron.by_event else "always fires"
 
 
 def verify(

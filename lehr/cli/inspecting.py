@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lehr.arithmetic import Arithmetic, Synapse
-    from lehr.network import Conv2d, Linear, Network
-    from lehr.nodes import Node
+    from lehr.network import Conv2d, Linear, Network, Neuron
+    from lehr.nodes import Int32Array, Node
     from lehr.outline import DeclaredNode, Outline
+    from lehr.update import Program
+    from lehr.widths import LayerWidth
 
 READOUTS = {
     "count_argmax_lowest": "spikes of {} are counted",
@@ -31,6 +33,9 @@ def inspect(
     model: Model,
     structure: Annotated[
         bool, typer.Option("--structure", help="Only what the file declares: nodes, types, shapes, bytes. No weight is read.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Show the update of all neurons as a program, also where fields say it.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -54,6 +59,7 @@ def inspect(
                 _tell_refusals(out, model)
         else:
             _tell_network(out, declared, net)
+            _tell_updates(out, net, all_of_them=update)
         out.say(f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} in its arrays")
         for name, value in declared.origin.items():
             out.say(f"origin, {name}: {value}")
@@ -104,8 +110,9 @@ def _declared(node: DeclaredNode) -> str:
 def _tell_network(out: Output, declared: Outline, net: Network) -> None:
     from dataclasses import asdict
 
+    from lehr.update import Program
     from lehr.weights import zero_share
-    from lehr.widths import analyse
+    from lehr.widths import analyse, facts_of
 
     widths = analyse(net)
     readout = READOUTS[net.readout].format(net.output)
@@ -116,14 +123,7 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
         for name in net.order
     ]
     out.table(columns, [(*row, f"{declared.nodes[row[0]].bytes:,}") for row in rows])
-    states: list[tuple[Any, ...]] = []
-    for name, neuron in net.neurons.items():
-        how, width = neuron.fields, widths.layers[name]
-        if neuron.synapse is not None and width.synapse is not None:
-            told = (f"bias to the {neuron.synapse.bias_to}", "", "")
-            states.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse)))
-        reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
-        states.append((name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane)))
+    states = [row for name, neuron in net.neurons.items() for row in _states(name, neuron, widths.layers[name])]
     out.table(("layer", "state", "decay", "rounding", "reset", "fires", "fraction", "bits", "overflow", "proven bounds"), states)
     neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
     weights = sum(node.weight.size for node in net.weighted.values())
@@ -139,10 +139,65 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
         edges=net.edges,
         nodes={n: {"type": type(net.nodes[n]).__name__, "shape": net.shapes[n], "bytes": declared.nodes[n].bytes} for n in net.order},
         weights={n: {"kind": node.kind, "zero": zero_share(node.weight), "synapses": synapses[n]} for n, node in net.weighted.items()},
-        arithmetic={n: asdict(neuron.fields) for n, neuron in net.neurons.items()},
+        arithmetic={n: asdict(neuron.fields) for n, neuron in net.neurons.items() if not isinstance(neuron.arithmetic, Program)},
         synapse={n: asdict(neuron.synapse) for n, neuron in net.neurons.items() if neuron.synapse is not None},
-        widths={n: asdict(width) for n, width in widths.layers.items()},
+        widths={n: facts_of(net.neurons[n], width) for n, width in widths.layers.items()},
     )
+
+
+def _states(name: str, neuron: Neuron, width: LayerWidth) -> list[tuple[Any, ...]]:
+    """A row for each state of a layer: of a program, for each register but its spikes."""
+    from lehr.update import Program
+    from lehr.widths import states_of
+
+    if isinstance(neuron.arithmetic, Program):
+        return [(name, x, *_register(neuron.arithmetic, x), _span(width.registers[x])) for x in states_of(neuron).values()]
+    rows: list[tuple[Any, ...]] = []
+    how = neuron.fields
+    if neuron.synapse is not None and width.synapse is not None:
+        told = (f"bias to the {neuron.synapse.bias_to}", "", "")
+        rows.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse)))
+    reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
+    return [*rows, (name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane))]
+
+
+def _register(program: Program, x: str) -> tuple[Any, ...]:
+    """How a register of a program leaks, and its width: columns of the table of states, those left empty that only fields have."""
+    from lehr.programs import widths_of
+    from lehr.update import Bound, Leak
+
+    leaks = [s.decay for s in program.all if isinstance(s, Leak) and s.x == x]
+    decays = ", ".join(f"{d.form} {d.numerator}/2^{d.shift}" for d in leaks)
+    overflow = dict.fromkeys(s.overflow for s in program.all if isinstance(s, Bound) and s.x == x)
+    return decays, ", ".join(dict.fromkeys(d.rounding for d in leaks)), "", "", "", widths_of(program).get(x, ""), ", ".join(overflow)
+
+
+def _tell_updates(out: Output, net: Network, *, all_of_them: bool) -> None:
+    """The programs of the neurons; in words those that no fields say, or all."""
+    from lehr.update import Program
+    from lehr.update_text import lines_of
+
+    layers: dict[Program, list[str]] = {}
+    for name, neuron in net.neurons.items():
+        if all_of_them or isinstance(neuron.arithmetic, Program):
+            layers.setdefault(neuron.program, []).append(name)
+    for program, names in layers.items():
+        out.say(f"update of {', '.join(names)}, whose membrane is {program.membrane}:")
+        for line in lines_of(program):
+            out.say(f"  {line}")
+    out.facts["update"] = {
+        name: {
+            "membrane": neuron.program.membrane,
+            "lines": lines_of(neuron.program),
+            "parameters": {parameter: _limits(neuron.values[parameter]) for parameter in neuron.program.parameters},
+            "by_neuron": neuron.per_neuron,
+        }
+        for name, neuron in net.neurons.items()
+    }
+
+
+def _limits(value: Int32Array) -> tuple[int, int]:
+    return int(value.min()), int(value.max())
 
 
 def _leak(how: Arithmetic | Synapse) -> tuple[str, str]:
@@ -150,7 +205,11 @@ def _leak(how: Arithmetic | Synapse) -> tuple[str, str]:
 
 
 def _width(how: Arithmetic | Synapse, bounds: tuple[int, int]) -> tuple[int, str, str]:
-    return how.state_bits, how.overflow, f"{bounds[0]:,}..{bounds[1]:,}"
+    return how.state_bits, how.overflow, _span(bounds)
+
+
+def _span(bounds: tuple[int, int]) -> str:
+    return f"{bounds[0]:,}..{bounds[1]:,}"
 
 
 def _synapses(net: Network, name: str, node: Conv2d | Linear) -> int:
@@ -171,12 +230,16 @@ def _contents(node: Node) -> str:
         case SumPool2d():
             return f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding {shape_text(node.padding)}"
         case Delay():
-            return f"{node.alike} steps"
+            return f"{node.steps} steps" if isinstance(node.steps, int) else f"{node.steps.min()}..{node.longest} steps"
         case Neuron():
-            bias = f"bias {node.bias.min()}..{node.bias.max()}"
-            return bias if node.integrates else f"threshold {node.threshold.min()}..{node.threshold.max()}, {bias}"
+            return ", ".join(_parameter(node, name) for name in node.values if name in ("bias", *node.program.parameters))
         case _:
             return ""
+
+
+def _parameter(node: Neuron, name: str) -> str:
+    low, high = _limits(node.values[name])
+    return f"{name} {low}..{high}{' by neuron' if name in node.per_neuron else ''}"
 
 
 def _weights(node: Conv2d | Linear) -> str:

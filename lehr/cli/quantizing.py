@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lehr.export.effect import Effect
     from lehr.export.nirgraph import Quantized
     from lehr.export.verified import VerifiedGraph
-    from lehr.network import Network
 
 
 def quantize(
@@ -50,8 +49,8 @@ def quantize(
     decay_bits: Annotated[int | None, typer.Option(metavar="n", help="Round decays to k/2^n; by --error if left out.")] = None,
     fraction_bits: Annotated[int | None, typer.Option(metavar="F", help="Of all layers; by --error if left out.")] = None,
     error: Annotated[float, typer.Option(help="The share of a threshold, or of a time constant, that rounding may come to.")] = 0.01,
-    decay: Annotated[str, typer.Option(metavar="same|common", help="Decays that differ in a layer: refuse, or take the mean.")] = "same",
-    maps: Annotated[str, typer.Option(metavar="same|mean", help="Neurons that differ in a channel: refuse, or the mean.")] = "same",
+    decay: Annotated[str, typer.Option(metavar="own|common", help="Decays that differ in a layer: each its own, or the mean.")] = "own",
+    maps: Annotated[str, typer.Option(metavar="own|mean", help="Neurons that differ in a channel: each its own, or the mean.")] = "own",
     samples: Annotated[int, typer.Option("-n", "--samples", min=1, help="How many of the samples are run.")] = 64,
     as_json: Json = False,
 ) -> None:
@@ -98,7 +97,6 @@ def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDA
         rows.append((name, proven[name], *rates, *apart))
     columns = ("rate, float", "rate", "rate error", "spikes differ", "membrane error", "saturations")
     out.table(("layer", "proven", *columns), rows)
-    arithmetic = {name: neuron.fields for name, neuron in net.neurons.items()}
     out.table(
         ("layer", "weight error", "threshold error", "decay", "moved by", "fraction bits", "state bits"),
         [
@@ -106,10 +104,10 @@ def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDA
                 name,
                 percent(e.weight_error),
                 percent(e.threshold_error),
-                f"{arithmetic[name].decay_numerator}/2^{arithmetic[name].decay_shift}",
+                str(made.layers[name].decay),
                 f"{e.decay_error:.2g}",
-                arithmetic[name].fraction_bits,
-                arithmetic[name].state_bits,
+                made.layers[name].report.folded.fraction_bits,
+                made.layers[name].report.width.bits,
             )
             for name, e in effect.layers.items()
         ],
@@ -128,7 +126,7 @@ def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDA
         notes=list(made.notes),
         warnings=list(effect.warnings),
         predictions_agree=agree,
-        layers=_facts(effect, net),
+        layers=_facts(effect, made),
     )
     if labels is not None:
         there, here = effect.accuracies(labels)
@@ -136,13 +134,13 @@ def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDA
         out.facts.update(float_accuracy=there, accuracy=here)
 
 
-def _facts(effect: Effect, net: Network) -> Mapping[str, Any]:
+def _facts(effect: Effect, made: Quantized) -> Mapping[str, Any]:
     return {
         name: {
             **asdict(layer),
-            "fraction_bits": net.neurons[name].fields.fraction_bits,
-            "state_bits": net.neurons[name].fields.state_bits,
-            "decay": [net.neurons[name].fields.decay_numerator, net.neurons[name].fields.decay_shift],
+            "fraction_bits": made.layers[name].report.folded.fraction_bits,
+            "state_bits": made.layers[name].report.width.bits,
+            "decay": [made.layers[name].decay.numbers, made.layers[name].decay.shift],
         }
         for name, layer in effect.layers.items()
     }

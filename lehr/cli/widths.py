@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lehr.network import Network
+    from lehr.network import Network, Neuron
     from lehr.simulate.ranges import Observed
 
 
@@ -61,32 +61,30 @@ def widths(
                 origin |= {"samples": observed.samples, "steps": observed.steps}
             if x is not None:
                 _compare(out, net, made, x, exact=error is None and risk is None)
-            nirfile.write(made, output, origin)
+            nirfile.write(made, output, origin, approximate=made.neurons)  # as the file was that it comes from
             out.facts.update(output=str(output), network=made.digest, origin=origin)
             out.say(f"wrote {output}")
 
 
 def _tell(out: Output, net: Network, proven: Network, observed: Observed | None) -> None:
-    from lehr.widths import analyse, bits_for
+    from lehr.programs import widths_of
+    from lehr.widths import analyse, bits_for, states_of
 
     rows, facts = [], {}
     for name, width in analyse(proven).layers.items():
-        neuron, now = net.neurons[name], proven.neurons[name].fields.fraction_bits
-        fraction = str(now) if now == neuron.fields.fraction_bits else f"{neuron.fields.fraction_bits} to {now}"
-        told: dict[str, Any] = {"fraction_bits": now}
-        states: list[tuple[str, int, tuple[int, int], int | None]] = [("membrane", neuron.fields.state_bits, width.membrane, width.bits)]
-        if neuron.synapse is not None and width.synapse is not None:
-            states.append(("synapse", neuron.synapse.state_bits, width.synapse, width.synapse_bits))
-        for state, stored, bounds, bits in states:
-            seen = None if observed is None else getattr(observed, state)[name]
+        fraction, told = _fraction(net.neurons[name], proven.neurons[name])
+        stored = widths_of(net.neurons[name].program)
+        for state, x in states_of(net.neurons[name]).items():
+            bounds = width.registers[x]
+            seen = None if observed is None else observed.registers[name].get(x)
             needed = None if seen is None else bits_for(*seen)
             hold = "always" if width.settled else f"{net.steps} steps"
-            row = [name, state, fraction, stored, _range(bounds), hold, bits]
-            rows.append(row if seen is None else [*row, _range(seen), needed])
+            row = [name, state, fraction, stored.get(x, ""), _range(bounds), hold, bits_for(*bounds)]
+            rows.append(row if observed is None else [*row, "" if seen is None else _range(seen), "" if needed is None else needed])
             told[state] = {
-                "file": stored,
+                "file": stored.get(x),
                 "bounds": bounds,
-                "bits": bits,
+                "bits": bits_for(*bounds),
                 "settled": width.settled,
                 "observed": seen,
                 "observed_bits": needed,
@@ -100,6 +98,16 @@ def _tell(out: Output, net: Network, proven: Network, observed: Observed | None)
         out.say(f"{observed.samples:,} samples of {observed.steps} steps: at most {share} of samples like these leave an observed width")
         out.say("(with 95 % confidence, if they are drawn as these were)")
         out.facts.update(samples=observed.samples, steps=observed.steps, risk=observed.risk)
+
+
+def _fraction(given: Neuron, proven: Neuron) -> tuple[str, dict[str, Any]]:
+    """The fraction bits of neurons in fields, as a table and as facts have them; a program has none of its own."""
+    from lehr.update import Program
+
+    if isinstance(given.arithmetic, Program):
+        return "", {}
+    before, now = given.fields.fraction_bits, proven.fields.fraction_bits
+    return str(now) if now == before else f"{before} to {now}", {"fraction_bits": now}
 
 
 def _compare(out: Output, net: Network, made: Network, x: npt.NDArray[np.uint8], *, exact: bool) -> None:

@@ -10,7 +10,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused, NotMappable
 from lehr.interval import Interval
+from lehr.nirnodes import Fields
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -58,7 +60,15 @@ def values_in(name: str, shape: Shape, before: int = 0) -> int:
 
 
 class Node(ABC):
-    """A node: compared by content, so that two networks are equal when every number in them is."""
+    """A node: compared by content, so that two networks are equal when every number in them is.
+
+    Attributes:
+        nir_types: its types in a `.nir` file, each with the fields that it has there; none where a file does not hold it.
+        nir_taken: the fields that `of_nir` takes as they are; all others follow from these and from the node's input.
+    """
+
+    nir_types: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    nir_taken: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
@@ -81,6 +91,26 @@ class Node(ABC):
         """
         del x, taken
         raise NotMappable(f"the width analysis bounds no {type(self).__name__}; give the type of node the method bounds")
+
+    def nir_fields(self, taken: Shape) -> dict[str, Any]:
+        """Its NIR fields, for an input of shape `taken`; arrays may be read-only views.
+
+        Raises:
+            NotMappable: when a type of node does not say it.
+        """
+        del taken
+        raise NotMappable(f"the .nir file holds no {type(self).__name__}; give the type of node the method nir_fields")
+
+    @classmethod
+    def of_nir(cls, told: Fields) -> Self:
+        """The node that its NIR fields describe, whose names were checked.
+
+        Raises:
+            NotMappable: when a type of node does not say it.
+            FileRefused: when a value is none that the node can have. The caller names the node.
+        """
+        del told
+        raise NotMappable(f"the .nir file holds no {cls.__name__}; give the type of node the method of_nir")
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused
 from lehr.interval import Interval, weighted
+from lehr.nirnodes import Fields, named_padding, weight_block, weight_kind, whole
 from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, views, windows
 from lehr.weights import Int8Array, WeightKind, declared_weight
 
@@ -19,6 +22,9 @@ class Conv2d(Node):
 
     `weight` is int8 `[out channels, in channels / groups, kernel height, kernel width]`; `kind` declares what it may hold.
     """
+
+    nir_types = MappingProxyType({"Conv2d": ("input_shape", "weight", "stride", "padding", "dilation", "groups", "bias")})
+    nir_taken = frozenset({"weight", "stride", "padding", "dilation", "groups"})
 
     weight: Int8Array
     stride: Pair = (1, 1)
@@ -59,3 +65,26 @@ class Conv2d(Node):
         """Of sums over all weights, as if every place of the kernel lay on the map."""
         del taken
         return weighted(x, self.weight.astype(np.int64).reshape(*self.weight.shape[:2], -1), self.groups)
+
+    def nir_fields(self, taken: Shape) -> dict[str, Any]:
+        """Those of NIR's Conv2d, with a bias of 0."""
+        return {
+            "type": "Conv2d",
+            "input_shape": taken[1:],
+            "weight": self.weight,
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "bias": np.zeros(len(self.weight), np.int32),
+            "metadata": weight_block(self.kind),
+        }
+
+    @classmethod
+    def of_nir(cls, told: Fields) -> Conv2d:
+        """Padding may be named, as torch.nn.Conv2d has it."""
+        weight, kind = np.asarray(told["weight"]), weight_kind(told)
+        stride, dilation, padding = whole(told, "stride"), whole(told, "dilation"), told["padding"]
+        named = isinstance(padding, str)
+        padding = named_padding(padding, weight.shape[2:], stride, dilation) if named else whole(told, "padding")
+        return cls(weight, stride, padding, dilation, whole(told, "groups"), kind)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.errors import FileRefused, NotMappable
 from lehr.interval import Interval
-from lehr.nodes.base import Int32Array, Node, Shape, ShapeMismatch
+from lehr.nirnodes import DT, Fields, short
+from lehr.nodes.base import INT32_MAX, Int32Array, Node, Shape, ShapeMismatch
 from lehr.nodes.parameters import parameter_array
 
 MAX_DELAY = 2**16
+RELATIVE = 1e-9
+"""How far seconds may be from a whole number of steps, as a share of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +29,8 @@ class Delay(Node):
         steps: one number for all; or int32 by channel `[channels]`, or by neuron in the input's own shape, as learned axonal delays
             have it. An array that holds one number alone is kept as that number.
     """
+
+    nir_types = MappingProxyType({"Delay": ("delay",)})
 
     steps: int | Int32Array
 
@@ -69,3 +76,22 @@ class Delay(Node):
         """Unchanged; 0 is within them."""
         del taken
         return x
+
+    def nir_fields(self, taken: Shape) -> dict[str, Any]:
+        """Those of NIR's Delay: seconds, of every value."""
+        return {"type": "Delay", "delay": self.spread(taken) * DT}
+
+    @classmethod
+    def of_nir(cls, told: Fields) -> Delay:
+        """Whole numbers of steps, of every value or of all of them."""
+        seconds = np.asarray(told["delay"])
+        if seconds.dtype.kind not in "iuf" or seconds.size == 0:
+            raise FileRefused(f"delay is {short(told['delay'])}; give seconds")
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told below
+            steps = seconds.astype(np.float64) / DT
+            near = np.rint(steps)
+            uneven = ~(np.isfinite(steps) & (np.abs(steps - near) <= RELATIVE * np.maximum(np.abs(steps), np.abs(near))))
+        if uneven.any():
+            raise FileRefused(f"delay holds {seconds[uneven].flat[0]} s, which is no whole number of steps of {DT} s; round it")
+        whole = np.clip(near, -INT32_MAX, INT32_MAX).astype(np.int32)
+        return cls(int(whole) if whole.ndim == 0 else whole)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.interval import Interval
+from lehr.nirnodes import Fields
 from lehr.nodes.base import Node, Shape
 
 
 @dataclass(frozen=True, eq=False)
 class Flatten(Node):
     """All axes into one, channel first (C order)."""
+
+    nir_types = MappingProxyType({"Flatten": ("input_type", "start_dim", "end_dim")})
 
     def output_shape(self, shape: Shape) -> Shape:
         """One axis, as long as all of them."""
@@ -25,3 +32,13 @@ class Flatten(Node):
     def bounds(self, x: Interval, taken: Shape) -> Interval:
         """Those of the channel that each value comes from."""
         return x.repeated(math.prod(taken[1:]))
+
+    def nir_fields(self, taken: Shape) -> dict[str, Any]:
+        """Those of NIR's Flatten, of all axes."""
+        return {"type": "Flatten", "input_type": np.array(taken), "start_dim": 0, "end_dim": -1}
+
+    @classmethod
+    def of_nir(cls, told: Fields) -> Flatten:
+        """All of its fields follow from its input."""
+        del told
+        return cls()

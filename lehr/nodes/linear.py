@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.interval import Interval, weighted
+from lehr.nirnodes import Fields, weight_block, weight_kind
 from lehr.nodes.base import Node, Shape, ShapeMismatch
 from lehr.weights import Int8Array, WeightKind, declared_weight
 
@@ -15,6 +18,9 @@ from lehr.weights import Int8Array, WeightKind, declared_weight
 @dataclass(frozen=True, eq=False)
 class Linear(Node):
     """Fully connected weights, int8 `[out features, in features]`, no bias; `kind` declares what they may hold."""
+
+    nir_types = MappingProxyType({"Linear": ("weight",)})
+    nir_taken = frozenset({"weight"})
 
     weight: Int8Array
     kind: WeightKind = "binary"
@@ -36,3 +42,13 @@ class Linear(Node):
         """Of sums over all weights."""
         del taken
         return weighted(x, self.weight.astype(np.int64)[:, :, None], 1)
+
+    def nir_fields(self, taken: Shape) -> dict[str, Any]:
+        """Those of NIR's Linear."""
+        del taken
+        return {"type": "Linear", "weight": self.weight, "metadata": weight_block(self.kind)}
+
+    @classmethod
+    def of_nir(cls, told: Fields) -> Linear:
+        """The weights of the kind that its block declares."""
+        return cls(told["weight"], weight_kind(told))

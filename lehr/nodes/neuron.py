@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from lehr.arithmetic import Arithmetic, Int64, Synapse
 from lehr.errors import FileRefused, NotMappable
+from lehr.nirneurons import TYPES, NirNeuron, nir_neuron
+from lehr.nirnodes import Fields
 from lehr.nodes.base import Int32Array, Node, Shape, ShapeMismatch
+from lehr.nodes.neuron_file import arguments_of, exact_fields, laid_out
 from lehr.nodes.parameters import check_parameters, parameter_array
 from lehr.programs import CURRENT, program_of, with_widths
 from lehr.update import MEMBRANE, Program
@@ -36,6 +40,8 @@ class Neuron(Node):
     Raises:
         FileRefused: when a parameter is missing, not read, of another shape, or out of the range that its use has.
     """
+
+    nir_types = TYPES
 
     threshold: Int32Array
     bias: Int32Array
@@ -134,3 +140,17 @@ class Neuron(Node):
             if self.values[name].shape != shape:
                 raise ShapeMismatch(f"has a {name} of shape {self.values[name].shape} but gets {shape}")
         return shape
+
+    @cached_property
+    def nir(self) -> NirNeuron:
+        """The type of NIR that is nearest, and what it lacks."""
+        return nir_neuron(self.program, self.values)
+
+    def nir_fields(self, taken: Shape) -> dict[str, Any]:
+        """Those of the nearest type of NIR; the exact meaning stands in the block."""
+        return {"type": self.nir.kind, **laid_out(self.nir.fields, taken), "metadata": exact_fields(self)}
+
+    @classmethod
+    def of_nir(cls, told: Fields) -> Neuron:
+        """What the block says, and the thresholds."""
+        return cls(**arguments_of(told))

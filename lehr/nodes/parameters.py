@@ -29,7 +29,7 @@ def parameter_array(value: npt.ArrayLike, name: str) -> Int32Array:
         if (by_channel == by_channel[:, :1]).all():
             array = by_channel[:, 0].copy()
             array.setflags(write=False)
-    return array.view(np.int32)
+    return np.asarray(array, np.int32)
 
 
 def check_parameters(program: Program, values: Mapping[str, Int32Array]) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.interval import Interval
+from lehr.nirnodes import Fields, whole
 from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, views, windows
 
 
 @dataclass(frozen=True, eq=False)
 class SumPool2d(Node):
     """Sum over windows: average pooling times the window's area, which is folded into the thresholds."""
+
+    nir_types = MappingProxyType({"SumPool2d": ("kernel_size", "stride", "padding")})
+    nir_taken = frozenset({"kernel_size", "stride", "padding"})
 
     kernel: Pair
     stride: Pair
@@ -36,3 +44,14 @@ class SumPool2d(Node):
         """As many times those of one value as a window has places."""
         del taken
         return x.times(self.kernel[0] * self.kernel[1])
+
+    def nir_fields(self, taken: Shape) -> dict[str, Any]:
+        """Those of NIR's SumPool2d."""
+        del taken
+        kernel, stride, padding = np.array(self.kernel), np.array(self.stride), np.array(self.padding)
+        return {"type": "SumPool2d", "kernel_size": kernel, "stride": stride, "padding": padding}
+
+    @classmethod
+    def of_nir(cls, told: Fields) -> SumPool2d:
+        """Each of its fields is one integer or two."""
+        return cls(whole(told, "kernel_size"), whole(told, "stride"), whole(told, "padding"))

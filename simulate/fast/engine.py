@@ -14,11 +14,11 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.network import Network
-from lehr.simulate.fast import kernels
-from lehr.simulate.fast.buffers import Buffer, aligned
-from lehr.simulate.fast.layout import EDGE
-from lehr.simulate.fast.ops import Worker, run_stages
-from lehr.simulate.fast.plan import Plan, plan
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.kernels.layout import EDGE, PackSizes
+from lehr.simulate.fast.plans.buffers import Buffer, aligned
+from lehr.simulate.fast.plans.ops import Worker, run_stages
+from lehr.simulate.fast.plans.plan import Plan, plan
 from lehr.simulate.result import LEAST, Recorder, Result, check_input, input_events
 
 Images = npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int |
     Raises:
         FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
         UsageError: when `trace` names no neuron layer, or no step or no thread is asked for.
-        NotMappable: when a neuron that updates by event fires more than 255 times in a step.
+        NotMappable: when there is no rule for a node or a statement, or a neuron fires more than 255 times in a step.
     """
     return Engine(net, threads).run(x, trace=trace, steps=steps)
 
@@ -153,18 +153,18 @@ class Machine:
         self.block = self._block(made, samples, steps)
         self.worker = worker = Worker(samples, self.block)
         worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in made.buffers}
-        for name, (dtype, row) in made.states.items():
-            worker.states[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
+        for name, (dtype, kept_registers) in made.states.items():
+            row = made.row(name)
+            size = kept_registers * row
+            worker.states[name] = aligned(samples * size, dtype)[: samples * size].reshape(samples, size)
             worker.totals[name] = np.zeros((samples if name == made.net.output else 1, 3, row), np.int64)
             worker.saturations[name] = np.zeros(samples, np.int64)
             worker.membranes[name] = np.zeros((samples, self.block, row) if name in kept else 0, np.int32)
-        for name, (dtype, row) in made.currents.items():
-            worker.currents[name] = aligned(samples * row, dtype)[: samples * row].reshape(samples, row)
         self.steps = self.ran = 0
         self._recent, self._events = aligned(made.input.size, np.uint8), np.zeros(made.input.shape, np.int64)
         past = [(array, buffer.past) for buffer, array in worker.arrays.items() if buffer.past]
         self._past = [(array[:, :kept], array, kept) for array, kept in past]
-        self._begun = [*worker.states.values(), *worker.currents.values(), *(kept for kept, _, _ in self._past)]
+        self._begun = [*worker.states.values(), *(kept for kept, _, _ in self._past)]
         self._begun.append(worker.totals[made.net.output][:, 0])
         self.count_anew()
 
@@ -212,9 +212,9 @@ class Machine:
         each = channels * places
         if places == 1:  # no maps: in one row
             channels, places = 1, channels
-        sizes = np.array((len(x), steps, channels, places, buffer.row))
+        sizes = np.array(PackSizes(len(x), steps, channels, places, buffer.row))
         rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
-        kernels.pack(x.reshape(-1), array.reshape(-1), self._recent, self._events.reshape(-1), EDGE, sizes, rows)
+        calls.pack(x.reshape(-1), array.reshape(-1), self._recent, self._events.reshape(-1), EDGE, sizes, rows)
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""

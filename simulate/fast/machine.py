@@ -29,8 +29,8 @@ import numpy as np
 from lehr.atomic import write_bytes
 from lehr.errors import FileRefused
 
-MADE_OF = ("compiled", "counting", "events", "lanes", "layout", "lookup", "neurons", "packing", "scatter", "strips", "vector")
-"""The files that kernels are made of."""
+KERNELS = Path(__file__).with_name("kernels")
+"""The folder of the files that kernels are made of: all of them, so that none is forgotten."""
 C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.py_object)
 """It takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""
 
@@ -39,7 +39,7 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
     """A kernel for arguments of some kinds.
 
     Args:
-        file: of this folder, in which the kernel stands.
+        file: of the folder of kernels, in which this one stands.
         name: of the kernel.
         kinds: of each argument the dtype of its elements, or the length of a tuple.
     """
@@ -75,8 +75,8 @@ def _compiled(file: str, name: str, kinds: tuple[Any, ...]) -> bytes:
 
 def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
     """A kernel as LLVM's intermediate code, whose function `name` is called as C_FUNCTION tells."""
-    compiled = importlib.import_module("lehr.simulate.fast.compiled")
-    return compiled.module(getattr(importlib.import_module(f"lehr.simulate.fast.{file}"), name), name, kinds)
+    compiled = importlib.import_module("lehr.simulate.fast.kernels.compiled")
+    return compiled.module(getattr(importlib.import_module(f"lehr.simulate.fast.kernels.{file}"), name), name, kinds)
 
 
 # -------------------------------------------------------------------- the processor
@@ -179,7 +179,7 @@ def owners() -> frozenset[int]:
 @cache
 def made_of() -> bytes:
     """A digest of the kernels' files."""
-    return _digest(*(Path(__file__).with_name(f"{name}.py").read_bytes() for name in MADE_OF))
+    return _digest(*(path.read_bytes() for path in sorted(KERNELS.glob("*.py"))))
 
 
 @cache

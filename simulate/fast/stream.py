@@ -13,7 +13,7 @@ from lehr.errors import FileRefused
 from lehr.network import Network
 from lehr.nodes import Shape
 from lehr.simulate.fast.engine import Machine, record_output, record_steps, record_totals
-from lehr.simulate.fast.plan import plan
+from lehr.simulate.fast.plans.plan import plan
 from lehr.simulate.result import Recorder, Result
 
 

@@ -10,18 +10,19 @@ from lehr.errors import NotMappable, UsageError
 from lehr.spelling import one_of
 from lehr.targets.c.layout import Layout
 from lehr.targets.c.memory import Field
-from lehr.targets.c.render import Table
+from lehr.targets.c.tables import Constants
 from lehr.targets.contract import Options
 
 KIB = 1024
 STACK = 512
-CODE, CODE_OF_NODE = 1024, 640
-"""Bytes that are kept for the stack, for the code as such and for each node's: more than compilers make of any network of the tests."""
+CODE, CODE_OF_NODE, CODE_OF_STATEMENT, FEW_STATEMENTS = 1024, 640, 64, 12
+"""Bytes that are kept for the stack, for the code as such, for each node's, and for each statement of an update with more than a few: more
+than compilers make of any network of the tests."""
 MAX_KIB = 2**21
 GENERIC = "generic"
 KINDS = {
     "membrane": "membranes",
-    "synapse": "synapse states",
+    "state": "other states",
     "spikes": "spikes",
     "values": "sums of the input",
     "counters": "sums of the input",
@@ -58,16 +59,17 @@ class Need:
     ram: Mapping[str, int]
 
 
-def need(layout: Layout, tables: list[Table]) -> Need:
+def need(layout: Layout, tables: list[Constants]) -> Need:
     """Flash and RAM of a network; the code's size is a bound, and so is the stack's."""
     ram: dict[str, int] = {}
     for field in layout.memory.fields:
         kind = KINDS.get(_kind(field), "other")
         ram[kind] = ram.get(kind, 0) + field.bytes
+    more = sum(max(0, len(neuron.program.all) - FEW_STATEMENTS) for neuron in layout.net.neurons.values())
     flash = {
         "weights": sum(table.bytes for table in tables if table.name.startswith("weight_")),
-        "thresholds and biases": sum(table.bytes for table in tables if not table.name.startswith("weight_")),
-        "code": CODE + CODE_OF_NODE * len({*layout.scattered, *layout.computed}),
+        "parameters": sum(table.bytes for table in tables if not table.name.startswith("weight_")),
+        "code": CODE + CODE_OF_NODE * len({*layout.scattered, *layout.computed}) + CODE_OF_STATEMENT * more,
     }
     return Need(flash, {**dict(sorted(ram.items(), key=lambda item: -item[1])), "stack": STACK})
 

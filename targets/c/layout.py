@@ -8,30 +8,27 @@ from dataclasses import replace
 from functools import cached_property
 
 from lehr import paths
-from lehr.arithmetic import State
 from lehr.intervals import intervals
-from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import INT32_MAX
+from lehr.network import INPUT, Conv2d, Linear, Network, SumPool2d
 from lehr.paths import Arrival
-from lehr.targets.c.memory import Memory
+from lehr.targets.c.memory import Memory, smallest_type
+from lehr.targets.c.nodes import Role, rules
+from lehr.targets.c.printer import Update
 from lehr.targets.c.slices import Slices, slices
+from lehr.targets.c.updates import layers
 from lehr.targets.names import identifiers
+from lehr.update import FIRED
 
 Path = tuple[str, ...]
 RATE = 0.1
 """Spikes per neuron and step where nothing else is known."""
 
 
-def smallest_type(low: int, high: int) -> str:
-    """The smallest signed C type that holds every integer from `low` to `high`, within 32 bits."""
-    return next(f"int{bits}_t" for bits in (8, 16, 32) if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1))
-
-
 def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
-    """The events of layer `name` as the reference orders them, without the Flatten nodes: those leave every index as it is."""
+    """The events of layer `name` as the reference orders them, without the nodes that leave every index as it is."""
 
     def without(path: Path) -> Path:
-        return tuple(node for node in path if not isinstance(net.nodes[node], Flatten))
+        return tuple(node for node in path if rules(net.nodes[node]).role != "renames")
 
     return tuple(replace(arrival, paths=tuple(map(without, arrival.paths))) for arrival in paths.arrivals(net, name))
 
@@ -42,8 +39,11 @@ class Layout:
     Attributes:
         net: the network.
         id: the C identifier of every node.
+        rules: what C makes of each node.
         largest: bound of the absolute value of every node's output, and of any partial sum on the way to it.
-        events: arrivals of every layer with update "event".
+        layers: the update of every layer of neurons.
+        registers, parameters: of every layer, the members of the state and the tables that hold them, by their names in the update.
+        events: arrivals of every layer that takes events one after another.
         weights_of: pools whose values a convolution adds up by itself, and that convolution.
         computed: nodes with a value in every step, in order of evaluation.
         scattered: weight and pooling nodes that are computed, or passed by single events.
@@ -54,9 +54,13 @@ class Layout:
 
     def __init__(self, net: Network, rate: float = RATE) -> None:
         self.net = net
+        self.rules = {name: rules(node) for name, node in net.nodes.items()}
         self.id = identifiers(net.order)
-        self.largest = {name: int(values.magnitude.max()) for name, values in intervals(net).items()}
-        self.events = {name: arrivals(net, name) for name, neuron in net.neurons.items() if neuron.fields.update == "event"}
+        known = intervals(net)
+        self.largest = {name: int(values.magnitude.max()) for name, values in known.items()}
+        self.layers = layers(net, known)
+        self.registers, self.parameters = self._called()
+        self.events = {name: arrivals(net, name) for name, neuron in net.neurons.items() if neuron.by_event}
         paths = {path for arriving in self.events.values() for arrival in arriving for path in arrival.paths}
         self._passed = {node for path in paths for node in path}
         self.pulsed = sorted({node for path in paths for node in path[:-1]})
@@ -66,23 +70,38 @@ class Layout:
         inside = set(self.weights_of.values()) | self._alias.keys()
         self.computed = [name for name in net.order if name in needed and name not in inside]
         scattering = (needed | self._passed) - self.weights_of.keys()
-        self.scattered = [n for n in net.order if n in scattering and isinstance(net.nodes[n], (Conv2d, Linear, SumPool2d))]
+        self.scattered = [n for n in net.order if n in scattering and self.role(n) == "sums"]
         self.taken = [n for n in self.computed if self.adds(n) in self.scattered and net.sources(self.adds(n)) == (INPUT,)]
         self.sliced = {name: counters for name in self.computed if (counters := self._counters(name, rate)) is not None}
         self.memory = Memory(self)
+
+    def _called(self) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+        """Of each layer the members of the state for registers, and the tables for parameters, by their names in the update."""
+        fixed = {"threshold", "bias"}
+        wanted = {(name, register): f"state {register} {self.id[name]}" for name, layer in self.layers.items() for register in layer.types}
+        given = {(name, p): f"parameter {p} {self.id[name]}" for name, n in self.net.neurons.items() for p in n.program.parameters}
+        states, tables = identifiers(wanted.values()), identifiers(given.values())
+        registers: dict[str, dict[str, str]] = {name: {} for name in self.layers}
+        for (name, register), text in wanted.items():
+            usual = {FIRED: "spikes", self.net.neurons[name].program.membrane: "membrane"}.get(register)
+            registers[name][register] = f"{usual}_{self.id[name]}" if usual else states[text]
+        parameters: dict[str, dict[str, str]] = {name: {} for name in self.layers}
+        for (name, parameter), text in given.items():
+            parameters[name][parameter] = f"{parameter}_{self.id[name]}" if parameter in fixed else tables[text]
+        return registers, parameters
 
     def _flattens_in_place(self) -> Mapping[str, str]:
         """Flatten nodes that only give another name to the values of one node, and that node."""
         alias: dict[str, str] = {}
         for name in self.net.order:
             sources = self.net.sources(name)
-            if isinstance(self.net.nodes[name], Flatten) and len(sources) == 1 and (sources[0], name) not in self.net.feedback:
+            if self.role(name) == "renames" and len(sources) == 1 and (sources[0], name) not in self.net.feedback:
                 alias[name] = alias.get(sources[0], sources[0])
         return alias
 
     def _needed(self) -> set[str]:
         """All neuron layers and delays, and what they read; single events need no values of the nodes that they pass."""
-        needed = {name for name, node in self.net.nodes.items() if isinstance(node, (Neuron, Delay))}
+        needed = {name for name in self.net.nodes if self.role(name) in ("neurons", "delays")}
         pending = [name for name in needed if name not in self.events]
         while pending:
             new = set(self.net.sources(pending.pop())) - needed - {INPUT}
@@ -142,17 +161,13 @@ class Layout:
         """Whether anything reads the input as a whole, which then is part of the state."""
         return INPUT in self.remembered or any(INPUT in self.reads(name) for name in self.computed if name not in self.taken)
 
-    def reach(self, name: str) -> int:
-        """Bound of the absolute value of the sum over the edges into a node."""
-        return sum(self.largest[source] for source in self.net.sources(name))
-
     def size(self, name: str) -> int:
         """How many values a node has."""
         return math.prod(self.net.shapes[name])
 
     def c_type(self, name: str) -> str:
         """The type of one value of a node."""
-        if name == INPUT or isinstance(self.net.nodes[name], Neuron):
+        if name == INPUT or self.role(name) == "neurons":
             return "uint8_t"
         # Nodes that single events pass add into buffers of layers, so that all of them have one type.
         return "int32_t" if name in self._passed else smallest_type(-self.largest[name], self.largest[name])
@@ -164,7 +179,7 @@ class Layout:
             return f"s->before_{self.id.get(name, name)}"
         if name == INPUT:
             return "s->input"
-        kind = "spikes" if isinstance(self.net.nodes[name], Neuron) else "counters" if name in self.sliced else "values"
+        kind = "spikes" if self.role(name) == "neurons" else "counters" if name in self.sliced else "values"
         return f"{'' if name in self.memory.shared else 's->'}{kind}_{self.id[name]}"
 
     def arriving(self, name: str) -> str:
@@ -181,23 +196,22 @@ class Layout:
     def hears_spikes(self, name: str) -> bool:
         """Whether what arrives at a node is 0 or 1."""
         source = self.home(self.net.sources(name)[0])
-        single = source in self.net.neurons and source not in self.events if source != INPUT else self.net.input.kind == "spikes"
+        one = {INPUT: self.net.input.highest, **{layer: neuron.program.most_spikes for layer, neuron in self.net.neurons.items()}}
+        single = one.get(source, 2) <= 1
         return len(self.net.sources(name)) == 1 and single
 
-    def wide_type(self, name: str) -> str:
-        """The type in which a neuron layer updates its states: int32_t where that cannot overflow."""
-        neuron = self.net.neurons[name]
-        how, synapse = neuron.fields, neuron.synapse
-        constants = int(neuron.threshold.max()) + max(abs(int(neuron.bias.min())), abs(int(neuron.bias.max())))
-        drive = self.reach(name) << how.fraction_bits
-        added = {how: (drive if synapse is None else -synapse.lowest) + constants} | ({synapse: drive + constants} if synapse else {})
-        reach = max(max(-state.lowest << state.decay_shift, -state.lowest + more) for state, more in added.items())
-        divides = all(state.rounding == "toward_zero" for state in added)
-        return "int32_t" if reach <= INT32_MAX and divides else "int64_t"
+    @property
+    def updates(self) -> list[Update]:
+        """The updates of all layers, each once."""
+        return list(dict.fromkeys(layer.update for layer in self.layers.values()))
 
-    def state_type(self, state: State) -> str:
-        """The type that stores a membrane or a synapse state."""
-        return smallest_type(state.lowest, state.highest)
+    def parameter(self, name: str, parameter: str, channel: str) -> str:
+        """The C expression of a parameter of neuron `i`; `channel` is the index of its channel."""
+        return f"{self.parameters[name][parameter]}[{'i' if parameter in self.net.neurons[name].per_neuron else channel}]"
+
+    def role(self, name: str) -> Role:
+        """What a node does with its values."""
+        return self.rules[name].role
 
     @property
     def counts(self) -> bool:

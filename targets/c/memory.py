@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lehr.network import INPUT, Delay, Neuron
+from lehr.network import INPUT
 
 if TYPE_CHECKING:
     from lehr.targets.c.layout import Layout
 
 TYPE_BYTES = {"int8_t": 1, "uint8_t": 1, "uint16_t": 2, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8}
+
+
+def smallest_type(low: int, high: int) -> str:
+    """The smallest signed C type that holds every integer from `low` to `high`, within 64 bits."""
+    return next(f"int{bits}_t" for bits in (8, 16, 32, 64) if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1))
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Memory:
         end.update(dict.fromkeys(layout.remembered, len(at)))  # copied when the step ends
         placed: dict[str, Place] = {}
         for name in layout.computed:
-            if isinstance(layout.net.nodes[name], Neuron) or name in layout.taken:
+            if layout.role(name) == "neurons" or name in layout.taken:
                 continue
             (c_type, size), offset = self._array(name), 0
             alive = [place for other, place in placed.items() if place.c_type == c_type and end[other] >= at[name]]
@@ -99,9 +104,9 @@ class Memory:
         return "uint32_t", counters.places * counters.stride
 
     def _fields(self) -> Iterator[Field]:
-        layout, net = self._layout, self._layout.net
+        layout, output = self._layout, self._layout.net.output
         kept = ("uint32_t", "spikes") if layout.counts else ("int64_t", "membranes, as they are read out,")
-        yield Field(kept[0], "counts" if layout.counts else "scores", (layout.size(net.output),), net.output, f"{kept[1]} since the reset")
+        yield Field(kept[0], "counts" if layout.counts else "scores", (layout.size(output),), output, f"{kept[1]} since the reset")
         if layout.keeps_input:
             yield Field("uint8_t", "input", (layout.size(INPUT),), layout.computed[0], "the input of this step", of_input=True)
         for name in layout.taken:
@@ -109,7 +114,7 @@ class Memory:
             kind = "counters" if name in layout.sliced else "values"
             yield Field(c_type, f"{kind}_{layout.id[name]}", (size,), name, "sums of the input", of_input=True)
         for name in layout.computed:
-            yield from self._states(name)
+            yield from layout.rules[name].states(layout, name)
         for c_type in dict.fromkeys(place.c_type for place in self.shared.values()):
             here = {name: place for name, place in self.shared.items() if place.c_type == c_type}
             size, widest = max(place.offset + place.size for place in here.values()), max(here, key=lambda name: here[name].size)
@@ -121,16 +126,3 @@ class Memory:
         for prefix, names, note in (("arriving", layout.events, "what one event adds"), ("pulse", layout.pulsed, "what it makes of one")):
             for name in sorted(names):
                 yield Field("int32_t", f"{prefix}_{layout.id[name]}", (layout.size(name),), name, note)
-
-    def _states(self, name: str) -> Iterator[Field]:
-        """What a node carries from step to step."""
-        layout = self._layout
-        node, identifier, size = layout.net.nodes[name], layout.id[name], layout.size(name)
-        if isinstance(node, Neuron):
-            yield Field("uint8_t", f"spikes_{identifier}", (size,), name, "spikes")
-            yield Field(layout.state_type(node.fields), f"membrane_{identifier}", (size,), name, "membranes")
-            if node.synapse is not None:
-                yield Field(layout.state_type(node.synapse), f"synapse_{identifier}", (size,), name, "currents of the synapses")
-        elif isinstance(node, Delay):
-            yield Field(layout.c_type(name), f"line_{identifier}", (node.alike, size), name, "values on their way")
-            yield Field("uint32_t", f"next_{identifier}", (), name, "which of them leave next")

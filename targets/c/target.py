@@ -9,15 +9,19 @@ from typing import ClassVar, get_args
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
-from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.intervals import intervals
+from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
 from lehr.targets.c.cost import synaptic_operations
 from lehr.targets.c.devices import GENERIC, NAMES, need, require_fit
 from lehr.targets.c.figures import measure
 from lehr.targets.c.layout import RATE, Layout
+from lehr.targets.c.nodes import NODES
+from lehr.targets.c.printer import RULES
 from lehr.targets.c.render import render, tables
 from lehr.targets.c.runner import CRunner
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+from lehr.targets.c.updates import problems
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target, Varying
 from lehr.targets.names import identifiers
 from lehr.weights import KINDS, WeightKind
 
@@ -28,8 +32,10 @@ class C(Target):
     name: ClassVar[str] = "c"
     summary: ClassVar[str] = "portable C99 without heap or floating point, weights of one bit or one byte"
     arithmetics: ClassVar[Arithmetics] = Arithmetics.every()
-    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
+    statements: ClassVar[frozenset[type]] = RULES.kinds
+    nodes: ClassVar[frozenset[type]] = NODES.kinds
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {
         "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",
@@ -40,7 +46,13 @@ class C(Target):
     products: ClassVar[tuple[str, ...]] = ("lehr_main", "lehr_sanitize", "*.elf", "*.o")
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """A state larger than 2 GiB."""
+        """Updates whose registers no type holds, and a state larger than 2 GiB."""
+        if any(RULES.missing(neuron.program.all) for neuron in net.neurons.values()):
+            return ()  # said already, and nothing else can be asked of what is not known
+        known = intervals(net)
+        found = [problem for name in net.neurons for problem in problems(net, name, known)]
+        if found:
+            return tuple(found)
         layout = Layout(net)
         if layout.memory.bytes <= INT32_MAX:
             return ()

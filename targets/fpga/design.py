@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
-from lehr.arithmetic import State
 from lehr.network import INPUT
 from lehr.targets.fpga.cost import Use
 from lehr.targets.fpga.engines import Engine
-from lehr.targets.fpga.machine import Kind, Machine, bits
+from lehr.targets.fpga.machine import Machine, bits
+from lehr.targets.fpga.pipeline import Value
 from lehr.targets.fpga.projections import volume
+from lehr.update_text import lines_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Design:
             chunk=bits(max(layer.chunks for layer in machine.layers) - 1),
             lane_count=bits(machine.lanes),
             pack=bits(max(layer.pack for layer in machine.layers)),
-            kind=bits(len(machine.kinds) - 1),
+            kind=bits(len(machine.programs) - 1),
             slots=self.slots,
             word=machine.word,
             index=bits(machine.word - 1),
@@ -80,12 +80,10 @@ class Design:
             narrow=tables.narrow_bits,
             weight=tables.weight_bits,
             sum=tables.sum_bits,
-            synapse=machine.synapse_bits,
-            kept=machine.kept_bits,
-            saturated=bits(max(len(kind.states) for kind in machine.kinds)),
-            threshold=machine.threshold_bits,
-            bias=machine.bias_bits,
-            wide=machine.wide_bits(tables.acc_bits),
+            kept=machine.circuit.kept_bits,
+            saturated=bits(len(machine.circuit.losses)),
+            constants=machine.constant_bits,
+            wide=machine.circuit.pipe.wide,
         )
 
     def names(self, used: Use) -> dict[str, Any]:
@@ -124,10 +122,9 @@ class Design:
             "width": {image.name: image.width for image in images},
             "large": lambda name: used.large_bits.get(engine.owned(name), 0),
             "ring": self.ring,
-            "wide": lambda value: f"{'-' if value < 0 else ''}{w.wide}'sd{abs(value)}",
-            "times": times(w.wide),
-            "extend": lambda name, width: f"{{{{(WIDE-{width}){{{name}[{width}-1]}}}}, {name}}}",
-            "describe": describe,
+            "circuit": machine.circuit,
+            "lines": [lines_of(program) for program in machine.programs],
+            "extended": extended,
             "pad": pad,
             "bits": bits,
         }
@@ -204,38 +201,8 @@ def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
     return f"{{{', '.join(parts)}}}" if len(parts) > 1 else expression
 
 
-def terms(k: int) -> list[tuple[int, int]]:
-    """`k` as a sum of (sign, power of two) with as few terms as can be: the canonical signed digits."""
-    found, shift = [], 0
-    while k:
-        if k & 1:
-            sign = 2 - (k & 3)
-            found.append((sign, shift))
-            k -= sign
-        k, shift = k >> 1, shift + 1
-    return found[::-1]
-
-
-def times(wide: int) -> Callable[[str, int], str]:
-    """Makes expressions of a product with a constant: shifts and adds where three are enough, else a multiplier."""
-
-    def product(x: str, k: int) -> str:
-        found = terms(k)
-        if len(found) > 3:
-            return f"{x} * {wide}'sd{k}"
-        shifted = [f"{'+' if sign > 0 else '-'} ({x} <<< {shift})" for sign, shift in found]
-        return " ".join(shifted).removeprefix("+ ")
-
-    return product
-
-
-def describe(kind: Kind) -> str:
-    """An update in the words of `lehr.arithmetic`."""
-    how, synapse = kind
-    told = f"{_leak(how)}; reset {how.reset} {how.reset_timing}; fires {how.fires}; {how.fraction_bits} fraction bits"
-    return told if synapse is None else f"{told}; synapse: {_leak(synapse)}, bias to the {synapse.bias_to}"
-
-
-def _leak(how: State) -> str:
-    decay = f"{how.decay_form} {how.decay_numerator}/{1 << how.decay_shift} {how.rounding}"
-    return f"leak {decay}, {how.state_bits} bits, {how.overflow}"
+def extended(name: str, value: Value, low: int = 0) -> str:
+    """The Verilog expression of a value in full width, from the bits of `name` that hold it, `low` and those above."""
+    high = low + value.bits - 1
+    bit = f"{name}[{high}]" if value.signed else "1'b0"
+    return f"{{{{(WIDE-{value.bits}){{{bit}}}}}, {name}[{high}:{low}]}}"

@@ -95,7 +95,7 @@ def chain(net: Network) -> list[Network]:
 
 def _part(net: Network, before: str, name: str) -> Network:
     """The neurons `name` and what lies between them and the spikes of `before`, which become the input."""
-    for source, _, _ in paths(net, name):
+    for source in (way.source for way in paths(net, name)):
         if source not in (before, name):
             raise NotMappable(f"{name}: it hears {source}, and engines=layers lets it hear {before} and itself alone; use engines=shared")
     nodes, edges, pending = {name: net.nodes[name]}, {(name, OUTPUT)}, [name]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
-from lehr.arithmetic import Arithmetic, State, Synapse
-from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Network, Neuron
+from lehr.targets.fpga.circuit import Circuit
+from lehr.targets.fpga.pipeline import storage
 from lehr.targets.fpga.projections import Projection, projections, volume
+from lehr.targets.fpga.reach import Range, Reach, largest_sums
+from lehr.targets.fpga.statements import circuit_of
 
 MAX_WORD = 16  # spikes that are looked at in a clock
 STEP_BITS = 16  # of the number of a step
+_CONSTANTS = {"threshold": 0, "bias": 2}  # the first and the last of a neuron's parameters
 
 
 def bits(highest: int) -> int:
@@ -26,24 +28,13 @@ def signed_bits(low: int, high: int) -> int:
     return max((v if v >= 0 else ~v).bit_length() for v in (low, high)) + 1
 
 
-class Kind(NamedTuple):
-    """An update of neurons: of the membrane, and of the synapse state in front of it, if there is one."""
-
-    membrane: Arithmetic
-    synapse: Synapse | None
-
-    @property
-    def states(self) -> tuple[State, ...]:
-        """Those that there are."""
-        return tuple(state for state in self if state is not None)
-
-
 @dataclass(frozen=True)
 class Layer:
     """A neuron layer on the engine: where its membranes and constants begin, and which update it takes.
 
     Neurons lie row by row, column by column, channel by channel; `lanes` channels of a place, a chunk, are summed at once. A layer
-    with few channels leaves lanes unused: then `2 ** pack` words of its weights share a word of the memory.
+    with few channels leaves lanes unused: then `2 ** pack` words of its weights share a word of the memory. Constants are those of
+    its channels, or of its neurons where one differs within a channel.
     """
 
     name: str
@@ -55,6 +46,7 @@ class Layer:
     pack: int
     first_neuron: int
     first_constant: int
+    by_neuron: bool
     kind: int
     static: bool
 
@@ -104,23 +96,23 @@ class Machine:
         word: spikes in a word of a map.
         sources: `input` and the layers whose spikes somebody hears, by name.
         feeds: the projections of each layer, by name.
-        kinds: the distinct updates; `Layer.kind` is an index.
+        programs: the distinct updates; `Layer.kind` is an index.
     """
 
     def __init__(self, net: Network, lanes: int, link: Link | None = None) -> None:
         self.net, self.lanes, self.link = net, lanes, link
         self.feeds: dict[str, list[Projection]] = {name: projections(net, name) for name in net.neurons}
-        self.kinds = list(dict.fromkeys(Kind(neuron.fields, neuron.synapse) for neuron in net.neurons.values()))
+        self.programs = list(dict.fromkeys(neuron.program for neuron in net.neurons.values()))
         self.layers: list[Layer] = []
         neuron_at = constant = 0
         for name, neuron in net.neurons.items():
             channels, rows, columns = volume(net.shapes[name])
             static = all(feed.source == INPUT and feed.lag == 0 for feed in self.feeds[name])
-            kind = self.kinds.index(Kind(neuron.fields, neuron.synapse))
+            kind, by_neuron = self.programs.index(neuron.program), bool(neuron.per_neuron)
             pack = max(lanes.bit_length() - 1 - (channels - 1).bit_length(), 0)
             chunks = math.ceil(channels / lanes)
-            layer = Layer(name, neuron, channels, rows, columns, chunks, pack, neuron_at, constant, kind, static)
-            neuron_at, constant = neuron_at + layer.size, constant + channels
+            layer = Layer(name, neuron, channels, rows, columns, chunks, pack, neuron_at, constant, by_neuron, kind, static)
+            neuron_at, constant = neuron_at + layer.size, constant + (layer.size if by_neuron else channels)
             self.layers.append(layer)
         self.neurons, self.constants = neuron_at, constant
         heard = max((volume(net.shapes[n])[0] for n in self._heard if not self._is_values(n)), default=1)
@@ -211,7 +203,7 @@ class Machine:
     @property
     def score_bits(self) -> int:
         """Of a score: a count of spikes, a membrane, or its sum over as many steps as can be counted; whole bytes."""
-        membrane = self.output.neuron.fields.state_bits
+        membrane = signed_bits(*self.reaches[self.output.name].membrane)
         bits_of = {"count": STEP_BITS, "membrane_sum": membrane + STEP_BITS}
         return 8 * math.ceil(bits_of.get(self.net.readout.removesuffix("_argmax_lowest"), membrane) / 8)
 
@@ -223,9 +215,7 @@ class Machine:
 
     @cached_property
     def _largest(self) -> dict[str, int]:
-        """The largest sum that comes to a neuron of each layer, partial sums included."""
-        known = intervals(self.net)
-        return {layer.name: int(arriving(self.net, layer.name, known).magnitude.max()) for layer in self.layers}
+        return largest_sums(self.net)
 
     def _acc_bits(self, layers: list[Layer]) -> int:
         largest = max((self._largest[layer.name] for layer in layers), default=0)
@@ -247,41 +237,41 @@ class Machine:
         """Of the accumulators of the other lanes."""
         return self._acc_bits([layer for layer in self.layers if min(layer.channels, self.lanes) > self.value_lanes])
 
+    @cached_property
+    def reaches(self) -> dict[str, Reach]:
+        """What the registers of each layer can be."""
+        return {layer.name: Reach(self.net, layer.name, self._largest[layer.name]) for layer in self.layers}
+
+    @cached_property
+    def circuit(self) -> Circuit:
+        """The update of all neurons."""
+        reaches = [[self.reaches[layer.name] for layer in self.layers if layer.kind == kind] for kind in range(len(self.programs))]
+        return circuit_of(self.programs, reaches, self.parameters)
+
+    @cached_property
+    def parameters(self) -> dict[str, Range]:
+        """What the updates read of each neuron, by name, and its range; bias last."""
+        found: dict[str, list[int]] = {}
+        for layer in self.layers:
+            for name in layer.neuron.program.parameters:
+                value = layer.neuron.values[name]
+                found.setdefault(name, []).extend((int(value.min()), int(value.max())))
+        return {name: (min(ends), max(ends)) for name, ends in sorted(found.items(), key=lambda item: _CONSTANTS.get(item[0], 1))}
+
+    @property
+    def own_constants(self) -> bool:
+        """Whether some layer's parameters differ within a channel."""
+        return any(layer.by_neuron for layer in self.layers)
+
     @property
     def state_bits(self) -> int:
         """Of the widest membrane."""
-        return max(kind.membrane.state_bits for kind in self.kinds)
+        return max(signed_bits(*reach.membrane) for reach in self.reaches.values())
 
     @property
-    def synapse_bits(self) -> int:
-        """Of the widest synapse state; 0 where there is none."""
-        return max((kind.synapse.state_bits for kind in self.kinds if kind.synapse), default=0)
-
-    @property
-    def kept_bits(self) -> int:
-        """Of all that a neuron keeps from step to step."""
-        return self.state_bits + self.synapse_bits
-
-    @property
-    def threshold_bits(self) -> int:
-        """Of a threshold, with a sign."""
-        return signed_bits(0, max(int(layer.neuron.threshold.max()) for layer in self.layers))
-
-    @property
-    def bias_bits(self) -> int:
-        """Of a bias."""
-        biases = [layer.neuron.bias for layer in self.layers]
-        return signed_bits(min(int(b.min()) for b in biases), max(int(b.max()) for b in biases))
-
-    def wide_bits(self, acc_bits: int) -> int:
-        """In which states are updated, products of the decay and sums of all terms included; for accumulators of `acc_bits`."""
-        reach = 0
-        for kind in self.kinds:
-            input_and_constants = (1 << (acc_bits - 1 + kind.membrane.fraction_bits)) + (1 << self.bias_bits) + (1 << self.threshold_bits)
-            for how in kind.states:
-                reach = max(reach, -how.lowest * max(how.decay_numerator, 1) + (1 << how.decay_shift))
-            reach = max(reach, sum(-how.lowest for how in kind.states) + input_and_constants)
-        return signed_bits(-reach, reach) + 1
+    def constant_bits(self) -> int:
+        """Of all parameters of a neuron."""
+        return max(1, sum(storage(*reached)[0] for reached in self.parameters.values()))
 
     @property
     def input_bits(self) -> tuple[int, int, int]:

@@ -4,24 +4,30 @@ A path from spikes to neurons passes pools, flattens, delays and at most one nod
 Rows and columns are independent along all of them: an event at row y reaches pairs (row of the kernel, row of the layer), and the
 same of columns. Both lists are made here, so that stride, padding, dilation and pools, overlapping ones too, are tables to the
 hardware and not circuits. Delays commute with weights and pools, since all of these are linear and keep no bias: a path holds back
-spikes by the sum of its delays.
+spikes by the sum of its delays. Where these differ from value to value, there is a path for each number of steps, on which the weights
+of all other values are 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Shape
+from lehr.nodes import Node, Shape
+from lehr.tables import Table
+from lehr.targets.fpga.unmapped import Unmapped
+from lehr.weights import LARGEST
 
 Taps = tuple[tuple[int, int], ...]
 Path = tuple[str, ...]
 Int8 = npt.NDArray[np.int8]
+Int64 = npt.NDArray[np.int64]
+Axis = list[list[tuple[int, int]]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Projection:
         source: `input` or a neuron layer.
         target: a neuron layer.
         lag: how many steps ago the events left the source.
-        path: the nodes between them, delays left out.
+        path: the nodes between them, delays by one number left out.
         weight: int8 `[out channels, in channels / groups, kernel rows, kernel columns]`.
         groups: as those of a convolution.
         rows, columns: for each row (column) of the source the pairs of a kernel row and a row of the layer that it reaches.
@@ -53,81 +59,170 @@ def volume(shape: Shape) -> tuple[int, int, int]:
     return shape[0], math.prod(shape[1:-1]), shape[-1] if len(shape) > 1 else 1
 
 
-def paths(net: Network, name: str) -> Iterator[tuple[str, int, Path]]:
-    """(source, lag, nodes between) of every way on which spikes come to layer `name`."""
+@dataclass(frozen=True)
+class Way:
+    """A way on which spikes come to a layer.
 
-    def walk(node: str, lag: int, path: Path) -> Iterator[tuple[str, int, Path]]:
+    Attributes:
+        source: `input` or a neuron layer.
+        lag: the sum of the delays on it.
+        path: the nodes between, delays left out whose values are all held back alike.
+        steps: of the other delays, how long the values that go this way are held back.
+    """
+
+    source: str
+    lag: int
+    path: Path
+    steps: Mapping[str, int] = field(default_factory=dict)
+
+
+def paths(net: Network, name: str) -> Iterator[Way]:
+    """Every way on which spikes come to layer `name`."""
+
+    def walk(node: str, way: Way) -> Iterator[Way]:
         for source in net.sources(node):
-            late = lag + ((source, node) in net.feedback)
+            late = way.lag + ((source, node) in net.feedback)
             here = None if source == INPUT else net.nodes[source]
             if here is None or isinstance(here, Neuron):
-                yield source, late, path
-            elif isinstance(here, Delay):
-                yield from walk(source, late + here.alike, path)
+                yield Way(source, late, way.path, way.steps)
+            elif not isinstance(here, Delay):
+                yield from walk(source, Way(source, late, (source, *way.path), way.steps))
+            elif isinstance(here.steps, int):
+                yield from walk(source, Way(source, late + here.steps, way.path, way.steps))
             else:
-                yield from walk(source, late, (source, *path))
+                for steps in map(int, np.unique(here.steps)):
+                    yield from walk(source, Way(source, late + steps, (source, *way.path), {**way.steps, source: steps}))
 
-    yield from walk(name, 0, ())
-
-
-def weighted(net: Network, path: Path) -> list[str]:
-    """The nodes with weights on a path."""
-    return [name for name in path if isinstance(net.nodes[name], (Conv2d, Linear))]
-
-
-def product(net: Network, names: list[str]) -> npt.NDArray[np.int64]:
-    """The matrix `[last's out features, first's in features]` of Linears one behind the other."""
-    first, *others = (net.weighted[name].weight.astype(np.int64) for name in names)
-    whole: npt.NDArray[np.int64] = first
-    for weight in others:
-        whole = weight @ whole
-    return whole
+    yield from walk(name, Way(name, 0, ()))
 
 
 def projections(net: Network, name: str) -> list[Projection]:
-    """All projections into layer `name`, each with a convolution, Linears, or no weights on its path."""
-    return [_projection(net, source, name, lag, path) for source, lag, path in paths(net, name)]
+    """All projections into layer `name`, each with a convolution, Linears, or no weights on its path.
+
+    Raises:
+        Unmapped: when a way goes through what the engine cannot spread.
+    """
+    return [projection(net, way, name) for way in paths(net, name)]
 
 
-def _projection(net: Network, source: str, target: str, lag: int, path: Path) -> Projection:
-    shape = volume(net.shapes[source])
-    axes: list[list[list[tuple[int, int]]]] = [[[(0, at)] for at in range(size)] for size in shape[1:]]
-    weight: Int8 = np.ones((shape[0], 1, 1, 1), np.int8)
-    groups, flattened = shape[0], False
-    for name in path:
-        node = net.nodes[name]
-        if isinstance(node, Flatten):
-            flattened = True
-            continue
-        after = volume(net.shapes[name])
-        if isinstance(node, Linear):
-            through, flattened = weighted(net, path), False
-            if name == through[0]:  # the product of all that follow, too
-                weight, groups = product(net, through).astype(np.int8).reshape(-1, *shape), 1
-                axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in axes]
-        elif isinstance(node, Conv2d):
-            weight, groups = node.weight, node.groups
-            how = zip(node.weight.shape[2:], node.stride, node.padding, node.dilation, after[1:], strict=True)
-            axes = [_windows(axis, *one, inside=True) for axis, one in zip(axes, how, strict=True)]
-        else:
-            assert isinstance(node, SumPool2d), node
-            how = zip(node.kernel, node.stride, node.padding, (1, 1), after[1:], strict=True)
-            axes = [_windows(axis, *one, inside=False) for axis, one in zip(axes, how, strict=True)]
-        shape = after
-    if flattened and volume(net.shapes[target]) != shape:  # feature maps become features, each value a neuron of its own
-        features = int(np.prod(shape))
-        weight, groups = _spread(weight, groups, shape), 1
-        axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in axes]
-        assert weight.shape[0] == features
-    rows, columns = (tuple(tuple(taps) for taps in axis) for axis in axes)
-    return Projection(source, target, lag, path, weight, groups, rows, columns)
+@dataclass
+class _Spread:
+    """What an event of a source does behind some of the nodes of a way.
+
+    Attributes:
+        way: all of it.
+        shape: channels, rows and columns behind them; before a Flatten where one changes nothing but the shape.
+        weight, groups, axes: as those of a projection, integers that may be large.
+        mask: which of the values go this way and are held back as long as it says; all others are 0.
+        weights: the nodes with weights so far.
+        flat: the Flatten behind which all values are channels, if there is one.
+    """
+
+    net: Network
+    way: Way
+    shape: tuple[int, int, int]
+    weight: Int64
+    groups: int
+    axes: list[Axis]
+    mask: npt.NDArray[np.bool_]
+    weights: tuple[str, ...] = ()
+    flat: str = ""
+
+    def by_channel(self, behind: str) -> npt.NDArray[np.bool_]:
+        """The mask of whole channels."""
+        rows = self.mask.reshape(len(self.mask), -1)
+        if not (rows == rows[:, :1]).all():
+            reason = f"its steps differ within a channel, and {behind} spreads all values of a channel alike"
+            raise Unmapped(reason, "give its steps by channel, or connect it to a dense layer", list(self.way.steps)[-1])
+        return np.asarray(rows[:, 0])
+
+    def alone(self, name: str) -> None:
+        """Refuse weights behind other weights."""
+        if self.weights:
+            reason = f"its weights follow those of {self.weights[0]} without a neuron between, the engine spreads spikes, not sums"
+            raise Unmapped(reason, "put neurons between them", name)
 
 
-def _windows(
-    axis: list[list[tuple[int, int]]], kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool
-) -> list[list[tuple[int, int]]]:
+NODES: Table[Callable[..., None]] = Table("the fpga target")
+
+
+@NODES.rule(Flatten)
+def _flatten(spread: _Spread, name: str, node: Flatten) -> None:
+    del node
+    spread.flat = spread.flat or name
+
+
+@NODES.rule(Delay)
+def _delay(spread: _Spread, name: str, node: Delay) -> None:
+    steps = node.spread(spread.net.shapes[name]).reshape(spread.shape)
+    spread.mask = spread.mask & (steps == spread.way.steps[name])
+
+
+@NODES.rule(Linear)
+def _linear(spread: _Spread, name: str, node: Linear) -> None:
+    """Those one behind the other become one."""
+    matrix = node.weight.astype(np.int64)
+    if any(not isinstance(spread.net.nodes[before], Linear) for before in spread.weights):
+        spread.alone(name)
+    if spread.weights:
+        masked = spread.weight * spread.mask.reshape(-1, 1, 1, 1)
+        spread.weight = (matrix @ masked.reshape(len(masked), -1)).reshape(-1, *masked.shape[1:])
+    else:
+        spread.weight, spread.groups = matrix.reshape(-1, *spread.shape) * spread.mask, 1
+        spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]
+    spread.weights, spread.flat = (*spread.weights, name), ""
+    spread.shape = volume(spread.net.shapes[name])
+    spread.mask = np.ones(spread.shape, np.bool_)
+
+
+@NODES.rule(Conv2d)
+def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
+    spread.alone(name)
+    heard = spread.by_channel(name).reshape(node.groups, 1, -1, 1, 1)
+    grouped = node.weight.astype(np.int64).reshape(node.groups, -1, *node.weight.shape[1:])
+    spread.weight, spread.groups = (grouped * heard).reshape(node.weight.shape), node.groups
+    spread.shape, spread.weights = volume(spread.net.shapes[name]), (name,)
+    how = zip(node.weight.shape[2:], node.stride, node.padding, node.dilation, spread.shape[1:], strict=True)
+    spread.axes = [_windows(axis, *one, inside=True) for axis, one in zip(spread.axes, how, strict=True)]
+    spread.mask = np.ones(spread.shape, np.bool_)
+
+
+@NODES.rule(SumPool2d)
+def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
+    heard = spread.by_channel(name)
+    spread.shape = volume(spread.net.shapes[name])
+    how = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
+    spread.axes = [_windows(axis, *one, inside=False) for axis, one in zip(spread.axes, how, strict=True)]
+    spread.mask = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
+
+
+def projection(net: Network, way: Way, target: str) -> Projection:
+    """What the events that go a way do to layer `target`."""
+    shape = volume(net.shapes[way.source])
+    axes: list[Axis] = [[[(0, at)] for at in range(size)] for size in shape[1:]]
+    one = np.ones((shape[0], 1, 1, 1), np.int64)
+    spread = _Spread(net, way, shape, one, shape[0], axes, np.ones(shape, np.bool_))
+    for name in way.path:
+        node: Node = net.nodes[name]
+        NODES[type(node)](spread, name, node)
+    if spread.weights and spread.flat:
+        raise Unmapped(f"it flattens the sums of {spread.weights[0]} before they meet a neuron", "flatten after the neurons", spread.flat)
+    if spread.flat and volume(net.shapes[target]) != spread.shape:  # feature maps become features, each value a neuron of its own
+        features = np.eye(math.prod(spread.shape), dtype=np.int64).reshape(-1, *spread.shape)
+        spread.weight, spread.groups = features * spread.mask, 1
+        spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]
+    else:
+        spread.weight = spread.weight * spread.by_channel(target).reshape(-1, 1, 1, 1)
+    if len(spread.weights) > 1 and (most := int(np.abs(spread.weight).max())) > LARGEST["int8"]:
+        reason = f"multiplied with {', '.join(spread.weights[:-1])} before it, its weights reach {most}, the engine's {LARGEST['int8']}"
+        raise Unmapped(reason, "put neurons between them", spread.weights[-1])
+    rows, columns = (tuple(tuple(taps) for taps in axis) for axis in spread.axes)
+    return Projection(way.source, target, way.lag, way.path, spread.weight.astype(np.int8), spread.groups, rows, columns)
+
+
+def _windows(axis: Axis, kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool) -> Axis:
     """Taps after a convolution (`inside`: it names the kernel element) or a pooling along one axis."""
-    found: list[list[tuple[int, int]]] = []
+    found: Axis = []
     for taps in axis:
         here: list[tuple[int, int]] = []
         for element, at in taps:
@@ -137,10 +232,3 @@ def _windows(
                     here.append((k if inside else element, place))
         found.append(here)
     return found
-
-
-def _spread(weight: Int8, groups: int, shape: tuple[int, int, int]) -> Int8:
-    """Weights of a path that ends in a Flatten: those from a value of the last feature map to the neuron of that value."""
-    assert weight.shape[1:] == (1, 1, 1), "a convolution may not be followed by a Flatten"
-    assert groups == shape[0]
-    return np.eye(int(np.prod(shape)), dtype=np.int8).reshape(-1, *shape)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lehr.network import INPUT
 from lehr.targets.fpga.machine import Layer, Machine, bits, signed_bits
+from lehr.targets.fpga.pipeline import storage
 from lehr.targets.fpga.projections import Projection, Taps, volume
 
 MAX_IN_LOGIC = 128
@@ -181,20 +182,31 @@ class Tables:
     def images(self) -> list[Image]:
         """All read-only memories."""
         machine, w = self.machine, self.offset_bits
-        t, b, p = machine.threshold_bits, machine.bias_bits, self.place_word_bits
-        constants = [
-            _pack((t, int(theta)), (b, int(bias)))
-            for layer in machine.layers
-            for theta, bias in zip(layer.neuron.threshold, layer.neuron.bias, strict=True)
-        ]
+        p = self.place_word_bits
         chunks = [_pack((p, low), (p, last), (w, base)) for low, last, base in self._chunks]
         return [
             *(Image(f"weights{bank}", machine.lanes * self.weight_bits, words) for bank, words in enumerate(self._weights)),
             Image("rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks, 1), small=True),
             Image("columns", *self._axis(self._columns, self.column_tap_bits, self.column_banks, self.across), small=True),
             Image("chunks", 2 * p + w, chunks, len(chunks) <= MAX_IN_LOGIC),
-            Image("constants", t + b, constants, machine.constants <= MAX_IN_LOGIC),
+            Image("constants", machine.constant_bits, self._constants, machine.constants <= MAX_IN_LOGIC),
         ]
+
+    @property
+    def _constants(self) -> list[int]:
+        """The parameters of each channel, or neuron by neuron, place by place; 0 where an update reads none."""
+        words = []
+        for layer in self.machine.layers:
+            neuron = layer.neuron
+            places = math.prod(self.machine.net.shapes[layer.name][1:]) if layer.by_neuron else 1
+            shape = (layer.channels, places)
+            columns = []
+            for name, reached in self.machine.parameters.items():
+                value = neuron.values.get(name, np.zeros(layer.channels, np.int32))
+                by_place = np.broadcast_to(value.reshape(layer.channels, -1), shape).T.ravel()
+                columns.append([(storage(*reached)[0], int(number)) for number in by_place])
+            words += [_pack(*word) for word in zip(*columns, strict=True)] or [0] * (layer.channels * places)
+        return words
 
     def _axis(self, places: list[list[Tap]], tap_bits: int, banks: int, across: int) -> tuple[int, list[int]]:
         """Width and words of a table of taps.

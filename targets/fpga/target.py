@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar, get_args
 
 from lehr.artifact import BuildPlan, read_manifest
 from lehr.errors import NotMappable, UsageError
-from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import Network, Neuron, Readout
 from lehr.spelling import one_of
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target, Varying
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
 from lehr.targets.fpga.devices import DEVICES, ECP5, ICE40
 from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Arrangement, Plan, default_lanes
-from lehr.targets.fpga.projections import paths, product, weighted
+from lehr.targets.fpga.projections import NODES, paths, projection
+from lehr.targets.fpga.reach import Reach, largest_sums
 from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.weights import KINDS, LARGEST, WeightKind
+from lehr.targets.fpga.statements import RULES
+from lehr.targets.fpga.unmapped import Unmapped
+from lehr.weights import KINDS, WeightKind
 
 MAX_MAPS = 256
 MAX_STEPS = 2**16 - 1
@@ -36,8 +40,10 @@ class Fpga(Target):
     name: ClassVar[str] = "fpga"
     summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers, or one for each"
     arithmetics: ClassVar[Arithmetics] = replace(Arithmetics.every(), update=("step",))
-    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
+    statements: ClassVar[frozenset[type]] = RULES.kinds
+    nodes: ClassVar[frozenset[type]] = NODES.kinds | {Neuron}
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {
         "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
@@ -55,17 +61,7 @@ class Fpga(Target):
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """What the engine has no circuit, no number or no memory for, whatever the device."""
-        found = []
-        for name in net.neurons:
-            ways = list(islice(paths(net, name), MAX_WAYS + 1))
-            if len(ways) > MAX_WAYS:
-                reason = f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on its own"
-                found.append(Problem(name, reason, "merge nodes that stand side by side"))
-                continue
-            found += [problem for _, _, path in ways for problem in _along(net, path)]
-            slowest = max(lag for _, lag, _ in ways)
-            if slowest >= MAX_MAPS:
-                found.append(Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_MAPS - 1}", "use shorter delays"))
+        found = [problem for name, largest in largest_sums(net).items() for problem in _into(net, name, largest)]
         shape = net.shapes[net.output]
         if net.readout != "count_argmax_lowest" and math.prod(shape) > shape[0]:
             reason = f"its membranes are read out at {math.prod(shape[1:])} places, the engine compares those of one"
@@ -144,19 +140,24 @@ def _lanes(net: Network, options: Options) -> int:
     return lanes
 
 
-def _along(net: Network, path: tuple[str, ...]) -> Iterator[Problem]:
-    """What one projection cannot be: sums that go through weights again, or that change places."""
-    through = weighted(net, path)
-    if len(through) > 1 and all(isinstance(net.nodes[name], Linear) for name in through):
-        if (most := int(abs(product(net, through)).max())) > LARGEST["int8"]:
-            reason = f"multiplied with {', '.join(through[:-1])} before it, its weights reach {most}, the engine's {LARGEST['int8']}"
-            yield Problem(through[-1], reason, "put neurons between them")
-    elif len(through) > 1:
-        reason = f"its weights follow those of {through[0]} without a neuron between, the engine spreads spikes, not sums"
-        yield Problem(through[1], reason, "put neurons between them")
-    elif through and isinstance(net.nodes[through[0]], Conv2d) and any(isinstance(net.nodes[name], Flatten) for name in path):
-        reason = f"it flattens the sums of {through[0]} before they meet a neuron"
-        yield Problem(next(name for name in path if isinstance(net.nodes[name], Flatten)), reason, "flatten after the neurons")
+def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
+    """What the engine cannot bring to a layer, or compute there; `largest`: the largest sum that comes to it."""
+    ways = list(islice(paths(net, name), MAX_WAYS + 1))
+    if len(ways) > MAX_WAYS:
+        reason = f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on its own"
+        yield Problem(name, reason, "merge nodes that stand side by side")
+        return
+    slowest = max(way.lag for way in ways)
+    if slowest >= MAX_MAPS:
+        yield Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_MAPS - 1}", "use shorter delays")
+    checks: list[Callable[[], object]] = [partial(projection, net, way, name) for way in ways]
+    if not RULES.missing(net.neurons[name].program.all):
+        checks.append(partial(Reach, net, name, largest))
+    for check in checks:
+        try:
+            check()
+        except Unmapped as error:
+            yield Problem(error.node or name, error.reason, error.hint)
 
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:

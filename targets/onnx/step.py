@@ -7,7 +7,7 @@ may lie outside of 0..255 goes through them in digits of eight bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,11 @@ from onnx import helper
 
 from lehr.interval import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Shape
+from lehr.nodes import INT32_MAX, Shape
+from lehr.tables import Table
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
-from lehr.targets.onnx.neuron import Layer, accumulator, needs_spikes_before
+from lehr.targets.onnx.neuron import Layer, accumulator, ranges_of
+from lehr.update import FIRED
 from lehr.weights import LARGEST
 
 BYTE = 256
@@ -56,6 +58,9 @@ def digit_count(low: int, high: int) -> int:
     return -(-bits // 8)
 
 
+NODES: Table[Callable[..., None]] = Table("target onnx")
+
+
 class Step:
     """The operators of one step of `net`, in `graph`; what comes out of each node is in `value`."""
 
@@ -64,10 +69,11 @@ class Step:
         self.value = {INPUT: f"{INPUT}/now"}
         self.membrane: dict[str, str] = {}
         self.states: list[State] = []
-        late = {name for name, node in net.neurons.items() if needs_spikes_before(node.fields)}
+        late = {name for name, node in net.neurons.items() if FIRED in node.program.states}
         self.remembered = [name for name in net.order if name in late | {source for source, _ in net.feedback}]
         for name in net.order:
-            self._node(name)
+            node = net.nodes[name]
+            NODES[type(node)](self, name, node)
         self.states += [State(f"{n}/before", self.value[n], self.dtype(n), net.shapes[n]) for n in self.remembered]
 
     def dtype(self, name: str) -> int:
@@ -75,27 +81,14 @@ class Step:
         node = self.net.nodes.get(name)
         if node is None or isinstance(node, Neuron):
             return UINT8
-        return self._dtype_in(name) if isinstance(node, (Delay, Flatten)) else INT32
+        return self.dtype_in(name) if isinstance(node, (Delay, Flatten)) else INT32
 
-    def _dtype_in(self, name: str) -> int:
+    def dtype_in(self, name: str) -> int:
+        """The type of what arrives at a node."""
         sources = self.net.sources(name)
         return self.dtype(sources[0]) if len(sources) == 1 else INT32
 
-    def _node(self, name: str) -> None:
-        node = self.net.nodes[name]
-        if isinstance(node, Neuron):
-            self._neuron(name, node)
-        elif isinstance(node, Delay):
-            self._delay(name, node)
-        elif isinstance(node, SumPool2d):
-            self.value[name] = self._pool(name, node)
-        elif isinstance(node, Flatten):
-            self.value[name] = self.graph.op("Flatten", self._arriving(name, self._dtype_in(name)), at=name)
-        else:
-            assert isinstance(node, (Conv2d, Linear)), node
-            self.value[name] = self._weights(name, node)
-
-    def _arriving(self, name: str, dtype: int) -> str:
+    def arriving(self, name: str, dtype: int) -> str:
         """The sum over the edges into a node, as `dtype`."""
         values = []
         for source in self.net.sources(name):
@@ -103,35 +96,15 @@ class Step:
             values.append(value if self.dtype(source) == dtype else self.graph.cast(value, dtype, name))
         return self.graph.total(values, name)
 
-    def _weights(self, name: str, node: Conv2d | Linear) -> str:
-        kind, weight, how = "MatMulInteger", node.weight.T, dict[str, Any]()
-        if isinstance(node, Conv2d):
-            kind, weight = "ConvInteger", node.weight
-            how = {"strides": node.stride, "pads": node.padding * 2, "dilations": node.dilation, "group": node.groups}
-        # Kernels for signed bytes may add pairs of products in 16 bits, saturating; weights for which that is not exact go as
-        # unsigned bytes around a zero point, whose kernels widen first.
-        around = []
-        if LARGEST[node.kind] > PAIRED_MAX:
-            matrix = self.graph.constant(weight.astype(np.int16) + BYTE // 2, UINT8, name)
-            around = [self.graph.constant(BYTE // 2, UINT8, name)]
-        else:
-            matrix = self.graph.constant(weight, INT8, name)
-        parts = []
-        for (value, *zero), place in self._digits(name):
-            zeros = [*(zero or [""]), *around] if around else zero
-            part = self.graph.op(kind, value, matrix, *zeros, at=name, **how)
-            parts.append(part if place == 1 else self.graph.op("Mul", part, self.graph.constant(place, INT32, name), at=name))
-        return self.graph.total(parts, name)
-
-    def _digits(self, name: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    def digits(self, name: str) -> Iterator[tuple[tuple[str, ...], int]]:
         """What arrives at a node as uint8 digits: each with its zero point, if any, and its place value."""
         count = digit_count(*sum_of_sources(self.net, name, self.bounds))
         if count == 0:
-            dtype = self._dtype_in(name)
-            value = self._arriving(name, dtype)
+            dtype = self.dtype_in(name)
+            value = self.arriving(name, dtype)
             yield (value if dtype == UINT8 else self.graph.cast(value, UINT8, name),), 1
             return
-        rest, base = self._arriving(name, INT32), self.graph.constant(BYTE, INT32, name)
+        rest, base = self.arriving(name, INT32), self.graph.constant(BYTE, INT32, name)
         for index in range(count - 1):
             digit = self.graph.op("Mod", rest, base, at=name)
             yield (self.graph.cast(digit, UINT8, name),), BYTE**index
@@ -139,36 +112,80 @@ class Step:
         raised = self.graph.op("Add", rest, self.graph.constant(BYTE // 2, INT32, name), at=name)
         yield (self.graph.cast(raised, UINT8, name), self.graph.constant(BYTE // 2, UINT8, name)), BYTE ** (count - 1)
 
-    def _pool(self, name: str, node: SumPool2d) -> str:
-        """Sum over windows: first over their rows, then over their columns."""
-        total = self._arriving(name, INT32)
-        if any(node.padding):
-            pads = self.graph.constant([0, 0, *node.padding] * 2, INT64, name)
-            total = self.graph.op("Pad", total, pads, at=name)
-        for axis, (size, stride, out) in enumerate(zip(node.kernel, node.stride, self.net.shapes[name][1:], strict=True), start=2):
-            ranges = [([start], [start + (out - 1) * stride + 1], [axis], [stride]) for start in range(size)]
-            constants = [[self.graph.constant(number, INT64, name) for number in part] for part in ranges]
-            total = self.graph.total([self.graph.op("Slice", total, *part, at=name) for part in constants], name)
-        return total
 
-    def _delay(self, name: str, node: Delay) -> None:
-        """A line `[N, steps, *shape]`: what arrives goes in at its end, the oldest comes out."""
-        dtype, first, one = self._dtype_in(name), self.graph.constant(0, INT64, name), self.graph.constant([1], INT64, name)
-        newest = self.graph.op("Unsqueeze", self._arriving(name, dtype), one, at=name)
-        line = State(f"{name}/line", f"{name}/line_after", dtype, (node.alike, *self.net.shapes[name]))
-        longer = self.graph.op("Concat", line.before, newest, at=name, axis=1)
-        end = self.graph.constant([node.alike + 1], INT64, name)
-        self.graph.op("Slice", longer, one, end, one, at=name, name=line.after)
-        self.value[name] = self.graph.op("Gather", longer, first, at=name, axis=1)
-        self.states.append(line)
+@NODES.rule(Conv2d, Linear)
+def _weights(step: Step, name: str, node: Conv2d | Linear) -> None:
+    kind, weight, how = "MatMulInteger", node.weight.T, dict[str, Any]()
+    if isinstance(node, Conv2d):
+        kind, weight = "ConvInteger", node.weight
+        how = {"strides": node.stride, "pads": node.padding * 2, "dilations": node.dilation, "group": node.groups}
+    # Kernels for signed bytes may add pairs of products in 16 bits, saturating; weights for which that is not exact go as
+    # unsigned bytes around a zero point, whose kernels widen first.
+    around = []
+    if LARGEST[node.kind] > PAIRED_MAX:
+        matrix = step.graph.constant(weight.astype(np.int16) + BYTE // 2, UINT8, name)
+        around = [step.graph.constant(BYTE // 2, UINT8, name)]
+    else:
+        matrix = step.graph.constant(weight, INT8, name)
+    parts = []
+    for (value, *zero), place in step.digits(name):
+        zeros = [*(zero or [""]), *around] if around else zero
+        part = step.graph.op(kind, value, matrix, *zeros, at=name, **how)
+        parts.append(part if place == 1 else step.graph.op("Mul", part, step.graph.constant(place, INT32, name), at=name))
+    step.value[name] = step.graph.total(parts, name)
 
-    def _neuron(self, name: str, node: Neuron) -> None:
-        low, high = sum_of_sources(self.net, name, self.bounds)
-        dtype, shape = accumulator(node, max(-low, high)), self.net.shapes[name]
-        layer = Layer(self.graph, name, node, len(shape), dtype)
-        before = f"{name}/before" if needs_spikes_before(node.fields) else None
-        membrane, synapse = f"{name}/membrane", f"{name}/synapse" if node.synapse is not None else None
-        self.membrane[name], self.value[name], after = layer.step(membrane, before, self._arriving(name, dtype), synapse)
-        self.states.append(State(membrane, self.membrane[name], INT32, shape))
-        if synapse is not None and after is not None:
-            self.states.append(State(synapse, after, INT32, shape))
+
+@NODES.rule(SumPool2d)
+def _pool(step: Step, name: str, node: SumPool2d) -> None:
+    """Sum over windows: first over their rows, then over their columns."""
+    total = step.arriving(name, INT32)
+    if any(node.padding):
+        pads = step.graph.constant([0, 0, *node.padding] * 2, INT64, name)
+        total = step.graph.op("Pad", total, pads, at=name)
+    for axis, (size, stride, out) in enumerate(zip(node.kernel, node.stride, step.net.shapes[name][1:], strict=True), start=2):
+        ranges = [([start], [start + (out - 1) * stride + 1], [axis], [stride]) for start in range(size)]
+        constants = [[step.graph.constant(number, INT64, name) for number in part] for part in ranges]
+        total = step.graph.total([step.graph.op("Slice", total, *part, at=name) for part in constants], name)
+    step.value[name] = total
+
+
+@NODES.rule(Flatten)
+def _flatten(step: Step, name: str, node: Flatten) -> None:
+    del node
+    step.value[name] = step.graph.op("Flatten", step.arriving(name, step.dtype_in(name)), at=name)
+
+
+@NODES.rule(Delay)
+def _delay(step: Step, name: str, node: Delay) -> None:
+    """A line `[N, steps, *shape]`: what arrives goes in at its end, the oldest comes out, or of each value the one of its own time."""
+    graph, shape = step.graph, step.net.shapes[name]
+    dtype, one = step.dtype_in(name), graph.constant([1], INT64, name)
+    newest = graph.op("Unsqueeze", step.arriving(name, dtype), one, at=name)
+    line = State(f"{name}/line", f"{name}/line_after", dtype, (node.longest, *shape))
+    longer = graph.op("Concat", line.before, newest, at=name, axis=1)
+    end = graph.constant([node.longest + 1], INT64, name)
+    graph.op("Slice", longer, one, end, one, at=name, name=line.after)
+    step.states.append(line)
+    if isinstance(node.steps, int):
+        step.value[name] = graph.op("Gather", longer, graph.constant(0, INT64, name), at=name, axis=1)
+        return
+    ago = graph.constant((node.longest - node.spread(shape))[None, None], INT64, name)  # as a place in the line, which is a step longer
+    size = graph.op("Concat", graph.op("Shape", newest, at=name, start=0, end=1), graph.constant([1, *shape], INT64, name), at=name, axis=0)
+    own = graph.op("GatherElements", longer, graph.op("Expand", ago, size, at=name), at=name, axis=1)
+    step.value[name] = graph.op("Squeeze", own, one, at=name)
+
+
+@NODES.rule(Neuron)
+def _neuron(step: Step, name: str, node: Neuron) -> None:
+    low, high = sum_of_sources(step.net, name, step.bounds)
+    current, shape, program = max(-low, high), step.net.shapes[name], node.program
+    dtype, kept = accumulator(node, current), ranges_of(node, current).kept
+    layer = Layer(step.graph, name, node, shape, dtype)
+    before = {x: f"{name}/before" if x == FIRED else f"{name}/register.{x}" for x in program.states}
+    layer.step(before, step.arriving(name, dtype))
+    step.value[name] = layer.after(FIRED, UINT8)
+    for x in program.states:
+        if x != FIRED:
+            wide = INT32 if kept[x][0] >= -INT32_MAX - 1 and kept[x][1] <= INT32_MAX else INT64
+            step.states.append(State(before[x], layer.after(x, wide), wide, shape))
+    step.membrane[name] = next(state.after for state in step.states if state.before == before[program.membrane])

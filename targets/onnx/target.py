@@ -12,13 +12,14 @@ import numpy as np
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
 from lehr.intervals import intervals
-from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target, Varying
 from lehr.targets.onnx.model import make_model
+from lehr.targets.onnx.neuron import RULES
 from lehr.targets.onnx.readme import readme
 from lehr.targets.onnx.runner import FILE, OnnxRuntime
-from lehr.targets.onnx.step import BYTE, Step, digit_count, sum_of_sources
+from lehr.targets.onnx.step import BYTE, NODES, Step, digit_count, sum_of_sources
 from lehr.weights import KINDS, WeightKind
 
 TRACE = "trace"
@@ -30,8 +31,10 @@ class Onnx(Target):
     name: ClassVar[str] = "onnx"
     summary: ClassVar[str] = "one ONNX model in integer operators, a Scan over time"
     arithmetics: ClassVar[Arithmetics] = replace(Arithmetics.every(), update=("step",))
-    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
+    statements: ClassVar[frozenset[type]] = RULES.kinds
+    nodes: ClassVar[frozenset[type]] = NODES.kinds
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
 

@@ -12,7 +12,6 @@ import nir
 import numpy as np
 import pytest
 from earlier_files import earlier_file
-from strategies import small_network
 
 from lehr.errors import FileRefused
 from lehr.nirfile import from_nir, read
@@ -161,6 +160,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
         put(f"{LIF}/v_threshold", np.full(4, 5, np.int32)),
         "lif1: v_threshold has shape (4,), but its input has (4, 4, 4); " + AGAIN,
     ),
+    "threshold of one neuron": (change(f"{LIF}/v_threshold", (0, 1, 1), 77), f"the graph {DIGEST}"),
     "tau": (
         change(f"{LIF}/tau", (1, 2, 3), 8e-3 * (1 + 2e-9)),
         "lif1: tau holds 0.008000000016 at [1, 2, 3], but the rest of the file makes it 0.008",
@@ -254,7 +254,13 @@ DELAY_EDITS = {
     "beyond float": (put("nodes/slow_spikes/delay", np.full(8, 1e308)), "slow_spikes: delay holds 1e+308 s, which is no whole number"),
     "text": (put("nodes/slow_spikes/delay", "2 ms"), "slow_spikes: delay is '2 ms'; give seconds"),
     "of another shape": (put("nodes/slow_spikes/delay", np.full(7, 0.002)), "slow_spikes: delay has shape (7,), but its input has (8,); "),
-    "uneven": (change("nodes/slow_spikes/delay", 3, 0.003), f"slow_spikes: delay {NEEDS.format('0.003 at [3]', 0.002)}"),
+    "one of them longer": (change("nodes/slow_spikes/delay", 3, 0.003), f"the graph {DIGEST}"),
+    "one of them uneven": (
+        change("nodes/slow_spikes/delay", 3, 0.0031),
+        "slow_spikes: delay holds 0.0031 s, which is no whole number of steps of 0.001 s; round it",
+    ),
+    "one of them too long": (change("nodes/slow_spikes/delay", 3, 65.537), "slow_spikes: Delay steps is 65537; use 1 to 65,536"),
+    "one of them not finite": (change("nodes/slow_spikes/delay", 3, np.nan), "slow_spikes: delay holds nan s, which is no whole number"),
     "self-loop of weights": (
         lambda f: put("edges", [*f["node/edges"][()].tolist(), [b"fc3", b"fc3"]])(f),
         "fc3 form a cycle without a neuron",
@@ -266,15 +272,6 @@ DELAY_EDITS = {
 def test_a_wrong_delay_is_refused(case: str, written: dict[str, Path], tmp_path: Path) -> None:
     edit, message = DELAY_EDITS[case]
     refused(written["delayed"], edit, message, tmp_path)
-
-
-def test_a_threshold_that_varies_within_a_channel_is_refused(written: dict[str, Path], tmp_path: Path) -> None:
-    def edit(file: Any) -> None:
-        theta = file["node/nodes/lif1/v_threshold"]
-        theta[2, 1, 3] = theta[2, 0, 0] + 1
-
-    message = f"at [2, 1, 3], but the rest of the file makes it {small_network()[0].neurons['lif1'].threshold[2]}; "
-    refused(written["small"], edit, message, tmp_path)
 
 
 def test_shapes_are_compared_before_any_memory_is_asked_for(written: dict[str, Path], tmp_path: Path) -> None:

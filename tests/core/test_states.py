@@ -11,11 +11,10 @@ from golden_networks import usual
 from states import SLOW, two_state_network
 
 from lehr.arithmetic import Arithmetic, Synapse
-from lehr.errors import FileRefused, NotMappable
+from lehr.errors import FileRefused
 from lehr.network import Network, Neuron
 from lehr.targets.contract import Arithmetics
 from lehr.targets.onnx import Onnx
-from lehr.train.twin import Twin
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 NEVER = replace(HOW, fires="never", reset="none")
@@ -79,11 +78,6 @@ def test_an_integrator_is_read_out_and_leads_nowhere_else() -> None:
         integrating(net, "out")
     with pytest.raises(FileRefused, match=r"^hidden never fires, but leads to fc_out; let an integrator lead to the output alone$"):
         integrating(net, "hidden")
-
-
-def test_the_training_twin_refuses_a_synapse_state_by_name() -> None:
-    with pytest.raises(NotMappable, match=r"^hidden: has a synapse state, which the training twin does not compute; train without it$"):
-        Twin(two_state_network(HOW)[0])
 
 
 # -------------------------------------------------------------------- machines that lack them

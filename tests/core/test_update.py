@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from lehr.arithmetic import Arithmetic, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse
+from lehr.arithmetic import Arithmetic, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Synapse
 from lehr.errors import FileRefused, NotMappable
 from lehr.machines import ADAPTIVE, LOIHI, MACHINES, REFRACTORY, TINYODIN, XYLO
 from lehr.network import Neuron
@@ -40,10 +40,13 @@ def test_text_says_a_program(name: str) -> None:
     assert program_of_lines(lines_of(MACHINES[name]), "v") == MACHINES[name]
 
 
+FIRES: tuple[Fires, ...] = ("gt", "ge")
+
+
 def test_fields_that_say_the_same_are_one_machine() -> None:
     programs = set()
     fields = product(
-        get_args(DecayForm), get_args(Rounding), get_args(Reset), get_args(ResetTiming), ("gt", "ge"), get_args(Overflow), ((7, 3), (1, 0))
+        get_args(DecayForm), get_args(Rounding), get_args(Reset), get_args(ResetTiming), FIRES, get_args(Overflow), ((7, 3), (1, 0))
     )
     count = 0
     for form, rounding, reset, timing, fires, overflow, (k, n) in fields:
@@ -134,8 +137,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "level 0": (["fire fired v gt 0 1"], "update statement 1, 'fire fired v gt 0 1': its level is 0; use at least 1"),
     "256 spikes": (["fire fired v gt 5 256"], "update statement 1, 'fire fired v gt 5 256': it fires up to 256 times; use 1 to 255"),
     "counts by a register": (
-        ["put level threshold", "fire fired v gt level 3"],
-        "update statement 2, 'fire fired v gt level 3': it counts how often it passes level, a register; use a parameter or a number",
+        ["put level threshold", "add v input 0", "fire fired v gt level 3"],
+        "update statement 3, 'fire fired v gt level 3': it counts how often it passes level, a register; use a parameter or a number",
     ),
     "spikes from nowhere": (
         ["put fired 1"],
@@ -164,6 +167,21 @@ def test_a_statement_of_another_kind_is_refused() -> None:
 
     with pytest.raises(FileRefused, match="update statement 1 is a Sparkle; use one of the six of lehr.update"):
         Program((Sparkle("v", "input"),))
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (Leak("v", Decay("cube", 3, 0)), "'cube' is none of multiply, shift, dash, linear"),  # type: ignore[arg-type]
+        (Leak("v", Decay("multiply", 1, 1, "up")), "'up' is none of toward_zero, floor, nearest_even"),  # type: ignore[arg-type]
+        (Bound("v", -8, 7, "bounce"), "'bounce' is none of saturate, wrap"),  # type: ignore[arg-type]
+        (Fire("v", "threshold", "eq"), "'eq' is none of gt, ge"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_word_that_is_none_is_refused(statement: Statement, message: str) -> None:
+    with pytest.raises(FileRefused) as caught:
+        Program((Add("v", "input"), statement))
+    assert str(caught.value).endswith(f": {message}")
 
 
 ONE = np.ones(2, np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from machine_networks import machine_network
 from states import two_state_network
 from strategies import delayed_network, recurrent_network, small_network
 
@@ -17,7 +19,8 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.export.checkpoint import STATE, load_run, run_files, save_run
 from lehr.export.latent import Latent
-from lehr.network import Conv2d, Linear, Network
+from lehr.machines import MACHINES
+from lehr.network import Conv2d, Delay, Linear, Network
 from lehr.sums import SUMS, with_sums
 from lehr.weights import KINDS
 
@@ -57,6 +60,16 @@ def _restate(folder: Path, state: dict[str, Any] | None = None) -> None:
     (folder / STATE).write_bytes(with_sums(STATE, told, files)[STATE])
 
 
+def differing_delays() -> Network:
+    """Delays that hold each value back by steps of its own."""
+    net, _ = delayed_network()
+    rng = np.random.default_rng(3)
+    delays = [name for name, node in net.nodes.items() if isinstance(node, Delay)]
+    nodes = {**net.nodes, **{name: Delay(rng.integers(1, 5, net.shapes[name], dtype=np.int32)) for name in delays}}
+    assert any(isinstance(node, Delay) and not isinstance(node.steps, int) for node in nodes.values())
+    return replace(net, nodes=nodes)
+
+
 MADE = [
     small_network,
     recurrent_network,
@@ -64,6 +77,8 @@ MADE = [
     partial(recurrent_network, kinds=KINDS),
     partial(small_network, kinds=("ternary", "int5")),
     partial(two_state_network, Arithmetic(decay_numerator=7, decay_shift=3)),
+    *(partial(machine_network, name, spatial=True, per_neuron=by_neuron) for name in MACHINES for by_neuron in (False, True)),
+    lambda: (differing_delays(), None),
 ]
 
 

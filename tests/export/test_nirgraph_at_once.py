@@ -16,7 +16,7 @@ from processes import reading_in_this_process
 
 from lehr import nirfile
 from lehr.errors import SHOWN, FileRefused, LehrError, NotMappable, UsageError
-from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, read
+from lehr.export.nirgraph import Semantics, from_nir, quantize, read
 from lehr.export.nirgraph.foresee import foresee
 from lehr.refusals import Refusals
 
@@ -65,7 +65,7 @@ def test_layers_that_no_integer_network_computes() -> None:
     lines = (
         "m (LIF): its tau is 5e-05 s, shorter than the step of 0.0001 s; use a smaller --dt, or --discretize exact",
         "o (LIF): its threshold is -1 above its reset value; use one above it",
-        "d (Delay): it delays by 0 to 0.0004 s, 0 to 4 steps; split it into delays of one whole number of steps each",
+        "d (Delay): it delays by 0 to 0.0004 s, 0 to 4 steps; let each value wait for one step or more, or none of them",
     )
     with pytest.raises(NotMappable) as refused:
         quantize(from_nir(told), X, Semantics(dt=DT))
@@ -73,13 +73,6 @@ def test_layers_that_no_integer_network_computes() -> None:
     told.nodes["d"] = nir.Delay(np.full(5, DT))
     with pytest.raises(NotMappable) as refused:
         quantize(from_nir(told), X, Semantics(dt=DT))
-    last = (
-        "n (LIF): its decay is 0.5 to 0.875 by neuron, and an integer layer has one: split it by its time constants, or take their mean"
-        " with --decay common (in Python: decay='common')"
-    )
-    assert refused.value.args == (*lines[:2], last)
-    with pytest.raises(NotMappable) as refused:
-        quantize(from_nir(told), X, Semantics(dt=DT), Options(decay="common"))
     assert refused.value.args == lines[:2]
 
 

@@ -7,48 +7,19 @@ from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 import pytest
 from nir_graphs import DT, chain, graph, lif
+from nir_layers import STEP, integrate, same, spikes, whole
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
-from lehr.errors import NotMappable
 from lehr.export.effect import measure
 from lehr.export.levels import within_kind
-from lehr.export.nirgraph import Options, Quantized, Semantics, from_nir, quantize, run
+from lehr.export.nirgraph import Semantics, from_nir, quantize, run
 from lehr.network import Input, Network
 from lehr.nirnodes import DT as DT_OF_OURS
 from lehr.nodes import Conv2d, Delay, Linear, Neuron, SumPool2d
 from lehr.simulate import simulate
-
-STEP = Semantics(integrate="step", dt=DT)
-
-
-def spikes(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.uint8]:
-    return (rng.random((6, 12, *shape)) < 0.3).astype(np.uint8)
-
-
-def integrate(*shape: int, threshold: float = 2.0) -> nir.IF:
-    return nir.IF(r=np.ones(shape), v_threshold=np.full(shape, threshold))
-
-
-def same(told: nir.NIRGraph, x: npt.NDArray[np.uint8], how: Semantics = STEP, **options: Any) -> Quantized:
-    """Quantize; require that not one spike and membrane differs, and that there are spikes and silences in every layer that fires."""
-    made = quantize(from_nir(told), x, how, Options(**options))
-    effect = measure(made, x)
-    for name, layer in effect.layers.items():
-        assert layer.spikes_differ == 0, name
-        assert layer.membrane_error < 1e-9, name
-        if not made.network.neurons[name].integrates:
-            assert 0 < layer.rate < 1, name
-    return made
-
-
-def whole(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.float64]:
-    made = rng.integers(-2, 4, shape).astype(np.float64)
-    made.flat[0] = 1
-    return made
 
 
 def test_a_conv1d_becomes_a_conv2d_of_height_1_and_its_layer_a_map() -> None:
@@ -209,38 +180,6 @@ def test_exact_decays_are_exponentials() -> None:
     told = from_nir(chain({"n": lif(1, tau=DT / np.log(2), threshold=0.7)}, (1,), (1,)))
     how = quantize(told, x, Semantics(dt=DT, discretize="exact")).network.neurons["n"].fields
     assert (how.decay_numerator, how.decay_shift) == (1, 1)
-
-
-def test_decays_that_differ_are_refused_or_become_their_mean_and_the_effect_is_measured() -> None:
-    rng = np.random.default_rng(12)
-    neurons = lif(3, tau=4 * DT, threshold=2.0, r=4.0)
-    neurons.tau = np.array([2, 4, 8]) * DT
-    told, x = from_nir(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,))), spikes(rng, 4)
-    with pytest.raises(
-        NotMappable,
-        match=r"^n \(LIF\): its decay is 0.5 to 0.875 by neuron, and an integer layer has one: split it by its time constants, or take their mean with --decay common \(in Python: decay='common'\)$",
-    ):
-        quantize(told, x, Semantics(dt=DT))
-    made = quantize(told, x, Semantics(dt=DT), Options(decay="common"))
-    assert "n: decays of 0.5 to 0.875 became one, their mean" in made.notes
-    assert measure(made, x).layers["n"].membrane_error > 0.01
-    assert not made.exact
-
-
-def test_neurons_that_differ_within_a_channel_are_refused_or_become_their_mean() -> None:
-    rng = np.random.default_rng(13)
-    neurons = integrate(2, 2, 2)
-    neurons.v_threshold[0, 0, 0] = 3
-    conv = nir.Conv2d((4, 4), whole(rng, 2, 1, 3, 3), 1, 0, 1, 1, np.zeros(2))
-    told, x = from_nir(chain({"c": conv, "n": neurons}, (1, 4, 4), (2, 2, 2))), spikes(rng, 1, 4, 4)
-    with pytest.raises(
-        NotMappable,
-        match=r"^n \(IF\): its threshold differs within a channel, by up to 0.75 from the channel's mean, and an integer layer has one per channel; flatten the layer, or take the mean with --maps mean \(in Python: maps='mean'\)$",
-    ):
-        quantize(told, x, STEP)
-    made = quantize(told, x, STEP, Options(maps="mean"))
-    assert "n: threshold is its channel's mean, up to 0.75 away" in made.notes
-    assert measure(made, x).layers["n"].spikes_differ > 0
 
 
 def test_levels_within_a_kind() -> None:

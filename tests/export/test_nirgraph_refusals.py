@@ -121,7 +121,7 @@ def test_shapes_that_do_not_fit(wrong: nir.NIRNode, message: str) -> None:
     assert str(refused.value) == message
 
 
-SPLIT = nir.Delay(np.array([1.0, 2, 3]) * DT)
+SPLIT = nir.Delay(np.array([0.0, 2, 3]) * DT)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ SPLIT = nir.Delay(np.array([1.0, 2, 3]) * DT)
         (neurons(v_reset=1.0), Semantics(dt=DT), NotMappable, "n (LIF): its threshold is -0.9 above its reset value; use one above it"),
         (chain({"d": nir.Delay(np.full(3, 1e15)), "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 1e+19 steps; use at most 65,536"),
         (neurons(tau=1e6), Semantics(dt=DT), NotMappable, "n (LIF): its decay is 1, which 16 bits round to 1, so that nothing leaks; its tau is 1e+06 s, 10,000,000,000 steps at dt 0.0001; is it in seconds?"),
-        (chain({"d": SPLIT, "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 0.0001 to 0.0003 s, 1 to 3 steps; split it into delays of one whole number of steps each"),
+        (chain({"d": SPLIT, "n": lif(3)}, (3,), (3,)), Semantics(dt=DT), NotMappable, "d (Delay): it delays by 0 to 0.0003 s, 0 to 3 steps; let each value wait for one step or more, or none of them"),
         (chain({"n": lif(3), "l": nir.LI(np.full(3, 1e-3), np.ones(3), np.zeros(3)), "m": lif(3)}, (3,), (3,)), Semantics(dt=DT), FileRefused, "l never fires, but leads to m; let an integrator lead to the output alone"),
     ],
 )  # fmt: skip
@@ -195,8 +195,8 @@ def test_a_cycle_that_dropping_a_scale_would_cut_elsewhere() -> None:
         ({"decay_bits": 17}, "--decay-bits is 17; use 1 to 16"),
         ({"fraction_bits": -1}, "--fraction-bits is -1; use 0 to 16"),
         ({"error": 0.0}, "--error is 0; use a share between 0 and 1, such as 0.01"),
-        ({"decay": "any"}, "--decay is 'any'; use 'same' or 'common'"),
-        ({"maps": "any"}, "--maps is 'any'; use 'same' or 'mean'"),
+        ({"decay": "any"}, "--decay is 'any'; use 'own' or 'common'"),
+        ({"maps": "any"}, "--maps is 'any'; use 'own' or 'mean'"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:

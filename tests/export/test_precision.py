@@ -126,7 +126,7 @@ def test_more_decay_bits_are_never_worse(told: FloatGraph, low: int, more: int) 
 def test_weights_are_rounded_within_half_a_step_or_left_out_with_what_they_count(told: FloatGraph) -> None:
     made = quantized(told, error=1e-9)
     there, here = told.weight * told.gain[:, None], weights_in_model_units(told, made)
-    step = made.layers["n"].scale[:, None] * 2.0 ** made.network.neurons["n"].arithmetic.fraction_bits
+    step = made.layers["n"].scale[:, None] * 2.0 ** made.network.neurons["n"].fields.fraction_bits
     out = ~here.any(axis=1)
     assert np.all(np.abs(there - here)[~out] <= 0.5001 * step[~out])
     usual = np.maximum(np.abs(there).max(axis=1, keepdims=True), 1e-300) / 127  # the greatest weight at the greatest level

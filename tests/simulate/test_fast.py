@@ -22,7 +22,7 @@ from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.network import Conv2d, Delay, Input, Network, Neuron, SumPool2d
 from lehr.simulate import Result, compare, simulate
 from lehr.simulate.fast import engine
-from lehr.simulate.fast.plan import plan
+from lehr.simulate.fast.plans.plan import plan
 from lehr.simulate.fast.stream import Stream
 from lehr.simulate.parts import continued
 from lehr.simulate.statistics import operations

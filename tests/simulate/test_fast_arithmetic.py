@@ -10,8 +10,8 @@ import pytest
 
 from lehr.arithmetic import Arithmetic, DecayForm, Rounding
 from lehr.network import Neuron
-from lehr.simulate.fast.bounds import Lanes, numbers
-from lehr.simulate.fast.kernels import neurons
+from lehr.simulate.fast.calls import neurons
+from lehr.simulate.fast.plans.bounds import Lanes, numbers
 
 EVERY = np.arange(-(2**15), 2**15)
 DECAYS = [
@@ -56,10 +56,10 @@ def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
     state, layer = EVERY.astype(dtype), np.zeros((3, size), dtype)
     made, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int64)
     neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), how)
-    p = numbers(how, Lanes(dtype, dtype, bounded=False, held=2**15), neuron)
+    p = np.array(numbers(neuron, Lanes(dtype, dtype, frozenset("v"), 2**15))._replace(kept=1))
     sums, spikes = np.zeros(size, np.int32 if dtype is np.int64 else dtype), np.zeros(2 * size // 64, np.uint64)
     rows = np.array((0, 1, 0, 1, 2, 1, 0, 1, 1))
-    neurons(sums, state, spikes, layer.reshape(-1), p, totals, np.zeros(1, np.int64), made, np.array((1, 1, size)), rows)
+    neurons(sums, state, spikes, layer.reshape(-1), p, totals, np.zeros(1, np.int64), made, np.array((1, 1, size, 0)), rows)
     assert np.array_equal(state, made)
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,14 +14,14 @@ import pytest
 from commands import Lehr
 
 from lehr.errors import FileRefused
-from lehr.simulate.fast import kernels, machine
+from lehr.simulate.fast import calls, machine
 
 KINDS = (np.dtype(np.int32),)
 SCRIPT = """
 import sys
 import numpy as np
 from lehr.simulate.fast.engine import Engine
-from lehr.simulate.fast.kernels import copy
+from lehr.simulate.fast.calls import copy
 into = np.full(64, 5, np.int32)
 copy(np.arange(64, dtype=np.int32), np.zeros(0, np.int32), into, np.array((1, 1, 64, 3, 64)), np.array((0, 1, 0, 0, 1, 0)))
 print(into[:4].tolist(), "numba" in sys.modules)
@@ -222,15 +223,24 @@ def test_a_user_without_a_home_compiles_each_time(compiled: list[str], monkeypat
     assert compiled == ["copy"] * 2
 
 
-def test_what_numba_compiles_counts_in_the_digest() -> None:
-    files = {path.stem: path.read_text() for path in Path(machine.__file__).parent.glob("*.py")}
-    compiled = {name for name, text in files.items() if "numba" in text.partition('"""')[2] and "import numba" in text} | {
-        name for name, text in files.items() if "fast.compiled import" in text or "fast.vector import" in text
-    }
-    assert compiled - {"machine"} <= set(machine.MADE_OF) <= files.keys()
+def test_what_numba_compiles_counts_in_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All files of kernels/ do, and no other file of the engine has anything to do with numba."""
+    others = [path for path in Path(machine.__file__).parent.rglob("*.py") if path.parent != machine.KERNELS]
+    compiling = ("import numba", "from numba", "kernels.compiled import", "kernels.vector import", "kernels.lanes import")
+    assert len(others) > 10
+    assert not [
+        path.name for path in others if any(f"\n{line}" in path.read_text() or f".{line}" in path.read_text() for line in compiling)
+    ]
+    monkeypatch.setattr(machine, "KERNELS", shutil.copytree(machine.KERNELS, tmp_path / "kernels"))
+    made_of = machine.made_of.__wrapped__
+    digests = {made_of()}
+    for path in (tmp_path / "kernels").glob("*.py"):
+        path.write_text(path.read_text() + "#")
+        digests.add(made_of())
+    assert len(digests) == len(list(machine.KERNELS.glob("*.py"))) + 1 > 10
 
 
 def test_code_that_is_kept_runs_without_numba() -> None:
-    kernels.copy(*(np.zeros(0, kind) for kind in (np.int32,) * 3), np.zeros(5, np.int64), np.zeros(6, np.int64))
+    calls.copy(*(np.zeros(0, kind) for kind in (np.int32,) * 3), np.zeros(5, np.int64), np.zeros(6, np.int64))
     told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
     assert told.split("\n")[0] == "[5, 6, 7, 5] False"

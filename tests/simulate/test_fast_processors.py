@@ -18,7 +18,7 @@ sys.path.insert(0, sys.argv[1])
 from hard_networks import HARD, flows
 from lehr.simulate import compare, simulate
 from lehr.simulate.fast import engine, machine
-from lehr.simulate.fast.kernels import neurons
+from lehr.simulate.fast.calls import neurons
 for name in sys.argv[2:] or HARD:
     net, x = HARD[name]()
     expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons)

@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine_networks import machine_network
 from states import flowing, two_state_network
 from strategies import Images, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
+from lehr.machines import MACHINES
 from lehr.network import Network
+from lehr.programs import widths_of
 from lehr.simulate import compare, simulate
 from lehr.simulate.ranges import Observed, narrowed, observe
-from lehr.widths import analyse, bits_for, fit_state_bits, with_state_bits
+from lehr.update import Bound
+from lehr.widths import analyse, bits_for, fit_state_bits
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 EVENT = replace(HOW, update="event", reset_timing="same_step")
@@ -34,25 +38,37 @@ def test_one_bit_less_than_observed_saturates_and_no_less_does_not(case: str) ->
     net, x = MAKES[case]()
     observed = observe(net, x)
     assert (observed.samples, observed.steps) == (6, net.steps)
-    ranges = {**{(n, "membrane"): r for n, r in observed.membrane.items()}, **{(n, "synapse"): r for n, r in observed.synapse.items()}}
+    ranges = {(n, x): r for n, registers in observed.registers.items() for x, r in registers.items()}
     assert len(ranges) == observed.states == len(net.neurons) + sum(neuron.synapse is not None for neuron in net.neurons.values())
     widths = analyse(fit_state_bits(net)).layers
     seen = 0
-    for (name, state), (low, high) in ranges.items():
-        assert getattr(widths[name], state)[0] <= low < high <= getattr(widths[name], state)[1]
+    for (name, register), (low, high) in ranges.items():
+        assert widths[name].registers[register][0] <= low < high <= widths[name].registers[register][1]
         bits = bits_for(low, high)
-        assert not simulate(_with(net, name, state, bits), x).saturations[name]
+        assert not simulate(_with(net, name, register, bits), x).saturations[name]
         if bits > 8:
-            assert simulate(_with(net, name, state, bits - 1), x).saturations[name]
+            assert simulate(_with(net, name, register, bits - 1), x).saturations[name]
             seen += 1
     assert seen
 
 
-def _with(net: Network, name: str, state: str, bits: int) -> Network:
-    neuron = net.neurons[name]
-    wide = None if neuron.synapse is None else 32
-    changed = with_state_bits(neuron, *((bits, wide) if state == "membrane" else (32, bits)))
+def _with(net: Network, name: str, register: str, bits: int) -> Network:
+    wide = dict.fromkeys(widths_of(net.neurons[name].program), 32)
+    changed = net.neurons[name].with_bits({**wide, register: bits})
     return replace(net, nodes={**fit_state_bits(net).nodes, name: changed})
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_registers_of_a_machine_stay_within_what_is_proven(name: str) -> None:
+    net, x = machine_network(name)
+    observed = observe(net, x)
+    layers = analyse(fit_state_bits(net)).layers
+    bounded = {s.x for s in MACHINES[name].all if isinstance(s, Bound)}
+    for layer, registers in observed.registers.items():
+        assert set(registers) == bounded
+        for register, (low, high) in registers.items():
+            proven = layers[layer].registers[register]
+            assert proven[0] <= low < high <= proven[1]
 
 
 def many(make: Any) -> tuple[Network, Images]:
@@ -74,11 +90,11 @@ def test_a_narrowed_network_is_another_that_computes_the_same_on_the_samples() -
 
 def test_the_risk_is_what_it_says() -> None:
     """The share of a continuous source above the greatest of n samples: above the bound in at most 5 of 100 cases."""
-    one = Observed({"a": (0, 1)}, {}, 59, 1)
+    one = Observed({"a": {"v": (0, 1)}}, 59, 1)
     assert one.risk == pytest.approx(0.0495, abs=1e-4)  # 1 - 0.05**(1/59); the rule of three gives 3/59
     beyond = 1 - np.random.default_rng(0).random((20_000, 59)).max(axis=1)
     assert 0.045 < (beyond > one.risk).mean() < 0.055
-    four = Observed({"a": (0, 1), "b": (0, 1)}, {"a": (0, 1), "b": (0, 1)}, 1000, 1)
+    four = Observed({"a": {"v": (0, 1), "i": (0, 1)}, "b": {"v": (0, 1), "i": (0, 1)}}, 1000, 1)
     assert one.risk < 0.05
     assert four.risk == pytest.approx(4 * (1 - 0.0125 ** (1 / 1000)))
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from c_code import of_lines
 from commands import Lehr
 from hard_networks import HARD
-from strategies import small_network
+from machine_networks import machine_network
+from strategies import Images, small_network
 
 from lehr import nirfile
 from lehr.errors import NotBitExact, NotMappable, UsageError
+from lehr.machines import MACHINES
 from lehr.network import Network
 from lehr.targets.build import build
 from lehr.targets.c import C, devices
@@ -31,9 +36,15 @@ UNLIKE = ("knot", "knot by event", "two states, wide", "all kinds of weights, re
 on_cortex_m = pytest.mark.skipif(NO_CORTEX_M is not None, reason=str(NO_CORTEX_M))
 
 
+NETWORKS: dict[str, Callable[[], tuple[Network, Images]]] = {
+    **HARD,
+    **{name: partial(machine_network, name, spatial=True, per_neuron=True) for name in MACHINES},
+}
+
+
 def artefact(folder: Path, name: str) -> Path:
-    """The artefact of a hard network, with golden vectors."""
-    net, x = HARD[name]()
+    """The artefact of a hard network or of a machine's, with golden vectors."""
+    net, x = NETWORKS[name]()
     (C().plan(net, {}) | golden_plan(net, x)).write(folder)
     return folder
 
@@ -62,7 +73,7 @@ def test_a_cortex_m_replays_the_golden_vectors_and_sees_one_unit(tmp_path: Path)
 
 @on_cortex_m
 @pytest.mark.slow
-@pytest.mark.parametrize("name", UNLIKE)
+@pytest.mark.parametrize("name", [*UNLIKE, *MACHINES])
 def test_a_cortex_m_is_exact_on_hard_networks(name: str, tmp_path: Path) -> None:
     status, lines = make(artefact(tmp_path / "out", name), "check-cortex-m")
     assert (status, lines[-1]) == (0, "PASS"), lines
@@ -167,12 +178,28 @@ def code_bytes(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.slow
+def test_the_code_of_a_long_update_is_smaller_than_its_bound(tmp_path: Path) -> None:
+    if why := no_compiler("make"):
+        pytest.skip(why)
+    wide = "leak v multiply 40503 16 nearest_even; add v input 16; bound v -2147483648 2147483647 saturate; leak a dash 0 3; add a v 1 times fired"
+    lines = f"{'; '.join([wide + '; bound a -99999999 99999999 saturate'] * 10)}; fire fired v gt threshold 255; subtract v threshold 0 times fired"
+    net, x = of_lines(lines, 1 << 20)
+    (C().plan(net, {}) | golden_plan(net, x)).write(tmp_path / "out")
+    layout = Layout(net)
+    assert len(net.neurons["out"].program.all) > 60
+    assert [update.bits for update in layout.updates] == [64]
+    bound = need(layout, tables(layout)).flash["code"]
+    for machine, code in code_bytes(tmp_path / "out").items():
+        assert machine == "native" or code <= bound, (machine, code, bound)
+
+
+@pytest.mark.slow
 def test_the_code_is_smaller_than_its_bound(tmp_path: Path) -> None:
     if why := no_compiler("make"):
         pytest.skip(why)
-    for name in UNLIKE:
+    for name in (*UNLIKE, *MACHINES):
         folder = artefact(tmp_path / name.replace(" ", "_"), name)
-        layout = Layout(HARD[name]()[0])
+        layout = Layout(NETWORKS[name]()[0])
         bound = need(layout, tables(layout)).flash["code"]
         for machine, code in code_bytes(folder).items():
             assert machine == "native" or code <= bound, (name, machine, code, bound)
@@ -187,7 +214,7 @@ def test_what_does_not_fit_is_told_with_what_there_is() -> None:
         C().plan(net, {"ram": "1"})
     ram = sum(needed.ram.values())
     assert re.fullmatch(
-        rf"the network does not fit the memory told: it needs [\d,]+ of 2,147,483,648 bytes of flash \(weights [\d,]+, thresholds and biases"
+        rf"the network does not fit the memory told: it needs [\d,]+ of 2,147,483,648 bytes of flash \(weights [\d,]+, parameters"
         rf" [\d,]+, code [\d,]+\) and {ram:,} of 1,024 bytes of RAM \(.*membranes [\d,]+.*stack 512\); use device=stm32f103c8",
         str(error.value),
     )

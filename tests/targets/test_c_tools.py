@@ -15,7 +15,7 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, N
 from lehr.nodes import Node
 from lehr.targets.c import C, load
 from lehr.targets.c.compiler import compiler
-from lehr.targets.c.layout import smallest_type
+from lehr.targets.c.memory import smallest_type
 from lehr.targets.c.runner import CRunner
 
 MISSING = CRunner().missing()
@@ -175,6 +175,7 @@ def test_a_compiler_that_is_no_command_or_no_program_is_refused(tmp_path: Path, 
         (-(2**15) - 1, 0, "int32_t"),
         (0, 2**15, "int32_t"),
         (-(2**31), 2**31 - 1, "int32_t"),
+        (-(2**31) - 1, 0, "int64_t"),
     ],
 )
 def test_types_are_as_small_as_their_bounds_allow(low: int, high: int, c_type: str) -> None:

@@ -198,8 +198,9 @@ def test_accumulator_is_as_narrow_as_is_proven() -> None:
     assert dtype(spare - 10, threshold=5, bias=-6) == INT64
     assert dtype((spare - 1) // 8, fraction_bits=3) == INT32
     assert dtype(spare // 8 + 1, fraction_bits=3) == INT64
-    assert dtype(0, decay_numerator=2**16 - 1, decay_shift=16) == INT32
-    assert dtype(0, decay_numerator=2**16 - 1, decay_shift=16, state_bits=17) == INT64
+    assert dtype(2**16, decay_numerator=2**15 - 1, decay_shift=15) == INT32
+    assert dtype(2**16, decay_numerator=2**15 - 1, decay_shift=15, state_bits=18) == INT64
+    assert dtype(0, decay_numerator=2**16 - 1, decay_shift=16, state_bits=17) == INT32, "nothing ever fills it"
     assert dtype(0, decay_form="shift", decay_numerator=2**16 - 1, decay_shift=16, state_bits=17) == INT32
     assert dtype(0, state_bits=31, threshold=2**30 - 1) == INT32
     assert dtype(0, state_bits=31, threshold=2**30 - 1, overflow="wrap") == INT64

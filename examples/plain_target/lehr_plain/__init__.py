@@ -1,0 +1,108 @@
+"""The smallest target: a network of dense layers as one JSON file, and a program in plain Python that runs it.
+
+It is a package of its own, which lehr finds by the entry point in its pyproject.toml. To see that it is right:
+
+    pip install -e . && pytest --pyargs lehr.targets.conformance --lehr-target plain
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.artifact import BuildPlan, to_json
+from lehr.errors import FileRefused, NotBitExact
+from lehr.network import Linear, Network, Neuron
+from lehr.simulate import Trace
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+
+PROGRAM, MODEL = "run.py", "network.json"
+
+
+class Plain(Target):
+    """States what run.py computes, and nothing more; `nodes`, `weights` and `readouts` are the least, which need not be said."""
+
+    name: ClassVar[str] = "plain"
+    summary: ClassVar[str] = "a program in plain Python for dense layers of binary weights"
+    arithmetics: ClassVar[Arithmetics] = Arithmetics(
+        decay_form=("multiply",),
+        rounding=("toward_zero",),
+        reset=("subtract",),
+        reset_timing=("next_step",),
+        fires=("gt",),
+        overflow=("saturate",),
+        update=("step",),
+        max_fraction_bits=4,
+        max_state_bits=16,
+    )
+
+    def limits(self, net: Network) -> tuple[Problem, ...]:
+        """Nothing but what the class states."""
+        del net
+        return ()
+
+    def plan(self, net: Network, options: Options) -> BuildPlan:
+        """The network as numbers, and the program."""
+        del options
+        layers = [{"name": name, "from": _sources(net, name), **_numbers(net, name)} for name in net.order]
+        model = {"shape": list(net.input.shape), "highest": net.input.highest, "steps": net.steps, "layers": layers}
+        return BuildPlan({MODEL: to_json(model), PROGRAM: files("lehr_plain").joinpath(PROGRAM).read_bytes()})
+
+    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+        """The number of weights."""
+        del rates, options
+        return Estimate((Figure("weights", sum(node.weight.size for node in net.weighted.values()), "numbers", "their count"),))
+
+    def runner(self) -> Interpreter:
+        """Python itself."""
+        return Interpreter()
+
+
+def _sources(net: Network, name: str) -> list[list[Any]]:
+    """What arrives at a node: names, and whether the value is that of the step before."""
+    return [[source, (source, name) in net.feedback] for source in net.sources(name)]
+
+
+def _numbers(net: Network, name: str) -> dict[str, Any]:
+    node = net.nodes[name]
+    if isinstance(node, Linear):
+        return {"weight": node.weight.tolist()}
+    assert isinstance(node, Neuron)  # there are no other nodes: `check` has refused them
+    how = node.fields
+    numbers = {"k": how.decay_numerator, "n": how.decay_shift, "F": how.fraction_bits, "low": how.lowest, "high": how.highest}
+    return {**numbers, "threshold": node.threshold.tolist(), "bias": node.bias.tolist()}
+
+
+class Interpreter:
+    """Runs the program in a Python of its own."""
+
+    def missing(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
+        """Hand the samples to the program as JSON, and take spikes and membranes from it."""
+        try:
+            model = json.loads((folder / MODEL).read_bytes())
+        except (OSError, ValueError) as error:
+            raise FileRefused(f"{folder / MODEL}: {error}; build it again") from None
+        shape = tuple(model["shape"])
+        if x.shape[1:] == shape:
+            x = np.repeat(x[:, None], model["steps"], axis=1)
+        if x.dtype != np.uint8 or x.shape[2:] != shape or x.max() > model["highest"]:
+            raise FileRefused(f"input is {x.dtype} {list(x.shape)}; give uint8 [N, T, {shape[0]}] of at most {model['highest']}")
+        command = [sys.executable, "-I", str(folder / PROGRAM)]
+        ran = subprocess.run(command, input=json.dumps(x.tolist()), capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise NotBitExact(f"{folder / PROGRAM}: {ran.stderr.splitlines()[-1]}; build it again")
+        traced: dict[str, dict[str, Any]] = json.loads(ran.stdout)
+        spikes = {name: np.array(values, np.uint8) for name, values in traced["spikes"].items()}
+        return Trace(spikes, {name: np.array(values, np.int32) for name, values in traced["membranes"].items()})

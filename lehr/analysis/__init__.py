@@ -1,0 +1,1 @@
+"""The width analysis: an interpreter of update programs in bounds."""

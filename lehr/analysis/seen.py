@@ -1,0 +1,80 @@
+"""What a record of single statements says of registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+import numpy as np
+
+from lehr.analysis.ground import Record
+from lehr.analysis.rows import HIGH, LOW, REACH
+from lehr.arithmetic import Int64
+from lehr.update import Bound, Fire, ForEachEvent, Program, Put, Statement, sources, walk, written
+
+
+def span(bounds: Iterable[Int64]) -> tuple[int, int]:
+    """The lowest and highest of all neurons, and of 0."""
+    each = list(bounds)
+    return min((0, *(int(b[LOW].min()) for b in each))), max((0, *(int(b[HIGH].max()) for b in each)))
+
+
+@cache
+def writers(program: Program) -> Mapping[str, tuple[int, ...]]:
+    """The numbers of the statements that write each register."""
+    numbered = [(number, written(s)) for number, s in enumerate(walk(program.statements), 1) if not isinstance(s, ForEachEvent)]
+    return {x: tuple(number for number, own in numbered if own == x) for x in program.registers}
+
+
+def beyond(record: Record) -> int:
+    """The first statement after which, or in which, anything comes to REACH; 0 where there is none."""
+    for number in sorted(record.left):
+        if max(map(abs, span(kept[number] for kept in (record.terms, record.left) if number in kept))) >= REACH:
+            return number
+    return 0
+
+
+def looked_at(program: Program, record: Record) -> dict[str, list[Int64]]:
+    """By register, what comes to its Bounds, and what is written to it and not just on its way to one."""
+    found: dict[str, list[Int64]] = {x: [] for x in program.registers}
+    for x, numbers in writers(program).items():
+        found[x] += [record.arrived[number] for number in numbers if number in record.arrived]
+        for number in _kept(program).intersection(numbers).intersection(record.left):
+            low, high = record.left[number]
+            for least, most in _wraps(program, x):  # a register that wraps is anywhere between them, anyway
+                low, high = np.where(low < least, low, 0), np.where(high > most, high, 0)
+            found[x].append(np.stack([low, high]))
+    return found
+
+
+def _wraps(program: Program, x: str) -> list[tuple[int, int]]:
+    """The ends between which a register wraps."""
+    bounds = [s for s in program.all if isinstance(s, Bound) and s.x == x and s.overflow == "wrap"]
+    return [(s.low, s.high) for s in bounds if isinstance(s.low, int) and isinstance(s.high, int)]
+
+
+@cache
+def _kept(program: Program) -> frozenset[int]:
+    """The numbers of the statements whose result is read, or stays at the end, as it is."""
+    kept, number = set(), 0
+    for index, s in enumerate(program.statements):
+        number += 1
+        body, later = (s.body, ()) if isinstance(s, ForEachEvent) else ((s,), program.statements[index + 1 :])
+        number += isinstance(s, ForEachEvent)
+        for place, inner in enumerate(body):
+            wraps = isinstance(inner, Bound) and inner.overflow == "wrap"
+            if not isinstance(inner, ForEachEvent) and not wraps and _is_read(written(inner), (*body[place + 1 :], *later)):
+                kept.add(number + place)
+        number += len(body) - 1
+    return frozenset(kept)
+
+
+def _is_read(x: str, later: tuple[Statement, ...]) -> bool:
+    """Whether statements take a register as it is before they bound or replace it; at the end it is kept as it is."""
+    for s in later:
+        if isinstance(s, ForEachEvent) or x in sources(s) or (isinstance(s, Fire) and s.x == x):
+            return True
+        replaced = isinstance(s, Fire) or (isinstance(s, Put) and not s.when)
+        if written(s) == x and (isinstance(s, Bound) or replaced):
+            return False
+    return True

@@ -1,0 +1,82 @@
+"""How kernels are compiled: by numba, each with a way in that takes its arguments as Python's tuple of numpy's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.np.arrayobj import populate_array
+
+from lehr.simulate.fast.kernels.vector import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+WITHIN: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+"""No kernel raises, or asks for memory: it takes nothing of numba's to run."""
+INLINED: dict[str, Any] = {**WITHIN, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Called neither from C nor from Python: to leave out such ways in saves a fifth of compiling."""
+WORD = ir.IntType(64)
+HEAD, ITEMS = object.__basicsize__ // 8, tuple.__basicsize__ // 8
+"""Words before what numpy tells of an array, which begins with: address of its elements, dimensions, address of its shape; and before
+the addresses of what a tuple holds."""
+
+
+def inlined(kernel: F) -> F:
+    """Compile a function that kernels call; its machine code becomes part of theirs."""
+    return cast(F, numba.njit(**INLINED)(kernel))
+
+
+compiled = inlined
+"""Compile a kernel: what `lehr.simulate.fast.calls` names. Its machine code becomes part of its way in."""
+
+
+def module(kernel: Any, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
+    """A kernel and its way in for arguments of some kinds, see `lehr.simulate.fast.machine`, in which way in is called `name`."""
+    made = numba.cfunc(types.void(types.voidptr), **WITHIN)(_way_in(kernel, types.Tuple([_type(kind) for kind in kinds])))
+    found = llvm.parse_assembly(made.inspect_llvm())
+    missing = [f.name for f in found.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    assert not missing, f"{name} calls {missing}, which is not there where numba is not"
+    found.get_function(made.native_name).name = name
+    return found
+
+
+def _type(kind: Any) -> Any:
+    return types.Array(numba.from_dtype(kind), 1, "C") if isinstance(kind, np.dtype) else types.Tuple([types.int64] * kind)
+
+
+def _way_in(kernel: Any, wanted: Any) -> Callable[[Any], None]:
+    @intrinsic
+    def arguments(_: Any, given: Any) -> Any:
+        return wanted(given), lambda c, b, s, a: _taken_apart(c, b, a[0], wanted)
+
+    def way_in(given: Any) -> None:
+        kernel(*arguments(given))
+
+    return way_in
+
+
+def _taken_apart(context: Any, builder: Any, given: Any, wanted: Any) -> Any:
+    """Code that makes the kernel's arguments of a tuple's address."""
+
+    def word(at: Any, index: int) -> Any:
+        return builder.load(builder.gep(at, [ir.Constant(WORD, index)]))
+
+    def address(at: Any, index: int) -> Any:
+        return builder.inttoptr(word(at, index), WORD.as_pointer())
+
+    def argument(index: int, kind: Any) -> Any:
+        if not isinstance(kind, types.Array):
+            return context.get_constant_undef(kind)
+        array, made = address(items, ITEMS + index), context.make_array(kind)(context, builder)
+        width = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+        data = builder.bitcast(address(array, HEAD), made.data.type)
+        populate_array(made, data, shape=[word(address(array, HEAD + 2), 0)], strides=[width], itemsize=width, meminfo=None)
+        return made._getvalue()
+
+    items = builder.bitcast(given, WORD.as_pointer())
+    return context.make_tuple(builder, wanted, [argument(index, kind) for index, kind in enumerate(wanted)])

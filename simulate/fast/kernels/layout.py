@@ -1,0 +1,268 @@
+"""What the planner and the kernels agree on: numbers that stand for choices, and sizes of what is computed together."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+TOWARD_ZERO, FLOOR, NEAREST_EVEN = range(3)
+MULTIPLY, SHIFT, KEEP = range(3)
+FREE, SATURATE, WRAP = range(3)
+NO_RESET, SUBTRACT, ZERO = range(3)
+
+
+class How(NamedTuple):
+    """How the neurons of `neurons.neurons` and `events.event_neurons` compute; `kept` says whether membranes are kept."""
+
+    leak: int
+    factor: int
+    places: int
+    rounding: int
+    overflow: int
+    lowest: int
+    highest: int
+    fraction: int
+    reset: int
+    late: int
+    fires: int
+    kept: int = 0
+
+
+class NeuronSizes(NamedTuple):
+    """Samples, steps, neurons in a row, and elements from sample to sample in totals, 0 if they are of all together."""
+
+    samples: int
+    steps: int
+    neurons: int
+    totals: int
+
+
+class QueueSizes(NamedTuple):
+    """What `events.queue_events` is told of a source.
+
+    Attributes:
+        samples, steps: to run.
+        row: elements in a row of values, words for bits.
+        bits: whether they are bits.
+        first: the number of its first neuron.
+        room: in a queue.
+    """
+
+    samples: int
+    steps: int
+    row: int
+    bits: int
+    first: int
+    room: int
+
+
+class EventSizes(NamedTuple):
+    """Samples, steps, neurons in a row, elements from sample to sample in totals, 0 if they are of all together; room in a queue."""
+
+    samples: int
+    steps: int
+    neurons: int
+    totals: int
+    room: int
+
+
+class Window(NamedTuple):
+    """A convolution on spikes.
+
+    Attributes:
+        narrow: whether sums fit an int8: of all rows of weights, or of `chunk` of them.
+        chunk: rows of weights that add up to what fits an int8 if `narrow`, or an int16; for `strips.gather` alone.
+    """
+
+    channels: int
+    height: int
+    width: int
+    out: int
+    out_height: int
+    out_width: int
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    pad_y: int
+    pad_x: int
+    narrow: int = 0
+    chunk: int = 0
+
+
+class FlowSizes(NamedTuple):
+    """Samples, steps, bits in a row of spikes, elements in a row of sums, whether to overwrite what is there."""
+
+    samples: int
+    steps: int
+    bits: int
+    into: int
+    fresh: int
+
+
+class ColumnSizes(NamedTuple):
+    """The same, and what `counting.count_columns` needs: inputs, lines, and outputs, beyond which sums are 0."""
+
+    samples: int
+    steps: int
+    bits: int
+    into: int
+    fresh: int
+    inputs: int
+    lines: int
+    outputs: int
+
+
+class MatchSizes(NamedTuple):
+    """For `counting.count_matches`: samples, steps, words in a row of spikes, elements in a row of sums, whether to overwrite, outputs."""
+
+    samples: int
+    steps: int
+    words: int
+    into: int
+    fresh: int
+    outputs: int
+
+
+class Reached(NamedTuple):
+    """A convolution, pooling or linear layer whose inputs are added one by one; `each` and `per` are channels in and out of a group."""
+
+    out: int
+    out_width: int
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    dilation_y: int
+    dilation_x: int
+    each: int
+    per: int
+
+
+class ScatterSizes(NamedTuple):
+    """Samples, steps, elements or words in a row of values, of which elements are not padding, elements in a row of sums."""
+
+    samples: int
+    steps: int
+    row: int
+    size: int
+    into: int
+
+
+class PackSizes(NamedTuple):
+    """Samples, steps, channels and places of an input, and words in a row of bits."""
+
+    samples: int
+    steps: int
+    channels: int
+    places: int
+    row: int
+
+
+class Rows(NamedTuple):
+    """Where rows lie: the first sample's first step, how many rows it is to the next sample's, and to the next step's (0 if held)."""
+
+    first: int
+    sample: int
+    step: int
+
+
+(TAKE, LOAD, LEAK, LEAK_EACH, DASH, LINEAR, ADD, SUB, ADD_WHERE, SUB_WHERE, ADD_TIMES, SUB_TIMES, COPY, PUT, CLIP, MODULO, PASS, REACH,
+ COUNT) = range(19)  # fmt: skip
+"""The operations of a program in a table, see `table`."""
+
+
+class Row(NamedTuple):
+    """One operation of a table: on register x, with registers y and m; the others as `table` says."""
+
+    op: int
+    x: int
+    y: int = 0
+    m: int = 0
+    shift: int = 0
+    form: int = 0
+    factor: int = 0
+    places: int = 0
+    rounding: int = 0
+    low: int = 0
+    high: int = 0
+    extra: int = 0
+    odd: int = 0
+    then: int = -1
+
+
+class Decay(NamedTuple):
+    """Of a row of LEAK what a line needs."""
+
+    form: int
+    factor: int
+    places: int
+    rounding: int
+    then: int
+    shift: int
+
+
+NO_SPIKES, BITS, BYTES_OF_SPIKES = range(3)
+"""How a layer of neurons puts out its spikes."""
+
+
+class TableSizes(NamedTuple):
+    """What `table.programs` and `events.event_programs` are told of a layer.
+
+    Attributes:
+        samples, steps: to run.
+        neurons: in a row, with padding.
+        used: without it.
+        block: neurons that are computed together.
+        kept: registers that live from step to step, the first ones.
+        registers: all that are written.
+        constants: numbers and parameters, which lie behind the registers and SPECIAL ones.
+        rows: of the table; of one by event those before its loop.
+        totals: elements from sample to sample in `totals`, 0 if it is of all together.
+        membrane, fired: the registers that are put out.
+        spikes: how.
+        body, after: by event, the rows of the loop and those behind it.
+        room: by event, in a queue.
+    """
+
+    samples: int
+    steps: int
+    neurons: int
+    used: int
+    block: int
+    kept: int
+    registers: int
+    constants: int
+    rows: int
+    totals: int
+    membrane: int
+    fired: int
+    spikes: int
+    body: int = 0
+    after: int = 0
+    room: int = 0
+
+
+SPECIAL = 2
+"""Registers that `table.programs` needs itself: spikes so far, and the most in a step."""
+LINE = 256
+"""Outputs, each a bit, whose columns are counted together."""
+OUTPUTS = 4
+"""Outputs whose matches are counted together."""
+GROUP = 6
+"""Bits whose sums of weights are looked up together."""
+BYTES = 64
+"""Bytes of an input that become bits together."""
+EDGE = np.repeat(np.array((0, 255), np.uint8), BYTES)
+"""From its `n`-th byte on there is a line of BYTES of which all but the last `n` are 0."""
+POSITIONS = np.array([([k for k in range(8) if byte >> k & 1] + [0] * 8)[:8] for byte in range(256)], np.uint16)
+"""For each byte the places of its bits that are set, in a row of 8."""
+
+
+@cache
+def scaled_positions(scale: int) -> npt.NDArray[np.uint16]:
+    """POSITIONS times `scale`, which is below 2**13, flat: what `strips.list_spikes` lists by."""
+    return (POSITIONS * np.uint16(scale)).reshape(-1)

@@ -1,0 +1,139 @@
+"""In which integers a layer of neurons may be computed: the narrowest that are proven to hold every intermediate result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lehr.arithmetic import Arithmetic, Int64, Synapse
+from lehr.interval import Interval
+from lehr.network import Neuron
+from lehr.nodes import Shape
+from lehr.programs import CURRENT
+from lehr.simulate.fast.kernels import layout
+from lehr.simulate.fast.plans.reach import reach
+from lehr.simulate.fast.plans.usual import in_fields
+from lehr.update import MEMBRANE
+from lehr.widths import Range, ranges
+
+STEPS = 1000
+"""How many steps the analysis follows a membrane before it takes all of its width for possible."""
+INT16, INT32 = 2**15 - 1, 2**31 - 1
+COUNTED = 4096
+"""Steps over which spikes are counted in lanes."""
+ROUNDINGS = {"toward_zero": layout.TOWARD_ZERO, "floor": layout.FLOOR, "nearest_even": layout.NEAREST_EVEN}
+OVERFLOWS = {"saturate": layout.SATURATE, "wrap": layout.WRAP}
+RESETS = {"none": layout.NO_RESET, "subtract": layout.SUBTRACT, "zero": layout.ZERO}
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How a layer is computed.
+
+    Attributes:
+        dtype: of its registers, int16, int32 or int64.
+        sums: of what it takes in.
+        free: registers that no Bound of theirs ever changes.
+        held: the greatest magnitude that the membrane of fields has after a step.
+    """
+
+    dtype: Any
+    sums: Any
+    free: frozenset[str] = frozenset()
+    held: int = 0
+
+
+def lanes(neuron: Neuron, a: Interval, shape: Shape, steps: int | None) -> Lanes:
+    """The lanes of a layer: all that this engine asks the width analysis.
+
+    Args:
+        neuron: the layer.
+        a: bounds of its summed inputs.
+        shape: of the layer.
+        steps: how many it runs at most; None for any number.
+    """
+    fields = in_fields(neuron)
+    return _of_program(neuron, a) if fields is None else _of_fields(_flat(fields, shape), _by_neuron(fields, a, shape), steps)
+
+
+def _by_neuron(neuron: Neuron, a: Interval, shape: Shape) -> Interval:
+    return a.repeated(int(np.prod(shape[1:]))) if neuron.per_neuron else a
+
+
+def _flat(neuron: Neuron, shape: Shape) -> Neuron:
+    """Neurons whose parameters differ within a channel, each as a channel of its own."""
+    if not neuron.per_neuron:
+        return neuron
+    threshold, bias = (neuron.spread(name, shape).reshape(-1).astype(np.int32) for name in ("threshold", "bias"))
+    return replace(neuron, threshold=threshold, bias=bias)
+
+
+# -------------------------------------------------------------------- fields
+def _of_fields(neuron: Neuron, a: Interval, steps: int | None) -> Lanes:
+    how, synapse = neuron.fields, neuron.synapse
+    reached, current, settled = ranges(neuron, a, min(steps or STEPS, STEPS))
+    proven = settled or (steps is not None and steps <= STEPS)
+    most = int(a.magnitude.max())
+    drive, bias = most << how.fraction_bits, int(np.abs(neuron.bias.astype(np.int64)).max())
+    theta = int(thresholds(neuron, neuron.threshold.astype(np.int64), reached.held if proven else -how.lowest)[1].max())
+    if synapse is None or current is None:
+        return _lanes(MEMBRANE, how, reached, proven, most, drive + bias + theta, how.fraction_bits)
+    inner = _lanes(CURRENT, synapse, current, proven, most, drive + bias, how.fraction_bits)
+    outer = _lanes(MEMBRANE, how, reached, proven, inner.held, inner.held + bias + theta, 0)
+    dtype = max(inner.dtype, outer.dtype, key=lambda kind: np.dtype(kind).itemsize)
+    return Lanes(dtype, _sums(dtype, most), inner.free | outer.free, outer.held)
+
+
+def _lanes(x: str, how: Arithmetic | Synapse, reached: Range, proven: bool, sums: int, taken: int, fraction: int) -> Lanes:
+    held = reached.held if proven else -how.lowest
+    free = frozenset((x,)) if proven and reached.inside else frozenset[str]()
+    product = held * (how.decay_numerator if how.decay_form == "multiply" else 1) + (1 << how.decay_shift)
+    partial = held + taken
+    if partial <= INT16 and sums <= INT16 and fraction < 15:
+        return Lanes(np.int16, np.int16, free, held)
+    dtype = np.int32 if max(partial, product, sums) <= INT32 else np.int64
+    return Lanes(dtype, _sums(dtype, sums), free, held)
+
+
+def _sums(dtype: Any, most: int) -> Any:
+    """What holds sums of magnitude `most`, for lanes of a type: of 64-bit lanes the sums may be narrower."""
+    return dtype if dtype is not np.int64 else np.int32 if most <= INT32 else np.int64
+
+
+def thresholds(neuron: Neuron, theta: Int64, held: int) -> tuple[Int64, Int64]:
+    """What a membrane of fields must pass to fire, and what a reset takes from it, for thresholds `theta`.
+
+    A threshold that no membrane of magnitude `held` reaches is given as the least such number; a reset never happens there.
+    """
+    passed = theta if neuron.fields.fires == "gt" else theta - 1
+    never = passed >= held
+    taken = np.where(never, 0, theta) if neuron.fields.reset == "subtract" else np.zeros_like(theta)
+    return np.where(never, held, passed), taken
+
+
+def numbers(neuron: Neuron, at: Lanes) -> layout.How:
+    """What tells a kernel how the one state of fields is computed."""
+    how = neuron.fields
+    factor, shift, leak = how.decay_numerator, how.decay_shift, layout.MULTIPLY
+    if how.decay_form == "shift" and shift > 0:
+        factor, leak = 1, layout.SHIFT
+    elif factor == 1 << shift:
+        leak = layout.KEEP
+    if at.dtype is np.int16:
+        factor <<= 16 - shift
+    overflow = layout.FREE if MEMBRANE in at.free else OVERFLOWS[how.overflow]
+    late, fires = int(how.reset_timing == "next_step"), int(not neuron.integrates)
+    bounds = overflow, how.lowest, how.highest, how.fraction_bits
+    return layout.How(leak, factor, shift, ROUNDINGS[how.rounding], *bounds, RESETS[how.reset], late, fires)
+
+
+# -------------------------------------------------------------------- any program
+def _of_program(neuron: Neuron, a: Interval) -> Lanes:
+    most, found = int(a.magnitude.max()), reach(neuron, a.limits)
+    if found is None:
+        return Lanes(np.int64, _sums(np.int64, most))
+    narrow = found.narrow and max(found.partial, most) <= INT16 and neuron.program.most_spikes * COUNTED <= INT16
+    dtype = np.int16 if narrow else np.int32 if max(found.partial, found.product, most) <= INT32 else np.int64
+    return Lanes(dtype, _sums(dtype, most), found.free)

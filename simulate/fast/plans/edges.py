@@ -1,0 +1,226 @@
+"""Which kernel computes an edge of the network, and what its weights look like there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.network import Conv2d, Linear, SumPool2d
+from lehr.simulate.fast.kernels import layout
+from lehr.simulate.fast.kernels.layout import GROUP, LINE, OUTPUTS
+from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of, padded
+from lehr.simulate.fast.plans.flows import CountColumns, CountMatches, Edge, Gather, LookUp, Scatter
+from lehr.weights import LARGEST
+
+Array = npt.NDArray[Any]
+WIDE, FEW, MATCHES = range(256, 1 << 19), 32, 4
+"""For how many outputs columns are counted; up to how many matches are, and with how many digits: a judgement of speed."""
+DENSE_TAPS = 192
+"""From how many inputs an output sees on it gathers its events; with fewer, events scatter, unless they can be looked up."""
+TABLES, READABLE = 24 << 10, 56
+"""Bytes of tables that stay in the first cache; bits that one reading of eight bytes gives wherever it begins."""
+SMALL, WIDE_CHUNK = 127, 256
+"""The greatest int8; how many of them an int16 holds, in eights."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A convolution, or what can be written as one: int `[out, in / groups, height, width]`."""
+
+    weight: Array
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+
+def pooling(node: SumPool2d, channels: int) -> Window:
+    """A pooling of feature maps of `channels` as a window."""
+    return Window(np.ones((channels, 1, *node.kernel), np.int32), node.stride, node.padding, (1, 1), channels)
+
+
+def window_of(node: Conv2d, pool: SumPool2d | None = None) -> Window:
+    """A convolution as a window; with the pooling that follows it, both at once.
+
+    A convolution and the sum over windows of its output are one convolution with a larger kernel: 36 products in place of 100 for
+    5x5 before 2x2.
+    """
+    weight, stride = node.weight.astype(np.int32), node.stride
+    if pool is not None:
+        high, wide = ((size - 1) * step for size, step in zip(pool.kernel, node.stride, strict=True))
+        summed = np.zeros((*weight.shape[:2], weight.shape[2] + high, weight.shape[3] + wide), np.int32)
+        for y in range(0, high + 1, node.stride[0]):
+            for x in range(0, wide + 1, node.stride[1]):
+                summed[:, :, y : y + weight.shape[2], x : x + weight.shape[3]] += weight
+        weight, stride = summed, (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
+    return Window(weight, stride, node.padding, node.dilation, node.groups)
+
+
+def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
+    """The operation for a window over feature maps."""
+    plain = window.groups == 1 and window.dilation == (1, 1) and source.bits and into.dtype is not np.int64
+    taps = math.prod(window.weight.shape[1:])
+    if plain and _groups(window):
+        return _look_up(window, source, into, lag)
+    if plain and taps >= DENSE_TAPS and int(np.abs(window.weight).max()) <= SMALL:
+        return _gather(window, source, into, lag)
+    return _scatter(window, source, into, lag)
+
+
+def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
+    """The operation for a linear layer on a value of any shape, flattened."""
+    order = order_of(source.shape)
+    weight = node.weight[:, order]
+    out = len(weight)
+    if source.bits and node.kind == "binary" and out in WIDE:
+        return CountColumns(source, into, lag, _columns(weight, into.row), out)
+    if source.bits and out <= FEW and _digit_count(node) <= MATCHES:
+        return _matches(node, weight, source, into, lag)
+    if source.bits and into.dtype is not np.int64:
+        flat = Buffer(source.name, (source.size,), source.dtype, row=source.row)
+        window = Window(weight[:, :, None, None].astype(np.int32), (1, 1), (0, 0), (1, 1), 1)
+        gather = _gather(window, flat, into, lag)
+        gather.source = source
+        return gather
+    places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (source.size, 1))
+    places[:, 3] = order
+    shape = layout.Reached(out, 1, 1, 1, 1, 1, 1, 1, each=source.size, per=out)
+    return Scatter(source, into, lag, np.ascontiguousarray(node.weight.T).reshape(-1), places.reshape(-1), shape)
+
+
+def wide_row(node: Linear) -> int:
+    """How many elements the sums need in a row, if columns are counted."""
+    return padded(len(node.weight), LINE) if node.kind == "binary" and len(node.weight) in WIDE else 0
+
+
+def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
+    out, channels, _, kernel_width = window.weight.shape
+    lanes, taps = _lanes(out), window.weight.transpose(2, 3, 1, 0).reshape(-1, out)
+    blocks = -(-out // lanes)
+    rows = np.zeros((blocks, len(taps) + 1, lanes), np.int8)
+    for block in range(blocks):
+        part = taps[:, block * lanes : (block + 1) * lanes]
+        rows[block, :-1, : part.shape[1]] = part
+    shape, (narrow, chunk) = _shape(window, source), _chunk(taps)
+    listed = shape.height * kernel_width * channels
+    return Gather(source, into, lag, _kept(rows), shape._replace(narrow=int(narrow), chunk=chunk), listed, _token(lanes))
+
+
+def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
+    out, channels, kernel_height, kernel_width = window.weight.shape
+    lanes, count, bits = _lanes(out), _groups(window), kernel_width * channels
+    taps = np.zeros((kernel_height, count * GROUP, lanes), np.int64)
+    taps[:, :bits, :out] = window.weight.transpose(2, 3, 1, 0).reshape(kernel_height, bits, out)
+    chosen = (np.arange(1 << GROUP)[:, None] >> np.arange(GROUP)) & 1
+    tables = np.matmul(chosen, taps.reshape(kernel_height, count, GROUP, lanes)).astype(np.int8)
+    shape, narrow = _shape(window, source), int(np.abs(taps).sum(axis=(0, 1)).max()) <= SMALL
+    return LookUp(source, into, lag, _kept(tables), shape._replace(narrow=int(narrow)), shape.height * count, _token(lanes))
+
+
+def _shape(window: Window, source: Buffer) -> layout.Window:
+    """What kernels are told of a convolution."""
+    out, channels, kernel_height, kernel_width = window.weight.shape
+    height, width = (1, 1) if len(source.shape) == 1 else source.shape[1:]
+    out_height, out_width = (1, 1) if len(source.shape) == 1 else into_size(window, (height, width))
+    size = (channels, height, width, out, out_height, out_width, kernel_height, kernel_width)
+    return layout.Window(*size, *window.stride, *window.padding)
+
+
+def _kept(rows: Array) -> Array:
+    """Flat, from the beginning of a cache line on."""
+    made = aligned(rows.size, rows.dtype)
+    made[: rows.size] = rows.reshape(-1)
+    return made
+
+
+def _lanes(out: int) -> int:
+    """Outputs that are summed together."""
+    return 16 if out <= 16 else 32 if out <= 32 else 64
+
+
+def _token(lanes: int) -> tuple[int, ...]:
+    return (0,) * (lanes // 32)
+
+
+def _groups(window: Window) -> int:
+    """In how many groups a row of the kernel is looked up; 0 where tables would not stay in the first cache, or not hold their sums."""
+    out, channels, height, width = window.weight.shape
+    count = -(-width * channels // GROUP)
+    fits = out <= 64 and (height * count << GROUP) * _lanes(out) <= TABLES and GROUP * int(np.abs(window.weight).max()) <= SMALL
+    return count if fits and width * channels <= READABLE else 0
+
+
+def _chunk(taps: Array) -> tuple[bool, int]:
+    """Whether rows of weights are added as int8, and how many at most, or as int16: no sum of so many leaves its type."""
+    if int(np.abs(taps).sum(axis=0).max()) <= SMALL:
+        return True, len(taps)
+    most = SMALL // int(np.abs(taps).max()) // 8 * 8
+    return (True, most) if most else (False, WIDE_CHUNK)
+
+
+def into_size(window: Window, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of what a window makes of feature maps of height and width `size`."""
+    spans = (d * (k - 1) + 1 for d, k in zip(window.dilation, window.weight.shape[2:], strict=True))
+    height, width = ((n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, window.padding, spans, window.stride, strict=True))
+    return height, width
+
+
+def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:
+    out, each, kernel_height, kernel_width = window.weight.shape
+    channels, height, width = source.shape
+    per = out // window.groups
+    grouped = window.weight.reshape(window.groups, per, each, kernel_height, kernel_width).transpose(0, 3, 4, 2, 1)
+    small = int(np.abs(grouped).max()) <= SMALL
+    sizes = into_size(window, (height, width))
+    (y, top, bottom), (x, left, right) = (
+        _seen_by(window, axis, size, out) for axis, size, out in zip((0, 1), (height, width), sizes, strict=True)
+    )
+    rows, columns, channel = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
+    fields = (y[rows], x[columns], channel // each, channel % each, top[rows], bottom[rows], left[columns], right[columns])
+    places = np.stack(fields, axis=-1).astype(np.int32)
+    shape = layout.Reached(out, sizes[1], kernel_height, kernel_width, *window.stride, *window.dilation, each, per)
+    weights = np.ascontiguousarray(grouped, np.int8 if small else np.int32).reshape(-1)
+    return Scatter(source, into, lag, weights, places.reshape(-1), shape)
+
+
+def _seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Array, Array]:
+    """Of each row (axis 0) or column of the input its place with padding, the first output that sees it, and the one after the last."""
+    place, stride = np.arange(size) + window.padding[axis], window.stride[axis]
+    span = (window.weight.shape[2 + axis] - 1) * window.dilation[axis]
+    first, last = np.maximum(0, -(-(place - span) // stride)), np.minimum(out, place // stride + 1)
+    return place, first, np.maximum(first, last)
+
+
+def _columns(weight: Array, row: int) -> Array:
+    bits = np.zeros((weight.shape[1] + 1, row), np.uint8)
+    bits[:-1, : len(weight)] = weight.T > 0
+    in_lines = bits.reshape(len(bits), -1, 8, LINE // 8).swapaxes(2, 3).reshape(len(bits), -1)
+    words = np.packbits(in_lines, axis=1, bitorder="little").view(np.uint64)
+    lines = words.reshape(len(bits), -1, LINE // WORD).swapaxes(0, 1)
+    made = aligned(words.size, np.uint64)[: words.size].reshape(lines.shape)
+    made[:] = lines
+    return made
+
+
+def _digit_count(node: Linear) -> int:
+    return 1 if node.kind == "binary" else LARGEST[node.kind].bit_length() + 1
+
+
+def _matches(node: Linear, weight: Array, source: Buffer, into: Buffer, lag: int) -> CountMatches:
+    """Weights of +-1 are twice a bit less 1; others are the bits of two's complement."""
+    out, count = len(weight), _digit_count(node)
+    planes = [weight > 0] if node.kind == "binary" else [(weight.astype(np.int16) >> k) & 1 for k in range(count)]
+    worth = [2, -1] if node.kind == "binary" else [*(1 << k for k in range(count - 1)), -(1 << (count - 1)), 0]
+    blocks = -(-out // OUTPUTS)
+    bits = np.zeros((count, blocks * OUTPUTS, source.row * WORD), np.uint8)
+    for k, plane in enumerate(planes):
+        bits[k, :out, : weight.shape[1]] = plane
+    words = np.packbits(bits, axis=2, bitorder="little").view(np.uint64)
+    digits = words.reshape(count, blocks, OUTPUTS, source.row).transpose(0, 1, 3, 2)
+    kept = aligned(digits.size, np.uint64)
+    kept[: digits.size] = digits.reshape(-1)
+    return CountMatches(source, into, lag, kept, np.array(worth, np.int64), out)

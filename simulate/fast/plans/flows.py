@@ -1,0 +1,167 @@
+"""The operations that add what flows along an edge of the network: each calls one kernel that makes sums of values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.kernels import layout
+from lehr.simulate.fast.kernels.layout import OUTPUTS, scaled_positions
+from lehr.simulate.fast.plans.buffers import WORD, Buffer
+from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
+
+NONE = np.zeros(0, np.int32)
+
+
+@dataclass(eq=False)
+class Edge(KernelOp):
+    """What flows from one buffer into another."""
+
+    source: Buffer
+    into: Buffer
+    lag: int
+
+    def sizes(self, worker: Worker, first: int, steps: int) -> tuple[int, int, Array]:
+        """Samples, steps, and the rows of both buffers for a kernel."""
+        rows = (*worker.rows(self.source, first, self.lag), *worker.rows(self.into, first, -self.into.delay))
+        return worker.count, 1 if self.into.held else steps, np.array(rows)
+
+
+@dataclass(eq=False)
+class Gather(Edge):
+    """A convolution or a linear layer on spikes, see `strips.gather`."""
+
+    weights: Array
+    shape: layout.Window
+    listed: int
+    lanes: tuple[int, ...]
+    fresh: bool = False
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        return calls.gather, (
+            worker.arrays[self.source].reshape(-1),
+            self.weights,
+            worker.arrays[self.into].reshape(-1),
+            np.array(self.shape),
+            np.array(layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
+            rows,
+            worker.room(self, "listed", self.listed, np.uint32),
+            worker.room(self, "marks", self.shape.height + 1, np.int64),
+            worker.room(self, "spare", WORD, self.into.dtype),
+            self.lanes,
+            scaled_positions(16 << len(self.lanes)),
+        )
+
+
+@dataclass(eq=False)
+class LookUp(Edge):
+    """A convolution with a narrow kernel on spikes, see `lookup.look_up`."""
+
+    tables: Array
+    shape: layout.Window
+    listed: int
+    lanes: tuple[int, ...]
+    fresh: bool = False
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        return calls.look_up, (
+            worker.arrays[self.source].reshape(-1),
+            self.tables,
+            worker.arrays[self.into].reshape(-1),
+            np.array(self.shape),
+            np.array(layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
+            rows,
+            worker.room(self, "listed", self.listed, np.uint32),
+            worker.room(self, "spare", WORD, self.into.dtype),
+            self.lanes,
+        )
+
+
+@dataclass(eq=False)
+class CountColumns(Edge):
+    """A linear layer with many outputs and weights of +-1, see `counting.count_columns`."""
+
+    columns: Array
+    outputs: int
+    fresh: bool = False
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        lines, columns, words = self.columns.shape
+        flow = layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)
+        sizes = layout.ColumnSizes(*flow, inputs=columns - 1, lines=lines, outputs=self.outputs)
+        return calls.count_columns, (
+            worker.arrays[self.source].reshape(-1),
+            self.columns.reshape(-1),
+            worker.arrays[self.into].reshape(-1),
+            np.array(sizes),
+            rows,
+            worker.room(self, "listed", worker.steps * (self.source.size + 8), np.uint32),
+            worker.room(self, "marks", 2 * worker.steps, np.int64),
+            scaled_positions(words),
+        )
+
+
+@dataclass(eq=False)
+class CountMatches(Edge):
+    """A linear layer with few outputs, see `counting.count_matches`."""
+
+    digits: Array
+    worth: Array
+    outputs: int
+    fresh: bool = False
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        return calls.count_matches, (
+            worker.arrays[self.source].reshape(-1),
+            self.digits,
+            self.worth,
+            worker.arrays[self.into].reshape(-1),
+            np.array(layout.MatchSizes(samples, steps, self.source.row, self.into.row, self.fresh, self.outputs)),
+            rows,
+            worker.room(self, "spare", OUTPUTS, np.int64),
+        )
+
+
+OVERWRITING = (Gather, LookUp, CountColumns, CountMatches)
+"""Operations that can begin sums, with no need to clear them first."""
+
+
+@dataclass(eq=False)
+class Scatter(Edge):
+    """Any convolution, pooling or linear layer on anything, see `scatter.scatter`."""
+
+    weights: Array
+    places: Array
+    shape: layout.Reached
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        sizes = np.array(layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row))
+        kernel = calls.scatter_bits if self.source.bits else calls.scatter
+        source, into = worker.arrays[self.source].reshape(-1), worker.arrays[self.into].reshape(-1)
+        return kernel, (source, self.weights, self.places, into, np.array(self.shape), sizes, rows)
+
+
+@dataclass(eq=False)
+class Copy(Edge):
+    """The values themselves, in another order where there is one."""
+
+    order: Array = field(default_factory=lambda: NONE)
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        samples, steps, rows = self.sizes(worker, first, steps)
+        sizes = np.array(layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row))
+        kernel = calls.copy_bits if self.source.bits else calls.copy
+        return kernel, (worker.arrays[self.source].reshape(-1), self.order, worker.arrays[self.into].reshape(-1), sizes, rows)

@@ -1,0 +1,165 @@
+"""Layers of neurons that update once a step: the kernel for programs of one state that fields say, the table for all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lehr.arithmetic import Int64
+from lehr.errors import NotMappable
+from lehr.interval import Interval
+from lehr.network import Neuron
+from lehr.nodes import Shape
+from lehr.simulate.fast import calls
+from lehr.simulate.fast.kernels import layout
+from lehr.simulate.fast.plans.bounds import Lanes, lanes, numbers, thresholds
+from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of
+from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
+from lehr.simulate.fast.plans.rows import Printer
+from lehr.simulate.fast.plans.usual import in_fields
+from lehr.update import FIRED, MOST_SPIKES
+
+CACHE = 24 << 10
+"""Bytes of a block's registers: they and what flows past them stay in the first cache."""
+
+
+def spikes_type(neuron: Neuron) -> Any:
+    """What holds the spikes of a layer: bits in words, or counts in bytes."""
+    return np.uint8 if neuron.by_event or neuron.program.most_spikes > 1 else np.uint64
+
+
+def by_neuron(neuron: Neuron, name: str, shape: Shape) -> Int64:
+    """A parameter of every neuron, channels last."""
+    return neuron.spread(name, shape).reshape(-1)[order_of(shape)]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that updates once a step, and its lanes."""
+
+    name: str
+    neuron: Neuron
+    shape: Shape
+    lanes: Lanes
+
+    @classmethod
+    def of(cls, name: str, neuron: Neuron, shape: Shape, a: Interval, steps: int | None) -> Layer:
+        """The layer for summed inputs `a`, in a run of at most so many steps."""
+        return cls(name, neuron, shape, lanes(neuron, a, shape, steps))
+
+    def updating(self, sums: Buffer, spikes: Buffer) -> tuple[KernelOp, int]:
+        """The operation that updates it, and how many registers live from step to step."""
+        fields = in_fields(self.neuron)
+        if fields is not None and fields.synapse is None:
+            return self._usual(fields, sums, spikes), 1
+        given = {name: by_neuron(self.neuron, name, self.shape) for name in self.neuron.program.parameters}
+        printer = Printer(self.neuron.program, given, self.lanes.dtype, self.lanes.free)
+        return Update(self.name, sums, spikes, printer, printer.filled(spikes.size, sums.row)), len(self.neuron.program.states)
+
+    def _usual(self, fields: Neuron, sums: Buffer, spikes: Buffer) -> Fire:
+        dtype, row = self.lanes.dtype, sums.row
+        passed, taken = thresholds(fields, by_neuron(fields, "threshold", self.shape), self.lanes.held)
+        layer = aligned(3 * row, dtype)[: 3 * row].reshape(3, row)
+        layer[0] = np.iinfo(dtype).max
+        layer[:, : passed.size] = passed, taken, by_neuron(fields, "bias", self.shape)
+        return Fire(self.name, sums, spikes, layer, numbers(fields, self.lanes))
+
+
+@dataclass(eq=False)
+class Fire(KernelOp):
+    """A layer of neurons with one state, as fields say it, see `neurons.neurons`."""
+
+    name: str
+    current: Buffer
+    spikes: Buffer
+    layer: Array
+    how: layout.How
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        membranes = worker.membranes[self.name]
+        sizes = layout.NeuronSizes(worker.count, steps, self.layer.shape[1], worker.each_sample(self.name))
+        return calls.neurons, (
+            worker.arrays[self.current].reshape(-1),
+            worker.states[self.name].reshape(-1),
+            worker.arrays[self.spikes].reshape(-1),
+            self.layer.reshape(-1),
+            np.array(self.how._replace(kept=int(membranes.size > 0))),
+            worker.totals[self.name].reshape(-1),
+            worker.saturations[self.name],
+            membranes.reshape(-1),
+            np.array(sizes),
+            np.array((*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)),
+        )
+
+
+@dataclass(eq=False)
+class Update(KernelOp):
+    """A layer of neurons of any program that updates once a step, see `table.programs`."""
+
+    name: str
+    current: Buffer
+    spikes: Buffer
+    printer: Printer
+    constants: Array
+
+    def call(self, worker: Worker, first: int, steps: int) -> Call:
+        """The call."""
+        dtype, row, spikes = self.printer.dtype, self.constants.shape[1], worker.arrays[self.spikes].reshape(-1)
+        each = self.printer.places * np.dtype(dtype).itemsize
+        block = min(row, max(WORD, CACHE // each // WORD * WORD))
+        return calls.programs, (
+            worker.arrays[self.current].reshape(-1),
+            worker.states[self.name].reshape(-1),
+            self.constants.reshape(-1),
+            spikes if self.spikes.bits else np.zeros(0, np.uint64),
+            np.zeros(0, np.uint8) if self.spikes.bits else spikes,
+            np.array(self.printer.rows).reshape(-1),
+            worker.totals[self.name].reshape(-1),
+            worker.saturations[self.name],
+            worker.membranes[self.name].reshape(-1),
+            worker.room(self, "registers", self.printer.places * block + 4 * WORD, dtype),
+            worker.room(self, "most", 1, np.int64),
+            np.array(self._sizes(worker, steps, row, block)),
+            np.array((*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)),
+        )
+
+    def _sizes(self, worker: Worker, steps: int, row: int, block: int) -> layout.TableSizes:
+        program, places = self.printer.program, self.printer.registers
+        return layout.TableSizes(
+            worker.count,
+            steps,
+            neurons=row,
+            used=self.spikes.size,
+            block=block,
+            kept=len(program.states),
+            registers=len(places),
+            constants=len(self.printer.constants),
+            rows=len(self.printer.rows),
+            totals=worker.each_sample(self.name),
+            membrane=places[program.membrane],
+            fired=places[FIRED],
+            spikes=layout.NO_SPIKES if not program.most_spikes else layout.BITS if self.spikes.bits else layout.BYTES_OF_SPIKES,
+        )
+
+    def run(self, worker: Worker, first: int, steps: int) -> None:
+        """Do it.
+
+        Raises:
+            NotMappable: when a neuron fires more often in a step than a byte holds.
+        """
+        super().run(worker, first, steps)
+        refuse_more_spikes(self.name, worker.room(self, "most", 1, np.int64))
+
+
+def refuse_more_spikes(name: str, most: Array) -> None:
+    """Refuse that a neuron fired `most[0]` times in a step, if a byte does not hold it; it is forgotten then.
+
+    Raises:
+        NotMappable: naming the layer.
+    """
+    if (found := int(most[0])) > MOST_SPIKES:
+        most[0] = 0
+        raise NotMappable(f"{name}: a neuron fired {found} times in one step, more than {MOST_SPIKES}; raise its threshold")

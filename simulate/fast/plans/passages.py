@@ -1,0 +1,79 @@
+"""What flows along an edge of the network, by the type of the node that it leads to: the nodes that this engine computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lehr.network import Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
+from lehr.nodes import Node
+from lehr.simulate.fast.plans.buffers import Buffer, order_of
+from lehr.simulate.fast.plans.edges import convolution, linear, pooling, window_of
+from lehr.simulate.fast.plans.flows import Copy, Edge
+from lehr.tables import Table
+
+
+@dataclass(frozen=True)
+class Passage:
+    """An edge of the network, as it is computed.
+
+    Attributes:
+        source: what flows.
+        into: where it is added.
+        lag: how many steps late it is.
+        flat: whether elements count in the order of a Flatten.
+        conv: the convolution that a pooling is computed with.
+    """
+
+    source: Buffer
+    into: Buffer
+    lag: int
+    flat: bool
+    conv: Conv2d | None = None
+
+
+EDGES: Table[Callable[..., Edge]] = Table("the fast engine", "use the engine 'reference'")
+
+
+def edge(node: Node, passage: Passage) -> Edge:
+    """The operation for an edge that leads to `node`.
+
+    Raises:
+        NotMappable: when it is of a type that has no rule.
+    """
+    return EDGES[type(node)](node, passage)
+
+
+@EDGES.rule(Linear)
+def _linear(node: Linear, p: Passage) -> Edge:
+    return linear(node, p.source, p.into, p.lag)
+
+
+@EDGES.rule(Conv2d)
+def _conv2d(node: Conv2d, p: Passage) -> Edge:
+    return convolution(window_of(node), p.source, p.into, p.lag)
+
+
+@EDGES.rule(SumPool2d)
+def _sum_pool2d(node: SumPool2d, p: Passage) -> Edge:
+    window = pooling(node, p.source.shape[0]) if p.conv is None else window_of(p.conv, node)
+    return convolution(window, p.source, p.into, p.lag)
+
+
+@EDGES.rule(Flatten)
+def _flatten(node: Flatten, p: Passage) -> Edge:
+    del node
+    return _copy(p, flat=True)
+
+
+@EDGES.rule(Delay, Neuron)
+def _as_it_is(node: Delay | Neuron, p: Passage) -> Edge:
+    del node
+    return _copy(p, p.flat)
+
+
+def _copy(p: Passage, flat: bool) -> Edge:
+    ordered = flat and len(p.source.shape) > 1
+    return Copy(p.source, p.into, p.lag, order_of(p.source.shape) if ordered else np.zeros(0, np.int32))

@@ -1,0 +1,96 @@
+"""What a machine computes of updates in fields, as its target states it, and what of a network that leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from lehr.arithmetic import (
+    MAX_FRACTION_BITS,
+    MAX_STATE_BITS,
+    MIN_STATE_BITS,
+    Arithmetic,
+    BiasTo,
+    DecayForm,
+    Fires,
+    Overflow,
+    Reset,
+    ResetTiming,
+    Rounding,
+    Synapse,
+    Update,
+)
+from lehr.network import Neuron
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why a network does not map: the node, what is wrong with it, and what to do."""
+
+    node: str
+    reason: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.reason}; {self.hint}"
+
+
+@dataclass(frozen=True)
+class Arithmetics:
+    """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. What is not stated is not computed.
+
+    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone.
+    """
+
+    decay_form: tuple[DecayForm, ...]
+    rounding: tuple[Rounding, ...]
+    reset: tuple[Reset, ...]
+    reset_timing: tuple[ResetTiming, ...]
+    fires: tuple[Fires, ...]
+    overflow: tuple[Overflow, ...]
+    update: tuple[Update, ...]
+    synapse: bool = False
+    bias_to: tuple[BiasTo, ...] = ()
+    max_fraction_bits: int = 0
+    max_state_bits: int = MIN_STATE_BITS
+
+    CHOICES: ClassVar = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "update")
+
+    @classmethod
+    def every(cls) -> Arithmetics:
+        """Those of a machine that computes all that `Arithmetic` and `Synapse` can say."""
+        return cls(
+            get_args(DecayForm),
+            get_args(Rounding),
+            get_args(Reset),
+            get_args(ResetTiming),
+            get_args(Fires),
+            get_args(Overflow),
+            get_args(Update),
+            synapse=True,
+            bias_to=get_args(BiasTo),
+            max_fraction_bits=MAX_FRACTION_BITS,
+            max_state_bits=MAX_STATE_BITS,
+        )
+
+    def problems(self, node: str, neuron: Neuron) -> list[Problem]:
+        """What of the arithmetic of layer `node` this machine does not compute."""
+        found = self._problems(node, neuron.fields, self.CHOICES, "")
+        if neuron.synapse is not None and not self.synapse:
+            return [*found, Problem(node, "its neurons have a synapse state, the machine has membranes alone", "train without it")]
+        if neuron.synapse is not None:
+            found += self._problems(node, neuron.synapse, ("decay_form", "rounding", "overflow", "bias_to"), "synapse ")
+        return found
+
+    def _problems(self, node: str, how: Arithmetic | Synapse, choices: tuple[str, ...], owner: str) -> list[Problem]:
+        found = []
+        for name in choices:
+            value, allowed = getattr(how, name), getattr(self, name)
+            if value not in allowed:
+                listed = " or ".join(f"'{a}'" for a in allowed)
+                found.append(Problem(node, f"{owner}{name} is '{value}', the machine has {listed}", f"train with {owner}{name} = {listed}"))
+        for name, highest in (("fraction_bits", self.max_fraction_bits), ("state_bits", self.max_state_bits)):
+            value = getattr(how, name, 0)
+            if value > highest:
+                found.append(Problem(node, f"{owner}{name} is {value}, the machine has {highest}", f"export with at most {highest}"))
+        return found

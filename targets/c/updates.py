@@ -1,0 +1,93 @@
+"""The updates of a network's layers in C: the function and the types of each, or why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lehr.interval import Interval
+from lehr.network import Network
+from lehr.nodes import INT32_MAX
+from lehr.targets.c.memory import smallest_type
+from lehr.targets.c.parts import Plain, kept, plain
+from lehr.targets.c.printer import Update
+from lehr.targets.contract import Problem
+from lehr.targets.ranges import Bounds, Ranges
+from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, ForEachEvent, Program, reads, written
+
+INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer's update.
+
+    Attributes:
+        update: its functions, which other layers may share.
+        types: of what memory keeps of its registers, by name.
+    """
+
+    update: Update
+    types: Mapping[str, str]
+
+
+def ranges(net: Network, name: str, known: Mapping[str, Interval]) -> Ranges:
+    """Bounds of a layer's registers, from those of all nodes: what these can add up to bounds single events as well."""
+    neuron, reach = net.neurons[name], sum(int(known[source].magnitude.max()) for source in net.sources(name))
+    given: dict[str, Bounds] = {name: (int(values.min()), int(values.max())) for name, values in neuron.values.items()}
+    return Ranges(neuron.program, given | {INPUT: (-reach, reach)})
+
+
+def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
+    """The update of each layer of neurons, numbered in order, from bounds of all nodes."""
+    updates: dict[tuple[Program, int], Update] = {}
+    made = {}
+    for name, neuron in net.neurons.items():
+        found = ranges(net, name, known)
+        bits = 32 if _within(found.widest, INT32_MAX) else 64
+        update = updates.setdefault((neuron.program, bits), Update(len(updates) + 1, neuron.program, bits))
+        types = {register: smallest_type(*found.kept[register]) for register in kept(neuron.program)}
+        made[name] = Layer(update, types | {FIRED: "uint8_t"})
+    return made
+
+
+def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Problem]:
+    """Why C does not compute a layer's update."""
+    found, program = ranges(net, name, known), net.neurons[name].program
+    wide = next((x for x, bounds in found.reached.items() if not _within(bounds, INT64_MAX)), None)
+    if wide is not None:
+        return [Problem(name, f"nothing keeps its register {wide} within 64 bits", f"bound {wide} in its update")]
+    membrane = program.membrane
+    low, high = found.kept[membrane]
+    if not -INT32_MAX - 1 <= low <= high <= INT32_MAX:
+        reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
+        return [Problem(name, reason, f"bound {membrane} in its update")]
+    if found.reached[FIRED][1] > MOST_SPIKES and _reads_a_count(program):
+        reason = f"its update reads {FIRED} where it may be above {MOST_SPIKES}, and then begins to count anew"
+        return [Problem(name, reason, "count in another register")]
+    return []
+
+
+def _within(bounds: Bounds, most: int) -> bool:
+    return -most <= bounds[0] and bounds[1] <= most
+
+
+def _reads_a_count(program: Program) -> bool:
+    """Whether spikes that were counted are read, and forgotten afterwards: in C they stay at 255, where the definition goes on.
+
+    Where they are not forgotten, the definition refuses what comes above 255 at the end of the step.
+    """
+    counted = read = False
+    for s in _twice(program):
+        adds = isinstance(s, Add) and s.x == FIRED
+        read = read or (counted and not adds and FIRED in reads(s))
+        if written(s) == FIRED:
+            if read and not adds:
+                return True
+            counted, read = adds, read and adds
+    return False
+
+
+def _twice(program: Program) -> list[Plain]:
+    """The statements of a step, those of a loop two times: as many as it takes that one event follows another."""
+    return [inner for s in program.statements for inner in plain((s,)) * (2 if isinstance(s, ForEachEvent) else 1)]

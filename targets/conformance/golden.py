@@ -1,0 +1,249 @@
+"""The networks on which every target is to be exact, in the form that the target takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from itertools import product
+from typing import Any, Protocol, get_args
+
+import numpy as np
+
+from lehr.arithmetic import Arithmetic, BiasTo, DecayForm, Overflow, Reset, ResetTiming, Rounding
+from lehr.network import Network, Readout
+from lehr.nodes import Delay
+from lehr.simulate import simulate
+from lehr.targets.conformance.building import Images, Style, flowing
+from lehr.targets.conformance.claims import VALUES, Claim, Example, exercised, in_fields
+from lehr.targets.conformance.forms import (
+    CONVOLUTION,
+    CONVOLUTIONAL,
+    EVENTS,
+    FORMS,
+    HEARS_ITSELF,
+    RECURRENT,
+    SMALLEST,
+    WIDE,
+    Form,
+    Parts,
+    by_neuron,
+    convolved,
+    delayed,
+    pooled,
+)
+from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
+from lehr.targets.conformance.programs import PROGRAMS
+from lehr.targets.contract import Arithmetics, Target
+from lehr.weights import KINDS, WeightKind
+
+TRIES = 4
+"""Seeds that are tried before another form of a network is."""
+DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+PLAIN = Style(biased=False, alike=True, reached=True)
+"""One threshold for all neurons of a layer, and no bias: what the plainest machines take."""
+RAILS = (Style(rails=1.0, reached=True), Style(rails=0.25, reached=True), Style(reached=True), PLAIN)
+
+
+class Golden(Protocol):
+    """A network to be exact on: what it is there for, and how it is made for a target."""
+
+    @property
+    def name(self) -> str:
+        """As tests are called after it."""
+
+    def tells(self, target: Target) -> tuple[Claim, ...]:
+        """What it is there to exercise, for a target."""
+
+    def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
+        """Networks to try, and samples: in each group of one form, with other numbers."""
+
+
+@dataclass(frozen=True)
+class InFields:
+    """A golden network whose update is in fields.
+
+    Attributes:
+        forms: that it may have, the first that the target takes is used.
+        fields: of `Arithmetic` in which it differs from the target's usual ones.
+        most: fields that are the most the target has.
+        told: the fields that it is there to exercise.
+        synapse: fields of the second state; None without one.
+        kinds: of weights; the target's usual one if None.
+        readout: of the network; the target's usual one if None.
+        integrators: the last layer never fires.
+        styles: of parameters, to be tried one after the other.
+    """
+
+    name: str
+    forms: tuple[Form, ...] = SMALLEST
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    synapse: Mapping[str, Any] | None = None
+    most: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    kinds: tuple[WeightKind, ...] | None = None
+    readout: Readout | None = None
+    integrators: bool = False
+    styles: tuple[Style, ...] = (Style(reached=True), PLAIN)
+    thresholds_by_neuron: bool = False
+
+    def make(self, how: Arithmetic) -> tuple[Network, Images]:
+        """The network in its first form, whatever targets take."""
+        return self._grown(self.forms[0], self._parts(how, "binary", "count_argmax_lowest"), 0, self.styles[0])
+
+    def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
+        """Form after form, in each style."""
+        if not in_fields(target):
+            return
+        how = Arithmetic(**self._fields(target))
+        kind = "binary" if "binary" in target.weights else target.weights[0]
+        readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
+        parts = self._parts(how, kind, readout)
+        for form, style in product((form for form in self.forms if form.made_of(target.nodes)), self.styles):
+            if not (form.pixels and how.update == "event"):  # a pixel would be up to 255 events
+                yield (self._grown(form, parts, seed, style) for seed in range(TRIES))
+
+    def tells(self, target: Target) -> tuple[Claim, ...]:
+        """The fields `told`, with the values that they have for a target."""
+        if not in_fields(target):
+            return ()
+        own = self._fields(target)
+        synapse = {name: value for name, value in (self.synapse or {}).items() if name in VALUES}
+        if synapse.get("rounding") == "nearest_even":
+            del synapse["decay_form"]  # both forms are the same
+        return (*(Claim(name, own[name]) for name in self.told), *(Claim(name, value, True) for name, value in synapse.items()))
+
+    def _fields(self, target: Target) -> dict[str, Any]:
+        limits = {"fraction_bits": target.arithmetics.max_fraction_bits, "state_bits": target.arithmetics.max_state_bits}
+        own = {**usual(target.arithmetics, target.example_fields), **{name: limits[name] for name in self.most}, **self.fields}
+        if own["decay_form"] == "shift":
+            own["decay_numerator"] = (1 << own["decay_shift"]) - 1
+        return {**own, "fires": "never", "reset": "none"} if self.integrators and own["fires"] == "never" else own
+
+    def _parts(self, how: Arithmetic, kind: WeightKind, readout: Readout) -> Parts:
+        synapse = None
+        if self.synapse is not None:
+            leak = {name: getattr(how, name) for name in ("decay_form", "rounding", "overflow")}
+            synapse = replace(SLOW, **{**leak, "state_bits": min(SLOW.state_bits, how.state_bits), **self.synapse})
+        return Parts(how, synapse, self.kinds or (kind,), self.readout or readout, self.integrators)
+
+    def _grown(self, form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, Images]:
+        net, x = form.make(parts, seed, style)
+        return (by_neuron(net) if self.thresholds_by_neuron else net), x
+
+
+def usual(machine: Arithmetics, needed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The fields that golden networks have where nothing else is said: the defaults, or what the machine has instead, or needs."""
+    chosen = {f.name: getattr(DEFAULT, f.name) for f in fields(DEFAULT)}
+    for name in machine.CHOICES:
+        allowed = getattr(machine, name)
+        firing = [value for value in allowed if value != "never"] or allowed
+        chosen[name] = chosen[name] if chosen[name] in allowed else firing[0]
+    chosen["fraction_bits"] = min(chosen["fraction_bits"], machine.max_fraction_bits)
+    chosen["state_bits"] = min(chosen["state_bits"], machine.max_state_bits)
+    return {**chosen, **(needed or {})}
+
+
+# -------------------------------------------------------------------- the list
+def _of(name: str, *told: str, **given: Any) -> InFields:
+    """A golden network with some fields, which it exercises: those `told`, all if none is."""
+    return InFields(name, fields=given, told=told or tuple(given))
+
+
+def _membranes() -> Iterator[InFields]:
+    """One arithmetic of the membrane after the other."""
+    for form, rounding in product(get_args(DecayForm), get_args(Rounding)):
+        # rounded to the nearest, a decay by (2^n - 1) / 2^n is the same in both forms
+        told = ("rounding",) if rounding == "nearest_even" else ("decay_form", "rounding")
+        yield _of(f"decay_{form}_{rounding}", *told, decay_form=form, rounding=rounding)
+    for reset, timing in product(get_args(Reset), get_args(ResetTiming)):
+        told = ("reset",) if reset == "none" else ("reset", "reset_timing")
+        yield _of(f"reset_{reset}_{timing}", *told, reset=reset, reset_timing=timing)
+    for fires in ("gt", "ge"):
+        yield _of(f"fires_{fires}", fires=fires)
+    yield InFields("most_fraction_bits", most=("fraction_bits", "state_bits"), told=("fraction_bits",))
+    for bits in (0, 5):
+        yield InFields(f"fraction_bits_{bits}", fields={"fraction_bits": bits}, most=("state_bits",), told=("fraction_bits",))
+    for name, numerator, shift in (("no_leak", 1, 0), ("no_memory", 0, 4), ("slow_leak", 65535, 16), ("odd_leak", 11, 4)):
+        yield InFields(name, fields={"decay_form": "multiply", "decay_numerator": numerator, "decay_shift": shift})
+    yield _of("update_event", "update", update="event", reset_timing="same_step")
+
+
+def _rails() -> Iterator[InFields]:
+    """Membranes that leave their width upwards and downwards."""
+    for overflow in get_args(Overflow):
+        rails = InFields(f"{overflow}_at_most_bits", (*SMALLEST, *WIDE), told=("overflow", "state_bits"), styles=RAILS)
+        yield replace(rails, fields={"overflow": overflow}, most=("state_bits",))
+        for bits in (8, 10, 16):
+            yield replace(rails, name=f"{overflow}_at_{bits}_bits", fields={"overflow": overflow, "state_bits": bits})
+
+
+def _synapses() -> Iterator[InFields]:
+    """One arithmetic of the synapse state after the other, and integrators."""
+    yield InFields("synapse", (HEARS_ITSELF, *SMALLEST), synapse={})
+    for form, rounding in product(get_args(DecayForm), get_args(Rounding)):
+        given = {"decay_form": form, "rounding": rounding}
+        yield InFields(f"synapse_{form}_{rounding}", synapse=given)
+    for to in get_args(BiasTo):
+        yield InFields(f"synapse_with_bias_to_{to}", synapse={"bias_to": to})
+    for overflow in get_args(Overflow):
+        styles = (Style(reached=True), *RAILS)
+        given = {"overflow": overflow, "state_bits": 8}
+        yield InFields(f"synapse_{overflow}", (*SMALLEST, *WIDE), fields={"fraction_bits": 3}, synapse=given, styles=styles)
+    for readout in MEMBRANE_READOUTS:
+        yield InFields(readout, (HEARS_ITSELF, *SMALLEST), synapse={}, readout=readout, integrators=True)
+        yield InFields(f"{readout}_of_membranes_alone", readout=readout, integrators=True)
+        yield InFields(f"{readout}_of_neurons_that_fire", readout=readout)
+
+
+def _nodes() -> Iterator[InFields]:
+    """Shapes, nodes and weights."""
+    yield InFields("small", FORMS)
+    for form in FORMS:
+        yield InFields(form.name, (form,))
+    yield InFields("recurrent", RECURRENT)
+    yield InFields("delayed", delayed(Delay(3), Delay(2)))
+    yield InFields("delayed_by_neuron", delayed(Delay(np.arange(1, 9, dtype=np.int32)), Delay(np.arange(8, 0, -1, dtype=np.int32))))
+    yield InFields("strided", convolved(stride=(2, 1), padding=(1, 0)))
+    yield InFields("dilated", convolved(dilation=(2, 3), padding=(0, 2)))
+    yield InFields("grouped", convolved(groups=2))
+    yield InFields("overlapping_windows", pooled((3, 2), (2, 1), (1, 0)))
+    yield InFields("thresholds_by_neuron", (CONVOLUTIONAL, EVENTS, CONVOLUTION), thresholds_by_neuron=True)
+    for kind in KINDS[1:]:
+        yield InFields(f"weights_{kind}", FORMS, kinds=(kind,))
+    yield InFields("weights_of_all_kinds", (*RECURRENT, *SMALLEST), kinds=KINDS)
+
+
+IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS)
+
+
+# -------------------------------------------------------------------- for a target
+@cache
+def example(target: Target, name: str) -> Example | str:
+    """A golden network in the form that a target takes, samples and what the definition makes of them, or why none maps."""
+    golden = next(g for g in GOLDEN if g.name == name)
+    told = golden.tells(target)
+    refused, best = "", None
+    silent = False
+    for group in golden.groups(target):
+        for net, x in group:
+            if problems := target.check(net):
+                refused = refused or str(problems[0])
+                break  # other numbers change nothing
+            made = Example(net, x, simulate(net, x, trace=net.neurons))
+            if not flowing(net, made.expected):
+                silent = True
+                continue
+            if all(exercised(claim, made) for claim in told):
+                return made
+            best = best or made
+    assert best or not silent, f"{name} maps to {target.name}, but is silent or always fires"
+    return best or refused or f"{target.name} states neither nodes nor updates that it could be made of"
+
+
+def mapped(target: Target) -> dict[str, Example]:
+    """The golden networks of the target's usual arithmetic that map to it."""
+    made = {golden.name: example(target, golden.name) for golden in IN_FIELDS if not (golden.fields or golden.most)}
+    made |= {golden.name: example(target, golden.name) for golden in PROGRAMS}
+    return {name: it for name, it in made.items() if isinstance(it, Example)}

@@ -1,0 +1,161 @@
+"""The smallest changes of a network, each of which a comparison of spikes and membranes must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from lehr.arithmetic import Arithmetic, BiasTo, Synapse
+from lehr.errors import LehrError
+from lehr.network import Network, Neuron
+from lehr.nodes import Node
+from lehr.update import Leak, Program
+
+Mutate = Callable[[Network], Iterator[Network]]
+MOST = 12
+"""Channels, or weights, that are tried of a layer."""
+
+
+def one_higher_threshold(net: Network, channel: int = 0) -> Network:
+    """One threshold is raised by one unit: of a channel of the first layer, whose spikes all the others depend on."""
+    name, neuron = next(iter(net.neurons.items()))
+    return _with(net, name, replace(neuron, threshold=_one_more(neuron.threshold, channel)))
+
+
+def thresholds(net: Network) -> Iterator[Network]:
+    """One threshold is one unit higher."""
+    yield from _parameter(net, "threshold")
+
+
+def biases(net: Network) -> Iterator[Network]:
+    """One bias is one unit higher, where there are any."""
+    yield from _parameter(net, "bias")
+
+
+def no_bias(net: Network) -> Iterator[Network]:
+    """A layer has lost its bias."""
+    for name, neuron in reversed([*net.neurons.items()]):
+        if neuron.bias.any():
+            yield _with(net, name, replace(neuron, bias=np.zeros_like(neuron.bias)))
+
+
+def others(net: Network) -> Iterator[Network]:
+    """One of the other parameters of a program is one unit higher."""
+    for name in sorted({name for neuron in net.neurons.values() for name in neuron.parameters}):
+        yield from _parameter(net, name)
+
+
+def weights(net: Network) -> Iterator[Network]:
+    """One weight has the other sign; where its kind has steps of one, it is changed by one."""
+    for name, node in net.weighted.items():
+        for index in range(min(node.weight.size, MOST)):
+            weight = node.weight.copy()
+            weight.flat[-1 - index] += _step(int(weight.flat[-1 - index]), node.kind)
+            yield _with(net, name, replace(node, weight=weight))
+
+
+def leaks(net: Network) -> Iterator[Network]:
+    """A layer leaks a little more or less: by one unit of a numerator, or by one bit of a shift."""
+    for name, neuron in reversed([*net.neurons.items()]):
+        if isinstance(neuron.arithmetic, Program):
+            for program in _other_leaks(neuron.arithmetic):
+                yield from _made(net, name, neuron, arithmetic=program)
+        else:
+            for how in _other_decays(neuron.arithmetic):
+                yield from _made(net, name, neuron, arithmetic=how)
+
+
+def synapses(net: Network) -> Iterator[Network]:
+    """The currents of a layer leak a little more or less."""
+    for name, neuron in reversed([*net.neurons.items()]):
+        for how in _other_decays(neuron.synapse) if neuron.synapse else ():
+            yield from _made(net, name, neuron, synapse=how)
+
+
+def other_state(net: Network) -> Iterator[Network]:
+    """The bias of a layer goes to its other state."""
+    for name, neuron in reversed([*net.neurons.items()]):
+        if neuron.synapse and neuron.bias.any():
+            to: BiasTo = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
+            yield from _made(net, name, neuron, synapse=replace(neuron.synapse, bias_to=to))
+
+
+MUTATIONS: Mapping[str, Mutate] = MappingProxyType(
+    {
+        "threshold": thresholds,
+        "weight": weights,
+        "decay": leaks,
+        "bias": biases,
+        "no_bias": no_bias,
+        "synapse": synapses,
+        "bias_to": other_state,
+        "parameter": others,
+    }
+)
+
+
+# -------------------------------------------------------------------- parts
+def _with(net: Network, name: str, node: Node) -> Network:
+    return replace(net, nodes={**net.nodes, name: node})
+
+
+def _made(net: Network, name: str, neuron: Neuron, **changes: Any) -> Iterator[Network]:
+    """The network with changed neurons, unless what they are then contradicts itself."""
+    try:
+        yield _with(net, name, replace(neuron, **changes))
+    except LehrError:
+        return
+
+
+def _one_more(array: Any, index: int) -> Any:
+    more = array.copy()
+    more.flat[index] += 1
+    return more
+
+
+def _parameter(net: Network, name: str) -> Iterator[Network]:
+    for layer, neuron in net.neurons.items():
+        if name not in neuron.program.parameters or not (array := neuron.values[name]).any():
+            continue
+        for index in range(min(array.size, MOST)):
+            more = _one_more(array, index)
+            whole = {name: more} if name in ("threshold", "bias") else {"parameters": {**neuron.parameters, name: more}}
+            yield from _made(net, layer, neuron, **whole)
+
+
+def _step(weight: int, kind: str) -> int:
+    return -2 * weight if kind == "binary" else 1 if weight < 1 else -1
+
+
+def _other_decays(how: Arithmetic | Synapse) -> Iterator[Arithmetic | Synapse]:
+    for numerator, shift in _near(how.decay_form, how.decay_numerator, how.decay_shift):
+        try:
+            yield replace(how, decay_numerator=numerator, decay_shift=shift)
+        except LehrError:
+            continue
+
+
+def _other_leaks(program: Program) -> Iterator[Program]:
+    for number, s in enumerate(program.statements):
+        if not (isinstance(s, Leak) and isinstance(s.decay.numerator, int) and isinstance(s.decay.shift, int)):
+            continue
+        for numerator, shift in _near(s.decay.form, s.decay.numerator, s.decay.shift):
+            other = replace(s, decay=replace(s.decay, numerator=numerator, shift=shift))
+            try:
+                yield Program((*program.statements[:number], other, *program.statements[number + 1 :]), program.membrane)
+            except LehrError:
+                continue
+
+
+def _near(form: str, numerator: int, shift: int) -> Iterator[tuple[int, int]]:
+    """Numerators and shifts one unit away."""
+    if form == "shift":
+        yield from (((1 << near) - 1, near) for near in (shift - 1, shift + 1) if near >= 0)
+    elif form == "dash":
+        yield from ((0, near) for near in (shift - 1, shift + 1) if near >= 0)
+    else:
+        yield from ((near, shift) for near in (numerator - 1, numerator + 1) if near >= 0)

@@ -1,0 +1,58 @@
+"""Building and running a network in a target's own tool, for the tests of the suite."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from lehr.network import Network
+from lehr.simulate import Trace
+from lehr.targets.conformance.building import Images
+from lehr.targets.conformance.claims import Example
+from lehr.targets.conformance.golden import example, mapped
+from lehr.targets.contract import Runner, Target
+from lehr.targets.golden import golden_plan
+
+
+def ready(target: Target) -> Runner:
+    """The runner of a target, where its tool is on this machine."""
+    runner = target.runner()
+    if runner is None:
+        pytest.skip(f"{target.name} has no tool that runs its artefacts")
+    if missing := runner.missing():
+        pytest.skip(missing)
+    return runner
+
+
+def known_failures(target: Target) -> dict[str, str]:
+    """Golden networks on which a target is known not to be exact, and why."""
+    listed = Path(inspect.getfile(type(target))).parent / "xfail.txt"
+    lines = listed.read_text("utf-8").splitlines() if listed.is_file() else []
+    return {name: reason.strip() for name, _, reason in (line.partition(" ") for line in lines if line.strip())}
+
+
+def run(target: Target, net: Network, x: Images, folder: Path) -> Trace:
+    """Build `net` for a target, with golden vectors, and run it in the target's own tool."""
+    (target.plan(net, {}) | golden_plan(net, x)).with_manifest({}).write(folder)
+    return ready(target).run(folder, x)
+
+
+def needed(target: Target, name: str) -> Example:
+    """A golden network in the target's form; the test is skipped where none maps."""
+    made = example(target, name)
+    if isinstance(made, str):
+        pytest.skip(made)
+    return made
+
+
+def first(target: Target) -> Example:
+    """The first golden network that maps to a target.
+
+    Fails the test where there is none: nothing about the target is tested then.
+    """
+    found = mapped(target)
+    if not found:
+        pytest.fail(f"no golden network maps to {target.name}: nothing about it is tested; {example(target, 'small')}")
+    return next(iter(found.values()))

@@ -1,0 +1,71 @@
+"""A target computes what it says, in every spike and every membrane, and says nothing that no network here has tried.
+
+A target that is known not to be exact on a golden network says so in a file `xfail.txt` beside its class: one line each, the name
+of the network and the reason. The test then fails as soon as the network becomes exact.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lehr.simulate import compare, simulate
+from lehr.targets.conformance.claims import Example, claims_of, differs, exercised
+from lehr.targets.conformance.golden import GOLDEN, example
+from lehr.targets.conformance.mutations import MUTATIONS
+from lehr.targets.conformance.running import first, known_failures, needed, ready, run
+from lehr.targets.contract import Target
+
+FIELDS = ("small", "weights_ternary", "weights_int8", "saturate_at_8_bits", "wrap_at_8_bits", "synapse", "synapse_with_bias_to_synapse")
+MACHINES = ("machine_loihi", "machine_xylo", "machine_dynapcnn_by_event", "machine_adaptive", "program_leak_multiply_decay_8_floor")
+ALWAYS = ("threshold", "weight")
+"""Changes that every network has; the others may be none of it, or nothing that the target takes."""
+
+
+@pytest.mark.parametrize("name", [golden.name for golden in GOLDEN])
+def test_golden_network_is_exact(target: Target, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    made = needed(target, name)
+    if reason := known_failures(target).get(name):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    comparison = compare(made.expected.trace, run(target, made.net, made.x, tmp_path / "built"))
+    assert comparison.values == sum(membranes.size for membranes in made.expected.trace.membranes.values()) > 0
+    comparison.require_equal(target.name)
+
+
+def test_every_claim_is_exercised(target: Target) -> None:
+    made = [example(target, golden.name) for golden in GOLDEN]
+    exact = [it for it in made if isinstance(it, Example)]
+    idle = [str(claim) for claim in claims_of(target) if not any(exercised(claim, it) for it in exact)]
+    assert not idle, f"{target.name} states {', '.join(idle)}, which no golden network that maps to it depends on; state less, or map more"
+
+
+def test_known_failures_name_golden_networks_and_reasons(target: Target) -> None:
+    known = known_failures(target)
+    assert known.keys() <= {golden.name for golden in GOLDEN}
+    assert all(known.values())
+
+
+@pytest.mark.parametrize(("name", "change"), list(product((*FIELDS, *MACHINES), MUTATIONS)))
+def test_one_changed_unit_is_detected(target: Target, name: str, change: str, tmp_path: Path) -> None:
+    made = needed(target, name)
+    mutants = (mutant for mutant in MUTATIONS[change](made.net) if not target.check(mutant) and differs(made, mutant))
+    mutant = next(mutants, None)
+    if mutant is None:
+        assert change not in ALWAYS, f"no {change} of {name} changes anything that {target.name} takes"
+        pytest.skip(f"{name} has no other {change} that {target.name} takes")
+    got = run(target, mutant, made.x, tmp_path / "built")
+    assert not compare(made.expected.trace, got).equal
+    compare(simulate(mutant, made.x, trace=mutant.neurons).trace, got).require_equal(target.name)
+
+
+def test_more_and_fewer_samples_than_golden_ones(target: Target, tmp_path: Path) -> None:
+    made = first(target)
+    got = run(target, made.net, made.x, tmp_path / "built")
+    one = ready(target).run(tmp_path / "built", made.x[-1:])
+    many = ready(target).run(tmp_path / "built", np.concatenate([made.x, made.x[::-1]]))
+    for name in made.net.neurons:
+        assert np.array_equal(one.membranes[name], got.membranes[name][-1:])
+        assert np.array_equal(many.membranes[name][len(made.x) :], made.expected.trace.membranes[name][::-1])

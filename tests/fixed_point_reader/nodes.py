@@ -1,0 +1,73 @@
+"""Nodes without state: each is a list of factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixed_point_reader.graph import text
+
+Shape = tuple[int, ...]
+
+
+def index(shape: Shape, place: Shape) -> int:
+    """Where a place of a map stands in one axis, the first axis slowest."""
+    at = 0
+    for size, i in zip(shape, place, strict=True):
+        at = at * size + i
+    return at
+
+
+def taps(size: Shape, kernel: Shape, how: dict[str, Shape]) -> Iterator[tuple[Shape, Shape, Shape]]:
+    """(place of the output, place of the kernel, place of the input) of every window on a map, places outside the map left out."""
+    spans = [d * (k - 1) + 1 for d, k in zip(how["dilation"], kernel, strict=True)]
+    out = [(n + 2 * p - s) // t + 1 for n, p, s, t in zip(size, how["padding"], spans, how["stride"], strict=True)]
+    for to in product(*map(range, out)):
+        for tap in product(*map(range, kernel)):
+            place = tuple(t * y + d * k - p for t, y, d, k, p in zip(how["stride"], to, how["dilation"], tap, how["padding"], strict=True))
+            if all(0 <= i < n for i, n in zip(place, size, strict=True)):
+                yield to, tap, place
+
+
+def pair(value: Any) -> Shape:
+    """Two integers of one or two."""
+    return tuple(int(v) for v in np.broadcast_to(value, 2))
+
+
+def synapses_of(fields: dict[str, Any], shape: Shape) -> tuple[list[list[tuple[int, int]]], Shape]:
+    """For each input of a node its (output, factor), and the shape of the output: all nodes without state are sums of factors."""
+    kind = text(fields["type"])
+    if kind == "Linear":
+        rows = fields["weight"].tolist()
+        return [[(o, row[i]) for o, row in enumerate(rows)] for i in range(shape[0])], (len(rows),)
+    if kind == "Flatten":
+        return [[(i, 1)] for i in range(prod(shape))], (prod(shape),)
+    if kind in ("Conv2d", "SumPool2d"):
+        return windows_of(fields, shape, pooled=kind == "SumPool2d")
+    raise SystemExit(f"a node is of type {kind}, of which this reader knows nothing")
+
+
+def windows_of(fields: dict[str, Any], shape: Shape, *, pooled: bool) -> tuple[list[list[tuple[int, int]]], Shape]:
+    """The same of a convolution or a pooling."""
+    how = {key: pair(fields[key]) for key in ("stride", "padding")} | {"dilation": (1, 1) if pooled else pair(fields["dilation"])}
+    kernel = pair(fields["kernel_size"]) if pooled else fields["weight"].shape[2:]
+    places = list(taps(shape[1:], tuple(kernel), how))
+    # windows that lie outside the map altogether put out 0, and count as places of the output
+    spans = [d * (k - 1) + 1 for d, k in zip(how["dilation"], kernel, strict=True)]
+    rows, columns = ((n + 2 * p - s) // t + 1 for n, p, s, t in zip(shape[1:], how["padding"], spans, how["stride"], strict=True))
+    outs = shape[0] if pooled else len(fields["weight"])
+    out: Shape = (outs, rows, columns)
+    groups = shape[0] if pooled else int(fields["groups"])
+    weight = None if pooled else fields["weight"].tolist()
+    links: list[list[tuple[int, int]]] = [[] for _ in range(prod(shape))]
+    for o in range(outs):
+        for c in range(shape[0] // groups):
+            channel = o * groups // outs * (shape[0] // groups) + c
+            for to, (y, x), place in places:
+                factor = 1 if weight is None else weight[o][c][y][x]
+                links[index(shape, (channel, *place))].append((index(out, (o, *to)), factor))
+    return links, out

@@ -1,0 +1,43 @@
+"""Which programs the fused loops of `lehr.train.lif` compute: those that fields of `Arithmetic` say, without a second state."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from typing import Any, get_args
+
+from lehr.arithmetic import Arithmetic, Reset, ResetTiming
+from lehr.errors import FileRefused
+from lehr.programs import program_of
+from lehr.update import INPUT, Add, Bound, Decay, Fire, Leak, Program
+
+
+@cache
+def fields_of(program: Program) -> Arithmetic | None:
+    """The fields whose program is equal to this one, update 'step', no synapse state; None where there are none."""
+    statements = program.statements
+    takes = [s for s in statements if isinstance(s, Add) and s.source == INPUT]
+    bounds = [(s.low, s.overflow) for s in statements if isinstance(s, Bound) and isinstance(s.low, int)]
+    if program.loop is not None or len(takes) != 1 or len(bounds) != 1:
+        return None
+    [(lowest, overflow)] = bounds
+    decay = next((s.decay for s in statements if isinstance(s, Leak)), Decay("multiply"))
+    read: dict[str, Any] = {
+        "decay_form": decay.form,
+        "decay_numerator": decay.numerator,
+        "decay_shift": decay.shift,
+        "rounding": decay.rounding,
+        "fires": next((s.test for s in statements if isinstance(s, Fire)), "never"),
+        "fraction_bits": takes[0].shift,
+        "state_bits": (-lowest).bit_length(),
+        "overflow": overflow,
+    }
+    # what a spike does shows in the order of statements: the program of each answer says which it is
+    for reset, timing in product(get_args(Reset), get_args(ResetTiming)):
+        try:
+            how = Arithmetic(**read, reset=reset, reset_timing=timing)
+        except FileRefused:  # a field that is no number, or out of its range
+            continue
+        if program_of(how) == program:
+            return how
+    return None
