@@ -62,7 +62,8 @@ def programs(
             membrane, fired = address(s.membrane, s.kept, s.block, own), address(s.fired, s.kept, s.block, own)
             for j in range(0, count, lanes):
                 store(r, special + j, zero)
-                store(r, most_of_all + j, zero)
+                if s.spikes > BITS:
+                    store(r, most_of_all + j, zero)
             for line in range(0, 4 * lanes, 2 * lanes):
                 store(r, extremes + line, greatest(zero))
                 store(r, extremes + line + lanes, xor(greatest(zero), -1))

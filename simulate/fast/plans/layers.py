@@ -153,7 +153,8 @@ class Update(KernelOp):
             NotMappable: when a neuron fires more often in a step than a byte holds.
         """
         super().run(worker, first, steps)
-        refuse_more_spikes(self.name, worker.room(self, "most", 1, np.int64))
+        if not self.spikes.bits:
+            refuse_more_spikes(self.name, worker.room(self, "most", 1, np.int64))
 
 
 def refuse_more_spikes(name: str, most: Array) -> None:
