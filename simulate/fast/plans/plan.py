@@ -209,8 +209,8 @@ class _Planner(Structure):
         if sums.held:
             self.once.extend(ops)
             ops = []
-        update, *sizes = layer.updating(sums, self.made[name])
-        self.states[name] = (layer.lanes.dtype, *sizes)
+        update, together, each = layer.updating(sums, self.made[name])
+        self.states[name] = layer.lanes.dtype, together, each
         return [*ops, update]
 
     def _by_event(self, name: str, node: Neuron) -> list[Op]:
