@@ -153,10 +153,9 @@ class Machine:
         self.block = self._block(made, samples, steps)
         self.worker = worker = Worker(samples, self.block)
         worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in made.buffers}
-        for name, (dtype, kept_registers) in made.states.items():
+        for name, (dtype, together, each) in made.states.items():
             row = made.row(name)
-            size = kept_registers * row
-            worker.states[name] = aligned(samples * size, dtype)[: samples * size].reshape(samples, size)
+            worker.states[name] = aligned(together + samples * each, dtype)
             worker.totals[name] = np.zeros((samples if name == made.net.output else 1, 3, row), np.int64)
             worker.saturations[name] = np.zeros(samples, np.int64)
             worker.membranes[name] = np.zeros((samples, self.block, row) if name in kept else 0, np.int32)

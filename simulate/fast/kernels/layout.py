@@ -246,6 +246,8 @@ class TableSizes(NamedTuple):
     room: int = 0
 
 
+WORD = 64
+"""Bits of a word, and elements to which rows are padded."""
 SPECIAL = 2
 """Registers that `table.programs` needs itself: spikes so far, and the most in a step."""
 LINE = 256

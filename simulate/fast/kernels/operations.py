@@ -204,9 +204,16 @@ def _take(r: Any, x: Any, inputs: Any, at: Any, shift: Any, keep: Any, count: An
 
 
 @inlined
-def done(row: Any, r: Any, block: Any, count: Any, used: Any, inputs: Any, at: Any) -> Any:
+def address(place: Any, kept: Any, block: Any, own: Any) -> Any:
+    """Where a register lies: those that live from step to step with their neurons, from `own` on, all others where every block has them."""
+    return place * block + (own if place < kept else 0)
+
+
+@inlined
+def done(row: Any, r: Any, kept: Any, block: Any, own: Any, count: Any, used: Any, inputs: Any, at: Any) -> Any:
     """Do one operation; how many values a bound changed."""
-    op, x, y, m, shift = row.op, row.x * block, row.y * block, row.m * block, row.shift
+    op, shift, x = row.op, row.shift, address(row.x, kept, block, own)
+    y, m = address(row.y, kept, block, own), address(row.m, kept, block, own)
     if op in (TAKE, LOAD):
         _take(r, x, inputs, at, shift, np.int64(-1 if op == TAKE else 0), count)
     elif op == LEAK:

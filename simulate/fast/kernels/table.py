@@ -12,9 +12,9 @@ import numpy as np
 
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
 from lehr.simulate.fast.kernels.lanes import add, greater, greatest, lanes_of, less, select, sub, unequal, xor
-from lehr.simulate.fast.kernels.layout import BITS, SPECIAL, Row, Rows, TableSizes
+from lehr.simulate.fast.kernels.layout import BITS, SPECIAL, WORD, Row, Rows, TableSizes
 from lehr.simulate.fast.kernels.neurons import add_totals
-from lehr.simulate.fast.kernels.operations import done
+from lehr.simulate.fast.kernels.operations import address, done
 from lehr.simulate.fast.kernels.vector import data, load_line, peek, poke, read, store, store_mask
 
 FIELDS = len(Row._fields)
@@ -23,13 +23,14 @@ FIELDS = len(Row._fields)
 @compiled
 def programs(
     current: Any, states: Any, constants: Any, bits: Any, counts: Any, table: Any, totals: Any, saturations: Any, membranes: Any,
-    scratch: Any, most: Any, sizes: Any, rows: Any,
+    most: Any, sizes: Any, rows: Any,
 ) -> None:  # fmt: skip
     """Run a layer of neurons.
 
     Args:
         current: summed inputs, rows of `[neurons]`.
-        states: `[samples, kept, neurons]`, in lanes' type; changed.
+        states: in lanes' type; changed. Behind room for the registers, SPECIAL ones and constants of a block, and four lines, there are
+            the registers that live from step to step, `[samples, blocks, kept, block]`.
         constants: `[constants, neurons]`, in lanes' type.
         bits: spikes, rows of `[words]`, or empty.
         counts: uint8, rows of `[neurons]`, or empty.
@@ -37,17 +38,18 @@ def programs(
         totals: as for `neurons.neurons`, but that the lowest and highest membranes are those of neurons in the same lane together.
         saturations: likewise.
         membranes: likewise.
-        scratch: registers, SPECIAL ones and constants of a block, and four lines, in lanes' type.
         most: int64 `[1]`, the most spikes of a neuron in a step so far; changed.
         sizes: layout.TableSizes.
         rows: layout.Rows of `current`, of the spikes and of `membranes`.
     """
     s, source, into, kept = read(TableSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3), read(Rows, rows, 6)
-    inputs, held, given, words, numbers, code = data(current), data(states), data(constants), data(bits), data(counts), data(table)
-    all_totals, traced, r, keeps = data(totals), data(membranes), data(scratch), membranes.size > 0
+    inputs, given, words, numbers, code = data(current), data(constants), data(bits), data(counts), data(table)
+    all_totals, traced, r, keeps = data(totals), data(membranes), data(states), membranes.size > 0
     special, lanes = s.registers * s.block, lanes_of(load_line(r, 0))
     first_constant, most_of_all = special + SPECIAL * s.block, special + s.block
     extremes, zero = first_constant + s.constants * s.block, sub(load_line(r, 0), load_line(r, 0))
+    first = extremes + 4 * WORD
+    each = (s.neurons + s.block - 1) // s.block * s.block * s.kept
     at = np.int64(0)
     while at < s.neurons:
         count = min(s.block, s.neurons - at)
@@ -56,11 +58,12 @@ def programs(
         for k in range(s.constants):
             _copy(given, k * s.neurons + at, r, first_constant + k * s.block, count)
         for n in range(s.samples):
-            for k in range(s.kept):
-                _copy(held, (n * s.kept + k) * s.neurons + at, r, k * s.block, count)
+            own = first + n * each + at * s.kept
+            membrane, fired = address(s.membrane, s.kept, s.block, own), address(s.fired, s.kept, s.block, own)
             for j in range(0, count, lanes):
                 store(r, special + j, zero)
-                store(r, most_of_all + j, zero)
+                if s.spikes > BITS:
+                    store(r, most_of_all + j, zero)
             for line in range(0, 4 * lanes, 2 * lanes):
                 store(r, extremes + line, greatest(zero))
                 store(r, extremes + line + lanes, xor(greatest(zero), -1))
@@ -68,21 +71,19 @@ def programs(
             here, there, where = source.first + n * source.sample, into.first + n * into.sample, kept.first + n * kept.sample
             for _ in range(s.steps):
                 for k in range(s.rows):
-                    lost += done(read(Row, code, k * FIELDS), r, s.block, count, used, inputs, here * s.neurons + at)
-                _reach(r, s.membrane * s.block, extremes, whole)
+                    lost += done(read(Row, code, k * FIELDS), r, s.kept, s.block, own, count, used, inputs, here * s.neurons + at)
+                _reach(r, membrane, extremes, whole)
                 if whole < count:
-                    _reach(r, s.membrane * s.block + whole, extremes + 2 * lanes, lanes)
-                _put_out(r, s, count, words, numbers, there * s.neurons + at, special)
+                    _reach(r, membrane + whole, extremes + 2 * lanes, lanes)
+                _put_out(r, s, fired, count, words, numbers, there * s.neurons + at, special)
                 if keeps:
-                    _copy(r, s.membrane * s.block, traced, where * s.neurons + at, count)
+                    _copy(r, membrane, traced, where * s.neurons + at, count)
                 if s.spikes == BITS and used < count:
                     _clear(words, there * s.neurons + s.used, (there + 1) * s.neurons)
                 here += source.step
                 there += into.step
                 where += kept.step
             saturations[n] += lost
-            for k in range(s.kept):
-                _copy(r, k * s.block, held, (n * s.kept + k) * s.neurons + at, count)
             low, high = load_line(r, extremes), load_line(r, extremes + lanes)
             for j in range(0, count, lanes):
                 if j == whole:  # in which there is padding
@@ -123,9 +124,9 @@ def _reach(r: Any, membrane: Any, extremes: Any, count: Any) -> None:
 
 
 @inlined
-def _put_out(r: Any, s: Any, count: Any, words: Any, numbers: Any, there: Any, special: Any) -> None:
+def _put_out(r: Any, s: Any, fired: Any, count: Any, words: Any, numbers: Any, there: Any, special: Any) -> None:
     """Put out the spikes of a step, and count them."""
-    fired, lanes = s.fired * s.block, lanes_of(load_line(r, 0))
+    lanes = lanes_of(load_line(r, 0))
     if s.spikes == BITS:
         for j in range(0, count, lanes):
             spikes = load_line(r, fired + j)

@@ -49,14 +49,18 @@ class Layer:
         """The layer for summed inputs `a`, in a run of at most so many steps."""
         return cls(name, neuron, shape, lanes(neuron, a, shape, steps))
 
-    def updating(self, sums: Buffer, spikes: Buffer) -> tuple[KernelOp, int]:
-        """The operation that updates it, and how many registers live from step to step."""
+    def updating(self, sums: Buffer, spikes: Buffer) -> tuple[KernelOp, int, int]:
+        """The operation that updates it, and how many elements its states have, those of all samples together and those of each."""
         fields = in_fields(self.neuron)
         if fields is not None and fields.synapse is None:
-            return self._usual(fields, sums, spikes), 1
+            return self._usual(fields, sums, spikes), 0, sums.row
         given = {name: by_neuron(self.neuron, name, self.shape) for name in self.neuron.program.parameters}
         printer = Printer(self.neuron.program, given, self.lanes.dtype, self.lanes.free)
-        return Update(self.name, sums, spikes, printer, printer.filled(spikes.size, sums.row)), len(self.neuron.program.states)
+        each = printer.places * np.dtype(self.lanes.dtype).itemsize
+        block = min(sums.row, max(WORD, CACHE // each // WORD * WORD))
+        update = Update(self.name, sums, spikes, printer, printer.filled(spikes.size, sums.row), block)
+        blocks = -(-sums.row // block)
+        return update, printer.places * block + 4 * WORD, blocks * block * len(self.neuron.program.states)
 
     def _usual(self, fields: Neuron, sums: Buffer, spikes: Buffer) -> Fire:
         dtype, row = self.lanes.dtype, sums.row
@@ -104,12 +108,11 @@ class Update(KernelOp):
     spikes: Buffer
     printer: Printer
     constants: Array
+    block: int
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """The call."""
-        dtype, row, spikes = self.printer.dtype, self.constants.shape[1], worker.arrays[self.spikes].reshape(-1)
-        each = self.printer.places * np.dtype(dtype).itemsize
-        block = min(row, max(WORD, CACHE // each // WORD * WORD))
+        spikes = worker.arrays[self.spikes].reshape(-1)
         return calls.programs, (
             worker.arrays[self.current].reshape(-1),
             worker.states[self.name].reshape(-1),
@@ -120,20 +123,19 @@ class Update(KernelOp):
             worker.totals[self.name].reshape(-1),
             worker.saturations[self.name],
             worker.membranes[self.name].reshape(-1),
-            worker.room(self, "registers", self.printer.places * block + 4 * WORD, dtype),
             worker.room(self, "most", 1, np.int64),
-            np.array(self._sizes(worker, steps, row, block)),
+            np.array(self._sizes(worker, steps)),
             np.array((*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)),
         )
 
-    def _sizes(self, worker: Worker, steps: int, row: int, block: int) -> layout.TableSizes:
+    def _sizes(self, worker: Worker, steps: int) -> layout.TableSizes:
         program, places = self.printer.program, self.printer.registers
         return layout.TableSizes(
             worker.count,
             steps,
-            neurons=row,
+            neurons=self.constants.shape[1],
             used=self.spikes.size,
-            block=block,
+            block=self.block,
             kept=len(program.states),
             registers=len(places),
             constants=len(self.printer.constants),
@@ -151,7 +153,8 @@ class Update(KernelOp):
             NotMappable: when a neuron fires more often in a step than a byte holds.
         """
         super().run(worker, first, steps)
-        refuse_more_spikes(self.name, worker.room(self, "most", 1, np.int64))
+        if not self.spikes.bits:
+            refuse_more_spikes(self.name, worker.room(self, "most", 1, np.int64))
 
 
 def refuse_more_spikes(name: str, most: Array) -> None:

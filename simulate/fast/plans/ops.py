@@ -24,7 +24,7 @@ class Worker:
 
     Attributes:
         arrays: by buffer.
-        states: `[samples, kept * neurons]` by layer: the registers that live from step to step.
+        states: by layer, the registers that live from step to step, and room for others.
         totals: int64 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far; of all samples together, `[1, 3,
             neurons]`, of those that are not the output.
         saturations: int64 `[samples]` by layer.

@@ -39,7 +39,7 @@ class Plan:
         buffers: all of them; `input` is among them by that name.
         before: operations on what is held, to be done once.
         stages: for each block of steps.
-        states: dtype of the registers of each layer, and how many of each neuron live from step to step.
+        states: dtype of the states of each layer, and how many elements they have, those of all samples together and those of each.
     """
 
     net: Network
@@ -49,7 +49,7 @@ class Plan:
     spikes: dict[str, Buffer]
     before: tuple[Op, ...]
     stages: tuple[Stage, ...]
-    states: dict[str, tuple[Any, int]]
+    states: dict[str, tuple[Any, int, int]]
 
     @property
     def loops(self) -> bool:
@@ -88,7 +88,7 @@ class _Planner(Structure):
     extra: list[Buffer] = field(default_factory=list)
     ops: dict[str, list[Op]] = field(default_factory=dict)
     cleared: set[Buffer] = field(default_factory=set)
-    states: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    states: dict[str, tuple[Any, int, int]] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -209,8 +209,8 @@ class _Planner(Structure):
         if sums.held:
             self.once.extend(ops)
             ops = []
-        update, kept = layer.updating(sums, self.made[name])
-        self.states[name] = layer.lanes.dtype, kept
+        update, together, each = layer.updating(sums, self.made[name])
+        self.states[name] = layer.lanes.dtype, together, each
         return [*ops, update]
 
     def _by_event(self, name: str, node: Neuron) -> list[Op]:
@@ -222,5 +222,5 @@ class _Planner(Structure):
             places[order_of(buffer.shape)] = np.arange(buffer.size, dtype=np.int32)
             sources.append((buffer, int(late), places))
         update, kept = by_event(name, node, self.net.shapes[name], tuple(sources), self.made[name], synapses)
-        self.states[name] = np.int64, kept
+        self.states[name] = np.int64, 0, kept * self.made[name].row
         return [update]
