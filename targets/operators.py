@@ -10,9 +10,11 @@ from typing import get_args
 import numpy as np
 
 from lehr.arithmetic import Arithmetic, BiasTo, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Synapse, Update
+from lehr.machines import MACHINES
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import Node, Shape
 from lehr.targets.contract import Target
+from lehr.update import Program
 from lehr.weights import KINDS
 
 _BASE = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=16)
@@ -70,7 +72,26 @@ def probes() -> dict[str, Network]:
         two_states = replace(plain.neurons["lif"], synapse=Synapse(decay_numerator=3, decay_shift=2, state_bits=16, bias_to=to))
         found[f"synapse state, bias to the {to}"] = replace(plain, nodes={**plain.nodes, "lif": two_states})
     found |= {f"readout {readout}": replace(plain, readout=readout) for readout in get_args(Readout)}
-    return found
+    return found | _by_neuron() | {f"update of {name}": _machine(program) for name, program in MACHINES.items()}
+
+
+def _by_neuron() -> dict[str, Network]:
+    """Numbers that differ from neuron to neuron within a channel, and from value to value."""
+    image: Shape = (2, 6, 6)
+    net = _chain(image, conv=Conv2d(_ones(3, 2, 3, 3)))
+    own = replace(net.neurons["lif"], threshold=np.arange(1, 49, dtype=np.int32).reshape(3, 4, 4))
+    late = _chain((4,), delay=Delay(np.array((1, 3, 2, 2), np.int32)), fc=Linear(_ones(3, 4)))
+    return {"thresholds by neuron": replace(net, nodes={**net.nodes, "lif": own}), "Delay by value": late}
+
+
+def _machine(program: Program) -> Network:
+    """A network of neurons that update by a program."""
+    given = {name: np.full(3, 2, np.int32) for name in ("bias", "threshold", *program.parameters)}
+    zero = np.zeros(3, np.int32)
+    first = {name: given.pop(name) if name in program.parameters else zero for name in ("threshold", "bias")}
+    others = {name: value for name, value in given.items() if name in program.parameters}
+    net = _chain((4,), fc=Linear(_ones(3, 4)))
+    return replace(net, nodes={**net.nodes, "lif": Neuron(first["threshold"], first["bias"], program, parameters=others)})
 
 
 def _ones(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:

@@ -41,7 +41,8 @@ def reading(folder: Path) -> tuple[int, list[str]]:
 
 def block(path: Path) -> dict[str, Any]:
     with h5py.File(path) as file:
-        whole: dict[str, Any] = json.loads(file["node/metadata/fixed_point"][()])
+        text: Any = file["node/metadata/fixed_point"]
+        whole: dict[str, Any] = json.loads(text[()])
         return whole
 
 
@@ -97,7 +98,8 @@ def changed_number(folder: Path) -> None:
 
 def change(path: Path, before: str, after: str) -> None:
     with h5py.File(path, "r+") as file:
-        text = file["node/metadata/fixed_point"][()].decode()
+        held: Any = file["node/metadata/fixed_point"]
+        text = held[()].decode()
         assert before in text
         del file["node/metadata/fixed_point"]
         file["node/metadata/fixed_point"] = text.replace(before, after)

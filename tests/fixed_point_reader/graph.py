@@ -17,7 +17,7 @@ def text(value: Any) -> str:
 def read_graph(path: Path) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]], dict[str, Any]]:
     """The nodes' fields by name, the edges, and the exact side."""
     with h5py.File(path) as file:
-        graph = file["node"]
+        graph: Any = file["node"]
         fields = {name: {key: value[()] for key, value in node.items() if key != "metadata"} for name, node in graph["nodes"].items()}
         edges = [(text(a), text(b)) for a, b in graph["edges"][()]]
         return fields, edges, json.loads(text(graph["metadata"]["fixed_point"][()]))

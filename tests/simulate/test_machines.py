@@ -144,7 +144,8 @@ def require_as_by_hand(name: str, net: Network, x: Images) -> None:
     """Assert that a dense network of a machine computes, in every spike and membrane, what its update by hand does."""
     trace = simulate(net, x, trace=net.neurons).trace
     for sample in range(len(x)):
-        states = {layer: [dict.fromkeys(("v", "u", "i", "a", "r", "z"), 0) for _ in range(net.shapes[layer][0])] for layer in net.neurons}
+        rest: State = dict.fromkeys(("v", "u", "i", "a", "r", "z"), 0)
+        states = {layer: [dict(rest) for _ in range(net.shapes[layer][0])] for layer in net.neurons}
         for t in range(x.shape[1]):
             arriving = [int(value) for value in x[sample, t]]
             for weights, layer in (("first", "hidden"), ("second", "out")):
