@@ -97,12 +97,6 @@ class State:
         """The greatest value that `state_bits` holds."""
         return (1 << (self.state_bits - 1)) - 1
 
-    def decay(self, value: Int64) -> Int64:
-        """One step of leak, elementwise."""
-        if self.decay_form == "shift":
-            return value - divide_by_power_of_two(value, self.decay_shift, self.rounding)
-        return divide_by_power_of_two(value * self.decay_numerator, self.decay_shift, self.rounding)
-
 
 @dataclass(frozen=True)
 class Arithmetic(State):

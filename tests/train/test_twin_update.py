@@ -12,6 +12,7 @@ import torch
 from budgets import budget
 from hypothesis import given
 from hypothesis import strategies as st
+from old_reference import decay
 from states import SLOW, synapses
 from strategies import arithmetics
 from torch import Tensor
@@ -163,7 +164,7 @@ def test_any_decay_is_exact_up_to_the_rails(rounding: Rounding, form: DecayForm,
     numerator = (1 << shift) - 1 if form == "shift" else rng.integers(0, (1 << shift) + 1)
     whole = rng.integers(-RAIL, RAIL + 1, 400)
     decays = [Arithmetic(form, int(k), int(n), rounding) for k, n in zip(numerator, shift, strict=True)]
-    expected = [int(decays[at % count].decay(value)) for at, value in enumerate(whole)]
+    expected = [int(decay(decays[at % count], value)) for at, value in enumerate(whole)]
     k, n = ("k", "n") if by_neuron else (str(numerator[0]), str(shift[0]))
     line = f"leak v {form} {'0' if by_neuron and form == 'shift' else k} {n} {rounding}"
     given = {"k": torch.from_numpy(numerator), "n": torch.from_numpy(shift)}
