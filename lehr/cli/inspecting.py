@@ -34,9 +34,6 @@ def inspect(
     structure: Annotated[
         bool, typer.Option("--structure", help="Only what the file declares: nodes, types, shapes, bytes. No weight is read.")
     ] = False,
-    update: Annotated[
-        bool, typer.Option("--update", help="Show the update of all neurons as a program, also where fields say it.")
-    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a .nir file holds: nodes, shapes, bytes; of an integer network its arithmetic, widths, synapses and sparsity, too.
@@ -59,7 +56,7 @@ def inspect(
                 _tell_refusals(out, model)
         else:
             _tell_network(out, declared, net)
-            _tell_updates(out, net, all_of_them=update)
+            _tell_updates(out, net)
         out.say(f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} in its arrays")
         for name, value in declared.origin.items():
             out.say(f"origin, {name}: {value}")
@@ -172,15 +169,13 @@ def _register(program: Program, x: str) -> tuple[Any, ...]:
     return decays, ", ".join(dict.fromkeys(d.rounding for d in leaks)), "", "", "", widths_of(program).get(x, ""), ", ".join(overflow)
 
 
-def _tell_updates(out: Output, net: Network, *, all_of_them: bool) -> None:
-    """The programs of the neurons; in words those that no fields say, or all."""
-    from lehr.update import Program
+def _tell_updates(out: Output, net: Network) -> None:
+    """The programs of the neurons, each once."""
     from lehr.update_text import lines_of
 
     layers: dict[Program, list[str]] = {}
     for name, neuron in net.neurons.items():
-        if all_of_them or isinstance(neuron.arithmetic, Program):
-            layers.setdefault(neuron.program, []).append(name)
+        layers.setdefault(neuron.program, []).append(name)
     for program, names in layers.items():
         out.say(f"update of {', '.join(names)}, whose membrane is {program.membrane}:")
         for line in lines_of(program):
