@@ -40,11 +40,11 @@ def with_scales(net: Network, seed: int, *, by_value: bool = True, share: float 
 
 
 @st.composite
-def scaled_networks(draw: st.DrawFn, /, *, by_value: bool = True, **fixed: Any) -> Network:
+def scaled_networks(draw: st.DrawFn, /, *, by_value: bool = True, rare: float = 0.1, **fixed: Any) -> Network:
     """A network of `networks` with Scale on its edges, in which spikes flow."""
     seed = draw(st.integers(0, 2**16))
     try:
-        net = with_scales(draw(networks(**fixed)), seed, by_value=by_value)
+        net = with_scales(draw(networks(**fixed)), seed, by_value=by_value, rare=rare)
         assume(any(isinstance(node, Scale) for node in net.nodes.values()))
         assume(flowing(net, simulate(net, random_input(net, np.random.default_rng(seed)))))
     except NotMappable:  # a neuron that updates by event fired more than 255 times
