@@ -12,7 +12,7 @@ RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from lehr.export.latent import Latent
 from lehr.folders import require_marked
 from lehr.leftovers import recover
 from lehr.network import Conv2d, Input, Linear, Network, Neuron
+from lehr.nodes import Node
 from lehr.nodes.registry import NODES
 from lehr.npz import npz_bytes
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
@@ -47,7 +48,7 @@ LAST = "last"
 _OTHERS = ("recipe.toml", "metrics.jsonl", TENSORS, SAMPLES_FILE)
 _OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in (STATE, *_OTHERS)]
 AGAIN = "copy it anew from where it was trained, or train it again"
-_TYPES: Mapping[str, Any] = {kind.__name__: kind for kind in NODES}
+_TYPES = {kind.__name__: kind for kind in NODES}
 FIRST, UPDATE = ("threshold", "bias"), "update"
 
 
@@ -203,27 +204,32 @@ def _arithmetic(told: dict[str, Any]) -> Arithmetic | Program:
     return program_of_lines(told.pop(UPDATE), told.pop("membrane"), **told)
 
 
+def _neuron(name: str, told: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    """What neurons are made of."""
+    how = _arithmetic(told["arithmetic"])
+    values = {key: _integers(f"{name}.{key}", tensors) for key in FIRST}
+    others = [key for key in how.parameters if key not in FIRST] if isinstance(how, Program) else []
+    synapse = Synapse(**told["synapse"]) if "synapse" in told else None
+    return {**values, "arithmetic": how, "synapse": synapse, "parameters": {key: _integers(f"{name}.{key}", tensors) for key in others}}
+
+
 def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> tuple[Network, dict[str, Latent]]:
     """Put the arrays back; takes out of `tensors` what it uses."""
-    nodes, latents = {}, {}
+    nodes: dict[str, Node] = {}
+    latents: dict[str, Latent] = {}
     for name, told in structure["nodes"].items():
         kind = _TYPES[told.pop("type")]
-        told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
         if kind is Neuron:
-            how = told["arithmetic"] = _arithmetic(told["arithmetic"])
-            if "synapse" in told:
-                told["synapse"] = Synapse(**told["synapse"])
-            told |= {key: _integers(f"{name}.{key}", tensors) for key in FIRST}
-            if isinstance(how, Program):
-                others = (parameter for parameter in how.parameters if parameter not in FIRST)
-                told["parameters"] = {parameter: _integers(f"{name}.{parameter}", tensors) for parameter in others}
+            values |= _neuron(name, values, tensors)
         elif kind in (Conv2d, Linear):
             latents[name] = Latent.take(name, tensors)
-            told["weight"] = latents[name].levels(declared_kind(told.get("kind", "binary")))  # runs of old tell no kind
+            values["weight"] = latents[name].levels(declared_kind(values.get("kind", "binary")))  # runs of old tell no kind
         else:
-            arrays = (f.name for f in fields(kind) if f.name not in told and f"{name}.{f.name}" in tensors)
-            told |= {key: _integers(f"{name}.{key}", tensors) for key in arrays}
-        nodes[name] = kind(**told)
+            arrays = [f.name for f in fields(kind) if f.name not in values and f"{name}.{f.name}" in tensors]  # type: ignore[arg-type]
+            values |= {key: _integers(f"{name}.{key}", tensors) for key in arrays}
+        node: Callable[..., Node] = kind
+        nodes[name] = node(**values)
     edges = tuple((a, b) for a, b in structure["edges"])
     given = structure["input"]
     return Network(nodes, edges, Input(tuple(given["shape"]), given["kind"]), structure["steps"], structure["readout"]), latents

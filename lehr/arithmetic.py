@@ -1,8 +1,8 @@
 """The fixed-point arithmetic of a spiking neuron: the fields that make two integer machines the same or different.
 
 A membrane `V` is an integer that holds `2**fraction_bits` times the membrane in units of one weight, and so is the current `I` of a
-neuron with a synapse state. The methods here are the elementary operations, on Python or numpy integers wide enough not to overflow
-(int64); `lehr.simulate.reference` puts them in order. See docs/arithmetic.md for the whole definition.
+neuron with a synapse state. `lehr.programs` says in statements what the fields stand for, `lehr.operations` has the elementary
+operations. See docs/arithmetic.md for the whole definition.
 """
 
 from __future__ import annotations
@@ -103,12 +103,6 @@ class State:
             return value - divide_by_power_of_two(value, self.decay_shift, self.rounding)
         return divide_by_power_of_two(value * self.decay_numerator, self.decay_shift, self.rounding)
 
-    def bound(self, value: Int64) -> Int64:
-        """Bring a value back into `state_bits`, by saturation or by wrapping, elementwise."""
-        if self.overflow == "saturate":
-            return np.clip(value, self.lowest, self.highest)
-        return ((value - self.lowest) & ((1 << self.state_bits) - 1)) + self.lowest
-
 
 @dataclass(frozen=True)
 class Arithmetic(State):
@@ -152,13 +146,6 @@ class Arithmetic(State):
             raise FileRefused(f"fires is 'never', but reset is {self.reset!r} where nothing fires; set it to 'none'")
         if self.fires == "never" and self.update == "event":
             raise FileRefused("update 'event' tests a threshold after each event, but fires is 'never'; set it to 'step'")
-
-    def fire(self, membrane: Int64, threshold: Int64) -> Int64:
-        """1 where the membrane reaches the threshold in the sense of `fires`, else 0."""
-        if self.fires == "never":
-            return np.zeros_like(membrane)
-        reached = membrane > threshold if self.fires == "gt" else membrane >= threshold
-        return reached.astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from lehr.update import FIRED, INPUT, Add, Bound, Fire, ForEachEvent, Leak, Prog
 Float = npt.NDArray[np.float64]
 ONE = ""
 """The term of a linear form that is a constant."""
+_UNIT = np.ones(())
 Form = Mapping[str, Float]
 """What a register holds: a factor for each state, for the input and for 1; a factor that is 0 in all neurons is left out."""
 
@@ -48,7 +49,7 @@ class Reading:
         """What a source holds."""
         if isinstance(source, str) and source in self.forms:
             return self.forms[source]
-        return _form({source: np.ones(())} if source == INPUT else {ONE: self.number(source)})
+        return {INPUT: _UNIT} if source == INPUT else _form({ONE: self.number(source)})
 
     def write(self, x: str, form: Form) -> None:
         """Give a register another form."""
@@ -69,7 +70,7 @@ def read_linear(program: Program, values: Mapping[str, npt.NDArray[Any]], held: 
         held: a state whose own update is left out, so that forms tell what others take of it.
     """
     forms: dict[str, Form] = {name: {} for name in program.registers}
-    forms |= {state: {state: np.ones(())} for state in program.states if state != FIRED}
+    forms |= {state: {state: _UNIT} for state in program.states if state != FIRED}
     reading = Reading(values, forms, held=held)
     _follow(reading, program.statements)
     return reading
@@ -81,7 +82,7 @@ def _follow(r: Reading, statements: tuple[Statement, ...]) -> None:
 
 
 def _form(factors: Mapping[Any, Float]) -> Form:
-    return {name: factor for name, factor in factors.items() if np.any(factor)}
+    return {name: factor for name, factor in factors.items() if factor.any()}
 
 
 def _scaled(form: Form, factor: float | Float) -> Form:
@@ -106,7 +107,7 @@ def _leak(r: Reading, s: Leak) -> None:
 @RULES.rule(Add)
 def _add(r: Reading, s: Add) -> None:
     term = _scaled(r.form(s.source), float((1 << s.shift) * (-1 if s.negative else 1)))
-    times = r.form(s.times) if s.times else {ONE: np.ones(())}
+    times = r.form(s.times) if s.times else {ONE: _UNIT}
     if set(term) <= {ONE}:
         term = _scaled(times, term.get(ONE, np.zeros(())))
     elif set(times) <= {ONE}:
@@ -119,7 +120,7 @@ def _add(r: Reading, s: Add) -> None:
 
 @RULES.rule(Put)
 def _put(r: Reading, s: Put) -> None:
-    when = r.form(s.when) if s.when else {ONE: np.ones(())}
+    when = r.form(s.when) if s.when else {ONE: _UNIT}
     if not when:
         r.resets[s.x] = r.form(s.source)
     elif set(when) == {ONE} and np.all(when[ONE]):

@@ -67,8 +67,9 @@ def nir_neuron(program: Program, values: Mapping[str, npt.NDArray[Any]]) -> NirN
             kind, fields = _alone(program, reading, lacks)
         if program.fires:
             kind, fields = f"{kind}F", fields | _firing(program, reading, lacks)
-    lacks += [f"its {name} is beyond floating point" for name, value in fields.items() if not np.all(np.isfinite(value))]
-    return NirNeuron(kind, {name: np.nan_to_num(value) for name, value in fields.items()}, tuple(lacks))
+    beyond = [name for name, value in fields.items() if not np.isfinite(value).all()]
+    lacks += [f"its {name} is beyond floating point" for name in beyond]
+    return NirNeuron(kind, fields | {name: np.nan_to_num(fields[name]) for name in beyond}, tuple(lacks))
 
 
 def _current(program: Program, reading: Reading, lacks: list[str]) -> tuple[str, Form] | None:

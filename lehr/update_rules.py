@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import get_args
 
+from lehr.arithmetic import Overflow, Rounding
 from lehr.errors import FileRefused
 from lehr.tables import Table
 from lehr.update import (
@@ -16,11 +18,13 @@ from lehr.update import (
     Bound,
     Fire,
     ForEachEvent,
+    Form,
     Leak,
     Program,
     Put,
     Source,
     Statement,
+    Test,
     sources,
     walk,
     written,
@@ -62,13 +66,8 @@ def _problem(program: Program, s: Statement) -> str:
     """What is wrong with a statement; empty if nothing is."""
     if isinstance(s, ForEachEvent):
         return "" if any(INPUT in sources(inner) for inner in s.body) else "its body takes no input; add the input in it"
-    names = [written(s), *(source for source in sources(s) if isinstance(source, str)), s.x]
-    for name in names:
-        if not re.fullmatch(NAME, name):
-            return f"{name[:40]!r} is no name; use up to 31 small letters, digits and '_', a letter first"
-    for value in (source for source in sources(s) if not isinstance(source, str)):
-        if type(value) is not int or not LOWEST <= value <= HIGHEST:
-            return f"{value!r} is out of range; use whole numbers from {LOWEST} to {HIGHEST}"
+    if problem := _wrong_word(s):
+        return problem
     if written(s) in RESERVED:
         return f"it writes {written(s)}, which it is given; use another register"
     if INPUT in sources(s) and not (isinstance(s, (Add, Put)) and s.source == INPUT and INPUT not in sources(s)[1:]):
@@ -76,6 +75,32 @@ def _problem(program: Program, s: Statement) -> str:
     if written(s) == FIRED and not _counts_spikes(program, s):
         return f"{FIRED} holds spikes; change it by fire, by 'put {FIRED} 0' and by adding a register that a fire writes"
     return _RULES[type(s)](program, s)
+
+
+def _wrong_word(s: Leak | Add | Put | Bound | Fire) -> str:
+    """The first word of a statement that is no word, name or number here; empty if all are."""
+    for word, known in _words(s):
+        if word not in known:
+            return f"{word!r} is none of {', '.join(known)}"
+    for name in (written(s), *(source for source in sources(s) if isinstance(source, str)), s.x):
+        if not re.fullmatch(NAME, name):
+            return f"{name[:40]!r} is no name; use up to 31 small letters, digits and '_', a letter first"
+    for value in (source for source in sources(s) if not isinstance(source, str)):
+        if type(value) is not int or not LOWEST <= value <= HIGHEST:
+            return f"{value!r} is out of range; use whole numbers from {LOWEST} to {HIGHEST}"
+    return ""
+
+
+def _words(s: Statement) -> list[tuple[str, tuple[str, ...]]]:
+    """The words of a statement that are one of a few, each with those."""
+    match s:
+        case Leak(_, decay):
+            return [(decay.form, get_args(Form)), (decay.rounding, get_args(Rounding))]
+        case Bound():
+            return [(s.overflow, get_args(Overflow))]
+        case Fire():
+            return [(s.test, get_args(Test))]
+    return []
 
 
 def _counts_spikes(program: Program, s: Statement) -> bool:

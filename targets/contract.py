@@ -30,7 +30,10 @@ from lehr.targets.arithmetics import Arithmetics, Problem
 from lehr.update import Program
 from lehr.weights import WeightKind
 
-__all__ = ["Arithmetics", "Estimate", "Figure", "Options", "Problem", "Runner", "Table", "Target"]
+Varying = Literal["parameters", "delays"]
+"""What may differ from neuron to neuron within a channel, and from value to value."""
+
+__all__ = ["Arithmetics", "Estimate", "Figure", "Options", "Problem", "Runner", "Table", "Target", "Varying"]
 
 Options = Mapping[str, str]
 
@@ -103,7 +106,7 @@ class Target(ABC):
     statements: ClassVar[frozenset[type]] = frozenset()
     nodes: ClassVar[frozenset[type]] = frozenset({Linear, Neuron})
     weights: ClassVar[tuple[WeightKind, ...]] = ("binary",)
-    by_neuron: ClassVar[frozenset[Literal["parameters", "delays"]]] = frozenset()
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset()
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
     example_fields: ClassVar[Mapping[str, Any]] = {}
     options: ClassVar[Mapping[str, str]] = {}

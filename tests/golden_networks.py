@@ -1,12 +1,13 @@
-"""The golden networks of the conformance suite, for tests that need them as well."""
+"""The golden networks of the conformance suite whose neurons are alike within a channel, for tests that need them as well."""
 
 from __future__ import annotations
 
 from lehr.network import Network
-from lehr.targets.conformance.golden import IN_FIELDS as GOLDEN
+from lehr.targets.conformance.golden import IN_FIELDS, usual
 from lehr.targets.conformance.golden import InFields as Golden
-from lehr.targets.conformance.golden import usual
 from lehr.targets.conformance.mutations import one_higher_threshold, weights
+
+GOLDEN = tuple(golden for golden in IN_FIELDS if not golden.name.endswith("_by_neuron"))
 
 __all__ = ["GOLDEN", "Golden", "changed_weight", "one_higher_threshold", "usual"]
 

@@ -6,7 +6,6 @@ compiled loop in the first-level cache (`lehr.train.lif_kernels`), on any other 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -32,11 +31,6 @@ def float_rule(beta: float, slope: float, dtype: torch.dtype, *, integrates: boo
     )
 
 
-def exact_bits(dtype: torch.dtype) -> int:
-    """Up to which power of two a floating type holds every integer."""
-    return 1 - round(math.log2(torch.finfo(dtype).eps))
-
-
 def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype) -> Rule:
     """An integer neuron.
 
@@ -50,12 +44,13 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype)
         dtype: of the tensors.
     """
     leak = kernels.SHIFT if how.decay_form == "shift" else kernels.MULTIPLY if how.decay_shift else kernels.NO_ROUNDING
+    exact = round(-np.log2(torch.finfo(dtype).eps)) + 1
     bounded = kernels.SATURATE if how.overflow == "saturate" else kernels.WRAP
     codes = (
         leak,
         ("toward_zero", "floor", "nearest_even").index(how.rounding),
         ("none", "subtract", "zero").index(how.reset),
-        bounded if how.state_bits <= exact_bits(dtype) + 1 else kernels.UNBOUNDED,
+        bounded if how.state_bits <= exact + 1 else kernels.UNBOUNDED,
         how.reset_timing == "same_step",
     )
     span = 2.0**how.state_bits

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from lehr.arithmetic import Rounding
 from lehr.tables import Table
-from lehr.train.lif import exact_bits
 from lehr.train.quantize import straight_through
 from lehr.update import FIRED, INPUT, Add, Bound, Fire, Leak, Program, Put, Source, Test
 
@@ -124,13 +123,11 @@ def _put(r: Registers, s: Put) -> None:
 @RULES.rule(Bound)
 def _bound(r: Registers, s: Bound) -> None:
     x, low, high = r.values[s.x], r.get(s.low), r.get(s.high)
-    rail = 2 ** exact_bits(x.dtype)  # what passed it would not be exact in any case, which lehr.widths rules out
-    if s.overflow == "wrap":
-        span = high - low + 1
-        r.values[s.x] = x - ((x.detach().double() - low) / span).floor().to(x.dtype) * span if span <= 2 * rail else x
-        return
-    x = x if isinstance(low, int) and low < -rail else x.clamp(min=low)
-    r.values[s.x] = x if isinstance(high, int) and high > rail else x.clamp(max=high)
+    if s.overflow == "wrap":  # the difference in double, since a width may be twice what float32 holds
+        times = ((x.detach().double() - low) / (high - low + 1)).floor().to(x.dtype)
+        r.values[s.x] = x - times * (high - low + 1)
+    else:
+        r.values[s.x] = x.clamp(min=low).clamp(max=high)
 
 
 @RULES.rule(Fire)
@@ -150,7 +147,8 @@ class _Spikes(torch.autograd.Function):
         if up_to == 1:
             return (x > level if test == "gt" else x >= level).to(x.dtype)
         gap = 1 if test == "gt" else 0
-        return ((x.double() - gap) / level.double()).floor().clamp(0, up_to).to(x.dtype)
+        # a quotient of integers that the type holds is never rounded up to the next integer
+        return ((x - gap) / level).floor().clamp(0, up_to)
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:

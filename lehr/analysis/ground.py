@@ -12,7 +12,7 @@ from lehr.analysis.rows import HIGH, LOW, REACH, Rows, Where
 from lehr.arithmetic import Int64
 from lehr.update import INPUT, Source
 
-BUDGET = 2 * 10**8
+BUDGET = 400_000
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Ground:
         scale: in a loop over events, the registers that follow the input, and how often they take it.
         record: where to write down what statements do; None while it does not count.
         outer: the neurons of the record, where those of this ground are rows of another.
-        spent: how many rows went through a statement so far, in a list of one; beyond BUDGET nothing is looked at closely any more.
+        spent: how many rows of each neuron went through a statement so far, in a list of one; beyond BUDGET nothing is looked at closely.
     """
 
     given: Mapping[str, Int64]

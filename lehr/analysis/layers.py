@@ -19,6 +19,8 @@ from lehr.update import FIRED, MOST_SPIKES, Bound, ForEachEvent, Program, Statem
 
 FOLLOWED = 2000
 """Steps of a program of its own that are followed one after another; where more are asked for, bounds hold for any number."""
+TOGETHER = 2**16
+"""Channels that are followed at once, so that many layers take no more memory than a large one."""
 MANY = 256
 """Neurons of a layer beyond which those that are alike are followed once."""
 
@@ -58,25 +60,37 @@ def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> d
         layers: by name, with bounds of the sum that arrives at each.
         steps: within how many; None for any number.
     """
-    alike: dict[tuple[Program, bool], list[str]] = {}
+    alike: dict[tuple[Program, bool], list[list[str]]] = {}
+    room: dict[tuple[Program, bool], int] = {}
     for name, (neuron, _) in layers.items():
-        alike.setdefault((_of_any_width(neuron.program)[0], isinstance(neuron.arithmetic, Program)), []).append(name)
+        key = _of_any_width(neuron.program)[0], isinstance(neuron.arithmetic, Program)
+        room[key] = room.get(key, 0) - neuron.channels
+        if room[key] < 0:
+            alike.setdefault(key, []).append([])
+            room[key] = TOGETHER
+        alike[key][-1].append(name)
     found: dict[str, Reach] = {}
-    for (program, own), names in alike.items():
-        parts = [_Layer(*layers[name]) for name in names]
-        numbers = np.concatenate([part.numbers for part in parts], axis=1)
-        given = dict(zip(parts[0].given, numbers[3:], strict=True))
-        drive, events = numbers[:2], numbers[2]
-        followed = FOLLOWED if steps is None else min(steps, FOLLOWED) if own else steps
-        steps_found = within_steps(program, given, drive, events, followed) if steps is not None else None
-        if steps_found is None or (followed != steps and not steps_found.settled.all()):
-            steps_found = for_ever(program, given, drive, events)
-        start = 0
-        for name, part in zip(names, parts, strict=True):
-            end = start + part.numbers.shape[1]
-            found[name] = part.reach(steps_found, slice(start, end))
-            start = end
+    for (program, own), groups in alike.items():
+        for names in groups:
+            found |= _followed(program, {name: _Layer(*layers[name]) for name in names}, steps, own)
     return {name: found[name] for name in layers}
+
+
+def _followed(program: Program, layers: Mapping[str, _Layer], steps: int | None, own: bool) -> dict[str, Reach]:
+    """What layers of one program do, which may be one of its own."""
+    numbers = np.concatenate([layer.numbers for layer in layers.values()], axis=1)
+    given = dict(zip(next(iter(layers.values())).given, numbers[3:], strict=True))
+    drive, events = numbers[:2], numbers[2]
+    followed = FOLLOWED if steps is None else min(steps, FOLLOWED) if own else steps
+    seen = within_steps(program, given, drive, events, followed, limited=own) if steps is not None else None
+    if seen is None or (followed != steps and not seen.settled.all()):
+        seen = for_ever(program, given, drive, events)
+    found, start = {}, 0
+    for name, layer in layers.items():
+        end = start + layer.numbers.shape[1]
+        found[name] = layer.reach(seen, slice(start, end))
+        start = end
+    return found
 
 
 @cache

@@ -109,6 +109,7 @@ class _Loop:
                 growth = {x: strides(step[x], g, event >= PATIENCE + HURRY) for x, g in growth.items()}
             head, step = {**self.start, **wider, **self._grown(growth)}, growth
         else:
+            self.ground = replace(self.ground, careful=True)
             anything = np.broadcast_to(np.array([[-REACH], [REACH]]), (2, 2, len(self.rows)))
             head, event = {**self.start, **dict.fromkeys(self.changed, anything)}, PATIENCE + 1
         for _ in range(BACK if event > PATIENCE else 0):  # strides went too far: what one event makes of them holds, too

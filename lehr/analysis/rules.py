@@ -26,7 +26,7 @@ Numbered = tuple[int, Statement]
 def run(ground: Ground, rows: Rows, statements: Sequence[Numbered]) -> Rows:
     """What rows come to by some statements, each with its number in the program."""
     for number, statement in statements:
-        ground.spent[0] += len(rows)
+        ground.spent[0] += max(1, len(rows) // max(1, ground.drive.shape[1]))
         rows = RULES[type(statement)](ground, rows, statement, number)
         if len(rows) > MOST_ROWS * ground.drive.shape[1]:
             rows = joined(rows, codes(rows, ground.keys))[0]

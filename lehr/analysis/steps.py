@@ -107,8 +107,8 @@ class _Analysis:
             changed[at] |= (after.bounds[x][:, at] != bounds).any(axis=0)
         return after, new, at, changed
 
-    def within(self, steps: int) -> Steps:
-        """Follow the neurons for so many steps, or until no more of them changes anything."""
+    def within(self, steps: int, *, limited: bool) -> Steps | None:
+        """Follow the neurons for so many steps, or until no more of them changes anything; None where that takes too long."""
         known, done = self.rest, []
         code = codes(known, self.keys)
         settled = np.zeros(self.neurons, np.bool_)
@@ -128,6 +128,8 @@ class _Analysis:
                 before, known, code = known, after, new
             if not len(known):
                 break
+            if limited and self.ground.is_spent:
+                return None
         return self.recorded(together([*done, before]), settled)
 
     def for_ever(self) -> Steps:
@@ -147,6 +149,7 @@ class _Analysis:
                     after.bounds[x] = now
                 after, new = joined(after, codes(after, self.keys))
             known, code = after, new
+        self.ground = replace(self.ground, careful=True)
         anything = np.array([[-REACH], [REACH]]).repeat(self.neurons, axis=1)
         return self.taken_back(Rows(self.rest.at, dict.fromkeys(self.states, anything)), 0)
 
@@ -164,7 +167,9 @@ class _Analysis:
         return Steps(record, joined(after, after.at)[0].bounds, settled)
 
 
-def within_steps(program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64, steps: int) -> Steps:
+def within_steps(
+    program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64, steps: int, *, limited: bool = False
+) -> Steps | None:
     """What neurons can do within some number of steps.
 
     Args:
@@ -173,8 +178,9 @@ def within_steps(program: Program, given: Mapping[str, Int64], drive: Int64, eve
         drive: lowest and highest sum of the inputs in a step, `[2, neurons]`.
         events: the most events of a step, `[neurons]`.
         steps: how many.
+        limited: give up where it takes too long, and return None.
     """
-    return _Analysis(program, given, drive, events).within(steps)
+    return _Analysis(program, given, drive, events).within(steps, limited=limited)
 
 
 def for_ever(program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64) -> Steps:

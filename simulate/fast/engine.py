@@ -15,7 +15,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.simulate.fast import calls
-from lehr.simulate.fast.kernels.layout import EDGE
+from lehr.simulate.fast.kernels.layout import EDGE, PackSizes
 from lehr.simulate.fast.plans.buffers import Buffer, aligned
 from lehr.simulate.fast.plans.ops import Worker, run_stages
 from lehr.simulate.fast.plans.plan import Plan, plan
@@ -43,7 +43,7 @@ def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int |
     Raises:
         FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
         UsageError: when `trace` names no neuron layer, or no step or no thread is asked for.
-        NotMappable: when a neuron that updates by event fires more than 255 times in a step.
+        NotMappable: when there is no rule for a node or a statement, or a neuron fires more than 255 times in a step.
     """
     return Engine(net, threads).run(x, trace=trace, steps=steps)
 
@@ -212,7 +212,7 @@ class Machine:
         each = channels * places
         if places == 1:  # no maps: in one row
             channels, places = 1, channels
-        sizes = np.array((len(x), steps, channels, places, buffer.row))
+        sizes = np.array(PackSizes(len(x), steps, channels, places, buffer.row))
         rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
         calls.pack(x.reshape(-1), array.reshape(-1), self._recent, self._events.reshape(-1), EDGE, sizes, rows)
 

@@ -154,9 +154,10 @@ class _Delay(Rules):
         return f"held back by {node.steps if isinstance(node.steps, int) else f'up to {node.longest}'} steps"
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
-        steps = layout.net.nodes[name].steps  # type: ignore[attr-defined]
-        if not isinstance(steps, int):
-            yield number_table(steps, f"steps_{layout.id[name]}", f"{name}: steps")
+        node = layout.net.nodes[name]
+        assert isinstance(node, Delay)
+        if not isinstance(node.steps, int):
+            yield number_table(node.steps, f"steps_{layout.id[name]}", f"{name}: steps")
 
     def states(self, layout: Layout, name: str) -> Iterator[Field]:
         node: Any = layout.net.nodes[name]

@@ -21,7 +21,7 @@ from lehr.targets.c.printer import RULES
 from lehr.targets.c.render import render, tables
 from lehr.targets.c.runner import CRunner
 from lehr.targets.c.updates import problems
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target, Varying
 from lehr.targets.names import identifiers
 from lehr.weights import KINDS, WeightKind
 
@@ -35,6 +35,7 @@ class C(Target):
     statements: ClassVar[frozenset[type]] = RULES.kinds
     nodes: ClassVar[frozenset[type]] = NODES.kinds
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {
         "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from lehr.nodes.registry import NODES
 from lehr.targets.arithmetics import Arithmetics, Problem
 from lehr.targets.conformance.claims import Example
 from lehr.targets.conformance.golden import GOLDEN, example
-from lehr.targets.contract import Estimate, Options, Target
+from lehr.targets.contract import Estimate, Options, Target, Varying
 from lehr.update import STATEMENTS
 from lehr.weights import KINDS, WeightKind
 
@@ -33,7 +33,7 @@ class Definition(Target):
     arithmetics: ClassVar[Arithmetics] = Arithmetics.every()
     statements: ClassVar[frozenset[type]] = frozenset(STATEMENTS)
     nodes: ClassVar[frozenset[type]] = frozenset(NODES)
-    by_neuron: ClassVar[frozenset[Literal["parameters", "delays"]]] = frozenset({"parameters", "delays"})
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
 

@@ -146,11 +146,13 @@ class Circuit:
         """Whether all kinds take it."""
         return len(step.by_kind) == len(self.programs)
 
+    def earliest(self, step: Step[Any], register: str, stage: int) -> int:
+        """The stage, or the later one in which a register is there that some kinds leave as it is."""
+        return stage if self.whole(step) else max(stage, self.now(register).stage)
+
     def write(self, step: Step[Any], register: str, stage: int, expression: Callable[[int, Any], str]) -> Value:
         """Give a register what a step computes; `expression` of a kind and its statement."""
         before = self.now(register)
-        if not self.whole(step):
-            stage = max(stage, before.stage)
         texts = [
             expression(kind, statement) if (statement := step.statement(kind)) is not None else self.pipe.at(before, stage)
             for kind in range(len(self.programs))

@@ -13,8 +13,8 @@ from lehr.targets.fpga.engines import Engine, Plan
 from lehr.targets.fpga.machine import Layer
 from lehr.targets.fpga.tables import Tables
 
-PIPELINE = 12
-"""Clocks of a layer that are neither events nor neurons: the pipelines of sums and neurons fill and drain."""
+PIPELINE = 8
+"""Clocks of a layer that are neither events nor neurons, beside the stages of its update: pipelines fill and drain."""
 MIN_IN_BLOCKS = 256
 """Bits of a table below which it stays logic: that is faster, and costs a few cells."""
 
@@ -156,7 +156,7 @@ def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
         words, values = tables.work(layer, feed)
         rate = rates[feed.projection.source]
         summed += rate * values + words * (1 - rate) ** (values / words)
-    return max(summed, layer.size) + layer.channels - (layer.chunks - 1) * tables.machine.lanes + PIPELINE
+    return max(summed, layer.size) + layer.channels - (layer.chunks - 1) * tables.machine.lanes + PIPELINE + tables.machine.circuit.stages
 
 
 def worst_clocks(plan: Plan) -> int:

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Network, Neuron
 from lehr.targets.fpga.circuit import Circuit
 from lehr.targets.fpga.pipeline import storage
 from lehr.targets.fpga.projections import Projection, projections, volume
-from lehr.targets.fpga.reach import Range, Reach
+from lehr.targets.fpga.reach import Range, Reach, largest_sums
 from lehr.targets.fpga.statements import circuit_of
 
 MAX_WORD = 16  # spikes that are looked at in a clock
@@ -216,9 +215,7 @@ class Machine:
 
     @cached_property
     def _largest(self) -> dict[str, int]:
-        """The largest sum that comes to a neuron of each layer, partial sums included."""
-        known = intervals(self.net)
-        return {layer.name: int(arriving(self.net, layer.name, known).magnitude.max()) for layer in self.layers}
+        return largest_sums(self.net)
 
     def _acc_bits(self, layers: list[Layer]) -> int:
         largest = max((self._largest[layer.name] for layer in layers), default=0)
@@ -243,8 +240,7 @@ class Machine:
     @cached_property
     def reaches(self) -> dict[str, Reach]:
         """What the registers of each layer can be."""
-        shapes, steps = self.net.shapes, self.net.steps
-        return {n.name: Reach(n.neuron.program, n.neuron, shapes[n.name], self._largest[n.name], steps) for n in self.layers}
+        return {layer.name: Reach(self.net, layer.name, self._largest[layer.name]) for layer in self.layers}
 
     @cached_property
     def circuit(self) -> Circuit:

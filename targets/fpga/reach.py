@@ -15,11 +15,10 @@ import numpy.typing as npt
 from lehr.arithmetic import Int64
 from lehr.intervals import arriving, intervals
 from lehr.network import Network
-from lehr.nodes import Neuron, Shape
 from lehr.operations import bounded, decayed
 from lehr.tables import Table
 from lehr.targets.fpga.unmapped import Unmapped
-from lehr.update import INPUT, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, written
+from lehr.update import INPUT, Add, Bound, Fire, ForEachEvent, Leak, Put, Source, written
 
 Range = tuple[int, int]
 MOST_BITS = 32
@@ -76,20 +75,21 @@ class Reach:
         Unmapped: when a register is not bounded, or leaves what the circuit can hold.
     """
 
-    def __init__(self, program: Program, neuron: Neuron, shape: Shape, arriving: int, steps: int) -> None:
+    def __init__(self, net: Network, name: str, largest: int) -> None:
+        neuron, program = net.neurons[name], net.neurons[name].program
         for statement in program.statements:
             RULES[type(statement)]  # which refuses what has none, by name
-        self.program, self.arriving = program, arriving
+        self.program, self.arriving = program, largest
         self._statements = [s for s in program.statements if not isinstance(s, ForEachEvent)]
-        given = {name: neuron.spread(name, shape).ravel() for name in neuron.values} if neuron.per_neuron else neuron.values
-        self._given = {name: Bounds(value.astype(np.int64), value.astype(np.int64)) for name, value in given.items()}
+        given = {p: neuron.spread(p, net.shapes[name]).ravel() for p in neuron.values} if neuron.per_neuron else neuron.values
+        self._given = {p: Bounds(value.astype(np.int64), value.astype(np.int64)) for p, value in given.items()}
         self._size = len(self._given["threshold"].low)
-        self._given[INPUT] = self.number(-arriving, arriving)
+        self._given[INPUT] = self.number(-largest, largest)
         self.after: dict[int, Range] = {}
         self.widest, self._clipped = 0, False
         self._summed: dict[str, int] = {}  # magnitudes of the terms of sums that are not closed yet, added up
         self._adding: dict[str, int] = {}
-        held = self._settled(steps)
+        held = self._settled(net.steps)
         self.after, self.widest, self._clipped = {}, 0, False
         self._step(held)
         if self.widest >= _PRODUCT or self._clipped:
@@ -258,12 +258,7 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
     return found
 
 
-def reach_of(net: Network, name: str) -> Reach:
-    """That of a layer in a network.
-
-    Raises:
-        Unmapped: as `Reach` does.
-    """
-    neuron = net.neurons[name]
-    arriving_there = int(arriving(net, name, intervals(net)).magnitude.max())
-    return Reach(neuron.program, neuron, net.shapes[name], arriving_there, net.steps)
+def largest_sums(net: Network) -> dict[str, int]:
+    """The largest sum that comes to a neuron of each layer, partial sums included."""
+    known = intervals(net)
+    return {name: int(arriving(net, name, known).magnitude.max()) for name in net.neurons}

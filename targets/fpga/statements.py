@@ -77,6 +77,7 @@ def _bound(circuit: Circuit, steps: list[Step[Bound]]) -> None:
 def _fire(circuit: Circuit, steps: list[Step[Fire]]) -> None:
     (step,) = steps
     stage = 1 + max(circuit.get(source, kind).stage for kind, (s, _) in step.by_kind.items() for source in (s.x, s.level))
+    stage = circuit.earliest(step, step.first.into, stage)
     circuit.write(step, step.first.into, stage, lambda kind, s: circuit.passes(s, kind, stage))
 
 
@@ -91,6 +92,7 @@ def _put(circuit: Circuit, steps: list[Step[Put]]) -> None:
     if when is not None and when.constant == 0:
         return
     stage = max(*(value.stage for value in sources), *([before.stage, when.stage] if when is not None else []), 0)
+    stage = circuit.earliest(step, step.first.x, stage)
 
     def chosen(kind: int, s: Put) -> str:
         source = circuit.operand(s.source, kind, stage).name

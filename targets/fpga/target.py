@@ -14,13 +14,13 @@ from lehr.artifact import BuildPlan, read_manifest
 from lehr.errors import NotMappable, UsageError
 from lehr.network import Network, Neuron, Readout
 from lehr.spelling import one_of
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target, Varying
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
 from lehr.targets.fpga.devices import DEVICES, ECP5, ICE40
 from lehr.targets.fpga.engines import ARRANGEMENTS, MAX_LANES, Arrangement, Plan, default_lanes
 from lehr.targets.fpga.projections import NODES, paths, projection
-from lehr.targets.fpga.reach import reach_of
+from lehr.targets.fpga.reach import Reach, largest_sums
 from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
 from lehr.targets.fpga.statements import RULES
@@ -43,6 +43,7 @@ class Fpga(Target):
     statements: ClassVar[frozenset[type]] = RULES.kinds
     nodes: ClassVar[frozenset[type]] = NODES.kinds | {Neuron}
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {
         "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
@@ -60,7 +61,7 @@ class Fpga(Target):
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """What the engine has no circuit, no number or no memory for, whatever the device."""
-        found = [problem for name in net.neurons for problem in _into(net, name)]
+        found = [problem for name, largest in largest_sums(net).items() for problem in _into(net, name, largest)]
         shape = net.shapes[net.output]
         if net.readout != "count_argmax_lowest" and math.prod(shape) > shape[0]:
             reason = f"its membranes are read out at {math.prod(shape[1:])} places, the engine compares those of one"
@@ -139,8 +140,8 @@ def _lanes(net: Network, options: Options) -> int:
     return lanes
 
 
-def _into(net: Network, name: str) -> Iterator[Problem]:
-    """What the engine cannot bring to a layer, or compute there."""
+def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
+    """What the engine cannot bring to a layer, or compute there; `largest`: the largest sum that comes to it."""
     ways = list(islice(paths(net, name), MAX_WAYS + 1))
     if len(ways) > MAX_WAYS:
         reason = f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on its own"
@@ -151,7 +152,7 @@ def _into(net: Network, name: str) -> Iterator[Problem]:
         yield Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_MAPS - 1}", "use shorter delays")
     checks: list[Callable[[], object]] = [partial(projection, net, way, name) for way in ways]
     if not RULES.missing(net.neurons[name].program.all):
-        checks.append(lambda: reach_of(net, name))
+        checks.append(partial(Reach, net, name, largest))
     for check in checks:
         try:
             check()

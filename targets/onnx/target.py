@@ -14,7 +14,7 @@ from lehr.errors import UsageError
 from lehr.intervals import intervals
 from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target, Varying
 from lehr.targets.onnx.model import make_model
 from lehr.targets.onnx.neuron import RULES
 from lehr.targets.onnx.readme import readme
@@ -34,6 +34,7 @@ class Onnx(Target):
     statements: ClassVar[frozenset[type]] = RULES.kinds
     nodes: ClassVar[frozenset[type]] = NODES.kinds
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
+    by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
 

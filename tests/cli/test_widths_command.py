@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import h5py
 import numpy as np
 import pytest
 from commands import Lehr
+from machine_networks import machine_network
 from states import SLOW, two_state_network
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
+from lehr.cli import inspecting
 from lehr.simulate import simulate
-from lehr.widths import fit_state_bits
+from lehr.widths import analyse, fit_state_bits
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=9, state_bits=32)
 
@@ -91,3 +94,30 @@ def test_what_cannot_be_promised_is_refused(lehr: Lehr, folder: Path) -> None:
     assert ran.code == 2
     assert ran.err.startswith("error: risk: 0.001 of the samples, which 480 samples do not show; give ")
     assert not (folder / "b.nir").exists()
+
+
+def test_registers_of_a_program_are_told_by_name(lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = machine_network("adaptive")
+    np.savez(folder / "in.npz", input=x)
+    monkeypatch.setattr("lehr.cli.widths.read_model", lambda *_: net)
+    told = lehr("widths", folder / "a.nir", "-i", folder / "in.npz", "--json").facts["layers"]
+    layers = analyse(fit_state_bits(net)).layers
+    for name, layer in layers.items():
+        assert set(told[name]) == {"v", "a", "level"}
+        for register, seen in told[name].items():
+            low, high = layer.registers[register]
+            assert seen["bounds"] == [low, high]
+            if register != "level":  # which has no width, and so is not looked at
+                assert low <= seen["observed"][0] < seen["observed"][1] <= high
+        assert (told[name]["v"]["file"], told[name]["a"]["file"], told[name]["level"]["file"]) == (16, 12, None)
+    shown = lehr("widths", folder / "a.nir", "-i", folder / "in.npz").out
+    assert re.search(r"hidden +a +12 +0\.\.", shown)
+
+
+def test_registers_of_a_program_are_rows_of_inspect() -> None:
+    net, _ = machine_network("xylo")
+    width = analyse(net).layers["hidden"]
+    rows = inspecting._states("hidden", net.neurons["hidden"], width)
+    low, high = width.registers["i"]
+    assert rows[0] == ("hidden", "i", "dash 0/2^dash_syn", "toward_zero", "", "", "", 16, "saturate", f"{low:,}..{high:,}")
+    assert [row[1] for row in rows] == ["i", "d", "v"]

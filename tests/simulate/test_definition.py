@@ -18,8 +18,6 @@ from lehr.arithmetic import Arithmetic
 from lehr.network import Network
 from lehr.simulate import compare, simulate
 
-LATER = ("delayed_by_neuron", "thresholds_by_neuron")
-"""What there was not when the oracle was written."""
 DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 
 
@@ -34,7 +32,7 @@ def require_same(net: Network, x: Images) -> None:
     assert np.array_equal(result.events, expected.events)
 
 
-@pytest.mark.parametrize("golden", [golden for golden in GOLDEN if golden.name not in LATER], ids=lambda golden: golden.name)
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
 def test_golden_networks_are_as_before(golden: Golden) -> None:
     require_same(*golden.make(replace(DEFAULT, **golden.fields)))
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budgets import budget
 from hard_networks import HARD, flows
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from machine_networks import machine_network
 from results import require_same
@@ -91,7 +92,7 @@ def test_one_step_more_of_one_neuron_is_caught(currents: bool) -> None:
     assert compare(expected.trace, got.trace).first is not None
 
 
-@settings(max_examples=15)
+@budget(15, 150)
 @given(st.data())
 def test_delays_of_inputs_and_in_loops_are_exact(data: st.DataObject) -> None:
     """Each Delay of a network with feedback gets steps by channel or by neuron."""

@@ -7,9 +7,10 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from budgets import budget
 from golden_networks import GOLDEN, Golden
 from hard_networks import flows
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from machine_networks import machine_network, program_network
 from results import require_same
@@ -233,13 +234,13 @@ def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> 
     assume(flows(net, expected))
 
 
-@settings(max_examples=100)
+@budget(33, 400)
 @given(programs(), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
     run_both(made, per_neuron, spatial, threshold)
 
 
-@settings(max_examples=40)
+@budget(13, 160)
 @given(programs(by_event=True), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_by_event_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
     run_both(made, per_neuron, spatial, threshold)

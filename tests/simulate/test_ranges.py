@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine_networks import machine_network
 from states import flowing, two_state_network
 from strategies import Images, small_network
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import UsageError
+from lehr.machines import MACHINES
 from lehr.network import Network
 from lehr.programs import widths_of
 from lehr.simulate import compare, simulate
 from lehr.simulate.ranges import Observed, narrowed, observe
+from lehr.update import Bound
 from lehr.widths import analyse, bits_for, fit_state_bits
 
 HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
@@ -53,6 +56,19 @@ def _with(net: Network, name: str, register: str, bits: int) -> Network:
     wide = dict.fromkeys(widths_of(net.neurons[name].program), 32)
     changed = net.neurons[name].with_bits({**wide, register: bits})
     return replace(net, nodes={**fit_state_bits(net).nodes, name: changed})
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_registers_of_a_machine_stay_within_what_is_proven(name: str) -> None:
+    net, x = machine_network(name)
+    observed = observe(net, x)
+    layers = analyse(fit_state_bits(net)).layers
+    bounded = {s.x for s in MACHINES[name].all if isinstance(s, Bound)}
+    for layer, registers in observed.registers.items():
+        assert set(registers) == bounded
+        for register, (low, high) in registers.items():
+            proven = layers[layer].registers[register]
+            assert proven[0] <= low < high <= proven[1]
 
 
 def many(make: Any) -> tuple[Network, Images]:

@@ -16,7 +16,7 @@ from random_programs import side_by_side
 
 from lehr.machines import MACHINES
 from lehr.network import INPUT, OUTPUT, Delay, Network
-from lehr.simulate import simulate
+from lehr.simulate import compare, simulate
 from lehr.targets.c import C, load
 from lehr.targets.c.layout import Layout
 from lehr.targets.c.runner import CRunner
@@ -49,6 +49,30 @@ def test_random_programs_without_undefined_behaviour(count: int, seed: int, tmp_
     assert {type(s) for neuron in net.neurons.values() for s in neuron.program.all} == {*STATEMENTS}
     assert count < 40 or {update.bits for update in Layout(net).updates} == {32, 64}
     sanitized(tmp_path / "out", net, x)
+
+
+@needs_compiler
+@pytest.mark.parametrize("parameter", ["bias", "dash_mem", "threshold"])
+def test_one_unit_of_one_neuron_is_seen(parameter: str) -> None:
+    """Of the first neuron of a map in which the reference sees it."""
+    net, x = machine_network("xylo", spatial=True, per_neuron=True)
+    expected, neuron = simulate(net, x, trace=net.neurons).trace, net.neurons["hidden"]
+    assert parameter in neuron.per_neuron
+
+    def changed(place: int) -> Network:
+        value = neuron.values[parameter] + np.eye(64, dtype=np.int32)[place].reshape(4, 4, 4)
+        fields = {parameter: value} if parameter in ("bias", "threshold") else {"parameters": {**neuron.parameters, parameter: value}}
+        other: Any = replace(neuron, **fields)
+        return replace(net, nodes={**net.nodes, "hidden": other})
+
+    one, seen = next(
+        (other, trace)
+        for other in map(changed, range(64))
+        if not compare(expected, trace := simulate(other, x, trace=net.neurons).trace).equal
+    )
+    got = load(one).run(x, trace=net.neurons).trace
+    assert compare(seen, got).equal
+    assert not compare(expected, got).equal
 
 
 SPELLED = """leak i multiply decay shift nearest_even; add i input 2; subtract i leak 1; bound i floor 400 saturate; leak v dash 0 2; add v i 0;

@@ -20,9 +20,11 @@ from lehr.errors import NotMappable
 from lehr.machines import MACHINES
 from lehr.network import INPUT, OUTPUT, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
 from lehr.simulate import compare, simulate
-from lehr.targets.fpga import Fpga
+from lehr.targets.fpga import Fpga, reach
 from lehr.targets.fpga.engines import Plan
+from lehr.targets.fpga.kinds import LIKENESS
 from lehr.targets.fpga.runner import FpgaRunner, Simulator
+from lehr.targets.fpga.statements import RULES
 from lehr.targets.fpga.tools import command, missing
 from lehr.update import ForEachEvent, Program
 from lehr.update_text import program_of_lines
@@ -78,6 +80,7 @@ def test_machines_that_count_spikes_or_take_event_by_event_are_refused() -> None
         assert str(problem).startswith("hidden: its update is a program with ForEachEvent, which the machine does not compute;")
     assert {type(s) for name in TAKEN for s in MACHINES[name].all} == Fpga.statements
     assert ForEachEvent not in Fpga.statements
+    assert RULES.kinds == reach.RULES.kinds == LIKENESS.kinds == Fpga.statements
 
 
 def test_what_nothing_bounds_is_refused() -> None:

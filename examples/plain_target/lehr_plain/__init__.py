@@ -54,7 +54,7 @@ class Plain(Target):
         del options
         layers = [{"name": name, "from": _sources(net, name), **_numbers(net, name)} for name in net.order]
         model = {"shape": list(net.input.shape), "highest": net.input.highest, "steps": net.steps, "layers": layers}
-        return BuildPlan({MODEL: to_json(model), PROGRAM: files(__package__).joinpath(PROGRAM).read_bytes()})
+        return BuildPlan({MODEL: to_json(model), PROGRAM: files("lehr_plain").joinpath(PROGRAM).read_bytes()})
 
     def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
         """The number of weights."""

@@ -29,9 +29,9 @@ from lehr.simulate.fast.kernels.lanes import (
     unsigned_right,
     xor,
 )
-from lehr.simulate.fast.kernels.layout import LINE, OUTPUTS
+from lehr.simulate.fast.kernels.layout import LINE, OUTPUTS, ColumnSizes, MatchSizes, Rows
 from lehr.simulate.fast.kernels.strips import list_spikes
-from lehr.simulate.fast.kernels.vector import beyond, data, load_like, peek, poke, store
+from lehr.simulate.fast.kernels.vector import beyond, data, load_like, peek, poke, read, store
 
 BATCH = 120
 """Columns that seven digits count: at most 127, in eights."""
@@ -58,37 +58,36 @@ def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, l
         columns: uint64 `[lines, inputs + 1, 4]`, a bit for each weight of +1, in the order of a line; the last column is all zeros. So
             that those of one line stay in the first cache.
         into: the sums, rows of at least as many elements as there are bits in all lines.
-        sizes: samples, steps, bits in a row of `spikes`, inputs, lines, elements in a row of `into`, whether to overwrite it, outputs,
-            beyond which the sums are 0.
-        rows: of `spikes` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
+        sizes: layout.ColumnSizes.
+        rows: layout.Rows of `spikes` and `into` each.
         listed: uint32, room for the events of all steps, and 8 for each step.
         marks: int64 `[steps, 2]`.
         table: from `layout.scaled_positions`, for the words of a column in a line.
     """
     bits, matrix, sums, events, starts = data(spikes), data(columns), data(into), data(listed), data(marks)
-    positions = data(table)
-    none, steps, fresh, words = sizes[3], sizes[1], sizes[6] != 0, LINE // 64
-    for n in range(sizes[0]):
+    positions, s, here, there = data(table), read(ColumnSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    none, steps, fresh, words = s.inputs, s.steps, s.fresh != 0, LINE // 64
+    for n in range(s.samples):
         k = 0
         for t in range(steps):
             first = k
-            k = list_spikes(bits, (rows[0] + n * rows[1] + t * rows[2]) * sizes[2], none, 0, words, events, k, positions)
+            k = list_spikes(bits, (here.first + n * here.sample + t * here.step) * s.bits, none, 0, words, events, k, positions)
             poke(starts, 2 * t, first)
             poke(starts, 2 * t + 1, k)
             while k & 7 != 0:  # columns are counted in eights
                 poke(events, k, none * words)
                 k += 1
-        for line in range(sizes[4]):
+        for line in range(s.lines):
             columns_of_line = beyond(matrix, line * (none + 1) * words)
             for t in range(steps):
-                at = (rows[3] + n * rows[4] + t * rows[5]) * sizes[5] + line * LINE
+                at = (there.first + n * there.sample + t * there.step) * s.into + line * LINE
                 first, stop = peek(starts, 2 * t), peek(starts, 2 * t + 1)
                 clear = fresh
                 while clear or first < stop:
                     last = min(first + BATCH, stop)
                     _put_counts(sums, at, _count(columns_of_line, events, first, last), last - first, clear)
                     clear, first = False, last
-                for j in range(max(sizes[7] - line * LINE, 0), LINE):
+                for j in range(max(s.outputs - line * LINE, 0), LINE):
                     poke(sums, at + j, 0)
 
 
@@ -160,16 +159,17 @@ def count_matches(spikes: Any, digits: Any, worth: Any, into: Any, sizes: Any, r
         digits: uint64 `[digits, blocks of outputs, words, 4]`: for each digit of the weights a bit for each input.
         worth: int64 `[digits + 1]`, what a digit is worth; the last is what each spike adds to every output besides.
         into: the sums, rows of outputs and padding.
-        sizes: samples, steps, words in a row of `spikes`, outputs, elements in a row of `into`, whether to overwrite what is there.
-        rows: of `spikes` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
+        sizes: layout.MatchSizes.
+        rows: layout.Rows of `spikes` and `into` each.
         spare: int64 `[4]`.
     """
     bits, matrix, sums, factor, buffer = data(spikes), data(digits), data(into), data(worth), data(spare)
-    words, out, count, fresh = sizes[2], sizes[3], worth.size - 1, sizes[5] != 0
+    s, here, there = read(MatchSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    words, out, count, fresh = s.words, s.outputs, worth.size - 1, s.fresh != 0
     blocks = (out + OUTPUTS - 1) // OUTPUTS
-    for n in range(sizes[0]):
-        at, target = (rows[0] + n * rows[1]) * words, (rows[3] + n * rows[4]) * sizes[4]
-        for _ in range(sizes[1]):
+    for n in range(s.samples):
+        at, target = (here.first + n * here.sample) * words, (there.first + n * there.sample) * s.into
+        for _ in range(s.steps):
             all_spikes = 0
             if peek(factor, count) != 0:
                 for w in range(words):
@@ -186,5 +186,5 @@ def count_matches(spikes: Any, digits: Any, worth: Any, into: Any, sizes: Any, r
                 store(buffer, 0, total)
                 for j in range(min(OUTPUTS, out - block * OUTPUTS)):
                     poke(sums, place + j, peek(buffer, j) + (0 if fresh else peek(sums, place + j)))
-            at += rows[2] * words
-            target += rows[5] * sizes[4]
+            at += here.step * words
+            target += there.step * s.into

@@ -69,6 +69,99 @@ class EventSizes(NamedTuple):
     room: int
 
 
+class Window(NamedTuple):
+    """A convolution on spikes.
+
+    Attributes:
+        narrow: whether sums fit an int8: of all rows of weights, or of `chunk` of them.
+        chunk: rows of weights that add up to what fits an int8 if `narrow`, or an int16; for `strips.gather` alone.
+    """
+
+    channels: int
+    height: int
+    width: int
+    out: int
+    out_height: int
+    out_width: int
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    pad_y: int
+    pad_x: int
+    narrow: int = 0
+    chunk: int = 0
+
+
+class FlowSizes(NamedTuple):
+    """Samples, steps, bits in a row of spikes, elements in a row of sums, whether to overwrite what is there."""
+
+    samples: int
+    steps: int
+    bits: int
+    into: int
+    fresh: int
+
+
+class ColumnSizes(NamedTuple):
+    """The same, and what `counting.count_columns` needs: inputs, lines, and outputs, beyond which sums are 0."""
+
+    samples: int
+    steps: int
+    bits: int
+    into: int
+    fresh: int
+    inputs: int
+    lines: int
+    outputs: int
+
+
+class MatchSizes(NamedTuple):
+    """For `counting.count_matches`: samples, steps, words in a row of spikes, elements in a row of sums, whether to overwrite, outputs."""
+
+    samples: int
+    steps: int
+    words: int
+    into: int
+    fresh: int
+    outputs: int
+
+
+class Reached(NamedTuple):
+    """A convolution, pooling or linear layer whose inputs are added one by one; `each` and `per` are channels in and out of a group."""
+
+    out: int
+    out_width: int
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    dilation_y: int
+    dilation_x: int
+    each: int
+    per: int
+
+
+class ScatterSizes(NamedTuple):
+    """Samples, steps, elements or words in a row of values, of which elements are not padding, elements in a row of sums."""
+
+    samples: int
+    steps: int
+    row: int
+    size: int
+    into: int
+
+
+class PackSizes(NamedTuple):
+    """Samples, steps, channels and places of an input, and words in a row of bits."""
+
+    samples: int
+    steps: int
+    channels: int
+    places: int
+    row: int
+
+
 class Rows(NamedTuple):
     """Where rows lie: the first sample's first step, how many rows it is to the next sample's, and to the next step's (0 if held)."""
 

@@ -10,12 +10,9 @@ from typing import Any
 
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
 from lehr.simulate.fast.kernels.lanes import add, apart, doubled, lanes_in, nothing, resized
-from lehr.simulate.fast.kernels.layout import GROUP
+from lehr.simulate.fast.kernels.layout import GROUP, FlowSizes, Rows, Window
 from lehr.simulate.fast.kernels.strips import put
-from lehr.simulate.fast.kernels.vector import beyond, data, load, peek, poke, word_at
-
-FIELDS: tuple[str, ...] = ("channels", "height", "width", "out", "out_height", "out_width", "kernel_height", "kernel_width")
-FIELDS += ("stride_y", "stride_x", "pad_y", "pad_x", "narrow")
+from lehr.simulate.fast.kernels.vector import beyond, data, load, peek, poke, read, word_at
 
 
 @inlined
@@ -64,26 +61,26 @@ def look_up(spikes: Any, tables: Any, into: Any, shape: Any, sizes: Any, rows: A
         spikes: bits, rows of words, channels last.
         tables: int8 `[kernel height, groups, 64, lanes]`.
         into: the sums, rows of `[out height, out width, out channels]` and padding.
-        shape: of the convolution, see FIELDS; `narrow` says whether every sum of weights fits an int8, otherwise it fits an int16.
-        sizes: samples, steps, bits in a row of `spikes`, elements in a row of `into`, whether to overwrite what is there.
-        rows: of `spikes` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
+        shape: layout.Window; `narrow` says whether every sum of weights fits an int8, otherwise it fits an int16.
+        sizes: layout.FlowSizes.
+        rows: layout.Rows of `spikes` and `into` each.
         listed: uint32 `[height, groups]`.
         spare: of the type of `into`, room for `lanes`.
         lanes: a token, of at least as many as there are outputs.
     """
     bits, all_tables, sums, fields, buffer = data(spikes), data(tables), data(into), data(listed), data(spare)
-    channels, height, width, out, out_height, out_width = shape[0], shape[1], shape[2], shape[3], shape[4], shape[5]
-    kernel_height, kernel_width, stride_y, stride_x, pad_y, pad_x = shape[6], shape[7], shape[8], shape[9], shape[10], shape[11]
-    narrow, fresh, wide, groups = shape[12] != 0, sizes[4] != 0, lanes_in(lanes), (kernel_width * channels + GROUP - 1) // GROUP
-    strip, size, zeros = (channels, height, width, kernel_width), wide << GROUP, nothing(all_tables, lanes)
-    for n in range(sizes[0]):
-        source, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[3]
-        for _ in range(sizes[1]):
-            for column in range(out_width):
-                _list_strip(bits, source, strip, column * stride_x - pad_x, wide, groups, fields)
-                top, at = -pad_y, target + column * out
-                for _ in range(out_height):
-                    y0, y1 = min(max(top, 0), height), max(min(top + kernel_height, height), 0)
+    w, s, here, there = read(Window, shape, 0), read(FlowSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    height, out, wide, groups = w.height, w.out, lanes_in(lanes), (w.kernel_width * w.channels + GROUP - 1) // GROUP
+    strip, size, zeros = (w.channels, height, w.width, w.kernel_width), wide << GROUP, nothing(all_tables, lanes)
+    narrow, fresh = w.narrow != 0, s.fresh != 0
+    for n in range(s.samples):
+        source, target = (here.first + n * here.sample) * s.bits, (there.first + n * there.sample) * s.into
+        for _ in range(s.steps):
+            for column in range(w.out_width):
+                _list_strip(bits, source, strip, column * w.stride_x - w.pad_x, wide, groups, fields)
+                top, at = -w.pad_y, target + column * out
+                for _ in range(w.out_height):
+                    y0, y1 = min(max(top, 0), height), max(min(top + w.kernel_height, height), 0)
                     seen = beyond(all_tables, (y0 - top) * groups * size)
                     start, stop = y0 * groups, y1 * groups
                     if narrow:
@@ -91,7 +88,7 @@ def look_up(spikes: Any, tables: Any, into: Any, shape: Any, sizes: Any, rows: A
                     else:
                         found = resized(_looked_up(seen, fields, start, stop, size, doubled(zeros), lanes), nothing(sums, lanes))
                     put(found, sums, at, out, fresh, buffer)
-                    top += stride_y
-                    at += out_width * out
-            source += rows[2] * sizes[2]
-            target += rows[5] * sizes[3]
+                    top += w.stride_y
+                    at += w.out_width * out
+            source += here.step * s.bits
+            target += there.step * s.into

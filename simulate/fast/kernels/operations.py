@@ -71,6 +71,7 @@ from lehr.simulate.fast.kernels.neurons import divided
 from lehr.simulate.fast.kernels.vector import load_like, load_line, store
 
 
+# One function for several operations: what they differ in the compiler takes out of the loop, and each function costs to compile.
 @inlined
 def _where(v: Any, m: Any) -> Any:
     """`v` where m is 1, 0 where it is 0."""
@@ -78,75 +79,51 @@ def _where(v: Any, m: Any) -> Any:
 
 
 @inlined
-def _added(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return add(v, shift_left(y, shift))
-
-
-@inlined
-def _subtracted(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return sub(v, shift_left(y, shift))
-
-
-@inlined
-def _added_where(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return add(v, _where(shift_left(y, shift), m))
-
-
-@inlined
-def _subtracted_where(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return sub(v, _where(shift_left(y, shift), m))
-
-
-@inlined
-def _added_times(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return add(v, mul(shift_left(y, shift), m))
-
-
-@inlined
-def _subtracted_times(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return sub(v, mul(shift_left(y, shift), m))
-
-
-@inlined
-def _copied(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return y
-
-
-@inlined
-def _put(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return select(unequal(m, 0), y, v)
-
-
-@inlined
-def _passed(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return both(filled(greater(y, m), y), 1)
-
-
-@inlined
-def _reached(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    return add(filled(less(y, m), y), 1)
-
-
-@inlined
-def _dashed(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    lost = signed_right(v, m)
-    sign = select(greater(v, 0), spread(1, v), signs(v))
-    return sub(v, select(unequal(lost, 0), lost, sign))
-
-
-@inlined
-def _linear(v: Any, y: Any, m: Any, shift: Any) -> Any:
-    least = sub(spread(0, m), m)
-    return sub(v, select(greater(v, m), m, select(less(v, least), least, v)))
-
-
-@inlined
-def _each(operation: Any, r: Any, x: Any, y: Any, m: Any, shift: Any, count: Any) -> None:
+def _sum(r: Any, x: Any, y: Any, m: Any, op: Any, shift: Any, count: Any) -> None:
     for j in range(0, count, lanes_of(load_line(r, x))):
-        store(r, x + j, operation(load_line(r, x + j), load_line(r, y + j), load_line(r, m + j), shift))
+        v, term = load_line(r, x + j), shift_left(load_line(r, y + j), shift)
+        if op == ADD:
+            v = add(v, term)
+        elif op == SUB:
+            v = sub(v, term)
+        elif op == ADD_WHERE:
+            v = add(v, _where(term, load_line(r, m + j)))
+        elif op == SUB_WHERE:
+            v = sub(v, _where(term, load_line(r, m + j)))
+        elif op == ADD_TIMES:
+            v = add(v, mul(term, load_line(r, m + j)))
+        else:
+            v = sub(v, mul(term, load_line(r, m + j)))
+        store(r, x + j, v)
 
 
-# -------------------------------------------------------------------- operations of a block
+@inlined
+def _choice(r: Any, x: Any, y: Any, m: Any, op: Any, count: Any) -> None:
+    for j in range(0, count, lanes_of(load_line(r, x))):
+        v = load_line(r, y + j)
+        if op == PUT:
+            v = select(unequal(load_line(r, m + j), 0), v, load_line(r, x + j))
+        elif op == PASS:
+            v = both(filled(greater(v, load_line(r, m + j)), v), 1)
+        elif op == REACH:
+            v = add(filled(less(v, load_line(r, m + j)), v), 1)
+        store(r, x + j, v)
+
+
+@inlined
+def _towards_zero(r: Any, x: Any, m: Any, op: Any, count: Any) -> None:
+    for j in range(0, count, lanes_of(load_line(r, x))):
+        v, most = load_line(r, x + j), load_line(r, m + j)
+        if op == DASH:
+            lost = signed_right(v, most)
+            sign = select(greater(v, 0), spread(1, v), signs(v))
+            lost = select(unequal(lost, 0), lost, sign)
+        else:
+            least = sub(spread(0, v), most)
+            lost = select(greater(v, most), most, select(less(v, least), least, v))
+        store(r, x + j, sub(v, lost))
+
+
 @inlined
 def _leak(r: Any, x: Any, y: Any, inputs: Any, at: Any, how: Any, count: Any) -> None:
     for j in range(0, count, lanes_of(load_line(r, x))):
@@ -242,30 +219,12 @@ def done(row: Any, r: Any, block: Any, count: Any, used: Any, inputs: Any, at: A
     elif op == LEAK_EACH:
         if lanes_of(load_line(r, x)) < 32:  # 16 bits hold no product
             _leak_each(r, x, y, m, row.extra * block, row.odd * block, row, count)
-    elif op == ADD:
-        _each(_added, r, x, y, m, shift, count)
-    elif op == SUB:
-        _each(_subtracted, r, x, y, m, shift, count)
-    elif op == ADD_WHERE:
-        _each(_added_where, r, x, y, m, shift, count)
-    elif op == SUB_WHERE:
-        _each(_subtracted_where, r, x, y, m, shift, count)
-    elif op == ADD_TIMES:
-        _each(_added_times, r, x, y, m, shift, count)
-    elif op == SUB_TIMES:
-        _each(_subtracted_times, r, x, y, m, shift, count)
-    elif op == COPY:
-        _each(_copied, r, x, y, m, shift, count)
-    elif op == PUT:
-        _each(_put, r, x, y, m, shift, count)
-    elif op == PASS:
-        _each(_passed, r, x, y, m, shift, count)
-    elif op == REACH:
-        _each(_reached, r, x, y, m, shift, count)
-    elif op == DASH:
-        _each(_dashed, r, x, y, m, shift, count)
-    elif op == LINEAR:
-        _each(_linear, r, x, y, m, shift, count)
+    elif op in (ADD, SUB, ADD_WHERE, SUB_WHERE, ADD_TIMES, SUB_TIMES):
+        _sum(r, x, y, m, op, shift, count)
+    elif op in (COPY, PUT, PASS, REACH):
+        _choice(r, x, y, m, op, count)
+    elif op in (DASH, LINEAR):
+        _towards_zero(r, x, m, op, count)
     elif op == CLIP:
         return _clip(r, x, y, m, count, used)
     elif op == MODULO:

@@ -6,8 +6,8 @@ from typing import Any
 
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
 from lehr.simulate.fast.kernels.lanes import add, both, lowest_bit, mask_word, unequal
-from lehr.simulate.fast.kernels.layout import BYTES
-from lehr.simulate.fast.kernels.vector import data, load_line, peek, poke, store
+from lehr.simulate.fast.kernels.layout import BYTES, PackSizes, Rows
+from lehr.simulate.fast.kernels.vector import data, load_line, peek, poke, read, store
 
 OFTEN = 255
 """Steps that a byte counts."""
@@ -52,17 +52,17 @@ def pack(values: Any, into: Any, recent: Any, events: Any, edges: Any, sizes: An
         recent: uint8 `[channels, places]`, all 0; left so.
         events: int64 `[channels, places]`, how often each was 1 so far; changed.
         edges: layout.EDGE.
-        sizes: samples, steps, channels, places, words in a row of `into`.
-        rows: of `values` where the first sample's first step begins, how far from there to the next sample's and to the next step's; of
-            `into` the row of the first sample's first step, from sample to sample, from step to step.
+        sizes: layout.PackSizes.
+        rows: layout.Rows of `values`, in elements, and of `into`.
     """
     source, words, counts, edge = data(values), data(into), data(recent), data(edges)
-    samples, steps, channels, places, row = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    s, here, there = read(PackSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    samples, steps, channels, places, row = s.samples, s.steps, s.channels, s.places, s.row
     since = 0
     for n in range(samples):
         for t in range(steps):
-            start = rows[0] + n * rows[1] + t * rows[2]
-            target = (rows[3] + n * rows[4] + t * rows[5]) * row
+            start = here.first + n * here.sample + t * here.step
+            target = (there.first + n * there.sample + t * there.step) * row
             if channels > 2:
                 for w in range(row):
                     poke(words, target + w, 0)

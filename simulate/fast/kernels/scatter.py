@@ -10,9 +10,9 @@ from typing import Any
 
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
 from lehr.simulate.fast.kernels.lanes import add, lowest_bit, mul, resized
-from lehr.simulate.fast.kernels.vector import data, load, peek, poke, store
+from lehr.simulate.fast.kernels.layout import Reached, Rows, ScatterSizes
+from lehr.simulate.fast.kernels.vector import data, load, peek, poke, read, store
 
-FIELDS = ("out", "out_width", "kernel_height", "kernel_width", "stride_y", "stride_x", "dilation_y", "dilation_x", "group_in", "group_out")
 PLACE = 8
 """Numbers that tell of the place of an element in the input."""
 
@@ -33,14 +33,15 @@ def _add_row(sums: Any, at: Any, weights: Any, row: Any, count: Any, value: Any)
 @inlined
 def _reach(sums: Any, target: Any, weights: Any, shape: Any, places: Any, index: Any, value: Any) -> None:
     """Add one value, at flat place `index` of the input, to all outputs that see it."""
-    out, out_width, kernel_height, kernel_width, stride_y, stride_x, dilation_y, dilation_x, each, per = shape
+    out, kernel_width, stride_x, each, per = shape.out, shape.kernel_width, shape.stride_x, shape.each, shape.per
+    dilation_y, dilation_x = shape.dilation_y, shape.dilation_x
     at = PLACE * index
     y, x, group, inner = peek(places, at), peek(places, at + 1), peek(places, at + 2), peek(places, at + 3)
     top, bottom, left, right = peek(places, at + 4), peek(places, at + 5), peek(places, at + 6), peek(places, at + 7)
-    kernel = group * kernel_height * kernel_width
+    kernel = group * shape.kernel_height * kernel_width
     for row in range(top, bottom):
-        ky = y - row * stride_y
-        into = target + (row * out_width + left) * out + group * per
+        ky = y - row * shape.stride_y
+        into = target + (row * shape.out_width + left) * out + group * per
         if dilation_y == 1 and dilation_x == 1:
             tap = ((kernel + ky * kernel_width + x - left * stride_x) * each + inner) * per
             for _ in range(left, right):
@@ -56,11 +57,6 @@ def _reach(sums: Any, target: Any, weights: Any, shape: Any, places: Any, index:
                 into += out
 
 
-@inlined
-def _shape(shape: Any) -> Any:
-    return shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7], shape[8], shape[9]
-
-
 @compiled
 def scatter(values: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any) -> None:
     """Add to `into` what a convolution makes of integers.
@@ -71,65 +67,69 @@ def scatter(values: Any, weights: Any, places: Any, into: Any, shape: Any, sizes
         places: int32 `[values, 8]`: of each value its row and column in the padded input, its group, its channel within the group; the
             first row of outputs that sees it and the one after the last; and such columns.
         into: the sums, rows of `[out height, out width, out channels]` and padding.
-        shape: of the convolution, see FIELDS.
-        sizes: samples, steps, elements in a row of `values`, of which are not padding, elements in a row of `into`.
-        rows: of `values` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
+        shape: layout.Reached.
+        sizes: layout.ScatterSizes.
+        rows: layout.Rows of `values` and `into` each.
     """
-    source, row, where, sums, whole = data(values), data(weights), data(places), data(into), _shape(shape)
-    for n in range(sizes[0]):
-        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
-        for _ in range(sizes[1]):
-            for i in range(sizes[3]):
+    source, row, where, sums, whole = data(values), data(weights), data(places), data(into), read(Reached, shape, 0)
+    s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    for n in range(s.samples):
+        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        for _ in range(s.steps):
+            for i in range(s.size):
                 value = peek(source, at + i)
                 if value != 0:
                     _reach(sums, target, row, whole, where, i, value)
-            at += rows[2] * sizes[2]
-            target += rows[5] * sizes[4]
+            at += here.step * s.row
+            target += there.step * s.into
 
 
 @compiled
 def scatter_bits(spikes: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any) -> None:
-    """The same for spikes: `spikes` has rows of words, `sizes[2]` of them and `sizes[3]` is not read."""
-    source, row, where, sums, whole = data(spikes), data(weights), data(places), data(into), _shape(shape)
-    for n in range(sizes[0]):
-        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
-        for _ in range(sizes[1]):
-            for i in range(sizes[2]):
+    """The same for spikes: `spikes` has rows of words, and how many elements are not padding is not asked."""
+    source, row, where, sums, whole = data(spikes), data(weights), data(places), data(into), read(Reached, shape, 0)
+    s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    for n in range(s.samples):
+        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        for _ in range(s.steps):
+            for i in range(s.row):
                 word = peek(source, at + i)
                 while word != 0:
                     _reach(sums, target, row, whole, where, 64 * i + lowest_bit(word), 1)
                     word &= word - 1
-            at += rows[2] * sizes[2]
-            target += rows[5] * sizes[4]
+            at += here.step * s.row
+            target += there.step * s.into
 
 
 @compiled
 def copy(values: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
     """Add integers to others, element by element, in another order where `order` is not empty: it says where each goes."""
     source, sums, places, ordered = data(values), data(into), data(order), order.size > 0
-    for n in range(sizes[0]):
-        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
-        for _ in range(sizes[1]):
-            for i in range(sizes[3]):
+    s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    for n in range(s.samples):
+        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        for _ in range(s.steps):
+            for i in range(s.size):
                 j = target + (peek(places, i) if ordered else i)
                 poke(sums, j, peek(sums, j) + peek(source, at + i))
-            at += rows[2] * sizes[2]
-            target += rows[5] * sizes[4]
+            at += here.step * s.row
+            target += there.step * s.into
 
 
 @compiled
 def copy_bits(spikes: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
-    """The same for spikes: `spikes` has rows of words, `sizes[2]` of them and `sizes[3]` is not read."""
+    """The same for spikes: `spikes` has rows of words, and how many elements are not padding is not asked."""
     source, sums, places, ordered = data(spikes), data(into), data(order), order.size > 0
-    for n in range(sizes[0]):
-        at, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[4]
-        for _ in range(sizes[1]):
-            for i in range(sizes[2]):
+    s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    for n in range(s.samples):
+        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        for _ in range(s.steps):
+            for i in range(s.row):
                 word = peek(source, at + i)
                 while word != 0:
                     place = 64 * i + lowest_bit(word)
                     j = target + (peek(places, place) if ordered else place)
                     poke(sums, j, peek(sums, j) + 1)
                     word &= word - 1
-            at += rows[2] * sizes[2]
-            target += rows[5] * sizes[4]
+            at += here.step * s.row
+            target += there.step * s.into

@@ -11,10 +11,9 @@ from typing import Any
 
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
 from lehr.simulate.fast.kernels.lanes import add, apart, bits_set, doubled, lanes_in, lanes_of, nothing, resized, select
-from lehr.simulate.fast.kernels.vector import beyond, data, eight, list_bits, load, load_like, peek, poke, store, word_at
+from lehr.simulate.fast.kernels.layout import FlowSizes, Rows, Window
+from lehr.simulate.fast.kernels.vector import beyond, data, eight, list_bits, load, load_like, peek, poke, read, store, word_at
 
-FIELDS: tuple[str, ...] = ("channels", "height", "width", "out", "out_height", "out_width", "kernel_height", "kernel_width")
-FIELDS += ("stride_y", "stride_x", "pad_y", "pad_x", "narrow", "chunk")
 UNIT = 32
 """Bits that are listed without a look at each byte, unless none of them is set."""
 
@@ -112,9 +111,9 @@ def gather(
         rows_of_weights: int8 `[blocks of outputs, rows + 1, lanes]`: a row for each tap in the order (y, x, channel). The last row
             of a block is zeros.
         into: the sums, rows of `[out height, out width, out channels]` and padding.
-        shape: of the convolution, see FIELDS; `chunk` rows of weights add up to what fits an int8 if `narrow`, or an int16.
-        sizes: samples, steps, bits in a row of `spikes`, elements in a row of `into`, whether to overwrite what is there.
-        rows: of `spikes` and `into` each: the row of the first sample's first step, from sample to sample, from step to step.
+        shape: layout.Window.
+        sizes: layout.FlowSizes.
+        rows: layout.Rows of `spikes` and `into` each.
         listed: uint32, room for as many events as a strip has bits, and SPARE.
         marks: int64 `[height + 1]`.
         spare: of the type of `into`, room for one block.
@@ -123,19 +122,18 @@ def gather(
     """
     bits, all_weights, sums, events, starts = data(spikes), data(rows_of_weights), data(into), data(listed), data(marks)
     buffer, positions, wide = data(spare), data(table), lanes_in(lanes)
-    channels, height, width, out, out_height, out_width = shape[0], shape[1], shape[2], shape[3], shape[4], shape[5]
-    kernel_height, kernel_width, stride_y, stride_x, pad_y, pad_x = shape[6], shape[7], shape[8], shape[9], shape[10], shape[11]
-    narrow, chunk, fresh, line = shape[12] != 0, shape[13], sizes[4] != 0, kernel_width * channels
-    block, strip = (kernel_height * line + 1) * wide, (channels, height, width, kernel_width)
-    zeros, line = nothing(all_weights, lanes), line * wide
-    for n in range(sizes[0]):
-        source, target = (rows[0] + n * rows[1]) * sizes[2], (rows[3] + n * rows[4]) * sizes[3]
-        for _ in range(sizes[1]):
-            for column in range(out_width):
-                _list_strip(bits, source, strip, column * stride_x - pad_x, wide, events, starts, positions)
-                top, at = -pad_y, target + column * out
-                for _ in range(out_height):
-                    start, stop = peek(starts, min(max(top, 0), height)), peek(starts, max(min(top + kernel_height, height), 0))
+    w, s, here, there = read(Window, shape, 0), read(FlowSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    height, out, narrow, fresh, line = w.height, w.out, w.narrow != 0, s.fresh != 0, w.kernel_width * w.channels
+    block, strip = (w.kernel_height * line + 1) * wide, (w.channels, height, w.width, w.kernel_width)
+    zeros, line, chunk = nothing(all_weights, lanes), line * wide, w.chunk
+    for n in range(s.samples):
+        source, target = (here.first + n * here.sample) * s.bits, (there.first + n * there.sample) * s.into
+        for _ in range(s.steps):
+            for column in range(w.out_width):
+                _list_strip(bits, source, strip, column * w.stride_x - w.pad_x, wide, events, starts, positions)
+                top, at = -w.pad_y, target + column * out
+                for _ in range(w.out_height):
+                    start, stop = peek(starts, min(max(top, 0), height)), peek(starts, max(min(top + w.kernel_height, height), 0))
                     weights, none = beyond(all_weights, -top * line), block - wide + top * line
                     for done in range(0, out, wide):
                         if narrow:
@@ -144,7 +142,7 @@ def gather(
                             total = _gathered(weights, events, start, stop, none, chunk, doubled(zeros), sums, lanes)
                         put(total, sums, at + done, out - done, fresh, buffer)
                         weights = beyond(weights, block)
-                    top += stride_y
-                    at += out_width * out
-            source += rows[2] * sizes[2]
-            target += rows[5] * sizes[3]
+                    top += w.stride_y
+                    at += w.out_width * out
+            source += here.step * s.bits
+            target += there.step * s.into

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.network import Conv2d, Linear, SumPool2d
+from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.kernels.layout import GROUP, LINE, OUTPUTS
 from lehr.simulate.fast.plans.buffers import WORD, Buffer, aligned, order_of, padded
 from lehr.simulate.fast.plans.flows import CountColumns, CountMatches, Edge, Gather, LookUp, Scatter
@@ -87,7 +88,7 @@ def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
         return gather
     places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (source.size, 1))
     places[:, 3] = order
-    shape = np.array((out, 1, 1, 1, 1, 1, 1, 1, source.size, out))
+    shape = layout.Reached(out, 1, 1, 1, 1, 1, 1, 1, each=source.size, per=out)
     return Scatter(source, into, lag, np.ascontiguousarray(node.weight.T).reshape(-1), places.reshape(-1), shape)
 
 
@@ -104,9 +105,9 @@ def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
     for block in range(blocks):
         part = taps[:, block * lanes : (block + 1) * lanes]
         rows[block, :-1, : part.shape[1]] = part
-    shape, height = _shape(window, source)
-    listed = height * kernel_width * channels
-    return Gather(source, into, lag, _kept(rows), np.array((*shape, *_chunk(taps))), listed, _token(lanes))
+    shape, (narrow, chunk) = _shape(window, source), _chunk(taps)
+    listed = shape.height * kernel_width * channels
+    return Gather(source, into, lag, _kept(rows), shape._replace(narrow=int(narrow), chunk=chunk), listed, _token(lanes))
 
 
 def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
@@ -116,18 +117,17 @@ def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
     taps[:, :bits, :out] = window.weight.transpose(2, 3, 1, 0).reshape(kernel_height, bits, out)
     chosen = (np.arange(1 << GROUP)[:, None] >> np.arange(GROUP)) & 1
     tables = np.matmul(chosen, taps.reshape(kernel_height, count, GROUP, lanes)).astype(np.int8)
-    shape, height = _shape(window, source)
-    narrow = int(np.abs(taps).sum(axis=(0, 1)).max()) <= SMALL
-    return LookUp(source, into, lag, _kept(tables), np.array((*shape, narrow)), height * count, _token(lanes))
+    shape, narrow = _shape(window, source), int(np.abs(taps).sum(axis=(0, 1)).max()) <= SMALL
+    return LookUp(source, into, lag, _kept(tables), shape._replace(narrow=int(narrow)), shape.height * count, _token(lanes))
 
 
-def _shape(window: Window, source: Buffer) -> tuple[tuple[int, ...], int]:
-    """What kernels are told of a convolution, in the order of `strips.FIELDS`, and the height of its input."""
+def _shape(window: Window, source: Buffer) -> layout.Window:
+    """What kernels are told of a convolution."""
     out, channels, kernel_height, kernel_width = window.weight.shape
     height, width = (1, 1) if len(source.shape) == 1 else source.shape[1:]
     out_height, out_width = (1, 1) if len(source.shape) == 1 else into_size(window, (height, width))
     size = (channels, height, width, out, out_height, out_width, kernel_height, kernel_width)
-    return (*size, *window.stride, *window.padding), height
+    return layout.Window(*size, *window.stride, *window.padding)
 
 
 def _kept(rows: Array) -> Array:
@@ -182,9 +182,9 @@ def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:
     rows, columns, channel = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
     fields = (y[rows], x[columns], channel // each, channel % each, top[rows], bottom[rows], left[columns], right[columns])
     places = np.stack(fields, axis=-1).astype(np.int32)
-    shape = (out, sizes[1], kernel_height, kernel_width, *window.stride, *window.dilation, each, per)
+    shape = layout.Reached(out, sizes[1], kernel_height, kernel_width, *window.stride, *window.dilation, each, per)
     weights = np.ascontiguousarray(grouped, np.int8 if small else np.int32).reshape(-1)
-    return Scatter(source, into, lag, weights, places.reshape(-1), np.array(shape))
+    return Scatter(source, into, lag, weights, places.reshape(-1), shape)
 
 
 def _seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Array, Array]:

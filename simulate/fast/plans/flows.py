@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lehr.simulate.fast import calls
+from lehr.simulate.fast.kernels import layout
 from lehr.simulate.fast.kernels.layout import OUTPUTS, scaled_positions
 from lehr.simulate.fast.plans.buffers import WORD, Buffer
 from lehr.simulate.fast.plans.ops import Array, Call, KernelOp, Worker
@@ -33,7 +34,7 @@ class Gather(Edge):
     """A convolution or a linear layer on spikes, see `strips.gather`."""
 
     weights: Array
-    shape: Array
+    shape: layout.Window
     listed: int
     lanes: tuple[int, ...]
     fresh: bool = False
@@ -45,11 +46,11 @@ class Gather(Edge):
             worker.arrays[self.source].reshape(-1),
             self.weights,
             worker.arrays[self.into].reshape(-1),
-            self.shape,
-            np.array((samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
+            np.array(self.shape),
+            np.array(layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
             rows,
             worker.room(self, "listed", self.listed, np.uint32),
-            worker.room(self, "marks", int(self.shape[1]) + 1, np.int64),
+            worker.room(self, "marks", self.shape.height + 1, np.int64),
             worker.room(self, "spare", WORD, self.into.dtype),
             self.lanes,
             scaled_positions(16 << len(self.lanes)),
@@ -61,7 +62,7 @@ class LookUp(Edge):
     """A convolution with a narrow kernel on spikes, see `lookup.look_up`."""
 
     tables: Array
-    shape: Array
+    shape: layout.Window
     listed: int
     lanes: tuple[int, ...]
     fresh: bool = False
@@ -73,8 +74,8 @@ class LookUp(Edge):
             worker.arrays[self.source].reshape(-1),
             self.tables,
             worker.arrays[self.into].reshape(-1),
-            self.shape,
-            np.array((samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
+            np.array(self.shape),
+            np.array(layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
             rows,
             worker.room(self, "listed", self.listed, np.uint32),
             worker.room(self, "spare", WORD, self.into.dtype),
@@ -94,11 +95,13 @@ class CountColumns(Edge):
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         lines, columns, words = self.columns.shape
+        flow = layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)
+        sizes = layout.ColumnSizes(*flow, inputs=columns - 1, lines=lines, outputs=self.outputs)
         return calls.count_columns, (
             worker.arrays[self.source].reshape(-1),
             self.columns.reshape(-1),
             worker.arrays[self.into].reshape(-1),
-            np.array((samples, steps, self.source.row * WORD, columns - 1, lines, self.into.row, self.fresh, self.outputs)),
+            np.array(sizes),
             rows,
             worker.room(self, "listed", worker.steps * (self.source.size + 8), np.uint32),
             worker.room(self, "marks", 2 * worker.steps, np.int64),
@@ -123,7 +126,7 @@ class CountMatches(Edge):
             self.digits,
             self.worth,
             worker.arrays[self.into].reshape(-1),
-            np.array((samples, steps, self.source.row, self.outputs, self.into.row, self.fresh)),
+            np.array(layout.MatchSizes(samples, steps, self.source.row, self.into.row, self.fresh, self.outputs)),
             rows,
             worker.room(self, "spare", OUTPUTS, np.int64),
         )
@@ -139,15 +142,15 @@ class Scatter(Edge):
 
     weights: Array
     places: Array
-    shape: Array
+    shape: layout.Reached
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
+        sizes = np.array(layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row))
         kernel = calls.scatter_bits if self.source.bits else calls.scatter
         source, into = worker.arrays[self.source].reshape(-1), worker.arrays[self.into].reshape(-1)
-        return kernel, (source, self.weights, self.places, into, self.shape, sizes, rows)
+        return kernel, (source, self.weights, self.places, into, np.array(self.shape), sizes, rows)
 
 
 @dataclass(eq=False)
@@ -159,6 +162,6 @@ class Copy(Edge):
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """The call."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        sizes = np.array((samples, steps, self.source.row, self.source.size, self.into.row))
+        sizes = np.array(layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row))
         kernel = calls.copy_bits if self.source.bits else calls.copy
         return kernel, (worker.arrays[self.source].reshape(-1), self.order, worker.arrays[self.into].reshape(-1), sizes, rows)

@@ -84,7 +84,7 @@ def reach(neuron: Neuron, a: Bounds) -> Reach | None:
         made = step(states).values
         return {name: hull(made[name], (0, 0)) for name in states}
 
-    states = dict.fromkeys(neuron.program.states, (0, 0))
+    states: dict[str, Bounds] = dict.fromkeys(neuron.program.states, (0, 0))
     for _ in range(ROUNDS):  # states that soon reach all that they ever do, such as counters
         states = {name: hull(states[name], value) for name, value in after(states).items()}
     for _ in range(len(states) + 1):
