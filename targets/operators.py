@@ -46,7 +46,7 @@ def markdown(targets: Iterable[Target]) -> str:
 def probes() -> dict[str, Network]:
     """One network for each thing that a target may or may not take."""
     image: Shape = (2, 6, 6)
-    by_value = np.arange(72).reshape(image)
+    by_value = np.arange(72, dtype=np.int32).reshape(image)
     found = {
         "Linear": _chain((4,), fc=Linear(_ones(3, 4))),
         "Conv2d": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3))),

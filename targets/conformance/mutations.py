@@ -64,9 +64,8 @@ def numbers(net: Network) -> Iterator[Network]:
         values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
         for field, array in values.items() if name not in net.weighted and name not in net.neurons else ():
             for index in range(min(array.size, MOST)) if isinstance(array, np.ndarray) else ():
-                changed: dict[str, Any] = {field: _one_more(array, index)}
                 try:
-                    yield _with(net, name, replace(node, **changed))
+                    yield _with(net, name, replace(node, **{field: _one_more(array, index)}))  # type: ignore[type-var]
                 except LehrError:  # it is the greatest that there is
                     continue
 

@@ -49,12 +49,12 @@ def scaled(*, by_value: bool = False) -> tuple[Form, ...]:
 
 def _gains(net: Builder, *shape: int) -> Scale:
     """Factors of a few units and both signs, so that a machine can multiply them into weights."""
-    return Scale(net.rng.integers(1, FEW, shape, endpoint=True) * net.rng.choice(np.array([-1, 1]), shape))
+    return Scale(net.rng.integers(1, FEW, shape, np.int32, endpoint=True) * net.rng.choice(np.array([-1, 1], np.int32), shape))
 
 
 def _extreme(net: Builder, *shape: int) -> Scale:
     """The same with the greatest, the least and 0 among them, as many as leave one other."""
-    factor = _gains(net, *shape).spread(shape).copy()
+    factor = _gains(net, *shape).spread(shape).astype(np.int32)
     rare = np.array([MAX_FACTOR, -MAX_FACTOR, 0])[: factor.size - 1]
     factor.flat[: rare.size] = rare
     return Scale(factor)

@@ -48,7 +48,8 @@ def summed(nodes: dict[str, Scale], x: npt.NDArray[np.uint8]) -> npt.NDArray[np.
     net = Network({**nodes, "lif": lif}, (*edges, ("lif", OUTPUT)), Input(shape, "u8"), len(x))
     result = simulate(net, x[None], trace=["lif"])
     require_same(result, engine.simulate(net, x[None], trace=["lif"]))
-    return result.trace.membranes["lif"][0]
+    membranes: npt.NDArray[np.int32] = result.trace.membranes["lif"][0]
+    return membranes
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 2, 4), (1, 1, 1)])
@@ -56,7 +57,7 @@ def summed(nodes: dict[str, Scale], x: npt.NDArray[np.uint8]) -> npt.NDArray[np.
 def test_each_value_is_multiplied_and_branches_are_added(shape: tuple[int, ...], by_value: bool) -> None:
     rng = np.random.default_rng(1)
     x = rng.integers(0, 256, (4, *shape), np.uint8)
-    first, second = (rng.integers(-127, 128, shape if by_value else shape[:1]) for _ in range(2))
+    first, second = (rng.integers(-127, 128, shape if by_value else shape[:1], np.int32) for _ in range(2))
     first.flat[0], second.flat[0] = 127, -127
     got = summed({"a": Scale(first), "b": Scale(second)}, x)
     for index in np.ndindex(*x.shape):

@@ -75,7 +75,7 @@ def chained(shape: tuple[int, ...], **nodes: Node) -> Network:
 
 
 MAP = (2, 4, 4)
-BY_VALUE = Scale(np.arange(32).reshape(MAP))
+BY_VALUE = Scale(np.arange(32, dtype=np.int32).reshape(MAP))
 CONV = Conv2d(np.ones((2, 2, 3, 3), np.int8))
 WIDE = Linear(np.full((2, 4), 127, np.int8), "int8")
 WAY_OUT = "give its factors by channel, or connect it to a dense layer"
@@ -129,7 +129,7 @@ def test_what_cannot_be_multiplied_into_weights_is_refused(net: Network, text: s
         {"gain": BY_VALUE, "flat": Flatten(), "fc": Linear(np.ones((3, 32), np.int8))},
         {
             "flat": Flatten(),
-            "gain": Scale(np.arange(-16, 16)),
+            "gain": Scale(np.arange(-16, 16, dtype=np.int32)),
             "fc": Linear(np.ones((3, 32), np.int8)),
             "more": Scale(np.array([1, -7, 3])),
         },

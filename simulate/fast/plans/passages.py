@@ -9,6 +9,7 @@ import numpy as np
 
 from lehr.network import Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
 from lehr.nodes import Node, Scale
+from lehr.simulate.fast.kernels.layout import Reached
 from lehr.simulate.fast.plans.buffers import Buffer, order_of
 from lehr.simulate.fast.plans.edges import convolution, linear, pooling, window_of
 from lehr.simulate.fast.plans.flows import Copy, Edge, Scatter
@@ -69,7 +70,7 @@ def _scale(node: Scale, p: Passage) -> Edge:
     places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (size, 1))
     places[:, 2] = order_of(p.source.shape) if p.flat else np.arange(size)
     factors = node.spread(p.into.shape).reshape(-1)[order].astype(np.int8)
-    shape = np.array((size, 1, 1, 1, 1, 1, 1, 1, 1, 1))
+    shape = Reached(size, 1, 1, 1, 1, 1, 1, 1, each=1, per=1)
     return Scatter(p.source, p.into, p.lag, factors, places.reshape(-1), shape)
 
 
