@@ -50,7 +50,8 @@ BY_VALUE = np.array([[[3, -4], [0, 127]], [[-127, 1], [2, -2]]])
 # -------------------------------------------------------------------- the node
 def test_factors_that_are_alike_within_channels_are_kept_by_channel() -> None:
     alike = Scale(np.broadcast_to(np.array([2, -3]).reshape(2, 1, 1), (2, 4, 5)))
-    assert alike == Scale(np.array([2, -3], np.int8))
+    narrow: Any = np.array([2, -3], np.int8)
+    assert alike == Scale(narrow)
     assert alike.factor.dtype == np.int32
     assert not alike.factor.flags.writeable
     assert Scale(BY_VALUE).factor.shape == (2, 2, 2)
@@ -93,7 +94,8 @@ def test_every_factor_counts_in_the_digest() -> None:
     one_more = BY_VALUE.copy()
     one_more[0, 0, 0] += 1
     assert behind(Scale(BY_VALUE)).digest != behind(Scale(one_more)).digest
-    assert behind(Scale(BY_VALUE)).digest == behind(Scale(BY_VALUE.astype(np.int8))).digest
+    narrow: Any = BY_VALUE.astype(np.int8)
+    assert behind(Scale(BY_VALUE)).digest == behind(Scale(narrow)).digest
 
 
 # -------------------------------------------------------------------- bounds
