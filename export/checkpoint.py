@@ -1,7 +1,7 @@
 """The folder that a training run leaves, and the integer network in it.
 
 RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights (lehr.export.latent)
-                              NODE.threshold, NODE.bias int32, and so each parameter more; NODE.steps of delays that differ
+                              NODE.FIELD int32: thresholds, biases and so each parameter more, steps of delays that differ, factors
     state.json                everything of the network that is no array, programs as lines of text, how it was folded, the network's
                               digest, and the sha256 of every file here, itself included
     metrics.jsonl             one line per epoch
@@ -28,7 +28,7 @@ from lehr.errors import FileRefused, NotMappable
 from lehr.export.latent import Latent
 from lehr.folders import require_marked
 from lehr.leftovers import recover
-from lehr.network import Conv2d, Delay, Input, Linear, Network, Neuron
+from lehr.network import Conv2d, Input, Linear, Network, Neuron
 from lehr.nodes import Node
 from lehr.nodes.registry import NODES
 from lehr.npz import npz_bytes
@@ -49,7 +49,7 @@ _OTHERS = ("recipe.toml", "metrics.jsonl", TENSORS, SAMPLES_FILE)
 _OWN = [f"{part}{name}" for part in ("", f"{LAST}/") for name in (STATE, *_OTHERS)]
 AGAIN = "copy it anew from where it was trained, or train it again"
 _TYPES = {kind.__name__: kind for kind in NODES}
-FIRST, STEPS, UPDATE = ("threshold", "bias"), "steps", "update"
+FIRST, UPDATE = ("threshold", "bias"), "update"
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,11 @@ def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
 def _tensors(net: Network) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a network that are no weights."""
     tensors = {f"{name}.{key}": np.array(value) for name, neuron in net.neurons.items() for key, value in neuron.values.items()}
-    delays = {name: node.steps for name, node in net.nodes.items() if isinstance(node, Delay)}
-    return tensors | {f"{name}.{STEPS}": np.array(steps) for name, steps in delays.items() if isinstance(steps, np.ndarray)}
+    for name, node in net.nodes.items():
+        if name not in net.neurons and name not in net.weighted:
+            values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
+            tensors |= {f"{name}.{key}": np.array(value) for key, value in values.items() if isinstance(value, np.ndarray)}
+    return tensors
 
 
 def _structure(net: Network) -> dict[str, Any]:
@@ -219,11 +222,12 @@ def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -
         values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
         if kind is Neuron:
             values |= _neuron(name, values, tensors)
-        elif kind is Delay and STEPS not in values:
-            values[STEPS] = _integers(f"{name}.{STEPS}", tensors)
         elif kind in (Conv2d, Linear):
             latents[name] = Latent.take(name, tensors)
             values["weight"] = latents[name].levels(declared_kind(values.get("kind", "binary")))  # runs of old tell no kind
+        else:
+            arrays = [f.name for f in fields(kind) if f.name not in values and f"{name}.{f.name}" in tensors]  # type: ignore[arg-type]
+            values |= {key: _integers(f"{name}.{key}", tensors) for key in arrays}
         node: Callable[..., Node] = kind
         nodes[name] = node(**values)
     edges = tuple((a, b) for a, b in structure["edges"])

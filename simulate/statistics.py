@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.network import INPUT, Network
-from lehr.nodes import Conv2d, Delay, Linear
+from lehr.nodes import Delay
 from lehr.simulate.result import Result
 
 
 @dataclass(frozen=True)
 class Operations:
-    """Synaptic operations of a node with weights, over all samples and steps.
+    """Synaptic operations of a node with weights, or with factors, over all samples and steps.
 
     Attributes:
         dense: weights other than 0 times the places where they are used, for every sample and step.
@@ -26,11 +26,12 @@ class Operations:
 
 
 def operations(net: Network, result: Result) -> dict[str, Operations]:
-    """Count the synaptic operations of each node with weights.
+    """Count the synaptic operations of each node with weights, those of a Scale among them.
 
-    An event is a spike (as many as a neuron fired in a step), or an element of the input that is not 0. Pooling passes events on; what
-    comes out of weights with no neurons behind them is a number in every step, and counts as an event of each element. Events are
-    counted where they arise, those that a delay still holds after the last step included.
+    An event is a spike (as many as a neuron fired in a step), or an element of the input that is not 0. Pooling passes events on;
+    what comes out of weights with no neurons behind them is a number in every step, and counts as an event of each element. A Scale
+    multiplies each event once, and passes it on unless its factor is 0. Events are counted where they arise, those that a delay still
+    holds after the last step included.
     """
     instants = next(iter(result.layers.values())).instants
     events: dict[str, Int64] = {INPUT: result.events, **{name: layer.spikes for name, layer in result.layers.items()}}
@@ -38,12 +39,11 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
     for name in [name for name in net.flow if name not in net.neurons]:
         node = net.nodes[name]
         arriving: Int64 = np.sum([events[source] for source in net.sources(name)], axis=0)
-        if not isinstance(node, (Conv2d, Linear)):
+        if (present := node.present) is None:
             events[name] = arriving if isinstance(node, Delay) else node.sums(arriving[None])[0]
             continue
-        present = replace(node, weight=(node.weight != 0).astype(np.int8), kind="ternary")
         every = np.ones((1, *arriving.shape), np.int64)
-        dense = int(present.sums(every).sum()) * instants
-        made[name] = Operations(dense, int(present.sums(arriving[None]).sum()))
-        events[name] = np.full(net.shapes[name], instants, np.int64)
-    return {name: made[name] for name in net.weighted}
+        dense, met = int(present.sums(every).sum()) * instants, present.sums(arriving[None])[0]
+        made[name] = Operations(dense, int(met.sum()))
+        events[name] = met if node.one_to_one else np.full(net.shapes[name], instants, np.int64)
+    return {name: made[name] for name in net.order if name in made}

@@ -18,7 +18,7 @@ from lehr.errors import NotMappable
 from lehr.interval import BEYOND
 from lehr.intervals import arriving, intervals
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Int32Array
+from lehr.nodes import Int32Array, Scale
 from lehr.paths import synapses
 from lehr.simulate import Result, torch_update
 from lehr.simulate.result import Recorder, check_input, feeder, input_events
@@ -115,6 +115,10 @@ class _Machine:
         """One by neuron, or by channel and broadcast over the rest of a layer's axes."""
         return self._whole(value.reshape(*value.shape, *[1] * (axes - value.ndim)))
 
+    def factor(self, name: str, node: Scale) -> Tensor:
+        """The factors of a Scale, one by channel broadcast over the rest of its axes."""
+        return self._parameter(node.factor, len(self.net.shapes[name])).to(torch.float64)
+
     def _whole(self, value: npt.NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(value.astype(np.int64)).to(self.where)
 
@@ -180,6 +184,11 @@ def _pool(m: _Machine, name: str, node: SumPool2d, a: Tensor) -> Tensor:
 def _flatten(m: _Machine, name: str, node: Flatten, a: Tensor) -> Tensor:
     del m, name, node
     return a.flatten(1)
+
+
+@NODES.rule(Scale)
+def _scale(m: _Machine, name: str, node: Scale, a: Tensor) -> Tensor:
+    return a * m.factor(name, node)
 
 
 @NODES.rule(Delay)

@@ -12,7 +12,7 @@ import numpy as np
 from lehr.arithmetic import Arithmetic, BiasTo, DecayForm, Fires, Overflow, Reset, ResetTiming, Rounding, Synapse, Update
 from lehr.machines import MACHINES
 from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.nodes import Node, Shape
+from lehr.nodes import Node, Scale, Shape
 from lehr.targets.contract import Target
 from lehr.update import Program
 from lehr.weights import KINDS
@@ -48,6 +48,7 @@ def markdown(targets: Iterable[Target]) -> str:
 def probes() -> dict[str, Network]:
     """One network for each thing that a target may or may not take."""
     image: Shape = (2, 6, 6)
+    by_value = np.arange(72, dtype=np.int32).reshape(image)
     found = {
         "Linear": _chain((4,), fc=Linear(_ones(3, 4))),
         "Conv2d": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3))),
@@ -57,6 +58,9 @@ def probes() -> dict[str, Network]:
         "SumPool2d": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3)), pool=SumPool2d((2, 2), (2, 2))),
         "SumPool2d, overlapping, padding 1": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3)), pool=SumPool2d((3, 3), (2, 2), (1, 1))),
         "Flatten": _chain(image, flatten=Flatten(), fc=Linear(_ones(3, 72))),
+        "Scale": _chain(image, gain=Scale(np.array((3, -2))), conv=Conv2d(_ones(3, 2, 3, 3))),
+        "Scale by value, before Linear": _chain(image, gain=Scale(by_value), flatten=Flatten(), fc=Linear(_ones(3, 72))),
+        "Scale by value, before Conv2d": _chain(image, gain=Scale(by_value), conv=Conv2d(_ones(3, 2, 3, 3))),
         "Delay": _chain((4,), delay=Delay(2), fc=Linear(_ones(3, 4))),
         "recurrence": _recurrent(),
         "pixels as input": replace(_chain((4,), fc=Linear(_ones(3, 4))), input=Input((4,), "u8")),

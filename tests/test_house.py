@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -114,6 +115,30 @@ def test_no_file_is_longer_than_can_be_read() -> None:
     assert len(python) > 50
     long = {str(file.relative_to(ROOT)): count for file in python if (count := len(file.read_text("utf-8").splitlines())) > LINES}
     assert not long, long
+
+
+def names_scale(file: Path) -> bool:
+    """Whether a module takes Scale from the nodes, or defines it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("lehr.nodes") and "Scale" in {name.name for name in node.names}:
+            return True
+        if isinstance(node, ast.ClassDef) and node.name == "Scale" and file.parent == ROOT / "lehr/nodes":
+            return True
+    return False
+
+
+def test_a_node_costs_the_files_that_are_listed() -> None:
+    """By the example of Scale, which came last: eight files, `__init__` with the registry, and what shows it in documents and checks it."""
+    section = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("\n## Adding a node\n")[2].partition("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("| `")]
+    assert len(table) == 8
+    listed = {path.replace("NAME", "scale") for path in re.findall(r"`([a-z0-9_/]+/[A-Za-z0-9_]+\.py)`", section)}
+    beside = {"tests/test_house.py", "tests/targets/test_closed_world.py", "tests/fixed_point_reader/nodes.py"}
+    by_form = {"targets/conformance/golden.py"}  # it takes networks, and names no node of theirs
+    assert listed >= beside | by_form
+    named = {file.relative_to(ROOT).as_posix() for folder in MAY_IMPORT for file in files(folder) if names_scale(file)}
+    assert named == listed - beside - by_form
+    assert all((ROOT / path).is_file() for path in listed)
 
 
 def test_every_property_test_has_a_budget_in_each_tier() -> None:

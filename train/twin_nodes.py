@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
-from lehr.nodes import Pair
+from lehr.nodes import Pair, Scale
 from lehr.tables import Table
 from lehr.train.pooling import pooled_kernel
 from lehr.train.twin_neuron import rounded
@@ -97,6 +97,11 @@ def _linear(run: Run, name: str, node: Linear, a: Tensor) -> Tensor:
 def _flatten(run: Run, name: str, node: Flatten, a: Tensor) -> Tensor:
     del run, name, node
     return a.flatten(start_dim=2)
+
+
+@NODES.rule(Scale)
+def _scale(run: Run, name: str, node: Scale, a: Tensor) -> Tensor:
+    return a * torch.tensor(node.spread(run.net.shapes[name]), dtype=a.dtype, device=a.device)
 
 
 @NODES.rule(Delay)

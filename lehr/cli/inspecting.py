@@ -229,7 +229,15 @@ def _contents(node: Node) -> str:
         case Neuron():
             return ", ".join(_parameter(node, name) for name in node.values if name in ("bias", *node.program.parameters))
         case _:
-            return ""
+            return ", ".join(f"{name} {low}..{high}" for name, (low, high) in _arrays(node).items())
+
+
+def _arrays(node: Node) -> dict[str, tuple[int, int]]:
+    """The least and greatest of the numbers of each field that is an array."""
+    from dataclasses import fields
+
+    values = {each.name: getattr(node, each.name) for each in fields(node)}  # type: ignore[arg-type]
+    return {name: _limits(value) for name, value in values.items() if hasattr(value, "min")}
 
 
 def _parameter(node: Neuron, name: str) -> str:

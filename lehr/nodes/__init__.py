@@ -23,6 +23,7 @@ from lehr.nodes.delay import MAX_DELAY, Delay
 from lehr.nodes.flatten import Flatten
 from lehr.nodes.linear import Linear
 from lehr.nodes.neuron import Neuron
+from lehr.nodes.scale import Scale
 from lehr.nodes.sum_pool2d import SumPool2d
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Neuron",
     "Node",
     "Pair",
+    "Scale",
     "Shape",
     "ShapeMismatch",
     "SumPool2d",

@@ -65,10 +65,12 @@ class Node(ABC):
     Attributes:
         nir_types: its types in a `.nir` file, each with the fields that it has there; none where a file does not hold it.
         nir_taken: the fields that `of_nir` takes as they are; all others follow from these and from the node's input.
+        one_to_one: whether each value that it puts out comes of one value alone, so that an event makes no more than one.
     """
 
     nir_types: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     nir_taken: ClassVar[frozenset[str]] = frozenset()
+    one_to_one: ClassVar[bool] = False
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
@@ -91,6 +93,11 @@ class Node(ABC):
         """
         del x, taken
         raise NotMappable(f"the width analysis bounds no {type(self).__name__}; give the type of node the method bounds")
+
+    @property
+    def present(self) -> Node | None:
+        """The node with a weight of 1 for every one other than 0, by which events are counted; None where it has no weights."""
+        return None
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
         """Its NIR fields, for an input of shape `taken`; arrays may be read-only views.

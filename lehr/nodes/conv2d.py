@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -60,6 +60,11 @@ class Conv2d(Node):
             patch = seen[:, group * per_group : (group + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
             parts.append(patch.reshape(n * out_height * out_width, -1) @ weight[group].T)
         return np.concatenate(parts, axis=1).reshape(n, out_height, out_width, out_channels).transpose(0, 3, 1, 2)
+
+    @property
+    def present(self) -> Conv2d:
+        """The same with a weight of 1 for every one other than 0."""
+        return replace(self, weight=(self.weight != 0).astype(np.int8), kind="ternary")
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
         """Of sums over all weights, as if every place of the kernel lay on the map."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -37,6 +37,11 @@ class Linear(Node):
     def sums(self, x: Int64) -> Int64:
         """Weighted sums of `x` `[N, in features]`."""
         return x @ self.weight.astype(np.int64).T
+
+    @property
+    def present(self) -> Linear:
+        """The same with a weight of 1 for every one other than 0."""
+        return replace(self, weight=(self.weight != 0).astype(np.int8), kind="ternary")
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
         """Of sums over all weights."""

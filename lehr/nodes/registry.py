@@ -12,9 +12,10 @@ from lehr.nodes.delay import Delay
 from lehr.nodes.flatten import Flatten
 from lehr.nodes.linear import Linear
 from lehr.nodes.neuron import Neuron
+from lehr.nodes.scale import Scale
 from lehr.nodes.sum_pool2d import SumPool2d
 
-NODES: tuple[type[Node], ...] = (Conv2d, Linear, SumPool2d, Flatten, Delay, Neuron)
+NODES: tuple[type[Node], ...] = (Conv2d, Linear, SumPool2d, Flatten, Delay, Scale, Neuron)
 _BY_NIR_TYPE = {kind: node for node in NODES for kind in node.nir_types}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.nodes import Scale
 from lehr.tables import Table
 from lehr.targets.c.memory import Field
 from lehr.targets.c.tables import Constants, number_table, weight_table
@@ -38,6 +39,11 @@ class Rules(ABC):
         """Its constant arrays."""
         del layout, name
         return iter(())
+
+    def scatter(self, layout: Layout, name: str, c_type: str) -> str:
+        """The statement that adds what value x of input i makes to `out`, of type `c_type`; empty where linear.c.j2 has loops for it."""
+        del layout, name, c_type
+        return ""
 
     def states(self, layout: Layout, name: str) -> Iterator[Field]:
         """What it carries from step to step."""
@@ -112,6 +118,23 @@ class _SumPool2d(Rules):
         assert isinstance(node, SumPool2d)
         axes = zip(source[1:], target[1:], node.kernel, node.stride, node.padding, (1, 1), strict=True)
         return source[0] * math.prod(_met(*axis) for axis in axes)
+
+
+@NODES.rule(Scale)
+class _Scale(Rules):
+    role = "sums"
+
+    def words(self, node: Scale) -> str:
+        return f"times {node.factor.min()}..{node.factor.max()}, by {'channel' if node.factor.ndim == 1 else 'value'}"
+
+    def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
+        factor = layout.net.nodes[name].factor  # type: ignore[attr-defined]
+        yield number_table(factor, f"factor_{layout.id[name]}", f"{name}: a factor")
+
+    def scatter(self, layout: Layout, name: str, c_type: str) -> str:
+        factor = layout.net.nodes[name].factor  # type: ignore[attr-defined]
+        alike = layout.size(name) // factor.size
+        return f"out[i] = ({c_type})(out[i] + factor_{layout.id[name]}[i{f' / {alike}' if alike > 1 else ''}] * x);"
 
 
 @NODES.rule(Flatten)

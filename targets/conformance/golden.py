@@ -34,6 +34,7 @@ from lehr.targets.conformance.forms import (
 )
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
 from lehr.targets.conformance.programs import PROGRAMS
+from lehr.targets.conformance.scaled import scaled
 from lehr.targets.contract import Arithmetics, Target
 from lehr.weights import KINDS, WeightKind
 
@@ -208,6 +209,9 @@ def _nodes() -> Iterator[InFields]:
     yield InFields("dilated", convolved(dilation=(2, 3), padding=(0, 2)))
     yield InFields("grouped", convolved(groups=2))
     yield InFields("overlapping_windows", pooled((3, 2), (2, 1), (1, 0)))
+    yield InFields("scaled", scaled())
+    yield InFields("scaled_by_value", scaled(by_value=True))
+    yield InFields("scaled_by_event", scaled(), fields={"update": "event", "reset_timing": "same_step"})
     yield InFields("thresholds_by_neuron", (CONVOLUTIONAL, EVENTS, CONVOLUTION), thresholds_by_neuron=True)
     for kind in KINDS[1:]:
         yield InFields(f"weights_{kind}", FORMS, kinds=(kind,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -58,6 +58,18 @@ def weights(net: Network) -> Iterator[Network]:
             yield _with(net, name, replace(node, weight=weight))
 
 
+def numbers(net: Network) -> Iterator[Network]:
+    """One number of a node that is neither weights nor neurons is one unit higher: a factor, or the steps of one value."""
+    for name, node in net.nodes.items():
+        values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
+        for field, array in values.items() if name not in net.weighted and name not in net.neurons else ():
+            for index in range(min(array.size, MOST)) if isinstance(array, np.ndarray) else ():
+                try:
+                    yield _with(net, name, replace(node, **{field: _one_more(array, index)}))  # type: ignore[type-var]
+                except LehrError:  # it is the greatest that there is
+                    continue
+
+
 def leaks(net: Network) -> Iterator[Network]:
     """A layer leaks a little more or less: by one unit of a numerator, or by one bit of a shift."""
     for name, neuron in reversed([*net.neurons.items()]):
@@ -88,6 +100,7 @@ MUTATIONS: Mapping[str, Mutate] = MappingProxyType(
     {
         "threshold": thresholds,
         "weight": weights,
+        "number": numbers,
         "decay": leaks,
         "bias": biases,
         "no_bias": no_bias,

@@ -19,7 +19,16 @@ from lehr.targets.conformance.mutations import MUTATIONS
 from lehr.targets.conformance.running import first, known_failures, needed, ready, run
 from lehr.targets.contract import Target
 
-FIELDS = ("small", "weights_ternary", "weights_int8", "saturate_at_8_bits", "wrap_at_8_bits", "synapse", "synapse_with_bias_to_synapse")
+FIELDS = (
+    "small",
+    "weights_ternary",
+    "weights_int8",
+    "scaled",
+    "saturate_at_8_bits",
+    "wrap_at_8_bits",
+    "synapse",
+    "synapse_with_bias_to_synapse",
+)
 MACHINES = ("machine_loihi", "machine_xylo", "machine_dynapcnn_by_event", "machine_adaptive", "program_leak_multiply_decay_8_floor")
 ALWAYS = ("threshold", "weight")
 """Changes that every network has; the others may be none of it, or nothing that the target takes."""

@@ -5,7 +5,7 @@ Rows and columns are independent along all of them: an event at row y reaches pa
 same of columns. Both lists are made here, so that stride, padding, dilation and pools, overlapping ones too, are tables to the
 hardware and not circuits. Delays commute with weights and pools, since all of these are linear and keep no bias: a path holds back
 spikes by the sum of its delays. Where these differ from value to value, there is a path for each number of steps, on which the weights
-of all other values are 0.
+of all other values are 0. The factors of a Scale are multiplied into the weights before or behind it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import Node, Shape
+from lehr.nodes import Node, Scale, Shape
 from lehr.tables import Table
 from lehr.targets.fpga.unmapped import Unmapped
 from lehr.weights import LARGEST
@@ -113,8 +113,10 @@ class _Spread:
         way: all of it.
         shape: channels, rows and columns behind them; before a Flatten where one changes nothing but the shape.
         weight, groups, axes: as those of a projection, integers that may be large.
-        mask: which of the values go this way and are held back as long as it says; all others are 0.
+        gain: of each value; 0 of those that do not go this way, or are not held back as long as it says.
         weights: the nodes with weights so far.
+        uneven: the node by which gains differ within a channel, and what it has that does, where one made them so.
+        factors: the nodes whose numbers are multiplied into weights of others.
         flat: the Flatten behind which all values are channels, if there is one.
     """
 
@@ -124,17 +126,28 @@ class _Spread:
     weight: Int64
     groups: int
     axes: list[Axis]
-    mask: npt.NDArray[np.bool_]
+    gain: Int64
     weights: tuple[str, ...] = ()
     flat: str = ""
+    uneven: tuple[str, str] = ("", "")
+    factors: tuple[str, ...] = ()
 
-    def by_channel(self, behind: str) -> npt.NDArray[np.bool_]:
-        """The mask of whole channels."""
-        rows = self.mask.reshape(len(self.mask), -1)
+    def by_channel(self, behind: str) -> Int64:
+        """The gain of whole channels."""
+        rows = self.gain.reshape(len(self.gain), -1)
         if not (rows == rows[:, :1]).all():
-            reason = f"its steps differ within a channel, and {behind} spreads all values of a channel alike"
-            raise Unmapped(reason, "give its steps by channel, or connect it to a dense layer", list(self.way.steps)[-1])
+            node, numbers = self.uneven
+            reason = f"its {numbers} differ within a channel, and {behind} spreads all values of a channel alike"
+            raise Unmapped(reason, f"give its {numbers} by channel, or connect it to a dense layer", node)
         return np.asarray(rows[:, 0])
+
+    def times(self, name: str, numbers: str, factor: Int64) -> None:
+        """Multiply the gains by the factors of a node, which has different `numbers` where these differ."""
+        factor = factor.reshape(self.shape)
+        rows = factor.reshape(len(factor), -1)
+        if not (rows == rows[:, :1]).all():
+            self.uneven = (name, numbers)
+        self.gain = self.gain * factor
 
     def alone(self, name: str) -> None:
         """Refuse weights behind other weights."""
@@ -154,8 +167,14 @@ def _flatten(spread: _Spread, name: str, node: Flatten) -> None:
 
 @NODES.rule(Delay)
 def _delay(spread: _Spread, name: str, node: Delay) -> None:
-    steps = node.spread(spread.net.shapes[name]).reshape(spread.shape)
-    spread.mask = spread.mask & (steps == spread.way.steps[name])
+    mine = node.spread(spread.net.shapes[name]) == spread.way.steps[name]
+    spread.times(name, "steps", mine.astype(np.int64))
+
+
+@NODES.rule(Scale)
+def _scale(spread: _Spread, name: str, node: Scale) -> None:
+    spread.times(name, "factors", node.spread(spread.net.shapes[name]))
+    spread.factors = (*spread.factors, name)
 
 
 @NODES.rule(Linear)
@@ -165,14 +184,14 @@ def _linear(spread: _Spread, name: str, node: Linear) -> None:
     if any(not isinstance(spread.net.nodes[before], Linear) for before in spread.weights):
         spread.alone(name)
     if spread.weights:
-        masked = spread.weight * spread.mask.reshape(-1, 1, 1, 1)
-        spread.weight = (matrix @ masked.reshape(len(masked), -1)).reshape(-1, *masked.shape[1:])
+        before = spread.weight * spread.gain.reshape(-1, 1, 1, 1)
+        spread.weight = (matrix @ before.reshape(len(before), -1)).reshape(-1, *before.shape[1:])
     else:
-        spread.weight, spread.groups = matrix.reshape(-1, *spread.shape) * spread.mask, 1
+        spread.weight, spread.groups = matrix.reshape(-1, *spread.shape) * spread.gain, 1
         spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]
     spread.weights, spread.flat = (*spread.weights, name), ""
     spread.shape = volume(spread.net.shapes[name])
-    spread.mask = np.ones(spread.shape, np.bool_)
+    spread.gain = np.ones(spread.shape, np.int64)
 
 
 @NODES.rule(Conv2d)
@@ -184,7 +203,7 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
     spread.shape, spread.weights = volume(spread.net.shapes[name]), (name,)
     how = zip(node.weight.shape[2:], node.stride, node.padding, node.dilation, spread.shape[1:], strict=True)
     spread.axes = [_windows(axis, *one, inside=True) for axis, one in zip(spread.axes, how, strict=True)]
-    spread.mask = np.ones(spread.shape, np.bool_)
+    spread.gain = np.ones(spread.shape, np.int64)
 
 
 @NODES.rule(SumPool2d)
@@ -193,7 +212,7 @@ def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
     spread.shape = volume(spread.net.shapes[name])
     how = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
     spread.axes = [_windows(axis, *one, inside=False) for axis, one in zip(spread.axes, how, strict=True)]
-    spread.mask = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
+    spread.gain = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
 
 
 def projection(net: Network, way: Way, target: str) -> Projection:
@@ -201,7 +220,7 @@ def projection(net: Network, way: Way, target: str) -> Projection:
     shape = volume(net.shapes[way.source])
     axes: list[Axis] = [[[(0, at)] for at in range(size)] for size in shape[1:]]
     one = np.ones((shape[0], 1, 1, 1), np.int64)
-    spread = _Spread(net, way, shape, one, shape[0], axes, np.ones(shape, np.bool_))
+    spread = _Spread(net, way, shape, one, shape[0], axes, np.ones(shape, np.int64))
     for name in way.path:
         node: Node = net.nodes[name]
         NODES[type(node)](spread, name, node)
@@ -209,15 +228,23 @@ def projection(net: Network, way: Way, target: str) -> Projection:
         raise Unmapped(f"it flattens the sums of {spread.weights[0]} before they meet a neuron", "flatten after the neurons", spread.flat)
     if spread.flat and volume(net.shapes[target]) != spread.shape:  # feature maps become features, each value a neuron of its own
         features = np.eye(math.prod(spread.shape), dtype=np.int64).reshape(-1, *spread.shape)
-        spread.weight, spread.groups = features * spread.mask, 1
+        spread.weight, spread.groups = features * spread.gain, 1
         spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]
     else:
         spread.weight = spread.weight * spread.by_channel(target).reshape(-1, 1, 1, 1)
-    if len(spread.weights) > 1 and (most := int(np.abs(spread.weight).max())) > LARGEST["int8"]:
-        reason = f"multiplied with {', '.join(spread.weights[:-1])} before it, its weights reach {most}, the engine's {LARGEST['int8']}"
-        raise Unmapped(reason, "put neurons between them", spread.weights[-1])
+    if (most := int(np.abs(spread.weight).max())) > LARGEST["int8"]:
+        raise _too_large(spread, most)
     rows, columns = (tuple(tuple(taps) for taps in axis) for axis in spread.axes)
     return Projection(way.source, target, way.lag, way.path, spread.weight.astype(np.int8), spread.groups, rows, columns)
+
+
+def _too_large(spread: _Spread, most: int) -> Unmapped:
+    """Products of weights, or of factors, that the engine cannot hold, at the node that they are multiplied into."""
+    last = spread.weights[-1] if spread.weights else spread.factors[-1]
+    others = [name for name in spread.way.path if name in {*spread.factors, *spread.weights} - {last}]
+    limit, smaller = LARGEST["int8"], "" if spread.weights[1:] else "use smaller factors, or "
+    reason = f"multiplied with {', '.join(others)}, its {'weights' if spread.weights else 'factors'} reach {most}, the engine's {limit}"
+    return Unmapped(reason, f"{smaller}put neurons between them", last)
 
 
 def _windows(axis: Axis, kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool) -> Axis:

@@ -16,7 +16,7 @@ from onnx import helper
 
 from lehr.interval import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import INT32_MAX, Shape
+from lehr.nodes import INT32_MAX, Scale, Shape
 from lehr.tables import Table
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
 from lehr.targets.onnx.neuron import Layer, accumulator, ranges_of
@@ -147,6 +147,12 @@ def _pool(step: Step, name: str, node: SumPool2d) -> None:
         constants = [[step.graph.constant(number, INT64, name) for number in part] for part in ranges]
         total = step.graph.total([step.graph.op("Slice", total, *part, at=name) for part in constants], name)
     step.value[name] = total
+
+
+@NODES.rule(Scale)
+def _scale(step: Step, name: str, node: Scale) -> None:
+    factor = node.factor.reshape(1, *node.factor.shape, *[1] * (len(step.net.shapes[name]) - node.factor.ndim))
+    step.value[name] = step.graph.op("Mul", step.arriving(name, INT32), step.graph.constant(factor, INT32, name), at=name)
 
 
 @NODES.rule(Flatten)

@@ -46,6 +46,8 @@ def synapses_of(fields: dict[str, Any], shape: Shape) -> tuple[list[list[tuple[i
         return [[(o, row[i]) for o, row in enumerate(rows)] for i in range(shape[0])], (len(rows),)
     if kind == "Flatten":
         return [[(i, 1)] for i in range(prod(shape))], (prod(shape),)
+    if kind == "Scale":
+        return [[(i, factor)] for i, factor in enumerate(fields["scale"].reshape(-1).tolist())], shape
     if kind in ("Conv2d", "SumPool2d"):
         return windows_of(fields, shape, pooled=kind == "SumPool2d")
     raise SystemExit(f"a node is of type {kind}, of which this reader knows nothing")

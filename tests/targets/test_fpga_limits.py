@@ -106,7 +106,7 @@ def test_other_weights_behind_weights_are_refused() -> None:
     ones = {"first": Linear(np.ones((128, 4), np.int8)), "second": Linear(np.ones((2, 128), np.int8)), "out": neurons(2)}
     convs = {"first": Conv2d(np.ones((2, 1, 2, 2), np.int8)), "second": Conv2d(np.ones((2, 2, 2, 2), np.int8)), "out": neurons(2)}
     for nodes, shape, reason in (
-        (ones, (4,), "multiplied with first before it, its weights reach 128, the engine's 127"),
+        (ones, (4,), "multiplied with first, its weights reach 128, the engine's 127"),
         (convs, (1, 5, 5), "its weights follow those of first without a neuron between, the engine spreads spikes, not sums"),
     ):
         net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input(shape, "spikes"), 2)

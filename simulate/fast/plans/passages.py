@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lehr.network import Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d
-from lehr.nodes import Node
+from lehr.nodes import Node, Scale
+from lehr.simulate.fast.kernels.layout import Reached
 from lehr.simulate.fast.plans.buffers import Buffer, order_of
 from lehr.simulate.fast.plans.edges import convolution, linear, pooling, window_of
-from lehr.simulate.fast.plans.flows import Copy, Edge
+from lehr.simulate.fast.plans.flows import Copy, Edge, Scatter
 from lehr.tables import Table
 
 
@@ -60,6 +61,17 @@ def _conv2d(node: Conv2d, p: Passage) -> Edge:
 def _sum_pool2d(node: SumPool2d, p: Passage) -> Edge:
     window = pooling(node, p.source.shape[0]) if p.conv is None else window_of(p.conv, node)
     return convolution(window, p.source, p.into, p.lag)
+
+
+@EDGES.rule(Scale)
+def _scale(node: Scale, p: Passage) -> Edge:
+    """A convolution of one pixel, in which each value is a group of its own."""
+    size, order = p.into.size, order_of(p.into.shape)
+    places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (size, 1))
+    places[:, 2] = order_of(p.source.shape) if p.flat else np.arange(size)
+    factors = node.spread(p.into.shape).reshape(-1)[order].astype(np.int8)
+    shape = Reached(size, 1, 1, 1, 1, 1, 1, 1, each=1, per=1)
+    return Scatter(p.source, p.into, p.lag, factors, places.reshape(-1), shape)
 
 
 @EDGES.rule(Flatten)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
 
-from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
+from lehr.network import INPUT, Conv2d, Delay, Flatten, Network, Neuron, SumPool2d
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Structure:
     def fused(self, name: str) -> str | None:
         """The layer of neurons to whose sums a node adds at once."""
         targets = self.net.targets(name)
-        if len(targets) != 1 or not isinstance(self.net.nodes[name], (Conv2d, Linear, SumPool2d)):
+        if len(targets) != 1 or isinstance(self.net.nodes[name], (Neuron, Delay, Flatten)):
             return None
         sink = targets[0]
         node = self.net.nodes.get(sink)
