@@ -1,4 +1,4 @@
-"""What comes up in C on the way to a register, beside what the register holds: a rule for each statement, for the lines that printer writes."""
+"""What comes up in C on the way to a register, beside what the register holds: a rule for each statement, as printer.py writes it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from lehr.analysis.bounds import Bounds, bites_never, magnitude, terms
 from lehr.analysis.spans import Place, Spans
 from lehr.network import Neuron
 from lehr.tables import Table
-from lehr.update import Add, Bound, Fire, Leak, Put, written
+from lehr.update import Add, Bound, Fire, Leak, Put
 
 RULES: Table[Callable[..., None]] = Table("the fast engine", "use the engine 'reference'")
 NARROWEST = 15
