@@ -14,8 +14,9 @@ from itertools import count
 
 from lehr.analysis.bounds import AFTER, Bounds, clipped, get, hull
 from lehr.nodes import Neuron
-from lehr.update import FIRED, INPUT, MOST_SPIKES, Fire, ForEachEvent, Program, Source, Statement, written
+from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, Statement, written
 
+ZERO: Bounds = (0, 0)
 BEYOND = 1 << 80
 """What no type holds; bounds go no further."""
 PATIENCE, BACK = 8, 8
@@ -32,7 +33,7 @@ class Place:
         after: bounds of the register that it writes.
     """
 
-    statement: Statement
+    statement: Leak | Add | Put | Bound | Fire
     before: Mapping[str, Bounds]
     after: Bounds
 
@@ -59,7 +60,7 @@ class Spans:
                 where the definition refuses more.
         """
         self._program, self._given, self._saturating = program, given, saturating
-        self._follow(_settled(dict.fromkeys(program.states, (0, 0)), self._follow))
+        self._follow(_settled(dict.fromkeys(program.states, ZERO), self._follow))
 
     @classmethod
     def of(cls, neuron: Neuron, a: Bounds, *, saturating: bool = False) -> Spans:
@@ -71,8 +72,8 @@ class Spans:
         """The states after a step from some; what is seen on the way is kept, that of a step before is not."""
         self.places: list[Place] = []
         self._passed: dict[str, Fire] = {}  # by the register of its spikes: what is known of the register that fired
-        self._now = {name: states.get(name, (0, 0)) for name in self._program.registers}
-        self.kept = dict.fromkeys(self._program.registers, (0, 0))
+        self._now = {name: states.get(name, ZERO) for name in self._program.registers}
+        self.kept = dict.fromkeys(self._program.registers, ZERO)
         self._run(self._program.statements)
         self._now[FIRED] = clipped(self._now[FIRED], (0, MOST_SPIKES))
         self._leave()

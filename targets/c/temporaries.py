@@ -15,10 +15,9 @@ RULES: Table[Callable[..., list[int]]] = Table("target c", "say the update in ot
 
 def reached(program: Program, spans: Spans) -> dict[str, Bounds]:
     """Bounds of every value that each register has, or that comes up on the way to one."""
-    found = dict.fromkeys(program.registers, (0, 0))
+    found: dict[str, Bounds] = dict.fromkeys(program.registers, (0, 0))
     for place in spans.places:
-        s = place.statement
-        x = written(s)  # type: ignore[arg-type]
+        s, x = place.statement, written(place.statement)
         found[x] = hull(found[x], place.after, *((value, value) for value in RULES[type(s)](place, s)))
     return found
 

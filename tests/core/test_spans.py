@@ -51,7 +51,7 @@ def test_bounds_before_each_statement() -> None:
     """What comes to a Bound, and what a counter is where it is read; the numbers and the input lie between what they are."""
     lines = "add v input 2; bound v -9 20 saturate; put v 0 when r; leak r linear 1 0; fire fired v gt t 1; put r 3 when fired"
     places = Spans(program(lines), GIVEN).places
-    assert [written(place.statement) for place in places] == ["v", "v", "v", "r", FIRED, "r"]  # type: ignore[arg-type]
+    assert [written(place.statement) for place in places] == ["v", "v", "v", "r", FIRED, "r"]
     assert [place.get("v") for place in places] == [(-9, 20), (-25, 32), (-9, 20), (-9, 20), (-9, 20), (-9, 20)]
     assert [place.get("r") for place in places] == [(0, 3), (0, 3), (0, 3), (0, 3), (0, 2), (0, 2)]
     assert [place.after for place in places] == [(-25, 32), (-9, 20), (-9, 20), (0, 2), (0, 1), (0, 3)]
@@ -105,7 +105,7 @@ def followed(neuron: Neuron, spans: Spans, rng: np.random.Generator) -> tuple[in
             for a in rng.integers(-9, 10, int(rng.integers(4)) if loops else 1).tolist():
                 step.given[INPUT] = a
                 for place in places:
-                    x = written(place.statement)  # type: ignore[arg-type]
+                    x = written(place.statement)
                     before = dict(step.registers)
                     step.do((place.statement,))
                     seen = [(place.before[name], value) for name, value in before.items()]
