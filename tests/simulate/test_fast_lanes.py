@@ -37,6 +37,7 @@ EDGES = {  # by how much the bias of the hidden layer differs from the last one 
     "shifted": (lines("put v input", "put w bias", "add v w 3", "bound v -100 100 saturate"), (2**12 - 2, 2**28 - 2)),
     "times": (lines("put v input", "fire n v ge 1 3", "add v bias 0 times n"), ((2**15 - 11) // 3, (2**31 - 11) // 3)),
     "decay": (lines("put v bias", "add v input 0", "leak v multiply 255 8 nearest_even"), (2**15 - 11, (2**31 - 256) // 255 - 10)),
+    "decay alone": (lines("leak v multiply 1 1 toward_zero", "add v bias 0", "add v input 0"), (2**14 - 10, 2**30 - 12)),
     "decay by neuron": (lines("put v bias", "add v input 0", "leak v multiply decay shift floor"), (None, (2**31 - 513) // 256 - 10)),
 }
 
