@@ -1,6 +1,6 @@
 """The update of a neuron as C99: pure functions from registers to registers, with a rule for each statement.
 
-Nothing is left to compilers: no number overflows (targets/c/ranges.py chooses the type), no negative number is shifted, what is divided
+Nothing is left to compilers: no number overflows (targets/c/updates.py chooses the type), no negative number is shifted, what is divided
 by is above 0, and what wraps is unsigned.
 """
 

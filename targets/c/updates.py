@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lehr.analysis.bounds import Bounds, hull
+from lehr.analysis.spans import Spans
 from lehr.interval import Interval
 from lehr.network import Network
 from lehr.nodes import INT32_MAX
 from lehr.targets.c.memory import smallest_type
 from lehr.targets.c.parts import Plain, kept, plain
 from lehr.targets.c.printer import Update
+from lehr.targets.c.temporaries import reached
 from lehr.targets.contract import Problem
-from lehr.targets.ranges import Bounds, Ranges
-from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, ForEachEvent, Program, reads, written
+from lehr.update import FIRED, MOST_SPIKES, Add, ForEachEvent, Program, reads, written
 
 INT64_MAX = 2**63 - 1
 
@@ -31,11 +33,10 @@ class Layer:
     types: Mapping[str, str]
 
 
-def ranges(net: Network, name: str, known: Mapping[str, Interval]) -> Ranges:
+def spans(net: Network, name: str, known: Mapping[str, Interval]) -> Spans:
     """Bounds of a layer's registers, from those of all nodes: what these can add up to bounds single events as well."""
-    neuron, reach = net.neurons[name], sum(int(known[source].magnitude.max()) for source in net.sources(name))
-    given: dict[str, Bounds] = {name: (int(values.min()), int(values.max())) for name, values in neuron.values.items()}
-    return Ranges(neuron.program, given | {INPUT: (-reach, reach)})
+    most = sum(int(known[source].magnitude.max()) for source in net.sources(name))
+    return Spans.of(net.neurons[name], (-most, most), saturating=True)
 
 
 def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
@@ -43,8 +44,8 @@ def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
     updates: dict[tuple[Program, int], Update] = {}
     made = {}
     for name, neuron in net.neurons.items():
-        found = ranges(net, name, known)
-        bits = 32 if _within(found.widest, INT32_MAX) else 64
+        found = spans(net, name, known)
+        bits = 32 if _within(hull(*reached(neuron.program, found).values()), INT32_MAX) else 64
         update = updates.setdefault((neuron.program, bits), Update(len(updates) + 1, neuron.program, bits))
         types = {register: smallest_type(*found.kept[register]) for register in kept(neuron.program)}
         made[name] = Layer(update, types | {FIRED: "uint8_t"})
@@ -53,8 +54,9 @@ def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
 
 def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Problem]:
     """Why C does not compute a layer's update."""
-    found, program = ranges(net, name, known), net.neurons[name].program
-    wide = next((x for x, bounds in found.reached.items() if not _within(bounds, INT64_MAX)), None)
+    found, program = spans(net, name, known), net.neurons[name].program
+    values = reached(program, found)
+    wide = next((x for x, bounds in values.items() if not _within(bounds, INT64_MAX)), None)
     if wide is not None:
         return [Problem(name, f"nothing keeps its register {wide} within 64 bits", f"bound {wide} in its update")]
     membrane = program.membrane
@@ -62,7 +64,7 @@ def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Pro
     if not -INT32_MAX - 1 <= low <= high <= INT32_MAX:
         reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
         return [Problem(name, reason, f"bound {membrane} in its update")]
-    if found.reached[FIRED][1] > MOST_SPIKES and _reads_a_count(program):
+    if values[FIRED][1] > MOST_SPIKES and _reads_a_count(program):
         reason = f"its update reads {FIRED} where it may be above {MOST_SPIKES}, and then begins to count anew"
         return [Problem(name, reason, "count in another register")]
     return []

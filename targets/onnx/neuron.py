@@ -12,41 +12,12 @@ from typing import Any
 import numpy as np
 
 from lehr.arithmetic import Rounding
-from lehr.nodes import INT32_MAX, Neuron, Shape
+from lehr.nodes import Neuron, Shape
 from lehr.tables import Table
-from lehr.targets.onnx.graph import BOOL, INT32, INT64, Graph
-from lehr.targets.ranges import Bounds, Ranges
-from lehr.update import FIRED, INPUT, Add, Bound, Decay, Fire, Leak, Put, Source, Statement
+from lehr.targets.onnx.graph import BOOL, Graph
+from lehr.update import FIRED, INPUT, Add, Bound, Decay, Fire, Leak, Put, Source
 
 RULES: Table[Callable[..., None]] = Table("target onnx")
-
-
-def ranges_of(neuron: Neuron, current: int) -> Ranges:
-    """Bounds of a layer's registers over any number of steps, for summed inputs A of at most `current` in magnitude."""
-    given: dict[str, Bounds] = {name: (int(values.min()), int(values.max())) for name, values in neuron.values.items()}
-    return Ranges(neuron.program, given | {INPUT: (-current, current)})
-
-
-def accumulator(neuron: Neuron, current: int) -> int:
-    """The type in which a layer is updated: INT32 where no intermediate result can leave it, else INT64.
-
-    Args:
-        neuron: the layer.
-        current: the greatest magnitude of its summed input A.
-    """
-    low, high = ranges_of(neuron, current).widest
-    most = max(-low, high) + max((_beside(s, neuron) for s in neuron.program.all), default=0)
-    return INT32 if most <= INT32_MAX else INT64
-
-
-def _beside(s: Statement, neuron: Neuron) -> int:
-    """How far operators of a statement go beyond what is bounded for it: by the low end of what wraps, or by a level."""
-    match s:
-        case Bound(_, int(low), _, "wrap"):
-            return abs(low)
-        case Fire(_, level, _, up_to) if up_to > 1:
-            return 1 + (level if isinstance(level, int) else int(neuron.values[level].max()))
-    return 0
 
 
 class Layer:
@@ -66,7 +37,7 @@ class Layer:
             name: of the layer.
             neuron: the layer.
             shape: of the layer, without batch.
-            dtype: of the update, from `accumulator`.
+            dtype: of the update, from `types_of`.
         """
         self.graph, self.name, self.neuron, self.dtype = graph, name, neuron, dtype
         self._axes = len(shape)

@@ -16,10 +16,11 @@ from onnx import helper
 
 from lehr.interval import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
-from lehr.nodes import INT32_MAX, Scale, Shape
+from lehr.nodes import Scale, Shape
 from lehr.tables import Table
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
-from lehr.targets.onnx.neuron import Layer, accumulator, ranges_of
+from lehr.targets.onnx.neuron import Layer
+from lehr.targets.onnx.temporaries import types_of
 from lehr.update import FIRED
 from lehr.weights import LARGEST
 
@@ -185,13 +186,11 @@ def _delay(step: Step, name: str, node: Delay) -> None:
 def _neuron(step: Step, name: str, node: Neuron) -> None:
     low, high = sum_of_sources(step.net, name, step.bounds)
     current, shape, program = max(-low, high), step.net.shapes[name], node.program
-    dtype, kept = accumulator(node, current), ranges_of(node, current).kept
+    dtype, kept = types_of(node, current)
     layer = Layer(step.graph, name, node, shape, dtype)
     before = {x: f"{name}/before" if x == FIRED else f"{name}/register.{x}" for x in program.states}
     layer.step(before, step.arriving(name, dtype))
     step.value[name] = layer.after(FIRED, UINT8)
-    for x in program.states:
-        if x != FIRED:
-            wide = INT32 if kept[x][0] >= -INT32_MAX - 1 and kept[x][1] <= INT32_MAX else INT64
-            step.states.append(State(before[x], layer.after(x, wide), wide, shape))
+    for x, wide in kept.items():
+        step.states.append(State(before[x], layer.after(x, wide), wide, shape))
     step.membrane[name] = next(state.after for state in step.states if state.before == before[program.membrane])

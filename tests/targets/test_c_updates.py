@@ -25,9 +25,10 @@ from lehr.targets.c.layout import Layout
 from lehr.targets.c.nodes import NODES, rules
 from lehr.targets.c.printer import RULES
 from lehr.targets.c.runner import CRunner
-from lehr.targets.c.updates import ranges
-from lehr.targets.ranges import Ranges
-from lehr.update import STATEMENTS
+from lehr.targets.c.temporaries import RULES as TEMPORARIES
+from lehr.targets.c.temporaries import reached as reached_of
+from lehr.targets.c.updates import spans
+from lehr.update import STATEMENTS, ForEachEvent
 from lehr.update_text import program_of_lines
 
 MISSING = CRunner().missing()
@@ -103,28 +104,6 @@ def test_members_and_tables_have_names_of_their_own() -> None:
 
 
 # -------------------------------------------------------------------- bounds
-@pytest.mark.parametrize(
-    ("lines", "bounds"),
-    [
-        ("add v input 2; bound v -100 50 saturate; fire fired v gt t 1; subtract v t 0 times fired", (-100, 50)),
-        ("add v input 2; bound v -100 50 saturate; fire fired v gt t 1; subtract v t 1 times fired", (-116, 50)),
-        ("add v input 2; bound v -100 50 saturate; fire fired v ge t 9; bound v 0 5 saturate; subtract v t 0 times fired", (-72, 5)),
-        ("add v input 2; bound v 1 50 saturate; fire fired v ge t 9; subtract v t 0 times fired", (0, 50)),
-        ("put v 3 when fired; leak v linear 1 0; fire fired v gt t 1", (0, 2)),
-        ("leak v multiply 3 2 floor; add v input 0", (-16, 14)),
-        ("leak v shift 3 2 toward_zero; add v input 0", (-16, 15)),
-        ("leak v dash 0 2; add v input 0; bound v -7 1000 saturate", (-7, 15)),
-        ("add v input 0; bound v 3 10 wrap; fire fired v gt t 1", (0, 10)),
-        ("add v input 8; bound v -2147483648 2147483647 wrap", (-(2**31), 2**31 - 1)),
-        ("put v 0; for each event; add v input 0; bound v -20 20 saturate; fire now v gt t 1; subtract v t 0 times now; end", (-32, 31)),
-    ],
-)
-def test_bounds_of_updates(lines: str, bounds: tuple[int, int]) -> None:
-    """Inputs of -4 to 3 and thresholds `t` of 2 to 8; by hand, where what keeps growing goes to the ends of wider integers."""
-    found = Ranges(program_of_lines(lines.split("; "), "v"), {"input": (-4, 3), "t": (2, 8)})
-    assert found.kept["v"] == bounds
-
-
 def test_nothing_leaves_its_bounds() -> None:
     """What the definition reaches in 24 random programs, before every Bound and after every step."""
     net, x = side_by_side(24, 9, C())
@@ -133,9 +112,10 @@ def test_nothing_leaves_its_bounds() -> None:
     trace, layout, tight = simulate(net, x, trace=net.neurons).trace, Layout(net), 0
     known = intervals(net)
     for name in net.neurons:
-        found = ranges(net, name, known)
+        found = spans(net, name, known)
+        values = reached_of(net.neurons[name].program, found)
         for register, (low, high) in reached[name].items():
-            assert found.reached[register][0] <= low <= high <= found.reached[register][1], (name, register)
+            assert values[register][0] <= low <= high <= values[register][1], (name, register)
         low, high = found.kept["v"]
         assert low <= trace.membranes[name].min() <= trace.membranes[name].max() <= high
         tight += high - low <= 4 * (int(trace.membranes[name].max()) - int(trace.membranes[name].min()))
@@ -181,6 +161,7 @@ def test_a_count_that_the_definition_refuses_may_be_read() -> None:
 # -------------------------------------------------------------------- a closed world
 def test_statements_and_nodes_are_those_of_the_tables() -> None:
     assert C.statements == RULES.kinds == {*STATEMENTS}
+    assert {*STATEMENTS} - TEMPORARIES.kinds == {ForEachEvent}  # which is not done itself
     assert C.nodes == NODES.kinds
 
 

@@ -25,9 +25,9 @@ from lehr.targets.golden import per_step
 from lehr.targets.onnx import Onnx
 from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8
 from lehr.targets.onnx.model import MEMBRANE, SPIKES, make_model, scores_of
-from lehr.targets.onnx.neuron import accumulator
 from lehr.targets.onnx.runner import OnnxRuntime
 from lehr.targets.onnx.step import digit_count
+from lehr.targets.onnx.temporaries import types_of
 from lehr.weights import LARGEST, WeightKind
 
 TARGET = Onnx()
@@ -189,7 +189,7 @@ def test_digits_of_a_value() -> None:
 def test_accumulator_is_as_narrow_as_is_proven() -> None:
     def dtype(current: int, threshold: int = 1, bias: int = 0, **fields: Any) -> int:
         one = np.ones(1, np.int32)
-        return accumulator(Neuron(one * threshold, one * bias, replace(Arithmetic(state_bits=16), **fields)), current)
+        return types_of(Neuron(one * threshold, one * bias, replace(Arithmetic(state_bits=16), **fields)), current)[0]
 
     spare = INT32_MAX - 2**15
     assert dtype(spare - 1) == INT32

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from machine_networks import machine_network
+from machine_networks import machine_network, program_network
 from random_programs import side_by_side
 from strategies import Images, delayed_network
 
@@ -15,7 +15,11 @@ from lehr.machines import MACHINES
 from lehr.network import Delay, Network
 from lehr.simulate import compare, simulate
 from lehr.targets.onnx import Onnx
+from lehr.targets.onnx.graph import INT32, INT64
 from lehr.targets.onnx.runner import OnnxRuntime
+from lehr.targets.onnx.temporaries import RULES as TYPES
+from lehr.targets.onnx.temporaries import types_of
+from lehr.update_text import program_of_lines
 
 TARGET = Onnx()
 BY_STEP = [name for name, program in MACHINES.items() if program.loop is None]
@@ -85,3 +89,20 @@ def require_side_by_side(seed: int, tmp_path: Path) -> None:
     comparison = compare(expected, OnnxRuntime().run(tmp_path / "built", x))
     assert comparison.values > 5_000
     comparison.require_equal(f"seed {seed}")
+
+
+@pytest.mark.parametrize(("line", "wide"), [
+    ("bound v 0 2147483647 wrap", INT64),  # as many values as int32 has no number for
+    ("bound v 0 1073741823 wrap", INT32),
+    ("bound v -1073741823 99 saturate; fire now v gt 1073741824 1; subtract v 1073741824 0 times now", INT32),
+    ("bound v -1073741824 99 saturate; fire now v gt 1073741824 1; subtract v 1073741824 0 times now", INT64),  # of all, and not used
+])  # fmt: skip
+def test_types_hold_what_operators_come_to(line: str, wide: int, tmp_path: Path) -> None:
+    lines = ["add v input 4", *line.split("; "), "fire fired v gt threshold 1", "put v 0 when fired"]
+    net, x = program_network(program_of_lines(lines, "v"), 40)
+    assert types_of(net.neurons["hidden"], 14)[0] == wide
+    require_exact(net, x, tmp_path / "built")
+
+
+def test_statements_have_types() -> None:
+    assert TYPES.kinds == TARGET.statements

@@ -20,7 +20,7 @@ from lehr.widths import Range, ranges
 
 STEPS = 1000
 """How many steps the analysis follows a membrane before it takes all of its width for possible."""
-INT16, INT32 = 2**15 - 1, 2**31 - 1
+INT16, INT32, INT64 = 2**15 - 1, 2**31 - 1, 2**63 - 1
 COUNTED = 4096
 """Steps over which spikes are counted in lanes."""
 ROUNDINGS = {"toward_zero": layout.TOWARD_ZERO, "floor": layout.FLOOR, "nearest_even": layout.NEAREST_EVEN}
@@ -132,7 +132,7 @@ def numbers(neuron: Neuron, at: Lanes) -> layout.How:
 # -------------------------------------------------------------------- any program
 def _of_program(neuron: Neuron, a: Interval) -> Lanes:
     most, found = int(a.magnitude.max()), reach(neuron, a.limits)
-    if found is None:
+    if found.partial > INT64:  # nothing is proven of what leaves 64 bits
         return Lanes(np.int64, _sums(np.int64, most))
     narrow = found.narrow and max(found.partial, most) <= INT16 and neuron.program.most_spikes * COUNTED <= INT16
     dtype = np.int16 if narrow else np.int32 if max(found.partial, found.product, most) <= INT32 else np.int64
