@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     # registers
     "doubling": (
         lambda block: block["update"].__setitem__(slice(5, 5), ["add v v 16"] * 3),
-        "'add v v 16' can leave 64 bits; bound its register before it",
+        "update statement 8, 'add v v 16': nothing keeps v within 64 bits; bound it",
     ),
     "no end": (
         lambda block: block["update"].append("add total fired 0"),
