@@ -154,7 +154,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "no end": (
         lambda block: block["update"].append("add total fired 0"),
-        "hidden: its register total grows from step to step; bound it",
+        "update statement 10, 'add total fired 0': nothing keeps total within 64 bits; bound it",
     ),
     # against NIR's own fields
     "another time constant": (line(0, "leak u multiply 9 12 toward_zero"), "has 'du', which its update does not have; remove it"),
