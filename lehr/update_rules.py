@@ -58,6 +58,8 @@ def check_program(program: Program) -> None:
             raise FileRefused(f"update statement {number}, '{line_of(s)}': {problem}")
     if loops and any(INPUT in sources(s) for s in program.statements):
         raise FileRefused("update takes the input outside its loop over events; take it inside")
+    if program.membrane == FIRED:
+        raise FileRefused(f"membrane is {FIRED!r}, which holds spikes; name another register, into which it may be put")
     if program.membrane not in program.registers:
         raise FileRefused(f"membrane is {program.membrane!r}, which the update never writes; name one of its registers")
 

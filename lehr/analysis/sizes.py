@@ -73,8 +73,8 @@ def sizes(program: Program, given: Mapping[str, int]) -> dict[str, int] | None:
         now = _Sizes(given, registers)
         for statement in program.statements:
             _RULES[type(statement)](now, statement)
-        if now.most >= REACH:
-            return None
+            if now.most >= REACH:  # asked of each: a few dozen squares of squares are more digits than there is memory
+                return None
         after = {x: max(size, now.registers[x]) for x, size in registers.items()}
         if after == registers:
             return after

@@ -71,6 +71,10 @@ REFUSED = {
         lines("put v input", "add v v 16", "add v v 16", "put w v", "add v v 16 times w", BOUND),
         "n: update statement 5, 'add v v 16 times w': nothing keeps v within 64 bits; bound it",
     ),
+    "squares of squares": (
+        lines("put v input", *["add v v 0 times v"] * 50, BOUND),
+        "n: update statement 4, 'add v v 0 times v': nothing keeps v within 64 bits; bound it",
+    ),
     "the product of a decay": (
         lines("put v input", *["add v v 16"] * 3, "leak v multiply 65535 16 floor", BOUND),
         "n: update statement 5, 'leak v multiply 65535 16 floor': nothing keeps v within 64 bits; bound it",

@@ -106,6 +106,10 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     # the membrane
     "a membrane that nothing writes": (put(membrane="w"), "membrane is 'w', which the update never writes; name one of its registers"),
     "a membrane that is a parameter": (put(membrane="du"), "membrane is 'du', which the update never writes; name one of its registers"),
+    "a membrane that is the spikes": (
+        put(membrane="fired"),
+        "membrane is 'fired', which holds spikes; name another register, into which it may be put",
+    ),
     "a membrane that is a number": (put(membrane=1), "membrane is 1; name one of the registers"),
     "a long membrane": (put(membrane="v" * 10**6), "membrane is 'vvvvvvv"),
     # parameters
@@ -146,11 +150,11 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     # registers
     "doubling": (
         lambda block: block["update"].__setitem__(slice(5, 5), ["add v v 16"] * 3),
-        "'add v v 16' can leave 64 bits; bound its register before it",
+        "update statement 8, 'add v v 16': nothing keeps v within 64 bits; bound it",
     ),
     "no end": (
         lambda block: block["update"].append("add total fired 0"),
-        "hidden: its register total grows from step to step; bound it",
+        "update statement 10, 'add total fired 0': nothing keeps total within 64 bits; bound it",
     ),
     # against NIR's own fields
     "another time constant": (line(0, "leak u multiply 9 12 toward_zero"), "has 'du', which its update does not have; remove it"),
