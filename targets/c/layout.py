@@ -83,7 +83,7 @@ class Layout:
         states, tables = identifiers(wanted.values()), identifiers(given.values())
         registers: dict[str, dict[str, str]] = {name: {} for name in self.layers}
         for (name, register), text in wanted.items():
-            usual = {FIRED: "spikes", self.net.neurons[name].program.membrane: "membrane"}.get(register)
+            usual = {self.net.neurons[name].program.membrane: "membrane", FIRED: "spikes"}.get(register)
             registers[name][register] = f"{usual}_{self.id[name]}" if usual else states[text]
         parameters: dict[str, dict[str, str]] = {name: {} for name in self.layers}
         for (name, parameter), text in given.items():
@@ -208,6 +208,10 @@ class Layout:
     def parameter(self, name: str, parameter: str, channel: str) -> str:
         """The C expression of a parameter of neuron `i`; `channel` is the index of its channel."""
         return f"{self.parameters[name][parameter]}[{'i' if parameter in self.net.neurons[name].per_neuron else channel}]"
+
+    def membrane(self, name: str, index: str) -> str:
+        """The C expression of the membrane of a neuron, which a program may have in its spikes."""
+        return f"s->{self.registers[name][self.net.neurons[name].program.membrane]}[{index}]"
 
     def role(self, name: str) -> Role:
         """What a node does with its values."""

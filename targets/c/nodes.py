@@ -164,7 +164,7 @@ class _Neuron(Rules):
     def states(self, layout: Layout, name: str) -> Iterator[Field]:
         neuron, size, layer = layout.net.neurons[name], (layout.size(name),), layout.layers[name]
         for register, c_type in layer.types.items():
-            what = {FIRED: "spikes", neuron.program.membrane: "membranes"}.get(register, f"register {register}")
+            what = {neuron.program.membrane: "membranes", FIRED: "spikes"}.get(register, f"register {register}")
             yield Field(c_type, layout.registers[name][register], size, name, what)
 
 

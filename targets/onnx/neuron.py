@@ -14,11 +14,13 @@ import numpy as np
 from lehr.arithmetic import Rounding
 from lehr.nodes import INT32_MAX, Neuron, Shape
 from lehr.tables import Table
+from lehr.targets.arithmetics import Problem
 from lehr.targets.onnx.graph import BOOL, INT32, INT64, Graph
 from lehr.targets.ranges import Bounds, Ranges
 from lehr.update import FIRED, INPUT, Add, Bound, Decay, Fire, Leak, Put, Source, Statement
 
 RULES: Table[Callable[..., None]] = Table("target onnx")
+INT64_MAX = 2**63 - 1
 
 
 def ranges_of(neuron: Neuron, current: int) -> Ranges:
@@ -34,9 +36,27 @@ def accumulator(neuron: Neuron, current: int) -> int:
         neuron: the layer.
         current: the greatest magnitude of its summed input A.
     """
-    low, high = ranges_of(neuron, current).widest
-    most = max(-low, high) + max((_beside(s, neuron) for s in neuron.program.all), default=0)
-    return INT32 if most <= INT32_MAX else INT64
+    return INT32 if _most(neuron, ranges_of(neuron, current).widest) <= INT32_MAX else INT64
+
+
+def problems(name: str, neuron: Neuron, current: int) -> list[Problem]:
+    """Why operators on integers do not compute a layer's update: nothing bounds a register, or its membrane."""
+    if RULES.missing(neuron.program.all):
+        return []  # said already
+    found, membrane = ranges_of(neuron, current), neuron.program.membrane
+    wide = next((x for x, bounds in found.reached.items() if _most(neuron, bounds) > INT64_MAX), None)
+    if wide is not None:
+        return [Problem(name, f"nothing keeps its register {wide} within 64 bits", f"bound {wide} in its update")]
+    low, high = found.kept[membrane]
+    if -INT32_MAX - 1 <= low <= high <= INT32_MAX:
+        return []
+    reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
+    return [Problem(name, reason, f"bound {membrane} in its update")]
+
+
+def _most(neuron: Neuron, bounds: Bounds) -> int:
+    """The greatest magnitude that operators come to, of what has these bounds."""
+    return max(-bounds[0], bounds[1]) + max((_beside(s, neuron) for s in neuron.program.all), default=0)
 
 
 def _beside(s: Statement, neuron: Neuron) -> int:

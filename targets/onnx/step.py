@@ -50,6 +50,12 @@ def sum_of_sources(net: Network, name: str, bounds: dict[str, Interval]) -> tupl
     return sum(lows), sum(highs)
 
 
+def current(net: Network, name: str, bounds: dict[str, Interval]) -> int:
+    """The greatest magnitude of the summed input of a node."""
+    low, high = sum_of_sources(net, name, bounds)
+    return max(-low, high)
+
+
 def digit_count(low: int, high: int) -> int:
     """How many bytes hold `low` to `high` in two's complement; 0 where one unsigned byte does."""
     if low >= 0 and high < BYTE:
@@ -177,9 +183,8 @@ def _delay(step: Step, name: str, node: Delay) -> None:
 
 @NODES.rule(Neuron)
 def _neuron(step: Step, name: str, node: Neuron) -> None:
-    low, high = sum_of_sources(step.net, name, step.bounds)
-    current, shape, program = max(-low, high), step.net.shapes[name], node.program
-    dtype, kept = accumulator(node, current), ranges_of(node, current).kept
+    largest, shape, program = current(step.net, name, step.bounds), step.net.shapes[name], node.program
+    dtype, kept = accumulator(node, largest), ranges_of(node, largest).kept
     layer = Layer(step.graph, name, node, shape, dtype)
     before = {x: f"{name}/before" if x == FIRED else f"{name}/register.{x}" for x in program.states}
     layer.step(before, step.arriving(name, dtype))
@@ -188,4 +193,5 @@ def _neuron(step: Step, name: str, node: Neuron) -> None:
         if x != FIRED:
             wide = INT32 if kept[x][0] >= -INT32_MAX - 1 and kept[x][1] <= INT32_MAX else INT64
             step.states.append(State(before[x], layer.after(x, wide), wide, shape))
-    step.membrane[name] = next(state.after for state in step.states if state.before == before[program.membrane])
+    own = (state.after for state in step.states if state.before == before[program.membrane])
+    step.membrane[name] = layer.after(FIRED, INT32) if program.membrane == FIRED else next(own)
