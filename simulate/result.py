@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import Int64
-from lehr.errors import FileRefused, UsageError
+from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.network import Network
 from lehr.nodes import Shape
 from lehr.spelling import one_of
@@ -210,7 +210,14 @@ class Recorder:
         """Take in how often each neuron of a layer spiked, `[samples, *shape]`, and the layer's lowest and highest membrane.
 
         How often the output spiked, `add_counts` tells.
+
+        Raises:
+            NotMappable: when a membrane is not within the 32 bits in which it is read.
         """
+        if lowest < LEAST or highest >= -LEAST:
+            worst, x = highest if highest >= -LEAST else lowest, self._net.neurons[name].program.membrane
+            reached = f"its membrane {x} reached {worst:,}, more than the 32 bits in which it is read"
+            raise NotMappable(f"{name}: {reached}; bound {x} in its update")
         with self._lock:
             self._spikes[name] += spikes.sum(axis=0, dtype=np.int64)
             self._lowest[name], self._highest[name] = min(self._lowest[name], lowest), max(self._highest[name], highest)

@@ -51,6 +51,12 @@ def sum_of_sources(net: Network, name: str, bounds: dict[str, Interval]) -> tupl
     return sum(lows), sum(highs)
 
 
+def current(net: Network, name: str, bounds: dict[str, Interval]) -> int:
+    """The greatest magnitude of the summed input of a node."""
+    low, high = sum_of_sources(net, name, bounds)
+    return max(-low, high)
+
+
 def digit_count(low: int, high: int) -> int:
     """How many bytes hold `low` to `high` in two's complement; 0 where one unsigned byte does."""
     if low >= 0 and high < BYTE:
@@ -184,9 +190,8 @@ def _delay(step: Step, name: str, node: Delay) -> None:
 
 @NODES.rule(Neuron)
 def _neuron(step: Step, name: str, node: Neuron) -> None:
-    low, high = sum_of_sources(step.net, name, step.bounds)
-    current, shape, program = max(-low, high), step.net.shapes[name], node.program
-    dtype, kept = types_of(node, current)
+    shape, program = step.net.shapes[name], node.program
+    dtype, kept = types_of(node, current(step.net, name, step.bounds))
     layer = Layer(step.graph, name, node, shape, dtype)
     before = {x: f"{name}/before" if x == FIRED else f"{name}/register.{x}" for x in program.states}
     layer.step(before, step.arriving(name, dtype))

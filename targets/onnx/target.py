@@ -19,7 +19,8 @@ from lehr.targets.onnx.model import make_model
 from lehr.targets.onnx.neuron import RULES
 from lehr.targets.onnx.readme import readme
 from lehr.targets.onnx.runner import FILE, OnnxRuntime
-from lehr.targets.onnx.step import BYTE, NODES, Step, digit_count, sum_of_sources
+from lehr.targets.onnx.step import BYTE, NODES, Step, current, digit_count, sum_of_sources
+from lehr.targets.onnx.temporaries import problems
 from lehr.weights import KINDS, WeightKind
 
 TRACE = "trace"
@@ -39,9 +40,9 @@ class Onnx(Target):
     options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Sums over the bytes of wide values that int32 may not hold."""
+        """Sums over the bytes of wide values that int32 may not hold, and updates whose registers no type holds."""
         bounds = intervals(net)
-        found = []
+        found = [problem for name in net.neurons for problem in problems(name, net.neurons[name], current(net, name, bounds))]
         for name, node in net.weighted.items():
             count = digit_count(*sum_of_sources(net, name, bounds))
             reached = int(np.abs(node.weight.astype(np.int64)).reshape(len(node.weight), -1).sum(axis=1).max()) * BYTE**count

@@ -9,9 +9,11 @@ from lehr.analysis.bounds import hull, magnitude, terms
 from lehr.analysis.spans import Place, Spans
 from lehr.nodes import INT32_MAX, Neuron
 from lehr.tables import Table
+from lehr.targets.arithmetics import Problem
 from lehr.targets.onnx.graph import INT32, INT64
-from lehr.update import FIRED, Add, Bound, Fire, Leak, Put
+from lehr.update import FIRED, Add, Bound, Fire, Leak, Put, written
 
+INT64_MAX = 2**63 - 1
 RULES: Table[Callable[..., list[int]]] = Table("target onnx")
 
 
@@ -23,13 +25,32 @@ def types_of(neuron: Neuron, current: int) -> tuple[int, Mapping[str, int]]:
         current: the greatest magnitude of its summed input A.
     """
     spans = Spans.of(neuron, (-current, current))
-    most = current
-    for place in spans.places:
-        beside = [(value, value) for value in RULES[type(place.statement)](place, place.statement)]
-        most = max(most, magnitude(hull(place.after, *beside)))
+    most = max(current, *(_reached(place) for place in spans.places))
     kept = {x: spans.kept[x] for x in neuron.program.states if x != FIRED}
     states = {x: INT32 if low >= -INT32_MAX - 1 and high <= INT32_MAX else INT64 for x, (low, high) in kept.items()}
     return INT32 if most <= INT32_MAX else INT64, states
+
+
+def problems(name: str, neuron: Neuron, current: int) -> list[Problem]:
+    """Why operators on integers do not compute a layer's update: nothing bounds a register, or its membrane."""
+    if RULES.missing(neuron.program.all):
+        return []  # said already
+    spans, membrane = Spans.of(neuron, (-current, current)), neuron.program.membrane
+    wide = next((place.statement for place in spans.places if _reached(place) > INT64_MAX), None)
+    if wide is not None:
+        x = written(wide)
+        return [Problem(name, f"nothing keeps its register {x} within 64 bits", f"bound {x} in its update")]
+    low, high = spans.kept[membrane]
+    if -INT32_MAX - 1 <= low <= high <= INT32_MAX:
+        return []
+    reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
+    return [Problem(name, reason, f"bound {membrane} in its update")]
+
+
+def _reached(place: Place) -> int:
+    """The greatest magnitude that operators come to at a statement."""
+    beside = [(value, value) for value in RULES[type(place.statement)](place, place.statement)]
+    return magnitude(hull(place.after, *beside))
 
 
 @RULES.rule(Leak)
