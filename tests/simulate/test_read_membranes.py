@@ -11,7 +11,7 @@ import pytest
 
 from lehr.errors import NotMappable
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
-from lehr.simulate import Result, Trace, compare, reference
+from lehr.simulate import Result, Trace, compare, reference, torch_engine
 from lehr.simulate.fast import engine
 from lehr.targets.c import C
 from lehr.targets.c.runner import CRunner
@@ -52,7 +52,7 @@ def test_spikes_may_be_the_membrane(target: Target, runner: Runner, most: int, t
     compare(expected.trace, runner.run(tmp_path / "out", X)).require_equal(target.name)
 
 
-@pytest.mark.parametrize("simulate", [reference.simulate, engine.simulate])
+@pytest.mark.parametrize("simulate", [reference.simulate, engine.simulate, torch_engine.simulate])
 def test_a_membrane_beyond_32_bits_is_refused_when_it_is_reached(simulate: Callable[..., Result]) -> None:
     assert isinstance(simulate(network(FREE), X, steps=1).trace, Trace)
     message = r"n: its membrane v reached -?[0-9,]+, more than the 32 bits in which it is read; bound v in its update"
