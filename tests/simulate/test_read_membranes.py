@@ -10,7 +10,7 @@ import pytest
 
 from lehr.errors import NotMappable
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
-from lehr.simulate import Result, Trace, reference
+from lehr.simulate import Result, Trace, reference, torch_engine
 from lehr.simulate.fast import engine
 from lehr.targets.onnx import Onnx
 from lehr.update_text import program_of_lines
@@ -27,7 +27,7 @@ def network(lines: str, membrane: str = "v") -> Network:
     return Network(nodes, ((INPUT, "w"), ("w", "n"), ("n", OUTPUT)), Input((5,), "spikes"), 12, "membrane_sum_argmax_lowest")
 
 
-@pytest.mark.parametrize("simulate", [reference.simulate, engine.simulate])
+@pytest.mark.parametrize("simulate", [reference.simulate, engine.simulate, torch_engine.simulate])
 def test_a_membrane_beyond_32_bits_is_refused_when_it_is_reached(simulate: Callable[..., Result]) -> None:
     assert isinstance(simulate(network(FREE), X, steps=1).trace, Trace)
     message = r"n: its membrane v reached -?[0-9,]+, more than the 32 bits in which it is read; bound v in its update"
