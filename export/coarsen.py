@@ -8,6 +8,7 @@ import numpy as np
 
 from lehr.arithmetic import Arithmetic, State, Synapse, divide_by_power_of_two
 from lehr.errors import UsageError
+from lehr.export.in_fields import require_fields
 from lehr.network import Network, Neuron
 from lehr.widths import fit_state_bits
 
@@ -46,9 +47,10 @@ def coarsened(net: Network, error: float) -> Network:
 
     Raises:
         UsageError: when `error` is out of range.
-        NotMappable: when a state can leave 32 bits.
+        NotMappable: when a state can leave 32 bits, or a layer is not in fields.
     """
     check_error(error)
+    require_fields(net)
     return fit_state_bits(replace(net, nodes={**net.nodes, **{name: _layer(neuron, error) for name, neuron in net.neurons.items()}}))
 
 

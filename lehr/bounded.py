@@ -15,6 +15,7 @@ from lehr.update import FIRED, INPUT, Add, ForEachEvent, Program, walk, written
 from lehr.update_text import line_of
 
 _INT32 = 2**31
+_BOUNDED = "_bounded"
 
 
 def require_bounded(net: Network) -> None:
@@ -26,15 +27,16 @@ def require_bounded(net: Network) -> None:
     Raises:
         FileRefused: naming the layer, the statement and the register.
     """
-    own = {name: neuron for name, neuron in net.neurons.items() if isinstance(neuron.arithmetic, Program)}
-    if not own:
+    if vars(net).get(_BOUNDED):  # a network never changes, and every run of it asks
         return
-    nodes = intervals(net)
+    own = {name: neuron for name, neuron in net.neurons.items() if isinstance(neuron.arithmetic, Program)}
+    nodes = intervals(net) if own else {}
     arrives = {name: arriving(net, name, nodes) for name in own}
     doubtful = {name: (neuron, arrives[name]) for name, neuron in own.items() if not _is_small(neuron, arrives[name])}
     for name, found in reach(doubtful, None).items():
         if problem := _problem(found):
             raise FileRefused(f"{name}: {problem}")
+    vars(net)[_BOUNDED] = True
 
 
 def _is_small(neuron: Neuron, a: Interval) -> bool:

@@ -42,6 +42,7 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
     Raises:
         FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
         UsageError: when `trace` names no neuron layer, or no step is asked for.
+        NotMappable: when a neuron fires more than 255 times in a step, or its membrane is beyond 32 bits.
     """
     held, steps = check_input(net, x, steps)
     recorder = Recorder(net, len(x), steps, trace)

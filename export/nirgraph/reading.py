@@ -20,7 +20,8 @@ from lehr.export.nirgraph.shapes import LARGEST_LAYER, Fitted, fit, has_batch, s
 from lehr.export.nirgraph.steps import require_neurons
 from lehr.hdf5 import read_tree
 from lehr.network import INPUT, OUTPUT, Edge
-from lehr.nirfile import about
+from lehr.nirfile import APPROXIMATE, ORIGIN, about
+from lehr.nirnodes import short
 from lehr.nodes import Shape
 from lehr.refusals import Refusals
 
@@ -58,6 +59,8 @@ def from_tree(told: Any) -> Graph:
     stated: Shape = ()
     with refusals.collect():
         dt = _dt(told)
+    with refusals.collect():
+        _require_whole(told)
     for entry in flat.inputs[:1]:
         with refusals.collect():
             stated = shape_of(flat.shapes[entry], entry)
@@ -161,6 +164,15 @@ def _note_outputs(flat: FlatGraph, named: _Named, fitted: Fitted, notes: list[st
             notes.append(f"{leave} says shape {list(stated)}, but gets {list(gets)}, which is what counts")
         elif stated and gets and has_batch(stated, gets):
             notes.append(leading_axis(f"{leave}: shape is {list(stated)}"))
+
+
+def _require_whole(told: Mapping[str, Any]) -> None:
+    """Refuse a file of lehr's whose neurons NIR has no type for: read as the nearest, they would be other neurons."""
+    metadata = told.get("metadata")
+    origin = metadata.get(ORIGIN) if isinstance(metadata, Mapping) else None
+    lacks = origin.get(APPROXIMATE) if isinstance(origin, Mapping) else None
+    if lacks is not None:
+        raise FileRefused(f"the graph's own types only come near its neurons ({short(lacks)}); use it as it is, it states integers")
 
 
 def _dt(told: Mapping[str, Any]) -> float | None:

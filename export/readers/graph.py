@@ -17,6 +17,7 @@ import numpy as np
 
 from lehr.errors import NotMappable
 from lehr.export.fold import Float
+from lehr.export.in_fields import require_fields
 from lehr.export.naming import node_name
 from lehr.export.readers.importers import Reader, reader_named
 from lehr.export.readers.notes import differences
@@ -80,9 +81,10 @@ def for_reader(net: Network, title: str) -> ReaderFile:
 
     Raises:
         UsageError: when there is no importer of that name.
-        NotMappable: naming every node that the importer does not have.
+        NotMappable: naming every node that the importer does not have, or every layer that is not in fields.
     """
     reader = reader_named(title)
+    require_fields(net)
     kinds = {name: _kind(neuron, net.shapes[name], reader) for name, neuron in net.neurons.items()}
     if missing := list(_missing(net, reader, kinds)):
         raise NotMappable(f"{title} does not import {'; nor '.join(missing)}; write the file for another importer, or for 'nir'")

@@ -54,6 +54,8 @@ class Ground:
         careful: whether anything can come to REACH, so that every result is checked.
         keys: the registers by which rows are told apart where there are too many of them.
         scale: in a loop over events, the registers that follow the input, and how often they take it.
+        keeps_count: whether spikes that are added up stay until the end of the step, where more than 255 are refused, and never
+            become fewer.
         record: where to write down what statements do; None while it does not count.
         outer: the neurons of the record, where those of this ground are rows of another.
         spent: how many rows of each neuron went through a statement so far, in a list of one; beyond BUDGET nothing is looked at closely.
@@ -65,6 +67,7 @@ class Ground:
     careful: bool
     keys: tuple[str, ...] = ()
     scale: Mapping[str, int] = field(default_factory=dict)
+    keeps_count: bool = True
     record: Record | None = None
     outer: Int64 | None = None
     spent: list[int] = field(default_factory=lambda: [0])

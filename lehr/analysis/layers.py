@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from lehr.analysis.rows import HIGH, LOW
-from lehr.analysis.seen import beyond, looked_at, span, writers
+from lehr.analysis.seen import beyond, keeps_count, looked_at, span, writers
 from lehr.analysis.steps import Steps, for_ever, within_steps
 from lehr.arithmetic import Int64
 from lehr.interval import Interval
@@ -141,7 +141,8 @@ class _Layer:
         """What was found of the layer, whose neurons are some of those that were followed."""
         program, record = self.program, found.record.of(own)
         seen = {x: self._by_channel(bounds) for x, bounds in looked_at(program, record).items()}
-        seen[FIRED] = np.minimum(seen[FIRED], MOST_SPIKES)
+        if keeps_count(program):
+            seen[FIRED] = np.minimum(seen[FIRED], MOST_SPIKES)
         spans = {x: span([record.left[n] for n in numbers if n in record.left]) for x, numbers in writers(program).items()}
         added = max(map(abs, span(record.terms.values())))
         ends = {x: span([bounds[:, own]]) for x, bounds in found.ends.items()}

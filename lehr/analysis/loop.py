@@ -129,7 +129,7 @@ class _Loop:
             least, most = np.minimum(one[LOW], 0), np.maximum(one[HIGH], 0)
             total = np.stack([product(least, self.ground.events, True), product(most, self.ground.events, True)])
             bounds = np.clip(self.start[x][0] + total, -REACH, REACH)
-            if x == FIRED:  # more than that is refused at the end of the step
+            if x == FIRED and self.ground.keeps_count:  # more than that is refused at the end of the step
                 bounds = np.minimum(bounds, MOST_SPIKES)
             out[x] = np.stack([bounds] * 2)
         return out

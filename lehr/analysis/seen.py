@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import chain
 
 import numpy as np
 
 from lehr.analysis.ground import Record
 from lehr.analysis.rows import HIGH, LOW, REACH
 from lehr.arithmetic import Int64
-from lehr.update import Bound, Fire, ForEachEvent, Program, Put, Statement, sources, walk, written
+from lehr.update import FIRED, Add, Bound, Fire, ForEachEvent, Program, Put, Statement, sources, walk, written
 
 
 def span(bounds: Iterable[Int64]) -> tuple[int, int]:
@@ -24,6 +25,23 @@ def writers(program: Program) -> Mapping[str, tuple[int, ...]]:
     """The numbers of the statements that write each register."""
     numbered = [(number, written(s)) for number, s in enumerate(walk(program.statements), 1) if not isinstance(s, ForEachEvent)]
     return {x: tuple(number for number, own in numbered if own == x) for x in program.registers}
+
+
+@cache
+def keeps_count(program: Program) -> bool:
+    """Whether spikes that are added up stay until the end of the step, where more than 255 are refused, and never become fewer."""
+    counted = {s.source for s in program.all if isinstance(s, Add) and s.x == FIRED}
+    added, in_order = False, [s.body * 2 if isinstance(s, ForEachEvent) else (s,) for s in program.statements]
+    for s in chain.from_iterable(in_order):
+        if isinstance(s, ForEachEvent):
+            continue
+        if written(s) == FIRED:
+            if added and not isinstance(s, Add):
+                return False
+            added |= isinstance(s, Add)
+        elif written(s) in counted and not (isinstance(s, Fire) or s == Put(written(s), 0)):
+            return False
+    return True
 
 
 def beyond(record: Record) -> int:

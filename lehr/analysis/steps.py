@@ -13,6 +13,7 @@ from lehr.analysis import loop  # noqa: F401  (its rule)
 from lehr.analysis.ground import Ground, Record
 from lehr.analysis.rows import REACH, Rows, Where, codes, joined, together
 from lehr.analysis.rules import Numbered, run
+from lehr.analysis.seen import keeps_count
 from lehr.analysis.sizes import sizes
 from lehr.analysis.strides import strides
 from lehr.analysis.sums import Sums
@@ -82,7 +83,7 @@ class _Analysis:
     def __init__(self, program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64) -> None:
         self.program, self.neurons = program, drive.shape[1]
         careful = sizes(program, {x: int(np.abs(values).max(initial=0)) for x, values in {**given, INPUT: drive}.items()}) is None
-        self.ground = Ground(given, drive, events, careful, _keys(program))
+        self.ground = Ground(given, drive, events, careful, _keys(program), keeps_count=keeps_count(program))
         self.statements, self.states = _numbered(program), program.states
         self.keys = tuple(x for x in _keys(program) if x in self.states)
         self.work = tuple(x for x in program.registers if x not in self.states)

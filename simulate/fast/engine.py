@@ -43,7 +43,8 @@ def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int |
     Raises:
         FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
         UsageError: when `trace` names no neuron layer, or no step or no thread is asked for.
-        NotMappable: when there is no rule for a node or a statement, or a neuron fires more than 255 times in a step.
+        NotMappable: when there is no rule for a node or a statement, a neuron fires more than 255 times in a step, or
+            its membrane is beyond 32 bits.
     """
     return Engine(net, threads).run(x, trace=trace, steps=steps)
 

@@ -121,7 +121,7 @@ def _leak(u: Update, s: Leak) -> list[str]:
         return [f"{x} = dash_{u.bits}({x}, {u.source(n)});"]
     if form == "shift":
         return [f"{x} -= {u.divided(x, n, s.decay.rounding)};"]
-    if k == 0:
+    if k == 0 and isinstance(n, int):  # a parameter that is not read is an error to compilers
         return [f"{x} = 0;"]
     return [f"{x} = {u.divided(x if k == 1 else f'{x} * {u.source(k)}', n, s.decay.rounding)};"]
 

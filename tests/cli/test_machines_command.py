@@ -84,6 +84,26 @@ def test_widths_bounds_it_or_refuses_by_name(machine: tuple[Path, Path], tmp_pat
     assert (tmp_path / "narrow.nir").exists() == (ran.code == 0)
 
 
+def test_what_asks_for_fields_names_the_layers_that_have_none(machine: tuple[Path, Path], tmp_path: Path) -> None:
+    model, inputs = machine
+    told = "error: hidden, out: updated by a program of its own, which no fields of Arithmetic say"
+    for command in (("export", model, "--for", "nir"), ("widths", model, "-i", inputs, "--error", 0.5)):
+        ran = run(*command, "-o", tmp_path / "b.nir")
+        assert (ran.code, ran.err.count("\n")) == (3, 1), ran.err
+        assert ran.err.startswith(told), ran.err
+        assert not (tmp_path / "b.nir").exists()
+
+
+def test_quantize_does_not_take_the_nearest_neurons_for_those_of_a_file(tmp_path: Path) -> None:
+    net, x = machine_network("adaptive")
+    nirfile.write(net, tmp_path / "a.nir", approximate=net.neurons)
+    (tmp_path / "in.npz").write_bytes(npz_bytes({"input": x}))
+    ran = run("quantize", tmp_path / "a.nir", "--calibrate", tmp_path / "in.npz", "--dt", 0.001, "-o", tmp_path / "b.nir")
+    assert ran.code == 5
+    assert "its neurons ('hidden, out: LIF, though its state a is no current" in ran.err
+    assert not (tmp_path / "b.nir").exists()
+
+
 def test_inspect_shows_what_fields_stand_for(tmp_path: Path) -> None:
     net, _ = small_network()
     nirfile.write(net, tmp_path / "a.nir")

@@ -106,10 +106,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     # the membrane
     "a membrane that nothing writes": (put(membrane="w"), "membrane is 'w', which the update never writes; name one of its registers"),
     "a membrane that is a parameter": (put(membrane="du"), "membrane is 'du', which the update never writes; name one of its registers"),
-    "a membrane that is the spikes": (
-        put(membrane="fired"),
-        "membrane is 'fired', which holds spikes; name another register, into which it may be put",
-    ),
+    "spikes for a membrane": (put(membrane="fired"), "membrane is 'fired', which holds spikes; name another register"),
     "a membrane that is a number": (put(membrane=1), "membrane is 1; name one of the registers"),
     "a long membrane": (put(membrane="v" * 10**6), "membrane is 'vvvvvvv"),
     # parameters

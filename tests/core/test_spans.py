@@ -37,13 +37,25 @@ def program(lines: str) -> Program:
         ("leak v multiply 3 2 floor; add v input 0", (-16, 9)),
         ("leak v shift 3 2 toward_zero; add v input 0", (-16, 12)),
         ("leak v dash 0 2; add v input 0; bound v -7 1000 saturate", (-7, 12)),
+        ("leak v multiply 7 3 toward_zero; add v input 0", (-32, 24)),
         ("add v input 0; bound v 3 10 wrap; fire fired v gt t 1", (0, 10)),
         ("add v input 8; bound v -2147483648 2147483647 wrap", (-(2**31), 2**31 - 1)),
+        (
+            "for each event; subtract x t 0 times now; put v x; add x input 0; bound x 0 20 saturate; fire now x gt t 1; end; put x 0",
+            (-8, 20),
+        ),
+        (
+            "for each event; add x input 0; bound x 0 20 saturate; fire now x gt t 1; end; subtract x t 0 times now; put v x; put x 0",
+            (-8, 20),
+        ),
         ("put v 0; for each event; add v input 0; bound v -20 20 saturate; fire now v gt t 1; subtract v t 0 times now; end", (-20, 20)),
     ],
 )
 def test_bounds_of_updates(lines: str, bounds: tuple[int, int]) -> None:
-    """Inputs of -4 to 3 and thresholds `t` of 2 to 8; by hand, where what keeps growing goes to the ends of wider integers and back."""
+    """Inputs of -4 to 3 and thresholds `t` of 2 to 8; by hand, where what keeps growing goes to the ends of wider integers and back.
+
+    A neuron that no event reaches may have fired in the step before.
+    """
     assert Spans(program(lines), GIVEN).kept["v"] == bounds
 
 

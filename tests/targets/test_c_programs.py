@@ -157,3 +157,9 @@ def test_rings_of_a_reset_network_are_empty() -> None:
     model, expected = load(net), simulate(net, x, trace=["out"])
     for _ in range(2):  # the second run begins with a reset in the middle of every ring
         assert np.array_equal(model.run(x, trace=["out"]).trace.membranes["out"], expected.trace.membranes["out"])
+
+
+@needs_compiler
+def test_a_decay_to_nothing_by_places_of_each_neuron(tmp_path: Path) -> None:
+    lines = "put u v; leak v multiply 0 shift floor; add v input 4; add v u 0; bound v -99 99 saturate; fire fired v gt threshold 1"
+    sanitized(tmp_path / "out", *of_lines(f"{lines}; put v 0 when fired"))
