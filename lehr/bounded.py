@@ -15,7 +15,6 @@ from lehr.update import FIRED, INPUT, Add, ForEachEvent, Program, walk, written
 from lehr.update_text import line_of
 
 _INT32 = 2**31
-_BOUNDED = "_bounded"
 
 
 def require_bounded(net: Network) -> None:
@@ -27,16 +26,15 @@ def require_bounded(net: Network) -> None:
     Raises:
         FileRefused: naming the layer, the statement and the register.
     """
-    if vars(net).get(_BOUNDED):  # a network never changes, and every run of it asks
-        return
     own = {name: neuron for name, neuron in net.neurons.items() if isinstance(neuron.arithmetic, Program)}
-    nodes = intervals(net) if own else {}
+    if not own:
+        return
+    nodes = intervals(net)
     arrives = {name: arriving(net, name, nodes) for name in own}
     doubtful = {name: (neuron, arrives[name]) for name, neuron in own.items() if not _is_small(neuron, arrives[name])}
     for name, found in reach(doubtful, None).items():
         if problem := _problem(found):
             raise FileRefused(f"{name}: {problem}")
-    vars(net)[_BOUNDED] = True
 
 
 def _is_small(neuron: Neuron, a: Interval) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.arithmetic import Int64
-from lehr.bounded import require_bounded
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.network import Network
 from lehr.nodes import Shape
@@ -146,7 +145,6 @@ class Recorder:
     """Collects counts, statistics and traces while an engine runs; several threads may record samples of their own."""
 
     def __init__(self, net: Network, samples: int, steps: int, trace: Iterable[str]) -> None:
-        require_bounded(net)  # no engine computes what may leave its integers
         trace = tuple(trace)
         for name in trace:
             if name not in net.neurons:

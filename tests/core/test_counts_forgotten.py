@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lehr.errors import FileRefused
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.simulate import reference, simulate
 from lehr.targets.c import C
@@ -45,12 +44,6 @@ def test_counts_beyond_255_that_are_forgotten_stay_within_their_bounds(name: str
     bounds = analyse(net).layers["n"].registers
     assert high > 255
     assert bounds["i"][0] <= low <= high <= bounds["i"][1]
-    if name.startswith("taken off"):  # which no engine runs: spikes may come to less than none
-        with pytest.raises(
-            FileRefused, match=r"n: update statement \d+, 'add fired now 0': it can count -[0-9,]+ spikes; count what a fire"
-        ):
-            simulate(net, X)
-        return
     fitted, wide = simulate(fit_state_bits(net), X, trace=["n"]), simulate(net, X, trace=["n"])
     assert np.array_equal(fitted.trace.membranes["n"], wide.trace.membranes["n"])
 

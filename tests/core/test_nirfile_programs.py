@@ -262,6 +262,6 @@ def test_a_node_without_a_file_form_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(NotMappable) as caught:
         write(net, tmp_path / "a.nir")
     assert str(caught.value) == (
-        "pool: the .nir file holds no MaxPool2d; use Conv2d, Linear, SumPool2d, Flatten, Delay, Neuron,"
+        "pool: the .nir file holds no MaxPool2d; use Conv2d, Linear, SumPool2d, Flatten, Delay, Scale, Neuron,"
         " or give it a file form in lehr.nodes.registry"
     )

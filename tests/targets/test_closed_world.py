@@ -18,6 +18,7 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Input, Linear, Network, Neuron
 from lehr.nodes import Node, Shape
 from lehr.simulate import compare, simulate
 from lehr.simulate.engines import ENGINES, STREAMS
+from lehr.targets.contract import Target
 from lehr.targets.engines import engine
 from lehr.targets.registry import targets
 from lehr.widths import analyse, fit_state_bits
@@ -129,8 +130,8 @@ def test_a_station_refuses_it_by_name(station: str, name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("target", targets(), ids=lambda target: target.name)
-def test_check_names_the_node(target: object, name: str) -> None:
-    (problem,) = next(it for it in targets() if it is target).check(NETWORKS[name])
+def test_check_names_the_node(target: Target, name: str) -> None:
+    (problem,) = target.check(NETWORKS[name])
     assert (problem.node, problem.reason) == ("it", f"{name.split()[0]} is not computed by the machine")
 
 
