@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in as many processes as there are cores
@@ -23,6 +24,14 @@ settings.load_profile("lehr")
 def pytest_configure(config: pytest.Config) -> None:
     """Property tests draw as many examples as the tier gives them: the second one is any run that does not leave out what is slow."""
     budgets.second_tier = "not slow" not in config.option.markexpr
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave programs in Verilog to the second tier, all but a few: its simulator takes seconds for each."""
+    for item in items:
+        if re.search(r"test_conformance\.py::.*\[fpga-(machine|program)_", item.nodeid) and "exact[fpga-machine_reckon]" not in item.nodeid:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(tryfirst=True)

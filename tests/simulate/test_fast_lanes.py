@@ -61,11 +61,10 @@ def test_the_narrowest_lanes_that_hold_all_of_it(name: str) -> None:
             require_same(expected, engine.simulate(net, x, trace=net.neurons))
 
 
-@pytest.mark.parametrize("bits", [16, 32])
-def test_lanes_that_are_too_narrow_are_caught(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    program, (narrow, wide) = EDGES["doubled"]
+@pytest.mark.parametrize(("bits", "name", "size"), [(16, "doubled", 3 * 2**13), (32, "sum", 2**31 - 1)])
+def test_lanes_that_are_too_narrow_are_caught(bits: int, name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, _ = EDGES[name]
     net, x = program_network(program, 9)
-    size = 3 * ((narrow if bits == 16 else wide) or 0) // 2
     net = replace(net, nodes={**net.nodes, "hidden": replace(net.neurons["hidden"], bias=np.full(10, size, np.int32))})
     expected = simulate(net, x, trace=net.neurons)
     monkeypatch.setattr(bounds, f"INT{bits}", 2**40)
