@@ -17,6 +17,19 @@ from tiny import tiny_toml
 
 pytest_plugins = ["lehr.targets.conformance.plugin"]  # a checkout that is not installed declares no plugin of pytest
 
+VERILOG = (
+    "small",
+    "recurrent",
+    "delayed",
+    "weights_int8",
+    "synapse",
+    "saturate_at_8_bits",
+    "wrap_at_8_bits",
+    "machine_reckon",
+    "small-weight",
+)
+"""Golden networks, and a change of one unit, that the first tier runs in Verilog."""
+
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
 
@@ -28,9 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave programs in Verilog to the second tier, all but a few: its simulator takes seconds for each."""
+    """Leave most of the conformance of Verilog to the second tier: its simulator takes a second and more for each network."""
     for item in items:
-        if re.search(r"test_conformance\.py::.*\[fpga-(machine|program)_", item.nodeid) and "exact[fpga-machine_reckon]" not in item.nodeid:
+        verilog = re.search(r"test_conformance\.py::(\w+)\[fpga(?:-(.*))?\]", item.nodeid)
+        asked = verilog and verilog[1] in ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
+        if (asked and verilog[2] not in VERILOG) or re.search(r"test_plan_is_the_same_in_every_process\[(fpga|c)\]", item.nodeid):
             item.add_marker(pytest.mark.slow)
 
 

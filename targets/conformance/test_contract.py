@@ -76,7 +76,7 @@ def test_plan_is_the_same_in_every_process(target: Target) -> None:
     assert digests(target.name, "1") == digests(target.name, "2") == here
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_check_says_of_random_networks(target: Target, data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())

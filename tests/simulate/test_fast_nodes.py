@@ -92,7 +92,7 @@ def test_one_step_more_of_one_neuron_is_caught(currents: bool) -> None:
     assert compare(expected.trace, got.trace).first is not None
 
 
-@budget(15, 150)
+@budget(6, 150)
 @given(st.data())
 def test_delays_of_inputs_and_in_loops_are_exact(data: st.DataObject) -> None:
     """Each Delay of a network with feedback gets steps by channel or by neuron."""

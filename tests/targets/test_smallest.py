@@ -113,9 +113,11 @@ def test_a_wrong_copy_fails(fault: str, tmp_path: Path) -> None:
     ("says", "more", "idle"),
     [
         ("max_state_bits=16", "max_state_bits=24", "state_bits 24"),
-        ('rounding=("toward_zero",)', 'rounding=("toward_zero", "floor")', "rounding 'floor'"),
-        ('reset_timing=("next_step",)', 'reset_timing=("next_step", "same_step")', "reset_timing 'same_step'"),
-        ('fires=("gt",)', 'fires=("gt", "never")', "fires 'never'"),
+        pytest.param('rounding=("toward_zero",)', 'rounding=("toward_zero", "floor")', "rounding 'floor'", marks=pytest.mark.slow),
+        pytest.param(
+            'reset_timing=("next_step",)', 'reset_timing=("next_step", "same_step")', "reset_timing 'same_step'", marks=pytest.mark.slow
+        ),
+        pytest.param('fires=("gt",)', 'fires=("gt", "never")', "fires 'never'", marks=pytest.mark.slow),
     ],
 )
 def test_a_copy_that_states_more_than_it_maps_fails(says: str, more: str, idle: str, tmp_path: Path) -> None:
