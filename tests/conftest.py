@@ -44,8 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave most of the conformance of Verilog to the second tier: its simulator takes a second and more for each network."""
     for item in items:
         verilog = re.search(r"test_conformance\.py::(\w+)\[fpga(?:-(.*))?\]", item.nodeid)
-        asked = verilog and verilog[1] in ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
-        if (asked and verilog[2] not in VERILOG) or re.search(r"test_plan_is_the_same_in_every_process\[(fpga|c)\]", item.nodeid):
+        runs = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
+        if (verilog and verilog[1] in runs and verilog[2] not in VERILOG) or re.search(
+            r"test_plan_is_the_same_in_every_process\[(fpga|c)\]", item.nodeid
+        ):
             item.add_marker(pytest.mark.slow)
 
 
