@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         verilog = re.search(r"test_conformance\.py::(\w+)\[fpga(?:-(.*))?\]", item.nodeid)
         runs = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
         if (verilog and verilog[1] in runs and verilog[2] not in VERILOG) or re.search(
-            r"test_plan_is_the_same_in_every_process\[(fpga|c)\]", item.nodeid
+            r"test_(plan_is_the_same_in_every_process|more_and_fewer_samples_than_golden_ones)\[(fpga|c)\]", item.nodeid
         ):
             item.add_marker(pytest.mark.slow)
 
