@@ -30,18 +30,12 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
 
 
 def divide(value: Int64, shift: int, rounding: str) -> Int64:
-    """`value / 2**shift` by Python's own rules of division."""
-    floor: Int64 = value >> shift
-    if rounding == "floor" or shift == 0:
-        return floor
-    remainder = value - (floor << shift)
+    """`value / 2**shift` by numpy's own division and rounding; a float64 holds every quotient exactly."""
+    if rounding == "floor":
+        return np.asarray(value // 2**shift, np.int64)
     if rounding == "toward_zero":
-        up = (value < 0) & (remainder != 0)
-    else:
-        half = 1 << (shift - 1)
-        up = (remainder > half) | ((remainder == half) & ((floor & 1) == 1))
-    nearest: Int64 = floor + up
-    return nearest
+        return np.asarray(np.sign(value) * (np.abs(value) // 2**shift), np.int64)
+    return np.rint(value / 2**shift).astype(np.int64)
 
 
 def decay(how: State, value: Int64) -> Int64:
