@@ -35,7 +35,7 @@ def divide(value: Int64, shift: int, rounding: str) -> Int64:
         return np.asarray(value // 2**shift, np.int64)
     if rounding == "toward_zero":
         return np.asarray(np.sign(value) * (np.abs(value) // 2**shift), np.int64)
-    return np.rint(value / 2**shift).astype(np.int64)
+    return np.asarray(np.rint(value / 2**shift), np.int64)
 
 
 def decay(how: State, value: Int64) -> Int64:
