@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from lehr.errors import NotBitExact
 from lehr.simulate.result import Trace
 
+Quantity = Literal["membrane", "spike"]
+QUANTITIES: tuple[Quantity, ...] = ("membrane", "spike")
 Values = Mapping[str, npt.NDArray[np.uint8]] | Mapping[str, npt.NDArray[np.int32]]
 
 
@@ -47,15 +50,17 @@ class Comparison:
     """Outcome of comparing two traces.
 
     Attributes:
-        values: membranes compared (as many spikes were compared too).
+        values: of each quantity, how many were compared.
         membranes, spikes: how many differ.
         first: the first difference, None when the traces are equal.
+        quantities: what was compared; a machine may not show its membranes.
     """
 
     values: int
     membranes: int
     spikes: int
     first: Difference | None
+    quantities: tuple[Quantity, ...] = QUANTITIES
 
     @property
     def equal(self) -> bool:
@@ -63,9 +68,13 @@ class Comparison:
         return self.first is None
 
     def __str__(self) -> str:
-        if self.first is None:
-            return f"0 of {self.values:,} membranes and 0 spikes differ"
-        return f"{self.membranes:,} of {self.values:,} membranes and {self.spikes:,} spikes differ; first: {self.first}"
+        if self.quantities == ("spike",):
+            differ = f"{self.spikes:,} of {self.values:,} spikes differ"
+        elif self.quantities == ("membrane",):
+            differ = f"{self.membranes:,} of {self.values:,} membranes differ"
+        else:
+            differ = f"{self.membranes:,} of {self.values:,} membranes and {self.spikes:,} spikes differ"
+        return differ if self.first is None else f"{differ}; first: {self.first}"
 
     def of(self, samples: Sequence[int]) -> Comparison:
         """This comparison, whose samples are called by these numbers."""
@@ -76,7 +85,8 @@ class Comparison:
         first = self.first
         if first is None and later.first is not None:
             first = replace(later.first, sample=later.first.sample + samples)
-        return Comparison(self.values + later.values, self.membranes + later.membranes, self.spikes + later.spikes, first)
+        total = self.values + later.values, self.membranes + later.membranes, self.spikes + later.spikes
+        return Comparison(*total, first, self.quantities)
 
     def require_equal(self, what: str) -> None:
         """Raise NotBitExact, naming `what` was compared, unless the traces are equal."""
@@ -84,8 +94,13 @@ class Comparison:
             raise NotBitExact(f"{what}: {self}; rebuild it, or report the difference as a bug of lehr if nobody changed the files")
 
 
-def compare(expected: Trace, got: Trace) -> Comparison:
+def compare(expected: Trace, got: Trace, quantities: tuple[Quantity, ...] = QUANTITIES) -> Comparison:
     """Compare two traces value by value, over all layers of `expected`.
+
+    Args:
+        expected: what is right.
+        got: what is compared with it.
+        quantities: what is compared of every layer.
 
     Raises:
         NotBitExact: when a layer is missing in `got` or has another shape.
@@ -95,6 +110,9 @@ def compare(expected: Trace, got: Trace) -> Comparison:
     for depth, name in enumerate(expected.spikes):
         sides: tuple[tuple[Values, Values], ...] = ((expected.membranes, got.membranes), (expected.spikes, got.spikes))
         for kind, (left, right) in enumerate(sides):
+            quantity = QUANTITIES[kind]
+            if quantity not in quantities:
+                continue
             if name not in right or right[name].shape != left[name].shape:
                 shape = right[name].shape if name in right else "nothing"
                 raise NotBitExact(
@@ -102,13 +120,13 @@ def compare(expected: Trace, got: Trace) -> Comparison:
                 )
             wrong = left[name] != right[name]
             count = int(wrong.sum())
-            if kind == 0:
-                values, membranes = values + wrong.size, membranes + count
+            values += wrong.size if quantity == quantities[0] else 0
+            if quantity == "membrane":
+                membranes += count
             else:
                 spikes += count
             if count:
                 at = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-                quantity = ("membrane", "spike")[kind]
                 found = Difference(name, quantity, at[0], at[1], at[2:], int(left[name][at]), int(right[name][at]))
                 firsts.append(((at[0], at[1], depth, kind), found))
-    return Comparison(values, membranes, spikes, min(firsts, key=lambda item: item[0])[1] if firsts else None)
+    return Comparison(values, membranes, spikes, min(firsts, key=lambda item: item[0])[1] if firsts else None, quantities)

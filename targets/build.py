@@ -22,8 +22,8 @@ import lehr
 from lehr import nirfile
 from lehr.artifact import PRODUCTS, BuildPlan, sha256, to_json
 from lehr.errors import UsageError
-from lehr.network import Network, Neuron, Readout
-from lehr.simulate import simulate
+from lehr.network import INPUT, Network, Neuron, Readout
+from lehr.simulate import Result, simulate
 from lehr.spelling import one_of
 from lehr.targets.contract import Figure, Options, Target
 from lehr.targets.golden import lay_down
@@ -46,6 +46,12 @@ def synthetic_input(net: Network, samples: int) -> npt.NDArray[np.uint8]:
     if net.input.kind == "u8":
         return rng.integers(0, 256, (samples, *net.input.shape), np.uint8)
     return (rng.random((samples, net.steps, *net.input.shape)) < 0.25).astype(np.uint8)
+
+
+def with_input(net: Network, ran: Result, x: npt.NDArray[np.uint8]) -> dict[str, float]:
+    """Rates of a run, of every layer and under `input` of the input: events per value and step."""
+    steps = net.steps if x.ndim == len(net.input.shape) + 1 else x.shape[1]
+    return {INPUT: int(ran.events.sum()) / (ran.events.size * len(x) * steps), **ran.rates}
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,12 @@ def build(
     golden_input = synthetic_input(net, samples) if x is None else x
     ran = simulate(net, golden_input, trace=net.neurons)
     model = nirfile.to_bytes(net, approximate=net.neurons)  # lehr alone is to read it, and takes the exact side
+    cost = target.estimate(net, with_input(net, ran, golden_input), options)
     common = BuildPlan(
         {
             MODEL: model,
             "report/widths.json": to_json({name: facts_of(net.neurons[name], layer) for name, layer in analyse(net).layers.items()}),
-            "report/estimate.json": to_json([asdict(figure) for figure in target.estimate(net, ran.rates, options).figures]),
+            "report/estimate.json": to_json([asdict(figure) for figure in cost.figures]),
         }
     )
     plan = target.plan(net, options) | lay_down(net, golden_input, ran.trace) | common

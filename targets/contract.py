@@ -25,15 +25,29 @@ from lehr.artifact import BuildPlan
 from lehr.errors import NotMappable, ToolMissing, UsageError
 from lehr.intervals import accumulators
 from lehr.network import Delay, Linear, Network, Neuron, Readout
+from lehr.simulate.compare import QUANTITIES, Quantity
 from lehr.simulate.result import Trace
 from lehr.targets.arithmetics import Arithmetics, Problem
+from lehr.targets.environments import Environment
 from lehr.update import Program
 from lehr.weights import WeightKind
 
 Varying = Literal["parameters", "delays"]
 """What may differ from neuron to neuron within a channel, and from value to value."""
 
-__all__ = ["Arithmetics", "Estimate", "Figure", "Options", "Problem", "Runner", "Table", "Target", "Varying"]
+__all__ = [
+    "Arithmetics",
+    "Environment",
+    "Estimate",
+    "Figure",
+    "MachineTrace",
+    "Options",
+    "Problem",
+    "Runner",
+    "Table",
+    "Target",
+    "Varying",
+]
 
 Options = Mapping[str, str]
 
@@ -64,8 +78,25 @@ class Table:
     rows: tuple[tuple[object, ...], ...]
 
 
+@dataclass(frozen=True)
+class MachineTrace(Trace):
+    """A trace, and what the machine itself says beside it.
+
+    Attributes:
+        decision: the class that it decides for, `[N]`; None where it tells none. It must be the network's prediction.
+        figures: what its tool says of time, energy and events in this run.
+    """
+
+    decision: npt.NDArray[np.int64] | None = None
+    figures: tuple[Figure, ...] = ()
+
+
 class Runner(Protocol):
-    """Runs a built artefact in its own tool."""
+    """Runs a built artefact in its own tool.
+
+    A tool that shows spikes alone states `shows = ("spike",)` as an attribute, and the trace has no membranes then; a runner without
+    that attribute shows both.
+    """
 
     def missing(self) -> str | None:
         """Why this machine cannot run it (the tool that is not there and how to install it), or None."""
@@ -75,11 +106,18 @@ class Runner(Protocol):
 
         `folder` is a built artefact and is not written to; what `plan` put there is all that is used. It is run, so it is one's own:
         `lehr verify` gives a folder that was planned just now, and ends this process and all that it has started when its time is up.
+        A machine that decides by itself, or whose tool tells figures, returns a `MachineTrace`.
 
         Raises:
             ToolMissing: when the tool is not there.
             NotBitExact: when the artefact does not build or run.
         """
+
+
+def shown_by(runner: Runner) -> tuple[Quantity, ...]:
+    """What a runner's tool shows of every neuron: spikes and membranes, if it does not say."""
+    shown: tuple[Quantity, ...] = getattr(runner, "shows", QUANTITIES)
+    return shown
 
 
 class Target(ABC):
@@ -97,6 +135,9 @@ class Target(ABC):
         example_fields: fields of `Arithmetic` that the networks of the conformance suite need beside what `arithmetics` says, to be mapped:
             a decay that is the machine's only one, say.
         options: names and meanings of the options that `plan` takes.
+        holds: its sizes, in words, for `lehr targets list`.
+        judge: what its artefacts are run in, in words, likewise; whose work that is, and which part of the machine it does not show.
+        environments: tools in Python environments of their own that its runner uses.
         products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
     """
 
@@ -110,6 +151,9 @@ class Target(ABC):
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
     example_fields: ClassVar[Mapping[str, Any]] = {}
     options: ClassVar[Mapping[str, str]] = {}
+    holds: ClassVar[str] = ""
+    judge: ClassVar[str] = ""
+    environments: ClassVar[tuple[Environment, ...]] = ()
     products: ClassVar[tuple[str, ...]] = ()
 
     def check(self, net: Network) -> tuple[Problem, ...]:
@@ -194,7 +238,13 @@ class Target(ABC):
 
     @abstractmethod
     def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
-        """What the network costs, at the given spike rates per layer, built with `options`."""
+        """What the network costs, built with `options`.
+
+        Args:
+            net: the network.
+            rates: spikes per neuron and step of every layer, and under `input` events per value and step of the input, where known.
+            options: of the target.
+        """
 
     def names(self, net: Network) -> Mapping[str, str]:
         """What the artefact calls each node, where that is not the node's own name; the manifest tells."""

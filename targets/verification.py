@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lehr.errors import FileRefused, NotBitExact, UsageError
 from lehr.simulate import Comparison, compare, simulate
 from lehr.simulate.compare import Difference
+from lehr.targets.contract import Figure, MachineTrace, shown_by
 from lehr.targets.golden import FOLDER as GOLDEN
 from lehr.targets.golden import read_golden
 from lehr.targets.limited import NoAnswer, TimeIsUp, call_within
@@ -30,16 +33,25 @@ class Verified:
         samples: how many golden samples were run.
         comparison: the artefact in its own tool against the reference simulator.
         changed: files beside the target's own that differ from the manifest.
+        decided: how many samples the machine decided by itself; 0 where its tool tells no decision.
+        misjudged: those of them that it decided otherwise than the reference.
+        figures: what its tool says of the run.
     """
 
     target: str
     samples: int
     comparison: Comparison
     changed: tuple[str, ...]
+    decided: int = 0
+    misjudged: tuple[int, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     def require(self) -> None:
         """Raise NotBitExact or FileRefused unless the artefact is what was built and computes what it should."""
         self.comparison.require_equal(f"{self.target} against the reference simulator")
+        if self.misjudged:
+            differ = f"{len(self.misjudged)} of {self.decided} decisions differ, first that of sample {self.misjudged[0]}"
+            raise NotBitExact(f"{self.target} against the reference simulator: {differ}; report it as a bug of lehr")
         if self.changed:
             raise FileRefused(f"{listed(self.changed)} changed since the artefact was built; build it again")
 
@@ -76,7 +88,10 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
         raise NotBitExact(f"{folder} is not verified, as the process that does it ended with {error}, {way_out}") from None
     compared = reply["comparison"]
     first = compared["first"] and Difference(**compared["first"] | {"neuron": tuple(compared["first"]["neuron"])})
-    return Verified(reply["target"], reply["samples"], Comparison(**compared | {"first": first}), tuple(reply["changed"]))
+    comparison = Comparison(**compared | {"first": first, "quantities": tuple(compared["quantities"])})
+    figures = tuple(Figure(**figure) for figure in reply["figures"])
+    decisions = reply["decided"], tuple(reply["misjudged"])
+    return Verified(reply["target"], reply["samples"], comparison, tuple(reply["changed"]), *decisions, figures)
 
 
 def verified(folder: str, limit: int | None) -> dict[str, Any]:
@@ -91,9 +106,16 @@ def verify_here(folder: Path, limit: int | None = None) -> Verified:
     x, golden = read_golden(again.net, folder, limit)
     if damaged := [name for name in again.changed if name.startswith(f"{GOLDEN}/")]:
         raise FileRefused(f"{listed(damaged)} changed since the artefact was built; build it again")
-    expected = simulate(again.net, x, trace=again.net.neurons).trace
+    reference = simulate(again.net, x, trace=again.net.neurons)
+    expected = reference.trace
     compare(expected, golden).require_equal("the golden vectors against the reference simulator")
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
         again.plan.with_manifest({"target": again.target.name}).fill(Path(scratch))
         got = runner.run(Path(scratch), x)
-    return Verified(again.target.name, len(x), compare(expected, got), again.changed)
+    verified = Verified(again.target.name, len(x), compare(expected, got, shown_by(runner)), again.changed)
+    if not isinstance(got, MachineTrace):
+        return verified
+    if got.decision is None:
+        return replace(verified, figures=got.figures)
+    misjudged = tuple(int(sample) for sample in np.flatnonzero(got.decision != reference.prediction))
+    return replace(verified, decided=len(x), misjudged=misjudged, figures=got.figures)

@@ -123,10 +123,20 @@ def verify(
         out.checked = True
         compared = verified.comparison
         out.say(f"{verified.target}, {verified.samples} samples: {compared}")
+        if compared.quantities == ("spike",):
+            out.say("membranes are not compared: the tool does not show them")
+        if verified.decided:
+            out.say(f"{len(verified.misjudged)} of {verified.decided} decisions of the machine itself differ")
+        if verified.figures:
+            out.table(("of the run", "value", "unit", "source"), [(f.name, f"{f.value:,.6g}", f.unit, f.source) for f in verified.figures])
         out.facts.update(
             target=verified.target,
             samples=verified.samples,
             values=compared.values,
+            compared=list(compared.quantities),
+            decided=verified.decided,
+            misjudged=list(verified.misjudged),
+            figures=[asdict(figure) for figure in verified.figures],
             membranes_differ=compared.membranes,
             spikes_differ=compared.spikes,
             first=None if compared.first is None else asdict(compared.first),

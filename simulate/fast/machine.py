@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import os
 import platform
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +25,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
+from lehr import ownership
 from lehr.atomic import write_bytes
 from lehr.errors import FileRefused
 
@@ -54,12 +54,12 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
 def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
     """The object file of a kernel: from where it is kept, or compiled and kept now."""
     place = folder()
-    if place is None or not _only_ours(place):  # its rights may have changed since it was chosen
+    if place is None or not ownership.only_ours(place):  # its rights may have changed since it was chosen
         return _compiled(file, name, kinds)
     path = place / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
     known = made_of() + path.name.encode()
     with suppress(OSError), path.open("rb") as stream:
-        data = stream.read() if _ours(os.fstat(stream.fileno())) else b""
+        data = stream.read() if ownership.is_ours(os.fstat(stream.fileno())) else b""
         digest, code = data[:32], data[32:]
         if digest == _digest(known, code):
             return code
@@ -118,36 +118,9 @@ def folder() -> Path | None:
             missing_ones = [each for each in (place, *place.parents) if not each.exists()]
             for missing in reversed(missing_ones):
                 missing.mkdir(0o755, exist_ok=True)
-            if os.access(place, os.W_OK) and _only_ours(place):
+            if os.access(place, os.W_OK) and ownership.only_ours(place):
                 return place
     return None
-
-
-def _only_ours(place: Path) -> bool:
-    """Whether nobody else can put files into a folder, or put another one in its place.
-
-    Neither it nor a folder above it may be open to others, but for sticky ones as /tmp is, in which
-    only the owner renames. Above the user's home nothing is asked, as sshd does not (StrictModes):
-    whoever can change that has the user's programs anyway.
-    """
-    home = _home()
-    try:
-        if not _ours(place.stat()):
-            return False
-        for each in place.parents:
-            found = each.stat()
-            if not _ours(found) and not (found.st_mode & stat.S_ISVTX and found.st_uid in owners()):
-                return False
-            if each == home:
-                break
-    except OSError:
-        return False
-    return True
-
-
-def _ours(found: os.stat_result) -> bool:
-    """Whether a file or folder is one of `owners`', and neither its group nor others can write to it."""
-    return found.st_uid in owners() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _places() -> Iterator[Path]:
@@ -156,24 +129,11 @@ def _places() -> Iterator[Path]:
         yield Path(told) / "lehr"
         return
     yield Path(__file__).with_name("__pycache__")
-    home = _home()
+    home = ownership.home()
     if told := os.environ.get("XDG_CACHE_HOME"):
         yield Path(told) / "lehr"
     elif home is not None:
         yield home / ".cache" / "lehr"
-
-
-def _home() -> Path | None:
-    try:
-        return Path.home().resolve()
-    except (RuntimeError, OSError):  # a user without a home, as in containers
-        return None
-
-
-@cache
-def owners() -> frozenset[int]:
-    """Whose machine code is run: that of those whose Python code is run as well."""
-    return frozenset((0, os.getuid(), Path(__file__).stat().st_uid))
 
 
 @cache

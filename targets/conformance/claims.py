@@ -17,6 +17,7 @@ from lehr.errors import LehrError
 from lehr.network import Delay, Network, Neuron
 from lehr.programs import CURRENT
 from lehr.simulate import Result, compare, simulate
+from lehr.simulate.compare import QUANTITIES, Quantity
 from lehr.simulate.reference import Machine, Reached
 from lehr.simulate.result import check_input
 from lehr.targets.conformance.building import Images
@@ -147,13 +148,13 @@ def _changed(neuron: Neuron, synapse: bool, fields: dict[str, Any]) -> Neuron:
     return replace(neuron, **changed)
 
 
-def differs(example: Example, net: Network) -> bool:
-    """Whether a spike or a membrane of `net` is another than the example's."""
+def differs(example: Example, net: Network, quantities: tuple[Quantity, ...] = QUANTITIES) -> bool:
+    """Whether a spike or a membrane of `net`, or what of them is asked for, is another than the example's."""
     try:
         got = simulate(net, example.x, trace=net.neurons)
     except LehrError:  # it fires too often to be passed on, say
         return True
-    return not compare(example.expected.trace, got.trace).equal
+    return not compare(example.expected.trace, got.trace, quantities).equal
 
 
 # -------------------------------------------------------------------- ranges

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from lehr.network import Network
-from lehr.simulate import Trace
+from lehr.simulate import Comparison, Trace, compare
 from lehr.targets.conformance.building import Images
 from lehr.targets.conformance.claims import Example
 from lehr.targets.conformance.golden import example, mapped
-from lehr.targets.contract import Runner, Target
+from lehr.targets.contract import Runner, Target, shown_by
 from lehr.targets.golden import golden_plan
 
 
@@ -37,6 +37,18 @@ def run(target: Target, net: Network, x: Images, folder: Path) -> Trace:
     """Build `net` for a target, with golden vectors, and run it in the target's own tool."""
     (target.plan(net, {}) | golden_plan(net, x)).with_manifest({}).write(folder)
     return ready(target).run(folder, x)
+
+
+def require_exact(target: Target, expected: Trace, got: Trace) -> Comparison:
+    """Compare all that a target's tool shows, and fail where a value differs."""
+    comparison = compared(target, expected, got)
+    comparison.require_equal(target.name)
+    return comparison
+
+
+def compared(target: Target, expected: Trace, got: Trace) -> Comparison:
+    """Compare all that a target's tool shows."""
+    return compare(expected, got, shown_by(ready(target)))
 
 
 def needed(target: Target, name: str) -> Example:

@@ -12,9 +12,9 @@ from lehr.targets.fpga.devices import DEVICES, constraints
 from lehr.targets.fpga.engines import Plan
 from lehr.targets.fpga.machine import Machine, bits
 from lehr.targets.fpga.projections import volume
-from lehr.targets.fpga.tools import lacking
 from lehr.targets.golden import stem
 from lehr.targets.templates import environment
+from lehr.targets.verilog import lacking
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHARED = ("lehr_ram", "lehr_ram2", "lehr_rom", "lehr_table")

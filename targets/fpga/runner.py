@@ -15,7 +15,7 @@ from lehr.reading import read_bytes, read_json
 from lehr.simulate import Trace
 from lehr.targets.fpga.projections import volume
 from lehr.targets.fpga.render import BENCH, DESCRIPTION
-from lehr.targets.fpga.tools import call, command, missing
+from lehr.targets.verilog import call, command, missing, verilate
 
 Simulator = Literal["iverilog", "verilator"]
 _WAY_OUT = "give a whole artefact of target fpga, or build it again"
@@ -23,12 +23,6 @@ _LARGEST = 1 << 31
 """Bytes of a file: more than of any network that fits in memory."""
 LARGE = 300_000
 """Updates of neurons from which on compiling with Verilator, half a minute, is sooner done than interpreting with Icarus."""
-VERILATE = (
-    *("--binary", "--timing", "-j", "2", "--top-module", "lehr_tb"),
-    *("--quiet", "-Wno-fatal", "-Wno-lint", "-Wno-TIMESCALEMOD"),
-    *("-MAKEFLAGS", "VK_PCH_I_FAST=-includeVlehr_tb__pch.h", "-MAKEFLAGS", "VK_PCH_I_SLOW=-includeVlehr_tb__pch.h"),
-)
-"""Switches of Verilator; its precompiled headers are not found with every configuration of it, and are included as they are."""
 
 
 class FpgaRunner:
@@ -98,8 +92,7 @@ def compile_bench(folder: Path, simulator: Simulator, sources: list[str]) -> lis
         compiler = command("iverilog")
         call([compiler, "-g2005-sv", "-o", "lehr_sim", "-s", "lehr_tb", *sources], folder, "does not compile")
         return [str(Path(compiler).with_name("vvp")), "-n", "lehr_sim"]
-    call([command("verilator"), *VERILATE, "-Mdir", "made", *sources], folder, "does not compile")
-    return ["./made/Vlehr_tb", "+verilator+quiet"]
+    return verilate(folder, "lehr_tb", sources)
 
 
 def _trace(output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int, steps: int) -> Trace:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from commands import Lehr
 
+from lehr import ownership
 from lehr.errors import FileRefused
 from lehr.simulate.fast import calls, machine
 
@@ -76,9 +77,9 @@ def test_code_of_another_name_is_compiled_again(compiled: list[str], tmp_path: P
 
 
 def test_code_of_another_user_is_not_run(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert os.getuid() in machine.owners()
+    assert os.getuid() in ownership.owners()
     code("copy")
-    monkeypatch.setattr(machine, "owners", lambda: frozenset((os.getuid() + 1,)))
+    monkeypatch.setattr(ownership, "owners", lambda: frozenset((os.getuid() + 1,)))
     assert code("copy") == b"copy"
     assert compiled == ["copy"] * 2
 
@@ -135,7 +136,7 @@ def test_code_is_kept_in_another_folder_where_the_first_is_open(
     (tmp_path / "open").chmod(0o777)
     monkeypatch.setattr(machine, "__file__", str(tmp_path / "open" / "machine.py"))
     monkeypatch.setattr(machine, "made_of", lambda: b"")
-    monkeypatch.setattr(machine, "owners", lambda: frozenset((0, os.getuid())))
+    monkeypatch.setattr(ownership, "owners", lambda: frozenset((0, os.getuid())))
     assert [code("copy"), code("copy")] == [b"copy"] * 2
     assert compiled == ["copy"]
     assert [path.parent for path in tmp_path.rglob("*.o")] == [tmp_path / "cache" / "lehr"]

@@ -28,7 +28,7 @@ from lehr.network import INPUT, OUTPUT, Network, Readout
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.targets.fpga.tools import command, lacking, missing, search_path
+from lehr.targets.verilog import command, lacking, missing, search_path
 
 MISSING = missing("iverilog")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

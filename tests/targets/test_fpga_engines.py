@@ -22,7 +22,7 @@ from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.engines import chain
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.targets.fpga.tools import missing
+from lehr.targets.verilog import missing
 
 MISSING = missing("iverilog")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

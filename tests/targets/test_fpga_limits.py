@@ -19,7 +19,7 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network,
 from lehr.simulate import compare, simulate
 from lehr.targets.fpga import Fpga
 from lehr.targets.fpga.runner import FpgaRunner
-from lehr.targets.fpga.tools import missing
+from lehr.targets.verilog import missing
 
 MISSING = missing("iverilog")
 simulated = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

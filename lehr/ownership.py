@@ -1,0 +1,63 @@
+"""Whose files are run: code is taken only from places that nobody can write to but those whose Python code is run as well."""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def owners() -> frozenset[int]:
+    """Whose machine code is run: that of root, of the user, and of whoever installed lehr."""
+    return frozenset((0, os.getuid(), Path(__file__).stat().st_uid))
+
+
+def is_ours(entry: os.stat_result) -> bool:
+    """Whether a file or folder is one of `owners`', and neither its group nor others can write to it."""
+    return entry.st_uid in owners() and not entry.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def only_ours(place: Path) -> bool:
+    """Whether nobody else can put files into a folder, or put another one in its place.
+
+    Neither it nor a folder above it may be open to others, but for sticky ones as /tmp is, in which
+    only the owner renames. Above the user's home nothing is asked, as sshd does not (StrictModes):
+    whoever can change that has the user's programs anyway.
+    """
+    top = home()
+    try:
+        if not is_ours(place.stat()):
+            return False
+        for each in place.parents:
+            entry = each.stat()
+            if not is_ours(entry) and not (entry.st_mode & stat.S_ISVTX and entry.st_uid in owners()):
+                return False
+            if each == top:
+                break
+    except OSError:
+        return False
+    return True
+
+
+def home() -> Path | None:
+    """The user's home; None for a user without one, as in containers."""
+    try:
+        return Path.home().resolve()
+    except (RuntimeError, OSError):
+        return None
+
+
+def user_folder(variable: str, default: str, name: str) -> Path | None:
+    """A folder of lehr's among the user's: `$variable/lehr/name`, or `~/default/lehr/name`; None without a home.
+
+    Args:
+        variable: of the XDG Base Directory Specification, such as XDG_CACHE_HOME.
+        default: in the home, where the variable is not set.
+        name: of the folder.
+    """
+    if base := os.environ.get(variable):
+        return Path(base) / "lehr" / name
+    top = home()
+    return None if top is None else top / default / "lehr" / name
