@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow bench lint format types docs dist clean
+.PHONY: help install demo test test-slow test-chips bench lint format types docs dist clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,6 +26,9 @@ test: lint types ## Run the linters, the type checkers and the first tier of the
 
 test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, property tests on many examples
 	$(BIN)/pytest -n $(JOBS) -m slow
+
+test-chips: $(TEST) ## Run the tests of both tiers for machines that others made, in their own tools where these are here
+	$(BIN)/pytest -n $(JOBS) -m chips
 
 bench: $(TEST) ## Time the simulator beside other programs, in processor time, by pytest-benchmark
 	$(PIP) install -c constraints.txt -e '.[bench]'

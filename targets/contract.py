@@ -265,6 +265,10 @@ class Target(ABC):
         del folder
         return ()
 
+    def version(self) -> str:
+        """Version of the tool that runs its artefacts, as this machine has it; empty where there is none, or it tells none."""
+        return next((version for each in self.environments if (version := each.version())), "")
+
     @abstractmethod
     def runner(self) -> Runner | None:
         """How to run the artefact in its own tool; None where no tool exists."""

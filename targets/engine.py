@@ -29,8 +29,8 @@ def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[
         NotMappable: when the network does not map.
         ToolMissing: when the tool is not on this machine.
     """
-    runner = target.require_runner()
     target.require_mappable(net)
+    runner = target.require_runner()
     trace = tuple(trace)
     if trace and "membrane" not in shown_by(runner):
         raise UsageError(f"target {target.name} has a tool that shows no membranes; leave the trace out")

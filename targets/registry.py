@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lehr.errors import UsageError
 from lehr.spelling import one_of
-from lehr.targets.contract import Target
+from lehr.targets.contract import Environment, Target
 
 GROUP = "lehr.targets"
 
@@ -86,3 +86,8 @@ def get(name: str) -> Target:
     if found.target is None:
         raise UsageError(f"target {name} is broken ({found.reason}); reinstall the package that brings it")
     return found.target
+
+
+def environments() -> dict[str, Environment]:
+    """The tools in Python environments of their own that targets use, by name."""
+    return {each.name: each for target in targets() for each in target.environments}

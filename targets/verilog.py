@@ -7,6 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from lehr.errors import NotBitExact, ToolMissing
@@ -81,6 +84,15 @@ def call(arguments: list[str], folder: Path, failure: str) -> str:
         reason = next((line for line in lines if "error" in line.lower()), lines[0])
         raise NotBitExact(f"the Verilog {failure}: {reason}; build the artefact again")
     return done.stdout
+
+
+def version() -> str:
+    """What Verilator, or Icarus where that is not here, calls itself; empty without both."""
+    if missing("verilator") is None:
+        with suppress(PackageNotFoundError):  # that of PyPI tells no number itself
+            return f"Verilator {metadata.version('verilator')}"
+        return call([command("verilator"), "--version"], Path(), "has no version").strip()
+    return "" if missing("iverilog") else call([command("iverilog"), "-V"], Path(), "has no version").partition("\n")[0]
 
 
 def verilate(folder: Path, top: str, sources: Sequence[str], switches: Sequence[str] = ()) -> list[str]:

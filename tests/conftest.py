@@ -15,6 +15,8 @@ from commands import Lehr, run
 from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
+from lehr.targets.registry import entries
+
 pytest_plugins = ["lehr.targets.conformance.plugin"]  # a checkout that is not installed declares no plugin of pytest
 
 VERILOG = (
@@ -30,6 +32,9 @@ VERILOG = (
 )
 """Golden networks, and a change of one unit, that the first tier runs in Verilog."""
 
+CHIPS = {entry.name for entry in entries()} - {"c", "fpga", "onnx"}
+"""Targets for machines that others made, whose tests `make test-chips` runs in both tiers."""
+
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
 
@@ -41,8 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most of the conformance of Verilog to the second tier: its simulator takes a second and more for each network."""
+    """Leave most of the conformance of Verilog to the second tier, and all that of chips: a simulator takes a second and more a network."""
     for item in items:
+        chip = re.search(r"test_conformance\.py::\w+\[(\w+)|/test_(\w+?)(?:_\w+)?\.py::", item.nodeid)
+        if chip and CHIPS.intersection(chip.groups()):
+            item.add_marker(pytest.mark.chips)
+            if chip[1]:
+                item.add_marker(pytest.mark.slow)
         verilog = re.search(r"test_conformance\.py::(\w+)\[fpga(?:-(.*))?\]", item.nodeid)
         runs = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
         if (verilog and verilog[1] in runs and verilog[2] not in VERILOG) or re.search(

@@ -8,7 +8,8 @@ import typer
 
 from lehr import __version__
 from lehr.cli import recipes, targets
-from lehr.cli.artifacts import build, check, report, verify
+from lehr.cli.artifacts import build, report, verify
+from lehr.cli.checking import check
 from lehr.cli.conformance import conformance
 from lehr.cli.demo import demo
 from lehr.cli.exporting import export

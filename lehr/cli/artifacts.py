@@ -1,4 +1,4 @@
-"""`lehr check`, `lehr build` and `lehr verify`."""
+"""`lehr build`, `lehr verify` and `lehr report`."""
 
 from __future__ import annotations
 
@@ -13,33 +13,6 @@ from lehr.cli.options import FramesOption, Model, Recorded, Target
 
 if TYPE_CHECKING:
     from lehr.network import Neuron
-
-
-def check(model: Model, target: Target, as_json: Json = False) -> None:
-    """Tell whether a network maps to a target, and everything that stands in the way."""
-    with session(as_json) as out:
-        from collections import Counter
-
-        from lehr.errors import NotMappable
-        from lehr.targets import registry
-
-        net, chip = read_model(out, model), registry.get(target)
-        problems = chip.check(net)
-        out.checked = True
-        blamed = {problem.node for problem in problems}
-        kinds = Counter((type(node).__name__, name in blamed) for name, node in net.nodes.items())
-        rows = [(kind, count, "no" if bad else "yes") for (kind, bad), count in sorted(kinds.items())]
-        out.table(("operator", "count", "maps"), rows)
-        out.table(("node", "reason", "hint"), [(p.node, p.reason, p.hint) for p in problems])
-        out.facts.update(
-            target=chip.name,
-            operators=[{"operator": kind, "count": count, "maps": maps == "yes"} for kind, count, maps in rows],
-            problems=[{"node": p.node, "reason": p.reason, "hint": p.hint} for p in problems],
-        )
-        if problems:
-            out.fail(NotMappable.exit_code)
-        else:
-            out.say(f"the network maps to {chip.name}")
 
 
 def build(

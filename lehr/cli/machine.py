@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import platform
 import sys
+from typing import Annotated
+
+import typer
 
 from lehr import __version__
-from lehr.cli.console import Json, session
+from lehr.cli.console import Json, Output, session
 
 PACKAGES = (
     "numpy",
@@ -24,12 +27,20 @@ PACKAGES = (
 )
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    install: Annotated[
+        str | None, typer.Option("--install", metavar="NAME", help="Install a tool of a target into a Python environment of its own.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Tell what this machine has: packages, targets and their tools, and how to get what is missing."""
     with session(as_json) as out:
         from lehr.errors import ToolMissing
         from lehr.targets import registry
 
+        if install is not None:
+            _install(out, install)
+            return
         packages = {name: _version(name) for name in PACKAGES}
         tools = {}
         for entry in registry.entries():
@@ -38,11 +49,35 @@ def doctor(as_json: Json = False) -> None:
         out.say(f"lehr {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}")
         out.table(("package", "version"), list(packages.items()))
         out.table(("target", "tool"), list(tools.items()))
+        own = {name: each.version() or "missing" for name, each in registry.environments().items()}
+        out.table(("tool in an environment of its own", "version"), list(own.items()))
         kept = _machine_code()
         out.say(f"machine code of the engine 'fast' is kept {kept}")
-        out.facts.update(lehr=__version__, python=platform.python_version(), packages=packages, targets=tools, machine_code=kept)
+        out.facts.update(
+            lehr=__version__, python=platform.python_version(), packages=packages, targets=tools, environments=own, machine_code=kept
+        )
         if "missing" in packages.values():
             raise ToolMissing("a package is missing; install lehr again with its dependencies (pip install lehr)")
+
+
+def _install(out: Output, name: str) -> None:
+    """Install a tool, saying what is done before it is done."""
+    from lehr.errors import UsageError
+    from lehr.spelling import one_of
+    from lehr.targets import registry
+
+    known = registry.environments()
+    if name not in known:
+        raise UsageError(f"no tool is called {name!r}; {one_of(name, known)}")
+    environment = known[name]
+    commands = [" ".join(command) for command in environment.plan()]
+    out.say(f"{name} is installed into {environment.folder}, by:")
+    for command in commands:
+        out.say(f"  {command}")
+    for command in environment.install():
+        out.say(f"running {command}")
+    out.say(f"{name} {environment.version()} is installed")
+    out.facts.update(name=name, folder=str(environment.folder), commands=commands, version=environment.version())
 
 
 def _machine_code() -> str:

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lehr.cli.console import Json, session
 
+if TYPE_CHECKING:
+    from lehr.targets.contract import Target
+
 app = typer.Typer(no_args_is_help=True, help="List the targets and show what each of them computes.")
 
 
 @app.command("list")
-def list_targets(as_json: Json = False) -> None:
-    """List all registered targets, broken ones with their reason."""
+def list_targets(
+    run: Annotated[
+        bool, typer.Option("--run", help="Run the conformance networks of every target whose tool is here, and count the exact ones.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List all registered targets: what each computes and holds, what judges it, and which version of that is here.
+
+    Example: lehr targets list
+    """
     with session(as_json) as out:
+        from lehr.errors import NotBitExact
         from lehr.targets import registry
 
-        rows = []
+        facts, rows = list[dict[str, object]](), []
         for entry in registry.entries():
-            if entry.target is None:
-                rows.append((entry.name, "broken", entry.reason, ""))
+            chip = entry.target
+            if chip is None:
+                facts.append({"name": entry.name, "state": "broken", "summary": entry.reason})
+                rows.append((entry.name, f"broken: {entry.reason}", "", "", "", ""))
                 continue
-            runner = entry.target.runner()
-            tool = "no tool" if runner is None else runner.missing() or "tool found"
-            rows.append((entry.name, "ok", entry.target.summary, tool))
-        out.table(("target", "state", "what it is", "tool"), rows)
-        out.facts["targets"] = [dict(zip(("name", "state", "summary", "tool"), row, strict=True)) for row in rows]
+            runner = chip.runner()
+            tool = "no tool" if runner is None else runner.missing() or f"found {chip.version()}".strip()
+            exact, ran = _exact(chip) if run and runner is not None and runner.missing() is None else (0, 0)
+            if exact < ran:
+                out.fail(NotBitExact.exit_code)
+            out.checked |= ran > 0
+            rows.append((chip.name, chip.summary, chip.holds, chip.judge, tool, f"{exact} of {ran}" if ran else "not run"))
+            keys = ("name", "summary", "holds", "judge", "tool", "conformance")
+            facts.append({**dict(zip(keys, rows[-1], strict=True)), "state": "ok", "exact": exact, "run": ran})
+        out.table(("target", "what it is", "what it holds", "judge", "tool", "exact"), rows)
+        out.facts["targets"] = facts
+
+
+def _exact(chip: Target) -> tuple[int, int]:
+    """On how many conformance networks a target is exact, and how many were run."""
+    from lehr.cli.console import progress
+    from lehr.targets.conformance.tally import exact
+
+    outcomes = []
+    with progress() as bar:
+        task = bar.add_task(chip.name, total=None)
+        for _, equal in exact(chip):
+            outcomes.append(equal)
+            bar.update(task, advance=1)
+    return sum(outcomes), len(outcomes)
 
 
 @app.command()
@@ -40,9 +74,19 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = F
         target = registry.get(name)
         fields = asdict(target.arithmetics)
         out.say(f"{target.name}: {target.summary}")
+        for title, text in (("holds", target.holds), ("judged by", target.judge)):
+            if text:
+                out.say(f"{title}: {text}")
         out.table(("field", "values"), [(key, ", ".join(v) if isinstance(v, (tuple, list)) else v) for key, v in fields.items()])
         out.table(("option", "meaning"), list(target.options.items()))
-        out.facts.update(name=target.name, summary=target.summary, arithmetics=fields, options=dict(target.options))
+        out.facts.update(
+            name=target.name,
+            summary=target.summary,
+            holds=target.holds,
+            judge=target.judge,
+            arithmetics=fields,
+            options=dict(target.options),
+        )
 
 
 @app.command()

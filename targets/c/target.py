@@ -12,6 +12,7 @@ from lehr.errors import UsageError
 from lehr.intervals import intervals
 from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
+from lehr.targets.c.compiler import call, compiler
 from lehr.targets.c.cost import synaptic_operations
 from lehr.targets.c.devices import GENERIC, NAMES, need, require_fit
 from lehr.targets.c.figures import measure
@@ -37,6 +38,8 @@ class C(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
+    holds: ClassVar[str] = "2 GiB of state; with --option device=NAME what that device's memories hold"
+    judge: ClassVar[str] = "the C compiler of this machine"
     options: ClassVar[Mapping[str, str]] = {
         "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",
         "flash": "KiB of flash that there are, instead of the device's",
@@ -94,6 +97,10 @@ class C(Target):
     def measure(self, folder: Path) -> tuple[Figure, ...]:
         """Flash on this machine, Cortex-M and RISC-V, and instructions and stack on a Cortex-M4 in QEMU."""
         return measure(folder)
+
+    def version(self) -> str:
+        """The first line in which the compiler tells its name and version."""
+        return call([*compiler(), "--version"], Path(), "does not tell its version").partition("\n")[0]
 
     def runner(self) -> CRunner:
         """The C compiler of this machine."""

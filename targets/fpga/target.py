@@ -25,6 +25,7 @@ from lehr.targets.fpga.render import FRONTS, identifiers, render
 from lehr.targets.fpga.runner import FpgaRunner
 from lehr.targets.fpga.statements import RULES
 from lehr.targets.fpga.unmapped import Unmapped
+from lehr.targets.verilog import version
 from lehr.weights import KINDS, WeightKind
 
 MAX_MAPS = 256
@@ -45,6 +46,8 @@ class Fpga(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
+    holds: ClassVar[str] = "65,535 steps, 65,536 classes; with --option device=NAME what that device has"
+    judge: ClassVar[str] = "Icarus Verilog or Verilator; area and timing by Yosys and nextpnr"
     options: ClassVar[Mapping[str, str]] = {
         "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
         "front": "what a host speaks to: bytes with valid and ready, the default, or uart, a serial line of 1 Mbit/s",
@@ -126,6 +129,10 @@ class Fpga(Target):
     def report(self, folder: Path) -> tuple[Table, ...]:
         """What nextpnr and the simulation measured."""
         return measured.report(folder, str(read_manifest(folder).get("options", {}).get("device")))
+
+    def version(self) -> str:
+        """Of Verilator, which runs whole networks, or of Icarus, where that is not here."""
+        return version()
 
     def runner(self) -> FpgaRunner:
         """Icarus or Verilator on this machine."""

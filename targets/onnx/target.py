@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -37,6 +38,8 @@ class Onnx(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
+    holds: ClassVar[str] = "k * V below 2^31 in every decay"
+    judge: ClassVar[str] = "ONNX Runtime"
     options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
@@ -72,6 +75,10 @@ class Onnx(Target):
                 Figure("multiply-accumulates", products, "per step and sample", "outputs times fan-in of all weights, padding included"),
             )
         )
+
+    def version(self) -> str:
+        """Of ONNX Runtime."""
+        return version("onnxruntime")
 
     def runner(self) -> OnnxRuntime:
         """ONNX Runtime on the CPU."""

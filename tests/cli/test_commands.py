@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr
+from general import GENERAL, RUNNABLE
 from states import integrating_network
 
 from lehr import nirfile
@@ -19,8 +20,6 @@ from lehr.targets import registry
 
 VALUES = 6 * (6 * 3 * 3 + 8 * 2 * 2 + 10)
 """Steps times neurons of the tiny network."""
-
-RUNNABLE = [t.name for t in registry.targets() if (runner := t.runner()) is not None and runner.missing() is None]
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -130,7 +129,7 @@ def test_build_and_verify(line: Path, lehr: Lehr, tmp_path: Path, target: str) -
     assert lehr("build", line / "model.nir", "--target", target, "-o", out).code == 0  # its own folder may be replaced
 
 
-@pytest.mark.parametrize("target", [t.name for t in registry.targets()])
+@pytest.mark.parametrize("target", GENERAL)
 def test_check_lists_operators(line: Path, lehr: Lehr, target: str) -> None:
     ran = lehr("check", line / "model.nir", "--target", target, "--json")
     assert ran.code == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr
+from general import RUNNABLE
 
 from lehr import __version__, nirfile
 from lehr.artifact import sha256, to_json
@@ -23,7 +24,6 @@ from lehr.targets import registry
 from lehr.targets.build import build
 from lehr.targets.verification import verify_here
 
-RUNNABLE = [t.name for t in registry.targets() if (runner := t.runner()) is not None and runner.missing() is None]
 Mutation = Callable[[Network, Path], Network]
 
 

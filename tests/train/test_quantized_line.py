@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr
+from general import RUNNABLE
 from tiny import tiny_toml
 
 from lehr import nirfile
 from lehr.export.checkpoint import load_run
 from lehr.samples import read_samples
 from lehr.simulate import simulate
-from lehr.targets import registry
 
 OVERRIDES = {
     "ternary": (("network.weights=ternary",), "ternary", 0.2),
@@ -45,12 +45,9 @@ def test_from_recipe_to_target(name: str, lehr: Lehr, tmp_path: Path) -> None:
     assert labels is not None
     shown = lehr("inspect", model).out
     assert f" {kind} weights, " in shown
-    for target in registry.targets():
-        runner = target.runner()
-        if runner is None or runner.missing():
-            continue
-        out = tmp_path / target.name
-        assert lehr("build", model, "--target", target.name, "-o", out, "-i", run / "samples.npz", "-n", 4).code == 0
+    for target in RUNNABLE:
+        out = tmp_path / target
+        assert lehr("build", model, "--target", target, "-o", out, "-i", run / "samples.npz", "-n", 4).code == 0
         verified = lehr("verify", out)
         assert verified.code == 0, verified.err
         assert "| kind | zero |" in (out / "MODEL_CARD.md").read_text()

@@ -1,0 +1,77 @@
+"""`lehr check`: whether a network maps to a target, or to which of all, and what stands in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lehr.cli.console import Json, Output, session
+from lehr.cli.models import read_model
+from lehr.cli.options import Model
+
+if TYPE_CHECKING:
+    from lehr.network import Network
+
+
+def check(
+    model: Model,
+    target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="One of `lehr targets list`; all if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether a network maps to a target, and everything that stands in the way; or, of all targets, which take it.
+
+    Example: lehr check model.nir
+    """
+    with session(as_json) as out:
+        net = read_model(out, model)
+        if target is None:
+            _of_all(out, net)
+        else:
+            _of_one(out, net, target)
+
+
+def _of_one(out: Output, net: Network, target: str) -> None:
+    from collections import Counter
+
+    from lehr.errors import NotMappable
+    from lehr.targets import registry
+
+    chip = registry.get(target)
+    problems = chip.check(net)
+    out.checked = True
+    blamed = {problem.node for problem in problems}
+    kinds = Counter((type(node).__name__, name in blamed) for name, node in net.nodes.items())
+    rows = [(kind, count, "no" if bad else "yes") for (kind, bad), count in sorted(kinds.items())]
+    out.table(("operator", "count", "maps"), rows)
+    out.table(("node", "reason", "hint"), [(p.node, p.reason, p.hint) for p in problems])
+    out.facts.update(
+        target=chip.name,
+        operators=[{"operator": kind, "count": count, "maps": maps == "yes"} for kind, count, maps in rows],
+        problems=[{"node": p.node, "reason": p.reason, "hint": p.hint} for p in problems],
+    )
+    if problems:
+        out.fail(NotMappable.exit_code)
+    else:
+        out.say(f"the network maps to {chip.name}")
+
+
+def _of_all(out: Output, net: Network) -> None:
+    from lehr.errors import NotMappable
+    from lehr.targets import registry
+    from lehr.targets.changes import changes
+
+    found = {chip.name: changes(chip.check(net)) for chip in registry.targets()}
+    out.checked = True
+    maps = [name for name, wanted in found.items() if not wanted]
+    others = sorted((name for name in found if name not in maps), key=lambda name: (len(found[name]), name))
+    if maps:
+        out.say(f"the network maps to {', '.join(maps)}")
+    else:
+        out.say("the network maps to no target")
+    for name in others:
+        out.table(("change", "where", "why"), [(c.hint, ", ".join(c.nodes), c.reason) for c in found[name]], f"{name} needs")
+    facts: dict[str, Any] = {name: [{"hint": c.hint, "nodes": list(c.nodes), "reason": c.reason} for c in found[name]] for name in others}
+    out.facts.update(maps=maps, changes=facts)
+    if not maps:
+        out.fail(NotMappable.exit_code)

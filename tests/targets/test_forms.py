@@ -1,0 +1,138 @@
+"""Which updates are a machine's own, and which of its numbers they have; and whether a state stays in a machine's width."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lehr.arithmetic import Arithmetic
+from lehr.machines import LOIHI, MACHINES
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.programs import program_of
+from lehr.simulate import simulate
+from lehr.targets.changes import changes
+from lehr.targets.contract import Problem
+from lehr.targets.forms import matched
+from lehr.targets.rooms import outside
+
+FORM = """
+    ? leak v multiply {numerator:name} {shift} toward_zero
+    add v input {fraction}
+    add v bias 0
+    bound v {low} {high} saturate
+    fire fired v gt threshold 1
+    put v 0 when fired
+"""
+HOW = Arithmetic(
+    decay_numerator=15,
+    decay_shift=4,
+    fraction_bits=6,
+    reset="zero",
+    reset_timing="same_step",
+    fires="gt",
+    rounding="toward_zero",
+    state_bits=24,
+)
+
+
+def test_numbers_stand_in_the_holes() -> None:
+    assert matched(program_of(HOW), FORM) == {
+        "numerator": "15",
+        "shift": "4",
+        "fraction": "6",
+        "low": str(-(2**23)),
+        "high": str(2**23 - 1),
+    }
+
+
+def test_an_optional_line_may_be_missing() -> None:
+    values = matched(program_of(replace(HOW, decay_numerator=16)), FORM)
+    assert isinstance(values, dict)
+    assert "numerator" not in values
+
+
+def test_a_parameter_stands_where_the_form_takes_names() -> None:
+    form = """
+        leak u multiply {du:name} 12 toward_zero
+        add u input {f}
+        bound u -8388608 8388607 wrap
+        leak v multiply {dv:name} 12 toward_zero
+        add v u 0
+        add v bias 0
+        bound v -8388608 8388607 saturate
+        fire fired v gt threshold 1
+        put v 0 when fired
+    """
+    assert matched(LOIHI, form) == {"du": "du", "f": "6", "dv": "dv"}
+    assert "line 1 of its update is 'leak u" in str(matched(LOIHI, form.replace("{du:name}", "{du}")))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line", "said"),
+    [
+        ({"rounding": "floor"}, 1, "leak v multiply 15 4 floor"),
+        ({"fires": "ge"}, 5, "fire fired v ge threshold 1"),
+        ({"overflow": "wrap"}, 4, "bound v -8388608 8388607 wrap"),
+        ({"reset": "none"}, 6, None),
+        ({"reset": "subtract"}, 6, "subtract v threshold 0 times fired"),
+    ],
+)
+def test_the_first_line_that_differs_is_named(changed: dict[str, str], line: int, said: str | None) -> None:
+    shown = "nothing more" if said is None else f"'{said}'"
+    how = replace(HOW, **changed)  # type: ignore[arg-type]
+    assert matched(program_of(how), FORM) == f"line {line} of its update is {shown}, which the machine does not compute there"
+
+
+def test_one_hole_stands_for_one_number() -> None:
+    form = "\n".join(
+        ("add v input {f}", "add v bias {f}", "bound v {low} {high} saturate", "fire fired v gt threshold 1", "put v 0 when fired")
+    )
+    how = replace(HOW, decay_numerator=16)
+    assert isinstance(matched(program_of(how), form), str)
+    assert isinstance(matched(program_of(replace(how, fraction_bits=0)), form), dict)
+
+
+def test_no_machine_is_taken_for_another() -> None:
+    for name, program in MACHINES.items():
+        assert isinstance(matched(program, FORM), str), name
+
+
+# -------------------------------------------------------------------- rooms
+def narrow(state_bits: int, fan_in: int = 12, weight: int = 1) -> Network:
+    how = Arithmetic(decay_numerator=1, decay_shift=1, fraction_bits=2, rounding="floor", state_bits=state_bits)
+    lif = Neuron(np.full(3, 5, np.int32), np.zeros(3, np.int32), how)
+    edges = ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT))
+    weights = np.full((3, fan_in), weight, np.int8)
+    return Network({"fc": Linear(weights), "lif": lif}, edges, Input((fan_in,), "spikes"), 40)
+
+
+def reached(net: Network) -> int:
+    """The highest membrane that any input brings about: all spikes, for ever."""
+    x = np.ones((1, net.steps, *net.input.shape), np.uint8)
+    return int(simulate(net, x, trace=net.neurons).trace.membranes["lif"].max())
+
+
+def test_a_state_may_come_to_the_end_of_its_range_and_not_beyond() -> None:
+    net = narrow(20)
+    low, high = -16, reached(net)
+    assert outside(net, "lif", {"v": (low, high + 5)}) == []
+    (problem,) = outside(net, "lif", {"v": (low, high - 1)})
+    assert problem.node == "lif"
+    assert f"must stay within {low}..{high - 1:,}" in problem.reason
+
+
+def test_the_networks_own_width_counts_where_it_is_narrower() -> None:
+    net = narrow(8, 80)
+    assert outside(net, "lif", {"v": (-(2**15), 2**15 - 1)})
+    assert outside(net, "lif", {"v": (-128, 127)}, same_rails=True) == []
+    assert outside(net, "lif", {"v": (-128, 127)})
+    assert outside(net, "lif", {"other": (0, 0)}) == []
+
+
+def test_problems_with_one_way_out_are_one_change() -> None:
+    given = (Problem("a", "x is 1", "train with x = 2"), Problem("b", "y", "use z"), Problem("c", "x is 3", "train with x = 2"))
+    first, second = changes(given)
+    assert (first.hint, first.nodes, first.reason) == ("train with x = 2", ("a", "c"), "x is 1")
+    assert str(second) == "use z (b: y)"
