@@ -1,0 +1,105 @@
+"""Networks trained in a chip's own arithmetic: accuracy with float weights, as integers, and on the chip's own tool, on the whole test set.
+
+    python benchmarks/chips.py RECIPE:TARGET ... [--data DIR] [--samples N]
+
+Calls `lehr train` for the arm with float weights and for `--target TARGET`, and runs every test sample in the target's own tool. Prints a
+line for each: accuracies, and how many of all spikes and membranes that the tool shows differ from the reference simulator's.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from lehr import nirfile
+from lehr.network import Network
+from lehr.samples import read_samples
+from lehr.simulate import Comparison, compare, simulate
+from lehr.simulate.result import input_events
+from lehr.targets import registry
+from lehr.targets.contract import MachineTrace, shown_by
+from lehr.targets.golden import per_step
+
+CHUNK = 64
+
+
+def lehr(*arguments: str) -> Any:
+    """Run a command and return its facts."""
+    done = subprocess.run([sys.executable, "-m", "lehr", *arguments, "--json"], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"lehr {' '.join(arguments)} ended with exit code {done.returncode}: {done.stdout}")
+    return json.loads(done.stdout)
+
+
+def on_chip(
+    net: Network, target: str, x: np.ndarray[Any, np.dtype[np.uint8]], labels: np.ndarray[Any, Any]
+) -> tuple[Comparison, float, str]:
+    """All samples in the target's own tool: what differs, the accuracy there, and whose decision that is."""
+    chip = registry.get(target)
+    runner, right, total = chip.require_runner(), 0, None
+    decides = "by its counts"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "built"
+        chip.plan(net, {}).with_manifest({"target": target}).write(folder)
+        for start in range(0, len(x), CHUNK):
+            part = per_step(net, x[start : start + CHUNK])
+            got, expected = runner.run(folder, part), simulate(net, part, trace=net.neurons)
+            compared = compare(expected.trace, got, shown_by(runner))
+            total = compared if total is None else total.then(compared, start)
+            if isinstance(got, MachineTrace) and got.decision is not None:
+                decision, decides = got.decision, "by itself"
+            elif net.readout == "count_argmax_lowest":
+                decision = got.spikes[net.output].sum(axis=1, dtype=np.int64).reshape(len(part), -1).argmax(axis=1)
+            else:
+                decision, decides = expected.prediction, "by its membranes"  # equal where the comparison is
+            right += int((decision == labels[start : start + CHUNK]).sum())
+    assert total is not None
+    return total, right / len(x), decides
+
+
+def main(
+    pairs: Annotated[list[str], typer.Argument(metavar="RECIPE:TARGET")],
+    data: Path | None = None,
+    samples: Annotated[int | None, typer.Option(help="Test samples; all if not given.")] = None,
+    arm: Annotated[bool, typer.Option("--float/--no-float", help="Train the arm with float weights, too.")] = True,
+) -> None:
+    """Train and print."""
+    source = [] if data is None else ["--data", str(data)]
+    for pair in pairs:
+        recipe, _, target = pair.partition(":")
+        with tempfile.TemporaryDirectory() as scratch:
+            run, model, inputs = (f"{scratch}/{name}" for name in ("run", "model.nir", "in.npz"))
+            floats = lehr("train", recipe, "-o", f"{scratch}/float", "--set", "network.weights=float", *source) if arm else None
+            trained = lehr("train", recipe, "--target", target, "-o", run, *source)
+            lehr("export", run, "-o", model)
+            lehr("recipes", "samples", recipe, "-o", inputs, *source)
+            net, (x, labels) = nirfile.read(Path(model)), read_samples(Path(inputs))
+            assert labels is not None
+            x, labels = x[:samples], labels[:samples]
+            start = time.perf_counter()
+            compared, accuracy, decides = on_chip(net, target, x, labels)
+            seconds = time.perf_counter() - start
+            reference = simulate(net, x)
+            rate = input_events(per_step(net, x), held=False, steps=net.steps).sum() / (len(x) * net.steps * np.prod(net.input.shape))
+            shapes = "-".join(str(int(np.prod(shape))) for shape in (net.input.shape, *(net.shapes[name] for name in net.neurons)))
+            spikes = sum(int(layer.spikes.sum()) for layer in reference.layers.values()) / len(x)
+            arms = "" if floats is None else f"float weights {100 * floats['runs'][0]['accuracy']['phase A']:.2f} %, "
+            typer.echo(
+                f"{recipe} on {target}: {shapes}, {net.steps} steps, input rate {rate:.3f}; {arms}"
+                f"integer {100 * trained['runs'][0]['accuracy']['integer']:.2f} %, "
+                f"{target} {100 * accuracy:.2f} % ({decides}) of {len(x)} test samples, {spikes:.1f} spikes each; "
+                f"{compared}; {seconds:.0f} s in its tool"
+            )
+
+
+if __name__ == "__main__":
+    typer.run(main)
