@@ -27,13 +27,14 @@ from lehr.intervals import accumulators
 from lehr.network import Delay, Linear, Network, Neuron, Readout
 from lehr.simulate.result import Trace
 from lehr.targets.arithmetics import Arithmetics, Problem
+from lehr.targets.training_form import TrainingForm
 from lehr.update import Program
 from lehr.weights import WeightKind
 
 Varying = Literal["parameters", "delays"]
 """What may differ from neuron to neuron within a channel, and from value to value."""
 
-__all__ = ["Arithmetics", "Estimate", "Figure", "Options", "Problem", "Runner", "Table", "Target", "Varying"]
+__all__ = ["Arithmetics", "Estimate", "Figure", "Options", "Problem", "Runner", "Table", "Target", "TrainingForm", "Varying"]
 
 Options = Mapping[str, str]
 
@@ -96,6 +97,7 @@ class Target(ABC):
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
         example_fields: fields of `Arithmetic` that the networks of the conformance suite need beside what `arithmetics` says, to be mapped:
             a decay that is the machine's only one, say.
+        training: the form that `lehr train --target` brings a recipe into; None where a network trained by any recipe may map.
         options: names and meanings of the options that `plan` takes.
         products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
     """
@@ -109,6 +111,7 @@ class Target(ABC):
     by_neuron: ClassVar[frozenset[Varying]] = frozenset()
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
     example_fields: ClassVar[Mapping[str, Any]] = {}
+    training: ClassVar[TrainingForm | None] = None
     options: ClassVar[Mapping[str, str]] = {}
     products: ClassVar[tuple[str, ...]] = ()
 
