@@ -38,8 +38,8 @@ class ChipTarget(Target):
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Thresholds, biases and the size of the input."""
         form, found = self.training, []
-        if net.input.shape[0] > self.inputs:
-            found.append(Problem("input", f"has {net.input.shape[0]} lines, the machine has {self.inputs}", "make the input smaller"))
+        if (lines := int(np.prod(net.input.shape))) > self.inputs:
+            found.append(Problem("input", f"has {lines} lines, the machine has {self.inputs}", "make the input smaller"))
         for name, neuron in net.neurons.items():
             theta = neuron.threshold
             group = {"channel": np.arange(len(theta)), "pair": np.arange(len(theta)) // 2}.get(form.share, 0 * theta)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from lehr.arithmetic import Arithmetic, Fires, Reset, ResetTiming
 from lehr.programs import program_of
-from lehr.train import lif, lif_torch
+from lehr.train import lif, lif_kernels, lif_torch
 from lehr.train.twin_update import Surrogate, scan
 from lehr.update import MEMBRANE
 from lehr.update_text import program_of_lines
@@ -63,18 +64,17 @@ def test_the_loops_and_the_statements_are_autograds(seed: int, drawn: Arithmetic
     """Without a leak, so that decays round nothing."""
     how = replace(drawn, decay_form="multiply", decay_numerator=1, decay_shift=0, fraction_bits=2, state_bits=32)
     torch.manual_seed(seed)
-    inputs = [torch.randint(-6, 12, (7, 3, 5)).double(), torch.randint(3, 40, (5,)).double(), torch.randint(-2, 3, (5,)).double()]
-    inputs = [value.requires_grad_() for value in inputs]
+    current, theta = torch.randint(-6, 12, (7, 3, 5)).double().requires_grad_(), torch.randint(3, 40, (5,)).double().requires_grad_()
+    bias = torch.randint(-2, 3, (5,)).double().requires_grad_()
+    inputs = (current, theta, bias)
     unit = 2.0**-4
     rule = lif.integer_rule(how, unit, slope, torch.float64, in_thresholds=True)
-    expected = plain(*inputs, how, unit, slope)
-    given = {"threshold": inputs[1], "bias": inputs[2]}
+    expected = plain(current, theta, bias, how, unit, slope)
+    given = {"threshold": theta, "bias": bias}
     zero = torch.zeros(3, 5).double()
     found = {
-        "loops": lif.scan(*inputs, rule, 7),
-        "statements": scan(program_of(how), inputs[0], given, 7, {"v": zero, "fired": zero}, Surrogate(unit, slope, in_thresholds=True))[
-            :2
-        ],
+        "loops": lif.scan(current, theta, bias, rule, 7),
+        "statements": scan(program_of(how), current, given, 7, {"v": zero, "fired": zero}, Surrogate(unit, slope, in_thresholds=True))[:2],
     }
     weights = torch.randn(2, 7, 3, 5).double()
     wanted = torch.autograd.grad((torch.stack(expected) * weights).sum(), inputs)
@@ -83,8 +83,8 @@ def test_the_loops_and_the_statements_are_autograds(seed: int, drawn: Arithmetic
             assert torch.equal(one, other), name
         for one, other in zip(torch.autograd.grad((torch.stack(list(outputs)) * weights).sum(), inputs), wanted, strict=True):
             assert torch.allclose(one, other, rtol=1e-9, atol=1e-12), name
-    other = lif.integer_rule(how, unit, slope, torch.float64)
-    usual = torch.autograd.grad((torch.stack(lif.scan(*inputs, other, 7)) * weights).sum(), inputs)
+    in_weights = lif.integer_rule(how, unit, slope, torch.float64)
+    usual = torch.autograd.grad((torch.stack(lif.scan(current, theta, bias, in_weights, 7)) * weights).sum(), inputs)
     assert not torch.allclose(usual[0], wanted[0])
 
 
@@ -98,12 +98,12 @@ def test_torch_operations_have_the_compiled_loops_bits() -> None:
     for in_torch in (False, True):
         sums = tuple(np.zeros((3, 9), np.float32) for _ in range(3))
         current = np.zeros((6, 3, 9), np.float32)
-        arrays = ((spikes, membranes), theta, (fired, fired[0].copy()), raw, current, sums)
+        arrays: list[Any] = [(spikes, membranes), theta, (fired, fired[0].copy()), raw, current, sums]
         if in_torch:
-            as_torch = tuple(tuple(map(torch.from_numpy, a)) if isinstance(a, tuple) else torch.from_numpy(a) for a in arrays)
-            lif_torch.backward(*as_torch, rule)  # type: ignore[arg-type]
+            as_torch: list[Any] = [tuple(map(torch.from_numpy, a)) if isinstance(a, tuple) else torch.from_numpy(a) for a in arrays]
+            lif_torch.backward(*as_torch, rule)
         else:
-            lif.kernels.backward(*arrays, rule)  # type: ignore[arg-type]
+            lif_kernels.backward(*arrays, rule)
         made.append((current, *sums))
     for one, other in zip(*made, strict=True):
         assert np.array_equal(one, other)
