@@ -101,9 +101,9 @@ def test_torch_operations_have_the_compiled_loops_bits() -> None:
         arrays: list[Any] = [(spikes, membranes), theta, (fired, fired[0].copy()), raw, current, sums]
         if in_torch:
             as_torch: list[Any] = [tuple(map(torch.from_numpy, a)) if isinstance(a, tuple) else torch.from_numpy(a) for a in arrays]
-            lif_torch.backward(*as_torch, rule=rule)
+            lif_torch.backward(*[*as_torch, rule])
         else:
-            lif_kernels.backward(*arrays, rule=rule)
+            lif_kernels.backward(*[*arrays, rule])
         made.append((current, *sums))
     for one, other in zip(*made, strict=True):
         assert np.array_equal(one, other)
