@@ -23,7 +23,7 @@ def list_targets(as_json: Json = False) -> None:
                 rows.append((entry.name, "broken", entry.reason, ""))
                 continue
             runner = entry.target.runner()
-            tool = "no tool" if runner is None else runner.missing() or "tool found"
+            tool = "only checks" if entry.target.no_artefact else "no tool" if runner is None else runner.missing() or "tool found"
             rows.append((entry.name, "ok", entry.target.summary, tool))
         out.table(("target", "state", "what it is", "tool"), rows)
         out.facts["targets"] = [dict(zip(("name", "state", "summary", "tool"), row, strict=True)) for row in rows]
@@ -50,9 +50,9 @@ def ops(as_json: Json = False) -> None:
     """Show which operators and arithmetic each target takes, found by asking each target's own check."""
     with session(as_json) as out:
         from lehr.targets import registry
-        from lehr.targets.operators import support
+        from lehr.targets.operators import support, with_artefacts
 
         table = support(registry.targets())
-        names = [target.name for target in registry.targets()]
+        names = [target.name for target in with_artefacts(registry.targets())]
         out.table(("operator", *names), [(op, *("yes" if row[n] else "no" for n in names)) for op, row in table.items()])
         out.facts["operators"] = table

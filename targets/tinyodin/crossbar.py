@@ -67,7 +67,7 @@ def crossbar(net: Network) -> Crossbar:
 
 def problems(net: Network) -> tuple[Problem, ...]:
     """Why a network, whose nodes and fields the machine has, is no crossbar of its."""
-    if found := _of_layers(net):
+    if found := beyond_one_layer(net):
         return found
     ((name, neuron),) = net.neurons.items()
     numbers = _numbers(neuron)
@@ -78,17 +78,17 @@ def problems(net: Network) -> tuple[Problem, ...]:
         found += (Problem(name, "its neurons have a bias, the machine has none", "train without biases"),)
     size = sizes(net)[name]
     highest = HIGHEST_THRESHOLD - (numbers["test"] == "gt")
-    found += _outside(name, "thresholds", by_neuron(neuron, "threshold", size), 1, highest, "use smaller weights, or fewer fraction bits")
-    found += _outside(name, "leaks", _leaks(neuron, numbers, size), 0, HIGHEST_LEAK, "use a smaller leak")
+    found += outside(name, "thresholds", by_neuron(neuron, "threshold", size), 1, highest, "use smaller weights, or fewer fraction bits")
+    found += outside(name, "leaks", _leaks(neuron, numbers, size), 0, HIGHEST_LEAK, "use a smaller leak")
     ways = connections(net)
     weights = np.concatenate([each.weights.reshape(-1) for each in ways]) if ways else np.zeros(1, np.int64)
     pooled = "pool less" if any(isinstance(node, SumPool2d) for node in net.nodes.values()) else "use weights of at most 4 bits"
-    found += _outside(name, "weights, as an event brings them", weights, LOWEST_WEIGHT, HIGHEST_WEIGHT, pooled)
+    found += outside(name, "weights, as an event brings them", weights, LOWEST_WEIGHT, HIGHEST_WEIGHT, pooled)
     return found
 
 
-def _of_layers(net: Network) -> tuple[Problem, ...]:
-    """Layers that hear neurons: those are served by another machine than the network's."""
+def beyond_one_layer(net: Network) -> tuple[Problem, ...]:
+    """Why a network is more than one layer of neurons that hears the input alone: the queue serves others otherwise than the network."""
     queue = "through the machine's queue, within the step and in the order in which they are emitted, not of address"
     hint = "use one layer of neurons that hears the input alone, or target c"
     ways = {(each.source, each.target): each for each in connections(net) if each.source != INPUT}
@@ -107,8 +107,8 @@ def _of_sizes(net: Network, name: str) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def _outside(name: str, what: str, values: Int64, low: int, high: int, hint: str) -> tuple[Problem, ...]:
-    """Numbers that a memory has no room for."""
+def outside(name: str, what: str, values: Int64, low: int, high: int, hint: str) -> tuple[Problem, ...]:
+    """The problem that numbers of layer `name` are below `low` or above `high`, where they are."""
     if int(values.min()) >= low and int(values.max()) <= high:
         return ()
     return (Problem(name, f"its {what} are {values.min():,}..{values.max():,}, the machine holds {low:,}..{high:,}", hint),)

@@ -26,7 +26,7 @@ def readme(net: Network, bar: Crossbar) -> str:
 | program.hex | SPI words of 40 bits (address, data), first bit first: registers, neurons, synapses, registers |
 | clear.hex | SPI words that set all membranes to 0, before a sample |
 | neurons.hex, synapses.hex | the two memories as they are then, 256 and 8,192 words |
-| map.json | shapes: input i, flat, is row i and the event of address i; neuron j of `{layer}`, flat, is column j and goes out as address j |
+| map.json | shapes: input i, flat, is row i and event i; neuron j of `{layer}`, flat, is column j and goes out as address j |
 | lehr_tb.v | a testbench: it programs the machine, sends events.hex and writes output.hex; its head tells of the format |
 
 ## Programming
@@ -34,9 +34,9 @@ Reset the machine, send program.hex, and give a pulse on RST: it empties the que
 that spikes of neurons go out and nothing but events of the host is served.
 
 ## Running
-For each sample send clear.hex; for each of {net.steps} steps, one event for each input spike in ascending order of address (c times for a count
-of c). {leak}A step ends when the queue is empty. The queue holds 128 events and drops none: the controller takes an
-event from the bus only while there is room, and the neurons put none in.
+For each sample send clear.hex; for each of {net.steps} steps, one event for each input spike in ascending order of address (c times
+for a count of c). {leak}A step ends when the queue is empty. The queue holds 128 events and drops none: the controller
+takes an event from the bus only while there is room, and the neurons put none in.
 
 ## Exact transformations
 {listed}

@@ -51,8 +51,11 @@ class TinyOdin(Target):
         bar = crossbar(net)
         ((layer, size),) = sizes(net).items()
         described = {
-            **{"layer": layer, "shape": list(net.shapes[layer]), "input": list(net.input.shape), "steps": net.steps},
-            **{"leaks": bool(bar.leaks.any()), "neurons": size, "rows": len(bar.weights)},
+            "layer": layer,
+            "shape": list(net.shapes[layer]),
+            "input": list(net.input.shape),
+            "steps": net.steps,
+            "leaks": bool(bar.leaks.any()),
             "registers": {"SPI_GATE_ACTIVITY": 0, "SPI_OPEN_LOOP": 1, "SPI_AER_SRC_CTRL_nNEUR": 0, "SPI_MAX_NEUR": size - 1},
         }
         contents = {MAP: to_json(described), "README.md": readme(net, bar).encode()}
