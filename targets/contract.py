@@ -142,6 +142,7 @@ class Target(ABC):
         judge: what its artefacts are run in, in words, likewise; whose work that is, and which part of the machine it does not show.
         environments: tools in Python environments of their own that its runner uses.
         products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
+        no_artefact: why nothing is written for the machine; empty for all targets but those of lehr.targets.checked.
     """
 
     name: ClassVar[str]
@@ -159,6 +160,7 @@ class Target(ABC):
     judge: ClassVar[str] = ""
     environments: ClassVar[tuple[Environment, ...]] = ()
     products: ClassVar[tuple[str, ...]] = ()
+    no_artefact: ClassVar[str] = ""
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""

@@ -31,13 +31,18 @@ _FIELDS = {
 
 def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
     """For every operator, kind of weights, value of a field of `Arithmetic`, synapse state and readout: which targets (by name) map it."""
-    targets = tuple(targets)
+    targets = with_artefacts(targets)
     return {name: {target.name: not target.check(net) for target in targets} for name, net in probes().items()}
+
+
+def with_artefacts(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """Those that something is written for: of the others there is nothing to tell but no."""
+    return tuple(target for target in targets if not target.no_artefact)
 
 
 def markdown(targets: Iterable[Target]) -> str:
     """The table of `support` as the page docs/operators.md."""
-    targets = tuple(targets)
+    targets = with_artefacts(targets)
     names = [target.name for target in targets]
     rows = [[operator, *("yes" if maps[name] else "no" for name in names)] for operator, maps in support(targets).items()]
     lines = ["| " + " | ".join(row) + " |" for row in (["operator", *names], ["---"] * (len(names) + 1), *rows)]

@@ -45,7 +45,8 @@ def doctor(
         tools = {}
         for entry in registry.entries():
             runner = entry.target.runner() if entry.target else None
-            tools[entry.name] = entry.reason or ("has no tool" if runner is None else runner.missing() or "ready")
+            without = "only checks, needs no tool" if entry.target and entry.target.no_artefact else "has no tool"
+            tools[entry.name] = entry.reason or (without if runner is None else runner.missing() or "ready")
         out.say(f"lehr {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}")
         out.table(("package", "version"), list(packages.items()))
         out.table(("target", "tool"), list(tools.items()))

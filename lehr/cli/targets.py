@@ -37,7 +37,13 @@ def list_targets(
                 rows.append((entry.name, f"broken: {entry.reason}", "", "", "", ""))
                 continue
             runner = chip.runner()
-            tool = "no tool" if runner is None else runner.missing() or f"found {chip.version()}".strip()
+            tool = (
+                "only checks"
+                if chip.no_artefact
+                else "no tool"
+                if runner is None
+                else runner.missing() or f"found {chip.version()}".strip()
+            )
             exact, ran = _exact(chip) if run and runner is not None and runner.missing() is None else (0, 0)
             if exact < ran:
                 out.fail(NotBitExact.exit_code)
@@ -94,9 +100,9 @@ def ops(as_json: Json = False) -> None:
     """Show which operators and arithmetic each target takes, found by asking each target's own check."""
     with session(as_json) as out:
         from lehr.targets import registry
-        from lehr.targets.operators import support
+        from lehr.targets.operators import support, with_artefacts
 
         table = support(registry.targets())
-        names = [target.name for target in registry.targets()]
+        names = [target.name for target in with_artefacts(registry.targets())]
         out.table(("operator", *names), [(op, *("yes" if row[n] else "no" for n in names)) for op, row in table.items()])
         out.facts["operators"] = table

@@ -22,7 +22,7 @@ from lehr.simulate.reference import Machine, Reached
 from lehr.simulate.result import check_input
 from lehr.targets.conformance.building import Images
 from lehr.targets.contract import Target
-from lehr.update import MEMBRANE, ForEachEvent, Program, Statement
+from lehr.update import MEMBRANE, Fire, ForEachEvent, Program, Statement
 
 SYNAPSE_FIELDS = ("decay_form", "rounding", "overflow", "bias_to")
 VALUES: Mapping[str, tuple[Any, ...]] = {
@@ -75,7 +75,9 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
     if in_fields(target):
         needed = target.example_fields
         leaks = needed.get("decay_numerator", 0) != 1 << needed.get("decay_shift", 1)
-        names = [name for name in machine.CHOICES if leaks or name not in ("decay_form", "rounding")]
+        idle = () if leaks else ("decay_form", "rounding")
+        idle += ("reset_timing",) if machine.update == ("event",) else ()  # an update by event has but one
+        names = [name for name in machine.CHOICES if name not in idle]
         made += [Claim(name, value) for name in names for value in getattr(machine, name)]
         made += [Claim("fraction_bits", machine.max_fraction_bits), Claim("state_bits", machine.max_state_bits)]
         if machine.synapse:
@@ -187,9 +189,12 @@ def _needs_statement(example: Example, kind: type) -> bool:
             continue
         if kind is ForEachEvent and neuron.by_event:
             return True  # spikes flow, and nothing but the loop takes the input
+        if kind is Fire and len(neuron.arithmetic.fires) == 1:
+            return True  # spikes flow, and nothing else makes them
         for shorter in _without_one(neuron.arithmetic, kind):
             try:
-                changed = replace(neuron, arithmetic=shorter)
+                read = {name: value for name, value in neuron.parameters.items() if name in shorter.parameters}
+                changed = replace(neuron, arithmetic=shorter, parameters=read)
                 net = replace(example.net, nodes={**example.net.nodes, name: changed})
             except LehrError:  # what is left reads what nothing gives it, or has no spikes
                 continue

@@ -16,8 +16,15 @@ from lehr.targets.contract import Runner, Target, shown_by
 from lehr.targets.golden import golden_plan
 
 
+def with_artefact(target: Target) -> None:
+    """Skip the test for a target that only checks, by its name and reason."""
+    if target.no_artefact:
+        pytest.skip(f"{target.name} only checks: {target.no_artefact}")
+
+
 def ready(target: Target) -> Runner:
     """The runner of a target, where its tool is on this machine."""
+    with_artefact(target)
     runner = target.runner()
     if runner is None:
         pytest.skip(f"{target.name} has no tool that runs its artefacts")
@@ -64,6 +71,7 @@ def first(target: Target) -> Example:
 
     Fails the test where there is none: nothing about the target is tested then.
     """
+    with_artefact(target)
     found = mapped(target)
     if not found:
         pytest.fail(f"no golden network maps to {target.name}: nothing about it is tested; {example(target, 'small')}")

@@ -22,15 +22,15 @@ from hypothesis import strategies as st
 
 from lehr.arithmetic import Arithmetic
 from lehr.artifact import BuildPlan
-from lehr.errors import LehrError, UsageError
+from lehr.errors import LehrError, NotMappable, UsageError
 from lehr.network import INPUT, OUTPUT, Flatten, Input, Linear, Network, Neuron
 from lehr.nodes import Delay, Node, Shape
 from lehr.targets.build import build, verify
 from lehr.targets.conformance.building import flowing
 from lehr.targets.conformance.claims import VALUES
-from lehr.targets.conformance.golden import mapped
+from lehr.targets.conformance.golden import IN_FIELDS, mapped
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS
-from lehr.targets.conformance.running import first, ready, run
+from lehr.targets.conformance.running import first, ready, run, with_artefact
 from lehr.targets.conformance.strategies import grown_networks, networks
 from lehr.targets.contract import Target
 from lehr.targets.golden import golden_plan
@@ -55,6 +55,17 @@ def test_some_golden_network_maps(target: Target) -> None:
     assert first(target)
 
 
+def test_one_that_only_checks_says_so_of_every_network(target: Target) -> None:
+    if not target.no_artefact:
+        pytest.skip(f"{target.name} writes artefacts")
+    assert target.runner() is None
+    for made in (golden.make(Arithmetic()) for golden in IN_FIELDS[:3]):
+        (*_, last) = target.check(made[0])
+        assert last.reason == target.no_artefact
+        with pytest.raises(NotMappable, match=re.escape(target.no_artefact)):
+            target.plan(made[0], {})
+
+
 @cache
 def digests(name: str, hash_seed: str) -> str:
     """Digests of plans, made in a process of its own."""
@@ -72,6 +83,7 @@ def digests(name: str, hash_seed: str) -> str:
 
 
 def test_plan_is_the_same_in_every_process(target: Target) -> None:
+    with_artefact(target)
     here = " ".join(target.plan(made.net, {}).digest for made in mapped(target).values())
     assert digests(target.name, "1") == digests(target.name, "2") == here
 
@@ -200,6 +212,7 @@ def test_products_are_what_its_makefile_removes(target: Target) -> None:
 
 
 def test_estimate_has_units_and_sources(target: Target) -> None:
+    with_artefact(target)
     for made in mapped(target).values():
         assert flowing(made.net, made.expected)
         figures = target.estimate(made.net, made.expected.rates).figures

@@ -16,7 +16,7 @@ from lehr.simulate import simulate
 from lehr.targets.conformance.claims import Example, claims_of, differs, exercised
 from lehr.targets.conformance.golden import GOLDEN, example
 from lehr.targets.conformance.mutations import MUTATIONS
-from lehr.targets.conformance.running import compared, first, known_failures, needed, ready, require_exact, run
+from lehr.targets.conformance.running import compared, first, known_failures, needed, ready, require_exact, run, with_artefact
 from lehr.targets.contract import Target, shown_by
 
 FIELDS = (
@@ -44,6 +44,7 @@ def test_golden_network_is_exact(target: Target, name: str, tmp_path: Path, requ
 
 
 def test_every_claim_is_exercised(target: Target) -> None:
+    with_artefact(target)
     made = [example(target, golden.name) for golden in GOLDEN]
     exact = [it for it in made if isinstance(it, Example)]
     idle = [str(claim) for claim in claims_of(target) if not any(exercised(claim, it) for it in exact)]
