@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.network import INPUT
-from lehr.simulate.result import Trace
 from lehr.targets.contract import Figure, MachineTrace
 from lehr.targets.reckon.cells import KAPPA_ONE
 from lehr.targets.reckon.layout import OUTPUTS
-from lehr.targets.reckon.words import KAPPA, MEMORY_WORDS, Contents, register
+from lehr.targets.reckon.words import KAPPA, MEMORY_WORDS, Contents, contents, register
 
-TICK, DECIDE, WORD, DUMP = 0x8000, 0x8001, 0x8002, 0x8003
+TICK, DECIDE, WORD, DUMP, LOAD = range(0x8000, 0x8005)
 """Words of a stimulus that are no event; lehr_reckon_tb.v has their meaning."""
 DUMPED_REGISTERS = 23
 
@@ -66,9 +65,9 @@ class Host:
         numbers = (int(told[name]) for name in ("steps", "steps_behind", "places", "kappa"))
         return cls(tuple(map(int, given["shape"])), int(given["late"]), lines, *numbers, layers)
 
-    def stimulus(self, words: Iterable[int], x: npt.NDArray[np.uint8]) -> bytes:
-        """What the testbench does: the words over SPI, then samples `[N, T, *shape]`."""
-        made = [*_spi(words), DUMP]
+    def stimulus(self, words: Sequence[int], x: npt.NDArray[np.uint8], over_spi: bool) -> bytes:
+        """What the testbench does: programs the machine, all over SPI or the registers alone, then gives it samples `[N, T, *shape]`."""
+        made = [*(_spi(words) if over_spi else _loads(contents(words))), DUMP]
         flat = x.reshape(*x.shape[:2], -1)
         total = x.shape[1] + self.ends
         switches = self.kappa != KAPPA_ONE
@@ -109,6 +108,12 @@ def _spi(words: Iterable[int]) -> list[int]:
     return [part for word in words for part in (WORD, word >> 16, word & 0xFFFF)]
 
 
+def _loads(meant: Contents) -> list[int]:
+    registers = [word for address, value in meant.registers.items() for word in register(address, value)]
+    loads = [(code, address, value) for code, memory in meant.memories.items() for address, value in memory.items()]
+    return [*_spi(registers), *(part for code, place, word in loads for part in (LOAD, code, place, word >> 16, word & 0xFFFF))]
+
+
 DUMPED = sum(MEMORY_WORDS.values()) + 2 * DUMPED_REGISTERS
 """Words of a dump."""
 
@@ -127,6 +132,3 @@ def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
     held = dict(dump[start:].reshape(-1, 2).tolist())
     found += [f"register {a} holds {held[a]:x}, and {value:x} was sent" for a, value in meant.registers.items() if held.get(a) != value]
     return found
-
-
-__all__ = ["DUMPED", "Host", "Trace", "misheld"]

@@ -43,11 +43,15 @@ def rtl() -> Path | str:
 
 
 class ReckonRunner:
-    """Runs a built artefact in the machine's Verilog.
+    """Runs a built artefact in the machine's Verilog, and compares what memories and registers hold before with the words.
 
-    Every run sends all words over SPI, bit by bit at the highest rate that the machine takes, and compares what its memories and
-    registers then hold with the words.
+    Args:
+        over_spi: all words go over SPI, bit by bit at the highest rate that the machine takes, which takes most of the time; else those of
+            memories are put there at once.
     """
+
+    def __init__(self, over_spi: bool = False) -> None:
+        self.over_spi = over_spi
 
     def missing(self) -> str | None:
         """What this machine lacks and how to get it, or None."""
@@ -75,7 +79,7 @@ class ReckonRunner:
             raise FileRefused(f"{reason}; reshape it or encode it as spikes")
         with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as made:
             work = Path(made)
-            (work / "stimulus").write_bytes(host.stimulus(words, x))
+            (work / "stimulus").write_bytes(host.stimulus(words, x, self.over_spi))
             lines = call([*_compiled(folder, work), "+stimulus=stimulus", "+output=output"], work, "of ReckOn does not run").splitlines()
             if "PASS" not in lines:
                 raise NotBitExact(f"the Verilog of ReckOn does not pass: {lines[0] if lines else 'no output'}; build the artefact again")

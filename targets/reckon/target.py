@@ -64,6 +64,8 @@ class Reckon(Target):
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Sizes, the order of steps, and numbers that memories and membranes have no room for."""
+        if any(self.neuron_problems(name, neuron) for name, neuron in net.neurons.items()):
+            return ()  # said already, and no number of such a layer is known
         made = layout(net)
         return () if isinstance(made, Layout) else made
 

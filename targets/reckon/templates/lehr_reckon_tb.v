@@ -6,6 +6,7 @@
 //   8001            the last tick of a sample: the chip decides, and forgets its state
 //   8002 HHHH LLLL  a word over SPI
 //   8003            write the memories and registers down
+//   8004 C A H L    put word H L to address A of the memory with code C, in no time, where SPI would take 64 bits and more
 //
 // The file +output is of 32-bit words in the order of this machine: at each tick but a sample's first the 16 output neurons and then
 // all places of neurons, each with its membrane as it is compared with the threshold in the low half, and its spike in bit 16; at the
@@ -27,7 +28,7 @@ module lehr_reckon_tb;
 
     integer in, out, got, i, bit_number, quiet;
     reg [1023:0] name;
-    reg [15:0] word, high, low;
+    reg [15:0] word, code, place, high, low;
     reg [31:0] clocks = 0;
 
     task dump_wide(input [127:0] value);
@@ -87,6 +88,19 @@ module lehr_reckon_tb;
                     got = $fread(high, in);
                     got = $fread(low, in);
                     spi({high, low});
+                end
+                16'h8004: begin
+                    got = $fread(code, in);
+                    got = $fread(place, in);
+                    got = $fread(high, in);
+                    got = $fread(low, in);
+                    case (code)
+                        1: chip.srnn_0.neurons.SRAM[place[8:2]][32 * place[1:0] +: 32] <= {high, low};
+                        3: chip.srnn_0.weights_inp.SRAM[place[13:2]][32 * place[1:0] +: 32] <= {high, low};
+                        4: chip.srnn_0.weights_rec.SRAM[place[13:2]][32 * place[1:0] +: 32] <= {high, low};
+                        5: chip.srnn_0.weights_out.SRAM[place[10:2]][32 * place[1:0] +: 32] <= {high, low};
+                    endcase
+                    #1;
                 end
                 16'h8003: begin
                     #40;
