@@ -19,7 +19,9 @@ INTEGRATES = Arithmetic(**{**LEAK, "decay_numerator": 3, "decay_shift": 2}, fire
 LAST: Readout = "membrane_last_argmax_lowest"
 
 
-def chain(*sizes: int, how: Arithmetic = FIRES, last: Arithmetic | None = None, biases: int = 6, spread: int = 3, steps: int = 10) -> Network:
+def chain(
+    *sizes: int, how: Arithmetic = FIRES, last: Arithmetic | None = None, biases: int = 6, spread: int = 3, steps: int = 10
+) -> Network:
     """Dense layers one after another, `layer1` and so on, thresholds in `spread` kinds, random biases of both signs."""
     rng = np.random.default_rng(sum(sizes))
     nodes: dict[str, Node] = {}

@@ -77,7 +77,11 @@ class Host:
                     made += np.flatnonzero(sample[step - self.late]).tolist()
                 made += [address for address, start in self.lines if start <= step]
                 made.append(TICK)
-            made += [*(_spi(register(KAPPA, KAPPA_ONE)) if switches else []), DECIDE, *(_spi(register(KAPPA, self.kappa)) if switches else [])]
+            made += [
+                *(_spi(register(KAPPA, KAPPA_ONE)) if switches else []),
+                DECIDE,
+                *(_spi(register(KAPPA, self.kappa)) if switches else []),
+            ]
         return np.array(made, ">u2").tobytes()
 
     def trace(self, output: npt.NDArray[np.uint32], samples: int, steps: int) -> MachineTrace:

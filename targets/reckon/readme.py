@@ -16,7 +16,9 @@ def described(net: Network, made: Layout) -> dict[str, Any]:
     layers = []
     for name in net.neurons:
         told: dict[str, Any] = {"layer": name, "shape": list(net.shapes[name]), "late": made.late[name]}
-        layers.append(told | ({"output_neurons": made.w_out.shape[1]} if name not in made.places else {"places": made.places[name].tolist()}))
+        layers.append(
+            told | ({"output_neurons": made.w_out.shape[1]} if name not in made.places else {"places": made.places[name].tolist()})
+        )
     return {
         INPUT: {"shape": list(net.input.shape), "late": made.late[INPUT]},
         "lines_for_biases": [{"address": inputs + number, "from_step": line.start} for number, line in enumerate(made.lines)],
@@ -52,7 +54,9 @@ def transformations(net: Network, made: Layout) -> list[str]:
         if made.kappa != KAPPA_ONE:
             used.append("The machine decides after one more decay: the host sets that to 1 before the last tick, and back after it.")
     else:
-        used.append("The machine's output neurons count the spikes of the last layer, and forget none, so that it decides as the network does.")
+        used.append(
+            "The machine's output neurons count the spikes of the last layer, and forget none, so that it decides as the network does."
+        )
     return used
 
 
@@ -74,9 +78,9 @@ def readme(net: Network, made: Layout) -> str:
 Reset the machine and send spi.hex; SCK is at most a quarter of the clock. Learning, noise and stochastic rounding are off.
 
 ## A sample
-1. Raise SAMPLE. For each of {made.steps} steps send the events of the step over AER, then a pulse on TIME_TICK; wait for TIMING_ERROR_RDY.
-   Events of step t are those of the network's step t - {made.late[INPUT]}: input i, flat, is address i, at most one event a step. Beside them come
-   the lines of map.json, each from its first step on.
+1. Raise SAMPLE. In each of {made.steps} steps send the step's events over AER, then a pulse on TIME_TICK; wait for TIMING_ERROR_RDY.
+   Events of step t are those of the network's step t - {made.late[INPUT]}: input i, flat, is address i, at most one event a step.
+   Beside them come the lines of map.json, each from its first step on.
 2. Lower SAMPLE, raise INFER_ACC, and give one more tick: the machine sends its label on OUT_DATA and forgets its state.
 {switch}
 The neuron of place p is tested at the tick behind its step; a layer that is late by d computes the network's step t in step t + d.

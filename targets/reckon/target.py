@@ -11,7 +11,8 @@ from lehr.artifact import BuildPlan, to_json
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target, TrainingForm, Varying
 from lehr.targets.reckon.cells import HIGHEST
-from lehr.targets.reckon.layout import INPUTS, NEURONS, OUTPUTS, Layout, layout
+from lehr.targets.reckon.layout import INPUTS, NEURONS, OUTPUTS, Layout
+from lehr.targets.reckon.mapping import layout
 from lehr.targets.reckon.readme import described, readme
 from lehr.targets.reckon.runner import BENCH, MAP, WORDS, ReckonRunner
 from lehr.targets.reckon.words import program
@@ -52,7 +53,8 @@ class Reckon(Target):
         fraction_bits=4,
     )
     holds: ClassVar[str] = (
-        f"{INPUTS} inputs, {NEURONS} neurons, two of which share threshold and decay, {OUTPUTS} integrators, weights of 8 bits, membranes of 16"
+        f"{INPUTS} inputs, {NEURONS} neurons, two of which share threshold and decay, {OUTPUTS} integrators, weights of 8 bits, "
+        "membranes of 16"
     )
     judge: ClassVar[str] = "the author's Verilog under Verilator, programmed over SPI: every spike, every membrane, and its label"
 
@@ -91,10 +93,10 @@ class Reckon(Target):
         events = rates.get(INPUT, 0.0) * (lines - len(made.lines)) + len(made.lines) + spikes
         work = events * places
         told = (
-            "5.3 pJ a synaptic operation at 0.5 V (doc/README.md of ReckOn; Tang et al. 2023, doi 10.3389/fnins.2023.1187252, Table 3, which"
+            "5.3 pJ a synaptic operation at 0.5 V (README of ReckOn; Tang et al. 2023, doi 10.3389/fnins.2023.1187252, Table 3, which"
             " warns that chips count operations differently), times weights read"
         )
-        timing = "srnn.v: a clock a line to look for events, a clock a place for each event and for the update; at most, as a line and a neuron of one number go together"
+        timing = "srnn.v: a clock to look at each line, a clock a place for each event and for the update; a line and a neuron go together"
         return Estimate(
             (
                 Figure("synaptic operations", operations(net, rates), "per step", "events times their weights that are not 0"),

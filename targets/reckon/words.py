@@ -83,7 +83,7 @@ def contents(words: Iterable[int]) -> Contents:
     given = iter(words)
     for first in given:
         code, count, address = first >> 28, first >> 16 & 0xFFF, first & 0xFFFF
-        data = [word for _, word in zip(range(count), given)]
+        data = [word for _, word in zip(range(count), given, strict=False)]
         if len(data) != count or not count or (code and code not in memories):
             raise ValueError(f"word {first:08x} is followed by {len(data)} words")
         if code:

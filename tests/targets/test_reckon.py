@@ -138,7 +138,10 @@ def test_sizes_are_refused_by_name() -> None:
 
 def test_numbers_are_refused_by_name() -> None:
     net = chain(14, 9, 5)
-    slow, told = replace(FIRES, decay_numerator=13), "what is left of its membranes after a step is not 0.875 to 1.12497 in steps of 1/32768"
+    slow, told = (
+        replace(FIRES, decay_numerator=13),
+        "what is left of its membranes after a step is not 0.875 to 1.12497 in steps of 1/32768",
+    )
     assert refused(with_neurons(net, "layer1", arithmetic=slow)) == [
         f"layer1: {told}, as the machine has it; train with a beta of 7/8 to 1"
     ]
@@ -182,13 +185,17 @@ def test_kinds_are_refused_by_name() -> None:
     assert refused(with_neurons(net, "layer1", arithmetic=replace(FIRES, rounding="toward_zero"))) == [
         "layer1: rounding is 'toward_zero', the machine has 'floor'; train with rounding = 'floor'"
     ]
-    skip = Network({**net.nodes, "skip": Linear(np.ones((5, 14), np.int8))}, (*net.edges, (INPUT, "skip"), ("skip", "layer2")), net.input, 10)
+    skip = Network(
+        {**net.nodes, "skip": Linear(np.ones((5, 14), np.int8))}, (*net.edges, (INPUT, "skip"), ("skip", "layer2")), net.input, 10
+    )
     (late,) = refused(skip)
     assert late == (
         "layer2: spikes of layer1 reach it 1 steps apart from the others, as each hop takes a step; "
         "put a Delay of 1 steps on the way from layer1, or leave that edge out"
     )
-    waiting = replace(skip, nodes={**skip.nodes, "wait": Delay(1)}, edges=(*(e for e in net.edges), (INPUT, "skip"), ("skip", "wait"), ("wait", "layer2")))
+    waiting = replace(
+        skip, nodes={**skip.nodes, "wait": Delay(1)}, edges=(*(e for e in net.edges), (INPUT, "skip"), ("skip", "wait"), ("wait", "layer2"))
+    )
     assert refused(waiting) != []
 
 

@@ -134,7 +134,13 @@ def test_a_built_artefact_verifies_with_its_decisions(tmp_path: Path) -> None:
     assert [figure.name for figure in verified.figures] == ["clock cycles"]
 
 
-FIELDS: dict[str, Any] = {"decay_form": "multiply", "decay_shift": 4, "decay_numerator": 15, "rounding": "floor", "reset_timing": "next_step"}
+FIELDS: dict[str, Any] = {
+    "decay_form": "multiply",
+    "decay_shift": 4,
+    "decay_numerator": 15,
+    "rounding": "floor",
+    "reset_timing": "next_step",
+}
 MORE: dict[str, Any] = {"fires": "ge", "overflow": "saturate", "state_bits": 16, "fraction_bits": 3, "reset": "subtract"}
 
 
