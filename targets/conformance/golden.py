@@ -35,6 +35,7 @@ from lehr.targets.conformance.forms import (
     pooled,
 )
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
+from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
 from lehr.targets.contract import Arithmetics, Target
@@ -45,7 +46,13 @@ TRIES = 4
 DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 PLAIN = Style(biased=False, alike=True, reached=True)
 """One threshold for all neurons of a layer, and no bias: what the plainest machines take."""
-RAILS = (Style(rails=1.0, reached=True), Style(rails=0.25, reached=True), Style(reached=True), PLAIN)
+RAILS = (
+    Style(rails=1.0, reached=True),
+    Style(rails=0.25, reached=True),
+    Style(reached=True),
+    PLAIN,
+    Style(biased=False, rails=0.25, reached=True),
+)
 
 
 class Golden(Protocol):
@@ -169,7 +176,8 @@ def _membranes() -> Iterator[InFields]:
         yield _of(f"reset_{reset}_{timing}", *told, reset=reset, reset_timing=timing)
     for fires in ("gt", "ge"):
         yield _of(f"fires_{fires}", fires=fires)
-    yield InFields("most_fraction_bits", most=("fraction_bits", "state_bits"), told=("fraction_bits",))
+    yield _of("fires_gt_reset_zero", "fires", fires="gt", reset="zero")
+    yield InFields("most_fraction_bits", (*SMALLEST, ONE_SIGN), most=("fraction_bits", "state_bits"), told=("fraction_bits",))
     for bits in (0, 5):
         yield InFields(f"fraction_bits_{bits}", fields={"fraction_bits": bits}, most=("state_bits",), told=("fraction_bits",))
     for name, numerator, shift in (("no_leak", 1, 0), ("no_memory", 0, 4), ("slow_leak", 65535, 16), ("odd_leak", 11, 4)):
@@ -180,7 +188,7 @@ def _membranes() -> Iterator[InFields]:
 def _rails() -> Iterator[InFields]:
     """Membranes that leave their width upwards and downwards."""
     for overflow in get_args(Overflow):
-        rails = InFields(f"{overflow}_at_most_bits", (*SMALLEST, *WIDE), told=("overflow", "state_bits"), styles=RAILS)
+        rails = InFields(f"{overflow}_at_most_bits", (*SMALLEST, *WIDE, ONE_SIGN), told=("overflow", "state_bits"), styles=RAILS)
         yield replace(rails, fields={"overflow": overflow}, most=("state_bits",))
         for bits in (8, 10, 16):
             yield replace(rails, name=f"{overflow}_at_{bits}_bits", fields={"overflow": overflow, "state_bits": bits})
@@ -226,7 +234,7 @@ def _nodes() -> Iterator[InFields]:
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *CROSSBARS)
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *CROSSBARS, MachineAtItsRails("reckon", 12))
 
 
 # -------------------------------------------------------------------- for a target

@@ -14,7 +14,7 @@ from lehr.update import Program
 from lehr.weights import LARGEST, Int8Array, WeightKind
 
 STEPS = 12
-RANGES = {"alpha": (24_000, 32_767), "dash_mem": (2, 5), "dash_syn": (1, 4), "du": (0, 3_000), "dv": (2_000, 4_000), "floor": (-40, 0)}
+RANGES = {"alpha": (28_672, 32_768), "dash_mem": (2, 5), "dash_syn": (1, 4), "du": (0, 3_000), "dv": (2_000, 4_000), "floor": (-40, 0)}
 RANGES |= {"leak": (0, 2), "decay": (100, 256), "shift": (8, 9)}
 THRESHOLDS = {"akida": 1, "dynapcnn": 2, "dynapcnn_by_event": 2, "tinyodin": 2, "xylo": 3, "loihi": 150, "reckon": 30, "hiaer": 30}
 

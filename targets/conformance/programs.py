@@ -78,6 +78,7 @@ def _statements() -> Iterator[InStatements]:
     yield _small("add bias", _TAKE, "add v bias 3", _BOUND, _FIRE, _SUBTRACT)
     yield _small("add times", _TAKE, _BOUND, "put a 0", "add a 5 1 times fired", "subtract v a 0", _FIRE)
     yield _small("put when", _TAKE, _BOUND, _FIRE, "put v bias when fired")
+    yield _small("put next", "leak v multiply 7 3 floor", "put v 0 when fired", _TAKE, _BOUND, "fire fired v ge threshold 1")
     yield _small("put always", "put a v", _TAKE, "subtract v a 1", _BOUND, _FIRE)
     for ends in ("-64 63 saturate", "-64 63 wrap", "floor 100 saturate", "-2147483648 2147483647 saturate"):
         yield _small(f"bound {ends}", _TAKE, f"bound v {ends}", _FIRE, _SUBTRACT)

@@ -1,0 +1,36 @@
+"""Weights in memories of 8 bits, with one shift for each memory, and biases as rows of such weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from lehr.arithmetic import Int64
+
+LEAST, MOST = -128, 127
+SHIFTS = 7
+"""The greatest shift."""
+
+
+def common_shift(values: Iterable[Int64]) -> int:
+    """By how many bits all numbers can be shifted to the right without loss, as far as the machine shifts them back."""
+    bits = 0
+    for each in values:
+        bits |= int(np.bitwise_or.reduce(np.abs(each), axis=None, initial=0))
+    return min(SHIFTS, (bits & -bits).bit_length() - 1) if bits else 0
+
+
+def rows(values: Int64, shift: int) -> list[Int64]:
+    """Rows of weights that add up to `values >> shift`; none where all are 0."""
+    rest, made = values >> shift, list[Int64]()
+    while rest.any():
+        made.append(np.clip(rest, LEAST, MOST))
+        rest = rest - made[-1]
+    return made
+
+
+def fits(values: Int64, shift: int) -> bool:
+    """Whether a memory with this shift holds all numbers."""
+    held = values >> shift
+    return bool(held.min(initial=0) >= LEAST and held.max(initial=0) <= MOST)

@@ -1,0 +1,105 @@
+"""ReckOn's own Verilog, which its users have, under Verilator: programmed over SPI as the artefact says, and fed with events."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused, NotBitExact, ToolMissing
+from lehr.reading import read_bytes, read_json
+from lehr.targets.contract import MachineTrace
+from lehr.targets.reckon.host import DUMPED, Host, misheld
+from lehr.targets.reckon.words import contents
+from lehr.targets.simulators import simulator
+from lehr.targets.verilog import call, command, missing, verilate
+
+VARIABLE = "LEHR_RECKON_RTL"
+SOURCES = (
+    *("reckon.v", "srnn.v", "spi_slave.v", "lfsr/lfsr_neur_stochround.v", "lfsr/lfsr_noise_neur.v"),
+    *("lfsr/lfsr_oneur_stochround.v", "lfsr/lfsr_winp_wrec.v", "lfsr/lfsr_wout.v"),
+)
+BENCH, MAP, WORDS = "lehr_reckon_tb.v", "map.json", "spi.hex"
+_LARGEST = 1 << 24
+"""Bytes of a file."""
+_WAY_OUT = "give a whole artefact of target reckon, or build it again"
+_GET = f"clone ChFrenkel/ReckOn from GitHub and set {VARIABLE} to its folder of Verilog, src"
+_SWITCHES = ("-O3", "--default-language", "1364-2005")
+
+
+def rtl() -> Path | str:
+    """The folder with the machine's Verilog, or what is missing and what to do."""
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return f"the Verilog of ReckOn is not known here; {_GET}"
+    for folder in (Path(named), Path(named) / "src"):
+        if all((folder / name).is_file() for name in SOURCES):
+            return folder
+    lacking = next(name for name in SOURCES if not (Path(named) / name).is_file())
+    return f"{VARIABLE} is {named}, where no {lacking} is; {_GET}"
+
+
+class ReckonRunner:
+    """Runs a built artefact in the machine's Verilog, and compares what memories and registers hold before with the words.
+
+    Args:
+        over_spi: all words go over SPI, bit by bit at the highest rate that the machine takes, which takes most of the time; else those of
+            memories are put there at once.
+    """
+
+    def __init__(self, over_spi: bool = False) -> None:
+        self.over_spi = over_spi
+
+    def missing(self) -> str | None:
+        """What this machine lacks and how to get it, or None."""
+        found = rtl()
+        return found if isinstance(found, str) else missing("verilator")
+
+    def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
+        """Spikes and membranes of every layer for inputs `[N, *shape]` or `[N, T, *shape]`, and the label that the machine sends.
+
+        Raises:
+            ToolMissing: when the Verilog or Verilator is not there.
+            FileRefused: when the artefact lacks a file, or `x` does not fit it.
+            NotBitExact: when it does not compile or run, or its memories do not hold what was sent.
+        """
+        try:
+            host = Host.of(read_json(folder / MAP, _WAY_OUT))
+            words = [int(line, 16) for line in read_bytes(folder / WORDS, _LARGEST, _WAY_OUT).split()]
+            meant = contents(words)
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileRefused(f"{folder} describes no network on ReckOn ({error}); {_WAY_OUT}") from None
+        if x.shape[1:] == host.shape:
+            x = np.repeat(x[:, None], host.steps, axis=1)
+        if x.dtype != np.uint8 or x.shape[2:] != host.shape or x.max(initial=0) > 1:
+            reason = f"input is {x.dtype} {list(x.shape)}, the artefact takes 0 and 1 in uint8 {list(host.shape)} at each step"
+            raise FileRefused(f"{reason}; reshape it or encode it as spikes")
+        with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as made:
+            work = Path(made)
+            (work / "stimulus").write_bytes(host.stimulus(words, x, self.over_spi))
+            lines = call([*_compiled(folder, work), "+stimulus=stimulus", "+output=output"], work, "of ReckOn does not run").splitlines()
+            if "PASS" not in lines:
+                raise NotBitExact(f"the Verilog of ReckOn does not pass: {lines[0] if lines else 'no output'}; build the artefact again")
+            output = np.fromfile(work / "output", np.uint32)
+        if wrong := misheld(output[:DUMPED], meant):
+            raise NotBitExact(f"ReckOn is not programmed as it was told: {wrong[0]}; report it as a bug of lehr")
+        try:
+            return host.trace(output[DUMPED:], *x.shape[:2])
+        except ValueError:
+            raise NotBitExact("the Verilog of ReckOn tells too much or too little; build the artefact again") from None
+
+
+def _compiled(folder: Path, work: Path) -> list[str]:
+    """The command of the simulator, built once for this Verilog and testbench."""
+    sources = rtl()
+    if isinstance(sources, str):
+        raise ToolMissing(sources)
+    files = {Path(name).name: read_bytes(sources / name, _LARGEST, _GET) for name in SOURCES}
+    files[BENCH] = read_bytes(folder / BENCH, _LARGEST, _WAY_OUT)
+    place = work / "simulator"
+    place.mkdir()
+    version = call([command("verilator"), "--version"], work, "has no simulator").strip()
+    return simulator(files, lambda there: verilate(there, "lehr_reckon_tb", sorted(files), _SWITCHES), version, place)
