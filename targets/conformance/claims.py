@@ -75,11 +75,14 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
     if in_fields(target):
         needed = target.example_fields
         leaks = needed.get("decay_numerator", 0) != 1 << needed.get("decay_shift", 1)
-        names = [name for name in machine.CHOICES if leaks or name not in ("decay_form", "rounding")]
+        idle = () if leaks else ("decay_form", "rounding")
+        idle = idle if machine.to_the_rails else (*idle, "overflow")
+        names = [name for name in machine.CHOICES if name not in idle]
         made += [Claim(name, value) for name in names for value in getattr(machine, name)]
         made += [Claim("fraction_bits", machine.max_fraction_bits), Claim("state_bits", machine.max_state_bits)]
         if machine.synapse:
-            made += [Claim(name, value, True) for name in SYNAPSE_FIELDS for value in getattr(machine, name)]
+            synapse = [name for name in SYNAPSE_FIELDS if machine.to_the_rails or name != "overflow"]
+            made += [Claim(name, value, True) for name in synapse for value in getattr(machine, name)]
     return tuple(sorted(made, key=str))
 
 
