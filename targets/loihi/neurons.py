@@ -36,7 +36,7 @@ add v {in:name} {bits_in}
 bound v {vlow} {vhigh} %s
 """
 _FIRES = """\
-fire fired v gt threshold 1
+fire fired v gt {level:name} 1
 put v 0 when fired
 """
 
@@ -80,7 +80,7 @@ def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
     if not UNIT_BITS <= bits <= MOST_FRACTION_BITS:
         reason = f"its sums are shifted by {bits} bits, the chip shifts by {UNIT_BITS} and its weights by up to 7 more"
         problems.append(Problem(name, reason, f"use {UNIT_BITS} to {MOST_FRACTION_BITS} fraction bits"))
-    threshold = HIGHEST_MANTISSA if neuron.integrates else _threshold(name, neuron, problems)
+    threshold = HIGHEST_MANTISSA if neuron.integrates else _threshold(name, neuron, values["level"], problems)
     bias = _bias(name, neuron, problems)
     register = values["u"] if "ku" in values else ""
     return tuple(problems) or Numbers(bits, current, membrane, threshold, bias, rails, register)
@@ -122,10 +122,9 @@ def _decay(name: str, neuron: Neuron, numerator: str, shift: int, kept: tuple[in
     return (1 << DECAY_BITS) - share
 
 
-def _threshold(name: str, neuron: Neuron, problems: list[Problem]) -> int:
-    one = shared(neuron.threshold)
+def _threshold(name: str, neuron: Neuron, level: str, problems: list[Problem]) -> int:
+    one = _one(name, neuron, level, problems)
     if one is None:
-        problems.append(Problem(name, "its thresholds differ, the machine has one a layer", "train with one threshold a layer"))
         return 0
     mantissa, left = divmod(one, UNIT)
     if left or not 1 <= mantissa <= HIGHEST_MANTISSA:

@@ -15,10 +15,11 @@ from lehr.targets.loihi.cost import figures
 from lehr.targets.loihi.mapping import Mapped, mapped
 from lehr.targets.loihi.measured import measure
 from lehr.targets.loihi.netx import net_bytes
-from lehr.targets.loihi.neurons import MOST_FRACTION_BITS, UNIT_BITS, numbers
+from lehr.targets.loihi.neurons import HIGHEST_MANTISSA, MOST_FRACTION_BITS, UNIT, UNIT_BITS, numbers
 from lehr.targets.loihi.readme import readme
 from lehr.targets.loihi.runner import DESCRIPTION, NETWORK, LoihiRunner
 from lehr.targets.loihi.tools import BRIAN, LAVA, SANAFE
+from lehr.targets.training_form import TrainingForm
 from lehr.update import Add, Bound, Fire, Leak, Program, Put
 from lehr.weights import KINDS, WeightKind
 
@@ -47,6 +48,22 @@ class Loihi(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     example_fields: ClassVar[Mapping[str, int]] = {"fraction_bits": UNIT_BITS}
+    training: ClassVar[TrainingForm | None] = TrainingForm(
+        arithmetic={
+            "decay_form": "multiply",
+            "rounding": "toward_zero",
+            "reset": "zero",
+            "reset_timing": "same_step",
+            "fires": "gt",
+            "overflow": "saturate",
+            "state_bits": 24,
+        },
+        share="layer",
+        multiple=UNIT,
+        highest=HIGHEST_MANTISSA * UNIT,
+        biases=False,  # the chip's are multiples of 64, which folding does not make
+        fraction_bits=UNIT_BITS,
+    )
     holds: ClassVar[str] = (
         "131,072 neurons in 128 cores; weights of 8 bits; one threshold, a multiple of 64, and one decay a layer; states of 24 bits; a chain"
         " of layers, which may hear themselves"

@@ -61,8 +61,8 @@ def main(source, sink, path):
     late = np.zeros((total, *x.shape[2:]), np.int32)
     for n in range(samples):
         late[n * interval : n * interval + steps] = x[n]
-    data = np.moveaxis(channels_last(late), 0, -1)
-    ring = RingBuffer(data=data if data.shape[:-1] == net.inp.shape else data.reshape(*net.inp.shape, total))
+    entering = channels_last(late) if len(net.inp.shape) == 3 else late.reshape(total, -1)
+    ring = RingBuffer(data=np.moveaxis(entering, 0, -1))
     ring.s_out.connect(net.inp)
     spikes, membranes = ([Monitor() for _ in net.layers] for _ in range(2))
     for layer, s, v in zip(net.layers, spikes, membranes):
@@ -74,10 +74,9 @@ def main(source, sink, path):
     for _ in range(samples if hears_itself else 0):
         ring.run(condition=RunSteps(interval), run_cfg=config)
         for layer in net.layers:
-            for synapse in (layer.synapse, getattr(layer, "synapse_rec", None)):
-                if synapse is not None:
-                    waiting = synapse.a_buff if hasattr(synapse, "a_buff") else synapse.a_buf
-                    waiting.set(np.zeros(waiting.shape, np.int32))
+            synapses = [layer.synapse, *([layer.synapse_rec] if hasattr(layer, "synapse_rec") else [])]
+            for state in (layer.neuron.u, layer.neuron.v, *(getattr(s, "a_buff", None) or s.a_buf for s in synapses)):
+                state.set(np.zeros(state.shape, np.int32))
     out = {}
     for k, layer in enumerate(net.layers):
         for key, monitor, what in (("s", spikes[k], "s_out"), ("v", membranes[k], "v")):
