@@ -94,7 +94,8 @@ def _all_bits(readout: Readout) -> tuple[Network, Images]:
     weight[1:] = np.random.default_rng(6).integers(-127, 128, (3, 30))
     lif = Neuron(np.full(4, 4_400_000 // UNIT * UNIT, np.int32), np.zeros(4, np.int32), how)
     low = Neuron(np.full(4, UNIT, np.int32), np.zeros(4, np.int32), how)
-    nodes: dict[str, Node] = {"fc": Linear(weight, "int8"), "hidden": lif, "fc_out": Linear(np.eye(4, dtype=np.int8), "ternary"), "out": low}
+    one = Linear(np.eye(4, dtype=np.int8), "ternary")
+    nodes: dict[str, Node] = {"fc": Linear(weight, "int8"), "hidden": lif, "fc_out": one, "out": low}
     net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((30,), "spikes"), STEPS, readout)
     return net, np.ones((2, STEPS, 30), np.uint8)
 

@@ -38,7 +38,7 @@ def figures(net: Network, layers: Sequence[Mapped], rates: Mapping[str, float]) 
         " without hops and power at rest"
     )
     return (
-        Figure("cores", sum(math.ceil(each.layer.size / CORE) for each in layers), "cores", f"{CORE:,} neurons each, layers apart; {SOURCE}"),
+        Figure("cores", sum(math.ceil(each.layer.size / CORE) for each in layers), "cores", f"{CORE:,} neurons each, layers apart"),
         Figure("synaptic operations", events, "per step", f"spikes times the synapses that they reach, {counted}"),
         Figure("messages", messages, "per step", f"spikes times the cores that they reach, {counted}"),
         Figure("energy", energy * net.steps * 1e9, "nJ per inference", what),

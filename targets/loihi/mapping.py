@@ -48,7 +48,8 @@ def mapped(net: Network) -> tuple[Mapped, ...] | tuple[Problem, ...]:
     problems = list[Problem]()
     if net.input.kind != "spikes":
         first = next(iter(net.neurons))
-        problems.append(Problem(first, "pixels come to it, the chip's input is spikes", "encode the input as spikes, as recipes do with 'rate'"))
+        hint = "encode the input as spikes, as recipes do with 'rate'"
+        problems.append(Problem(first, "pixels come to it, the chip's input is spikes", hint))
     layers = chain(net)
     told = {name: numbers(name, neuron) for name, neuron in net.neurons.items()}
     known = {name: each for name, each in told.items() if isinstance(each, Numbers)}
@@ -68,10 +69,9 @@ def _weights(layer: Layer, told: Numbers) -> list[Problem]:
     parts = [layer.weight] if layer.own is None else [layer.weight, layer.own]
     every = np.concatenate([part.reshape(-1) for part in parts]) << (told.fraction_bits - UNIT_BITS)
     low, high = int(every.min()), int(every.max())
-    signed, even = low < 0, not (every % 2).any()
     # Signed weights have 7 bits and a sign: multiples of 2 up to 254, or with exponent -1 any up to 127 (Lava, `truncate_weights`).
-    held = (-256 <= low and high <= 254 if even else -128 <= low and high <= 127) if signed else high <= 255
-    if not held:
+    least, most = (0, 255) if low >= 0 else (-128, 127) if (every % 2).any() else (-256, 254)
+    if low < least or high > most:
         reason = f"its weights are {low}..{high} in units of the chip, whose signed weights are even, or at most 127"
         return [Problem(layer.name, reason, "use fewer fraction bits or smaller weights")]
     if layer.window is None and any(part.max() <= 0 for part in parts):

@@ -14,7 +14,6 @@ from lehr.errors import FileRefused
 from lehr.hdf5write import tree_bytes
 from lehr.network import Network
 from lehr.targets.loihi.mapping import Mapped
-from lehr.targets.loihi.neurons import UNIT
 
 AGAIN = "give a whole artefact of target loihi, or build it again"
 _NEURON = ("iDecay", "vDecay", "vThMant")
@@ -68,10 +67,8 @@ def read_net(path: Path) -> dict[str, npt.NDArray[Any]]:
                 found[f"type{k}"] = np.array(int(kinds[number] == "conv"))
                 found[f"neuron{k}"] = np.array([int(group["neuron"][name][()]) for name in _NEURON])
                 if kinds[number] == "conv":
-                    found[f"window{k}"] = np.array([*(n for m in ("stride", "padding", "dilation") for n in group[m][()]), group["groups"][()]])
+                    moves = [number for name in ("stride", "padding", "dilation") for number in group[name][()]]
+                    found[f"window{k}"] = np.array([*moves, group["groups"][()]])
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise FileRefused(f"{path} is no network for netx ({error}); {AGAIN}") from None
     return found
-
-
-__all__ = ["AGAIN", "UNIT", "net_bytes", "read_net"]

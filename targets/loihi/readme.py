@@ -9,7 +9,7 @@ from lehr.targets.loihi.layers import Layer
 from lehr.targets.loihi.mapping import Mapped
 from lehr.targets.loihi.neurons import HIGHEST_MANTISSA, UNIT, UNIT_BITS
 
-_RUN = '''\
+_RUN = """\
     from lava.lib.dl import netx
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
@@ -24,7 +24,7 @@ _RUN = '''\
     source.run(condition=RunSteps(steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     out = sink.data.get()[..., {late}:]             # of `{output}`, step by step
     source.stop()
-'''
+"""
 _PAUSE = """
 `{name}` hears itself, for which lava-dl 0.6.0 reads the layer (`dense_rec`) but has no model: give it one, a class derived from
 `lava.lib.dl.netx.blocks.models.AbstractPyBlockModel` that implements `RecurrentDense`. After the steps of a sample, {layers} empty ones
@@ -76,7 +76,8 @@ def _facts(net: Network, each: Mapped) -> list[str]:
     if neuron.integrates:
         facts.append(f"`{layer.name}`: integrators have the highest threshold, {HIGHEST_MANTISSA * UNIT:,}, which no membrane passes")
     else:
-        facts.append(f"`{layer.name}`: the threshold {told.threshold * UNIT:,} is vThMant {told.threshold}, {UNIT} times as much on the chip")
+        level = f"the threshold {told.threshold * UNIT:,} is vThMant {told.threshold}, {UNIT} times as much on the chip"
+        facts.append(f"`{layer.name}`: {level}")
     if not told.register:
         facts.append(f"`{layer.name}`: iDecay 4096 makes the current what arrives in the step, as it has no synapse state")
     if told.bias is not None:

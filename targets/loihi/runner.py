@@ -63,7 +63,8 @@ class LoihiRunner:
         if x.ndim == len(shape) + 1:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.shape[2:] != shape or (x > 1).any():
-            raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step, 0 and 1; reshape or encode it")
+            takes = f"the artefact takes {list(shape)} at each step, 0 and 1"
+            raise FileRefused(f"input has shape {list(x.shape)}, {takes}; reshape or encode it")
         tool, network = self._choose(), read_net(folder / NETWORK)
         if tool == "brian2-loihi" and lava_alone:
             raise ToolMissing(f"brian2-loihi has no {lava_alone}; run it in Lava: {LAVA.missing() or f'{CHOICE}=lava'}")

@@ -49,7 +49,7 @@ def biases(bias):
         at = np.flatnonzero(now)
         ways.append((np.zeros_like(at), at, now[at]))
         left = left - now
-    return tuple(map(np.concatenate, zip(*ways)))
+    return tuple(map(np.concatenate, zip(*ways, strict=True)))
 
 
 def connect(group, source, sizes, way, copies):

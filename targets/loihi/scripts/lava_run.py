@@ -65,7 +65,7 @@ def main(source, sink, path):
     ring = RingBuffer(data=np.moveaxis(entering, 0, -1))
     ring.s_out.connect(net.inp)
     spikes, membranes = ([Monitor() for _ in net.layers] for _ in range(2))
-    for layer, s, v in zip(net.layers, spikes, membranes):
+    for layer, s, v in zip(net.layers, spikes, membranes, strict=True):
         s.probe(layer.neuron.s_out, total)
         v.probe(layer.neuron.v, total)
     config = Loihi2SimCfg(select_tag="fixed_pt")
