@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from lehr.arithmetic import Int64
 from lehr.network import Network, Neuron
 from lehr.targets.arithmetics import Problem
@@ -104,7 +106,7 @@ def _one(name: str, neuron: Neuron, value: str, problems: list[Problem]) -> int 
     """A number, or the one number that a parameter of a layer is."""
     if value.lstrip("-").isdigit():
         return int(value)
-    one = shared(neuron.values[value]) if value in neuron.values else None
+    one = shared(neuron.values[value].astype(np.int64)) if value in neuron.values else None
     if one is None:
         problems.append(Problem(name, f"its {value} differs from neuron to neuron, the machine has one a layer", "use one for the layer"))
     return one
@@ -134,7 +136,7 @@ def _threshold(name: str, neuron: Neuron, level: str, problems: list[Problem]) -
 
 
 def _bias(name: str, neuron: Neuron, problems: list[Problem]) -> Int64 | None:
-    bias = neuron.bias.astype("int64")
+    bias = neuron.bias.astype(np.int64)
     if not bias.any():
         return None
     whole = (bias % UNIT == 0) & (bias // UNIT >= LEAST_BIAS) & (bias // UNIT <= HIGHEST_BIAS)

@@ -9,7 +9,7 @@ from typing import ClassVar, get_args
 
 from lehr.artifact import BuildPlan, to_json
 from lehr.network import Conv2d, Flatten, Linear, Network, Neuron, Readout
-from lehr.nodes import Scale, SumPool2d
+from lehr.nodes import SumPool2d
 from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target
 from lehr.targets.loihi.cost import figures
 from lehr.targets.loihi.mapping import Mapped, mapped
@@ -44,7 +44,7 @@ class Loihi(Target):
         to_the_rails=False,
     )
     statements: ClassVar[frozenset[type]] = frozenset({Leak, Add, Bound, Fire, Put})
-    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Flatten, Linear, Neuron, Scale, SumPool2d})
+    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Flatten, Linear, Neuron, SumPool2d})
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     example_fields: ClassVar[Mapping[str, int]] = {"fraction_bits": UNIT_BITS}

@@ -12,7 +12,7 @@ import pytest
 from loihi_networks import HOW, LOIHI, changed, dense, heard, maps, neuron
 
 from lehr.arithmetic import Synapse
-from lehr.network import INPUT, OUTPUT, Input, Linear, Network
+from lehr.network import OUTPUT, Input, Linear, Network
 
 
 def opened(net: Network) -> h5py.File:
