@@ -20,11 +20,11 @@ def _program(text: str) -> Program:
 LOIHI = _program("""
     leak u multiply du 12 toward_zero
     add u input 6
-    bound u -8388608 8388607 wrap
+    bound u -8388607 8388608 wrap
     leak v multiply dv 12 toward_zero
     add v u 0
     add v bias 0
-    bound v -8388608 8388607 saturate
+    bound v -8388607 8388607 saturate
     fire fired v gt threshold 1
     put v 0 when fired
 """)

@@ -39,7 +39,9 @@ class Problem:
 class Arithmetics:
     """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. What is not stated is not computed.
 
-    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone.
+    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone. A
+    machine that takes only networks whose states stay within their widths, because it does something else at the ends, says so with
+    `to_the_rails`: `overflow` is then what such a network may say, and means nothing.
     """
 
     decay_form: tuple[DecayForm, ...]
@@ -53,6 +55,7 @@ class Arithmetics:
     bias_to: tuple[BiasTo, ...] = ()
     max_fraction_bits: int = 0
     max_state_bits: int = MIN_STATE_BITS
+    to_the_rails: bool = True
 
     CHOICES: ClassVar = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "update")
 

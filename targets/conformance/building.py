@@ -40,12 +40,14 @@ class Style:
         alike: the neurons of a layer have one threshold and one bias.
         rails: in the first layer, the biases of one channel in four are this share of the highest membrane, and of one the same downwards.
         reached: thresholds are values that membranes come to, so that equality occurs.
+        unit: thresholds and biases are multiples of it.
     """
 
     biased: bool = True
     alike: bool = False
     rails: float = 0.0
     reached: bool = False
+    unit: int = 1
 
 
 USUAL = Style()
@@ -90,9 +92,8 @@ def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
 def _biases(rng: np.random.Generator, scale: int, channels: int, style: Style) -> Int32Array:
     if not style.biased:
         return np.zeros(channels, np.int32)
-    if style.alike:
-        return np.full(channels, rng.integers(-scale - 1, scale + 2), np.int32)
-    return rng.integers(-scale - 1, scale + 2, channels, np.int32)
+    each = rng.integers(-scale - 1, scale + 2) if style.alike else rng.integers(-scale - 1, scale + 2, channels, np.int32)
+    return np.full(channels, each - each % style.unit, np.int32)
 
 
 def _with(net: Network, name: str, neuron: Neuron) -> Network:
@@ -106,9 +107,9 @@ def _membrane(net: Network, name: str, x: Images) -> npt.NDArray[np.int32]:
 def _threshold(membrane: npt.NDArray[np.int32], quantile: float, style: Style) -> int:
     positive = membrane[membrane > 0]
     if not positive.size:
-        return 1
-    fit = int(np.quantile(positive, quantile, method="nearest" if style.reached else "linear"))
-    return max(1, min(fit, int(positive.max()) - 1))
+        return style.unit
+    fit = min(int(np.quantile(positive, quantile, method="nearest" if style.reached else "linear")), int(positive.max()) - 1)
+    return max(style.unit, fit - fit % style.unit)
 
 
 # -------------------------------------------------------------------- building

@@ -77,11 +77,13 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
         leaks = needed.get("decay_numerator", 0) != 1 << needed.get("decay_shift", 1)
         idle = () if leaks else ("decay_form", "rounding")
         idle += ("reset_timing",) if machine.update == ("event",) else ()  # an update by event has but one
+        idle += () if machine.to_the_rails else ("overflow",)
         names = [name for name in machine.CHOICES if name not in idle]
         made += [Claim(name, value) for name in names for value in getattr(machine, name)]
         made += [Claim("fraction_bits", machine.max_fraction_bits), Claim("state_bits", machine.max_state_bits)]
         if machine.synapse:
-            made += [Claim(name, value, True) for name in SYNAPSE_FIELDS for value in getattr(machine, name)]
+            synapse = [name for name in SYNAPSE_FIELDS if machine.to_the_rails or name != "overflow"]
+            made += [Claim(name, value, True) for name in synapse for value in getattr(machine, name)]
     return tuple(sorted(made, key=str))
 
 

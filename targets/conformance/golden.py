@@ -16,6 +16,7 @@ from lehr.network import Network, Readout
 from lehr.nodes import Delay
 from lehr.simulate import simulate
 from lehr.targets.conformance.building import Images, Style, flowing
+from lehr.targets.conformance.by_layer import BY_LAYER
 from lehr.targets.conformance.claims import VALUES, Claim, Example, exercised, in_fields
 from lehr.targets.conformance.crossbars import CROSSBARS
 from lehr.targets.conformance.forms import (
@@ -46,6 +47,8 @@ TRIES = 4
 DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 PLAIN = Style(biased=False, alike=True, reached=True)
 """One threshold for all neurons of a layer, and no bias: what the plainest machines take."""
+COARSE = (Style(alike=True, reached=True, unit=64), replace(PLAIN, unit=64))
+"""One threshold for all neurons of a layer, and that and the bias without the lowest six bits, as Loihi keeps them; or no bias."""
 RAILS = (
     Style(rails=1.0, reached=True),
     Style(rails=0.25, reached=True),
@@ -94,7 +97,7 @@ class InFields:
     kinds: tuple[WeightKind, ...] | None = None
     readout: Readout | None = None
     integrators: bool = False
-    styles: tuple[Style, ...] = (Style(reached=True), PLAIN)
+    styles: tuple[Style, ...] = (Style(reached=True), PLAIN, *COARSE)
     thresholds_by_neuron: bool = False
 
     def make(self, how: Arithmetic) -> tuple[Network, Images]:
@@ -234,7 +237,7 @@ def _nodes() -> Iterator[InFields]:
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *CROSSBARS, MachineAtItsRails("reckon", 12))
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *CROSSBARS, *BY_LAYER, MachineAtItsRails("reckon", 12))
 
 
 # -------------------------------------------------------------------- for a target
@@ -264,5 +267,5 @@ def example(target: Target, name: str) -> Example | str:
 def mapped(target: Target) -> dict[str, Example]:
     """The golden networks of the target's usual arithmetic that map to it."""
     made = {golden.name: example(target, golden.name) for golden in IN_FIELDS if not (golden.fields or golden.most)}
-    made |= {golden.name: example(target, golden.name) for golden in PROGRAMS}
+    made |= {golden.name: example(target, golden.name) for golden in (*PROGRAMS, *BY_LAYER)}
     return {name: it for name, it in made.items() if isinstance(it, Example)}

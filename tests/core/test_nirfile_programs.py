@@ -106,8 +106,8 @@ def test_the_block_says_the_program_line_by_line(tmp_path: Path) -> None:
         assert blocks["hidden"] == {
             "schema": "fixed-point-update/1",
             "update": [
-                "leak u multiply du 12 toward_zero", "add u input 6", "bound u -8388608 8388607 wrap", "leak v multiply dv 12 toward_zero",
-                "add v u 0", "add v bias 0", "bound v -8388608 8388607 saturate", "fire fired v gt threshold 1", "put v 0 when fired",
+                "leak u multiply du 12 toward_zero", "add u input 6", "bound u -8388607 8388608 wrap", "leak v multiply dv 12 toward_zero",
+                "add v u 0", "add v bias 0", "bound v -8388607 8388607 saturate", "fire fired v gt threshold 1", "put v 0 when fired",
             ],
             "membrane": "v",
             "bias": hidden.bias.tolist(),

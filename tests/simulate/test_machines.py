@@ -40,8 +40,8 @@ def dash(x: int, bits: int) -> int:
 
 def loihi(s: State, p: Given, a: int) -> int:
     u = toward_zero(s["u"] * p["du"], 12) + a * 64
-    s["u"] = (u + 2**23) % 2**24 - 2**23
-    v = clip(toward_zero(s["v"] * p["dv"], 12) + s["u"] + p["bias"], -(2**23), 2**23 - 1)
+    s["u"] = (u + 2**23 - 1) % 2**24 - (2**23 - 1)  # Lava leaves 2^23 as it is, and makes it of -2^23
+    v = clip(toward_zero(s["v"] * p["dv"], 12) + s["u"] + p["bias"], -(2**23 - 1), 2**23 - 1)
     spike = int(v > p["threshold"])
     s["v"] = 0 if spike else v
     return spike
