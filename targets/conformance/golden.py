@@ -35,6 +35,7 @@ from lehr.targets.conformance.forms import (
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
+from lehr.targets.conformance.xylo import ON_XYLO
 from lehr.targets.contract import Arithmetics, Target
 from lehr.weights import KINDS, WeightKind
 
@@ -219,7 +220,7 @@ def _nodes() -> Iterator[InFields]:
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS)
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *ON_XYLO)
 
 
 # -------------------------------------------------------------------- for a target
@@ -249,5 +250,5 @@ def example(target: Target, name: str) -> Example | str:
 def mapped(target: Target) -> dict[str, Example]:
     """The golden networks of the target's usual arithmetic that map to it."""
     made = {golden.name: example(target, golden.name) for golden in IN_FIELDS if not (golden.fields or golden.most)}
-    made |= {golden.name: example(target, golden.name) for golden in PROGRAMS}
+    made |= {golden.name: example(target, golden.name) for golden in (*PROGRAMS, *ON_XYLO)}
     return {name: it for name, it in made.items() if isinstance(it, Example)}
