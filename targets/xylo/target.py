@@ -9,10 +9,11 @@ import numpy as np
 
 from lehr.artifact import BuildPlan
 from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, Varying
+from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm, Varying
 from lehr.targets.wiring import operations
 from lehr.targets.xylo.chip import FAN_OUT, HIDDEN, INPUTS, OUTPUTS, RECURRENT, Chip, Weights, placed
 from lehr.targets.xylo.files import README, files, memory
+from lehr.targets.xylo.form import OUTPUT_SPIKES, RANGES
 from lehr.targets.xylo.readme import readme
 from lehr.targets.xylo.runner import XYLOSIM, Xylosim
 from lehr.update import Add, Bound, Fire, Leak, Program, Put
@@ -30,6 +31,9 @@ class Xylo(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
+    training: ClassVar[TrainingForm] = TrainingForm(
+        machine="xylo", parameters={"dash_syn": 2, "dash_mem": 3}, highest=RANGES["threshold"][1], output_spikes=OUTPUT_SPIKES
+    )
     holds: ClassVar[str] = (
         f"{INPUTS} inputs, {HIDDEN:,} hidden neurons with up to {FAN_OUT} synapses each and {RECURRENT:,} together, {OUTPUTS} outputs"
     )
