@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ from lehr.network import Network
 from lehr.targets.xylo.chip import Chip, Layer, Weights
 
 CONFIGURATION, PLACES, WRITES, README, IMAGES = "configuration.json", "network.json", "memory_writes.csv", "README.md", "ram"
+LOADER = "samna_configuration.py"
+SCRIPTS = Path(__file__).parent / "scripts"
+LARGEST = 1 << 26
+"""Bytes of a configuration: a full matrix of 1,000 neurons takes 5 million."""
 STEP_SECONDS = 1e-3
 """What the images say of the length of a step, as all examples of the vendor do; the host decides it."""
 ADDRESSES = {
@@ -43,6 +48,7 @@ def files(net: Network, chip: Chip) -> dict[str, bytes]:
         CONFIGURATION: json.dumps(configuration(chip), separators=(",", ":"), sort_keys=True).encode(),
         PLACES: to_json(_places(net, chip)),
         WRITES: f"address,value\n{writes}".encode(),
+        LOADER: (SCRIPTS / LOADER).read_bytes(),
         **images,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lehr.network import Network
 from lehr.targets.xylo.chip import Chip
-from lehr.targets.xylo.files import CONFIGURATION, IMAGES, PLACES, STEP_SECONDS, WRITES
+from lehr.targets.xylo.files import CONFIGURATION, IMAGES, LOADER, PLACES, STEP_SECONDS, WRITES
 from lehr.targets.xylo.form import NEVER
 
 TEMPLATE = """\
@@ -15,6 +15,7 @@ TEMPLATE = """\
 | {configuration} | what is to be set of `samna.xyloCore2.configuration.XyloConfiguration`, in the shape of its JSON |
 | {images}/ | images of the core's memories, as `xylosim.tools` writes them; a step is taken to last {step} s, which the host decides |
 | {writes} | addresses and values of the same memories; without biases, whose address is not published |
+| {loader} | sets what {configuration} says in a configuration of samna's |
 | {places} | which neurons a layer is, and by how many steps it runs late |
 
 {inputs} inputs, {hidden} hidden neurons, {outputs} outputs.
@@ -32,27 +33,15 @@ the vendor's simulator, `xylosim`, and compares. An input takes up to 15 events 
 
 ## Onto the chip
 
-With a samna that has `xyloCore2` (the releases for the development kit):
-
-```python
-import json
-from pathlib import Path
-
-
-def configured(made, file):
-    \"\"\"A samna configuration with what a file of lehr's sets; the rest stays as samna has it.\"\"\"
-
-    def over(old, new):
-        both = isinstance(old, dict) and isinstance(new, dict) and "dimensions" not in new
-        return {{**old, **{{name: over(old.get(name), value) for name, value in new.items()}}}} if both else new
-
-    made.from_json(json.dumps(over(json.loads(made.to_json()), json.loads(Path(file).read_text()))))
-    return made
-```
+With a samna that has `xyloCore2` (the releases for the development kit), in this folder:
 
     from samna.xyloCore2 import configuration, validate_configuration
+    from samna_configuration import configured
     made = configured(configuration.XyloConfiguration(), "{configuration}")
     print(validate_configuration(made))
+
+Samna 0.7.1, the last that is in public, has the first core of the family alone; there outputs 2i and 2i + 1 must have one threshold.
+Whether samna asks that of the second core is not known here: Rockpool sets, and the simulator computes, each by itself.
 
 Rockpool's `XyloSamna` and `XyloSim.from_config` take it as it is. A sample is {steps} steps long: give {more} more steps without input
 at its end, count the outputs from step {first} on, and reset the states before the next one.
@@ -67,6 +56,7 @@ def readme(net: Network, chip: Chip) -> str:
         configuration=CONFIGURATION,
         images=IMAGES,
         writes=WRITES,
+        loader=LOADER,
         places=PLACES,
         step=STEP_SECONDS,
         inputs=inputs,

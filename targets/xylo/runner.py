@@ -16,15 +16,12 @@ from lehr.reading import read_json
 from lehr.simulate import Trace
 from lehr.targets.environments import Environment
 from lehr.targets.wiring import late
-from lehr.targets.xylo.files import CONFIGURATION, PLACES
+from lehr.targets.xylo.files import CONFIGURATION, LARGEST, PLACES, SCRIPTS
 from lehr.targets.xylo.form import STATE
 
 XYLOSIM = Environment("xylosim", "xylosim", (("xylosim==0.1.3", "numpy==2.4.6", "pyyaml==6.0.4"),), "3.11")
 MOST_COUNT = 15
 """The most events of an input in a step."""
-_SCRIPT = Path(__file__).parent / "scripts" / "xylosim_run.py"
-_LARGEST = 1 << 26
-"""Bytes of a configuration: a full matrix of 1,000 neurons takes 5 million."""
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -43,7 +40,7 @@ class Xylosim:
             FileRefused: when the artefact lacks a file, or `x` does not fit it.
             NotBitExact: when the simulator fails, or a synapse's current is not what the spikes make it.
         """
-        told, chip = read_json(folder / PLACES, AGAIN), read_json(folder / CONFIGURATION, AGAIN, _LARGEST)
+        told, chip = read_json(folder / PLACES, AGAIN), read_json(folder / CONFIGURATION, AGAIN, LARGEST)
         try:
             shape, steps, lag = tuple(told["input"]), int(told["steps"]), int(told["lag"])
             layers = [(str(t["layer"]), tuple(t["shape"]), int(t["first"]), int(t["lag"]), bool(t["output"])) for t in told["layers"]]
@@ -53,7 +50,7 @@ class Xylosim:
         inputs = _inputs(x, shape, steps)
         longest = max(lag, *(each[3] for each in layers))
         fed = late(inputs, lag, inputs.shape[1] + longest)
-        made = XYLOSIM.run(_SCRIPT, {"x": fed}, "does not run the artefact", [(folder / CONFIGURATION).absolute()])
+        made = XYLOSIM.run(SCRIPTS / "xylosim_run.py", {"x": fed}, "does not run the artefact", [(folder / CONFIGURATION).absolute()])
         _require_currents(made, chip, fed)
         spikes, membranes = {}, {}
         for name, form, first, behind, output in layers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from lehr.targets.wiring import operations
 from lehr.targets.xylo.chip import FAN_OUT, HIDDEN, INPUTS, OUTPUTS, RECURRENT, Chip, Weights, placed
 from lehr.targets.xylo.files import README, files, memory
 from lehr.targets.xylo.form import OUTPUT_SPIKES, RANGES
+from lehr.targets.xylo.measured import SAMNA, measure
 from lehr.targets.xylo.readme import readme
 from lehr.targets.xylo.runner import XYLOSIM, Xylosim
 from lehr.update import Add, Bound, Fire, Leak, Program, Put
@@ -38,7 +40,7 @@ class Xylo(Target):
         f"{INPUTS} inputs, {HIDDEN:,} hidden neurons with up to {FAN_OUT} synapses each and {RECURRENT:,} together, {OUTPUTS} outputs"
     )
     judge: ClassVar[str] = "xylosim (SynSense), bit-exact, of the core alone: neither the audio front end nor the chip's timing"
-    environments: ClassVar[tuple[Environment, ...]] = (XYLOSIM,)
+    environments: ClassVar[tuple[Environment, ...]] = (XYLOSIM, SAMNA)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """What of an update is not Xylo's: all that is in fields, and statements that it has not; `limits` looks at the rest."""
@@ -81,6 +83,10 @@ class Xylo(Target):
                 Figure("energy of the published benchmark", 6.6, "uJ per inference", published),
             )
         )
+
+    def measure(self, folder: Path) -> tuple[Figure, ...]:
+        """What samna writes for the configuration, once it has validated it, where it is installed."""
+        return measure(folder)
 
     def runner(self) -> Xylosim:
         """SynSense's simulator."""

@@ -23,12 +23,10 @@ def of(neurons, name):
     return [neuron[name] for neuron in neurons]
 
 
-def main():
-    """Build the layer, run each sample from rest, keep all that it records."""
-    told = json.loads(Path(sys.argv[3]).read_text("utf-8"))["value0"]
+def layer_of(told):
+    """The simulator of a configuration, and the synapses that it keeps pointers to: they must live as long as it does."""
     parts = [told["input"], told["reservoir"], told["readout"]]
     hidden, outputs = told["reservoir"]["neurons"], told["readout"]["neurons"]
-    # The simulator keeps pointers to synapses, not the objects: they must live as long as it does.
     into, recurrent, out = kept = [synapses(part) for part in parts]
     layer = XyloLayer(
         synapses_in=into,
@@ -49,6 +47,12 @@ def main():
         dash_syns_out=[[neuron["i_syn_decay"]] for neuron in outputs],
         name="lehr",
     )
+    return layer, kept
+
+
+def main():
+    """Run each sample from rest, and keep all that the simulator records."""
+    layer, kept = layer_of(json.loads(Path(sys.argv[3]).read_text("utf-8"))["value0"])
     with np.load(sys.argv[1]) as arrays:
         x = arrays["x"]
     records = {"hidden": [], "output": []}
@@ -65,4 +69,5 @@ def main():
     del layer, kept
 
 
-main()
+if __name__ == "__main__":
+    main()
