@@ -60,9 +60,9 @@ XYLO = _program("""
     subtract d v 0
     add d i 0
     bound d -32768 32767 saturate
+    add d bias 0
+    bound d -32768 32767 saturate
     add v d 0
-    bound v -32768 32767 saturate
-    add v bias 0
     bound v -32768 32767 saturate
     fire fired v ge threshold 31
     subtract v threshold 0 times fired

@@ -29,6 +29,8 @@ class DataRecipe(Strict):
         step_ms: length of a step into which events are gathered, in milliseconds.
         transforms: of an event camera's recordings, in this order, before anything else; `lehr.train.transforms`.
         downsample: how many pixels of an event camera make one, in rows and in columns.
+        channels: into how many the 700 channels of spoken words are gathered, neighbours together; as they are if None.
+        classes: how many of the classes of spoken words there are, the first ones; samples of the others are left out. All if None.
     """
 
     name: str
@@ -42,6 +44,8 @@ class DataRecipe(Strict):
     step_ms: Positive | None = None
     transforms: tuple[Transform, ...] = ()
     downsample: Count = 1
+    channels: Annotated[int, Field(ge=1, le=700)] | None = None
+    classes: Annotated[int, Field(ge=2)] | None = None
 
 
 class Training(Strict):

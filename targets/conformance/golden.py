@@ -39,6 +39,7 @@ from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
 from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
+from lehr.targets.conformance.xylo import ON_XYLO
 from lehr.targets.contract import Arithmetics, Target
 from lehr.weights import KINDS, WeightKind
 
@@ -237,7 +238,14 @@ def _nodes() -> Iterator[InFields]:
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *CROSSBARS, *BY_LAYER, MachineAtItsRails("reckon", 12))
+OF_MACHINES: tuple[Golden, ...] = (
+    *PROGRAMS,
+    *BY_LAYER,
+    *CROSSBARS,
+    *ON_XYLO,
+    MachineAtItsRails("reckon", 12),
+)
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *OF_MACHINES)
 
 
 # -------------------------------------------------------------------- for a target
@@ -267,5 +275,5 @@ def example(target: Target, name: str) -> Example | str:
 def mapped(target: Target) -> dict[str, Example]:
     """The golden networks of the target's usual arithmetic that map to it."""
     made = {golden.name: example(target, golden.name) for golden in IN_FIELDS if not (golden.fields or golden.most)}
-    made |= {golden.name: example(target, golden.name) for golden in (*PROGRAMS, *BY_LAYER)}
+    made |= {golden.name: example(target, golden.name) for golden in OF_MACHINES}
     return {name: it for name, it in made.items() if isinstance(it, Example)}

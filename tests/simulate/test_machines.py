@@ -70,8 +70,8 @@ def xylo(s: State, p: Given, a: int) -> int:
     i = clip(s["i"] + a, -(2**15), 2**15 - 1)
     s["i"] = i - dash(i, p["dash_syn"])
     change = clip(s["i"] - dash(s["v"], p["dash_mem"]), -(2**15), 2**15 - 1)
+    change = clip(change + p["bias"], -(2**15), 2**15 - 1)
     v = clip(s["v"] + change, -(2**15), 2**15 - 1)
-    v = clip(v + p["bias"], -(2**15), 2**15 - 1)
     spikes = 0
     while v >= p["threshold"] and spikes < 31:
         v -= p["threshold"]

@@ -166,15 +166,16 @@ def _idx(recipe: DataRecipe, folder: Path) -> Sources:
 
 _EVENTS = ("steps", "step_ms")
 _CAMERA = ("test_steps", "transforms", "downsample")
+_SPEECH = ("test_steps", "channels", "classes")
 _READERS = {
     "digits": _Reader(_digits, None, takes=("encoding",)),
     "mnist": _Reader(_idx, ("mnist",), takes=("encoding",)),
     "fashion-mnist": _Reader(_idx, ("fashion-mnist",), takes=("encoding",)),
     "nmnist": _Reader(load_nmnist, ("nmnist",), _EVENTS, _CAMERA),
     "dvs-gesture": _Reader(load_gestures, ("dvs-gesture", "DvsGesture"), _EVENTS, _CAMERA),
-    "shd": _Reader(load_speech, ("shd",), _EVENTS, ("test_steps",)),
-    "ssc": _Reader(load_speech, ("ssc",), _EVENTS, ("test_steps",)),
-    "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS, ("test_steps",)),
+    "shd": _Reader(load_speech, ("shd",), _EVENTS, _SPEECH),
+    "ssc": _Reader(load_speech, ("ssc",), _EVENTS, _SPEECH),
+    "fsdd": _Reader(load_speech, ("fsdd", "fsdd-spikes"), _EVENTS, _SPEECH),
     "temporal": _Reader(load_temporal, None, ("steps",)),
     "npz": _Reader(load_npz, None, ("path",), ("encoding", "steps")),
 }

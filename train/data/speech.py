@@ -41,9 +41,11 @@ def load_speech(recipe: DataRecipe, folder: Path) -> Sources:
         UsageError: when a file is not in `folder`.
         FileRefused: when a file is not what its name says.
     """
+    if recipe.classes is not None and recipe.classes > CLASSES[recipe.name]:
+        raise UsageError(f"data.classes is {recipe.classes}, but {recipe.name} has {CLASSES[recipe.name]}; lower it")
     train, test = (_part(recipe, folder, part) for part in ("train", "test"))
     validation = _part(recipe, folder, "valid") if recipe.name == "ssc" else None
-    return Sources(train, test, CLASSES[recipe.name], validation=validation, kind="spikes", steps=recipe.steps)
+    return Sources(train, test, recipe.classes or CLASSES[recipe.name], validation=validation, kind="spikes", steps=recipe.steps)
 
 
 def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
@@ -68,13 +70,17 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     assert steps is not None
     assert step_ms is not None
 
+    channels = recipe.channels or CHANNELS
+
     def read(indices: Indices) -> Values:
-        made = np.zeros((len(indices), steps, CHANNELS), np.uint8)
+        made = np.zeros((len(indices), steps, channels), np.uint8)
         for place, index in enumerate(indices):
-            made[place] = frames(times[index].astype(np.float64) * 1000, units[index].astype(np.int64), (CHANNELS,), steps, step_ms)
+            gathered = units[index].astype(np.int64) * channels // CHANNELS
+            made[place] = frames(times[index].astype(np.float64) * 1000, gathered, (channels,), steps, step_ms)
         return made
 
-    return Source(labels.astype(np.int64), read)
+    whole = Source(labels.astype(np.int64), read)
+    return whole if recipe.classes is None else whole.pick(np.flatnonzero(whole.labels < recipe.classes))
 
 
 def _check(path: Path, sample: int, time: Any, unit: Any) -> None:
