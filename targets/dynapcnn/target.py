@@ -13,7 +13,7 @@ from lehr.artifact import BuildPlan, to_json
 from lehr.errors import NotBitExact, NotMappable, UsageError
 from lehr.network import INPUT, Conv2d, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import Scale
-from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target
+from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm
 from lehr.targets.dynapcnn.configuration import Chip, core_json
 from lehr.targets.dynapcnn.cores import KERNELS
 from lehr.targets.dynapcnn.kernels import as_map
@@ -21,7 +21,7 @@ from lehr.targets.dynapcnn.layers import Layer, cores, layers
 from lehr.targets.dynapcnn.rails import ORDERS, order_of, rails
 from lehr.targets.dynapcnn.readback import differences
 from lehr.targets.dynapcnn.runner import DESCRIPTION, ModelRunner, file_of
-from lehr.targets.dynapcnn.updates import INTEGRATOR, update_of
+from lehr.targets.dynapcnn.updates import HIGHEST, INTEGRATOR, update_of
 from lehr.targets.templates import environment
 from lehr.update import Add, Bound, Fire, ForEachEvent, Put
 from lehr.weights import KINDS, WeightKind
@@ -50,6 +50,9 @@ class Dynapcnn(Target):
     nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Linear, SumPool2d, Flatten, Scale, Neuron})
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest", "membrane_last_argmax_lowest")
+    training: ClassVar[TrainingForm | None] = TrainingForm(
+        machine="dynapcnn", then="dynapcnn_by_event", parameters={"floor": -128}, share="layer", highest=HIGHEST - 127, biases=False
+    )
     options: ClassVar[Mapping[str, str]] = {
         ORDER: "host: spikes go through the host, which sorts them, to layers for which their order matters (default); chip: cores send "
         "all spikes themselves, in an order that is not documented, and verify refuses samples for which it could matter"
