@@ -16,6 +16,7 @@ from lehr.nodes import Delay
 from lehr.simulate import simulate
 from lehr.targets.conformance.building import Images, Style, flowing
 from lehr.targets.conformance.claims import VALUES, Claim, Example, exercised, in_fields
+from lehr.targets.conformance.cores import CORES
 from lehr.targets.conformance.forms import (
     CONVOLUTION,
     CONVOLUTIONAL,
@@ -219,7 +220,7 @@ def _nodes() -> Iterator[InFields]:
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS)
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *CORES)
 
 
 # -------------------------------------------------------------------- for a target
@@ -249,5 +250,5 @@ def example(target: Target, name: str) -> Example | str:
 def mapped(target: Target) -> dict[str, Example]:
     """The golden networks of the target's usual arithmetic that map to it."""
     made = {golden.name: example(target, golden.name) for golden in IN_FIELDS if not (golden.fields or golden.most)}
-    made |= {golden.name: example(target, golden.name) for golden in PROGRAMS}
+    made |= {golden.name: example(target, golden.name) for golden in (*PROGRAMS, *CORES)}
     return {name: it for name, it in made.items() if isinstance(it, Example)}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,29 +10,23 @@ import numpy as np
 
 from lehr.artifact import BuildPlan, to_json
 from lehr.errors import NotBitExact, NotMappable, UsageError
-from lehr.network import INPUT, Conv2d, Flatten, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import Conv2d, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import Scale
 from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm
 from lehr.targets.dynapcnn.configuration import Chip, core_json
 from lehr.targets.dynapcnn.cores import KERNELS
-from lehr.targets.dynapcnn.kernels import as_map
 from lehr.targets.dynapcnn.layers import Layer, cores, layers
-from lehr.targets.dynapcnn.rails import ORDERS, order_of, rails
+from lehr.targets.dynapcnn.rails import Order, order_of, rails
 from lehr.targets.dynapcnn.readback import differences
+from lehr.targets.dynapcnn.readme import LOAD, Routes, rendered
 from lehr.targets.dynapcnn.runner import DESCRIPTION, ModelRunner, file_of
 from lehr.targets.dynapcnn.updates import HIGHEST, INTEGRATOR, update_of
-from lehr.targets.templates import environment
 from lehr.update import Add, Bound, Fire, ForEachEvent, Put
 from lehr.weights import KINDS, WeightKind
 
 SAMNA = Environment("samna", "samna", (("samna==0.7.1.0", "numpy<2"),), "3.10")
-LOAD = "load.py"
 ORDER = "order"
 """The option."""
-_READ = {
-    "count_argmax_lowest": "the class whose neuron fires most often",
-    "membrane_last_argmax_lowest": "the class whose membrane is highest after the last step (`ReadNeuronValue`)",
-}
 _NONE = Arithmetics((), (), (), (), (), (), ())
 """Fields are taken where the program that they stand for is the core's: no field can be had in all its values."""
 
@@ -61,8 +54,8 @@ class Dynapcnn(Target):
         "9 layers; kernels of 16, 16, 16, 32, 32, 64, 64, 16, 16 Ki weights of 8 bits, 64, 64, 64, 32, 32, 16, 16, 16, 16 Ki neurons of 16"
     )
     judge: ClassVar[str] = (
-        "lehr's own model after the vendor's documentation, as no simulator of the vendor's takes the configuration: not the order in which "
-        "cores send spikes, nor time; samna 0.7.1 validates the configuration"
+        "lehr's own model after the vendor's documentation, as no simulator of the vendor's takes the configuration: it shows no order in "
+        "which cores send spikes, and no time; samna 0.7.1 validates the configuration"
     )
     environments: ClassVar[tuple[Environment, ...]] = (SAMNA,)
     products: ClassVar[tuple[str, ...]] = ()
@@ -94,7 +87,7 @@ class Dynapcnn(Target):
             NotMappable: when the network does not map.
         """
         made, at = self._placed(net)
-        orders = {name: order_of(layer) for name, layer in made.items()}
+        orders: dict[str, Order] = {name: order_of(layer) for name, layer in made.items()}
         if _by_host(options):
             orders = {name: "host" if order == "emission" else order for name, order in orders.items()}
         routes = Routes(made, at, [name for name, order in orders.items() if order == "host"])
@@ -105,7 +98,6 @@ class Dynapcnn(Target):
             )
             for name, layer in made.items()
         }
-        inputs = [at[name] for name, layer in made.items() if INPUT in layer.sources]
         told = [
             {
                 "layer": name,
@@ -117,27 +109,9 @@ class Dynapcnn(Target):
             }
             for name, layer in made.items()
         ]
-        facts = {"input": net.input.shape, "steps": net.steps, "input_cores": inputs, "layers": told, "readout": net.readout}
-        templates = environment(Path(__file__).with_name("templates"), chip=self.chip)
-        text = templates.get_template("README.md.j2").render(
-            title=self.title,
-            made=made,
-            at=at,
-            orders=orders,
-            routes=routes,
-            done=tuple(_done(net, made)),
-            inputs=inputs,
-            flat=len(net.input.shape) == 1,
-            steps=net.steps,
-            leaks=[name for name, layer in made.items() if layer.update.bias.any()],
-            answer=at[net.output],
-            reads=_READ[net.readout],
-            meanings=ORDERS,
-            emission=[name for name, order in orders.items() if order == "emission"],
-            through_host=[name for name in made if routes.carried(name)],
-        )
-        load = templates.get_template(f"{LOAD}.j2").render()
-        return BuildPlan({**planned, DESCRIPTION: to_json(facts), LOAD: load.encode(), "README.md": text.encode()})
+        facts = {"input": net.input.shape, "steps": net.steps, "input_cores": routes.inputs, "layers": told, "readout": net.readout}
+        texts = rendered(self.title, self.chip, net, routes, orders)
+        return BuildPlan({**planned, DESCRIPTION: to_json(facts), **texts})
 
     def _placed(self, net: Network) -> tuple[dict[str, Layer], dict[str, int]]:
         made = layers(net)
@@ -211,32 +185,6 @@ class Speck2(Dynapcnn):
     chip: ClassVar[Chip] = Chip("speck2", "SpeckConfiguration")
 
 
-@dataclass(frozen=True)
-class Routes:
-    """Who carries spikes: a core's destinations, or the host."""
-
-    made: Mapping[str, Layer]
-    at: Mapping[str, int]
-    by_host: Sequence[str]
-
-    def direct(self, name: str) -> dict[int, int]:
-        """Cores that a layer's core sends to, and the sum pooling on the way."""
-        return self._to(name, [other for other in self.made if other not in self.by_host])
-
-    def carried(self, name: str) -> dict[int, int]:
-        """Cores to which the host carries a layer's spikes, and by what it divides x and y."""
-        return self._to(name, self.by_host)
-
-    def _to(self, name: str, others: Sequence[str]) -> dict[int, int]:
-        return {self.at[other]: self.made[other].sources[name] for other in others if name in self.made[other].sources}
-
-    def told(self, name: str) -> str:
-        """Both, for a table."""
-        direct = [f"{core}{f', summed by {p}' if p > 1 else ''}" for core, p in self.direct(name).items()]
-        carried = [f"{core} through the host{f', x and y divided by {p}' if p > 1 else ''}" for core, p in self.carried(name).items()]
-        return "; ".join((*direct, *carried))
-
-
 def _by_host(options: Options) -> bool:
     told = options.get(ORDER, "host")
     if told not in ("host", "chip"):
@@ -249,21 +197,4 @@ def _operations(net: Network, rates: Mapping[str, float], layer: Layer) -> float
     features, _, height, width = layer.kernel.weight.shape
     each = features * height * width / (layer.kernel.stride[0] * layer.kernel.stride[1])
     sizes = {name: int(np.prod(net.shapes[name])) for name in layer.sources}
-    return sum(rates.get(name, 0.0) * size * each for name, size in sizes.items())
-
-
-def _done(net: Network, made: Mapping[str, Layer]) -> Iterator[str]:
-    """Exact transformations, in sentences."""
-    for name, layer in made.items():
-        features, taken, side, _ = layer.kernel.weight.shape
-        yield (
-            f"{name}: the nodes before it are one kernel of {features} x {taken} x {side} x {side}, which adds to each neuron what "
-            "they do; weights of 0 are killed"
-        )
-        for source, pooling in layer.sources.items():
-            if pooling > 1:
-                yield f"{name}: the sum over squares of {pooling} x {pooling} places of {source} is done on the way from {source}"
-        if layer.update.kind == INTEGRATOR:
-            yield f"{name}: an integrator is a neuron whose threshold of {layer.update.threshold} its membranes provably do not reach"
-        if as_map(net.shapes[name]) != net.shapes[name]:
-            yield f"{name}: its vector is a map of one place"
+    return float(sum(rates.get(name, 0.0) * size * each for name, size in sizes.items()))
