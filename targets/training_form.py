@@ -30,6 +30,8 @@ class TrainingForm:
         fraction_bits: of layers of which the recipe says none; None: chosen by training, or a machine's own.
         output_spikes: the most spikes that a neuron of the last layer fires in a step, where that is fewer than the machine's; None
             where it is not.
+        then: the machine that the trained network is said by before it maps, of the same parameters (`lehr.machines.said_by`): one that
+            takes events one by one, say, which training cannot; accuracy is then measured again. None where it maps as it was trained.
     """
 
     machine: str | None = None
@@ -41,3 +43,4 @@ class TrainingForm:
     biases: bool = True
     fraction_bits: int | None = None
     output_spikes: int | None = None
+    then: str | None = None

@@ -13,7 +13,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from lehr.errors import NotMappable
-from lehr.machines import MACHINES
+from lehr.machines import MACHINES, said_by
+from lehr.network import Network
 from lehr.targets.contract import Target
 from lehr.targets.training_form import Share, TrainingForm
 from lehr.train.data import Dataset
@@ -49,12 +50,17 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
     problems += refused
     if made is not None and made.network.kind is not None:
         try:
-            problems += map(str, target.check(stand_in(made, data)))
+            problems += map(str, target.check(_then(stand_in(made, data), target.training)))
         except NotMappable as error:
             problems += map(str, error.args)
     if made is None or problems:
         raise NotMappable(*problems).about(f"recipe {recipe.name} does not train for target {target.name}: ")
     return made
+
+
+def _then(net: Network, form: TrainingForm | None) -> Network:
+    """What of a trained network is shown to the target."""
+    return net if form is None or form.machine is None or form.then is None else said_by(net, form.machine, form.then)
 
 
 def _validated(told: dict[str, Any]) -> tuple[Recipe | None, list[str]]:

@@ -191,8 +191,8 @@ def _needs_statement(example: Example, kind: type) -> bool:
             continue
         if kind is ForEachEvent and neuron.by_event:
             return True  # spikes flow, and nothing but the loop takes the input
-        if kind is Fire and len(neuron.arithmetic.fires) == 1:
-            return True  # spikes flow, and nothing else makes them
+        if kind is Fire and len(neuron.program.fires) == 1 and example.expected.rates[name] > 0:
+            return True  # spikes flow, and nothing else makes any
         for shorter in _without_one(neuron.arithmetic, kind):
             try:
                 read = {name: value for name, value in neuron.parameters.items() if name in shorter.parameters}

@@ -18,6 +18,7 @@ from lehr.simulate import simulate
 from lehr.targets.conformance.building import Images, Style, flowing
 from lehr.targets.conformance.by_layer import BY_LAYER
 from lehr.targets.conformance.claims import VALUES, Claim, Example, exercised, in_fields
+from lehr.targets.conformance.cores import CORES
 from lehr.targets.conformance.crossbars import CROSSBARS
 from lehr.targets.conformance.forms import (
     CONVOLUTION,
@@ -241,6 +242,7 @@ IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
 OF_MACHINES: tuple[Golden, ...] = (
     *PROGRAMS,
     *BY_LAYER,
+    *CORES,
     *CROSSBARS,
     *ON_XYLO,
     MachineAtItsRails("reckon", 12),

@@ -29,8 +29,15 @@ FIELDS = (
     "synapse",
     "synapse_with_bias_to_synapse",
 )
-MACHINES = ("machine_loihi", "machine_xylo", "machine_dynapcnn_by_event", "machine_adaptive", "program_leak_multiply_decay_8_floor")
-MACHINES += ("xylo_maps",)
+MACHINES = (
+    "machine_loihi",
+    "machine_xylo",
+    "machine_dynapcnn_by_event",
+    "machine_adaptive",
+    "cores",
+    "xylo_maps",
+    "program_leak_multiply_decay_8_floor",
+)
 ALWAYS = ("threshold", "weight")
 """Changes that every network has; the others may be none of it, or nothing that the target takes."""
 

@@ -1,0 +1,14 @@
+"""SynSense's DYNAP-CNN, Speck 2 and Speck 2b: nine cores of a convolution and neurons each, configured for samna."""
+
+from __future__ import annotations
+
+from lehr.machines import said_by
+from lehr.network import Network
+from lehr.targets.dynapcnn.target import Dynapcnn, Speck, Speck2
+
+__all__ = ["Dynapcnn", "Speck", "Speck2", "by_event"]
+
+
+def by_event(net: Network) -> Network:
+    """A network that was trained by step, in sinabs' arithmetic, as the chip computes: event by event; its accuracy is another."""
+    return said_by(net, "dynapcnn", "dynapcnn_by_event")

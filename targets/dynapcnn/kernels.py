@@ -1,0 +1,156 @@
+"""One square kernel for all that lies between a source and a layer of neurons: what a core of the chip computes.
+
+Convolutions, sums over windows, dense weights and factors by channel are all correlations, and one after the other is one again: kernels
+and strides multiply. That is exact in every sum, and for single events as well, since an event adds what all its ways add up to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lehr.arithmetic import Int64
+from lehr.nodes import Conv2d, Flatten, Linear, Node, Pair, Scale, Shape, SumPool2d
+
+Map = tuple[int, int, int]
+"""Features, height and width."""
+
+
+class Unmapped(Exception):
+    """Why a way is no kernel of the chip: the node, the reason, the way out."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A correlation: int64 `[out, in, height, width]`, its strides and its padding, height first."""
+
+    weight: Int64
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+
+    def size(self, shape: Map) -> Map:
+        """What it makes of a map."""
+        height, width = ((n + 2 * p - k) // s + 1 for n, p, k, s in self._axes(shape))
+        return self.weight.shape[0], height, width
+
+    def _axes(self, shape: Map) -> zip[tuple[int, int, int, int]]:
+        return zip(shape[1:], self.padding, self.weight.shape[2:], self.stride, strict=True)
+
+    def then(self, later: Kernel) -> Kernel:
+        """This one and a `later` one, which has no padding, as one."""
+        (out, _, height, width), (_, taken, own_height, own_width) = later.weight.shape, self.weight.shape
+        (step_y, step_x) = self.stride
+        whole = np.zeros((out, taken, (height - 1) * step_y + own_height, (width - 1) * step_x + own_width), np.int64)
+        for y in range(height):
+            for x in range(width):
+                part = np.einsum("ob,bihw->oihw", later.weight[:, :, y, x], self.weight)
+                whole[:, :, y * step_y : y * step_y + own_height, x * step_x : x * step_x + own_width] += part
+        return Kernel(whole, (step_y * later.stride[0], step_x * later.stride[1]), self.padding)
+
+    def squared(self, shape: Map) -> Kernel | None:
+        """The same with as many rows as columns, by zeros around it and more padding; None where that moves its places."""
+        rows, columns = self.weight.shape[2:]
+        side, made = max(rows, columns), self
+        for axis, own in enumerate((rows, columns)):
+            more = (side - own + 1) // 2
+            around = [(0, 0)] * 4
+            around[2 + axis] = (more, side - own - more)
+            wider = np.pad(made.weight, around)
+            padding = [p + more * (a == axis) for a, p in enumerate(made.padding)]
+            for step in (made.stride[axis], 1, 2, 4, 8):  # of a map of one row any stride makes one row
+                stride = [step if a == axis else s for a, s in enumerate(made.stride)]
+                tried = Kernel(wider, (stride[0], stride[1]), (padding[0], padding[1]))
+                places = self.size(shape)[1 + axis]
+                if tried.size(shape)[1 + axis] == places and (step == made.stride[axis] or places == 1):
+                    made = tried
+                    break
+            else:
+                return None
+        return made
+
+
+def identity(features: int) -> Kernel:
+    """Every value as it is."""
+    return Kernel(np.eye(features, dtype=np.int64)[:, :, None, None])
+
+
+def as_map(shape: Shape) -> Map:
+    """A shape of the network as features, height and width; a vector has maps of one place."""
+    features, height, width = (*shape, 1, 1)[:3]
+    return features, height, width
+
+
+def composed(nodes: tuple[tuple[str, Node], ...], shape: Shape) -> Kernel:
+    """The kernel of some nodes, by name, on values of a shape.
+
+    Raises:
+        Unmapped: when they have none.
+    """
+    made: Kernel | None = None
+    here, flat = shape, False
+    for name, node in nodes:
+        if isinstance(node, Flatten):
+            flat = flat or len(here) > 1
+            continue
+        if flat and not isinstance(node, Linear):
+            raise Unmapped(name, "it takes a map as a vector, which only a kernel of the map's size does", "use Linear there")
+        after = kernel_of(name, node, as_map(here), flat)
+        here, flat = (len(after.weight),) if isinstance(node, Linear) else after.size(as_map(here)), False
+        made = after if made is None else _joined(made, name, after)
+    if flat:
+        raise Unmapped(nodes[-1][0], "neurons behind it take a map as a vector, which no kernel does", "put Linear between them")
+    return identity(as_map(shape)[0]) if made is None else made
+
+
+def _joined(made: Kernel, name: str, after: Kernel) -> Kernel:
+    if not max(after.padding):
+        return made.then(after)
+    if made.weight.shape[2:] == (1, 1) and made.stride == (1, 1) and not max(made.padding):
+        return replace(made.then(after), padding=after.padding)
+    raise Unmapped(name, "it pads sums, where a kernel pads spikes", "put a neuron layer before it, or use no padding")
+
+
+def kernel_of(name: str, node: Node, taken: Map, flat: bool) -> Kernel:
+    """The kernel of one node on a map; `flat` where it takes the map as a vector.
+
+    Raises:
+        Unmapped: when it has none.
+    """
+    match node:
+        case Linear():
+            return Kernel(node.weight.astype(np.int64).reshape(-1, *(taken if flat else (taken[0], 1, 1))))
+        case Conv2d():
+            return Kernel(_spread(node), node.stride, node.padding)
+        case SumPool2d():
+            window = np.ones(node.kernel, np.int64)
+            return Kernel(np.eye(taken[0], dtype=np.int64)[:, :, None, None] * window, node.stride, node.padding)
+        case Scale() if node.factor.ndim == 1:
+            return Kernel(np.diag(node.factor.astype(np.int64))[:, :, None, None])
+    raise Unmapped(name, f"{type(node).__name__} has another factor at every place, a kernel has one for all", "use one for each channel")
+
+
+def _spread(node: Conv2d) -> Int64:
+    """Weights of all channels, with zeros where there are groups or dilation."""
+    out, per_group, height, width = node.weight.shape
+    (step_y, step_x), per = node.dilation, out // node.groups
+    whole = np.zeros((out, per_group * node.groups, (height - 1) * step_y + 1, (width - 1) * step_x + 1), np.int64)
+    for group in range(node.groups):
+        channels = slice(group * per_group, (group + 1) * per_group)
+        whole[group * per : (group + 1) * per, channels, ::step_y, ::step_x] = node.weight[group * per : (group + 1) * per]
+    return whole
+
+
+def entries(kernel: Kernel, shape: Map) -> tuple[int, int]:
+    """Entries of kernel memory and of neuron memory that a core needs: addresses are made of whole bits.
+
+    Source: sinabs, `DynapcnnLayer.memory_summary`; samna's validator counts the same.
+    """
+    out, taken, height, width = kernel.weight.shape
+    _, rows, columns = kernel.size(shape)
+    return taken << (_bits(height * width) + _bits(out)), out << (_bits(rows) + _bits(columns))
+
+
+def _bits(values: int) -> int:
+    return math.ceil(math.log2(values))

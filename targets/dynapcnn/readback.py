@@ -1,0 +1,29 @@
+"""What samna's objects hold of a configuration, compared with what was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.targets.dynapcnn.configuration import Chip
+
+
+def differences(chip: Chip, folder: Path, read: Mapping[str, npt.NDArray[Any]]) -> list[str]:
+    """The fields, as core/path, that the vendor's objects hold otherwise than the files say."""
+    files = {core: json.loads((folder / f"core_{core}.json").read_bytes())["value0"] for core in {name.split("/")[0] for name in read}}
+    return [
+        name for name, value in read.items() if not np.array_equal(_written(chip, files[name.split("/")[0]], name.split("/")[1]), value)
+    ]
+
+
+def _written(chip: Chip, told: Any, path: str) -> npt.NDArray[Any]:
+    for part in path.split("."):
+        told = told[f"value{part}" if part.isdigit() else chip.spelled(part)]
+    if not isinstance(told, dict):
+        return np.array(told)
+    return np.array(told["values"]).reshape([*told["dimensions"].values()])
