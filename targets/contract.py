@@ -134,6 +134,8 @@ class Target(ABC):
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
         example_fields: fields of `Arithmetic` that the networks of the conformance suite need beside what `arithmetics` says, to be mapped:
             a decay that is the machine's only one, say.
+        rails: whether states stop or wrap at the machine's own widths, as networks state them; False for one with wider registers, whose
+            `limits` refuses a state that may leave the width that its network gives it. The conformance suite then asks for none that does.
         options: names and meanings of the options that `plan` takes.
         holds: its sizes, in words, for `lehr targets list`.
         judge: what its artefacts are run in, in words, likewise; whose work that is, and which part of the machine it does not show.
@@ -150,6 +152,7 @@ class Target(ABC):
     by_neuron: ClassVar[frozenset[Varying]] = frozenset()
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
     example_fields: ClassVar[Mapping[str, Any]] = {}
+    rails: ClassVar[bool] = True
     options: ClassVar[Mapping[str, str]] = {}
     holds: ClassVar[str] = ""
     judge: ClassVar[str] = ""

@@ -40,12 +40,14 @@ class Style:
         alike: the neurons of a layer have one threshold and one bias.
         rails: in the first layer, the biases of one channel in four are this share of the highest membrane, and of one the same downwards.
         reached: thresholds are values that membranes come to, so that equality occurs.
+        everywhere: all layers have one threshold, the lowest that was chosen for any.
     """
 
     biased: bool = True
     alike: bool = False
     rails: float = 0.0
     reached: bool = False
+    everywhere: bool = False
 
 
 USUAL = Style()
@@ -84,6 +86,14 @@ def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
         if rails:
             threshold[0::4] = how.highest
         net = _with(net, name, replace(neuron, threshold=threshold, bias=bias))
+    return _with_one_threshold(net) if style.everywhere else net
+
+
+def _with_one_threshold(net: Network) -> Network:
+    firing = {name: neuron for name, neuron in net.neurons.items() if not neuron.integrates}
+    least = min((int(neuron.threshold.min()) for neuron in firing.values()), default=0)
+    for name, neuron in firing.items():
+        net = _with(net, name, replace(neuron, threshold=np.full_like(neuron.threshold, least)))
     return net
 
 

@@ -43,6 +43,8 @@ TRIES = 4
 DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 PLAIN = Style(biased=False, alike=True, reached=True)
 """One threshold for all neurons of a layer, and no bias: what the plainest machines take."""
+EVERYWHERE = Style(reached=True, everywhere=True)
+"""One threshold for all neurons of the network."""
 RAILS = (Style(rails=1.0, reached=True), Style(rails=0.25, reached=True), Style(reached=True), PLAIN)
 
 
@@ -85,7 +87,7 @@ class InFields:
     kinds: tuple[WeightKind, ...] | None = None
     readout: Readout | None = None
     integrators: bool = False
-    styles: tuple[Style, ...] = (Style(reached=True), PLAIN)
+    styles: tuple[Style, ...] = (Style(reached=True), PLAIN, EVERYWHERE)
     thresholds_by_neuron: bool = False
 
     def make(self, how: Arithmetic) -> tuple[Network, Images]:
