@@ -29,6 +29,7 @@ from lehr.simulate.compare import QUANTITIES, Quantity
 from lehr.simulate.result import Trace
 from lehr.targets.arithmetics import Arithmetics, Problem
 from lehr.targets.environments import Environment
+from lehr.targets.training_form import TrainingForm
 from lehr.update import Program
 from lehr.weights import WeightKind
 
@@ -46,6 +47,7 @@ __all__ = [
     "Runner",
     "Table",
     "Target",
+    "TrainingForm",
     "Varying",
 ]
 
@@ -136,6 +138,7 @@ class Target(ABC):
             a decay that is the machine's only one, say.
         rails: whether states stop or wrap at the machine's own widths, as networks state them; False for one with wider registers, whose
             `limits` refuses a state that may leave the width that its network gives it. The conformance suite then asks for none that does.
+        training: the form that `lehr train --target` brings a recipe into; None where a network trained by any recipe may map.
         options: names and meanings of the options that `plan` takes.
         holds: its sizes, in words, for `lehr targets list`.
         judge: what its artefacts are run in, in words, likewise; whose work that is, and which part of the machine it does not show.
@@ -153,6 +156,7 @@ class Target(ABC):
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
     example_fields: ClassVar[Mapping[str, Any]] = {}
     rails: ClassVar[bool] = True
+    training: ClassVar[TrainingForm | None] = None
     options: ClassVar[Mapping[str, str]] = {}
     holds: ClassVar[str] = ""
     judge: ClassVar[str] = ""

@@ -9,7 +9,7 @@ import numpy as np
 
 from lehr.artifact import BuildPlan
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target
+from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm
 from lehr.targets.hiaer.files import planned
 from lehr.targets.hiaer.forms import Numbers, numbers, numbers_of
 from lehr.targets.hiaer.layout import Layout
@@ -47,6 +47,10 @@ class Hiaer(Target):
     nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
+    training: ClassVar[TrainingForm] = TrainingForm(
+        arithmetic={"decay_form": "shift", "rounding": "floor", "reset": "zero", "reset_timing": "next_step", "fires": "gt"},
+        share="network",
+    )
     rails: ClassVar[bool] = False
     holds: ClassVar[str] = "one threshold and one leak; weights of 16 bits; 160 million neurons and 40 billion synapses in all"
     judge: ClassVar[str] = "the simulator of hs_api, by UC San Diego: every spike and membrane; not the machine itself"
