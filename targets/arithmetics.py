@@ -40,8 +40,8 @@ class Arithmetics:
     """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. What is not stated is not computed.
 
     The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone. A
-    machine that takes only networks whose states stay within their widths, because it does something else at the ends, says so with
-    `to_the_rails`: `overflow` is then what such a network may say, and means nothing.
+    machine that takes only networks whose states stay within their widths, because its own are wider, or it does something else at the
+    ends, says so with `to_the_rails`: `overflow` and `state_bits` are then what such a network may say, and mean nothing.
     """
 
     decay_form: tuple[DecayForm, ...]

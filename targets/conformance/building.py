@@ -41,6 +41,7 @@ class Style:
         rails: in the first layer, the biases of one channel in four are this share of the highest membrane, and of one the same downwards.
         reached: thresholds are values that membranes come to, so that equality occurs.
         unit: thresholds and biases are multiples of it.
+        everywhere: all layers have one threshold, the lowest that was chosen for any.
     """
 
     biased: bool = True
@@ -48,6 +49,7 @@ class Style:
     rails: float = 0.0
     reached: bool = False
     unit: int = 1
+    everywhere: bool = False
 
 
 USUAL = Style()
@@ -86,6 +88,14 @@ def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
         if rails:
             threshold[0::4] = how.highest
         net = _with(net, name, replace(neuron, threshold=threshold, bias=bias))
+    return _with_one_threshold(net) if style.everywhere else net
+
+
+def _with_one_threshold(net: Network) -> Network:
+    firing = {name: neuron for name, neuron in net.neurons.items() if not neuron.integrates}
+    least = min((int(neuron.threshold.min()) for neuron in firing.values()), default=0)
+    for name, neuron in firing.items():
+        net = _with(net, name, replace(neuron, threshold=np.full_like(neuron.threshold, least)))
     return net
 
 

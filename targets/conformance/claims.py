@@ -22,7 +22,7 @@ from lehr.simulate.reference import Machine, Reached
 from lehr.simulate.result import check_input
 from lehr.targets.conformance.building import Images
 from lehr.targets.contract import Target
-from lehr.update import MEMBRANE, Fire, ForEachEvent, Program, Statement
+from lehr.update import MEMBRANE, Bound, Fire, ForEachEvent, Program, Statement
 
 SYNAPSE_FIELDS = ("decay_form", "rounding", "overflow", "bias_to")
 VALUES: Mapping[str, tuple[Any, ...]] = {
@@ -70,21 +70,26 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
     made = [Claim("node", kind) for kind in target.nodes]
     made += [Claim("weights", kind) for kind in target.weights]
     made += [Claim("readout", readout) for readout in target.readouts]
-    made += [Claim("statement", kind) for kind in target.statements]
+    made += [Claim("statement", kind) for kind in target.statements if machine.to_the_rails or kind is not Bound]
     made += [Claim("by_neuron", what) for what in target.by_neuron]
     if in_fields(target):
-        needed = target.example_fields
-        leaks = needed.get("decay_numerator", 0) != 1 << needed.get("decay_shift", 1)
-        idle = () if leaks else ("decay_form", "rounding")
-        idle += ("reset_timing",) if machine.update == ("event",) else ()  # an update by event has but one
-        idle += () if machine.to_the_rails else ("overflow",)
-        names = [name for name in machine.CHOICES if name not in idle]
+        names = [name for name in machine.CHOICES if name not in _idle_fields(target)]
         made += [Claim(name, value) for name in names for value in getattr(machine, name)]
-        made += [Claim("fraction_bits", machine.max_fraction_bits), Claim("state_bits", machine.max_state_bits)]
+        made.append(Claim("fraction_bits", machine.max_fraction_bits))
+        made += [Claim("state_bits", machine.max_state_bits)] if machine.to_the_rails else []
         if machine.synapse:
             synapse = [name for name in SYNAPSE_FIELDS if machine.to_the_rails or name != "overflow"]
             made += [Claim(name, value, True) for name in synapse for value in getattr(machine, name)]
     return tuple(sorted(made, key=str))
+
+
+def _idle_fields(target: Target) -> frozenset[str]:
+    """Fields whose values no network of a target can tell apart: its membranes never leak, remember nothing, or reach no rails."""
+    kept, shift = target.example_fields.get("decay_numerator"), target.example_fields.get("decay_shift", 1)
+    idle = {"decay_form", "rounding"} if kept in (0, 1 << shift) else set()
+    idle |= {"reset", "reset_timing"} if kept == 0 else set()
+    idle |= {"reset_timing"} if target.arithmetics.update == ("event",) else set()  # an update by event has but one
+    return frozenset(idle if target.arithmetics.to_the_rails else {*idle, "overflow"})
 
 
 def exercised(claim: Claim, example: Example) -> bool:

@@ -49,6 +49,8 @@ TRIES = 4
 DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 PLAIN = Style(biased=False, alike=True, reached=True)
 """One threshold for all neurons of a layer, and no bias: what the plainest machines take."""
+EVERYWHERE = Style(reached=True, everywhere=True)
+"""One threshold for all neurons of the network."""
 COARSE = (Style(alike=True, reached=True, unit=64), replace(PLAIN, unit=64))
 """One threshold for all neurons of a layer, and that and the bias without the lowest six bits, as Loihi keeps them; or no bias."""
 RAILS = (
@@ -99,7 +101,7 @@ class InFields:
     kinds: tuple[WeightKind, ...] | None = None
     readout: Readout | None = None
     integrators: bool = False
-    styles: tuple[Style, ...] = (Style(reached=True), PLAIN, *COARSE)
+    styles: tuple[Style, ...] = (Style(reached=True), PLAIN, EVERYWHERE, *COARSE)
     thresholds_by_neuron: bool = False
 
     def make(self, how: Arithmetic) -> tuple[Network, Images]:

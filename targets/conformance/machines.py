@@ -34,32 +34,37 @@ def program_network(
     layers: int = 2,
     kind: WeightKind = "binary",
     readout: Readout = "count_argmax_lowest",
+    alike: bool = False,
 ) -> tuple[Network, Images]:
-    """The same for any program whose parameters are among `RANGES`; thresholds lie around `threshold`; or the first layer alone."""
+    """The same for any program whose parameters are among `RANGES`; thresholds lie around `threshold`; or the first layer alone.
+
+    With `alike`, all neurons of the network have that one threshold.
+    """
     rng = np.random.default_rng(seed)
     entry: Shape = (2, 6, 6) if spatial else (14,)
     hidden: Shape = (4, 4, 4) if spatial else (10,)
     nodes: dict[str, Node] = {
         "first": Conv2d(_weights(rng, kind, 4, 2, 3, 3), kind=kind) if spatial else Linear(_weights(rng, kind, 10, 14), kind),
-        "hidden": _neurons(rng, program, hidden, threshold, per_neuron),
+        "hidden": _neurons(rng, program, hidden, threshold, per_neuron, alike),
     }
     if layers == 2:
         nodes |= {"flat": Flatten()} if spatial else {}
         nodes["second"] = Linear(_weights(rng, kind, 5, int(np.prod(hidden))), kind)
-        nodes["out"] = _neurons(rng, program, (5,), threshold, per_neuron)
+        nodes["out"] = _neurons(rng, program, (5,), threshold, per_neuron, alike)
     net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(entry, "spikes"), STEPS, readout)
     return net, (rng.random((4, STEPS, *entry)) < 0.4).astype(np.uint8)
 
 
-def _neurons(rng: np.random.Generator, program: Program, shape: Shape, threshold: int, per_neuron: bool) -> Neuron:
+def _neurons(rng: np.random.Generator, program: Program, shape: Shape, threshold: int, per_neuron: bool, alike: bool) -> Neuron:
     size = shape if per_neuron else shape[:1]
+    least, most = (threshold, threshold) if alike else (max(1, threshold // 2), threshold * 3 // 2)
 
     def drawn(low: int, high: int) -> Int32Array:
         return rng.integers(low, high + 1, size, dtype=np.int32)
 
     zero = np.zeros(size, np.int32)
     given = {
-        "threshold": drawn(max(1, threshold // 2), threshold * 3 // 2) if "threshold" in program.parameters else zero,
+        "threshold": drawn(least, most) if "threshold" in program.parameters else zero,
         "bias": drawn(-3, 3) if "bias" in program.parameters else zero,
     }
     others = {name: drawn(*RANGES[name]) for name in program.parameters if name not in given}

@@ -27,8 +27,12 @@ def one_higher_threshold(net: Network, channel: int = 0) -> Network:
 
 
 def thresholds(net: Network) -> Iterator[Network]:
-    """One threshold is one unit higher."""
+    """One threshold is one unit higher; all of a layer are, or of the network, for machines that have but one."""
     yield from _parameter(net, "threshold")
+    with_thresholds = [name for name, neuron in net.neurons.items() if "threshold" in neuron.program.parameters]
+    for layers in (*([name] for name in with_thresholds), with_thresholds):
+        higher = {name: replace(net.neurons[name], threshold=net.neurons[name].threshold + 1) for name in layers}
+        yield replace(net, nodes={**net.nodes, **higher})
 
 
 def biases(net: Network) -> Iterator[Network]:

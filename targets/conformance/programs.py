@@ -49,14 +49,14 @@ class InStatements:
         return (Claim("statement", self.kind),) if self.kind in target.statements else ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """Program after program, in each shape."""
+        """Program after program, in each shape; with thresholds by channel, then with one for all."""
         kind = "binary" if "binary" in target.weights else target.weights[0]
         readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
         taken = [program for program in self.programs if {type(s) for s in program.all} <= target.statements]
         shapes = [(spatial, layers) for spatial, layers in SHAPES if spatial or not self.per_neuron]
-        for program, (spatial, layers) in product(taken, shapes):
+        for program, (spatial, layers), alike in product(taken, shapes, (False,) if self.per_neuron else (False, True)):
             make = partial(program_network, program, spatial=spatial, layers=layers, per_neuron=self.per_neuron, kind=kind, readout=readout)
-            yield (make(max(1, round(self.threshold * scale))) for scale in SCALES)
+            yield (make(max(1, round(self.threshold * scale)), alike=alike) for scale in SCALES)
 
 
 def _machines() -> Iterator[InStatements]:

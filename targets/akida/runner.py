@@ -1,0 +1,72 @@
+"""Runs an artefact in Akida's software back end, layer by layer, and maps it onto a virtual AKD1000."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused
+from lehr.reading import JSON_BYTES, parse_json, read_bytes
+from lehr.targets.akida.files import DESCRIPTION, PROGRAM, VERSION
+from lehr.targets.contract import Environment, Figure, MachineTrace
+
+AGAIN = "build the artefact again"
+AKIDA = Environment("akida", "akida", ((f"akida=={VERSION}", "numpy==2.4.6"),), "3.11")
+
+
+class SoftwareBackend:
+    """`run.py` of the artefact."""
+
+    def missing(self) -> str | None:
+        """Why akida cannot be used, or None."""
+        return AKIDA.missing()
+
+    def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
+        """Spikes and membranes of every layer, for spikes `[N, *shape]` or `[N, T, *shape]`; and what of an AKD1000 the model takes.
+
+        Raises:
+            ToolMissing: when akida is not installed.
+            NotBitExact: when akida does not run the model, or does not map it onto an AKD1000.
+            FileRefused: when the artefact is none, or `x` does not fit it.
+        """
+        network = described(folder)
+        shape, steps = tuple(network["shape"]), int(network["steps"])
+        if x.shape[1:] == shape:
+            x = np.repeat(x[:, None], steps, axis=1)
+        if x.dtype != np.uint8 or x.shape[2:] != shape or x.max(initial=0) > 1:
+            wanted = ", ".join(map(str, shape))
+            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, the network takes uint8 [N, T, {wanted}] of 0 and 1; convert it")
+        samples, steps = x.shape[:2]
+        made = AKIDA.run(folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run or map the model")
+        layers = {layer["name"]: (samples, steps, *layer["shape"]) for layer in network["layers"]}
+        return MachineTrace(
+            {name: made[f"spikes:{name}"].astype(np.uint8).reshape(own) for name, own in layers.items()},
+            {name: made[f"membranes:{name}"].astype(np.int32).reshape(own) for name, own in layers.items()},
+            decision=made["decision"],
+            figures=figures(made),
+        )
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """What the artefact says of its network.
+
+    Raises:
+        FileRefused: when it does not parse.
+    """
+    try:
+        network = parse_json(read_bytes(folder / DESCRIPTION, JSON_BYTES, AGAIN))
+        return {name: network[name] for name in ("shape", "steps", "layers")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileRefused(f"{folder / DESCRIPTION} does not parse ({error}); {AGAIN}") from None
+
+
+def figures(made: dict[str, npt.NDArray[Any]]) -> tuple[Figure, ...]:
+    """What akida says of a model that is mapped."""
+    mapped = f"akida {VERSION}, mapped onto its virtual AKD1000 in hardware alone"
+    return (
+        Figure("neural processors", int(made["processors"].sum()), "of 78", mapped),
+        Figure("program", int(made["program"]), "bytes", mapped),
+    )

@@ -1,0 +1,52 @@
+"""Runs an artefact in hs_api's own simulator, in an environment of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import FileRefused
+from lehr.reading import JSON_BYTES, parse_json, read_bytes
+from lehr.targets.contract import Environment, MachineTrace
+from lehr.targets.hiaer.files import DESCRIPTION, PROGRAM
+
+AGAIN = "build the artefact again"
+HS_API = Environment("hs-api", "hs_api", (("hs_api==0.1.7", "numpy==1.22.4"),), "3.10")
+
+
+class Simulator:
+    """`run.py` of the artefact."""
+
+    shows: ClassVar[tuple[str, ...]] = ("spike", "membrane")
+
+    def missing(self) -> str | None:
+        """Why hs_api cannot be used, or None."""
+        return HS_API.missing()
+
+    def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
+        """Spikes and membranes of every layer, for spikes `[N, *shape]` or `[N, T, *shape]`.
+
+        Raises:
+            ToolMissing: when hs_api is not installed.
+            NotBitExact: when its simulator fails on the artefact.
+            FileRefused: when the artefact is none, or `x` does not fit it.
+        """
+        try:
+            network = parse_json(read_bytes(folder / DESCRIPTION, JSON_BYTES, AGAIN))
+            shape, layers = tuple(network["shape"]), {layer["name"]: tuple(layer["shape"]) for layer in network["layers"]}
+            steps = int(network["steps"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileRefused(f"{folder / DESCRIPTION} does not parse ({error}); {AGAIN}") from None
+        if x.shape[1:] == shape:
+            x = np.repeat(x[:, None], steps, axis=1)
+        if x.dtype != np.uint8 or x.shape[2:] != shape or x.max(initial=0) > 1:
+            wanted = ", ".join(map(str, shape))
+            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, the network takes uint8 [N, T, {wanted}] of 0 and 1; convert it")
+        samples, steps = x.shape[:2]
+        made = HS_API.run(folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run the network")
+        spikes = {name: made[f"spikes:{name}"].astype(np.uint8).reshape(samples, steps, *own) for name, own in layers.items()}
+        membranes = {name: made[f"membranes:{name}"].astype(np.int32).reshape(samples, steps, *own) for name, own in layers.items()}
+        return MachineTrace(spikes, membranes, decision=made["decision"])
