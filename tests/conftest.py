@@ -30,6 +30,9 @@ VERILOG = (
 )
 """Golden networks, and a change of one unit, that the first tier runs in Verilog."""
 
+COMPILED = re.compile(r"test_conformance\.py::test_(golden|one_changed|more_and_fewer|a_built|runner|plan_is_the_same)\w*\[iree\b")
+"""Tests that compile two models of each network."""
+
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
 
@@ -41,13 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most of the conformance of Verilog to the second tier: its simulator takes a second and more for each network."""
+    """Leave most of the conformance of Verilog, and IREE's, to the second tier: their tools take seconds for each network."""
     for item in items:
         verilog = re.search(r"test_conformance\.py::(\w+)\[fpga(?:-(.*))?\]", item.nodeid)
         runs = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
         if (verilog and verilog[1] in runs and verilog[2] not in VERILOG) or re.search(
             r"test_(plan_is_the_same_in_every_process|more_and_fewer_samples_than_golden_ones)\[(fpga|c)\]", item.nodeid
         ):
+            item.add_marker(pytest.mark.slow)
+        if COMPILED.search(item.nodeid):
             item.add_marker(pytest.mark.slow)
 
 
