@@ -20,6 +20,7 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.network import OUTPUT, Input, Linear, Network, Neuron, SumPool2d
 from lehr.simulate import compare, simulate
+from lehr.targets.conformance.building import flowing
 from lehr.targets.conformance.mutations import thresholds
 from lehr.targets.golden import per_step
 from lehr.targets.onnx import Onnx
@@ -193,7 +194,7 @@ def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:
     assert "Scan" not in {node.op_type for node in model.graph.node}
     assert _described(model.graph.input)[0] == "input uint8 N," + ",".join(map(str, net.input.shape))
     expected = simulate(net, x, trace=net.neurons)
-    assert alive(expected)
+    assert flowing(net, expected)
     compare(expected.trace, OnnxRuntime().run(folder, x)).require_equal("one step")
     other = next(m for m in thresholds(net) if not compare(expected.trace, simulate(m, x, trace=m.neurons).trace).equal)
     made = OnnxRuntime().run(built(other, tmp_path / "other", form="step"), x)
