@@ -76,6 +76,26 @@ def with_decays(program: Program, decays: dict[str, Decay]) -> Program:
     return Program((*first, *map(changed, program.statements)), program.membrane)
 
 
+def input_shift(program: Program) -> int:
+    """By how many bits a program shifts the input that it adds; 0 where it takes it as it is, or none."""
+    return max((s.shift for s in program.all if isinstance(s, Add) and s.source == INPUT), default=0)
+
+
+def with_input_shift(program: Program, shift: int) -> Program:
+    """`program` with its input shifted by so many bits where it is added: the fraction bits of the registers that take it.
+
+    Raises:
+        FileRefused: when a program holds no such shift.
+    """
+
+    def changed(s: Statement) -> Statement:
+        if isinstance(s, ForEachEvent):
+            return ForEachEvent(tuple(map(changed, s.body)))
+        return replace(s, shift=shift) if isinstance(s, Add) and s.source == INPUT else s
+
+    return Program(tuple(map(changed, program.statements)), program.membrane)
+
+
 def with_widths(program: Program, bits: dict[str, int]) -> Program:
     """`program` with the registers that have a width in bits brought into another one, of so many bits."""
 

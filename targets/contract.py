@@ -29,6 +29,7 @@ from lehr.simulate.compare import QUANTITIES, Quantity
 from lehr.simulate.result import Trace
 from lehr.targets.arithmetics import Arithmetics, Problem
 from lehr.targets.environments import Environment
+from lehr.targets.training_form import TrainingForm
 from lehr.update import Program
 from lehr.weights import WeightKind
 
@@ -46,6 +47,7 @@ __all__ = [
     "Runner",
     "Table",
     "Target",
+    "TrainingForm",
     "Varying",
 ]
 
@@ -134,6 +136,7 @@ class Target(ABC):
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
         example_fields: fields of `Arithmetic` that the networks of the conformance suite need beside what `arithmetics` says, to be mapped:
             a decay that is the machine's only one, say.
+        training: the form that `lehr train --target` brings a recipe into; None where a network trained by any recipe may map.
         options: names and meanings of the options that `plan` takes.
         holds: its sizes, in words, for `lehr targets list`.
         judge: what its artefacts are run in, in words, likewise; whose work that is, and which part of the machine it does not show.
@@ -150,6 +153,7 @@ class Target(ABC):
     by_neuron: ClassVar[frozenset[Varying]] = frozenset()
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest",)
     example_fields: ClassVar[Mapping[str, Any]] = {}
+    training: ClassVar[TrainingForm | None] = None
     options: ClassVar[Mapping[str, str]] = {}
     holds: ClassVar[str] = ""
     judge: ClassVar[str] = ""

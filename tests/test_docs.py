@@ -43,18 +43,23 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
 
 
 def test_every_recipe_key_is_documented() -> None:
-    from lehr.train import recipe
+    from lehr.train import network_recipe, recipe
+    from lehr.train.arithmetic_recipe import ArithmeticRecipe
     from lehr.train.augment import Augment
+    from lehr.train.shares import Shares
+    from lehr.train.threshold import Threshold
 
     page = (TOP / "docs" / "files.md").read_text("utf-8")
     for model in (
         recipe.Recipe,
         recipe.DataRecipe,
-        recipe.NetworkRecipe,
-        recipe.Conv,
-        recipe.Linear,
-        recipe.Integrator,
-        recipe.Threshold,
+        network_recipe.NetworkRecipe,
+        ArithmeticRecipe,
+        Shares,
+        network_recipe.Conv,
+        network_recipe.Linear,
+        network_recipe.Integrator,
+        Threshold,
         recipe.Training,
         Augment,
         recipe.Finetuning,

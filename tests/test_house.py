@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "simulate": {"lehr"},
     "export": {"lehr", "simulate"},
     "targets": {"lehr", "simulate"},
-    "train": {"lehr", "simulate", "export"},
+    "train": {"lehr", "simulate", "export", "targets"},
     "cli": {"lehr", "simulate", "export", "targets", "train"},
 }
 """Imports point one way: lehr <- simulate <- export, targets <- train <- cli."""

@@ -16,12 +16,15 @@ from lehr.export.latent import Latent
 from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import InputKind, Node, Shape
 from lehr.train.finite import require_finite
-from lehr.train.folding import TwinFold, fold_for_twin
+from lehr.train.folding import THRESHOLD_MAX, TwinFold, fold_for_twin
 from lehr.train.layers import Quantized
 from lehr.train.model import Block, FloatNet
-from lehr.train.recipe import Conv, Recipe
+from lehr.train.network_recipe import Conv
+from lehr.train.recipe import Recipe
+from lehr.train.shares import Shares
 from lehr.train.twin import Twin
-from lehr.widths import analyse
+from lehr.train.updates import LayerUpdate
+from lehr.widths import analyse, fit_state_bits
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         UsageError: when a number of the model is not finite.
     """
     require_finite(model.trained(), "where it is folded")
-    beta = recipe.network.decay
+    shares = recipe.network.thresholds
     nodes: dict[str, Node] = {}
     latents: dict[str, Latent] = {}
     folds: dict[str, TwinFold] = {}
+    updates: dict[str, LayerUpdate] = {}
     units: dict[str, float] = {}
     path = [INPUT]
     for number, (block, layer) in enumerate(zip(model.layers, recipe.network.layers, strict=True), start=1):
@@ -63,7 +67,7 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         # of an integrator, the rounding of biases asks for fraction bits
         theta = 1.0 if block.integrates else float(block.threshold)
         try:
-            fold = fold_for_twin(Affine(gain, affine.offset), theta, layer.fraction_bits)
+            fold = fold_for_twin(Affine(gain, affine.offset), theta, block.update.fraction_bits, shares.most(THRESHOLD_MAX))
         except NotMappable as error:
             raise NotMappable(f"layer {number}: {error}") from None
         folded = fold.layer
@@ -84,19 +88,47 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
                 path.append("flatten")
             nodes[name] = Linear(levels, declared)
             path.append(name)
-        how = Arithmetic(decay_numerator=beta.numerator, decay_shift=beta.denominator.bit_length() - 1, fraction_bits=folded.fraction_bits)
         neuron = f"li{number}" if block.integrates else f"lif{number}"
-        if block.integrates:
-            nodes[neuron] = Neuron(np.zeros_like(folded.threshold), folded.bias, replace(how, reset="none", fires="never"))
-        else:
-            nodes[neuron] = Neuron(folded.threshold, folded.bias, how)
         path.append(neuron)
-        latents[name], folds[neuron] = latent, fold
+        latents[name], folds[neuron], updates[neuron] = latent, fold, block.update
         units[neuron] = 2.0 ** round(float(np.log2(np.median(folded.scale)))) / 2.0**folded.fraction_bits
+    nodes |= _neurons(folds, updates, shares)
     edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
     net = Network(nodes, edges, Input(shape, kind), recipe.network.steps, _readout(recipe))
     analyse(net).require_float32()
-    return Converted(Twin(net, latents=latents, units=units, slope=recipe.network.slope), folds)
+    told = recipe.network
+    in_thresholds = told.slope_in == "thresholds"
+    twin = Twin(net, latents=latents, units=units, slope=told.slope, slope_in_thresholds=in_thresholds, shares=shares, biases=told.biases)
+    return Converted(twin, folds)
+
+
+def finished(twin: Twin, recipe: Recipe) -> Network:
+    """The integer network that training leaves, its registers as wide as the recipe says, or else as what they hold asks for.
+
+    Raises:
+        NotMappable: when a register needs more than 32 bits.
+    """
+    given = recipe.network.arithmetic
+    return twin.network() if given is not None and given.keeps_widths else fit_state_bits(twin.network())
+
+
+def _neurons(folds: dict[str, TwinFold], updates: dict[str, LayerUpdate], shares: Shares) -> dict[str, Neuron]:
+    """The layers of neurons, their thresholds shared and on their grid."""
+    firing = {name: fold.layer for name, fold in folds.items() if not updates[name].integrates}
+    if shares.share == "network" and len(np.unique(np.concatenate([layer.scale for layer in firing.values()]))) > 1:
+        raise NotMappable(
+            "network.thresholds.share is 'network', but a weight is worth different amounts in different layers, as pixels or steps of "
+            "weights make it; give spikes to the network, or each layer a threshold of its own"
+        )
+    thresholds = shares.shared({name: layer.threshold for name, layer in firing.items()}, THRESHOLD_MAX)
+    made = {}
+    for name, fold in folds.items():
+        how, layer = updates[name].how, fold.layer
+        if isinstance(how, Arithmetic):
+            how = replace(how, fraction_bits=layer.fraction_bits)
+        parameters = {which: np.full(len(layer.bias), value, np.int32) for which, value in updates[name].parameters.items()}
+        made[name] = Neuron(thresholds.get(name, np.zeros_like(layer.threshold)), layer.bias, how, parameters=parameters)
+    return made
 
 
 def _readout(recipe: Recipe) -> Readout:

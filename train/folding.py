@@ -28,19 +28,22 @@ class TwinFold:
     Attributes:
         layer: its integers, and the scale that they are in.
         clamped: channels whose gain was raised.
+        highest: the threshold that they have by that.
     """
 
     layer: Folded
     clamped: tuple[int, ...]
+    highest: int = THRESHOLD_MAX
 
 
-def fold_for_twin(affine: Affine, theta: float, fraction_bits: int | None) -> TwinFold:
-    """Fold one layer with no threshold above THRESHOLD_MAX.
+def fold_for_twin(affine: Affine, theta: float, fraction_bits: int | None, highest: int = THRESHOLD_MAX) -> TwinFold:
+    """Fold one layer with no threshold above `highest`.
 
     Args:
         affine: of the layer, per output channel, by integer that arrives.
         theta: its firing threshold, in the membrane units of training.
         fraction_bits: F; chosen by the thresholds' rounding error if None.
+        highest: the greatest threshold.
 
     Raises:
         NotMappable: when the gain is 0 in every channel, or a bias needs more than 32 bits.
@@ -49,11 +52,11 @@ def fold_for_twin(affine: Affine, theta: float, fraction_bits: int | None) -> Tw
         raise NotMappable("the batch norm's gain is 0 in every channel; train the layer longer or without batch norm")
     if fraction_bits is None:
         fraction_bits = choose_fraction_bits(float(in_units(affine, theta, 0)[0].min()))
-    least = 2.0**fraction_bits * theta / THRESHOLD_MAX
+    least = 2.0**fraction_bits * theta / highest
     small = np.abs(affine.gain) < least
     gain = np.where(small, np.copysign(least, affine.gain), affine.gain)
     clamped = tuple(int(channel) for channel in np.flatnonzero(small))
-    return TwinFold(fold(Affine(gain, affine.offset), theta, fraction_bits), clamped)
+    return TwinFold(fold(Affine(gain, affine.offset), theta, fraction_bits), clamped, highest)
 
 
 def choose_fraction_bits(threshold: float) -> int:

@@ -13,25 +13,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lehr.arithmetic import Arithmetic
+from lehr.arithmetic import Arithmetic, Reset
 from lehr.train import lif_kernels as kernels
 from lehr.train import lif_torch
 from lehr.train.lif_kernels import Rule
 
+_RESETS: tuple[Reset, ...] = ("none", "subtract", "zero")
+"""In the order of the kernels' codes."""
+_LEAKY = Arithmetic()
 State = tuple[Tensor, Tensor]
 """Membranes and spikes of the step before, `[N, *shape]` each."""
 
 
-def float_rule(beta: float, slope: float, dtype: torch.dtype, *, integrates: bool = False) -> Rule:
-    """The neuron of snnTorch's Leaky: V = beta * V + I - threshold * (last spikes), without rounding; or without spikes."""
-    return _rule(
-        dtype,
-        (kernels.NO_ROUNDING, kernels.TOWARD_ZERO, kernels.NO_RESET if integrates else kernels.SUBTRACT, kernels.UNBOUNDED, False),
-        (beta, 1 - beta, 1, 0, 0, 1, 1, 0, slope),
-    )
+def float_rule(beta: float, slope: float, dtype: torch.dtype, how: Arithmetic = _LEAKY, *, in_thresholds: bool = False) -> Rule:
+    """A neuron in floats, without rounding and bounds; without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
+
+    Args:
+        beta: what the membrane decays by, in either form.
+        slope: of the surrogate gradient.
+        dtype: of the tensors.
+        how: its reset, and its comparison.
+        in_thresholds: as in `Rule`.
+    """
+    codes = (kernels.NO_ROUNDING, kernels.TOWARD_ZERO, _RESETS.index(how.reset), kernels.UNBOUNDED, how.reset_timing == "same_step")
+    offset = torch.finfo(dtype).tiny if how.fires == "ge" else 0  # a difference of 0, and none below it, is above 0 by that
+    return _rule(dtype, codes, (beta, 1 - beta, 1, 0, 0, 1, 1, offset, slope), in_thresholds)
 
 
-def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype) -> Rule:
+def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype, *, in_thresholds: bool = False) -> Rule:
     """An integer neuron.
 
     A state wider than the type's integers is not bounded: a membrane that reached such a bound would not be exact in any case, which
@@ -42,6 +51,7 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype)
         unit: what one step of the membrane is worth to the surrogate gradient.
         slope: of the surrogate gradient.
         dtype: of the tensors.
+        in_thresholds: as in `Rule`.
     """
     leak = kernels.SHIFT if how.decay_form == "shift" else kernels.MULTIPLY if how.decay_shift else kernels.NO_ROUNDING
     exact = round(-np.log2(torch.finfo(dtype).eps)) + 1
@@ -49,19 +59,19 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype)
     codes = (
         leak,
         ("toward_zero", "floor", "nearest_even").index(how.rounding),
-        ("none", "subtract", "zero").index(how.reset),
+        _RESETS.index(how.reset),
         bounded if how.state_bits <= exact + 1 else kernels.UNBOUNDED,
         how.reset_timing == "same_step",
     )
     span = 2.0**how.state_bits
     offset = 0.5 if how.fires == "ge" else 0.0  # on integers V >= threshold is V - threshold + 0.5 > 0
     bounds = (how.lowest, how.highest, span)
-    return _rule(dtype, codes, (how.beta, 2.0**-how.decay_shift, 2.0**how.fraction_bits, *bounds, unit, offset, slope))
+    return _rule(dtype, codes, (how.beta, 2.0**-how.decay_shift, 2.0**how.fraction_bits, *bounds, unit, offset, slope), in_thresholds)
 
 
-def _rule(dtype: torch.dtype, codes: tuple[int, int, int, int, bool], numbers: tuple[float, ...]) -> Rule:
+def _rule(dtype: torch.dtype, codes: tuple[int, int, int, int, bool], numbers: tuple[float, ...], in_thresholds: bool) -> Rule:
     scalar = np.float32 if dtype == torch.float32 else np.float64
-    return Rule(*codes, *(scalar(number) for number in numbers))
+    return Rule(*codes, *(scalar(number) for number in numbers))._replace(in_thresholds=in_thresholds)
 
 
 def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: int, state: State | None = None) -> tuple[Tensor, Tensor]:

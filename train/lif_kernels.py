@@ -28,7 +28,7 @@ UNBOUNDED, SATURATE, WRAP = range(3)
 
 
 class Rule(NamedTuple):
-    """How the neurons of a layer compute; the numbers after `same_step` are scalars of the arrays' type.
+    """How the neurons of a layer compute; those from `beta` to `slope` are scalars of the arrays' type.
 
     Attributes:
         leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V) with the product in double, SHIFT V - round(part * V).
@@ -40,6 +40,7 @@ class Rule(NamedTuple):
         gain: of the current.
         lowest, highest, span: of the membrane.
         unit, offset, slope: a spike where x = (V - threshold + offset) * unit > 0, with gradient 1 / (1 + slope * |x|)^2.
+        in_thresholds: whether that gradient counts x in thresholds, (V - threshold + offset) / threshold.
     """
 
     leak: int
@@ -56,6 +57,7 @@ class Rule(NamedTuple):
     unit: Any
     offset: Any
     slope: Any
+    in_thresholds: bool = False
 
 
 def _compiled(kernel: F) -> F:
@@ -196,6 +198,11 @@ def _through_reset(g: Floats, g_theta: Floats, s: Floats, rule: Rule) -> None:
 def _through_fire(e: Floats, raw: Floats, theta: Floats, rule: Rule) -> None:
     """Turn the gradient of spikes, in `e`, into that of membranes."""
     one = theta.dtype.type(1)
+    if rule.in_thresholds:
+        for i in range(e.size):
+            root = rule.slope * abs((_bound(raw[i], rule) - theta[i] + rule.offset) / theta[i]) + one
+            e[i] = e[i] * rule.unit / (root * root)
+        return
     for i in range(e.size):
         root = rule.slope * abs((_bound(raw[i], rule) - theta[i] + rule.offset) * rule.unit) + one
         e[i] = e[i] * rule.unit / (root * root)

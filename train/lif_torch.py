@@ -50,7 +50,8 @@ def backward(
         if rule.same_step:
             _through_reset(g, g_theta, spikes[t], rule)
         if len(of_spikes):
-            x = _distance(_bound(raw[t], rule), theta, rule)
+            v = _bound(raw[t], rule)
+            x = (v - theta + rule.offset) / theta if rule.in_thresholds else _distance(v, theta, rule)
             root = x.abs() * rule.slope + 1
             e = of_spikes[t] * rule.unit / (root * root)
             g += e

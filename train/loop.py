@@ -15,20 +15,21 @@ from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.train import rates
 from lehr.train.augment import Augment, augmented
-from lehr.train.convert import convert
+from lehr.train.convert import convert, finished
 from lehr.train.data import Dataset, Split
 from lehr.train.data.source import Labels, Values
 from lehr.train.device import prepared
 from lehr.train.finite import require_finite
 from lehr.train.folding import TwinFold
-from lehr.train.model import FULL_SCALE, FloatNet
+from lehr.train.model import FloatNet
 from lehr.train.objective import Objective, objective
 from lehr.train.phases import Model, Phase, PhaseA, PhaseB, PhaseC
 from lehr.train.progress import Progress
 from lehr.train.recipe import Recipe
 from lehr.train.selection import chosen, stalled
+from lehr.train.stand_in import full_scale, require_convertible
 from lehr.train.twin import Twin
-from lehr.widths import analyse, fit_state_bits
+from lehr.widths import analyse
 
 EVALUATION_BATCH = 256
 Report = Callable[[dict[str, Any]], None]
@@ -71,7 +72,8 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         progress: where the state after an epoch is kept, and what to go on from; an uninterrupted run gives the same weights.
 
     Raises:
-        NotMappable: when the trained network does not fit the integers (see `lehr.widths`).
+        NotMappable: when the network does not fit the integers that its recipe asks for, before it is trained; when the trained
+            network does not fit those of float32 (see `lehr.widths`).
         UsageError: when the network does not fit the data, when its output fires no spike in the last epoch of a phase, or when a
             number of it is not finite after an epoch.
     """
@@ -82,6 +84,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         )
     if recipe.train.augment is not None and len(data.shape) != 3:
         raise UsageError(f"train.augment moves images, but a sample has shape {data.shape}, without rows and columns; leave it out")
+    require_convertible(recipe, data)
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
     run = _Run(recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe))
@@ -92,7 +95,7 @@ def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progre
         model.to(run.device)
         converted.twin.to(run.device)
         trained.twin, trained.folds, trained.last = run.phases_b_and_c(converted.twin, model), converted.folds, converted.twin
-        trained.network = fit_state_bits(trained.twin.network())
+        trained.network = finished(trained.twin, recipe)
         analyse(trained.network).require_float32()
     return trained
 
@@ -118,8 +121,7 @@ class _Run:
 
     def phase_a(self) -> FloatNet:
         """Phase A; returns its model, batch norm re-estimated."""
-        scale = FULL_SCALE if self.data.steps is None else 1
-        model = FloatNet(self.recipe.network, self.data.shape, scale).to(self.device)
+        model = FloatNet(self.recipe.network, self.data.shape, full_scale(self.data)).to(self.device)
         self.goal.require_outputs(math.prod(model.layers[-1].shape))
         phase = PhaseA(self.recipe, model, self.per_epoch)
         self.progress.restore("model", model)

@@ -36,6 +36,10 @@ _REMEDIES: Mapping[str, str] = {
 """By pydantic's name of a mistake, with what its context knows."""
 
 
+class Mistakes(ValueError):
+    """Sentences, each about one mistake in a recipe that its keys make together."""
+
+
 def mistakes(error: ValidationError, recipe: type[BaseModel]) -> list[str]:
     """One sentence for each mistake in a recipe.
 
@@ -43,7 +47,12 @@ def mistakes(error: ValidationError, recipe: type[BaseModel]) -> list[str]:
         error: what pydantic reports of it.
         recipe: the class of recipes, which knows the keys that there are.
     """
-    return list(dict.fromkeys(_sentence(each, recipe) for each in error.errors()))
+    return list(dict.fromkeys(sentence for each in error.errors() for sentence in _sentences(each, recipe)))
+
+
+def _sentences(error: ErrorDetails, recipe: type[BaseModel]) -> list[str]:
+    cause = error.get("ctx", {}).get("error")
+    return list(cause.args) if isinstance(cause, Mistakes) else [_sentence(error, recipe)]
 
 
 def _sentence(error: ErrorDetails, recipe: type[BaseModel]) -> str:

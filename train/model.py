@@ -1,4 +1,4 @@
-"""The network of phase A: quantized (or float) weights, float batch norm, snnTorch's Leaky neurons with annealed thresholds.
+"""The network of phase A: quantized (or float) weights, float batch norm, neurons with annealed thresholds.
 
 Tensors carry time first: `[T, N, ...]`. The net is feed-forward, so that each layer runs over all steps at once, with time folded
 into the batch; an input that is held for all steps stays `[1, N, ...]` up to the first neurons.
@@ -15,11 +15,14 @@ from torch.nn import functional
 
 from lehr.errors import UsageError
 from lehr.nodes import Shape, values_in
-from lehr.train import lif
+from lehr.train import lif, twin_update
 from lehr.train.layers import Quantized, QuantizedConv2d, QuantizedLinear
+from lehr.train.network_recipe import Conv, Integrator, Linear, NetworkRecipe
 from lehr.train.pooling import pooled_kernel
 from lehr.train.quantize import quantizer
-from lehr.train.recipe import Conv, Integrator, Linear, NetworkRecipe
+from lehr.train.twin_update import Surrogate
+from lehr.train.updates import update_of
+from lehr.update import Program
 
 FULL_SCALE = 255
 """Pixels 0..255 enter training as 0..1."""
@@ -42,8 +45,9 @@ class Block(nn.Module):
         window: of the pooling that the convolution can compute with its own kernel; 1 where it cannot.
     """
 
-    def __init__(self, recipe: Conv | Linear | Integrator, net: NetworkRecipe, shape: Shape) -> None:
+    def __init__(self, net: NetworkRecipe, number: int, shape: Shape) -> None:
         super().__init__()
+        recipe = net.layers[number]
         kind, self.integrates = net.kind, isinstance(recipe, Integrator)
         self.norm: nn.Module = nn.Identity()
         self.pool: nn.Module = nn.Identity()
@@ -78,7 +82,8 @@ class Block(nn.Module):
             nn.init.xavier_uniform_(self.weight.weight, gain=0.5)
         self.bias = nn.Parameter(torch.zeros(self.shape[0]), recipe.bias)
         self.dropout = nn.Dropout(recipe.dropout)
-        self.beta, self.slope = net.trained_beta, net.slope
+        self.update, self.beta = update_of(net, number), net.trained_beta
+        self.slope, self.in_thresholds = net.slope, net.slope_in == "thresholds"
         # as many weights of +-1 sum up to about the root of their number
         start = GAIN / self.weight.weight[0].numel() ** 0.5 if self.integrates else 1.0
         self.gain = nn.Parameter(torch.tensor(start), self.integrates)
@@ -107,12 +112,27 @@ class Block(nn.Module):
         """Spikes and membranes `[T, N, *shape]`."""
         current = self.current(x)
         bias: Tensor = self.bias
-        rule = lif.float_rule(self.beta, self.slope, current.dtype, integrates=self.integrates)
         if self.training and self.dropout.p:
             # as in the paper's code the bias is dropped with the current, and a held current anew in every step
             current = current + bias.view(-1, *[1] * (len(self.shape) - 1))
             current, bias = self.dropout(current.expand(steps, *current.shape[1:])), torch.zeros_like(bias)
+        how, beta = self.update.how, self.beta
+        if isinstance(how, Program):
+            return self._stepped(how, current, bias, steps)
+        assert beta is not None, "fields have a decay"
+        in_thresholds = self.in_thresholds and not self.integrates  # whose threshold is infinite
+        rule = lif.float_rule(beta, self.slope, current.dtype, how, in_thresholds=in_thresholds)
         return lif.scan(current, self.threshold, bias, rule, steps)
+
+    def _stepped(self, program: Program, current: Tensor, bias: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """A program's update, statement by statement, its registers in units of 2**-fraction_bits as in the integers."""
+        assert self.update.fraction_bits is not None, "a program shifts its input"
+        one = 2.0**self.update.fraction_bits
+        given = {name: torch.tensor(value, device=current.device) for name, value in self.update.parameters.items()}
+        given |= {"threshold": self.threshold * one, "bias": bias * one}
+        surrogate = Surrogate(1 / one, self.slope, self.in_thresholds)
+        spikes, membranes, _ = twin_update.scan(program, current, given, steps, {}, surrogate, smooth=True)
+        return spikes, membranes / one
 
 
 class FloatNet(nn.Module):
@@ -127,10 +147,10 @@ class FloatNet(nn.Module):
         super().__init__()
         self.steps, self.shape, self.full_scale = recipe.steps, shape, full_scale
         self.blocks = nn.ModuleList()
-        for layer in recipe.layers:
+        for number, layer in enumerate(recipe.layers):
             if isinstance(layer, Conv) and len(shape) != 3:
                 raise UsageError(f"a conv layer gets inputs of shape {shape}, which are no channels, rows and columns; use linear layers")
-            block = Block(layer, recipe, shape)
+            block = Block(recipe, number, shape)
             self.blocks.append(block)
             shape = block.shape
 

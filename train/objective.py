@@ -149,5 +149,5 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
             f"labels are {labels.min()} to {labels.max()}, but train.objective 'ramp' takes them as steps at which to fire; "
             f"use 1 to {recipe.network.steps - 1}, or the objective 'count'"
         )
-    threshold = recipe.network.thresholds[-1]
+    threshold = recipe.network.annealed[-1]
     return Ramp(TOP * (threshold.final or threshold.start))

@@ -110,7 +110,7 @@ class PhaseA(Phase[FloatNet]):
         training, output = recipe.train, model.layers[-1]
         total = training.epochs * batches
         self._thresholds = [block.threshold for block in model.layers if not block.integrates]
-        self._schedules, self._batches, self.patience = recipe.network.thresholds, batches, training.patience
+        self._schedules, self._batches, self.patience = recipe.network.annealed, batches, training.patience
         outputs = None if output.integrates else math.prod(output.shape)
         self._annealer = Annealer(self._thresholds, self._schedules, training, total, outputs)
         self._pruner = Pruner(model.quantized, training.prune, total)
@@ -164,7 +164,8 @@ class PhaseB(_TwinPhase):
         """Take over a twin, in epochs of `batches` batches."""
         tuning = recipe.finetune
         assert tuning is not None
-        neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias)]
+        neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias) if p.requires_grad]
+        neurons = list(dict.fromkeys(neurons))  # layers may share one
         groups = [{"params": list(twin.weights.values()), "lr": tuning.lr}, {"params": neurons, "lr": tuning.threshold_lr}]
         super().__init__(recipe.train, twin, model, tuning.epochs, Adam(groups), batches)
         self._final = not tuning.frozen_epochs

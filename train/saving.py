@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lehr.export.checkpoint import run_files, save_run
+from lehr.train.convert import finished
 from lehr.train.data import Dataset
 from lehr.train.folding import THRESHOLD_MAX
 from lehr.train.loop import Trained
@@ -19,7 +20,6 @@ from lehr.train.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
 from lehr.train.selection import chosen
-from lehr.widths import fit_state_bits
 
 SAMPLES = 64
 """Test samples that a run keeps, to verify its export by."""
@@ -44,10 +44,14 @@ def notes(trained: Trained) -> list[str]:
     """Say what a user must know of the folding, in sentences."""
     return [
         f"{name}: channels {', '.join(map(str, fold.clamped))} have a gain near 0; their thresholds were clamped to"
-        f" {THRESHOLD_MAX:,}, which keeps the float32 training exact, so their weights count for more; retrain if they matter"
+        f" {fold.highest:,}, {_why(fold.highest)}, so their weights count for more; retrain if they matter"
         for name, fold in trained.folds.items()
         if fold.clamped
     ]
+
+
+def _why(highest: int) -> str:
+    return "which keeps the float32 training exact" if highest == THRESHOLD_MAX else "the highest that the recipe allows"
 
 
 def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
@@ -68,7 +72,7 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
     if trained.last is not None:
         last, epochs = replace(trained, twin=trained.last), epochs_kept(trained)
         if trained.last is not trained.twin:
-            last.network = fit_state_bits(trained.last.network())
+            last.network = finished(trained.last, recipe)
             accuracy = {**accuracy, "integer": measured(trained.last, data.test, objective(recipe, data))}
             epochs[max(epochs)] = trained.metrics[-1]["epoch"]
         inner = _files(recipe, last, data, accuracy, epochs)

@@ -23,8 +23,10 @@ from lehr.simulate.result import Trace
 from lehr.train.finite import require_finite
 from lehr.train.folding import THRESHOLD_MAX
 from lehr.train.quantize import Frozen
+from lehr.train.shares import Shares
 from lehr.train.twin_neuron import TwinNeuron
 from lehr.train.twin_nodes import NODES, Run
+from lehr.train.twin_update import Surrogate
 
 
 class Twin(nn.Module):
@@ -37,7 +39,15 @@ class Twin(nn.Module):
     """
 
     def __init__(
-        self, net: Network, *, latents: Mapping[str, Latent] | None = None, units: Mapping[str, float] | None = None, slope: float = 25.0
+        self,
+        net: Network,
+        *,
+        latents: Mapping[str, Latent] | None = None,
+        units: Mapping[str, float] | None = None,
+        slope: float = 25.0,
+        slope_in_thresholds: bool = False,
+        shares: Shares | None = None,
+        biases: bool = True,
     ) -> None:
         """Make the twin of `net`.
 
@@ -46,6 +56,9 @@ class Twin(nn.Module):
             latents: real-valued weights by node, whose levels are the network's; the weights themselves if None.
             units: by neuron layer, as in `TwinNeuron`; 1 if None.
             slope: of the surrogate gradient.
+            slope_in_thresholds: whether its distances are counted in thresholds, and not in the units of training.
+            shares: of the thresholds, which are equal in `net` within each share, and on its grid; each has its own if None.
+            biases: whether they learn.
 
         Raises:
             NotMappable: naming the node for whose type, or for a statement of whose program, there is no rule.
@@ -55,6 +68,8 @@ class Twin(nn.Module):
         # torch keeps modules under names without dots
         self._key = {name: f"n{i}" for i, name in enumerate(net.nodes)}
         self._weights, self._quantizers, self._neurons = nn.ParameterDict(), nn.ModuleDict(), nn.ModuleDict()
+        shares = shares or Shares()
+        one: nn.Parameter | None = None
         for name, node in net.nodes.items():
             if isinstance(node, (Conv2d, Linear)):
                 latent = _latent(node) if latents is None else latents[name]
@@ -63,7 +78,10 @@ class Twin(nn.Module):
             try:
                 _ = NODES[type(node)]
                 if isinstance(node, Neuron):
-                    self._neurons[self._key[name]] = TwinNeuron(node, units[name] if units else 1.0, slope)
+                    surrogate = Surrogate(units[name] if units else 1.0, slope, slope_in_thresholds)
+                    made = TwinNeuron(node, surrogate, shares, None if node.integrates else one, biases=biases)
+                    one = made.threshold if shares.share == "network" and not node.integrates else one
+                    self._neurons[self._key[name]] = made
             except NotMappable as error:
                 raise NotMappable(f"{name}: {error}") from None
         # by the name of the pooling, the convolution before it that can be computed with it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,8 +13,12 @@ from lehr.nodes import Int32Array
 from lehr.train import lif, twin_update
 from lehr.train.fused import fields_of
 from lehr.train.quantize import straight_through
+from lehr.train.shares import Shares
+from lehr.train.twin_update import Surrogate
 from lehr.update import FIRED, Bound, Leak, reads
 
+_EACH = Shares()
+"""Each channel, or neuron, has a threshold of its own, any integer from 1."""
 States = Mapping[str, Tensor]
 """What lives from step to step, by register, `[N, *shape]` each."""
 
@@ -29,32 +34,40 @@ class TwinNeuron(nn.Module):
     A program that fields say runs in the fused loops of `lehr.train.lif`, any other one statement by statement.
 
     Attributes:
-        threshold, bias: float, of the shape that they have in the network, in the membrane units of training; rounding `value / unit`
-            gives the integers.
+        threshold: float, in the membrane units of training, of the shape that it has in the network, or one for each share of channels;
+            rounding `value / unit` gives the integers.
+        bias: likewise, of the shape that it has in the network.
         program: the update of one step.
         integrates: whether it never fires.
         unit: what an integer membrane step is worth in the units of training, a power of two.
     """
 
-    def __init__(self, neuron: Neuron, unit: float, slope: float) -> None:
+    def __init__(
+        self, neuron: Neuron, surrogate: Surrogate, shares: Shares = _EACH, threshold: nn.Parameter | None = None, *, biases: bool = True
+    ) -> None:
         """Make the neurons of a layer.
 
         Args:
-            neuron: of the integer network.
-            unit: as the attribute.
-            slope: of the surrogate gradient.
+            neuron: of the integer network; its thresholds are equal within each share, and on the grid.
+            surrogate: how spikes pass gradients; its unit is the attribute.
+            shares: of the thresholds.
+            threshold: the parameter of another layer, if this one has the same threshold.
+            biases: whether they learn; they stay as they are if not.
 
         Raises:
             NotMappable: when there is no rule for a statement.
         """
         super().__init__()
-        self.program, self.unit, self.slope, self.integrates = neuron.program, unit, slope, neuron.integrates
+        self.program, self.surrogate, self.unit, self.integrates = neuron.program, surrogate, surrogate.unit, neuron.integrates
         for statement in self.program.all:
             _ = twin_update.RULES[type(statement)]
         self._fields = fields_of(self.program)
         fixed = set[str]().union(*(reads(s) for s in self.program.all if isinstance(s, (Leak, Bound))))
         self._levels = {"threshold", *(s.level for s in self.program.fires)}
-        self.threshold, self.bias = self._trained(neuron.threshold), self._trained(neuron.bias)
+        self._shares, self._groups = shares, shares.groups(neuron.channels)
+        first = np.unique(self._groups, return_index=True)[1]
+        self.threshold = threshold if threshold is not None else self._trained(neuron.threshold[first])
+        self.bias = self._trained(neuron.bias).requires_grad_(biases)
         self._names = [name for name in neuron.parameters if name not in fixed]
         self._others = nn.ParameterList([self._trained(neuron.parameters[name]) for name in self._names])
         self._fixed = [name for name in self.program.parameters if name in fixed]
@@ -74,16 +87,26 @@ class TwinNeuron(nn.Module):
 
     def integers(self) -> dict[str, Tensor]:
         """All parameters as integers, with gradients: levels of spikes at least 1, and 0 for what the program does not read."""
-        made = {name: rounded(value / self.unit) for name, value in self.trained.items()}
+        made = {name: rounded(value / self.unit) for name, value in self.trained.items() if name != "threshold"}
         made |= {name: value.clamp(min=1) for name, value in made.items() if name in self._levels}
+        made = {"threshold": self._thresholds(), **made}
         made |= {name: torch.zeros_like(value) for name, value in made.items() if name not in self.program.parameters}
         return made | {name: self.get_buffer(f"_fixed_{name}") for name in self._fixed}
 
-    def clamp(self, highest: float) -> None:
-        """Keep every level of spikes from 1 to an integer."""
+    def _thresholds(self) -> Tensor:
+        """On their grid, of the shape that they have in the network."""
+        multiple, highest = self._shares.multiple, self._shares.highest
+        whole = rounded(self.threshold / (self.unit * multiple)).clamp(min=1, max=None if highest is None else highest // multiple)
+        whole = whole if multiple == 1 else whole * multiple
+        return whole if self._shares.share == "channel" else whole[torch.from_numpy(self._groups).to(whole.device)]
+
+    def clamp(self, highest: int) -> None:
+        """Keep every level of spikes from 1 to an integer, thresholds from the least to the greatest on their grid."""
         with torch.no_grad():
             for name, value in self.trained.items():
-                if name in self._levels:
+                if name == "threshold":
+                    value.clamp_(self._shares.multiple * self.unit, self._shares.most(highest) * self.unit)
+                elif name in self._levels:
                     value.clamp_(self.unit, highest * self.unit)
 
     def freeze(self) -> None:
@@ -91,7 +114,10 @@ class TwinNeuron(nn.Module):
         with torch.no_grad():
             integers = self.integers()
             for name, value in self.trained.items():
-                value.copy_(integers[name] * self.unit)
+                whole = integers[name]
+                if name == "threshold":
+                    whole = whole[torch.from_numpy(np.unique(self._groups, return_index=True)[1]).to(whole.device)]
+                value.copy_(whole * self.unit)
                 value.requires_grad_(False)
 
     def begin(self, zero: Tensor) -> States:
@@ -105,8 +131,9 @@ class TwinNeuron(nn.Module):
             Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.
         """
         if self._fields is None:
-            return twin_update.scan(self.program, current, given, steps, states, self.unit, self.slope)
-        rule = lif.integer_rule(self._fields, self.unit, self.slope, current.dtype)
+            return twin_update.scan(self.program, current, given, steps, states, self.surrogate)
+        in_thresholds = self.surrogate.in_thresholds and not self.integrates  # whose threshold is infinite
+        rule = lif.integer_rule(self._fields, self.unit, self.surrogate.slope, current.dtype, in_thresholds=in_thresholds)
         threshold, bias = given["threshold"], given["bias"]
         threshold = torch.full_like(threshold, torch.inf) if self.integrates else threshold
         membrane = states[self.program.membrane]

@@ -2,8 +2,10 @@
 
 Every register holds integers in floating point. Backward, a decay passes its factor, straight through what it rounds; a Bound that
 saturates stops the gradient where it changed a value, one that wraps passes it; spikes use the fast-sigmoid surrogate of the distance
-to their level, in the units of training, and where a neuron may fire several times, of the distance to the nearest multiple of it. What
-spikes do to the neuron that fired them, a reset say, is a constant to gradients, as in snnTorch.
+to their level, in the units of training or in levels, and where a neuron may fire several times, of the distance to the nearest multiple
+of it. What spikes do to the neuron that fired them, a reset say, is a constant to gradients, as in snnTorch.
+
+Phase A computes the same update smoothly: registers hold any numbers, decays round nothing, and a Bound changes none.
 
 Source: Zenke & Ganguli 2018, "SuperSpike", for the fast sigmoid.
 """
@@ -20,11 +22,26 @@ from torch import Tensor
 from lehr.arithmetic import Rounding
 from lehr.tables import Table
 from lehr.train.quantize import straight_through
-from lehr.update import FIRED, INPUT, Add, Bound, Fire, Leak, Program, Put, Source, Test
+from lehr.update import FIRED, INPUT, Add, Bound, Fire, Leak, Program, Put, Source
 
 RULES: Table[Callable[..., None]] = Table("the training twin", "train neurons that update once a step")
 
 _ROUND: Mapping[Rounding, Callable[[Tensor], Tensor]] = {"toward_zero": torch.trunc, "floor": torch.floor, "nearest_even": torch.round}
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """The gradient of a spike, 1 / (1 + slope * |distance|)^2.
+
+    Attributes:
+        unit: what one step of the membrane is worth in the units of training.
+        slope: of the fast sigmoid.
+        in_thresholds: whether the distance is counted in levels, and not in the units of training.
+    """
+
+    unit: float
+    slope: float
+    in_thresholds: bool = False
 
 
 @dataclass
@@ -35,15 +52,15 @@ class Registers:
         values: every register by name, of one shape and floating type; replaced, never changed.
         given: parameters, and `input`, by name, of a shape that broadcasts with them.
         spikes: `fired`, and the registers that a Fire writes.
-        unit: what one step of the membrane is worth to the surrogate gradient.
-        slope: of the surrogate gradient.
+        surrogate: how spikes pass gradients.
+        smooth: whether nothing is rounded or bounded.
     """
 
     values: dict[str, Tensor]
     given: Mapping[str, Tensor]
     spikes: frozenset[str]
-    unit: float
-    slope: float
+    surrogate: Surrogate
+    smooth: bool
 
     def get(self, source: Source) -> Any:
         """The value of a register, a parameter or a number; a constant to gradients where it holds spikes."""
@@ -54,7 +71,14 @@ class Registers:
 
 
 def scan(
-    program: Program, current: Tensor, given: Mapping[str, Tensor], steps: int, states: Mapping[str, Tensor], unit: float, slope: float
+    program: Program,
+    current: Tensor,
+    given: Mapping[str, Tensor],
+    steps: int,
+    states: Mapping[str, Tensor],
+    surrogate: Surrogate,
+    *,
+    smooth: bool = False,
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Run a layer of neurons.
 
@@ -64,8 +88,8 @@ def scan(
         given: its parameters by name, integers by channel (the first axis of `shape`) or by neuron.
         steps: how many.
         states: the program's states by name, `[N, *shape]` each.
-        unit: as in `Registers`.
-        slope: as in `Registers`.
+        surrogate: as in `Registers`.
+        smooth: as in `Registers`; thresholds and biases need not be integers then.
 
     Returns:
         Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.
@@ -76,7 +100,7 @@ def scan(
     fired, membranes = [], []
     for t in range(steps):
         values = {name: states.get(name, zero) for name in program.registers}
-        r = Registers(values, {**given, INPUT: current[t % len(current)]}, spikes, unit, slope)
+        r = Registers(values, {**given, INPUT: current[t % len(current)]}, spikes, surrogate, smooth)
         for statement in program.statements:
             RULES[type(statement)](r, statement)
         states = {name: r.values[name] for name in program.states}
@@ -101,7 +125,7 @@ def _leak(r: Registers, s: Leak) -> None:
         lost = exact * part
         exact = exact - (rounded(lost) if s.decay.form == "shift" else torch.where(lost.floor() == 0, exact.sign(), lost.floor()))
     smooth = x * (factor.to(x.dtype) if isinstance(factor, Tensor) else factor)
-    r.values[s.x] = straight_through(smooth, lambda _: exact.to(x.dtype))
+    r.values[s.x] = smooth if r.smooth else straight_through(smooth, lambda _: exact.to(x.dtype))
 
 
 @RULES.rule(Add)
@@ -122,6 +146,8 @@ def _put(r: Registers, s: Put) -> None:
 
 @RULES.rule(Bound)
 def _bound(r: Registers, s: Bound) -> None:
+    if r.smooth:
+        return
     x, low, high = r.values[s.x], r.get(s.low), r.get(s.high)
     if s.overflow == "wrap":  # the difference in double, since a width may be twice what float32 holds
         times = ((x.detach().double() - low) / (high - low + 1)).floor().to(x.dtype)
@@ -134,27 +160,31 @@ def _bound(r: Registers, s: Bound) -> None:
 def _fire(r: Registers, s: Fire) -> None:
     x, level = r.values[s.x], r.get(s.level)
     level = level.to(x.dtype).expand_as(x) if isinstance(level, Tensor) else torch.full_like(x, level)
-    r.values[s.into] = cast(Tensor, _Spikes.apply(x, level, s.test, s.up_to, r.unit, r.slope))  # type: ignore[no-untyped-call]
+    r.values[s.into] = cast(Tensor, _Spikes.apply(x, level, s, r.surrogate, r.smooth))  # type: ignore[no-untyped-call]
 
 
 class _Spikes(torch.autograd.Function):
-    """How often a register passes its level, with the surrogate gradient 1 / (1 + slope * |distance|)^2 of each passing."""
+    """How often a register passes its level, with the surrogate gradient of each passing."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, level: Tensor, test: Test, up_to: int, unit: float, slope: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, level: Tensor, s: Fire, surrogate: Surrogate, smooth: bool) -> Tensor:
         ctx.save_for_backward(x, level)
-        ctx.test, ctx.up_to, ctx.unit, ctx.slope = test, up_to, unit, slope
-        if up_to == 1:
-            return (x > level if test == "gt" else x >= level).to(x.dtype)
-        gap = 1 if test == "gt" else 0
+        ctx.up_to, ctx.surrogate = s.up_to, surrogate
+        ctx.offset = 0.5 if s.test == "ge" and not smooth else 0.0  # on integers x >= level is x - level + 0.5 > 0
+        if s.up_to == 1:
+            return (x > level if s.test == "gt" else x >= level).to(x.dtype)
+        if smooth and s.test == "gt":
+            return ((x / level).ceil() - 1).clamp(0, s.up_to)
+        gap = 1 if s.test == "gt" else 0
         # a quotient of integers that the type holds is never rounded up to the next integer
-        return ((x - gap) / level).floor().clamp(0, up_to)
+        return ((x - gap) / level).floor().clamp(0, s.up_to)
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
         x, level = ctx.saved_tensors
-        offset = 0.5 if ctx.test == "ge" else 0.0  # on integers x >= level is x - level + 0.5 > 0
+        unit, slope, offset = ctx.surrogate.unit, ctx.surrogate.slope, ctx.offset
         times = 1 if ctx.up_to == 1 else ((x + offset) / level).round().clamp(1, ctx.up_to)
-        root = ((x - times * level + offset) * ctx.unit).abs() * ctx.slope + 1
-        of_x = grad[0] * ctx.unit / (root * root)
-        return of_x, -of_x * times, None, None, None, None
+        gap = x - times * level + offset
+        root = (gap / level if ctx.surrogate.in_thresholds else gap * unit).abs() * slope + 1
+        of_x = grad[0] * unit / (root * root)
+        return of_x, -of_x * times, None, None, None

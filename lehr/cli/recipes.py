@@ -29,7 +29,7 @@ def list_recipes(as_json: Json = False) -> None:
                 else str(layer.features)
                 for layer in recipe.network.layers
             )
-            rows.append((name, recipe.data.name, layers, recipe.network.steps, recipe.network.beta, recipe.description))
+            rows.append((name, recipe.data.name, layers, recipe.network.steps, recipe.network.beta or "-", recipe.description))
         out.facts["recipes"] = [dict(zip(("name", "data", "network", "steps", "beta", "description"), row, strict=True)) for row in rows]
         out.facts["arms"] = ARMS
         out.table(("recipe", "data", "network", "steps", "beta", "what it is"), rows)

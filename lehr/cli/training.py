@@ -12,6 +12,7 @@ from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
 
 if TYPE_CHECKING:
+    from lehr.targets.contract import Target
     from lehr.train.data import Dataset
     from lehr.train.loop import Trained
     from lehr.train.progress import Progress
@@ -25,6 +26,12 @@ def train(
     data: Data = None,
     download: Download = False,
     overrides: Overrides = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", metavar="NAME", help="Train in the arithmetic, and under the limits, of a target; one of `lehr targets list`."
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last epoch that an interrupted run kept.")] = False,
     tensorboard: Annotated[
@@ -32,15 +39,25 @@ def train(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network as a recipe says, up to frozen integers."""
+    """Train a network as a recipe says, up to frozen integers.
+
+    For a chip: lehr train digits --target loihi -o run. The recipe that RUN keeps is the one for the target.
+    """
     with session(as_json) as out:
         from lehr.train.recipefile import load
 
         told = load(recipe, tuple(overrides or ()))  # before torch is imported: a mistake in it is said at once
+        chip = _target(told, target)
         from lehr.errors import UsageError
         from lehr.export.checkpoint import check_run_folder
         from lehr.train.progress import Progress, progress_folder
 
+        samples = None
+        if chip is not None:
+            from lehr.train.for_target import for_target
+
+            samples = read_data(told.data, data, download)
+            told = for_target(told, chip, samples)
         run = output or Path("runs") / told.name
         if output is None:
             run.parent.mkdir(exist_ok=True)
@@ -58,13 +75,24 @@ def train(
             if tensorboard is not None and tensorboard.resolve().is_relative_to(folder.resolve()):
                 raise UsageError(f"--tensorboard {tensorboard} lies in {folder}, which holds a run alone; give a folder beside it")
             kept[folder] = Progress.open(progress_folder(folder), each, resume)
-        samples = read_data(told.data, data, download)
+        samples = samples or read_data(told.data, data, download)
         out.facts["runs"] = []
         for folder, each in runs.items():
             events = None if tensorboard is None else tensorboard / folder.name if seeds > 1 else tensorboard
             out.facts["runs"].append(_train_one(out, folder, each, samples, kept[folder], events))
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(out, [made["accuracy"] for made in out.facts["runs"]])
+
+
+def _target(recipe: Recipe, name: str | None) -> Target | None:
+    """The target that is named on the command line, or by a recipe that has been brought into its form before."""
+    from lehr.errors import UsageError
+    from lehr.targets import registry
+
+    if name is not None and recipe.target not in (None, name):
+        raise UsageError(f"--target {name}: recipe {recipe.name} is for target {recipe.target}; take the recipe that it was made of")
+    named = name or recipe.target
+    return None if named is None else registry.get(named)
 
 
 def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress, events: Path | None) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Module:
         """Outputs by name; IREE knows no sign of integers, so that they are read as the model says."""
         made = self.function(*(np.ascontiguousarray(given[name], dtype) for name, (dtype, _) in self.inputs.items()))
         results = zip(self.outputs.items(), made, strict=True)
-        return {name: np.asarray(value).view(dtype) for (name, (dtype, _)), value in results}
+        return {name: np.array(value, copy=True).view(dtype) for (name, (dtype, _)), value in results}
 
     def first(self) -> Arrays:
         """The states before the first step."""

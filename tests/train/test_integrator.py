@@ -110,7 +110,7 @@ def test_gradients_reach_gain_bias_and_weights() -> None:
 def test_rate_controlled_layers_before_integrators_are_hidden_ones() -> None:
     recipe = Recipe.model_validate(told())
     thresholds = [torch.tensor(1.0), torch.tensor(1.0)]
-    controlled = recipe.network.thresholds[0].model_copy(update={"schedule": "rate-controlled", "final": None, "rate": None})
+    controlled = recipe.network.annealed[0].model_copy(update={"schedule": "rate-controlled", "final": None, "rate": None})
     annealer = Annealer(thresholds, [controlled] * 2, recipe.train, 10, None)
     annealer.step([FLOOR * 1.1, FLOOR * 0.9])
     assert float(thresholds[0]) > 1

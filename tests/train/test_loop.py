@@ -43,7 +43,7 @@ def test_phases_follow_one_another(trained: Trained) -> None:
 def test_thresholds_are_annealed_after_every_batch(trained: Trained) -> None:
     batches = 192 // 32
     for epoch in (1, 2, 3):
-        for layer, told in enumerate(tiny_recipe().network.thresholds):
+        for layer, told in enumerate(tiny_recipe().network.annealed):
             assert told.final is not None
             assert told.rate is not None
             expected = told.final - (told.final - told.start) * (1 - told.rate) ** (epoch * batches)

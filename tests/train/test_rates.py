@@ -101,7 +101,7 @@ def test_arms(arm: str) -> None:
     recipe = _tiny(*ARMS[arm], "train.epochs=1", "finetune.epochs=0", "finetune.frozen_epochs=0")
     trained = train(recipe, load_dataset(recipe.data, None))
     assert (trained.network is None) == (arm == "float")
-    ends = [threshold.final for threshold in recipe.network.thresholds]
+    ends = [threshold.final for threshold in recipe.network.annealed]
     assert (trained.metrics[0]["thresholds"] == ends) == (arm == "binarized")
 
 

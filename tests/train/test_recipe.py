@@ -30,7 +30,7 @@ def test_overrides() -> None:
         tiny_toml(), "tiny", ("train.lr=1e-2", "network.layers.1.threshold.final=9.5", "network.beta=7/8", "data.train_samples=10")
     )
     assert made.train.lr == 1e-2
-    assert made.network.thresholds[1].final == 9.5
+    assert made.network.annealed[1].final == 9.5
     assert made.network.decay == Fraction(7, 8)
     assert made.data.train_samples == 10
 

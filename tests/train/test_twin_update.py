@@ -22,7 +22,7 @@ from lehr.machines import MACHINES
 from lehr.programs import program_of
 from lehr.train import lif
 from lehr.train.fused import fields_of
-from lehr.train.twin_update import scan
+from lehr.train.twin_update import Surrogate, scan
 from lehr.update import MEMBRANE, Program
 from lehr.update_text import program_of_lines
 
@@ -97,7 +97,7 @@ def test_usual_neurons_are_those_of_the_fused_loops(data: st.DataObject, how: Ar
     current, theta, bias, membrane = inputs
     given = {"threshold": theta, "bias": bias}
     states = {"v": membrane, "fired": spikes}
-    found = scan(program_of(how), current, given, steps, states, unit, slope)
+    found = scan(program_of(how), current, given, steps, states, Surrogate(unit, slope))
     expected = lif.scan(current, theta, bias, lif.integer_rule(how, unit, slope, torch.float64), steps, (membrane, spikes))
     require_same(data, inputs, found[:2], expected)
 
@@ -140,7 +140,7 @@ def test_two_states_are_those_of_a_plain_loop(data: st.DataObject, how: Arithmet
         spikes.append(s)
         membranes.append(v)
     program, states = program_of(how, synapse), {"v": membrane, "i": torch.zeros_like(membrane)}
-    found = scan(program, current, {"threshold": theta, "bias": bias}, steps, states, unit, slope)
+    found = scan(program, current, {"threshold": theta, "bias": bias}, steps, states, Surrogate(unit, slope))
     require_same(data, inputs, found[:2], (torch.stack(spikes), torch.stack(membranes)))
 
 
@@ -152,7 +152,7 @@ def after(lines: list[str], membranes: Tensor, given: dict[str, Tensor]) -> tupl
     """Spikes and membranes of neurons of one channel each after one step, in float32."""
     program = program_of_lines(lines, MEMBRANE)
     states = {"v": membranes.float().view(1, -1)}
-    spikes, left, _ = scan(program, torch.zeros(1, 1, len(membranes)), given, 1, states, 1.0, 1.0)
+    spikes, left, _ = scan(program, torch.zeros(1, 1, len(membranes)), given, 1, states, Surrogate(1.0, 1.0))
     return spikes.flatten().long().tolist(), left.flatten().long().tolist()
 
 

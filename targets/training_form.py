@@ -1,0 +1,43 @@
+"""What a target's machine asks of training: `lehr train RECIPE --target NAME` brings a recipe into this form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+Share = Literal["channel", "pair", "layer", "network"]
+"""Whose threshold is one: each channel's, that of channels 2i and 2i + 1, each layer's, all the network's."""
+
+
+@dataclass(frozen=True)
+class TrainingForm:
+    """How a network must be trained so that it maps. What a form leaves out is as the recipe says.
+
+    A recipe that says something else is refused with what to change, but for `parameters` and `fraction_bits`: there the recipe goes
+    first, and the target's own `check` has the last word, on a network of the recipe's shape, before training starts.
+
+    Attributes:
+        machine: the update, a name in `lehr.machines.MACHINES`; None where fields say it.
+        arithmetic: fields of `lehr.arithmetic.Arithmetic` by name, beside a machine none. `decay_numerator` and `decay_shift` are for a
+            machine with one decay alone; with others the recipe's `network.beta` is the decay.
+        parameters: what a machine's parameters are where neither the recipe nor, for the membrane's decay, its `network.beta` says them.
+        share: which neurons have one threshold.
+        multiple: thresholds are multiples of it, in integers.
+        highest: the greatest threshold, in integers; None for any.
+        biases: whether neurons have biases, and so layers batch norm.
+        fraction_bits: of layers of which the recipe says none; None: chosen by training, or a machine's own.
+        output_spikes: the most spikes that a neuron of the last layer fires in a step, where that is fewer than the machine's; None
+            where it is not.
+    """
+
+    machine: str | None = None
+    arithmetic: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}))
+    parameters: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    share: Share = "channel"
+    multiple: int = 1
+    highest: int | None = None
+    biases: bool = True
+    fraction_bits: int | None = None
+    output_spikes: int | None = None

@@ -1,0 +1,133 @@
+"""A recipe in the form that a target's machine asks for, refused before training where a network of it would not map.
+
+recipe = for_target(load("digits"), registry.get("mychip"), data)
+trained = train(recipe, data)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from lehr.errors import NotMappable
+from lehr.machines import MACHINES
+from lehr.targets.contract import Target
+from lehr.targets.training_form import Share, TrainingForm
+from lehr.train.data import Dataset
+from lehr.train.mistakes import mistakes
+from lehr.train.recipe import Recipe
+from lehr.train.stand_in import stand_in
+from lehr.train.updates import decay_parameters
+
+_DECAY = ("decay_numerator", "decay_shift")
+_COARSER: tuple[Share, ...] = get_args(Share)
+"""Each share keeps what those before it ask."""
+
+
+def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
+    """The recipe with what the target's `TrainingForm` says, and with the target's name in it; a recipe in the form comes back equal.
+
+    Args:
+        recipe: of the run.
+        target: to train for.
+        data: of the run.
+
+    Raises:
+        NotMappable: when the recipe contradicts the form, or the target refuses a network of the recipe's shape: everything that does.
+        UsageError: when the network does not fit the data.
+    """
+    told = recipe.model_dump(exclude_unset=True) | {"target": target.name}
+    problems = [] if target.training is None else list(_apply(told["network"], target.training))
+    if recipe.network.kind is None:
+        problems.append(f"network.weights is '{recipe.network.weights}', which is not exported; leave it out")
+    elif "weights" not in told["network"] and "binary" not in target.weights:
+        told["network"]["weights"] = target.weights[0]
+    made, refused = _validated(told)
+    problems += refused
+    if made is not None and made.network.kind is not None:
+        try:
+            problems += map(str, target.check(stand_in(made, data)))
+        except NotMappable as error:
+            problems += map(str, error.args)
+    if made is None or problems:
+        raise NotMappable(*problems).about(f"recipe {recipe.name} does not train for target {target.name}: ")
+    return made
+
+
+def _validated(told: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """The recipe, and what is wrong with it; where that is biases and batch norms alone, a recipe without them, to see what else is."""
+    try:
+        return Recipe.model_validate(told), []
+    except ValidationError as error:
+        sentences = mistakes(error, Recipe)
+    layers = [{**layer, "bias": False} for layer in told["network"]["layers"]]
+    layers = [{**layer, "batch_norm": False} if "batch_norm" in layer else layer for layer in layers]
+    try:
+        return Recipe.model_validate({**told, "network": {**told["network"], "layers": layers}}), sentences
+    except ValidationError:
+        return None, sentences
+
+
+def _apply(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
+    """Put what the form says into a network's table, in place; what the table says against it comes out in sentences."""
+    network.setdefault("slope_in", "thresholds")
+    yield from _apply_arithmetic(network, form)
+    yield from _apply_thresholds(network.setdefault("thresholds", {}), form)
+    if not form.biases and network.setdefault("biases", False):
+        network["biases"] = False
+        yield "network.biases is true, but the machine has none; leave it out"
+    if form.fraction_bits is not None:
+        for layer in network["layers"]:
+            if layer.get("fraction_bits") is None:
+                layer["fraction_bits"] = form.fraction_bits
+
+
+def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
+    given = dict(network.get("arithmetic") or {})
+    asked: dict[str, Any] = {name: value for name, value in form.arithmetic.items() if name not in _DECAY}
+    asked |= {} if form.machine is None else {"machine": form.machine}
+    for name, value in asked.items():
+        if given.get(name) not in (None, value):
+            yield f"network.arithmetic.{name} is {given[name]!r}, but the machine asks for {value!r}; leave it out"
+    if form.machine is None and given.get("machine") is not None:
+        yield f"network.arithmetic.machine is {given['machine']!r}, but the machine asks for fields of an arithmetic; leave it out"
+        given = {}
+    if form.output_spikes is not None:
+        if (given.get("output_spikes") or 0) > form.output_spikes:
+            yield f"network.arithmetic.output_spikes is {given['output_spikes']}, but the machine has {form.output_spikes}; lower it"
+        asked["output_spikes"] = min(given.get("output_spikes") or form.output_spikes, form.output_spikes)
+    yield from _apply_decay(network, form)
+    if form.parameters:
+        by_beta = decay_parameters(MACHINES[form.machine]) if form.machine and network.get("beta") is not None else set()
+        asked["parameters"] = {
+            **{name: value for name, value in form.parameters.items() if name not in by_beta},
+            **given.get("parameters", {}),
+        }
+    if made := {**given, **asked}:
+        network["arithmetic"] = made
+
+
+def _apply_decay(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
+    if not any(name in form.arithmetic for name in _DECAY):
+        return
+    beta = Fraction(int(form.arithmetic["decay_numerator"]), 1 << int(form.arithmetic["decay_shift"]))
+    if network.get("beta") is not None and Fraction(network["beta"]) != beta:
+        yield f"network.beta is '{network['beta']}', but the machine decays by '{beta}' alone; set it to '{beta}'"
+    network["beta"] = str(beta)
+
+
+def _apply_thresholds(given: dict[str, Any], form: TrainingForm) -> Iterator[str]:
+    key = "network.thresholds"
+    if _COARSER.index(given.setdefault("share", form.share)) < _COARSER.index(form.share):
+        yield f"{key}.share is '{given['share']}', but the machine has one threshold for each {form.share}; leave it out"
+        given["share"] = form.share
+    if given.setdefault("multiple", form.multiple) % form.multiple:
+        yield f"{key}.multiple is {given['multiple']}, but the machine's thresholds are multiples of {form.multiple}; leave it out"
+        given["multiple"] = form.multiple
+    if form.highest is not None:
+        if (given.get("highest") or 0) > form.highest:
+            yield f"{key}.highest is {given['highest']}, but the machine's greatest threshold is {form.highest}; lower it"
+        given["highest"] = min(given.get("highest") or form.highest, form.highest)
