@@ -10,7 +10,6 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -43,7 +42,6 @@ class Connection:
         return int(np.count_nonzero(self.weights))
 
 
-@lru_cache(maxsize=8)
 def connections(net: Network) -> tuple[Connection, ...]:
     """All connections of a network, by target in order of evaluation; delays of one number a node."""
     found: dict[tuple[str, str, int], Int64] = {}
