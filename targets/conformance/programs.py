@@ -14,7 +14,7 @@ from lehr.targets.conformance.building import Images
 from lehr.targets.conformance.claims import Claim
 from lehr.targets.conformance.machines import THRESHOLDS, program_network
 from lehr.targets.contract import Target
-from lehr.update import STATEMENTS, Program
+from lehr.update import STATEMENTS, Leak, Program
 from lehr.update_text import program_of_lines
 
 SHAPES = ((True, 2), (False, 2), (True, 1), (False, 1))
@@ -82,6 +82,10 @@ def _statements() -> Iterator[InStatements]:
     yield _small("put always", "put a v", _TAKE, "subtract v a 1", _BOUND, _FIRE)
     for ends in ("-64 63 saturate", "-64 63 wrap", "floor 100 saturate", "-2147483648 2147483647 saturate"):
         yield _small(f"bound {ends}", _TAKE, f"bound v {ends}", _FIRE, _SUBTRACT)
+    yield _small("fire alone", _TAKE, _BOUND, _FIRE, _SUBTRACT)
+    yield _small("put zero", _TAKE, _BOUND, _FIRE, "put v 0 when fired")
+    unrounded = program_of_lines(["leak v multiply 1 1 floor", "add v input 11", _FIRE, "put v 0 when fired"], "v")
+    yield InStatements("program_leak_that_rounds_nothing", (unrounded,), 3 << 11, kind=Leak)
     yield _small("fire ge", _TAKE, _BOUND, "fire fired v ge threshold 1", _SUBTRACT)
     yield _small("fire often", _TAKE, _BOUND, "fire fired v ge threshold 3", _SUBTRACT)
     yield _small("fire at a number", _TAKE, _BOUND, "fire fired v gt 30 1", "put v 0 when fired")

@@ -7,11 +7,13 @@
     spikes.LAYER     uint8  [N, T, *shape]     with a trace, for every neuron layer in order of evaluation
     membrane.LAYER   int32  [N, T, *shape]
 
-N and T are symbolic. Time is the first axis inside, because not every runtime scans over another one.
+N and T are symbolic, unless numbers are asked for. Time is the first axis inside, because not every runtime scans over another one.
+`make_step_model` makes one step of the same as a model without a Scan.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +28,10 @@ from lehr.targets.onnx.graph import INT32, INT64, UINT8, Graph
 from lehr.targets.onnx.step import State, Step
 
 OPSET, IR_VERSION = 21, 10
-STEPS = "lehr.steps"
-SPIKES, MEMBRANE = "spikes.", "membrane."
+STEPS, STATES = "lehr.steps", "lehr.states"
+SPIKES, MEMBRANE, NEXT = "spikes.", "membrane.", "next/"
+Dim = int | str
+"""A dimension: a number, or the name of one that is free."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,58 @@ class Traced:
     shape: Shape
 
 
-def make_model(net: Network, trace: bool) -> ModelProto:
-    """The model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself."""
+def make_model(net: Network, trace: bool, samples: Dim = "N", steps: Dim = "T") -> ModelProto:
+    """The model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself.
+
+    Args:
+        net: the network.
+        trace: whether every spike and membrane is an output.
+        samples: how many samples it takes at once, for runtimes that want a number.
+        steps: of how many steps, likewise.
+    """
     step = Step(net, intervals(net))
     states = [_scores(step), *step.states]
     traced = _traced(step) if trace else []
-    graph = _over_time(net, states, traced, _body(step, states, traced))
+    graph = _over_time(net, states, traced, _body(step, states, traced, samples), (samples, steps))
+    return _model(graph, {STEPS: str(net.steps)})
+
+
+def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto:
+    """One time step of `net` without a Scan: the states come in and go out, and whoever runs it hands them on.
+
+        input                uint8  [N, *shape]         one step
+        STATE                       [N, *its shape]     what the step before made of each state; for the first step see the metadata
+        counts or scores            [N, classes]        as in `make_model`, up to this step; the first state after the step
+        prediction           int64  [N]
+        spikes.LAYER, membrane.LAYER                    of this step, if `trace`
+        next/STATE                  [N, *its shape]     the other states after the step
+
+    The metadata `lehr.states` is a JSON list with the input, the output and the first value of each state.
+    """
+    step = Step(net, intervals(net))
+    states = [_scores(step), *step.states]
+    traced = _traced(step) if trace else []
+    after = [scores_of(net), *(NEXT + state.before for state in states[1:])]
+    for state, name in zip(states, after, strict=True):
+        step.graph.op("Identity", state.after, at=OUTPUT, name=name)
+    step.graph.op("ArgMax", scores_of(net), at=OUTPUT, name="prediction", axis=1, keepdims=0, select_last_index=0)
+    for t in traced:
+        step.graph.op("Identity", t.value, at=OUTPUT, name=t.name)
+    told = [_info(name, s.dtype, samples, *s.shape) for s, name in zip(states, after, strict=True)]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [INPUT], [step.value[INPUT]]), *step.graph.nodes],
+        "lehr",
+        [_info(INPUT, UINT8, samples, *net.input.shape), *(_info(s.before, s.dtype, samples, *s.shape) for s in states)],
+        [told[0], _info("prediction", INT64, samples), *(_info(t.name, t.dtype, samples, *t.shape) for t in traced), *told[1:]],
+        initializer=step.graph.constants,
+    )
+    links = [[state.before, name, state.first] for state, name in zip(states, after, strict=True)]
+    return _model(graph, {STEPS: str(net.steps), STATES: json.dumps(links)})
+
+
+def _model(graph: GraphProto, facts: dict[str, str]) -> ModelProto:
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lehr")
-    helper.set_model_props(made, {STEPS: str(net.steps)})
+    helper.set_model_props(made, facts)
     checker.check_model(made, full_check=True)
     return made
 
@@ -80,22 +128,22 @@ def _traced(step: Step) -> list[Traced]:
     return found
 
 
-def _body(step: Step, states: Sequence[State], traced: Sequence[Traced]) -> GraphProto:
+def _body(step: Step, states: Sequence[State], traced: Sequence[Traced], samples: Dim) -> GraphProto:
     """One step: states and the input of now to new states and what is traced."""
     now = [step.graph.op("Identity", t.value, at=OUTPUT, name=f"{t.name}/now") for t in traced]
     return helper.make_graph(
         step.graph.nodes,
         "step",
-        [*(_info(s.before, s.dtype, "N", *s.shape) for s in states), _info(step.value[INPUT], UINT8, "N", *step.net.input.shape)],
+        [*(_info(s.before, s.dtype, samples, *s.shape) for s in states), _info(step.value[INPUT], UINT8, samples, *step.net.input.shape)],
         [
-            *(_info(s.after, s.dtype, "N", *s.shape) for s in states),
-            *(_info(name, t.dtype, "N", *t.shape) for name, t in zip(now, traced, strict=True)),
+            *(_info(s.after, s.dtype, samples, *s.shape) for s in states),
+            *(_info(name, t.dtype, samples, *t.shape) for name, t in zip(now, traced, strict=True)),
         ],
         initializer=step.graph.constants,
     )
 
 
-def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], body: GraphProto) -> GraphProto:
+def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], body: GraphProto, lead: tuple[Dim, Dim]) -> GraphProto:
     """The whole graph: `body` scanned over the steps of the input, from the states before it."""
     graph = Graph()
     slices = graph.op("Transpose", INPUT, at=INPUT, perm=_swapped(net.input.shape))
@@ -110,11 +158,11 @@ def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], 
     return helper.make_graph(
         graph.nodes,
         "lehr",
-        [_info(INPUT, UINT8, "N", "T", *net.input.shape)],
+        [_info(INPUT, UINT8, *lead, *net.input.shape)],
         [
-            _info(scores_of(net), states[0].dtype, "N", *states[0].shape),
-            _info("prediction", INT64, "N"),
-            *(_info(t.name, t.dtype, "N", "T", *t.shape) for t in traced),
+            _info(scores_of(net), states[0].dtype, lead[0], *states[0].shape),
+            _info("prediction", INT64, lead[0]),
+            *(_info(t.name, t.dtype, *lead, *t.shape) for t in traced),
         ],
         initializer=graph.constants,
     )
@@ -126,7 +174,7 @@ def _zeros(graph: Graph, batch: str, state: State) -> str:
     return graph.op("ConstantOfShape", size, at=state.before, name=f"{state.before}/first", value=value)
 
 
-def _info(name: str, dtype: int, *shape: int | str) -> ValueInfoProto:
+def _info(name: str, dtype: int, *shape: Dim) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, dtype, shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.simulate.result import Trace
-from lehr.targets.onnx.model import MEMBRANE, SPIKES, STEPS
+from lehr.targets.onnx.model import MEMBRANE, SPIKES, STATES, STEPS
 
 FILE = "model.onnx"
 
@@ -45,19 +46,21 @@ class OnnxRuntime:
             raise ToolMissing(why)
         with _reported(folder / FILE):
             session = self._session(folder / FILE)
-            steps = int(session.get_modelmeta().custom_metadata_map[STEPS])
+            facts = session.get_modelmeta().custom_metadata_map
+            steps, stepwise = int(facts[STEPS]), STATES in facts
             entry, names = session.get_inputs()[0], [output.name for output in session.get_outputs()]
         layers = [name.removeprefix(SPIKES) for name in names if name.startswith(SPIKES)]
         if not layers:
             raise UsageError(f"{folder / FILE} has no outputs for spikes and membranes; build it with the option trace=1")
-        shape = tuple(entry.shape[2:])
+        shape = tuple(entry.shape[1 if stepwise else 2 :])
         if x.shape[1:] == shape:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.dtype != np.uint8 or x.shape[2:] != shape:
             wanted = ", ".join(map(str, entry.shape))
             raise FileRefused(f"input is {x.dtype} {list(x.shape)}, {FILE} takes uint8 [{wanted}]; convert or reshape it")
         with _reported(folder / FILE):
-            made = dict(zip(names, session.run(names, {entry.name: x}), strict=True))
+            made = _stepwise(session, names, json.loads(facts[STATES]), x) if stepwise else session.run(names, {entry.name: x})
+            made = dict(zip(names, made, strict=True))
         return Trace({layer: made[SPIKES + layer] for layer in layers}, {layer: made[MEMBRANE + layer] for layer in layers})
 
     def _session(self, path: Path) -> Any:
@@ -70,6 +73,20 @@ class OnnxRuntime:
         level = ort.GraphOptimizationLevel
         how.graph_optimization_level = level.ORT_ENABLE_ALL if self.optimise else level.ORT_DISABLE_ALL
         return ort.InferenceSession(path, how, providers=["CPUExecutionProvider"])
+
+
+def _stepwise(session: Any, names: list[str], states: list[tuple[str, str, int]], x: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+    """All outputs of a model of one step, with the steps as their second axis, for inputs `[N, T, *shape]`."""
+    kinds = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
+    fed = {}
+    for before, _, first in states:
+        kind, shape = kinds[before]
+        fed[before] = np.full((len(x), *shape), first, kind.removeprefix("tensor(").removesuffix(")"))
+    every = []
+    for t in range(x.shape[1]):
+        every.append(session.run(names, {**fed, "input": x[:, t]}))
+        fed = {before: every[-1][names.index(after)] for before, after, _ in states}
+    return [np.stack(values, axis=1) for values in zip(*every, strict=True)]
 
 
 @contextmanager

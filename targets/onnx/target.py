@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar, get_args
 
 import numpy as np
+from onnx import ModelProto
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
 from lehr.intervals import intervals
 from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target, Varying
-from lehr.targets.onnx.model import make_model
+from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Runner, Target, Varying
+from lehr.targets.onnx.model import make_model, make_step_model
 from lehr.targets.onnx.neuron import RULES
 from lehr.targets.onnx.readme import readme
 from lehr.targets.onnx.runner import FILE, OnnxRuntime
@@ -24,7 +25,10 @@ from lehr.targets.onnx.step import BYTE, NODES, Step, current, digit_count, sum_
 from lehr.targets.onnx.temporaries import problems
 from lehr.weights import KINDS, WeightKind
 
-TRACE = "trace"
+TRACE, FORM = "trace", "form"
+
+
+MAKERS: Mapping[str, Callable[[Network, bool], ModelProto]] = {"scan": make_model, "step": make_step_model}
 
 
 class Onnx(Target):
@@ -40,7 +44,10 @@ class Onnx(Target):
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     holds: ClassVar[str] = "k * V below 2^31 in every decay"
     judge: ClassVar[str] = "ONNX Runtime"
-    options: ClassVar[Mapping[str, str]] = {TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out"}
+    options: ClassVar[Mapping[str, str]] = {
+        TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out",
+        FORM: "scan: one Scan over time (default); step: one time step, states in and out, for runtimes that lack Scan",
+    }
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Sums over the bytes of wide values that int32 may not hold, and updates whose registers no type holds."""
@@ -56,16 +63,18 @@ class Onnx(Target):
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """`model.onnx`, and a README that shows how to run it."""
-        trace = options.get(TRACE, "1")
+        trace, form = options.get(TRACE, "1"), options.get(FORM, "scan")
         if trace not in ("0", "1"):
             raise UsageError(f"option {TRACE} is {trace!r}; use 0 or 1")
-        model = make_model(net, trace == "1")
+        if form not in MAKERS:
+            raise UsageError(f"option {FORM} is {form!r}; use {' or '.join(MAKERS)}")
+        model = MAKERS[form](net, trace == "1")
         return BuildPlan({FILE: model.SerializeToString(deterministic=True), "README.md": readme(net, model, FILE).encode()})
 
     def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
         """Size and work; they are the same at all spike rates, as ONNX Runtime computes every product."""
-        del rates, options
-        size = len(self.plan(net, {TRACE: "0"}).files[FILE])
+        del rates
+        size = len(self.plan(net, {**(options or {}), TRACE: "0"}).files[FILE])
         state = sum(s.bytes for s in Step(net, intervals(net)).states)
         products = sum(math.prod(net.shapes[name]) * math.prod(node.weight.shape[1:]) for name, node in net.weighted.items())
         return Estimate(
@@ -80,6 +89,6 @@ class Onnx(Target):
         """Of ONNX Runtime."""
         return version("onnxruntime")
 
-    def runner(self) -> OnnxRuntime:
+    def runner(self) -> Runner:
         """ONNX Runtime on the CPU."""
         return OnnxRuntime()

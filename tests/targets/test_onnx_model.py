@@ -19,7 +19,9 @@ from strategies import Builder, Images, alive, recurrent_network, small_network
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.network import OUTPUT, Input, Linear, Network, Neuron, SumPool2d
-from lehr.simulate import simulate
+from lehr.simulate import compare, simulate
+from lehr.targets.conformance.building import flowing
+from lehr.targets.conformance.mutations import thresholds
 from lehr.targets.golden import per_step
 from lehr.targets.onnx import Onnx
 from lehr.targets.onnx.model import make_model
@@ -91,14 +93,15 @@ def test_without_a_trace_only_counts_are_left(tmp_path: Path) -> None:
         OnnxRuntime().run(folder, x)
 
 
+@pytest.mark.parametrize("form", ["scan", "step"])
 @pytest.mark.parametrize("make", [small_network, recurrent_network])
-def test_the_program_in_the_readme_runs(make: Make, tmp_path: Path) -> None:
+def test_the_program_in_the_readme_runs(make: Make, form: str, tmp_path: Path) -> None:
     net = make()[0]
-    folder = built(net, tmp_path / "built")
+    folder = built(net, tmp_path / "built", form=form)
     text = (folder / "README.md").read_text("utf-8")
     program = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert program is not None
-    assert len(program[1].splitlines()) <= 10
+    assert len(program[1].splitlines()) <= (10 if form == "scan" else 16)
     done = subprocess.run([sys.executable, "-c", program[1]], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     shape = (4, *net.input.shape)
@@ -179,3 +182,25 @@ def test_runner_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("lehr.targets.onnx.runner.find_spec", lambda name: None)
     with pytest.raises(ToolMissing, match=r"^ONNX Runtime is not installed; pip install onnxruntime$"):
         OnnxRuntime().run(tmp_path, small_network()[1])
+
+
+# -------------------------------------------------------------------- one step without Scan
+@pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
+def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:
+    """Of every topology: its states are handed on by whoever runs it."""
+    net, x = make()
+    folder = built(net, tmp_path / "built", form="step")
+    model = onnx.load(folder / FILE)
+    assert "Scan" not in {node.op_type for node in model.graph.node}
+    assert _described(model.graph.input)[0] == "input uint8 N," + ",".join(map(str, net.input.shape))
+    expected = simulate(net, x, trace=net.neurons)
+    assert flowing(net, expected)
+    compare(expected.trace, OnnxRuntime().run(folder, x)).require_equal("one step")
+    other = next(m for m in thresholds(net) if not compare(expected.trace, simulate(m, x, trace=m.neurons).trace).equal)
+    made = OnnxRuntime().run(built(other, tmp_path / "other", form="step"), x)
+    assert not compare(expected.trace, made).equal
+
+
+def test_option_form_is_scan_or_step() -> None:
+    with pytest.raises(UsageError, match=r"^option form is 'loop'; use scan or step$"):
+        TARGET.plan(small_network()[0], {"form": "loop"})
