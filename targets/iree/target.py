@@ -43,6 +43,10 @@ class Iree(Onnx):
         figures = super().estimate(net, rates).figures
         return Estimate((*figures, Figure("batch", batch, "samples", f"option {BATCH}: the models take so many at once")))
 
+    def version(self) -> str:
+        """Of IREE."""
+        return IREE.version()
+
     def runner(self) -> Runner:
         """IREE's compiler and runtime."""
         return IreeRuntime()
