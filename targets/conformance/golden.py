@@ -33,7 +33,7 @@ from lehr.targets.conformance.forms import (
     pooled,
 )
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
-from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
+from lehr.targets.conformance.one_sign import ONE_SIGN
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
 from lehr.targets.contract import Arithmetics, Target
@@ -227,7 +227,7 @@ def _nodes() -> Iterator[InFields]:
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, MachineAtItsRails("reckon", 12))
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS)
 
 
 # -------------------------------------------------------------------- for a target
