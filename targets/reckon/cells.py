@@ -22,9 +22,9 @@ from lehr.update import MEMBRANE, Put
 LOWEST, HIGHEST = -32768, 32767
 """Of a membrane, and of a threshold; adders saturate there."""
 ALPHA_ONE, ALPHA_BITS = 0x8000, 15
-ALPHAS = (0x7000, 0x8FFF)
-"""Its four highest bits are 0x7 or 0x8."""
-KAPPA_ONE, KAPPA_BITS, KAPPA_MOST = 0x80, 7, 0xFF
+ALPHA_LEAST = 0x7000
+"""The machine's go on to 0x8FFF, but nothing decays by more than 1 here."""
+KAPPA_ONE, KAPPA_BITS = 0x80, 7
 
 _SUBTRACT = """
     ? leak v multiply {numerator:name} {decay} floor
@@ -85,13 +85,12 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
         numbers = f"its membrane is register '{neuron.program.membrane}', and '{MEMBRANE}' in the machine's update"
     if isinstance(numbers, str):
         return [Problem(name, numbers, "use machine 'reckon' of lehr.machines, or decay multiply, rounding floor, fires ge, next_step")]
-    one, bits, ends = (KAPPA_ONE, KAPPA_BITS, (0, KAPPA_MOST)) if reset == "none" else (ALPHA_ONE, ALPHA_BITS, ALPHAS)
+    one, bits, least = (KAPPA_ONE, KAPPA_BITS, 0) if reset == "none" else (ALPHA_ONE, ALPHA_BITS, ALPHA_LEAST)
     exact = _factor(neuron, size, numbers, bits)
     threshold = by_neuron(neuron, "threshold", size) + (numbers.get("test") == "gt")
     found = []
-    if exact is None or exact.min() < ends[0] or exact.max() > ends[1]:
-        low, high = ends[0] / one, ends[1] / one
-        reason = f"what is left of its membranes after a step is not {low:g} to {high:g} in steps of 1/{one}, as the machine has it"
+    if exact is None or exact.min() < least:
+        reason = f"what is left of its membranes after a step is not {least / one:g} to 1 in steps of 1/{one}, as the machine has it"
         found.append(Problem(name, reason, "train with a beta of 7/8 to 1" if reset != "none" else "train with a beta of k/128"))
     if reset == "none" and exact is not None and np.unique(exact).size > 1:
         found.append(Problem(name, "its neurons decay differently, the machine's output neurons alike", "use one decay"))

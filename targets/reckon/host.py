@@ -62,8 +62,8 @@ class Host:
             )
             for layer in told["layers"]
         )
-        numbers = (int(told[name]) for name in ("steps", "steps_behind", "places", "kappa"))
-        return cls(tuple(map(int, given["shape"])), int(given["late"]), lines, *numbers, layers)
+        steps, ends, places, kappa = (int(told[name]) for name in ("steps", "steps_behind", "places", "kappa"))
+        return cls(tuple(map(int, given["shape"])), int(given["late"]), lines, steps, ends, places, kappa, layers)
 
     def stimulus(self, words: Sequence[int], x: npt.NDArray[np.uint8], over_spi: bool) -> bytes:
         """What the testbench does: programs the machine, all over SPI or the registers alone, then gives it samples `[N, T, *shape]`."""
@@ -133,6 +133,6 @@ def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
             if memory[address] != value
         ]
         start += size
-    held = dict(dump[start:].reshape(-1, 2).tolist())
+    held: dict[int, int] = {int(address): int(value) for address, value in dump[start:].reshape(-1, 2)}
     found += [f"register {a} holds {held[a]:x}, and {value:x} was sent" for a, value in meant.registers.items() if held.get(a) != value]
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from lehr.network import Network
 from lehr.targets.arithmetics import Problem
-from lehr.targets.reckon.cells import ALPHA_ONE, HIGHEST, KAPPA_ONE, LOWEST, Cells
+from lehr.targets.reckon.cells import HIGHEST, LOWEST, Cells
 from lehr.targets.rooms import outside
 from lehr.targets.wiring import Connection
 from lehr.update import MEMBRANE, Bound
@@ -23,7 +23,7 @@ def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -
     """
     most, least = int(max(own.bias.max(), 0)), int(min(own.bias.min(), 0))
     found = outside(net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)})  # a bias may be the last of all events
-    if not found or not _same_bound(net, name) or own.alpha.max() > (KAPPA_ONE if own.integrates else ALPHA_ONE):
+    if not found or not _same_bound(net, name):
         return found
     weights = np.concatenate([own.bias[None], *(each.weights for each in heard)])
     mixed = int(((weights > 0).any(0) & (weights < 0).any(0)).sum())

@@ -140,14 +140,14 @@ def test_numbers_are_refused_by_name() -> None:
     net = chain(14, 9, 5)
     slow, told = (
         replace(FIRES, decay_numerator=13),
-        "what is left of its membranes after a step is not 0.875 to 1.12497 in steps of 1/32768",
+        "what is left of its membranes after a step is not 0.875 to 1 in steps of 1/32768",
     )
     assert refused(with_neurons(net, "layer1", arithmetic=slow)) == [
         f"layer1: {told}, as the machine has it; train with a beta of 7/8 to 1"
     ]
     coarse = replace(INTEGRATES, decay_numerator=1023, decay_shift=10)
     assert refused(chain(14, 9, 5, last=coarse)) == [
-        "layer2: what is left of its membranes after a step is not 0 to 1.99219 in steps of 1/128, as the machine has it; train with a beta of k/128"
+        "layer2: what is left of its membranes after a step is not 0 to 1 in steps of 1/128, as the machine has it; train with a beta of k/128"
     ]
     high = with_neurons(net, "layer2", threshold=np.full(5, 40_000, np.int32))
     assert refused(high) == ["layer2: it fires from 40,000 on, the machine at 32,767 or less; use fewer fraction bits"]

@@ -44,12 +44,12 @@ def require_equal(net: Network, x: Images, folder: Path, over_spi: bool = False)
     return got
 
 
-def raised_alpha() -> Network:
-    """Membranes of the machine that grow by themselves, up to where they fire."""
+def program() -> Network:
+    """The machine's own update, every neuron with a decay of its own."""
     net = chain(14, 9, 5, biases=0)
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        alpha = np.linspace(28_672, 33_600, len(neuron.bias)).astype(np.int32)
+        alpha = np.linspace(28_672, 32_768, len(neuron.bias)).astype(np.int32)
         nodes[name] = Neuron(neuron.threshold, neuron.bias, RECKON, parameters={"alpha": alpha})
     return replace(net, nodes=nodes)
 
@@ -72,7 +72,7 @@ NETWORKS = {
     "integrators that forget nothing": lambda: chain(14, 9, 5, last=replace(INTEGRATES, decay_numerator=1, decay_shift=0)),
     "a layer that hears itself": recurrent,
     "convolution": convolutional,
-    "alpha above 1": raised_alpha,
+    "its own program": program,
     "delays": delayed,
 }
 
