@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -215,10 +214,9 @@ def test_estimate_by_hand() -> None:
 
 # -------------------------------------------------------------------- the author's Verilog
 @pytest.fixture
-def verilog() -> Iterator[None]:
+def verilog() -> None:
     if missing := RUNNER.missing():
         pytest.skip(missing)
-    yield
 
 
 @pytest.mark.slow
@@ -249,7 +247,7 @@ def test_a_full_queue_drops_nothing(tmp_path: Path) -> None:
     runner = TinyOdinRunner()
     got = runner.run(write(net, tmp_path / "out"), x)
     assert runner.was_full
-    assert 0 < got.spikes["lif"].sum()
+    assert 0 < (got.spikes["lif"] > 0).mean() < 1
     compare(simulate(net, x, trace=net.neurons).trace, got).require_equal("tinyodin")
 
 
@@ -261,6 +259,6 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match=r"input is uint8 \[1, 6, 5\], the artefact takes uint8 \[12\] at each step; reshape it"):
         RUNNER.run(folder, np.zeros((1, 6, 5), np.uint8))
     words = (folder / "program.hex").read_text().splitlines()
-    (folder / "program.hex").write_text("\n".join(words[:4] + words[5:]))  # a byte of a threshold is never sent
+    (folder / "program.hex").write_text("\n".join(words[:5] + words[6:]))  # a byte of a threshold is never sent
     with pytest.raises(NotBitExact, match="words of the memories are not what was sent"):
         TinyOdinRunner(over_spi=True).run(folder, spikes_in(net))
