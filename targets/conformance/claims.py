@@ -75,7 +75,7 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
     if in_fields(target):
         needed = target.example_fields
         leaks = needed.get("decay_numerator", 0) != 1 << needed.get("decay_shift", 1)
-        idle = () if leaks else ("decay_form", "rounding")
+        idle: tuple[str, ...] = () if leaks else ("decay_form", "rounding")
         idle += ("reset_timing",) if machine.update == ("event",) else ()  # an update by event has but one
         names = [name for name in machine.CHOICES if name not in idle]
         made += [Claim(name, value) for name in names for value in getattr(machine, name)]
