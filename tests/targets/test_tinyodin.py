@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,12 +19,14 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotBitExact, ToolMissing
 from lehr.machines import TINYODIN
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.samples import read_samples
 from lehr.simulate import compare, simulate
 from lehr.targets.conformance.machines import machine_network
 from lehr.targets.tinyodin import TinyOdin
 from lehr.targets.tinyodin.events import events, read_output
 from lehr.targets.tinyodin.runner import SOURCES, VARIABLE, TinyOdinRunner
 
+ROOT = Path(__file__).resolve().parents[2]
 RUNNER = TinyOdinRunner()
 FIELDS = Arithmetic(reset="zero", reset_timing="same_step", fires="ge", state_bits=12, update="event")
 
@@ -262,3 +267,27 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     (folder / "program.hex").write_text("\n".join([*words[:5], *words[6:], ""]))  # a byte of a threshold is never sent
     with pytest.raises(NotBitExact, match="words of the memories are not what was sent"):
         TinyOdinRunner(over_spi=True).run(folder, spikes_in(net))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("verilog")
+def test_the_commands_of_the_page(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From integers that were chosen by event to the author's Verilog; and one weight or threshold of another value is noticed."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "tinyodin.md").read_text("utf-8").partition("## From a network to the chip")[2].partition("\n## ")[0]
+    python, *commands = [line.split() for line in page.splitlines() if line.startswith("    ")]
+    made = subprocess.run([sys.executable, ROOT / python[1], *python[2:]], capture_output=True, text=True, check=True).stdout
+    (accuracy,) = re.findall(r"(0\.\d+) of the test samples", made)
+    assert float(accuracy) > 0.95
+    assert [command[1] for command in commands] == ["check", "build", "verify"]
+    for command in commands:
+        ran = lehr(*command[1:])
+        assert ran.code == 0, ran.err
+    net = nirfile.read(tmp_path / "model.nir")
+    x = read_samples(tmp_path / "in.npz")[0][:1]
+    expected = simulate(net, x, trace=net.neurons)
+    assert 0 < expected.rates["out"] < 1
+    memory = tmp_path / "out" / "neurons.hex"
+    words = lines(memory.read_bytes())
+    memory.write_text("".join(f"{word + (1 << 12) * (j == expected.prediction[0]):08x}\n" for j, word in enumerate(words)))
+    assert not compare(expected.trace, RUNNER.run(tmp_path / "out", x)).equal
