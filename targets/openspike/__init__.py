@@ -40,9 +40,7 @@ class OpenSpike(CheckedTarget):
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Weights, thresholds, decays and membranes that it has no room for."""
         weights = (
-            Problem(
-                name, f"its weights are {node.weight.min()}..{node.weight.max()}, the machine has 0 and 1", "train with ternary weights"
-            )
+            Problem(name, f"its weights are {node.weight.min()}..{node.weight.max()}, the machine has 0 and 1", "use weights of 0 and 1")
             for name, node in net.weighted.items()
             if node.weight.min() < 0 or node.weight.max() > 1
         )
@@ -61,6 +59,4 @@ def _of_neurons(name: str, neuron: Neuron) -> Iterator[Problem]:
         yield Problem(name, reason, "train with a decay of 0, 1/8, 1/4, 1/2 or 1")
     if neuron.bias.any():
         yield Problem(name, "its neurons have a bias, the machine has none", "train without biases")
-    yield Problem(
-        name, "its membranes go below 0 or wrap there, the machine's are 0..255", "no network of lehr has such membranes in fields"
-    )
+    yield Problem(name, "its membranes go below 0, the machine's are 0..255", "there is no way: fields say no membrane without a sign")

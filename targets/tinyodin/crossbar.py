@@ -1,8 +1,8 @@
 """A network as the one crossbar that tinyODIN is: rows of weights that events read, columns of neurons that they reach.
 
 In open loop (register SPI_OPEN_LOOP) the spikes of neurons go out and are not served: rows then belong to the input alone, columns to the
-neurons, and the scheduler's queue holds nothing but events of the host. The controller takes one of them only while the queue is not full,
-so that none is dropped.
+neurons, and the scheduler's queue holds nothing but events of the host: never more than one, so that none is dropped and none overtakes
+another. For the controller comes back to WAIT from a handshake when the request is low (controller.v), and then serves what is queued.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lehr.nodes import SumPool2d
 from lehr.targets.arithmetics import Problem
 from lehr.targets.forms import matched
 from lehr.targets.wiring import by_neuron, connections, sizes
+from lehr.update import Program
 
 NEURONS = 256
 LOWEST_WEIGHT, HIGHEST_WEIGHT = -8, 7
@@ -116,9 +117,7 @@ def outside(name: str, what: str, values: Int64, low: int, high: int, hint: str)
 
 def _numbers(neuron: Neuron) -> dict[str, str] | str:
     """The numbers in an update that is the machine's, or why it is not."""
-    own, fields = matched(neuron.program, PROGRAM), matched(neuron.program, FIELDS)
-    if not isinstance(fields, str):
-        return fields
+    own = matched(neuron.program, PROGRAM if isinstance(neuron.arithmetic, Program) else FIELDS)
     if isinstance(own, str):
         return own
     if own.get("leak") in neuron.program.registers:

@@ -18,7 +18,7 @@ def readme(net: Network, bar: Crossbar) -> str:
     elif neuron.threshold.size < columns:
         used.append("The convolution is resolved into the weights that an event brings to each neuron.")
     listed = "\n".join(f"- {line}" for line in used) or "- None."
-    leak = "Then a time reference event to all, address 0x1FF, once the queue is empty.\n" if bar.leaks.any() else ""
+    leak = "Then a time reference event to all, address 0x1FF.\n" if bar.leaks.any() else ""
     return f"""# tinyODIN: {rows} inputs, {columns} neurons
 
 | file | holds |
@@ -35,8 +35,8 @@ that spikes of neurons go out and nothing but events of the host is served.
 
 ## Running
 For each sample send clear.hex; for each of {net.steps} steps, one event for each input spike in ascending order of address (c times
-for a count of c). {leak}A step ends when the queue is empty. The queue holds 128 events and drops none: the controller
-takes an event from the bus only while there is room, and the neurons put none in.
+for a count of c). {leak}A step ends when the queue is empty. It never holds more than one event, and drops
+none: the controller serves it before it looks at the bus again, and the neurons put nothing in.
 
 ## Exact transformations
 {listed}

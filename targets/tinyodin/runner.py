@@ -75,7 +75,8 @@ class TinyOdinRunner:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.dtype != np.uint8 or x.shape[2:] != shape:
             raise FileRefused(f"input is {x.dtype} {list(x.shape)}, the artefact takes uint8 {list(shape)} at each step; reshape it")
-        inputs = x.reshape(*x.shape[:2], -1)
+        samples, steps = x.shape[:2]
+        inputs = x.reshape(samples, steps, -1)
         with tempfile.TemporaryDirectory(prefix="lehr-tinyodin-") as made:
             work = Path(made)
             lengths = {image: self._copied(folder / image, work / image) for image in IMAGES}
@@ -86,8 +87,8 @@ class TinyOdinRunner:
             if "PASS" not in lines:
                 raise NotBitExact(f"the Verilog of tinyODIN does not pass: {lines[0] if lines else 'no output'}; build the artefact again")
             self.was_full = "full" in lines
-            spikes, membranes = read_output((work / "output.hex").read_text(), *inputs.shape[:2], neurons)
-        whole = (*inputs.shape[:2], *layer)
+            spikes, membranes = read_output((work / "output.hex").read_text(), samples, steps, neurons)
+        whole = (samples, steps, *layer)
         return Trace({name: spikes.reshape(whole)}, {name: membranes.reshape(whole)})
 
     def _copied(self, source: Path, to: Path) -> int:
