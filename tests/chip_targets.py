@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lehr.artifact import BuildPlan
+from lehr.machines import XYLO
 from lehr.network import Linear, Network, Neuron
 from lehr.nodes import Flatten
 from lehr.targets.contract import Arithmetics, Estimate, Options, Problem, Runner, Target, TrainingForm
-from lehr.update import Program
+from lehr.update import MEMBRANE, Program
+from lehr.update_text import lines_of, program_of_lines
 
 
 def arithmetics(**fields: Any) -> Arithmetics:
@@ -30,14 +32,14 @@ class ChipTarget(Target):
 
     nodes = frozenset({Linear, Neuron, Flatten})
     training: ClassVar[TrainingForm]
-    program: ClassVar[Program | None] = None
+    programs: ClassVar[tuple[Program, ...]] = ()
     inputs: ClassVar[int] = 1024
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Thresholds, biases and the size of the input."""
         form, found = self.training, []
-        if net.input.shape[0] > self.inputs:
-            found.append(Problem("input", f"has {net.input.shape[0]} lines, the machine has {self.inputs}", "make the input smaller"))
+        if (lines := int(np.prod(net.input.shape))) > self.inputs:
+            found.append(Problem("input", f"has {lines} lines, the machine has {self.inputs}", "make the input smaller"))
         for name, neuron in net.neurons.items():
             theta = neuron.threshold
             group = {"channel": np.arange(len(theta)), "pair": np.arange(len(theta)) // 2}.get(form.share, 0 * theta)
@@ -52,10 +54,10 @@ class ChipTarget(Target):
         return tuple(found)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """The program, where the machine has one, in every statement; fields else."""
-        if self.program is None or neuron.program == self.program:
-            return [] if self.program is not None else super().neuron_problems(name, neuron)
-        return [Problem(name, "it computes another update", "train with the machine's")]
+        """The programs, where the machine has any, in every statement; fields else."""
+        if not self.programs:
+            return super().neuron_problems(name, neuron)
+        return [] if neuron.program in self.programs else [Problem(name, "it computes another update", "train with the machine's")]
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Not asked for here."""
@@ -122,7 +124,22 @@ class AkidaTarget(ChipTarget):
     )
 
 
-CHIPS = (LoihiTarget(), ReckonTarget(), HiaerTarget(), AkidaTarget())
+def xylo(up_to: int) -> Program:
+    """Xylo's update with weights shifted by 3, of neurons that fire up to so many spikes a step."""
+    lines = [line.replace("add i input 0", "add i input 3").replace("threshold 31", f"threshold {up_to}") for line in lines_of(XYLO)]
+    return program_of_lines(lines, MEMBRANE)
+
+
+class XyloTarget(ChipTarget):
+    """Two states that decay by shifts, up to 31 spikes a step, 1 at the output."""
+
+    name, summary = "test-xylo", "Xylo's program"
+    arithmetics = arithmetics(max_fraction_bits=0, max_state_bits=8)  # none that neurons in fields have
+    programs = (xylo(31), xylo(1))
+    training = TrainingForm(machine="xylo", parameters={"dash_syn": 1, "dash_mem": 2}, highest=32767, fraction_bits=3, output_spikes=1)
+
+
+CHIPS = (LoihiTarget(), ReckonTarget(), HiaerTarget(), AkidaTarget(), XyloTarget())
 
 
 def chip(name: str) -> ChipTarget:

@@ -71,14 +71,14 @@ def _of_updates(net: NetworkRecipe) -> Iterator[str]:
                 reads = update.how.parameters
                 Neuron(np.array([1 if "threshold" in reads else 0]), np.zeros(1, int), update.how, parameters=one)
         except FileRefused as error:
-            machine = net.arithmetic and net.arithmetic.machine
+            machine = None if net.arithmetic is None else net.arithmetic.machine
             told[f"network.arithmetic: {f'machine {machine!r}: ' if machine else ''}{error}"] = None
     yield from told
 
 
 # -------------------------------------------------------------------- biases
 def _of_biases(net: NetworkRecipe) -> Iterator[str]:
-    machine = net.arithmetic and net.arithmetic.machine
+    machine = None if net.arithmetic is None else net.arithmetic.machine
     lacks = machine is not None and "bias" not in MACHINES[machine].parameters
     if net.biases and not lacks:
         return

@@ -71,7 +71,8 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype,
 
 def _rule(dtype: torch.dtype, codes: tuple[int, int, int, int, bool], numbers: tuple[float, ...], in_thresholds: bool) -> Rule:
     scalar = np.float32 if dtype == torch.float32 else np.float64
-    return Rule(*codes, *(scalar(number) for number in numbers), in_thresholds)
+    scalars: list[Any] = [scalar(number) for number in numbers]
+    return Rule(*codes, *scalars, in_thresholds=in_thresholds)
 
 
 def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: int, state: State | None = None) -> tuple[Tensor, Tensor]:

@@ -39,6 +39,9 @@ _REMEDIES: Mapping[str, str] = {
 class Mistakes(ValueError):
     """Sentences, each about one mistake in a recipe that its keys make together."""
 
+    def __str__(self) -> str:
+        return "; ".join(self.args)
+
 
 def mistakes(error: ValidationError, recipe: type[BaseModel]) -> list[str]:
     """One sentence for each mistake in a recipe.

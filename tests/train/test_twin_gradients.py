@@ -10,7 +10,7 @@ from program_networks import BY_STEP, layer_network
 
 from lehr.machines import MACHINES
 from lehr.train.twin import Twin
-from lehr.train.twin_update import scan
+from lehr.train.twin_update import Surrogate, scan
 from lehr.update import MEMBRANE
 from lehr.update_text import program_of_lines
 
@@ -23,7 +23,7 @@ def gradient(
     values = {name: torch.tensor([value], dtype=torch.float64).requires_grad_() for name, value in given.items()}
     program = program_of_lines(lines.split("; "), MEMBRANE)
     states = dict.fromkeys(program.states, torch.zeros(1, 1, dtype=torch.float64))
-    spikes, membranes, _ = scan(program, current, values, len(inputs), states, 1 / 8, 1.0)
+    spikes, membranes, _ = scan(program, current, values, len(inputs), states, Surrogate(1 / 8, 1.0))
     made = torch.autograd.grad(
         (spikes if of == "fired" else membranes)[step].sum(), [current, *values.values()], allow_unused=True, materialize_grads=True
     )

@@ -1,0 +1,179 @@
+"""Surrogate gradients whose distances are counted in thresholds: by torch's autograd, step by step, and by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from budgets import budget
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import arithmetics
+from torch import Tensor
+
+from lehr.arithmetic import Arithmetic, Fires, Reset, ResetTiming
+from lehr.programs import program_of
+from lehr.train import lif, lif_kernels, lif_torch
+from lehr.train.twin_update import Surrogate, scan
+from lehr.update import MEMBRANE
+from lehr.update_text import program_of_lines
+
+
+class Spike(torch.autograd.Function):
+    """Whether V passes theta; the gradient for V is unit / (slope |V - theta + offset| / theta + 1)^2, that for theta its negative."""
+
+    @staticmethod
+    def forward(ctx, v, theta, offset, unit, slope):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(v, theta)
+        ctx.told = offset, unit, slope
+        return (v - theta + offset > 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        v, theta = ctx.saved_tensors
+        offset, unit, slope = ctx.told
+        made = grad * unit / (slope * ((v - theta + offset) / theta).abs() + 1) ** 2
+        return made, -made, None, None, None
+
+
+def plain(current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: float, slope: float) -> tuple[Tensor, Tensor]:
+    """Neurons without rounding of decays, one torch operation after another."""
+    v, s = torch.zeros_like(current[0]), torch.zeros_like(current[0])
+    spikes, membranes = [], []
+    for now in current:
+        v = v * how.beta
+        if how.reset_timing == "next_step" and how.reset == "zero":
+            v = v * (1 - s.detach())
+        v = v + now * 2.0**how.fraction_bits + bias
+        if how.reset_timing == "next_step" and how.reset == "subtract":
+            v = v - theta * s.detach()
+        s = Spike.apply(v, theta.expand_as(v), 0.5 if how.fires == "ge" else 0.0, unit, slope)  # type: ignore[no-untyped-call]
+        if how.reset_timing == "same_step":
+            v = v * (1 - s.detach()) if how.reset == "zero" else v - theta * s.detach() if how.reset == "subtract" else v
+        spikes.append(s)
+        membranes.append(v)
+    return torch.stack(spikes), torch.stack(membranes)
+
+
+@budget(20, 300)
+@given(st.integers(0, 2**31 - 1), arithmetics(overflow="saturate", state_bits=32), st.sampled_from([0.3, 2.0, 25.0]))
+def test_the_loops_and_the_statements_are_autograds(seed: int, drawn: Arithmetic, slope: float) -> None:
+    """Without a leak, so that decays round nothing."""
+    how = replace(drawn, decay_form="multiply", decay_numerator=1, decay_shift=0, fraction_bits=2, state_bits=32)
+    torch.manual_seed(seed)
+    current, theta = torch.randint(-6, 12, (7, 3, 5)).double().requires_grad_(), torch.randint(3, 40, (5,)).double().requires_grad_()
+    bias = torch.randint(-2, 3, (5,)).double().requires_grad_()
+    inputs = (current, theta, bias)
+    unit = 2.0**-4
+    rule = lif.integer_rule(how, unit, slope, torch.float64, in_thresholds=True)
+    expected = plain(current, theta, bias, how, unit, slope)
+    given = {"threshold": theta, "bias": bias}
+    zero = torch.zeros(3, 5).double()
+    found = {
+        "loops": lif.scan(current, theta, bias, rule, 7),
+        "statements": scan(program_of(how), current, given, 7, {"v": zero, "fired": zero}, Surrogate(unit, slope, in_thresholds=True))[:2],
+    }
+    weights = torch.randn(2, 7, 3, 5).double()
+    wanted = torch.autograd.grad((torch.stack(expected) * weights).sum(), inputs)
+    for name, outputs in found.items():
+        for one, other in zip(outputs, expected, strict=True):
+            assert torch.equal(one, other), name
+        for one, other in zip(torch.autograd.grad((torch.stack(list(outputs)) * weights).sum(), inputs), wanted, strict=True):
+            assert torch.allclose(one, other, rtol=1e-9, atol=1e-12), name
+    in_weights = lif.integer_rule(how, unit, slope, torch.float64)
+    usual = torch.autograd.grad((torch.stack(lif.scan(current, theta, bias, in_weights, 7)) * weights).sum(), inputs)
+    assert not torch.allclose(usual[0], wanted[0])
+
+
+def test_torch_operations_have_the_compiled_loops_bits() -> None:
+    rng = np.random.default_rng(0)
+    rule = lif.integer_rule(Arithmetic(decay_numerator=7, decay_shift=3, fires="ge"), 0.25, 2.0, torch.float32, in_thresholds=True)
+    spikes, membranes = (rng.standard_normal((6, 3, 9)).astype(np.float32) for _ in range(2))
+    theta, raw = rng.uniform(1, 9, 9).astype(np.float32), rng.integers(-9, 20, (6, 3, 9)).astype(np.float32)
+    fired = (raw > theta).astype(np.float32)
+    made = []
+    for in_torch in (False, True):
+        sums = tuple(np.zeros((3, 9), np.float32) for _ in range(3))
+        current = np.zeros((6, 3, 9), np.float32)
+        arrays: list[Any] = [(spikes, membranes), theta, (fired, fired[0].copy()), raw, current, sums]
+        if in_torch:
+            as_torch: list[Any] = [tuple(map(torch.from_numpy, a)) if isinstance(a, tuple) else torch.from_numpy(a) for a in arrays]
+            lif_torch.backward(*as_torch, rule=rule)
+        else:
+            lif_kernels.backward(*arrays, rule=rule)
+        made.append((current, *sums))
+    for one, other in zip(*made, strict=True):
+        assert np.array_equal(one, other)
+        assert one.any()
+
+
+def test_several_spikes_a_step_by_hand() -> None:
+    """The distance is to the nearest multiple of the threshold, from 1 to the most spikes, over the threshold."""
+    values = np.array([-5.0, 3, 8, 9, 15, 21, 33, 90])
+    theta, slope, unit = 10.0, 3.0, 0.5
+    program = program_of_lines(["put v 0", "add v input 0", "fire fired v ge threshold 4"], MEMBRANE)
+    current = torch.tensor(values).view(1, 1, -1).requires_grad_()
+    level = torch.tensor([theta]).double().expand(8).clone().requires_grad_()
+    surrogate = Surrogate(unit, slope, in_thresholds=True)
+    spikes, _, _ = scan(program, current, {"threshold": level}, 1, {}, surrogate)
+    assert spikes.flatten().tolist() == [min(4, max(0, value // theta)) for value in values]
+    grads = torch.autograd.grad(spikes.sum(), [current, level])
+    nearest = np.clip(np.rint((values + 0.5) / theta), 1, 4)
+    expected = unit / (slope * np.abs(values - nearest * theta + 0.5) / theta + 1) ** 2
+    assert np.allclose(grads[0].flatten().numpy(), expected, rtol=1e-12)
+    assert np.allclose(grads[1].numpy(), -expected * nearest, rtol=1e-12)
+
+
+# -------------------------------------------------------------------- phase A
+@pytest.mark.parametrize("fires", ["gt", "ge"])
+@pytest.mark.parametrize("timing", ["next_step", "same_step"])
+@pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
+@pytest.mark.parametrize("in_thresholds", [False, True])
+def test_phase_a_computes_the_fields_in_floats(reset: Reset, timing: ResetTiming, fires: Fires, in_thresholds: bool) -> None:
+    """By numpy, one step after another, with membranes that meet the threshold exactly."""
+    how = Arithmetic("shift", 7, 3, "floor", reset, timing, fires)
+    rng = np.random.default_rng(1)
+    current = rng.integers(-2, 4, (30, 2, 5)) / 2.0
+    v, s = np.zeros((2, 5)), np.zeros((2, 5))
+    spikes, membranes, met = [], [], 0
+    for now in current:
+        v = v * 0.875
+        if timing == "next_step":
+            v = np.where(s > 0, 0.0, v) if reset == "zero" else v
+        v = v + now - (s if timing == "next_step" and reset == "subtract" else 0)
+        met += int((v == 1).sum())
+        s = (v >= 1 if fires == "ge" else v > 1).astype(float)
+        if timing == "same_step":
+            v = np.where(s > 0, 0.0, v) if reset == "zero" else v - s if reset == "subtract" else v
+        spikes.append(s)
+        membranes.append(v)
+    rule = lif.float_rule(0.875, 2.0, torch.float64, how, in_thresholds=in_thresholds)
+    found = lif.scan(torch.tensor(current), torch.tensor(1.0), torch.tensor(0.0), rule, 30)
+    assert met > 0
+    assert np.array_equal(found[0].numpy(), spikes)
+    assert np.array_equal(found[1].numpy(), membranes)
+
+
+def test_phase_a_computes_a_program_without_rounding_and_bounds() -> None:
+    """Xylo's update with exact factors, by numpy."""
+    lines = ["add i input 2", "bound i -8 7 saturate", "leak i dash 0 n", "leak v multiply 5 3 floor", "add v i 0", "bound v -8 7 wrap"]
+    program = program_of_lines([*lines, "fire fired v gt threshold 3", "subtract v threshold 0 times fired"], MEMBRANE)
+    rng = np.random.default_rng(2)
+    current = rng.integers(-2, 5, (12, 2, 4)) / 4.0
+    theta, i, v = 2.5, np.zeros((2, 4)), np.zeros((2, 4))
+    spikes, membranes = [], []
+    for now in current:
+        i = (i + now * 4) * 0.75
+        v = v * 0.625 + i
+        s = np.clip(np.ceil(v / theta) - 1, 0, 3)
+        v = v - theta * s
+        spikes.append(s)
+        membranes.append(v)
+    given = {"threshold": torch.tensor(theta).double(), "n": torch.tensor(2)}
+    found = scan(program, torch.tensor(current), given, 12, {}, Surrogate(0.25, 1.0), smooth=True)
+    assert {0.0, 1.0, 2.0} <= set(np.unique(spikes))
+    assert np.array_equal(found[0].numpy(), spikes)
+    assert np.allclose(found[1].numpy(), membranes, rtol=1e-12, atol=1e-12)
