@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def read_net(path: Path) -> dict[str, npt.NDArray[Any]]:
     found: dict[str, npt.NDArray[Any]] = {}
     try:
         with h5py.File(path) as file:
-            groups: Mapping[str, Any] = file["layer"]
+            groups: Any = file["layer"]
             kinds = [bytes(groups[str(number)]["type"][()]).decode() for number in range(len(groups))]
             numbers = [number for number, kind in enumerate(kinds) if kind not in ("input", "flatten")]
             for k, number in enumerate(numbers):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ from lehr.arithmetic import Synapse
 from lehr.network import OUTPUT, Input, Linear, Network
 
 
-def opened(net: Network) -> h5py.File:
+def opened(net: Network) -> Any:
     return h5py.File(io.BytesIO(LOIHI.plan(net, {}).files["network.net"]))
 
 

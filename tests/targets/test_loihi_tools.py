@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import h5py
 import numpy as np
@@ -45,9 +45,10 @@ def test_every_spike_and_membrane_is_the_networks(name: str, tool: Tool, tmp_pat
 def with_one_more(folder: Path, name: str, number: int) -> None:
     """One unit more in a number of the built file: of the weights' first, or of the threshold, which is 64 on the chip."""
     with h5py.File(folder / "network.net", "r+") as file:
-        values = np.array(file[name])
+        numbers: Any = file[name]
+        values = np.array(numbers)
         values.flat[number] += 1
-        file[name][...] = values
+        numbers[...] = values
 
 
 @pytest.mark.slow
