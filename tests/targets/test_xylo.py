@@ -17,7 +17,7 @@ from lehr.network import INPUT, Delay, Edge, Linear, Network, Neuron
 from lehr.targets.conformance.xylo import INTEGRATOR, ONCE, maps, rails
 from lehr.targets.xylo import Xylo
 from lehr.targets.xylo.chip import Chip, placed
-from lehr.update import Fire, Leak, Program
+from lehr.update import Add, Fire, Leak, Program
 from lehr.update_text import program_of_lines
 
 TARGET = Xylo()
@@ -110,7 +110,7 @@ def test_numbers_that_its_memories_do_not_hold(name: str, value: int, sentence: 
     numbers = neuron.values[name].copy()
     numbers[-1] = value
     changed = {name: numbers} if name in ("threshold", "bias") else {"parameters": {**neuron.parameters, name: numbers}}
-    assert told(with_node(net, n0=replace(neuron, **changed))) == f"n0: {sentence}"  # type: ignore[arg-type]
+    assert told(with_node(net, n0=replace(neuron, **changed))) == f"n0: {sentence}"
 
 
 def test_edges_that_the_chip_has_not() -> None:
@@ -167,7 +167,7 @@ def test_integrators_whose_membrane_could_come_to_the_highest_threshold_are_refu
 
 def test_weights_that_need_more_than_8_bits_and_a_shift_are_refused() -> None:
     net = dense()
-    wide = Program(tuple(replace(s, shift=8) if getattr(s, "source", "") == "input" else s for s in XYLO.statements))
+    wide = Program(tuple(replace(s, shift=8) if isinstance(s, Add) and s.source == "input" else s for s in XYLO.statements))
     odd = replace(net.neurons["n1"], arithmetic=wide)
     extra = with_node(net, (*net.edges, ("n0", "own"), ("own", "n0")), n1=odd, own=Linear(np.ones((20, 20), np.int8)))
     assert "n0: the weights between hidden neurons reach -256, 8 bits with one shift of up to 7 for all of them do not hold them" in told(

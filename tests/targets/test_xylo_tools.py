@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
+from commands import run
+from recordings import write_speech
 from xylo_nets import by_hand, dense, samples
 
 from lehr.errors import FileRefused, NotBitExact
@@ -227,3 +230,24 @@ def test_samna_refuses_what_the_first_core_cannot_hold(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_outputs_whose_thresholds_are_no_pairs_are_not_measured(tmp_path: Path) -> None:
     assert measure(built(maps(), tmp_path / "built")) == ()
+
+
+# -------------------------------------------------------------------- docs/xylo.md
+@xylosim
+@pytest.mark.slow
+def test_the_commands_of_its_page_lead_to_the_vendors_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_speech(tmp_path, 60, 4, 400)
+    for part in ("train", "test"):
+        with h5py.File(tmp_path / f"shd_{part}.h5", "a") as file:
+            file["labels"][:] = file["labels"][:] % 8
+        (tmp_path / f"shd_{part}.h5").rename(tmp_path / f"fsdd_{part}.h5")
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "xylo.md").read_text("utf-8")
+    commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    lehr ")]
+    assert len(commands) == 7
+    short = [f"--set={key}" for key in ("train.epochs=2", "finetune.epochs=1", "finetune.frozen_epochs=1", "train.batch_size=8")]
+    for command in commands:
+        ran = run(*(str(tmp_path) if word == "DIR" else word for word in command), *(short if command[0] == "train" else ()))
+        assert ran.code == 0, ran.err + ran.out
+        if command[0] in ("verify", "simulate"):
+            assert "0 of 19,968 membranes differ, 0 spikes" in ran.out or "0 of 19,968 membranes and 0 spikes differ" in ran.out, ran.out

@@ -115,3 +115,17 @@ def test_real_files() -> None:
     assert np.bincount(data.test.y).tolist() == [30] * 10
     assert 0.05 < data.train.x.mean() < 0.3
     assert data.train.x.any(axis=(1, 2)).all()
+
+
+def test_channels_are_gathered_and_classes_left_out(folder: Path) -> None:
+    """Twelve units of 700 are one of 16 channels; unit 699 is the last. Of the labels 0 to 11, 19 and 4 the first eight are kept."""
+    fewer = SHD.model_copy(update={"channels": 16, "classes": 8})
+    data = load_dataset(fewer, folder)
+    assert (data.shape, data.classes, data.test.y.tolist()) == ((16,), 8, [4])
+    assert sorted([*data.train.y.tolist(), *data.validation.y.tolist()]) == list(range(8))
+    assert not data.train.x[:, :, 1:].any()
+    assert data.train.x[:, 0, 0].all()
+    whole = load_dataset(SHD.model_copy(update={"channels": 16}), folder)
+    assert np.argwhere(whole.test.x).tolist() == [[0, 0, 0], [0, 2, 15]]
+    with pytest.raises(UsageError, match=r"^data.classes is 21, but shd has 20; lower it$"):
+        load_dataset(SHD.model_copy(update={"classes": 21}), folder)
