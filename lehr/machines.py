@@ -150,7 +150,8 @@ def said_by(net: Network, machine: str, other: str) -> Network:
 
     Args:
         net: any network; layers that compute something else stay as they are.
-        machine, other: names in `MACHINES`.
+        machine: whose update is replaced, a name in `MACHINES`.
+        other: by whose.
     """
     changed = {name: replace(n, arithmetic=MACHINES[other]) for name, n in net.neurons.items() if n.arithmetic == MACHINES[machine]}
     return replace(net, nodes={**net.nodes, **changed})
