@@ -250,5 +250,6 @@ def example(target: Target, name: str) -> Example | str:
 def mapped(target: Target) -> dict[str, Example]:
     """The golden networks of the target's usual arithmetic that map to it."""
     made = {golden.name: example(target, golden.name) for golden in IN_FIELDS if not (golden.fields or golden.most)}
-    made |= {golden.name: example(target, golden.name) for golden in (*PROGRAMS, *CORES)}
+    made |= {golden.name: example(target, golden.name) for golden in PROGRAMS}
+    made |= {golden.name: example(target, golden.name) for golden in CORES}
     return {name: it for name, it in made.items() if isinstance(it, Example)}
