@@ -148,10 +148,10 @@ MACHINES: Mapping[str, Program] = MappingProxyType(
 def said_by(net: Network, machine: str, other: str) -> Network:
     """A network whose layers of one machine compute another machine's update with the same parameters; it is another network.
 
-    Args:
-        net: any network; layers that compute something else stay as they are.
-        machine: a name in `MACHINES`.
-        other: likewise.
-    """
+        Args:
+            net: any network; layers that compute something else stay as they are.
+                machine: whose update is replaced, a name in `MACHINES`.
+            other: by whose.
+        """
     changed = {name: replace(n, arithmetic=MACHINES[other]) for name, n in net.neurons.items() if n.arithmetic == MACHINES[machine]}
     return replace(net, nodes={**net.nodes, **changed})

@@ -9,7 +9,7 @@ import numpy as np
 
 from lehr.machines import DYNAPCNN_BY_EVENT
 from lehr.network import OUTPUT, Input, Network, Neuron, Readout, SumPool2d
-from lehr.nodes import Int32Array, Scale
+from lehr.nodes import Int32Array
 from lehr.targets.conformance.building import Builder, Images
 from lehr.targets.conformance.claims import Claim
 from lehr.targets.contract import Target
@@ -28,13 +28,11 @@ class SharedInLayers:
     Attributes:
         kinds: of weights, one for each of the three layers.
         readout: of the network.
-        scaled: there is a factor for each channel before the second convolution.
     """
 
     name: str
     kinds: tuple[WeightKind, WeightKind, WeightKind]
     readout: Readout = "count_argmax_lowest"
-    scaled: bool = False
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
         """The kinds of weights, the readout and the statements."""
@@ -57,11 +55,9 @@ class SharedInLayers:
         net.conv("conv1", 4, (3, 3), padding=(1, 1))
         self._neurons(net, "n1", scale * LARGEST[kinds[0]])
         net.add("pool", SumPool2d((2, 2), (2, 2)))
-        if self.scaled:
-            net.add("gain", Scale(np.array([1, -2, 2, 1], np.int32)))
         net.kinds = (kinds[1],)
         net.conv("conv2", 6, (2, 2))
-        self._neurons(net, "n2", scale * LARGEST[kinds[1]] * (2 if self.scaled else 1))
+        self._neurons(net, "n2", scale * LARGEST[kinds[1]])
         net.kinds = (kinds[2],)
         net.linear("fc", 4)
         self._neurons(net, "out", scale * LARGEST[kinds[2]])
@@ -77,7 +73,7 @@ class SharedInLayers:
 
 
 CORES = (
-    SharedInLayers("cores", ("binary", "ternary", "int2"), scaled=True),
+    SharedInLayers("cores", ("binary", "ternary", "int2")),
     SharedInLayers("cores_of_int3_to_int5", ("int3", "int4", "int5"), "membrane_last_argmax_lowest"),
     SharedInLayers("cores_of_int6_to_int8", ("int6", "int7", "int8")),
 )

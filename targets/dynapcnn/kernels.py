@@ -1,7 +1,7 @@
 """One square kernel for all that lies between a source and a layer of neurons: what a core of the chip computes.
 
-Convolutions, sums over windows, dense weights and factors by channel are all correlations, and one after the other is one again: kernels
-and strides multiply. That is exact in every sum, and for single events as well, since an event adds what all its ways add up to.
+Convolutions, sums over windows and dense weights are all correlations, and one after the other is one again: kernels and strides
+multiply. That is exact in every sum, and for single events as well, since an event adds what all its ways add up to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lehr.arithmetic import Int64
-from lehr.nodes import Conv2d, Flatten, Linear, Node, Pair, Scale, Shape, SumPool2d
+from lehr.nodes import Conv2d, Flatten, Linear, Node, Pair, Shape, SumPool2d
 
 Map = tuple[int, int, int]
 """Features, height and width."""
@@ -126,9 +126,7 @@ def kernel_of(name: str, node: Node, taken: Map, flat: bool) -> Kernel:
         case SumPool2d():
             window = np.ones(node.kernel, np.int64)
             return Kernel(np.eye(taken[0], dtype=np.int64)[:, :, None, None] * window, node.stride, node.padding)
-        case Scale() if node.factor.ndim == 1:
-            return Kernel(np.diag(node.factor.astype(np.int64))[:, :, None, None])
-    raise Unmapped(name, f"{type(node).__name__} has another factor at every place, a kernel has one for all", "use one for each channel")
+    raise Unmapped(name, f"{type(node).__name__} is no kernel", "use convolutions, dense weights and sums over windows alone")
 
 
 def _spread(node: Conv2d) -> Int64:

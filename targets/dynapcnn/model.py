@@ -60,7 +60,7 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
         for events, pooling in sources:
             places = np.argwhere(events[:, t])
             take(v, fired, seen, places, events[:, t][tuple(places.T)], pooling, core.weight, core.live, how)
-        if seen[2].min() < LOWEST or seen[3].max() > HIGHEST or fired.max() > MOST_SPIKES:
+        if seen[2].min(initial=0) < LOWEST or seen[3].max(initial=0) > HIGHEST or fired.max(initial=0) > MOST_SPIKES:
             raise NotBitExact(f"{name}: a membrane leaves 16 bits, or a neuron fires more than {MOST_SPIKES} times a step; build it again")
         spikes[:, t], membranes[:, t] = fired, v
         exposed += 0 if ordered else int(_exposed(core, before, seen[0], seen[1]).sum())

@@ -11,7 +11,6 @@ import numpy as np
 from lehr.artifact import BuildPlan, to_json
 from lehr.errors import NotBitExact, NotMappable, UsageError
 from lehr.network import Conv2d, Flatten, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.nodes import Scale
 from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm
 from lehr.targets.dynapcnn.configuration import Chip, core_json
 from lehr.targets.dynapcnn.cores import KERNELS
@@ -40,7 +39,7 @@ class Dynapcnn(Target):
     chip: ClassVar[Chip] = Chip("dynapcnn", "DynapcnnConfiguration")
     arithmetics: ClassVar[Arithmetics] = _NONE
     statements: ClassVar[frozenset[type]] = frozenset({Add, Put, Bound, Fire, ForEachEvent})
-    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Linear, SumPool2d, Flatten, Scale, Neuron})
+    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Linear, SumPool2d, Flatten, Neuron})
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest", "membrane_last_argmax_lowest")
     training: ClassVar[TrainingForm | None] = TrainingForm(
