@@ -22,7 +22,7 @@ from lehr.simulate.reference import Machine, Reached
 from lehr.simulate.result import check_input
 from lehr.targets.conformance.building import Images
 from lehr.targets.contract import Target
-from lehr.update import MEMBRANE, Bound, ForEachEvent, Program, Statement
+from lehr.update import MEMBRANE, Bound, Fire, ForEachEvent, Program, Statement
 
 SYNAPSE_FIELDS = ("decay_form", "rounding", "overflow", "bias_to")
 VALUES: Mapping[str, tuple[Any, ...]] = {
@@ -194,6 +194,8 @@ def _needs_statement(example: Example, kind: type) -> bool:
             continue
         if kind is ForEachEvent and neuron.by_event:
             return True  # spikes flow, and nothing but the loop takes the input
+        if kind is Fire and len(neuron.program.fires) == 1:
+            return True  # spikes flow, and nothing else makes them
         for shorter in _without_one(neuron.arithmetic, kind):
             try:
                 changed = replace(neuron, arithmetic=shorter)
