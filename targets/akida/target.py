@@ -34,7 +34,7 @@ POTENTIAL = 1 << 31
 
 
 class Akida(Target):
-    """BrainChip's Akida, first generation: layers without memory, of weights of 2 or 4 bits; an AKD1000 holds them."""
+    """BrainChip's Akida, first generation: layers without memory, of weights of 2 or 4 bits."""
 
     name: ClassVar[str] = "akida"
     summary: ClassVar[str] = "a model for BrainChip's Akida in its own format, an inference a time step"

@@ -50,6 +50,7 @@ class Hiaer(Target):
     training: ClassVar[TrainingForm] = TrainingForm(
         arithmetic={"decay_form": "shift", "rounding": "floor", "reset": "zero", "reset_timing": "next_step", "fires": "gt"},
         share="network",
+        fraction_bits=6,
     )
     rails: ClassVar[bool] = False
     holds: ClassVar[str] = "one threshold and one leak; weights of 16 bits; 160 million neurons and 40 billion synapses in all"
