@@ -230,6 +230,7 @@ def test_the_software_back_end_computes_the_network(name: str, tmp_path: Path) -
     Akida().plan(net, {}).with_manifest({}).write(tmp_path / "built")
     made, ran = Akida().runner().run(tmp_path / "built", x), flowing(net, x)
     assert isinstance(made, MachineTrace)
+    assert made.decision is not None
     assert compare(ran.trace, made).equal
     assert np.array_equal(made.decision, ran.prediction)
     assert made.figures[0].value >= len(net.neurons)

@@ -98,7 +98,7 @@ def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.i
             assert matrix[source, target] == 0, "hs_api keeps the last of two synapses between the same neurons"
             matrix[source, target] = weight
             assert -(1 << 15) <= weight < 1 << 15
-    steps, shown = x.shape[1], {}
+    steps, shown = x.shape[1], dict[str, Any]()
     for sample in x.reshape(len(x), steps, -1):
         v, fired, potentials = np.zeros(told["neurons"], int), [], []
         for t in range(steps + 20):
@@ -122,7 +122,7 @@ def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.i
 
 def differing(net: Network, files: Mapping[str, bytes], x: Spikes) -> int:
     ran, made = flowing(net, x), stepped(files, x)
-    pairs = [(made[f"v {name}"], ran.trace.membranes[name]) for name in net.neurons]
+    pairs: list[tuple[Any, Any]] = [(made[f"v {name}"], ran.trace.membranes[name]) for name in net.neurons]
     pairs += [(made[f"s {name}"], ran.trace.spikes[name]) for name in net.neurons]
     return sum(int((a != b.reshape(a.shape)).sum()) for a, b in pairs)
 
@@ -272,6 +272,7 @@ def test_hs_api_computes_the_network(name: str, tmp_path: Path) -> None:
     Hiaer().plan(net, {}).with_manifest({}).write(tmp_path / "built")
     made, ran = Hiaer().runner().run(tmp_path / "built", x), flowing(net, x)
     assert isinstance(made, MachineTrace)
+    assert made.decision is not None
     assert compare(ran.trace, made).equal
     assert np.array_equal(made.decision, ran.prediction)
 
