@@ -34,7 +34,7 @@ POTENTIAL = 1 << 31
 
 
 class Akida(Target):
-    """BrainChip's Akida, first generation: layers without memory, of weights of 2 or 4 bits; an AKD1000 holds them."""
+    """BrainChip's Akida, first generation: layers without memory, of weights of 2 or 4 bits."""
 
     name: ClassVar[str] = "akida"
     summary: ClassVar[str] = "a model for BrainChip's Akida in its own format, an inference a time step"
@@ -53,7 +53,7 @@ class Akida(Target):
     example_fields: ClassVar[Mapping[str, int]] = {"decay_numerator": 0, "decay_shift": 2}
     statements: ClassVar[frozenset[type]] = frozenset({Add, Bound, Fire, Put})
     nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Flatten, Linear, Neuron, SumPool2d})
-    weights: ClassVar[tuple[WeightKind, ...]] = ("binary", "ternary")
+    weights: ClassVar[tuple[WeightKind, ...]] = ("binary", "ternary", "int2", "int3", "int4")
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     training: ClassVar[TrainingForm] = TrainingForm(

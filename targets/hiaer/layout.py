@@ -157,4 +157,5 @@ def _sorted(parts: Iterator[Int64]) -> Int64:
     pairs, which = np.unique(every[:, :2], axis=0, return_inverse=True)
     summed = np.zeros(len(pairs), np.int64)
     np.add.at(summed, which.reshape(-1), every[:, 2])
-    return np.column_stack([pairs, summed])[summed != 0]
+    rows: Int64 = np.column_stack([pairs, summed])[summed != 0]
+    return rows

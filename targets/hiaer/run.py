@@ -83,7 +83,7 @@ def main(given: str, results: str) -> None:
     with np.load(given) as arrays:
         x = arrays["x"]
     ran = [run(machine, network, sample) for sample in x]
-    shown = {}
+    shown: dict[str, Any] = {}
     for layer in network["layers"]:
         own = slice(layer["first"], layer["first"] + int(np.prod(layer["shape"])))
         late, later = layer["late"], layer["late"] + layer["spikes"]

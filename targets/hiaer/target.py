@@ -51,6 +51,7 @@ class Hiaer(Target):
     training: ClassVar[TrainingForm] = TrainingForm(
         arithmetic={"decay_form": "shift", "rounding": "floor", "reset": "zero", "reset_timing": "next_step", "fires": "gt"},
         share="network",
+        fraction_bits=6,
     )
     holds: ClassVar[str] = "one threshold and one leak; weights of 16 bits; 160 million neurons and 40 billion synapses in all"
     judge: ClassVar[str] = "the simulator of hs_api, by UC San Diego: every spike and membrane; not the machine itself"
