@@ -44,12 +44,11 @@ class Model:
         layers = settings["layers"]
         total = x.shape[1] + max([settings["input_late"], *(layer["late"] for layer in layers.values())])
         spikes, membranes = machine.run(late(x, settings["input_late"], total))
-        trace = Trace({}, {})
-        for name, layer in layers.items():
-            own = slice(layer["late"], layer["late"] + x.shape[1])
-            trace.spikes[name] = spikes[name][:, own]
-            trace.membranes[name] = _integers(name, membranes[name][:, own], layer["fraction_bits"])
-        return trace
+        own = {name: slice(layer["late"], layer["late"] + x.shape[1]) for name, layer in layers.items()}
+        return Trace(
+            {name: spikes[name][:, own[name]] for name in layers},
+            {name: _integers(name, membranes[name][:, own[name]], layer["fraction_bits"]) for name, layer in layers.items()},
+        )
 
 
 def _machine(path: Path, settings: Mapping[str, Any]) -> Machine:

@@ -11,7 +11,9 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from commands import run
 
+from lehr import nirfile
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
 from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, SumPool2d
@@ -179,7 +181,7 @@ def test_what_the_machine_computes_otherwise_is_refused_by_name() -> None:
         "lif1: it has biases, which act from the machine's first step on, before the layer's own first input;"
         " train without biases and without batch norm"
     )
-    assert told(dense(state_bits=8, threshold=100))[0].startswith("lif1: its v reaches ")
+    assert told(dense(state_bits=8, threshold=100, steps=60))[0].startswith("lif1: its v reaches ")
     pixels = Network(dense().nodes, dense().edges, Input((14,), "u8"), 12)
     assert told(pixels)[0] == "lif1: its input is pixels, the machine's is spikes; train with a code that turns pixels into spikes"
     mixed = Network({**dense().nodes, "lif2": neuron(5, reset="zero")}, dense().edges, Input((14,), "spikes"), 12)
@@ -244,3 +246,19 @@ def test_the_runner_refuses_what_is_no_artefact_of_its(tmp_path: Path) -> None:
     (folder / GRAPH).write_bytes(b"no graph")
     with pytest.raises(FileRefused, match=r"network\.nir cannot be converted \(OSError: .*\); build the artefact again$"):
         Model().run(folder, spikes(net))
+
+
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of docs/spinnaker2.md, from the trained network on; training takes minutes and is the recipe's."""
+    page = (Path(__file__).parents[2] / "docs" / "spinnaker2.md").read_text("utf-8")
+    commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    lehr ")]
+    assert [command[0] for command in commands] == ["train", "export", "recipes", "check", "build", "verify"]
+    net = dense()
+    nirfile.write(net, tmp_path / "model.nir")
+    np.savez(tmp_path / "in.npz", input=spikes(net))
+    monkeypatch.chdir(tmp_path)
+    for command in commands[3:]:
+        ran = run(*command)
+        assert ran.code == 0, ran.err
+        assert ran.last == "PASS"
+    assert "0 of 840 membranes and 0 spikes differ" in ran.out
