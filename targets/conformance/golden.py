@@ -37,7 +37,7 @@ from lehr.targets.conformance.forms import (
     pooled,
 )
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
-from lehr.targets.conformance.one_sign import ONE_SIGN
+from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
 from lehr.targets.conformance.xylo import ON_XYLO
@@ -247,6 +247,7 @@ OF_MACHINES: tuple[Golden, ...] = (
     *CORES,
     *CROSSBARS,
     *ON_XYLO,
+    MachineAtItsRails("reckon", 12),
 )
 GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *OF_MACHINES)
 

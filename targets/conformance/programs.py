@@ -13,7 +13,6 @@ from lehr.programs import with_widths
 from lehr.targets.conformance.building import Images
 from lehr.targets.conformance.claims import Claim
 from lehr.targets.conformance.machines import THRESHOLDS, program_network
-from lehr.targets.conformance.one_sign import MachineAtItsRails
 from lehr.targets.contract import Target
 from lehr.update import STATEMENTS, Leak, Program
 from lehr.update_text import program_of_lines
@@ -107,4 +106,4 @@ def _small(name: str, *lines: str) -> InStatements:
     return InStatements(f"program_{called}", tuple(versions), kind=exercised)
 
 
-PROGRAMS = (*_machines(), *_statements(), MachineAtItsRails("reckon", 12))
+PROGRAMS = (*_machines(), *_statements())

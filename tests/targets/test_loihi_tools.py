@@ -125,7 +125,7 @@ def test_the_synapses_of_a_convolution_are_counted_place_by_place() -> None:
     rates = {INPUT: 1.0, "lif1": 0.0, "lif2": 0.0, "out": 0.0}
     figures = {figure.name: figure.value for figure in LOIHI.estimate(net, rates).figures}
     conv = net.weighted["conv1"]
-    assert figures["synaptic operations"] == np.abs(conv.present.sums(np.ones((1, 2, 8, 7), np.int64))).sum()  # type: ignore[union-attr]
+    assert figures["synaptic operations"] == np.abs(conv.present.sums(np.ones((1, 2, 8, 7), np.int64))).sum()
 
 
 @pytest.mark.slow

@@ -148,7 +148,14 @@ def test_integrators_are_neurons_that_never_reach_their_threshold(tmp_path: Path
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 def test_a_decay_is_exact_while_float32_has_bits_for_it(form: str, reset: str, tmp_path: Path) -> None:
     """One half a step for 12 steps takes 11 fraction bits; with one step more the network is refused, by name."""
-    leak = {"decay_form": form, "decay_numerator": 1, "decay_shift": 1, "fraction_bits": 11, "reset": reset, "threshold": 2 << 11}
+    leak: dict[str, Any] = {
+        "decay_form": form,
+        "decay_numerator": 1,
+        "decay_shift": 1,
+        "fraction_bits": 11,
+        "reset": reset,
+        "threshold": 2 << 11,
+    }
     net = dense(**leak)
     exact(net, tmp_path / "built")
     membranes = Model().run(tmp_path / "built", spikes(net)).membranes["lif1"]
