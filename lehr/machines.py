@@ -22,11 +22,11 @@ def _program(text: str) -> Program:
 LOIHI = _program("""
     leak u multiply du 12 toward_zero
     add u input 6
-    bound u -8388608 8388607 wrap
+    bound u -8388607 8388608 wrap
     leak v multiply dv 12 toward_zero
     add v u 0
     add v bias 0
-    bound v -8388608 8388607 saturate
+    bound v -8388607 8388607 saturate
     fire fired v gt threshold 1
     put v 0 when fired
 """)
@@ -62,9 +62,9 @@ XYLO = _program("""
     subtract d v 0
     add d i 0
     bound d -32768 32767 saturate
+    add d bias 0
+    bound d -32768 32767 saturate
     add v d 0
-    bound v -32768 32767 saturate
-    add v bias 0
     bound v -32768 32767 saturate
     fire fired v ge threshold 31
     subtract v threshold 0 times fired
