@@ -59,7 +59,7 @@ class TinyOdin(Target):
             "registers": {"SPI_GATE_ACTIVITY": 0, "SPI_OPEN_LOOP": 1, "SPI_AER_SRC_CTRL_nNEUR": 0, "SPI_MAX_NEUR": size - 1},
         }
         contents = {MAP: to_json(described), "README.md": readme(net, bar).encode()}
-        contents[BENCH] = files(__package__).joinpath("templates", BENCH).read_bytes()
+        contents[BENCH] = files("lehr.targets.tinyodin").joinpath("templates", BENCH).read_bytes()
         words = (program(bar), clear(bar), neuron_memory(bar), synapse_memory(bar))
         for name, digits, image in zip(IMAGES, (10, 10, 8, 8), words, strict=True):
             contents[name] = "".join(f"{word:0{digits}x}\n" for word in image).encode()
