@@ -27,7 +27,7 @@ def one_higher_threshold(net: Network, channel: int = 0) -> Network:
 
 
 def thresholds(net: Network) -> Iterator[Network]:
-    """One threshold is one unit higher."""
+    """One threshold, or all of a layer, are one unit higher."""
     yield from _parameter(net, "threshold")
 
 
@@ -134,8 +134,7 @@ def _parameter(net: Network, name: str) -> Iterator[Network]:
     for layer, neuron in net.neurons.items():
         if name not in neuron.program.parameters or not (array := neuron.values[name]).any():
             continue
-        for index in range(min(array.size, MOST)):
-            more = _one_more(array, index)
+        for more in (*(_one_more(array, index) for index in range(min(array.size, MOST))), array + 1):  # some machines have one for all
             whole = {name: more} if name in ("threshold", "bias") else {"parameters": {**neuron.parameters, name: more}}
             yield from _made(net, layer, neuron, **whole)
 
