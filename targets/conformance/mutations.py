@@ -29,10 +29,9 @@ def one_higher_threshold(net: Network, channel: int = 0) -> Network:
 def thresholds(net: Network) -> Iterator[Network]:
     """One threshold is one unit higher; all of a layer are, or of the network, for machines that have but one."""
     yield from _parameter(net, "threshold")
-    with_thresholds = [name for name, neuron in net.neurons.items() if "threshold" in neuron.program.parameters]
-    for layers in (*([name] for name in with_thresholds), with_thresholds):
-        higher = {name: replace(net.neurons[name], threshold=net.neurons[name].threshold + 1) for name in layers}
-        yield replace(net, nodes={**net.nodes, **higher})
+    firing = {name: neuron for name, neuron in net.neurons.items() if "threshold" in neuron.program.parameters}
+    higher = {name: replace(neuron, threshold=neuron.threshold + 1) for name, neuron in firing.items()}
+    yield replace(net, nodes={**net.nodes, **higher})
 
 
 def biases(net: Network) -> Iterator[Network]:
@@ -138,8 +137,7 @@ def _parameter(net: Network, name: str) -> Iterator[Network]:
     for layer, neuron in net.neurons.items():
         if name not in neuron.program.parameters or not (array := neuron.values[name]).any():
             continue
-        for index in range(min(array.size, MOST)):
-            more = _one_more(array, index)
+        for more in (*(_one_more(array, index) for index in range(min(array.size, MOST))), array + 1):  # some machines have one for all
             whole = {name: more} if name in ("threshold", "bias") else {"parameters": {**neuron.parameters, name: more}}
             yield from _made(net, layer, neuron, **whole)
 
