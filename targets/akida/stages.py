@@ -56,6 +56,13 @@ class Stage:
         return next((bits for most, bits in BITS.items() if greatest <= most), None)
 
 
+def too_wide(net: Network) -> Iterator[Problem]:
+    """The layers behind more values than a FullyConnected layer takes; asked before any matrix is made of them."""
+    for before, name in pairwise((INPUT, *net.neurons)):
+        if (inputs := math.prod(net.shapes[before])) > INPUTS:
+            yield Problem(name, f"it has {inputs:,} inputs, the machine takes {INPUTS:,}", "pool before it")
+
+
 def unchained(net: Network) -> Iterator[Problem]:
     """The layers that do not take the spikes of the one before, and of it alone, within the step."""
     ways: dict[str, set[tuple[str, int]]] = {name: set() for name in net.neurons}
@@ -113,8 +120,6 @@ def too_large(net: Network) -> Iterator[Problem]:
         if low < -THRESHOLD or high >= THRESHOLD:
             reason = f"its thresholds less biases are {low:,}..{high:,}, the machine holds {-THRESHOLD:,}..{THRESHOLD - 1:,}"
             yield Problem(stage.name, reason, "train with smaller ones")
-        if not stage.convolution and (inputs := stage.weights.shape[2]) > INPUTS:
-            yield Problem(stage.name, f"it has {inputs:,} inputs, the machine takes {INPUTS:,}", "pool before it")
     dense = [stage.name for stage in made if not stage.convolution]
     if len(dense) > DENSE:
         yield Problem(dense[DENSE], f"it is fully connected layer {DENSE + 1}, an AKD1000 holds {DENSE}", "use fewer layers")

@@ -14,7 +14,7 @@ from lehr.artifact import BuildPlan
 from lehr.network import INPUT, Conv2d, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.targets.akida.files import planned
 from lehr.targets.akida.runner import AKIDA, SoftwareBackend, described
-from lehr.targets.akida.stages import stages, too_large, unchained
+from lehr.targets.akida.stages import stages, too_large, too_wide, unchained
 from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm, Varying
 from lehr.targets.forms import matched
 from lehr.targets.rooms import outside
@@ -75,6 +75,8 @@ class Akida(Target):
         """A chain of layers, spikes in, and sizes."""
         if any(self.neuron_problems(name, neuron) for name, neuron in net.neurons.items()):
             return ()  # said already, and nothing else can be asked of what is not the machine's
+        if wide := tuple(too_wide(net)):
+            return wide
         found = list(unchained(net))
         if net.input.kind != "spikes":
             reason = f"the input is '{net.input.kind}', the first layer takes spikes of 0 and 1"
