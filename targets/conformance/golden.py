@@ -35,6 +35,7 @@ from lehr.targets.conformance.forms import (
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
+from lehr.targets.conformance.without_rails import WITHOUT_RAILS
 from lehr.targets.contract import Arithmetics, Target
 from lehr.weights import KINDS, WeightKind
 
@@ -219,7 +220,7 @@ def _nodes() -> Iterator[InFields]:
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS)
+GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *PROGRAMS, *WITHOUT_RAILS)
 
 
 # -------------------------------------------------------------------- for a target
