@@ -65,7 +65,7 @@ class WithoutRails:
 
 
 WITHOUT_RAILS = (
-    *(WithoutRails(f"without_rails_{kind}", kind) for kind in KINDS),
+    *(WithoutRails(f"without_rails_{kind}", kind) for kind in KINDS if kind not in ("int6", "int7")),
     *(WithoutRails(f"without_rails_{readout}", readout=readout) for readout in MEMBRANE_READOUTS),
     WithoutRails("without_rails_by_neuron", per_neuron=True),
 )
