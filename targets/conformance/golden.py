@@ -40,6 +40,7 @@ from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
 from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
+from lehr.targets.conformance.without_rails import WITHOUT_RAILS
 from lehr.targets.conformance.xylo import ON_XYLO
 from lehr.targets.contract import Arithmetics, Target
 from lehr.weights import KINDS, WeightKind
@@ -247,6 +248,7 @@ OF_MACHINES: tuple[Golden, ...] = (
     *CORES,
     *CROSSBARS,
     *ON_XYLO,
+    *WITHOUT_RAILS,
     MachineAtItsRails("reckon", 12),
 )
 GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *OF_MACHINES)

@@ -24,6 +24,7 @@ NARROW = 9
 SCALES = (1.0, 0.5, 2.0, 4.0)
 """By which the thresholds of a machine are tried."""
 _TAKE, _BOUND, _FIRE = "add v input 4", "bound v -2048 2047 saturate", "fire fired v gt threshold 1"
+_ROOM = "bound v -2147483648 2147483647 saturate"
 _SUBTRACT = "subtract v threshold 0 times fired"
 
 
@@ -80,11 +81,11 @@ def _statements() -> Iterator[InStatements]:
     yield _small("put when", _TAKE, _BOUND, _FIRE, "put v bias when fired")
     yield _small("put next", "leak v multiply 7 3 floor", "put v 0 when fired", _TAKE, _BOUND, "fire fired v ge threshold 1")
     yield _small("put always", "put a v", _TAKE, "subtract v a 1", _BOUND, _FIRE)
-    for ends in ("-64 63 saturate", "-64 63 wrap", "floor 100 saturate", "-2147483648 2147483647 saturate"):
+    for ends in ("-64 63 saturate", "-64 63 wrap", "floor 100 saturate", _ROOM.removeprefix("bound v ")):
         yield _small(f"bound {ends}", _TAKE, f"bound v {ends}", _FIRE, _SUBTRACT)
     yield _small("fire alone", _TAKE, _BOUND, _FIRE, _SUBTRACT)
     yield _small("put zero", _TAKE, _BOUND, _FIRE, "put v 0 when fired")
-    unrounded = program_of_lines(["leak v multiply 1 1 floor", "add v input 11", _FIRE, "put v 0 when fired"], "v")
+    unrounded = program_of_lines(["leak v multiply 1 1 floor", "add v input 11", _ROOM, _FIRE, "put v 0 when fired"], "v")
     yield InStatements("program_leak_that_rounds_nothing", (unrounded,), 3 << 11, kind=Leak)
     yield _small("fire ge", _TAKE, _BOUND, "fire fired v ge threshold 1", _SUBTRACT)
     yield _small("fire often", _TAKE, _BOUND, "fire fired v ge threshold 3", _SUBTRACT)

@@ -16,7 +16,7 @@ from lehr.targets.spinnaker2.runner import Model
 from lehr.targets.spinnaker2.script import README, SCRIPT
 from lehr.targets.spinnaker2.ways import all_ways, ways
 from lehr.targets.wiring import lags, operations, sizes
-from lehr.update import Add, Fire, Leak, Put
+from lehr.update import Add, Bound, Fire, Leak, Put
 from lehr.weights import KINDS, WeightKind
 
 PICOJOULES = 10.0
@@ -28,8 +28,8 @@ class Spinnaker2(Target):
 
     name: ClassVar[str] = "spinnaker2"
     summary: ClassVar[str] = "a NIR graph and settings that py-spinnaker2 converts without rounding"
-    arithmetics: ClassVar[Arithmetics] = Arithmetics((), (), (), (), (), (), ())
-    statements: ClassVar[frozenset[type]] = frozenset({Leak, Add, Fire, Put})
+    arithmetics: ClassVar[Arithmetics] = Arithmetics((), (), (), (), (), (), (), to_the_rails=False)
+    statements: ClassVar[frozenset[type]] = frozenset({Add, Bound, Fire, Leak, Put})
     nodes: ClassVar[frozenset[type]] = frozenset({Linear, Conv2d, SumPool2d, Flatten, Neuron})
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
