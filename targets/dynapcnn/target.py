@@ -20,10 +20,10 @@ from lehr.targets.dynapcnn.readback import differences
 from lehr.targets.dynapcnn.readme import LOAD, Routes, rendered
 from lehr.targets.dynapcnn.runner import DESCRIPTION, ModelRunner, file_of
 from lehr.targets.dynapcnn.updates import HIGHEST, INTEGRATOR, update_of
+from lehr.targets.samna import SAMNA
 from lehr.update import Add, Bound, Fire, ForEachEvent, Put
 from lehr.weights import KINDS, WeightKind
 
-SAMNA = Environment("samna", "samna", (("samna==0.7.1.0", "numpy<2"),), "3.10")
 ORDER = "order"
 """The option."""
 _NONE = Arithmetics((), (), (), (), (), (), ())

@@ -11,10 +11,8 @@ from lehr.artifact import AGAIN
 from lehr.errors import NotBitExact
 from lehr.reading import read_json
 from lehr.targets.contract import Figure
-from lehr.targets.environments import Environment
+from lehr.targets.samna import SAMNA
 from lehr.targets.xylo.files import CONFIGURATION, LARGEST, SCRIPTS, WRITES
-
-SAMNA = Environment("samna", "samna", (("samna==0.7.1.0", "numpy<2"),), "3.10")
 
 
 def validated(folder: Path) -> dict[str, npt.NDArray[np.int64]]:

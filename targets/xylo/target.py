@@ -11,11 +11,12 @@ import numpy as np
 from lehr.artifact import BuildPlan
 from lehr.network import Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm, Varying
+from lehr.targets.samna import SAMNA
 from lehr.targets.wiring import operations
 from lehr.targets.xylo.chip import FAN_OUT, HIDDEN, INPUTS, OUTPUTS, RECURRENT, Chip, Weights, placed
 from lehr.targets.xylo.files import README, files, memory
 from lehr.targets.xylo.form import OUTPUT_SPIKES, RANGES
-from lehr.targets.xylo.measured import SAMNA, measure
+from lehr.targets.xylo.measured import measure
 from lehr.targets.xylo.readme import readme
 from lehr.targets.xylo.runner import XYLOSIM, Xylosim
 from lehr.update import Add, Bound, Fire, Leak, Program, Put

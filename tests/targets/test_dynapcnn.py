@@ -21,7 +21,7 @@ from lehr.simulate import compare, simulate
 from lehr.targets.dynapcnn import Speck, by_event
 from lehr.targets.dynapcnn.cores import KERNELS, NEURONS, Need, placed
 from lehr.targets.dynapcnn.kernels import Kernel, composed, entries
-from lehr.targets.dynapcnn.target import SAMNA
+from lehr.targets.samna import SAMNA
 from lehr.update import Program
 
 SPECK = Speck()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from xylo_nets import dense, neurons
+from xylo_networks import dense, neurons
 
 from lehr.errors import NotMappable
 from lehr.machines import XYLO

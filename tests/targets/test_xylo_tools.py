@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from commands import run
 from recordings import write_speech
-from xylo_nets import by_hand, dense, samples
+from xylo_networks import by_hand, dense, samples
 
 from lehr.errors import FileRefused, NotBitExact
 from lehr.network import Linear, Network
@@ -22,9 +22,10 @@ from lehr.simulate import Trace, compare, simulate
 from lehr.targets.build import build, verify
 from lehr.targets.conformance.building import flowing
 from lehr.targets.conformance.xylo import integrators, maps, rails
+from lehr.targets.samna import SAMNA
 from lehr.targets.xylo import Xylo
 from lehr.targets.xylo.files import CONFIGURATION, SCRIPTS
-from lehr.targets.xylo.measured import SAMNA, measure, validated
+from lehr.targets.xylo.measured import measure, validated
 from lehr.targets.xylo.runner import XYLOSIM, Xylosim
 
 TARGET = Xylo()
@@ -239,7 +240,9 @@ def test_the_commands_of_its_page_lead_to_the_vendors_tool(tmp_path: Path, monke
     write_speech(tmp_path, 60, 4, 400)
     for part in ("train", "test"):
         with h5py.File(tmp_path / f"shd_{part}.h5", "a") as file:
-            file["labels"][:] = file["labels"][:] % 8
+            labels = file["labels"]
+            assert isinstance(labels, h5py.Dataset)
+            labels[:] = labels[:] % 8
         (tmp_path / f"shd_{part}.h5").rename(tmp_path / f"fsdd_{part}.h5")
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[2] / "docs" / "xylo.md").read_text("utf-8")

@@ -1,0 +1,7 @@
+"""samna, SynSense's Python package for its chips: the last version that has its modules, which needs an older Python."""
+
+from __future__ import annotations
+
+from lehr.targets.environments import Environment
+
+SAMNA = Environment("samna", "samna", (("samna==0.7.1.0", "numpy<2"),), "3.10")
