@@ -16,6 +16,7 @@ from lehr.targets.changes import changes
 from lehr.targets.contract import Problem
 from lehr.targets.forms import matched
 from lehr.targets.rooms import outside
+from lehr.update_text import program_of_lines
 
 FORM = """
     ? leak v multiply {numerator:name} {shift} toward_zero
@@ -57,11 +58,11 @@ def test_a_parameter_stands_where_the_form_takes_names() -> None:
     form = """
         leak u multiply {du:name} 12 toward_zero
         add u input {f}
-        bound u -8388608 8388607 wrap
+        bound u -8388607 8388608 wrap
         leak v multiply {dv:name} 12 toward_zero
         add v u 0
         add v bias 0
-        bound v -8388608 8388607 saturate
+        bound v -8388607 8388607 saturate
         fire fired v gt threshold 1
         put v 0 when fired
     """
@@ -129,6 +130,46 @@ def test_the_networks_own_width_counts_where_it_is_narrower() -> None:
     assert outside(net, "lif", {"v": (-128, 127)}, same_rails=True) == []
     assert outside(net, "lif", {"v": (-128, 127)})
     assert outside(net, "lif", {"other": (0, 0)}) == []
+
+
+def floored(*bounds: str, floor: tuple[int, ...] = (-9, -4, -7)) -> Network:
+    """Three neurons, each with one weight of -1 and a floor of its own, one step, so that their membranes reach -1..0."""
+    program = program_of_lines([*bounds[:1], "add v input 0", *bounds[1:], "fire fired v ge threshold 1"], "v")
+    low = np.array(floor, np.int32)
+    lif = Neuron(
+        np.full(3, 5, np.int32), np.zeros(3, np.int32), program, parameters={"floor": low} if "floor" in program.parameters else {}
+    )
+    edges = ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT))
+    return Network({"fc": Linear(np.full((3, 1), -1, np.int8)), "lif": lif}, edges, Input((1,), "spikes"), 1)
+
+
+FLOOR, WIDE = "bound v floor 100 saturate", "bound v -500 500 saturate"
+
+
+def test_an_end_that_is_a_parameter_counts_as_what_it_is_in_the_strictest_neuron() -> None:
+    for floor in (-1, 0):
+        net = floored(WIDE, FLOOR, floor=(-9, floor, -7))
+        x = np.ones((1, 1, 1), np.uint8)
+        cut = int(simulate(net, x, trace=["lif"]).trace.membranes["lif"].min(initial=0, where=np.array([False, True, False])))
+        assert cut == max(-1, floor)
+        problems = [problem.reason for problem in outside(net, "lif", {"v": (-200, 200)})]
+        assert problems == ([] if floor == -1 else ["its v reaches -1..0, partial sums included, and must stay within 0..100"])
+
+
+def test_all_bounds_of_a_state_count() -> None:
+    """The narrowest is the first, then the last; neither says that a neuron beyond it does as the machine does."""
+    narrowest = "bound v -1 0 saturate"
+    for bounds in ((narrowest, WIDE), (WIDE, narrowest)):
+        assert outside(floored(*bounds), "lif", {"v": (-200, 200)}) == []
+        (problem,) = outside(floored(*bounds), "lif", {"v": (0, 200)}, same_rails=True)
+        assert "must stay within 0..0" in problem.reason
+
+
+def test_rails_that_are_parameters_are_the_machines_where_all_neurons_have_them() -> None:
+    ranges = {"v": (0, 100)}
+    assert outside(floored(FLOOR, FLOOR, floor=(0, 0, 0)), "lif", ranges, same_rails=True) == []
+    assert outside(floored(FLOOR, FLOOR, floor=(0, -1, 0)), "lif", ranges, same_rails=True)
+    assert outside(floored(FLOOR, FLOOR, floor=(0, 0, 0)), "lif", ranges)
 
 
 def test_problems_with_one_way_out_are_one_change() -> None:
