@@ -70,7 +70,7 @@ def _machines() -> Iterator[InStatements]:
 
 
 def _statements() -> Iterator[InStatements]:
-    """Each statement in each of its variants, among as few others as make a neuron; with a Bound that is reached first, then with a wide one."""
+    """Each statement in each of its variants, among as few others as make a neuron; with a narrow Bound, then with a wide one."""
     leaks = ["dash 0 2", "linear 5 0", "dash 0 shift", "linear leak 0", "multiply decay 8 floor", "shift 7 3 toward_zero"]
     leaks += [f"multiply 11 4 {rounding}" for rounding in ("toward_zero", "floor", "nearest_even")]
     leaks += [f"shift 7 3 {rounding}" for rounding in ("floor", "nearest_even")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ import pytest
 from lehr.arithmetic import Arithmetic
 from lehr.machines import LOIHI, MACHINES
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
+from lehr.nodes import Node
 from lehr.programs import program_of
 from lehr.simulate import simulate
 from lehr.targets.changes import changes
 from lehr.targets.contract import Problem
 from lehr.targets.forms import matched
 from lehr.targets.rooms import outside
+from lehr.targets.training_form import said_by
+from lehr.update import Program
 from lehr.update_text import program_of_lines
 
 FORM = """
@@ -177,3 +181,23 @@ def test_problems_with_one_way_out_are_one_change() -> None:
     first, second = changes(given)
     assert (first.hint, first.nodes, first.reason) == ("train with x = 2", ("a", "c"), "x is 1")
     assert str(second) == "use z (b: y)"
+
+
+# -------------------------------------------------------------------- another machine's words
+def test_layers_of_one_machine_are_said_by_another_and_the_rest_stays() -> None:
+    def neuron(program: Program) -> Neuron:
+        given = {"floor": np.array([-3, -4, -5], np.int32)} if "floor" in program.parameters else {}
+        return Neuron(np.array([2, 3, 4], np.int32), np.array([0, -1, 1], np.int32), program, parameters=given)
+
+    def made(*programs: Program) -> Network:
+        nodes: dict[str, Node] = {}
+        for number, program in enumerate(programs):
+            nodes |= {f"fc{number}": Linear(np.ones((3, 3), np.int8)), f"n{number}": neuron(program)}
+        return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((3,), "spikes"), 4)
+
+    by_step, by_event, akida = (MACHINES[name] for name in ("dynapcnn", "dynapcnn_by_event", "akida"))
+    net = made(by_step, akida, by_step)
+    said = said_by(net, "dynapcnn", "dynapcnn_by_event")
+    assert said.digest == made(by_event, akida, by_event).digest != net.digest
+    assert said_by(said, "dynapcnn_by_event", "dynapcnn").digest == net.digest
+    assert said_by(net, "loihi", "akida").digest == net.digest
