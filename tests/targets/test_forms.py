@@ -187,7 +187,12 @@ def test_problems_with_one_way_out_are_one_change() -> None:
 def test_layers_of_one_machine_are_said_by_another_and_the_rest_stays() -> None:
     def neuron(program: Program) -> Neuron:
         given = {"floor": np.array([-3, -4, -5], np.int32)} if "floor" in program.parameters else {}
-        return Neuron(np.array([2, 3, 4], np.int32), np.array([0, -1, 1], np.int32), program, parameters=given)
+        return Neuron(
+            np.array([2, 3, 4], np.int32),
+            np.array([0, -1, 1] if "bias" in program.parameters else [0, 0, 0], np.int32),
+            program,
+            parameters=given,
+        )
 
     def made(*programs: Program) -> Network:
         nodes: dict[str, Node] = {}

@@ -219,7 +219,7 @@ class Step(Event):
 
 
 def test_the_target_is_asked_about_the_machine_that_its_form_says_the_trained_network_by(data: Dataset) -> None:
-    target, recipe = Event(), digits(beta=None)
+    target, recipe = Event(), digits(beta=None, arithmetic={"machine": "dynapcnn", "parameters": {"floor": -128}})
     made = for_target(recipe, target, data)
     assert made.network.arithmetic is not None
     assert made.network.arithmetic.machine == "dynapcnn"
