@@ -6,10 +6,8 @@ Parameters are integers by channel or by neuron. Sources are in docs/arithmetic.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
-from lehr.network import Network
 from lehr.update import MEMBRANE, Program
 from lehr.update_text import program_of_lines
 
@@ -143,15 +141,3 @@ MACHINES: Mapping[str, Program] = MappingProxyType(
         "xylo": XYLO,
     }
 )
-
-
-def said_by(net: Network, machine: str, other: str) -> Network:
-    """A network whose layers of one machine compute another machine's update with the same parameters; it is another network.
-
-    Args:
-        net: any network; layers that compute something else stay as they are.
-        machine: whose update is replaced, a name in `MACHINES`.
-        other: by whose.
-    """
-    changed = {name: replace(n, arithmetic=MACHINES[other]) for name, n in net.neurons.items() if n.arithmetic == MACHINES[machine]}
-    return replace(net, nodes={**net.nodes, **changed})

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lehr.network import Network
+from lehr.network import Network, Neuron
 from lehr.targets.arithmetics import Problem
-from lehr.update import Bound
+from lehr.update import Bound, Source
 from lehr.widths import analyse
 
 Range = tuple[int, int]
@@ -26,17 +26,22 @@ def outside(net: Network, name: str, ranges: Mapping[str, Range], same_rails: bo
         name: of a neuron layer.
         ranges: by register of its program, the lowest and highest value that the machine holds.
         same_rails: whether the machine brings a register into its range exactly where the program does, and nowhere else: then one
-            whose Bound has the machine's range may leave it.
+            whose Bounds have the machine's range, for all neurons of the layer, may leave it.
     """
-    layer, problems = analyse(net).layers[name], []
-    bounds = {s.x: (s.low, s.high) for s in net.neurons[name].program.all if isinstance(s, Bound)}
+    neuron, layer, problems = net.neurons[name], analyse(net).layers[name], []
     for x, (low, high) in ranges.items():
-        if x not in layer.written or (same_rails and bounds.get(x) == (low, high)):
+        bounds = [s for s in neuron.program.all if isinstance(s, Bound) and s.x == x]
+        lows, highs = _values(neuron, [s.low for s in bounds]), _values(neuron, [s.high for s in bounds])
+        if x not in layer.written or (same_rails and (lows, highs) == ({low}, {high})):
             continue
-        own = [end for end in bounds.get(x, ()) if isinstance(end, int)]
-        least, most = max([low, *own[:1]]), min([high, *own[1:]])
+        least, most = max({low} | lows), min({high} | highs)
         lowest, highest = layer.written[x]
         if lowest < least or highest > most:
             reason = f"its {x} reaches {lowest:,}..{highest:,}, partial sums included, and must stay within {least:,}..{most:,}"
             problems.append(Problem(name, reason, "use fewer fraction bits, a smaller fan-in, or a decay that is shorter"))
     return problems
+
+
+def _values(neuron: Neuron, ends: list[Source]) -> set[int]:
+    """All that numbers and parameters are, for any neuron of a layer."""
+    return {value for end in ends for value in ([end] if isinstance(end, int) else neuron.values[end].ravel().tolist())}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
+
+from lehr.machines import MACHINES
+from lehr.network import Network
 
 Share = Literal["channel", "pair", "layer", "network"]
 """Whose threshold is one: each channel's, that of channels 2i and 2i + 1, each layer's, all the network's."""
@@ -30,7 +33,7 @@ class TrainingForm:
         fraction_bits: of layers of which the recipe says none; None: chosen by training, or a machine's own.
         output_spikes: the most spikes that a neuron of the last layer fires in a step, where that is fewer than the machine's; None
             where it is not.
-        then: the machine that the trained network is said by before it maps, of the same parameters (`lehr.machines.said_by`): one that
+        then: the machine that the trained network is said by before it maps, of the same parameters (`said_by`): one that
             takes events one by one, say, which training cannot; accuracy is then measured again. None where it maps as it was trained.
     """
 
@@ -44,3 +47,15 @@ class TrainingForm:
     fraction_bits: int | None = None
     output_spikes: int | None = None
     then: str | None = None
+
+
+def said_by(net: Network, machine: str, other: str) -> Network:
+    """A network whose layers of one machine compute another machine's update with the same parameters; it is another network.
+
+    Args:
+        net: any network; layers that compute something else stay as they are.
+        machine: whose update is replaced, a name in `MACHINES`.
+        other: by whose.
+    """
+    changed = {name: replace(n, arithmetic=MACHINES[other]) for name, n in net.neurons.items() if n.arithmetic == MACHINES[machine]}
+    return replace(net, nodes={**net.nodes, **changed})

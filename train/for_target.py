@@ -13,10 +13,10 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from lehr.errors import NotMappable
-from lehr.machines import MACHINES, said_by
+from lehr.machines import MACHINES
 from lehr.network import Network
 from lehr.targets.contract import Target
-from lehr.targets.training_form import Share, TrainingForm
+from lehr.targets.training_form import Share, TrainingForm, said_by
 from lehr.train.data import Dataset
 from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe

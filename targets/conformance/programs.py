@@ -70,7 +70,7 @@ def _machines() -> Iterator[InStatements]:
 
 
 def _statements() -> Iterator[InStatements]:
-    """Each statement in each of its variants, among as few others as make a neuron; with a Bound first, then without."""
+    """Each statement in each of its variants, among as few others as make a neuron; with a narrow Bound, then with a wide one."""
     leaks = ["dash 0 2", "linear 5 0", "dash 0 shift", "linear leak 0", "multiply decay 8 floor", "shift 7 3 toward_zero"]
     leaks += [f"multiply 11 4 {rounding}" for rounding in ("toward_zero", "floor", "nearest_even")]
     leaks += [f"shift 7 3 {rounding}" for rounding in ("floor", "nearest_even")]
@@ -98,10 +98,10 @@ def _statements() -> Iterator[InStatements]:
 
 
 def _small(name: str, *lines: str) -> InStatements:
-    """A program, and the same without its Bound to 12 bits."""
+    """A program, and the same with a Bound to 32 bits instead of 12, for machines that come to no rails."""
     versions = [program_of_lines(list(lines), "v")]
     if _BOUND in lines:
-        versions.append(program_of_lines([line for line in lines if line != _BOUND], "v"))
+        versions.append(program_of_lines([_ROOM if line == _BOUND else line for line in lines], "v"))
     exercised = next(s for s in STATEMENTS if s.__name__.lower() == {"loop": "foreachevent"}.get(name, name.split()[0]))
     called = "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in name)
     return InStatements(f"program_{called}", tuple(versions), kind=exercised)

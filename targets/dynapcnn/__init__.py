@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lehr.machines import said_by
 from lehr.network import Network
 from lehr.targets.dynapcnn.target import Dynapcnn, Speck, Speck2
+from lehr.targets.training_form import said_by
 
 __all__ = ["Dynapcnn", "Speck", "Speck2", "by_event"]
 

@@ -204,6 +204,32 @@ REFUSED = {
 }
 
 
+def branching(hearers: int) -> Network:
+    """A layer that several layers hear, all of which the last one hears."""
+    nodes: dict[str, Any] = {"fc": Linear(np.eye(2, dtype=np.int8), "ternary"), "first": neurons(2)}
+    edges = [(INPUT, "fc"), ("fc", "first")]
+    for name in (f"n{number}" for number in range(hearers)):
+        nodes |= {f"fc_{name}": Linear(np.eye(2, dtype=np.int8), "ternary"), name: neurons(2)}
+        edges += [("first", f"fc_{name}"), (f"fc_{name}", name), (name, "fc_out")]
+    nodes |= {"fc_out": Linear(np.ones((1, 2), np.int8)), "out": neurons(1)}
+    return Network(nodes, (*edges, ("fc_out", "out"), ("out", OUTPUT)), Input((2,), "spikes"), 5)
+
+
+def test_a_core_sends_to_two_others() -> None:
+    assert SPECK.check(branching(2)) == ()
+    assert list(map(str, SPECK.check(branching(3)))) == ["first: it sends to n0, n1, n2, a core sends to 2; let fewer layers hear it"]
+
+
+@pytest.mark.parametrize("source", ["first", "out"])
+def test_feedback_is_refused_by_name(source: str) -> None:
+    nodes = {"fc": Linear(np.ones((2, 3), np.int8)), "first": neurons(2), "fc_out": Linear(np.ones((2, 2), np.int8)), "out": neurons(2)}
+    net = chain(nodes, (3,))
+    assert SPECK.check(net) == ()
+    back = {"back": Linear(np.ones((2, 2), np.int8))}
+    again = replace(net, nodes={**net.nodes, **back}, edges=(*net.edges, (source, "back"), ("back", "first")))
+    assert list(map(str, SPECK.check(again))) == [f"first: it hears {source} a step late, the machine knows no steps; use no feedback"]
+
+
 @pytest.mark.parametrize("told", REFUSED)
 def test_what_no_core_holds_is_refused_by_name(told: str) -> None:
     assert told in [str(problem) for problem in SPECK.check(REFUSED[told])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from strategies import alive
 from lehr import nirfile
 from lehr.errors import NotMappable
 from lehr.export.checkpoint import load_run
+from lehr.machines import DYNAPCNN_BY_EVENT
 from lehr.network import Network
 from lehr.simulate import compare, simulate
 from lehr.targets import registry
+from lehr.targets.contract import Problem, TrainingForm
 from lehr.train.arithmetic_recipe import ArithmeticRecipe
 from lehr.train.data import Dataset, load_dataset
 from lehr.train.for_target import for_target
@@ -189,6 +192,41 @@ def test_the_form_leaves_what_the_recipe_says_and_comes_back_equal(data: Dataset
     xylo = for_target(digits(beta="3/4"), chip("test-xylo"), data).network.arithmetic
     assert xylo is not None
     assert (xylo.machine, xylo.parameters, xylo.output_spikes) == ("xylo", {"dash_syn": 1}, 1)
+
+
+class Event(type(chip("test-xylo"))):  # type: ignore[misc]
+    """A machine that takes events one by one, and keeps the networks of which it is asked whether they map."""
+
+    programs = (DYNAPCNN_BY_EVENT,)
+    training = TrainingForm(
+        machine="dynapcnn", then="dynapcnn_by_event", parameters={"floor": -128}, share="layer", biases=False, fraction_bits=0
+    )
+
+    def __init__(self) -> None:
+        self.asked: list[Network] = []
+
+    def limits(self, net: Network) -> tuple[Problem, ...]:
+        """What every chip asks."""
+        self.asked.append(net)
+        found: tuple[Problem, ...] = super().limits(net)
+        return found
+
+
+class Step(Event):
+    """The same without the word that training needs."""
+
+    training = replace(Event.training, then=None)
+
+
+def test_the_target_is_asked_about_the_machine_that_its_form_says_the_trained_network_by(data: Dataset) -> None:
+    target, recipe = Event(), digits(beta=None, arithmetic={"machine": "dynapcnn", "parameters": {"floor": -128}})
+    made = for_target(recipe, target, data)
+    assert made.network.arithmetic is not None
+    assert made.network.arithmetic.machine == "dynapcnn"
+    (net,) = target.asked
+    assert [neuron.program for neuron in net.neurons.values()] == [DYNAPCNN_BY_EVENT] * 2
+    assert all((neuron.parameters["floor"] == -128).all() for neuron in net.neurons.values())
+    assert refused(recipe, Step(), data) == [f"{name}: it computes another update; train with the machine's" for name in net.neurons]
 
 
 def test_a_target_without_a_form_takes_the_recipe_as_it_is(data: Dataset) -> None:
