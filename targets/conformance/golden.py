@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from itertools import product
+from itertools import chain, islice, product
 from typing import Any, Protocol, get_args
 
 import numpy as np
@@ -47,6 +47,8 @@ from lehr.weights import KINDS, WeightKind
 
 TRIES = 4
 """Seeds that are tried before another form of a network is."""
+FEW = 4
+"""Golden networks that are enough where a network is as good as another."""
 DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 PLAIN = Style(biased=False, alike=True, reached=True)
 """One threshold for all neurons of a layer, and no bias: what the plainest machines take."""
@@ -278,8 +280,20 @@ def example(target: Target, name: str) -> Example | str:
     return best or refused or f"{target.name} states neither nodes nor updates that it could be made of"
 
 
+def mapping(target: Target) -> Iterator[tuple[str, Example]]:
+    """One after another, the golden networks of the target's usual arithmetic that map to it, by name."""
+    usual: Iterator[Golden] = (golden for golden in IN_FIELDS if not (golden.fields or golden.most))
+    for golden in chain(usual, OF_MACHINES):
+        made = example(target, golden.name)
+        if isinstance(made, Example):
+            yield golden.name, made
+
+
 def mapped(target: Target) -> dict[str, Example]:
-    """The golden networks of the target's usual arithmetic that map to it."""
-    made = {golden.name: example(target, golden.name) for golden in IN_FIELDS if not (golden.fields or golden.most)}
-    made |= {golden.name: example(target, golden.name) for golden in OF_MACHINES}
-    return {name: it for name, it in made.items() if isinstance(it, Example)}
+    """All of them."""
+    return dict(mapping(target))
+
+
+def some(target: Target) -> dict[str, Example]:
+    """The first few of them."""
+    return dict(islice(mapping(target), FEW))

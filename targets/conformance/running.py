@@ -11,7 +11,7 @@ from lehr.network import Network
 from lehr.simulate import Comparison, Trace, compare
 from lehr.targets.conformance.building import Images
 from lehr.targets.conformance.claims import Example
-from lehr.targets.conformance.golden import example, mapped
+from lehr.targets.conformance.golden import example, some
 from lehr.targets.contract import Runner, Target, shown_by
 from lehr.targets.golden import golden_plan
 
@@ -72,7 +72,7 @@ def first(target: Target) -> Example:
     Fails the test where there is none: nothing about the target is tested then.
     """
     with_artefact(target)
-    found = mapped(target)
+    found = some(target)
     if not found:
         pytest.fail(f"no golden network maps to {target.name}: nothing about it is tested; {example(target, 'small')}")
     return next(iter(found.values()))
