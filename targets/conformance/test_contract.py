@@ -28,7 +28,7 @@ from lehr.nodes import Delay, Node, Shape
 from lehr.targets.build import build, verify
 from lehr.targets.conformance.building import flowing
 from lehr.targets.conformance.claims import VALUES
-from lehr.targets.conformance.golden import IN_FIELDS, mapped
+from lehr.targets.conformance.golden import IN_FIELDS, some
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS
 from lehr.targets.conformance.running import first, ready, run, with_artefact
 from lehr.targets.conformance.strategies import grown_networks, networks
