@@ -24,7 +24,7 @@ IMAGES = ("program.hex", "clear.hex", "neurons.hex", "synapses.hex")
 _LARGEST = 1 << 24
 """Bytes of a file."""
 _WAY_OUT = "give a whole artefact of target tinyodin, or build it again"
-_GET = f"clone ChFrenkel/tinyODIN from GitHub and set {VARIABLE} to its folder of Verilog, src"
+_GET = f"clone ChFrenkel/tinyODIN from GitHub and set {VARIABLE} to the folder of its Verilog, where tinyODIN.v is"
 
 
 def rtl() -> Path | str:

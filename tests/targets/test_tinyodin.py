@@ -192,7 +192,7 @@ def test_events_and_output() -> None:
 
 
 def test_without_its_verilog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lehr: Lehr) -> None:
-    way_out = f"clone ChFrenkel/tinyODIN from GitHub and set {VARIABLE} to its folder of Verilog, src"
+    way_out = f"clone ChFrenkel/tinyODIN from GitHub and set {VARIABLE} to the folder of its Verilog, where tinyODIN.v is"
     monkeypatch.delenv(VARIABLE, raising=False)
     assert RUNNER.missing() == f"the Verilog of tinyODIN is not known here; {way_out}"
     with pytest.raises(ToolMissing, match="is not known here"):
