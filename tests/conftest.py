@@ -48,11 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave most of the conformance of Verilog to the second tier, and all that of chips: a simulator takes a second and more a network."""
     for item in items:
-        chip = re.search(r"test_conformance\.py::\w+\[(\w+)|/test_(\w+?)(?:_\w+)?\.py::", item.nodeid)
-        if chip and CHIPS.intersection(chip.groups()):
+        suite = re.search(r"test_conformance\.py::\w+\[(\w+)", item.nodeid)
+        own = re.search(r"/test_([a-z0-9]+)(?:_\w+)?\.py::", item.nodeid)
+        if (suite and suite[1] in CHIPS) or (own and own[1] in (*CHIPS, "chip")):
             item.add_marker(pytest.mark.chips)
-            if chip[1]:
-                item.add_marker(pytest.mark.slow)
+        if suite and suite[1] in CHIPS:
+            item.add_marker(pytest.mark.slow)
         verilog = re.search(r"test_conformance\.py::(\w+)\[fpga(?:-(.*))?\]", item.nodeid)
         runs = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
         if (verilog and verilog[1] in runs and verilog[2] not in VERILOG) or re.search(
