@@ -1,9 +1,10 @@
 """Networks trained in a chip's own arithmetic: accuracy with float weights, as integers, and on the chip's own tool, on the whole test set.
 
-    python benchmarks/chips.py RECIPE:TARGET ... [--data DIR] [--samples N]
+    python benchmarks/chips.py RECIPE:TARGET ... [--data DIR] [--samples N] [--runs DIR]
 
-Calls `lehr train` for the arm with float weights and for `--target TARGET`, and runs every test sample in the target's own tool. Prints a
-line for each: accuracies, and how many of all spikes and membranes that the tool shows differ from the reference simulator's.
+Calls `lehr train` for `--target TARGET` and for the arm with float weights in the same arithmetic, and runs every test sample in the
+target's own tool. Prints a line for each: accuracies, and how many of all spikes and membranes that the tool shows differ from the
+reference simulator's. A network that maps as another machine's (`TrainingForm.then`) is measured again as that one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 import typer
 
 from lehr import nirfile
+from lehr.machines import said_by
 from lehr.network import Network
 from lehr.samples import read_samples
 from lehr.simulate import Comparison, compare, simulate
@@ -27,6 +29,7 @@ from lehr.simulate.result import input_events
 from lehr.targets import registry
 from lehr.targets.contract import MachineTrace, shown_by
 from lehr.targets.golden import per_step
+from lehr.train.recipefile import load, to_toml
 
 CHUNK = 64
 
@@ -37,6 +40,20 @@ def lehr(*arguments: str) -> Any:
     if done.returncode:
         raise SystemExit(f"lehr {' '.join(arguments)} ended with exit code {done.returncode}: {done.stdout}")
     return json.loads(done.stdout)
+
+
+def trained(run: Path, *arguments: str) -> dict[str, float]:
+    """Train into a folder, unless that is done; the accuracies on the test set."""
+    if not run.exists():
+        lehr("train", *arguments, "-o", str(run))
+    return dict(json.loads((run / "state.json").read_text())["accuracy"])
+
+
+def float_arm(run: Path, source: list[str]) -> float:
+    """The accuracy of the arm with float weights, in the arithmetic that a run's recipe has; no target takes such weights."""
+    recipe, into = run.with_name(f"{run.name}-float.toml"), run.with_name(f"{run.name}-float")
+    recipe.write_bytes(to_toml(load(str(run / "recipe.toml")).model_copy(update={"target": None})))
+    return trained(into, str(recipe), "--set", "network.weights=float", *source)["phase A"]
 
 
 def on_chip(
@@ -69,6 +86,9 @@ def main(
     pairs: Annotated[list[str], typer.Argument(metavar="RECIPE:TARGET")],
     data: Path | None = None,
     samples: Annotated[int | None, typer.Option(help="Test samples; all if not given.")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Keep the runs here; those of recipes that have one here are taken as they are.")
+    ] = None,
     arm: Annotated[bool, typer.Option("--float/--no-float", help="Train the arm with float weights, too.")] = True,
 ) -> None:
     """Train and print."""
@@ -76,13 +96,18 @@ def main(
     for pair in pairs:
         recipe, _, target = pair.partition(":")
         with tempfile.TemporaryDirectory() as scratch:
-            run, model, inputs = (f"{scratch}/{name}" for name in ("run", "model.nir", "in.npz"))
-            floats = lehr("train", recipe, "-o", f"{scratch}/float", "--set", "network.weights=float", *source) if arm else None
-            trained = lehr("train", recipe, "--target", target, "-o", run, *source)
-            lehr("export", run, "-o", model)
+            run, model, inputs = (runs or Path(scratch)) / recipe, f"{scratch}/model.nir", f"{scratch}/in.npz"
+            told = f"integer {100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
+            if arm:
+                told = f"float weights {100 * float_arm(run, source):.2f} %, {told}"
+            lehr("export", str(run), "-o", model)
             lehr("recipes", "samples", recipe, "-o", inputs, *source)
             net, (x, labels) = nirfile.read(Path(model)), read_samples(Path(inputs))
             assert labels is not None
+            form = registry.get(target).training
+            if form is not None and form.machine is not None and form.then is not None:
+                net = said_by(net, form.machine, form.then)
+                told += f"as {form.then} {100 * simulate(net, x).accuracy(labels):.2f} %, "
             x, labels = x[:samples], labels[:samples]
             start = time.perf_counter()
             compared, accuracy, decides = on_chip(net, target, x, labels)
@@ -91,10 +116,8 @@ def main(
             rate = input_events(per_step(net, x), held=False, steps=net.steps).sum() / (len(x) * net.steps * np.prod(net.input.shape))
             shapes = "-".join(str(int(np.prod(shape))) for shape in (net.input.shape, *(net.shapes[name] for name in net.neurons)))
             spikes = sum(int(layer.spikes.sum()) for layer in reference.layers.values()) / len(x)
-            arms = "" if floats is None else f"float weights {100 * floats['runs'][0]['accuracy']['phase A']:.2f} %, "
             typer.echo(
-                f"{recipe} on {target}: {shapes}, {net.steps} steps, input rate {rate:.3f}; {arms}"
-                f"integer {100 * trained['runs'][0]['accuracy']['integer']:.2f} %, "
+                f"{recipe} on {target}: {shapes}, {net.steps} steps, input rate {rate:.3f}; {told}"
                 f"{target} {100 * accuracy:.2f} % ({decides}) of {len(x)} test samples, {spikes:.1f} spikes each; "
                 f"{compared}; {seconds:.0f} s in its tool"
             )
