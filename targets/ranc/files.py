@@ -8,7 +8,7 @@ from typing import Any
 from lehr.artifact import to_json
 from lehr.network import Network
 from lehr.targets.ranc.forms import HIGHEST, LOWEST, numbers_of
-from lehr.targets.ranc.lines import TYPES, lags
+from lehr.targets.ranc.lines import TYPES, late_by
 from lehr.targets.ranc.placing import AXONS, NEURONS, Core, Destination, Placed
 from lehr.targets.wiring import by_neuron, sizes
 
@@ -24,9 +24,9 @@ _TEXT = """# A network for RANC
     ranc_sim -i input.json -o output.txt -c config.json --ticks {ticks} -t trace.txt
 
 `input.json` is `network.json` with `packets`: a list for each tick. An input spike of step t is in list t + wait once for each entry
-`[input, core, axon, wait]` of `inputs` in `map.json`, as a packet to that axon of the core at (core, 0), with `destination_tick` 0. All
-membranes start at 0 for each sample. A layer's step t is tick t + late + 1 of the trace; the output bus tells a spike in line t + late + 2
-of the output.
+`[input, core, axon, wait]` of `inputs` in `map.json`, as a packet to that axon of the core at (core, 0), with `destination_tick` 0. Each
+sample is a run of its own. A layer's step t is tick t + late + 1 of the trace; the output bus tells a spike in line t + late + 2 of the
+output.
 
 | layer | shape | cores | rows | axons | late |
 | --- | --- | --- | --- | --- | --- |
@@ -53,9 +53,7 @@ def planned(net: Network, made: Placed) -> dict[str, bytes]:
 
 def ticks(net: Network) -> int:
     """Ticks of a sample: the steps, those by which the last layer is late, and one in which the output bus tells."""
-    late = lags(net)
-    assert not isinstance(late, tuple), late
-    return net.steps + max(late.values()) + 1
+    return net.steps + max(late_by(net).values()) + 1
 
 
 def _network(net: Network, made: Placed) -> str:
@@ -66,7 +64,7 @@ def _network(net: Network, made: Placed) -> str:
 
 def _core(net: Network, made: Placed, number: int, core: Core) -> dict[str, Any]:
     own, neuron, size = made.heard[core.layer], net.neurons[core.layer], sizes(net)[core.layer]
-    told, bias = numbers_of(neuron), by_neuron(neuron, "bias", size)
+    told, bias, late = numbers_of(neuron), by_neuron(neuron, "bias", size), late_by(net)[core.layer]
     threshold = by_neuron(neuron, "threshold", size) + told.raised
     connected = own.connected[list(core.axons)].astype(int)
     weights = [*own.weights, *[0] * (TYPES - len(own.weights))]
@@ -83,7 +81,7 @@ def _core(net: Network, made: Placed, number: int, core: Core) -> dict[str, Any]
                 "destination_core_offset": [to.core - number, 0],
                 "destination_axon": to.axon,
                 "destination_tick": to.wait,
-                "current_potential": 0,
+                "current_potential": -late * int(bias[each]),
                 "reset_mode": int(told.reset == "subtract"),
             }
             for each, to in zip(core.neurons, made.sends[number], strict=True)
@@ -93,8 +91,7 @@ def _core(net: Network, made: Placed, number: int, core: Core) -> dict[str, Any]
 
 
 def _map(net: Network, made: Placed) -> dict[str, Any]:
-    late, rows = lags(net), made.rows
-    assert not isinstance(late, tuple), late
+    late, rows = late_by(net), made.rows
     return {
         "shape": list(net.input.shape),
         "steps": net.steps,
@@ -114,8 +111,7 @@ def _place(to: Destination) -> tuple[int, int, int]:
 
 
 def _readme(net: Network, made: Placed) -> str:
-    late, rows = lags(net), []
-    assert not isinstance(late, tuple), late
+    late, rows = late_by(net), []
     for name in net.neurons:
         own = [core for core in made.cores if core.layer == name]
         counts = sum(len(core.neurons) for core in own), sum(len(core.axons) for core in own)
@@ -134,6 +130,8 @@ def _changes(net: Network, made: Placed) -> list[str]:
             told.append(f"{rows - size} rows of {name} are copies of its neurons, as a neuron sends to one axon")
         if numbers_of(neuron).raised:
             told.append(f"thresholds of {name} are one more: it fires beyond them, the machine at them, and both then set to 0")
+        if late_by(net)[name] and neuron.bias.any():
+            told.append(f"membranes of {name} start at -{late_by(net)[name]} biases, so that they are 0 when its first spikes can come")
         if neuron.integrates:
             told.append(f"{name} never fires: its threshold is {HIGHEST:,}, which its membranes provably do not reach")
     waits = sorted({to.wait for each in made.sends for to in each} - {0})

@@ -12,7 +12,7 @@ from lehr.arithmetic import Int64
 from lehr.network import INPUT, Network
 from lehr.targets.arithmetics import Problem
 from lehr.targets.waiting import least_lags, wait
-from lehr.targets.wiring import Connection, connections, sizes
+from lehr.targets.wiring import Connection, by_neuron, connections, sizes
 
 TYPES = 4
 """Types of axons, and so weights of a neuron."""
@@ -40,14 +40,20 @@ class Heard:
 
 def ways(net: Network) -> tuple[tuple[Connection, int], ...]:
     """All connections, and for how many ticks their spikes wait."""
-    late, hops = lags(net), dict.fromkeys(net.neurons, 1)
-    assert not isinstance(late, tuple), late
+    late, hops = late_by(net), dict.fromkeys(net.neurons, 1)
     return tuple((each, wait(each, late, hops)) for each in connections(net))
 
 
 def lags(net: Network) -> Mapping[str, int] | tuple[Problem, ...]:
     """By how many ticks each layer runs late: a spike takes one to the next core."""
     return least_lags(net, dict.fromkeys(net.neurons, 1))
+
+
+def late_by(net: Network) -> Mapping[str, int]:
+    """The lags of a network that has them."""
+    found = lags(net)
+    assert not isinstance(found, tuple), found
+    return found
 
 
 def heard(net: Network) -> dict[str, Heard]:
@@ -82,7 +88,20 @@ def beyond(net: Network) -> Iterator[Problem]:
         if each.source != INPUT and steps > LONGEST:
             reason = f"spikes of {each.source} wait {steps} ticks for it, a scheduler holds them for {LONGEST} at most"
             yield Problem(each.target, reason, "use shorter delays")
+    yield from _early(net)
     for name, own in heard(net).items():
         if len(own.weights) > TYPES:
             reason = f"its synapses have {len(own.weights)} weights, {own.weights[0]}..{own.weights[-1]}, a neuron has {TYPES}"
             yield Problem(name, reason, "use binary or ternary weights, and pools that do not add up")
+
+
+def _early(net: Network) -> Iterator[Problem]:
+    """Layers that run late, whose neurons would fire while their bias brings them to 0 before their first step."""
+    for name, late in late_by(net).items():
+        neuron, size = net.neurons[name], sizes(net)[name]
+        threshold, bias = by_neuron(neuron, "threshold", size), by_neuron(neuron, "bias", size)
+        early = np.flatnonzero(np.maximum(0, (1 - late) * bias) >= threshold)
+        if late and not neuron.integrates and early.size:
+            j = int(early[0])
+            reason = f"it runs {late} ticks late, in which neuron {j} would fire, of bias {bias[j]:,} and threshold {threshold[j]:,}"
+            yield Problem(name, reason, "use a smaller bias, or fewer layers before it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 from lehr.arithmetic import Overflow, Rounding
 from lehr.artifact import BuildPlan
@@ -40,7 +40,7 @@ class Ranc(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = ("binary", "ternary", "int2")
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
-    example_fields: ClassVar[Mapping[str, int]] = {"decay_numerator": 1, "decay_shift": 0}
+    example_fields: ClassVar[Mapping[str, Any]] = {"decay_numerator": 1, "decay_shift": 0, "fires": "ge"}
     training: ClassVar[TrainingForm] = TrainingForm(
         arithmetic={
             **{"decay_form": "multiply", "decay_numerator": 1, "decay_shift": 0},
