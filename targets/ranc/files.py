@@ -8,7 +8,7 @@ from typing import Any
 from lehr.artifact import to_json
 from lehr.network import Network
 from lehr.targets.ranc.forms import HIGHEST, LOWEST, numbers_of
-from lehr.targets.ranc.lines import TYPES, late_by
+from lehr.targets.ranc.lines import SUMMED, TYPES, late_by
 from lehr.targets.ranc.placing import AXONS, NEURONS, Core, Destination, Placed
 from lehr.targets.wiring import by_neuron, sizes
 
@@ -125,6 +125,8 @@ def _changes(net: Network, made: Placed) -> list[str]:
     told = ["convolutions, pools and flattenings are synapses; a weight of 0 is none; a bias is the machine's leak, which it adds"]
     told.append("an input that is heard with several weights, by several cores or after several waits takes an axon for each")
     for name, neuron in net.neurons.items():
+        if made.heard[name].weights == SUMMED:
+            told.append(f"weights of {name} other than +-1 and +-2 are sums of these, an axon for each")
         rows = sum(len(core.neurons) for core in made.cores if core.layer == name)
         if rows > (size := sizes(net)[name]):
             told.append(f"{rows - size} rows of {name} are copies of its neurons, as a neuron sends to one axon")

@@ -16,6 +16,8 @@ from lehr.targets.wiring import Connection, by_neuron, connections, sizes
 
 TYPES = 4
 """Types of axons, and so weights of a neuron."""
+SUMMED = (1, 2, -1, -2)
+"""The weights of a layer that has more than four: others are sums of them, and take an axon for each."""
 LONGEST = 14
 """The greatest `destination_tick` of 16 words of a scheduler: one is being read, and a spike comes in the tick after at the soonest."""
 
@@ -29,7 +31,7 @@ class Heard:
 
     Attributes:
         weights: by type of axon, at most four, the same for all its neurons.
-        lines: of each spike that can come, one for each weight that it has with some neuron.
+        lines: of each spike that can come, one for each weight, or part of one, that it has with some neuron.
         connected: bool `[lines, neurons]`.
     """
 
@@ -70,16 +72,30 @@ def heard(net: Network) -> dict[str, Heard]:
 
 
 def _weights(own: list[Connection]) -> tuple[int, ...]:
-    """The weights that are not 0, the positive ones first."""
+    """The weights that are not 0, the positive ones first; +-1 and +-2 where there are more than four, of which all others are sums."""
     every = np.unique(np.concatenate([np.zeros(1, np.int64), *(each.weights.reshape(-1) for each in own)]))
-    return tuple(sorted((int(w) for w in every if w), key=lambda w: (w < 0, abs(w))))
+    found = tuple(sorted((int(w) for w in every if w), key=lambda w: (w < 0, abs(w))))
+    return found if len(found) <= TYPES else SUMMED
 
 
 def _lines(each: Connection, steps: int, weights: tuple[int, ...]) -> tuple[list[Line], npt.NDArray[np.bool_]]:
-    bits = np.stack([each.weights == w for w in weights], axis=1) if weights else np.zeros((each.weights.shape[0], 0, 1), np.bool_)
-    used: Int64 = np.argwhere(bits.any(axis=2))
-    lines = [(each.source, int(index), steps, int(kind)) for index, kind in used]
-    return lines, bits[used[:, 0], used[:, 1]].reshape(len(lines), each.weights.shape[1])
+    """Lines of a connection, and which neurons they reach; a weight that is a sum takes several."""
+    lines, rows = list[Line](), [np.zeros((0, each.weights.shape[1]), np.bool_)]
+    for kind, bits in _levels(each.weights, weights):
+        used = np.flatnonzero(bits.any(axis=1))
+        lines += [(each.source, int(index), steps, kind) for index in used]
+        rows.append(bits[used])
+    return lines, np.concatenate(rows)
+
+
+def _levels(values: Int64, weights: tuple[int, ...]) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
+    """Types of axons, and where they are set, so that all of them add up to the values."""
+    if weights != SUMMED or np.isin(values, (0, *SUMMED)).all():
+        yield from ((kind, values == w) for kind, w in enumerate(weights))
+        return
+    for one, two, size in ((0, 1, np.maximum(values, 0)), (2, 3, np.maximum(-values, 0))):
+        yield one, size % 2 == 1
+        yield from ((two, size // 2 > n) for n in range(int(size.max()) // 2))
 
 
 def beyond(net: Network) -> Iterator[Problem]:
@@ -88,15 +104,7 @@ def beyond(net: Network) -> Iterator[Problem]:
         if each.source != INPUT and steps > LONGEST:
             reason = f"spikes of {each.source} wait {steps} ticks for it, a scheduler holds them for {LONGEST} at most"
             yield Problem(each.target, reason, "use shorter delays")
-    yield from _early(net)
-    for name, own in heard(net).items():
-        if len(own.weights) > TYPES:
-            reason = f"its synapses have {len(own.weights)} weights, {own.weights[0]}..{own.weights[-1]}, a neuron has {TYPES}"
-            yield Problem(name, reason, "use binary or ternary weights, and pools that do not add up")
-
-
-def _early(net: Network) -> Iterator[Problem]:
-    """Layers that run late, whose neurons would fire while their bias brings them to 0 before their first step."""
+    # layers that run late, whose neurons would fire while their bias brings them to 0 before their first step
     for name, late in late_by(net).items():
         neuron, size = net.neurons[name], sizes(net)[name]
         threshold, bias = by_neuron(neuron, "threshold", size), by_neuron(neuron, "bias", size)

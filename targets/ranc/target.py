@@ -43,8 +43,12 @@ class Ranc(Target):
     example_fields: ClassVar[Mapping[str, Any]] = {"decay_numerator": 1, "decay_shift": 0, "fires": "ge"}
     training: ClassVar[TrainingForm] = TrainingForm(
         arithmetic={
-            **{"decay_form": "multiply", "decay_numerator": 1, "decay_shift": 0},
-            **{"reset": "subtract", "reset_timing": "same_step", "fires": "ge"},
+            "decay_form": "multiply",
+            "decay_numerator": 1,
+            "decay_shift": 0,
+            "reset": "subtract",
+            "reset_timing": "same_step",
+            "fires": "ge",
         },
         fraction_bits=0,
     )
@@ -93,12 +97,18 @@ class Ranc(Target):
             (
                 Figure("cores", len(made.cores), "cores", f"of {AXONS} axons and {NEURONS} neurons"),
                 Figure("neurons", rows, "neurons", "those of the layers and their copies"),
-                Figure("copies", rows - sum(sizes(net).values()), "neurons", "a neuron sends to one axon, and is there for each that hears it"),
+                Figure(
+                    "copies", rows - sum(sizes(net).values()), "neurons", "a neuron sends to one axon, and is there for each that hears it"
+                ),
                 Figure("axons", sum(len(core.axons) for core in made.cores), "axons", "one for each spike and weight in each core"),
                 Figure("synapses", synapses, "synapses", "bits of the crossbars that are set, those of copies as well"),
-                Figure("width of a potential", bits, "bits", "the least that holds every membrane, of hardware that is built for this network"),
+                Figure(
+                    "width of a potential", bits, "bits", "the least that holds every membrane, of hardware that is built for this network"
+                ),
                 Figure("ticks", ticks(net), "per inference", "the network's steps, a hop for each layer, and one for the output bus"),
-                Figure("synaptic operations", operations, "per step", "spikes at the given rates times synapses, copies included; no energy"),
+                Figure(
+                    "synaptic operations", operations, "per step", "spikes at the given rates times synapses, copies included; no energy"
+                ),
             )
         )
 
