@@ -23,7 +23,7 @@ def least_lags(net: Network, hops: Mapping[str, int]) -> Mapping[str, int] | tup
         hops: steps from a spike of each layer to the machine's own step that takes it in.
     """
     found = dict.fromkeys(net.neurons, 0)
-    inner = [each for each in connections(net) if each.source != INPUT]
+    late = inner = [each for each in connections(net) if each.source != INPUT]
     for _ in range(len(found) + 1):
         late = [each for each in inner if wait(each, found, hops) < 0]
         if not late:
