@@ -132,7 +132,7 @@ def _cores(net: Network, lines: Mapping[str, Heard]) -> dict[str, list[Core]] | 
         if cores == before:
             return cores
     reason = f"its neurons, copied for each core that hears them, take more cores in each of {_ROUNDS} rounds"
-    return Problem(name, reason, "use smaller layers with feedback")
+    return Problem(next(iter(cores)), reason, "use smaller layers with feedback")
 
 
 def _copies(net: Network, name: str, cores: Mapping[str, list[Core]], lines: Mapping[str, Heard]) -> list[int]:

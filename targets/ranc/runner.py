@@ -29,6 +29,7 @@ _LARGEST = 1 << 24
 """Bytes of a source file."""
 _SUBJECT = "the simulator of RANC"
 _NEEDED = ("src/main.cpp", "src/corecontroller.cpp", "extern/cxxopts.hpp")
+_COMPLAINT = re.compile(r"\[(?:WARNING|ERROR)\] ([^\[\n]*)")
 _ENDS = re.compile(r"^(\tNeuron spikes\.\n)?\tNeuron ends at potential: (-?[0-9]+)$", re.MULTILINE)
 
 
@@ -142,9 +143,8 @@ def _ran(command: list[str], work: Path, ticks: int) -> None:
     """Run one sample; what the simulator complains of is an error."""
     switches = ["-i", "input.json", "-o", "output.txt", "-c", CONFIG, "--ticks", str(ticks), "-t", "trace.txt", "-r", str(ticks + 1)]
     said = call([*command, *switches], work, "does not run", _SUBJECT)
-    complaint = next((line for line in said.splitlines() if "[WARNING]" in line or "[ERROR]" in line), "")
-    if complaint:
-        raise NotBitExact(f"{_SUBJECT} says {complaint}; {_AGAIN}")
+    if complaint := _COMPLAINT.search(said):
+        raise NotBitExact(f"{_SUBJECT} says '{complaint[1].strip()}'; {_AGAIN}")
 
 
 def _traced(path: Path, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:

@@ -253,9 +253,10 @@ def test_the_simulator_sees_one_unit_and_complaints_are_errors(tmp_path: Path) -
     network["cores"][1]["neurons"][2]["positive_threshold"] += 1
     (folder / "network.json").write_text(json.dumps(network))
     assert not compare(flowing(net, x).trace, RUNNER.run(folder, x)).equal
-    network["cores"][1]["neurons"][0]["destination_axon"] = 1
+    for neuron in network["cores"][0]["neurons"]:
+        neuron["destination_axon"] = 0
     (folder / "network.json").write_text(json.dumps(network))
-    with pytest.raises(NotBitExact, match="says .WARNING. Multiple spikes received for output bus axon 1; build the artefact again"):
+    with pytest.raises(NotBitExact, match=r"says 'Scheduler received duplicate spike in same time tick \(core \(1, 0\)"):
         RUNNER.run(folder, x)
     with pytest.raises(FileRefused, match=r"input is uint8 \[2, 3, 4\], the network takes uint8 \[N, T, 12\] of 0 and 1; convert it"):
         RUNNER.run(folder, np.zeros((2, 3, 4), np.uint8))
