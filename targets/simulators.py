@@ -24,7 +24,7 @@ def simulator(files: Files, build: Callable[[Path], Sequence[str]], version: str
     It is built in a folder of its own in the user's cache, or in `scratch` where there is no place that only the user can write to.
 
     Args:
-        files: its sources by name.
+        files: its sources by name, which may lie in folders.
         build: compiles what is in a folder, and returns the command that runs it there, its first word relative to the folder.
         version: of the compiler; another one builds anew.
         scratch: an empty folder.
@@ -52,6 +52,7 @@ def simulator(files: Files, build: Callable[[Path], Sequence[str]], version: str
 
 def _made(folder: Path, files: Files, build: Callable[[Path], Sequence[str]]) -> list[str]:
     for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     first, *rest = build(folder)
     return [str(folder / first), *rest]

@@ -66,8 +66,8 @@ def command(tool: str) -> str:
     return next(found for name in NAMES[tool] if (found := shutil.which(name, path=search_path())))
 
 
-def call(arguments: list[str], folder: Path, failure: str) -> str:
-    """Run a tool in `folder` and return what it printed.
+def call(arguments: list[str], folder: Path, failure: str, subject: str = "the Verilog") -> str:
+    """Run a tool in `folder` and return what it printed; `subject` and `failure` begin the sentence that says so where it fails.
 
     Raises:
         NotBitExact: with its first error line, when it fails.
@@ -82,7 +82,7 @@ def call(arguments: list[str], folder: Path, failure: str) -> str:
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or [f"exit status {done.returncode}"]
         reason = next((line for line in lines if "error" in line.lower()), lines[0])
-        raise NotBitExact(f"the Verilog {failure}: {reason}; build the artefact again")
+        raise NotBitExact(f"{subject} {failure}: {reason}; build the artefact again")
     return done.stdout
 
 

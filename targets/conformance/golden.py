@@ -121,6 +121,8 @@ class InFields:
             return
         if how.update == "event" and (self.synapse is not None or self.integrators):
             return
+        if self.synapse is not None and how.beta == 1:  # no synapse state without a leak
+            return
         kind = "binary" if "binary" in target.weights else target.weights[0]
         readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
         parts = self._parts(how, kind, readout)
