@@ -31,7 +31,7 @@ class ChipTarget(Target):
     """What the five have in common: it refuses what is off the grid, not shared, or biased, by numpy alone."""
 
     nodes = frozenset({Linear, Neuron, Flatten})
-    training: ClassVar[TrainingForm] = TrainingForm()
+    training: ClassVar[TrainingForm] = TrainingForm()  # pyright: ignore[reportIncompatibleVariableOverride]
     programs: ClassVar[tuple[Program, ...]] = ()
     inputs: ClassVar[int] = 1024
 
