@@ -15,7 +15,7 @@ from lehr.artifact import BuildPlan, to_json
 from lehr.network import INPUT, Linear, Network, Neuron
 from lehr.simulate import Trace, compare
 from lehr.targets.conformance.claims import Claim, Example, claims_of, exercised
-from lehr.targets.conformance.golden import GOLDEN, example
+from lehr.targets.conformance.golden import IN_FIELDS, example
 from lehr.targets.conformance.mutations import MUTATIONS
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target
@@ -203,12 +203,13 @@ def test_a_target_that_computes_a_statement_wrongly_is_found(fault: str, tmp_pat
         except OverflowError:  # no int32, or no byte
             return True
 
-    for start in ("program_", "machine_"):
+    # of machines Loihi's alone wraps, at ends of 24 bits that no small network comes to
+    for start in ("program_",) if fault == "never wraps" else ("program_", "machine_"):
         assert any(differs(name, made) for name, made in mapped().items() if name.startswith(start)), start
 
 
 def test_a_target_of_programs_alone_takes_no_fields() -> None:
-    fields = [golden.name for golden in GOLDEN if golden not in PROGRAMS]
+    fields = [golden.name for golden in IN_FIELDS]
     assert not any(isinstance(example(RIGHT, name), Example) for name in fields)
     assert not any(claim.name in Arithmetics.CHOICES for claim in claims_of(RIGHT))
 
