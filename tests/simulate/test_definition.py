@@ -15,6 +15,7 @@ from states import grown_networks
 from strategies import Images, inputs, networks
 
 from lehr.arithmetic import Arithmetic
+from lehr.errors import NotMappable
 from lehr.network import Network
 from lehr.simulate import compare, simulate
 
@@ -41,4 +42,9 @@ def test_golden_networks_are_as_before(golden: Golden) -> None:
 @given(data=st.data())
 def test_random_networks_are_as_before(data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())
-    require_same(net, data.draw(inputs(net)))
+    x = data.draw(inputs(net))
+    try:
+        require_same(net, x)
+    except NotMappable:  # a neuron fires more than 255 times in a step, which the definition refuses as well
+        with pytest.raises(NotMappable):
+            simulate(net, x)
