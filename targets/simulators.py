@@ -18,7 +18,7 @@ _BUILT = "built"
 """In the folder of a simulator: a file that is there once it is whole."""
 
 
-def simulator(files: Files, build: Callable[[Path], Sequence[str]], version: str, scratch: Path) -> list[str]:
+def simulator(files: Files, build: Callable[[Path], Sequence[str]], made_with: str, scratch: Path) -> list[str]:
     """The command that runs a compiled simulator, absolute in its first word.
 
     It is built in a folder of its own in the user's cache, or in `scratch` where there is no place that only the user can write to.
@@ -26,10 +26,10 @@ def simulator(files: Files, build: Callable[[Path], Sequence[str]], version: str
     Args:
         files: its sources by name, which may lie in folders.
         build: compiles what is in a folder, and returns the command that runs it there, its first word relative to the folder.
-        version: of the compiler; another one builds anew.
+        made_with: the compiler's version and switches; others build anew.
         scratch: an empty folder.
     """
-    parts = [version, *(f"{name}:{hashlib.sha256(data).hexdigest()}" for name, data in sorted(files.items()))]
+    parts = [made_with, *(f"{name}:{hashlib.sha256(data).hexdigest()}" for name, data in sorted(files.items()))]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     place = ownership.user_folder("XDG_CACHE_HOME", ".cache", f"simulators/{digest}")
     if place is not None and (command := _kept(place)):

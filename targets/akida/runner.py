@@ -12,6 +12,7 @@ from lehr.errors import FileRefused
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.targets.akida.files import DESCRIPTION, PROGRAM, VERSION
 from lehr.targets.contract import Environment, Figure, MachineTrace
+from lehr.targets.stepped import stepped
 
 AGAIN = "build the artefact again"
 AKIDA = Environment("akida", "akida", ((f"akida=={VERSION}", "numpy==2.4.6"),), "3.11")
@@ -34,11 +35,7 @@ class SoftwareBackend:
         """
         network = described(folder)
         shape, steps = tuple(network["shape"]), int(network["steps"])
-        if x.shape[1:] == shape:
-            x = np.repeat(x[:, None], steps, axis=1)
-        if x.dtype != np.uint8 or x.shape[2:] != shape or x.max(initial=0) > 1:
-            wanted = ", ".join(map(str, shape))
-            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, the network takes uint8 [N, T, {wanted}] of 0 and 1; convert it")
+        x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
         made = AKIDA.run(folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run or map the model")
         layers = {layer["name"]: (samples, steps, *layer["shape"]) for layer in network["layers"]}

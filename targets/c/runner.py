@@ -14,6 +14,7 @@ from lehr.reading import read_bytes, read_json
 from lehr.simulate import Trace
 from lehr.targets.c.compiler import call, compiler, missing, require
 from lehr.targets.c.render import DESCRIPTION, SOURCES
+from lehr.targets.stepped import stepped
 
 _WAY_OUT = "give a whole artefact of target c, or build it again"
 _LARGEST = 1 << 31
@@ -46,10 +47,7 @@ class CRunner:
             record = np.dtype(fields)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise FileRefused(f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}") from None
-        if x.ndim == len(shape) + 1:
-            x = np.repeat(x[:, None], steps, axis=1)
-        if x.shape[2:] != shape:
-            raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
+        x = stepped(x, shape, steps)
         with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
             work = Path(made)
             for name, content in sources.items():

@@ -14,6 +14,7 @@ from lehr.simulate import Trace
 from lehr.targets.dynapcnn.configuration import Chip, Core, read_core
 from lehr.targets.dynapcnn.kernels import as_map
 from lehr.targets.dynapcnn.model import Place, run_cores
+from lehr.targets.stepped import stepped
 
 DESCRIPTION = "network.json"
 _WAY_OUT = "give a whole artefact of the target, or build it again"
@@ -50,10 +51,7 @@ class ModelRunner:
             inputs = [int(core) for core in told["input_cores"]]
         except (ValueError, KeyError, TypeError) as error:
             raise FileRefused(f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}") from None
-        if x.ndim == len(shape) + 1:
-            x = np.repeat(x[:, None], steps, axis=1)
-        if x.shape[2:] != shape:
-            raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
+        x = stepped(x, shape, steps)
         cores = {place.core: self.core(folder, place.core) for place in places}
         ran = run_cores(cores, places, inputs, x.reshape(*x.shape[:2], *as_map(shape)))
         for place in places:

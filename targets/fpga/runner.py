@@ -15,6 +15,7 @@ from lehr.reading import read_bytes, read_json
 from lehr.simulate import Trace
 from lehr.targets.fpga.projections import volume
 from lehr.targets.fpga.render import BENCH, DESCRIPTION
+from lehr.targets.stepped import stepped
 from lehr.targets.verilog import call, command, missing, verilate
 
 Simulator = Literal["iverilog", "verilator"]
@@ -62,10 +63,7 @@ class FpgaRunner:
                 raise FileRefused(f"{folder / DESCRIPTION} describes no design ({error}); {_WAY_OUT}") from None
             for name in (*sources, *images):
                 (work / name).write_bytes(read_bytes(folder / name, _LARGEST, _WAY_OUT))
-            if x.ndim == len(shape) + 1:
-                x = np.repeat(x[:, None], steps, axis=1)
-            if x.shape[2:] != shape:
-                raise FileRefused(f"input has shape {list(x.shape)}, the artefact takes {list(shape)} at each step; reshape it")
+            x = stepped(x, shape, steps)
             program = compile_bench(work, self._choose(told, x.shape[0] * x.shape[1]), sources)
             x.tofile(work / "input.u8")
             switches = ["+input=input.u8", "+output=output", f"+samples={len(x)}", f"+steps={x.shape[1]}", *self.switches]

@@ -12,6 +12,7 @@ from lehr.errors import FileRefused
 from lehr.reading import JSON_BYTES, parse_json, read_bytes
 from lehr.targets.contract import Environment, MachineTrace
 from lehr.targets.hiaer.files import DESCRIPTION, PROGRAM
+from lehr.targets.stepped import stepped
 
 AGAIN = "build the artefact again"
 HS_API = Environment("hs-api", "hs_api", (("hs_api==0.1.7", "numpy==1.22.4"),), "3.10")
@@ -40,11 +41,7 @@ class Simulator:
             steps = int(network["steps"])
         except (ValueError, KeyError, TypeError) as error:
             raise FileRefused(f"{folder / DESCRIPTION} does not parse ({error}); {AGAIN}") from None
-        if x.shape[1:] == shape:
-            x = np.repeat(x[:, None], steps, axis=1)
-        if x.dtype != np.uint8 or x.shape[2:] != shape or x.max(initial=0) > 1:
-            wanted = ", ".join(map(str, shape))
-            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, the network takes uint8 [N, T, {wanted}] of 0 and 1; convert it")
+        x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
         made = HS_API.run(folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run the network")
         spikes = {name: made[f"spikes:{name}"].astype(np.uint8).reshape(samples, steps, *own) for name, own in layers.items()}

@@ -16,6 +16,7 @@ from lehr.simulate import Trace
 from lehr.spelling import one_of
 from lehr.targets.loihi.netx import AGAIN, read_net
 from lehr.targets.loihi.tools import BRIAN, LAVA
+from lehr.targets.stepped import stepped
 
 Tool = Literal["lava", "brian2-loihi"]
 NETWORK, DESCRIPTION = "network.net", "loihi.json"
@@ -60,11 +61,7 @@ class LoihiRunner:
             lava_alone = str(told["lava_alone"])
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise FileRefused(f"{folder / DESCRIPTION} describes no network ({error}); {AGAIN}") from None
-        if x.ndim == len(shape) + 1:
-            x = np.repeat(x[:, None], steps, axis=1)
-        if x.shape[2:] != shape or (x > 1).any():
-            takes = f"the artefact takes {list(shape)} at each step, 0 and 1"
-            raise FileRefused(f"input has shape {list(x.shape)}, {takes}; reshape or encode it")
+        x = stepped(x, shape, steps, 1)
         tool, network = self._choose(), read_net(folder / NETWORK)
         if tool == "brian2-loihi" and lava_alone:
             raise ToolMissing(f"brian2-loihi has no {lava_alone}; run it in Lava: {LAVA.missing() or f'{CHOICE}=lava'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -13,36 +12,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import FileRefused, NotBitExact, ToolMissing
+from lehr.errors import FileRefused, NotBitExact
 from lehr.reading import JSON_BYTES, parse_json, read_bytes, read_json
 from lehr.simulate.result import Trace
 from lehr.targets.ranc.files import CONFIG, MAP, NETWORK
 from lehr.targets.ranc.placing import NEURONS
 from lehr.targets.simulators import simulator
+from lehr.targets.stepped import stepped
+from lehr.targets.upstream import Upstream
 from lehr.targets.verilog import call
 
-VARIABLE = "LEHR_RANC"
-_GET = f"clone UA-RCL/RANC from GitHub and set {VARIABLE} to its folder simulator"
 _COMPILER = "g++ is not on this machine; install a C++ compiler (Debian: apt install g++)"
 _AGAIN = "build the artefact again"
-_LARGEST = 1 << 24
-"""Bytes of a source file."""
 _SUBJECT = "the simulator of RANC"
-_NEEDED = ("src/main.cpp", "src/corecontroller.cpp", "extern/cxxopts.hpp")
+UPSTREAM = Upstream(
+    "LEHR_RANC",
+    _SUBJECT,
+    ("src/main.cpp", "src/corecontroller.cpp", "extern/cxxopts.hpp"),
+    "simulator",
+    "clone UA-RCL/RANC from GitHub and set LEHR_RANC to its folder simulator",
+)
+_COMPILE = ("g++", "-std=c++11", "-O2", "-w", "-Iextern")
 _COMPLAINT = re.compile(r"\[(?:WARNING|ERROR)\] ([^\[\n]*)")
 _ENDS = re.compile(r"^(\tNeuron spikes\.\n)?\tNeuron ends at potential: (-?[0-9]+)$", re.MULTILINE)
-
-
-def sources() -> Path | str:
-    """The folder of the simulator, or what is missing and what to do."""
-    named = os.environ.get(VARIABLE)
-    if not named:
-        return f"the simulator of RANC is not known here; {_GET}"
-    for folder in (Path(named), Path(named) / "simulator"):
-        if all((folder / name).is_file() for name in _NEEDED):
-            return folder
-    lacking = next(name for name in _NEEDED if not (Path(named) / name).is_file())
-    return f"{VARIABLE} is {named}, where no {lacking} is; {_GET}"
 
 
 class RancRunner:
@@ -50,10 +42,7 @@ class RancRunner:
 
     def missing(self) -> str | None:
         """What this machine lacks and how to get it, or None."""
-        found = sources()
-        if isinstance(found, str):
-            return found
-        return None if shutil.which("g++") else _COMPILER
+        return UPSTREAM.missing() or (None if shutil.which("g++") else _COMPILER)
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
         """Spikes and membranes of every layer from the trace, and those of the output layer from the output bus.
@@ -75,11 +64,7 @@ class RancRunner:
             network = parse_json(read_bytes(folder / NETWORK, JSON_BYTES, _AGAIN))
         except (ValueError, KeyError, TypeError) as error:
             raise FileRefused(f"{folder} describes no cores ({error}); {_AGAIN}") from None
-        if x.shape[1:] == shape:
-            x = np.repeat(x[:, None], steps, axis=1)
-        if x.dtype != np.uint8 or x.shape[2:] != shape or x.max(initial=0) > 1:
-            wanted = ", ".join(map(str, shape))
-            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, the network takes uint8 [N, T, {wanted}] of 0 and 1; convert it")
+        x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
         ticks = steps + late + 1
         fired = np.zeros((samples, ticks, cores, NEURONS), np.uint8)
@@ -106,21 +91,19 @@ class RancRunner:
         return Trace(spikes, membranes)
 
     def _compiled(self, work: Path) -> list[str]:
-        folder = sources()
-        if isinstance(folder, str):
-            raise ToolMissing(folder)
+        folder = UPSTREAM.folder()
         named = sorted(each for part in ("src", "extern") for each in (folder / part).rglob("*") if each.suffix in (".cpp", ".h", ".hpp"))
-        files = {str(each.relative_to(folder)): read_bytes(each, _LARGEST, _GET) for each in named}
+        files = UPSTREAM.read(str(each.relative_to(folder)) for each in named)
         own = [name for name in files if name.startswith("src/") and name.endswith(".cpp")]
 
         def build(made: Path) -> list[str]:
-            call(["g++", "-std=c++11", "-O2", "-w", "-Iextern", *own, "-o", "ranc_sim"], made, "does not compile", _SUBJECT)
+            call([*_COMPILE, *own, "-o", "ranc_sim"], made, "does not compile", _SUBJECT)
             return ["ranc_sim"]
 
         place = work / "simulator"
         place.mkdir()
         version = call(["g++", "--version"], work, "has no compiler", _SUBJECT).partition("\n")[0]
-        return simulator(files, build, version, place)
+        return simulator(files, build, " ".join((version, *_COMPILE)), place)
 
 
 def packets(x: npt.NDArray[np.uint8], inputs: list[list[int]], ticks: int) -> list[list[dict[str, Any]]]:

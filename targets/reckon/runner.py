@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import FileRefused, NotBitExact, ToolMissing
+from lehr.errors import FileRefused, NotBitExact
 from lehr.reading import read_bytes, read_json
 from lehr.targets.contract import MachineTrace
 from lehr.targets.reckon.host import DUMPED, Host, misheld
 from lehr.targets.reckon.words import contents
-from lehr.targets.simulators import simulator
-from lehr.targets.verilog import call, command, missing, verilate
+from lehr.targets.stepped import stepped
+from lehr.targets.upstream import Upstream, verilated
+from lehr.targets.verilog import call, missing
 
-VARIABLE = "LEHR_RECKON_RTL"
 SOURCES = (
     *("reckon.v", "srnn.v", "spi_slave.v", "lfsr/lfsr_neur_stochround.v", "lfsr/lfsr_noise_neur.v"),
     *("lfsr/lfsr_oneur_stochround.v", "lfsr/lfsr_winp_wrec.v", "lfsr/lfsr_wout.v"),
+)
+UPSTREAM = Upstream(
+    "LEHR_RECKON_RTL",
+    "the Verilog of ReckOn",
+    SOURCES,
+    "src",
+    "clone ChFrenkel/ReckOn from GitHub and set LEHR_RECKON_RTL to its folder of Verilog, src",
 )
 BENCH, MAP, WORDS = "lehr_reckon_tb.v", "map.json", "spi.hex"
 _LARGEST = 1 << 24
 """Bytes of a file."""
 _WAY_OUT = "give a whole artefact of target reckon, or build it again"
-_GET = f"clone ChFrenkel/ReckOn from GitHub and set {VARIABLE} to its folder of Verilog, src"
 _SWITCHES = ("-O3", "--default-language", "1364-2005")
-
-
-def rtl() -> Path | str:
-    """The folder with the machine's Verilog, or what is missing and what to do."""
-    named = os.environ.get(VARIABLE)
-    if not named:
-        return f"the Verilog of ReckOn is not known here; {_GET}"
-    for folder in (Path(named), Path(named) / "src"):
-        if all((folder / name).is_file() for name in SOURCES):
-            return folder
-    lacking = next(name for name in SOURCES if not (Path(named) / name).is_file())
-    return f"{VARIABLE} is {named}, where no {lacking} is; {_GET}"
 
 
 class ReckonRunner:
@@ -55,8 +48,7 @@ class ReckonRunner:
 
     def missing(self) -> str | None:
         """What this machine lacks and how to get it, or None."""
-        found = rtl()
-        return found if isinstance(found, str) else missing("verilator")
+        return UPSTREAM.missing() or missing("verilator")
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
         """Spikes and membranes of every layer for inputs `[N, *shape]` or `[N, T, *shape]`, and the label that the machine sends.
@@ -72,15 +64,12 @@ class ReckonRunner:
             meant = contents(words)
         except (ValueError, KeyError, TypeError) as error:
             raise FileRefused(f"{folder} describes no network on ReckOn ({error}); {_WAY_OUT}") from None
-        if x.shape[1:] == host.shape:
-            x = np.repeat(x[:, None], host.steps, axis=1)
-        if x.dtype != np.uint8 or x.shape[2:] != host.shape or x.max(initial=0) > 1:
-            reason = f"input is {x.dtype} {list(x.shape)}, the artefact takes 0 and 1 in uint8 {list(host.shape)} at each step"
-            raise FileRefused(f"{reason}; reshape it or encode it as spikes")
+        x = stepped(x, host.shape, host.steps, 1)
         with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as made:
             work = Path(made)
             (work / "stimulus").write_bytes(host.stimulus(words, x, self.over_spi))
-            lines = call([*_compiled(folder, work), "+stimulus=stimulus", "+output=output"], work, "of ReckOn does not run").splitlines()
+            simulator = verilated(UPSTREAM, BENCH, read_bytes(folder / BENCH, _LARGEST, _WAY_OUT), work, _SWITCHES)
+            lines = call([*simulator, "+stimulus=stimulus", "+output=output"], work, "of ReckOn does not run").splitlines()
             if "PASS" not in lines:
                 raise NotBitExact(f"the Verilog of ReckOn does not pass: {lines[0] if lines else 'no output'}; build the artefact again")
             output = np.fromfile(work / "output", np.uint32)
@@ -90,16 +79,3 @@ class ReckonRunner:
             return host.trace(output[DUMPED:], *x.shape[:2])
         except ValueError:
             raise NotBitExact("the Verilog of ReckOn tells too much or too little; build the artefact again") from None
-
-
-def _compiled(folder: Path, work: Path) -> list[str]:
-    """The command of the simulator, built once for this Verilog and testbench."""
-    sources = rtl()
-    if isinstance(sources, str):
-        raise ToolMissing(sources)
-    files = {Path(name).name: read_bytes(sources / name, _LARGEST, _GET) for name in SOURCES}
-    files[BENCH] = read_bytes(folder / BENCH, _LARGEST, _WAY_OUT)
-    place = work / "simulator"
-    place.mkdir()
-    version = call([command("verilator"), "--version"], work, "has no simulator").strip()
-    return simulator(files, lambda there: verilate(there, "lehr_reckon_tb", sorted(files), _SWITCHES), version, place)

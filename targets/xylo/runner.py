@@ -15,6 +15,7 @@ from lehr.errors import FileRefused, NotBitExact
 from lehr.reading import read_json
 from lehr.simulate import Trace
 from lehr.targets.environments import Environment
+from lehr.targets.stepped import stepped
 from lehr.targets.wiring import late
 from lehr.targets.xylo.files import CONFIGURATION, LARGEST, PLACES, SCRIPTS
 from lehr.targets.xylo.form import STATE
@@ -65,10 +66,7 @@ class Xylosim:
 
 def _inputs(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int) -> npt.NDArray[np.uint8]:
     """Inputs as the chip takes them, `[N, T, inputs]`."""
-    if x.ndim == len(shape) + 1:
-        x = np.repeat(x[:, None], steps, axis=1)
-    if x.shape[2:] != shape or x.dtype != np.uint8:
-        raise FileRefused(f"input is {x.dtype} {list(x.shape)}, the artefact takes uint8 {list(shape)} at each step; reshape it")
+    x = stepped(x, shape, steps)
     if x.size and int(x.max()) > MOST_COUNT:
         raise FileRefused(f"input holds {x.max()} events of one step, the chip takes {MOST_COUNT}; give fewer, or shorter steps")
     return x.reshape(*x.shape[:2], -1)

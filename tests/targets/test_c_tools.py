@@ -122,7 +122,10 @@ def test_a_description_of_no_network_is_refused(small: tuple[Path, Images], text
 @needs_compiler
 def test_a_damaged_artefact_and_a_wrong_input_are_refused(small: tuple[Path, Images]) -> None:
     folder, x = small
-    with pytest.raises(FileRefused, match=r"^input has shape \[6, 10, 10\], the artefact takes \[1, 10, 10\] at each step; reshape it$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^input is uint8 \[6, 10, 10\], the artefact takes uint8 \[N, 1, 10, 10\] or \[N, T, 1, 10, 10\]; reshape or convert it$",
+    ):
         CRunner().run(folder, x[:, 0])
     for name in ("lehr_model.json", "Makefile"):
         (folder / name).rename(folder / "away")

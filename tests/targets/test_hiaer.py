@@ -290,7 +290,10 @@ def test_a_built_artefact_verifies(tmp_path: Path) -> None:
 @tool
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     Hiaer().plan(dense(), {}).with_manifest({}).write(tmp_path / "built")
-    with pytest.raises(FileRefused, match=r"^input is uint8 \[1, 14, 11\], the network takes uint8 \[N, T, 12\] of 0 and 1; convert it$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^input is uint8 \[1, 14, 11\], the artefact takes uint8 \[N, 12\] or \[N, T, 12\] of 0 and 1; reshape or convert it$",
+    ):
         Hiaer().runner().run(tmp_path / "built", np.zeros((1, 14, 11), np.uint8))
     (tmp_path / "built" / "network.json").write_text("{}")
     with pytest.raises(FileRefused, match=r"network.json does not parse \('shape'\); build the artefact again$"):

@@ -98,7 +98,8 @@ def test_damaged_artefacts_and_wrong_inputs_are_refused(tmp_path: Path) -> None:
     net, x = dense()
     folder = built(net, tmp_path / "built")
     with pytest.raises(
-        FileRefused, match=r"^input has shape \[5, 20, 24\], the artefact takes \[24\] at each step, 0 and 1; reshape or encode it$"
+        FileRefused,
+        match=r"^input is uint8 \[5, 20, 24\], up to 2, the artefact takes uint8 \[N, 24\] or \[N, T, 24\] of 0 and 1; reshape or convert it$",
     ):
         LoihiRunner("lava").run(folder, 2 * x)
     shutil.copytree(folder, tmp_path / "other")

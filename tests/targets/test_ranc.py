@@ -21,7 +21,7 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, N
 from lehr.nodes import Node
 from lehr.simulate import Result, compare, simulate
 from lehr.targets.ranc import Ranc
-from lehr.targets.ranc.runner import VARIABLE, RancRunner
+from lehr.targets.ranc.runner import UPSTREAM, RancRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = RancRunner()
@@ -229,13 +229,13 @@ def write(net: Network, folder: Path) -> Path:
 
 
 def test_a_missing_simulator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    way = f"clone UA-RCL/RANC from GitHub and set {VARIABLE} to its folder simulator"
-    monkeypatch.delenv(VARIABLE, raising=False)
+    way = f"clone UA-RCL/RANC from GitHub and set {UPSTREAM.variable} to its folder simulator"
+    monkeypatch.delenv(UPSTREAM.variable, raising=False)
     assert RUNNER.missing() == f"the simulator of RANC is not known here; {way}"
     with pytest.raises(ToolMissing, match="is not known here"):
         RUNNER.run(write(dense(), tmp_path / "out"), samples(dense()))
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
-    assert RUNNER.missing() == f"{VARIABLE} is {tmp_path}, where no src/main.cpp is; {way}"
+    monkeypatch.setenv(UPSTREAM.variable, str(tmp_path))
+    assert RUNNER.missing() == f"{UPSTREAM.variable} is {tmp_path}, where no src/main.cpp is; {way}"
 
 
 @tool
@@ -258,7 +258,10 @@ def test_the_simulator_sees_one_unit_and_complaints_are_errors(tmp_path: Path) -
     (folder / "network.json").write_text(json.dumps(network))
     with pytest.raises(NotBitExact, match=r"says 'Scheduler received duplicate spike in same time tick \(core \(1, 0\)"):
         RUNNER.run(folder, x)
-    with pytest.raises(FileRefused, match=r"input is uint8 \[2, 3, 4\], the network takes uint8 \[N, T, 12\] of 0 and 1; convert it"):
+    with pytest.raises(
+        FileRefused,
+        match=r"input is uint8 \[2, 3, 4\], the artefact takes uint8 \[N, 12\] or \[N, T, 12\] of 0 and 1; reshape or convert it",
+    ):
         RUNNER.run(folder, np.zeros((2, 3, 4), np.uint8))
 
 

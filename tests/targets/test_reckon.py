@@ -19,7 +19,7 @@ from lehr.network import INPUT, Delay, Input, Linear, Network, Neuron
 from lehr.targets.build import build
 from lehr.targets.reckon import Reckon
 from lehr.targets.reckon.host import DUMPED, misheld
-from lehr.targets.reckon.runner import VARIABLE, ReckonRunner
+from lehr.targets.reckon.runner import UPSTREAM, ReckonRunner
 from lehr.targets.reckon.words import Contents
 
 TARGET = Reckon()
@@ -212,10 +212,10 @@ def test_a_program_of_the_machine_maps_and_another_membrane_does_not() -> None:
 
 # -------------------------------------------------------------------- the runner without its tool
 def test_a_missing_verilog_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lehr: Lehr) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(UPSTREAM.variable, raising=False)
     get = "clone ChFrenkel/ReckOn from GitHub and set LEHR_RECKON_RTL to its folder of Verilog, src"
     assert ReckonRunner().missing() == f"the Verilog of ReckOn is not known here; {get}"
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setenv(UPSTREAM.variable, str(tmp_path))
     assert ReckonRunner().missing() == f"LEHR_RECKON_RTL is {tmp_path}, where no reckon.v is; {get}"
     net = chain(14, 9, 5)
     (tmp_path / "model.nir").write_bytes(nirfile.to_bytes(net))

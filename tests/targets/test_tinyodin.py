@@ -24,7 +24,7 @@ from lehr.simulate import compare, simulate
 from lehr.targets.conformance.machines import machine_network
 from lehr.targets.tinyodin import TinyOdin
 from lehr.targets.tinyodin.events import events, read_output
-from lehr.targets.tinyodin.runner import SOURCES, VARIABLE, TinyOdinRunner
+from lehr.targets.tinyodin.runner import SOURCES, UPSTREAM, TinyOdinRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = TinyOdinRunner()
@@ -192,13 +192,13 @@ def test_events_and_output() -> None:
 
 
 def test_without_its_verilog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lehr: Lehr) -> None:
-    way_out = f"clone ChFrenkel/tinyODIN from GitHub and set {VARIABLE} to the folder of its Verilog, where tinyODIN.v is"
-    monkeypatch.delenv(VARIABLE, raising=False)
+    way_out = f"clone ChFrenkel/tinyODIN from GitHub and set {UPSTREAM.variable} to the folder of its Verilog, where tinyODIN.v is"
+    monkeypatch.delenv(UPSTREAM.variable, raising=False)
     assert RUNNER.missing() == f"the Verilog of tinyODIN is not known here; {way_out}"
     with pytest.raises(ToolMissing, match="is not known here"):
         TinyOdin().require_runner()
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
-    assert RUNNER.missing() == f"{VARIABLE} is {tmp_path}, where no {SOURCES[0]} is; {way_out}"
+    monkeypatch.setenv(UPSTREAM.variable, str(tmp_path))
+    assert RUNNER.missing() == f"{UPSTREAM.variable} is {tmp_path}, where no {SOURCES[0]} is; {way_out}"
     net = one_layer()
     nirfile.write(net, tmp_path / "model.nir", approximate=net.neurons)
     assert lehr("build", tmp_path / "model.nir", "--target", "tinyodin", "-o", tmp_path / "out").code == 0
@@ -261,7 +261,10 @@ def test_the_queue_never_fills(tmp_path: Path) -> None:
 def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     net = one_layer()
     folder = write(net, tmp_path / "out")
-    with pytest.raises(FileRefused, match=r"input is uint8 \[1, 6, 5\], the artefact takes uint8 \[12\] at each step; reshape it"):
+    with pytest.raises(
+        FileRefused,
+        match=r"input is uint8 \[1, 6, 5\], the artefact takes uint8 \[N, 12\] or \[N, T, 12\] of 0 and 1; reshape or convert it",
+    ):
         RUNNER.run(folder, np.zeros((1, 6, 5), np.uint8))
     words = (folder / "program.hex").read_text().splitlines()
     (folder / "program.hex").write_text("\n".join([*words[:5], *words[6:], ""]))  # a byte of a threshold is never sent
