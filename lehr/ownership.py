@@ -58,6 +58,6 @@ def user_folder(variable: str, default: str, name: str) -> Path | None:
         name: of the folder.
     """
     if base := os.environ.get(variable):
-        return Path(base) / "lehr" / name
+        return Path(base).absolute() / "lehr" / name
     top = home()
     return None if top is None else top / default / "lehr" / name

@@ -24,6 +24,7 @@ from lehr.artifact import PRODUCTS, BuildPlan, sha256, to_json
 from lehr.errors import UsageError
 from lehr.network import INPUT, Network, Neuron, Readout
 from lehr.simulate import Result, simulate
+from lehr.simulate.result import check_input
 from lehr.spelling import one_of
 from lehr.targets.contract import Figure, Options, Target
 from lehr.targets.golden import lay_down
@@ -84,6 +85,7 @@ def build(
 
     Raises:
         NotMappable: with every problem, when the network does not map.
+        FileRefused: when `x` has more steps than the target is shown to be exact in.
         UsageError: for an option that the target does not have, or when there is nothing to measure with.
     """
     options = dict(options or {})
@@ -92,6 +94,7 @@ def build(
             raise UsageError(f"target {target.name} has no option {key!r}; {one_of(key, target.options or ['none'], 'it has')}")
     target.require_mappable(net)
     golden_input = synthetic_input(net, samples) if x is None else x
+    target.require_steps(net, check_input(net, golden_input)[1])
     ran = simulate(net, golden_input, trace=net.neurons)
     model = nirfile.to_bytes(net, approximate=net.neurons)  # lehr alone is to read it, and takes the exact side
     cost = target.estimate(net, with_input(net, ran, golden_input), options)

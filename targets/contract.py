@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.artifact import BuildPlan
-from lehr.errors import NotMappable, ToolMissing, UsageError
+from lehr.errors import FileRefused, NotMappable, ToolMissing, UsageError
 from lehr.intervals import accumulators
 from lehr.network import Delay, Linear, Network, Neuron, Readout
 from lehr.simulate.compare import QUANTITIES, Quantity
@@ -32,6 +32,7 @@ from lehr.targets.environments import Environment
 from lehr.targets.training_form import TrainingForm
 from lehr.update import Program
 from lehr.weights import WeightKind
+from lehr.widths import analyse
 
 Varying = Literal["parameters", "delays"]
 """What may differ from neuron to neuron within a channel, and from value to value."""
@@ -139,6 +140,8 @@ class Target(ABC):
         training: the form that `lehr train --target` brings a recipe into; None where a network trained by any recipe may map.
         options: names and meanings of the options that `plan` takes.
         holds: its sizes, in words, for `lehr targets list`.
+        own_steps: whether `limits` shows what it shows for the network's own number of steps, so that longer inputs are refused where a
+            state could go on growing.
         judge: what its artefacts are run in, in words, likewise; whose work that is, and which part of the machine it does not show.
         environments: tools in Python environments of their own that its runner uses.
         products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
@@ -157,6 +160,7 @@ class Target(ABC):
     training: ClassVar[TrainingForm | None] = None
     options: ClassVar[Mapping[str, str]] = {}
     holds: ClassVar[str] = ""
+    own_steps: ClassVar[bool] = False
     judge: ClassVar[str] = ""
     environments: ClassVar[tuple[Environment, ...]] = ()
     products: ClassVar[tuple[str, ...]] = ()
@@ -218,6 +222,15 @@ class Target(ABC):
         problems = self.check(net)
         if problems:
             raise NotMappable(f"the network does not map to {self.name}: {'. '.join(map(str, problems))}")
+
+    def require_steps(self, net: Network, steps: int) -> None:
+        """Raise FileRefused where an input has so many steps that nothing is shown of the machine's states any more."""
+        if not self.own_steps or steps <= net.steps:
+            return
+        for name, layer in analyse(net).layers.items():
+            if not layer.settled:
+                shown = f"that the states of {name} stay within the widths of {self.name} is shown for {net.steps}"
+                raise FileRefused(f"input has {steps} steps, but {shown}; give at most {net.steps}, or export the network with more steps")
 
     def require_runner(self) -> Runner:
         """The runner, ready to run.

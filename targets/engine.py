@@ -28,6 +28,7 @@ def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[
         UsageError: when the target has no tool that runs it, or a membrane is asked for that the tool does not show.
         NotMappable: when the network does not map.
         ToolMissing: when the tool is not on this machine.
+        FileRefused: when `x` has more steps than the target is shown to be exact in.
     """
     target.require_mappable(net)
     runner = target.require_runner()
@@ -35,6 +36,7 @@ def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[
     if trace and "membrane" not in shown_by(runner):
         raise UsageError(f"target {target.name} has a tool that shows no membranes; leave the trace out")
     x = per_step(net, x)
+    target.require_steps(net, x.shape[1])
     recorder = Recorder(net, len(x), x.shape[1], trace)
     recorder.add_events(input_events(x, held=False, steps=x.shape[1]))
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -53,7 +53,7 @@ class Environment:
     def folder(self) -> Path | None:
         """Where it is, or would be; None for a user without a home."""
         base = os.environ.get("LEHR_TOOLS")
-        return Path(base) / self.name if base else ownership.user_folder("XDG_DATA_HOME", ".local/share", f"tools/{self.name}")
+        return Path(base).absolute() / self.name if base else ownership.user_folder("XDG_DATA_HOME", ".local/share", f"tools/{self.name}")
 
     @property
     def interpreter(self) -> Path | None:
@@ -101,21 +101,35 @@ class Environment:
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         return [[base, "-m", "venv", "--clear", str(folder)], *([*pip, *step] for step in self.steps)]
 
-    def install(self) -> Iterator[str]:
-        """Run the commands of `plan`, each of which is told before it runs.
+    def install(self) -> Generator[str, None, None]:
+        """Run the commands of `plan`, each of which is told before it runs; where it is installed as `steps` say, nothing is done.
+
+        What was there before is put back where a command fails, or nobody asks for the rest.
 
         Raises:
-            ToolMissing: as `plan`, and with the last lines of a command that fails; what it left does not count as installed.
+            ToolMissing: as `plan`, and with the last lines of a command that fails.
         """
-        for command in self.plan():
-            yield " ".join(command)
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False)
-            if done.returncode:
-                lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
-                raise ToolMissing(f"{self.name} cannot be installed: {' '.join(lines)}; mend that, and install it again")
-        folder = self.folder
+        commands, folder = self.plan(), self.folder
         assert folder is not None
-        (folder / MARK).write_text(self._contents, "utf-8")
+        if self.missing() is None:
+            return
+        before = folder.with_name(f"{folder.name}.before")
+        if folder.exists() and not before.exists():  # else one that was interrupted left it, and the folder is half made
+            folder.rename(before)
+        try:
+            for command in commands:
+                yield " ".join(command)
+                done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False)
+                if done.returncode:
+                    lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
+                    raise ToolMissing(f"{self.name} cannot be installed: {' '.join(lines)}; mend that, and install it again")
+            (folder / MARK).write_text(self._contents, "utf-8")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            if before.exists():
+                before.rename(folder)
+            raise
+        shutil.rmtree(before, ignore_errors=True)
 
     def run(
         self, script: Path, arrays: Arrays, failure: str, files: Sequence[Path] = (), seconds: float = LONGEST

@@ -104,6 +104,7 @@ def verify_here(folder: Path, limit: int | None = None) -> Verified:
     again = replan(folder)
     runner = again.target.require_runner()
     x, golden = read_golden(again.net, folder, limit)
+    again.target.require_steps(again.net, x.shape[1])
     if damaged := [name for name in again.changed if name.startswith(f"{GOLDEN}/")]:
         raise FileRefused(f"{listed(damaged)} changed since the artefact was built; build it again")
     reference = simulate(again.net, x, trace=again.net.neurons)

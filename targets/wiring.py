@@ -91,8 +91,9 @@ def lags(net: Network, input_hop: int) -> dict[str, int] | tuple[Problem, ...]:
                 queue.append(each.target)
             elif known[each.target] != lag:
                 longer, by = (here, lag - known[each.target]) if lag > known[each.target] else ("the others", known[each.target] - lag)
-                reason = f"spikes of {here} reach it {abs(lag - known[each.target])} steps apart from the others, as each hop takes a step"
-                problems.append(Problem(each.target, reason, f"put a Delay of {by} steps on the way from {longer}, or leave that edge out"))
+                apart = f"{by} step{'s' if by > 1 else ''}"
+                reason = f"spikes of {here} reach it {apart} apart from the others, as each hop takes a step"
+                problems.append(Problem(each.target, reason, f"put a Delay of {apart} on the way from {longer}, or leave that edge out"))
     if problems:
         return tuple(problems)
     least = min(known.values())

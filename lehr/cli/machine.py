@@ -71,6 +71,10 @@ def _install(out: Output, name: str) -> None:
     if name not in known:
         raise UsageError(f"no tool is called {name!r}; {one_of(name, known)}")
     environment = known[name]
+    if environment.missing() is None:
+        out.say(f"{name} {environment.version()} is installed already, in {environment.folder}")
+        out.facts.update(name=name, folder=str(environment.folder), commands=[], version=environment.version())
+        return
     commands = [" ".join(command) for command in environment.plan()]
     out.say(f"{name} is installed into {environment.folder}, by:")
     for command in commands:

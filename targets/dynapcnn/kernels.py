@@ -13,6 +13,7 @@ import numpy as np
 
 from lehr.arithmetic import Int64
 from lehr.nodes import Conv2d, Flatten, Linear, Node, Pair, Shape, SumPool2d
+from lehr.targets.kernels import undilated, ungrouped
 
 Map = tuple[int, int, int]
 """Features, height and width."""
@@ -122,22 +123,11 @@ def kernel_of(name: str, node: Node, taken: Map, flat: bool) -> Kernel:
         case Linear():
             return Kernel(node.weight.astype(np.int64).reshape(-1, *(taken if flat else (taken[0], 1, 1))))
         case Conv2d():
-            return Kernel(_spread(node), node.stride, node.padding)
+            return Kernel(ungrouped(undilated(node), node.groups), node.stride, node.padding)
         case SumPool2d():
             window = np.ones(node.kernel, np.int64)
             return Kernel(np.eye(taken[0], dtype=np.int64)[:, :, None, None] * window, node.stride, node.padding)
     raise Unmapped(name, f"{type(node).__name__} is no kernel", "use convolutions, dense weights and sums over windows alone")
-
-
-def _spread(node: Conv2d) -> Int64:
-    """Weights of all channels, with zeros where there are groups or dilation."""
-    out, per_group, height, width = node.weight.shape
-    (step_y, step_x), per = node.dilation, out // node.groups
-    whole = np.zeros((out, per_group * node.groups, (height - 1) * step_y + 1, (width - 1) * step_x + 1), np.int64)
-    for group in range(node.groups):
-        channels = slice(group * per_group, (group + 1) * per_group)
-        whole[group * per : (group + 1) * per, channels, ::step_y, ::step_x] = node.weight[group * per : (group + 1) * per]
-    return whole
 
 
 def entries(kernel: Kernel, shape: Map) -> tuple[int, int]:

@@ -52,6 +52,7 @@ class Dynapcnn(Target):
     holds: ClassVar[str] = (
         "9 layers; kernels of 16, 16, 16, 32, 32, 64, 64, 16, 16 Ki weights of 8 bits, 64, 64, 64, 32, 32, 16, 16, 16, 16 Ki neurons of 16"
     )
+    own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = (
         "lehr's own model after the vendor's documentation, as no simulator of the vendor's takes the configuration: it shows no order in "
         "which cores send spikes, and no time; samna 0.7.1 validates the configuration"

@@ -54,6 +54,7 @@ class Hiaer(Target):
         fraction_bits=6,
     )
     holds: ClassVar[str] = "one threshold and one leak; weights of 16 bits; 160 million neurons and 40 billion synapses in all"
+    own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = "the simulator of hs_api, by UC San Diego: every spike and membrane; not the machine itself"
     environments: ClassVar[tuple[Environment, ...]] = (HS_API,)
 

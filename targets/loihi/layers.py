@@ -12,6 +12,7 @@ from lehr.network import INPUT, Network
 from lehr.nodes import Conv2d, Pair, Shape, SumPool2d
 from lehr.paths import Arrival, arrivals, synapses
 from lehr.targets.arithmetics import Problem
+from lehr.targets.kernels import pooled, undilated
 
 
 @dataclass(frozen=True)
@@ -123,24 +124,10 @@ def _kernel(net: Network, way: Arrival) -> tuple[Int64, Window] | None:
     nodes = [net.nodes[name] for name in way.paths[0]]
     if not nodes or not isinstance(conv := nodes[0], Conv2d) or len(nodes) > 2:
         return None
-    weight = conv.weight.astype(np.int64)
     if len(nodes) == 1:
-        return weight, Window(conv.stride, conv.padding, conv.dilation, conv.groups)
+        return conv.weight.astype(np.int64), Window(conv.stride, conv.padding, conv.dilation, conv.groups)
     pool = nodes[1]
     if not isinstance(pool, SumPool2d) or any(pool.padding):
         return None
-    return _pooled(weight, conv, pool)
-
-
-def _pooled(weight: Int64, conv: Conv2d, pool: SumPool2d) -> tuple[Int64, Window]:
-    """A convolution and the sums over windows behind it: the sum of as many kernels as a window has places, each moved to its place."""
-    out, into, rows, columns = weight.shape
-    spans = [(n - 1) * d + 1 for n, d in zip((rows, columns), conv.dilation, strict=True)]
-    sizes = [span + (k - 1) * s for span, k, s in zip(spans, pool.kernel, conv.stride, strict=True)]
-    whole = np.zeros((out, into, *sizes), np.int64)
-    for i in range(pool.kernel[0]):
-        for j in range(pool.kernel[1]):
-            top, left = i * conv.stride[0], j * conv.stride[1]
-            whole[:, :, top : top + spans[0] : conv.dilation[0], left : left + spans[1] : conv.dilation[1]] += weight
     stride = (conv.stride[0] * pool.stride[0], conv.stride[1] * pool.stride[1])
-    return whole, Window(stride, conv.padding, (1, 1), conv.groups)
+    return pooled(undilated(conv), pool.kernel, conv.stride), Window(stride, conv.padding, (1, 1), conv.groups)

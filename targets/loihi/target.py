@@ -68,6 +68,7 @@ class Loihi(Target):
         "131,072 neurons in 128 cores; weights of 8 bits; one threshold, a multiple of 64, and one decay a layer; states of 24 bits; a"
         " chain of layers, which may hear themselves"
     )
+    own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = (
         "Intel's Lava, bit-accurate processes that lava-dl's netx makes of the file, or brian2-loihi, a model by others; neither shows"
         " cores, routing or time"

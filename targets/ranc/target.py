@@ -53,6 +53,7 @@ class Ranc(Target):
         fraction_bits=0,
     )
     holds: ClassVar[str] = f"cores of {AXONS} axons and {NEURONS} neurons, four weights a neuron, one axon that it sends to; no leak"
+    own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = "RANC's own C++ simulator, every membrane and spike; not its hardware, whose widths are chosen at synthesis"
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:

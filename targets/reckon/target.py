@@ -56,6 +56,7 @@ class Reckon(Target):
         f"{INPUTS} inputs, {NEURONS} neurons, two of which share threshold and decay, {OUTPUTS} integrators, weights of 8 bits, "
         "membranes of 16"
     )
+    own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = "the author's Verilog under Verilator, programmed over SPI: every spike, every membrane, and its label"
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:

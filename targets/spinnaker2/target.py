@@ -35,6 +35,7 @@ class Spinnaker2(Target):
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     holds: ClassVar[str] = "148 processing elements of 128 KiB, 250 neurons each; weights to 127; float32, which must never round"
+    own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = "lehr's own model of py-spinnaker2's published conversion and neuron: nothing of the machine can be had"
     training: ClassVar[TrainingForm | None] = TrainingForm(
         arithmetic=MappingProxyType({"decay_form": "multiply", "reset_timing": "same_step", "fires": "gt", "state_bits": 32}),

@@ -20,6 +20,7 @@ from lehr.network import Conv2d, Flatten, Linear, Network, SumPool2d
 from lehr.nodes import Shape
 from lehr.paths import arrivals
 from lehr.targets.arithmetics import Problem
+from lehr.targets.kernels import pooled, undilated, ungrouped
 
 LARGEST = 127
 """The greatest weight of a synapse word, and of the int8 kernel of a convolution."""
@@ -94,10 +95,10 @@ def _way(net: Network, source: str, target: str, path: tuple[str, ...]) -> Way:
     if kinds in ([Conv2d], [SumPool2d, Conv2d], [Conv2d, SumPool2d]):
         conv = net.nodes[rest[0]]
         assert isinstance(conv, Conv2d)
-        kernel, stride = dense_kernel(conv), _same(rest[0], "stride", conv.stride)
+        kernel, stride = ungrouped(undilated(conv), conv.groups), _same(rest[0], "stride", conv.stride)
         if kinds[-1] == SumPool2d:
             window = _window(net, rest[1])
-            kernel, stride = pooled_kernel(kernel, window, stride), stride * window
+            kernel, stride = pooled(kernel, (window, window), (stride, stride)), stride * window
         return Way(source, target, shape, pool, False, _held(rest[0], kernel), stride, conv.padding)
     told = " and ".join(kind.__name__ for kind in kinds) or "nothing"
     hint = "use one layer of weights between layers of neurons, with pooling before or after a convolution, or before a Flatten"
@@ -122,27 +123,6 @@ def _held(name: str, weight: Kernel) -> Kernel:
     if (worst := int(np.abs(weight).max())) > LARGEST:
         raise _Unlike(name, f"a weight of the machine would be {worst}, it holds up to {LARGEST}", "use smaller weights or windows")
     return weight
-
-
-def dense_kernel(conv: Conv2d) -> Kernel:
-    """The kernel `[out, in, height, width]` of a convolution without dilation and groups that sums the same."""
-    out, per_group, height, width = conv.weight.shape
-    (rows, columns), each = conv.dilation, out // conv.groups
-    kernel = np.zeros((out, per_group * conv.groups, (height - 1) * rows + 1, (width - 1) * columns + 1), np.int64)
-    for group in range(conv.groups):
-        here = slice(group * each, (group + 1) * each)
-        kernel[here, group * per_group : (group + 1) * per_group, ::rows, ::columns] = conv.weight[here]
-    return kernel
-
-
-def pooled_kernel(kernel: Kernel, window: int, stride: int) -> Kernel:
-    """The kernel that sums, of a convolution with `stride`, a window of places at once."""
-    more = (window - 1) * stride
-    total = np.zeros((*kernel.shape[:2], kernel.shape[2] + more, kernel.shape[3] + more), np.int64)
-    for row in range(0, more + 1, stride):
-        for column in range(0, more + 1, stride):
-            total[:, :, row : row + kernel.shape[2], column : column + kernel.shape[3]] += kernel
-    return total
 
 
 def all_ways(net: Network) -> Iterator[Way]:

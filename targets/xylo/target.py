@@ -40,6 +40,7 @@ class Xylo(Target):
     holds: ClassVar[str] = (
         f"{INPUTS} inputs, {HIDDEN:,} hidden neurons with up to {FAN_OUT} synapses each and {RECURRENT:,} together, {OUTPUTS} outputs"
     )
+    own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = "xylosim (SynSense), bit-exact, of the core alone: neither the audio front end nor the chip's timing"
     environments: ClassVar[tuple[Environment, ...]] = (XYLOSIM, SAMNA)
 

@@ -77,6 +77,39 @@ def test_installing_makes_it_ready_and_failing_does_not(tools: Path, tmp_path: P
     assert got == tools / "empty" / "bin" / "python"
 
 
+@pytest.mark.slow
+def test_a_failed_installation_leaves_what_was_there(installed: Environment, tools: Path, tmp_path: Path) -> None:
+    newer = Environment("empty", "pip", ((str(tmp_path / "no-such.whl"),),))
+    with pytest.raises(ToolMissing):
+        list(newer.install())
+    assert installed.missing() is None
+    assert sorted(path.name for path in tools.iterdir()) == ["empty"]
+
+
+def test_an_interrupted_installation_leaves_what_was_there(installed: Environment, tools: Path) -> None:
+    newer = Environment("empty", "pip", (("pip==1",),)).install()
+    assert next(newer).endswith(str(tools / "empty"))
+    newer.close()
+    assert installed.missing() is None
+
+
+def test_what_is_installed_is_not_installed_again(installed: Environment, lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(installed.install()) == []
+    monkeypatch.setattr(registry, "environments", lambda: {"empty": installed})
+    ran = lehr("doctor", "--install", "empty")
+    assert ran.code == 0
+    assert ran.out == f"empty {installed.version()} is installed already, in {installed.folder}\n"
+
+
+def test_a_relative_folder_of_tools_works_from_anywhere(
+    installed: Environment, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEHR_TOOLS", tools.name)
+    assert installed.interpreter == tools / "empty" / "bin" / "python"
+    assert installed.run(script(tmp_path, DOUBLE), {"x": np.arange(2)}, "does not run")["doubled"].tolist() == [0, 2]
+
+
 def test_another_version_counts_as_missing(installed: Environment) -> None:
     assert installed.missing() is None
     assert Environment("empty", "pip", (("pip==1",),)).missing() is not None

@@ -11,7 +11,9 @@ import pytest
 from commands import Lehr
 from strategies import small_network
 
-from lehr.errors import NotBitExact, UsageError
+from lehr.arithmetic import Arithmetic
+from lehr.errors import FileRefused, NotBitExact, UsageError
+from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.simulate import Trace, simulate
 from lehr.targets import engine
 from lehr.targets.build import build, with_input
@@ -118,3 +120,28 @@ def test_the_estimate_knows_how_often_the_input_has_events() -> None:
     rates = with_input(NET, ran, X)
     assert rates["input"] == np.count_nonzero(X) / X.size
     assert {name: rates[name] for name in ran.rates} == ran.rates
+
+
+# -------------------------------------------------------------------- more steps than are shown
+def growing(numerator: int) -> Network:
+    """A neuron that keeps `numerator` halves of its membrane, under weights of -1: without a leak it falls for ever."""
+    how = Arithmetic(decay_numerator=numerator, decay_shift=1, state_bits=8)
+    lif = Neuron(np.array((1, 1), np.int32), np.zeros(2, np.int32), how)
+    weight = np.array(((1, 1, 1), (-1, -1, -1)), np.int8)
+    return Network({"fc": Linear(weight), "lif": lif}, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), Input((3,), "spikes"), 10)
+
+
+def test_more_steps_than_are_shown_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.ones((1, 60, 3), np.uint8)
+    falls, leaks = growing(2), growing(1)
+    assert simulate(falls, x, trace=["lif"]).trace.membranes["lif"].min() == -128  # its rail, which 10 steps do not reach
+    assert simulate(falls, x[:, :10], trace=["lif"]).trace.membranes["lif"].min() == -30
+    build(falls, C(), x).plan.write(tmp_path / "out")
+    monkeypatch.setattr(C, "own_steps", True)
+    way_out = "give at most 10, or export the network with more steps"
+    sentence = f"^input has 60 steps, but that the states of lif stay within the widths of c is shown for 10; {way_out}$"
+    for refused in (lambda: engine.run(C(), falls, x), lambda: build(falls, C(), x), lambda: verify_here(tmp_path / "out")):
+        with pytest.raises(FileRefused, match=sentence):
+            refused()
+    for net, given in ((falls, x[:, :10]), (leaks, x)):  # a leak holds a membrane for any number of steps
+        assert np.array_equal(engine.run(C(), net, given).counts, simulate(net, given).counts)

@@ -190,8 +190,8 @@ def test_kinds_are_refused_by_name() -> None:
     )
     (late,) = refused(skip)
     assert late == (
-        "layer2: spikes of layer1 reach it 1 steps apart from the others, as each hop takes a step; "
-        "put a Delay of 1 steps on the way from layer1, or leave that edge out"
+        "layer2: spikes of layer1 reach it 1 step apart from the others, as each hop takes a step; "
+        "put a Delay of 1 step on the way from layer1, or leave that edge out"
     )
     waiting = replace(
         skip, nodes={**skip.nodes, "wait": Delay(1)}, edges=(*(e for e in net.edges), (INPUT, "skip"), ("skip", "wait"), ("wait", "layer2"))

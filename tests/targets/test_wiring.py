@@ -115,8 +115,8 @@ def test_a_machine_with_a_step_a_hop_is_the_network_so_much_later(net: Network, 
 
 def test_a_way_that_no_lag_fits_is_named_with_the_delay_that_mends_it() -> None:
     problems = lags(skipping(0), 0)
-    reason = "spikes of lif1 reach it 1 steps apart from the others, as each hop takes a step"
-    assert problems == (Problem("lif2", reason, "put a Delay of 1 steps on the way from lif1, or leave that edge out"),)
+    reason = "spikes of lif1 reach it 1 step apart from the others, as each hop takes a step"
+    assert problems == (Problem("lif2", reason, "put a Delay of 1 step on the way from lif1, or leave that edge out"),)
     assert isinstance(lags(skipping(2), 0), tuple)
 
 
