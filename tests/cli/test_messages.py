@@ -125,13 +125,13 @@ def test_an_example_without_its_arguments_tells_its_usage(example: str) -> None:
 @pytest.mark.parametrize(
     ("command", "asked"),
     [
-        (("build", "MODEL", "--target", "onxn", "-o", "out"), "no target is called 'onxn'; did you mean 'onnx'? use one of c, "),
+        (("build", "MODEL", "--target", "onxn", "-o", "out"), "no target is called 'onxn'; did you mean 'onnx'? use one of akida, c, "),
         (("build", "MODEL", "--target", "c", "--option", "devise=x", "-o", "out"), "did you mean 'device'? it has device, flash, "),
         (
             ("build", "MODEL", "--target", "c", "--option", "device=nrf52480", "-o", "out"),
             "did you mean 'nrf52840'? use one of stm32f103c8, ",
         ),
-        (("check", "MODEL", "--target", "fgpa"), "no target is called 'fgpa'; did you mean 'fpga'? use one of c, "),
+        (("check", "MODEL", "--target", "fgpa"), "no target is called 'fgpa'; did you mean 'fpga'? use one of akida, c, "),
         (("simulate", "MODEL", "-i", "INPUT", "--engine", "refrence"), "did you mean 'reference'? use one of fast, reference, "),
         (("simulate", "MODEL", "-i", "INPUT", "--compare", "tourch"), "did you mean 'torch'? use one of fast, reference, torch, "),
         (("simulate", "MODEL", "-i", "INPUT", "--trace", "lif22"), "did you mean 'lif2'? trace one of lif1, lif2, lif3"),
