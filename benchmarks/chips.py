@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,6 @@ import numpy as np
 import typer
 
 from lehr import nirfile
-from lehr.machines import said_by
 from lehr.network import Network
 from lehr.samples import read_samples
 from lehr.simulate import Comparison, compare, simulate
@@ -29,9 +29,17 @@ from lehr.simulate.result import input_events
 from lehr.targets import registry
 from lehr.targets.contract import MachineTrace, shown_by
 from lehr.targets.golden import per_step
+from lehr.targets.training_form import said_by
 from lehr.train.recipefile import load, to_toml
 
 CHUNK = 64
+SCORES: dict[str, Callable[[Any], Any]] = {
+    "count_argmax_lowest": lambda output: output.sum(axis=1, dtype=np.int64),
+    "membrane_last_argmax_lowest": lambda output: output[:, -1],
+    "membrane_sum_argmax_lowest": lambda output: output.sum(axis=1, dtype=np.int64),
+    "membrane_max_argmax_lowest": lambda output: output.max(axis=1),
+}
+"""By readout, what becomes of what the tool shows of the output: its spikes where they are counted, its membranes else; `[N, T, ...]`."""
 
 
 def lehr(*arguments: str) -> Any:
@@ -62,7 +70,8 @@ def on_chip(
     """All samples in the target's own tool: what differs, the accuracy there, and whose decision that is."""
     chip = registry.get(target)
     runner, right, total = chip.require_runner(), 0, None
-    decides = "by its counts"
+    counted = net.readout == "count_argmax_lowest"
+    decides = "by its counts" if counted else "by its membranes"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "built"
         chip.plan(net, {}).with_manifest({"target": target}).write(folder)
@@ -73,10 +82,9 @@ def on_chip(
             total = compared if total is None else total.then(compared, start)
             if isinstance(got, MachineTrace) and got.decision is not None:
                 decision, decides = got.decision, "by itself"
-            elif net.readout == "count_argmax_lowest":
-                decision = got.spikes[net.output].sum(axis=1, dtype=np.int64).reshape(len(part), -1).argmax(axis=1)
             else:
-                decision, decides = expected.prediction, "by its membranes"  # equal where the comparison is
+                output = (got.spikes if counted else got.membranes)[net.output]
+                decision = SCORES[net.readout](output).reshape(len(part), -1).argmax(axis=1)
             right += int((decision == labels[start : start + CHUNK]).sum())
     assert total is not None
     return total, right / len(x), decides
@@ -97,9 +105,9 @@ def main(
         recipe, _, target = pair.partition(":")
         with tempfile.TemporaryDirectory() as scratch:
             run, model, inputs = (runs or Path(scratch)) / recipe, f"{scratch}/model.nir", f"{scratch}/in.npz"
-            told = f"integer {100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
+            accuracies = f"integer {100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
             if arm:
-                told = f"float weights {100 * float_arm(run, source):.2f} %, {told}"
+                accuracies = f"float weights {100 * float_arm(run, source):.2f} %, {accuracies}"
             lehr("export", str(run), "-o", model)
             lehr("recipes", "samples", recipe, "-o", inputs, *source)
             net, (x, labels) = nirfile.read(Path(model)), read_samples(Path(inputs))
@@ -107,7 +115,7 @@ def main(
             form = registry.get(target).training
             if form is not None and form.machine is not None and form.then is not None:
                 net = said_by(net, form.machine, form.then)
-                told += f"as {form.then} {100 * simulate(net, x).accuracy(labels):.2f} %, "
+                accuracies += f"as {form.then} {100 * simulate(net, x).accuracy(labels):.2f} %, "
             x, labels = x[:samples], labels[:samples]
             start = time.perf_counter()
             compared, accuracy, decides = on_chip(net, target, x, labels)
@@ -117,7 +125,7 @@ def main(
             shapes = "-".join(str(int(np.prod(shape))) for shape in (net.input.shape, *(net.shapes[name] for name in net.neurons)))
             spikes = sum(int(layer.spikes.sum()) for layer in reference.layers.values()) / len(x)
             typer.echo(
-                f"{recipe} on {target}: {shapes}, {net.steps} steps, input rate {rate:.3f}; {told}"
+                f"{recipe} on {target}: {shapes}, {net.steps} steps, input rate {rate:.3f}; {accuracies}"
                 f"{target} {100 * accuracy:.2f} % ({decides}) of {len(x)} test samples, {spikes:.1f} spikes each; "
                 f"{compared}; {seconds:.0f} s in its tool"
             )

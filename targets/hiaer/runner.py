@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,6 @@ HS_API = Environment("hs-api", "hs_api", (("hs_api==0.1.7", "numpy==1.22.4"),), 
 
 class Simulator:
     """`run.py` of the artefact."""
-
-    shows: ClassVar[tuple[str, ...]] = ("spike", "membrane")
 
     def missing(self) -> str | None:
         """Why hs_api cannot be used, or None."""
