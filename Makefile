@@ -9,6 +9,8 @@ TEST   := .venv/.installed-to-test
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # pyright would otherwise ask the network for a newer version of itself.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# The tests start hundreds of interpreters, each of which would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-chips bench lint format types docs dist clean
@@ -22,7 +24,7 @@ demo: $(RUN) ## Train, export, simulate, build and verify on real digits, in abo
 	$(BIN)/lehr demo
 
 test: lint types ## Run the linters, the type checkers and the first tier of the tests
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, property tests on many examples
 	$(BIN)/pytest -n $(JOBS) -m slow
@@ -43,7 +45,7 @@ format: $(TEST) ## Let ruff repair what it can
 	$(BIN)/ruff format
 
 types: $(TEST) ## Run mypy and pyright, side by side
-	$(BIN)/mypy & $(BIN)/pyright; right=$$?; wait $$! && exit $$right
+	$(BIN)/mypy -n 2 & $(BIN)/pyright; right=$$?; wait $$! && exit $$right
 
 docs: $(RUN) ## Write the page of supported operators anew
 	$(BIN)/python -c 'from lehr.targets import operators, registry; print(operators.markdown(registry.targets()), end="")' > docs/operators.md

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in as many processes as there are cores
 
 import budgets
 import pytest
+import tiers
 import torch
 from commands import Lehr, run
 from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
-from lehr.targets.registry import entries
-
 pytest_plugins = ["lehr.targets.conformance.plugin"]  # a checkout that is not installed declares no plugin of pytest
-
-VERILOG = (
-    "small",
-    "recurrent",
-    "delayed",
-    "weights_int8",
-    "synapse",
-    "saturate_at_8_bits",
-    "wrap_at_8_bits",
-    "machine_reckon",
-    "small-weight",
-)
-"""Golden networks, and a change of one unit, that the first tier runs in Verilog."""
-
-CHIPS = {entry.name for entry in entries()} - {"c", "fpga", "onnx"}
-"""Targets for machines that others made, whose tests `make test-chips` runs in both tiers."""
 
 settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lehr")
@@ -46,20 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most of the conformance of Verilog to the second tier, and all that of chips: a simulator takes a second and more a network."""
-    for item in items:
-        suite = re.search(r"test_conformance\.py::\w+\[(\w+)", item.nodeid)
-        own = re.search(r"/test_([a-z0-9]+)(?:_\w+)?\.py::", item.nodeid)
-        if (suite and suite[1] in CHIPS) or (own and own[1] in (*CHIPS, "chip")):
-            item.add_marker(pytest.mark.chips)
-        if suite and suite[1] in CHIPS:
-            item.add_marker(pytest.mark.slow)
-        verilog = re.search(r"test_conformance\.py::(\w+)\[fpga(?:-(.*))?\]", item.nodeid)
-        runs = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
-        if (verilog and verilog[1] in runs and verilog[2] not in VERILOG) or re.search(
-            r"test_(plan_is_the_same_in_every_process|more_and_fewer_samples_than_golden_ones)\[(fpga|c)\]", item.nodeid
-        ):
-            item.add_marker(pytest.mark.slow)
+    """Give each test its tier."""
+    tiers.assign(items)
 
 
 @pytest.hookimpl(tryfirst=True)

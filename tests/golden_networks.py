@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lehr.network import Network
-from lehr.targets.conformance.golden import IN_FIELDS, usual
-from lehr.targets.conformance.golden import InFields as Golden
+from lehr.targets.conformance.golden import IN_FIELDS
+from lehr.targets.conformance.in_fields import InFields as Golden
+from lehr.targets.conformance.in_fields import usual
 from lehr.targets.conformance.mutations import one_higher_threshold, weights
 
 GOLDEN = tuple(golden for golden in IN_FIELDS if not golden.name.endswith("_by_neuron"))

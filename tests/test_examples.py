@@ -44,6 +44,7 @@ def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
     assert lehr("simulate", model, "-i", samples, "--json").facts["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_paper_lif(lehr: Lehr, tmp_path: Path) -> None:
     """The integer neuron spikes in the steps that the NIR paper shows."""
     graph, samples, model, out = (tmp_path / name for name in ("lif.nir", "lif.npz", "model.nir", "out.npz"))

@@ -46,6 +46,7 @@ def block(path: Path) -> dict[str, Any]:
         return whole
 
 
+@pytest.mark.slow
 def test_a_reading_without_lehr_reproduces_every_network(vectors: Path) -> None:
     names = [entry["name"] for entry in json.loads((vectors / INDEX).read_text())["networks"]]
     code, lines = reading(vectors)
@@ -55,11 +56,13 @@ def test_a_reading_without_lehr_reproduces_every_network(vectors: Path) -> None:
     assert schemas == {"fixed-point-weight/1", "fixed-point-lif/1", "fixed-point-cuba/1", "fixed-point-update/1"}
 
 
+@pytest.mark.slow
 def test_lehr_reads_back_what_it_wrote(vectors: Path) -> None:
     for entry in json.loads((vectors / INDEX).read_text())["networks"]:
         assert nirfile.read(vectors / f"{entry['name']}.nir").digest == entry["digest"]
 
 
+@pytest.mark.slow
 def test_the_schema_of_the_page_fits_every_file_and_no_other(vectors: Path) -> None:
     validator = jsonschema.Draft202012Validator(SCHEMA)
     validator.check_schema(SCHEMA)
@@ -105,6 +108,8 @@ def change(path: Path, before: str, after: str) -> None:
         file["node/metadata/fixed_point"] = text.replace(before, after)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [changed_spike, changed_line, changed_number])
 def test_a_reading_that_differs_is_noticed(damage: Callable[[Path], None], vectors: Path, tmp_path: Path) -> None:
     for name in ("small", "machine_reckon"):

@@ -144,6 +144,7 @@ def check_installed(venv: Path, home: Path, cwd: Path) -> None:
     assert succeed(venv / "bin" / "lehr", "--version", cwd=cwd).startswith("lehr ")
 
 
+@pytest.mark.slow
 def test_the_wheel_works_and_holds_the_package_alone(built: tuple[Path, Path], venv: Path, tmp_path: Path) -> None:
     archive, wheel = built
     names = wheel_names(wheel)
@@ -159,6 +160,7 @@ def test_the_wheel_works_and_holds_the_package_alone(built: tuple[Path, Path], v
     check_installed(venv, venv, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_wheel_from_a_checkout_without_links_is_the_same(built: tuple[Path, Path], tmp_path: Path) -> None:
     checkout = without_links(copy_checkout(tmp_path / "checkout"))
     succeed(sys.executable, "-m", "build", "--no-isolation", "--wheel", ".", cwd=checkout)
@@ -167,6 +169,8 @@ def test_a_wheel_from_a_checkout_without_links_is_the_same(built: tuple[Path, Pa
         assert {name: one.read(name) for name in one.namelist()} == {name: other.read(name) for name in other.namelist()}
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("links", [True, False])
 def test_an_editable_installation_works_with_and_without_links(links: bool, venv: Path, tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path / "checkout")

@@ -36,6 +36,11 @@ class Parts:
     readout: Readout = "count_argmax_lowest"
     integrators: bool = False
 
+    @property
+    def last(self) -> Arithmetic:
+        """Of the last layer."""
+        return replace(self.arithmetic, fires="never", reset="none") if self.integrators else self.arithmetic
+
 
 @dataclass(frozen=True)
 class Form:
@@ -65,9 +70,8 @@ class Form:
     def make(self, parts: Parts, seed: int = 0, style: Style = USUAL, samples: int = 3) -> tuple[Network, Images]:
         """A network of this form with random weights, and samples for it."""
         how = parts.arithmetic
-        last = replace(how, fires="never", reset="none") if parts.integrators else how
         net = Builder(Input(self.shape, "u8" if self.pixels else "spikes"), np.random.default_rng(seed + 1), parts.kinds)
-        self.fill(net, lambda name: net.neuron(name, last if name == "out" else how, parts.synapse))
+        self.fill(net, lambda name: net.neuron(name, parts.last if name == "out" else how, parts.synapse))
         made = net.network(self.steps, seed, parts.readout, style)
         return made, random_input(made, np.random.default_rng(seed + 4), samples, self.held)
 

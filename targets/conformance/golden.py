@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import chain, islice, product
 from typing import Any, Protocol, get_args
 
 import numpy as np
 
-from lehr.arithmetic import Arithmetic, BiasTo, DecayForm, Overflow, Reset, ResetTiming, Rounding
-from lehr.errors import FileRefused
-from lehr.network import Network, Readout
+from lehr.arithmetic import BiasTo, DecayForm, Overflow, Reset, ResetTiming, Rounding
+from lehr.network import Network
 from lehr.nodes import Delay
 from lehr.simulate import simulate
 from lehr.targets.conformance.building import Images, Style, flowing
 from lehr.targets.conformance.by_layer import BY_LAYER
-from lehr.targets.conformance.claims import VALUES, Claim, Example, exercised, in_fields
+from lehr.targets.conformance.claims import Claim, Example, exercised
 from lehr.targets.conformance.cores import CORES
 from lehr.targets.conformance.crossbars import CROSSBARS
 from lehr.targets.conformance.forms import (
@@ -29,40 +28,22 @@ from lehr.targets.conformance.forms import (
     RECURRENT,
     SMALLEST,
     WIDE,
-    Form,
-    Parts,
-    by_neuron,
     convolved,
     delayed,
     pooled,
 )
-from lehr.targets.conformance.networks import MEMBRANE_READOUTS, SLOW
+from lehr.targets.conformance.in_fields import InFields
+from lehr.targets.conformance.networks import MEMBRANE_READOUTS
 from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
 from lehr.targets.conformance.scaled import scaled
 from lehr.targets.conformance.without_rails import WITHOUT_RAILS
 from lehr.targets.conformance.xylo import ON_XYLO
-from lehr.targets.contract import Arithmetics, Target
-from lehr.weights import KINDS, WeightKind
+from lehr.targets.contract import Target
+from lehr.weights import KINDS
 
-TRIES = 4
-"""Seeds that are tried before another form of a network is."""
 FEW = 4
 """Golden networks that are enough where a network is as good as another."""
-DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-PLAIN = Style(biased=False, alike=True, reached=True)
-"""One threshold for all neurons of a layer, and no bias: what the plainest machines take."""
-EVERYWHERE = Style(reached=True, everywhere=True)
-"""One threshold for all neurons of the network."""
-COARSE = (Style(alike=True, reached=True, unit=64), replace(PLAIN, unit=64))
-"""One threshold for all neurons of a layer, and that and the bias without the lowest six bits, as Loihi keeps them; or no bias."""
-RAILS = (
-    Style(rails=1.0, reached=True),
-    Style(rails=0.25, reached=True),
-    Style(reached=True),
-    PLAIN,
-    Style(biased=False, rails=0.25, reached=True),
-)
 
 
 class Golden(Protocol):
@@ -77,98 +58,6 @@ class Golden(Protocol):
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
         """Networks to try, and samples: in each group of one form, with other numbers."""
-
-
-@dataclass(frozen=True)
-class InFields:
-    """A golden network whose update is in fields.
-
-    Attributes:
-        forms: that it may have, the first that the target takes is used.
-        fields: of `Arithmetic` in which it differs from the target's usual ones.
-        most: fields that are the most the target has.
-        told: the fields that it is there to exercise.
-        synapse: fields of the second state; None without one.
-        kinds: of weights; the target's usual one if None.
-        readout: of the network; the target's usual one if None.
-        integrators: the last layer never fires.
-        styles: of parameters, to be tried one after the other.
-    """
-
-    name: str
-    forms: tuple[Form, ...] = SMALLEST
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    synapse: Mapping[str, Any] | None = None
-    most: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
-    kinds: tuple[WeightKind, ...] | None = None
-    readout: Readout | None = None
-    integrators: bool = False
-    styles: tuple[Style, ...] = (Style(reached=True), PLAIN, EVERYWHERE, *COARSE)
-    thresholds_by_neuron: bool = False
-
-    def make(self, how: Arithmetic) -> tuple[Network, Images]:
-        """The network in its first form, whatever targets take."""
-        return self._grown(self.forms[0], self._parts(how, "binary", "count_argmax_lowest"), 0, self.styles[0])
-
-    def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """Form after form, in each style."""
-        if not in_fields(target):
-            return
-        try:
-            how = Arithmetic(**self._fields(target))
-        except FileRefused:  # what it is there for contradicts all that the target has
-            return
-        if how.update == "event" and (self.synapse is not None or self.integrators):
-            return
-        if self.synapse is not None and how.beta == 1:  # no synapse state without a leak
-            return
-        kind = "binary" if "binary" in target.weights else target.weights[0]
-        readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
-        parts = self._parts(how, kind, readout)
-        for form, style in product((form for form in self.forms if form.made_of(target.nodes)), self.styles):
-            if not (form.pixels and how.update == "event"):  # a pixel would be up to 255 events
-                yield (self._grown(form, parts, seed, style) for seed in range(TRIES))
-
-    def tells(self, target: Target) -> tuple[Claim, ...]:
-        """The fields `told`, with the values that they have for a target."""
-        if not in_fields(target):
-            return ()
-        own = self._fields(target)
-        synapse = {name: value for name, value in (self.synapse or {}).items() if name in VALUES}
-        if synapse.get("rounding") == "nearest_even":
-            del synapse["decay_form"]  # both forms are the same
-        return (*(Claim(name, own[name]) for name in self.told), *(Claim(name, value, True) for name, value in synapse.items()))
-
-    def _fields(self, target: Target) -> dict[str, Any]:
-        limits = {"fraction_bits": target.arithmetics.max_fraction_bits, "state_bits": target.arithmetics.max_state_bits}
-        own = {**usual(target.arithmetics, target.example_fields), **{name: limits[name] for name in self.most}, **self.fields}
-        if own["decay_form"] == "shift":
-            own["decay_numerator"] = (1 << own["decay_shift"]) - 1
-        return {**own, "fires": "never", "reset": "none"} if self.integrators and own["fires"] == "never" else own
-
-    def _parts(self, how: Arithmetic, kind: WeightKind, readout: Readout) -> Parts:
-        synapse = None
-        if self.synapse is not None:
-            leak = {name: getattr(how, name) for name in ("decay_form", "rounding", "overflow")}
-            synapse = replace(SLOW, **{**leak, "state_bits": min(SLOW.state_bits, how.state_bits), **self.synapse})
-        return Parts(how, synapse, self.kinds or (kind,), self.readout or readout, self.integrators)
-
-    def _grown(self, form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, Images]:
-        net, x = form.make(parts, seed, style)
-        return (by_neuron(net) if self.thresholds_by_neuron else net), x
-
-
-def usual(machine: Arithmetics, needed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The fields that golden networks have where nothing else is said: the defaults, or what the machine has instead, or needs."""
-    chosen = {f.name: getattr(DEFAULT, f.name) for f in fields(DEFAULT)}
-    for name in machine.CHOICES:
-        allowed = getattr(machine, name)
-        firing = [value for value in allowed if value != "never"] or allowed
-        chosen[name] = chosen[name] if chosen[name] in allowed else firing[0]
-    chosen["fraction_bits"] = min(chosen["fraction_bits"], machine.max_fraction_bits)
-    chosen["state_bits"] = min(chosen["state_bits"], machine.max_state_bits)
-    return {**chosen, **(needed or {})}
 
 
 # -------------------------------------------------------------------- the list

@@ -137,9 +137,16 @@ def _parameter(net: Network, name: str) -> Iterator[Network]:
     for layer, neuron in net.neurons.items():
         if name not in neuron.program.parameters or not (array := neuron.values[name]).any():
             continue
-        for more in (*(_one_more(array, index) for index in range(min(array.size, MOST))), array + 1):  # some machines have one for all
+        each = (_one_more(array, index) for index in range(min(array.size, MOST)))
+        for more in (*each, array + 1, array + _lowest_bit(array)):  # some machines have one for all, or but multiples of a power of two
             whole = {name: more} if name in ("threshold", "bias") else {"parameters": {**neuron.parameters, name: more}}
             yield from _made(net, layer, neuron, **whole)
+
+
+def _lowest_bit(array: Any) -> int:
+    """The greatest power of two of which all are multiples."""
+    common = int(np.gcd.reduce(array.astype(np.int64), axis=None))
+    return common & -common
 
 
 def _step(weight: int, kind: str) -> int:

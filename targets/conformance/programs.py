@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
 from lehr.machines import MACHINES
 from lehr.network import Network
-from lehr.programs import with_widths
 from lehr.targets.conformance.building import Images
 from lehr.targets.conformance.claims import Claim
 from lehr.targets.conformance.machines import THRESHOLDS, program_network
 from lehr.targets.contract import Target
-from lehr.update import STATEMENTS, Leak, Program
+from lehr.update import STATEMENTS, Bound, ForEachEvent, Leak, Program, Statement
 from lehr.update_text import program_of_lines
 
 SHAPES = ((True, 2), (False, 2), (True, 1), (False, 1))
@@ -64,9 +64,19 @@ def _machines() -> Iterator[InStatements]:
     for name, program in MACHINES.items():
         yield InStatements(f"machine_{name}", (program,), THRESHOLDS.get(name, 40))
         yield InStatements(f"machine_{name}_by_neuron", (program,), THRESHOLDS.get(name, 40), per_neuron=True)
-        narrow = with_widths(program, dict.fromkeys(program.registers, NARROW))
+        narrow = Program(tuple(map(_narrowed, program.statements)), program.membrane)
         if narrow != program:
             yield InStatements(f"machine_{name}_at_{NARROW}_bits", (narrow,), THRESHOLDS.get(name, 40))
+
+
+def _narrowed(s: Statement) -> Statement:
+    """A statement whose ends, where it is a Bound, are as far from those of NARROW bits as they were from those of as many as they have."""
+    if isinstance(s, ForEachEvent):
+        return ForEachEvent(tuple(map(_narrowed, s.body)))
+    if not isinstance(s, Bound) or isinstance(s.low, str) or isinstance(s.high, str):
+        return s
+    less = (1 << round(math.log2(max(-s.low, s.high)))) - (1 << (NARROW - 1))
+    return replace(s, low=s.low + less, high=s.high - less) if less > 0 else s
 
 
 def _statements() -> Iterator[InStatements]:

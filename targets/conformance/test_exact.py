@@ -44,6 +44,7 @@ ALWAYS = ("threshold", "weight")
 
 @pytest.mark.parametrize("name", [golden.name for golden in GOLDEN])
 def test_golden_network_is_exact(target: Target, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    ready(target)
     made = needed(target, name)
     if reason := known_failures(target).get(name):
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
@@ -67,8 +68,8 @@ def test_known_failures_name_golden_networks_and_reasons(target: Target) -> None
 
 @pytest.mark.parametrize(("name", "change"), list(product((*FIELDS, *MACHINES), MUTATIONS)))
 def test_one_changed_unit_is_detected(target: Target, name: str, change: str, tmp_path: Path) -> None:
-    made = needed(target, name)
     shown = shown_by(ready(target))
+    made = needed(target, name)
     mutants = (mutant for mutant in MUTATIONS[change](made.net) if not target.check(mutant) and differs(made, mutant, shown))
     mutant = next(mutants, None)
     if mutant is None:

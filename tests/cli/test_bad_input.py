@@ -136,6 +136,7 @@ def test_input_that_is_no_npz(lehr: Lehr, line: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_names_that_do_not_exist(lehr: Lehr, line: Path, empty: Path) -> None:
     known = ", ".join(t.name for t in registry.targets())
     _refused(lehr("check", line / "model.nir", "--target", "brain"), 2, f"no target is called 'brain'; use one of {known}")
@@ -203,6 +204,7 @@ def test_errors_as_json(lehr: Lehr, empty: Path) -> None:
     assert facts["error"].endswith("give a folder that 'lehr build' made")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["c", "fpga"])
 def test_missing_compiler(lehr: Lehr, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     assert lehr("build", line / "model.nir", "--target", target, "-o", tmp_path / "out").code == 0
@@ -224,6 +226,7 @@ def _with_full_disk(limit: int, *arguments: object) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_results_that_cannot_be_printed(line: Path, options: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
@@ -234,6 +237,7 @@ def test_results_that_cannot_be_printed(line: Path, options: tuple[str, ...]) ->
     assert re.fullmatch(rf"error: {told}: No space left on device; [^\n]+\n", ran.stderr), ran.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_not_taken_for_a_damaged_artefact(line: Path, lehr: Lehr, tmp_path: Path) -> None:
     if why := CRunner().missing():
         pytest.skip(why)
@@ -243,6 +247,7 @@ def test_a_full_disk_is_not_taken_for_a_damaged_artefact(line: Path, lehr: Lehr,
     assert "cannot be written: File too large; free space there, or let TMPDIR be another folder" in ran.stderr
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("what", [pytest.param("export", marks=pytest.mark.slow), "build", "simulate"])
 def test_full_disk_leaves_nothing_and_loses_nothing(line: Path, lehr: Lehr, empty: Path, what: str) -> None:
     commands = {

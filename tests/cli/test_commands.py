@@ -87,6 +87,7 @@ def test_simulated_accuracy_is_the_trained_one(line: Path, lehr: Lehr, tmp_path:
             assert out[f"membrane.{name}"].dtype == np.int32
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("engine", RUNNABLE)
 def test_engines_give_the_same_file(line: Path, lehr: Lehr, tmp_path: Path, engine: str) -> None:
     few = tmp_path / "few.npz"
@@ -110,6 +111,7 @@ def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(lehr: Lehr
     assert told == ([] if light else [f"note: lif never fires {where}"])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_build_and_verify(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out"

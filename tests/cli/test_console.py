@@ -91,6 +91,7 @@ def test_the_report_of_a_stranger_steers_no_terminal(line: Path, lehr: Lehr, tmp
 TOO_LONG = ("x" * 5000, "x" * 300, "/".join(["x" * 200] * 30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TOO_LONG, ids=["5000 letters", "a name of 300", "many folders"])
 def test_paths_that_no_system_has(line: Path, lehr: Lehr, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

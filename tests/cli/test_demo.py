@@ -70,6 +70,7 @@ def test_one_unit_of_difference_ends_in_exit_code_4(lehr: Lehr, tmp_path: Path, 
     assert nirfile.read(tmp_path / "demo" / "model.nir")  # what there is to look at stays
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_without_a_compiler_c_is_skipped_by_name(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -69,6 +69,7 @@ def test_what_is_called_whole_and_is_not_is_never_written(lehr: Lehr, counting: 
     assert not (counting / "n.nir").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_its_twin_and_then_written_for_an_importer(lehr: Lehr, line: Path, tmp_path: Path) -> None:
     ran = lehr("export", line / "run", "--for", "snntorch", "-o", tmp_path / "s.nir")
     assert ran.code == 0, ran.err

@@ -109,6 +109,7 @@ def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
         assert dict(simulate(net, arrays["input"]).rates) == told["rates"]
 
 
+@pytest.mark.slow
 def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = export(lehr, folder, ":leaks")
     assert refused.code == 3
@@ -141,6 +142,7 @@ def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Pa
     assert not (folder / "m.nir").exists()
 
 
+@pytest.mark.slow
 def test_a_loaded_state_is_exported_through_pruning_and_a_wrapper(lehr: Lehr, folder: Path) -> None:
     """The signs of the loaded weights are those of `exact` turned round, but for the 20 that are pruned."""
     assert export(lehr, folder, ":exact").code == 0
@@ -168,6 +170,7 @@ def test_all_reasons_of_a_refusal_are_printed(lehr: Lehr, folder: Path) -> None:
     assert (folder / "m.nir").read_text() == "what was there"
 
 
+@pytest.mark.slow
 def test_a_difference_is_accepted_only_where_what_was_asked_for_explains_it(
     lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def train(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return Case(tmp_path, lehr, command, lambda out: shutil.copytree(line / "run", out))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["export", "build", pytest.param("resume", marks=pytest.mark.slow)])
 def test_killed_before_any_rename(request: pytest.FixtureRequest, name: str) -> None:
     case, step = request.getfixturevalue(name), 0
@@ -116,6 +117,7 @@ def test_killed_before_any_rename(request: pytest.FixtureRequest, name: str) -> 
     assert step > 0
 
 
+@pytest.mark.slow
 def test_what_reads_first_after_a_kill_finds_the_old_build(build: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     build.restore()
@@ -126,6 +128,7 @@ def test_what_reads_first_after_a_kill_finds_the_old_build(build: Case, monkeypa
     assert tree(build.out) == build.old
 
 
+@pytest.mark.slow
 def test_killed_between_the_renames_of_its_progress_training_goes_on(train: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     train.restore()
@@ -141,6 +144,7 @@ def test_killed_between_the_renames_of_its_progress_training_goes_on(train: Case
     assert list(train.out.parent.iterdir()) == [train.out]
 
 
+@pytest.mark.slow
 def test_killed_when_the_run_is_written_and_its_progress_still_there(train: Case) -> None:
     train.restore()
     assert killed_before(5, train.run, RENAMES)  # one for each of four epochs, one for the run

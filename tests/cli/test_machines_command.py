@@ -32,6 +32,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]
     return tmp_path / "a.nir", tmp_path / "in.npz"
 
 
+@pytest.mark.few(1)
 def test_inspect_shows_the_update(machine: tuple[Path, Path]) -> None:
     net = nirfile.read(machine[0])
     ran = run("inspect", machine[0])
@@ -52,6 +53,7 @@ def test_inspect_shows_the_update(machine: tuple[Path, Path]) -> None:
     assert run("inspect", machine[0], "--structure").code == 0
 
 
+@pytest.mark.few(2)
 def test_simulate_runs_it_or_refuses_by_name(machine: tuple[Path, Path], tmp_path: Path) -> None:
     net = nirfile.read(machine[0])
     expected = simulate(net, np.load(machine[1])["input"])
@@ -65,6 +67,7 @@ def test_simulate_runs_it_or_refuses_by_name(machine: tuple[Path, Path], tmp_pat
             assert np.array_equal(np.load(tmp_path / f"{engine}.npz")["counts"], expected.counts)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("target", [entry.name for entry in entries()])
 def test_check_and_build_agree_on_it(machine: tuple[Path, Path], target: str, tmp_path: Path) -> None:
     checked, built = run("check", machine[0], "--target", target), run("build", machine[0], "--target", target, "-o", tmp_path / "out")
@@ -78,12 +81,14 @@ def test_check_and_build_agree_on_it(machine: tuple[Path, Path], target: str, tm
     assert "Update of hidden, out, whose membrane is v:" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.few(3)
 def test_widths_bounds_it_or_refuses_by_name(machine: tuple[Path, Path], tmp_path: Path) -> None:
     ran = run("widths", machine[0], "-o", tmp_path / "narrow.nir")
     assert ran.code in (0, NotMappable.exit_code)
     assert (tmp_path / "narrow.nir").exists() == (ran.code == 0)
 
 
+@pytest.mark.few(3)
 def test_what_asks_for_fields_names_the_layers_that_have_none(machine: tuple[Path, Path], tmp_path: Path) -> None:
     model, inputs = machine
     told = "error: hidden, out: updated by a program of its own, which no fields of Arithmetic say"

@@ -111,6 +111,7 @@ def test_more_than_a_spike_a_step_is_no_fault_where_each_event_may_bring_one(leh
     assert "note:" not in lehr(*command).out
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "example",
     ["paper_lif", "verify_in_python", pytest.param("export_own_model", marks=pytest.mark.slow)],  # which imports torch first

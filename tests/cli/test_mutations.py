@@ -65,6 +65,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_mutation_is_found_and_named(line: Path, tmp_path: Path, target: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +86,7 @@ def test_mutation_is_found_and_named(line: Path, tmp_path: Path, target: str, na
         verified.require()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_the_files_of_another_network_are_named_and_not_run(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
     """Whether the manifest tells them or not."""
@@ -119,6 +121,7 @@ def _fit_manifest(folder: Path, **facts: str) -> None:
     (folder / "manifest.json").write_bytes(to_json(manifest))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out"
@@ -138,6 +141,7 @@ def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, t
     assert "the golden vectors against the reference simulator: 1 of" in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_an_edited_file_is_told_even_where_no_spike_changes(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out"

@@ -27,6 +27,7 @@ def quantize(lehr: Lehr, folder: Path, *options: object) -> Ran:
     return lehr("quantize", folder / "graph.nir", "--calibrate", folder / "events.npz", "-o", folder / "m.nir", *options)
 
 
+@pytest.mark.slow
 def test_what_changed_is_said_layer_by_layer_and_recorded(lehr: Lehr, folder: Path) -> None:
     ran = quantize(lehr, folder, "--dt", DT, "--json")
     assert ran.code == 0, ran.err
@@ -55,6 +56,7 @@ def test_what_changed_is_said_layer_by_layer_and_recorded(lehr: Lehr, folder: Pa
     assert [note.decode() for note in recorded["notes"].tolist()] == facts["notes"]
 
 
+@pytest.mark.slow
 def test_people_read_a_table(lehr: Lehr, folder: Path) -> None:
     ran = quantize(lehr, folder, "--dt", DT, "-n", 5)
     assert ran.code == 0, ran.err
@@ -75,6 +77,7 @@ def test_people_read_a_table(lehr: Lehr, folder: Path) -> None:
     assert ran.last == "PASS"
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes(lehr: Lehr, folder: Path) -> None:
     assert quantize(lehr, folder, "--dt", DT).code == 0
     first = (folder / "m.nir").read_bytes()
@@ -82,6 +85,7 @@ def test_two_runs_write_the_same_bytes(lehr: Lehr, folder: Path) -> None:
     assert (folder / "m.nir").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_dt_may_be_the_graphs_own(lehr: Lehr, folder: Path) -> None:
     told = braille(np.random.default_rng(1))
     told.metadata = {"dt": DT}

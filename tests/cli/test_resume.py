@@ -86,6 +86,7 @@ STOPS = [("exponential", epoch) for epoch in range(1, epochs(tiny_recipe()) + 1)
 STOPS += [("options", epoch) for epoch in range(1, 8)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("schedule", "after"), STOPS)
 def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHARE", 1)
@@ -117,6 +118,7 @@ def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str, monk
         assert mine.equal(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [1e-9, 1e-3, 0.5])
 def test_where_writing_takes_long_only_some_epochs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     monkeypatch.setattr(module, "SHARE", share)

@@ -113,6 +113,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Samples, "pieces", some)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interrupted")
 def test_an_interrupted_run_leaves_a_valid_result_and_goes_on(
     line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -178,6 +179,7 @@ def test_statistics_tell_of_every_layer_and_weight(line: Path, lehr: Lehr) -> No
         assert 0 < operations["events"] < operations["dense"]
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- traces of some samples
 def test_chosen_samples_are_traced(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "PIECE", 10)  # pieces with none, some and all of the samples
@@ -222,6 +224,7 @@ def test_samples_that_are_not_there_cannot_be_traced(line: Path, lehr: Lehr, opt
     assert told in ran.err
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- recordings longer than a piece
 @pytest.mark.parametrize("engine", ["fast", "reference", "torch"])
 def test_a_long_recording_runs_in_chunks(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:

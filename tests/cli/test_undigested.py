@@ -46,6 +46,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_says_so(tmp_path: Path, command: tuple[str, ...], lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, stated=False)

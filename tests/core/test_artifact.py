@@ -78,6 +78,7 @@ def test_json_has_one_form() -> None:
     assert to_json({}) == b"{}\n"
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- archive
 def test_an_archive_has_the_same_bytes_at_another_time(tmp_path: Path) -> None:
     PLAN.archive(tmp_path / "a.zip")

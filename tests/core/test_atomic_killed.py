@@ -41,6 +41,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("before", [b"before", None])
 @pytest.mark.parametrize("write", [write_bytes, write_folder])
 def test_killed_before_any_step(tmp_path: Path, way: str, write: Write, before: bytes | None) -> None:

@@ -119,6 +119,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_programs_end_fast(name: str) -> None:
     start = time.process_time()

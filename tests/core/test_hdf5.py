@@ -169,6 +169,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("case", EDITS)
 def test_what_is_no_bounded_tree_is_refused(case: str, path: Path) -> None:
     edit, message = EDITS[case]

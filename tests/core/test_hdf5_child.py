@@ -71,6 +71,7 @@ ENDS = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", ENDS)
 def test_each_end_of_the_reader_is_one_sentence(case: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program, message = ENDS[case]

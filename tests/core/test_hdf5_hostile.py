@@ -127,6 +127,7 @@ CRAFTED: dict[str, tuple[Any, str]] = {
 DAMAGED = {"empty": b"", "text": b"not HDF5 at all", "zeros": bytes(5000), "a zip": b"PK\x03\x04" * 100}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", CRAFTED)
 def test_a_crafted_file_is_refused_and_nothing_stays(case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
     edit, message = CRAFTED[case]

@@ -35,6 +35,7 @@ NOW: dict[str, Callable[[], Any]] = {
 Edit = Callable[[dict[str, Any]], object]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", DIGESTS)
 def test_a_file_of_an_earlier_version_is_read(name: str, tmp_path: Path) -> None:
     path = earlier_file(name, tmp_path)
@@ -121,6 +122,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_contradiction_is_refused(case: str, tmp_path: Path) -> None:
     edit, message = REFUSED[case]

@@ -58,6 +58,7 @@ def test_a_read_network_spikes_like_the_written_one(make: type, tmp_path: Path) 
         assert np.array_equal(ours.trace.membranes[name], again.trace.membranes[name])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", FIXED)
 def test_every_number_of_the_network_is_in_the_file(make: type, tmp_path: Path) -> None:
     net, _ = make()
@@ -95,6 +96,7 @@ def one_unit_changes(net: Network) -> list[Network]:
     return found
 
 
+@pytest.mark.slow
 def test_two_writes_have_the_same_bytes(tmp_path: Path) -> None:
     net, _ = small_network()
     write(net, tmp_path / "a.nir")

@@ -160,6 +160,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
 }
 
 
+@pytest.mark.few(17)
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_block_that_is_wrong_is_refused_in_one_sentence(case: str) -> None:
     edit, message = REFUSED[case]

@@ -37,6 +37,7 @@ def networks() -> Iterator[Any]:
                 yield pytest.param(name, spatial, per_neuron, id=f"{name}{'-maps' * spatial}{'-by-neuron' * per_neuron}")
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(("name", "spatial", "per_neuron"), [*networks()])
 def test_a_machine_comes_back_and_spikes(name: str, spatial: bool, per_neuron: bool, tmp_path: Path) -> None:
     net, x = machine_network(name, spatial=spatial, per_neuron=per_neuron)
@@ -84,6 +85,7 @@ def one_unit_changes(net: Network) -> Iterator[Network]:
                 yield replace(net, nodes={**net.nodes, "hidden": replace(neuron, arithmetic=program)})
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", MACHINES)
 def test_every_number_of_a_machine_is_in_the_file(name: str, tmp_path: Path) -> None:
     net, _ = machine_network(name, spatial=True, per_neuron=True)

@@ -225,6 +225,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("case", EDITS)
 def test_a_contradiction_is_refused(case: str, written: dict[str, Path], tmp_path: Path) -> None:
     edit, message = EDITS[case]
@@ -268,6 +269,7 @@ DELAY_EDITS = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", DELAY_EDITS)
 def test_a_wrong_delay_is_refused(case: str, written: dict[str, Path], tmp_path: Path) -> None:
     edit, message = DELAY_EDITS[case]

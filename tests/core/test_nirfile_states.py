@@ -70,6 +70,7 @@ def test_euler_steps_of_the_float_fields_are_the_integers(how: Arithmetic) -> No
     assert np.ptp(trace.membranes["v"]) > 1 << 16
 
 
+@pytest.mark.slow
 def test_every_field_of_a_synapse_and_the_readout_are_in_the_file(tmp_path: Path) -> None:
     net, x = two_state_network(HOW, readout="membrane_last_argmax_lowest")
     assert flowing(net, simulate(net, x))
@@ -166,6 +167,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
 }
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_contradiction_is_refused(case: str, tmp_path: Path) -> None:
     edit, message = REFUSED[case]

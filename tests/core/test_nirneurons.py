@@ -52,6 +52,7 @@ def expected(how: Arithmetic, synapse: Synapse | None, theta: Any, bias: Any) ->
     return f"L{last}", {"r": scale * tau / DT, "tau": tau, "v_leak": bias / (1 - beta), **fires}
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("fires", ["gt", "ge", "never"])
 def test_fields_give_the_floats_that_they_always_gave(decay: tuple[Any, int, int], fires: Any) -> None:

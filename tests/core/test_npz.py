@@ -110,6 +110,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 def test_a_small_file_that_unpacks_to_much_takes_no_memory(tmp_path: Path) -> None:
     """96 MiB of zeros are packed into 98 kB; no more than some MiB are taken to refuse them."""
     for name, (members, message) in BOMBS.items():

@@ -61,6 +61,7 @@ def dense(events: list[Event], step_us: int, start: int, steps: int, factor: int
     return made
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("block", [1, 7, 1 << 18])
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_recordings_are_the_frames_they_stand_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, block: int) -> None:
@@ -94,6 +95,7 @@ def network() -> Network:
     return net.network(steps=10)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("suffix", "piece"), [(".bin", 1 << 26), (".aedat", 200), (".npy", 200)])  # at once, and few steps at a time
 def test_a_recording_runs_as_its_frames(tmp_path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, suffix: str, piece: int) -> None:
     monkeypatch.setattr(pieces, "PIECE_BYTES", piece)
@@ -254,6 +256,7 @@ def test_the_end_of_a_name_may_be_in_capitals(tmp_path: Path) -> None:
     assert np.array_equal(open_inputs(path, SHAPE, "step_us=700,start_us=0").whole(), dense(events, 700, 0, events[-1][0] // 700 + 1))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("suffix", [".raw", ".dat", ".aedat4", ".mat", ".H5", ".csv"])
 def test_formats_that_are_not_decoded_are_named_with_what_makes_records_of_them(tmp_path: Path, lehr: Lehr, suffix: str) -> None:
     nirfile.write(network(), tmp_path / "m.nir")

@@ -129,6 +129,7 @@ def followed(neuron: Neuron, spans: Spans, rng: np.random.Generator) -> tuple[in
     return held, at_ends
 
 
+@pytest.mark.slow
 def test_nothing_leaves_its_bounds() -> None:
     """Before and after each statement of 60 random programs, with loops over events and without."""
     rng, held, at_ends = np.random.default_rng(5), 0, 0

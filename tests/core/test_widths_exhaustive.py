@@ -216,6 +216,7 @@ def check(seeds: range) -> None:
     assert seen["reached"] > count  # of two bounds each: wider ones would prove less, these are near
 
 
+@pytest.mark.slow
 def test_no_reachable_state_is_outside_the_proven_bounds() -> None:
     check(range(250))
 

@@ -179,10 +179,12 @@ def check(seeds: range) -> None:
     assert seen["wrong bounds caught"] > count / 2, seen
 
 
+@pytest.mark.slow
 def test_no_reachable_state_of_random_programs_is_outside_the_proven_bounds() -> None:
     check(range(250))
 
 
+@pytest.mark.slow
 def test_bounds_for_any_number_of_steps_hold_as_well() -> None:
     seen: Counter[str] = Counter()
     for seed in range(80):
@@ -207,6 +209,7 @@ def test_no_reachable_state_of_five_thousand_random_programs_is_outside_the_prov
     check(range(250, 5_250))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MACHINES)
 def test_no_machine_leaves_its_proven_bounds(name: str) -> None:
     seen: Counter[str] = Counter()

@@ -102,6 +102,7 @@ def test_batch_norm_with_negative_gains(order: str) -> None:
     assert [int(each[0, 0, 0]) for each in signs] == [1, -1, -1, 1]
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize(
     ("levels", "kind"),
     [((-1, 1), "binary"), ((-1, 0, 1), "ternary"), ((-3, -1, 2), "int3"), ((-127, 5, 64), "int8"), ((0, 7, -7), "ternary")],

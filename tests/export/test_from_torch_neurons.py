@@ -62,6 +62,7 @@ def require_equal(model: Any, sample: Any, states: int = 1) -> None:
     np.testing.assert_array_equal(trace.membranes["lif"], integers)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
 @pytest.mark.parametrize(("beta", "threshold"), [(0.0, 0.625), (0.5, 0.75), (0.75, 1.0), (1.0, 1.25)])
 @pytest.mark.parametrize("delay", [True, False])
@@ -79,6 +80,7 @@ def test_numbers_with_the_axis_of_a_batch() -> None:
     require_equal(Step(neuron), events(8, 6, INPUTS, rate=0.6))
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("delay", [True, False])
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("one_to_one", [False, True])
@@ -114,6 +116,7 @@ def test_lapicque(reset: str, vector: bool) -> None:
     require_equal(model, events(8, 6, INPUTS, rate=0.6))
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("delay", [True, False])
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("alpha", [0.0, 0.5])

@@ -116,6 +116,7 @@ def build(kind: str, recurrence: str, mode: tuple[str, bool], seed: int, *, norm
     return nn.Sequential(*head, lif).eval(), x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recurrence", RECURRENCES)
 @pytest.mark.parametrize("kind", ["RLeaky", "RSynaptic"])
 def test_the_integers_are_the_model_with_rounded_weights(kind: str, recurrence: str) -> None:

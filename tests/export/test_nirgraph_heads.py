@@ -59,6 +59,7 @@ def run_heads() -> dict[str, Float]:
     return {name: np.stack(values, 1) for name, values in seen.items()}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("one_output", [True, False])
 @pytest.mark.parametrize(
     ("read_from", "readout", "decides"), [("spikes", None, "spikes"), ("leaky", "last", "leaky"), ("7", "sum", "layer7.readout")]

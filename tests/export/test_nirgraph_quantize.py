@@ -44,6 +44,7 @@ def test_the_nir_papers_lif_neuron_spikes_when_it_does_in_the_paper(reset: str, 
     assert (how.reset, how.reset_timing, how.fires) == (reset, timing, "gt")
 
 
+@pytest.mark.slow
 def test_a_recurrent_graph_in_a_subgraph_is_run_as_its_equations_say() -> None:
     rng = np.random.default_rng(1)
     told = braille(rng)
@@ -56,12 +57,14 @@ def test_a_recurrent_graph_in_a_subgraph_is_run_as_its_equations_say() -> None:
     assert dict(made.graph.names) == {name: name for name in ("input", "output", "fc1", "fc2", "lif2", "lif1.lif", "lif1.w_rec")}
 
 
+@pytest.mark.slow
 def test_a_cycle_beside_a_subgraph_is_the_same_network() -> None:
     x = (np.random.default_rng(2).random((4, 40, 12)) < 0.2).astype(np.uint8)
     nested, flat = (quantize(from_nir(braille(np.random.default_rng(1), nested=n)), x, Semantics(dt=DT)) for n in (True, False))
     assert nested.network == flat.network
 
 
+@pytest.mark.slow
 def test_a_recurrent_graphs_error_shrinks_with_its_bits() -> None:
     rng = np.random.default_rng(1)
     graph, x = from_nir(braille(rng)), (rng.random((24, 80, 12)) < 0.2).astype(np.uint8)
@@ -78,6 +81,7 @@ def test_a_recurrent_graphs_error_shrinks_with_its_bits() -> None:
     assert layer.float_rate == pytest.approx(layer.rate, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks_with_its_bits() -> None:
     rng = np.random.default_rng(3)
     told = nmnist_like(rng)
@@ -149,6 +153,7 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
     return nir.NIRGraph({**ends, **body}, edges, type_check=False), x, how
 
 
+@pytest.mark.slow
 @in_both_tiers
 def test_where_nothing_needs_rounding_not_one_spike_differs() -> None:
     fired = {"spikes": 0, "silences": 0}

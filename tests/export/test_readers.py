@@ -48,6 +48,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("title", ["nir", "norse", "snntorch", "spikingjelly"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_leaves_nothing_out_is_equal_in_double_precision(name: str, title: str) -> None:
@@ -83,6 +84,7 @@ def test_that_is_no_empty_promise() -> None:
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_snntorch_imports_the_file_and_has_every_spike(name: str) -> None:
     net, x = NETWORKS[name]

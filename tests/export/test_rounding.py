@@ -145,6 +145,7 @@ def digits_net(seed: int) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], npt.NDAr
     return chain(body, (64,), (10,)), x[1200:1500], labels[1200:1500]
 
 
+@pytest.mark.slow
 def test_more_levels_serve_a_trained_net_better_and_two_bits_as_well_as_ternary() -> None:
     how = Semantics(integrate="step", reset="subtract", readout="last")
     kinds: tuple[WeightKind, ...] = ("ternary", "int2", "int3", "int8")

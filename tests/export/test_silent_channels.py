@@ -59,6 +59,7 @@ def layers(kind: str, gains: tuple[float, ...], offsets: tuple[float, ...]) -> t
     return nn.Sequential(*made, leaky()), events(6, 20, 2, 6, 6)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["linear", "conv", "norm, pool", "pool, norm"])
 @pytest.mark.parametrize("gain", [0.0, -0.0, 1e-7, 1e-12, -1e-12, 1e-30, -1e-42])
 def test_an_offset_alone_drives_a_channel_without_gain(kind: str, gain: float) -> None:

@@ -109,6 +109,7 @@ PRE = "which may change what it takes or computes with; remove it: handle.remove
 POST = "which may change what it gives; remove it: handle.remove()"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

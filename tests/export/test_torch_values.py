@@ -82,6 +82,7 @@ def linear(signs: Tensor) -> Any:
     return layer
 
 
+@pytest.mark.few(4)
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
 @pytest.mark.parametrize("rule", [pruned, pruned_twice, pruned_bias, normed, normed_anew, spectral, spectral_anew])
 def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any], Any]) -> None:

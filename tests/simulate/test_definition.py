@@ -33,12 +33,13 @@ def require_same(net: Network, x: Images) -> None:
     assert np.array_equal(result.events, expected.events)
 
 
+@pytest.mark.few(15)
 @pytest.mark.parametrize("golden", [golden for golden in GOLDEN if not golden.name.startswith("scaled")], ids=lambda golden: golden.name)
 def test_golden_networks_are_as_before(golden: Golden) -> None:
     require_same(*golden.make(replace(DEFAULT, **golden.fields)))
 
 
-@budget(30, 1000)
+@budget(5, 1000)
 @given(data=st.data())
 def test_random_networks_are_as_before(data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())

@@ -48,6 +48,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MOST_STEPS", 3)
 
 
+@pytest.mark.few(1)
 # -------------------------------------------------------------------- hard networks
 @pytest.mark.parametrize("name", HARD)
 def test_hard_networks_are_exact(name: str) -> None:
@@ -55,6 +56,7 @@ def test_hard_networks_are_exact(name: str) -> None:
     assert flows(net, require_equal(net, x))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.usefixtures("small_blocks")
 def test_hard_networks_are_exact_in_several_chunks_and_threads(name: str) -> None:
@@ -62,6 +64,7 @@ def test_hard_networks_are_exact_in_several_chunks_and_threads(name: str) -> Non
     require_equal(net, x, threads=2)
 
 
+@pytest.mark.slow
 def test_a_network_deeper_than_python_s_stack_is_exact() -> None:
     """1,200 convolutions that turn the sign, before one layer of neurons."""
     turn = Conv2d(np.array([[[[-1]], [[0]]], [[[0]], [[-1]]]], np.int8), kind="ternary")
@@ -82,7 +85,7 @@ def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
-@budget(8, 200)
+@budget(2, 200)
 @given(data=st.data(), net=networks(update="event", state_bits=16))
 def test_random_networks_that_update_by_event_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
@@ -127,6 +130,7 @@ def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
     return made, random_input(made, np.random.default_rng(0), 2, held=draw(st.booleans()))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["binary", "int4"])
 @pytest.mark.usefixtures("small_blocks")
 def test_a_broad_network_is_exact(kind: WeightKind) -> None:
@@ -207,6 +211,7 @@ def test_inputs_and_traces_are_refused_as_the_reference_refuses_them() -> None:
         engine.simulate(net, x, threads=0)
 
 
+@pytest.mark.slow
 def test_a_neuron_that_fires_too_often_is_refused() -> None:
     net, _ = HARD["small by event"]()
     low = replace(net.neurons["lif1"], threshold=np.ones(4, np.int32), bias=np.full(4, 255, np.int32))

@@ -65,6 +65,7 @@ def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
     return made
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("rounding", ["toward_zero", "floor", "nearest_even"])
 def test_every_16_bit_membrane_decays_as_python_computes(rounding: Rounding) -> None:
     for numerator, shift in DECAYS:

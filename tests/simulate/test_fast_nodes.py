@@ -74,6 +74,7 @@ STEPS = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("machine", ["", "dynapcnn", "dynapcnn_by_event", "adaptive"])
 @pytest.mark.parametrize("currents", [False, True])
 @pytest.mark.parametrize("steps", STEPS)
@@ -92,7 +93,7 @@ def test_one_step_more_of_one_neuron_is_caught(currents: bool) -> None:
     assert compare(expected.trace, got.trace).first is not None
 
 
-@budget(6, 150)
+@budget(2, 150)
 @given(st.data())
 def test_delays_of_inputs_and_in_loops_are_exact(data: st.DataObject) -> None:
     """Each Delay of a network with feedback gets steps by channel or by neuron."""

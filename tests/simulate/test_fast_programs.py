@@ -50,6 +50,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lehr.simulate.fast.plans.layers.CACHE", 1)
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("name", MACHINES)
 @pytest.mark.parametrize("spatial", [False, True])
 @pytest.mark.parametrize("per_neuron", [False, True])
@@ -59,6 +60,7 @@ def test_machines_are_exact(name: str, spatial: bool, per_neuron: bool) -> None:
     assert flows(net, require_equal(net, x))
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
 def test_golden_networks_said_as_programs_are_exact(golden: Golden) -> None:
     """Fields and the program that they stand for are computed by the same kernel."""
@@ -73,6 +75,7 @@ def test_golden_networks_said_as_programs_are_exact(golden: Golden) -> None:
     assert kernels[0] == kernels[1]
 
 
+@pytest.mark.few(3)
 # -------------------------------------------------------------------- what a comparison must catch
 @pytest.mark.parametrize("name", MACHINES)
 @pytest.mark.parametrize("per_neuron", [False, True])
@@ -139,6 +142,7 @@ def program(text: str) -> Program:
     return program_of_lines([line.strip() for line in text.strip().splitlines()], "v")
 
 
+@pytest.mark.slow
 def test_each_wrong_operation_is_caught() -> None:
     right = program(MUTATED)
     net, x = program_network(right, 20)
@@ -234,13 +238,13 @@ def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> 
     assume(flows(net, expected))
 
 
-@budget(33, 400)
+@budget(6, 400)
 @given(programs(), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
     run_both(made, per_neuron, spatial, threshold)
 
 
-@budget(13, 160)
+@budget(4, 160)
 @given(programs(by_event=True), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_by_event_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
     run_both(made, per_neuron, spatial, threshold)

@@ -71,6 +71,7 @@ def test_traces_hold_the_layers_asked_for_in_order_of_evaluation() -> None:
     assert trace.spikes["lif1"].shape == trace.membranes["lif1"].shape == (6, 8, 4, 4, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imported", ["lehr.simulate", "lehr.targets.registry", "lehr.targets.build"])
 def test_simulating_and_building_load_no_trainer(imported: str) -> None:
     script = (

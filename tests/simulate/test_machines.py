@@ -224,6 +224,7 @@ def differs(net: Network, x: Images, program: Program) -> bool:
     return not compare(expected, result).equal
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_wrong_word_in_a_program_is_noticed(name: str) -> None:
     net, x = machine_network(name)

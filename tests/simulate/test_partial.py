@@ -66,6 +66,7 @@ def test_any_number_that_is_another_is_seen(tmp_path: Path, arrays: dict[str, An
     assert lehr(*command).code == 0
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_seen(tmp_path: Path, samples: Samples, arrays: dict[str, Any]) -> None:
     """A bit of an archive may mean nothing; what is read is never another result."""
     out, whole = tmp_path / "out.npz", npz_bytes(arrays)
@@ -82,6 +83,7 @@ def test_every_flipped_bit_is_seen(tmp_path: Path, samples: Samples, arrays: dic
     assert refused > 100
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("name", "value"),
     [

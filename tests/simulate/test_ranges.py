@@ -33,6 +33,7 @@ MAKES = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", MAKES)
 def test_one_bit_less_than_observed_saturates_and_no_less_does_not(case: str) -> None:
     net, x = MAKES[case]()

@@ -182,6 +182,7 @@ def test_ties_go_to_the_lowest_class_and_accuracy_counts_hits() -> None:
     assert result.accuracy(np.array([1, 1])) == 0.5
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "fields",
     [

@@ -30,7 +30,7 @@ PLAIN = Arithmetic(decay_numerator=0, reset="none", state_bits=32)
 
 
 # -------------------------------------------------------------------- the definition
-@budget(15, 300)
+@budget(2, 300)
 @given(st.data())
 def test_a_scale_is_weights_of_one_to_one(data: st.DataObject) -> None:
     """By step and by event, on feedback edges too, as the reference of before computed such weights."""
@@ -66,7 +66,7 @@ def test_each_value_is_multiplied_and_branches_are_added(shape: tuple[int, ...],
 
 
 # -------------------------------------------------------------------- engines
-@budget(15, 300)
+@budget(2, 300)
 @given(st.data())
 def test_engines_are_exact(data: st.DataObject) -> None:
     net = data.draw(scaled_networks() | scaled_networks(update="event"))
@@ -79,6 +79,7 @@ def test_engines_are_exact(data: st.DataObject) -> None:
 MADE = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", MADE)
 def test_one_unit_of_a_factor_is_noticed(made: str) -> None:
     plain, x = MADE[made]()
@@ -90,6 +91,7 @@ def test_one_unit_of_a_factor_is_noticed(made: str) -> None:
         assert sum(not compare(expected.trace, trace).equal for trace in changed) > len(changed) // 2
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("machine", ["loihi", "xylo", "dynapcnn_by_event", "tinyodin", "adaptive"])
 def test_programs_behind_a_scale_are_exact(machine: str) -> None:
     net, x = machine_network(machine, spatial=True)

@@ -20,6 +20,7 @@ CUTS = (1, 2, 5, 6)
 STREAMED = ("recurrent", "delayed", "knot", "knot by event", "two states", "8 bits", "32 bits", *MEMBRANE_READOUTS)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", STREAMED)
 def test_chunks_are_one_long_input(name: str) -> None:
     net, x = HARD[name]()

@@ -37,6 +37,7 @@ def require_equal(net: Network, x: Images) -> None:
     require_same(expected, got)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", HARD)
 def test_hard_networks_are_exact(name: str) -> None:
     net, x = HARD[name]()
@@ -44,11 +45,13 @@ def test_hard_networks_are_exact(name: str) -> None:
     require_equal(net, x)
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
 def test_golden_networks_are_exact(golden: Golden) -> None:
     require_equal(*golden.make(replace(USUAL, **golden.fields)))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("per_neuron", [False, True], ids=["by channel", "by neuron"])
 @pytest.mark.parametrize("spatial", [False, True], ids=["dense", "spatial"])
 @pytest.mark.parametrize("name", MACHINES)
@@ -70,12 +73,13 @@ def test_any_program_is_exact(name: str) -> None:
     require_equal(net, x)
 
 
-@budget(10, 200)
+@budget(2, 200)
 @given(data=st.data(), net=networks() | grown_networks() | networks(update="event"))
 def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["small", "small by event", "two states", "adaptive", "tinyodin"])
 def test_a_run_in_pieces_is_the_whole(name: str) -> None:
     """Neither states, nor delay lines, nor what travels along feedback edges is lost between two pieces."""

@@ -76,6 +76,7 @@ def divided(value: int, shift: int, rounding: Rounding) -> int:
     return floor + (2 * rest + (floor & 1) > 1 << shift)
 
 
+@pytest.mark.few(13)
 @pytest.mark.parametrize("rounding", get_args(Rounding))
 @pytest.mark.parametrize("form", get_args(DecayForm))
 @pytest.mark.parametrize("shift", [0, 1, 3, 7, 16])

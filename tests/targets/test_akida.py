@@ -222,6 +222,7 @@ def test_pixels_are_refused() -> None:
     assert refused(net) == "fc: the input is 'u8', the first layer takes spikes of 0 and 1; code the input as spikes"
 
 
+@pytest.mark.few(2)
 # -------------------------------------------------------------------- in the tool
 @tool
 @pytest.mark.parametrize("name", NETWORKS)
@@ -245,6 +246,7 @@ def test_a_built_artefact_verifies_and_is_measured(tmp_path: Path) -> None:
     assert [(figure.name, figure.unit) for figure in built.measured] == [("neural processors", "of 78"), ("program", "bytes")]
 
 
+@pytest.mark.slow
 @tool
 def test_what_does_not_fit_an_akd1000_fails(tmp_path: Path) -> None:
     """More neural processors than there are, which the tool alone knows: convolutions are split among them."""

@@ -32,6 +32,7 @@ LONG = ("8 bits by event", "32 bits")
 """Networks side by side that take a compiler seconds; "8 bits" is another."""
 
 
+@pytest.mark.few(1)
 # -------------------------------------------------------------------- the same numbers
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in HARD])
 def test_equals_the_reference(name: str, tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", net, x)
 
 
-@budget(4, 60)
+@budget(2, 60)
 @given(st.data())
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -61,6 +62,7 @@ def test_random_networks_by_event(data: st.DataObject) -> None:
         require_equal(Path(folder) / "out", net, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_replays_its_golden_vectors_without_warnings_and_undefined_behaviour(compiler: str, tmp_path: Path) -> None:
     sanitize(compiler, ["small"], tmp_path)
@@ -101,6 +103,7 @@ def replaced(net: Network, name: str, **fields: Any) -> Network:
     return replace(net, nodes={**net.nodes, name: replace(node, **fields)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["threshold", "weight", "decay"])
 def test_one_unit_is_seen_and_named(change: str, tmp_path: Path) -> None:
     net, x = small_network()
@@ -148,6 +151,7 @@ def without_comments(source: bytes) -> str:
     return re.sub(r"/\*.*?\*/", "", source.decode(), flags=re.DOTALL)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", HARD)
 def test_the_model_needs_no_heap_no_floating_point_and_no_library(name: str) -> None:
     files = C().plan(HARD[name]()[0], {}).files
@@ -179,6 +183,7 @@ int main(void)
 """
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", ["small", "delayed", "knot", "knot by event", "two states", *MEMBRANE_READOUTS])
 def test_counts_prediction_and_sizes(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()

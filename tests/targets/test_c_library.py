@@ -53,6 +53,7 @@ def require_step(model: Model, expected: Result, sample: int, t: int, how: str, 
         assert np.array_equal(step.membranes[name], expected.trace.membranes[name][sample, t]), (name, t)
 
 
+@pytest.mark.few(3)
 @needs_compiler
 @pytest.mark.parametrize("name", ["small", "delayed", "knot", "knot by event", "two states", *MEMBRANE_READOUTS])
 def test_run_is_the_reference(name: str) -> None:
@@ -65,6 +66,7 @@ def test_run_is_the_reference(name: str) -> None:
     assert [(layer.lowest, layer.highest) for layer in got.layers.values()] == [(o.lowest, o.highest) for o in expected.layers.values()]
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("how", ["dense", "events", "held"])
 @pytest.mark.parametrize("update", [STEP, EVENT], ids=["step", "event"])
@@ -195,6 +197,7 @@ def test_c_itself_refuses_events_that_are_none(small: tuple[Model, Network, Imag
     assert takes(bytewise, [5, 99], [255, 1])
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("name", ["delayed", "knot", "two states"])
 def test_a_state_may_hold_anything_before_init_and_keeps_its_input_at_a_reset(name: str) -> None:
@@ -225,6 +228,7 @@ def test_inputs_that_do_not_fit_are_refused(small: tuple[Model, Network, Images,
         model.run(2 * x)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_built_artefact_is_loaded(tmp_path: Path) -> None:
     net, x = small_network()
@@ -242,6 +246,7 @@ def test_a_built_artefact_is_loaded(tmp_path: Path) -> None:
         load(tmp_path / "onnx")
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_estimate_is_that_of_the_options(tmp_path: Path) -> None:
     net, x = HARD["recurrent"]()
@@ -262,6 +267,7 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load(small_network()[0])
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_example_in_the_documentation_runs(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "c.md").read_text("utf-8")

@@ -55,6 +55,7 @@ def make(folder: Path, goal: str) -> tuple[int, list[str]]:
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- in QEMU
 @on_cortex_m
 def test_a_cortex_m_replays_the_golden_vectors_and_sees_one_unit(tmp_path: Path) -> None:
@@ -116,6 +117,7 @@ def test_instructions_and_stack_are_counted_right(tmp_path: Path) -> None:
     assert make(folder, "check-cortex-m") == (0, ["2001", "400"])
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- figures
 def test_figures_of_installed_tools(tmp_path: Path) -> None:
     if why := no_compiler("make"):
@@ -134,6 +136,7 @@ def test_figures_of_installed_tools(tmp_path: Path) -> None:
         assert 0 < measured["stack on cortex-m4"].value <= STACK
 
 
+@pytest.mark.slow
 def test_figures_are_part_of_the_artefact(lehr: Lehr, tmp_path: Path) -> None:
     if why := no_compiler("make"):
         pytest.skip(why)
@@ -157,6 +160,7 @@ def test_a_target_that_measures_nothing_says_so(lehr: Lehr, tmp_path: Path) -> N
     assert "target onnx has no tool here that could measure it; leave --measure out" in ran.err
 
 
+@pytest.mark.slow
 def test_a_network_that_fails_on_the_cortex_m_is_not_measured(tmp_path: Path) -> None:
     if NO_CORTEX_M:
         pytest.skip(NO_CORTEX_M)

@@ -26,6 +26,7 @@ MISSING = CRunner().missing()
 needs_compiler = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
+@pytest.mark.few(1)
 # -------------------------------------------------------------------- the same numbers
 @needs_compiler
 @pytest.mark.parametrize("name", MACHINES)
@@ -42,6 +43,7 @@ def test_machines_without_undefined_behaviour(spatial: bool, per_neuron: bool, t
         sanitized(tmp_path / name, *machine_network(name, spatial=spatial, per_neuron=per_neuron))
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(("count", "seed"), [(12, 1), *(pytest.param(40, seed, marks=pytest.mark.slow) for seed in range(2, 7))])
 def test_random_programs_without_undefined_behaviour(count: int, seed: int, tmp_path: Path) -> None:
@@ -81,6 +83,7 @@ subtract v 9 0 times fired; fire now u gt threshold 1; subtract u threshold 0 ti
 bound v -64 63 wrap"""
 
 
+@pytest.mark.few(2)
 @needs_compiler
 @pytest.mark.parametrize(
     ("printed", "mutant"),
@@ -136,6 +139,7 @@ def delayed(by: str) -> tuple[Network, Any]:
     return Network({name: nodes[name] for name in names}, tuple(pairwise((INPUT, *names, OUTPUT))), net.input, net.steps), x
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("by", ["channel", "neuron"])
 def test_delays_of_their_own_steps(by: str, tmp_path: Path) -> None:

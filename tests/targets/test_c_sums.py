@@ -45,6 +45,7 @@ def wide_network() -> tuple[Network, Images]:
     return net, random_input(net, rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", ["0", "5", "100"])
 def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
     net, x = wide_network()
@@ -57,6 +58,7 @@ def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", net, x, rate=rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", ["0", "100"])
 def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> None:
     """Convolutions before an overlapping pool, and before a pool and neurons; weights that neurons hear by step and by event."""
@@ -99,9 +101,12 @@ def test_counters_hold_as_many_spikes_as_there_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in HARD if Layout(HARD[name]()[0], 1).sliced])
+@pytest.mark.parametrize("name", HARD)
 def test_hard_networks_with_counters(name: str, tmp_path: Path) -> None:
-    require_equal(tmp_path / "out", *HARD[name](), rate="100")
+    net, x = HARD[name]()
+    if not Layout(net, 1).sliced:
+        pytest.skip(f"{name} has no layer that is counted")
+    require_equal(tmp_path / "out", net, x, rate="100")
 
 
 def test_as_many_inputs_as_an_index_of_16_bits_tells_apart(tmp_path: Path) -> None:

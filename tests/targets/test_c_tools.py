@@ -70,6 +70,7 @@ def test_the_artefact_is_not_written_to(small: tuple[Path, Images]) -> None:
     assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_code_that_does_not_compile_or_run_is_an_error(small: tuple[Path, Images]) -> None:
     folder, x = small
@@ -134,6 +135,7 @@ def test_a_damaged_artefact_and_a_wrong_input_are_refused(small: tuple[Path, Ima
         (folder / "away").rename(folder / name)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_bytes_of_a_network_that_takes_spikes_count_as_0_or_1(tmp_path: Path) -> None:
     net, x = delayed_network()

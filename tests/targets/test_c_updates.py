@@ -60,6 +60,7 @@ def test_parts_of_a_loop() -> None:
     assert functions(machine_network("dynapcnn_by_event")[0]) == ["update_1_begin", "update_1_event"]
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_work_registers_live_from_part_to_part_and_no_longer(tmp_path: Path) -> None:
     """`seen` counts events from 0 in every step; `was` is what it was before an event; `sum` lives on."""
@@ -103,6 +104,7 @@ def test_members_and_tables_have_names_of_their_own() -> None:
     assert {*layout.parameters["c"].values()} | {*layout.parameters["b_c"].values()} == {"parameter_p_b_c", "parameter_p_b_c_2"}
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- bounds
 def test_nothing_leaves_its_bounds() -> None:
     """What the definition reaches in 24 random programs, before every Bound and after every step."""

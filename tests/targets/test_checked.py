@@ -116,6 +116,7 @@ def test_nothing_is_written(target: OpenSpike | Odin) -> None:
     assert f"| {target.name} |" not in markdown([target]).splitlines()[4]
 
 
+@pytest.mark.slow
 def test_the_command_line_tells(lehr: Lehr, tmp_path: Path) -> None:
     nirfile.write(one_layer(ONES, "ternary", OPENSPIKE, THRESHOLD), tmp_path / "model.nir")
     built = lehr("build", tmp_path / "model.nir", "--target", "openspike", "-o", tmp_path / "out")

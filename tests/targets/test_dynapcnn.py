@@ -116,6 +116,7 @@ def test_what_finds_no_place_is_told_with_all_that_is_needed() -> None:
     assert str(problem) == f"n3: {told}; use fewer layers, fewer channels, or more pooling"
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- updates
 def test_a_core_computes_events_one_by_one(tmp_path: Path) -> None:
     """Weights 2, -3, 1; threshold 2, floor -4, bias -1: each event worked out by hand."""
@@ -132,6 +133,7 @@ def test_a_core_computes_events_one_by_one(tmp_path: Path) -> None:
     assert got.spikes["out"][0, :, 0].tolist() == [1, 0, 0, 0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 def test_fields_of_the_same_update_map(reset: str, tmp_path: Path) -> None:
     from lehr.arithmetic import Arithmetic
@@ -151,6 +153,7 @@ def test_fields_of_the_same_update_map(reset: str, tmp_path: Path) -> None:
 MIXED = [[1, -1], [-1, 1], [1, 1]]
 
 
+@pytest.mark.slow
 def test_order_by_the_chip_is_refused_where_it_could_matter(tmp_path: Path) -> None:
     net, x = two_layers(MIXED), np.random.default_rng(0).integers(0, 2, (3, 6, 1, 4, 4)).astype(np.uint8)
     expected = simulate(net, x, trace=net.neurons)
@@ -162,6 +165,7 @@ def test_order_by_the_chip_is_refused_where_it_could_matter(tmp_path: Path) -> N
         SPECK.plan(net, {"order": "any"})
 
 
+@pytest.mark.slow
 def test_weights_that_only_add_are_the_same_in_any_order_and_by_step(tmp_path: Path) -> None:
     net, x = two_layers([[1, 2], [0, 1], [3, 1]]), np.random.default_rng(0).integers(0, 2, (3, 6, 1, 4, 4)).astype(np.uint8)
     out = neurons(3, 3, program=DYNAPCNN)

@@ -49,6 +49,7 @@ FORGETFUL = partial(
 )
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- the same numbers
 @pytest.mark.parametrize("name", MAPPED)
 def test_equals_the_reference(name: str, tmp_path: Path) -> None:
@@ -62,6 +63,7 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", MEMBRANE_READOUTS)
 def test_integrators_are_read_out_by_their_membranes(readout: Readout, tmp_path: Path) -> None:
     """The membranes equal the reference's; the scores and the winner in the status those of the golden vectors."""
@@ -78,6 +80,7 @@ def test_integrators_are_read_out_by_their_membranes(readout: Readout, tmp_path:
 ONE_STATE = partial(recurrent_network, Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=5, state_bits=8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [HARD["two states, 8 bits that wrap"], ONE_STATE])
 def test_the_status_counts_what_states_lose_to_their_width(make: Callable[[], tuple[Network, Images]], tmp_path: Path) -> None:
     net, x = make()
@@ -106,7 +109,7 @@ def test_membranes_of_a_feature_map_are_not_read_out() -> None:
     )
 
 
-@budget(3, 83)
+@budget(2, 83)
 @given(st.data())
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -131,6 +134,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switches", ["", *SWITCHES, "+events", "+events +gaps=4"])
 def test_replays_its_golden_vectors(small: Path, switches: str) -> None:
     status, lines = replay(small, *switches.split())
@@ -138,6 +142,7 @@ def test_replays_its_golden_vectors(small: Path, switches: str) -> None:
     assert lines[0] == "every spike and membrane of 3 layers is equal in 8 steps of 2 samples"
 
 
+@pytest.mark.slow
 def test_a_reset_of_one_clock_ends_an_inference_at_any_time(tmp_path: Path) -> None:
     """Among them the clock in which it ends by itself: no status comes out of it."""
     folder = write(tmp_path / "out", *HARD["weightless"](), lanes="1")
@@ -145,6 +150,7 @@ def test_a_reset_of_one_clock_ends_an_inference_at_any_time(tmp_path: Path) -> N
     assert (status, lines[-1]) == (0, "PASS"), lines
 
 
+@pytest.mark.slow
 def test_a_held_input_is_summed_once(small: Path) -> None:
     def clocks(*switches: str) -> int:
         return int(replay(small, "+events", *switches)[1][1].split()[0])
@@ -161,6 +167,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switches", ["+gaps=5", "+frames", "+gaps=6 +abort=2500"])
 def test_a_serial_line_carries_every_bit(serial: Path, switches: str) -> None:
     """The host stops where `rts_n` says so, pauses between bytes, and ends an inference by a break."""
@@ -168,6 +175,7 @@ def test_a_serial_line_carries_every_bit(serial: Path, switches: str) -> None:
     assert (status, lines[-1]) == (0, "PASS"), lines
 
 
+@pytest.mark.slow
 def test_golden_vectors_that_are_cut_off_fail(small: Path) -> None:
     cut = small / "golden" / "02_out.spikes.u8"
     whole = cut.read_bytes()
@@ -178,6 +186,7 @@ def test_golden_vectors_that_are_cut_off_fail(small: Path) -> None:
     assert lines[-2:] == ["the golden vectors end too early", "FAIL"]
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- one unit is seen
 @pytest.mark.parametrize(
     ("make", "engines", "image", "word"),
@@ -209,6 +218,7 @@ def test_one_unit_is_seen_and_named(
     assert int(named[3]) == at
 
 
+@pytest.mark.few(1)
 # -------------------------------------------------------------------- the code
 @pytest.mark.parametrize(
     ("name", "engines"),

@@ -48,6 +48,7 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("switches", ["+gaps=2 +abort=300", "+abort=41", "+events", "+events +gaps=4"])
 def test_an_engine_for_each_layer_replays_its_golden_vectors(chained: Path, switches: str) -> None:
     status, lines = replay(chained, *switches.split())
@@ -55,6 +56,7 @@ def test_an_engine_for_each_layer_replays_its_golden_vectors(chained: Path, swit
     assert lines[0] == "every spike and membrane of 2 layers is equal in 10 steps of 2 samples"
 
 
+@pytest.mark.slow
 def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
     """An inference takes fewer clocks than with one engine, and than the engines work in all; each counts the spikes of its layer."""
     net, x = small_network()

@@ -41,6 +41,7 @@ def test_more_classes_than_a_status_can_name_are_refused() -> None:
     assert str(problem) == "many: it has 70,000 classes, the engine numbers 65,536; use fewer classes"
 
 
+@pytest.mark.slow
 def test_a_hidden_layer_may_have_more_channels_than_a_status_can_name_classes() -> None:
     net = fan(65_537, ("back", Linear(np.ones((2, 65_537), np.int8))), ("out", neurons(2)))
     assert Fpga().check(net) == ()
@@ -76,6 +77,7 @@ def require_exact(net: Network, folder: Path, **options: str) -> None:
     compare(result.trace, FpgaRunner("iverilog").run(folder, x)).require_equal("fpga")
 
 
+@pytest.mark.few(1)
 @simulated
 @pytest.mark.parametrize("engines", ["shared", "layers"])
 def test_a_place_may_have_more_channels_than_a_word_has_spikes(engines: str, tmp_path: Path) -> None:
@@ -128,6 +130,7 @@ def test_an_input_that_changes_may_come_while_the_map_of_a_held_one_is_swept(tmp
     assert (status, lines[-1]) == (0, "PASS"), lines
 
 
+@pytest.mark.slow
 @simulated
 def test_held_spikes_are_swept_while_layers_write_theirs_and_the_first_of_equal_classes_wins(tmp_path: Path) -> None:
     how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)

@@ -41,6 +41,7 @@ def run(net: Network, x: Images, folder: Path, simulator: Simulator = "iverilog"
     compare(result.trace, FpgaRunner(simulator).run(folder, x)).require_equal("fpga")
 
 
+@pytest.mark.few(1)
 # -------------------------------------------------------------------- machines
 @simulated
 @pytest.mark.parametrize("name", ["adaptive", "loihi", "refractory", *(pytest.param(n, marks=pytest.mark.slow) for n in TAKEN)])
@@ -83,6 +84,7 @@ def test_machines_that_count_spikes_or_take_event_by_event_are_refused() -> None
     assert RULES.kinds == reach.RULES.kinds == LIKENESS.kinds == Fpga.statements
 
 
+@pytest.mark.slow
 def test_what_nothing_bounds_is_refused() -> None:
     program = program_of_lines(["add v input 0", "add count 1 16", "add v count 0", "fire fired v gt threshold 1", "put v 0"], "v")
     net, _ = program_network(program, 40)
@@ -94,6 +96,7 @@ def test_what_nothing_bounds_is_refused() -> None:
     )
 
 
+@pytest.mark.slow
 @simulated
 @pytest.mark.parametrize(
     ("line", "other"),
@@ -176,6 +179,7 @@ def random_programs_network(seed: int) -> tuple[Network, Images]:
     raise AssertionError("no spikes flow")
 
 
+@pytest.mark.few(1)
 @simulated
 @pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 60))])
 def test_random_programs(seed: int, tmp_path: Path) -> None:
@@ -234,6 +238,7 @@ def delayed(where: str) -> tuple[Network, Images]:
     return net, random_input(net, np.random.default_rng(4), samples=2)
 
 
+@pytest.mark.few(1)
 @simulated
 @pytest.mark.parametrize(
     "where", ["sums", "neurons", *(pytest.param(w, marks=pytest.mark.slow) for w in ("channels", "pooled", "features", "between"))]
@@ -244,6 +249,7 @@ def test_delays_by_value(where: str, engines: str, tmp_path: Path) -> None:
     run(net, x, tmp_path / "out", engines=engines)
 
 
+@pytest.mark.slow
 @simulated
 def test_one_step_more_of_one_value_is_seen(tmp_path: Path) -> None:
     net, x = delayed("neurons")

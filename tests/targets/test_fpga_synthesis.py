@@ -65,6 +65,7 @@ the network does not fit hx8k with 64 lanes: its memories do not; use device=up5
   SPRAMs                     0       0"""
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_fit_is_refused_with_the_table_of_what_it_needs() -> None:
     net, _ = papers_network()
     with pytest.raises(NotMappable) as refused:

@@ -93,6 +93,7 @@ def test_when_the_time_is_up_everything_has_ended(tmp_path: Path, deaf: bool, mo
     assert not children()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, how: signal.Signals) -> None:
     # a shell that starts the tests in the background lets them ignore SIGINT

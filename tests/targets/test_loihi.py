@@ -143,6 +143,7 @@ REFUSED: dict[str, tuple[Callable[[Network], Network], str]] = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_does_not_map_is_named_with_the_way_out(name: str) -> None:
     net, _ = dense()

@@ -84,6 +84,7 @@ def test_spikes_alone_are_compared_where_membranes_are_hidden(out: Path, monkeyp
     assert verify_here(out).comparison.spikes > 0
 
 
+@pytest.mark.slow
 def test_a_runner_that_shows_less_than_it_says_is_refused(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Hiding, "shows", ("membrane", "spike"))
     monkeypatch.setattr(C, "runner", lambda _: Hiding())
@@ -131,6 +132,7 @@ def growing(numerator: int) -> Network:
     return Network({"fc": Linear(weight), "lif": lif}, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), Input((3,), "spikes"), 10)
 
 
+@pytest.mark.slow
 def test_more_steps_than_are_shown_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.ones((1, 60, 3), np.uint8)
     falls, leaks = growing(2), growing(1)

@@ -89,7 +89,7 @@ def bytes_of(*shape: int) -> npt.NDArray[np.int8]:
 
 
 # -------------------------------------------------------------------- exactness
-@budget(15, 300)
+@budget(5, 300)
 @given(st.data())
 def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -101,7 +101,7 @@ def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.Temp
         compare(expected.trace, OnnxRuntime(optimise).run(folder, x)).require_equal(f"optimised: {optimise}")
 
 
-@budget(8, 150)
+@budget(3, 150)
 @given(st.data())
 def test_random_networks_are_exact_in_the_evaluator_of_onnx(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -114,6 +114,7 @@ def test_random_networks_are_exact_in_the_evaluator_of_onnx(data: st.DataObject)
     assert np.array_equal(outputs["prediction"], expected.prediction)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", HARD)
 def test_hard_networks_are_exact(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()

@@ -42,6 +42,7 @@ def built(net: Network, folder: Path, **options: str) -> Path:
 TOPOLOGIES: dict[str, Make] = {golden.name: partial(golden.make, HOW) for golden in GOLDEN if not golden.fields}
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
 def test_model_is_valid_onnx(make: Make) -> None:
     """Of every topology: recurrence, delays, weights of all kinds, synapse states, integrators and readouts of membranes."""
@@ -93,6 +94,7 @@ def test_without_a_trace_only_counts_are_left(tmp_path: Path) -> None:
         OnnxRuntime().run(folder, x)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("form", ["scan", "step"])
 @pytest.mark.parametrize("make", [small_network, recurrent_network])
 def test_the_program_in_the_readme_runs(make: Make, form: str, tmp_path: Path) -> None:
@@ -111,6 +113,7 @@ def test_the_program_in_the_readme_runs(make: Make, form: str, tmp_path: Path) -
     assert done.stdout == f"{expected.counts}\n{expected.prediction}\n"
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- what is refused, and what it costs
 def test_problems_are_told_at_once_with_a_way_out() -> None:
     net, _ = small_network(Arithmetic(update="event", reset_timing="same_step"))
@@ -184,6 +187,7 @@ def test_runner_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         OnnxRuntime().run(tmp_path, small_network()[1])
 
 
+@pytest.mark.few(7)
 # -------------------------------------------------------------------- one step without Scan
 @pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
 def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:

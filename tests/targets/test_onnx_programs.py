@@ -34,6 +34,7 @@ def require_exact(net: Network, x: Images, folder: Path) -> None:
     compare(expected.trace, OnnxRuntime().run(folder, x)).require_equal("onnx")
 
 
+@pytest.mark.few(18)
 @pytest.mark.parametrize("per_neuron", [False, True])
 @pytest.mark.parametrize("spatial", [False, True])
 @pytest.mark.parametrize("name", BY_STEP)
@@ -70,6 +71,7 @@ def test_loops_over_events_are_refused_by_name(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_random_programs_are_exact(seed: int, tmp_path: Path) -> None:
     require_side_by_side(seed, tmp_path)

@@ -210,6 +210,7 @@ def test_a_program_of_the_machine_maps_and_another_membrane_does_not() -> None:
     assert refused(with_neurons(program, "layer1", parameters={"alpha": np.full(9, 20_000, np.int32)})) != []
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- the runner without its tool
 def test_a_missing_verilog_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lehr: Lehr) -> None:
     monkeypatch.delenv(UPSTREAM.variable, raising=False)

@@ -39,8 +39,9 @@ def run(name: str, net: Network, x: Images) -> Trace:
         return runner.run(Path(folder) / "built", x)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", TARGETS)
-@budget(4, 60)
+@budget(2, 60)
 @given(data=st.data())
 def test_random_networks_are_exact(name: str, data: st.DataObject) -> None:
     step = scaled_networks(by_value=name != "fpga", rare=0.1 if name == "c" else 0)
@@ -50,6 +51,7 @@ def test_random_networks_are_exact(name: str, data: st.DataObject) -> None:
     compare(simulate(net, x, trace=net.neurons).trace, run(name, net, x)).require_equal(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("name", TARGETS)
 def test_one_unit_of_a_factor_is_noticed(name: str, made: str) -> None:
@@ -118,6 +120,7 @@ def test_what_cannot_be_multiplied_into_weights_is_refused(net: Network, text: s
     assert not registry.get("onnx").check(net)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "nodes",
     [

@@ -94,6 +94,7 @@ def test_it_is_small() -> None:
     assert len(lines) < 150
 
 
+@pytest.mark.slow
 def test_it_passes(tmp_path: Path) -> None:
     ran = conforms(copy(tmp_path))
     assert ran.returncode == 0, ran.stdout
@@ -101,6 +102,7 @@ def test_it_passes(tmp_path: Path) -> None:
     assert int(passed) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [pytest.param(fault, marks=() if fault == "saturates nowhere" else pytest.mark.slow) for fault in WRONG])
 def test_a_wrong_copy_fails(fault: str, tmp_path: Path) -> None:
     right, wrong, test = WRONG[fault]
@@ -109,6 +111,7 @@ def test_a_wrong_copy_fails(fault: str, tmp_path: Path) -> None:
     assert test in failed(ran.stdout), ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("says", "more", "idle"),
     [

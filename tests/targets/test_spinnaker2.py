@@ -221,6 +221,7 @@ def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
     assert "py-spinnaker2 has one delay for all" in told(back)[0]
 
 
+@pytest.mark.slow
 def test_memory_is_counted_and_has_an_end() -> None:
     net = chain({"fc": Linear(weight(600, 14)), "lif": neuron(600)}, (14,))
     figures = {figure.name: figure.value for figure in TARGET.estimate(net, {INPUT: 0.5}).figures}
@@ -235,6 +236,7 @@ def test_memory_is_counted_and_has_an_end() -> None:
     assert told(many) == ["lif: the network takes 160 processing elements, 160 of them this layer, a chip has 148; use smaller layers"]
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- the artefact
 def test_it_builds_and_verifies_and_its_program_is_python(tmp_path: Path) -> None:
     net = convolutions()
@@ -257,6 +259,7 @@ def test_the_runner_refuses_what_is_no_artefact_of_its(tmp_path: Path) -> None:
         Model().run(folder, spikes(net))
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of docs/spinnaker2.md, from the trained network on; training takes minutes and is the recipe's."""
     page = (Path(__file__).parents[2] / "docs" / "spinnaker2.md").read_text("utf-8")

@@ -191,6 +191,7 @@ def test_events_and_output() -> None:
             read_output(text, 1, 2, 2)
 
 
+@pytest.mark.slow
 def test_without_its_verilog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lehr: Lehr) -> None:
     way_out = f"clone ChFrenkel/tinyODIN from GitHub and set {UPSTREAM.variable} to the folder of its Verilog, where tinyODIN.v is"
     monkeypatch.delenv(UPSTREAM.variable, raising=False)

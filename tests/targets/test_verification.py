@@ -48,6 +48,7 @@ def fit_manifest(folder: Path, **facts: Any) -> None:
     (folder / "manifest.json").write_bytes(to_json(manifest))
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- nothing of it is run
 def test_changed_code_is_named_and_not_run(out: Path, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
@@ -71,6 +72,7 @@ def test_changed_code_is_named_and_not_run(out: Path, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_files_beside_the_artefact_take_no_part(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mark = tmp_path / "ran"
@@ -88,6 +90,7 @@ def test_files_beside_the_artefact_take_no_part(out: Path, tmp_path: Path, monke
     assert not mark.exists()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_links_to_the_same_files_are_taken(out: Path, built: Path) -> None:
     for name in ("main.c", "model.nir", "golden/input.u8", "manifest.json"):
@@ -96,6 +99,7 @@ def test_links_to_the_same_files_are_taken(out: Path, built: Path) -> None:
     verify_here(out, 1).require()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_changed_report_is_told_afterwards(out: Path) -> None:
     (out / "MODEL_CARD.md").write_text("# Better\n")
@@ -128,6 +132,7 @@ def test_a_network_that_is_no_file_is_refused(out: Path, put: Callable[[Path], N
         verify_here(out)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
@@ -150,6 +155,7 @@ def test_a_manifest_that_makes_no_sense(facts: dict[str, Any], reason: str, tmp_
         verify_here(tmp_path / "out")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -195,6 +201,7 @@ def test_golden_vectors_may_be_more_than_memory_holds(out: Path, monkeypatch: py
         golden.read_golden(net, out)
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- time
 @needs_compiler
 def test_a_tool_that_never_ends_is_ended(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +229,7 @@ def test_no_samples_verify_nothing(tmp_path: Path) -> None:
         verify(tmp_path, 0)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_process_that_is_killed_is_no_answer(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fatal = tmp_path / "cc"  # the parent of make, the parent of this, is the process that verifies

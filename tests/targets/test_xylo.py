@@ -58,6 +58,7 @@ def test_a_hidden_neuron_reaches_63_others_and_no_more() -> None:
     assert told(dense(sizes=(16, 5, 64, 6))) == f"{sentence}; use a smaller layer behind it, or weights that are 0"
 
 
+@pytest.mark.slow
 def test_there_is_room_for_32_000_synapses_between_hidden_neurons() -> None:
     net = dense(sizes=(4, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 2), thresholds=(4,) * 11)
     assert 9 * 63 * 63 > 32_000

@@ -92,6 +92,7 @@ def _chain(net: Network) -> Network:
     return replace(net, nodes=nodes, edges=edges)
 
 
+@pytest.mark.slow
 @xylosim
 @pytest.mark.parametrize("part", ["threshold", "weight", "bias", "dash"])
 def test_one_changed_unit_of_the_configuration_is_seen(part: str, tmp_path: Path) -> None:
@@ -150,6 +151,7 @@ def test_a_current_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         Xylosim().run(built(net, tmp_path / "built"), samples(net))
 
 
+@pytest.mark.slow
 @xylosim
 def test_counts_up_to_15_go_in_and_no_more(tmp_path: Path) -> None:
     net = dense(thresholds=(40, 80, 80), sizes=(8, 10, 8, 4))
@@ -165,6 +167,7 @@ def test_counts_up_to_15_go_in_and_no_more(tmp_path: Path) -> None:
         Xylosim().run(folder, x)
 
 
+@pytest.mark.slow
 @xylosim
 @pytest.mark.parametrize("name", ["dense", "maps", "rails", "recurrent"])
 def test_images_are_those_of_the_vendors_writer(name: str, tmp_path: Path) -> None:

@@ -269,6 +269,7 @@ app(["recipes", "samples", "digits", "--set", "data.name=mnist", "--data", sys.a
 """
 
 
+@pytest.mark.slow
 def test_no_space_leaves_nothing(server: Server, away: Path, data: Path) -> None:
     (away / "mnist").mkdir()
     (away / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(bytes(1 << 16))

@@ -137,6 +137,7 @@ def test_missing_file(tmp_path: Path) -> None:
         load_dataset(OWN, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("highest", [1, 9])
 def test_the_whole_line_with_inputs_that_change(tmp_path: Path, lehr: Lehr, highest: int) -> None:
     """Spikes, and counts that are not divided by 255: trained, exported and simulated, with no spike changed."""

@@ -157,6 +157,7 @@ class Kept(Progress):
         self.epochs += 1
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("batch", "prune", "message", "kept"),
     [

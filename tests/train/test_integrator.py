@@ -41,6 +41,7 @@ def run(request: pytest.FixtureRequest) -> tuple[Recipe, Dataset, Trained]:
     return recipe, data, train(recipe, data)
 
 
+@pytest.mark.slow
 def test_the_twin_is_the_reference_in_every_membrane(run: tuple[Recipe, Dataset, Trained]) -> None:
     recipe, data, trained = run
     assert trained.network is not None
@@ -65,6 +66,7 @@ def test_the_twin_is_the_reference_in_every_membrane(run: tuple[Recipe, Dataset,
     assert (first.layer, first.quantity, first.neuron) == ("li3", "membrane", (4,))
 
 
+@pytest.mark.slow
 def test_the_simulator_has_the_accuracy_that_training_tells(run: tuple[Recipe, Dataset, Trained]) -> None:
     recipe, data, trained = run
     assert trained.network is not None
@@ -75,6 +77,7 @@ def test_the_simulator_has_the_accuracy_that_training_tells(run: tuple[Recipe, D
     assert trained.metrics[-1]["loss"] < trained.metrics[0]["loss"]
 
 
+@pytest.mark.few(1)
 def test_only_layers_that_fire_have_thresholds_and_rates(run: tuple[Recipe, Dataset, Trained]) -> None:
     for entry in run[2].metrics:
         assert len(entry["thresholds"]) == len(entry["rates"]) == 2

@@ -75,6 +75,7 @@ def error(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm().clamp(min=1e-30))
 
 
+@pytest.mark.slow
 @budget(40, 1000)
 @given(st.data(), arithmetics(), st.sampled_from(SHAPES), st.integers(1, 9), st.booleans())
 def test_integer_neurons(data: st.DataObject, how: Arithmetic, shape: tuple[int, ...], steps: int, held: bool) -> None:
@@ -187,6 +188,7 @@ def test_rounding_passes_gradients() -> None:
     assert value.grad.tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_kernels_work_where_no_cache_can_be_written(tmp_path: Path) -> None:
     """An installation that cannot be written to, in a container without a home: they are compiled anew."""
     module = tmp_path / "kernels.py"

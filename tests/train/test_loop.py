@@ -60,6 +60,7 @@ def test_integer_network_is_the_twin_in_the_reference(trained: Trained, data: Da
     assert result.accuracy(data.test.y) == accuracy(trained.twin, data.test, objective(tiny_recipe(), data))
 
 
+@pytest.mark.slow
 def test_phase_c_moves_no_threshold(data: Dataset) -> None:
     recipe = tiny_recipe()
     assert recipe.finetune is not None
@@ -81,6 +82,7 @@ def test_float_baseline_has_no_integer_network(data: Dataset) -> None:
     assert len(made.model.layers[0].weight.weight.unique()) > 2
 
 
+@pytest.mark.slow
 def test_same_recipe_gives_the_same_bits_and_another_seed_does_not(trained: Trained, data: Dataset) -> None:
     again, other = train(tiny_recipe(), data), train(_changed(seed=6), data)
     assert again.twin is not None

@@ -111,6 +111,7 @@ def accuracy(net: nn.Module, x: Tensor, labels: Tensor) -> float:
         return float((net(x).sum(0).argmax(1) == labels).float().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "sequential" else ()) for name in MODELS])
 def test_users_models_learn_with_signs_and_annealed_thresholds(name: str, digits: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(0)

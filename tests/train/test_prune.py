@@ -64,6 +64,7 @@ class _Stop(LehrError):
     """Stands for whatever ends a process."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 3, 4])
 def test_a_run_that_is_taken_up_again_prunes_the_same_weights(tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lehr.train.progress.SHARE", 1)

@@ -23,6 +23,7 @@ OVERRIDES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "int4" not in name else ()) for name in OVERRIDES])
 def test_from_recipe_to_target(name: str, lehr: Lehr, tmp_path: Path) -> None:
     overrides, kind, zero = OVERRIDES[name]

@@ -99,6 +99,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_recipe_is_told_before_torch_is_imported() -> None:
     check = (
         "import sys; from commands import run; ran = run('train', 'digits', '--set', 'train.epoch=1');"

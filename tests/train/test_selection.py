@@ -77,6 +77,7 @@ def test_no_epoch_counts_while_thresholds_are_raised() -> None:
     assert [entry["candidate"] for entry in metrics if entry["phase"] == "A"] == [False] * 4  # 5 % a batch, 24 batches: 29 % are left
 
 
+@pytest.mark.slow
 def test_the_best_epoch_of_phase_a_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     told = tiny_recipe().model_dump(mode="json", exclude_none=True)
     for layer in told["network"]["layers"]:
@@ -107,6 +108,7 @@ def run(lehr: Lehr, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_best_and_last_are_kept_and_either_is_exported(run: Path, lehr: Lehr, tmp_path: Path) -> None:
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     best, last = load_run(run), load_run(run / "last")

@@ -18,6 +18,7 @@ def _curves(folder: Path) -> dict[str, list[Any]]:
     return {name: read.Scalars(name) for name in read.Tags()["scalars"]}
 
 
+@pytest.mark.slow
 def test_events_hold_the_metrics(line: Path, lehr: Lehr, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     ran = lehr("train", line / "tiny.toml", "-o", tmp_path / "run", "--tensorboard", tmp_path / "events", "--json")

@@ -46,6 +46,7 @@ def reached(net: Network, x: Images) -> int:
     return max(abs(end) for layer in bounds.values() for ends in layer.values() for end in ends)
 
 
+@pytest.mark.few(6)
 # -------------------------------------------------------------------- forward
 @pytest.mark.parametrize("per_neuron", [False, True], ids=["by channel", "by neuron"])
 @pytest.mark.parametrize("spatial", [False, True], ids=["dense", "spatial"])
@@ -66,11 +67,13 @@ def test_any_program_is_exact(name: str, dtype: torch.dtype) -> None:
     require_exact(*layer_network(name), dtype)
 
 
+@pytest.mark.few(37)
 @pytest.mark.parametrize("golden", [g for g in GOLDEN if g.fields.get("update") != "event"], ids=lambda golden: golden.name)
 def test_golden_networks_are_exact(golden: Golden) -> None:
     require_exact(*golden.make(replace(USUAL, **golden.fields)))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [name for name in HARD if "by event" not in name])
 def test_hard_networks_are_exact(name: str) -> None:
     require_exact(*HARD[name]())
@@ -96,6 +99,7 @@ def test_delays_differ_from_place_to_place_and_beside_feedback() -> None:
     require_exact(replace(net, nodes={**net.nodes, "slow": late}), x)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ONCE_A_STEP)
 def test_tensors_elsewhere_do_not_come_to_the_host(name: str) -> None:
     """On torch's device without memory: to read a number from it, or to mix it with the host's, is an error."""
@@ -183,6 +187,7 @@ def test_a_node_without_a_rule_is_refused_by_name() -> None:
         Twin(net)
 
 
+@pytest.mark.slow
 # -------------------------------------------------------------------- training
 @pytest.mark.parametrize("name", ["two states", "adaptive", "refractory", "loihi", "several spikes"])
 def test_gradient_descent_lowers_the_loss(name: str) -> None:
