@@ -32,7 +32,7 @@ from lehr.targets.conformance.forms import (
     delayed,
     pooled,
 )
-from lehr.targets.conformance.in_fields import InFields
+from lehr.targets.conformance.in_fields import RAILS, InFields
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS
 from lehr.targets.conformance.one_sign import ONE_SIGN, MachineAtItsRails
 from lehr.targets.conformance.programs import PROGRAMS
