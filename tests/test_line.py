@@ -50,7 +50,6 @@ def test_event_driven_networks_too(tmp_path_factory: pytest.TempPathFactory, dat
     _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
 
 
-@pytest.mark.slow
 @in_both_tiers
 def test_strategies_make_networks_that_spike() -> None:
     """`networks()` rejects silent layers; this holds it to that."""

@@ -158,7 +158,7 @@ def test_killed_when_the_run_is_written_and_its_progress_still_there(train: Case
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize(("name", "every"), [("export", 1), ("build", 1), ("resume", 1), ("train", 11)])
+@pytest.mark.parametrize(("name", "every"), [("export", 1), ("build", 3), ("resume", 1), ("train", 23)])
 def test_killed_before_any_step(request: pytest.FixtureRequest, name: str, every: int) -> None:
     case, step = request.getfixturevalue(name), 0
     while case.kill(step, STEPS):

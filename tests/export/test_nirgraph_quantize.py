@@ -9,7 +9,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 import pytest
-from budgets import budget, in_both_tiers
+from budgets import budget
 from hypothesis import given
 from hypothesis import strategies as st
 from nir_graphs import DT, braille, chain, lif, nmnist_like, run_braille, run_nmnist_like
@@ -154,7 +154,6 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
 
 
 @pytest.mark.slow
-@in_both_tiers
 def test_where_nothing_needs_rounding_not_one_spike_differs() -> None:
     fired = {"spikes": 0, "silences": 0}
 

@@ -79,7 +79,7 @@ def no_worse(told: FloatGraph, coarse: Quantized, fine: Quantized) -> None:
     assert np.array_equal(weights_in_model_units(told, fine), weights_in_model_units(told, coarse))
 
 
-@budget(2, 100)
+@budget(2, 40)
 @given(float_graphs(), st.integers(0, 15), st.integers(1, 16))
 def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(told: FloatGraph, low: int, more: int) -> None:
     high = min(16, low + more)
@@ -98,7 +98,7 @@ def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(t
     no_worse(told, quantized(told, fraction_bits=min(low, high)), fine)
 
 
-@budget(2, 100)
+@budget(2, 40)
 @given(float_graphs(), st.sampled_from(SHARES), st.sampled_from(SHARES))
 def test_a_smaller_error_is_never_worse_and_kept_to_or_said(told: FloatGraph, one: float, other: float) -> None:
     coarse, fine = (quantized(told, error=error) for error in (max(one, other), min(one, other)))
@@ -109,7 +109,7 @@ def test_a_smaller_error_is_never_worse_and_kept_to_or_said(told: FloatGraph, on
         assert made.layers["n"].threshold_error <= error or said, made.notes
 
 
-@budget(2, 100)
+@budget(2, 40)
 @given(float_graphs(), st.integers(1, 15), st.integers(1, 15))
 def test_more_decay_bits_are_never_worse(told: FloatGraph, low: int, more: int) -> None:
     coarse, refused = attempt(told, decay_bits=low)
@@ -121,7 +121,7 @@ def test_more_decay_bits_are_never_worse(told: FloatGraph, low: int, more: int) 
     assert fine.layers["n"].threshold_error <= 0.01
 
 
-@budget(3, 100)
+@budget(3, 40)
 @given(float_graphs())
 def test_weights_are_rounded_within_half_a_step_or_left_out_with_what_they_count(told: FloatGraph) -> None:
     made = quantized(told, error=1e-9)
@@ -171,12 +171,11 @@ def bound(told: FloatGraph, made: Quantized, weight: Float, membranes: Float) ->
     return total
 
 
-@pytest.mark.slow
 @in_both_tiers
 def test_no_spike_differs_where_the_membrane_is_further_from_its_threshold_than_all_that_was_rounded() -> None:
     seen = {"compared": 0, "all": 0, "spikes": 0}
 
-    @budget(6, 100)
+    @budget(2, 40)
     @given(float_graphs(levels=True).filter(lambda told: told.x.ndim == 3 and len(told.told.nodes) == 4))
     def check(told: FloatGraph) -> None:
         weight = told.weight * told.gain[:, None]
@@ -208,7 +207,7 @@ def furthest_bias(net: Network, module: Any) -> float:
     return float((np.abs(neuron.bias / neuron.threshold - wanted) / np.maximum(1, np.abs(wanted))).max())
 
 
-@budget(2, 60)
+@budget(2, 25)
 @given(float_models(), st.sampled_from(SHARES), st.sampled_from(SHARES))
 def test_models_get_no_worse_either(told: tuple[nn.Module, npt.NDArray[np.uint8]], one: float, other: float) -> None:
     model, x = told
