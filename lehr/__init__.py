@@ -1,3 +1,45 @@
-"""lehr: from a trained spiking network to a chip, an FPGA or a C file, with no spike changed on the way."""
+"""lehr: from a trained spiking network to a chip, an FPGA or a C file, with no spike changed on the way.
+
+    import lehr
+
+    net = lehr.read("model.nir")
+    result = lehr.simulate(net, "in.npz")
+    lehr.build(net, "c", "out", x="in.npz")
+    lehr.verify("out").require()
+
+These names are the public ones, with those that `__all__` lists and the modules that the documentation names; other modules may change
+from one version to the next. Each is imported when it is first used: `import lehr` alone loads neither numpy nor torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lehr.api import build as build
+    from lehr.api import check as check
+    from lehr.api import compare as compare
+    from lehr.api import read as read
+    from lehr.api import recipes as recipes
+    from lehr.api import simulate as simulate
+    from lehr.api import targets as targets
+    from lehr.api import verify as verify
+    from lehr.api import write as write
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "build", "check", "compare", "read", "recipes", "simulate", "targets", "verify", "write"]
+_PACKAGES = ("simulate", "targets")
+"""Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _PACKAGES:
+        return import_module(f"lehr.{name}")
+    if name in __all__:
+        return getattr(import_module("lehr.api"), name)
+    raise AttributeError(f"module 'lehr' has no attribute {name!r}; it has {', '.join(__all__)}", name=name, obj=None)
+
+
+def __dir__() -> list[str]:
+    """List the public names, whether or not they were used."""
+    return sorted({*globals(), *__all__})

@@ -24,6 +24,7 @@ import numpy as np
 
 from lehr.cycles import together
 from lehr.errors import FileRefused
+from lehr.network_shown import network_line, network_table
 from lehr.nodes import (
     Conv2d,
     Delay,
@@ -106,6 +107,17 @@ class Network:
         _ = self.shapes
         self._check_events()
         self._check_integrators()
+
+    # ---------------------------------------------------------------- to be seen
+    def __repr__(self) -> str:
+        return f"Network({network_line(self)})"
+
+    def _repr_html_(self) -> str:
+        return network_table(self).html()
+
+    def summary(self) -> str:
+        """Show its nodes as a table of text."""
+        return str(network_table(self))
 
     # ---------------------------------------------------------------- structure
     def sources(self, name: str) -> tuple[str, ...]:

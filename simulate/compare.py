@@ -67,6 +67,9 @@ class Comparison:
         """Whether not one value differs."""
         return self.first is None
 
+    def __repr__(self) -> str:
+        return f"Comparison({self})"
+
     def __str__(self) -> str:
         if self.quantities == ("spike",):
             differ = f"{self.spikes:,} of {self.values:,} spikes differ"

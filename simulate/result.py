@@ -15,6 +15,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.network import Network
 from lehr.nodes import Shape
+from lehr.shown import Table, listed, shape_text
 from lehr.spelling import one_of
 
 Spikes = npt.NDArray[np.uint8]
@@ -92,6 +93,35 @@ class Result:
     def saturations(self) -> dict[str, int]:
         """How often a membrane or a synapse state of each layer left its width."""
         return {name: layer.saturations for name, layer in self.layers.items()}
+
+    def __repr__(self) -> str:
+        return f"Result({self._line})"
+
+    def _repr_html_(self) -> str:
+        return self._table.html()
+
+    def summary(self) -> str:
+        """Show what became of each layer as a table of text."""
+        return str(self._table)
+
+    @property
+    def _line(self) -> str:
+        rates = listed(f"{name} {layer.rate:.4f}" for name, layer in self.layers.items())
+        return f"{len(self.counts):,} samples, {self.counts.shape[1]} classes, spikes a neuron and step: {rates}"
+
+    @property
+    def _table(self) -> Table:
+        rows = [
+            (
+                name,
+                shape_text(layer.spikes.shape),
+                f"{layer.rate:.4f}",
+                *(f"{n:,}" for n in (layer.lowest, layer.highest)),
+                f"{layer.dead:,}",
+            )
+            for name, layer in self.layers.items()
+        ]
+        return Table(self._line, ("layer", "shape", "spike rate", "lowest membrane", "highest", "dead neurons"), rows)
 
     def accuracy(self, labels: npt.NDArray[np.int64]) -> float:
         """Share of samples whose prediction is their label."""

@@ -2,3 +2,7 @@
 
 if __name__ == "targets":
     raise ImportError("import lehr.targets, not targets: the folder is part of the package lehr")
+
+from lehr.callable import make_callable
+
+make_callable(__name__)

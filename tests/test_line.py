@@ -55,7 +55,7 @@ def test_strategies_make_networks_that_spike() -> None:
     """`networks()` rejects silent layers; this holds it to that."""
     seen = []
 
-    @budget(20, 200)
+    @budget(20, 66)
     @given(networks())
     def look(net: Network) -> None:
         import numpy as np

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lehr.errors import UsageError
-from lehr.spelling import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +19,9 @@ def traced(net: Network, layers: list[str], samples: str | None, total: int) -> 
     Raises:
         UsageError: when they name what there is not.
     """
-    from lehr.simulate.pieces import Traced
+    from lehr.simulate.pieces import Traced, named_layers
 
-    for name in set(layers) - {"all", *net.neurons}:
-        raise UsageError(f"{name!r} is no neuron layer; {one_of(name, net.neurons, 'trace one of')}")
-    named = tuple(name for name in net.neurons if name in layers or "all" in layers)
+    named = named_layers(net, layers)
     if samples is None:
         return Traced(named)
     if not named:

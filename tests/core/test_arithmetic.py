@@ -24,14 +24,14 @@ ROUND: dict[str, Callable[[Fraction], int]] = {"toward_zero": math.trunc, "floor
 
 
 @pytest.mark.parametrize("rounding", get_args(Rounding))
-@budget(40, 1000)
+@budget(40, 333)
 @given(value=st.integers(-(2**46), 2**46) | st.integers(-40, 40), shift=st.integers(0, 16))
 def test_division_rounds_as_the_fraction_does(rounding: Rounding, value: int, shift: int) -> None:
     found = divide_by_power_of_two(np.array([value]), shift, rounding)
     assert found.tolist() == [ROUND[rounding](Fraction(value, 1 << shift))]
 
 
-@budget(40, 1000)
+@budget(40, 333)
 @given(how=arithmetics(), value=st.integers(-(2**31), 2**31 - 1))
 def test_decay_is_what_its_fields_say(how: Arithmetic, value: int) -> None:
     rounded, part = ROUND[how.rounding], Fraction(value, 1 << how.decay_shift)
@@ -47,7 +47,7 @@ def test_the_two_forms_of_seven_eighths_are_two_machines() -> None:
     assert decay(Arithmetic(decay_form="shift", decay_numerator=127, decay_shift=7), np.array([127])).tolist() == [127]
 
 
-@budget(40, 1000)
+@budget(40, 333)
 @given(how=arithmetics(), value=st.integers(-(2**40), 2**40))
 def test_bounding_saturates_or_wraps_into_twos_complement(how: Arithmetic, value: int) -> None:
     (found,) = bounded(np.array([value]), how.lowest, how.highest, how.overflow).tolist()

@@ -38,7 +38,7 @@ def test_a_name_that_is_not_safe_is_refused(name: str) -> None:
     assert str(caught.value) == f"file name {name!r} is not safe; use letters, digits, '_', '-', '.' and '/' between folders"
 
 
-@budget(25, 500)
+@budget(25, 166)
 @given(st.text(max_size=12) | st.from_regex(r"[A-Za-z0-9_./\\-]{1,12}", fullmatch=True))
 def test_a_name_that_is_taken_stays_inside_its_folder(name: str) -> None:
     try:

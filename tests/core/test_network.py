@@ -219,7 +219,7 @@ def test_shapes_leave_batch_and_time_out() -> None:
     }  # fmt: skip
 
 
-@budget(8, 500)
+@budget(8, 166)
 @given(networks())
 def test_the_order_of_what_is_given_does_not_matter(net: Network) -> None:
     turned = Network(dict(reversed(list(net.nodes.items()))), net.edges[::-1], net.input, net.steps)

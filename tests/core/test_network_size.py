@@ -61,7 +61,7 @@ def test_an_input_has_the_same_limit() -> None:
         Network({"lif": NEURON}, chain("lif"), Input((1, 100_000, 100_000), "u8"), 4)
 
 
-@budget(15, 300)
+@budget(15, 100)
 @given(networks())
 def test_feedback_is_what_comes_back_and_leads_to_no_higher_rank(net: Network) -> None:
     reach = {name: reached(net, name) for name in (INPUT, *net.nodes, OUTPUT)}

@@ -31,7 +31,7 @@ NIR_CONV = ("input_shape", "weight", "stride", "padding", "dilation", "groups", 
 NO_LEAK = Arithmetic(decay_numerator=4, decay_shift=2, fraction_bits=3)
 
 
-@budget(20, 120)
+@budget(20, 60)
 @given(networks() | grown_networks())
 def test_reading_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, net: Network) -> None:
     path = tmp_path_factory.getbasetemp() / "round.nir"

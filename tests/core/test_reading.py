@@ -28,7 +28,7 @@ VALUES = st.recursive(
 
 
 # -------------------------------------------------------------------- JSON
-@budget(50, 1000)
+@budget(50, 333)
 @given(VALUES)
 def test_json_is_read_as_python_reads_it(value: Any) -> None:
     for text in (json.dumps(value), json.dumps(value, indent=2, sort_keys=True), json.dumps(value, ensure_ascii=False)):
@@ -168,7 +168,7 @@ def test_text_and_paths_that_are_none(tmp_path: Path) -> None:
 
 
 # -------------------------------------------------------------------- text
-@budget(40, 1000)
+@budget(40, 333)
 @given(st.text())
 def test_printable_text_is_one_line_without_controls(text: str) -> None:
     shown = printable(text)

@@ -99,7 +99,7 @@ def test_every_factor_counts_in_the_digest() -> None:
 
 
 # -------------------------------------------------------------------- bounds
-@budget(50, 1000)
+@budget(50, 333)
 @given(st.data())
 def test_bounds_are_those_of_all_products(data: st.DataObject) -> None:
     """No wider, and no narrower, than the products of all factors of a channel with all values that come to it."""
@@ -114,7 +114,7 @@ def test_bounds_are_those_of_all_products(data: st.DataObject) -> None:
         assert int(got.magnitude[channel]) == max(map(abs, every))
 
 
-@budget(5, 80)
+@budget(5, 26)
 @given(st.data())
 def test_proven_widths_hold(data: st.DataObject) -> None:
     drawn = data.draw(scaled_networks(kinds=("spikes",), fraction_bits=1, state_bits=32, decay_numerator=3, decay_shift=2))

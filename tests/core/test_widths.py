@@ -30,7 +30,7 @@ def _neuron(threshold: int, bias: int = 0, **how: object) -> Neuron:
     return Neuron(np.array([threshold], np.int32), np.array([bias], np.int32), replace(Arithmetic(), **how))  # type: ignore[arg-type]
 
 
-@budget(10, 200)
+@budget(10, 66)
 @given(st.data())
 def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -46,7 +46,7 @@ def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
             assert int(membrane.max()) <= high
 
 
-@budget(7, 200)
+@budget(7, 66)
 @given(st.data())
 def test_fitted_networks_never_saturate_and_compute_the_same(data: st.DataObject) -> None:
     net = data.draw(networks(state_bits=32))
@@ -57,7 +57,7 @@ def test_fitted_networks_never_saturate_and_compute_the_same(data: st.DataObject
     compare(expected.trace, got.trace).require_equal("fitted")
 
 
-@budget(6, 120)
+@budget(6, 40)
 @given(st.data())
 def test_fitted_synapse_states_never_saturate_either(data: st.DataObject) -> None:
     net = data.draw(grown_networks(state_bits=32))
@@ -104,7 +104,7 @@ def test_float32_is_refused_for_a_synapse_state_that_it_cannot_hold() -> None:
     assert "up to which float32 is exact" in analyse(_line([1] * 3, wide)).layers["lif"].float32
 
 
-@budget(3, 80)
+@budget(3, 26)
 @given(st.data())
 def test_event_driven_layers_stay_inside_too(data: st.DataObject) -> None:
     net = data.draw(networks(update="event", state_bits=24, overflow="saturate"))

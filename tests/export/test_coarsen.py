@@ -29,7 +29,7 @@ FINE = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=12, state_bits
 ERROR = 0.2
 
 
-@budget(12, 250)
+@budget(12, 83)
 @given(networks(branches=False, kinds=("spikes",), fraction_bits=6, state_bits=32), st.sampled_from([0.001, 0.02, 0.2]))
 def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> None:
     made = coarsened(net, error)
@@ -43,7 +43,7 @@ def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> Non
             assert np.all(leak_error(new.fields, None) <= error * (old.threshold / 2.0**dropped) + 1e-9)
 
 
-@budget(40, 1000)
+@budget(40, 333)
 @given(arithmetics(reset="none", fraction_bits=8, state_bits=32), st.integers(0, 2**32 - 1))
 def test_leaks_round_by_no_more_than_is_said(how: Arithmetic, seed: int) -> None:
     """Against the same recursion in fractions of double precision, which holds shifts of 8 over 5 steps."""

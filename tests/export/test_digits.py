@@ -28,7 +28,7 @@ EVENTS = (RANDOM.random((40, 12, 2, 4, 4)) < 0.3).astype(np.uint8)
 PIXELS = (RANDOM.integers(0, 6, (200, 2)) * 51).astype(np.uint8)  # fifths of 255, of which whole thresholds come
 
 
-@budget(100, 10000)
+@budget(100, 3333)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_digits_are_those_of_the_fraction(value: float) -> None:
     numerator = abs(Fraction(value).numerator)

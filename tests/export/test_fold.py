@@ -25,7 +25,7 @@ def test_batch_norm_as_its_definition() -> None:
     assert np.allclose(affine.gain * x + affine.offset, (x - mean) / np.sqrt(variance + 1e-5) * weight + bias)
 
 
-@budget(60, 3000)
+@budget(60, 1000)
 @given(GAINS, st.sampled_from([-1, 1]), st.floats(1e-3, 100), st.floats(-100, 100), st.integers(0, 8))
 def test_thresholds_and_biases_are_the_nearest_integers(gain: float, sign: int, theta: float, offset: float, bits: int) -> None:
     """Against fractions: no threshold is cut, however great it is."""

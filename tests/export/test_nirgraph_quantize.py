@@ -157,7 +157,7 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
 def test_where_nothing_needs_rounding_not_one_spike_differs() -> None:
     fired = {"spikes": 0, "silences": 0}
 
-    @budget(20, 600)
+    @budget(20, 200)
     @given(exact_graphs())
     def check(told: tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]) -> None:
         graph, x, how = told

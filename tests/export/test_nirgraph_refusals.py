@@ -239,7 +239,7 @@ def test_samples_that_do_not_fit(x: Any, more: dict[str, Any], message: str) -> 
 NUMBERS = st.sampled_from([0.0, 5e-324, 1e-300, 1e-30, 1e-4, 0.7, 1.0, 3e7, 1e15, -1e-300, -1.0, -1e15])
 
 
-@budget(10, 500)
+@budget(10, 166)
 @given(st.data())
 def test_extreme_numbers_end_in_a_network_or_are_refused(data: st.DataObject) -> None:
     def some(*shape: int) -> Any:

@@ -62,7 +62,7 @@ def test_what_leaves_nothing_out_is_equal_in_double_precision(name: str, title: 
 _COUNTS = {"decay_form": "multiply", "decay_numerator": 1, "decay_shift": 0, "state_bits": 32}
 
 
-@budget(8, 200)
+@budget(8, 66)
 @given(st.one_of(grown_networks(reset="zero", **_COUNTS), grown_networks(reset="zero", overflow="saturate", state_bits=32)))
 def test_whatever_is_called_proven_is_equal(net: Network) -> None:
     x = random_input(net, np.random.default_rng(0), samples=2)

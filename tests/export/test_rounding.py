@@ -60,14 +60,14 @@ def rows(draw: st.DrawFn, most: int = 60) -> Float:
     return np.asarray(signs * np.abs(made[spread]) * 10.0 ** draw(st.integers(-20, 20)))
 
 
-@budget(40, 1000)
+@budget(40, 333)
 @given(rows(most=5), st.sampled_from([1, 2, 3, 7]))
 def test_no_assignment_of_levels_loses_less(row: Float, greatest: int) -> None:
     row = row[: 3 if greatest == 7 else 5]
     assert loss(row, least_loss_step(np.abs(row), greatest), greatest) <= least_by_trying_all(row, greatest) + 1e-12 * (row**2).sum()
 
 
-@budget(20, 400)
+@budget(20, 133)
 @given(rows(), st.sampled_from(KINDS[1:]))
 def test_no_step_of_a_grid_loses_less_nor_the_common_rules(row: Float, kind: WeightKind) -> None:
     greatest, total = LARGEST[kind], float((row**2).sum())
@@ -79,7 +79,7 @@ def test_no_step_of_a_grid_loses_less_nor_the_common_rules(row: Float, kind: Wei
         assert lost <= ternary_rule(row) + 1e-12 * total
 
 
-@budget(20, 400)
+@budget(20, 133)
 @given(rows(), st.sampled_from([1, 3, 31, 127]))
 def test_looking_at_a_few_changes_at_once_gives_the_same(row: Float, greatest: int) -> None:
     whole = loss(row, least_loss_step(np.abs(row), greatest), greatest)

@@ -39,7 +39,7 @@ def test_golden_networks_are_as_before(golden: Golden) -> None:
     require_same(*golden.make(replace(DEFAULT, **golden.fields)))
 
 
-@budget(5, 1000)
+@budget(5, 333)
 @given(data=st.data())
 def test_random_networks_are_as_before(data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())

@@ -127,7 +127,7 @@ def test_more_than_255_spikes_in_a_step_are_refused() -> None:
     assert history(traced(fed(neuron(1), 1, 1), [255, 1])) == ([1], [255])
 
 
-@budget(3, 200)
+@budget(3, 66)
 @given(net=networks(update="event"))
 def test_samples_do_not_touch_each_other(net: Network) -> None:
     x = random_input(net, np.random.default_rng(0), samples=3)

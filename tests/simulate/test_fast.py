@@ -79,25 +79,25 @@ def test_a_network_deeper_than_python_s_stack_is_exact() -> None:
 
 
 # -------------------------------------------------------------------- random networks
-@budget(20, 400)
+@budget(20, 133)
 @given(data=st.data(), net=networks())
 def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
-@budget(2, 200)
+@budget(2, 66)
 @given(data=st.data(), net=networks(update="event", state_bits=16))
 def test_random_networks_that_update_by_event_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
-@budget(10, 200)
+@budget(10, 66)
 @given(data=st.data(), net=grown_networks())
 def test_random_networks_with_two_states_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))
 
 
-@budget(0, 2000)
+@budget(0, 666)
 @given(data=st.data(), net=networks() | networks(update="event", state_bits=16) | grown_networks(), threads=st.integers(1, 3))
 @pytest.mark.usefixtures("small_blocks")
 def test_thousands_of_random_networks_are_exact_in_threads_and_in_chunks(data: st.DataObject, net: Network, threads: int) -> None:
@@ -165,7 +165,7 @@ def test_columns_are_counted_for_delays_and_for_layers_that_hear_themselves() ->
     assert flows(made, require_equal(made, random_input(made, np.random.default_rng(0), 3)))
 
 
-@budget(0, 250)
+@budget(0, 83)
 @given(broad_networks())
 @pytest.mark.usefixtures("small_blocks")
 def test_hundreds_of_broad_networks_are_exact(made: tuple[Network, Images]) -> None:

@@ -93,7 +93,7 @@ def test_one_step_more_of_one_neuron_is_caught(currents: bool) -> None:
     assert compare(expected.trace, got.trace).first is not None
 
 
-@budget(2, 150)
+@budget(2, 50)
 @given(st.data())
 def test_delays_of_inputs_and_in_loops_are_exact(data: st.DataObject) -> None:
     """Each Delay of a network with feedback gets steps by channel or by neuron."""

@@ -238,13 +238,13 @@ def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> 
     assume(flows(net, expected))
 
 
-@budget(6, 400)
+@budget(6, 133)
 @given(programs(), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
     run_both(made, per_neuron, spatial, threshold)
 
 
-@budget(4, 160)
+@budget(4, 53)
 @given(programs(by_event=True), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_by_event_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
     run_both(made, per_neuron, spatial, threshold)

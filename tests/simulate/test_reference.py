@@ -148,7 +148,7 @@ def test_fewer_steps_are_the_first_ones() -> None:
     assert np.array_equal(start.counts, whole.trace.spikes["out"][:, :3].sum(axis=1))
 
 
-@budget(10, 200)
+@budget(10, 66)
 @given(net=networks(), seed=st.integers(0, 2**16))
 def test_samples_do_not_touch_each_other_and_counts_are_the_spikes(net: Network, seed: int) -> None:
     x = random_input(net, np.random.default_rng(seed), samples=3)

@@ -30,7 +30,7 @@ PLAIN = Arithmetic(decay_numerator=0, reset="none", state_bits=32)
 
 
 # -------------------------------------------------------------------- the definition
-@budget(2, 300)
+@budget(2, 100)
 @given(st.data())
 def test_a_scale_is_weights_of_one_to_one(data: st.DataObject) -> None:
     """By step and by event, on feedback edges too, as the reference of before computed such weights."""
@@ -66,7 +66,7 @@ def test_each_value_is_multiplied_and_branches_are_added(shape: tuple[int, ...],
 
 
 # -------------------------------------------------------------------- engines
-@budget(2, 300)
+@budget(2, 100)
 @given(st.data())
 def test_engines_are_exact(data: st.DataObject) -> None:
     net = data.draw(scaled_networks() | scaled_networks(update="event"))

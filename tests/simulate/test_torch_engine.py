@@ -73,7 +73,7 @@ def test_any_program_is_exact(name: str) -> None:
     require_equal(net, x)
 
 
-@budget(2, 200)
+@budget(2, 66)
 @given(data=st.data(), net=networks() | grown_networks() | networks(update="event"))
 def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
     require_equal(net, data.draw(inputs(net)))

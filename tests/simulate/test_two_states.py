@@ -58,7 +58,7 @@ def test_one_neuron_by_hand(name: str) -> None:
     assert result.saturations == {"v": int(name in ("saturates", "wraps"))}
 
 
-@budget(10, 200)
+@budget(10, 66)
 @given(st.data())
 def test_a_synapse_that_forgets_at_once_changes_nothing(data: st.DataObject) -> None:
     net = data.draw(grown_networks())
@@ -124,7 +124,7 @@ def test_readouts_of_membranes_by_hand(readout: Readout, scores: list[int], pred
     assert (result.scores.tolist(), result.prediction.tolist()) == ([scores], [prediction])
 
 
-@budget(10, 200)
+@budget(10, 66)
 @given(st.data())
 def test_scores_are_what_the_readout_makes_of_the_trace(data: st.DataObject) -> None:
     net = data.draw(grown_networks())

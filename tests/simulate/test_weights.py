@@ -39,7 +39,7 @@ def conv_by_loops(image: Int64, node: Conv2d) -> list[list[list[int]]]:
     return made
 
 
-@budget(50, 1500)
+@budget(50, 500)
 @given(data=st.data(), stride=pairs, padding=paddings, dilation=pairs, kernel=pairs, groups=st.integers(1, 3))
 def test_convolution_is_the_sum_of_its_products(data: st.DataObject, groups: int, kernel: tuple[int, int], **how: Any) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -53,7 +53,7 @@ def test_convolution_is_the_sum_of_its_products(data: st.DataObject, groups: int
     assert node.sums(images).tolist() == [conv_by_loops(image, node) for image in images]
 
 
-@budget(50, 1500)
+@budget(50, 500)
 @given(seed=st.integers(0, 2**32 - 1), kernel=pairs, stride=pairs, padding=paddings, height=st.integers(3, 6), width=st.integers(3, 6))
 def test_pooling_is_the_sum_of_its_window(seed: int, height: int, width: int, **how: tuple[int, int]) -> None:
     image = np.random.default_rng(seed).integers(-300, 300, (2, height, width))

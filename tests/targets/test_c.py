@@ -42,7 +42,7 @@ def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", net, x)
 
 
-@budget(2, 60)
+@budget(2, 20)
 @given(st.data())
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())

@@ -92,7 +92,7 @@ def test_entries_are_counted_in_whole_bits() -> None:
 needs = st.builds(lambda k, n: Need(k << 10, n << 10), st.sampled_from([1, 16, 20, 32, 50, 64]), st.sampled_from([1, 16, 20, 32, 64]))
 
 
-@budget(25, 300)
+@budget(25, 100)
 @given(st.lists(needs, min_size=1, max_size=4))
 def test_a_place_is_found_where_trying_all_finds_one(wanted: list[Need]) -> None:
     named = {f"layer{i}": need for i, need in enumerate(wanted)}

@@ -109,7 +109,7 @@ def test_membranes_of_a_feature_map_are_not_read_out() -> None:
     )
 
 
-@budget(2, 83)
+@budget(2, 27)
 @given(st.data())
 def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())

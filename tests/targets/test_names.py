@@ -22,7 +22,7 @@ def test_names_that_are_identifiers_stay_and_others_give_way() -> None:
     }
 
 
-@budget(50, 1000)
+@budget(50, 333)
 @given(st.lists(st.from_regex(r"[a-c_][a-c.\-_2]{0,3}", fullmatch=True), unique=True))
 def test_no_two_are_alike(names: list[str]) -> None:
     made = identifiers(names)

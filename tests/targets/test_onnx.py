@@ -89,7 +89,7 @@ def bytes_of(*shape: int) -> npt.NDArray[np.int8]:
 
 
 # -------------------------------------------------------------------- exactness
-@budget(5, 300)
+@budget(5, 100)
 @given(st.data())
 def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -101,7 +101,7 @@ def test_random_networks_are_exact_in_onnx_runtime(tmp_path_factory: pytest.Temp
         compare(expected.trace, OnnxRuntime(optimise).run(folder, x)).require_equal(f"optimised: {optimise}")
 
 
-@budget(3, 150)
+@budget(3, 50)
 @given(st.data())
 def test_random_networks_are_exact_in_the_evaluator_of_onnx(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())

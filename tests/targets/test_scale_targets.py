@@ -41,7 +41,7 @@ def run(name: str, net: Network, x: Images) -> Trace:
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("name", TARGETS)
-@budget(2, 60)
+@budget(2, 20)
 @given(data=st.data())
 def test_random_networks_are_exact(name: str, data: st.DataObject) -> None:
     step = scaled_networks(by_value=name != "fpga", rare=0.1 if name == "c" else 0)

@@ -76,7 +76,7 @@ def error(found: Tensor, expected: Tensor) -> float:
 
 
 @pytest.mark.slow
-@budget(40, 1000)
+@budget(40, 333)
 @given(st.data(), arithmetics(), st.sampled_from(SHAPES), st.integers(1, 9), st.booleans())
 def test_integer_neurons(data: st.DataObject, how: Arithmetic, shape: tuple[int, ...], steps: int, held: bool) -> None:
     torch.manual_seed(data.draw(st.integers(0, 2**31 - 1)))
@@ -117,7 +117,7 @@ def test_every_decay_by_256ths_is_exact_at_the_rails(rounding: Rounding) -> None
         assert decayed(how, near.float()).long().tolist() == decay(how, near.numpy()).tolist(), numerator
 
 
-@budget(40, 1000)
+@budget(40, 333)
 @given(st.data(), st.sampled_from([*ROUND]), st.integers(0, 2**31 - 1))
 def test_any_decay_is_exact_up_to_the_rails(data: st.DataObject, rounding: Rounding, seed: int) -> None:
     shift = data.draw(st.integers(0, 16))
@@ -129,7 +129,7 @@ def test_any_decay_is_exact_up_to_the_rails(data: st.DataObject, rounding: Round
         assert decayed(how, whole.float()).long().tolist() == decay(how, whole.numpy()).tolist()
 
 
-@budget(20, 400)
+@budget(20, 133)
 @given(st.integers(0, 2**31 - 1), st.sampled_from(SHAPES), st.integers(1, 30), st.booleans(), st.sampled_from([0.15, 7 / 8, 0.99, 1.0]))
 def test_phase_a_is_snntorchs_leaky(seed: int, shape: tuple[int, ...], steps: int, held: bool, beta: float) -> None:
     torch.manual_seed(seed)

@@ -24,7 +24,7 @@ from lehr.train.twin import Twin, trace
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
-@budget(40, 800)
+@budget(40, 266)
 @given(st.integers(0, 2**31 - 1), PAIR, PAIR, PAIR, PAIR, PAIR, st.sampled_from([1, 2]))
 def test_one_convolution_is_convolution_and_pooling(
     seed: int,

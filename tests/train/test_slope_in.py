@@ -58,7 +58,7 @@ def plain(current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: f
     return torch.stack(spikes), torch.stack(membranes)
 
 
-@budget(20, 300)
+@budget(20, 100)
 @given(st.integers(0, 2**31 - 1), arithmetics(overflow="saturate", state_bits=32), st.sampled_from([0.3, 2.0, 25.0]))
 def test_the_loops_and_the_statements_are_autograds(seed: int, drawn: Arithmetic, slope: float) -> None:
     """Without a leak, so that decays round nothing."""

@@ -20,7 +20,7 @@ from lehr.train.twin import Twin, trace
 from lehr.widths import analyse
 
 
-@budget(8, 300)
+@budget(8, 100)
 @given(st.data())
 def test_float64_twin_equals_the_reference_on_any_network(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
@@ -29,7 +29,7 @@ def test_float64_twin_equals_the_reference_on_any_network(data: st.DataObject) -
     compare(expected.trace, trace(Twin(net).double(), x)).require_equal("twin")
 
 
-@budget(2, 300)
+@budget(2, 100)
 @given(st.data())
 def test_float32_twin_equals_the_reference_where_it_is_proven(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())

@@ -20,7 +20,7 @@ from lehr.targets.conformance.building import flowing
 from lehr.train.twin import Twin, trace
 
 
-@budget(10, 200)
+@budget(10, 66)
 @given(st.data())
 def test_twin_is_exact(data: st.DataObject) -> None:
     net = data.draw(scaled_networks())

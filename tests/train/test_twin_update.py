@@ -90,7 +90,7 @@ def require_same(data: st.DataObject, inputs: list[Tensor], found: Outputs, expe
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * float(other.abs().max()))
 
 
-@budget(50, 600)
+@budget(50, 200)
 @given(st.data(), arithmetics())
 def test_usual_neurons_are_those_of_the_fused_loops(data: st.DataObject, how: Arithmetic) -> None:
     inputs, spikes, unit, slope, steps = drawn(data, how.state_bits, how.fraction_bits)
@@ -121,7 +121,7 @@ def kept(v: Tensor, how: Arithmetic | Synapse) -> Tensor:
     return v - torch.floor((v.detach() - how.lowest) * 2.0**-how.state_bits) * 2.0**how.state_bits
 
 
-@budget(25, 600)
+@budget(25, 200)
 @given(st.data(), arithmetics(reset="zero", reset_timing="same_step", fires="ge"), synapses())
 def test_two_states_are_those_of_a_plain_loop(data: st.DataObject, how: Arithmetic, synapse: Synapse) -> None:
     inputs, _, unit, slope, steps = drawn(data, min(how.state_bits, synapse.state_bits), how.fraction_bits)
@@ -156,7 +156,7 @@ def after(lines: list[str], membranes: Tensor, given: dict[str, Tensor]) -> tupl
     return spikes.flatten().long().tolist(), left.flatten().long().tolist()
 
 
-@budget(10, 240)
+@budget(10, 80)
 @given(st.sampled_from([*ROUND]), st.sampled_from(["multiply", "shift"]), st.booleans(), st.integers(0, 2**31 - 1))
 def test_any_decay_is_exact_up_to_the_rails(rounding: Rounding, form: DecayForm, by_neuron: bool, seed: int) -> None:
     rng, count = np.random.default_rng(seed), 400 if by_neuron else 1

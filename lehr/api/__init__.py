@@ -1,0 +1,7 @@
+"""What `import lehr` offers: each command of the command line as a function of Python."""
+
+from lehr.api.artifacts import build, check, targets, verify
+from lehr.api.models import read, recipes, write
+from lehr.api.running import compare, simulate
+
+__all__ = ["build", "check", "compare", "read", "recipes", "simulate", "targets", "verify", "write"]

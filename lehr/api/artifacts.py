@@ -1,0 +1,121 @@
+"""Checking, building and verifying for targets, which are called by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import overload
+
+from lehr.api.given import Inputs, Place, network, opened, pixels
+from lehr.network import Network
+from lehr.targets import registry
+from lehr.targets.arithmetics import Problem
+from lehr.targets.build import GOLDEN_SAMPLES, Built
+from lehr.targets.build import build as build_plan
+from lehr.targets.contract import Target
+from lehr.targets.verification import TIMEOUT, Verified
+from lehr.targets.verification import verify as verify_folder
+
+
+def targets() -> tuple[str, ...]:
+    """Name the targets that are registered, lehr's own and those of other packages.
+
+    >>> import lehr
+    >>> "c" in lehr.targets()
+    True
+    """
+    return tuple(target.name for target in registry.targets())
+
+
+@overload
+def check(net: Network | Place, target: str | Target) -> tuple[Problem, ...]: ...
+@overload
+def check(net: Network | Place, target: None = None) -> dict[str, tuple[Problem, ...]]: ...
+def check(net: Network | Place, target: str | Target | None = None) -> tuple[Problem, ...] | dict[str, tuple[Problem, ...]]:
+    """Tell whether a network maps to a target: all that stands in the way, with what to do; empty where nothing does.
+
+    Args:
+        net: the network, or its file.
+        target: its name; of every target, by name, if None.
+
+    Raises:
+        UsageError: when no target is called so.
+
+    >>> import lehr
+    >>> lehr.check("model.nir", "c")
+    ()
+    """
+    net = network(net)
+    if target is None:
+        return {each.name: each.check(net) for each in registry.targets()}
+    return _target(target).check(net)
+
+
+def build(
+    net: Network | Place,
+    target: str | Target,
+    output: Place,
+    x: Inputs | None = None,
+    *,
+    options: Mapping[str, str] | None = None,
+    samples: int = GOLDEN_SAMPLES,
+    measure: bool = False,
+) -> Built:
+    """Build a network for a target and write the folder: its files, golden vectors, report and manifest.
+
+    Args:
+        net: the network, or its file.
+        target: its name.
+        output: folder to write, whole or not at all; one that lehr wrote is replaced.
+        x: samples for the golden vectors, or their file, of which the first `samples` are used; synthetic ones if None.
+        options: of the target.
+        samples: how many samples of a file, or synthetic ones, become golden vectors.
+        measure: whether the tools of this machine measure what is built.
+
+    Raises:
+        NotMappable: with every problem, when the network does not map.
+        UsageError: for a target, an option or a file that there is not.
+        FileRefused: when the inputs are not what the network takes, or the folder cannot be written.
+
+    >>> import lehr
+    >>> built = lehr.build("model.nir", "c", "out", x="in.npz")
+    >>> "model.nir" in built.plan.files
+    True
+    """
+    net = network(net)
+    file = None if x is None else opened(net, x)
+    golden = None if x is None else pixels(x) if file is None else file.first(samples)
+    built = build_plan(net, _target(target), golden, options, samples, measure=measure)
+    built.plan.write(Path(output))
+    return built
+
+
+def verify(folder: Place, samples: int | None = None, *, timeout: float = TIMEOUT) -> Verified:
+    """Run a built folder in its target's own tool and compare every spike and membrane with the simulator.
+
+    Nothing that is in the folder is run: lehr makes the target's files again, and refuses a folder that has others.
+
+    Args:
+        folder: that `build` wrote, here or elsewhere.
+        samples: how many golden samples to run; all if None.
+        timeout: seconds that it may take.
+
+    Returns:
+        What was compared; `require()` raises NotBitExact where a value differs.
+
+    Raises:
+        UsageError: when there is no such folder, or its target cannot be run.
+        FileRefused: when a file in it is damaged, or is not what lehr makes.
+        ToolMissing: when the target's tool is not on this machine.
+        NotBitExact: when it does not run, or not in time.
+
+    >>> import lehr
+    >>> built = lehr.build("model.nir", "onnx", "out-onnx", x="in.npz")
+    >>> lehr.verify("out-onnx").comparison.equal
+    True
+    """
+    return verify_folder(Path(folder), samples, timeout)
+
+
+def _target(given: str | Target) -> Target:
+    return registry.get(given) if isinstance(given, str) else given

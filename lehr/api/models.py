@@ -1,0 +1,59 @@
+"""Networks in files, and the recipes that train them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lehr import nirfile
+from lehr.api.given import Place
+from lehr.network import Network
+
+
+def read(path: Place) -> Network:
+    """Read a network from a `.nir` file, whoever made it.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        UsageError: when there is no such file.
+        FileRefused: naming the node, the value and the way out, when the file holds no integer network, or contradicts itself.
+
+    >>> import lehr
+    >>> net = lehr.read("model.nir")
+    >>> net.input.kind
+    'u8'
+    """
+    return nirfile.read(Path(path))
+
+
+def write(net: Network, path: Place) -> None:
+    """Write a network to a `.nir` file, whole or not at all.
+
+    Args:
+        net: the network.
+        path: of the file; one that is there is replaced.
+
+    Raises:
+        NotMappable: when NIR has no type for what a layer computes.
+        FileRefused: when the file cannot be written.
+
+    >>> import lehr
+    >>> net = lehr.read("model.nir")
+    >>> lehr.write(net, "copy.nir")
+    >>> lehr.read("copy.nir") == net
+    True
+    """
+    nirfile.write(net, Path(path))
+
+
+def recipes() -> tuple[str, ...]:
+    """Name the recipes that come along, as `lehr train` takes them.
+
+    >>> import lehr
+    >>> "digits" in lehr.recipes()
+    True
+    """
+    from lehr.train.recipefile import bundled  # here, so that no other name needs what training is made of
+
+    return tuple(bundled())
