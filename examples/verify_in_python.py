@@ -9,19 +9,16 @@ from pathlib import Path
 
 import typer
 
-from lehr import nirfile
+import lehr
 from lehr.samples import read_samples
-from lehr.simulate import simulate
-from lehr.targets import registry
-from lehr.targets.build import build, verify
 
 
 def main(model: Path, samples: Path, target: str) -> None:
     """Simulate MODEL (.nir) on SAMPLES (.npz), build it for TARGET, and verify the artefact."""
-    net = nirfile.read(model)
+    net = lehr.read(model)
     x, labels = read_samples(samples)
 
-    result = simulate(net, x, trace=net.neurons)
+    result = lehr.simulate(net, x, trace="all")
     for layer, membranes in result.trace.membranes.items():
         print(f"{layer}: spike rate {result.rates[layer]:.4f}, membranes from {membranes.min()} to {membranes.max()}")
     if labels is not None:
@@ -29,8 +26,8 @@ def main(model: Path, samples: Path, target: str) -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / target
-        build(net, registry.get(target), x[:16]).plan.write(out)
-        verified = verify(out)
+        lehr.build(net, target, out, x[:16])
+        verified = lehr.verify(out)
         print(f"{verified.target}: {verified.comparison}")
         verified.require()
 

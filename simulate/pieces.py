@@ -9,21 +9,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.npz import AT_ONCE
 from lehr.samples import LARGEST_AT_ONCE, Samples
 from lehr.simulate.engines import Run, Stream
 from lehr.simulate.parts import continued
 from lehr.simulate.result import Result
-from lehr.spelling import one_of
 
 PIECE = 512
 """Samples between two looks at the clock."""
@@ -48,18 +46,6 @@ class Traced:
 
 
 NOTHING = Traced()
-
-
-def named_layers(net: Network, names: Iterable[str]) -> tuple[str, ...]:
-    """The layers of neurons that are named, all for "all", in order of evaluation.
-
-    Raises:
-        UsageError: when one is none.
-    """
-    asked = set(names)
-    for name in asked - {"all", *net.neurons}:
-        raise UsageError(f"{name!r} is no neuron layer; {one_of(name, net.neurons, 'trace one of')}")
-    return tuple(name for name in net.neurons if name in asked or "all" in asked)
 
 
 def run_piece(run: Run, x: npt.NDArray[np.uint8], layers: tuple[str, ...], chosen: list[int]) -> Result:

@@ -16,7 +16,7 @@ from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.network import Network
 from lehr.nodes import Shape
 from lehr.shown import Table, listed, shape_text
-from lehr.spelling import one_of
+from lehr.simulate.layers import named_layers
 
 Spikes = npt.NDArray[np.uint8]
 Membranes = npt.NDArray[np.int32]
@@ -175,10 +175,6 @@ class Recorder:
     """Collects counts, statistics and traces while an engine runs; several threads may record samples of their own."""
 
     def __init__(self, net: Network, samples: int, steps: int, trace: Iterable[str]) -> None:
-        trace = tuple(trace)
-        for name in trace:
-            if name not in net.neurons:
-                raise UsageError(f"{name!r} is no neuron layer; {one_of(name, net.neurons, 'trace one of')}")
         self._net, self._instants, self._lock = net, samples * steps, Lock()
         self._counts = np.zeros((samples, math.prod(net.shapes[net.output])), np.int64)
         # A membrane of 32 bits over 10**6 steps sums up to 2**51; no maximum is below the least that 32 bits hold.
@@ -187,7 +183,7 @@ class Recorder:
         self._lowest, self._highest = dict.fromkeys(net.neurons, -LEAST - 1), dict.fromkeys(net.neurons, LEAST)
         self._saturations = dict.fromkeys(net.neurons, 0)
         self._events: Int64 = np.zeros(net.input.shape, np.int64)
-        self.traced = [name for name in net.neurons if name in trace]
+        self.traced = named_layers(net, trace)
         self._trace = Trace(
             {name: np.zeros((samples, steps, *net.shapes[name]), np.uint8) for name in self.traced},
             {name: np.zeros((samples, steps, *net.shapes[name]), np.int32) for name in self.traced},

@@ -9,8 +9,9 @@ from lehr.api.given import Inputs, Place, network, opened, pixels
 from lehr.network import Network
 from lehr.simulate.compare import Comparison
 from lehr.simulate.compare import compare as compare_traces
+from lehr.simulate.layers import named_layers
 from lehr.simulate.parts import joined
-from lehr.simulate.pieces import Traced, named_layers, pieces
+from lehr.simulate.pieces import Traced, pieces
 from lehr.simulate.result import Result, Trace
 from lehr.targets.engines import engine as engine_called
 

@@ -19,7 +19,8 @@ def traced(net: Network, layers: list[str], samples: str | None, total: int) -> 
     Raises:
         UsageError: when they name what there is not.
     """
-    from lehr.simulate.pieces import Traced, named_layers
+    from lehr.simulate.layers import named_layers
+    from lehr.simulate.pieces import Traced
 
     named = named_layers(net, layers)
     if samples is None:
