@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lehr.errors import ToolMissing
 from lehr.network import Network
 from lehr.simulate import Comparison, Trace, compare
 from lehr.targets.conformance.building import Images
@@ -41,9 +42,12 @@ def known_failures(target: Target) -> dict[str, str]:
 
 
 def run(target: Target, net: Network, x: Images, folder: Path) -> Trace:
-    """Build `net` for a target, with golden vectors, and run it in the target's own tool."""
+    """Build `net` for a target, with golden vectors, and run it in the target's own tool; skip the test where that is not here."""
     (target.plan(net, {}) | golden_plan(net, x)).with_manifest({}).write(folder)
-    return ready(target).run(folder, x)
+    try:
+        return ready(target).run(folder, x)
+    except ToolMissing as error:  # of several tools, the one that runs such a network
+        pytest.skip(str(error))
 
 
 def require_exact(target: Target, expected: Trace, got: Trace) -> Comparison:
