@@ -20,7 +20,14 @@ from lehr.cli.simulating import simulate
 from lehr.cli.training import train
 from lehr.cli.widths import widths
 
-app = typer.Typer(name="lehr", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    name="lehr",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(targets.app, name="targets")
 for command in (demo, train, export, quantize, simulate, inspect, widths, check, build, verify, report, conformance, doctor):

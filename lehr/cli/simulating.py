@@ -18,11 +18,15 @@ from lehr.cli.options import FramesOption, Model, Recorded
 from lehr.cli.traced import traced
 
 if TYPE_CHECKING:
+    from lehr.arithmetic import Int64
     from lehr.network import Network
     from lehr.samples import Samples
     from lehr.simulate import Result
     from lehr.simulate.engines import Run
     from lehr.simulate.pieces import Traced
+
+SHOWN = 10
+"""Samples whose class is printed."""
 
 
 def simulate(
@@ -132,6 +136,8 @@ def _report(out: Output, net: Network, samples: Samples, result: Result) -> None
         [(n, f"{o.dense:,}", f"{o.events:,}", percent(o.events / o.dense) if o.dense else "") for n, o in counted.items()],
     )
     done = len(result.counts)
+    labels = None if samples.labels is None else samples.labels[:done]
+    _predictions(out, result, labels)
     out.facts.update(
         samples=done,
         rates=result.rates,
@@ -142,7 +148,20 @@ def _report(out: Output, net: Network, samples: Samples, result: Result) -> None
         },
         operations={n: {"dense": o.dense, "events": o.events} for n, o in counted.items()},
     )
-    if samples.labels is not None:
-        accuracy = result.accuracy(samples.labels[:done])
+    if labels is not None:
+        accuracy = result.accuracy(labels)
         out.say(f"accuracy: {percent(accuracy)} of {done:,} samples")
         out.facts["accuracy"] = accuracy
+
+
+def _predictions(out: Output, result: Result, labels: Int64 | None) -> None:
+    """Print which class won, of the first samples; keep all of them for programs."""
+    rows = [(n, int(won), f"{int(result.scores[n, won]):,}", *_label(labels, n)) for n, won in enumerate(result.prediction[:SHOWN])]
+    more = f", the first {SHOWN} of {len(result.prediction):,}" if len(result.prediction) > SHOWN else ""
+    out.say(f"class that won{more}:")
+    out.table(("sample", "class", "score", *(() if labels is None else ("label",))), rows)
+    out.facts["predictions"] = result.prediction.tolist()
+
+
+def _label(labels: Int64 | None, sample: int) -> tuple[int, ...]:
+    return () if labels is None else (int(labels[sample]),)

@@ -172,3 +172,9 @@ def _site() -> str:
     import typer
 
     return str(Path(typer.__file__).parent.parent)
+
+
+@pytest.mark.parametrize("command", [(), ("simulate",), ("targets",), ("targets", "list")])
+def test_help_has_a_short_name(lehr: Lehr, command: tuple[str, ...]) -> None:
+    assert lehr(*command, "-h").out == lehr(*command, "--help").out
+    assert "Usage:" in lehr(*command, "-h").out

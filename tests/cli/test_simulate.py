@@ -263,3 +263,23 @@ def test_samples_are_read_in_pieces(tmp_path: Path, save: object, order: str) ->
         pieces = list(samples.pieces(5, start))
         assert max(map(len, pieces)) <= 5
         assert np.array_equal(np.concatenate(pieces), x[start:])
+
+
+def test_which_class_won_is_said_of_the_first_samples_and_kept_of_all(line: Path, lehr: Lehr) -> None:
+    ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "-o", line / "won.npz")
+    assert ran.code == 0
+    expected = np.load(line / "won.npz")["prediction"]
+    labels = np.load(line / "in.npz")["labels"]
+    assert f"class that won, the first 10 of {len(expected)}:" in ran.out
+    start = ran.out.index("class that won")
+    rows = [[*map(int, text.split())] for text in ran.out[start:].splitlines() if text.split() and text.split()[0].isdecimal()]
+    assert [(sample, won, label) for sample, won, _, label in rows] == [(n, expected[n], labels[n]) for n in range(10)]
+    assert lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--json").facts["predictions"] == expected.tolist()
+
+
+def test_without_labels_there_are_no_labels_beside_the_classes(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", input=np.load(line / "in.npz")["input"][:3])
+    ran = lehr("simulate", line / "model.nir", "-i", tmp_path / "in.npz")
+    assert ran.code == 0
+    assert "class that won:\n" in ran.out
+    assert "label" not in ran.out
