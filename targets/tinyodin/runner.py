@@ -63,7 +63,7 @@ class TinyOdinRunner:
             steps, leaks, neurons = int(described["steps"]), bool(described["leaks"]), int(np.prod(layer))
         except (ValueError, KeyError, TypeError) as error:
             raise FileRefused(f"{folder / MAP} describes no crossbar ({error}); {_WAY_OUT}") from None
-        x = stepped(x, shape, steps, 1)
+        x = stepped(x, shape, steps)  # a pixel is as many events
         samples, steps = x.shape[:2]
         inputs = x.reshape(samples, steps, -1)
         with tempfile.TemporaryDirectory(prefix="lehr-tinyodin-") as made:

@@ -264,7 +264,7 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     folder = write(net, tmp_path / "out")
     with pytest.raises(
         FileRefused,
-        match=r"input is uint8 \[1, 6, 5\], the artefact takes uint8 \[N, 12\] or \[N, T, 12\] of 0 and 1; reshape or convert it",
+        match=r"input is uint8 \[1, 6, 5\], the artefact takes uint8 \[N, 12\] or \[N, T, 12\]; reshape or convert it",
     ):
         RUNNER.run(folder, np.zeros((1, 6, 5), np.uint8))
     words = (folder / "program.hex").read_text().splitlines()
