@@ -215,8 +215,7 @@ def test_a_missing_file_is_named(lehr: Lehr, server: Server, data: Path) -> None
     refused(samples(lehr, data, "shd"), f"{address} cannot be fetched: the server says 404 File not found; {by_hand(data, 'shd')}", data)
 
 
-@pytest.mark.filterwarnings("ignore:.*unclosed.*socket:ResourceWarning")  # requests leaves it to the garbage collector
-@pytest.mark.filterwarnings("ignore:.*socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:.*socket")  # requests leaves it to the garbage collector
 def test_a_transfer_that_is_cut_short_leaves_nothing(lehr: Lehr, server: Server, data: Path) -> None:
     server.short = 5000
     address = f"{server.address}/mnist/train-images-idx3-ubyte.gz"
@@ -271,7 +270,6 @@ app(["recipes", "samples", "digits", "--set", "data.name=mnist", "--data", sys.a
 """
 
 
-@pytest.mark.slow
 def test_no_space_leaves_nothing(server: Server, away: Path, data: Path) -> None:
     (away / "mnist").mkdir()
     (away / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(bytes(1 << 16))
