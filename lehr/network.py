@@ -24,7 +24,7 @@ import numpy as np
 
 from lehr.cycles import together
 from lehr.errors import FileRefused
-from lehr.network_shown import network_line, network_table
+from lehr.network_shown import network_table
 from lehr.nodes import (
     Conv2d,
     Delay,
@@ -38,6 +38,7 @@ from lehr.nodes import (
     SumPool2d,
     values_in,
 )
+from lehr.shown import Shown, Table
 
 __all__ = ["INPUT", "OUTPUT", "Conv2d", "Delay", "Edge", "Flatten", "Input", "Linear", "Network", "Neuron", "SumPool2d"]
 
@@ -72,8 +73,8 @@ class Input:
         return 255 if self.kind == "u8" else 1
 
 
-@dataclass(frozen=True)
-class Network:
+@dataclass(frozen=True, repr=False)
+class Network(Shown):
     """An integer spiking network.
 
     Attributes:
@@ -108,16 +109,8 @@ class Network:
         self._check_events()
         self._check_integrators()
 
-    # ---------------------------------------------------------------- to be seen
-    def __repr__(self) -> str:
-        return f"Network({network_line(self)})"
-
-    def _repr_html_(self) -> str:
-        return network_table(self).html()
-
-    def summary(self) -> str:
-        """Show its nodes as a table of text."""
-        return str(network_table(self))
+    def _table(self) -> Table:
+        return network_table(self)
 
     # ---------------------------------------------------------------- structure
     def sources(self, name: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -39,6 +40,24 @@ class Table:
         return (
             f"<p>{escape(self.title)}</p><table><thead>{head}</thead><tbody>{''.join(_row('td', row) for row in self.rows)}</tbody></table>"
         )
+
+
+class Shown(ABC):
+    """What shows itself by a line and a table: in Python, as text, and in a notebook."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._table().title})"
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    def summary(self) -> str:
+        """Show what it holds as a table of text."""
+        return str(self._table())
+
+    @abstractmethod
+    def _table(self) -> Table:
+        """What is shown; its title says in one line what it is."""
 
 
 def shape_text(shape: Shape) -> str:

@@ -15,7 +15,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import FileRefused, NotMappable, UsageError
 from lehr.network import Network
 from lehr.nodes import Shape
-from lehr.shown import Table, listed, shape_text
+from lehr.shown import Shown, Table, listed, shape_text
 from lehr.simulate.layers import named_layers
 
 Spikes = npt.NDArray[np.uint8]
@@ -64,8 +64,8 @@ class Layer:
         return int((self.spikes >= self.instants).sum())
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Shown):
     """Outcome of one run.
 
     Attributes:
@@ -94,34 +94,14 @@ class Result:
         """How often a membrane or a synapse state of each layer left its width."""
         return {name: layer.saturations for name, layer in self.layers.items()}
 
-    def __repr__(self) -> str:
-        return f"Result({self._line})"
-
-    def _repr_html_(self) -> str:
-        return self._table.html()
-
-    def summary(self) -> str:
-        """Show what became of each layer as a table of text."""
-        return str(self._table)
-
-    @property
-    def _line(self) -> str:
-        rates = listed(f"{name} {layer.rate:.4f}" for name, layer in self.layers.items())
-        return f"{len(self.counts):,} samples, {self.counts.shape[1]} classes, spikes a neuron and step: {rates}"
-
-    @property
     def _table(self) -> Table:
         rows = [
-            (
-                name,
-                shape_text(layer.spikes.shape),
-                f"{layer.rate:.4f}",
-                *(f"{n:,}" for n in (layer.lowest, layer.highest)),
-                f"{layer.dead:,}",
-            )
+            (name, shape_text(layer.spikes.shape), f"{layer.rate:.4f}", f"{layer.lowest:,}", f"{layer.highest:,}", f"{layer.dead:,}")
             for name, layer in self.layers.items()
         ]
-        return Table(self._line, ("layer", "shape", "spike rate", "lowest membrane", "highest", "dead neurons"), rows)
+        rates = listed(f"{name} {layer.rate:.4f}" for name, layer in self.layers.items())
+        title = f"{len(self.counts):,} samples, {self.counts.shape[1]} classes, spikes a neuron and step: {rates}"
+        return Table(title, ("layer", "shape", "spike rate", "lowest membrane", "highest", "dead neurons"), rows)
 
     def accuracy(self, labels: npt.NDArray[np.int64]) -> float:
         """Share of samples whose prediction is their label."""

@@ -23,7 +23,7 @@ from lehr import nirfile
 from lehr.artifact import PRODUCTS, BuildPlan, sha256, to_json
 from lehr.errors import UsageError
 from lehr.network import INPUT, Network, Neuron, Readout
-from lehr.shown import Table
+from lehr.shown import Shown, Table
 from lehr.simulate import Result, simulate
 from lehr.simulate.result import check_input
 from lehr.spelling import one_of
@@ -56,32 +56,18 @@ def with_input(net: Network, ran: Result, x: npt.NDArray[np.uint8]) -> dict[str,
     return {INPUT: int(ran.events.sum()) / (ran.events.size * len(x) * steps), **ran.rates}
 
 
-@dataclass(frozen=True)
-class Built:
+@dataclass(frozen=True, repr=False)
+class Built(Shown):
     """All files of an artefact, the spike rates of its golden vectors by layer, and what tools measured."""
 
     plan: BuildPlan
     rates: Mapping[str, float]
     measured: tuple[Figure, ...] = ()
 
-    def __repr__(self) -> str:
-        return f"Built({self._line})"
-
-    def _repr_html_(self) -> str:
-        return self._table.html()
-
-    def summary(self) -> str:
-        """Show its files as a table of text."""
-        return str(self._table)
-
-    @property
-    def _line(self) -> str:
-        size = sum(map(len, self.plan.files.values()))
-        return f"{len(self.plan.files)} files, {size:,} bytes, digest {self.plan.digest[:12]}"
-
-    @property
     def _table(self) -> Table:
-        return Table(self._line, ("file", "bytes"), [(name, f"{len(data):,}") for name, data in self.plan.files.items()])
+        size = sum(map(len, self.plan.files.values()))
+        title = f"{len(self.plan.files)} files, {size:,} bytes, digest {self.plan.digest[:12]}"
+        return Table(title, ("file", "bytes"), [(name, f"{len(data):,}") for name, data in self.plan.files.items()])
 
 
 def build(
