@@ -26,7 +26,8 @@ demo: $(RUN) ## Train, export, simulate, build and verify on real digits, in abo
 test: lint types ## Run the linters, the type checkers and the first tier of the tests
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
-test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, property tests on many examples
+test-slow: $(TEST) ## Run the second tier: conformance that takes minutes, many examples of each property, pyright on the tests
+	$(BIN)/pyright -p tests
 	$(BIN)/pytest -n $(JOBS) -m slow
 
 test-chips: $(TEST) ## Run the tests of both tiers for machines that others made, in their own tools where these are here
