@@ -1,9 +1,11 @@
 """Test accuracy of recipes in their three arms: float weights, binarized without annealing, and annealed.
 
-    python benchmarks/accuracy.py RECIPE ... --data DIR [--seeds 3] [--arm ARM ...] [--set KEY=VALUE ...]
+    python benchmarks/accuracy.py RECIPE ... --data DIR [--seeds 3] [--arm ARM ...] [--set KEY=VALUE
+    ...]
 
-Calls `lehr train` for each arm and prints one line: the accuracy on the test set of what the arm leaves behind (the integer network; with
-float weights the float network), its mean and standard deviation over seeds, and how long a run took.
+Calls `lehr train` for each arm and prints one line: the accuracy on the test set of what the arm
+leaves behind (the integer network; with float weights the float network), its mean and standard
+deviation over seeds, and how long a run took.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ import typer
 from lehr.train.recipefile import ARMS
 
 
-def runs(recipe: str, arm: str, data: Path | None, seeds: int, changes: list[str]) -> tuple[list[float], float]:
+def runs(
+    recipe: str, arm: str, data: Path | None, seeds: int, changes: list[str]
+) -> tuple[list[float], float]:
     """Test accuracies by seed, and seconds for one run."""
     assignments = [part for change in (*ARMS[arm], *changes) for part in ("--set", change)]
     source = [] if data is None else ["--data", str(data)]
@@ -45,7 +49,9 @@ def runs(recipe: str, arm: str, data: Path | None, seeds: int, changes: list[str
         told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         seconds = (time.perf_counter() - start) / seeds
     if told.returncode:
-        raise SystemExit(f"{' '.join(command)}\nended with exit code {told.returncode}: {told.stdout}")
+        raise SystemExit(
+            f"{' '.join(command)}\nended with exit code {told.returncode}: {told.stdout}"
+        )
     found = [run["accuracy"] for run in json.loads(told.stdout)["runs"]]
     return [accuracy.get("integer", accuracy["phase A"]) for accuracy in found], seconds
 
@@ -64,7 +70,8 @@ def main(
             spread = f" +- {100 * stdev(found):.2f}" if seeds > 1 else ""
             each = ", ".join(f"{100 * value:.2f}" for value in found)
             typer.echo(
-                f"{recipe:16}{arm:12}{100 * mean(found):6.2f}{spread} % of the test set (seeds: {each}); {seconds / 60:.1f} min a run"
+                f"{recipe:16}{arm:12}{100 * mean(found):6.2f}{spread} % of the test set (seeds: "
+                f"{each}); {seconds / 60:.1f} min a run"
             )
 
 

@@ -3,9 +3,11 @@
     python benchmarks/c.py              three ways to sum binary weights, by the rate of spikes
     python benchmarks/c.py --networks   bytes and instructions of whole networks, at 10 % spikes
 
-The three ways are in c_kernels/kernels.c: `event` adds the row of every spike to a sum for each output; `sliced` adds it to counters, 32
-outputs at once; `popcount` counts, for every output, the bits that its weights and the inputs have in common. All three must give equal
-sums. Target c chooses between the first two (targets/c/slices.py), whose constants are the slopes of these figures.
+The three ways are in c_kernels/kernels.c: `event` adds the row of every spike to a sum for each
+output; `sliced` adds it to counters, 32 outputs at once; `popcount` counts, for every output, the
+bits that its weights and the inputs have in common. All three must give equal sums. Target c
+chooses between the first two (targets/c/slices.py), whose constants are the slopes of these
+figures.
 """
 
 from __future__ import annotations
@@ -36,15 +38,31 @@ PER_MILLE = (10, 20, 50, 100, 200, 500)
 
 def kernels(work: Path, sources: int, outputs: int) -> list[list[int]]:
     """Per mille of spikes, then instructions of each way, for a layer."""
-    sizes = {"INPUTS": sources, "OUTPUTS": outputs, "LEVELS": sources.bit_length(), "RATES": ",".join(map(str, PER_MILLE))}
+    sizes = {
+        "INPUTS": sources,
+        "OUTPUTS": outputs,
+        "LEVELS": sources.bit_length(),
+        "RATES": ",".join(map(str, PER_MILLE)),
+    }
     flags = " ".join(("-O2", *(f"-D{name}={value}" for name, value in sizes.items())))
-    done = subprocess.run(["make", "-s", "-B", f"CFLAGS={flags}", "check-cortex-m"], cwd=work, capture_output=True, text=True, check=True)
-    return [[int(word) for word in line.split()] for line in (done.stdout + done.stderr).splitlines()]
+    done = subprocess.run(
+        ["make", "-s", "-B", f"CFLAGS={flags}", "check-cortex-m"],
+        cwd=work,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [
+        [int(word) for word in line.split()] for line in (done.stdout + done.stderr).splitlines()
+    ]
 
 
 def small() -> Network:
     """Any network: what its artefact has beside the library runs the kernels."""
-    nodes = {"fc": Linear(np.ones((1, 1), np.int8)), "lif": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), Arithmetic())}
+    nodes = {
+        "fc": Linear(np.ones((1, 1), np.int8)),
+        "lif": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), Arithmetic()),
+    }
     return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((1,), "spikes"), steps=1)
 
 
@@ -55,9 +73,15 @@ def ways() -> None:
         C().plan(small(), {}).write(work)
         (work / "main.c").write_bytes(KERNELS.read_bytes())
         for sources, outputs in SHAPES:
-            typer.echo(f"{sources} to {outputs}: instructions of a step\n  spikes      event     sliced   popcount")
+            typer.echo(
+                f"{sources} to {outputs}: instructions of a step\n  spikes      event     sliced   "
+                "popcount"
+            )
             for per_mille, *instructions in kernels(work, sources, outputs):
-                typer.echo(f"  {per_mille / 10:4.0f} % " + "".join(f"{count:11,}" for count in instructions))
+                typer.echo(
+                    f"  {per_mille / 10:4.0f} % "
+                    + "".join(f"{count:11,}" for count in instructions)
+                )
 
 
 def networks(names: list[str], samples: int) -> None:

@@ -2,9 +2,10 @@
 
     python benchmarks/chips.py RECIPE:TARGET ... [--data DIR] [--samples N] [--runs DIR]
 
-Calls `lehr train` for `--target TARGET` and for the arm with float weights in the same arithmetic, and runs every test sample in the
-target's own tool. Prints a line for each: accuracies, and how many of all spikes and membranes that the tool shows differ from the
-reference simulator's. A network that maps as another machine's (`TrainingForm.then`) is measured again as that one.
+Calls `lehr train` for `--target TARGET` and for the arm with float weights in the same arithmetic,
+and runs every test sample in the target's own tool. Prints a line for each: accuracies, and how
+many of all spikes and membranes that the tool shows differ from the reference simulator's. A
+network that maps as another machine's (`TrainingForm.then`) is measured again as that one.
 """
 
 from __future__ import annotations
@@ -44,9 +45,16 @@ SCORES: dict[str, Callable[[Any], Any]] = {
 
 def lehr(*arguments: str) -> Any:
     """Run a command and return its facts."""
-    done = subprocess.run([sys.executable, "-m", "lehr", *arguments, "--json"], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "lehr", *arguments, "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        raise SystemExit(f"lehr {' '.join(arguments)} ended with exit code {done.returncode}: {done.stdout}")
+        raise SystemExit(
+            f"lehr {' '.join(arguments)} ended with exit code {done.returncode}: {done.stdout}"
+        )
     return json.loads(done.stdout)
 
 
@@ -58,7 +66,7 @@ def trained(run: Path, *arguments: str) -> dict[str, float]:
 
 
 def float_arm(run: Path, source: list[str]) -> float:
-    """The accuracy of the arm with float weights, in the arithmetic that a run's recipe has; no target takes such weights."""
+    """Return the accuracy of the arm with float weights, in the arithmetic that a run's recipe has; no target takes such weights."""
     recipe, into = run.with_name(f"{run.name}-float.toml"), run.with_name(f"{run.name}-float")
     recipe.write_bytes(to_toml(load(str(run / "recipe.toml")).model_copy(update={"target": None})))
     return trained(into, str(recipe), "--set", "network.weights=float", *source)["phase A"]
@@ -95,16 +103,25 @@ def main(
     data: Path | None = None,
     samples: Annotated[int | None, typer.Option(help="Test samples; all if not given.")] = None,
     runs: Annotated[
-        Path | None, typer.Option(help="Keep the runs here; those of recipes that have one here are taken as they are.")
+        Path | None,
+        typer.Option(
+            help="Keep the runs here; those of recipes that have one here are taken as they are."
+        ),
     ] = None,
-    arm: Annotated[bool, typer.Option("--float/--no-float", help="Train the arm with float weights, too.")] = True,
+    arm: Annotated[
+        bool, typer.Option("--float/--no-float", help="Train the arm with float weights, too.")
+    ] = True,
 ) -> None:
     """Train and print."""
     source = [] if data is None else ["--data", str(data)]
     for pair in pairs:
         recipe, _, target = pair.partition(":")
         with tempfile.TemporaryDirectory() as scratch:
-            run, model, inputs = (runs or Path(scratch)) / recipe, f"{scratch}/model.nir", f"{scratch}/in.npz"
+            run, model, inputs = (
+                (runs or Path(scratch)) / recipe,
+                f"{scratch}/model.nir",
+                f"{scratch}/in.npz",
+            )
             accuracies = f"integer {100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
             if arm:
                 accuracies = f"float weights {100 * float_arm(run, source):.2f} %, {accuracies}"
@@ -121,12 +138,19 @@ def main(
             compared, accuracy, decides = on_chip(net, target, x, labels)
             seconds = time.perf_counter() - start
             reference = simulate(net, x)
-            rate = input_events(per_step(net, x), held=False, steps=net.steps).sum() / (len(x) * net.steps * np.prod(net.input.shape))
-            shapes = "-".join(str(int(np.prod(shape))) for shape in (net.input.shape, *(net.shapes[name] for name in net.neurons)))
+            rate = input_events(per_step(net, x), held=False, steps=net.steps).sum() / (
+                len(x) * net.steps * np.prod(net.input.shape)
+            )
+            shapes = "-".join(
+                str(int(np.prod(shape)))
+                for shape in (net.input.shape, *(net.shapes[name] for name in net.neurons))
+            )
             spikes = sum(int(layer.spikes.sum()) for layer in reference.layers.values()) / len(x)
             typer.echo(
-                f"{recipe} on {target}: {shapes}, {net.steps} steps, input rate {rate:.3f}; {accuracies}"
-                f"{target} {100 * accuracy:.2f} % ({decides}) of {len(x)} test samples, {spikes:.1f} spikes each; "
+                f"{recipe} on {target}: {shapes}, {net.steps} steps, input rate {rate:.3f}; "
+                f"{accuracies}"
+                f"{target} {100 * accuracy:.2f} % ({decides}) of {len(x)} test samples, "
+                f"{spikes:.1f} spikes each; "
                 f"{compared}; {seconds:.0f} s in its tool"
             )
 

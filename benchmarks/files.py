@@ -22,11 +22,13 @@ from lehr.network import INPUT, OUTPUT, Conv2d, Input, Linear, Network, Neuron
 from lehr.nirfile import read, write
 from lehr.nodes import Node
 
-NEURONS = Neuron(np.array([5]), np.array([1]), Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2))
+NEURONS = Neuron(
+    np.array([5]), np.array([1]), Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2)
+)
 
 
 def chain(nodes: list[Node], shape: tuple[int, ...]) -> Network:
-    """A network of nodes one after another."""
+    """Return a network of nodes one after another."""
     named = {f"n{number}": node for number, node in enumerate(nodes)}
     return Network(named, tuple(pairwise((INPUT, *named, OUTPUT))), Input(shape, "spikes"), 4)
 
@@ -65,12 +67,16 @@ def main(nodes: Annotated[int, typer.Option(help="In each network.")] = 5000) ->
             writing = seconds(lambda net=net: write(net, path))  # type: ignore[misc]
             reading = min(seconds(lambda: read(path)) for _ in range(3))
             typer.echo(
-                f"{name}, {len(net.nodes):,} nodes: {path.stat().st_size:,} bytes, written in {writing:.2f} s, read in {reading:.2f} s"
+                f"{name}, {len(net.nodes):,} nodes: {path.stat().st_size:,} bytes, written in "
+                f"{writing:.2f} s, read in {reading:.2f} s"
             )
         write(chain([linear, NEURONS], (1,)), path)
         with h5py.File(path, "a") as file:
             file["node/elsewhere"] = h5py.ExternalLink("other.h5", "/weight")
-        typer.echo(f"a small file with a link to another, refused in {min(seconds(lambda: refuse(path)) for _ in range(5)) * 1000:.0f} ms")
+        typer.echo(
+            "a small file with a link to another, refused in "
+            f"{min(seconds(lambda: refuse(path)) for _ in range(5)) * 1000:.0f} ms"
+        )
 
 
 if __name__ == "__main__":

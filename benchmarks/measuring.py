@@ -32,7 +32,10 @@ def interleaved(sides: Mapping[str, Callable[[], object]], repeats: int) -> dict
     for _ in range(repeats):
         for name, run in sides.items():
             found[name].append(spent(run))
-    return {name: Spent(min(s.processor for s in each), min(s.clock for s in each)) for name, each in found.items()}
+    return {
+        name: Spent(min(s.processor for s in each), min(s.clock for s in each))
+        for name, each in found.items()
+    }
 
 
 def peak_so_far() -> float:
@@ -56,7 +59,10 @@ def _chain(rounds: int, x: np.uint64) -> np.uint64:
 
 
 def gigahertz() -> float:
-    """The clock of the core that this runs on, from a chain of operations that takes six cycles a round."""
+    """Return the clock of the core that this runs on, from a chain of operations that takes six cycles a round."""
     rounds = 20_000_000
     _chain(1, np.uint64(1))
-    return max(6 * rounds / spent(lambda: _chain(rounds, np.uint64(1))).processor for _ in range(3)) / 1e9
+    return (
+        max(6 * rounds / spent(lambda: _chain(rounds, np.uint64(1))).processor for _ in range(3))
+        / 1e9
+    )

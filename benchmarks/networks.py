@@ -49,8 +49,13 @@ CASES = {
 
 
 def network(case: Case) -> Network:
-    """The network, with thresholds that nothing reaches."""
-    rng, nodes, order, shape = np.random.default_rng(0), dict[str, Node](), [INPUT], case.input.shape
+    """Return the network, with thresholds that nothing reaches."""
+    rng, nodes, order, shape = (
+        np.random.default_rng(0),
+        dict[str, Node](),
+        [INPUT],
+        case.input.shape,
+    )
     how = Arithmetic(decay_numerator=case.beta[0], decay_shift=case.beta[1], state_bits=24)
 
     def add(name: str, node: Node) -> None:
@@ -64,17 +69,25 @@ def network(case: Case) -> Network:
     for index, channels in enumerate(case.convolutions):
         add(f"conv{index}", Conv2d(signs(channels, shape[0], 5, 5)))
         add(f"pool{index}", SumPool2d((2, 2), (2, 2)))
-        add(f"lif{index}", Neuron(np.full(channels, 2**23, np.int32), np.zeros(channels, np.int32), how))
+        add(
+            f"lif{index}",
+            Neuron(np.full(channels, 2**23, np.int32), np.zeros(channels, np.int32), how),
+        )
     if case.convolutions:
         add("flat", Flatten())
     for index, features in enumerate(case.linear, len(case.convolutions)):
         add(f"fc{index}", Linear(signs(features, shape[0])))
-        add(f"lif{index}", Neuron(np.full(features, 2**23, np.int32), np.zeros(features, np.int32), how))
-    return Network(nodes, tuple(zip(order, [*order[1:], OUTPUT], strict=True)), case.input, case.steps)
+        add(
+            f"lif{index}",
+            Neuron(np.full(features, 2**23, np.int32), np.zeros(features, np.int32), how),
+        )
+    return Network(
+        nodes, tuple(zip(order, [*order[1:], OUTPUT], strict=True)), case.input, case.steps
+    )
 
 
 def at_rate(net: Network, x: Images, rate: float) -> Network:
-    """The network with a threshold in each layer at which it spikes at a rate, found by halving."""
+    """Return the network with a threshold in each layer at which it spikes at a rate, found by halving."""
     for name, neuron in net.neurons.items():
         low, high = 1, 2**20
         while high - low > 1:
@@ -82,7 +95,13 @@ def at_rate(net: Network, x: Images, rate: float) -> Network:
             tried = replace(neuron, threshold=np.full_like(neuron.threshold, middle))
             made = replace(net, nodes={**net.nodes, name: tried})
             low, high = (middle, high) if Engine(made).run(x).rates[name] > rate else (low, middle)
-        net = replace(net, nodes={**net.nodes, name: replace(neuron, threshold=np.full_like(neuron.threshold, high))})
+        net = replace(
+            net,
+            nodes={
+                **net.nodes,
+                name: replace(neuron, threshold=np.full_like(neuron.threshold, high)),
+            },
+        )
     return net
 
 
@@ -91,16 +110,23 @@ def inputs(case: Case, samples: int, density: float | None = None) -> Images:
     rng = np.random.default_rng(1)
     if case.held:
         return rng.integers(0, 256, (samples, *case.input.shape), np.uint8, endpoint=False)
-    return (rng.random((samples, case.steps, *case.input.shape)) < (density or case.density)).astype(np.uint8)
+    return (
+        rng.random((samples, case.steps, *case.input.shape)) < (density or case.density)
+    ).astype(np.uint8)
 
 
 def loop(net: Network, binarize: bool) -> Callable[[Images], Tensor]:
-    """A loop over time that calls every layer of a chain once a step, its neurons snnTorch's; weights are binarized there, or once."""
+    """Return a loop over time that calls every layer of a chain once a step, its neurons snnTorch's; weights are binarized there, or once."""
     parts = [_part(net, name) for name in net.order]
 
     def forward(x: Images) -> Tensor:
         held, data = x.ndim == len(net.input.shape) + 1, torch.from_numpy(x).float()
-        membranes = [part[0].reset_mem() if isinstance(part, tuple) and isinstance(part[0], snntorch.Leaky) else None for part in parts]
+        membranes = [
+            part[0].reset_mem()
+            if isinstance(part, tuple) and isinstance(part[0], snntorch.Leaky)
+            else None
+            for part in parts
+        ]
         spikes = []
         for t in range(net.steps):
             s = data if held else data[:, t]
@@ -110,7 +136,9 @@ def loop(net: Network, binarize: bool) -> Callable[[Images], Tensor]:
                         s, membranes[i] = neuron(s * scale + bias, membranes[i])
                     case (Conv2d() as conv, latent, once):
                         weight = _binarized(latent) if binarize else once
-                        s = functional.conv2d(s, weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
+                        s = functional.conv2d(
+                            s, weight, None, conv.stride, conv.padding, conv.dilation, conv.groups
+                        )
                     case (Linear(), latent, once):
                         s = functional.linear(s, _binarized(latent) if binarize else once)
                     case SumPool2d(kernel, stride):
@@ -128,8 +156,13 @@ def _part(net: Network, name: str) -> Any:
     node = net.nodes[name]
     if isinstance(node, Neuron):
         shape = (-1, *[1] * (len(net.shapes[name]) - 1))
-        threshold, bias = (torch.tensor(value, dtype=torch.float32).reshape(shape) for value in (node.threshold, node.bias))
-        neuron = snntorch.Leaky(beta=node.fields.beta, threshold=threshold, reset_mechanism="subtract")
+        threshold, bias = (
+            torch.tensor(value, dtype=torch.float32).reshape(shape)
+            for value in (node.threshold, node.bias)
+        )
+        neuron = snntorch.Leaky(
+            beta=node.fields.beta, threshold=threshold, reset_mechanism="subtract"
+        )
         return neuron, bias, float(1 << node.fields.fraction_bits)
     if isinstance(node, (Conv2d, Linear)):
         latent = torch.from_numpy(node.weight.astype(np.float32) * 0.3)

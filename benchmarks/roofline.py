@@ -1,6 +1,7 @@
 """What bounds a simulation: cycles of programs that do nothing but the operations that a way of computing cannot do without.
 
-Each is a number of operations on vectors, over how many of them a core does in a cycle; memory, rounding and neurons cost nothing.
+Each is a number of operations on vectors, over how many of them a core does in a cycle; memory,
+rounding and neurons cost nothing.
 """
 
 from __future__ import annotations
@@ -33,9 +34,17 @@ def ways() -> dict[str, Way]:
     """What this processor could do at best, for each event or for each weight."""
     features = {name for name, there in get_host_cpu_features().items() if there}
     if {"avx512vnni", "avx512vpopcntdq"} <= features:
-        width, dense, bits = 512, Way("vpdpbusd on 64 int8", 64, 1, 2), Way("and, popcnt, add on 512 bits", 512, 3, 2)
+        width, dense, bits = (
+            512,
+            Way("vpdpbusd on 64 int8", 64, 1, 2),
+            Way("and, popcnt, add on 512 bits", 512, 3, 2),
+        )
     else:
-        width, dense, bits = 256, Way("vpmaddubsw, vpmaddwd, vpaddd on 32 int8", 32, 3, 2), Way("and, popcnt, add on 64 bits", 64, 3, 4)
+        width, dense, bits = (
+            256,
+            Way("vpmaddubsw, vpmaddwd, vpaddd on 32 int8", 32, 3, 2),
+            Way("and, popcnt, add on 64 bits", 64, 3, 4),
+        )
     return {
         "each event": Way(f"load and add {width // 8} int8", width // 8, 1, 2),
         "each event, +-1": Way(f"a full adder of 5 operations on {width} bits", width, 5, 2),
@@ -49,10 +58,15 @@ def bounds(net: Network, result: Result, cycles: float, samples: int) -> list[st
     held = {target for source, target in net.edges if source == INPUT and net.input.kind == "u8"}
     counted = [made for name, made in operations(net, result).items() if name not in held]
     events, dense = (sum(getattr(made, what) for made in counted) for what in ("events", "dense"))
-    told = [f"{events / samples:,.0f} synaptic events a sample, of {dense / samples:,.0f} weights times steps"]
+    told = [
+        f"{events / samples:,.0f} synaptic events a sample, of {dense / samples:,.0f} weights "
+        "times steps"
+    ]
     told += [f"fast: {cycles / events:.4f} cycles an event"]
     for what, way in ways().items():
         least = (events if "event" in what else dense) / way.per_cycle
-        bound = f"{what}: {way.what}, {way.per_cycle:.0f} a cycle: {least / events:.4f} cycles an event"
+        bound = (
+            f"{what}: {way.what}, {way.per_cycle:.0f} a cycle: {least / events:.4f} cycles an event"
+        )
         told += [f"{bound}, fast takes {cycles / least:.1f} times that"]
     return told

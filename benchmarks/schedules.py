@@ -23,8 +23,14 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "linear, until 1": ({"schedule": "linear", "until": 1.0}, {}),
     "cosine, until 0.5": ({"schedule": "cosine"}, {}),
     "step, 4 stages, until 0.5": ({"schedule": "step", "stages": 4}, {}),
-    "restarts, 3 cycles, until 0.5": ({"schedule": "restarts"}, {"cycles": 3, "lr_schedule": "restarts"}),
-    "restarts, 3 cycles, until 1": ({"schedule": "restarts", "until": 1.0}, {"cycles": 3, "lr_schedule": "restarts"}),
+    "restarts, 3 cycles, until 0.5": (
+        {"schedule": "restarts"},
+        {"cycles": 3, "lr_schedule": "restarts"},
+    ),
+    "restarts, 3 cycles, until 1": (
+        {"schedule": "restarts", "until": 1.0},
+        {"cycles": 3, "lr_schedule": "restarts"},
+    ),
     "rate-controlled from 1": ({**RATE_CONTROLLED, "start": 1.0}, {}),
     "rate-controlled from 1, floor 0.2": ({**RATE_CONTROLLED, "start": 1.0, "floor": 0.2}, {}),
     "rate-controlled, 0.1 in output": ({**RATE_CONTROLLED, "start": 1.0, "floor": 0.1}, {}),
@@ -34,7 +40,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def variant(threshold: dict[str, Any], training: dict[str, Any], output_floor: bool) -> Recipe:
-    """The digits recipe, phase A alone, with other thresholds."""
+    """Return the digits recipe, phase A alone, with other thresholds."""
     told = load("digits").model_dump(mode="json", exclude_none=True)
     del told["finetune"]
     told["train"] |= training
@@ -57,7 +63,8 @@ def main() -> None:
         silent = [entry["epoch"] for entry in trained.metrics if entry["rates"][-1] == 0]
         last = trained.metrics[-1]["thresholds"][-1]
         typer.echo(
-            f"{name:34}{100 * accuracy(trained.model, data.test, objective(recipe, data)):6.2f} %   threshold {last:7.2f}   silent {silent}"
+            f"{name:34}{100 * accuracy(trained.model, data.test, objective(recipe, data)):6.2f} %  "
+            f" threshold {last:7.2f}   silent {silent}"
         )
 
 

@@ -1,17 +1,19 @@
 """The fast engine against loops over snnTorch, the training twin and the reference, interleaved in one run.
 
     python benchmarks/simulator.py ratios [NETWORK ...] [--rate 0.1] [--threads 1] [--only fast]
-    python benchmarks/simulator.py trained RUN|MODEL.nir IN.npz      a trained network on its data: `lehr recipes samples` writes IN.npz
-    python benchmarks/simulator.py linear [NETWORK ...]              the fast engine from 1 to 50 % spikes
-    python benchmarks/simulator.py roofline [NETWORK ...]            cycles per synaptic event, and what bounds them
-    python benchmarks/simulator.py shares [NETWORK ...]              which operation takes which share of the time
-    python benchmarks/simulator.py memory [NETWORK ...]
+    python benchmarks/simulator.py trained RUN|MODEL.nir IN.npz      a trained network on its data:
+    `lehr recipes samples` writes IN.npz python benchmarks/simulator.py linear [NETWORK ...]
+    the fast engine from 1 to 50 % spikes python benchmarks/simulator.py roofline [NETWORK ...]
+    cycles per synaptic event, and what bounds them python benchmarks/simulator.py shares [NETWORK
+    ...]              which operation takes which share of the time python benchmarks/simulator.py memory [NETWORK ...]
     python benchmarks/simulator.py test-set [--threads 2]            10,000 images of 100 steps
 
-Random weights and inputs but for `trained`; thresholds are set so that every layer spikes at the rate asked for. Of each side the least
-time of the repeats counts, of the processor, of all threads together, and by the clock. `plain` is the loop as such networks are
-usually written: every layer is called once a step and binarizes its weights there. `tidy` has them binarized once. Both compute in
-floats without rounding. `twin` is the training twin, `reference` and `fast` are engines of `lehr simulate`.
+Random weights and inputs but for `trained`; thresholds are set so that every layer spikes at the
+rate asked for. Of each side the least time of the repeats counts, of the processor, of all threads
+together, and by the clock. `plain` is the loop as such networks are
+usually written: every layer is called once a step and binarizes its weights there. `tidy` has them
+binarized once. Both compute in floats without rounding. `twin` is the training twin, `reference`
+and `fast` are engines of `lehr simulate`.
 """
 
 from __future__ import annotations
@@ -44,42 +46,75 @@ from lehr.simulate.result import check_input
 SLOW = {"plain": 4, "reference": 8}
 """Sides that are timed on a part of the batch, since they take the same time for every sample."""
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-Names = Annotated[list[str] | None, typer.Argument(metavar="NETWORK", help=f"Of {', '.join(CASES)}; all if left out.")]
-Threads = Annotated[list[int] | None, typer.Option("--threads", help="1 if left out; may be given several times, as --rate.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NETWORK", help=f"Of {', '.join(CASES)}; all if left out."),
+]
+Threads = Annotated[
+    list[int] | None,
+    typer.Option("--threads", help="1 if left out; may be given several times, as --rate."),
+]
 Rates = Annotated[list[float] | None, typer.Option("--rate", help="0.1 if left out.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Time these sides alone.")]
 app = typer.Typer(pretty_exceptions_enable=False)
 
 
 def prepared(case: Case, rate: float, density: float | None = None) -> tuple[Network, Images]:
-    """A network that spikes at a rate, and a batch."""
+    """Return a network that spikes at a rate, and a batch."""
     x = inputs(case, case.batch, density)
     return at_rate(network(case), x[:4], rate), x
 
 
 def described(result: Result) -> str:
-    """The rates of all layers."""
+    """Return the rates of all layers."""
     return " ".join(f"{100 * layer.rate:.1f}" for layer in result.layers.values()) + " % spikes"
 
 
-def print_ratios(title: str, net: Network, x: Images, threads: int, repeats: int, only: list[str] | None) -> None:
+def print_ratios(
+    title: str, net: Network, x: Images, threads: int, repeats: int, only: list[str] | None
+) -> None:
     """Time all sides and print their ratios to the fast engine."""
     torch.set_num_threads(threads)
     few, fast = x[:2], Engine(net, threads)
-    compare(simulate(net, few, trace=net.neurons).trace, fast.run(few, trace=net.neurons).trace).require_equal(title)
+    compare(
+        simulate(net, few, trace=net.neurons).trace, fast.run(few, trace=net.neurons).trace
+    ).require_equal(title)
     parts = {name: x[: max(1, len(x) // SLOW.get(name, 1))] for name in sides(net)}
-    running = {name: partial(run, parts[name]) for name, run in sides(net, threads).items() if not only or name in only}
+    running = {
+        name: partial(run, parts[name])
+        for name, run in sides(net, threads).items()
+        if not only or name in only
+    }
     with torch.inference_mode():
         found = interleaved(running, repeats)
-    typer.echo(f"{title}, batch {len(x)}, {net.steps} steps, {described(fast.run(x))}, {threads} thread(s)")
-    each = {name: [1e6 * seconds / len(parts[name]) for seconds in times] for name, times in found.items()}
+    typer.echo(
+        f"{title}, batch {len(x)}, {net.steps} steps, {described(fast.run(x))}, {threads} thread(s)"
+    )
+    each = {
+        name: [1e6 * seconds / len(parts[name]) for seconds in times]
+        for name, times in found.items()
+    }
     for name, (processor, clock) in each.items():
-        ratios = [f"{value / least:8.1f}" for value, least in zip((processor, clock), each.get("fast", (processor, clock)), strict=True)]
-        typer.echo(f"  {name:10}{processor:12,.0f} us of the processor{ratios[0]}{clock:12,.0f} us by the clock{ratios[1]}")
+        ratios = [
+            f"{value / least:8.1f}"
+            for value, least in zip(
+                (processor, clock), each.get("fast", (processor, clock)), strict=True
+            )
+        ]
+        typer.echo(
+            f"  {name:10}{processor:12,.0f} us of the processor{ratios[0]}{clock:12,.0f} us by the "
+            f"clock{ratios[1]}"
+        )
 
 
 @app.command()
-def ratios(names: Names = None, rate: Rates = None, threads: Threads = None, repeats: int = 3, only: Only = None) -> None:
+def ratios(
+    names: Names = None,
+    rate: Rates = None,
+    threads: Threads = None,
+    repeats: int = 3,
+    only: Only = None,
+) -> None:
     """All sides."""
     for name, wanted in product(names or CASES, rate or [0.1]):
         net, x = prepared(CASES[name], wanted)
@@ -88,7 +123,14 @@ def ratios(names: Names = None, rate: Rates = None, threads: Threads = None, rep
 
 
 @app.command()
-def trained(model: Path, samples: Path, batch: int = 64, threads: Threads = None, repeats: int = 3, only: Only = None) -> None:
+def trained(
+    model: Path,
+    samples: Path,
+    batch: int = 64,
+    threads: Threads = None,
+    repeats: int = 3,
+    only: Only = None,
+) -> None:
     """All sides on a trained network and real data."""
     net = load_run(model).network if model.is_dir() else nirfile.read(model)
     for count in threads or [1]:
@@ -101,11 +143,18 @@ def linear(names: Names = None, repeats: int = 5) -> None:
     for name in names or CASES:
         made = {rate: prepared(CASES[name], rate, rate) for rate in RATES}
         engines = {rate: (Engine(net), x) for rate, (net, x) in made.items()}
-        found = interleaved({str(rate): partial(engine.run, x) for rate, (engine, x) in engines.items()}, repeats)
+        found = interleaved(
+            {str(rate): partial(engine.run, x) for rate, (engine, x) in engines.items()}, repeats
+        )
         for rate, (engine, x) in engines.items():
-            spikes = sum(int(layer.spikes.sum()) for layer in engine.run(x).layers.values()) / len(x)
+            spikes = sum(int(layer.spikes.sum()) for layer in engine.run(x).layers.values()) / len(
+                x
+            )
             micro = 1e6 * found[str(rate)].processor / len(x)
-            typer.echo(f"{name}{100 * rate:6.0f} %{spikes:12,.0f} spikes a sample{micro:12,.0f} us of the processor")
+            typer.echo(
+                f"{name}{100 * rate:6.0f} %{spikes:12,.0f} spikes a sample{micro:12,.0f} us of the "
+                "processor"
+            )
 
 
 @app.command()
@@ -150,7 +199,9 @@ def _watch(op: Any, took: Counter[str]) -> None:
 
 
 @app.command()
-def memory(names: Names = None, only: Only = None, peak: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+def memory(
+    names: Names = None, only: Only = None, peak: Annotated[bool, typer.Option(hidden=True)] = False
+) -> None:
     """What a run of a batch takes, in a process of its own in which one sample has run before."""
     if peak and names and only:
         case = CASES[names[0]]
@@ -172,9 +223,14 @@ def memory(names: Names = None, only: Only = None, peak: Annotated[bool, typer.O
 def _peak(asked: tuple[str, str]) -> float:
     name, side = asked
     command = [sys.executable, __file__, "memory", name, "--peak", "--only", side]
-    # What is freed goes back to the system at once, or it would depend on what was there before how much a run seems to take.
+    # What is freed goes back to the system at once, or it would depend on what was there before how
+    # much a run seems to take.
     settings = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | settings).stdout)
+    return float(
+        subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | settings
+        ).stdout
+    )
 
 
 @app.command("test-set")

@@ -2,9 +2,10 @@
 
     python benchmarks/startup.py [--repeats 5]
 
-`lehr --help` against the imports that it needs and those that it leaves to the commands; `lehr simulate` on 16 images of 100 steps with
-an empty and with a full cache of machine code, against imports alone. The processes take turns; of each the least time counts, by the
-clock and of the processor.
+`lehr --help` against the imports that it needs and those that it leaves to the commands; `lehr
+simulate` on 16 images of 100 steps with an empty and with a full cache of machine code, against
+imports alone. The processes take turns; of each the least time counts, by the clock and of the
+processor.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ IMPORTS = ("pass", "import typer", "import numpy", "import numba", "import torch
 def taken(command: list[str], cache: str) -> tuple[float, float]:
     """Seconds by the clock and of the processor, with machine code in the folder `cache`."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env={**os.environ, "NUMBA_CACHE_DIR": cache})
+    subprocess.run(
+        command, stdout=subprocess.DEVNULL, check=True, env={**os.environ, "NUMBA_CACHE_DIR": cache}
+    )
     after, end = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     return end - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -55,7 +58,9 @@ def main(repeats: int = 5) -> None:
 
 def shown(name: str, clock: float, processor: float) -> None:
     """A line."""
-    typer.echo(f"{name:<28}{clock * 1e3:7.0f} ms by the clock{processor * 1e3:7.0f} ms of the processor")
+    typer.echo(
+        f"{name:<28}{clock * 1e3:7.0f} ms by the clock{processor * 1e3:7.0f} ms of the processor"
+    )
 
 
 if __name__ == "__main__":

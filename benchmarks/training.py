@@ -2,9 +2,10 @@
 
     python benchmarks/training.py [SHAPE ...] [--batch N] [--repeats 3]
 
-The plain loop is how such networks are usually written: every layer is called once a time step, and binarizes its weights there. For
-each shape it prints the time of both (forward, loss, backward; float32; the least of the repeats in processor time of the one thread,
-which other programs on the machine disturb least), their ratio, how many output spikes differ, the greatest relative error of a
+The plain loop is how such networks are usually written: every layer is called once a time step, and
+binarizes its weights there. For each shape it prints the time of both (forward, loss, backward;
+float32; the least of the repeats in processor time of the one thread, which other programs on the
+machine disturb least), their ratio, how many output spikes differ, the greatest relative error of a
 weight's gradient, and the memory that a first iteration takes on top.
 """
 
@@ -46,7 +47,14 @@ class Case:
 
 def conv(channels: int, padding: int = 0) -> dict[str, Any]:
     """5x5, pooled 2x2."""
-    return {"type": "conv", "channels": channels, "kernel": 5, "padding": padding, "pool": 2, "threshold": {"start": 1}}
+    return {
+        "type": "conv",
+        "channels": channels,
+        "kernel": 5,
+        "padding": padding,
+        "pool": 2,
+        "threshold": {"start": 1},
+    }
 
 
 def linear(features: int) -> dict[str, Any]:
@@ -63,9 +71,11 @@ CASES = {
 
 
 def made(case: Case) -> tuple[FloatNet, Tensor, Tensor]:
-    """The network with thresholds at which every layer fires as it should, an input and its labels."""
+    """Return the network with thresholds at which every layer fires as it should, an input and its labels."""
     torch.manual_seed(0)
-    recipe = NetworkRecipe.model_validate({"steps": case.steps, "beta": case.beta, "slope": 1.0, "layers": case.layers})
+    recipe = NetworkRecipe.model_validate(
+        {"steps": case.steps, "beta": case.beta, "slope": 1.0, "layers": case.layers}
+    )
     net = FloatNet(recipe, case.input, FULL_SCALE if case.held else 1)
     if case.held:
         x = torch.randint(0, 256, (case.batch, *case.input)).float()
@@ -82,9 +92,13 @@ def made(case: Case) -> tuple[FloatNet, Tensor, Tensor]:
 
 
 def plain(net: FloatNet) -> Callable[[Tensor], Tensor]:
-    """The same network, step by step."""
+    """Return the same network, step by step."""
     neurons = [
-        snntorch.Leaky(beta=block.beta, threshold=float(block.threshold), spike_grad=surrogate.fast_sigmoid(block.slope))
+        snntorch.Leaky(
+            beta=block.beta,
+            threshold=float(block.threshold),
+            spike_grad=surrogate.fast_sigmoid(block.slope),
+        )
         for block in net.layers
     ]
 
@@ -94,7 +108,9 @@ def plain(net: FloatNet) -> Callable[[Tensor], Tensor]:
         for t in range(net.steps):
             s = (x if held else x[:, t]) / net.full_scale
             for i, (block, neuron) in enumerate(zip(net.layers, neurons, strict=True)):
-                current = block.norm(block.pool(block.weight(s.flatten(1) if len(block.shape) == 1 else s)))
+                current = block.norm(
+                    block.pool(block.weight(s.flatten(1) if len(block.shape) == 1 else s))
+                )
                 s, membranes[i] = neuron(current, membranes[i])
             spikes.append(s)
         return torch.stack(spikes)
@@ -102,14 +118,20 @@ def plain(net: FloatNet) -> Callable[[Tensor], Tensor]:
     return forward
 
 
-def iteration(forward: Callable[[Tensor], Tensor], net: FloatNet, x: Tensor, y: Tensor) -> tuple[float, Tensor, list[Tensor]]:
+def iteration(
+    forward: Callable[[Tensor], Tensor], net: FloatNet, x: Tensor, y: Tensor
+) -> tuple[float, Tensor, list[Tensor]]:
     """Seconds of processor time, output spikes and the gradients of all weights."""
     net.zero_grad()
     start = time.process_time()
     spikes = forward(x)
     snntorch.functional.mse_count_loss(correct_rate=0.8, incorrect_rate=0.2)(spikes, y).backward()
     seconds = time.process_time() - start
-    return seconds, spikes.detach(), [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    return (
+        seconds,
+        spikes.detach(),
+        [parameter.grad for parameter in net.parameters() if parameter.grad is not None],
+    )
 
 
 def peak(name: str, batch: int, which: str) -> float:
@@ -148,8 +170,10 @@ def main(
         different = int((expected != found).sum())
         memory = {which: peak(name, len(x), which) for which in forwards}
         typer.echo(
-            f"{name}, batch {len(x)}, {net.steps} steps: plain {best['plain'] * 1e3:.0f} ms, lehr {best['lehr'] * 1e3:.0f} ms:"
-            f" {best['plain'] / best['lehr']:.2f} times as fast; {different} of {expected.numel()} output spikes differ"
+            f"{name}, batch {len(x)}, {net.steps} steps: plain {best['plain'] * 1e3:.0f} ms, lehr "
+            f"{best['lehr'] * 1e3:.0f} ms:"
+            f" {best['plain'] / best['lehr']:.2f} times as fast; {different} of {expected.numel()} "
+            "output spikes differ"
             f" ({float(expected.mean()):.1%} fire), gradients {error:.1e} apart,"
             f" memory {memory['plain']:.0f} and {memory['lehr']:.0f} MiB"
         )

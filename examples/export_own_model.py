@@ -4,7 +4,8 @@ python examples/export_own_model.py in.npz
 lehr export examples/export_own_model.py:trained -i in.npz --steps 8 --full-scale 16 -o model.nir
 lehr simulate model.nir -i in.npz
 
-Its numbers are such that integers hold them all: +-1 weights, whole thresholds, no bias, a leak that is a small binary fraction.
+Its numbers are such that integers hold them all: +-1 weights, whole thresholds, no bias, a leak
+that is a small binary fraction.
 """
 
 from pathlib import Path
@@ -30,9 +31,20 @@ def trained() -> nn.Module:
     torch.set_num_threads(1)  # with another number, sums come out in another order
     slope: Any = 0.25  # snnTorch's hint is narrower
     told = {"beta": 0.5, "spike_grad": surrogate.fast_sigmoid(slope=slope), "init_hidden": True}
-    layers = (nn.Linear(64, 128, bias=False), snn.Leaky(**told), nn.Dropout(0.1), nn.Linear(128, 10, bias=False), snn.Leaky(**told))
-    hidden, output = Threshold(start=1.0, schedule="linear", final=6.0), Threshold(start=2.0, schedule="linear", final=16.0)
-    net = lehr.train.binarize(nn.Sequential(nn.Flatten(), *layers), thresholds={"2": hidden, "5": output})
+    layers = (
+        nn.Linear(64, 128, bias=False),
+        snn.Leaky(**told),
+        nn.Dropout(0.1),
+        nn.Linear(128, 10, bias=False),
+        snn.Leaky(**told),
+    )
+    hidden, output = (
+        Threshold(start=1.0, schedule="linear", final=6.0),
+        Threshold(start=2.0, schedule="linear", final=16.0),
+    )
+    net = lehr.train.binarize(
+        nn.Sequential(nn.Flatten(), *layers), thresholds={"2": hidden, "5": output}
+    )
 
     images, labels = (torch.tensor(each[:1497]) for each in load_digits(return_X_y=True))
     annealer = lehr.train.ThresholdAnnealer(net, batches=EPOCHS * -(-len(images) // BATCH))

@@ -24,7 +24,11 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         gradient = surrogate.fast_sigmoid(slope=2)
-        self.conv, self.pool, self.norm1 = nn.Conv2d(1, 32, 3, padding=1), nn.AvgPool2d(2), nn.BatchNorm2d(32)
+        self.conv, self.pool, self.norm1 = (
+            nn.Conv2d(1, 32, 3, padding=1),
+            nn.AvgPool2d(2),
+            nn.BatchNorm2d(32),
+        )
         self.lif1 = snn.Leaky(beta=0.75, spike_grad=gradient)
         self.fc, self.norm2 = nn.Linear(512, 10), nn.BatchNorm1d(10)
         self.lif2 = snn.Leaky(beta=0.75, spike_grad=gradient)
@@ -47,7 +51,13 @@ def accuracy(net: nn.Module, x: Tensor, labels: Tensor) -> float:
         return float((net(x).sum(0).argmax(1) == labels).float().mean())
 
 
-def train(net: nn.Module, x: Tensor, labels: Tensor, epochs: int, annealer: lehr.train.ThresholdAnnealer | None) -> None:
+def train(
+    net: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    epochs: int,
+    annealer: lehr.train.ThresholdAnnealer | None,
+) -> None:
     """The usual loop; binarized weights ask for the annealer's step after the optimizer's, and for nothing else."""
     optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
@@ -69,7 +79,10 @@ def main(epochs: Annotated[int, typer.Argument()] = 10) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)  # with another number, sums come out in another order
     images, targets = load_digits(return_X_y=True)
-    x, labels = torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 16, torch.tensor(targets)
+    x, labels = (
+        torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 16,
+        torch.tensor(targets),
+    )
     x, labels, test_x, test_labels = x[:1497], labels[:1497], x[1497:], labels[1497:]
 
     model = Net()

@@ -2,8 +2,10 @@
 
 python examples/temporal.py [SEED] [--plot FILE.svg] [--iterations 500]
 
-A fixed Poisson input drives a binarized 100-1000-1 network, whose output membrane is to rise along a ramp that crosses the threshold at
-step 75, and to be 0 afterwards: the recipe `temporal`. The loss is the mean square distance from the ramp, printed in squares of its top.
+A fixed Poisson input drives a binarized 100-1000-1 network, whose output membrane is to rise along
+a ramp that crosses the threshold at
+step 75, and to be 0 afterwards: the recipe `temporal`. The loss is the mean square distance from
+the ramp, printed in squares of its top.
 """
 
 import tempfile
@@ -40,7 +42,8 @@ class Arm:
         hidden: the hidden layer's firing rate, by iteration.
         timed: whether the output fired once, alone, within 5 steps of 75, by iteration.
         spikes: steps at which the output fires in the end.
-        membrane: of the output in the end, by step, and the ramp that it was to follow, in units of the ramp's top.
+        membrane: of the output in the end, by step, and the ramp that it was to follow, in units of
+            the ramp's top.
     """
 
     loss: list[float]
@@ -79,7 +82,9 @@ def run(seed: int = 0, iterations: int = 500) -> dict[str, Arm]:
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, changes) in enumerate(ARMS.items()):
             recipe = load("temporal", (f"train.epochs={iterations}", *changes))
-            arms[name] = trained(recipe, load_dataset(recipe.data, None), seed, Path(folder) / str(number))
+            arms[name] = trained(
+                recipe, load_dataset(recipe.data, None), seed, Path(folder) / str(number)
+            )
     return arms
 
 
@@ -92,7 +97,9 @@ def draw(arms: dict[str, Arm], path: Path) -> None:
     for name, arm in arms.items():
         left.semilogy(arm.loss, label=name)
         right.plot(arm.membrane, label=name)
-    ramp = [step / 75 if step <= 75 else 0.0 for step in range(len(next(iter(arms.values())).membrane))]
+    ramp = [
+        step / 75 if step <= 75 else 0.0 for step in range(len(next(iter(arms.values())).membrane))
+    ]
     right.plot(ramp, "k--", label="the ramp")
     left.set(xlabel="iteration", ylabel="loss / top²")
     right.set(xlabel="step", ylabel="output membrane / top", ylim=(-1.5, 2))
@@ -100,12 +107,19 @@ def draw(arms: dict[str, Arm], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def main(seed: Annotated[int, typer.Argument()] = 0, plot: Path | None = None, iterations: int = 500) -> None:
+def main(
+    seed: Annotated[int, typer.Argument()] = 0, plot: Path | None = None, iterations: int = 500
+) -> None:
     """Train the three arms of the temporal task and print what became of them."""
     arms = run(seed, iterations)
     for name, arm in arms.items():
-        print(f"{name}: lowest loss {min(arm.loss):.3f}, last {arm.loss[-1]:.3f}, hidden rate {arm.hidden[-1]:.4f}")
-        print(f"  one spike within 5 steps of 75 in {sum(arm.timed)} iterations of {len(arm.timed)}")
+        print(
+            f"{name}: lowest loss {min(arm.loss):.3f}, last {arm.loss[-1]:.3f}, hidden rate "
+            f"{arm.hidden[-1]:.4f}"
+        )
+        print(
+            f"  one spike within 5 steps of 75 in {sum(arm.timed)} iterations of {len(arm.timed)}"
+        )
         print(f"  the output fires at {arm.spikes or 'no step'}")
     if plot is not None:
         draw(arms, plot)

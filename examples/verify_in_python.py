@@ -20,7 +20,10 @@ def main(model: Path, samples: Path, target: str) -> None:
 
     result = lehr.simulate(net, x, trace="all")
     for layer, membranes in result.trace.membranes.items():
-        print(f"{layer}: spike rate {result.rates[layer]:.4f}, membranes from {membranes.min()} to {membranes.max()}")
+        print(
+            f"{layer}: spike rate {result.rates[layer]:.4f}, membranes from {membranes.min()} to "
+            f"{membranes.max()}"
+        )
     if labels is not None:
         print(f"accuracy: {result.accuracy(labels):.4f}")
 

@@ -1,8 +1,10 @@
 """The folder that a training run leaves, and the integer network in it.
 
 RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights (lehr.export.latent)
-                              NODE.FIELD int32: thresholds, biases and so each parameter more, steps of delays that differ, factors
-    state.json                everything of the network that is no array, programs as lines of text, how it was folded, the network's
+                              NODE.FIELD int32: thresholds, biases and so each parameter more, steps
+                              of delays that differ, factors
+    state.json                everything of the network that is no array, programs as lines of text,
+    how it was folded, the network's
                               digest, and the sha256 of every file here, itself included
     metrics.jsonl             one line per epoch
     recipe.toml               the recipe, with all overrides
@@ -78,7 +80,7 @@ def run_files(
     network: Network | None,
     weights: Mapping[str, Latent] | Mapping[str, npt.NDArray[np.float32]],
 ) -> dict[str, bytes]:
-    """The files of a run, by name.
+    """Return the files of a run, by name.
 
     Args:
         recipe: TOML text.
@@ -98,14 +100,18 @@ def run_files(
         state |= {"network": _structure(network), "digest": network.digest}
     files = {
         "recipe.toml": recipe,
-        "metrics.jsonl": b"".join(json.dumps(entry, sort_keys=True).encode() + b"\n" for entry in metrics),
+        "metrics.jsonl": b"".join(
+            json.dumps(entry, sort_keys=True).encode() + b"\n" for entry in metrics
+        ),
         TENSORS: safetensors.numpy.save(tensors),
         SAMPLES_FILE: npz_bytes(samples),
     }
     return with_sums(STATE, state, files)
 
 
-def save_run(folder: Path, files: Mapping[str, bytes], last: Mapping[str, bytes] | None = None) -> None:
+def save_run(
+    folder: Path, files: Mapping[str, bytes], last: Mapping[str, bytes] | None = None
+) -> None:
     """Write a run's folder, all of it or nothing; an earlier run there is replaced.
 
     Args:
@@ -132,7 +138,8 @@ def load_run(folder: Path) -> Run:
     Raises:
         UsageError: when `folder` holds no run.
         NotMappable: when the run is a float baseline.
-        FileRefused: when its files contradict each other, or a tensor is left over that the integer network does not contain.
+        FileRefused: when its files contradict each other, or a tensor is left over that the integer
+            network does not contain.
     """
     recover(folder)
     require_marked(folder, STATE, "lehr train")
@@ -142,17 +149,34 @@ def load_run(folder: Path) -> Run:
         structure, digest = state.pop("network"), state.pop("digest", None)
         tensors = safetensors.numpy.load(read_bytes(folder / TENSORS, _MAX_BYTES, AGAIN))
         if structure is None:
-            raise NotMappable(f"{folder} holds float weights, a baseline with no integer meaning; train with network.weights=binarized")
+            raise NotMappable(
+                f"{folder} holds float weights, a baseline with no integer meaning; train with "
+                "network.weights=binarized"
+            )
         network, latents = _assemble(structure, tensors)
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, SafetensorError) as error:
-        raise FileRefused(f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}") from None
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        OSError,
+        SafetensorError,
+    ) as error:
+        raise FileRefused(
+            f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}"
+        ) from None
     if tensors:
         name, tensor = next(iter(sorted(tensors.items())))
         raise FileRefused(
-            f"{folder}: tensor {name!r} ({tensor.dtype}) is left over, the integer network has no place for it; train it again"
+            f"{folder}: tensor {name!r} ({tensor.dtype}) is left over, the integer network has no "
+            "place for it; train it again"
         )
     if stated and network.digest != digest:
-        raise FileRefused(f"{folder} is damaged (it holds another network than the one whose digest {STATE} states); {AGAIN}")
+        raise FileRefused(
+            f"{folder} is damaged (it holds another network than the one whose digest {STATE} "
+            f"states); {AGAIN}"
+        )
     return Run(network, latents, state, stated)
 
 
@@ -171,12 +195,20 @@ def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
 
 
 def _tensors(net: Network) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a network that are no weights."""
-    tensors = {f"{name}.{key}": np.array(value) for name, neuron in net.neurons.items() for key, value in neuron.values.items()}
+    """Return the arrays of a network that are no weights."""
+    tensors = {
+        f"{name}.{key}": np.array(value)
+        for name, neuron in net.neurons.items()
+        for key, value in neuron.values.items()
+    }
     for name, node in net.nodes.items():
         if name not in net.neurons and name not in net.weighted:
             values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
-            tensors |= {f"{name}.{key}": np.array(value) for key, value in values.items() if isinstance(value, np.ndarray)}
+            tensors |= {
+                f"{name}.{key}": np.array(value)
+                for key, value in values.items()
+                if isinstance(value, np.ndarray)
+            }
     return tensors
 
 
@@ -185,13 +217,26 @@ def _structure(net: Network) -> dict[str, Any]:
     nodes = {}
     for name, node in net.nodes.items():
         told = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
-        plain = {key: value for key, value in told.items() if not isinstance(value, (np.ndarray, Mapping)) and value is not None}
-        nodes[name] = {"type": type(node).__name__, **{key: _plain(value) for key, value in plain.items()}}
-    return {"nodes": nodes, "edges": net.edges, "input": asdict(net.input), "steps": net.steps, "readout": net.readout}
+        plain = {
+            key: value
+            for key, value in told.items()
+            if not isinstance(value, (np.ndarray, Mapping)) and value is not None
+        }
+        nodes[name] = {
+            "type": type(node).__name__,
+            **{key: _plain(value) for key, value in plain.items()},
+        }
+    return {
+        "nodes": nodes,
+        "edges": net.edges,
+        "input": asdict(net.input),
+        "steps": net.steps,
+        "readout": net.readout,
+    }
 
 
 def _plain(value: Any) -> Any:
-    """A field of a node as JSON has it."""
+    """Return a field of a node as JSON has it."""
     if isinstance(value, Program):
         return {UPDATE: lines_of(value), "membrane": value.membrane}
     return asdict(value) if isinstance(value, (Arithmetic, Synapse)) else value
@@ -204,35 +249,58 @@ def _arithmetic(told: dict[str, Any]) -> Arithmetic | Program:
     return program_of_lines(told.pop(UPDATE), told.pop("membrane"), **told)
 
 
-def _neuron(name: str, told: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+def _neuron(
+    name: str, told: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
+) -> dict[str, Any]:
     """What neurons are made of."""
     how = _arithmetic(told["arithmetic"])
     values = {key: _integers(f"{name}.{key}", tensors) for key in FIRST}
     others = [key for key in how.parameters if key not in FIRST] if isinstance(how, Program) else []
     synapse = Synapse(**told["synapse"]) if "synapse" in told else None
-    return {**values, "arithmetic": how, "synapse": synapse, "parameters": {key: _integers(f"{name}.{key}", tensors) for key in others}}
+    return {
+        **values,
+        "arithmetic": how,
+        "synapse": synapse,
+        "parameters": {key: _integers(f"{name}.{key}", tensors) for key in others},
+    }
 
 
-def _assemble(structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> tuple[Network, dict[str, Latent]]:
+def _assemble(
+    structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
+) -> tuple[Network, dict[str, Latent]]:
     """Put the arrays back; takes out of `tensors` what it uses."""
     nodes: dict[str, Node] = {}
     latents: dict[str, Latent] = {}
     for name, told in structure["nodes"].items():
         kind = _TYPES[told.pop("type")]
-        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
+        }
         if kind is Neuron:
             values |= _neuron(name, values, tensors)
         elif kind in (Conv2d, Linear):
             latents[name] = Latent.take(name, tensors)
-            values["weight"] = latents[name].levels(declared_kind(values.get("kind", "binary")))  # runs of old tell no kind
+            values["weight"] = latents[name].levels(
+                declared_kind(values.get("kind", "binary"))
+            )  # runs of old tell no kind
         else:
-            arrays = [f.name for f in fields(kind) if f.name not in values and f"{name}.{f.name}" in tensors]  # type: ignore[arg-type]
+            arrays = [
+                f.name
+                for f in fields(kind)
+                if f.name not in values and f"{name}.{f.name}" in tensors
+            ]  # type: ignore[arg-type]
             values |= {key: _integers(f"{name}.{key}", tensors) for key in arrays}
         node: Callable[..., Node] = kind
         nodes[name] = node(**values)
     edges = tuple((a, b) for a, b in structure["edges"])
     given = structure["input"]
-    return Network(nodes, edges, Input(tuple(given["shape"]), given["kind"]), structure["steps"], structure["readout"]), latents
+    return Network(
+        nodes,
+        edges,
+        Input(tuple(given["shape"]), given["kind"]),
+        structure["steps"],
+        structure["readout"],
+    ), latents
 
 
 def _integers(name: str, tensors: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:

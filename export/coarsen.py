@@ -16,13 +16,16 @@ from lehr.widths import fit_state_bits
 def check_error(error: float) -> None:
     """Raise UsageError unless `error` is a share of a threshold."""
     if not 0 < error < 1:
-        raise UsageError(f"--error is {error:g}; give a share of the threshold, above 0 and below 1")
+        raise UsageError(
+            f"--error is {error:g}; give a share of the threshold, above 0 and below 1"
+        )
 
 
 def leak_error(how: Arithmetic, synapse: Synapse | None) -> float:
     """By how many units of 2**-F the rounding of leaks moves a membrane at most, from what it would be without, as long as nothing fires.
 
-    Each step rounds by up to one unit, half a unit to nearest, and what is left of earlier steps leaks away: a geometric sum.
+    Each step rounds by up to one unit, half a unit to nearest, and what is left of earlier steps
+    leaks away: a geometric sum.
     """
     current = 0.0 if synapse is None else _one_step(synapse) / (1 - synapse.beta)
     each = _one_step(how) + current
@@ -37,9 +40,10 @@ def _one_step(how: State) -> float:
 def coarsened(net: Network, error: float) -> Network:
     """`net` with the least fraction bits in each layer with which rounding moves nothing by more than `error` of the threshold.
 
-    That holds for every threshold and bias, against the network's own, and for the membranes by `leak_error`. It is another network.
-    States have the least bits that provably never saturate. A layer that would need more fraction bits than it has keeps them, and so
-    do integrators, which have no threshold to compare with.
+    That holds for every threshold and bias, against the network's own, and for the membranes by
+    `leak_error`. It is another network. States have the least bits that provably never saturate. A
+    layer that would need more fraction bits than it has keeps them, and so do integrators, which
+    have no threshold to compare with.
 
     Args:
         net: the network.
@@ -51,18 +55,34 @@ def coarsened(net: Network, error: float) -> Network:
     """
     check_error(error)
     require_fields(net)
-    return fit_state_bits(replace(net, nodes={**net.nodes, **{name: _layer(neuron, error) for name, neuron in net.neurons.items()}}))
+    return fit_state_bits(
+        replace(
+            net,
+            nodes={
+                **net.nodes,
+                **{name: _layer(neuron, error) for name, neuron in net.neurons.items()},
+            },
+        )
+    )
 
 
 def _layer(neuron: Neuron, error: float) -> Neuron:
     if neuron.integrates:
         return neuron
-    how, threshold, bias = neuron.fields, neuron.threshold.astype(np.int64), neuron.bias.astype(np.int64)
+    how, threshold, bias = (
+        neuron.fields,
+        neuron.threshold.astype(np.int64),
+        neuron.bias.astype(np.int64),
+    )
     for dropped in range(how.fraction_bits, 0, -1):
-        theta, b = (divide_by_power_of_two(value, dropped, "nearest_even") for value in (threshold, bias))
+        theta, b = (
+            divide_by_power_of_two(value, dropped, "nearest_even") for value in (threshold, bias)
+        )
         moved = np.maximum(np.abs((theta << dropped) - threshold), np.abs((b << dropped) - bias))
         leak = leak_error(how, neuron.synapse) * 2.0**dropped
         if theta.min() >= 1 and float((np.maximum(moved, leak) / threshold).max()) <= error:
             coarse = replace(how, fraction_bits=how.fraction_bits - dropped)
-            return replace(neuron, threshold=theta.astype(np.int32), bias=b.astype(np.int32), arithmetic=coarse)
+            return replace(
+                neuron, threshold=theta.astype(np.int32), bias=b.astype(np.int32), arithmetic=coarse
+            )
     return neuron

@@ -50,7 +50,11 @@ class Decay:
     @property
     def numbers(self) -> int | list[int]:
         """The numerator as Python's own numbers."""
-        return self.numerator if isinstance(self.numerator, int) else [int(number) for number in self.numerator]
+        return (
+            self.numerator
+            if isinstance(self.numerator, int)
+            else [int(number) for number in self.numerator]
+        )
 
     def __str__(self) -> str:
         """As a table shows it."""
@@ -59,9 +63,13 @@ class Decay:
 
 
 def exact_decay(beta: float) -> Decay | None:
-    """A decay of 0..1 as the binary fraction that it is; None where its denominator is above 2**16."""
+    """Return a decay of 0..1 as the binary fraction that it is; None where its denominator is above 2**16."""
     numerator, denominator = beta.as_integer_ratio()
-    return Decay(numerator, denominator.bit_length() - 1, 0.0) if denominator <= 1 << MAX_SHIFT else None
+    return (
+        Decay(numerator, denominator.bit_length() - 1, 0.0)
+        if denominator <= 1 << MAX_SHIFT
+        else None
+    )
 
 
 def rounded_decay(beta: float, bits: int) -> Decay:
@@ -85,18 +93,26 @@ def exact_decays(betas: Float) -> Decay | None:
 def require_leak(decay: Decay, name: str, beta: float, bits: int, way_out: str) -> None:
     """Raise NotMappable where a decay `beta` below 1 was rounded to 1; `name` says of what it is."""
     if beta < 1 and int(np.max(decay.numerator)) == 1 << decay.shift:
-        raise NotMappable(f"its {name} is {beta:.8g}, which {bits} bits round to 1, so that nothing leaks; {way_out}")
+        raise NotMappable(
+            f"its {name} is {beta:.8g}, which {bits} bits round to 1, so that nothing leaks; "
+            f"{way_out}"
+        )
 
 
 def leak_errors(decays: tuple[Decay, ...]) -> Float:
     """By how many units of 2**-F the rounding of leaks moves the membrane of each neuron at most, as long as nothing fires.
 
-    Each step rounds toward zero, by up to one unit, and what is left of earlier steps leaks away: a geometric sum, and for a current
-    in front of the membrane a second one.
+    Each step rounds toward zero, by up to one unit, and what is left of earlier steps leaks away: a
+    geometric sum, and for a current in front of the membrane a second one.
     """
     each: Float = np.zeros(1)
     for decay in reversed(decays):  # the current before the membrane
         step = np.where(decay.rounds, 1.0, 0.0) + each
         left = 1 - decay.beta
-        each = np.divide(step, left, out=np.zeros(np.broadcast_shapes(step.shape, left.shape)), where=(step > 0) & (left > 0))
+        each = np.divide(
+            step,
+            left,
+            out=np.zeros(np.broadcast_shapes(step.shape, left.shape)),
+            where=(step > 0) & (left > 0),
+        )
     return each

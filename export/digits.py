@@ -11,7 +11,7 @@ DOUBLE = np.finfo(np.float64).nmant + 1
 
 
 def digits(*values: Float | float) -> int:
-    """The most binary digits that a number takes, without zeros at its ends: 1 for powers of two, 0 for 0.
+    """Return the most binary digits that a number takes, without zeros at its ends: 1 for powers of two, 0 for 0.
 
     Of 1/255, 0.1 or 1/9 double precision holds as many as it has, so that what is added up of them
     is rounded; of float32's 0.1 it holds all 24, and sums up to 2**29 of it exactly.

@@ -31,7 +31,8 @@ class LayerEffect:
         rate_error: mean distance between the two rates of a neuron on a sample.
         spikes_differ: share of neurons and steps in which one spikes and the other does not.
         spikes_apart: in how many they do.
-        membrane_error: mean distance of the membranes, in thresholds; in the graph's units where nothing fires.
+        membrane_error: mean distance of the membranes, in thresholds; in the graph's units where
+            nothing fires.
         saturations: how often a membrane or a synapse state left its width.
         weight_error, threshold_error, decay_error: as `lehr.export.nirgraph.quantize.Layer` says.
     """
@@ -72,7 +73,9 @@ class Effect:
     def accuracies(self, labels: npt.NDArray[np.int64]) -> tuple[float, float]:
         """Shares of the samples whose prediction is their label, of the graph and of the network."""
         told = labels[: self.samples]
-        return float((self.float_prediction == told).mean()), float((self.prediction == told).mean())
+        return float((self.float_prediction == told).mean()), float(
+            (self.prediction == told).mean()
+        )
 
 
 def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None = None) -> Effect:
@@ -105,15 +108,24 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
                 for numbers in (made.layers[name].scale, made.layers[name].threshold)
             )
             apart = np.abs(result.trace.membranes[name] * scale - floats.membranes[name]) / theta
-            counts = np.abs(there.sum(axis=1, dtype=np.int64) - here.sum(axis=1, dtype=np.int64)).sum()
+            counts = np.abs(
+                there.sum(axis=1, dtype=np.int64) - here.sum(axis=1, dtype=np.int64)
+            ).sum()
             sums[name] += (there.sum(), here.sum(), counts, (there != here).sum(), apart.sum())
         results.append(result)
-        last = floats.spikes[net.output] if net.readout == "count_argmax_lowest" else floats.membranes[net.output]
+        last = (
+            floats.spikes[net.output]
+            if net.readout == "count_argmax_lowest"
+            else floats.membranes[net.output]
+        )
         scores.append(_scores(last.reshape(*last.shape[:2], -1), net.readout))
     values = {name: len(x) * net.steps * math.prod(net.shapes[name]) for name in net.neurons}
     layers = {
         name: LayerEffect(
-            **{field: float(each) / values[name] for field, each in zip(_MEANS, sums[name], strict=True)},
+            **{
+                field: float(each) / values[name]
+                for field, each in zip(_MEANS, sums[name], strict=True)
+            },
             spikes_apart=int(sums[name][_MEANS.index("spikes_differ")]),
             saturations=sum(result.saturations[name] for result in results),
             weight_error=made.layers[name].weight_error,
@@ -125,7 +137,15 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
     float_scores = np.concatenate(scores)
     prediction = np.concatenate([result.prediction for result in results])
     warnings = [text for name in net.neurons if (text := _warning(name, net, layers[name]))]
-    return Effect(layers, len(x), float_scores.argmax(axis=1).astype(np.int64), prediction, float_scores, results[-1], tuple(warnings))
+    return Effect(
+        layers,
+        len(x),
+        float_scores.argmax(axis=1).astype(np.int64),
+        prediction,
+        float_scores,
+        results[-1],
+        tuple(warnings),
+    )
 
 
 def _scores(last: Float | npt.NDArray[np.uint8], readout: str) -> Float:

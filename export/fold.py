@@ -1,8 +1,9 @@
 """Folding: a trained layer's scale, batch norm and pooling become integer thresholds, biases and flipped signs.
 
-A trained layer has the current `I = g * d * P(W x) / q + b` with W the levels of its weights: d what one level is worth (1 for -1 and
-+1), g and b from batch norm, P average pooling over `area` values, q the full scale of the input. With `G = g * d / (area * q)`,
-dividing the membrane equation by |G| leaves
+A trained layer has the current `I = g * d * P(W x) / q + b` with W the levels of its weights: d
+what one level is worth (1 for -1 and +1), g and b from batch norm, P average pooling over `area`
+values, q the full scale of the input. With `G = g * d / (area * q)`, dividing the membrane equation
+by |G| leaves
 
     W' = sign(G) * W,   Theta = rint(2**F * theta / |G|),   B = rint(2**F * b / |G|)
 
@@ -33,8 +34,10 @@ class Affine:
     offset: Float
 
     @classmethod
-    def batch_norm(cls, weight: Float, bias: Float, mean: Float, variance: Float, epsilon: float) -> Affine:
-        """A batch norm in evaluation mode: gamma, beta, and the statistics it was left with."""
+    def batch_norm(
+        cls, weight: Float, bias: Float, mean: Float, variance: Float, epsilon: float
+    ) -> Affine:
+        """Return a batch norm in evaluation mode: gamma, beta, and the statistics it was left with."""
         gain = weight / np.sqrt(variance + epsilon)
         return cls(gain, bias - gain * mean)
 
@@ -47,7 +50,8 @@ class Folded:
         sign: -1 or +1 per output channel, to multiply the weights with.
         threshold, bias: int32 `[channels]`, in units of 2**-fraction_bits weights.
         fraction_bits: F.
-        scale: |G| per channel: what one weight is worth in the membrane units of training, float64 `[channels]`.
+        scale: |G| per channel: what one weight is worth in the membrane units of training, float64
+            `[channels]`.
     """
 
     sign: npt.NDArray[np.int8]
@@ -73,16 +77,21 @@ def fold(affine: Affine, theta: float | Float, fraction_bits: int) -> Folded:
         fraction_bits: F.
 
     Raises:
-        NotMappable: when a gain is so small, or 0, that no 32-bit integer stands for a channel's threshold or bias.
+        NotMappable: when a gain is so small, or 0, that no 32-bit integer stands for a channel's
+            threshold or bias.
     """
     rounded = {}
-    for name, exact in zip(("threshold", "bias"), in_units(affine, theta, fraction_bits), strict=True):
+    for name, exact in zip(
+        ("threshold", "bias"), in_units(affine, theta, fraction_bits), strict=True
+    ):
         fits = np.abs(exact) <= INT32_MAX
         if not fits.all():
             channel = int(fits.argmin())
             raise NotMappable(
-                f"channel {channel}: its {name} is {exact[channel]:.3g} units of 2**-{fraction_bits} weights, and 32 bits"
-                f" hold {INT32_MAX:,}; use fewer fraction bits, or a gain further from 0 than {affine.gain[channel]:.3g}"
+                f"channel {channel}: its {name} is {exact[channel]:.3g} units of "
+                f"2**-{fraction_bits} weights, and 32 bits"
+                f" hold {INT32_MAX:,}; use fewer fraction bits, or a gain further from 0 than "
+                f"{affine.gain[channel]:.3g}"
             )
         rounded[name] = np.rint(exact).astype(np.int32)
     return Folded(

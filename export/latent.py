@@ -3,8 +3,8 @@
 In `checkpoint.safetensors`:
 
     NODE.weight   float32, the shape of the weights
-    NODE.grid     float32, a scalar: the distance of two levels; absent where the signs are the weights
-    NODE.kept     bool, the shape of the weights; absent where nothing is pruned
+    NODE.grid     float32, a scalar: the distance of two levels; absent where the signs are the
+    weights NODE.kept     bool, the shape of the weights; absent where nothing is pruned
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ class Latent:
     kept: npt.NDArray[np.bool_] | None = None
 
     def levels(self, kind: WeightKind) -> Int8Array:
-        """The integers: the nearest level, to even at ties, no greater than `kind` allows.
+        """Return the integers: the nearest level, to even at ties, no greater than `kind` allows.
 
         Raises:
-            NotMappable: when a weight, or the distance of levels, is not finite. The caller names the layer.
+            NotMappable: when a weight, or the distance of levels, is not finite. The caller names
+                the layer.
         """
         if not np.isfinite(self.weight).all() or not (self.grid is None or 0 < self.grid < np.inf):
-            raise NotMappable("its latent weights are not finite; train it again with a lower learning rate")
+            raise NotMappable(
+                "its latent weights are not finite; train it again with a lower learning rate"
+            )
         if self.grid is None:
             found = np.where(self.weight >= 0, 1, -1)
         else:
@@ -49,7 +52,11 @@ class Latent:
 
     def tensors(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """What a checkpoint holds for node `name`."""
-        told: dict[str, npt.NDArray[Any] | None] = {"weight": self.weight, "grid": self.grid, "kept": self.kept}
+        told: dict[str, npt.NDArray[Any] | None] = {
+            "weight": self.weight,
+            "grid": self.grid,
+            "kept": self.kept,
+        }
         return {f"{name}.{key}": value for key, value in told.items() if value is not None}
 
     @classmethod

@@ -23,7 +23,8 @@ class Levels:
     Attributes:
         levels: the shape of the weights, outputs first.
         step: what one level is worth, by output, float64 `[outputs]`.
-        moved: how far the farthest weight is from its level times the step, in its output's steps; 0 where all are that exactly.
+        moved: how far the farthest weight is from its level times the step, in its output's steps;
+            0 where all are that exactly.
     """
 
     levels: Int8Array
@@ -37,9 +38,13 @@ class Levels:
 
 
 def kind_of(levels: npt.NDArray[np.integer] | Float) -> WeightKind:
-    """The narrowest kind of weights that holds some levels, whose magnitudes are at most 127."""
+    """Return the narrowest kind of weights that holds some levels, whose magnitudes are at most 127."""
     magnitudes = np.abs(levels.astype(np.int16))
-    fits = (kind for kind in KINDS if magnitudes.max() <= LARGEST[kind] and (kind != "binary" or magnitudes.min() == 1))
+    fits = (
+        kind
+        for kind in KINDS
+        if magnitudes.max() <= LARGEST[kind] and (kind != "binary" or magnitudes.min() == 1)
+    )
     return next(fits)
 
 
@@ -55,7 +60,8 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
 
     Args:
         weight: finite, outputs first.
-        rounded: `int2` to `int8`, to which weights that are no levels are rounded, each output's with the step that loses least.
+        rounded: `int2` to `int8`, to which weights that are no levels are rounded, each output's
+            with the step that loses least.
 
     Raises:
         NotMappable: when they are no levels and `rounded` is None. The caller names the layer.
@@ -68,7 +74,8 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
         steps = np.full(len(rows), step)
     if not steps.all() and rounded is None:
         raise NotMappable(
-            "its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with lehr.train.binarize,"
+            "its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it "
+            "with lehr.train.binarize,"
             " or have them rounded with --weights int8 (weights='int8' in Python)"
         )
     return _levels(rows, steps, rounded or "int8", weight.shape)
@@ -79,13 +86,15 @@ def within_kind(weight: Float, kind: WeightKind) -> Levels:
 
     Args:
         weight: finite, outputs first.
-        kind: to round to. The step is that which loses least by the sum of squares; for `binary` that is the mean magnitude (Rastegari
-            et al. 2016, "XNOR-Net", Eq. 6).
+        kind: to round to. The step is that which loses least by the sum of squares; for `binary`
+            that is the mean magnitude (Rastegari et al. 2016, "XNOR-Net", Eq. 6).
     """
     rows = weight.reshape(len(weight), -1)
     if kind != "binary" and (step := _common_step(rows, LARGEST[kind])):
         return _levels(rows, np.full(len(rows), step), kind, weight.shape)
-    steps = np.array([_common_step(row, LARGEST[kind]) if kind != "binary" or row.all() else 0.0 for row in rows])
+    steps = np.array(
+        [_common_step(row, LARGEST[kind]) if kind != "binary" or row.all() else 0.0 for row in rows]
+    )
     return _levels(rows, steps, kind, weight.shape)
 
 
@@ -94,11 +103,15 @@ def _levels(rows: Float, exact: Float, kind: WeightKind, shape: tuple[int, ...])
     rounded, steps = np.flatnonzero(exact == 0), exact.copy()
     for row in rounded:
         magnitudes = np.abs(rows[row])
-        steps[row] = magnitudes.mean() if kind == "binary" else least_loss_step(magnitudes, LARGEST[kind])
+        steps[row] = (
+            magnitudes.mean() if kind == "binary" else least_loss_step(magnitudes, LARGEST[kind])
+        )
     steps = np.maximum(steps, np.finfo(np.float64).tiny)
     levels = np.rint(rows / steps[:, None])
     signs = np.where(rows[rounded] < 0, -1, 1)
-    levels[rounded] = signs if kind == "binary" else levels[rounded].clip(-LARGEST[kind], LARGEST[kind])
+    levels[rounded] = (
+        signs if kind == "binary" else levels[rounded].clip(-LARGEST[kind], LARGEST[kind])
+    )
     moved = float((np.abs(rows - levels * steps[:, None]) / steps[:, None]).max())
     return Levels(levels.astype(np.int8).reshape(shape), steps, moved)
 
@@ -110,7 +123,7 @@ def _narrower(rows: Float, steps: Float, step: float) -> bool:
 
 
 def _common_step(weights: Float, greatest: int = LARGEST["int8"]) -> float:
-    """The greatest step of which all weights are multiples, by at most `greatest`; 1 where all are 0, and 0 where there is none."""
+    """Return the greatest step of which all weights are multiples, by at most `greatest`; 1 where all are 0, and 0 where there is none."""
     magnitudes = np.unique(np.abs(weights))
     highest = float(magnitudes[-1])
     if highest == 0:

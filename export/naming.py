@@ -9,7 +9,7 @@ from lehr.network import INPUT, OUTPUT
 
 
 def node_name(source: str, taken: Container[str]) -> str:
-    """A name that a network's node may have: the source's own, unless that is a number, as in nn.Sequential, or taken."""
+    """Return a name that a network's node may have: the source's own, unless that is a number, as in nn.Sequential, or taken."""
     name = source if re.match(r"[A-Za-z_]", source) else f"layer{source}"
     while name in (INPUT, OUTPUT) or name in taken:
         name += "_"

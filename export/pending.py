@@ -24,12 +24,15 @@ class Dynamics:
     """What one layer of neurons computes.
 
     Attributes:
-        arithmetic: without fraction bits and state bits, which are found later; without leak where neurons have their own.
+        arithmetic: without fraction bits and state bits, which are found later; without leak where
+            neurons have their own.
         decays: of the membrane and, where there is one, the synapse state.
-        threshold: by channel, in the model's units, float64 `[channels]`; by neuron, in one axis, where there is a `shape`.
-        synapse: how the current computes that stands between the input and the membrane, without state bits; it forgets everything
-            where neurons have their own decays of it.
-        shape: of the layer, where neurons of a channel differ, so that all numbers are one a neuron, in one axis.
+        threshold: by channel, in the model's units, float64 `[channels]`; by neuron, in one axis,
+            where there is a `shape`.
+        synapse: how the current computes that stands between the input and the membrane, without
+            state bits; it forgets everything where neurons have their own decays of it.
+        shape: of the layer, where neurons of a channel differ, so that all numbers are one a
+            neuron, in one axis.
     """
 
     arithmetic: Arithmetic
@@ -45,7 +48,9 @@ class Dynamics:
 
     def bits_lost(self, steps: int) -> int:
         """How many fraction bits leaking over a number of steps fills."""
-        return max(decay.shift * (steps - 1) if np.any(decay.numerator) else 0 for decay in self.decays)
+        return max(
+            decay.shift * (steps - 1) if np.any(decay.numerator) else 0 for decay in self.decays
+        )
 
     def leak_error(self) -> Float:
         """By how many units of 2**-F the rounding of leaks moves a membrane at most: of one number, or one for each neuron."""
@@ -53,26 +58,47 @@ class Dynamics:
             return leak_errors(self.decays)
         return np.array(leak_error(self.arithmetic, self.synapse))
 
-    def neurons(self, threshold: Int32Array, bias: Int32Array, fraction_bits: int, shape: Shape | None = None) -> Neuron:
-        """The layer with its integers, and states of the greatest width.
+    def neurons(
+        self,
+        threshold: Int32Array,
+        bias: Int32Array,
+        fraction_bits: int,
+        shape: Shape | None = None,
+    ) -> Neuron:
+        """Return the layer with its integers, and states of the greatest width.
 
         Args:
             threshold: by channel, or by neuron, in one axis.
             bias: likewise.
             fraction_bits: F.
-            shape: that numbers by neuron are laid out in; None leaves them in their one axis, as channels of their own.
+            shape: that numbers by neuron are laid out in; None leaves them in their one axis, as
+                channels of their own.
         """
         fields = replace(self.arithmetic, fraction_bits=fraction_bits, state_bits=MAX_STATE_BITS)
 
         def laid(values: Int32Array) -> Int32Array:
             return values if shape is None else values.reshape(shape)
 
-        own = {x: decay for x, decay in zip((MEMBRANE, CURRENT), self.decays, strict=False) if decay.own}
+        own = {
+            x: decay
+            for x, decay in zip((MEMBRANE, CURRENT), self.decays, strict=False)
+            if decay.own
+        }
         if not own:
             return Neuron(laid(threshold), laid(bias), fields, self.synapse)
-        leaks = {x: Leaking("multiply", _OWN[x], decay.shift, fields.rounding) for x, decay in own.items()}
-        numerators = {_OWN[x]: laid(np.asarray(decay.numerator, np.int32)) for x, decay in own.items()}
-        return Neuron(laid(threshold), laid(bias), with_decays(program_of(fields, self.synapse), leaks), parameters=numerators)
+        leaks = {
+            x: Leaking("multiply", _OWN[x], decay.shift, fields.rounding)
+            for x, decay in own.items()
+        }
+        numerators = {
+            _OWN[x]: laid(np.asarray(decay.numerator, np.int32)) for x, decay in own.items()
+        }
+        return Neuron(
+            laid(threshold),
+            laid(bias),
+            with_decays(program_of(fields, self.synapse), leaks),
+            parameters=numerators,
+        )
 
 
 _OWN = {MEMBRANE: "decay", CURRENT: "synapse_decay"}
@@ -89,9 +115,12 @@ class Waiting:
         dynamics: of the neurons.
         notes: what is not as it was in the model, in sentences.
         exact: nothing was rounded in the weights that lead to it.
-        gives_back: the model gives a threshold back where one subtraction leaves a membrane above it.
-        dropped: by which share of its threshold weights that were left out could have moved a membrane, at most.
-        digits: the most binary digits of any number that the model multiplies with on the way to the layer.
+        gives_back: the model gives a threshold back where one subtraction leaves a membrane above
+            it.
+        dropped: by which share of its threshold weights that were left out could have moved a
+            membrane, at most.
+        digits: the most binary digits of any number that the model multiplies with on the way to
+            the layer.
     """
 
     source: str
@@ -156,7 +185,9 @@ def moved_share(wait: Waiting, made: Folded) -> float:
 
 def leak_share(wait: Waiting, bits: int) -> float:
     """By which share of a threshold the rounding of leaks moves a membrane at most, as long as nothing fires."""
-    return float((wait.dynamics.leak_error() / in_units(wait.affine, wait.dynamics.threshold, bits)[0]).max())
+    return float(
+        (wait.dynamics.leak_error() / in_units(wait.affine, wait.dynamics.threshold, bits)[0]).max()
+    )
 
 
 def needed_bits(wait: Waiting, steps: int, most: int) -> int:
@@ -172,7 +203,8 @@ def rounded_by_model(wait: Waiting, made: Folded, widest: int) -> bool:
     """Whether the model's own sums, in double precision, need not be exact.
 
     They are where all of them are whole multiples of one number, and few enough: as integers take
-    so many bits, `widest`, and the number so many digits, that double precision holds their product.
+    so many bits, `widest`, and the number so many digits, that double precision holds their
+    product.
     """
     affine, unit = wait.affine, 2.0**made.fraction_bits
     if max(wait.digits, digits(affine.gain)) + widest > DOUBLE:
@@ -187,20 +219,29 @@ def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerRepo
     made = folded(wait, bits)
     notes, moved = list(wait.notes), moved_share(wait, made)
     if moved:
-        notes.append(f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold")
+        notes.append(
+            f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold"
+        )
     leaks = bits < needed_bits(wait, steps, bits) and wait.dynamics.bits_lost(steps) > 0
     if leaks:
         notes.append(f"{wait.source}: the leak is rounded to {bits} fraction bits in each step")
-    # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every membrane to its threshold or below
+    # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every
+    # membrane to its threshold or below
     highest = width.membrane[1] + (wait.dynamics.arithmetic.fires == "ge")
     twice = wait.gives_back and highest > 2 * int(made.threshold.min())
     if twice:
-        notes.append(f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch then gives the threshold back")
+        notes.append(
+            f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch "
+            "then gives the threshold back"
+        )
     inexact = bool(moved or wait.dropped or leaks or twice)
     sums = not inexact and rounded_by_model(wait, made, max(width.bits, width.synapse_bits or 0))
     if sums:
         worth = f"{float(wait.affine.gain.min()):.6g}"
-        notes.append(f"{wait.source}: the model's floats round sums of {worth}, so that at its threshold a membrane may fire or not")
+        notes.append(
+            f"{wait.source}: the model's floats round sums of {worth}, so that at its threshold a "
+            "membrane may fire or not"
+        )
     changes: dict[Rounded, bool] = {
         "weights": not wait.exact,
         "decays": any(decay.moved for decay in wait.dynamics.decays),

@@ -29,7 +29,9 @@ from lehr.widths import fit_state_bits, require_accumulators
 def placeholder(wait: Waiting) -> Neuron:
     """Neurons that stand for a layer until its thresholds and biases are known."""
     zero = np.zeros(len(wait.dynamics.threshold), np.int32)
-    return wait.dynamics.neurons(zero + (not wait.dynamics.integrates), zero, 0, wait.dynamics.shape)
+    return wait.dynamics.neurons(
+        zero + (not wait.dynamics.integrates), zero, 0, wait.dynamics.shape
+    )
 
 
 def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[str, Room]]:
@@ -46,7 +48,9 @@ def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[s
     known, made = intervals(net), {}
     for name, wait in waiting.items():
         bounds = arriving(net, name, known)
-        each = len(wait.dynamics.threshold) // len(bounds.low)  # neurons of a channel that have numbers of their own
+        each = len(wait.dynamics.threshold) // len(
+            bounds.low
+        )  # neurons of a channel that have numbers of their own
         whole = Room(wait, bounds.repeated(each), net.steps)
         room, silent = _nearest(net, name, whole)
         if room.most < 0:
@@ -55,20 +59,23 @@ def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[s
         if removed is None:
             raise NotMappable(
                 f"{wait.source}: channel {int(silent.argmax())} has a gain of 0, and there are no"
-                " weights of its own before it that could be 0 in its place; add a layer with weights"
+                " weights of its own before it that could be 0 in its place; add a layer with "
+                "weights"
             )
         net, made[name] = removed, replace(room, wait=_with_note(room.wait, silent))
     return net, made
 
 
 def _nearest(net: Network, name: str, whole: Room) -> tuple[Room, Channels]:
-    """The layer as near to the model as it gets, and the channels whose weights are left out for it.
+    """Return the layer as near to the model as it gets, and the channels whose weights are left out for it.
 
     These are those with a gain of 0; and, as long as it helps, those that take the room for another
     fraction bit, and whose weights matter less than what is rounded without it. Channels that hear
     nothing anyway get a scale of their own, where it helps.
     """
-    each = len(whole.reach) // net.shapes[name][0]  # neurons with numbers of their own share the weights of their channel
+    each = (
+        len(whole.reach) // net.shapes[name][0]
+    )  # neurons with numbers of their own share the weights of their channel
 
     def channels(neurons: Channels) -> Channels:
         return np.asarray(neurons.reshape(-1, each).all(axis=1))
@@ -128,7 +135,7 @@ def _too_wide(room: Room, whole: Room) -> str:
 def chosen_bits(
     layers: Mapping[str, Room], *, fraction_bits: int | None = None, error: float | None = None
 ) -> tuple[dict[str, int], dict[str, Waiting]]:
-    """The fraction bits of each layer, and the layers with a note where they are fewer than asked.
+    """Return the fraction bits of each layer, and the layers with a note where they are fewer than asked.
 
     Args:
         layers: by name.
@@ -144,10 +151,13 @@ def chosen_bits(
         tightest = min(layers.values(), key=lambda room: room.most)
         if tightest.most < fraction_bits:
             raise NotMappable(
-                f"--fraction-bits is {fraction_bits}, but with so many {tightest.wait.source} takes more"
+                f"--fraction-bits is {fraction_bits}, but with so many {tightest.wait.source} "
+                "takes more"
                 f" than 32 bits; use at most {tightest.most}"
             )
-        return dict.fromkeys(layers, fraction_bits), {name: room.wait for name, room in layers.items()}
+        return dict.fromkeys(layers, fraction_bits), {
+            name: room.wait for name, room in layers.items()
+        }
     bits, waiting = {}, {}
     for name, room in layers.items():
         finest, wait = min(room.most, room.needed), room.wait
@@ -165,9 +175,11 @@ def chosen_bits(
 
 
 def completed(net: Network, waiting: Mapping[str, Waiting], bits: Mapping[str, int]) -> Network:
-    """The network with its thresholds and biases, and the least state bits that never saturate."""
+    """Return the network with its thresholds and biases, and the least state bits that never saturate."""
     made = {}
     for name, wait in waiting.items():
         integers = folded(wait, bits[name])
-        made[name] = wait.dynamics.neurons(integers.threshold, integers.bias, bits[name], wait.dynamics.shape)
+        made[name] = wait.dynamics.neurons(
+            integers.threshold, integers.bias, bits[name], wait.dynamics.shape
+        )
     return fit_state_bits(replace(net, nodes={**net.nodes, **made}))

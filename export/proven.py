@@ -30,11 +30,22 @@ def marks(net: Network, rounded: Collection[str]) -> dict[str, str]:
         net: the network.
         rounded: the layers in which something was rounded.
     """
-    return {name: ROUNDED if name in rounded else AFTER_ROUNDED if _heard(net, name) & set(rounded) else EQUAL for name in net.neurons}
+    return {
+        name: ROUNDED
+        if name in rounded
+        else AFTER_ROUNDED
+        if _heard(net, name) & set(rounded)
+        else EQUAL
+        for name in net.neurons
+    }
 
 
 def require_proven(
-    source: str, proven: Mapping[str, str], differ: Mapping[str, int], where: str = "on these samples", why: str = OUR_FAULT
+    source: str,
+    proven: Mapping[str, str],
+    differ: Mapping[str, int],
+    where: str = "on these samples",
+    why: str = OUR_FAULT,
 ) -> None:
     """Refuse a network in which a layer differs on samples that was proven to be equal.
 
@@ -50,10 +61,15 @@ def require_proven(
     """
     for name, mark in proven.items():
         if mark == EQUAL and differ[name]:
-            raise NotBitExact(f"{source}: {name} is proven to be equal, but {differ[name]:,} of its spikes differ, {where}; {why}")
+            raise NotBitExact(
+                f"{source}: {name} is proven to be equal, but {differ[name]:,} of its spikes "
+                f"differ, {where}; {why}"
+            )
 
 
-def explained(net: Network, rounded: Mapping[str, Collection[str]], asked: Collection[str]) -> set[str]:
+def explained(
+    net: Network, rounded: Mapping[str, Collection[str]], asked: Collection[str]
+) -> set[str]:
     """Find the layers of which spikes may differ by what was asked for: by their own rounding, or by that of a layer that they hear.
 
     Args:

@@ -41,7 +41,9 @@ class Room:
         theta = np.zeros_like(theta) if dynamics.integrates else np.maximum(np.rint(theta), 1)
         held = (theta <= INT32_MAX) & (np.abs(bias) <= INT32_MAX)
         neuron = dynamics.neurons(
-            np.where(held, theta, 1 - dynamics.integrates).astype(np.int32), np.where(held, np.rint(bias), 0).astype(np.int32), bits
+            np.where(held, theta, 1 - dynamics.integrates).astype(np.int32),
+            np.where(held, np.rint(bias), 0).astype(np.int32),
+            bits,
         )
         registers = reach({"": (neuron, self.arriving)}, self.steps)[""].registers
         for x in widths_of(neuron.program):
@@ -105,7 +107,7 @@ class Room:
         return np.where(moved > 0, np.inf, moved) if self.wait.dynamics.integrates else moved
 
     def without(self, silent: Channels) -> Room:
-        """The layer with weights of 0 in some channels.
+        """Return the layer with weights of 0 in some channels.
 
         The scale of these is a power of two: a threshold is at least what one weight is worth, and
         as much more as needs no wider states than any other channel does.
@@ -120,7 +122,9 @@ class Room:
             narrowest = np.min(others, where=~silent, initial=ALONE if silent.all() else INT32_MAX)
             own = np.exp2(np.floor(np.log2(np.minimum(theta, span / narrowest))))
         gain = np.where(silent, np.maximum(own, np.finfo(np.float64).tiny), wait.affine.gain)
-        bounds = (np.where(silent, 0, each) for each in (arrives.low, arrives.high, arrives.magnitude))
+        bounds = (
+            np.where(silent, 0, each) for each in (arrives.low, arrives.high, arrives.magnitude)
+        )
         dropped = float(self.influence[silent].max())
         wait = replace(wait, affine=Affine(gain, wait.affine.offset), dropped=dropped)
         return replace(self, wait=wait, arriving=Interval(*bounds))

@@ -20,7 +20,7 @@ AT_ONCE = 2**22
 
 
 def least_loss_step(magnitudes: Float, greatest: int) -> float:
-    """The step of least loss; of several, the greatest.
+    """Return the step of least loss; of several, the greatest.
 
     Args:
         magnitudes: finite, none below 0 and not all 0, `[weights]`.
@@ -37,7 +37,9 @@ def least_loss_step(magnitudes: Float, greatest: int) -> float:
         if not rises.any():
             continue
         own = np.repeat(m, rises)
-        odd = 2 * (np.arange(len(own)) + np.repeat(level - np.cumsum(rises) + rises, rises)) + 1  # level**2 - (level - 1)**2
+        odd = (
+            2 * (np.arange(len(own)) + np.repeat(level - np.cumsum(rises) + rises, rises)) + 1
+        )  # level**2 - (level - 1)**2
         order = np.argsort(odd / own, kind="stable")
         products, squares = product + np.cumsum(own[order]), square + np.cumsum(odd[order])
         kept = products * products / squares

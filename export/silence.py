@@ -13,7 +13,7 @@ Channels = npt.NDArray[np.bool_]
 
 
 def without_weights(net: Network, name: str, channels: Channels) -> Network | None:
-    """A network with weights of 0 on every way to some channels of a layer of neurons.
+    """Return a network with weights of 0 on every way to some channels of a layer of neurons.
 
     Binary weights become ternary, others stay what they are.
 

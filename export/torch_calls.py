@@ -61,7 +61,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def computed_tensor(hook: Callable[..., Any]) -> str | None:
-    """The name of the tensor that a forward pre-hook computes; None for one that is not torch's own.
+    """Return the name of the tensor that a forward pre-hook computes; None for one that is not torch's own.
 
     Torch's own are those of pruning, weight norm and spectral norm.
     """
@@ -82,17 +82,19 @@ def all_problems(model: nn.Module) -> dict[str, list[str]]:
 
 
 def _named(module: nn.Module, name: str, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
-    """A module and all in it, by the names that they have without wrappers."""
+    """Yield a module and all in it, by the names that they have without wrappers."""
     if module in seen:
         return
     seen.add(module)
     yield name, module
     for key, inner in module.named_children():
-        yield from _named(inner, name if is_wrapper(module) else f"{name}.{key}".removeprefix("."), seen)
+        yield from _named(
+            inner, name if is_wrapper(module) else f"{name}.{key}".removeprefix("."), seen
+        )
 
 
 def global_problems() -> Iterator[str]:
-    """The hooks that torch calls for every module, and the functions that its layers call and others have replaced."""
+    """Yield the hooks that torch calls for every module, and the functions that its layers call and others have replaced."""
     for hooks, what in (
         (everywhere._global_forward_pre_hooks, "forward pre-hook"),
         (everywhere._global_forward_hooks, "forward hook"),
@@ -100,7 +102,10 @@ def global_problems() -> Iterator[str]:
         for hook in hooks.values():
             yield f"it has a global {what} ({_called(hook)}), which may change every module's values; remove it: handle.remove()"
     for name, function in vars(nn.functional).items():
-        if isinstance(function, FunctionType) and function.__globals__["__name__"].partition(".")[0] != "torch":
+        if (
+            isinstance(function, FunctionType)
+            and function.__globals__["__name__"].partition(".")[0] != "torch"
+        ):
             yield f"its nn.functional.{name} was replaced (by {_called(function)}); export in a process that leaves it as installed"
 
 
@@ -123,7 +128,9 @@ def call_problems(module: nn.Module) -> Iterator[str]:
         yield "its class replaces __call__, which is run around forward; do in forward what that does"
     yield from _changed_classes(module)
     tensors = {**module._parameters, **module._buffers}.items()
-    odd = {name: reason for name, tensor in tensors if tensor is not None and (reason := _odd(tensor))}
+    odd = {
+        name: reason for name, tensor in tensors if tensor is not None and (reason := _odd(tensor))
+    }
     for reason in dict.fromkeys(odd.values()):
         names = [name for name, other in odd.items() if other == reason]
         yield f"its {', '.join(names)} {'is' if len(names) == 1 else 'are'} {reason}"
@@ -145,7 +152,9 @@ def _replaced_methods(module: nn.Module) -> list[str]:
     """
     kind = layer_class(module)
     library = kind.__module__.startswith(("torch.", "snntorch."))
-    names = [name for name in vars(module) if name in _CALLS or (library and name in _methods(kind))]
+    names = [
+        name for name in vars(module) if name in _CALLS or (library and name in _methods(kind))
+    ]
     return [name for name in names if not (name == "forward" and compiled_forward(module))]
 
 
@@ -155,14 +164,18 @@ def _changed_classes(module: nn.Module) -> Iterator[str]:
         if not kind.__module__.startswith(("torch.nn.modules.", "snntorch.")):
             continue
         for name, function in vars(kind).items():
-            checked = isinstance(function, FunctionType) and (kind is not nn.Module or name in (*_CALLS, "__call__"))
+            checked = isinstance(function, FunctionType) and (
+                kind is not nn.Module or name in (*_CALLS, "__call__")
+            )
             if checked and function.__globals__["__name__"] != kind.__module__:
                 yield f"{kind.__name__}.{name} was replaced (by {_called(function)}); export in a process that leaves it as installed"
 
 
 def _methods(kind: type) -> set[str]:
     """What a class and its bases call, without what all modules have."""
-    return {name for base in kind.__mro__ for name, value in vars(base).items() if callable(value)} - set(dir(nn.Module))
+    return {
+        name for base in kind.__mro__ for name, value in vars(base).items() if callable(value)
+    } - set(dir(nn.Module))
 
 
 def _odd(tensor: Tensor) -> str | None:
@@ -174,7 +187,9 @@ def _odd(tensor: Tensor) -> str | None:
     if tensor.is_meta:
         return "without values, on the device 'meta'; load the model's weights"
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
-        return f"{tensor.dtype} in the layout {tensor.layout}; make it a dense tensor of real numbers"
+        return (
+            f"{tensor.dtype} in the layout {tensor.layout}; make it a dense tensor of real numbers"
+        )
     return None
 
 

@@ -16,7 +16,8 @@ from lehr.errors import NotMappable
 from lehr.export.torch_classes import STATES, name_of, neuron_class
 
 ONE_STEP = (
-    "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes and the new states,"
+    "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes "
+    "and the new states,"
     " or with init_hidden=True, and leave the loop over time to lehr"
 )
 
@@ -35,7 +36,8 @@ class Chain:
 
     Attributes:
         layers: modules by qualified name, from the input to the output.
-        states: by name of the argument of forward; neurons that keep their state themselves have none.
+        states: by name of the argument of forward; neurons that keep their state themselves have
+            none.
     """
 
     layers: Mapping[str, nn.Module]
@@ -50,14 +52,18 @@ class Walk:
         self.layers: dict[str, nn.Module] = {}
         self.states: dict[str, State] = {}
         self.arguments: list[fx.Node] = []
-        self.given: dict[fx.Node, tuple[str, int]] = {}  # arguments of forward: the state, as a neuron and its place, that they hold
+        self.given: dict[
+            fx.Node, tuple[str, int]
+        ] = {}  # arguments of forward: the state, as a neuron and its place, that they hold
         self.made: dict[fx.Node, tuple[str, int]] = {}  # values: which one of what a neuron returns
         self.tuples: dict[fx.Node, str] = {}  # calls of neurons that return several values
         self.signal: fx.Node | None = None
         self.problems: list[str] = []
         self.operations: list[str] = []  # that are no layers
         self.unknown: set[fx.Node] = set()  # what these and unknown neurons give
-        self.behind: set[fx.Node] = set()  # those of them that come from the signal, and may be what the next layer takes
+        self.behind: set[fx.Node] = (
+            set()
+        )  # those of them that come from the signal, and may be what the next layer takes
 
     def all_problems(self) -> list[str]:
         """All that keeps the calls from being a chain of layers, in sentences."""
@@ -70,7 +76,9 @@ class Walk:
         else:
             self.arguments.append(node)
         if str(node.target).startswith("*"):
-            raise NotMappable(f"model: its forward takes {node.target}; give each state an argument of its own")
+            raise NotMappable(
+                f"model: its forward takes {node.target}; give each state an argument of its own"
+            )
 
     def get_attr(self, node: fx.Node) -> None:
         """A tensor of the model's: refused where it is used."""
@@ -91,16 +99,24 @@ class Walk:
             raise NotMappable(why_not)
         if kind is None:
             if len(node.args) + len(node.kwargs) > 1 and node not in self.unknown:
-                raise NotMappable(f"{name} ({name_of(module)}): it takes more than its input; use only layers of one input")
+                raise NotMappable(
+                    f"{name} ({name_of(module)}): it takes more than its input; use only layers of "
+                    "one input"
+                )
             return
         for (state, place), value in self._given_states(kind, node):
             if value not in self.arguments or len(value.users) > 1:
-                raise NotMappable(f"{name}: its state {state} is not one that forward only takes and hands on ({value}); {ONE_STEP}")
+                raise NotMappable(
+                    f"{name}: its state {state} is not one that forward only takes and hands on "
+                    f"({value}); {ONE_STEP}"
+                )
             self.given[value] = (name, place)
 
     @staticmethod
     def _given_states(kind: type[nn.Module], node: fx.Node) -> list[tuple[tuple[str, int], Any]]:
-        values = dict(zip([state for state, _ in STATES[kind]], node.args[1:], strict=False)) | dict(node.kwargs)
+        values = dict(
+            zip([state for state, _ in STATES[kind]], node.args[1:], strict=False)
+        ) | dict(node.kwargs)
         return [(told, values[told[0]]) for told in STATES[kind] if values.get(told[0]) is not None]
 
     def call_function(self, node: fx.Node) -> None:
@@ -110,7 +126,10 @@ class Walk:
             place: Any = node.args[1]
             name = self.tuples[source]
             if not isinstance(place, int):
-                raise NotMappable(f"{name}: forward takes part {place} of what it returns; unpack it into spikes and states")
+                raise NotMappable(
+                    f"{name}: forward takes part {place} of what it returns; unpack it into spikes "
+                    "and states"
+                )
             place %= self._returns(name)
             self.made[node] = (name, place)
             if place == 0 and source is self.signal:
@@ -143,16 +162,27 @@ class Walk:
             else:
                 returned.append(self.made.get(leaf))
         if not ends:
-            raise NotMappable(f"model: its forward does not return what its last layer, {next(reversed(self.layers), 'none')}, gives")
+            raise NotMappable(
+                "model: its forward does not return what its last layer, "
+                f"{next(reversed(self.layers), 'none')}, gives"
+            )
         for argument in self.arguments:
             if argument not in self.given:
                 if not argument.users and argument.args:
                     continue  # an option that nothing asks for, with its default
-                raise NotMappable(f"model: its argument {argument.target} is not the state of one neuron; {ONE_STEP}")
+                raise NotMappable(
+                    f"model: its argument {argument.target} is not the state of one neuron; "
+                    f"{ONE_STEP}"
+                )
             if self.given[argument] not in returned:
                 neuron = self.given[argument][0]
-                raise NotMappable(f"{neuron}: forward takes its state as {argument.target} and does not return the new one; return it")
-            self.states[str(argument.target)] = State(self.given[argument][0], returned.index(self.given[argument]))
+                raise NotMappable(
+                    f"{neuron}: forward takes its state as {argument.target} and does not return "
+                    "the new one; return it"
+                )
+            self.states[str(argument.target)] = State(
+                self.given[argument][0], returned.index(self.given[argument])
+            )
 
     def _returns(self, name: str) -> int:
         """How many values a neuron returns, its spikes first."""
@@ -161,7 +191,11 @@ class Walk:
         return 1 + max(place for _, place in STATES[kind])
 
     def _flatten(self, node: fx.Node) -> None:
-        start, end = (*node.args[1:], *node.kwargs.values(), -1)[:2] if node.args[1:] or node.kwargs else (0, -1)
+        start, end = (
+            (*node.args[1:], *node.kwargs.values(), -1)[:2]
+            if node.args[1:] or node.kwargs
+            else (0, -1)
+        )
         if (start, end) != (1, -1):
             self._refuse(f"flatten from axis {start}", node)
             return
@@ -198,5 +232,9 @@ class Walk:
 
     def _refused_operations(self) -> str:
         *first, last = dict.fromkeys(self.operations)
-        calls = f"{', '.join(first)} and {last}, which are no layers" if first else f"{last}, which is no layer"
+        calls = (
+            f"{', '.join(first)} and {last}, which are no layers"
+            if first
+            else f"{last}, which is no layer"
+        )
         return f"model: its forward calls {calls} that can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}"

@@ -21,7 +21,8 @@ STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
 in what it returns."""
 
 _QUANTIZED = (
-    "which quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized weights, {},"
+    "which quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized "
+    "weights, {},"
     " into them, where they are recognized as levels"
 )
 _SPIKING = "whose neurons are not known; use those of snntorch, or write the network as a NIR graph and have `lehr quantize` read it"
@@ -36,7 +37,9 @@ FOREIGN: Mapping[str, str] = {
 }
 """Packages whose layers are met instead of torch's own, and the way out."""
 
-TORCHSCRIPT = "it is TorchScript, which cannot be followed; give the Python model that it was made of"
+TORCHSCRIPT = (
+    "it is TorchScript, which cannot be followed; give the Python model that it was made of"
+)
 
 _BUILDS = frozenset({"__init__", "reset_parameters", "extra_repr", "__repr__"})
 _OF_EVERY_CLASS = frozenset(vars(type("_", (), {}))) | {
@@ -49,12 +52,12 @@ _NO_LAYERS = ("torch.nn.modules.module", "torch.nn.modules.container")
 
 
 def name_of(module: nn.Module) -> str:
-    """The name of a module's class, as its author wrote it."""
+    """Return the name of a module's class, as its author wrote it."""
     return parametrize.type_before_parametrizations(module).__name__
 
 
 def layer_class(module: nn.Module) -> type[nn.Module]:
-    """The class that says what a module computes: its own, or the one that it only builds in another way.
+    """Return the class that says what a module computes: its own, or the one that it only builds in another way.
 
     lehr's own neurons, with annealed thresholds, compute what their base does.
     """
@@ -62,7 +65,12 @@ def layer_class(module: nn.Module) -> type[nn.Module]:
     if issubclass(kind, torch.jit.ScriptModule):
         return torch.jit.ScriptModule
     bases = (base for base in kind.__mro__ if issubclass(base, nn.Module))
-    return next(base for base in bases if not base.__module__.startswith("lehr.") and (base is nn.Module or _replaced(base, module)))
+    return next(
+        base
+        for base in bases
+        if not base.__module__.startswith("lehr.")
+        and (base is nn.Module or _replaced(base, module))
+    )
 
 
 def neuron_class(module: nn.Module) -> type[nn.Module] | None:
@@ -74,13 +82,21 @@ def neuron_class(module: nn.Module) -> type[nn.Module] | None:
 def is_layer(module: nn.Module) -> bool:
     """Whether a module counts as one layer, to be known or refused by name; all others are looked into.
 
-    One does that comes from a library, is derived from a layer of torch, or computes with parameters of its own.
+    One does that comes from a library, is derived from a layer of torch, or computes with
+    parameters of its own.
     """
     kinds = type(module).__mro__
     if torch.jit.ScriptModule in kinds:
         return True
-    torch_layer = any(kind.__module__.startswith("torch.nn.modules.") and kind.__module__ not in _NO_LAYERS for kind in kinds)
-    return torch_layer or _package(module) is not None or bool(module._parameters and not module._modules)
+    torch_layer = any(
+        kind.__module__.startswith("torch.nn.modules.") and kind.__module__ not in _NO_LAYERS
+        for kind in kinds
+    )
+    return (
+        torch_layer
+        or _package(module) is not None
+        or bool(module._parameters and not module._modules)
+    )
 
 
 def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
@@ -97,18 +113,29 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
         return f"no integer neuron computes it; use {', '.join(neurons)} of snntorch"
     kind = layer_class(module)
     if base := next(
-        (base for base in kind.__mro__[1:] if base.__name__ in known and base.__module__.startswith("torch.nn.")),
+        (
+            base
+            for base in kind.__mro__[1:]
+            if base.__name__ in known and base.__module__.startswith("torch.nn.")
+        ),
         None,
     ):
         replaced = ", ".join(_replaced(kind, module))
         return f"it is derived from {base.__name__} and replaces {replaced}, so that it may compute anything; use nn.{base.__name__}"
-    return f"the integer network has no such layer; use {', '.join(dict.fromkeys([*known, *neurons]))}"
+    return (
+        f"the integer network has no such layer; use {', '.join(dict.fromkeys([*known, *neurons]))}"
+    )
 
 
 def _package(module: nn.Module) -> str | None:
-    """The foreign package that a module's class, or one that it is derived from, comes from."""
+    """Return the foreign package that a module's class, or one that it is derived from, comes from."""
     return next(
-        (package for kind in type(module).__mro__ for package in FOREIGN if f"{kind.__module__}.".startswith(f"{package}.")),
+        (
+            package
+            for kind in type(module).__mro__
+            for package in FOREIGN
+            if f"{kind.__module__}.".startswith(f"{package}.")
+        ),
         None,
     )
 

@@ -27,10 +27,13 @@ def load_model(path: Path, factory: str) -> nn.Module:
         factory: name of a function, or a class, that makes the model.
 
     Raises:
-        UsageError: when there is no such file or function, when the code in it fails, or when it makes no torch module.
+        UsageError: when there is no such file or function, when the code in it fails, or when it
+            makes no torch module.
     """
     if not path.is_file():
-        raise UsageError(f"{path} does not exist; give a Python file and a function in it, as model.py:factory")
+        raise UsageError(
+            f"{path} does not exist; give a Python file and a function in it, as model.py:factory"
+        )
     spec = importlib.util.spec_from_file_location(MODULE, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is no Python file; give one, as model.py:factory")
@@ -40,7 +43,11 @@ def load_model(path: Path, factory: str) -> nn.Module:
         try:
             spec.loader.exec_module(made)
             if not callable(getattr(made, factory, None)):
-                own = [name for name, each in vars(made).items() if callable(each) and getattr(each, "__module__", "") == MODULE]
+                own = [
+                    name
+                    for name, each in vars(made).items()
+                    if callable(each) and getattr(each, "__module__", "") == MODULE
+                ]
                 asked = f"{nearest(factory, own)} give one that returns the model, as model.py:factory".strip()
                 raise UsageError(f"{path} has no function {factory!r}; {asked}")
             model = getattr(made, factory)()
@@ -49,12 +56,16 @@ def load_model(path: Path, factory: str) -> nn.Module:
         except (Exception, SystemExit) as error:
             reason = str(error).partition("\n")[0]
             raise UsageError(
-                f"{path}:{factory} failed ({type(error).__name__}: {reason}); run it in Python by itself to see where"
+                f"{path}:{factory} failed ({type(error).__name__}: {reason}); run it in Python by "
+                "itself to see where"
             ) from error
         finally:
             del sys.modules[MODULE]
     if not isinstance(model, nn.Module):
-        raise UsageError(f"{path}:{factory} returns {type(model).__name__}, no torch module; return the trained model")
+        raise UsageError(
+            f"{path}:{factory} returns {type(model).__name__}, no torch module; return the trained "
+            "model"
+        )
     return model
 
 

@@ -1,7 +1,8 @@
 """The layers of a torch model, one after another, as nodes of an integer network whose neurons still wait for their thresholds.
 
-What flows between two nodes is an integer; what the model has in that place is `gain * integer + offset` per channel. Weights give the
-gain, biases the offset, batch norm and average pooling change both, and the next neurons take them into their thresholds and biases.
+What flows between two nodes is an integer; what the model has in that place is `gain * integer +
+offset` per channel. Weights give the gain, biases the offset, batch norm and average pooling change
+both, and the next neurons take them into their thresholds and biases.
 """
 
 from __future__ import annotations
@@ -62,7 +63,13 @@ class Builder:
         last: name of the last node.
     """
 
-    def __init__(self, shape: Shape, full_scale: float | None, rounded: WeightKind | None, decay_bits: int | None) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        full_scale: float | None,
+        rounded: WeightKind | None,
+        decay_bits: int | None,
+    ) -> None:
         self.nodes: dict[str, Node] = {}
         self.neurons: dict[str, Waiting] = {}
         self.sources: dict[str, str] = {}
@@ -116,7 +123,7 @@ class Builder:
         self.last = name
 
     def _name(self, source: str, suffix: str = "") -> str:
-        """A node's name: the module's own, unless that is a number, as in nn.Sequential, or taken."""
+        """Return a node's name: the module's own, unless that is a number, as in nn.Sequential, or taken."""
         return node_name(source + suffix, {*self.nodes, *self.neurons})
 
     def _turn(self, factors: npt.NDArray[np.integer], why: str) -> None:
@@ -128,10 +135,15 @@ class Builder:
             return
         before = self._weights
         node: Any = before and self.nodes[before.node]
-        rows = factors.reshape(len(node.weight), -1) if node and factors.size % len(node.weight) == 0 else None
+        rows = (
+            factors.reshape(len(node.weight), -1)
+            if node and factors.size % len(node.weight) == 0
+            else None
+        )
         if before is None or rows is None or np.any(rows != rows[:, :1]):
             raise NotMappable(
-                f"{why}, and there are no weights before it of as many outputs that could take that up; add a layer with weights"
+                f"{why}, and there are no weights before it of as many outputs that could take "
+                "that up; add a layer with weights"
             )
         factor = rows[:, 0].reshape(-1, *[1] * (node.weight.ndim - 1))
         self._set_levels(before, (node.weight * factor).astype(np.int8))
@@ -148,15 +160,22 @@ class Builder:
 
     def _flatten(self, source: str, module: Any) -> None:
         if (module.start_dim, module.end_dim) != (1, -1):
-            raise NotMappable(f"it flattens axes {module.start_dim} to {module.end_dim}; use nn.Flatten()")
+            raise NotMappable(
+                f"it flattens axes {module.start_dim} to {module.end_dim}; use nn.Flatten()"
+            )
         if len(self.shape) > 1:
             before = self.shape[0]
             self._put(self._name(source), Flatten())
-            self._gain, self._offset = (np.repeat(value, self.shape[0] // before) for value in (self._gain, self._offset))
+            self._gain, self._offset = (
+                np.repeat(value, self.shape[0] // before) for value in (self._gain, self._offset)
+            )
 
     def _weighted(self, source: str, module: Any) -> None:
         if np.ptp(self._gain) > 0 or self._offset.any():
-            raise NotMappable("what it takes is biased or normalized, but not by spiking neurons; put neurons before it")
+            raise NotMappable(
+                "what it takes is biased or normalized, but not by spiking neurons; put neurons "
+                "before it"
+            )
         read = read_levels(module.weight.detach().numpy(), self._rounded)
         self._tell_moved()
         name = self._name(source)
@@ -164,18 +183,24 @@ class Builder:
         real = module.weight.detach().numpy() / read.step.reshape(-1, *[1] * (read.levels.ndim - 1))
         self._weights = _Read(name, source, real, read.moved)
         self._gain = self._gain[0] * read.step
-        self._offset = np.zeros(len(read.step)) if module.bias is None else module.bias.detach().numpy().copy()
+        self._offset = (
+            np.zeros(len(read.step)) if module.bias is None else module.bias.detach().numpy().copy()
+        )
         self._spikes = False
 
     def _norm(self, _: str, module: Any) -> None:
         if module.running_mean is None:
             raise NotMappable(
-                "it has no running statistics (track_running_stats=False), so that it computes on whole batches; train it with"
+                "it has no running statistics (track_running_stats=False), so that it computes on "
+                "whole batches; train it with"
             )
         count = len(module.running_mean)
         if count != self.shape[0]:
             raise NotMappable(f"it has {count} channels and gets {self.shape}; give it as many")
-        weight, bias = (None if value is None else value.detach().numpy() for value in (module.weight, module.bias))
+        weight, bias = (
+            None if value is None else value.detach().numpy()
+            for value in (module.weight, module.bias)
+        )
         norm = Affine.batch_norm(
             np.ones(count) if weight is None else weight,
             np.zeros(count) if bias is None else bias,
@@ -183,7 +208,9 @@ class Builder:
             module.running_var.numpy(),
             module.eps,
         )
-        self._digits = max(self._digits, digits(module.running_mean.numpy(), norm.gain, norm.offset))
+        self._digits = max(
+            self._digits, digits(module.running_mean.numpy(), norm.gain, norm.offset)
+        )
         self._gain, self._offset = norm.gain * self._gain, norm.gain * self._offset + norm.offset
         self._spikes = False
 
@@ -191,7 +218,8 @@ class Builder:
         pool = _pool(module)
         if any(pool.padding) and (not module.count_include_pad or self._offset.any()):
             raise NotMappable(
-                "its padding counts neither as spikes nor as currents (count_include_pad=False, or a bias before it); use padding=0"
+                "its padding counts neither as spikes nor as currents (count_include_pad=False, or "
+                "a bias before it); use padding=0"
             )
         area = pool.kernel[0] * pool.kernel[1]
         divisor = module.divisor_override or area
@@ -202,13 +230,20 @@ class Builder:
 
     def _maximum(self, source: str, module: Any) -> None:
         if not self._spikes:
-            raise NotMappable("the greatest of several currents is no sum; put it after the neurons, where it is an OR of spikes")
+            raise NotMappable(
+                "the greatest of several currents is no sum; put it after the neurons, where it is "
+                "an OR of spikes"
+            )
         if module.return_indices or pair(module.dilation, "dilation", 1) != (1, 1):
-            raise NotMappable("it returns indices or is dilated; use nn.MaxPool2d(kernel, stride, padding)")
+            raise NotMappable(
+                "it returns indices or is dilated; use nn.MaxPool2d(kernel, stride, padding)"
+            )
         self._put(self._name(source, ".sum"), _pool(module))
         name = self._name(source)
         self.sources[name] = source
-        self._put(name, Neuron(np.ones(self.shape[0], np.int32), np.zeros(self.shape[0], np.int32), OR))
+        self._put(
+            name, Neuron(np.ones(self.shape[0], np.int32), np.zeros(self.shape[0], np.int32), OR)
+        )
         self._begin(1.0, spikes=True)
 
     def _neuron(self, source: str, module: nn.Module) -> None:
@@ -222,32 +257,51 @@ class Builder:
         if read.recurrent is not None:
             self._recurrent(name, f"{source}.recurrent", read.recurrent)
         self._tell_moved()
-        moved = [f"{source}: decay moved by {d.moved:.2g} to {d.numerator}/{1 << d.shift}" for d in dynamics.decays if d.moved]
+        moved = [
+            f"{source}: decay moved by {d.moved:.2g} to {d.numerator}/{1 << d.shift}"
+            for d in dynamics.decays
+            if d.moved
+        ]
         self._notes += moved
         how = dynamics.arithmetic
-        back, affine = how.reset == "subtract" and how.reset_timing == "same_step", Affine(self._gain, self._offset)
-        self.neurons[name] = Waiting(source, affine, dynamics, tuple(self._notes), self._exact, back, digits=self._digits)
+        back, affine = (
+            how.reset == "subtract" and how.reset_timing == "same_step",
+            Affine(self._gain, self._offset),
+        )
+        self.neurons[name] = Waiting(
+            source, affine, dynamics, tuple(self._notes), self._exact, back, digits=self._digits
+        )
         self._begin(1.0, spikes=True)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:
         """The spikes of the step before, through weights of their own that share a step with the input's: both are added."""
         back = recurrent_weights(module, self.shape)
         if len(back.weight) != self.shape[0]:
-            raise NotMappable(f"its recurrent weights make {len(back.weight)} channels of {self.shape[0]}; make them equal")
+            raise NotMappable(
+                f"its recurrent weights make {len(back.weight)} channels of {self.shape[0]}; make "
+                "them equal"
+            )
         deaf = self._gain == 0
         self._turn(np.where(deaf, 0, 1), "a channel of its input has a gain of 0")
         self._gain = np.where(deaf, 1.0, self._gain)
         before = self._weights
-        read = share_step(None if before is None else before.real, back.weight, self._gain, self._rounded)
+        read = share_step(
+            None if before is None else before.real, back.weight, self._gain, self._rounded
+        )
         if before is not None:
             self._set_levels(before, read.input)
-            self._weights = replace(before, sources=f"{before.sources} and {source}", moved=read.moved)
+            self._weights = replace(
+                before, sources=f"{before.sources} and {source}", moved=read.moved
+            )
         self._notes += [f"{source}: {note}" for note in read.notes]
         self._gain = self._gain * read.step
         node = self._name(source)
         self.nodes[node] = _node(module, read.recurrent, kind_of(read.recurrent))
         if self.nodes[node].output_shape(self.shape) != self.shape:
-            raise NotMappable(f"its recurrent weights make {self.nodes[node].output_shape(self.shape)} of {self.shape}; make them equal")
+            raise NotMappable(
+                f"its recurrent weights make {self.nodes[node].output_shape(self.shape)} of "
+                f"{self.shape}; make them equal"
+            )
         self.edges += [(name, node), (node, name)]
         self._offset = self._offset + back.bias
 

@@ -50,7 +50,7 @@ class FromTorch:
         return all(layer.exact for layer in self.layers.values())
 
     def spikes(self) -> Mapping[str, Spikes]:
-        """The spikes of the model itself on the sample, in double precision, by node name, uint8 `[N, T, *shape]`.
+        """Return the spikes of the model itself on the sample, in double precision, by node name, uint8 `[N, T, *shape]`.
 
         Raises:
             NotMappable: when the model does not run on the sample.
@@ -71,51 +71,75 @@ def from_torch(
 ) -> FromTorch:
     """Convert a model of snnTorch's neurons and torch's layers.
 
-    What is converted is a copy in evaluation mode: dropout does nothing and batch norm uses its running statistics.
+    What is converted is a copy in evaluation mode: dropout does nothing and batch norm uses its
+    running statistics.
 
     Args:
-        module: one time step of a network, a chain of layers: nn.Sequential, or a module whose forward takes the input and, unless its
-            neurons keep them (init_hidden=True), the neurons' states, and returns the last spikes and the new states. It is not touched.
-        sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long each is held.
+        module: one time step of a network, a chain of layers: nn.Sequential, or a module whose
+            forward takes the input and, unless its neurons keep them (init_hidden=True), the
+            neurons' states, and returns the last spikes and the new states. It is not touched.
+        sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long
+            each is held.
         steps: how many steps a sample is held for; None where it has an axis of time.
-        full_scale: what the model's inputs are divided by, 255 for pixels, 1 for counts; None where they are spikes 0 and 1.
-        weights: `int2` to `int8`: round weights that are no levels of a step to it; None refuses them.
+        full_scale: what the model's inputs are divided by, 255 for pixels, 1 for counts; None where
+            they are spikes 0 and 1.
+        weights: `int2` to `int8`: round weights that are no levels of a step to it; None refuses
+            them.
         decay_bits: n, 1 to 16: round decays that are no k/2**16 to k/2**n; None refuses them.
-        fraction_bits: F of every layer. By default a layer has so many that nothing is rounded in it, or, where there is no room for
-            so many, as many as its states of at most 32 bits provably have room for.
-        error: in place of `fraction_bits`, the share of a threshold by which rounding may move thresholds, biases, and, by leaks,
-            membranes: each layer has the least fraction bits that keep to it, or as many as there is room for.
+        fraction_bits: F of every layer. By default a layer has so many that nothing is rounded in
+            it, or, where there is no room for so many, as many as its states of at most 32 bits
+            provably have room for.
+        error: in place of `fraction_bits`, the share of a threshold by which rounding may move
+            thresholds, biases, and, by leaks, membranes: each layer has the least fraction bits
+                that keep to it, or as many as there is room for.
 
     Raises:
         UsageError: when an option or the sample is out of range.
-        NotMappable: naming all layers that are no integer layers, as far as they can be known, with the way out for each.
+        NotMappable: naming all layers that are no integer layers, as far as they can be known, with
+            the way out for each.
     """
     _check_options(weights, decay_bits, fraction_bits, full_scale)
     if error is not None:
         check_error(error)
         if fraction_bits is not None:
-            raise UsageError(f"--error is {error:g}, but --fraction-bits is {fraction_bits}, too; give one of them")
+            raise UsageError(
+                f"--error is {error:g}, but --fraction-bits is {fraction_bits}, too; give one of "
+                "them"
+            )
     sample = np.asarray(sample)
     shape = sample.shape[1 if steps else 2 :]
     length = steps or (sample.shape[1] if sample.ndim > 2 else 0)
     if sample.dtype != np.uint8 or not sample.size or not shape or length < 1:
         raise UsageError(
-            f"sample is {sample.dtype} {list(sample.shape)}; give uint8 [N, T, *shape], or [N, *shape] and --steps 8 (in Python: steps=8)"
+            f"sample is {sample.dtype} {list(sample.shape)}; give uint8 [N, T, *shape], or [N, "
+            "*shape] and --steps 8 (in Python: steps=8)"
         )
     if full_scale is None and int(sample.max()) > 1:
-        raise UsageError(f"sample holds {int(sample.max())}, but no full scale is given; give --full-scale 255 for pixels, 1 for counts")
+        raise UsageError(
+            f"sample holds {int(sample.max())}, but no full scale is given; give --full-scale 255 "
+            "for pixels, 1 for counts"
+        )
     builder = Builder(shape, full_scale, weights, decay_bits)
     stepper = Stepper(*_read(module, builder), builder.sources, full_scale or 1.0)
     entry = Input(shape, "spikes" if full_scale is None else "u8")
     placeholders = {name: placeholder(wait) for name, wait in builder.neurons.items()}
     edges = (*builder.edges, (builder.last, OUTPUT))
-    drawn, layers = rooms(Network({**builder.nodes, **placeholders}, edges, entry, length), builder.neurons)
+    drawn, layers = rooms(
+        Network({**builder.nodes, **placeholders}, edges, entry, length), builder.neurons
+    )
     bits, waiting = chosen_bits(layers, fraction_bits=fraction_bits, error=error)
     network = completed(drawn, waiting, bits)
     widths = analyse(network).layers
-    reports = {name: report(wait, bits[name], widths[name], length) for name, wait in waiting.items()}
+    reports = {
+        name: report(wait, bits[name], widths[name], length) for name, wait in waiting.items()
+    }
     stepper.require_steady(sample, network)
-    options = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits, "--error": error}
+    options = {
+        "--weights": weights,
+        "--decay-bits": decay_bits,
+        "--fraction-bits": fraction_bits,
+        "--error": error,
+    }
     asked = tuple(option for option, value in options.items() if value is not None)
     return FromTorch(network, reports, sample, asked, stepper)
 
@@ -126,7 +150,9 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
     Raises:
         NotMappable: with all that stands in the way, as far as it can be known.
     """
-    problems = [f"{where}: {problem}" for where, found in all_problems(module).items() for problem in found]
+    problems = [
+        f"{where}: {problem}" for where, found in all_problems(module).items() for problem in found
+    ]
     try:
         model = settled_copy(unwrapped(module))
         chain, found = trace(model)
@@ -152,7 +178,10 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
         raise NotMappable(*together(problems))
     if builder.last not in builder.sources:
         name = next(reversed([*chain.layers]), "model")
-        raise NotMappable(f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes are what is read out")
+        raise NotMappable(
+            f"{name}: it is the last layer, and no neurons follow it; end in neurons, whose spikes "
+            "are what is read out"
+        )
     return model, chain
 
 

@@ -1,11 +1,12 @@
 """What an snnTorch neuron computes, in the words of the integer network.
 
-The equations are those of snnTorch 1.0.0's own forward passes. With `V` the membrane, `I` the input and `r` whether the last step's
-`V` was over the threshold:
+The equations are those of snnTorch 1.0.0's own forward passes. With `V` the membrane, `I` the input
+and `r` whether the last step's `V` was over the threshold:
 
-    Leaky, RLeaky          V = beta V + I - r theta;  "zero": Leaky clears V before the leak, RLeaky clears what V becomes, I included
-    Lapicque               V = (1 - dt/RC) V + (dt/C) I - r theta;  "zero" as RLeaky
-    Synaptic, RSynaptic    J = alpha J + I;  V = beta V + J - r theta;  "zero" as RLeaky
+    Leaky, RLeaky          V = beta V + I - r theta;  "zero": Leaky clears V before the leak, RLeaky
+    clears what V becomes, I included Lapicque               V = (1 - dt/RC) V + (dt/C) I - r theta;
+    "zero" as RLeaky Synaptic, RSynaptic    J = alpha J + I;  V = beta V + J - r theta;  "zero" as
+    RLeaky
 
 In RLeaky and RSynaptic, the last step's spikes through their recurrent weights are part of I.
 
@@ -71,15 +72,22 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     for said, why in (
         (neuron.inhibition, "inhibition=True, which lets one neuron of a layer fire"),
         (neuron.state_quant, "state_quant, which rounds its membrane by rules of its own"),
-        (bool((neuron.graded_spikes_factor != 1).any()), "graded_spikes_factor, so that its spikes are not 0 and 1"),
+        (
+            bool((neuron.graded_spikes_factor != 1).any()),
+            "graded_spikes_factor, so that its spikes are not 0 and 1",
+        ),
     ):
         if said:
             raise NotMappable(f"it has {why}; build it without")
     if problem := _wrong_reset(neuron):
         raise NotMappable(problem)
     if kind is snn.Lapicque:  # whose beta is not what it leaks by
-        decay = read_decay(1 - neuron.time_step / (neuron.R * neuron.C), "1 - time_step / (R C)", shape, decay_bits)
-        gain = _single(neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "time_step / C", shape)
+        decay = read_decay(
+            1 - neuron.time_step / (neuron.R * neuron.C), "1 - time_step / (R C)", shape, decay_bits
+        )
+        gain = _single(
+            neuron.R * (1 / (neuron.R * neuron.C)) * neuron.time_step, "time_step / C", shape
+        )
     else:
         decay, gain = read_decay(neuron.beta.clamp(0, 1), "beta", shape, decay_bits), 1.0
     threshold = by_channel(neuron.threshold, "threshold", shape)
@@ -89,7 +97,9 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
         decay_numerator=decay.common(1)[0],
         decay_shift=decay.common(1)[1],
         reset=neuron.reset_mechanism,
-        reset_timing="next_step" if getattr(neuron, "reset_delay", True) or kind is snn.RSynaptic else "same_step",
+        reset_timing="next_step"
+        if getattr(neuron, "reset_delay", True) or kind is snn.RSynaptic
+        else "same_step",
         fires=_fires(neuron),
     )
     _require_known_reset(neuron, kind, how)
@@ -99,25 +109,41 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     alpha = read_decay(neuron.alpha.clamp(0, 1), "alpha", shape, decay_bits)
     for name, each in (("alpha", alpha), ("beta", decay)):
         if each.numerator == 1 << each.shift:
-            raise NotMappable(f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one below 1")
-    synapse = Synapse(decay_numerator=alpha.common(0)[0], decay_shift=alpha.common(0)[1], bias_to="synapse")
+            raise NotMappable(
+                f"its {name} is 1, and a neuron with a synapse leaks in both its states; use one "
+                "below 1"
+            )
+    synapse = Synapse(
+        decay_numerator=alpha.common(0)[0], decay_shift=alpha.common(0)[1], bias_to="synapse"
+    )
     return NeuronModule(Dynamics(how, (decay, alpha), threshold, synapse), gain, recurrent)
 
 
 def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, how: Arithmetic) -> None:
     """Refuse resets of which snnTorch makes something that no integer neuron does, or nothing."""
     if how.reset == "zero" and how.reset_timing == "next_step" and kind is not snn.Leaky:
-        way = "use reset_mechanism='subtract'" if kind in (snn.Lapicque, snn.RSynaptic) else "use reset_delay=False"
-        raise NotMappable(f"its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; {way}")
+        way = (
+            "use reset_mechanism='subtract'"
+            if kind in (snn.Lapicque, snn.RSynaptic)
+            else "use reset_delay=False"
+        )
+        raise NotMappable(
+            "its reset_mechanism='zero' drops the input of the step after a spike, which no "
+            f"integer neuron does; {way}"
+        )
     if kind is snn.RSynaptic and neuron.init_hidden and not neuron.reset_delay:
-        raise NotMappable("snnTorch cannot run it with both init_hidden=True and reset_delay=False; use reset_delay=True")
+        raise NotMappable(
+            "snnTorch cannot run it with both init_hidden=True and reset_delay=False; use "
+            "reset_delay=True"
+        )
 
 
 def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Decay:
-    """A decay as a binary fraction.
+    """Return a decay as a binary fraction.
 
     Raises:
-        NotMappable: when it is none and `bits` is None, when it is not within 0..1, or when neurons of a layer differ in it.
+        NotMappable: when it is none and `bits` is None, when it is not within 0..1, or when neurons
+            of a layer differ in it.
     """
     beta = _single(value, name, shape)
     if not 0 <= beta <= 1:
@@ -128,7 +154,8 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
     if bits is None:
         raise NotMappable(
             f"its {name} is {beta:.7g}, no k/2**n with n up to {MAX_SHIFT};"
-            f" train it with {round(beta * 256)}/256, or have it rounded with --decay-bits 8 (in Python: decay_bits=8)"
+            f" train it with {round(beta * 256)}/256, or have it rounded with --decay-bits 8 (in "
+            "Python: decay_bits=8)"
         )
     decay = rounded_decay(beta, bits)
     require_leak(decay, name, beta, bits, "give a higher --decay-bits")
@@ -139,10 +166,20 @@ def _wrong_reset(neuron: Any) -> str | None:
     """Why what a neuron computes need not be what its reset_mechanism says: that can be set, or loaded, after the neuron was built."""
     said, number = neuron.reset_mechanism, int(neuron.reset_mechanism_val)
     function = neuron.state_function
-    built = next((name for name, method in _RESETS.items() if getattr(function, "__func__", None) is getattr(type(neuron), method)), None)
+    built = next(
+        (
+            name
+            for name, method in _RESETS.items()
+            if getattr(function, "__func__", None) is getattr(type(neuron), method)
+        ),
+        None,
+    )
     if built is None or function.__self__ is not neuron:
         return "its state_function was replaced; build it anew"
-    loaded = next((name for name, value in snn.SpikingNeuron.reset_dict.items() if value == number), str(number))
+    loaded = next(
+        (name for name, value in snn.SpikingNeuron.reset_dict.items() if value == number),
+        str(number),
+    )
     others = {said, loaded} - {built}
     if not others:
         return None
@@ -152,16 +189,21 @@ def _wrong_reset(neuron: Any) -> str | None:
 def _fires(neuron: Any) -> Fires:
     """How the neuron's own surrogate compares, tried at the threshold and on both sides of it."""
     with torch.no_grad():
-        spikes = neuron.spike_grad(torch.tensor([-1.0, -LEAST, 0.0, LEAST, 1.0], dtype=torch.float64)).tolist()
+        spikes = neuron.spike_grad(
+            torch.tensor([-1.0, -LEAST, 0.0, LEAST, 1.0], dtype=torch.float64)
+        ).tolist()
     if spikes == [0, 0, 0, 1, 1]:
         return "gt"
     if spikes == [0, 0, 1, 1, 1]:
         return "ge"
-    raise NotMappable(f"its spike_grad gives {spikes} around the threshold, no step from 0 to 1; use one of snntorch.surrogate that is one")
+    raise NotMappable(
+        f"its spike_grad gives {spikes} around the threshold, no step from 0 to 1; use one of "
+        "snntorch.surrogate that is one"
+    )
 
 
 def by_channel(value: Tensor, name: str, shape: Shape) -> Float:
-    """A scalar or tensor that the neurons have, by channel."""
+    """Return a scalar or tensor that the neurons have, by channel."""
     told: npt.NDArray[Any] = value.detach().double().numpy()
     while told.ndim > len(shape) and len(told) == 1:  # the batch's axis
         told = told[0]
@@ -170,15 +212,25 @@ def by_channel(value: Tensor, name: str, shape: Shape) -> Float:
         spread = np.broadcast_to(told, shape).reshape(shape[0], -1)
     except ValueError:
         raise NotMappable(
-            f"its {name} has shape {list(value.shape)} where its neurons have {list(shape)}; give one per channel, shape {one_each}"
+            f"its {name} has shape {list(value.shape)} where its neurons have {list(shape)}; give "
+            f"one per channel, shape {one_each}"
         ) from None
-    if not np.array_equal(spread, np.broadcast_to(spread[:, :1], spread.shape), equal_nan=True) or not np.isfinite(spread).all():
-        raise NotMappable(f"its {name} is not one finite number per channel; give one per channel, shape {one_each}")
+    if (
+        not np.array_equal(spread, np.broadcast_to(spread[:, :1], spread.shape), equal_nan=True)
+        or not np.isfinite(spread).all()
+    ):
+        raise NotMappable(
+            f"its {name} is not one finite number per channel; give one per channel, shape "
+            f"{one_each}"
+        )
     return spread[:, 0].astype(np.float64)
 
 
 def _single(value: Tensor, name: str, shape: Shape) -> float:
     values = by_channel(value, name, shape)
     if np.ptp(values) > 0:
-        raise NotMappable(f"its {name} is {values.min():g} to {values.max():g} by neuron, an integer layer has one; use one for the layer")
+        raise NotMappable(
+            f"its {name} is {values.min():g} to {values.max():g} by neuron, an integer layer has "
+            "one; use one for the layer"
+        )
     return float(values[0])

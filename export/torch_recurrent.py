@@ -42,8 +42,12 @@ def recurrent_weights(module: Any, shape: Shape) -> Recurrent:
         own = by_channel(module.V, "V", shape)
         return Recurrent(np.diag(own) if len(shape) == 1 else own.reshape(-1, 1, 1, 1), 0.0)
     if not isinstance(module, (nn.Linear, nn.Conv2d)):
-        raise NotMappable(f"its spikes come back through {type(module).__name__}; use nn.Linear or nn.Conv2d")
-    return Recurrent(module.weight.detach().numpy(), 0.0 if module.bias is None else module.bias.detach().numpy())
+        raise NotMappable(
+            f"its spikes come back through {type(module).__name__}; use nn.Linear or nn.Conv2d"
+        )
+    return Recurrent(
+        module.weight.detach().numpy(), 0.0 if module.bias is None else module.bias.detach().numpy()
+    )
 
 
 @dataclass(frozen=True)
@@ -65,19 +69,23 @@ class SharedStep:
     notes: tuple[str, ...]
 
 
-def share_step(real: Float | None, recurrent: Float, gain: Float, rounded: WeightKind | None) -> SharedStep:
+def share_step(
+    real: Float | None, recurrent: Float, gain: Float, rounded: WeightKind | None
+) -> SharedStep:
     """One step for all weights whose currents are added in a neuron.
 
     Args:
-        real: weights of the input, not rounded, in steps, outputs first; several neurons in a row of channels may share an output of a
-            convolution. None where the neurons take spikes or inputs without weights.
+        real: weights of the input, not rounded, in steps, outputs first; several neurons in a row
+            of channels may share an output of a convolution. None where the neurons take spikes or
+            inputs without weights.
         recurrent: weights, `[channels, ...]`.
         gain: what a step of the input's weights is worth, `[channels]`, none of them 0.
-        rounded: `int2` to `int8`, to which weights without a common step are rounded; None refuses them.
+        rounded: `int2` to `int8`, to which weights without a common step are rounded; None refuses
+            them.
 
     Raises:
-        NotMappable: when there is no common step, or when rounding to one leaves half of the outputs or more nothing of the
-            input or of the recurrence.
+        NotMappable: when there is no common step, or when rounding to one leaves half of the
+            outputs or more nothing of the input or of the recurrence.
     """
     channels = len(recurrent)
     own = np.ones((channels, 1)) if real is None else real.reshape(len(real), -1)
@@ -96,28 +104,37 @@ def share_step(real: Float | None, recurrent: Float, gain: Float, rounded: Weigh
         lost = given.any(axis=1) & ~kept.any(axis=1)
         if lost.any():
             notes.append(
-                f"outputs {', '.join(map(str, np.flatnonzero(lost)))} keep none of their {name} weights beside the others, which are larger"
+                f"outputs {', '.join(map(str, np.flatnonzero(lost)))} keep none of their {name} "
+                "weights beside the others, which are larger"
             )
         if lost.any() and 2 * lost.sum() >= given.any(axis=1).sum():
             times = max(np.abs(own).max(), np.abs(back).max()) / np.abs(given).max()
             raise NotMappable(
-                f"its {name} weights are up to {times:,.0f} times smaller than those that are added to them, so that a common step leaves"
-                f" none of them to {lost.sum()} of {len(own)} outputs; use more bits, or put neurons before it where it takes pixels or"
+                f"its {name} weights are up to {times:,.0f} times smaller than those that are "
+                "added to them, so that a common step leaves"
+                f" none of them to {lost.sum()} of {len(own)} outputs; use more bits, or put "
+                "neurons before it where it takes pixels or"
                 " counts"
             )
     step = np.repeat(read.step, channels // len(own))
     return SharedStep(
-        levels.reshape(own.shape if real is None else real.shape), returning.reshape(recurrent.shape), step, read.moved, tuple(notes)
+        levels.reshape(own.shape if real is None else real.shape),
+        returning.reshape(recurrent.shape),
+        step,
+        read.moved,
+        tuple(notes),
     )
 
 
 def _no_step(bare: bool) -> str:
     if bare:
         return (
-            "its recurrent weights are no whole multiples of what it takes, and there are no weights before it that could share a step"
+            "its recurrent weights are no whole multiples of what it takes, and there are no "
+            "weights before it that could share a step"
             " with them; put a layer with weights before it"
         )
     return (
-        f"its recurrent weights and its input's are not up to {LARGEST['int8']} levels of one step in each output; train both with one"
+        f"its recurrent weights and its input's are not up to {LARGEST['int8']} levels of one step "
+        "in each output; train both with one"
         " step, or have them rounded to one with --weights int8 (weights='int8' in Python)"
     )

@@ -52,22 +52,27 @@ class Stepper:
         """Run the first sample for a step, after which all layers must hold what was read of them.
 
         Raises:
-            NotMappable: naming the layer whose weights are computed by what runs around it, or when the model raises an error.
+            NotMappable: naming the layer whose weights are computed by what runs around it, or when
+                the model raises an error.
         """
         before = {name: read_tensors(layer) for name, layer in self.chain.layers.items()}
         self._run(x[:1], network, 1)
         for name, layer in self.chain.layers.items():
             if changed := differing(before[name], read_tensors(layer)):
                 raise NotMappable(
-                    f"{name} ({name_of(layer)}): its {changed[0]} is another after a call of the model than before, so that"
-                    " forward sets it; keep what it sets as the layer's own parameter, or use torch.nn.utils.parametrize"
+                    f"{name} ({name_of(layer)}): its {changed[0]} is another after a call of the "
+                    "model than before, so that"
+                    " forward sets it; keep what it sets as the layer's own parameter, or use "
+                    "torch.nn.utils.parametrize"
                 )
 
     def _run(self, x: npt.NDArray[np.uint8], network: Network, steps: int) -> dict[str, Spikes]:
         held = x.shape[1:] == network.input.shape
         recorded: dict[str, list[Tensor]] = {name: [] for name in self.sources}
         hooks = [
-            self.chain.layers[source].register_forward_hook(lambda _m, _i, out, kept=recorded[name]: kept.append(_first(out)))
+            self.chain.layers[source].register_forward_hook(
+                lambda _m, _i, out, kept=recorded[name]: kept.append(_first(out))
+            )
             for name, source in self.sources.items()
         ]
         for layer in self.chain.layers.values():
@@ -80,27 +85,36 @@ class Stepper:
         try:
             with torch.no_grad(), uncompiled():
                 for t in range(steps):
-                    now = torch.from_numpy((x if held else x[:, t]).astype(np.float64)) / self.full_scale
+                    now = (
+                        torch.from_numpy((x if held else x[:, t]).astype(np.float64))
+                        / self.full_scale
+                    )
                     returned = tree_leaves(self.model(now, **states))
-                    states = {argument: returned[state.position] for argument, state in self.chain.states.items()}
+                    states = {
+                        argument: returned[state.position]
+                        for argument, state in self.chain.states.items()
+                    }
         except Exception as error:  # whatever the user's forward raises
             raise NotMappable(
-                f"model: it does not run on the sample ({type(error).__name__}: {error}); check the sample's shape"
+                f"model: it does not run on the sample ({type(error).__name__}: {error}); check "
+                "the sample's shape"
             ) from error
         finally:
             for hook in hooks:
                 hook.remove()
-        return {name: torch.stack(steps, 1).numpy().astype(np.uint8) for name, steps in recorded.items()}
+        return {
+            name: torch.stack(steps, 1).numpy().astype(np.uint8) for name, steps in recorded.items()
+        }
 
 
 def _first(output: Any) -> Tensor:
-    """The spikes among what a neuron returns."""
+    """Return the spikes among what a neuron returns."""
     spikes: Tensor = output[0] if isinstance(output, tuple) else output
     return spikes
 
 
 def given_shape(layer: nn.Module, shape: Shape) -> Shape | None:
-    """The shape of what a layer gives for `shape`, both without batch; None where it does not run on it."""
+    """Return the shape of what a layer gives for `shape`, both without batch; None where it does not run on it."""
     try:
         with torch.no_grad():
             given = _first(layer(torch.zeros(1, *shape, dtype=torch.float64)))

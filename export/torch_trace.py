@@ -1,8 +1,8 @@
 """A torch module followed through one time step, as the chain of layers that it runs.
 
 nirtorch's tracer, which is torch.fx with snnTorch's neurons kept whole, records what one call of
-`forward` does. Only what it records is read, not what nirtorch makes of it: its own graph forgets which
-neuron ran twice, and drops additions.
+`forward` does. Only what it records is read, not what nirtorch makes of it: its own graph forgets
+which neuron ran twice, and drops additions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
     """Follow one time step through a model.
 
     Returns:
-        The chain, and all that keeps the model from being one, in sentences: behind such a thing the
+        The chain, and all that keeps the model from being one, in sentences: behind such a thing
+            the
         chain goes on as well as it can.
 
     Raises:
@@ -47,8 +48,12 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
             graph = _Tracer((snn.SpikingNeuron,)).trace(model)
     except Exception as error:  # whatever the user's forward raises when it is called with a symbol
         reason = str(error).partition("\n")[0]
-        raise NotMappable(f"model: its forward cannot be followed ({type(error).__name__}: {reason}); {ONE_STEP}") from error
-    _require_once(model, Counter(str(node.target) for node in graph.nodes if node.op == "call_module"))
+        raise NotMappable(
+            f"model: its forward cannot be followed ({type(error).__name__}: {reason}); {ONE_STEP}"
+        ) from error
+    _require_once(
+        model, Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    )
     walk = Walk(model)
     for node in graph.nodes:
         try:
@@ -78,5 +83,9 @@ def _require_once(model: nn.Module, runs: Mapping[str, int]) -> None:
     again = [name for name, count in runs.items() if count > 1]
     neurons = [name for name in again if isinstance(model.get_submodule(name), snn.SpikingNeuron)]
     if again:
-        name, what = (neurons[0], "as in a loop over time") if neurons else (again[0], "in several places")
-        raise NotMappable(f"{name}: it runs {runs[name]} times in one call of forward, {what}; {ONE_STEP}")
+        name, what = (
+            (neurons[0], "as in a loop over time") if neurons else (again[0], "in several places")
+        )
+        raise NotMappable(
+            f"{name}: it runs {runs[name]} times in one call of forward, {what}; {ONE_STEP}"
+        )

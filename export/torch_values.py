@@ -41,18 +41,24 @@ class NotCopied(NotMappable):
 
 
 def settled_copy(model: nn.Module) -> nn.Module:
-    """A copy in double precision and evaluation mode, on the CPU.
+    """Return a copy in double precision and evaluation mode, on the CPU.
 
-    It is without wrappers, without hooks but torch's own, and without the graphs that a run has left.
-    Tensors that torch's own pre-hooks compute (pruning, weight norm, spectral norm) are what the next
-    call will compute.
+    It is without wrappers, without hooks but torch's own, and without the graphs that a run has
+    left. Tensors that torch's own pre-hooks compute (pruning, weight norm, spectral norm) are what
+    the next call will compute.
 
     Raises:
         NotCopied: when the model cannot be copied.
     """
     modules = list(model.modules())
-    values = [value for module in modules for value in (*vars(module).values(), *module._buffers.values())]
-    memo: dict[int, Any] = {id(value): value.detach() for value in values if isinstance(value, Tensor) and value.grad_fn is not None}
+    values = [
+        value for module in modules for value in (*vars(module).values(), *module._buffers.values())
+    ]
+    memo: dict[int, Any] = {
+        id(value): value.detach()
+        for value in values
+        if isinstance(value, Tensor) and value.grad_fn is not None
+    }
     try:
         for module in reversed(modules):  # inner ones first
             if is_wrapper(module):
@@ -62,7 +68,9 @@ def settled_copy(model: nn.Module) -> nn.Module:
         made.eval()
     except Exception as error:  # whatever the user's own methods of copying raise
         reason = str(error).partition("\n")[0]
-        raise NotCopied(f"model: it cannot be copied ({reason}); export it before it runs") from error
+        raise NotCopied(
+            f"model: it cannot be copied ({reason}); export it before it runs"
+        ) from error
     for module in made.modules():
         module._forward_hooks.clear()
         for key, hook in list(module._forward_pre_hooks.items()):
@@ -95,15 +103,21 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
 def trained_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """What training has set in a layer, without the layers in it.
 
-    These are its parameters, those behind its parametrizations, and of norms and neurons the buffers
-    but for states.
+    These are its parameters, those behind its parametrizations, and of norms and neurons the
+    buffers but for states.
     """
     yield from module.named_parameters(recurse=False)
     if parametrize.is_parametrized(module):
         behind = module.get_submodule("parametrizations")
-        yield from ((f"parametrizations.{name}", tensor) for name, tensor in behind.named_parameters())
+        yield from (
+            (f"parametrizations.{name}", tensor) for name, tensor in behind.named_parameters()
+        )
     if isinstance(module, nn.modules.batchnorm._NormBase | snn.SpikingNeuron):
-        yield from ((name, tensor) for name, tensor in module.named_buffers(recurse=False) if name not in _STATE)
+        yield from (
+            (name, tensor)
+            for name, tensor in module.named_buffers(recurse=False)
+            if name not in _STATE
+        )
 
 
 def read_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -136,7 +150,9 @@ def value_problem(module: nn.Module) -> str | None:
     reason = not_finite([*held, *read_tensors(module).items()])
     if reason:
         return f"{reason}; train it again"
-    if parametrize.is_parametrized(module) and (moved := differing(read_tensors(module), read_tensors(module))):
+    if parametrize.is_parametrized(module) and (
+        moved := differing(read_tensors(module), read_tensors(module))
+    ):
         return f"its {moved[0]} is another each time it is read; use a parametrization that computes the same in evaluation mode"
     return None
 
@@ -144,7 +160,11 @@ def value_problem(module: nn.Module) -> str | None:
 def _loose(module: nn.Module) -> list[str]:
     """Tensors that a layer computes with, and that neither it nor a hook of torch's own accounts for."""
     computed = {computed_tensor(hook) for hook in module._forward_pre_hooks.values()}
-    return [name for name, value in vars(module).items() if isinstance(value, Tensor | fx.Proxy) and name in _READ - computed]
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor | fx.Proxy) and name in _READ - computed
+    ]
 
 
 def _undefined_norm(module: nn.Module) -> str | None:
@@ -156,11 +176,16 @@ def _undefined_norm(module: nn.Module) -> str | None:
     if not bad:
         return None
     return (
-        f"its running_var is {float(variance[bad[0]]):g} in channel {bad[0]} and its eps {module.eps:g},"
+        f"its running_var is {float(variance[bad[0]]):g} in channel {bad[0]} and its eps "
+        f"{module.eps:g},"
         " so that what it gives is not finite; set eps to 1e-5, or train it again"
     )
 
 
 def differing(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
-    """The names of what has another value, or is gone."""
-    return [name for name, value in before.items() if name not in after or not torch.equal(value, after[name])]
+    """Return the names of what has another value, or is gone."""
+    return [
+        name
+        for name, value in before.items()
+        if name not in after or not torch.equal(value, after[name])
+    ]

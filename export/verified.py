@@ -3,7 +3,8 @@
     made = from_torch(model, sample)
     export_model(made, Path("model.nir")).differ        # spikes that are not the model's, by layer
 
-Nothing is written where a comparison fails. `lehr.train.exporting.export_run` does the same for a run of `lehr train`.
+Nothing is written where a comparison fails. `lehr.train.exporting.export_run` does the same for a
+run of `lehr train`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,7 @@ if TYPE_CHECKING:  # which imports torch
 
 Spikes = Mapping[str, npt.NDArray[np.uint8]]
 
-_ITS_FORWARD = (
-    "look whether its forward does in a later step what its layers do not say, such as counting its calls; else report it as a bug of lehr"
-)
+_ITS_FORWARD = "look whether its forward does in a later step what its layers do not say, such as counting its calls; else report it as a bug of lehr"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,8 @@ class VerifiedModel:
         result: of the network on the samples, all layers traced.
         differ: by layer of neurons, how many spikes are not the model's.
         values: how many were compared, in all.
-        proven: by layer of neurons, what is proven of it for every input (`lehr.export.proven.marks`).
+        proven: by layer of neurons, what is proven of it for every input
+            (`lehr.export.proven.marks`).
         reader: the file for an importer, where one was asked for.
     """
 
@@ -74,7 +74,12 @@ class VerifiedGraph:
 
 
 def export_model(
-    made: FromTorch, path: Path, *, source: str = "model", strict: bool | None = None, reader: str | None = None
+    made: FromTorch,
+    path: Path,
+    *,
+    source: str = "model",
+    strict: bool | None = None,
+    reader: str | None = None,
 ) -> VerifiedModel:
     """Write the network of a torch model, and compare every spike of the file with the model's, on the sample of its conversion.
 
@@ -82,13 +87,16 @@ def export_model(
         made: from `lehr.export.from_torch`.
         path: of the `.nir` file to write.
         source: what errors call the model.
-        strict: whether any spike that differs is refused; if None, one that no rounding leads to that was asked for.
-        reader: an importer of another tool, one of `lehr.export.readers.READERS`: its float units are written in place of the exact file,
-            which is verified all the same.
+        strict: whether any spike that differs is refused; if None, one that no rounding leads to
+            that was asked for.
+        reader: an importer of another tool, one of `lehr.export.readers.READERS`: its float units
+            are written in place of the exact file, which is verified all the same.
 
     Raises:
-        NotBitExact: when spikes differ that must not: those of a layer that is proven equal in any case.
-        NotMappable: when the model does not run on the sample, or the importer does not have a node.
+        NotBitExact: when spikes differ that must not: those of a layer that is proven equal in any
+            case.
+        NotMappable: when the model does not run on the sample, or the importer does not have a
+            node.
         UsageError: when there is no importer of that name.
         FileRefused: when the file cannot be written.
     """
@@ -97,21 +105,29 @@ def export_model(
     with writing(path) as part:
         network = put_network(made.network, part)
         result = simulate(network, made.sample, trace=network.neurons)
-        differ = {name: int((spikes != result.trace.spikes[name]).sum()) for name, spikes in expected.items()}
+        differ = {
+            name: int((spikes != result.trace.spikes[name]).sum())
+            for name, spikes in expected.items()
+        }
         proven = marks(network, [name for name, layer in made.layers.items() if not layer.exact])
         values = sum(spikes.size for spikes in expected.values())
         if total := sum(differ.values()):
             first = _first(expected, result.trace.spikes)
             require_proven(source, proven, differ, first, _ITS_FORWARD)
             if strict:
-                raise NotBitExact(f"{source}: {total:,} of {values:,} spikes differ from the model's, {first}; {_way_out(made)}")
+                raise NotBitExact(
+                    f"{source}: {total:,} of {values:,} spikes differ from the model's, {first}; "
+                    f"{_way_out(made)}"
+                )
         if strict is None:
             _require_explained(source, made, network, differ)
         check = None if file is None else put(network, file, part, made.sample)
     return VerifiedModel(network, result, differ, values, proven, check)
 
 
-def export_graph(made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path) -> VerifiedGraph:
+def export_graph(
+    made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path
+) -> VerifiedGraph:
     """Write the network of a float graph, and measure on samples how the file differs from the graph.
 
     Args:
@@ -128,8 +144,12 @@ def export_graph(made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: 
     with writing(path) as part:
         network = put_network(made.network, part, _origin(source, made))
         effect = measure(made, x, network)
-        proven = marks(network, [name for name, layer in made.layers.items() if not layer.report.exact])
-        require_proven(str(source), proven, {name: layer.spikes_apart for name, layer in effect.layers.items()})
+        proven = marks(
+            network, [name for name, layer in made.layers.items() if not layer.report.exact]
+        )
+        require_proven(
+            str(source), proven, {name: layer.spikes_apart for name, layer in effect.layers.items()}
+        )
     return VerifiedGraph(network, effect, proven)
 
 
@@ -143,16 +163,33 @@ def _origin(graph: Path, made: Quantized) -> dict[str, Any]:
     """Make what the file says of where it comes from."""
     semantics = {key: value for key, value in asdict(made.semantics).items() if value is not None}
     renamed = [[source, name] for source, name in made.graph.names.items()]
-    return {"command": "lehr quantize", "source": graph.name, "semantics": semantics, "names": renamed, "notes": list(made.notes)}
+    return {
+        "command": "lehr quantize",
+        "source": graph.name,
+        "semantics": semantics,
+        "names": renamed,
+        "notes": list(made.notes),
+    }
 
 
-def _require_explained(source: str, made: FromTorch, net: Network, differ: Mapping[str, int]) -> None:
+def _require_explained(
+    source: str, made: FromTorch, net: Network, differ: Mapping[str, int]
+) -> None:
     """Refuse spikes that differ in a layer though no rounding that was asked for leads to it."""
-    allowed = explained(net, {name: layer.rounded for name, layer in made.layers.items()}, made.asked)
+    allowed = explained(
+        net, {name: layer.rounded for name, layer in made.layers.items()}, made.asked
+    )
     for name, count in differ.items():
         if count and name not in allowed:
-            options = f"{' and '.join(made.asked)} round nothing that leads there" if made.asked else "nothing was asked to be rounded"
-            raise NotBitExact(f"{source}: {count:,} spikes of {name} differ from the model's, and {options}; {_way_out(made)}")
+            options = (
+                f"{' and '.join(made.asked)} round nothing that leads there"
+                if made.asked
+                else "nothing was asked to be rounded"
+            )
+            raise NotBitExact(
+                f"{source}: {count:,} spikes of {name} differ from the model's, and {options}; "
+                f"{_way_out(made)}"
+            )
 
 
 def _first(expected: Spikes, got: Spikes) -> str:
@@ -161,11 +198,24 @@ def _first(expected: Spikes, got: Spikes) -> str:
     for depth, (name, spikes) in enumerate(expected.items()):
         wrong = spikes != got[name]
         if wrong.any():
-            sample, step, *neuron = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-            found.append((sample, step, depth, f"first {name} neuron ({', '.join(map(str, neuron))}) at step {step} of sample {sample}"))
+            sample, step, *neuron = (
+                int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape)
+            )
+            found.append(
+                (
+                    sample,
+                    step,
+                    depth,
+                    f"first {name} neuron ({', '.join(map(str, neuron))}) at step {step} of sample "
+                    f"{sample}",
+                )
+            )
     return min(found)[-1]
 
 
 def _way_out(made: FromTorch) -> str:
-    reason = next((note for layer in made.layers.values() if not layer.exact for note in layer.notes), "nothing is known to be rounded")
+    reason = next(
+        (note for layer in made.layers.values() if not layer.exact for note in layer.notes),
+        "nothing is known to be rounded",
+    )
     return f"{reason}: train with numbers that need no rounding, or accept it with --no-strict"

@@ -7,8 +7,9 @@
     lehr.build(net, "c", "out", x="in.npz")
     lehr.verify("out").require()
 
-These names are the public ones, with those that `__all__` lists and the modules that the documentation names; other modules may change
-from one version to the next. Each is imported when it is first used: `import lehr` alone loads neither numpy nor torch.
+These names are the public ones, with those that `__all__` lists and the modules that the
+documentation names; other modules may change from one version to the next. Each is imported when it
+is first used: `import lehr` alone loads neither numpy nor torch.
 """
 
 from importlib import import_module
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
     from lehr.api import write as write
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build", "check", "compare", "read", "recipes", "simulate", "targets", "verify", "write"]
+__all__ = [
+    "__version__",
+    "build",
+    "check",
+    "compare",
+    "read",
+    "recipes",
+    "simulate",
+    "targets",
+    "verify",
+    "write",
+]
 _PACKAGES = ("simulate", "targets")
 """Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
 
@@ -37,7 +49,9 @@ def __getattr__(name: str) -> Any:
         return import_module(f"lehr.{name}")
     if name in __all__:
         return getattr(import_module("lehr.api"), name)
-    raise AttributeError(f"module 'lehr' has no attribute {name!r}; it has {', '.join(__all__)}", name=name, obj=None)
+    raise AttributeError(
+        f"module 'lehr' has no attribute {name!r}; it has {', '.join(__all__)}", name=name, obj=None
+    )
 
 
 def __dir__() -> list[str]:

@@ -44,12 +44,16 @@ def to_json(value: Any) -> bytes:
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive that has the same bytes for the same files: fixed times, modes and order."""
+    """Return a zip archive that has the same bytes for the same files: fixed times, modes and order."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
         for name, data in sorted(files.items()):
             entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
+            entry.compress_type, entry.external_attr, entry.create_system = (
+                zipfile.ZIP_DEFLATED,
+                0o644 << 16,
+                3,
+            )
             made.writestr(entry, data)
     return buffer.getvalue()
 
@@ -59,7 +63,8 @@ class BuildPlan:
     """Files of an artefact by relative name; making one touches no disk.
 
     Raises:
-        FileRefused: for a name that is absolute, leaves the folder, or could not be stored on every file system.
+        FileRefused: for a name that is absolute, leaves the folder, or could not be stored on every
+            file system.
     """
 
     files: Mapping[str, bytes]
@@ -71,10 +76,15 @@ class BuildPlan:
             if name in folders:
                 raise FileRefused(f"file name {name!r} is a folder of other files, too; rename one")
             if not name or not all(_PART.match(part) for part in name.split("/")):
-                raise FileRefused(f"file name {name!r} is not safe; use letters, digits, '_', '-', '.' and '/' between folders")
+                raise FileRefused(
+                    f"file name {name!r} is not safe; use letters, digits, '_', '-', '.' and '/' "
+                    "between folders"
+                )
             other = seen.setdefault(name.lower(), name)
             if other != name:
-                raise FileRefused(f"file names {other!r} and {name!r} differ in case only; rename one")
+                raise FileRefused(
+                    f"file names {other!r} and {name!r} differ in case only; rename one"
+                )
         object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
 
     def __or__(self, other: BuildPlan) -> BuildPlan:
@@ -94,7 +104,11 @@ class BuildPlan:
 
     def with_manifest(self, facts: Mapping[str, Any]) -> BuildPlan:
         """This plan and its manifest: sha256 of each file, and `facts` (no path, host or time belongs in them)."""
-        manifest = {"schema": SCHEMA, "files": {name: sha256(data) for name, data in self.files.items()}, **facts}
+        manifest = {
+            "schema": SCHEMA,
+            "files": {name: sha256(data) for name, data in self.files.items()},
+            **facts,
+        }
         return self | BuildPlan({MANIFEST: to_json(manifest)})
 
     def archive(self, path: Path) -> None:
@@ -124,13 +138,16 @@ class BuildPlan:
             target.write_bytes(data)
 
 
-def check_replaceable(folder: Path, mark: str = MANIFEST, own: Collection[str] | None = None) -> None:
+def check_replaceable(
+    folder: Path, mark: str = MANIFEST, own: Collection[str] | None = None
+) -> None:
     """Refuse to replace a file, or a folder that holds anything but what lehr has written there.
 
     Args:
         folder: to be replaced, if it is there.
         mark: the file by which lehr knows its own.
-        own: patterns of the names of what lehr writes there; what the folder's manifest tells if None.
+        own: patterns of the names of what lehr writes there; what the folder's manifest tells if
+            None.
     """
     recover(folder)
     for _ in range(LOOKS):  # another writer may replace it meanwhile
@@ -162,8 +179,14 @@ def _why_irreplaceable(folder: Path, mark: str, own: Collection[str] | None) -> 
         if not (folder / mark).is_file():
             return f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it"
         known = _built(folder) if own is None else own
-        found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
-        if others := [name for name in found if not any(fnmatchcase(name, pattern) for pattern in known)]:
+        found = (
+            path.relative_to(folder).as_posix()
+            for path in sorted(folder.rglob("*"))
+            if path.is_symlink() or not path.is_dir()
+        )
+        if others := [
+            name for name in found if not any(fnmatchcase(name, pattern) for pattern in known)
+        ]:
             told = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
             return f"{folder} holds {told}, which lehr did not write there; choose another output folder"
     if not folder.absolute().parent.is_dir():
@@ -181,7 +204,7 @@ def _built(folder: Path) -> list[str]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a built artefact.
+    """Return the manifest of a built artefact.
 
     Raises:
         UsageError: when `folder` is none.
@@ -197,7 +220,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if manifest["schema"] != SCHEMA:
             raise ValueError
         products = manifest.get(PRODUCTS, [])
-        if not isinstance(products, list) or not all(isinstance(text, str) for text in (*products, *manifest["files"].values())):
+        if not isinstance(products, list) or not all(
+            isinstance(text, str) for text in (*products, *manifest["files"].values())
+        ):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, FileRefused):
         raise FileRefused(f"{path} is not a manifest of schema {SCHEMA}; {AGAIN}") from None
@@ -216,4 +241,8 @@ def changed_files(folder: Path, files: Mapping[str, str] | None = None) -> list[
         FileRefused: when its manifest does not parse, or one of the files is a pipe or a device.
     """
     stated = read_manifest(folder)["files"] if files is None else files
-    return [name for name, digest in stated.items() if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest]
+    return [
+        name
+        for name, digest in stated.items()
+        if not (folder / name).exists() or sha256_of(folder / name, AGAIN) != digest
+    ]

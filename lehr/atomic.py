@@ -1,11 +1,11 @@
 """Writing that either happens whole or not at all.
 
-A file or folder is made beside its destination, flushed to the disk, and put in place by one rename;
-a folder that is there is exchanged for the new one in one step (renameat2 of Linux, renamex_np of
-macOS). Where the file system cannot exchange, the old folder is moved away and the new one moved in;
-if the writer was killed between, whoever looks for the folder next puts the old one back
-(`lehr.leftovers.recover`). Whatever was there stays until then, and a failure leaves nothing behind;
-what a killed writer leaves is cleaned away by the next writing to the same place.
+A file or folder is made beside its destination, flushed to the disk, and put in place by one
+rename; a folder that is there is exchanged for the new one in one step (renameat2 of Linux,
+renamex_np of macOS). Where the file system cannot exchange, the old folder is moved away and the
+new one moved in; if the writer was killed between, whoever looks for the folder next puts the old
+one back (`lehr.leftovers.recover`). Whatever was there stays until then, and a failure leaves
+nothing behind; what a killed writer leaves is cleaned away by the next writing to the same place.
 """
 
 from __future__ import annotations
@@ -165,7 +165,9 @@ def _flush_place(path: Path) -> None:
         _flush(path.parent)
     except OSError as error:
         told = "is written, but a power cut may still undo it"
-        raise FileRefused(f"{path} {told}: {_reason(error)}; check the disk and write it again") from error
+        raise FileRefused(
+            f"{path} {told}: {_reason(error)}; check the disk and write it again"
+        ) from error
 
 
 def _flush(path: Path) -> None:
@@ -173,7 +175,9 @@ def _flush(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if not (error.errno in _CANNOT_FLUSH and path.is_dir()):  # some file systems flush no folders
+        if not (
+            error.errno in _CANNOT_FLUSH and path.is_dir()
+        ):  # some file systems flush no folders
             raise
     finally:
         os.close(handle)

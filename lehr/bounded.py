@@ -20,18 +20,27 @@ _INT32 = 2**31
 def require_bounded(net: Network) -> None:
     """Refuse a network in which a program's integers cannot be proven to stay where they are computed, in any number of steps.
 
-    Registers, and all that is computed on the way to them, must stay within 64 bits, the membrane at the end of a step within 32, and
-    spikes at 0 or above; that they are not more than 255 is asked when a network runs. Updates in fields are bounded by what they are.
+    Registers, and all that is computed on the way to them, must stay within 64 bits, the membrane
+    at the end of a step within 32, and spikes at 0 or above; that they are not more than 255 is
+    asked when a network runs. Updates in fields are bounded by what they are.
 
     Raises:
         FileRefused: naming the layer, the statement and the register.
     """
-    own = {name: neuron for name, neuron in net.neurons.items() if isinstance(neuron.arithmetic, Program)}
+    own = {
+        name: neuron
+        for name, neuron in net.neurons.items()
+        if isinstance(neuron.arithmetic, Program)
+    }
     if not own:
         return
     nodes = intervals(net)
     arrives = {name: arriving(net, name, nodes) for name in own}
-    doubtful = {name: (neuron, arrives[name]) for name, neuron in own.items() if not _is_small(neuron, arrives[name])}
+    doubtful = {
+        name: (neuron, arrives[name])
+        for name, neuron in own.items()
+        if not _is_small(neuron, arrives[name])
+    }
     for name, found in reach(doubtful, None).items():
         if problem := _problem(found):
             raise FileRefused(f"{name}: {problem}")
@@ -70,5 +79,9 @@ def _at(program: Program, number: int) -> str:
 
 
 def _last(program: Program, x: str) -> int:
-    """The number of the last statement that writes a register."""
-    return max(n for n, s in enumerate(walk(program.statements), 1) if not isinstance(s, ForEachEvent) and written(s) == x)
+    """Return the number of the last statement that writes a register."""
+    return max(
+        n
+        for n, s in enumerate(walk(program.statements), 1)
+        if not isinstance(s, ForEachEvent) and written(s) == x
+    )

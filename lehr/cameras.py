@@ -1,7 +1,8 @@
 """Files of event cameras, decoded block by block: N-MNIST's events of 40 bits, AEDAT 3.1, and numpy's arrays of events.
 
-Sources: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking neuromorphic datasets using saccades", and
-the reader on the data set's page; iniVation, "AEDAT 3.1" (file format).
+Sources: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking
+neuromorphic datasets using saccades", and the reader on the data set's page; iniVation, "AEDAT 3.1"
+(file format).
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ _HEADER_END, _MAX_HEADER = b"#!END-HEADER\r\n", 1 << 16
 _PACKET = np.dtype(
     [
         (n, f"<u{b}")
-        for n, b in zip(("type", "source", "size", "offset", "overflow", "capacity", "number", "valid"), (2, 2, *[4] * 6), strict=True)
+        for n, b in zip(
+            ("type", "source", "size", "offset", "overflow", "capacity", "number", "valid"),
+            (2, 2, *[4] * 6),
+            strict=True,
+        )
     ]
 )
 _POLARITY_EVENT, _EVENT_BYTES = 1, 8
@@ -45,9 +50,13 @@ class Events:
 
     @classmethod
     def joined(cls, blocks: Iterable[Events]) -> Self:
-        """The events of all blocks, one after the other."""
+        """Return the events of all blocks, one after the other."""
         parts = [(block.time, block.x, block.y, block.polarity) for block in blocks]
-        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else cls(*[np.zeros(0, np.int64)] * 4)
+        return (
+            cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+            if parts
+            else cls(*[np.zeros(0, np.int64)] * 4)
+        )
 
     def require_inside(self, path: Path, rows: int, columns: int, way_out: str) -> None:
         """Refuse events of the file `path` that lie outside a camera of some size.
@@ -55,7 +64,9 @@ class Events:
         Raises:
             FileRefused: naming the first.
         """
-        outside = np.flatnonzero((self.x < 0) | (self.x >= columns) | (self.y < 0) | (self.y >= rows))
+        outside = np.flatnonzero(
+            (self.x < 0) | (self.x >= columns) | (self.y < 0) | (self.y >= rows)
+        )
         if len(outside):
             at = f"column {self.x[outside[0]]}, row {self.y[outside[0]]}"
             raise FileRefused(f"{path} has an event at {at} of {columns}x{rows} pixels; {way_out}")
@@ -64,15 +75,18 @@ class Events:
 def forty_bits(path: Path) -> Iterator[Events]:
     """N-MNIST's events, with the clock's overflows undone.
 
-    An event is five bytes: column, row, and big-endian 24 bits of which the highest is the polarity and the others the time in
-    microseconds. Row 240 marks an overflow of the camera's clock: later events are 2^13 microseconds later than they say.
+    An event is five bytes: column, row, and big-endian 24 bits of which the highest is the polarity
+    and the others the time in microseconds. Row 240 marks an overflow of the camera's clock: later
+    events are 2^13 microseconds later than they say.
 
     Raises:
         FileRefused: when it is no list of 40-bit events.
     """
     size, overflows = path.stat().st_size, 0
     if size % _BITS_40 or not size:
-        raise FileRefused(f"{path} has {size:,} bytes, which are no events of {_BITS_40} bytes; get it again")
+        raise FileRefused(
+            f"{path} has {size:,} bytes, which are no events of {_BITS_40} bytes; get it again"
+        )
     with path.open("rb") as stream:
         while data := stream.read(BLOCK * _BITS_40):
             raw = np.frombuffer(data, np.uint8).reshape(-1, _BITS_40).astype(np.int64)
@@ -84,10 +98,11 @@ def forty_bits(path: Path) -> Iterator[Events]:
 
 
 def aedat(path: Path) -> Iterator[Events]:
-    """The polarity events of an AEDAT 3.1 file.
+    """Yield the polarity events of an AEDAT 3.1 file.
 
-    A packet has a header of 28 bytes and then its events; a polarity event is two little-endian words: bit 0 tells whether it is
-    valid, bit 1 the polarity, bits 2-16 the row, bits 17-31 the column; then the lower 31 bits of the time in microseconds.
+    A packet has a header of 28 bytes and then its events; a polarity event is two little-endian
+    words: bit 0 tells whether it is valid, bit 1 the polarity, bits 2-16 the row, bits 17-31 the
+    column; then the lower 31 bits of the time in microseconds.
 
     Raises:
         FileRefused: when it is no such file, or is cut short.
@@ -97,26 +112,42 @@ def aedat(path: Path) -> Iterator[Events]:
         head = stream.read(_MAX_HEADER)
         end = head.find(_HEADER_END)
         if not head.startswith(b"#!AER-DAT3.1") or end < 0:
-            raise FileRefused(f"{path} starts with {head[:12]!r}, not as an AEDAT 3.1 file; give one of that version")
+            raise FileRefused(
+                f"{path} starts with {head[:12]!r}, not as an AEDAT 3.1 file; give one of that "
+                "version"
+            )
         at = stream.seek(end + len(_HEADER_END))
         while data := stream.read(_PACKET.itemsize):
             if len(data) < _PACKET.itemsize:
                 raise FileRefused(f"{path} is cut short at byte {at:,}; get it again")
             packet, at = np.frombuffer(data, _PACKET)[0], at + _PACKET.itemsize
-            kind, width, number, valid, overflow = (int(packet[name]) for name in ("type", "size", "number", "valid", "overflow"))
+            kind, width, number, valid, overflow = (
+                int(packet[name]) for name in ("type", "size", "number", "valid", "overflow")
+            )
             if number * width > size - at:
-                raise FileRefused(f"{path} is cut short at byte {at:,}: a packet of {number:,} events begins there; get it again")
+                raise FileRefused(
+                    f"{path} is cut short at byte {at:,}: a packet of {number:,} events begins "
+                    "there; get it again"
+                )
             if kind == _POLARITY_EVENT:
                 if width != _EVENT_BYTES:
-                    raise FileRefused(f"{path} has polarity events of {width} bytes at byte {at:,}, not {_EVENT_BYTES}; get it again")
+                    raise FileRefused(
+                        f"{path} has polarity events of {width} bytes at byte {at:,}, not "
+                        f"{_EVENT_BYTES}; get it again"
+                    )
                 for first in range(0, number, BLOCK):
-                    words = np.frombuffer(stream.read(min(BLOCK, number - first) * width), "<u4").reshape(-1, 2).astype(np.int64)
+                    words = (
+                        np.frombuffer(stream.read(min(BLOCK, number - first) * width), "<u4")
+                        .reshape(-1, 2)
+                        .astype(np.int64)
+                    )
                     # some writers leave the bit of each event 0 and count them in the packet alone
                     words = words if valid == number else words[words[:, 0] & 1 == 1]
                     address, time = words[:, 0], words[:, 1]
                     if overflow << 31 > LATEST or (time >> 31).any():
                         raise FileRefused(
-                            f"{path} has a time beyond 31 bits, or {overflow:,} overflows of it, at byte {at:,}; get it again"
+                            f"{path} has a time beyond 31 bits, or {overflow:,} overflows of it, "
+                            f"at byte {at:,}; get it again"
                         )
                     time += overflow << 31
                     yield Events(time, address >> 17, address >> 2 & 0x7FFF, address >> 1 & 1)
@@ -124,7 +155,7 @@ def aedat(path: Path) -> Iterator[Events]:
 
 
 def structured(path: Path) -> Iterator[Events]:
-    """An `.npy` file of records with integers t (microseconds), x, y and p: what tonic, expelliarmus and others decode a file to.
+    """Yield an `.npy` file of records with integers t (microseconds), x, y and p: what tonic, expelliarmus and others decode a file to.
 
     Raises:
         FileRefused: when it is no such file.
@@ -133,21 +164,32 @@ def structured(path: Path) -> Iterator[Events]:
         with path.open("rb") as stream:
             header = read_header(stream)
     except (OSError, ValueError) as error:
-        raise FileRefused(f"{path} is not a whole .npy file ({error}); write it with numpy.save") from None
+        raise FileRefused(
+            f"{path} is not a whole .npy file ({error}); write it with numpy.save"
+        ) from None
     names = header.dtype.names or ()
-    if len(header.shape) != 1 or not all(name in names and header.dtype[name].kind in "iub" for name in _FIELDS):
+    if len(header.shape) != 1 or not all(
+        name in names and header.dtype[name].kind in "iub" for name in _FIELDS
+    ):
         raise FileRefused(f"{path} holds {header}; give records with integers {', '.join(_FIELDS)}")
     size, whole = path.stat().st_size, header.start + header.nbytes
     if size != whole:
-        raise FileRefused(f"{path} has {size:,} bytes, and {whole:,} by its header; write it with numpy.save")
-    held: Any = np.memmap(path, header.dtype, "r", header.start, header.shape) if header.shape[0] else []
+        raise FileRefused(
+            f"{path} has {size:,} bytes, and {whole:,} by its header; write it with numpy.save"
+        )
+    held: Any = (
+        np.memmap(path, header.dtype, "r", header.start, header.shape) if header.shape[0] else []
+    )
     for first in range(0, len(held), BLOCK):
         block = held[first : first + BLOCK]
         for name in _FIELDS:
             _require_small(path, name, block[name])
         time, x, y, polarity = (block[name].astype(np.int64) for name in _FIELDS)
         if len(wrong := np.flatnonzero(polarity & ~1)):
-            raise FileRefused(f"{path} has an event of polarity {polarity[wrong[0]]}; give 0 for darker and 1 for brighter")
+            raise FileRefused(
+                f"{path} has an event of polarity {polarity[wrong[0]]}; give 0 for darker and 1 "
+                "for brighter"
+            )
         yield Events(time, x, y, polarity)
 
 
@@ -157,8 +199,15 @@ def _require_small(path: Path, name: str, values: npt.NDArray[Any]) -> None:
         return
     for worst in (int(values.min()), int(values.max())):
         if abs(worst) > LATEST:
-            raise FileRefused(f"{path} has an event whose {name} is {worst:,}; give at most {LATEST:,}")
+            raise FileRefused(
+                f"{path} has an event whose {name} is {worst:,}; give at most {LATEST:,}"
+            )
 
 
-FORMATS: Mapping[str, Callable[[Path], Iterator[Events]]] = {".aedat": aedat, ".bin": forty_bits, ".bs2": forty_bits, ".npy": structured}
+FORMATS: Mapping[str, Callable[[Path], Iterator[Events]]] = {
+    ".aedat": aedat,
+    ".bin": forty_bits,
+    ".bs2": forty_bits,
+    ".npy": structured,
+}
 """By the ends of files' names."""

@@ -10,7 +10,8 @@ Neighbours = Callable[[str], Iterable[str]]
 def together(names: Iterable[str], targets: Neighbours, sources: Neighbours) -> dict[str, str]:
     """For each node one of those that it can reach and that can reach it, the same for all of them.
 
-    Source: Sharir 1981, "A strong-connectivity algorithm and its applications in data flow analysis" (Kosaraju's).
+    Source: Sharir 1981, "A strong-connectivity algorithm and its applications in data flow
+    analysis" (Kosaraju's).
     """
     first: dict[str, str] = {}
     for root in reversed(_finished(names, targets)):

@@ -1,6 +1,7 @@
 """Every way lehr can refuse, and the exit code the command line gives for it.
 
-A message is one sentence that names the thing, the value and the way out. Nothing in lehr raises a bare `Exception` for bad
+A message is one sentence that names the thing, the value and the way out. Nothing in lehr raises a
+bare `Exception` for bad
 input: a traceback is a bug of ours, and exit code 1.
 """
 
@@ -16,7 +17,8 @@ SHOWN = 50
 class LehrError(Exception):
     """Base of all errors a user can cause or meet; `exit_code` is what the command line returns.
 
-    Its arguments are sentences: one, or several that stand on lines of their own below their number.
+    Its arguments are sentences: one, or several that stand on lines of their own below their
+    number.
     """
 
     exit_code: ClassVar[int] = 1
@@ -36,7 +38,7 @@ class LehrError(Exception):
         return [f"{self.subject}{len(self.args):,} refusals:", *shown, *more]
 
     def about(self, subject: str) -> Self:
-        """The same with `subject` in front."""
+        """Return the same with `subject` in front."""
         if len(self.args) < 2:
             return type(self)(f"{subject}{self}")
         other = type(self)(*self.args)
@@ -75,7 +77,7 @@ class ToolMissing(LehrError):
 
 
 def together(problems: Iterable[str]) -> list[str]:
-    """The sentences of an error for all that stands in the way, each once: things that share a reason are named together.
+    """Return the sentences of an error for all that stands in the way, each once: things that share a reason are named together.
 
     Args:
         problems: "thing: reason".

@@ -24,7 +24,9 @@ def require_marked(folder: Path, mark: str, command: str) -> None:
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file; give a folder that '{command}' made")
     if below := _marked_below(folder, mark):
-        raise UsageError(f"{folder} holds no {mark}; give a folder in it that does: {', '.join(map(str, below))}")
+        raise UsageError(
+            f"{folder} holds no {mark}; give a folder in it that does: {', '.join(map(str, below))}"
+        )
     raise UsageError(f"{folder} holds no {mark}; give a folder that '{command}' made")
 
 

@@ -1,8 +1,9 @@
 """Reading an HDF5 file that nobody vouches for, into plain dictionaries.
 
-HDF5 is a file system in a file, read by a library in C that was not written for hostile input. So the file is read by a process of
-its own (lehr/hdf5child.py), which has limits on memory, time and files and walks through everything before it reads a number. This
-module starts that process, does not believe what it answers (lehr/hdf5wire.py), and turns each of its ends into one sentence.
+HDF5 is a file system in a file, read by a library in C that was not written for hostile input. So
+the file is read by a process of its own (lehr/hdf5child.py), which has limits on memory, time and
+files and walks through everything before it reads a number. This module starts that process, does
+not believe what it answers (lehr/hdf5wire.py), and turns each of its ends into one sentence.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ __all__ = ["GRAPH", "Declared", "Limits", "Tree", "library", "read_tree"]
 GRAPH = Limits()
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PATIENCE = 6  # seconds to wait for one of processor time: the machine may be busy
-# Neither the folder one is in, which may be the attacker's, nor the environment decides what is imported.
+# Neither the folder one is in, which may be the attacker's, nor the environment decides what is
+# imported.
 _START = "import sys; sys.path[:] = {path!r}; from lehr.hdf5child import main; main()"
 
 
 def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
     """Everything in an HDF5 file.
 
-    Groups become dictionaries, data sets numpy arrays, numbers, text or nested lists of text; one whose rows are arrays of variable
-    length becomes a list of arrays.
+    Groups become dictionaries, data sets numpy arrays, numbers, text or nested lists of text; one
+    whose rows are arrays of variable length becomes a list of arrays.
 
     Args:
         path: of the file.
@@ -46,7 +48,8 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: when it is not HDF5, is damaged, holds anything but a bounded tree of numbers and text, or makes its reader fail.
+        FileRefused: when it is not HDF5, is damaged, holds anything but a bounded tree of numbers
+            and text, or makes its reader fail.
     """
     recover(path)
     if not path.is_file():
@@ -54,14 +57,21 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise FileRefused(f"{path} cannot be read: {error.strerror}; ask for the right to read it") from None
+        raise FileRefused(
+            f"{path} cannot be read: {error.strerror}; ask for the right to read it"
+        ) from None
     with file:
         size = os.fstat(file.fileno()).st_size
         if size > limits.file_bytes:
-            raise FileRefused(f"{path} has {size:,} bytes, the limit is {limits.file_bytes:,}; give a smaller file")
+            raise FileRefused(
+                f"{path} has {size:,} bytes, the limit is {limits.file_bytes:,}; give a smaller "
+                "file"
+            )
         try:
             if not _is_hdf5(file, size):
-                raise FileRefused(f"is not an HDF5 file (empty, cut short or of another format); {limits.remedy}")
+                raise FileRefused(
+                    f"is not an HDF5 file (empty, cut short or of another format); {limits.remedy}"
+                )
             require_whole(file.fileno(), limits.remedy)
             return _read(file, limits.of(size))
         except FileRefused as error:
@@ -70,7 +80,7 @@ def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
 
 @cache
 def library() -> str:
-    """The path of the HDF5 library in C: a module of h5py, which loads it.
+    """Return the path of the HDF5 library in C: a module of h5py, which loads it.
 
     Raises:
         ToolMissing: when h5py is not installed.
@@ -80,7 +90,9 @@ def library() -> str:
         for path in sorted(Path(folder).glob("defs.*")):
             if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
                 return str(path)
-    raise ToolMissing("package h5py is not installed, which brings the HDF5 library; pip install h5py")
+    raise ToolMissing(
+        "package h5py is not installed, which brings the HDF5 library; pip install h5py"
+    )
 
 
 def _is_hdf5(file: IO[bytes], size: int) -> bool:

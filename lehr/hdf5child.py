@@ -31,10 +31,16 @@ def main() -> None:
     except FileRefused as error:
         send_refusal(str(error), out)
     except MemoryError:
-        send_refusal(f"takes more memory to read than {limits.unpacked_bytes:,} unpacked bytes should; {limits.remedy}", out)
+        send_refusal(
+            f"takes more memory to read than {limits.unpacked_bytes:,} unpacked bytes should; "
+            f"{limits.remedy}",
+            out,
+        )
     except BrokenPipeError:
         return
-    except Exception as error:  # the library's, and whatever a damaged file makes zlib, ctypes or a decoder say
+    except (
+        Exception
+    ) as error:  # the library's, and whatever a damaged file makes zlib, ctypes or a decoder say
         reason = " ".join(str(error).split()) or type(error).__name__
         send_refusal(f"is damaged ({reason}); {limits.remedy}", out)
     out.flush()
@@ -45,8 +51,12 @@ def confine(limits: Limits) -> None:
 
     Linux holds every one of these limits; macOS does not hold the one on memory.
     """
-    lower_limit(resource.RLIMIT_AS, _BASE_BYTES + limits.file_bytes + _COPIES * limits.unpacked_bytes)
-    lower_limit(resource.RLIMIT_CPU, limits.seconds, more=1)  # at the lower limit the signal tells why, at the upper one it is SIGKILL
+    lower_limit(
+        resource.RLIMIT_AS, _BASE_BYTES + limits.file_bytes + _COPIES * limits.unpacked_bytes
+    )
+    lower_limit(
+        resource.RLIMIT_CPU, limits.seconds, more=1
+    )  # at the lower limit the signal tells why, at the upper one it is SIGKILL
     for what in (resource.RLIMIT_NPROC, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         lower_limit(what, 0)
 

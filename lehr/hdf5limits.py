@@ -1,6 +1,7 @@
 """What a file in HDF5 may hold, and what its reader may take: in proportion to the bytes of the file.
 
-It imports next to nothing: the process that reads such a file has to start quickly (lehr/hdf5walk.py).
+It imports next to nothing: the process that reads such a file has to start quickly
+(lehr/hdf5walk.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ MAX_CHUNKS = 65_536
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 
 _PACKED = 1_040  # deflate makes no more than 1,032 bytes out of one
-# What may take a second: of a file of small members, 3,000 of them, a fifth is usual; to inflate as much twice takes half as long.
+# What may take a second: of a file of small members, 3,000 of them, a fifth is usual; to inflate as
+# much twice takes half as long.
 _STORED, _UNPACKED = 1 << 20, 64 << 20
 
 
@@ -30,7 +32,8 @@ class Limits(NamedTuple):
         seconds: of processor time to read it in.
         rows: whether data sets may have rows of variable length.
         skip: names at the top of the file whose contents are neither looked at nor read.
-        told_bytes: arrays of numbers larger than this are not read, but told by type and shape (`Declared`); None reads all.
+        told_bytes: arrays of numbers larger than this are not read, but told by type and shape
+            (`Declared`); None reads all.
         remedy, smaller: the ways out.
     """
 
@@ -47,4 +50,7 @@ class Limits(NamedTuple):
     def of(self, size: int) -> Limits:
         """These limits for a file of `size` bytes: a small one unpacks to little and is read in no time."""
         unpacked = min(self.unpacked_bytes, _PACKED * size)
-        return self._replace(unpacked_bytes=unpacked, seconds=min(self.seconds, 1 + size // _STORED + unpacked // _UNPACKED))
+        return self._replace(
+            unpacked_bytes=unpacked,
+            seconds=min(self.seconds, 1 + size // _STORED + unpacked // _UNPACKED),
+        )

@@ -1,8 +1,9 @@
 """What passes between the process that reads an HDF5 file and the one that asked: limits one way, a tree the other.
 
-The tree travels as frames: a line of JSON that says what follows, then that many bytes. The receiving side believes none of it:
-whoever has taken over the reader through a crafted file can send what he likes, and gets no further than a tree of numbers and text
-within the limits, or a refusal.
+The tree travels as frames: a line of JSON that says what follows, then that many bytes. The
+receiving side believes none of it: whoever has taken over the reader through a crafted file can
+send what he likes, and gets no further than a tree of numbers and text within the limits, or a
+refusal.
 """
 
 from __future__ import annotations
@@ -47,13 +48,17 @@ class Declared:
 
 
 def receive(sent: IO[bytes], limits: Limits) -> Tree:
-    """The tree that was sent: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
+    """Return the tree that was sent: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
 
     Raises:
         FileRefused: with the message that was sent in its place.
-        ValueError: when it is cut short, is not what is sent there, or is more than the limits allow.
+        ValueError: when it is cut short, is not what is sent there, or is more than the limits
+            allow.
     """
-    incoming, tree = _Incoming(sent, 2 * limits.unpacked_bytes, limits.told_bytes is not None), Tree()  # text grows in JSON
+    incoming, tree = (
+        _Incoming(sent, 2 * limits.unpacked_bytes, limits.told_bytes is not None),
+        Tree(),
+    )  # text grows in JSON
     for _ in range(limits.objects + 1):
         match incoming.head():
             case {"kind": "end"}:
@@ -122,18 +127,31 @@ class _Incoming:
         if self._left < 0:
             raise ValueError("more bytes than allowed")
         array = np.empty(shape, dtype)
-        if array.size and self._sent.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
+        if (
+            array.size
+            and self._sent.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes
+        ):  # type: ignore[attr-defined]
             raise ValueError("an array cut short")
         return array
 
     def _texts(self, shape: tuple[Any, ...], length: int) -> Any:
-        texts, longest = json.loads(self._numbers("|u1", (length,)).tobytes()), MAX_TEXT if shape else MAX_DOCUMENT
-        if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= longest for text in texts):
+        texts, longest = (
+            json.loads(self._numbers("|u1", (length,)).tobytes()),
+            MAX_TEXT if shape else MAX_DOCUMENT,
+        )
+        if not isinstance(texts, list) or not all(
+            isinstance(text, str) and len(text) <= longest for text in texts
+        ):
             raise ValueError("texts that are none")
         return np.array(texts, dtype=object).reshape(shape).tolist()
 
     def _rows(self, dtype: str, rows: int, numbers: int) -> list[npt.NDArray[Any]]:
         lengths = self._numbers("<i8", (min(rows, MAX_ROWS + 1),))
-        if len(lengths) > MAX_ROWS or lengths.min(initial=0) < 0 or lengths.max(initial=0) > numbers or int(lengths.sum()) != numbers:
+        if (
+            len(lengths) > MAX_ROWS
+            or lengths.min(initial=0) < 0
+            or lengths.max(initial=0) > numbers
+            or int(lengths.sum()) != numbers
+        ):
             raise ValueError("rows that are none")
         return np.split(self._numbers(dtype, (numbers,)), np.cumsum(lengths)[:-1]) if rows else []

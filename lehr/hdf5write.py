@@ -1,7 +1,7 @@
 """Writing a tree of numbers and text as HDF5: few bytes and little time for each of many small arrays, and always the same bytes.
 
-What is written has the form of HDF5 1.8, whose headers have checksums, without times. Small arrays and text stand in the file as they
-are; large arrays are packed with gzip.
+What is written has the form of HDF5 1.8, whose headers have checksums, without times. Small arrays
+and text stand in the file as they are; large arrays are packed with gzip.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PLAIN_BYTES = 4_096  # what gzip would save below that, the index of its chunks
 
 
 def tree_bytes(tree: Mapping[str, Any]) -> bytes:
-    """An HDF5 file of `tree`: mappings are groups, all else is numbers, text, or lists of them."""
+    """Return an HDF5 file of `tree`: mappings are groups, all else is numbers, text, or lists of them."""
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)
     access.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_V18)
@@ -53,7 +53,9 @@ class _Writer:
         if array.dtype.kind == "S":
             kind.set_cset(h5t.CSET_UTF8)
         space = h5s.create_simple(array.shape) if array.shape else self._scalar
-        h5d.create(group, name.encode(), kind, space, self._data).write(h5s.ALL, h5s.ALL, array, kind)
+        h5d.create(group, name.encode(), kind, space, self._data).write(
+            h5s.ALL, h5s.ALL, array, kind
+        )
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:

@@ -25,19 +25,27 @@ class Interval:
     magnitude: Int64
 
     def __add__(self, other: Interval) -> Interval:
-        return Interval(self.low + other.low, self.high + other.high, self.magnitude + other.magnitude)
+        return Interval(
+            self.low + other.low, self.high + other.high, self.magnitude + other.magnitude
+        )
 
     def times(self, factor: int) -> Interval:
         """Bounds of the sum of so many such values."""
         return Interval(self.low * factor, self.high * factor, self.magnitude * factor)
 
     def repeated(self, times: int) -> Interval:
-        """The same with every channel repeated, as channels of its own."""
-        return Interval(*(np.repeat(bound, times) for bound in (self.low, self.high, self.magnitude)))
+        """Return the same with every channel repeated, as channels of its own."""
+        return Interval(
+            *(np.repeat(bound, times) for bound in (self.low, self.high, self.magnitude))
+        )
 
     def clipped(self) -> Interval:
-        """The same with all bounds brought within 2**40, so that sums of sums stay far inside int64."""
-        return Interval(np.maximum(self.low, -BEYOND), np.minimum(self.high, BEYOND), np.minimum(self.magnitude, BEYOND))
+        """Return the same with all bounds brought within 2**40, so that sums of sums stay far inside int64."""
+        return Interval(
+            np.maximum(self.low, -BEYOND),
+            np.minimum(self.high, BEYOND),
+            np.minimum(self.magnitude, BEYOND),
+        )
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -51,7 +59,10 @@ def weighted(x: Interval, weight: Int64, groups: int) -> Interval:
     out, fan_in = weight.shape[0] // groups, weight.shape[1]
     low, high, magnitude = [], [], []
     for group in range(groups):
-        rows, columns = slice(group * out, (group + 1) * out), slice(group * fan_in, (group + 1) * fan_in)
+        rows, columns = (
+            slice(group * out, (group + 1) * out),
+            slice(group * fan_in, (group + 1) * fan_in),
+        )
         p, m = plus[rows], minus[rows]
         low.append(p @ x.low[columns] - m @ x.high[columns])
         high.append(p @ x.high[columns] - m @ x.low[columns])

@@ -25,15 +25,25 @@ def intervals(net: Network) -> dict[str, Interval]:
 
 
 def accumulators(net: Network) -> dict[str, int]:
-    """The nodes whose sums can leave int32, and what they reach; neuron layers where several edges are added."""
+    """Return the nodes whose sums can leave int32, and what they reach; neuron layers where several edges are added."""
     known = intervals(net)
     reached = {name: known[name] for name in net.order if name not in net.neurons}
-    reached |= {name: arriving(net, name, known) for name in net.neurons if len(net.sources(name)) > 1}
-    return {name: worst for name, sums in reached.items() if (worst := int(sums.magnitude.max())) > INT32_MAX}
+    reached |= {
+        name: arriving(net, name, known) for name in net.neurons if len(net.sources(name)) > 1
+    }
+    return {
+        name: worst
+        for name, sums in reached.items()
+        if (worst := int(sums.magnitude.max())) > INT32_MAX
+    }
 
 
 def _between(low: int, high: int, channels: int) -> Interval:
-    return Interval(np.full(channels, low, np.int64), np.full(channels, high, np.int64), np.full(channels, high, np.int64))
+    return Interval(
+        np.full(channels, low, np.int64),
+        np.full(channels, high, np.int64),
+        np.full(channels, high, np.int64),
+    )
 
 
 def arriving(net: Network, name: str, nodes: Mapping[str, Interval]) -> Interval:

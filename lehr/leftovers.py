@@ -1,7 +1,8 @@
 """Files and folders that a writing keeps beside its destination, and that a killed one leaves there.
 
     .NAME.KERNEL-RANDOM.part    what is being written, or what was replaced and is being removed
-    .NAME.KERNEL-RANDOM.old     the folder that was at NAME, whole, where folders cannot be exchanged
+    .NAME.KERNEL-RANDOM.old     the folder that was at NAME, whole, where folders cannot be
+    exchanged
 
 KERNEL names the running system, which alone can tell whether a writer lives: a writer holds a lock
 (flock) on its part, and the system releases it when the process ends, however it ends. What other
@@ -29,7 +30,7 @@ ABANDONED = 24 * 3600
 
 
 def new_name(path: Path, ending: str) -> Path:
-    """A name beside `path` that nothing has."""
+    """Return a name beside `path` that nothing has."""
     return path.with_name(f".{path.name}.{_kernel()}-{secrets.token_hex(4)}.{ending}")
 
 
@@ -112,7 +113,7 @@ def _changed(entry: Path) -> int:
 
 
 def _created(path: Path, folder: bool, mode: int) -> tuple[Path, int]:
-    """A new part and its descriptor, which holds the lock."""
+    """Return a new part and its descriptor, which holds the lock."""
     while True:
         part = new_name(path, PART)
         if folder:

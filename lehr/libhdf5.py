@@ -1,14 +1,28 @@
 """The HDF5 library in C, as far as the walk through a file needs it (lehr/hdf5walk.py).
 
-It is the one that h5py brings along, called without h5py: to import that and numpy takes three times as long as everything else that
-is done to refuse a file. No number is converted: what is read are the bytes as they are stored.
+It is the one that h5py brings along, called without h5py: to import that and numpy takes three
+times as long as everything else that is done to refuse a file. No number is converted: what is read
+are the bytes as they are stored.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
-from ctypes import POINTER, Structure, Union, byref, c_char_p, c_int, c_int64, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    Union,
+    byref,
+    c_char_p,
+    c_int,
+    c_int64,
+    c_size_t,
+    c_ubyte,
+    c_uint,
+    c_uint64,
+    c_void_p,
+)
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 Shape = tuple[int, ...]
@@ -17,7 +31,16 @@ HARD = 0  # of the kinds of links
 LINKS = {1: "SoftLink", 64: "ExternalLink"}
 GROUP, TYPE, DATA_SET = 2, 3, 5  # kinds of objects
 INTEGER, FLOAT, TEXT, ENUM, ROWS = 0, 1, 3, 8, 9  # classes of types
-CLASSES = {2: "times", 4: "bit fields", 5: "opaque", 6: "compound", 7: "references", 9: "ragged", 10: "arrays", 11: "complex numbers"}
+CLASSES = {
+    2: "times",
+    4: "bit fields",
+    5: "opaque",
+    6: "compound",
+    7: "references",
+    9: "ragged",
+    10: "arrays",
+    11: "complex numbers",
+}
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)  # layouts
 NOWHERE = 2**64 - 1  # the place of what is not stored contiguously
 NO_VALUE = 2  # class of a data space
@@ -42,7 +65,13 @@ class _Target(Union):
 
 
 class _Link(Structure):
-    _fields_ = (("kind", c_int), ("ordered", c_ubyte), ("order", c_int64), ("letters", c_int), ("target", _Target))
+    _fields_ = (
+        ("kind", c_int),
+        ("ordered", c_ubyte),
+        ("order", c_int64),
+        ("letters", c_int),
+        ("target", _Target),
+    )
 
 
 class _Problem(Structure):
@@ -90,7 +119,8 @@ _ID = c_int64
 _ON_LINK = ctypes.CFUNCTYPE(c_int, _ID, c_char_p, POINTER(_Link), c_void_p)
 _ON_CHUNK = ctypes.CFUNCTYPE(c_int, POINTER(c_uint64), c_uint, c_uint64, c_uint64, c_void_p)
 _ON_PROBLEM = ctypes.CFUNCTYPE(c_int, c_uint, POINTER(_Problem), c_void_p)
-# Result and arguments. A negative result is an error, also of a function that answers with an identifier or a number.
+# Result and arguments. A negative result is an error, also of a function that answers with an
+# identifier or a number.
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "H5open": (c_int,),
     "H5Eset_auto2": (c_int, _ID, c_void_p, c_void_p),
@@ -115,9 +145,27 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "H5Pget_layout": (c_int, _ID),
     "H5Pget_chunk": (c_int, _ID, c_int, POINTER(c_uint64)),
     "H5Pget_external_count": (c_int, _ID),
-    "H5Pget_external": (c_int, _ID, c_uint, c_size_t, c_char_p, POINTER(c_int64), POINTER(c_uint64)),
+    "H5Pget_external": (
+        c_int,
+        _ID,
+        c_uint,
+        c_size_t,
+        c_char_p,
+        POINTER(c_int64),
+        POINTER(c_uint64),
+    ),
     "H5Pget_nfilters": (c_int, _ID),
-    "H5Pget_filter2": (c_int, _ID, c_uint, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p),
+    "H5Pget_filter2": (
+        c_int,
+        _ID,
+        c_uint,
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        c_size_t,
+        c_void_p,
+        c_void_p,
+    ),
     "H5Tget_class": (c_int, _ID),
     "H5Tget_sign": (c_int, _ID),
     "H5Tget_order": (c_int, _ID),
@@ -143,7 +191,9 @@ class Library:
                 function.errcheck = self._checked
             setattr(self, name[2:], function)
         self.open()
-        self.Eset_auto2(_DEFAULT, None, None)  # it would write what it says to the error stream as well
+        self.Eset_auto2(
+            _DEFAULT, None, None
+        )  # it would write what it says to the error stream as well
         self._types: dict[tuple[int, int, int, int], int] = {}
 
     if TYPE_CHECKING:
@@ -167,7 +217,7 @@ class Library:
         return ": ".join(dict.fromkeys((said[0], said[-1]))) if said else ""
 
     def constant(self, name: str) -> int:
-        """An identifier that the library defines."""
+        """Return an identifier that the library defines."""
         return c_int64.in_dll(self._lib, name).value
 
     def file(self, name: bytes) -> int:
@@ -177,7 +227,7 @@ class Library:
         return self.Fopen(name, 0, access)
 
     def links(self, group: int, most: int) -> list[Link]:
-        """The members of a group by name; at most one more than `most`."""
+        """Return the members of a group by name; at most one more than `most`."""
         found: list[Link] = []
 
         def note(_group: int, name: bytes, link: Any, _data: None) -> int:
@@ -192,12 +242,12 @@ class Library:
         return self.Oopen_by_token(file, Token.from_buffer_copy(token))
 
     def shape(self, space: int) -> Shape:
-        """The axes of a data space."""
+        """Return the axes of a data space."""
         axes = (c_uint64 * MAX_AXES)()
         return tuple(axes[: self.Sget_simple_extent_dims(space, axes, None)])
 
     def numbers(self, kind: int) -> str | None:
-        """A type of numbers as numpy writes it, such as `<f8`; None where numpy has none."""
+        """Return a type of numbers as numpy writes it, such as `<f8`; None where numpy has none."""
         family, width = self.Tget_class(kind), self.Tget_size(kind)
         if family == ENUM:  # truth values, as h5py writes them, are the numbers 0 and 1
             base = self.Tget_super(kind)
@@ -210,7 +260,11 @@ class Library:
         signed = family == FLOAT or self.Tget_sign(kind)
         key = family, width, order, int(signed)
         if key not in self._types:
-            name = f"H5T_IEEE_F{8 * width}" if family == FLOAT else f"H5T_STD_{'I' if signed else 'U'}{8 * width}"
+            name = (
+                f"H5T_IEEE_F{8 * width}"
+                if family == FLOAT
+                else f"H5T_STD_{'I' if signed else 'U'}{8 * width}"
+            )
             if order not in (0, 1) or (family == FLOAT and width == 1):
                 return None
             self._types[key] = self.constant(f"{name}{'BE' if order else 'LE'}_g")
@@ -220,19 +274,31 @@ class Library:
 
     def storage(self, data: int) -> Storage:
         """How a data set is stored."""
-        plist, chunk, name = self.Dget_create_plist(data), (c_uint64 * MAX_AXES)(), ctypes.create_string_buffer(1024)
+        plist, chunk, name = (
+            self.Dget_create_plist(data),
+            (c_uint64 * MAX_AXES)(),
+            ctypes.create_string_buffer(1024),
+        )
         layout = self.Pget_layout(plist)
         axes = self.Pget_chunk(plist, MAX_AXES, chunk) if layout == CHUNKED else 0
         elsewhere = self.Pget_external_count(plist)
         if elsewhere:
             self.Pget_external(plist, 0, len(name) - 1, name, byref(c_int64()), byref(c_uint64()))
         numbers = range(self.Pget_nfilters(plist))
-        filters = tuple(self.Pget_filter2(plist, number, None, byref(c_size_t(0)), None, 0, None, None) for number in numbers)
+        filters = tuple(
+            self.Pget_filter2(plist, number, None, byref(c_size_t(0)), None, 0, None, None)
+            for number in numbers
+        )
         self.Idec_ref(plist)
-        return Storage(layout, tuple(chunk[:axes]), filters, name.value.decode(errors="replace") if elsewhere else None)
+        return Storage(
+            layout,
+            tuple(chunk[:axes]),
+            filters,
+            name.value.decode(errors="replace") if elsewhere else None,
+        )
 
     def chunks(self, data: int, ndim: int) -> list[Chunk]:
-        """The pieces that were written."""
+        """Return the pieces that were written."""
         found: list[Chunk] = []
 
         def note(offset: Any, skipped: int, _address: int, size: int, _data: None) -> int:
@@ -243,11 +309,21 @@ class Library:
         return found
 
     def chunk_bytes(self, data: int, chunk: Chunk) -> bytes:
-        """A piece as it is stored, packed."""
+        """Return a piece as it is stored, packed."""
         stored = ctypes.create_string_buffer(chunk.size)
         read = getattr(self._lib, "H5Dread_chunk1", None) or self._lib.H5Dread_chunk
         read.argtypes = (_ID, _ID, POINTER(c_uint64), POINTER(c_uint), c_void_p)
-        self._checked(read(data, _DEFAULT, (c_uint64 * len(chunk.offset))(*chunk.offset), byref(c_uint()), stored), None, None)
+        self._checked(
+            read(
+                data,
+                _DEFAULT,
+                (c_uint64 * len(chunk.offset))(*chunk.offset),
+                byref(c_uint()),
+                stored,
+            ),
+            None,
+            None,
+        )
         return stored.raw
 
     def read(self, data: int, kind: int, size: int) -> memoryview:
@@ -267,8 +343,10 @@ class Library:
         self.Idec_ref(one)
         return text
 
-    def rows(self, data: int, kind: int, space: int, lengths: list[int], width: int) -> Iterator[bytes]:
-        """The rows of variable length, one after another, of numbers of `width` bytes; their number has to be that in `lengths`."""
+    def rows(
+        self, data: int, kind: int, space: int, lengths: list[int], width: int
+    ) -> Iterator[bytes]:
+        """Yield the rows of variable length, one after another, of numbers of `width` bytes; their number has to be that in `lengths`."""
         held = (_Row * len(lengths))()
         self.Dread(data, kind, _ALL, _ALL, _DEFAULT, held)
         for row, length in zip(held, lengths, strict=True):

@@ -1,6 +1,7 @@
 """A program read as a linear map in floating point: what a step makes of every register where nothing fires and nothing rounds.
 
-That is what other tools of NIR can be told of a neuron. What a program does beyond it is kept as a sentence, never dropped in silence.
+That is what other tools of NIR can be told of a neuron. What a program does beyond it is kept as a
+sentence, never dropped in silence.
 """
 
 from __future__ import annotations
@@ -13,7 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.tables import Table
-from lehr.update import FIRED, INPUT, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, Statement
+from lehr.update import (
+    FIRED,
+    INPUT,
+    Add,
+    Bound,
+    Fire,
+    ForEachEvent,
+    Leak,
+    Program,
+    Put,
+    Source,
+    Statement,
+)
 
 Float = npt.NDArray[np.float64]
 ONE = ""
@@ -22,7 +35,9 @@ _UNIT = np.ones(())
 Form = Mapping[str, Float]
 """What a register holds: a factor for each state, for the input and for 1; a factor that is 0 in all neurons is left out."""
 
-RULES: Table[Callable[..., None]] = Table("the .nir file", "write the update in the six statements of lehr.update")
+RULES: Table[Callable[..., None]] = Table(
+    "the .nir file", "write the update in the six statements of lehr.update"
+)
 
 
 @dataclass
@@ -57,11 +72,13 @@ class Reading:
             self.forms[x] = form
 
     def number(self, source: Source) -> Float:
-        """A parameter or a number."""
+        """Return a parameter or a number."""
         return np.asarray(self.values[source] if isinstance(source, str) else source, np.float64)
 
 
-def read_linear(program: Program, values: Mapping[str, npt.NDArray[Any]], held: str = "") -> Reading:
+def read_linear(
+    program: Program, values: Mapping[str, npt.NDArray[Any]], held: str = ""
+) -> Reading:
     """Read a program.
 
     Args:
@@ -90,7 +107,12 @@ def _scaled(form: Form, factor: float | Float) -> Form:
 
 
 def _sum(a: Form, b: Form) -> Form:
-    return _form({name: np.asarray(a.get(name, 0.0) + b.get(name, 0.0)) for name in (*a, *(name for name in b if name not in a))})
+    return _form(
+        {
+            name: np.asarray(a.get(name, 0.0) + b.get(name, 0.0))
+            for name in (*a, *(name for name in b if name not in a))
+        }
+    )
 
 
 @RULES.rule(Leak)

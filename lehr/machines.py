@@ -1,6 +1,7 @@
 """The updates of chips and of other neurons, each as the program that it is: what a machine computes stands here and nowhere else.
 
-Parameters are integers by channel or by neuron. Sources are in docs/arithmetic.md, beside each machine.
+Parameters are integers by channel or by neuron. Sources are in docs/arithmetic.md, beside each
+machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from lehr.update_text import program_of_lines
 
 
 def _program(text: str) -> Program:
-    """The program of lines of text, whose membrane is `v`."""
+    """Return the program of lines of text, whose membrane is `v`."""
     return program_of_lines([line.strip() for line in text.strip().splitlines()], MEMBRANE)
 
 

@@ -1,9 +1,11 @@
 """The integer network: nodes, edges, what goes in, how long it runs, what is read out.
 
-It is what a `.nir` file says and nothing else. Order of evaluation follows from the edges alone, never from names:
+It is what a `.nir` file says and nothing else. Order of evaluation follows from the edges alone,
+never from names:
 
 * the rank of a node is its distance from the input, in edges;
-* inside a cycle, an edge that does not lead to a higher rank is a *feedback edge* and carries the value of the step before;
+* inside a cycle, an edge that does not lead to a higher rank is a *feedback edge* and carries the
+  value of the step before;
 * what remains has no cycle, and each step evaluates it in topological order.
 """
 
@@ -40,11 +42,28 @@ from lehr.nodes import (
 )
 from lehr.shown import Shown, Table
 
-__all__ = ["INPUT", "OUTPUT", "Conv2d", "Delay", "Edge", "Flatten", "Input", "Linear", "Network", "Neuron", "SumPool2d"]
+__all__ = [
+    "INPUT",
+    "OUTPUT",
+    "Conv2d",
+    "Delay",
+    "Edge",
+    "Flatten",
+    "Input",
+    "Linear",
+    "Network",
+    "Neuron",
+    "SumPool2d",
+]
 
 INPUT, OUTPUT = "input", "output"
 Edge = tuple[str, str]
-Readout = Literal["count_argmax_lowest", "membrane_last_argmax_lowest", "membrane_sum_argmax_lowest", "membrane_max_argmax_lowest"]
+Readout = Literal[
+    "count_argmax_lowest",
+    "membrane_last_argmax_lowest",
+    "membrane_sum_argmax_lowest",
+    "membrane_max_argmax_lowest",
+]
 MAX_STEPS = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}\Z")
 
@@ -65,7 +84,9 @@ class Input:
         if self.kind not in get_args(InputKind):
             raise FileRefused(f"input kind is {self.kind!r}; use 'u8' or 'spikes'")
         if not self.shape or min(self.shape) < 1:
-            raise FileRefused(f"input shape is {self.shape}; give at least one axis, each of at least 1")
+            raise FileRefused(
+                f"input shape is {self.shape}; give at least one axis, each of at least 1"
+            )
 
     @property
     def highest(self) -> int:
@@ -82,8 +103,9 @@ class Network(Shown):
         edges: pairs of names, from `input`, to `output`; several edges into one node are added.
         input: shape and kind of the input.
         steps: how many time steps one inference takes.
-        readout: what is taken from the neuron layer before `output`: the count of its spikes, or its membrane after the last step, its
-            sum or its maximum over all steps. The highest such score wins, ties go to the lowest index.
+        readout: what is taken from the neuron layer before `output`: the count of its spikes, or
+            its membrane after the last step, its sum or its maximum over all steps. The highest
+            such score wins, ties go to the lowest index.
 
     Raises:
         FileRefused: naming the node or edge that contradicts the rest.
@@ -101,7 +123,9 @@ class Network(Shown):
         if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
             raise FileRefused(f"steps is {self.steps!r}; use 1 to {MAX_STEPS:,}")
         if self.readout not in get_args(Readout):
-            raise FileRefused(f"readout is {self.readout!r}; use one of {', '.join(map(repr, get_args(Readout)))}")
+            raise FileRefused(
+                f"readout is {self.readout!r}; use one of {', '.join(map(repr, get_args(Readout)))}"
+            )
         self._check_names()
         self._check_edges()
         _ = self.flow
@@ -114,11 +138,11 @@ class Network(Shown):
 
     # ---------------------------------------------------------------- structure
     def sources(self, name: str) -> tuple[str, ...]:
-        """The nodes with an edge into `name`."""
+        """Return the nodes with an edge into `name`."""
         return self._links[1].get(name, ())
 
     def targets(self, name: str) -> tuple[str, ...]:
-        """The nodes that `name` has an edge to."""
+        """Return the nodes that `name` has an edge to."""
         return self._links[0].get(name, ())
 
     @cached_property
@@ -128,7 +152,9 @@ class Network(Shown):
         for a, b in self.edges:
             forward.setdefault(a, []).append(b)
             backward.setdefault(b, []).append(a)
-        return {a: tuple(names) for a, names in forward.items()}, {b: tuple(names) for b, names in backward.items()}
+        return {a: tuple(names) for a, names in forward.items()}, {
+            b: tuple(names) for b, names in backward.items()
+        }
 
     @cached_property
     def ranks(self) -> Mapping[str, int]:
@@ -150,12 +176,21 @@ class Network(Shown):
     @cached_property
     def feedback(self) -> frozenset[Edge]:
         """The edges that carry the value of the step before."""
-        return frozenset((a, b) for a, b in self.edges if self.ranks[b] <= self.ranks[a] and self.cycles[a] == self.cycles[b])
+        return frozenset(
+            (a, b)
+            for a, b in self.edges
+            if self.ranks[b] <= self.ranks[a] and self.cycles[a] == self.cycles[b]
+        )
 
     @cached_property
     def order(self) -> tuple[str, ...]:
         """All nodes in the order in which a step evaluates them."""
-        sorter = TopologicalSorter({b: [a for a in self.sources(b) if a != INPUT and (a, b) not in self.feedback] for b in self.nodes})
+        sorter = TopologicalSorter(
+            {
+                b: [a for a in self.sources(b) if a != INPUT and (a, b) not in self.feedback]
+                for b in self.nodes
+            }
+        )
         return tuple(sorter.static_order())
 
     @cached_property
@@ -166,12 +201,19 @@ class Network(Shown):
             FileRefused: when a cycle has no neuron.
         """
         passing = {name for name, node in self.nodes.items() if not isinstance(node, Neuron)}
-        sorter = TopologicalSorter({name: [source for source in self.sources(name) if source in passing] for name in self.nodes})
+        sorter = TopologicalSorter(
+            {
+                name: [source for source in self.sources(name) if source in passing]
+                for name in self.nodes
+            }
+        )
         try:
             return tuple(sorter.static_order())
         except CycleError as error:
             named = ", ".join(sorted(set(error.args[1])))
-            raise FileRefused(f"{named} form a cycle without a neuron; put a neuron layer into it") from None
+            raise FileRefused(
+                f"{named} form a cycle without a neuron; put a neuron layer into it"
+            ) from None
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
@@ -181,17 +223,23 @@ class Network(Shown):
         for name in self.order:
             known = [source for source in self.sources(name) if source in shapes]
             if len({shapes[s] for s in known}) != 1:
-                raise FileRefused(f"{name}: its inputs differ in shape ({', '.join(f'{s} {shapes[s]}' for s in known)}); make them equal")
+                raise FileRefused(
+                    f"{name}: its inputs differ in shape "
+                    f"({', '.join(f'{s} {shapes[s]}' for s in known)}); make them equal"
+                )
             try:
                 shapes[name] = self.nodes[name].output_shape(shapes[known[0]])
             except ShapeMismatch as error:
-                raise FileRefused(f"{name}: {type(self.nodes[name]).__name__} {error}; check the layer before it") from None
+                raise FileRefused(
+                    f"{name}: {type(self.nodes[name]).__name__} {error}; check the layer before it"
+                ) from None
             values = values_in(name, shapes[name], values)
         for a, b in self.feedback:
             expected = {shapes[s] for s in self.sources(b) if (s, b) not in self.feedback}
             if expected != {shapes[a]}:
                 raise FileRefused(
-                    f"{b}: its feedback from {a} has shape {shapes[a]}, the rest of its input {expected.pop()}; make them equal"
+                    f"{b}: its feedback from {a} has shape {shapes[a]}, the rest of its input "
+                    f"{expected.pop()}; make them equal"
                 )
         return shapes
 
@@ -203,7 +251,11 @@ class Network(Shown):
     @cached_property
     def weighted(self) -> Mapping[str, Conv2d | Linear]:
         """The nodes with weights, in order of evaluation."""
-        return {name: node for name in self.order if isinstance(node := self.nodes[name], (Conv2d, Linear))}
+        return {
+            name: node
+            for name in self.order
+            if isinstance(node := self.nodes[name], (Conv2d, Linear))
+        }
 
     @property
     def output(self) -> str:
@@ -218,7 +270,9 @@ class Network(Shown):
             told.update(f"{name}:{type(node).__name__}".encode())
             for field in fields(node):  # type: ignore[arg-type]
                 value = getattr(node, field.name)
-                if value is None or (isinstance(value, Mapping) and not value):  # a neuron without a synapse state, or more parameters
+                if value is None or (
+                    isinstance(value, Mapping) and not value
+                ):  # a neuron without a synapse state, or more parameters
                     continue
                 for part in value.items() if isinstance(value, Mapping) else [value]:
                     told.update(_bytes_of(part))
@@ -228,7 +282,10 @@ class Network(Shown):
     def _check_names(self) -> None:
         for name in self.nodes:
             if not _NAME.match(name):
-                raise FileRefused(f"node name {name!r} is not usable; use letters, digits, '_', '-' and '.', starting with a letter")
+                raise FileRefused(
+                    f"node name {name!r} is not usable; use letters, digits, '_', '-' and '.', "
+                    "starting with a letter"
+                )
             if name in (INPUT, OUTPUT):
                 raise FileRefused(f"a node is named {name!r}, which is reserved; rename it")
 
@@ -241,24 +298,38 @@ class Network(Shown):
             for name in (a, b):
                 if name not in known:
                     edge = f"{a} -> {b}" if f"{a}{b}".isprintable() else f"{a!r} -> {b!r}"
-                    raise FileRefused(f"edge {edge} names {name!r}, which is no node; add the node or remove the edge")
+                    raise FileRefused(
+                        f"edge {edge} names {name!r}, which is no node; add the node or remove the "
+                        "edge"
+                    )
             if b == INPUT or a == OUTPUT:
-                raise FileRefused(f"edge {a} -> {b} leads into the input or out of the output; turn it round")
+                raise FileRefused(
+                    f"edge {a} -> {b} leads into the input or out of the output; turn it round"
+                )
         ends = self.sources(OUTPUT)
         if len(ends) != 1 or not isinstance(self.nodes.get(ends[0]), Neuron):
-            raise FileRefused(f"output is fed by {', '.join(ends) or 'nothing'}; connect exactly one neuron layer to it")
+            raise FileRefused(
+                f"output is fed by {', '.join(ends) or 'nothing'}; connect exactly one neuron "
+                "layer to it"
+            )
         for name in self.nodes:
             if name not in self.ranks:
-                raise FileRefused(f"{name} cannot be reached from the input; connect it or remove it")
+                raise FileRefused(
+                    f"{name} cannot be reached from the input; connect it or remove it"
+                )
 
     def _check_events(self) -> None:
         for name, neuron in self.neurons.items():
             if not neuron.by_event:
                 continue
             for delay in (n for n in self._upstream(name) if isinstance(self.nodes.get(n), Delay)):
-                if any(not (s == INPUT or isinstance(self.nodes[s], Neuron)) for s in self.sources(delay)):
+                if any(
+                    not (s == INPUT or isinstance(self.nodes[s], Neuron))
+                    for s in self.sources(delay)
+                ):
                     raise FileRefused(
-                        f"{delay} delays currents into {name}, which updates by event; delay the spikes before the weights instead"
+                        f"{delay} delays currents into {name}, which updates by event; delay the "
+                        "spikes before the weights instead"
                     )
 
     def _check_integrators(self) -> None:
@@ -267,12 +338,17 @@ class Network(Shown):
                 continue
             others = [target for target in self.targets(name) if target != OUTPUT]
             if others:
-                raise FileRefused(f"{name} never fires, but leads to {others[0]}; let an integrator lead to the output alone")
+                raise FileRefused(
+                    f"{name} never fires, but leads to {others[0]}; let an integrator lead to the "
+                    "output alone"
+                )
             if name == self.output and self.readout == "count_argmax_lowest":
-                raise FileRefused(f"{name} never fires, but readout is '{self.readout}'; read out its membrane")
+                raise FileRefused(
+                    f"{name} never fires, but readout is '{self.readout}'; read out its membrane"
+                )
 
     def _upstream(self, name: str) -> set[str]:
-        """The weights and delays between neuron layer `name` and the spikes that drive it."""
+        """Return the weights and delays between neuron layer `name` and the spikes that drive it."""
         found: set[str] = set()
         pending = list(self.sources(name))
         while pending:
@@ -287,4 +363,8 @@ def _bytes_of(value: object) -> bytes:
     """What a field adds to a digest: an array its shape and numbers, anything else its text."""
     if isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value):
         return b"".join(map(_bytes_of, value))
-    return repr(value.shape).encode() + value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+    return (
+        repr(value.shape).encode() + value.tobytes()
+        if isinstance(value, np.ndarray)
+        else repr(value).encode()
+    )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def network_line(net: Network) -> str:
-    """A network in one line: what goes in and comes out, its size, the start of its digest."""
+    """Return a network in one line: what goes in and comes out, its size, the start of its digest."""
     ends = f"{shape_text(net.input.shape)} {net.input.kind} to {math.prod(net.shapes[net.output])} classes in {net.steps} steps"
     weights = sum(node.weight.size for node in net.weighted.values())
     return f"{ends}, {len(net.neurons)} layers of neurons, {weights:,} weights, digest {net.digest[:12]}"
@@ -20,7 +20,10 @@ def network_line(net: Network) -> str:
 
 def network_table(net: Network) -> Table:
     """Its nodes in order of evaluation."""
-    rows = [(name, type(net.nodes[name]).__name__, shape_text(net.shapes[name]), _held(net, name)) for name in net.order]
+    rows = [
+        (name, type(net.nodes[name]).__name__, shape_text(net.shapes[name]), _held(net, name))
+        for name in net.order
+    ]
     return Table(network_line(net), ("node", "type", "shape", "holds"), rows)
 
 

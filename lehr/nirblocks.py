@@ -1,7 +1,8 @@
 """Where the exact meaning of a graph stands: all `fixed_point` blocks of a file in one text, JSON, in the metadata of the graph.
 
-A member of an HDF5 file takes some 50 microseconds to read, whatever is in it; with one for each field of each block, deep networks
-could not be read in reasonable time. Files of `fixed-point-net/1` have the blocks with the nodes, as groups; they are read for ever.
+A member of an HDF5 file takes some 50 microseconds to read, whatever is in it; with one for each
+field of each block, deep networks could not be read in reasonable time. Files of
+`fixed-point-net/1` have the blocks with the nodes, as groups; they are read for ever.
 """
 
 from __future__ import annotations
@@ -38,25 +39,37 @@ def spread(graph: Mapping[str, Any]) -> Mapping[str, Any]:
     """`graph` with each block at its node; one whose blocks are there already as it is.
 
     Raises:
-        FileRefused: when the text is no JSON of blocks, or names a node that is not there or has a block of its own.
+        FileRefused: when the text is no JSON of blocks, or names a node that is not there or has a
+            block of its own.
     """
     metadata, nodes = graph.get("metadata"), graph.get(NODES)
     text = metadata.get(BLOCK) if isinstance(metadata, Mapping) else None
-    if not isinstance(metadata, Mapping) or not isinstance(text, str) or not isinstance(nodes, Mapping):
+    if (
+        not isinstance(metadata, Mapping)
+        or not isinstance(text, str)
+        or not isinstance(nodes, Mapping)
+    ):
         return graph  # in the form of before, or refused by who reads its nodes
     whole = _parsed(text)
     blocks = whole.pop(NODES, None)
     if whole.get("schema") != WHOLE_SCHEMA:
         raise FileRefused(
-            f"has a fixed_point text of schema {short(whole.get('schema'))}, not {WHOLE_SCHEMA!r}; read it with the lehr that wrote it"
+            f"has a fixed_point text of schema {short(whole.get('schema'))}, not {WHOLE_SCHEMA!r}; "
+            "read it with the lehr that wrote it"
         )
     if not isinstance(blocks, dict):
-        raise FileRefused(f"has a fixed_point text whose {NODES!r} is {short(blocks)}; give a block for each node of weights or neurons")
+        raise FileRefused(
+            f"has a fixed_point text whose {NODES!r} is {short(blocks)}; give a block for each "
+            "node of weights or neurons"
+        )
     told = dict(nodes)
     for name, block in blocks.items():
         fields = told.get(name)
         if not isinstance(fields, Mapping) or not isinstance(block, dict):
-            raise FileRefused(f"has a fixed_point block for {short(name)}, which is no node with fields; remove one or add the other")
+            raise FileRefused(
+                f"has a fixed_point block for {short(name)}, which is no node with fields; remove "
+                "one or add the other"
+            )
         own = fields.get("metadata", {})
         if not isinstance(own, Mapping) or BLOCK in own:
             raise FileRefused(f"has two fixed_point blocks for {name}; remove the one at the node")
@@ -68,10 +81,18 @@ def _parsed(text: str) -> dict[str, Any]:
     try:
         whole = json.loads(text, object_pairs_hook=_members, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise FileRefused(f"has a fixed_point text that is no JSON ({reason}); export it again") from None
+        reason = (
+            "it is nested too deep"
+            if isinstance(error, RecursionError)
+            else " ".join(str(error).split())
+        )
+        raise FileRefused(
+            f"has a fixed_point text that is no JSON ({reason}); export it again"
+        ) from None
     if not isinstance(whole, dict):
-        raise FileRefused(f"has a fixed_point text that holds {short(whole)}; give its fields by name")
+        raise FileRefused(
+            f"has a fixed_point text that holds {short(whole)}; give its fields by name"
+        )
     return whole
 
 

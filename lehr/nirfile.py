@@ -1,12 +1,15 @@
 """The `.nir` file: the form in which a network travels between the stations of the line and to other people's tools.
 
-A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR; `fixed_point` in the metadata of the
-graph says it exactly (lehr/nirblocks.py, docs/arithmetic.md). Reading takes the exact side, derives the other one anew, and refuses a
-file in which the two disagree, or whose network has not the digest that it states. `read` gives back what `write` was given; equal
-networks give equal bytes. A file of another tool may state no digest: `open_model` says so.
+A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR;
+`fixed_point` in the metadata of the graph says it exactly (lehr/nirblocks.py, docs/arithmetic.md).
+Reading takes the exact side, derives the other one anew, and refuses a file in which the two
+disagree, or whose network has not the digest that it states. `read` gives back what `write` was
+given; equal networks give equal bytes. A file of another tool may state no digest: `open_model`
+says so.
 
-`nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but whose shapes it does not infer:
-convolutions in groups, and kernels that are not square. Read those with `type_check=False`.
+`nir.read` opens what `write` made. With its type check on it refuses two things that NIR has but
+whose shapes it does not infer: convolutions in groups, and kernels that are not square. Read those
+with `type_check=False`.
 """
 
 from __future__ import annotations
@@ -39,23 +42,28 @@ FOR_READER = "lehr export --for"
 Origin = Mapping[str, Any]
 RELATIVE = 1e-9
 _ENDS = {INPUT: "Input", OUTPUT: "Output"}
-# One value per neuron; the shape is compared before the expected values are laid out, or a small file could ask for terabytes.
+# One value per neuron; the shape is compared before the expected values are laid out, or a small
+# file could ask for terabytes.
 _MAPS = ("v_threshold", "r", "delay")
 
 
-def write(net: Network, path: Path, origin: Origin | None = None, approximate: Iterable[str] = ()) -> None:
+def write(
+    net: Network, path: Path, origin: Origin | None = None, approximate: Iterable[str] = ()
+) -> None:
     """Write a network to a `.nir` file, whole or not at all.
 
     Args:
         net: the network.
         path: of the file.
-        origin: what was decided when the network was made of another one, by name: numbers, text, and lists and mappings of
-            them; it is no part of the network.
-        approximate: layers of neurons that may be written as the nearest type where NIR has none for their update. Their update
-            stands in the file exactly all the same, and the origin says, under `approximate`, what NIR's own fields lack.
+        origin: what was decided when the network was made of another one, by name: numbers, text,
+            and lists and mappings of them; it is no part of the network.
+        approximate: layers of neurons that may be written as the nearest type where NIR has none
+            for their update. Their update stands in the file exactly all the same, and the origin
+            says, under `approximate`, what NIR's own fields lack.
 
     Raises:
-        NotMappable: when NIR has no type for the update of other layers, or the file no form for a type of node.
+        NotMappable: when NIR has no type for the update of other layers, or the file no form for a
+            type of node.
         UsageError: when `approximate` names no layer of neurons.
         FileRefused: when the file cannot be written.
     """
@@ -100,7 +108,8 @@ def open_model(path: Path) -> Model:
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, no integer network, or contradicts itself.
+        FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, no
+            integer network, or contradicts itself.
     """
     graph = read_tree(path).get("node")
     with about(f"{path}: "):
@@ -108,7 +117,7 @@ def open_model(path: Path) -> Model:
 
 
 def to_nir(net: Network, approximate: Iterable[str] = ()) -> nir.NIRGraph:
-    """The network as a graph of the `nir` package; its arrays are copies; raises as `to_bytes`."""
+    """Return the network as a graph of the `nir` package; its arrays are copies; raises as `to_bytes`."""
     import nir
 
     _approximated(net, approximate)
@@ -116,7 +125,7 @@ def to_nir(net: Network, approximate: Iterable[str] = ()) -> nir.NIRGraph:
 
 
 def from_nir(graph: nir.NIRGraph) -> Network:
-    """The network that a graph with `fixed_point` blocks means.
+    """Return the network that a graph with `fixed_point` blocks means.
 
     Raises:
         FileRefused: as `read`.
@@ -134,32 +143,52 @@ def about(what: str) -> Iterator[None]:
 
 
 def _tree(net: Network) -> dict[str, Any]:
-    """The network as the dictionaries of the `nir` package: what a file holds."""
+    """Return the network as the dictionaries of the `nir` package: what a file holds."""
     nodes = {}
     for name, node in net.nodes.items():
         with about(f"{name}: "):
             nodes[name] = fields_of(node, net.shapes[net.sources(name)[0]])
     nodes[INPUT] = {"type": "Input", "shape": np.array(net.input.shape)}
     nodes[OUTPUT] = {"type": "Output", "shape": np.array(net.shapes[net.output])}
-    exact = {"schema": NET_SCHEMA, "input": net.input.kind, "steps": net.steps, "readout": net.readout, "digest": net.digest}
-    return {"type": "NIRGraph", "nodes": nodes, "edges": list(net.edges), "metadata": {BLOCK: exact}}
+    exact = {
+        "schema": NET_SCHEMA,
+        "input": net.input.kind,
+        "steps": net.steps,
+        "readout": net.readout,
+        "digest": net.digest,
+    }
+    return {
+        "type": "NIRGraph",
+        "nodes": nodes,
+        "edges": list(net.edges),
+        "metadata": {BLOCK: exact},
+    }
 
 
 def _approximated(net: Network, approximate: Iterable[str]) -> str:
     """What NIR's own fields lack of the layers in `approximate`, in one text; raises as `to_bytes` where they lack of others."""
     allowed = set(approximate)
     for name in sorted(allowed - net.neurons.keys()):
-        raise UsageError(f"approximate names {name!r}, which is no layer of neurons; name some of {', '.join(net.neurons)}")
+        raise UsageError(
+            f"approximate names {name!r}, which is no layer of neurons; name some of "
+            f"{', '.join(net.neurons)}"
+        )
     lacks = {name: neuron.nir.lacks for name, neuron in net.neurons.items() if neuron.nir.lacks}
     if others := sorted(lacks.keys() - allowed):
         way_out = "name it in `approximate` to write it as the nearest, {}, with its update exactly beside that"
         raise NotMappable(
             *together(
-                f"{name}: NIR has no neuron for its update, as {' and '.join(lacks[name])}; {way_out.format(net.neurons[name].nir.kind)}"
+                f"{name}: NIR has no neuron for its update, as {' and '.join(lacks[name])}; "
+                f"{way_out.format(net.neurons[name].nir.kind)}"
                 for name in others
             )
         )
-    return "; ".join(together(f"{name}: {net.neurons[name].nir.kind}, though {', '.join(reasons)}" for name, reasons in lacks.items()))
+    return "; ".join(
+        together(
+            f"{name}: {net.neurons[name].nir.kind}, though {', '.join(reasons)}"
+            for name, reasons in lacks.items()
+        )
+    )
 
 
 def _model(graph: Any) -> Model:
@@ -168,7 +197,8 @@ def _model(graph: Any) -> Model:
     _refuse_reader_file(graph)
     if not _states_integers(graph):
         raise FileRefused(
-            "holds a float graph, no integer network: it has no fixed_point block anywhere; make a network of it by"
+            "holds a float graph, no integer network: it has no fixed_point block anywhere; make a "
+            "network of it by"
             " 'lehr quantize GRAPH.nir --calibrate IN.npz -o MODEL.nir'"
         )
     with about("the graph "):
@@ -188,7 +218,10 @@ def _model(graph: Any) -> Model:
     require_bounded(net)
     _check_agreement(told, net)
     if str(exact.get("digest", net.digest)) != net.digest:
-        raise FileRefused("the graph has another digest than its network, so it was damaged or changed; export it again")
+        raise FileRefused(
+            "the graph has another digest than its network, so it was damaged or changed; export "
+            "it again"
+        )
     return Model(net, "digest" in exact)
 
 
@@ -196,7 +229,11 @@ def _states_integers(graph: Fields) -> bool:
     """Whether any fixed_point block is there: a file of lehr's that lost some of them is damaged, another tool's has none."""
     nodes = graph.get("nodes")
     every = [graph, *(nodes.values() if isinstance(nodes, Mapping) else ())]
-    blocks = [fields["metadata"] for fields in every if isinstance(fields, Mapping) and isinstance(fields.get("metadata"), Mapping)]
+    blocks = [
+        fields["metadata"]
+        for fields in every
+        if isinstance(fields, Mapping) and isinstance(fields.get("metadata"), Mapping)
+    ]
     return any(BLOCK in metadata for metadata in blocks)
 
 
@@ -208,7 +245,8 @@ def _refuse_reader_file(graph: Mapping[str, Any]) -> None:
     origin = metadata.get(ORIGIN)
     if isinstance(origin, Mapping) and origin.get("command") == FOR_READER:
         raise FileRefused(
-            f"holds the float units of `{FOR_READER} {printable(str(origin.get('reader')))}`, not the integers; give the file that it was"
+            f"holds the float units of `{FOR_READER} {printable(str(origin.get('reader')))}`, not "
+            "the integers; give the file that it was"
             f" written from, of network {printable(str(origin.get('network'))[:16])}"
         )
 
@@ -218,12 +256,14 @@ def _type(fields: Fields) -> str:
 
 
 def _nodes(told: Any) -> Mapping[str, Fields]:
-    """The nodes' fields, with one input and one output among them."""
+    """Return the nodes' fields, with one input and one output among them."""
     if not isinstance(told, Mapping):
         raise FileRefused("has nodes that are no group; give each node a name and fields")
     for name, fields in told.items():
         if not isinstance(fields, Mapping) or not isinstance(fields.get("metadata", {}), Mapping):
-            raise FileRefused(f"has a node {name!r} that holds a value where NIR has fields; remove it")
+            raise FileRefused(
+                f"has a node {name!r} that holds a value where NIR has fields; remove it"
+            )
     for name, kind in _ENDS.items():
         if name not in told or _type(told[name]) != kind:
             raise FileRefused(f"has no node {name!r} of type {kind}; call its {name} so")
@@ -232,14 +272,18 @@ def _nodes(told: Any) -> Mapping[str, Fields]:
 
 
 def edges_of(told: Any) -> tuple[Edge, ...]:
-    """The edges as a graph tells them; raises FileRefused where one is no pair of names."""
+    """Return the edges as a graph tells them; raises FileRefused where one is no pair of names."""
     edges: list[Edge] = []
     for pair in told if isinstance(told, list) else [told]:
         match pair:
             case [str(source), str(target)]:
-                edges.append((printable(source), printable(target)))  # what that changes names no node
+                edges.append(
+                    (printable(source), printable(target))
+                )  # what that changes names no node
             case _:
-                raise FileRefused("has an edge that is no pair of node names; give each edge its two ends")
+                raise FileRefused(
+                    "has an edge that is no pair of node names; give each edge its two ends"
+                )
     return tuple(edges)
 
 
@@ -248,20 +292,28 @@ def _check_agreement(told: Mapping[str, Fields], net: Network) -> None:
     for name in net.nodes:
         for field in [field for field in _MAPS if field in told[name]]:
             if np.shape(told[name][field]) != net.shapes[name]:
-                raise FileRefused(f"{name}: {field} has shape {np.shape(told[name][field])}, but its input has {net.shapes[name]}; {AGAIN}")
+                raise FileRefused(
+                    f"{name}: {field} has shape {np.shape(told[name][field])}, but its input has "
+                    f"{net.shapes[name]}; {AGAIN}"
+                )
     for name, derived in _tree(net)["nodes"].items():
         taken = taken_fields(net.nodes[name]) if name in net.nodes else frozenset()
         for field in [field for field in derived if field not in taken]:
             _check_same(f"{name}: {field}", told[name][field], derived[field])
         if BLOCK in told[name].get("metadata", {}) and "metadata" not in derived:
-            raise FileRefused(f"{name}: has a fixed_point block, which a {derived['type']} does not take; remove it")
+            raise FileRefused(
+                f"{name}: has a fixed_point block, which a {derived['type']} does not take; remove "
+                "it"
+            )
 
 
 def _check_same(where: str, told: Any, derived: Any) -> None:
     """Refuse a field that differs from its derived value: integers in anything, others in more than one part in 10**9."""
     if isinstance(derived, str):
         if told != derived:
-            raise FileRefused(f"{where} is {told}, but the rest of the file makes it {derived}; {AGAIN}")
+            raise FileRefused(
+                f"{where} is {told}, but the rest of the file makes it {derived}; {AGAIN}"
+            )
         return
     found, wanted = np.asarray(told), np.asarray(derived)
     if found.dtype.kind not in "iuf" or found.shape != wanted.shape:
@@ -271,4 +323,7 @@ def _check_same(where: str, told: Any, derived: Any) -> None:
     wrong = np.argwhere(~(np.abs(found.astype(np.float64) - wanted) <= slack))
     if len(wrong):
         at = tuple(wrong[0].tolist())
-        raise FileRefused(f"{where} holds {found[at]} at {list(at)}, but the rest of the file makes it {wanted[at]}; {AGAIN}")
+        raise FileRefused(
+            f"{where} holds {found[at]} at {list(at)}, but the rest of the file makes it "
+            f"{wanted[at]}; {AGAIN}"
+        )

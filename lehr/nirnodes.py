@@ -1,7 +1,8 @@
 """The fields of a NIR node: how those that several types of node share are read, checked and named.
 
-They are the fields of `nir`'s own dictionaries, in a file and in memory. What a type of node writes and reads stands with it, in
-lehr/nodes; `fixed_point` in a node's metadata is its block, in which its exact meaning stands (docs/arithmetic.md).
+They are the fields of `nir`'s own dictionaries, in a file and in memory. What a type of node writes
+and reads stands with it, in lehr/nodes; `fixed_point` in a node's metadata is its block, in which
+its exact meaning stands (docs/arithmetic.md).
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ SHOWN = 80
 """Letters of a value in a message."""
 
 
-def check_keys(told: Fields, names: Iterable[str], owner: str, optional: Iterable[str] = (), remedy: str = AGAIN) -> None:
+def check_keys(
+    told: Fields,
+    names: Iterable[str],
+    owner: str,
+    optional: Iterable[str] = (),
+    remedy: str = AGAIN,
+) -> None:
     """Refuse a field that is missing or that `owner` does not have."""
     missing = sorted(set(names) - told.keys())
     if missing:
@@ -35,26 +42,35 @@ def check_keys(told: Fields, names: Iterable[str], owner: str, optional: Iterabl
         raise FileRefused(f"has {short(extra[0])}, which {owner} does not have; remove it")
 
 
-def block(told: Fields, schema: str, names: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
-    """The values of the fixed_point block in the metadata of a node or graph, numbers as Python's own.
+def block(
+    told: Fields, schema: str, names: Iterable[str], optional: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the values of the fixed_point block in the metadata of a node or graph, numbers as Python's own.
 
     Raises:
-        FileRefused: when there is none, or it is of another schema, or holds other fields than `names`.
+        FileRefused: when there is none, or it is of another schema, or holds other fields than
+            `names`.
     """
     found = _stated(told)
     if found is None:
-        raise FileRefused("has no fixed_point block, so its integer meaning is not stated; export it with lehr")
-    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
+        raise FileRefused(
+            "has no fixed_point block, so its integer meaning is not stated; export it with lehr"
+        )
+    values = {
+        key: value.item() if isinstance(value, np.generic) else value
+        for key, value in found.items()
+    }
     if not isinstance(values.get("schema"), str) or values["schema"] != schema:
         raise FileRefused(
-            f"has a fixed_point block of schema {short(values.get('schema'))}, not {schema!r}; read it with the lehr that wrote it"
+            f"has a fixed_point block of schema {short(values.get('schema'))}, not {schema!r}; "
+            "read it with the lehr that wrote it"
         )
     check_keys(values, ("schema", *names), "its fixed_point block", optional)
     return values
 
 
 def schema_of(told: Fields) -> str:
-    """The schema of a node's block; empty where it has none."""
+    """Return the schema of a node's block; empty where it has none."""
     schema = (_stated(told) or {}).get("schema")
     return schema if isinstance(schema, str) else ""
 
@@ -74,7 +90,7 @@ def scalar(values: Fields, name: str) -> Any:
 
 
 def whole(told: Fields, name: str) -> Any:
-    """A field as an integer or a tuple of integers."""
+    """Return a field as an integer or a tuple of integers."""
     value = np.asarray(told[name])
     if value.dtype.kind not in "iu" or value.ndim > 1:
         raise FileRefused(f"{name} is {short(told[name])}; give integers")
@@ -82,10 +98,11 @@ def whole(told: Fields, name: str) -> Any:
 
 
 def integers(values: Fields, name: str) -> npt.ArrayLike:
-    """A field as an array of numbers, or lists of them, in lists or not; whoever takes them asks whether they are whole.
+    """Return a field as an array of numbers, or lists of them, in lists or not; whoever takes them asks whether they are whole.
 
     Raises:
-        FileRefused: when a list holds anything else; numpy would take truth for 1, and for a text as many bytes in every place.
+        FileRefused: when a list holds anything else; numpy would take truth for 1, and for a text
+            as many bytes in every place.
     """
     value = values[name]
     pending = [value] if isinstance(value, list) else []
@@ -101,7 +118,7 @@ def integers(values: Fields, name: str) -> npt.ArrayLike:
 
 
 def short(value: Any) -> str:
-    """A value as a message shows it."""
+    """Return a value as a message shows it."""
     shape = np.shape(value) if isinstance(value, np.ndarray) else ()
     try:
         return f"an array of shape {shape}" if shape else repr(value)[:SHOWN]
@@ -110,12 +127,12 @@ def short(value: Any) -> str:
 
 
 def weight_block(kind: WeightKind) -> dict[str, Any]:
-    """The metadata of a node of weights."""
+    """Return the metadata of a node of weights."""
     return {BLOCK: {"schema": WEIGHT_SCHEMA, "weights": kind}}
 
 
 def weight_kind(told: Fields) -> WeightKind:
-    """The kind that a node's block declares its weights to be."""
+    """Return the kind that a node's block declares its weights to be."""
     return declared_kind(scalar(block(told, WEIGHT_SCHEMA, ["weights"]), "weights"))
 
 
@@ -123,7 +140,11 @@ def named_padding(name: str, kernel: tuple[int, ...], stride: Any, dilation: Any
     """What torch.nn.Conv2d means by padding 'valid' and 'same'."""
     if name == "valid":
         return 0
-    totals = [d * (k - 1) for d, k in zip(np.broadcast_to(dilation, 2).tolist(), kernel, strict=True)]
+    totals = [
+        d * (k - 1) for d, k in zip(np.broadcast_to(dilation, 2).tolist(), kernel, strict=True)
+    ]
     if name != "same" or np.any(np.asarray(stride) != 1) or any(total % 2 for total in totals):
-        raise FileRefused(f"padding is {short(name)}, which has no equal sides here; give it as two integers")
+        raise FileRefused(
+            f"padding is {short(name)}, which has no equal sides here; give it as two integers"
+        )
     return tuple(total // 2 for total in totals)

@@ -44,7 +44,7 @@ class Header:
 
 
 def read_header(stream: IO[bytes]) -> Header:
-    """The header of the `.npy` file that begins here; the stream is left where the numbers do.
+    """Return the header of the `.npy` file that begins here; the stream is left where the numbers do.
 
     Raises:
         ValueError: when it is none, holds anything but numbers, or its shape is none.
@@ -72,7 +72,9 @@ def _parsed(version: tuple[int, int], text: bytes) -> tuple[Any, bool, np.dtype[
     try:
         shape, by_column, dtype = read(io.BytesIO(text), max_header_size=MAX_HEADER)
     except Exception as error:  # Python's parser and tokenizer raise a dozen kinds
-        raise ValueError(f"its header is no description of an array ({type(error).__name__})") from None
+        raise ValueError(
+            f"its header is no description of an array ({type(error).__name__})"
+        ) from None
     return shape, by_column, dtype
 
 

@@ -33,7 +33,7 @@ _ENCRYPTED = 0x1
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """An `.npz` archive that numpy.load reads, with the same bytes for the same arrays (numpy.savez writes the time of day)."""
+    """Return an `.npz` archive that numpy.load reads, with the same bytes for the same arrays (numpy.savez writes the time of day)."""
     files = {}
     for name, array in arrays.items():
         buffer = io.BytesIO()
@@ -50,15 +50,20 @@ class Archive:
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: when it is no regular file or no archive, names an array twice, or packs one otherwise than numpy does.
+        FileRefused: when it is no regular file or no archive, names an array twice, or packs one
+            otherwise than numpy does.
     """
 
     def __init__(self, path: Path) -> None:
         recover(path)
         if not path.exists():
-            raise UsageError(f"input {path} does not exist; give an .npz file with an array 'input'")
+            raise UsageError(
+                f"input {path} does not exist; give an .npz file with an array 'input'"
+            )
         if not path.is_file():
-            raise UsageError(f"input {path} is no regular file; give an .npz file with an array 'input'")
+            raise UsageError(
+                f"input {path} is no regular file; give an .npz file with an array 'input'"
+            )
         self.path = path
         with damage_refused(path):
             self._zip = zipfile.ZipFile(path)
@@ -69,7 +74,10 @@ class Archive:
             if name in self._members:
                 raise FileRefused(f"{path} holds {name!r} twice; write it with numpy.savez")
             if member.compress_type not in _METHODS or member.flag_bits & _ENCRYPTED:
-                raise FileRefused(f"{path}: {name} is packed otherwise than numpy does it; write it with numpy.savez_compressed")
+                raise FileRefused(
+                    f"{path}: {name} is packed otherwise than numpy does it; write it with "
+                    "numpy.savez_compressed"
+                )
             self._members[name] = member
 
     def __enter__(self) -> Self:
@@ -97,13 +105,24 @@ class Archive:
                 try:
                     header = read_header(stream)
                 except ValueError as error:
-                    raise FileRefused(f"{self.path}: {name} is no array of numbers: {error}; write it with numpy.savez") from None
+                    raise FileRefused(
+                        f"{self.path}: {name} is no array of numbers: {error}; write it with "
+                        "numpy.savez"
+                    ) from None
             member = self._members[name]
-            held = member.compress_size * (_DEFLATES if member.compress_type == zipfile.ZIP_DEFLATED else 1)
-            if header.start + header.nbytes != member.file_size or member.file_size > held + _DEFLATES:
+            held = member.compress_size * (
+                _DEFLATES if member.compress_type == zipfile.ZIP_DEFLATED else 1
+            )
+            if (
+                header.start + header.nbytes != member.file_size
+                or member.file_size > held + _DEFLATES
+            ):
                 has = min(member.file_size, held + _DEFLATES) - header.start
                 said = f"is said to be {header}, {header.nbytes:,} bytes"
-                raise FileRefused(f"{self.path}: {name} {said}, and has at most {has:,}; write it with numpy.savez")
+                raise FileRefused(
+                    f"{self.path}: {name} {said}, and has at most {has:,}; write it with "
+                    "numpy.savez"
+                )
             self._headers[name] = header
         return self._headers[name]
 
@@ -112,7 +131,7 @@ class Archive:
         return max(least, ratio * self._members[name].compress_size)
 
     def read(self, name: str, limit: int | None = None) -> npt.NDArray[Any]:
-        """A whole array that is there.
+        """Return a whole array that is there.
 
         Args:
             name: of the array.
@@ -125,7 +144,10 @@ class Archive:
         limit = self.limit(name) if limit is None else limit
         if header.nbytes > limit:
             way_out = "give fewer, or save it unpacked by numpy.savez"
-            raise FileRefused(f"{self.path}: {name} is {header}, {header.nbytes:,} bytes, more than {limit:,} at once; {way_out}")
+            raise FileRefused(
+                f"{self.path}: {name} is {header}, {header.nbytes:,} bytes, more than {limit:,} at "
+                f"once; {way_out}"
+            )
         with self.numbers(name) as stream:
             flat = np.frombuffer(exactly(stream, header.nbytes), header.dtype)
             return flat.reshape(header.shape, order="F" if header.by_column else "C")
@@ -156,7 +178,9 @@ def damage_refused(path: Path) -> Iterator[None]:
     except (LehrError, GeneratorExit):
         raise
     except Exception as error:  # they raise a dozen kinds
-        raise FileRefused(f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez") from None
+        raise FileRefused(
+            f"{path} is not a whole .npz file ({type(error).__name__}); write it with numpy.savez"
+        ) from None
 
 
 def exactly(stream: IO[bytes], count: int) -> bytes:
@@ -171,23 +195,29 @@ def exactly(stream: IO[bytes], count: int) -> bytes:
     return data
 
 
-def checked_samples(archive: Archive, prefix: str = "") -> tuple[Header, npt.NDArray[np.int64] | None]:
-    """The header of the inputs in an archive and, if there, the labels; their names begin with `prefix`.
+def checked_samples(
+    archive: Archive, prefix: str = ""
+) -> tuple[Header, npt.NDArray[np.int64] | None]:
+    """Return the header of the inputs in an archive and, if there, the labels; their names begin with `prefix`.
 
     Raises:
         FileRefused: when the inputs are missing, or an array has not the type it should.
     """
     path, name, labels = archive.path, f"{prefix}input", f"{prefix}labels"
     if name not in archive:
-        raise FileRefused(f"{path} has no array '{name}'; save it as numpy.savez(path, {name}=..., {labels}=...)")
+        raise FileRefused(
+            f"{path} has no array '{name}'; save it as numpy.savez(path, {name}=..., {labels}=...)"
+        )
     header = archive.header(name)
     if header.dtype != np.uint8 or len(header.shape) < 2:
-        raise FileRefused(f"{path}: {name} is {header}; save it as uint8 with the samples on the first axis")
+        raise FileRefused(
+            f"{path}: {name} is {header}; save it as uint8 with the samples on the first axis"
+        )
     return header, read_labels(archive, labels, header.shape[0])
 
 
 def read_labels(archive: Archive, name: str, samples: int) -> npt.NDArray[np.int64] | None:
-    """The labels of so many samples; None where an archive has none.
+    """Return the labels of so many samples; None where an archive has none.
 
     Raises:
         FileRefused: when they are not one integer for each.
@@ -196,7 +226,10 @@ def read_labels(archive: Archive, name: str, samples: int) -> npt.NDArray[np.int
         return None
     header = archive.header(name)
     if header.dtype.kind not in "iu" or header.shape != (samples,):
-        raise FileRefused(f"{archive.path}: {name} are {header} for {samples} samples; give one integer per sample")
+        raise FileRefused(
+            f"{archive.path}: {name} are {header} for {samples} samples; give one integer per "
+            "sample"
+        )
     labels = archive.read(name)
     if labels.size and int(labels.max()) > np.iinfo(np.int64).max:
         raise FileRefused(f"{archive.path}: {name} hold {labels.max()}; number the classes from 0")

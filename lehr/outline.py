@@ -1,7 +1,7 @@
 """What a NIR graph declares, told from the walk through its file alone: nodes, edges, types, shapes and sizes, and no weight is read.
 
-It is the same door as for reading a network (lehr/hdf5.py). The graph may be another tool's: of its numbers nothing is believed, as
-nothing is computed with them.
+It is the same door as for reading a network (lehr/hdf5.py). The graph may be another tool's: of its
+numbers nothing is believed, as nothing is computed with them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from lehr.nirnodes import BLOCK
 from lehr.refusals import Refusals
 from lehr.text import printable
 
-TYPES = frozenset(name for name, kind in vars(nir).items() if inspect.isclass(kind) and issubclass(kind, NIRNode))
+TYPES = frozenset(
+    name for name, kind in vars(nir).items() if inspect.isclass(kind) and issubclass(kind, NIRNode)
+)
 READ_BYTES = 64  # shapes, kernel sizes and scalars; what is larger is an array of the network
 
 
@@ -77,8 +79,8 @@ def outline(path: Path) -> Outline:
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: when it is no bounded tree of numbers and text, or holds no NIR graph; and naming all nodes of a type that NIR does
-            not have and all edges that name no node.
+        FileRefused: when it is no bounded tree of numbers and text, or holds no NIR graph; and
+            naming all nodes of a type that NIR does not have and all edges that name no node.
     """
     graph = read_tree(path, GRAPH._replace(told_bytes=READ_BYTES)).get("node")
     with about(f"{path}: "):
@@ -88,14 +90,21 @@ def outline(path: Path) -> Outline:
         metadata = graph.get("metadata")
         told = metadata if isinstance(metadata, Mapping) else {}
         origin = told.get(ORIGIN)
-        plain = {key: _plain(value) for key, value in (origin if isinstance(origin, Mapping) else {}).items()}
+        plain = {
+            key: _plain(value)
+            for key, value in (origin if isinstance(origin, Mapping) else {}).items()
+        }
         exact = isinstance(told.get(BLOCK), (str, Mapping))
         nodes = dict(_nodes(graph, "", refusals))
         refusals.raise_all()
-        return Outline(nodes, exact, {key: value for key, value in plain.items() if value is not None})
+        return Outline(
+            nodes, exact, {key: value for key, value in plain.items() if value is not None}
+        )
 
 
-def _nodes(graph: Mapping[str, Any], prefix: str, refusals: Refusals) -> Iterator[tuple[str, DeclaredNode]]:
+def _nodes(
+    graph: Mapping[str, Any], prefix: str, refusals: Refusals
+) -> Iterator[tuple[str, DeclaredNode]]:
     nodes = graph.get("nodes")
     nodes = nodes if isinstance(nodes, Mapping) else {}
     edges: tuple[Edge, ...] = ()
@@ -133,9 +142,13 @@ def _array(value: Any) -> Declared | None:
 
 
 def _plain(value: Any) -> Any:
-    """A number, text, or a few integers; None where it is none of these."""
+    """Return a number, text, or a few integers; None where it is none of these."""
     if isinstance(value, np.ndarray):
-        return value.tolist() if value.dtype.kind in "iu" and value.ndim == 1 and value.size <= READ_BYTES // 8 else None
+        return (
+            value.tolist()
+            if value.dtype.kind in "iu" and value.ndim == 1 and value.size <= READ_BYTES // 8
+            else None
+        )
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, str):

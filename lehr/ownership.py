@@ -32,7 +32,9 @@ def only_ours(place: Path) -> bool:
             return False
         for each in place.parents:
             entry = each.stat()
-            if not is_ours(entry) and not (entry.st_mode & stat.S_ISVTX and entry.st_uid in owners()):
+            if not is_ours(entry) and not (
+                entry.st_mode & stat.S_ISVTX and entry.st_uid in owners()
+            ):
                 return False
             if each == top:
                 break
@@ -42,7 +44,7 @@ def only_ours(place: Path) -> bool:
 
 
 def home() -> Path | None:
-    """The user's home; None for a user without one, as in containers."""
+    """Return the user's home; None for a user without one, as in containers."""
     try:
         return Path.home().resolve()
     except (RuntimeError, OSError):
@@ -50,7 +52,7 @@ def home() -> Path | None:
 
 
 def user_folder(variable: str, default: str, name: str) -> Path | None:
-    """A folder of lehr's among the user's: `$variable/lehr/name`, or `~/default/lehr/name`; None without a home.
+    """Return a folder of lehr's among the user's: `$variable/lehr/name`, or `~/default/lehr/name`; None without a home.
 
     Args:
         variable: of the XDG Base Directory Specification, such as XDG_CACHE_HOME.

@@ -20,7 +20,8 @@ class Arrival:
     Attributes:
         source: the neuron layer, delay or input that they leave.
         late: whether they left it in the step before, along a feedback edge.
-        paths: the weight, pooling and flatten nodes that they pass, for each way there is from `source` to the layer.
+        paths: the weight, pooling and flatten nodes that they pass, for each way there is from
+            `source` to the layer.
     """
 
     source: str
@@ -29,7 +30,7 @@ class Arrival:
 
 
 def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
-    """The events of neuron layer `name`, source by source, in the order in which they arrive."""
+    """Return the events of neuron layer `name`, source by source, in the order in which they arrive."""
     found: dict[tuple[str, bool], list[tuple[str, ...]]] = {}
 
     def walk(node: str, delayed: bool, path: tuple[str, ...]) -> None:
@@ -54,7 +55,8 @@ def synapses(net: Network, name: str) -> Synapses:
         name: a neuron layer.
 
     Returns:
-        Triples (source, delayed by feedback, matrix `[source size, layer size]`) in the order in which events arrive.
+        Triples (source, delayed by feedback, matrix `[source size, layer size]`) in the order in
+        which events arrive.
     """
     wiring = []
     for arrival in arrivals(net, name):

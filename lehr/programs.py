@@ -6,7 +6,21 @@ from dataclasses import replace
 from functools import cache
 
 from lehr.arithmetic import Arithmetic, State, Synapse
-from lehr.update import FIRED, INPUT, MEMBRANE, Add, Bound, Decay, Fire, ForEachEvent, Leak, Program, Put, Statement, width
+from lehr.update import (
+    FIRED,
+    INPUT,
+    MEMBRANE,
+    Add,
+    Bound,
+    Decay,
+    Fire,
+    ForEachEvent,
+    Leak,
+    Program,
+    Put,
+    Statement,
+    width,
+)
 
 CURRENT = "i"
 """The register of a synapse state."""
@@ -16,7 +30,7 @@ _Some = tuple[Statement, ...]
 
 @cache
 def program_of(membrane: Arithmetic, synapse: Synapse | None = None) -> Program:
-    """The update that the fields of a neuron's arithmetic, and of its synapse state if it has one, stand for."""
+    """Return the update that the fields of a neuron's arithmetic, and of its synapse state if it has one, stand for."""
     if membrane.update == "event":
         return _by_event(membrane)
     take: _Some = (Add(MEMBRANE, INPUT, membrane.fraction_bits), Add(MEMBRANE, "bias"))
@@ -24,10 +38,18 @@ def program_of(membrane: Arithmetic, synapse: Synapse | None = None) -> Program:
     if synapse is not None:
         to_synapse = synapse.bias_to == "synapse"
         bias: _Some = (Add(CURRENT if to_synapse else MEMBRANE, "bias"),)
-        before = (*_leak(CURRENT, synapse), Add(CURRENT, INPUT, membrane.fraction_bits), *(bias if to_synapse else ()))
+        before = (
+            *_leak(CURRENT, synapse),
+            Add(CURRENT, INPUT, membrane.fraction_bits),
+            *(bias if to_synapse else ()),
+        )
         before = (*before, _bound(CURRENT, synapse))
         take = (Add(MEMBRANE, CURRENT), *(() if to_synapse else bias))
-    leak, bound, fire = _leak(MEMBRANE, membrane), _bound(MEMBRANE, membrane), _fire(membrane, FIRED)
+    leak, bound, fire = (
+        _leak(MEMBRANE, membrane),
+        _bound(MEMBRANE, membrane),
+        _fire(membrane, FIRED),
+    )
     reset = _reset(membrane, FIRED)
     if membrane.reset_timing == "same_step":
         return Program((*before, *leak, *take, bound, *fire, *reset))
@@ -38,14 +60,30 @@ def program_of(membrane: Arithmetic, synapse: Synapse | None = None) -> Program:
 
 def _by_event(membrane: Arithmetic) -> Program:
     bound = _bound(MEMBRANE, membrane)
-    body = (Add(MEMBRANE, INPUT, membrane.fraction_bits), bound, *_fire(membrane, _NOW), *_reset(membrane, _NOW), Add(FIRED, _NOW))
-    return Program((*_leak(MEMBRANE, membrane), Add(MEMBRANE, "bias"), bound, Put(FIRED, 0), ForEachEvent(body)))
+    body = (
+        Add(MEMBRANE, INPUT, membrane.fraction_bits),
+        bound,
+        *_fire(membrane, _NOW),
+        *_reset(membrane, _NOW),
+        Add(FIRED, _NOW),
+    )
+    return Program(
+        (
+            *_leak(MEMBRANE, membrane),
+            Add(MEMBRANE, "bias"),
+            bound,
+            Put(FIRED, 0),
+            ForEachEvent(body),
+        )
+    )
 
 
 def _leak(x: str, state: State) -> _Some:
     if state.decay_numerator == 1 << state.decay_shift:
         return ()
-    return (Leak(x, Decay(state.decay_form, state.decay_numerator, state.decay_shift, state.rounding)),)
+    return (
+        Leak(x, Decay(state.decay_form, state.decay_numerator, state.decay_shift, state.rounding)),
+    )
 
 
 def _bound(x: str, state: State) -> Bound:
@@ -53,12 +91,17 @@ def _bound(x: str, state: State) -> Bound:
 
 
 def _fire(membrane: Arithmetic, into: str) -> _Some:
-    return () if membrane.fires == "never" else (Fire(MEMBRANE, "threshold", membrane.fires, 1, into),)
+    return (
+        () if membrane.fires == "never" else (Fire(MEMBRANE, "threshold", membrane.fires, 1, into),)
+    )
 
 
 def _reset(membrane: Arithmetic, spikes: str) -> _Some:
     """What a spike does to the membrane."""
-    resets: dict[str, _Some] = {"subtract": (Add(MEMBRANE, "threshold", 0, True, spikes),), "zero": (Put(MEMBRANE, 0, spikes),)}
+    resets: dict[str, _Some] = {
+        "subtract": (Add(MEMBRANE, "threshold", 0, True, spikes),),
+        "zero": (Put(MEMBRANE, 0, spikes),),
+    }
     return resets.get(membrane.reset, ())
 
 
@@ -78,7 +121,9 @@ def with_decays(program: Program, decays: dict[str, Decay]) -> Program:
 
 def input_shift(program: Program) -> int:
     """By how many bits a program shifts the input that it adds; 0 where it takes it as it is, or none."""
-    return max((s.shift for s in program.all if isinstance(s, Add) and s.source == INPUT), default=0)
+    return max(
+        (s.shift for s in program.all if isinstance(s, Add) and s.source == INPUT), default=0
+    )
 
 
 def with_input_shift(program: Program, shift: int) -> Program:
@@ -102,13 +147,17 @@ def with_widths(program: Program, bits: dict[str, int]) -> Program:
     def changed(s: Statement) -> Statement:
         if isinstance(s, ForEachEvent):
             return ForEachEvent(tuple(map(changed, s.body)))
-        return width(s.x, bits[s.x], s.overflow) if isinstance(s, Bound) and _in_bits(s) and s.x in bits else s
+        return (
+            width(s.x, bits[s.x], s.overflow)
+            if isinstance(s, Bound) and _in_bits(s) and s.x in bits
+            else s
+        )
 
     return Program(tuple(map(changed, program.statements)), program.membrane)
 
 
 def widths_of(program: Program) -> dict[str, int]:
-    """The registers that a program brings into a width in bits, and how many: the most, where a register has several Bounds."""
+    """Return the registers that a program brings into a width in bits, and how many: the most, where a register has several Bounds."""
     widths: dict[str, int] = {}
     for s in program.all:
         if isinstance(s, Bound) and _in_bits(s) and isinstance(s.high, int):
@@ -118,4 +167,9 @@ def widths_of(program: Program) -> dict[str, int]:
 
 def _in_bits(s: Bound) -> bool:
     """Whether the ends of a Bound are those of a number of bits, in two's complement."""
-    return isinstance(s.low, int) and isinstance(s.high, int) and s.low == -s.high - 1 and s.low.bit_count() == 1
+    return (
+        isinstance(s.low, int)
+        and isinstance(s.high, int)
+        and s.low == -s.high - 1
+        and s.low.bit_count() == 1
+    )

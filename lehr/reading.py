@@ -1,7 +1,8 @@
 """Reading files that nobody vouches for: regular files of a bounded size, and JSON of bounded depth with finite numbers.
 
-A folder that came from somebody else may hold a pipe that never ends, a link to a device that has no end, or text that steers the
-terminal it is printed on. What lehr itself reads whole, it reads by these functions.
+A folder that came from somebody else may hold a pipe that never ends, a link to a device that has
+no end, or text that steers the terminal it is printed on. What lehr itself reads whole, it reads by
+these functions.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFDIR: "a folder",
 }
-# What steers a terminal or turns the order of letters around; a tab or a line's end in a text is no harm until it is printed.
+# What steers a terminal or turns the order of letters around; a tab or a line's end in a text is no
+# harm until it is printed.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -42,13 +44,16 @@ def open_regular(path: Path, way_out: str) -> BufferedReader:
         way_out: what the user can do where it is none.
 
     Raises:
-        FileRefused: when there is no such file, it may not be read, or it is something else than a regular file.
+        FileRefused: when there is no such file, it may not be read, or it is something else than a
+            regular file.
     """
     try:
         _require_regular(path, path.stat().st_mode, way_out)
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         try:
-            _require_regular(path, os.fstat(file.fileno()).st_mode, way_out)  # it may have been exchanged meanwhile
+            _require_regular(
+                path, os.fstat(file.fileno()).st_mode, way_out
+            )  # it may have been exchanged meanwhile
         except FileRefused:
             file.close()
             raise
@@ -87,7 +92,9 @@ def read_bytes(path: Path, limit: int, way_out: str) -> bytes:
         except OSError as error:
             raise FileRefused(f"{path} cannot be read: {error.strerror}; {way_out}") from None
     if max(size, len(data)) > limit:
-        raise FileRefused(f"{path} has {max(size, len(data)):,} bytes, the limit is {limit:,}; {way_out}")
+        raise FileRefused(
+            f"{path} has {max(size, len(data)):,} bytes, the limit is {limit:,}; {way_out}"
+        )
     return data
 
 
@@ -100,11 +107,13 @@ def read_text(path: Path, limit: int, way_out: str) -> str:
     try:
         return read_bytes(path, limit, way_out).decode()
     except UnicodeDecodeError as error:
-        raise FileRefused(f"{path} cannot be read as UTF-8: byte {error.start:,} is none; {way_out}") from None
+        raise FileRefused(
+            f"{path} cannot be read as UTF-8: byte {error.start:,} is none; {way_out}"
+        ) from None
 
 
 def read_json(path: Path, way_out: str, limit: int = JSON_BYTES) -> Any:
-    """The value of a JSON file, see `parse_json`.
+    """Return the value of a JSON file, see `parse_json`.
 
     Raises:
         FileRefused: as `read_bytes`, and when it is no such JSON.
@@ -117,16 +126,23 @@ def read_json(path: Path, way_out: str, limit: int = JSON_BYTES) -> Any:
 
 
 def parse_json(data: bytes) -> Any:
-    """The value of JSON text in UTF-8 that says everything once, in finite numbers.
+    """Return the value of JSON text in UTF-8 that says everything once, in finite numbers.
 
     Raises:
-        ValueError: when it is no JSON, nests too deep or holds too much, a number that a double does not hold, a key twice or one that
-            cannot be printed, or text that would steer a terminal.
+        ValueError: when it is no JSON, nests too deep or holds too much, a number that a double
+            does not hold, a key twice or one that cannot be printed, or text that would steer a
+            terminal.
     """
     if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise ValueError(f"it holds more than {MAX_VALUES:,} values")
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_integer,
+        )
     except RecursionError:
         raise _too_deep() from None
     _check(value, MAX_DEPTH)

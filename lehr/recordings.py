@@ -50,7 +50,10 @@ def frames(text: str) -> Frames:
         key, _, value = part.strip().partition("=")
         number = value.isascii() and value.isdecimal() and (value.strip("0") or key == "start_us")
         if key not in keys or key in told or not number:
-            raise UsageError(f"--frames: {part.strip()!r} tells nothing; give KEY=NUMBER, once each, of {', '.join(keys)}")
+            raise UsageError(
+                f"--frames: {part.strip()!r} tells nothing; give KEY=NUMBER, once each, of "
+                f"{', '.join(keys)}"
+            )
         if len(value) > _DIGITS:
             raise UsageError(f"--frames: {key} has {len(value):,} digits; give at most {_DIGITS}")
         told[key] = int(value)
@@ -77,7 +80,9 @@ def open_inputs(path: Path, shape: Shape, told: str | None) -> Samples:
         return Recording(path, shape, frames(told))
     refuse_undecoded(path, ", ".join(FORMATS))
     if told is not None:
-        raise UsageError(f"--frames is for recordings ({', '.join(FORMATS)}), and {path} is none; leave it out")
+        raise UsageError(
+            f"--frames is for recordings ({', '.join(FORMATS)}), and {path} is none; leave it out"
+        )
     return open_samples(path)
 
 
@@ -90,24 +95,33 @@ class Recording(SpikeEvents):
         cut: how it becomes frames.
 
     Raises:
-        FileRefused: when the file is damaged or has no event in these frames, or an event or the shape does not fit.
+        FileRefused: when the file is damaged or has no event in these frames, or an event or the
+            shape does not fit.
     """
 
     def __init__(self, path: Path, shape: Shape, cut: Frames) -> None:
         self.path, self.labels, self._whole, self._cut = path, None, None, cut
         if len(shape) != 3 or shape[0] != 2:
             told = f"the network takes {list(shape)}"
-            raise FileRefused(f"{path} is a recording of two polarities, [2, rows, columns], but {told}; give inputs as an .npz file")
+            raise FileRefused(
+                f"{path} is a recording of two polarities, [2, rows, columns], but {told}; give "
+                "inputs as an .npz file"
+            )
         self.shape = (1, cut.steps or 0, *shape)
         first = self._first()
         self._start = first if cut.start_us is None else cut.start_us
-        last = cut.steps or max((int(step[-1]) + 1 for step, _ in self._steps() if len(step)), default=0)
+        last = cut.steps or max(
+            (int(step[-1]) + 1 for step, _ in self._steps() if len(step)), default=0
+        )
         if not last:
-            raise FileRefused(f"{path} has no event from {self._start:,} us on; give an earlier start_us")
+            raise FileRefused(
+                f"{path} has no event from {self._start:,} us on; give an earlier start_us"
+            )
         self.shape = (1, last, *shape)
         if (size := math.prod(self.shape)) > LARGEST:
             raise FileRefused(
-                f"{path}: its {last:,} steps are {size:,} bytes as spikes, the limit is {LARGEST:,}; give steps, or a longer one"
+                f"{path}: its {last:,} steps are {size:,} bytes as spikes, the limit is "
+                f"{LARGEST:,}; give steps, or a longer one"
             )
 
     def _decoded(self) -> Iterator[Events]:
@@ -124,7 +138,9 @@ class Recording(SpikeEvents):
         cut, (rows, columns), last = self._cut, self.shape[3:], _EARLIEST
         for events in self._decoded():
             way_out = "give the network's own camera, or downsample=N in --frames"
-            events.require_inside(self.path, rows * cut.downsample, columns * cut.downsample, way_out)
+            events.require_inside(
+                self.path, rows * cut.downsample, columns * cut.downsample, way_out
+            )
             step = (events.time - self._start) // cut.step_us
             if len(back := np.flatnonzero(np.diff(step, prepend=last) < 0)):
                 told = f"goes back in time to {events.time[back[0]]:,} us, an earlier step than that of the event before"

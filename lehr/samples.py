@@ -25,7 +25,7 @@ BLOCK = 1 << 20
 
 
 def open_samples(path: Path) -> Samples:
-    """The inputs of an `in.npz`, to be read in pieces.
+    """Return the inputs of an `in.npz`, to be read in pieces.
 
     Raises:
         UsageError: when there is no such file.
@@ -81,7 +81,8 @@ class Samples:
         wrong = np.flatnonzero((self.labels < 0) | (self.labels >= classes))
         if len(wrong):
             raise FileRefused(
-                f"{self.path}: the label of sample {wrong[0]:,} is {self.labels[wrong[0]]}, but there are {classes} classes, from 0 on;"
+                f"{self.path}: the label of sample {wrong[0]:,} is {self.labels[wrong[0]]}, but "
+                f"there are {classes} classes, from 0 on;"
                 " leave out samples that have no class, or all labels"
             )
 
@@ -92,24 +93,45 @@ class Samples:
             FileRefused: when they are too many for that.
         """
         if (size := math.prod(self.shape)) > self._limit:
-            raise FileRefused(f"{self.path} holds {size:,} bytes, more than {self._limit:,} at once; give fewer samples or steps")
-        return np.require(next(self.pieces(self.shape[0])), requirements="W") if self._whole is None else self._whole
+            raise FileRefused(
+                f"{self.path} holds {size:,} bytes, more than {self._limit:,} at once; give fewer "
+                "samples or steps"
+            )
+        return (
+            np.require(next(self.pieces(self.shape[0])), requirements="W")
+            if self._whole is None
+            else self._whole
+        )
 
     def first(self, count: int) -> npt.NDArray[np.uint8]:
-        """The first samples, so many of them or all; no others are read."""
-        return np.require(next(self.pieces(count), np.zeros((0, *self.shape[1:]), np.uint8)), requirements="W")
+        """Return the first samples, so many of them or all; no others are read."""
+        return np.require(
+            next(self.pieces(count), np.zeros((0, *self.shape[1:]), np.uint8)), requirements="W"
+        )
 
     def pieces(self, size: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
-        """The samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
+        """Return the samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
         count = self.shape[0]
-        return self._read(start, ((min(size, count - first), *self.shape[1:]) for first in range(start, count, size)))
+        return self._read(
+            start,
+            ((min(size, count - first), *self.shape[1:]) for first in range(start, count, size)),
+        )
 
     def chunks(self, steps: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
-        """The samples from `start` on, one after the other, `[1, steps, *shape]`: at most so many steps at a time."""
+        """Return the samples from `start` on, one after the other, `[1, steps, *shape]`: at most so many steps at a time."""
         count, every, *shape = self.shape
-        return self._read(start, ((1, min(steps, every - t), *shape) for _ in range(start, count) for t in range(0, every, steps)))
+        return self._read(
+            start,
+            (
+                (1, min(steps, every - t), *shape)
+                for _ in range(start, count)
+                for t in range(0, every, steps)
+            ),
+        )
 
-    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
+    def _read(
+        self, start: int, shapes: Iterable[tuple[int, ...]]
+    ) -> Iterator[npt.NDArray[np.uint8]]:
         """What follows sample `start`, cut into arrays of these shapes."""
         at = start * math.prod(self.shape[1:])
         if self._whole is not None:
@@ -134,7 +156,12 @@ def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[A
     """Spikes uint8 `[N, T, *shape]` of 0 and 1, as the arrays of events that `EventSamples` reads."""
     sample, step, place = np.nonzero(x.reshape(*x.shape[:2], -1))
     first = np.searchsorted(sample, np.arange(len(x) + 1))
-    return {SHAPE: np.array(x.shape[1:]), FIRST: first, STEP: step.astype(np.uint32), PLACE: place.astype(np.uint32)}
+    return {
+        SHAPE: np.array(x.shape[1:]),
+        FIRST: first,
+        STEP: step.astype(np.uint32),
+        PLACE: place.astype(np.uint32),
+    }
 
 
 class SpikeEvents(Samples, ABC):
@@ -142,7 +169,9 @@ class SpikeEvents(Samples, ABC):
 
     _limit = LARGEST_AT_ONCE
 
-    def _read(self, start: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[npt.NDArray[np.uint8]]:
+    def _read(
+        self, start: int, shapes: Iterable[tuple[int, ...]]
+    ) -> Iterator[npt.NDArray[np.uint8]]:
         width, at = math.prod(self.shape[2:]), start * self.shape[1]
         blocks = self._blocks(start)
         step, place = (np.zeros(0, np.int64) for _ in range(2))
@@ -167,9 +196,9 @@ class SpikeEvents(Samples, ABC):
 class EventSamples(SpikeEvents):
     """Recordings in an archive of events.
 
-    It holds `event.shape` (steps, then the shape of the network's input), `event.first` (where each sample's events begin, and
-    where the last one's end), and for every event `event.step` and `event.place`, its flat index in the shape. Within a sample, steps
-    do not descend.
+    It holds `event.shape` (steps, then the shape of the network's input), `event.first` (where each
+    sample's events begin, and where the last one's end), and for every event `event.step` and
+    `event.place`, its flat index in the shape. Within a sample, steps do not descend.
 
     Attributes:
         path: of the file.
@@ -186,12 +215,18 @@ class EventSamples(SpikeEvents):
         held = [_length(archive, name) for name in (STEP, PLACE)]
         shape, first = archive.read(SHAPE), archive.read(FIRST) if FIRST in archive else np.zeros(0)
         if shape.dtype.kind not in "iu" or shape.ndim != 1 or len(shape) < 2 or (shape < 1).any():
-            raise FileRefused(f"{path}: {SHAPE} is {shape.tolist()}; give the number of steps and the shape of the network's input")
+            raise FileRefused(
+                f"{path}: {SHAPE} is {shape.tolist()}; give the number of steps and the shape of "
+                "the network's input"
+            )
         if not _ascending(first) or held != [int(first[-1])] * 2:
             told = "give where the events of each sample begin, from 0 on, and last their number"
             raise FileRefused(f"{path}: {FIRST} does not divide {STEP} and {PLACE}; {told}")
         if (size := math.prod(map(int, shape)) * (len(first) - 1)) > LARGEST:
-            raise FileRefused(f"{path}: its events are {size:,} bytes as spikes, the limit is {LARGEST:,}; give fewer samples or steps")
+            raise FileRefused(
+                f"{path}: its events are {size:,} bytes as spikes, the limit is {LARGEST:,}; give "
+                "fewer samples or steps"
+            )
         self._first: Int64 = first.astype(np.int64)
         self.shape = (len(first) - 1, *map(int, shape))
         self.labels = read_labels(archive, "labels", len(first) - 1)
@@ -204,23 +239,36 @@ class EventSamples(SpikeEvents):
             archive.numbers(STEP) as of_steps,
             archive.numbers(PLACE) as of_places,
         ):
-            columns = [(of_steps, self._type(archive, STEP)), (of_places, self._type(archive, PLACE))]
+            columns = [
+                (of_steps, self._type(archive, STEP)),
+                (of_places, self._type(archive, PLACE)),
+            ]
             for stream, dtype in columns:
                 _skip(stream, done * dtype.itemsize)
             while done < total:
                 count = min(BLOCK, total - done)
-                read = [np.frombuffer(exactly(stream, count * dtype.itemsize), dtype) for stream, dtype in columns]
+                read = [
+                    np.frombuffer(exactly(stream, count * dtype.itemsize), dtype)
+                    for stream, dtype in columns
+                ]
                 step, place = (values.astype(np.int64) for values in read)
-                sample = np.searchsorted(self._first, np.arange(done, done + count), side="right") - 1
+                sample = (
+                    np.searchsorted(self._first, np.arange(done, done + count), side="right") - 1
+                )
                 for name, values, limit in ((STEP, read[0], steps), (PLACE, read[1], width)):
                     if values.min() < 0 or values.max() >= limit:
                         worst = int(values.min() if values.min() < 0 else values.max())
-                        raise FileRefused(f"{self.path}: {name} holds {worst}, but there are {limit:,}; count from 0")
+                        raise FileRefused(
+                            f"{self.path}: {name} holds {worst}, but there are {limit:,}; count "
+                            "from 0"
+                        )
                 through = sample * steps + step
                 back = np.flatnonzero(np.diff(through, prepend=last) < 0)
                 if len(back):
                     told = f"event {done + int(back[0]):,} is of an earlier step than the one before it"
-                    raise FileRefused(f"{self.path}: {told}; sort the events of each sample by step")
+                    raise FileRefused(
+                        f"{self.path}: {told}; sort the events of each sample by step"
+                    )
                 last, done = int(through[-1]), done + count
                 yield through, place
 
@@ -228,7 +276,9 @@ class EventSamples(SpikeEvents):
         """Of the integers in a list."""
         dtype = archive.header(name).dtype
         if dtype.kind not in "iu":
-            raise FileRefused(f"{self.path}: the events are {dtype}; give steps and places as integers")
+            raise FileRefused(
+                f"{self.path}: the events are {dtype}; give steps and places as integers"
+            )
         return dtype
 
 

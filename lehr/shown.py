@@ -27,19 +27,23 @@ class Table:
     def __str__(self) -> str:
         """Columns as wide as their longest text, numbers to the right."""
         widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
-        right = [bool(self.rows) and all(map(_is_number, column)) for column in zip(*self.rows, strict=True)] or [False] * len(widths)
+        right = [
+            bool(self.rows) and all(map(_is_number, column))
+            for column in zip(*self.rows, strict=True)
+        ] or [False] * len(widths)
         lines = [
-            "  ".join(text.rjust(width) if number else text.ljust(width) for text, width, number in zip(row, widths, right, strict=True))
+            "  ".join(
+                text.rjust(width) if number else text.ljust(width)
+                for text, width, number in zip(row, widths, right, strict=True)
+            )
             for row in (self.columns, *self.rows)
         ]
         return "\n".join((self.title, *(line.rstrip() for line in lines)))
 
     def html(self) -> str:
-        """A table that a notebook shows; every text is escaped."""
+        """Return a table that a notebook shows; every text is escaped."""
         head = _row("th", self.columns)
-        return (
-            f"<p>{escape(self.title)}</p><table><thead>{head}</thead><tbody>{''.join(_row('td', row) for row in self.rows)}</tbody></table>"
-        )
+        return f"<p>{escape(self.title)}</p><table><thead>{head}</thead><tbody>{''.join(_row('td', row) for row in self.rows)}</tbody></table>"
 
 
 class Shown(ABC):
@@ -61,14 +65,16 @@ class Shown(ABC):
 
 
 def shape_text(shape: Shape) -> str:
-    """A shape as people write it: 1x28x28."""
+    """Return a shape as people write it: 1x28x28."""
     return "x".join(map(str, shape))
 
 
 def listed(parts: Iterable[str], most: int = 6) -> str:
     """Parts with commas between them, the last of many left out."""
     parts = list(parts)
-    return ", ".join(parts if len(parts) <= most else [*parts[: most - 1], f"and {len(parts) - most + 1} more"])
+    return ", ".join(
+        parts if len(parts) <= most else [*parts[: most - 1], f"and {len(parts) - most + 1} more"]
+    )
 
 
 def _row(cell: str, texts: Sequence[str]) -> str:

@@ -10,18 +10,18 @@ _ALIKE = 0.7
 
 
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """A question that names the known word most like `word`, `prefix` before it; empty where none is like it."""
+    """Return a question that names the known word most like `word`, `prefix` before it; empty where none is like it."""
     similar = get_close_matches(word, list(dict.fromkeys(known)), n=1, cutoff=_ALIKE)
     return f"did you mean {prefix + similar[0]!r}?" if similar else ""
 
 
 def one_of(word: str, known: Iterable[str], way_out: str = "use one of") -> str:
-    """A way out for a word that is not known: the known one most like it, where any is, and all of them after `way_out`."""
+    """Return a way out for a word that is not known: the known one most like it, where any is, and all of them after `way_out`."""
     names = list(known)
     asked = nearest(word, names)
     return f"{asked} {way_out} {', '.join(names)}".strip()
 
 
 def option(name: str) -> str:
-    """The command line's option for an argument of Python: "--decay-bits" for "decay_bits"."""
+    """Return the command line's option for an argument of Python: "--decay-bits" for "decay_bits"."""
     return "--" + name.replace("_", "-")

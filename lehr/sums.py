@@ -46,7 +46,9 @@ def check_sums(
         raise FileRefused(f"{folder} is damaged ({damage}); {way_out}")
 
 
-def _damage(folder: Path, name: str, state: dict[str, Any], files: tuple[str, ...], way_out: str) -> str | None:
+def _damage(
+    folder: Path, name: str, state: dict[str, Any], files: tuple[str, ...], way_out: str
+) -> str | None:
     sums = state.pop(SUMS, None)
     if not isinstance(sums, dict) or sums.keys() != {name, *files}:
         return f"{name} does not state the {SUMS} of each file"

@@ -1,7 +1,7 @@
 """A table of rules by type: the closed world of a station.
 
-Every walk over statements or nodes asks a table. What nobody registered is refused by name, never assumed, and a second rule for the
-same type is an error of whoever writes it.
+Every walk over statements or nodes asks a table. What nobody registered is refused by name, never
+assumed, and a second rule for the same type is an error of whoever writes it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Table(Generic[Rule]):
         return register
 
     def __getitem__(self, kind: type) -> Rule:
-        """The rule for a type.
+        """Return the rule for a type.
 
         Raises:
             NotMappable: when there is none.
@@ -58,5 +58,9 @@ class Table(Generic[Rule]):
         return frozenset(self._rules)
 
     def missing(self, things: Iterable[object]) -> list[str]:
-        """The names of the types among `things` that have no rule, each once, in order."""
-        return list(dict.fromkeys(type(thing).__name__ for thing in things if type(thing) not in self._rules))
+        """Return the names of the types among `things` that have no rule, each once, in order."""
+        return list(
+            dict.fromkeys(
+                type(thing).__name__ for thing in things if type(thing) not in self._rules
+            )
+        )

@@ -7,7 +7,11 @@ _END = 40
 
 def printable(text: str) -> str:
     """Text on one line, without what would steer a terminal."""
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(letter if letter.isprintable() else "?" for letter in text)
+    )
 
 
 def shortened(text: str) -> str:

@@ -33,4 +33,7 @@ def refuse_undecoded(path: Path, decoded: str) -> None:
         UsageError: when it is one.
     """
     if path.is_file() and (way := FORMATS.get(path.suffix.lower())):
-        raise UsageError(f"{path} is {way}, and {_RECORDS}; lehr itself decodes {decoded} (AEDAT 3.1, N-MNIST) and .npz")
+        raise UsageError(
+            f"{path} is {way}, and {_RECORDS}; lehr itself decodes {decoded} (AEDAT 3.1, N-MNIST) "
+            "and .npz"
+        )

@@ -1,10 +1,12 @@
 """The update of a neuron as data: a program of six kinds of statements over named integers.
 
-A register is a name. `fired` holds the spikes of the last Fire; read before it, those of the step before: that is all there is to the
-timing of resets. States (read before they are surely written) live from step to step, work registers begin every step at 0. A source
-is a register, `input` (the sum A; in a loop over events the weight of the event), a parameter of the layer (an integer by channel or by
-neuron: `threshold`, `bias`, any other name) or a number. All integers are exact until a Bound. docs/arithmetic.md has each statement
-with its formula, and each machine as a program.
+A register is a name. `fired` holds the spikes of the last Fire; read before it, those of the step
+before: that is all there is to the timing of resets. States (read before they are surely written)
+live from step to step, work registers begin every step at 0. A source is a register, `input` (the
+sum A; in a loop over events the weight of the event), a parameter of the layer (an integer by
+channel or by
+neuron: `threshold`, `bias`, any other name) or a number. All integers are exact until a Bound.
+docs/arithmetic.md has each statement with its formula, and each machine as a program.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ INPUT, FIRED, MEMBRANE = "input", "fired", "v"
 class Decay:
     """What a Leak leaves of x; n is `shift`, k is `numerator`.
 
-    multiply: round(x k / 2^n). shift: x - round(x / 2^n). dash: x - (x >> n), but at least 1 towards 0 (Xylo's decay, which reaches 0).
+    multiply: round(x k / 2^n). shift: x - round(x / 2^n). dash: x - (x >> n), but at least 1
+    towards 0 (Xylo's decay, which reaches 0).
     linear: x moved k towards 0, and not beyond.
     """
 
@@ -68,7 +71,8 @@ class Put:
 class Bound:
     """Bring x between low and high, both included; where that changes it, it is counted as a saturation.
 
-    `wrap` is modulo high - low + 1, which is a power of two: the lowest bits of a two's-complement register.
+    `wrap` is modulo high - low + 1, which is a power of two: the lowest bits of a two's-complement
+    register.
     """
 
     x: str
@@ -81,7 +85,8 @@ class Bound:
 class Fire:
     """into = how often x passes level, from 0 to `up_to`.
 
-    For up_to 1 it is whether x > level (gt) or x >= level (ge); for more, the greatest n with x > n level (or >=), level at least 1.
+    For up_to 1 it is whether x > level (gt) or x >= level (ge); for more, the greatest n with x > n
+    level (or >=), level at least 1.
     """
 
     x: str
@@ -123,7 +128,7 @@ class Program:
         check_program(self)
 
     def __repr__(self) -> str:
-        """The lines of text: a network's digest is taken of them."""
+        """Return the lines of text: a network's digest is taken of them."""
         from lehr.update_text import lines_of
 
         return f"Program({self.membrane}: {'; '.join(lines_of(self))})"
@@ -136,7 +141,11 @@ class Program:
     @cached_property
     def registers(self) -> tuple[str, ...]:
         """The names that the program writes; `fired` always among them."""
-        return tuple(dict.fromkeys((FIRED, *(written(s) for s in self.all if not isinstance(s, ForEachEvent)))))
+        return tuple(
+            dict.fromkeys(
+                (FIRED, *(written(s) for s in self.all if not isinstance(s, ForEachEvent)))
+            )
+        )
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -152,9 +161,17 @@ class Program:
         def follow(statements: tuple[Statement, ...], sure: set[str]) -> None:
             for s in statements:
                 if isinstance(s, ForEachEvent):
-                    follow(s.body, set(sure))  # a step may have no event: what the loop writes is not sure behind it
+                    follow(
+                        s.body, set(sure)
+                    )  # a step may have no event: what the loop writes is not sure behind it
                     continue
-                kept.update(dict.fromkeys(name for name in sorted(reads(s)) if name in self.registers and name not in sure))
+                kept.update(
+                    dict.fromkeys(
+                        name
+                        for name in sorted(reads(s))
+                        if name in self.registers and name not in sure
+                    )
+                )
                 if not (isinstance(s, Put) and s.when):
                     sure.add(written(s))
 
@@ -192,7 +209,7 @@ def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
 
 
 def written(statement: Leak | Add | Put | Bound | Fire) -> str:
-    """The register that a statement writes."""
+    """Return the register that a statement writes."""
     return statement.into if isinstance(statement, Fire) else statement.x
 
 
@@ -200,14 +217,16 @@ def sources(statement: Statement) -> tuple[Source, ...]:
     """What a statement takes beside the register that it changes: names and numbers; none of a loop."""
     if isinstance(statement, ForEachEvent):
         return ()
-    taken = [statement.decay.numerator, statement.decay.shift] if isinstance(statement, Leak) else []
+    taken = (
+        [statement.decay.numerator, statement.decay.shift] if isinstance(statement, Leak) else []
+    )
     names = ("source", "times", "when", "low", "high", "level")
     taken += [getattr(statement, field.name) for field in fields(statement) if field.name in names]
     return tuple(source for source in taken if source != "")
 
 
 def reads(statement: Statement) -> set[str]:
-    """The names that a statement reads; a loop reads what its body does, each statement for itself."""
+    """Return the names that a statement reads; a loop reads what its body does, each statement for itself."""
     if isinstance(statement, ForEachEvent):
         return set()
     names = {source for source in sources(statement) if isinstance(source, str)}
@@ -215,5 +234,5 @@ def reads(statement: Statement) -> set[str]:
 
 
 def width(x: str, bits: int, overflow: Overflow = "saturate") -> Bound:
-    """A Bound to a two's-complement width."""
+    """Return a Bound to a two's-complement width."""
     return Bound(x, -(1 << (bits - 1)), (1 << (bits - 1)) - 1, overflow)

@@ -36,7 +36,9 @@ LOWEST, HIGHEST = -(2**31), 2**31 - 1
 """The numbers that a program may name, and so the widest Bound: registers of 32 bits."""
 RESERVED = frozenset({INPUT})
 
-_RULES: Table[Callable[..., str]] = Table("a program", "use one of the six statements of lehr.update")
+_RULES: Table[Callable[..., str]] = Table(
+    "a program", "use one of the six statements of lehr.update"
+)
 
 
 def check_program(program: Program) -> None:
@@ -50,29 +52,46 @@ def check_program(program: Program) -> None:
     if not 1 <= count <= MOST_STATEMENTS:
         raise FileRefused(f"update has {count} statements; give 1 to {MOST_STATEMENTS}")
     if len(loops) > 1 or any(isinstance(s, ForEachEvent) for loop in loops for s in loop.body):
-        raise FileRefused("update has more than one loop over events; give at most one, and none inside another")
+        raise FileRefused(
+            "update has more than one loop over events; give at most one, and none inside another"
+        )
     for number, s in enumerate(walk(program.statements), 1):
         if type(s) not in STATEMENTS:
-            raise FileRefused(f"update statement {number} is a {type(s).__name__}; use one of the six of lehr.update")
+            raise FileRefused(
+                f"update statement {number} is a {type(s).__name__}; use one of the six of "
+                "lehr.update"
+            )
         if problem := _problem(program, s):
             raise FileRefused(f"update statement {number}, '{line_of(s)}': {problem}")
     if loops and any(INPUT in sources(s) for s in program.statements):
         raise FileRefused("update takes the input outside its loop over events; take it inside")
     if program.membrane == FIRED:
-        raise FileRefused(f"membrane is {FIRED!r}, which holds spikes; name another register, into which it may be put")
+        raise FileRefused(
+            f"membrane is {FIRED!r}, which holds spikes; name another register, into which it may "
+            "be put"
+        )
     if program.membrane not in program.registers:
-        raise FileRefused(f"membrane is {program.membrane!r}, which the update never writes; name one of its registers")
+        raise FileRefused(
+            f"membrane is {program.membrane!r}, which the update never writes; name one of its "
+            "registers"
+        )
 
 
 def _problem(program: Program, s: Statement) -> str:
     """What is wrong with a statement; empty if nothing is."""
     if isinstance(s, ForEachEvent):
-        return "" if any(INPUT in sources(inner) for inner in s.body) else "its body takes no input; add the input in it"
+        return (
+            ""
+            if any(INPUT in sources(inner) for inner in s.body)
+            else "its body takes no input; add the input in it"
+        )
     if problem := _wrong_word(s):
         return problem
     if written(s) in RESERVED:
         return f"it writes {written(s)}, which it is given; use another register"
-    if INPUT in sources(s) and not (isinstance(s, (Add, Put)) and s.source == INPUT and INPUT not in sources(s)[1:]):
+    if INPUT in sources(s) and not (
+        isinstance(s, (Add, Put)) and s.source == INPUT and INPUT not in sources(s)[1:]
+    ):
         return f"it takes {INPUT} in another place than a source; put it into a register first"
     if written(s) == FIRED and not _counts_spikes(program, s):
         return f"{FIRED} holds spikes; change it by fire, by 'put {FIRED} 0' and by adding a register that a fire writes"
@@ -80,7 +99,7 @@ def _problem(program: Program, s: Statement) -> str:
 
 
 def _wrong_word(s: Leak | Add | Put | Bound | Fire) -> str:
-    """The first word of a statement that is no word, name or number here; empty if all are."""
+    """Return the first word of a statement that is no word, name or number here; empty if all are."""
     for word, known in _words(s):
         if word not in known:
             return f"{word!r} is none of {', '.join(known)}"
@@ -94,7 +113,7 @@ def _wrong_word(s: Leak | Add | Put | Bound | Fire) -> str:
 
 
 def _words(s: Statement) -> list[tuple[str, tuple[str, ...]]]:
-    """The words of a statement that are one of a few, each with those."""
+    """Return the words of a statement that are one of a few, each with those."""
     match s:
         case Leak(_, decay):
             return [(decay.form, get_args(Form)), (decay.rounding, get_args(Rounding))]

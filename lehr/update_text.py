@@ -9,7 +9,9 @@ from lehr.errors import FileRefused
 from lehr.tables import Table
 from lehr.update import Add, Bound, Decay, Fire, ForEachEvent, Leak, Program, Put, Source, Statement
 
-TO_TEXT: Table[Callable[..., list[str]]] = Table("the .nir file", "write it with a lehr that has this statement")
+TO_TEXT: Table[Callable[..., list[str]]] = Table(
+    "the .nir file", "write it with a lehr that has this statement"
+)
 LOOP, END = "for each event", "end"
 NAME = r"[a-z][a-z0-9_]{0,30}"
 VALUE = rf"{NAME}|0|-?[1-9][0-9]{{0,9}}"
@@ -17,12 +19,14 @@ _SHIFT = r"[0-9]|1[0-6]"
 
 
 def lines_of(program: Program) -> tuple[str, ...]:
-    """The lines of a program; a loop has a line before and one after its body."""
-    return tuple(line for statement in program.statements for line in TO_TEXT[type(statement)](statement))
+    """Return the lines of a program; a loop has a line before and one after its body."""
+    return tuple(
+        line for statement in program.statements for line in TO_TEXT[type(statement)](statement)
+    )
 
 
 def line_of(statement: Statement) -> str:
-    """The first line of a statement, as messages show it."""
+    """Return the first line of a statement, as messages show it."""
     return TO_TEXT[type(statement)](statement)[0]
 
 
@@ -34,7 +38,10 @@ def _leak(s: Leak) -> list[str]:
 
 @TO_TEXT.rule(Add)
 def _add(s: Add) -> list[str]:
-    return [f"{'subtract' if s.negative else 'add'} {s.x} {s.source} {s.shift}{f' times {s.times}' if s.times else ''}"]
+    return [
+        f"{'subtract' if s.negative else 'add'} {s.x} {s.source} "
+        f"{s.shift}{f' times {s.times}' if s.times else ''}"
+    ]
 
 
 @TO_TEXT.rule(Put)
@@ -61,7 +68,9 @@ def _value(word: str) -> Source:
     return int(word) if word.lstrip("-").isdigit() else word
 
 
-def _read_leak(x: str, form: str, numerator: str, shift: str, rounding: str = "toward_zero") -> Leak:
+def _read_leak(
+    x: str, form: str, numerator: str, shift: str, rounding: str = "toward_zero"
+) -> Leak:
     return Leak(x, Decay(form, _value(numerator), _value(shift), rounding))  # type: ignore[arg-type]
 
 
@@ -82,7 +91,10 @@ def _read_fire(into: str, x: str, test: str, level: str, up_to: str) -> Fire:
 
 
 _FORMS: tuple[tuple[str, Callable[..., Statement]], ...] = (
-    (rf"leak ({NAME}) (multiply|shift) ({VALUE}) ({VALUE}) (toward_zero|floor|nearest_even)", _read_leak),
+    (
+        rf"leak ({NAME}) (multiply|shift) ({VALUE}) ({VALUE}) (toward_zero|floor|nearest_even)",
+        _read_leak,
+    ),
     (rf"leak ({NAME}) (dash|linear) ({VALUE}) ({VALUE})", _read_leak),
     (rf"(add|subtract) ({NAME}) ({VALUE}) ({_SHIFT})(?: times ({NAME}))?", _read_add),
     (rf"put ({NAME}) ({VALUE})(?: when ({NAME}))?", _read_put),
@@ -92,7 +104,7 @@ _FORMS: tuple[tuple[str, Callable[..., Statement]], ...] = (
 
 
 def program_of_lines(lines: Sequence[object], membrane: str) -> Program:
-    """The program that lines of text say.
+    """Return the program that lines of text say.
 
     Raises:
         FileRefused: when a line is no statement or contradicts the rest, naming the line.
@@ -116,4 +128,7 @@ def _statement(number: int, line: object) -> Statement:
     for form, read in _FORMS:
         if isinstance(line, str) and (match := re.fullmatch(form, line)):
             return read(*match.groups())
-    raise FileRefused(f"update line {number} is {repr(line)[:60]}, which is no statement here; read it with the lehr that wrote it")
+    raise FileRefused(
+        f"update line {number} is {repr(line)[:60]}, which is no statement here; read it with the "
+        "lehr that wrote it"
+    )

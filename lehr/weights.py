@@ -21,7 +21,11 @@ WeightKind = Literal["binary", "ternary", "int2", "int3", "int4", "int5", "int6"
 Int8Array = npt.NDArray[np.int8]
 
 KINDS: tuple[WeightKind, ...] = get_args(WeightKind)
-LARGEST: Mapping[WeightKind, int] = {"binary": 1, "ternary": 1, **{kind: 2 ** (int(kind[3:]) - 1) - 1 for kind in KINDS[2:]}}
+LARGEST: Mapping[WeightKind, int] = {
+    "binary": 1,
+    "ternary": 1,
+    **{kind: 2 ** (int(kind[3:]) - 1) - 1 for kind in KINDS[2:]},
+}
 """The greatest magnitude that a weight of each kind has."""
 
 
@@ -30,18 +34,27 @@ def zero_share(weight: Int8Array) -> float:
     return float(np.mean(weight == 0))
 
 
-def frozen_array(value: npt.ArrayLike, dtype: type[np.integer], name: str) -> npt.NDArray[np.integer]:
+def frozen_array(
+    value: npt.ArrayLike, dtype: type[np.integer], name: str
+) -> npt.NDArray[np.integer]:
     """Copy `value` into a read-only array of `dtype`, refusing whatever would change on the way."""
     try:
         given = np.asarray(value)
     except ValueError:  # numpy's, of rows of different lengths
-        raise FileRefused(f"{name} is no array of numbers; give one integer for each place") from None
+        raise FileRefused(
+            f"{name} is no array of numbers; give one integer for each place"
+        ) from None
     if given.dtype.kind not in "iub":
-        raise FileRefused(f"{name} has dtype {given.dtype}, not integers; round it to integers first")
+        raise FileRefused(
+            f"{name} has dtype {given.dtype}, not integers; round it to integers first"
+        )
     made = np.array(given, dtype=dtype, order="C")
     if not np.array_equal(made, given):
         worst = int(given[made != given].flat[0])
-        raise FileRefused(f"{name} holds {worst}, which {np.dtype(dtype).name} cannot; use {np.iinfo(dtype).min} to {np.iinfo(dtype).max}")
+        raise FileRefused(
+            f"{name} holds {worst}, which {np.dtype(dtype).name} cannot; use {np.iinfo(dtype).min} "
+            f"to {np.iinfo(dtype).max}"
+        )
     made.setflags(write=False)
     return made
 
@@ -55,11 +68,14 @@ def declared_kind(value: Any) -> WeightKind:
     for kind in KINDS:
         if value == kind:
             return kind
-    raise FileRefused(f"weights are declared {str(value)[:80]!r}; lehr reads 'binary', 'ternary' and 'int2' to 'int8'")
+    raise FileRefused(
+        f"weights are declared {str(value)[:80]!r}; lehr reads 'binary', 'ternary' and 'int2' to "
+        "'int8'"
+    )
 
 
 def declared_weight(weight: npt.ArrayLike, kind: WeightKind, ndim: int, owner: str) -> Int8Array:
-    """A read-only int8 array with `ndim` axes that holds what `kind` allows.
+    """Return a read-only int8 array with `ndim` axes that holds what `kind` allows.
 
     Raises:
         FileRefused: when it holds anything else, or `kind` is none.
@@ -67,13 +83,19 @@ def declared_weight(weight: npt.ArrayLike, kind: WeightKind, ndim: int, owner: s
     largest = LARGEST[declared_kind(kind)]
     made = frozen_array(weight, np.int8, f"{owner} weight")
     if made.ndim != ndim or made.size == 0:
-        raise FileRefused(f"{owner} weight has shape {made.shape}; give {ndim} axes, none of them empty")
+        raise FileRefused(
+            f"{owner} weight has shape {made.shape}; give {ndim} axes, none of them empty"
+        )
     magnitude = np.abs(made.astype(np.int16))  # of -128, int8 has none
     wrong = made[(magnitude > largest) | ((magnitude == 0) & (kind == "binary"))]
     if wrong.size and kind == "binary":
-        raise FileRefused(f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared -1 or +1; binarize them first")
+        raise FileRefused(
+            f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared -1 or +1; "
+            "binarize them first"
+        )
     if wrong.size:
         raise FileRefused(
-            f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared '{kind}', {-largest} to {largest}; quantize them first"
+            f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared '{kind}', "
+            f"{-largest} to {largest}; quantize them first"
         )
     return made.view(np.int8)

@@ -1,8 +1,10 @@
 """Width analysis: what every integer in a network can become, and how many bits it needs.
 
-It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane (and the current of a neuron with
-a synapse state) needs so that it never saturates, and that the same computation in float32 is exact (every integer that occurs is held
-without rounding: magnitudes up to 2**24; the product in a decay is taken in double, which holds it for any decay).
+It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane
+(and the current of a neuron with a synapse state) needs so that it never saturates, and that the
+same computation in float32 is exact (every integer that occurs is held
+without rounding: magnitudes up to 2**24; the product in a decay is taken in double, which holds it
+for any decay).
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ class LayerWidth:
     Attributes:
         current: bounds of the summed input A.
         output: the register that is the membrane.
-        registers: bounds of every register, over all steps: of what comes to its Bounds, and of what is read or kept of it elsewhere.
-            A register that wraps is anywhere within its Bound as well.
+        registers: bounds of every register, over all steps: of what comes to its Bounds, and of
+            what is read or kept of it elsewhere. A register that wraps is anywhere within its Bound
+            as well.
         written: bounds of all that is written to each, partial sums on the way to a Bound included.
         settled: the bounds hold for any number of steps, not only for the network's own.
         float32: why float32 is not exact for this layer; empty if it is.
@@ -78,7 +81,10 @@ class Widths:
         """Raise NotMappable where float32 could round, naming the layer."""
         for name, layer in self.layers.items():
             if layer.float32:
-                raise NotMappable(f"{name}: {layer.float32}; use fewer fraction bits, a faster decay, or a smaller fan-in")
+                raise NotMappable(
+                    f"{name}: {layer.float32}; use fewer fraction bits, a faster decay, or a "
+                    "smaller fan-in"
+                )
 
 
 def analyse(net: Network) -> Widths:
@@ -90,23 +96,39 @@ def analyse(net: Network) -> Widths:
     require_accumulators(net)
     nodes = intervals(net)
     arrives = {name: arriving(net, name, nodes) for name in net.neurons}
-    found = reach({name: (neuron, arrives[name]) for name, neuron in net.neurons.items()}, net.steps)
-    return Widths(nodes, {name: _layer(name, neuron, arrives[name], found[name]) for name, neuron in net.neurons.items()})
+    found = reach(
+        {name: (neuron, arrives[name]) for name, neuron in net.neurons.items()}, net.steps
+    )
+    return Widths(
+        nodes,
+        {
+            name: _layer(name, neuron, arrives[name], found[name])
+            for name, neuron in net.neurons.items()
+        },
+    )
 
 
 def _layer(name: str, neuron: Neuron, a: Interval, found: Reach) -> LayerWidth:
     if found.beyond:
         line = line_of(neuron.program.all[found.beyond - 1])
-        raise NotMappable(f"{name}: update statement {found.beyond}, '{line}': it can leave 64 bits; bound what it changes")
+        raise NotMappable(
+            f"{name}: update statement {found.beyond}, '{line}': it can leave 64 bits; bound what "
+            "it changes"
+        )
     registers = {x: found.limits(x) for x in neuron.program.registers}
     why = _why_not_float32(neuron, a, found)
-    return LayerWidth(a.limits, neuron.program.membrane, registers, found.written, found.settled, why)
+    return LayerWidth(
+        a.limits, neuron.program.membrane, registers, found.written, found.settled, why
+    )
 
 
 def require_accumulators(net: Network) -> None:
     """Raise NotMappable where an accumulator can leave int32, naming the node."""
     for name, worst in accumulators(net).items():
-        raise NotMappable(f"{name}: its sums reach {worst:,}, more than a 32-bit accumulator holds; use a smaller fan-in")
+        raise NotMappable(
+            f"{name}: its sums reach {worst:,}, more than a 32-bit accumulator holds; use a "
+            "smaller fan-in"
+        )
 
 
 class Range:
@@ -148,8 +170,11 @@ def _states(neuron: Neuron, found: Reach) -> tuple[Range, Range | None]:
 
 
 def bits_for(low: int, high: int) -> int:
-    """The least `state_bits` that hold both, in two's complement."""
-    return max(MIN_STATE_BITS, *((value if value >= 0 else ~value).bit_length() + 1 for value in (low, high)))
+    """Return the least `state_bits` that hold both, in two's complement."""
+    return max(
+        MIN_STATE_BITS,
+        *((value if value >= 0 else ~value).bit_length() + 1 for value in (low, high)),
+    )
 
 
 def _why_not_float32(neuron: Neuron, a: Interval, found: Reach) -> str:
@@ -157,7 +182,8 @@ def _why_not_float32(neuron: Neuron, a: Interval, found: Reach) -> str:
         return "update 'event' has no float32 twin"
     if isinstance(neuron.arithmetic, Program):
         return _why_not_in_floats(neuron, a, found)
-    # Between decay and bound the terms are summed one after another: the sum of their magnitudes bounds every partial sum.
+    # Between decay and bound the terms are summed one after another: the sum of their magnitudes
+    # bounds every partial sum.
     how, (membrane, current) = neuron.fields, _states(neuron, found)
     bias = int(np.abs(neuron.bias.astype(np.int64)).max())
     drive, theta = int(a.magnitude.max() << how.fraction_bits), int(neuron.threshold.max())
@@ -173,19 +199,24 @@ def _why_not_float32(neuron: Neuron, a: Interval, found: Reach) -> str:
 
 
 def _why_not_in_floats(neuron: Neuron, a: Interval, found: Reach) -> str:
-    """The same for a program: what every statement writes and adds is known."""
+    """Return the same for a program: what every statement writes and adds is known."""
     sizes = {x: max(-low, high) for x, (low, high) in found.written.items()}
     largest = max([int(a.magnitude.max()), found.added, *sizes.values()])
     if largest > FLOAT32_EXACT:
         return f"its sums reach {largest:,}, more than the {FLOAT32_EXACT:,} up to which float32 is exact"
     for s in neuron.program.all:
-        if isinstance(s, Bound) and s.overflow == "wrap" and isinstance(s.low, int) and sizes[s.x] - s.low > FLOAT32_EXACT:
+        if (
+            isinstance(s, Bound)
+            and s.overflow == "wrap"
+            and isinstance(s.low, int)
+            and sizes[s.x] - s.low > FLOAT32_EXACT
+        ):
             return f"wrapping {s.x} passes {FLOAT32_EXACT:,}, up to which float32 is exact"
     return ""
 
 
 def fit_state_bits(net: Network) -> Network:
-    """The same network with every register that has a width in bits at the least one that provably never saturates.
+    """Return the same network with every register that has a width in bits at the least one that provably never saturates.
 
     Raises:
         NotMappable: when one needs more than 32 bits.
@@ -199,13 +230,16 @@ def fit_state_bits(net: Network) -> Network:
         for state, x in states_of(own).items():
             if bits.get(x, 0) > MAX_STATE_BITS:
                 told = "synapse state" if state == "synapse" else state
-                raise NotMappable(f"{name}: its {told} needs more than {MAX_STATE_BITS} bits; use fewer fraction bits or a smaller fan-in")
+                raise NotMappable(
+                    f"{name}: its {told} needs more than {MAX_STATE_BITS} bits; use fewer fraction "
+                    "bits or a smaller fan-in"
+                )
         nodes[name] = own.with_bits(bits)
     return replace(net, nodes=nodes)
 
 
 def states_of(neuron: Neuron) -> dict[str, str]:
-    """The registers of neurons, other than their spikes, by what people call them: the states of neurons in fields have own names."""
+    """Return the registers of neurons, other than their spikes, by what people call them: the states of neurons in fields have own names."""
     if isinstance(neuron.arithmetic, Program):
         return {x: x for x in neuron.program.registers if x != FIRED}
     return {"membrane": MEMBRANE, **({} if neuron.synapse is None else {"synapse": CURRENT})}
@@ -214,7 +248,14 @@ def states_of(neuron: Neuron) -> dict[str, str]:
 def facts_of(neuron: Neuron, width: LayerWidth) -> dict[str, object]:
     """What the analysis says of a layer, as reports have it; of a program, bounds of every register by name besides."""
     own = isinstance(neuron.arithmetic, Program)
-    facts: dict[str, object] = {"current": width.current, "membrane": width.membrane, "bits": width.bits}
+    facts: dict[str, object] = {
+        "current": width.current,
+        "membrane": width.membrane,
+        "bits": width.bits,
+    }
     facts |= {"settled": width.settled, "float32": width.float32}
-    facts |= {"synapse": None if own else width.synapse, "synapse_bits": None if own else width.synapse_bits}
+    facts |= {
+        "synapse": None if own else width.synapse,
+        "synapse_bits": None if own else width.synapse_bits,
+    }
     return facts | ({"registers": dict(width.registers)} if own else {})

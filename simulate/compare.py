@@ -40,7 +40,8 @@ class Difference:
     def __str__(self) -> str:
         where = ", ".join(map(str, self.neuron))
         return (
-            f"{self.layer}: {self.quantity} of neuron ({where}) at step {self.step} of sample {self.sample}"
+            f"{self.layer}: {self.quantity} of neuron ({where}) at step {self.step} of sample "
+            f"{self.sample}"
             f" is {self.got}, expected {self.expected}"
         )
 
@@ -76,28 +77,43 @@ class Comparison:
         elif self.quantities == ("membrane",):
             differ = f"{self.membranes:,} of {self.values:,} membranes differ"
         else:
-            differ = f"{self.membranes:,} of {self.values:,} membranes and {self.spikes:,} spikes differ"
+            differ = (
+                f"{self.membranes:,} of {self.values:,} membranes and {self.spikes:,} spikes differ"
+            )
         return differ if self.first is None else f"{differ}; first: {self.first}"
 
     def of(self, samples: Sequence[int]) -> Comparison:
         """This comparison, whose samples are called by these numbers."""
-        return self if self.first is None else replace(self, first=replace(self.first, sample=samples[self.first.sample]))
+        return (
+            self
+            if self.first is None
+            else replace(self, first=replace(self.first, sample=samples[self.first.sample]))
+        )
 
     def then(self, later: Comparison, samples: int) -> Comparison:
         """This comparison, of `samples` samples, and that of the samples after them."""
         first = self.first
         if first is None and later.first is not None:
             first = replace(later.first, sample=later.first.sample + samples)
-        total = self.values + later.values, self.membranes + later.membranes, self.spikes + later.spikes
+        total = (
+            self.values + later.values,
+            self.membranes + later.membranes,
+            self.spikes + later.spikes,
+        )
         return Comparison(*total, first, self.quantities)
 
     def require_equal(self, what: str) -> None:
         """Raise NotBitExact, naming `what` was compared, unless the traces are equal."""
         if self.first is not None:
-            raise NotBitExact(f"{what}: {self}; rebuild it, or report the difference as a bug of lehr if nobody changed the files")
+            raise NotBitExact(
+                f"{what}: {self}; rebuild it, or report the difference as a bug of lehr if nobody "
+                "changed the files"
+            )
 
 
-def compare(expected: Trace, got: Trace, quantities: tuple[Quantity, ...] = QUANTITIES) -> Comparison:
+def compare(
+    expected: Trace, got: Trace, quantities: tuple[Quantity, ...] = QUANTITIES
+) -> Comparison:
     """Compare two traces value by value, over all layers of `expected`.
 
     Args:
@@ -111,7 +127,10 @@ def compare(expected: Trace, got: Trace, quantities: tuple[Quantity, ...] = QUAN
     values = membranes = spikes = 0
     firsts: list[tuple[tuple[int, int, int, int], Difference]] = []
     for depth, name in enumerate(expected.spikes):
-        sides: tuple[tuple[Values, Values], ...] = ((expected.membranes, got.membranes), (expected.spikes, got.spikes))
+        sides: tuple[tuple[Values, Values], ...] = (
+            (expected.membranes, got.membranes),
+            (expected.spikes, got.spikes),
+        )
         for kind, (left, right) in enumerate(sides):
             quantity = QUANTITIES[kind]
             if quantity not in quantities:
@@ -119,7 +138,8 @@ def compare(expected: Trace, got: Trace, quantities: tuple[Quantity, ...] = QUAN
             if name not in right or right[name].shape != left[name].shape:
                 shape = right[name].shape if name in right else "nothing"
                 raise NotBitExact(
-                    f"{name}: expected a trace of shape {left[name].shape}, got {shape}; trace the same layers and steps in both"
+                    f"{name}: expected a trace of shape {left[name].shape}, got {shape}; trace the "
+                    "same layers and steps in both"
                 )
             wrong = left[name] != right[name]
             count = int(wrong.sum())
@@ -130,6 +150,14 @@ def compare(expected: Trace, got: Trace, quantities: tuple[Quantity, ...] = QUAN
                 spikes += count
             if count:
                 at = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-                found = Difference(name, quantity, at[0], at[1], at[2:], int(left[name][at]), int(right[name][at]))
+                found = Difference(
+                    name, quantity, at[0], at[1], at[2:], int(left[name][at]), int(right[name][at])
+                )
                 firsts.append(((at[0], at[1], depth, kind), found))
-    return Comparison(values, membranes, spikes, min(firsts, key=lambda item: item[0])[1] if firsts else None, quantities)
+    return Comparison(
+        values,
+        membranes,
+        spikes,
+        min(firsts, key=lambda item: item[0])[1] if firsts else None,
+        quantities,
+    )

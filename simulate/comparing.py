@@ -34,7 +34,8 @@ class Expected:
 
     Attributes:
         traced: the layers and samples that are compared besides counts.
-        of: from the number of the first sample, and samples from there on, their trace and counts; to be asked in order, once.
+        of: from the number of the first sample, and samples from there on, their trace and counts;
+            to be asked in order, once.
     """
 
     traced: Traced
@@ -42,7 +43,11 @@ class Expected:
 
 
 def compare_samples(
-    net: Network, samples: Samples, run: Run, expected: Expected, advance: Callable[[float], object] = lambda _: None
+    net: Network,
+    samples: Samples,
+    run: Run,
+    expected: Expected,
+    advance: Callable[[float], object] = lambda _: None,
 ) -> Comparison:
     """Compare a run with what is expected, on every sample, as many at a time as fit.
 
@@ -54,7 +59,8 @@ def compare_samples(
         advance: is told how many samples were run since it was last called.
 
     Raises:
-        NotBitExact: when counts differ where no trace does; a difference in a trace is in the result.
+        NotBitExact: when counts differ where no trace does; a difference in a trace is in the
+            result.
     """
     found = Comparison(0, 0, 0, None)
     done = 0
@@ -69,7 +75,9 @@ def compare_samples(
         if here.equal and len(wrong[0]):
             at, neuron = int(wrong[0][0]), int(wrong[1][0])
             times = f"{int(got.counts[at, neuron])} times in sample {done + at}, expected {int(counted[at, neuron])}"
-            raise NotBitExact(f"{net.output}: neuron {neuron} spiked {times}; trace all layers to see where")
+            raise NotBitExact(
+                f"{net.output}: neuron {neuron} spiked {times}; trace all layers to see where"
+            )
         done += len(piece)
         advance(len(piece))
     return found
@@ -107,17 +115,28 @@ def stored(net: Network, samples: Samples, path: Path) -> Expected:
         headers = {name: archive.header(name) for name in wanted if name in archive}
         for name, header in headers.items():
             if header.dtype.kind not in "iu" or not header.shape:
-                raise FileRefused(f"{path}: {name} is {header}, no integers; give a result of `lehr simulate`")
+                raise FileRefused(
+                    f"{path}: {name} is {header}, no integers; give a result of `lehr simulate`"
+                )
         counted = headers.pop("counts", None)
         if counted is None or counted.shape[0] != total:
             rows = counted.shape[0] if counted is not None else "no"
-            raise FileRefused(f"{path} has counts of {rows} samples, the input {total}; give a whole result of the same input")
+            raise FileRefused(
+                f"{path} has counts of {rows} samples, the input {total}; give a whole result of "
+                "the same input"
+            )
         classes = math.prod(net.shapes[net.output])
         if counted.shape != (total, classes):
-            raise FileRefused(f"{path} has counts {list(counted.shape)}, the network {classes} classes; give a result of this network")
+            raise FileRefused(
+                f"{path} has counts {list(counted.shape)}, the network {classes} classes; give a "
+                "result of this network"
+            )
         chosen = archive.read(SAMPLES) if headers.pop(SAMPLES, None) is not None else None
         if chosen is not None and (chosen.ndim != 1 or not _ascending(chosen, total)):
-            raise FileRefused(f"{path}: {SAMPLES} is not a list of numbers that ascend below {total}; give a result of `lehr simulate`")
+            raise FileRefused(
+                f"{path}: {SAMPLES} is not a list of numbers that ascend below {total}; give a "
+                "result of `lehr simulate`"
+            )
         what = Traced(
             tuple(name for name, pair in names.items() if all(array in headers for array in pair)),
             None if chosen is None else tuple(chosen.tolist()),
@@ -125,7 +144,10 @@ def stored(net: Network, samples: Samples, path: Path) -> Expected:
         many = total if what.samples is None else len(what.samples)
         for name, header in headers.items():
             if header.shape[0] != many:
-                raise FileRefused(f"{path}: {name} is of {header.shape[0]} samples, not {many}; give a whole result of the same input")
+                raise FileRefused(
+                    f"{path}: {name} is of {header.shape[0]} samples, not {many}; give a whole "
+                    "result of the same input"
+                )
         counts = archive.read("counts", limit)
         arrays = {name: archive.read(name, limit) for name in headers}
     before = 0
@@ -135,7 +157,10 @@ def stored(net: Network, samples: Samples, path: Path) -> Expected:
         at = slice(before, before + len(what.of(start, len(piece))))
         before = at.stop
         layers = what.layers if at.stop > at.start else ()
-        trace = Trace({n: arrays[f"spikes.{n}"][at] for n in layers}, {n: arrays[f"membrane.{n}"][at] for n in layers})
+        trace = Trace(
+            {n: arrays[f"spikes.{n}"][at] for n in layers},
+            {n: arrays[f"membrane.{n}"][at] for n in layers},
+        )
         return trace, counts[start : start + len(piece)]
 
     return Expected(what, read)

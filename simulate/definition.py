@@ -1,6 +1,7 @@
 """The definition of an update: an interpreter of its six statements in numpy int64, one statement after the other.
 
-Plain and slow on purpose. What every engine, every target and the training twin compute is compared with this.
+Plain and slow on purpose. What every engine, every target and the training twin compute is compared
+with this.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Registers:
         values: every register by name, int64 of one shape; changed.
         given: parameters, and `input`, by name, int64 that broadcasts with them.
         saturations: how often a Bound changed a value.
-        reached: where it is not None, the least and greatest values of each register before any Bound of it; changed.
+        reached: where it is not None, the least and greatest values of each register before any
+            Bound of it; changed.
         events: the weights of one event after another, for a loop over them.
         where: the neurons that the statements of the loop are about; None for all.
     """
@@ -41,14 +43,16 @@ class Registers:
     where: npt.NDArray[np.bool_] | None = None
 
     def get(self, source: Source) -> Any:
-        """The value of a register, a parameter or a number."""
+        """Return the value of a register, a parameter or a number."""
         if isinstance(source, int):
             return source
         return self.values[source] if source in self.values else self.given[source]
 
     def put(self, x: str, value: Int64) -> None:
         """Give a register a value, where the statements are about."""
-        self.values[x] = value if self.where is None else np.where(self.where, value, self.values[x])
+        self.values[x] = (
+            value if self.where is None else np.where(self.where, value, self.values[x])
+        )
 
 
 def run(program: Program, registers: Registers) -> None:
@@ -57,7 +61,7 @@ def run(program: Program, registers: Registers) -> None:
 
 
 def begin(program: Program, states: Mapping[str, Int64]) -> dict[str, Int64]:
-    """The registers at the start of a step: the states as they were left, all others 0."""
+    """Return the registers at the start of a step: the states as they were left, all others 0."""
     zero = np.zeros_like(states[program.membrane])
     return {name: states.get(name, zero) for name in program.registers}
 

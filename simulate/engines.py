@@ -43,7 +43,11 @@ def _torch(net: Network, _: int) -> Run:
     return lambda x, trace: simulate(net, x, trace=trace)
 
 
-ENGINES: Mapping[str, Callable[[Network, int], Run]] = {"fast": _fast, "reference": _reference, "torch": _torch}
+ENGINES: Mapping[str, Callable[[Network, int], Run]] = {
+    "fast": _fast,
+    "reference": _reference,
+    "torch": _torch,
+}
 """By name: each takes a network and a number of threads, which only the fast one uses."""
 
 
@@ -65,5 +69,9 @@ def _torch_stream(net: Network, trace: tuple[str, ...]) -> Feed:
     return stream(net, 1, trace)
 
 
-STREAMS: Mapping[str, Stream] = {"fast": _fast_stream, "reference": _reference_stream, "torch": _torch_stream}
+STREAMS: Mapping[str, Stream] = {
+    "fast": _fast_stream,
+    "reference": _reference_stream,
+    "torch": _torch_stream,
+}
 """By name: a run of one sample some steps at a time, for samples that do not fit memory."""

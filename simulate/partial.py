@@ -41,12 +41,15 @@ def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:
         traced: the samples that its traces are of; all if None.
 
     Returns:
-        `counts` int32 `[N, classes]`, `prediction` int64 `[N]`, for each layer traced `spikes.LAYER` uint8 and `membrane.LAYER` int32,
-        `[samples, T, *shape]`, and `trace.samples` int64 where these are not all.
+        `counts` int32 `[N, classes]`, `prediction` int64 `[N]`, for each layer traced
+        `spikes.LAYER` uint8 and `membrane.LAYER` int32, `[samples, T, *shape]`, and `trace.samples`
+        int64 where these are not all.
     """
     arrays: Arrays = {"counts": result.counts, "prediction": result.prediction}
     if traced is not None:
-        arrays[SAMPLES] = np.array([sample for sample in traced if sample < len(result.counts)], np.int64)
+        arrays[SAMPLES] = np.array(
+            [sample for sample in traced if sample < len(result.counts)], np.int64
+        )
     arrays |= {f"spikes.{name}": array for name, array in result.trace.spikes.items()}
     arrays |= {f"membrane.{name}": array for name, array in result.trace.membranes.items()}
     return arrays
@@ -66,7 +69,9 @@ def partial_arrays(net: Network, result: Result, samples: Samples, traced: Trace
     arrays |= {f"{MARK}.scores": result.scores, f"{MARK}.events": result.events}
     for name, layer in result.layers.items():
         arrays[f"{MARK}.spikes.{name}"] = layer.spikes
-        arrays[f"{MARK}.numbers.{name}"] = np.array((layer.lowest, layer.highest, layer.saturations, layer.instants))
+        arrays[f"{MARK}.numbers.{name}"] = np.array(
+            (layer.lowest, layer.highest, layer.saturations, layer.instants)
+        )
     return {**arrays, SUM: _sum(arrays)}
 
 
@@ -84,14 +89,19 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         FileRefused: when the file is damaged.
     """
     if not path.is_file():
-        raise UsageError(f"{path} does not exist, so that there is nothing to resume; leave --resume out")
+        raise UsageError(
+            f"{path} does not exist, so that there is nothing to resume; leave --resume out"
+        )
     mark, limit = _mark(net, samples, traced), result_bytes(net, samples)
     try:
         with Archive(path) as archive:
             if MARK not in archive:
                 raise UsageError(f"{path} is a finished result; leave --resume out to run again")
             if archive.read(MARK).tobytes().decode() != mark:
-                raise UsageError(f"{path} is of another network, input or trace; resume it with its own, or leave --resume out")
+                raise UsageError(
+                    f"{path} is of another network, input or trace; resume it with its own, or "
+                    "leave --resume out"
+                )
             arrays: Arrays = {name: archive.read(name, limit) for name in archive.names}
         stated = arrays.pop(SUM)
         if not np.array_equal(stated, _sum(arrays)):
@@ -99,18 +109,32 @@ def read_partial(path: Path, net: Network, samples: Samples, traced: Traced) -> 
         _require_shapes(arrays, net, samples, traced)
         layers = {}
         for name in net.neurons:
-            lowest, highest, saturations, instants = (int(number) for number in arrays[f"{MARK}.numbers.{name}"])
-            layers[name] = Layer(arrays[f"{MARK}.spikes.{name}"], lowest, highest, saturations, instants)
-        kept = [n for n in traced.layers if f"spikes.{n}" in arrays]  # none where no chosen sample was reached
-        trace = Trace({n: arrays[f"spikes.{n}"] for n in kept}, {n: arrays[f"membrane.{n}"] for n in kept})
+            lowest, highest, saturations, instants = (
+                int(number) for number in arrays[f"{MARK}.numbers.{name}"]
+            )
+            layers[name] = Layer(
+                arrays[f"{MARK}.spikes.{name}"], lowest, highest, saturations, instants
+            )
+        kept = [
+            n for n in traced.layers if f"spikes.{n}" in arrays
+        ]  # none where no chosen sample was reached
+        trace = Trace(
+            {n: arrays[f"spikes.{n}"] for n in kept}, {n: arrays[f"membrane.{n}"] for n in kept}
+        )
         counts, prediction = arrays["counts"], arrays["prediction"]
-        return Result(counts, arrays[f"{MARK}.scores"], prediction, layers, arrays[f"{MARK}.events"], trace)
+        return Result(
+            counts, arrays[f"{MARK}.scores"], prediction, layers, arrays[f"{MARK}.events"], trace
+        )
     except UsageError:
         raise
     except FileRefused as error:
-        raise FileRefused(f"{str(error).partition(';')[0]}; leave --resume out to run again") from None
+        raise FileRefused(
+            f"{str(error).partition(';')[0]}; leave --resume out to run again"
+        ) from None
     except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged archive
-        raise FileRefused(f"{path} is damaged ({type(error).__name__}); leave --resume out to run again") from None
+        raise FileRefused(
+            f"{path} is damaged ({type(error).__name__}); leave --resume out to run again"
+        ) from None
 
 
 def _require_shapes(arrays: Arrays, net: Network, samples: Samples, traced: Traced) -> None:
@@ -121,8 +145,16 @@ def _require_shapes(arrays: Arrays, net: Network, samples: Samples, traced: Trac
     due |= {f"{MARK}.spikes.{name}": net.shapes[name] for name in net.neurons}
     if reached := len(traced.of(0, done)):
         lead = (reached, steps_of(net, samples))
-        due |= {f"{kind}.{name}": (*lead, *net.shapes[name]) for kind in ("spikes", "membrane") for name in traced.layers}
-    wrong = [name for name, shape in due.items() if arrays[name].shape != shape or arrays[name].dtype.kind not in "iu"]
+        due |= {
+            f"{kind}.{name}": (*lead, *net.shapes[name])
+            for kind in ("spikes", "membrane")
+            for name in traced.layers
+        }
+    wrong = [
+        name
+        for name, shape in due.items()
+        if arrays[name].shape != shape or arrays[name].dtype.kind not in "iu"
+    ]
     if wrong or not 0 < done <= samples.shape[0]:
         raise ValueError(f"{wrong or 'counts'} are of another shape")
 
@@ -132,7 +164,7 @@ def _mark(net: Network, samples: Samples, traced: Traced) -> str:
 
 
 def _sum(arrays: Arrays) -> npt.NDArray[np.uint8]:
-    """The sha256 of arrays, their names, types and shapes."""
+    """Return the sha256 of arrays, their names, types and shapes."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
@@ -145,4 +177,7 @@ def _check_sums(path: Path) -> str:
     if not zipfile.is_zipfile(path):
         return path.name
     with zipfile.ZipFile(path) as archive:
-        return " ".join(f"{part.filename} {part.CRC:08x}" for part in sorted(archive.infolist(), key=lambda part: part.filename))
+        return " ".join(
+            f"{part.filename} {part.CRC:08x}"
+            for part in sorted(archive.infolist(), key=lambda part: part.filename)
+        )

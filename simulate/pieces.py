@@ -42,13 +42,19 @@ class Traced:
         """Which of `count` samples from `start` on are traced, counted from `start`."""
         if not self.layers:
             return []
-        return [n for n in range(count) if start + n in self.samples] if self.samples is not None else list(range(count))
+        return (
+            [n for n in range(count) if start + n in self.samples]
+            if self.samples is not None
+            else list(range(count))
+        )
 
 
 NOTHING = Traced()
 
 
-def run_piece(run: Run, x: npt.NDArray[np.uint8], layers: tuple[str, ...], chosen: list[int]) -> Result:
+def run_piece(
+    run: Run, x: npt.NDArray[np.uint8], layers: tuple[str, ...], chosen: list[int]
+) -> Result:
     """Run on samples and trace those that are chosen; where these are some, they run a second time, for their trace alone."""
     if len(chosen) in (0, len(x)):
         return run(x, layers if chosen else ())
@@ -58,7 +64,10 @@ def run_piece(run: Run, x: npt.NDArray[np.uint8], layers: tuple[str, ...], chose
 def piece_size(net: Network, samples: Samples, layers: tuple[str, ...]) -> int:
     """How many samples a run takes at a time."""
     steps = steps_of(net, samples)
-    each = max(math.prod(samples.shape[1:]), VALUE_BYTES * steps * sum(math.prod(net.shapes[name]) for name in layers))
+    each = max(
+        math.prod(samples.shape[1:]),
+        VALUE_BYTES * steps * sum(math.prod(net.shapes[name]) for name in layers),
+    )
     return max(1, min(PIECE, PIECE_BYTES // each))
 
 
@@ -69,7 +78,9 @@ def steps_of(net: Network, samples: Samples) -> int:
 
 def result_bytes(net: Network, samples: Samples) -> int:
     """Bytes that an array of a result on these samples may have: the largest trace in 64 bits, but at most what is read at once."""
-    largest = 8 * samples.shape[0] * steps_of(net, samples) * max(map(math.prod, net.shapes.values()))
+    largest = (
+        8 * samples.shape[0] * steps_of(net, samples) * max(map(math.prod, net.shapes.values()))
+    )
     return min(LARGEST_AT_ONCE, max(AT_ONCE, largest))
 
 
@@ -95,8 +106,10 @@ def pieces(
         samples: inputs, `[N, T, *shape]`, or `[N, *shape]`, held.
         what: is traced.
         start: the first sample that is run.
-        stream: runs a sample some steps at a time where a single one is more than a piece may take; it is run whole if None.
-        advance: is told how many samples were run since it was last called, in fractions where a sample is run by steps.
+        stream: runs a sample some steps at a time where a single one is more than a piece may take;
+            it is run whole if None.
+        advance: is told how many samples were run since it was last called, in fractions where a
+            sample is run by steps.
 
     Raises:
         FileRefused: when the samples cannot be read, or are not what the network takes.
@@ -118,7 +131,12 @@ def _are_recordings(net: Network, samples: Samples) -> bool:
 
 
 def _by_steps(
-    stream: Stream, net: Network, samples: Samples, what: Traced, start: int, advance: Callable[[float], object]
+    stream: Stream,
+    net: Network,
+    samples: Samples,
+    what: Traced,
+    start: int,
+    advance: Callable[[float], object],
 ) -> Iterator[Result]:
     """Run the samples from `start` on, some steps at a time, and yield the result of each sample."""
     steps = max(1, PIECE_BYTES // math.prod(samples.shape[2:]))

@@ -42,9 +42,10 @@ class Observed:
     def risk(self) -> float:
         """Share of samples from the same source that, with 95 % confidence, at most leave any of these ranges.
 
-        For one state, the greatest of n samples is exceeded by a share p of the source only with a chance of (1 - p)**n (Wilks 1941,
-        "Determination of sample sizes for setting tolerance limits", one-sided); p is about 3/n then, the rule of three. The scalar
-        of a sample is the width that it needs. Over several states both the shares and the chances of error are added.
+        For one state, the greatest of n samples is exceeded by a share p of the source only with a
+        chance of (1 - p)**n (Wilks 1941, "Determination of sample sizes for setting tolerance
+        limits", one-sided); p is about 3/n then, the rule of three. The scalar of a sample is the
+        width that it needs. Over several states both the shares and the chances of error are added.
         """
         chance: float = (1 - CONFIDENCE) / self.states
         return min(1.0, self.states * (1 - math.exp(math.log(chance) / self.samples)))
@@ -84,13 +85,21 @@ def narrowed(net: Network, observed: Observed, risk: float) -> Network:
         UsageError: when `risk` is out of range, or there are too few samples to promise it.
     """
     if not 0 < risk < 1:
-        raise UsageError(f"risk: {risk:g}; give the share of samples in which a state may be cut, between 0 and 1")
-    if observed.risk > risk:
-        needed = math.ceil(math.log((1 - CONFIDENCE) / observed.states) / math.log1p(-risk / observed.states))
         raise UsageError(
-            f"risk: {risk:g} of the samples, which {observed.samples:,} samples do not show; give {needed:,}, or accept {observed.risk:.2g}"
+            f"risk: {risk:g}; give the share of samples in which a state may be cut, between 0 and "
+            "1"
+        )
+    if observed.risk > risk:
+        needed = math.ceil(
+            math.log((1 - CONFIDENCE) / observed.states) / math.log1p(-risk / observed.states)
+        )
+        raise UsageError(
+            f"risk: {risk:g} of the samples, which {observed.samples:,} samples do not show; give "
+            f"{needed:,}, or accept {observed.risk:.2g}"
         )
     nodes = dict(net.nodes)
     for name, neuron in fit_state_bits(net).neurons.items():
-        nodes[name] = neuron.with_bits({x: bits_for(*reached) for x, reached in observed.registers[name].items()})
+        nodes[name] = neuron.with_bits(
+            {x: bits_for(*reached) for x, reached in observed.registers[name].items()}
+        )
     return replace(net, nodes=nodes)

@@ -1,12 +1,15 @@
 """What an integer network computes, one step after the other, in numpy int64.
 
-Plain and slow on purpose: with `lehr.simulate.definition`, which does the update of a neuron, it is the definition. Every engine, every
-target and the training twin are compared with it. In each step the nodes are evaluated in topological order; feedback edges carry the
-value of the step before, and 0 before the first step. What arrives at a node is the sum over its edges; what it makes of that is
-`Node.sums`, and for a layer of neurons its program. A traced membrane is the one after the step, reset in the same step included.
+Plain and slow on purpose: with `lehr.simulate.definition`, which does the update of a neuron, it is
+the definition. Every engine, every target and the training twin are compared with it. In each step
+the nodes are evaluated in topological order; feedback edges carry the value of the step before, and
+0 before the first step. What arrives at a node is the sum over its edges; what it makes of that is
+`Node.sums`, and for a layer of neurons its program. A traced membrane is the one after the step,
+reset in the same step included.
 
-Where a layer updates by event, the events of a step arrive one after another: first those that travelled along feedback edges, then the
-others; sources in order of evaluation; within a source by ascending flat index; a count of c is c events in a row.
+Where a layer updates by event, the events of a step arrive one after another: first those that
+travelled along feedback edges, then the others; sources in order of evaluation; within a source by
+ascending flat index; a count of c is c events in a row.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ Reached = dict[str, dict[str, tuple[int, int]]]
 """By layer and register, the least and greatest value."""
 
 
-def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (), steps: int | None = None) -> Result:
+def simulate(
+    net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (), steps: int | None = None
+) -> Result:
     """Run a network on every sample of `x`.
 
     Args:
@@ -40,9 +45,11 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
         steps: how many steps to run; the network's own number (or T) if None.
 
     Raises:
-        FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
+        FileRefused: when `x` has the wrong type or shape, or values that the network's input does
+            not take.
         UsageError: when `trace` names no neuron layer, or no step is asked for.
-        NotMappable: when a neuron fires more than 255 times in a step, or its membrane is beyond 32 bits.
+        NotMappable: when a neuron fires more than 255 times in a step, or its membrane is beyond 32
+            bits.
     """
     held, steps = check_input(net, x, steps)
     recorder = Recorder(net, len(x), steps, trace)
@@ -53,8 +60,10 @@ def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (
     return recorder.result()
 
 
-def stream(net: Network, samples: int = 1, trace: Iterable[str] = ()) -> Callable[[npt.NDArray[np.uint8]], Result]:
-    """A run that goes on from the state in which it was left, and tells of each chunk of steps `[samples, T, *shape]` alone."""
+def stream(
+    net: Network, samples: int = 1, trace: Iterable[str] = ()
+) -> Callable[[npt.NDArray[np.uint8]], Result]:
+    """Return a run that goes on from the state in which it was left, and tells of each chunk of steps `[samples, T, *shape]` alone."""
     return feeder(net, samples, trace, Machine(net, samples).run)
 
 
@@ -68,21 +77,38 @@ class Machine:
         zero = {name: np.zeros((batch, *shape), np.int64) for name, shape in net.shapes.items()}
         self.value = dict(zero)
         self.before = dict(zero)
-        self.states = {name: dict.fromkeys(node.program.states, zero[name]) for name, node in net.neurons.items()}
-        self.given = {
-            name: {parameter: node.spread(parameter, net.shapes[name])[None] for parameter in node.program.parameters}
+        self.states = {
+            name: dict.fromkeys(node.program.states, zero[name])
             for name, node in net.neurons.items()
         }
-        self.line = {name: [zero[name]] * node.longest for name, node in net.nodes.items() if isinstance(node, Delay)}
+        self.given = {
+            name: {
+                parameter: node.spread(parameter, net.shapes[name])[None]
+                for parameter in node.program.parameters
+            }
+            for name, node in net.neurons.items()
+        }
+        self.line = {
+            name: [zero[name]] * node.longest
+            for name, node in net.nodes.items()
+            if isinstance(node, Delay)
+        }
         self.saturations = dict.fromkeys(net.neurons, 0)
-        self.wiring: dict[str, Synapses] = {name: synapses(net, name) for name, node in net.neurons.items() if node.by_event}
+        self.wiring: dict[str, Synapses] = {
+            name: synapses(net, name) for name, node in net.neurons.items() if node.by_event
+        }
 
     @property
     def membrane(self) -> dict[str, Int64]:
         """The register of each layer that is traced."""
-        return {name: self.states[name][node.program.membrane] for name, node in self.net.neurons.items()}
+        return {
+            name: self.states[name][node.program.membrane]
+            for name, node in self.net.neurons.items()
+        }
 
-    def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
+    def run(
+        self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0
+    ) -> None:
         """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
         self.saturations = dict.fromkeys(self.saturations, 0)
         for t in range(steps):
@@ -96,15 +122,20 @@ class Machine:
         for name in self.net.order:
             node = self.net.nodes[name]
             if isinstance(node, Neuron):
-                self.value[name] = self.by_event(name, node) if name in self.wiring else self.by_step(name, node)
+                self.value[name] = (
+                    self.by_event(name, node) if name in self.wiring else self.by_step(name, node)
+                )
             elif isinstance(node, Delay):
                 self.value[name] = self.held_back(name, node)
             else:
                 self.value[name] = node.sums(self.arriving(name))
 
     def arriving(self, name: str) -> Int64:
-        """The sum over the edges into `name`."""
-        first, *rest = ((self.before if (source, name) in self.net.feedback else self.value)[source] for source in self.net.sources(name))
+        """Return the sum over the edges into `name`."""
+        first, *rest = (
+            (self.before if (source, name) in self.net.feedback else self.value)[source]
+            for source in self.net.sources(name)
+        )
         return sum(rest, start=first)
 
     def held_back(self, name: str, node: Delay) -> Int64:
@@ -127,11 +158,18 @@ class Machine:
 
     def by_event(self, name: str, neuron: Neuron) -> Int64:
         """Update the neurons of one layer event by event, sample by sample, and return how often they fired."""
-        before, states = self.states[name], {state: value.copy() for state, value in self.states[name].items()}
+        before, states = (
+            self.states[name],
+            {state: value.copy() for state, value in self.states[name].items()},
+        )
         fired = np.zeros_like(before[neuron.program.membrane])
         for sample in range(len(fired)):
             own = {state: value[sample : sample + 1] for state, value in before.items()}
-            registers = definition.Registers(definition.begin(neuron.program, own), dict(self.given[name]), self.events(name, sample))
+            registers = definition.Registers(
+                definition.begin(neuron.program, own),
+                dict(self.given[name]),
+                self.events(name, sample),
+            )
             self.update(name, neuron, registers)
             for state, value in states.items():
                 value[sample] = registers.values[state][0]
@@ -140,7 +178,7 @@ class Machine:
         return fired
 
     def events(self, name: str, sample: int) -> Iterator[Int64]:
-        """The weights of one event after another, `[1, *shape]`."""
+        """Yield the weights of one event after another, `[1, *shape]`."""
         for source, late, matrix in self.wiring[name]:
             counts = (self.before if late else self.value)[source][sample].reshape(-1)
             for index in np.flatnonzero(counts):
@@ -155,4 +193,7 @@ class Machine:
         self.saturations[name] += registers.saturations
         most = int(registers.values[FIRED].max(initial=0))
         if most > MOST_SPIKES:
-            raise NotMappable(f"{name}: a neuron fired {most} times in one step, more than {MOST_SPIKES}; raise its threshold")
+            raise NotMappable(
+                f"{name}: a neuron fired {most} times in one step, more than {MOST_SPIKES}; raise "
+                "its threshold"
+            )

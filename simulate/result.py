@@ -38,7 +38,8 @@ class Layer:
     Attributes:
         spikes: int64 `[*shape]`, of each neuron.
         lowest, highest: membranes after a step, of all neurons.
-        saturations: how often a membrane or a synapse state left its width; 0 from a target's tool, which does not count them.
+        saturations: how often a membrane or a synapse state left its width; 0 from a target's tool,
+            which does not count them.
         instants: samples times steps.
     """
 
@@ -70,10 +71,12 @@ class Result(Shown):
 
     Attributes:
         counts: int32 `[N, classes]`, spikes of the output layer.
-        scores: int64 `[N, classes]`, what the network's readout takes from the output layer: the counts, or what became of its membranes.
+        scores: int64 `[N, classes]`, what the network's readout takes from the output layer: the
+            counts, or what became of its membranes.
         prediction: int64 `[N]`, the class with the highest score, the lowest such index at ties.
         layers: statistics of each layer of neurons, by name in order of evaluation.
-        events: int64 `[*input shape]`, how often each element of the input was not 0, over all samples and steps.
+        events: int64 `[*input shape]`, how often each element of the input was not 0, over all
+            samples and steps.
         trace: of the layers asked for.
     """
 
@@ -96,19 +99,32 @@ class Result(Shown):
 
     def _table(self) -> Table:
         rows = [
-            (name, shape_text(layer.spikes.shape), f"{layer.rate:.4f}", f"{layer.lowest:,}", f"{layer.highest:,}", f"{layer.dead:,}")
+            (
+                name,
+                shape_text(layer.spikes.shape),
+                f"{layer.rate:.4f}",
+                f"{layer.lowest:,}",
+                f"{layer.highest:,}",
+                f"{layer.dead:,}",
+            )
             for name, layer in self.layers.items()
         ]
         rates = listed(f"{name} {layer.rate:.4f}" for name, layer in self.layers.items())
         title = f"{len(self.counts):,} samples, {self.counts.shape[1]} classes, spikes a neuron and step: {rates}"
-        return Table(title, ("layer", "shape", "spike rate", "lowest membrane", "highest", "dead neurons"), rows)
+        return Table(
+            title,
+            ("layer", "shape", "spike rate", "lowest membrane", "highest", "dead neurons"),
+            rows,
+        )
 
     def accuracy(self, labels: npt.NDArray[np.int64]) -> float:
         """Share of samples whose prediction is their label."""
         return float((self.prediction == labels).mean())
 
 
-def check_shape(net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | None = None) -> tuple[bool, int]:
+def check_shape(
+    net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | None = None
+) -> tuple[bool, int]:
     """Whether inputs of a shape are held for all steps, and how many steps a run on them takes.
 
     Raises:
@@ -125,14 +141,20 @@ def check_shape(net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | 
     if not held and not timed:
         raise FileRefused(f"input has shape {list(shape)}, the network takes {wanted}; reshape it")
     if shape[0] == 0 or (timed and shape[1] == 0):
-        raise FileRefused(f"input has shape {list(shape)}, which holds no sample or no step; give at least one")
+        raise FileRefused(
+            f"input has shape {list(shape)}, which holds no sample or no step; give at least one"
+        )
     if timed and steps is not None and steps > shape[1]:
-        raise FileRefused(f"input has {shape[1]} steps, but {steps} were asked for; ask for at most {shape[1]}")
+        raise FileRefused(
+            f"input has {shape[1]} steps, but {steps} were asked for; ask for at most {shape[1]}"
+        )
     return held, steps or (net.steps if held else shape[1])
 
 
-def check_input(net: Network, x: npt.NDArray[np.uint8], steps: int | None = None) -> tuple[bool, int]:
-    """The same for inputs themselves, whose values must be what the network's input takes.
+def check_input(
+    net: Network, x: npt.NDArray[np.uint8], steps: int | None = None
+) -> tuple[bool, int]:
+    """Return the same for inputs themselves, whose values must be what the network's input takes.
 
     Raises:
         FileRefused: when they are not.
@@ -141,13 +163,18 @@ def check_input(net: Network, x: npt.NDArray[np.uint8], steps: int | None = None
     held, steps = check_shape(net, x.shape, x.dtype, steps)
     highest = int(x.max())
     if highest > net.input.highest:
-        raise FileRefused(f"input holds {highest}, but the network takes spikes 0 and 1; encode it as spikes first")
+        raise FileRefused(
+            f"input holds {highest}, but the network takes spikes 0 and 1; encode it as spikes "
+            "first"
+        )
     return held, steps
 
 
 def input_events(x: npt.NDArray[np.uint8], held: bool, steps: int) -> Int64:
     """How often each element of inputs `[N, *shape]` or `[N, T, *shape]` is not 0 in a run of `steps` steps."""
-    found = np.count_nonzero(x, axis=0) * steps if held else np.count_nonzero(x[:, :steps], axis=(0, 1))
+    found = (
+        np.count_nonzero(x, axis=0) * steps if held else np.count_nonzero(x[:, :steps], axis=(0, 1))
+    )
     return np.asarray(found, np.int64)
 
 
@@ -157,10 +184,18 @@ class Recorder:
     def __init__(self, net: Network, samples: int, steps: int, trace: Iterable[str]) -> None:
         self._net, self._instants, self._lock = net, samples * steps, Lock()
         self._counts = np.zeros((samples, math.prod(net.shapes[net.output])), np.int64)
-        # A membrane of 32 bits over 10**6 steps sums up to 2**51; no maximum is below the least that 32 bits hold.
-        self._scores = np.full_like(self._counts, LEAST if net.readout == "membrane_max_argmax_lowest" else 0)
-        self._spikes: dict[str, Int64] = {name: np.zeros(net.shapes[name], np.int64) for name in net.neurons}
-        self._lowest, self._highest = dict.fromkeys(net.neurons, -LEAST - 1), dict.fromkeys(net.neurons, LEAST)
+        # A membrane of 32 bits over 10**6 steps sums up to 2**51; no maximum is below the least
+        # that 32 bits hold.
+        self._scores = np.full_like(
+            self._counts, LEAST if net.readout == "membrane_max_argmax_lowest" else 0
+        )
+        self._spikes: dict[str, Int64] = {
+            name: np.zeros(net.shapes[name], np.int64) for name in net.neurons
+        }
+        self._lowest, self._highest = (
+            dict.fromkeys(net.neurons, -LEAST - 1),
+            dict.fromkeys(net.neurons, LEAST),
+        )
         self._saturations = dict.fromkeys(net.neurons, 0)
         self._events: Int64 = np.zeros(net.input.shape, np.int64)
         self.traced = named_layers(net, trace)
@@ -175,14 +210,25 @@ class Recorder:
         read = () if self._net.readout == "count_argmax_lowest" else (self._net.output,)
         return frozenset((*self.traced, *read))
 
-    def add(self, start: int, t: int, spikes: Mapping[str, Int64], membranes: Mapping[str, Int64]) -> None:
+    def add(
+        self, start: int, t: int, spikes: Mapping[str, Int64], membranes: Mapping[str, Int64]
+    ) -> None:
         """Take in step `t` of the samples from `start` on: spikes and membranes `[samples, *shape]` of all layers."""
-        self.add_steps(start, t, {n: s[:, None] for n, s in spikes.items()}, {n: v[:, None] for n, v in membranes.items()})
+        self.add_steps(
+            start,
+            t,
+            {n: s[:, None] for n, s in spikes.items()},
+            {n: v[:, None] for n, v in membranes.items()},
+        )
         self.add_counts(start, spikes[self._net.output])
         for name in self._spikes:
-            self.add_totals(name, spikes[name], int(membranes[name].min()), int(membranes[name].max()))
+            self.add_totals(
+                name, spikes[name], int(membranes[name].min()), int(membranes[name].max())
+            )
 
-    def add_steps(self, start: int, first: int, spikes: Mapping[str, Any], membranes: Mapping[str, Any]) -> None:
+    def add_steps(
+        self, start: int, first: int, spikes: Mapping[str, Any], membranes: Mapping[str, Any]
+    ) -> None:
         """Take in the steps from `first` on of the samples from `start` on.
 
         Args:
@@ -194,10 +240,15 @@ class Recorder:
         for name in self.traced:
             samples, steps = spikes[name].shape[:2]
             self._trace.spikes[name][start : start + samples, first : first + steps] = spikes[name]
-            self._trace.membranes[name][start : start + samples, first : first + steps] = membranes[name]
+            self._trace.membranes[name][start : start + samples, first : first + steps] = membranes[
+                name
+            ]
         if self._net.readout != "count_argmax_lowest":
             membrane = membranes[self._net.output]
-            self._score(slice(start, start + len(membrane)), membrane.reshape(*membrane.shape[:2], -1).astype(np.int64))
+            self._score(
+                slice(start, start + len(membrane)),
+                membrane.reshape(*membrane.shape[:2], -1).astype(np.int64),
+            )
 
     def _score(self, at: slice, membrane: Int64) -> None:
         match self._net.readout:
@@ -221,12 +272,20 @@ class Recorder:
             NotMappable: when a membrane is not within the 32 bits in which it is read.
         """
         if lowest < LEAST or highest >= -LEAST:
-            worst, x = highest if highest >= -LEAST else lowest, self._net.neurons[name].program.membrane
-            reached = f"its membrane {x} reached {worst:,}, more than the 32 bits in which it is read"
+            worst, x = (
+                highest if highest >= -LEAST else lowest,
+                self._net.neurons[name].program.membrane,
+            )
+            reached = (
+                f"its membrane {x} reached {worst:,}, more than the 32 bits in which it is read"
+            )
             raise NotMappable(f"{name}: {reached}; bound {x} in its update")
         with self._lock:
             self._spikes[name] += spikes.sum(axis=0, dtype=np.int64)
-            self._lowest[name], self._highest[name] = min(self._lowest[name], lowest), max(self._highest[name], highest)
+            self._lowest[name], self._highest[name] = (
+                min(self._lowest[name], lowest),
+                max(self._highest[name], highest),
+            )
 
     def add_saturations(self, saturations: Mapping[str, int]) -> None:
         """Take in how often each layer saturated."""
@@ -245,15 +304,26 @@ class Recorder:
         self._spikes[output] = self._counts.sum(axis=0).reshape(self._net.shapes[output])
         scores = self._counts.copy() if self._net.readout == "count_argmax_lowest" else self._scores
         layers = {
-            name: Layer(spikes, self._lowest[name], self._highest[name], self._saturations[name], self._instants)
+            name: Layer(
+                spikes,
+                self._lowest[name],
+                self._highest[name],
+                self._saturations[name],
+                self._instants,
+            )
             for name, spikes in self._spikes.items()
         }
         prediction = scores.argmax(axis=1).astype(np.int64)
-        return Result(self._counts.astype(np.int32), scores, prediction, layers, self._events, self._trace)
+        return Result(
+            self._counts.astype(np.int32), scores, prediction, layers, self._events, self._trace
+        )
 
 
 def feeder(
-    net: Network, samples: int, trace: Iterable[str], run: Callable[[npt.NDArray[np.uint8], bool, int, Recorder], None]
+    net: Network,
+    samples: int,
+    trace: Iterable[str],
+    run: Callable[[npt.NDArray[np.uint8], bool, int, Recorder], None],
 ) -> Callable[[npt.NDArray[np.uint8]], Result]:
     """What takes chunks of steps `[samples, T, *shape]` and tells of each alone; `run` goes on from the state in which it was left."""
     trace = tuple(trace)

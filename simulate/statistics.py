@@ -28,13 +28,17 @@ class Operations:
 def operations(net: Network, result: Result) -> dict[str, Operations]:
     """Count the synaptic operations of each node with weights, those of a Scale among them.
 
-    An event is a spike (as many as a neuron fired in a step), or an element of the input that is not 0. Pooling passes events on;
-    what comes out of weights with no neurons behind them is a number in every step, and counts as an event of each element. A Scale
-    multiplies each event once, and passes it on unless its factor is 0. Events are counted where they arise, those that a delay still
-    holds after the last step included.
+    An event is a spike (as many as a neuron fired in a step), or an element of the input that is
+    not 0. Pooling passes events on; what comes out of weights with no neurons behind them is a
+    number in every step, and counts as an event of each element. A Scale multiplies each event
+    once, and passes it on unless its factor is 0. Events are counted where they arise, those that a
+    delay still holds after the last step included.
     """
     instants = next(iter(result.layers.values())).instants
-    events: dict[str, Int64] = {INPUT: result.events, **{name: layer.spikes for name, layer in result.layers.items()}}
+    events: dict[str, Int64] = {
+        INPUT: result.events,
+        **{name: layer.spikes for name, layer in result.layers.items()},
+    }
     made = {}
     for name in [name for name in net.flow if name not in net.neurons]:
         node = net.nodes[name]

@@ -1,6 +1,7 @@
 """The simulator on torch, for GPUs: states in int64, sums of weights in float64, which holds every integer below 2**53.
 
-It is imported on request alone, since nothing else in `lehr.simulate` imports torch. Results are those of `lehr.simulate.reference`.
+It is imported on request alone, since nothing else in `lehr.simulate` imports torch. Results are
+those of `lehr.simulate.reference`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ NODES: Table[Callable[..., Tensor]] = Table("the torch engine")
 
 
 def simulate(
-    net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (), steps: int | None = None, device: str | None = None
+    net: Network,
+    x: npt.NDArray[np.uint8],
+    *,
+    trace: Iterable[str] = (),
+    steps: int | None = None,
+    device: str | None = None,
 ) -> Result:
     """Run a network on every sample of `x`, as `lehr.simulate.simulate` does, and as exactly.
 
@@ -45,7 +51,8 @@ def simulate(
         device: where; a GPU if None and there is one.
 
     Raises:
-        NotMappable: when there is no rule for a node or a statement, or sums could leave what float64 holds.
+        NotMappable: when there is no rule for a node or a statement, or sums could leave what
+            float64 holds.
         FileRefused, UsageError: as the reference.
     """
     _check(net)
@@ -62,7 +69,7 @@ def simulate(
 def stream(
     net: Network, samples: int = 1, trace: Iterable[str] = (), *, device: str | None = None
 ) -> Callable[[npt.NDArray[np.uint8]], Result]:
-    """A run that goes on, chunk by chunk, as `lehr.simulate.reference.stream`."""
+    """Return a run that goes on, chunk by chunk, as `lehr.simulate.reference.stream`."""
     _check(net)
     return feeder(net, samples, trace, _Machine(net, samples, _device(device)).run)
 
@@ -82,8 +89,13 @@ def _check(net: Network) -> None:
             raise NotMappable(f"{name}: {error}") from None
     known = intervals(net)
     for name in net.nodes:
-        if int(arriving(net, name, known).magnitude.max()) >= BEYOND:  # the bounds of what is greater are cut to it
-            raise NotMappable(f"{name}: its sums may pass 2**40, beyond what the torch engine proves exact; use the engine 'fast'")
+        if (
+            int(arriving(net, name, known).magnitude.max()) >= BEYOND
+        ):  # the bounds of what is greater are cut to it
+            raise NotMappable(
+                f"{name}: its sums may pass 2**40, beyond what the torch engine proves exact; use "
+                "the engine 'fast'"
+            )
 
 
 def _host(value: Tensor) -> Int64:
@@ -96,49 +108,78 @@ class _Machine:
 
     def __init__(self, net: Network, batch: int, where: torch.device) -> None:
         self.net, self.where = net, where
-        zero = {name: torch.zeros((batch, *shape), dtype=torch.float64, device=where) for name, shape in net.shapes.items()}
+        zero = {
+            name: torch.zeros((batch, *shape), dtype=torch.float64, device=where)
+            for name, shape in net.shapes.items()
+        }
         self.value, self.before = dict(zero), dict(zero)
         self.zero = {name: zero[name].to(torch.int64) for name in net.neurons}
-        self.states = {name: dict.fromkeys(node.program.states, self.zero[name]) for name, node in net.neurons.items()}
-        self.given = {
-            name: {each: self._parameter(node.values[each], len(net.shapes[name])) for each in node.program.parameters}
+        self.states = {
+            name: dict.fromkeys(node.program.states, self.zero[name])
             for name, node in net.neurons.items()
         }
-        self.weight = {name: torch.from_numpy(node.weight.astype(np.float64)).to(where) for name, node in net.weighted.items()}
+        self.given = {
+            name: {
+                each: self._parameter(node.values[each], len(net.shapes[name]))
+                for each in node.program.parameters
+            }
+            for name, node in net.neurons.items()
+        }
+        self.weight = {
+            name: torch.from_numpy(node.weight.astype(np.float64)).to(where)
+            for name, node in net.weighted.items()
+        }
         delays = {name: node for name, node in net.nodes.items() if isinstance(node, Delay)}
         self.line = {name: [zero[name]] * node.longest for name, node in delays.items()}
-        self.late = {name: self._late(node.spread(net.shapes[name])) for name, node in delays.items()}
-        self.wiring = {name: self._wiring(name) for name, node in net.neurons.items() if node.by_event}
-        self.saturations = {name: torch.zeros((), dtype=torch.int64, device=where) for name in net.neurons}
+        self.late = {
+            name: self._late(node.spread(net.shapes[name])) for name, node in delays.items()
+        }
+        self.wiring = {
+            name: self._wiring(name) for name, node in net.neurons.items() if node.by_event
+        }
+        self.saturations = {
+            name: torch.zeros((), dtype=torch.int64, device=where) for name in net.neurons
+        }
 
     def _parameter(self, value: Int32Array, axes: int) -> Tensor:
         """One by neuron, or by channel and broadcast over the rest of a layer's axes."""
         return self._whole(value.reshape(*value.shape, *[1] * (axes - value.ndim)))
 
     def factor(self, name: str, node: Scale) -> Tensor:
-        """The factors of a Scale, one by channel broadcast over the rest of its axes."""
+        """Return the factors of a Scale, one by channel broadcast over the rest of its axes."""
         return self._parameter(node.factor, len(self.net.shapes[name])).to(torch.float64)
 
     def _whole(self, value: npt.NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(value.astype(np.int64)).to(self.where)
 
     def _late(self, steps: Int64) -> list[tuple[int, Tensor]]:
-        """The values of a delay that are held back by each number of steps."""
-        return [(int(number), torch.from_numpy(steps == number).to(self.where)) for number in np.unique(steps)]
+        """Return the values of a delay that are held back by each number of steps."""
+        return [
+            (int(number), torch.from_numpy(steps == number).to(self.where))
+            for number in np.unique(steps)
+        ]
 
     def _wiring(self, name: str) -> list[tuple[str, bool, Tensor]]:
-        """The synapses of a layer that updates by event, and in their last row those of no event."""
-        return [(source, late, self._whole(np.pad(matrix, ((0, 1), (0, 0))))) for source, late, matrix in synapses(self.net, name)]
+        """Return the synapses of a layer that updates by event, and in their last row those of no event."""
+        return [
+            (source, late, self._whole(np.pad(matrix, ((0, 1), (0, 0)))))
+            for source, late, matrix in synapses(self.net, name)
+        ]
 
     @torch.inference_mode()
-    def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
+    def run(
+        self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0
+    ) -> None:
         """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
         given = torch.from_numpy(x.copy()).to(self.where)  # torch warns of memory that is read only
         self.saturations = {name: torch.zeros_like(lost) for name, lost in self.saturations.items()}
         for t in range(steps):
             self.step((given if held else given[:, t]).to(torch.float64))
             spikes = {name: _host(self.value[name]) for name in self.net.neurons}
-            membranes = {name: _host(self.states[name][node.program.membrane]) for name, node in self.net.neurons.items()}
+            membranes = {
+                name: _host(self.states[name][node.program.membrane])
+                for name, node in self.net.neurons.items()
+            }
             recorder.add(start, t, spikes, membranes)
         recorder.add_saturations({name: int(lost) for name, lost in self.saturations.items()})
 
@@ -147,11 +188,14 @@ class _Machine:
         self.before, self.value = self.value, {INPUT: x}
         for name in self.net.order:
             node = self.net.nodes[name]
-            first, *rest = ((self.before if (s, name) in self.net.feedback else self.value)[s] for s in self.net.sources(name))
+            first, *rest = (
+                (self.before if (s, name) in self.net.feedback else self.value)[s]
+                for s in self.net.sources(name)
+            )
             self.value[name] = NODES[type(node)](self, name, node, sum(rest, start=first))
 
     def events(self, name: str) -> Iterator[Tensor]:
-        """The weights of one event after another of each sample, `[N, *shape]`; 0 for a sample that has no more of a source's."""
+        """Yield the weights of one event after another of each sample, `[N, *shape]`; 0 for a sample that has no more of a source's."""
         for source, late, matrix in self.wiring[name]:
             counts = (self.before if late else self.value)[source].flatten(1).to(torch.int64)
             ends = counts.cumsum(1)
@@ -163,7 +207,9 @@ class _Machine:
 
 @NODES.rule(Conv2d)
 def _conv(m: _Machine, name: str, node: Conv2d, a: Tensor) -> Tensor:
-    made = functional.conv2d(a, m.weight[name], None, node.stride, node.padding, node.dilation, node.groups)
+    made = functional.conv2d(
+        a, m.weight[name], None, node.stride, node.padding, node.dilation, node.groups
+    )
     return made.round()  # a fast convolution may be off by a fraction
 
 
@@ -208,10 +254,15 @@ def _neuron(m: _Machine, name: str, node: Neuron, a: Tensor) -> Tensor:
     program, states = node.program, m.states[name]
     values = {register: states.get(register, m.zero[name]) for register in program.registers}
     events = m.events(name) if node.by_event else ()
-    r = torch_update.Registers(values, {**m.given[name], SUM: a.to(torch.int64)}, m.saturations[name], events)
+    r = torch_update.Registers(
+        values, {**m.given[name], SUM: a.to(torch.int64)}, m.saturations[name], events
+    )
     torch_update.run(program.statements, r)
     m.states[name] = {state: r.values[state] for state in program.states}
     m.saturations[name] = r.saturations
     if program.most_spikes >= MOST_SPIKES and (most := int(r.values[FIRED].max())) > MOST_SPIKES:
-        raise NotMappable(f"{name}: a neuron fired {most} times in one step, more than {MOST_SPIKES}; raise its threshold")
+        raise NotMappable(
+            f"{name}: a neuron fired {most} times in one step, more than {MOST_SPIKES}; raise its "
+            "threshold"
+        )
     return r.values[FIRED].to(torch.float64)

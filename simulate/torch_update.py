@@ -1,7 +1,8 @@
 """The update of a neuron in torch int64: a rule for each of its six statements, over all samples of a batch at once.
 
-Results are those of `lehr.simulate.definition`. Where a layer updates by event, the samples of a batch take their own events side by
-side; one that has no more of them takes weights of 0, which leave it as it is.
+Results are those of `lehr.simulate.definition`. Where a layer updates by event, the samples of a
+batch take their own events side by side; one that has no more of them takes weights of 0, which
+leave it as it is.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ class Registers:
     where: Tensor | None = None
 
     def get(self, source: Source) -> Any:
-        """The value of a register, a parameter or a number."""
+        """Return the value of a register, a parameter or a number."""
         if isinstance(source, int):
             return source
         return self.values[source] if source in self.values else self.given[source]
 
     def put(self, x: str, value: Tensor) -> None:
         """Give a register a value, where the statements are about."""
-        self.values[x] = value if self.where is None else torch.where(self.where, value, self.values[x])
+        self.values[x] = (
+            value if self.where is None else torch.where(self.where, value, self.values[x])
+        )
 
 
 def run(statements: tuple[Statement, ...], r: Registers) -> None:

@@ -39,9 +39,11 @@ class Problem:
 class Arithmetics:
     """The arithmetics a machine computes: for each field of `Arithmetic` the values it has. What is not stated is not computed.
 
-    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`); `bias_to` is that state's alone. A
-    machine that takes only networks whose states stay within their widths, because its own are wider, or it does something else at the
-    ends, says so with `to_the_rails`: `overflow` and `state_bits` are then what such a network may say, and mean nothing.
+    The values hold for the synapse state of a neuron too, where the machine has one (`synapse`);
+    `bias_to` is that state's alone. A machine that takes only networks whose states stay within
+    their widths, because its own are wider, or it does something else at the
+    ends, says so with `to_the_rails`: `overflow` and `state_bits` are then what such a network may
+    say, and mean nothing.
     """
 
     decay_form: tuple[DecayForm, ...]
@@ -57,7 +59,15 @@ class Arithmetics:
     max_state_bits: int = MIN_STATE_BITS
     to_the_rails: bool = True
 
-    CHOICES: ClassVar = ("decay_form", "rounding", "reset", "reset_timing", "fires", "overflow", "update")
+    CHOICES: ClassVar = (
+        "decay_form",
+        "rounding",
+        "reset",
+        "reset_timing",
+        "fires",
+        "overflow",
+        "update",
+    )
 
     @classmethod
     def every(cls) -> Arithmetics:
@@ -80,20 +90,46 @@ class Arithmetics:
         """What of the arithmetic of layer `node` this machine does not compute."""
         found = self._problems(node, neuron.fields, self.CHOICES, "")
         if neuron.synapse is not None and not self.synapse:
-            return [*found, Problem(node, "its neurons have a synapse state, the machine has membranes alone", "train without it")]
+            return [
+                *found,
+                Problem(
+                    node,
+                    "its neurons have a synapse state, the machine has membranes alone",
+                    "train without it",
+                ),
+            ]
         if neuron.synapse is not None:
-            found += self._problems(node, neuron.synapse, ("decay_form", "rounding", "overflow", "bias_to"), "synapse ")
+            found += self._problems(
+                node, neuron.synapse, ("decay_form", "rounding", "overflow", "bias_to"), "synapse "
+            )
         return found
 
-    def _problems(self, node: str, how: Arithmetic | Synapse, choices: tuple[str, ...], owner: str) -> list[Problem]:
+    def _problems(
+        self, node: str, how: Arithmetic | Synapse, choices: tuple[str, ...], owner: str
+    ) -> list[Problem]:
         found = []
         for name in choices:
             value, allowed = getattr(how, name), getattr(self, name)
             if value not in allowed:
                 listed = " or ".join(f"'{a}'" for a in allowed)
-                found.append(Problem(node, f"{owner}{name} is '{value}', the machine has {listed}", f"train with {owner}{name} = {listed}"))
-        for name, highest in (("fraction_bits", self.max_fraction_bits), ("state_bits", self.max_state_bits)):
+                found.append(
+                    Problem(
+                        node,
+                        f"{owner}{name} is '{value}', the machine has {listed}",
+                        f"train with {owner}{name} = {listed}",
+                    )
+                )
+        for name, highest in (
+            ("fraction_bits", self.max_fraction_bits),
+            ("state_bits", self.max_state_bits),
+        ):
             value = getattr(how, name, 0)
             if value > highest:
-                found.append(Problem(node, f"{owner}{name} is {value}, the machine has {highest}", f"export with at most {highest}"))
+                found.append(
+                    Problem(
+                        node,
+                        f"{owner}{name} is {value}, the machine has {highest}",
+                        f"export with at most {highest}",
+                    )
+                )
         return found

@@ -67,7 +67,11 @@ class Built(Shown):
     def _table(self) -> Table:
         size = sum(map(len, self.plan.files.values()))
         title = f"{len(self.plan.files)} files, {size:,} bytes, digest {self.plan.digest[:12]}"
-        return Table(title, ("file", "bytes"), [(name, f"{len(data):,}") for name, data in self.plan.files.items()])
+        return Table(
+            title,
+            ("file", "bytes"),
+            [(name, f"{len(data):,}") for name, data in self.plan.files.items()],
+        )
 
 
 def build(
@@ -87,27 +91,39 @@ def build(
         x: inputs for the golden vectors, as `simulate` takes them; synthetic ones if None.
         options: of the target.
         samples: how many synthetic inputs.
-        measure: whether the tools of this machine measure the artefact; what they tell is then part of it.
+        measure: whether the tools of this machine measure the artefact; what they tell is then part
+            of it.
 
     Raises:
         NotMappable: with every problem, when the network does not map.
         FileRefused: when `x` has more steps than the target is shown to be exact in.
-        UsageError: for an option that the target does not have, or when there is nothing to measure with.
+        UsageError: for an option that the target does not have, or when there is nothing to measure
+            with.
     """
     options = dict(options or {})
     for key in options:
         if key not in target.options:
-            raise UsageError(f"target {target.name} has no option {key!r}; {one_of(key, target.options or ['none'], 'it has')}")
+            raise UsageError(
+                f"target {target.name} has no option {key!r}; "
+                f"{one_of(key, target.options or ['none'], 'it has')}"
+            )
     target.require_mappable(net)
     golden_input = synthetic_input(net, samples) if x is None else x
     target.require_steps(net, check_input(net, golden_input)[1])
     ran = simulate(net, golden_input, trace=net.neurons)
-    model = nirfile.to_bytes(net, approximate=net.neurons)  # lehr alone is to read it, and takes the exact side
+    model = nirfile.to_bytes(
+        net, approximate=net.neurons
+    )  # lehr alone is to read it, and takes the exact side
     cost = target.estimate(net, with_input(net, ran, golden_input), options)
     common = BuildPlan(
         {
             MODEL: model,
-            "report/widths.json": to_json({name: facts_of(net.neurons[name], layer) for name, layer in analyse(net).layers.items()}),
+            "report/widths.json": to_json(
+                {
+                    name: facts_of(net.neurons[name], layer)
+                    for name, layer in analyse(net).layers.items()
+                }
+            ),
             "report/estimate.json": to_json([asdict(figure) for figure in cost.figures]),
         }
     )
@@ -115,12 +131,17 @@ def build(
     figures = _measured(plan, target) if measure else ()
     if measure:
         plan |= BuildPlan({"report/measured.json": to_json([asdict(figure) for figure in figures])})
-    plan |= BuildPlan({"MODEL_CARD.md": _card(net, target, ran.rates, figures, synthetic=x is None).encode()})
+    plan |= BuildPlan(
+        {"MODEL_CARD.md": _card(net, target, ran.rates, figures, synthetic=x is None).encode()}
+    )
     facts = {
         "target": target.name,
         "options": options,
         "network": net.digest,
-        "weights": {name: {"kind": node.kind, "zero": zero_share(node.weight)} for name, node in net.weighted.items()},
+        "weights": {
+            name: {"kind": node.kind, "zero": zero_share(node.weight)}
+            for name, node in net.weighted.items()
+        },
         "inputs": {MODEL: sha256(model)},
         "lehr": lehr.__version__,
         **({"names": dict(names)} if (names := target.names(net)) else {}),
@@ -136,7 +157,9 @@ def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:
         plan.write(folder)
         figures = target.measure(folder)
     if not figures:
-        raise UsageError(f"target {target.name} has no tool here that could measure it; leave --measure out")
+        raise UsageError(
+            f"target {target.name} has no tool here that could measure it; leave --measure out"
+        )
     return figures
 
 
@@ -157,7 +180,7 @@ def _states(neuron: Neuron, text: str) -> str:
 
 
 def _updates(net: Network) -> str:
-    """The programs that no fields say, each below the layers that have it."""
+    """Return the programs that no fields say, each below the layers that have it."""
     layers: dict[Program, list[str]] = {}
     for name, neuron in net.neurons.items():
         if isinstance(neuron.arithmetic, Program):
@@ -169,20 +192,37 @@ def _updates(net: Network) -> str:
     )
 
 
-def _card(net: Network, target: Target, rates: Mapping[str, float], measured: tuple[Figure, ...], *, synthetic: bool) -> str:
+def _card(
+    net: Network,
+    target: Target,
+    rates: Mapping[str, float],
+    measured: tuple[Figure, ...],
+    *,
+    synthetic: bool,
+) -> str:
     widths = analyse(net).layers
     rows = "\n".join(
-        f"| {name} | {'x'.join(map(str, net.shapes[name]))} | {neuron.threshold.min()}..{neuron.threshold.max()} |"
-        f" {_states(neuron, '{0.decay_numerator}/2^{0.decay_shift}')} | {_states(neuron, '{0.state_bits}')} |"
+        f"| {name} | {'x'.join(map(str, net.shapes[name]))} | "
+        f"{neuron.threshold.min()}..{neuron.threshold.max()} |"
+        f" {_states(neuron, '{0.decay_numerator}/2^{0.decay_shift}')} | "
+        f"{_states(neuron, '{0.state_bits}')} |"
         f" {widths[name].membrane[0]}..{widths[name].membrane[1]} | {rates[name]:.4f} |"
         for name, neuron in net.neurons.items()
     )
     weights = "\n".join(
-        f"| {name} | {'x'.join(map(str, node.weight.shape))} | {node.kind} | {zero_share(node.weight):.1%} |"
+        f"| {name} | {'x'.join(map(str, node.weight.shape))} | {node.kind} | "
+        f"{zero_share(node.weight):.1%} |"
         for name, node in net.weighted.items()
     )
-    figures = "".join(f"| {figure.name} | {figure.value:,} | {figure.unit} | {figure.source} |\n" for figure in measured)
-    found = f"\n| measured | value | unit | source |\n| --- | --- | --- | --- |\n{figures}" if measured else ""
+    figures = "".join(
+        f"| {figure.name} | {figure.value:,} | {figure.unit} | {figure.source} |\n"
+        for figure in measured
+    )
+    found = (
+        f"\n| measured | value | unit | source |\n| --- | --- | --- | --- |\n{figures}"
+        if measured
+        else ""
+    )
     inputs = "synthetic inputs" if synthetic else "the inputs given at the build"
     return f"""# Model card
 

@@ -31,4 +31,7 @@ def changes(problems: Iterable[Problem]) -> tuple[Change, ...]:
     grouped: dict[str, list[Problem]] = {}
     for problem in problems:
         grouped.setdefault(problem.hint, []).append(problem)
-    return tuple(Change(hint, tuple(dict.fromkeys(p.node for p in each)), each[0].reason) for hint, each in grouped.items())
+    return tuple(
+        Change(hint, tuple(dict.fromkeys(p.node for p in each)), each[0].reason)
+        for hint, each in grouped.items()
+    )

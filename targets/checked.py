@@ -14,7 +14,10 @@ class CheckedTarget(Target):
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map; the last one is that nothing is written for the machine."""
-        return (*super().check(net), Problem(net.output, self.no_artefact, "build for another target"))
+        return (
+            *super().check(net),
+            Problem(net.output, self.no_artefact, "build for another target"),
+        )
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Refuse `net`.
@@ -26,7 +29,9 @@ class CheckedTarget(Target):
         self.require_mappable(net)
         raise AssertionError("check gives a reason for every network")
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Nothing: there is no network that it could be of."""
         del net, rates, options
         return Estimate(())

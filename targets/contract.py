@@ -1,13 +1,15 @@
 """The contract of a target: the one file that its author must read.
 
-A target is a folder with a class derived from `Target`, and one line in pyproject.toml (a package of one's own does the same in
-its pyproject.toml):
+A target is a folder with a class derived from `Target`, and one line in pyproject.toml (a package
+of one's own does the same in its pyproject.toml):
 
     [project.entry-points."lehr.targets"]
     mychip = "lehr.targets.mychip:MyChip"
 
-The conformance suite (lehr.targets.conformance) then runs over it: no test has to be written. `check`, `plan` and
-`estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the runner and in `measure` alone.
+The conformance suite (lehr.targets.conformance) then runs over it: no test has to be written.
+`check`, `plan` and
+`estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the
+runner and in `measure` alone.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ class MachineTrace(Trace):
     """A trace, and what the machine itself says beside it.
 
     Attributes:
-        decision: the class that it decides for, `[N]`; None where it tells none. It must be the network's prediction.
+        decision: the class that it decides for, `[N]`; None where it tells none. It must be the
+            network's prediction.
         figures: what its tool says of time, energy and events in this run.
     """
 
@@ -97,8 +100,8 @@ class MachineTrace(Trace):
 class Runner(Protocol):
     """Runs a built artefact in its own tool.
 
-    A tool that shows spikes alone states `shows = ("spike",)` as an attribute, and the trace has no membranes then; a runner without
-    that attribute shows both.
+    A tool that shows spikes alone states `shows = ("spike",)` as an attribute, and the trace has no
+    membranes then; a runner without that attribute shows both.
     """
 
     def missing(self) -> str | None:
@@ -107,9 +110,10 @@ class Runner(Protocol):
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
         """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs as `simulate` takes them.
 
-        `folder` is a built artefact and is not written to; what `plan` put there is all that is used. It is run, so it is one's own:
-        `lehr verify` gives a folder that was planned just now, and ends this process and all that it has started when its time is up.
-        A machine that decides by itself, or whose tool tells figures, returns a `MachineTrace`.
+        `folder` is a built artefact and is not written to; what `plan` put there is all that is
+        used. It is run, so it is one's own: `lehr verify` gives a folder that was planned just now,
+        and ends this process and all that it has started when its time is up. A machine that
+        decides by itself, or whose tool tells figures, returns a `MachineTrace`.
 
         Raises:
             ToolMissing: when the tool is not there.
@@ -130,22 +134,30 @@ class Target(ABC):
         name: as on the command line; lower case, letters, digits and dashes.
         summary: one line for `lehr targets list`.
         arithmetics: what it computes of updates in fields.
-        statements: the types of statements of lehr.update that it computes, for updates that are programs; none if it does not say.
-        nodes: the types of nodes that it computes; the least that makes a network if it does not say.
+        statements: the types of statements of lehr.update that it computes, for updates that are
+            programs; none if it does not say.
+        nodes: the types of nodes that it computes; the least that makes a network if it does not
+            say.
         weights: the kinds that it takes; binary ones alone if it does not say.
-        by_neuron: what may differ from neuron to neuron within a channel, and from value to value in a delay; nothing if it does not say.
+        by_neuron: what may differ from neuron to neuron within a channel, and from value to value
+            in a delay; nothing if it does not say.
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
-        example_fields: fields of `Arithmetic` that the networks of the conformance suite need beside what `arithmetics` says, to be mapped:
-            a decay that is the machine's only one, say.
-        training: the form that `lehr train --target` brings a recipe into; None where a network trained by any recipe may map.
+        example_fields: fields of `Arithmetic` that the networks of the conformance suite need
+            beside what `arithmetics` says, to be mapped: a decay that is the machine's only one,
+                say.
+        training: the form that `lehr train --target` brings a recipe into; None where a network
+            trained by any recipe may map.
         options: names and meanings of the options that `plan` takes.
         holds: its sizes, in words, for `lehr targets list`.
-        own_steps: whether `limits` shows what it shows for the network's own number of steps, so that longer inputs are refused where a
-            state could go on growing.
-        judge: what its artefacts are run in, in words, likewise; whose work that is, and which part of the machine it does not show.
+        own_steps: whether `limits` shows what it shows for the network's own number of steps, so
+            that longer inputs are refused where a state could go on growing.
+        judge: what its artefacts are run in, in words, likewise; whose work that is, and which part
+            of the machine it does not show.
         environments: tools in Python environments of their own that its runner uses.
-        products: what the artefact's own Makefile makes in its folder, as patterns of names; the next build into that folder drops it.
-        no_artefact: why nothing is written for the machine; empty for all targets but those of lehr.targets.checked.
+        products: what the artefact's own Makefile makes in its folder, as patterns of names; the
+            next build into that folder drops it.
+        no_artefact: why nothing is written for the machine; empty for all targets but those of
+            lehr.targets.checked.
     """
 
     name: ClassVar[str]
@@ -168,20 +180,40 @@ class Target(ABC):
 
     def check(self, net: Network) -> tuple[Problem, ...]:
         """All reasons why `net` does not map, at once; empty means that `plan` works."""
-        if unknown := (*self._unknown_nodes(net), *self._unknown_programs(net), *self._differing(net)):
+        if unknown := (
+            *self._unknown_nodes(net),
+            *self._unknown_programs(net),
+            *self._differing(net),
+        ):
             return unknown  # nothing else can be asked of what is not known
-        fields = [p for name, neuron in net.neurons.items() for p in self.neuron_problems(name, neuron)]
+        fields = [
+            p for name, neuron in net.neurons.items() for p in self.neuron_problems(name, neuron)
+        ]
         kinds = " or ".join(f"'{kind}'" for kind in self.weights)
         weights = [
-            Problem(name, f"weights are '{node.kind}', the machine has {kinds}", f"train with weights that are {kinds}")
+            Problem(
+                name,
+                f"weights are '{node.kind}', the machine has {kinds}",
+                f"train with weights that are {kinds}",
+            )
             for name, node in net.weighted.items()
             if node.kind not in self.weights
         ]
         if net.readout not in self.readouts:
             told = " or ".join(f"'{readout}'" for readout in self.readouts)
-            fields.append(Problem(net.output, f"readout is '{net.readout}', the machine has {told}", f"export with readout {told}"))
+            fields.append(
+                Problem(
+                    net.output,
+                    f"readout is '{net.readout}', the machine has {told}",
+                    f"export with readout {told}",
+                )
+            )
         sums = [
-            Problem(name, f"its sums reach {worst:,}, more than a 32-bit accumulator holds", "use a smaller fan-in")
+            Problem(
+                name,
+                f"its sums reach {worst:,}, more than a 32-bit accumulator holds",
+                "use a smaller fan-in",
+            )
             for name, worst in accumulators(net).items()
         ]
         return (*fields, *weights, *sums, *(() if sums else self.limits(net)))
@@ -189,14 +221,24 @@ class Target(ABC):
     def _unknown_nodes(self, net: Network) -> tuple[Problem, ...]:
         taken = ", ".join(sorted(kind.__name__ for kind in self.nodes))
         return tuple(
-            Problem(name, f"{type(node).__name__} is not computed by the machine", f"use {taken} alone")
+            Problem(
+                name, f"{type(node).__name__} is not computed by the machine", f"use {taken} alone"
+            )
             for name, node in net.nodes.items()
             if type(node) not in self.nodes
         )
 
     def _unknown_programs(self, net: Network) -> tuple[Problem, ...]:
-        programs = {name: neuron for name, neuron in net.neurons.items() if isinstance(neuron.arithmetic, Program)}
-        return tuple(problem for name, neuron in programs.items() for problem in self.neuron_problems(name, neuron))
+        programs = {
+            name: neuron
+            for name, neuron in net.neurons.items()
+            if isinstance(neuron.arithmetic, Program)
+        }
+        return tuple(
+            problem
+            for name, neuron in programs.items()
+            for problem in self.neuron_problems(name, neuron)
+        )
 
     def _differing(self, net: Network) -> Iterator[Problem]:
         """What differs within a channel, or a delay, that the machine has but one of."""
@@ -204,24 +246,42 @@ class Target(ABC):
             if isinstance(node, Neuron) and node.per_neuron and "parameters" not in self.by_neuron:
                 reason = f"its {' and '.join(node.per_neuron)} differ within a channel, the machine has one for each"
                 yield Problem(name, reason, "use one for each channel")
-            if isinstance(node, Delay) and not isinstance(node.steps, int) and "delays" not in self.by_neuron:
-                yield Problem(name, "its steps differ from value to value, the machine has one number for all", "use one delay for all")
+            if (
+                isinstance(node, Delay)
+                and not isinstance(node.steps, int)
+                and "delays" not in self.by_neuron
+            ):
+                yield Problem(
+                    name,
+                    "its steps differ from value to value, the machine has one number for all",
+                    "use one delay for all",
+                )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """What of the update of layer `name` the machine does not compute."""
         if not isinstance(neuron.arithmetic, Program):
             return self.arithmetics.problems(name, neuron)
-        lacking = dict.fromkeys(type(s).__name__ for s in neuron.program.all if type(s) not in self.statements)
+        lacking = dict.fromkeys(
+            type(s).__name__ for s in neuron.program.all if type(s) not in self.statements
+        )
         if not lacking:
             return []
-        reason = f"its update is a program with {', '.join(lacking)}, which the machine does not compute"
-        return [Problem(name, reason, "say it in fields of Arithmetic, or use a target that takes programs")]
+        reason = (
+            f"its update is a program with {', '.join(lacking)}, which the machine does not compute"
+        )
+        return [
+            Problem(
+                name, reason, "say it in fields of Arithmetic, or use a target that takes programs"
+            )
+        ]
 
     def require_mappable(self, net: Network) -> None:
         """Raise NotMappable with every problem, unless `net` maps."""
         problems = self.check(net)
         if problems:
-            raise NotMappable(f"the network does not map to {self.name}: {'. '.join(map(str, problems))}")
+            raise NotMappable(
+                f"the network does not map to {self.name}: {'. '.join(map(str, problems))}"
+            )
 
     def require_steps(self, net: Network, steps: int) -> None:
         """Raise FileRefused where an input has so many steps that nothing is shown of the machine's states any more."""
@@ -230,10 +290,13 @@ class Target(ABC):
         for name, layer in analyse(net).layers.items():
             if not layer.settled:
                 shown = f"that the states of {name} stay within the widths of {self.name} is shown for {net.steps}"
-                raise FileRefused(f"input has {steps} steps, but {shown}; give at most {net.steps}, or export the network with more steps")
+                raise FileRefused(
+                    f"input has {steps} steps, but {shown}; give at most {net.steps}, or export "
+                    "the network with more steps"
+                )
 
     def require_runner(self) -> Runner:
-        """The runner, ready to run.
+        """Return the runner, ready to run.
 
         Raises:
             UsageError: when no tool exists that runs the artefact.
@@ -241,7 +304,10 @@ class Target(ABC):
         """
         runner = self.runner()
         if runner is None:
-            raise UsageError(f"target {self.name} has no tool that could run it here; replay its golden vectors on the machine itself")
+            raise UsageError(
+                f"target {self.name} has no tool that could run it here; replay its golden vectors "
+                "on the machine itself"
+            )
         missing = runner.missing()
         if missing:
             raise ToolMissing(missing)
@@ -249,19 +315,22 @@ class Target(ABC):
 
     @abstractmethod
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """The reasons that are not about a field of `Arithmetic`: sizes, kinds of node, topology. Asked only if all sums fit int32."""
+        """Return the reasons that are not about a field of `Arithmetic`: sizes, kinds of node, topology. Asked only if all sums fit int32."""
 
     @abstractmethod
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The artefact's files. The same network and options give the same bytes, always."""
+        """Return the artefact's files. The same network and options give the same bytes, always."""
 
     @abstractmethod
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """What the network costs, built with `options`.
 
         Args:
             net: the network.
-            rates: spikes per neuron and step of every layer, and under `input` events per value and step of the input, where known.
+            rates: spikes per neuron and step of every layer, and under `input` events per value and
+                step of the input, where known.
             options: of the target.
         """
 

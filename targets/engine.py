@@ -19,13 +19,16 @@ from lehr.targets.golden import per_step
 CHUNK = 512
 
 
-def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[str] = ()) -> Result:
+def run(
+    target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[str] = ()
+) -> Result:
     """Build `net` for `target` in a temporary folder and run it there on every sample of `x`.
 
     Membranes that the tool does not show are 0 in the result.
 
     Raises:
-        UsageError: when the target has no tool that runs it, or a membrane is asked for that the tool does not show.
+        UsageError: when the target has no tool that runs it, or a membrane is asked for that the
+            tool does not show.
         NotMappable: when the network does not map.
         ToolMissing: when the tool is not on this machine.
         FileRefused: when `x` has more steps than the target is shown to be exact in.
@@ -34,7 +37,9 @@ def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[
     runner = target.require_runner()
     trace = tuple(trace)
     if trace and "membrane" not in shown_by(runner):
-        raise UsageError(f"target {target.name} has a tool that shows no membranes; leave the trace out")
+        raise UsageError(
+            f"target {target.name} has a tool that shows no membranes; leave the trace out"
+        )
     x = per_step(net, x)
     target.require_steps(net, x.shape[1])
     recorder = Recorder(net, len(x), x.shape[1], trace)
@@ -44,8 +49,16 @@ def run(target: Target, net: Network, x: npt.NDArray[np.uint8], trace: Iterable[
         target.plan(net, {}).with_manifest({"target": target.name}).write(folder)
         for start in range(0, len(x), CHUNK):
             ran = runner.run(folder, x[start : start + CHUNK])
-            shown = {name: ran.membranes.get(name, np.zeros_like(spikes)) for name, spikes in ran.spikes.items()}
+            shown = {
+                name: ran.membranes.get(name, np.zeros_like(spikes))
+                for name, spikes in ran.spikes.items()
+            }
             for t in range(x.shape[1]):
                 spikes = {name: array[:, t].astype(np.int64) for name, array in ran.spikes.items()}
-                recorder.add(start, t, spikes, {name: array[:, t].astype(np.int64) for name, array in shown.items()})
+                recorder.add(
+                    start,
+                    t,
+                    spikes,
+                    {name: array[:, t].astype(np.int64) for name, array in shown.items()},
+                )
     return recorder.result()

@@ -18,7 +18,8 @@ def engine(name: str, net: Network, threads: int = 1) -> Run:
 
     Raises:
         UsageError: when no engine and no target is called `name`.
-        NotMappable: when the engine does not compute the network. A target says so when it runs, as `lehr.targets.engine.run` does.
+        NotMappable: when the engine does not compute the network. A target says so when it runs, as
+            `lehr.targets.engine.run` does.
     """
     if name in ENGINES:
         return ENGINES[name](net, threads)
@@ -27,6 +28,8 @@ def engine(name: str, net: Network, threads: int = 1) -> Run:
 
     known = [entry.name for entry in registry.entries()]
     if name not in known:
-        raise UsageError(f"no engine and no target is called {name!r}; {one_of(name, (*ENGINES, *known))}")
+        raise UsageError(
+            f"no engine and no target is called {name!r}; {one_of(name, (*ENGINES, *known))}"
+        )
     target = registry.get(name)
     return lambda x, trace: run(target, net, x, trace)

@@ -47,11 +47,16 @@ def golden_plan(net: Network, x: npt.NDArray[np.uint8]) -> BuildPlan:
 
 
 def lay_down(net: Network, x: npt.NDArray[np.uint8], trace: Trace) -> BuildPlan:
-    """The files for inputs `x` and the reference's trace of them."""
+    """Return the files for inputs `x` and the reference's trace of them."""
     x = per_step(net, x)
-    layers = [{"layer": name, "stem": stem(net, name), "shape": list(net.shapes[name])} for name in net.neurons]
+    layers = [
+        {"layer": name, "stem": stem(net, name), "shape": list(net.shapes[name])}
+        for name in net.neurons
+    ]
     files = {
-        f"{FOLDER}/golden.json": to_json({"samples": len(x), "steps": x.shape[1], "layers": layers}),
+        f"{FOLDER}/golden.json": to_json(
+            {"samples": len(x), "steps": x.shape[1], "layers": layers}
+        ),
         f"{FOLDER}/input.u8": x.tobytes(),
     }
     for name in net.neurons:
@@ -60,25 +65,34 @@ def lay_down(net: Network, x: npt.NDArray[np.uint8], trace: Trace) -> BuildPlan:
     return BuildPlan(files)
 
 
-def read_golden(net: Network, folder: Path, limit: int | None = None) -> tuple[npt.NDArray[np.uint8], Trace]:
+def read_golden(
+    net: Network, folder: Path, limit: int | None = None
+) -> tuple[npt.NDArray[np.uint8], Trace]:
     """Inputs and expected trace of the first `limit` samples in a built artefact.
 
     Raises:
-        FileRefused: when a file is missing or has not the size that golden.json tells, or they take too much memory together.
+        FileRefused: when a file is missing or has not the size that golden.json tells, or they take
+            too much memory together.
     """
     lead = _lead(folder / FOLDER / "golden.json")
     inputs = math.prod(net.input.shape)
     neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
     samples = min(lead[0], limit or lead[0])
     if (size := samples * lead[1] * (inputs + _TRACE_BYTES * neurons)) > LARGEST:
-        raise FileRefused(f"{folder / FOLDER}: {samples:,} samples take {size:,} bytes, the limit is {LARGEST:,}; give fewer with -n")
+        raise FileRefused(
+            f"{folder / FOLDER}: {samples:,} samples take {size:,} bytes, the limit is "
+            f"{LARGEST:,}; give fewer with -n"
+        )
 
     def load(name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         return _load(folder / name, np.dtype(dtype), (*lead, *shape), samples)
 
     x = load(f"{FOLDER}/input.u8", "u1", net.input.shape)
     spikes = {n: load(f"{stem(net, n)}.spikes.u8", "u1", net.shapes[n]) for n in net.neurons}
-    membranes = {n: load(f"{stem(net, n)}.membrane.i32", "<i4", net.shapes[n]).astype(np.int32) for n in net.neurons}
+    membranes = {
+        n: load(f"{stem(net, n)}.membrane.i32", "<i4", net.shapes[n]).astype(np.int32)
+        for n in net.neurons
+    }
     return x, Trace(spikes, membranes)
 
 
@@ -91,8 +105,10 @@ def _lead(path: Path) -> tuple[int, int]:
     return int(lead[0]), int(lead[1])  # type: ignore[arg-type]
 
 
-def _load(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], samples: int) -> npt.NDArray[Any]:
-    """The first samples of a file that holds an array of some shape."""
+def _load(
+    path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], samples: int
+) -> npt.NDArray[Any]:
+    """Return the first samples of a file that holds an array of some shape."""
     whole = math.prod(shape) * dtype.itemsize
     with open_regular(path, AGAIN) as file:
         size = os.fstat(file.fileno()).st_size

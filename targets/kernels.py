@@ -9,7 +9,7 @@ from lehr.nodes import Conv2d, Pair
 
 
 def undilated(conv: Conv2d) -> Int64:
-    """The kernel of a convolution, `[out, in / groups, height, width]`, with zeros where its dilation leaves places out."""
+    """Return the kernel of a convolution, `[out, in / groups, height, width]`, with zeros where its dilation leaves places out."""
     out, into, height, width = conv.weight.shape
     rows, columns = conv.dilation
     kernel = np.zeros((out, into, (height - 1) * rows + 1, (width - 1) * columns + 1), np.int64)
@@ -18,7 +18,7 @@ def undilated(conv: Conv2d) -> Int64:
 
 
 def ungrouped(kernel: Int64, groups: int) -> Int64:
-    """A kernel `[out, in / groups, height, width]` as one of all inputs, `[out, in, height, width]`, with zeros between groups."""
+    """Return a kernel `[out, in / groups, height, width]` as one of all inputs, `[out, in, height, width]`, with zeros between groups."""
     out, into, height, width = kernel.shape
     whole, each = np.zeros((out, into * groups, height, width), np.int64), out // groups
     for group in range(groups):
@@ -28,7 +28,7 @@ def ungrouped(kernel: Int64, groups: int) -> Int64:
 
 
 def pooled(kernel: Int64, window: Pair, stride: Pair) -> Int64:
-    """The kernel that sums windows of places of a convolution at once; its stride is the product of both strides.
+    """Return the kernel that sums windows of places of a convolution at once; its stride is the product of both strides.
 
     Args:
         kernel: of the convolution, not dilated.

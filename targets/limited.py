@@ -1,8 +1,9 @@
 """A function of lehr in a process of its own: when its time is up it ends, with whatever it has started.
 
-Compilers, simulators and what they compile run for as long as they like, and some of them within Python's own process. So the function
-runs in another one, in a session of its own: every process that it starts is in its group, and the group is killed whatever happens.
-Arguments and result travel as JSON.
+Compilers, simulators and what they compile run for as long as they like, and some of them within
+Python's own process. So the function
+runs in another one, in a session of its own: every process that it starts is in its group, and the
+group is killed whatever happens. Arguments and result travel as JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from lehr.errors import LehrError
 _GRACE = 3
 """Seconds that the process has to end what it started, before it is killed."""
 # As in lehr/hdf5.py: neither the folder one is in nor the environment decides what is imported.
-_START = "import sys; sys.path[:] = {path!r}; from lehr.targets.limited import main; main(*sys.argv[1:])"
+_START = (
+    "import sys; sys.path[:] = {path!r}; from lehr.targets.limited import main; main(*sys.argv[1:])"
+)
 
 
 class TimeIsUp(Exception):
@@ -51,13 +54,23 @@ def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> 
     Raises:
         TimeIsUp: when it takes longer.
         NoAnswer: when its process is killed, by the system or by itself.
-        LehrError: as the function does; other errors come back as a RuntimeError, but ImportError, OSError and
-            MemoryError as they are.
+        LehrError: as the function does; other errors come back as a RuntimeError, but ImportError,
+            OSError and MemoryError as they are.
     """
     source = Path(errors.__file__).resolve().parents[1]  # the folder from which lehr is imported
     places = [str(source), *(place for place in sys.path if os.path.isabs(place))]  # noqa: PTH117
-    alive, held = os.pipe()  # closed by the system when this process ends, even if it is killed: the other one ends then, too
-    command = [sys.executable, "-I", "-c", _START.format(path=places), str(alive), function, json.dumps(arguments)]
+    alive, held = (
+        os.pipe()
+    )  # closed by the system when this process ends, even if it is killed: the other one ends then, too
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        _START.format(path=places),
+        str(alive),
+        function,
+        json.dumps(arguments),
+    ]
     try:
         with (
             tempfile.TemporaryDirectory(prefix="lehr-", ignore_cleanup_errors=True) as scratch,
@@ -116,7 +129,9 @@ def main(alive: str, function: str, arguments: str) -> None:
     answer = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_end_with_parent, args=(int(alive),), daemon=True).start()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything on the way out is undone
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # so that everything on the way out is undone
     module, _, name = function.partition(":")
     try:
         reply = {"result": getattr(import_module(module), name)(**json.loads(arguments))}
@@ -135,12 +150,17 @@ def _end_with_parent(alive: int) -> None:
 
 def _error(error: Exception) -> dict[str, Any]:
     if isinstance(error, LehrError):
-        kind = next(kind.__name__ for kind in type(error).__mro__ if vars(errors).get(kind.__name__) is kind)
+        kind = next(
+            kind.__name__ for kind in type(error).__mro__ if vars(errors).get(kind.__name__) is kind
+        )
         return {"error": kind, "message": str(error)}
     if isinstance(error, MemoryError):
         return {"error": "MemoryError", "message": ""}
     if isinstance(error, OSError) and error.errno:
-        return {"error": "OSError", "message": [error.errno, error.strerror, error.filename and str(error.filename)]}
+        return {
+            "error": "OSError",
+            "message": [error.errno, error.strerror, error.filename and str(error.filename)],
+        }
     if isinstance(error, ImportError):
         return {"error": "ImportError", "message": [str(error), error.name]}
     if os.environ.get("LEHR_DEBUG"):

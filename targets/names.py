@@ -9,13 +9,17 @@ LONGEST = 48
 
 
 def identifiers(names: Iterable[str]) -> Mapping[str, str]:
-    """An identifier for every name: the name itself where it is one and is not too long.
+    """Return an identifier for every name: the name itself where it is one and is not too long.
 
-    Any other character becomes an underscore; where that makes two names alike, the later one gets a number. Names that stay as they
-    are go first, so that no other name takes theirs.
+    Any other character becomes an underscore; where that makes two names alike, the later one gets
+    a number. Names that stay as they are go first, so that no other name takes theirs.
     """
     names = tuple(names)
-    made = {name: name for name in names if re.fullmatch(r"\w+", name, re.ASCII) and len(name) <= LONGEST}
+    made = {
+        name: name
+        for name in names
+        if re.fullmatch(r"\w+", name, re.ASCII) and len(name) <= LONGEST
+    }
     taken = set(made.values())
     for name in names:
         if name not in made:

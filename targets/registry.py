@@ -39,7 +39,9 @@ def _declared() -> Iterator[EntryPoint]:
     yield from entry_points(group=GROUP)
     try:
         distribution("lehr")
-    except PackageNotFoundError:  # a checkout that is not installed: the file that declares the entry points lies beside
+    except (
+        PackageNotFoundError
+    ):  # a checkout that is not installed: the file that declares the entry points lies beside
         checkout = Path(__file__).resolve().parent.parent / "pyproject.toml"
         lines = tomllib.loads(checkout.read_text("utf-8"))["project"]["entry-points"][GROUP]
         yield from (EntryPoint(name, value, GROUP) for name, value in lines.items())
@@ -56,23 +58,31 @@ def _load(name: str, values: list[str]) -> Entry:
     if not isinstance(made, Target):
         return Entry(point.name, None, f"{point.value} is no lehr.targets.contract.Target")
     if made.name != point.name:
-        return Entry(point.name, None, f"{point.value} calls itself {made.name!r}, but is registered as {point.name!r}")
+        return Entry(
+            point.name,
+            None,
+            f"{point.value} calls itself {made.name!r}, but is registered as {point.name!r}",
+        )
     return Entry(point.name, made)
 
 
 def _of_others(error: Exception, point: EntryPoint) -> ImportError | None:
-    """An error that says that a package is missing which neither lehr nor the target itself is."""
+    """Return an error that says that a package is missing which neither lehr nor the target itself is."""
     own = {"", "lehr", point.module.partition(".")[0]}
-    return error if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in own else None
+    return (
+        error
+        if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in own
+        else None
+    )
 
 
 def targets() -> tuple[Target, ...]:
-    """The targets that loaded, by name."""
+    """Return the targets that loaded, by name."""
     return tuple(entry.target for entry in entries() if entry.target is not None)
 
 
 def get(name: str) -> Target:
-    """The target called `name`.
+    """Return the target called `name`.
 
     Raises:
         UsageError: when there is none, or it did not load.
@@ -80,14 +90,18 @@ def get(name: str) -> Target:
     """
     found = next((entry for entry in entries() if entry.name == name), None)
     if found is None:
-        raise UsageError(f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}")
+        raise UsageError(
+            f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}"
+        )
     if found.missing is not None:
         raise found.missing
     if found.target is None:
-        raise UsageError(f"target {name} is broken ({found.reason}); reinstall the package that brings it")
+        raise UsageError(
+            f"target {name} is broken ({found.reason}); reinstall the package that brings it"
+        )
     return found.target
 
 
 def environments() -> dict[str, Environment]:
-    """The tools in Python environments of their own that targets use, by name."""
+    """Return the tools in Python environments of their own that targets use, by name."""
     return {each.name: each for target in targets() for each in target.environments}

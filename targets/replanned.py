@@ -28,7 +28,8 @@ class Replanned:
     Attributes:
         target: that it was built for.
         net: the network in it.
-        plan: the target's own files, as they were planned just now; each of them is in the folder, byte for byte.
+        plan: the target's own files, as they were planned just now; each of them is in the folder,
+            byte for byte.
         changed: other files that differ from the manifest.
     """
 
@@ -43,7 +44,8 @@ def replan(folder: Path) -> Replanned:
 
     Raises:
         UsageError: when `folder` is no artefact.
-        FileRefused: naming the files, when the target's own differ from what was planned; and when one of those that were read is damaged.
+        FileRefused: naming the files, when the target's own differ from what was planned; and when
+            one of those that were read is damaged.
         NotMappable: when the network does not map to the target.
     """
     manifest = read_manifest(folder)
@@ -67,7 +69,7 @@ def replan(folder: Path) -> Replanned:
 
 
 def target_of(manifest: dict[str, Any], folder: Path) -> Target:
-    """The registered target that the manifest of `folder` names.
+    """Return the registered target that the manifest of `folder` names.
 
     Raises:
         FileRefused: when none is called so.
@@ -76,7 +78,10 @@ def target_of(manifest: dict[str, Any], folder: Path) -> Target:
     """
     name = manifest.get("target")
     if name not in [entry.name for entry in registry.entries()]:
-        raise FileRefused(f"{folder} was built for target {name!r}, which is not registered here; install the package that brings it")
+        raise FileRefused(
+            f"{folder} was built for target {name!r}, which is not registered here; install the "
+            "package that brings it"
+        )
     return registry.get(str(name))
 
 
@@ -87,7 +92,10 @@ def _options(manifest: dict[str, Any], target: Target, folder: Path) -> Options:
         or not all(isinstance(value, str) for value in options.values())
         or options.keys() - target.options.keys()
     ):
-        raise FileRefused(f"{folder / MANIFEST}: options are {options!r}, which target {target.name} does not take; {AGAIN}")
+        raise FileRefused(
+            f"{folder / MANIFEST}: options are {options!r}, which target {target.name} does not "
+            f"take; {AGAIN}"
+        )
     return options
 
 

@@ -19,16 +19,21 @@ def tables(folder: Path) -> list[Table]:
 
     Raises:
         UsageError: when `folder` is no artefact.
-        FileRefused: when its target is not registered, or a file of its report was changed since the build or does not parse.
+        FileRefused: when its target is not registered, or a file of its report was changed since
+            the build or does not parse.
     """
     manifest = read_manifest(folder)
     target = target_of(manifest, folder)
     try:
-        figures, widths = (_read(folder / FOLDER / name) for name in ("estimate.json", "widths.json"))
+        figures, widths = (
+            _read(folder / FOLDER / name) for name in ("estimate.json", "widths.json")
+        )
         made = [
             _figures("estimate", figures),
             Table(
-                "widths", ("layer", "membrane", "bits"), tuple((name, _span(w["membrane"]), int(w["bits"])) for name, w in widths.items())
+                "widths",
+                ("layer", "membrane", "bits"),
+                tuple((name, _span(w["membrane"]), int(w["bits"])) for name, w in widths.items()),
             ),
         ]
         measured = folder / FOLDER / "measured.json"
@@ -36,10 +41,16 @@ def tables(folder: Path) -> list[Table]:
             made.append(_figures("measured at the build", _read(measured)))
         made += [table for table in target.report(folder) if table.rows]
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-        raise FileRefused(f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}") from None
-    reports = {name: digest for name, digest in manifest["files"].items() if name.startswith(f"{FOLDER}/")}
+        raise FileRefused(
+            f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}"
+        ) from None
+    reports = {
+        name: digest for name, digest in manifest["files"].items() if name.startswith(f"{FOLDER}/")
+    }
     if changed := changed_files(folder, reports):
-        raise FileRefused(f"{listed(changed)} in {folder} changed since the artefact was built; {AGAIN}")
+        raise FileRefused(
+            f"{listed(changed)} in {folder} changed since the artefact was built; {AGAIN}"
+        )
     return made
 
 
@@ -67,5 +78,5 @@ def _span(bounds: list[int]) -> str:
 
 
 def number(value: float) -> str:
-    """A number as people read it."""
+    """Return a number as people read it."""
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.4g}"

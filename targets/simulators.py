@@ -18,18 +18,25 @@ _BUILT = "built"
 """In the folder of a simulator: a file that is there once it is whole."""
 
 
-def simulator(files: Files, build: Callable[[Path], Sequence[str]], made_with: str, scratch: Path) -> list[str]:
-    """The command that runs a compiled simulator, absolute in its first word.
+def simulator(
+    files: Files, build: Callable[[Path], Sequence[str]], made_with: str, scratch: Path
+) -> list[str]:
+    """Return the command that runs a compiled simulator, absolute in its first word.
 
-    It is built in a folder of its own in the user's cache, or in `scratch` where there is no place that only the user can write to.
+    It is built in a folder of its own in the user's cache, or in `scratch` where there is no place
+    that only the user can write to.
 
     Args:
         files: its sources by name, which may lie in folders.
-        build: compiles what is in a folder, and returns the command that runs it there, its first word relative to the folder.
+        build: compiles what is in a folder, and returns the command that runs it there, its first
+            word relative to the folder.
         made_with: the compiler's version and switches; others build anew.
         scratch: an empty folder.
     """
-    parts = [made_with, *(f"{name}:{hashlib.sha256(data).hexdigest()}" for name, data in sorted(files.items()))]
+    parts = [
+        made_with,
+        *(f"{name}:{hashlib.sha256(data).hexdigest()}" for name, data in sorted(files.items())),
+    ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     place = ownership.user_folder("XDG_CACHE_HOME", ".cache", f"simulators/{digest}")
     if place is not None and (command := _kept(place)):
@@ -44,7 +51,10 @@ def simulator(files: Files, build: Callable[[Path], Sequence[str]], made_with: s
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(command[0], part / name)
                 (part / _BUILT).write_text("\n".join([str(name), *command[1:]]), "utf-8")
-        except (LehrError, OSError):  # a full disk, or another process that was sooner: the next run looks again
+        except (
+            LehrError,
+            OSError,
+        ):  # a full disk, or another process that was sooner: the next run looks again
             shutil.copytree(made, scratch, dirs_exist_ok=True)
             return [str(scratch / name), *command[1:]]
     return _kept(place) or _made(scratch, files, build)
@@ -67,7 +77,7 @@ def _prepared(place: Path) -> bool:
 
 
 def _kept(place: Path) -> list[str] | None:
-    """The command of a simulator that was built before."""
+    """Return the command of a simulator that was built before."""
     if not (place / _BUILT).is_file() or not ownership.only_ours(place.resolve()):
         return None
     name, *rest = (place / _BUILT).read_text("utf-8").splitlines()

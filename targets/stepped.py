@@ -8,7 +8,9 @@ import numpy.typing as npt
 from lehr.errors import FileRefused
 
 
-def stepped(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int, highest: int = 255) -> npt.NDArray[np.uint8]:
+def stepped(
+    x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int, highest: int = 255
+) -> npt.NDArray[np.uint8]:
     """Inputs `[N, T, *shape]`; those that are held for all steps, `[N, *shape]`, are repeated.
 
     Args:
@@ -22,10 +24,17 @@ def stepped(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int, highes
     """
     if x.shape[1:] == shape:
         x = np.repeat(x[:, None], steps, axis=1)
-    if x.dtype != np.uint8 or x.ndim != len(shape) + 2 or x.shape[2:] != shape or x.max(initial=0) > highest:
+    if (
+        x.dtype != np.uint8
+        or x.ndim != len(shape) + 2
+        or x.shape[2:] != shape
+        or x.max(initial=0) > highest
+    ):
         wanted = ", ".join(map(str, shape))
         values = {1: " of 0 and 1", 255: ""}.get(highest, f" of 0 to {highest}")
         takes = f"the artefact takes uint8 [N, {wanted}] or [N, T, {wanted}]{values}"
         most = f", up to {x.max()}" if x.size and x.max() > highest else ""
-        raise FileRefused(f"input is {x.dtype} {list(x.shape)}{most}, {takes}; reshape or convert it")
+        raise FileRefused(
+            f"input is {x.dtype} {list(x.shape)}{most}, {takes}; reshape or convert it"
+        )
     return x

@@ -18,23 +18,28 @@ Share = Literal["channel", "pair", "layer", "network"]
 class TrainingForm:
     """How a network must be trained so that it maps. What a form leaves out is as the recipe says.
 
-    A recipe that says something else is refused with what to change, but for `parameters` and `fraction_bits`: there the recipe goes
-    first, and the target's own `check` has the last word, on a network of the recipe's shape, before training starts.
+    A recipe that says something else is refused with what to change, but for `parameters` and
+    `fraction_bits`: there the recipe goes first, and the target's own `check` has the last word, on
+    a network of the recipe's shape, before training starts.
 
     Attributes:
         machine: the update, a name in `lehr.machines.MACHINES`; None where fields say it.
-        arithmetic: fields of `lehr.arithmetic.Arithmetic` by name, beside a machine none. `decay_numerator` and `decay_shift` are for a
-            machine with one decay alone; with others the recipe's `network.beta` is the decay.
-        parameters: what a machine's parameters are where neither the recipe nor, for the membrane's decay, its `network.beta` says them.
+        arithmetic: fields of `lehr.arithmetic.Arithmetic` by name, beside a machine none.
+            `decay_numerator` and `decay_shift` are for a machine with one decay alone; with others
+            the recipe's `network.beta` is the decay.
+        parameters: what a machine's parameters are where neither the recipe nor, for the membrane's
+            decay, its `network.beta` says them.
         share: which neurons have one threshold.
         multiple: thresholds are multiples of it, in integers.
         highest: the greatest threshold, in integers; None for any.
         biases: whether neurons have biases, and so layers batch norm.
-        fraction_bits: of layers of which the recipe says none; None: chosen by training, or a machine's own.
-        output_spikes: the most spikes that a neuron of the last layer fires in a step, where that is fewer than the machine's; None
-            where it is not.
-        then: the machine that the trained network is said by before it maps, of the same parameters (`said_by`): one that
-            takes events one by one, say, which training cannot; accuracy is then measured again. None where it maps as it was trained.
+        fraction_bits: of layers of which the recipe says none; None: chosen by training, or a
+            machine's own.
+        output_spikes: the most spikes that a neuron of the last layer fires in a step, where that
+            is fewer than the machine's; None where it is not.
+        then: the machine that the trained network is said by before it maps, of the same parameters
+            (`said_by`): one that takes events one by one, say, which training cannot; accuracy is
+                then measured again. None where it maps as it was trained.
     """
 
     machine: str | None = None
@@ -50,12 +55,16 @@ class TrainingForm:
 
 
 def said_by(net: Network, machine: str, other: str) -> Network:
-    """A network whose layers of one machine compute another machine's update with the same parameters; it is another network.
+    """Return a network whose layers of one machine compute another machine's update with the same parameters; it is another network.
 
     Args:
         net: any network; layers that compute something else stay as they are.
         machine: whose update is replaced, a name in `MACHINES`.
         other: by whose.
     """
-    changed = {name: replace(n, arithmetic=MACHINES[other]) for name, n in net.neurons.items() if n.arithmetic == MACHINES[machine]}
+    changed = {
+        name: replace(n, arithmetic=MACHINES[other])
+        for name, n in net.neurons.items()
+        if n.arithmetic == MACHINES[machine]
+    }
     return replace(net, nodes={**net.nodes, **changed})

@@ -35,12 +35,12 @@ class Upstream:
     get: str
 
     def missing(self) -> str | None:
-        """The sentence that says what is not there and how to get it, or None."""
+        """Return the sentence that says what is not there and how to get it, or None."""
         found = self._found()
         return found if isinstance(found, str) else None
 
     def folder(self) -> Path:
-        """The folder in which the needed files are.
+        """Return the folder in which the needed files are.
 
         Raises:
             ToolMissing: when there is none.
@@ -71,8 +71,10 @@ class Upstream:
         return {name: read_bytes(folder / name, _LARGEST, self.get) for name in names}
 
 
-def verilated(sources: Upstream, bench: str, text: bytes, work: Path, switches: Sequence[str] = ()) -> list[str]:
-    """The command of Verilog of others under Verilator, built once for it, for the testbench and for the switches.
+def verilated(
+    sources: Upstream, bench: str, text: bytes, work: Path, switches: Sequence[str] = ()
+) -> list[str]:
+    """Return the command of Verilog of others under Verilator, built once for it, for the testbench and for the switches.
 
     Args:
         sources: of which the needed files are compiled.
@@ -85,9 +87,16 @@ def verilated(sources: Upstream, bench: str, text: bytes, work: Path, switches: 
         ToolMissing: when the Verilog or Verilator is not there.
         NotBitExact: when it does not compile.
     """
-    files = {Path(name).name: data for name, data in sources.read(sources.needed).items()} | {bench: text}
+    files = {Path(name).name: data for name, data in sources.read(sources.needed).items()} | {
+        bench: text
+    }
     place = work / "simulator"
     place.mkdir()
     version = call([command("verilator"), "--version"], work, "has no simulator").strip()
     made_with = " ".join((version, *VERILATE, *switches))
-    return simulator(files, lambda there: verilate(there, Path(bench).stem, sorted(files), switches), made_with, place)
+    return simulator(
+        files,
+        lambda there: verilate(there, Path(bench).stem, sorted(files), switches),
+        made_with,
+        place,
+    )

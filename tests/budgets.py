@@ -1,6 +1,7 @@
 """How many examples a property test draws: few in the first tier, for which every change waits, and many in the second.
 
-A property test belongs to both tiers: a run of the second one (`pytest -m slow`) marks it slow, and draws the larger number.
+A property test belongs to both tiers: a run of the second one (`pytest -m slow`) marks it slow, and
+draws the larger number.
 """
 
 from __future__ import annotations

@@ -50,4 +50,6 @@ def sanitized(folder: Path, net: Network, x: Images) -> None:
 
 def of_lines(lines: str, threshold: int = 20) -> tuple[Network, Images]:
     """Two layers with the update that lines separated by ';' say, and inputs."""
-    return program_network(program_of_lines([line.strip() for line in lines.split(";")], "v"), threshold)
+    return program_network(
+        program_of_lines([line.strip() for line in lines.split(";")], "v"), threshold
+    )

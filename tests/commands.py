@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from lehr.cli.app import app
 
-# Typer makes the commands of an application anew for each call, which is a third of what a short command costs.
+# Typer makes the commands of an application anew for each call, which is a third of what a short
+# command costs.
 setattr(typer.testing, "_get_command", cache(vars(typer.testing)["_get_command"]))  # noqa: B010 - a private name
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in as many processes as there are cores
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # the tests run in as many processes as there are cores
 
 import budgets
 import pytest
@@ -15,9 +17,13 @@ from commands import Lehr, run
 from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
-pytest_plugins = ["lehr.targets.conformance.plugin"]  # a checkout that is not installed declares no plugin of pytest
+pytest_plugins = [
+    "lehr.targets.conformance.plugin"
+]  # a checkout that is not installed declares no plugin of pytest
 
-settings.register_profile("lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("lehr")
 
 

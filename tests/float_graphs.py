@@ -53,7 +53,11 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
     size, channels = 3, int(rng.integers(2, 5))
     shape = (channels, size, size) if kind == "conv LIF" else (channels,)
     weight = rng.normal(0, 1, (channels, 2, 3, 3) if len(shape) == 3 else (channels, 6))
-    back = rng.normal(0, 0.3, (channels, channels)) if kind == "recurrent LIF" else np.zeros((channels, 0))
+    back = (
+        rng.normal(0, 0.3, (channels, channels))
+        if kind == "recurrent LIF"
+        else np.zeros((channels, 0))
+    )
     if levels:
         weight = np.where(rng.random(weight.shape) < 0.5, -0.75, 0.75)
         back = np.where(rng.random(back.shape) < 0.5, -0.75, 0.75)
@@ -77,7 +81,10 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
             cells = nir.CubaLIF(tau_syn, ones * tau, 3 * ones, 0 * ones, spread, w_in=2 * ones)
             gain = 3 * (1 - beta) * 2 * (1 - alpha)
         case _:
-            cells, gain = nir.LIF(tau=ones * tau, r=ones * 3, v_leak=0 * ones, v_threshold=spread), 3 * (1 - beta)
+            cells, gain = (
+                nir.LIF(tau=ones * tau, r=ones * 3, v_leak=0 * ones, v_threshold=spread),
+                3 * (1 - beta),
+            )
     names: dict[str, Any] = {"w": nir.Affine(weight, bias), "n": cells}
     if len(shape) == 3:
         names["w"] = nir.Conv2d((size, size), weight, 1, 1, 1, 1, bias)
@@ -91,7 +98,16 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
     how = Semantics(dt=DT, reset=reset, reset_timing=timing, integrate="step")
     x = (rng.random((3, draw(st.integers(2, 25)), *inputs)) < 0.4).astype(np.uint8)
     rows = np.concatenate([weight.reshape(channels, -1), back], axis=1)
-    return FloatGraph(graph(names, edges, inputs, shape), how, x, theta, gain * bias, np.full(channels, gain), tuple(decays), rows)
+    return FloatGraph(
+        graph(names, edges, inputs, shape),
+        how,
+        x,
+        theta,
+        gain * bias,
+        np.full(channels, gain),
+        tuple(decays),
+        rows,
+    )
 
 
 @st.composite
@@ -112,12 +128,18 @@ def float_models(draw: st.DrawFn) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
     with torch.no_grad():
         norm.weight.copy_(torch.tensor(gains))
         norm.bias.copy_(torch.tensor(rng.normal(0.3, 0.5, channels)))
-    how: dict[str, Any] = {"beta": float(rng.uniform(0.2, 0.97)), "threshold": float(rng.uniform(0.3, 2)), "init_hidden": True}
+    how: dict[str, Any] = {
+        "beta": float(rng.uniform(0.2, 0.97)),
+        "threshold": float(rng.uniform(0.3, 2)),
+        "init_hidden": True,
+    }
     neuron: Any
     match kind:
         case "Synaptic":
             neuron = snn.Synaptic(alpha=float(rng.uniform(0.2, 0.9)), **how)
-        case "RLeaky":  # recurrent weights in the unit of the input's, which the norm leaves as it is
+        case (
+            "RLeaky"
+        ):  # recurrent weights in the unit of the input's, which the norm leaves as it is
             norm.eps = 0.0
             with torch.no_grad():
                 norm.weight.copy_(torch.where(torch.tensor(weak), 0.0, 1.0))

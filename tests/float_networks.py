@@ -13,7 +13,14 @@ from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron, SumPool2
 from lehr.simulate import simulate
 
 COUNTING = Arithmetic(reset="zero", reset_timing="same_step")
-HALVING = Arithmetic(decay_numerator=1, decay_shift=1, fraction_bits=8, reset="zero", reset_timing="next_step", fires="ge")
+HALVING = Arithmetic(
+    decay_numerator=1,
+    decay_shift=1,
+    fraction_bits=8,
+    reset="zero",
+    reset_timing="next_step",
+    fires="ge",
+)
 """Eight steps take no more than the eight bits below the point, so that no leak has anything to round."""
 AT_ONCE = Arithmetic(reset_timing="same_step", fires="ge")
 SYNAPSE = Synapse(decay_numerator=1, decay_shift=1, bias_to="synapse")
@@ -46,7 +53,9 @@ def whole_biases(net: Network) -> tuple[Network, Images]:
     """The network with biases that have nothing below the point."""
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        nodes[name] = replace(neuron, bias=neuron.bias >> neuron.fields.fraction_bits << neuron.fields.fraction_bits)
+        nodes[name] = replace(
+            neuron, bias=neuron.bias >> neuron.fields.fraction_bits << neuron.fields.fraction_bits
+        )
     made = replace(net, nodes=nodes)
     x = random_input(made, np.random.default_rng(2))
     assert alive(simulate(made, x))
@@ -63,7 +72,9 @@ def once_a_step(how: Arithmetic) -> tuple[Network, Images]:
         theta = np.full(outputs, (weight > 0).sum(axis=1).max(), np.int32)
         nodes |= {f"fc_{name}": Linear(weight), name: Neuron(theta, np.zeros_like(theta), how)}
         path += [f"fc_{name}", name]
-    net = Network(nodes, tuple(zip(path, [*path[1:], OUTPUT], strict=True)), Input((20,), "spikes"), 30)
+    net = Network(
+        nodes, tuple(zip(path, [*path[1:], OUTPUT], strict=True)), Input((20,), "spikes"), 30
+    )
     x = random_input(net, rng)
     assert alive(simulate(net, x))
     return net, x

@@ -25,19 +25,27 @@ def read_bytes(file: bytes) -> Any:
 def euler(graph: Any, x: npt.NDArray[np.uint8], dt: float) -> dict[str, Floats]:
     """What every node puts out in every step, `[T, *shape]`, for inputs `[T, *shape]`: spikes of neurons, membranes of integrators.
 
-    The equations are those of NIR's documentation, in forward Euler steps, the current before the membrane; an edge that closes a cycle
-    carries the value of the step before.
+    The equations are those of NIR's documentation, in forward Euler steps, the current before the
+    membrane; an edge that closes a cycle carries the value of the step before.
     """
     sources = {name: sorted(a for a, b in graph.edges if b == name) for name in graph.nodes}
     back = _back_edges(graph, sources)
-    order = tuple(TopologicalSorter({b: [a for a in into if (a, b) not in back] for b, into in sources.items()}).static_order())
+    order = tuple(
+        TopologicalSorter(
+            {b: [a for a in into if (a, b) not in back] for b, into in sources.items()}
+        ).static_order()
+    )
     state: dict[str, Any] = {}
     value: dict[str, Any] = dict.fromkeys(graph.nodes, 0.0)
     out: dict[str, list[Floats]] = {name: [] for name in graph.nodes}
     for now in x.astype(np.float64):
         before = dict(value)
         for name in order:
-            arriving = now if name == "input" else sum((before if (a, name) in back else value)[a] for a in sources[name])
+            arriving = (
+                now
+                if name == "input"
+                else sum((before if (a, name) in back else value)[a] for a in sources[name])
+            )
             value[name] = _step(graph.nodes[name], np.asarray(arriving), state, name, dt)
             out[name].append(value[name])
     return {name: np.stack(each) for name, each in out.items()}
@@ -69,17 +77,30 @@ def _step(node: Any, x: Floats, state: dict[str, Any], name: str, dt: float) -> 
         case "Affine":
             return np.asarray(node.weight, np.float64) @ x + node.bias
         case "Conv2d":
-            weight, bias = (torch.from_numpy(np.asarray(each, np.float64)) for each in (node.weight, node.bias))
-            stride, padding, dilation = (tuple(int(v) for v in each) for each in (node.stride, node.padding, node.dilation))
-            made: Any = functional.conv2d(torch.from_numpy(x[None]), weight, bias, stride, padding, dilation, int(node.groups))
+            weight, bias = (
+                torch.from_numpy(np.asarray(each, np.float64)) for each in (node.weight, node.bias)
+            )
+            stride, padding, dilation = (
+                tuple(int(v) for v in each) for each in (node.stride, node.padding, node.dilation)
+            )
+            made: Any = functional.conv2d(
+                torch.from_numpy(x[None]), weight, bias, stride, padding, dilation, int(node.groups)
+            )
             return made[0].numpy()
         case "SumPool2d":
-            kernel, stride, padding = (tuple(int(v) for v in each) for each in (node.kernel_size, node.stride, node.padding))
-            return functional.avg_pool2d(torch.from_numpy(x[None]), kernel, stride, padding, divisor_override=1)[0].numpy()
+            kernel, stride, padding = (
+                tuple(int(v) for v in each)
+                for each in (node.kernel_size, node.stride, node.padding)
+            )
+            return functional.avg_pool2d(
+                torch.from_numpy(x[None]), kernel, stride, padding, divisor_override=1
+            )[0].numpy()
         case "Flatten":
             return x.ravel()
         case "Delay":
-            line = state.setdefault(name, deque([np.zeros_like(x)] * round(float(node.delay.flat[0]) / dt)))
+            line = state.setdefault(
+                name, deque([np.zeros_like(x)] * round(float(node.delay.flat[0]) / dt))
+            )
             line.append(x)
             return line.popleft()
         case "Input" | "Output":
@@ -101,11 +122,14 @@ def _step(node: Any, x: Floats, state: dict[str, Any], name: str, dt: float) -> 
     return spikes
 
 
-def subtracting(graph: Any, x: npt.NDArray[np.uint8], dt: float, drives_first: bool) -> dict[str, Floats]:
+def subtracting(
+    graph: Any, x: npt.NDArray[np.uint8], dt: float, drives_first: bool
+) -> dict[str, Floats]:
     """Of a chain of weights and neurons: as many spikes as the membrane holds thresholds, and all of them taken off it.
 
-    Decays are exp(-dt/tau). With `drives_first`, a synapse state takes its input before it decays, and the fields r and w_in mean nothing,
-    as in Rockpool; else LIF and IF are those of sinabs, to which r means nothing either.
+    Decays are exp(-dt/tau). With `drives_first`, a synapse state takes its input before it decays,
+    and the fields r and w_in mean nothing, as in Rockpool; else LIF and IF are those of sinabs, to
+    which r means nothing either.
     """
     following = dict(graph.edges)
     state: dict[str, Any] = {}

@@ -5,4 +5,8 @@ from __future__ import annotations
 from lehr.targets import registry
 
 GENERAL = ("c", "fpga", "onnx")
-RUNNABLE = [name for name in GENERAL if (runner := registry.get(name).runner()) is not None and runner.missing() is None]
+RUNNABLE = [
+    name
+    for name in GENERAL
+    if (runner := registry.get(name).runner()) is not None and runner.missing() is None
+]

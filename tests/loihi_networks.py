@@ -16,11 +16,21 @@ from lehr.nodes import Node
 from lehr.targets import registry
 from lehr.targets.conformance.building import Images
 
-HOW = Arithmetic(decay_numerator=15, decay_shift=4, reset="zero", reset_timing="same_step", fires="gt", fraction_bits=7, state_bits=24)
+HOW = Arithmetic(
+    decay_numerator=15,
+    decay_shift=4,
+    reset="zero",
+    reset_timing="same_step",
+    fires="gt",
+    fraction_bits=7,
+    state_bits=24,
+)
 LOIHI = registry.get("loihi")
 
 
-def neuron(size: int, threshold: int, bias: Any = 0, how: Arithmetic = HOW, synapse: Synapse | None = None) -> Neuron:
+def neuron(
+    size: int, threshold: int, bias: Any = 0, how: Arithmetic = HOW, synapse: Synapse | None = None
+) -> Neuron:
     biases = np.broadcast_to(np.asarray(bias, np.int32), size).copy()
     return Neuron(np.full(size, threshold, np.int32), biases, how, synapse)
 
@@ -42,7 +52,9 @@ def dense(recurrent: bool = False, biased: bool = True) -> tuple[Network, Images
     if recurrent:
         nodes["self"] = Linear(binary(rng, 16, 16))
         edges += [("hidden", "self"), ("self", "hidden")]
-    return Network(nodes, tuple(edges), Input((24,), "spikes"), 20), (rng.random((5, 20, 24)) < 0.3).astype(np.uint8)
+    return Network(nodes, tuple(edges), Input((24,), "spikes"), 20), (
+        rng.random((5, 20, 24)) < 0.3
+    ).astype(np.uint8)
 
 
 def maps() -> tuple[Network, Images]:
@@ -82,4 +94,6 @@ def changed(net: Network, **nodes: Node) -> Network:
 def heard(net: Network, source: str, by: str) -> Network:
     """`net` with spikes of one layer fed back to another."""
     back = Linear(np.ones((net.neurons[by].channels, net.neurons[source].channels), np.int8))
-    return replace(net, nodes={**net.nodes, "back": back}, edges=(*net.edges, (source, "back"), ("back", by)))
+    return replace(
+        net, nodes={**net.nodes, "back": back}, edges=(*net.edges, (source, "back"), ("back", by))
+    )

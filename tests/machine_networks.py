@@ -1,5 +1,11 @@
 """Networks of the machines of lehr.machines, of the conformance suite, for tests that need them as well."""
 
-from lehr.targets.conformance.machines import RANGES, STEPS, THRESHOLDS, machine_network, program_network
+from lehr.targets.conformance.machines import (
+    RANGES,
+    STEPS,
+    THRESHOLDS,
+    machine_network,
+    program_network,
+)
 
 __all__ = ["RANGES", "STEPS", "THRESHOLDS", "machine_network", "program_network"]

@@ -23,7 +23,9 @@ def integrate(*shape: int, threshold: float = 2.0) -> nir.IF:
     return nir.IF(r=np.ones(shape), v_threshold=np.full(shape, threshold))
 
 
-def same(told: nir.NIRGraph, x: npt.NDArray[np.uint8], how: Semantics = STEP, **options: Any) -> Quantized:
+def same(
+    told: nir.NIRGraph, x: npt.NDArray[np.uint8], how: Semantics = STEP, **options: Any
+) -> Quantized:
     """Quantize; require that not one spike and membrane differs, and that there are spikes and silences in every layer that fires."""
     made = quantize(from_nir(told), x, how, Options(**options))
     effect = measure(made, x)

@@ -18,7 +18,9 @@ from lehr.simulate.result import Recorder, Result, check_input, input_events
 CHUNK, MAX_COUNT = 256, 255
 
 
-def simulate(net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (), steps: int | None = None) -> Result:
+def simulate(
+    net: Network, x: npt.NDArray[np.uint8], *, trace: Iterable[str] = (), steps: int | None = None
+) -> Result:
     """Run a network on every sample of `x`, as `lehr.simulate.simulate` does."""
     held, steps = check_input(net, x, steps)
     recorder = Recorder(net, len(x), steps, trace)
@@ -99,7 +101,9 @@ def event_step(
     how = neuron.fields
     batch, shape = len(membrane), membrane.shape[1:]
     per_channel = (1, -1, *[1] * (len(shape) - 1))
-    spread = np.broadcast_to(neuron.threshold.astype(np.int64).reshape(per_channel), (1, *shape)).reshape(-1)
+    spread = np.broadcast_to(
+        neuron.threshold.astype(np.int64).reshape(per_channel), (1, *shape)
+    ).reshape(-1)
     free = decay(how, membrane) + neuron.bias.astype(np.int64).reshape(per_channel)
     v = within(free).reshape(batch, -1)
     fired = np.zeros_like(v)
@@ -116,7 +120,10 @@ def event_step(
                     elif how.reset == "zero":
                         v[sample] *= 1 - spike
     if fired.max(initial=0) > MAX_COUNT:
-        raise NotMappable(f"{name}: a neuron fired {int(fired.max())} times in one step, more than {MAX_COUNT}; raise its threshold")
+        raise NotMappable(
+            f"{name}: a neuron fired {int(fired.max())} times in one step, more than {MAX_COUNT}; "
+            "raise its threshold"
+        )
     return v.reshape(membrane.shape), fired.reshape(membrane.shape)
 
 
@@ -135,7 +142,11 @@ def conv2d(x: Int64, node: Conv2d) -> Int64:
     for group in range(node.groups):
         patch = windows[:, group * per_group : (group + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
         parts.append(patch.reshape(n * out_height * out_width, -1) @ weight[group].T)
-    return np.concatenate(parts, axis=1).reshape(n, out_height, out_width, out_channels).transpose(0, 3, 1, 2)
+    return (
+        np.concatenate(parts, axis=1)
+        .reshape(n, out_height, out_width, out_channels)
+        .transpose(0, 3, 1, 2)
+    )
 
 
 def sum_pool2d(x: Int64, node: SumPool2d) -> Int64:
@@ -167,14 +178,24 @@ class Machine:
         self.value = dict(zero)
         self.before = dict(zero)
         self.membrane = {name: zero[name] for name in net.neurons}
-        self.current = {name: zero[name] for name, node in net.neurons.items() if node.synapse is not None}
-        self.line = {name: [zero[name]] * node.alike for name, node in net.nodes.items() if isinstance(node, Delay)}
+        self.current = {
+            name: zero[name] for name, node in net.neurons.items() if node.synapse is not None
+        }
+        self.line = {
+            name: [zero[name]] * node.alike
+            for name, node in net.nodes.items()
+            if isinstance(node, Delay)
+        }
         self.saturations = dict.fromkeys(net.neurons, 0)
         self.wiring: dict[str, Synapses] = {
-            name: synapses(net, name) for name, node in net.neurons.items() if node.fields.update == "event"
+            name: synapses(net, name)
+            for name, node in net.neurons.items()
+            if node.fields.update == "event"
         }
 
-    def run(self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0) -> None:
+    def run(
+        self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0
+    ) -> None:
         """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
         self.saturations = dict.fromkeys(self.saturations, 0)
         for t in range(steps):
@@ -188,9 +209,14 @@ class Machine:
         for name in self.net.order:
             node = self.net.nodes[name]
             if isinstance(node, Neuron) and name in self.wiring:
-                arrivals = {(s, late): (self.before if late else self.value)[s] for s, late, _ in self.wiring[name]}
+                arrivals = {
+                    (s, late): (self.before if late else self.value)[s]
+                    for s, late, _ in self.wiring[name]
+                }
                 bound = partial(self.bound, name, node.fields)
-                self.membrane[name], self.value[name] = event_step(name, node, self.membrane[name], arrivals, self.wiring[name], bound)
+                self.membrane[name], self.value[name] = event_step(
+                    name, node, self.membrane[name], arrivals, self.wiring[name], bound
+                )
                 continue
             a = self.arriving(name)
             if isinstance(node, Neuron):
@@ -204,7 +230,9 @@ class Machine:
         """The sum over the edges into `name`."""
         total: Int64 | int = 0
         for source in self.net.sources(name):
-            total = total + (self.before if (source, name) in self.net.feedback else self.value)[source]
+            total = (
+                total + (self.before if (source, name) in self.net.feedback else self.value)[source]
+            )
         assert not isinstance(total, int)
         return total
 

@@ -38,7 +38,11 @@ def decayed(value: int, form: str, k: int, n: int, rounding: str) -> int:
 
 def counted(value: int, level: int, test: str, up_to: int) -> int:
     """How often, by counting."""
-    return sum(1 for n in range(1, up_to + 1) if (value > n * level if test == "gt" else value >= n * level))
+    return sum(
+        1
+        for n in range(1, up_to + 1)
+        if (value > n * level if test == "gt" else value >= n * level)
+    )
 
 
 @dataclass
@@ -48,7 +52,8 @@ class Plain:
     Attributes:
         lines: of its text.
         given: its parameters.
-        held: by register, all that came to a Bound of it, or was read of it or kept; lowest and highest.
+        held: by register, all that came to a Bound of it, or was read of it or kept; lowest and
+            highest.
         written: the same of all that was written to it.
     """
 
@@ -62,7 +67,10 @@ class Plain:
     @property
     def registers(self) -> set[str]:
         """The names that any line changes."""
-        return {"fired", *(line.split()[1] for line in self.lines if line not in ("for each event", "end"))}
+        return {
+            "fired",
+            *(line.split()[1] for line in self.lines if line not in ("for each event", "end")),
+        }
 
     def step(self, state: Mapping[str, int], weights: Sequence[int]) -> dict[str, int]:
         """All registers after one step, in which spikes of these weights arrive."""
@@ -116,16 +124,25 @@ class Plain:
         elif verb == "bound":
             low, high, before = value(words[0]), value(words[1]), r[x]
             self.note(self.held, x, before)
-            r[x] = min(max(before, low), high) if words[2] == "saturate" else (before - low) % (high - low + 1) + low
+            r[x] = (
+                min(max(before, low), high)
+                if words[2] == "saturate"
+                else (before - low) % (high - low + 1) + low
+            )
             self.cut |= r[x] != before
         else:
             r[x] = counted(value(words[0]), value(words[2]), words[1], int(words[3]))
             self.fires |= r[x] > 0
         self.note(self.written, x, r[x])
 
-    def search(self, weights: Sequence[int], states: Sequence[str], steps: int, forever: bool, most: int) -> None:
+    def search(
+        self, weights: Sequence[int], states: Sequence[str], steps: int, forever: bool, most: int
+    ) -> None:
         """Every input in every state that can be reached, as long as these are not more than `most`."""
-        inputs = [[w for w, s in zip(weights, x, strict=True) if s] for x in itertools.product((0, 1), repeat=len(weights))]
+        inputs = [
+            [w for w, s in zip(weights, x, strict=True) if s]
+            for x in itertools.product((0, 1), repeat=len(weights))
+        ]
         known = {tuple(0 for _ in states)}
         for _ in range(steps):
             after = set(known) if forever else set()
@@ -135,7 +152,9 @@ class Plain:
                 return
             known = after
 
-    def after(self, state: Mapping[str, int], inputs: Sequence[Sequence[int]], states: Sequence[str]) -> Iterator[tuple[int, ...]]:
+    def after(
+        self, state: Mapping[str, int], inputs: Sequence[Sequence[int]], states: Sequence[str]
+    ) -> Iterator[tuple[int, ...]]:
         """The states that follow one, over all inputs."""
         for weights in inputs:
             held, written = dict(self.held), dict(self.written)

@@ -23,10 +23,22 @@ _FIRE, _SUBTRACT = "fire fired v gt threshold 1", "subtract v threshold 0 times 
 _ROUNDINGS = ("toward_zero", "floor", "nearest_even")
 
 BY_STEP = {
-    **{f"multiply, {how}": f"leak v multiply k n {how}; {_SUBTRACT}; add v input 0; {_FIRE}" for how in _ROUNDINGS},
-    **{f"shift, {how}": f"leak v shift 0 n {how}; add v input 0; {_FIRE}; put v rest when fired" for how in _ROUNDINGS},
-    **{f"multiply by a number, {how}": f"leak v multiply 11 4 {how}; add v input 3; {_FIRE}" for how in _ROUNDINGS},
-    **{f"shift by a number, {how}": f"leak v shift 7 3 {how}; add v input 1; {_FIRE}; {_SUBTRACT}" for how in _ROUNDINGS},
+    **{
+        f"multiply, {how}": f"leak v multiply k n {how}; {_SUBTRACT}; add v input 0; {_FIRE}"
+        for how in _ROUNDINGS
+    },
+    **{
+        f"shift, {how}": f"leak v shift 0 n {how}; add v input 0; {_FIRE}; put v rest when fired"
+        for how in _ROUNDINGS
+    },
+    **{
+        f"multiply by a number, {how}": f"leak v multiply 11 4 {how}; add v input 3; {_FIRE}"
+        for how in _ROUNDINGS
+    },
+    **{
+        f"shift by a number, {how}": f"leak v shift 7 3 {how}; add v input 1; {_FIRE}; {_SUBTRACT}"
+        for how in _ROUNDINGS
+    },
     "dash": f"leak v dash 0 n; add v input 0; add v bias 0; {_FIRE}; {_SUBTRACT}",
     "linear": f"add v input 0; leak v linear slow 0; {_FIRE}; {_SUBTRACT}",
     "wraps": f"add v input 2; bound v -64 63 wrap; {_FIRE}",
@@ -51,10 +63,20 @@ def layer_network(name: str) -> tuple[Network, Images]:
     """Sums of signed weights into one layer with parameters by channel; samples by step."""
     program = program_of_lines({**BY_STEP, **BY_EVENT}[name].split("; "), MEMBRANE)
     rng = np.random.default_rng(11)
-    given = {parameter: np.array(BY_CHANNEL[parameter], np.int32) for parameter in program.parameters}
+    given = {
+        parameter: np.array(BY_CHANNEL[parameter], np.int32) for parameter in program.parameters
+    }
     zero = np.zeros(5, np.int32)
-    neuron = Neuron(given.pop("threshold", zero), given.pop("bias", zero), program, parameters=given)
+    neuron = Neuron(
+        given.pop("threshold", zero), given.pop("bias", zero), program, parameters=given
+    )
     nodes = {"w": Linear(rng.integers(-9, 10, (5, 6), np.int8, endpoint=True), "int8"), "v": neuron}
     edges = ((INPUT, "w"), ("w", "v"), ("v", OUTPUT))
     x = rng.choice(np.array([0, 0, 1, 2, 7], np.uint8), (6, 20, 6))
-    return Network(nodes, edges, Input((6,), "u8"), 20, "membrane_sum_argmax_lowest" if neuron.integrates else "count_argmax_lowest"), x
+    return Network(
+        nodes,
+        edges,
+        Input((6,), "u8"),
+        20,
+        "membrane_sum_argmax_lowest" if neuron.integrates else "count_argmax_lowest",
+    ), x

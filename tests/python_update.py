@@ -17,7 +17,8 @@ class PythonStep:
         registers: by name; changed.
         given: parameters and the input.
         events: the weights of the events, for a loop over them.
-        greatest: the greatest magnitude of all that was computed, products before a division included.
+        greatest: the greatest magnitude of all that was computed, products before a division
+            included.
     """
 
     def __init__(self, registers: dict[str, int], given: dict[str, int], events: list[int]) -> None:
@@ -31,7 +32,9 @@ class PythonStep:
                     self.given[INPUT] = weight
                     self.do(s.body)
             else:
-                self.registers[s.into if isinstance(s, Fire) else s.x] = self.noted(RULES[type(s)](self, s))
+                self.registers[s.into if isinstance(s, Fire) else s.x] = self.noted(
+                    RULES[type(s)](self, s)
+                )
 
     def get(self, source: str | int) -> int:
         if isinstance(source, int):
@@ -78,12 +81,26 @@ def _put(step: PythonStep, s: Put) -> int:
 
 def _bound(step: PythonStep, s: Bound) -> int:
     value, low, high = step.get(s.x), step.get(s.low), step.get(s.high)
-    return (value - low) % (high - low + 1) + low if s.overflow == "wrap" else min(max(value, low), high)
+    return (
+        (value - low) % (high - low + 1) + low
+        if s.overflow == "wrap"
+        else min(max(value, low), high)
+    )
 
 
 def _fire(step: PythonStep, s: Fire) -> int:
     reached = step.get(s.x) - (s.test == "gt")
-    return min(max(reached // step.get(s.level), 0), s.up_to) if s.up_to > 1 else int(reached >= step.get(s.level))
+    return (
+        min(max(reached // step.get(s.level), 0), s.up_to)
+        if s.up_to > 1
+        else int(reached >= step.get(s.level))
+    )
 
 
-RULES: dict[type, Callable[..., int]] = {Leak: _leak, Add: _add, Put: _put, Bound: _bound, Fire: _fire}
+RULES: dict[type, Callable[..., int]] = {
+    Leak: _leak,
+    Add: _add,
+    Put: _put,
+    Bound: _bound,
+    Fire: _fire,
+}

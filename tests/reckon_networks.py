@@ -8,19 +8,43 @@ from typing import Any
 import numpy as np
 
 from lehr.arithmetic import Arithmetic
-from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import (
+    INPUT,
+    OUTPUT,
+    Conv2d,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neuron,
+    Readout,
+    SumPool2d,
+)
 from lehr.nodes import Node
 from lehr.simulate import Result, simulate
 from lehr.targets.conformance.building import Images
 
-LEAK: dict[str, Any] = {"decay_numerator": 15, "decay_shift": 4, "rounding": "floor", "state_bits": 16, "fraction_bits": 3}
+LEAK: dict[str, Any] = {
+    "decay_numerator": 15,
+    "decay_shift": 4,
+    "rounding": "floor",
+    "state_bits": 16,
+    "fraction_bits": 3,
+}
 FIRES = Arithmetic(**LEAK, fires="ge")
-INTEGRATES = Arithmetic(**{**LEAK, "decay_numerator": 3, "decay_shift": 2}, fires="never", reset="none")
+INTEGRATES = Arithmetic(
+    **{**LEAK, "decay_numerator": 3, "decay_shift": 2}, fires="never", reset="none"
+)
 LAST: Readout = "membrane_last_argmax_lowest"
 
 
 def chain(
-    *sizes: int, how: Arithmetic = FIRES, last: Arithmetic | None = None, biases: int = 6, spread: int = 3, steps: int = 10
+    *sizes: int,
+    how: Arithmetic = FIRES,
+    last: Arithmetic | None = None,
+    biases: int = 6,
+    spread: int = 3,
+    steps: int = 10,
 ) -> Network:
     """Dense layers one after another, `layer1` and so on, thresholds in `spread` kinds, random biases of both signs."""
     rng = np.random.default_rng(sum(sizes))
@@ -28,11 +52,23 @@ def chain(
     layers = list(pairwise(sizes))
     for number, (before, after) in enumerate(layers, 1):
         own = last if last is not None and number == len(layers) else how
-        theta = rng.choice(np.array([12, 20, 33, 40, 51])[:spread], after) if own.fires != "never" else np.zeros(after)
+        theta = (
+            rng.choice(np.array([12, 20, 33, 40, 51])[:spread], after)
+            if own.fires != "never"
+            else np.zeros(after)
+        )
         nodes[f"fc{number}"] = Linear(rng.choice(np.array([-1, 1], np.int8), (after, before)))
-        nodes[f"layer{number}"] = Neuron(theta.astype(np.int32), rng.integers(-biases, biases + 1, after, np.int32), own)
+        nodes[f"layer{number}"] = Neuron(
+            theta.astype(np.int32), rng.integers(-biases, biases + 1, after, np.int32), own
+        )
     readout: Readout = "count_argmax_lowest" if last is None else LAST
-    return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((sizes[0],), "spikes"), steps, readout)
+    return Network(
+        nodes,
+        tuple(pairwise((INPUT, *nodes, OUTPUT))),
+        Input((sizes[0],), "spikes"),
+        steps,
+        readout,
+    )
 
 
 def convolutional() -> Network:
@@ -41,7 +77,9 @@ def convolutional() -> Network:
     nodes: dict[str, Node] = {
         "conv": Conv2d(rng.choice(np.array([-1, 1], np.int8), (4, 2, 3, 3)), padding=(1, 1)),
         "pool": SumPool2d((2, 2), (2, 2)),
-        "lif": Neuron(np.array([30, 41, 52, 63], np.int32), np.array([3, -2, 0, 5], np.int32), FIRES),
+        "lif": Neuron(
+            np.array([30, 41, 52, 63], np.int32), np.array([3, -2, 0, 5], np.int32), FIRES
+        ),
         "flat": Flatten(),
         "fc": Linear(rng.choice(np.array([-1, 1], np.int8), (10, 64))),
         "out": Neuron(np.full(10, 60, np.int32), np.zeros(10, np.int32), FIRES),
@@ -53,7 +91,13 @@ def recurrent() -> Network:
     """A layer that hears itself, and integrators with biases behind it."""
     net = chain(12, 16, 4, last=INTEGRATES, biases=9)
     back = Linear(np.random.default_rng(8).choice(np.array([-1, 1], np.int8), (16, 16)))
-    return Network({**net.nodes, "back": back}, (*net.edges, ("layer1", "back"), ("back", "layer1")), net.input, net.steps, net.readout)
+    return Network(
+        {**net.nodes, "back": back},
+        (*net.edges, ("layer1", "back"), ("back", "layer1")),
+        net.input,
+        net.steps,
+        net.readout,
+    )
 
 
 def samples(net: Network, count: int = 4, rate: float = 0.35) -> Images:

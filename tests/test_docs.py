@@ -16,7 +16,11 @@ PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").glob
 
 def test_operators_page_is_fresh() -> None:
     page = (TOP / "docs" / "operators.md").read_text("utf-8")
-    own = [target for target in registry.targets() if type(target).__module__.startswith("lehr.targets.")]
+    own = [
+        target
+        for target in registry.targets()
+        if type(target).__module__.startswith("lehr.targets.")
+    ]
     assert page == operators.markdown(own), "run make docs"
 
 
@@ -72,8 +76,15 @@ def test_the_machines_of_the_documentation_are_those_of_the_code() -> None:
     from lehr.machines import MACHINES
     from lehr.update_text import lines_of
 
-    page = (TOP / "docs" / "arithmetic.md").read_text("utf-8").partition("## Machines")[2].partition("\n## ")[0]
-    described = dict(re.findall(r"^\*\*[^*\n]+\*\* \(`(\w+)`\): (?:.+\n)+\n((?:    .+\n)+)", page, re.MULTILINE))
+    page = (
+        (TOP / "docs" / "arithmetic.md")
+        .read_text("utf-8")
+        .partition("## Machines")[2]
+        .partition("\n## ")[0]
+    )
+    described = dict(
+        re.findall(r"^\*\*[^*\n]+\*\* \(`(\w+)`\): (?:.+\n)+\n((?:    .+\n)+)", page, re.MULTILINE)
+    )
     assert described.keys() == MACHINES.keys()
     for name, block in described.items():
         assert tuple(line.strip() for line in block.splitlines()) == lines_of(MACHINES[name]), name

@@ -15,7 +15,13 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def test_verify_in_python(line: Path) -> None:
-    command: list[str | Path] = [sys.executable, EXAMPLES / "verify_in_python.py", line / "model.nir", line / "in.npz", "onnx"]
+    command: list[str | Path] = [
+        sys.executable,
+        EXAMPLES / "verify_in_python.py",
+        line / "model.nir",
+        line / "in.npz",
+        "onnx",
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "lif3: spike rate 0." in ran.stdout
     assert "onnx: 0 of 9,216 membranes and 0 spikes differ" in ran.stdout
@@ -25,7 +31,9 @@ def test_verify_in_python(line: Path) -> None:
 def test_own_model() -> None:
     command: list[str | Path] = [sys.executable, EXAMPLES / "own_model.py", "2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    before, after = (float(share) for share in re.findall(r"^binarized.*: (.*)%$", ran.stdout, re.MULTILINE))
+    before, after = (
+        float(share) for share in re.findall(r"^binarized.*: (.*)%$", ran.stdout, re.MULTILINE)
+    )
     assert after > before + 30
     assert re.search(r"'lif1': 0\.[0-9]+, 'lif2': 0\.[0-9]+", ran.stdout)
 
@@ -33,9 +41,25 @@ def test_own_model() -> None:
 @pytest.mark.slow
 def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
     """Not one spike differs from the trained model's, and the file is as accurate as what it says of itself."""
-    script, samples, model = EXAMPLES / "export_own_model.py", tmp_path / "in.npz", tmp_path / "model.nir"
+    script, samples, model = (
+        EXAMPLES / "export_own_model.py",
+        tmp_path / "in.npz",
+        tmp_path / "model.nir",
+    )
     subprocess.run([sys.executable, script, samples], check=True)
-    ran = lehr("export", f"{script}:trained", "-i", samples, "--steps", 8, "--full-scale", 16, "-o", model, "--json")
+    ran = lehr(
+        "export",
+        f"{script}:trained",
+        "-i",
+        samples,
+        "--steps",
+        8,
+        "--full-scale",
+        16,
+        "-o",
+        model,
+        "--json",
+    )
     assert ran.code == 0, ran.err
     assert ran.facts["exact"] is True
     assert ran.facts["spikes_differ"] == 0
@@ -47,7 +71,9 @@ def test_export_own_model(lehr: Lehr, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_paper_lif(lehr: Lehr, tmp_path: Path) -> None:
     """The integer neuron spikes in the steps that the NIR paper shows."""
-    graph, samples, model, out = (tmp_path / name for name in ("lif.nir", "lif.npz", "model.nir", "out.npz"))
+    graph, samples, model, out = (
+        tmp_path / name for name in ("lif.nir", "lif.npz", "model.nir", "out.npz")
+    )
     subprocess.run([sys.executable, EXAMPLES / "paper_lif.py", graph, samples], check=True)
     assert lehr("quantize", graph, "--calibrate", samples, "--dt", 1e-4, "-o", model).code == 0
     assert lehr("simulate", model, "-i", samples, "-o", out, "--trace", "all").code == 0

@@ -34,7 +34,9 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def reading(folder: Path) -> tuple[int, list[str]]:
     """What the reading in plain Python says of a folder, in a process in which nothing of lehr is ever imported."""
-    done = subprocess.run([sys.executable, "-c", READ, folder], cwd=TESTS, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, folder], cwd=TESTS, capture_output=True, text=True, check=False
+    )
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout.splitlines()
 
@@ -50,10 +52,22 @@ def block(path: Path) -> dict[str, Any]:
 def test_a_reading_without_lehr_reproduces_every_network(vectors: Path) -> None:
     names = [entry["name"] for entry in json.loads((vectors / INDEX).read_text())["networks"]]
     code, lines = reading(vectors)
-    assert lines == [*(f"{name}.nir: equal" for name in sorted(names)), f"{len(names)} of {len(names)} networks are equal"]
+    assert lines == [
+        *(f"{name}.nir: equal" for name in sorted(names)),
+        f"{len(names)} of {len(names)} networks are equal",
+    ]
     assert code == 0
-    schemas = {node["schema"] for name in names for node in block(vectors / f"{name}.nir")["nodes"].values()}
-    assert schemas == {"fixed-point-weight/1", "fixed-point-lif/1", "fixed-point-cuba/1", "fixed-point-update/1"}
+    schemas = {
+        node["schema"]
+        for name in names
+        for node in block(vectors / f"{name}.nir")["nodes"].values()
+    }
+    assert schemas == {
+        "fixed-point-weight/1",
+        "fixed-point-lif/1",
+        "fixed-point-cuba/1",
+        "fixed-point-update/1",
+    }
 
 
 @pytest.mark.slow
@@ -92,7 +106,9 @@ def changed_spike(folder: Path) -> None:
 
 
 def changed_line(folder: Path) -> None:
-    change(folder / "machine_reckon.nir", "fire fired v ge threshold 1", "fire fired v gt threshold 1")
+    change(
+        folder / "machine_reckon.nir", "fire fired v ge threshold 1", "fire fired v gt threshold 1"
+    )
 
 
 def changed_number(folder: Path) -> None:
@@ -111,7 +127,9 @@ def change(path: Path, before: str, after: str) -> None:
 @pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [changed_spike, changed_line, changed_number])
-def test_a_reading_that_differs_is_noticed(damage: Callable[[Path], None], vectors: Path, tmp_path: Path) -> None:
+def test_a_reading_that_differs_is_noticed(
+    damage: Callable[[Path], None], vectors: Path, tmp_path: Path
+) -> None:
     for name in ("small", "machine_reckon"):
         for end in ("nir", "npz"):
             shutil.copy(vectors / f"{name}.{end}", tmp_path)
@@ -126,5 +144,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     refused = run("conformance", "-o", tmp_path)
     assert refused.code == 2
-    assert f"{tmp_path} holds something else than networks of conformance; give a new folder" in refused.err
+    assert (
+        f"{tmp_path} holds something else than networks of conformance; give a new folder"
+        in refused.err
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -38,14 +38,18 @@ def _one_meaning(net: Network, x: object, folder: Path) -> None:
 
 @budget(4, 52)
 @given(st.data())
-def test_one_meaning_from_training_to_every_target(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_one_meaning_from_training_to_every_target(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     net = data.draw(networks())
     _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
 
 
 @budget(2, 20)
 @given(st.data())
-def test_event_driven_networks_too(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_event_driven_networks_too(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     net = data.draw(networks(update="event"))
     _one_meaning(net, data.draw(inputs(net)), tmp_path_factory.mktemp("line"))
 

@@ -22,7 +22,13 @@ PACKAGES: list[str] = SETTINGS["tool"]["setuptools"]["packages"]
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+    )
 
 
 def succeed(*command: str | Path, cwd: Path) -> str:
@@ -38,40 +44,60 @@ def folder_of(package: str) -> Path:
 
 
 def test_every_package_in_the_tree_is_listed_and_every_listed_one_is_there() -> None:
-    found = {".".join(init.parent.relative_to(ROOT).parts) for init in (ROOT / "lehr").glob("**/__init__.py")}
-    found = {name for name in found if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]}  # reached through a link
+    found = {
+        ".".join(init.parent.relative_to(ROOT).parts)
+        for init in (ROOT / "lehr").glob("**/__init__.py")
+    }
+    found = {
+        name for name in found if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]
+    }  # reached through a link
     for folder in FOLDERS:
-        found |= {"lehr." + ".".join(init.parent.relative_to(ROOT).parts) for init in (ROOT / folder).glob("**/__init__.py")}
+        found |= {
+            "lehr." + ".".join(init.parent.relative_to(ROOT).parts)
+            for init in (ROOT / folder).glob("**/__init__.py")
+        }
     assert sorted(found) == PACKAGES
 
 
 def test_no_python_file_lies_outside_a_package() -> None:
     """But for scripts that run in environments of tools: they are data."""
     data = SETTINGS["tool"]["setuptools"]["package-data"]
-    scripts = {folder_of(package) / "scripts" for package, globs in data.items() if "scripts/*.py" in globs}
+    scripts = {
+        folder_of(package) / "scripts" for package, globs in data.items() if "scripts/*.py" in globs
+    }
     for package in PACKAGES:
         for file in folder_of(package).rglob("*.py"):
-            assert file.parent in scripts or (file.parent / "__init__.py").is_file(), f"{file} is in no package"
+            assert file.parent in scripts or (file.parent / "__init__.py").is_file(), (
+                f"{file} is in no package"
+            )
 
 
 def test_every_other_file_is_package_data() -> None:
     globs = SETTINGS["tool"]["setuptools"]["package-data"]
     for package in PACKAGES:
         folder = folder_of(package)
-        for file in (f for f in folder.rglob("*") if f.is_file() and f.suffix != ".py" and f.parent.name != "__pycache__"):
+        for file in (
+            f
+            for f in folder.rglob("*")
+            if f.is_file() and f.suffix != ".py" and f.parent.name != "__pycache__"
+        ):
             owner = file.parent
             while not (owner / "__init__.py").is_file():
                 owner = owner.parent
             if owner == folder and file.name not in FOLDERS:
                 inside = str(file.relative_to(folder))
-                assert any(fnmatch(inside, glob) for glob in globs.get(package, [])), f"{file} is in no package-data of {package}"
+                assert any(fnmatch(inside, glob) for glob in globs.get(package, [])), (
+                    f"{file} is in no package-data of {package}"
+                )
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_bare_import_of_a_folder_fails_in_one_clear_line(folder: str) -> None:
     ran = run(sys.executable, "-c", f"import {folder}", cwd=ROOT)
     assert ran.returncode == 1
-    told = f"ImportError: import lehr.{folder}, not {folder}: the folder is part of the package lehr"
+    told = (
+        f"ImportError: import lehr.{folder}, not {folder}: the folder is part of the package lehr"
+    )
     assert ran.stderr.splitlines()[-1] == told
 
 
@@ -82,7 +108,9 @@ def copy_checkout(to: Path) -> Path:
     for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, to)
     for name in ("lehr", *FOLDERS):
-        shutil.copytree(ROOT / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return to
 
 
@@ -107,7 +135,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ran = run(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "WARNING" not in ran.stdout + ran.stderr
-    (archive,), (wheel,) = (list((checkout / "dist").glob(ending)) for ending in ("*.tar.gz", "*.whl"))
+    (archive,), (wheel,) = (
+        list((checkout / "dist").glob(ending)) for ending in ("*.tar.gz", "*.whl")
+    )
     return archive, wheel
 
 
@@ -121,8 +151,25 @@ def venv(tmp_path: Path) -> Path:
 
 
 def install(venv: Path, *what: str | Path) -> None:
-    pip = (sys.executable, "-m", "pip", "--python", venv / "bin" / "python", "--disable-pip-version-check")
-    succeed(*pip, "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--no-warn-script-location", *what, cwd=venv)
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        venv / "bin" / "python",
+        "--disable-pip-version-check",
+    )
+    succeed(
+        *pip,
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-warn-script-location",
+        *what,
+        cwd=venv,
+    )
 
 
 CHECK = """
@@ -145,34 +192,51 @@ def check_installed(venv: Path, home: Path, cwd: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_works_and_holds_the_package_alone(built: tuple[Path, Path], venv: Path, tmp_path: Path) -> None:
+def test_the_wheel_works_and_holds_the_package_alone(
+    built: tuple[Path, Path], venv: Path, tmp_path: Path
+) -> None:
     archive, wheel = built
     names = wheel_names(wheel)
-    assert {name.split("/")[0] for name in names} == {"lehr", wheel.name.split("-py3")[0] + ".dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "lehr",
+        wheel.name.split("-py3")[0] + ".dist-info",
+    }
     for package in PACKAGES:
         assert f"{package.replace('.', '/')}/__init__.py" in names
     assert {"lehr/py.typed", "lehr/train/recipes/digits.toml"} <= set(names)
     with tarfile.open(archive) as opened:
         inside = {name.partition("/")[2] for name in opened.getnames()}
-    assert {"LICENSE", "README.md", "pyproject.toml", "simulate/reference.py", "train/recipes/digits.toml"} <= inside
+    assert {
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "simulate/reference.py",
+        "train/recipes/digits.toml",
+    } <= inside
     assert not any(name.startswith("tests") for name in inside)
     install(venv, wheel)
     check_installed(venv, venv, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_wheel_from_a_checkout_without_links_is_the_same(built: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_wheel_from_a_checkout_without_links_is_the_same(
+    built: tuple[Path, Path], tmp_path: Path
+) -> None:
     checkout = without_links(copy_checkout(tmp_path / "checkout"))
     succeed(sys.executable, "-m", "build", "--no-isolation", "--wheel", ".", cwd=checkout)
     (wheel,) = (checkout / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(built[1]) as other:
-        assert {name: one.read(name) for name in one.namelist()} == {name: other.read(name) for name in other.namelist()}
+        assert {name: one.read(name) for name in one.namelist()} == {
+            name: other.read(name) for name in other.namelist()
+        }
 
 
 @pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("links", [True, False])
-def test_an_editable_installation_works_with_and_without_links(links: bool, venv: Path, tmp_path: Path) -> None:
+def test_an_editable_installation_works_with_and_without_links(
+    links: bool, venv: Path, tmp_path: Path
+) -> None:
     checkout = copy_checkout(tmp_path / "checkout")
     install(venv, "-e", checkout if links else without_links(checkout))
     check_installed(venv, checkout, tmp_path)

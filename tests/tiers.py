@@ -1,7 +1,8 @@
 """Which tests the first tier runs, which the second, and which only `make test-chips`.
 
-The first tier is what every change and every newcomer waits for: one case of each kind. The second runs the others. What runs each
-golden network in the tools of machines that others made, which take seconds to start, belongs to neither (marker `long`).
+The first tier is what every change and every newcomer waits for: one case of each kind. The second
+runs the others. What runs each golden network in the tools of machines that others made, which take
+seconds to start, belongs to neither (marker `long`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ JUDGED = {"akida", "loihi", "xylo"}
 """Those whose tools a machine with Python 3.11 can install from PyPI."""
 IN_EVERY_NETWORK = ("test_golden_network_is_exact", "test_one_changed_unit_is_detected")
 """Tests of the conformance suite that are there for each golden network, or each change of one."""
-OF_ALL_NETWORKS = ("test_every_claim_is_exercised", "test_plan_is_the_same_in_every_process", "test_what_check_says_of_random_networks")
+OF_ALL_NETWORKS = (
+    "test_every_claim_is_exercised",
+    "test_plan_is_the_same_in_every_process",
+    "test_what_check_says_of_random_networks",
+)
 """Tests of the suite that make all golden networks, or that many."""
 BUILT_AGAIN = ("test_a_built_artefact_verifies", "test_more_and_fewer_samples_than_golden_ones")
 """Tests of the suite that other tests of lehr's own targets stand for in the first tier."""
@@ -93,5 +98,8 @@ def _of_the_suite(item: pytest.Item) -> None:
     if target in CHIPS:
         second = network in SECOND if test in IN_EVERY_NETWORK else test not in OF_ALL_NETWORKS
         item.add_marker(pytest.mark.slow if second and target in JUDGED else pytest.mark.long)
-    elif (test in IN_EVERY_NETWORK and network not in FIRST) or test in (*OF_ALL_NETWORKS, *BUILT_AGAIN):
+    elif (test in IN_EVERY_NETWORK and network not in FIRST) or test in (
+        *OF_ALL_NETWORKS,
+        *BUILT_AGAIN,
+    ):
         item.add_marker(pytest.mark.slow)

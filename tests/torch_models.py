@@ -17,7 +17,10 @@ def dyadic(module: nn.Module, step: float = 0.25) -> Any:
     """Weights of one step, -step and +step, and biases of its halves, none of them zero."""
     with torch.no_grad():
         for name, value in module.named_parameters(recurse=False):
-            value.copy_(value.sign() * (step if name == "weight" else (value.abs() * 8).round().clamp(min=1) * step / 2))
+            value.copy_(
+                value.sign()
+                * (step if name == "weight" else (value.abs() * 8).round().clamp(min=1) * step / 2)
+            )
     return module
 
 
@@ -41,10 +44,14 @@ def differing(made: FromTorch) -> int:
     return sum(int((spikes != trace.spikes[name]).sum()) for name, spikes in expected.items())
 
 
-def stepped(weight: nn.Linear, neuron: Any, x: npt.NDArray[np.uint8], states: int) -> tuple[Tensor, Tensor]:
+def stepped(
+    weight: nn.Linear, neuron: Any, x: npt.NDArray[np.uint8], states: int
+) -> tuple[Tensor, Tensor]:
     """Spikes and membranes `[N, T, features]` of one layer, by calling snnTorch's own modules in double precision."""
     weight, neuron = weight.double(), neuron.double()
-    held: list[Any] = [torch.zeros(len(x), weight.out_features, dtype=torch.float64) for _ in range(states)]
+    held: list[Any] = [
+        torch.zeros(len(x), weight.out_features, dtype=torch.float64) for _ in range(states)
+    ]
     spikes, membranes = [], []
     with torch.no_grad():
         for t in range(x.shape[1]):

@@ -24,5 +24,10 @@ def write(folder: Path, net: Network, x: Images, **options: str) -> Path:
 
 def replay(folder: Path, *switches: str) -> tuple[int, list[str]]:
     """Exit status and output lines of the testbench in Icarus."""
-    done = subprocess.run(["make", "-s", "sim", f"SWITCHES={' '.join(switches)}"], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", "sim", f"SWITCHES={' '.join(switches)}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
     return done.returncode, done.stdout.splitlines()

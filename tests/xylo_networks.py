@@ -18,27 +18,50 @@ Int64 = npt.NDArray[np.int64]
 STEPS = 25
 
 
-def neurons(rng: np.random.Generator, size: int, threshold: int, program: Program = XYLO, *, biased: bool = False) -> Neuron:
+def neurons(
+    rng: np.random.Generator,
+    size: int,
+    threshold: int,
+    program: Program = XYLO,
+    *,
+    biased: bool = False,
+) -> Neuron:
     """A layer with other numbers for each neuron; outputs in pairs of one threshold."""
     pairs = np.repeat(rng.integers(max(1, threshold // 2), threshold * 2, -(-size // 2)), 2)[:size]
     bias = rng.integers(-3, 4, size) if biased else np.zeros(size, np.int64)
-    dashes = {"dash_mem": rng.integers(1, 6, size).astype(np.int32), "dash_syn": rng.integers(1, 4, size).astype(np.int32)}
+    dashes = {
+        "dash_mem": rng.integers(1, 6, size).astype(np.int32),
+        "dash_syn": rng.integers(1, 4, size).astype(np.int32),
+    }
     return Neuron(pairs.astype(np.int32), bias.astype(np.int32), program, parameters=dashes)
 
 
-def dense(seed: int = 0, sizes: tuple[int, ...] = (16, 20, 12, 6), thresholds: tuple[int, ...] = (4, 8, 8), **more: Any) -> Network:
+def dense(
+    seed: int = 0,
+    sizes: tuple[int, ...] = (16, 20, 12, 6),
+    thresholds: tuple[int, ...] = (4, 8, 8),
+    **more: Any,
+) -> Network:
     """A chain of layers with biases in the first, in which spikes flow."""
     rng, nodes = np.random.default_rng(seed), dict[str, Node]()
-    for number, ((before, size), threshold) in enumerate(zip(pairwise(sizes), thresholds, strict=True)):
+    for number, ((before, size), threshold) in enumerate(
+        zip(pairwise(sizes), thresholds, strict=True)
+    ):
         last = number == len(thresholds) - 1
         nodes[f"fc{number}"] = Linear(rng.choice(np.array([-1, 1], np.int8), (size, before)))
-        nodes[f"n{number}"] = neurons(rng, size, threshold, ONCE if last else XYLO, biased=not number)
-    return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((sizes[0],), "spikes"), STEPS, **more)
+        nodes[f"n{number}"] = neurons(
+            rng, size, threshold, ONCE if last else XYLO, biased=not number
+        )
+    return Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((sizes[0],), "spikes"), STEPS, **more
+    )
 
 
 def samples(net: Network, count: int = 3, seed: int = 1) -> npt.NDArray[np.uint8]:
     """Spikes at a rate of 0.4."""
-    return (np.random.default_rng(seed).random((count, net.steps, *net.input.shape)) < 0.4).astype(np.uint8)
+    return (np.random.default_rng(seed).random((count, net.steps, *net.input.shape)) < 0.4).astype(
+        np.uint8
+    )
 
 
 def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> list[tuple[Int64, Int64, Int64]]:
@@ -59,7 +82,10 @@ def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> list[tuple[Int64, Int64, 
                     for _ in range(int(count)):
                         i[to] = clip(i[to] + (int(weighted.weight[to, source]) << shift))
                 i[to] -= dash(i[to], int(neuron.parameters["dash_syn"][to]))
-                change = clip(clip(i[to] - dash(v[to], int(neuron.parameters["dash_mem"][to]))) + int(neuron.bias[to]))
+                change = clip(
+                    clip(i[to] - dash(v[to], int(neuron.parameters["dash_mem"][to])))
+                    + int(neuron.bias[to])
+                )
                 v[to], spikes = clip(v[to] + change), 0
                 while v[to] >= neuron.threshold[to] and spikes < most:
                     v[to] -= int(neuron.threshold[to])

@@ -1,12 +1,14 @@
 """Threshold annealing: firing thresholds start low, so that spikes flow, and are raised while the weights learn.
 
-A binarized neuron sums many +-1 weights, and needs a high threshold to tell them apart; set high from the start, nothing fires
-and nothing learns. Every schedule says where a layer's threshold stands after a batch, and depends on nothing else than the
-threshold, the number of the batch and the layer's firing rate in it: a run can be stopped and taken up anywhere.
+A binarized neuron sums many +-1 weights, and needs a high threshold to tell them apart; set high
+from the start, nothing fires and nothing learns. Every schedule says where a layer's threshold
+stands after a batch, and depends on nothing else than the threshold, the number of the batch and
+the layer's firing rate in it: a run can be stopped and taken up anywhere.
 
-Sources: Eshraghian & Lu 2022, "The fine line between dead neurons and sparsity in binarized spiking neural networks", Eq. 4
-(exponential); Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", Eq. 5, which Eshraghian et al. 2022,
-"Navigating local minima in quantized spiking neural networks", use for the learning rate of quantized spiking networks (restarts).
+Sources: Eshraghian & Lu 2022, "The fine line between dead neurons and sparsity in binarized spiking
+neural networks", Eq. 4 (exponential); Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent
+with warm restarts", Eq. 5, which Eshraghian et al. 2022, "Navigating local minima in quantized
+spiking neural networks", use for the learning rate of quantized spiking networks (restarts).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from lehr.train.threshold import Threshold
 
 FLOOR = 0.1
 """Spikes per neuron and step above which `rate-controlled` annealing raises a layer, where the recipe tells none; for the output it is
-the mean rate that the loss asks of it, because a threshold that presses below works against the loss (measured: docs/training.md)."""
+the mean rate that the loss asks of it, because a threshold that presses below works against the
+loss (measured: docs/training.md)."""
 
 GROWTH = 0.01
 """By how much of itself a batch raises a `rate-controlled` threshold, where the recipe tells nothing: it doubles in 70 batches."""
@@ -87,7 +90,7 @@ def control(threshold: Tensor, told: Threshold, at: Moment) -> None:
 
 
 def _gone(told: Threshold, position: float) -> float:
-    """The share of the gap from `start` to `final` that is closed at a position."""
+    """Return the share of the gap from `start` to `final` that is closed at a position."""
     if told.schedule == "step":
         stages = told.stages or 1
         return math.floor(position * stages) / stages
@@ -108,15 +111,22 @@ class Annealer:
     """Moves the thresholds of all layers after every batch of phase A, or holds them where an arm of the comparison wants them.
 
     Attributes:
-        batch: batches trained so far; with the thresholds, all that a run which is taken up again must set.
+        batch: batches trained so far; with the thresholds, all that a run which is taken up again
+            must set.
     """
 
     def __init__(
-        self, thresholds: Sequence[Tensor], schedules: Sequence[Threshold], training: Training, batches: int, outputs: int | None
+        self,
+        thresholds: Sequence[Tensor],
+        schedules: Sequence[Threshold],
+        training: Training,
+        batches: int,
+        outputs: int | None,
     ) -> None:
         """Take over `thresholds`, which stand at `start`, for a phase of `batches` batches.
 
-        The last of them is that of the `outputs` output neurons; where `outputs` is None, all belong to hidden layers.
+        The last of them is that of the `outputs` output neurons; where `outputs` is None, all
+        belong to hidden layers.
         """
         right, wrong = training.rates
         self._floors = [FLOOR] * len(thresholds)
@@ -132,14 +142,22 @@ class Annealer:
         """One batch has been trained, in which the layers fired `rates` spikes per neuron and step."""
         self.batch += 1
         if self._training.thresholds == "annealed":
-            for (threshold, told), rate, floor in zip(self._layers, rates, self._floors, strict=True):
-                move(threshold, told, Moment(self.batch, self._batches, self._training.cycles, rate, floor))
+            for (threshold, told), rate, floor in zip(
+                self._layers, rates, self._floors, strict=True
+            ):
+                move(
+                    threshold,
+                    told,
+                    Moment(self.batch, self._batches, self._training.cycles, rate, floor),
+                )
 
 
 def learning_rate(optimizer: Optimizer, training: Training, batches: int) -> LRScheduler:
-    """The learning rate's schedule over the `batches` batches of phase A, to be stepped after every one."""
+    """Return the learning rate's schedule over the `batches` batches of phase A, to be stepped after every one."""
     if training.lr_schedule == "cosine":
         return CosineAnnealingLR(optimizer, batches)
     if training.lr_schedule == "constant":
         return LambdaLR(optimizer, lambda _: 1.0)
-    return LambdaLR(optimizer, lambda batch: 1 - cosine(cycle_position(batch, batches, training.cycles)))
+    return LambdaLR(
+        optimizer, lambda batch: 1 - cosine(cycle_position(batch, batches, training.cycles))
+    )

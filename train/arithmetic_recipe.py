@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from lehr.arithmetic import MAX_STATE_BITS, MIN_STATE_BITS, DecayForm, Overflow, Reset, ResetTiming, Rounding
+from lehr.arithmetic import (
+    MAX_STATE_BITS,
+    MIN_STATE_BITS,
+    DecayForm,
+    Overflow,
+    Reset,
+    ResetTiming,
+    Rounding,
+)
 from lehr.machines import MACHINES
 from lehr.spelling import one_of
 from lehr.train.strict import Strict
@@ -21,11 +29,14 @@ class ArithmeticRecipe(Strict):
     Phase A computes the same update in floats, without rounding and bounds.
 
     Attributes:
-        decay_form, rounding, reset, reset_timing, fires, overflow: as in `Arithmetic`, whose defaults hold for what is not given.
+        decay_form, rounding, reset, reset_timing, fires, overflow: as in `Arithmetic`, whose
+            defaults hold for what is not given.
         state_bits: of the membrane, for good; the least that provably never saturate if None.
         machine: a name in `lehr.machines.MACHINES`.
-        parameters: what the machine's program reads beside threshold and bias, by name: an integer, or a list of one for each layer.
-        output_spikes: the most spikes that a neuron of the last layer fires in a step; as many as the machine does if None.
+        parameters: what the machine's program reads beside threshold and bias, by name: an integer,
+            or a list of one for each layer.
+        output_spikes: the most spikes that a neuron of the last layer fires in a step; as many as
+            the machine does if None.
     """
 
     decay_form: DecayForm | None = None
@@ -50,8 +61,14 @@ class ArithmeticRecipe(Strict):
     @classmethod
     def _integers(cls, value: Any) -> Any:
         for name, each in value.items() if isinstance(value, dict) else ():
-            if any(type(number) is not int for number in (each if isinstance(each, (list, tuple)) else [each])):
-                raise ValueError(f"{name} is {each!r}, but a parameter is a whole number, or a list of one for each layer")
+            if any(
+                type(number) is not int
+                for number in (each if isinstance(each, (list, tuple)) else [each])
+            ):
+                raise ValueError(
+                    f"{name} is {each!r}, but a parameter is a whole number, or a list of one for "
+                    "each layer"
+                )
         return value
 
     @property

@@ -1,6 +1,7 @@
 """Augmentation: training images are moved and mirrored at random, so that no epoch shows the network the same ones.
 
-Pixels stay the integers that they are, and nothing is interpolated. Validation and test images are never touched.
+Pixels stay the integers that they are, and nothing is interpolated. Validation and test images are
+never touched.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ class Augment(BaseModel):
     """What may happen to a training image.
 
     Attributes:
-        shift: it moves by up to so many pixels in each direction, all distances as likely; what it leaves is filled with 0.
+        shift: it moves by up to so many pixels in each direction, all distances as likely; what it
+            leaves is filled with 0.
         mirror: the chance that left and right change places.
     """
 
@@ -30,7 +32,10 @@ class Augment(BaseModel):
     @model_validator(mode="after")
     def _does_something(self) -> Augment:
         if not self.shift and not self.mirror:
-            raise ValueError("'augment' is given, but changes nothing; give it 'shift' or 'mirror', or leave it out")
+            raise ValueError(
+                "'augment' is given, but changes nothing; give it 'shift' or 'mirror', or leave it "
+                "out"
+            )
         return self
 
 
@@ -50,5 +55,10 @@ def augmented(x: Values, told: Augment, random: np.random.Generator) -> Values:
         room = [(0, 0)] * (x.ndim - 2) + [(told.shift, told.shift)] * 2
         wide, (rows, columns) = np.pad(made, room), x.shape[-2:]
         corners = random.integers(0, 2 * told.shift + 1, (len(x), 2))
-        made = np.stack([image[..., top : top + rows, left : left + columns] for image, (top, left) in zip(wide, corners, strict=True)])
+        made = np.stack(
+            [
+                image[..., top : top + rows, left : left + columns]
+                for image, (top, left) in zip(wide, corners, strict=True)
+            ]
+        )
     return made

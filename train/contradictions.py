@@ -69,7 +69,12 @@ def _of_updates(net: NetworkRecipe) -> Iterator[str]:
             if isinstance(update.how, Program):
                 one = {name: np.array([value]) for name, value in update.parameters.items()}
                 reads = update.how.parameters
-                Neuron(np.array([1 if "threshold" in reads else 0]), np.zeros(1, int), update.how, parameters=one)
+                Neuron(
+                    np.array([1 if "threshold" in reads else 0]),
+                    np.zeros(1, int),
+                    update.how,
+                    parameters=one,
+                )
         except FileRefused as error:
             machine = None if net.arithmetic is None else net.arithmetic.machine
             told[f"network.arithmetic: {f'machine {machine!r}: ' if machine else ''}{error}"] = None
@@ -97,7 +102,8 @@ def _of_shares(net: NetworkRecipe) -> Iterator[str]:
         for number, layer in enumerate(net.layers):
             if layer.fraction_bits is None and not isinstance(layer, Integrator):
                 yield (
-                    f"network.thresholds.multiple is {shares.multiple}, but network.layers.{number}.fraction_bits does not say in which "
+                    f"network.thresholds.multiple is {shares.multiple}, but "
+                    f"network.layers.{number}.fraction_bits does not say in which "
                     f"units; give it"
                 )
     if shares.share == "channel":
@@ -105,7 +111,8 @@ def _of_shares(net: NetworkRecipe) -> Iterator[str]:
     for number, layer in enumerate(net.layers):
         if getattr(layer, "batch_norm", False):
             yield (
-                f"{key} is '{shares.share}', but network.layers.{number}.batch_norm is true, which leaves a threshold of its own in each "
+                f"{key} is '{shares.share}', but network.layers.{number}.batch_norm is true, which "
+                "leaves a threshold of its own in each "
                 f"channel; leave one out"
             )
     if shares.share == "network":
@@ -115,9 +122,19 @@ def _of_shares(net: NetworkRecipe) -> Iterator[str]:
 def _of_one_threshold(net: NetworkRecipe) -> Iterator[str]:
     """What makes the thresholds of two layers differ: in a unit of their own, or on the way of annealing."""
     key = "network.thresholds.share is 'network'"
-    firing = {number: layer for number, layer in enumerate(net.layers) if not isinstance(layer, Integrator)}
-    ends = {number: layer.threshold.final or layer.threshold.start for number, layer in firing.items()}
-    open_ended = [number for number, layer in firing.items() if not layer.threshold.held and layer.threshold.final is None]
+    firing = {
+        number: layer
+        for number, layer in enumerate(net.layers)
+        if not isinstance(layer, Integrator)
+    }
+    ends = {
+        number: layer.threshold.final or layer.threshold.start for number, layer in firing.items()
+    }
+    open_ended = [
+        number
+        for number, layer in firing.items()
+        if not layer.threshold.held and layer.threshold.final is None
+    ]
     for number in open_ended:
         yield f"{key}, but network.layers.{number}.threshold has no 'final' that all layers could share; give all the same"
     if len(set(ends.values())) > 1 and not open_ended:

@@ -13,7 +13,19 @@ from lehr.arithmetic import Arithmetic
 from lehr.errors import NotMappable
 from lehr.export.fold import Affine
 from lehr.export.latent import Latent
-from lehr.network import INPUT, OUTPUT, Conv2d, Edge, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import (
+    INPUT,
+    OUTPUT,
+    Conv2d,
+    Edge,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neuron,
+    Readout,
+    SumPool2d,
+)
 from lehr.nodes import InputKind, Node, Shape
 from lehr.train.finite import require_finite
 from lehr.train.folding import THRESHOLD_MAX, TwinFold, fold_for_twin
@@ -56,7 +68,9 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     updates: dict[str, LayerUpdate] = {}
     units: dict[str, float] = {}
     path = [INPUT]
-    for number, (block, layer) in enumerate(zip(model.layers, recipe.network.layers, strict=True), start=1):
+    for number, (block, layer) in enumerate(
+        zip(model.layers, recipe.network.layers, strict=True), start=1
+    ):
         assert isinstance(block.weight, Quantized)
         weight, quantizer = block.weight.weight.detach(), block.weight.quantizer
         area = layer.pool**2 if isinstance(layer, Conv) else 1
@@ -67,7 +81,12 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         # of an integrator, the rounding of biases asks for fraction bits
         theta = 1.0 if block.integrates else float(block.threshold)
         try:
-            fold = fold_for_twin(Affine(gain, affine.offset), theta, block.update.fraction_bits, shares.most(THRESHOLD_MAX))
+            fold = fold_for_twin(
+                Affine(gain, affine.offset),
+                theta,
+                block.update.fraction_bits,
+                shares.most(THRESHOLD_MAX),
+            )
         except NotMappable as error:
             raise NotMappable(f"layer {number}: {error}") from None
         folded = fold.layer
@@ -76,14 +95,20 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         levels = latent.levels(declared)
         if isinstance(layer, Conv):
             name = f"conv{number}"
-            nodes[name] = Conv2d(levels, (layer.stride, layer.stride), (layer.padding, layer.padding), kind=declared)
+            nodes[name] = Conv2d(
+                levels, (layer.stride, layer.stride), (layer.padding, layer.padding), kind=declared
+            )
             path.append(name)
             if layer.pool > 1:
-                nodes[f"pool{number}"] = SumPool2d((layer.pool, layer.pool), (layer.pool, layer.pool))
+                nodes[f"pool{number}"] = SumPool2d(
+                    (layer.pool, layer.pool), (layer.pool, layer.pool)
+                )
                 path.append(f"pool{number}")
         else:
             name = f"fc{number}"
-            if (number > 1 and isinstance(recipe.network.layers[number - 2], Conv)) or (number == 1 and len(shape) > 1):
+            if (number > 1 and isinstance(recipe.network.layers[number - 2], Conv)) or (
+                number == 1 and len(shape) > 1
+            ):
                 nodes["flatten"] = Flatten()
                 path.append("flatten")
             nodes[name] = Linear(levels, declared)
@@ -91,50 +116,84 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
         neuron = f"li{number}" if block.integrates else f"lif{number}"
         path.append(neuron)
         latents[name], folds[neuron], updates[neuron] = latent, fold, block.update
-        units[neuron] = 2.0 ** round(float(np.log2(np.median(folded.scale)))) / 2.0**folded.fraction_bits
+        units[neuron] = (
+            2.0 ** round(float(np.log2(np.median(folded.scale)))) / 2.0**folded.fraction_bits
+        )
     nodes |= _neurons(folds, updates, shares)
     edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
     net = Network(nodes, edges, Input(shape, kind), recipe.network.steps, _readout(recipe))
     analyse(net).require_float32()
     told = recipe.network
     in_thresholds = told.slope_in == "thresholds"
-    twin = Twin(net, latents=latents, units=units, slope=told.slope, slope_in_thresholds=in_thresholds, shares=shares, biases=told.biases)
+    twin = Twin(
+        net,
+        latents=latents,
+        units=units,
+        slope=told.slope,
+        slope_in_thresholds=in_thresholds,
+        shares=shares,
+        biases=told.biases,
+    )
     return Converted(twin, folds)
 
 
 def finished(twin: Twin, recipe: Recipe) -> Network:
-    """The integer network that training leaves, its registers as wide as the recipe says, or else as what they hold asks for.
+    """Return the integer network that training leaves, its registers as wide as the recipe says, or else as what they hold asks for.
 
     Raises:
         NotMappable: when a register needs more than 32 bits.
     """
     given = recipe.network.arithmetic
-    return twin.network() if given is not None and given.keeps_widths else fit_state_bits(twin.network())
+    return (
+        twin.network()
+        if given is not None and given.keeps_widths
+        else fit_state_bits(twin.network())
+    )
 
 
-def _neurons(folds: dict[str, TwinFold], updates: dict[str, LayerUpdate], shares: Shares) -> dict[str, Neuron]:
-    """The layers of neurons, their thresholds shared and on their grid."""
+def _neurons(
+    folds: dict[str, TwinFold], updates: dict[str, LayerUpdate], shares: Shares
+) -> dict[str, Neuron]:
+    """Return the layers of neurons, their thresholds shared and on their grid."""
     firing = {name: fold.layer for name, fold in folds.items() if not updates[name].integrates}
-    if shares.share == "network" and len(np.unique(np.concatenate([layer.scale for layer in firing.values()]))) > 1:
+    if (
+        shares.share == "network"
+        and len(np.unique(np.concatenate([layer.scale for layer in firing.values()]))) > 1
+    ):
         raise NotMappable(
-            "network.thresholds.share is 'network', but a weight is worth different amounts in different layers, as pixels or steps of "
+            "network.thresholds.share is 'network', but a weight is worth different amounts in "
+            "different layers, as pixels or steps of "
             "weights make it; give spikes to the network, or each layer a threshold of its own"
         )
-    thresholds = shares.shared({name: layer.threshold for name, layer in firing.items()}, THRESHOLD_MAX)
+    thresholds = shares.shared(
+        {name: layer.threshold for name, layer in firing.items()}, THRESHOLD_MAX
+    )
     made = {}
     for name, fold in folds.items():
         how, layer = updates[name].how, fold.layer
         if isinstance(how, Arithmetic):
             how = replace(how, fraction_bits=layer.fraction_bits)
-        parameters = {which: np.full(len(layer.bias), value, np.int32) for which, value in updates[name].parameters.items()}
-        made[name] = Neuron(thresholds.get(name, np.zeros_like(layer.threshold)), layer.bias, how, parameters=parameters)
+        parameters = {
+            which: np.full(len(layer.bias), value, np.int32)
+            for which, value in updates[name].parameters.items()
+        }
+        made[name] = Neuron(
+            thresholds.get(name, np.zeros_like(layer.threshold)),
+            layer.bias,
+            how,
+            parameters=parameters,
+        )
     return made
 
 
 def _readout(recipe: Recipe) -> Readout:
     """What the network takes from its last layer."""
     integrator = recipe.network.integrator
-    return "count_argmax_lowest" if integrator is None else cast(Readout, f"membrane_{integrator.readout}_argmax_lowest")
+    return (
+        "count_argmax_lowest"
+        if integrator is None
+        else cast(Readout, f"membrane_{integrator.readout}_argmax_lowest")
+    )
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:
@@ -146,7 +205,10 @@ def _flip(latent: Tensor, signs: Tensor) -> Tensor:
 def _affine(block: Block) -> Affine:
     norm = block.norm
     if not isinstance(norm, nn.modules.batchnorm._BatchNorm):
-        return Affine(np.full(block.shape[0], float(block.gain.detach())), block.bias.detach().double().numpy())
+        return Affine(
+            np.full(block.shape[0], float(block.gain.detach())),
+            block.bias.detach().double().numpy(),
+        )
     assert norm.running_mean is not None
     assert norm.running_var is not None
     told = (norm.weight, norm.bias, norm.running_mean, norm.running_var)

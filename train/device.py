@@ -13,10 +13,10 @@ CUBLAS_WORKSPACE = ":4096:8"
 
 
 def prepared(name: str) -> torch.device:
-    """The device of that name, ready to train on; `auto` is a GPU where there is one.
+    """Return the device of that name, ready to train on; `auto` is a GPU where there is one.
 
-    On a GPU, TF32 is switched off for the whole process, or sums of integers would be cut to 10 bits of mantissa, and torch is told
-    to use deterministic algorithms alone.
+    On a GPU, TF32 is switched off for the whole process, or sums of integers would be cut to 10
+    bits of mantissa, and torch is told to use deterministic algorithms alone.
 
     Args:
         name: `cpu`, `cuda` or `auto`, as a recipe has it.
@@ -26,7 +26,10 @@ def prepared(name: str) -> torch.device:
     """
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
-        raise UsageError("train.device: cuda, but torch finds no CUDA device; use cpu or auto, or install a torch that is built for CUDA")
+        raise UsageError(
+            "train.device: cuda, but torch finds no CUDA device; use cpu or auto, or install a "
+            "torch that is built for CUDA"
+        )
     if name == "cpu" or not found:
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)

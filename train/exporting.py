@@ -41,19 +41,22 @@ class VerifiedRun:
     reader: ReaderCheck | None
 
 
-def export_run(run: Run, x: npt.NDArray[np.uint8], path: Path, reader: str | None = None) -> VerifiedRun:
+def export_run(
+    run: Run, x: npt.NDArray[np.uint8], path: Path, reader: str | None = None
+) -> VerifiedRun:
     """Write a run's network, and compare every spike and membrane of the file with the twin that was trained.
 
     Args:
         run: from `lehr.export.checkpoint.load_run`.
         x: samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held.
         path: of the `.nir` file to write.
-        reader: an importer of another tool, one of `lehr.export.readers.READERS`: its float units are written in place of the exact file,
-            which is verified all the same.
+        reader: an importer of another tool, one of `lehr.export.readers.READERS`: its float units
+            are written in place of the exact file, which is verified all the same.
 
     Raises:
         NotBitExact: when a spike or membrane differs; nothing is written then.
-        NotMappable: when float32, in which the twin is trained, could round, or the importer does not have a node.
+        NotMappable: when float32, in which the twin is trained, could round, or the importer does
+            not have a node.
         UsageError: when there is no importer of that name.
         FileRefused: when the samples are not what the network takes, or the file cannot be written.
     """

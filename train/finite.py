@@ -35,5 +35,11 @@ def by_layer(model: nn.Module) -> dict[str, Tensors]:
 
     What stands behind a parametrization is its layer's.
     """
-    parts = ((name, module) for name, module in model.named_modules() if "parametrizations" not in name.split("."))
-    return {f"{name or 'model'} ({name_of(module)})": trained_tensors(module) for name, module in parts}
+    parts = (
+        (name, module)
+        for name, module in model.named_modules()
+        if "parametrizations" not in name.split(".")
+    )
+    return {
+        f"{name or 'model'} ({name_of(module)})": trained_tensors(module) for name, module in parts
+    }

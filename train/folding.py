@@ -3,7 +3,8 @@
 Float32 holds every integer up to 2**24. A channel whose gain is near 0 would have a threshold that
 leaves nothing of that range for its sums; its gain is raised until the threshold is THRESHOLD_MAX,
 and the bias with it, so that a bias alone fires it as often as before. Its weights count for more
-then than they did, which phase B trains on; `clamped` names these channels, and `lehr train` says so.
+then than they did, which phase B trains on; `clamped` names these channels, and `lehr train` says
+so.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class TwinFold:
     highest: int = THRESHOLD_MAX
 
 
-def fold_for_twin(affine: Affine, theta: float, fraction_bits: int | None, highest: int = THRESHOLD_MAX) -> TwinFold:
+def fold_for_twin(
+    affine: Affine, theta: float, fraction_bits: int | None, highest: int = THRESHOLD_MAX
+) -> TwinFold:
     """Fold one layer with no threshold above `highest`.
 
     Args:
@@ -49,7 +52,10 @@ def fold_for_twin(affine: Affine, theta: float, fraction_bits: int | None, highe
         NotMappable: when the gain is 0 in every channel, or a bias needs more than 32 bits.
     """
     if not affine.gain.any():
-        raise NotMappable("the batch norm's gain is 0 in every channel; train the layer longer or without batch norm")
+        raise NotMappable(
+            "the batch norm's gain is 0 in every channel; train the layer longer or without batch "
+            "norm"
+        )
     if fraction_bits is None:
         fraction_bits = choose_fraction_bits(float(in_units(affine, theta, 0)[0].min()))
     least = 2.0**fraction_bits * theta / highest
@@ -60,5 +66,5 @@ def fold_for_twin(affine: Affine, theta: float, fraction_bits: int | None, highe
 
 
 def choose_fraction_bits(threshold: float) -> int:
-    """The least F with which rounding moves a threshold, in weights, by at most THRESHOLD_ERROR."""
+    """Return the least F with which rounding moves a threshold, in weights, by at most THRESHOLD_ERROR."""
     return min(MAX_FRACTION_BITS, max(0, math.ceil(math.log2(0.5 / (THRESHOLD_ERROR * threshold)))))

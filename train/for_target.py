@@ -29,7 +29,7 @@ _COARSER: tuple[Share, ...] = get_args(Share)
 
 
 def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
-    """The recipe with what the target's `TrainingForm` says, and with the target's name in it; a recipe in the form comes back equal.
+    """Return the recipe with what the target's `TrainingForm` says, and with the target's name in it; a recipe in the form comes back equal.
 
     Args:
         recipe: of the run.
@@ -37,13 +37,16 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
         data: of the run.
 
     Raises:
-        NotMappable: when the recipe contradicts the form, or the target refuses a network of the recipe's shape: everything that does.
+        NotMappable: when the recipe contradicts the form, or the target refuses a network of the
+            recipe's shape: everything that does.
         UsageError: when the network does not fit the data.
     """
     told = recipe.model_dump(exclude_unset=True) | {"target": target.name}
     problems = [] if target.training is None else list(_apply(told["network"], target.training))
     if recipe.network.kind is None:
-        problems.append(f"network.weights is '{recipe.network.weights}', which is not exported; leave it out")
+        problems.append(
+            f"network.weights is '{recipe.network.weights}', which is not exported; leave it out"
+        )
     elif "weights" not in told["network"] and "binary" not in target.weights:
         told["network"]["weights"] = target.weights[0]
     made, refused = _validated(told)
@@ -54,25 +57,35 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
         except NotMappable as error:
             problems += map(str, error.args)
     if made is None or problems:
-        raise NotMappable(*problems).about(f"recipe {recipe.name} does not train for target {target.name}: ")
+        raise NotMappable(*problems).about(
+            f"recipe {recipe.name} does not train for target {target.name}: "
+        )
     return made
 
 
 def _then(net: Network, form: TrainingForm | None) -> Network:
     """What of a trained network is shown to the target."""
-    return net if form is None or form.machine is None or form.then is None else said_by(net, form.machine, form.then)
+    return (
+        net
+        if form is None or form.machine is None or form.then is None
+        else said_by(net, form.machine, form.then)
+    )
 
 
 def _validated(told: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
-    """The recipe, and what is wrong with it; where that is biases and batch norms alone, a recipe without them, to see what else is."""
+    """Return the recipe, and what is wrong with it; where that is biases and batch norms alone, a recipe without them, to see what else is."""
     try:
         return Recipe.model_validate(told), []
     except ValidationError as error:
         sentences = mistakes(error, Recipe)
     layers = [{**layer, "bias": False} for layer in told["network"]["layers"]]
-    layers = [{**layer, "batch_norm": False} if "batch_norm" in layer else layer for layer in layers]
+    layers = [
+        {**layer, "batch_norm": False} if "batch_norm" in layer else layer for layer in layers
+    ]
     try:
-        return Recipe.model_validate({**told, "network": {**told["network"], "layers": layers}}), sentences
+        return Recipe.model_validate(
+            {**told, "network": {**told["network"], "layers": layers}}
+        ), sentences
     except ValidationError:
         return None, sentences
 
@@ -93,7 +106,9 @@ def _apply(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
 
 def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
     given = dict(network.get("arithmetic") or {})
-    asked: dict[str, Any] = {name: value for name, value in form.arithmetic.items() if name not in _DECAY}
+    asked: dict[str, Any] = {
+        name: value for name, value in form.arithmetic.items() if name not in _DECAY
+    }
     asked |= {} if form.machine is None else {"machine": form.machine}
     for name, value in asked.items():
         if given.get(name) not in (None, value):
@@ -104,10 +119,16 @@ def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[s
     if form.output_spikes is not None:
         if (given.get("output_spikes") or 0) > form.output_spikes:
             yield f"network.arithmetic.output_spikes is {given['output_spikes']}, but the machine has {form.output_spikes}; lower it"
-        asked["output_spikes"] = min(given.get("output_spikes") or form.output_spikes, form.output_spikes)
+        asked["output_spikes"] = min(
+            given.get("output_spikes") or form.output_spikes, form.output_spikes
+        )
     yield from _apply_decay(network, form)
     if form.parameters:
-        by_beta = decay_parameters(MACHINES[form.machine]) if form.machine and network.get("beta") is not None else set()
+        by_beta = (
+            decay_parameters(MACHINES[form.machine])
+            if form.machine and network.get("beta") is not None
+            else set()
+        )
         asked["parameters"] = {
             **{name: value for name, value in form.parameters.items() if name not in by_beta},
             **given.get("parameters", {}),
@@ -119,7 +140,9 @@ def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[s
 def _apply_decay(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:
     if not any(name in form.arithmetic for name in _DECAY):
         return
-    beta = Fraction(int(form.arithmetic["decay_numerator"]), 1 << int(form.arithmetic["decay_shift"]))
+    beta = Fraction(
+        int(form.arithmetic["decay_numerator"]), 1 << int(form.arithmetic["decay_shift"])
+    )
     if network.get("beta") is not None and Fraction(network["beta"]) != beta:
         yield f"network.beta is '{network['beta']}', but the machine decays by '{beta}' alone; set it to '{beta}'"
     network["beta"] = str(beta)

@@ -14,10 +14,12 @@ from lehr.update import INPUT, Add, Bound, Decay, Fire, Leak, Program
 
 @cache
 def fields_of(program: Program) -> Arithmetic | None:
-    """The fields whose program is equal to this one, update 'step', no synapse state; None where there are none."""
+    """Return the fields whose program is equal to this one, update 'step', no synapse state; None where there are none."""
     statements = program.statements
     takes = [s for s in statements if isinstance(s, Add) and s.source == INPUT]
-    bounds = [(s.low, s.overflow) for s in statements if isinstance(s, Bound) and isinstance(s.low, int)]
+    bounds = [
+        (s.low, s.overflow) for s in statements if isinstance(s, Bound) and isinstance(s.low, int)
+    ]
     if program.loop is not None or len(takes) != 1 or len(bounds) != 1:
         return None
     [(lowest, overflow)] = bounds
@@ -32,7 +34,8 @@ def fields_of(program: Program) -> Arithmetic | None:
         "state_bits": (-lowest).bit_length(),
         "overflow": overflow,
     }
-    # what a spike does shows in the order of statements: the program of each answer says which it is
+    # what a spike does shows in the order of statements: the program of each answer says which it
+    # is
     for reset, timing in product(get_args(Reset), get_args(ResetTiming)):
         try:
             how = Arithmetic(**read, reset=reset, reset_timing=timing)

@@ -12,7 +12,13 @@ class QuantizedConv2d(nn.Conv2d):
     """torch.nn.Conv2d without bias, with quantized weights."""
 
     def __init__(
-        self, quantizer: Quantizer, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0
+        self,
+        quantizer: Quantizer,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
         self.quantizer = quantizer
@@ -20,7 +26,9 @@ class QuantizedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Current `[N, out channels, H, W]` for `[N, in channels, H, W]`."""
         levels = self.quantizer.levels(self.weight)
-        return self.quantizer.scaled(functional.conv2d(x, levels, None, self.stride, self.padding), self.weight)
+        return self.quantizer.scaled(
+            functional.conv2d(x, levels, None, self.stride, self.padding), self.weight
+        )
 
 
 class QuantizedLinear(nn.Linear):
@@ -32,7 +40,9 @@ class QuantizedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Current `[N, out features]` for `[N, in features]`."""
-        return self.quantizer.scaled(functional.linear(x, self.quantizer.levels(self.weight)), self.weight)
+        return self.quantizer.scaled(
+            functional.linear(x, self.quantizer.levels(self.weight)), self.weight
+        )
 
 
 Quantized = QuantizedConv2d | QuantizedLinear

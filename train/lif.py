@@ -1,7 +1,8 @@
 """Leaky integrate-and-fire neurons over all steps at once, with an analytic gradient.
 
-One autograd node stands for the whole loop over time, where torch alone would record some ten for every step. On the host it is a
-compiled loop in the first-level cache (`lehr.train.lif_kernels`), on any other device torch operations (`lehr.train.lif_torch`).
+One autograd node stands for the whole loop over time, where torch alone would record some ten for
+every step. On the host it is a compiled loop in the first-level cache (`lehr.train.lif_kernels`),
+on any other device torch operations (`lehr.train.lif_torch`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,15 @@ State = tuple[Tensor, Tensor]
 """Membranes and spikes of the step before, `[N, *shape]` each."""
 
 
-def float_rule(beta: float, slope: float, dtype: torch.dtype, how: Arithmetic = _LEAKY, *, in_thresholds: bool = False) -> Rule:
-    """A neuron in floats, without rounding and bounds; without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
+def float_rule(
+    beta: float,
+    slope: float,
+    dtype: torch.dtype,
+    how: Arithmetic = _LEAKY,
+    *,
+    in_thresholds: bool = False,
+) -> Rule:
+    """Return a neuron in floats, without rounding and bounds; without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
 
     Args:
         beta: what the membrane decays by, in either form.
@@ -35,16 +43,26 @@ def float_rule(beta: float, slope: float, dtype: torch.dtype, how: Arithmetic = 
         how: its reset, and its comparison.
         in_thresholds: as in `Rule`.
     """
-    codes = (kernels.NO_ROUNDING, kernels.TOWARD_ZERO, _RESETS.index(how.reset), kernels.UNBOUNDED, how.reset_timing == "same_step")
-    offset = torch.finfo(dtype).tiny if how.fires == "ge" else 0  # a difference of 0, and none below it, is above 0 by that
+    codes = (
+        kernels.NO_ROUNDING,
+        kernels.TOWARD_ZERO,
+        _RESETS.index(how.reset),
+        kernels.UNBOUNDED,
+        how.reset_timing == "same_step",
+    )
+    offset = (
+        torch.finfo(dtype).tiny if how.fires == "ge" else 0
+    )  # a difference of 0, and none below it, is above 0 by that
     return _rule(dtype, codes, (beta, 1 - beta, 1, 0, 0, 1, 1, offset, slope), in_thresholds)
 
 
-def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype, *, in_thresholds: bool = False) -> Rule:
-    """An integer neuron.
+def integer_rule(
+    how: Arithmetic, unit: float, slope: float, dtype: torch.dtype, *, in_thresholds: bool = False
+) -> Rule:
+    """Return an integer neuron.
 
-    A state wider than the type's integers is not bounded: a membrane that reached such a bound would not be exact in any case, which
-    `lehr.widths` rules out.
+    A state wider than the type's integers is not bounded: a membrane that reached such a bound
+    would not be exact in any case, which `lehr.widths` rules out.
 
     Args:
         how: its arithmetic.
@@ -53,7 +71,13 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype,
         dtype: of the tensors.
         in_thresholds: as in `Rule`.
     """
-    leak = kernels.SHIFT if how.decay_form == "shift" else kernels.MULTIPLY if how.decay_shift else kernels.NO_ROUNDING
+    leak = (
+        kernels.SHIFT
+        if how.decay_form == "shift"
+        else kernels.MULTIPLY
+        if how.decay_shift
+        else kernels.NO_ROUNDING
+    )
     exact = round(-np.log2(torch.finfo(dtype).eps)) + 1
     bounded = kernels.SATURATE if how.overflow == "saturate" else kernels.WRAP
     codes = (
@@ -64,35 +88,61 @@ def integer_rule(how: Arithmetic, unit: float, slope: float, dtype: torch.dtype,
         how.reset_timing == "same_step",
     )
     span = 2.0**how.state_bits
-    offset = 0.5 if how.fires == "ge" else 0.0  # on integers V >= threshold is V - threshold + 0.5 > 0
+    offset = (
+        0.5 if how.fires == "ge" else 0.0
+    )  # on integers V >= threshold is V - threshold + 0.5 > 0
     bounds = (how.lowest, how.highest, span)
-    return _rule(dtype, codes, (how.beta, 2.0**-how.decay_shift, 2.0**how.fraction_bits, *bounds, unit, offset, slope), in_thresholds)
+    return _rule(
+        dtype,
+        codes,
+        (how.beta, 2.0**-how.decay_shift, 2.0**how.fraction_bits, *bounds, unit, offset, slope),
+        in_thresholds,
+    )
 
 
-def _rule(dtype: torch.dtype, codes: tuple[int, int, int, int, bool], numbers: tuple[float, ...], in_thresholds: bool) -> Rule:
+def _rule(
+    dtype: torch.dtype,
+    codes: tuple[int, int, int, int, bool],
+    numbers: tuple[float, ...],
+    in_thresholds: bool,
+) -> Rule:
     scalar = np.float32 if dtype == torch.float32 else np.float64
-    values: dict[str, Any] = dict(zip(Rule._fields, (*codes, *map(scalar, numbers), in_thresholds), strict=True))
+    values: dict[str, Any] = dict(
+        zip(Rule._fields, (*codes, *map(scalar, numbers), in_thresholds), strict=True)
+    )
     return Rule(**values)
 
 
-def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: int, state: State | None = None) -> tuple[Tensor, Tensor]:
+def scan(
+    current: Tensor,
+    threshold: Tensor,
+    bias: Tensor,
+    rule: Rule,
+    steps: int,
+    state: State | None = None,
+) -> tuple[Tensor, Tensor]:
     """Run a layer of neurons.
 
     Args:
         current: `[steps or 1, N, *shape]`; one step is held for all.
-        threshold: a scalar, per channel (the first axis of `shape`) or per neuron; infinite for a neuron that never fires.
+        threshold: a scalar, per channel (the first axis of `shape`) or per neuron; infinite for a
+            neuron that never fires.
         bias: likewise.
         rule: how to compute, in the type of `current`.
         steps: how many.
         state: zeros if None.
 
     Returns:
-        Spikes and membranes `[steps, N, *shape]`. Gradients reach the current, the threshold, the bias and the state's membranes;
-        resets, as in snnTorch, are constants to them.
+        Spikes and membranes `[steps, N, *shape]`. Gradients reach the current, the threshold, the
+        bias and the state's membranes; resets, as in snnTorch, are constants to them.
     """
     shape = current.shape[2:]
-    sizes = ((value, (*value.shape, *[1] * (len(shape) - value.ndim))) for value in (threshold, bias))
-    features = (value.to(current.dtype).reshape(size).expand(shape).flatten() for value, size in sizes)
+    sizes = (
+        (value, (*value.shape, *[1] * (len(shape) - value.ndim))) for value in (threshold, bias)
+    )
+    features = (
+        value.to(current.dtype).reshape(size).expand(shape).flatten() for value, size in sizes
+    )
     membrane, spike = state or (torch.zeros_like(current[0]),) * 2
     made = _Scan.apply(current, *features, membrane, spike, steps, rule)  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], made)
@@ -101,14 +151,29 @@ def scan(current: Tensor, threshold: Tensor, bias: Tensor, rule: Rule, steps: in
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, current: Tensor, theta: Tensor, bias: Tensor, membrane: Tensor, spike: Tensor, steps: int, rule: Rule
+        ctx: Any,
+        current: Tensor,
+        theta: Tensor,
+        bias: Tensor,
+        membrane: Tensor,
+        spike: Tensor,
+        steps: int,
+        rule: Rule,
     ) -> tuple[Tensor, Tensor]:
         size = (steps, len(membrane), len(theta))
         spikes, membranes = _room(current, size), _room(current, size)
         same = rule.overflow == kernels.UNBOUNDED and not (rule.same_step and rule.reset)
         raw = membranes if same else _room(current, size)
         before = (_sized(membrane, size[1:]), _sized(spike, size[1:]))
-        tensors = (_sized(current, (len(current), *size[1:])), theta, bias, before, spikes, raw, membranes)
+        tensors = (
+            _sized(current, (len(current), *size[1:])),
+            theta,
+            bias,
+            before,
+            spikes,
+            raw,
+            membranes,
+        )
         _run(kernels.forward, lif_torch.forward, tensors, rule)
         ctx.rule, ctx.held, ctx.shape = rule, len(current) == 1, current.shape[1:]
         ctx.save_for_backward(theta, before[1], spikes, raw)
@@ -118,26 +183,45 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         theta, spike, spikes, raw = ctx.saved_tensors
-        of_spikes, of_membranes = (raw[:0] if grad is None else _sized(grad, raw.shape) for grad in grads)
+        of_spikes, of_membranes = (
+            raw[:0] if grad is None else _sized(grad, raw.shape) for grad in grads
+        )
         current = _room(raw, (1 if ctx.held else len(raw), *raw.shape[1:])).zero_()
         sums = (torch.empty_like(spike), torch.empty_like(spike), torch.empty_like(spike))
         tensors = ((of_spikes, of_membranes), theta, (spikes, spike), raw, current, sums)
         _run(kernels.backward, lif_torch.backward, tensors, ctx.rule)
         of_theta, of_bias, of_membrane = sums
-        return current.view(-1, *ctx.shape), _over_samples(of_theta), _over_samples(of_bias), of_membrane.view(ctx.shape), None, None, None
+        return (
+            current.view(-1, *ctx.shape),
+            _over_samples(of_theta),
+            _over_samples(of_bias),
+            of_membrane.view(ctx.shape),
+            None,
+            None,
+            None,
+        )
 
 
 def _room(like: Tensor, size: Sequence[int]) -> Tensor:
-    """A tensor to fill. On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page faults."""
-    return torch.from_numpy(np.empty(size, like.numpy(force=True).dtype)) if like.is_cpu else like.new_empty(size)
+    """Return a tensor to fill. On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page faults."""
+    return (
+        torch.from_numpy(np.empty(size, like.numpy(force=True).dtype))
+        if like.is_cpu
+        else like.new_empty(size)
+    )
 
 
 def _sized(value: Tensor, size: Sequence[int]) -> Tensor:
-    """The tensor, contiguous and of another shape."""
+    """Return the tensor, contiguous and of another shape."""
     return value.contiguous().view(size)
 
 
-def _run(compiled: Callable[..., None], in_torch: Callable[..., None], tensors: tuple[Any, ...], rule: Rule) -> None:
+def _run(
+    compiled: Callable[..., None],
+    in_torch: Callable[..., None],
+    tensors: tuple[Any, ...],
+    rule: Rule,
+) -> None:
     """The loop for the device that the tensors, of which the second is one, are on."""
     if tensors[1].is_cpu:
         compiled(*_arrays(tensors), rule)
@@ -146,8 +230,10 @@ def _run(compiled: Callable[..., None], in_torch: Callable[..., None], tensors: 
 
 
 def _arrays(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The memory of tensors on the host as arrays, in tuples nested as theirs."""
-    return tuple(_arrays(value) if isinstance(value, tuple) else value.numpy(force=True) for value in tensors)
+    """Return the memory of tensors on the host as arrays, in tuples nested as theirs."""
+    return tuple(
+        _arrays(value) if isinstance(value, tuple) else value.numpy(force=True) for value in tensors
+    )
 
 
 def _over_samples(gradient: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """A layer of neurons over all its steps, forward and backward, as compiled loops.
 
-Arrays are contiguous, of one floating type, and carry `[steps, samples, neurons]`. A block of neurons goes through all steps before the
-next one starts, so that its state stays in the first-level cache; each small loop below touches few arrays, or LLVM would not vectorise it.
-Every operation is the plain loop's, in its order and without fused multiply-adds: outputs are equal to the last bit.
+Arrays are contiguous, of one floating type, and carry `[steps, samples, neurons]`. A block of
+neurons goes through all steps before the next one starts, so that its state stays in the
+first-level cache; each small loop below touches few arrays, or LLVM would not vectorise it. Every
+operation is the plain loop's, in its order and without fused multiply-adds: outputs are equal to
+the last bit.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Rule(NamedTuple):
     """How the neurons of a layer compute; those from `beta` to `slope` are scalars of the arrays' type.
 
     Attributes:
-        leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V) with the product in double, SHIFT V - round(part * V).
+        leak: NO_ROUNDING is beta * V, MULTIPLY round(beta * V) with the product in double, SHIFT V
+            - round(part * V).
         rounding: TOWARD_ZERO, FLOOR or NEAREST_EVEN.
         reset: NO_RESET, SUBTRACT or ZERO.
         overflow: UNBOUNDED, SATURATE to `lowest`..`highest`, or WRAP by `span`.
@@ -39,8 +42,10 @@ class Rule(NamedTuple):
         beta, part: decay factor and 1 - beta.
         gain: of the current.
         lowest, highest, span: of the membrane.
-        unit, offset, slope: a spike where x = (V - threshold + offset) * unit > 0, with gradient 1 / (1 + slope * |x|)^2.
-        in_thresholds: whether that gradient counts x in thresholds, (V - threshold + offset) / threshold.
+        unit, offset, slope: a spike where x = (V - threshold + offset) * unit > 0, with gradient 1
+            / (1 + slope * |x|)^2.
+        in_thresholds: whether that gradient counts x in thresholds, (V - threshold + offset) /
+            threshold.
     """
 
     leak: int
@@ -98,7 +103,9 @@ def _decay(v: Floats, rule: Rule) -> None:
         for i in range(v.size):
             v[i] = v[i] * rule.beta
     elif rule.leak == MULTIPLY:
-        beta = np.float64(rule.beta)  # |V| <= 2^24 times a numerator below 2^16 is exact in double, not in float32
+        beta = np.float64(
+            rule.beta
+        )  # |V| <= 2^24 times a numerator below 2^16 is exact in double, not in float32
         for i in range(v.size):
             v[i] = _rounded(np.float64(v[i]) * beta, rule.rounding)
     else:
@@ -130,7 +137,14 @@ def _fire(v: Floats, s: Floats, theta: Floats, rule: Rule) -> None:
 
 @_compiled
 def forward(
-    current: Floats, theta: Floats, bias: Floats, before: State, spikes: Floats, raw: Floats, membranes: Floats, rule: Rule
+    current: Floats,
+    theta: Floats,
+    bias: Floats,
+    before: State,
+    spikes: Floats,
+    raw: Floats,
+    membranes: Floats,
+    rule: Rule,
 ) -> None:
     """Fill `spikes`, `membranes`, and `raw`: the membranes before bound and reset of the step, which may be the same array.
 
@@ -200,7 +214,9 @@ def _through_fire(e: Floats, raw: Floats, theta: Floats, rule: Rule) -> None:
     one = theta.dtype.type(1)
     if rule.in_thresholds:
         for i in range(e.size):
-            root = rule.slope * abs((_bound(raw[i], rule) - theta[i] + rule.offset) / theta[i]) + one
+            root = (
+                rule.slope * abs((_bound(raw[i], rule) - theta[i] + rule.offset) / theta[i]) + one
+            )
             e[i] = e[i] * rule.unit / (root * root)
         return
     for i in range(e.size):
@@ -210,17 +226,26 @@ def _through_fire(e: Floats, raw: Floats, theta: Floats, rule: Rule) -> None:
 
 @_compiled
 def backward(
-    given: State, theta: Floats, fired: State, raw: Floats, current: Floats, sums: tuple[Floats, Floats, Floats], rule: Rule
+    given: State,
+    theta: Floats,
+    fired: State,
+    raw: Floats,
+    current: Floats,
+    sums: tuple[Floats, Floats, Floats],
+    rule: Rule,
 ) -> None:
     """Take the gradients of spikes and membranes back through time.
 
     Args:
-        given: gradients of spikes and membranes, `[steps, samples, neurons]`; either may have no steps, for a gradient of zero.
+        given: gradients of spikes and membranes, `[steps, samples, neurons]`; either may have no
+            steps, for a gradient of zero.
         theta: threshold, `[neurons]`.
-        fired: spikes `[steps, samples, neurons]`, and those of the step before the first, `[samples, neurons]`.
+        fired: spikes `[steps, samples, neurons]`, and those of the step before the first,
+            `[samples, neurons]`.
         raw: as `forward` filled it.
         current: the gradient of the current is added to it, `[steps or 1, samples, neurons]`.
-        sums: filled with the gradients of threshold, bias and first membrane, `[samples, neurons]` each.
+        sums: filled with the gradients of threshold, bias and first membrane, `[samples, neurons]`
+            each.
         rule: how to compute.
     """
     spikes, one = fired[0], theta.dtype.type(1)
@@ -229,7 +254,12 @@ def backward(
         for start in range(0, neurons, BLOCK):
             block = slice(start, min(start + BLOCK, neurons))
             th = theta[block]
-            g, e, g_theta, g_bias = np.zeros_like(th), np.zeros_like(th), np.zeros_like(th), np.zeros_like(th)
+            g, e, g_theta, g_bias = (
+                np.zeros_like(th),
+                np.zeros_like(th),
+                np.zeros_like(th),
+                np.zeros_like(th),
+            )
             for t in range(steps - 1, -1, -1):
                 last = fired[1][n, block] if t == 0 else spikes[t - 1, n, block]
                 if len(given[1]):

@@ -1,7 +1,7 @@
 """The loops of `lehr.train.lif_kernels` in torch operations, for tensors on devices that those are not compiled for.
 
-The same operations in the same order, one after another over all neurons: on one device, in float32 or float64, every result is
-the kernels' to the last bit.
+The same operations in the same order, one after another over all neurons: on one device, in float32
+or float64, every result is the kernels' to the last bit.
 """
 
 from __future__ import annotations
@@ -9,13 +9,31 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lehr.train.lif_kernels import FLOOR, MULTIPLY, NO_ROUNDING, SATURATE, SUBTRACT, TOWARD_ZERO, UNBOUNDED, WRAP, ZERO, Rule
+from lehr.train.lif_kernels import (
+    FLOOR,
+    MULTIPLY,
+    NO_ROUNDING,
+    SATURATE,
+    SUBTRACT,
+    TOWARD_ZERO,
+    UNBOUNDED,
+    WRAP,
+    ZERO,
+    Rule,
+)
 
 State = tuple[Tensor, Tensor]
 
 
 def forward(
-    current: Tensor, theta: Tensor, bias: Tensor, before: State, spikes: Tensor, raw: Tensor, membranes: Tensor, rule: Rule
+    current: Tensor,
+    theta: Tensor,
+    bias: Tensor,
+    before: State,
+    spikes: Tensor,
+    raw: Tensor,
+    membranes: Tensor,
+    rule: Rule,
 ) -> None:
     """What `lif_kernels.forward` does, on tensors of the same shapes."""
     v, s = before
@@ -36,7 +54,13 @@ def forward(
 
 
 def backward(
-    given: State, theta: Tensor, fired: State, raw: Tensor, current: Tensor, sums: tuple[Tensor, Tensor, Tensor], rule: Rule
+    given: State,
+    theta: Tensor,
+    fired: State,
+    raw: Tensor,
+    current: Tensor,
+    sums: tuple[Tensor, Tensor, Tensor],
+    rule: Rule,
 ) -> None:
     """What `lif_kernels.backward` does, on tensors of the same shapes."""
     spikes, before = fired
@@ -51,7 +75,11 @@ def backward(
             _through_reset(g, g_theta, spikes[t], rule)
         if len(of_spikes):
             v = _bound(raw[t], rule)
-            x = (v - theta + rule.offset) / theta if rule.in_thresholds else _distance(v, theta, rule)
+            x = (
+                (v - theta + rule.offset) / theta
+                if rule.in_thresholds
+                else _distance(v, theta, rule)
+            )
             root = x.abs() * rule.slope + 1
             e = of_spikes[t] * rule.unit / (root * root)
             g += e
@@ -72,7 +100,9 @@ def _decayed(v: Tensor, rule: Rule) -> Tensor:
     if rule.leak == NO_ROUNDING:
         return torch.mul(v, rule.beta)
     if rule.leak == MULTIPLY:
-        return _rounded(v.double() * rule.beta, rule.rounding).to(v.dtype)  # in double, or long decays would not be exact
+        return _rounded(v.double() * rule.beta, rule.rounding).to(
+            v.dtype
+        )  # in double, or long decays would not be exact
     return v - _rounded(v * rule.part, rule.rounding)
 
 

@@ -41,7 +41,8 @@ class Trained:
 
     Attributes:
         model: the network after phase A, its batch norm re-estimated.
-        twin: the exact-integer twin after the epoch of phase C that was chosen; None for a float baseline.
+        twin: the exact-integer twin after the epoch of phase C that was chosen; None for a float
+            baseline.
         network: the integer network with its proven widths; None for a float baseline.
         last: the twin after the last epoch of all; None for a float baseline.
         folds: how each neuron layer was folded, by name.
@@ -62,39 +63,52 @@ def epochs(recipe: Recipe) -> int:
     return recipe.train.epochs + (tuned.epochs + tuned.frozen_epochs if tuned else 0)
 
 
-def train(recipe: Recipe, data: Dataset, report: Report = lambda _: None, progress: Progress | None = None) -> Trained:
+def train(
+    recipe: Recipe, data: Dataset, report: Report = lambda _: None, progress: Progress | None = None
+) -> Trained:
     """Train a network as its recipe says.
 
     Args:
         recipe: of the run; with the same data it gives the same weights on the same machine.
         data: splits to train on and to measure by; the test split is not touched.
         report: called with the metrics of every epoch.
-        progress: where the state after an epoch is kept, and what to go on from; an uninterrupted run gives the same weights.
+        progress: where the state after an epoch is kept, and what to go on from; an uninterrupted
+            run gives the same weights.
 
     Raises:
-        NotMappable: when the network does not fit the integers that its recipe asks for, before it is trained; when the trained
-            network does not fit those of float32 (see `lehr.widths`).
-        UsageError: when the network does not fit the data, when its output fires no spike in the last epoch of a phase, or when a
-            number of it is not finite after an epoch.
+        NotMappable: when the network does not fit the integers that its recipe asks for, before it
+            is trained; when the trained network does not fit those of float32 (see `lehr.widths`).
+        UsageError: when the network does not fit the data, when its output fires no spike in the
+            last epoch of a phase, or when a number of it is not finite after an epoch.
     """
     if data.test_steps not in (None, recipe.network.steps):
         key = "data.steps" if recipe.data.test_steps is None else "data.test_steps"
         raise UsageError(
-            f"network.steps is {recipe.network.steps}, but the input has {data.test_steps}; set network.steps and {key} to one number"
+            f"network.steps is {recipe.network.steps}, but the input has {data.test_steps}; set "
+            f"network.steps and {key} to one number"
         )
     if recipe.train.augment is not None and len(data.shape) != 3:
-        raise UsageError(f"train.augment moves images, but a sample has shape {data.shape}, without rows and columns; leave it out")
+        raise UsageError(
+            f"train.augment moves images, but a sample has shape {data.shape}, without rows and "
+            "columns; leave it out"
+        )
     require_convertible(recipe, data)
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.train.threads)
-    run = _Run(recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe))
+    run = _Run(
+        recipe, data, np.random.default_rng(recipe.seed), report, progress or Progress(None, recipe)
+    )
     model = run.phase_a()
     trained = Trained(model, metrics=run.metrics)
     if recipe.network.kind:
         converted = convert(model.cpu(), recipe, data.shape, data.kind)
         model.to(run.device)
         converted.twin.to(run.device)
-        trained.twin, trained.folds, trained.last = run.phases_b_and_c(converted.twin, model), converted.folds, converted.twin
+        trained.twin, trained.folds, trained.last = (
+            run.phases_b_and_c(converted.twin, model),
+            converted.folds,
+            converted.twin,
+        )
         trained.network = finished(trained.twin, recipe)
         analyse(trained.network).require_float32()
     return trained
@@ -112,8 +126,21 @@ def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
 
 
 class _Run:
-    def __init__(self, recipe: Recipe, data: Dataset, shuffle: np.random.Generator, report: Report, progress: Progress) -> None:
-        self.recipe, self.data, self.shuffle, self.report, self.progress = recipe, data, shuffle, report, progress
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Dataset,
+        shuffle: np.random.Generator,
+        report: Report,
+        progress: Progress,
+    ) -> None:
+        self.recipe, self.data, self.shuffle, self.report, self.progress = (
+            recipe,
+            data,
+            shuffle,
+            report,
+            progress,
+        )
         self.goal = objective(recipe, data)
         self.device = prepared(recipe.train.device)
         self.metrics = progress.metrics
@@ -121,7 +148,9 @@ class _Run:
 
     def phase_a(self) -> FloatNet:
         """Phase A; returns its model, batch norm re-estimated."""
-        model = FloatNet(self.recipe.network, self.data.shape, full_scale(self.data)).to(self.device)
+        model = FloatNet(self.recipe.network, self.data.shape, full_scale(self.data)).to(
+            self.device
+        )
         self.goal.require_outputs(math.prod(model.layers[-1].shape))
         phase = PhaseA(self.recipe, model, self.per_epoch)
         self.progress.restore("model", model)
@@ -143,7 +172,11 @@ class _Run:
         best = self._train(PhaseB(self.recipe, twin, model, self.per_epoch))
         for each in (best, twin):
             each.freeze_thresholds()
-        return self._train(PhaseC(self.recipe, twin, model, self.per_epoch)) if tuning.frozen_epochs else best
+        return (
+            self._train(PhaseC(self.recipe, twin, model, self.per_epoch))
+            if tuning.frozen_epochs
+            else best
+        )
 
     def _train(self, phase: Phase[Model]) -> Model:
         """Train the epochs of a phase, less those that lie behind, and return the model that goes on."""
@@ -159,7 +192,9 @@ class _Run:
                 rates_of_epoch.require_output(phase.name)
             if entry["candidate"] and chosen(self.metrics, phase.name) is entry:
                 phase.keep_best()
-            self.progress.keep(phase.name, epoch, phase.kept, phase.schedule, self.shuffle, self.metrics)
+            self.progress.keep(
+                phase.name, epoch, phase.kept, phase.schedule, self.shuffle, self.metrics
+            )
         if phase.best is not None and chosen(self.metrics, phase.name) is self.metrics[-1]:
             phase.best = None  # the model itself is the best one
         return phase.chosen
@@ -210,7 +245,11 @@ class _Run:
         for start in range(0, len(order), size):
             part = order[start : start + size]
             x = split.x[part]
-            yield _on(self.device, x if augment is None else augmented(x, augment, self.shuffle), split.y[part])
+            yield _on(
+                self.device,
+                x if augment is None else augmented(x, augment, self.shuffle),
+                split.y[part],
+            )
 
 
 def _on(device: torch.device, x: Values, y: Labels) -> tuple[Tensor, Tensor]:

@@ -50,7 +50,9 @@ def mistakes(error: ValidationError, recipe: type[BaseModel]) -> list[str]:
         error: what pydantic reports of it.
         recipe: the class of recipes, which knows the keys that there are.
     """
-    return list(dict.fromkeys(sentence for each in error.errors() for sentence in _sentences(each, recipe)))
+    return list(
+        dict.fromkeys(sentence for each in error.errors() for sentence in _sentences(each, recipe))
+    )
 
 
 def _sentences(error: ErrorDetails, recipe: type[BaseModel]) -> list[str]:
@@ -74,9 +76,17 @@ def _sentence(error: ErrorDetails, recipe: type[BaseModel]) -> str:
         case "union_tag_not_found":
             return f"'{where}' has no {context['discriminator']}; add it"
         case kind if kind in _REMEDIES:
-            remedy = _REMEDIES[kind].format(**{key: _plain(value) for key, value in context.items()})
+            remedy = _REMEDIES[kind].format(
+                **{key: _plain(value) for key, value in context.items()}
+            )
             if kind == "literal_error" and isinstance(given, str):
-                remedy = nearest(given, context["expected"].replace(" or ", ", ").replace("'", "").split(", ")) or remedy
+                remedy = (
+                    nearest(
+                        given,
+                        context["expected"].replace(" or ", ", ").replace("'", "").split(", "),
+                    )
+                    or remedy
+                )
             return f"'{where}' is {given!r}; {remedy}"
     return f"'{where or 'recipe'}' is {given!r}: {error['msg'].removeprefix('Value error, ')}; correct it"
 
@@ -85,7 +95,9 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _walk(location: tuple[int | str, ...], recipe: type[BaseModel]) -> tuple[list[type[BaseModel]], list[str]]:
+def _walk(
+    location: tuple[int | str, ...], recipe: type[BaseModel]
+) -> tuple[list[type[BaseModel]], list[str]]:
     """Follow pydantic's location: the classes that the last key stands in, and the keys as one writes them.
 
     Between them pydantic names the member of a union that it took, which is no key.
@@ -106,13 +118,22 @@ def _walk(location: tuple[int | str, ...], recipe: type[BaseModel]) -> tuple[lis
 
 
 def _tags(model: type[BaseModel]) -> set[str]:
-    """The texts by which a union tells this class from its others."""
-    annotations = [model.model_fields[name].annotation for name in ("type", "name") if name in model.model_fields]
-    return {tag for each in annotations if typing.get_origin(each) is Literal for tag in typing.get_args(each)}
+    """Return the texts by which a union tells this class from its others."""
+    annotations = [
+        model.model_fields[name].annotation
+        for name in ("type", "name")
+        if name in model.model_fields
+    ]
+    return {
+        tag
+        for each in annotations
+        if typing.get_origin(each) is Literal
+        for tag in typing.get_args(each)
+    }
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The classes in a type, however deep in lists and unions."""
+    """Yield the classes in a type, however deep in lists and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):
@@ -120,7 +141,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _other_key(parts: list[str], models: list[type[BaseModel]], recipe: type[BaseModel]) -> str:
-    """The key that was probably meant: a similar one beside it, or the same one elsewhere."""
+    """Return the key that was probably meant: a similar one beside it, or the same one elsewhere."""
     prefix = "".join(f"{part}." for part in parts[:-1])
     similar = nearest(parts[-1], [name for model in models for name in model.model_fields], prefix)
     elsewhere = [path for path in _paths(recipe) if path.rpartition(".")[2] == parts[-1]]

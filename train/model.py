@@ -1,7 +1,8 @@
 """The network of phase A: quantized (or float) weights, float batch norm, neurons with annealed thresholds.
 
-Tensors carry time first: `[T, N, ...]`. The net is feed-forward, so that each layer runs over all steps at once, with time folded
-into the batch; an input that is held for all steps stays `[1, N, ...]` up to the first neurons.
+Tensors carry time first: `[T, N, ...]`. The net is feed-forward, so that each layer runs over all
+steps at once, with time folded into the batch; an input that is held for all steps stays `[1, N,
+...]` up to the first neurons.
 """
 
 from __future__ import annotations
@@ -38,11 +39,14 @@ class Block(nn.Module):
     Attributes:
         shape: of its output, without time and batch.
         integrates: whether its neurons never fire.
-        threshold: of its neurons, a scalar that annealing changes in place; infinite where they never fire.
-        gain: of an integrator's current, a scalar that is trained: what one weight is worth to the loss. 1 in all other layers.
+        threshold: of its neurons, a scalar that annealing changes in place; infinite where they
+            never fire.
+        gain: of an integrator's current, a scalar that is trained: what one weight is worth to the
+            loss. 1 in all other layers.
         bias: of its neurons, by channel; zeros that are not trained where the recipe wants none.
         dropout: of the current, anew in every step; nothing in evaluation.
-        window: of the pooling that the convolution can compute with its own kernel; 1 where it cannot.
+        window: of the pooling that the convolution can compute with its own kernel; 1 where it
+            cannot.
     """
 
     def __init__(self, net: NetworkRecipe, number: int, shape: Shape) -> None:
@@ -55,11 +59,18 @@ class Block(nn.Module):
         if isinstance(recipe, Conv):
             window = (shape[0], recipe.channels, recipe.kernel, recipe.stride, recipe.padding)
             self.weight: nn.Conv2d | nn.Linear = (
-                QuantizedConv2d(quantizer(kind, net.learned_step), *window) if kind else nn.Conv2d(*window, bias=False)
+                QuantizedConv2d(quantizer(kind, net.learned_step), *window)
+                if kind
+                else nn.Conv2d(*window, bias=False)
             )
-            size = [(n + 2 * recipe.padding - recipe.kernel) // recipe.stride + 1 for n in shape[1:]]
+            size = [
+                (n + 2 * recipe.padding - recipe.kernel) // recipe.stride + 1 for n in shape[1:]
+            ]
             if min(size) < recipe.pool:
-                raise UsageError(f"a conv layer of kernel {recipe.kernel} and pool {recipe.pool} gets {shape[1:]} pixels; make it smaller")
+                raise UsageError(
+                    f"a conv layer of kernel {recipe.kernel} and pool {recipe.pool} gets "
+                    f"{shape[1:]} pixels; make it smaller"
+                )
             values_in(f"a conv layer of padding {recipe.padding}", (recipe.channels, *size))
             self.shape: Shape = (recipe.channels, *(n // recipe.pool for n in size))
             if recipe.batch_norm:
@@ -88,7 +99,10 @@ class Block(nn.Module):
         start = GAIN / self.weight.weight[0].numel() ** 0.5 if self.integrates else 1.0
         self.gain = nn.Parameter(torch.tensor(start), self.integrates)
         self.threshold: Tensor
-        self.register_buffer("threshold", torch.tensor(torch.inf if isinstance(recipe, Integrator) else recipe.threshold.start))
+        self.register_buffer(
+            "threshold",
+            torch.tensor(torch.inf if isinstance(recipe, Integrator) else recipe.threshold.start),
+        )
 
     def current(self, x: Tensor) -> Tensor:
         """Synaptic current `[T, N, *shape]` for inputs `[T, N, ...]`."""
@@ -96,7 +110,9 @@ class Block(nn.Module):
         if len(self.shape) == 1:
             flat = flat.flatten(1)
         once = self.window == 1 or len(x) == 1  # a held input is convolved once for all steps
-        current = cast(Tensor, self.norm(self.pool(self.weight(flat)) if once else self._pooled(flat)))
+        current = cast(
+            Tensor, self.norm(self.pool(self.weight(flat)) if once else self._pooled(flat))
+        )
         current = current * self.gain if self.integrates else current
         return current.view(*x.shape[:2], *current.shape[1:])
 
@@ -104,8 +120,14 @@ class Block(nn.Module):
         """Convolution and average pooling in one."""
         conv = self.weight
         assert isinstance(conv, QuantizedConv2d)
-        kernel = pooled_kernel(conv.quantizer.levels(conv.weight), (self.window, self.window), (conv.stride[0], conv.stride[0]))
-        sums = functional.conv2d(x, kernel / self.window**2, None, conv.stride[0] * self.window, conv.padding[0])
+        kernel = pooled_kernel(
+            conv.quantizer.levels(conv.weight),
+            (self.window, self.window),
+            (conv.stride[0], conv.stride[0]),
+        )
+        sums = functional.conv2d(
+            x, kernel / self.window**2, None, conv.stride[0] * self.window, conv.padding[0]
+        )
         return conv.quantizer.scaled(sums, conv.weight)
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
@@ -113,9 +135,13 @@ class Block(nn.Module):
         current = self.current(x)
         bias: Tensor = self.bias
         if self.training and self.dropout.p:
-            # as in the paper's code the bias is dropped with the current, and a held current anew in every step
+            # as in the paper's code the bias is dropped with the current, and a held current anew
+            # in every step
             current = current + bias.view(-1, *[1] * (len(self.shape) - 1))
-            current, bias = self.dropout(current.expand(steps, *current.shape[1:])), torch.zeros_like(bias)
+            current, bias = (
+                self.dropout(current.expand(steps, *current.shape[1:])),
+                torch.zeros_like(bias),
+            )
         how, beta = self.update.how, self.beta
         if isinstance(how, Program):
             return self._stepped(how, current, bias, steps)
@@ -124,14 +150,21 @@ class Block(nn.Module):
         rule = lif.float_rule(beta, self.slope, current.dtype, how, in_thresholds=in_thresholds)
         return lif.scan(current, self.threshold, bias, rule, steps)
 
-    def _stepped(self, program: Program, current: Tensor, bias: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """A program's update, statement by statement, its registers in units of 2**-fraction_bits as in the integers."""
+    def _stepped(
+        self, program: Program, current: Tensor, bias: Tensor, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return a program's update, statement by statement, its registers in units of 2**-fraction_bits as in the integers."""
         assert self.update.fraction_bits is not None, "a program shifts its input"
         one = 2.0**self.update.fraction_bits
-        given = {name: torch.tensor(value, device=current.device) for name, value in self.update.parameters.items()}
+        given = {
+            name: torch.tensor(value, device=current.device)
+            for name, value in self.update.parameters.items()
+        }
         given |= {"threshold": self.threshold * one, "bias": bias * one}
         surrogate = Surrogate(1 / one, self.slope, self.in_thresholds)
-        spikes, membranes, _ = twin_update.scan(program, current, given, steps, {}, surrogate, smooth=True)
+        spikes, membranes, _ = twin_update.scan(
+            program, current, given, steps, {}, surrogate, smooth=True
+        )
         return spikes, membranes / one
 
 
@@ -140,7 +173,8 @@ class FloatNet(nn.Module):
 
     Attributes:
         shape: of the input, without time and batch.
-        full_scale: what the input's integers are divided by: FULL_SCALE for pixels, 1 for spikes and counts.
+        full_scale: what the input's integers are divided by: FULL_SCALE for pixels, 1 for spikes
+            and counts.
     """
 
     def __init__(self, recipe: NetworkRecipe, shape: Shape, full_scale: int = FULL_SCALE) -> None:
@@ -149,7 +183,10 @@ class FloatNet(nn.Module):
         self.blocks = nn.ModuleList()
         for number, layer in enumerate(recipe.layers):
             if isinstance(layer, Conv) and len(shape) != 3:
-                raise UsageError(f"a conv layer gets inputs of shape {shape}, which are no channels, rows and columns; use linear layers")
+                raise UsageError(
+                    f"a conv layer gets inputs of shape {shape}, which are no channels, rows and "
+                    "columns; use linear layers"
+                )
             block = Block(recipe, number, shape)
             self.blocks.append(block)
             shape = block.shape
@@ -183,14 +220,23 @@ class FloatNet(nn.Module):
         for block in self.layers:
             x, membrane = block(x, steps)
             found.append(x)
-        return [spikes for block, spikes in zip(self.layers, found, strict=True) if not block.integrates], membrane
+        return [
+            spikes for block, spikes in zip(self.layers, found, strict=True) if not block.integrates
+        ], membrane
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
         """All numbers that training sets, named, by layer; the thresholds of integrators are none."""
         return {
             f"layer {number}": [
-                *((name.removeprefix("weight."), tensor) for name, tensor in block.named_parameters()),
-                *((name, tensor) for name, tensor in block.named_buffers() if not (block.integrates and name == "threshold")),
+                *(
+                    (name.removeprefix("weight."), tensor)
+                    for name, tensor in block.named_parameters()
+                ),
+                *(
+                    (name, tensor)
+                    for name, tensor in block.named_buffers()
+                    if not (block.integrates and name == "threshold")
+                ),
             ]
             for number, block in enumerate(self.layers, start=1)
         }

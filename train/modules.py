@@ -50,35 +50,48 @@ def binarize(
     skip: Iterable[str] = (),
     quantizer: Callable[[], Quantizer] = Signs,
 ) -> Model:
-    """A copy of a model in which every Linear and Conv2d has binarized weights, and every snntorch.Leaky an annealed threshold.
+    """Return a copy of a model in which every Linear and Conv2d has binarized weights, and every snntorch.Leaky an annealed threshold.
 
-    The real weights stay as what is trained, biases and batch norms as they are. Modules without weights pass. Weights that the
-    forward pass takes from anywhere else than a module's parameters and buffers cannot be found.
+    The real weights stay as what is trained, biases and batch norms as they are. Modules without
+    weights pass. Weights that the forward pass takes from anywhere else than a module's parameters
+    and buffers cannot be found.
 
     Args:
         model: any module; it is not touched.
-        thresholds: the schedule of each neuron by the neuron's qualified name, or one for all; in the units of the membrane.
-        skip: qualified names of modules that stay as they are, with all that is in them, and of parameters and buffers that are no
-            layer's, such as the mean of the inputs.
+        thresholds: the schedule of each neuron by the neuron's qualified name, or one for all; in
+            the units of the membrane.
+        skip: qualified names of modules that stay as they are, with all that is in them, and of
+            parameters and buffers that are no layer's, such as the mean of the inputs.
         quantizer: makes the quantizer of each layer; signs if none is given.
 
     Returns:
         The copy, a module of the same class: train it with `lehr.train.ThresholdAnnealer`.
 
     Raises:
-        UsageError: with every module that would silently keep float weights or a fixed threshold, that has hooks or a replaced forward,
-            or holds numbers that are not finite, and a way out for each; when a name is none of the model's; when there is nothing to
-            binarize or to anneal.
+        UsageError: with every module that would silently keep float weights or a fixed threshold,
+            that has hooks or a replaced forward, or holds numbers that are not finite, and a way
+            out for each; when a name is none of the model's; when there is nothing to binarize or
+            to anneal.
     """
     names = dict(model.named_modules(remove_duplicate=False))
-    held = {f"{name}.{key}".removeprefix("."): tensor for name, module in names.items() for key, tensor in _held(module).items()}
+    held = {
+        f"{name}.{key}".removeprefix("."): tensor
+        for name, module in names.items()
+        for key, tensor in _held(module).items()
+    }
     skipped = _known("skip", skip, names | held)
     left = {id(inner) for name in skipped if name in names for inner in names[name].modules()}
     left |= {id(held[name]) for name in skipped if name in held}
-    neurons = {name: module for name, module in names.items() if type(module) is snn.Leaky and id(module) not in left}
+    neurons = {
+        name: module
+        for name, module in names.items()
+        if type(module) is snn.Leaky and id(module) not in left
+    }
     if isinstance(thresholds, Threshold):
         thresholds = dict.fromkeys(neurons, thresholds)
-    told = {id(neurons[name]): thresholds[name] for name in _known("thresholds", thresholds, neurons)}
+    told = {
+        id(neurons[name]): thresholds[name] for name in _known("thresholds", thresholds, neurons)
+    }
     taken = {name: module for name, module in model.named_modules() if id(module) not in left}
     _require_possible(taken, left | told.keys(), {id(module) for module in names.values()})
 
@@ -86,22 +99,29 @@ def binarize(
     for name, module in list(result.named_modules()):
         if name in taken and type(module) in WEIGHTS:
             weight = module.get_parameter("weight")
-            parametrize.register_parametrization(module, "weight", QuantizedWeight(quantizer().to(weight)))
+            parametrize.register_parametrization(
+                module, "weight", QuantizedWeight(quantizer().to(weight))
+            )
         elif name in taken and type(module) is snn.Leaky:
             AnnealedLeaky.adopt(module, told[id(taken[name])])
     return result
 
 
 def _known(argument: str, given: Iterable[str], names: Iterable[str]) -> list[str]:
-    """The names given, all of which are among those there are."""
+    """Return the names given, all of which are among those there are."""
     given, names = list(given), [name for name in names if name]
     if unknown := [name for name in given if name not in names]:
         known = ", ".join(names) or "none"
-        raise UsageError(f"{argument}: '{unknown[0]}' is nothing that it can name in this model; there are {known}")
+        raise UsageError(
+            f"{argument}: '{unknown[0]}' is nothing that it can name in this model; there are "
+            f"{known}"
+        )
     return given
 
 
-def _require_possible(taken: Mapping[str, nn.Module], settled: set[int], registered: set[int]) -> None:
+def _require_possible(
+    taken: Mapping[str, nn.Module], settled: set[int], registered: set[int]
+) -> None:
     """Refuse a model with all its reasons, or one in which nothing is to be done.
 
     Args:
@@ -109,14 +129,35 @@ def _require_possible(taken: Mapping[str, nn.Module], settled: set[int], registe
         settled: ids of neurons with a schedule, and of tensors that stay as they are.
         registered: ids of all modules that torch knows of.
     """
-    problems = {name: problem for name, module in taken.items() if (problem := _problem(module, settled, registered))}
+    problems = {
+        name: problem
+        for name, module in taken.items()
+        if (problem := _problem(module, settled, registered))
+    }
     defects = [f"torch: {problem}" for problem in global_problems()]
-    defects += [f"{_place(name, module)}: {problem}" for name, module in taken.items() for problem in _defects(module)]
+    defects += [
+        f"{_place(name, module)}: {problem}"
+        for name, module in taken.items()
+        for problem in _defects(module)
+    ]
     if problems or defects:
-        reasons = ". ".join([*defects, *(f"{_place(name, taken[name])}: {problem}" for name, problem in problems.items())])
-        names = ", ".join(f'"{each}"' for name in problems for each in ([name] if name else _held(taken[name])))
-        raise UsageError(f"the model cannot be binarized: {reasons}" + (f". To leave them as they are: skip=[{names}]" if names else ""))
-    for kinds, what in ((WEIGHTS, "Linear or Conv2d to binarize"), ((snn.Leaky,), "snntorch.Leaky to anneal")):
+        reasons = ". ".join(
+            [
+                *defects,
+                *(f"{_place(name, taken[name])}: {problem}" for name, problem in problems.items()),
+            ]
+        )
+        names = ", ".join(
+            f'"{each}"' for name in problems for each in ([name] if name else _held(taken[name]))
+        )
+        raise UsageError(
+            f"the model cannot be binarized: {reasons}"
+            + (f". To leave them as they are: skip=[{names}]" if names else "")
+        )
+    for kinds, what in (
+        (WEIGHTS, "Linear or Conv2d to binarize"),
+        ((snn.Leaky,), "snntorch.Leaky to anneal"),
+    ):
         if not any(type(module) in kinds for module in taken.values()):
             raise UsageError(f"model: it has no {what}; add one, or skip less")
 
@@ -130,7 +171,9 @@ def _defects(module: nn.Module) -> Iterator[str]:
     if is_compiled(module):
         yield "torch.compile has made it; binarize the model itself, and compile what that gives"
     yield from call_problems(module)
-    if not isinstance(module, LazyModuleMixin | parametrize.ParametrizationList) and (reason := not_finite(trained_tensors(module))):
+    if not isinstance(module, LazyModuleMixin | parametrize.ParametrizationList) and (
+        reason := not_finite(trained_tensors(module))
+    ):
         yield f"{reason}; train it again"
 
 
@@ -140,7 +183,9 @@ def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str 
         return "it has no weights yet; run the model once before"
     if isinstance(module, parametrize.ParametrizationList):
         return None  # the module that it belongs to is named
-    if parametrize.is_parametrized(module) or (type(module) in WEIGHTS and "weight" not in module._parameters):
+    if parametrize.is_parametrized(module) or (
+        type(module) in WEIGHTS and "weight" not in module._parameters
+    ):
         return "its weight is computed from others (parametrization, weight norm, pruning, or binarized already); remove that before"
     if type(module) is snn.Leaky and isinstance(module.threshold, nn.Parameter):
         return "its threshold is learnt, which annealing would overwrite; build it without learn_threshold"
@@ -152,34 +197,59 @@ def _problem(module: nn.Module, settled: set[int], registered: set[int]) -> str 
         return "it is a neuron without annealing; use snntorch.Leaky"
     if stays := [name for name, tensor in _held(module).items() if id(tensor) not in settled]:
         return f"its {', '.join(stays)} would stay float; compute with Linear and Conv2d"
-    if hidden := [name for name, value in vars(module).items() if name not in vars(nn.Module()) and _hides(value, registered)]:
+    if hidden := [
+        name
+        for name, value in vars(module).items()
+        if name not in vars(nn.Module()) and _hides(value, registered)
+    ]:
         return f"its {', '.join(hidden)} hides weights from torch; make it an nn.ModuleList, nn.ModuleDict or nn.Parameter"
     return None
 
 
 def _held(module: nn.Module) -> dict[str, Tensor]:
     """Float parameters and buffers of a module of no kind that is known here: what computes with them cannot be seen."""
-    if type(module) in WEIGHTS or isinstance(module, _BatchNorm | snn.SpikingNeuron | LazyModuleMixin | parametrize.ParametrizationList):
+    if type(module) in WEIGHTS or isinstance(
+        module, _BatchNorm | snn.SpikingNeuron | LazyModuleMixin | parametrize.ParametrizationList
+    ):
         return {}
     own = {**module._parameters, **module._buffers}
-    return {name: tensor for name, tensor in own.items() if tensor is not None and tensor.is_floating_point()}
+    return {
+        name: tensor
+        for name, tensor in own.items()
+        if tensor is not None and tensor.is_floating_point()
+    }
 
 
 def _hides(value: Any, registered: set[int]) -> bool:
     """Whether a plain attribute is a tensor to be trained, or a container of modules of which torch knows nothing."""
     if isinstance(value, Tensor):
         return value.is_leaf and value.requires_grad
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    inner = (
+        value.values()
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list | tuple)
+        else ()
+    )
     return any(isinstance(each, nn.Module) and id(each) not in registered for each in inner)
 
 
 def _copy(model: Model) -> Model:
-    """A deep copy, in which membranes, and what else a run has left, stand without the run's graph."""
-    values = [value for module in model.modules() for value in (*vars(module).values(), *module._buffers.values())]
+    """Return a deep copy, in which membranes, and what else a run has left, stand without the run's graph."""
+    values = [
+        value
+        for module in model.modules()
+        for value in (*vars(module).values(), *module._buffers.values())
+    ]
     memo: dict[int, Any] = {
-        id(value): value.detach().clone() for value in values if isinstance(value, Tensor) and value.grad_fn is not None
+        id(value): value.detach().clone()
+        for value in values
+        if isinstance(value, Tensor) and value.grad_fn is not None
     }
     try:
         return copy.deepcopy(model, memo)
     except (RuntimeError, TypeError) as error:
-        raise UsageError("model: it cannot be copied, perhaps for tensors that its last run left; binarize it before it runs") from error
+        raise UsageError(
+            "model: it cannot be copied, perhaps for tensors that its last run left; binarize it "
+            "before it runs"
+        ) from error

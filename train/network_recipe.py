@@ -15,7 +15,9 @@ from lehr.train.strict import Count, Strict
 from lehr.train.threshold import Positive, Threshold
 from lehr.weights import WeightKind
 
-Weights = Literal["binarized", "ternary", "int2", "int3", "int4", "int5", "int6", "int7", "int8", "float"]
+Weights = Literal[
+    "binarized", "ternary", "int2", "int3", "int4", "int5", "int6", "int7", "int8", "float"
+]
 
 
 class _Layer(Strict):
@@ -23,7 +25,8 @@ class _Layer(Strict):
 
     Attributes:
         bias: a trained constant per channel, added to the current in every step.
-        dropout: chance with which the current of a neuron is 0 in a time step of phase A's training; the others' grows to make up.
+        dropout: chance with which the current of a neuron is 0 in a time step of phase A's
+            training; the others' grows to make up.
         fraction_bits: F of the integers; chosen by the rounding of thresholds if None.
     """
 
@@ -46,7 +49,9 @@ class _Spiking(_Layer):
     @model_validator(mode="after")
     def _one_offset(self) -> _Spiking:
         if self.bias and self.batch_norm:
-            raise ValueError("a layer with batch norm has an offset already; leave out 'bias' or 'batch_norm'")
+            raise ValueError(
+                "a layer with batch norm has an offset already; leave out 'bias' or 'batch_norm'"
+            )
         return self
 
 
@@ -71,10 +76,12 @@ class Linear(_Spiking):
 class Integrator(_Layer):
     """The last layer where membranes are read out and no output spikes: fully connected leaky integrators, which never fire.
 
-    It has no batch norm: a gain for each class would be lost in the integers, whose membranes count in weights.
+    It has no batch norm: a gain for each class would be lost in the integers, whose membranes count
+    in weights.
 
     Attributes:
-        readout: the class's score is its membrane after the `last` step, or the `sum` or the `max` over all steps.
+        readout: the class's score is its membrane after the `last` step, or the `sum` or the `max`
+            over all steps.
     """
 
     type: Literal["integrator"]
@@ -89,16 +96,23 @@ class NetworkRecipe(Strict):
         steps: time steps of one inference.
         arithmetic: how neurons compute; `lehr.arithmetic.Arithmetic`'s defaults if None.
         thresholds: what the integer thresholds share, and the grid that they lie on.
-        biases: whether neurons may have biases; where not, no phase learns one, and no layer has `bias` or batch norm.
-        beta: decay per step as a fraction k/2**n, such as "7/8": the same number in training and in integers. Beside a machine it may be
-            left out, whose own membranes decay as its `parameters` say.
+        biases: whether neurons may have biases; where not, no phase learns one, and no layer has
+            `bias` or batch norm.
+        beta: decay per step as a fraction k/2**n, such as "7/8": the same number in training and in
+            integers. Beside a machine it may be left out, whose own membranes decay as its
+            `parameters` say.
         float_beta: what a baseline with float weights decays by, any number; `beta` if None.
-        slope: of the fast-sigmoid surrogate gradient, 1 / (1 + slope * |distance from the threshold|)^2.
-        slope_in: what that distance is counted in: weights, or thresholds, as they stand in the batch.
-        weights: `binarized`, `ternary`, `int2` to `int8` for so many bits, or `float` for a baseline that cannot be exported.
-        init: of the real-valued weights: `kaiming` as torch has it, or `glorot`, evenly within half its usual bounds as in Eshraghian &
-            Lu's code: the smaller they are, the sooner an update turns a sign.
-        weight_step: what a level of 2 to 8 bits is worth: `learned` (if None), or `fixed` by the layer's greatest weight.
+        slope: of the fast-sigmoid surrogate gradient, 1 / (1 + slope * |distance from the
+            threshold|)^2.
+        slope_in: what that distance is counted in: weights, or thresholds, as they stand in the
+            batch.
+        weights: `binarized`, `ternary`, `int2` to `int8` for so many bits, or `float` for a
+            baseline that cannot be exported.
+        init: of the real-valued weights: `kaiming` as torch has it, or `glorot`, evenly within half
+            its usual bounds as in Eshraghian & Lu's code: the smaller they are, the sooner an
+            update turns a sign.
+        weight_step: what a level of 2 to 8 bits is worth: `learned` (if None), or `fixed` by the
+            layer's greatest weight.
     """
 
     steps: Count
@@ -112,7 +126,10 @@ class NetworkRecipe(Strict):
     weights: Weights = "binarized"
     init: Literal["kaiming", "glorot"] = "kaiming"
     weight_step: Literal["learned", "fixed"] | None = None
-    layers: Annotated[tuple[Annotated[Conv | Linear | Integrator, Field(discriminator="type")], ...], Field(min_length=1)]
+    layers: Annotated[
+        tuple[Annotated[Conv | Linear | Integrator, Field(discriminator="type")], ...],
+        Field(min_length=1),
+    ]
 
     @field_validator("beta", mode="before")
     @classmethod
@@ -126,9 +143,14 @@ class NetworkRecipe(Strict):
             beta = Fraction(str(value))
         except (ValueError, ZeroDivisionError):
             raise ValueError("write it as a fraction k/2^n, such as '7/8'") from None
-        if not 0 <= beta <= 1 or beta.denominator & (beta.denominator - 1) or beta.denominator > 1 << MAX_SHIFT:
+        if (
+            not 0 <= beta <= 1
+            or beta.denominator & (beta.denominator - 1)
+            or beta.denominator > 1 << MAX_SHIFT
+        ):
             raise ValueError(
-                f"no integer machine decays by it exactly; use k/2^n in 0..1 with n <= {MAX_SHIFT}, such as '{nearest_dyadic(beta)}'"
+                "no integer machine decays by it exactly; use k/2^n in 0..1 with n <= "
+                f"{MAX_SHIFT}, such as '{nearest_dyadic(beta)}'"
             )
         return str(value)
 
@@ -141,14 +163,22 @@ class NetworkRecipe(Strict):
 
     @model_validator(mode="after")
     def _integrator_last(self) -> NetworkRecipe:
-        if any(isinstance(layer, Integrator) for layer in self.layers[:-1]) or isinstance(self.layers[0], Integrator):
-            raise ValueError("a layer of integrators fires no spike for a next one; put it last, behind layers that fire")
+        if any(isinstance(layer, Integrator) for layer in self.layers[:-1]) or isinstance(
+            self.layers[0], Integrator
+        ):
+            raise ValueError(
+                "a layer of integrators fires no spike for a next one; put it last, behind layers "
+                "that fire"
+            )
         return self
 
     @model_validator(mode="after")
     def _step_of_levels(self) -> NetworkRecipe:
         if self.weight_step is not None and not self.weights.startswith("int"):
-            raise ValueError(f"weight_step is '{self.weight_step}', but '{self.weights}' weights have none; leave it out")
+            raise ValueError(
+                f"weight_step is '{self.weight_step}', but '{self.weights}' weights have none; "
+                "leave it out"
+            )
         return self
 
     @property
@@ -165,7 +195,13 @@ class NetworkRecipe(Strict):
     @property
     def kind(self) -> WeightKind | None:
         """What the integer network declares its weights to be, before pruning; None for float weights."""
-        return None if self.weights == "float" else "binary" if self.weights == "binarized" else self.weights
+        return (
+            None
+            if self.weights == "float"
+            else "binary"
+            if self.weights == "binarized"
+            else self.weights
+        )
 
     @property
     def learned_step(self) -> bool:
@@ -186,5 +222,5 @@ class NetworkRecipe(Strict):
 
 
 def nearest_dyadic(beta: Fraction | float, shift: int = 8) -> Fraction:
-    """The fraction k/2**shift nearest to `beta`, within 0..1."""
+    """Return the fraction k/2**shift nearest to `beta`, within 0..1."""
     return Fraction(min(1 << shift, max(0, round(beta * (1 << shift)))), 1 << shift)

@@ -19,7 +19,8 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
 
     Attributes:
         schedule: of the threshold.
-        threshold: a buffer of the shape that the plain neuron's had; it moves in place, and is saved with the model's state.
+        threshold: a buffer of the shape that the plain neuron's had; it moves in place, and is
+            saved with the model's state.
     """
 
     schedule: Threshold
@@ -30,13 +31,19 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
     def adopt(cls, neuron: Any, told: Threshold) -> None:
         """Turn an snntorch.Leaky, whose threshold goes to where the schedule starts, into this class in all places that share it.
 
-        Its class changes, as in torch's parametrizations: hooks, shared decays and bound state functions stay what they are.
+        Its class changes, as in torch's parametrizations: hooks, shared decays and bound state
+        functions stay what they are.
         """
         old = neuron.threshold
         neuron.__class__ = cls
         neuron.schedule, neuron._fired, neuron._seen = told, 0, 0
-        # a buffer of its own: snnTorch keeps a tensor that two neurons were given as one, and 1 as an integer
-        neuron.threshold = torch.full_like(old, told.start, dtype=old.dtype if old.is_floating_point() else torch.get_default_dtype())
+        # a buffer of its own: snnTorch keeps a tensor that two neurons were given as one, and 1 as
+        # an integer
+        neuron.threshold = torch.full_like(
+            old,
+            told.start,
+            dtype=old.dtype if old.is_floating_point() else torch.get_default_dtype(),
+        )
         cls.instances.append(neuron)
 
     def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
@@ -44,7 +51,9 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
         result = super().forward(input_, mem)
         if self.training:
             spikes = result[0] if isinstance(result, tuple) else result
-            self._fired = self._fired + spikes.detach().count_nonzero()  # stays on its device: only `firing_rate` waits for it
+            self._fired = (
+                self._fired + spikes.detach().count_nonzero()
+            )  # stays on its device: only `firing_rate` waits for it
             self._seen += spikes.numel()
         return result
 
@@ -68,24 +77,35 @@ class ThresholdAnnealer:
     """Moves all annealed thresholds of a model: call `step()` after every batch, as one does with a learning rate's schedule.
 
     Attributes:
-        batch: batches trained so far; with the model's state, all that a run which is taken up again must set.
-        rates: spikes per neuron and step of every annealed neuron in the last batch, by qualified name; None for one that did not run.
+        batch: batches trained so far; with the model's state, all that a run which is taken up
+            again must set.
+        rates: spikes per neuron and step of every annealed neuron in the last batch, by qualified
+            name; None for one that did not run.
     """
 
     def __init__(self, model: nn.Module, batches: int, cycles: int = 1) -> None:
         """Anneal a model that `binarize` has made over `batches` batches, which `restarts` divides into `cycles` equal cycles.
 
         Raises:
-            UsageError: when nothing is to be annealed, or `batches` or `cycles` do not go with the schedules.
+            UsageError: when nothing is to be annealed, or `batches` or `cycles` do not go with the
+                schedules.
         """
-        self._neurons = {name: module for name, module in model.named_modules() if isinstance(module, AnnealedLeaky)}
+        self._neurons = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, AnnealedLeaky)
+        }
         if not self._neurons:
             raise UsageError("model: it has no annealed neurons; make it with lehr.train.binarize")
         if batches < 1:
-            raise UsageError(f"batches: {batches}; an annealer needs 1 or more, epochs times batches of an epoch")
+            raise UsageError(
+                f"batches: {batches}; an annealer needs 1 or more, epochs times batches of an epoch"
+            )
         restarts = any(neuron.schedule.schedule == "restarts" for neuron in self._neurons.values())
         if cycles < 1 or restarts != (cycles > 1):
-            raise UsageError(f"cycles: {cycles}; a schedule named 'restarts' needs 2 or more, all others 1")
+            raise UsageError(
+                f"cycles: {cycles}; a schedule named 'restarts' needs 2 or more, all others 1"
+            )
         self._model, self._batches, self._cycles, self.batch = model, batches, cycles, 0
         self.rates: dict[str, float | None] = {}
 
@@ -93,14 +113,27 @@ class ThresholdAnnealer:
         """One batch has been trained; a loss that still has to be differentiated cannot be any more.
 
         Raises:
-            UsageError: when a rate-controlled neuron has not run in training mode since the last step, or when a weight, bias, decay,
-                threshold or statistic of the model is not finite, with the names of all such layers; no threshold has moved then.
+            UsageError: when a rate-controlled neuron has not run in training mode since the last
+                step, or when a weight, bias, decay, threshold or statistic of the model is not
+                finite, with the names of all such layers; no threshold has moved then.
         """
         require_finite(by_layer(self._model), f"after batch {self.batch + 1}")
         self.rates = {name: neuron.firing_rate() for name, neuron in self._neurons.items()}
         for name, rate in self.rates.items():
             if rate is None and self._neurons[name].schedule.schedule == "rate-controlled":
-                raise UsageError(f"{name}: it has not run in training mode since the last step; call train() and the model first")
+                raise UsageError(
+                    f"{name}: it has not run in training mode since the last step; call train() "
+                    "and the model first"
+                )
         self.batch += 1
-        for name, neuron in self._neurons.items():  # looked up anew: moving a model to a device replaces its buffers
-            move(neuron.threshold, neuron.schedule, Moment(self.batch, self._batches, self._cycles, self.rates[name] or 0.0))
+        for (
+            name,
+            neuron,
+        ) in (
+            self._neurons.items()
+        ):  # looked up anew: moving a model to a device replaces its buffers
+            move(
+                neuron.threshold,
+                neuron.schedule,
+                Moment(self.batch, self._batches, self._cycles, self.rates[name] or 0.0),
+            )

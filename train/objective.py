@@ -1,13 +1,15 @@
 """What training asks of the output layer, and when a sample counts as right.
 
-Labels are classes, and the class with the highest score is the answer: its spike count or, where the last layer integrates, what its
-readout takes from the membranes. Or the label is a step, and there is one output.
+Labels are classes, and the class with the highest score is the answer: its spike count or, where
+the last layer integrates, what its readout takes from the membranes. Or the label is a step, and
+there is one output.
 
-count          a spike count for every class, by the mean square loss of Eshraghian & Lu 2022; right where the label's count is the highest
-cross-entropy  of the softmax of the scores, which learns faster where steps are few; right likewise
-ramp           a membrane that rises along a straight line to one spike at the step that is the label, and is 0 afterwards, by the mean
-               square distance from it: the paper's temporal task; right where the output fires once, alone, within TOLERANCE steps
-               of the label
+count          a spike count for every class, by the mean square loss of Eshraghian & Lu 2022; right
+where the label's count is the highest cross-entropy  of the softmax of the scores, which learns
+faster where steps are few; right likewise ramp           a membrane that rises along a straight
+line to one spike at the step that is the label, and is 0 afterwards, by the mean
+               square distance from it: the paper's temporal task; right where the output fires
+               once, alone, within TOLERANCE steps of the label
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ TOP = 1.1
 class Objective(ABC):
     """A loss and what counts as right.
 
-    Both take the spikes of all layers that fire, `[T, N, ...]` each, the output's last; its membranes `[T, N, outputs]` in the units of
-    training; and labels int64 `[N]`.
+    Both take the spikes of all layers that fire, `[T, N, ...]` each, the output's last; its
+    membranes `[T, N, outputs]` in the units of training; and labels int64 `[N]`.
     """
 
     @abstractmethod
@@ -61,7 +63,10 @@ class Classes(Objective):
     def require_outputs(self, outputs: int) -> None:
         """One for each class; more are never right."""
         if outputs < self.classes:
-            raise UsageError(f"the last layer has {outputs} neurons for {self.classes} classes; give it one for each")
+            raise UsageError(
+                f"the last layer has {outputs} neurons for {self.classes} classes; give it one for "
+                "each"
+            )
 
     @abstractmethod
     def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:
@@ -99,12 +104,21 @@ class Membrane(Classes):
     def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of the scores; of sums the means, so that a gain means the same for any number of steps."""
         scores = self.scores(spikes, membranes).flatten(1)
-        return torch.nn.functional.cross_entropy((scores / len(membranes) if self.readout == "sum" else scores).to(membranes.dtype), labels)
+        return torch.nn.functional.cross_entropy(
+            (scores / len(membranes) if self.readout == "sum" else scores).to(membranes.dtype),
+            labels,
+        )
 
     def scores(self, spikes: Sequence[Tensor], membranes: Tensor) -> Tensor:  # noqa: ARG002
         """What the readout takes, in double, which holds every sum of integers."""
         wide = membranes.double()
-        return wide[-1] if self.readout == "last" else wide.sum(0) if self.readout == "sum" else wide.amax(0)
+        return (
+            wide[-1]
+            if self.readout == "last"
+            else wide.sum(0)
+            if self.readout == "sum"
+            else wide.amax(0)
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,10 @@ class Ramp(Objective):
     def require_outputs(self, outputs: int) -> None:
         """Exactly one."""
         if outputs != 1:
-            raise UsageError(f"the last layer has {outputs} neurons, but with train.objective 'ramp' one follows it; give it 1 feature")
+            raise UsageError(
+                f"the last layer has {outputs} neurons, but with train.objective 'ramp' one "
+                "follows it; give it 1 feature"
+            )
 
     def loss(self, spikes: Sequence[Tensor], membranes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Mean square distance from the ramp."""
@@ -131,14 +148,17 @@ class Ramp(Objective):
 
 
 def objective(recipe: Recipe, data: Dataset) -> Objective:
-    """The objective of a run.
+    """Return the objective of a run.
 
     Raises:
         UsageError: when the labels do not fit it.
     """
     if recipe.train.objective == "count":
         right, wrong = recipe.train.rates
-        return Count(data.classes, snntorch.functional.mse_count_loss(correct_rate=right, incorrect_rate=wrong))
+        return Count(
+            data.classes,
+            snntorch.functional.mse_count_loss(correct_rate=right, incorrect_rate=wrong),
+        )
     if recipe.network.integrator is not None:
         return Membrane(data.classes, recipe.network.integrator.readout)
     if recipe.train.objective == "cross-entropy":
@@ -146,7 +166,8 @@ def objective(recipe: Recipe, data: Dataset) -> Objective:
     labels = np.concatenate([split.y for split in (data.train, data.validation, data.test)])
     if labels.min() < 1 or labels.max() >= recipe.network.steps:
         raise UsageError(
-            f"labels are {labels.min()} to {labels.max()}, but train.objective 'ramp' takes them as steps at which to fire; "
+            f"labels are {labels.min()} to {labels.max()}, but train.objective 'ramp' takes them "
+            "as steps at which to fire; "
             f"use 1 to {recipe.network.steps - 1}, or the objective 'count'"
         )
     threshold = recipe.network.annealed[-1]

@@ -1,8 +1,8 @@
 """The phases of training: what each one trains, by which optimiser, and what it does after a batch.
 
 A  float batch norm, binarized weights, thresholds annealed after every batch (Eshraghian & Lu 2022)
-B  batch norm folded away; the forward pass is the integer network's, thresholds and biases still learn
-C  thresholds and biases frozen as integers; the weights settle around them
+B  batch norm folded away; the forward pass is the integer network's, thresholds and biases still
+learn C  thresholds and biases frozen as integers; the weights settle around them
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Phase(ABC, Generic[Model]):
         epochs: their greatest number.
         schedule: of the learning rates, to be stepped after every batch; it knows the optimiser.
         patience: as `train.patience` of a recipe; None where the phase takes all its epochs.
-        best: a copy of the model after the best candidate (`lehr.train.selection`) so far; None where no epoch was one.
+        best: a copy of the model after the best candidate (`lehr.train.selection`) so far; None
+            where no epoch was one.
     """
 
     name: ClassVar[str]
@@ -47,7 +48,12 @@ class Phase(ABC, Generic[Model]):
     patience: int | None = None
 
     def __init__(
-        self, training: Training, model: Model, epochs: int, schedule: LRScheduler, beside: Mapping[str, nn.Module] = MappingProxyType({})
+        self,
+        training: Training,
+        model: Model,
+        epochs: int,
+        schedule: LRScheduler,
+        beside: Mapping[str, nn.Module] = MappingProxyType({}),
     ) -> None:
         """Begin; `beside` is what else is kept, by key, though it is not trained."""
         self._training, self._beside = training, beside
@@ -80,7 +86,9 @@ class Phase(ABC, Generic[Model]):
         """One step of the optimiser, its gradients clipped before and the weights clamped after."""
         clip, clamp = self._training.clip, self._training.clamp
         if clip is not None:
-            nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], clip)
+            nn.utils.clip_grad_norm_(
+                [p for group in self.optimizer.param_groups for p in group["params"]], clip
+            )
         self.optimizer.step()
         if clamp is not None:
             with torch.no_grad():
@@ -110,7 +118,11 @@ class PhaseA(Phase[FloatNet]):
         training, output = recipe.train, model.layers[-1]
         total = training.epochs * batches
         self._thresholds = [block.threshold for block in model.layers if not block.integrates]
-        self._schedules, self._batches, self.patience = recipe.network.annealed, batches, training.patience
+        self._schedules, self._batches, self.patience = (
+            recipe.network.annealed,
+            batches,
+            training.patience,
+        )
         outputs = None if output.integrates else math.prod(output.shape)
         self._annealer = Annealer(self._thresholds, self._schedules, training, total, outputs)
         self._pruner = Pruner(model.quantized, training.prune, total)
@@ -119,7 +131,9 @@ class PhaseA(Phase[FloatNet]):
             optimizer = Adam(model.parameters(), training.lr)
         else:
             optimizer = SGD(model.parameters(), training.lr, training.momentum)
-        super().__init__(training, model, training.epochs, learning_rate(optimizer, training, total))
+        super().__init__(
+            training, model, training.epochs, learning_rate(optimizer, training, total)
+        )
 
     def skip(self, epochs: int) -> None:
         """Go on after so many epochs; the model stands as they left it."""
@@ -136,7 +150,9 @@ class PhaseA(Phase[FloatNet]):
 
     def candidate(self) -> bool:
         """Where patience asks for a choice: once all thresholds have arrived."""
-        return self.patience is not None and arrived(self._thresholds, self._schedules, self._training)
+        return self.patience is not None and arrived(
+            self._thresholds, self._schedules, self._training
+        )
 
 
 class _TwinPhase(Phase[Twin], ABC):
@@ -144,7 +160,15 @@ class _TwinPhase(Phase[Twin], ABC):
 
     key = "twin"
 
-    def __init__(self, training: Training, twin: Twin, model: FloatNet, epochs: int, optimizer: Optimizer, batches: int) -> None:
+    def __init__(
+        self,
+        training: Training,
+        twin: Twin,
+        model: FloatNet,
+        epochs: int,
+        optimizer: Optimizer,
+        batches: int,
+    ) -> None:
         """Begin `epochs` epochs of `batches` batches."""
         schedule = CosineAnnealingLR(optimizer, max(1, epochs * batches))
         super().__init__(training, twin, epochs, schedule, {"model": model})
@@ -152,7 +176,9 @@ class _TwinPhase(Phase[Twin], ABC):
     def thresholds(self) -> list[float]:
         """Means over the neurons of a layer, in integers."""
         firing = [neuron for neuron in self.model.neurons.values() if not neuron.integrates]
-        return [round(float(neuron.integers()["threshold"].detach().mean()), 6) for neuron in firing]
+        return [
+            round(float(neuron.integers()["threshold"].detach().mean()), 6) for neuron in firing
+        ]
 
 
 class PhaseB(_TwinPhase):
@@ -164,9 +190,17 @@ class PhaseB(_TwinPhase):
         """Take over a twin, in epochs of `batches` batches."""
         tuning = recipe.finetune
         assert tuning is not None
-        neurons = [p for neuron in twin.neurons.values() for p in (neuron.threshold, neuron.bias) if p.requires_grad]
+        neurons = [
+            p
+            for neuron in twin.neurons.values()
+            for p in (neuron.threshold, neuron.bias)
+            if p.requires_grad
+        ]
         neurons = list(dict.fromkeys(neurons))  # layers may share one
-        groups = [{"params": list(twin.weights.values()), "lr": tuning.lr}, {"params": neurons, "lr": tuning.threshold_lr}]
+        groups = [
+            {"params": list(twin.weights.values()), "lr": tuning.lr},
+            {"params": neurons, "lr": tuning.threshold_lr},
+        ]
         super().__init__(recipe.train, twin, model, tuning.epochs, Adam(groups), batches)
         self._final = not tuning.frozen_epochs
 
@@ -188,7 +222,14 @@ class PhaseC(_TwinPhase):
         """Take over a twin whose thresholds are frozen, in epochs of `batches` batches."""
         tuning = recipe.finetune
         assert tuning is not None
-        super().__init__(recipe.train, twin, model, tuning.frozen_epochs, Adam(twin.weights.values(), tuning.lr), batches)
+        super().__init__(
+            recipe.train,
+            twin,
+            model,
+            tuning.frozen_epochs,
+            Adam(twin.weights.values(), tuning.lr),
+            batches,
+        )
 
     def after_batch(self, rates: Sequence[float]) -> None:
         """Thresholds stay, and there is nothing to do."""

@@ -1,7 +1,7 @@
 """A convolution and the sum pooling after it, as one convolution with a larger kernel and stride.
 
-A 5x5 kernel before 2x2 pooling becomes 6x6 with stride 2: 36 products for each pooled sum instead of 100. Sums of integers come out
-the same; sums of other numbers are rounded in another order.
+A 5x5 kernel before 2x2 pooling becomes 6x6 with stride 2: 36 products for each pooled sum instead
+of 100. Sums of integers come out the same; sums of other numbers are rounded in another order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Pair = tuple[int, int]
 
 
 def pooled_kernel(weight: Tensor, pool: Pair, stride: Pair = (1, 1)) -> Tensor:
-    """The kernel that computes what `weight` and then a sum over windows of `pool` would.
+    """Return the kernel that computes what `weight` and then a sum over windows of `pool` would.
 
     Args:
         weight: `[out, in / groups, height, width]`, not dilated.
@@ -28,4 +28,6 @@ def pooled_kernel(weight: Tensor, pool: Pair, stride: Pair = (1, 1)) -> Tensor:
     """
     high, wide = ((size - 1) * step for size, step in zip(pool, stride, strict=True))
     offsets = product(range(0, high + 1, stride[0]), range(0, wide + 1, stride[1]))
-    return torch.stack([functional.pad(weight, (x, wide - x, y, high - y)) for y, x in offsets]).sum(0)
+    return torch.stack(
+        [functional.pad(weight, (x, wide - x, y, high - y)) for y, x in offsets]
+    ).sum(0)

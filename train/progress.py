@@ -1,12 +1,15 @@
 """An unfinished run on disk: its state after a whole epoch, from which `--resume` goes on to the very same weights.
 
-    RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser, torch's random generator
-                   progress.json           phase, epoch, metrics, learning rates, the shuffling generator, the sha256 of every file
-                   recipe.toml             the recipe, which must be the same to go on
+    RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser,
+    torch's random generator
+                   progress.json           phase, epoch, metrics, learning rates, the shuffling
+                   generator, the sha256 of every file recipe.toml             the recipe, which
+                   must be the same to go on
 
-What comes after the kept epoch is trained again, with the same order of samples. The folder is written whole or not at all: after every
-epoch, but where epochs are so short that writing would take more than `SHARE` of the time, after some. It is removed when the run is
-finished; a finished run at RUN stays until then.
+What comes after the kept epoch is trained again, with the same order of samples. The folder is
+written whole or not at all: after every epoch, but where epochs are so short that writing would
+take more than `SHARE` of the time, after some. It is removed when the run is finished; a finished
+run at RUN stays until then.
 """
 
 from __future__ import annotations
@@ -71,10 +74,11 @@ class Progress:
 
     @classmethod
     def open(cls, folder: Path, recipe: Recipe, resume: bool) -> Progress:
-        """The progress in `folder`, or a new one where there is none.
+        """Return the progress in `folder`, or a new one where there is none.
 
         Raises:
-            UsageError: when there is progress and `resume` is not set, or it belongs to another recipe.
+            UsageError: when there is progress and `resume` is not set, or it belongs to another
+                recipe.
             FileRefused: when it is damaged.
         """
         made = cls(folder, recipe)
@@ -82,12 +86,18 @@ class Progress:
         if not folder.exists():
             return made
         if not (folder / STATE).exists():
-            raise UsageError(f"{folder} is not the progress of a run (no {STATE}); choose another output folder or remove it")
+            raise UsageError(
+                f"{folder} is not the progress of a run (no {STATE}); choose another output folder "
+                "or remove it"
+            )
         try:
             made.told = parse_json(read_bytes(folder / STATE, _JSON_BYTES, _ANEW))
             schema = made.told["schema"]
             if schema == WITHOUT_SUMS:
-                raise FileRefused(f"{folder} is an older lehr's ({schema}) and states no {SUMS}; go on with that lehr, or remove it")
+                raise FileRefused(
+                    f"{folder} is an older lehr's ({schema}) and states no {SUMS}; go on with that "
+                    "lehr, or remove it"
+                )
             if schema != SCHEMA:
                 raise ValueError(f"schema is not {SCHEMA}")
             check_sums(folder, STATE, made.told, (TENSORS, RECIPE), "remove it and train anew")
@@ -97,18 +107,34 @@ class Progress:
             if made.phase not in [*PHASES] or lacking:
                 raise ValueError(f"it lacks {min(lacking, default='a phase')}")
             last = made.metrics[-1]
-            if (last["phase"], last["epoch"]) != (made.phase, made.epoch) or not all("candidate" in entry for entry in made.metrics):
+            if (last["phase"], last["epoch"]) != (made.phase, made.epoch) or not all(
+                "candidate" in entry for entry in made.metrics
+            ):
                 raise ValueError("its metrics are of other epochs")
             made.tensors = safetensors.torch.load(read_bytes(folder / TENSORS, _MAX_BYTES, _ANEW))
             same = read_bytes(folder / RECIPE, RECIPE_BYTES, _ANEW) == to_toml(recipe)
-        except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, SafetensorError) as error:
-            raise FileRefused(f"{folder} is damaged ({type(error).__name__}: {error}); {_ANEW}") from None
+        except (
+            OSError,
+            ValueError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
+            raise FileRefused(
+                f"{folder} is damaged ({type(error).__name__}: {error}); {_ANEW}"
+            ) from None
         if not resume:
             raise UsageError(
-                f"{folder} holds epoch {made.epoch} of phase {made.phase} of an unfinished run; add --resume to go on, or remove it"
+                f"{folder} holds epoch {made.epoch} of phase {made.phase} of an unfinished run; "
+                "add --resume to go on, or remove it"
             )
         if not same:
-            raise UsageError(f"{folder} was trained with another recipe; resume it with its own ({folder / RECIPE}), or remove it")
+            raise UsageError(
+                f"{folder} was trained with another recipe; resume it with its own "
+                f"({folder / RECIPE}), or remove it"
+            )
         return made
 
     @property
@@ -122,12 +148,19 @@ class Progress:
 
     def restore(self, name: str, module: nn.Module) -> None:
         """Put back the parameters and buffers that were kept under `name`, if any were."""
-        state = {key.removeprefix(f"{name}."): value for key, value in self.tensors.items() if key.startswith(f"{name}.")}
+        state = {
+            key.removeprefix(f"{name}."): value
+            for key, value in self.tensors.items()
+            if key.startswith(f"{name}.")
+        }
         if state:
             try:
                 module.load_state_dict(state)
             except RuntimeError as error:
-                raise FileRefused(f"{self.folder} does not fit the recipe's network ({str(error).splitlines()[0]}); remove it") from None
+                raise FileRefused(
+                    f"{self.folder} does not fit the recipe's network "
+                    f"({str(error).splitlines()[0]}); remove it"
+                ) from None
 
     def restore_training(self, schedule: LRScheduler, shuffle: np.random.Generator) -> None:
         """Put back optimiser, learning rates and both random generators.
@@ -141,14 +174,19 @@ class Progress:
                 if key.startswith("optimizer."):
                     _, index, name = key.split(".")
                     state.setdefault(int(index), {})[name] = value
-            schedule.optimizer.load_state_dict({"state": state, "param_groups": self.told["optimizer"]})
+            schedule.optimizer.load_state_dict(
+                {"state": state, "param_groups": self.told["optimizer"]}
+            )
             schedule.load_state_dict(self.told["schedule"])
             shuffle.bit_generator.state = self.told["shuffle"]
             torch.set_rng_state(self.tensors["random"])
             if "random_cuda" in self.tensors and torch.cuda.is_available():
                 torch.cuda.set_rng_state(self.tensors["random_cuda"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise FileRefused(f"{self.folder} is damaged ({type(error).__name__}: {error}); remove it and train anew") from None
+            raise FileRefused(
+                f"{self.folder} is damaged ({type(error).__name__}: {error}); remove it and train "
+                "anew"
+            ) from None
 
     def keep(
         self,
@@ -168,15 +206,25 @@ class Progress:
         if self.folder is None or start < self._due:
             return
         tensors = {
-            f"{name}.{key}": value.detach().clone() for name, module in modules.items() for key, value in module.state_dict().items()
+            f"{name}.{key}": value.detach().clone()
+            for name, module in modules.items()
+            for key, value in module.state_dict().items()
         }
         optimizer = schedule.optimizer.state_dict()
         for index, values in optimizer["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in values.items() if value is not None}
+            tensors |= {
+                f"optimizer.{index}.{key}": torch.as_tensor(value)
+                for key, value in values.items()
+                if value is not None
+            }
         tensors["random"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
             tensors["random_cuda"] = torch.cuda.get_rng_state()
-        rates = {key: value for key, value in schedule.state_dict().items() if isinstance(value, (bool, int, float, list))}
+        rates = {
+            key: value
+            for key, value in schedule.state_dict().items()
+            if isinstance(value, (bool, int, float, list))
+        }
         told = {
             "schema": SCHEMA,
             "phase": phase,
@@ -186,8 +234,12 @@ class Progress:
             "schedule": rates,
             "shuffle": shuffle.bit_generator.state,
         }
-        files = with_sums(STATE, told, {TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)})
-        BuildPlan(files).write(self.folder, STATE, own=("*",))  # a stray file must not end hours of training
+        files = with_sums(
+            STATE, told, {TENSORS: safetensors.torch.save(tensors), RECIPE: to_toml(self.recipe)}
+        )
+        BuildPlan(files).write(
+            self.folder, STATE, own=("*",)
+        )  # a stray file must not end hours of training
         end = time.monotonic()
         self._due = end + (end - start) * (1 / SHARE - 1)
 

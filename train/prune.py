@@ -1,7 +1,8 @@
 """Magnitude pruning: in every layer a growing share of the weights, the smallest ones, becomes 0 and stays so.
 
-Source: Zhu & Gupta 2017, "To prune, or not to prune", Eq. 1: the share rises fast while the weights are many, slowly at the end. Here it
-rises after every batch of phase A, from 0 to what the recipe tells.
+Source: Zhu & Gupta 2017, "To prune, or not to prune", Eq. 1: the share rises fast while the weights
+are many, slowly at the end. Here it rises after every batch of phase A, from 0 to what the recipe
+tells.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from lehr.train.layers import Quantized
 
 
 def share_at(final: float, position: float) -> float:
-    """The pruned share at a position 0..1 of phase A: final * (1 - (1 - position)**3)."""
+    """Return the pruned share at a position 0..1 of phase A: final * (1 - (1 - position)**3)."""
     return final * (1 - (1 - position) ** 3)
 
 
 def smallest(latent: Tensor, kept: Tensor, share: float) -> Tensor:
-    """The weights that are kept, 1 or 0 each, when `share` of them is pruned: those pruned before, and of the rest the smallest."""
+    """Return the weights that are kept, 1 or 0 each, when `share` of them is pruned: those pruned before, and of the rest the smallest."""
     count = int(share * latent.numel())
     if count == 0:
         return kept
@@ -32,7 +33,8 @@ class Pruner:
     """Prunes layers after every batch; does nothing where the recipe tells no share.
 
     Attributes:
-        batch: batches trained so far; with the layers' `kept`, all that a run which is taken up again must set.
+        batch: batches trained so far; with the layers' `kept`, all that a run which is taken up
+            again must set.
     """
 
     def __init__(self, layers: Sequence[Quantized], share: float | None, batches: int) -> None:

@@ -1,12 +1,15 @@
 """Quantizers: from the real-valued weights that the optimiser keeps, the latents, to the integers that the network computes with.
 
-A quantized weight is an integer level times a step. Gradients pass straight through the rounding, and reach a latent as if it were the
-quantized weight itself, so that a learning rate means the same with every quantizer. A level counts 1 where no step is told; where one
-is, latents are measured by their mean magnitude at the start, which counts as 1, too: thresholds keep their meaning as well.
+A quantized weight is an integer level times a step. Gradients pass straight through the rounding,
+and reach a latent as if it were the quantized weight itself, so that a learning rate means the same
+with every quantizer. A level counts 1 where no step is told; where one
+is, latents are measured by their mean magnitude at the start, which counts as 1, too: thresholds
+keep their meaning as well.
 
-Sources: Courbariaux et al. 2016, "Binarized Neural Networks", for signs and the straight-through gradient; Li & Liu 2016, "Ternary
-weight networks", Eq. 6, for the ternary threshold; Esser et al. 2020, "Learned step size quantization", Eq. 1-3 and section 2.2, for
-steps, their start and their gradient.
+Sources: Courbariaux et al. 2016, "Binarized Neural Networks", for signs and the straight-through
+gradient; Li & Liu 2016, "Ternary weight networks", Eq. 6, for the ternary threshold; Esser et al.
+2020, "Learned step size quantization", Eq. 1-3 and section 2.2, for steps, their start and their
+gradient.
 """
 
 from __future__ import annotations
@@ -47,14 +50,17 @@ def straight_through(value: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
 
 def sign(value: Tensor) -> Tensor:
     """Binarize: >= 0 gives +1 (torch.sign would give 0 at 0), below -1, with a straight-through gradient; NaN stays NaN."""
-    return straight_through(value, lambda x: torch.where(x >= 0, 1.0, torch.where(x < 0, -1.0, x)).to(x.dtype))
+    return straight_through(
+        value, lambda x: torch.where(x >= 0, 1.0, torch.where(x < 0, -1.0, x)).to(x.dtype)
+    )
 
 
 class Quantizer(nn.Module, ABC):
     """How the latents of one layer become integers.
 
     Attributes:
-        kept: by which the levels are multiplied: 1 where a weight is kept, 0 where it was pruned; None where nothing is pruned.
+        kept: by which the levels are multiplied: 1 where a weight is kept, 0 where it was pruned;
+            None where nothing is pruned.
     """
 
     def __init__(self, kind: WeightKind) -> None:
@@ -80,7 +86,7 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def _levels(self, latent: Tensor) -> Tensor:
-        """The same before pruning."""
+        """Return the same before pruning."""
 
     def step(self, latent: Tensor) -> Tensor | None:  # noqa: ARG002
         """What one level is worth, a scalar; None where that is 1."""
@@ -93,17 +99,21 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def grid(self, latent: Tensor) -> Tensor | None:
-        """The distance of two levels in units of the latents, a scalar; None where levels are signs."""
+        """Return the distance of two levels in units of the latents, a scalar; None where levels are signs."""
 
     def frozen(self, latent: Tensor) -> Latent:
-        """The latents with the grid as it stands: from here on every level depends on its own latent alone.
+        """Return the latents with the grid as it stands: from here on every level depends on its own latent alone.
 
-        Nothing is lost by that: past folding the thresholds and biases of every channel learn, and scale a layer more finely than its
-        one step could.
+        Nothing is lost by that: past folding the thresholds and biases of every channel learn, and
+        scale a layer more finely than its one step could.
         """
         grid = self.grid(latent)
         kept = None if self.kept is None else self.kept.numpy(force=True) > 0
-        return Latent(latent.detach().numpy(force=True), None if grid is None else grid.detach().numpy(force=True), kept)
+        return Latent(
+            latent.detach().numpy(force=True),
+            None if grid is None else grid.detach().numpy(force=True),
+            kept,
+        )
 
 
 class Signs(Quantizer):
@@ -131,19 +141,23 @@ class Ternary(Quantizer):
 
     def grid(self, latent: Tensor) -> Tensor:
         """Twice the threshold: what is rounded to 0 lies within half a step; above 0 where all latents are 0."""
-        return (2 * TERNARY_THRESHOLD * latent.detach().abs().mean()).clamp(min=torch.finfo(latent.dtype).tiny)
+        return (2 * TERNARY_THRESHOLD * latent.detach().abs().mean()).clamp(
+            min=torch.finfo(latent.dtype).tiny
+        )
 
 
 class Uniform(Quantizer):
     """2 to 8 bits: equally spaced levels, symmetric about 0.
 
     Attributes:
-        learned: the step, a scalar parameter that starts at 2 / sqrt(greatest level); None where the step is fixed by the greatest latent.
+        learned: the step, a scalar parameter that starts at 2 / sqrt(greatest level); None where
+            the step is fixed by the greatest latent.
     """
 
     def __init__(self, kind: WeightKind, learned: bool) -> None:
         super().__init__(kind)
-        # twice the mean magnitude of a weight, which counts as 1, over the root of the greatest level
+        # twice the mean magnitude of a weight, which counts as 1, over the root of the greatest
+        # level
         self.learned = nn.Parameter(torch.tensor(2 / self.largest**0.5)) if learned else None
 
     def _measured(self, latent: Tensor) -> Tensor:
@@ -151,17 +165,23 @@ class Uniform(Quantizer):
         return straight_through(latent, lambda x: x * _unit(x))
 
     def _levels(self, latent: Tensor) -> Tensor:
-        return straight_through((self._measured(latent) / self.step(latent)).clamp(-self.largest, self.largest), torch.round)
+        return straight_through(
+            (self._measured(latent) / self.step(latent)).clamp(-self.largest, self.largest),
+            torch.round,
+        )
 
     def step(self, latent: Tensor) -> Tensor:
         """What one level is worth: learned, with the gradient scaled by 1 / sqrt(weights * greatest level), or fixed."""
         if self.learned is None:
             return self._measured(latent).detach().abs().max().clamp(min=LEAST_STEP) / self.largest
-        step, share = self.learned.abs().clamp(min=LEAST_STEP), (latent.numel() * self.largest) ** -0.5
+        step, share = (
+            self.learned.abs().clamp(min=LEAST_STEP),
+            (latent.numel() * self.largest) ** -0.5,
+        )
         return straight_through(step * share, lambda _: step.detach())
 
     def grid(self, latent: Tensor) -> Tensor:
-        """The step in units of the latents."""
+        """Return the step in units of the latents."""
         return self.step(latent) / _unit(latent)
 
 
@@ -176,7 +196,11 @@ class Frozen(Quantizer):
         super().__init__(kind)
         self._grid: Tensor | None
         self.register_buffer("_grid", None if latent.grid is None else torch.tensor(latent.grid))
-        self.kept = None if latent.kept is None else torch.from_numpy(latent.kept.astype(latent.weight.dtype))
+        self.kept = (
+            None
+            if latent.kept is None
+            else torch.from_numpy(latent.kept.astype(latent.weight.dtype))
+        )
 
     def _levels(self, latent: Tensor) -> Tensor:
         if self._grid is None:
@@ -192,7 +216,7 @@ class Frozen(Quantizer):
 
 
 def quantizer(kind: WeightKind, learned_step: bool) -> Quantizer:
-    """A quantizer of a kind; `learned_step` is for 2 to 8 bits."""
+    """Return a quantizer of a kind; `learned_step` is for 2 to 8 bits."""
     if kind == "binary":
         return Signs()
     return Ternary() if kind == "ternary" else Uniform(kind, learned_step)

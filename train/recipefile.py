@@ -18,12 +18,16 @@ from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe
 
 RECIPE_BYTES = 1 << 20
-ARMS = {"annealed": (), "binarized": ("train.thresholds=final",), "float": ("network.weights=float",)}
+ARMS = {
+    "annealed": (),
+    "binarized": ("train.thresholds=final",),
+    "float": ("network.weights=float",),
+}
 """The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
 
 
 def bundled() -> dict[str, Path]:
-    """The recipes that come with lehr, by name."""
+    """Return the recipes that come with lehr, by name."""
     folder = Path(str(files("lehr.train"))) / "recipes"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -33,7 +37,8 @@ def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
 
     Args:
         source: a path, or the name of a bundled recipe.
-        overrides: assignments such as `train.lr=1e-3`, whose right side is a TOML value (or plain text).
+        overrides: assignments such as `train.lr=1e-3`, whose right side is a TOML value (or plain
+            text).
 
     Raises:
         UsageError: naming the key, its value and what it may be.
@@ -57,7 +62,9 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {source} is not TOML: {error}; correct it there") from None
     except RecursionError:
-        raise UsageError(f"recipe {source} nests deeper than a recipe does; correct it there") from None
+        raise UsageError(
+            f"recipe {source} nests deeper than a recipe does; correct it there"
+        ) from None
     wrong = [sentence for override in overrides if (sentence := _assign(told, override))]
     try:
         recipe = Recipe.model_validate(told)
@@ -66,12 +73,15 @@ def parse(text: str, source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     if wrong:
         raise UsageError(*wrong)
     if not recipe.name.isprintable():
-        raise UsageError(f"recipe {source}: 'name' is {recipe.name!r}, which cannot be printed; use letters, digits and signs")
+        raise UsageError(
+            f"recipe {source}: 'name' is {recipe.name!r}, which cannot be printed; use letters, "
+            "digits and signs"
+        )
     return recipe
 
 
 def to_toml(recipe: Recipe) -> bytes:
-    """The recipe as TOML that reads back to the same recipe."""
+    """Return the recipe as TOML that reads back to the same recipe."""
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()
 
 
@@ -98,7 +108,9 @@ def _assign(told: dict[str, Any], override: str) -> str:
 
 def _holds(here: Any, name: str) -> bool:
     """Whether a table may have a key, or a list has a place, of that name."""
-    return isinstance(here, dict) or (isinstance(here, list) and name.isdecimal() and int(name) < len(here))
+    return isinstance(here, dict) or (
+        isinstance(here, list) and name.isdecimal() and int(name) < len(here)
+    )
 
 
 def _no_key(key: str, name: str) -> str:

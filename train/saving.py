@@ -43,18 +43,26 @@ def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, flo
 def notes(trained: Trained) -> list[str]:
     """Say what a user must know of the folding, in sentences."""
     return [
-        f"{name}: channels {', '.join(map(str, fold.clamped))} have a gain near 0; their thresholds were clamped to"
-        f" {fold.highest:,}, {_why(fold.highest)}, so their weights count for more; retrain if they matter"
+        f"{name}: channels {', '.join(map(str, fold.clamped))} have a gain near 0; their "
+        "thresholds were clamped to"
+        f" {fold.highest:,}, {_why(fold.highest)}, so their weights count for more; retrain if "
+        "they matter"
         for name, fold in trained.folds.items()
         if fold.clamped
     ]
 
 
 def _why(highest: int) -> str:
-    return "which keeps the float32 training exact" if highest == THRESHOLD_MAX else "the highest that the recipe allows"
+    return (
+        "which keeps the float32 training exact"
+        if highest == THRESHOLD_MAX
+        else "the highest that the recipe allows"
+    )
 
 
-def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]) -> None:
+def save(
+    run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float]
+) -> None:
     """Write a run's folder, and in it the network after the last epoch; an earlier run there is replaced.
 
     Args:
@@ -73,7 +81,10 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
         last, epochs = replace(trained, twin=trained.last), epochs_kept(trained)
         if trained.last is not trained.twin:
             last.network = finished(trained.last, recipe)
-            accuracy = {**accuracy, "integer": measured(trained.last, data.test, objective(recipe, data))}
+            accuracy = {
+                **accuracy,
+                "integer": measured(trained.last, data.test, objective(recipe, data)),
+            }
             epochs[max(epochs)] = trained.metrics[-1]["epoch"]
         inner = _files(recipe, last, data, accuracy, epochs)
     save_run(run, files, inner)
@@ -81,17 +92,37 @@ def save(run: Path, recipe: Recipe, trained: Trained, data: Dataset, accuracy: d
 
 def epochs_kept(trained: Trained) -> dict[str, int]:
     """Find the epoch of each phase that went on."""
-    return {phase: chosen(trained.metrics, phase)["epoch"] for phase in sorted({entry["phase"] for entry in trained.metrics})}
+    return {
+        phase: chosen(trained.metrics, phase)["epoch"]
+        for phase in sorted({entry["phase"] for entry in trained.metrics})
+    }
 
 
-def _files(recipe: Recipe, trained: Trained, data: Dataset, accuracy: dict[str, float], epochs: dict[str, int]) -> dict[str, bytes]:
+def _files(
+    recipe: Recipe,
+    trained: Trained,
+    data: Dataset,
+    accuracy: dict[str, float],
+    epochs: dict[str, int],
+) -> dict[str, bytes]:
     if trained.twin is None:
-        weights = {name: value.numpy(force=True) for name, value in trained.model.state_dict().items()}
+        weights = {
+            name: value.numpy(force=True) for name, value in trained.model.state_dict().items()
+        }
     else:
         weights = trained.twin.latents()
-    folds = {name: {"clamped": fold.clamped, "fraction_bits": fold.layer.fraction_bits} for name, fold in trained.folds.items()}
+    folds = {
+        name: {"clamped": fold.clamped, "fraction_bits": fold.layer.fraction_bits}
+        for name, fold in trained.folds.items()
+    }
     kept = data.test.take(SAMPLES)
-    facts = {"recipe": recipe.name, "seed": recipe.seed, "accuracy": accuracy, "epochs": epochs, "folds": folds}
+    facts = {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "accuracy": accuracy,
+        "epochs": epochs,
+        "folds": folds,
+    }
     samples: dict[str, Any] = {"input": kept.x}
     if recipe.train.objective != "ramp":  # whose labels are not what the readout gives
         samples["labels"] = kept.y

@@ -2,12 +2,15 @@
 
 An epoch is a *candidate*
 
-- in phase A, where `train.patience` is given and all thresholds have arrived: while they are still being raised, the task gets harder
-  from epoch to epoch, and an early epoch would win with thresholds that nobody wants;
-- in phase C (in phase B, where C has no epochs): there every epoch is a network that could be exported.
+- in phase A, where `train.patience` is given and all thresholds have arrived: while they are still
+  being raised, the task gets harder from epoch to epoch, and an early epoch would win with
+  thresholds that nobody wants;
+- in phase C (in phase B, where C has no epochs): there every epoch is a network that could be
+  exported.
 
-Of the candidates the one with the highest accuracy goes on, the earliest at ties; where there is none, the last epoch does. Phase A
-without `train.patience` ends where its learning rate has come down to 0, and needs no choice.
+Of the candidates the one with the highest accuracy goes on, the earliest at ties; where there is
+none, the last epoch does. Phase A without `train.patience` ends where its learning rate has come
+down to 0, and needs no choice.
 """
 
 from __future__ import annotations
@@ -24,22 +27,36 @@ ARRIVED = 0.01
 """A threshold has arrived when this share of its way is left: exponential annealing never gets to the end of it."""
 
 
-def arrived(thresholds: Iterable[Tensor], schedules: Iterable[Threshold], training: Training) -> bool:
+def arrived(
+    thresholds: Iterable[Tensor], schedules: Iterable[Threshold], training: Training
+) -> bool:
     """Whether all thresholds, scalars in the membrane units of training, stand where their schedules bring them in the end."""
     if training.thresholds != "annealed":
         return True
-    ways = ((told.final - told.start, told.final - float(now)) for now, told in zip(thresholds, schedules, strict=True) if told.final)
+    ways = (
+        (told.final - told.start, told.final - float(now))
+        for now, told in zip(thresholds, schedules, strict=True)
+        if told.final
+    )
     return all(abs(left) <= ARRIVED * abs(whole) for whole, left in ways)
 
 
 def chosen(metrics: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:
-    """The entry of the epoch of `phase` that goes on; the phase has had one epoch at least."""
+    """Return the entry of the epoch of `phase` that goes on; the phase has had one epoch at least."""
     entries = [entry for entry in metrics if entry["phase"] == phase]
     candidates = [entry for entry in entries if entry["candidate"]]
-    return max(candidates, key=lambda entry: float(entry["validation_accuracy"])) if candidates else entries[-1]
+    return (
+        max(candidates, key=lambda entry: float(entry["validation_accuracy"]))
+        if candidates
+        else entries[-1]
+    )
 
 
 def stalled(metrics: Sequence[dict[str, Any]], phase: str, patience: int | None) -> bool:
     """Whether `patience` candidates of `phase` have come after the best one."""
     candidates = [entry for entry in metrics if entry["phase"] == phase and entry["candidate"]]
-    return patience is not None and bool(candidates) and len(candidates) - 1 - candidates.index(chosen(metrics, phase)) >= patience
+    return (
+        patience is not None
+        and bool(candidates)
+        and len(candidates) - 1 - candidates.index(chosen(metrics, phase)) >= patience
+    )

@@ -23,14 +23,15 @@ def full_scale(data: Dataset) -> int:
 
 
 def stand_in(recipe: Recipe, data: Dataset) -> Network:
-    """The integer network of a recipe's shape.
+    """Return the integer network of a recipe's shape.
 
     Args:
         recipe: of integer weights.
         data: whose samples enter it.
 
     Raises:
-        NotMappable: when thresholds do not fit their grid, or integers float32, with every such layer.
+        NotMappable: when thresholds do not fit their grid, or integers float32, with every such
+            layer.
         UsageError: when the network does not fit the data.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -39,10 +40,14 @@ def stand_in(recipe: Recipe, data: Dataset) -> Network:
         for block, layer in zip(model.layers, recipe.network.layers, strict=True):
             if not isinstance(layer, Integrator):
                 at_start = recipe.train.thresholds == "start" or layer.threshold.final is None
-                block.threshold.fill_(layer.threshold.start if at_start else layer.threshold.final or 0.0)
+                block.threshold.fill_(
+                    layer.threshold.start if at_start else layer.threshold.final or 0.0
+                )
         if recipe.train.prune is not None:
             for weighted in model.quantized:
-                weighted.quantizer.kept = (torch.rand_like(weighted.weight) >= recipe.train.prune).to(weighted.weight.dtype)
+                weighted.quantizer.kept = (
+                    torch.rand_like(weighted.weight) >= recipe.train.prune
+                ).to(weighted.weight.dtype)
         converted = convert(model, recipe, data.shape, data.kind)
         if wrong := _off_the_grid(recipe, converted):
             raise NotMappable(*wrong)
@@ -59,19 +64,28 @@ def require_convertible(recipe: Recipe, data: Dataset) -> None:
 def _off_the_grid(recipe: Recipe, converted: Converted) -> list[str]:
     """Thresholds that would end above the highest, or below the least one."""
     shares, wrong = recipe.network.thresholds, []
-    for number, (layer, fold) in enumerate(zip(recipe.network.layers, converted.folds.values(), strict=True)):
-        if isinstance(layer, Integrator) or layer.batch_norm:  # which is still to set a scale of its own
+    for number, (layer, fold) in enumerate(
+        zip(recipe.network.layers, converted.folds.values(), strict=True)
+    ):
+        if (
+            isinstance(layer, Integrator) or layer.batch_norm
+        ):  # which is still to set a scale of its own
             continue
-        key, end = f"network.layers.{number}.threshold", layer.threshold.final or layer.threshold.start
+        key, end = (
+            f"network.layers.{number}.threshold",
+            layer.threshold.final or layer.threshold.start,
+        )
         if fold.clamped and shares.highest is not None:
             units = f"units of 2**-{fold.layer.fraction_bits} weights"
             wrong.append(
-                f"{key} ends at {end:g}, which is more than network.thresholds.highest, {shares.highest} {units}; "
+                f"{key} ends at {end:g}, which is more than network.thresholds.highest, "
+                f"{shares.highest} {units}; "
                 f"lower it, or use fewer fraction bits"
             )
         elif (least := int(fold.layer.threshold.min())) < shares.multiple:
             wrong.append(
-                f"{key} ends at {end:g}, which is {least} in integers, below network.thresholds.multiple, {shares.multiple}; "
+                f"{key} ends at {end:g}, which is {least} in integers, below "
+                f"network.thresholds.multiple, {shares.multiple}; "
                 f"raise it, or use more fraction bits"
             )
     return wrong

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Events:
     """Writes one point for every epoch: loss, accuracies, and of each layer its threshold and its firing rate.
 
-    The step is the epoch's number over all phases. Thresholds of phase A are in the membrane units of training, those of phases B and C
-    are integers, and so they are two curves.
+    The step is the epoch's number over all phases. Thresholds of phase A are in the membrane units
+    of training, those of phases B and C are integers, and so they are two curves.
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:
@@ -28,19 +28,30 @@ class Events:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise ToolMissing("TensorBoard is not installed; get it with: pip install 'lehr[tensorboard]'") from None
+            raise ToolMissing(
+                "TensorBoard is not installed; get it with: pip install 'lehr[tensorboard]'"
+            ) from None
         self._step = epochs
         try:
             self._writer: SummaryWriter = SummaryWriter(str(folder), purge_step=epochs + 1)
         except OSError as error:
-            raise FileRefused(f"{folder} cannot be written: {error.strerror}; choose another folder for --tensorboard") from error
+            raise FileRefused(
+                f"{folder} cannot be written: {error.strerror}; choose another folder for "
+                "--tensorboard"
+            ) from error
 
     def add(self, entry: dict[str, Any]) -> None:
         """Write the metrics of the next epoch, to the disk at once."""
         self._step += 1
         threshold = "threshold" if entry["phase"] == "A" else "integer threshold"
-        curves = {"loss": entry["loss"], "accuracy/train": entry["train_accuracy"], "accuracy/validation": entry["validation_accuracy"]}
-        for number, (theta, rate) in enumerate(zip(entry["thresholds"], entry["rates"], strict=True), start=1):
+        curves = {
+            "loss": entry["loss"],
+            "accuracy/train": entry["train_accuracy"],
+            "accuracy/validation": entry["validation_accuracy"],
+        }
+        for number, (theta, rate) in enumerate(
+            zip(entry["thresholds"], entry["rates"], strict=True), start=1
+        ):
             curves |= {f"{threshold}/lif{number}": theta, f"rate/lif{number}": rate}
         for name, value in curves.items():
             self._writer.add_scalar(name, value, self._step)

@@ -26,8 +26,10 @@ class Threshold(BaseModel):
         start: where it starts.
         schedule: how it moves after every batch of phase A; `lehr.train.anneal` defines each.
         final: where it goes; for `rate-controlled` the highest it may reach.
-        rate: `exponential`: the share of the gap to `final` that a batch closes; `rate-controlled`: by how much of itself it grows.
-        until: the share of phase A (of each cycle for `restarts`) after which it has arrived and stays.
+        rate: `exponential`: the share of the gap to `final` that a batch closes; `rate-controlled`:
+            by how much of itself it grows.
+        until: the share of phase A (of each cycle for `restarts`) after which it has arrived and
+            stays.
         stages: how many equal steps `step` takes.
         floor: the firing rate, per neuron and step, under which `rate-controlled` raises nothing.
     """
@@ -35,7 +37,9 @@ class Threshold(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     start: Positive
-    schedule: Literal["exponential", "linear", "cosine", "step", "restarts", "rate-controlled"] = "exponential"
+    schedule: Literal["exponential", "linear", "cosine", "step", "restarts", "rate-controlled"] = (
+        "exponential"
+    )
     final: Positive | None = None
     rate: Annotated[float, Field(ge=0, le=1)] | None = None
     until: Annotated[float, Field(gt=0, le=1)] | None = None

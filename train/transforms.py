@@ -1,7 +1,8 @@
 """What a recipe may do to an event camera's recordings before they become frames: tonic's transforms, by tonic's names.
 
-Only those that draw nothing by chance and leave the camera's size as it is. What they compute is tonic's, version by version; a recipe
-without them needs no tonic, and its frames are the same with and without it.
+Only those that draw nothing by chance and leave the camera's size as it is. What they compute is
+tonic's, version by version; a recipe without them needs no tonic, and its frames are the same with
+and without it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """The exact-integer twin: the forward pass of an integer network in torch floating point, with gradients.
 
-Every number in the forward pass is an integer (or an integer over a power of two), small enough that float32 holds it exactly, so
-that training sees the very spikes the hardware will fire; `lehr.widths` proves it, float64 widens the range. Gradients pass straight
-through the rounding of thresholds, biases and decays and through the binarization; `lehr.train.twin_update` has those of the update.
+Every number in the forward pass is an integer (or an integer over a power of two), small enough
+that float32 holds it exactly, so that training sees the very spikes the hardware will fire;
+`lehr.widths` proves it, float64 widens the range. Gradients pass straight through the rounding of
+thresholds, biases and decays and through the binarization; `lehr.train.twin_update` has those of
+the update.
 """
 
 from __future__ import annotations
@@ -53,21 +55,29 @@ class Twin(nn.Module):
 
         Args:
             net: the integer network.
-            latents: real-valued weights by node, whose levels are the network's; the weights themselves if None.
+            latents: real-valued weights by node, whose levels are the network's; the weights
+                themselves if None.
             units: by neuron layer, as in `TwinNeuron`; 1 if None.
             slope: of the surrogate gradient.
-            slope_in_thresholds: whether its distances are counted in thresholds, and not in the units of training.
-            shares: of the thresholds, which are equal in `net` within each share, and on its grid; each has its own if None.
+            slope_in_thresholds: whether its distances are counted in thresholds, and not in the
+                units of training.
+            shares: of the thresholds, which are equal in `net` within each share, and on its grid;
+                each has its own if None.
             biases: whether they learn.
 
         Raises:
-            NotMappable: naming the node for whose type, or for a statement of whose program, there is no rule.
+            NotMappable: naming the node for whose type, or for a statement of whose program, there
+                is no rule.
         """
         super().__init__()
         self.net = net
         # torch keeps modules under names without dots
         self._key = {name: f"n{i}" for i, name in enumerate(net.nodes)}
-        self._weights, self._quantizers, self._neurons = nn.ParameterDict(), nn.ModuleDict(), nn.ModuleDict()
+        self._weights, self._quantizers, self._neurons = (
+            nn.ParameterDict(),
+            nn.ModuleDict(),
+            nn.ModuleDict(),
+        )
         shares = shares or Shares()
         one: nn.Parameter | None = None
         for name, node in net.nodes.items():
@@ -79,8 +89,12 @@ class Twin(nn.Module):
                 _ = NODES[type(node)]
                 if isinstance(node, Neuron):
                     surrogate = Surrogate(units[name] if units else 1.0, slope, slope_in_thresholds)
-                    made = TwinNeuron(node, surrogate, shares, None if node.integrates else one, biases=biases)
-                    one = made.threshold if shares.share == "network" and not node.integrates else one
+                    made = TwinNeuron(
+                        node, surrogate, shares, None if node.integrates else one, biases=biases
+                    )
+                    one = (
+                        made.threshold if shares.share == "network" and not node.integrates else one
+                    )
                     self._neurons[self._key[name]] = made
             except NotMappable as error:
                 raise NotMappable(f"{name}: {error}") from None
@@ -95,20 +109,31 @@ class Twin(nn.Module):
     @property
     def quantizers(self) -> dict[str, Frozen]:
         """Quantizers by node name."""
-        return {name: cast(Frozen, self._quantizers[key]) for name, key in self._key.items() if key in self._quantizers}
+        return {
+            name: cast(Frozen, self._quantizers[key])
+            for name, key in self._key.items()
+            if key in self._quantizers
+        }
 
     def levels(self, name: str) -> Tensor:
-        """The integer weights of a node, with gradients for the latents."""
+        """Return the integer weights of a node, with gradients for the latents."""
         return self.quantizers[name].levels(self.weights[name])
 
     def latents(self) -> dict[str, Latent]:
         """Latent weights as they stand now, with what makes integers of them."""
-        return {name: quantizer.frozen(self.weights[name]) for name, quantizer in self.quantizers.items()}
+        return {
+            name: quantizer.frozen(self.weights[name])
+            for name, quantizer in self.quantizers.items()
+        }
 
     @property
     def neurons(self) -> dict[str, TwinNeuron]:
         """Neuron layers by node name."""
-        return {name: cast(TwinNeuron, self._neurons[key]) for name, key in self._key.items() if key in self._neurons}
+        return {
+            name: cast(TwinNeuron, self._neurons[key])
+            for name, key in self._key.items()
+            if key in self._neurons
+        }
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:
         """All numbers that training sets, named, by node."""
@@ -130,7 +155,7 @@ class Twin(nn.Module):
             neuron.freeze()
 
     def network(self) -> Network:
-        """The integer network as it stands now.
+        """Return the integer network as it stands now.
 
         Raises:
             UsageError: when a number of it is not finite.
@@ -140,10 +165,20 @@ class Twin(nn.Module):
         for name in self.weights:
             node = nodes[name]
             assert isinstance(node, (Conv2d, Linear))
-            nodes[name] = replace(node, weight=self.levels(name).detach().to(torch.int8).numpy(force=True))
+            nodes[name] = replace(
+                node, weight=self.levels(name).detach().to(torch.int8).numpy(force=True)
+            )
         for name, neuron in self.neurons.items():
-            made = {which: value.detach().to(torch.int32).numpy(force=True) for which, value in neuron.integers().items()}
-            nodes[name] = replace(self.net.neurons[name], threshold=made.pop("threshold"), bias=made.pop("bias"), parameters=made)
+            made = {
+                which: value.detach().to(torch.int32).numpy(force=True)
+                for which, value in neuron.integers().items()
+            }
+            nodes[name] = replace(
+                self.net.neurons[name],
+                threshold=made.pop("threshold"),
+                bias=made.pop("bias"),
+                parameters=made,
+            )
         return replace(self.net, nodes=nodes)
 
     def forward(self, x: Tensor, steps: int | None = None) -> Tensor:
@@ -154,16 +189,21 @@ class Twin(nn.Module):
         """Spikes of every layer that fires, `[T, N, *shape]` each, and the output's membranes in the units of training."""
         spikes, membranes = self.layers(x)
         neurons, output = self.neurons, self.net.output
-        return [fired for name, fired in spikes.items() if not neurons[name].integrates], membranes[output] * neurons[output].unit
+        return [fired for name, fired in spikes.items() if not neurons[name].integrates], membranes[
+            output
+        ] * neurons[output].unit
 
-    def layers(self, x: Tensor, steps: int | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def layers(
+        self, x: Tensor, steps: int | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Spikes and membranes of every neuron layer, `[T, N, *shape]` each, by name."""
         held = x.ndim == len(self.net.input.shape) + 1
         steps = steps or (self.net.steps if held else x.shape[1])
         x = x.to(torch.get_default_dtype() if not x.is_floating_point() else x.dtype)
         x = x.unsqueeze(0) if held else x.transpose(0, 1)
         run = Run(self, x.shape[1], x)
-        # Without feedback every layer runs over all steps at once; with it, the whole network goes step by step.
+        # Without feedback every layer runs over all steps at once; with it, the whole network goes
+        # step by step.
         span = 1 if self.net.feedback else steps
         for start in range(0, steps, span):
             run.run(x if held else x[start : start + span], span)
@@ -171,7 +211,7 @@ class Twin(nn.Module):
 
 
 def _latent(node: Conv2d | Linear) -> Latent:
-    """The integers themselves as latents."""
+    """Return the integers themselves as latents."""
     dtype = np.dtype(str(torch.get_default_dtype()).removeprefix("torch."))
     return Latent(node.weight.astype(dtype), None if node.kind == "binary" else np.ones((), dtype))
 
@@ -196,4 +236,7 @@ def trace(twin: Twin, x: npt.NDArray[np.uint8], chunk: int = 64) -> Trace:
             for name in spikes:
                 spikes[name].append(s[name].transpose(0, 1).to(torch.uint8).numpy())
                 membranes[name].append(v[name].transpose(0, 1).to(torch.int32).numpy())
-    return Trace({n: np.concatenate(a) for n, a in spikes.items()}, {n: np.concatenate(a) for n, a in membranes.items()})
+    return Trace(
+        {n: np.concatenate(a) for n, a in spikes.items()},
+        {n: np.concatenate(a) for n, a in membranes.items()},
+    )

@@ -31,11 +31,12 @@ def rounded(value: Tensor) -> Tensor:
 class TwinNeuron(nn.Module):
     """A neuron layer in integers.
 
-    A program that fields say runs in the fused loops of `lehr.train.lif`, any other one statement by statement.
+    A program that fields say runs in the fused loops of `lehr.train.lif`, any other one statement
+    by statement.
 
     Attributes:
-        threshold: float, in the membrane units of training, of the shape that it has in the network, or one for each share of channels;
-            rounding `value / unit` gives the integers.
+        threshold: float, in the membrane units of training, of the shape that it has in the
+            network, or one for each share of channels; rounding `value / unit` gives the integers.
         bias: likewise, of the shape that it has in the network.
         program: the update of one step.
         integrates: whether it never fires.
@@ -43,12 +44,19 @@ class TwinNeuron(nn.Module):
     """
 
     def __init__(
-        self, neuron: Neuron, surrogate: Surrogate, shares: Shares = _EACH, threshold: nn.Parameter | None = None, *, biases: bool = True
+        self,
+        neuron: Neuron,
+        surrogate: Surrogate,
+        shares: Shares = _EACH,
+        threshold: nn.Parameter | None = None,
+        *,
+        biases: bool = True,
     ) -> None:
         """Make the neurons of a layer.
 
         Args:
-            neuron: of the integer network; its thresholds are equal within each share, and on the grid.
+            neuron: of the integer network; its thresholds are equal within each share, and on the
+                grid.
             surrogate: how spikes pass gradients; its unit is the attribute.
             shares: of the thresholds.
             threshold: the parameter of another layer, if this one has the same threshold.
@@ -58,21 +66,36 @@ class TwinNeuron(nn.Module):
             NotMappable: when there is no rule for a statement.
         """
         super().__init__()
-        self.program, self.surrogate, self.unit, self.integrates = neuron.program, surrogate, surrogate.unit, neuron.integrates
+        self.program, self.surrogate, self.unit, self.integrates = (
+            neuron.program,
+            surrogate,
+            surrogate.unit,
+            neuron.integrates,
+        )
         for statement in self.program.all:
             _ = twin_update.RULES[type(statement)]
         self._fields = fields_of(self.program)
-        fixed = set[str]().union(*(reads(s) for s in self.program.all if isinstance(s, (Leak, Bound))))
+        fixed = set[str]().union(
+            *(reads(s) for s in self.program.all if isinstance(s, (Leak, Bound)))
+        )
         self._levels = {"threshold", *(s.level for s in self.program.fires)}
         self._shares, self._groups = shares, shares.groups(neuron.channels)
         first = np.unique(self._groups, return_index=True)[1]
-        self.threshold = threshold if threshold is not None else self._trained(neuron.threshold[first])
+        self.threshold = (
+            threshold if threshold is not None else self._trained(neuron.threshold[first])
+        )
         self.bias = self._trained(neuron.bias).requires_grad_(biases)
         self._names = [name for name in neuron.parameters if name not in fixed]
-        self._others = nn.ParameterList([self._trained(neuron.parameters[name]) for name in self._names])
+        self._others = nn.ParameterList(
+            [self._trained(neuron.parameters[name]) for name in self._names]
+        )
         self._fixed = [name for name in self.program.parameters if name in fixed]
         for name in self._fixed:
-            self.register_buffer(f"_fixed_{name}", torch.tensor(neuron.values[name], dtype=torch.int64), persistent=False)
+            self.register_buffer(
+                f"_fixed_{name}",
+                torch.tensor(neuron.values[name], dtype=torch.int64),
+                persistent=False,
+            )
 
     def _trained(self, value: Int32Array) -> nn.Parameter:
         """In the default type, or in double where that does not hold the integers."""
@@ -83,29 +106,49 @@ class TwinNeuron(nn.Module):
     @property
     def trained(self) -> dict[str, nn.Parameter]:
         """Thresholds, biases and what else the program adds, puts or compares with, by name; not what sets decays or ends of a Bound."""
-        return {"threshold": self.threshold, "bias": self.bias, **dict(zip(self._names, self._others, strict=True))}
+        return {
+            "threshold": self.threshold,
+            "bias": self.bias,
+            **dict(zip(self._names, self._others, strict=True)),
+        }
 
     def integers(self) -> dict[str, Tensor]:
         """All parameters as integers, with gradients: levels of spikes at least 1, and 0 for what the program does not read."""
-        made = {name: rounded(value / self.unit) for name, value in self.trained.items() if name != "threshold"}
+        made = {
+            name: rounded(value / self.unit)
+            for name, value in self.trained.items()
+            if name != "threshold"
+        }
         made |= {name: value.clamp(min=1) for name, value in made.items() if name in self._levels}
         made = {"threshold": self._thresholds(), **made}
-        made |= {name: torch.zeros_like(value) for name, value in made.items() if name not in self.program.parameters}
+        made |= {
+            name: torch.zeros_like(value)
+            for name, value in made.items()
+            if name not in self.program.parameters
+        }
         return made | {name: self.get_buffer(f"_fixed_{name}") for name in self._fixed}
 
     def _thresholds(self) -> Tensor:
         """On their grid, of the shape that they have in the network."""
         multiple, highest = self._shares.multiple, self._shares.highest
-        whole = rounded(self.threshold / (self.unit * multiple)).clamp(min=1, max=None if highest is None else highest // multiple)
+        whole = rounded(self.threshold / (self.unit * multiple)).clamp(
+            min=1, max=None if highest is None else highest // multiple
+        )
         whole = whole if multiple == 1 else whole * multiple
-        return whole if self._shares.share == "channel" else whole[torch.from_numpy(self._groups).to(whole.device)]
+        return (
+            whole
+            if self._shares.share == "channel"
+            else whole[torch.from_numpy(self._groups).to(whole.device)]
+        )
 
     def clamp(self, highest: int) -> None:
         """Keep every level of spikes from 1 to an integer, thresholds from the least to the greatest on their grid."""
         with torch.no_grad():
             for name, value in self.trained.items():
                 if name == "threshold":
-                    value.clamp_(self._shares.multiple * self.unit, self._shares.most(highest) * self.unit)
+                    value.clamp_(
+                        self._shares.multiple * self.unit, self._shares.most(highest) * self.unit
+                    )
                 elif name in self._levels:
                     value.clamp_(self.unit, highest * self.unit)
 
@@ -116,15 +159,21 @@ class TwinNeuron(nn.Module):
             for name, value in self.trained.items():
                 whole = integers[name]
                 if name == "threshold":
-                    whole = whole[torch.from_numpy(np.unique(self._groups, return_index=True)[1]).to(whole.device)]
+                    whole = whole[
+                        torch.from_numpy(np.unique(self._groups, return_index=True)[1]).to(
+                            whole.device
+                        )
+                    ]
                 value.copy_(whole * self.unit)
                 value.requires_grad_(False)
 
     def begin(self, zero: Tensor) -> States:
-        """The states before the first step."""
+        """Return the states before the first step."""
         return dict.fromkeys(self.program.states, zero)
 
-    def forward(self, current: Tensor, given: Mapping[str, Tensor], steps: int, states: States) -> tuple[Tensor, Tensor, States]:
+    def forward(
+        self, current: Tensor, given: Mapping[str, Tensor], steps: int, states: States
+    ) -> tuple[Tensor, Tensor, States]:
         """Run `steps` steps on `current` `[steps or 1, N, *shape]`, with parameters that `integers` gave.
 
         Returns:
@@ -132,8 +181,16 @@ class TwinNeuron(nn.Module):
         """
         if self._fields is None:
             return twin_update.scan(self.program, current, given, steps, states, self.surrogate)
-        in_thresholds = self.surrogate.in_thresholds and not self.integrates  # whose threshold is infinite
-        rule = lif.integer_rule(self._fields, self.unit, self.surrogate.slope, current.dtype, in_thresholds=in_thresholds)
+        in_thresholds = (
+            self.surrogate.in_thresholds and not self.integrates
+        )  # whose threshold is infinite
+        rule = lif.integer_rule(
+            self._fields,
+            self.unit,
+            self.surrogate.slope,
+            current.dtype,
+            in_thresholds=in_thresholds,
+        )
         threshold, bias = given["threshold"], given["bias"]
         threshold = torch.full_like(threshold, torch.inf) if self.integrates else threshold
         membrane = states[self.program.membrane]

@@ -36,7 +36,11 @@ class Run:
         self.before = dict(zero)
         self.given = {name: neuron.integers() for name, neuron in twin.neurons.items()}
         self.states = {name: neuron.begin(zero[name][0]) for name, neuron in twin.neurons.items()}
-        self.line = {name: zero[name].repeat_interleave(d.longest, 0) for name, d in self.net.nodes.items() if isinstance(d, Delay)}
+        self.line = {
+            name: zero[name].repeat_interleave(d.longest, 0)
+            for name, d in self.net.nodes.items()
+            if isinstance(d, Delay)
+        }
         self.spikes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
         self.membranes: dict[str, list[Tensor]] = {name: [] for name in self.net.neurons}
 
@@ -49,14 +53,19 @@ class Run:
         self.before = {name: v[-1:] for name, v in value.items()}
 
     def _arriving(self, name: str, value: Mapping[str, Tensor]) -> Tensor:
-        first, *rest = ((self.before if (s, name) in self.net.feedback else value)[s] for s in self.net.sources(name))
+        first, *rest = (
+            (self.before if (s, name) in self.net.feedback else value)[s]
+            for s in self.net.sources(name)
+        )
         for other in rest:
             first = first + other
         return first
 
     def collected(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Spikes and membranes over all spans."""
-        return {n: _joined(v) for n, v in self.spikes.items()}, {n: _joined(v) for n, v in self.membranes.items()}
+        return {n: _joined(v) for n, v in self.spikes.items()}, {
+            n: _joined(v) for n, v in self.membranes.items()
+        }
 
 
 def _joined(spans: list[Tensor]) -> Tensor:
@@ -79,12 +88,19 @@ def _pool(run: Run, name: str, node: SumPool2d, a: Tensor) -> Tensor:
         stride = (conv.stride[0] * node.stride[0], conv.stride[1] * node.stride[1])
         return _each(a, lambda x: _convolved(x, kernel, conv, stride))
     (high, wide), size = node.padding, node.kernel
-    return _each(a, lambda x: functional.avg_pool2d(functional.pad(x, (wide, wide, high, high)), size, node.stride, divisor_override=1))
+    return _each(
+        a,
+        lambda x: functional.avg_pool2d(
+            functional.pad(x, (wide, wide, high, high)), size, node.stride, divisor_override=1
+        ),
+    )
 
 
 def _convolved(x: Tensor, weight: Tensor, conv: Conv2d, stride: Pair) -> Tensor:
     # fast convolutions may return a sum of integers that is off by a fraction
-    return rounded(functional.conv2d(x, weight, None, stride, conv.padding, conv.dilation, conv.groups))
+    return rounded(
+        functional.conv2d(x, weight, None, stride, conv.padding, conv.dilation, conv.groups)
+    )
 
 
 @NODES.rule(Linear)
@@ -119,7 +135,9 @@ def _delay(run: Run, name: str, node: Delay, a: Tensor) -> Tensor:
 def _neuron(run: Run, name: str, node: Neuron, a: Tensor) -> Tensor:
     del node
     spikes: Tensor
-    spikes, membranes, run.states[name] = run.twin.neurons[name](a, run.given[name], run.steps, run.states[name])
+    spikes, membranes, run.states[name] = run.twin.neurons[name](
+        a, run.given[name], run.steps, run.states[name]
+    )
     run.spikes[name].append(spikes)
     run.membranes[name].append(membranes)
     return spikes

@@ -1,11 +1,14 @@
 """The update of a neuron for training, a rule for each statement: integers forward, gradients backward.
 
-Every register holds integers in floating point. Backward, a decay passes its factor, straight through what it rounds; a Bound that
-saturates stops the gradient where it changed a value, one that wraps passes it; spikes use the fast-sigmoid surrogate of the distance
-to their level, in the units of training or in levels, and where a neuron may fire several times, of the distance to the nearest multiple
-of it. What spikes do to the neuron that fired them, a reset say, is a constant to gradients, as in snnTorch.
+Every register holds integers in floating point. Backward, a decay passes its factor, straight
+through what it rounds; a Bound that saturates stops the gradient where it changed a value, one that
+wraps passes it; spikes use the fast-sigmoid surrogate of the distance to their level, in the units
+of training or in levels, and where a neuron may fire several times, of the distance to the nearest
+multiple of it. What spikes do to the neuron that fired them, a reset say, is a constant to
+gradients, as in snnTorch.
 
-Phase A computes the same update smoothly: registers hold any numbers, decays round nothing, and a Bound changes none.
+Phase A computes the same update smoothly: registers hold any numbers, decays round nothing, and a
+Bound changes none.
 
 Source: Zenke & Ganguli 2018, "SuperSpike", for the fast sigmoid.
 """
@@ -24,9 +27,15 @@ from lehr.tables import Table
 from lehr.train.quantize import straight_through
 from lehr.update import FIRED, INPUT, Add, Bound, Fire, Leak, Program, Put, Source
 
-RULES: Table[Callable[..., None]] = Table("the training twin", "train neurons that update once a step")
+RULES: Table[Callable[..., None]] = Table(
+    "the training twin", "train neurons that update once a step"
+)
 
-_ROUND: Mapping[Rounding, Callable[[Tensor], Tensor]] = {"toward_zero": torch.trunc, "floor": torch.floor, "nearest_even": torch.round}
+_ROUND: Mapping[Rounding, Callable[[Tensor], Tensor]] = {
+    "toward_zero": torch.trunc,
+    "floor": torch.floor,
+    "nearest_even": torch.round,
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Registers:
     smooth: bool
 
     def get(self, source: Source) -> Any:
-        """The value of a register, a parameter or a number; a constant to gradients where it holds spikes."""
+        """Return the value of a register, a parameter or a number; a constant to gradients where it holds spikes."""
         if isinstance(source, int):
             return source
         value = self.values[source] if source in self.values else self.given[source]
@@ -94,13 +103,25 @@ def scan(
     Returns:
         Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.
     """
-    zero, spikes, axes = torch.zeros_like(current[0]), frozenset({FIRED, *(fire.into for fire in program.fires)}), current.ndim - 2
-    given = {name: value.to(zero.dtype) if value.is_floating_point() else value for name, value in given.items()}
-    given = {name: value.reshape(*value.shape, *[1] * (axes - value.ndim)) for name, value in given.items()}
+    zero, spikes, axes = (
+        torch.zeros_like(current[0]),
+        frozenset({FIRED, *(fire.into for fire in program.fires)}),
+        current.ndim - 2,
+    )
+    given = {
+        name: value.to(zero.dtype) if value.is_floating_point() else value
+        for name, value in given.items()
+    }
+    given = {
+        name: value.reshape(*value.shape, *[1] * (axes - value.ndim))
+        for name, value in given.items()
+    }
     fired, membranes = [], []
     for t in range(steps):
         values = {name: states.get(name, zero) for name in program.registers}
-        r = Registers(values, {**given, INPUT: current[t % len(current)]}, spikes, surrogate, smooth)
+        r = Registers(
+            values, {**given, INPUT: current[t % len(current)]}, spikes, surrogate, smooth
+        )
         for statement in program.statements:
             RULES[type(statement)](r, statement)
         states = {name: r.values[name] for name in program.states}
@@ -116,14 +137,22 @@ def _leak(r: Registers, s: Leak) -> None:
         r.values[s.x] = x.sign() * (x.abs() - numerator).relu()
         return
     exact, rounded = x.detach(), _ROUND[s.decay.rounding]
-    part: Any = 2.0**-shift if isinstance(shift, int) else (torch.ones_like(shift) << shift).double().reciprocal()
+    part: Any = (
+        2.0**-shift
+        if isinstance(shift, int)
+        else (torch.ones_like(shift) << shift).double().reciprocal()
+    )
     if s.decay.form == "multiply":
         factor = numerator * part
         exact = rounded(exact.double() * factor)  # in double, or long decays would not be exact
     else:
         factor = 1 - part
         lost = exact * part
-        exact = exact - (rounded(lost) if s.decay.form == "shift" else torch.where(lost.floor() == 0, exact.sign(), lost.floor()))
+        exact = exact - (
+            rounded(lost)
+            if s.decay.form == "shift"
+            else torch.where(lost.floor() == 0, exact.sign(), lost.floor())
+        )
     smooth = x * (factor.to(x.dtype) if isinstance(factor, Tensor) else factor)
     r.values[s.x] = smooth if r.smooth else straight_through(smooth, lambda _: exact.to(x.dtype))
 
@@ -140,7 +169,11 @@ def _add(r: Registers, s: Add) -> None:
 @RULES.rule(Put)
 def _put(r: Registers, s: Put) -> None:
     before, source = r.values[s.x], r.get(s.source)
-    value = source.to(before.dtype).expand_as(before) if isinstance(source, Tensor) else torch.full_like(before, source)
+    value = (
+        source.to(before.dtype).expand_as(before)
+        if isinstance(source, Tensor)
+        else torch.full_like(before, source)
+    )
     r.values[s.x] = torch.where(r.get(s.when) != 0, value, before) if s.when else value
 
 
@@ -149,7 +182,9 @@ def _bound(r: Registers, s: Bound) -> None:
     if r.smooth:
         return
     x, low, high = r.values[s.x], r.get(s.low), r.get(s.high)
-    if s.overflow == "wrap":  # the difference in double, since a width may be twice what float32 holds
+    if (
+        s.overflow == "wrap"
+    ):  # the difference in double, since a width may be twice what float32 holds
         times = ((x.detach().double() - low) / (high - low + 1)).floor().to(x.dtype)
         r.values[s.x] = x - times * (high - low + 1)
     else:
@@ -159,7 +194,9 @@ def _bound(r: Registers, s: Bound) -> None:
 @RULES.rule(Fire)
 def _fire(r: Registers, s: Fire) -> None:
     x, level = r.values[s.x], r.get(s.level)
-    level = level.to(x.dtype).expand_as(x) if isinstance(level, Tensor) else torch.full_like(x, level)
+    level = (
+        level.to(x.dtype).expand_as(x) if isinstance(level, Tensor) else torch.full_like(x, level)
+    )
     r.values[s.into] = cast(Tensor, _Spikes.apply(x, level, s, r.surrogate, r.smooth))  # type: ignore[no-untyped-call]
 
 
@@ -167,10 +204,14 @@ class _Spikes(torch.autograd.Function):
     """How often a register passes its level, with the surrogate gradient of each passing."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, level: Tensor, s: Fire, surrogate: Surrogate, smooth: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, level: Tensor, s: Fire, surrogate: Surrogate, smooth: bool
+    ) -> Tensor:
         ctx.save_for_backward(x, level)
         ctx.up_to, ctx.surrogate = s.up_to, surrogate
-        ctx.offset = 0.5 if s.test == "ge" and not smooth else 0.0  # on integers x >= level is x - level + 0.5 > 0
+        ctx.offset = (
+            0.5 if s.test == "ge" and not smooth else 0.0
+        )  # on integers x >= level is x - level + 0.5 > 0
         if s.up_to == 1:
             return (x > level if s.test == "gt" else x >= level).to(x.dtype)
         if smooth and s.test == "gt":

@@ -37,20 +37,27 @@ class LayerUpdate:
 
 
 def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
-    """The update of layer `number`, from 0.
+    """Return the update of layer `number`, from 0.
 
     Raises:
         FileRefused: when decay, fields and parameters contradict each other.
     """
     layer, given = net.layers[number], net.arithmetic
     if given is None or given.machine is None:
-        return LayerUpdate(_fields(net, isinstance(layer, Integrator), layer.fraction_bits or 0), {}, layer.fraction_bits)
+        return LayerUpdate(
+            _fields(net, isinstance(layer, Integrator), layer.fraction_bits or 0),
+            {},
+            layer.fraction_bits,
+        )
     program = MACHINES[given.machine]
     if layer.fraction_bits is not None:
         program = with_input_shift(program, layer.fraction_bits)
     if given.output_spikes is not None and number == len(net.layers) - 1:
         program = _firing_at_most(program, given.output_spikes)
-    told = {name: value if isinstance(value, int) else value[number] for name, value in given.parameters.items()}
+    told = {
+        name: value if isinstance(value, int) else value[number]
+        for name, value in given.parameters.items()
+    }
     decay = None if net.decay is None else _decay(program, net.decay)
     if decay is not None:
         register, made = decay
@@ -64,16 +71,20 @@ def others(program: Program) -> tuple[str, ...]:
 
 
 def membrane_leak(program: Program) -> Leak | None:
-    """The statement by which the membrane leaks: its own, or else the last one, where the membrane takes what leaks there."""
+    """Return the statement by which the membrane leaks: its own, or else the last one, where the membrane takes what leaks there."""
     leaks = [s for s in program.all if isinstance(s, Leak) and s.decay.form != "linear"]
     own = [s for s in leaks if s.x == program.membrane]
     return own[0] if own else leaks[-1] if leaks else None
 
 
 def decay_parameters(program: Program) -> set[str]:
-    """The parameters that set the membrane's decay."""
+    """Return the parameters that set the membrane's decay."""
     leak = membrane_leak(program)
-    return set() if leak is None else {name for name in (leak.decay.numerator, leak.decay.shift) if isinstance(name, str)}
+    return (
+        set()
+        if leak is None
+        else {name for name in (leak.decay.numerator, leak.decay.shift) if isinstance(name, str)}
+    )
 
 
 def _fields(net: NetworkRecipe, integrates: bool, fraction_bits: int) -> Arithmetic:
@@ -83,29 +94,45 @@ def _fields(net: NetworkRecipe, integrates: bool, fraction_bits: int) -> Arithme
     if beta == 1:
         told.pop("decay_form", None)  # without a leak there is no form of one
     shift = beta.denominator.bit_length() - 1
-    how = Arithmetic(decay_numerator=beta.numerator, decay_shift=shift, fraction_bits=fraction_bits, **told)  # type: ignore[arg-type]
+    how = Arithmetic(
+        decay_numerator=beta.numerator, decay_shift=shift, fraction_bits=fraction_bits, **told
+    )  # type: ignore[arg-type]
     return replace(how, reset="none", fires="never") if integrates else how
 
 
 def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:
-    """The register that leaks as the membrane, and its decay by `beta`, in numbers."""
+    """Return the register that leaks as the membrane, and its decay by `beta`, in numbers."""
     leak = membrane_leak(program)
     if leak is None:
-        raise FileRefused(f"its membrane has no factor that it leaks by, but network.beta is '{beta}'; leave beta out")
+        raise FileRefused(
+            f"its membrane has no factor that it leaks by, but network.beta is '{beta}'; leave "
+            "beta out"
+        )
     form, shift = leak.decay.form, beta.denominator.bit_length() - 1
     if form == "multiply":
         digits = leak.decay.shift if isinstance(leak.decay.shift, int) else shift
         numerator = beta * (1 << digits)
         if numerator.denominator != 1:
-            raise FileRefused(f"it decays by k/{1 << digits}, but network.beta is '{beta}'; use a beta with at most {digits} binary digits")
+            raise FileRefused(
+                f"it decays by k/{1 << digits}, but network.beta is '{beta}'; use a beta with at "
+                f"most {digits} binary digits"
+            )
         return leak.x, replace(leak.decay, numerator=int(numerator), shift=digits)
     if beta.numerator != beta.denominator - 1:
-        raise FileRefused(f"it decays by 1 - 1/2^n, but network.beta is '{beta}'; use '3/4', '7/8' and so on")
-    return leak.x, replace(leak.decay, numerator=leak.decay.numerator if form == "dash" else (1 << shift) - 1, shift=shift)
+        raise FileRefused(
+            f"it decays by 1 - 1/2^n, but network.beta is '{beta}'; use '3/4', '7/8' and so on"
+        )
+    return leak.x, replace(
+        leak.decay,
+        numerator=leak.decay.numerator if form == "dash" else (1 << shift) - 1,
+        shift=shift,
+    )
 
 
-def _with_decay(program: Program, register: str, made: Decay, told: dict[str, int]) -> tuple[Program, dict[str, int]]:
-    """The decay as the program has it: in its parameters where it takes them for it, in its numbers where not."""
+def _with_decay(
+    program: Program, register: str, made: Decay, told: dict[str, int]
+) -> tuple[Program, dict[str, int]]:
+    """Return the decay as the program has it: in its parameters where it takes them for it, in its numbers where not."""
     leak = membrane_leak(program)
     assert leak is not None
     pairs = ((leak.decay.numerator, made.numerator), (leak.decay.shift, made.shift))
@@ -116,5 +143,8 @@ def _with_decay(program: Program, register: str, made: Decay, told: dict[str, in
 
 
 def _firing_at_most(program: Program, spikes: int) -> Program:
-    statements = (replace(s, up_to=min(s.up_to, spikes)) if isinstance(s, Fire) else s for s in program.statements)
+    statements = (
+        replace(s, up_to=min(s.up_to, spikes)) if isinstance(s, Fire) else s
+        for s in program.statements
+    )
     return Program(tuple(statements), program.membrane)

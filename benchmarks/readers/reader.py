@@ -1,8 +1,9 @@
 """One reader of NIR, run by an interpreter that has it installed; `lehr` need not be there.
 
-READER.py NAME FOLDER prints, as JSON, what becomes of every NUMBER.nir and NUMBER.npz in FOLDER: the output layer's spikes (for
-integrators, its values), or why the reader does not take the file. First of the file as it is, then of its graph put into the units
-that the reader takes for granted (`adapted`), then of NUMBER.NAME.nir, which `lehr export --for NAME` wrote, if it did.
+READER.py NAME FOLDER prints, as JSON, what becomes of every NUMBER.nir and NUMBER.npz in FOLDER:
+the output layer's spikes (for integrators, its values), or why the reader does not take the file.
+First of the file as it is, then of its graph put into the units that the reader takes for granted
+(`adapted`), then of NUMBER.NAME.nir, which `lehr export --for NAME` wrote, if it did.
 """
 
 from __future__ import annotations
@@ -39,15 +40,24 @@ def nirtorch(graph: Any, dt: float) -> Run:
 
         def __init__(self, node: Any) -> None:
             super().__init__()
-            fields = {key: value for key, value in vars(node).items() if isinstance(value, np.ndarray)}
-            self.fields = {key: torch.from_numpy(np.asarray(value, np.float64)) for key, value in fields.items()}
+            fields = {
+                key: value for key, value in vars(node).items() if isinstance(value, np.ndarray)
+            }
+            self.fields = {
+                key: torch.from_numpy(np.asarray(value, np.float64))
+                for key, value in fields.items()
+            }
 
         def forward(self, x: Any, state: Any = None) -> Any:
             node, (v, current) = self.fields, (0.0, 0.0) if state is None else state
             if "tau_syn" in node:
                 current = current + dt / node["tau_syn"] * (node["w_in"] * x - current)
                 x = current
-            leak = (node["v_leak"] - v) / node.get("tau", node.get("tau_mem")) if "v_leak" in node else 0.0
+            leak = (
+                (node["v_leak"] - v) / node.get("tau", node.get("tau_mem"))
+                if "v_leak" in node
+                else 0.0
+            )
             gain = node["r"] / node.get("tau", node.get("tau_mem", 1.0))
             v = v + dt * (leak + gain * x)
             if "v_threshold" not in node:
@@ -58,7 +68,10 @@ def nirtorch(graph: Any, dt: float) -> Run:
     def affine(node: Any) -> Any:
         """Weights with their bias: nirtorch 2.6's own map leaves the random one in its place that torch begins with."""
         module = torch.nn.Linear(*node.weight.shape[::-1])
-        module.weight.data, module.bias.data = torch.from_numpy(node.weight), torch.from_numpy(node.bias)
+        module.weight.data, module.bias.data = (
+            torch.from_numpy(node.weight),
+            torch.from_numpy(node.bias),
+        )
         return module
 
     class Wait(torch.nn.Module):
@@ -73,7 +86,12 @@ def nirtorch(graph: Any, dt: float) -> Run:
             return line[0], line[1:]
 
     kinds = dict.fromkeys((nir.IF, nir.LIF, nir.LI, nir.I, nir.CubaLIF, nir.CubaLI), Neuron)
-    return stepwise(nirtorch.nir_to_torch(graph, {**kinds, nir.Affine: affine, nir.Delay: Wait}, dtype=torch.float64).double(), "float64")
+    return stepwise(
+        nirtorch.nir_to_torch(
+            graph, {**kinds, nir.Affine: affine, nir.Delay: Wait}, dtype=torch.float64
+        ).double(),
+        "float64",
+    )
 
 
 def snntorch(graph: Any, _dt: float) -> Run:
@@ -118,11 +136,13 @@ def sc_neurocore(graph: Any, dt: float) -> Run:
     from sc_neurocore.nir_bridge import from_nir
 
     net = from_nir(graph, dt=dt)
-    return lambda x: np.stack([next(iter(net.step({"input": now}).values())) for now in x.astype(np.float64)])
+    return lambda x: np.stack(
+        [next(iter(net.step({"input": now}).values())) for now in x.astype(np.float64)]
+    )
 
 
 def stepwise(net: Any, dtype: str = "float32") -> Run:
-    """A torch module that takes an input and its state and returns the output and the new state."""
+    """Return a torch module that takes an input and its state and returns the output and the new state."""
     import torch
 
     def run(x: Any) -> Any:
@@ -138,7 +158,7 @@ def stepwise(net: Any, dtype: str = "float32") -> Run:
 
 
 def at_once(net: Any) -> Run:
-    """A torch module that takes all steps."""
+    """Return a torch module that takes all steps."""
     import torch
 
     def run(x: Any) -> Any:
@@ -151,7 +171,14 @@ def at_once(net: Any) -> Run:
 
 _ALL = (nirtorch, snntorch, norse, spikingjelly, sinabs, rockpool, sc_neurocore, sc_neurocore_rtl)
 READERS = {each.__name__.replace("_", "-"): each for each in _ALL}
-STEP = {"nirtorch": 1e-4, "snntorch": 1e-4, "norse": DT, "spikingjelly": 1e-4, "sinabs": 1.0, "rockpool": DT}
+STEP = {
+    "nirtorch": 1e-4,
+    "snntorch": 1e-4,
+    "norse": DT,
+    "spikingjelly": 1e-4,
+    "sinabs": 1.0,
+    "rockpool": DT,
+}
 STEP |= dict.fromkeys(("sc-neurocore", "sc-neurocore-rtl"), 1.0)
 """Seconds that a reader takes for one step if nobody tells it, and the step of the files that are written for it."""
 ALL_UNITS = ("nirtorch", "sc-neurocore", "sc-neurocore-rtl")
@@ -159,7 +186,7 @@ ALL_UNITS = ("nirtorch", "sc-neurocore", "sc-neurocore-rtl")
 
 
 def adapted(graph: Any, name: str) -> Any:
-    """The same equations with weights of floats and, where a reader leaves fields out, with resistances of 1, for steps that it takes."""
+    """Return the same equations with weights of floats and, where a reader leaves fields out, with resistances of 1, for steps that it takes."""
     for node in graph.nodes.values():
         for field in ("weight", "bias"):
             if hasattr(node, field):
@@ -169,7 +196,13 @@ def adapted(graph: Any, name: str) -> Any:
         for field in ("tau", "tau_mem", "tau_syn"):
             if hasattr(node, field):
                 setattr(node, field, getattr(node, field) * (STEP[name] / DT))
-        gain = node.r * DT if isinstance(node, nir.IF) else node.r if isinstance(node, nir.LIF) else None
+        gain = (
+            node.r * DT
+            if isinstance(node, nir.IF)
+            else node.r
+            if isinstance(node, nir.LIF)
+            else None
+        )
         if gain is not None:
             node.v_threshold, node.r = node.v_threshold / gain, np.ones_like(node.r)
             if isinstance(node, nir.LIF):
@@ -178,7 +211,7 @@ def adapted(graph: Any, name: str) -> Any:
 
 
 def for_old_nir(path: Path) -> Path:
-    """A copy of a file for nir 1.0.4, which knows neither `v_reset` nor metadata of nodes."""
+    """Return a copy of a file for nir 1.0.4, which knows neither `v_reset` nor metadata of nodes."""
     copied = Path(shutil.copy(path, path.with_suffix(".plain")))
     with h5py.File(copied, "a") as file:
         for group in [file["node"], *file["node/nodes"].values()]:
@@ -187,7 +220,9 @@ def for_old_nir(path: Path) -> Path:
     return copied
 
 
-def outcome(name: str, path: Path, inputs: Path, adapt: bool = False, dt: float = DT) -> dict[str, Any]:
+def outcome(
+    name: str, path: Path, inputs: Path, adapt: bool = False, dt: float = DT
+) -> dict[str, Any]:
     """What becomes of one file."""
     try:
         with np.load(inputs) as arrays:
@@ -204,7 +239,10 @@ def outcome(name: str, path: Path, inputs: Path, adapt: bool = False, dt: float 
 def outcomes(name: str, path: Path) -> list[dict[str, Any]]:
     """What becomes of a file as it is, adapted, and as it was written for the reader."""
     inputs, written = path.with_suffix(".npz"), path.with_suffix(f".{name}.nir")
-    found = [outcome(name, path, inputs), outcome(name, path, inputs, True, DT if name in ALL_UNITS else STEP[name])]
+    found = [
+        outcome(name, path, inputs),
+        outcome(name, path, inputs, True, DT if name in ALL_UNITS else STEP[name]),
+    ]
     return [*found, outcome(name, written, inputs, dt=STEP[name])] if written.exists() else found
 
 
@@ -213,7 +251,19 @@ if __name__ == "__main__":
     logging.disable()
     reader, folder = sys.argv[1], Path(sys.argv[2])
     with contextlib.redirect_stdout(sys.stderr):  # some say what they do
-        found = {path.stem: outcomes(reader, path) for path in sorted(folder.glob("*.nir")) if path.stem.isdigit()}
+        found = {
+            path.stem: outcomes(reader, path)
+            for path in sorted(folder.glob("*.nir"))
+            if path.stem.isdigit()
+        }
     sys.stdout.write(
-        json.dumps({"versions": {each: version(each) for each in dict.fromkeys((reader.removesuffix("-rtl"), "nir"))}, "files": found})
+        json.dumps(
+            {
+                "versions": {
+                    each: version(each)
+                    for each in dict.fromkeys((reader.removesuffix("-rtl"), "nir"))
+                },
+                "files": found,
+            }
+        )
     )

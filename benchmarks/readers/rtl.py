@@ -1,7 +1,7 @@
 """The Verilog that `sc-neurocore compile-nir` makes of a graph, run in Icarus Verilog.
 
-Its neurons take a clock a step, in Q8.8; a layer sees the spikes of the layer before one clock later, so that the last one of n layers
-answers n - 1 clocks after its step.
+Its neurons take a clock a step, in Q8.8; a layer sees the spikes of the layer before one clock
+later, so that the last one of n layers answers n - 1 clocks after its step.
 """
 
 from __future__ import annotations
@@ -59,13 +59,26 @@ def sc_neurocore_rtl(graph: Any, dt: float) -> Any:
 
     def run(x: Any) -> Any:
         waits = populations - 1
-        steps = np.concatenate([x.reshape(len(x), -1), np.zeros((waits, x[0].size), x.dtype)]).astype(int)
+        steps = np.concatenate(
+            [x.reshape(len(x), -1), np.zeros((waits, x[0].size), x.dtype)]
+        ).astype(int)
         words = ("".join(f"{value * ONE:04x}" for value in step[::-1]) for step in steps)
         Path(folder.name, "inputs.hex").write_text("\n".join(words))
         sizes = {"width": 16 * x[0].size - 1, "last": len(steps) - 1, "spikes": neurons - 1}
         Path(folder.name, "bench.v").write_text(BENCH.format(**sizes))
         if not Path(folder.name, "bench").exists():  # all samples have one length
-            call(["iverilog", "-g2012", "-s", "bench", "-o", "bench", *sorted(path.name for path in Path(folder.name).glob("*.v"))], folder)
+            call(
+                [
+                    "iverilog",
+                    "-g2012",
+                    "-s",
+                    "bench",
+                    "-o",
+                    "bench",
+                    *sorted(path.name for path in Path(folder.name).glob("*.v")),
+                ],
+                folder,
+            )
         lines = call(["vvp", "-n", "bench"], folder).split()
         return np.array([[int(bit) for bit in line[:outputs][::-1]] for line in lines[waits:]])
 
@@ -74,10 +87,18 @@ def sc_neurocore_rtl(graph: Any, dt: float) -> Any:
 
 @cache
 def compiled(file: bytes, dt: float) -> tempfile.TemporaryDirectory[str]:
-    """A folder with the Verilog of a file, once for all samples."""
+    """Return a folder with the Verilog of a file, once for all samples."""
     folder = tempfile.TemporaryDirectory()
     Path(folder.name, "graph.nir").write_bytes(file)
-    command = [str(Path(sys.executable).with_name("sc-neurocore")), "compile-nir", "graph.nir", "--dt", str(dt), "-o", "."]
+    command = [
+        str(Path(sys.executable).with_name("sc-neurocore")),
+        "compile-nir",
+        "graph.nir",
+        "--dt",
+        str(dt),
+        "-o",
+        ".",
+    ]
     told = call([*command, "--module-name", "net", "--interconnect", "direct"], folder)
     if failed := re.search(r"Failed to compile .*", told):
         raise ValueError(failed[0])

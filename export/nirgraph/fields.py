@@ -30,14 +30,17 @@ _OPTIONAL = {"v_reset": ("IF", "LIF", "CubaLIF"), "w_in": ("CubaLI", "CubaLIF")}
 
 
 def float_node(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
-    """The node that fields describe, and what was read otherwise than it is written.
+    """Return the node that fields describe, and what was read otherwise than it is written.
 
-    Neurons, scales and delays come as they are written; `lehr.export.nirgraph.shapes` lays them out over their input.
+    Neurons, scales and delays come as they are written; `lehr.export.nirgraph.shapes` lays them out
+    over their input.
 
     Raises:
         FileRefused: when its type or a field is none that NIR has. The caller names the node.
     """
-    told = {name: value for name, value in told.items() if value is not None}  # nodes in memory have fields of None
+    told = {
+        name: value for name, value in told.items() if value is not None
+    }  # nodes in memory have fields of None
     kind, notes = told.get("type"), list[str]()
     if isinstance(kind, str) and kind in _NEURONS:
         return _cells(kind, told), ()
@@ -50,7 +53,7 @@ def float_node(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
 
 
 def numbers(told: Fields, name: str) -> Float:
-    """A field as finite numbers in double precision."""
+    """Return a field as finite numbers in double precision."""
     value = np.asarray(told[name])
     if value.dtype.kind not in "iuf" or value.size == 0:
         raise FileRefused(f"{name} is {short(told[name])}; give numbers")
@@ -58,12 +61,15 @@ def numbers(told: Fields, name: str) -> Float:
     wrong = np.argwhere(~(np.abs(made) <= LARGEST))  # NaN too
     if len(wrong):
         at = wrong[0].tolist()
-        raise FileRefused(f"{name} holds {made[tuple(at)]:g} at {at}; {AGAIN} with finite numbers of at most {LARGEST:g}")
+        raise FileRefused(
+            f"{name} holds {made[tuple(at)]:g} at {at}; {AGAIN} with finite numbers of at most "
+            f"{LARGEST:g}"
+        )
     return made
 
 
 def map_shape(shape: Shape) -> Shape:
-    """The shape of a layer: one of channels and positions becomes a feature map of height 1."""
+    """Return the shape of a layer: one of channels and positions becomes a feature map of height 1."""
     return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
@@ -77,7 +83,11 @@ def _cells(kind: str, told: Fields) -> Cells:
     optional = [name for name, kinds in _OPTIONAL.items() if kind in kinds]
     check_keys(told, ("type", *names), kind, (*optional, "metadata"), AGAIN)
     values = {name: numbers(told, name) for name in (*names, *optional) if name in told}
-    return Cells(kind, {"threshold" if name == "v_threshold" else name: value for name, value in values.items()}, ())
+    return Cells(
+        kind,
+        {"threshold" if name == "v_threshold" else name: value for name, value in values.items()},
+        (),
+    )
 
 
 def _weight(told: Fields, axes: int, notes: list[str]) -> Float:
@@ -109,7 +119,11 @@ def _bias(told: Fields, weight: Float, notes: list[str]) -> Float | None:
     if bias.ndim > 1:
         raise FileRefused(f"bias is {short(told['bias'])}; give numbers with 1 axes")
     if bias.size != outputs:
-        turned = "is weight transposed? NIR has [outputs, inputs]" if weight.shape[1] == bias.size else AGAIN
+        turned = (
+            "is weight transposed? NIR has [outputs, inputs]"
+            if weight.shape[1] == bias.size
+            else AGAIN
+        )
         raise FileRefused(f"bias has {bias.size} numbers for {outputs} outputs; {turned}")
     return bias.reshape(outputs)
 
@@ -130,33 +144,59 @@ def _conv(told: Fields, notes: list[str]) -> Weights:
     stride, dilation = geometry("stride", 1, 1), geometry("dilation", 1, 1)
     weight = weight[:, :, None] if flat else weight
     if isinstance(told["padding"], str):
-        padding = pair(named_padding(told["padding"], weight.shape[2:], stride, dilation), "padding", 0)
+        padding = pair(
+            named_padding(told["padding"], weight.shape[2:], stride, dilation), "padding", 0
+        )
     else:
         padding = geometry("padding", 0, 0)
     groups = whole(told, "groups")
     if not isinstance(groups, int) or groups < 1 or len(weight) % groups:
-        raise FileRefused(f"groups is {short(told['groups'])}; use a divisor of its {len(weight)} output channels")
-    return Weights(weight, _bias(told, weight, notes), stride, padding, dilation, groups, _stated(told, "input_shape"))
+        raise FileRefused(
+            f"groups is {short(told['groups'])}; use a divisor of its {len(weight)} output channels"
+        )
+    return Weights(
+        weight,
+        _bias(told, weight, notes),
+        stride,
+        padding,
+        dilation,
+        groups,
+        _stated(told, "input_shape"),
+    )
 
 
 def _pool(told: Fields, _: list[str]) -> Pool:
-    kernel, stride, padding = (pair(whole(told, name), name, least) for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0)))
+    kernel, stride, padding = (
+        pair(whole(told, name), name, least)
+        for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0))
+    )
     return Pool(kernel, stride, padding, told["type"] == "AvgPool2d")
 
 
 def _flatten(told: Fields, notes: list[str]) -> Flat:
-    start, end, stated = whole(told, "start_dim"), whole(told, "end_dim"), _stated(told, "input_type")
+    start, end, stated = (
+        whole(told, "start_dim"),
+        whole(told, "end_dim"),
+        _stated(told, "input_type"),
+    )
     if start not in (0, 1) or end not in (-1, len(stated) - 1, len(stated)):
-        raise FileRefused(f"flattens axes {start} to {end}; an integer network flattens all of them: use 0 to -1")
+        raise FileRefused(
+            f"flattens axes {start} to {end}; an integer network flattens all of them: use 0 to -1"
+        )
     if start == 1:
-        notes.append("start_dim is 1: read as counting the batch's axis, as torch does, so that all axes are flattened")
+        notes.append(
+            "start_dim is 1: read as counting the batch's axis, as torch does, so that all axes "
+            "are flattened"
+        )
     return Flat(stated)
 
 
 def _stated(told: Fields, name: str) -> Shape:
     """What a field says of the shape of the input, which follows from the edges; nothing where it says nothing."""
     value = np.asarray(told[name]) if name in told else np.zeros(0, np.int64)
-    return tuple(int(v) for v in value.ravel()) if value.dtype.kind in "iu" and value.ndim < 2 else ()
+    return (
+        tuple(int(v) for v in value.ravel()) if value.dtype.kind in "iu" and value.ndim < 2 else ()
+    )
 
 
 _Make = Callable[[Fields, list[str]], FloatNode]
@@ -176,9 +216,14 @@ _OTHERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], _Make]] = {
 
 
 def shape_of(told: Any, name: str) -> Shape:
-    """The shape that an Input states, a batch's axis included."""
+    """Return the shape that an Input states, a batch's axis included."""
     value = np.asarray(told)
-    shape = tuple(int(v) for v in value.ravel()) if value.dtype.kind in "iu" and value.ndim < 2 else ()
+    shape = (
+        tuple(int(v) for v in value.ravel()) if value.dtype.kind in "iu" and value.ndim < 2 else ()
+    )
     if not shape or min(shape) < 1 or any(size != 1 for size in shape[:-3]):
-        raise FileRefused(f"{name}: shape is {short(told)}; give 1 to 3 integers of at least 1, without the batch's axis")
+        raise FileRefused(
+            f"{name}: shape is {short(told)}; give 1 to 3 integers of at least 1, without the "
+            "batch's axis"
+        )
     return shape

@@ -29,7 +29,8 @@ class FlatGraph:
         inputs, outputs: of the outermost graph.
         notes: in sentences.
         refusals: all that was found.
-        sound: whether no fault was found but in nodes: without that, the edges are not to be believed.
+        sound: whether no fault was found but in nodes: without that, the edges are not to be
+            believed.
     """
 
     def __init__(self, told: Any) -> None:
@@ -50,10 +51,20 @@ class FlatGraph:
             FileRefused: when it is none.
         """
         here = f"{path}: the graph" if path else "the graph"
-        if not isinstance(told, Mapping) or str(told.get("type")) != "NIRGraph" or not isinstance(told.get("nodes"), Mapping):
-            raise FileRefused(f"{here} has no nodes; export it again" if path else "holds no NIR graph; give a file that a NIR tool wrote")
+        if (
+            not isinstance(told, Mapping)
+            or str(told.get("type")) != "NIRGraph"
+            or not isinstance(told.get("nodes"), Mapping)
+        ):
+            raise FileRefused(
+                f"{here} has no nodes; export it again"
+                if path
+                else "holds no NIR graph; give a file that a NIR tool wrote"
+            )
         if depth > DEPTH:
-            raise FileRefused(f"{here} lies more than {DEPTH} graphs deep; put its nodes into the outer one")
+            raise FileRefused(
+                f"{here} lies more than {DEPTH} graphs deep; put its nodes into the outer one"
+            )
         nodes: Mapping[str, Any] = told["nodes"]
         edges: tuple[Edge, ...] = ()
         with self.refusals.collect(), about(f"{here} "):
@@ -66,23 +77,33 @@ class FlatGraph:
         missing = {name: (a, b) for a, b in reversed(edges) for name in (b, a) if name not in nodes}
         for name, (a, b) in missing.items():
             told_edge = f"an edge {a} -> {b}, but no node {name!r}"
-            self.refusals.add(FileRefused(f"{here} has {told_edge}; add the node or remove the edge"))
+            self.refusals.add(
+                FileRefused(f"{here} has {told_edge}; add the node or remove the edge")
+            )
         for kind, paths in found.items():
             if not paths or (len(paths) > 1 and (path or kind == "Input")):
                 told_ends = f"{len(paths)} nodes of type {kind} ({', '.join(paths) or 'none'})"
                 self.refusals.add(FileRefused(f"{here} has {told_ends}; give it one"))
         fed = {ends[b][0] for _, b in edges if b in ends}
         for end in [end for end in found["Output"] if end not in fed and len(found["Output"]) > 1]:
-            self.refusals.add(FileRefused(f"{end} is an output that nothing leads to; remove it or lead a layer to it"))
+            self.refusals.add(
+                FileRefused(
+                    f"{end} is an output that nothing leads to; remove it or lead a layer to it"
+                )
+            )
         self.edges += [(ends[a][1], ends[b][0]) for a, b in edges if a in ends and b in ends]
         return found["Input"], found["Output"]
 
-    def _node(self, fields: Any, at: str, found: dict[str, list[str]], depth: int) -> tuple[str, str]:
+    def _node(
+        self, fields: Any, at: str, found: dict[str, list[str]], depth: int
+    ) -> tuple[str, str]:
         """Take in a node; where edges into it end, and where edges out of it start."""
         if not isinstance(fields, Mapping):
             raise FileRefused(f"{at}: holds a value where NIR has fields; remove it")
         if at in self.nodes or at in self.unread or at in self.shapes:
-            raise FileRefused(f"{at} names two nodes once graphs are put into one another; rename one")
+            raise FileRefused(
+                f"{at} names two nodes once graphs are put into one another; rename one"
+            )
         kind = str(fields.get("type"))
         if kind == "NIRGraph":
             inputs, outputs = self._add(fields, at, depth + 1)
@@ -101,7 +122,14 @@ class FlatGraph:
     def _drop_passages(self) -> None:
         """Join what leads to a subgraph's input or output with what it leads to."""
         for name in [name for name in self.shapes if name not in (*self.inputs, *self.outputs)]:
-            into, out = [a for a, b in self.edges if b == name], [b for a, b in self.edges if a == name]
+            into, out = (
+                [a for a, b in self.edges if b == name],
+                [b for a, b in self.edges if a == name],
+            )
             if name in into:
-                self.refusals.add(FileRefused(f"{name} leads to itself; put a neuron layer into the cycle"))
-            self.edges = [edge for edge in self.edges if name not in edge] + [(a, b) for a in into for b in out if name not in (a, b)]
+                self.refusals.add(
+                    FileRefused(f"{name} leads to itself; put a neuron layer into the cycle")
+                )
+            self.edges = [edge for edge in self.edges if name not in edge] + [
+                (a, b) for a in into for b in out if name not in (a, b)
+            ]

@@ -1,9 +1,10 @@
 """The float graph run in double precision, step by step, as it was read: what the integer network is compared with.
 
-It knows nothing of folding: biases are added where they stand, averages are divided, scales multiplied. Only what NIR leaves open is
-taken from the semantics, in which the integer network is made too. A membrane is kept as its height above v_reset, in which a reset
-to v_reset is one to 0; the start is that of silence: every membrane at its reset value, no spike, and on feedback edges and in delays
-what comes of that.
+It knows nothing of folding: biases are added where they stand, averages are divided, scales
+multiplied. Only what NIR leaves open is taken from the semantics, in which the integer network is
+made too. A membrane is kept as its height above v_reset, in which a reset to v_reset is one to 0;
+the start is that of silence: every membrane at its reset value, no spike, and on feedback edges and
+in delays what comes of that.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Run:
 
 
 def steps_of(graph: Graph, how: Semantics, refusals: Refusals) -> dict[str, Step]:
-    """The steps of the layers whose numbers make neurons; why the others do not, and which delays are none, goes to `refusals`."""
+    """Return the steps of the layers whose numbers make neurons; why the others do not, and which delays are none, goes to `refusals`."""
     made = {}
     for name, cells in graph.cells.items():
         with refusals.collect(f"{name} ({cells.kind}): "):
@@ -51,7 +52,7 @@ def steps_of(graph: Graph, how: Semantics, refusals: Refusals) -> dict[str, Step
 
 
 def whole_steps(name: str, wait: Wait, how: Semantics) -> tuple[Steps, float]:
-    """A delay in steps, of each value, and by how many steps it was rounded at most.
+    """Return a delay in steps, of each value, and by how many steps it was rounded at most.
 
     Raises:
         NotMappable: when it is negative, too long, or none for some of its values alone.
@@ -59,19 +60,24 @@ def whole_steps(name: str, wait: Wait, how: Semantics) -> tuple[Steps, float]:
     assert how.dt is not None
     low, high = float(wait.seconds.min()), float(wait.seconds.max())
     if high / how.dt > MAX_DELAY:
-        raise NotMappable(f"{name} (Delay): it delays by {high / how.dt:g} steps; use at most {MAX_DELAY:,}")
+        raise NotMappable(
+            f"{name} (Delay): it delays by {high / how.dt:g} steps; use at most {MAX_DELAY:,}"
+        )
     exact = np.asarray(wait.seconds / how.dt, np.float64)
     steps = np.rint(exact).astype(np.int64)
     if low < 0 or (steps.min() == 0 and steps.any()):
         raise NotMappable(
-            f"{name} (Delay): it delays by {low:g} to {high:g} s, {low / how.dt:g} to {high / how.dt:g} steps; let each value wait for one"
+            f"{name} (Delay): it delays by {low:g} to {high:g} s, {low / how.dt:g} to "
+            f"{high / how.dt:g} steps; let each value wait for one"
             " step or more, or none of them"
         )
     moved = float(np.abs(exact - steps).max())
     return steps, 0.0 if moved <= WHOLE else moved
 
 
-def run(graph: Graph, x: npt.NDArray[np.uint8], how: Semantics, steps: int, full_scale: float = 1.0) -> Run:
+def run(
+    graph: Graph, x: npt.NDArray[np.uint8], how: Semantics, steps: int, full_scale: float = 1.0
+) -> Run:
     """Run a graph on samples.
 
     Args:
@@ -86,8 +92,13 @@ def run(graph: Graph, x: npt.NDArray[np.uint8], how: Semantics, steps: int, full
     """
     machine = _Machine(graph, how, len(x))
     held = x.ndim == len(graph.shape) + 1
-    spikes = {name: np.zeros((len(x), steps, *cells.shape), np.uint8) for name, cells in graph.cells.items()}
-    membranes = {name: np.zeros((len(x), steps, *cells.shape)) for name, cells in graph.cells.items()}
+    spikes = {
+        name: np.zeros((len(x), steps, *cells.shape), np.uint8)
+        for name, cells in graph.cells.items()
+    }
+    membranes = {
+        name: np.zeros((len(x), steps, *cells.shape)) for name, cells in graph.cells.items()
+    }
     for t in range(steps):
         machine.step((x if held else x[:, t]).astype(np.float64) / full_scale)
         for name in spikes:
@@ -103,14 +114,17 @@ def silence(graph: Graph) -> dict[str, Float]:
 
     def visit(name: str) -> Float:
         if name not in value:
-            value[name] = apply(graph.nodes[name], sum((visit(source) for source in graph.outline.sources(name)), np.zeros(1)))
+            value[name] = apply(
+                graph.nodes[name],
+                sum((visit(source) for source in graph.outline.sources(name)), np.zeros(1)),
+            )
         return value[name]
 
     return {name: visit(name)[0] for name in (INPUT, *graph.outline.order)}
 
 
 def apply(node: FloatNode, x: Float) -> Float:
-    """A node without state on a batch; a delay is none here."""
+    """Return a node without state on a batch; a delay is none here."""
     match node:
         case Weights() if node.weight.ndim == 2:
             made: Float = x @ node.weight.T
@@ -128,18 +142,28 @@ def apply(node: FloatNode, x: Float) -> Float:
     return made if node.bias is None else made + node.bias.reshape(-1, *[1] * (made.ndim - 2))
 
 
-def _windows(x: Float, padding: tuple[int, int], span: tuple[int, int], stride: tuple[int, int]) -> Float:
+def _windows(
+    x: Float, padding: tuple[int, int], span: tuple[int, int], stride: tuple[int, int]
+) -> Float:
     x = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
-    return np.lib.stride_tricks.sliding_window_view(x, span, axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
+    return np.lib.stride_tricks.sliding_window_view(x, span, axis=(2, 3))[
+        :, :, :: stride[0], :: stride[1]
+    ]
 
 
 def _conv2d(x: Float, node: Weights) -> Float:
     outputs, per_group, height, width = node.weight.shape
     span = ((height - 1) * node.dilation[0] + 1, (width - 1) * node.dilation[1] + 1)
-    windows = _windows(x, node.padding, span, node.stride)[..., :: node.dilation[0], :: node.dilation[1]]
+    windows = _windows(x, node.padding, span, node.stride)[
+        ..., :: node.dilation[0], :: node.dilation[1]
+    ]
     weight = node.weight.reshape(node.groups, outputs // node.groups, per_group, height, width)
     parts = [
-        np.tensordot(windows[:, group * per_group : (group + 1) * per_group], weight[group], axes=([1, 4, 5], [1, 2, 3]))
+        np.tensordot(
+            windows[:, group * per_group : (group + 1) * per_group],
+            weight[group],
+            axes=([1, 4, 5], [1, 2, 3]),
+        )
         for group in range(node.groups)
     ]
     made: Float = np.concatenate(parts, axis=-1, dtype=np.float64).transpose(0, 3, 1, 2)
@@ -153,12 +177,25 @@ class _Machine:
         refusals = Refusals()
         self.graph, self.how, self.cells = graph, how, steps_of(graph, how, refusals)
         refusals.raise_all()
-        still = {name: np.repeat(value[None], batch, axis=0) for name, value in silence(graph).items()}
+        still = {
+            name: np.repeat(value[None], batch, axis=0) for name, value in silence(graph).items()
+        }
         self.value = self.before = still
         self.membrane = {name: np.zeros_like(still[name]) for name in self.cells}
-        self.current = {name: np.zeros_like(still[name]) for name, step in self.cells.items() if step.alpha is not None}
-        waits = {name: whole_steps(name, node, how)[0] for name, node in graph.nodes.items() if isinstance(node, Wait)}
-        self.steps = {name: np.broadcast_to(steps, graph.outline.shapes[name]) for name, steps in waits.items()}
+        self.current = {
+            name: np.zeros_like(still[name])
+            for name, step in self.cells.items()
+            if step.alpha is not None
+        }
+        waits = {
+            name: whole_steps(name, node, how)[0]
+            for name, node in graph.nodes.items()
+            if isinstance(node, Wait)
+        }
+        self.steps = {
+            name: np.broadcast_to(steps, graph.outline.shapes[name])
+            for name, steps in waits.items()
+        }
         self.line = {name: [still[name]] * int(steps.max()) for name, steps in waits.items()}
 
     def step(self, x: Float) -> None:
@@ -167,7 +204,8 @@ class _Machine:
         self.before, self.value = self.value, {INPUT: x}
         for name in outline.order:
             arriving = sum(
-                (self.before if (source, name) in outline.feedback else self.value)[source] for source in outline.sources(name)
+                (self.before if (source, name) in outline.feedback else self.value)[source]
+                for source in outline.sources(name)
             ) + np.zeros(1)
             node = self.graph.nodes[name]
             if isinstance(node, Cells):
@@ -176,7 +214,10 @@ class _Machine:
                 line = [*self.line[name], arriving]
                 late = np.stack(line)  # by steps
                 ago = np.broadcast_to(len(line) - 1 - self.steps[name], late.shape[1:])
-                self.value[name], self.line[name] = np.take_along_axis(late, ago[None], axis=0)[0], line[1:]
+                self.value[name], self.line[name] = (
+                    np.take_along_axis(late, ago[None], axis=0)[0],
+                    line[1:],
+                )
             else:
                 self.value[name] = apply(node, arriving)
 
@@ -197,7 +238,9 @@ class _Machine:
         keeps = self.graph.cells[name].kind == "Threshold"
         if late and how.reset == "subtract" and not keeps:
             u = u - step.threshold * s_prev
-        s: Float = (u > step.threshold if how.fires == "gt" else u >= step.threshold).astype(np.float64)
+        s: Float = (u > step.threshold if how.fires == "gt" else u >= step.threshold).astype(
+            np.float64
+        )
         if not late and not keeps:
             u = u - step.threshold * s if how.reset == "subtract" else u * (1 - s)
         self.membrane[name] = u

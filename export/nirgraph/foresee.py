@@ -22,8 +22,9 @@ MOST = 1 << 26
 def foresee(path: Path) -> tuple[str, ...]:
     """Everything that `quantize`, with no option given, refuses of the graph in a file: sentences that name the node and the way out.
 
-    Options that it needs are among them. Whether numbers fit into states of 32 bits turns on the samples' length, and is not; nor is,
-    where options are missing or layers are very large, whether neurons differ that an integer layer has alike.
+    Options that it needs are among them. Whether numbers fit into states of 32 bits turns on the
+    samples' length, and is not; nor is, where options are missing or layers are very large, whether
+    neurons differ that an integer layer has alike.
 
     Raises:
         UsageError, FileRefused: when the file itself cannot be read.
@@ -46,7 +47,9 @@ def _refused(graph: Graph) -> tuple[str, ...]:
                 require_neurons(cells)
         return refusals.reasons
     with refusals.collect():
-        plan(graph, how, Options(weights="binary"), 1.0)  # the kind that is made fastest; what it is refuses nothing
+        plan(
+            graph, how, Options(weights="binary"), 1.0
+        )  # the kind that is made fastest; what it is refuses nothing
     return refusals.reasons
 
 

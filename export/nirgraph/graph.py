@@ -20,10 +20,12 @@ class Weights:
     """Affine, Linear, Conv1d and Conv2d.
 
     Attributes:
-        weight: `[outputs, inputs]`, or `[outputs, inputs / groups, height, width]`; a Conv1d is of height 1.
+        weight: `[outputs, inputs]`, or `[outputs, inputs / groups, height, width]`; a Conv1d is of
+            height 1.
         bias: `[outputs]`; None where there is none.
         stride, padding, dilation, groups: of a convolution.
-        stated: the shape of a convolution's input as its field says it, which is not what decides; empty where it says none.
+        stated: the shape of a convolution's input as its field says it, which is not what decides;
+            empty where it says none.
     """
 
     weight: Float
@@ -57,7 +59,8 @@ class Flat:
     """Flatten: all axes into one.
 
     Attributes:
-        stated: the shape of its input as its field says it, which is not what decides; empty where it says none.
+        stated: the shape of its input as its field says it, which is not what decides; empty where
+            it says none.
     """
 
     stated: Shape = ()
@@ -108,7 +111,8 @@ class Graph:
         names: legal name by the name in the file, dots between the levels.
         dt: the step that the graph's metadata states, in seconds.
         notes: what was read otherwise than it is written, in sentences.
-        heads: the layers that lead to the output in the file, by the name of their node there. The first one alone does so in `edges`.
+        heads: the layers that lead to the output in the file, by the name of their node there. The
+            first one alone does so in `edges`.
     """
 
     nodes: Mapping[str, FloatNode]
@@ -128,18 +132,20 @@ class Graph:
     @property
     def cells(self) -> Mapping[str, Cells]:
         """The layers of neurons, in order of evaluation."""
-        return {name: node for name in self.outline.order if isinstance(node := self.nodes[name], Cells)}
+        return {
+            name: node for name in self.outline.order if isinstance(node := self.nodes[name], Cells)
+        }
 
 
 def weights_node(node: Weights, levels: npt.NDArray[np.int8], kind: str) -> Conv2d | Linear:
-    """The integer node of some weights."""
+    """Return the integer node of some weights."""
     if levels.ndim == 2:
         return Linear(levels, kind)  # type: ignore[arg-type]  # checked by the node
     return Conv2d(levels, node.stride, node.padding, node.dilation, node.groups, kind)  # type: ignore[arg-type]
 
 
 def stand_in(node: FloatNode) -> Node:
-    """A node of the same geometry; one that keeps shapes for a Scale."""
+    """Return a node of the same geometry; one that keeps shapes for a Scale."""
     match node:
         case Weights():
             return weights_node(node, np.zeros(node.weight.shape, np.int8), "ternary")
@@ -149,6 +155,10 @@ def stand_in(node: FloatNode) -> Node:
             return Flatten()
         case Cells():
             how = Arithmetic() if node.fires else Arithmetic(fires="never", reset="none")
-            return Neuron(np.full(node.shape[0], int(node.fires), np.int32), np.zeros(node.shape[0], np.int32), how)
+            return Neuron(
+                np.full(node.shape[0], int(node.fires), np.int32),
+                np.zeros(node.shape[0], np.int32),
+                how,
+            )
         case _:
             return Delay(1)

@@ -17,7 +17,7 @@ from lehr.nodes import Delay, Neuron
 
 
 def delay_of(steps: Steps) -> Delay:
-    """A Delay of these steps: of one number where all are alike."""
+    """Return a Delay of these steps: of one number where all are alike."""
     return Delay(int(steps.flat[0]) if steps.min() == steps.max() else steps.astype(np.int32))
 
 
@@ -28,12 +28,23 @@ def require_same_delays(graph: Graph, network: Network, how: Semantics) -> None:
         NotMappable: naming the layer.
     """
     extra = {name for name, cells in graph.cells.items() if cells.cuba and how.current == "last"}
-    waits = {n: _lag(n, whole_steps(n, node, how)[0]) for n, node in graph.nodes.items() if isinstance(node, Wait)}
-    delays = {n: _lag(n, np.asarray(node.steps)) for n, node in network.nodes.items() if isinstance(node, Delay)}
+    waits = {
+        n: _lag(n, whole_steps(n, node, how)[0])
+        for n, node in graph.nodes.items()
+        if isinstance(node, Wait)
+    }
+    delays = {
+        n: _lag(n, np.asarray(node.steps))
+        for n, node in network.nodes.items()
+        if isinstance(node, Delay)
+    }
     for name in graph.cells:
         there, here = _arrivals(graph.outline, name, waits), _arrivals(network, name, delays)
         if here != {(hub, lag + (name in extra), others) for hub, lag, others in there}:
-            raise NotMappable(f"{name}: the cycle that it lies in would be cut in another place; put a Delay where one step is meant")
+            raise NotMappable(
+                f"{name}: the cycle that it lies in would be cut in another place; put a Delay "
+                "where one step is meant"
+            )
 
 
 _Lag = tuple[int, frozenset[str]]
@@ -41,11 +52,15 @@ _Lag = tuple[int, frozenset[str]]
 
 
 def _lag(name: str, steps: npt.NDArray[np.integer[Any]]) -> _Lag:
-    return (int(steps.flat[0]), frozenset()) if steps.min() == steps.max() else (0, frozenset({name}))
+    return (
+        (int(steps.flat[0]), frozenset()) if steps.min() == steps.max() else (0, frozenset({name}))
+    )
 
 
-def _arrivals(net: Network, name: str, waits: Mapping[str, _Lag]) -> set[tuple[str, int, frozenset[str]]]:
-    """The layers whose spikes come to a layer, and after how many steps."""
+def _arrivals(
+    net: Network, name: str, waits: Mapping[str, _Lag]
+) -> set[tuple[str, int, frozenset[str]]]:
+    """Return the layers whose spikes come to a layer, and after how many steps."""
     arrived: set[tuple[str, int, frozenset[str]]] = set()
     nobody: _Lag = (0, frozenset())
     pending, seen = [(name, *nobody)], set[tuple[str, int, frozenset[str]]]()

@@ -10,7 +10,14 @@ import numpy as np
 
 from lehr.arithmetic import MAX_SHIFT, Arithmetic, Synapse
 from lehr.errors import NotMappable
-from lehr.export.decays import Decay, exact_decay, exact_decays, own_decays, require_leak, rounded_decay
+from lehr.export.decays import (
+    Decay,
+    exact_decay,
+    exact_decays,
+    own_decays,
+    require_leak,
+    rounded_decay,
+)
 from lehr.export.digits import DOUBLE, digits
 from lehr.export.fold import THRESHOLD_ERROR, Affine, Float
 from lehr.export.levels import kind_of, within_kind
@@ -34,11 +41,15 @@ class Options:
 
     Attributes:
         weights: what weights are rounded to.
-        decay_bits: n, to which decays that are no k/2**16 are rounded; None for the least that keeps their time constant within `error`.
-        fraction_bits: F of every layer; None for the least that keeps rounding within `error` of the threshold.
+        decay_bits: n, to which decays that are no k/2**16 are rounded; None for the least that
+            keeps their time constant within `error`.
+        fraction_bits: F of every layer; None for the least that keeps rounding within `error` of
+            the threshold.
         error: the share of a time constant, or of a threshold, that rounding may come to.
-        decay: what is done where the neurons of a layer differ in a time constant: `own` gives each its own, `common` takes the mean.
-        maps: what is done where neurons of a channel differ in threshold, gain or bias: `own` gives each its own, `mean` takes the mean.
+        decay: what is done where the neurons of a layer differ in a time constant: `own` gives each
+            its own, `common` takes the mean.
+        maps: what is done where neurons of a channel differ in threshold, gain or bias: `own` gives
+            each its own, `mean` takes the mean.
     """
 
     weights: WeightKind = "int8"
@@ -66,7 +77,9 @@ class QuantizedWeights:
     exact: bool
 
 
-def quantize_weights(graph: Rewritten, kind: WeightKind, full_scale: float) -> dict[str, QuantizedWeights]:
+def quantize_weights(
+    graph: Rewritten, kind: WeightKind, full_scale: float
+) -> dict[str, QuantizedWeights]:
     """All weights as levels; those whose currents are added share a step per output.
 
     Raises:
@@ -75,36 +88,51 @@ def quantize_weights(graph: Rewritten, kind: WeightKind, full_scale: float) -> d
     made: dict[str, QuantizedWeights] = {}
     waiting = _groups(graph)
     while waiting:
-        ready = [group for group in waiting if all(root in made for name in group for root in _behind(graph, name))]
+        ready = [
+            group
+            for group in waiting
+            if all(root in made for name in group for root in _behind(graph, name))
+        ]
         if not ready:
-            raise NotMappable(f"{waiting[0][0]}: its currents are added to those of weights that lead to it; put neurons between them")
+            raise NotMappable(
+                f"{waiting[0][0]}: its currents are added to those of weights that lead to it; put "
+                "neurons between them"
+            )
         for group in ready:
-            made |= _one_step({name: _incoming(graph, name, made, full_scale) for name in group}, graph, kind)
+            made |= _one_step(
+                {name: _incoming(graph, name, made, full_scale) for name in group}, graph, kind
+            )
         waiting = [group for group in waiting if group not in ready]
     return made
 
 
 def _groups(graph: Rewritten) -> list[list[str]]:
-    """The nodes of weights, those together whose currents are added somewhere."""
+    """Return the nodes of weights, those together whose currents are added somewhere."""
     owner = {name: name for name, node in graph.nodes.items() if isinstance(node, Weights)}
 
     def find(name: str) -> str:
         return name if owner[name] == name else find(owner[name])
 
     for name in graph.nodes:
-        weighted = [root for source in graph.sources(name) for root in graph.roots(source) if root in owner]
+        weighted = [
+            root for source in graph.sources(name) for root in graph.roots(source) if root in owner
+        ]
         for other in weighted[1:]:
             owner[find(other)] = find(weighted[0])
-    return [[name for name in owner if find(name) == first] for first in owner if owner[first] == first]
+    return [
+        [name for name in owner if find(name) == first] for first in owner if owner[first] == first
+    ]
 
 
 def _behind(graph: Rewritten, name: str) -> list[str]:
-    """The weights whose currents weights take."""
+    """Return the weights whose currents weights take."""
     roots = [root for source in graph.sources(name) for root in graph.roots(source)]
     return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
 
 
-def signal(graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float) -> Float:
+def signal(
+    graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float
+) -> Float:
     """What one unit of the integers that leave a node is worth, per channel."""
     if name == INPUT:
         return np.full(graph.shapes[INPUT][0], 1 / full_scale)
@@ -118,17 +146,25 @@ def signal(graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], fu
     return np.repeat(told, graph.shapes[name][0] // len(told)) if isinstance(node, Flat) else told
 
 
-def _incoming(graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float) -> Float:
+def _incoming(
+    graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float
+) -> Float:
     """Real weights for integers as their input."""
     node = graph.nodes[name]
     assert isinstance(node, Weights)
     return columns(node, signal(graph, graph.sources(name)[0], made, full_scale))
 
 
-def _one_step(group: Mapping[str, Float], graph: Rewritten, kind: WeightKind) -> dict[str, QuantizedWeights]:
+def _one_step(
+    group: Mapping[str, Float], graph: Rewritten, kind: WeightKind
+) -> dict[str, QuantizedWeights]:
     rows = [weight.reshape(len(weight), -1) for weight in group.values()]
     even = len({len(each) for each in rows}) == 1
-    joint = np.concatenate(rows, axis=1) if even else np.concatenate([each.ravel() for each in rows])[None]
+    joint = (
+        np.concatenate(rows, axis=1)
+        if even
+        else np.concatenate([each.ravel() for each in rows])[None]
+    )
     read = within_kind(joint, kind)
     silent = ~joint.any(axis=1)
     step = np.where(silent, np.median(read.step[~silent]) if not silent.all() else 1.0, read.step)
@@ -141,22 +177,29 @@ def _one_step(group: Mapping[str, Float], graph: Rewritten, kind: WeightKind) ->
         node = graph.nodes[name]
         assert isinstance(node, Weights)
         back = levels * steps.reshape(-1, *[1] * (weight.ndim - 1))
-        error = float(np.linalg.norm(weight - back) / max(float(np.linalg.norm(weight)), np.finfo(np.float64).tiny))
-        made[name] = QuantizedWeights(weights_node(node, levels, kind_of(levels)), steps, error, read.moved == 0)
+        error = float(
+            np.linalg.norm(weight - back)
+            / max(float(np.linalg.norm(weight)), np.finfo(np.float64).tiny)
+        )
+        made[name] = QuantizedWeights(
+            weights_node(node, levels, kind_of(levels)), steps, error, read.moved == 0
+        )
     return made
 
 
 class LayerReader:
     """Turns the step of a layer of neurons into what waits for integers."""
 
-    def __init__(self, name: str, cells: Cells, step: Step, how: Semantics, options: Options) -> None:
+    def __init__(
+        self, name: str, cells: Cells, step: Step, how: Semantics, options: Options
+    ) -> None:
         self.name, self.cells, self.step, self.how, self.options = name, cells, step, how, options
         self.notes: list[str] = []
         self.by_neuron = False
         self.digits = digits(step.gain)
 
     def read(self, unit: Float, scale: Float, silent: Float, exact: bool, factors: int) -> Waiting:
-        """The layer.
+        """Return the layer.
 
         Args:
             unit: what one unit of its integer input is worth, per channel.
@@ -173,15 +216,24 @@ class LayerReader:
         gain, bias, drive = step.gain * scale, step.gain * silent, step.drive
         if step.alpha is not None and bias.any() and drive.any():
             raise NotMappable(
-                "it has both a bias at its synapse and a leak towards another value than its reset's, and an integer neuron has one bias:"
+                "it has both a bias at its synapse and a leak towards another value than its "
+                "reset's, and an integer neuron has one bias:"
                 " make v_leak equal to v_reset, or the bias 0"
             )
         offset, widest = bias + drive, np.abs(gain).max()
-        self.by_neuron = self._differs(step, ((gain, widest), (offset, height.max()), (height, height.max())))
-        decay, alpha = self._decay(step.beta, "decay"), None if step.alpha is None else self._decay(step.alpha, "synapse's decay")
+        self.by_neuron = self._differs(
+            step, ((gain, widest), (offset, height.max()), (height, height.max()))
+        )
+        decay, alpha = (
+            self._decay(step.beta, "decay"),
+            None if step.alpha is None else self._decay(step.alpha, "synapse's decay"),
+        )
         gain = self._numbers(gain, "gain", widest)
         gain = gain * np.repeat(unit, len(gain) // len(unit))
-        offset, theta = self._numbers(offset, "bias", height.max()), self._numbers(height, "threshold", height.max())
+        offset, theta = (
+            self._numbers(offset, "bias", height.max()),
+            self._numbers(height, "threshold", height.max()),
+        )
         to_synapse = bool(bias.any())
         keeps = self.cells.kind in ("Threshold", "Readout")
         arithmetic = Arithmetic(
@@ -194,19 +246,34 @@ class LayerReader:
         synapse = None
         if alpha is not None:
             numerator, shift = alpha.common(0)
-            synapse = Synapse(decay_numerator=numerator, decay_shift=shift, bias_to="synapse" if to_synapse else "membrane")
+            synapse = Synapse(
+                decay_numerator=numerator,
+                decay_shift=shift,
+                bias_to="synapse" if to_synapse else "membrane",
+            )
             if to_synapse and self.how.current == "last":
                 self.notes.append(f"{self.name}: its bias acts one step earlier than in the graph")
         decays = (decay,) if alpha is None else (decay, alpha)
         exact, most = exact and not self.notes, max(factors, self.digits)
-        dynamics = Dynamics(arithmetic, decays, theta, synapse, self.cells.shape if self.by_neuron else None)
-        return Waiting(self.name, Affine(gain, offset), dynamics, tuple(self.notes), exact, digits=most)
+        dynamics = Dynamics(
+            arithmetic, decays, theta, synapse, self.cells.shape if self.by_neuron else None
+        )
+        return Waiting(
+            self.name, Affine(gain, offset), dynamics, tuple(self.notes), exact, digits=most
+        )
 
     def _differs(self, step: Step, numbers: tuple[tuple[Float, float], ...]) -> bool:
         """Whether neurons of one channel differ, so that each of the layer has numbers of its own."""
-        decays = [(beta, float((1 - beta).min())) for beta in (step.beta, step.alpha) if beta is not None]
-        own = [*(numbers if self.options.maps == "own" else ()), *(decays if self.options.decay == "own" else ())]
-        return any(float(np.ptp(self._rows(values), axis=1).max()) > ALIKE * unit for values, unit in own)
+        decays = [
+            (beta, float((1 - beta).min())) for beta in (step.beta, step.alpha) if beta is not None
+        ]
+        own = [
+            *(numbers if self.options.maps == "own" else ()),
+            *(decays if self.options.decay == "own" else ()),
+        ]
+        return any(
+            float(np.ptp(self._rows(values), axis=1).max()) > ALIKE * unit for values, unit in own
+        )
 
     def _rows(self, values: Float) -> Float:
         return np.broadcast_to(values, self.cells.shape).reshape(self.cells.shape[0], -1)
@@ -218,13 +285,20 @@ class LayerReader:
         self.digits = DOUBLE if np.ptp(values) else self.digits
         if float(np.ptp(values)) > ALIKE * left:
             beta = float(values.mean())
-            self.notes.append(f"{self.name}: {what}s of {values.min():.6g} to {values.max():.6g} became one, their mean")
+            self.notes.append(
+                f"{self.name}: {what}s of {values.min():.6g} to {values.max():.6g} became one, "
+                "their mean"
+            )
         exact = exact_decay(beta)
         if exact is not None:
             return exact
         left, bits = 1 - beta, self.options.decay_bits
         tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
-        near = (made for n in tried if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits)
+        near = (
+            made
+            for n in tried
+            if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits
+        )
         decay = next(near, rounded_decay(beta, MAX_SHIFT))
         self._require_leak(decay, what, beta, tried[-1])
         self._note_moved(decay, what, decay.moved / left)
@@ -242,19 +316,33 @@ class LayerReader:
         def share(decay: Decay) -> float:
             return float((np.abs(decay.beta - betas) / (1 - betas)).max())
 
-        near = (decays for n in tried if share(decays := own_decays(betas, n)) <= self.options.error or bits)
+        near = (
+            decays
+            for n in tried
+            if share(decays := own_decays(betas, n)) <= self.options.error or bits
+        )
         decay = next(near, own_decays(betas, MAX_SHIFT))
         self._require_leak(decay, what, float(betas.max()), tried[-1])
         self._note_moved(decay, what, share(decay))
         return decay
 
     def _require_leak(self, decay: Decay, what: str, beta: float, bits: int) -> None:
-        usual = "use a greater --dt" if self.options.decay_bits is None else "give a higher --decay-bits"
-        require_leak(decay, what, beta, bits, next(iter(odd_times(self.cells.values, self.how.dt)), usual))
+        usual = (
+            "use a greater --dt"
+            if self.options.decay_bits is None
+            else "give a higher --decay-bits"
+        )
+        require_leak(
+            decay, what, beta, bits, next(iter(odd_times(self.cells.values, self.how.dt)), usual)
+        )
 
     def _note_moved(self, decay: Decay, what: str, share: float) -> None:
         low, high = int(np.min(decay.numerator)), int(np.max(decay.numerator))
-        numerators = f"{low}/{1 << decay.shift}" if not decay.own else f"{low}/{1 << decay.shift} to {high}/{1 << decay.shift}"
+        numerators = (
+            f"{low}/{1 << decay.shift}"
+            if not decay.own
+            else f"{low}/{1 << decay.shift} to {high}/{1 << decay.shift}"
+        )
         note = f"{self.name}: {what} moved by {decay.moved:.2g} to {numerators}"
         if self.options.decay_bits is None and share > self.options.error:
             most = f"{MAX_SHIFT} bits, the most that a decay has"

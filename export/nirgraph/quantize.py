@@ -16,7 +16,13 @@ from lehr.export.fold import Float
 from lehr.export.nirgraph.floats import silence, steps_of
 from lehr.export.nirgraph.graph import Cells, Flat, Graph, Pool, Scale, Wait, Weights
 from lehr.export.nirgraph.lags import delay_of, require_same_delays
-from lehr.export.nirgraph.layers import LayerReader, Options, QuantizedWeights, quantize_weights, signal
+from lehr.export.nirgraph.layers import (
+    LayerReader,
+    Options,
+    QuantizedWeights,
+    quantize_weights,
+    signal,
+)
 from lehr.export.nirgraph.rewrite import Rewritten
 from lehr.export.nirgraph.semantics import Semantics, decided, settled
 from lehr.export.nirgraph.steps import step_of, taken_for_exact
@@ -37,12 +43,14 @@ class Layer:
 
     Attributes:
         report: integers, bounds, notes.
-        scale: what one unit of an integer membrane is worth in the graph, float64 `[channels]`, or by neuron in the layer's shape.
+        scale: what one unit of an integer membrane is worth in the graph, float64 `[channels]`, or
+            by neuron in the layer's shape.
         threshold: of the graph, above v_reset, likewise; 1 where nothing fires.
         decay: of the membrane, as integers.
-        weight_error: of the weights that lead to it, as a share of their norm; 0 where there are none.
-        threshold_error: by which share rounding moved a threshold or, in thresholds, a bias, or weights that were left out could move
-            a membrane, at most.
+        weight_error: of the weights that lead to it, as a share of their norm; 0 where there are
+            none.
+        threshold_error: by which share rounding moved a threshold or, in thresholds, a bias, or
+            weights that were left out could move a membrane, at most.
         decay_error: by how much its decays were moved, at most.
     """
 
@@ -94,15 +102,17 @@ def quantize(
 
     Args:
         graph: the graph.
-        sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long each is held. Only their shape, kind and
-            length are looked at here.
+        sample: inputs, uint8 `[N, T, *shape]`, or `[N, *shape]` where `steps` says for how long
+            each is held. Only their shape, kind and length are looked at here.
         semantics: what the graph does not say.
         options: how integers are made.
         steps: how many steps a sample is held for; None where it has an axis of time.
-        full_scale: what inputs are divided by in the graph, 255 for pixels, 1 for counts; None where they are spikes 0 and 1.
+        full_scale: what inputs are divided by in the graph, 255 for pixels, 1 for counts; None
+            where they are spikes 0 and 1.
 
     Raises:
-        UsageError: when an option or the sample is out of range, or something that the graph does not say is missing.
+        UsageError: when an option or the sample is out of range, or something that the graph does
+            not say is missing.
         NotMappable: naming the node that no integer network computes, and the way out.
     """
     options = options or Options()
@@ -119,7 +129,9 @@ def quantize(
         drawn, layers = rooms(_drawn(rewritten, weights, waiting, entry, length, how), waiting)
         # nothing is rounded where that is possible at all
         exact = options.fraction_bits is None and all(room.exact for room in layers.values())
-        bits, waiting = chosen_bits(layers, fraction_bits=options.fraction_bits, error=None if exact else options.error)
+        bits, waiting = chosen_bits(
+            layers, fraction_bits=options.fraction_bits, error=None if exact else options.error
+        )
         network = completed(drawn, waiting, bits)
     require_same_delays(graph, network, how)
     widths = analyse(network).layers
@@ -137,17 +149,22 @@ def quantize(
             max(decay.moved for decay in wait.dynamics.decays),
         )
     said = [note for layer in made.values() for note in layer.report.notes]
-    said += [f"{n}: {note}" for n, cells in graph.cells.items() for note in taken_for_exact(cells, step_of(cells, how), how)]
+    said += [
+        f"{n}: {note}"
+        for n, cells in graph.cells.items()
+        for note in taken_for_exact(cells, step_of(cells, how), how)
+    ]
     return Quantized(graph, network, how, made, scale, (*notes, *rewritten.notes, *said))
 
 
 def plan(
     graph: Graph, how: Semantics, options: Options, scale: float
 ) -> tuple[Rewritten, Mapping[str, QuantizedWeights], Mapping[str, Waiting]]:
-    """The graph rewritten, its weights as levels, and its layers of neurons, which wait for their fraction bits.
+    """Return the graph rewritten, its weights as levels, and its layers of neurons, which wait for their fraction bits.
 
     Raises:
-        NotMappable: naming every node that no integer network computes, as far as they can be known at once.
+        NotMappable: naming every node that no integer network computes, as far as they can be known
+            at once.
     """
     refusals = Refusals()
     cells, silent = steps_of(graph, how, refusals), silence(graph)
@@ -158,12 +175,20 @@ def plan(
         for name, step in cells.items():
             layer = graph.cells[name]
             reader = LayerReader(name, layer, step, how, options)
-            arriving = sum((silent[source] for source in graph.outline.sources(name)), np.zeros(layer.shape))
+            arriving = sum(
+                (silent[source] for source in graph.outline.sources(name)), np.zeros(layer.shape)
+            )
             unit = signal(rewritten, rewritten.sources(name)[0], weights, scale)
             exact = all(weights[root].exact for root in _leading(rewritten, name))
             with refusals.collect(f"{name} ({layer.kind}): "):
                 nothing_rounded = exact and not rewritten.notes
-                waiting[name] = reader.read(unit, rewritten.gains[name], arriving, nothing_rounded, _factors(graph, name, scale))
+                waiting[name] = reader.read(
+                    unit,
+                    rewritten.gains[name],
+                    arriving,
+                    nothing_rounded,
+                    _factors(graph, name, scale),
+                )
         if not refusals:
             return rewritten, weights, waiting
     raise refusals.joined()
@@ -185,15 +210,27 @@ def _check(options: Options, full_scale: float | None) -> None:
         raise UsageError(f"--error is {options.error:g}; use a share between 0 and 1, such as 0.01")
     for name, allowed in (("decay", ("own", "common")), ("maps", ("own", "mean"))):
         if getattr(options, name) not in allowed:
-            raise UsageError(f"{option(name)} is {getattr(options, name)!r}; use {' or '.join(map(repr, allowed))}")
+            raise UsageError(
+                f"{option(name)} is {getattr(options, name)!r}; use "
+                f"{' or '.join(map(repr, allowed))}"
+            )
     if full_scale is not None and not 0 < full_scale < np.inf:
         raise UsageError(f"--full-scale is {full_scale:g}; use a number above 0, 255 for pixels")
 
 
-def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full_scale: float | None, refusals: Refusals) -> int:
+def _length(
+    graph: Graph,
+    sample: npt.NDArray[np.uint8],
+    steps: int | None,
+    full_scale: float | None,
+    refusals: Refusals,
+) -> int:
     """For how many steps a sample runs; what is wrong with the samples, or not said of them, goes to `refusals`, as UsageErrors."""
     shape = graph.shape
-    held, timed = sample.shape[1:] == shape, sample.ndim == len(shape) + 2 and sample.shape[2:] == shape
+    held, timed = (
+        sample.shape[1:] == shape,
+        sample.ndim == len(shape) + 2 and sample.shape[2:] == shape,
+    )
     if sample.dtype != np.uint8 or not sample.size or not (held or timed):
         wanted = ", ".join(map(str, shape))
         told = f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 [N, T, {wanted}]"
@@ -201,7 +238,11 @@ def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full
         return 0
     if held and steps is None:
         told = "calibration input has no axis of time, and no steps are given"
-        refusals.add(UsageError(f"{told}; say for how many a sample is held, as --steps 8 (in Python: steps=8)"))
+        refusals.add(
+            UsageError(
+                f"{told}; say for how many a sample is held, as --steps 8 (in Python: steps=8)"
+            )
+        )
     if timed and steps is not None and steps > sample.shape[1]:
         told = f"calibration input has {sample.shape[1]} steps, but --steps is {steps}"
         refusals.add(UsageError(f"{told}; ask for at most as many"))
@@ -212,13 +253,13 @@ def _length(graph: Graph, sample: npt.NDArray[np.uint8], steps: int | None, full
 
 
 def _leading(graph: Rewritten, name: str) -> list[str]:
-    """The weights whose currents come to a layer."""
+    """Return the weights whose currents come to a layer."""
     roots = [root for source in graph.sources(name) for root in graph.roots(source)]
     return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
 
 
 def _factors(graph: Graph, name: str, full_scale: float) -> int:
-    """The most binary digits of what scales and averages multiply with on the way to a layer, and the full scale of inputs."""
+    """Return the most binary digits of what scales and averages multiply with on the way to a layer, and the full scale of inputs."""
     pending, seen, most = [name], {name}, 0
     while pending:
         for source in set(graph.outline.sources(pending.pop())) - seen:
@@ -243,7 +284,7 @@ def _drawn(
     steps: int,
     how: Semantics,
 ) -> Network:
-    """The network with its weights, and placeholders for its neurons."""
+    """Return the network with its weights, and placeholders for its neurons."""
     nodes: dict[str, Node] = {name: made.node for name, made in weights.items()}
     nodes |= {name: placeholder(wait) for name, wait in waiting.items()}
     for name, node in graph.nodes.items():
@@ -254,5 +295,7 @@ def _drawn(
                 nodes[name] = Flatten()
             case Wait():
                 nodes[name] = delay_of(graph.steps[name])
-    readout = "count_argmax_lowest" if how.readout == "count" else f"membrane_{how.readout}_argmax_lowest"
+    readout = (
+        "count_argmax_lowest" if how.readout == "count" else f"membrane_{how.readout}_argmax_lowest"
+    )
     return Network(nodes, tuple(graph.edges), entry, steps, readout)  # type: ignore[arg-type]  # checked by Network

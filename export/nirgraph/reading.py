@@ -31,7 +31,8 @@ def read(path: Path) -> Graph:
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, or contradicts itself.
+        FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, or
+            contradicts itself.
     """
     told = read_tree(path).get("node")
     with about(f"{path}: "):
@@ -39,7 +40,7 @@ def read(path: Path) -> Graph:
 
 
 def from_nir(graph: nir.NIRGraph) -> Graph:
-    """A graph of the `nir` package.
+    """Return a graph of the `nir` package.
 
     Raises:
         FileRefused: as `read`.
@@ -48,7 +49,7 @@ def from_nir(graph: nir.NIRGraph) -> Graph:
 
 
 def from_tree(told: Any) -> Graph:
-    """A graph as dictionaries, as they stand in a file; all that is wrong with it is told at once.
+    """Return a graph as dictionaries, as they stand in a file; all that is wrong with it is told at once.
 
     Raises:
         FileRefused: as `read`.
@@ -96,10 +97,14 @@ class _Named:
         self._used: set[str] = set()
         for source in (*flat.nodes, *flat.unread):
             self.names[source] = self._name(source)
-        self.nodes: dict[str, FloatNode] = {self.names[source]: node for source, node in flat.nodes.items()}
+        self.nodes: dict[str, FloatNode] = {
+            self.names[source]: node for source, node in flat.nodes.items()
+        }
         self.unread = [self.names[source] for source in flat.unread]
         edges = [(self.names[a], self.names[b]) for a, b in flat.edges]
-        to_output = dict.fromkeys(edge for edge in edges if edge[1] == OUTPUT)  # one layer may lead to several outputs
+        to_output = dict.fromkeys(
+            edge for edge in edges if edge[1] == OUTPUT
+        )  # one layer may lead to several outputs
         self.edges: list[Edge] = [edge for edge in edges if edge[1] != OUTPUT] + list(to_output)
 
     def read_out(self, notes: list[str]) -> dict[str, str]:
@@ -110,9 +115,14 @@ class _Named:
         for head in [name for name in fed if name != INPUT or len(fed) == 1]:
             layer = head
             if head in self.nodes and not isinstance(self.nodes[head], Cells):
-                notes.append(f"{head} comes before the output and is no neuron: its values are read out by a layer that keeps nothing")
+                notes.append(
+                    f"{head} comes before the output and is no neuron: its values are read out by "
+                    "a layer that keeps nothing"
+                )
                 layer = self._name(f"{head}.readout")
-                self.edges = [(head, layer) if edge == (head, OUTPUT) else edge for edge in self.edges] + [(layer, OUTPUT)]
+                self.edges = [
+                    (head, layer) if edge == (head, OUTPUT) else edge for edge in self.edges
+                ] + [(layer, OUTPUT)]
                 self.nodes[layer] = Cells("Readout", {}, ())
             heads[in_file[head]] = layer
         return heads
@@ -123,8 +133,10 @@ class _Named:
         return made
 
 
-def _fit(named: _Named, stated: Shape, entry: str, notes: list[str], refusals: Refusals) -> tuple[Shape, Fitted]:
-    """The input's shape, and the nodes fitted to it: without leading axes of 1, if with them it does not fit."""
+def _fit(
+    named: _Named, stated: Shape, entry: str, notes: list[str], refusals: Refusals
+) -> tuple[Shape, Fitted]:
+    """Return the input's shape, and the nodes fitted to it: without leading axes of 1, if with them it does not fit."""
     first: tuple[Shape, Fitted, Refusals] | None = None
     heard = [named.nodes.get(b) for a, b in named.edges if a == INPUT]
     vector = all(isinstance(node, Weights) and node.weight.ndim == 2 for node in heard)
@@ -135,7 +147,9 @@ def _fit(named: _Named, stated: Shape, entry: str, notes: list[str], refusals: R
         shape, found = map_shape(without), Refusals()
         if math.prod(shape) > LARGEST_LAYER:
             told = f"{entry}: shape is {list(shape)}, {math.prod(shape):,} values"
-            refusals.add(FileRefused(f"{told}; the limit is {LARGEST_LAYER:,}: use a smaller input"))
+            refusals.add(
+                FileRefused(f"{told}; the limit is {LARGEST_LAYER:,}: use a smaller input")
+            )
             raise refusals.joined()
         fitted = fit(named.nodes, named.edges, shape, found, named.unread)
         first = first or (shape, fitted, found)
@@ -143,7 +157,10 @@ def _fit(named: _Named, stated: Shape, entry: str, notes: list[str], refusals: R
             if start:
                 notes.append(leading_axis(f"{entry}: shape is {list(stated)}"))
             if shape != without:
-                notes.append(f"the input is {list(without)}, and {list(shape)} in the network: a map of height 1")
+                notes.append(
+                    f"the input is {list(without)}, and {list(shape)} in the network: a map of "
+                    "height 1"
+                )
             return shape, fitted
         if stated[start] != 1:
             break
@@ -161,7 +178,9 @@ def _note_outputs(flat: FlatGraph, named: _Named, fitted: Fitted, notes: list[st
         sources = [named.names[a] for a, b in flat.edges if b == leave]
         gets = next((fitted.shapes[source] for source in sources if source in fitted.shapes), ())
         if stated and gets and not same_numbers(stated, gets):
-            notes.append(f"{leave} says shape {list(stated)}, but gets {list(gets)}, which is what counts")
+            notes.append(
+                f"{leave} says shape {list(stated)}, but gets {list(gets)}, which is what counts"
+            )
         elif stated and gets and has_batch(stated, gets):
             notes.append(leading_axis(f"{leave}: shape is {list(stated)}"))
 
@@ -172,7 +191,10 @@ def _require_whole(told: Mapping[str, Any]) -> None:
     origin = metadata.get(ORIGIN) if isinstance(metadata, Mapping) else None
     lacks = origin.get(APPROXIMATE) if isinstance(origin, Mapping) else None
     if lacks is not None:
-        raise FileRefused(f"the graph's own types only come near its neurons ({short(lacks)}); use it as it is, it states integers")
+        raise FileRefused(
+            f"the graph's own types only come near its neurons ({short(lacks)}); use it as it is, "
+            "it states integers"
+        )
 
 
 def _dt(told: Mapping[str, Any]) -> float | None:
@@ -182,6 +204,10 @@ def _dt(told: Mapping[str, Any]) -> float | None:
     if value is None:
         return None
     number = np.asarray(value)
-    if number.dtype.kind not in "iuf" or number.size != 1 or not LEAST_DT <= float(number.item()) <= 1 / LEAST_DT:
+    if (
+        number.dtype.kind not in "iuf"
+        or number.size != 1
+        or not LEAST_DT <= float(number.item()) <= 1 / LEAST_DT
+    ):
         raise FileRefused(f"the graph's metadata has a dt of {value!r}; give seconds above 0")
     return float(number.item())

@@ -1,8 +1,8 @@
 """The float graph in the vocabulary of an integer network: no scales, no averages, and one unit wherever currents are added.
 
-A scale goes into the weights after it, into the neurons after it, or into the weights before it; what none of these can take becomes
-weights of its own, one per channel. Averages are sums and a scale. Where currents of weights meet spikes that come without any, the
-spikes get weights of 1.
+A scale goes into the weights after it, into the neurons after it, or into the weights before it;
+what none of these can take becomes weights of its own, one per channel. Averages are sums and a
+scale. Where currents of weights meet spikes that come without any, the spikes get weights of 1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Rewritten:
         self.nodes: dict[str, FloatNode] = dict(graph.nodes)
         self.edges: list[Edge] = list(graph.edges)
         self.shapes: dict[str, Shape] = dict(graph.outline.shapes)
-        self.gains: dict[str, Float] = {name: np.ones(cells.shape) for name, cells in graph.cells.items()}
+        self.gains: dict[str, Float] = {
+            name: np.ones(cells.shape) for name, cells in graph.cells.items()
+        }
         self.steps: dict[str, Steps] = {}
         self.notes: list[str] = []
         self._delays(how)
@@ -52,17 +54,19 @@ class Rewritten:
 
     # ---------------------------------------------------------------- the graph
     def sources(self, name: str) -> list[str]:
-        """The nodes with an edge into `name`."""
+        """Return the nodes with an edge into `name`."""
         return [a for a, b in self.edges if b == name]
 
     def targets(self, name: str) -> list[str]:
-        """The nodes that `name` has an edge to."""
+        """Return the nodes that `name` has an edge to."""
         return [b for a, b in self.edges if a == name]
 
     def _remove(self, name: str) -> None:
         """Take out a node that keeps its input as it is."""
         into, out = self.sources(name), self.targets(name)
-        self.edges = [edge for edge in self.edges if name not in edge] + [(a, b) for a in into for b in out]
+        self.edges = [edge for edge in self.edges if name not in edge] + [
+            (a, b) for a in into for b in out
+        ]
         del self.nodes[name]
 
     def _insert(self, wanted: str, node: FloatNode, edges: list[Edge], shape: Shape) -> str:
@@ -70,7 +74,9 @@ class Rewritten:
         name = node_name(wanted, {*self.nodes})
         self.nodes[name], self.shapes[name] = node, shape
         self.edges = [edge for edge in self.edges if edge not in edges]
-        self.edges += [(a, name) for a in dict.fromkeys(a for a, _ in edges)] + [(name, b) for b in dict.fromkeys(b for _, b in edges)]
+        self.edges += [(a, name) for a in dict.fromkeys(a for a, _ in edges)] + [
+            (name, b) for b in dict.fromkeys(b for _, b in edges)
+        ]
         return name
 
     # ---------------------------------------------------------------- one method a rule
@@ -81,7 +87,9 @@ class Rewritten:
                 if moved:
                     low, high = int(self.steps[name].min()), int(self.steps[name].max())
                     steps = f"{low}" if low == high else f"{low} to {high}"
-                    self.notes.append(f"{name}: delay rounded to {steps} steps, by {moved:.2g} of a step")
+                    self.notes.append(
+                        f"{name}: delay rounded to {steps} steps, by {moved:.2g} of a step"
+                    )
                 if not self.steps[name].any():
                     self._remove(name)
 
@@ -109,7 +117,9 @@ class Rewritten:
             return
         before = self.nodes.get(sources[0]) if len(sources) == 1 else None
         if isinstance(before, Weights) and even and self.targets(sources[0]) == [name]:
-            self.nodes[sources[0]] = replace(before, weight=before.weight * _along(factors, before.weight, 0))
+            self.nodes[sources[0]] = replace(
+                before, weight=before.weight * _along(factors, before.weight, 0)
+            )
             self._remove(name)
             return
         only = targets[0] if len(targets) == 1 and self.sources(targets[0]) == [name] else ""
@@ -119,11 +129,14 @@ class Rewritten:
             if isinstance(after, Pool):
                 moved = np.broadcast_to(factors.reshape(-1, 1, 1), self.shapes[only])
             self._remove(name)
-            self._insert(name, Scale(moved), [(only, b) for b in self.targets(only)], self.shapes[only])
+            self._insert(
+                name, Scale(moved), [(only, b) for b in self.targets(only)], self.shapes[only]
+            )
             return
         if not even:
             raise NotMappable(
-                f"{name} (Scale): it differs within a channel of a feature map, and neither neurons nor a layer of weights take it in;"
+                f"{name} (Scale): it differs within a channel of a feature map, and neither "
+                "neurons nor a layer of weights take it in;"
                 " put it right before neurons, or after Flatten"
             )
         self.nodes[name] = _diagonal(factors, shape)
@@ -132,7 +145,9 @@ class Rewritten:
         node = self.nodes.get(target)
         if self.sources(target) != [name]:
             return False
-        return (isinstance(node, Cells) and bool((scale > 0).all())) or (isinstance(node, Weights) and even)
+        return (isinstance(node, Cells) and bool((scale > 0).all())) or (
+            isinstance(node, Weights) and even
+        )
 
     def _absorb(self, target: str, scale: Float, factors: Float) -> None:
         node = self.nodes[target]
@@ -148,25 +163,46 @@ class Rewritten:
             sources = self.sources(name) if name in self.nodes else []
             if len(sources) < 2:
                 continue
-            bare = [source for source in sources if not all(isinstance(self.nodes.get(root), Weights) for root in self.roots(source))]
-            if len(bare) == len(sources) and (full_scale == 1 or all(INPUT not in self.roots(source) for source in bare)):
+            bare = [
+                source
+                for source in sources
+                if not all(isinstance(self.nodes.get(root), Weights) for root in self.roots(source))
+            ]
+            if len(bare) == len(sources) and (
+                full_scale == 1 or all(INPUT not in self.roots(source) for source in bare)
+            ):
                 continue
             for source in bare:
-                if {isinstance(self.nodes.get(root), Weights) for root in self.roots(source)} == {True, False}:
-                    raise NotMappable(f"{source}: it adds spikes to the currents of weights without weights of their own; give them some")
+                if {isinstance(self.nodes.get(root), Weights) for root in self.roots(source)} == {
+                    True,
+                    False,
+                }:
+                    raise NotMappable(
+                        f"{source}: it adds spikes to the currents of weights without weights of "
+                        "their own; give them some"
+                    )
                 shape = self.shapes[source]
-                self._insert(f"{source}.to.{name}", _diagonal(np.ones(shape[0]), shape), [(source, name)], shape)
+                self._insert(
+                    f"{source}.to.{name}",
+                    _diagonal(np.ones(shape[0]), shape),
+                    [(source, name)],
+                    shape,
+                )
 
     def _wait_before(self, name: str) -> None:
         shape = self.shapes[name]
-        made = self._insert(f"{name}.last", Wait(np.zeros(shape)), [(a, name) for a in self.sources(name)], shape)
+        made = self._insert(
+            f"{name}.last", Wait(np.zeros(shape)), [(a, name) for a in self.sources(name)], shape
+        )
         self.steps[made] = np.ones((), np.int64)
 
     def roots(self, name: str) -> list[str]:
-        """The weights, neurons or input whose values pooling, flattening and delays bring to the edges that leave `name`."""
+        """Return the weights, neurons or input whose values pooling, flattening and delays bring to the edges that leave `name`."""
         if name == INPUT or isinstance(self.nodes[name], (Weights, Cells)):
             return [name]
-        return list(dict.fromkeys(root for source in self.sources(name) for root in self.roots(source)))
+        return list(
+            dict.fromkeys(root for source in self.sources(name) for root in self.roots(source))
+        )
 
 
 def _along(factors: Float, weight: Float, axis: int) -> Float:

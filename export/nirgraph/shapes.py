@@ -1,7 +1,8 @@
 """What shape comes to each node of a float graph, and the numbers of neurons, scales and delays laid out over it.
 
-NIR has one number per neuron. Its tools also write one number for a whole layer, one per channel (`[channels, 1, 1]`), or the batch's
-axis of 1; each of these has one meaning where the shape of the input is known, and is said. Anything else is refused.
+NIR has one number per neuron. Its tools also write one number for a whole layer, one per channel
+(`[channels, 1, 1]`), or the batch's axis of 1; each of these has one meaning where the shape of the
+input is known, and is said. Anything else is refused.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Fitted:
 
     Attributes:
         nodes: by name.
-        shapes: of what each node puts out, `input` included; a node of which nothing is known is missing.
+        shapes: of what each node puts out, `input` included; a node of which nothing is known is
+            missing.
         notes: what was read otherwise than it is written, in sentences.
     """
 
@@ -40,16 +42,25 @@ class Fitted:
     notes: tuple[str, ...]
 
 
-def fit(nodes: Mapping[str, FloatNode], edges: Iterable[Edge], shape: Shape, refusals: Refusals, unread: Iterable[str] = ()) -> Fitted:
+def fit(
+    nodes: Mapping[str, FloatNode],
+    edges: Iterable[Edge],
+    shape: Shape,
+    refusals: Refusals,
+    unread: Iterable[str] = (),
+) -> Fitted:
     """Follow an input of `shape` through a graph, and lay the numbers of its nodes out over what comes to them.
 
-    What does not fit goes to `refusals`, the first fault of each node by its name; what comes after such a node, or after one that is
-    `unread` since a fault was found in it before, is looked at as far as its own numbers say what it puts out.
+    What does not fit goes to `refusals`, the first fault of each node by its name; what comes after
+    such a node, or after one that is `unread` since a fault was found in it before, is looked at as
+    far as its own numbers say what it puts out.
     """
     sources: dict[str, list[str]] = {name: [] for name in (*nodes, *unread)}
     targets: dict[str, list[str]] = {name: [] for name in (INPUT, *nodes, *unread)}
     for a, b in edges:
-        if a in targets and b in sources:  # the network refuses an edge into the input or out of the output
+        if (
+            a in targets and b in sources
+        ):  # the network refuses an edge into the input or out of the output
             sources[b].append(a)
             targets[a].append(b)
     made, shapes, notes = dict(nodes), {INPUT: shape}, list[str]()
@@ -63,14 +74,22 @@ def fit(nodes: Mapping[str, FloatNode], edges: Iterable[Edge], shape: Shape, ref
                 shapes[name] = _output_shape(made[name], arriving)
             elif own := _own_shape(nodes[name]):
                 shapes[name] = own
-                made[name] = _laid_out(nodes[name], own)[0] if isinstance(nodes[name], Cells) else nodes[name]
+                made[name] = (
+                    _laid_out(nodes[name], own)[0]
+                    if isinstance(nodes[name], Cells)
+                    else nodes[name]
+                )
     for name in [name for name in nodes if name not in reached]:
-        refusals.add(FileRefused(f"{name} cannot be reached from the input; connect it or remove it"))
+        refusals.add(
+            FileRefused(f"{name} cannot be reached from the input; connect it or remove it")
+        )
     for name in [name for name in shapes if name != INPUT]:
         known = {source: shapes[source] for source in sources[name] if source in shapes}
         if len(set(known.values())) > 1:
             told = ", ".join(f"{source} {shape}" for source, shape in known.items())
-            refusals.add(FileRefused(f"{name}: its inputs differ in shape ({told}); make them equal"))
+            refusals.add(
+                FileRefused(f"{name}: its inputs differ in shape ({told}); make them equal")
+            )
     return Fitted(made, shapes, tuple(notes))
 
 
@@ -82,7 +101,8 @@ def same_numbers(one: Shape, other: Shape) -> bool:
 def spread(value: Float, shape: Shape) -> Float | None:
     """Numbers laid out over a layer; None where they have no one meaning there.
 
-    They are one number, or one per neuron, or have an axis of 1 wherever they do not differ; leading axes of 1 say nothing.
+    They are one number, or one per neuron, or have an axis of 1 wherever they do not differ;
+    leading axes of 1 say nothing.
     """
     if value.size == 1:
         return np.broadcast_to(value.reshape(()), shape)
@@ -90,7 +110,9 @@ def spread(value: Float, shape: Shape) -> Float | None:
         return value.reshape(shape)
     while True:
         for axes in (value.shape, map_shape(value.shape) if shape[1:2] == (1,) else value.shape):
-            if len(axes) == len(shape) and all(size in (1, wanted) for size, wanted in zip(axes, shape, strict=True)):
+            if len(axes) == len(shape) and all(
+                size in (1, wanted) for size, wanted in zip(axes, shape, strict=True)
+            ):
                 return np.broadcast_to(value.reshape(axes), shape)
         if value.ndim == 1 or len(value) > 1:
             return None
@@ -98,7 +120,7 @@ def spread(value: Float, shape: Shape) -> Float | None:
 
 
 def _reached(targets: Mapping[str, list[str]]) -> dict[str, None]:
-    """The nodes that the input comes to, nearest first."""
+    """Return the nodes that the input comes to, nearest first."""
     found, pending = dict.fromkeys(targets[INPUT]), deque(dict.fromkeys(targets[INPUT]))
     while pending:
         new = [name for name in dict.fromkeys(targets[pending.popleft()]) if name not in found]
@@ -108,7 +130,7 @@ def _reached(targets: Mapping[str, list[str]]) -> dict[str, None]:
 
 
 def _laid_out(node: FloatNode, shape: Shape) -> tuple[FloatNode, list[str]]:
-    """A node over an input of `shape`, and what was read otherwise than it is written."""
+    """Return a node over an input of `shape`, and what was read otherwise than it is written."""
     match node:
         case Cells():
             values, notes = _fields(node.values, shape)
@@ -131,7 +153,9 @@ def _laid_out(node: FloatNode, shape: Shape) -> tuple[FloatNode, list[str]]:
 
 def _of_stated(field: str, stated: Shape, meant: tuple[Shape, ...]) -> list[str]:
     if not any(same_numbers(stated, shape) for shape in meant):
-        return [f"{field} says {list(stated)}, but the input is {list(meant[0])}, which is what counts"]
+        return [
+            f"{field} says {list(stated)}, but the input is {list(meant[0])}, which is what counts"
+        ]
     return [leading_axis(f"{field} is {list(stated)}")] if has_batch(stated, meant[0]) else []
 
 
@@ -168,8 +192,12 @@ def _misfit(field: str, values: Mapping[str, Float], shape: Shape) -> str:
     if len(shape) > 1 and same_numbers(value.shape, shape[:1]):
         way = f"where it is one number per channel, give it shape {[shape[0], *[1] * (len(shape) - 1)]}"
     else:
-        way = "check the layer before it" if alone else f"{AGAIN} with one number per neuron in each"
-    return f"{'' if alone else f'{field} '}has shape {list(value.shape)} but gets {list(shape)}; {way}"
+        way = (
+            "check the layer before it" if alone else f"{AGAIN} with one number per neuron in each"
+        )
+    return (
+        f"{'' if alone else f'{field} '}has shape {list(value.shape)} but gets {list(shape)}; {way}"
+    )
 
 
 def _output_shape(node: FloatNode, arriving: Shape) -> Shape:
@@ -179,7 +207,10 @@ def _output_shape(node: FloatNode, arriving: Shape) -> Shape:
     except ShapeMismatch as error:
         raise FileRefused(f"{type(integer).__name__} {error}; {_way_out(node, arriving)}") from None
     if math.prod(shape) > LARGEST_LAYER:
-        raise FileRefused(f"puts out {list(shape)}, {math.prod(shape):,} values; the limit is {LARGEST_LAYER:,}: use a smaller layer")
+        raise FileRefused(
+            f"puts out {list(shape)}, {math.prod(shape):,} values; the limit is {LARGEST_LAYER:,}: "
+            "use a smaller layer"
+        )
     return shape
 
 
@@ -192,7 +223,9 @@ def _way_out(node: FloatNode, arriving: Shape) -> str:
         return f"its weight is {list(axes)}: transposed? NIR has [outputs, inputs]"
     if len(axes) == 4 and len(arriving) == 3:
         # inputs first, [height, width, inputs, outputs], or [outputs, height, width, inputs]
-        last = (axes[2] == channels and axes[0] == axes[1]) or (axes[3] == channels and axes[1] == axes[2])
+        last = (axes[2] == channels and axes[0] == axes[1]) or (
+            axes[3] == channels and axes[1] == axes[2]
+        )
         if axes[0] == channels or last:
             return f"its weight is {list(axes)}: transposed? NIR has [outputs, inputs / groups, height, width]"
     return "check the layer before it"

@@ -22,7 +22,8 @@ _NOISE = 1e-12
 class Step:
     """One step of a layer, per neuron, with `u` the membrane above v_reset; arrays of the layer's shape.
 
-    u = beta u + gain x + drive, or with a synapse state  J = alpha J + gain x;  u = beta u + J + drive.
+    u = beta u + gain x + drive, or with a synapse state  J = alpha J + gain x;  u = beta u + J +
+    drive.
 
     Attributes:
         beta: decay of the membrane.
@@ -46,18 +47,27 @@ def require_neurons(cells: Cells) -> None:
         NotMappable: naming the field. The caller names the layer.
     """
     v = cells.values
-    if cells.fires and cells.kind != "Threshold" and not (height := v["threshold"] - v.get("v_reset", 0.0)).min() > 0:
-        raise NotMappable(f"its threshold is {float(height.min()):g} above its reset value; use one above it")
+    if (
+        cells.fires
+        and cells.kind != "Threshold"
+        and not (height := v["threshold"] - v.get("v_reset", 0.0)).min() > 0
+    ):
+        raise NotMappable(
+            f"its threshold is {float(height.min()):g} above its reset value; use one above it"
+        )
     for name in ("r", "w_in"):
         if name in v and not (v[name] > 0).all():
-            raise NotMappable(f"its {name} is {float(v[name].min()):g}; use one above 0, and the sign in the weights")
+            raise NotMappable(
+                f"its {name} is {float(v[name].min()):g}; use one above 0, and the sign in the "
+                "weights"
+            )
     for name in ("tau", "tau_mem", "tau_syn"):
         if name in v and not (v[name] > 0).all():
             raise NotMappable(f"its {name} is {float(v[name].min()):g} s; use one above 0")
 
 
 def step_of(cells: Cells, how: Semantics) -> Step:
-    """The step of a layer.
+    """Return the step of a layer.
 
     Raises:
         NotMappable: when its numbers make no neuron. The caller names the layer.
@@ -66,13 +76,21 @@ def step_of(cells: Cells, how: Semantics) -> Step:
     v, zero = cells.values, np.zeros(cells.shape)
     v_reset = v.get("v_reset", zero)
     threshold = v["threshold"] - v_reset if cells.fires else None
-    if threshold is not None and cells.kind == "Threshold":  # one of 0 or below is raised, and so is what is compared with it
+    if (
+        threshold is not None and cells.kind == "Threshold"
+    ):  # one of 0 or below is raised, and so is what is compared with it
         lift = np.where(threshold > 0, 0.0, 1 - threshold)
         return Step(zero, None, np.ones(cells.shape), lift, threshold + lift)
     if cells.kind == "Readout":
         return Step(zero, None, np.ones(cells.shape), zero, None)
     if cells.kind in ("I", "IF"):
-        return Step(zero + 1, None, v["r"] * (1.0 if how.integrate == "step" else how.dt or 0.0), zero, threshold)
+        return Step(
+            zero + 1,
+            None,
+            v["r"] * (1.0 if how.integrate == "step" else how.dt or 0.0),
+            zero,
+            threshold,
+        )
     beta = _decay(v.get("tau", v.get("tau_mem", zero)), "tau_mem" if cells.cuba else "tau", how)
     gain, alpha = (1 - beta) * v["r"], None
     if cells.cuba:
@@ -89,7 +107,8 @@ def _decay(tau: Float, name: str, how: Semantics) -> Float:
         if tau.min() < NEAR * how.dt:
             raise NotMappable(odd_time(tau, name, how.dt))
         raise NotMappable(
-            f"its {name} is {float(tau.min()):g} s, shorter than the step of {how.dt:g} s; use a smaller --dt, or --discretize exact"
+            f"its {name} is {float(tau.min()):g} s, shorter than the step of {how.dt:g} s; use a "
+            "smaller --dt, or --discretize exact"
         )
     nearest = np.rint(share * _FINEST) / _FINEST
     return 1 - np.where(np.abs(share - nearest) <= TOLERANCE * share, nearest, share)
@@ -97,7 +116,9 @@ def _decay(tau: Float, name: str, how: Semantics) -> Float:
 
 def _lost(tau: Float, dt: float, how: Semantics) -> Float:
     """Which share of a state a step takes away."""
-    with np.errstate(over="ignore"):  # a share without bounds is refused, and said, where it is used
+    with np.errstate(
+        over="ignore"
+    ):  # a share without bounds is refused, and said, where it is used
         share: Float = dt / tau if how.discretize == "euler" else -np.expm1(-dt / tau)
     return share
 
@@ -110,5 +131,8 @@ def taken_for_exact(cells: Cells, step: Step, how: Semantics) -> list[str]:
         beta = step.alpha if name == "tau_syn" and step.alpha is not None else step.beta
         share = _lost(cells.values[name], how.dt, how)
         if (moved := float(np.abs(1 - beta - share).max())) > _NOISE:
-            said.append(f"its decay by {name} is taken for {float(beta.flat[0]):g}, {moved:.1g} away, as near as float32 says a time")
+            said.append(
+                f"its decay by {name} is taken for {float(beta.flat[0]):g}, {moved:.1g} away, as "
+                "near as float32 says a time"
+            )
     return sorted(said)

@@ -41,8 +41,14 @@ def odd_time(tau: Float, name: str, dt: float) -> str:
 def odd_times(values: Mapping[str, Float], dt: float | None) -> list[str]:
     """What is odd about the time constants among a layer's fields."""
     named = {name: value for name, value in values.items() if name in ("tau", "tau_mem", "tau_syn")}
-    known = {name: value for name, value in named.items() if dt is not None and bool(np.all(value > 0))}
-    return [odd for name, value in known.items() if dt is not None and (odd := odd_time(value, name, dt))]
+    known = {
+        name: value for name, value in named.items() if dt is not None and bool(np.all(value > 0))
+    }
+    return [
+        odd
+        for name, value in known.items()
+        if dt is not None and (odd := odd_time(value, name, dt))
+    ]
 
 
 @contextmanager
@@ -50,12 +56,16 @@ def asking_about_times(cells: Mapping[str, Cells], dt: float | None) -> Iterator
     """Answer numbers that take more bits than there are by what is odd about the time constants, where anything is.
 
     Raises:
-        NotMappable: naming each layer of odd time constants, in place of the way out that the refusal inside had.
+        NotMappable: naming each layer of odd time constants, in place of the way out that the
+            refusal inside had.
     """
     try:
         yield
     except NotMappable as error:
-        odd = {f"{name} ({each.kind})": " And ".join(odd_times(each.values, dt)) for name, each in cells.items()}
+        odd = {
+            f"{name} ({each.kind})": " And ".join(odd_times(each.values, dt))
+            for name, each in cells.items()
+        }
         asked = [f"{name}: {said}" for name, said in odd.items() if said]
         if not asked:
             raise

@@ -32,7 +32,8 @@ class ReaderCheck:
         file: what was written.
         samples: on how many it was run.
         differ: spikes that are not the network's.
-        values: how many were compared; 0 where there were no samples, or the importer's neurons may fire several times in a step.
+        values: how many were compared; 0 where there were no samples, or the importer's neurons may
+            fire several times in a step.
     """
 
     file: ReaderFile
@@ -41,14 +42,17 @@ class ReaderCheck:
     values: int
 
 
-def write_for_reader(net: Network, file: ReaderFile, path: Path, x: npt.NDArray[np.uint8] | None = None) -> ReaderCheck:
+def write_for_reader(
+    net: Network, file: ReaderFile, path: Path, x: npt.NDArray[np.uint8] | None = None
+) -> ReaderCheck:
     """Write a network for an importer, and compare on samples what the importer makes of it; nothing is written where that fails.
 
     Args:
         net: the network.
         file: from `lehr.export.readers.for_reader(net, ...)`.
         path: of the `.nir` file to write.
-        x: samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held; the first 16 are run. None to run none.
+        x: samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held; the first 16 are run. None to
+            run none.
 
     Raises:
         NotBitExact: when nothing was left out, and a spike differs all the same.
@@ -63,7 +67,10 @@ def put(net: Network, file: ReaderFile, part: Path, x: npt.NDArray[np.uint8] | N
     part.write_bytes(file.to_bytes())
     differ, values = (0, 0) if x is None else _spikes_differ(net, file, x[:SAMPLES])
     if differ and file.proven:
-        raise NotBitExact(f"{differ:,} of {values:,} spikes differ, but nothing was left out; report it as a bug of lehr")
+        raise NotBitExact(
+            f"{differ:,} of {values:,} spikes differ, but nothing was left out; report it as a bug "
+            "of lehr"
+        )
     return ReaderCheck(file, 0 if x is None else min(len(x), SAMPLES), differ, values)
 
 
@@ -74,13 +81,17 @@ def _spikes_differ(net: Network, made: ReaderFile, x: npt.NDArray[np.uint8]) -> 
         return 0, 0
     fires: Fires = "gt" if reader.reset == "zero" else "ge"
     how = Semantics(reader.dt, reader.reset, fires=fires, discretize=reader.decay, integrate="ode")
-    file: Any = BytesIO(made.to_bytes())  # h5py takes any file object; the hint of nir.read is narrower
+    file: Any = BytesIO(
+        made.to_bytes()
+    )  # h5py takes any file object; the hint of nir.read is narrower
     graph = from_nir(nir.read(file, type_check=False))
     differ = values = 0
     for sample in x:
         spikes = simulate(net, sample[None], trace=net.neurons).trace.spikes
         steps = sample.shape[: sample.ndim - len(net.input.shape)]
         floats = run(graph, sample.reshape(1, *steps, *graph.shape), how, net.steps).spikes
-        differ += sum(int((floats[name].reshape(each.shape) != each).sum()) for name, each in spikes.items())
+        differ += sum(
+            int((floats[name].reshape(each.shape) != each).sum()) for name, each in spikes.items()
+        )
         values += sum(each.size for each in spikes.values())
     return differ, values

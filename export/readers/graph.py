@@ -1,8 +1,9 @@
 """A network as a float graph of NIR that one importer of another tool takes as it is: the second file, beside the exact one.
 
-Thresholds are 1 where a spike sets the membrane to 0: weights and biases carry the scale, which puts a threshold between two integers,
-so that "above" and "at or above" agree. It is a float of as few bits as that takes, for then its products with weights are floats, too,
-and nothing is rounded. What such a graph cannot say of the network is said in `notes`.
+Thresholds are 1 where a spike sets the membrane to 0: weights and biases carry the scale, which
+puts a threshold between two integers, so that "above" and "at or above" agree. It is a float of as
+few bits as that takes, for then its products with weights are floats, too, and nothing is rounded.
+What such a graph cannot say of the network is said in `notes`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from lehr.export.in_fields import require_fields
 from lehr.export.naming import node_name
 from lehr.export.readers.importers import Reader, reader_named
 from lehr.export.readers.notes import differences
-from lehr.export.readers.units import LEAST_DECAY, biased_membrane, diagonal_fields, neuron_fields, unit_of, weights_fields
+from lehr.export.readers.units import (
+    LEAST_DECAY,
+    biased_membrane,
+    diagonal_fields,
+    neuron_fields,
+    unit_of,
+    weights_fields,
+)
 from lehr.network import INPUT, OUTPUT, Network
 from lehr.nirfile import FOR_READER, ORIGIN
 from lehr.nodes import Conv2d, Delay, Flatten, Linear, Neuron, Shape, SumPool2d
@@ -47,7 +55,8 @@ class ReaderFile:
         title: the importer's name.
         tree: the graph, as the dictionaries of the `nir` package.
         kinds: what each layer of neurons is in it.
-        thresholds: the lowest and the highest of each layer that fires, in units of its integer membrane.
+        thresholds: the lowest and the highest of each layer that fires, in units of its integer
+            membrane.
         notes: what the graph does not say of the network, in sentences.
     """
 
@@ -63,11 +72,13 @@ class ReaderFile:
         return not self.notes
 
     def to_bytes(self) -> bytes:
-        """The `.nir` file: the same bytes for equal networks."""
+        """Return the `.nir` file: the same bytes for equal networks."""
         import nir  # here, as what checks a network's fitness takes neither it nor what it imports
 
         buffer: Any = io.BytesIO()
-        graph: Any = SimpleNamespace(to_dict=lambda: self.tree)  # nir.write asks for no more of a graph
+        graph: Any = SimpleNamespace(
+            to_dict=lambda: self.tree
+        )  # nir.write asks for no more of a graph
         nir.write(buffer, graph)
         return bytes(buffer.getvalue())
 
@@ -81,20 +92,38 @@ def for_reader(net: Network, title: str) -> ReaderFile:
 
     Raises:
         UsageError: when there is no importer of that name.
-        NotMappable: naming every node that the importer does not have, or every layer that is not in fields.
+        NotMappable: naming every node that the importer does not have, or every layer that is not
+            in fields.
     """
     reader = reader_named(title)
     require_fields(net)
     kinds = {name: _kind(neuron, net.shapes[name], reader) for name, neuron in net.neurons.items()}
     if missing := list(_missing(net, reader, kinds)):
-        raise NotMappable(f"{title} does not import {'; nor '.join(missing)}; write the file for another importer, or for 'nir'")
+        raise NotMappable(
+            f"{title} does not import {'; nor '.join(missing)}; write the file for another "
+            "importer, or for 'nir'"
+        )
     made = _Graph(net, reader, kinds)
     notes = _sentences(net, kinds, title, reader)
-    notes += [f"{name}: {count:,} of its numbers are rounded to float32" for name, count in made.rounded.items()]
-    said = {"steps": net.steps, "input": net.input.kind, "readout": f"{net.readout} of {net.output}"}
+    notes += [
+        f"{name}: {count:,} of its numbers are rounded to float32"
+        for name, count in made.rounded.items()
+    ]
+    said = {
+        "steps": net.steps,
+        "input": net.input.kind,
+        "readout": f"{net.readout} of {net.output}",
+    }
     origin = {"command": FOR_READER, "reader": title, "network": net.digest, **said}
-    tree = {"type": "NIRGraph", "nodes": made.nodes, "edges": made.edges, "metadata": {"dt": reader.dt, ORIGIN: origin}}
-    thresholds = {name: unit.limits for name, unit in made.units.items() if unit.threshold is not None}
+    tree = {
+        "type": "NIRGraph",
+        "nodes": made.nodes,
+        "edges": made.edges,
+        "metadata": {"dt": reader.dt, ORIGIN: origin},
+    }
+    thresholds = {
+        name: unit.limits for name, unit in made.units.items() if unit.threshold is not None
+    }
     return ReaderFile(title, tree, kinds, thresholds, tuple(notes))
 
 
@@ -134,7 +163,9 @@ def _missing(net: Network, reader: Reader, kinds: Mapping[str, str]) -> Iterator
         elif not isinstance(node, Linear) and type(node).__name__ not in reader.nodes:
             yield f"{name}, {type(node).__name__}"
     if net.feedback and not reader.loops:
-        yield "the feedback " + ", ".join(f"{source} -> {target}" for source, target in sorted(net.feedback))
+        yield "the feedback " + ", ".join(
+            f"{source} -> {target}" for source, target in sorted(net.feedback)
+        )
 
 
 class _Graph:
@@ -155,10 +186,15 @@ class _Graph:
         }
         self.edges = list(net.edges)
         self.rounded: dict[str, int] = {}
-        self.units = {name: unit_of(neuron, kinds[name], reader, net.steps) for name, neuron in net.neurons.items()}
+        self.units = {
+            name: unit_of(neuron, kinds[name], reader, net.steps)
+            for name, neuron in net.neurons.items()
+        }
         scaled: dict[str, tuple[Float, Float]] = {}
         for name, neuron in net.neurons.items():
-            self.nodes[name] = neuron_fields(neuron, kinds[name], net.shapes[name], self.units[name], reader)
+            self.nodes[name] = neuron_fields(
+                neuron, kinds[name], net.shapes[name], self.units[name], reader
+            )
             scaled |= self._scaled(name, neuron)
         for name, node in net.nodes.items():
             taken = net.shapes[net.sources(name)[0]]
@@ -166,7 +202,10 @@ class _Graph:
                 ones = np.ones(net.shapes[name][0])
                 self._add(name, weights_fields(node, taken, *scaled.get(name, (ones, 0 * ones))))
             elif isinstance(node, Delay):
-                self.nodes[name] = {"type": "Delay", "delay": np.full(taken, node.steps * reader.dt)}
+                self.nodes[name] = {
+                    "type": "Delay",
+                    "delay": np.full(taken, node.steps * reader.dt),
+                }
             elif isinstance(node, (Flatten, SumPool2d)):
                 self.nodes[name] = fields_of(node, taken)
 
@@ -174,7 +213,12 @@ class _Graph:
         """Whether a node is a pooling of spikes that the importer has as it is; others become convolutions, which carry scale and bias."""
         node = self.net.nodes[name]
         into_neurons = any(target in self.net.neurons for target in self.net.targets(name))
-        return isinstance(node, SumPool2d) and "SumPool2d" in self.reader.nodes and node.padding == (0, 0) and not into_neurons
+        return (
+            isinstance(node, SumPool2d)
+            and "SumPool2d" in self.reader.nodes
+            and node.padding == (0, 0)
+            and not into_neurons
+        )
 
     def _scaled(self, name: str, neuron: Neuron) -> dict[str, tuple[Float, Float]]:
         """Factor and bias of the weights before neurons; where these are not theirs alone, weights of 1 are put between."""
@@ -182,20 +226,33 @@ class _Graph:
         factor = unit.drive * 2.0**neuron.fields.fraction_bits
         bias = np.zeros_like(factor) if biased_membrane(neuron) else unit.drive * neuron.bias
         sources = net.sources(name)
-        own = all(isinstance(net.nodes.get(s), (Conv2d, Linear, SumPool2d)) and net.targets(s) == (name,) for s in sources)
+        own = all(
+            isinstance(net.nodes.get(s), (Conv2d, Linear, SumPool2d)) and net.targets(s) == (name,)
+            for s in sources
+        )
         early = [source for source in sources if (source, name) not in net.feedback]
         if own and early:
-            return {source: (factor, bias if source == early[0] else np.zeros_like(bias)) for source in sources}
+            return {
+                source: (factor, bias if source == early[0] else np.zeros_like(bias))
+                for source in sources
+            }
         if len(net.shapes[name]) not in (1, 3):
-            raise NotMappable(f"{name}: has shape {list(net.shapes[name])} and no weights of its own before it; flatten it first")
+            raise NotMappable(
+                f"{name}: has shape {list(net.shapes[name])} and no weights of its own before it; "
+                "flatten it first"
+            )
         between = node_name(f"{name}_scale", {*net.nodes, *self.nodes})
         self._add(between, diagonal_fields(net.shapes[name], factor, bias))
-        self.edges = [(a, between) if b == name else (a, b) for a, b in self.edges] + [(between, name)]
+        self.edges = [(a, between) if b == name else (a, b) for a, b in self.edges] + [
+            (between, name)
+        ]
         return {}
 
     def _add(self, name: str, fields: dict[str, Any]) -> None:
         """Add weights, in float32."""
         exact = {key: fields[key] for key in ("weight", "bias")}
         self.nodes[name] = fields | {key: value.astype(np.float32) for key, value in exact.items()}
-        if count := sum(int((self.nodes[name][key] != value).sum()) for key, value in exact.items()):
+        if count := sum(
+            int((self.nodes[name][key] != value).sum()) for key, value in exact.items()
+        ):
             self.rounded[name] = count

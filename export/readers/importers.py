@@ -1,6 +1,7 @@
 """The importers of NIR that files are written for: which nodes they have, how long a step is to them, and what a spike does.
 
-The facts are those of the versions in docs/interchange.md, where each importer is run on files that are written by them.
+The facts are those of the versions in docs/interchange.md, where each importer is run on files that
+are written by them.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ class Reader:
         nodes: the other types beside Input, Output and Affine.
         loops: whether it takes feedback edges.
         decay: what is left of a state after a step: 1 - dt/tau (`euler`) or exp(-dt/tau) (`exact`).
-        reset: what a spike does to a membrane, at once. `zero` goes with one spike a step; `subtract` with as many as the membrane
-            holds thresholds, and with firing at the threshold, too.
+        reset: what a spike does to a membrane, at once. `zero` goes with one spike a step;
+            `subtract` with as many as the membrane holds thresholds, and with firing at the
+            threshold, too.
         drops_r: whether it leaves r out of the LIF's equation, so that weights have to carry it.
         takes_v_leak: whether v_leak may be other than 0.
         clips: the types whose membranes it keeps at minus the threshold or above.
@@ -51,10 +53,22 @@ class Reader:
 
 READERS = MappingProxyType(
     {
-        "nir": Reader(1e-4, _NEURONS, _NEURONS, _MAPS | {"SumPool2d", "Delay"}, loops=True, takes_v_leak=True),
+        "nir": Reader(
+            1e-4, _NEURONS, _NEURONS, _MAPS | {"SumPool2d", "Delay"}, loops=True, takes_v_leak=True
+        ),
         "norse": Reader(1e-3, _SPIKING, _SPIKING, _MAPS | {"SumPool2d"}, drops_r=True),
-        "rockpool": Reader(1e-3, frozenset({"CubaLIF"}), frozenset(), frozenset(), decay="exact", reset="subtract", drives_first=True),
-        "sc-neurocore": Reader(1.0, _NEURONS, frozenset(), frozenset({"Delay"}), loops=True, takes_v_leak=True),
+        "rockpool": Reader(
+            1e-3,
+            frozenset({"CubaLIF"}),
+            frozenset(),
+            frozenset(),
+            decay="exact",
+            reset="subtract",
+            drives_first=True,
+        ),
+        "sc-neurocore": Reader(
+            1.0, _NEURONS, frozenset(), frozenset({"Delay"}), loops=True, takes_v_leak=True
+        ),
         "sinabs": Reader(
             1.0,
             frozenset({"LIF"}),
@@ -72,11 +86,14 @@ READERS = MappingProxyType(
 
 
 def reader_named(name: str) -> Reader:
-    """The importer of a name.
+    """Return the importer of a name.
 
     Raises:
         UsageError: when it is none that files are written for.
     """
     if name not in READERS:
-        raise UsageError(f"--for is {name!r}, no importer that lehr writes for; {one_of(name, READERS)}: nir is for any other")
+        raise UsageError(
+            f"--for is {name!r}, no importer that lehr writes for; {one_of(name, READERS)}: nir is "
+            "for any other"
+        )
     return READERS[name]

@@ -23,7 +23,9 @@ _SPIKE = {
 }
 
 
-def differences(neuron: Neuron, kind: str, width: LayerWidth, steps: int, title: str, reader: Reader) -> Iterator[str]:
+def differences(
+    neuron: Neuron, kind: str, width: LayerWidth, steps: int, title: str, reader: Reader
+) -> Iterator[str]:
     """In what the neurons of a layer differ once `title`, the importer, runs them.
 
     Args:
@@ -44,7 +46,14 @@ def differences(neuron: Neuron, kind: str, width: LayerWidth, steps: int, title:
     states: list[tuple[str, State, int]] = [("membrane", how, width.bits)]
     if neuron.synapse is not None:
         states.append(("synapse state", neuron.synapse, width.synapse_bits or 0))
-    largest = max(abs(bound) for bound in (*width.membrane, *(width.synapse or ()), *(b << how.fraction_bits for b in width.current)))
+    largest = max(
+        abs(bound)
+        for bound in (
+            *width.membrane,
+            *(width.synapse or ()),
+            *(b << how.fraction_bits for b in width.current),
+        )
+    )
     if largest * steps ** (2 if reader.reset == "subtract" else 1) > _TOLD_APART:
         yield f"its states come to {largest:,} in {steps:,} steps, so far that floats lose sight of single integers"
     for state, own, bits in states:
@@ -59,7 +68,8 @@ def differences(neuron: Neuron, kind: str, width: LayerWidth, steps: int, title:
 def _firing(neuron: Neuron, width: LayerWidth, title: str, reader: Reader) -> Iterator[str]:
     how = neuron.fields
     ours, theirs = _SPIKE[how.reset, how.reset_timing], _SPIKE[reader.reset, "same_step"]
-    # Without a leak, between a subtraction at once and one in the next step nothing happens that would see it.
+    # Without a leak, between a subtraction at once and one in the next step nothing happens that
+    # would see it.
     late = how.reset == reader.reset == "subtract" and how.beta == 1
     if ours != theirs and not late:
         yield f"a spike {ours}; in {title} it {theirs}{'' if reader.reset == 'subtract' else ' at once'}"
@@ -76,7 +86,11 @@ def _leaks_exactly(neuron: Neuron, steps: int) -> bool:
     if how.reset == "subtract":
         values.append(neuron.threshold)
     whole = min(_trailing_zeros(int(value)) for each in values for value in each if value)
-    shifts = [own.decay_shift - _trailing_zeros(own.decay_numerator) for own in (how, neuron.synapse) if own and own.decay_numerator]
+    shifts = [
+        own.decay_shift - _trailing_zeros(own.decay_numerator)
+        for own in (how, neuron.synapse)
+        if own and own.decay_numerator
+    ]
     return max(shifts, default=0) * (steps - 1) <= whole
 
 

@@ -46,14 +46,18 @@ class Unit:
 
 
 def unit_of(neuron: Neuron, kind: str, reader: Reader, steps: int) -> Unit:
-    """The units of a layer that is written as NIR's `kind`, in a network of so many steps."""
+    """Return the units of a layer that is written as NIR's `kind`, in a network of so many steps."""
     how, theta = neuron.fields, neuron.threshold.astype(np.float64)
     scale, threshold = np.full(theta.shape, 2.0**-how.fraction_bits), None
     if not neuron.integrates and reader.reset == "subtract":
-        # What is taken off has to be the integer; so little less that a spike in every step does not make up one between them.
+        # What is taken off has to be the integer; so little less that a spike in every step does
+        # not make up one between them.
         threshold = (theta - SLACK / (2 * steps)) * scale
     elif not neuron.integrates:
-        scale, threshold = _simplest(theta + (0.5 if how.fires == "gt" else -0.5)), np.ones_like(theta)
+        scale, threshold = (
+            _simplest(theta + (0.5 if how.fires == "gt" else -0.5)),
+            np.ones_like(theta),
+        )
     drive = scale
     if kind == "LIF" and reader.drops_r:
         drive = scale / _leak(how.beta)
@@ -73,7 +77,7 @@ def _simplest(height: Float) -> Float:
 
 
 def _leak(beta: float) -> float:
-    """The share of a state that leaves it in a step."""
+    """Return the share of a state that leaves it in a step."""
     return ENDLESS if beta == 1 else min(1 - beta, GONE)
 
 
@@ -82,8 +86,10 @@ def _synapse_leak(neuron: Neuron) -> float:
     return GONE if neuron.synapse is None else _leak(neuron.synapse.beta)
 
 
-def neuron_fields(neuron: Neuron, kind: str, shape: Shape, unit: Unit, reader: Reader) -> dict[str, Any]:
-    """The fields of neurons in NIR; v_reset is left out, which is 0, as nir 1.0.4 does not know it."""
+def neuron_fields(
+    neuron: Neuron, kind: str, shape: Shape, unit: Unit, reader: Reader
+) -> dict[str, Any]:
+    """Return the fields of neurons in NIR; v_reset is left out, which is 0, as nir 1.0.4 does not know it."""
 
     def spread(value: npt.ArrayLike) -> Float:
         each = np.broadcast_to(np.asarray(value, np.float64), neuron.threshold.shape)
@@ -98,7 +104,13 @@ def neuron_fields(neuron: Neuron, kind: str, shape: Shape, unit: Unit, reader: R
     leak = _leak(neuron.fields.beta)
     if kind in ("LIF", "LI"):
         r = 1.0 if reader.drops_r else 1 / leak
-        return {"type": kind, "tau": spread(tau(leak)), "r": spread(r), "v_leak": spread(0.0), **fires}
+        return {
+            "type": kind,
+            "tau": spread(tau(leak)),
+            "r": spread(r),
+            "v_leak": spread(0.0),
+            **fires,
+        }
     forgets = _synapse_leak(neuron)
     r, w_in = 1 / leak, 1 / forgets
     if reader.drives_first:  # such an importer takes nothing from r but its step, tau_mem / (1 + r)
@@ -106,15 +118,28 @@ def neuron_fields(neuron: Neuron, kind: str, shape: Shape, unit: Unit, reader: R
         w_in = (1 - forgets) / (leak * forgets * r)
     v_leak = neuron.bias * unit.scale / leak if biased_membrane(neuron) else 0.0
     states = {"tau_mem": spread(tau(leak)), "tau_syn": spread(tau(forgets))}
-    return {"type": kind, **states, "r": spread(r), "w_in": spread(w_in), "v_leak": spread(v_leak), **fires}
+    return {
+        "type": kind,
+        **states,
+        "r": spread(r),
+        "w_in": spread(w_in),
+        "v_leak": spread(v_leak),
+        **fires,
+    }
 
 
 def biased_membrane(neuron: Neuron) -> bool:
     """Whether a bias goes past the synapse, so that no weights can bring it."""
-    return neuron.synapse is not None and neuron.synapse.bias_to == "membrane" and bool(neuron.bias.any())
+    return (
+        neuron.synapse is not None
+        and neuron.synapse.bias_to == "membrane"
+        and bool(neuron.bias.any())
+    )
 
 
-def weights_fields(node: Conv2d | Linear | SumPool2d, taken: Shape, factor: Float, bias: Float) -> dict[str, Any]:
+def weights_fields(
+    node: Conv2d | Linear | SumPool2d, taken: Shape, factor: Float, bias: Float
+) -> dict[str, Any]:
     """Weights, or sums over windows as weights of 1, each output multiplied by its `factor`; in float32, in one group.
 
     Args:
@@ -125,7 +150,12 @@ def weights_fields(node: Conv2d | Linear | SumPool2d, taken: Shape, factor: Floa
     """
     if isinstance(node, SumPool2d):
         ones = np.ones((1, 1, *node.kernel))
-        node = Conv2d(np.eye(taken[0], dtype=np.int8)[:, :, None, None] * ones.astype(np.int8), node.stride, node.padding, kind="ternary")
+        node = Conv2d(
+            np.eye(taken[0], dtype=np.int8)[:, :, None, None] * ones.astype(np.int8),
+            node.stride,
+            node.padding,
+            kind="ternary",
+        )
     weight = _one_group(node) * factor.reshape(-1, *[1] * (node.weight.ndim - 1))
     numbers = {"weight": weight, "bias": bias}
     if isinstance(node, Linear):
@@ -149,5 +179,7 @@ def _one_group(node: Conv2d | Linear) -> Float:
 def diagonal_fields(shape: Shape, factor: Float, bias: Float) -> dict[str, Any]:
     """Weights that multiply each channel by a number of its own, where a network has none before its neurons."""
     one = np.eye(shape[0], dtype=np.int8)
-    node = Linear(one, "ternary") if len(shape) == 1 else Conv2d(one[:, :, None, None], kind="ternary")
+    node = (
+        Linear(one, "ternary") if len(shape) == 1 else Conv2d(one[:, :, None, None], kind="ternary")
+    )
     return weights_fields(node, shape, factor, bias)

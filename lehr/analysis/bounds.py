@@ -1,7 +1,7 @@
 """What each statement makes of bounds of registers, in Python integers: a rule that tells those of the register which it writes.
 
-One thing is known of two registers at once: a spike says that its register has passed the level, so that taking off what was counted
-cannot lead below 0.
+One thing is known of two registers at once: a spike says that its register has passed the level, so
+that taking off what was counted cannot lead below 0.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from lehr.tables import Table
 from lehr.update import Add, Bound, Fire, Leak, Put, Source
 
 Bounds = tuple[int, int]
-AFTER: Table[Callable[..., Bounds]] = Table("the analysis of spans", "give it a rule for this statement")
+AFTER: Table[Callable[..., Bounds]] = Table(
+    "the analysis of spans", "give it a rule for this statement"
+)
 """Each takes bounds of all names before a statement, the statement, and Fires of which registers still tell, by those registers."""
 
 
 def hull(*bounds: Bounds) -> Bounds:
-    """The least bounds that hold all of some."""
+    """Return the least bounds that hold all of some."""
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
@@ -30,7 +32,7 @@ def clipped(bounds: Bounds, within: Bounds) -> Bounds:
 
 
 def magnitude(bounds: Bounds) -> int:
-    """The greatest of what lies between them."""
+    """Return the greatest of what lies between them."""
     return max(-bounds[0], bounds[1])
 
 
@@ -56,9 +58,14 @@ def _leak(before: Mapping[str, Bounds], s: Leak, _: Mapping[str, Fire]) -> Bound
     x, k, n = (get(before, source) for source in (s.x, s.decay.numerator, s.decay.shift))
     shifts, rounding = range(n[0], n[1] + 1), s.decay.rounding
     if s.decay.form == "multiply":
-        left = [_quotient(value * factor, shift, rounding) for value, factor, shift in product(x, k, shifts)]
+        left = [
+            _quotient(value * factor, shift, rounding)
+            for value, factor, shift in product(x, k, shifts)
+        ]
     elif s.decay.form == "linear":
-        left = [max(abs(value) - lost, 0) * (-1 if value < 0 else 1) for value, lost in product(x, k)]
+        left = [
+            max(abs(value) - lost, 0) * (-1 if value < 0 else 1) for value, lost in product(x, k)
+        ]
     else:
         rounding = "floor" if s.decay.form == "dash" else rounding
         left = [value - _quotient(value, shift, rounding) for value, shift in product(x, shifts)]

@@ -32,13 +32,18 @@ class Record:
 
     def of(self, some: slice) -> Record:
         """What the statements of the program did to some of the neurons."""
-        parts = ({n: bounds[:, some] for n, bounds in kept.items() if n > 0} for kept in (self.arrived, self.left, self.terms))
+        parts = (
+            {n: bounds[:, some] for n, bounds in kept.items() if n > 0}
+            for kept in (self.arrived, self.left, self.terms)
+        )
         return Record(some.stop - some.start, *parts)
 
     def note(self, kept: dict[int, Int64], number: int, at: Int64, bounds: Int64) -> None:
         """Widen what is known of a statement by some rows."""
         if number not in kept:
-            kept[number] = np.array([[np.iinfo(np.int64).max], [np.iinfo(np.int64).min]]).repeat(self.neurons, axis=1)
+            kept[number] = np.array([[np.iinfo(np.int64).max], [np.iinfo(np.int64).min]]).repeat(
+                self.neurons, axis=1
+            )
         np.minimum.at(kept[number][LOW], at, bounds[LOW])
         np.maximum.at(kept[number][HIGH], at, bounds[HIGH])
 
@@ -53,12 +58,14 @@ class Ground:
         events: how many events there are at most in a step, `[neurons]`.
         careful: whether anything can come to REACH, so that every result is checked.
         keys: the registers by which rows are told apart where there are too many of them.
-        scale: in a loop over events, the registers that follow the input, and how often they take it.
-        keeps_count: whether spikes that are added up stay until the end of the step, where more than 255 are refused, and never
-            become fewer.
+        scale: in a loop over events, the registers that follow the input, and how often they take
+            it.
+        keeps_count: whether spikes that are added up stay until the end of the step, where more
+            than 255 are refused, and never become fewer.
         record: where to write down what statements do; None while it does not count.
         outer: the neurons of the record, where those of this ground are rows of another.
-        spent: how many rows of each neuron went through a statement so far, in a list of one; beyond BUDGET nothing is looked at closely.
+        spent: how many rows of each neuron went through a statement so far, in a list of one;
+            beyond BUDGET nothing is looked at closely.
     """
 
     given: Mapping[str, Int64]
@@ -77,7 +84,9 @@ class Ground:
         """Whether bounds are to be taken that are quickly had."""
         return self.spent[0] > BUDGET
 
-    def note(self, kind: str, number: int, rows: Rows, bounds: Int64, where: Where | None = None) -> None:
+    def note(
+        self, kind: str, number: int, rows: Rows, bounds: Int64, where: Where | None = None
+    ) -> None:
         """Write down what a statement did to the rows, or to some of them."""
         assert self.record is not None
         at = rows.at if self.outer is None else self.outer[rows.at]
@@ -87,11 +96,11 @@ class Ground:
         self.record.note(getattr(self.record, kind), number, at, bounds)
 
     def recording(self, record: Record) -> Ground:
-        """The same, with a record."""
+        """Return the same, with a record."""
         return replace(self, record=record)
 
     def exact(self, rows: Rows, source: Source) -> Int64 | int:
-        """The value of a number or parameter, a number or `[rows]`."""
+        """Return the value of a number or parameter, a number or `[rows]`."""
         return source if isinstance(source, int) else rows.given(source, self.given[source])
 
     @cached_property

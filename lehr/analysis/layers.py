@@ -31,8 +31,8 @@ class Reach:
 
     Attributes:
         program: their update.
-        registers: by name, lowest and highest value before it is brought into its width, and wherever else it is read or kept;
-            `[2, channels]`, 0 always between them.
+        registers: by name, lowest and highest value before it is brought into its width, and
+            wherever else it is read or kept; `[2, channels]`, 0 always between them.
         written: by name, lowest and highest of all that is written, partial sums included.
         added: the greatest magnitude that a statement adds.
         settled: whether this holds for any number of steps.
@@ -49,7 +49,7 @@ class Reach:
     beyond: int
 
     def limits(self, x: str) -> tuple[int, int]:
-        """The lowest and highest of a register over all channels."""
+        """Return the lowest and highest of a register over all channels."""
         return int(self.registers[x][LOW].min()), int(self.registers[x][HIGH].max())
 
 
@@ -76,13 +76,19 @@ def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> d
     return {name: found[name] for name in layers}
 
 
-def _followed(program: Program, layers: Mapping[str, _Layer], steps: int | None, own: bool) -> dict[str, Reach]:
+def _followed(
+    program: Program, layers: Mapping[str, _Layer], steps: int | None, own: bool
+) -> dict[str, Reach]:
     """What layers of one program do, which may be one of its own."""
     numbers = np.concatenate([layer.numbers for layer in layers.values()], axis=1)
     given = dict(zip(next(iter(layers.values())).given, numbers[3:], strict=True))
     drive, events = numbers[:2], numbers[2]
     followed = FOLLOWED if steps is None else min(steps, FOLLOWED) if own else steps
-    seen = within_steps(program, given, drive, events, followed, limited=own) if steps is not None else None
+    seen = (
+        within_steps(program, given, drive, events, followed, limited=own)
+        if steps is not None
+        else None
+    )
     if seen is None or (followed != steps and not seen.settled.all()):
         seen = for_ever(program, given, drive, events)
     found, start = {}, 0
@@ -95,13 +101,18 @@ def _followed(program: Program, layers: Mapping[str, _Layer], steps: int | None,
 
 @cache
 def _of_any_width(program: Program) -> tuple[Program, dict[str, int]]:
-    """A program with parameters for the ends between which it saturates, and what these are: layers often differ in nothing else."""
+    """Return a program with parameters for the ends between which it saturates, and what these are: layers often differ in nothing else."""
     ends: dict[str, int] = {}
 
     def lifted(s: Statement) -> Statement:
         if isinstance(s, ForEachEvent):
             return ForEachEvent(tuple(map(lifted, s.body)))
-        if not isinstance(s, Bound) or s.overflow == "wrap" or isinstance(s.low, str) or isinstance(s.high, str):
+        if (
+            not isinstance(s, Bound)
+            or s.overflow == "wrap"
+            or isinstance(s.low, str)
+            or isinstance(s.high, str)
+        ):
             return s
         names = f"{_END}{len(ends)}", f"{_END}{len(ends) + 1}"
         ends.update(zip(names, (s.low, s.high), strict=True))
@@ -120,18 +131,28 @@ class _Layer:
 
     Attributes:
         given: the names of their parameters.
-        numbers: bounds of its input, its most events, and those parameters, `[3 + parameters, neurons]`.
+        numbers: bounds of its input, its most events, and those parameters, `[3 + parameters,
+            neurons]`.
         where: which of them each neuron of the layer is.
     """
 
     def __init__(self, neuron: Neuron, a: Interval) -> None:
         self.program = neuron.program
         _, ends = _of_any_width(self.program)
-        shape = next((neuron.values[name].shape for name in neuron.per_neuron if name in neuron.program.parameters), (neuron.channels,))
+        shape = next(
+            (
+                neuron.values[name].shape
+                for name in neuron.per_neuron
+                if name in neuron.program.parameters
+            ),
+            (neuron.channels,),
+        )
         own = np.stack([a.low, a.high, a.magnitude]).repeat(math.prod(shape[1:]), axis=1)
         given = [neuron.spread(name, shape).reshape(1, -1) for name in neuron.program.parameters]
         self.given = (*neuron.program.parameters, *ends)
-        self.numbers = np.concatenate([own, *given, *(np.full((1, own.shape[1]), end) for end in ends.values())])
+        self.numbers = np.concatenate(
+            [own, *given, *(np.full((1, own.shape[1]), end) for end in ends.values())]
+        )
         self.channels, self.where = neuron.channels, np.arange(self.numbers.shape[1])
         if self.numbers.shape[1] > MANY:
             self.numbers, self.where = np.unique(self.numbers, axis=1, return_inverse=True)
@@ -143,13 +164,23 @@ class _Layer:
         seen = {x: self._by_channel(bounds) for x, bounds in looked_at(program, record).items()}
         if keeps_count(program):
             seen[FIRED] = np.minimum(seen[FIRED], MOST_SPIKES)
-        spans = {x: span([record.left[n] for n in numbers if n in record.left]) for x, numbers in writers(program).items()}
+        spans = {
+            x: span([record.left[n] for n in numbers if n in record.left])
+            for x, numbers in writers(program).items()
+        }
         added = max(map(abs, span(record.terms.values())))
         ends = {x: span([bounds[:, own]]) for x, bounds in found.ends.items()}
-        return Reach(program, seen, spans, added, bool(found.settled[own].all()), ends, beyond(record))
+        return Reach(
+            program, seen, spans, added, bool(found.settled[own].all()), ends, beyond(record)
+        )
 
     def _by_channel(self, bounds: list[Int64]) -> Int64:
         zero = np.zeros((2, len(self.where)), np.int64)
         low = np.minimum.reduce([zero[LOW], *(b[LOW][self.where] for b in bounds)])
         high = np.maximum.reduce([zero[HIGH], *(b[HIGH][self.where] for b in bounds)])
-        return np.stack([low.reshape(self.channels, -1).min(axis=1), high.reshape(self.channels, -1).max(axis=1)])
+        return np.stack(
+            [
+                low.reshape(self.channels, -1).min(axis=1),
+                high.reshape(self.channels, -1).max(axis=1),
+            ]
+        )

@@ -1,11 +1,13 @@
 """The width analysis of a loop over the events of a step, however many there are and in whatever order they come.
 
-A register that takes the weight of each event is its rest, and a part of the step's sum. That part lies between the sum of all
-negative events and that of all positive ones; whatever else happens to the register moves the bounds of its rest only as far as it
-goes against them. So the bounds of the rest hold for any number of events as soon as one more does not change them, and each rule
-that is monotonic and never lengthens a distance (every statement but an Add is both) does to the rest what it does to the value. A
-register to which the loop only adds something else (a count of spikes) is bounded by what one event adds and by how many events there
-can be. All others are followed until one more event changes nothing, in growing strides if need be.
+A register that takes the weight of each event is its rest, and a part of the step's sum. That part
+lies between the sum of all negative events and that of all positive ones; whatever else happens to
+the register moves the bounds of its rest only as far as it goes against them. So the bounds of the
+rest hold for any number of events as soon as one more does not change them, and each rule that is
+monotonic and never lengthens a distance (every statement but an Add is both) does to the rest what
+it does to the value. A register to which the loop only adds something else (a count of spikes) is
+bounded by what one event adds and by how many events there can be. All others are followed until
+one more event changes nothing, in growing strides if need be.
 """
 
 from __future__ import annotations
@@ -21,7 +23,17 @@ from lehr.analysis.rules import RULES, Numbered, run
 from lehr.analysis.strides import strides
 from lehr.analysis.sums import Sums
 from lehr.arithmetic import Int64
-from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, ForEachEvent, Statement, sources, walk, written
+from lehr.update import (
+    FIRED,
+    INPUT,
+    MOST_SPIKES,
+    Add,
+    ForEachEvent,
+    Statement,
+    sources,
+    walk,
+    written,
+)
 
 PATIENCE, HURRY, BACK = 4, 10, 3
 """Events until the strides begin, until they go all the way, and to take back what was too much."""
@@ -39,7 +51,11 @@ def _events(ground: Ground, rows: Rows, s: ForEachEvent, number: int) -> Rows:
     inside = rows.take(reached)
     loop = _Loop(ground, inside, s.body, number)
     head = loop.fixed()
-    parts = [head] if len(reached) == len(rows) else [head, rows.take(np.setdiff1d(np.arange(len(rows)), reached))]
+    parts = (
+        [head]
+        if len(reached) == len(rows)
+        else [head, rows.take(np.setdiff1d(np.arange(len(rows)), reached))]
+    )
     out = together(parts)
     if rows.sums is not None:
         out.sums = Sums()
@@ -48,27 +64,38 @@ def _events(ground: Ground, rows: Rows, s: ForEachEvent, number: int) -> Rows:
 
 @cache
 def _changed(body: tuple[Statement, ...]) -> tuple[str, ...]:
-    """The registers that a body writes."""
+    """Return the registers that a body writes."""
     return tuple(dict.fromkeys(written(s) for s in body if not isinstance(s, ForEachEvent)))
 
 
 @cache
 def _followers(body: tuple[Statement, ...]) -> dict[str, int]:
-    """The registers that take the input and nothing of it away, and how often they take it."""
-    takes = {x: [s for s in body if isinstance(s, Add) and s.x == x and s.source == INPUT] for x in _changed(body)}
-    return {x: sum(1 << s.shift for s in adds) for x, adds in takes.items() if adds and not any(s.negative or s.times for s in adds)}
+    """Return the registers that take the input and nothing of it away, and how often they take it."""
+    takes = {
+        x: [s for s in body if isinstance(s, Add) and s.x == x and s.source == INPUT]
+        for x in _changed(body)
+    }
+    return {
+        x: sum(1 << s.shift for s in adds)
+        for x, adds in takes.items()
+        if adds and not any(s.negative or s.times for s in adds)
+    }
 
 
 @cache
 def _growing(body: tuple[Statement, ...]) -> tuple[str, ...]:
-    """The registers to which a body only adds what does not depend on them directly, other than the input."""
+    """Return the registers to which a body only adds what does not depend on them directly, other than the input."""
     others = [x for x in _changed(body) if x not in _followers(body)]
-    return tuple(x for x in others if all(isinstance(s, Add) and x not in sources(s) for s in body if written(s) == x))  # type: ignore[arg-type]
+    return tuple(
+        x
+        for x in others
+        if all(isinstance(s, Add) and x not in sources(s) for s in body if written(s) == x)
+    )  # type: ignore[arg-type]
 
 
 @cache
 def _numbered(body: tuple[Statement, ...], first: int) -> tuple[Numbered, ...]:
-    """The body with its numbers; what a growing register takes is added up a second time, for one event."""
+    """Return the body with its numbers; what a growing register takes is added up a second time, for one event."""
     out: list[Numbered] = []
     for number, s in enumerate(walk(body), first + 1):
         out.append((number, s))
@@ -85,12 +112,20 @@ class _Loop:
         given = {name: values[rows.at] for name, values in outer.given.items()}
         scale = _followers(body)
         self.ground = replace(
-            outer, given=given, drive=outer.drive[:, rows.at], events=outer.events[rows.at], scale=scale, outer=at, record=None
+            outer,
+            given=given,
+            drive=outer.drive[:, rows.at],
+            events=outer.events[rows.at],
+            scale=scale,
+            outer=at,
+            record=None,
         )
         self.outer, self.rows, self.body = outer, rows, _numbered(body, number)
         self.growing, self.changed = _growing(body), _changed(body)
         self.followed = tuple(x for x in self.changed if x not in self.growing)
-        self.start = {x: np.stack([rows.of(x)] * 2) if x in self.changed else rows.of(x) for x in rows.bounds}
+        self.start = {
+            x: np.stack([rows.of(x)] * 2) if x in self.changed else rows.of(x) for x in rows.bounds
+        }
 
     def fixed(self) -> Rows:
         """Bounds after any number of events, on the given rows; they are recorded as well."""
@@ -101,20 +136,32 @@ class _Loop:
             after, one = self._one_event(head)
             wider = {x: _hull(head[x], after[x]) for x in self.followed}
             growth = {x: _hull(step[x], one[x]) for x in self.growing}
-            same = all(np.array_equal(wider[x], head[x]) for x in wider) and all(np.array_equal(growth[x], step[x]) for x in growth)
+            same = all(np.array_equal(wider[x], head[x]) for x in wider) and all(
+                np.array_equal(growth[x], step[x]) for x in growth
+            )
             if same:
                 break
             if event >= PATIENCE:
-                wider = {x: strides(head[x], w, event >= PATIENCE + HURRY) for x, w in wider.items()}
-                growth = {x: strides(step[x], g, event >= PATIENCE + HURRY) for x, g in growth.items()}
+                wider = {
+                    x: strides(head[x], w, event >= PATIENCE + HURRY) for x, w in wider.items()
+                }
+                growth = {
+                    x: strides(step[x], g, event >= PATIENCE + HURRY) for x, g in growth.items()
+                }
             head, step = {**self.start, **wider, **self._grown(growth)}, growth
         else:
             self.ground = replace(self.ground, careful=True)
             anything = np.broadcast_to(np.array([[-REACH], [REACH]]), (2, 2, len(self.rows)))
             head, event = {**self.start, **dict.fromkeys(self.changed, anything)}, PATIENCE + 1
-        for _ in range(BACK if event > PATIENCE else 0):  # strides went too far: what one event makes of them holds, too
+        for _ in range(
+            BACK if event > PATIENCE else 0
+        ):  # strides went too far: what one event makes of them holds, too
             after, one = self._one_event(head)
-            head = {**self.start, **{x: _hull(self.start[x], after[x]) for x in self.followed}, **self._grown(one)}
+            head = {
+                **self.start,
+                **{x: _hull(self.start[x], after[x]) for x in self.followed},
+                **self._grown(one),
+            }
         if self.outer.record is not None:
             self._one_event(head, recording=True)
         return Rows(self.rows.at, {x: b[0] if b.ndim == 3 else b for x, b in head.items()})
@@ -123,18 +170,24 @@ class _Loop:
         return {x: np.zeros((2, len(self.rows)), np.int64) for x in self.growing}
 
     def _grown(self, step: dict[str, Int64]) -> dict[str, Int64]:
-        """The growing registers after any number of events, each of which adds what lies between the bounds `step`."""
+        """Return the growing registers after any number of events, each of which adds what lies between the bounds `step`."""
         out = {}
         for x, one in step.items():
             least, most = np.minimum(one[LOW], 0), np.maximum(one[HIGH], 0)
-            total = np.stack([product(least, self.ground.events, True), product(most, self.ground.events, True)])
+            total = np.stack(
+                [product(least, self.ground.events, True), product(most, self.ground.events, True)]
+            )
             bounds = np.clip(self.start[x][0] + total, -REACH, REACH)
-            if x == FIRED and self.ground.keeps_count:  # more than that is refused at the end of the step
+            if (
+                x == FIRED and self.ground.keeps_count
+            ):  # more than that is refused at the end of the step
                 bounds = np.minimum(bounds, MOST_SPIKES)
             out[x] = np.stack([bounds] * 2)
         return out
 
-    def _one_event(self, head: dict[str, Int64], *, recording: bool = False) -> tuple[dict[str, Int64], dict[str, Int64]]:
+    def _one_event(
+        self, head: dict[str, Int64], *, recording: bool = False
+    ) -> tuple[dict[str, Int64], dict[str, Int64]]:
         """What the registers come to by one more event, and what it adds to the growing ones."""
         shadows = {_ONE_EVENT.format(x): zero for x, zero in self._no_growth().items()}
         rows = Rows(np.arange(len(self.rows)), {**head, **shadows})
@@ -150,4 +203,7 @@ def joined_by_row(rows: Rows) -> Rows:
 
 def _hull(a: Int64, b: Int64) -> Int64:
     """Bounds that hold wherever one of two does."""
-    return np.stack([np.minimum(a[..., LOW, :], b[..., LOW, :]), np.maximum(a[..., HIGH, :], b[..., HIGH, :])], axis=-2)
+    return np.stack(
+        [np.minimum(a[..., LOW, :], b[..., LOW, :]), np.maximum(a[..., HIGH, :], b[..., HIGH, :])],
+        axis=-2,
+    )

@@ -21,9 +21,11 @@ class Rows:
 
     Attributes:
         at: the neuron that each row is about, `[rows]`.
-        bounds: by register, lowest and highest, int64 `[2, rows]`; in a loop over events `[2, 2, rows]` for the registers that it
-            writes: those of the value, and those of the value without the events so far (lehr.analysis.loop).
-        sums: what is known of registers as sums of earlier values; None where the program has no use for it.
+        bounds: by register, lowest and highest, int64 `[2, rows]`; in a loop over events `[2, 2,
+            rows]` for the registers that it writes: those of the value, and those of the value
+            without the events so far (lehr.analysis.loop).
+        sums: what is known of registers as sums of earlier values; None where the program has no
+            use for it.
     """
 
     def __init__(self, at: Int64, bounds: dict[str, Int64], sums: Sums | None = None) -> None:
@@ -56,22 +58,24 @@ class Rows:
         return Rows(self.at[index], bounds, None if self.sums is None else self.sums.take(index))
 
     def only(self, names: Sequence[str]) -> Rows:
-        """The same rows with some of the registers."""
+        """Return the same rows with some of the registers."""
         return Rows(self.at, {name: self.bounds[name] for name in names})
 
 
 def together(parts: Iterable[Rows]) -> Rows:
-    """The rows of several, which have the same registers."""
+    """Return the rows of several, which have the same registers."""
     first, *rest = parts
     if not rest:
         return first
     names = first.bounds
-    bounds = {x: np.concatenate([first.bounds[x], *(r.bounds[x] for r in rest)], axis=-1) for x in names}
+    bounds = {
+        x: np.concatenate([first.bounds[x], *(r.bounds[x] for r in rest)], axis=-1) for x in names
+    }
     return Rows(np.concatenate([first.at, *(r.at for r in rest)]), bounds)
 
 
 def codes(rows: Rows, keys: Sequence[str]) -> Int64:
-    """The rows that belong together: those of one neuron whose registers `keys` are the same in being 0, above it, or either."""
+    """Return the rows that belong together: those of one neuron whose registers `keys` are the same in being 0, above it, or either."""
     code = rows.at.copy()
     for key in keys:
         low, high = rows.of(key)

@@ -1,6 +1,7 @@
 """The width analysis of a program: a rule a statement, over rows of bounds.
 
-Every decay is monotonic, so that it maps bounds to bounds. A Fire, and a Put under a condition, tell the rows apart that it decides.
+Every decay is monotonic, so that it maps bounds to bounds. A Fire, and a Put under a condition,
+tell the rows apart that it decides.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def run(ground: Ground, rows: Rows, statements: Sequence[Numbered]) -> Rows:
 
 @RULES.rule(Leak)
 def _leak(ground: Ground, rows: Rows, s: Leak, number: int) -> Rows:
-    x, k, n = rows.bounds[s.x], ground.exact(rows, s.decay.numerator), ground.exact(rows, s.decay.shift)
+    x, k, n = (
+        rows.bounds[s.x],
+        ground.exact(rows, s.decay.numerator),
+        ground.exact(rows, s.decay.shift),
+    )
     if ground.careful and s.decay.form == "multiply":
         far = np.abs(x) >= (REACH * 2) // np.maximum(k, 1)
         left = np.where(far, REACH * np.sign(x), decayed(np.where(far, 0, x), s.decay, k, n))
@@ -56,13 +61,21 @@ def _add(ground: Ground, rows: Rows, s: Add, number: int) -> Rows:
     if rows.sums is not None and bounds.ndim == 2:
         _add_terms(ground, rows, s, np.broadcast_to(term, bounds.shape))
         if (better := rows.sums.bounds(s.x, bounds.shape)) is not None:
-            left = np.stack([np.maximum(left[LOW], better[LOW]), np.minimum(left[HIGH], better[HIGH])])
+            left = np.stack(
+                [np.maximum(left[LOW], better[LOW]), np.minimum(left[HIGH], better[HIGH])]
+            )
         rows.bounds[s.x] = ground.within(s.x, rows, left)
     else:
         rows.put(s.x, ground.within(s.x, rows, left))
     if ground.record is not None:
         ground.note("terms", number, rows, np.asarray(term))
-        ground.note("left", number, rows, rows.of(s.x), (rows.of(s.times) != 0).any(axis=0) if s.times else None)
+        ground.note(
+            "left",
+            number,
+            rows,
+            rows.of(s.x),
+            (rows.of(s.times) != 0).any(axis=0) if s.times else None,
+        )
     return rows
 
 
@@ -76,7 +89,11 @@ def _term(ground: Ground, rows: Rows, s: Add) -> Int64 | int:
         term = ground.exact(rows, s.source) << s.shift
         if s.times:
             ends = product(rows.of(s.times), term, ground.careful)
-            term = ends if ground.is_positive(s.source) else np.where(np.asarray(term) < 0, ends[::-1], ends)
+            term = (
+                ends
+                if ground.is_positive(s.source)
+                else np.where(np.asarray(term) < 0, ends[::-1], ends)
+            )
     if not s.negative:
         return term
     return -term[::-1] if isinstance(term, np.ndarray) and term.ndim == 2 else -term
@@ -92,7 +109,9 @@ def _add_terms(ground: Ground, rows: Rows, s: Add, term: Int64) -> None:
         sums.add(s.x, own, sums.of(str(s.source), rows.of(str(s.source))), sign << s.shift)
         return
     is_exact = isinstance(s.source, int) or (s.source != INPUT and s.source not in rows.bounds)
-    factor = sign * (np.asarray(ground.exact(rows, s.source), np.int64) << s.shift) if is_exact else sign
+    factor = (
+        sign * (np.asarray(ground.exact(rows, s.source), np.int64) << s.shift) if is_exact else sign
+    )
     if is_exact and not s.times:
         sums.add(s.x, own, {ONE: np.ones_like(sign)}, factor)
     elif is_exact and np.abs(factor).max() <= MOST_FACTOR:
@@ -110,7 +129,12 @@ def _put(ground: Ground, rows: Rows, s: Put, number: int) -> Rows:
         if not (sure | ((low == 0) & (high == 0))).all():
             rows, sure = _split_by_zero(rows, s.when)
     known = None
-    if rows.sums is not None and (sure is None or sure.all()) and s.source in rows.bounds and rows.bounds[s.x].ndim == 2:
+    if (
+        rows.sums is not None
+        and (sure is None or sure.all())
+        and s.source in rows.bounds
+        and rows.bounds[s.x].ndim == 2
+    ):
         known = dict(rows.sums.of(str(s.source), rows.of(str(s.source))))
     before, value = rows.bounds[s.x], np.broadcast_to(ground.bounds(rows, s.source), (2, len(rows)))
     left = value if before.ndim == 2 else np.stack([value, _rest(before, value)])
@@ -132,21 +156,40 @@ def _rest(before: Int64, value: Int64) -> Int64:
 
 
 def _split_by_zero(rows: Rows, x: str) -> tuple[Rows, Where]:
-    """The rows on which a register is below 0, 0, or above it, each; and whether it is not 0."""
+    """Return the rows on which a register is below 0, 0, or above it, each; and whether it is not 0."""
     low, high = rows.of(x)
-    parts = [np.flatnonzero(low < 0), np.flatnonzero((low <= 0) & (high >= 0)), np.flatnonzero(high > 0)]
+    parts = [
+        np.flatnonzero(low < 0),
+        np.flatnonzero((low <= 0) & (high >= 0)),
+        np.flatnonzero(high > 0),
+    ]
     split, sizes = rows.take(np.concatenate(parts)), [len(part) for part in parts]
     low, high = split.of(x)
-    _narrow(split, x, np.stack([np.maximum(low, np.repeat((-REACH, 0, 1), sizes)), np.minimum(high, np.repeat((-1, 0, REACH), sizes))]))
+    _narrow(
+        split,
+        x,
+        np.stack(
+            [
+                np.maximum(low, np.repeat((-REACH, 0, 1), sizes)),
+                np.minimum(high, np.repeat((-1, 0, REACH), sizes)),
+            ]
+        ),
+    )
     return split, np.repeat([True, False, True], sizes)
 
 
 def _narrow(rows: Rows, x: str, value: Int64) -> None:
     """Give a register narrower bounds of its value."""
     if rows.bounds[x].ndim == 3:
-        # a value above some number is so without its negative events as well, and one below some number without its positive ones
+        # a value above some number is so without its negative events as well, and one below some
+        # number without its positive ones
         rest = rows.bounds[x][1]
-        value = np.stack([value, np.stack([np.maximum(rest[LOW], value[LOW]), np.minimum(rest[HIGH], value[HIGH])])])
+        value = np.stack(
+            [
+                value,
+                np.stack([np.maximum(rest[LOW], value[LOW]), np.minimum(rest[HIGH], value[HIGH])]),
+            ]
+        )
     rows.put(x, value)
 
 
@@ -161,7 +204,9 @@ def _bound(ground: Ground, rows: Rows, s: Bound, number: int) -> Rows:
         if s.overflow == "saturate":
             left = np.minimum(np.maximum(x, low), high)
         else:
-            left = np.where(out, np.stack([np.full_like(value[LOW], low), np.full_like(value[LOW], high)]), x)
+            left = np.where(
+                out, np.stack([np.full_like(value[LOW], low), np.full_like(value[LOW], high)]), x
+            )
         _keep_inside(ground, rows, s.x, out, left)
     if ground.record is not None:
         ground.note("left", number, rows, rows.of(s.x))
@@ -183,13 +228,21 @@ def _keep_inside(ground: Ground, rows: Rows, x: str, out: Where, left: Int64) ->
 @RULES.rule(Fire)
 def _fire(ground: Ground, rows: Rows, s: Fire, number: int) -> Rows:
     gap, x = int(s.test == "gt"), rows.of(s.x)
-    least, most = rows.of(s.level) if isinstance(s.level, str) and s.level in rows.bounds else (ground.exact(rows, s.level),) * 2
+    least, most = (
+        rows.of(s.level)
+        if isinstance(s.level, str) and s.level in rows.bounds
+        else (ground.exact(rows, s.level),) * 2
+    )
     quiet, loud, top = most + (gap - 1), least + (gap - 1), s.up_to * least + (gap - 1)
     still = np.flatnonzero(x[LOW] <= quiet)
     if s.up_to == 1:
         parts, ends = [still, np.flatnonzero(x[HIGH] > loud)], [(None, quiet), (loud, None)]
     else:
-        parts = [still, np.flatnonzero((x[HIGH] > loud) & (x[LOW] <= top)), np.flatnonzero(x[HIGH] > top)]
+        parts = [
+            still,
+            np.flatnonzero((x[HIGH] > loud) & (x[LOW] <= top)),
+            np.flatnonzero(x[HIGH] > top),
+        ]
         ends = [(None, quiet), (loud, top), (top, None)]
     sizes = [len(part) for part in parts]
     split = rows if max(sizes) == len(rows) == sum(sizes) else rows.take(np.concatenate(parts))
@@ -197,9 +250,13 @@ def _fire(ground: Ground, rows: Rows, s: Fire, number: int) -> Rows:
     for part, (below, above) in zip(parts, ends, strict=True):
         own = slice(start, start := start + len(part))
         if below is not None:
-            value[LOW, own] = np.maximum(value[LOW, own], (below if isinstance(below, int) else below[part]) + 1)
+            value[LOW, own] = np.maximum(
+                value[LOW, own], (below if isinstance(below, int) else below[part]) + 1
+            )
         if above is not None:
-            value[HIGH, own] = np.minimum(value[HIGH, own], above if isinstance(above, int) else above[part])
+            value[HIGH, own] = np.minimum(
+                value[HIGH, own], above if isinstance(above, int) else above[part]
+            )
     _narrow(split, s.x, value)
     if s.up_to == 1:
         split.put(s.into, _like(split.bounds[s.into], np.repeat((0, 1), sizes)))
@@ -224,8 +281,15 @@ def _count(rows: Rows, s: Fire, sizes: list[int], level: Int64, gap: int) -> Non
     between = np.repeat([False, True, False], sizes)
     fixed = np.repeat([0, 0, s.up_to], sizes)
     spikes = np.where(between, np.clip((x - gap) // level, 1, s.up_to - 1), fixed)
-    rest = np.where(between, np.stack([np.full_like(level, gap), level + gap - 1]), x - spikes[::-1] * level)
-    rest = np.stack([np.maximum(rest[LOW], x[LOW] - spikes[HIGH] * level), np.minimum(rest[HIGH], x[HIGH] - spikes[LOW] * level)])
+    rest = np.where(
+        between, np.stack([np.full_like(level, gap), level + gap - 1]), x - spikes[::-1] * level
+    )
+    rest = np.stack(
+        [
+            np.maximum(rest[LOW], x[LOW] - spikes[HIGH] * level),
+            np.minimum(rest[HIGH], x[HIGH] - spikes[LOW] * level),
+        ]
+    )
     rows.put(s.into, np.broadcast_to(spikes, rows.bounds[s.into].shape).copy())
     if rows.sums is None or rows.bounds[s.x].ndim == 3:
         return

@@ -11,19 +11,37 @@ import numpy as np
 from lehr.analysis.ground import Record
 from lehr.analysis.rows import HIGH, LOW, REACH
 from lehr.arithmetic import Int64
-from lehr.update import FIRED, Add, Bound, Fire, ForEachEvent, Program, Put, Statement, sources, walk, written
+from lehr.update import (
+    FIRED,
+    Add,
+    Bound,
+    Fire,
+    ForEachEvent,
+    Program,
+    Put,
+    Statement,
+    sources,
+    walk,
+    written,
+)
 
 
 def span(bounds: Iterable[Int64]) -> tuple[int, int]:
-    """The lowest and highest of all neurons, and of 0."""
+    """Return the lowest and highest of all neurons, and of 0."""
     each = list(bounds)
-    return min((0, *(int(b[LOW].min()) for b in each))), max((0, *(int(b[HIGH].max()) for b in each)))
+    return min((0, *(int(b[LOW].min()) for b in each))), max(
+        (0, *(int(b[HIGH].max()) for b in each))
+    )
 
 
 @cache
 def writers(program: Program) -> Mapping[str, tuple[int, ...]]:
-    """The numbers of the statements that write each register."""
-    numbered = [(number, written(s)) for number, s in enumerate(walk(program.statements), 1) if not isinstance(s, ForEachEvent)]
+    """Return the numbers of the statements that write each register."""
+    numbered = [
+        (number, written(s))
+        for number, s in enumerate(walk(program.statements), 1)
+        if not isinstance(s, ForEachEvent)
+    ]
     return {x: tuple(number for number, own in numbered if own == x) for x in program.registers}
 
 
@@ -31,7 +49,10 @@ def writers(program: Program) -> Mapping[str, tuple[int, ...]]:
 def keeps_count(program: Program) -> bool:
     """Whether spikes that are added up stay until the end of the step, where more than 255 are refused, and never become fewer."""
     counted = {s.source for s in program.all if isinstance(s, Add) and s.x == FIRED}
-    added, in_order = False, [s.body * 2 if isinstance(s, ForEachEvent) else (s,) for s in program.statements]
+    added, in_order = (
+        False,
+        [s.body * 2 if isinstance(s, ForEachEvent) else (s,) for s in program.statements],
+    )
     for s in chain.from_iterable(in_order):
         if isinstance(s, ForEachEvent):
             continue
@@ -45,9 +66,17 @@ def keeps_count(program: Program) -> bool:
 
 
 def beyond(record: Record) -> int:
-    """The first statement after which, or in which, anything comes to REACH; 0 where there is none."""
+    """Return the first statement after which, or in which, anything comes to REACH; 0 where there is none."""
     for number in sorted(record.left):
-        if max(map(abs, span(kept[number] for kept in (record.terms, record.left) if number in kept))) >= REACH:
+        if (
+            max(
+                map(
+                    abs,
+                    span(kept[number] for kept in (record.terms, record.left) if number in kept),
+                )
+            )
+            >= REACH
+        ):
             return number
     return 0
 
@@ -59,29 +88,37 @@ def looked_at(program: Program, record: Record) -> dict[str, list[Int64]]:
         found[x] += [record.arrived[number] for number in numbers if number in record.arrived]
         for number in _kept(program).intersection(numbers).intersection(record.left):
             low, high = record.left[number]
-            for least, most in _wraps(program, x):  # a register that wraps is anywhere between them, anyway
+            for least, most in _wraps(
+                program, x
+            ):  # a register that wraps is anywhere between them, anyway
                 low, high = np.where(low < least, low, 0), np.where(high > most, high, 0)
             found[x].append(np.stack([low, high]))
     return found
 
 
 def _wraps(program: Program, x: str) -> list[tuple[int, int]]:
-    """The ends between which a register wraps."""
+    """Return the ends between which a register wraps."""
     bounds = [s for s in program.all if isinstance(s, Bound) and s.x == x and s.overflow == "wrap"]
     return [(s.low, s.high) for s in bounds if isinstance(s.low, int) and isinstance(s.high, int)]
 
 
 @cache
 def _kept(program: Program) -> frozenset[int]:
-    """The numbers of the statements whose result is read, or stays at the end, as it is."""
+    """Return the numbers of the statements whose result is read, or stays at the end, as it is."""
     kept, number = set(), 0
     for index, s in enumerate(program.statements):
         number += 1
-        body, later = (s.body, ()) if isinstance(s, ForEachEvent) else ((s,), program.statements[index + 1 :])
+        body, later = (
+            (s.body, ()) if isinstance(s, ForEachEvent) else ((s,), program.statements[index + 1 :])
+        )
         number += isinstance(s, ForEachEvent)
         for place, inner in enumerate(body):
             wraps = isinstance(inner, Bound) and inner.overflow == "wrap"
-            if not isinstance(inner, ForEachEvent) and not wraps and _is_read(written(inner), (*body[place + 1 :], *later)):
+            if (
+                not isinstance(inner, ForEachEvent)
+                and not wraps
+                and _is_read(written(inner), (*body[place + 1 :], *later))
+            ):
                 kept.add(number + place)
         number += len(body) - 1
     return frozenset(kept)

@@ -8,7 +8,9 @@ from lehr.analysis.rows import REACH
 from lehr.tables import Table
 from lehr.update import Add, Bound, Fire, Leak, Program, Put, Source
 
-_RULES: Table[Callable[..., None]] = Table("the width analysis", "give it a rule for this statement")
+_RULES: Table[Callable[..., None]] = Table(
+    "the width analysis", "give it a rule for this statement"
+)
 _ROUNDS = 4
 
 
@@ -32,7 +34,9 @@ class _Sizes:
 @_RULES.rule(Leak)
 def _leak(sizes: _Sizes, s: Leak) -> None:
     size = sizes.of(s.x)
-    sizes.most = max(sizes.most, size * sizes.of(s.decay.numerator) if s.decay.form == "multiply" else size)
+    sizes.most = max(
+        sizes.most, size * sizes.of(s.decay.numerator) if s.decay.form == "multiply" else size
+    )
 
 
 @_RULES.rule(Add)
@@ -64,7 +68,8 @@ def sizes(program: Program, given: Mapping[str, int]) -> dict[str, int] | None:
         given: the greatest magnitude of each parameter, and of `input`.
 
     Returns:
-        Their greatest magnitudes; None where they go on growing, something comes to REACH on the way, or there is a loop over events.
+        Their greatest magnitudes; None where they go on growing, something comes to REACH on the
+        way, or there is a loop over events.
     """
     if program.loop is not None:
         return None
@@ -73,7 +78,9 @@ def sizes(program: Program, given: Mapping[str, int]) -> dict[str, int] | None:
         now = _Sizes(given, registers)
         for statement in program.statements:
             _RULES[type(statement)](now, statement)
-            if now.most >= REACH:  # asked of each: a few dozen squares of squares are more digits than there is memory
+            if (
+                now.most >= REACH
+            ):  # asked of each: a few dozen squares of squares are more digits than there is memory
                 return None
         after = {x: max(size, now.registers[x]) for x, size in registers.items()}
         if after == registers:

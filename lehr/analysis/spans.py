@@ -1,9 +1,10 @@
 """What the registers of a program can be, in any number of steps and before each of its statements: coarse and quick, in Python integers.
 
-One interval holds a register of all neurons of a layer. lehr.widths tells neurons and paths apart; this is for stations that choose the
-types of their own intermediate values. Steps, and the events of a loop, are repeated from 0 on until the bounds stay; where they keep
-growing they go to the ends of the next wider integers, and at last beyond all types. What a step makes of bounds that hold in every step
-holds in every step too, so from there the Bounds of a program lead back.
+One interval holds a register of all neurons of a layer. lehr.widths tells neurons and paths apart;
+this is for stations that choose the types of their own intermediate values. Steps, and the events
+of a loop, are repeated from 0 on until the bounds stay; where they keep growing they go to the ends
+of the next wider integers, and at last beyond all types. What a step makes of bounds that hold in
+every step holds in every step too, so from there the Bounds of a program lead back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,21 @@ from itertools import count
 
 from lehr.analysis.bounds import AFTER, Bounds, clipped, get, hull
 from lehr.nodes import Neuron
-from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, Statement, written
+from lehr.update import (
+    FIRED,
+    INPUT,
+    MOST_SPIKES,
+    Add,
+    Bound,
+    Fire,
+    ForEachEvent,
+    Leak,
+    Program,
+    Put,
+    Source,
+    Statement,
+    written,
+)
 
 ZERO: Bounds = (0, 0)
 BEYOND = 1 << 80
@@ -50,28 +65,35 @@ class Spans:
         kept: bounds of every register where a step, or an event, may leave it.
     """
 
-    def __init__(self, program: Program, given: Mapping[str, Bounds], *, saturating: bool = False) -> None:
+    def __init__(
+        self, program: Program, given: Mapping[str, Bounds], *, saturating: bool = False
+    ) -> None:
         """Follow a program.
 
         Args:
             program: the update.
-            given: bounds of its parameters and of `input`, which a loop takes as the weight of an event.
-            saturating: counts of spikes stay at MOST_SPIKES wherever they come to more, as in C, and not only at the end of a step,
-                where the definition refuses more.
+            given: bounds of its parameters and of `input`, which a loop takes as the weight of an
+                event.
+            saturating: counts of spikes stay at MOST_SPIKES wherever they come to more, as in C,
+                and not only at the end of a step, where the definition refuses more.
         """
         self._program, self._given, self._saturating = program, given, saturating
         self._follow(_settled(dict.fromkeys(program.states, ZERO), self._follow))
 
     @classmethod
     def of(cls, neuron: Neuron, a: Bounds, *, saturating: bool = False) -> Spans:
-        """The registers of a layer, for its summed inputs, or the weights of single events, between `a`."""
-        given = {name: (int(values.min()), int(values.max())) for name, values in neuron.values.items()}
+        """Return the registers of a layer, for its summed inputs, or the weights of single events, between `a`."""
+        given = {
+            name: (int(values.min()), int(values.max())) for name, values in neuron.values.items()
+        }
         return cls(neuron.program, {**given, INPUT: a}, saturating=saturating)
 
     def _follow(self, states: dict[str, Bounds]) -> dict[str, Bounds]:
-        """The states after a step from some; what is seen on the way is kept, that of a step before is not."""
+        """Return the states after a step from some; what is seen on the way is kept, that of a step before is not."""
         self.places: list[Place] = []
-        self._passed: dict[str, Fire] = {}  # by the register of its spikes: what is known of the register that fired
+        self._passed: dict[
+            str, Fire
+        ] = {}  # by the register of its spikes: what is known of the register that fired
         self._now = {name: states.get(name, ZERO) for name in self._program.registers}
         self.kept = dict.fromkeys(self._program.registers, ZERO)
         self._run(self._program.statements)
@@ -85,12 +107,19 @@ class Spans:
                 self._loop(s)
                 continue
             before = {**self._given, **self._now}
-            x, bounds = written(s), clipped(AFTER[type(s)](before, s, self._passed), (-BEYOND, BEYOND))
+            x, bounds = (
+                written(s),
+                clipped(AFTER[type(s)](before, s, self._passed), (-BEYOND, BEYOND)),
+            )
             if self._saturating and x == FIRED:
                 bounds = clipped(bounds, (0, MOST_SPIKES))
             self.places.append(Place(s, before, bounds))
             self._now[x] = bounds
-            self._passed = {into: fire for into, fire in self._passed.items() if x not in (into, fire.x, fire.level)}
+            self._passed = {
+                into: fire
+                for into, fire in self._passed.items()
+                if x not in (into, fire.x, fire.level)
+            }
             if isinstance(s, Fire) and x not in (s.x, s.level):
                 self._passed[x] = s
 
@@ -115,7 +144,9 @@ class Spans:
         self.kept = {name: hull(self.kept[name], bounds) for name, bounds in self._now.items()}
 
 
-def _settled(begin: Mapping[str, Bounds], once: Callable[[dict[str, Bounds]], dict[str, Bounds]]) -> dict[str, Bounds]:
+def _settled(
+    begin: Mapping[str, Bounds], once: Callable[[dict[str, Bounds]], dict[str, Bounds]]
+) -> dict[str, Bounds]:
     """Bounds that hold however often something is done from `begin` on, for what it makes of bounds."""
     held = dict(begin)
     for turn in count():
@@ -123,10 +154,16 @@ def _settled(begin: Mapping[str, Bounds], once: Callable[[dict[str, Bounds]], di
         grown = {name: hull(bounds, made[name]) for name, bounds in held.items()}
         if grown == held:
             break
-        held = grown if turn < PATIENCE else {name: _wider(old, grown[name]) for name, old in held.items()}
+        held = (
+            grown
+            if turn < PATIENCE
+            else {name: _wider(old, grown[name]) for name, old in held.items()}
+        )
     for _ in range(BACK):  # what is so before and after holds between
         made = once(held)
-        within = {name: clipped(hull(begin[name], made[name]), bounds) for name, bounds in held.items()}
+        within = {
+            name: clipped(hull(begin[name], made[name]), bounds) for name, bounds in held.items()
+        }
         if within == held:
             break
         held = within
@@ -134,6 +171,9 @@ def _settled(begin: Mapping[str, Bounds], once: Callable[[dict[str, Bounds]], di
 
 
 def _wider(old: Bounds, new: Bounds) -> Bounds:
-    """The new ends, or where they have moved, the last numbers on their side that take no more bits."""
+    """Return the new ends, or where they have moved, the last numbers on their side that take no more bits."""
     low, high = (1 << (end if end >= 0 else ~end).bit_length() for end in new)
-    return clipped((old[0] if new[0] == old[0] else -low, old[1] if new[1] == old[1] else high - 1), (-BEYOND, BEYOND))
+    return clipped(
+        (old[0] if new[0] == old[0] else -low, old[1] if new[1] == old[1] else high - 1),
+        (-BEYOND, BEYOND),
+    )

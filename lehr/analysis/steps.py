@@ -42,7 +42,7 @@ class Steps:
 
 @cache
 def _numbered(program: Program) -> tuple[Numbered, ...]:
-    """The statements outside a loop, with the numbers that they have among all."""
+    """Return the statements outside a loop, with the numbers that they have among all."""
     out, number = [], 1
     for s in program.statements:
         out.append((number, s))
@@ -52,8 +52,10 @@ def _numbered(program: Program) -> tuple[Numbered, ...]:
 
 @cache
 def _keys(program: Program) -> tuple[str, ...]:
-    """The registers that decide: by them rows are told apart."""
-    asked = [s.when if isinstance(s, Put) else s.times for s in program.all if isinstance(s, (Put, Add))]
+    """Return the registers that decide: by them rows are told apart."""
+    asked = [
+        s.when if isinstance(s, Put) else s.times for s in program.all if isinstance(s, (Put, Add))
+    ]
     names = dict.fromkeys(name for name in (FIRED, *asked) if name)
     return tuple(names)[:MOST_KEYS]
 
@@ -61,13 +63,28 @@ def _keys(program: Program) -> tuple[str, ...]:
 @cache
 def _adds_up(program: Program) -> bool:
     """Whether registers are to be known as sums: where one is taken from another, or holds several thresholds."""
-    sure = {x for x in program.registers if all(_decides(s) for s in program.all if not isinstance(s, ForEachEvent) and written(s) == x)}
+    sure = {
+        x
+        for x in program.registers
+        if all(
+            _decides(s) for s in program.all if not isinstance(s, ForEachEvent) and written(s) == x
+        )
+    }
     for s in program.all:
         if isinstance(s, Fire) and s.up_to > 1:
             return True
         if isinstance(s, Add):
-            taken = {name for name in (s.source, s.times) if name in program.registers and name not in sure}
-            plain = isinstance(s.source, str) and s.source in program.registers and not s.times and not s.negative
+            taken = {
+                name
+                for name in (s.source, s.times)
+                if name in program.registers and name not in sure
+            }
+            plain = (
+                isinstance(s.source, str)
+                and s.source in program.registers
+                and not s.times
+                and not s.negative
+            )
             if taken and not plain:
                 return True
     return False
@@ -80,10 +97,23 @@ def _decides(s: object) -> bool:
 class _Analysis:
     """One program over many neurons."""
 
-    def __init__(self, program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64) -> None:
+    def __init__(
+        self, program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64
+    ) -> None:
         self.program, self.neurons = program, drive.shape[1]
-        careful = sizes(program, {x: int(np.abs(values).max(initial=0)) for x, values in {**given, INPUT: drive}.items()}) is None
-        self.ground = Ground(given, drive, events, careful, _keys(program), keeps_count=keeps_count(program))
+        careful = (
+            sizes(
+                program,
+                {
+                    x: int(np.abs(values).max(initial=0))
+                    for x, values in {**given, INPUT: drive}.items()
+                },
+            )
+            is None
+        )
+        self.ground = Ground(
+            given, drive, events, careful, _keys(program), keeps_count=keeps_count(program)
+        )
         self.statements, self.states = _numbered(program), program.states
         self.keys = tuple(x for x in _keys(program) if x in self.states)
         self.work = tuple(x for x in program.registers if x not in self.states)
@@ -93,7 +123,11 @@ class _Analysis:
     def step(self, rows: Rows, record: Record | None = None) -> Rows:
         """All registers after one more step."""
         zero = np.zeros((2, len(rows)), np.int64)
-        begun = Rows(rows.at, {**rows.bounds, **dict.fromkeys(self.work, zero)}, Sums() if _adds_up(self.program) else None)
+        begun = Rows(
+            rows.at,
+            {**rows.bounds, **dict.fromkeys(self.work, zero)},
+            Sums() if _adds_up(self.program) else None,
+        )
         ground = self.ground if record is None else self.ground.recording(record)
         return run(ground, begun, self.statements)
 
@@ -169,7 +203,13 @@ class _Analysis:
 
 
 def within_steps(
-    program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64, steps: int, *, limited: bool = False
+    program: Program,
+    given: Mapping[str, Int64],
+    drive: Int64,
+    events: Int64,
+    steps: int,
+    *,
+    limited: bool = False,
 ) -> Steps | None:
     """What neurons can do within some number of steps.
 
@@ -185,5 +225,5 @@ def within_steps(
 
 
 def for_ever(program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64) -> Steps:
-    """The same for any number of steps."""
+    """Return the same for any number of steps."""
     return _Analysis(program, given, drive, events).for_ever()

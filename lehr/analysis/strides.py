@@ -20,5 +20,11 @@ def strides(before: Int64, after: Int64, at_once: bool) -> Int64:
     else:
         down = -_BELOW[np.searchsorted(_BELOW, np.clip(-low, 0, REACH))]
         up = _ABOVE[np.searchsorted(_ABOVE, np.clip(high, 0, REACH))]
-    grown = np.stack([np.where(low < before[..., LOW, :], down, low), np.where(high > before[..., HIGH, :], up, high)], axis=-2)
+    grown = np.stack(
+        [
+            np.where(low < before[..., LOW, :], down, low),
+            np.where(high > before[..., HIGH, :], up, high),
+        ],
+        axis=-2,
+    )
     return np.asarray(grown, np.int64)

@@ -26,7 +26,9 @@ class Sums:
         values: bounds of each value, `[2, rows]`.
     """
 
-    def __init__(self, terms: dict[str, Terms] | None = None, values: dict[int, Int64] | None = None) -> None:
+    def __init__(
+        self, terms: dict[str, Terms] | None = None, values: dict[int, Int64] | None = None
+    ) -> None:
         self.terms, self.values = terms or {}, values or {}
 
     def forget(self, x: str) -> None:
@@ -35,18 +37,24 @@ class Sums:
 
     def take(self, index: Int64) -> Sums:
         """Of some of the rows."""
-        terms = {x: {value: factor[index] for value, factor in known.items()} for x, known in self.terms.items()}
+        terms = {
+            x: {value: factor[index] for value, factor in known.items()}
+            for x, known in self.terms.items()
+        }
         used = set().union(*terms.values()) if terms else set()
-        return Sums(terms, {value: bounds[:, index] for value, bounds in self.values.items() if value in used})
+        return Sums(
+            terms,
+            {value: bounds[:, index] for value, bounds in self.values.items() if value in used},
+        )
 
     def of(self, x: str, bounds: Int64) -> Terms:
-        """A register's terms; itself, of these bounds, where nothing is known."""
+        """Return a register's terms; itself, of these bounds, where nothing is known."""
         if x not in self.terms:
             self.terms[x] = {self.value(bounds): np.ones(bounds.shape[-1], np.int64)}
         return self.terms[x]
 
     def value(self, bounds: Int64) -> int:
-        """A new value of these bounds."""
+        """Return a new value of these bounds."""
         number = next(_values)
         self.values[number] = bounds
         return number
@@ -57,7 +65,9 @@ class Sums:
         for value, times in other.items():
             total[value] = total.get(value, 0) + factor * times
         total = {value: times for value, times in total.items() if times.any()}
-        if len(total) > MOST_TERMS or any(np.abs(times).max() > MOST_FACTOR for times in total.values()):
+        if len(total) > MOST_TERMS or any(
+            np.abs(times).max() > MOST_FACTOR for times in total.values()
+        ):
             self.forget(x)
         else:
             self.terms[x] = total

@@ -31,7 +31,9 @@ def targets() -> tuple[str, ...]:
 def check(net: Network | Place, target: str | Target) -> tuple[Problem, ...]: ...
 @overload
 def check(net: Network | Place, target: None = None) -> dict[str, tuple[Problem, ...]]: ...
-def check(net: Network | Place, target: str | Target | None = None) -> tuple[Problem, ...] | dict[str, tuple[Problem, ...]]:
+def check(
+    net: Network | Place, target: str | Target | None = None
+) -> tuple[Problem, ...] | dict[str, tuple[Problem, ...]]:
     """Tell whether a network maps to a target: all that stands in the way, with what to do; empty where nothing does.
 
     Args:
@@ -67,7 +69,8 @@ def build(
         net: the network, or its file.
         target: its name.
         output: folder to write, whole or not at all; one that lehr wrote is replaced.
-        x: samples for the golden vectors, or their file, of which the first `samples` are used; synthetic ones if None.
+        x: samples for the golden vectors, or their file, of which the first `samples` are used;
+            synthetic ones if None.
         options: of the target.
         samples: how many samples of a file, or synthetic ones, become golden vectors.
         measure: whether the tools of this machine measure what is built.
@@ -75,7 +78,8 @@ def build(
     Raises:
         NotMappable: with every problem, when the network does not map.
         UsageError: for a target, an option or a file that there is not.
-        FileRefused: when the inputs are not what the network takes, or the folder cannot be written.
+        FileRefused: when the inputs are not what the network takes, or the folder cannot be
+            written.
 
     >>> import lehr
     >>> built = lehr.build("model.nir", "c", "out", x="in.npz")
@@ -93,7 +97,8 @@ def build(
 def verify(folder: Place, samples: int | None = None, *, timeout: float = TIMEOUT) -> Verified:
     """Run a built folder in its target's own tool and compare every spike and membrane with the simulator.
 
-    Nothing that is in the folder is run: lehr makes the target's files again, and refuses a folder that has others.
+    Nothing that is in the folder is run: lehr makes the target's files again, and refuses a folder
+    that has others.
 
     Args:
         folder: that `build` wrote, here or elsewhere.

@@ -22,13 +22,17 @@ Inputs = npt.ArrayLike | Place
 
 
 def network(given: Network | Place) -> Network:
-    """A network, read where its file is given."""
+    """Return a network, read where its file is given."""
     return given if isinstance(given, Network) else nirfile.read(Path(given))
 
 
 def opened(net: Network, given: Inputs, frames: str | None = None) -> Samples | None:
-    """The samples of a file, to be read in pieces; None where none is named."""
-    return open_inputs(Path(given), net.input.shape, frames) if isinstance(given, (str, os.PathLike)) else None
+    """Return the samples of a file, to be read in pieces; None where none is named."""
+    return (
+        open_inputs(Path(given), net.input.shape, frames)
+        if isinstance(given, (str, os.PathLike))
+        else None
+    )
 
 
 def pixels(given: Any) -> npt.NDArray[np.uint8]:
@@ -45,5 +49,8 @@ def pixels(given: Any) -> npt.NDArray[np.uint8]:
     wrong = ~((x >= 0) & (x <= 255) & (x == np.floor(x)))
     if wrong.any():
         first = x[np.unravel_index(int(wrong.argmax()), x.shape)]
-        raise FileRefused(f"the input holds {first}; a network takes spikes or pixels: give whole numbers from 0 to 255")
+        raise FileRefused(
+            f"the input holds {first}; a network takes spikes or pixels: give whole numbers from 0 "
+            "to 255"
+        )
     return x.astype(np.uint8)

@@ -17,7 +17,8 @@ def read(path: Place) -> Network:
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: naming the node, the value and the way out, when the file holds no integer network, or contradicts itself.
+        FileRefused: naming the node, the value and the way out, when the file holds no integer
+            network, or contradicts itself.
 
     >>> import lehr
     >>> net = lehr.read("model.nir")
@@ -54,6 +55,8 @@ def recipes() -> tuple[str, ...]:
     >>> "digits" in lehr.recipes()
     True
     """
-    from lehr.train.recipefile import bundled  # here, so that no other name needs what training is made of
+    from lehr.train.recipefile import (
+        bundled,
+    )  # here, so that no other name needs what training is made of
 
     return tuple(bundled())

@@ -29,7 +29,8 @@ def simulate(
 
     Args:
         net: the network, or its file.
-        x: samples: whole numbers, `[N, *shape]`, held for all steps, or `[N, T, *shape]`; or an `.npz` file or a recording.
+        x: samples: whole numbers, `[N, *shape]`, held for all steps, or `[N, T, *shape]`; or an
+            `.npz` file or a recording.
         trace: layers of neurons whose spikes and membranes are kept; "all" for all of them.
         engine: what runs it: "fast", "reference", "torch", or a target whose tool can.
         threads: over which samples are spread; as many as there are cores if None.

@@ -30,7 +30,21 @@ app = typer.Typer(
 )
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(targets.app, name="targets")
-for command in (demo, train, export, quantize, simulate, inspect, widths, check, build, verify, report, conformance, doctor):
+for command in (
+    demo,
+    train,
+    export,
+    quantize,
+    simulate,
+    inspect,
+    widths,
+    check,
+    build,
+    verify,
+    report,
+    conformance,
+    doctor,
+):
     app.command()(command)
 
 
@@ -42,11 +56,14 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """From a trained spiking network to a chip, an FPGA or a C file, with no spike changed on the way.
 
-    Exit codes: 0 fine, 1 our fault, 2 usage, 3 not mappable, 4 not bit-exact, 5 file refused, 6 tool missing.
+    Exit codes: 0 fine, 1 our fault, 2 usage, 3 not mappable, 4 not bit-exact, 5 file refused, 6
+    tool missing.
     """
 
 

@@ -21,10 +21,20 @@ def build(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Folder to write.")],
     inputs: Recorded = None,
     frames: FramesOption = None,
-    samples: Annotated[int, typer.Option("-n", min=1, help="How many samples become golden vectors.")] = 16,
-    options: Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the target.")] = None,
-    measure: Annotated[bool, typer.Option("--measure", help="Let the tools of this machine measure it, too.")] = False,
-    archive: Annotated[Path | None, typer.Option("--archive", metavar="X.zip", help="Write everything into a zip file, too.")] = None,
+    samples: Annotated[
+        int, typer.Option("-n", min=1, help="How many samples become golden vectors.")
+    ] = 16,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="An option of the target."),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Let the tools of this machine measure it, too.")
+    ] = False,
+    archive: Annotated[
+        Path | None,
+        typer.Option("--archive", metavar="X.zip", help="Write everything into a zip file, too."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Build a network for a target: its files, golden vectors, report and manifest."""
@@ -41,18 +51,36 @@ def build(
             raise UsageError(f"--option {wrong[0]!r} is no assignment; write it as KEY=VALUE")
         net, chip = read_model(out, model), registry.get(target)
         x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).first(samples)
-        built = make(net, chip, x, dict(option.split("=", 1) for option in options or ()), samples=samples, measure=measure)
+        built = make(
+            net,
+            chip,
+            x,
+            dict(option.split("=", 1) for option in options or ()),
+            samples=samples,
+            measure=measure,
+        )
         out.checked = True  # that the network maps
         built.plan.write(output)
         if archive is not None:
             built.plan.archive(archive)
-        rows = [(name, f"{len(data):,}") for name, data in built.plan.files.items() if not name.startswith("golden/")]
+        rows = [
+            (name, f"{len(data):,}")
+            for name, data in built.plan.files.items()
+            if not name.startswith("golden/")
+        ]
         out.table(("file", "bytes"), rows)
         if built.measured:
-            out.table(("measured", "value", "unit"), [(figure.name, f"{figure.value:,}", figure.unit) for figure in built.measured])
+            out.table(
+                ("measured", "value", "unit"),
+                [(figure.name, f"{figure.value:,}", figure.unit) for figure in built.measured],
+            )
         for name, rate in built.rates.items():
             if state := _constant(net.neurons[name], rate):
-                where = "on the synthetic inputs; give real ones with -i" if x is None else f"on the inputs of {inputs}"
+                where = (
+                    "on the synthetic inputs; give real ones with -i"
+                    if x is None
+                    else f"on the inputs of {inputs}"
+                )
                 out.say(f"note: {name} {state} {where}; the golden vectors say nothing of it")
         out.say(f"wrote {output} ({len(built.plan.files)} files); 'lehr verify {output}' runs it")
         out.facts.update(
@@ -76,16 +104,25 @@ def _constant(neuron: Neuron, rate: float) -> str:
 
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that `lehr build` wrote.")],
-    samples: Annotated[int | None, typer.Option("-n", min=1, help="How many golden samples to run; all if not given.")] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("-n", min=1, help="How many golden samples to run; all if not given."),
+    ] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="End it, with all that it started, if it takes longer.")
+        float,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            help="End it, with all that it started, if it takes longer.",
+        ),
     ] = 3600.0,
     as_json: Json = False,
 ) -> None:
     """Run a built artefact in its own tool and compare it with the simulator, spike by spike.
 
-    OUT may be anybody's: nothing in it is run. lehr makes the target's files again, from the network and the options in OUT. Where OUT
-    has others, it is refused, and they are named; where it has the same, they are run, in a temporary folder.
+    OUT may be anybody's: nothing in it is run. lehr makes the target's files again, from the
+    network and the options in OUT. Where OUT has others, it is refused, and they are named; where
+    it has the same, they are run, in a temporary folder.
     """
     with session(as_json) as out:
         from dataclasses import asdict
@@ -99,9 +136,15 @@ def verify(
         if compared.quantities == ("spike",):
             out.say("membranes are not compared: the tool does not show them")
         if verified.decided:
-            out.say(f"{len(verified.misjudged)} of {verified.decided} decisions of the machine itself differ")
+            out.say(
+                f"{len(verified.misjudged)} of {verified.decided} decisions of the machine itself "
+                "differ"
+            )
         if verified.figures:
-            out.table(("of the run", "value", "unit", "source"), [(f.name, f"{f.value:,.6g}", f.unit, f.source) for f in verified.figures])
+            out.table(
+                ("of the run", "value", "unit", "source"),
+                [(f.name, f"{f.value:,.6g}", f.unit, f.source) for f in verified.figures],
+            )
         out.facts.update(
             target=verified.target,
             samples=verified.samples,
@@ -128,4 +171,6 @@ def report(
 
         for table in tables(folder):
             out.table(table.columns, table.rows, table.title)
-            out.facts[table.title] = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+            out.facts[table.title] = [
+                dict(zip(table.columns, row, strict=True)) for row in table.rows
+            ]

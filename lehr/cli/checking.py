@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 def check(
     model: Model,
-    target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="One of `lehr targets list`; all if not given.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", metavar="NAME", help="One of `lehr targets list`; all if not given."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell whether a network maps to a target, and everything that stands in the way; or, of all targets, which take it.
@@ -47,7 +52,9 @@ def _of_one(out: Output, net: Network, target: str) -> None:
     out.table(("node", "reason", "hint"), [(p.node, p.reason, p.hint) for p in problems])
     out.facts.update(
         target=chip.name,
-        operators=[{"operator": kind, "count": count, "maps": maps == "yes"} for kind, count, maps in rows],
+        operators=[
+            {"operator": kind, "count": count, "maps": maps == "yes"} for kind, count, maps in rows
+        ],
         problems=[{"node": p.node, "reason": p.reason, "hint": p.hint} for p in problems],
     )
     if problems:
@@ -64,14 +71,23 @@ def _of_all(out: Output, net: Network) -> None:
     found = {chip.name: changes(chip.check(net)) for chip in registry.targets()}
     out.checked = True
     maps = [name for name, wanted in found.items() if not wanted]
-    others = sorted((name for name in found if name not in maps), key=lambda name: (len(found[name]), name))
+    others = sorted(
+        (name for name in found if name not in maps), key=lambda name: (len(found[name]), name)
+    )
     if maps:
         out.say(f"the network maps to {', '.join(maps)}")
     else:
         out.say("the network maps to no target")
     for name in others:
-        out.table(("change", "where", "why"), [(c.hint, ", ".join(c.nodes), c.reason) for c in found[name]], f"{name} needs")
-    facts: dict[str, Any] = {name: [{"hint": c.hint, "nodes": list(c.nodes), "reason": c.reason} for c in found[name]] for name in others}
+        out.table(
+            ("change", "where", "why"),
+            [(c.hint, ", ".join(c.nodes), c.reason) for c in found[name]],
+            f"{name} needs",
+        )
+    facts: dict[str, Any] = {
+        name: [{"hint": c.hint, "nodes": list(c.nodes), "reason": c.reason} for c in found[name]]
+        for name in others
+    }
     out.facts.update(maps=maps, changes=facts)
     if not maps:
         out.fail(NotMappable.exit_code)

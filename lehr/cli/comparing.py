@@ -25,10 +25,24 @@ def compare_with(out: Output, net: Network, samples: Samples, run: Run, other: s
 
     with samples_progress() as bar:
         advance = partial(bar.advance, bar.add_task("samples", total=samples.shape[0]))
-        expected = stored(net, samples, Path(other)) if other.endswith(".npz") else simulated(net, engine(other, net))
+        expected = (
+            stored(net, samples, Path(other))
+            if other.endswith(".npz")
+            else simulated(net, engine(other, net))
+        )
         found = compare_samples(net, samples, run, expected, advance)
     count = samples.shape[0]
-    out.say(f"against {other}: {found}; counts of {count:,} samples are equal" if found.equal else f"against {other}: {found}")
-    out.facts.update(compared=other, values=found.values, membranes=found.membranes, spikes=found.spikes, samples=count)
+    out.say(
+        f"against {other}: {found}; counts of {count:,} samples are equal"
+        if found.equal
+        else f"against {other}: {found}"
+    )
+    out.facts.update(
+        compared=other,
+        values=found.values,
+        membranes=found.membranes,
+        spikes=found.spikes,
+        samples=count,
+    )
     out.checked = True
     found.require_equal(other)

@@ -11,7 +11,12 @@ from lehr.cli.console import Json, session
 
 
 def conformance(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A folder; what stood there is replaced.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="A folder; what stood there is replaced."
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Write networks, inputs, spikes and membranes, by which a simulator or chip shows that it means what lehr means."""
@@ -19,6 +24,12 @@ def conformance(
         from lehr.targets.conformance.vectors import write_vectors
 
         index = write_vectors(output)
-        out.table(("network", "is there for"), [(entry["name"], ", ".join(entry["for"])) for entry in index])
-        out.say(f"wrote {len(index)} networks to {output}; docs/fixed-point-nir.md says how they are read")
+        out.table(
+            ("network", "is there for"),
+            [(entry["name"], ", ".join(entry["for"])) for entry in index],
+        )
+        out.say(
+            f"wrote {len(index)} networks to {output}; docs/fixed-point-nir.md says how they are "
+            "read"
+        )
         out.facts.update(output=str(output), networks=index)

@@ -20,7 +20,9 @@ from lehr.text import printable, shortened
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")
+]
 INTERRUPTED = 130
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _LONG_WORD = re.compile(r"\S{300,}")
@@ -52,7 +54,9 @@ class Output:
         self.say(f"note: {text}")
         self.facts.setdefault("notes", []).append(text)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = ""
+    ) -> None:
         """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
         if self.as_json or not rows:
             return
@@ -60,10 +64,14 @@ class Output:
         from rich.console import Console
         from rich.table import Table
 
-        made = Table(title=printable(title) or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        made = Table(
+            title=printable(title) or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False
+        )
         for index, column in enumerate(columns):
             numeric = all(_NUMBER.fullmatch(str(row[index])) for row in rows)
-            made.add_column(printable(column), justify="right" if numeric else "left", overflow="fold")
+            made.add_column(
+                printable(column), justify="right" if numeric else "left", overflow="fold"
+            )
         for row in rows:
             made.add_row(*(printable(str(cell)) for cell in row))
         width = None if sys.stdout.isatty() else 160
@@ -87,7 +95,8 @@ class Output:
 def session(as_json: bool) -> Iterator[Output]:
     """Run a command's body; print its verdict; turn errors into one sentence and an exit code.
 
-    Whatever is printed for people may come from a file of anybody's: it is printed without what steers a terminal.
+    Whatever is printed for people may come from a file of anybody's: it is printed without what
+    steers a terminal.
     """
     out = Output(as_json)
     message, lines = None, list[str]()
@@ -97,7 +106,11 @@ def session(as_json: bool) -> Iterator[Output]:
         message, out.exit_code = _of_a_path(error.__cause__) or (str(error), error.exit_code)
         lines = error.lines if message == str(error) else [message]
     except KeyboardInterrupt:
-        message, out.exit_code = "interrupted; the result was not written (an interrupted 'lehr train' goes on with --resume)", INTERRUPTED
+        message, out.exit_code = (
+            "interrupted; the result was not written (an interrupted 'lehr train' goes on with "
+            "--resume)",
+            INTERRUPTED,
+        )
     except BrokenPipeError:
         _silence()
         raise typer.Exit(1) from None
@@ -109,13 +122,22 @@ def session(as_json: bool) -> Iterator[Output]:
         message, out.exit_code = _unexpected(error)
     if message:
         out.facts["error"] = _LONG_WORD.sub(_shortened, message)
-        typer.echo("error: " + "\n  ".join(printable(_LONG_WORD.sub(_shortened, line)) for line in lines or [message]), err=True)
+        typer.echo(
+            "error: "
+            + "\n  ".join(
+                printable(_LONG_WORD.sub(_shortened, line)) for line in lines or [message]
+            ),
+            err=True,
+        )
     try:
         out.end()
     except OSError as error:
         _silence()
         if not message:
-            typer.echo(f"error: the result cannot be printed: {error.strerror}; let it go elsewhere", err=True)
+            typer.echo(
+                f"error: the result cannot be printed: {error.strerror}; let it go elsewhere",
+                err=True,
+            )
         raise typer.Exit(out.exit_code or FileRefused.exit_code) from None
     raise typer.Exit(out.exit_code)
 
@@ -127,7 +149,10 @@ def _shortened(word: re.Match[str]) -> str:
 def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
     """What is said of a path that this system does not take, wherever it was first used."""
     if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-        return f"path {error.filename}: {os.strerror(error.errno)}; give another one", UsageError.exit_code
+        return (
+            f"path {error.filename}: {os.strerror(error.errno)}; give another one",
+            UsageError.exit_code,
+        )
     return None
 
 
@@ -138,9 +163,20 @@ def _unexpected(error: Exception) -> tuple[str, int]:
     if refusal := _of_a_path(error):
         return refusal
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-        where = f"{error.filename} cannot be written" if error.filename else "a temporary file or the result cannot be written"
-        return f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another folder", FileRefused.exit_code
-    return f"{type(error).__name__}: {error}; this is a bug of lehr: report it with LEHR_DEBUG=1 set", 1
+        where = (
+            f"{error.filename} cannot be written"
+            if error.filename
+            else "a temporary file or the result cannot be written"
+        )
+        return (
+            f"{where}: {os.strerror(error.errno)}; free space there, or let TMPDIR be another "
+            "folder",
+            FileRefused.exit_code,
+        )
+    return (
+        f"{type(error).__name__}: {error}; this is a bug of lehr: report it with LEHR_DEBUG=1 set",
+        1,
+    )
 
 
 def _silence() -> None:
@@ -149,7 +185,7 @@ def _silence() -> None:
 
 
 def bar(*columns: ProgressColumn) -> Progress:
-    """A progress bar on stderr with these columns after its name and itself; nothing at all where stderr is no terminal."""
+    """Return a progress bar on stderr with these columns after its name and itself; nothing at all where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -159,14 +195,14 @@ def bar(*columns: ProgressColumn) -> Progress:
 
 
 def progress() -> Progress:
-    """A progress bar on stderr that tells how long it has taken."""
+    """Return a progress bar on stderr that tells how long it has taken."""
     from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
     return bar(MofNCompleteColumn(), TimeElapsedColumn())
 
 
 def samples_progress() -> Progress:
-    """A progress bar on stderr that tells samples per second."""
+    """Return a progress bar on stderr that tells samples per second."""
     from rich.progress import MofNCompleteColumn, ProgressColumn, Task
     from rich.text import Text
 
@@ -178,7 +214,7 @@ def samples_progress() -> Progress:
 
 
 def percent(share: float) -> str:
-    """A share as people read it; one that is not nothing, or not all, is not rounded to that."""
+    """Return a share as people read it; one that is not nothing, or not all, is not rounded to that."""
     if 0 < share < 0.00005:
         return "< 0.01 %"
     if 0.99995 <= share < 1:
@@ -187,5 +223,5 @@ def percent(share: float) -> str:
 
 
 def shape_text(shape: Iterable[int]) -> str:
-    """A shape as people write it."""
+    """Return a shape as people write it."""
     return "x".join(map(str, shape))

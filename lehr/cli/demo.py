@@ -28,7 +28,9 @@ OWN = ("run/*", "model.nir", "in.npz", "out.npz", *(f"{target}/*" for target in 
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.")] = Path("lehr-demo"),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.")
+    ] = Path("lehr-demo"),
     as_json: Json = False,
 ) -> None:
     """Train, export, simulate, build and verify a network on real handwritten digits, in about a minute."""
@@ -48,7 +50,9 @@ def demo(
         check_replaceable(output, SUMMARY, OWN)
         recipe = load(RECIPE)
         data = load_dataset(recipe.data, None)
-        baseline = train_with_progress(load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline")
+        baseline = train_with_progress(
+            load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline"
+        )
         trained = train_with_progress(recipe, data, "annealed and binarized")
         found = accuracies(trained, data, recipe)
         shares = {
@@ -66,14 +70,21 @@ def demo(
             write_bytes(part / "in.npz", npz_bytes({"input": data.test.x, "labels": data.test.y}))
             write_bytes(part / "out.npz", npz_bytes(arrays_of(reference)))
             latents = trained.twin.latents() if trained.twin else {}
-            pairs = {"trained model": compare(trace(Twin(_network(trained), latents=latents), data.test.x), reference.trace)}
+            pairs = {
+                "trained model": compare(
+                    trace(Twin(_network(trained), latents=latents), data.test.x), reference.trace
+                )
+            }
             skipped = _targets(part, net, data.test, reference, shares, pairs)
             facts = _facts(shares, reference, pairs, skipped)
             write_bytes(part / SUMMARY, to_json(facts))
         out.checked = True
         out.facts.update(facts, output=str(output))
         _print(out, net, reference, shares, pairs, skipped)
-        out.say(f"wrote {output}: the run, model.nir, in.npz, out.npz, {', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}")
+        out.say(
+            f"wrote {output}: the run, model.nir, in.npz, out.npz, "
+            f"{', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}"
+        )
         if not all(pair.equal for pair in pairs.values()):
             out.fail(NotBitExact.exit_code)
 
@@ -84,7 +95,12 @@ def _network(trained: Trained) -> Network:
 
 
 def _targets(
-    folder: Path, net: Network, test: Split, reference: Result, accuracies: dict[str, float], pairs: dict[str, Comparison]
+    folder: Path,
+    net: Network,
+    test: Split,
+    reference: Result,
+    accuracies: dict[str, float],
+    pairs: dict[str, Comparison],
 ) -> dict[str, str]:
     """Build for each target, run it on all test samples; returns why a target was left out, by its title."""
     from lehr.simulate import compare
@@ -112,7 +128,10 @@ def _accuracy(net: Network, trace: Trace, labels: npt.NDArray[np.int64]) -> floa
 
 
 def _facts(
-    accuracies: Mapping[str, float], reference: Result, pairs: Mapping[str, Comparison], skipped: Mapping[str, str]
+    accuracies: Mapping[str, float],
+    reference: Result,
+    pairs: Mapping[str, Comparison],
+    skipped: Mapping[str, str],
 ) -> dict[str, Any]:
     compared = {
         title: {
@@ -146,14 +165,21 @@ def _print(
             (
                 station,
                 percent(accuracy),
-                "" if pair is None else f"{pair.membranes:,} of {pair.values:,} membranes differ, {pair.spikes:,} spikes",
+                ""
+                if pair is None
+                else f"{pair.membranes:,} of {pair.values:,} membranes differ, {pair.spikes:,} spikes",
             )
         )
     rows += [(title, "skipped", reason) for title, reason in skipped.items()]
     out.table(("station", "test accuracy", "against the reference simulator"), rows)
     samples = len(reference.counts)
     spikes = [
-        (name, "x".join(map(str, net.shapes[name])), f"{int(reference.trace.spikes[name].sum()) / samples:,.1f}", f"{rate:.4f}")
+        (
+            name,
+            "x".join(map(str, net.shapes[name])),
+            f"{int(reference.trace.spikes[name].sum()) / samples:,.1f}",
+            f"{rate:.4f}",
+        )
         for name, rate in reference.rates.items()
     ]
     out.table(("layer", "shape", "spikes per image", "spikes per neuron and step"), spikes)

@@ -9,7 +9,9 @@ from threading import Thread
 NAMES = ("fast", "reference", "torch")
 """Those of `lehr.simulate.engines.ENGINES`."""
 DEFAULT = "fast"
-HELP = f"{', '.join(map(repr, NAMES))}, or a target whose tool runs the network: 'onnx', 'c', 'fpga'."
+HELP = (
+    f"{', '.join(map(repr, NAMES))}, or a target whose tool runs the network: 'onnx', 'c', 'fpga'."
+)
 
 
 def import_ahead(name: str) -> None:

@@ -25,23 +25,42 @@ def export(
         typer.Argument(
             metavar="RUN|MODEL.py:FACTORY|MODEL.nir",
             help="Folder that `lehr train` wrote (RUN/last is its last epoch), or a Python file and a function in it that returns a "
-            "trained snnTorch model, or, with --for, a .nir file of lehr's. The code in a Python file is run, as Python would run it: "
+            "trained snnTorch model, or, with --for, a .nir file of lehr's. The code in a Python "
+            "file is run, as Python would run it: "
             "use only files that you trust.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")
+    ],
     sample: InputFile = None,
     reader: ForReader = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of a model: for how many steps inputs without an axis of time are held.")
+        int | None,
+        typer.Option(
+            min=1, help="Of a model: for how many steps inputs without an axis of time are held."
+        ),
     ] = None,
-    full_scale: Annotated[float | None, typer.Option(help="Of a model: what it takes inputs divided by, 255 for pixels.")] = None,
-    weights: Annotated[str | None, typer.Option(metavar="int2..int8", help="Of a model: round real weights to that.")] = None,
-    decay_bits: Annotated[int | None, typer.Option(help="Of a model: round decays to k/2^n.", metavar="n")] = None,
-    fraction_bits: Annotated[int | None, typer.Option(help="Of a model: fraction bits of all layers.", metavar="F")] = None,
+    full_scale: Annotated[
+        float | None,
+        typer.Option(help="Of a model: what it takes inputs divided by, 255 for pixels."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="int2..int8", help="Of a model: round real weights to that."),
+    ] = None,
+    decay_bits: Annotated[
+        int | None, typer.Option(help="Of a model: round decays to k/2^n.", metavar="n")
+    ] = None,
+    fraction_bits: Annotated[
+        int | None, typer.Option(help="Of a model: fraction bits of all layers.", metavar="F")
+    ] = None,
     error: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Of a model: least fraction bits with which rounding moves nothing by more of a threshold."),
+        typer.Option(
+            metavar="SHARE",
+            help="Of a model: least fraction bits with which rounding moves nothing by more of a threshold.",
+        ),
     ] = None,
     strict: Annotated[
         bool | None,
@@ -54,28 +73,50 @@ def export(
 ) -> None:
     """Export a trained network to NIR, and verify the file against it, spike by spike.
 
-    A model is run in double precision on the samples of -i IN.npz, and every spike of every layer compared.
+    A model is run in double precision on the samples of -i IN.npz, and every spike of every layer
+    compared.
     """
     with session(as_json) as out:
-        asked = {"--weights": weights, "--decay-bits": decay_bits, "--fraction-bits": fraction_bits, "--error": error}
+        asked = {
+            "--weights": weights,
+            "--decay-bits": decay_bits,
+            "--fraction-bits": fraction_bits,
+            "--error": error,
+        }
         named = _FACTORY.fullmatch(source)
         if named is None:
             network = Path(source).suffix.lower() == ".nir" and not Path(source).is_dir()
-            others = {"-i": None if network else sample, "--steps": steps, "--full-scale": full_scale, "--strict": strict, **asked}
+            others = {
+                "-i": None if network else sample,
+                "--steps": steps,
+                "--full-scale": full_scale,
+                "--strict": strict,
+                **asked,
+            }
             if given := [option for option, value in others.items() if value is not None]:
                 kind = "a network" if network else "a run"
-                raise UsageError(f"{given[0]} is for a model, as model.py:factory, but {source} is {kind}; leave it out")
+                raise UsageError(
+                    f"{given[0]} is for a model, as model.py:factory, but {source} is {kind}; "
+                    "leave it out"
+                )
             if not network:
                 _from_run(out, Path(source), output, reader)
             elif reader is None:
-                raise UsageError(f"{source}: which tool's importer is the network to be written for? say it by --for, as --for snntorch")
+                raise UsageError(
+                    f"{source}: which tool's importer is the network to be written for? say it by "
+                    "--for, as --for snntorch"
+                )
             else:
                 from_network(out, Path(source), reader, sample, output)
             return
         if named["factory"] is None:
-            raise UsageError(f"{source}: which function in it makes the model? give it as {source}:factory")
+            raise UsageError(
+                f"{source}: which function in it makes the model? give it as {source}:factory"
+            )
         if sample is None:
-            raise UsageError(f"{source}: no samples to compare on; give them with -i IN.npz, in an array 'input'")
+            raise UsageError(
+                f"{source}: no samples to compare on; give them with -i IN.npz, in an array 'input'"
+            )
         from lehr.export.torch_file import load_model
         from lehr.export.torch_network import from_torch
         from lehr.samples import read_samples
@@ -103,7 +144,9 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     trained = load_run(run)
     if not trained.stated:
         unseen = "so that damage to its weights cannot be seen"
-        out.note(f"{run} is an older lehr's and states no digests, {unseen}; train it again to have them")
+        out.note(
+            f"{run} is an older lehr's and states no digests, {unseen}; train it again to have them"
+        )
     verified = export_run(trained, read_samples(run / SAMPLES_FILE)[0], output, reader)
     exported, result, compared = verified.network, verified.result, verified.compared
     if verified.reader:
@@ -119,7 +162,10 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
         for name, layer in verified.widths.layers.items()
     ]
     out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
-    out.say(f"{compared.spikes} of {compared.values:,} spikes differ, {compared.membranes} of {compared.values:,} membranes differ")
+    out.say(
+        f"{compared.spikes} of {compared.values:,} spikes differ, {compared.membranes} of "
+        f"{compared.values:,} membranes differ"
+    )
     out.checked = True
     out.facts.update(
         model=str(output),
@@ -133,12 +179,19 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     out.say(f"wrote {output}")
 
 
-def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict: bool | None, reader: str | None) -> None:
+def _from_model(
+    out: Output, source: str, made: FromTorch, output: Path, strict: bool | None, reader: str | None
+) -> None:
     """Write a converted model, compared with the model itself, and tell of it; for an importer, if one is named."""
     from lehr.export.verified import export_model
 
     verified = export_model(made, output, source=source, strict=strict, reader=reader)
-    exported, result, differ, proven = verified.network, verified.result, verified.differ, verified.proven
+    exported, result, differ, proven = (
+        verified.network,
+        verified.result,
+        verified.differ,
+        verified.proven,
+    )
     if verified.reader:
         tell_of_reader(out, exported, verified.reader)
     total = sum(differ.values())
@@ -147,10 +200,27 @@ def _from_model(out: Output, source: str, made: FromTorch, output: Path, strict:
         low, high = int(neuron.threshold.min()), int(neuron.threshold.max())
         threshold = f"{low:,}" if low == high else f"{low:,}..{high:,}"
         bits = neuron.fields.fraction_bits, neuron.fields.state_bits
-        rows.append((name, threshold, *bits, proven[name], f"{result.rates[name]:.4f}", f"{differ[name]:,}"))
-    out.table(("layer", "threshold", "fraction bits", "state bits", "proven", "spike rate", "spikes differ"), rows)
+        rows.append(
+            (name, threshold, *bits, proven[name], f"{result.rates[name]:.4f}", f"{differ[name]:,}")
+        )
+    out.table(
+        (
+            "layer",
+            "threshold",
+            "fraction bits",
+            "state bits",
+            "proven",
+            "spike rate",
+            "spikes differ",
+        ),
+        rows,
+    )
     notes = [note for layer in made.layers.values() for note in layer.notes]
-    notes += [f"{name}: spikes never, or always; these samples say nothing of it" for name, rate in result.rates.items() if rate in (0, 1)]
+    notes += [
+        f"{name}: spikes never, or always; these samples say nothing of it"
+        for name, rate in result.rates.items()
+        if rate in (0, 1)
+    ]
     for note in notes:
         out.say(note)
     out.say(f"{total:,} of {verified.values:,} spikes differ")

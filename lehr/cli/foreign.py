@@ -21,7 +21,8 @@ ForReader = Annotated[
         "--for",
         metavar="READER",
         help="Write float units for another tool's NIR importer in place of the exact file: norse, rockpool, sc-neurocore, sinabs, "
-        "snntorch, spikingjelly, or nir for any other. What they cannot say of the network is told.",
+        "snntorch, spikingjelly, or nir for any other. What they cannot say of the network is "
+        "told.",
     ),
 ]
 
@@ -38,10 +39,17 @@ def from_network(out: Output, source: Path, reader: str, sample: Path | None, ou
 
     net = read_model(out, source)
     if output.exists() and output.samefile(source):
-        raise UsageError(f"{output}: is the exact network, which float units cannot stand in for; write them to another file")
+        raise UsageError(
+            f"{output}: is the exact network, which float units cannot stand in for; write them to "
+            "another file"
+        )
     file = for_reader(net, reader)
     out.facts.update(model=str(output), network=net.digest)
-    tell_of_reader(out, net, write_for_reader(net, file, output, None if sample is None else read_samples(sample)[0]))
+    tell_of_reader(
+        out,
+        net,
+        write_for_reader(net, file, output, None if sample is None else read_samples(sample)[0]),
+    )
     out.say(f"wrote {output}")
 
 
@@ -52,15 +60,28 @@ def tell_of_reader(out: Output, net: Network, check: ReaderCheck) -> None:
     for name, kind in file.kinds.items():
         low, high = file.thresholds.get(name, (0.0, 0.0))
         exact = sorted({int(value) for value in net.neurons[name].threshold})
-        rows.append((name, kind, _range(exact[0], exact[-1]), _range(round(low, 3), round(high, 3)) if high else "none"))
+        rows.append(
+            (
+                name,
+                kind,
+                _range(exact[0], exact[-1]),
+                _range(round(low, 3), round(high, 3)) if high else "none",
+            )
+        )
     out.table(("layer", f"in the file for {file.title}", "threshold", "stands at"), rows)
     for note in file.notes:
         out.say(note)
     if check.values:
         stepped = f"in double precision, stepped as {file.title} does"
-        out.say(f"{check.differ:,} of {check.values:,} spikes differ on {check.samples} samples, {stepped}")
+        out.say(
+            f"{check.differ:,} of {check.values:,} spikes differ on {check.samples} samples, "
+            f"{stepped}"
+        )
     if file.proven:
-        out.say(f"nothing is left out: stepped in double precision, every spike of {net.steps} steps is the network's")
+        out.say(
+            f"nothing is left out: stepped in double precision, every spike of {net.steps} steps "
+            "is the network's"
+        )
     out.checked = file.proven or check.values > 0
     unsaid = f"the input ({net.input.kind}), the {net.steps} steps and the readout ({net.readout})"
     out.say(f"NIR has no words for {unsaid}; they stand in the graph's metadata")

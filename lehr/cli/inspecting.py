@@ -32,13 +32,18 @@ READOUTS = {
 def inspect(
     model: Model,
     structure: Annotated[
-        bool, typer.Option("--structure", help="Only what the file declares: nodes, types, shapes, bytes. No weight is read.")
+        bool,
+        typer.Option(
+            "--structure",
+            help="Only what the file declares: nodes, types, shapes, bytes. No weight is read.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a .nir file holds: nodes, shapes, bytes; of an integer network its arithmetic, widths, synapses and sparsity, too.
 
-    A graph of another tool, which states no integers, is shown as its file declares it, with all that lehr quantize would refuse of it.
+    A graph of another tool, which states no integers, is shown as its file declares it, with all
+    that lehr quantize would refuse of it.
     """
     with session(as_json) as out:
         from lehr.outline import outline
@@ -48,7 +53,10 @@ def inspect(
         out.facts.update(
             exact=declared.exact,
             origin=dict(declared.origin),
-            bytes={"file": model.stat().st_size, "arrays": sum(node.bytes for node in declared.nodes.values())},
+            bytes={
+                "file": model.stat().st_size,
+                "arrays": sum(node.bytes for node in declared.nodes.values()),
+            },
         )
         if net is None:
             _tell_declared(out, declared)
@@ -57,28 +65,43 @@ def inspect(
         else:
             _tell_network(out, declared, net)
             _tell_updates(out, net)
-        out.say(f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} in its arrays")
+        out.say(
+            f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} "
+            "in its arrays"
+        )
         for name, value in declared.origin.items():
             out.say(f"origin, {name}: {value}")
 
 
 def _tell_declared(out: Output, declared: Outline) -> None:
-    rows = [(n, node.kind, ", ".join(node.sources), _declared(node), f"{node.bytes:,}") for n, node in declared.nodes.items()]
+    rows = [
+        (n, node.kind, ", ".join(node.sources), _declared(node), f"{node.bytes:,}")
+        for n, node in declared.nodes.items()
+    ]
     out.table(("node", "type", "from", "what is declared", "bytes"), rows)
     if not declared.exact:
-        out.say("a graph of floating point: it states no integers (no fixed_point block), and no time step")
+        out.say(
+            "a graph of floating point: it states no integers (no fixed_point block), and no time "
+            "step"
+        )
     out.facts["declared"] = {
         name: {
             "type": node.kind,
             "from": node.sources,
-            "arrays": {field: {"dtype": array.dtype, "shape": array.shape} for field, array in node.arrays.items()},
+            "arrays": {
+                field: {"dtype": array.dtype, "shape": array.shape}
+                for field, array in node.arrays.items()
+            },
             "values": dict(node.values),
             "bytes": node.bytes,
             "weights": node.weights,
         }
         for name, node in declared.nodes.items()
     }
-    out.say(f"{len(declared.nodes):,} nodes, {sum(node.weights for node in declared.nodes.values()):,} weights")
+    out.say(
+        f"{len(declared.nodes):,} nodes, {sum(node.weights for node in declared.nodes.values()):,} "
+        "weights"
+    )
 
 
 def _tell_refusals(out: Output, model: Path) -> None:
@@ -92,16 +115,27 @@ def _tell_refusals(out: Output, model: Path) -> None:
     for reason in refused:
         out.say(f"  {reason}")
     if not refused:
-        out.say(f"nothing was found that lehr quantize refuses: lehr quantize {model} --calibrate IN.npz -o MODEL.nir")
+        out.say(
+            f"nothing was found that lehr quantize refuses: lehr quantize {model} --calibrate "
+            "IN.npz -o MODEL.nir"
+        )
 
 
 def _declared(node: DeclaredNode) -> str:
     import numpy as np
 
     arrays = [
-        f"{field} {np.dtype(a.dtype)} {shape_text(a.shape) or 'scalar'}" for field, a in node.arrays.items() if field not in node.values
+        f"{field} {np.dtype(a.dtype)} {shape_text(a.shape) or 'scalar'}"
+        for field, a in node.arrays.items()
+        if field not in node.values
     ]
-    return ", ".join(arrays + [f"{field} {shape_text(v) if isinstance(v, list) else v}" for field, v in node.values.items()])
+    return ", ".join(
+        arrays
+        + [
+            f"{field} {shape_text(v) if isinstance(v, list) else v}"
+            for field, v in node.values.items()
+        ]
+    )
 
 
 def _tell_network(out: Output, declared: Outline, net: Network) -> None:
@@ -116,46 +150,107 @@ def _tell_network(out: Output, declared: Outline, net: Network) -> None:
     out.say(f"input {shape_text(net.input.shape)} ({net.input.kind}), {net.steps} steps, {readout}")
     columns = ("node", "type", "from", "shape", "what it holds", "bytes")
     rows = [
-        (name, declared.nodes[name].kind, ", ".join(net.sources(name)), shape_text(net.shapes[name]), _contents(net.nodes[name]))
+        (
+            name,
+            declared.nodes[name].kind,
+            ", ".join(net.sources(name)),
+            shape_text(net.shapes[name]),
+            _contents(net.nodes[name]),
+        )
         for name in net.order
     ]
     out.table(columns, [(*row, f"{declared.nodes[row[0]].bytes:,}") for row in rows])
-    states = [row for name, neuron in net.neurons.items() for row in _states(name, neuron, widths.layers[name])]
-    out.table(("layer", "state", "decay", "rounding", "reset", "fires", "fraction", "bits", "overflow", "proven bounds"), states)
+    states = [
+        row
+        for name, neuron in net.neurons.items()
+        for row in _states(name, neuron, widths.layers[name])
+    ]
+    out.table(
+        (
+            "layer",
+            "state",
+            "decay",
+            "rounding",
+            "reset",
+            "fires",
+            "fraction",
+            "bits",
+            "overflow",
+            "proven bounds",
+        ),
+        states,
+    )
     neurons = sum(math.prod(net.shapes[name]) for name in net.neurons)
     weights = sum(node.weight.size for node in net.weighted.values())
     zero = sum(int((node.weight == 0).sum()) for node in net.weighted.values())
     synapses = {name: _synapses(net, name, node) for name, node in net.weighted.items()}
     sparse = f" ({percent(zero / weights)} of them 0)" if zero else ""
-    out.say(f"{neurons:,} neurons, {weights:,} weights{sparse}, {sum(synapses.values()):,} synapses; network {net.digest[:16]}")
+    out.say(
+        f"{neurons:,} neurons, {weights:,} weights{sparse}, {sum(synapses.values()):,} synapses; "
+        f"network {net.digest[:16]}"
+    )
     out.facts.update(
         network=net.digest,
         input=asdict(net.input),
         steps=net.steps,
         readout=net.readout,
         edges=net.edges,
-        nodes={n: {"type": type(net.nodes[n]).__name__, "shape": net.shapes[n], "bytes": declared.nodes[n].bytes} for n in net.order},
-        weights={n: {"kind": node.kind, "zero": zero_share(node.weight), "synapses": synapses[n]} for n, node in net.weighted.items()},
-        arithmetic={n: asdict(neuron.fields) for n, neuron in net.neurons.items() if not isinstance(neuron.arithmetic, Program)},
-        synapse={n: asdict(neuron.synapse) for n, neuron in net.neurons.items() if neuron.synapse is not None},
+        nodes={
+            n: {
+                "type": type(net.nodes[n]).__name__,
+                "shape": net.shapes[n],
+                "bytes": declared.nodes[n].bytes,
+            }
+            for n in net.order
+        },
+        weights={
+            n: {"kind": node.kind, "zero": zero_share(node.weight), "synapses": synapses[n]}
+            for n, node in net.weighted.items()
+        },
+        arithmetic={
+            n: asdict(neuron.fields)
+            for n, neuron in net.neurons.items()
+            if not isinstance(neuron.arithmetic, Program)
+        },
+        synapse={
+            n: asdict(neuron.synapse)
+            for n, neuron in net.neurons.items()
+            if neuron.synapse is not None
+        },
         widths={n: facts_of(net.neurons[n], width) for n, width in widths.layers.items()},
     )
 
 
 def _states(name: str, neuron: Neuron, width: LayerWidth) -> list[tuple[Any, ...]]:
-    """A row for each state of a layer: of a program, for each register but its spikes."""
+    """Return a row for each state of a layer: of a program, for each register but its spikes."""
     from lehr.update import Program
     from lehr.widths import states_of
 
     if isinstance(neuron.arithmetic, Program):
-        return [(name, x, *_register(neuron.arithmetic, x), _span(width.registers[x])) for x in states_of(neuron).values()]
+        return [
+            (name, x, *_register(neuron.arithmetic, x), _span(width.registers[x]))
+            for x in states_of(neuron).values()
+        ]
     rows: list[tuple[Any, ...]] = []
     how = neuron.fields
     if neuron.synapse is not None and width.synapse is not None:
         told = (f"bias to the {neuron.synapse.bias_to}", "", "")
-        rows.append((name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse)))
+        rows.append(
+            (name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse))
+        )
     reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
-    return [*rows, (name, "membrane", *_leak(how), reset, how.fires, how.fraction_bits, *_width(how, width.membrane))]
+    return [
+        *rows,
+        (
+            name,
+            "membrane",
+            *_leak(how),
+            reset,
+            how.fires,
+            how.fraction_bits,
+            *_width(how, width.membrane),
+        ),
+    ]
 
 
 def _register(program: Program, x: str) -> tuple[Any, ...]:
@@ -166,7 +261,15 @@ def _register(program: Program, x: str) -> tuple[Any, ...]:
     leaks = [s.decay for s in program.all if isinstance(s, Leak) and s.x == x]
     decays = ", ".join(f"{d.form} {d.numerator}/2^{d.shift}" for d in leaks)
     overflow = dict.fromkeys(s.overflow for s in program.all if isinstance(s, Bound) and s.x == x)
-    return decays, ", ".join(dict.fromkeys(d.rounding for d in leaks)), "", "", "", widths_of(program).get(x, ""), ", ".join(overflow)
+    return (
+        decays,
+        ", ".join(dict.fromkeys(d.rounding for d in leaks)),
+        "",
+        "",
+        "",
+        widths_of(program).get(x, ""),
+        ", ".join(overflow),
+    )
 
 
 def _tell_updates(out: Output, net: Network) -> None:
@@ -184,7 +287,10 @@ def _tell_updates(out: Output, net: Network) -> None:
         name: {
             "membrane": neuron.program.membrane,
             "lines": lines_of(neuron.program),
-            "parameters": {parameter: _limits(neuron.values[parameter]) for parameter in neuron.program.parameters},
+            "parameters": {
+                parameter: _limits(neuron.values[parameter])
+                for parameter in neuron.program.parameters
+            },
             "by_neuron": neuron.per_neuron,
         }
         for name, neuron in net.neurons.items()
@@ -217,23 +323,37 @@ def _contents(node: Node) -> str:
 
     match node:
         case Conv2d():
-            stride, padding, dilation = (shape_text(pair) for pair in (node.stride, node.padding, node.dilation))
-            details = f"stride {stride}, padding {padding}, dilation {dilation}, groups {node.groups}"
-            return f"{node.weight.size:,} {_weights(node)}; {shape_text(node.weight.shape)}, {details}"
+            stride, padding, dilation = (
+                shape_text(pair) for pair in (node.stride, node.padding, node.dilation)
+            )
+            details = (
+                f"stride {stride}, padding {padding}, dilation {dilation}, groups {node.groups}"
+            )
+            return (
+                f"{node.weight.size:,} {_weights(node)}; {shape_text(node.weight.shape)}, {details}"
+            )
         case Linear():
             return f"{node.weight.size:,} {_weights(node)}"
         case SumPool2d():
             return f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding {shape_text(node.padding)}"
         case Delay():
-            return f"{node.steps} steps" if isinstance(node.steps, int) else f"{node.steps.min()}..{node.longest} steps"
+            return (
+                f"{node.steps} steps"
+                if isinstance(node.steps, int)
+                else f"{node.steps.min()}..{node.longest} steps"
+            )
         case Neuron():
-            return ", ".join(_parameter(node, name) for name in node.values if name in ("bias", *node.program.parameters))
+            return ", ".join(
+                _parameter(node, name)
+                for name in node.values
+                if name in ("bias", *node.program.parameters)
+            )
         case _:
             return ", ".join(f"{name} {low}..{high}" for name, (low, high) in _arrays(node).items())
 
 
 def _arrays(node: Node) -> dict[str, tuple[int, int]]:
-    """The least and greatest of the numbers of each field that is an array."""
+    """Return the least and greatest of the numbers of each field that is an array."""
     from dataclasses import fields
 
     values = {each.name: getattr(node, each.name) for each in fields(node)}  # type: ignore[arg-type]
@@ -246,7 +366,11 @@ def _parameter(node: Neuron, name: str) -> str:
 
 
 def _weights(node: Conv2d | Linear) -> str:
-    """The kind of a node's weights, and how many of them are 0 where any may be."""
+    """Return the kind of a node's weights, and how many of them are 0 where any may be."""
     from lehr.weights import zero_share
 
-    return f"{node.kind} weights" if node.kind == "binary" else f"{node.kind} weights, {percent(zero_share(node.weight))} of them 0"
+    return (
+        f"{node.kind} weights"
+        if node.kind == "binary"
+        else f"{node.kind} weights, {percent(zero_share(node.weight))} of them 0"
+    )

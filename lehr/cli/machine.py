@@ -29,7 +29,12 @@ PACKAGES = (
 
 def doctor(
     install: Annotated[
-        str | None, typer.Option("--install", metavar="NAME", help="Install a tool of a target into a Python environment of its own.")
+        str | None,
+        typer.Option(
+            "--install",
+            metavar="NAME",
+            help="Install a tool of a target into a Python environment of its own.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -45,9 +50,18 @@ def doctor(
         tools = {}
         for entry in registry.entries():
             runner = entry.target.runner() if entry.target else None
-            without = "only checks, needs no tool" if entry.target and entry.target.no_artefact else "has no tool"
-            tools[entry.name] = entry.reason or (without if runner is None else runner.missing() or "ready")
-        out.say(f"lehr {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}")
+            without = (
+                "only checks, needs no tool"
+                if entry.target and entry.target.no_artefact
+                else "has no tool"
+            )
+            tools[entry.name] = entry.reason or (
+                without if runner is None else runner.missing() or "ready"
+            )
+        out.say(
+            f"lehr {__version__}, Python {platform.python_version()}, {platform.system()} "
+            f"{platform.machine()}, {sys.executable}"
+        )
         out.table(("package", "version"), list(packages.items()))
         out.table(("target", "tool"), list(tools.items()))
         own = {name: each.version() or "missing" for name, each in registry.environments().items()}
@@ -55,10 +69,17 @@ def doctor(
         kept = _machine_code()
         out.say(f"machine code of the engine 'fast' is kept {kept}")
         out.facts.update(
-            lehr=__version__, python=platform.python_version(), packages=packages, targets=tools, environments=own, machine_code=kept
+            lehr=__version__,
+            python=platform.python_version(),
+            packages=packages,
+            targets=tools,
+            environments=own,
+            machine_code=kept,
         )
         if "missing" in packages.values():
-            raise ToolMissing("a package is missing; install lehr again with its dependencies (pip install lehr)")
+            raise ToolMissing(
+                "a package is missing; install lehr again with its dependencies (pip install lehr)"
+            )
 
 
 def _install(out: Output, name: str) -> None:
@@ -73,7 +94,9 @@ def _install(out: Output, name: str) -> None:
     environment = known[name]
     if environment.missing() is None:
         out.say(f"{name} {environment.version()} is installed already, in {environment.folder}")
-        out.facts.update(name=name, folder=str(environment.folder), commands=[], version=environment.version())
+        out.facts.update(
+            name=name, folder=str(environment.folder), commands=[], version=environment.version()
+        )
         return
     commands = [" ".join(command) for command in environment.plan()]
     out.say(f"{name} is installed into {environment.folder}, by:")
@@ -82,7 +105,9 @@ def _install(out: Output, name: str) -> None:
     for command in environment.install():
         out.say(f"running {command}")
     out.say(f"{name} {environment.version()} is installed")
-    out.facts.update(name=name, folder=str(environment.folder), commands=commands, version=environment.version())
+    out.facts.update(
+        name=name, folder=str(environment.folder), commands=commands, version=environment.version()
+    )
 
 
 def _machine_code() -> str:

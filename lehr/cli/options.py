@@ -7,13 +7,34 @@ from typing import Annotated
 
 import typer
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a bundled recipe.")]
-Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data set's official files.")]
-Download = Annotated[bool, typer.Option("--download", help="First fetch the official files that are not in --data DIR.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe, as in train.lr=1e-3.")]
-Model = Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A network that `lehr export` wrote.")]
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a bundled recipe.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder with the data set's official files."),
+]
+Download = Annotated[
+    bool,
+    typer.Option("--download", help="First fetch the official files that are not in --data DIR."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the recipe, as in train.lr=1e-3."
+    ),
+]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL.nir", help="A network that `lehr export` wrote.")
+]
 InputFile = Annotated[
-    Path | None, typer.Option("-i", "--input", metavar="IN.npz", help="Inputs, uint8, in an array 'input'; optionally 'labels'.")
+    Path | None,
+    typer.Option(
+        "-i",
+        "--input",
+        metavar="IN.npz",
+        help="Inputs, uint8, in an array 'input'; optionally 'labels'.",
+    ),
 ]
 Recorded = Annotated[
     Path | None,
@@ -33,4 +54,6 @@ FramesOption = Annotated[
         "downsample (pixels of the camera in a row of the network's).",
     ),
 ]
-Target = Annotated[str, typer.Option("--target", metavar="NAME", help="One of `lehr targets list`.")]
+Target = Annotated[
+    str, typer.Option("--target", metavar="NAME", help="One of `lehr targets list`.")
+]

@@ -23,7 +23,9 @@ def missing_package(error: ImportError) -> str | None:
         reason = str(error).splitlines()[0]
         return f"package {package} is installed but does not import ({reason}); pip install --force-reinstall {package}"
     extra = _extra(package)
-    return f"package {package} is not installed; pip install " + (f"'lehr[{extra}]'" if extra else package)
+    return f"package {package} is not installed; pip install " + (
+        f"'lehr[{extra}]'" if extra else package
+    )
 
 
 def _installed(module: str) -> bool:
@@ -34,10 +36,14 @@ def _installed(module: str) -> bool:
 
 
 def _extra(package: str) -> str | None:
-    """The extra of lehr that brings a package; None where it is a dependency of all of lehr, or none."""
+    """Return the extra of lehr that brings a package; None where it is a dependency of all of lehr, or none."""
     try:
         lines = requires("lehr") or []
     except PackageNotFoundError:  # a checkout that is not installed
         return None
-    brings = {match["package"].lower(): match["extra"] for line in reversed(lines) if (match := _REQUIREMENT.match(line))}
+    brings = {
+        match["package"].lower(): match["extra"]
+        for line in reversed(lines)
+        if (match := _REQUIREMENT.match(line))
+    }
     return brings.get(package.replace("_", "-").lower())

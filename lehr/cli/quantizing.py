@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH.nir", help="A float graph that any tool wrote.")],
+    graph: Annotated[
+        Path, typer.Argument(metavar="GRAPH.nir", help="A float graph that any tool wrote.")
+    ],
     calibrate: Annotated[
         Path,
         typer.Option(
@@ -32,26 +34,93 @@ def quantize(
             help="Samples, uint8, in an array 'input', optionally 'labels'; or an event camera's recording, with --frames.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="MODEL.nir", help="The file to write.")
+    ],
     frames: FramesOption = None,
-    dt: Annotated[float | None, typer.Option(help="Seconds of a step; needed where the graph has time constants.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="How many steps to run; needed where inputs have no axis of time.")] = None,
-    full_scale: Annotated[float | None, typer.Option(help="What the graph takes inputs divided by: 255 for pixels, 1 for counts.")] = None,
-    reset: Annotated[str, typer.Option(metavar="zero|subtract", help="A spike sets to v_reset, or takes the threshold off.")] = "zero",
-    reset_timing: Annotated[str, typer.Option(metavar="same_step|next_step", help="When it does it.")] = "same_step",
-    fires: Annotated[str, typer.Option(metavar="gt|ge", help="Whether a membrane at its threshold fires.")] = "gt",
-    discretize: Annotated[str, typer.Option(metavar="euler|exact", help="Decays of 1 - dt/tau, or of exp(-dt/tau).")] = "euler",
-    integrate: Annotated[str | None, typer.Option(metavar="step|ode", help="IF and I add r times their input in a step, or r dt.")] = None,
-    current: Annotated[str, typer.Option(metavar="new|last", help="CubaLIF takes the current of this step, or the last.")] = "new",
-    readout: Annotated[str | None, typer.Option(metavar="count|last|sum|max", help="What is read of the layer before the output.")] = None,
-    read_from: Annotated[str | None, typer.Option(metavar="LAYER", help="Which layer decides, where several lead to the output.")] = None,
-    weights: Annotated[str, typer.Option(metavar="int8..int2|ternary|binary", help="What weights are rounded to.")] = "int8",
-    decay_bits: Annotated[int | None, typer.Option(metavar="n", help="Round decays to k/2^n; by --error if left out.")] = None,
-    fraction_bits: Annotated[int | None, typer.Option(metavar="F", help="Of all layers; by --error if left out.")] = None,
-    error: Annotated[float, typer.Option(help="The share of a threshold, or of a time constant, that rounding may come to.")] = 0.01,
-    decay: Annotated[str, typer.Option(metavar="own|common", help="Decays that differ in a layer: each its own, or the mean.")] = "own",
-    maps: Annotated[str, typer.Option(metavar="own|mean", help="Neurons that differ in a channel: each its own, or the mean.")] = "own",
-    samples: Annotated[int, typer.Option("-n", "--samples", min=1, help="How many of the samples are run.")] = 64,
+    dt: Annotated[
+        float | None,
+        typer.Option(help="Seconds of a step; needed where the graph has time constants."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many steps to run; needed where inputs have no axis of time."
+        ),
+    ] = None,
+    full_scale: Annotated[
+        float | None,
+        typer.Option(help="What the graph takes inputs divided by: 255 for pixels, 1 for counts."),
+    ] = None,
+    reset: Annotated[
+        str,
+        typer.Option(
+            metavar="zero|subtract", help="A spike sets to v_reset, or takes the threshold off."
+        ),
+    ] = "zero",
+    reset_timing: Annotated[
+        str, typer.Option(metavar="same_step|next_step", help="When it does it.")
+    ] = "same_step",
+    fires: Annotated[
+        str, typer.Option(metavar="gt|ge", help="Whether a membrane at its threshold fires.")
+    ] = "gt",
+    discretize: Annotated[
+        str, typer.Option(metavar="euler|exact", help="Decays of 1 - dt/tau, or of exp(-dt/tau).")
+    ] = "euler",
+    integrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="step|ode", help="IF and I add r times their input in a step, or r dt."
+        ),
+    ] = None,
+    current: Annotated[
+        str,
+        typer.Option(
+            metavar="new|last", help="CubaLIF takes the current of this step, or the last."
+        ),
+    ] = "new",
+    readout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="count|last|sum|max", help="What is read of the layer before the output."
+        ),
+    ] = None,
+    read_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER", help="Which layer decides, where several lead to the output."
+        ),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="int8..int2|ternary|binary", help="What weights are rounded to.")
+    ] = "int8",
+    decay_bits: Annotated[
+        int | None, typer.Option(metavar="n", help="Round decays to k/2^n; by --error if left out.")
+    ] = None,
+    fraction_bits: Annotated[
+        int | None, typer.Option(metavar="F", help="Of all layers; by --error if left out.")
+    ] = None,
+    error: Annotated[
+        float,
+        typer.Option(
+            help="The share of a threshold, or of a time constant, that rounding may come to."
+        ),
+    ] = 0.01,
+    decay: Annotated[
+        str,
+        typer.Option(
+            metavar="own|common", help="Decays that differ in a layer: each its own, or the mean."
+        ),
+    ] = "own",
+    maps: Annotated[
+        str,
+        typer.Option(
+            metavar="own|mean", help="Neurons that differ in a channel: each its own, or the mean."
+        ),
+    ] = "own",
+    samples: Annotated[
+        int, typer.Option("-n", "--samples", min=1, help="How many of the samples are run.")
+    ] = 64,
     as_json: Json = False,
 ) -> None:
     """Quantize a float NIR graph to an integer network, and measure on samples what that changed, layer by layer.
@@ -70,7 +139,9 @@ def quantize(
         made = convert(
             told,
             x,
-            Semantics(dt, reset, reset_timing, fires, discretize, integrate, current, readout, read_from),  # type: ignore[arg-type]  # it checks them
+            Semantics(
+                dt, reset, reset_timing, fires, discretize, integrate, current, readout, read_from
+            ),  # type: ignore[arg-type]  # it checks them
             Options(weights, decay_bits, fraction_bits, error, decay, maps),  # type: ignore[arg-type]  # convert checks them
             steps=steps,
             full_scale=full_scale,
@@ -83,7 +154,9 @@ def quantize(
         out.say(f"wrote {output}")
 
 
-def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None) -> None:
+def _tell(
+    out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None
+) -> None:
     net, effect, proven = verified.network, verified.effect, verified.proven
     for note in made.notes:
         out.say(note)
@@ -95,10 +168,25 @@ def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDA
         rates = [f"{value:.4f}" for value in (e.float_rate, e.rate, e.rate_error)]
         apart = (percent(e.spikes_differ), f"{e.membrane_error:.4f}", e.saturations)
         rows.append((name, proven[name], *rates, *apart))
-    columns = ("rate, float", "rate", "rate error", "spikes differ", "membrane error", "saturations")
+    columns = (
+        "rate, float",
+        "rate",
+        "rate error",
+        "spikes differ",
+        "membrane error",
+        "saturations",
+    )
     out.table(("layer", "proven", *columns), rows)
     out.table(
-        ("layer", "weight error", "threshold error", "decay", "moved by", "fraction bits", "state bits"),
+        (
+            "layer",
+            "weight error",
+            "threshold error",
+            "decay",
+            "moved by",
+            "fraction bits",
+            "state bits",
+        ),
         [
             (
                 name,
@@ -130,7 +218,9 @@ def _tell(out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDA
     )
     if labels is not None:
         there, here = effect.accuracies(labels)
-        out.say(f"accuracy: {percent(there)} of the float graph, {percent(here)} of the integer network")
+        out.say(
+            f"accuracy: {percent(there)} of the float graph, {percent(here)} of the integer network"
+        )
         out.facts.update(float_accuracy=there, accuracy=here)
 
 

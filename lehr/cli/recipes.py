@@ -11,7 +11,9 @@ from lehr.cli.console import Json, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
 
-app = typer.Typer(no_args_is_help=True, help="List and copy the bundled recipes, and write their test data.")
+app = typer.Typer(
+    no_args_is_help=True, help="List and copy the bundled recipes, and write their test data."
+)
 
 
 @app.command("list")
@@ -29,17 +31,34 @@ def list_recipes(as_json: Json = False) -> None:
                 else str(layer.features)
                 for layer in recipe.network.layers
             )
-            rows.append((name, recipe.data.name, layers, recipe.network.steps, recipe.network.beta or "-", recipe.description))
-        out.facts["recipes"] = [dict(zip(("name", "data", "network", "steps", "beta", "description"), row, strict=True)) for row in rows]
+            rows.append(
+                (
+                    name,
+                    recipe.data.name,
+                    layers,
+                    recipe.network.steps,
+                    recipe.network.beta or "-",
+                    recipe.description,
+                )
+            )
+        out.facts["recipes"] = [
+            dict(zip(("name", "data", "network", "steps", "beta", "description"), row, strict=True))
+            for row in rows
+        ]
         out.facts["arms"] = ARMS
         out.table(("recipe", "data", "network", "steps", "beta", "what it is"), rows)
-        out.table(("arm of any recipe", "lehr train RECIPE"), [(arm, " ".join(f"--set {s}" for s in told)) for arm, told in ARMS.items()])
+        out.table(
+            ("arm of any recipe", "lehr train RECIPE"),
+            [(arm, " ".join(f"--set {s}" for s in told)) for arm, told in ARMS.items()],
+        )
 
 
 @app.command()
 def copy(
     name: Annotated[str, typer.Argument(help="Name of a bundled recipe.")],
-    to: Annotated[Path | None, typer.Argument(help="File to write; NAME.toml in this folder if not given.")] = None,
+    to: Annotated[
+        Path | None, typer.Argument(help="File to write; NAME.toml in this folder if not given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Copy a bundled recipe into a file of your own, to change it."""
@@ -67,7 +86,9 @@ def samples(
     data: Data = None,
     download: Download = False,
     overrides: Overrides = None,
-    events: Annotated[bool, typer.Option("--events", help="Write events instead of frames; of spikes alone.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Write events instead of frames; of spikes alone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the test samples of a recipe's data set as input for `lehr simulate`."""
@@ -81,7 +102,15 @@ def samples(
         read = read_data(load(recipe, tuple(overrides or ())).data, data, download)
         test = read.test
         if events and (read.kind != "spikes" or read.test_steps is None):
-            raise UsageError(f"--events: {recipe} has values that are held for all steps, no events; leave it out")
-        write_bytes(output, npz_bytes({**(event_arrays(test.x) if events else {"input": test.x}), "labels": test.y}))
+            raise UsageError(
+                f"--events: {recipe} has values that are held for all steps, no events; leave it "
+                "out"
+            )
+        write_bytes(
+            output,
+            npz_bytes(
+                {**(event_arrays(test.x) if events else {"input": test.x}), "labels": test.y}
+            ),
+        )
         out.facts.update(path=str(output), samples=len(test))
         out.say(f"wrote {len(test):,} test samples to {output}")

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lehr.cli.comparing import compare_with
-from lehr.cli.console import INTERRUPTED, Json, Output, percent, samples_progress, session, shape_text
+from lehr.cli.console import (
+    INTERRUPTED,
+    Json,
+    Output,
+    percent,
+    samples_progress,
+    session,
+    shape_text,
+)
 from lehr.cli.engines import DEFAULT, HELP, import_ahead
 from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded
@@ -34,22 +42,47 @@ def simulate(
     inputs: Recorded = None,
     frames: FramesOption = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="OUT.npz", help="Write counts, predictions and traces here.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT.npz", help="Write counts, predictions and traces here."
+        ),
     ] = None,
     trace: Annotated[
-        list[str] | None, typer.Option("--trace", metavar="NODE", help="Keep spikes and membranes of a layer, or of 'all'.")
+        list[str] | None,
+        typer.Option(
+            "--trace", metavar="NODE", help="Keep spikes and membranes of a layer, or of 'all'."
+        ),
     ] = None,
     trace_samples: Annotated[
-        str | None, typer.Option("--trace-samples", metavar="NUMBERS", help="Trace these samples alone, as 0,7,100-199.")
+        str | None,
+        typer.Option(
+            "--trace-samples", metavar="NUMBERS", help="Trace these samples alone, as 0,7,100-199."
+        ),
     ] = None,
     engine_name: Annotated[str, typer.Option("--engine", help=HELP)] = DEFAULT,
     threads: Annotated[
-        int, typer.Option("--threads", min=0, show_default=False, help="Samples are spread over them; as many as cores if left out.")
+        int,
+        typer.Option(
+            "--threads",
+            min=0,
+            show_default=False,
+            help="Samples are spread over them; as many as cores if left out.",
+        ),
     ] = 0,
     compared: Annotated[
-        str | None, typer.Option("--compare", metavar="OUT.npz|ENGINE", help="Compare with a result, or with another engine.")
+        str | None,
+        typer.Option(
+            "--compare",
+            metavar="OUT.npz|ENGINE",
+            help="Compare with a result, or with another engine.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run to the same OUT.npz stopped.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where an interrupted run to the same OUT.npz stopped."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a network on inputs, exactly: spike counts, predictions and, with labels, accuracy."""
@@ -85,7 +118,14 @@ def simulate(
 
 
 def _run(
-    out: Output, net: Network, samples: Samples, engine_name: str, run: Run, what: Traced, output: Path | None, resume: bool
+    out: Output,
+    net: Network,
+    samples: Samples,
+    engine_name: str,
+    run: Run,
+    what: Traced,
+    output: Path | None,
+    resume: bool,
 ) -> Result:
     """Run all samples; when interrupted, write those that are done, if there are any."""
     from lehr.atomic import write_bytes
@@ -101,14 +141,21 @@ def _run(
     try:
         with samples_progress() as bar:
             advance = partial(bar.advance, bar.add_task("samples", total=total, completed=start))
-            parts.extend(pieces(run, net, samples, what, start, stream=STREAMS.get(engine_name), advance=advance))
+            parts.extend(
+                pieces(
+                    run, net, samples, what, start, stream=STREAMS.get(engine_name), advance=advance
+                )
+            )
     except KeyboardInterrupt:
         if not parts or output is None:
             raise
         result = joined(parts)
         write_bytes(output, npz_bytes(partial_arrays(net, result, samples, what)))
         done = len(result.counts)
-        out.say(f"interrupted; wrote the first {done:,} of {total:,} samples to {output}; add --resume to go on")
+        out.say(
+            f"interrupted; wrote the first {done:,} of {total:,} samples to {output}; add --resume "
+            "to go on"
+        )
         out.facts.update(output=str(output), interrupted=True)
         out.fail(INTERRUPTED)
         return result
@@ -126,14 +173,26 @@ def _report(out: Output, net: Network, samples: Samples, result: Result) -> None
     out.table(
         ("layer", "shape", "spike rate", "saturations", "lowest", "highest", "dead", "always on"),
         [
-            (n, shape_text(net.shapes[n]), f"{s.rate:.4f}", s.saturations, f"{s.lowest:,}", f"{s.highest:,}", s.dead, s.always_on)
+            (
+                n,
+                shape_text(net.shapes[n]),
+                f"{s.rate:.4f}",
+                s.saturations,
+                f"{s.lowest:,}",
+                f"{s.highest:,}",
+                s.dead,
+                s.always_on,
+            )
             for n, s in layers.items()
         ],
     )
     counted = operations(net, result)
     out.table(
         ("weights", "operations, dense", "by event", "share"),
-        [(n, f"{o.dense:,}", f"{o.events:,}", percent(o.events / o.dense) if o.dense else "") for n, o in counted.items()],
+        [
+            (n, f"{o.dense:,}", f"{o.events:,}", percent(o.events / o.dense) if o.dense else "")
+            for n, o in counted.items()
+        ],
     )
     done = len(result.counts)
     labels = None if samples.labels is None else samples.labels[:done]
@@ -143,7 +202,13 @@ def _report(out: Output, net: Network, samples: Samples, result: Result) -> None
         rates=result.rates,
         saturations=result.saturations,
         layers={
-            n: {"spikes": int(s.spikes.sum()), "lowest": s.lowest, "highest": s.highest, "dead": s.dead, "always_on": s.always_on}
+            n: {
+                "spikes": int(s.spikes.sum()),
+                "lowest": s.lowest,
+                "highest": s.highest,
+                "dead": s.dead,
+                "always_on": s.always_on,
+            }
             for n, s in layers.items()
         },
         operations={n: {"dense": o.dense, "events": o.events} for n, o in counted.items()},
@@ -156,8 +221,15 @@ def _report(out: Output, net: Network, samples: Samples, result: Result) -> None
 
 def _predictions(out: Output, result: Result, labels: Int64 | None) -> None:
     """Print which class won, of the first samples; keep all of them for programs."""
-    rows = [(n, int(won), f"{int(result.scores[n, won]):,}", *_label(labels, n)) for n, won in enumerate(result.prediction[:SHOWN])]
-    more = f", the first {SHOWN} of {len(result.prediction):,}" if len(result.prediction) > SHOWN else ""
+    rows = [
+        (n, int(won), f"{int(result.scores[n, won]):,}", *_label(labels, n))
+        for n, won in enumerate(result.prediction[:SHOWN])
+    ]
+    more = (
+        f", the first {SHOWN} of {len(result.prediction):,}"
+        if len(result.prediction) > SHOWN
+        else ""
+    )
     out.say(f"class that won{more}:")
     out.table(("sample", "class", "score", *(() if labels is None else ("label",))), rows)
     out.facts["predictions"] = result.prediction.tolist()

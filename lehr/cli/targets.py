@@ -11,13 +11,19 @@ from lehr.cli.console import Json, session
 if TYPE_CHECKING:
     from lehr.targets.contract import Target
 
-app = typer.Typer(no_args_is_help=True, help="List the targets and show what each of them computes.")
+app = typer.Typer(
+    no_args_is_help=True, help="List the targets and show what each of them computes."
+)
 
 
 @app.command("list")
 def list_targets(
     run: Annotated[
-        bool, typer.Option("--run", help="Run the conformance networks of every target whose tool is here, and count the exact ones.")
+        bool,
+        typer.Option(
+            "--run",
+            help="Run the conformance networks of every target whose tool is here, and count the exact ones.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -44,13 +50,31 @@ def list_targets(
                 if runner is None
                 else runner.missing() or f"found {chip.version()}".strip()
             )
-            exact, ran = _exact(chip) if run and runner is not None and runner.missing() is None else (0, 0)
+            exact, ran = (
+                _exact(chip) if run and runner is not None and runner.missing() is None else (0, 0)
+            )
             if exact < ran:
                 out.fail(NotBitExact.exit_code)
             out.checked |= ran > 0
-            rows.append((chip.name, chip.summary, chip.holds, chip.judge, tool, f"{exact} of {ran}" if ran else "not run"))
+            rows.append(
+                (
+                    chip.name,
+                    chip.summary,
+                    chip.holds,
+                    chip.judge,
+                    tool,
+                    f"{exact} of {ran}" if ran else "not run",
+                )
+            )
             keys = ("name", "summary", "holds", "judge", "tool", "conformance")
-            facts.append({**dict(zip(keys, rows[-1], strict=True)), "state": "ok", "exact": exact, "run": ran})
+            facts.append(
+                {
+                    **dict(zip(keys, rows[-1], strict=True)),
+                    "state": "ok",
+                    "exact": exact,
+                    "run": ran,
+                }
+            )
         out.table(("target", "what it is", "what it holds", "judge", "tool", "exact"), rows)
         out.facts["targets"] = facts
 
@@ -83,7 +107,13 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = F
         for title, text in (("holds", target.holds), ("judged by", target.judge)):
             if text:
                 out.say(f"{title}: {text}")
-        out.table(("field", "values"), [(key, ", ".join(v) if isinstance(v, (tuple, list)) else v) for key, v in fields.items()])
+        out.table(
+            ("field", "values"),
+            [
+                (key, ", ".join(v) if isinstance(v, (tuple, list)) else v)
+                for key, v in fields.items()
+            ],
+        )
         out.table(("option", "meaning"), list(target.options.items()))
         out.facts.update(
             name=target.name,
@@ -104,5 +134,8 @@ def ops(as_json: Json = False) -> None:
 
         table = support(registry.targets())
         names = [target.name for target in with_artefacts(registry.targets())]
-        out.table(("operator", *names), [(op, *("yes" if row[n] else "no" for n in names)) for op, row in table.items()])
+        out.table(
+            ("operator", *names),
+            [(op, *("yes" if row[n] else "no" for n in names)) for op, row in table.items()],
+        )
         out.facts["operators"] = table

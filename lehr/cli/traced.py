@@ -26,14 +26,23 @@ def traced(net: Network, layers: list[str], samples: str | None, total: int) -> 
     if samples is None:
         return Traced(named)
     if not named:
-        raise UsageError("--trace-samples chooses samples of a trace; name a layer with --trace, or 'all'")
+        raise UsageError(
+            "--trace-samples chooses samples of a trace; name a layer with --trace, or 'all'"
+        )
     return Traced(named, tuple(sorted(set(_numbers(samples, total)))))
 
 
 def _numbers(text: str, total: int) -> Iterator[int]:
-    """The numbers that a text as `0,7,100-199` lists."""
+    """Yield the numbers that a text as `0,7,100-199` lists."""
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal() or not int(first) <= int(last or first) < total:
-            raise UsageError(f"--trace-samples: {part!r} of {total:,} samples; give numbers from 0 on and ranges, as in 0,7,100-199")
+        if (
+            not first.isdecimal()
+            or not (last or first).isdecimal()
+            or not int(first) <= int(last or first) < total
+        ):
+            raise UsageError(
+                f"--trace-samples: {part!r} of {total:,} samples; give numbers from 0 on and "
+                "ranges, as in 0,7,100-199"
+            )
         yield from range(int(first), int(last or first) + 1)

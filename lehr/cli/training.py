@@ -22,31 +22,54 @@ if TYPE_CHECKING:
 
 def train(
     recipe: RecipeName,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder to write; runs/NAME if not given.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="RUN", help="Folder to write; runs/NAME if not given."
+        ),
+    ] = None,
     data: Data = None,
     download: Download = False,
     overrides: Overrides = None,
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", metavar="NAME", help="Train in the arithmetic, and under the limits, of a target; one of `lehr targets list`."
+            "--target",
+            metavar="NAME",
+            help="Train in the arithmetic, and under the limits, of a target; one of `lehr targets list`.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last epoch that an interrupted run kept.")] = False,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds", metavar="N", min=1, help="Train with N seeds in a row, each into RUN-seed-K."
+        ),
+    ] = 1,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on after the last epoch that an interrupted run kept."),
+    ] = False,
     tensorboard: Annotated[
-        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard events; with --seeds into DIR/RUN-seed-K.")
+        Path | None,
+        typer.Option(
+            "--tensorboard",
+            metavar="DIR",
+            help="Write TensorBoard events; with --seeds into DIR/RUN-seed-K.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network as a recipe says, up to frozen integers.
 
-    For a chip: lehr train digits --target loihi -o run. The recipe that RUN keeps is the one for the target.
+    For a chip: lehr train digits --target loihi -o run. The recipe that RUN keeps is the one for
+    the target.
     """
     with session(as_json) as out:
         from lehr.train.recipefile import load
 
-        told = load(recipe, tuple(overrides or ()))  # before torch is imported: a mistake in it is said at once
+        told = load(
+            recipe, tuple(overrides or ())
+        )  # before torch is imported: a mistake in it is said at once
         chip = _target(told, target)
         from lehr.errors import UsageError
         from lehr.export.checkpoint import check_run_folder
@@ -73,29 +96,45 @@ def train(
         for folder, each in runs.items():
             check_run_folder(folder)
             if tensorboard is not None and tensorboard.resolve().is_relative_to(folder.resolve()):
-                raise UsageError(f"--tensorboard {tensorboard} lies in {folder}, which holds a run alone; give a folder beside it")
+                raise UsageError(
+                    f"--tensorboard {tensorboard} lies in {folder}, which holds a run alone; give "
+                    "a folder beside it"
+                )
             kept[folder] = Progress.open(progress_folder(folder), each, resume)
         samples = samples or read_data(told.data, data, download)
         out.facts["runs"] = []
         for folder, each in runs.items():
-            events = None if tensorboard is None else tensorboard / folder.name if seeds > 1 else tensorboard
+            events = (
+                None
+                if tensorboard is None
+                else tensorboard / folder.name
+                if seeds > 1
+                else tensorboard
+            )
             out.facts["runs"].append(_train_one(out, folder, each, samples, kept[folder], events))
         if seeds > 1:
-            out.facts["accuracy"] = _over_seeds(out, [made["accuracy"] for made in out.facts["runs"]])
+            out.facts["accuracy"] = _over_seeds(
+                out, [made["accuracy"] for made in out.facts["runs"]]
+            )
 
 
 def _target(recipe: Recipe, name: str | None) -> Target | None:
-    """The target that is named on the command line, or by a recipe that has been brought into its form before."""
+    """Return the target that is named on the command line, or by a recipe that has been brought into its form before."""
     from lehr.errors import UsageError
     from lehr.targets import registry
 
     if name is not None and recipe.target not in (None, name):
-        raise UsageError(f"--target {name}: recipe {recipe.name} is for target {recipe.target}; take the recipe that it was made of")
+        raise UsageError(
+            f"--target {name}: recipe {recipe.name} is for target {recipe.target}; take the recipe "
+            "that it was made of"
+        )
     named = name or recipe.target
     return None if named is None else registry.get(named)
 
 
-def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress, events: Path | None) -> dict[str, Any]:
+def _train_one(
+    out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress, events: Path | None
+) -> dict[str, Any]:
     """Train with one seed, write the run's folder, and tell about it."""
     from contextlib import closing, nullcontext
 
@@ -113,7 +152,10 @@ def _train_one(out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Prog
     if trained.last is not trained.twin:
         told = epochs_kept(trained)
         phase = max(told)
-        out.say(f"epoch {told[phase]} of phase {phase} is the best on the validation samples; {run / LAST} holds the last one")
+        out.say(
+            f"epoch {told[phase]} of phase {phase} is the best on the validation samples; "
+            f"{run / LAST} holds the last one"
+        )
     for name, value in found.items():
         out.say(f"test accuracy, {name}: {percent(value)}")
     out.say(f"wrote {run}")
@@ -128,30 +170,45 @@ def _over_seeds(out: Output, found: list[dict[str, float]]) -> dict[str, dict[st
     for name in found[0]:
         values = [accuracies[name] for accuracies in found]
         told[name] = {"mean": mean(values), "deviation": stdev(values)}
-        out.say(f"test accuracy, {name}, {len(values)} seeds: {percent(mean(values))}, standard deviation {percent(stdev(values))}")
+        out.say(
+            f"test accuracy, {name}, {len(values)} seeds: {percent(mean(values))}, standard "
+            f"deviation {percent(stdev(values))}"
+        )
     return told
 
 
 def train_with_progress(
-    recipe: Recipe, data: Dataset, label: str = "training", kept: Progress | None = None, events: Events | None = None
+    recipe: Recipe,
+    data: Dataset,
+    label: str = "training",
+    kept: Progress | None = None,
+    events: Events | None = None,
 ) -> Trained:
     """Train, with a progress bar over the epochs on stderr, and a warning for every layer that cannot learn, once a phase."""
     from lehr.train import loop
     from lehr.train.rates import warnings
 
     with progress() as bar:
-        task = bar.add_task(label, total=loop.epochs(recipe), completed=len(kept.metrics) if kept else 0)
+        task = bar.add_task(
+            label, total=loop.epochs(recipe), completed=len(kept.metrics) if kept else 0
+        )
         warned: set[tuple[str, str]] = set()
 
         def report(entry: dict[str, Any]) -> None:
             found = warnings(entry)
             for key, sentence in found.items():
                 if key not in warned:
-                    bar.console.print(f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
+                    bar.console.print(
+                        f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True
+                    )
             warned.update(found)
             if events is not None:
                 events.add(entry)
             accuracy = percent(entry["validation_accuracy"])
-            bar.update(task, advance=1, description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}")
+            bar.update(
+                task,
+                advance=1,
+                description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}",
+            )
 
         return loop.train(recipe, data, report, kept)

@@ -25,18 +25,30 @@ def widths(
     frames: FramesOption = None,
     error: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Take the least fraction bits that move no threshold or bias by more of a threshold."),
+        typer.Option(
+            metavar="SHARE",
+            help="Take the least fraction bits that move no threshold or bias by more of a threshold.",
+        ),
     ] = None,
     risk: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Take the widths observed on -i, if at most this share of samples leaves them.")
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Take the widths observed on -i, if at most this share of samples leaves them.",
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.nir", help="Write the network with these widths.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT.nir", help="Write the network with these widths."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell how many bits each membrane and synapse state needs: proven for all inputs, and observed on given ones.
 
-    Without --risk, OUT.nir has the least widths that provably never saturate; with it, those that the samples needed, which is a choice
-    of yours and recorded in the file, as --error is.
+    Without --risk, OUT.nir has the least widths that provably never saturate; with it, those that
+    the samples needed, which is a choice of yours and recorded in the file, as --error is.
     """
     with session(as_json) as out:
         from lehr import nirfile
@@ -48,7 +60,9 @@ def widths(
 
         net = read_model(out, model)
         if risk is not None and inputs is None:
-            raise UsageError("--risk is about samples, and none are given; give them with -i IN.npz")
+            raise UsageError(
+                "--risk is about samples, and none are given; give them with -i IN.npz"
+            )
         x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()
         proven = fit_state_bits(net) if error is None else coarsened(net, error)
         observed = None if x is None else observe(proven, x)
@@ -56,12 +70,18 @@ def widths(
         _tell(out, net, proven, observed)
         if output is not None:
             origin: dict[str, float | str] = {"command": "lehr widths", "from": net.digest}
-            origin |= {name: value for name, value in (("error", error), ("risk", risk)) if value is not None}
+            origin |= {
+                name: value
+                for name, value in (("error", error), ("risk", risk))
+                if value is not None
+            }
             if risk is not None and observed is not None:
                 origin |= {"samples": observed.samples, "steps": observed.steps}
             if x is not None:
                 _compare(out, net, made, x, exact=error is None and risk is None)
-            nirfile.write(made, output, origin, approximate=made.neurons)  # as the file was that it comes from
+            nirfile.write(
+                made, output, origin, approximate=made.neurons
+            )  # as the file was that it comes from
             out.facts.update(output=str(output), network=made.digest, origin=origin)
             out.say(f"wrote {output}")
 
@@ -79,8 +99,20 @@ def _tell(out: Output, net: Network, proven: Network, observed: Observed | None)
             seen = None if observed is None else observed.registers[name].get(x)
             needed = None if seen is None else bits_for(*seen)
             hold = "always" if width.settled else f"{net.steps} steps"
-            row = [name, state, fraction, stored.get(x, ""), _range(bounds), hold, bits_for(*bounds)]
-            rows.append(row if observed is None else [*row, "" if seen is None else _range(seen), "" if needed is None else needed])
+            row = [
+                name,
+                state,
+                fraction,
+                stored.get(x, ""),
+                _range(bounds),
+                hold,
+                bits_for(*bounds),
+            ]
+            rows.append(
+                row
+                if observed is None
+                else [*row, "" if seen is None else _range(seen), "" if needed is None else needed]
+            )
             told[state] = {
                 "file": stored.get(x),
                 "bounds": bounds,
@@ -95,13 +127,16 @@ def _tell(out: Output, net: Network, proven: Network, observed: Observed | None)
     out.facts.update(layers=facts)
     if observed is not None:
         share = f"{100 * observed.risk:.2g} %"
-        out.say(f"{observed.samples:,} samples of {observed.steps} steps: at most {share} of samples like these leave an observed width")
+        out.say(
+            f"{observed.samples:,} samples of {observed.steps} steps: at most {share} of samples "
+            "like these leave an observed width"
+        )
         out.say("(with 95 % confidence, if they are drawn as these were)")
         out.facts.update(samples=observed.samples, steps=observed.steps, risk=observed.risk)
 
 
 def _fraction(given: Neuron, proven: Neuron) -> tuple[str, dict[str, Any]]:
-    """The fraction bits of neurons in fields, as a table and as facts have them; a program has none of its own."""
+    """Return the fraction bits of neurons in fields, as a table and as facts have them; a program has none of its own."""
     from lehr.update import Program
 
     if isinstance(given.arithmetic, Program):
@@ -110,22 +145,41 @@ def _fraction(given: Neuron, proven: Neuron) -> tuple[str, dict[str, Any]]:
     return str(now) if now == before else f"{before} to {now}", {"fraction_bits": now}
 
 
-def _compare(out: Output, net: Network, made: Network, x: npt.NDArray[np.uint8], *, exact: bool) -> None:
+def _compare(
+    out: Output, net: Network, made: Network, x: npt.NDArray[np.uint8], *, exact: bool
+) -> None:
     """Tell on samples what other widths change: nothing, unless it was asked for or the given network leaves its own."""
     from lehr.errors import NotBitExact
     from lehr.simulate import simulate
 
     before, after = (simulate(each, x, trace=each.neurons) for each in (net, made))
-    differ = {name: int((spikes != after.trace.spikes[name]).sum()) for name, spikes in before.trace.spikes.items()}
-    total, values = sum(differ.values()), sum(spikes.size for spikes in before.trace.spikes.values())
+    differ = {
+        name: int((spikes != after.trace.spikes[name]).sum())
+        for name, spikes in before.trace.spikes.items()
+    }
+    total, values = (
+        sum(differ.values()),
+        sum(spikes.size for spikes in before.trace.spikes.values()),
+    )
     out.checked = True
     left, leaves = sum(before.saturations.values()), sum(after.saturations.values())
     out.say(f"{total:,} of {values:,} spikes on these samples differ from the given network's")
-    out.say(f"states leave their widths {left:,} times in the given network, {leaves:,} times in this one")
-    out.facts.update(spikes_differ=differ, values=values, saturations=dict(after.saturations), given_saturations=dict(before.saturations))
+    out.say(
+        f"states leave their widths {left:,} times in the given network, {leaves:,} times in this "
+        "one"
+    )
+    out.facts.update(
+        spikes_differ=differ,
+        values=values,
+        saturations=dict(after.saturations),
+        given_saturations=dict(before.saturations),
+    )
     if exact and total and not left:
         worst = max(differ, key=lambda name: differ[name])
-        raise NotBitExact(f"{worst}: {differ[worst]:,} spikes differ, though no state leaves its proven width; report it as a bug of lehr")
+        raise NotBitExact(
+            f"{worst}: {differ[worst]:,} spikes differ, though no state leaves its proven width; "
+            "report it as a bug of lehr"
+        )
 
 
 def _range(bounds: tuple[int, int]) -> str:

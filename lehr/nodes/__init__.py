@@ -1,7 +1,7 @@
 """The nodes of an integer network, one file each.
 
-Shapes leave the batch out: `(channels, height, width)` for feature maps, `(features,)` after a Flatten. Arrays are read-only
-numpy of the stated dtype; a node checks itself when it is made.
+Shapes leave the batch out: `(channels, height, width)` for feature maps, `(features,)` after a
+Flatten. Arrays are read-only numpy of the stated dtype; a node checks itself when it is made.
 """
 
 from lehr.nodes.base import (

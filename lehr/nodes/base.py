@@ -1,7 +1,7 @@
 """What all nodes of an integer network have in common: shapes, and equality by content.
 
-Shapes leave the batch out: `(channels, height, width)` for feature maps, `(features,)` after a Flatten. Arrays are read-only
-numpy of the stated dtype; a node checks itself when it is made.
+Shapes leave the batch out: `(channels, height, width)` for feature maps, `(features,)` after a
+Flatten. Arrays are read-only numpy of the stated dtype; a node checks itself when it is made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ InputKind = Literal["u8", "spikes"]
 Int32Array = npt.NDArray[np.int32]
 
 INT32_MAX = 2**31 - 1
-MAX_VALUES, MAX_ALL_VALUES = 2**28, 2**30  # that one node puts out a step, and all nodes together: 1 and 4 GiB at 4 bytes each
+MAX_VALUES, MAX_ALL_VALUES = (
+    2**28,
+    2**30,
+)  # that one node puts out a step, and all nodes together: 1 and 4 GiB at 4 bytes each
 
 
 class ShapeMismatch(FileRefused):
@@ -46,14 +49,19 @@ def values_in(name: str, shape: Shape, before: int = 0) -> int:
     """How many values all nodes put out a step: those of `name`, which has this shape, added to the ones `before` it.
 
     Raises:
-        FileRefused: when there are too many; a few bytes of padding or of input shape can ask for any amount of memory.
+        FileRefused: when there are too many; a few bytes of padding or of input shape can ask for
+            any amount of memory.
     """
     values = math.prod(shape)
-    for total, limit, whose in ((values, MAX_VALUES, "a node"), (before + values, MAX_ALL_VALUES, "all nodes together")):
+    for total, limit, whose in (
+        (values, MAX_VALUES, "a node"),
+        (before + values, MAX_ALL_VALUES, "all nodes together"),
+    ):
         if total > limit:
             brings = "" if total == values else f", and brings those of all nodes to {total:,}"
             raise FileRefused(
-                f"{name}: has shape {shape}, which are {values:,} values a step in {4 * values:,} bytes{brings}, but {whose} may have "
+                f"{name}: has shape {shape}, which are {values:,} values a step in {4 * values:,} "
+                f"bytes{brings}, but {whose} may have "
                 f"{limit:,}; use less padding or a smaller input"
             )
     return before + values
@@ -63,9 +71,12 @@ class Node(ABC):
     """A node: compared by content, so that two networks are equal when every number in them is.
 
     Attributes:
-        nir_types: its types in a `.nir` file, each with the fields that it has there; none where a file does not hold it.
-        nir_taken: the fields that `of_nir` takes as they are; all others follow from these and from the node's input.
-        one_to_one: whether each value that it puts out comes of one value alone, so that an event makes no more than one.
+        nir_types: its types in a `.nir` file, each with the fields that it has there; none where a
+            file does not hold it.
+        nir_taken: the fields that `of_nir` takes as they are; all others follow from these and from
+            the node's input.
+        one_to_one: whether each value that it puts out comes of one value alone, so that an event
+            makes no more than one.
     """
 
     nir_types: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
@@ -83,7 +94,10 @@ class Node(ABC):
             NotMappable: when a type of node does not say it.
         """
         del x
-        raise NotMappable(f"the definition computes no {type(self).__name__}; give the type of node the method sums")
+        raise NotMappable(
+            f"the definition computes no {type(self).__name__}; give the type of node the method "
+            "sums"
+        )
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
         """Bounds of the output, from those of the input, whose shape is `taken`.
@@ -92,7 +106,10 @@ class Node(ABC):
             NotMappable: when a type of node does not say it.
         """
         del x, taken
-        raise NotMappable(f"the width analysis bounds no {type(self).__name__}; give the type of node the method bounds")
+        raise NotMappable(
+            f"the width analysis bounds no {type(self).__name__}; give the type of node the method "
+            "bounds"
+        )
 
     @property
     def present(self) -> Node | None:
@@ -106,18 +123,23 @@ class Node(ABC):
             NotMappable: when a type of node does not say it.
         """
         del taken
-        raise NotMappable(f"the .nir file holds no {type(self).__name__}; give the type of node the method nir_fields")
+        raise NotMappable(
+            f"the .nir file holds no {type(self).__name__}; give the type of node the method "
+            "nir_fields"
+        )
 
     @classmethod
     def of_nir(cls, told: Fields) -> Self:
-        """The node that its NIR fields describe, whose names were checked.
+        """Return the node that its NIR fields describe, whose names were checked.
 
         Raises:
             NotMappable: when a type of node does not say it.
             FileRefused: when a value is none that the node can have. The caller names the node.
         """
         del told
-        raise NotMappable(f"the .nir file holds no {cls.__name__}; give the type of node the method of_nir")
+        raise NotMappable(
+            f"the .nir file holds no {cls.__name__}; give the type of node the method of_nir"
+        )
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -138,14 +160,16 @@ def _equal(a: object, b: object) -> bool:
 
 def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -> Shape:
     """Height and width of what windows of `spans` pixels make of a map."""
-    out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, spans, stride, padding, strict=True))
+    out = tuple(
+        (n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, spans, stride, padding, strict=True)
+    )
     if min(out) < 1:
         raise ShapeMismatch(f"covers {tuple(spans)} pixels but gets {size} with padding {padding}")
     return out
 
 
 def views(x: Int64, spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair) -> Int64:
-    """The windows of a batch of maps `[N, C, H, W]`, as a view `[N, C, rows, columns, span, span]` of the padded maps."""
+    """Return the windows of a batch of maps `[N, C, H, W]`, as a view `[N, C, rows, columns, span, span]` of the padded maps."""
     padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
     seen = np.lib.stride_tricks.sliding_window_view(padded, tuple(spans), axis=(2, 3))
     return seen[:, :, :: stride[0], :: stride[1]]

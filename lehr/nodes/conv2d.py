@@ -20,10 +20,13 @@ from lehr.weights import Int8Array, WeightKind, declared_weight
 class Conv2d(Node):
     """Cross-correlation, as torch.nn.Conv2d without bias.
 
-    `weight` is int8 `[out channels, in channels / groups, kernel height, kernel width]`; `kind` declares what it may hold.
+    `weight` is int8 `[out channels, in channels / groups, kernel height, kernel width]`; `kind`
+    declares what it may hold.
     """
 
-    nir_types = MappingProxyType({"Conv2d": ("input_shape", "weight", "stride", "padding", "dilation", "groups", "bias")})
+    nir_types = MappingProxyType(
+        {"Conv2d": ("input_shape", "weight", "stride", "padding", "dilation", "groups", "bias")}
+    )
     nir_taken = frozenset({"weight", "stride", "padding", "dilation", "groups"})
 
     weight: Int8Array
@@ -38,7 +41,10 @@ class Conv2d(Node):
         for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
             object.__setattr__(self, name, pair(getattr(self, name), f"Conv2d {name}", least))
         if self.groups < 1 or self.weight.shape[0] % self.groups:
-            raise FileRefused(f"Conv2d groups is {self.groups}; use a divisor of its {self.weight.shape[0]} output channels")
+            raise FileRefused(
+                f"Conv2d groups is {self.groups}; use a divisor of its {self.weight.shape[0]} "
+                "output channels"
+            )
 
     def output_shape(self, shape: Shape) -> Shape:
         """(out channels, height, width) for (channels, height, width)."""
@@ -52,14 +58,20 @@ class Conv2d(Node):
         """Cross-correlation of `x` `[N, C, H, W]` with the weights."""
         out_channels, per_group, height, width = self.weight.shape
         (step_y, step_x), out_per_group = self.dilation, out_channels // self.groups
-        seen = views(x, [(height - 1) * step_y + 1, (width - 1) * step_x + 1], self.stride, self.padding)[..., ::step_y, ::step_x]
+        seen = views(
+            x, [(height - 1) * step_y + 1, (width - 1) * step_x + 1], self.stride, self.padding
+        )[..., ::step_y, ::step_x]
         n, _, out_height, out_width = seen.shape[:4]
         weight = self.weight.astype(np.int64).reshape(self.groups, out_per_group, -1)
         parts = []
         for group in range(self.groups):
             patch = seen[:, group * per_group : (group + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
             parts.append(patch.reshape(n * out_height * out_width, -1) @ weight[group].T)
-        return np.concatenate(parts, axis=1).reshape(n, out_height, out_width, out_channels).transpose(0, 3, 1, 2)
+        return (
+            np.concatenate(parts, axis=1)
+            .reshape(n, out_height, out_width, out_channels)
+            .transpose(0, 3, 1, 2)
+        )
 
     @property
     def present(self) -> Conv2d:
@@ -69,7 +81,9 @@ class Conv2d(Node):
     def bounds(self, x: Interval, taken: Shape) -> Interval:
         """Of sums over all weights, as if every place of the kernel lay on the map."""
         del taken
-        return weighted(x, self.weight.astype(np.int64).reshape(*self.weight.shape[:2], -1), self.groups)
+        return weighted(
+            x, self.weight.astype(np.int64).reshape(*self.weight.shape[:2], -1), self.groups
+        )
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
         """Those of NIR's Conv2d, with a bias of 0."""
@@ -91,5 +105,9 @@ class Conv2d(Node):
         weight, kind = np.asarray(told["weight"]), weight_kind(told)
         stride, dilation, padding = whole(told, "stride"), whole(told, "dilation"), told["padding"]
         named = isinstance(padding, str)
-        padding = named_padding(padding, weight.shape[2:], stride, dilation) if named else whole(told, "padding")
+        padding = (
+            named_padding(padding, weight.shape[2:], stride, dilation)
+            if named
+            else whole(told, "padding")
+        )
         return cls(weight, stride, padding, dilation, whole(told, "groups"), kind)

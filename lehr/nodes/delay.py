@@ -26,8 +26,9 @@ class Delay(Node):
     """Holds its input back by whole numbers of steps; zero until then.
 
     Attributes:
-        steps: one number for all; or int32 by channel `[channels]`, or by neuron in the input's own shape, as learned axonal delays
-            have it. An array that holds one number alone is kept as that number.
+        steps: one number for all; or int32 by channel `[channels]`, or by neuron in the input's own
+            shape, as learned axonal delays have it. An array that holds one number alone is kept as
+            that number.
     """
 
     nir_types = MappingProxyType({"Delay": ("delay",)})
@@ -57,11 +58,14 @@ class Delay(Node):
             NotMappable: when they differ.
         """
         if not isinstance(self.steps, int):
-            raise NotMappable("its steps differ from value to value; use a station that takes delays by channel or by neuron")
+            raise NotMappable(
+                "its steps differ from value to value; use a station that takes delays by channel "
+                "or by neuron"
+            )
         return self.steps
 
     def spread(self, shape: Shape) -> Int64:
-        """The steps of every value, as a read-only view of int64 in the input's shape."""
+        """Return the steps of every value, as a read-only view of int64 in the input's shape."""
         steps = np.asarray(self.steps, np.int64)
         return np.broadcast_to(steps.reshape(*steps.shape, *[1] * (len(shape) - steps.ndim)), shape)
 
@@ -90,8 +94,14 @@ class Delay(Node):
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told below
             steps = seconds.astype(np.float64) / DT
             near = np.rint(steps)
-            uneven = ~(np.isfinite(steps) & (np.abs(steps - near) <= RELATIVE * np.maximum(np.abs(steps), np.abs(near))))
+            uneven = ~(
+                np.isfinite(steps)
+                & (np.abs(steps - near) <= RELATIVE * np.maximum(np.abs(steps), np.abs(near)))
+            )
         if uneven.any():
-            raise FileRefused(f"delay holds {seconds[uneven].flat[0]} s, which is no whole number of steps of {DT} s; round it")
+            raise FileRefused(
+                f"delay holds {seconds[uneven].flat[0]} s, which is no whole number of steps of "
+                f"{DT} s; round it"
+            )
         whole = np.clip(near, -INT32_MAX, INT32_MAX).astype(np.int32)
         return cls(int(whole) if whole.ndim == 0 else whole)

@@ -26,7 +26,7 @@ class Flatten(Node):
         return (math.prod(shape),)
 
     def sums(self, x: Int64) -> Int64:
-        """The same values in one row."""
+        """Return the same values in one row."""
         return x.reshape(len(x), -1)
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:

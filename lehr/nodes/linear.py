@@ -55,5 +55,5 @@ class Linear(Node):
 
     @classmethod
     def of_nir(cls, told: Fields) -> Linear:
-        """The weights of the kind that its block declares."""
+        """Return the weights of the kind that its block declares."""
         return cls(told["weight"], weight_kind(told))

@@ -27,18 +27,21 @@ _FIRST = ("threshold", "bias")
 class Neuron(Node):
     """A layer of neurons: integrate-and-fire, or integrators where the update has no Fire.
 
-    A parameter is an integer by channel, int32 `[channels]`, or by neuron, int32 of the layer's own shape; one by neuron that is the
-    same all over each channel is kept by channel.
+    A parameter is an integer by channel, int32 `[channels]`, or by neuron, int32 of the layer's own
+    shape; one by neuron that is the same all over each channel is kept by channel.
 
     Attributes:
-        threshold: each at least 1, in units of 2**-fraction_bits weights; all 0 where the update reads none, as in an integrator.
+        threshold: each at least 1, in units of 2**-fraction_bits weights; all 0 where the update
+            reads none, as in an integrator.
         bias: added every step, in the same units; all 0 where the update reads none.
         arithmetic: the update in fields, or as a program that no fields say.
-        synapse: the fields of the second state, the current; None where the input goes straight to the membrane, and beside a program.
+        synapse: the fields of the second state, the current; None where the input goes straight to
+            the membrane, and beside a program.
         parameters: what else a program reads, by name.
 
     Raises:
-        FileRefused: when a parameter is missing, not read, of another shape, or out of the range that its use has.
+        FileRefused: when a parameter is missing, not read, of another shape, or out of the range
+            that its use has.
     """
 
     nir_types = TYPES
@@ -52,34 +55,64 @@ class Neuron(Node):
     def __post_init__(self) -> None:
         for name in _FIRST:
             object.__setattr__(self, name, parameter_array(getattr(self, name), f"Neuron {name}"))
-        others = {name: parameter_array(value, f"Neuron {name}") for name, value in sorted(self.parameters.items())}
+        others = {
+            name: parameter_array(value, f"Neuron {name}")
+            for name, value in sorted(self.parameters.items())
+        }
         object.__setattr__(self, "parameters", MappingProxyType(others))
         self._check_fields()
-        for name in (name for name in _FIRST if name not in self.program.parameters and getattr(self, name).any()):
+        for name in (
+            name
+            for name in _FIRST
+            if name not in self.program.parameters and getattr(self, name).any()
+        ):
             worst = int(getattr(self, name)[getattr(self, name) != 0].flat[0])
             if name == "threshold" and self.integrates:
-                raise FileRefused(f"Neuron threshold holds {worst}, but fires is 'never'; make all of them 0")
-            raise FileRefused(f"Neuron {name} holds {worst}, but its update reads none; make all of them 0")
+                raise FileRefused(
+                    f"Neuron threshold holds {worst}, but fires is 'never'; make all of them 0"
+                )
+            raise FileRefused(
+                f"Neuron {name} holds {worst}, but its update reads none; make all of them 0"
+            )
         check_parameters(self.program, self.values)
 
     def _check_fields(self) -> None:
         if self.bias.shape[0] != self.threshold.shape[0]:
-            raise FileRefused(f"Neuron has {len(self.threshold)} thresholds and {len(self.bias)} biases; give one of each per channel")
+            raise FileRefused(
+                f"Neuron has {len(self.threshold)} thresholds and {len(self.bias)} biases; give "
+                "one of each per channel"
+            )
         if isinstance(self.arithmetic, Program):
             if self.synapse is not None:
-                raise FileRefused("Neuron has a program and a synapse state beside it; say the synapse state in the program")
+                raise FileRefused(
+                    "Neuron has a program and a synapse state beside it; say the synapse state in "
+                    "the program"
+                )
             return
         if self.parameters:
-            raise FileRefused(f"Neuron has {next(iter(self.parameters))}, which the fields of its arithmetic do not read; remove it")
+            raise FileRefused(
+                f"Neuron has {next(iter(self.parameters))}, which the fields of its arithmetic do "
+                "not read; remove it"
+            )
         if self.synapse is not None and self.arithmetic.update == "event":
-            raise FileRefused("Neuron has a synapse state, which changes once a step, but update is 'event'; set it to 'step'")
+            raise FileRefused(
+                "Neuron has a synapse state, which changes once a step, but update is 'event'; set "
+                "it to 'step'"
+            )
         if self.synapse is not None and self.arithmetic.beta == 1:
-            raise FileRefused("Neuron has a synapse state, but its membrane does not leak; use a decay below 1 or no synapse state")
+            raise FileRefused(
+                "Neuron has a synapse state, but its membrane does not leak; use a decay below 1 "
+                "or no synapse state"
+            )
 
     @cached_property
     def program(self) -> Program:
         """The update of one step."""
-        return self.arithmetic if isinstance(self.arithmetic, Program) else program_of(self.arithmetic, self.synapse)
+        return (
+            self.arithmetic
+            if isinstance(self.arithmetic, Program)
+            else program_of(self.arithmetic, self.synapse)
+        )
 
     @property
     def fields(self) -> Arithmetic:
@@ -89,7 +122,10 @@ class Neuron(Node):
             NotMappable: when it is a program that no fields say.
         """
         if isinstance(self.arithmetic, Program):
-            raise NotMappable("its update is a program of its own, which no fields of Arithmetic say; use a station that takes programs")
+            raise NotMappable(
+                "its update is a program of its own, which no fields of Arithmetic say; use a "
+                "station that takes programs"
+            )
         return self.arithmetic
 
     @property
@@ -118,18 +154,20 @@ class Neuron(Node):
         return tuple(name for name, value in self.values.items() if value.ndim > 1)
 
     def spread(self, name: str, shape: Shape) -> Int64:
-        """A parameter as a read-only view of int64 in the layer's shape."""
+        """Return a parameter as a read-only view of int64 in the layer's shape."""
         value = self.values[name].astype(np.int64)
         return np.broadcast_to(value.reshape(*value.shape, *[1] * (len(shape) - value.ndim)), shape)
 
     def with_bits(self, bits: Mapping[str, int]) -> Neuron:
-        """The same neurons with registers of other widths, by name: `v` the membrane, `i` the synapse state of fields."""
+        """Return the same neurons with registers of other widths, by name: `v` the membrane, `i` the synapse state of fields."""
         if isinstance(self.arithmetic, Program):
             return replace(self, arithmetic=with_widths(self.arithmetic, dict(bits)))
         synapse = self.synapse
         if synapse is not None and CURRENT in bits:
             synapse = replace(synapse, state_bits=bits[CURRENT])
-        membrane = replace(self.arithmetic, state_bits=bits.get(MEMBRANE, self.arithmetic.state_bits))
+        membrane = replace(
+            self.arithmetic, state_bits=bits.get(MEMBRANE, self.arithmetic.state_bits)
+        )
         return replace(self, arithmetic=membrane, synapse=synapse)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -138,7 +176,9 @@ class Neuron(Node):
             raise ShapeMismatch(f"has {self.channels} channels but gets {shape}")
         for name in self.per_neuron:
             if self.values[name].shape != shape:
-                raise ShapeMismatch(f"has a {name} of shape {self.values[name].shape} but gets {shape}")
+                raise ShapeMismatch(
+                    f"has a {name} of shape {self.values[name].shape} but gets {shape}"
+                )
         return shape
 
     @cached_property
@@ -148,7 +188,11 @@ class Neuron(Node):
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
         """Those of the nearest type of NIR; the exact meaning stands in the block."""
-        return {"type": self.nir.kind, **laid_out(self.nir.fields, taken), "metadata": exact_fields(self)}
+        return {
+            "type": self.nir.kind,
+            **laid_out(self.nir.fields, taken),
+            "metadata": exact_fields(self),
+        }
 
     @classmethod
     def of_nir(cls, told: Fields) -> Neuron:

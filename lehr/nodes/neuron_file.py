@@ -1,8 +1,9 @@
 """Layers of neurons in a `.nir` file: the block that says their update and parameters exactly, written and read.
 
-`fixed-point-lif/1` and `fixed-point-cuba/1` say the fields of an arithmetic; `fixed-point-update/1` says a program, line by line. The
-thresholds of neurons that fire stand in NIR's own v_threshold, of every neuron; all other parameters in the block, as a list by channel,
-or as lists in lists of the layer's shape where they differ within one.
+`fixed-point-lif/1` and `fixed-point-cuba/1` say the fields of an arithmetic; `fixed-point-update/1`
+says a program, line by line. The thresholds of neurons that fire stand in NIR's own v_threshold, of
+every neuron; all other parameters in the block, as a list by channel, or as lists in lists of the
+layer's shape where they differ within one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ import numpy.typing as npt
 
 from lehr.arithmetic import Arithmetic, Synapse
 from lehr.errors import FileRefused
-from lehr.nirnodes import AGAIN, BLOCK, Fields, block, check_keys, integers, scalar, schema_of, short
+from lehr.nirnodes import (
+    AGAIN,
+    BLOCK,
+    Fields,
+    block,
+    check_keys,
+    integers,
+    scalar,
+    schema_of,
+    short,
+)
 from lehr.nodes.base import Shape
 from lehr.update import Program
 from lehr.update_rules import MOST_STATEMENTS
@@ -25,22 +36,34 @@ from lehr.update_text import lines_of, program_of_lines
 if TYPE_CHECKING:
     from lehr.nodes.neuron import Neuron
 
-FIELDS_SCHEMA, SYNAPSE_SCHEMA, UPDATE_SCHEMA = "fixed-point-lif/1", "fixed-point-cuba/1", "fixed-point-update/1"
+FIELDS_SCHEMA, SYNAPSE_SCHEMA, UPDATE_SCHEMA = (
+    "fixed-point-lif/1",
+    "fixed-point-cuba/1",
+    "fixed-point-update/1",
+)
 SYNAPSE = "synapse_"
 _LINE = 160
 """Letters that a line of a program may have: more than any statement takes."""
 
 
 def exact_fields(neuron: Neuron) -> dict[str, Any]:
-    """The metadata of a layer of neurons."""
+    """Return the metadata of a layer of neurons."""
     how = neuron.arithmetic
     if isinstance(how, Program):
         parameters = {name: neuron.values[name] for name in _in_block(how)}
-        update = {"update": list(lines_of(how)), "membrane": how.membrane, "bias": neuron.bias, "parameters": parameters}
+        update = {
+            "update": list(lines_of(how)),
+            "membrane": how.membrane,
+            "bias": neuron.bias,
+            "parameters": parameters,
+        }
         return {BLOCK: {"schema": UPDATE_SCHEMA, **update}}
     exact = {"schema": FIELDS_SCHEMA, **asdict(how), "bias": neuron.bias}
     if neuron.synapse is not None:
-        exact |= {"schema": SYNAPSE_SCHEMA, **{SYNAPSE + key: value for key, value in asdict(neuron.synapse).items()}}
+        exact |= {
+            "schema": SYNAPSE_SCHEMA,
+            **{SYNAPSE + key: value for key, value in asdict(neuron.synapse).items()},
+        }
     return {BLOCK: exact}
 
 
@@ -48,7 +71,10 @@ def laid_out(values: Mapping[str, npt.NDArray[Any]], shape: Shape) -> dict[str, 
     """NIR's fields of every neuron of a layer, as views."""
 
     def spread(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.broadcast_to(value.reshape(*value.shape, *[1] * (len(shape) - value.ndim)) if value.ndim else value, shape)
+        return np.broadcast_to(
+            value.reshape(*value.shape, *[1] * (len(shape) - value.ndim)) if value.ndim else value,
+            shape,
+        )
 
     return {name: spread(value) for name, value in values.items()}
 
@@ -69,7 +95,11 @@ def _of_fields(told: Fields) -> dict[str, Any]:
     schema = SYNAPSE_SCHEMA if two_states else FIELDS_SCHEMA
     exact = block(told, schema, [*names, "bias", *(SYNAPSE + name for name in synapse_names)])
     arithmetic = Arithmetic(**{name: scalar(exact, name) for name in names})
-    synapse = _synapse({name: scalar(exact, SYNAPSE + name) for name in synapse_names}) if two_states else None
+    synapse = (
+        _synapse({name: scalar(exact, SYNAPSE + name) for name in synapse_names})
+        if two_states
+        else None
+    )
     bias = integers(exact, "bias")
     threshold = _thresholds(told) if "v_threshold" in told else _zeros(bias)
     return {"threshold": threshold, "bias": bias, "arithmetic": arithmetic, "synapse": synapse}
@@ -87,27 +117,40 @@ def _of_program(told: Fields) -> dict[str, Any]:
     program = program_of_lines(_lines(exact["update"]), _membrane(exact["membrane"]))
     parameters = exact["parameters"]
     if not isinstance(parameters, Mapping):
-        raise FileRefused(f"parameters are {short(parameters)}; give an integer for each channel or neuron, by name")
+        raise FileRefused(
+            f"parameters are {short(parameters)}; give an integer for each channel or neuron, by "
+            "name"
+        )
     check_keys(parameters, _in_block(program), "its update")
     values = {name: integers(parameters, name) for name in parameters}
     bias = integers(exact, "bias")
     own = "threshold" in program.parameters and program.fires
     if own and "v_threshold" not in told:
-        raise FileRefused(f"is of type {told['type']}, which has no thresholds, but its update fires; {AGAIN}")
+        raise FileRefused(
+            f"is of type {told['type']}, which has no thresholds, but its update fires; {AGAIN}"
+        )
     threshold = _thresholds(told) if own else values.pop("threshold", _zeros(bias))
     return {"threshold": threshold, "bias": bias, "arithmetic": program, "parameters": values}
 
 
 def _in_block(program: Program) -> list[str]:
-    """The parameters beside the bias that stand in the block; thresholds of neurons that fire have a place of NIR's own."""
+    """Return the parameters beside the bias that stand in the block; thresholds of neurons that fire have a place of NIR's own."""
     elsewhere = {"bias", "threshold"} if program.fires else {"bias"}
     return [name for name in program.parameters if name not in elsewhere]
 
 
 def _lines(told: Any) -> list[str]:
-    if not isinstance(told, list) or not all(isinstance(line, str) and len(line) <= _LINE for line in told):
-        worst = next((line for line in told if not isinstance(line, str) or len(line) > _LINE), None) if isinstance(told, list) else told
-        raise FileRefused(f"update is, or holds, {short(worst)}; give its statements as lines of text")
+    if not isinstance(told, list) or not all(
+        isinstance(line, str) and len(line) <= _LINE for line in told
+    ):
+        worst = (
+            next((line for line in told if not isinstance(line, str) or len(line) > _LINE), None)
+            if isinstance(told, list)
+            else told
+        )
+        raise FileRefused(
+            f"update is, or holds, {short(worst)}; give its statements as lines of text"
+        )
     if len(told) > MOST_STATEMENTS + 1:  # a loop ends with a line that is no statement
         raise FileRefused(f"update has {len(told):,} lines; give 1 to {MOST_STATEMENTS} statements")
     return told

@@ -16,14 +16,16 @@ from lehr.weights import frozen_array
 
 
 def parameter_array(value: npt.ArrayLike, name: str) -> Int32Array:
-    """A read-only int32 array by channel, or by neuron where any channel holds two values.
+    """Return a read-only int32 array by channel, or by neuron where any channel holds two values.
 
     Raises:
         FileRefused: when it has no values, or any that int32 does not hold.
     """
     array = frozen_array(value, np.int32, name)
     if array.ndim == 0 or array.size == 0:
-        raise FileRefused(f"{name} has shape {array.shape}; give one integer per channel, or one per neuron")
+        raise FileRefused(
+            f"{name} has shape {array.shape}; give one integer per channel, or one per neuron"
+        )
     if array.ndim > 1:
         by_channel = array.reshape(len(array), -1)
         if (by_channel == by_channel[:, :1]).all():
@@ -45,24 +47,34 @@ def check_parameters(program: Program, values: Mapping[str, Int32Array]) -> None
         for what, least, most in _ranges(statement, values):
             if (least > most).any():
                 raise FileRefused(
-                    f"'{line_of(statement)}': {what}, but {int(least[least > most].flat[0])} is above"
-                    f" {int(np.broadcast_to(most, least.shape)[least > most].flat[0])}; change one of them"
+                    f"'{line_of(statement)}': {what}, but {int(least[least > most].flat[0])} is "
+                    "above"
+                    f" {int(np.broadcast_to(most, least.shape)[least > most].flat[0])}; change one "
+                    "of them"
                 )
 
 
 def _check_names(program: Program, values: Mapping[str, Int32Array]) -> None:
     for name in program.parameters:
         if name not in values:
-            raise FileRefused(f"its update reads {name}, which the layer does not hold; give an integer for each channel or neuron")
+            raise FileRefused(
+                f"its update reads {name}, which the layer does not hold; give an integer for each "
+                "channel or neuron"
+            )
     for name in values:
         if name in program.registers:
-            raise FileRefused(f"its update writes {name}, which is a parameter of the layer; use another register")
+            raise FileRefused(
+                f"its update writes {name}, which is a parameter of the layer; use another register"
+            )
         if name not in (*program.parameters, "threshold", "bias"):
             raise FileRefused(f"it holds {name}, which its update does not read; remove it")
     channels = {len(value) for value in values.values()}
     shapes = {value.shape for value in values.values() if value.ndim > 1}
     if len(channels) > 1 or len(shapes) > 1:
-        raise FileRefused(f"its parameters have {sorted(channels)} channels in shapes {sorted(shapes)}; give all of them the same")
+        raise FileRefused(
+            f"its parameters have {sorted(channels)} channels in shapes {sorted(shapes)}; give all "
+            "of them the same"
+        )
 
 
 _Pair = tuple[str, npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -89,7 +101,9 @@ def _ranges(statement: object, values: Mapping[str, Int32Array]) -> Iterator[_Pa
             yield pair("a numerator is at least 0", zero, numerator)
             whole = zero + (1 << MAX_SHIFT)
             yield pair(
-                "a numerator is at most 2^shift", numerator, whole if decay.form != "multiply" else 1 << np.clip(shift, 0, MAX_SHIFT)
+                "a numerator is at most 2^shift",
+                numerator,
+                whole if decay.form != "multiply" else 1 << np.clip(shift, 0, MAX_SHIFT),
             )
         case Bound(_, low, high):
             yield pair("low is at most high", array(low), array(high))

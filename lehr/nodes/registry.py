@@ -20,35 +20,43 @@ _BY_NIR_TYPE = {kind: node for node in NODES for kind in node.nir_types}
 
 
 def fields_of(node: Node, taken: Shape) -> dict[str, Any]:
-    """The NIR fields of `node`, whose input has shape `taken`; arrays may be read-only views.
+    """Return the NIR fields of `node`, whose input has shape `taken`; arrays may be read-only views.
 
     Raises:
         NotMappable: when the file has no form for this type of node.
     """
     if type(node) not in NODES or not node.nir_types:
         known = ", ".join(kind.__name__ for kind in NODES)
-        raise NotMappable(f"the .nir file holds no {type(node).__name__}; use {known}, or give it a file form in lehr.nodes.registry")
+        raise NotMappable(
+            f"the .nir file holds no {type(node).__name__}; use {known}, or give it a file form in "
+            "lehr.nodes.registry"
+        )
     return node.nir_fields(taken)
 
 
 def node_of(told: Fields) -> Node:
-    """The node that NIR fields describe.
+    """Return the node that NIR fields describe.
 
     Raises:
-        FileRefused: when its type, a field or its fixed_point block is not what an integer network holds. The caller names the node.
+        FileRefused: when its type, a field or its fixed_point block is not what an integer network
+            holds. The caller names the node.
     """
     kind = told.get("type")
     if kind == "NIRGraph":
         raise FileRefused("is a graph inside the graph; put its nodes into the outer graph")
     if kind in ("Input", "Output"):
-        raise FileRefused(f"is of type {kind}, which the node '{kind.lower()}' alone may be; rename or remove it")
+        raise FileRefused(
+            f"is of type {kind}, which the node '{kind.lower()}' alone may be; rename or remove it"
+        )
     if not isinstance(kind, str) or kind not in _BY_NIR_TYPE:
-        raise FileRefused(f"is of type {kind}, which is not in an integer network; use {', '.join(_BY_NIR_TYPE)}")
+        raise FileRefused(
+            f"is of type {kind}, which is not in an integer network; use {', '.join(_BY_NIR_TYPE)}"
+        )
     node = _BY_NIR_TYPE[kind]
     check_keys(told, ("type", *node.nir_types[kind]), kind, ["metadata"])
     return node.of_nir(told)
 
 
 def taken_fields(node: Node) -> frozenset[str]:
-    """The fields that reading takes as they are; all others of a file must be those that the node is written with."""
+    """Return the fields that reading takes as they are; all others of a file must be those that the node is written with."""
     return node.nir_taken | {"metadata"}

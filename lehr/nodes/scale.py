@@ -24,9 +24,10 @@ class Scale(Node):
     """Multiplies each value by an integer: a gain of its own for each of several branches that are added.
 
     Attributes:
-        factor: from -127 to 127, as weights of kind `int8`; int32 by channel `[channels]`, or by value in the input's own shape. One by
-            value that is the same all over each channel is kept by channel. A factor may be 0, as weights that are pruned are: nothing
-            of that value goes on.
+        factor: from -127 to 127, as weights of kind `int8`; int32 by channel `[channels]`, or by
+            value in the input's own shape. One by value that is the same all over each channel is
+            kept by channel. A factor may be 0, as weights that are pruned are: nothing of that
+            value goes on.
     """
 
     nir_types = MappingProxyType({"Scale": ("scale",)})
@@ -37,12 +38,16 @@ class Scale(Node):
     def __post_init__(self) -> None:
         object.__setattr__(self, "factor", parameter_array(self.factor, "Scale factor"))
         if (beyond := self.factor[np.abs(self.factor.astype(np.int64)) > MAX_FACTOR]).size:
-            raise FileRefused(f"Scale factor holds {int(beyond[0])}; use {-MAX_FACTOR} to {MAX_FACTOR}")
+            raise FileRefused(
+                f"Scale factor holds {int(beyond[0])}; use {-MAX_FACTOR} to {MAX_FACTOR}"
+            )
 
     def spread(self, shape: Shape) -> Int64:
-        """The factor of every value, as a read-only view of int64 in the input's shape."""
+        """Return the factor of every value, as a read-only view of int64 in the input's shape."""
         factor = self.factor.astype(np.int64)
-        return np.broadcast_to(factor.reshape(*factor.shape, *[1] * (len(shape) - factor.ndim)), shape)
+        return np.broadcast_to(
+            factor.reshape(*factor.shape, *[1] * (len(shape) - factor.ndim)), shape
+        )
 
     @property
     def present(self) -> Scale:
@@ -63,8 +68,12 @@ class Scale(Node):
     def bounds(self, x: Interval, taken: Shape) -> Interval:
         """Between the products of both ends with the least and the greatest factor of a channel: a negative one turns them round."""
         factor = self.spread(taken).reshape(taken[0], -1)
-        ends = [bound * f for bound in (x.low, x.high) for f in (factor.min(axis=1), factor.max(axis=1))]
-        return Interval(np.min(ends, axis=0), np.max(ends, axis=0), x.magnitude * np.abs(factor).max(axis=1))
+        ends = [
+            bound * f for bound in (x.low, x.high) for f in (factor.min(axis=1), factor.max(axis=1))
+        ]
+        return Interval(
+            np.min(ends, axis=0), np.max(ends, axis=0), x.magnitude * np.abs(factor).max(axis=1)
+        )
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
         """Those of NIR's Scale: the factor of every value, int8."""

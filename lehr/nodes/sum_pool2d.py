@@ -48,7 +48,11 @@ class SumPool2d(Node):
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
         """Those of NIR's SumPool2d."""
         del taken
-        kernel, stride, padding = np.array(self.kernel), np.array(self.stride), np.array(self.padding)
+        kernel, stride, padding = (
+            np.array(self.kernel),
+            np.array(self.stride),
+            np.array(self.padding),
+        )
         return {"type": "SumPool2d", "kernel_size": kernel, "stride": stride, "padding": padding}
 
     @classmethod

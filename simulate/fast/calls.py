@@ -1,7 +1,8 @@
 """The kernels as operations call them: machine code for the types of their arguments, loaded when it is first asked for.
 
-What a kernel computes stands in the file of kernels/ that it names. None of these files is imported while their machine code is at hand:
-numba, which compiles them, takes longer to import than most networks to run.
+What a kernel computes stands in the file of kernels/ that it names. None of these files is imported
+while their machine code is at hand: numba, which compiles them, takes longer to import than most
+networks to run.
 """
 
 from __future__ import annotations

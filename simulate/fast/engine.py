@@ -30,7 +30,14 @@ LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 32, 4096
 """Steps of a block: the least, how many are worth fewer samples in a chunk, and the most."""
 
 
-def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int | None = None, threads: int = 1) -> Result:
+def simulate(
+    net: Network,
+    x: Images,
+    *,
+    trace: Iterable[str] = (),
+    steps: int | None = None,
+    threads: int = 1,
+) -> Result:
     """Run a network on every sample of `x`, as `lehr.simulate.reference.simulate` does, and as exactly.
 
     Args:
@@ -38,13 +45,15 @@ def simulate(net: Network, x: Images, *, trace: Iterable[str] = (), steps: int |
         x: uint8 `[N, *shape]`, held for all steps, or `[N, T, *shape]`, one slice per step.
         trace: names of neuron layers whose spikes and membranes are kept.
         steps: how many steps to run; the network's own number (or T) if None.
-        threads: how many samples' chunks are computed at the same time; the result does not depend on it.
+        threads: how many samples' chunks are computed at the same time; the result does not depend
+            on it.
 
     Raises:
-        FileRefused: when `x` has the wrong type or shape, or values that the network's input does not take.
+        FileRefused: when `x` has the wrong type or shape, or values that the network's input does
+            not take.
         UsageError: when `trace` names no neuron layer, or no step or no thread is asked for.
-        NotMappable: when there is no rule for a node or a statement, a neuron fires more than 255 times in a step, or
-            its membrane is beyond 32 bits.
+        NotMappable: when there is no rule for a node or a statement, a neuron fires more than 255
+            times in a step, or its membrane is beyond 32 bits.
     """
     return Engine(net, threads).run(x, trace=trace, steps=steps)
 
@@ -64,7 +73,7 @@ class Engine:
         self._idle: tuple[tuple[bool, int, int, int, frozenset[str]], list[Machine]] | None = None
 
     def plan_for(self, held: bool, steps: int) -> Plan:
-        """The plan of a run of so many steps, whose input is held for all of them or not."""
+        """Return the plan of a run of so many steps, whose input is held for all of them or not."""
         if (held, steps) not in self._plans:
             self._plans[held, steps] = plan(self.net, held, steps)
         return self._plans[held, steps]
@@ -77,8 +86,15 @@ class Engine:
         size = min(-(-len(x) // self.threads), _samples(made))
         count = min(self.threads, -(-len(x) // size))
         key = (held, steps, size, count, recorder.membranes)
-        idle, self._idle = self._idle, None  # so that another run at the same time has machines of its own
-        own = idle[1] if idle and idle[0] == key else [Machine(made, size, steps, recorder.membranes) for _ in range(count)]
+        idle, self._idle = (
+            self._idle,
+            None,
+        )  # so that another run at the same time has machines of its own
+        own = (
+            idle[1]
+            if idle and idle[0] == key
+            else [Machine(made, size, steps, recorder.membranes) for _ in range(count)]
+        )
         machines: SimpleQueue[Machine] = SimpleQueue()
         for machine in own:
             machine.count_anew()
@@ -110,19 +126,30 @@ class Engine:
 
 def _samples(made: Plan) -> int:
     """Samples of a chunk."""
-    return LOOPING_SAMPLES if made.loops else max(1, min(SAMPLES, BLOCK_BYTES // (GOOD_STEPS * _step_bytes(made))))
+    return (
+        LOOPING_SAMPLES
+        if made.loops
+        else max(1, min(SAMPLES, BLOCK_BYTES // (GOOD_STEPS * _step_bytes(made))))
+    )
 
 
 def _step_bytes(made: Plan) -> int:
     """What one step of one sample takes between layers."""
-    return sum(buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held)
+    return sum(
+        buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held
+    )
 
 
 def record_steps(recorder: Recorder, machine: Machine, start: int, first: int) -> None:
     """Record the block that a machine ran: samples from `start` on, steps from `first` on."""
     if not recorder.membranes:
         return
-    recorder.add_steps(start, first, {n: machine.spikes(n) for n in recorder.traced}, {n: machine.membranes(n) for n in recorder.membranes})
+    recorder.add_steps(
+        start,
+        first,
+        {n: machine.spikes(n) for n in recorder.traced},
+        {n: machine.membranes(n) for n in recorder.membranes},
+    )
 
 
 def record_output(recorder: Recorder, machine: Machine, start: int) -> None:
@@ -157,11 +184,18 @@ class Machine:
         for name, (dtype, together, each) in made.states.items():
             row = made.row(name)
             worker.states[name] = aligned(together + samples * each, dtype)
-            worker.totals[name] = np.zeros((samples if name == made.net.output else 1, 3, row), np.int64)
+            worker.totals[name] = np.zeros(
+                (samples if name == made.net.output else 1, 3, row), np.int64
+            )
             worker.saturations[name] = np.zeros(samples, np.int64)
-            worker.membranes[name] = np.zeros((samples, self.block, row) if name in kept else 0, np.int32)
+            worker.membranes[name] = np.zeros(
+                (samples, self.block, row) if name in kept else 0, np.int32
+            )
         self.steps = self.ran = 0
-        self._recent, self._events = aligned(made.input.size, np.uint8), np.zeros(made.input.shape, np.int64)
+        self._recent, self._events = (
+            aligned(made.input.size, np.uint8),
+            np.zeros(made.input.shape, np.int64),
+        )
         past = [(array, buffer.past) for buffer, array in worker.arrays.items() if buffer.past]
         self._past = [(array[:, :kept], array, kept) for array, kept in past]
         self._begun = [*worker.states.values(), *(kept for kept, _, _ in self._past)]
@@ -170,7 +204,13 @@ class Machine:
 
     @staticmethod
     def _block(made: Plan, samples: int, steps: int) -> int:
-        return max(1, min(steps, max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (_step_bytes(made) * samples)))))
+        return max(
+            1,
+            min(
+                steps,
+                max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (_step_bytes(made) * samples))),
+            ),
+        )
 
     def begin(self, samples: int) -> None:
         """Start `samples` new samples: every state is 0, and so are the output's counts."""
@@ -206,7 +246,9 @@ class Machine:
         if not buffer.bits:
             part = x[:, first : first + steps]
             flat = part.reshape(len(x), steps, channels, places).swapaxes(2, 3)
-            array[: len(x), slot : slot + steps, : buffer.size] = flat.reshape(len(x), steps, buffer.size)
+            array[: len(x), slot : slot + steps, : buffer.size] = flat.reshape(
+                len(x), steps, buffer.size
+            )
             self._events += input_events(part, held=False, steps=steps)
             return
         each = channels * places
@@ -214,7 +256,15 @@ class Machine:
             channels, places = 1, channels
         sizes = np.array(PackSizes(len(x), steps, channels, places, buffer.row))
         rows = np.array((first * each, x.shape[1] * each, each, slot, buffer.slots(self.block), 1))
-        calls.pack(x.reshape(-1), array.reshape(-1), self._recent, self._events.reshape(-1), EDGE, sizes, rows)
+        calls.pack(
+            x.reshape(-1),
+            array.reshape(-1),
+            self._recent,
+            self._events.reshape(-1),
+            EDGE,
+            sizes,
+            rows,
+        )
 
     def run(self, steps: int) -> None:
         """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""
@@ -232,12 +282,16 @@ class Machine:
         buffer = self.plan.spikes[name]
         rows = self.worker.arrays[buffer][: self.worker.count, 1 : 1 + self.steps]
         if buffer.bits:
-            rows = np.unpackbits(np.ascontiguousarray(rows).view(np.uint8), axis=-1, bitorder="little")
+            rows = np.unpackbits(
+                np.ascontiguousarray(rows).view(np.uint8), axis=-1, bitorder="little"
+            )
         return shaped(rows, buffer)
 
     def membranes(self, name: str) -> npt.NDArray[np.int32]:
         """Membranes of a layer that is kept, in the block, `[samples, steps, *shape]`."""
-        return shaped(self.worker.membranes[name][: self.worker.count, : self.steps], self.plan.spikes[name])
+        return shaped(
+            self.worker.membranes[name][: self.worker.count, : self.steps], self.plan.spikes[name]
+        )
 
     def events(self) -> Int64:
         """How often each element of the input was not 0 since events were last counted anew."""
@@ -246,10 +300,13 @@ class Machine:
     def totals(self, name: str, which: int) -> Int64:
         """Spikes (0), lowest (1) or highest membrane (2) of each neuron since they were last counted anew, `[samples, *shape]`.
 
-        Spikes of the output are those of the present samples; other layers' are of all samples together, `[1, *shape]`.
+        Spikes of the output are those of the present samples; other layers' are of all samples
+        together, `[1, *shape]`.
         """
         totals = self.worker.totals[name]
-        return shaped(totals[: self.worker.count if which == 0 else None, which], self.plan.spikes[name])
+        return shaped(
+            totals[: self.worker.count if which == 0 else None, which], self.plan.spikes[name]
+        )
 
 
 def shaped(rows: npt.NDArray[Any], buffer: Buffer) -> npt.NDArray[Any]:

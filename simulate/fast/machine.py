@@ -1,9 +1,10 @@
 """Machine code of kernels: where it is kept, and how it is loaded, by LLVM and without numba.
 
-A file holds one kernel for one combination of types, one processor and one numba, as an object file, behind a digest of it, of its name
-and of the kernels' source. What does not fit its digest, because it is damaged or a kernel has changed, is compiled again and replaced.
-A digest keeps nobody out: code is run only from files and folders that nobody can write to but those
-whose Python code is run as well.
+A file holds one kernel for one combination of types, one processor and one numba, as an object
+file, behind a digest of it, of its name and of the kernels' source. What does not fit its digest,
+because it is damaged or a kernel has changed, is compiled again and replaced.
+A digest keeps nobody out: code is run only from files and folders that nobody can write to but
+those whose Python code is run as well.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.py_object)
 
 
 def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
-    """A kernel for arguments of some kinds.
+    """Return a kernel for arguments of some kinds.
 
     Args:
         file: of the folder of kernels, in which this one stands.
@@ -44,7 +45,12 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
         kinds: of each argument the dtype of its elements, or the length of a tuple.
     """
     label = ",".join(map(str, kinds))
-    library = llvm.JITLibraryBuilder().add_object_img(object_file(file, name, kinds, label)).add_current_process().export_symbol(name)
+    library = (
+        llvm.JITLibraryBuilder()
+        .add_object_img(object_file(file, name, kinds, label))
+        .add_current_process()
+        .export_symbol(name)
+    )
     linked = library.link(_linker(), f"{name} {label}")
     made: Any = C_FUNCTION(linked[name])
     made.library = linked  # the code is there as long as this is
@@ -52,11 +58,16 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
 
 
 def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
-    """The object file of a kernel: from where it is kept, or compiled and kept now."""
+    """Return the object file of a kernel: from where it is kept, or compiled and kept now."""
     place = folder()
-    if place is None or not ownership.only_ours(place):  # its rights may have changed since it was chosen
+    if place is None or not ownership.only_ours(
+        place
+    ):  # its rights may have changed since it was chosen
         return _compiled(file, name, kinds)
-    path = place / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
+    path = (
+        place
+        / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
+    )
     known = made_of() + path.name.encode()
     with suppress(OSError), path.open("rb") as stream:
         data = stream.read() if ownership.is_ours(os.fstat(stream.fileno())) else b""
@@ -74,9 +85,11 @@ def _compiled(file: str, name: str, kinds: tuple[Any, ...]) -> bytes:
 
 
 def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
-    """A kernel as LLVM's intermediate code, whose function `name` is called as C_FUNCTION tells."""
+    """Return a kernel as LLVM's intermediate code, whose function `name` is called as C_FUNCTION tells."""
     compiled = importlib.import_module("lehr.simulate.fast.kernels.compiled")
-    return compiled.module(getattr(importlib.import_module(f"lehr.simulate.fast.kernels.{file}"), name), name, kinds)
+    return compiled.module(
+        getattr(importlib.import_module(f"lehr.simulate.fast.kernels.{file}"), name), name, kinds
+    )
 
 
 # -------------------------------------------------------------------- the processor
@@ -100,7 +113,9 @@ def target_machine() -> llvm.TargetMachine:
     name, features = processor()
     relocation = "static" if platform.machine() in ("x86_64", "AMD64") else "default"
     target = llvm.Target.from_default_triple()
-    return target.create_target_machine(cpu=name, features=features, opt=3, reloc=relocation, codemodel="jitdefault", jit=True)
+    return target.create_target_machine(
+        cpu=name, features=features, opt=3, reloc=relocation, codemodel="jitdefault", jit=True
+    )
 
 
 @cache
@@ -111,7 +126,7 @@ def _linker() -> llvm.LLJIT:
 # -------------------------------------------------------------------- where it is kept
 @cache
 def folder() -> Path | None:
-    """The first of the places that we can write to, and nobody else; None where there is none."""
+    """Return the first of the places that we can write to, and nobody else; None where there is none."""
     for named in _places():
         with suppress(OSError):
             place = named.resolve()  # no link is left in it that could be led elsewhere
@@ -138,17 +153,24 @@ def _places() -> Iterator[Path]:
 
 @cache
 def made_of() -> bytes:
-    """A digest of the kernels' files."""
+    """Return a digest of the kernels' files."""
     return _digest(*(path.read_bytes() for path in sorted(KERNELS.glob("*.py"))))
 
 
 @cache
 def _installed() -> tuple[object, ...]:
     """What machine code depends on besides: numba, LLVM, and how Python and numpy lay out objects."""
-    numba = find_spec("numba")  # not imported to be asked its version, and importlib.metadata takes longer than all of this
+    numba = find_spec(
+        "numba"
+    )  # not imported to be asked its version, and importlib.metadata takes longer than all of this
     assert numba
     assert numba.origin
-    return Path(numba.origin).stat().st_mtime_ns, llvmlite.__version__, sys.implementation.cache_tag, np.__version__
+    return (
+        Path(numba.origin).stat().st_mtime_ns,
+        llvmlite.__version__,
+        sys.implementation.cache_tag,
+        np.__version__,
+    )
 
 
 def _digest(*parts: bytes) -> bytes:

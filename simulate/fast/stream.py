@@ -32,7 +32,12 @@ class Stream:
     def __init__(self, net: Network, samples: int = 1, trace: Iterable[str] | None = None) -> None:
         self.net, self.samples = net, samples
         self.trace = (net.output,) if trace is None else tuple(trace)
-        self._machine = Machine(plan(net, held=False, steps=None), samples, BLOCK, Recorder(net, samples, 0, self.trace).membranes)
+        self._machine = Machine(
+            plan(net, held=False, steps=None),
+            samples,
+            BLOCK,
+            Recorder(net, samples, 0, self.trace).membranes,
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -48,13 +53,24 @@ class Stream:
             FileRefused: when `x` is not what the network takes.
         """
         wanted = (self.samples, "T", *self.net.input.shape)
-        if x.dtype != np.uint8 or x.ndim != len(wanted) or (x.shape[0], *x.shape[2:]) != (self.samples, *self.net.input.shape):
+        if (
+            x.dtype != np.uint8
+            or x.ndim != len(wanted)
+            or (x.shape[0], *x.shape[2:]) != (self.samples, *self.net.input.shape)
+        ):
             told = ", ".join(map(str, wanted))
-            raise FileRefused(f"a chunk is {x.dtype} {list(x.shape)}, the stream takes uint8 [{told}]; reshape it")
+            raise FileRefused(
+                f"a chunk is {x.dtype} {list(x.shape)}, the stream takes uint8 [{told}]; reshape it"
+            )
         if x.size == 0:
-            raise FileRefused(f"a chunk has shape {list(x.shape)}, which holds no step; give at least one")
+            raise FileRefused(
+                f"a chunk has shape {list(x.shape)}, which holds no step; give at least one"
+            )
         if int(x.max()) > self.net.input.highest:
-            raise FileRefused(f"a chunk holds {int(x.max())}, but the network takes spikes 0 and 1; encode it as spikes first")
+            raise FileRefused(
+                f"a chunk holds {int(x.max())}, but the network takes spikes 0 and 1; encode it as "
+                "spikes first"
+            )
         steps = x.shape[1]
         recorder = Recorder(self.net, self.samples, steps, self.trace)
         self._machine.count_anew()
@@ -71,18 +87,25 @@ BLOCK = 1024
 
 
 def stream(
-    net: Network, chunks: Iterable[npt.NDArray[np.uint8]], *, reset: bool = False, trace: Iterable[str] | None = None
+    net: Network,
+    chunks: Iterable[npt.NDArray[np.uint8]],
+    *,
+    reset: bool = False,
+    trace: Iterable[str] | None = None,
 ) -> Iterator[Result]:
     """Run a network on chunks of one stream, each uint8 `[steps, *shape]`, and yield the result of each.
 
     Args:
         net: the network.
-        chunks: any number of them, of any length; the next is asked for when the last one's result has been taken.
-        reset: begin anew with every chunk; otherwise the state is carried over, and the chunks are one long input.
+        chunks: any number of them, of any length; the next is asked for when the last one's result
+            has been taken.
+        reset: begin anew with every chunk; otherwise the state is carried over, and the chunks are
+            one long input.
         trace: neuron layers; the output's if None.
 
     Yields:
-        For each chunk its result, of one sample, with spikes and membranes `[1, steps, *shape]` in its trace.
+        For each chunk its result, of one sample, with spikes and membranes `[1, steps, *shape]` in
+        its trace.
     """
     running = Stream(net, 1, trace)
     for chunk in chunks:
@@ -91,11 +114,14 @@ def stream(
         yield running.feed(chunk[None])
 
 
-def binned(events: Iterable[tuple[Int64, Int64]], shape: Shape, steps: int = BLOCK) -> Iterator[npt.NDArray[np.uint8]]:
+def binned(
+    events: Iterable[tuple[Int64, Int64]], shape: Shape, steps: int = BLOCK
+) -> Iterator[npt.NDArray[np.uint8]]:
     """Events as chunks that `stream` takes, 1 where at least one fell: a sensor's, or those of a file that is read in parts.
 
     Args:
-        events: any number of batches, of each the step of every event, none before the one before it, and its flat place in `shape`.
+        events: any number of batches, of each the step of every event, none before the one before
+            it, and its flat place in `shape`.
         shape: of the network's input.
         steps: in a chunk; the last one ends with the last event.
 
@@ -111,9 +137,14 @@ def binned(events: Iterable[tuple[Int64, Int64]], shape: Shape, steps: int = BLO
         if not len(at):
             continue
         if at[0] < max(last, 0) or (np.diff(at) < 0).any():
-            raise FileRefused(f"events after step {max(last, 0)} go back in time; sort them by step")
+            raise FileRefused(
+                f"events after step {max(last, 0)} go back in time; sort them by step"
+            )
         if place.min() < 0 or place.max() >= size:
-            raise FileRefused(f"an event is at place {int(place.min() if place.min() < 0 else place.max())} of {size}; give flat places")
+            raise FileRefused(
+                f"an event is at place {int(place.min() if place.min() < 0 else place.max())} of "
+                f"{size}; give flat places"
+            )
         last = int(at[-1])
         while last >= first + steps:
             here = at < first + steps

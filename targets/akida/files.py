@@ -75,25 +75,58 @@ def _model(net: Network, made: list[Stage]) -> dict[str, Any]:
         "input_width": width,
         "layer_type": "InputData",
     }
-    before = {"name": "input", "parameters": given, "variables": {}, "inbounds": [], "input_shape": entry, "output_shape": entry}
+    before = {
+        "name": "input",
+        "parameters": given,
+        "variables": {},
+        "inbounds": [],
+        "input_shape": entry,
+        "output_shape": entry,
+    }
     layers = [before]
     for stage in made:
         fires = stage is not made[-1] or fires_at_its_end(net)
         layers.append(_layer(net, stage, before, fires))
         before = layers[-1]
     whole = {"input_shape": entry, "output_shape": before["output_shape"]}
-    return {"Akida version": VERSION, "IP version": "v1", "layers": layers, "learning": None, **whole}
+    return {
+        "Akida version": VERSION,
+        "IP version": "v1",
+        "layers": layers,
+        "learning": None,
+        **whole,
+    }
 
 
 def _layer(net: Network, stage: Stage, before: dict[str, Any], fires: bool) -> dict[str, Any]:
     thresholds = stage.thresholds if fires else stage.thresholds * 0
     return {
         "name": stage.name,
-        "parameters": {"act_bits": 1, "activation": int(fires), "weights_bits": stage.bits, **_geometry(stage)},
+        "parameters": {
+            "act_bits": 1,
+            "activation": int(fires),
+            "weights_bits": stage.bits,
+            **_geometry(stage),
+        },
         "variables": {
-            "act_step": {"shape": [len(thresholds)], "dtype": "float32", "bitwidth": 0, "data": [1.0] * len(thresholds)},
-            "threshold": {"shape": [len(thresholds)], "dtype": "int32", "bitwidth": 20, "data": thresholds.tolist()},
-            "weights": {"shape": list(stage.weights.shape), "dtype": "int8", "bitwidth": stage.bits, "data": stage.weights.tolist()},
+            "act_step": {
+                "shape": [len(thresholds)],
+                "dtype": "float32",
+                "bitwidth": 0,
+                "data": [1.0] * len(thresholds),
+            },
+            "threshold": {
+                "shape": [len(thresholds)],
+                "dtype": "int32",
+                "bitwidth": 20,
+                "data": thresholds.tolist(),
+            },
+            "weights": {
+                "shape": list(stage.weights.shape),
+                "dtype": "int8",
+                "bitwidth": stage.bits,
+                "data": stage.weights.tolist(),
+            },
         },
         "inbounds": [before["name"]],
         "input_shape": before["output_shape"],
@@ -105,9 +138,17 @@ def _geometry(stage: Stage) -> dict[str, Any]:
     kernel, _, _, units = stage.weights.shape
     if not stage.convolution:
         return {"units": units, "layer_type": "FullyConnected"}
-    none = dict.fromkeys(("pooling_height", "pooling_stride_x", "pooling_stride_y", "pooling_width"), -1)
+    none = dict.fromkeys(
+        ("pooling_height", "pooling_stride_x", "pooling_stride_y", "pooling_width"), -1
+    )
     same = {"padding": 1, "pool_type": 0, "stride_x": 1, "stride_y": 1, **none}
-    return {"filters": units, "kernel_height": kernel, "kernel_width": kernel, **same, "layer_type": "Convolutional"}
+    return {
+        "filters": units,
+        "kernel_height": kernel,
+        "kernel_width": kernel,
+        **same,
+        "layer_type": "Convolutional",
+    }
 
 
 def _description(net: Network, made: list[Stage]) -> dict[str, Any]:
@@ -120,7 +161,9 @@ def _description(net: Network, made: list[Stage]) -> dict[str, Any]:
                 "name": stage.name,
                 "shape": list(net.shapes[stage.name]),
                 "bias": stage.bias.tolist(),
-                "thresholds": None if net.neurons[stage.name].integrates else stage.thresholds.tolist(),
+                "thresholds": None
+                if net.neurons[stage.name].integrates
+                else stage.thresholds.tolist(),
             }
             for stage in made
         ],
@@ -130,12 +173,16 @@ def _description(net: Network, made: list[Stage]) -> dict[str, Any]:
 
 def _readme(net: Network, made: list[Stage]) -> str:
     rows = [
-        f"| {stage.name} | {'x'.join(map(str, net.shapes[stage.name]))} | {'Convolutional' if stage.convolution else 'FullyConnected'} |"
-        f" {'x'.join(map(str, stage.weights.shape))} of {stage.bits} bits | {stage.thresholds.min()}..{stage.thresholds.max()} |"
+        f"| {stage.name} | {'x'.join(map(str, net.shapes[stage.name]))} | "
+        f"{'Convolutional' if stage.convolution else 'FullyConnected'} |"
+        f" {'x'.join(map(str, stage.weights.shape))} of {stage.bits} bits | "
+        f"{stage.thresholds.min()}..{stage.thresholds.max()} |"
         for stage in made
     ]
     spikes = f"The last layer puts out spikes, 0 or 1: the class is the neuron of {net.output} with most of them over the steps."
     potentials = f"The last layer puts out potentials; a membrane of {net.output} is the potential and the bias of network.json."
     entry = "x".join(map(str, _dimensions(net.input.shape, made[0].convolution)))
     readout = spikes if fires_at_its_end(net) else potentials
-    return _TEXT.format(version=VERSION, steps=net.steps, entry=entry, readout=readout, layers="\n".join(rows))
+    return _TEXT.format(
+        version=VERSION, steps=net.steps, entry=entry, readout=readout, layers="\n".join(rows)
+    )

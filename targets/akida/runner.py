@@ -37,11 +37,19 @@ class SoftwareBackend:
         shape, steps = tuple(network["shape"]), int(network["steps"])
         x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
-        made = AKIDA.run(folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run or map the model")
+        made = AKIDA.run(
+            folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run or map the model"
+        )
         layers = {layer["name"]: (samples, steps, *layer["shape"]) for layer in network["layers"]}
         return MachineTrace(
-            {name: made[f"spikes:{name}"].astype(np.uint8).reshape(own) for name, own in layers.items()},
-            {name: made[f"membranes:{name}"].astype(np.int32).reshape(own) for name, own in layers.items()},
+            {
+                name: made[f"spikes:{name}"].astype(np.uint8).reshape(own)
+                for name, own in layers.items()
+            },
+            {
+                name: made[f"membranes:{name}"].astype(np.int32).reshape(own)
+                for name, own in layers.items()
+            },
             decision=made["decision"],
             figures=figures(made),
         )

@@ -1,8 +1,9 @@
 """A network as a chain of Akida's layers, each with its weights, thresholds and geometry.
 
-A layer of neurons is `Convolutional` where one convolution with the geometry of the chip leads to it, and `FullyConnected` otherwise,
-with every convolution, pool and flattening on the way resolved into one matrix. Akida's x, y, channel are the network's width, height,
-channel, so that its flat order is the network's own.
+A layer of neurons is `Convolutional` where one convolution with the geometry of the chip leads to
+it, and `FullyConnected` otherwise, with every convolution, pool and flattening on the way resolved
+into one matrix. Akida's x, y, channel are the network's width, height, channel, so that its flat
+order is the network's own.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Stage:
     Attributes:
         name: of the layer of neurons.
         convolution: whether it is Convolutional; else FullyConnected.
-        weights: as Akida has them, `[kernel x, kernel y, inputs, filters]` and turned round, or `[1, 1, inputs, units]`.
+        weights: as Akida has them, `[kernel x, kernel y, inputs, filters]` and turned round, or
+            `[1, 1, inputs, units]`.
         thresholds: of a filter or a unit, the neuron's less its bias.
         bias: of each neuron, which potentials lack.
     """
@@ -57,29 +59,36 @@ class Stage:
 
 
 def too_wide(net: Network) -> Iterator[Problem]:
-    """The layers behind more values than a FullyConnected layer takes; asked before any matrix is made of them."""
+    """Yield the layers behind more values than a FullyConnected layer takes; asked before any matrix is made of them."""
     for before, name in pairwise((INPUT, *net.neurons)):
         if (inputs := math.prod(net.shapes[before])) > INPUTS:
-            yield Problem(name, f"it has {inputs:,} inputs, the machine takes {INPUTS:,}", "pool before it")
+            yield Problem(
+                name, f"it has {inputs:,} inputs, the machine takes {INPUTS:,}", "pool before it"
+            )
 
 
 def unchained(net: Network) -> Iterator[Problem]:
-    """The layers that do not take the spikes of the one before, and of it alone, within the step."""
+    """Yield the layers that do not take the spikes of the one before, and of it alone, within the step."""
     ways: dict[str, set[tuple[str, int]]] = {name: set() for name in net.neurons}
     for each in connections(net):
         ways[each.target].add((each.source, each.delay))
     for before, name in pairwise((INPUT, *net.neurons)):
         if ways[name] != {(before, 0)}:
-            heard = " and ".join(f"{source}{' of the step before' if delay else ''}" for source, delay in sorted(ways[name]))
+            heard = " and ".join(
+                f"{source}{' of the step before' if delay else ''}"
+                for source, delay in sorted(ways[name])
+            )
             reason = f"it takes {heard or 'nothing'}, the machine has a chain of layers, in which it takes {before}"
             yield Problem(name, reason, "make the network a chain without feedback")
     last = [*net.neurons][-1]
     if net.output != last:
-        yield Problem(net.output, f"it is read out, but {last} comes after it", "read out the last layer")
+        yield Problem(
+            net.output, f"it is read out, but {last} comes after it", "read out the last layer"
+        )
 
 
 def stages(net: Network) -> list[Stage]:
-    """The layers of a chain, in order."""
+    """Return the layers of a chain, in order."""
     matrices = {each.target: each.weights for each in connections(net)}
     made: list[Stage] = []
     for name, neuron in net.neurons.items():
@@ -90,12 +99,14 @@ def stages(net: Network) -> list[Stage]:
             made.append(Stage(name, False, matrices[name][None, None], threshold - bias, bias))
         else:
             turned = node.weight[:, :, ::-1, ::-1].transpose(3, 2, 1, 0).astype(np.int64)
-            made.append(Stage(name, True, turned, neuron.threshold.astype(np.int64) - neuron.bias, bias))
+            made.append(
+                Stage(name, True, turned, neuron.threshold.astype(np.int64) - neuron.bias, bias)
+            )
     return made
 
 
 def _convolution(net: Network, name: str) -> Conv2d | None:
-    """The one convolution that leads to a layer, if the chip has its geometry."""
+    """Return the one convolution that leads to a layer, if the chip has its geometry."""
     (source, *others), neuron = net.sources(name), net.neurons[name]
     node = None if source == INPUT else net.nodes[source]
     if others or not isinstance(node, Conv2d) or neuron.per_neuron:
@@ -104,7 +115,12 @@ def _convolution(net: Network, name: str) -> Conv2d | None:
     if len(before) != 1 or not (before[0] == INPUT or before[0] in net.neurons):
         return None
     high, wide = node.weight.shape[2:]
-    plain = node.stride == (1, 1) and node.dilation == (1, 1) and node.groups == 1 and node.padding == (high // 2, wide // 2)
+    plain = (
+        node.stride == (1, 1)
+        and node.dilation == (1, 1)
+        and node.groups == 1
+        and node.padding == (high // 2, wide // 2)
+    )
     return node if plain and high == wide and high in KERNELS else None
 
 
@@ -122,4 +138,8 @@ def too_large(net: Network) -> Iterator[Problem]:
             yield Problem(stage.name, reason, "train with smaller ones")
     dense = [stage.name for stage in made if not stage.convolution]
     if len(dense) > DENSE:
-        yield Problem(dense[DENSE], f"it is fully connected layer {DENSE + 1}, an AKD1000 holds {DENSE}", "use fewer layers")
+        yield Problem(
+            dense[DENSE],
+            f"it is fully connected layer {DENSE + 1}, an AKD1000 holds {DENSE}",
+            "use fewer layers",
+        )

@@ -15,7 +15,17 @@ from lehr.network import INPUT, Conv2d, Flatten, Linear, Network, Neuron, Readou
 from lehr.targets.akida.files import planned
 from lehr.targets.akida.runner import AKIDA, SoftwareBackend, described
 from lehr.targets.akida.stages import stages, too_large, too_wide, unchained
-from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm, Varying
+from lehr.targets.contract import (
+    Arithmetics,
+    Environment,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Target,
+    TrainingForm,
+    Varying,
+)
 from lehr.targets.forms import matched
 from lehr.targets.rooms import outside
 from lehr.targets.wiring import operations
@@ -37,7 +47,9 @@ class Akida(Target):
     """BrainChip's Akida, first generation: layers without memory, of weights of 2 or 4 bits."""
 
     name: ClassVar[str] = "akida"
-    summary: ClassVar[str] = "a model for BrainChip's Akida in its own format, an inference a time step"
+    summary: ClassVar[str] = (
+        "a model for BrainChip's Akida in its own format, an inference a time step"
+    )
     arithmetics: ClassVar[Arithmetics] = Arithmetics(
         decay_form=("multiply",),
         rounding=get_args(Rounding),
@@ -57,22 +69,47 @@ class Akida(Target):
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     training: ClassVar[TrainingForm] = TrainingForm(
-        arithmetic={"decay_form": "multiply", "decay_numerator": 0, "decay_shift": 0, "reset": "none", "fires": "gt"}, fraction_bits=0
+        arithmetic={
+            "decay_form": "multiply",
+            "decay_numerator": 0,
+            "decay_shift": 0,
+            "reset": "none",
+            "fires": "gt",
+        },
+        fraction_bits=0,
     )
-    holds: ClassVar[str] = "78 neural processors, 22 of them for fully connected layers, of at most 57,334 inputs"
-    judge: ClassVar[str] = "akida's software back end, by BrainChip, layer by layer; its virtual AKD1000 says what fits"
+    holds: ClassVar[str] = (
+        "78 neural processors, 22 of them for fully connected layers, of at most 57,334 inputs"
+    )
+    judge: ClassVar[str] = (
+        "akida's software back end, by BrainChip, layer by layer; its virtual AKD1000 says what "
+        "fits"
+    )
     environments: ClassVar[tuple[Environment, ...]] = (AKIDA,)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """Beside what the fields say, the update as a whole; an integrator's as well."""
-        found = [] if neuron.integrates and neuron.synapse is None else super().neuron_problems(name, neuron)
-        told = matched(neuron.program, AS_PROGRAM if isinstance(neuron.arithmetic, Program) else IN_FIELDS)
+        found = (
+            []
+            if neuron.integrates and neuron.synapse is None
+            else super().neuron_problems(name, neuron)
+        )
+        told = matched(
+            neuron.program, AS_PROGRAM if isinstance(neuron.arithmetic, Program) else IN_FIELDS
+        )
         if found or not isinstance(told, str):
             return found
-        return [Problem(name, told, "train with --target akida, without memory, or use the program 'akida' of lehr.machines")]
+        return [
+            Problem(
+                name,
+                told,
+                "train with --target akida, without memory, or use the program 'akida' of "
+                "lehr.machines",
+            )
+        ]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """A chain of layers, spikes in, and sizes."""
+        """Return a chain of layers, spikes in, and sizes."""
         if any(self.neuron_problems(name, neuron) for name, neuron in net.neurons.items()):
             return ()  # said already, and nothing else can be asked of what is not the machine's
         if wide := tuple(too_wide(net)):
@@ -86,19 +123,31 @@ class Akida(Target):
         return tuple(found or too_large(net))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The model, a program that runs it step by step, and a README."""
+        """Return the model, a program that runs it step by step, and a README."""
         del options
         return BuildPlan(planned(net))
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Sizes, and synaptic operations; BrainChip publishes no energy of one."""
         del options
         made = stages(net)
         bits = sum(stage.weights.size * (stage.bits or 0) for stage in made)
         return Estimate(
             (
-                Figure("neurons", sum(math.prod(net.shapes[name]) for name in net.neurons), "neurons", "those of the layers"),
-                Figure("weights", math.ceil(bits / 8), "bytes", "their number times 2 or 4 bits; a kernel once"),
+                Figure(
+                    "neurons",
+                    sum(math.prod(net.shapes[name]) for name in net.neurons),
+                    "neurons",
+                    "those of the layers",
+                ),
+                Figure(
+                    "weights",
+                    math.ceil(bits / 8),
+                    "bytes",
+                    "their number times 2 or 4 bits; a kernel once",
+                ),
                 Figure("inferences", net.steps, "per sample", "one a time step"),
                 Figure(
                     "synaptic operations",
@@ -113,7 +162,11 @@ class Akida(Target):
         """What of an AKD1000 the model takes, as akida maps it; nothing where akida is not installed."""
         if AKIDA.missing():
             return ()
-        return self.runner().run(folder, np.zeros((1, 1, *described(folder)["shape"]), np.uint8)).figures
+        return (
+            self.runner()
+            .run(folder, np.zeros((1, 1, *described(folder)["shape"]), np.uint8))
+            .figures
+        )
 
     def runner(self) -> SoftwareBackend:
         """Akida's software back end."""

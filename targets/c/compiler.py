@@ -46,15 +46,28 @@ def call(command: list[str], folder: Path, failure: str) -> str:
         NotBitExact: with its first error line, when it fails.
         ToolMissing: when the system does not run it.
     """
-    # Without the variables of a make that may be running us, and with messages in English, where errors are found.
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")} | {"LC_ALL": "C"}
+    # Without the variables of a make that may be running us, and with messages in English, where
+    # errors are found.
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    } | {"LC_ALL": "C"}
     nothing, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, stdin=nothing, stdout=pipe, stderr=same, text=True, errors="replace", check=False
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=nothing,
+            stdout=pipe,
+            stderr=same,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except OSError as error:
-        raise ToolMissing(f"{command[0]} does not start: {error.strerror}; call it by hand to see why") from None
+        raise ToolMissing(
+            f"{command[0]} does not start: {error.strerror}; call it by hand to see why"
+        ) from None
     if done.returncode:
         lines = done.stdout.splitlines() or [f"exit status {done.returncode}"]
         reason = next((line for line in lines if "error" in line), lines[0])

@@ -10,7 +10,7 @@ from lehr.targets.c.nodes import rules
 
 
 def synaptic_operations(net: Network, rates: Mapping[str, float]) -> float:
-    """An upper bound of how many additions a mean step takes: a value is added to each output that it reaches, unless it is 0.
+    """Return an upper bound of how many additions a mean step takes: a value is added to each output that it reaches, unless it is 0.
 
     The input counts as dense, and a sum as 0 only where the rates leave nothing to be added.
 
@@ -19,7 +19,10 @@ def synaptic_operations(net: Network, rates: Mapping[str, float]) -> float:
         rates: spikes per neuron and step of each neuron layer.
     """
     size = {name: math.prod(shape) for name, shape in net.shapes.items()}
-    active: dict[str, float] = {INPUT: size[INPUT], **{name: rates[name] * size[name] for name in net.neurons}}
+    active: dict[str, float] = {
+        INPUT: size[INPUT],
+        **{name: rates[name] * size[name] for name in net.neurons},
+    }
     total = 0.0
 
     for name in net.flow:

@@ -43,7 +43,9 @@ class Device:
 
 DEVICES: Mapping[str, Device] = {
     "stm32f103c8": Device(64 * KIB, 20 * KIB, "ST DS5319, STM32F103x8 data sheet; Cortex-M3"),
-    "samd21g18": Device(256 * KIB, 32 * KIB, "Microchip DS40001882, SAM D21 data sheet; Cortex-M0+"),
+    "samd21g18": Device(
+        256 * KIB, 32 * KIB, "Microchip DS40001882, SAM D21 data sheet; Cortex-M0+"
+    ),
     "gd32vf103cb": Device(128 * KIB, 32 * KIB, "GigaDevice GD32VF103 data sheet; RV32IMAC"),
     "nrf52832": Device(512 * KIB, 64 * KIB, "Nordic nRF52832 product specification; Cortex-M4"),
     "nrf52840": Device(1024 * KIB, 256 * KIB, "Nordic nRF52840 product specification; Cortex-M4"),
@@ -65,11 +67,15 @@ def need(layout: Layout, tables: list[Constants]) -> Need:
     for field in layout.memory.fields:
         kind = KINDS.get(_kind(field), "other")
         ram[kind] = ram.get(kind, 0) + field.bytes
-    more = sum(max(0, len(neuron.program.all) - FEW_STATEMENTS) for neuron in layout.net.neurons.values())
+    more = sum(
+        max(0, len(neuron.program.all) - FEW_STATEMENTS) for neuron in layout.net.neurons.values()
+    )
     flash = {
         "weights": sum(table.bytes for table in tables if table.name.startswith("weight_")),
         "parameters": sum(table.bytes for table in tables if not table.name.startswith("weight_")),
-        "code": CODE + CODE_OF_NODE * len({*layout.scattered, *layout.computed}) + CODE_OF_STATEMENT * more,
+        "code": CODE
+        + CODE_OF_NODE * len({*layout.scattered, *layout.computed})
+        + CODE_OF_STATEMENT * more,
     }
     return Need(flash, {**dict(sorted(ram.items(), key=lambda item: -item[1])), "stack": STACK})
 
@@ -96,8 +102,12 @@ def require_fit(needed: Need, options: Options) -> None:
     if _fits(needed, has):
         return
     parts = [
-        f"{sum(parts.values()):,} of {available:,} bytes of {memory} ({', '.join(f'{what} {size:,}' for what, size in parts.items())})"
-        for memory, parts, available in (("flash", needed.flash, has.flash), ("RAM", needed.ram, has.ram))
+        f"{sum(parts.values()):,} of {available:,} bytes of {memory} "
+        f"({', '.join(f'{what} {size:,}' for what, size in parts.items())})"
+        for memory, parts, available in (
+            ("flash", needed.flash, has.flash),
+            ("RAM", needed.ram, has.ram),
+        )
     ]
     larger = next((other for other, device in DEVICES.items() if _fits(needed, device)), None)
     what = "the memory told" if {"flash", "ram"} & options.keys() else name
@@ -110,7 +120,7 @@ def _fits(needed: Need, device: Device) -> bool:
 
 
 def _kib(options: Options, name: str) -> int:
-    """The value of an option in KiB, as bytes."""
+    """Return the value of an option in KiB, as bytes."""
     told = options[name]
     if not (re.fullmatch("[0-9]{1,7}", told) and 1 <= int(told) <= MAX_KIB):
         raise UsageError(f"{name} is {told!r}; use a whole number of KiB from 1 to {MAX_KIB:,}")

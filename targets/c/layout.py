@@ -25,12 +25,15 @@ RATE = 0.1
 
 
 def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
-    """The events of layer `name` as the reference orders them, without the nodes that leave every index as it is."""
+    """Return the events of layer `name` as the reference orders them, without the nodes that leave every index as it is."""
 
     def without(path: Path) -> Path:
         return tuple(node for node in path if rules(net.nodes[node]).role != "renames")
 
-    return tuple(replace(arrival, paths=tuple(map(without, arrival.paths))) for arrival in paths.arrivals(net, name))
+    return tuple(
+        replace(arrival, paths=tuple(map(without, arrival.paths)))
+        for arrival in paths.arrivals(net, name)
+    )
 
 
 class Layout:
@@ -40,9 +43,11 @@ class Layout:
         net: the network.
         id: the C identifier of every node.
         rules: what C makes of each node.
-        largest: bound of the absolute value of every node's output, and of any partial sum on the way to it.
+        largest: bound of the absolute value of every node's output, and of any partial sum on the
+            way to it.
         layers: the update of every layer of neurons.
-        registers, parameters: of every layer, the members of the state and the tables that hold them, by their names in the update.
+        registers, parameters: of every layer, the members of the state and the tables that hold
+            them, by their names in the update.
         events: arrivals of every layer that takes events one after another.
         weights_of: pools whose values a convolution adds up by itself, and that convolution.
         computed: nodes with a value in every step, in order of evaluation.
@@ -60,8 +65,15 @@ class Layout:
         self.largest = {name: int(values.magnitude.max()) for name, values in known.items()}
         self.layers = layers(net, known)
         self.registers, self.parameters = self._called()
-        self.events = {name: arrivals(net, name) for name, neuron in net.neurons.items() if neuron.by_event}
-        paths = {path for arriving in self.events.values() for arrival in arriving for path in arrival.paths}
+        self.events = {
+            name: arrivals(net, name) for name, neuron in net.neurons.items() if neuron.by_event
+        }
+        paths = {
+            path
+            for arriving in self.events.values()
+            for arrival in arriving
+            for path in arrival.paths
+        }
         self._passed = {node for path in paths for node in path}
         self.pulsed = sorted({node for path in paths for node in path[:-1]})
         self._alias = self._flattens_in_place()
@@ -71,23 +83,43 @@ class Layout:
         self.computed = [name for name in net.order if name in needed and name not in inside]
         scattering = (needed | self._passed) - self.weights_of.keys()
         self.scattered = [n for n in net.order if n in scattering and self.role(n) == "sums"]
-        self.taken = [n for n in self.computed if self.adds(n) in self.scattered and net.sources(self.adds(n)) == (INPUT,)]
-        self.sliced = {name: counters for name in self.computed if (counters := self._counters(name, rate)) is not None}
+        self.taken = [
+            n
+            for n in self.computed
+            if self.adds(n) in self.scattered and net.sources(self.adds(n)) == (INPUT,)
+        ]
+        self.sliced = {
+            name: counters
+            for name in self.computed
+            if (counters := self._counters(name, rate)) is not None
+        }
         self.memory = Memory(self)
 
     def _called(self) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
         """Of each layer the members of the state for registers, and the tables for parameters, by their names in the update."""
         fixed = {"threshold", "bias"}
-        wanted = {(name, register): f"state {register} {self.id[name]}" for name, layer in self.layers.items() for register in layer.types}
-        given = {(name, p): f"parameter {p} {self.id[name]}" for name, n in self.net.neurons.items() for p in n.program.parameters}
+        wanted = {
+            (name, register): f"state {register} {self.id[name]}"
+            for name, layer in self.layers.items()
+            for register in layer.types
+        }
+        given = {
+            (name, p): f"parameter {p} {self.id[name]}"
+            for name, n in self.net.neurons.items()
+            for p in n.program.parameters
+        }
         states, tables = identifiers(wanted.values()), identifiers(given.values())
         registers: dict[str, dict[str, str]] = {name: {} for name in self.layers}
         for (name, register), text in wanted.items():
-            usual = {FIRED: "spikes", self.net.neurons[name].program.membrane: "membrane"}.get(register)
+            usual = {FIRED: "spikes", self.net.neurons[name].program.membrane: "membrane"}.get(
+                register
+            )
             registers[name][register] = f"{usual}_{self.id[name]}" if usual else states[text]
         parameters: dict[str, dict[str, str]] = {name: {} for name in self.layers}
         for (name, parameter), text in given.items():
-            parameters[name][parameter] = f"{parameter}_{self.id[name]}" if parameter in fixed else tables[text]
+            parameters[name][parameter] = (
+                f"{parameter}_{self.id[name]}" if parameter in fixed else tables[text]
+            )
         return registers, parameters
 
     def _flattens_in_place(self) -> Mapping[str, str]:
@@ -95,7 +127,11 @@ class Layout:
         alias: dict[str, str] = {}
         for name in self.net.order:
             sources = self.net.sources(name)
-            if self.role(name) == "renames" and len(sources) == 1 and (sources[0], name) not in self.net.feedback:
+            if (
+                self.role(name) == "renames"
+                and len(sources) == 1
+                and (sources[0], name) not in self.net.feedback
+            ):
                 alias[name] = alias.get(sources[0], sources[0])
         return alias
 
@@ -114,8 +150,17 @@ class Layout:
         found = {}
         for name in needed - self._passed:
             node, (source, *others) = self.net.nodes[name], self.net.sources(name)
-            plain = isinstance(node, SumPool2d) and node.stride == node.kernel and not others and (source, name) not in self.net.feedback
-            alone = isinstance(self.net.nodes.get(source), Conv2d) and self.net.targets(source) == (name,) and source not in self._passed
+            plain = (
+                isinstance(node, SumPool2d)
+                and node.stride == node.kernel
+                and not others
+                and (source, name) not in self.net.feedback
+            )
+            alone = (
+                isinstance(self.net.nodes.get(source), Conv2d)
+                and self.net.targets(source) == (name,)
+                and source not in self._passed
+            )
             if plain and alone:
                 found[name] = source
         return found
@@ -123,35 +168,45 @@ class Layout:
     def _counters(self, name: str, rate: float) -> Slices | None:
         """Counters for a computed node, where it may and should have some: nothing may read it a step later, or pass it by event."""
         node = self.net.nodes[self.adds(name)]
-        if not isinstance(node, (Conv2d, Linear)) or node.kind != "binary" or not self.hears_spikes(self.adds(name)):
+        if (
+            not isinstance(node, (Conv2d, Linear))
+            or node.kind != "binary"
+            or not self.hears_spikes(self.adds(name))
+        ):
             return None
         if name in self.remembered or self.adds(name) in self._passed:
             return None
         return slices(node, self.net.shapes[name], self.largest[name], rate)
 
     def adds(self, name: str) -> str:
-        """The node whose weights make the values of a node: itself, or the convolution before a pool."""
+        """Return the node whose weights make the values of a node: itself, or the convolution before a pool."""
         return self.weights_of.get(name, name)
 
     def sums(self, name: str) -> str:
-        """The node whose values a node's weights make: itself, or the pool behind a convolution."""
+        """Return the node whose values a node's weights make: itself, or the pool behind a convolution."""
         return next((pool for pool, conv in self.weights_of.items() if conv == name), name)
 
     def home(self, name: str) -> str:
-        """The node whose values a node's are: itself, or what a Flatten only renames."""
+        """Return the node whose values a node's are: itself, or what a Flatten only renames."""
         return self._alias.get(name, name)
 
     def reads(self, name: str) -> set[str]:
-        """The nodes, `input` among them, whose values of this step a computed node reads."""
+        """Return the nodes, `input` among them, whose values of this step a computed node reads."""
         if name in self.events:
             return {self.home(arrival.source) for arrival in self.events[name] if not arrival.late}
         adds = self.adds(name)
-        return {self.home(source) for source in self.net.sources(adds) if (source, adds) not in self.net.feedback}
+        return {
+            self.home(source)
+            for source in self.net.sources(adds)
+            if (source, adds) not in self.net.feedback
+        }
 
     @cached_property
     def remembered(self) -> list[str]:
         """Nodes whose values of the step before are read, `input` included; in order of evaluation."""
-        late = {self.home(a.source) for arriving in self.events.values() for a in arriving if a.late}
+        late = {
+            self.home(a.source) for arriving in self.events.values() for a in arriving if a.late
+        }
         adding = {self.adds(name) for name in self.computed if name not in self.events}
         late |= {self.home(a) for a, b in self.net.feedback if b in adding}
         return [name for name in (INPUT, *self.net.order) if name in late]
@@ -159,34 +214,50 @@ class Layout:
     @cached_property
     def keeps_input(self) -> bool:
         """Whether anything reads the input as a whole, which then is part of the state."""
-        return INPUT in self.remembered or any(INPUT in self.reads(name) for name in self.computed if name not in self.taken)
+        return INPUT in self.remembered or any(
+            INPUT in self.reads(name) for name in self.computed if name not in self.taken
+        )
 
     def size(self, name: str) -> int:
         """How many values a node has."""
         return math.prod(self.net.shapes[name])
 
     def c_type(self, name: str) -> str:
-        """The type of one value of a node."""
+        """Return the type of one value of a node."""
         if name == INPUT or self.role(name) == "neurons":
             return "uint8_t"
-        # Nodes that single events pass add into buffers of layers, so that all of them have one type.
-        return "int32_t" if name in self._passed else smallest_type(-self.largest[name], self.largest[name])
+        # Nodes that single events pass add into buffers of layers, so that all of them have one
+        # type.
+        return (
+            "int32_t"
+            if name in self._passed
+            else smallest_type(-self.largest[name], self.largest[name])
+        )
 
     def value(self, name: str, late: bool = False) -> str:
-        """The C expression of the array that holds a node's values, of this step or (`late`) of the step before."""
+        """Return the C expression of the array that holds a node's values, of this step or (`late`) of the step before."""
         name = self.home(name)
         if late:
             return f"s->before_{self.id.get(name, name)}"
         if name == INPUT:
             return "s->input"
-        kind = "spikes" if self.role(name) == "neurons" else "counters" if name in self.sliced else "values"
+        kind = (
+            "spikes"
+            if self.role(name) == "neurons"
+            else "counters"
+            if name in self.sliced
+            else "values"
+        )
         return f"{'' if name in self.memory.shared else 's->'}{kind}_{self.id[name]}"
 
     def arriving(self, name: str) -> str:
-        """The C expression of the sum over the edges into a node, at index `i`."""
+        """Return the C expression of the sum over the edges into a node, at index `i`."""
         sources = self.net.sources(name)
         cast = "(int32_t)" if len(sources) > 1 else ""
-        return " + ".join(f"{cast}{self._element(source, (source, name) in self.net.feedback)}" for source in sources)
+        return " + ".join(
+            f"{cast}{self._element(source, (source, name) in self.net.feedback)}"
+            for source in sources
+        )
 
     def _element(self, name: str, late: bool) -> str:
         if self.home(name) in self.sliced:
@@ -196,7 +267,10 @@ class Layout:
     def hears_spikes(self, name: str) -> bool:
         """Whether what arrives at a node is 0 or 1."""
         source = self.home(self.net.sources(name)[0])
-        one = {INPUT: self.net.input.highest, **{layer: neuron.program.most_spikes for layer, neuron in self.net.neurons.items()}}
+        one = {
+            INPUT: self.net.input.highest,
+            **{layer: neuron.program.most_spikes for layer, neuron in self.net.neurons.items()},
+        }
         single = one.get(source, 2) <= 1
         return len(self.net.sources(name)) == 1 and single
 
@@ -206,7 +280,7 @@ class Layout:
         return list(dict.fromkeys(layer.update for layer in self.layers.values()))
 
     def parameter(self, name: str, parameter: str, channel: str) -> str:
-        """The C expression of a parameter of neuron `i`; `channel` is the index of its channel."""
+        """Return the C expression of a parameter of neuron `i`; `channel` is the index of its channel."""
         return f"{self.parameters[name][parameter]}[{'i' if parameter in self.net.neurons[name].per_neuron else channel}]"
 
     def role(self, name: str) -> Role:

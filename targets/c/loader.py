@@ -38,8 +38,8 @@ class Step:
 def load(source: Path | Network) -> Model:
     """Compile the C library of a network and load it.
 
-    Of a folder, which may be anybody's, what is compiled is what lehr itself makes of the network and the options in it; the folder's
-    own code must be that, byte for byte.
+    Of a folder, which may be anybody's, what is compiled is what lehr itself makes of the network
+    and the options in it; the folder's own code must be that, byte for byte.
 
     Args:
         source: a folder that `lehr build --target c` wrote, or a network.
@@ -48,7 +48,8 @@ def load(source: Path | Network) -> Model:
         ToolMissing: when there is no C compiler, or what it makes does not load.
         NotMappable: when the network does not map to C.
         UsageError: when the folder is no artefact of target c.
-        FileRefused: when the folder is no whole artefact, or its C code is not what lehr makes of its network.
+        FileRefused: when the folder is no whole artefact, or its C code is not what lehr makes of
+            its network.
         NotBitExact: when the code does not compile.
     """
     require()
@@ -58,7 +59,10 @@ def load(source: Path | Network) -> Model:
     else:
         again = replan(source)
         if again.target.name != C.name:
-            raise UsageError(f"{source} was built for target {again.target.name}; give a folder that 'lehr build --target c' made")
+            raise UsageError(
+                f"{source} was built for target {again.target.name}; give a folder that 'lehr "
+                "build --target c' made"
+            )
         net, files = again.net, again.plan.files
     with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
         work = Path(made)
@@ -66,11 +70,28 @@ def load(source: Path | Network) -> Model:
             (work / name).write_bytes(files[name])
         shutil.copyfile(TEMPLATES / BRIDGE, work / BRIDGE)
         built = work / "model.so"
-        call([*compiler(), "-std=c99", "-O2", "-shared", "-fPIC", "-o", str(built), "lehr_model.c", BRIDGE], work, "does not compile")
+        call(
+            [
+                *compiler(),
+                "-std=c99",
+                "-O2",
+                "-shared",
+                "-fPIC",
+                "-o",
+                str(built),
+                "lehr_model.c",
+                BRIDGE,
+            ],
+            work,
+            "does not compile",
+        )
         try:
             library = ctypes.CDLL(str(built))  # the file may go once it is mapped
         except OSError as error:
-            raise ToolMissing(f"what {compiler()[0]} made does not load ({error}); let TMPDIR be where programs may run") from None
+            raise ToolMissing(
+                f"what {compiler()[0]} made does not load ({error}); let TMPDIR be where programs "
+                "may run"
+            ) from None
     return Model(net, library)
 
 
@@ -87,7 +108,9 @@ class Model:
         for name in ("bridge_state_bytes", "bridge_event_bytes", "lehr_prediction"):
             getattr(library, name).restype = ctypes.c_size_t
         library.lehr_score.restype = ctypes.c_int64
-        self._memory = np.zeros(-(-library.bridge_state_bytes() // 8), np.int64)  # of int64, so that it is aligned
+        self._memory = np.zeros(
+            -(-library.bridge_state_bytes() // 8), np.int64
+        )  # of int64, so that it is aligned
         self._state = ctypes.c_void_p(self._memory.ctypes.data)
         self._sizes = np.array([math.prod(net.shapes[name]) for name in net.neurons], np.uintp)
         self._call("lehr_init")
@@ -112,7 +135,10 @@ class Model:
             FileRefused: when `x` is no input of one step.
         """
         if x.shape != self.net.input.shape:
-            raise FileRefused(f"input has shape {list(x.shape)}, a step takes {list(self.net.input.shape)}; reshape it, or call run")
+            raise FileRefused(
+                f"input has shape {list(x.shape)}, a step takes {list(self.net.input.shape)}; "
+                "reshape it, or call run"
+            )
         check_input(self.net, x[None])
         self._call("lehr_step", _pointer(np.ascontiguousarray(x)))
         return self._read()
@@ -121,22 +147,37 @@ class Model:
         """One step with the inputs that are not 0: their flat indices, ascending, and their values.
 
         Raises:
-            UsageError: when they are no integers, not ascending, out of range, or have values that the network does not take.
+            UsageError: when they are no integers, not ascending, out of range, or have values that
+                the network does not take.
         """
         indices, values = np.asarray(index).reshape(-1), np.asarray(value).reshape(-1)
         if values.size not in (1, indices.size):
-            raise UsageError(f"events have {indices.size:,} indices and {values.size:,} values; give one value for each, or for all")
+            raise UsageError(
+                f"events have {indices.size:,} indices and {values.size:,} values; give one value "
+                "for each, or for all"
+            )
         for what, told in (("indices", indices), ("values", values)):
             if told.size and told.dtype.kind not in "iu":
-                raise UsageError(f"{what} of events have dtype {told.dtype}; convert them to integers")
+                raise UsageError(
+                    f"{what} of events have dtype {told.dtype}; convert them to integers"
+                )
         size, highest = math.prod(self.net.input.shape), self.net.input.highest
-        inside = bool(((indices >= 0) & (indices < size) & (values >= 1) & (values <= highest)).all())
+        inside = bool(
+            ((indices >= 0) & (indices < size) & (values >= 1) & (values <= highest)).all()
+        )
         wide = np.uint16 if self._library.bridge_event_bytes() == 4 else np.uint32
-        events = np.zeros(indices.size, np.dtype([("index", wide), ("value", np.uint8)], align=True))
+        events = np.zeros(
+            indices.size, np.dtype([("index", wide), ("value", np.uint8)], align=True)
+        )
         if inside:
             events["index"], events["value"] = indices, values
-        if not inside or not self._call("lehr_step_events", _pointer(events), ctypes.c_size_t(indices.size)):
-            raise UsageError(f"events are no ascending indices below {size:,} with values from 1 to {highest}; sort them and drop doubles")
+        if not inside or not self._call(
+            "lehr_step_events", _pointer(events), ctypes.c_size_t(indices.size)
+        ):
+            raise UsageError(
+                f"events are no ascending indices below {size:,} with values from 1 to {highest}; "
+                "sort them and drop doubles"
+            )
         return self._read()
 
     def step_held(self) -> Step:
@@ -148,7 +189,9 @@ class Model:
     def scores(self) -> Int64:
         """What each output neuron has gathered since the reset, int64 `[classes]`: spikes, or what the readout makes of its membrane."""
         classes = math.prod(self.net.shapes[self.net.output])
-        return np.array([self._call("lehr_score", ctypes.c_size_t(i)) for i in range(classes)], np.int64)
+        return np.array(
+            [self._call("lehr_score", ctypes.c_size_t(i)) for i in range(classes)], np.int64
+        )
 
     @property
     def prediction(self) -> int:
@@ -173,9 +216,17 @@ class Model:
         for sample, given in enumerate(np.ascontiguousarray(x)):
             self.reset()
             found = self._outputs((steps,))
-            self._call("bridge_run", _pointer(given), int(held), ctypes.c_size_t(steps), *self._arrays(found))
+            self._call(
+                "bridge_run",
+                _pointer(given),
+                int(held),
+                ctypes.c_size_t(steps),
+                *self._arrays(found),
+            )
             spikes = {name: array[None] for name, array in found.spikes.items()}
-            recorder.add_steps(sample, 0, spikes, {name: array[None] for name, array in found.membranes.items()})
+            recorder.add_steps(
+                sample, 0, spikes, {name: array[None] for name, array in found.membranes.items()}
+            )
             counts = {name: fired.sum(axis=1, dtype=np.int64) for name, fired in spikes.items()}
             recorder.add_counts(sample, counts[self.net.output])
             for name, membranes in found.membranes.items():
@@ -195,9 +246,12 @@ class Model:
         )
 
     def _arrays(self, found: Step) -> tuple[Any, ...]:
-        """The sizes of layers and the arrays of `found`, as the bridge takes them."""
+        """Return the sizes of layers and the arrays of `found`, as the bridge takes them."""
         pointers = ctypes.c_void_p * len(self._sizes)
-        spikes, membranes = (pointers(*(a.ctypes.data for a in arrays.values())) for arrays in (found.spikes, found.membranes))
+        spikes, membranes = (
+            pointers(*(a.ctypes.data for a in arrays.values()))
+            for arrays in (found.spikes, found.membranes)
+        )
         return _pointer(self._sizes), spikes, membranes
 
     def _read(self) -> Step:

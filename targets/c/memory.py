@@ -13,12 +13,24 @@ from lehr.network import INPUT
 if TYPE_CHECKING:
     from lehr.targets.c.layout import Layout
 
-TYPE_BYTES = {"int8_t": 1, "uint8_t": 1, "uint16_t": 2, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8}
+TYPE_BYTES = {
+    "int8_t": 1,
+    "uint8_t": 1,
+    "uint16_t": 2,
+    "int16_t": 2,
+    "int32_t": 4,
+    "uint32_t": 4,
+    "int64_t": 8,
+}
 
 
 def smallest_type(low: int, high: int) -> str:
-    """The smallest signed C type that holds every integer from `low` to `high`, within 64 bits."""
-    return next(f"int{bits}_t" for bits in (8, 16, 32, 64) if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1))
+    """Return the smallest signed C type that holds every integer from `low` to `high`, within 64 bits."""
+    return next(
+        f"int{bits}_t"
+        for bits in (8, 16, 32, 64)
+        if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1)
+    )
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,8 @@ class Field:
         dims: none for a single value.
         node: that it belongs to, the largest of them where several share it.
         note: what it holds.
-        of_input: whether it holds what the input makes of the first weights, which a reset leaves alone.
+        of_input: whether it holds what the input makes of the first weights, which a reset leaves
+            alone.
     """
 
     c_type: str
@@ -60,7 +73,8 @@ class Memory:
     """The members of the state struct, widest first, so that it is padded at its end alone.
 
     Attributes:
-        shared: places of values that live from the node that makes them to the last one that reads them.
+        shared: places of values that live from the node that makes them to the last one that reads
+            them.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -75,7 +89,7 @@ class Memory:
         return total + -total % TYPE_BYTES[self.fields[0].c_type]
 
     def _share(self) -> dict[str, Place]:
-        """The first gap that is large enough, for one node after another; what is alive at the same time does not meet."""
+        """Return the first gap that is large enough, for one node after another; what is alive at the same time does not meet."""
         layout = self._layout
         at = {name: i for i, name in enumerate(layout.computed)}
         end = {name: i for i, name in enumerate(layout.computed)}
@@ -88,7 +102,11 @@ class Memory:
             if layout.role(name) == "neurons" or name in layout.taken:
                 continue
             (c_type, size), offset = self._array(name), 0
-            alive = [place for other, place in placed.items() if place.c_type == c_type and end[other] >= at[name]]
+            alive = [
+                place
+                for other, place in placed.items()
+                if place.c_type == c_type and end[other] >= at[name]
+            ]
             for place in sorted(alive, key=lambda place: place.offset):
                 if offset + size <= place.offset:
                     break
@@ -105,24 +123,64 @@ class Memory:
 
     def _fields(self) -> Iterator[Field]:
         layout, output = self._layout, self._layout.net.output
-        kept = ("uint32_t", "spikes") if layout.counts else ("int64_t", "membranes, as they are read out,")
-        yield Field(kept[0], "counts" if layout.counts else "scores", (layout.size(output),), output, f"{kept[1]} since the reset")
+        kept = (
+            ("uint32_t", "spikes")
+            if layout.counts
+            else ("int64_t", "membranes, as they are read out,")
+        )
+        yield Field(
+            kept[0],
+            "counts" if layout.counts else "scores",
+            (layout.size(output),),
+            output,
+            f"{kept[1]} since the reset",
+        )
         if layout.keeps_input:
-            yield Field("uint8_t", "input", (layout.size(INPUT),), layout.computed[0], "the input of this step", of_input=True)
+            yield Field(
+                "uint8_t",
+                "input",
+                (layout.size(INPUT),),
+                layout.computed[0],
+                "the input of this step",
+                of_input=True,
+            )
         for name in layout.taken:
             c_type, size = self._array(name)
             kind = "counters" if name in layout.sliced else "values"
-            yield Field(c_type, f"{kind}_{layout.id[name]}", (size,), name, "sums of the input", of_input=True)
+            yield Field(
+                c_type,
+                f"{kind}_{layout.id[name]}",
+                (size,),
+                name,
+                "sums of the input",
+                of_input=True,
+            )
         for name in layout.computed:
             yield from layout.rules[name].states(layout, name)
         for c_type in dict.fromkeys(place.c_type for place in self.shared.values()):
             here = {name: place for name, place in self.shared.items() if place.c_type == c_type}
-            size, widest = max(place.offset + place.size for place in here.values()), max(here, key=lambda name: here[name].size)
-            yield Field(c_type, f"shared_{c_type.removesuffix('_t')}", (size,), widest, f"values within a step: {', '.join(here)}")
+            size, widest = (
+                max(place.offset + place.size for place in here.values()),
+                max(here, key=lambda name: here[name].size),
+            )
+            yield Field(
+                c_type,
+                f"shared_{c_type.removesuffix('_t')}",
+                (size,),
+                widest,
+                f"values within a step: {', '.join(here)}",
+            )
         for name in layout.remembered:
             c_type, identifier = layout.c_type(name), layout.id.get(name, name)
             node = layout.computed[0] if name == INPUT else name
-            yield Field(c_type, f"before_{identifier}", (layout.size(name),), node, "the same, a step ago")
-        for prefix, names, note in (("arriving", layout.events, "what one event adds"), ("pulse", layout.pulsed, "what it makes of one")):
+            yield Field(
+                c_type, f"before_{identifier}", (layout.size(name),), node, "the same, a step ago"
+            )
+        for prefix, names, note in (
+            ("arriving", layout.events, "what one event adds"),
+            ("pulse", layout.pulsed, "what it makes of one"),
+        ):
             for name in sorted(names):
-                yield Field("int32_t", f"{prefix}_{layout.id[name]}", (layout.size(name),), name, note)
+                yield Field(
+                    "int32_t", f"{prefix}_{layout.id[name]}", (layout.size(name),), name, note
+                )

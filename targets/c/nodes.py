@@ -33,7 +33,7 @@ class Rules(ABC):
 
     @abstractmethod
     def words(self, node: Any) -> str:
-        """A node's parameters, for comments."""
+        """Return a node's parameters, for comments."""
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         """Its constant arrays."""
@@ -41,7 +41,7 @@ class Rules(ABC):
         return iter(())
 
     def scatter(self, layout: Layout, name: str, c_type: str) -> str:
-        """The statement that adds what value x of input i makes to `out`, of type `c_type`; empty where linear.c.j2 has loops for it."""
+        """Return the statement that adds what value x of input i makes to `out`, of type `c_type`; empty where linear.c.j2 has loops for it."""
         del layout, name, c_type
         return ""
 
@@ -71,7 +71,12 @@ def _weights(layout: Layout, name: str) -> Iterator[Constants]:
     node: Any = layout.net.nodes[name]
     counters = layout.sliced.get(layout.sums(name))
     row_type = counters.row_type if counters else "uint8_t"
-    yield weight_table(node, f"weight_{layout.id[name]}", f"{name}: {node.weight.size} {node.kind} weights", row_type)
+    yield weight_table(
+        node,
+        f"weight_{layout.id[name]}",
+        f"{name}: {node.weight.size} {node.kind} weights",
+        row_type,
+    )
 
 
 @NODES.rule(Conv2d)
@@ -88,7 +93,15 @@ class _Conv2d(Rules):
     def pairs(self, net: Network, name: str) -> int:
         node, source, target = net.nodes[name], net.shapes[net.sources(name)[0]], net.shapes[name]
         assert isinstance(node, Conv2d)
-        axes = zip(source[1:], target[1:], node.weight.shape[2:], node.stride, node.padding, node.dilation, strict=True)
+        axes = zip(
+            source[1:],
+            target[1:],
+            node.weight.shape[2:],
+            node.stride,
+            node.padding,
+            node.dilation,
+            strict=True,
+        )
         return source[0] // node.groups * target[0] * math.prod(_met(*axis) for axis in axes)
 
 
@@ -116,7 +129,9 @@ class _SumPool2d(Rules):
     def pairs(self, net: Network, name: str) -> int:
         node, source, target = net.nodes[name], net.shapes[net.sources(name)[0]], net.shapes[name]
         assert isinstance(node, SumPool2d)
-        axes = zip(source[1:], target[1:], node.kernel, node.stride, node.padding, (1, 1), strict=True)
+        axes = zip(
+            source[1:], target[1:], node.kernel, node.stride, node.padding, (1, 1), strict=True
+        )
         return source[0] * math.prod(_met(*axis) for axis in axes)
 
 
@@ -163,11 +178,19 @@ class _Delay(Rules):
         node: Any = layout.net.nodes[name]
         identifier, size, c_type = layout.id[name], layout.size(name), layout.c_type(name)
         if isinstance(node.steps, int):
-            yield Field(c_type, f"line_{identifier}", (node.steps, size), name, "values on their way")
+            yield Field(
+                c_type, f"line_{identifier}", (node.steps, size), name, "values on their way"
+            )
             yield Field("uint32_t", f"next_{identifier}", (), name, "which of them leave next")
             return
         lines = node.steps.size
-        yield Field(c_type, f"line_{identifier}", (int(node.steps.sum()) * (size // lines),), name, "values on their way, a ring for each")
+        yield Field(
+            c_type,
+            f"line_{identifier}",
+            (int(node.steps.sum()) * (size // lines),),
+            name,
+            "values on their way, a ring for each",
+        )
         index = "uint8_t" if node.longest <= 1 << 8 else "uint16_t"
         yield Field(index, f"next_{identifier}", (lines,), name, "which of a ring leave next")
 
@@ -182,15 +205,23 @@ class _Neuron(Rules):
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         neuron = layout.net.neurons[name]
         for parameter in neuron.program.parameters:
-            yield number_table(neuron.values[parameter], layout.parameters[name][parameter], f"{name}: one {parameter}")
+            yield number_table(
+                neuron.values[parameter],
+                layout.parameters[name][parameter],
+                f"{name}: one {parameter}",
+            )
 
     def states(self, layout: Layout, name: str) -> Iterator[Field]:
         neuron, size, layer = layout.net.neurons[name], (layout.size(name),), layout.layers[name]
         for register, c_type in layer.types.items():
-            what = {FIRED: "spikes", neuron.program.membrane: "membranes"}.get(register, f"register {register}")
+            what = {FIRED: "spikes", neuron.program.membrane: "membranes"}.get(
+                register, f"register {register}"
+            )
             yield Field(c_type, layout.registers[name][register], size, name, what)
 
 
 def _met(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """How many pairs of an output and a kernel element meet the input along one axis."""
-    return sum(0 <= o * stride + k * dilation - padding < size for o in range(out) for k in range(kernel))
+    return sum(
+        0 <= o * stride + k * dilation - padding < size for o in range(out) for k in range(kernel)
+    )

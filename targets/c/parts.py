@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lehr.update import FIRED, INPUT, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Statement, reads, sources, written
+from lehr.update import (
+    FIRED,
+    INPUT,
+    Add,
+    Bound,
+    Fire,
+    ForEachEvent,
+    Leak,
+    Program,
+    Put,
+    Statement,
+    reads,
+    sources,
+    written,
+)
 
 Plain = Leak | Add | Put | Bound | Fire
 
@@ -18,7 +32,8 @@ class Part:
         takes: what it reads beside registers: `input`, and parameters by name.
         loads: registers that it takes from memory; all others begin at 0.
         stores: registers that it leaves there.
-        counts: whether it is an event whose spikes are only counted: it counts its own from 0, and memory changes where there are any.
+        counts: whether it is an event whose spikes are only counted: it counts its own from 0, and
+            memory changes where there are any.
     """
 
     statements: tuple[Statement, ...]
@@ -29,7 +44,7 @@ class Part:
 
 
 def parts(program: Program) -> dict[str, Part]:
-    """The parts of a program: `step`, or `begin`, `event` and `end`; those that leave nothing in memory are left out."""
+    """Return the parts of a program: `step`, or `begin`, `event` and `end`; those that leave nothing in memory are left out."""
     memory, found = kept(program), {}
     for kind, statements in _pieces(program).items():
         flat = plain(statements)
@@ -37,7 +52,9 @@ def parts(program: Program) -> dict[str, Part]:
         if kind in ("step", "begin"):  # what lives no longer than a step begins at 0
             loads &= {*program.states}
             stores |= {*memory} - {*program.states}
-        taken = {source for s in flat for source in sources(s) if isinstance(source, str)} - {*program.registers}
+        taken = {source for s in flat for source in sources(s) if isinstance(source, str)} - {
+            *program.registers
+        }
         takes = tuple(sorted(taken, key=lambda name: (name != INPUT, name)))
         counts = kind == "event" and FIRED in stores and _counts(flat)
         own = {FIRED} if counts else set[str]()
@@ -48,13 +65,20 @@ def parts(program: Program) -> dict[str, Part]:
 
 
 def named(program: Program) -> tuple[str, ...]:
-    """The registers that statements read or write."""
-    return _of(program.registers, {name for s in plain(program.statements) for name in (*reads(s), written(s))})
+    """Return the registers that statements read or write."""
+    return _of(
+        program.registers,
+        {name for s in plain(program.statements) for name in (*reads(s), written(s))},
+    )
 
 
 def kept(program: Program) -> tuple[str, ...]:
-    """The registers that have memory: spikes, states, and what a part of a step reads of another or of another event."""
-    across = {name for statements in list(_pieces(program).values())[1:] for name in _first_read(plain(statements))}
+    """Return the registers that have memory: spikes, states, and what a part of a step reads of another or of another event."""
+    across = {
+        name
+        for statements in list(_pieces(program).values())[1:]
+        for name in _first_read(plain(statements))
+    }
     return _of(named(program), {FIRED, *program.states, *across})
 
 
@@ -62,18 +86,28 @@ def _pieces(program: Program) -> dict[str, tuple[Statement, ...]]:
     if program.loop is None:
         return {"step": program.statements}
     at = program.statements.index(program.loop)
-    return {"begin": program.statements[:at], "event": (program.loop,), "end": program.statements[at + 1 :]}
+    return {
+        "begin": program.statements[:at],
+        "event": (program.loop,),
+        "end": program.statements[at + 1 :],
+    }
 
 
 def plain(statements: tuple[Statement, ...]) -> list[Plain]:
     """All statements, a loop's in its place."""
-    return [inner for s in statements for inner in (plain(s.body) if isinstance(s, ForEachEvent) else [s])]
+    return [
+        inner
+        for s in statements
+        for inner in (plain(s.body) if isinstance(s, ForEachEvent) else [s])
+    ]
 
 
 def _counts(statements: list[Plain]) -> bool:
     """Whether some statements do nothing to spikes but add to them."""
     adds = [isinstance(s, Add) and s.x == FIRED for s in statements]
-    return not any(FIRED in {*reads(s), written(s)} for s, add in zip(statements, adds, strict=True) if not add)
+    return not any(
+        FIRED in {*reads(s), written(s)} for s, add in zip(statements, adds, strict=True) if not add
+    )
 
 
 def _first_read(statements: list[Plain]) -> set[str]:

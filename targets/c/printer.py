@@ -1,7 +1,7 @@
 """The update of a neuron as C99: pure functions from registers to registers, with a rule for each statement.
 
-Nothing is left to compilers: no number overflows (targets/c/updates.py chooses the type), no negative number is shifted, what is divided
-by is above 0, and what wraps is unsigned.
+Nothing is left to compilers: no number overflows (targets/c/updates.py chooses the type), no
+negative number is shifted, what is divided by is above 0, and what wraps is unsigned.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from functools import cached_property
 from lehr.arithmetic import Rounding
 from lehr.tables import Table
 from lehr.targets.c.parts import Part, named, parts, plain
-from lehr.update import FIRED, INPUT, MOST_SPIKES, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, written
+from lehr.update import (
+    FIRED,
+    INPUT,
+    MOST_SPIKES,
+    Add,
+    Bound,
+    Fire,
+    ForEachEvent,
+    Leak,
+    Program,
+    Put,
+    Source,
+    written,
+)
 from lehr.update_text import TO_TEXT
 
 RULES: Table[Callable[..., list[str]]] = Table("target c", "say the update in other statements")
@@ -25,13 +38,15 @@ _WORDS = """
     inline int long linux near nullptr offsetof register restrict return short signed size_t sizeof static static_assert struct switch
     thread_local true typedef typeof typeof_unqual union unix unsigned void volatile while r
 """
-RESERVED = frozenset(_WORDS.split()) | {f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+RESERVED = frozenset(_WORDS.split()) | {
+    f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
 RESERVED |= {f"{name}_{bits}" for name in DIVISIONS for bits in (32, 64)}
 """Names that mean something else where an update is written: words of C, its types, the functions and the variable of an update."""
 
 
 def called(name: str) -> str:
-    """The C name of a register or parameter: its own, with another `_` where that is taken or ends in one."""
+    """Return the C name of a register or parameter: its own, with another `_` where that is taken or ends in one."""
     return f"{name}_" if name in RESERVED or name.endswith("_") else name
 
 
@@ -63,7 +78,7 @@ class Update:
         return parts(self.program)
 
     def name(self, kind: str) -> str:
-        """The function of a part."""
+        """Return the function of a part."""
         return f"update_{self.number}" + ("" if kind == "step" else f"_{kind}")
 
     def arguments(self, part: Part) -> list[str]:
@@ -71,15 +86,15 @@ class Update:
         return [called(name) for name in part.takes]
 
     def lines(self, part: Part) -> list[str]:
-        """A part's statements in words."""
+        """Return a part's statements in words."""
         return [line for s in part.statements for line in TO_TEXT[type(s)](s)]
 
     def body(self, part: Part) -> list[str]:
-        """The lines of a part's function."""
+        """Return the lines of a part's function."""
         return [line for s in part.statements for line in RULES[type(s)](self, s)]
 
     def source(self, source: Source) -> str:
-        """A register, a parameter, the input or a number."""
+        """Return a register, a parameter, the input or a number."""
         if isinstance(source, int) or source == INPUT:
             return str(source)
         return f"r.{called(source)}" if source in self.program.registers else called(source)
@@ -99,8 +114,10 @@ class Update:
 
 
 def helpers(updates: list[Update]) -> dict[int, list[str]]:
-    """The names of `DIVISIONS` that some updates call, by the bits of their type, those that others call included."""
-    text = "\n".join(line for update in updates for part in update.parts.values() for line in update.body(part))
+    """Return the names of `DIVISIONS` that some updates call, by the bits of their type, those that others call included."""
+    text = "\n".join(
+        line for update in updates for part in update.parts.values() for line in update.body(part)
+    )
     found = {}
     for bits in sorted({update.bits for update in updates}):
         direct = {name for name in DIVISIONS if f"{name}_{bits}(" in text}
@@ -133,7 +150,9 @@ def _add(u: Update, s: Add) -> list[str]:
     else:
         term = u.source(s.source) + (f" * {1 << s.shift}" if s.shift else "")
     x, sign = u.source(s.x), "-" if s.negative else "+"
-    if s.times and u.tells(s.times):  # what compilers then know of the sum saves them more than the product costs
+    if s.times and u.tells(
+        s.times
+    ):  # what compilers then know of the sum saves them more than the product costs
         lines = [f"if ({u.source(s.times)} != 0)", f"    {x} {sign}= {term};"]
     else:
         lines = [f"{x} {sign}= {term}{f' * {u.source(s.times)}' if s.times else ''};"]
@@ -170,7 +189,10 @@ def _fire(u: Update, s: Fire) -> list[str]:
     if s.up_to == 1:
         return [f"{into} = {passes};"]
     times = f"({x} - 1) / {level}" if s.test == "gt" else f"{x} / {level}"
-    return [f"{into} = {passes} ? {times} : 0;", f"{into} = {into} > {s.up_to} ? {s.up_to} : {into};"]
+    return [
+        f"{into} = {passes} ? {times} : 0;",
+        f"{into} = {into} > {s.up_to} ? {s.up_to} : {into};",
+    ]
 
 
 @RULES.rule(ForEachEvent)

@@ -12,13 +12,21 @@ from lehr.targets.golden import FOLDER, stem
 from lehr.targets.templates import environment
 
 LIBRARY = ("lehr_model.c", "lehr_model.h", "lehr_weights.h")
-SOURCES = (*LIBRARY, "Makefile", "cortex_m.ld", "host.h", "host_cortex_m.c", "host_stdio.c", "main.c")
+SOURCES = (
+    *LIBRARY,
+    "Makefile",
+    "cortex_m.ld",
+    "host.h",
+    "host_cortex_m.c",
+    "host_stdio.c",
+    "main.c",
+)
 DESCRIPTION = "lehr_model.json"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def tables(layout: Layout) -> list[Constants]:
-    """The constants of every node that is part of the code."""
+    """Return the constants of every node that is part of the code."""
     names = dict.fromkeys((*layout.scattered, *layout.computed))
     return [table for name in names for table in layout.rules[name].constants(layout, name)]
 
@@ -40,6 +48,14 @@ def render(layout: Layout) -> dict[str, bytes]:
         describe=lambda name: layout.rules[name].words(net.nodes[name]),
         stem=lambda name: stem(net, name).removeprefix(f"{FOLDER}/"),
     )
-    files = {name: templates.get_template(f"{name}.j2").render().encode() for name in (*SOURCES, "README.md")}
+    files = {
+        name: templates.get_template(f"{name}.j2").render().encode()
+        for name in (*SOURCES, "README.md")
+    }
     layers = [{"layer": name, "shape": list(net.shapes[name])} for name in net.neurons]
-    return {**files, DESCRIPTION: to_json({"input": list(net.input.shape), "steps": net.steps, "layers": layers})}
+    return {
+        **files,
+        DESCRIPTION: to_json(
+            {"input": list(net.input.shape), "steps": net.steps, "layers": layers}
+        ),
+    }

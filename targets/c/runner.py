@@ -43,10 +43,16 @@ class CRunner:
             shape, steps = tuple(facts["input"]), int(facts["steps"])
             names = [str(layer["layer"]) for layer in facts["layers"]]
             # One record a step: for each layer its spikes, then its membranes.
-            fields = [(f"{kind}.{i}", kind, tuple(t["shape"])) for i, t in enumerate(facts["layers"]) for kind in ("u1", "<i4")]
+            fields = [
+                (f"{kind}.{i}", kind, tuple(t["shape"]))
+                for i, t in enumerate(facts["layers"])
+                for kind in ("u1", "<i4")
+            ]
             record = np.dtype(fields)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise FileRefused(f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}") from None
+            raise FileRefused(
+                f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}"
+            ) from None
         x = stepped(x, shape, steps)
         with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
             work = Path(made)
@@ -54,11 +60,21 @@ class CRunner:
                 (work / name).write_bytes(content)
             call(["make", "-s", f"CC={shlex.join(compiler())}"], work, "does not compile")
             x.tofile(work / "input.u8")
-            call(["./lehr_main", "--run", "input.u8", "output", str(x.shape[1])], work, "does not run")
+            call(
+                ["./lehr_main", "--run", "input.u8", "output", str(x.shape[1])],
+                work,
+                "does not run",
+            )
             output = work / "output"
-            size, due = output.stat().st_size if output.is_file() else 0, record.itemsize * x.shape[0] * x.shape[1]
+            size, due = (
+                output.stat().st_size if output.is_file() else 0,
+                record.itemsize * x.shape[0] * x.shape[1],
+            )
             if size != due:
-                raise NotBitExact(f"the C code writes {size:,} bytes of results, not {due:,}; build the artefact again")
+                raise NotBitExact(
+                    f"the C code writes {size:,} bytes of results, not {due:,}; build the artefact "
+                    "again"
+                )
             steps_run = np.fromfile(output, record).reshape(x.shape[:2])
         return Trace(
             {name: np.ascontiguousarray(steps_run[f"u1.{i}"]) for i, name in enumerate(names)},

@@ -1,6 +1,7 @@
 """Sums of binary weights behind spikes, counted 32 at a time: one word is bit l of 32 counters, a spike adds a row of weights to them.
 
-The sum over the spikes that reach an output is twice the count of its weights +1 among them, less the number of spikes.
+The sum over the spikes that reach an output is twice the count of its weights +1 among them, less
+the number of spikes.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Slices:
 
 
 def slices(node: Conv2d | Linear, target: Shape, largest: int, rate: float) -> Slices | None:
-    """The counters for a node, if they take fewer instructions than a sum for each output does.
+    """Return the counters for a node, if they take fewer instructions than a sum for each output does.
 
     Args:
         node: with binary weights, which hears spikes alone.

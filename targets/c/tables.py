@@ -26,7 +26,9 @@ class Constants:
         return TYPE_BYTES[self.c_type] * len(self.values)
 
 
-def weight_table(node: Conv2d | Linear, name: str, note: str, row_type: str = "uint8_t") -> Constants:
+def weight_table(
+    node: Conv2d | Linear, name: str, note: str, row_type: str = "uint8_t"
+) -> Constants:
     """Weights, the outputs of one input value side by side: binary ones as bits, 1 for +1, in rows of whole words; others as bytes."""
     if isinstance(node, Linear):
         ordered = node.weight.T
@@ -36,13 +38,22 @@ def weight_table(node: Conv2d | Linear, name: str, note: str, row_type: str = "u
         ordered = grouped.transpose(0, 2, 3, 4, 1)
     if node.kind == "binary":
         width = 8 * TYPE_BYTES[row_type]
-        signs = np.pad(ordered > 0, [*[(0, 0)] * (ordered.ndim - 1), (0, -ordered.shape[-1] % width)])
+        signs = np.pad(
+            ordered > 0, [*[(0, 0)] * (ordered.ndim - 1), (0, -ordered.shape[-1] % width)]
+        )
         words = np.packbits(signs, bitorder="little").view(f"<u{TYPE_BYTES[row_type]}")
-        return Constants(row_type, name, [f"0x{word:0{width // 4}x}" for word in words.tolist()], note)
+        return Constants(
+            row_type, name, [f"0x{word:0{width // 4}x}" for word in words.tolist()], note
+        )
     return Constants("int8_t", name, [str(value) for value in ordered.reshape(-1).tolist()], note)
 
 
 def number_table(values: npt.NDArray[np.int32], name: str, note: str) -> Constants:
     """One integer for each channel, or for each value in C order."""
     spread = f"{note} for each {'channel' if values.ndim == 1 else 'neuron'}"
-    return Constants(smallest_type(int(values.min()), int(values.max())), name, [str(v) for v in values.reshape(-1).tolist()], spread)
+    return Constants(
+        smallest_type(int(values.min()), int(values.max())),
+        name,
+        [str(v) for v in values.reshape(-1).tolist()],
+        spread,
+    )

@@ -31,14 +31,18 @@ class C(Target):
     """Portable C99 for microcontrollers and processors: every arithmetic, every node."""
 
     name: ClassVar[str] = "c"
-    summary: ClassVar[str] = "portable C99 without heap or floating point, weights of one bit or one byte"
+    summary: ClassVar[str] = (
+        "portable C99 without heap or floating point, weights of one bit or one byte"
+    )
     arithmetics: ClassVar[Arithmetics] = Arithmetics.every()
     statements: ClassVar[frozenset[type]] = RULES.kinds
     nodes: ClassVar[frozenset[type]] = NODES.kinds
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
-    holds: ClassVar[str] = "2 GiB of state; with --option device=NAME what that device's memories hold"
+    holds: ClassVar[str] = (
+        "2 GiB of state; with --option device=NAME what that device's memories hold"
+    )
     judge: ClassVar[str] = "the C compiler of this machine"
     options: ClassVar[Mapping[str, str]] = {
         "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",
@@ -64,11 +68,12 @@ class C(Target):
         return (Problem(widest.node, reason, "shorten its delay or make it smaller"),)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The C sources, a Makefile, a README and a description for the runner.
+        """Return the C sources, a Makefile, a README and a description for the runner.
 
         Raises:
             UsageError: for a value that an option does not take.
-            NotMappable: when the memories do not hold the network, with the table of what is needed.
+            NotMappable: when the memories do not hold the network, with the table of what is
+                needed.
         """
         layout = Layout(net, _rate(options))
         require_fit(need(layout, tables(layout)), options)
@@ -78,7 +83,9 @@ class C(Target):
         """What functions and members of the state are called after."""
         return {name: called for name, called in identifiers(net.order).items() if called != name}
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Flash, RAM, and work per step."""
         layout = Layout(net, _rate(options or {}))
         needed = need(layout, tables(layout))
@@ -86,10 +93,30 @@ class C(Target):
         bits = "tables of lehr_weights.h, a bit a binary weight in rows of whole bytes, a byte any other"
         return Estimate(
             (
-                Figure("flash", sum(needed.flash.values()) - needed.flash["code"], "bytes", f"{bits}; without the code"),
-                Figure("flash of the code", needed.flash["code"], "bytes", "bound by the number of nodes, above what compilers make of it"),
-                Figure("RAM", layout.memory.bytes, "bytes", "sizeof(lehr_state), all memory beside the stack"),
-                Figure("synaptic operations", synaptic_operations(net, rates), "per step", "spikes at the given rates times fan-out"),
+                Figure(
+                    "flash",
+                    sum(needed.flash.values()) - needed.flash["code"],
+                    "bytes",
+                    f"{bits}; without the code",
+                ),
+                Figure(
+                    "flash of the code",
+                    needed.flash["code"],
+                    "bytes",
+                    "bound by the number of nodes, above what compilers make of it",
+                ),
+                Figure(
+                    "RAM",
+                    layout.memory.bytes,
+                    "bytes",
+                    "sizeof(lehr_state), all memory beside the stack",
+                ),
+                Figure(
+                    "synaptic operations",
+                    synaptic_operations(net, rates),
+                    "per step",
+                    "spikes at the given rates times fan-out",
+                ),
                 Figure("neuron updates", neurons, "per step", "each neuron once a step"),
             )
         )
@@ -99,16 +126,18 @@ class C(Target):
         return measure(folder)
 
     def version(self) -> str:
-        """The first line in which the compiler tells its name and version."""
-        return call([*compiler(), "--version"], Path(), "does not tell its version").partition("\n")[0]
+        """Return the first line in which the compiler tells its name and version."""
+        return call([*compiler(), "--version"], Path(), "does not tell its version").partition(
+            "\n"
+        )[0]
 
     def runner(self) -> CRunner:
-        """The C compiler of this machine."""
+        """Return the C compiler of this machine."""
         return CRunner()
 
 
 def _rate(options: Options) -> float:
-    """The value of option `rate`, as a share.
+    """Return the value of option `rate`, as a share.
 
     Raises:
         UsageError: when it is no percentage.

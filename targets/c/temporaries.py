@@ -18,23 +18,36 @@ def reached(program: Program, spans: Spans) -> dict[str, Bounds]:
     found: dict[str, Bounds] = dict.fromkeys(program.registers, (0, 0))
     for place in spans.places:
         s, x = place.statement, written(place.statement)
-        found[x] = hull(found[x], place.after, *((value, value) for value in RULES[type(s)](place, s)))
+        found[x] = hull(
+            found[x], place.after, *((value, value) for value in RULES[type(s)](place, s))
+        )
     return found
 
 
 @RULES.rule(Leak)
 def _leak(at: Place, s: Leak) -> list[int]:
     x, k, n = at.get(s.x), at.get(s.decay.numerator), at.get(s.decay.shift)
-    divided = [value * factor for value, factor in product(x, k)] if s.decay.form == "multiply" else list(x)
+    divided = (
+        [value * factor for value, factor in product(x, k)]
+        if s.decay.form == "multiply"
+        else list(x)
+    )
     lost = [-k[1], k[1]] if s.decay.form == "linear" else []
-    return [*divided, *(-value for value in divided), min(divided) - (1 << n[1]), *lost]  # on the way to a quotient
+    return [
+        *divided,
+        *(-value for value in divided),
+        min(divided) - (1 << n[1]),
+        *lost,
+    ]  # on the way to a quotient
 
 
 @RULES.rule(Add)
 def _add(at: Place, s: Add) -> list[int]:
     added = terms(at.before, s)
     ends = [end for term in added for end in term]
-    return [*ends, at.get(FIRED)[1] + added[-1][1]] if s.x == FIRED else ends  # before it is held at the most there are
+    return (
+        [*ends, at.get(FIRED)[1] + added[-1][1]] if s.x == FIRED else ends
+    )  # before it is held at the most there are
 
 
 @RULES.rule(Put)

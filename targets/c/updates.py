@@ -40,14 +40,18 @@ def spans(net: Network, name: str, known: Mapping[str, Interval]) -> Spans:
 
 
 def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
-    """The update of each layer of neurons, numbered in order, from bounds of all nodes."""
+    """Return the update of each layer of neurons, numbered in order, from bounds of all nodes."""
     updates: dict[tuple[Program, int], Update] = {}
     made = {}
     for name, neuron in net.neurons.items():
         found = spans(net, name, known)
         bits = 32 if _within(hull(*reached(neuron.program, found).values()), INT32_MAX) else 64
-        update = updates.setdefault((neuron.program, bits), Update(len(updates) + 1, neuron.program, bits))
-        types = {register: smallest_type(*found.kept[register]) for register in kept(neuron.program)}
+        update = updates.setdefault(
+            (neuron.program, bits), Update(len(updates) + 1, neuron.program, bits)
+        )
+        types = {
+            register: smallest_type(*found.kept[register]) for register in kept(neuron.program)
+        }
         made[name] = Layer(update, types | {FIRED: "uint8_t"})
     return made
 
@@ -58,14 +62,26 @@ def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Pro
     values = reached(program, found)
     wide = next((x for x, bounds in values.items() if not _within(bounds, INT64_MAX)), None)
     if wide is not None:
-        return [Problem(name, f"nothing keeps its register {wide} within 64 bits", f"bound {wide} in its update")]
+        return [
+            Problem(
+                name,
+                f"nothing keeps its register {wide} within 64 bits",
+                f"bound {wide} in its update",
+            )
+        ]
     membrane = program.membrane
     low, high = found.kept[membrane]
     if not -INT32_MAX - 1 <= low <= high <= INT32_MAX:
         reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
         return [Problem(name, reason, f"bound {membrane} in its update")]
     if values[FIRED][0] < 0:
-        return [Problem(name, f"its update may take spikes off {FIRED}, which C keeps in a byte", "count in another register")]
+        return [
+            Problem(
+                name,
+                f"its update may take spikes off {FIRED}, which C keeps in a byte",
+                "count in another register",
+            )
+        ]
     if values[FIRED][1] > MOST_SPIKES and _reads_a_count(program):
         reason = f"its update reads {FIRED} where it may be above {MOST_SPIKES}, and then begins to count anew"
         return [Problem(name, reason, "count in another register")]
@@ -79,7 +95,8 @@ def _within(bounds: Bounds, most: int) -> bool:
 def _reads_a_count(program: Program) -> bool:
     """Whether spikes that were counted are read, and forgotten afterwards: in C they stay at 255, where the definition goes on.
 
-    Where they are not forgotten, the definition refuses what comes above 255 at the end of the step.
+    Where they are not forgotten, the definition refuses what comes above 255 at the end of the
+    step.
     """
     counted = read = False
     for s in _twice(program):
@@ -93,5 +110,9 @@ def _reads_a_count(program: Program) -> bool:
 
 
 def _twice(program: Program) -> list[Plain]:
-    """The statements of a step, those of a loop two times: as many as it takes that one event follows another."""
-    return [inner for s in program.statements for inner in plain((s,)) * (2 if isinstance(s, ForEachEvent) else 1)]
+    """Return the statements of a step, those of a loop two times: as many as it takes that one event follows another."""
+    return [
+        inner
+        for s in program.statements
+        for inner in plain((s,)) * (2 if isinstance(s, ForEachEvent) else 1)
+    ]

@@ -26,7 +26,9 @@ def alive(result: Result) -> bool:
 
 def flowing(net: Network, result: Result) -> bool:
     """Whether every layer that fires does so, and not everywhere always; scores of integrators differ from class to class."""
-    firing = {name: layer for name, layer in result.layers.items() if not net.neurons[name].integrates}
+    firing = {
+        name: layer for name, layer in result.layers.items() if not net.neurons[name].integrates
+    }
     flows = all(layer.rate > 0 and layer.always_on < layer.spikes.size for layer in firing.values())
     return flows and (not net.neurons[net.output].integrates or int(np.ptp(result.scores)) > 0)
 
@@ -38,7 +40,8 @@ class Style:
     Attributes:
         biased: biases of both signs; else none.
         alike: the neurons of a layer have one threshold and one bias.
-        rails: in the first layer, the biases of one channel in four are this share of the highest membrane, and of one the same downwards.
+        rails: in the first layer, the biases of one channel in four are this share of the highest
+            membrane, and of one the same downwards.
         reached: thresholds are values that membranes come to, so that equality occurs.
         unit: thresholds and biases are multiples of it.
         everywhere: all layers have one threshold, the lowest that was chosen for any.
@@ -56,8 +59,10 @@ USUAL = Style()
 
 
 # -------------------------------------------------------------------- fitting thresholds
-def random_input(net: Network, rng: np.random.Generator, samples: int = 4, held: bool = False) -> Images:
-    """An input that `net` takes: dense pixels with both extremes among them, or spikes at a rate of one half."""
+def random_input(
+    net: Network, rng: np.random.Generator, samples: int = 4, held: bool = False
+) -> Images:
+    """Return an input that `net` takes: dense pixels with both extremes among them, or spikes at a rate of one half."""
     shape = (samples, *(() if held else (net.steps,)), *net.input.shape)
     if net.input.kind == "spikes":
         return rng.integers(0, 2, shape).astype(np.uint8)
@@ -72,18 +77,28 @@ def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
         how, channels = neuron.fields, neuron.threshold.size
         rails = round((0 if number else style.rails) * how.highest)
         silent = np.full(channels, INT32_MAX, np.int32)
-        current = _membrane(_with(net, name, Neuron(silent, np.zeros_like(silent), CURRENT)), name, x)
-        bias = _biases(rng, (int(np.abs(current).mean()) << how.fraction_bits) // 2, channels, style)
+        current = _membrane(
+            _with(net, name, Neuron(silent, np.zeros_like(silent), CURRENT)), name, x
+        )
+        bias = _biases(
+            rng, (int(np.abs(current).mean()) << how.fraction_bits) // 2, channels, style
+        )
         if rails:
             bias[0::4], bias[1::4] = rails, -rails
         if neuron.integrates:
             net = _with(net, name, replace(neuron, bias=bias))
             continue
-        membrane = _membrane(_with(net, name, replace(neuron, threshold=silent, bias=bias)), name, x)
+        membrane = _membrane(
+            _with(net, name, replace(neuron, threshold=silent, bias=bias)), name, x
+        )
         if style.alike:
-            threshold = np.full(channels, _threshold(membrane, rng.uniform(0.3, 0.8), style), np.int32)
+            threshold = np.full(
+                channels, _threshold(membrane, rng.uniform(0.3, 0.8), style), np.int32
+            )
         else:
-            each = [_threshold(membrane[:, :, c], rng.uniform(0.3, 0.8), style) for c in range(channels)]
+            each = [
+                _threshold(membrane[:, :, c], rng.uniform(0.3, 0.8), style) for c in range(channels)
+            ]
             threshold = np.array(each, np.int32)
         if rails:
             threshold[0::4] = how.highest
@@ -102,7 +117,11 @@ def _with_one_threshold(net: Network) -> Network:
 def _biases(rng: np.random.Generator, scale: int, channels: int, style: Style) -> Int32Array:
     if not style.biased:
         return np.zeros(channels, np.int32)
-    each = rng.integers(-scale - 1, scale + 2) if style.alike else rng.integers(-scale - 1, scale + 2, channels, np.int32)
+    each = (
+        rng.integers(-scale - 1, scale + 2)
+        if style.alike
+        else rng.integers(-scale - 1, scale + 2, channels, np.int32)
+    )
     return np.full(channels, each - each % style.unit, np.int32)
 
 
@@ -118,7 +137,10 @@ def _threshold(membrane: npt.NDArray[np.int32], quantile: float, style: Style) -
     positive = membrane[membrane > 0]
     if not positive.size:
         return style.unit
-    fit = min(int(np.quantile(positive, quantile, method="nearest" if style.reached else "linear")), int(positive.max()) - 1)
+    fit = min(
+        int(np.quantile(positive, quantile, method="nearest" if style.reached else "linear")),
+        int(positive.max()) - 1,
+    )
     return max(style.unit, fit - fit % style.unit)
 
 
@@ -158,7 +180,14 @@ class Builder:
     def conv(self, name: str, out: int, size: tuple[int, int] = (3, 3), **how: Any) -> None:
         """Append a convolution to `out` channels."""
         kind = self.kind()
-        self.add(name, Conv2d(self.weight(out, self.shape[0] // how.get("groups", 1), *size, kind=kind), kind=kind, **how))
+        self.add(
+            name,
+            Conv2d(
+                self.weight(out, self.shape[0] // how.get("groups", 1), *size, kind=kind),
+                kind=kind,
+                **how,
+            ),
+        )
 
     def linear(self, name: str, out: int) -> None:
         """Append a Linear, and before it a Flatten where there are feature maps."""
@@ -176,7 +205,9 @@ class Builder:
     def feedback(self, name: str, source: str, sink: str) -> None:
         """Add neurons' spikes, through random weights, to the input of neurons."""
         kind = self.kind()
-        self.nodes[name] = Linear(self.weight(self._size(sink), self._size(source), kind=kind), kind)
+        self.nodes[name] = Linear(
+            self.weight(self._size(sink), self._size(source), kind=kind), kind
+        )
         self.edges += [(source, name), (name, sink)]
 
     def _size(self, layer: str) -> int:
@@ -184,6 +215,16 @@ class Builder:
         assert isinstance(node, Neuron)
         return node.threshold.size
 
-    def network(self, steps: int, seed: int = 0, readout: Readout = "count_argmax_lowest", style: Style = USUAL) -> Network:
-        """The network, from its input to the node added last, with thresholds that fit."""
-        return calibrated(Network(self.nodes, (*self.edges, (self.here, OUTPUT)), self.input, steps, readout), seed, style)
+    def network(
+        self,
+        steps: int,
+        seed: int = 0,
+        readout: Readout = "count_argmax_lowest",
+        style: Style = USUAL,
+    ) -> Network:
+        """Return the network, from its input to the node added last, with thresholds that fit."""
+        return calibrated(
+            Network(self.nodes, (*self.edges, (self.here, OUTPUT)), self.input, steps, readout),
+            seed,
+            style,
+        )

@@ -40,12 +40,14 @@ class ByLayer:
     readout: Readout = "count_argmax_lowest"
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """The kinds of statements."""
+        """Return the kinds of statements."""
         return tuple(Claim("statement", kind) for kind in self.kinds if kind in target.statements)
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """The one network, in the target's readout."""
-        yield iter([self.make(self.readout if self.readout in target.readouts else target.readouts[0])])
+        """Yield the one network, in the target's readout."""
+        yield iter(
+            [self.make(self.readout if self.readout in target.readouts else target.readouts[0])]
+        )
 
 
 def _two_states(readout: Readout) -> tuple[Network, Images]:
@@ -57,18 +59,28 @@ def _two_states(readout: Readout) -> tuple[Network, Images]:
         "fc_out": Linear(rng.choice(np.array((-1, 1), np.int8), (5, 10))),
         "out": _loihi(5, 2 * UNIT, 1000, 3900, UNIT * rng.integers(-1, 2, 5)),
     }
-    net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((14,), "spikes"), STEPS, readout)
+    net = Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((14,), "spikes"), STEPS, readout
+    )
     return net, (rng.random((4, STEPS, 14)) < 0.4).astype(np.uint8)
 
 
 def _in_numbers(readout: Readout) -> tuple[Network, Images]:
-    """The same neurons with their numbers in the program, so that each of its statements can be left out."""
+    """Return the same neurons with their numbers in the program, so that each of its statements can be left out."""
     rng = np.random.default_rng(8)
-    lines = [line.replace("du", "2100").replace("dv", "3700").replace("threshold", str(2 * UNIT)) for line in lines_of(LOIHI)]
+    lines = [
+        line.replace("du", "2100").replace("dv", "3700").replace("threshold", str(2 * UNIT))
+        for line in lines_of(LOIHI)
+    ]
     none = np.zeros(6, np.int32)
     out = Neuron(none, none, program_of_lines(lines, LOIHI.membrane))
-    nodes: dict[str, Node] = {"fc": Linear(rng.choice(np.array((-1, 1), np.int8), (6, 14))), "out": out}
-    net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((14,), "spikes"), STEPS, readout)
+    nodes: dict[str, Node] = {
+        "fc": Linear(rng.choice(np.array((-1, 1), np.int8), (6, 14))),
+        "out": out,
+    }
+    net = Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((14,), "spikes"), STEPS, readout
+    )
     return net, (rng.random((4, STEPS, 14)) < 0.4).astype(np.uint8)
 
 
@@ -77,14 +89,23 @@ def _at_the_rails(readout: Readout) -> tuple[Network, Images]:
     weight = np.full((6, 200), 127, np.int8)
     weight[1::2] = -127
     weight[4:] = np.random.default_rng(3).integers(-127, 128, (2, 200))
-    nodes: dict[str, Node] = {"fc": Linear(weight, "int8"), "out": _loihi(6, RAIL, 4095, 4090, np.zeros(6, np.int64))}
-    net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((200,), "spikes"), STEPS, readout)
+    nodes: dict[str, Node] = {
+        "fc": Linear(weight, "int8"),
+        "out": _loihi(6, RAIL, 4095, 4090, np.zeros(6, np.int64)),
+    }
+    net = Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((200,), "spikes"), STEPS, readout
+    )
     return net, (np.random.default_rng(4).random((3, STEPS, 200)) < 0.7).astype(np.uint8)
 
 
-def _loihi(size: int, threshold: int, du: int, dv: int, bias: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Neuron:
+def _loihi(
+    size: int, threshold: int, du: int, dv: int, bias: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Neuron:
     alike = {"du": np.full(size, du, np.int32), "dv": np.full(size, dv, np.int32)}
-    return Neuron(np.full(size, threshold, np.int32), bias.astype(np.int32), LOIHI, parameters=alike)
+    return Neuron(
+        np.full(size, threshold, np.int32), bias.astype(np.int32), LOIHI, parameters=alike
+    )
 
 
 def _all_bits(readout: Readout) -> tuple[Network, Images]:
@@ -95,14 +116,26 @@ def _all_bits(readout: Readout) -> tuple[Network, Images]:
     lif = Neuron(np.full(4, 4_400_000 // UNIT * UNIT, np.int32), np.zeros(4, np.int32), how)
     low = Neuron(np.full(4, UNIT, np.int32), np.zeros(4, np.int32), how)
     one = Linear(np.eye(4, dtype=np.int8), "ternary")
-    nodes: dict[str, Node] = {"fc": Linear(weight, "int8"), "hidden": lif, "fc_out": one, "out": low}
-    net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((30,), "spikes"), STEPS, readout)
+    nodes: dict[str, Node] = {
+        "fc": Linear(weight, "int8"),
+        "hidden": lif,
+        "fc_out": one,
+        "out": low,
+    }
+    net = Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((30,), "spikes"), STEPS, readout
+    )
     return net, np.ones((2, STEPS, 30), np.uint8)
 
 
 BY_LAYER = (
     ByLayer("machine_loihi_by_layer", _two_states),
-    ByLayer("machine_loihi_in_numbers", _in_numbers, (Leak, Add, Fire, Put), "membrane_sum_argmax_lowest"),
+    ByLayer(
+        "machine_loihi_in_numbers",
+        _in_numbers,
+        (Leak, Add, Fire, Put),
+        "membrane_sum_argmax_lowest",
+    ),
     ByLayer("machine_loihi_at_its_rails", _at_the_rails, (Bound,)),
     ByLayer("all_of_24_bits", _all_bits),
 )

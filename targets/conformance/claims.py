@@ -1,7 +1,8 @@
 """What a target says that it computes, claim by claim, and whether a network in which spikes flow would notice if it did not.
 
-A value of a field is exercised by a network whose spikes or membranes are others with each other value of that field; a width by one
-that needs it; saturation and wrapping by one that passes both ends of the range.
+A value of a field is exercised by a network whose spikes or membranes are others with each other
+value of that field; a width by one that needs it; saturation and wrapping by one that passes both
+ends of the range.
 """
 
 from __future__ import annotations
@@ -12,7 +13,18 @@ from typing import Any, get_args
 
 import numpy as np
 
-from lehr.arithmetic import MIN_STATE_BITS, Arithmetic, BiasTo, DecayForm, Overflow, Reset, ResetTiming, Rounding, Synapse, Update
+from lehr.arithmetic import (
+    MIN_STATE_BITS,
+    Arithmetic,
+    BiasTo,
+    DecayForm,
+    Overflow,
+    Reset,
+    ResetTiming,
+    Rounding,
+    Synapse,
+    Update,
+)
 from lehr.errors import LehrError
 from lehr.network import Delay, Network, Neuron
 from lehr.programs import CURRENT
@@ -70,7 +82,11 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
     made = [Claim("node", kind) for kind in target.nodes]
     made += [Claim("weights", kind) for kind in target.weights]
     made += [Claim("readout", readout) for readout in target.readouts]
-    made += [Claim("statement", kind) for kind in target.statements if machine.to_the_rails or kind is not Bound]
+    made += [
+        Claim("statement", kind)
+        for kind in target.statements
+        if machine.to_the_rails or kind is not Bound
+    ]
     made += [Claim("by_neuron", what) for what in target.by_neuron]
     if in_fields(target):
         names = [name for name in machine.CHOICES if name not in _idle_fields(target)]
@@ -78,17 +94,26 @@ def claims_of(target: Target) -> tuple[Claim, ...]:
         made.append(Claim("fraction_bits", machine.max_fraction_bits))
         made += [Claim("state_bits", machine.max_state_bits)] if machine.to_the_rails else []
         if machine.synapse:
-            synapse = [name for name in SYNAPSE_FIELDS if machine.to_the_rails or name != "overflow"]
-            made += [Claim(name, value, True) for name in synapse for value in getattr(machine, name)]
+            synapse = [
+                name for name in SYNAPSE_FIELDS if machine.to_the_rails or name != "overflow"
+            ]
+            made += [
+                Claim(name, value, True) for name in synapse for value in getattr(machine, name)
+            ]
     return tuple(sorted(made, key=str))
 
 
 def _idle_fields(target: Target) -> frozenset[str]:
     """Fields whose values no network of a target can tell apart: its membranes never leak, remember nothing, or reach no rails."""
-    kept, shift = target.example_fields.get("decay_numerator"), target.example_fields.get("decay_shift", 1)
+    kept, shift = (
+        target.example_fields.get("decay_numerator"),
+        target.example_fields.get("decay_shift", 1),
+    )
     idle = {"decay_form", "rounding"} if kept in (0, 1 << shift) else set()
     idle |= {"reset", "reset_timing"} if kept == 0 else set()
-    idle |= {"reset_timing"} if target.arithmetics.update == ("event",) else set()  # an update by event has but one
+    idle |= (
+        {"reset_timing"} if target.arithmetics.update == ("event",) else set()
+    )  # an update by event has but one
     return frozenset(idle if target.arithmetics.to_the_rails else {*idle, "overflow"})
 
 
@@ -102,7 +127,10 @@ def exercised(claim: Claim, example: Example) -> bool:
         case "readout":
             return bool(example.net.readout == claim.value)
         case "by_neuron" if claim.value == "delays":
-            return any(isinstance(node, Delay) and not isinstance(node.steps, int) for node in example.net.nodes.values())
+            return any(
+                isinstance(node, Delay) and not isinstance(node.steps, int)
+                for node in example.net.nodes.values()
+            )
         case "by_neuron":
             return any(neuron.per_neuron for neuron in example.net.neurons.values())
         case "statement":
@@ -112,21 +140,35 @@ def exercised(claim: Claim, example: Example) -> bool:
 
 # -------------------------------------------------------------------- fields
 def _field_matters(claim: Claim, example: Example) -> bool:
-    holders = [name for name, state in states(example.net, claim.synapse) if getattr(state, claim.name) == claim.value]
+    holders = [
+        name
+        for name, state in states(example.net, claim.synapse)
+        if getattr(state, claim.name) == claim.value
+    ]
     if not holders:
         return False
     if claim.value == "never":
         return True  # that its membranes differ is asked of every example
     if claim.name == "state_bits":
-        return any(_reaches(claim, example, name, claim.value - 1 if claim.value > MIN_STATE_BITS else claim.value) for name in holders)
-    if claim.name == "overflow" and not any(_passes_both_ends(claim, example, name) for name in holders):
+        return any(
+            _reaches(
+                claim,
+                example,
+                name,
+                claim.value - 1 if claim.value > MIN_STATE_BITS else claim.value,
+            )
+            for name in holders
+        )
+    if claim.name == "overflow" and not any(
+        _passes_both_ends(claim, example, name) for name in holders
+    ):
         return False
     changed = list(_with_other_values(claim, example.net, holders))
     return all(differs(example, net) for net in changed) if changed else claim.value == 0
 
 
 def states(net: Network, synapse: bool) -> Iterator[tuple[str, Arithmetic | Synapse]]:
-    """The membranes, or the synapse states, of layers whose update is in fields."""
+    """Yield the membranes, or the synapse states, of layers whose update is in fields."""
     for name, neuron in net.neurons.items():
         state = neuron.synapse if synapse else neuron.arithmetic
         if state is not None and not isinstance(state, Program):
@@ -135,7 +177,11 @@ def states(net: Network, synapse: bool) -> Iterator[tuple[str, Arithmetic | Syna
 
 def _with_other_values(claim: Claim, net: Network, holders: list[str]) -> Iterator[Network]:
     """`net` with each other value of a field in those layers; values that contradict the other fields are left out."""
-    others = [claim.value - 1] if claim.name == "fraction_bits" else [v for v in VALUES[claim.name] if v != claim.value]
+    others = (
+        [claim.value - 1]
+        if claim.name == "fraction_bits"
+        else [v for v in VALUES[claim.name] if v != claim.value]
+    )
     for other in others:
         fields = {claim.name: other}
         if claim.name == "decay_form" and other == "shift":
@@ -143,7 +189,15 @@ def _with_other_values(claim: Claim, net: Network, holders: list[str]) -> Iterat
         if other == "event":
             fields["reset_timing"] = "same_step"
         try:
-            yield replace(net, nodes={**net.nodes, **{name: _changed(net.neurons[name], claim.synapse, fields) for name in holders}})
+            yield replace(
+                net,
+                nodes={
+                    **net.nodes,
+                    **{
+                        name: _changed(net.neurons[name], claim.synapse, fields) for name in holders
+                    },
+                },
+            )
         except LehrError:
             continue
 
@@ -168,7 +222,7 @@ def differs(example: Example, net: Network, quantities: tuple[Quantity, ...] = Q
 
 # -------------------------------------------------------------------- ranges
 def _range(claim: Claim, example: Example, name: str) -> tuple[int, int]:
-    """The least and greatest value of a state before it is brought into its width."""
+    """Return the least and greatest value of a state before it is brought into its width."""
     held, steps = check_input(example.net, example.x)
     reached: Reached = {}
     machine = Machine(example.net, len(example.x), reached)
@@ -200,7 +254,11 @@ def _needs_statement(example: Example, kind: type) -> bool:
             return True  # spikes flow, and nothing else makes any
         for shorter in _without_one(neuron.arithmetic, kind):
             try:
-                read = {name: value for name, value in neuron.parameters.items() if name in shorter.parameters}
+                read = {
+                    name: value
+                    for name, value in neuron.parameters.items()
+                    if name in shorter.parameters
+                }
                 changed = replace(neuron, arithmetic=shorter, parameters=read)
                 net = replace(example.net, nodes={**example.net.nodes, name: changed})
             except LehrError:  # what is left reads what nothing gives it, or has no spikes
@@ -215,14 +273,19 @@ def _without_one(program: Program, kind: type) -> Iterator[Program]:
         if isinstance(statement, ForEachEvent):
             for inner in range(len(statement.body)):
                 if type(statement.body[inner]) is kind:
-                    yield from _program(program, number, (ForEachEvent(_left(statement.body, inner)),))
+                    yield from _program(
+                        program, number, (ForEachEvent(_left(statement.body, inner)),)
+                    )
         elif type(statement) is kind:
             yield from _program(program, number, ())
 
 
 def _program(program: Program, number: int, instead: tuple[Statement, ...]) -> Iterator[Program]:
     try:
-        yield Program((*program.statements[:number], *instead, *program.statements[number + 1 :]), program.membrane)
+        yield Program(
+            (*program.statements[:number], *instead, *program.statements[number + 1 :]),
+            program.membrane,
+        )
     except LehrError:
         return
 

@@ -35,11 +35,16 @@ class SharedInLayers:
     readout: Readout = "count_argmax_lowest"
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """The kinds of weights, the readout and the statements."""
+        """Return the kinds of weights, the readout and the statements."""
         kinds = dict.fromkeys(kind for kind in self.kinds if kind in target.weights)
         readout = (self.readout,) if self.readout in target.readouts else ()
-        statements = dict.fromkeys(type(s) for s in DYNAPCNN_BY_EVENT.all if type(s) in target.statements)
-        told = [*(Claim("weights", kind) for kind in kinds), *(Claim("readout", each) for each in readout)]
+        statements = dict.fromkeys(
+            type(s) for s in DYNAPCNN_BY_EVENT.all if type(s) in target.statements
+        )
+        told = [
+            *(Claim("weights", kind) for kind in kinds),
+            *(Claim("readout", each) for each in readout),
+        ]
         return (*told, *(Claim("statement", kind) for kind in statements))
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
@@ -49,7 +54,9 @@ class SharedInLayers:
         if {type(s) for s in DYNAPCNN_BY_EVENT.all} <= target.statements:
             yield (self._made((taken[0], taken[1], taken[2]), readout, scale) for scale in SCALES)
 
-    def _made(self, kinds: tuple[WeightKind, WeightKind, WeightKind], readout: Readout, scale: int) -> tuple[Network, Images]:
+    def _made(
+        self, kinds: tuple[WeightKind, WeightKind, WeightKind], readout: Readout, scale: int
+    ) -> tuple[Network, Images]:
         rng = np.random.default_rng(5)
         net = Builder(Input((2, 6, 6), "spikes"), rng, (kinds[0],))
         net.conv("conv1", 4, (3, 3), padding=(1, 1))
@@ -69,11 +76,21 @@ class SharedInLayers:
             return np.full(net.shape[0], value, np.int32)
 
         bias = np.resize(np.array([0, -1, -2], np.int32), net.shape[0])
-        net.add(name, Neuron(all_of(threshold), bias, DYNAPCNN_BY_EVENT, parameters={"floor": all_of(FLOOR * threshold // 4 - 1)}))
+        net.add(
+            name,
+            Neuron(
+                all_of(threshold),
+                bias,
+                DYNAPCNN_BY_EVENT,
+                parameters={"floor": all_of(FLOOR * threshold // 4 - 1)},
+            ),
+        )
 
 
 CORES = (
     SharedInLayers("cores", ("binary", "ternary", "int2")),
-    SharedInLayers("cores_of_int3_to_int5", ("int3", "int4", "int5"), "membrane_last_argmax_lowest"),
+    SharedInLayers(
+        "cores_of_int3_to_int5", ("int3", "int4", "int5"), "membrane_last_argmax_lowest"
+    ),
     SharedInLayers("cores_of_int6_to_int8", ("int6", "int7", "int8")),
 )

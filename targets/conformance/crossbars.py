@@ -17,7 +17,9 @@ from lehr.targets.conformance.claims import Claim
 from lehr.targets.contract import Target
 from lehr.update import Program
 
-_FIELDS = Arithmetic(reset="zero", reset_timing="same_step", fires="ge", state_bits=12, update="event")
+_FIELDS = Arithmetic(
+    reset="zero", reset_timing="same_step", fires="ge", state_bits=12, update="event"
+)
 _SHAPE = (4, 8, 8)
 _STEPS = 16
 _NEVER = 3000
@@ -44,23 +46,35 @@ class OneLayer:
 
     def _made(self) -> tuple[Network, Images]:
         nodes = self._nodes()
-        net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(_SHAPE, "spikes"), _STEPS)
+        net = Network(
+            nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(_SHAPE, "spikes"), _STEPS
+        )
         return net, (np.random.default_rng(1).random((2, _STEPS, *_SHAPE)) < 0.75).astype(np.uint8)
 
     def _nodes(self) -> dict[str, Node]:
         rng = np.random.default_rng(0)
         channels = 4 if self.pooled else 6
         threshold = np.arange(3, 3 + channels, dtype=np.int32)
-        others = {"leak": np.arange(channels, dtype=np.int32) % 3} if isinstance(self.update, Program) else {}
+        others = (
+            {"leak": np.arange(channels, dtype=np.int32) % 3}
+            if isinstance(self.update, Program)
+            else {}
+        )
         binary = np.array((-1, 1), np.int8)
         before: dict[str, Node]
         if self.pooled:
-            before = {"conv": Conv2d(rng.choice(binary, (channels, 4, 3, 3))), "pool": SumPool2d((2, 2), (2, 2))}
+            before = {
+                "conv": Conv2d(rng.choice(binary, (channels, 4, 3, 3))),
+                "pool": SumPool2d((2, 2), (2, 2)),
+            }
         else:
             weight = rng.choice(binary, (channels, int(np.prod(_SHAPE))))
             weight[0], weight[1], threshold[0] = 1, -1, _NEVER
             before = {"flat": Flatten(), "fc": Linear(weight)}
-        return {**before, "out": Neuron(threshold, np.zeros_like(threshold), self.update, parameters=others)}
+        return {
+            **before,
+            "out": Neuron(threshold, np.zeros_like(threshold), self.update, parameters=others),
+        }
 
 
 CROSSBARS = (

@@ -39,7 +39,11 @@ class Parts:
     @property
     def last(self) -> Arithmetic:
         """Of the last layer."""
-        return replace(self.arithmetic, fires="never", reset="none") if self.integrators else self.arithmetic
+        return (
+            replace(self.arithmetic, fires="never", reset="none")
+            if self.integrators
+            else self.arithmetic
+        )
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Form:
     """The shape of a network, and of what goes in.
 
     Attributes:
-        fill: appends all nodes to a network; layers of neurons by the function that it is given. The last one is called `out`.
+        fill: appends all nodes to a network; layers of neurons by the function that it is given.
+            The last one is called `out`.
         shape: of the input.
         pixels: whether the input is pixels, else spikes.
         held: whether samples are held for all steps.
@@ -67,11 +72,19 @@ class Form:
         self.fill(net, lambda name: net.neuron(name, Arithmetic()))
         return {type(node) for node in net.nodes.values()} <= nodes
 
-    def make(self, parts: Parts, seed: int = 0, style: Style = USUAL, samples: int = 3) -> tuple[Network, Images]:
-        """A network of this form with random weights, and samples for it."""
+    def make(
+        self, parts: Parts, seed: int = 0, style: Style = USUAL, samples: int = 3
+    ) -> tuple[Network, Images]:
+        """Return a network of this form with random weights, and samples for it."""
         how = parts.arithmetic
-        net = Builder(Input(self.shape, "u8" if self.pixels else "spikes"), np.random.default_rng(seed + 1), parts.kinds)
-        self.fill(net, lambda name: net.neuron(name, parts.last if name == "out" else how, parts.synapse))
+        net = Builder(
+            Input(self.shape, "u8" if self.pixels else "spikes"),
+            np.random.default_rng(seed + 1),
+            parts.kinds,
+        )
+        self.fill(
+            net, lambda name: net.neuron(name, parts.last if name == "out" else how, parts.synapse)
+        )
         made = net.network(self.steps, seed, parts.readout, style)
         return made, random_input(made, np.random.default_rng(seed + 4), samples, self.held)
 
@@ -118,9 +131,21 @@ def _wide(net: Builder, neurons: AddNeurons) -> None:
     neurons("out")
 
 
-WIDE = (Form("wide_on_pixels", _wide, (256,), pixels=True, held=True, steps=16), Form("wide", _wide, (256,), steps=16))
+WIDE = (
+    Form("wide_on_pixels", _wide, (256,), pixels=True, held=True, steps=16),
+    Form("wide", _wide, (256,), steps=16),
+)
 """Sums as large as they come, in both directions: for machines whose rails biases alone do not reach."""
-FORMS = (CONVOLUTIONAL, POOLED_SPIKES, EVENTS, DENSE, DENSE_PIXELS, CONVOLUTION, ONE_LAYER, ONE_LAYER_PIXELS)
+FORMS = (
+    CONVOLUTIONAL,
+    POOLED_SPIKES,
+    EVENTS,
+    DENSE,
+    DENSE_PIXELS,
+    CONVOLUTION,
+    ONE_LAYER,
+    ONE_LAYER_PIXELS,
+)
 """All forms that need no more than a target can state, the richest first."""
 SMALLEST = (DENSE, DENSE_PIXELS, ONE_LAYER, ONE_LAYER_PIXELS, EVENTS, CONVOLUTION)
 """The same with the smallest first, for what says nothing about maps."""
@@ -143,7 +168,10 @@ def _recurrent_alone(net: Builder, neurons: AddNeurons) -> None:
 
 
 HEARS_ITSELF = Form("hears_itself", _hears_itself, (12,), steps=10)
-RECURRENT = (Form("recurrent", _recurrent, (12,), steps=10), Form("recurrent_alone", _recurrent_alone, (12,), steps=10))
+RECURRENT = (
+    Form("recurrent", _recurrent, (12,), steps=10),
+    Form("recurrent_alone", _recurrent_alone, (12,), steps=10),
+)
 
 
 def delayed(currents: Delay, spikes: Delay) -> tuple[Form, ...]:
@@ -155,7 +183,10 @@ def delayed(currents: Delay, spikes: Delay) -> tuple[Form, ...]:
         neurons("hidden")
         net.linear("fc2", 4)
         neurons("out")
-        net.nodes |= {"slow_spikes": spikes, "fc3": Linear(net.weight(4, 8, kind=net.kinds[0]), net.kinds[0])}
+        net.nodes |= {
+            "slow_spikes": spikes,
+            "fc3": Linear(net.weight(4, 8, kind=net.kinds[0]), net.kinds[0]),
+        }
         net.edges += [("hidden", "slow_spikes"), ("slow_spikes", "fc3"), ("fc3", "out")]
 
     def inputs(net: Builder, neurons: AddNeurons) -> None:
@@ -165,15 +196,21 @@ def delayed(currents: Delay, spikes: Delay) -> tuple[Form, ...]:
     return Form("delayed", both, (10,), steps=10), Form("delayed_input", inputs, (8,), steps=10)
 
 
-def convolved(stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1) -> tuple[Form, ...]:
+def convolved(
+    stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
+) -> tuple[Form, ...]:
     """One convolution with more than a kernel to it, before a dense layer or alone."""
 
     def alone(net: Builder, neurons: AddNeurons) -> None:
-        net.conv("conv", 4, (3, 2), stride=stride, padding=padding, dilation=dilation, groups=groups)
+        net.conv(
+            "conv", 4, (3, 2), stride=stride, padding=padding, dilation=dilation, groups=groups
+        )
         neurons("out")
 
     def before(net: Builder, neurons: AddNeurons) -> None:
-        net.conv("conv", 4, (3, 2), stride=stride, padding=padding, dilation=dilation, groups=groups)
+        net.conv(
+            "conv", 4, (3, 2), stride=stride, padding=padding, dilation=dilation, groups=groups
+        )
         neurons("lif1")
         net.linear("fc", 5)
         neurons("out")

@@ -62,7 +62,7 @@ class Golden(Protocol):
 
 # -------------------------------------------------------------------- the list
 def _of(name: str, *told: str, **given: Any) -> InFields:
-    """A golden network with some fields, which it exercises: those `told`, all if none is."""
+    """Return a golden network with some fields, which it exercises: those `told`, all if none is."""
     return InFields(name, fields=given, told=told or tuple(given))
 
 
@@ -78,21 +78,48 @@ def _membranes() -> Iterator[InFields]:
     for fires in ("gt", "ge"):
         yield _of(f"fires_{fires}", fires=fires)
     yield _of("fires_gt_reset_zero", "fires", fires="gt", reset="zero")
-    yield InFields("most_fraction_bits", (*SMALLEST, ONE_SIGN), most=("fraction_bits", "state_bits"), told=("fraction_bits",))
+    yield InFields(
+        "most_fraction_bits",
+        (*SMALLEST, ONE_SIGN),
+        most=("fraction_bits", "state_bits"),
+        told=("fraction_bits",),
+    )
     for bits in (0, 5):
-        yield InFields(f"fraction_bits_{bits}", fields={"fraction_bits": bits}, most=("state_bits",), told=("fraction_bits",))
-    for name, numerator, shift in (("no_leak", 1, 0), ("no_memory", 0, 4), ("slow_leak", 65535, 16), ("odd_leak", 11, 4)):
-        yield InFields(name, fields={"decay_form": "multiply", "decay_numerator": numerator, "decay_shift": shift})
+        yield InFields(
+            f"fraction_bits_{bits}",
+            fields={"fraction_bits": bits},
+            most=("state_bits",),
+            told=("fraction_bits",),
+        )
+    for name, numerator, shift in (
+        ("no_leak", 1, 0),
+        ("no_memory", 0, 4),
+        ("slow_leak", 65535, 16),
+        ("odd_leak", 11, 4),
+    ):
+        yield InFields(
+            name,
+            fields={"decay_form": "multiply", "decay_numerator": numerator, "decay_shift": shift},
+        )
     yield _of("update_event", "update", update="event", reset_timing="same_step")
 
 
 def _rails() -> Iterator[InFields]:
     """Membranes that leave their width upwards and downwards."""
     for overflow in get_args(Overflow):
-        rails = InFields(f"{overflow}_at_most_bits", (*SMALLEST, *WIDE, ONE_SIGN), told=("overflow", "state_bits"), styles=RAILS)
+        rails = InFields(
+            f"{overflow}_at_most_bits",
+            (*SMALLEST, *WIDE, ONE_SIGN),
+            told=("overflow", "state_bits"),
+            styles=RAILS,
+        )
         yield replace(rails, fields={"overflow": overflow}, most=("state_bits",))
         for bits in (8, 10, 16):
-            yield replace(rails, name=f"{overflow}_at_{bits}_bits", fields={"overflow": overflow, "state_bits": bits})
+            yield replace(
+                rails,
+                name=f"{overflow}_at_{bits}_bits",
+                fields={"overflow": overflow, "state_bits": bits},
+            )
 
 
 def _synapses() -> Iterator[InFields]:
@@ -106,9 +133,17 @@ def _synapses() -> Iterator[InFields]:
     for overflow in get_args(Overflow):
         styles = (Style(reached=True), *RAILS)
         given = {"overflow": overflow, "state_bits": 8}
-        yield InFields(f"synapse_{overflow}", (*SMALLEST, *WIDE), fields={"fraction_bits": 3}, synapse=given, styles=styles)
+        yield InFields(
+            f"synapse_{overflow}",
+            (*SMALLEST, *WIDE),
+            fields={"fraction_bits": 3},
+            synapse=given,
+            styles=styles,
+        )
     for readout in MEMBRANE_READOUTS:
-        yield InFields(readout, (HEARS_ITSELF, *SMALLEST), synapse={}, readout=readout, integrators=True)
+        yield InFields(
+            readout, (HEARS_ITSELF, *SMALLEST), synapse={}, readout=readout, integrators=True
+        )
         yield InFields(f"{readout}_of_membranes_alone", readout=readout, integrators=True)
         yield InFields(f"{readout}_of_neurons_that_fire", readout=readout)
 
@@ -120,22 +155,36 @@ def _nodes() -> Iterator[InFields]:
         yield InFields(form.name, (form,))
     yield InFields("recurrent", RECURRENT)
     yield InFields("delayed", delayed(Delay(3), Delay(2)))
-    yield InFields("delayed_by_neuron", delayed(Delay(np.arange(1, 9, dtype=np.int32)), Delay(np.arange(8, 0, -1, dtype=np.int32))))
+    yield InFields(
+        "delayed_by_neuron",
+        delayed(Delay(np.arange(1, 9, dtype=np.int32)), Delay(np.arange(8, 0, -1, dtype=np.int32))),
+    )
     yield InFields("strided", convolved(stride=(2, 1), padding=(1, 0)))
     yield InFields("dilated", convolved(dilation=(2, 3), padding=(0, 2)))
     yield InFields("grouped", convolved(groups=2))
     yield InFields("overlapping_windows", pooled((3, 2), (2, 1), (1, 0)))
     yield InFields("scaled", scaled())
     yield InFields("scaled_by_value", scaled(by_value=True))
-    yield InFields("scaled_by_event", scaled(), fields={"update": "event", "reset_timing": "same_step"})
-    yield InFields("thresholds_by_neuron", (CONVOLUTIONAL, EVENTS, CONVOLUTION), thresholds_by_neuron=True)
+    yield InFields(
+        "scaled_by_event", scaled(), fields={"update": "event", "reset_timing": "same_step"}
+    )
+    yield InFields(
+        "thresholds_by_neuron", (CONVOLUTIONAL, EVENTS, CONVOLUTION), thresholds_by_neuron=True
+    )
     for kind in KINDS[1:]:
         yield InFields(f"weights_{kind}", FORMS, kinds=(kind,))
     yield InFields("weights_of_all_kinds", (*RECURRENT, *SMALLEST), kinds=KINDS)
 
 
 IN_FIELDS = (*_nodes(), *_synapses(), *_membranes(), *_rails())
-OF_MACHINES: tuple[Golden, ...] = (*PROGRAMS, *BY_LAYER, *CORES, *CROSSBARS, *ON_XYLO, *WITHOUT_RAILS)
+OF_MACHINES: tuple[Golden, ...] = (
+    *PROGRAMS,
+    *BY_LAYER,
+    *CORES,
+    *CROSSBARS,
+    *ON_XYLO,
+    *WITHOUT_RAILS,
+)
 OF_MACHINES += (MachineAtItsRails("reckon", 12),)
 GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *OF_MACHINES)
 
@@ -143,7 +192,7 @@ GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *OF_MACHINES)
 # -------------------------------------------------------------------- for a target
 @cache
 def example(target: Target, name: str) -> Example | str:
-    """A golden network in the form that a target takes, samples and what the definition makes of them, or why none maps."""
+    """Return a golden network in the form that a target takes, samples and what the definition makes of them, or why none maps."""
     golden = next(g for g in GOLDEN if g.name == name)
     told = golden.tells(target)
     refused, best = "", None
@@ -161,7 +210,11 @@ def example(target: Target, name: str) -> Example | str:
                 return made
             best = best or made
     assert best or not silent, f"{name} maps to {target.name}, but is silent or always fires"
-    return best or refused or f"{target.name} states neither nodes nor updates that it could be made of"
+    return (
+        best
+        or refused
+        or f"{target.name} states neither nodes nor updates that it could be made of"
+    )
 
 
 def mapping(target: Target) -> Iterator[tuple[str, Example]]:
@@ -179,5 +232,5 @@ def mapped(target: Target) -> dict[str, Example]:
 
 
 def some(target: Target) -> dict[str, Example]:
-    """The first few of them."""
+    """Return the first few of them."""
     return dict(islice(mapping(target), FEW))

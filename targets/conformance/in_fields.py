@@ -67,8 +67,10 @@ class InFields:
     thresholds_by_neuron: bool = False
 
     def make(self, how: Arithmetic) -> tuple[Network, Images]:
-        """The network in its first form, whatever targets take."""
-        return self._grown(self.forms[0], self._parts(how, "binary", "count_argmax_lowest"), 0, self.styles[0])
+        """Return the network in its first form, whatever targets take."""
+        return self._grown(
+            self.forms[0], self._parts(how, "binary", "count_argmax_lowest"), 0, self.styles[0]
+        )
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
         """Form after form, in each style."""
@@ -83,37 +85,61 @@ class InFields:
         if self.synapse is not None and how.beta == 1:  # no synapse state without a leak
             return
         kind = "binary" if "binary" in target.weights else target.weights[0]
-        readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
+        readout = (
+            "count_argmax_lowest"
+            if "count_argmax_lowest" in target.readouts
+            else target.readouts[0]
+        )
         parts = self._parts(how, kind, readout)
         forms = [form for form in self.forms if form.made_of(target.nodes)]
-        forms = [form for form in forms if not (form.pixels and how.update == "event")]  # a pixel would be up to 255 events
+        forms = [
+            form for form in forms if not (form.pixels and how.update == "event")
+        ]  # a pixel would be up to 255 events
         if _lacks(target, parts):
             forms = forms[:1]
-        for form, style in product(forms, self.styles[:1] if _lacks(target, parts) else self.styles):
+        for form, style in product(
+            forms, self.styles[:1] if _lacks(target, parts) else self.styles
+        ):
             yield (self._grown(form, parts, seed, style) for seed in range(TRIES))
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """The fields `told`, with the values that they have for a target."""
+        """Return the fields `told`, with the values that they have for a target."""
         if not in_fields(target):
             return ()
         own = self._fields(target)
         synapse = {name: value for name, value in (self.synapse or {}).items() if name in VALUES}
         if synapse.get("rounding") == "nearest_even":
             del synapse["decay_form"]  # both forms are the same
-        return (*(Claim(name, own[name]) for name in self.told), *(Claim(name, value, True) for name, value in synapse.items()))
+        return (
+            *(Claim(name, own[name]) for name in self.told),
+            *(Claim(name, value, True) for name, value in synapse.items()),
+        )
 
     def _fields(self, target: Target) -> dict[str, Any]:
-        limits = {"fraction_bits": target.arithmetics.max_fraction_bits, "state_bits": target.arithmetics.max_state_bits}
-        own = {**usual(target.arithmetics, target.example_fields), **{name: limits[name] for name in self.most}, **self.fields}
+        limits = {
+            "fraction_bits": target.arithmetics.max_fraction_bits,
+            "state_bits": target.arithmetics.max_state_bits,
+        }
+        own = {
+            **usual(target.arithmetics, target.example_fields),
+            **{name: limits[name] for name in self.most},
+            **self.fields,
+        }
         if own["decay_form"] == "shift":
             own["decay_numerator"] = (1 << own["decay_shift"]) - 1
-        return {**own, "fires": "never", "reset": "none"} if self.integrators and own["fires"] == "never" else own
+        return (
+            {**own, "fires": "never", "reset": "none"}
+            if self.integrators and own["fires"] == "never"
+            else own
+        )
 
     def _parts(self, how: Arithmetic, kind: WeightKind, readout: Readout) -> Parts:
         synapse = None
         if self.synapse is not None:
             leak = {name: getattr(how, name) for name in ("decay_form", "rounding", "overflow")}
-            synapse = replace(SLOW, **{**leak, "state_bits": min(SLOW.state_bits, how.state_bits), **self.synapse})
+            synapse = replace(
+                SLOW, **{**leak, "state_bits": min(SLOW.state_bits, how.state_bits), **self.synapse}
+            )
         return Parts(how, synapse, self.kinds or (kind,), self.readout or readout, self.integrators)
 
     def _grown(self, form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, Images]:
@@ -123,19 +149,24 @@ class InFields:
 
 @lru_cache(maxsize=2048)
 def _made(form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, Images]:
-    """A network that several targets may be asked to take."""
+    """Return a network that several targets may be asked to take."""
     return form.make(parts, seed, style)
 
 
 def _lacks(target: Target, parts: Parts) -> bool:
     """Whether a machine refuses the parts, so that it refuses whatever is made of them, and one network shows why."""
-    last = Neuron(np.full(1, parts.last.fires != "never", np.int32), np.zeros(1, np.int32), parts.last, parts.synapse)
+    last = Neuron(
+        np.full(1, parts.last.fires != "never", np.int32),
+        np.zeros(1, np.int32),
+        parts.last,
+        parts.synapse,
+    )
     had = parts.kinds[0] in target.weights and parts.readout in target.readouts
     return not had or bool(target.neuron_problems("out", last))
 
 
 def usual(machine: Arithmetics, needed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The fields that golden networks have where nothing else is said: the defaults, or what the machine has instead, or needs."""
+    """Return the fields that golden networks have where nothing else is said: the defaults, or what the machine has instead, or needs."""
     chosen = {f.name: getattr(DEFAULT, f.name) for f in fields(DEFAULT)}
     for name in machine.CHOICES:
         allowed = getattr(machine, name)

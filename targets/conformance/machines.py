@@ -14,14 +14,34 @@ from lehr.update import Program
 from lehr.weights import LARGEST, Int8Array, WeightKind
 
 STEPS = 12
-RANGES = {"alpha": (28_672, 32_768), "dash_mem": (2, 5), "dash_syn": (1, 4), "du": (0, 3_000), "dv": (2_000, 4_000), "floor": (-40, 0)}
+RANGES = {
+    "alpha": (28_672, 32_768),
+    "dash_mem": (2, 5),
+    "dash_syn": (1, 4),
+    "du": (0, 3_000),
+    "dv": (2_000, 4_000),
+    "floor": (-40, 0),
+}
 RANGES |= {"leak": (0, 2), "decay": (100, 256), "shift": (8, 9)}
-THRESHOLDS = {"akida": 1, "dynapcnn": 2, "dynapcnn_by_event": 2, "tinyodin": 2, "xylo": 3, "loihi": 150, "reckon": 30, "hiaer": 30}
+THRESHOLDS = {
+    "akida": 1,
+    "dynapcnn": 2,
+    "dynapcnn_by_event": 2,
+    "tinyodin": 2,
+    "xylo": 3,
+    "loihi": 150,
+    "reckon": 30,
+    "hiaer": 30,
+}
 
 
-def machine_network(name: str, *, spatial: bool = False, per_neuron: bool = False) -> tuple[Network, Images]:
+def machine_network(
+    name: str, *, spatial: bool = False, per_neuron: bool = False
+) -> tuple[Network, Images]:
     """Two layers of a machine's neurons, dense or a convolution first, with parameters by channel or by neuron; and samples by step."""
-    return program_network(MACHINES[name], THRESHOLDS.get(name, 40), spatial=spatial, per_neuron=per_neuron)
+    return program_network(
+        MACHINES[name], THRESHOLDS.get(name, 40), spatial=spatial, per_neuron=per_neuron
+    )
 
 
 def program_network(
@@ -36,7 +56,7 @@ def program_network(
     readout: Readout = "count_argmax_lowest",
     alike: bool = False,
 ) -> tuple[Network, Images]:
-    """The same for any program whose parameters are among `RANGES`; thresholds lie around `threshold`; or the first layer alone.
+    """Return the same for any program whose parameters are among `RANGES`; thresholds lie around `threshold`; or the first layer alone.
 
     With `alike`, all neurons of the network have that one threshold.
     """
@@ -44,18 +64,29 @@ def program_network(
     entry: Shape = (2, 6, 6) if spatial else (14,)
     hidden: Shape = (4, 4, 4) if spatial else (10,)
     nodes: dict[str, Node] = {
-        "first": Conv2d(_weights(rng, kind, 4, 2, 3, 3), kind=kind) if spatial else Linear(_weights(rng, kind, 10, 14), kind),
+        "first": Conv2d(_weights(rng, kind, 4, 2, 3, 3), kind=kind)
+        if spatial
+        else Linear(_weights(rng, kind, 10, 14), kind),
         "hidden": _neurons(rng, program, hidden, threshold, per_neuron, alike),
     }
     if layers == 2:
         nodes |= {"flat": Flatten()} if spatial else {}
         nodes["second"] = Linear(_weights(rng, kind, 5, int(np.prod(hidden))), kind)
         nodes["out"] = _neurons(rng, program, (5,), threshold, per_neuron, alike)
-    net = Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(entry, "spikes"), STEPS, readout)
+    net = Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(entry, "spikes"), STEPS, readout
+    )
     return net, (rng.random((4, STEPS, *entry)) < 0.4).astype(np.uint8)
 
 
-def _neurons(rng: np.random.Generator, program: Program, shape: Shape, threshold: int, per_neuron: bool, alike: bool) -> Neuron:
+def _neurons(
+    rng: np.random.Generator,
+    program: Program,
+    shape: Shape,
+    threshold: int,
+    per_neuron: bool,
+    alike: bool,
+) -> Neuron:
     size = shape if per_neuron else shape[:1]
     least, most = (threshold, threshold) if alike else (max(1, threshold // 2), threshold * 3 // 2)
 

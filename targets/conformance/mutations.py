@@ -29,8 +29,14 @@ def one_higher_threshold(net: Network, channel: int = 0) -> Network:
 def thresholds(net: Network) -> Iterator[Network]:
     """One threshold is one unit higher; all of a layer are, or of the network, for machines that have but one."""
     yield from _parameter(net, "threshold")
-    firing = {name: neuron for name, neuron in net.neurons.items() if "threshold" in neuron.program.parameters}
-    higher = {name: replace(neuron, threshold=neuron.threshold + 1) for name, neuron in firing.items()}
+    firing = {
+        name: neuron
+        for name, neuron in net.neurons.items()
+        if "threshold" in neuron.program.parameters
+    }
+    higher = {
+        name: replace(neuron, threshold=neuron.threshold + 1) for name, neuron in firing.items()
+    }
     yield replace(net, nodes={**net.nodes, **higher})
 
 
@@ -40,7 +46,7 @@ def biases(net: Network) -> Iterator[Network]:
 
 
 def no_bias(net: Network) -> Iterator[Network]:
-    """A layer has lost its bias."""
+    """Yield a layer has lost its bias."""
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.bias.any():
             yield _with(net, name, replace(neuron, bias=np.zeros_like(neuron.bias)))
@@ -65,7 +71,9 @@ def numbers(net: Network) -> Iterator[Network]:
     """One number of a node that is neither weights nor neurons is one unit higher: a factor, or the steps of one value."""
     for name, node in net.nodes.items():
         values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
-        for field, array in values.items() if name not in net.weighted and name not in net.neurons else ():
+        for field, array in (
+            values.items() if name not in net.weighted and name not in net.neurons else ()
+        ):
             for index in range(min(array.size, MOST)) if isinstance(array, np.ndarray) else ():
                 try:
                     yield _with(net, name, replace(node, **{field: _one_more(array, index)}))  # type: ignore[type-var]
@@ -74,7 +82,7 @@ def numbers(net: Network) -> Iterator[Network]:
 
 
 def leaks(net: Network) -> Iterator[Network]:
-    """A layer leaks a little more or less: by one unit of a numerator, or by one bit of a shift."""
+    """Yield a layer leaks a little more or less: by one unit of a numerator, or by one bit of a shift."""
     for name, neuron in reversed([*net.neurons.items()]):
         if isinstance(neuron.arithmetic, Program):
             for program in _other_leaks(neuron.arithmetic):
@@ -85,14 +93,14 @@ def leaks(net: Network) -> Iterator[Network]:
 
 
 def synapses(net: Network) -> Iterator[Network]:
-    """The currents of a layer leak a little more or less."""
+    """Yield the currents of a layer leak a little more or less."""
     for name, neuron in reversed([*net.neurons.items()]):
         for how in _other_decays(neuron.synapse) if neuron.synapse else ():
             yield from _made(net, name, neuron, synapse=how)
 
 
 def other_state(net: Network) -> Iterator[Network]:
-    """The bias of a layer goes to its other state."""
+    """Yield the bias of a layer goes to its other state."""
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.synapse and neuron.bias.any():
             to: BiasTo = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
@@ -120,7 +128,7 @@ def _with(net: Network, name: str, node: Node) -> Network:
 
 
 def _made(net: Network, name: str, neuron: Neuron, **changes: Any) -> Iterator[Network]:
-    """The network with changed neurons, unless what they are then contradicts itself."""
+    """Yield the network with changed neurons, unless what they are then contradicts itself."""
     try:
         yield _with(net, name, replace(neuron, **changes))
     except LehrError:
@@ -138,13 +146,21 @@ def _parameter(net: Network, name: str) -> Iterator[Network]:
         if name not in neuron.program.parameters or not (array := neuron.values[name]).any():
             continue
         each = (_one_more(array, index) for index in range(min(array.size, MOST)))
-        for more in (*each, array + 1, array + _lowest_bit(array)):  # some machines have one for all, or but multiples of a power of two
-            whole = {name: more} if name in ("threshold", "bias") else {"parameters": {**neuron.parameters, name: more}}
+        for more in (
+            *each,
+            array + 1,
+            array + _lowest_bit(array),
+        ):  # some machines have one for all, or but multiples of a power of two
+            whole = (
+                {name: more}
+                if name in ("threshold", "bias")
+                else {"parameters": {**neuron.parameters, name: more}}
+            )
             yield from _made(net, layer, neuron, **whole)
 
 
 def _lowest_bit(array: Any) -> int:
-    """The greatest power of two of which all are multiples."""
+    """Return the greatest power of two of which all are multiples."""
     common = int(np.gcd.reduce(array.astype(np.int64), axis=None))
     return common & -common
 
@@ -163,12 +179,19 @@ def _other_decays(how: Arithmetic | Synapse) -> Iterator[Arithmetic | Synapse]:
 
 def _other_leaks(program: Program) -> Iterator[Program]:
     for number, s in enumerate(program.statements):
-        if not (isinstance(s, Leak) and isinstance(s.decay.numerator, int) and isinstance(s.decay.shift, int)):
+        if not (
+            isinstance(s, Leak)
+            and isinstance(s.decay.numerator, int)
+            and isinstance(s.decay.shift, int)
+        ):
             continue
         for numerator, shift in _near(s.decay.form, s.decay.numerator, s.decay.shift):
             other = replace(s, decay=replace(s.decay, numerator=numerator, shift=shift))
             try:
-                yield Program((*program.statements[:number], other, *program.statements[number + 1 :]), program.membrane)
+                yield Program(
+                    (*program.statements[:number], other, *program.statements[number + 1 :]),
+                    program.membrane,
+                )
             except LehrError:
                 continue
 

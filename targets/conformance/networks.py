@@ -14,7 +14,9 @@ from lehr.simulate import simulate
 from lehr.targets.conformance.building import Builder, Images, alive, flowing, random_input
 from lehr.weights import WeightKind
 
-MEMBRANE_READOUTS: tuple[Readout, ...] = tuple(readout for readout in get_args(Readout) if readout != "count_argmax_lowest")
+MEMBRANE_READOUTS: tuple[Readout, ...] = tuple(
+    readout for readout in get_args(Readout) if readout != "count_argmax_lowest"
+)
 SLOW = Synapse(decay_numerator=3, decay_shift=2, state_bits=16)
 
 
@@ -28,15 +30,23 @@ def pooled_convolutions(net: Builder, neurons: Callable[[str], None]) -> None:
     neurons("out")
 
 
-def small_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",), samples: int = 6) -> tuple[Network, Images]:
+def small_network(
+    how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",), samples: int = 6
+) -> tuple[Network, Images]:
     """Two convolutions with pooling and a readout, on pixels, and samples that are held for all steps."""
     how = how or Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-    net = Builder(Input((1, 10, 10), "spikes" if how.update == "event" else "u8"), np.random.default_rng(1), kinds)
+    net = Builder(
+        Input((1, 10, 10), "spikes" if how.update == "event" else "u8"),
+        np.random.default_rng(1),
+        kinds,
+    )
     pooled_convolutions(net, lambda name: net.neuron(name, how))
     return _and_input(net.network(steps=8), held=True, samples=samples)
 
 
-def recurrent_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",)) -> tuple[Network, Images]:
+def recurrent_network(
+    how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",)
+) -> tuple[Network, Images]:
     """Two fully connected layers; the first hears itself, and the second through weights of its own; samples step by step."""
     how = how or Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=3, state_bits=16)
     net = Builder(Input((12,), "spikes"), np.random.default_rng(2), kinds)
@@ -50,7 +60,9 @@ def recurrent_network(how: Arithmetic | None = None, kinds: tuple[WeightKind, ..
 
 def delayed_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
     """Spikes delayed by two steps beside spikes that are not, and currents delayed by three; samples step by step."""
-    how = how or Arithmetic(decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18)
+    how = how or Arithmetic(
+        decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18
+    )
     net = Builder(Input((10,), "spikes"), np.random.default_rng(3))
     net.linear("fc1", 8)
     net.add("slow_current", Delay(3))
@@ -68,7 +80,9 @@ def _and_input(net: Network, held: bool, samples: int = 6) -> tuple[Network, Ima
     return net, x
 
 
-def two_state_network(how: Arithmetic, synapse: Synapse = SLOW, readout: Readout | None = None) -> tuple[Network, Images]:
+def two_state_network(
+    how: Arithmetic, synapse: Synapse = SLOW, readout: Readout | None = None
+) -> tuple[Network, Images]:
     """Two layers with a synapse state, the first of which hears itself; samples step by step.
 
     With a `readout` of membranes the output is a layer of integrators, else it fires.

@@ -50,7 +50,7 @@ class MachineAtItsRails:
         return f"machine_{self.machine}_at_its_rails"
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """The Bound."""
+        """Return the Bound."""
         return (Claim("statement", Bound),) if Bound in target.statements else ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
@@ -63,6 +63,8 @@ class MachineAtItsRails:
         alpha = np.full(NEURONS, 30_000, np.int32)
         out = Neuron(threshold, np.zeros_like(threshold), program, parameters={"alpha": alpha})
         edges = ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT))
-        net = Network({"fc": Linear(_weights(), kind), "out": out}, edges, Input((INPUTS,), "spikes"), STEPS)
+        net = Network(
+            {"fc": Linear(_weights(), kind), "out": out}, edges, Input((INPUTS,), "spikes"), STEPS
+        )
         x = (np.random.default_rng(3).random((4, STEPS, INPUTS)) < 0.4).astype(np.uint8)
         yield iter([(net, x)])

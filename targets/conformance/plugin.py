@@ -23,7 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests of the suite, wherever they are collected, their targets."""
     if metafunc.function.__module__.startswith(f"{PACKAGE}.") and "target" in metafunc.fixturenames:
-        metafunc.parametrize("target", _chosen(metafunc.config.getoption("--lehr-target")), ids=lambda target: target.name)
+        metafunc.parametrize(
+            "target",
+            _chosen(metafunc.config.getoption("--lehr-target")),
+            ids=lambda target: target.name,
+        )
 
 
 def _chosen(names: Iterable[str]) -> list[Any]:
@@ -36,7 +40,8 @@ def _chosen(names: Iterable[str]) -> list[Any]:
         raise pytest.UsageError(f"--lehr-target: {error}") from None
 
 
-# -------------------------------------------------------------------- a checkout, whose folder `targets` is lehr.targets
+# -------------------------------------------------------------------- a checkout, whose folder
+# `targets` is lehr.targets
 class _Module(pytest.Module):
     """A module of the suite, imported by its own name."""
 
@@ -44,11 +49,19 @@ class _Module(pytest.Module):
         return importlib.import_module(f"{PACKAGE}.{self.path.stem}")
 
 
-def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
     """Import the suite's modules as parts of lehr, whatever the folder above them is called."""
-    return _Module.from_parent(parent, path=module_path) if module_path.resolve().parent == HERE else None
+    return (
+        _Module.from_parent(parent, path=module_path)
+        if module_path.resolve().parent == HERE
+        else None
+    )
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Import no package for the folders above them."""
-    return pytest.Dir.from_parent(parent, path=path) if path.resolve() in (HERE, HERE.parent) else None
+    return (
+        pytest.Dir.from_parent(parent, path=path) if path.resolve() in (HERE, HERE.parent) else None
+    )

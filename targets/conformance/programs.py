@@ -46,31 +46,53 @@ class InStatements:
     kind: type | None = None
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """The kind of statement."""
+        """Return the kind of statement."""
         return (Claim("statement", self.kind),) if self.kind in target.statements else ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
         """Program after program, in each shape; with thresholds by channel, then with one for all."""
         kind = "binary" if "binary" in target.weights else target.weights[0]
-        readout = "count_argmax_lowest" if "count_argmax_lowest" in target.readouts else target.readouts[0]
-        taken = [program for program in self.programs if {type(s) for s in program.all} <= target.statements]
+        readout = (
+            "count_argmax_lowest"
+            if "count_argmax_lowest" in target.readouts
+            else target.readouts[0]
+        )
+        taken = [
+            program
+            for program in self.programs
+            if {type(s) for s in program.all} <= target.statements
+        ]
         shapes = [(spatial, layers) for spatial, layers in SHAPES if spatial or not self.per_neuron]
-        for program, (spatial, layers), alike in product(taken, shapes, (False,) if self.per_neuron else (False, True)):
-            make = partial(program_network, program, spatial=spatial, layers=layers, per_neuron=self.per_neuron, kind=kind, readout=readout)
+        for program, (spatial, layers), alike in product(
+            taken, shapes, (False,) if self.per_neuron else (False, True)
+        ):
+            make = partial(
+                program_network,
+                program,
+                spatial=spatial,
+                layers=layers,
+                per_neuron=self.per_neuron,
+                kind=kind,
+                readout=readout,
+            )
             yield (make(max(1, round(self.threshold * scale)), alike=alike) for scale in SCALES)
 
 
 def _machines() -> Iterator[InStatements]:
     for name, program in MACHINES.items():
         yield InStatements(f"machine_{name}", (program,), THRESHOLDS.get(name, 40))
-        yield InStatements(f"machine_{name}_by_neuron", (program,), THRESHOLDS.get(name, 40), per_neuron=True)
+        yield InStatements(
+            f"machine_{name}_by_neuron", (program,), THRESHOLDS.get(name, 40), per_neuron=True
+        )
         narrow = Program(tuple(map(_narrowed, program.statements)), program.membrane)
         if narrow != program:
-            yield InStatements(f"machine_{name}_at_{NARROW}_bits", (narrow,), THRESHOLDS.get(name, 40))
+            yield InStatements(
+                f"machine_{name}_at_{NARROW}_bits", (narrow,), THRESHOLDS.get(name, 40)
+            )
 
 
 def _narrowed(s: Statement) -> Statement:
-    """A statement whose ends, where it is a Bound, are as far from those of NARROW bits as they were from those of as many as they have."""
+    """Return a statement whose ends, where it is a Bound, are as far from those of NARROW bits as they were from those of as many as they have."""
     if isinstance(s, ForEachEvent):
         return ForEachEvent(tuple(map(_narrowed, s.body)))
     if not isinstance(s, Bound) or isinstance(s.low, str) or isinstance(s.high, str):
@@ -81,38 +103,80 @@ def _narrowed(s: Statement) -> Statement:
 
 def _statements() -> Iterator[InStatements]:
     """Each statement in each of its variants, among as few others as make a neuron; with a narrow Bound, then with a wide one."""
-    leaks = ["dash 0 2", "linear 5 0", "dash 0 shift", "linear leak 0", "multiply decay 8 floor", "shift 7 3 toward_zero"]
+    leaks = [
+        "dash 0 2",
+        "linear 5 0",
+        "dash 0 shift",
+        "linear leak 0",
+        "multiply decay 8 floor",
+        "shift 7 3 toward_zero",
+    ]
     leaks += [f"multiply 11 4 {rounding}" for rounding in ("toward_zero", "floor", "nearest_even")]
     leaks += [f"shift 7 3 {rounding}" for rounding in ("floor", "nearest_even")]
     for leak in leaks:
         yield _small(f"leak {leak}", f"leak v {leak}", _TAKE, _BOUND, _FIRE, _SUBTRACT)
     yield _small("add bias", _TAKE, "add v bias 3", _BOUND, _FIRE, _SUBTRACT)
-    yield _small("add times", _TAKE, _BOUND, "put a 0", "add a 5 1 times fired", "subtract v a 0", _FIRE)
+    yield _small(
+        "add times", _TAKE, _BOUND, "put a 0", "add a 5 1 times fired", "subtract v a 0", _FIRE
+    )
     yield _small("put when", _TAKE, _BOUND, _FIRE, "put v bias when fired")
-    yield _small("put next", "leak v multiply 7 3 floor", "put v 0 when fired", _TAKE, _BOUND, "fire fired v ge threshold 1")
+    yield _small(
+        "put next",
+        "leak v multiply 7 3 floor",
+        "put v 0 when fired",
+        _TAKE,
+        _BOUND,
+        "fire fired v ge threshold 1",
+    )
     yield _small("put always", "put a v", _TAKE, "subtract v a 1", _BOUND, _FIRE)
-    for ends in ("-64 63 saturate", "-64 63 wrap", "floor 100 saturate", _ROOM.removeprefix("bound v ")):
+    for ends in (
+        "-64 63 saturate",
+        "-64 63 wrap",
+        "floor 100 saturate",
+        _ROOM.removeprefix("bound v "),
+    ):
         yield _small(f"bound {ends}", _TAKE, f"bound v {ends}", _FIRE, _SUBTRACT)
     yield _small("fire alone", _TAKE, _BOUND, _FIRE, _SUBTRACT)
     yield _small("put zero", _TAKE, _BOUND, _FIRE, "put v 0 when fired")
-    unrounded = program_of_lines(["leak v multiply 1 1 floor", "add v input 11", _ROOM, _FIRE, "put v 0 when fired"], "v")
+    unrounded = program_of_lines(
+        ["leak v multiply 1 1 floor", "add v input 11", _ROOM, _FIRE, "put v 0 when fired"], "v"
+    )
     yield InStatements("program_leak_that_rounds_nothing", (unrounded,), 3 << 11, kind=Leak)
     yield _small("fire ge", _TAKE, _BOUND, "fire fired v ge threshold 1", _SUBTRACT)
     yield _small("fire often", _TAKE, _BOUND, "fire fired v ge threshold 3", _SUBTRACT)
     yield _small("fire at a number", _TAKE, _BOUND, "fire fired v gt 30 1", "put v 0 when fired")
     yield _small(
-        "fire into another", _TAKE, _BOUND, "fire high v gt threshold 1", "put v 0 when high", _FIRE.replace("gt threshold", "ge 16")
+        "fire into another",
+        _TAKE,
+        _BOUND,
+        "fire high v gt threshold 1",
+        "put v 0 when high",
+        _FIRE.replace("gt threshold", "ge 16"),
     )
-    inner = ("add v input 4", _BOUND, "fire now v ge threshold 1", "subtract v threshold 0 times now", "add fired now 0")
-    yield _small("loop", "put fired 0", "for each event", *inner, "end", "leak v multiply 7 3 floor")
+    inner = (
+        "add v input 4",
+        _BOUND,
+        "fire now v ge threshold 1",
+        "subtract v threshold 0 times now",
+        "add fired now 0",
+    )
+    yield _small(
+        "loop", "put fired 0", "for each event", *inner, "end", "leak v multiply 7 3 floor"
+    )
 
 
 def _small(name: str, *lines: str) -> InStatements:
-    """A program, and the same with a Bound to 32 bits instead of 12, for machines that come to no rails."""
+    """Return a program, and the same with a Bound to 32 bits instead of 12, for machines that come to no rails."""
     versions = [program_of_lines(list(lines), "v")]
     if _BOUND in lines:
-        versions.append(program_of_lines([_ROOM if line == _BOUND else line for line in lines], "v"))
-    exercised = next(s for s in STATEMENTS if s.__name__.lower() == {"loop": "foreachevent"}.get(name, name.split()[0]))
+        versions.append(
+            program_of_lines([_ROOM if line == _BOUND else line for line in lines], "v")
+        )
+    exercised = next(
+        s
+        for s in STATEMENTS
+        if s.__name__.lower() == {"loop": "foreachevent"}.get(name, name.split()[0])
+    )
     called = "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in name)
     return InStatements(f"program_{called}", tuple(versions), kind=exercised)
 

@@ -24,7 +24,7 @@ def with_artefact(target: Target) -> None:
 
 
 def ready(target: Target) -> Runner:
-    """The runner of a target, where its tool is on this machine."""
+    """Return the runner of a target, where its tool is on this machine."""
     with_artefact(target)
     runner = target.runner()
     if runner is None:
@@ -38,7 +38,10 @@ def known_failures(target: Target) -> dict[str, str]:
     """Golden networks on which a target is known not to be exact, and why."""
     listed = Path(inspect.getfile(type(target))).parent / "xfail.txt"
     lines = listed.read_text("utf-8").splitlines() if listed.is_file() else []
-    return {name: reason.strip() for name, _, reason in (line.partition(" ") for line in lines if line.strip())}
+    return {
+        name: reason.strip()
+        for name, _, reason in (line.partition(" ") for line in lines if line.strip())
+    }
 
 
 def run(target: Target, net: Network, x: Images, folder: Path) -> Trace:
@@ -63,7 +66,7 @@ def compared(target: Target, expected: Trace, got: Trace) -> Comparison:
 
 
 def needed(target: Target, name: str) -> Example:
-    """A golden network in the target's form; the test is skipped where none maps."""
+    """Return a golden network in the target's form; the test is skipped where none maps."""
     made = example(target, name)
     if isinstance(made, str):
         pytest.skip(made)
@@ -71,12 +74,15 @@ def needed(target: Target, name: str) -> Example:
 
 
 def first(target: Target) -> Example:
-    """The first golden network that maps to a target.
+    """Return the first golden network that maps to a target.
 
     Fails the test where there is none: nothing about the target is tested then.
     """
     with_artefact(target)
     found = some(target)
     if not found:
-        pytest.fail(f"no golden network maps to {target.name}: nothing about it is tested; {example(target, 'small')}")
+        pytest.fail(
+            f"no golden network maps to {target.name}: nothing about it is tested; "
+            f"{example(target, 'small')}"
+        )
     return next(iter(found.values()))

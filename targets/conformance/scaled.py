@@ -43,17 +43,31 @@ def scaled(*, by_value: bool = False) -> tuple[Form, ...]:
         net.linear("fc", 6)
         neurons("out")
 
-    spatial = (Form("scaled_maps", maps, (2, 6, 6)), Form("scaled_maps_of_pixels", maps, (2, 6, 6), pixels=True, held=True))
-    return spatial if by_value else (*spatial, Form("scaled_dense", dense, (14,), steps=12), Form("scaled_alone", alone, (14,), steps=12))
+    spatial = (
+        Form("scaled_maps", maps, (2, 6, 6)),
+        Form("scaled_maps_of_pixels", maps, (2, 6, 6), pixels=True, held=True),
+    )
+    return (
+        spatial
+        if by_value
+        else (
+            *spatial,
+            Form("scaled_dense", dense, (14,), steps=12),
+            Form("scaled_alone", alone, (14,), steps=12),
+        )
+    )
 
 
 def _gains(net: Builder, *shape: int) -> Scale:
     """Factors of a few units and both signs, so that a machine can multiply them into weights."""
-    return Scale(net.rng.integers(1, FEW, shape, np.int32, endpoint=True) * net.rng.choice(np.array([-1, 1], np.int32), shape))
+    return Scale(
+        net.rng.integers(1, FEW, shape, np.int32, endpoint=True)
+        * net.rng.choice(np.array([-1, 1], np.int32), shape)
+    )
 
 
 def _extreme(net: Builder, *shape: int) -> Scale:
-    """The same with the greatest, the least and 0 among them, as many as leave one other."""
+    """Return the same with the greatest, the least and 0 among them, as many as leave one other."""
     factor = _gains(net, *shape).spread(shape).astype(np.int32)
     rare = np.array([MAX_FACTOR, -MAX_FACTOR, 0])[: factor.size - 1]
     factor.flat[: rare.size] = rare
@@ -63,7 +77,11 @@ def _extreme(net: Builder, *shape: int) -> Scale:
 def _branches(net: Builder, gain: Scale) -> None:
     """Add to the neurons added last what came in, times `gain` and through weights of its own, and their own spikes times factors."""
     features, kind = math.prod(net.input.shape), net.kinds[0]
-    net.nodes |= {"gain_skip": gain, "flat_skip": Flatten(), "fc_skip": Linear(net.weight(net.shape[0], features, kind=kind), kind)}
+    net.nodes |= {
+        "gain_skip": gain,
+        "flat_skip": Flatten(),
+        "fc_skip": Linear(net.weight(net.shape[0], features, kind=kind), kind),
+    }
     way = [INPUT, "gain_skip", "flat_skip", "fc_skip", net.here]
     if len(net.input.shape) == 1:
         del net.nodes["flat_skip"]

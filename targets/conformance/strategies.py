@@ -1,7 +1,8 @@
 """Random small networks in which spikes flow, for property tests.
 
-Hypothesis draws the shape of a network and the seed of its numbers; thresholds and biases are then fitted to the currents that
-really occur, by running the reference, so that hardly any example has a layer that is silent or always fires.
+Hypothesis draws the shape of a network and the seed of its numbers; thresholds and biases are then
+fitted to the currents that really occur, by running the reference, so that hardly any example has a
+layer that is silent or always fires.
 """
 
 from __future__ import annotations
@@ -30,11 +31,24 @@ from lehr.errors import NotMappable
 from lehr.network import OUTPUT, Conv2d, Delay, Input, Linear, Network, Neuron, Readout, SumPool2d
 from lehr.nodes import InputKind
 from lehr.simulate import simulate
-from lehr.targets.conformance.building import Builder, Images, alive, calibrated, flowing, random_input
+from lehr.targets.conformance.building import (
+    Builder,
+    Images,
+    alive,
+    calibrated,
+    flowing,
+    random_input,
+)
 from lehr.targets.conformance.networks import MEMBRANE_READOUTS
 from lehr.weights import KINDS, WeightKind
 
-WEIGHTS: tuple[tuple[WeightKind, ...], ...] = (("binary",), ("ternary",), ("int4",), ("int8",), KINDS)
+WEIGHTS: tuple[tuple[WeightKind, ...], ...] = (
+    ("binary",),
+    ("ternary",),
+    ("int4",),
+    ("int8",),
+    KINDS,
+)
 """Kinds of weights that the nodes of a drawn network have: one for all, or any."""
 
 
@@ -62,16 +76,28 @@ def arithmetics(draw: st.DrawFn, /, **fixed: Any) -> Arithmetic:
 def numerators(form: DecayForm, whole: int, highest: int | None = None) -> st.SearchStrategy[int]:
     """Numerators of a decay by k / `whole`, slow decays as often as all others; at most `highest`, `whole` if None."""
     highest = whole if highest is None else highest
-    return st.just(whole - 1) if form == "shift" else st.integers(min(whole // 2, highest), highest) | st.integers(0, highest)
+    return (
+        st.just(whole - 1)
+        if form == "shift"
+        else st.integers(min(whole // 2, highest), highest) | st.integers(0, highest)
+    )
 
 
 @st.composite
-def networks(draw: st.DrawFn, /, *, branches: bool = True, kinds: tuple[InputKind, ...] = get_args(InputKind), **fixed: Any) -> Network:
-    """A small valid network in which spikes flow, with its own random arithmetic in each of one to three layers.
+def networks(
+    draw: st.DrawFn,
+    /,
+    *,
+    branches: bool = True,
+    kinds: tuple[InputKind, ...] = get_args(InputKind),
+    **fixed: Any,
+) -> Network:
+    """Return a small valid network in which spikes flow, with its own random arithmetic in each of one to three layers.
 
     Args:
         draw: given by hypothesis.
-        branches: also several edges into one node, Delay nodes and recurrence; else one plain chain.
+        branches: also several edges into one node, Delay nodes and recurrence; else one plain
+            chain.
         kinds: of input to draw from.
         fixed: fields of `Arithmetic` that all layers share.
     """
@@ -96,7 +122,9 @@ def networks(draw: st.DrawFn, /, *, branches: bool = True, kinds: tuple[InputKin
         if len(net.shape) == 1:
             flat_layers.append(net.here)
     if branches and flat_layers and draw(st.booleans()):
-        net.feedback("recurrent", draw(st.sampled_from(flat_layers)), draw(st.sampled_from(flat_layers)))
+        net.feedback(
+            "recurrent", draw(st.sampled_from(flat_layers)), draw(st.sampled_from(flat_layers))
+        )
     try:
         made = net.network(draw(st.integers(2, 8)), seed)
         assume(alive(simulate(made, random_input(made, np.random.default_rng(seed)))))
@@ -116,11 +144,22 @@ def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
         if kind == "pool":
             net.add(f"pool{depth}", SumPool2d(size, stride, (pad_y, pad_x)))
             continue
-        fits = [(n + 2 * p - 1) // (k - 1) if k > 1 else 3 for n, p, k in zip((height, width), (pad_y, pad_x), size, strict=True)]
+        fits = [
+            (n + 2 * p - 1) // (k - 1) if k > 1 else 3
+            for n, p, k in zip((height, width), (pad_y, pad_x), size, strict=True)
+        ]
         dilation = (draw(st.integers(1, min(3, fits[0]))), draw(st.integers(1, min(3, fits[1]))))
         groups = net.shape[0] if draw(st.booleans()) else 1
         out = groups * draw(st.integers(1, 4 if groups == 1 else 2))
-        net.conv(f"conv{depth}", out, size, stride=stride, padding=(pad_y, pad_x), dilation=dilation, groups=groups)
+        net.conv(
+            f"conv{depth}",
+            out,
+            size,
+            stride=stride,
+            padding=(pad_y, pad_x),
+            dilation=dilation,
+            groups=groups,
+        )
 
 
 def _second_path(draw: st.DrawFn, net: Builder, start: str, end: str, late: bool) -> None:
@@ -169,7 +208,9 @@ def _with_states(draw: st.DrawFn, net: Network) -> Network:
             nodes[name] = neuron = replace(neuron, synapse=draw(synapses()))
         if name == net.output and net.targets(name) == (OUTPUT,) and draw(st.booleans()):
             silent = np.zeros_like(neuron.threshold)
-            nodes[name] = replace(neuron, threshold=silent, arithmetic=replace(how, fires="never", reset="none"))
+            nodes[name] = replace(
+                neuron, threshold=silent, arithmetic=replace(how, fires="never", reset="none")
+            )
     last = nodes[net.output]
     assert isinstance(last, Neuron)
     readouts = MEMBRANE_READOUTS if last.integrates else get_args(Readout)
@@ -178,7 +219,7 @@ def _with_states(draw: st.DrawFn, net: Network) -> Network:
 
 @st.composite
 def grown_networks(draw: st.DrawFn, /, **fixed: Any) -> Network:
-    """A network of `networks`, in which spikes flow, with synapse states, an integrator and readouts drawn in addition."""
+    """Return a network of `networks`, in which spikes flow, with synapse states, an integrator and readouts drawn in addition."""
     seed = draw(st.integers(0, 2**16))
     net = calibrated(_with_states(draw, draw(networks(**fixed))), seed)
     assume(flowing(net, simulate(net, random_input(net, np.random.default_rng(seed)))))

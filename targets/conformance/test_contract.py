@@ -76,8 +76,18 @@ def digests(name: str, hash_seed: str) -> str:
         "target = get(sys.argv[1])\n"
         "print(*(target.plan(made.net, {}).digest for made in some(target).values()))\n"
     )
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", script, name], capture_output=True, text=True, check=False, env=environment)
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": hash_seed,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script, name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -88,7 +98,9 @@ def test_plan_is_the_same_in_every_process(target: Target) -> None:
     assert digests(target.name, "1") == digests(target.name, "2") == here
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_what_check_says_of_random_networks(target: Target, data: st.DataObject) -> None:
     net = data.draw(networks() | networks(update="event") | grown_networks())
@@ -123,15 +135,28 @@ def others(target: Target, net: Network) -> Iterator[tuple[str, Network]]:
     """`net`, which maps, with one thing in it that the target does not state, by what that is."""
     machine, (name, neuron) = target.arithmetics, next(iter(net.neurons.items()))
     if not isinstance(neuron.arithmetic, Program):
-        wrong: list[dict[str, Any]] = [{field: value} for field in machine.CHOICES for value in VALUES[field]]
-        wrong = [fields for fields in wrong for field, value in fields.items() if value not in getattr(machine, field)]
-        wrong += [{"fraction_bits": machine.max_fraction_bits + 1}, {"state_bits": machine.max_state_bits + 1}]
+        wrong: list[dict[str, Any]] = [
+            {field: value} for field in machine.CHOICES for value in VALUES[field]
+        ]
+        wrong = [
+            fields
+            for fields in wrong
+            for field, value in fields.items()
+            if value not in getattr(machine, field)
+        ]
+        wrong += [
+            {"fraction_bits": machine.max_fraction_bits + 1},
+            {"state_bits": machine.max_state_bits + 1},
+        ]
         for fields in wrong:
             yield from changed(net, name, neuron, str(fields), arithmetic=fields)
     for kind in (kind for kind in KINDS if kind not in target.weights):
         layer, node = next(iter(net.weighted.items()))
         binary = np.where(node.weight < 0, -1, 1).astype(np.int8)
-        yield f"weights {kind}", replace(net, nodes={**net.nodes, layer: replace(node, weight=binary, kind=kind)})
+        yield (
+            f"weights {kind}",
+            replace(net, nodes={**net.nodes, layer: replace(node, weight=binary, kind=kind)}),
+        )
     for readout in set(MEMBRANE_READOUTS) - set(target.readouts):
         yield readout, replace(net, readout=readout)
     for front in (Delay(1), Flatten(), Unknown()):
@@ -139,13 +164,27 @@ def others(target: Target, net: Network) -> Iterator[tuple[str, Network]]:
             yield type(front).__name__, in_front(net, front)
 
 
-def changed(net: Network, name: str, neuron: Neuron, told: str, arithmetic: dict[str, Any]) -> Iterator[tuple[str, Network]]:
-    """The network with other fields of one layer, unless they contradict the rest."""
-    fields = {**arithmetic, **({"reset_timing": "same_step"} if arithmetic.get("update") == "event" else {})}
+def changed(
+    net: Network, name: str, neuron: Neuron, told: str, arithmetic: dict[str, Any]
+) -> Iterator[tuple[str, Network]]:
+    """Yield the network with other fields of one layer, unless they contradict the rest."""
+    fields = {
+        **arithmetic,
+        **({"reset_timing": "same_step"} if arithmetic.get("update") == "event" else {}),
+    }
     if fields.get("decay_form") == "shift":
         fields["decay_numerator"] = (1 << neuron.fields.decay_shift) - 1
     try:
-        yield told, replace(net, nodes={**net.nodes, name: replace(neuron, arithmetic=replace(neuron.fields, **fields))})
+        yield (
+            told,
+            replace(
+                net,
+                nodes={
+                    **net.nodes,
+                    name: replace(neuron, arithmetic=replace(neuron.fields, **fields)),
+                },
+            ),
+        )
     except LehrError:
         return
 
@@ -154,7 +193,11 @@ def in_front(net: Network, node: Node) -> Network:
     """`net` with a node between the input and all that hears it, if its shape allows."""
     edges = tuple(("front", b) if a == INPUT else (a, b) for a, b in net.edges)
     flat = isinstance(node, Flatten) and len(net.input.shape) > 1
-    return replace(net, nodes={**net.nodes, "front": Unknown() if flat else node}, edges=((INPUT, "front"), *edges))
+    return replace(
+        net,
+        nodes={**net.nodes, "front": Unknown() if flat else node},
+        edges=((INPUT, "front"), *edges),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +251,11 @@ def test_products_are_what_its_makefile_removes(target: Target) -> None:
     cleaned = re.search(r"^clean:\n\trm -r?f (.*)$", makefile, re.MULTILINE)
     assert (cleaned is None) == (target.products == ())
     for name in cleaned[1].split() if cleaned else ():
-        assert any(fnmatchcase(made, pattern) for made in (name, f"{name}/x") for pattern in target.products), name
+        assert any(
+            fnmatchcase(made, pattern)
+            for made in (name, f"{name}/x")
+            for pattern in target.products
+        ), name
 
 
 def test_estimate_has_units_and_sources(target: Target) -> None:
@@ -239,5 +286,12 @@ def test_runner_refuses_an_empty_folder_and_a_wrong_input(target: Target, tmp_pa
 def test_runner_leaves_the_artefact_as_it_is(target: Target, tmp_path: Path) -> None:
     made = first(target)
     run(target, made.net, made.x, tmp_path / "built")
-    found = {str(path.relative_to(tmp_path / "built")): path.read_bytes() for path in (tmp_path / "built").rglob("*") if path.is_file()}
-    assert BuildPlan(found).digest == (target.plan(made.net, {}) | golden_plan(made.net, made.x)).with_manifest({}).digest
+    found = {
+        str(path.relative_to(tmp_path / "built")): path.read_bytes()
+        for path in (tmp_path / "built").rglob("*")
+        if path.is_file()
+    }
+    assert (
+        BuildPlan(found).digest
+        == (target.plan(made.net, {}) | golden_plan(made.net, made.x)).with_manifest({}).digest
+    )

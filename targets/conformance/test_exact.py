@@ -1,7 +1,8 @@
 """A target computes what it says, in every spike and every membrane, and says nothing that no network here has tried.
 
-A target that is known not to be exact on a golden network says so in a file `xfail.txt` beside its class: one line each, the name
-of the network and the reason. The test then fails as soon as the network becomes exact.
+A target that is known not to be exact on a golden network says so in a file `xfail.txt` beside its
+class: one line each, the name of the network and the reason. The test then fails as soon as the
+network becomes exact.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from lehr.simulate import simulate
 from lehr.targets.conformance.claims import Example, claims_of, differs, exercised
 from lehr.targets.conformance.golden import GOLDEN, example
 from lehr.targets.conformance.mutations import MUTATIONS
-from lehr.targets.conformance.running import compared, first, known_failures, needed, ready, require_exact, run, with_artefact
+from lehr.targets.conformance.running import (
+    compared,
+    first,
+    known_failures,
+    needed,
+    ready,
+    require_exact,
+    run,
+    with_artefact,
+)
 from lehr.targets.contract import Target, shown_by
 
 FIELDS = (
@@ -43,21 +53,34 @@ ALWAYS = ("threshold", "weight")
 
 
 @pytest.mark.parametrize("name", [golden.name for golden in GOLDEN])
-def test_golden_network_is_exact(target: Target, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_golden_network_is_exact(
+    target: Target, name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     ready(target)
     made = needed(target, name)
     if reason := known_failures(target).get(name):
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
-    comparison = require_exact(target, made.expected.trace, run(target, made.net, made.x, tmp_path / "built"))
-    assert comparison.values == sum(membranes.size for membranes in made.expected.trace.membranes.values()) > 0
+    comparison = require_exact(
+        target, made.expected.trace, run(target, made.net, made.x, tmp_path / "built")
+    )
+    assert (
+        comparison.values
+        == sum(membranes.size for membranes in made.expected.trace.membranes.values())
+        > 0
+    )
 
 
 def test_every_claim_is_exercised(target: Target) -> None:
     with_artefact(target)
     made = [example(target, golden.name) for golden in GOLDEN]
     exact = [it for it in made if isinstance(it, Example)]
-    idle = [str(claim) for claim in claims_of(target) if not any(exercised(claim, it) for it in exact)]
-    assert not idle, f"{target.name} states {', '.join(idle)}, which no golden network that maps to it depends on; state less, or map more"
+    idle = [
+        str(claim) for claim in claims_of(target) if not any(exercised(claim, it) for it in exact)
+    ]
+    assert not idle, (
+        f"{target.name} states {', '.join(idle)}, which no golden network that maps to it depends "
+        "on; state less, or map more"
+    )
 
 
 def test_known_failures_name_golden_networks_and_reasons(target: Target) -> None:
@@ -67,13 +90,21 @@ def test_known_failures_name_golden_networks_and_reasons(target: Target) -> None
 
 
 @pytest.mark.parametrize(("name", "change"), list(product((*FIELDS, *MACHINES), MUTATIONS)))
-def test_one_changed_unit_is_detected(target: Target, name: str, change: str, tmp_path: Path) -> None:
+def test_one_changed_unit_is_detected(
+    target: Target, name: str, change: str, tmp_path: Path
+) -> None:
     shown = shown_by(ready(target))
     made = needed(target, name)
-    mutants = (mutant for mutant in MUTATIONS[change](made.net) if not target.check(mutant) and differs(made, mutant, shown))
+    mutants = (
+        mutant
+        for mutant in MUTATIONS[change](made.net)
+        if not target.check(mutant) and differs(made, mutant, shown)
+    )
     mutant = next(mutants, None)
     if mutant is None:
-        assert change not in ALWAYS, f"no {change} of {name} changes anything that {target.name} takes"
+        assert change not in ALWAYS, (
+            f"no {change} of {name} changes anything that {target.name} takes"
+        )
         pytest.skip(f"{name} has no other {change} that {target.name} takes")
     got = run(target, mutant, made.x, tmp_path / "built")
     assert not compared(target, made.expected.trace, got).equal
@@ -89,4 +120,7 @@ def test_more_and_fewer_samples_than_golden_ones(target: Target, tmp_path: Path)
         for kind in ("spikes", "membranes"):
             if name in getattr(got, kind):
                 assert np.array_equal(getattr(one, kind)[name], getattr(got, kind)[name][-1:])
-                assert np.array_equal(getattr(many, kind)[name][len(made.x) :], getattr(made.expected.trace, kind)[name][::-1])
+                assert np.array_equal(
+                    getattr(many, kind)[name][len(made.x) :],
+                    getattr(made.expected.trace, kind)[name][::-1],
+                )

@@ -43,11 +43,13 @@ class Definition(Target):
         return ()
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The network itself."""
+        """Return the network itself."""
         del options
         return BuildPlan({"model.nir": to_bytes(net)})
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Nothing: a definition costs nothing."""
         del net, rates, options
         return Estimate(())
@@ -68,7 +70,8 @@ def networks() -> Iterator[tuple[str, Example, tuple[str, ...]]]:
 def write_vectors(folder: Path) -> list[dict[str, Any]]:
     """Write NAME.nir and NAME.npz for each golden network, and an index of them, into a folder of their own.
 
-    `NAME.npz` holds `input`, and for each layer of neurons `spikes.LAYER` and `membrane.LAYER` (docs/fixed-point-nir.md).
+    `NAME.npz` holds `input`, and for each layer of neurons `spikes.LAYER` and `membrane.LAYER`
+    (docs/fixed-point-nir.md).
 
     Returns:
         What the index says of each network: its name, digest, and what it is there for.
@@ -77,13 +80,23 @@ def write_vectors(folder: Path) -> list[dict[str, Any]]:
         UsageError: when something else stands there.
         FileRefused: when the folder cannot be written.
     """
-    if folder.exists() and not (folder / INDEX).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something else than networks of conformance; give a new folder")
+    if (
+        folder.exists()
+        and not (folder / INDEX).is_file()
+        and not (folder.is_dir() and not any(folder.iterdir()))
+    ):
+        raise UsageError(
+            f"{folder} holds something else than networks of conformance; give a new folder"
+        )
     index: list[dict[str, Any]] = []
     with writing_folder(folder) as part:
         for name, made, tells in networks():
             net, trace = made.net, made.expected.trace
-            lacking = [layer for layer, neuron in net.neurons.items() if nir_neuron(neuron.program, neuron.values).lacks]
+            lacking = [
+                layer
+                for layer, neuron in net.neurons.items()
+                if nir_neuron(neuron.program, neuron.values).lacks
+            ]
             (part / f"{name}.nir").write_bytes(to_bytes(net, approximate=lacking))
             arrays: dict[str, Any] = {"input": made.x}
             arrays |= {f"spikes.{layer}": array for layer, array in trace.spikes.items()}

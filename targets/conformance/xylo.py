@@ -22,7 +22,12 @@ from lehr.weights import LARGEST, WeightKind
 STEPS = 16
 ONCE = Program(tuple(replace(s, up_to=1) if isinstance(s, Fire) else s for s in XYLO.statements))
 """The update of an output."""
-INTEGRATOR = Program(tuple(replace(s, decay=Decay("dash", 0, 2)) if isinstance(s, Leak) else s for s in XYLO.statements[:-2]))
+INTEGRATOR = Program(
+    tuple(
+        replace(s, decay=Decay("dash", 0, 2)) if isinstance(s, Leak) else s
+        for s in XYLO.statements[:-2]
+    )
+)
 """The update of an output that never fires, with numbers in place of parameters."""
 KINDS: Mapping[Readout, tuple[WeightKind, WeightKind, WeightKind]] = {
     "membrane_last_argmax_lowest": ("int5", "binary", "int2"),
@@ -44,19 +49,25 @@ class OnXylo:
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
         """Statements, kinds of weights, a readout."""
-        stated: Mapping[str, object] = {"statement": target.statements, "readout": target.readouts, "weights": target.weights}
+        stated: Mapping[str, object] = {
+            "statement": target.statements,
+            "readout": target.readouts,
+            "weights": target.weights,
+        }
         return tuple(claim for claim in self.claims if claim.value in stated[claim.name])  # type: ignore[operator]
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """The network, where the target has its statements."""
+        """Yield the network, where the target has its statements."""
         net = self.make()
-        if {type(s) for neuron in net.neurons.values() for s in neuron.program.all} <= target.statements:
+        if {
+            type(s) for neuron in net.neurons.values() for s in neuron.program.all
+        } <= target.statements:
             x = np.random.default_rng(5).random((4, STEPS, *net.input.shape)) < 0.4
             yield iter([(net, x.astype(np.uint8))])
 
 
 def maps() -> Network:
-    """A convolution, pooling, dense layers and a delay of one step, with weights of every kind and parameters by neuron."""
+    """Return a convolution, pooling, dense layers and a delay of one step, with weights of every kind and parameters by neuron."""
     rng = np.random.default_rng(1)
     nodes: dict[str, Node] = {
         "conv": Conv2d(_weights(rng, "int8", 3, 1, 3, 3), padding=(1, 1), kind="int8"),
@@ -73,25 +84,38 @@ def maps() -> Network:
         "fc_out": Linear(_weights(rng, "binary", 6, 9)),
         "out": _neurons(rng, ONCE, (6,), 4),
     }
-    return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((1, 4, 4), "spikes"), STEPS)
+    return Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((1, 4, 4), "spikes"), STEPS
+    )
 
 
 def rails() -> Network:
     """Synapses and membranes that come to both ends of 16 bits, where all weights of a neuron have one sign."""
     rng = np.random.default_rng(2)
-    weight = rng.integers(60, 127, (10, 14), np.int8) * np.where(np.arange(10) % 3 == 0, -1, 1).astype(np.int8)[:, None]
-    wide = Program(tuple(replace(s, shift=WIDE) if isinstance(s, Add) and s.source == SUM else s for s in XYLO.statements))
+    weight = (
+        rng.integers(60, 127, (10, 14), np.int8)
+        * np.where(np.arange(10) % 3 == 0, -1, 1).astype(np.int8)[:, None]
+    )
+    wide = Program(
+        tuple(
+            replace(s, shift=WIDE) if isinstance(s, Add) and s.source == SUM else s
+            for s in XYLO.statements
+        )
+    )
     nodes: dict[str, Node] = {
         "fc_hidden": Linear(weight, "int8"),
         "hidden": _neurons(rng, wide, (10,), 21_000),
-        "fc_out": Linear(np.where(np.arange(5) % 2 == 0, 1, -1).astype(np.int8)[:, None] * np.ones((5, 10), np.int8)),
+        "fc_out": Linear(
+            np.where(np.arange(5) % 2 == 0, 1, -1).astype(np.int8)[:, None]
+            * np.ones((5, 10), np.int8)
+        ),
         "out": _neurons(rng, ONCE, (5,), 60, biased=False),
     }
     return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((14,), "spikes"), STEPS)
 
 
 def integrators(readout: Readout) -> Network:
-    """A layer that hears itself, and outputs whose membranes are read."""
+    """Return a layer that hears itself, and outputs whose membranes are read."""
     rng, (into, own, out) = np.random.default_rng(3), KINDS[readout]
     silent = np.zeros(4, np.int32)
     nodes: dict[str, Node] = {
@@ -101,23 +125,46 @@ def integrators(readout: Readout) -> Network:
         "out": Neuron(silent, silent, INTEGRATOR),
     }
     edges = (*pairwise((INPUT, *nodes, OUTPUT)), ("hidden", "self"), ("self", "hidden"))
-    return Network({**nodes, "self": Linear(_weights(rng, own, 12, 12), own)}, edges, Input((10,), "spikes"), STEPS, readout)
+    return Network(
+        {**nodes, "self": Linear(_weights(rng, own, 12, 12), own)},
+        edges,
+        Input((10,), "spikes"),
+        STEPS,
+        readout,
+    )
 
 
-def _neurons(rng: np.random.Generator, program: Program, shape: Shape, threshold: int, biased: bool = True) -> Neuron:
+def _neurons(
+    rng: np.random.Generator, program: Program, shape: Shape, threshold: int, biased: bool = True
+) -> Neuron:
     bias = rng.integers(-3, 4, shape, np.int32) if biased else np.zeros(shape, np.int32)
-    others = {name: rng.integers(low, high + 1, shape, np.int32) for name, low, high in (("dash_mem", 1, 4), ("dash_syn", 1, 3))}
-    return Neuron(rng.integers(threshold // 2, threshold * 3 // 2 + 1, shape, np.int32), bias, program, parameters=others)
+    others = {
+        name: rng.integers(low, high + 1, shape, np.int32)
+        for name, low, high in (("dash_mem", 1, 4), ("dash_syn", 1, 3))
+    }
+    return Neuron(
+        rng.integers(threshold // 2, threshold * 3 // 2 + 1, shape, np.int32),
+        bias,
+        program,
+        parameters=others,
+    )
 
 
-def _weights(rng: np.random.Generator, kind: WeightKind, *shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+def _weights(
+    rng: np.random.Generator, kind: WeightKind, *shape: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
     if kind == "binary":
         return rng.choice(np.array((-1, 1), np.int8), shape)
     return rng.integers(-LARGEST[kind], LARGEST[kind], shape, np.int8, endpoint=True)
 
 
 ON_XYLO = (
-    OnXylo("xylo_maps", maps, tuple(Claim("weights", kind) for kind in ("ternary", "int4", "int8"))),
+    OnXylo(
+        "xylo_maps", maps, tuple(Claim("weights", kind) for kind in ("ternary", "int4", "int8"))
+    ),
     OnXylo("xylo_at_its_rails", rails, (Claim("statement", Bound),)),
-    *(OnXylo(f"xylo_{readout}", partial(integrators, readout), (Claim("readout", readout),)) for readout in KINDS),
+    *(
+        OnXylo(f"xylo_{readout}", partial(integrators, readout), (Claim("readout", readout),))
+        for readout in KINDS
+    ),
 )

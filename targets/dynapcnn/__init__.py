@@ -10,5 +10,5 @@ __all__ = ["Dynapcnn", "Speck", "Speck2", "by_event"]
 
 
 def by_event(net: Network) -> Network:
-    """A network that was trained by step, in sinabs' arithmetic, as the chip computes: event by event; its accuracy is another."""
+    """Return a network that was trained by step, in sinabs' arithmetic, as the chip computes: event by event; its accuracy is another."""
     return said_by(net, "dynapcnn", "dynapcnn_by_event")

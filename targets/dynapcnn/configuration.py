@@ -1,7 +1,8 @@
 """The configuration of a core as samna writes it: `CnnLayerConfig.to_json()`, byte for byte.
 
-A whole configuration holds the vendor's factory settings beside the cores; these stay the vendor's, and load.py of the artefact puts the
-cores into them. Weights are `[out][in][x][y]` there, x first (sinabs, `get_dynapcnn_layer_config_dict`).
+A whole configuration holds the vendor's factory settings beside the cores; these stay the vendor's,
+and load.py of the artefact puts the cores into them. Weights are `[out][in][x][y]` there, x first
+(sinabs, `get_dynapcnn_layer_config_dict`).
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ class Chip:
     camel: bool = False
 
     def spelled(self, name: str) -> str:
-        """A field as the chip's JSON spells it."""
+        """Return a field as the chip's JSON spells it."""
         first, *others = name.split("_")
         return "".join([first, *map(str.capitalize, others)]) if self.camel else name
 
 
 def core_json(chip: Chip, layer: Layer, destinations: Mapping[int, int], monitored: bool) -> bytes:
-    """The configuration of a core.
+    """Return the configuration of a core.
 
     Args:
         chip: whose.
@@ -55,7 +56,12 @@ def core_json(chip: Chip, layer: Layer, destinations: Mapping[int, int], monitor
     used = [*destinations.items()] + [(0, 1)] * (DESTINATIONS - len(destinations))
     fields: dict[str, Any] = {
         "destinations": {
-            f"value{i}": {"layer": core, "enable": i < len(destinations), "feature_shift": 0, "pooling": pooling}
+            f"value{i}": {
+                "layer": core,
+                "enable": i < len(destinations),
+                "feature_shift": 0,
+                "pooling": pooling,
+            }
             for i, (core, pooling) in enumerate(used)
         },
         "return_to_zero": update.zero,
@@ -81,7 +87,11 @@ def core_json(chip: Chip, layer: Layer, destinations: Mapping[int, int], monitor
 
 
 def _spelled(chip: Chip, value: Any) -> Any:
-    return {chip.spelled(name): _spelled(chip, v) for name, v in value.items()} if isinstance(value, dict) else value
+    return (
+        {chip.spelled(name): _spelled(chip, v) for name, v in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 def _pair(height_first: tuple[int, int]) -> dict[str, int]:
@@ -128,7 +138,9 @@ def read_core(chip: Chip, data: bytes, name: str) -> Core:
         told = _Fields(chip, json.loads(data)["value0"])
         size = told["dimensions"]
         weight = told.array("weights").transpose(0, 1, 3, 2)
-        leak = np.where(told.array("biases_kill_bit"), 0, told.array("biases")) * bool(told["leak_enable"])
+        leak = np.where(told.array("biases_kill_bit"), 0, told.array("biases")) * bool(
+            told["leak_enable"]
+        )
         ends = [told["destinations"][f"value{i}"] for i in range(DESTINATIONS)]
         return Core(
             weight=weight,
@@ -144,7 +156,10 @@ def read_core(chip: Chip, data: bytes, name: str) -> Core:
             destinations={int(end["layer"]): int(end["pooling"]) for end in ends if end["enable"]},
         )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise FileRefused(f"{name} is no configuration of a core of {chip.module} ({error}); build the artefact again") from None
+        raise FileRefused(
+            f"{name} is no configuration of a core of {chip.module} ({error}); build the artefact "
+            "again"
+        ) from None
 
 
 class _Fields:
@@ -158,7 +173,7 @@ class _Fields:
         return _Fields(self.chip, value) if isinstance(value, dict) else value
 
     def array(self, name: str) -> Numbers:
-        """A tensor."""
+        """Return a tensor."""
         tensor = self.told[self.chip.spelled(name)]
         return np.array(tensor["values"], np.int64).reshape([*tensor["dimensions"].values()])
 

@@ -25,9 +25,10 @@ class Need:
 
 
 def placed(needs: Mapping[str, Need]) -> dict[str, int] | None:
-    """A core for each layer, all different: a maximum matching by augmenting paths; None where there is none.
+    """Return a core for each layer, all different: a maximum matching by augmenting paths; None where there is none.
 
-    Any core sends to any other, so that memories alone decide. Layers in their order, cores from the lowest: the same for the same needs.
+    Any core sends to any other, so that memories alone decide. Layers in their order, cores from
+    the lowest: the same for the same needs.
     """
     holder: dict[int, str] = {}
 
@@ -52,5 +53,8 @@ def table(needs: Mapping[str, Need]) -> str:
     told = []
     for layer, need in needs.items():
         held = ", ".join(str(core) for core in range(len(KERNELS)) if need.fits(core))
-        told.append(f"{layer} {need.kernel:,} of kernels and {need.neurons:,} of neurons: {f'core {held}' if held else 'none'}")
+        told.append(
+            f"{layer} {need.kernel:,} of kernels and {need.neurons:,} of neurons: "
+            f"{f'core {held}' if held else 'none'}"
+        )
     return "; ".join(told)

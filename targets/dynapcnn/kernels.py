@@ -1,7 +1,8 @@
 """One square kernel for all that lies between a source and a layer of neurons: what a core of the chip computes.
 
-Convolutions, sums over windows and dense weights are all correlations, and one after the other is one again: kernels and strides
-multiply. That is exact in every sum, and for single events as well, since an event adds what all its ways add up to.
+Convolutions, sums over windows and dense weights are all correlations, and one after the other is
+one again: kernels and strides multiply. That is exact in every sum, and for single events as well,
+since an event adds what all its ways add up to.
 """
 
 from __future__ import annotations
@@ -41,17 +42,25 @@ class Kernel:
 
     def then(self, later: Kernel) -> Kernel:
         """This one and a `later` one, which has no padding, as one."""
-        (out, _, height, width), (_, taken, own_height, own_width) = later.weight.shape, self.weight.shape
+        (out, _, height, width), (_, taken, own_height, own_width) = (
+            later.weight.shape,
+            self.weight.shape,
+        )
         (step_y, step_x) = self.stride
-        whole = np.zeros((out, taken, (height - 1) * step_y + own_height, (width - 1) * step_x + own_width), np.int64)
+        whole = np.zeros(
+            (out, taken, (height - 1) * step_y + own_height, (width - 1) * step_x + own_width),
+            np.int64,
+        )
         for y in range(height):
             for x in range(width):
                 part = np.einsum("ob,bihw->oihw", later.weight[:, :, y, x], self.weight)
-                whole[:, :, y * step_y : y * step_y + own_height, x * step_x : x * step_x + own_width] += part
+                whole[
+                    :, :, y * step_y : y * step_y + own_height, x * step_x : x * step_x + own_width
+                ] += part
         return Kernel(whole, (step_y * later.stride[0], step_x * later.stride[1]), self.padding)
 
     def squared(self, shape: Map) -> Kernel | None:
-        """The same with as many rows as columns, by zeros around it and more padding; None where that moves its places."""
+        """Return the same with as many rows as columns, by zeros around it and more padding; None where that moves its places."""
         rows, columns = self.weight.shape[2:]
         side, made = max(rows, columns), self
         for axis, own in enumerate((rows, columns)):
@@ -60,11 +69,19 @@ class Kernel:
             around[2 + axis] = (more, side - own - more)
             wider = np.pad(made.weight, around)
             padding = [p + more * (a == axis) for a, p in enumerate(made.padding)]
-            for step in (made.stride[axis], 1, 2, 4, 8):  # of a map of one row any stride makes one row
+            for step in (
+                made.stride[axis],
+                1,
+                2,
+                4,
+                8,
+            ):  # of a map of one row any stride makes one row
                 stride = [step if a == axis else s for a, s in enumerate(made.stride)]
                 tried = Kernel(wider, (stride[0], stride[1]), (padding[0], padding[1]))
                 places = self.size(shape)[1 + axis]
-                if tried.size(shape)[1 + axis] == places and (step == made.stride[axis] or places == 1):
+                if tried.size(shape)[1 + axis] == places and (
+                    step == made.stride[axis] or places == 1
+                ):
                     made = tried
                     break
             else:
@@ -78,13 +95,13 @@ def identity(features: int) -> Kernel:
 
 
 def as_map(shape: Shape) -> Map:
-    """A shape of the network as features, height and width; a vector has maps of one place."""
+    """Return a shape of the network as features, height and width; a vector has maps of one place."""
     features, height, width = (*shape, 1, 1)[:3]
     return features, height, width
 
 
 def composed(nodes: tuple[tuple[str, Node], ...], shape: Shape) -> Kernel:
-    """The kernel of some nodes, by name, on values of a shape.
+    """Return the kernel of some nodes, by name, on values of a shape.
 
     Raises:
         Unmapped: when they have none.
@@ -96,12 +113,23 @@ def composed(nodes: tuple[tuple[str, Node], ...], shape: Shape) -> Kernel:
             flat = flat or len(here) > 1
             continue
         if flat and not isinstance(node, Linear):
-            raise Unmapped(name, "it takes a map as a vector, which only a kernel of the map's size does", "use Linear there")
+            raise Unmapped(
+                name,
+                "it takes a map as a vector, which only a kernel of the map's size does",
+                "use Linear there",
+            )
         after = kernel_of(name, node, as_map(here), flat)
-        here, flat = (len(after.weight),) if isinstance(node, Linear) else after.size(as_map(here)), False
+        here, flat = (
+            (len(after.weight),) if isinstance(node, Linear) else after.size(as_map(here)),
+            False,
+        )
         made = after if made is None else _joined(made, name, after)
     if flat:
-        raise Unmapped(nodes[-1][0], "neurons behind it take a map as a vector, which no kernel does", "put Linear between them")
+        raise Unmapped(
+            nodes[-1][0],
+            "neurons behind it take a map as a vector, which no kernel does",
+            "put Linear between them",
+        )
     return identity(as_map(shape)[0]) if made is None else made
 
 
@@ -110,24 +138,38 @@ def _joined(made: Kernel, name: str, after: Kernel) -> Kernel:
         return made.then(after)
     if made.weight.shape[2:] == (1, 1) and made.stride == (1, 1) and not max(made.padding):
         return replace(made.then(after), padding=after.padding)
-    raise Unmapped(name, "it pads sums, where a kernel pads spikes", "put a neuron layer before it, or use no padding")
+    raise Unmapped(
+        name,
+        "it pads sums, where a kernel pads spikes",
+        "put a neuron layer before it, or use no padding",
+    )
 
 
 def kernel_of(name: str, node: Node, taken: Map, flat: bool) -> Kernel:
-    """The kernel of one node on a map; `flat` where it takes the map as a vector.
+    """Return the kernel of one node on a map; `flat` where it takes the map as a vector.
 
     Raises:
         Unmapped: when it has none.
     """
     match node:
         case Linear():
-            return Kernel(node.weight.astype(np.int64).reshape(-1, *(taken if flat else (taken[0], 1, 1))))
+            return Kernel(
+                node.weight.astype(np.int64).reshape(-1, *(taken if flat else (taken[0], 1, 1)))
+            )
         case Conv2d():
             return Kernel(ungrouped(undilated(node), node.groups), node.stride, node.padding)
         case SumPool2d():
             window = np.ones(node.kernel, np.int64)
-            return Kernel(np.eye(taken[0], dtype=np.int64)[:, :, None, None] * window, node.stride, node.padding)
-    raise Unmapped(name, f"{type(node).__name__} is no kernel", "use convolutions, dense weights and sums over windows alone")
+            return Kernel(
+                np.eye(taken[0], dtype=np.int64)[:, :, None, None] * window,
+                node.stride,
+                node.padding,
+            )
+    raise Unmapped(
+        name,
+        f"{type(node).__name__} is no kernel",
+        "use convolutions, dense weights and sums over windows alone",
+    )
 
 
 def entries(kernel: Kernel, shape: Map) -> tuple[int, int]:

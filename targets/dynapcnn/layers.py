@@ -26,7 +26,8 @@ class Layer:
     """What one core does.
 
     Attributes:
-        sources: layers, or `input`, each with the side of the squares of places that are summed on the way, 1 for none.
+        sources: layers, or `input`, each with the side of the squares of places that are summed on
+            the way, 1 for none.
         taken: the map that comes in.
         kernel: of it.
         made: the map of its neurons.
@@ -46,7 +47,7 @@ class Layer:
 
 
 def layers(net: Network) -> dict[str, Layer] | tuple[Problem, ...]:
-    """The layers of a network, or every reason why it has none."""
+    """Return the layers of a network, or every reason why it has none."""
     made: dict[str, Layer] = {}
     problems: list[Problem] = []
     for name in net.neurons:
@@ -71,16 +72,29 @@ def _layer(net: Network, name: str) -> Layer | Problem:
     ways: dict[str, tuple[tuple[str, Node], ...]] = {}
     for arrival in arrivals(net, name):
         if arrival.late:
-            return Problem(name, f"it hears {arrival.source} a step late, the machine knows no steps", "use no feedback")
+            return Problem(
+                name,
+                f"it hears {arrival.source} a step late, the machine knows no steps",
+                "use no feedback",
+            )
         if len(arrival.paths) > 1:
-            return Problem(name, f"{arrival.source} reaches it on {len(arrival.paths)} ways, a core has one kernel", "use one way")
+            return Problem(
+                name,
+                f"{arrival.source} reaches it on {len(arrival.paths)} ways, a core has one kernel",
+                "use one way",
+            )
         ways[arrival.source] = tuple((step, net.nodes[step]) for step in arrival.paths[0])
     pools = {source: _pooling(net, source, way) for source, way in ways.items()}
     rest = {source: way[1:] if pools[source] > 1 else way for source, way in ways.items()}
-    shapes = {net.shapes[way[0][0]] if pools[source] > 1 else net.shapes[source] for source, way in ways.items()}
+    shapes = {
+        net.shapes[way[0][0]] if pools[source] > 1 else net.shapes[source]
+        for source, way in ways.items()
+    }
     if len({tuple(step for step, _ in way) for way in rest.values()}) > 1 or len(shapes) > 1:
         return Problem(
-            name, f"{', '.join(ways)} reach it through weights of their own, a core has one kernel", "join them before the weights"
+            name,
+            f"{', '.join(ways)} reach it through weights of their own, a core has one kernel",
+            "join them before the weights",
         )
     (shape,), way = shapes, next(iter(rest.values()))
     try:
@@ -88,16 +102,22 @@ def _layer(net: Network, name: str) -> Layer | Problem:
     except Unmapped as error:
         return Problem(*error.args)
     if kernel is None:
-        return Problem(way[-1][0], "its kernel is not square, and cannot be made so at the same places", "use a square kernel")
+        return Problem(
+            way[-1][0],
+            "its kernel is not square, and cannot be made so at the same places",
+            "use a square kernel",
+        )
     return Layer(pools, as_map(shape), kernel, as_map(net.shapes[name]), update)
 
 
 def _pooling(net: Network, source: str, way: tuple[tuple[str, Node], ...]) -> int:
-    """The side of the squares that a layer's destination sums; 1 where the kernel does it: the input has no destination."""
+    """Return the side of the squares that a layer's destination sums; 1 where the kernel does it: the input has no destination."""
     if source == INPUT or not way or not isinstance(pool := way[0][1], SumPool2d):
         return 1
     side = pool.kernel[0]
-    plain = pool.kernel == pool.stride == (side, side) and pool.padding == (0, 0) and side in POOLINGS
+    plain = (
+        pool.kernel == pool.stride == (side, side) and pool.padding == (0, 0) and side in POOLINGS
+    )
     return side if plain and not any(n % side for n in net.shapes[source][1:]) else 1
 
 
@@ -109,23 +129,49 @@ def _sizes(name: str, layer: Layer) -> list[Problem]:
         if value > most:
             problems.append(Problem(name, f"{what} {value:,}, a core has {most:,}", hint))
 
-    at_most("the side of its kernel, pooling before it included, is", kernel.weight.shape[2], SIDE, "use a smaller kernel or less pooling")
+    at_most(
+        "the side of its kernel, pooling before it included, is",
+        kernel.weight.shape[2],
+        SIDE,
+        "use a smaller kernel or less pooling",
+    )
     at_most("its features are", layer.made[0], FEATURES, "use fewer channels")
     at_most("the features it takes are", layer.taken[0], FEATURES, "use fewer channels")
-    at_most("the side of its map is", max(layer.made[1:]), SIDE_OUT, "use a larger stride, or a smaller input")
+    at_most(
+        "the side of its map is",
+        max(layer.made[1:]),
+        SIDE_OUT,
+        "use a larger stride, or a smaller input",
+    )
     at_most("the side of the map it takes is", max(layer.taken[1:]), SIDE_IN, "use a smaller input")
     at_most("its padding is", max(kernel.padding), PADDING, "use less padding")
-    at_most("its greatest weight is", int(kernel.weight.max()), 127, "use smaller weights or less pooling")
-    at_most("its least weight is minus", -int(kernel.weight.min()), 128, "use smaller weights or less pooling")
+    at_most(
+        "its greatest weight is",
+        int(kernel.weight.max()),
+        127,
+        "use smaller weights or less pooling",
+    )
+    at_most(
+        "its least weight is minus",
+        -int(kernel.weight.min()),
+        128,
+        "use smaller weights or less pooling",
+    )
     for stride in sorted(set(kernel.stride) - set(STRIDES)):
-        problems.append(Problem(name, f"its stride, pooling included, is {stride}, a core has 1, 2, 4 or 8", "use another stride"))
+        problems.append(
+            Problem(
+                name,
+                f"its stride, pooling included, is {stride}, a core has 1, 2, 4 or 8",
+                "use another stride",
+            )
+        )
     if np.abs(layer.update.bias).max() > 1 << 15:
         problems.append(Problem(name, "its biases need more than 16 bits", "use smaller ones"))
     return problems
 
 
 def cores(made: Mapping[str, Layer], output: str) -> dict[str, int] | Problem:
-    """The core of each layer; or what the layers need, where the cores do not hold them all."""
+    """Return the core of each layer; or what the layers need, where the cores do not hold them all."""
     needs = {name: layer.need for name, layer in made.items()}
     at = placed(needs) if len(needs) <= len(KERNELS) else None
     if at is None:

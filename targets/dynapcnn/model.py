@@ -1,7 +1,8 @@
 """lehr's own model of the cores, after the vendor's documentation; no simulator of the vendor's takes their configuration.
 
-A core takes events one by one. An event adds its weights to the neurons under the kernel, a membrane is held at `threshold_low`, and one at
-`threshold_high` fires once and is reset. The leak's tick adds the biases to all membranes. Sources: SynSense, samna's pages of Speck 2b
+A core takes events one by one. An event adds its weights to the neurons under the kernel, a
+membrane is held at `threshold_low`, and one at `threshold_high` fires once and is reset. The leak's
+tick adds the biases to all membranes. Sources: SynSense, samna's pages of Speck 2b
 (`CnnLayerConfig`), sinabs' pages of Speck, whose `specksim` works layer by layer as this does.
 """
 
@@ -28,7 +29,8 @@ Events = npt.NDArray[np.uint8]
 class Run:
     """What a core did: spikes uint8 and membranes int32, `[N, T, features, height, width]`.
 
-    `exposed` counts neurons and steps in which another order of the step's events might change spikes or membranes.
+    `exposed` counts neurons and steps in which another order of the step's events might change
+    spikes or membranes.
     """
 
     spikes: Events
@@ -41,16 +43,21 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
 
     Args:
         core: its configuration.
-        sources: events `[N, T, features, height, width]` of each source in turn, and the sum pooling on the way; a count of c is c events.
+        sources: events `[N, T, features, height, width]` of each source in turn, and the sum
+            pooling on the way; a count of c is c events.
         ordered: whether the order of the events is known.
         name: of the layer, for what goes wrong.
 
     Raises:
-        NotBitExact: when a membrane leaves 16 bits, or a neuron fires more than 255 times in a step.
+        NotBitExact: when a membrane leaves 16 bits, or a neuron fires more than 255 times in a
+            step.
     """
     samples, steps = sources[0][0].shape[:2]
     v = np.zeros((samples, *core.made), np.int64)
-    spikes, membranes = np.zeros((samples, steps, *core.made), np.uint8), np.zeros((samples, steps, *core.made), np.int32)
+    spikes, membranes = (
+        np.zeros((samples, steps, *core.made), np.uint8),
+        np.zeros((samples, steps, *core.made), np.int32),
+    )
     leak, exposed = core.leak[:, None, None], 0
     take = _compiled()
     how = np.array([*core.stride, *core.padding, core.threshold, core.low, core.zero], np.int64)
@@ -59,9 +66,26 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
         before, fired, seen = v.copy(), np.zeros_like(v), np.zeros((4, *v.shape), np.int64)
         for events, pooling in sources:
             places = np.argwhere(events[:, t])
-            take(v, fired, seen, places, events[:, t][tuple(places.T)], pooling, core.weight, core.live, how)
-        if seen[2].min(initial=0) < LOWEST or seen[3].max(initial=0) > HIGHEST or fired.max(initial=0) > MOST_SPIKES:
-            raise NotBitExact(f"{name}: a membrane leaves 16 bits, or a neuron fires more than {MOST_SPIKES} times a step; build it again")
+            take(
+                v,
+                fired,
+                seen,
+                places,
+                events[:, t][tuple(places.T)],
+                pooling,
+                core.weight,
+                core.live,
+                how,
+            )
+        if (
+            seen[2].min(initial=0) < LOWEST
+            or seen[3].max(initial=0) > HIGHEST
+            or fired.max(initial=0) > MOST_SPIKES
+        ):
+            raise NotBitExact(
+                f"{name}: a membrane leaves 16 bits, or a neuron fires more than {MOST_SPIKES} "
+                "times a step; build it again"
+            )
         spikes[:, t], membranes[:, t] = fired, v
         exposed += 0 if ordered else int(_exposed(core, before, seen[0], seen[1]).sum())
     return Run(spikes, membranes, exposed)
@@ -70,14 +94,17 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
 def _exposed(core: Core, v: Int64, up: Int64, down: Int64) -> npt.NDArray[np.bool_]:
     """Where events that add `up` and take `down` could do something else in another order.
 
-    Never where no order reaches the floor, and all of them fire equally often: at most as often as with everything that adds first, at
-    least as often as what is left in the end says.
+    Never where no order reaches the floor, and all of them fire equally often: at most as often as
+    with everything that adds first, at least as often as what is left in the end says.
     """
     mixed = (up > 0) & (down > 0)
     low = np.minimum(v, 0) - down < core.low
     if core.zero:
         return np.asarray((low & mixed) | ((v + up >= core.threshold) & (up > 0)), np.bool_)
-    most, least = np.maximum(v + up, 0) // core.threshold, np.maximum(v + up - down, 0) // core.threshold
+    most, least = (
+        np.maximum(v + up, 0) // core.threshold,
+        np.maximum(v + up - down, 0) // core.threshold,
+    )
     return np.asarray(mixed & (low | (most != least)), np.bool_)
 
 
@@ -89,10 +116,21 @@ def _compiled() -> Callable[..., None]:
     return made
 
 
-def _take(v: Any, fired: Any, seen: Any, places: Any, counts: Any, pooling: Any, weight: Any, live: Any, how: Any) -> None:
+def _take(
+    v: Any,
+    fired: Any,
+    seen: Any,
+    places: Any,
+    counts: Any,
+    pooling: Any,
+    weight: Any,
+    live: Any,
+    how: Any,
+) -> None:
     """The events of a step from one source: places `[events, 4]` by sample, feature, y and x, and how many each.
 
-    What reaches a neuron goes into `seen`: what was added, what was taken, and the least and greatest membrane before floor and reset.
+    What reaches a neuron goes into `seen`: what was added, what was taken, and the least and
+    greatest membrane before floor and reset.
     """
     stride_y, stride_x, pad_y, pad_x, threshold, low, zero = how
     features, height, width = v.shape[1:]
@@ -102,7 +140,9 @@ def _take(v: Any, fired: Any, seen: Any, places: Any, counts: Any, pooling: Any,
         y, x = row // pooling + pad_y, column // pooling + pad_x
         for _ in range(counts[number]):
             for py in range(max(0, -((rows - 1 - y) // stride_y)), min(height, y // stride_y + 1)):
-                for px in range(max(0, -((columns - 1 - x) // stride_x)), min(width, x // stride_x + 1)):
+                for px in range(
+                    max(0, -((columns - 1 - x) // stride_x)), min(width, x // stride_x + 1)
+                ):
                     for f in range(features):
                         w = weight[f, c, y - py * stride_y, x - px * stride_x]
                         if not live[f, c, y - py * stride_y, x - px * stride_x]:
@@ -129,7 +169,9 @@ class Place:
     ordered: bool
 
 
-def run_cores(cores: Mapping[int, Core], places: Sequence[Place], inputs: Sequence[int], x: Events) -> dict[str, Run]:
+def run_cores(
+    cores: Mapping[int, Core], places: Sequence[Place], inputs: Sequence[int], x: Events
+) -> dict[str, Run]:
     """Run cores layer by layer on events `[N, T, features, height, width]` of the input.
 
     Args:

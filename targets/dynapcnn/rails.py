@@ -1,9 +1,11 @@
 """Where a core and a network could part: at the ends of 16 bits, at the leak's tick, and in the order of events.
 
-What the vendor documents of a core: an event adds its weight, the membrane is held at `threshold_low`, and a neuron at its threshold
-fires once, whatever is left (SynSense, "Weight Clipping During Training"). What it does not: what 16 bits do when they overflow, whether
-the leak's tick tests the threshold, and in which order a core passes on the spikes that one event made. A network maps only where the
-first two do not matter; where the third matters, the host carries the spikes from core to core, in the network's order.
+What the vendor documents of a core: an event adds its weight, the membrane is held at
+`threshold_low`, and a neuron at its threshold fires once, whatever is left (SynSense, "Weight
+Clipping During Training"). What it does not: what 16 bits do when they overflow, whether the leak's
+tick tests the threshold, and in which order a core passes on the spikes that one event made. A
+network maps only where the first two do not matter; where the third matters, the host carries the
+spikes from core to core, in the network's order.
 """
 
 from __future__ import annotations
@@ -47,12 +49,10 @@ def rails(net: Network, made: Mapping[str, Layer]) -> list[Problem]:
 
 
 def _upwards(name: str, layer: Layer) -> list[Problem]:
-    """A neuron is below its threshold after each event: the leak's tick, which takes away, has nothing to test then."""
+    """Return a neuron is below its threshold after each event: the leak's tick, which takes away, has nothing to test then."""
     update, most = layer.update, max(0, int(layer.kernel.weight.max()))
     if int(update.bias.max()) > 0:
-        reason = (
-            f"its biases reach {int(update.bias.max())}, and it is not documented whether a core tests its threshold at the leak's tick"
-        )
+        reason = f"its biases reach {int(update.bias.max())}, and it is not documented whether a core tests its threshold at the leak's tick"
         return [Problem(name, reason, "use biases of at most 0")]
     if most > update.threshold and not update.zero:
         reason = f"a weight of {most} is above its threshold of {update.threshold}: an event brings more than its spike takes away"
@@ -67,7 +67,10 @@ def _upwards(name: str, layer: Layer) -> list[Problem]:
 def _downwards(net: Network, name: str, layer: Layer) -> list[Problem]:
     update = layer.update
     lowest = update.low + min(0, int(layer.kernel.weight.min()), int(update.bias.min()))
-    if lowest >= LOWEST or (lowest := max(lowest, analyse(net).layers[name].written["v"][0])) >= LOWEST:
+    if (
+        lowest >= LOWEST
+        or (lowest := max(lowest, analyse(net).layers[name].written["v"][0])) >= LOWEST
+    ):
         return []
     reason = f"its membranes could reach {lowest:,} before they are brought to their floor, and 16 bits hold {LOWEST:,}"
     return [Problem(name, reason, f"use a floor of at least {LOWEST + 128:,}")]
@@ -78,7 +81,14 @@ def _by_step(net: Network, name: str, layer: Layer) -> list[Problem]:
     update = layer.update
     if order_of(layer) != "any" or update.bias.any():
         why = "weights below 0" if order_of(layer) != "any" else "biases"
-        return [Problem(name, f"it updates by step, and with {why} a neuron can fire within a step and not at its end", HINTS[STEP])]
+        return [
+            Problem(
+                name,
+                f"it updates by step, and with {why} a neuron can fire within a step and not at "
+                "its end",
+                HINTS[STEP],
+            )
+        ]
     top = update.threshold - 1 + analyse(net).layers[name].current[1]
     if top > update.high or top // update.threshold > update.most:
         reason = f"it updates by step, and its membranes reach {top:,} there, more than {update.most} spikes or its Bound hold"

@@ -14,10 +14,15 @@ from lehr.targets.dynapcnn.configuration import Chip
 
 
 def differences(chip: Chip, folder: Path, read: Mapping[str, npt.NDArray[Any]]) -> list[str]:
-    """The fields, as core/path, that the vendor's objects hold otherwise than the files say."""
-    files = {core: json.loads((folder / f"core_{core}.json").read_bytes())["value0"] for core in {name.split("/")[0] for name in read}}
+    """Return the fields, as core/path, that the vendor's objects hold otherwise than the files say."""
+    files = {
+        core: json.loads((folder / f"core_{core}.json").read_bytes())["value0"]
+        for core in {name.split("/")[0] for name in read}
+    }
     return [
-        name for name, value in read.items() if not np.array_equal(_written(chip, files[name.split("/")[0]], name.split("/")[1]), value)
+        name
+        for name, value in read.items()
+        if not np.array_equal(_written(chip, files[name.split("/")[0]], name.split("/")[1]), value)
     ]
 
 

@@ -38,12 +38,21 @@ class Routes:
         return self._to(name, self.by_host)
 
     def _to(self, name: str, others: Sequence[str]) -> dict[int, int]:
-        return {self.at[other]: self.made[other].sources[name] for other in others if name in self.made[other].sources}
+        return {
+            self.at[other]: self.made[other].sources[name]
+            for other in others
+            if name in self.made[other].sources
+        }
 
     def told(self, name: str) -> str:
         """Both, for a table."""
-        direct = [f"{core}{f', summed by {p}' if p > 1 else ''}" for core, p in self.direct(name).items()]
-        carried = [f"{core} through the host{f', x and y divided by {p}' if p > 1 else ''}" for core, p in self.carried(name).items()]
+        direct = [
+            f"{core}{f', summed by {p}' if p > 1 else ''}" for core, p in self.direct(name).items()
+        ]
+        carried = [
+            f"{core} through the host{f', x and y divided by {p}' if p > 1 else ''}"
+            for core, p in self.carried(name).items()
+        ]
         return "; ".join((*direct, *carried))
 
     @property
@@ -52,7 +61,9 @@ class Routes:
         return [self.at[name] for name, layer in self.made.items() if INPUT in layer.sources]
 
 
-def rendered(title: str, chip: Chip, net: Network, routes: Routes, orders: Mapping[str, Order]) -> dict[str, bytes]:
+def rendered(
+    title: str, chip: Chip, net: Network, routes: Routes, orders: Mapping[str, Order]
+) -> dict[str, bytes]:
     """README.md and load.py.
 
     Args:
@@ -81,7 +92,10 @@ def rendered(title: str, chip: Chip, net: Network, routes: Routes, orders: Mappi
         emission=[name for name, order in orders.items() if order == "emission"],
         through_host=[name for name in made if routes.carried(name)],
     )
-    return {"README.md": readme.encode(), LOAD: templates.get_template(f"{LOAD}.j2").render().encode()}
+    return {
+        "README.md": readme.encode(),
+        LOAD: templates.get_template(f"{LOAD}.j2").render().encode(),
+    }
 
 
 def _done(net: Network, made: Mapping[str, Layer]) -> Iterator[str]:
@@ -89,7 +103,8 @@ def _done(net: Network, made: Mapping[str, Layer]) -> Iterator[str]:
     for name, layer in made.items():
         features, taken, side, _ = layer.kernel.weight.shape
         yield (
-            f"{name}: the nodes before it are one kernel of {features} x {taken} x {side} x {side}, which adds to each neuron what "
+            f"{name}: the nodes before it are one kernel of {features} x {taken} x {side} x "
+            f"{side}, which adds to each neuron what "
             "they do; weights of 0 are killed"
         )
         for source, pooling in layer.sources.items():

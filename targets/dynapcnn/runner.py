@@ -22,7 +22,7 @@ _LARGEST = 1 << 28
 
 
 def file_of(core: int) -> str:
-    """The name of a core's configuration."""
+    """Return the name of a core's configuration."""
     return f"core_{core}.json"
 
 
@@ -41,7 +41,8 @@ class ModelRunner:
 
         Raises:
             FileRefused: when the artefact lacks a file, or `x` does not fit it.
-            NotBitExact: when a core leaves 16 bits, or something hangs on an order of events that the vendor does not document.
+            NotBitExact: when a core leaves 16 bits, or something hangs on an order of events that
+                the vendor does not document.
         """
         told = read_json(folder / DESCRIPTION, _WAY_OUT)
         try:
@@ -50,22 +51,29 @@ class ModelRunner:
             shapes = [tuple(int(n) for n in layer["shape"]) for layer in told["layers"]]
             inputs = [int(core) for core in told["input_cores"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise FileRefused(f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}") from None
+            raise FileRefused(
+                f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}"
+            ) from None
         x = stepped(x, shape, steps)
         cores = {place.core: self.core(folder, place.core) for place in places}
         ran = run_cores(cores, places, inputs, x.reshape(*x.shape[:2], *as_map(shape)))
         for place in places:
             if exposed := ran[place.layer].exposed:
                 why = f"{exposed:,} of {ran[place.layer].spikes.size:,} updates could be others in another order of events"
-                raise NotBitExact(f"{place.layer}: {why}, and that in which cores send them is not documented; build it with order=host")
-        each = [(place.layer, (*x.shape[:2], *own)) for place, own in zip(places, shapes, strict=True)]
+                raise NotBitExact(
+                    f"{place.layer}: {why}, and that in which cores send them is not documented; "
+                    "build it with order=host"
+                )
+        each = [
+            (place.layer, (*x.shape[:2], *own)) for place, own in zip(places, shapes, strict=True)
+        ]
         return Trace(
             {name: ran[name].spikes.reshape(own) for name, own in each},
             {name: ran[name].membranes.reshape(own) for name, own in each},
         )
 
     def core(self, folder: Path, core: int) -> Core:
-        """The configuration of a core in an artefact.
+        """Return the configuration of a core in an artefact.
 
         Raises:
             FileRefused: when it is not there, or none.

@@ -11,7 +11,16 @@ import numpy as np
 from lehr.artifact import BuildPlan, to_json
 from lehr.errors import NotBitExact, NotMappable, UsageError
 from lehr.network import Conv2d, Flatten, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm
+from lehr.targets.contract import (
+    Arithmetics,
+    Environment,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Target,
+    TrainingForm,
+)
 from lehr.targets.dynapcnn.configuration import Chip, core_json
 from lehr.targets.dynapcnn.cores import KERNELS
 from lehr.targets.dynapcnn.layers import Layer, cores, layers
@@ -43,18 +52,26 @@ class Dynapcnn(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest", "membrane_last_argmax_lowest")
     training: ClassVar[TrainingForm | None] = TrainingForm(
-        machine="dynapcnn", then="dynapcnn_by_event", parameters={"floor": -128}, share="layer", highest=HIGHEST - 127, biases=False
+        machine="dynapcnn",
+        then="dynapcnn_by_event",
+        parameters={"floor": -128},
+        share="layer",
+        highest=HIGHEST - 127,
+        biases=False,
     )
     options: ClassVar[Mapping[str, str]] = {
         ORDER: "host: spikes go through the host, which sorts them, to layers for which their order matters (default); chip: cores send "
-        "all spikes themselves, in an order that is not documented, and verify refuses samples for which it could matter"
+        "all spikes themselves, in an order that is not documented, and verify refuses samples for "
+        "which it could matter"
     }
     holds: ClassVar[str] = (
-        "9 layers; kernels of 16, 16, 16, 32, 32, 64, 64, 16, 16 Ki weights of 8 bits, 64, 64, 64, 32, 32, 16, 16, 16, 16 Ki neurons of 16"
+        "9 layers; kernels of 16, 16, 16, 32, 32, 64, 64, 16, 16 Ki weights of 8 bits, 64, 64, 64, "
+        "32, 32, 16, 16, 16, 16 Ki neurons of 16"
     )
     own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = (
-        "lehr's own model after the vendor's documentation, as no simulator of the vendor's takes the configuration: it shows no order in "
+        "lehr's own model after the vendor's documentation, as no simulator of the vendor's takes "
+        "the configuration: it shows no order in "
         "which cores send spikes, and no time; samna 0.7.1 validates the configuration"
     )
     environments: ClassVar[tuple[Environment, ...]] = (SAMNA,)
@@ -77,7 +94,11 @@ class Dynapcnn(Target):
 
     def _input(self, net: Network) -> Iterator[Problem]:
         if len(net.input.shape) > 3:
-            yield Problem(net.order[0], f"the input has {len(net.input.shape)} axes, a core takes features, y and x", "reshape the input")
+            yield Problem(
+                net.order[0],
+                f"the input has {len(net.input.shape)} axes, a core takes features, y and x",
+                "reshape the input",
+            )
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Configurations of cores, the network's description, what loads them into samna, and a README.
@@ -89,12 +110,17 @@ class Dynapcnn(Target):
         made, at = self._placed(net)
         orders: dict[str, Order] = {name: order_of(layer) for name, layer in made.items()}
         if _by_host(options):
-            orders = {name: "host" if order == "emission" else order for name, order in orders.items()}
+            orders = {
+                name: "host" if order == "emission" else order for name, order in orders.items()
+            }
         routes = Routes(made, at, [name for name, order in orders.items() if order == "host"])
         fires = made[net.output].update.kind != INTEGRATOR
         planned = {
             file_of(at[name]): core_json(
-                self.chip, layer, routes.direct(name), bool(routes.carried(name)) or (fires and name == net.output)
+                self.chip,
+                layer,
+                routes.direct(name),
+                bool(routes.carried(name)) or (fires and name == net.output),
             )
             for name, layer in made.items()
         }
@@ -109,7 +135,13 @@ class Dynapcnn(Target):
             }
             for name, layer in made.items()
         ]
-        facts = {"input": net.input.shape, "steps": net.steps, "input_cores": routes.inputs, "layers": told, "readout": net.readout}
+        facts = {
+            "input": net.input.shape,
+            "steps": net.steps,
+            "input_cores": routes.inputs,
+            "layers": told,
+            "readout": net.readout,
+        }
         texts = rendered(self.title, self.chip, net, routes, orders)
         return BuildPlan({**planned, DESCRIPTION: to_json(facts), **texts})
 
@@ -124,7 +156,9 @@ class Dynapcnn(Target):
         """Numbers of cores."""
         return {name: f"core {core}" for name, core in self._placed(net)[1].items()}
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Memories, synaptic operations, and the least power that was measured."""
         del options
         made, at = self._placed(net)
@@ -134,10 +168,23 @@ class Dynapcnn(Target):
         return Estimate(
             (
                 Figure("cores", len(at), f"of {len(KERNELS)}", "one a layer of neurons"),
-                Figure("kernel memory", sum(layer.need.kernel for layer in made.values()), "bytes", address),
-                Figure("neuron memory", sum(layer.need.neurons for layer in made.values()), "words of 16 bits", address),
                 Figure(
-                    "synaptic operations", operations, "per step", "spikes at the given rates times places and features under the kernel"
+                    "kernel memory",
+                    sum(layer.need.kernel for layer in made.values()),
+                    "bytes",
+                    address,
+                ),
+                Figure(
+                    "neuron memory",
+                    sum(layer.need.neurons for layer in made.values()),
+                    "words of 16 bits",
+                    address,
+                ),
+                Figure(
+                    "synaptic operations",
+                    operations,
+                    "per step",
+                    "spikes at the given rates times places and features under the kernel",
                 ),
                 Figure("power at rest", 0.42, "mW", floor),
                 Figure("least power in use", 0.70, "mW", floor),
@@ -152,10 +199,18 @@ class Dynapcnn(Target):
         """
         if SAMNA.missing():
             return ()
-        read = SAMNA.run(folder / LOAD, {"none": np.zeros(1)}, "does not take the configuration", [folder.resolve()])
+        read = SAMNA.run(
+            folder / LOAD,
+            {"none": np.zeros(1)},
+            "does not take the configuration",
+            [folder.resolve()],
+        )
         length = int(read.pop("length"))
         if wrong := differences(self.chip, folder, read):
-            raise NotBitExact(f"samna has read {', '.join(wrong[:4])} otherwise than they were written; build the artefact again")
+            raise NotBitExact(
+                f"samna has read {', '.join(wrong[:4])} otherwise than they were written; build "
+                "the artefact again"
+            )
         source = f"samna {SAMNA.version()}: from_json, validate_configuration, to_json and from_json again, byte for byte"
         return (
             Figure("fields read back equal", len(read), "fields of cores", source),
@@ -163,7 +218,7 @@ class Dynapcnn(Target):
         )
 
     def runner(self) -> ModelRunner:
-        """The model of the cores, which is lehr's own."""
+        """Return the model of the cores, which is lehr's own."""
         return ModelRunner(self.chip)
 
 

@@ -39,9 +39,20 @@ class Form:
 
 
 FORMS = (
-    *(Form(EVENT, reset == _ZERO, f"put fired 0\n{_TICK}{_LOOP.format(reset=reset)}") for reset in (_SUBTRACT, _ZERO)),
-    *(Form(EVENT, reset == _ZERO, f"{_TICK}\nput fired 0{_LOOP.format(reset=reset)}") for reset in (_SUBTRACT, _ZERO)),
-    Form(STEP, False, f"add v input 0\n{_TICK}\nfire fired v ge threshold {{times}}\nsubtract v threshold 0 times fired"),
+    *(
+        Form(EVENT, reset == _ZERO, f"put fired 0\n{_TICK}{_LOOP.format(reset=reset)}")
+        for reset in (_SUBTRACT, _ZERO)
+    ),
+    *(
+        Form(EVENT, reset == _ZERO, f"{_TICK}\nput fired 0{_LOOP.format(reset=reset)}")
+        for reset in (_SUBTRACT, _ZERO)
+    ),
+    Form(
+        STEP,
+        False,
+        f"add v input 0\n{_TICK}\nfire fired v ge threshold {{times}}\nsubtract v threshold 0 "
+        "times fired",
+    ),
     Form(INTEGRATOR, False, "add v input 0\n? add v bias 0\n? bound v {low} {high} saturate"),
 )
 """Spikes of a step are counted from 0, which lehr.machines says before the leak and fields behind it."""
@@ -76,7 +87,7 @@ class Update:
 
 
 def update_of(name: str, neuron: Neuron) -> Update | Problem:
-    """The numbers of a layer, or why it has none."""
+    """Return the numbers of a layer, or why it has none."""
     kind = INTEGRATOR if neuron.integrates else EVENT if neuron.by_event else STEP
     reasons = []
     for form in (form for form in FORMS if form.kind == kind):
@@ -93,7 +104,7 @@ def _line(reason: str) -> int:
 
 
 def _half_bounded(name: str, neuron: Neuron) -> Problem | None:
-    """A layer that is cut at its floor at its leak or at its events alone."""
+    """Return a layer that is cut at its floor at its leak or at its events alone."""
     loop = neuron.program.loop
     if loop is None:
         return None
@@ -101,20 +112,31 @@ def _half_bounded(name: str, neuron: Neuron) -> Problem | None:
     outside = any(isinstance(s, Bound) for s in neuron.program.statements)
     if inside == outside or (inside and not neuron.bias.any()):
         return None
-    reason = "it is brought into its range at its leak or at its events alone, the machine does both"
+    reason = (
+        "it is brought into its range at its leak or at its events alone, the machine does both"
+    )
     return Problem(name, reason, "put the same Bound behind the bias and behind the input")
 
 
 def _numbers(name: str, neuron: Neuron, form: Form, holes: dict[str, str]) -> Update | Problem:
     told = holes.get("low", str(LOWEST))
     by_name = told in neuron.values
-    for parameter in (*(["threshold"] if form.kind != INTEGRATOR else []), *([told] if by_name else [])):
+    for parameter in (
+        *(["threshold"] if form.kind != INTEGRATOR else []),
+        *([told] if by_name else []),
+    ):
         if shared(neuron.values[parameter].astype(np.int64)) is None:
             reason = f"its {parameter} differs from channel to channel, a core has one"
             return Problem(name, reason, f"use one {parameter} for the whole layer")
     low = int(neuron.values[told].flat[0]) if by_name else int(told)
     if low > 0:
-        return Problem(name, f"its membranes start at 0, below their floor of {low}", "use a floor of at most 0")
+        return Problem(
+            name,
+            f"its membranes start at 0, below their floor of {low}",
+            "use a floor of at most 0",
+        )
     threshold = HIGHEST if form.kind == INTEGRATOR else int(neuron.threshold.flat[0])
     high, most = int(holes.get("high", HIGHEST)), int(holes.get("times", MOST_SPIKES))
-    return Update(form.kind, threshold, max(low, LOWEST), high, form.zero, neuron.bias.astype(np.int64), most)
+    return Update(
+        form.kind, threshold, max(low, LOWEST), high, form.zero, neuron.bias.astype(np.int64), most
+    )

@@ -1,7 +1,8 @@
 """The circuit of an engine's neurons: the programs of its layers, statement by statement, as values in the stages of a pipeline.
 
-Layers share what their programs have in common, in order; a step that a layer's program lacks leaves everything as it is for that layer.
-Sums are added up as soon as their terms are there. Where a spike is read a step later, the membrane still tells of it if nothing came
+Layers share what their programs have in common, in order; a step that a layer's program lacks
+leaves everything as it is for that layer. Sums are added up as soon as their terms are there. Where
+a spike is read a step later, the membrane still tells of it if nothing came
 after the test: it is beyond the level; else the spike is kept beside it, in a bit.
 """
 
@@ -47,14 +48,18 @@ class Circuit:
         losses: bits that tell which of the states left their widths.
     """
 
-    def __init__(self, programs: list[Program], reaches: list[list[Reach]], parameters: Mapping[str, Range]) -> None:
+    def __init__(
+        self, programs: list[Program], reaches: list[list[Reach]], parameters: Mapping[str, Range]
+    ) -> None:
         self.programs, self._reaches = programs, reaches
         arriving = max(reach.arriving for of_kind in reaches for reach in of_kind)
         wide = max(reach.widest for of_kind in reaches for reach in of_kind)
         wide = max(wide, arriving, *(max(-low, high) for low, high in parameters.values()))
         self.pipe = Pipeline(wide.bit_length() + 2)
         self.current = self.pipe.comes_in("A", (-arriving, arriving))
-        self.constants = {name: self.pipe.comes_in(f"K_{name}", reached) for name, reached in parameters.items()}
+        self.constants = {
+            name: self.pipe.comes_in(f"K_{name}", reached) for name, reached in parameters.items()
+        }
         self._now: dict[str, Value] = {}
         self.losses: list[Value] = []
         self._begin()
@@ -62,16 +67,26 @@ class Circuit:
     # ---------------------------------------------------------------- what is kept
     def _begin(self) -> None:
         """What a neuron kept from the step before."""
-        states = dict.fromkeys(name for program in self.programs for name in program.states if name != FIRED)
+        states = dict.fromkeys(
+            name for program in self.programs for name in program.states if name != FIRED
+        )
         ordered = dict.fromkeys((self.programs[0].membrane, *states))
         reading = [FIRED in program.states for program in self.programs]
-        told = [test_before(program) if reads_it else None for program, reads_it in zip(self.programs, reading, strict=True)]
+        told = [
+            test_before(program) if reads_it else None
+            for program, reads_it in zip(self.programs, reading, strict=True)
+        ]
         if any(reads_it and test is None for reads_it, test in zip(reading, told, strict=True)):
             ordered[FIRED] = None
         self.kept: list[Kept] = []
         low = 0
         for name in ordered:
-            found = [reach.states[name] for of_kind in self._reaches for reach in of_kind if name in reach.states]
+            found = [
+                reach.states[name]
+                for of_kind in self._reaches
+                for reach in of_kind
+                if name in reach.states
+            ]
             value = self.pipe.comes_in(f"{name}_0", BIT if name == FIRED else _join(*found, (0, 0)))
             self.kept.append(Kept(name, low, value))
             self._now[name] = value
@@ -85,7 +100,11 @@ class Circuit:
 
         def tested(kind: int, test: Fire | None) -> str:
             if test is None:
-                return self.pipe.at(self._now[FIRED], 1) if FIRED in self._now else text.wide(0, self.pipe.wide)
+                return (
+                    self.pipe.at(self._now[FIRED], 1)
+                    if FIRED in self._now
+                    else text.wide(0, self.pipe.wide)
+                )
             return self.passes(test, kind, 1)
 
         texts = [tested(kind, test) for kind, test in enumerate(told)]
@@ -99,7 +118,9 @@ class Circuit:
         if any(value.name != membranes[0].name for value in membranes):
             stage = max(value.stage for value in membranes)
             texts = [self.pipe.at(value, stage) for value in membranes]
-            self.updated = self.pipe.compute("updated", stage, _join(*(value.range for value in membranes)), texts)
+            self.updated = self.pipe.compute(
+                "updated", stage, _join(*(value.range for value in membranes)), texts
+            )
         self.spike = self.wire(self.now(FIRED))
         ends = [*finals, self.updated, self.spike, *self.losses]
         last = max(LEAST_STAGES, *(value.ready for value in ends))
@@ -124,11 +145,15 @@ class Circuit:
         return self._now.get(register, self.pipe.number(0))
 
     def wire(self, value: Value) -> Value:
-        """The same as a wire, whose bits can be named: a constant becomes one."""
-        return value if value.constant is None else self.choose("Constant", [value.name], 0, value.range)
+        """Return the same as a wire, whose bits can be named: a constant becomes one."""
+        return (
+            value
+            if value.constant is None
+            else self.choose("Constant", [value.name], 0, value.range)
+        )
 
     def operand(self, source: Source, kind: int, stage: int) -> text.Operand:
-        """The same, as a stage reads it."""
+        """Return the same, as a stage reads it."""
         value = self.get(source, kind)
         return text.Operand(self.pipe.at(value, stage), value.constant)
 
@@ -138,8 +163,12 @@ class Circuit:
         return text.passes(x, level, beyond=test.test == "gt", width=self.pipe.wide)
 
     def reached(self, step: Step[Any], otherwise: Value) -> Range:
-        """The range of what a step writes; `otherwise` where a kind lacks it."""
-        found = [reach.after[number] for kind, (_, number) in step.by_kind.items() for reach in self._reaches[kind]]
+        """Return the range of what a step writes; `otherwise` where a kind lacks it."""
+        found = [
+            reach.after[number]
+            for kind, (_, number) in step.by_kind.items()
+            for reach in self._reaches[kind]
+        ]
         return _join(*found, *([] if self.whole(step) else [otherwise.range]))
 
     def whole(self, step: Step[Any]) -> bool:
@@ -147,18 +176,26 @@ class Circuit:
         return len(step.by_kind) == len(self.programs)
 
     def earliest(self, step: Step[Any], register: str, stage: int) -> int:
-        """The stage, or the later one in which a register is there that some kinds leave as it is."""
+        """Return the stage, or the later one in which a register is there that some kinds leave as it is."""
         return stage if self.whole(step) else max(stage, self.now(register).stage)
 
-    def write(self, step: Step[Any], register: str, stage: int, expression: Callable[[int, Any], str]) -> Value:
+    def write(
+        self, step: Step[Any], register: str, stage: int, expression: Callable[[int, Any], str]
+    ) -> Value:
         """Give a register what a step computes; `expression` of a kind and its statement."""
         before = self.now(register)
         texts = [
-            expression(kind, statement) if (statement := step.statement(kind)) is not None else self.pipe.at(before, stage)
+            expression(kind, statement)
+            if (statement := step.statement(kind)) is not None
+            else self.pipe.at(before, stage)
             for kind in range(len(self.programs))
         ]
-        note = "; ".join(dict.fromkeys(line_of(statement) for statement, _ in step.by_kind.values()))
-        self._now[register] = self.pipe.compute(register, stage, self.reached(step, before), texts, note)
+        note = "; ".join(
+            dict.fromkeys(line_of(statement) for statement, _ in step.by_kind.values())
+        )
+        self._now[register] = self.pipe.compute(
+            register, stage, self.reached(step, before), texts, note
+        )
         return self._now[register]
 
     def close(self, steps: list[Step[Any]], register: str, stage: int, expression: str) -> None:
@@ -166,8 +203,16 @@ class Circuit:
         before, found = self.now(register), list[Range]()
         for kind in range(len(self.programs)):
             numbers = [step.by_kind[kind][1] for step in steps if kind in step.by_kind]
-            found += [reach.after[max(numbers)] for reach in self._reaches[kind]] if numbers else [before.range]
-        note = "; ".join(dict.fromkeys(line_of(statement) for step in steps for statement, _ in step.by_kind.values()))
+            found += (
+                [reach.after[max(numbers)] for reach in self._reaches[kind]]
+                if numbers
+                else [before.range]
+            )
+        note = "; ".join(
+            dict.fromkeys(
+                line_of(statement) for step in steps for statement, _ in step.by_kind.values()
+            )
+        )
         self._now[register] = self.pipe.compute(register, stage, _join(*found), [expression], note)
 
     def holds(self, value: Value, stage: int) -> str:
@@ -178,7 +223,7 @@ class Circuit:
         return f"{name} != {text.wide(0, self.pipe.wide)}"
 
     def choose(self, register: str, texts: list[str], stage: int, reached: Range) -> Value:
-        """A value of no register of the programs."""
+        """Return a value of no register of the programs."""
         return self.pipe.compute(register, stage, reached, texts)
 
     def put(self, register: str, value: Value) -> None:
@@ -196,5 +241,10 @@ def test_before(program: Program) -> Fire | None:
     if names.count(FIRED) != 1:
         return None
     test, behind = program.statements[names.index(FIRED)], names[names.index(FIRED) :]
-    tells = isinstance(test, Fire) and test.level not in program.registers and test.x in program.states and test.x not in behind
+    tells = (
+        isinstance(test, Fire)
+        and test.level not in program.registers
+        and test.x in program.states
+        and test.x not in behind
+    )
     return test if isinstance(test, Fire) and tells else None

@@ -25,7 +25,8 @@ class Memory:
 
     Attributes:
         ports: 1 where it is read or written in a clock, 2 where both, 0 where it is read only.
-        logic: bits that would have to be made of logic, where it may be: those of its distinct words.
+        logic: bits that would have to be made of logic, where it may be: those of its distinct
+            words.
     """
 
     name: str
@@ -36,7 +37,10 @@ class Memory:
 
     def blocks(self, device: Device, above: int = 0) -> int:
         """Block RAMs that hold its bits from number `above` on, in the best of their shapes."""
-        return min(ceil((self.width - above) / width) * ceil(self.depth / depth) for width, depth in device.modes)
+        return min(
+            ceil((self.width - above) / width) * ceil(self.depth / depth)
+            for width, depth in device.modes
+        )
 
     @property
     def large_bits(self) -> int:
@@ -52,7 +56,11 @@ class Memory:
 
 def storage(plan: Plan) -> list[Memory]:
     """All memories of a design."""
-    return [replace(memory, name=engine.owned(memory.name)) for engine in plan.engines for memory in _memories(engine)]
+    return [
+        replace(memory, name=engine.owned(memory.name))
+        for engine in plan.engines
+        for memory in _memories(engine)
+    ]
 
 
 def _memories(engine: Engine) -> list[Memory]:
@@ -63,12 +71,20 @@ def _memories(engine: Engine) -> list[Memory]:
         Memory("odd states", machine.circuit.kept_bits, half, 1),
         Memory("sums", tables.acc_bits, machine.sums, 1),
         Memory("values", machine.value_bits, machine.value_words, 1),
-        Memory("values beside them", machine.value_bits, machine.value_words * (machine.sources[INPUT].across - 1), 1),
+        Memory(
+            "values beside them",
+            machine.value_bits,
+            machine.value_words * (machine.sources[INPUT].across - 1),
+            1,
+        ),
         Memory("link", machine.word, machine.link_words, 2),
         Memory("spikes", machine.word, machine.spike_words - machine.link_words, 2),
         Memory("scores", machine.score_bits, machine.classes, 2),
     ]
-    images = [Memory(i.name, i.width, len(i.words), 0, i.width * len(set(i.words)) if i.small else 0) for i in tables.images]
+    images = [
+        Memory(i.name, i.width, len(i.words), 0, i.width * len(set(i.words)) if i.small else 0)
+        for i in tables.images
+    ]
     return [memory for memory in (*made, *images) if memory.depth]
 
 
@@ -89,8 +105,9 @@ class Use:
 def use(plan: Plan, device: Device) -> Use:
     """Where the memories go.
 
-    Those of one port to the SPRAMs while there are some, those that would take most block RAMs first. Small tables are made of logic,
-    but go to the block RAMs that are left, those that would take most logic for a block first, and none for a few words.
+    Those of one port to the SPRAMs while there are some, those that would take most block RAMs
+    first. Small tables are made of logic, but go to the block RAMs that are left, those that would
+    take most logic for a block first, and none for a few words.
     """
     large: dict[str, int] = {}
     memories = storage(plan)
@@ -100,8 +117,13 @@ def use(plan: Plan, device: Device) -> Use:
     large_bits = {m.name: m.large_bits for m in memories if m.name in large}
     outside = [m for m in memories if not m.logic and large_bits.get(m.name) != m.width]
     blocks = {m.name: m.blocks(device, large_bits.get(m.name, 0)) for m in outside}
-    for memory in sorted((m for m in memories if m.logic), key=lambda m: -m.logic / m.blocks(device)):
-        if memory.logic >= MIN_IN_BLOCKS and sum(blocks.values()) + memory.blocks(device) <= device.blocks:
+    for memory in sorted(
+        (m for m in memories if m.logic), key=lambda m: -m.logic / m.blocks(device)
+    ):
+        if (
+            memory.logic >= MIN_IN_BLOCKS
+            and sum(blocks.values()) + memory.blocks(device) <= device.blocks
+        ):
             blocks[memory.name] = memory.blocks(device)
     return Use(blocks, large, large_bits)
 
@@ -112,21 +134,42 @@ def require_fit(plan: Plan, name: str) -> None:
     found = use(plan, device)
     if not device.cells or found.needed <= device.blocks:
         return
-    rows: list[tuple[str, object, object]] = [("", "needed", "there"), ("block RAMs", found.needed, device.blocks)]
+    rows: list[tuple[str, object, object]] = [
+        ("", "needed", "there"),
+        ("block RAMs", found.needed, device.blocks),
+    ]
     rows += [(f"  {memory}", count, "") for memory, count in found.blocks.items()]
-    rows += [("SPRAMs", sum(found.large.values()), device.large), *((f"  {memory}", count, "") for memory, count in found.large.items())]
+    rows += [
+        ("SPRAMs", sum(found.large.values()), device.large),
+        *((f"  {memory}", count, "") for memory, count in found.large.items()),
+    ]
     first = max(20, *(len(what) for what, _, _ in rows))
-    table = "\n".join(f"  {what:<{first}}{needed:>8}{there:>8}".rstrip() for what, needed, there in rows)
-    lanes = f"{plan.lanes} lanes" if plan.how == "shared" else f"up to {plan.lanes} lanes in an engine for each layer"
-    raise NotMappable(f"the network does not fit {name} with {lanes}: its memories do not; {_way_out(plan, name)}\n{table}")
+    table = "\n".join(
+        f"  {what:<{first}}{needed:>8}{there:>8}".rstrip() for what, needed, there in rows
+    )
+    lanes = (
+        f"{plan.lanes} lanes"
+        if plan.how == "shared"
+        else f"up to {plan.lanes} lanes in an engine for each layer"
+    )
+    raise NotMappable(
+        f"the network does not fit {name} with {lanes}: its memories do not; "
+        f"{_way_out(plan, name)}\n{table}"
+    )
 
 
 def _way_out(plan: Plan, name: str) -> str:
     """One engine in place of many, else the largest number of lanes with which the memories would fit, else the smallest other device."""
-    if plan.how == "layers" and use(replace(plan, how="shared"), DEVICES[name]).needed <= DEVICES[name].blocks:
+    if (
+        plan.how == "layers"
+        and use(replace(plan, how="shared"), DEVICES[name]).needed <= DEVICES[name].blocks
+    ):
         return "use engines=shared"
     narrower = [(name, fewer) for fewer in (32, 16, 8, 4, 2, 1) if fewer < plan.lanes]
-    others = sorted((other for other, has in DEVICES.items() if has.cells and other != name), key=lambda other: DEVICES[other].cells)
+    others = sorted(
+        (other for other, has in DEVICES.items() if has.cells and other != name),
+        key=lambda other: DEVICES[other].cells,
+    )
     for other, fewer in (*narrower, *((other, plan.lanes) for other in others)):
         if use(replace(plan, lanes=fewer), DEVICES[other]).needed <= DEVICES[other].blocks:
             return f"use device={other} and lanes={fewer}"
@@ -136,9 +179,10 @@ def _way_out(plan: Plan, name: str) -> str:
 def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
     """Clocks of a step by layer at the given spike rates, all inputs sent in every step, none of them 0.
 
-    A word of n channels at rate r costs as many clocks as it holds events, and one if none: r * n + (1 - r) ** n; a chunk costs one more.
-    Its neurons are updated while the next is summed, so that the slower of the two counts; those of the last chunk come after it. One
-    engine takes the sum of these clocks for a step, a chain the largest of them, once it is full.
+    A word of n channels at rate r costs as many clocks as it holds events, and one if none: r * n +
+    (1 - r) ** n; a chunk costs one more. Its neurons are updated while the next is summed, so that
+    the slower of the two counts; those of the last chunk come after it. One engine takes the sum of
+    these clocks for a step, a chain the largest of them, once it is full.
     """
     found: dict[str, float] = {}
     sent = 1.0
@@ -156,11 +200,21 @@ def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:
         words, values = tables.work(layer, feed)
         rate = rates[feed.projection.source]
         summed += rate * values + words * (1 - rate) ** (values / words)
-    return max(summed, layer.size) + layer.channels - (layer.chunks - 1) * tables.machine.lanes + PIPELINE + tables.machine.circuit.stages
+    return (
+        max(summed, layer.size)
+        + layer.channels
+        - (layer.chunks - 1) * tables.machine.lanes
+        + PIPELINE
+        + tables.machine.circuit.stages
+    )
 
 
 def worst_clocks(plan: Plan) -> int:
     """Bound of the clocks of a step in which every neuron fires; the sweep over the input's map is among them."""
     always = dict.fromkeys(plan.net.neurons, 1.0)
     sizes = sum(layer.size for engine in plan.engines for layer in engine.machine.layers)
-    return plan.engines[0].machine.sources[INPUT].size + ceil(sum(clocks(plan, always).values())) + sizes
+    return (
+        plan.engines[0].machine.sources[INPUT].size
+        + ceil(sum(clocks(plan, always).values()))
+        + sizes
+    )

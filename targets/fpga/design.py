@@ -113,11 +113,21 @@ class Design:
             "input_address": self.input_address if not machine.linked else "",
             "lane_weights": f"{{{', '.join(f'weight_{bank}[lane*WEIGHT +: WEIGHT]' for bank in reversed(range(tables.banks)))}}}",
             "packs": sorted({layer.pack for layer in machine.layers}),
-            "taps": SimpleNamespace(row=_fields(tables.row_banks, w.offset), column=_fields(tables.column_banks * tables.across, w.offset)),
+            "taps": SimpleNamespace(
+                row=_fields(tables.row_banks, w.offset),
+                column=_fields(tables.column_banks * tables.across, w.offset),
+            ),
             "half": lambda name: f"{name}[{w.neuron - 1}:1]" if w.neuron > 1 else "1'b0",
-            "place_index": lambda name, width: pad(f"{name}[{min(w.index, width) - 1}:0]", min(w.index, width), w.index),
+            "place_index": lambda name, width: pad(
+                f"{name}[{min(w.index, width) - 1}:0]", min(w.index, width), w.index
+            ),
             "w": w,
-            "module": {i.name: "lehr_table" if i.small and engine.owned(i.name) not in used.blocks else "lehr_rom" for i in images},
+            "module": {
+                i.name: "lehr_table"
+                if i.small and engine.owned(i.name) not in used.blocks
+                else "lehr_rom"
+                for i in images
+            },
             "depth": self.lengths,
             "width": {image.name: image.width for image in images},
             "large": lambda name: used.large_bits.get(engine.owned(name), 0),
@@ -135,7 +145,7 @@ class Design:
         return {image.name: len(image.words) for image in self.tables.images}
 
     def ring(self, name: str, lag: int) -> str:
-        """The Verilog expression of the map that a source wrote `lag` steps ago, or writes now."""
+        """Return the Verilog expression of the map that a source wrote `lag` steps ago, or writes now."""
         source, w = self.machine.sources[name], self.widths.map
         if name not in self.rings:
             return f"{w}'d{source.first_map}"
@@ -149,7 +159,11 @@ class Design:
     @property
     def map_addresses(self) -> list[int]:
         """Where each map begins."""
-        return [source.first_word + slot * source.size for source in self.machine.sources.values() for slot in range(source.depth)]
+        return [
+            source.first_word + slot * source.size
+            for source in self.machine.sources.values()
+            for slot in range(source.depth)
+        ]
 
     @property
     def input_address(self) -> str:
@@ -158,9 +172,21 @@ class Design:
         channels, rows, columns = volume(self.machine.net.shapes[INPUT])
         grain, across = (source.grain - 1).bit_length(), source.across - 1
         fields = [("in_y", rows, 0), ("in_x", columns, across), ("in_c", channels, grain)]
-        parts = [f"{name}[{top - 1}:{low}]" for name, size, low in fields if (top := (size - 1).bit_length()) > low]
-        width = sum((size - 1).bit_length() - low for _, size, low in fields if (size - 1).bit_length() > low)
-        return pad(f"{{{', '.join(parts)}}}" if parts else "1'd0", max(width, 1), w.value_address if source.values else w.spike_address)
+        parts = [
+            f"{name}[{top - 1}:{low}]"
+            for name, size, low in fields
+            if (top := (size - 1).bit_length()) > low
+        ]
+        width = sum(
+            (size - 1).bit_length() - low
+            for _, size, low in fields
+            if (size - 1).bit_length() > low
+        )
+        return pad(
+            f"{{{', '.join(parts)}}}" if parts else "1'd0",
+            max(width, 1),
+            w.value_address if source.values else w.spike_address,
+        )
 
 
 def stream_widths(machine: Machine) -> dict[str, int]:
@@ -184,17 +210,19 @@ def stream_widths(machine: Machine) -> dict[str, int]:
         "record_count": bits(record),
         "address_bytes": -(-(c + y + x) // 8),
         "membrane_bytes": -(-machine.state_bits // 8),
-        "send": max(7, 1 + machine.score_bits // 8, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8),  # some bits more than there are
+        "send": max(
+            7, 1 + machine.score_bits // 8, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8
+        ),  # some bits more than there are
     }
 
 
 def _fields(count: int, width: int) -> list[int]:
-    """The lowest bit of each of so many offsets in a word of a table of taps."""
+    """Return the lowest bit of each of so many offsets in a word of a table of taps."""
     return [(count - 1 - number) * (1 + width) for number in range(count)]
 
 
 def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
-    """An unsigned Verilog expression of `width` bits, with `zeros` on its right, brought to a width that is not smaller."""
+    """Return an unsigned Verilog expression of `width` bits, with `zeros` on its right, brought to a width that is not smaller."""
     left = to - width - zeros
     assert left >= 0, (expression, width, to, zeros)
     parts = [*([f"{left}'d0"] if left else []), expression, *([f"{zeros}'d0"] if zeros else [])]
@@ -202,7 +230,7 @@ def pad(expression: str, width: int, to: int, zeros: int = 0) -> str:
 
 
 def extended(name: str, value: Value, low: int = 0) -> str:
-    """The Verilog expression of a value in full width, from the bits of `name` that hold it, `low` and those above."""
+    """Return the Verilog expression of a value in full width, from the bits of `name` that hold it, `low` and those above."""
     high = low + value.bits - 1
     bit = f"{name}[{high}]" if value.signed else "1'b0"
     return f"{{{{(WIDE-{value.bits}){{{bit}}}}}, {name}[{high}:{low}]}}"

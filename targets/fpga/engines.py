@@ -43,7 +43,7 @@ class Engine:
         return "" if self.number is None else f"layer{self.number}_"
 
     def owned(self, memory: str) -> str:
-        """The name of one of its memories among those of the design."""
+        """Return the name of one of its memories among those of the design."""
         return memory if self.number is None else f"{self.machine.output.name}: {memory}"
 
 
@@ -71,33 +71,48 @@ class Plan:
         """One engine, or those of a chain in the order of its layers.
 
         Raises:
-            NotMappable: when layers that are to be chained hear more than the layer before and themselves.
+            NotMappable: when layers that are to be chained hear more than the layer before and
+                themselves.
         """
         if self.how == "shared":
             return (Engine(self.whole, Tables(self.whole)),)
         parts = chain(self.net)
-        links = [Link(first=part is parts[0], last=part is parts[-1], word=self.whole.word) for part in parts]
-        machines = [Machine(part, min(self.lanes, default_lanes(part)), link) for part, link in zip(parts, links, strict=True)]
-        return tuple(Engine(machine, Tables(machine), number) for number, machine in enumerate(machines))
+        links = [
+            Link(first=part is parts[0], last=part is parts[-1], word=self.whole.word)
+            for part in parts
+        ]
+        machines = [
+            Machine(part, min(self.lanes, default_lanes(part)), link)
+            for part, link in zip(parts, links, strict=True)
+        ]
+        return tuple(
+            Engine(machine, Tables(machine), number) for number, machine in enumerate(machines)
+        )
 
 
 def chain(net: Network) -> list[Network]:
-    """The network in parts of one neuron layer each: the input of a part is the spikes of the one before.
+    """Return the network in parts of one neuron layer each: the input of a part is the spikes of the one before.
 
     Raises:
         NotMappable: when there is no such chain.
     """
     names = list(net.neurons)
     if names[-1] != net.output:
-        raise NotMappable(f"{names[-1]}: engines=layers reads out the last layer, but the output is {net.output}; use engines=shared")
+        raise NotMappable(
+            f"{names[-1]}: engines=layers reads out the last layer, but the output is "
+            f"{net.output}; use engines=shared"
+        )
     return [_part(net, before, name) for before, name in zip((INPUT, *names), names, strict=False)]
 
 
 def _part(net: Network, before: str, name: str) -> Network:
-    """The neurons `name` and what lies between them and the spikes of `before`, which become the input."""
+    """Return the neurons `name` and what lies between them and the spikes of `before`, which become the input."""
     for source in (way.source for way in paths(net, name)):
         if source not in (before, name):
-            raise NotMappable(f"{name}: it hears {source}, and engines=layers lets it hear {before} and itself alone; use engines=shared")
+            raise NotMappable(
+                f"{name}: it hears {source}, and engines=layers lets it hear {before} and itself "
+                "alone; use engines=shared"
+            )
     nodes, edges, pending = {name: net.nodes[name]}, {(name, OUTPUT)}, [name]
     while pending:
         here = pending.pop()
@@ -108,4 +123,6 @@ def _part(net: Network, before: str, name: str) -> Network:
                 pending.append(source)
     given = net.input if before == INPUT else Input(net.shapes[before], "spikes")
     last = name == net.output
-    return Network(nodes, tuple(edges), given, net.steps, net.readout if last else "count_argmax_lowest")
+    return Network(
+        nodes, tuple(edges), given, net.steps, net.readout if last else "count_argmax_lowest"
+    )

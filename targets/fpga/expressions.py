@@ -9,7 +9,7 @@ from lehr.update import Decay
 
 
 def wide(value: int, width: int) -> str:
-    """A constant."""
+    """Return a constant."""
     return f"{'-' if value < 0 else ''}{width}'sd{abs(value)}"
 
 
@@ -34,7 +34,7 @@ def terms(k: int) -> list[tuple[int, int]]:
 
 
 def product(x: str, k: Operand, width: int) -> str:
-    """A product: with a constant by shifts and adds where three are enough, else by a multiplier."""
+    """Return a product: with a constant by shifts and adds where three are enough, else by a multiplier."""
     if k.number is None:
         return f"{x} * {k.name}"
     found = terms(k.number)

@@ -73,7 +73,7 @@ def likeness(program: Program, statement: Statement) -> Likeness:
 
 
 def merged(programs: list[Program]) -> list[Step[Any]]:
-    """The shortest sequence of steps of which the update of every kind is a part, in its own order; found kind by kind."""
+    """Return the shortest sequence of steps of which the update of every kind is a part, in its own order; found kind by kind."""
     steps: list[Step[Any]] = []
     for kind, program in enumerate(programs):
         steps = _with(steps, kind, program)
@@ -83,10 +83,16 @@ def merged(programs: list[Program]) -> list[Step[Any]]:
 def _with(steps: list[Step[Any]], kind: int, program: Program) -> list[Step[Any]]:
     statements = program.statements
     old, new = [step.likeness for step in steps], [likeness(program, s) for s in statements]
-    shared = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]  # the most that the rests of both have in common
+    shared = [
+        [0] * (len(new) + 1) for _ in range(len(old) + 1)
+    ]  # the most that the rests of both have in common
     for i in reversed(range(len(old))):
         for j in reversed(range(len(new))):
-            shared[i][j] = shared[i + 1][j + 1] + 1 if old[i] == new[j] else max(shared[i + 1][j], shared[i][j + 1])
+            shared[i][j] = (
+                shared[i + 1][j + 1] + 1
+                if old[i] == new[j]
+                else max(shared[i + 1][j], shared[i][j + 1])
+            )
     found, i, j = list[Step[Any]](), 0, 0
     while i < len(old) or j < len(new):
         if i < len(old) and j < len(new) and old[i] == new[j]:

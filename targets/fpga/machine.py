@@ -32,9 +32,11 @@ def signed_bits(low: int, high: int) -> int:
 class Layer:
     """A neuron layer on the engine: where its membranes and constants begin, and which update it takes.
 
-    Neurons lie row by row, column by column, channel by channel; `lanes` channels of a place, a chunk, are summed at once. A layer
-    with few channels leaves lanes unused: then `2 ** pack` words of its weights share a word of the memory. Constants are those of
-    its channels, or of its neurons where one differs within a channel.
+    Neurons lie row by row, column by column, channel by channel; `lanes` channels of a place, a
+    chunk, are summed at once. A layer
+    with few channels leaves lanes unused: then `2 ** pack` words of its weights share a word of the
+    memory. Constants are those of its channels, or of its neurons where one differs within a
+    channel.
     """
 
     name: str
@@ -60,8 +62,9 @@ class Layer:
 class Source:
     """Something that neurons hear, kept as a ring of `depth` maps of `size` words, numbered from `first_map`.
 
-    A word holds the values of one channel of `across` pixels side by side, or the spikes of `grain` channels of a place. Its address is
-    the sum of the steps of its row and column, a column of words, and of its number within the place.
+    A word holds the values of one channel of `across` pixels side by side, or the spikes of `grain`
+    channels of a place. Its address is the sum of the steps of its row and column, a column of
+    words, and of its number within the place.
     """
 
     name: str
@@ -101,7 +104,9 @@ class Machine:
 
     def __init__(self, net: Network, lanes: int, link: Link | None = None) -> None:
         self.net, self.lanes, self.link = net, lanes, link
-        self.feeds: dict[str, list[Projection]] = {name: projections(net, name) for name in net.neurons}
+        self.feeds: dict[str, list[Projection]] = {
+            name: projections(net, name) for name in net.neurons
+        }
         self.programs = list(dict.fromkeys(neuron.program for neuron in net.neurons.values()))
         self.layers: list[Layer] = []
         neuron_at = constant = 0
@@ -111,11 +116,29 @@ class Machine:
             kind, by_neuron = self.programs.index(neuron.program), bool(neuron.per_neuron)
             pack = max(lanes.bit_length() - 1 - (channels - 1).bit_length(), 0)
             chunks = math.ceil(channels / lanes)
-            layer = Layer(name, neuron, channels, rows, columns, chunks, pack, neuron_at, constant, by_neuron, kind, static)
-            neuron_at, constant = neuron_at + layer.size, constant + (layer.size if by_neuron else channels)
+            layer = Layer(
+                name,
+                neuron,
+                channels,
+                rows,
+                columns,
+                chunks,
+                pack,
+                neuron_at,
+                constant,
+                by_neuron,
+                kind,
+                static,
+            )
+            neuron_at, constant = (
+                neuron_at + layer.size,
+                constant + (layer.size if by_neuron else channels),
+            )
             self.layers.append(layer)
         self.neurons, self.constants = neuron_at, constant
-        heard = max((volume(net.shapes[n])[0] for n in self._heard if not self._is_values(n)), default=1)
+        heard = max(
+            (volume(net.shapes[n])[0] for n in self._heard if not self._is_values(n)), default=1
+        )
         self.word = link.word if link else min(MAX_WORD, heard)
         self.sources = self._sources()
         self.maps = sum(source.depth for source in self.sources.values())
@@ -149,11 +172,24 @@ class Machine:
             size = row_step * rows
             linked = name == INPUT and self.linked
             lag += linked  # the engine before writes the map of the next step
-            if name == INPUT and not linked:  # an event writes there: its coordinates, side by side, are the address
+            if (
+                name == INPUT and not linked
+            ):  # an event writes there: its coordinates, side by side, are the address
                 column_step = 1 << (column_step - 1).bit_length()
                 row_step = column_step << (columns - 1).bit_length()
                 size = row_step << (rows - 1).bit_length()
-            made[name] = Source(name, values, grain, across, row_step, column_step, size, lag + 1, number, words[values])
+            made[name] = Source(
+                name,
+                values,
+                grain,
+                across,
+                row_step,
+                column_step,
+                size,
+                lag + 1,
+                number,
+                words[values],
+            )
             number, words[values] = number + lag + 1, words[values] + (lag + 1) * size
         self.value_words, self.spike_words = words[True], words[False]
         return made
@@ -182,7 +218,10 @@ class Machine:
     @property
     def sweeps_early(self) -> bool:
         """Whether nobody looks at a held input after the first step: its map is then swept for the next one in the steps after it."""
-        return self.holds and all(layer.static or all(feed.source != INPUT for feed in self.feeds[layer.name]) for layer in self.layers)
+        return self.holds and all(
+            layer.static or all(feed.source != INPUT for feed in self.feeds[layer.name])
+            for layer in self.layers
+        )
 
     @property
     def sums(self) -> int:
@@ -198,14 +237,20 @@ class Machine:
     @property
     def classes(self) -> int:
         """Neurons whose scores are kept and compared; 0 where the output is a feature map, whose events the host counts."""
-        return self.output.channels if self.output.rows * self.output.columns == 1 and not self.forwards else 0
+        return (
+            self.output.channels
+            if self.output.rows * self.output.columns == 1 and not self.forwards
+            else 0
+        )
 
     @property
     def score_bits(self) -> int:
         """Of a score: a count of spikes, a membrane, or its sum over as many steps as can be counted; whole bytes."""
         membrane = signed_bits(*self.reaches[self.output.name].membrane)
         bits_of = {"count": STEP_BITS, "membrane_sum": membrane + STEP_BITS}
-        return 8 * math.ceil(bits_of.get(self.net.readout.removesuffix("_argmax_lowest"), membrane) / 8)
+        return 8 * math.ceil(
+            bits_of.get(self.net.readout.removesuffix("_argmax_lowest"), membrane) / 8
+        )
 
     # ---------------------------------------------------------------- widths
     @property
@@ -229,23 +274,35 @@ class Machine:
     @cached_property
     def value_lanes(self) -> int:
         """Lanes, from the first, that layers which hear pixels use: only there are weights multiplied."""
-        used = [layer.channels for layer in self.layers if any(self._is_values(feed.source) for feed in self.feeds[layer.name])]
+        used = [
+            layer.channels
+            for layer in self.layers
+            if any(self._is_values(feed.source) for feed in self.feeds[layer.name])
+        ]
         return min(self.lanes, max(used, default=0))
 
     @property
     def narrow_bits(self) -> int:
         """Of the accumulators of the other lanes."""
-        return self._acc_bits([layer for layer in self.layers if min(layer.channels, self.lanes) > self.value_lanes])
+        return self._acc_bits(
+            [layer for layer in self.layers if min(layer.channels, self.lanes) > self.value_lanes]
+        )
 
     @cached_property
     def reaches(self) -> dict[str, Reach]:
         """What the registers of each layer can be."""
-        return {layer.name: Reach(self.net, layer.name, self._largest[layer.name]) for layer in self.layers}
+        return {
+            layer.name: Reach(self.net, layer.name, self._largest[layer.name])
+            for layer in self.layers
+        }
 
     @cached_property
     def circuit(self) -> Circuit:
         """The update of all neurons."""
-        reaches = [[self.reaches[layer.name] for layer in self.layers if layer.kind == kind] for kind in range(len(self.programs))]
+        reaches = [
+            [self.reaches[layer.name] for layer in self.layers if layer.kind == kind]
+            for kind in range(len(self.programs))
+        ]
         return circuit_of(self.programs, reaches, self.parameters)
 
     @cached_property
@@ -256,7 +313,10 @@ class Machine:
             for name in layer.neuron.program.parameters:
                 value = layer.neuron.values[name]
                 found.setdefault(name, []).extend((int(value.min()), int(value.max())))
-        return {name: (min(ends), max(ends)) for name, ends in sorted(found.items(), key=lambda item: _CONSTANTS.get(item[0], 1))}
+        return {
+            name: (min(ends), max(ends))
+            for name, ends in sorted(found.items(), key=lambda item: _CONSTANTS.get(item[0], 1))
+        }
 
     @property
     def own_constants(self) -> bool:
@@ -284,5 +344,8 @@ class Machine:
         return self._coordinate_bits(*self.net.neurons)
 
     def _coordinate_bits(self, *names: str) -> tuple[int, int, int]:
-        c, y, x = (bits(max(axis) - 1) for axis in zip(*(volume(self.net.shapes[name]) for name in names), strict=True))
+        c, y, x = (
+            bits(max(axis) - 1)
+            for axis in zip(*(volume(self.net.shapes[name]) for name in names), strict=True)
+        )
         return c, y, x

@@ -8,7 +8,9 @@ from lehr.artifact import AGAIN
 from lehr.reading import read_json, read_text
 from lehr.targets.contract import Table
 
-NEXTPNR, CYCLES, PHASES = (Path("report") / name for name in ("nextpnr.json", "cycles.txt", "phases.txt"))
+NEXTPNR, CYCLES, PHASES = (
+    Path("report") / name for name in ("nextpnr.json", "cycles.txt", "phases.txt")
+)
 _BYTES, _WAY_OUT = 1 << 26, "remove it, and let make write it again"
 """What a tool's report may have: nextpnr tells of every net."""
 PARTS = {
@@ -27,8 +29,10 @@ PARTS = {
 CORE_VOLTS = 1.219
 IDLE_UA, CLOCK_UA_PER_MHZ, CELL_UA_PER_MHZ = 92.1, 43.5, 0.1625
 POWER_SOURCE = (
-    "core of an iCE40UP5K-SG48, as github.com/tinyvision-ai-inc/ice40_power measured it: 92.1 uA with the clock halted, 613.5 uA with one"
-    " of 12 MHz, 351 uA more for 180 cells that multiply; every cell is taken as that busy, memories and pins are left out"
+    "core of an iCE40UP5K-SG48, as github.com/tinyvision-ai-inc/ice40_power measured it: 92.1 uA "
+    "with the clock halted, 613.5 uA with one"
+    " of 12 MHz, 351 uA more for 180 cells that multiply; every cell is taken as that busy, "
+    "memories and pins are left out"
 )
 
 
@@ -41,8 +45,15 @@ def report(folder: Path, device: str) -> tuple[Table, ...]:
         lines = read_text(folder / CYCLES, _BYTES, _WAY_OUT).splitlines()
         runs = sorted(map(_run, lines), key=lambda run: run[1])
         count = min(3, len(runs))
-        thirds = [_means(runs[part * len(runs) // count : (part + 1) * len(runs) // count]) for part in range(count)]
-        mhz = None if placed is None else min(clock["constraint"] for clock in placed["fmax"].values())
+        thirds = [
+            _means(runs[part * len(runs) // count : (part + 1) * len(runs) // count])
+            for part in range(count)
+        ]
+        mhz = (
+            None
+            if placed is None
+            else min(clock["constraint"] for clock in placed["fmax"].values())
+        )
         made.append(_speed(thirds, int(told["neurons"]) * int(told["steps"]), mhz))
         if (folder / PHASES).exists():
             spent = [int(line) for line in read_text(folder / PHASES, _BYTES, _WAY_OUT).split()]
@@ -66,16 +77,28 @@ def _means(runs: list[tuple[int, ...]]) -> tuple[int, float, float]:
 
 
 def _engines(layers: list[str], runs: list[tuple[int, ...]]) -> Table:
-    """The mean clocks of an inference in which each engine of a chain works, which is to say that it does not wait for its neighbours."""
+    """Return the mean clocks of an inference in which each engine of a chain works, which is to say that it does not wait for its neighbours."""
     clocks, *working = ([run[column] for run in runs] for column in (0, *range(2, len(layers) + 2)))
-    shares = [(name, sum(mine) / len(runs), sum(mine) / sum(clocks)) for name, mine in zip(layers, working, strict=True)]
+    shares = [
+        (name, sum(mine) / len(runs), sum(mine) / sum(clocks))
+        for name, mine in zip(layers, working, strict=True)
+    ]
     rows = [(name, f"{mine:,.0f}", f"{100 * share:.1f} %") for name, mine, share in shares]
-    return Table("work of the engines in an inference, in simulation", ("engine", "clocks", "of all"), tuple(rows))
+    return Table(
+        "work of the engines in an inference, in simulation",
+        ("engine", "clocks", "of all"),
+        tuple(rows),
+    )
 
 
 def _resources(found: dict[str, dict[str, int]]) -> Table:
     rows = [
-        (what, found[part]["used"], found[part]["available"], f"{100 * found[part]['used'] / found[part]['available']:.1f} %")
+        (
+            what,
+            found[part]["used"],
+            found[part]["available"],
+            f"{100 * found[part]['used'] / found[part]['available']:.1f} %",
+        )
         for part, what in PARTS.items()
         if found.get(part, {}).get("available")
     ]
@@ -84,7 +107,12 @@ def _resources(found: dict[str, dict[str, int]]) -> Table:
 
 def _timing(clocks: dict[str, dict[str, float]]) -> Table:
     rows = [
-        (name.split("$")[0], f"{c['constraint']:.2f}", f"{c['achieved']:.2f}", f"{1e3 / c['constraint'] - 1e3 / c['achieved']:.2f}")
+        (
+            name.split("$")[0],
+            f"{c['constraint']:.2f}",
+            f"{c['achieved']:.2f}",
+            f"{1e3 / c['constraint'] - 1e3 / c['achieved']:.2f}",
+        )
         for name, c in clocks.items()
     ]
     return Table("timing", ("clock", "asked MHz", "reached MHz", "worst slack ns"), tuple(rows))
@@ -92,7 +120,13 @@ def _timing(clocks: dict[str, dict[str, float]]) -> Table:
 
 def _speed(thirds: list[tuple[int, float, float]], updates: int, mhz: float | None) -> Table:
     """Means over thirds of the samples, those with the fewest spikes first; `updates`: of neurons in an inference."""
-    columns = ["samples", "spikes", "a neuron and step", "clocks", *(["us", "inferences/s"] if mhz is not None else [])]
+    columns = [
+        "samples",
+        "spikes",
+        "a neuron and step",
+        "clocks",
+        *(["us", "inferences/s"] if mhz is not None else []),
+    ]
     rows: list[tuple[object, ...]] = []
     for samples, clocks, spikes in thirds:
         time = () if mhz is None else (f"{clocks / mhz:,.1f}", f"{1e6 * mhz / clocks:,.0f}")
@@ -102,12 +136,24 @@ def _speed(thirds: list[tuple[int, float, float]], updates: int, mhz: float | No
 
 def _phases(spent: list[int], layers: list[str], samples: int) -> Table:
     """Mean clocks of an inference by what the engine waits for: words and events, or neurons alone."""
-    names = ["input", *(f"{layer}, {what}" for layer in layers for what in ("sums", "neurons")), "between steps"]
-    rows = [(name, f"{count / samples:,.0f}", f"{100 * count / sum(spent):.1f} %") for name, count in zip(names, spent, strict=True)]
+    names = [
+        "input",
+        *(f"{layer}, {what}" for layer in layers for what in ("sums", "neurons")),
+        "between steps",
+    ]
+    rows = [
+        (name, f"{count / samples:,.0f}", f"{100 * count / sum(spent):.1f} %")
+        for name, count in zip(names, spent, strict=True)
+    ]
     return Table("what the clocks are spent on", ("on", "clocks", "share"), tuple(rows))
 
 
 def _energy(thirds: list[tuple[int, float, float]], mhz: float, cells: int) -> Table:
     watts = CORE_VOLTS * 1e-6 * (IDLE_UA + mhz * (CLOCK_UA_PER_MHZ + CELL_UA_PER_MHZ * cells))
-    rows = [(f"{spikes:,.0f}", f"{1e3 * watts:.2f}", f"{watts * clocks / mhz:.2f}", POWER_SOURCE) for _, clocks, spikes in thirds]
-    return Table("energy of an inference, an estimate", ("spikes", "mW", "uJ", "source"), tuple(rows))
+    rows = [
+        (f"{spikes:,.0f}", f"{1e3 * watts:.2f}", f"{watts * clocks / mhz:.2f}", POWER_SOURCE)
+        for _, clocks, spikes in thirds
+    ]
+    return Table(
+        "energy of an inference, an estimate", ("spikes", "mW", "uJ", "source"), tuple(rows)
+    )

@@ -1,7 +1,8 @@
 """The circuit of a neuron as values in stages: which value comes when, and how long it is held.
 
-A value is computed in one stage, and held in registers up to the last stage that reads it. A slow one, a sum or a comparison, reads what
-was ready in the stage before; a quick one, a choice, is done in the stage of what it chooses from. What comes in is ready at stage 0.
+A value is computed in one stage, and held in registers up to the last stage that reads it. A slow
+one, a sum or a comparison, reads what was ready in the stage before; a quick one, a choice, is done
+in the stage of what it chooses from. What comes in is ready at stage 0.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Value:
         name: of its wire.
         stage: in which it is computed; 0 for what comes in.
         range: what it can be.
-        texts: the expression for each kind of neurons; one where all have the same, none for what comes in and for constants.
+        texts: the expression for each kind of neurons; one where all have the same, none for what
+            comes in and for constants.
         note: the statement that it computes.
         constant: the number that it is, where it is one.
         last: the last stage that reads it.
@@ -74,20 +76,24 @@ class Pipeline:
         self._numbers: dict[str, int] = {}
 
     def comes_in(self, name: str, reached: Range) -> Value:
-        """A value that is there from the first."""
+        """Return a value that is there from the first."""
         value = Value(name, 0, reached)
         self.given.append(value)
         return value
 
     def number(self, value: int) -> Value:
-        """A constant."""
+        """Return a constant."""
         text = f"{'-' if value < 0 else ''}{self.wide}'sd{abs(value)}"
         return Value(text, 0, (value, value), constant=value)
 
-    def compute(self, register: str, stage: int, reached: Range, texts: Sequence[str], note: str = "") -> Value:
-        """A new value of a register; `texts`: its expression for each kind of neurons."""
+    def compute(
+        self, register: str, stage: int, reached: Range, texts: Sequence[str], note: str = ""
+    ) -> Value:
+        """Return a new value of a register; `texts`: its expression for each kind of neurons."""
         number = self._numbers[register] = self._numbers.get(register, 0) + 1
-        most = (1 << (self.wide - 2)) - 1  # what no kind comes to, though the greatest of all kinds together might
+        most = (
+            1 << (self.wide - 2)
+        ) - 1  # what no kind comes to, though the greatest of all kinds together might
         low, high = max(reached[0], -most), min(reached[1], most)
         same = tuple(texts[:1]) if len(set(texts)) == 1 else tuple(texts)
         value = Value(f"{register}_{number}", stage, (low, high), same, note)
@@ -95,7 +101,7 @@ class Pipeline:
         return value
 
     def at(self, value: Value, stage: int) -> str:
-        """The name by which `stage` reads a value; it is held until then."""
+        """Return the name by which `stage` reads a value; it is held until then."""
         if value.constant is not None:
             return value.name
         assert stage >= value.stage, (value, stage)
@@ -103,10 +109,14 @@ class Pipeline:
         return value.name if stage <= value.ready else f"{value.name}_S{stage}"
 
     def held(self, stage: int) -> list[tuple[Value, str]]:
-        """The values that a stage reads from registers, and what these take in."""
+        """Return the values that a stage reads from registers, and what these take in."""
         known = (*self.given, *self.values)
-        return [(value, self.at(value, stage - 1)) for value in known if value.ready < stage <= value.last]
+        return [
+            (value, self.at(value, stage - 1))
+            for value in known
+            if value.ready < stage <= value.last
+        ]
 
     def computed(self, stage: int) -> list[Value]:
-        """The values of a stage, in order."""
+        """Return the values of a stage, in order."""
         return [value for value in self.values if value.ready == stage]

@@ -1,11 +1,14 @@
 """From edges to projections: what an event of one source does to one neuron layer, axis by axis.
 
-A path from spikes to neurons passes pools, flattens, delays and at most one node of weights, or Linears, which are multiplied to one.
-Rows and columns are independent along all of them: an event at row y reaches pairs (row of the kernel, row of the layer), and the
-same of columns. Both lists are made here, so that stride, padding, dilation and pools, overlapping ones too, are tables to the
-hardware and not circuits. Delays commute with weights and pools, since all of these are linear and keep no bias: a path holds back
-spikes by the sum of its delays. Where these differ from value to value, there is a path for each number of steps, on which the weights
-of all other values are 0. The factors of a Scale are multiplied into the weights before or behind it.
+A path from spikes to neurons passes pools, flattens, delays and at most one node of weights, or
+Linears, which are multiplied to one.
+Rows and columns are independent along all of them: an event at row y reaches pairs (row of the
+kernel, row of the layer), and the same of columns. Both lists are made here, so that stride,
+padding, dilation and pools, overlapping ones too, are tables to the hardware and not circuits.
+Delays commute with weights and pools, since all of these are linear and keep no bias: a path holds
+back spikes by the sum of its delays. Where these differ from value to value, there is a path for
+each number of steps, on which the weights of all other values are 0. The factors of a Scale are
+multiplied into the weights before or behind it.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ class Projection:
         path: the nodes between them, delays by one number left out.
         weight: int8 `[out channels, in channels / groups, kernel rows, kernel columns]`.
         groups: as those of a convolution.
-        rows, columns: for each row (column) of the source the pairs of a kernel row and a row of the layer that it reaches.
+        rows, columns: for each row (column) of the source the pairs of a kernel row and a row of
+            the layer that it reaches.
     """
 
     source: str
@@ -55,7 +59,7 @@ class Projection:
 
 
 def volume(shape: Shape) -> tuple[int, int, int]:
-    """A shape as channels, rows and columns; features are channels of one pixel."""
+    """Return a shape as channels, rows and columns; features are channels of one pixel."""
     return shape[0], math.prod(shape[1:-1]), shape[-1] if len(shape) > 1 else 1
 
 
@@ -91,7 +95,12 @@ def paths(net: Network, name: str) -> Iterator[Way]:
                 yield from walk(source, Way(source, late + here.steps, way.path, way.steps))
             else:
                 for steps in map(int, np.unique(here.steps)):
-                    yield from walk(source, Way(source, late + steps, (source, *way.path), {**way.steps, source: steps}))
+                    yield from walk(
+                        source,
+                        Way(
+                            source, late + steps, (source, *way.path), {**way.steps, source: steps}
+                        ),
+                    )
 
     yield from walk(name, Way(name, 0, ()))
 
@@ -111,11 +120,14 @@ class _Spread:
 
     Attributes:
         way: all of it.
-        shape: channels, rows and columns behind them; before a Flatten where one changes nothing but the shape.
+        shape: channels, rows and columns behind them; before a Flatten where one changes nothing
+            but the shape.
         weight, groups, axes: as those of a projection, integers that may be large.
-        gain: of each value; 0 of those that do not go this way, or are not held back as long as it says.
+        gain: of each value; 0 of those that do not go this way, or are not held back as long as it
+            says.
         weights: the nodes with weights so far.
-        uneven: the node by which gains differ within a channel, and what it has that does, where one made them so.
+        uneven: the node by which gains differ within a channel, and what it has that does, where
+            one made them so.
         factors: the nodes whose numbers are multiplied into weights of others.
         flat: the Flatten behind which all values are channels, if there is one.
     """
@@ -133,12 +145,14 @@ class _Spread:
     factors: tuple[str, ...] = ()
 
     def by_channel(self, behind: str) -> Int64:
-        """The gain of whole channels."""
+        """Return the gain of whole channels."""
         rows = self.gain.reshape(len(self.gain), -1)
         if not (rows == rows[:, :1]).all():
             node, numbers = self.uneven
             reason = f"its {numbers} differ within a channel, and {behind} spreads all values of a channel alike"
-            raise Unmapped(reason, f"give its {numbers} by channel, or connect it to a dense layer", node)
+            raise Unmapped(
+                reason, f"give its {numbers} by channel, or connect it to a dense layer", node
+            )
         return np.asarray(rows[:, 0])
 
     def times(self, name: str, numbers: str, factor: Int64) -> None:
@@ -201,8 +215,17 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
     grouped = node.weight.astype(np.int64).reshape(node.groups, -1, *node.weight.shape[1:])
     spread.weight, spread.groups = (grouped * heard).reshape(node.weight.shape), node.groups
     spread.shape, spread.weights = volume(spread.net.shapes[name]), (name,)
-    how = zip(node.weight.shape[2:], node.stride, node.padding, node.dilation, spread.shape[1:], strict=True)
-    spread.axes = [_windows(axis, *one, inside=True) for axis, one in zip(spread.axes, how, strict=True)]
+    how = zip(
+        node.weight.shape[2:],
+        node.stride,
+        node.padding,
+        node.dilation,
+        spread.shape[1:],
+        strict=True,
+    )
+    spread.axes = [
+        _windows(axis, *one, inside=True) for axis, one in zip(spread.axes, how, strict=True)
+    ]
     spread.gain = np.ones(spread.shape, np.int64)
 
 
@@ -211,7 +234,9 @@ def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
     heard = spread.by_channel(name)
     spread.shape = volume(spread.net.shapes[name])
     how = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
-    spread.axes = [_windows(axis, *one, inside=False) for axis, one in zip(spread.axes, how, strict=True)]
+    spread.axes = [
+        _windows(axis, *one, inside=False) for axis, one in zip(spread.axes, how, strict=True)
+    ]
     spread.gain = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
 
 
@@ -225,8 +250,14 @@ def projection(net: Network, way: Way, target: str) -> Projection:
         node: Node = net.nodes[name]
         NODES[type(node)](spread, name, node)
     if spread.weights and spread.flat:
-        raise Unmapped(f"it flattens the sums of {spread.weights[0]} before they meet a neuron", "flatten after the neurons", spread.flat)
-    if spread.flat and volume(net.shapes[target]) != spread.shape:  # feature maps become features, each value a neuron of its own
+        raise Unmapped(
+            f"it flattens the sums of {spread.weights[0]} before they meet a neuron",
+            "flatten after the neurons",
+            spread.flat,
+        )
+    if (
+        spread.flat and volume(net.shapes[target]) != spread.shape
+    ):  # feature maps become features, each value a neuron of its own
         features = np.eye(math.prod(spread.shape), dtype=np.int64).reshape(-1, *spread.shape)
         spread.weight, spread.groups = features * spread.gain, 1
         spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]
@@ -235,19 +266,32 @@ def projection(net: Network, way: Way, target: str) -> Projection:
     if (most := int(np.abs(spread.weight).max())) > LARGEST["int8"]:
         raise _too_large(spread, most)
     rows, columns = (tuple(tuple(taps) for taps in axis) for axis in spread.axes)
-    return Projection(way.source, target, way.lag, way.path, spread.weight.astype(np.int8), spread.groups, rows, columns)
+    return Projection(
+        way.source,
+        target,
+        way.lag,
+        way.path,
+        spread.weight.astype(np.int8),
+        spread.groups,
+        rows,
+        columns,
+    )
 
 
 def _too_large(spread: _Spread, most: int) -> Unmapped:
     """Products of weights, or of factors, that the engine cannot hold, at the node that they are multiplied into."""
     last = spread.weights[-1] if spread.weights else spread.factors[-1]
-    others = [name for name in spread.way.path if name in {*spread.factors, *spread.weights} - {last}]
+    others = [
+        name for name in spread.way.path if name in {*spread.factors, *spread.weights} - {last}
+    ]
     limit, smaller = LARGEST["int8"], "" if spread.weights[1:] else "use smaller factors, or "
     reason = f"multiplied with {', '.join(others)}, its {'weights' if spread.weights else 'factors'} reach {most}, the engine's {limit}"
     return Unmapped(reason, f"{smaller}put neurons between them", last)
 
 
-def _windows(axis: Axis, kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool) -> Axis:
+def _windows(
+    axis: Axis, kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool
+) -> Axis:
     """Taps after a convolution (`inside`: it names the kernel element) or a pooling along one axis."""
     found: Axis = []
     for taps in axis:

@@ -1,7 +1,9 @@
 """What the registers of a layer can be, statement by statement: the ground on which the widths of its circuit stand.
 
-Bounds are arrays, one element for each channel, or for each neuron where a parameter differs within channels. A Fire splits what comes
-behind it into two paths, on which the register that it tests is above its level, or not: what a spike takes off is then known to be there.
+Bounds are arrays, one element for each channel, or for each neuron where a parameter differs within
+channels. A Fire splits what comes
+behind it into two paths, on which the register that it tests is above its level, or not: what a
+spike takes off is then known to be there.
 """
 
 from __future__ import annotations
@@ -81,13 +83,21 @@ class Reach:
             RULES[type(statement)]  # which refuses what has none, by name
         self.program, self.arriving = program, largest
         self._statements = [s for s in program.statements if not isinstance(s, ForEachEvent)]
-        given = {p: neuron.spread(p, net.shapes[name]).ravel() for p in neuron.values} if neuron.per_neuron else neuron.values
-        self._given = {p: Bounds(value.astype(np.int64), value.astype(np.int64)) for p, value in given.items()}
+        given = (
+            {p: neuron.spread(p, net.shapes[name]).ravel() for p in neuron.values}
+            if neuron.per_neuron
+            else neuron.values
+        )
+        self._given = {
+            p: Bounds(value.astype(np.int64), value.astype(np.int64)) for p, value in given.items()
+        }
         self._size = len(self._given["threshold"].low)
         self._given[INPUT] = self.number(-largest, largest)
         self.after: dict[int, Range] = {}
         self.widest, self._clipped = 0, False
-        self._summed: dict[str, int] = {}  # magnitudes of the terms of sums that are not closed yet, added up
+        self._summed: dict[
+            str, int
+        ] = {}  # magnitudes of the terms of sums that are not closed yet, added up
         self._adding: dict[str, int] = {}
         held = self._settled(net.steps)
         self.after, self.widest, self._clipped = {}, 0, False
@@ -105,13 +115,13 @@ class Reach:
         return self.states[self.program.membrane]
 
     def write(self, path: _Path, x: str, low: Int64, high: Int64) -> _Path:
-        """The path with a register between these; far beyond all states they are not told apart."""
+        """Return the path with a register between these; far beyond all states they are not told apart."""
         self._clipped |= bool((np.minimum(low, -high) < -_WIDEST)[path.taken].any())
         near = Bounds(np.clip(low, -_WIDEST, _WIDEST), np.clip(high, -_WIDEST, _WIDEST))
         return replace(path, values={**path.values, x: near})
 
     def number(self, low: int, high: int) -> Bounds:
-        """The same bounds for all neurons."""
+        """Return the same bounds for all neurons."""
         return Bounds(np.full(self._size, low, np.int64), np.full(self._size, high, np.int64))
 
     def _settled(self, steps: int) -> dict[str, Bounds]:
@@ -129,10 +139,16 @@ class Reach:
             held = now
         else:
             if steps > _ROUNDS:
-                raise Unmapped(f"nothing bounds its {' and '.join(loose)}", "put a Bound behind what adds to it")
+                raise Unmapped(
+                    f"nothing bounds its {' and '.join(loose)}",
+                    "put a Bound behind what adds to it",
+                )
         for name, bounds in held.items():
             if not _holds(bounds):
-                raise Unmapped(f"its {name} comes to more than {MOST_BITS} bits", "put a Bound behind what adds to it")
+                raise Unmapped(
+                    f"its {name} comes to more than {MOST_BITS} bits",
+                    "put a Bound behind what adds to it",
+                )
         return held
 
     def _step(self, states: dict[str, Bounds]) -> dict[str, Bounds]:
@@ -140,7 +156,9 @@ class Reach:
         start = {name: states.get(name, zero) for name in self.program.registers}
         paths = [_Path(start, np.ones(self._size, np.bool_))]
         for number, statement in enumerate(self._statements):
-            paths = [after for path in paths for after in RULES[type(statement)](self, path, statement)]
+            paths = [
+                after for path in paths for after in RULES[type(statement)](self, path, statement)
+            ]
             self._summed.pop(written(statement), None)
             self._summed |= self._adding
             self._adding = {}
@@ -157,8 +175,12 @@ class Reach:
             return first
         values = {}
         for name in first.values:
-            low = np.min([np.where(path.taken, path.values[name].low, _WIDEST) for path in paths], axis=0)
-            high = np.max([np.where(path.taken, path.values[name].high, -_WIDEST) for path in paths], axis=0)
+            low = np.min(
+                [np.where(path.taken, path.values[name].low, _WIDEST) for path in paths], axis=0
+            )
+            high = np.max(
+                [np.where(path.taken, path.values[name].high, -_WIDEST) for path in paths], axis=0
+            )
             values[name] = Bounds(np.asarray(low, np.int64), np.asarray(high, np.int64))
         return _Path(values, np.any([path.taken for path in paths], axis=0))
 
@@ -170,7 +192,9 @@ class Reach:
 
     def meet(self, *magnitudes: float) -> None:
         """Take note of what a product or sum comes to."""
-        self.widest = max(self.widest, *(int(min(magnitude, float(_PRODUCT))) for magnitude in magnitudes))
+        self.widest = max(
+            self.widest, *(int(min(magnitude, float(_PRODUCT))) for magnitude in magnitudes)
+        )
 
     def summed(self, x: str, before: float, term: float) -> None:
         """Take note of one more term of a sum in `x`, whose terms may be added in any order."""
@@ -185,7 +209,7 @@ def _holds(bounds: Bounds) -> bool:
 
 
 def magnitude(bounds: Bounds) -> int:
-    """The greatest."""
+    """Return the greatest."""
     low, high = bounds.range
     return max(-low, high)
 
@@ -197,7 +221,9 @@ RULES: Table[Callable[..., list[_Path]]] = Table("the circuit of a neuron")
 def _leak(reach: Reach, path: _Path, s: Leak) -> list[_Path]:
     x, k, n = (reach.get(path, source) for source in (s.x, s.decay.numerator, s.decay.shift))
     product = magnitude(k) if s.decay.form == "multiply" else 1
-    reach.meet(float(magnitude(x)) * max(product, 1) + 2.0 ** magnitude(n), magnitude(x) + magnitude(k))
+    reach.meet(
+        float(magnitude(x)) * max(product, 1) + 2.0 ** magnitude(n), magnitude(x) + magnitude(k)
+    )
     if float(magnitude(x)) * product >= _PRODUCT:
         return [reach.write(path, s.x, *reach.number(-_PRODUCT, _PRODUCT).ends)]
     low, high = (decayed(end, s.decay, k.low, n.low) for end in (x.low, x.high))
@@ -212,9 +238,17 @@ def _add(reach: Reach, path: _Path, s: Add) -> list[_Path]:
     reach.summed(s.x, magnitude(x), most)
     if most >= _PRODUCT:
         return [reach.write(path, s.x, *reach.number(-_PRODUCT, _PRODUCT).ends)]
-    ends = [(a << s.shift) * b for a in (source.low, source.high) for b in (factor.low, factor.high)]
+    ends = [
+        (a << s.shift) * b for a in (source.low, source.high) for b in (factor.low, factor.high)
+    ]
     low, high = np.minimum.reduce(ends), np.maximum.reduce(ends)
-    return [reach.write(path, s.x, *((x.low - high, x.high - low) if s.negative else (x.low + low, x.high + high)))]
+    return [
+        reach.write(
+            path,
+            s.x,
+            *((x.low - high, x.high - low) if s.negative else (x.low + low, x.high + high)),
+        )
+    ]
 
 
 @RULES.rule(Put)
@@ -233,17 +267,31 @@ def _put(reach: Reach, path: _Path, s: Put) -> list[_Path]:
 @RULES.rule(Bound)
 def _bound(reach: Reach, path: _Path, s: Bound) -> list[_Path]:
     x, low, high = (reach.get(path, source) for source in (s.x, s.low, s.high))
-    reach.meet(magnitude(x), magnitude(low), magnitude(high), magnitude(x) + magnitude(low) if s.overflow == "wrap" else 0)
+    reach.meet(
+        magnitude(x),
+        magnitude(low),
+        magnitude(high),
+        magnitude(x) + magnitude(low) if s.overflow == "wrap" else 0,
+    )
     if s.overflow == "saturate":
-        return [reach.write(path, s.x, *(bounded(end, low.low, high.low, "saturate") for end in (x.low, x.high)))]
+        return [
+            reach.write(
+                path, s.x, *(bounded(end, low.low, high.low, "saturate") for end in (x.low, x.high))
+            )
+        ]
     stays = (x.low >= low.low) & (x.high <= high.low)
-    return [reach.write(path, s.x, np.where(stays, x.low, low.low), np.where(stays, x.high, high.low))]
+    return [
+        reach.write(path, s.x, np.where(stays, x.low, low.low), np.where(stays, x.high, high.low))
+    ]
 
 
 @RULES.rule(Fire)
 def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
     if s.up_to > 1:
-        raise Unmapped(f"its neurons fire up to {s.up_to} times in a step, the engine keeps a bit", "use a target that counts spikes")
+        raise Unmapped(
+            f"its neurons fire up to {s.up_to} times in a step, the engine keeps a bit",
+            "use a target that counts spikes",
+        )
     x, level, gap = reach.get(path, s.x), reach.get(path, s.level), int(s.test == "gt")
     reach.meet(magnitude(x), magnitude(level))
     above = Bounds(np.maximum(x.low, level.low + gap), x.high)
@@ -252,13 +300,15 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
     for bounds, spikes in ((below, 0), (above, 1)):
         taken = path.taken & (bounds.low <= bounds.high)
         if taken.any():
-            bounds = Bounds(np.where(taken, bounds.low, x.low), np.where(taken, bounds.high, x.high))
+            bounds = Bounds(
+                np.where(taken, bounds.low, x.low), np.where(taken, bounds.high, x.high)
+            )
             way = _Path({**path.values, s.x: bounds}, taken)
             found.append(reach.write(way, s.into, *reach.number(spikes, spikes).ends))
     return found
 
 
 def largest_sums(net: Network) -> dict[str, int]:
-    """The largest sum that comes to a neuron of each layer, partial sums included."""
+    """Return the largest sum that comes to a neuron of each layer, partial sums included."""
     known = intervals(net)
     return {name: int(arriving(net, name, known).magnitude.max()) for name in net.neurons}

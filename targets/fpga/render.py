@@ -26,32 +26,65 @@ DESCRIPTION = "lehr_fpga.json"
 
 
 def identifiers(net: Network) -> dict[str, str]:
-    """A name for each node that Verilog takes."""
-    return {name: f"{'layer' if name in net.neurons else 'node'}_{i}" for i, name in enumerate(net.order)}
+    """Return a name for each node that Verilog takes."""
+    return {
+        name: f"{'layer' if name in net.neurons else 'node'}_{i}"
+        for i, name in enumerate(net.order)
+    }
 
 
 def parts(machine: Machine) -> tuple[str, ...]:
-    """The modules of an engine."""
-    maps, readout = "lehr_link" if machine.linked else "lehr_maps", ("lehr_readout",) if machine.classes else ()
-    scan = ("lehr_lane", "lehr_program", "lehr_control", "lehr_scan", maps, "lehr_events", "lehr_sums")
+    """Return the modules of an engine."""
+    maps, readout = (
+        "lehr_link" if machine.linked else "lehr_maps",
+        ("lehr_readout",) if machine.classes else (),
+    )
+    scan = (
+        "lehr_lane",
+        "lehr_program",
+        "lehr_control",
+        "lehr_scan",
+        maps,
+        "lehr_events",
+        "lehr_sums",
+    )
     return (*scan, "lehr_neuron", "lehr_neurons", *readout, "lehr_core")
 
 
 def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
     """All files of the artefact."""
-    net, whole, device, front = plan.net, plan.whole, DEVICES[str(options["device"])], str(options["front"])
+    net, whole, device, front = (
+        plan.net,
+        plan.whole,
+        DEVICES[str(options["device"])],
+        str(options["front"]),
+    )
     designs = [Design(engine) for engine in plan.engines]
     used = use(plan, device)
     files: dict[str, bytes] = {}
     for design in designs:
         templates = environment(TEMPLATES, **design.names(used))
         for part in parts(design.machine):
-            files[f"{part}{design.engine.tag}.v"] = templates.get_template(f"{part}.v.j2").render().encode()
-    images = {f"{design.engine.prefix}{image.name}.mem": image.text for design in designs for image in design.tables.images}
+            files[f"{part}{design.engine.tag}.v"] = (
+                templates.get_template(f"{part}.v.j2").render().encode()
+            )
+    images = {
+        f"{design.engine.prefix}{image.name}.mem": image.text
+        for design in designs
+        for image in design.tables.images
+    }
     pins = f"lehr.{device.family.pins}" if device.family else ""
     chained = plan.how == "layers"
-    core = [*(f"{name}.v" for name in SHARED), *files, *(["lehr_core.v"] if chained else []), *(f"{name}.v" for name in FRONTS[front])]
-    groups = {*core, *(f"{part}_*.v" for design in designs if chained for part in parts(design.machine))}
+    core = [
+        *(f"{name}.v" for name in SHARED),
+        *files,
+        *(["lehr_core.v"] if chained else []),
+        *(f"{name}.v" for name in FRONTS[front]),
+    ]
+    groups = {
+        *core,
+        *(f"{part}_*.v" for design in designs if chained for part in parts(design.machine)),
+    }
     around = environment(
         TEMPLATES,
         net=net,
@@ -63,7 +96,9 @@ def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
         w=stream_widths(whole),
         pad=pad,
         bits=bits,
-        written=lambda name: next((shown for shown in (name, name.replace(".v", "_*.v")) if shown in groups), None),
+        written=lambda name: next(
+            (shown for shown in (name, name.replace(".v", "_*.v")) if shown in groups), None
+        ),
         stem=lambda name: stem(net, name).partition("/")[2],
         input_volume=volume(net.shapes[INPUT]),
         patience=100_000 + 2 * worst_clocks(plan),
@@ -77,7 +112,13 @@ def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
         bench=BENCH,
         images=list(images),
     )
-    for name in (*(name for name in core if name not in files), BENCH, "Makefile", "README.md", "lehr.f"):
+    for name in (
+        *(name for name in core if name not in files),
+        BENCH,
+        "Makefile",
+        "README.md",
+        "lehr.f",
+    ):
         template = "lehr_engines.v" if name == "lehr_core.v" else name
         files[name] = around.get_template(f"{template}.j2").render().encode()
     if pins:
@@ -86,11 +127,15 @@ def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
     told = {
         "input": list(net.input.shape),
         "steps": net.steps,
-        "layers": [{"layer": layer.name, "shape": list(net.shapes[layer.name])} for layer in whole.layers],
+        "layers": [
+            {"layer": layer.name, "shape": list(net.shapes[layer.name])} for layer in whole.layers
+        ],
         "membrane_bytes": w["membrane_bytes"],
         "modules": core,
         "images": list(images),
-        "status_bytes": 15 + 12 * (len(designs) if chained else 0) + whole.classes * w["score_bytes"],
+        "status_bytes": 15
+        + 12 * (len(designs) if chained else 0)
+        + whole.classes * w["score_bytes"],
         "neurons": whole.neurons,
         "identifiers": identifiers(net),
         "options": options,

@@ -60,20 +60,31 @@ class FpgaRunner:
                 images = [Path(image).name for image in told["images"]]
                 shape, steps = tuple(told["input"]), int(told["steps"])
             except (ValueError, KeyError, TypeError) as error:
-                raise FileRefused(f"{folder / DESCRIPTION} describes no design ({error}); {_WAY_OUT}") from None
+                raise FileRefused(
+                    f"{folder / DESCRIPTION} describes no design ({error}); {_WAY_OUT}"
+                ) from None
             for name in (*sources, *images):
                 (work / name).write_bytes(read_bytes(folder / name, _LARGEST, _WAY_OUT))
             x = stepped(x, shape, steps)
             program = compile_bench(work, self._choose(told, x.shape[0] * x.shape[1]), sources)
             x.tofile(work / "input.u8")
-            switches = ["+input=input.u8", "+output=output", f"+samples={len(x)}", f"+steps={x.shape[1]}", *self.switches]
+            switches = [
+                "+input=input.u8",
+                "+output=output",
+                f"+samples={len(x)}",
+                f"+steps={x.shape[1]}",
+                *self.switches,
+            ]
             lines = call([*program, *switches], work, "does not run").splitlines()
             if "PASS" not in lines:
-                raise NotBitExact(f"the Verilog does not run to its end: {lines[0] if lines else 'no output'}; build the artefact again")
+                raise NotBitExact(
+                    f"the Verilog does not run to its end: {lines[0] if lines else 'no output'}; "
+                    "build the artefact again"
+                )
             return _trace(np.fromfile(work / "output", np.uint8), told, x.shape[0], x.shape[1])
 
     def _choose(self, told: Mapping[str, Any], steps: int) -> Simulator:
-        """The simulator for a run of so many steps in all."""
+        """Return the simulator for a run of so many steps in all."""
         if self.simulator is not None:
             return self.simulator
         neurons = sum(int(np.prod(layer["shape"])) for layer in told["layers"])
@@ -88,20 +99,33 @@ def compile_bench(folder: Path, simulator: Simulator, sources: list[str]) -> lis
     """Compile a design and its testbench; returns the command that runs it in `folder`."""
     if simulator == "iverilog":
         compiler = command("iverilog")
-        call([compiler, "-g2005-sv", "-o", "lehr_sim", "-s", "lehr_tb", *sources], folder, "does not compile")
+        call(
+            [compiler, "-g2005-sv", "-o", "lehr_sim", "-s", "lehr_tb", *sources],
+            folder,
+            "does not compile",
+        )
         return [str(Path(compiler).with_name("vvp")), "-n", "lehr_sim"]
     return verilate(folder, "lehr_tb", sources)
 
 
-def _trace(output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int, steps: int) -> Trace:
+def _trace(
+    output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int, steps: int
+) -> Trace:
     """What the engine sent, neuron by neuron: a byte with the spike, the membrane; after each step a 0; then the status."""
     shapes = {layer["layer"]: tuple(layer["shape"]) for layer in told["layers"]}
-    width, neurons = int(told["membrane_bytes"]), sum(int(np.prod(shape)) for shape in shapes.values())
+    width, neurons = (
+        int(told["membrane_bytes"]),
+        sum(int(np.prod(shape)) for shape in shapes.values()),
+    )
     step = neurons * (1 + width) + 1
     try:
-        sent = output.reshape(samples, steps * step + int(told["status_bytes"]))[:, : steps * step].reshape(samples, steps, step)
+        sent = output.reshape(samples, steps * step + int(told["status_bytes"]))[
+            :, : steps * step
+        ].reshape(samples, steps, step)
     except ValueError:
-        raise NotBitExact("the Verilog sends too much or too little; build the artefact again") from None
+        raise NotBitExact(
+            "the Verilog sends too much or too little; build the artefact again"
+        ) from None
     records = sent[:, :, :-1].reshape(samples, steps, neurons, 1 + width)
     if sent[:, :, -1].any() or (records[..., 0] >> 1 != 1).any():
         raise NotBitExact("the Verilog sends messages out of order; build the artefact again")
@@ -114,9 +138,14 @@ def _trace(output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int,
     for name, shape in shapes.items():
         channels, rows, columns = volume(shape)
         size = channels * rows * columns
-        # Place by place, the channels of a place one after another; the network counts channel by channel.
+        # Place by place, the channels of a place one after another; the network counts channel by
+        # channel.
         by_place, here = (samples, steps, rows, columns, channels), slice(at, at + size)
-        spikes[name] = np.moveaxis((records[:, :, here, 0] % np.uint8(2)).reshape(by_place), 4, 2).reshape(samples, steps, *shape)
-        membranes[name] = np.moveaxis(membrane[:, :, here].reshape(by_place), 4, 2).reshape(samples, steps, *shape)
+        spikes[name] = np.moveaxis(
+            (records[:, :, here, 0] % np.uint8(2)).reshape(by_place), 4, 2
+        ).reshape(samples, steps, *shape)
+        membranes[name] = np.moveaxis(membrane[:, :, here].reshape(by_place), 4, 2).reshape(
+            samples, steps, *shape
+        )
         at += size
     return Trace(spikes, membranes)

@@ -17,8 +17,10 @@ RULES: Table[Callable[..., None]] = Table("the fpga target")
 RULES.rule(Add)(add_up)
 
 
-def circuit_of(programs: list[Program], reaches: list[list[Reach]], parameters: Mapping[str, Range]) -> Circuit:
-    """The circuit of some kinds of neurons, for the ranges of the layers of each kind."""
+def circuit_of(
+    programs: list[Program], reaches: list[list[Reach]], parameters: Mapping[str, Range]
+) -> Circuit:
+    """Return the circuit of some kinds of neurons, for the ranges of the layers of each kind."""
     circuit = Circuit(programs, reaches, parameters)
     for _, alike in groupby(merged(programs), key=_sum_of):
         steps = list(alike)
@@ -41,9 +43,15 @@ def _leak(circuit: Circuit, steps: list[Step[Leak]]) -> None:
     name = circuit.pipe.at(x, stage)
 
     def operands(kind: int, s: Leak) -> tuple[text.Operand, text.Operand]:
-        return circuit.operand(s.decay.numerator, kind, stage), circuit.operand(s.decay.shift, kind, stage)
+        return circuit.operand(s.decay.numerator, kind, stage), circuit.operand(
+            s.decay.shift, kind, stage
+        )
 
-    products = {kind: text.product(name, operands(kind, s)[0], wide) for kind, (s, _) in step.by_kind.items() if s.decay.form == "multiply"}
+    products = {
+        kind: text.product(name, operands(kind, s)[0], wide)
+        for kind, (s, _) in step.by_kind.items()
+        if s.decay.form == "multiply"
+    }
     otherwise = next(iter(products.values()), "")  # of kinds that take none
     texts = [products.get(kind, otherwise) for kind in range(len(circuit.programs))]
     product = circuit.choose("Product", texts, stage, BIT).name if products else ""
@@ -76,7 +84,11 @@ def _bound(circuit: Circuit, steps: list[Step[Bound]]) -> None:
 @RULES.rule(Fire)
 def _fire(circuit: Circuit, steps: list[Step[Fire]]) -> None:
     (step,) = steps
-    stage = 1 + max(circuit.get(source, kind).stage for kind, (s, _) in step.by_kind.items() for source in (s.x, s.level))
+    stage = 1 + max(
+        circuit.get(source, kind).stage
+        for kind, (s, _) in step.by_kind.items()
+        for source in (s.x, s.level)
+    )
     stage = circuit.earliest(step, step.first.into, stage)
     circuit.write(step, step.first.into, stage, lambda kind, s: circuit.passes(s, kind, stage))
 
@@ -85,17 +97,32 @@ def _fire(circuit: Circuit, steps: list[Step[Fire]]) -> None:
 def _put(circuit: Circuit, steps: list[Step[Put]]) -> None:
     (step,) = steps
     sources = [circuit.get(s.source, kind) for kind, (s, _) in step.by_kind.items()]
-    before, when = circuit.now(step.first.x), circuit.now(step.first.when) if step.first.when else None
-    if when is None and circuit.whole(step) and len({(value.name, value.stage) for value in sources}) == 1:
+    before, when = (
+        circuit.now(step.first.x),
+        circuit.now(step.first.when) if step.first.when else None,
+    )
+    if (
+        when is None
+        and circuit.whole(step)
+        and len({(value.name, value.stage) for value in sources}) == 1
+    ):
         circuit.put(step.first.x, sources[0])
         return
     if when is not None and when.constant == 0:
         return
-    stage = max(*(value.stage for value in sources), *([before.stage, when.stage] if when is not None else []), 0)
+    stage = max(
+        *(value.stage for value in sources),
+        *([before.stage, when.stage] if when is not None else []),
+        0,
+    )
     stage = circuit.earliest(step, step.first.x, stage)
 
     def chosen(kind: int, s: Put) -> str:
         source = circuit.operand(s.source, kind, stage).name
-        return source if when is None else f"{circuit.holds(when, stage)} ? {source} : {circuit.pipe.at(before, stage)}"
+        return (
+            source
+            if when is None
+            else f"{circuit.holds(when, stage)} ? {source} : {circuit.pipe.at(before, stage)}"
+        )
 
     circuit.write(step, step.first.x, stage, chosen)

@@ -68,7 +68,9 @@ def _closes(waiting: list[Term], stage: int) -> bool:
         return False
     if all(term.stage < stage for term in waiting):
         return True
-    return len(plain) < 2 and all(term.value.stage < stage and term.stage <= stage for term in waiting)
+    return len(plain) < 2 and all(
+        term.value.stage < stage and term.stage <= stage for term in waiting
+    )
 
 
 def _term(circuit: Circuit, step: Step[Add]) -> Term:
@@ -89,7 +91,10 @@ def _term(circuit: Circuit, step: Step[Add]) -> Term:
     if not alike or (mask is None and not whole):
         otherwise = text.wide(0, circuit.pipe.wide) if mask is None else ""
         stage = max(v.stage for v in values.values())
-        texts = [_shifted(circuit, values[kind], adds[kind].shift, stage) if kind in adds else otherwise for kind in kinds]
+        texts = [
+            _shifted(circuit, values[kind], adds[kind].shift, stage) if kind in adds else otherwise
+            for kind in kinds
+        ]
         texts = [told or texts[first] for told in texts]
         ends = [end << adds[kind].shift for kind, v in values.items() for end in v.range]
         value, shift = circuit.choose("Term", texts, stage, (min(*ends, 0), max(*ends, 0))), 0
@@ -97,15 +102,26 @@ def _term(circuit: Circuit, step: Step[Add]) -> Term:
 
 
 def _times(circuit: Circuit, step: Step[Add], factor: Value) -> Term:
-    """A product with a register, in a stage of its own."""
+    """Return a product with a register, in a stage of its own."""
     adds = {kind: s for kind, (s, _) in step.by_kind.items()}
     values = {kind: circuit.get(s.source, kind) for kind, s in adds.items()}
     stage = 1 + max(factor.stage, *(v.stage for v in values.values()))
     zero, name = text.wide(0, circuit.pipe.wide), circuit.pipe.at(factor, stage)
-    found = {kind: f"{_shifted(circuit, v, adds[kind].shift, stage)} * {name}" for kind, v in values.items()}
-    ends = [(end << adds[kind].shift) * times for kind, v in values.items() for end in v.range for times in factor.range]
+    found = {
+        kind: f"{_shifted(circuit, v, adds[kind].shift, stage)} * {name}"
+        for kind, v in values.items()
+    }
+    ends = [
+        (end << adds[kind].shift) * times
+        for kind, v in values.items()
+        for end in v.range
+        for times in factor.range
+    ]
     texts = [found.get(kind, zero) for kind in range(len(circuit.programs))]
-    return Term(circuit.choose("Term", texts, stage, (min(*ends, 0), max(*ends, 0))), negative=next(iter(adds.values())).negative)
+    return Term(
+        circuit.choose("Term", texts, stage, (min(*ends, 0), max(*ends, 0))),
+        negative=next(iter(adds.values())).negative,
+    )
 
 
 def _shifted(circuit: Circuit, value: Value, shift: int, stage: int) -> str:
@@ -115,8 +131,10 @@ def _shifted(circuit: Circuit, value: Value, shift: int, stage: int) -> str:
 
 
 def _sum(circuit: Circuit, terms: list[Term], stage: int) -> str:
-    """The terms added up; a term that counts now and then beside the last of those that always do."""
-    plain, masked = ([term for term in terms if (term.mask is None) == always] for always in (True, False))
+    """Return the terms added up; a term that counts now and then beside the last of those that always do."""
+    plain, masked = (
+        [term for term in terms if (term.mask is None) == always] for always in (True, False)
+    )
 
     def part(term: Term) -> str:
         return ("-" if term.negative else "") + _shifted(circuit, term.value, term.shift, stage)
@@ -129,9 +147,15 @@ def _sum(circuit: Circuit, terms: list[Term], stage: int) -> str:
     for number, term in enumerate(masked):
         assert term.mask is not None
         if number or not plain:
-            rest.append(f"+ ({circuit.holds(term.mask, stage)} ? {part(term)} : {text.wide(0, circuit.pipe.wide)})")
+            rest.append(
+                f"+ ({circuit.holds(term.mask, stage)} ? {part(term)} : "
+                f"{text.wide(0, circuit.pipe.wide)})"
+            )
         elif len(plain) == 1:
             first = f"({circuit.holds(term.mask, stage)} ? {first} {signed(term)} : {first})"
         else:
-            rest[-1] = f"+ ({circuit.holds(term.mask, stage)} ? {part(plain[-1])} {signed(term)} : {part(plain[-1])})"
+            rest[-1] = (
+                f"+ ({circuit.holds(term.mask, stage)} ? {part(plain[-1])} {signed(term)} : "
+                f"{part(plain[-1])})"
+            )
     return " ".join([first, *rest])

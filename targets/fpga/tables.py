@@ -1,7 +1,8 @@
 """The memory images: weights, taps of rows and columns, chunks, thresholds and biases, and the feeds that read them.
 
-Two-by-two pooling after a convolution lets one spike reach a neuron through up to four weights. They lie in as many memories, by the
-parity of their row and column in the kernel, and are read and added in one clock.
+Two-by-two pooling after a convolution lets one spike reach a neuron through up to four weights.
+They lie in as many memories, by the parity of their row and column in the kernel, and are read and
+added in one clock.
 """
 
 from __future__ import annotations
@@ -67,23 +68,31 @@ class Tables:
         layers = {layer.name: layer for layer in machine.layers}
         blocks = [self._block(feed, layers[feed.target]) for feed in feeds]
         self.weight_bits = _weight_bits(blocks)
-        self._weights: list[list[int]] = [[0] for _ in range(self.banks)]  # the first word is what a tap of fewer weights finds
+        self._weights: list[list[int]] = [
+            [0] for _ in range(self.banks)
+        ]  # the first word is what a tap of fewer weights finds
         self._chunks: list[tuple[int, int, int]] = []
         self._rows: list[list[Tap]] = []
         self._columns: list[list[Tap]] = []
         self.feeds: dict[str, list[Feed]] = {layer.name: [] for layer in machine.layers}
-        # Kernels of one element lie in the first bank alone: they come last, so that the other banks are shorter.
-        for feed, block in sorted(zip(feeds, blocks, strict=True), key=lambda pair: pair[0].weight.shape[2:] == (1, 1)):
+        # Kernels of one element lie in the first bank alone: they come last, so that the other
+        # banks are shorter.
+        for feed, block in sorted(
+            zip(feeds, blocks, strict=True), key=lambda pair: pair[0].weight.shape[2:] == (1, 1)
+        ):
             self._lay_down(feed, layers[feed.target], block)
         self.row_tap_bits = bits(max(map(len, self._rows)) - 1)
         self.column_tap_bits = bits(max(map(len, self._columns)) - 1)
 
     # ---------------------------------------------------------------- weights
     def _words(self, feed: Projection, layer: Layer, chunk: int) -> tuple[int, int]:
-        """The first word of a place of the source that the neurons of a chunk hear, and the one after the last."""
+        """Return the first word of a place of the source that the neurons of a chunk hear, and the one after the last."""
         outputs, inputs = feed.weight.shape[:2]
         per_group, lanes = outputs // feed.groups, self.machine.lanes
-        low, high = chunk * lanes // per_group, (min((chunk + 1) * lanes, layer.channels) - 1) // per_group
+        low, high = (
+            chunk * lanes // per_group,
+            (min((chunk + 1) * lanes, layer.channels) - 1) // per_group,
+        )
         grain = self.machine.sources[feed.source].grain
         return low * inputs // grain, -(-(high + 1) * inputs // grain)
 
@@ -100,13 +109,17 @@ class Tables:
             first = spans[chunk][0] * grain
             start = output // per_group * inputs - first
             block[chunk, :, :, : channels - first, lane] = 0
-            block[chunk, :, :, start : start + inputs, lane] = feed.weight[output].transpose(1, 2, 0)
+            block[chunk, :, :, start : start + inputs, lane] = feed.weight[output].transpose(
+                1, 2, 0
+            )
         return block
 
     def _lay_down(self, feed: Projection, layer: Layer, block: Int8) -> None:
         chunks, _, width, heard, _ = block.shape
         source = self.machine.sources[feed.source]
-        self.feeds[feed.target].append(Feed(feed, len(self._rows), len(self._columns), len(self._chunks)))
+        self.feeds[feed.target].append(
+            Feed(feed, len(self._rows), len(self._columns), len(self._chunks))
+        )
         across = math.ceil(width / self.column_banks)
         for chunk in range(chunks):
             base = max(map(len, self._weights))
@@ -117,15 +130,27 @@ class Tables:
                 mine = block[chunk, row :: self.row_banks, column :: self.column_banks]
                 if mine.size:
                     mine = np.pad(mine, ((0, 0), (0, across - mine.shape[1]), (0, 0), (0, 0)))
-                    held += [0] * (base - len(held)) + self._pack(mine.reshape(-1, mine.shape[3]), layer.pack)
+                    held += [0] * (base - len(held)) + self._pack(
+                        mine.reshape(-1, mine.shape[3]), layer.pack
+                    )
         self._rows += _taps(feed.rows, layer.rows, source.row_step, self.row_banks, across * heard)
-        self._columns += _taps(feed.columns, layer.columns, source.column_step, self.column_banks, heard, source.across)
+        self._columns += _taps(
+            feed.columns, layer.columns, source.column_step, self.column_banks, heard, source.across
+        )
 
     def _pack(self, weights: Int8, pack: int) -> list[int]:
         """Weights `[word, lane]` as memory words, `2 ** pack` of their first lanes in each, the first lane lowest."""
-        weights = np.pad(weights, ((0, -len(weights) % (1 << pack)), (0, 0)))[:, : weights.shape[1] >> pack]
-        codes = (weights > 0)[..., None] if self.weight_bits == 1 else weights[..., None] >> np.arange(self.weight_bits) & 1
-        raw = np.packbits(codes.astype(np.uint8).reshape(len(weights) >> pack, -1), axis=1, bitorder="little")
+        weights = np.pad(weights, ((0, -len(weights) % (1 << pack)), (0, 0)))[
+            :, : weights.shape[1] >> pack
+        ]
+        codes = (
+            (weights > 0)[..., None]
+            if self.weight_bits == 1
+            else weights[..., None] >> np.arange(self.weight_bits) & 1
+        )
+        raw = np.packbits(
+            codes.astype(np.uint8).reshape(len(weights) >> pack, -1), axis=1, bitorder="little"
+        )
         return [int.from_bytes(word.tobytes(), "little") for word in raw]
 
     # ---------------------------------------------------------------- widths and images
@@ -161,7 +186,9 @@ class Tables:
     @property
     def acc_bits(self) -> int:
         """Of an accumulator, and not less than what is added to it has."""
-        return max(self.machine.acc_bits, self.narrow_bits + 1, self.sum_bits + self.machine.value_bits)
+        return max(
+            self.machine.acc_bits, self.narrow_bits + 1, self.sum_bits + self.machine.value_bits
+        )
 
     @property
     def narrow_bits(self) -> int:
@@ -172,10 +199,16 @@ class Tables:
         """Over all places and chunks: words of the source that are looked at in a step, and the values in them."""
         source = feed.projection.source
         across = self.machine.sources[source].across
-        rows, columns = self._rows[feed.first_row :][: layer.rows], self._columns[feed.first_column :][: layer.columns]
+        rows, columns = (
+            self._rows[feed.first_row :][: layer.rows],
+            self._columns[feed.first_column :][: layer.columns],
+        )
         taps = sum(map(len, rows)) * sum(map(len, columns))
         words = sum(last + 1 for _, last, _ in self._chunks[feed.first_chunk :][: layer.chunks])
-        values = min(words * self.machine.sources[source].grain, layer.chunks * volume(self.machine.net.shapes[source])[0])
+        values = min(
+            words * self.machine.sources[source].grain,
+            layer.chunks * volume(self.machine.net.shapes[source])[0],
+        )
         return taps * words, taps * values * across
 
     @property
@@ -185,11 +218,25 @@ class Tables:
         p = self.place_word_bits
         chunks = [_pack((p, low), (p, last), (w, base)) for low, last, base in self._chunks]
         return [
-            *(Image(f"weights{bank}", machine.lanes * self.weight_bits, words) for bank, words in enumerate(self._weights)),
-            Image("rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks, 1), small=True),
-            Image("columns", *self._axis(self._columns, self.column_tap_bits, self.column_banks, self.across), small=True),
+            *(
+                Image(f"weights{bank}", machine.lanes * self.weight_bits, words)
+                for bank, words in enumerate(self._weights)
+            ),
+            Image(
+                "rows", *self._axis(self._rows, self.row_tap_bits, self.row_banks, 1), small=True
+            ),
+            Image(
+                "columns",
+                *self._axis(self._columns, self.column_tap_bits, self.column_banks, self.across),
+                small=True,
+            ),
             Image("chunks", 2 * p + w, chunks, len(chunks) <= MAX_IN_LOGIC),
-            Image("constants", machine.constant_bits, self._constants, machine.constants <= MAX_IN_LOGIC),
+            Image(
+                "constants",
+                machine.constant_bits,
+                self._constants,
+                machine.constants <= MAX_IN_LOGIC,
+            ),
         ]
 
     @property
@@ -205,28 +252,45 @@ class Tables:
                 value = neuron.values.get(name, np.zeros(layer.channels, np.int32))
                 by_place = np.broadcast_to(value.reshape(layer.channels, -1), shape).T.ravel()
                 columns.append([(storage(*reached)[0], int(number)) for number in by_place])
-            words += [_pack(*word) for word in zip(*columns, strict=True)] or [0] * (layer.channels * places)
+            words += [_pack(*word) for word in zip(*columns, strict=True)] or [0] * (
+                layer.channels * places
+            )
         return words
 
-    def _axis(self, places: list[list[Tap]], tap_bits: int, banks: int, across: int) -> tuple[int, list[int]]:
+    def _axis(
+        self, places: list[list[Tap]], tap_bits: int, banks: int, across: int
+    ) -> tuple[int, list[int]]:
         """Width and words of a table of taps.
 
-        A word is (last of its place, offset in the map, (heard, offset of the weight) for each parity, of `across` pixels of a word).
+        A word is (last of its place, offset in the map, (heard, offset of the weight) for each
+        parity, of `across` pixels of a word).
         """
         w, a = self.offset_bits, self.address_bits
         words = []
         for taps in places:
             padded = [*taps, *[(0, ())] * ((1 << tap_bits) - len(taps))]
             for number, (at, pixels) in enumerate(padded):
-                every = [offset for pixel in (*pixels, *[(None,) * banks] * (across - len(pixels))) for offset in pixel]
-                heard = [field for offset in every for field in ((1, int(offset is not None)), (w, offset or 0))]
+                every = [
+                    offset
+                    for pixel in (*pixels, *[(None,) * banks] * (across - len(pixels)))
+                    for offset in pixel
+                ]
+                heard = [
+                    field
+                    for offset in every
+                    for field in ((1, int(offset is not None)), (w, offset or 0))
+                ]
                 words.append(_pack((1, int(number >= len(taps) - 1)), (a, at), *heard))
         return 1 + a + across * banks * (1 + w), words
 
 
 def _merges(axis: tuple[Taps, ...]) -> bool:
     """Whether a place of the layer hears one of the source through neighbours in the kernel."""
-    return any(len({k % 2 for k, o in taps if o == place}) > 1 for taps in axis for place in {o for _, o in taps})
+    return any(
+        len({k % 2 for k, o in taps if o == place}) > 1
+        for taps in axis
+        for place in {o for _, o in taps}
+    )
 
 
 def _weight_bits(blocks: list[Int8]) -> int:
@@ -236,18 +300,29 @@ def _weight_bits(blocks: list[Int8]) -> int:
     return max(int(np.abs(block).max()) for block in blocks).bit_length() + 1
 
 
-def _taps(axis: tuple[Taps, ...], size: int, step: int, banks: int, weight_step: int, across: int = 1) -> list[list[Tap]]:
+def _taps(
+    axis: tuple[Taps, ...], size: int, step: int, banks: int, weight_step: int, across: int = 1
+) -> list[list[Tap]]:
     """For each of `size` rows (columns) of a layer what it hears, `across` of them side by side; at least one tap, that of nothing."""
     found: list[list[Tap]] = [[] for _ in range(size)]
 
     def offsets(taps: Taps, target: int) -> list[Offsets]:
         mine = [k for k, o in taps if o == target]
-        return list(zip_longest(*([k // banks * weight_step for k in mine if k % banks == parity] for parity in range(banks))))
+        return list(
+            zip_longest(
+                *(
+                    [k // banks * weight_step for k in mine if k % banks == parity]
+                    for parity in range(banks)
+                )
+            )
+        )
 
     for first in range(0, len(axis), across):
         pixels = axis[first : first + across]
         for target in sorted({o for taps in pixels for _, o in taps}):
-            together = zip_longest(*(offsets(taps, target) for taps in pixels), fillvalue=(None,) * banks)
+            together = zip_longest(
+                *(offsets(taps, target) for taps in pixels), fillvalue=(None,) * banks
+            )
             found[target] += [(first // across * step, pair) for pair in together]
     return [taps or [(0, ())] for taps in found]
 

@@ -14,7 +14,16 @@ from lehr.artifact import BuildPlan, read_manifest
 from lehr.errors import NotMappable, UsageError
 from lehr.network import Network, Neuron, Readout
 from lehr.spelling import one_of
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Table, Target, Varying
+from lehr.targets.contract import (
+    Arithmetics,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Table,
+    Target,
+    Varying,
+)
 from lehr.targets.fpga import measured
 from lehr.targets.fpga.cost import clocks, require_fit, storage
 from lehr.targets.fpga.devices import DEVICES, ECP5, ICE40
@@ -39,14 +48,19 @@ class Fpga(Target):
     """An event-driven engine in Verilog-2001, shared by all layers of a network, or a chain of them, one for each."""
 
     name: ClassVar[str] = "fpga"
-    summary: ClassVar[str] = "Verilog-2001 without vendor primitives: one event-driven engine for all layers, or one for each"
+    summary: ClassVar[str] = (
+        "Verilog-2001 without vendor primitives: one event-driven engine for all layers, or one "
+        "for each"
+    )
     arithmetics: ClassVar[Arithmetics] = replace(Arithmetics.every(), update=("step",))
     statements: ClassVar[frozenset[type]] = RULES.kinds
     nodes: ClassVar[frozenset[type]] = NODES.kinds | {Neuron}
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters", "delays"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
-    holds: ClassVar[str] = "65,535 steps, 65,536 classes; with --option device=NAME what that device has"
+    holds: ClassVar[str] = (
+        "65,535 steps, 65,536 classes; with --option device=NAME what that device has"
+    )
     judge: ClassVar[str] = "Icarus Verilog or Verilator; area and timing by Yosys and nextpnr"
     options: ClassVar[Mapping[str, str]] = {
         "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
@@ -64,7 +78,11 @@ class Fpga(Target):
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """What the engine has no circuit, no number or no memory for, whatever the device."""
-        found = [problem for name, largest in largest_sums(net).items() for problem in _into(net, name, largest)]
+        found = [
+            problem
+            for name, largest in largest_sums(net).items()
+            for problem in _into(net, name, largest)
+        ]
         shape = net.shapes[net.output]
         if net.readout != "count_argmax_lowest" and math.prod(shape) > shape[0]:
             reason = f"its membranes are read out at {math.prod(shape[1:])} places, the engine compares those of one"
@@ -74,7 +92,11 @@ class Fpga(Target):
             found.append(Problem(net.output, reason, "use fewer classes"))
         if net.steps > MAX_STEPS:
             found.append(
-                Problem(net.output, f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}", "use fewer steps")
+                Problem(
+                    net.output,
+                    f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}",
+                    "use fewer steps",
+                )
             )
         return tuple(dict.fromkeys(found))
 
@@ -83,7 +105,8 @@ class Fpga(Target):
 
         Raises:
             UsageError: for a value that an option does not take.
-            NotMappable: when the memories of the device do not hold the network, with the table of what is needed.
+            NotMappable: when the memories of the device do not hold the network, with the table of
+                what is needed.
         """
         device = options.get("device", "generic")
         if device not in DEVICES:
@@ -94,16 +117,28 @@ class Fpga(Target):
         if front not in FRONTS:
             raise UsageError(f"front is {front!r}; {one_of(str(front), FRONTS)}")
         if front == "uart" and clock < MIN_SERIAL_CLOCK:
-            raise UsageError(f"clock is '{clock}', and a bit of front=uart takes {MIN_SERIAL_CLOCK} clocks; use {MIN_SERIAL_CLOCK} or more")
+            raise UsageError(
+                f"clock is '{clock}', and a bit of front=uart takes {MIN_SERIAL_CLOCK} clocks; use "
+                f"{MIN_SERIAL_CLOCK} or more"
+            )
         arrangements: dict[str, Arrangement] = {how: how for how in ARRANGEMENTS}
         how = arrangements.get(options.get("engines", "shared"))
         if how is None:
-            raise UsageError(f"engines is {options['engines']!r}; use one of {', '.join(ARRANGEMENTS)}")
+            raise UsageError(
+                f"engines is {options['engines']!r}; use one of {', '.join(ARRANGEMENTS)}"
+            )
         plan = Plan(net, lanes, how)
         require_fit(plan, device)
-        return BuildPlan(render(plan, {"device": device, "engines": how, "lanes": lanes, "clock": clock, "front": front}))
+        return BuildPlan(
+            render(
+                plan,
+                {"device": device, "engines": how, "lanes": lanes, "clock": clock, "front": front},
+            )
+        )
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Memory by kind, and clocks of a step at the given spike rates; in the end the same of one engine for each layer."""
         plan = Plan(net, _lanes(net, options or {}))
         bits = {memory.name: memory.width * memory.depth for memory in storage(plan)}
@@ -111,7 +146,9 @@ class Fpga(Target):
         figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
         work = "the roofline in docs/fpga.md at the given rates: events, words without one, and neurons; all inputs sent in every step"
         by_layer = clocks(plan, rates)
-        figures += [Figure(f"clocks of {name}", taken, "per step", work) for name, taken in by_layer.items()]
+        figures += [
+            Figure(f"clocks of {name}", taken, "per step", work) for name, taken in by_layer.items()
+        ]
         figures.append(Figure("clocks", sum(by_layer.values()), "per step", work))
         try:
             chained = replace(plan, how="layers")
@@ -120,7 +157,17 @@ class Fpga(Target):
             return Estimate(tuple(figures))
         figures.append(Figure("memory with engines=layers", size, "bits", source))
         slowest = max(clocks(chained, rates).values())
-        return Estimate((*figures, Figure("clocks with engines=layers", slowest, "per step", f"{work}; those of the slowest layer")))
+        return Estimate(
+            (
+                *figures,
+                Figure(
+                    "clocks with engines=layers",
+                    slowest,
+                    "per step",
+                    f"{work}; those of the slowest layer",
+                ),
+            )
+        )
 
     def names(self, net: Network) -> Mapping[str, str]:
         """Identifiers of Verilog, which has no dots and dashes in them."""
@@ -156,7 +203,11 @@ def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
         return
     slowest = max(way.lag for way in ways)
     if slowest >= MAX_MAPS:
-        yield Problem(name, f"its input is {slowest} steps late, the engine keeps {MAX_MAPS - 1}", "use shorter delays")
+        yield Problem(
+            name,
+            f"its input is {slowest} steps late, the engine keeps {MAX_MAPS - 1}",
+            "use shorter delays",
+        )
     checks: list[Callable[[], object]] = [partial(projection, net, way, name) for way in ways]
     if not RULES.missing(net.neurons[name].program.all):
         checks.append(partial(Reach, net, name, largest))
@@ -168,7 +219,7 @@ def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
 
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:
-    """The value of an option that is a whole number from 1 to `highest`."""
+    """Return the value of an option that is a whole number from 1 to `highest`."""
     told = options.get(name, str(default))
     if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= highest):
         raise UsageError(f"{name} is {told!r}; use a whole number from 1 to {highest}")

@@ -45,20 +45,41 @@ def planned(layout: Layout) -> dict[str, bytes]:
 
 def _readme(layout: Layout) -> str:
     rows = [
-        f"| {each['name']} | {'x'.join(map(str, each['shape']))} | {each['first']}.. | {each['late']} | {each['spikes']} |"
+        f"| {each['name']} | {'x'.join(map(str, each['shape']))} | {each['first']}.. | "
+        f"{each['late']} | {each['spikes']} |"
         for each in layout.description()["layers"]
     ]
-    return _TEXT.format(layers="\n".join(rows), changes="\n".join(f"- {line}" for line in changes(layout)))
+    return _TEXT.format(
+        layers="\n".join(rows), changes="\n".join(f"- {line}" for line in changes(layout))
+    )
 
 
 def changes(layout: Layout) -> list[str]:
-    """The exact transformations of a network, a sentence each."""
-    net, told = layout.net, ["weights are shifted by their layer's fraction bits, and convolutions, pools and flattenings are synapses"]
+    """Return the exact transformations of a network, a sentence each."""
+    net, told = (
+        layout.net,
+        [
+            "weights are shifted by their layer's fraction bits, and convolutions, pools and "
+            "flattenings are synapses"
+        ],
+    )
     for name, axon in layout.biased.items():
-        told.append(f"the biases of {name} are the weights of axon {axon}, which fires in every step from step {layout.lags[name]} on")
+        told.append(
+            f"the biases of {name} are the weights of axon {axon}, which fires in every step from "
+            f"step {layout.lags[name]} on"
+        )
     for (name, step), start in layout.relays.items():
-        told.append(f"spikes of {name} wait their step {step} in relays, neurons {start}..{start + layout.sizes[name] - 1}")
+        told.append(
+            f"spikes of {name} wait their step {step} in relays, neurons "
+            f"{start}..{start + layout.sizes[name] - 1}"
+        )
     if len(layout.inputs) > 1:
-        told.append(f"the inputs have {len(layout.inputs)} sets of axons, {', '.join(map(str, layout.inputs))} steps late")
+        told.append(
+            f"the inputs have {len(layout.inputs)} sets of axons, "
+            f"{', '.join(map(str, layout.inputs))} steps late"
+        )
     silent = [name for name, neuron in net.neurons.items() if neuron.integrates]
-    return told + [f"{name} never fires: its membranes provably stay at or below the threshold" for name in silent]
+    return told + [
+        f"{name} never fires: its membranes provably stay at or below the threshold"
+        for name in silent
+    ]

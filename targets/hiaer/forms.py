@@ -1,11 +1,13 @@
 """The update of HiAER-Spike, and which updates of networks are the same.
 
-In a step the machine tests its neurons, resets those that fire, leaks, and adds the weights of what has fired and come in:
+In a step the machine tests its neurons, resets those that fire, leaks, and adds the weights of what
+has fired and come in:
 
     s = v > threshold; v[s] = 0; v = v - v // 2^leak; v = v + weights
 
-Source: `simple_sim.step_run` of hs_api 0.1.7. The spike of a membrane thus comes a step after that membrane: an update in fields that
-fires at its end is the machine's with its spikes a step later; the program `hiaer` of lehr.machines is the machine's as it stands.
+Source: `simple_sim.step_run` of hs_api 0.1.7. The spike of a membrane thus comes a step after that
+membrane: an update in fields that fires at its end is the machine's with its spikes a step later;
+the program `hiaer` of lehr.machines is the machine's as it stands.
 """
 
 from __future__ import annotations
@@ -47,16 +49,24 @@ class Numbers:
 
 
 def numbers(neuron: Neuron) -> Numbers | str:
-    """The numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
+    """Return the numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
     first = neuron.program.statements[0]
-    forms = {INTEGRATOR: 0} if neuron.integrates else {AT_ONCE: 0} if type(first).__name__ == "Fire" else {IN_FIELDS: 1}
+    forms = (
+        {INTEGRATOR: 0}
+        if neuron.integrates
+        else {AT_ONCE: 0}
+        if type(first).__name__ == "Fire"
+        else {IN_FIELDS: 1}
+    )
     ((form, hop),) = forms.items()
     found = matched(neuron.program, form)
-    return found if isinstance(found, str) else Numbers(int(found["leak"]), int(found["shift"]), hop)
+    return (
+        found if isinstance(found, str) else Numbers(int(found["leak"]), int(found["shift"]), hop)
+    )
 
 
 def numbers_of(neuron: Neuron) -> Numbers:
-    """The numbers of a layer that `check` has passed."""
+    """Return the numbers of a layer that `check` has passed."""
     found = numbers(neuron)
     assert isinstance(found, Numbers), found
     return found

@@ -24,8 +24,8 @@ Group = tuple[str, int]
 class Layout:
     """A network that maps.
 
-    Neurons are numbered layer by layer in order of evaluation, relays behind them; axons: inputs by lateness, then one for each layer
-    with biases.
+    Neurons are numbered layer by layer in order of evaluation, relays behind them; axons: inputs by
+    lateness, then one for each layer with biases.
     """
 
     net: Network
@@ -40,8 +40,16 @@ class Layout:
     @cached_property
     def threshold(self) -> int:
         """The one of all neurons; the highest membrane where none fires."""
-        firing = [int(neuron.threshold.flat[0]) for neuron in self.net.neurons.values() if not neuron.integrates]
-        return firing[0] if firing else max(1, *(layer.membrane[1] for layer in analyse(self.net).layers.values()))
+        firing = [
+            int(neuron.threshold.flat[0])
+            for neuron in self.net.neurons.values()
+            if not neuron.integrates
+        ]
+        return (
+            firing[0]
+            if firing
+            else max(1, *(layer.membrane[1] for layer in analyse(self.net).layers.values()))
+        )
 
     @cached_property
     def ways(self) -> tuple[tuple[Connection, int], ...]:
@@ -122,11 +130,16 @@ class Layout:
                 yield _synapses(self.weights(each), source, self.first[each.target])
         for (name, step), start in self.relays.items():
             before = self.relays[name, step - 1] if step > 1 else self.first[name]
-            yield _synapses(np.eye(self.sizes[name], dtype=np.int64) * (self.threshold + 1), before, start)
+            yield _synapses(
+                np.eye(self.sizes[name], dtype=np.int64) * (self.threshold + 1), before, start
+            )
 
     def description(self) -> dict[str, Any]:
         """What `run.py` reads beside the synapses."""
-        net, hops = self.net, {name: numbers_of(neuron).hop for name, neuron in self.net.neurons.items()}
+        net, hops = (
+            self.net,
+            {name: numbers_of(neuron).hop for name, neuron in self.net.neurons.items()},
+        )
         leak = next(numbers_of(neuron).leak for neuron in net.neurons.values())
         return {
             "axons": self.axons,
@@ -136,9 +149,17 @@ class Layout:
             "shape": list(net.input.shape),
             "steps": net.steps,
             "inputs": [{"first": first, "late": late} for late, first in self.inputs.items()],
-            "biases": [{"axon": axon, "late": self.lags[name]} for name, axon in self.biased.items()],
+            "biases": [
+                {"axon": axon, "late": self.lags[name]} for name, axon in self.biased.items()
+            ],
             "layers": [
-                {"name": name, "shape": list(net.shapes[name]), "first": self.first[name], "late": self.lags[name], "spikes": hops[name]}
+                {
+                    "name": name,
+                    "shape": list(net.shapes[name]),
+                    "first": self.first[name],
+                    "late": self.lags[name],
+                    "spikes": hops[name],
+                }
                 for name in net.neurons
             ],
             "output": net.output,

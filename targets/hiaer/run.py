@@ -1,7 +1,8 @@
 """Run the network beside this file in the simulator of hs_api: `python run.py IN.npz OUT.npz`.
 
-IN.npz has `x`, spikes of 0 and 1, `[N, T, inputs]`. OUT.npz gets `spikes:LAYER` and `membranes:LAYER`, `[N, T, neurons]`, in the
-network's own steps, and `decision`, `[N]`. It needs hs_api and numpy, and nothing of lehr.
+IN.npz has `x`, spikes of 0 and 1, `[N, T, inputs]`. OUT.npz gets `spikes:LAYER` and
+`membranes:LAYER`, `[N, T, neurons]`, in the network's own steps, and `decision`, `[N]`. It needs
+hs_api and numpy, and nothing of lehr.
 """
 # pyright: reportMissingImports=false
 
@@ -24,13 +25,15 @@ def described(folder: Path) -> dict[str, Any]:
 
 
 def build(folder: Path, target: str = "simpleSim") -> Any:
-    """The network as hs_api takes it; `target` is hs_api's: `simpleSim` is its simulator, `CRI` the machine."""
+    """Return the network as hs_api takes it; `target` is hs_api's: `simpleSim` is its simulator, `CRI` the machine."""
     from hs_api import CRI_network
 
     network = described(folder)
     with np.load(folder / "synapses.npz") as synapses:
         axons: dict[str, list[tuple[str, int]]] = {f"a{i}": [] for i in range(network["axons"])}
-        connections: dict[str, list[tuple[str, int]]] = {f"n{i}": [] for i in range(network["neurons"])}
+        connections: dict[str, list[tuple[str, int]]] = {
+            f"n{i}": [] for i in range(network["neurons"])
+        }
         for source, neuron, weight in synapses["axons"].tolist():
             axons[f"a{source}"].append((f"n{neuron}", weight))
         for source, neuron, weight in synapses["neurons"].tolist():
@@ -38,11 +41,13 @@ def build(folder: Path, target: str = "simpleSim") -> Any:
     shown = sum(int(np.prod(layer["shape"])) for layer in network["layers"])
     config = {"neuron_type": "LI&F", "global_neuron_params": {"v_thr": network["threshold"]}}
     outputs = [f"n{i}" for i in range(shown)]
-    return CRI_network(axons, connections, config, outputs, target=target, perturbMag=None, leak=network["leak"])
+    return CRI_network(
+        axons, connections, config, outputs, target=target, perturbMag=None, leak=network["leak"]
+    )
 
 
 def axons_at(network: dict[str, Any], x: Any, t: int) -> list[str]:
-    """The axons that fire in step t of the machine for one sample `[T, inputs]`."""
+    """Return the axons that fire in step t of the machine for one sample `[T, inputs]`."""
     firing: list[int] = []
     for entry in network["inputs"]:
         if 0 <= t - entry["late"] < len(x):
@@ -64,7 +69,7 @@ def run(machine: Any, network: dict[str, Any], x: Any) -> tuple[Any, Any]:
 
 
 def decided(network: dict[str, Any], spikes: Any, membranes: Any) -> Any:
-    """The class of each sample, the lowest of those with the highest score."""
+    """Return the class of each sample, the lowest of those with the highest score."""
     scores = {
         "count_argmax_lowest": spikes.sum(1),
         "membrane_last_argmax_lowest": membranes[:, -1],
@@ -87,10 +92,18 @@ def main(given: str, results: str) -> None:
     for layer in network["layers"]:
         own = slice(layer["first"], layer["first"] + int(np.prod(layer["shape"])))
         late, later = layer["late"], layer["late"] + layer["spikes"]
-        shown[f"spikes:{layer['name']}"] = np.array([s[later : later + x.shape[1], own] for s, _ in ran])
-        shown[f"membranes:{layer['name']}"] = np.array([v[late : late + x.shape[1], own] for _, v in ran])
+        shown[f"spikes:{layer['name']}"] = np.array(
+            [s[later : later + x.shape[1], own] for s, _ in ran]
+        )
+        shown[f"membranes:{layer['name']}"] = np.array(
+            [v[late : late + x.shape[1], own] for _, v in ran]
+        )
     output = network["output"]
-    np.savez(results, **shown, decision=decided(network, shown[f"spikes:{output}"], shown[f"membranes:{output}"]))
+    np.savez(
+        results,
+        **shown,
+        decision=decided(network, shown[f"spikes:{output}"], shown[f"membranes:{output}"]),
+    )
 
 
 if __name__ == "__main__":

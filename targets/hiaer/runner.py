@@ -34,13 +34,24 @@ class Simulator:
         """
         try:
             network = parse_json(read_bytes(folder / DESCRIPTION, JSON_BYTES, AGAIN))
-            shape, layers = tuple(network["shape"]), {layer["name"]: tuple(layer["shape"]) for layer in network["layers"]}
+            shape, layers = (
+                tuple(network["shape"]),
+                {layer["name"]: tuple(layer["shape"]) for layer in network["layers"]},
+            )
             steps = int(network["steps"])
         except (ValueError, KeyError, TypeError) as error:
             raise FileRefused(f"{folder / DESCRIPTION} does not parse ({error}); {AGAIN}") from None
         x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
-        made = HS_API.run(folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run the network")
-        spikes = {name: made[f"spikes:{name}"].astype(np.uint8).reshape(samples, steps, *own) for name, own in layers.items()}
-        membranes = {name: made[f"membranes:{name}"].astype(np.int32).reshape(samples, steps, *own) for name, own in layers.items()}
+        made = HS_API.run(
+            folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run the network"
+        )
+        spikes = {
+            name: made[f"spikes:{name}"].astype(np.uint8).reshape(samples, steps, *own)
+            for name, own in layers.items()
+        }
+        membranes = {
+            name: made[f"membranes:{name}"].astype(np.int32).reshape(samples, steps, *own)
+            for name, own in layers.items()
+        }
         return MachineTrace(spikes, membranes, decision=made["decision"])

@@ -1,7 +1,7 @@
 """How many steps late each layer runs on the machine, and how long spikes wait on the way.
 
-A spike of a layer is taken in by others in the machine's own step in which it fires. One that waits does so a step in each relay, a
-neuron that one synapse alone makes fire.
+A spike of a layer is taken in by others in the machine's own step in which it fires. One that waits
+does so a step in each relay, a neuron that one synapse alone makes fire.
 """
 
 from __future__ import annotations

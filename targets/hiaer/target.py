@@ -9,7 +9,16 @@ import numpy as np
 
 from lehr.artifact import BuildPlan
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target, TrainingForm
+from lehr.targets.contract import (
+    Arithmetics,
+    Environment,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Target,
+    TrainingForm,
+)
 from lehr.targets.hiaer.files import planned
 from lehr.targets.hiaer.forms import Numbers, numbers, numbers_of
 from lehr.targets.hiaer.layout import Layout
@@ -45,60 +54,106 @@ class Hiaer(Target):
         to_the_rails=False,
     )
     statements: ClassVar[frozenset[type]] = frozenset({Add, Bound, Fire, Leak, Put})
-    nodes: ClassVar[frozenset[type]] = frozenset({Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d})
+    nodes: ClassVar[frozenset[type]] = frozenset(
+        {Conv2d, Delay, Flatten, Linear, Neuron, SumPool2d}
+    )
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
     training: ClassVar[TrainingForm] = TrainingForm(
-        arithmetic={"decay_form": "shift", "rounding": "floor", "reset": "zero", "reset_timing": "next_step", "fires": "gt"},
+        arithmetic={
+            "decay_form": "shift",
+            "rounding": "floor",
+            "reset": "zero",
+            "reset_timing": "next_step",
+            "fires": "gt",
+        },
         share="network",
         fraction_bits=6,
     )
-    holds: ClassVar[str] = "one threshold and one leak; weights of 16 bits; 160 million neurons and 40 billion synapses in all"
+    holds: ClassVar[str] = (
+        "one threshold and one leak; weights of 16 bits; 160 million neurons and 40 billion "
+        "synapses in all"
+    )
     own_steps: ClassVar[bool] = True
-    judge: ClassVar[str] = "the simulator of hs_api, by UC San Diego: every spike and membrane; not the machine itself"
+    judge: ClassVar[str] = (
+        "the simulator of hs_api, by UC San Diego: every spike and membrane; not the machine itself"
+    )
     environments: ClassVar[tuple[Environment, ...]] = (HS_API,)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """Beside what the fields say, the update as a whole; an integrator's as well."""
-        found = [] if neuron.integrates and neuron.synapse is None else super().neuron_problems(name, neuron)
+        found = (
+            []
+            if neuron.integrates and neuron.synapse is None
+            else super().neuron_problems(name, neuron)
+        )
         told = numbers(neuron)
         if found or isinstance(told, Numbers):
             return found
-        return [Problem(name, told, "train with --target hiaer, or use the program 'hiaer' of lehr.machines")]
+        return [
+            Problem(
+                name, told, "train with --target hiaer, or use the program 'hiaer' of lehr.machines"
+            )
+        ]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """One threshold, one leak, spikes in, weights and biases of 16 bits, states that stay within their widths, no circle too short."""
         if any(isinstance(numbers(neuron), str) for neuron in net.neurons.values()):
             return ()  # said already, and nothing else can be asked of what is not the machine's
         late = lags(net)
-        found = [*_shared(net), *_input(net), *_states(net), *(late if isinstance(late, tuple) else ())]
+        found = [
+            *_shared(net),
+            *_input(net),
+            *_states(net),
+            *(late if isinstance(late, tuple) else ()),
+        ]
         return tuple(found or _numbers(Layout(net)))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The network as numbers, a program that builds and runs it, and a README."""
+        """Return the network as numbers, a program that builds and runs it, and a README."""
         del options
         return BuildPlan(planned(Layout(net)))
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Sizes, and synaptic operations; no energy of the machine is published."""
         del options
         layout = Layout(net)
         synapses = layout.arrays()
         relayed = sum(rates.get(name, 0.0) * layout.sizes[name] for name, _ in layout.relays)
-        biases = sum(int(np.count_nonzero(synapses["axons"][:, 0] == axon)) for axon in layout.biased.values())
+        biases = sum(
+            int(np.count_nonzero(synapses["axons"][:, 0] == axon))
+            for axon in layout.biased.values()
+        )
         last = max(layout.lags[name] + numbers_of(net.neurons[name]).hop for name in net.neurons)
         return Estimate(
             (
                 Figure("neurons", layout.neurons, "neurons", "those of the layers and the relays"),
-                Figure("relays", layout.relay_neurons, "neurons", "neurons in which spikes wait a step"),
-                Figure("axons", layout.axons, "axons", "inputs, once for each number of steps that they wait, and one a biased layer"),
-                Figure("synapses", sum(map(len, synapses.values())), "synapses", "rows of synapses.npz"),
-                Figure("steps", net.steps + last, "per inference", "the network's, and those by which its last spikes are late"),
+                Figure(
+                    "relays", layout.relay_neurons, "neurons", "neurons in which spikes wait a step"
+                ),
+                Figure(
+                    "axons",
+                    layout.axons,
+                    "axons",
+                    "inputs, once for each number of steps that they wait, and one a biased layer",
+                ),
+                Figure(
+                    "synapses", sum(map(len, synapses.values())), "synapses", "rows of synapses.npz"
+                ),
+                Figure(
+                    "steps",
+                    net.steps + last,
+                    "per inference",
+                    "the network's, and those by which its last spikes are late",
+                ),
                 Figure(
                     "synaptic operations",
                     operations(net, rates) + relayed + biases,
                     "per step",
-                    "spikes at the given rates times fan-out, relays and axons of biases included; no energy is published",
+                    "spikes at the given rates times fan-out, relays and axons of biases included; "
+                    "no energy is published",
                 ),
             )
         )
@@ -110,13 +165,17 @@ class Hiaer(Target):
 
 # -------------------------------------------------------------------- what does not fit
 def _shared(net: Network) -> Iterator[Problem]:
-    firing = {name: neuron.threshold for name, neuron in net.neurons.items() if not neuron.integrates}
+    firing = {
+        name: neuron.threshold for name, neuron in net.neurons.items() if not neuron.integrates
+    }
     one = next((int(threshold.flat[0]) for threshold in firing.values()), 0)
     for name, threshold in firing.items():
         low, high = int(threshold.min()), int(threshold.max())
         if (low, high) != (one, one):
             reason = f"its thresholds are {low:,}..{high:,}, the machine has one for all neurons, {one:,} in {next(iter(firing))}"
-            yield Problem(name, reason, "train with --target hiaer, or with one threshold for the network")
+            yield Problem(
+                name, reason, "train with --target hiaer, or with one threshold for the network"
+            )
     leak = numbers_of(next(iter(net.neurons.values()))).leak
     for name, neuron in net.neurons.items():
         if (own := numbers_of(neuron).leak) != leak:
@@ -146,7 +205,11 @@ def _numbers(layout: Layout) -> Iterator[Problem]:
     for name, layer in analyse(net).layers.items():
         if net.neurons[name].integrates and layer.membrane[1] > layout.threshold:
             reason = f"it never fires, but its membrane can reach {layer.membrane[1]:,}, and the machine fires above {layout.threshold:,}"
-            yield Problem(name, reason, "read out spikes, or give the other layers more fraction bits than this one")
+            yield Problem(
+                name,
+                reason,
+                "read out spikes, or give the other layers more fraction bits than this one",
+            )
     if layout.relays and layout.threshold + 1 >= WEIGHT:
         name = next(iter(layout.relays))[0]
         reason = f"its spikes wait in relays, whose weight must pass the threshold {layout.threshold:,}, and {WEIGHT - 1:,} is the highest"

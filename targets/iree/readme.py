@@ -81,18 +81,29 @@ Whoever runs it hands the states on from step to step:
 
 
 def makefile(net: Network, model: ModelProto) -> str:
-    """The Makefile of an artefact with the given `model.onnx`."""
+    """Return the Makefile of an artefact with the given `model.onnx`."""
     entry = model.graph.input[0]
     layers = [value for value in model.graph.output if value.name.startswith((SPIKES, MEMBRANE))]
-    files = [(f"{FOLDER}/input.u8", entry), *((_golden(net, value.name), value) for value in layers)]
-    cuts = [f"\thead -c {_bytes(value)} {golden} > first/{number}.bin" for number, (golden, value) in enumerate(files)]
+    files = [
+        (f"{FOLDER}/input.u8", entry),
+        *((_golden(net, value.name), value) for value in layers),
+    ]
+    cuts = [
+        f"\thead -c {_bytes(value)} {golden} > first/{number}.bin"
+        for number, (golden, value) in enumerate(files)
+    ]
     runs = [f"--input={_buffer(entry)}=@first/0.bin", *['--expected_output="(ignored)"'] * 2]
-    runs += [f"--expected_output={_buffer(value)}=@first/{number}.bin" for number, value in enumerate(layers, start=1)]
-    return MAKEFILE.replace("<CUT>", "\n".join(cuts)).replace("<RUN>", " \\\n".join(f"\t\t{run}" for run in runs))
+    runs += [
+        f"--expected_output={_buffer(value)}=@first/{number}.bin"
+        for number, value in enumerate(layers, start=1)
+    ]
+    return MAKEFILE.replace("<CUT>", "\n".join(cuts)).replace(
+        "<RUN>", " \\\n".join(f"\t\t{run}" for run in runs)
+    )
 
 
 def readme(net: Network, model: ModelProto, step: ModelProto) -> str:
-    """The README of an artefact with these models of `net`."""
+    """Return the README of an artefact with these models of `net`."""
     return README.format(
         batch=_shape(model.graph.input[0])[0],
         steps=net.steps,
@@ -106,7 +117,7 @@ def readme(net: Network, model: ModelProto, step: ModelProto) -> str:
 
 
 def _golden(net: Network, name: str) -> str:
-    """The file of the golden vectors that an output of a model must be."""
+    """Return the file of the golden vectors that an output of a model must be."""
     if name.startswith(SPIKES):
         return f"{stem(net, name.removeprefix(SPIKES))}.spikes.u8"
     return f"{stem(net, name.removeprefix(MEMBRANE))}.membrane.i32"
@@ -117,10 +128,13 @@ def _shape(value: ValueInfoProto) -> list[int]:
 
 
 def _bytes(value: ValueInfoProto) -> int:
-    return math.prod(_shape(value)) * helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).itemsize
+    return (
+        math.prod(_shape(value))
+        * helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).itemsize
+    )
 
 
 def _buffer(value: ValueInfoProto) -> str:
-    """A value's shape and type as IREE writes them, without signs: `1x8x10xi32`."""
+    """Return a value's shape and type as IREE writes them, without signs: `1x8x10xi32`."""
     bits = 8 * helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).itemsize
     return "x".join([*map(str, _shape(value)), f"i{bits}"])

@@ -15,7 +15,11 @@ from lehr.simulate import Trace, compare
 from lehr.targets.contract import Environment, Figure, MachineTrace
 from lehr.targets.onnx.model import MEMBRANE, SPIKES
 
-IREE = Environment("iree", "iree-base-compiler", (("iree-base-compiler==3.13.0", "iree-base-runtime==3.13.0", "onnx==1.23.2"),))
+IREE = Environment(
+    "iree",
+    "iree-base-compiler",
+    (("iree-base-compiler==3.13.0", "iree-base-runtime==3.13.0", "onnx==1.23.2"),),
+)
 MODEL, STEP = "model.onnx", "step.onnx"
 FAILURE = "does not compile or run the models"
 REPEAT = 20
@@ -43,13 +47,18 @@ class IreeRuntime:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.dtype != np.uint8 or list(x.shape[1:]) != [steps, *shape]:
             wanted = ", ".join(map(str, ("N", steps, *shape)))
-            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, {MODEL} takes uint8 [{wanted}]; convert or reshape it")
+            raise FileRefused(
+                f"input is {x.dtype} {list(x.shape)}, {MODEL} takes uint8 [{wanted}]; convert or "
+                "reshape it"
+            )
         made = IREE.run(_SCRIPT, {"x": x, "repeat": np.array(0)}, FAILURE, _models(folder))
         whole, stepped = (_trace(made, Path(name).stem) for name in (MODEL, STEP))
         compare(whole, stepped).require_equal(f"{STEP} against {MODEL}, both in IREE")
         predictions = made["model/prediction"], made["step/prediction"]
         if not np.array_equal(*predictions):
-            raise NotBitExact(f"{STEP} predicts other classes than {MODEL} in IREE; report it as a bug of lehr")
+            raise NotBitExact(
+                f"{STEP} predicts other classes than {MODEL} in IREE; report it as a bug of lehr"
+            )
         return MachineTrace(whole.spikes, whole.membranes, decision=predictions[0])
 
 
@@ -61,14 +70,26 @@ def measured(folder: Path) -> tuple[Figure, ...]:
         FileRefused: when the folder has no models.
     """
     batch, *shape = _entry(folder)
-    found = IREE.run(_SCRIPT, {"x": np.zeros((batch, *shape), np.uint8), "repeat": np.array(REPEAT)}, FAILURE, _models(folder))
+    found = IREE.run(
+        _SCRIPT,
+        {"x": np.zeros((batch, *shape), np.uint8), "repeat": np.array(REPEAT)},
+        FAILURE,
+        _models(folder),
+    )
     source = f"IREE {IREE.version()}, llvm-cpu, generic processor, here"
     figures = []
     for name, what in ((MODEL, "all steps"), (STEP, "all steps, one after the other")):
         stem = Path(name).stem
         figures.append(Figure(f"{stem}.vmfb", float(found[f"{stem}/bytes"]), "bytes", source))
         spent = f"{what}, one thread, silent input, fastest of {REPEAT}; {source}"
-        figures.append(Figure(f"inference of {stem}.vmfb", float(found[f"{stem}/seconds"]) * 1e3, f"ms per {batch} samples", spent))
+        figures.append(
+            Figure(
+                f"inference of {stem}.vmfb",
+                float(found[f"{stem}/seconds"]) * 1e3,
+                f"ms per {batch} samples",
+                spent,
+            )
+        )
     return tuple(figures)
 
 
@@ -77,18 +98,24 @@ def _models(folder: Path) -> list[Path]:
 
 
 def _entry(folder: Path) -> list[int]:
-    """The shape of the input of `model.onnx`: batch, steps, and that of a sample."""
+    """Return the shape of the input of `model.onnx`: batch, steps, and that of a sample."""
     try:
         graph = onnx.load(folder / MODEL).graph
         return [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
     except Exception as error:  # onnx and protobuf raise what they like
-        raise FileRefused(f"{folder / MODEL} cannot be read ({type(error).__name__}); build the artefact again") from None
+        raise FileRefused(
+            f"{folder / MODEL} cannot be read ({type(error).__name__}); build the artefact again"
+        ) from None
 
 
 def _trace(made: Mapping[str, npt.NDArray[Any]], stem: str) -> Trace:
-    """The layers of a model's outputs."""
+    """Return the layers of a model's outputs."""
     spikes, membranes = (
-        {name.removeprefix(prefix): value for name, value in made.items() if name.startswith(prefix)}
+        {
+            name.removeprefix(prefix): value
+            for name, value in made.items()
+            if name.startswith(prefix)
+        }
         for prefix in (f"{stem}/{SPIKES}", f"{stem}/{MEMBRANE}")
     )
     return Trace(spikes, membranes)

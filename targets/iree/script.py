@@ -1,8 +1,9 @@
 """Compiles ONNX models with IREE and runs them: `python script.py in.npz out.npz model.onnx step.onnx`; nothing of lehr is imported.
 
-`in.npz` holds `x`, uint8 `[N, T, *shape]`, and `repeat`: how often an inference is timed, 0 to compare instead. `out.npz` gets, of
-each model by its stem, `STEM/OUTPUT` of every `spikes.LAYER` and `membrane.LAYER`, `[N, T, *shape]`, and `STEM/prediction`, `[N]`; or
-`STEM/seconds`, of the fastest inference of one batch, and `STEM/bytes`, the size of the compiled module.
+`in.npz` holds `x`, uint8 `[N, T, *shape]`, and `repeat`: how often an inference is timed, 0 to
+compare instead. `out.npz` gets, of each model by its stem, `STEM/OUTPUT` of every `spikes.LAYER`
+and `membrane.LAYER`, `[N, T, *shape]`, and `STEM/prediction`, `[N]`; or `STEM/seconds`, of the
+fastest inference of one batch, and `STEM/bytes`, the size of the compiled module.
 """
 
 from __future__ import annotations
@@ -26,9 +27,19 @@ FLAGS = ("--iree-hal-target-backends=llvm-cpu", "--iree-llvmcpu-target-cpu=gener
 def call(*command: object) -> None:
     """Run a tool of IREE; the first error that it tells ends the script."""
     tool = Path(sys.executable).parent / str(command[0])
-    done = subprocess.run([tool, *map(str, command[1:])], capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        [tool, *map(str, command[1:])],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error:" in line] or done.stderr.strip().splitlines() or ["it ends"]
+        lines = (
+            [line for line in done.stderr.splitlines() if "error:" in line]
+            or done.stderr.strip().splitlines()
+            or ["it ends"]
+        )
         sys.exit(f"{command[0]}: {lines[0].partition('error: ')[2] or lines[0]}")
 
 
@@ -38,31 +49,41 @@ class Module:
     def __init__(self, path: Path) -> None:
         graph = onnx.load(path)
         self.stem = path.stem
-        self.states = json.loads({fact.key: fact.value for fact in graph.metadata_props}.get("lehr.states", "[]"))
+        self.states = json.loads(
+            {fact.key: fact.value for fact in graph.metadata_props}.get("lehr.states", "[]")
+        )
         self.inputs = {value.name: self.described(value) for value in graph.graph.input}
         self.outputs = {value.name: self.described(value) for value in graph.graph.output}
         call("iree-import-onnx", path, "-o", f"{self.stem}.mlir")
         call("iree-compile", f"{self.stem}.mlir", *FLAGS, "-o", f"{self.stem}.vmfb")
         self.bytes = Path(f"{self.stem}.vmfb").stat().st_size
-        iree = import_module("iree.runtime")  # it is in the environment alone in which this script runs
+        iree = import_module(
+            "iree.runtime"
+        )  # it is in the environment alone in which this script runs
         context = iree.SystemContext(config=iree.Config("local-sync"))
         context.add_vm_module(iree.VmModule.mmap(context.instance, f"{self.stem}.vmfb"))
         self.function = context.modules.module[graph.graph.name]
 
     @staticmethod
     def described(value: onnx.ValueInfoProto) -> tuple[npt.DTypeLike, list[int]]:
-        """The type and the shape of a value."""
+        """Return the type and the shape of a value."""
         tensor = value.type.tensor_type
-        return onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), [dim.dim_value for dim in tensor.shape.dim]
+        return onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), [
+            dim.dim_value for dim in tensor.shape.dim
+        ]
 
     def __call__(self, given: Arrays) -> Arrays:
         """Outputs by name; IREE knows no sign of integers, so that they are read as the model says."""
-        made = self.function(*(np.ascontiguousarray(given[name], dtype) for name, (dtype, _) in self.inputs.items()))
+        made = self.function(
+            *(np.ascontiguousarray(given[name], dtype) for name, (dtype, _) in self.inputs.items())
+        )
         results = zip(self.outputs.items(), made, strict=True)
-        return {name: np.array(value, copy=True).view(dtype) for (name, (dtype, _)), value in results}
+        return {
+            name: np.array(value, copy=True).view(dtype) for (name, (dtype, _)), value in results
+        }
 
     def first(self) -> Arrays:
-        """The states before the first step."""
+        """Return the states before the first step."""
         return {before: np.full(self.inputs[before][1], start) for before, _, start in self.states}
 
     def run(self, x: npt.NDArray[np.uint8]) -> Arrays:
@@ -74,7 +95,9 @@ class Module:
         for t in range(x.shape[1]):
             every.append(self({"input": x[:, t], **state}))
             state = {before: every[-1][after] for before, after, _ in self.states}
-        return {name: np.stack([made[name] for made in every], axis=1) for name in self.outputs} | {"prediction": every[-1]["prediction"]}
+        return {name: np.stack([made[name] for made in every], axis=1) for name in self.outputs} | {
+            "prediction": every[-1]["prediction"]
+        }
 
 
 def in_batches(module: Module, x: npt.NDArray[np.uint8]) -> Arrays:
@@ -103,10 +126,17 @@ def main(given: str, told: str, *paths: str) -> None:
     found: Arrays = {}
     for module in map(Module, map(Path, paths)):
         if repeat:
-            found |= {f"{module.stem}/seconds": np.array(timed(module, x, repeat)), f"{module.stem}/bytes": np.array(module.bytes)}
+            found |= {
+                f"{module.stem}/seconds": np.array(timed(module, x, repeat)),
+                f"{module.stem}/bytes": np.array(module.bytes),
+            }
         else:
             made = in_batches(module, x)
-            found |= {f"{module.stem}/{n}": v for n, v in made.items() if n.startswith(("spikes.", "membrane.")) or n == "prediction"}
+            found |= {
+                f"{module.stem}/{n}": v
+                for n, v in made.items()
+                if n.startswith(("spikes.", "membrane.")) or n == "prediction"
+            }
     np.savez(told, **found)  # type: ignore[arg-type]  # names are keywords
 
 

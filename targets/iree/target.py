@@ -23,10 +23,19 @@ class Iree(Onnx):
     """What target onnx takes, compiled ahead of time to a module of IREE for any processor that LLVM knows."""
 
     name: ClassVar[str] = "iree"
-    summary: ClassVar[str] = "the ONNX model compiled ahead of time by IREE, whole and as one step without Scan"
-    options: ClassVar[Mapping[str, str]] = {BATCH: f"samples that a model takes at once, 1 to {MOST} (default 1)"}
-    holds: ClassVar[str] = "sums within 32 bits, registers within 64; steps and batch are fixed when it is built"
-    judge: ClassVar[str] = "IREE itself: both models, in every spike and membrane, compiled for a generic processor like this machine's"
+    summary: ClassVar[str] = (
+        "the ONNX model compiled ahead of time by IREE, whole and as one step without Scan"
+    )
+    options: ClassVar[Mapping[str, str]] = {
+        BATCH: f"samples that a model takes at once, 1 to {MOST} (default 1)"
+    }
+    holds: ClassVar[str] = (
+        "sums within 32 bits, registers within 64; steps and batch are fixed when it is built"
+    )
+    judge: ClassVar[str] = (
+        "IREE itself: both models, in every spike and membrane, compiled for a generic processor "
+        "like this machine's"
+    )
     environments: ClassVar[tuple[Environment, ...]] = (IREE,)
     products: ClassVar[tuple[str, ...]] = ("*.mlir", "*.vmfb", "first/*")
 
@@ -34,14 +43,32 @@ class Iree(Onnx):
         """Both models, a Makefile that compiles them, and a README that shows how to run them."""
         batch = _batch(options)
         model, step = make_model(net, True, batch, net.steps), make_step_model(net, True, batch)
-        files = {name: made.SerializeToString(deterministic=True) for name, made in ((MODEL, model), (STEP, step))}
-        return BuildPlan({**files, "Makefile": makefile(net, model).encode(), "README.md": readme(net, model, step).encode()})
+        files = {
+            name: made.SerializeToString(deterministic=True)
+            for name, made in ((MODEL, model), (STEP, step))
+        }
+        return BuildPlan(
+            {
+                **files,
+                "Makefile": makefile(net, model).encode(),
+                "README.md": readme(net, model, step).encode(),
+            }
+        )
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Size and work as target onnx tells them; what the compiler makes of it is measured (`lehr build --measure`)."""
         batch = _batch(options or {})
         figures = super().estimate(net, rates).figures
-        return Estimate((*figures, Figure("batch", batch, "samples", f"option {BATCH}: the models take so many at once")))
+        return Estimate(
+            (
+                *figures,
+                Figure(
+                    "batch", batch, "samples", f"option {BATCH}: the models take so many at once"
+                ),
+            )
+        )
 
     def version(self) -> str:
         """Of IREE."""
@@ -52,7 +79,7 @@ class Iree(Onnx):
         return IreeRuntime()
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """The size of the compiled modules, and the time of an inference."""
+        """Return the size of the compiled modules, and the time of an inference."""
         return () if IREE.missing() else measured(folder)
 
 

@@ -78,13 +78,16 @@ def _places(layer: Layer, axis: int) -> Int64:
     """In how many places each row, or column, of a kernel lies on a map and not on its padding."""
     assert layer.window is not None
     window, size, here = layer.window, layer.taken[1 + axis], np.arange(layer.shape[1 + axis])
-    taps = np.arange(layer.weight.shape[2 + axis])[:, None] * window.dilation[axis] - window.padding[axis]
+    taps = (
+        np.arange(layer.weight.shape[2 + axis])[:, None] * window.dilation[axis]
+        - window.padding[axis]
+    )
     at = taps + here * window.stride[axis]
     return np.asarray(((at >= 0) & (at < size)).sum(1), np.int64)
 
 
 def chain(net: Network) -> tuple[Layer, ...] | tuple[Problem, ...]:
-    """The layers in order; or every layer that does not stand in a chain."""
+    """Return the layers in order; or every layer that does not stand in a chain."""
     found, problems, before = list[Layer](), list[Problem](), INPUT
     for name in net.neurons:
         problems += _unchained(net, name, before)
@@ -92,7 +95,13 @@ def chain(net: Network) -> tuple[Layer, ...] | tuple[Problem, ...]:
             found.append(_layer(net, name, found[-1] if found else None))
         before = name
     if not problems and net.output != before:
-        problems = [Problem(before, f"it stands behind {net.output}, which is read out; netx gives out its last layer", "leave it out")]
+        problems = [
+            Problem(
+                before,
+                f"it stands behind {net.output}, which is read out; netx gives out its last layer",
+                "leave it out",
+            )
+        ]
     return tuple(problems) or tuple(found)
 
 
@@ -102,7 +111,13 @@ def _unchained(net: Network, name: str, before: str) -> list[Problem]:
         reason = f"spikes of {', '.join(others)} come to it, but netx connects a layer to the one before it, {before}, and to itself alone"
         return [Problem(name, reason, "leave that edge out")]
     if (before, False) not in ways:
-        return [Problem(name, f"no spikes of {before} come to it, which netx connects to it", "put the layers one behind the other")]
+        return [
+            Problem(
+                name,
+                f"no spikes of {before} come to it, which netx connects to it",
+                "put the layers one behind the other",
+            )
+        ]
     return []
 
 
@@ -118,16 +133,20 @@ def _layer(net: Network, name: str, before: Layer | None) -> Layer:
 
 
 def _kernel(net: Network, way: Arrival) -> tuple[Int64, Window] | None:
-    """The one convolution that all nodes on the way are together; None where they are none."""
+    """Return the one convolution that all nodes on the way are together; None where they are none."""
     if len(way.paths) != 1:
         return None
     nodes = [net.nodes[name] for name in way.paths[0]]
     if not nodes or not isinstance(conv := nodes[0], Conv2d) or len(nodes) > 2:
         return None
     if len(nodes) == 1:
-        return conv.weight.astype(np.int64), Window(conv.stride, conv.padding, conv.dilation, conv.groups)
+        return conv.weight.astype(np.int64), Window(
+            conv.stride, conv.padding, conv.dilation, conv.groups
+        )
     pool = nodes[1]
     if not isinstance(pool, SumPool2d) or any(pool.padding):
         return None
     stride = (conv.stride[0] * pool.stride[0], conv.stride[1] * pool.stride[1])
-    return pooled(undilated(conv), pool.kernel, conv.stride), Window(stride, conv.padding, (1, 1), conv.groups)
+    return pooled(undilated(conv), pool.kernel, conv.stride), Window(
+        stride, conv.padding, (1, 1), conv.groups
+    )

@@ -40,7 +40,11 @@ class Mapped:
     @property
     def own(self) -> Int64 | None:
         """Of itself."""
-        return None if self.layer.own is None else self.layer.own << (self.told.fraction_bits - UNIT_BITS)
+        return (
+            None
+            if self.layer.own is None
+            else self.layer.own << (self.told.fraction_bits - UNIT_BITS)
+        )
 
 
 def mapped(net: Network) -> tuple[Mapped, ...] | tuple[Problem, ...]:
@@ -53,7 +57,9 @@ def mapped(net: Network) -> tuple[Mapped, ...] | tuple[Problem, ...]:
     layers = chain(net)
     told = {name: numbers(name, neuron) for name, neuron in net.neurons.items()}
     known = {name: each for name, each in told.items() if isinstance(each, Numbers)}
-    problems += [problem for each in told.values() if not isinstance(each, Numbers) for problem in each]
+    problems += [
+        problem for each in told.values() if not isinstance(each, Numbers) for problem in each
+    ]
     standing = [layer for layer in layers if isinstance(layer, Layer)]
     problems += [problem for problem in layers if isinstance(problem, Problem)]
     for layer in (layer for layer in standing if layer.name in known):
@@ -61,7 +67,10 @@ def mapped(net: Network) -> tuple[Mapped, ...] | tuple[Problem, ...]:
     problems += [*_sizes(standing), *_early(standing, known)]
     if problems:
         return tuple(dict.fromkeys(problems))
-    return tuple(Mapped(layer, known[layer.name], may_reach_rails(net, layer, known[layer.name])) for layer in standing)
+    return tuple(
+        Mapped(layer, known[layer.name], may_reach_rails(net, layer, known[layer.name]))
+        for layer in standing
+    )
 
 
 def _weights(layer: Layer, told: Numbers) -> list[Problem]:
@@ -69,7 +78,8 @@ def _weights(layer: Layer, told: Numbers) -> list[Problem]:
     parts = [layer.weight] if layer.own is None else [layer.weight, layer.own]
     every = np.concatenate([part.reshape(-1) for part in parts]) << (told.fraction_bits - UNIT_BITS)
     low, high = int(every.min()), int(every.max())
-    # Signed weights have 7 bits and a sign: multiples of 2 up to 254, or with exponent -1 any up to 127 (Lava, `truncate_weights`).
+    # Signed weights have 7 bits and a sign: multiples of 2 up to 254, or with exponent -1 any up to
+    # 127 (Lava, `truncate_weights`).
     least, most = (0, 255) if low >= 0 else (-128, 127) if (every % 2).any() else (-256, 254)
     if low < least or high > most:
         reason = f"its weights are {low}..{high} in units of the chip, whose signed weights are even, or at most 127"
@@ -96,7 +106,13 @@ def _sizes(layers: list[Layer]) -> list[Problem]:
 def _spans(layer: Layer) -> tuple[int, ...]:
     assert layer.window is not None
     window = layer.window
-    return (*layer.weight.shape[2:], *window.stride, *window.padding, *window.dilation, window.groups)
+    return (
+        *layer.weight.shape[2:],
+        *window.stride,
+        *window.padding,
+        *window.dilation,
+        window.groups,
+    )
 
 
 def _early(layers: list[Layer], known: dict[str, Numbers]) -> list[Problem]:

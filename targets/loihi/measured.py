@@ -43,19 +43,31 @@ def measure(folder: Path) -> tuple[Figure, ...]:
     _require_same(layers, trace, got["spikes"])
     tool = f"sanafe {SANAFE.version()}, its loihi.yaml (Davies et al. 2018): mean of {len(x)} golden samples"
     energy = dict(zip(map(str, got["parts"]), got["energy"].mean(0), strict=True))
-    named = {"energy" if name == "total" else f"energy of {name}": float(joules) for name, joules in energy.items()}
-    figures = [Figure(name, joules * 1e9, "nJ per inference", tool) for name, joules in named.items()]
+    named = {
+        "energy" if name == "total" else f"energy of {name}": float(joules)
+        for name, joules in energy.items()
+    }
+    figures = [
+        Figure(name, joules * 1e9, "nJ per inference", tool) for name, joules in named.items()
+    ]
     return (*figures, Figure("time", float(got["seconds"].mean()) * 1e6, "us per inference", tool))
 
 
-def _given(net: Network, layers: Sequence[Mapped], x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
+def _given(
+    net: Network, layers: Sequence[Mapped], x: npt.NDArray[np.uint8]
+) -> dict[str, npt.NDArray[Any]]:
     """What the script takes: neurons in units of the chip's membrane."""
     given: dict[str, npt.NDArray[Any]] = {"x": x.reshape(*x.shape[:2], -1)}
     for k, each in enumerate(layers):
         name, stays = each.layer.name, 1 - each.told.membrane / (1 << DECAY_BITS)
-        given |= {f"neuron{k}": np.array([each.told.threshold * UNIT, stays]), f"size{k}": np.array(each.layer.size)}
+        given |= {
+            f"neuron{k}": np.array([each.told.threshold * UNIT, stays]),
+            f"size{k}": np.array(each.layer.size),
+        }
         for source, _, matrix in synapses(net, name):
-            given[f"{'own' if source == name else 'synapses'}{k}"] = _listed(matrix << each.told.fraction_bits)
+            given[f"{'own' if source == name else 'synapses'}{k}"] = _listed(
+                matrix << each.told.fraction_bits
+            )
     return given
 
 
@@ -72,4 +84,7 @@ def _require_same(layers: Sequence[Mapped], trace: Trace, fired: npt.NDArray[Any
         if (differ := np.flatnonzero(due != fired[:, k])).size:
             n = differ[0]
             reason = f"{name} fires {fired[n, k]} times in sample {n} and not {due[n]}, as its neurons are floats"
-            raise NotBitExact(f"sanafe: {reason}; leave --measure out, the estimate in the report needs no simulator")
+            raise NotBitExact(
+                f"sanafe: {reason}; leave --measure out, the estimate in the report needs no "
+                "simulator"
+            )

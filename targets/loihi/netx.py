@@ -20,9 +20,11 @@ _NEURON = ("iDecay", "vDecay", "vThMant")
 
 
 def net_bytes(net: Network, layers: Sequence[Mapped]) -> bytes:
-    """The file: channels first, rows before columns, thresholds and biases in units of 64."""
+    """Return the file: channels first, rows before columns, thresholds and biases in units of 64."""
     first = layers[0].layer
-    groups: list[dict[str, Any]] = [{"type": "input", "shape": list(net.input.shape if first.window else first.taken)}]
+    groups: list[dict[str, Any]] = [
+        {"type": "input", "shape": list(net.input.shape if first.window else first.taken)}
+    ]
     maps = bool(first.window)
     for each in layers:
         if maps and each.layer.window is None:
@@ -35,14 +37,32 @@ def net_bytes(net: Network, layers: Sequence[Mapped]) -> bytes:
 
 def _group(each: Mapped) -> dict[str, Any]:
     layer, told = each.layer, each.told
-    neuron = {"type": "CUBA", "iDecay": told.current, "vDecay": told.membrane, "vThMant": told.threshold, "refDelay": 1}
-    group: dict[str, Any] = {"shape": list(layer.shape), "weight": each.weight.astype(np.int32), "neuron": neuron}
+    neuron = {
+        "type": "CUBA",
+        "iDecay": told.current,
+        "vDecay": told.membrane,
+        "vThMant": told.threshold,
+        "refDelay": 1,
+    }
+    group: dict[str, Any] = {
+        "shape": list(layer.shape),
+        "weight": each.weight.astype(np.int32),
+        "neuron": neuron,
+    }
     if told.bias is not None:
         per_neuron = np.repeat(told.bias, 1 if layer.window else layer.size // told.bias.size)
         group["bias"] = per_neuron.astype(np.int32)
     if (window := layer.window) is not None:
-        channels = {"inChannels": layer.taken[0], "outChannels": layer.shape[0], "groups": window.groups}
-        moves = {"stride": list(window.stride), "padding": list(window.padding), "dilation": list(window.dilation)}
+        channels = {
+            "inChannels": layer.taken[0],
+            "outChannels": layer.shape[0],
+            "groups": window.groups,
+        }
+        moves = {
+            "stride": list(window.stride),
+            "padding": list(window.padding),
+            "dilation": list(window.dilation),
+        }
         return {"type": "conv", **group, **channels, **moves}
     if each.own is not None:
         group |= {"type": "dense_rec", "weight_rec": each.own.astype(np.int32)}
@@ -50,7 +70,7 @@ def _group(each: Mapped) -> dict[str, Any]:
 
 
 def read_net(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The numbers of a file of ours, under names with the number of the layer behind them.
+    """Return the numbers of a file of ours, under names with the number of the layer behind them.
 
     Raises:
         FileRefused: when it is not there, or is none.
@@ -59,15 +79,27 @@ def read_net(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with h5py.File(path) as file:
             groups: Any = file["layer"]
-            kinds = [bytes(groups[str(number)]["type"][()]).decode() for number in range(len(groups))]
-            numbers = [number for number, kind in enumerate(kinds) if kind not in ("input", "flatten")]
+            kinds = [
+                bytes(groups[str(number)]["type"][()]).decode() for number in range(len(groups))
+            ]
+            numbers = [
+                number for number, kind in enumerate(kinds) if kind not in ("input", "flatten")
+            ]
             for k, number in enumerate(numbers):
                 group = groups[str(number)]
-                found |= {f"{name}{k}": group[name][()] for name in ("shape", "weight", "weight_rec", "bias") if name in group}
+                found |= {
+                    f"{name}{k}": group[name][()]
+                    for name in ("shape", "weight", "weight_rec", "bias")
+                    if name in group
+                }
                 found[f"type{k}"] = np.array(int(kinds[number] == "conv"))
                 found[f"neuron{k}"] = np.array([int(group["neuron"][name][()]) for name in _NEURON])
                 if kinds[number] == "conv":
-                    moves = [number for name in ("stride", "padding", "dilation") for number in group[name][()]]
+                    moves = [
+                        number
+                        for name in ("stride", "padding", "dilation")
+                        for number in group[name][()]
+                    ]
                     found[f"window{k}"] = np.array([*moves, group["groups"][()]])
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise FileRefused(f"{path} is no network for netx ({error}); {AGAIN}") from None

@@ -48,12 +48,15 @@ class Numbers:
     """What the chip is told of a layer of neurons.
 
     Attributes:
-        fraction_bits: by which the network shifts its sums; the chip's own shift is 6, the rest goes into the weights.
-        current: 4096 times the share of the current that is lost in a step (netx: iDecay); 4096 where there is none.
+        fraction_bits: by which the network shifts its sums; the chip's own shift is 6, the rest
+            goes into the weights.
+        current: 4096 times the share of the current that is lost in a step (netx: iDecay); 4096
+            where there is none.
         membrane: the same of the membrane (netx: vDecay).
         threshold: in units of 64 (netx: vThMant).
         bias: in units of 64, by channel; None without one.
-        rails: the program brings its states into a range where the chip does, so that they may come to its ends.
+        rails: the program brings its states into a range where the chip does, so that they may come
+            to its ends.
         register: of the current; empty where it is nothing but the step's sum.
     """
 
@@ -67,22 +70,38 @@ class Numbers:
 
 
 def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
-    """The numbers of a layer; or why the chip has no such neurons."""
+    """Return the numbers of a layer; or why the chip has no such neurons."""
     found = _matched(neuron)
     if isinstance(found, str):
-        return (Problem(name, found, "write the update of lehr.machines.LOIHI, or say it in fields of Arithmetic"),)
+        return (
+            Problem(
+                name,
+                found,
+                "write the update of lehr.machines.LOIHI, or say it in fields of Arithmetic",
+            ),
+        )
     values, rails = found
     problems = list[Problem]()
     current, membrane = 1 << DECAY_BITS, 0
     if "ku" in values:
-        current = _decay(name, neuron, values["ku"], int(values["nu"]), (0, (1 << DECAY_BITS) - 1), problems)
+        current = _decay(
+            name, neuron, values["ku"], int(values["nu"]), (0, (1 << DECAY_BITS) - 1), problems
+        )
     if "kv" in values:
-        membrane = _decay(name, neuron, values["kv"], int(values["nv"]), (1, 1 << DECAY_BITS), problems)
+        membrane = _decay(
+            name, neuron, values["kv"], int(values["nv"]), (1, 1 << DECAY_BITS), problems
+        )
     bits = int(values["bits" if "ku" in values else "bits_in"])
     if not UNIT_BITS <= bits <= MOST_FRACTION_BITS:
         reason = f"its sums are shifted by {bits} bits, the chip shifts by {UNIT_BITS} and its weights by up to 7 more"
-        problems.append(Problem(name, reason, f"use {UNIT_BITS} to {MOST_FRACTION_BITS} fraction bits"))
-    threshold = HIGHEST_MANTISSA if neuron.integrates else _threshold(name, neuron, values["level"], problems)
+        problems.append(
+            Problem(name, reason, f"use {UNIT_BITS} to {MOST_FRACTION_BITS} fraction bits")
+        )
+    threshold = (
+        HIGHEST_MANTISSA
+        if neuron.integrates
+        else _threshold(name, neuron, values["level"], problems)
+    )
     bias = _bias(name, neuron, problems)
     register = values["u"] if "ku" in values else ""
     return tuple(problems) or Numbers(bits, current, membrane, threshold, bias, rails, register)
@@ -92,27 +111,54 @@ def _matched(neuron: Neuron) -> tuple[dict[str, str], bool] | str:
     """What stands in the holes of the chip's form, and whether it wraps and saturates as the chip does; or where it differs."""
     said = ""
     for two_states in (True, False) if len(neuron.program.states) > 1 else (False,):
-        for current, membrane in (("wrap", "saturate"), ("saturate", "saturate"), ("wrap", "wrap"), ("saturate", "wrap")):
-            form = (_CURRENT % current if two_states else "") + _MEMBRANE % membrane + ("" if neuron.integrates else _FIRES)
+        for current, membrane in (
+            ("wrap", "saturate"),
+            ("saturate", "saturate"),
+            ("wrap", "wrap"),
+            ("saturate", "wrap"),
+        ):
+            form = (
+                (_CURRENT % current if two_states else "")
+                + _MEMBRANE % membrane
+                + ("" if neuron.integrates else _FIRES)
+            )
             values = matched(neuron.program, form)
             if isinstance(values, str):
                 said = said or values
-            elif values["in"] == (values["u"] if two_states else "input") and (not two_states or values["bits_in"] == "0"):
+            elif values["in"] == (values["u"] if two_states else "input") and (
+                not two_states or values["bits_in"] == "0"
+            ):
                 return values, (current, membrane) == ("wrap", "saturate")
-    return said or "its membrane takes something else than its sum or its current, which the machine does not compute"
+    return (
+        said
+        or "its membrane takes something else than its sum or its current, which the machine does not compute"
+    )
 
 
 def _one(name: str, neuron: Neuron, value: str, problems: list[Problem]) -> int | None:
-    """A number, or the one number that a parameter of a layer is."""
+    """Return a number, or the one number that a parameter of a layer is."""
     if value.lstrip("-").isdigit():
         return int(value)
     one = shared(neuron.values[value].astype(np.int64)) if value in neuron.values else None
     if one is None:
-        problems.append(Problem(name, f"its {value} differs from neuron to neuron, the machine has one a layer", "use one for the layer"))
+        problems.append(
+            Problem(
+                name,
+                f"its {value} differs from neuron to neuron, the machine has one a layer",
+                "use one for the layer",
+            )
+        )
     return one
 
 
-def _decay(name: str, neuron: Neuron, numerator: str, shift: int, kept: tuple[int, int], problems: list[Problem]) -> int:
+def _decay(
+    name: str,
+    neuron: Neuron,
+    numerator: str,
+    shift: int,
+    kept: tuple[int, int],
+    problems: list[Problem],
+) -> int:
     """4096 times the share that is lost in a step."""
     k = _one(name, neuron, numerator, problems)
     if k is None:
@@ -155,8 +201,12 @@ def stays(net: Network, layer: Layer, told: Numbers) -> list[Problem]:
         reason = f"its sums reach {low:,}..{high:,} in units of the chip, which adds in 16 bits"
         problems.append(Problem(layer.name, reason, "use fewer fraction bits or a smaller fan-in"))
     neuron = net.neurons[layer.name]
-    highest = HIGHEST_MANTISSA * UNIT if neuron.integrates else MEMBRANE_RANGE[1]  # no integrator may pass the threshold that it has
-    ranges = {"v": (MEMBRANE_RANGE[0], highest)} | ({told.register: CURRENT_RANGE} if told.register else {})
+    highest = (
+        HIGHEST_MANTISSA * UNIT if neuron.integrates else MEMBRANE_RANGE[1]
+    )  # no integrator may pass the threshold that it has
+    ranges = {"v": (MEMBRANE_RANGE[0], highest)} | (
+        {told.register: CURRENT_RANGE} if told.register else {}
+    )
     return [*problems, *outside(net, layer.name, ranges, same_rails=told.rails)]
 
 

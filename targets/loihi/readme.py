@@ -33,15 +33,28 @@ let the last layer end; then all of `u`, `v` and the synapses' `a_buff` must be 
 
 
 def readme(net: Network, layers: Sequence[Mapped]) -> str:
-    """The text, of an artefact of this network alone."""
+    """Return the text, of an artefact of this network alone."""
     first, last = layers[0].layer, layers[-1].layer
     heard = next((each.layer.name for each in layers if each.layer.own is not None), "")
     interval = net.steps + (len(layers) if heard else 0)
-    entry = f"{first.taken[2]} x {first.taken[1]} x {first.taken[0]} (width, height, channels)" if first.window else f"{first.taken[0]}"
+    entry = (
+        f"{first.taken[2]} x {first.taken[1]} x {first.taken[0]} (width, height, channels)"
+        if first.window
+        else f"{first.taken[0]}"
+    )
     pause = f", {len(layers)} of them empty" if heard else ""
-    run = _RUN.format(interval=interval, entry=f"{entry} x steps, 0 and 1", late=len(layers), output=last.name, pause=pause)
+    run = _RUN.format(
+        interval=interval,
+        entry=f"{entry} x steps, 0 and 1",
+        late=len(layers),
+        output=last.name,
+        pause=pause,
+    )
     facts = [fact for each in layers for fact in _facts(net, each)]
-    rows = "\n".join(f"| {k} | `{each.layer.name}` | {_kind(each.layer)} | {k + 1} |" for k, each in enumerate(layers))
+    rows = "\n".join(
+        f"| {k} | `{each.layer.name}` | {_kind(each.layer)} | {k + 1} |"
+        for k, each in enumerate(layers)
+    )
     return f"""# A network for Loihi
 
 `network.net` is what netx of lava-dl 0.6.0 reads, for Lava 0.10.0. Each layer runs one step behind the layer before it, the first one a
@@ -72,16 +85,27 @@ def _facts(net: Network, each: Mapped) -> list[str]:
     scale = 1 << (told.fraction_bits - UNIT_BITS)
     facts = []
     if scale > 1:
-        facts.append(f"`{layer.name}`: {told.fraction_bits} fraction bits are the chip's {UNIT_BITS}, and weights times {scale}")
+        facts.append(
+            f"`{layer.name}`: {told.fraction_bits} fraction bits are the chip's {UNIT_BITS}, and "
+            f"weights times {scale}"
+        )
     if neuron.integrates:
-        facts.append(f"`{layer.name}`: integrators have the highest threshold, {HIGHEST_MANTISSA * UNIT:,}, which no membrane passes")
+        facts.append(
+            f"`{layer.name}`: integrators have the highest threshold, {HIGHEST_MANTISSA * UNIT:,}, "
+            "which no membrane passes"
+        )
     else:
         level = f"the threshold {told.threshold * UNIT:,} is vThMant {told.threshold}, {UNIT} times as much on the chip"
         facts.append(f"`{layer.name}`: {level}")
     if not told.register:
-        facts.append(f"`{layer.name}`: iDecay 4096 makes the current what arrives in the step, as it has no synapse state")
+        facts.append(
+            f"`{layer.name}`: iDecay 4096 makes the current what arrives in the step, as it has no "
+            "synapse state"
+        )
     if told.bias is not None:
-        facts.append(f"`{layer.name}`: biases are divided by {UNIT}, by which the chip multiplies them")
+        facts.append(
+            f"`{layer.name}`: biases are divided by {UNIT}, by which the chip multiplies them"
+        )
     facts += _merged(net, layer)
     return facts
 
@@ -91,7 +115,10 @@ def _merged(net: Network, layer: Layer) -> list[str]:
     if layer.window is not None:
         if layer.weight.shape[2:] in kernels:
             return []
-        return [f"`{layer.name}`: its convolution and the sums over windows behind it are one convolution with a larger kernel and stride"]
+        return [
+            f"`{layer.name}`: its convolution and the sums over windows behind it are one "
+            "convolution with a larger kernel and stride"
+        ]
     plain = [node.weight.shape for node in net.weighted.values() if node.weight.ndim == 2]
     if layer.weight.shape in plain:
         return []

@@ -28,14 +28,19 @@ class LoihiRunner:
     """Runs a built artefact of target `loihi`.
 
     Args:
-        tool: which one; `$LEHR_LOIHI_TOOL`, or else Lava where it is installed, and brian2-loihi where it is not, if None.
+        tool: which one; `$LEHR_LOIHI_TOOL`, or else Lava where it is installed, and brian2-loihi
+            where it is not, if None.
     """
 
     def __init__(self, tool: Tool | None = None) -> None:
         self.tool: Tool | None = tool
 
     def _choose(self) -> Tool:
-        told = self.tool or os.environ.get(CHOICE) or ("brian2-loihi" if LAVA.missing() and not BRIAN.missing() else "lava")
+        told = (
+            self.tool
+            or os.environ.get(CHOICE)
+            or ("brian2-loihi" if LAVA.missing() and not BRIAN.missing() else "lava")
+        )
         for tool in get_args(Tool):
             if tool == told:
                 chosen: Tool = tool
@@ -57,20 +62,29 @@ class LoihiRunner:
         told = read_json(folder / DESCRIPTION, AGAIN)
         try:
             shape, steps = tuple(map(int, told["input"])), int(told["steps"])
-            layers = {str(layer["layer"]): tuple(map(int, layer["shape"])) for layer in told["layers"]}
+            layers = {
+                str(layer["layer"]): tuple(map(int, layer["shape"])) for layer in told["layers"]
+            }
             lava_alone = str(told["lava_alone"])
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise FileRefused(f"{folder / DESCRIPTION} describes no network ({error}); {AGAIN}") from None
+            raise FileRefused(
+                f"{folder / DESCRIPTION} describes no network ({error}); {AGAIN}"
+            ) from None
         x = stepped(x, shape, steps, 1)
         tool, network = self._choose(), read_net(folder / NETWORK)
         if tool == "brian2-loihi" and lava_alone:
-            raise ToolMissing(f"brian2-loihi has no {lava_alone}; run it in Lava: {LAVA.missing() or f'{CHOICE}=lava'}")
+            raise ToolMissing(
+                f"brian2-loihi has no {lava_alone}; run it in Lava: "
+                f"{LAVA.missing() or f'{CHOICE}=lava'}"
+            )
         given = {"x": np.ascontiguousarray(x), **(network if tool == "brian2-loihi" else {})}
         got = _run(tool, given, (folder / NETWORK).resolve())
         return _trace(got, layers, x.shape[:2])
 
 
-def _run(tool: Tool, arrays: dict[str, npt.NDArray[Any]], network: Path) -> dict[str, npt.NDArray[Any]]:
+def _run(
+    tool: Tool, arrays: dict[str, npt.NDArray[Any]], network: Path
+) -> dict[str, npt.NDArray[Any]]:
     failure = "does not run the artefact"
     with as_file(files("lehr.targets.loihi").joinpath("scripts")) as scripts:
         if tool == "lava":
@@ -78,7 +92,9 @@ def _run(tool: Tool, arrays: dict[str, npt.NDArray[Any]], network: Path) -> dict
         return BRIAN.run(scripts / "brian_run.py", arrays, failure)
 
 
-def _trace(got: dict[str, npt.NDArray[Any]], layers: dict[str, tuple[int, ...]], lead: tuple[int, ...]) -> Trace:
+def _trace(
+    got: dict[str, npt.NDArray[Any]], layers: dict[str, tuple[int, ...]], lead: tuple[int, ...]
+) -> Trace:
     spikes: dict[str, npt.NDArray[np.uint8]] = {}
     membranes: dict[str, npt.NDArray[np.int32]] = {}
     for k, (name, shape) in enumerate(layers.items()):
@@ -86,5 +102,7 @@ def _trace(got: dict[str, npt.NDArray[Any]], layers: dict[str, tuple[int, ...]],
             spikes[name] = got[f"s{k}"].astype(np.uint8).reshape(*lead, *shape)
             membranes[name] = got[f"v{k}"].astype(np.int32).reshape(*lead, *shape)
         except (KeyError, ValueError):
-            raise NotBitExact(f"the tool gives back another {name} than the artefact has; build it again") from None
+            raise NotBitExact(
+                f"the tool gives back another {name} than the artefact has; build it again"
+            ) from None
     return Trace(spikes, membranes)

@@ -10,12 +10,26 @@ from typing import ClassVar, get_args
 from lehr.artifact import BuildPlan, to_json
 from lehr.network import Conv2d, Flatten, Linear, Network, Neuron, Readout
 from lehr.nodes import SumPool2d
-from lehr.targets.contract import Arithmetics, Environment, Estimate, Figure, Options, Problem, Target
+from lehr.targets.contract import (
+    Arithmetics,
+    Environment,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Target,
+)
 from lehr.targets.loihi.cost import figures
 from lehr.targets.loihi.mapping import Mapped, mapped
 from lehr.targets.loihi.measured import measure
 from lehr.targets.loihi.netx import net_bytes
-from lehr.targets.loihi.neurons import HIGHEST_MANTISSA, MOST_FRACTION_BITS, UNIT, UNIT_BITS, numbers
+from lehr.targets.loihi.neurons import (
+    HIGHEST_MANTISSA,
+    MOST_FRACTION_BITS,
+    UNIT,
+    UNIT_BITS,
+    numbers,
+)
 from lehr.targets.loihi.readme import readme
 from lehr.targets.loihi.runner import DESCRIPTION, NETWORK, LoihiRunner
 from lehr.targets.loihi.tools import BRIAN, LAVA, SANAFE
@@ -28,7 +42,10 @@ class Loihi(Target):
     """Intel's Loihi, by the network file that lava-dl's netx reads."""
 
     name: ClassVar[str] = "loihi"
-    summary: ClassVar[str] = "Intel's Loihi: a network file for lava-dl's netx, of dense, recurrent and convolutional layers"
+    summary: ClassVar[str] = (
+        "Intel's Loihi: a network file for lava-dl's netx, of dense, recurrent and convolutional "
+        "layers"
+    )
     arithmetics: ClassVar[Arithmetics] = Arithmetics(
         decay_form=("multiply",),
         rounding=("toward_zero",),
@@ -65,12 +82,14 @@ class Loihi(Target):
         fraction_bits=UNIT_BITS,
     )
     holds: ClassVar[str] = (
-        "131,072 neurons in 128 cores; weights of 8 bits; one threshold, a multiple of 64, and one decay a layer; states of 24 bits; a"
+        "131,072 neurons in 128 cores; weights of 8 bits; one threshold, a multiple of 64, and one "
+        "decay a layer; states of 24 bits; a"
         " chain of layers, which may hear themselves"
     )
     own_steps: ClassVar[bool] = True
     judge: ClassVar[str] = (
-        "Intel's Lava, bit-accurate processes that lava-dl's netx makes of the file, or brian2-loihi, a model by others; neither shows"
+        "Intel's Lava, bit-accurate processes that lava-dl's netx makes of the file, or "
+        "brian2-loihi, a model by others; neither shows"
         " cores, routing or time"
     )
     environments: ClassVar[tuple[Environment, ...]] = (LAVA, BRIAN, SANAFE)
@@ -89,14 +108,30 @@ class Loihi(Target):
         return tuple(each for each in mapped(net) if isinstance(each, Problem))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The network file, a description for the runner, and a README with the commands."""
+        """Return the network file, a description for the runner, and a README with the commands."""
         del options
         layers = _layers(net)
-        told = [{"layer": each.layer.name, "shape": list(net.shapes[each.layer.name])} for each in layers]
-        description = {"input": list(net.input.shape), "steps": net.steps, "layers": told, "lava_alone": _lava_alone(layers)}
-        return BuildPlan({NETWORK: net_bytes(net, layers), DESCRIPTION: to_json(description), "README.md": readme(net, layers).encode()})
+        told = [
+            {"layer": each.layer.name, "shape": list(net.shapes[each.layer.name])}
+            for each in layers
+        ]
+        description = {
+            "input": list(net.input.shape),
+            "steps": net.steps,
+            "layers": told,
+            "lava_alone": _lava_alone(layers),
+        }
+        return BuildPlan(
+            {
+                NETWORK: net_bytes(net, layers),
+                DESCRIPTION: to_json(description),
+                "README.md": readme(net, layers).encode(),
+            }
+        )
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Cores, events of a step, and energy of an inference."""
         del options
         return Estimate(figures(net, _layers(net), rates))
@@ -116,7 +151,7 @@ def _update(name: str, neuron: Neuron) -> list[Problem]:
 
 
 def _layers(net: Network) -> tuple[Mapped, ...]:
-    """The layers of a network that maps."""
+    """Return the layers of a network that maps."""
     return tuple(each for each in mapped(net) if isinstance(each, Mapped))
 
 

@@ -35,18 +35,26 @@ class Odin(CheckedTarget):
     """A network that it cannot hold, property by property."""
 
     name: ClassVar[str] = "odin"
-    summary: ClassVar[str] = "checks alone: one layer by event, weights of 3 bits, membranes of 8 bits without a sign"
-    no_artefact: ClassVar[str] = "nothing is written for ODIN: membranes below 0, which it lacks, are what trained networks live by"
+    summary: ClassVar[str] = (
+        "checks alone: one layer by event, weights of 3 bits, membranes of 8 bits without a sign"
+    )
+    no_artefact: ClassVar[str] = (
+        "nothing is written for ODIN: membranes below 0, which it lacks, are what trained networks "
+        "live by"
+    )
     arithmetics: ClassVar[Arithmetics] = Arithmetics((), (), (), (), (), (), ())
     statements: ClassVar[frozenset[type]] = frozenset(STATEMENTS)
     nodes: ClassVar[frozenset[type]] = frozenset({Linear, Conv2d, SumPool2d, Flatten, Neuron})
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
-    holds: ClassVar[str] = f"{NEURONS} neurons and rows, weights of 3 bits with one sign a row, membranes of 0..255, leak 0..{HIGHEST_LEAK}"
+    holds: ClassVar[str] = (
+        f"{NEURONS} neurons and rows, weights of 3 bits with one sign a row, membranes of 0..255, "
+        f"leak 0..{HIGHEST_LEAK}"
+    )
     judge: ClassVar[str] = "none"
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """The update in its program, whether it was said in fields or in statements."""
+        """Return the update in its program, whether it was said in fields or in statements."""
         numbers = matched(neuron.program, PROGRAM)
         if not isinstance(numbers, str):
             return []
@@ -62,13 +70,17 @@ def _of_crossbar(net: Network) -> Iterator[Problem]:
     ((name, neuron),) = net.neurons.items()
     size = sizes(net)[name]
     if size > NEURONS:
-        yield Problem(name, f"it has {size:,} neurons, the machine has {NEURONS}", "use fewer neurons")
+        yield Problem(
+            name, f"it has {size:,} neurons, the machine has {NEURONS}", "use fewer neurons"
+        )
     for each in connections(net):
         rows = int((each.weights > 0).any(axis=1).sum() + (each.weights < 0).any(axis=1).sum())
         if rows > NEURONS:
             reason = f"its inputs take {rows:,} rows, as a row has one sign, and one of both takes two; the machine has {NEURONS}"
             yield Problem(name, reason, "use fewer inputs")
         highest, hint = HIGHEST_WEIGHT, "use weights of at most 4 bits"
-        yield from outside(name, "weights without their signs", np.abs(each.weights), 0, highest, hint)
+        yield from outside(
+            name, "weights without their signs", np.abs(each.weights), 0, highest, hint
+        )
     thresholds = by_neuron(neuron, "threshold", size)
     yield from outside(name, "thresholds", thresholds, 1, HIGHEST_THRESHOLD, "use smaller weights")

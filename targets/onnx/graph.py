@@ -10,14 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-INT8, UINT8, INT32, INT64, BOOL = TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
+INT8, UINT8, INT32, INT64, BOOL = (
+    TensorProto.INT8,
+    TensorProto.UINT8,
+    TensorProto.INT32,
+    TensorProto.INT64,
+    TensorProto.BOOL,
+)
 
 
 class Graph:
     """Nodes and constants, each value under a name that no other has.
 
-    Names begin with the name of a network's node, as in `conv1/ConvInteger4`. The names of a network hold no '/', so that the
-    model's outputs, as `spikes.conv1`, differ from all of them.
+    Names begin with the name of a network's node, as in `conv1/ConvInteger4`. The names of a
+    network hold no '/', so that the model's outputs, as `spikes.conv1`, differ from all of them.
     """
 
     def __init__(self) -> None:
@@ -27,7 +33,9 @@ class Graph:
     def constant(self, value: npt.ArrayLike, dtype: int, at: str) -> str:
         """Store `value` and return its name."""
         name = f"{at}/constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, helper.tensor_dtype_to_np_dtype(dtype)), name))
+        self.constants.append(
+            numpy_helper.from_array(np.asarray(value, helper.tensor_dtype_to_np_dtype(dtype)), name)
+        )
         return name
 
     def op(self, kind: str, *inputs: str, at: str, name: str = "", **attributes: Any) -> str:
@@ -37,7 +45,7 @@ class Graph:
         return name
 
     def total(self, values: Iterable[str], at: str) -> str:
-        """The sum of one or more values."""
+        """Return the sum of one or more values."""
         return reduce(lambda left, right: self.op("Add", left, right, at=at), values)
 
     def cast(self, value: str, dtype: int, at: str) -> str:

@@ -1,14 +1,15 @@
 """The ONNX model of a network: one Scan over time.
 
     input            uint8  [N, T, *shape]     one slice per step
-    counts           int32  [N, classes]       spikes of the output layer; where the network reads out its membranes instead:
-    scores           int64  [N, classes]       the last membranes, their sums or their maxima
-    prediction       int64  [N]                the highest count or score, the lowest index at ties
-    spikes.LAYER     uint8  [N, T, *shape]     with a trace, for every neuron layer in order of evaluation
-    membrane.LAYER   int32  [N, T, *shape]
+    counts           int32  [N, classes]       spikes of the output layer; where the network reads
+    out its membranes instead: scores           int64  [N, classes]       the last membranes, their
+    sums or their maxima prediction       int64  [N]                the highest count or score, the
+    lowest index at ties spikes.LAYER     uint8  [N, T, *shape]     with a trace, for every neuron
+    layer in order of evaluation membrane.LAYER   int32  [N, T, *shape]
 
-N and T are symbolic, unless numbers are asked for. Time is the first axis inside, because not every runtime scans over another one.
-`make_step_model` makes one step of the same as a model without a Scan.
+N and T are symbolic, unless numbers are asked for. Time is the first axis inside, because not every
+runtime scans over another one. `make_step_model` makes one step of the same as a model without a
+Scan.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Traced:
 
 
 def make_model(net: Network, trace: bool, samples: Dim = "N", steps: Dim = "T") -> ModelProto:
-    """The model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself.
+    """Return the model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself.
 
     Args:
         net: the network.
@@ -64,13 +65,14 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
     """One time step of `net` without a Scan: the states come in and go out, and whoever runs it hands them on.
 
         input                uint8  [N, *shape]         one step
-        STATE                       [N, *its shape]     what the step before made of each state; for the first step see the metadata
-        counts or scores            [N, classes]        as in `make_model`, up to this step; the first state after the step
-        prediction           int64  [N]
-        spikes.LAYER, membrane.LAYER                    of this step, if `trace`
+        STATE                       [N, *its shape]     what the step before made of each state; for
+        the first step see the metadata counts or scores            [N, classes]        as in
+        `make_model`, up to this step; the first state after the step prediction           int64
+        [N] spikes.LAYER, membrane.LAYER                    of this step, if `trace`
         next/STATE                  [N, *its shape]     the other states after the step
 
-    The metadata `lehr.states` is a JSON list with the input, the output and the first value of each state.
+    The metadata `lehr.states` is a JSON list with the input, the output and the first value of each
+    state.
     """
     step = Step(net, intervals(net))
     states = [_scores(step), *step.states]
@@ -78,15 +80,31 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
     after = [scores_of(net), *(NEXT + state.before for state in states[1:])]
     for state, name in zip(states, after, strict=True):
         step.graph.op("Identity", state.after, at=OUTPUT, name=name)
-    step.graph.op("ArgMax", scores_of(net), at=OUTPUT, name="prediction", axis=1, keepdims=0, select_last_index=0)
+    step.graph.op(
+        "ArgMax",
+        scores_of(net),
+        at=OUTPUT,
+        name="prediction",
+        axis=1,
+        keepdims=0,
+        select_last_index=0,
+    )
     for t in traced:
         step.graph.op("Identity", t.value, at=OUTPUT, name=t.name)
     told = [_info(name, s.dtype, samples, *s.shape) for s, name in zip(states, after, strict=True)]
     graph = helper.make_graph(
         [helper.make_node("Identity", [INPUT], [step.value[INPUT]]), *step.graph.nodes],
         "lehr",
-        [_info(INPUT, UINT8, samples, *net.input.shape), *(_info(s.before, s.dtype, samples, *s.shape) for s in states)],
-        [told[0], _info("prediction", INT64, samples), *(_info(t.name, t.dtype, samples, *t.shape) for t in traced), *told[1:]],
+        [
+            _info(INPUT, UINT8, samples, *net.input.shape),
+            *(_info(s.before, s.dtype, samples, *s.shape) for s in states),
+        ],
+        [
+            told[0],
+            _info("prediction", INT64, samples),
+            *(_info(t.name, t.dtype, samples, *t.shape) for t in traced),
+            *told[1:],
+        ],
         initializer=step.graph.constants,
     )
     links = [[state.before, name, state.first] for state, name in zip(states, after, strict=True)]
@@ -94,7 +112,12 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
 
 
 def _model(graph: GraphProto, facts: dict[str, str]) -> ModelProto:
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lehr")
+    made = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="lehr",
+    )
     helper.set_model_props(made, facts)
     checker.check_model(made, full_check=True)
     return made
@@ -106,7 +129,12 @@ def _scores(step: Step) -> State:
     shape = (math.prod(step.net.shapes[layer]),)
     if step.net.readout == "count_argmax_lowest":
         spikes = step.graph.op("Flatten", step.value[layer], at=OUTPUT)
-        return State(before, step.graph.op("Add", before, step.graph.cast(spikes, INT32, OUTPUT), at=OUTPUT), INT32, shape)
+        return State(
+            before,
+            step.graph.op("Add", before, step.graph.cast(spikes, INT32, OUTPUT), at=OUTPUT),
+            INT32,
+            shape,
+        )
     now = step.graph.cast(step.graph.op("Flatten", step.membrane[layer], at=OUTPUT), INT64, OUTPUT)
     if step.net.readout == "membrane_last_argmax_lowest":
         return State(before, now, INT64, shape)
@@ -116,7 +144,7 @@ def _scores(step: Step) -> State:
 
 
 def scores_of(net: Network) -> str:
-    """The name of the output that the prediction is made from."""
+    """Return the name of the output that the prediction is made from."""
     return "counts" if net.readout == "count_argmax_lowest" else "scores"
 
 
@@ -128,13 +156,18 @@ def _traced(step: Step) -> list[Traced]:
     return found
 
 
-def _body(step: Step, states: Sequence[State], traced: Sequence[Traced], samples: Dim) -> GraphProto:
+def _body(
+    step: Step, states: Sequence[State], traced: Sequence[Traced], samples: Dim
+) -> GraphProto:
     """One step: states and the input of now to new states and what is traced."""
     now = [step.graph.op("Identity", t.value, at=OUTPUT, name=f"{t.name}/now") for t in traced]
     return helper.make_graph(
         step.graph.nodes,
         "step",
-        [*(_info(s.before, s.dtype, samples, *s.shape) for s in states), _info(step.value[INPUT], UINT8, samples, *step.net.input.shape)],
+        [
+            *(_info(s.before, s.dtype, samples, *s.shape) for s in states),
+            _info(step.value[INPUT], UINT8, samples, *step.net.input.shape),
+        ],
         [
             *(_info(s.after, s.dtype, samples, *s.shape) for s in states),
             *(_info(name, t.dtype, samples, *t.shape) for name, t in zip(now, traced, strict=True)),
@@ -143,18 +176,36 @@ def _body(step: Step, states: Sequence[State], traced: Sequence[Traced], samples
     )
 
 
-def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], body: GraphProto, lead: tuple[Dim, Dim]) -> GraphProto:
-    """The whole graph: `body` scanned over the steps of the input, from the states before it."""
+def _over_time(
+    net: Network,
+    states: Sequence[State],
+    traced: Sequence[Traced],
+    body: GraphProto,
+    lead: tuple[Dim, Dim],
+) -> GraphProto:
+    """Return the whole graph: `body` scanned over the steps of the input, from the states before it."""
     graph = Graph()
     slices = graph.op("Transpose", INPUT, at=INPUT, perm=_swapped(net.input.shape))
     batch = graph.op("Shape", INPUT, at=INPUT, start=0, end=1)
     first = [_zeros(graph, batch, state) for state in states]
     last = [scores_of(net), *(f"{state.after}/last" for state in states[1:])]
     every = [f"{t.name}/all" for t in traced]
-    graph.nodes.append(helper.make_node("Scan", [*first, slices], [*last, *every], "time", num_scan_inputs=1, body=body))
+    graph.nodes.append(
+        helper.make_node(
+            "Scan", [*first, slices], [*last, *every], "time", num_scan_inputs=1, body=body
+        )
+    )
     for t, stacked in zip(traced, every, strict=True):
         graph.op("Transpose", stacked, at=OUTPUT, name=t.name, perm=_swapped(t.shape))
-    graph.op("ArgMax", scores_of(net), at=OUTPUT, name="prediction", axis=1, keepdims=0, select_last_index=0)
+    graph.op(
+        "ArgMax",
+        scores_of(net),
+        at=OUTPUT,
+        name="prediction",
+        axis=1,
+        keepdims=0,
+        select_last_index=0,
+    )
     return helper.make_graph(
         graph.nodes,
         "lehr",
@@ -169,9 +220,13 @@ def _over_time(net: Network, states: Sequence[State], traced: Sequence[Traced], 
 
 
 def _zeros(graph: Graph, batch: str, state: State) -> str:
-    size = graph.op("Concat", batch, graph.constant(state.shape, INT64, state.before), at=state.before, axis=0)
+    size = graph.op(
+        "Concat", batch, graph.constant(state.shape, INT64, state.before), at=state.before, axis=0
+    )
     value = helper.make_tensor("value", state.dtype, [1], [state.first])
-    return graph.op("ConstantOfShape", size, at=state.before, name=f"{state.before}/first", value=value)
+    return graph.op(
+        "ConstantOfShape", size, at=state.before, name=f"{state.before}/first", value=value
+    )
 
 
 def _info(name: str, dtype: int, *shape: Dim) -> ValueInfoProto:

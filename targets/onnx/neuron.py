@@ -1,7 +1,8 @@
 """One step of a layer of neurons in ONNX operators on integers: a printer of programs, a rule a statement.
 
-Division is done so that no reading of the standard can change it: the remainder is taken off first, then the quotient is exact.
-`Mod` with `fmod=0` has the divisor's sign (floor), with `fmod=1` the dividend's (toward zero).
+Division is done so that no reading of the standard can change it: the remainder is taken off first,
+then the quotient is exact. `Mod` with `fmod=0` has the divisor's sign (floor), with `fmod=1` the
+dividend's (toward zero).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Layer:
     """The operators of one layer of neurons.
 
     Attributes:
-        values: of every register at this point of the update, by name; spikes that a Fire tells 0 from 1 are BOOL, all else `dtype`.
+        values: of every register at this point of the update, by name; spikes that a Fire tells 0
+            from 1 are BOOL, all else `dtype`.
         flags: the registers that are BOOL.
         thin: the registers that are constants, which have not the layer's whole shape.
     """
@@ -50,12 +52,17 @@ class Layer:
         """One step.
 
         Args:
-            before: the states after the step before, by register: `fired` uint8, all others int32 or int64.
+            before: the states after the step before, by register: `fired` uint8, all others int32
+                or int64.
             current: the summed input A, in the layer's type.
         """
         for register, value in before.items():
             single = register == FIRED and self.neuron.program.most_spikes == 1
-            self.put(register, self.graph.cast(value, BOOL if single else self.dtype, self.name), flag=single)
+            self.put(
+                register,
+                self.graph.cast(value, BOOL if single else self.dtype, self.name),
+                flag=single,
+            )
         self.values[INPUT] = current
         for statement in self.neuron.program.statements:
             RULES[type(statement)](self, statement)
@@ -69,10 +76,14 @@ class Layer:
 
     def is_thin(self, *sources: Source) -> bool:
         """Whether nothing of what is read has the layer's whole shape."""
-        return all(source in self.thin or not (isinstance(source, str) and source in self.values) for source in sources if source != "")
+        return all(
+            source in self.thin or not (isinstance(source, str) and source in self.values)
+            for source in sources
+            if source != ""
+        )
 
     def get(self, source: Source) -> str:
-        """A register, the input, a parameter or a number, in the layer's type; a register that nothing wrote yet is 0."""
+        """Return a register, the input, a parameter or a number, in the layer's type; a register that nothing wrote yet is 0."""
         if isinstance(source, int):
             return self.number(source)
         if source in self.flags:
@@ -82,7 +93,7 @@ class Layer:
         return self.number(0) if source in self.neuron.program.registers else self.parameter(source)
 
     def parameter(self, name: str) -> str:
-        """A parameter by channel or by neuron as a constant, which is stored once."""
+        """Return a parameter by channel or by neuron as a constant, which is stored once."""
         if name not in self._parameters:
             value = self.neuron.values[name]
             laid = value.reshape(*value.shape, *[1] * (self._axes - value.ndim))
@@ -96,15 +107,15 @@ class Layer:
         return self.graph.cast(self.get(register), BOOL, self.name)
 
     def number(self, value: int) -> str:
-        """A number in the layer's type."""
+        """Return a number in the layer's type."""
         return self.graph.constant(value, self.dtype, self.name)
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """An operator."""
+        """Return an operator."""
         return self.graph.op(kind, *inputs, at=self.name, **attributes)
 
     def after(self, register: str, dtype: int) -> str:
-        """A register after the step, in a type that holds it and of the layer's whole shape; what nothing wrote is 0."""
+        """Return a register after the step, in a type that holds it and of the layer's whole shape; what nothing wrote is 0."""
         if not self.is_thin(register):
             return self.graph.cast(self.values[register], dtype, self.name)
         zero = self.op("Sub", self.values[INPUT], self.values[INPUT])
@@ -116,7 +127,9 @@ class Layer:
         if isinstance(shift, int):
             return self.number(1 << shift)
         value = 1 << self.neuron.values[shift].astype(np.int64)
-        return self.graph.constant(value.reshape(*value.shape, *[1] * (self._axes - value.ndim)), self.dtype, self.name)
+        return self.graph.constant(
+            value.reshape(*value.shape, *[1] * (self._axes - value.ndim)), self.dtype, self.name
+        )
 
     def divided(self, value: str, shift: Source, rounding: Rounding) -> str:
         """`value / 2**shift`, rounded."""
@@ -125,7 +138,8 @@ class Layer:
         quotient = self.op("Div", self.op("Sub", value, remainder), divisor)
         if rounding != "nearest_even":
             return quotient
-        # Up where 2 * remainder > divisor, and at equality where the quotient is odd: both sides are even, one more decides.
+        # Up where 2 * remainder > divisor, and at equality where the quotient is odd: both sides
+        # are even, one more decides.
         odd = self.op("Mod", quotient, self.number(2))
         up = self.op("Greater", self.op("Add", self.op("Add", remainder, remainder), odd), divisor)
         return self.op("Add", quotient, self.graph.cast(up, self.dtype, self.name))
@@ -141,7 +155,9 @@ def _leak(layer: Layer, s: Leak) -> None:
 
 
 def _multiply(layer: Layer, x: str, decay: Decay) -> str:
-    return layer.divided(layer.op("Mul", x, layer.get(decay.numerator)), decay.shift, decay.rounding)
+    return layer.divided(
+        layer.op("Mul", x, layer.get(decay.numerator)), decay.shift, decay.rounding
+    )
 
 
 def _shift(layer: Layer, x: str, decay: Decay) -> str:
@@ -161,7 +177,12 @@ def _linear(layer: Layer, x: str, decay: Decay) -> str:
     return layer.op("Sub", x, layer.op("Max", least, layer.op("Min", x, most)))
 
 
-_FORMS: Mapping[str, Callable[[Layer, str, Decay], str]] = {"multiply": _multiply, "shift": _shift, "dash": _dash, "linear": _linear}
+_FORMS: Mapping[str, Callable[[Layer, str, Decay], str]] = {
+    "multiply": _multiply,
+    "shift": _shift,
+    "dash": _dash,
+    "linear": _linear,
+}
 
 
 @RULES.rule(Add)
@@ -182,7 +203,11 @@ def _add(layer: Layer, s: Add) -> None:
 @RULES.rule(Put)
 def _put(layer: Layer, s: Put) -> None:
     value, thin = layer.get(s.source), layer.is_thin(s.source, *((s.x, s.when) if s.when else ()))
-    layer.put(s.x, layer.op("Where", layer.where(s.when), value, layer.get(s.x)) if s.when else value, thin=thin)
+    layer.put(
+        s.x,
+        layer.op("Where", layer.where(s.when), value, layer.get(s.x)) if s.when else value,
+        thin=thin,
+    )
 
 
 @RULES.rule(Bound)
@@ -203,7 +228,12 @@ def _bound(layer: Layer, s: Bound) -> None:
 def _fire(layer: Layer, s: Fire) -> None:
     x, level, thin = layer.get(s.x), layer.get(s.level), layer.is_thin(s.x, s.level)
     if s.up_to == 1:
-        layer.put(s.into, layer.op("Greater" if s.test == "gt" else "GreaterOrEqual", x, level), flag=True, thin=thin)
+        layer.put(
+            s.into,
+            layer.op("Greater" if s.test == "gt" else "GreaterOrEqual", x, level),
+            flag=True,
+            thin=thin,
+        )
         return
     passed = layer.op("Sub", x, layer.number(1)) if s.test == "gt" else x
     remainder = layer.op("Mod", passed, level, fmod=0)

@@ -72,7 +72,7 @@ print(made["prediction"])
 
 
 def readme(net: Network, model: ModelProto, file: str) -> str:
-    """The README for `model` of `net`, stored as `file`."""
+    """Return the README for `model` of `net`, stored as `file`."""
     states = state_table(model)
     return (STEP_TEMPLATE if states else TEMPLATE).format(
         states=states,
@@ -87,15 +87,21 @@ def readme(net: Network, model: ModelProto, file: str) -> str:
 
 
 def value_table(model: ModelProto) -> str:
-    """The rows of a table of what goes in and comes out."""
+    """Return the rows of a table of what goes in and comes out."""
     graph = model.graph
-    return "\n".join([_row("input", value) for value in graph.input] + [_row("output", value) for value in graph.output])
+    return "\n".join(
+        [_row("input", value) for value in graph.input]
+        + [_row("output", value) for value in graph.output]
+    )
 
 
 def state_table(model: ModelProto) -> str:
-    """The rows of a table of the states of one step's model; nothing for one of all steps."""
+    """Return the rows of a table of the states of one step's model; nothing for one of all steps."""
     states = json.loads({fact.key: fact.value for fact in model.metadata_props}.get(STATES, "[]"))
-    return "\n".join(f"| {before.partition('/')[0]} | `{before}` | `{after}` | {first} |" for before, after, first in states)
+    return "\n".join(
+        f"| {before.partition('/')[0]} | `{before}` | `{after}` | {first} |"
+        for before, after, first in states
+    )
 
 
 def _row(role: str, value: ValueInfoProto) -> str:

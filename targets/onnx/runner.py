@@ -31,7 +31,11 @@ class OnnxRuntime:
 
     def missing(self) -> str | None:
         """Why ONNX Runtime cannot be used, or None."""
-        return None if find_spec("onnxruntime") else "ONNX Runtime is not installed; pip install onnxruntime"
+        return (
+            None
+            if find_spec("onnxruntime")
+            else "ONNX Runtime is not installed; pip install onnxruntime"
+        )
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
         """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs `[N, *shape]` or `[N, T, *shape]`.
@@ -48,20 +52,36 @@ class OnnxRuntime:
             session = self._session(folder / FILE)
             facts = session.get_modelmeta().custom_metadata_map
             steps, stepwise = int(facts[STEPS]), STATES in facts
-            entry, names = session.get_inputs()[0], [output.name for output in session.get_outputs()]
+            entry, names = (
+                session.get_inputs()[0],
+                [output.name for output in session.get_outputs()],
+            )
         layers = [name.removeprefix(SPIKES) for name in names if name.startswith(SPIKES)]
         if not layers:
-            raise UsageError(f"{folder / FILE} has no outputs for spikes and membranes; build it with the option trace=1")
+            raise UsageError(
+                f"{folder / FILE} has no outputs for spikes and membranes; build it with the "
+                "option trace=1"
+            )
         shape = tuple(entry.shape[1 if stepwise else 2 :])
         if x.shape[1:] == shape:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.dtype != np.uint8 or x.shape[2:] != shape:
             wanted = ", ".join(map(str, entry.shape))
-            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, {FILE} takes uint8 [{wanted}]; convert or reshape it")
+            raise FileRefused(
+                f"input is {x.dtype} {list(x.shape)}, {FILE} takes uint8 [{wanted}]; convert or "
+                "reshape it"
+            )
         with _reported(folder / FILE):
-            made = _stepwise(session, names, json.loads(facts[STATES]), x) if stepwise else session.run(names, {entry.name: x})
+            made = (
+                _stepwise(session, names, json.loads(facts[STATES]), x)
+                if stepwise
+                else session.run(names, {entry.name: x})
+            )
             made = dict(zip(names, made, strict=True))
-        return Trace({layer: made[SPIKES + layer] for layer in layers}, {layer: made[MEMBRANE + layer] for layer in layers})
+        return Trace(
+            {layer: made[SPIKES + layer] for layer in layers},
+            {layer: made[MEMBRANE + layer] for layer in layers},
+        )
 
     def _session(self, path: Path) -> Any:
         import onnxruntime as ort
@@ -69,19 +89,27 @@ class OnnxRuntime:
         how = ort.SessionOptions()
         how.intra_op_num_threads = how.inter_op_num_threads = 1
         how.use_deterministic_compute = True
-        how.log_severity_level = 3  # errors are raised as well; warnings about the machine would go to stderr
+        how.log_severity_level = (
+            3  # errors are raised as well; warnings about the machine would go to stderr
+        )
         level = ort.GraphOptimizationLevel
-        how.graph_optimization_level = level.ORT_ENABLE_ALL if self.optimise else level.ORT_DISABLE_ALL
+        how.graph_optimization_level = (
+            level.ORT_ENABLE_ALL if self.optimise else level.ORT_DISABLE_ALL
+        )
         return ort.InferenceSession(path, how, providers=["CPUExecutionProvider"])
 
 
-def _stepwise(session: Any, names: list[str], states: list[tuple[str, str, int]], x: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+def _stepwise(
+    session: Any, names: list[str], states: list[tuple[str, str, int]], x: npt.NDArray[np.uint8]
+) -> list[npt.NDArray[Any]]:
     """All outputs of a model of one step, with the steps as their second axis, for inputs `[N, T, *shape]`."""
     kinds = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
     fed = {}
     for before, _, first in states:
         kind, shape = kinds[before]
-        fed[before] = np.full((len(x), *shape), first, kind.removeprefix("tensor(").removesuffix(")"))
+        fed[before] = np.full(
+            (len(x), *shape), first, kind.removeprefix("tensor(").removesuffix(")")
+        )
     every = []
     for t in range(x.shape[1]):
         every.append(session.run(names, {**fed, "input": x[:, t]}))
@@ -96,4 +124,6 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except Exception as error:  # its classes share no base but this one
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise NotBitExact(f"{path}: ONNX Runtime does not run it ({reason}); build the artefact again") from error
+        raise NotBitExact(
+            f"{path}: ONNX Runtime does not run it ({reason}); build the artefact again"
+        ) from error

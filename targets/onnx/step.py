@@ -1,7 +1,7 @@
 """One time step of a whole network: the body of the model's Scan.
 
-Spikes and inputs are uint8, sums int32. Weights are applied by ConvInteger and MatMulInteger, which take 8-bit inputs; a value that
-may lie outside of 0..255 goes through them in digits of eight bits.
+Spikes and inputs are uint8, sums int32. Weights are applied by ConvInteger and MatMulInteger, which
+take 8-bit inputs; a value that may lie outside of 0..255 goes through them in digits of eight bits.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def sum_of_sources(net: Network, name: str, bounds: dict[str, Interval]) -> tupl
 
 
 def current(net: Network, name: str, bounds: dict[str, Interval]) -> int:
-    """The greatest magnitude of the summed input of a node."""
+    """Return the greatest magnitude of the summed input of a node."""
     low, high = sum_of_sources(net, name, bounds)
     return max(-low, high)
 
@@ -77,30 +77,39 @@ class Step:
         self.membrane: dict[str, str] = {}
         self.states: list[State] = []
         late = {name for name, node in net.neurons.items() if FIRED in node.program.states}
-        self.remembered = [name for name in net.order if name in late | {source for source, _ in net.feedback}]
+        self.remembered = [
+            name for name in net.order if name in late | {source for source, _ in net.feedback}
+        ]
         for name in net.order:
             node = net.nodes[name]
             NODES[type(node)](self, name, node)
-        self.states += [State(f"{n}/before", self.value[n], self.dtype(n), net.shapes[n]) for n in self.remembered]
+        self.states += [
+            State(f"{n}/before", self.value[n], self.dtype(n), net.shapes[n])
+            for n in self.remembered
+        ]
 
     def dtype(self, name: str) -> int:
-        """The type of what comes out of a node."""
+        """Return the type of what comes out of a node."""
         node = self.net.nodes.get(name)
         if node is None or isinstance(node, Neuron):
             return UINT8
         return self.dtype_in(name) if isinstance(node, (Delay, Flatten)) else INT32
 
     def dtype_in(self, name: str) -> int:
-        """The type of what arrives at a node."""
+        """Return the type of what arrives at a node."""
         sources = self.net.sources(name)
         return self.dtype(sources[0]) if len(sources) == 1 else INT32
 
     def arriving(self, name: str, dtype: int) -> str:
-        """The sum over the edges into a node, as `dtype`."""
+        """Return the sum over the edges into a node, as `dtype`."""
         values = []
         for source in self.net.sources(name):
-            value = f"{source}/before" if (source, name) in self.net.feedback else self.value[source]
-            values.append(value if self.dtype(source) == dtype else self.graph.cast(value, dtype, name))
+            value = (
+                f"{source}/before" if (source, name) in self.net.feedback else self.value[source]
+            )
+            values.append(
+                value if self.dtype(source) == dtype else self.graph.cast(value, dtype, name)
+            )
         return self.graph.total(values, name)
 
     def digits(self, name: str) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -117,7 +126,10 @@ class Step:
             yield (self.graph.cast(digit, UINT8, name),), BYTE**index
             rest = self.graph.op("Div", self.graph.op("Sub", rest, digit, at=name), base, at=name)
         raised = self.graph.op("Add", rest, self.graph.constant(BYTE // 2, INT32, name), at=name)
-        yield (self.graph.cast(raised, UINT8, name), self.graph.constant(BYTE // 2, UINT8, name)), BYTE ** (count - 1)
+        yield (
+            (self.graph.cast(raised, UINT8, name), self.graph.constant(BYTE // 2, UINT8, name)),
+            BYTE ** (count - 1),
+        )
 
 
 @NODES.rule(Conv2d, Linear)
@@ -125,9 +137,14 @@ def _weights(step: Step, name: str, node: Conv2d | Linear) -> None:
     kind, weight, how = "MatMulInteger", node.weight.T, dict[str, Any]()
     if isinstance(node, Conv2d):
         kind, weight = "ConvInteger", node.weight
-        how = {"strides": node.stride, "pads": node.padding * 2, "dilations": node.dilation, "group": node.groups}
-    # Kernels for signed bytes may add pairs of products in 16 bits, saturating; weights for which that is not exact go as
-    # unsigned bytes around a zero point, whose kernels widen first.
+        how = {
+            "strides": node.stride,
+            "pads": node.padding * 2,
+            "dilations": node.dilation,
+            "group": node.groups,
+        }
+    # Kernels for signed bytes may add pairs of products in 16 bits, saturating; weights for which
+    # that is not exact go as unsigned bytes around a zero point, whose kernels widen first.
     around = []
     if LARGEST[node.kind] > PAIRED_MAX:
         matrix = step.graph.constant(weight.astype(np.int16) + BYTE // 2, UINT8, name)
@@ -138,7 +155,11 @@ def _weights(step: Step, name: str, node: Conv2d | Linear) -> None:
     for (value, *zero), place in step.digits(name):
         zeros = [*(zero or [""]), *around] if around else zero
         part = step.graph.op(kind, value, matrix, *zeros, at=name, **how)
-        parts.append(part if place == 1 else step.graph.op("Mul", part, step.graph.constant(place, INT32, name), at=name))
+        parts.append(
+            part
+            if place == 1
+            else step.graph.op("Mul", part, step.graph.constant(place, INT32, name), at=name)
+        )
     step.value[name] = step.graph.total(parts, name)
 
 
@@ -149,17 +170,29 @@ def _pool(step: Step, name: str, node: SumPool2d) -> None:
     if any(node.padding):
         pads = step.graph.constant([0, 0, *node.padding] * 2, INT64, name)
         total = step.graph.op("Pad", total, pads, at=name)
-    for axis, (size, stride, out) in enumerate(zip(node.kernel, node.stride, step.net.shapes[name][1:], strict=True), start=2):
-        ranges = [([start], [start + (out - 1) * stride + 1], [axis], [stride]) for start in range(size)]
-        constants = [[step.graph.constant(number, INT64, name) for number in part] for part in ranges]
-        total = step.graph.total([step.graph.op("Slice", total, *part, at=name) for part in constants], name)
+    for axis, (size, stride, out) in enumerate(
+        zip(node.kernel, node.stride, step.net.shapes[name][1:], strict=True), start=2
+    ):
+        ranges = [
+            ([start], [start + (out - 1) * stride + 1], [axis], [stride]) for start in range(size)
+        ]
+        constants = [
+            [step.graph.constant(number, INT64, name) for number in part] for part in ranges
+        ]
+        total = step.graph.total(
+            [step.graph.op("Slice", total, *part, at=name) for part in constants], name
+        )
     step.value[name] = total
 
 
 @NODES.rule(Scale)
 def _scale(step: Step, name: str, node: Scale) -> None:
-    factor = node.factor.reshape(1, *node.factor.shape, *[1] * (len(step.net.shapes[name]) - node.factor.ndim))
-    step.value[name] = step.graph.op("Mul", step.arriving(name, INT32), step.graph.constant(factor, INT32, name), at=name)
+    factor = node.factor.reshape(
+        1, *node.factor.shape, *[1] * (len(step.net.shapes[name]) - node.factor.ndim)
+    )
+    step.value[name] = step.graph.op(
+        "Mul", step.arriving(name, INT32), step.graph.constant(factor, INT32, name), at=name
+    )
 
 
 @NODES.rule(Flatten)
@@ -180,11 +213,23 @@ def _delay(step: Step, name: str, node: Delay) -> None:
     graph.op("Slice", longer, one, end, one, at=name, name=line.after)
     step.states.append(line)
     if isinstance(node.steps, int):
-        step.value[name] = graph.op("Gather", longer, graph.constant(0, INT64, name), at=name, axis=1)
+        step.value[name] = graph.op(
+            "Gather", longer, graph.constant(0, INT64, name), at=name, axis=1
+        )
         return
-    ago = graph.constant((node.longest - node.spread(shape))[None, None], INT64, name)  # as a place in the line, which is a step longer
-    size = graph.op("Concat", graph.op("Shape", newest, at=name, start=0, end=1), graph.constant([1, *shape], INT64, name), at=name, axis=0)
-    own = graph.op("GatherElements", longer, graph.op("Expand", ago, size, at=name), at=name, axis=1)
+    ago = graph.constant(
+        (node.longest - node.spread(shape))[None, None], INT64, name
+    )  # as a place in the line, which is a step longer
+    size = graph.op(
+        "Concat",
+        graph.op("Shape", newest, at=name, start=0, end=1),
+        graph.constant([1, *shape], INT64, name),
+        at=name,
+        axis=0,
+    )
+    own = graph.op(
+        "GatherElements", longer, graph.op("Expand", ago, size, at=name), at=name, axis=1
+    )
     step.value[name] = graph.op("Squeeze", own, one, at=name)
 
 
@@ -198,4 +243,6 @@ def _neuron(step: Step, name: str, node: Neuron) -> None:
     step.value[name] = layer.after(FIRED, UINT8)
     for x, wide in kept.items():
         step.states.append(State(before[x], layer.after(x, wide), wide, shape))
-    step.membrane[name] = next(state.after for state in step.states if state.before == before[program.membrane])
+    step.membrane[name] = next(
+        state.after for state in step.states if state.before == before[program.membrane]
+    )

@@ -16,7 +16,16 @@ from lehr.errors import UsageError
 from lehr.intervals import intervals
 from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Runner, Target, Varying
+from lehr.targets.contract import (
+    Arithmetics,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Runner,
+    Target,
+    Varying,
+)
 from lehr.targets.onnx.model import make_model, make_step_model
 from lehr.targets.onnx.neuron import RULES
 from lehr.targets.onnx.readme import readme
@@ -28,7 +37,10 @@ from lehr.weights import KINDS, WeightKind
 TRACE, FORM = "trace", "form"
 
 
-MAKERS: Mapping[str, Callable[[Network, bool], ModelProto]] = {"scan": make_model, "step": make_step_model}
+MAKERS: Mapping[str, Callable[[Network, bool], ModelProto]] = {
+    "scan": make_model,
+    "step": make_step_model,
+}
 
 
 class Onnx(Target):
@@ -52,13 +64,27 @@ class Onnx(Target):
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Sums over the bytes of wide values that int32 may not hold, and updates whose registers no type holds."""
         bounds = intervals(net)
-        found = [problem for name in net.neurons for problem in problems(name, net.neurons[name], current(net, name, bounds))]
+        found = [
+            problem
+            for name in net.neurons
+            for problem in problems(name, net.neurons[name], current(net, name, bounds))
+        ]
         for name, node in net.weighted.items():
             count = digit_count(*sum_of_sources(net, name, bounds))
-            reached = int(np.abs(node.weight.astype(np.int64)).reshape(len(node.weight), -1).sum(axis=1).max()) * BYTE**count
+            reached = (
+                int(
+                    np.abs(node.weight.astype(np.int64))
+                    .reshape(len(node.weight), -1)
+                    .sum(axis=1)
+                    .max()
+                )
+                * BYTE**count
+            )
             if count and reached > INT32_MAX:
                 reason = f"its sums over values of {count} bytes can reach {reached:,}, int32 holds {INT32_MAX:,}"
-                found.append(Problem(name, reason, "put a neuron layer before it or make its fan-in smaller"))
+                found.append(
+                    Problem(name, reason, "put a neuron layer before it or make its fan-in smaller")
+                )
         return tuple(found)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -69,19 +95,41 @@ class Onnx(Target):
         if form not in MAKERS:
             raise UsageError(f"option {FORM} is {form!r}; use {' or '.join(MAKERS)}")
         model = MAKERS[form](net, trace == "1")
-        return BuildPlan({FILE: model.SerializeToString(deterministic=True), "README.md": readme(net, model, FILE).encode()})
+        return BuildPlan(
+            {
+                FILE: model.SerializeToString(deterministic=True),
+                "README.md": readme(net, model, FILE).encode(),
+            }
+        )
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Size and work; they are the same at all spike rates, as ONNX Runtime computes every product."""
         del rates
         size = len(self.plan(net, {**(options or {}), TRACE: "0"}).files[FILE])
         state = sum(s.bytes for s in Step(net, intervals(net)).states)
-        products = sum(math.prod(net.shapes[name]) * math.prod(node.weight.shape[1:]) for name, node in net.weighted.items())
+        products = sum(
+            math.prod(net.shapes[name]) * math.prod(node.weight.shape[1:])
+            for name, node in net.weighted.items()
+        )
         return Estimate(
             (
-                Figure("model", size, "bytes", f"length of {FILE} without a trace; one byte a weight"),
-                Figure("state", state, "bytes per sample", "all that a step hands to the next: membranes, spikes, delay lines and so on"),
-                Figure("multiply-accumulates", products, "per step and sample", "outputs times fan-in of all weights, padding included"),
+                Figure(
+                    "model", size, "bytes", f"length of {FILE} without a trace; one byte a weight"
+                ),
+                Figure(
+                    "state",
+                    state,
+                    "bytes per sample",
+                    "all that a step hands to the next: membranes, spikes, delay lines and so on",
+                ),
+                Figure(
+                    "multiply-accumulates",
+                    products,
+                    "per step and sample",
+                    "outputs times fan-in of all weights, padding included",
+                ),
             )
         )
 

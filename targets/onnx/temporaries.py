@@ -18,7 +18,7 @@ RULES: Table[Callable[..., list[int]]] = Table("target onnx")
 
 
 def types_of(neuron: Neuron, current: int) -> tuple[int, Mapping[str, int]]:
-    """The type in which a layer is updated, and those in which its states go to the next step: INT32 where it holds all, else INT64.
+    """Return the type in which a layer is updated, and those in which its states go to the next step: INT32 where it holds all, else INT64.
 
     Args:
         neuron: the layer.
@@ -27,7 +27,10 @@ def types_of(neuron: Neuron, current: int) -> tuple[int, Mapping[str, int]]:
     spans = Spans.of(neuron, (-current, current))
     most = max(current, *(_reached(place) for place in spans.places))
     kept = {x: spans.kept[x] for x in neuron.program.states if x != FIRED}
-    states = {x: INT32 if low >= -INT32_MAX - 1 and high <= INT32_MAX else INT64 for x, (low, high) in kept.items()}
+    states = {
+        x: INT32 if low >= -INT32_MAX - 1 and high <= INT32_MAX else INT64
+        for x, (low, high) in kept.items()
+    }
     return INT32 if most <= INT32_MAX else INT64, states
 
 
@@ -39,7 +42,11 @@ def problems(name: str, neuron: Neuron, current: int) -> list[Problem]:
     wide = next((place.statement for place in spans.places if _reached(place) > INT64_MAX), None)
     if wide is not None:
         x = written(wide)
-        return [Problem(name, f"nothing keeps its register {x} within 64 bits", f"bound {x} in its update")]
+        return [
+            Problem(
+                name, f"nothing keeps its register {x} within 64 bits", f"bound {x} in its update"
+            )
+        ]
     low, high = spans.kept[membrane]
     if -INT32_MAX - 1 <= low <= high <= INT32_MAX:
         return []
@@ -48,7 +55,7 @@ def problems(name: str, neuron: Neuron, current: int) -> list[Problem]:
 
 
 def _reached(place: Place) -> int:
-    """The greatest magnitude that operators come to at a statement."""
+    """Return the greatest magnitude that operators come to at a statement."""
     beside = [(value, value) for value in RULES[type(place.statement)](place, place.statement)]
     return magnitude(hull(place.after, *beside))
 
@@ -56,16 +63,29 @@ def _reached(place: Place) -> int:
 @RULES.rule(Leak)
 def _leak(at: Place, s: Leak) -> list[int]:
     x, k, n = at.get(s.x), at.get(s.decay.numerator), at.get(s.decay.shift)
-    divided = [value * factor for value, factor in product(x, k)] if s.decay.form == "multiply" else list(x)
-    return [*divided, min(divided) - (1 << n[1]), 2 << n[1], -k[1], k[1]]  # twice a remainder is compared with the divisor
+    divided = (
+        [value * factor for value, factor in product(x, k)]
+        if s.decay.form == "multiply"
+        else list(x)
+    )
+    return [
+        *divided,
+        min(divided) - (1 << n[1]),
+        2 << n[1],
+        -k[1],
+        k[1],
+    ]  # twice a remainder is compared with the divisor
 
 
 @RULES.rule(Add)
 def _add(at: Place, s: Add) -> list[int]:
-    """The sum is computed of all neurons, and where a spike says that there is none to add it is not used."""
+    """Return the sum is computed of all neurons, and where a spike says that there is none to add it is not used."""
     (low, high), added = at.get(s.x), terms(at.before, s)
     least, most = added[-1]
-    return [*(end for term in added for end in term), *((low - most, high - least) if s.negative else (low + least, high + most))]
+    return [
+        *(end for term in added for end in term),
+        *((low - most, high - least) if s.negative else (low + least, high + most)),
+    ]
 
 
 @RULES.rule(Put)
@@ -81,6 +101,6 @@ def _bound(at: Place, s: Bound) -> list[int]:
 
 @RULES.rule(Fire)
 def _fire(at: Place, s: Fire) -> list[int]:
-    """A count is divided by its level, what is left over taken off first."""
+    """Return a count is divided by its level, what is left over taken off first."""
     x, level = at.get(s.x), at.get(s.level)
     return [*level, x[0] - level[1]] if s.up_to > 1 else [*level]

@@ -40,7 +40,13 @@ What of the network is said in another way here, all of it exactly:
 
 def planned(net: Network, made: Placed) -> dict[str, bytes]:
     """All files by name."""
-    config = {"num_neurons": NEURONS, "num_axons": AXONS, "num_cores_x": len(made.cores) + 1, "num_cores_y": 1, "num_weights": TYPES}
+    config = {
+        "num_neurons": NEURONS,
+        "num_axons": AXONS,
+        "num_cores_x": len(made.cores) + 1,
+        "num_cores_y": 1,
+        "num_weights": TYPES,
+    }
     config |= {"max_tick_offset": 16, "neuron_reset_type": 0, "neuron_block_trace_verbosity": 1}
     config |= {"core_controller_trace_verbosity": 0, "scheduler_trace_verbosity": 0}
     return {
@@ -59,7 +65,9 @@ def ticks(net: Network) -> int:
 def _network(net: Network, made: Placed) -> str:
     bus = {"coordinates": [len(made.cores), 0], "num_outputs": made.outputs}
     cores = [_core(net, made, number, core) for number, core in enumerate(made.cores)]
-    return json.dumps({"packets": [], "output_bus": bus, "cores": cores}, separators=(",", ":")) + "\n"
+    return (
+        json.dumps({"packets": [], "output_bus": bus, "cores": cores}, separators=(",", ":")) + "\n"
+    )
 
 
 def _core(net: Network, made: Placed, number: int, core: Core) -> dict[str, Any]:
@@ -99,7 +107,12 @@ def _map(net: Network, made: Placed) -> dict[str, Any]:
         "cores": len(made.cores),
         "inputs": [[index, *_place(to)] for index, to in made.inputs],
         "layers": [
-            {"name": name, "shape": list(net.shapes[name]), "late": late[name], "rows": [rows[name, each] for each in range(size)]}
+            {
+                "name": name,
+                "shape": list(net.shapes[name]),
+                "late": late[name],
+                "rows": [rows[name, each] for each in range(size)],
+            }
             for name, size in sizes(net).items()
         ],
         "output": net.output,
@@ -115,29 +128,57 @@ def _readme(net: Network, made: Placed) -> str:
     for name in net.neurons:
         own = [core for core in made.cores if core.layer == name]
         counts = sum(len(core.neurons) for core in own), sum(len(core.axons) for core in own)
-        rows.append(f"| {name} | {'x'.join(map(str, net.shapes[name]))} | {len(own)} | {counts[0]} | {counts[1]} | {late[name]} |")
+        rows.append(
+            f"| {name} | {'x'.join(map(str, net.shapes[name]))} | {len(own)} | {counts[0]} | "
+            f"{counts[1]} | {late[name]} |"
+        )
     changes = "\n".join(f"- {line}" for line in _changes(net, made))
     return _TEXT.format(ticks=ticks(net), layers="\n".join(rows), changes=changes)
 
 
 def _changes(net: Network, made: Placed) -> list[str]:
-    """The exact transformations of a network, a sentence each."""
-    told = ["convolutions, pools and flattenings are synapses; a weight of 0 is none; a bias is the machine's leak, which it adds"]
-    told.append("an input that is heard with several weights, by several cores or after several waits takes an axon for each")
+    """Return the exact transformations of a network, a sentence each."""
+    told = [
+        "convolutions, pools and flattenings are synapses; a weight of 0 is none; a bias is the "
+        "machine's leak, which it adds"
+    ]
+    told.append(
+        "an input that is heard with several weights, by several cores or after several waits "
+        "takes an axon for each"
+    )
     for name, neuron in net.neurons.items():
         if made.heard[name].weights == SUMMED:
-            told.append(f"weights of {name} other than +-1 and +-2 are sums of these, an axon for each")
+            told.append(
+                f"weights of {name} other than +-1 and +-2 are sums of these, an axon for each"
+            )
         rows = sum(len(core.neurons) for core in made.cores if core.layer == name)
         if rows > (size := sizes(net)[name]):
-            told.append(f"{rows - size} rows of {name} are copies of its neurons, as a neuron sends to one axon")
+            told.append(
+                f"{rows - size} rows of {name} are copies of its neurons, as a neuron sends to one "
+                "axon"
+            )
         if numbers_of(neuron).raised:
-            told.append(f"thresholds of {name} are one more: it fires beyond them, the machine at them, and both then set to 0")
+            told.append(
+                f"thresholds of {name} are one more: it fires beyond them, the machine at them, "
+                "and both then set to 0"
+            )
         if late_by(net)[name] and neuron.bias.any():
-            told.append(f"membranes of {name} start at -{late_by(net)[name]} biases, so that they are 0 when its first spikes can come")
+            told.append(
+                f"membranes of {name} start at -{late_by(net)[name]} biases, so that they are 0 "
+                "when its first spikes can come"
+            )
         if neuron.integrates:
-            told.append(f"{name} never fires: its threshold is {HIGHEST:,}, which its membranes provably do not reach")
+            told.append(
+                f"{name} never fires: its threshold is {HIGHEST:,}, which its membranes provably "
+                "do not reach"
+            )
     waits = sorted({to.wait for each in made.sends for to in each} - {0})
     if waits:
-        told.append(f"spikes that come later wait in the scheduler: destination_tick {', '.join(map(str, waits))}")
-    told.append(f"the negative threshold is {LOWEST:,}, below which no int is: nothing is reset there")
+        told.append(
+            "spikes that come later wait in the scheduler: destination_tick "
+            f"{', '.join(map(str, waits))}"
+        )
+    told.append(
+        f"the negative threshold is {LOWEST:,}, below which no int is: nothing is reset there"
+    )
     return told

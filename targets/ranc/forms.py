@@ -1,8 +1,9 @@
 """The update of RANC, and which updates of networks are the same.
 
-In a tick a neuron adds the weights of its axons that spike, then a constant, and fires at its threshold or above it; firing sets it to
-a reset potential or takes the threshold off. Below a negative threshold it is reset as well, which is made never to happen: the negative
-threshold is the lowest int, and nothing is below that.
+In a tick a neuron adds the weights of its axons that spike, then a constant, and fires at its
+threshold or above it; firing sets it to a reset potential or takes the threshold off. Below a
+negative threshold it is reset as well, which is made never to happen: the negative threshold is the
+lowest int, and nothing is below that.
 
 Source: `corecontroller.cpp` and `neuronblock.cpp` of RANC's simulator.
 """
@@ -33,7 +34,8 @@ class Numbers:
 
     Attributes:
         reset: zero, subtract, or never, for neurons that do not fire.
-        raised: whether the machine's thresholds are one more than the network's, which fires beyond them.
+        raised: whether the machine's thresholds are one more than the network's, which fires beyond
+            them.
     """
 
     reset: str
@@ -41,14 +43,20 @@ class Numbers:
 
 
 def numbers(neuron: Neuron) -> Numbers | str:
-    """The numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
-    reset = "never" if neuron.integrates else "subtract" if neuron.fields.reset == "subtract" else "zero"
+    """Return the numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
+    reset = (
+        "never"
+        if neuron.integrates
+        else "subtract"
+        if neuron.fields.reset == "subtract"
+        else "zero"
+    )
     found = matched(neuron.program, _FORMS[reset])
     return found if isinstance(found, str) else Numbers(reset, found.get("test") == "gt")
 
 
 def numbers_of(neuron: Neuron) -> Numbers:
-    """The numbers of a layer that `check` has passed."""
+    """Return the numbers of a layer that `check` has passed."""
     found = numbers(neuron)
     assert isinstance(found, Numbers), found
     return found

@@ -31,7 +31,8 @@ class Heard:
 
     Attributes:
         weights: by type of axon, at most four, the same for all its neurons.
-        lines: of each spike that can come, one for each weight, or part of one, that it has with some neuron.
+        lines: of each spike that can come, one for each weight, or part of one, that it has with
+            some neuron.
         connected: bool `[lines, neurons]`.
     """
 
@@ -52,7 +53,7 @@ def lags(net: Network) -> Mapping[str, int] | tuple[Problem, ...]:
 
 
 def late_by(net: Network) -> Mapping[str, int]:
-    """The lags of a network that has them."""
+    """Return the lags of a network that has them."""
     found = lags(net)
     assert not isinstance(found, tuple), found
     return found
@@ -66,19 +67,27 @@ def heard(net: Network) -> dict[str, Heard]:
         weights = _weights([each for each, _ in own])
         parts = [_lines(each, steps, weights) for each, steps in own]
         lines = tuple(line for part, _ in parts for line in part)
-        connected = np.concatenate([bits for _, bits in parts]) if parts else np.zeros((0, sizes(net)[name]), np.bool_)
+        connected = (
+            np.concatenate([bits for _, bits in parts])
+            if parts
+            else np.zeros((0, sizes(net)[name]), np.bool_)
+        )
         found[name] = Heard(weights, lines, connected)
     return found
 
 
 def _weights(own: list[Connection]) -> tuple[int, ...]:
-    """The weights that are not 0, the positive ones first; +-1 and +-2 where there are more than four, of which all others are sums."""
-    every = np.unique(np.concatenate([np.zeros(1, np.int64), *(each.weights.reshape(-1) for each in own)]))
+    """Return the weights that are not 0, the positive ones first; +-1 and +-2 where there are more than four, of which all others are sums."""
+    every = np.unique(
+        np.concatenate([np.zeros(1, np.int64), *(each.weights.reshape(-1) for each in own)])
+    )
     found = tuple(sorted((int(w) for w in every if w), key=lambda w: (w < 0, abs(w))))
     return found if len(found) <= TYPES else SUMMED
 
 
-def _lines(each: Connection, steps: int, weights: tuple[int, ...]) -> tuple[list[Line], npt.NDArray[np.bool_]]:
+def _lines(
+    each: Connection, steps: int, weights: tuple[int, ...]
+) -> tuple[list[Line], npt.NDArray[np.bool_]]:
     """Lines of a connection, and which neurons they reach; a weight that is a sum takes several."""
     lines, rows = list[Line](), [np.zeros((0, each.weights.shape[1]), np.bool_)]
     for kind, bits in _levels(each.weights, weights):
@@ -104,7 +113,8 @@ def beyond(net: Network) -> Iterator[Problem]:
         if each.source != INPUT and steps > LONGEST:
             reason = f"spikes of {each.source} wait {steps} ticks for it, a scheduler holds them for {LONGEST} at most"
             yield Problem(each.target, reason, "use shorter delays")
-    # layers that run late, whose neurons would fire while their bias brings them to 0 before their first step
+    # layers that run late, whose neurons would fire while their bias brings them to 0 before their
+    # first step
     for name, late in late_by(net).items():
         neuron, size = net.neurons[name], sizes(net)[name]
         threshold, bias = by_neuron(neuron, "threshold", size), by_neuron(neuron, "bias", size)

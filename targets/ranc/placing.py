@@ -1,8 +1,9 @@
 """Layers in cores of 256 axons and 256 neurons, in which each neuron sends to one axon.
 
-A neuron that is heard by several axons, of another type, in another core or after another wait, is there once for each: copies hear the
-same and do the same. How many there are is known when those that hear them are placed, so that layers are placed from the last to the
-first, and again while feedback asks for more.
+A neuron that is heard by several axons, of another type, in another core or after another wait, is
+there once for each: copies hear the same and do the same. How many there are is known when those
+that hear them are placed, so that layers are placed from the last to the first, and again while
+feedback asks for more.
 """
 
 from __future__ import annotations
@@ -63,11 +64,13 @@ class Placed:
     """A network in cores.
 
     Attributes:
-        cores: layer by layer in order of evaluation; core n stands at (n, 0), the output bus behind them.
+        cores: layer by layer in order of evaluation; core n stands at (n, 0), the output bus behind
+            them.
         heard: what each layer hears.
         inputs: where each input enters.
         sends: where the rows of each core send.
-        outputs: how many outputs the bus has: those of the output layer first, then those of neurons that nobody hears.
+        outputs: how many outputs the bus has: those of the output layer first, then those of
+            neurons that nobody hears.
     """
 
     cores: tuple[Core, ...]
@@ -87,7 +90,7 @@ class Placed:
 
 
 def placed(net: Network) -> Placed | tuple[Problem, ...]:
-    """A network in cores, or why it is not to be had in them."""
+    """Return a network in cores, or why it is not to be had in them."""
     lines = heard(net)
     if problems := tuple(_too_wide(lines)):
         return problems
@@ -107,8 +110,15 @@ def placed(net: Network) -> Placed | tuple[Problem, ...]:
                 told.setdefault((name, neuron), []).append(Destination(len(numbered), outputs, 0))
                 outputs += 1
     ways = {source: iter(each) for source, each in told.items()}
-    sends = tuple(tuple(next(ways[core.layer, neuron]) for neuron in core.neurons) for core in numbered)
-    inputs = tuple((index, each) for (source, index), several in sorted(told.items()) if source == INPUT for each in several)
+    sends = tuple(
+        tuple(next(ways[core.layer, neuron]) for neuron in core.neurons) for core in numbered
+    )
+    inputs = tuple(
+        (index, each)
+        for (source, index), several in sorted(told.items())
+        if source == INPUT
+        for each in several
+    )
     return Placed(numbered, lines, inputs, sends, outputs)
 
 
@@ -116,7 +126,11 @@ def _too_wide(lines: Mapping[str, Heard]) -> Iterator[Problem]:
     for name, own in lines.items():
         most = int(own.connected.sum(axis=0).max(initial=0))
         if most > AXONS:
-            yield Problem(name, f"a neuron of it hears {most:,} axons, a core has {AXONS}", "use a smaller fan-in")
+            yield Problem(
+                name,
+                f"a neuron of it hears {most:,} axons, a core has {AXONS}",
+                "use a smaller fan-in",
+            )
 
 
 def _cores(net: Network, lines: Mapping[str, Heard]) -> dict[str, list[Core]] | Problem:
@@ -128,16 +142,27 @@ def _cores(net: Network, lines: Mapping[str, Heard]) -> dict[str, list[Core]] | 
             cores[name] = list(_filled(name, copies, lines[name]))
             count = sum(map(len, cores.values()))
             if count > CORES:
-                return Problem(name, f"with it the network takes {count:,} cores, and {CORES:,} are laid out", "use smaller layers")
+                return Problem(
+                    name,
+                    f"with it the network takes {count:,} cores, and {CORES:,} are laid out",
+                    "use smaller layers",
+                )
         if cores == before:
             return cores
     reason = f"its neurons, copied for each core that hears them, take more cores in each of {_ROUNDS} rounds"
     return Problem(next(iter(cores)), reason, "use smaller layers with feedback")
 
 
-def _copies(net: Network, name: str, cores: Mapping[str, list[Core]], lines: Mapping[str, Heard]) -> list[int]:
+def _copies(
+    net: Network, name: str, cores: Mapping[str, list[Core]], lines: Mapping[str, Heard]
+) -> list[int]:
     """How often each neuron of a layer is there."""
-    axons = (lines[core.layer].lines[line] for own in cores.values() for core in own for line in core.axons)
+    axons = (
+        lines[core.layer].lines[line]
+        for own in cores.values()
+        for core in own
+        for line in core.axons
+    )
     heard_by = Counter(index for source, index, _, _ in axons if source == name)
     return [max(1, heard_by[neuron] + (name == net.output)) for neuron in range(sizes(net)[name])]
 

@@ -58,7 +58,11 @@ class RancRunner:
         """
         try:
             described = read_json(folder / MAP, _AGAIN)
-            shape, steps, late = tuple(described["shape"]), int(described["steps"]), int(described["late"])
+            shape, steps, late = (
+                tuple(described["shape"]),
+                int(described["steps"]),
+                int(described["late"]),
+            )
             layers, output, inputs = described["layers"], described["output"], described["inputs"]
             cores = int(described["cores"])
             network = parse_json(read_bytes(folder / NETWORK, JSON_BYTES, _AGAIN))
@@ -86,13 +90,22 @@ class RancRunner:
             core, row = np.array(layer["rows"], np.int64).T
             membranes[name] = ended[:, start : start + steps, core, row].reshape(whole)
             # the bus tells at the beginning of a tick what came in the one before
-            shown = bus[:, start + 1 : start + 1 + steps, : len(core)] if name == output else fired[:, start : start + steps, core, row]
+            shown = (
+                bus[:, start + 1 : start + 1 + steps, : len(core)]
+                if name == output
+                else fired[:, start : start + steps, core, row]
+            )
             spikes[name] = shown.reshape(whole)
         return Trace(spikes, membranes)
 
     def _compiled(self, work: Path) -> list[str]:
         folder = UPSTREAM.folder()
-        named = sorted(each for part in ("src", "extern") for each in (folder / part).rglob("*") if each.suffix in (".cpp", ".h", ".hpp"))
+        named = sorted(
+            each
+            for part in ("src", "extern")
+            for each in (folder / part).rglob("*")
+            if each.suffix in (".cpp", ".h", ".hpp")
+        )
         files = UPSTREAM.read(str(each.relative_to(folder)) for each in named)
         own = [name for name in files if name.startswith("src/") and name.endswith(".cpp")]
 
@@ -106,8 +119,10 @@ class RancRunner:
         return simulator(files, build, " ".join((version, *_COMPILE)), place)
 
 
-def packets(x: npt.NDArray[np.uint8], inputs: list[list[int]], ticks: int) -> list[list[dict[str, Any]]]:
-    """The packets of each tick.
+def packets(
+    x: npt.NDArray[np.uint8], inputs: list[list[int]], ticks: int
+) -> list[list[dict[str, Any]]]:
+    """Return the packets of each tick.
 
     Args:
         x: spikes of a sample, `[T, inputs]`.
@@ -118,30 +133,54 @@ def packets(x: npt.NDArray[np.uint8], inputs: list[list[int]], ticks: int) -> li
     for index, core, axon, wait in inputs:
         for step in np.flatnonzero(x[:, index]):
             if step + wait < ticks:
-                made[step + wait].append({"destination_core": [core, 0], "destination_axon": axon, "destination_tick": 0})
+                made[step + wait].append(
+                    {"destination_core": [core, 0], "destination_axon": axon, "destination_tick": 0}
+                )
     return made
 
 
 def _ran(command: list[str], work: Path, ticks: int) -> None:
     """Run one sample; what the simulator complains of is an error."""
-    switches = ["-i", "input.json", "-o", "output.txt", "-c", CONFIG, "--ticks", str(ticks), "-t", "trace.txt", "-r", str(ticks + 1)]
+    switches = [
+        "-i",
+        "input.json",
+        "-o",
+        "output.txt",
+        "-c",
+        CONFIG,
+        "--ticks",
+        str(ticks),
+        "-t",
+        "trace.txt",
+        "-r",
+        str(ticks + 1),
+    ]
     said = call([*command, *switches], work, "does not run", _SUBJECT)
     if complaint := _COMPLAINT.search(said):
         raise NotBitExact(f"{_SUBJECT} says '{complaint[1].strip()}'; {_AGAIN}")
 
 
-def _traced(path: Path, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+def _traced(
+    path: Path, shape: tuple[int, ...]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     """Spikes and membranes, `[ticks, cores, 256]`."""
     found = _ENDS.findall(path.read_text("utf-8-sig"))
     if len(found) != int(np.prod(shape)):
-        raise NotBitExact(f"{_SUBJECT} traces {len(found):,} membranes, not {int(np.prod(shape)):,}; {_AGAIN}")
+        raise NotBitExact(
+            f"{_SUBJECT} traces {len(found):,} membranes, not {int(np.prod(shape)):,}; {_AGAIN}"
+        )
     spikes = np.array([bool(spike) for spike, _ in found], np.uint8)
-    return spikes.reshape(shape), np.array([int(value) for _, value in found], np.int32).reshape(shape)
+    return spikes.reshape(shape), np.array([int(value) for _, value in found], np.int32).reshape(
+        shape
+    )
 
 
 def _told(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """Spikes that the output bus tells, `[ticks, outputs]`."""
     values = np.array(path.read_text("utf-8-sig").split(), np.uint8)
     if values.size != int(np.prod(shape)):
-        raise NotBitExact(f"the output bus of RANC tells {values.size:,} values, not {int(np.prod(shape)):,}; {_AGAIN}")
+        raise NotBitExact(
+            f"the output bus of RANC tells {values.size:,} values, not {int(np.prod(shape)):,}; "
+            f"{_AGAIN}"
+        )
     return values.reshape(shape)

@@ -1,8 +1,10 @@
 """What the neurons of ReckOn compute, as programs of lehr, and with which numbers a layer's update is one of these.
 
-Recurrent neurons (srnn.v, "Hidden neurons"): at the end of a step the membrane u fires where u >= thr; then u becomes
-floor(u * alpha / 2^15), less thr where it fired, or 0; then each event of the next step adds its weight and u saturates at 16 bits.
-Output neurons ("Output neurons"): u becomes floor(u * kappa / 2^7), then each spike of a recurrent neuron adds its weight.
+Recurrent neurons (srnn.v, "Hidden neurons"): at the end of a step the membrane u fires where u >=
+thr; then u becomes floor(u * alpha / 2^15), less thr where it fired, or 0; then each event of the
+next step adds its weight and u saturates at 16 bits.
+Output neurons ("Output neurons"): u becomes floor(u * kappa / 2^7), then each spike of a recurrent
+neuron adds its weight.
 """
 
 from __future__ import annotations
@@ -78,35 +80,77 @@ class Cells:
 
 
 def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
-    """The neurons of a layer in the numbers of the machine, or why they are not the machine's."""
-    reset: Reset = "none" if neuron.integrates else "zero" if any(isinstance(s, Put) for s in neuron.program.all) else "subtract"
-    numbers = matched(neuron.program, {"none": _INTEGRATOR, "zero": _ZERO, "subtract": _SUBTRACT}[reset])
+    """Return the neurons of a layer in the numbers of the machine, or why they are not the machine's."""
+    reset: Reset = (
+        "none"
+        if neuron.integrates
+        else "zero"
+        if any(isinstance(s, Put) for s in neuron.program.all)
+        else "subtract"
+    )
+    numbers = matched(
+        neuron.program, {"none": _INTEGRATOR, "zero": _ZERO, "subtract": _SUBTRACT}[reset]
+    )
     if neuron.program.membrane != MEMBRANE:
         numbers = f"its membrane is register '{neuron.program.membrane}', and '{MEMBRANE}' in the machine's update"
     if isinstance(numbers, str):
-        return [Problem(name, numbers, "use machine 'reckon' of lehr.machines, or decay multiply, rounding floor, fires ge, next_step")]
-    one, bits, least = (KAPPA_ONE, KAPPA_BITS, 0) if reset == "none" else (ALPHA_ONE, ALPHA_BITS, ALPHA_LEAST)
+        return [
+            Problem(
+                name,
+                numbers,
+                "use machine 'reckon' of lehr.machines, or decay multiply, rounding floor, fires "
+                "ge, next_step",
+            )
+        ]
+    one, bits, least = (
+        (KAPPA_ONE, KAPPA_BITS, 0) if reset == "none" else (ALPHA_ONE, ALPHA_BITS, ALPHA_LEAST)
+    )
     exact = _factor(neuron, size, numbers, bits)
     threshold = by_neuron(neuron, "threshold", size) + (numbers.get("test") == "gt")
     found = []
     if exact is None or exact.min() < least:
         reason = f"what is left of its membranes after a step is not {least / one:g} to 1 in steps of 1/{one}, as the machine has it"
-        found.append(Problem(name, reason, "train with a beta of 7/8 to 1" if reset != "none" else "train with a beta of k/128"))
+        found.append(
+            Problem(
+                name,
+                reason,
+                "train with a beta of 7/8 to 1"
+                if reset != "none"
+                else "train with a beta of k/128",
+            )
+        )
     if reset == "none" and exact is not None and np.unique(exact).size > 1:
-        found.append(Problem(name, "its neurons decay differently, the machine's output neurons alike", "use one decay"))
+        found.append(
+            Problem(
+                name,
+                "its neurons decay differently, the machine's output neurons alike",
+                "use one decay",
+            )
+        )
     if threshold.max() > HIGHEST:
         reason = f"it fires from {threshold.max():,} on, the machine at {HIGHEST:,} or less"
         found.append(Problem(name, reason, "use fewer fraction bits"))
     if found or exact is None:
         return found
-    return Cells(reset, int(numbers["shift"]), exact, threshold, by_neuron(neuron, "bias", size), numbers.get("test") == "gt")
+    return Cells(
+        reset,
+        int(numbers["shift"]),
+        exact,
+        threshold,
+        by_neuron(neuron, "bias", size),
+        numbers.get("test") == "gt",
+    )
 
 
 def _factor(neuron: Neuron, size: int, numbers: dict[str, str], bits: int) -> Int64 | None:
-    """The decay of each neuron in 2**-bits; None where one is not a multiple of that."""
+    """Return the decay of each neuron in 2**-bits; None where one is not a multiple of that."""
     told = numbers.get("numerator")
     if told is None:
         return np.full(size, 1 << bits, np.int64)
-    numerator = by_neuron(neuron, told, size) if told in neuron.values else np.full(size, int(told), np.int64)
+    numerator = (
+        by_neuron(neuron, told, size)
+        if told in neuron.values
+        else np.full(size, int(told), np.int64)
+    )
     numerator, shift = numerator << bits, int(numbers["decay"])
     return None if (numerator % (1 << shift)).any() else numerator >> shift

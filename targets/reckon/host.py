@@ -52,7 +52,9 @@ class Host:
             ValueError, KeyError, TypeError: when it is none.
         """
         given = told[INPUT]
-        lines = tuple((int(line["address"]), int(line["from_step"])) for line in told["lines_for_biases"])
+        lines = tuple(
+            (int(line["address"]), int(line["from_step"])) for line in told["lines_for_biases"]
+        )
         layers = tuple(
             (
                 str(layer["layer"]),
@@ -62,8 +64,19 @@ class Host:
             )
             for layer in told["layers"]
         )
-        steps, ends, places, kappa = (int(told[name]) for name in ("steps", "steps_behind", "places", "kappa"))
-        return cls(tuple(map(int, given["shape"])), int(given["late"]), lines, steps, ends, places, kappa, layers)
+        steps, ends, places, kappa = (
+            int(told[name]) for name in ("steps", "steps_behind", "places", "kappa")
+        )
+        return cls(
+            tuple(map(int, given["shape"])),
+            int(given["late"]),
+            lines,
+            steps,
+            ends,
+            places,
+            kappa,
+            layers,
+        )
 
     def stimulus(self, words: Sequence[int], x: npt.NDArray[np.uint8], over_spi: bool) -> bytes:
         """What the testbench does: programs the machine, all over SPI or the registers alone, then gives it samples `[N, T, *shape]`."""
@@ -105,7 +118,12 @@ class Host:
             membranes[name] = membrane[:, late : late + steps, where].reshape(whole)
         clocks = float(each[:, -1].mean())
         source = "the author's Verilog: clocks in which it works, those in which it waits for its host left out"
-        return MachineTrace(spikes, membranes, each[:, -2].astype(np.int64), (Figure("clock cycles", clocks, "per sample", source),))
+        return MachineTrace(
+            spikes,
+            membranes,
+            each[:, -2].astype(np.int64),
+            (Figure("clock cycles", clocks, "per sample", source),),
+        )
 
 
 def _spi(words: Iterable[int]) -> list[int]:
@@ -113,9 +131,22 @@ def _spi(words: Iterable[int]) -> list[int]:
 
 
 def _loads(meant: Contents) -> list[int]:
-    registers = [word for address, value in meant.registers.items() for word in register(address, value)]
-    loads = [(code, address, value) for code, memory in meant.memories.items() for address, value in memory.items()]
-    return [*_spi(registers), *(part for code, place, word in loads for part in (LOAD, code, place, word >> 16, word & 0xFFFF))]
+    registers = [
+        word for address, value in meant.registers.items() for word in register(address, value)
+    ]
+    loads = [
+        (code, address, value)
+        for code, memory in meant.memories.items()
+        for address, value in memory.items()
+    ]
+    return [
+        *_spi(registers),
+        *(
+            part
+            for code, place, word in loads
+            for part in (LOAD, code, place, word >> 16, word & 0xFFFF)
+        ),
+    ]
 
 
 DUMPED = sum(MEMORY_WORDS.values()) + 2 * DUMPED_REGISTERS
@@ -133,6 +164,12 @@ def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
             if memory[address] != value
         ]
         start += size
-    held: dict[int, int] = {int(address): int(value) for address, value in dump[start:].reshape(-1, 2)}
-    found += [f"register {a} holds {held[a]:x}, and {value:x} was sent" for a, value in meant.registers.items() if held.get(a) != value]
+    held: dict[int, int] = {
+        int(address): int(value) for address, value in dump[start:].reshape(-1, 2)
+    }
+    found += [
+        f"register {a} holds {held[a]:x}, and {value:x} was sent"
+        for a, value in meant.registers.items()
+        if held.get(a) != value
+    ]
     return found

@@ -37,7 +37,8 @@ class Layout:
         places: of the neurons of each layer that fires, and of relays, by name.
         pairs: threshold and alpha of places 2i and 2i + 1.
         lines: input lines behind the network's own.
-        w_in, w_rec, w_out: the three memories, `[lines, places]`, `[places, places]`, `[places, outputs]`, before their shifts.
+        w_in, w_rec, w_out: the three memories, `[lines, places]`, `[places, places]`, `[places,
+            outputs]`, before their shifts.
         shifts: of the three.
         kappa: of output neurons; those that count spikes forget nothing.
         steps: that the machine takes for a sample.

@@ -14,7 +14,7 @@ from lehr.targets.wiring import connections, lags, sizes
 
 
 def layout(net: Network) -> Layout | tuple[Problem, ...]:
-    """A network on the machine, or every reason that is known why there is none."""
+    """Return a network on the machine, or every reason that is known why there is none."""
     if found := _kinds(net):
         return tuple(found)
     own, found = dict[str, Cells](), list[Problem]()
@@ -28,7 +28,9 @@ def layout(net: Network) -> Layout | tuple[Problem, ...]:
         return tuple(found)
     wires = connections(net)
     for name in own:
-        found += rail_problems(net, name, own[name], [each for each in wires if each.target == name])
+        found += rail_problems(
+            net, name, own[name], [each for each in wires if each.target == name]
+        )
     late = lags(net, 0)
     if isinstance(late, tuple):
         return (*found, *late)
@@ -40,9 +42,19 @@ def _kinds(net: Network) -> list[Problem]:
     """What is wrong before any number is looked at."""
     first, output, found = net.targets(INPUT)[0], net.neurons[net.output], []
     if net.input.kind != "spikes":
-        found.append(Problem(first, "the input is pixels, the machine takes an event a line and step", "encode it as spikes"))
+        found.append(
+            Problem(
+                first,
+                "the input is pixels, the machine takes an event a line and step",
+                "encode it as spikes",
+            )
+        )
     found += [
-        Problem(name, "its neurons never fire and are not read out, and the machine's output neurons are", "leave it out")
+        Problem(
+            name,
+            "its neurons never fire and are not read out, and the machine's output neurons are",
+            "leave it out",
+        )
         for name, neuron in net.neurons.items()
         if neuron.integrates and name != net.output
     ]
@@ -50,7 +62,13 @@ def _kinds(net: Network) -> list[Problem]:
         reason = "its membranes are read out and its neurons fire, the machine reads those of output neurons, which never fire"
         found.append(Problem(net.output, reason, "count its spikes, or let it never fire"))
     if (classes := sizes(net)[net.output]) > OUTPUTS:
-        found.append(Problem(net.output, f"it has {classes} neurons, the machine decides between {OUTPUTS} classes", "use fewer classes"))
+        found.append(
+            Problem(
+                net.output,
+                f"it has {classes} neurons, the machine decides between {OUTPUTS} classes",
+                "use fewer classes",
+            )
+        )
     return found
 
 
@@ -65,10 +83,20 @@ def _resets(own: Mapping[str, Cells]) -> list[Problem]:
 def _ends(net: Network, late: Mapping[str, int]) -> list[Problem]:
     """Layers that are still at work when the output has ended, and too many steps to count."""
     found = [
-        Problem(name, f"it runs {late[name] - late[net.output]} steps behind the output, where a sample ends", "leave it out")
+        Problem(
+            name,
+            f"it runs {late[name] - late[net.output]} steps behind the output, where a sample ends",
+            "leave it out",
+        )
         for name in net.neurons
         if late[name] > late[net.output]
     ]
     if net.steps > HIGHEST and net.readout == "count_argmax_lowest":
-        found.append(Problem(net.output, f"{net.steps:,} steps are counted, the machine counts to {HIGHEST:,}", "use fewer steps"))
+        found.append(
+            Problem(
+                net.output,
+                f"{net.steps:,} steps are counted, the machine counts to {HIGHEST:,}",
+                "use fewer steps",
+            )
+        )
     return found

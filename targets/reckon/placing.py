@@ -29,8 +29,10 @@ class _Block:
     weights: Int64
 
 
-def placed(net: Network, own: Mapping[str, Cells], late: Mapping[str, int], wires: Sequence[Connection]) -> Layout | tuple[Problem, ...]:
-    """The network on the machine, or why there is no room.
+def placed(
+    net: Network, own: Mapping[str, Cells], late: Mapping[str, int], wires: Sequence[Connection]
+) -> Layout | tuple[Problem, ...]:
+    """Return the network on the machine, or why there is no room.
 
     Args:
         net: the network.
@@ -43,10 +45,24 @@ def placed(net: Network, own: Mapping[str, Cells], late: Mapping[str, int], wire
         late = {name: lag + 1 for name, lag in late.items()}  # its relays fire a step before
     firing = {name: cell for name, cell in own.items() if not cell.integrates}
     blocks = [_block(wire, own) for wire in wires]
-    if deaf := [block.wire.target for block in blocks if block.memory == IN and own[block.wire.target].integrates]:
-        return (Problem(deaf[0], "it hears the input, the machine's output neurons hear neurons alone", "put a layer between"),)
+    if deaf := [
+        block.wire.target
+        for block in blocks
+        if block.memory == IN and own[block.wire.target].integrates
+    ]:
+        return (
+            Problem(
+                deaf[0],
+                "it hears the input, the machine's output neurons hear neurons alone",
+                "put a layer between",
+            ),
+        )
     shifts = _shifts(firing, output, blocks)
-    if wide := [_too_wide(block, shifts[block.memory]) for block in blocks if not fits(block.weights, shifts[block.memory])]:
+    if wide := [
+        _too_wide(block, shifts[block.memory])
+        for block in blocks
+        if not fits(block.weights, shifts[block.memory])
+    ]:
         return tuple(wide)
     relayed = rows(output.bias, shifts[OUT]) if output.integrates else []
     places, pairs = _pairs(firing, (1 << shifts[IN], ALPHA_ONE), len(relayed))
@@ -57,7 +73,9 @@ def placed(net: Network, own: Mapping[str, Cells], late: Mapping[str, int], wire
     for place, row in zip(places.get(RELAY, ()), relayed, strict=True):
         w_out[place] = row
     kappa = int(output.alpha[0]) if output.integrates else KAPPA_ONE
-    steps = net.steps + late[net.output] + (not output.integrates)  # spikes of the last step are counted in one more
+    steps = (
+        net.steps + late[net.output] + (not output.integrates)
+    )  # spikes of the last step are counted in one more
     return Layout(own, late, places, pairs, lines, w_in, w_rec, w_out, shifts, kappa, steps)
 
 
@@ -67,7 +85,9 @@ def _block(wire: Connection, own: Mapping[str, Cells]) -> _Block:
     return _Block(memory, wire, wire.weights << target.shift)
 
 
-def _shifts(firing: Mapping[str, Cells], output: Cells, blocks: Sequence[_Block]) -> tuple[int, int, int]:
+def _shifts(
+    firing: Mapping[str, Cells], output: Cells, blocks: Sequence[_Block]
+) -> tuple[int, int, int]:
     """Of the three memories, biases counted with the weights that stand beside them."""
     values: tuple[list[Int64], ...] = [cell.bias for cell in firing.values()], [], []
     values[OUT].append(output.bias if output.integrates else np.ones(1, np.int64))
@@ -79,19 +99,23 @@ def _shifts(firing: Mapping[str, Cells], output: Cells, blocks: Sequence[_Block]
 
 def _too_wide(block: _Block, shift: int) -> Problem:
     low, high = int(block.weights.min()), int(block.weights.max())
-    reason = (
-        f"its weights from {block.wire.source} are {low:,}..{high:,} with fraction bits, the machine holds -128..127 times {1 << shift}"
-    )
+    reason = f"its weights from {block.wire.source} are {low:,}..{high:,} with fraction bits, the machine holds -128..127 times {1 << shift}"
     way_out = "use fewer fraction bits, or no biases: all numbers of a memory have one shift"
     return Problem(block.wire.target, f"{reason} there", way_out)
 
 
-def _no_room(net: Network, firing: Mapping[str, Cells], places: int, lines: int) -> tuple[Problem, ...]:
+def _no_room(
+    net: Network, firing: Mapping[str, Cells], places: int, lines: int
+) -> tuple[Problem, ...]:
     inputs, found = int(np.prod(net.input.shape)), []
     if places > NEURONS:
         reason = f"{places} places of neurons are needed, as two share threshold and decay, the machine has {NEURONS}"
         found.append(
-            Problem(max(firing, key=lambda name: firing[name].threshold.size), reason, "use fewer neurons, or more that are alike")
+            Problem(
+                max(firing, key=lambda name: firing[name].threshold.size),
+                reason,
+                "use fewer neurons, or more that are alike",
+            )
         )
     if inputs + lines > INPUTS:
         reason = f"{inputs} input lines and {lines} for biases are needed, the machine has {INPUTS}"
@@ -100,11 +124,19 @@ def _no_room(net: Network, firing: Mapping[str, Cells], places: int, lines: int)
 
 
 def _memories(
-    net: Network, blocks: Sequence[_Block], places: Mapping[str, Int64], count: int, lines: Sequence[Line], shifts: Sequence[int]
+    net: Network,
+    blocks: Sequence[_Block],
+    places: Mapping[str, Int64],
+    count: int,
+    lines: Sequence[Line],
+    shifts: Sequence[int],
 ) -> tuple[Int64, Int64, Int64]:
-    """The three memories, without the relays' rows: `[lines, places]`, `[places, places]`, `[places, outputs]`."""
+    """Return the three memories, without the relays' rows: `[lines, places]`, `[places, places]`, `[places, outputs]`."""
     inputs, classes = int(np.prod(net.input.shape)), sizes(net)[net.output]
-    made = tuple(np.zeros(shape, np.int64) for shape in ((inputs + len(lines), count), (count, count), (count, classes)))
+    made = tuple(
+        np.zeros(shape, np.int64)
+        for shape in ((inputs + len(lines), count), (count, count), (count, classes))
+    )
     for block in blocks:
         heard = np.arange(inputs) if block.memory == IN else places[block.wire.source]
         told = np.arange(classes) if block.memory == OUT else places[block.wire.target]
@@ -116,17 +148,23 @@ def _memories(
     return made[IN], made[RECURRENT], made[OUT]
 
 
-def _pairs(firing: Mapping[str, Cells], relay: tuple[int, int], relays: int) -> tuple[dict[str, Int64], tuple[tuple[int, int], ...]]:
+def _pairs(
+    firing: Mapping[str, Cells], relay: tuple[int, int], relays: int
+) -> tuple[dict[str, Int64], tuple[tuple[int, int], ...]]:
     """Places of all neurons, and the threshold and alpha of each pair: those that have both alike stand side by side."""
     entries = [((relay[0], relay[1]), RELAY, number) for number in range(relays)]
     for name, cell in firing.items():
         keys = zip(cell.threshold.tolist(), cell.alpha.tolist(), strict=True)
         entries += [(key, name, number) for number, key in enumerate(keys)]
-    places: dict[str, Int64] = {name: np.zeros(cell.threshold.size, np.int64) for name, cell in firing.items()}
+    places: dict[str, Int64] = {
+        name: np.zeros(cell.threshold.size, np.int64) for name, cell in firing.items()
+    }
     if relays:
         places[RELAY] = np.zeros(relays, np.int64)
     pairs: list[tuple[int, int]] = []
-    for key, alike in groupby(sorted(entries, key=lambda entry: entry[0]), key=lambda entry: entry[0]):
+    for key, alike in groupby(
+        sorted(entries, key=lambda entry: entry[0]), key=lambda entry: entry[0]
+    ):
         start = 2 * len(pairs)
         count = 0
         for _, name, number in alike:
@@ -137,7 +175,12 @@ def _pairs(firing: Mapping[str, Cells], relay: tuple[int, int], relays: int) -> 
 
 
 def _lines(
-    firing: Mapping[str, Cells], late: Mapping[str, int], places: Mapping[str, Int64], count: int, shift: int, relayed: int
+    firing: Mapping[str, Cells],
+    late: Mapping[str, int],
+    places: Mapping[str, Int64],
+    count: int,
+    shift: int,
+    relayed: int,
 ) -> tuple[Line, ...]:
     """Input lines for biases: layers that start in one step share them; each relay has one."""
     made = []

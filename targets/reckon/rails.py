@@ -17,12 +17,15 @@ from lehr.update import MEMBRANE, Bound
 def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -> list[Problem]:
     """Why a layer's membranes could be others than the network's.
 
-    The machine adds event by event and saturates each time; biases are events among them. That is what the network's sum and one
-    bound give where no partial sum leaves 16 bits, or where all that a neuron is given has one sign: such a sum stops at its end and
-    stays there.
+    The machine adds event by event and saturates each time; biases are events among them. That is
+    what the network's sum and one
+    bound give where no partial sum leaves 16 bits, or where all that a neuron is given has one
+    sign: such a sum stops at its end and stays there.
     """
     most, least = int(max(own.bias.max(), 0)), int(min(own.bias.min(), 0))
-    found = outside(net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)})  # a bias may be the last of all events
+    found = outside(
+        net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)}
+    )  # a bias may be the last of all events
     if not found or not _same_bound(net, name):
         return found
     weights = np.concatenate([own.bias[None], *(each.weights for each in heard)])
@@ -34,4 +37,7 @@ def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -
 
 
 def _same_bound(net: Network, name: str) -> bool:
-    return any(isinstance(s, Bound) and (s.low, s.high, s.overflow) == (LOWEST, HIGHEST, "saturate") for s in net.neurons[name].program.all)
+    return any(
+        isinstance(s, Bound) and (s.low, s.high, s.overflow) == (LOWEST, HIGHEST, "saturate")
+        for s in net.neurons[name].program.all
+    )

@@ -11,17 +11,29 @@ from lehr.targets.wiring import connections
 
 
 def described(net: Network, made: Layout) -> dict[str, Any]:
-    """The content of `map.json`: all that a host has to know, and which neuron stands where."""
+    """Return the content of `map.json`: all that a host has to know, and which neuron stands where."""
     inputs = len(made.w_in) - len(made.lines)
     layers = []
     for name in net.neurons:
-        told: dict[str, Any] = {"layer": name, "shape": list(net.shapes[name]), "late": made.late[name]}
+        told: dict[str, Any] = {
+            "layer": name,
+            "shape": list(net.shapes[name]),
+            "late": made.late[name],
+        }
         layers.append(
-            told | ({"output_neurons": made.w_out.shape[1]} if name not in made.places else {"places": made.places[name].tolist()})
+            told
+            | (
+                {"output_neurons": made.w_out.shape[1]}
+                if name not in made.places
+                else {"places": made.places[name].tolist()}
+            )
         )
     return {
         INPUT: {"shape": list(net.input.shape), "late": made.late[INPUT]},
-        "lines_for_biases": [{"address": inputs + number, "from_step": line.start} for number, line in enumerate(made.lines)],
+        "lines_for_biases": [
+            {"address": inputs + number, "from_step": line.start}
+            for number, line in enumerate(made.lines)
+        ],
         "steps": net.steps,
         "steps_behind": made.steps - net.steps,
         "places": 2 * len(made.pairs),
@@ -35,33 +47,55 @@ def described(net: Network, made: Layout) -> dict[str, Any]:
 
 def transformations(net: Network, made: Layout) -> list[str]:
     """What stands on the machine otherwise than in the network, and computes the same."""
-    used = ["The layers are blocks of one recurrent matrix: a spike takes one step from layer to layer, so that each layer runs late."]
+    used = [
+        "The layers are blocks of one recurrent matrix: a spike takes one step from layer to "
+        "layer, so that each layer runs late."
+    ]
     if any(isinstance(node, (Conv2d, SumPool2d, Flatten)) for node in net.nodes.values()):
-        used.append("Convolution, pooling and flattening are resolved into the weights that an event brings to each neuron.")
+        used.append(
+            "Convolution, pooling and flattening are resolved into the weights that an event "
+            "brings to each neuron."
+        )
     if any(isinstance(node, Delay) for node in net.nodes.values()):
         used.append("Delays are the differences of how late layers run.")
     if any(each.source == each.target for each in connections(net)):
         used.append("Neurons hear their own layer through the same matrix.")
-    used.append("Neurons are sorted by threshold and decay, which two neighbours share; a place that is left over has no synapse.")
+    used.append(
+        "Neurons are sorted by threshold and decay, which two neighbours share; a place that is "
+        "left over has no synapse."
+    )
     if made.lines:
-        used.append("Biases are the weights of input lines that the host fires in every step, from the first step of their layer on.")
+        used.append(
+            "Biases are the weights of input lines that the host fires in every step, from the "
+            "first step of their layer on."
+        )
     if RELAY in made.places:
-        used.append("Biases of integrators come from neurons that pass such a line on, as output neurons hear neurons alone.")
+        used.append(
+            "Biases of integrators come from neurons that pass such a line on, as output neurons "
+            "hear neurons alone."
+        )
     if any(own.raised for own in made.cells.values()):
-        used.append("Thresholds are one more than the network's: it fires beyond them, the machine at them, and both then set to 0.")
+        used.append(
+            "Thresholds are one more than the network's: it fires beyond them, the machine at "
+            "them, and both then set to 0."
+        )
     if net.neurons[net.output].integrates:
         used.append("Neurons that never fire are the machine's output neurons.")
         if made.kappa != KAPPA_ONE:
-            used.append("The machine decides after one more decay: the host sets that to 1 before the last tick, and back after it.")
+            used.append(
+                "The machine decides after one more decay: the host sets that to 1 before the last "
+                "tick, and back after it."
+            )
     else:
         used.append(
-            "The machine's output neurons count the spikes of the last layer, and forget none, so that it decides as the network does."
+            "The machine's output neurons count the spikes of the last layer, and forget none, so "
+            "that it decides as the network does."
         )
     return used
 
 
 def readme(net: Network, made: Layout) -> str:
-    """The README."""
+    """Return the README."""
     inputs, switch = len(made.w_in) - len(made.lines), ""
     if made.kappa != KAPPA_ONE:
         switch = f"   Before that tick write 0x80 to register 69 over SPI, and {made.kappa:#x} again after it.\n"

@@ -39,8 +39,8 @@ class ReckonRunner:
     """Runs a built artefact in the machine's Verilog, and compares what memories and registers hold before with the words.
 
     Args:
-        over_spi: all words go over SPI, bit by bit at the highest rate that the machine takes, which takes most of the time; else those of
-            memories are put there at once.
+        over_spi: all words go over SPI, bit by bit at the highest rate that the machine takes,
+            which takes most of the time; else those of memories are put there at once.
     """
 
     def __init__(self, over_spi: bool = False) -> None:
@@ -60,22 +60,37 @@ class ReckonRunner:
         """
         try:
             host = Host.of(read_json(folder / MAP, _WAY_OUT))
-            words = [int(line, 16) for line in read_bytes(folder / WORDS, _LARGEST, _WAY_OUT).split()]
+            words = [
+                int(line, 16) for line in read_bytes(folder / WORDS, _LARGEST, _WAY_OUT).split()
+            ]
             meant = contents(words)
         except (ValueError, KeyError, TypeError) as error:
-            raise FileRefused(f"{folder} describes no network on ReckOn ({error}); {_WAY_OUT}") from None
+            raise FileRefused(
+                f"{folder} describes no network on ReckOn ({error}); {_WAY_OUT}"
+            ) from None
         x = stepped(x, host.shape, host.steps, 1)
         with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as made:
             work = Path(made)
             (work / "stimulus").write_bytes(host.stimulus(words, x, self.over_spi))
-            simulator = verilated(UPSTREAM, BENCH, read_bytes(folder / BENCH, _LARGEST, _WAY_OUT), work, _SWITCHES)
-            lines = call([*simulator, "+stimulus=stimulus", "+output=output"], work, "of ReckOn does not run").splitlines()
+            simulator = verilated(
+                UPSTREAM, BENCH, read_bytes(folder / BENCH, _LARGEST, _WAY_OUT), work, _SWITCHES
+            )
+            lines = call(
+                [*simulator, "+stimulus=stimulus", "+output=output"], work, "of ReckOn does not run"
+            ).splitlines()
             if "PASS" not in lines:
-                raise NotBitExact(f"the Verilog of ReckOn does not pass: {lines[0] if lines else 'no output'}; build the artefact again")
+                raise NotBitExact(
+                    f"the Verilog of ReckOn does not pass: {lines[0] if lines else 'no output'}; "
+                    "build the artefact again"
+                )
             output = np.fromfile(work / "output", np.uint32)
         if wrong := misheld(output[:DUMPED], meant):
-            raise NotBitExact(f"ReckOn is not programmed as it was told: {wrong[0]}; report it as a bug of lehr")
+            raise NotBitExact(
+                f"ReckOn is not programmed as it was told: {wrong[0]}; report it as a bug of lehr"
+            )
         try:
             return host.trace(output[DUMPED:], *x.shape[:2])
         except ValueError:
-            raise NotBitExact("the Verilog of ReckOn tells too much or too little; build the artefact again") from None
+            raise NotBitExact(
+                "the Verilog of ReckOn tells too much or too little; build the artefact again"
+            ) from None

@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 
 from lehr.artifact import BuildPlan, to_json
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Target, TrainingForm, Varying
+from lehr.targets.contract import (
+    Arithmetics,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Target,
+    TrainingForm,
+    Varying,
+)
 from lehr.targets.reckon.cells import HIGHEST
 from lehr.targets.reckon.layout import INPUTS, NEURONS, OUTPUTS, Layout
 from lehr.targets.reckon.mapping import layout
@@ -28,7 +37,9 @@ class Reckon(Target):
     """A spiking recurrent network of 256 neurons, and 16 output neurons that decide."""
 
     name: ClassVar[str] = "reckon"
-    summary: ClassVar[str] = "SPI words and a map of places for ReckOn, a recurrent spiking processor in open Verilog"
+    summary: ClassVar[str] = (
+        "SPI words and a map of places for ReckOn, a recurrent spiking processor in open Verilog"
+    )
     arithmetics: ClassVar[Arithmetics] = Arithmetics(
         decay_form=("multiply",),
         rounding=("floor",),
@@ -41,23 +52,35 @@ class Reckon(Target):
         max_state_bits=16,
     )
     statements: ClassVar[frozenset[type]] = frozenset({Leak, Add, Put, Bound, Fire})
-    nodes: ClassVar[frozenset[type]] = frozenset({Linear, Conv2d, SumPool2d, Flatten, Delay, Neuron})
+    nodes: ClassVar[frozenset[type]] = frozenset(
+        {Linear, Conv2d, SumPool2d, Flatten, Delay, Neuron}
+    )
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     readouts: ClassVar[tuple[Readout, ...]] = ("count_argmax_lowest", "membrane_last_argmax_lowest")
     example_fields: ClassVar[Mapping[str, Any]] = {"fires": "ge"}
     training: ClassVar[TrainingForm | None] = TrainingForm(
-        arithmetic={"rounding": "floor", "reset": "subtract", "reset_timing": "next_step", "fires": "ge", "state_bits": 16},
+        arithmetic={
+            "rounding": "floor",
+            "reset": "subtract",
+            "reset_timing": "next_step",
+            "fires": "ge",
+            "state_bits": 16,
+        },
         share="pair",
         highest=HIGHEST,
         fraction_bits=4,
     )
     holds: ClassVar[str] = (
-        f"{INPUTS} inputs, {NEURONS} neurons, two of which share threshold and decay, {OUTPUTS} integrators, weights of 8 bits, "
+        f"{INPUTS} inputs, {NEURONS} neurons, two of which share threshold and decay, {OUTPUTS} "
+        "integrators, weights of 8 bits, "
         "membranes of 16"
     )
     own_steps: ClassVar[bool] = True
-    judge: ClassVar[str] = "the author's Verilog under Verilator, programmed over SPI: every spike, every membrane, and its label"
+    judge: ClassVar[str] = (
+        "the author's Verilog under Verilator, programmed over SPI: every spike, every membrane, "
+        "and its label"
+    )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """As the contract; integrators have nothing to reset."""
@@ -85,28 +108,55 @@ class Reckon(Target):
             }
         )
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Work and energy of a step. An event reads the weights to all places, those that are 0 as well."""
         del options
         made = _made(net)
         lines, places = made.w_in.shape
-        spikes = sum(rates.get(name, 0.0) * own.threshold.size for name, own in made.cells.items() if not own.integrates)
+        spikes = sum(
+            rates.get(name, 0.0) * own.threshold.size
+            for name, own in made.cells.items()
+            if not own.integrates
+        )
         events = rates.get(INPUT, 0.0) * (lines - len(made.lines)) + len(made.lines) + spikes
         work = events * places
         told = (
-            "5.3 pJ a synaptic operation at 0.5 V (README of ReckOn; Tang et al. 2023, doi 10.3389/fnins.2023.1187252, Table 3, which"
+            "5.3 pJ a synaptic operation at 0.5 V (README of ReckOn; Tang et al. 2023, doi "
+            "10.3389/fnins.2023.1187252, Table 3, which"
             " warns that chips count operations differently), times weights read"
         )
         timing = "srnn.v: a clock to look at each line, a clock a place for each event and for the update; a line and a neuron go together"
         return Estimate(
             (
-                Figure("synaptic operations", operations(net, rates), "per step", "events times their weights that are not 0"),
-                Figure("weights read", work, "per step", "events, those of biases too, times places: the machine passes none over"),
+                Figure(
+                    "synaptic operations",
+                    operations(net, rates),
+                    "per step",
+                    "events times their weights that are not 0",
+                ),
+                Figure(
+                    "weights read",
+                    work,
+                    "per step",
+                    "events, those of biases too, times places: the machine passes none over",
+                ),
                 Figure("energy", JOULES * work, "J per step", told),
                 Figure("clock cycles", 2 * max(lines, places) + work + 2, "per step", timing),
-                Figure("places of neurons", places, f"of {NEURONS}", "pairs of equal threshold and decay"),
+                Figure(
+                    "places of neurons",
+                    places,
+                    f"of {NEURONS}",
+                    "pairs of equal threshold and decay",
+                ),
                 Figure("input lines", lines, f"of {INPUTS}", "those of biases with them"),
-                Figure("SPI words", len(program(made)), "to program it", "lines of spi.hex; 32 bits each, at most a quarter of the clock"),
+                Figure(
+                    "SPI words",
+                    len(program(made)),
+                    "to program it",
+                    "lines of spi.hex; 32 bits each, at most a quarter of the clock",
+                ),
             )
         )
 

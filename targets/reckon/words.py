@@ -13,7 +13,12 @@ from lehr.targets.reckon.layout import Layout
 
 CONFIGURE, RESET_TO_ZERO, KAPPA = 0, 8, 69
 NEURON_MEMORY, INPUT_MEMORY, RECURRENT_MEMORY, OUTPUT_MEMORY = 1, 3, 4, 5
-MEMORY_WORDS: Mapping[int, int] = {NEURON_MEMORY: 512, INPUT_MEMORY: 16384, RECURRENT_MEMORY: 16384, OUTPUT_MEMORY: 1024}
+MEMORY_WORDS: Mapping[int, int] = {
+    NEURON_MEMORY: 512,
+    INPUT_MEMORY: 16384,
+    RECURRENT_MEMORY: 16384,
+    OUTPUT_MEMORY: 1024,
+}
 """Words of 32 bits of each memory, by its code."""
 
 
@@ -26,7 +31,7 @@ class Contents:
 
 
 def register(address: int, value: int) -> tuple[int, int]:
-    """The two words that write a register."""
+    """Return the two words that write a register."""
     return 1 << 16 | address, value
 
 
@@ -40,7 +45,11 @@ def program(made: Layout) -> list[int]:
     for number in range(stepped):  # those without neurons are stepped, too: they never fire
         threshold, alpha = made.pairs[number] if number < len(made.pairs) else (HIGHEST, 0)
         words += _block(NEURON_MEMORY, 4 * number + 3, [(alpha & 0xFFF) << 20 | threshold << 4])
-    for code, weights, width in ((INPUT_MEMORY, made.w_in, 64), (RECURRENT_MEMORY, made.w_rec, 64), (OUTPUT_MEMORY, made.w_out, 4)):
+    for code, weights, width in (
+        (INPUT_MEMORY, made.w_in, 64),
+        (RECURRENT_MEMORY, made.w_rec, 64),
+        (OUTPUT_MEMORY, made.w_out, 4),
+    ):
         packed = _packed(weights)
         for row, values in enumerate(packed):
             words += _block(code, width * row, values)
@@ -52,11 +61,22 @@ def _registers(made: Layout) -> dict[int, int]:
     lines, places = made.w_in.shape
     high = sum(1 << number for number, (_, alpha) in enumerate(made.pairs) if alpha >= ALPHA_ONE)
     shifts = dict(zip((12, 13, 14), made.shifts, strict=True))
-    off = dict.fromkeys((9, 10, 19, 21, 23, 25, 30), 0)  # no learning, no ticks of its own, no stochastic rounding, no regression
+    off = dict.fromkeys(
+        (9, 10, 19, 21, 23, 25, 30), 0
+    )  # no learning, no ticks of its own, no stochastic rounding, no regression
     alphas = {65 + number: high >> 32 * number & 0xFFFFFFFF for number in range(4)}
     sizes = {94: lines - 1, 95: places - 1, 96: made.w_out.shape[1] - 1}
     label, noise = {31: 1}, {32: 0, 33: 0}
-    return {RESET_TO_ZERO: int(made.resets_to_zero), **off, **shifts, **label, **noise, **alphas, KAPPA: made.kappa, **sizes}
+    return {
+        RESET_TO_ZERO: int(made.resets_to_zero),
+        **off,
+        **shifts,
+        **label,
+        **noise,
+        **alphas,
+        KAPPA: made.kappa,
+        **sizes,
+    }
 
 
 def _packed(weights: Int64) -> list[list[int]]:

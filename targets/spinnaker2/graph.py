@@ -21,8 +21,12 @@ NIR_VERSION = "1.0"
 
 
 def updates(net: Network) -> dict[str, Update]:
-    """The updates of all layers of a network that maps."""
-    return {name: update for name, neuron in net.neurons.items() if isinstance(update := update_of(neuron), Update)}
+    """Return the updates of all layers of a network that maps."""
+    return {
+        name: update
+        for name, neuron in net.neurons.items()
+        if isinstance(update := update_of(neuron), Update)
+    }
 
 
 def graph_bytes(net: Network) -> bytes:
@@ -41,7 +45,9 @@ def graph_bytes(net: Network) -> bytes:
         edges.append((before, way.target))
     nodes[OUTPUT] = {"type": "Output", "shape": np.array(net.shapes[net.output])}
     edges.append((net.output, OUTPUT))
-    return tree_bytes({"version": NIR_VERSION, "node": {"type": "NIRGraph", "nodes": nodes, "edges": edges}})
+    return tree_bytes(
+        {"version": NIR_VERSION, "node": {"type": "NIRGraph", "nodes": nodes, "edges": edges}}
+    )
 
 
 def _neurons(neuron: Neuron, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -50,23 +56,38 @@ def _neurons(neuron: Neuron, shape: tuple[int, ...]) -> dict[str, Any]:
     size = int(np.prod(shape))
     threshold = np.full(shape, SILENT)
     if update.reset != "none":
-        threshold = by_neuron(neuron, "threshold", size).reshape(shape) / (1 << update.fraction_bits)
+        threshold = by_neuron(neuron, "threshold", size).reshape(shape) / (
+            1 << update.fraction_bits
+        )
     same: Mapping[str, npt.NDArray[Any]] = {"v_threshold": threshold, "v_reset": np.zeros(shape)}
     if update.tau is None:
         return {"type": "IF", "r": np.ones(shape), **same}
-    return {"type": "LIF", "tau": np.full(shape, update.tau), "r": np.full(shape, update.tau), "v_leak": np.zeros(shape), **same}
+    return {
+        "type": "LIF",
+        "tau": np.full(shape, update.tau),
+        "r": np.full(shape, update.tau),
+        "v_leak": np.zeros(shape),
+        **same,
+    }
 
 
 def _nodes(way: Way, shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any]]]:
     made: list[tuple[str, dict[str, Any]]] = []
     if way.pool:
         window = np.array([way.pool, way.pool])
-        made.append(("SumPool2d", {"kernel_size": window, "stride": window, "padding": np.array([0, 0])}))
+        made.append(
+            ("SumPool2d", {"kernel_size": window, "stride": window, "padding": np.array([0, 0])})
+        )
     channels, rows, columns = way.shape if len(way.shape) == 3 else (0, 0, 0)
     if way.pool:
         rows, columns = rows // way.pool, columns // way.pool
     if way.flat:
-        made.append(("Flatten", {"start_dim": 0, "end_dim": -1, "input_type": np.array([channels, rows, columns])}))
+        made.append(
+            (
+                "Flatten",
+                {"start_dim": 0, "end_dim": -1, "input_type": np.array([channels, rows, columns])},
+            )
+        )
     if way.weight is None:
         return made
     weight = way.weight.astype(np.float64)
@@ -75,8 +96,23 @@ def _nodes(way: Way, shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any]]]
     elif not way.convolves:
         made.append(("Linear", {"weight": weight}))
     else:
-        fields = {"input_shape": np.array([rows, columns]), "stride": np.array([way.stride] * 2), "padding": np.array(way.padding)}
-        made.append(("Conv2d", {"weight": weight, **fields, "dilation": np.array([1, 1]), "groups": 1, "bias": np.zeros(shape[0])}))
+        fields = {
+            "input_shape": np.array([rows, columns]),
+            "stride": np.array([way.stride] * 2),
+            "padding": np.array(way.padding),
+        }
+        made.append(
+            (
+                "Conv2d",
+                {
+                    "weight": weight,
+                    **fields,
+                    "dilation": np.array([1, 1]),
+                    "groups": 1,
+                    "bias": np.zeros(shape[0]),
+                },
+            )
+        )
     return made
 
 
@@ -93,5 +129,10 @@ def settings_bytes(net: Network) -> bytes:
         "reset": "ZERO" if resets == {"zero"} else "SUBTRACT",
         "output_record": ["spikes", "v"],
     }
-    layers = {name: {"fraction_bits": update.fraction_bits, "late": late[name]} for name, update in made.items()}
-    return to_json({"conversion": conversion, "steps": net.steps, "input_late": late[INPUT], "layers": layers})
+    layers = {
+        name: {"fraction_bits": update.fraction_bits, "late": late[name]}
+        for name, update in made.items()
+    }
+    return to_json(
+        {"conversion": conversion, "steps": net.steps, "input_late": late[INPUT], "layers": layers}
+    )

@@ -1,10 +1,12 @@
 """Processing elements and their memory, as far as the layout of it is published.
 
-A processing element has 128 KiB: 32 KiB hold code, 96 KiB data, of which 4 KiB are heap and stack. A layer is cut into parts of at most
-`ATOMS` neurons. For each source neuron that reaches a part its memory holds a row: three words, and a 16-bit word a synapse. A
-convolution holds its kernel instead, a byte a weight. To that come four floats of parameters and one of state a neuron, and what is
-recorded: in every step two words and a bit a neuron of spikes, and a word and a float a neuron of membranes. Tables of routes and of
-sources are not counted, as their sizes are not published.
+A processing element has 128 KiB: 32 KiB hold code, 96 KiB data, of which 4 KiB are heap and stack.
+A layer is cut into parts of at most `ATOMS` neurons. For each source neuron that reaches a part its
+memory holds a row: three words, and a 16-bit word a synapse. A convolution holds its kernel
+instead, a byte a weight. To that come four floats of parameters and one of state a neuron, and what
+is
+recorded: in every step two words and a bit a neuron of spikes, and a word and a float a neuron of
+membranes. Tables of routes and of sources are not counted, as their sizes are not published.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class Part:
 
 
 def parts(net: Network) -> dict[str, Part]:
-    """The fewest equal parts of each layer, in which each fits if one neuron alone does."""
+    """Return the fewest equal parts of each layer, in which each fits if one neuron alone does."""
     return {name: _part(net, name) for name in net.neurons}
 
 
@@ -59,12 +61,16 @@ def _part(net: Network, name: str) -> Part:
 
 def _bytes(net: Network, name: str, neurons: int) -> int:
     recorded = net.steps * _WORD * (2 + -(-neurons // 32) + 1 + neurons)
-    kernels = sum(way.weight.size for way in ways(net, name)[0] if way.convolves and way.weight is not None)
+    kernels = sum(
+        way.weight.size for way in ways(net, name)[0] if way.convolves and way.weight is not None
+    )
     if kernels:
         return kernels + neurons * _NEURON + recorded
     rows = 0
     for each in connections(net):
         if each.target == name:
             present = each.weights[:, :neurons] != 0
-            rows += _ROW * int(present.any(axis=1).sum()) + _SYNAPSE * int(np.count_nonzero(present))
+            rows += _ROW * int(present.any(axis=1).sum()) + _SYNAPSE * int(
+                np.count_nonzero(present)
+            )
     return rows + neurons * _NEURON + recorded

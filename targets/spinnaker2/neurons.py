@@ -1,12 +1,14 @@
 """Neurons that a processing element computes without rounding: v = alpha v + input, v > threshold, reset at once, all in float32.
 
-py-spinnaker2 makes of an IF or a LIF of NIR (`convert_IF`, `convert_LIF` in its s2_nir.py), with forward Euler and unscaled weights,
+py-spinnaker2 makes of an IF or a LIF of NIR (`convert_IF`, `convert_LIF` in its s2_nir.py), with
+forward Euler and unscaled weights,
 
     alpha = 1 - dt / tau          threshold = v_threshold / ((dt / tau) r)         i_offset = bias
 
-in double precision, and sends them as float32. So a layer is written with tau = 2^n / (2^n - k) and r = tau for a decay of k / 2^n,
-which must come back exactly. A membrane of lehr is an integer V = v 2^F: where no decay ever rounds V, and V stays within 24 bits, the
-float is V / 2^F in every step, by whatever order or fused instruction.
+in double precision, and sends them as float32. So a layer is written with tau = 2^n / (2^n - k) and
+r = tau for a decay of k / 2^n, which must come back exactly. A membrane of lehr is an integer V = v
+2^F: where no decay ever rounds V, and V stays within 24 bits, the float is V / 2^F in every step,
+by whatever order or fused instruction.
 """
 
 from __future__ import annotations
@@ -61,20 +63,34 @@ class Update:
     @property
     def tau(self) -> float | None:
         """NIR's time constant in steps; None where nothing leaks."""
-        return None if self.numerator == 1 << self.shift else float((1 << self.shift) / ((1 << self.shift) - self.numerator))
+        return (
+            None
+            if self.numerator == 1 << self.shift
+            else float((1 << self.shift) / ((1 << self.shift) - self.numerator))
+        )
 
     @property
     def comes_back(self) -> bool:
         """Whether the conversion makes this decay, and no factor of the threshold, of `tau`, in the floats that it computes."""
-        return self.tau is None or (1 - 1.0 / self.tau == self.decay and (1.0 / self.tau) * self.tau == 1.0)
+        return self.tau is None or (
+            1 - 1.0 / self.tau == self.decay and (1.0 / self.tau) * self.tau == 1.0
+        )
 
 
 def _forms() -> Iterator[tuple[Reset, str]]:
     for form, rounding in product(("multiply", "shift"), _ROUNDINGS):
-        lines = [f"?leak v {form} {{k}} {{n}} {rounding}", "add v input {f}", "?add v bias 0", "?bound v {low} {high} saturate"]
+        lines = [
+            f"?leak v {form} {{k}} {{n}} {rounding}",
+            "add v input {f}",
+            "?add v bias 0",
+            "?bound v {low} {high} saturate",
+        ]
         yield "none", "\n".join(lines)
         for reset, line in RESETS.items():
-            yield "subtract" if reset == "subtract" else "zero", "\n".join([*lines, "fire fired v gt threshold 1", line])
+            yield (
+                "subtract" if reset == "subtract" else "zero",
+                "\n".join([*lines, "fire fired v gt threshold 1", line]),
+            )
 
 
 _FORMS = tuple(_forms())
@@ -95,7 +111,9 @@ def _update(program: Program) -> Update | str:
             common = gcd(k, 1 << n)
             return Update(k // common, n - common.bit_length() + 1, int(found["f"]), reset)
         sentences.append(found)
-    return max(sentences, key=lambda sentence: int(sentence.split()[1]))  # of the form that it goes along with the longest
+    return max(
+        sentences, key=lambda sentence: int(sentence.split()[1])
+    )  # of the form that it goes along with the longest
 
 
 def problems(net: Network, name: str) -> Iterator[Problem]:
@@ -117,7 +135,7 @@ def problems(net: Network, name: str) -> Iterator[Problem]:
 
 
 def _rounded(net: Network, name: str, update: Update) -> Iterator[Problem]:
-    """A decay by k/2^n takes n bits of the membrane's fraction in each step after the first."""
+    """Yield a decay by k/2^n takes n bits of the membrane's fraction in each step after the first."""
     needed = update.shift * (net.steps - 1)
     if not needed:
         return
@@ -125,12 +143,17 @@ def _rounded(net: Network, name: str, update: Update) -> Iterator[Problem]:
         reason = f"its decay is never rounded on the machine: in {net.steps} steps that takes {needed} fraction bits, it has"
         hint = f"use fewer steps, no leak, or export with {needed} fraction bits"
         yield Problem(name, f"{reason} {update.fraction_bits}", hint)
-    if update.reset == "subtract" and (net.neurons[name].threshold.astype(np.int64) % (1 << min(needed, 32))).any():
+    if (
+        update.reset == "subtract"
+        and (net.neurons[name].threshold.astype(np.int64) % (1 << min(needed, 32))).any()
+    ):
         reason = f"its decay is never rounded on the machine: in {net.steps} steps that takes thresholds that are multiples of 2^{needed}"
         yield Problem(name, reason, "train with such thresholds, reset to zero, or no leak")
 
 
 def sum_of_weights(net: Network, name: str) -> int:
-    """The greatest sum of magnitudes of the weights into a neuron of a layer."""
-    arriving: list[Int64] = [np.abs(each.weights).sum(axis=0) for each in connections(net) if each.target == name]
+    """Return the greatest sum of magnitudes of the weights into a neuron of a layer."""
+    arriving: list[Int64] = [
+        np.abs(each.weights).sum(axis=0) for each in connections(net) if each.target == name
+    ]
     return int(np.sum(arriving, axis=0).max()) if arriving else 0

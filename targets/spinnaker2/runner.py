@@ -40,14 +40,24 @@ class Model:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.dtype != np.uint8 or x.shape[2:] != shape or x.shape[1] > steps:
             told = ", ".join(map(str, ("N", f"up to {steps}", *shape)))
-            raise FileRefused(f"input is {x.dtype} {list(x.shape)}, {GRAPH} takes uint8 [{told}]; convert or reshape it")
+            raise FileRefused(
+                f"input is {x.dtype} {list(x.shape)}, {GRAPH} takes uint8 [{told}]; convert or "
+                "reshape it"
+            )
         layers = settings["layers"]
-        total = x.shape[1] + max([settings["input_late"], *(layer["late"] for layer in layers.values())])
+        total = x.shape[1] + max(
+            [settings["input_late"], *(layer["late"] for layer in layers.values())]
+        )
         spikes, membranes = machine.run(late(x, settings["input_late"], total))
-        own = {name: slice(layer["late"], layer["late"] + x.shape[1]) for name, layer in layers.items()}
+        own = {
+            name: slice(layer["late"], layer["late"] + x.shape[1]) for name, layer in layers.items()
+        }
         return Trace(
             {name: spikes[name][:, own[name]] for name in layers},
-            {name: _integers(name, membranes[name][:, own[name]], layer["fraction_bits"]) for name, layer in layers.items()},
+            {
+                name: _integers(name, membranes[name][:, own[name]], layer["fraction_bits"])
+                for name, layer in layers.items()
+            },
         )
 
 
@@ -56,14 +66,22 @@ def _machine(path: Path, settings: Mapping[str, Any]) -> Machine:
 
     try:
         graph = nir.read(path).to_dict()
-        return Machine(graph["nodes"], [(str(a), str(b)) for a, b in graph["edges"]], settings["conversion"])
+        return Machine(
+            graph["nodes"], [(str(a), str(b)) for a, b in graph["edges"]], settings["conversion"]
+        )
     except Exception as error:  # nir and h5py raise what they like
-        raise FileRefused(f"{path} cannot be converted ({type(error).__name__}: {error}); {AGAIN}") from None
+        raise FileRefused(
+            f"{path} cannot be converted ({type(error).__name__}: {error}); {AGAIN}"
+        ) from None
 
 
-def _integers(name: str, membranes: npt.NDArray[np.float32], fraction_bits: int) -> npt.NDArray[np.int32]:
+def _integers(
+    name: str, membranes: npt.NDArray[np.float32], fraction_bits: int
+) -> npt.NDArray[np.int32]:
     """Membranes in the network's units."""
     exact = membranes.astype(np.float64) * (1 << fraction_bits)
     if not np.array_equal(exact, np.round(exact)) or np.abs(exact).max(initial=0) > 2**31 - 1:
-        raise NotBitExact(f"{name}: a membrane is no integer of 2^-{fraction_bits}; report it as a bug of lehr")
+        raise NotBitExact(
+            f"{name}: a membrane is no integer of 2^-{fraction_bits}; report it as a bug of lehr"
+        )
     return exact.astype(np.int32)

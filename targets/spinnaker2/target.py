@@ -8,7 +8,17 @@ from typing import ClassVar, get_args
 
 from lehr.artifact import BuildPlan
 from lehr.network import Conv2d, Flatten, Linear, Network, Neuron, Readout, SumPool2d
-from lehr.targets.contract import Arithmetics, Estimate, Figure, Options, Problem, Runner, Target, TrainingForm, Varying
+from lehr.targets.contract import (
+    Arithmetics,
+    Estimate,
+    Figure,
+    Options,
+    Problem,
+    Runner,
+    Target,
+    TrainingForm,
+    Varying,
+)
 from lehr.targets.spinnaker2.graph import GRAPH, SETTINGS, graph_bytes, settings_bytes, updates
 from lehr.targets.spinnaker2.memory import ELEMENTS, ROOM, parts
 from lehr.targets.spinnaker2.neurons import Update, problems, update_of
@@ -34,11 +44,19 @@ class Spinnaker2(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = KINDS
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     readouts: ClassVar[tuple[Readout, ...]] = get_args(Readout)
-    holds: ClassVar[str] = "148 processing elements of 128 KiB, 250 neurons each; weights to 127; float32, which must never round"
+    holds: ClassVar[str] = (
+        "148 processing elements of 128 KiB, 250 neurons each; weights to 127; float32, which must "
+        "never round"
+    )
     own_steps: ClassVar[bool] = True
-    judge: ClassVar[str] = "lehr's own model of py-spinnaker2's published conversion and neuron: nothing of the machine can be had"
+    judge: ClassVar[str] = (
+        "lehr's own model of py-spinnaker2's published conversion and neuron: nothing of the "
+        "machine can be had"
+    )
     training: ClassVar[TrainingForm | None] = TrainingForm(
-        arithmetic=MappingProxyType({"decay_form": "multiply", "reset_timing": "same_step", "fires": "gt", "state_bits": 32}),
+        arithmetic=MappingProxyType(
+            {"decay_form": "multiply", "reset_timing": "same_step", "fires": "gt", "state_bits": 32}
+        ),
         biases=False,
         fraction_bits=0,
     )
@@ -56,38 +74,76 @@ class Spinnaker2(Target):
         found = []
         if net.input.kind != "spikes":
             reason = "its input is pixels, the machine's is spikes"
-            found.append(Problem(next(iter(net.neurons)), reason, "train with a code that turns pixels into spikes"))
+            found.append(
+                Problem(
+                    next(iter(net.neurons)),
+                    reason,
+                    "train with a code that turns pixels into spikes",
+                )
+            )
         found += [problem for name in net.neurons for problem in ways(net, name)[1]]
         late = lags(net, 1)
         if not isinstance(late, dict):
-            found += [Problem(p.node, p.reason, "leave that edge out: py-spinnaker2 has one delay for all") for p in late]
+            found += [
+                Problem(
+                    p.node, p.reason, "leave that edge out: py-spinnaker2 has one delay for all"
+                )
+                for p in late
+            ]
         made = updates(net)
         resets = {name: update.reset for name, update in made.items() if update.reset != "none"}
         if len(set(resets.values())) > 1:
-            other = next(name for name, reset in resets.items() if reset != next(iter(resets.values())))
-            reason = "its neurons reset otherwise than those before, py-spinnaker2 has one reset for all"
+            other = next(
+                name for name, reset in resets.items() if reset != next(iter(resets.values()))
+            )
+            reason = (
+                "its neurons reset otherwise than those before, py-spinnaker2 has one reset for all"
+            )
             found.append(Problem(other, reason, "train with one reset"))
         for name in made:
             found += problems(net, name)
         return tuple(found) or _sizes(net)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The graph, the settings, a program that runs them, and a README."""
+        """Return the graph, the settings, a program that runs them, and a README."""
         del options
-        files = {GRAPH: graph_bytes(net), SETTINGS: settings_bytes(net), "run_spinnaker2.py": SCRIPT.encode()}
+        files = {
+            GRAPH: graph_bytes(net),
+            SETTINGS: settings_bytes(net),
+            "run_spinnaker2.py": SCRIPT.encode(),
+        }
         return BuildPlan({**files, "README.md": _readme(net).encode()})
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Processing elements and memory, synaptic operations, and what they would cost by a published constant."""
         del options
         made, events = parts(net), operations(net, rates) * net.steps
         layout = "the published layout of its memory: rows of synapses, kernels, parameters, states, records"
         return Estimate(
             (
-                Figure("processing elements", sum(p.elements for p in made.values()), f"of {ELEMENTS}", "at most 250 neurons, by memory"),
-                Figure("fullest element", max(p.bytes for p in made.values()), f"bytes of {ROOM}", layout),
-                Figure("synaptic operations", events, "per inference", "spikes times the synapses that they reach"),
-                Figure("energy of synapses", events * PICOJOULES * 1e-6, "uJ per inference", _SOURCE),
+                Figure(
+                    "processing elements",
+                    sum(p.elements for p in made.values()),
+                    f"of {ELEMENTS}",
+                    "at most 250 neurons, by memory",
+                ),
+                Figure(
+                    "fullest element",
+                    max(p.bytes for p in made.values()),
+                    f"bytes of {ROOM}",
+                    layout,
+                ),
+                Figure(
+                    "synaptic operations",
+                    events,
+                    "per inference",
+                    "spikes times the synapses that they reach",
+                ),
+                Figure(
+                    "energy of synapses", events * PICOJOULES * 1e-6, "uJ per inference", _SOURCE
+                ),
             )
         )
 
@@ -101,7 +157,9 @@ def _sizes(net: Network) -> tuple[Problem, ...]:
     made, found = parts(net), []
     for name, part in made.items():
         if part.bytes > ROOM:
-            reason = f"one of its neurons takes {part.bytes:,} bytes, a processing element has {ROOM:,}"
+            reason = (
+                f"one of its neurons takes {part.bytes:,} bytes, a processing element has {ROOM:,}"
+            )
             found.append(Problem(name, reason, "use fewer inputs of the layer or fewer steps"))
     elements = sum(part.elements for part in made.values())
     if not found and elements > ELEMENTS:
@@ -114,15 +172,22 @@ def _sizes(net: Network) -> tuple[Problem, ...]:
 def _readme(net: Network) -> str:
     made, count = parts(net), sizes(net)
     resets = {update.reset for update in updates(net).values()}
-    rows = [f"| {name} | {count[name]} | {part.elements} | {part.bytes:,} |" for name, part in made.items()]
+    rows = [
+        f"| {name} | {count[name]} | {part.elements} | {part.bytes:,} |"
+        for name, part in made.items()
+    ]
     changes = []
     for way in all_ways(net):
         where = f"from {way.source} to {way.target}"
         if way.flat and way.pool == 1:
-            changes.append(f"- {where}: a Flatten behind windows of one pixel, which py-spinnaker2 asks for")
+            changes.append(
+                f"- {where}: a Flatten behind windows of one pixel, which py-spinnaker2 asks for"
+            )
         if way.convolves and way.weight is not None:
             size = "x".join(map(str, way.weight.shape[2:]))
-            changes.append(f"- {where}: one kernel of {size}; dilation, groups and later pooling are in it")
+            changes.append(
+                f"- {where}: one kernel of {size}; dilation, groups and later pooling are in it"
+            )
     return README.format(
         reset="sets the membrane to zero" if "zero" in resets else "subtracts the threshold",
         transformations="\n".join(changes) or "- nothing",

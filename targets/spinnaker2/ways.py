@@ -1,10 +1,13 @@
 """The ways between layers that py-spinnaker2 makes projections of, and how the nodes on lehr's ways become such.
 
-Its `create_projections` knows, between a source of spikes and neurons: Linear or Affine; Conv2d; SumPool2d and Conv2d; SumPool2d, Flatten
-and Affine; SumPool2d. It leaves out others without a word, or stops. Of a Conv2d it reads no dilation and no groups, of a stride or a
-pooling window the two directions in an order that it does not document. What lehr has beyond is brought into these forms exactly:
+Its `create_projections` knows, between a source of spikes and neurons: Linear or Affine; Conv2d;
+SumPool2d and Conv2d; SumPool2d, Flatten and Affine; SumPool2d. It leaves out others without a word,
+or stops. Of a Conv2d it reads no dilation and no groups, of a stride or a pooling window the two
+directions in an order that it does not document. What lehr has beyond is brought into these forms
+exactly:
 
-- dilation and groups become zeros in a kernel; pooling after a convolution becomes a larger kernel, whose weights are sums of its weights;
+- dilation and groups become zeros in a kernel; pooling after a convolution becomes a larger kernel,
+  whose weights are sums of its weights;
 - Flatten before Linear becomes SumPool2d of one pixel, Flatten and Affine.
 """
 
@@ -36,7 +39,8 @@ class Way:
         shape: of the source.
         pool: windows that are summed first, of that size and stride; 0 for none.
         flat: whether maps are flattened.
-        weight: `[out, in]`, or the kernel `[out, in, height, width]` of a convolution; None where windows alone are summed.
+        weight: `[out, in]`, or the kernel `[out, in, height, width]` of a convolution; None where
+            windows alone are summed.
         stride, padding: of the convolution; padding by rows and columns.
     """
 
@@ -66,7 +70,9 @@ def ways(net: Network, name: str) -> tuple[list[Way], list[Problem]]:
                 problems.append(Problem(error.node, error.reason, error.hint))
     if not problems and len({way.convolves for way in made}) > 1:
         reason = "it hears convolutions and other weights, the machine's neurons hear the ones or the others"
-        problems.append(Problem(name, reason, "put a layer of neurons between, or use convolutions alone"))
+        problems.append(
+            Problem(name, reason, "put a layer of neurons between, or use convolutions alone")
+        )
     return made, problems
 
 
@@ -88,44 +94,73 @@ def _way(net: Network, source: str, target: str, path: tuple[str, ...]) -> Way:
         assert isinstance(node, Linear)
         flat = kinds != [Linear]
         if flat and len(shape) != 3:
-            raise _Unlike(rest[0], "it flattens what is no map of channels, rows and columns", "leave it out")
-        return Way(source, target, shape, pool or int(flat), flat, _held(rest[-1], node.weight.astype(np.int64)))
+            raise _Unlike(
+                rest[0], "it flattens what is no map of channels, rows and columns", "leave it out"
+            )
+        return Way(
+            source,
+            target,
+            shape,
+            pool or int(flat),
+            flat,
+            _held(rest[-1], node.weight.astype(np.int64)),
+        )
     if kinds == [SumPool2d]:
         return Way(source, target, shape, pool, False, None)
     if kinds in ([Conv2d], [SumPool2d, Conv2d], [Conv2d, SumPool2d]):
         conv = net.nodes[rest[0]]
         assert isinstance(conv, Conv2d)
-        kernel, stride = ungrouped(undilated(conv), conv.groups), _same(rest[0], "stride", conv.stride)
+        kernel, stride = (
+            ungrouped(undilated(conv), conv.groups),
+            _same(rest[0], "stride", conv.stride),
+        )
         if kinds[-1] == SumPool2d:
             window = _window(net, rest[1])
             kernel, stride = pooled(kernel, (window, window), (stride, stride)), stride * window
         return Way(source, target, shape, pool, False, _held(rest[0], kernel), stride, conv.padding)
     told = " and ".join(kind.__name__ for kind in kinds) or "nothing"
     hint = "use one layer of weights between layers of neurons, with pooling before or after a convolution, or before a Flatten"
-    raise _Unlike(path[-1] if path else target, f"there is {told} between {source} and {target}, the machine has other ways", hint)
+    raise _Unlike(
+        path[-1] if path else target,
+        f"there is {told} between {source} and {target}, the machine has other ways",
+        hint,
+    )
 
 
 def _window(net: Network, name: str) -> int:
     pool = net.nodes[name]
     assert isinstance(pool, SumPool2d)
     if pool.padding != (0, 0) or pool.kernel != pool.stride:
-        raise _Unlike(name, "its windows overlap or are padded, the machine's do not", "use a stride of the window's size and no padding")
+        raise _Unlike(
+            name,
+            "its windows overlap or are padded, the machine's do not",
+            "use a stride of the window's size and no padding",
+        )
     return _same(name, "window", pool.kernel)
 
 
 def _same(name: str, what: str, pair: tuple[int, int]) -> int:
     if pair[0] != pair[1]:
-        raise _Unlike(name, f"its {what} is {pair[0]} by {pair[1]}, which py-spinnaker2 reads in an order of its own", "use a square one")
+        raise _Unlike(
+            name,
+            f"its {what} is {pair[0]} by {pair[1]}, which py-spinnaker2 reads in an order of its "
+            "own",
+            "use a square one",
+        )
     return pair[0]
 
 
 def _held(name: str, weight: Kernel) -> Kernel:
     if (worst := int(np.abs(weight).max())) > LARGEST:
-        raise _Unlike(name, f"a weight of the machine would be {worst}, it holds up to {LARGEST}", "use smaller weights or windows")
+        raise _Unlike(
+            name,
+            f"a weight of the machine would be {worst}, it holds up to {LARGEST}",
+            "use smaller weights or windows",
+        )
     return weight
 
 
 def all_ways(net: Network) -> Iterator[Way]:
-    """The ways of a network that maps, by target in order of evaluation."""
+    """Yield the ways of a network that maps, by target in order of evaluation."""
     for name in net.neurons:
         yield from ways(net, name)[0]

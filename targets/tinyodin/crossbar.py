@@ -1,8 +1,10 @@
 """A network as the one crossbar that tinyODIN is: rows of weights that events read, columns of neurons that they reach.
 
-In open loop (register SPI_OPEN_LOOP) the spikes of neurons go out and are not served: rows then belong to the input alone, columns to the
-neurons, and the scheduler's queue holds nothing but events of the host: never more than one, so that none is dropped and none overtakes
-another. For the controller comes back to WAIT from a handshake when the request is low (controller.v), and then serves what is queued.
+In open loop (register SPI_OPEN_LOOP) the spikes of neurons go out and are not served: rows then
+belong to the input alone, columns to the neurons, and the scheduler's queue holds nothing but
+events of the host: never more than one, so that none is dropped and none overtakes another. For the
+controller comes back to WAIT from a handshake when the request is low (controller.v), and then
+serves what is queued.
 """
 
 from __future__ import annotations
@@ -57,13 +59,18 @@ class Crossbar:
 
 
 def crossbar(net: Network) -> Crossbar:
-    """The memories of a network that maps."""
+    """Return the memories of a network that maps."""
     ((name, neuron),) = net.neurons.items()
     (inputs,) = connections(net)
     size, numbers = sizes(net)[name], _numbers(neuron)
     assert not isinstance(numbers, str)
     raised = numbers["test"] == "gt"
-    return Crossbar(inputs.weights, by_neuron(neuron, "threshold", size) + raised, _leaks(neuron, numbers, size), raised)
+    return Crossbar(
+        inputs.weights,
+        by_neuron(neuron, "threshold", size) + raised,
+        _leaks(neuron, numbers, size),
+        raised,
+    )
 
 
 def problems(net: Network) -> tuple[Problem, ...]:
@@ -73,18 +80,46 @@ def problems(net: Network) -> tuple[Problem, ...]:
     ((name, neuron),) = net.neurons.items()
     numbers = _numbers(neuron)
     if isinstance(numbers, str):
-        return (Problem(name, numbers, "say it as the machine tinyodin of lehr.machines, or in fields with update 'event' and 12 bits"),)
+        return (
+            Problem(
+                name,
+                numbers,
+                "say it as the machine tinyodin of lehr.machines, or in fields with update 'event' "
+                "and 12 bits",
+            ),
+        )
     found = _of_sizes(net, name)
     if neuron.bias.any():
-        found += (Problem(name, "its neurons have a bias, the machine has none", "train without biases"),)
+        found += (
+            Problem(name, "its neurons have a bias, the machine has none", "train without biases"),
+        )
     size = sizes(net)[name]
     highest = HIGHEST_THRESHOLD - (numbers["test"] == "gt")
-    found += outside(name, "thresholds", by_neuron(neuron, "threshold", size), 1, highest, "use smaller weights, or fewer fraction bits")
-    found += outside(name, "leaks", _leaks(neuron, numbers, size), 0, HIGHEST_LEAK, "use a smaller leak")
+    found += outside(
+        name,
+        "thresholds",
+        by_neuron(neuron, "threshold", size),
+        1,
+        highest,
+        "use smaller weights, or fewer fraction bits",
+    )
+    found += outside(
+        name, "leaks", _leaks(neuron, numbers, size), 0, HIGHEST_LEAK, "use a smaller leak"
+    )
     ways = connections(net)
-    weights = np.concatenate([each.weights.reshape(-1) for each in ways]) if ways else np.zeros(1, np.int64)
-    pooled = "pool less" if any(isinstance(node, SumPool2d) for node in net.nodes.values()) else "use weights of at most 4 bits"
-    found += outside(name, "weights, as an event brings them", weights, LOWEST_WEIGHT, HIGHEST_WEIGHT, pooled)
+    weights = (
+        np.concatenate([each.weights.reshape(-1) for each in ways])
+        if ways
+        else np.zeros(1, np.int64)
+    )
+    pooled = (
+        "pool less"
+        if any(isinstance(node, SumPool2d) for node in net.nodes.values())
+        else "use weights of at most 4 bits"
+    )
+    found += outside(
+        name, "weights, as an event brings them", weights, LOWEST_WEIGHT, HIGHEST_WEIGHT, pooled
+    )
     return found
 
 
@@ -93,8 +128,13 @@ def beyond_one_layer(net: Network) -> tuple[Problem, ...]:
     queue = "through the machine's queue, within the step and in the order in which they are emitted, not of address"
     hint = "use one layer of neurons that hears the input alone, or target c"
     ways = {(each.source, each.target): each for each in connections(net) if each.source != INPUT}
-    found = [Problem(target, f"it would hear spikes of {source} {queue}", hint) for source, target in ways]
-    deaf = [Problem(name, "it is one more layer beside another", hint) for name in list(net.neurons)[1:]]
+    found = [
+        Problem(target, f"it would hear spikes of {source} {queue}", hint)
+        for source, target in ways
+    ]
+    deaf = [
+        Problem(name, "it is one more layer beside another", hint) for name in list(net.neurons)[1:]
+    ]
     return tuple(found) or tuple(deaf)
 
 
@@ -102,21 +142,40 @@ def _of_sizes(net: Network, name: str) -> tuple[Problem, ...]:
     inputs, neurons = int(np.prod(net.input.shape)), sizes(net)[name]
     found = []
     if inputs > NEURONS:
-        found.append(Problem(name, f"it hears {inputs:,} inputs, the machine has {NEURONS} rows of weights", "pool or crop the input"))
+        found.append(
+            Problem(
+                name,
+                f"it hears {inputs:,} inputs, the machine has {NEURONS} rows of weights",
+                "pool or crop the input",
+            )
+        )
     if neurons > NEURONS:
-        found.append(Problem(name, f"it has {neurons:,} neurons, the machine has {NEURONS}", "use fewer neurons"))
+        found.append(
+            Problem(
+                name, f"it has {neurons:,} neurons, the machine has {NEURONS}", "use fewer neurons"
+            )
+        )
     return tuple(found)
 
 
-def outside(name: str, what: str, values: Int64, low: int, high: int, hint: str) -> tuple[Problem, ...]:
-    """The problem that numbers of layer `name` are below `low` or above `high`, where they are."""
+def outside(
+    name: str, what: str, values: Int64, low: int, high: int, hint: str
+) -> tuple[Problem, ...]:
+    """Return the problem that numbers of layer `name` are below `low` or above `high`, where they are."""
     if int(values.min()) >= low and int(values.max()) <= high:
         return ()
-    return (Problem(name, f"its {what} are {values.min():,}..{values.max():,}, the machine holds {low:,}..{high:,}", hint),)
+    return (
+        Problem(
+            name,
+            f"its {what} are {values.min():,}..{values.max():,}, the machine holds "
+            f"{low:,}..{high:,}",
+            hint,
+        ),
+    )
 
 
 def _numbers(neuron: Neuron) -> dict[str, str] | str:
-    """The numbers in an update that is the machine's, or why it is not."""
+    """Return the numbers in an update that is the machine's, or why it is not."""
     own = matched(neuron.program, PROGRAM if isinstance(neuron.arithmetic, Program) else FIELDS)
     if isinstance(own, str):
         return own
@@ -127,4 +186,8 @@ def _numbers(neuron: Neuron) -> dict[str, str] | str:
 
 def _leaks(neuron: Neuron, numbers: dict[str, str], size: int) -> Int64:
     leak = numbers.get("leak", "0")
-    return by_neuron(neuron, leak, size) if leak in neuron.program.parameters else np.full(size, int(leak), np.int64)
+    return (
+        by_neuron(neuron, leak, size)
+        if leak in neuron.program.parameters
+        else np.full(size, int(leak), np.int64)
+    )

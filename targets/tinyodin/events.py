@@ -15,7 +15,7 @@ _SIGN = 0x800
 
 
 def events(x: npt.NDArray[np.uint8], leaks: bool) -> list[int]:
-    """The words of inputs `[N, T, rows]`: by step, ascending addresses, a count of c as c events; then the leak, where there is one."""
+    """Return the words of inputs `[N, T, rows]`: by step, ascending addresses, a count of c as c events; then the leak, where there is one."""
     words = list[int]()
     for sample in x:
         words.append(SAMPLE)
@@ -25,11 +25,14 @@ def events(x: npt.NDArray[np.uint8], leaks: bool) -> list[int]:
     return words
 
 
-def read_output(text: str, samples: int, steps: int, neurons: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+def read_output(
+    text: str, samples: int, steps: int, neurons: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     """Spikes and membranes, `[N, T, neurons]`, of the lines that the testbench wrote.
 
     Raises:
-        NotBitExact: when they are no such lines, or too few, or a neuron fires more than 255 times in a step.
+        NotBitExact: when they are no such lines, or too few, or a neuron fires more than 255 times
+            in a step.
     """
     spikes = np.zeros((samples * steps, neurons), np.int64)
     membranes = np.zeros((samples * steps, neurons), np.int32)
@@ -44,7 +47,10 @@ def read_output(text: str, samples: int, steps: int, neurons: int) -> tuple[npt.
     except (IndexError, ValueError):
         at = -1
     if at != samples * steps or spikes.max(initial=0) > np.iinfo(np.uint8).max:
-        raise NotBitExact("the Verilog of tinyODIN sends what no run of this artefact is; build the artefact again")
+        raise NotBitExact(
+            "the Verilog of tinyODIN sends what no run of this artefact is; build the artefact "
+            "again"
+        )
     signed = np.where(membranes & _SIGN, membranes - 2 * _SIGN, membranes)
     shape = (samples, steps, neurons)
     return spikes.astype(np.uint8).reshape(shape), signed.astype(np.int32).reshape(shape)

@@ -12,11 +12,19 @@ def readme(net: Network, bar: Crossbar) -> str:
     rows, columns = bar.weights.shape
     used = []
     if bar.raised:
-        used.append("Thresholds are one more than the network's: it fires beyond them, the machine at them, and both then set to 0.")
+        used.append(
+            "Thresholds are one more than the network's: it fires beyond them, the machine at "
+            "them, and both then set to 0."
+        )
     if len(net.weighted) + len(net.neurons) < len(net.nodes):
-        used.append("Convolution, pooling and flattening are resolved into the weights that an event brings to each neuron.")
+        used.append(
+            "Convolution, pooling and flattening are resolved into the weights that an event "
+            "brings to each neuron."
+        )
     elif neuron.threshold.size < columns:
-        used.append("The convolution is resolved into the weights that an event brings to each neuron.")
+        used.append(
+            "The convolution is resolved into the weights that an event brings to each neuron."
+        )
     listed = "\n".join(f"- {line}" for line in used) or "- None."
     leak = "Then a time reference event to all, address 0x1FF.\n" if bar.leaks.any() else ""
     return f"""# tinyODIN: {rows} inputs, {columns} neurons

@@ -22,7 +22,9 @@ class TinyOdin(Target):
     """One layer of neurons that update by event, on a crossbar of 256 by 256 weights of 4 bits."""
 
     name: ClassVar[str] = "tinyodin"
-    summary: ClassVar[str] = "SPI words, memories and events for tinyODIN, a crossbar of 256 neurons in open Verilog"
+    summary: ClassVar[str] = (
+        "SPI words, memories and events for tinyODIN, a crossbar of 256 neurons in open Verilog"
+    )
     arithmetics: ClassVar[Arithmetics] = Arithmetics(
         decay_form=("multiply",),
         rounding=("toward_zero", "floor", "nearest_even"),
@@ -38,8 +40,13 @@ class TinyOdin(Target):
     weights: ClassVar[tuple[WeightKind, ...]] = ("binary", "ternary", "int2", "int3", "int4")
     by_neuron: ClassVar[frozenset[Varying]] = frozenset({"parameters"})
     example_fields: ClassVar[Mapping[str, Any]] = {"decay_numerator": 1, "decay_shift": 0}
-    holds: ClassVar[str] = f"{NEURONS} inputs, one layer of {NEURONS} neurons that hears them alone, weights of 4 bits, membranes of 12"
-    judge: ClassVar[str] = "the author's Verilog under Verilator: every spike and every membrane; its SPI words too"
+    holds: ClassVar[str] = (
+        f"{NEURONS} inputs, one layer of {NEURONS} neurons that hears them alone, weights of 4 "
+        "bits, membranes of 12"
+    )
+    judge: ClassVar[str] = (
+        "the author's Verilog under Verilator: every spike and every membrane; its SPI words too"
+    )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """One layer, its size, and numbers that the memories have no room for."""
@@ -56,7 +63,12 @@ class TinyOdin(Target):
             "input": list(net.input.shape),
             "steps": net.steps,
             "leaks": bool(bar.leaks.any()),
-            "registers": {"SPI_GATE_ACTIVITY": 0, "SPI_OPEN_LOOP": 1, "SPI_AER_SRC_CTRL_nNEUR": 0, "SPI_MAX_NEUR": size - 1},
+            "registers": {
+                "SPI_GATE_ACTIVITY": 0,
+                "SPI_OPEN_LOOP": 1,
+                "SPI_AER_SRC_CTRL_nNEUR": 0,
+                "SPI_MAX_NEUR": size - 1,
+            },
         }
         contents = {MAP: to_json(described), "README.md": readme(net, bar).encode()}
         contents[BENCH] = files("lehr.targets.tinyodin").joinpath("templates", BENCH).read_bytes()
@@ -65,7 +77,9 @@ class TinyOdin(Target):
             contents[name] = "".join(f"{word:0{digits}x}\n" for word in image).encode()
         return BuildPlan(contents)
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """Work of a step. An event reads the weights of all neurons, those that are 0 as well."""
         del options
         bar = crossbar(net)
@@ -76,11 +90,28 @@ class TinyOdin(Target):
         spi = sum(1 for _ in program(bar))
         return Estimate(
             (
-                Figure("synaptic operations", operations(net, rates), "per step", "events times their weights that are not 0"),
-                Figure("weights read", events * columns, "per step", "events times neurons: the machine passes none over"),
+                Figure(
+                    "synaptic operations",
+                    operations(net, rates),
+                    "per step",
+                    "events times their weights that are not 0",
+                ),
+                Figure(
+                    "weights read",
+                    events * columns,
+                    "per step",
+                    "events times neurons: the machine passes none over",
+                ),
                 Figure("clocks", cycles, "per step", timing),
-                Figure("SPI words", spi, "to program it", "lines of program.hex; 40 bits each, at most a quarter of the clock"),
-                Figure("synapse memory in use", 4 * rows * columns, "bits", "of 262,144: 4 a weight"),
+                Figure(
+                    "SPI words",
+                    spi,
+                    "to program it",
+                    "lines of program.hex; 40 bits each, at most a quarter of the clock",
+                ),
+                Figure(
+                    "synapse memory in use", 4 * rows * columns, "bits", "of 262,144: 4 a weight"
+                ),
             )
         )
 

@@ -21,13 +21,16 @@ SYNAPSE_WORDS = NEURONS * ROW
 
 
 def neuron_memory(bar: Crossbar) -> list[int]:
-    """The 256 words: leak, threshold, and a membrane of 0; neurons that are not there are disabled."""
-    used = [(int(leak) << 24) | (int(threshold) << 12) for threshold, leak in zip(bar.thresholds, bar.leaks, strict=True)]
+    """Return the 256 words: leak, threshold, and a membrane of 0; neurons that are not there are disabled."""
+    used = [
+        (int(leak) << 24) | (int(threshold) << 12)
+        for threshold, leak in zip(bar.thresholds, bar.leaks, strict=True)
+    ]
     return used + [1 << 31] * (NEURONS - len(used))
 
 
 def synapse_memory(bar: Crossbar) -> list[int]:
-    """The 8192 words: 32 a row, 8 weights of 4 bits in each, the first in the lowest bits."""
+    """Return the 8192 words: 32 a row, 8 weights of 4 bits in each, the first in the lowest bits."""
     whole = np.zeros((NEURONS, NEURONS), np.int64)
     whole[: bar.weights.shape[0], : bar.weights.shape[1]] = bar.weights
     nibbles = (whole & 15).reshape(SYNAPSE_WORDS, PER_WORD)
@@ -51,7 +54,7 @@ def program(bar: Crossbar) -> Iterator[int]:
 
 
 def clear(bar: Crossbar) -> Iterator[int]:
-    """The words that set every membrane to 0, before a sample."""
+    """Yield the words that set every membrane to 0, before a sample."""
     yield (GATE << 20) | 1
     for number in range(bar.weights.shape[1]):
         yield _byte(_NEURON | number, 0)
@@ -60,5 +63,5 @@ def clear(bar: Crossbar) -> Iterator[int]:
 
 
 def _byte(address: int, value: int, keep: int = 0) -> int:
-    """A word that writes a byte; bits of `keep` stay as they are."""
+    """Return a word that writes a byte; bits of `keep` stay as they are."""
     return ((_WRITE | address) << 20) | (keep << 8) | (value & 0xFF)

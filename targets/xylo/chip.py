@@ -1,7 +1,7 @@
 """A network on Xylo's core: 16 inputs, 1,000 hidden neurons that hear each other, 8 outputs.
 
-Layers of neurons become blocks of the hidden population, what is between them blocks of its matrix. Spikes of hidden neurons arrive one
-step later, at outputs too; those of the input in the same step.
+Layers of neurons become blocks of the hidden population, what is between them blocks of its matrix.
+Spikes of hidden neurons arrive one step later, at outputs too; those of the input in the same step.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Chip:
         hidden: layers of the hidden population, in order.
         output: the layer that is read out.
         lag: steps by which the input comes late.
-        into, recurrent, out: weights from the input to hidden neurons, among these, and from these to the outputs.
+        into, recurrent, out: weights from the input to hidden neurons, among these, and from these
+            to the outputs.
     """
 
     hidden: tuple[Layer, ...]
@@ -76,7 +77,7 @@ class Chip:
 
 
 def placed(net: Network) -> Chip | tuple[Problem, ...]:
-    """A network on the chip, or all reasons why it is not."""
+    """Return a network on the chip, or all reasons why it is not."""
     size, found = sizes(net), {name: cells(net, name, count) for name, count in sizes(net).items()}
     known = {name: each for name, each in found.items() if isinstance(each, Cells)}
     wrong = [each for each in found.values() if isinstance(each, Problem)]
@@ -92,30 +93,55 @@ def placed(net: Network) -> Chip | tuple[Problem, ...]:
     output = Layer(net.output, 0, size[net.output], late[net.output], known[net.output])
     chip = _wired(net, tuple(hidden), output, late[INPUT])
     if isinstance(chip, Chip):
-        wrong = [*_fan_out(chip), *_starts(chip), *(problem for layer in chip.layers for problem in _rails(net, layer))]
+        wrong = [
+            *_fan_out(chip),
+            *_starts(chip),
+            *(problem for layer in chip.layers for problem in _rails(net, layer)),
+        ]
         return tuple(wrong) or chip
     return chip
 
 
 # -------------------------------------------------------------------- what does not fit
 def _counts(net: Network, size: Mapping[str, int]) -> Iterator[Problem]:
-    inputs, hidden = int(np.prod(net.input.shape)), sum(count for name, count in size.items() if name != net.output)
+    inputs, hidden = (
+        int(np.prod(net.input.shape)),
+        sum(count for name, count in size.items() if name != net.output),
+    )
     first = next(iter(net.neurons))
     if inputs > INPUTS:
-        yield Problem(first, f"the network has {inputs:,} inputs, the chip has {INPUTS}", "put channels of the input together")
+        yield Problem(
+            first,
+            f"the network has {inputs:,} inputs, the chip has {INPUTS}",
+            "put channels of the input together",
+        )
     if hidden > HIDDEN:
-        yield Problem(first, f"the layers before the last have {hidden:,} neurons, the chip has {HIDDEN:,}", "use smaller layers")
+        yield Problem(
+            first,
+            f"the layers before the last have {hidden:,} neurons, the chip has {HIDDEN:,}",
+            "use smaller layers",
+        )
     if size[net.output] > OUTPUTS:
         hint = f"train with at most {OUTPUTS} classes"
-        yield Problem(net.output, f"it has {size[net.output]} neurons, the chip has {OUTPUTS} outputs", hint)
+        yield Problem(
+            net.output, f"it has {size[net.output]} neurons, the chip has {OUTPUTS} outputs", hint
+        )
 
 
 def _edges(net: Network) -> Iterator[Problem]:
     for each in connections(net):
         if each.source == net.output:
-            yield Problem(each.target, f"it hears {each.source}, and outputs of the chip reach no neuron", "leave that edge out")
+            yield Problem(
+                each.target,
+                f"it hears {each.source}, and outputs of the chip reach no neuron",
+                "leave that edge out",
+            )
         elif each.source == INPUT and each.target == net.output:
-            yield Problem(each.target, "it hears the input, which reaches hidden neurons alone", "put a layer of neurons between them")
+            yield Problem(
+                each.target,
+                "it hears the input, which reaches hidden neurons alone",
+                "put a layer of neurons between them",
+            )
 
 
 def _spikes(net: Network, known: Mapping[str, Cells]) -> Iterator[Problem]:
@@ -135,27 +161,37 @@ def _fan_out(chip: Chip) -> Iterator[Problem]:
         most = int(counts[layer.first : layer.first + layer.size].max())
         if most > FAN_OUT:
             reason = f"one of its neurons reaches {most:,} hidden neurons, the chip has room for {FAN_OUT}"
-            yield Problem(layer.name, reason, "use a smaller layer behind it, or weights that are 0")
+            yield Problem(
+                layer.name, reason, "use a smaller layer behind it, or weights that are 0"
+            )
     if counts.sum() > RECURRENT:
         reason = f"there are {counts.sum():,} synapses between hidden neurons, the chip has room for {RECURRENT:,}"
         yield Problem(chip.hidden[-1].name, reason, "use smaller layers, or weights that are 0")
 
 
 def _starts(chip: Chip) -> Iterator[Problem]:
-    """The bias of a layer that runs late would act before the layer's first step."""
+    """Yield the bias of a layer that runs late would act before the layer's first step."""
     for layer in chip.layers:
         if layer.lag and layer.cells.bias.any():
             reason = f"its biases would act {layer.lag} steps before its first input, as each hop takes a step"
-            yield Problem(layer.name, reason, "put a Delay of 1 step before each layer behind the first, or train it without biases")
+            yield Problem(
+                layer.name,
+                reason,
+                "put a Delay of 1 step before each layer behind the first, or train it without "
+                "biases",
+            )
 
 
 def _rails(net: Network, layer: Layer) -> Iterator[Problem]:
     """Where the chip does something else than the program at the ends of a register.
 
-    It adds to a synapse spike by spike, and saturates each time: the order counts unless all weights of a neuron have one sign. Its
-    decay of a membrane of -32768 by a dash of 0 is -32768, of the wrong sign. An integrator is an output with the highest threshold.
+    It adds to a synapse spike by spike, and saturates each time: the order counts unless all
+    weights of a neuron have one sign. Its decay of a membrane of -32768 by a dash of 0 is -32768,
+    of the wrong sign. An integrator is an output with the highest threshold.
     """
-    arriving = np.concatenate([each.weights for each in connections(net) if each.target == layer.name])
+    arriving = np.concatenate(
+        [each.weights for each in connections(net) if each.target == layer.name]
+    )
     if ((arriving > 0).any(axis=0) & (arriving < 0).any(axis=0)).any():
         yield from outside(net, layer.name, {"i": STATE})
     if not layer.cells.up_to:
@@ -165,18 +201,29 @@ def _rails(net: Network, layer: Layer) -> Iterator[Problem]:
 
 
 # -------------------------------------------------------------------- matrices
-def _wired(net: Network, hidden: tuple[Layer, ...], output: Layer, lag: int) -> Chip | tuple[Problem, ...]:
-    place, neurons = {layer.name: layer for layer in (*hidden, output)}, sum(layer.size for layer in hidden)
+def _wired(
+    net: Network, hidden: tuple[Layer, ...], output: Layer, lag: int
+) -> Chip | tuple[Problem, ...]:
+    place, neurons = (
+        {layer.name: layer for layer in (*hidden, output)},
+        sum(layer.size for layer in hidden),
+    )
     whole = {
         "into": np.zeros((int(np.prod(net.input.shape)), neurons), np.int64),
         "recurrent": np.zeros((neurons, neurons), np.int64),
         "out": np.zeros((neurons, output.size), np.int64),
     }
     for each in connections(net):
-        matrix = whole["into" if each.source == INPUT else "out" if each.target == output.name else "recurrent"]
+        matrix = whole[
+            "into" if each.source == INPUT else "out" if each.target == output.name else "recurrent"
+        ]
         _block(matrix, each, place)[...] += each.weights << place[each.target].cells.shift
     made = {name: _shifted(matrix) for name, matrix in whole.items()}
-    wrong = [_too_wide(net, name, matrix, made[name]) for name, matrix in whole.items() if not _fits(made[name].values)]
+    wrong = [
+        _too_wide(net, name, matrix, made[name])
+        for name, matrix in whole.items()
+        if not _fits(made[name].values)
+    ]
     return tuple(wrong) or Chip(hidden, output, lag, **made)
 
 
@@ -187,7 +234,7 @@ def _block(matrix: Int64, each: Connection, place: Mapping[str, Layer]) -> Int64
 
 
 def _shifted(matrix: Int64) -> Weights:
-    """A matrix with as many of the places that all of it is shifted by as the chip has."""
+    """Return a matrix with as many of the places that all of it is shifted by as the chip has."""
     bits = int(np.bitwise_or.reduce(np.abs(matrix), axis=None))
     shift = min((bits & -bits).bit_length() - 1, MOST_SHIFT) if bits else 0
     return Weights(matrix >> shift, shift)
@@ -199,9 +246,16 @@ def _fits(values: Int64) -> bool:
 
 def _too_wide(net: Network, name: str, matrix: Int64, made: Weights) -> Problem:
     worst = int(matrix.flat[int(np.abs(matrix).argmax())])
-    where = {"into": "of the input", "recurrent": "between hidden neurons", "out": "of the outputs"}[name]
+    where = {
+        "into": "of the input",
+        "recurrent": "between hidden neurons",
+        "out": "of the outputs",
+    }[name]
     target = net.output if name == "out" else next(iter(net.neurons))
     reason = f"the weights {where} reach {worst:,}, 8 bits with one shift of up to {MOST_SHIFT} for all of them do not hold them"
     return Problem(
-        target, reason, f"use one shift for them, or smaller weights; here they would be {made.values.min()}..{made.values.max()}"
+        target,
+        reason,
+        "use one shift for them, or smaller weights; here they would be "
+        f"{made.values.min()}..{made.values.max()}",
     )

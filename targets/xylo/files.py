@@ -1,8 +1,10 @@
 """The files of an artefact: samna's configuration, the images of the core's memories, and what is written where.
 
-Sources: names of the configuration are those of `samna.xyloCore2.configuration` as Rockpool sets them; samna 0.7.1, the last that is to
-be had, has the first core of the family (`samna.pollen`), whose names these are but for the biases. Images are as `xylosim.tools` of
-xylosim 0.1.3 writes them for hardware tests. Addresses are those that samna 0.7.1 writes to, and Rockpool reads from in the second core.
+Sources: names of the configuration are those of `samna.xyloCore2.configuration` as Rockpool sets
+them; samna 0.7.1, the last that is to be had, has the first core of the family (`samna.pollen`),
+whose names these are but for the biases. Images are as `xylosim.tools` of xylosim 0.1.3 writes them
+for hardware tests. Addresses are those that samna 0.7.1 writes to, and Rockpool reads from in the
+second core.
 """
 
 from __future__ import annotations
@@ -19,7 +21,13 @@ from lehr.artifact import to_json
 from lehr.network import Network
 from lehr.targets.xylo.chip import Chip, Layer, Weights
 
-CONFIGURATION, PLACES, WRITES, README, IMAGES = "configuration.json", "network.json", "memory_writes.csv", "README.md", "ram"
+CONFIGURATION, PLACES, WRITES, README, IMAGES = (
+    "configuration.json",
+    "network.json",
+    "memory_writes.csv",
+    "README.md",
+    "ram",
+)
 LOADER = "samna_configuration.py"
 SCRIPTS = Path(__file__).parent / "scripts"
 LARGEST = 1 << 26
@@ -40,12 +48,17 @@ ADDRESSES = {
 
 def files(net: Network, chip: Chip) -> dict[str, bytes]:
     """All files but the README."""
-    images = {f"{IMAGES}/{name}.ini": "".join(f"{line}\n" for line in lines).encode() for name, lines in _images(chip).items()}
+    images = {
+        f"{IMAGES}/{name}.ini": "".join(f"{line}\n" for line in lines).encode()
+        for name, lines in _images(chip).items()
+    }
     images[f"{IMAGES}/basic_config.json"] = json.dumps(_basic(chip)).encode()
     writes = "".join(f"0x{address:05x},{value}\n" for address, value in memory(chip))
     return {
         # In one line: a matrix of 1,000 neurons has a million numbers.
-        CONFIGURATION: json.dumps(configuration(chip), separators=(",", ":"), sort_keys=True).encode(),
+        CONFIGURATION: json.dumps(
+            configuration(chip), separators=(",", ":"), sort_keys=True
+        ).encode(),
         PLACES: to_json(_places(net, chip)),
         WRITES: f"address,value\n{writes}".encode(),
         LOADER: (SCRIPTS / LOADER).read_bytes(),
@@ -58,8 +71,18 @@ def configuration(chip: Chip) -> dict[str, Any]:
     """What is to be set of samna's configuration, in the shape of its JSON; the rest of it is as samna's defaults say."""
     biased = any(layer.cells.bias.any() for layer in chip.layers)
     none = {"nullopt": True}
-    hidden = [{**each, "i_syn2_decay": 0, "alias_target": none} for layer in chip.hidden for each in _neurons(layer)]
-    clocks = ("isyn_clock_enable", "ra_clock_enable", "hm_clock_enable", "ram_power_enable", *(["bias_clock_enable"] if biased else []))
+    hidden = [
+        {**each, "i_syn2_decay": 0, "alias_target": none}
+        for layer in chip.hidden
+        for each in _neurons(layer)
+    ]
+    clocks = (
+        "isyn_clock_enable",
+        "ra_clock_enable",
+        "hm_clock_enable",
+        "ram_power_enable",
+        *(["bias_clock_enable"] if biased else []),
+    )
     return {
         "value0": {
             "synapse2_enable": False,
@@ -114,7 +137,7 @@ def _all(chip: Chip, name: str) -> Int64:
 
 
 def _images(chip: Chip) -> Mapping[str, list[str]]:
-    """The lines of each memory's image: hexadecimal numbers of the memory's width."""
+    """Return the lines of each memory's image: hexadecimal numbers of the memory's width."""
     hidden = len(chip.recurrent.values)
     rows = [np.flatnonzero(row) for row in chip.recurrent.values]
 
@@ -122,7 +145,11 @@ def _images(chip: Chip) -> Mapping[str, list[str]]:
         return [f"{int(value) & ((1 << 4 * digits) - 1):0{digits}x}" for value in values]
 
     def table(head: str, values: list[Int64], digits: int = 2) -> list[str]:
-        return [line for number, row in enumerate(values) for line in (f"// {head}{number} ", *hexed(row, digits))]
+        return [
+            line
+            for number, row in enumerate(values)
+            for line in (f"// {head}{number} ", *hexed(row, digits))
+        ]
 
     weights = [row[reached] for row, reached in zip(chip.recurrent.values, rows, strict=True)]
     return {
@@ -163,7 +190,13 @@ def _basic(chip: Chip) -> dict[str, Any]:
 # -------------------------------------------------------------------- for the runner
 def _places(net: Network, chip: Chip) -> dict[str, Any]:
     layers = [
-        {"layer": layer.name, "shape": list(net.shapes[layer.name]), "first": layer.first, "lag": layer.lag, "output": layer is chip.output}
+        {
+            "layer": layer.name,
+            "shape": list(net.shapes[layer.name]),
+            "first": layer.first,
+            "lag": layer.lag,
+            "output": layer is chip.output,
+        }
         for layer in chip.layers
     ]
     return {"input": list(net.input.shape), "steps": net.steps, "lag": chip.lag, "layers": layers}

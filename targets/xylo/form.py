@@ -1,6 +1,7 @@
 """The one update that Xylo computes, and the numbers that a layer's update has in its places.
 
-Source: the behaviour of xylosim 0.1.3 (`xylosim.v2`), SynSense's bit-exact simulator of the core; widths are those of its memory files.
+Source: the behaviour of xylosim 0.1.3 (`xylosim.v2`), SynSense's bit-exact simulator of the core;
+widths are those of its memory files.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ _FIRE = """\
 fire fired v ge {threshold:name} {up_to}
 subtract v {threshold:name} 0 times fired
 """
-_FORMS = tuple("".join(parts) for parts in ((_TAKE, _BIAS, _CHANGE, _FIRE), (_TAKE, _CHANGE, _FIRE)))
+_FORMS = tuple(
+    "".join(parts) for parts in ((_TAKE, _BIAS, _CHANGE, _FIRE), (_TAKE, _CHANGE, _FIRE))
+)
 _INTEGRATORS = tuple("".join(parts) for parts in ((_TAKE, _BIAS, _CHANGE), (_TAKE, _CHANGE)))
 
 
@@ -69,7 +72,7 @@ class Cells:
 
 
 def cells(net: Network, name: str, size: int) -> Cells | Problem:
-    """The numbers of a layer, or why its update is not Xylo's."""
+    """Return the numbers of a layer, or why its update is not Xylo's."""
     neuron = net.neurons[name]
     forms = _INTEGRATORS if neuron.integrates else _FORMS
     found = [matched(neuron.program, form) for form in forms]
@@ -80,12 +83,18 @@ def cells(net: Network, name: str, size: int) -> Cells | Problem:
 
     def values(hole: str) -> Int64:
         word = given[hole]
-        return by_neuron(neuron, word, size) if word in neuron.values else np.full(size, int(word), np.int64)
+        return (
+            by_neuron(neuron, word, size)
+            if word in neuron.values
+            else np.full(size, int(word), np.int64)
+        )
 
     made = {hole: values(hole) for hole in RANGES}
     for hole, (low, high) in RANGES.items():
         worst = made[hole][(made[hole] < low) | (made[hole] > high)]
         if worst.size:
             hint = "train with a higher threshold" if hole == "bias" else f"use {hole} within it"
-            return Problem(name, f"its {hole} is {worst[0]:,}, the chip holds {low:,} to {high:,}", hint)
+            return Problem(
+                name, f"its {hole} is {worst[0]:,}, the chip holds {low:,} to {high:,}", hint
+            )
     return Cells(**made, shift=int(given["shift"]), up_to=int(given["up_to"]))

@@ -20,26 +20,40 @@ def validated(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
 
     Raises:
         ToolMissing: when samna is not installed.
-        NotBitExact: when it does not take the configuration, or writes something else to memory than the artefact says.
+        NotBitExact: when it does not take the configuration, or writes something else to memory
+            than the artefact says.
     """
-    made = SAMNA.run(SCRIPTS / "samna_check.py", {}, "does not take the configuration", [(folder / CONFIGURATION).absolute()])
+    made = SAMNA.run(
+        SCRIPTS / "samna_check.py",
+        {},
+        "does not take the configuration",
+        [(folder / CONFIGURATION).absolute()],
+    )
     lines = (folder / WRITES).read_text("utf-8").splitlines()[1:]
-    told = {(int(address, 16), int(value)) for address, value in (line.split(",") for line in lines)}
+    told = {
+        (int(address, 16), int(value)) for address, value in (line.split(",") for line in lines)
+    }
     written = set(zip(made["address"].tolist(), made["value"].tolist(), strict=True))
     if told != written:
         differ = sorted(told ^ written)[0]
-        raise NotBitExact(f"samna writes {len(told ^ written):,} words otherwise than {WRITES}, first at 0x{differ[0]:05x}; build it again")
+        raise NotBitExact(
+            f"samna writes {len(told ^ written):,} words otherwise than {WRITES}, first at "
+            f"0x{differ[0]:05x}; build it again"
+        )
     return made
 
 
 def measure(folder: Path) -> tuple[Figure, ...]:
     """How much configuration samna writes; nothing where it is not installed, or knows no core that the network is for.
 
-    Of the first core it asks that outputs 2i and 2i + 1 have one threshold. Of the second neither Rockpool nor xylosim asks that.
+    Of the first core it asks that outputs 2i and 2i + 1 have one threshold. Of the second neither
+    Rockpool nor xylosim asks that.
     """
     told = read_json(folder / CONFIGURATION, AGAIN, LARGEST)["value0"]
     thresholds = [neuron["threshold"] for neuron in told["readout"]["neurons"]]
-    if SAMNA.missing() or any(a != b for a, b in zip(thresholds[::2], thresholds[1::2], strict=False)):
+    if SAMNA.missing() or any(
+        a != b for a, b in zip(thresholds[::2], thresholds[1::2], strict=False)
+    ):
         return ()
     made = validated(folder)
     source = f"samna {SAMNA.version()}, which validated it as the first core's, without biases"

@@ -49,7 +49,7 @@ at its end, count the outputs from step {first} on, and reset the states before 
 
 
 def readme(net: Network, chip: Chip) -> str:
-    """The README for a network on the chip."""
+    """Return the README for a network on the chip."""
     longest = max(chip.lag, *(layer.lag for layer in chip.layers))
     inputs, hidden = chip.into.values.shape
     return TEMPLATE.format(
@@ -62,7 +62,9 @@ def readme(net: Network, chip: Chip) -> str:
         inputs=inputs,
         hidden=f"{hidden:,}",
         outputs=chip.output.size,
-        table="\n".join(f"| {layer.name} | {layer.size:,} | {layer.lag} |" for layer in chip.layers),
+        table="\n".join(
+            f"| {layer.name} | {layer.size:,} | {layer.lag} |" for layer in chip.layers
+        ),
         changes="\n".join(f"- {line}" for line in changes(chip)),
         steps=net.steps,
         more=longest,
@@ -72,20 +74,29 @@ def readme(net: Network, chip: Chip) -> str:
 
 def changes(chip: Chip) -> list[str]:
     """What of a network is said otherwise on the chip."""
-    made = [f"Weights of the input, between hidden neurons, to outputs are shifted by {', '.join(map(str, _shifts(chip)))}."]
+    made = [
+        "Weights of the input, between hidden neurons, to outputs are shifted by "
+        f"{', '.join(map(str, _shifts(chip)))}."
+    ]
     if len(chip.hidden) > 1:
         made.append(
-            f"{len(chip.hidden)} layers are blocks of one hidden population; what is between them, convolutions too, is in its matrix."
+            f"{len(chip.hidden)} layers are blocks of one hidden population; what is between them, "
+            "convolutions too, is in its matrix."
         )
     if any(layer.lag for layer in chip.layers):
         made.append(
-            "A hop between neurons takes a step: layers run late, as told above, and the definition's steps are those from there on."
+            "A hop between neurons takes a step: layers run late, as told above, and the "
+            "definition's steps are those from there on."
         )
     if chip.lag:
-        made.append(f"The input comes {chip.lag} steps late, as a layer behind it takes in spikes that are older.")
+        made.append(
+            f"The input comes {chip.lag} steps late, as a layer behind it takes in spikes that are "
+            "older."
+        )
     if not chip.output.cells.up_to:
         made.append(
-            f"Integrators are outputs with a threshold of {NEVER}, which their membranes provably never reach; read the membranes out."
+            f"Integrators are outputs with a threshold of {NEVER}, which their membranes provably "
+            "never reach; read the membranes out."
         )
     return made
 

@@ -20,7 +20,9 @@ from lehr.targets.wiring import late
 from lehr.targets.xylo.files import CONFIGURATION, LARGEST, PLACES, SCRIPTS
 from lehr.targets.xylo.form import STATE
 
-XYLOSIM = Environment("xylosim", "xylosim", (("xylosim==0.1.3", "numpy==2.4.6", "pyyaml==6.0.4"),), "3.11")
+XYLOSIM = Environment(
+    "xylosim", "xylosim", (("xylosim==0.1.3", "numpy==2.4.6", "pyyaml==6.0.4"),), "3.11"
+)
 MOST_COUNT = 15
 """The most events of an input in a step."""
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -39,19 +41,39 @@ class Xylosim:
         Raises:
             ToolMissing: when the simulator is not installed.
             FileRefused: when the artefact lacks a file, or `x` does not fit it.
-            NotBitExact: when the simulator fails, or a synapse's current is not what the spikes make it.
+            NotBitExact: when the simulator fails, or a synapse's current is not what the spikes
+                make it.
         """
-        told, chip = read_json(folder / PLACES, AGAIN), read_json(folder / CONFIGURATION, AGAIN, LARGEST)
+        told, chip = (
+            read_json(folder / PLACES, AGAIN),
+            read_json(folder / CONFIGURATION, AGAIN, LARGEST),
+        )
         try:
             shape, steps, lag = tuple(told["input"]), int(told["steps"]), int(told["lag"])
-            layers = [(str(t["layer"]), tuple(t["shape"]), int(t["first"]), int(t["lag"]), bool(t["output"])) for t in told["layers"]]
+            layers = [
+                (
+                    str(t["layer"]),
+                    tuple(t["shape"]),
+                    int(t["first"]),
+                    int(t["lag"]),
+                    bool(t["output"]),
+                )
+                for t in told["layers"]
+            ]
             chip = chip["value0"]
         except (KeyError, TypeError, ValueError) as error:
-            raise FileRefused(f"{folder / PLACES} describes no network ({error}); {AGAIN}") from None
+            raise FileRefused(
+                f"{folder / PLACES} describes no network ({error}); {AGAIN}"
+            ) from None
         inputs = _inputs(x, shape, steps)
         longest = max(lag, *(each[3] for each in layers))
         fed = late(inputs, lag, inputs.shape[1] + longest)
-        made = XYLOSIM.run(SCRIPTS / "xylosim_run.py", {"x": fed}, "does not run the artefact", [(folder / CONFIGURATION).absolute()])
+        made = XYLOSIM.run(
+            SCRIPTS / "xylosim_run.py",
+            {"x": fed},
+            "does not run the artefact",
+            [(folder / CONFIGURATION).absolute()],
+        )
         _require_currents(made, chip, fed)
         spikes, membranes = {}, {}
         for name, form, first, behind, output in layers:
@@ -68,7 +90,10 @@ def _inputs(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int) -> npt
     """Inputs as the chip takes them, `[N, T, inputs]`."""
     x = stepped(x, shape, steps)
     if x.size and int(x.max()) > MOST_COUNT:
-        raise FileRefused(f"input holds {x.max()} events of one step, the chip takes {MOST_COUNT}; give fewer, or shorter steps")
+        raise FileRefused(
+            f"input holds {x.max()} events of one step, the chip takes {MOST_COUNT}; give fewer, "
+            "or shorter steps"
+        )
     return x.reshape(*x.shape[:2], -1)
 
 
@@ -78,7 +103,11 @@ def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.u
     before[:, 1:] = made["spikes.hidden"][:, :-1]
     reservoir, readout = chip["reservoir"], chip["readout"]
     for name, arrives, neurons in (
-        ("hidden", _arriving(chip["input"], x) + _arriving(reservoir, before), reservoir["neurons"]),
+        (
+            "hidden",
+            _arriving(chip["input"], x) + _arriving(reservoir, before),
+            reservoir["neurons"],
+        ),
         ("output", _arriving(readout, before), readout["neurons"]),
     ):
         dash = np.array([neuron["i_syn_decay"] for neuron in neurons])
@@ -89,10 +118,14 @@ def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.u
             current = current - np.where(taken == 0, np.sign(current), taken)
             wrong = current != made[f"current.{name}"][:, t]
             if wrong.any():
-                sample, neuron = (int(at) for at in np.unravel_index(int(wrong.argmax()), wrong.shape))
+                sample, neuron = (
+                    int(at) for at in np.unravel_index(int(wrong.argmax()), wrong.shape)
+                )
                 got = int(made[f"current.{name}"][sample, t, neuron])
                 where = f"{name} neuron {neuron} at step {t} of sample {sample} is {got}, expected {current[sample, neuron]}"
-                raise NotBitExact(f"xylosim: the synapse's current of {where}; report it as a bug of lehr")
+                raise NotBitExact(
+                    f"xylosim: the synapse's current of {where}; report it as a bug of lehr"
+                )
 
 
 def _arriving(part: Mapping[str, Any], events: npt.NDArray[np.uint8]) -> Int64:

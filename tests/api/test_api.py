@@ -44,7 +44,9 @@ def test_every_public_function_has_an_example_and_says_what_it_raises() -> None:
         assert text, name
         assert ">>> import lehr" in text, name
         assert callable(function), name
-        assert inspect.signature(function) == inspect.signature(getattr(importlib.import_module("lehr.api"), name))
+        assert inspect.signature(function) == inspect.signature(
+            getattr(importlib.import_module("lehr.api"), name)
+        )
 
 
 def test_importing_lehr_loads_nothing_else_and_names_what_there_is() -> None:
@@ -71,7 +73,13 @@ def test_a_list_a_path_and_an_array_are_the_same_input(here: Path) -> None:
     net, x = lehr.read(str(here / "model.nir")), np.load(here / "in.npz")["input"]
     expected = lehr.simulate(net, x, trace="all", engine="reference")
     assert all(0 < rate < 1 for rate in expected.rates.values())
-    for same in (x.tolist(), x.astype(np.float64), x.astype(np.int64), here / "in.npz", str(here / "in.npz")):
+    for same in (
+        x.tolist(),
+        x.astype(np.float64),
+        x.astype(np.int64),
+        here / "in.npz",
+        str(here / "in.npz"),
+    ):
         got = lehr.simulate(here / "model.nir", same, trace=tuple(net.neurons))
         assert lehr.compare(expected, got).equal
         assert np.array_equal(got.counts, expected.counts)
@@ -80,7 +88,9 @@ def test_a_list_a_path_and_an_array_are_the_same_input(here: Path) -> None:
     assert not lehr.compare(expected, lehr.simulate(net, other, trace="all")).equal
 
 
-@pytest.mark.parametrize(("value", "said"), [(0.5, "0.5"), (-1, "-1"), (256, "256"), (float("nan"), "nan"), ("a", "<U1")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.5, "0.5"), (-1, "-1"), (256, "256"), (float("nan"), "nan"), ("a", "<U1")]
+)
 def test_an_input_that_is_no_pixel_is_named(here: Path, value: object, said: str) -> None:
     x: Any = np.zeros((1, *lehr.read("model.nir").input.shape), np.array(value).dtype)
     x.flat[3] = value
@@ -117,7 +127,12 @@ def test_a_folder_that_was_changed_does_not_verify() -> None:
     name, neuron = next(iter(other.neurons.items()))
     from dataclasses import replace
 
-    lehr.write(replace(other, nodes={**other.nodes, name: replace(neuron, threshold=neuron.threshold + 1)}), "out/model.nir")
+    lehr.write(
+        replace(
+            other, nodes={**other.nodes, name: replace(neuron, threshold=neuron.threshold + 1)}
+        ),
+        "out/model.nir",
+    )
     assert Path("out/model.nir").read_bytes() != network
     with pytest.raises((FileRefused, NotBitExact)):
         lehr.verify("out").require()
@@ -143,7 +158,9 @@ def test_what_is_shown_is_short_and_escaped() -> None:
         assert html.count("<tr>") == len(lines) - 1
         assert len(html) < 20_000
     for name, layer in result.layers.items():
-        assert f"{layer.rate:.4f}" in next(line for line in result.summary().splitlines() if line.startswith(name))
+        assert f"{layer.rate:.4f}" in next(
+            line for line in result.summary().splitlines() if line.startswith(name)
+        )
 
 
 def test_a_table_escapes_what_a_file_may_hold() -> None:
@@ -152,4 +169,9 @@ def test_a_table_escapes_what_a_file_may_hold() -> None:
     table = Table("<b>", ("a", "n"), [("<script>", "1,000"), ("x", "-2.5")])
     assert "<script>" not in table.html()
     assert "&lt;script&gt;" in table.html()
-    assert str(table).splitlines() == ["<b>", "a             n", "<script>  1,000", "x          -2.5"]
+    assert str(table).splitlines() == [
+        "<b>",
+        "a             n",
+        "<script>  1,000",
+        "x          -2.5",
+    ]

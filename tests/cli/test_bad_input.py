@@ -46,15 +46,32 @@ def empty(tmp_path: Path) -> Path:
 
 def test_recipe_with_an_unknown_key(line: Path, lehr: Lehr, empty: Path) -> None:
     recipe = empty.parent / "r.toml"
-    recipe.write_text((line / "tiny.toml").read_text().replace("[train]", "[train]\nlearning_rate = 0.1"))
+    recipe.write_text(
+        (line / "tiny.toml").read_text().replace("[train]", "[train]\nlearning_rate = 0.1")
+    )
     ran = lehr("train", recipe, "-o", empty / "run")
-    _refused(ran, 2, "r.toml: unknown key 'train.learning_rate' (value 0.1); remove it or correct its spelling")
+    _refused(
+        ran,
+        2,
+        "r.toml: unknown key 'train.learning_rate' (value 0.1); remove it or correct its spelling",
+    )
     assert not any(empty.iterdir())
 
 
 def test_missing_data_folder(lehr: Lehr, line: Path, empty: Path) -> None:
-    ran = lehr("train", line / "tiny.toml", "--set", "data.name=mnist", "--data", empty / "nowhere", "-o", empty / "run")
-    _refused(ran, 2, "nowhere does not exist; give the folder that holds the mnist files with --data DIR")
+    ran = lehr(
+        "train",
+        line / "tiny.toml",
+        "--set",
+        "data.name=mnist",
+        "--data",
+        empty / "nowhere",
+        "-o",
+        empty / "run",
+    )
+    _refused(
+        ran, 2, "nowhere does not exist; give the folder that holds the mnist files with --data DIR"
+    )
     assert not any(empty.iterdir())
 
 
@@ -62,7 +79,16 @@ def test_truncated_gzip(lehr: Lehr, line: Path, empty: Path, tmp_path: Path) -> 
     for part in ("train", "t10k"):
         for kind in ("images-idx3", "labels-idx1"):
             (tmp_path / f"{part}-{kind}-ubyte.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0")
-    ran = lehr("train", line / "tiny.toml", "--set", "data.name=mnist", "--data", tmp_path, "-o", empty / "run")
+    ran = lehr(
+        "train",
+        line / "tiny.toml",
+        "--set",
+        "data.name=mnist",
+        "--data",
+        tmp_path,
+        "-o",
+        empty / "run",
+    )
     _refused(ran, 5, "train-images-idx3-ubyte.gz is not a whole gzip file")
     assert not any(empty.iterdir())
 
@@ -79,11 +105,15 @@ def test_nir_without_fixed_point_block(model: Path, lehr: Lehr, line: Path, empt
     with h5py.File(model, "r+") as file:
         del file["node/metadata"]
     ran = lehr("simulate", model, "-i", line / "in.npz", "-o", empty / "out.npz")
-    _refused(ran, 5, "holds a float graph, no integer network: it has no fixed_point block anywhere")
+    _refused(
+        ran, 5, "holds a float graph, no integer network: it has no fixed_point block anywhere"
+    )
     assert not any(empty.iterdir())
 
 
-def test_nir_with_weights_that_are_not_binary(model: Path, lehr: Lehr, line: Path, empty: Path) -> None:
+def test_nir_with_weights_that_are_not_binary(
+    model: Path, lehr: Lehr, line: Path, empty: Path
+) -> None:
     _edit(model, "conv1", "weight", np.full((6, 1, 3, 3), 3, np.int8))
     ran = lehr("build", model, "--target", "c", "-o", empty / "out")
     _refused(ran, 5, "conv1: ")
@@ -103,15 +133,31 @@ def test_nir_with_threshold_zero(model: Path, lehr: Lehr, empty: Path) -> None:
     [
         (
             np.zeros((2, 1, 9, 8), np.uint8),
-            "input has shape [2, 1, 9, 8], the network takes uint8 [N, 1, 8, 8] or [N, T, 1, 8, 8]; reshape it",
+            "input has shape [2, 1, 9, 8], the network takes uint8 [N, 1, 8, 8] or [N, T, 1, 8, "
+            "8]; reshape it",
         ),
-        (np.zeros((2, 64), np.uint8), "input has shape [2, 64], the network takes uint8 [N, 1, 8, 8] or [N, T, 1, 8, 8]; reshape it"),
-        (np.zeros((2, 1, 8, 8), np.float32), "input is float32 [2, 1, 8, 8]; save it as uint8 with the samples on the first axis"),
-        (np.zeros((0, 1, 8, 8), np.uint8), "input has shape [0, 1, 8, 8], which holds no sample or no step; give at least one"),
+        (
+            np.zeros((2, 64), np.uint8),
+            "input has shape [2, 64], the network takes uint8 [N, 1, 8, 8] or [N, T, 1, 8, 8]; "
+            "reshape it",
+        ),
+        (
+            np.zeros((2, 1, 8, 8), np.float32),
+            "input is float32 [2, 1, 8, 8]; save it as uint8 with the samples on the first axis",
+        ),
+        (
+            np.zeros((0, 1, 8, 8), np.uint8),
+            "input has shape [0, 1, 8, 8], which holds no sample or no step; give at least one",
+        ),
     ],
 )
 def test_input_of_the_wrong_shape(
-    lehr: Lehr, line: Path, empty: Path, tmp_path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], message: str
+    lehr: Lehr,
+    line: Path,
+    empty: Path,
+    tmp_path: Path,
+    array: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
+    message: str,
 ) -> None:
     np.savez(tmp_path / "x.npz", input=array)
     ran = lehr("simulate", line / "model.nir", "-i", tmp_path / "x.npz", "-o", empty / "out.npz")
@@ -122,7 +168,11 @@ def test_input_of_the_wrong_shape(
 def test_input_that_is_no_npz(lehr: Lehr, line: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(b"PK\x03\x04 nothing")
-    _refused(lehr("simulate", line / "model.nir", "-i", path), 5, "x.npz is not a whole .npz file (BadZipFile); write it with numpy.savez")
+    _refused(
+        lehr("simulate", line / "model.nir", "-i", path),
+        5,
+        "x.npz is not a whole .npz file (BadZipFile); write it with numpy.savez",
+    )
     np.savez(path, data=np.zeros(3))
     _refused(
         lehr("simulate", line / "model.nir", "-i", path),
@@ -130,27 +180,49 @@ def test_input_that_is_no_npz(lehr: Lehr, line: Path, tmp_path: Path) -> None:
         "x.npz has no array 'input'; save it as numpy.savez(path, input=..., labels=...)",
     )
     np.savez(path, input=np.zeros((2, 1, 8, 8), np.uint8), labels=np.zeros(3, np.int64))
-    _refused(lehr("simulate", line / "model.nir", "-i", path), 5, "labels are int64 [3] for 2 samples; give one integer per sample")
     _refused(
-        lehr("simulate", line / "model.nir", "-i", tmp_path / "no.npz"), 2, "no.npz does not exist; give an .npz file with an array 'input'"
+        lehr("simulate", line / "model.nir", "-i", path),
+        5,
+        "labels are int64 [3] for 2 samples; give one integer per sample",
+    )
+    _refused(
+        lehr("simulate", line / "model.nir", "-i", tmp_path / "no.npz"),
+        2,
+        "no.npz does not exist; give an .npz file with an array 'input'",
     )
 
 
 @pytest.mark.slow
 def test_names_that_do_not_exist(lehr: Lehr, line: Path, empty: Path) -> None:
     known = ", ".join(t.name for t in registry.targets())
-    _refused(lehr("check", line / "model.nir", "--target", "brain"), 2, f"no target is called 'brain'; use one of {known}")
-    ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--trace", "lif9")
-    _refused(ran, 2, "'lif9' is no neuron layer; did you mean 'lif3'? trace one of lif1, lif2, lif3")
     _refused(
-        lehr("build", line / "model.nir", "--target", "c", "-o", empty / "o", "--option", "lanes=4"),
+        lehr("check", line / "model.nir", "--target", "brain"),
+        2,
+        f"no target is called 'brain'; use one of {known}",
+    )
+    ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--trace", "lif9")
+    _refused(
+        ran, 2, "'lif9' is no neuron layer; did you mean 'lif3'? trace one of lif1, lif2, lif3"
+    )
+    _refused(
+        lehr(
+            "build", line / "model.nir", "--target", "c", "-o", empty / "o", "--option", "lanes=4"
+        ),
         2,
         "target c has no option 'lanes'; it has ",
     )
-    _refused(lehr("export", empty, "-o", empty / "m.nir"), 2, "holds no state.json; give a folder that 'lehr train' made")
-    _refused(lehr("verify", empty), 2, "holds no manifest.json; give a folder that 'lehr build' made")
     _refused(
-        lehr("train", line / "tiny.toml", "-o", empty / "no" / "run"), 2, "is not a folder; make it first or choose another output folder"
+        lehr("export", empty, "-o", empty / "m.nir"),
+        2,
+        "holds no state.json; give a folder that 'lehr train' made",
+    )
+    _refused(
+        lehr("verify", empty), 2, "holds no manifest.json; give a folder that 'lehr build' made"
+    )
+    _refused(
+        lehr("train", line / "tiny.toml", "-o", empty / "no" / "run"),
+        2,
+        "is not a folder; make it first or choose another output folder",
     )
     assert not any(empty.iterdir())
 
@@ -179,19 +251,29 @@ def test_what_does_not_map_names_every_node(lehr: Lehr, tmp_path: Path, line: Pa
 
 def test_work_of_others_is_not_overwritten(lehr: Lehr, line: Path, empty: Path) -> None:
     (empty / "notes.txt").write_text("mine")
-    for command in (("build", line / "model.nir", "--target", "c"), ("train", line / "tiny.toml"), ("demo",)):
+    for command in (
+        ("build", line / "model.nir", "--target", "c"),
+        ("train", line / "tiny.toml"),
+        ("demo",),
+    ):
         _refused(lehr(*command, "-o", empty), 2, "is not empty and was not made by lehr")
     assert (empty / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize(("mark", "command"), [("state.json", ("train", "tiny.toml")), ("summary.json", ("demo",))])
+@pytest.mark.parametrize(
+    ("mark", "command"), [("state.json", ("train", "tiny.toml")), ("summary.json", ("demo",))]
+)
 def test_a_folder_of_lehr_with_work_of_others_is_not_replaced(
     lehr: Lehr, line: Path, empty: Path, mark: str, command: Sequence[str]
 ) -> None:
     (empty / mark).touch()
     (empty / "notes.txt").write_text("mine")
     name, *recipe = command
-    _refused(lehr(name, *(line / it for it in recipe), "-o", empty), 2, f"{empty} holds notes.txt, which lehr did not write there")
+    _refused(
+        lehr(name, *(line / it for it in recipe), "-o", empty),
+        2,
+        f"{empty} holds notes.txt, which lehr did not write there",
+    )
     assert (empty / "notes.txt").read_text() == "mine"
 
 
@@ -206,7 +288,9 @@ def test_errors_as_json(lehr: Lehr, empty: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["c", "fpga"])
-def test_missing_compiler(lehr: Lehr, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+def test_missing_compiler(
+    lehr: Lehr, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
     assert lehr("build", line / "model.nir", "--target", target, "-o", tmp_path / "out").code == 0
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
@@ -233,31 +317,70 @@ def test_results_that_cannot_be_printed(line: Path, options: tuple[str, ...]) ->
         command = [sys.executable, "-m", "lehr", "inspect", str(line / "model.nir"), *options]
         ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert ran.returncode == 5
-    told = "the result cannot be printed" if options else "a temporary file or the result cannot be written"
-    assert re.fullmatch(rf"error: {told}: No space left on device; [^\n]+\n", ran.stderr), ran.stderr
+    told = (
+        "the result cannot be printed"
+        if options
+        else "a temporary file or the result cannot be written"
+    )
+    assert re.fullmatch(rf"error: {told}: No space left on device; [^\n]+\n", ran.stderr), (
+        ran.stderr
+    )
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_not_taken_for_a_damaged_artefact(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+def test_a_full_disk_is_not_taken_for_a_damaged_artefact(
+    line: Path, lehr: Lehr, tmp_path: Path
+) -> None:
     if why := CRunner().missing():
         pytest.skip(why)
-    assert lehr("build", line / "model.nir", "--target", "c", "-o", tmp_path / "out", "-n", 1).code == 0
+    assert (
+        lehr("build", line / "model.nir", "--target", "c", "-o", tmp_path / "out", "-n", 1).code
+        == 0
+    )
     ran = _with_full_disk(2048, "verify", tmp_path / "out")
     assert ran.returncode == 5
-    assert "cannot be written: File too large; free space there, or let TMPDIR be another folder" in ran.stderr
+    assert (
+        "cannot be written: File too large; free space there, or let TMPDIR be another folder"
+        in ran.stderr
+    )
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("what", [pytest.param("export", marks=pytest.mark.slow), "build", "simulate"])
-def test_full_disk_leaves_nothing_and_loses_nothing(line: Path, lehr: Lehr, empty: Path, what: str) -> None:
+@pytest.mark.parametrize(
+    "what", [pytest.param("export", marks=pytest.mark.slow), "build", "simulate"]
+)
+def test_full_disk_leaves_nothing_and_loses_nothing(
+    line: Path, lehr: Lehr, empty: Path, what: str
+) -> None:
     commands = {
         "export": ("export", line / "run", "-o", empty / "out"),
-        "build": ("build", line / "model.nir", "--target", "c", "-o", empty / "out", "-i", line / "in.npz"),
-        "simulate": ("simulate", line / "model.nir", "-i", line / "in.npz", "-o", empty / "out", "--trace", "all"),
+        "build": (
+            "build",
+            line / "model.nir",
+            "--target",
+            "c",
+            "-o",
+            empty / "out",
+            "-i",
+            line / "in.npz",
+        ),
+        "simulate": (
+            "simulate",
+            line / "model.nir",
+            "-i",
+            line / "in.npz",
+            "-o",
+            empty / "out",
+            "--trace",
+            "all",
+        ),
     }
     ran = _with_full_disk(2048, *commands[what])
     assert ran.returncode == 5, ran.stderr
-    assert "out cannot be written: File too large; free space there or choose another place (nothing was changed)" in ran.stderr
+    assert (
+        "out cannot be written: File too large; free space there or choose another place (nothing "
+        "was changed)" in ran.stderr
+    )
     assert not any(empty.iterdir())
     assert lehr(*commands[what]).code == 0
     before = {p: p.read_bytes() for p in empty.rglob("*") if p.is_file()}

@@ -16,14 +16,18 @@ def test_all_targets_are_asked_at_once(line: Path, lehr: Lehr) -> None:
     ran = lehr("check", line / "model.nir", "--json")
     assert ran.code == 0
     assert {"c", "fpga", "onnx"} <= set(ran.facts["maps"])
-    assert {*ran.facts["maps"], *ran.facts["changes"]} == {target.name for target in registry.targets()}
+    assert {*ran.facts["maps"], *ran.facts["changes"]} == {
+        target.name for target in registry.targets()
+    }
     assert all(wanted for wanted in ran.facts["changes"].values())
     shown = lehr("check", line / "model.nir")
     assert "the network maps to " in shown.out
     assert shown.last == "PASS"
 
 
-def test_a_network_that_maps_nowhere_fails_with_the_fewest_changes_first(line: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_maps_nowhere_fails_with_the_fewest_changes_first(
+    line: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fpga, onnx = registry.get("fpga"), registry.get("onnx")
     monkeypatch.setattr(registry, "targets", lambda: (onnx, fpga))
     for target, weights in ((onnx, ("int2",)), (fpga, ("int3",))):
@@ -46,7 +50,9 @@ def test_no_problem_needs_no_change() -> None:
     assert changes(()) == ()
 
 
-def test_the_list_counts_exact_networks_of_those_that_were_run(lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_counts_exact_networks_of_those_that_were_run(
+    lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     onnx = registry.get("onnx")
     some = {name: golden.example(onnx, name) for name in ("small", "one_layer", "recurrent")}
     monkeypatch.setattr(tally, "mapped", lambda _: some)

@@ -24,8 +24,10 @@ VALUES = 6 * (6 * 3 * 3 + 8 * 2 * 2 + 10)
 
 def test_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom lehr.cli import app\ntry:\n    app.app(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'torch', 'numpy', 'nir', 'onnx', 'pydantic', 'rich'} & sys.modules.keys()), file=sys.stderr)"
+        "import sys\nfrom lehr.cli import app\ntry:\n    app.app(['--help'])\nexcept SystemExit:\n "
+        "   pass\n"
+        "print(sorted({'torch', 'numpy', 'nir', 'onnx', 'pydantic', 'rich'} & sys.modules.keys()), "
+        "file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stderr.strip() == "[]"
@@ -34,7 +36,14 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_train_writes_a_run_and_reports_accuracy(line: Path, lehr: Lehr) -> None:
     names = {path.name for path in (line / "run").iterdir()}
-    assert names == {"checkpoint.safetensors", "last", "metrics.jsonl", "recipe.toml", "samples.npz", "state.json"}
+    assert names == {
+        "checkpoint.safetensors",
+        "last",
+        "metrics.jsonl",
+        "recipe.toml",
+        "samples.npz",
+        "state.json",
+    }
     metrics = [json.loads(row) for row in (line / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [m["phase"] for m in metrics] == ["A", "A", "A", "B", "C"]
 
@@ -46,7 +55,9 @@ def test_training_again_gives_the_same_files(line: Path, lehr: Lehr, tmp_path: P
     files = [file for file in (line / "run").rglob("*") if file.is_file()]
     assert len(files) == 10
     for file in files:
-        assert file.read_bytes() == (tmp_path / "run" / file.relative_to(line / "run")).read_bytes(), file.name
+        assert (
+            file.read_bytes() == (tmp_path / "run" / file.relative_to(line / "run")).read_bytes()
+        ), file.name
 
 
 def test_several_seeds_report_mean_and_deviation(line: Path, lehr: Lehr, tmp_path: Path) -> None:
@@ -55,7 +66,12 @@ def test_several_seeds_report_mean_and_deviation(line: Path, lehr: Lehr, tmp_pat
     assert ran.code == 0, ran.err
     assert {path.name for path in tmp_path.iterdir()} == {"run-seed-5", "run-seed-6"}
     found = [made["accuracy"]["integer"] for made in ran.facts["runs"]]
-    assert found == [json.loads((tmp_path / f"run-seed-{seed}" / "state.json").read_bytes())["accuracy"]["integer"] for seed in (5, 6)]
+    assert found == [
+        json.loads((tmp_path / f"run-seed-{seed}" / "state.json").read_bytes())["accuracy"][
+            "integer"
+        ]
+        for seed in (5, 6)
+    ]
     told = ran.facts["accuracy"]["integer"]
     assert told["mean"] == pytest.approx(sum(found) / 2)
     assert told["deviation"] == pytest.approx(abs(found[0] - found[1]) / 2**0.5)
@@ -72,7 +88,17 @@ def test_export_verifies_and_says_so(line: Path, lehr: Lehr, tmp_path: Path) -> 
 
 
 def test_simulated_accuracy_is_the_trained_one(line: Path, lehr: Lehr, tmp_path: Path) -> None:
-    ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "-o", tmp_path / "out.npz", "--trace", "all", "--json")
+    ran = lehr(
+        "simulate",
+        line / "model.nir",
+        "-i",
+        line / "in.npz",
+        "-o",
+        tmp_path / "out.npz",
+        "--trace",
+        "all",
+        "--json",
+    )
     told = json.loads((line / "run" / "state.json").read_bytes())["accuracy"]["integer"]
     assert ran.facts["accuracy"] == told
     net, x = nirfile.read(line / "model.nir"), np.load(line / "in.npz")["input"]
@@ -91,22 +117,54 @@ def test_simulated_accuracy_is_the_trained_one(line: Path, lehr: Lehr, tmp_path:
 @pytest.mark.parametrize("engine", RUNNABLE)
 def test_engines_give_the_same_file(line: Path, lehr: Lehr, tmp_path: Path, engine: str) -> None:
     few = tmp_path / "few.npz"
-    assert lehr("recipes", "samples", line / "tiny.toml", "-o", few, "--set", "data.test_samples=12").code == 0
+    assert (
+        lehr(
+            "recipes", "samples", line / "tiny.toml", "-o", few, "--set", "data.test_samples=12"
+        ).code
+        == 0
+    )
     for name in ("reference", engine):
-        ran = lehr("simulate", line / "model.nir", "-i", few, "-o", tmp_path / name, "--trace", "all", "--engine", name)
+        ran = lehr(
+            "simulate",
+            line / "model.nir",
+            "-i",
+            few,
+            "-o",
+            tmp_path / name,
+            "--trace",
+            "all",
+            "--engine",
+            name,
+        )
         assert ran.code == 0, ran.err
     assert (tmp_path / engine).read_bytes() == (tmp_path / "reference").read_bytes()
 
 
 @pytest.mark.parametrize("light", [0, 1])
-def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(lehr: Lehr, tmp_path: Path, light: int) -> None:
+def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(
+    lehr: Lehr, tmp_path: Path, light: int
+) -> None:
     net, x = integrating_network("membrane_last_argmax_lowest")
     lif = net.neurons["lif"]
-    nirfile.write(replace(net, nodes={**net.nodes, "lif": replace(lif, bias=np.zeros_like(lif.bias))}), tmp_path / "model.nir")
+    nirfile.write(
+        replace(net, nodes={**net.nodes, "lif": replace(lif, bias=np.zeros_like(lif.bias))}),
+        tmp_path / "model.nir",
+    )
     np.savez(tmp_path / "in.npz", input=x * np.uint8(light))
-    ran = lehr("build", tmp_path / "model.nir", "--target", "c", "-o", tmp_path / "out", "-i", tmp_path / "in.npz")
+    ran = lehr(
+        "build",
+        tmp_path / "model.nir",
+        "--target",
+        "c",
+        "-o",
+        tmp_path / "out",
+        "-i",
+        tmp_path / "in.npz",
+    )
     assert ran.code == 0, ran.err
-    told = [line for line in ran.out.splitlines() if line.startswith("note:")]  # the output never fires, whatever it hears
+    told = [
+        line for line in ran.out.splitlines() if line.startswith("note:")
+    ]  # the output never fires, whatever it hears
     where = f"on the inputs of {tmp_path / 'in.npz'}; the golden vectors say nothing of it"
     assert told == ([] if light else [f"note: lif never fires {where}"])
 
@@ -116,7 +174,18 @@ def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(lehr: Lehr
 def test_build_and_verify(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out"
     built = lehr(
-        "build", line / "model.nir", "--target", target, "-o", out, "-i", line / "in.npz", "-n", 5, "--archive", tmp_path / "x.zip"
+        "build",
+        line / "model.nir",
+        "--target",
+        target,
+        "-o",
+        out,
+        "-i",
+        line / "in.npz",
+        "-n",
+        5,
+        "--archive",
+        tmp_path / "x.zip",
     )
     assert built.code == 0, built.err
     assert {"manifest.json", "MODEL_CARD.md", "model.nir"} <= {p.name for p in out.iterdir()}
@@ -126,9 +195,24 @@ def test_build_and_verify(line: Path, lehr: Lehr, tmp_path: Path, target: str) -
     assert ran.last == "PASS"
     assert lehr("verify", out, "-n", 2, "--json").facts["samples"] == 2
     again = tmp_path / "again"
-    lehr("build", line / "model.nir", "--target", target, "-o", again, "-i", line / "in.npz", "-n", 5, "--archive", tmp_path / "y.zip")
+    lehr(
+        "build",
+        line / "model.nir",
+        "--target",
+        target,
+        "-o",
+        again,
+        "-i",
+        line / "in.npz",
+        "-n",
+        5,
+        "--archive",
+        tmp_path / "y.zip",
+    )
     assert (tmp_path / "x.zip").read_bytes() == (tmp_path / "y.zip").read_bytes()
-    assert lehr("build", line / "model.nir", "--target", target, "-o", out).code == 0  # its own folder may be replaced
+    assert (
+        lehr("build", line / "model.nir", "--target", target, "-o", out).code == 0
+    )  # its own folder may be replaced
 
 
 @pytest.mark.parametrize("target", GENERAL)
@@ -148,8 +232,14 @@ def test_inspect_tells_every_node(line: Path, lehr: Lehr) -> None:
 
 
 def test_lists(lehr: Lehr, tmp_path: Path) -> None:
-    assert {t["name"] for t in lehr("targets", "list", "--json").facts["targets"]} == {t.name for t in registry.targets()}
-    assert lehr("targets", "show", "onnx", "--json").facts["arithmetics"]["fires"] == ["gt", "ge", "never"]
+    assert {t["name"] for t in lehr("targets", "list", "--json").facts["targets"]} == {
+        t.name for t in registry.targets()
+    }
+    assert lehr("targets", "show", "onnx", "--json").facts["arithmetics"]["fires"] == [
+        "gt",
+        "ge",
+        "never",
+    ]
     operators = lehr("targets", "ops", "--json").facts["operators"]
     assert operators["Conv2d"]["onnx"] is True
     assert operators["update event"]["onnx"] is False
@@ -162,7 +252,10 @@ def test_lists(lehr: Lehr, tmp_path: Path) -> None:
 def test_cli_file_works_uninstalled(tmp_path: Path) -> None:
     top = Path(__file__).parent.parent.parent
     ran = subprocess.run(
-        [sys.executable, "-S", str(top / "cli.py"), "--version"], capture_output=True, text=True, env={"PYTHONPATH": _site()}
+        [sys.executable, "-S", str(top / "cli.py"), "--version"],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": _site()},
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("lehr ")

@@ -39,7 +39,9 @@ def test_what_steers_a_terminal_is_not_printed(capsys: pytest.CaptureFixture[str
     assert all(line.isprintable() for line in shown.out.splitlines())
 
 
-def test_json_holds_what_was_said_and_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_holds_what_was_said_and_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(typer.Exit), session(as_json=True) as out:
         out.facts["name"] = HOSTILE
     shown = capsys.readouterr().out
@@ -55,8 +57,12 @@ def test_a_word_without_an_end_is_shortened(capsys: pytest.CaptureFixture[str]) 
     assert shown.count("many words") == 100
 
 
-def test_the_origin_in_a_stranger_s_file_is_shown_on_one_line(line: Path, lehr: Lehr, tmp_path: Path) -> None:
-    nirfile.write(nirfile.read(line / "model.nir"), tmp_path / "x.nir", {"command": "a\x1b[2J\nPASS"})
+def test_the_origin_in_a_stranger_s_file_is_shown_on_one_line(
+    line: Path, lehr: Lehr, tmp_path: Path
+) -> None:
+    nirfile.write(
+        nirfile.read(line / "model.nir"), tmp_path / "x.nir", {"command": "a\x1b[2J\nPASS"}
+    )
     ran = lehr("inspect", tmp_path / "x.nir")
     assert ran.code == 0
     assert "origin, command: a" in ran.out
@@ -64,13 +70,18 @@ def test_the_origin_in_a_stranger_s_file_is_shown_on_one_line(line: Path, lehr: 
     assert "PASS" not in ran.out.splitlines()
 
 
-def test_the_report_of_a_stranger_steers_no_terminal(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+def test_the_report_of_a_stranger_steers_no_terminal(
+    line: Path, lehr: Lehr, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     assert lehr("build", line / "model.nir", "--target", "c", "-o", out, "-n", 1).code == 0
     path = out / "report" / "estimate.json"
     figures = json.loads(path.read_bytes())
     for change, reason in (
-        ({"name": "\x1b]0;owned\x07"}, r"text '\x1b]0;owned\x07' is too long, or would steer a terminal"),
+        (
+            {"name": "\x1b]0;owned\x07"},
+            r"text '\x1b]0;owned\x07' is too long, or would steer a terminal",
+        ),
         ({"value": float("nan")}, "NaN is no number"),
         ({"value": 10**400}, "a number has 401 digits"),
         ({"value": "1e400"}, "'1e400' is no number"),
@@ -85,7 +96,10 @@ def test_the_report_of_a_stranger_steers_no_terminal(line: Path, lehr: Lehr, tmp
     path.unlink()
     os.mkfifo(path)
     ran = lehr("report", out)
-    assert (ran.code, ran.err) == (5, f"error: {path} is a pipe, no regular file; build the artefact again\n")
+    assert (ran.code, ran.err) == (
+        5,
+        f"error: {path} is a pipe, no regular file; build the artefact again\n",
+    )
 
 
 TOO_LONG = ("x" * 5000, "x" * 300, "/".join(["x" * 200] * 30))
@@ -93,7 +107,9 @@ TOO_LONG = ("x" * 5000, "x" * 300, "/".join(["x" * 200] * 30))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", TOO_LONG, ids=["5000 letters", "a name of 300", "many folders"])
-def test_paths_that_no_system_has(line: Path, lehr: Lehr, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_that_no_system_has(
+    line: Path, lehr: Lehr, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     model, inputs = line / "model.nir", line / "in.npz"
     commands = (
@@ -135,7 +151,8 @@ def test_runs_that_hold_no_files(line: Path, lehr: Lehr, tmp_path: Path, name: s
         ran = lehr("export", run, "-o", tmp_path / "m.nir")
         assert (ran.code, ran.err) == (
             5,
-            f"error: {run / name} is a {what}, no regular file; copy it anew from where it was trained, or train it again\n",
+            f"error: {run / name} is a {what}, no regular file; copy it anew from where it was "
+            "trained, or train it again\n",
         )
     assert not (tmp_path / "m.nir").exists()
 
@@ -144,12 +161,18 @@ def test_recipes_that_are_no_files(lehr: Lehr, line: Path, tmp_path: Path) -> No
     recipe = tmp_path / "r.toml"
     os.mkfifo(recipe)
     ran = lehr("train", recipe)
-    assert (ran.code, ran.err) == (2, f"error: recipe {recipe} is a pipe, no regular file; give a recipe, a TOML file in UTF-8\n")
+    assert (ran.code, ran.err) == (
+        2,
+        f"error: recipe {recipe} is a pipe, no regular file; give a recipe, a TOML file in UTF-8\n",
+    )
     recipe.unlink()
     tiny = (line / "tiny.toml").read_text()
     for text, reason in (
         ("x = " + "[" * 100_000, "nests deeper than a recipe does; correct it there"),
-        ("#" * (1 << 20 | 1), "has 1,048,577 bytes, the limit is 1,048,576; give a recipe, a TOML file in UTF-8"),
+        (
+            "#" * (1 << 20 | 1),
+            "has 1,048,577 bytes, the limit is 1,048,576; give a recipe, a TOML file in UTF-8",
+        ),
         (tiny.replace("lr = ", "lr = inf #", 1), "'train.lr' is inf; give a finite number"),
         (
             tiny.replace('name = "', 'name = "\\u001b[2J', 1),

@@ -19,7 +19,9 @@ from lehr.targets.contract import Options
 from lehr.targets.onnx import Onnx
 
 RUNNABLE = [
-    title for name, title in demo.TARGETS.items() if (runner := registry.get(name).runner()) is not None and runner.missing() is None
+    title
+    for name, title in demo.TARGETS.items()
+    if (runner := registry.get(name).runner()) is not None and runner.missing() is None
 ]
 
 
@@ -39,13 +41,33 @@ def test_every_station_and_every_file(lehr: Lehr, tmp_path: Path) -> None:
         assert station in ran.out
     assert ran.out.count("0 of 46,080 membranes differ, 0 spikes") == 1 + len(RUNNABLE)
     facts = json.loads((tmp_path / "demo" / "summary.json").read_bytes())
-    assert set(facts["accuracy"]) == {"float weights", "annealed and binarized", "integer", "reference simulator", *RUNNABLE}
+    assert set(facts["accuracy"]) == {
+        "float weights",
+        "annealed and binarized",
+        "integer",
+        "reference simulator",
+        *RUNNABLE,
+    }
     assert len({facts["accuracy"][s] for s in ("integer", "reference simulator", *RUNNABLE)}) == 1
     assert all(0 < rate < 1 for rate in facts["spike_rates"].values())
-    for name in ("run/state.json", "model.nir", "in.npz", "out.npz", "onnx/manifest.json", "c/manifest.json", "c/golden/golden.json"):
+    for name in (
+        "run/state.json",
+        "model.nir",
+        "in.npz",
+        "out.npz",
+        "onnx/manifest.json",
+        "c/manifest.json",
+        "c/golden/golden.json",
+    ):
         assert (tmp_path / "demo" / name).is_file(), name
     assert (
-        lehr("simulate", tmp_path / "demo" / "model.nir", "-i", tmp_path / "demo" / "in.npz", "--json").facts["accuracy"]
+        lehr(
+            "simulate",
+            tmp_path / "demo" / "model.nir",
+            "-i",
+            tmp_path / "demo" / "in.npz",
+            "--json",
+        ).facts["accuracy"]
         == facts["accuracy"]["integer"]
     )
     for title, name in ((title, name) for name, title in demo.TARGETS.items() if title in RUNNABLE):
@@ -54,7 +76,9 @@ def test_every_station_and_every_file(lehr: Lehr, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_one_unit_of_difference_ends_in_exit_code_4(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_unit_of_difference_ends_in_exit_code_4(
+    lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right = Onnx.plan
 
     def wrong(self: Onnx, net: Network, options: Options) -> BuildPlan:
@@ -72,7 +96,9 @@ def test_one_unit_of_difference_ends_in_exit_code_4(lehr: Lehr, tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
-def test_without_a_compiler_c_is_skipped_by_name(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_c_is_skipped_by_name(
+    lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     ran = lehr("demo", "-o", tmp_path / "demo", "--json")

@@ -77,19 +77,33 @@ def folder(tmp_path: Path) -> Path:
     """A folder with model.py, the file beside it, and samples."""
     (tmp_path / "model.py").write_text(MODEL)
     (tmp_path / "neighbour.py").write_text("VALUE = [1]\n")
-    np.savez(tmp_path / "in.npz", input=(np.random.default_rng(0).random((20, 8, 12)) < 0.5).astype(np.uint8))
+    np.savez(
+        tmp_path / "in.npz",
+        input=(np.random.default_rng(0).random((20, 8, 12)) < 0.5).astype(np.uint8),
+    )
     return tmp_path
 
 
 def export(lehr: Lehr, folder: Path, factory: str, *options: object) -> Ran:
-    return lehr("export", f"{folder / 'model.py'}{factory}", "-i", folder / "in.npz", "-o", folder / "m.nir", *options)
+    return lehr(
+        "export",
+        f"{folder / 'model.py'}{factory}",
+        "-i",
+        folder / "in.npz",
+        "-o",
+        folder / "m.nir",
+        *options,
+    )
 
 
 def test_a_forward_that_changes_with_time_is_told_apart(lehr: Lehr, folder: Path) -> None:
     wrong = export(lehr, folder, ":counting")
     assert wrong.code == 4
     assert "layer1 is proven to be equal, but " in wrong.err
-    assert "look whether its forward does in a later step what its layers do not say, such as counting its calls; else" in wrong.err
+    assert (
+        "look whether its forward does in a later step what its layers do not say, such as "
+        "counting its calls; else" in wrong.err
+    )
     assert not (folder / "m.nir").exists()
 
 
@@ -110,10 +124,15 @@ def test_an_exact_model_passes_and_is_written(lehr: Lehr, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_difference_fails_unless_rounding_was_asked_for(
+    lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = export(lehr, folder, ":leaks")
     assert refused.code == 3
-    assert "1 (Leaky), 3 (Leaky): its beta is 0.9, no k/2**n with n up to 16; train it with 230/256" in refused.err
+    assert (
+        "1 (Leaky), 3 (Leaky): its beta is 0.9, no k/2**n with n up to 16; train it with 230/256"
+        in refused.err
+    )
     rounded = export(lehr, folder, ":leaks", "--decay-bits", 3, "--json")
     assert rounded.code == 0, rounded.err
     assert rounded.facts["spikes_differ"] > 0
@@ -121,8 +140,14 @@ def test_a_difference_fails_unless_rounding_was_asked_for(lehr: Lehr, folder: Pa
     (folder / "m.nir").unlink()
     strict = export(lehr, folder, ":leaks", "--decay-bits", 3, "--strict")
     assert strict.code == 4
-    assert f"{rounded.facts['spikes_differ']:,} of 3,200 spikes differ from the model's, first layer1 neuron (" in strict.err
-    assert "1: decay moved by 0.025 to 7/8: train with numbers that need no rounding, or accept it with --no-strict" in strict.err
+    assert (
+        f"{rounded.facts['spikes_differ']:,} of 3,200 spikes differ from the model's, first layer1 "
+        "neuron (" in strict.err
+    )
+    assert (
+        "1: decay moved by 0.025 to 7/8: train with numbers that need no rounding, or accept it "
+        "with --no-strict" in strict.err
+    )
     assert not (folder / "m.nir").exists()
 
     def one_higher(wait: Waiting, bits: int) -> Folded:  # what only comparing can find
@@ -163,7 +188,8 @@ def test_all_reasons_of_a_refusal_are_printed(lehr: Lehr, folder: Path) -> None:
     lines = ran.err.rstrip().splitlines()
     assert lines == [
         "error: 2 refusals:",
-        "  0 (Linear): it has a forward hook (broken.<locals>.<lambda>), which may change what it gives; remove it: handle.remove()",
+        "  0 (Linear): it has a forward hook (broken.<locals>.<lambda>), which may change what it "
+        "gives; remove it: handle.remove()",
         "  2 (Linear): its bias is not finite (NaN); train it again",
     ]
     assert ran.facts["error"] == "\n".join(lines).removeprefix("error: ")
@@ -187,8 +213,15 @@ def test_a_difference_is_accepted_only_where_what_was_asked_for_explains_it(
     for asked in ((), ("--weights", "int8"), ("--decay-bits", 8)):
         ran = export(lehr, folder, ":exact", *asked)
         assert (ran.code, ran.last) == (4, "FAIL")
-        options = f"{asked[0]} round nothing that leads there" if asked else "nothing was asked to be rounded"
-        assert f"of layer1 differ from the model's, and {options}; 1: thresholds or biases rounded, by up to" in ran.err
+        options = (
+            f"{asked[0]} round nothing that leads there"
+            if asked
+            else "nothing was asked to be rounded"
+        )
+        assert (
+            f"of layer1 differ from the model's, and {options}; 1: thresholds or biases rounded, "
+            "by up to" in ran.err
+        )
         assert not (folder / "m.nir").exists()
     accepted = export(lehr, folder, ":exact", "--error", 0.9, "--json")
     assert accepted.code == 0, accepted.err
@@ -200,14 +233,27 @@ def test_a_difference_is_accepted_only_where_what_was_asked_for_explains_it(
     ("factory", "message"),
     [
         ("", "which function in it makes the model? give it as"),
-        (":missing", "model.py has no function 'missing'; give one that returns the model, as model.py:factory"),
+        (
+            ":missing",
+            "model.py has no function 'missing'; give one that returns the model, as "
+            "model.py:factory",
+        ),
         (":value", "model.py has no function 'value'"),
-        (":fails", "model.py:fails failed (RuntimeError: no weights here); run it in Python by itself to see where"),
-        (":leaves", "model.py:leaves failed (SystemExit: 3); run it in Python by itself to see where"),
+        (
+            ":fails",
+            "model.py:fails failed (RuntimeError: no weights here); run it in Python by itself to "
+            "see where",
+        ),
+        (
+            ":leaves",
+            "model.py:leaves failed (SystemExit: 3); run it in Python by itself to see where",
+        ),
         (":nothing", "model.py:nothing returns list, no torch module; return the trained model"),
     ],
 )
-def test_what_is_wrong_in_the_users_file_is_said_in_a_sentence(lehr: Lehr, folder: Path, factory: str, message: str) -> None:
+def test_what_is_wrong_in_the_users_file_is_said_in_a_sentence(
+    lehr: Lehr, folder: Path, factory: str, message: str
+) -> None:
     ran = export(lehr, folder, factory)
     assert ran.code == 2
     assert message in ran.err
@@ -221,7 +267,10 @@ def test_a_file_that_does_not_parse_and_one_that_is_not_there(lehr: Lehr, folder
     assert ran.code == 2
     assert "model.py:exact failed (SyntaxError: invalid syntax" in ran.err
     (folder / "model.py").unlink()
-    assert "model.py does not exist; give a Python file and a function in it" in export(lehr, folder, ":exact").err
+    assert (
+        "model.py does not exist; give a Python file and a function in it"
+        in export(lehr, folder, ":exact").err
+    )
 
 
 def test_options_of_a_model_are_not_a_runs(lehr: Lehr, folder: Path) -> None:

@@ -31,7 +31,10 @@ def tree(path: Path) -> Tree | None:
     if not path.exists():
         return None
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return {file.relative_to(path).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {
+        file.relative_to(path).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
 
 
 @pytest.fixture(params=["exchange", "renames"])
@@ -45,8 +48,21 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 class Case:
     """A command that replaces something at `out`."""
 
-    def __init__(self, folder: Path, lehr: Lehr, command: tuple[object, ...], prepare: Callable[[Path], object], again: str = "") -> None:
-        self.out, self.lehr, self.command, self.prepare, self.again = folder / "work" / "out", lehr, command, prepare, again
+    def __init__(
+        self,
+        folder: Path,
+        lehr: Lehr,
+        command: tuple[object, ...],
+        prepare: Callable[[Path], object],
+        again: str = "",
+    ) -> None:
+        self.out, self.lehr, self.command, self.prepare, self.again = (
+            folder / "work" / "out",
+            lehr,
+            command,
+            prepare,
+            again,
+        )
         self.restore()
         self.old = tree(self.out)
         assert self.run().code == 0
@@ -88,7 +104,9 @@ def export(line: Path, lehr: Lehr, tmp_path: Path) -> Case:
 def build(line: Path, lehr: Lehr, tmp_path: Path) -> Case:
     command = ("build", line / "model.nir", "--target", "c")
     assert lehr(*command, "-n", 2, "-o", tmp_path / "old").code == 0
-    return Case(tmp_path, lehr, (*command, "-n", 1), lambda out: shutil.copytree(tmp_path / "old", out))
+    return Case(
+        tmp_path, lehr, (*command, "-n", 1), lambda out: shutil.copytree(tmp_path / "old", out)
+    )
 
 
 @pytest.fixture
@@ -109,7 +127,9 @@ def train(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("name", ["export", "build", pytest.param("resume", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["export", "build", pytest.param("resume", marks=pytest.mark.slow)]
+)
 def test_killed_before_any_rename(request: pytest.FixtureRequest, name: str) -> None:
     case, step = request.getfixturevalue(name), 0
     while case.kill(step, RENAMES):
@@ -118,7 +138,9 @@ def test_killed_before_any_rename(request: pytest.FixtureRequest, name: str) -> 
 
 
 @pytest.mark.slow
-def test_what_reads_first_after_a_kill_finds_the_old_build(build: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_reads_first_after_a_kill_finds_the_old_build(
+    build: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     build.restore()
     assert killed_before(1, build.run, ["os.rename"])
@@ -129,16 +151,23 @@ def test_what_reads_first_after_a_kill_finds_the_old_build(build: Case, monkeypa
 
 
 @pytest.mark.slow
-def test_killed_between_the_renames_of_its_progress_training_goes_on(train: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_between_the_renames_of_its_progress_training_goes_on(
+    train: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     train.restore()
-    assert killed_before(5, train.run, ["os.rename"])  # three for the second epoch, after one for the first
+    assert killed_before(
+        5, train.run, ["os.rename"]
+    )  # three for the second epoch, after one for the first
     kept = progress.progress_folder(train.out)
     assert not kept.exists()
     assert tree(train.out) == train.old
     ran = train.lehr(*train.command[:-1], "-o", train.out)
     assert ran.code == 2
-    assert "out.unfinished holds epoch 2 of phase A of an unfinished run; add --resume to go on, or remove it" in ran.err
+    assert (
+        "out.unfinished holds epoch 2 of phase A of an unfinished run; add --resume to go on, or "
+        "remove it" in ran.err
+    )
     assert train.run().code == 0
     assert tree(train.out) == train.new
     assert list(train.out.parent.iterdir()) == [train.out]
@@ -158,7 +187,9 @@ def test_killed_when_the_run_is_written_and_its_progress_still_there(train: Case
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize(("name", "every"), [("export", 1), ("build", 3), ("resume", 1), ("train", 23)])
+@pytest.mark.parametrize(
+    ("name", "every"), [("export", 1), ("build", 3), ("resume", 1), ("train", 23)]
+)
 def test_killed_before_any_step(request: pytest.FixtureRequest, name: str, every: int) -> None:
     case, step = request.getfixturevalue(name), 0
     while case.kill(step, STEPS):

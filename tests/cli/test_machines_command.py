@@ -47,7 +47,10 @@ def test_inspect_shows_the_update(machine: tuple[Path, Path]) -> None:
         assert facts["update"][name] == {
             "membrane": "v",
             "lines": list(lines),
-            "parameters": {p: [int(neuron.values[p].min()), int(neuron.values[p].max())] for p in neuron.program.parameters},
+            "parameters": {
+                p: [int(neuron.values[p].min()), int(neuron.values[p].max())]
+                for p in neuron.program.parameters
+            },
             "by_neuron": list(neuron.per_neuron),
         }
     assert run("inspect", machine[0], "--structure").code == 0
@@ -57,10 +60,23 @@ def test_inspect_shows_the_update(machine: tuple[Path, Path]) -> None:
 def test_simulate_runs_it_or_refuses_by_name(machine: tuple[Path, Path], tmp_path: Path) -> None:
     net = nirfile.read(machine[0])
     expected = simulate(net, np.load(machine[1])["input"])
-    assert all(0 < rate < net.neurons[name].program.most_spikes for name, rate in expected.rates.items())
+    assert all(
+        0 < rate < net.neurons[name].program.most_spikes for name, rate in expected.rates.items()
+    )
     for engine in ("reference", "fast", "torch"):
-        ran = run("simulate", machine[0], "-i", machine[1], "-o", tmp_path / f"{engine}.npz", "--engine", engine)
-        assert ran.code == 0 or (engine != "reference" and ran.code == NotMappable.exit_code), ran.err
+        ran = run(
+            "simulate",
+            machine[0],
+            "-i",
+            machine[1],
+            "-o",
+            tmp_path / f"{engine}.npz",
+            "--engine",
+            engine,
+        )
+        assert ran.code == 0 or (engine != "reference" and ran.code == NotMappable.exit_code), (
+            ran.err
+        )
         if ran.code:
             assert "; " in ran.err
         else:
@@ -69,8 +85,13 @@ def test_simulate_runs_it_or_refuses_by_name(machine: tuple[Path, Path], tmp_pat
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("target", [entry.name for entry in entries()])
-def test_check_and_build_agree_on_it(machine: tuple[Path, Path], target: str, tmp_path: Path) -> None:
-    checked, built = run("check", machine[0], "--target", target), run("build", machine[0], "--target", target, "-o", tmp_path / "out")
+def test_check_and_build_agree_on_it(
+    machine: tuple[Path, Path], target: str, tmp_path: Path
+) -> None:
+    checked, built = (
+        run("check", machine[0], "--target", target),
+        run("build", machine[0], "--target", target, "-o", tmp_path / "out"),
+    )
     assert checked.code in (0, NotMappable.exit_code)
     assert checked.code == built.code
     assert (tmp_path / "out").exists() == (built.code == 0)
@@ -78,7 +99,10 @@ def test_check_and_build_agree_on_it(machine: tuple[Path, Path], target: str, tm
         assert "; " in built.err
         return
     assert nirfile.read(tmp_path / "out" / "model.nir") == nirfile.read(machine[0])
-    assert "Update of hidden, out, whose membrane is v:" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert (
+        "Update of hidden, out, whose membrane is v:"
+        in (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    )
 
 
 @pytest.mark.few(3)
@@ -89,10 +113,15 @@ def test_widths_bounds_it_or_refuses_by_name(machine: tuple[Path, Path], tmp_pat
 
 
 @pytest.mark.few(3)
-def test_what_asks_for_fields_names_the_layers_that_have_none(machine: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_asks_for_fields_names_the_layers_that_have_none(
+    machine: tuple[Path, Path], tmp_path: Path
+) -> None:
     model, inputs = machine
     told = "error: hidden, out: updated by a program of its own, which no fields of Arithmetic say"
-    for command in (("export", model, "--for", "nir"), ("widths", model, "-i", inputs, "--error", 0.5)):
+    for command in (
+        ("export", model, "--for", "nir"),
+        ("widths", model, "-i", inputs, "--error", 0.5),
+    ):
         ran = run(*command, "-o", tmp_path / "b.nir")
         assert (ran.code, ran.err.count("\n")) == (3, 1), ran.err
         assert ran.err.startswith(told), ran.err
@@ -103,7 +132,16 @@ def test_quantize_does_not_take_the_nearest_neurons_for_those_of_a_file(tmp_path
     net, x = machine_network("adaptive")
     nirfile.write(net, tmp_path / "a.nir", approximate=net.neurons)
     (tmp_path / "in.npz").write_bytes(npz_bytes({"input": x}))
-    ran = run("quantize", tmp_path / "a.nir", "--calibrate", tmp_path / "in.npz", "--dt", 0.001, "-o", tmp_path / "b.nir")
+    ran = run(
+        "quantize",
+        tmp_path / "a.nir",
+        "--calibrate",
+        tmp_path / "in.npz",
+        "--dt",
+        0.001,
+        "-o",
+        tmp_path / "b.nir",
+    )
     assert ran.code == 5
     assert "its neurons ('hidden, out: LIF, though its state a is no current" in ran.err
     assert not (tmp_path / "b.nir").exists()
@@ -115,4 +153,6 @@ def test_inspect_shows_what_fields_stand_for(tmp_path: Path) -> None:
     told = run("inspect", tmp_path / "a.nir").out
     assert "update of lif1, lif2, out, whose membrane is v:" in told
     assert "  leak v multiply 7 3 toward_zero\n" in told
-    assert run("inspect", tmp_path / "a.nir", "--json").facts["update"]["lif1"]["lines"] == list(lines_of(net.neurons["lif1"].program))
+    assert run("inspect", tmp_path / "a.nir", "--json").facts["update"]["lif1"]["lines"] == list(
+        lines_of(net.neurons["lif1"].program)
+    )

@@ -49,7 +49,13 @@ def _weight(net: Network, samples: Path) -> Network:
 
 def _decay(net: Network, samples: Path) -> Network:
     how = net.neurons["lif3"].fields
-    return _neuron(net, "lif3", arithmetic=replace(how, decay_numerator=how.decay_numerator * 2 + 1, decay_shift=how.decay_shift + 1))
+    return _neuron(
+        net,
+        "lif3",
+        arithmetic=replace(
+            how, decay_numerator=how.decay_numerator * 2 + 1, decay_shift=how.decay_shift + 1
+        ),
+    )
 
 
 def _bias(net: Network, samples: Path) -> Network:
@@ -68,7 +74,9 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_found_and_named(line: Path, tmp_path: Path, target: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mutation_is_found_and_named(
+    line: Path, tmp_path: Path, target: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A target that plans another network's files, here and when it built: what it makes runs, and differs."""
     mutation, layer = MUTATIONS[name]
     net, chip = nirfile.read(line / "model.nir"), registry.get(target)
@@ -82,18 +90,27 @@ def test_mutation_is_found_and_named(line: Path, tmp_path: Path, target: str, na
     assert first is not None
     assert first.layer == layer
     assert first.expected != first.got
-    with pytest.raises(NotBitExact, match=rf"{target} against the reference simulator: .* differ; first: {layer}: "):
+    with pytest.raises(
+        NotBitExact, match=rf"{target} against the reference simulator: .* differ; first: {layer}: "
+    ):
         verified.require()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
-def test_the_files_of_another_network_are_named_and_not_run(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
+def test_the_files_of_another_network_are_named_and_not_run(
+    line: Path, lehr: Lehr, tmp_path: Path, target: str
+) -> None:
     """Whether the manifest tells them or not."""
-    nirfile.write(_threshold(nirfile.read(line / "model.nir"), line / "in.npz"), tmp_path / "mutated.nir")
+    nirfile.write(
+        _threshold(nirfile.read(line / "model.nir"), line / "in.npz"), tmp_path / "mutated.nir"
+    )
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for model, out in ((line / "model.nir", right), (tmp_path / "mutated.nir", wrong)):
-        assert lehr("build", model, "--target", target, "-o", out, "-i", line / "in.npz", "-n", 3).code == 0
+        assert (
+            lehr("build", model, "--target", target, "-o", out, "-i", line / "in.npz", "-n", 3).code
+            == 0
+        )
     files = json.loads((right / "manifest.json").read_bytes())["files"]
     own = [name for name in files if "/" not in name and name not in ("model.nir", "MODEL_CARD.md")]
     others = [name for name in own if (right / name).read_bytes() != (wrong / name).read_bytes()]
@@ -105,11 +122,15 @@ def test_the_files_of_another_network_are_named_and_not_run(line: Path, lehr: Le
     assert f"error: {others[0]}" in ran.err
     assert "changed since the artefact was built; build it again" in ran.err
     _fit_manifest(right)
-    with pytest.raises(FileRefused, match=rf"was not built by lehr {__version__} from its model\.nir: {others[0]}.* would be others"):
+    with pytest.raises(
+        FileRefused,
+        match=rf"was not built by lehr {__version__} from its model\.nir: {others[0]}.* would be others",
+    ):
         verify_here(right)
     _fit_manifest(right, lehr="0.0.1")
     with pytest.raises(
-        FileRefused, match=rf"right was built by lehr 0\.0\.1, whose {others[0]}.* differ from those of lehr {__version__}; "
+        FileRefused,
+        match=rf"right was built by lehr 0\.0\.1, whose {others[0]}.* differ from those of lehr {__version__}; ",
     ):
         verify_here(right)
 
@@ -125,14 +146,31 @@ def _fit_manifest(folder: Path, **facts: str) -> None:
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out"
-    assert lehr("build", line / "model.nir", "--target", target, "-o", out, "-i", line / "in.npz", "-n", 2).code == 0
+    assert (
+        lehr(
+            "build",
+            line / "model.nir",
+            "--target",
+            target,
+            "-o",
+            out,
+            "-i",
+            line / "in.npz",
+            "-n",
+            2,
+        ).code
+        == 0
+    )
     golden = out / "golden" / "01_lif2.membrane.i32"
     data = bytearray(golden.read_bytes())
     data[40] ^= 1
     golden.write_bytes(bytes(data))
     ran = lehr("verify", out)
     assert ran.code == 5
-    assert "golden/01_lif2.membrane.i32 changed since the artefact was built; build it again" in ran.err
+    assert (
+        "golden/01_lif2.membrane.i32 changed since the artefact was built; build it again"
+        in ran.err
+    )
     manifest = json.loads((out / "manifest.json").read_bytes())
     manifest["files"]["golden/01_lif2.membrane.i32"] = hashlib.sha256(data).hexdigest()
     (out / "manifest.json").write_text(json.dumps(manifest))
@@ -143,9 +181,25 @@ def test_golden_vectors_cannot_be_bent(line: Path, lehr: Lehr, tmp_path: Path, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", RUNNABLE)
-def test_an_edited_file_is_told_even_where_no_spike_changes(line: Path, lehr: Lehr, tmp_path: Path, target: str) -> None:
+def test_an_edited_file_is_told_even_where_no_spike_changes(
+    line: Path, lehr: Lehr, tmp_path: Path, target: str
+) -> None:
     out = tmp_path / "out"
-    assert lehr("build", line / "model.nir", "--target", target, "-o", out, "-i", line / "in.npz", "-n", 2).code == 0
+    assert (
+        lehr(
+            "build",
+            line / "model.nir",
+            "--target",
+            target,
+            "-o",
+            out,
+            "-i",
+            line / "in.npz",
+            "-n",
+            2,
+        ).code
+        == 0
+    )
     (out / "README.md").write_text("edited")
     ran = lehr("verify", out)
     assert ran.code == 5

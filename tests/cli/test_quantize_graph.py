@@ -24,7 +24,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def quantize(lehr: Lehr, folder: Path, *options: object) -> Ran:
-    return lehr("quantize", folder / "graph.nir", "--calibrate", folder / "events.npz", "-o", folder / "m.nir", *options)
+    return lehr(
+        "quantize",
+        folder / "graph.nir",
+        "--calibrate",
+        folder / "events.npz",
+        "-o",
+        folder / "m.nir",
+        *options,
+    )
 
 
 @pytest.mark.slow
@@ -46,13 +54,17 @@ def test_what_changed_is_said_layer_by_layer_and_recorded(lehr: Lehr, folder: Pa
     assert net.digest == facts["network"]
     with np.load(folder / "events.npz") as events:
         result = simulate(net, events["input"])
-        assert result.rates == pytest.approx({name: layer["rate"] for name, layer in facts["layers"].items()})
+        assert result.rates == pytest.approx(
+            {name: layer["rate"] for name, layer in facts["layers"].items()}
+        )
         assert result.accuracy(events["labels"]) == facts["accuracy"]
     recorded = nir.read(folder / "m.nir", type_check=False).metadata["origin"]
     assert recorded["source"] == "graph.nir"
     assert recorded["semantics"]["dt"] == DT
     assert recorded["semantics"]["reset_timing"] == "same_step"
-    assert ["lif1.lif", "lif1.lif"] in [[part.decode() for part in pair] for pair in recorded["names"].tolist()]
+    assert ["lif1.lif", "lif1.lif"] in [
+        [part.decode() for part in pair] for pair in recorded["names"].tolist()
+    ]
     assert [note.decode() for note in recorded["notes"].tolist()] == facts["notes"]
 
 
@@ -105,8 +117,14 @@ def test_a_dead_layer_and_one_that_always_fires_are_named(lehr: Lehr, folder: Pa
         np.savez(folder / "events.npz", input=events["input"])
     ran = quantize(lehr, folder, "--dt", DT)
     assert ran.code == 0, ran.err
-    assert "warning: layer0 always fires in the graph on these samples, which therefore say nothing of it" in ran.out
-    assert "warning: dead never fires in the graph on these samples, which therefore say nothing of it" in ran.out
+    assert (
+        "warning: layer0 always fires in the graph on these samples, which therefore say nothing "
+        "of it" in ran.out
+    )
+    assert (
+        "warning: dead never fires in the graph on these samples, which therefore say nothing of it"
+        in ran.out
+    )
     assert "names: 0 is layer0" in ran.out
 
 

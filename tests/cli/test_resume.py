@@ -41,7 +41,9 @@ def test_killed_at_any_moment(line: Path, lehr: Lehr, tmp_path: Path, delay: flo
     run = tmp_path / "run"
     command = ("train", line / "tiny.toml", "-o", run)
     with subprocess.Popen(
-        [sys.executable, "-m", "lehr", *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "lehr", *map(str, command)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as started:
         while not (progress_folder(run) / "progress.json").exists() and started.poll() is None:
             time.sleep(0.01)
@@ -70,7 +72,12 @@ def _scheduled(schedule: str) -> Recipe:
         told["finetune"]["frozen_epochs"] = 3
         return Recipe.model_validate(told)
     rate = {"rate": 0.05} if schedule == "exponential" else {}
-    told["network"]["layers"][0]["threshold"] = {"start": 0.5, "final": 1.0, "schedule": schedule, **rate}
+    told["network"]["layers"][0]["threshold"] = {
+        "start": 0.5,
+        "final": 1.0,
+        "schedule": schedule,
+        **rate,
+    }
     told["train"]["cycles"] = 2 if schedule == "restarts" else 1
     return Recipe.model_validate(told)
 
@@ -82,13 +89,19 @@ def _whole(schedule: str) -> Trained:
     return train(recipe, load_dataset(recipe.data, None))
 
 
-STOPS = [("exponential", epoch) for epoch in range(1, epochs(tiny_recipe()) + 1)] + [("linear", 2), ("restarts", 2), ("rate-controlled", 2)]
+STOPS = [("exponential", epoch) for epoch in range(1, epochs(tiny_recipe()) + 1)] + [
+    ("linear", 2),
+    ("restarts", 2),
+    ("rate-controlled", 2),
+]
 STOPS += [("options", epoch) for epoch in range(1, 8)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("schedule", "after"), STOPS)
-def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_after_any_epoch(
+    tmp_path: Path, after: int, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "SHARE", 1)
     recipe, folder = _scheduled(schedule), tmp_path / "run.unfinished"
     data = load_dataset(recipe.data, None)
@@ -114,13 +127,17 @@ def test_stopped_after_any_epoch(tmp_path: Path, after: int, schedule: str, monk
         assert other is not None
         for name, weight in one.weights.items():
             assert weight.equal(other.weights[name])
-    for mine, other in zip(whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True):
+    for mine, other in zip(
+        whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True
+    ):
         assert mine.equal(other)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [1e-9, 1e-3, 0.5])
-def test_where_writing_takes_long_only_some_epochs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+def test_where_writing_takes_long_only_some_epochs_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
     monkeypatch.setattr(module, "SHARE", share)
     recipe, folder = tiny_recipe(), tmp_path / "run.unfinished"
     data = load_dataset(recipe.data, None)
@@ -146,14 +163,23 @@ def unfinished(line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         patch.setattr(module.Progress, "keep", keep)
         recipe = tiny_recipe()
         with pytest.raises(_Stop):
-            train(recipe, load_dataset(recipe.data, None), progress=Progress.open(tmp_path / "run.unfinished", recipe, resume=False))
+            train(
+                recipe,
+                load_dataset(recipe.data, None),
+                progress=Progress.open(tmp_path / "run.unfinished", recipe, resume=False),
+            )
     return tmp_path / "run"
 
 
-def test_progress_is_not_lost_by_forgetting_to_resume(unfinished: Path, line: Path, lehr: Lehr) -> None:
+def test_progress_is_not_lost_by_forgetting_to_resume(
+    unfinished: Path, line: Path, lehr: Lehr
+) -> None:
     ran = lehr("train", line / "tiny.toml", "-o", unfinished)
     assert ran.code == 2
-    assert "run.unfinished holds epoch 1 of phase A of an unfinished run; add --resume to go on, or remove it" in ran.err
+    assert (
+        "run.unfinished holds epoch 1 of phase A of an unfinished run; add --resume to go on, or "
+        "remove it" in ran.err
+    )
     assert progress_folder(unfinished).is_dir()
 
 
@@ -165,7 +191,9 @@ def test_another_recipe_is_refused(unfinished: Path, line: Path, lehr: Lehr) -> 
 
 @pytest.mark.parametrize("name", ["progress.json", "progress.safetensors"])
 @pytest.mark.parametrize("keep", [0, 7, 100])
-def test_damaged_progress_is_refused(unfinished: Path, line: Path, lehr: Lehr, name: str, keep: int) -> None:
+def test_damaged_progress_is_refused(
+    unfinished: Path, line: Path, lehr: Lehr, name: str, keep: int
+) -> None:
     path = progress_folder(unfinished) / name
     path.write_bytes(path.read_bytes()[:keep])
     ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
@@ -175,9 +203,19 @@ def test_damaged_progress_is_refused(unfinished: Path, line: Path, lehr: Lehr, n
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("phase", "Z"), ("epoch", "many"), ("optimizer", []), ("metrics", []), ("shuffle", {"state": 1}), ("schema", 2)]
+    ("key", "value"),
+    [
+        ("phase", "Z"),
+        ("epoch", "many"),
+        ("optimizer", []),
+        ("metrics", []),
+        ("shuffle", {"state": 1}),
+        ("schema", 2),
+    ],
 )
-def test_progress_that_makes_no_sense_is_refused(unfinished: Path, line: Path, lehr: Lehr, key: str, value: object) -> None:
+def test_progress_that_makes_no_sense_is_refused(
+    unfinished: Path, line: Path, lehr: Lehr, key: str, value: object
+) -> None:
     _state(progress_folder(unfinished), {key: value})
     ran = lehr("train", line / "tiny.toml", "-o", unfinished, "--resume")
     assert ran.code == 5, ran.err
@@ -189,7 +227,9 @@ def _state(folder: Path, change: dict[str, object]) -> None:
     state = {**json.loads((folder / "progress.json").read_bytes()), **change}
     state.pop("sha256", None)
     files = {name: (folder / name).read_bytes() for name in ("progress.safetensors", "recipe.toml")}
-    (folder / "progress.json").write_bytes(with_sums("progress.json", state, files)["progress.json"])
+    (folder / "progress.json").write_bytes(
+        with_sums("progress.json", state, files)["progress.json"]
+    )
 
 
 @pytest.mark.parametrize("name", ["progress.json", "progress.safetensors", "recipe.toml"])
@@ -200,7 +240,9 @@ def test_every_flipped_bit_of_progress_is_seen(unfinished: Path, name: str) -> N
     assert name == "progress.json" or sums[name] == hashlib.sha256(whole).hexdigest()
     rng = np.random.default_rng(len(whole))
     for at in rng.integers(0, len(whole), 60):
-        (folder / name).write_bytes(whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :])
+        (folder / name).write_bytes(
+            whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :]
+        )
         with pytest.raises(FileRefused, match=r"run\.unfinished is damaged \("):
             Progress.open(folder, recipe, resume=True)
     (folder / name).write_bytes(whole)
@@ -222,10 +264,15 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, line: Path, leh
     (tmp_path / "run.unfinished").mkdir()
     ran = lehr("train", line / "tiny.toml", "-o", tmp_path / "run", "--resume")
     assert ran.code == 2
-    assert "is not the progress of a run (no progress.json); choose another output folder or remove it" in ran.err
+    assert (
+        "is not the progress of a run (no progress.json); choose another output folder or remove it"
+        in ran.err
+    )
 
 
-def test_a_finished_run_stays_until_the_next_one_is_finished(unfinished: Path, line: Path, lehr: Lehr) -> None:
+def test_a_finished_run_stays_until_the_next_one_is_finished(
+    unfinished: Path, line: Path, lehr: Lehr
+) -> None:
     shutil.copytree(line / "run", unfinished)
     (unfinished / "metrics.jsonl").write_text("")
     assert lehr("train", line / "tiny.toml", "-o", unfinished, "--resume").code == 0

@@ -26,7 +26,16 @@ def arrays(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.gene
 
 @pytest.mark.parametrize("engine", ["fast", "torch"])
 def test_engines_equal_the_reference(line: Path, lehr: Lehr, engine: str) -> None:
-    ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--engine", engine, "--compare", "reference")
+    ran = lehr(
+        "simulate",
+        line / "model.nir",
+        "-i",
+        line / "in.npz",
+        "--engine",
+        engine,
+        "--compare",
+        "reference",
+    )
     assert ran.code == 0, ran.err
     assert "0 spikes differ; counts of 80 samples are equal" in ran.out
     assert ran.last == "PASS"
@@ -39,10 +48,15 @@ def test_what_the_torch_engine_cannot_is_said(lehr: Lehr, tmp_path: Path) -> Non
     np.savez(tmp_path / "x.npz", input=x)
     ran = lehr("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz", "--engine", "torch")
     assert ran.code == 3
-    assert "w3: its sums may pass 2**40, beyond what the torch engine proves exact; use the engine 'fast'" in ran.err
+    assert (
+        "w3: its sums may pass 2**40, beyond what the torch engine proves exact; use the engine "
+        "'fast'" in ran.err
+    )
 
 
-def test_a_stored_result_is_compared_and_the_first_difference_named(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+def test_a_stored_result_is_compared_and_the_first_difference_named(
+    line: Path, lehr: Lehr, tmp_path: Path
+) -> None:
     model, given, out = line / "model.nir", line / "in.npz", tmp_path / "out.npz"
     assert lehr("simulate", model, "-i", given, "-o", out, "--trace", "lif2").code == 0
     assert lehr("simulate", model, "-i", given, "--compare", out).code == 0
@@ -51,7 +65,9 @@ def test_a_stored_result_is_compared_and_the_first_difference_named(line: Path, 
     np.savez(tmp_path / "other.npz", **changed)  # type: ignore[arg-type]
     ran = lehr("simulate", model, "-i", given, "--compare", tmp_path / "other.npz", "--json")
     assert ran.code == 4
-    assert "first: lif2: membrane of neuron (5, 1, 1) at step 3 of sample 40 is " in ran.facts["error"]
+    assert (
+        "first: lif2: membrane of neuron (5, 1, 1) at step 3 of sample 40 is " in ran.facts["error"]
+    )
     assert (ran.facts["membranes"], ran.facts["spikes"]) == (1, 0)
     counts = {"counts": arrays(out)["counts"]}
     counts["counts"][7, 2] += 1
@@ -63,15 +79,30 @@ def test_a_stored_result_is_compared_and_the_first_difference_named(line: Path, 
     np.savez(tmp_path / "few.npz", counts=counts["counts"][:3])
     ran = lehr("simulate", model, "-i", given, "--compare", tmp_path / "few.npz")
     assert ran.code == 5
-    assert "few.npz has counts of 3 samples, the input 80; give a whole result of the same input" in ran.err
+    assert (
+        "few.npz has counts of 3 samples, the input 80; give a whole result of the same input"
+        in ran.err
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "change", "told"),
     [
-        ("counts", lambda array: array[:, :5], "counts [80, 5], the network 10 classes; give a result of this network"),
-        ("counts", lambda array: array[0, 0], "counts is int32 [], no integers; give a result of `lehr simulate`"),
-        ("membrane.lif3", lambda array: array + 0.5, "membrane.lif3 is float64 [80, 6, 10], no integers; give a result of `lehr simulate`"),
+        (
+            "counts",
+            lambda array: array[:, :5],
+            "counts [80, 5], the network 10 classes; give a result of this network",
+        ),
+        (
+            "counts",
+            lambda array: array[0, 0],
+            "counts is int32 [], no integers; give a result of `lehr simulate`",
+        ),
+        (
+            "membrane.lif3",
+            lambda array: array + 0.5,
+            "membrane.lif3 is float64 [80, 6, 10], no integers; give a result of `lehr simulate`",
+        ),
     ],
 )
 def test_what_is_no_result_is_not_compared(
@@ -91,11 +122,16 @@ def test_nothing_to_compare_with_is_named(line: Path, lehr: Lehr, tmp_path: Path
     ran = lehr(*command, "--compare", tmp_path / "no.npz")
     assert (ran.code, ran.last) == (2, "FAIL")
     assert "no.npz does not exist; name a result of `lehr simulate`, or an engine" in ran.err
-    known = ", ".join(("fast", "reference", "torch", *(target.name for target in registry.targets())))
+    known = ", ".join(
+        ("fast", "reference", "torch", *(target.name for target in registry.targets()))
+    )
     for option in ("--compare", "--engine"):
         ran = lehr(*command, option, "faster")
         assert ran.code == 2
-        assert f"no engine and no target is called 'faster'; did you mean 'fast'? use one of {known}" in ran.err
+        assert (
+            f"no engine and no target is called 'faster'; did you mean 'fast'? use one of {known}"
+            in ran.err
+        )
 
 
 @pytest.fixture
@@ -103,7 +139,9 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C comes when the third piece of 10 samples is read."""
     read = Samples.pieces
 
-    def some(self: Samples, size: int, start: int = 0) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    def some(
+        self: Samples, size: int, start: int = 0
+    ) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
         for number, piece in enumerate(read(self, size, start)):
             if number == 2:
                 raise KeyboardInterrupt
@@ -122,7 +160,9 @@ def test_an_interrupted_run_leaves_a_valid_result_and_goes_on(
     command = ("simulate", model, "-i", given, "-o", out, "--trace", "lif2")
     ran = lehr(*command)
     assert ran.code == 130
-    assert f"interrupted; wrote the first 20 of 80 samples to {out}; add --resume to go on" in ran.out
+    assert (
+        f"interrupted; wrote the first 20 of 80 samples to {out}; add --resume to go on" in ran.out
+    )
     net, x = nirfile.read(model), arrays(given)["input"]
     expected = simulate(net, x, trace=["lif2"])  # type: ignore[arg-type]
     left = arrays(out)
@@ -132,14 +172,25 @@ def test_an_interrupted_run_leaves_a_valid_result_and_goes_on(
     assert len(arrays(out)["counts"]) == 40
     other = lehr("simulate", model, "-i", given, "-o", out, "--resume")
     assert other.code == 2
-    assert "out.npz is of another network, input or trace; resume it with its own, or leave --resume out" in other.err
+    assert (
+        "out.npz is of another network, input or trace; resume it with its own, or leave --resume "
+        "out" in other.err
+    )
     saved = arrays(given)
     np.savez(tmp_path / "other.npz", labels=saved["labels"], input=saved["input"][::-1])
-    other = lehr("simulate", model, "-i", tmp_path / "other.npz", "-o", out, "--trace", "lif2", "--resume")
+    other = lehr(
+        "simulate", model, "-i", tmp_path / "other.npz", "-o", out, "--trace", "lif2", "--resume"
+    )
     assert other.code == 2
     assert "out.npz is of another network, input or trace" in other.err
     np.savez(tmp_path / "copy.npz", **saved)  # type: ignore[arg-type]
-    command = ("simulate", model, "-i", tmp_path / "copy.npz", *command[4:])  # the same arrays, wherever they are
+    command = (
+        "simulate",
+        model,
+        "-i",
+        tmp_path / "copy.npz",
+        *command[4:],
+    )  # the same arrays, wherever they are
     monkeypatch.undo()
     ran = lehr(*command, "--resume", "--json")
     assert ran.code == 0
@@ -159,21 +210,30 @@ def test_resume_needs_something_to_go_on_with(line: Path, lehr: Lehr, tmp_path: 
     assert "--resume needs the result to go on with; name it with -o" in lehr(*command).err
     ran = lehr(*command, "-o", tmp_path / "no.npz")
     assert ran.code == 2
-    assert "no.npz does not exist, so that there is nothing to resume; leave --resume out" in ran.err
+    assert (
+        "no.npz does not exist, so that there is nothing to resume; leave --resume out" in ran.err
+    )
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     ran = lehr(*command, "-o", tmp_path / "bad.npz")
     assert ran.code == 5
-    assert "bad.npz is not a whole .npz file (BadZipFile); leave --resume out to run again" in ran.err
+    assert (
+        "bad.npz is not a whole .npz file (BadZipFile); leave --resume out to run again" in ran.err
+    )
 
 
 def test_statistics_tell_of_every_layer_and_weight(line: Path, lehr: Lehr) -> None:
     told = {
-        name: lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--engine", name, "--json").facts
+        name: lehr(
+            "simulate", line / "model.nir", "-i", line / "in.npz", "--engine", name, "--json"
+        ).facts
         for name in ("fast", "reference")
     }
     assert told["fast"]["layers"] == told["reference"]["layers"]
     assert told["fast"]["operations"] == told["reference"]["operations"]
-    assert all(layer["spikes"] > 0 and layer["lowest"] < 0 < layer["highest"] for layer in told["fast"]["layers"].values())
+    assert all(
+        layer["spikes"] > 0 and layer["lowest"] < 0 < layer["highest"]
+        for layer in told["fast"]["layers"].values()
+    )
     assert json.dumps(told["fast"]["operations"])
     for operations in told["fast"]["operations"].values():
         assert 0 < operations["events"] < operations["dense"]
@@ -181,10 +241,25 @@ def test_statistics_tell_of_every_layer_and_weight(line: Path, lehr: Lehr) -> No
 
 @pytest.mark.slow
 # -------------------------------------------------------------------- traces of some samples
-def test_chosen_samples_are_traced(line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chosen_samples_are_traced(
+    line: Path, lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pieces, "PIECE", 10)  # pieces with none, some and all of the samples
     model, given, out = line / "model.nir", line / "in.npz", tmp_path / "out.npz"
-    command = ("simulate", model, "-i", given, "-o", out, "--trace", "lif2", "--trace", "lif3", "--trace-samples", "3,0,20-31,79")
+    command = (
+        "simulate",
+        model,
+        "-i",
+        given,
+        "-o",
+        out,
+        "--trace",
+        "lif2",
+        "--trace",
+        "lif3",
+        "--trace-samples",
+        "3,0,20-31,79",
+    )
     chosen = [0, 3, *range(20, 32), 79]
     assert lehr(*command).code == 0
     made = arrays(out)
@@ -201,8 +276,14 @@ def test_chosen_samples_are_traced(line: Path, lehr: Lehr, tmp_path: Path, monke
     assert ran.code == 4
     assert "first: lif3: membrane of neuron (4) at step 3 of sample 31 is " in ran.err
     for damaged, told in (
-        ({"trace.samples": np.arange(15)[::-1]}, "trace.samples is not a list of numbers that ascend below 80; give a result of"),
-        ({"spikes.lif2": made["spikes.lif2"][:3]}, "spikes.lif2 is of 3 samples, not 15; give a whole result of the same input"),
+        (
+            {"trace.samples": np.arange(15)[::-1]},
+            "trace.samples is not a list of numbers that ascend below 80; give a result of",
+        ),
+        (
+            {"spikes.lif2": made["spikes.lif2"][:3]},
+            "spikes.lif2 is of 3 samples, not 15; give a whole result of the same input",
+        ),
     ):
         np.savez(out, **{**made, **damaged})  # type: ignore[arg-type]
         ran = lehr("simulate", model, "-i", given, "--compare", out)
@@ -212,22 +293,39 @@ def test_chosen_samples_are_traced(line: Path, lehr: Lehr, tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--trace-samples", "3"), "--trace-samples chooses samples of a trace; name a layer with --trace, or 'all'"),
-        (("--trace", "all", "--trace-samples", "3,80"), "--trace-samples: '80' of 80 samples; give numbers from 0 on and ranges, as in"),
-        (("--trace", "all", "--trace-samples", "7-3"), "--trace-samples: '7-3' of 80 samples; give numbers from 0 on and ranges, as in"),
-        (("--trace", "all", "--trace-samples", ""), "--trace-samples: '' of 80 samples; give numbers from 0 on and ranges, as in"),
+        (
+            ("--trace-samples", "3"),
+            "--trace-samples chooses samples of a trace; name a layer with --trace, or 'all'",
+        ),
+        (
+            ("--trace", "all", "--trace-samples", "3,80"),
+            "--trace-samples: '80' of 80 samples; give numbers from 0 on and ranges, as in",
+        ),
+        (
+            ("--trace", "all", "--trace-samples", "7-3"),
+            "--trace-samples: '7-3' of 80 samples; give numbers from 0 on and ranges, as in",
+        ),
+        (
+            ("--trace", "all", "--trace-samples", ""),
+            "--trace-samples: '' of 80 samples; give numbers from 0 on and ranges, as in",
+        ),
     ],
 )
-def test_samples_that_are_not_there_cannot_be_traced(line: Path, lehr: Lehr, options: tuple[str, ...], told: str) -> None:
+def test_samples_that_are_not_there_cannot_be_traced(
+    line: Path, lehr: Lehr, options: tuple[str, ...], told: str
+) -> None:
     ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", *options)
     assert ran.code == 2
     assert told in ran.err
 
 
 @pytest.mark.slow
-# -------------------------------------------------------------------- recordings longer than a piece
+# -------------------------------------------------------------------- recordings longer than a
+# piece
 @pytest.mark.parametrize("engine", ["fast", "reference", "torch"])
-def test_a_long_recording_runs_in_chunks(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+def test_a_long_recording_runs_in_chunks(
+    lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
     net, x = HARD["membrane_max_argmax_lowest"]()
     nirfile.write(net, tmp_path / "m.nir")
     np.savez(tmp_path / "x.npz", input=x)
@@ -242,7 +340,9 @@ def test_a_long_recording_runs_in_chunks(lehr: Lehr, tmp_path: Path, monkeypatch
     assert whole[1].keys() == parts[1].keys()
     assert all(np.array_equal(whole[1][name], parts[1][name]) for name in whole[1])
     assert lehr(*command, "--trace-samples", "1").code == 0
-    assert np.array_equal(arrays(tmp_path / "y.npz")[f"spikes.{net.output}"], whole[1][f"spikes.{net.output}"][1:2])
+    assert np.array_equal(
+        arrays(tmp_path / "y.npz")[f"spikes.{net.output}"], whole[1][f"spikes.{net.output}"][1:2]
+    )
 
 
 # -------------------------------------------------------------------- reading in pieces
@@ -258,26 +358,41 @@ def test_samples_are_read_in_pieces(tmp_path: Path, save: object, order: str) ->
     assert samples.labels.tolist() == list(range(23))
     steps = [(1, 3, 5, 6), (1, 1, 5, 6)]
     assert [chunk.shape for chunk in samples.chunks(3, 20)] == steps * 3
-    assert np.array_equal(np.concatenate(list(samples.chunks(3, 20)), axis=1)[0], x[20:].reshape(12, 5, 6))
+    assert np.array_equal(
+        np.concatenate(list(samples.chunks(3, 20)), axis=1)[0], x[20:].reshape(12, 5, 6)
+    )
     for start in (0, 7, 22):
         pieces = list(samples.pieces(5, start))
         assert max(map(len, pieces)) <= 5
         assert np.array_equal(np.concatenate(pieces), x[start:])
 
 
-def test_which_class_won_is_said_of_the_first_samples_and_kept_of_all(line: Path, lehr: Lehr) -> None:
+def test_which_class_won_is_said_of_the_first_samples_and_kept_of_all(
+    line: Path, lehr: Lehr
+) -> None:
     ran = lehr("simulate", line / "model.nir", "-i", line / "in.npz", "-o", line / "won.npz")
     assert ran.code == 0
     expected = np.load(line / "won.npz")["prediction"]
     labels = np.load(line / "in.npz")["labels"]
     assert f"class that won, the first 10 of {len(expected)}:" in ran.out
     start = ran.out.index("class that won")
-    rows = [[*map(int, text.split())] for text in ran.out[start:].splitlines() if text.split() and text.split()[0].isdecimal()]
-    assert [(sample, won, label) for sample, won, _, label in rows] == [(n, expected[n], labels[n]) for n in range(10)]
-    assert lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--json").facts["predictions"] == expected.tolist()
+    rows = [
+        [*map(int, text.split())]
+        for text in ran.out[start:].splitlines()
+        if text.split() and text.split()[0].isdecimal()
+    ]
+    assert [(sample, won, label) for sample, won, _, label in rows] == [
+        (n, expected[n], labels[n]) for n in range(10)
+    ]
+    assert (
+        lehr("simulate", line / "model.nir", "-i", line / "in.npz", "--json").facts["predictions"]
+        == expected.tolist()
+    )
 
 
-def test_without_labels_there_are_no_labels_beside_the_classes(line: Path, lehr: Lehr, tmp_path: Path) -> None:
+def test_without_labels_there_are_no_labels_beside_the_classes(
+    line: Path, lehr: Lehr, tmp_path: Path
+) -> None:
     np.savez(tmp_path / "in.npz", input=np.load(line / "in.npz")["input"][:3])
     ran = lehr("simulate", line / "model.nir", "-i", tmp_path / "in.npz")
     assert ran.code == 0

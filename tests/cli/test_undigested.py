@@ -48,7 +48,9 @@ COMMANDS = [
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_says_so(tmp_path: Path, command: tuple[str, ...], lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_says_so(
+    tmp_path: Path, command: tuple[str, ...], lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, stated=False)
     monkeypatch.chdir(tmp_path)
     name, *options = command
@@ -69,7 +71,10 @@ def test_only_a_digest_tells_of_a_damaged_weight() -> None:
     graph = nirfile.to_nir(net)
     nodes: dict[str, Any] = graph.nodes
     nodes["conv1"].weight[0, 0, 0, 0] *= -1
-    with pytest.raises(FileRefused, match="the graph has another digest than its network, so it was damaged or changed"):
+    with pytest.raises(
+        FileRefused,
+        match="the graph has another digest than its network, so it was damaged or changed",
+    ):
         nirfile.from_nir(graph)
     leave_digest_out(graph)
     assert nirfile.from_nir(graph) != net

@@ -69,13 +69,31 @@ def test_a_share_is_none_or_all_only_where_it_is(share: float, text: str) -> Non
     assert percent(share) == text
 
 
-def test_a_graph_that_is_proven_equal_and_differs_is_not_written(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_that_is_proven_equal_and_differs_is_not_written(
+    lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ones = np.ones(3)
-    neurons = nir.LIF(tau=2e-3 * ones, r=2 * ones, v_leak=0 * ones, v_threshold=2 * ones, v_reset=0 * ones)
+    neurons = nir.LIF(
+        tau=2e-3 * ones, r=2 * ones, v_leak=0 * ones, v_threshold=2 * ones, v_reset=0 * ones
+    )
     weights = np.random.default_rng(0).choice([-1.0, 1.0], (3, 5))
-    nir.write(tmp_path / "graph.nir", chain({"fc": nir.Linear(weights), "lif": neurons}, (5,), (3,)))
-    np.savez(tmp_path / "in.npz", input=(np.random.default_rng(1).random((20, 12, 5)) < 0.5).astype(np.uint8))
-    command = ("quantize", tmp_path / "graph.nir", "--calibrate", tmp_path / "in.npz", "--dt", 1e-3, "-o", tmp_path / "m.nir")
+    nir.write(
+        tmp_path / "graph.nir", chain({"fc": nir.Linear(weights), "lif": neurons}, (5,), (3,))
+    )
+    np.savez(
+        tmp_path / "in.npz",
+        input=(np.random.default_rng(1).random((20, 12, 5)) < 0.5).astype(np.uint8),
+    )
+    command = (
+        "quantize",
+        tmp_path / "graph.nir",
+        "--calibrate",
+        tmp_path / "in.npz",
+        "--dt",
+        1e-3,
+        "-o",
+        tmp_path / "m.nir",
+    )
     right = lehr(*command, "--json")
     assert right.code == 0, right.err
     assert right.facts["proven"] == {"lif": EQUAL}

@@ -39,7 +39,12 @@ def test_proven_widths_are_told_and_written(lehr: Lehr, folder: Path) -> None:
     assert told["network"] == fitted.digest != net.digest
     for name, neuron in fitted.neurons.items():
         assert neuron.synapse is not None
-        assert told["layers"][name]["membrane"]["bits"] == neuron.fields.state_bits < told["layers"][name]["membrane"]["file"] == 32
+        assert (
+            told["layers"][name]["membrane"]["bits"]
+            == neuron.fields.state_bits
+            < told["layers"][name]["membrane"]["file"]
+            == 32
+        )
         assert told["layers"][name]["synapse"]["bits"] == neuron.synapse.state_bits
         assert told["layers"][name]["membrane"]["observed"] is None
     shown = lehr("widths", folder / "a.nir").out
@@ -47,7 +52,9 @@ def test_proven_widths_are_told_and_written(lehr: Lehr, folder: Path) -> None:
     assert "observed" not in shown
 
 
-def test_observed_widths_are_taken_only_when_asked_and_are_recorded(lehr: Lehr, folder: Path) -> None:
+def test_observed_widths_are_taken_only_when_asked_and_are_recorded(
+    lehr: Lehr, folder: Path
+) -> None:
     asked = ("widths", folder / "a.nir", "-i", folder / "in.npz", "-o", folder / "b.nir")
     proven = lehr(*asked, "--json").facts
     assert proven["spikes_differ"] == {"hidden": 0, "out": 0}
@@ -62,7 +69,11 @@ def test_observed_widths_are_taken_only_when_asked_and_are_recorded(lehr: Lehr, 
     rates = simulate(narrow, np.load(folder / "in.npz")["input"][:6]).rates
     assert all(0 < rate < 1 for rate in rates.values())
     for name, neuron in narrow.neurons.items():
-        assert neuron.fields.state_bits == told["layers"][name]["membrane"]["observed_bits"] < told["layers"][name]["membrane"]["bits"]
+        assert (
+            neuron.fields.state_bits
+            == told["layers"][name]["membrane"]["observed_bits"]
+            < told["layers"][name]["membrane"]["bits"]
+        )
     with h5py.File(folder / "b.nir") as file:
         group: Any = file["node/metadata/origin"]
         origin = {name: value[()] for name, value in group.items()}
@@ -76,7 +87,17 @@ def test_observed_widths_are_taken_only_when_asked_and_are_recorded(lehr: Lehr, 
 
 
 def test_a_wanted_error_takes_fewer_fraction_bits(lehr: Lehr, folder: Path) -> None:
-    ran = lehr("widths", folder / "a.nir", "-i", folder / "in.npz", "--error", 0.5, "-o", folder / "b.nir", "--json")
+    ran = lehr(
+        "widths",
+        folder / "a.nir",
+        "-i",
+        folder / "in.npz",
+        "--error",
+        0.5,
+        "-o",
+        folder / "b.nir",
+        "--json",
+    )
     made = nirfile.read(folder / "b.nir")
     bits = [neuron.fields.fraction_bits for neuron in made.neurons.values()]
     assert [layer["fraction_bits"] for layer in ran.facts["layers"].values()] == bits
@@ -89,14 +110,22 @@ def test_a_wanted_error_takes_fewer_fraction_bits(lehr: Lehr, folder: Path) -> N
 def test_what_cannot_be_promised_is_refused(lehr: Lehr, folder: Path) -> None:
     ran = lehr("widths", folder / "a.nir", "--risk", 0.1, "-o", folder / "b.nir")
     assert ran.code == 2
-    assert ran.err == "error: --risk is about samples, and none are given; give them with -i IN.npz\n"
-    ran = lehr("widths", folder / "a.nir", "-i", folder / "in.npz", "--risk", 0.001, "-o", folder / "b.nir")
+    assert (
+        ran.err == "error: --risk is about samples, and none are given; give them with -i IN.npz\n"
+    )
+    ran = lehr(
+        "widths", folder / "a.nir", "-i", folder / "in.npz", "--risk", 0.001, "-o", folder / "b.nir"
+    )
     assert ran.code == 2
-    assert ran.err.startswith("error: risk: 0.001 of the samples, which 480 samples do not show; give ")
+    assert ran.err.startswith(
+        "error: risk: 0.001 of the samples, which 480 samples do not show; give "
+    )
     assert not (folder / "b.nir").exists()
 
 
-def test_registers_of_a_program_are_told_by_name(lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registers_of_a_program_are_told_by_name(
+    lehr: Lehr, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net, x = machine_network("adaptive")
     np.savez(folder / "in.npz", input=x)
     monkeypatch.setattr("lehr.cli.widths.read_model", lambda *_: net)
@@ -109,7 +138,11 @@ def test_registers_of_a_program_are_told_by_name(lehr: Lehr, folder: Path, monke
             assert seen["bounds"] == [low, high]
             if register != "level":  # which has no width, and so is not looked at
                 assert low <= seen["observed"][0] < seen["observed"][1] <= high
-        assert (told[name]["v"]["file"], told[name]["a"]["file"], told[name]["level"]["file"]) == (16, 12, None)
+        assert (told[name]["v"]["file"], told[name]["a"]["file"], told[name]["level"]["file"]) == (
+            16,
+            12,
+            None,
+        )
     shown = lehr("widths", folder / "a.nir", "-i", folder / "in.npz").out
     assert re.search(r"hidden +a +12 +0\.\.", shown)
 
@@ -119,5 +152,16 @@ def test_registers_of_a_program_are_rows_of_inspect() -> None:
     width = analyse(net).layers["hidden"]
     rows = inspecting._states("hidden", net.neurons["hidden"], width)
     low, high = width.registers["i"]
-    assert rows[0] == ("hidden", "i", "dash 0/2^dash_syn", "toward_zero", "", "", "", 16, "saturate", f"{low:,}..{high:,}")
+    assert rows[0] == (
+        "hidden",
+        "i",
+        "dash 0/2^dash_syn",
+        "toward_zero",
+        "",
+        "",
+        "",
+        16,
+        "saturate",
+        f"{low:,}..{high:,}",
+    )
     assert [row[1] for row in rows] == ["i", "d", "v"]

@@ -20,7 +20,11 @@ from lehr.arithmetic import Arithmetic, Rounding, divide_by_power_of_two
 from lehr.errors import FileRefused
 from lehr.operations import bounded, spikes
 
-ROUND: dict[str, Callable[[Fraction], int]] = {"toward_zero": math.trunc, "floor": math.floor, "nearest_even": round}
+ROUND: dict[str, Callable[[Fraction], int]] = {
+    "toward_zero": math.trunc,
+    "floor": math.floor,
+    "nearest_even": round,
+}
 
 
 @pytest.mark.parametrize("rounding", get_args(Rounding))
@@ -35,7 +39,11 @@ def test_division_rounds_as_the_fraction_does(rounding: Rounding, value: int, sh
 @given(how=arithmetics(), value=st.integers(-(2**31), 2**31 - 1))
 def test_decay_is_what_its_fields_say(how: Arithmetic, value: int) -> None:
     rounded, part = ROUND[how.rounding], Fraction(value, 1 << how.decay_shift)
-    expected = rounded(part * how.decay_numerator) if how.decay_form == "multiply" else value - rounded(part)
+    expected = (
+        rounded(part * how.decay_numerator)
+        if how.decay_form == "multiply"
+        else value - rounded(part)
+    )
     assert decay(how, np.array([value])).tolist() == [expected]
     assert how.beta == Fraction(how.decay_numerator, 1 << how.decay_shift)
 
@@ -43,8 +51,12 @@ def test_decay_is_what_its_fields_say(how: Arithmetic, value: int) -> None:
 def test_the_two_forms_of_seven_eighths_are_two_machines() -> None:
     values = np.arange(-2000, 2001)
     multiply = Arithmetic(decay_numerator=7, decay_shift=3)
-    assert (decay(multiply, values) != decay(replace(multiply, decay_form="shift"), values)).sum() == 3500
-    assert decay(Arithmetic(decay_form="shift", decay_numerator=127, decay_shift=7), np.array([127])).tolist() == [127]
+    assert (
+        decay(multiply, values) != decay(replace(multiply, decay_form="shift"), values)
+    ).sum() == 3500
+    assert decay(
+        Arithmetic(decay_form="shift", decay_numerator=127, decay_shift=7), np.array([127])
+    ).tolist() == [127]
 
 
 @budget(40, 333)
@@ -74,9 +86,15 @@ def test_firing_at_the_threshold_depends_on_the_field() -> None:
         ({"fires": ">"}, "fires is '>'; use one of 'gt', 'ge', 'never'"),
         ({"overflow": "trap"}, "overflow is 'trap'; use one of 'saturate', 'wrap'"),
         ({"update": "spike"}, "update is 'spike'; use one of 'step', 'event'"),
-        ({"decay_numerator": 0.875}, "decay_numerator is 0.875, not an integer; give a whole number"),
+        (
+            {"decay_numerator": 0.875},
+            "decay_numerator is 0.875, not an integer; give a whole number",
+        ),
         ({"fraction_bits": True}, "fraction_bits is True, not an integer; give a whole number"),
-        ({"state_bits": np.int32(16)}, "state_bits is np.int32(16), not an integer; give a whole number"),
+        (
+            {"state_bits": np.int32(16)},
+            "state_bits is np.int32(16), not an integer; give a whole number",
+        ),
         ({"decay_shift": 17}, "decay_shift is 17; use 0 to 16"),
         ({"decay_shift": -1}, "decay_shift is -1; use 0 to 16"),
         ({"decay_numerator": 9, "decay_shift": 3}, "decay_numerator is 9; use 0 to 8"),
@@ -86,11 +104,13 @@ def test_firing_at_the_threshold_depends_on_the_field() -> None:
         ({"state_bits": 33}, "state_bits is 33; use 8 to 32"),
         (
             {"decay_form": "shift", "decay_numerator": 6, "decay_shift": 3},
-            "decay_numerator is 6, but decay_form 'shift' with decay_shift 3 decays by 7/8; set it to 7",
+            "decay_numerator is 6, but decay_form 'shift' with decay_shift 3 decays by 7/8; set it "
+            "to 7",
         ),
         (
             {"update": "event"},
-            "update 'event' resets at the event that fires, but reset_timing is 'next_step'; set it to 'same_step'",
+            "update 'event' resets at the event that fires, but reset_timing is 'next_step'; set "
+            "it to 'same_step'",
         ),
     ],
 )

@@ -14,7 +14,15 @@ from budgets import budget
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lehr.artifact import SCHEMA, BuildPlan, changed_files, check_replaceable, read_manifest, sha256, to_json
+from lehr.artifact import (
+    SCHEMA,
+    BuildPlan,
+    changed_files,
+    check_replaceable,
+    read_manifest,
+    sha256,
+    to_json,
+)
 from lehr.errors import FileRefused, UsageError
 
 PLAN = BuildPlan({"src/net.c": b"int x;\n", "README.md": b"# net\n"})
@@ -35,7 +43,10 @@ def written(tmp_path: Path) -> Path:
 def test_a_name_that_is_not_safe_is_refused(name: str) -> None:
     with pytest.raises(FileRefused) as caught:
         BuildPlan({"ok": b"", name: b""})
-    assert str(caught.value) == f"file name {name!r} is not safe; use letters, digits, '_', '-', '.' and '/' between folders"
+    assert (
+        str(caught.value)
+        == f"file name {name!r} is not safe; use letters, digits, '_', '-', '.' and '/' between folders"
+    )
 
 
 @budget(25, 166)
@@ -52,29 +63,46 @@ def test_a_name_that_is_taken_stays_inside_its_folder(name: str) -> None:
 
 
 def test_names_that_one_file_system_takes_for_the_same_are_refused() -> None:
-    with pytest.raises(FileRefused, match=r"^file names 'NET\.c' and 'net\.c' differ in case only; rename one$"):
+    with pytest.raises(
+        FileRefused, match=r"^file names 'NET\.c' and 'net\.c' differ in case only; rename one$"
+    ):
         BuildPlan({"net.c": b"", "NET.c": b""})
 
 
 def test_a_file_cannot_be_a_folder_too() -> None:
-    with pytest.raises(FileRefused, match=r"^file name 'net' is a folder of other files, too; rename one$"):
+    with pytest.raises(
+        FileRefused, match=r"^file name 'net' is a folder of other files, too; rename one$"
+    ):
         BuildPlan({"net": b"", "net/weights.c": b""})
 
 
 def test_a_name_planned_twice_is_refused() -> None:
     assert dict((PLAN | BuildPlan({"z": b"1"})).files) == {**PLAN.files, "z": b"1"}
-    with pytest.raises(FileRefused, match=r"^README\.md is planned twice; give one of them another name$"):
+    with pytest.raises(
+        FileRefused, match=r"^README\.md is planned twice; give one of them another name$"
+    ):
         _ = PLAN | BuildPlan({"README.md": b"# net\n"})
 
 
 def test_the_digest_tells_names_and_contents_apart() -> None:
     assert BuildPlan(dict(reversed(list(PLAN.files.items())))).digest == PLAN.digest
-    plans = [{}, {"a": b""}, {"b": b""}, {"a": b"b"}, {"ab": b""}, {"a": b"", "b": b""}, {"a": b"1:b:0:"}, {"a": b"", "b": b"\n"}]
+    plans = [
+        {},
+        {"a": b""},
+        {"b": b""},
+        {"a": b"b"},
+        {"ab": b""},
+        {"a": b"", "b": b""},
+        {"a": b"1:b:0:"},
+        {"a": b"", "b": b"\n"},
+    ]
     assert len({BuildPlan(files).digest for files in plans}) == len(plans)
 
 
 def test_json_has_one_form() -> None:
-    assert to_json({"b": [1], "a": {"d": 1, "c": None}}) == to_json({"a": {"c": None, "d": 1}, "b": [1]})
+    assert to_json({"b": [1], "a": {"d": 1, "c": None}}) == to_json(
+        {"a": {"c": None, "d": 1}, "b": [1]}
+    )
     assert to_json({}) == b"{}\n"
 
 
@@ -127,17 +155,25 @@ def test_the_manifest_tells_each_file_and_every_change(tmp_path: Path) -> None:
 )
 def test_a_manifest_that_is_none_is_refused(manifest: Any, tmp_path: Path) -> None:
     out = written(tmp_path)
-    (out / "manifest.json").write_bytes(manifest.encode("latin-1") if isinstance(manifest, str) else to_json(manifest))
+    (out / "manifest.json").write_bytes(
+        manifest.encode("latin-1") if isinstance(manifest, str) else to_json(manifest)
+    )
     for reader in (read_manifest, changed_files):
         with pytest.raises(FileRefused) as caught:
             reader(out)
-        assert str(caught.value) == f"{out}/manifest.json is not a manifest of schema lehr-artifact/1; build the artefact again"
+        assert (
+            str(caught.value)
+            == f"{out}/manifest.json is not a manifest of schema lehr-artifact/1; build the artefact again"
+        )
 
 
 def test_a_folder_that_lehr_did_not_build_has_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_manifest(tmp_path)
-    assert str(caught.value) == f"{tmp_path} holds no manifest.json; give a folder that 'lehr build' made"
+    assert (
+        str(caught.value)
+        == f"{tmp_path} holds no manifest.json; give a folder that 'lehr build' made"
+    )
 
 
 def test_only_what_lehr_made_is_replaced(tmp_path: Path) -> None:
@@ -154,17 +190,31 @@ def test_only_what_lehr_made_is_replaced(tmp_path: Path) -> None:
     (foreign / "manifest.json").unlink()
     (tmp_path / "file").touch()
     for place, message in (
-        (foreign, "is not empty and was not made by lehr (no manifest.json); choose another output folder or empty it"),
+        (
+            foreign,
+            "is not empty and was not made by lehr (no manifest.json); choose another output "
+            "folder or empty it",
+        ),
         (tmp_path / "file", "is a file; choose another output folder"),
-        (out, "holds more.md and 1 more, which lehr did not write there; choose another output folder"),
-        (others, "holds manifest.json, which lehr did not write there; choose another output folder"),
+        (
+            out,
+            "holds more.md and 1 more, which lehr did not write there; choose another output "
+            "folder",
+        ),
+        (
+            others,
+            "holds manifest.json, which lehr did not write there; choose another output folder",
+        ),
     ):
         with pytest.raises(UsageError) as caught:
             plan.write(place)
         assert str(caught.value) == f"{place} {message}"
     with pytest.raises(UsageError) as caught:
         plan.write(tmp_path / "missing" / "out")
-    assert str(caught.value) == f"{tmp_path}/missing is not a folder; make it first or choose another output folder"
+    assert (
+        str(caught.value)
+        == f"{tmp_path}/missing is not a folder; make it first or choose another output folder"
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "out", "thesis", "web"]
     assert sorted(p.name for p in foreign.iterdir()) == ["README.md", "src"]
 
@@ -182,10 +232,14 @@ def test_products_of_the_makefile_are_dropped(tmp_path: Path) -> None:
         PLAN.write(out)
 
 
-def test_a_folder_that_never_stays_the_same_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_never_stays_the_same_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(*_: object) -> str:
         raise FileNotFoundError
 
     monkeypatch.setattr("lehr.artifact._why_irreplaceable", gone)
-    with pytest.raises(UsageError, match="out changes while it is looked at; choose another output folder$"):
+    with pytest.raises(
+        UsageError, match="out changes while it is looked at; choose another output folder$"
+    ):
         check_replaceable(tmp_path / "out")

@@ -76,7 +76,10 @@ def test_rights_are_those_of_any_new_file(tmp_path: Path) -> None:
         write_folder(tmp_path / "folder", b"")
     finally:
         os.umask(before)
-    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder")] == [0o640, 0o750]
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder")] == [
+        0o640,
+        0o750,
+    ]
 
 
 # -------------------------------------------------------------------- the disk is full
@@ -101,7 +104,10 @@ except FileRefused as error:
 def test_a_file_beyond_the_limit_of_the_process_changes_nothing(place: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", LIMITED, place], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == f"{place} cannot be written: File too large; free space there or choose another place (nothing was changed)\n"
+    assert (
+        ran.stdout
+        == f"{place} cannot be written: File too large; free space there or choose another place (nothing was changed)\n"
+    )
     assert untouched(place)
 
 
@@ -110,7 +116,9 @@ def _full(*_: object) -> None:
 
 
 @pytest.mark.parametrize("call", ["fsync", "placing"])
-def test_no_space_at_the_last_moment_changes_nothing(write: Write, place: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space_at_the_last_moment_changes_nothing(
+    write: Write, place: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         if call == "placing":
             patch.setattr(os, "replace", _full)
@@ -122,7 +130,9 @@ def test_no_space_at_the_last_moment_changes_nothing(write: Write, place: Path, 
     assert untouched(place)
 
 
-def test_the_old_folder_comes_back_when_the_new_one_does_not_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_folder_comes_back_when_the_new_one_does_not_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_folder(tmp_path / "out", b"before")
     real, calls = os.rename, []
 
@@ -134,14 +144,18 @@ def test_the_old_folder_comes_back_when_the_new_one_does_not_arrive(tmp_path: Pa
 
     monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     monkeypatch.setattr(os, "rename", second_fails)
-    with pytest.raises(FileRefused, match=r"cannot be written: Input/output error; .* \(nothing was changed\)$"):
+    with pytest.raises(
+        FileRefused, match=r"cannot be written: Input/output error; .* \(nothing was changed\)$"
+    ):
         write_folder(tmp_path / "out", b"after")
     assert len(calls) == 3
     assert untouched(tmp_path / "out")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM])
-def test_where_folders_cannot_be_exchanged_they_are_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_where_folders_cannot_be_exchanged_they_are_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     """A C library whose call fails as that of a file system without it, and one that has no such call."""
 
     class Without:
@@ -182,7 +196,9 @@ def test_all_is_on_the_disk_before_it_gets_its_name_and_the_name_before_the_old_
 
         return logged
 
-    monkeypatch.setattr(os, "fsync", log("flush", os.fsync, lambda handle: str(Path(f"/dev/fd/{handle}").resolve())))
+    monkeypatch.setattr(
+        os, "fsync", log("flush", os.fsync, lambda handle: str(Path(f"/dev/fd/{handle}").resolve()))
+    )
     for module, call in ((atomic, "_exchanged"), (os, "replace")):
         monkeypatch.setattr(module, call, log("place", getattr(module, call), str))
     monkeypatch.setattr(shutil, "rmtree", log("remove", shutil.rmtree, str))
@@ -193,10 +209,17 @@ def test_all_is_on_the_disk_before_it_gets_its_name_and_the_name_before_the_old_
         assert done == [("flush", part), ("place", part), ("flush", above)]
     else:
         inner = [f"{part}/manifest.json", f"{part}/a/b.bin", f"{part}/a", part]
-        assert done == [*(("flush", name) for name in inner), ("place", part), ("flush", above), ("remove", part)]
+        assert done == [
+            *(("flush", name) for name in inner),
+            ("place", part),
+            ("flush", above),
+            ("remove", part),
+        ]
 
 
-@pytest.mark.parametrize(("code", "refused"), [(errno.EINVAL, None), (errno.EIO, "Input/output error")])
+@pytest.mark.parametrize(
+    ("code", "refused"), [(errno.EINVAL, None), (errno.EIO, "Input/output error")]
+)
 def test_a_folder_that_cannot_be_flushed(
     write: Write, place: Path, monkeypatch: pytest.MonkeyPatch, code: int, refused: str | None
 ) -> None:
@@ -212,7 +235,10 @@ def test_a_folder_that_cannot_be_flushed(
     if refused is None:
         write(place, b"after")
     else:
-        with pytest.raises(FileRefused, match=f"out is written, but a power cut may still undo it: {refused}; check the disk and write it"):
+        with pytest.raises(
+            FileRefused,
+            match=f"out is written, but a power cut may still undo it: {refused}; check the disk and write it",
+        ):
             write(place, b"after")
     assert content(place) == b"after"
     assert list(place.parent.iterdir()) == [place]
@@ -225,7 +251,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     if shutil.which("mount") is None:
         pytest.skip("a small file system cannot be mounted here: there is no command 'mount'")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     yield disk
@@ -244,7 +272,9 @@ def test_a_disk_that_is_really_full_changes_nothing(write: Write, small_disk: Pa
 
 # -------------------------------------------------------------------- other failures
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_of_the_writer_passes_and_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_error_of_the_writer_passes_and_leaves_nothing(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
     def fail(part: Path) -> None:
         part.write_bytes(b"half")
         raise error
@@ -258,7 +288,10 @@ def test_an_error_of_the_writer_passes_and_leaves_nothing(tmp_path: Path, error:
 
 def test_a_place_that_takes_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(FileRefused, match=r"folder cannot be written: it is a folder, no regular file; choose another place"):
+    with pytest.raises(
+        FileRefused,
+        match=r"folder cannot be written: it is a folder, no regular file; choose another place",
+    ):
         write_bytes(tmp_path / "folder", b"")
     with pytest.raises(FileRefused, match=r"x cannot be written: No such file or directory; "):
         write_bytes(tmp_path / "missing" / "x", b"")
@@ -269,7 +302,10 @@ def test_a_place_that_takes_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_device_stays_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "null").symlink_to("/dev/null")
-    with pytest.raises(FileRefused, match=r"null cannot be written: it is a device, no regular file; choose another place"):
+    with pytest.raises(
+        FileRefused,
+        match=r"null cannot be written: it is a device, no regular file; choose another place",
+    ):
         write_bytes(tmp_path / "null", b"x")
     assert [place.is_symlink() for place in tmp_path.iterdir()] == [True]
 
@@ -295,5 +331,8 @@ with writing(Path(sys.argv[1])) as part:
 
 def test_a_process_that_is_killed_leaves_the_old_file_whole(tmp_path: Path) -> None:
     write_bytes(tmp_path / "out", b"before")
-    assert subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out"]).returncode == -signal.SIGKILL
+    assert (
+        subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out"]).returncode
+        == -signal.SIGKILL
+    )
     assert (tmp_path / "out").read_bytes() == b"before"

@@ -29,7 +29,12 @@ def content(place: Path) -> bytes:
     if place.is_file():
         return place.read_bytes()
     assert changed_files(place) == []
-    assert sorted(path.name for path in place.rglob("*")) == ["a", "b.bin", "c.bin", "manifest.json"]
+    assert sorted(path.name for path in place.rglob("*")) == [
+        "a",
+        "b.bin",
+        "c.bin",
+        "manifest.json",
+    ]
     return (place / "a" / "b.bin").read_bytes()
 
 
@@ -44,7 +49,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.few(1)
 @pytest.mark.parametrize("before", [b"before", None])
 @pytest.mark.parametrize("write", [write_bytes, write_folder])
-def test_killed_before_any_step(tmp_path: Path, way: str, write: Write, before: bytes | None) -> None:
+def test_killed_before_any_step(
+    tmp_path: Path, way: str, write: Write, before: bytes | None
+) -> None:
     found: Counter[bytes | None] = Counter()
     step, alive = -1, False
     while not alive:
@@ -66,7 +73,13 @@ def test_killed_before_any_step(tmp_path: Path, way: str, write: Write, before: 
     assert step > 4
     assert found[before] > 3
     assert found[b"after"] >= 2
-    assert found[None] == (1 if way == "renames" and write is write_folder and before else found[before] if before is None else 0)
+    assert found[None] == (
+        1
+        if way == "renames" and write is write_folder and before
+        else found[before]
+        if before is None
+        else 0
+    )
 
 
 def test_killed_while_a_folder_is_removed(tmp_path: Path) -> None:
@@ -88,17 +101,23 @@ LOOK = [read_manifest, check_replaceable, lambda place: recover(place / "a" / "b
 
 
 @pytest.mark.parametrize("look", LOOK)
-def test_whoever_looks_first_finds_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Path], object]) -> None:
+def test_whoever_looks_first_finds_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Path], object]
+) -> None:
     monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     write_folder(tmp_path / "out", b"before")
-    assert killed_before(2, lambda: write_folder(tmp_path / "out", b"after"), kinds=["exchange", "os.rename"])
+    assert killed_before(
+        2, lambda: write_folder(tmp_path / "out", b"after"), kinds=["exchange", "os.rename"]
+    )
     assert not (tmp_path / "out").exists()
     assert len(list(tmp_path.iterdir())) == 2
     look(tmp_path / "out")
     assert content(tmp_path / "out") == b"before"
 
 
-def test_a_folder_that_was_removed_after_a_whole_writing_stays_removed(tmp_path: Path, way: str) -> None:
+def test_a_folder_that_was_removed_after_a_whole_writing_stays_removed(
+    tmp_path: Path, way: str
+) -> None:
     for data in (b"before", b"after"):
         write_folder(tmp_path / "out", data)
     remove_whole(tmp_path / "out")
@@ -117,7 +136,10 @@ def test_writers_at_once_end_in_the_folder_of_one_of_them(tmp_path: Path, way: s
 
     writers = [forked(lambda each=each: write_often(each)) for each in data]  # type: ignore[misc]
     seen = set()
-    while any(os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None for child in writers):
+    while any(
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        for child in writers
+    ):
         if way == "exchange":
             seen.add((place / "c.bin").read_bytes()[::-1])
         time.sleep(0.001)

@@ -20,17 +20,36 @@ from lehr.update import Program
 from lehr.update_text import program_of_lines
 
 THETA = 7
-LEAK, TAKE, BOUND, FIRE = "leak v multiply 7 3 floor", "add v input 4", "bound v -32768 32767 saturate", "fire fired v gt threshold 1"
+LEAK, TAKE, BOUND, FIRE = (
+    "leak v multiply 7 3 floor",
+    "add v input 4",
+    "bound v -32768 32767 saturate",
+    "fire fired v gt threshold 1",
+)
 
 
 def network(update: Program, **values: int) -> Network:
     """One neuron behind two synapses."""
     given = {"threshold": THETA, "bias": 0, **values}
-    arrays = {name: np.array([value if name in update.parameters else 0], np.int32) for name, value in given.items()}
-    neuron = Neuron(arrays.pop("threshold"), arrays.pop("bias"), update, parameters={k: v for k, v in arrays.items() if k in values})
+    arrays = {
+        name: np.array([value if name in update.parameters else 0], np.int32)
+        for name, value in given.items()
+    }
+    neuron = Neuron(
+        arrays.pop("threshold"),
+        arrays.pop("bias"),
+        update,
+        parameters={k: v for k, v in arrays.items() if k in values},
+    )
     edges = ((INPUT, "w"), ("w", "n"), ("n", OUTPUT))
     readout: Any = "count_argmax_lowest" if update.fires else "membrane_last_argmax_lowest"
-    return Network({"w": Linear(np.array([[1, -1]], np.int8)), "n": neuron}, edges, Input((2,), "u8"), 5, readout)
+    return Network(
+        {"w": Linear(np.array([[1, -1]], np.int8)), "n": neuron},
+        edges,
+        Input((2,), "u8"),
+        5,
+        readout,
+    )
 
 
 def lines(*told: str) -> Program:
@@ -39,10 +58,14 @@ def lines(*told: str) -> Program:
 
 TAKEN = {
     "the usual": lines(LEAK, TAKE, BOUND, FIRE),
-    "a reset behind the bound": lines(LEAK, TAKE, BOUND, FIRE, "subtract v threshold 0 times fired"),
+    "a reset behind the bound": lines(
+        LEAK, TAKE, BOUND, FIRE, "subtract v threshold 0 times fired"
+    ),
     "a leak alone": lines(LEAK, TAKE, FIRE),
     "a membrane that is put anew": lines("put v 0", TAKE, FIRE),
-    "a countdown": lines(LEAK, TAKE, BOUND, "put v 0 when r", "leak r linear 1 0", FIRE, "put r 3 when fired"),
+    "a countdown": lines(
+        LEAK, TAKE, BOUND, "put v 0 when r", "leak r linear 1 0", FIRE, "put r 3 when fired"
+    ),
     "a number added to what leaks": lines("leak v shift 1 1 floor", "add v 5 16", FIRE),
     "doubling of what is put anew": lines("put v input", *["add v v 1"] * 20, BOUND),
 }
@@ -54,7 +77,10 @@ def test_what_stays_is_taken(case: str) -> None:
 
 
 REFUSED = {
-    "no end": (lines(TAKE, FIRE), "n: update statement 1, 'add v input 4': nothing keeps v within 64 bits; bound it"),
+    "no end": (
+        lines(TAKE, FIRE),
+        "n: update statement 1, 'add v input 4': nothing keeps v within 64 bits; bound it",
+    ),
     "a constant without end": (
         lines(LEAK, TAKE, BOUND, "add a 1 0"),
         "n: update statement 4, 'add a 1 0': nothing keeps a within 64 bits; bound it",
@@ -77,7 +103,8 @@ REFUSED = {
     ),
     "the product of a decay": (
         lines("put v input", *["add v v 16"] * 3, "leak v multiply 65535 16 floor", BOUND),
-        "n: update statement 5, 'leak v multiply 65535 16 floor': nothing keeps v within 64 bits; bound it",
+        "n: update statement 5, 'leak v multiply 65535 16 floor': nothing keeps v within 64 bits; "
+        "bound it",
     ),
     "growth of what is bounded late": (
         lines("add v v 16", "add v v 16", "add v v 16", TAKE, "bound v -65536 65535 wrap"),
@@ -94,7 +121,8 @@ def test_what_can_leave_is_refused_by_name(case: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-# -------------------------------------------------------------------- what is taken stays, in Python's own integers
+# -------------------------------------------------------------------- what is taken stays, in
+# Python's own integers
 DRAWN = (
     "leak {x} multiply 7 3 toward_zero", "leak {x} multiply k 16 floor", "leak {x} shift 7 3 floor", "leak {x} dash 0 2", "leak {x} linear 3 0",
     "add {x} input 4", "add {x} {y} 0", "add {x} {y} 16", "subtract {x} {y} 2", "add {x} bias 9", "subtract {x} threshold 3 times fired",
@@ -111,7 +139,11 @@ def programs(count: int) -> Iterator[Program]:
     rng = np.random.default_rng(11)
     while count:
         told = [
-            str(rng.choice(DRAWN)).format(x=rng.choice(["v", "w", "i"]), y=rng.choice(["v", "w", "i"]), z=rng.choice(["w", "i"]))
+            str(rng.choice(DRAWN)).format(
+                x=rng.choice(["v", "w", "i"]),
+                y=rng.choice(["v", "w", "i"]),
+                z=rng.choice(["w", "i"]),
+            )
             for _ in range(rng.integers(2, 9))
         ]
         if rng.random() < 0.5:
@@ -139,11 +171,15 @@ def test_no_register_of_what_is_taken_ever_leaves_64_bits(count: int) -> None:
             for sent in itertools.islice(itertools.cycle(pattern), 40):
                 before = {state: registers[state] for state in update.states}
                 registers = {**dict.fromkeys(update.registers, 0), **before}
-                step = PythonStep(registers, {**GIVEN, INPUT: sent}, [np.sign(sent).item()] * min(abs(sent), 25))
+                step = PythonStep(
+                    registers, {**GIVEN, INPUT: sent}, [np.sign(sent).item()] * min(abs(sent), 25)
+                )
                 with suppress(OverflowError):
                     step.do(update.statements)
                 worst = max(worst, step.greatest)
-                if registers["fired"] > 255 or worst > BEYOND:  # the run is refused there, or beyond saving
+                if (
+                    registers["fired"] > 255 or worst > BEYOND
+                ):  # the run is refused there, or beyond saving
                     break
         leaving += worst >= 2**63
         try:

@@ -17,10 +17,17 @@ from lehr.update import MEMBRANE
 from lehr.update_text import program_of_lines
 from lehr.widths import analyse
 
-LIF = ["leak v multiply 7 3 floor", "add v input 4", "fire fired v gt threshold 1", "put v 0 when fired"]
+LIF = [
+    "leak v multiply 7 3 floor",
+    "add v input 4",
+    "fire fired v gt threshold 1",
+    "put v 0 when fired",
+]
 
 
-def network(lines: list[str], *, channels: int = 3, steps: int = 20, threshold: int = 9, **others: int) -> Network:
+def network(
+    lines: list[str], *, channels: int = 3, steps: int = 20, threshold: int = 9, **others: int
+) -> Network:
     program = program_of_lines(lines, MEMBRANE)
     given = {name: np.full(channels, value, np.int32) for name, value in others.items()}
     zero = np.zeros(channels, np.int32)
@@ -29,7 +36,9 @@ def network(lines: list[str], *, channels: int = 3, steps: int = 20, threshold: 
     weights = np.random.default_rng(0).integers(-127, 128, (channels, 9), np.int8)
     nodes = {"fc": Linear(weights, "int8"), "n": neuron}
     readout = "count_argmax_lowest" if program.fires else "membrane_last_argmax_lowest"
-    return Network(nodes, ((INPUT, "fc"), ("fc", "n"), ("n", OUTPUT)), Input((9,), "spikes"), steps, readout)  # type: ignore[arg-type]
+    return Network(
+        nodes, ((INPUT, "fc"), ("fc", "n"), ("n", OUTPUT)), Input((9,), "spikes"), steps, readout
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("per_neuron", [False, True])
@@ -59,31 +68,65 @@ def test_what_stays_is_taken(lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["add v input 4"], "n: update statement 1, 'add v input 4': nothing keeps v within 64 bits; bound it"),
         (
-            ["put u input", *["add u u 16"] * 60, "bound u 0 7 saturate", "add v u 0", "bound v -8 7 saturate"],
+            ["add v input 4"],
+            "n: update statement 1, 'add v input 4': nothing keeps v within 64 bits; bound it",
+        ),
+        (
+            [
+                "put u input",
+                *["add u u 16"] * 60,
+                "bound u 0 7 saturate",
+                "add v u 0",
+                "bound v -8 7 saturate",
+            ],
             "n: update statement 5, 'add u u 16': nothing keeps u within 64 bits; bound it",
         ),
         (
-            ["put u input", "add u 7 16 times u", "add u u 16 times u", "add u u 0 times u", "put v 0"],
+            [
+                "put u input",
+                "add u 7 16 times u",
+                "add u u 16 times u",
+                "add u u 0 times u",
+                "put v 0",
+            ],
             "n: update statement 3, 'add u u 16 times u': nothing keeps u within 64 bits; bound it",
         ),
         (
             ["leak v multiply 65535 16 floor", "add v input 16"],
-            "n: update statement 1, 'leak v multiply 65535 16 floor': nothing keeps v within 64 bits; bound it",
+            "n: update statement 1, 'leak v multiply 65535 16 floor': nothing keeps v within 64 "
+            "bits; bound it",
         ),
-        (["for each event", "add v input 4", "end"], "n: update statement 2, 'add v input 4': nothing keeps v within 64 bits; bound it"),
         (
-            ["put v 1", "for each event", "add v v 1", "add u input 0", "bound u -8 7 saturate", "end"],
+            ["for each event", "add v input 4", "end"],
+            "n: update statement 2, 'add v input 4': nothing keeps v within 64 bits; bound it",
+        ),
+        (
+            [
+                "put v 1",
+                "for each event",
+                "add v v 1",
+                "add u input 0",
+                "bound u -8 7 saturate",
+                "end",
+            ],
             "n: update statement 3, 'add v v 1': nothing keeps v within 64 bits; bound it",
         ),
         (
             ["put v input", "add v v 16", "add v v 16"],
-            "n: update statement 3, 'add v v 16': the membrane v can come to -1,713,744,249,231..2,229,156,053,511, beyond 32 bits; bound it",
+            "n: update statement 3, 'add v v 16': the membrane v can come to "
+            "-1,713,744,249,231..2,229,156,053,511, beyond 32 bits; bound it",
         ),
         (
-            ["put v input", "fire now v gt 3 1", "subtract now 5 0", "put fired 0", "add fired now 0"],
-            "n: update statement 5, 'add fired now 0': it can count -5 spikes; count what a fire writes",
+            [
+                "put v input",
+                "fire now v gt 3 1",
+                "subtract now 5 0",
+                "put fired 0",
+                "add fired now 0",
+            ],
+            "n: update statement 5, 'add fired now 0': it can count -5 spikes; count what a fire "
+            "writes",
         ),
     ],
 )
@@ -98,13 +141,25 @@ def test_an_analysis_of_steps_refuses_what_overflows_within_them() -> None:
     assert analyse(network(grows, steps=3)).layers["n"].membrane == (0, 1 + 65537 + 65537**2)
     with pytest.raises(NotMappable) as refusal:
         analyse(network(grows, steps=5))
-    assert str(refusal.value) == "n: update statement 1, 'add v v 16': it can leave 64 bits; bound what it changes"
+    assert (
+        str(refusal.value)
+        == "n: update statement 1, 'add v v 16': it can leave 64 bits; bound what it changes"
+    )
 
 
 REGISTERS = [f"r{i}" for i in range(54)]
 HOSTILE = {
-    "chain": ["add v input 0", *(f"add {b} {a} 1" for a, b in zip(("v", *REGISTERS), REGISTERS, strict=False))],
-    "chain of events": ["put r0 1", "for each event", "add v input 0", *(f"add r{i} r{i - 1} 1" for i in range(1, 54)), "end"],
+    "chain": [
+        "add v input 0",
+        *(f"add {b} {a} 1" for a, b in zip(("v", *REGISTERS), REGISTERS, strict=False)),
+    ],
+    "chain of events": [
+        "put r0 1",
+        "for each event",
+        "add v input 0",
+        *(f"add r{i} r{i - 1} 1" for i in range(1, 54)),
+        "end",
+    ],
     "splits": [
         *("for each event", "add v input 4", "bound v -1000 1000 saturate"),
         *(f"put r{i} v when r{i - 1}" for i in range(1, 28)),
@@ -113,7 +168,11 @@ HOSTILE = {
     ],
     "spikes": [
         *("for each event", "add v input 3", "bound v -32768 32767 wrap"),
-        *(line for i in range(25) for line in (f"fire f{i} v ge threshold 255", f"subtract v threshold 0 times f{i}")),
+        *(
+            line
+            for i in range(25)
+            for line in (f"fire f{i} v ge threshold 255", f"subtract v threshold 0 times f{i}")
+        ),
         "end",
     ],
 }
@@ -125,7 +184,10 @@ def test_hostile_programs_end_fast(name: str) -> None:
     start = time.process_time()
     net = network(HOSTILE[name], steps=1_000_000)
     if name.startswith("chain"):
-        with pytest.raises(FileRefused, match="^n: update statement [13], 'add v input 0': nothing keeps v within 64 bits; bound it$"):
+        with pytest.raises(
+            FileRefused,
+            match="^n: update statement [13], 'add v input 0': nothing keeps v within 64 bits; bound it$",
+        ):
             require_bounded(net)
     else:
         require_bounded(net)

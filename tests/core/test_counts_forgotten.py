@@ -20,9 +20,9 @@ PROGRAMS = {
     + TOLD
     + "put fired 0; fire fired i gt 300 1",
     "taken off": EVENTS.format("") + TOLD + "put now -200; add fired now 0",
-    "taken off by event": EVENTS.format("add c 1 0; bound c 0 99 saturate; fire late c gt 38 1; put now -100 when late; ").replace(
-        "add fired", TOLD + "add fired"
-    )
+    "taken off by event": EVENTS.format(
+        "add c 1 0; bound c 0 99 saturate; fire late c gt 38 1; put now -100 when late; "
+    ).replace("add fired", TOLD + "add fired")
     + "put now 0",
 }
 
@@ -31,7 +31,13 @@ def network(name: str) -> Network:
     program = program_of_lines(PROGRAMS[name].split("; "), "i")
     zero = np.zeros(2, np.int32)
     nodes = {"w": Linear(np.full((2, 40), 9, np.int8), "int8"), "n": Neuron(zero, zero, program)}
-    return Network(nodes, ((INPUT, "w"), ("w", "n"), ("n", OUTPUT)), Input((40,), "spikes"), 4, "membrane_sum_argmax_lowest")
+    return Network(
+        nodes,
+        ((INPUT, "w"), ("w", "n"), ("n", OUTPUT)),
+        Input((40,), "spikes"),
+        4,
+        "membrane_sum_argmax_lowest",
+    )
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -52,7 +58,11 @@ def test_counts_that_stay_are_bounded_by_what_is_refused() -> None:
     program = program_of_lines((EVENTS.format("") + "put i fired").split("; "), "i")
     net = network("by event")
     left = Network(
-        {**net.nodes, "n": Neuron(net.neurons["n"].threshold, net.neurons["n"].bias, program)}, net.edges, net.input, 4, net.readout
+        {**net.nodes, "n": Neuron(net.neurons["n"].threshold, net.neurons["n"].bias, program)},
+        net.edges,
+        net.input,
+        4,
+        net.readout,
     )
     assert analyse(left).layers["n"].registers["i"] == (0, 255)
 
@@ -60,4 +70,7 @@ def test_counts_that_stay_are_bounded_by_what_is_refused() -> None:
 @pytest.mark.parametrize("name", ["taken off", "taken off by event"])
 def test_c_refuses_to_take_spikes_off_what_it_keeps_in_a_byte(name: str) -> None:
     (problem,) = C().check(network(name))
-    assert str(problem) == "n: its update may take spikes off fired, which C keeps in a byte; count in another register"
+    assert (
+        str(problem)
+        == "n: its update may take spikes off fired, which C keeps in a byte; count in another register"
+    )

@@ -86,16 +86,34 @@ EDITS: dict[str, tuple[Edit, str]] = {
         lambda f: link(f, h5py.ExternalLink(other(f, "other.nir"), "/w")),
         "node/link is a link to another place (ExternalLink); put what",
     ),
-    "dangling link": (lambda f: link(f, h5py.SoftLink("/nothing")), "node/link is a link to another place (SoftLink); put what it"),
-    "circle": (lambda f: link(f, f["node"]), "node/link is linked twice; store it once in each place"),
-    "array linked twice": (lambda f: link(f, f["node/w"]), "linked twice; store it once in each place"),
+    "dangling link": (
+        lambda f: link(f, h5py.SoftLink("/nothing")),
+        "node/link is a link to another place (SoftLink); put what it",
+    ),
+    "circle": (
+        lambda f: link(f, f["node"]),
+        "node/link is linked twice; store it once in each place",
+    ),
+    "array linked twice": (
+        lambda f: link(f, f["node/w"]),
+        "linked twice; store it once in each place",
+    ),
     "numbers in another file": (
         lambda f: f.create_dataset("node/x", (2,), "f8", external=[(other(f, "secret"), 0, 16)]),
         "secret); store them in this one",
     ),
-    "virtual": (virtual, "node/virtual is a virtual data set, made of other files; store its numbers in this one"),
-    "deep": (lambda f: f.create_group("node/" + "x/" * 40), "lies deeper than 16 groups; a graph needs no more"),
-    "many objects": (lambda f: [f.create_group(f"node/g{i}") for i in range(60)], "is object 51, the limit is 50; give a smaller graph"),
+    "virtual": (
+        virtual,
+        "node/virtual is a virtual data set, made of other files; store its numbers in this one",
+    ),
+    "deep": (
+        lambda f: f.create_group("node/" + "x/" * 40),
+        "lies deeper than 16 groups; a graph needs no more",
+    ),
+    "many objects": (
+        lambda f: [f.create_group(f"node/g{i}") for i in range(60)],
+        "is object 51, the limit is 50; give a smaller graph",
+    ),
     "declared, not stored": (
         lambda f: f.create_dataset("node/big", (200_000, 200_000), "f8"),
         "node/big brings the file to 320,000,000,000 bytes unpacked, the limit for one of ",
@@ -109,11 +127,22 @@ EDITS: dict[str, tuple[Edit, str]] = {
         "node/t brings the file to 700,000,061 bytes unpacked, the limit for one of ",
     ),
     "bomb": (bomb, " bytes is 536,870,912; give a smaller graph"),
-    "bomb in a small chunk": (hidden_bomb, "node/bomb has a chunk that inflates to more than its 100 bytes; write it again"),
-    "short chunk": (short_chunk, "node/short has a chunk that inflates to fewer than its 100 bytes; write it again"),
-    "skipped filter": (skipped_filter, "node/raw has a chunk of 100 bytes that skips a filter or exceeds the file; write it again"),
+    "bomb in a small chunk": (
+        hidden_bomb,
+        "node/bomb has a chunk that inflates to more than its 100 bytes; write it again",
+    ),
+    "short chunk": (
+        short_chunk,
+        "node/short has a chunk that inflates to fewer than its 100 bytes; write it again",
+    ),
+    "skipped filter": (
+        skipped_filter,
+        "node/raw has a chunk of 100 bytes that skips a filter or exceeds the file; write it again",
+    ),
     "many chunks": (
-        lambda f: f.create_dataset("node/x", data=np.zeros(70_000, "u1"), chunks=(1,), compression="gzip"),
+        lambda f: f.create_dataset(
+            "node/x", data=np.zeros(70_000, "u1"), chunks=(1,), compression="gzip"
+        ),
         "node/x has 70,000 chunks, the limit",
     ),
     "filter by plug-in": (
@@ -136,15 +165,30 @@ EDITS: dict[str, tuple[Edit, str]] = {
         lambda f: f.create_dataset("node/x", (1,), h5py.vlen_dtype("i4")),
         "node/x holds ragged, neither numbers of at most 8 bytes nor text; store it",
     ),
-    "complex": (lambda f: f.create_dataset("node/x", data=1j), "node/x holds compound, neither numbers of at most"),
+    "complex": (
+        lambda f: f.create_dataset("node/x", data=1j),
+        "node/x holds compound, neither numbers of at most",
+    ),
     "long double": (
         lambda f: f.create_dataset("node/x", data=np.longdouble(1)),
         "node/x holds numbers of 16 bytes, neither numbers of at most 8",
     ),
-    "no value": (lambda f: f.create_dataset("node/x", data=h5py.Empty("f8")), "node/x holds no value; store one or remove it"),
-    "named type": (lambda f: link(f, np.dtype("f8")), "node/link is a named type, neither group nor data set; remove it"),
-    "odd name": (lambda f: f.create_group("node/a b;$(id)"), "node holds the name 'a b;$(id)'; use letters, digits, '_', '-' and '.'"),
-    "odd name at the top": (lambda f: f.create_group("..x"), "the file holds the name '..x'; use letters, digits, '_', '-' and '.'"),
+    "no value": (
+        lambda f: f.create_dataset("node/x", data=h5py.Empty("f8")),
+        "node/x holds no value; store one or remove it",
+    ),
+    "named type": (
+        lambda f: link(f, np.dtype("f8")),
+        "node/link is a named type, neither group nor data set; remove it",
+    ),
+    "odd name": (
+        lambda f: f.create_group("node/a b;$(id)"),
+        "node holds the name 'a b;$(id)'; use letters, digits, '_', '-' and '.'",
+    ),
+    "odd name at the top": (
+        lambda f: f.create_group("..x"),
+        "the file holds the name '..x'; use letters, digits, '_', '-' and '.'",
+    ),
     "name that is not text": (lambda f: f.create_group(b"node/\xff\xfe"), "node holds the name"),
     "long text": (
         lambda f: f.create_dataset("node/x", data=["x" * 5000]),
@@ -199,7 +243,8 @@ def test_one_text_in_many_places_is_counted_as_often_as_it_is_read(path: Path) -
     path.write_bytes(data)
     assert read_tree(path)["node"]["x"] == ["x" * 4000] * 50
     with pytest.raises(
-        FileRefused, match=r"node/x brings the file to [0-9,]+ bytes unpacked, the limit for one of [0-9,]+ bytes is 100,000;"
+        FileRefused,
+        match=r"node/x brings the file to [0-9,]+ bytes unpacked, the limit for one of [0-9,]+ bytes is 100,000;",
     ):
         read_tree(path, Limits(unpacked_bytes=100_000))
 
@@ -219,11 +264,14 @@ def test_what_is_no_file_is_a_matter_of_usage(tmp_path: Path) -> None:
         read_tree(tmp_path / "pipe")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 8])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 a zip", b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 8]
+)
 def test_what_is_no_hdf5_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.nir").write_bytes(content)
     with pytest.raises(
-        FileRefused, match=r"x\.nir: (is not an HDF5 file \(empty, cut short or of another format\)|is damaged \(.+\)); export it again$"
+        FileRefused,
+        match=r"x\.nir: (is not an HDF5 file \(empty, cut short or of another format\)|is damaged \(.+\)); export it again$",
     ):
         read_tree(tmp_path / "x.nir")
 
@@ -238,14 +286,24 @@ def test_a_file_cut_short_is_refused(path: Path) -> None:
 
 def test_a_huge_file_is_not_opened(path: Path) -> None:
     os.truncate(path, GRAPH.file_bytes + 1)
-    with pytest.raises(FileRefused, match=r"a\.nir has 268,435,457 bytes, the limit is 268,435,456; give a smaller file"):
+    with pytest.raises(
+        FileRefused,
+        match=r"a\.nir has 268,435,457 bytes, the limit is 268,435,456; give a smaller file",
+    ):
         read_tree(path)
 
 
-def test_a_file_without_the_right_to_read_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_the_right_to_read_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(self: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", denied)  # root, who runs the tests in many a container, may read anything
-    with pytest.raises(FileRefused, match=r"a\.nir cannot be read: Permission denied; ask for the right to read it$"):
+    monkeypatch.setattr(
+        Path, "open", denied
+    )  # root, who runs the tests in many a container, may read anything
+    with pytest.raises(
+        FileRefused,
+        match=r"a\.nir cannot be read: Permission denied; ask for the right to read it$",
+    ):
         read_tree(path)

@@ -40,18 +40,27 @@ ENDS = {
     "aborted": ("import os; os.abort()", "made the HDF5 library fail (SIGABRT); export it again"),
     "killed from outside": (
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-        "its reader was killed, as happens when memory runs out; free memory or give a smaller graph",
+        "its reader was killed, as happens when memory runs out; free memory or give a smaller "
+        "graph",
     ),
     "processor time": (
-        "from lehr.hdf5child import confine; from lehr.hdf5limits import Limits\nconfine(Limits(seconds=1))\nwhile True: pass",
+        "from lehr.hdf5child import confine; from lehr.hdf5limits import "
+        "Limits\nconfine(Limits(seconds=1))\nwhile True: pass",
         "takes more than 1 s to read; export it again",
     ),
-    "waits for ever": ("import time; time.sleep(1000)", "takes more than 1 s to read; export it again"),
+    "waits for ever": (
+        "import time; time.sleep(1000)",
+        "takes more than 1 s to read; export it again",
+    ),
     "does not start": (
         "import no_such_module",
-        "cannot be read, as its reader does not start (ModuleNotFoundError: No module named 'no_such_module'); install lehr again",
+        "cannot be read, as its reader does not start (ModuleNotFoundError: No module named "
+        "'no_such_module'); install lehr again",
     ),
-    "says nothing": ("pass", "made its reader answer with what is no tree of numbers and text; export it again"),
+    "says nothing": (
+        "pass",
+        "made its reader answer with what is no tree of numbers and text; export it again",
+    ),
     "says something else": (
         "import sys, time; sys.stdout.write('hello\\n'); sys.stdout.flush(); time.sleep(1000)",
         "made its reader answer with what is no tree of numbers and text; export it again",
@@ -73,9 +82,15 @@ ENDS = {
 
 @pytest.mark.few(5)
 @pytest.mark.parametrize("case", ENDS)
-def test_each_end_of_the_reader_is_one_sentence(case: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_end_of_the_reader_is_one_sentence(
+    case: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program, message = ENDS[case]
-    monkeypatch.setattr(hdf5, "_START", "import sys; sys.path[:] = {path!r}\n" + program.replace("{", "{{").replace("}", "}}"))
+    monkeypatch.setattr(
+        hdf5,
+        "_START",
+        "import sys; sys.path[:] = {path!r}\n" + program.replace("{", "{{").replace("}", "}}"),
+    )
     monkeypatch.setattr(hdf5, "_PATIENCE", 3)
     files, threads = set(path.parent.iterdir()), threading.active_count()
     start = time.monotonic()
@@ -106,9 +121,13 @@ confine(Limits(file_bytes=0, unpacked_bytes=1 << 20))
 """
 DENIED = {
     "memory": ("bytearray(2 << 30)", "MemoryError"),
-    "a file to write": ("f = open('x', 'wb', buffering=0); f.write(b'1')", "OSError: [Errno 27] File too large"),
+    "a file to write": (
+        "f = open('x', 'wb', buffering=0); f.write(b'1')",
+        "OSError: [Errno 27] File too large",
+    ),
     "more memory again": (
-        "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 40,) * 2); bytearray(2 << 30)",
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 40,) * 2); bytearray(2 << "
+        "30)",
         "ValueError: not allowed to raise maximum limit",
     ),
 }
@@ -119,7 +138,9 @@ def test_the_reader_is_confined(case: str, tmp_path: Path) -> None:
     program, message = DENIED[case]
     if case == "more memory again":
         program = "import os; os.setuid(65534) if os.getuid() == 0 else None\n" + program
-    ran = subprocess.run([sys.executable, "-c", CONFINED + program], cwd=tmp_path, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", CONFINED + program], cwd=tmp_path, capture_output=True, text=True
+    )
     assert ran.returncode == 1
     assert message in ran.stderr.splitlines()[-1]
 
@@ -131,12 +152,15 @@ def test_a_reader_opens_no_second_file(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.create_dataset("x", (2,), "f8", external=[(str(secret), 0, 16)])
     program = (
-        "import sys, lehr.hdf5walk as walk, lehr.hdf5child as child, lehr.libhdf5 as lib; from lehr.hdf5 import library\n"
+        "import sys, lehr.hdf5walk as walk, lehr.hdf5child as child, lehr.libhdf5 as lib; from "
+        "lehr.hdf5 import library\n"
         "lib.Library.storage = lambda *_: lib.Storage()\n"
         "child.send(walk.walk(0, library(), walk.Limits()), sys.stdout.buffer)"
     )
     with path.open("rb") as file:
-        ran = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, text=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", program], stdin=file, capture_output=True, text=True
+        )
     assert ran.returncode == 1
     assert "Damaged: " in ran.stderr.splitlines()[-1]
     assert "do not" not in ran.stdout
@@ -144,12 +168,18 @@ def test_a_reader_opens_no_second_file(path: Path) -> None:
 
 def test_limits_below_ours_are_kept() -> None:
     """A machine whose limits are lower already is no reason to fail."""
-    program = "import resource as r; r.setrlimit(r.RLIMIT_CPU, (3, 3))" + CONFINED + "assert r.getrlimit(r.RLIMIT_CPU) == (3, 3)"
+    program = (
+        "import resource as r; r.setrlimit(r.RLIMIT_CPU, (3, 3))"
+        + CONFINED
+        + "assert r.getrlimit(r.RLIMIT_CPU) == (3, 3)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
     assert resource.getrlimit(resource.RLIMIT_CPU) != (3, 3)
 
 
-def test_the_folder_one_is_in_and_the_environment_import_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_one_is_in_and_the_environment_import_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (path.parent / "h5py.py").write_text("raise SystemExit('taken over')")
     monkeypatch.chdir(path.parent)
     monkeypatch.setenv("PYTHONPATH", str(path.parent))
@@ -159,12 +189,17 @@ def test_the_folder_one_is_in_and_the_environment_import_nothing(path: Path, mon
 
 # ---------------------------------------------------------------- the frames
 def numbers(at: str, array: Any) -> tuple[dict[str, Any], list[bytes]]:
-    return {"at": at, "kind": "numbers", "dtype": array.dtype.str, "shape": array.shape}, [array.tobytes()]
+    return {"at": at, "kind": "numbers", "dtype": array.dtype.str, "shape": array.shape}, [
+        array.tobytes()
+    ]
 
 
 def rows(at: str, *lengths: int) -> tuple[dict[str, Any], list[bytes]]:
     head = {"at": at, "kind": "rows", "dtype": "<f2", "rows": len(lengths), "numbers": sum(lengths)}
-    return head, [np.array(lengths, "<i8").tobytes(), *(np.arange(length, dtype="<f2").tobytes() for length in lengths)]
+    return head, [
+        np.array(lengths, "<i8").tobytes(),
+        *(np.arange(length, dtype="<f2").tobytes() for length in lengths),
+    ]
 
 
 def text(at: str, shape: tuple[int, ...], texts: bytes) -> tuple[dict[str, Any], list[bytes]]:
@@ -234,13 +269,28 @@ LIES: dict[str, tuple[dict[str, Any], bytes]] = {
     "a deep place": (ARRAY | {"at": "x/" * (MAX_DEPTH + 1) + "x"}, b"1"),
     "text that is code": ({"at": "x", "kind": "text", "shape": [], "bytes": 4}, b"1234"),
     "text in text": ({"at": "x", "kind": "text", "shape": [1], "bytes": 7}, b'[["x"]]'),
-    "text without end": ({"at": "x", "kind": "text", "shape": [], "bytes": 100_000}, b"[" * 100_000),
+    "text without end": (
+        {"at": "x", "kind": "text", "shape": [], "bytes": 100_000},
+        b"[" * 100_000,
+    ),
     "text of another shape": ({"at": "x", "kind": "text", "shape": [2], "bytes": 5}, b'["x"]'),
     "text of no bytes": ({"at": "x", "kind": "text", "shape": [], "bytes": -5}, b""),
-    "long text": ({"at": "x", "kind": "text", "shape": [1], "bytes": 5004}, b'["' + b"x" * 5000 + b'"]'),
-    "negative rows": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 2, "numbers": 1}, np.array([-1, 2]).tobytes() + b"1"),
-    "rows that overflow": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 2, "numbers": 0}, np.array([1 << 63 - 1] * 2).tobytes()),
-    "rows of another sum": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 1, "numbers": 2}, np.array([1]).tobytes() + b"12"),
+    "long text": (
+        {"at": "x", "kind": "text", "shape": [1], "bytes": 5004},
+        b'["' + b"x" * 5000 + b'"]',
+    ),
+    "negative rows": (
+        {"at": "x", "kind": "rows", "dtype": "|u1", "rows": 2, "numbers": 1},
+        np.array([-1, 2]).tobytes() + b"1",
+    ),
+    "rows that overflow": (
+        {"at": "x", "kind": "rows", "dtype": "|u1", "rows": 2, "numbers": 0},
+        np.array([1 << 63 - 1] * 2).tobytes(),
+    ),
+    "rows of another sum": (
+        {"at": "x", "kind": "rows", "dtype": "|u1", "rows": 1, "numbers": 2},
+        np.array([1]).tobytes() + b"12",
+    ),
     "an array that was not read, unasked": (ARRAY | {"kind": "declared"}, b""),
     "many rows": ({"at": "x", "kind": "rows", "dtype": "|u1", "rows": 1 << 40, "numbers": 0}, b""),
 }
@@ -256,7 +306,13 @@ def test_a_lie_is_not_believed(case: str) -> None:
 
 def test_an_array_may_be_told_in_place_of_read() -> None:
     stream, limits = io.BytesIO(), Limits(told_bytes=8)
-    send([({"at": "w", "kind": "declared", "dtype": "<f8", "shape": (1 << 20, 1 << 30)}, []), numbers("v", np.arange(3))], stream)
+    send(
+        [
+            ({"at": "w", "kind": "declared", "dtype": "<f8", "shape": (1 << 20, 1 << 30)}, []),
+            numbers("v", np.arange(3)),
+        ],
+        stream,
+    )
     tree = receive(io.BytesIO(stream.getvalue()), limits)
     assert tree["w"] == Declared("<f8", (1 << 20, 1 << 30))
     assert tree["w"].nbytes == 1 << 53
@@ -271,7 +327,9 @@ def test_an_endless_answer_ends() -> None:
     once = json.dumps(ARRAY).encode() + b"\n1"
     with pytest.raises(ValueError, match="a place sent twice"):
         receive(io.BytesIO(once * 2), GRAPH)
-    many = b"".join(json.dumps({"at": f"g{i}", "kind": "group"}).encode() + b"\n" for i in range(51))
+    many = b"".join(
+        json.dumps({"at": f"g{i}", "kind": "group"}).encode() + b"\n" for i in range(51)
+    )
     with pytest.raises(ValueError, match="more objects than allowed"):
         receive(io.BytesIO(many), Limits(objects=50))
     with pytest.raises(ValueError, match="a frame cut short"):

@@ -86,27 +86,41 @@ def put(where: str, value: Any) -> Any:
 
 
 CRAFTED: dict[str, tuple[Any, str]] = {
-    "external raw storage": (raw_storage, f"{WEIGHT} keeps its numbers in another file (FOLDER/secret); store them in this one"),
+    "external raw storage": (
+        raw_storage,
+        f"{WEIGHT} keeps its numbers in another file (FOLDER/secret); store them in this one",
+    ),
     "external link": (
         external_link,
         f"{WEIGHT} is a link to another place (ExternalLink); put what it points to into the file",
     ),
-    "virtual data set": (virtual, f"{WEIGHT} is a virtual data set, made of other files; store its numbers in this one"),
+    "virtual data set": (
+        virtual,
+        f"{WEIGHT} is a virtual data set, made of other files; store its numbers in this one",
+    ),
     "group cycle": (cycle, "node/nodes/fc/again is linked twice; store it once in each place"),
-    "3,000 groups deep": (deep, f"node{'/x' * 16} lies deeper than 16 groups; a graph needs no more"),
+    "3,000 groups deep": (
+        deep,
+        f"node{'/x' * 16} lies deeper than 16 groups; a graph needs no more",
+    ),
     "200,000 x 200,000, declared": (
         declared,
-        "a brings the file to 40,000,000,000 bytes unpacked, the limit for one of 26,300 bytes is 27,352,000; give a smaller graph",
+        "a brings the file to 40,000,000,000 bytes unpacked, the limit for one of 26,300 bytes is "
+        "27,352,000; give a smaller graph",
     ),
     "16,000 x 16,000 zeros": (
         zeros,
-        "a brings the file to 2,048,000,000 bytes unpacked, the limit for one of 2,035,468 bytes is 536,870,912; give",
+        "a brings the file to 2,048,000,000 bytes unpacked, the limit for one of 2,035,468 bytes "
+        "is 536,870,912; give",
     ),
     "NaN weights": (
         put(WEIGHT, np.full((5, 6), np.nan)),
         "fc: Linear weight has dtype float64, not integers; round it to integers first",
     ),
-    "text weights": (put(WEIGHT, [["a"] * 6] * 5), "fc: Linear weight has dtype <U1, not integers; round it to integers first"),
+    "text weights": (
+        put(WEIGHT, [["a"] * 6] * 5),
+        "fc: Linear weight has dtype <U1, not integers; round it to integers first",
+    ),
     "unknown type": (
         put("node/nodes/fc/type", "Exec"),
         "fc: is of type Exec, which NIR does not have; use Affine, ",
@@ -121,15 +135,23 @@ CRAFTED: dict[str, tuple[Any, str]] = {
     ),
     "name that is long": (
         lambda file: file.create_group("node/nodes/" + "n" * 1000),
-        f"node/nodes holds the name '{'n' * 39}...{'n' * 38}'; use letters, digits, '_', '-' and '.'",
+        f"node/nodes holds the name '{'n' * 39}...{'n' * 38}'; use letters, digits, '_', '-' and "
+        "'.'",
     ),
 }
-DAMAGED = {"empty": b"", "text": b"not HDF5 at all", "zeros": bytes(5000), "a zip": b"PK\x03\x04" * 100}
+DAMAGED = {
+    "empty": b"",
+    "text": b"not HDF5 at all",
+    "zeros": bytes(5000),
+    "a zip": b"PK\x03\x04" * 100,
+}
 
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("case", CRAFTED)
-def test_a_crafted_file_is_refused_and_nothing_stays(case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crafted_file_is_refused_and_nothing_stays(
+    case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edit, message = CRAFTED[case]
     with h5py.File(path, "a") as file:
         edit(file)
@@ -137,9 +159,16 @@ def test_a_crafted_file_is_refused_and_nothing_stays(case: str, path: Path, lehr
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_what_is_no_file_of_ours_is_refused_and_nothing_stays(case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_file_of_ours_is_refused_and_nothing_stays(
+    case: str, path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path.write_bytes(DAMAGED[case])
-    refused(path, lehr, monkeypatch, "is not an HDF5 file (empty, cut short or of another format); export it again")
+    refused(
+        path,
+        lehr,
+        monkeypatch,
+        "is not an HDF5 file (empty, cut short or of another format); export it again",
+    )
 
 
 def refused(path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
@@ -168,7 +197,12 @@ def damaged(whole: bytes, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(24), *(pytest.param(range(first, first + 100), marks=pytest.mark.slow) for first in (24, 124))], ids=str
+    "seeds",
+    [
+        range(24),
+        *(pytest.param(range(first, first + 100), marks=pytest.mark.slow) for first in (24, 124)),
+    ],
+    ids=str,
 )
 def test_damaged_bytes_are_refused_or_change_nothing(seeds: range, path: Path) -> None:
     """Whether libhdf5 finds the damage, falls over it, or the digest tells: never another network."""
@@ -184,7 +218,13 @@ def test_damaged_bytes_are_refused_or_change_nothing(seeds: range, path: Path) -
             assert told.startswith(f"{path}: ")
             assert "\n" not in told
             assert "; " in told
-            seen["crashed" if "made the HDF5 library fail" in told else "digest" if "another digest" in told else "refused"] += 1
+            seen[
+                "crashed"
+                if "made the HDF5 library fail" in told
+                else "digest"
+                if "another digest" in told
+                else "refused"
+            ] += 1
         assert time.monotonic() - start < 10, f"seed {seed}"
     assert seen["refused"] > len(seeds) / 5
     assert seen["unharmed"] > 0
@@ -195,7 +235,13 @@ def test_another_number_is_another_network_and_refused(path: Path) -> None:
     whole, seen = path.read_bytes(), Counter[bool]()
     places: list[str] = []
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: places.append(name) if isinstance(item, h5py.Dataset) and item.dtype.kind == "i" else None)
+        file.visititems(
+            lambda name, item: (
+                places.append(name)
+                if isinstance(item, h5py.Dataset) and item.dtype.kind == "i"
+                else None
+            )
+        )
     assert len(places) > 20
     for place in places:
         path.write_bytes(whole)

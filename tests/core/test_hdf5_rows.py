@@ -37,7 +37,10 @@ def test_rows_become_a_list_of_arrays(tmp_path: Path, options: dict[str, Any]) -
 
 def test_a_graph_has_no_rows(tmp_path: Path) -> None:
     write(tmp_path / "a.h5")
-    with pytest.raises(FileRefused, match="spikes/times holds ragged, neither numbers of at most 8 bytes nor text; store it as numbers"):
+    with pytest.raises(
+        FileRefused,
+        match="spikes/times holds ragged, neither numbers of at most 8 bytes nor text; store it as numbers",
+    ):
         read_tree(tmp_path / "a.h5")
 
 
@@ -45,11 +48,16 @@ def test_a_graph_has_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
-        ([0, 1, 2, 2**32 - 1], "has a row of 4,294,967,295 numbers, more than the file holds; write it again"),
+        (
+            [0, 1, 2, 2**32 - 1],
+            "has a row of 4,294,967,295 numbers, more than the file holds; write it again",
+        ),
         ([0, 1, 2, 3], None),
     ],
 )
-def test_stored_lengths_are_counted(tmp_path: Path, options: dict[str, Any], lengths: list[int], message: str | None) -> None:
+def test_stored_lengths_are_counted(
+    tmp_path: Path, options: dict[str, Any], lengths: list[int], message: str | None
+) -> None:
     """The length of the last row is changed in the file's bytes, where it stands before the place of its numbers."""
     write(tmp_path / "a.h5", **options)
     data = bytearray((tmp_path / "a.h5").read_bytes())
@@ -80,7 +88,8 @@ def test_many_rows_in_one_place_are_counted_as_often_as_they_are_read(tmp_path: 
     data[start : start + 20 * 16] = data[start : start + 16] * 20
     (tmp_path / "a.h5").write_bytes(data)
     with pytest.raises(
-        FileRefused, match="x brings the file to 42,560 bytes unpacked, the limit for one of [0-9,]+ bytes is 10,000; give less$"
+        FileRefused,
+        match="x brings the file to 42,560 bytes unpacked, the limit for one of [0-9,]+ bytes is 10,000; give less$",
     ):
         read_tree(tmp_path / "a.h5", ROWS)
 
@@ -88,7 +97,9 @@ def test_many_rows_in_one_place_are_counted_as_often_as_they_are_read(tmp_path: 
 def compact(file: h5py.File) -> None:
     made = h5p.create(h5p.DATASET_CREATE)
     made.set_layout(h5d.COMPACT)
-    data = h5d.create(file.id, b"x", h5t.py_create(HALF, logical=True), h5s.create_simple((2,)), made)
+    data = h5d.create(
+        file.id, b"x", h5t.py_create(HALF, logical=True), h5s.create_simple((2,)), made
+    )
     h5py.Dataset(data)[0] = np.arange(3)
 
 
@@ -99,23 +110,37 @@ def partly_written(file: h5py.File) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda f: f.create_dataset("x", (2, 2), HALF), r"x has rows in the shape \(2, 2\); store them in one axis of at most 1,048,576"),
+        (
+            lambda f: f.create_dataset("x", (2, 2), HALF),
+            r"x has rows in the shape \(2, 2\); store them in one axis of at most 1,048,576",
+        ),
         (
             lambda f: f.create_dataset("x", (2,), HALF, chunks=(2,), compression="gzip"),
             "x has packed rows; store rows of variable length without a filter",
         ),
-        (lambda f: f.create_dataset("x", (3,), HALF), "x has 3 rows, of which 0 were written; write them all"),
+        (
+            lambda f: f.create_dataset("x", (3,), HALF),
+            "x has 3 rows, of which 0 were written; write them all",
+        ),
         (partly_written, "x has 5 rows, of which 2 were written; write them all"),
         (
             lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(np.dtype("i4,f8"))),
             "x has rows that are no numbers; store them as numbers",
         ),
-        (lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(HALF)), "x has rows that are no numbers; store them as numbers"),
-        (lambda f: f.create_dataset("x", (2**20 + 1,), HALF), r"x has rows in the shape \(1048577,\); store them in one axis"),
+        (
+            lambda f: f.create_dataset("x", (2,), h5py.vlen_dtype(HALF)),
+            "x has rows that are no numbers; store them as numbers",
+        ),
+        (
+            lambda f: f.create_dataset("x", (2**20 + 1,), HALF),
+            r"x has rows in the shape \(1048577,\); store them in one axis",
+        ),
         (compact, "x keeps its rows in the object header; store them contiguously or in chunks"),
     ],
 )
-def test_other_rows_are_refused(tmp_path: Path, edit: Callable[[h5py.File], object], message: str) -> None:
+def test_other_rows_are_refused(
+    tmp_path: Path, edit: Callable[[h5py.File], object], message: str
+) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         edit(file)
     with pytest.raises(FileRefused, match=f"a.h5: {message}"):

@@ -49,10 +49,18 @@ def test_a_file_cut_short_says_how_much_of_it_is_there(tmp_path: Path, kind: str
         assert read_tree(path)["numbers"].tolist() == list(range(1000))
     again = "copy it again, or export it again"
     for size in (len(whole) - 1, len(whole) // 2, start + 96, start + 60):
-        assert refusal(path, whole[:size]) == f"is cut short: {size:,} of {len(whole):,} bytes; {again}"
+        assert (
+            refusal(path, whole[:size])
+            == f"is cut short: {size:,} of {len(whole):,} bytes; {again}"
+        )
     for size in (start + 8, start + 9, start + 20, start + 35):
-        assert refusal(path, whole[:size]) == f"is cut short: its {size:,} bytes end within its superblock; {again}"
-    assert refusal(path, whole[: start + 7]).startswith("is not an HDF5 file (empty, cut short or of another format); ")
+        assert (
+            refusal(path, whole[:size])
+            == f"is cut short: its {size:,} bytes end within its superblock; {again}"
+        )
+    assert refusal(path, whole[: start + 7]).startswith(
+        "is not an HDF5 file (empty, cut short or of another format); "
+    )
 
 
 def test_bytes_after_the_end_and_a_block_put_in_front_are_no_cut(tmp_path: Path) -> None:
@@ -63,15 +71,25 @@ def test_bytes_after_the_end_and_a_block_put_in_front_are_no_cut(tmp_path: Path)
         with reading_in_this_process():
             assert read_tree(path)["a"]["b"].tolist() == [1, 1, 1]
     size = 1024 + len(whole) // 2
-    assert refusal(path, (bytes(1024) + whole)[:size]).startswith(f"is cut short: {size:,} of {1024 + len(whole):,} bytes; ")
+    assert refusal(path, (bytes(1024) + whole)[:size]).startswith(
+        f"is cut short: {size:,} of {1024 + len(whole):,} bytes; "
+    )
 
 
 @pytest.mark.parametrize(
     ("at", "value"),
     [(8, b"\x01"), (8, b"\x09"), (13, b"\x05"), (13, b"\x00"), (40, b"\xff" * 8)],
-    ids=["another version", "an unknown version", "odd addresses", "addresses of no bytes", "no end"],
+    ids=[
+        "another version",
+        "an unknown version",
+        "odd addresses",
+        "addresses of no bytes",
+        "no end",
+    ],
 )
-def test_a_superblock_that_says_nothing_to_be_believed_is_left_to_the_reader(tmp_path: Path, at: int, value: bytes) -> None:
+def test_a_superblock_that_says_nothing_to_be_believed_is_left_to_the_reader(
+    tmp_path: Path, at: int, value: bytes
+) -> None:
     path = tmp_path / "a.nir"
     content = bytearray(numbers(path))
     content[at : at + len(value)] = value
@@ -85,4 +103,6 @@ def test_an_end_that_no_file_has(tmp_path: Path) -> None:
     content = bytearray(numbers(tmp_path / "a.nir"))
     content[40:48] = b"\xff" * 7 + b"\x7f"
     message = refusal(tmp_path / "a.nir", bytes(content))
-    assert message.startswith(f"is cut short: {len(content):,} of 9,223,372,036,854,775,807 bytes; ")
+    assert message.startswith(
+        f"is cut short: {len(content):,} of 9,223,372,036,854,775,807 bytes; "
+    )

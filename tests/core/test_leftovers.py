@@ -79,7 +79,9 @@ OTHER = "0123abcd"
 
 
 @pytest.mark.parametrize("folder", [True, False])
-def test_what_another_host_wrote_is_left_until_it_is_old(out: Path, monkeypatch: pytest.MonkeyPatch, folder: bool) -> None:
+def test_what_another_host_wrote_is_left_until_it_is_old(
+    out: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(leftovers, "_kernel", lambda: OTHER)
         part = new_name(out, PART)

@@ -72,52 +72,125 @@ def drop(node: str, field: str) -> Edit:
 
 
 REFUSED: dict[str, tuple[Edit, str]] = {
-    "unknown rounding": (put("lif1", rounding="up"), "lif1: rounding is 'up'; use one of 'toward_zero', 'floor', 'nearest_even'"),
-    "decay by list": (put("lif1", decay_numerator=[7]), "lif1: decay_numerator is [7]; give one number or text"),
-    "decay in floating point": (put("lif1", decay_numerator=7.0), "lif1: decay_numerator is 7.0, not an integer; give a whole number"),
-    "another decay": (put("lif1", decay_numerator=6), "lif1: r holds 32.0 at [0, 0, 0], but the rest of the file makes it 16.0"),
-    "bias in floating point": (put("lif1", bias=[0.5, 0, 0, 0]), "lif1: Neuron bias has dtype float64, not integers"),
-    "bias beyond 64 bits": (put("lif1", bias=[2**70, 0, 0, 0]), "lif1: Neuron bias has dtype object, not integers"),
+    "unknown rounding": (
+        put("lif1", rounding="up"),
+        "lif1: rounding is 'up'; use one of 'toward_zero', 'floor', 'nearest_even'",
+    ),
+    "decay by list": (
+        put("lif1", decay_numerator=[7]),
+        "lif1: decay_numerator is [7]; give one number or text",
+    ),
+    "decay in floating point": (
+        put("lif1", decay_numerator=7.0),
+        "lif1: decay_numerator is 7.0, not an integer; give a whole number",
+    ),
+    "another decay": (
+        put("lif1", decay_numerator=6),
+        "lif1: r holds 32.0 at [0, 0, 0], but the rest of the file makes it 16.0",
+    ),
+    "bias in floating point": (
+        put("lif1", bias=[0.5, 0, 0, 0]),
+        "lif1: Neuron bias has dtype float64, not integers",
+    ),
+    "bias beyond 64 bits": (
+        put("lif1", bias=[2**70, 0, 0, 0]),
+        "lif1: Neuron bias has dtype object, not integers",
+    ),
     "bias of text": (put("lif1", bias="0000"), "lif1: Neuron bias has dtype <U4, not integers"),
     "ragged bias": (put("lif1", bias=[[1], [1, 2]]), "lif1: Neuron bias is no array of numbers"),
-    "bias by name": (put("lif1", bias={"0": 1}), "lif1: Neuron bias has dtype object, not integers"),
+    "bias by name": (
+        put("lif1", bias={"0": 1}),
+        "lif1: Neuron bias has dtype object, not integers",
+    ),
     "another bias": (put("lif1", bias=[1, 2, 3, 4]), "lif1: v_leak holds "),
-    "unknown key": (put("lif1", refractory=2), "lif1: has 'refractory', which its fixed_point block does not have; remove it"),
-    "missing key": (drop("lif1", "rounding"), "lif1: has no 'rounding', which its fixed_point block needs; export"),
+    "unknown key": (
+        put("lif1", refractory=2),
+        "lif1: has 'refractory', which its fixed_point block does not have; remove it",
+    ),
+    "missing key": (
+        drop("lif1", "rounding"),
+        "lif1: has no 'rounding', which its fixed_point block needs; export",
+    ),
     "schema of the future": (
         put("lif1", schema="fixed-point-lif/9"),
-        "lif1: has a fixed_point block of schema 'fixed-point-lif/9', not 'fixed-point-lif/1'; read it with the lehr that wrote it",
+        "lif1: has a fixed_point block of schema 'fixed-point-lif/9', not 'fixed-point-lif/1'; "
+        "read it with the lehr that wrote it",
     ),
-    "other kind of weight": (put("fc", weights="int9"), "fc: weights are declared 'int9'; lehr reads 'binary', 'ternary' and"),
-    "no block": (lambda exact: exact["nodes"].pop("fc") and None, "fc: has no fixed_point block, so its integer meaning is not stated"),
+    "other kind of weight": (
+        put("fc", weights="int9"),
+        "fc: weights are declared 'int9'; lehr reads 'binary', 'ternary' and",
+    ),
+    "no block": (
+        lambda exact: exact["nodes"].pop("fc") and None,
+        "fc: has no fixed_point block, so its integer meaning is not stated",
+    ),
     "block of no node": (
         lambda exact: exact["nodes"].update(fc9={}),
-        "the graph has a fixed_point block for 'fc9', which is no node with fields; remove one or add the other",
+        "the graph has a fixed_point block for 'fc9', which is no node with fields; remove one or "
+        "add the other",
     ),
-    "block of pooling": (lambda exact: exact["nodes"].update(pool1={}), "pool1: has a fixed_point block, which a SumPool2d does not take"),
-    "block that is a number": (lambda exact: exact["nodes"].update(fc=3), "the graph has a fixed_point block for 'fc', which is no node"),
-    "no blocks": (lambda exact: exact.update(nodes=[]), "the graph has a fixed_point text whose 'nodes' is []; give a block for each node"),
+    "block of pooling": (
+        lambda exact: exact["nodes"].update(pool1={}),
+        "pool1: has a fixed_point block, which a SumPool2d does not take",
+    ),
+    "block that is a number": (
+        lambda exact: exact["nodes"].update(fc=3),
+        "the graph has a fixed_point block for 'fc', which is no node",
+    ),
+    "no blocks": (
+        lambda exact: exact.update(nodes=[]),
+        "the graph has a fixed_point text whose 'nodes' is []; give a block for each node",
+    ),
     "graph of the future": (
         lambda exact: exact.update(schema="fixed-point-net/3"),
-        "the graph has a fixed_point text of schema 'fixed-point-net/3', not 'fixed-point-net/2'; read it with the lehr that wrote it",
+        "the graph has a fixed_point text of schema 'fixed-point-net/3', not 'fixed-point-net/2'; "
+        "read it with the lehr that wrote it",
     ),
-    "input kind": (lambda exact: exact.update(input="floats"), "input: input kind is 'floats'; use 'u8' or 'spikes'"),
-    "one more step": (lambda exact: exact.update(steps=9), "the graph has another digest than its network"),
+    "input kind": (
+        lambda exact: exact.update(input="floats"),
+        "input: input kind is 'floats'; use 'u8' or 'spikes'",
+    ),
+    "one more step": (
+        lambda exact: exact.update(steps=9),
+        "the graph has another digest than its network",
+    ),
     "steps of truth": (lambda exact: exact.update(steps=True), "steps is True; use 1 to 1,000,000"),
-    "another digest": (lambda exact: exact.update(digest="0" * 64), "the graph has another digest than its network"),
-    "digest by list": (lambda exact: exact.update(digest=[1]), "the graph has another digest than its network"),
-    "unknown field": (lambda exact: exact.update(clock=1), "the graph has 'clock', which its fixed_point block does not have; remove it"),
-    "no JSON": (lambda exact: "{'schema'}", "the graph has a fixed_point text that is no JSON (Expecting property name enclosed in"),
-    "a list": (lambda exact: "[]", "the graph has a fixed_point text that holds []; give its fields by name"),
-    "nested": (lambda exact: "[" * 100_000, "the graph has a fixed_point text that is no JSON (it is nested too deep); export it again"),
+    "another digest": (
+        lambda exact: exact.update(digest="0" * 64),
+        "the graph has another digest than its network",
+    ),
+    "digest by list": (
+        lambda exact: exact.update(digest=[1]),
+        "the graph has another digest than its network",
+    ),
+    "unknown field": (
+        lambda exact: exact.update(clock=1),
+        "the graph has 'clock', which its fixed_point block does not have; remove it",
+    ),
+    "no JSON": (
+        lambda exact: "{'schema'}",
+        "the graph has a fixed_point text that is no JSON (Expecting property name enclosed in",
+    ),
+    "a list": (
+        lambda exact: "[]",
+        "the graph has a fixed_point text that holds []; give its fields by name",
+    ),
+    "nested": (
+        lambda exact: "[" * 100_000,
+        "the graph has a fixed_point text that is no JSON (it is nested too deep); export it again",
+    ),
     "not finite": (
         lambda exact: json.dumps({**exact, "steps": float("inf")}),
         "the graph has a fixed_point text that is no JSON (Infinity is no number); export it again",
     ),
-    "long number": (lambda exact: f'{{"steps": {"9" * 5000}}}', "the graph has a fixed_point text that is no JSON (Exceeds the limit"),
+    "long number": (
+        lambda exact: f'{{"steps": {"9" * 5000}}}',
+        "the graph has a fixed_point text that is no JSON (Exceeds the limit",
+    ),
     "a name twice": (
         lambda exact: json.dumps(exact)[:-1] + ', "steps": 9}',
-        "the graph has a fixed_point text that is no JSON (a name stands there twice); export it again",
+        "the graph has a fixed_point text that is no JSON (a name stands there twice); export it "
+        "again",
     ),
 }
 
@@ -138,9 +211,15 @@ def test_a_contradiction_is_refused(case: str, tmp_path: Path) -> None:
 
 def test_two_blocks_of_a_node_are_refused(tmp_path: Path) -> None:
     graph = to_nir(small_network()[0])
-    graph.nodes["fc"].metadata["fixed_point"] = {"schema": "fixed-point-weight/1", "weights": "ternary"}
+    graph.nodes["fc"].metadata["fixed_point"] = {
+        "schema": "fixed-point-weight/1",
+        "weights": "ternary",
+    }
     nir.write(tmp_path / "a.nir", graph)
-    with pytest.raises(FileRefused, match=r"a\.nir: the graph has two fixed_point blocks for fc; remove the one at the node$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"a\.nir: the graph has two fixed_point blocks for fc; remove the one at the node$",
+    ):
         read(tmp_path / "a.nir")
 
 
@@ -158,7 +237,10 @@ def test_what_another_tool_writes_again_is_read(tmp_path: Path) -> None:
 def chain(nodes: int) -> Network:
     """Layers of one neuron, one after another, every second of them after a convolution."""
     kinds = [
-        Conv2d(np.ones((1, 1, 1, 1), np.int8)) if i % 2 else Neuron(np.array([1 + i]), np.array([-i]), HOW) for i in range(1, nodes + 1)
+        Conv2d(np.ones((1, 1, 1, 1), np.int8))
+        if i % 2
+        else Neuron(np.array([1 + i]), np.array([-i]), HOW)
+        for i in range(1, nodes + 1)
     ]
     made = {f"n{i}": node for i, node in enumerate(kinds)}
     names = [INPUT, *made, OUTPUT]
@@ -179,5 +261,12 @@ def test_a_node_takes_no_more_members_of_the_file_than_nir_has_fields(tmp_path: 
     write(chain(20), tmp_path / "a.nir")
     with h5py.File(tmp_path / "a.nir") as opened:
         file: Any = opened
-        assert set(file["node/nodes/n1"]) == {"type", "tau", "r", "v_leak", "v_threshold", "v_reset"}
+        assert set(file["node/nodes/n1"]) == {
+            "type",
+            "tau",
+            "r",
+            "v_leak",
+            "v_threshold",
+            "v_reset",
+        }
         assert set(file["node"]) == {"type", "nodes", "edges", "metadata"}

@@ -26,14 +26,21 @@ from lehr.network import INPUT, Conv2d, Input, Linear, Network, Neuron
 from lehr.nirfile import from_nir, read, to_nir, write
 from lehr.simulate import simulate
 
-FIXED = [small_network, recurrent_network, delayed_network, partial(small_network, kinds=("ternary", "int4", "int8"))]
+FIXED = [
+    small_network,
+    recurrent_network,
+    delayed_network,
+    partial(small_network, kinds=("ternary", "int4", "int8")),
+]
 NIR_CONV = ("input_shape", "weight", "stride", "padding", "dilation", "groups", "bias")
 NO_LEAK = Arithmetic(decay_numerator=4, decay_shift=2, fraction_bits=3)
 
 
 @budget(20, 60)
 @given(networks() | grown_networks())
-def test_reading_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, net: Network) -> None:
+def test_reading_gives_back_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, net: Network
+) -> None:
     path = tmp_path_factory.getbasetemp() / "round.nir"
     write(net, path)
     with reading_in_this_process():
@@ -42,8 +49,13 @@ def test_reading_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFa
     assert again.digest == net.digest
     assert from_nir(to_nir(net)) == net
     assert from_nir(nir.read(path, type_check=False)) == net
-    # What nir does not infer, and our documentation says so: shapes after grouped and after oblong kernels.
-    if all(c.groups == 1 and c.weight.shape[2] == c.weight.shape[3] for c in net.nodes.values() if isinstance(c, Conv2d)):
+    # What nir does not infer, and our documentation says so: shapes after grouped and after oblong
+    # kernels.
+    if all(
+        c.groups == 1 and c.weight.shape[2] == c.weight.shape[3]
+        for c in net.nodes.values()
+        if isinstance(c, Conv2d)
+    ):
         assert from_nir(nir.read(path)) == net
 
 
@@ -74,13 +86,17 @@ def one_unit_changes(net: Network) -> list[Network]:
     """Copies of `net` that differ in one threshold, bias, decay or weight, the number of steps, the kind of input."""
     found = [
         replace(net, steps=net.steps + 1),
-        replace(net, input=Input(net.input.shape, "u8" if net.input.kind == "spikes" else "spikes")),
+        replace(
+            net, input=Input(net.input.shape, "u8" if net.input.kind == "spikes" else "spikes")
+        ),
     ]
     for name, node in net.nodes.items():
         if isinstance(node, Neuron):
             up = np.zeros_like(node.threshold)
             up[-1] = 1
-            slower = replace(node.fields, decay_form="multiply", decay_numerator=node.fields.decay_numerator - 1)
+            slower = replace(
+                node.fields, decay_form="multiply", decay_numerator=node.fields.decay_numerator - 1
+            )
             found += [
                 replace(net, nodes={**net.nodes, name: n})
                 for n in (
@@ -106,18 +122,29 @@ def test_two_writes_have_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", FIXED)
-def test_nir_with_its_type_check_reads_chains_delays_and_recurrence(make: type, tmp_path: Path) -> None:
+def test_nir_with_its_type_check_reads_chains_delays_and_recurrence(
+    make: type, tmp_path: Path
+) -> None:
     net, _ = make()
     write(net, tmp_path / "a.nir")
     graph = nir.read(tmp_path / "a.nir")
     assert {*graph.nodes} == {*net.nodes, "input", "output"}
 
 
-@pytest.mark.parametrize("how", [Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2), Arithmetic(decay_numerator=0), NO_LEAK])
+@pytest.mark.parametrize(
+    "how",
+    [
+        Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2),
+        Arithmetic(decay_numerator=0),
+        NO_LEAK,
+    ],
+)
 def test_the_floating_point_fields_describe_the_same_neuron(how: Arithmetic) -> None:
     """One Euler step of NIR's own equations is beta * V + 2**F * I + B; without leak, NIR's IF has no place for B."""
     neuron = Neuron(np.array([3, 400], np.int32), np.array([-5, 17], np.int32), how)
-    node = to_nir(Network({"n": neuron}, ((INPUT, "n"), ("n", "output")), Input((2,), "u8"), 4)).nodes["n"]
+    node = to_nir(
+        Network({"n": neuron}, ((INPUT, "n"), ("n", "output")), Input((2,), "u8"), 4)
+    ).nodes["n"]
     membrane, current = np.array([24.0, -8.0]), np.array([3.0, 200.0])
     if how.beta == 1:
         assert type(node) is nir.IF
@@ -126,7 +153,9 @@ def test_the_floating_point_fields_describe_the_same_neuron(how: Arithmetic) -> 
         assert type(node) is nir.LIF
         step = membrane + 1e-3 / node.tau * (node.v_leak - membrane + node.r * current)
         bias = neuron.bias
-    assert step == pytest.approx(how.beta * membrane + 2**how.fraction_bits * current + bias, rel=1e-12)
+    assert step == pytest.approx(
+        how.beta * membrane + 2**how.fraction_bits * current + bias, rel=1e-12
+    )
     assert node.v_threshold.tolist() == [3, 400]
     assert node.v_threshold.dtype == np.int32
 
@@ -194,13 +223,19 @@ def test_padding_by_name_means_what_torch_means(tmp_path: Path) -> None:
     assert read(tmp_path / "a.nir") == net
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net, _ = recurrent_network()
     path = tmp_path / "a.nir"
     write(net, path)
     before = path.read_bytes()
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(FileRefused, match=r"a\.nir cannot be written: No space left on device; free space there"):
+    monkeypatch.setattr(
+        os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    with pytest.raises(
+        FileRefused, match=r"a\.nir cannot be written: No space left on device; free space there"
+    ):
         write(replace(net, steps=3), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -32,7 +32,9 @@ def graph_of(name: str, by_neuron: bool = False) -> nir.NIRGraph:
     return to_nir(net, net.neurons)
 
 
-def read_with(name: str, edit: Edit, by_neuron: bool = False, layer: str = "hidden", stated: bool = True) -> Network:
+def read_with(
+    name: str, edit: Edit, by_neuron: bool = False, layer: str = "hidden", stated: bool = True
+) -> Network:
     """The network of a machine's file in which one block was edited."""
     graph = graph_of(name, by_neuron)
     text = graph.metadata[BLOCK]
@@ -64,20 +66,47 @@ NONE_HERE = "which is no statement here; read it with the lehr that wrote it"
 REFUSED: dict[str, tuple[Edit, str]] = {
     # lines
     "no lines": (put(update=[]), "update has 0 statements; give 1 to 64"),
-    "a word for lines": (put(update="step"), "update is, or holds, 'step'; give its statements as lines of text"),
-    "a number for lines": (put(update=3), "update is, or holds, 3; give its statements as lines of text"),
-    "a line that is a number": (line(1, 7), "update is, or holds, 7; give its statements as lines of text"),
-    "a line that is a list": (line(1, ["add v bias 0"]), "update is, or holds, ['add v bias 0']; give its statements"),
-    "a long line": (line(1, "add v bias 0" + " " * 9_000), "update is, or holds, 'add v bias 0      "),
-    "too many lines": (put(update=["add v bias 0"] * 100_000), "update has 100,000 lines; give 1 to 64 statements"),
+    "a word for lines": (
+        put(update="step"),
+        "update is, or holds, 'step'; give its statements as lines of text",
+    ),
+    "a number for lines": (
+        put(update=3),
+        "update is, or holds, 3; give its statements as lines of text",
+    ),
+    "a line that is a number": (
+        line(1, 7),
+        "update is, or holds, 7; give its statements as lines of text",
+    ),
+    "a line that is a list": (
+        line(1, ["add v bias 0"]),
+        "update is, or holds, ['add v bias 0']; give its statements",
+    ),
+    "a long line": (
+        line(1, "add v bias 0" + " " * 9_000),
+        "update is, or holds, 'add v bias 0      ",
+    ),
+    "too many lines": (
+        put(update=["add v bias 0"] * 100_000),
+        "update has 100,000 lines; give 1 to 64 statements",
+    ),
     "65 statements": (put(update=["add v bias 0"] * 65), "update has 65 statements; give 1 to 64"),
     "another statement": (line(0, "noise u 3"), f"update line 1 is 'noise u 3', {NONE_HERE}"),
-    "another form": (line(0, "leak u half 1 1 floor"), f"update line 1 is 'leak u half 1 1 floor', {NONE_HERE}"),
+    "another form": (
+        line(0, "leak u half 1 1 floor"),
+        f"update line 1 is 'leak u half 1 1 floor', {NONE_HERE}",
+    ),
     "two blanks": (line(1, "add u  input 6"), f"update line 2 is 'add u  input 6', {NONE_HERE}"),
-    "a line's end": (line(1, "add u input 6\n"), f"update line 2 is 'add u input 6\\n', {NONE_HERE}"),
+    "a line's end": (
+        line(1, "add u input 6\n"),
+        f"update line 2 is 'add u input 6\\n', {NONE_HERE}",
+    ),
     "other digits": (line(1, "add u input ٦"), f"update line 2 is 'add u input ٦', {NONE_HERE}"),
     "a shift of 17": (line(1, "add u input 17"), f"update line 2 is 'add u input 17', {NONE_HERE}"),
-    "a number of eleven digits": (line(5, "add v 99999999999 0"), f"update line 6 is 'add v 99999999999 0', {NONE_HERE}"),
+    "a number of eleven digits": (
+        line(5, "add v 99999999999 0"),
+        f"update line 6 is 'add v 99999999999 0', {NONE_HERE}",
+    ),
     "a number of 33 bits": (
         line(5, "add v 4294967296 0"),
         "update statement 6, 'add v 4294967296 0': 4294967296 is out of range; use whole",
@@ -94,55 +123,137 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         lambda block: (block["update"].__setitem__(1, "add bias u 6"), block.update(bias=[0] * 10)),
         "its update writes bias, which is a parameter of the layer; use another register",
     ),
-    "a read of what nothing gives": (line(4, "add v w 0"), f"has no 'w', which its update needs; {AGAIN}"),
-    "spikes by hand": (line(4, "add fired u 0"), "update statement 5, 'add fired u 0': fired holds spikes; change it by fire, by"),
+    "a read of what nothing gives": (
+        line(4, "add v w 0"),
+        f"has no 'w', which its update needs; {AGAIN}",
+    ),
+    "spikes by hand": (
+        line(4, "add fired u 0"),
+        "update statement 5, 'add fired u 0': fired holds spikes; change it by fire, by",
+    ),
     "two loops": (
         put(update=["for each event", "add v input 0", "end"] * 2),
         "update has more than one loop over events; give at most one",
     ),
-    "a loop in a loop": (put(update=["for each event"] * 2), f"update line 2 is 'for each event', {NONE_HERE}"),
-    "a loop without end": (put(update=["for each event", "add v input 0"]), "update has no 'end' for its 'for each event'; add it"),
+    "a loop in a loop": (
+        put(update=["for each event"] * 2),
+        f"update line 2 is 'for each event', {NONE_HERE}",
+    ),
+    "a loop without end": (
+        put(update=["for each event", "add v input 0"]),
+        "update has no 'end' for its 'for each event'; add it",
+    ),
     "an end without a loop": (line(0, "end"), f"update line 1 is 'end', {NONE_HERE}"),
     # the membrane
-    "a membrane that nothing writes": (put(membrane="w"), "membrane is 'w', which the update never writes; name one of its registers"),
-    "a membrane that is a parameter": (put(membrane="du"), "membrane is 'du', which the update never writes; name one of its registers"),
-    "spikes for a membrane": (put(membrane="fired"), "membrane is 'fired', which holds spikes; name another register"),
+    "a membrane that nothing writes": (
+        put(membrane="w"),
+        "membrane is 'w', which the update never writes; name one of its registers",
+    ),
+    "a membrane that is a parameter": (
+        put(membrane="du"),
+        "membrane is 'du', which the update never writes; name one of its registers",
+    ),
+    "spikes for a membrane": (
+        put(membrane="fired"),
+        "membrane is 'fired', which holds spikes; name another register",
+    ),
     "a membrane that is a number": (put(membrane=1), "membrane is 1; name one of the registers"),
     "a long membrane": (put(membrane="v" * 10**6), "membrane is 'vvvvvvv"),
     # parameters
-    "no parameters": (lambda block: block.pop("parameters"), f"has no 'parameters', which its fixed_point block needs; {AGAIN}"),
-    "parameters by list": (put(parameters=[1, 2]), "parameters are [1, 2]; give an integer for each channel or neuron, by name"),
-    "a parameter too few": (lambda block: block["parameters"].pop("du"), f"has no 'du', which its update needs; {AGAIN}"),
-    "a parameter too many": (parameter("tau", [1] * 10), "has 'tau', which its update does not have; remove it"),
-    "the bias among them": (parameter("bias", [1] * 10), "has 'bias', which its update does not have; remove it"),
-    "the thresholds among them": (parameter("threshold", [1] * 10), "has 'threshold', which its update does not have; remove it"),
+    "no parameters": (
+        lambda block: block.pop("parameters"),
+        f"has no 'parameters', which its fixed_point block needs; {AGAIN}",
+    ),
+    "parameters by list": (
+        put(parameters=[1, 2]),
+        "parameters are [1, 2]; give an integer for each channel or neuron, by name",
+    ),
+    "a parameter too few": (
+        lambda block: block["parameters"].pop("du"),
+        f"has no 'du', which its update needs; {AGAIN}",
+    ),
+    "a parameter too many": (
+        parameter("tau", [1] * 10),
+        "has 'tau', which its update does not have; remove it",
+    ),
+    "the bias among them": (
+        parameter("bias", [1] * 10),
+        "has 'bias', which its update does not have; remove it",
+    ),
+    "the thresholds among them": (
+        parameter("threshold", [1] * 10),
+        "has 'threshold', which its update does not have; remove it",
+    ),
     "a long name": (parameter("x" * 10**6, [1] * 10), "has 'xxxxxxxxxx"),
-    "a parameter below its range": (parameter("du", [-1] * 10), "'leak u multiply du 12 toward_zero': a numerator is at least 0, but 0 is"),
+    "a parameter below its range": (
+        parameter("du", [-1] * 10),
+        "'leak u multiply du 12 toward_zero': a numerator is at least 0, but 0 is",
+    ),
     "a parameter above its range": (
         parameter("du", [5000] * 10),
         "'leak u multiply du 12 toward_zero': a numerator is at most 2^shift, but",
     ),
-    "a parameter of another length": (parameter("du", [1] * 9), "its parameters have [9, 10] channels in shapes []; give all of them the"),
-    "a parameter of another shape": (parameter("du", [[1, 2]] * 10), "hidden: Neuron has a du of shape (10, 2) but gets (10,); check the"),
-    "a number for a parameter": (parameter("du", 3), "Neuron du has shape (); give one integer per channel, or one per neuron"),
-    "an empty parameter": (parameter("du", []), "Neuron du has dtype float64, not integers; round it to integers first"),
-    "a parameter of text": (parameter("du", "0000000000"), "Neuron du has dtype <U10, not integers"),
-    "a parameter of a long text and many numbers": (parameter("du", ["x" * 10**6, *[1] * 10**5]), "du holds 'xxxxxx"),
+    "a parameter of another length": (
+        parameter("du", [1] * 9),
+        "its parameters have [9, 10] channels in shapes []; give all of them the",
+    ),
+    "a parameter of another shape": (
+        parameter("du", [[1, 2]] * 10),
+        "hidden: Neuron has a du of shape (10, 2) but gets (10,); check the",
+    ),
+    "a number for a parameter": (
+        parameter("du", 3),
+        "Neuron du has shape (); give one integer per channel, or one per neuron",
+    ),
+    "an empty parameter": (
+        parameter("du", []),
+        "Neuron du has dtype float64, not integers; round it to integers first",
+    ),
+    "a parameter of text": (
+        parameter("du", "0000000000"),
+        "Neuron du has dtype <U10, not integers",
+    ),
+    "a parameter of a long text and many numbers": (
+        parameter("du", ["x" * 10**6, *[1] * 10**5]),
+        "du holds 'xxxxxx",
+    ),
     "a parameter by name": (parameter("du", {"0": 1}), "Neuron du has dtype object, not integers"),
     "truth in a list": (parameter("du", [1] * 9 + [True]), "du holds True; give whole numbers"),
     "nothing in a list": (parameter("du", [1] * 9 + [None]), "du holds None; give whole numbers"),
-    "a float in a list": (parameter("du", [1] * 9 + [1.0]), "Neuron du has dtype float64, not integers; round it to integers first"),
-    "more than 32 bits": (parameter("du", [1] * 9 + [2**40]), "Neuron du holds 1099511627776, which int32 cannot; use"),
-    "more than 64 bits": (parameter("du", [1] * 9 + [2**70]), "Neuron du has dtype object, not integers"),
-    "rows of several lengths": (parameter("du", [[1], [1, 2]]), "Neuron du is no array of numbers; give one integer for each place"),
-    "deep lists": (parameter("du", json.loads("[" * 200 + "1" + "]" * 200)), "Neuron du is no array of numbers; give one integer"),
+    "a float in a list": (
+        parameter("du", [1] * 9 + [1.0]),
+        "Neuron du has dtype float64, not integers; round it to integers first",
+    ),
+    "more than 32 bits": (
+        parameter("du", [1] * 9 + [2**40]),
+        "Neuron du holds 1099511627776, which int32 cannot; use",
+    ),
+    "more than 64 bits": (
+        parameter("du", [1] * 9 + [2**70]),
+        "Neuron du has dtype object, not integers",
+    ),
+    "rows of several lengths": (
+        parameter("du", [[1], [1, 2]]),
+        "Neuron du is no array of numbers; give one integer for each place",
+    ),
+    "deep lists": (
+        parameter("du", json.loads("[" * 200 + "1" + "]" * 200)),
+        "Neuron du is no array of numbers; give one integer",
+    ),
     "truth in the bias": (put(bias=[True] * 10), "bias holds True; give whole numbers"),
-    "a bias of another length": (put(bias=[0] * 9), "Neuron has 10 thresholds and 9 biases; give one of each per channel"),
+    "a bias of another length": (
+        put(bias=[0] * 9),
+        "Neuron has 10 thresholds and 9 biases; give one of each per channel",
+    ),
     # the block
-    "another key": (put(refractory=2), "has 'refractory', which its fixed_point block does not have; remove it"),
+    "another key": (
+        put(refractory=2),
+        "has 'refractory', which its fixed_point block does not have; remove it",
+    ),
     "a schema of the future": (
         put(schema="fixed-point-update/2"),
-        "has a fixed_point block of schema 'fixed-point-update/2', not 'fixed-point-cuba/1'; read it with the lehr that wrote it",
+        "has a fixed_point block of schema 'fixed-point-update/2', not 'fixed-point-cuba/1'; read "
+        "it with the lehr that wrote it",
     ),
     # registers
     "doubling": (
@@ -154,9 +265,15 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         "update statement 10, 'add total fired 0': nothing keeps total within 64 bits; bound it",
     ),
     # against NIR's own fields
-    "another time constant": (line(0, "leak u multiply 9 12 toward_zero"), "has 'du', which its update does not have; remove it"),
+    "another time constant": (
+        line(0, "leak u multiply 9 12 toward_zero"),
+        "has 'du', which its update does not have; remove it",
+    ),
     "another scale": (line(1, "add u input 5"), "w_in holds "),
-    "no current": (line(4, "add v input 0"), "type is CubaLIF, but the rest of the file makes it LIF; "),
+    "no current": (
+        line(4, "add v input 0"),
+        "type is CubaLIF, but the rest of the file makes it LIF; ",
+    ),
 }
 
 
@@ -170,7 +287,9 @@ def test_a_block_that_is_wrong_is_refused_in_one_sentence(case: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     told = str(caught.value)
-    assert told.startswith(message if message.startswith("hidden: ") else f"hidden: {message}"), told
+    assert told.startswith(message if message.startswith("hidden: ") else f"hidden: {message}"), (
+        told
+    )
     assert "\n" not in told
     assert "; " in told
     assert len(told) < 400
@@ -192,7 +311,10 @@ def test_an_update_that_fires_without_thresholds_in_the_file_is_refused() -> Non
     graph.nodes["hidden"] = nir.CubaLI(**{name: getattr(kept, name) for name in names})
     with pytest.raises(FileRefused) as caught:
         from_nir(graph)
-    assert str(caught.value) == f"hidden: is of type CubaLI, which has no thresholds, but its update fires; {AGAIN}"
+    assert (
+        str(caught.value)
+        == f"hidden: is of type CubaLI, which has no thresholds, but its update fires; {AGAIN}"
+    )
 
 
 # -------------------------------------------------------------------- a fuzzer
@@ -251,7 +373,9 @@ def mutated(rng: np.random.Generator, block: dict[str, Any]) -> None:
         words = str(lines[at]).split(" ")
         place = int(rng.integers(len(words)))
         changes: tuple[Callable[[], object], ...] = (
-            lambda: lines.__setitem__(at, " ".join([*words[:place], draw(WORDS), *words[place + 1 :]])),
+            lambda: lines.__setitem__(
+                at, " ".join([*words[:place], draw(WORDS), *words[place + 1 :]])
+            ),
             lambda: lines.pop(at),
             lambda: lines.insert(int(rng.integers(len(lines))), lines[at]),
             lines.reverse,
@@ -270,7 +394,9 @@ def mutated(rng: np.random.Generator, block: dict[str, Any]) -> None:
             while isinstance(inner, list) and inner and isinstance(inner[0], list):
                 inner = inner[int(rng.integers(len(inner)))]
             if isinstance(inner, list) and inner:
-                inner[int(rng.integers(len(inner)))] = draw(VALUES) if kind == 5 else int(rng.integers(-(2**31), 2**31))
+                inner[int(rng.integers(len(inner)))] = (
+                    draw(VALUES) if kind == 5 else int(rng.integers(-(2**31), 2**31))
+                )
     else:
         name = draw(sorted(block))
         block[name] = draw(VALUES) if kind == 7 else copy.deepcopy(block[draw(sorted(block))])
@@ -288,7 +414,13 @@ def test_whatever_a_block_holds_it_is_read_or_refused_by_name(count: int) -> Non
                 mutated(rng, block)
 
         try:
-            net = read_with(name, edit, by_neuron, layer=str(rng.choice(["hidden", "out"])), stated=bool(rng.integers(2)))
+            net = read_with(
+                name,
+                edit,
+                by_neuron,
+                layer=str(rng.choice(["hidden", "out"])),
+                stated=bool(rng.integers(2)),
+            )
             assert from_nir(to_nir(net, net.neurons)) == net
             read += 1
         except (FileRefused, NotMappable) as error:

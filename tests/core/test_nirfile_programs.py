@@ -34,12 +34,19 @@ def networks() -> Iterator[Any]:
     for name in MACHINES:
         for spatial in (False, True):
             for per_neuron in (False, True):
-                yield pytest.param(name, spatial, per_neuron, id=f"{name}{'-maps' * spatial}{'-by-neuron' * per_neuron}")
+                yield pytest.param(
+                    name,
+                    spatial,
+                    per_neuron,
+                    id=f"{name}{'-maps' * spatial}{'-by-neuron' * per_neuron}",
+                )
 
 
 @pytest.mark.few(6)
 @pytest.mark.parametrize(("name", "spatial", "per_neuron"), [*networks()])
-def test_a_machine_comes_back_and_spikes(name: str, spatial: bool, per_neuron: bool, tmp_path: Path) -> None:
+def test_a_machine_comes_back_and_spikes(
+    name: str, spatial: bool, per_neuron: bool, tmp_path: Path
+) -> None:
     net, x = machine_network(name, spatial=spatial, per_neuron=per_neuron)
     path = tmp_path / "a.nir"
     write(net, path, approximate=net.neurons)
@@ -63,7 +70,9 @@ def one_unit_changes(net: Network) -> Iterator[Network]:
         for step in (one, -one):
             try:
                 values: dict[str, Any] = {**neuron.values, name: neuron.values[name] + step}
-                changed = Neuron(values.pop("threshold"), values.pop("bias"), neuron.arithmetic, None, values)
+                changed = Neuron(
+                    values.pop("threshold"), values.pop("bias"), neuron.arithmetic, None, values
+                )
             except FileRefused:  # beyond what its use allows
                 continue
             yield replace(net, nodes={**net.nodes, "hidden": changed})
@@ -79,10 +88,14 @@ def one_unit_changes(net: Network) -> Iterator[Network]:
         ):
             if old in line:
                 try:
-                    program = program_of_lines([*lines[:number], line.replace(old, new, 1), *lines[number + 1 :]], "v")
+                    program = program_of_lines(
+                        [*lines[:number], line.replace(old, new, 1), *lines[number + 1 :]], "v"
+                    )
                 except FileRefused:
                     continue
-                yield replace(net, nodes={**net.nodes, "hidden": replace(neuron, arithmetic=program)})
+                yield replace(
+                    net, nodes={**net.nodes, "hidden": replace(neuron, arithmetic=program)}
+                )
 
 
 @pytest.mark.few(1)
@@ -118,13 +131,24 @@ def test_the_block_says_the_program_line_by_line(tmp_path: Path) -> None:
         assert np.array_equal(file["node/nodes/hidden/v_threshold"][()], hidden.threshold)
         assert np.shape(blocks["hidden"]["bias"]) == net.shapes["hidden"]
         assert np.shape(blocks["out"]["bias"]) == (5,)
-        assert set(file["node/nodes/hidden"]) == {"type", "tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset"}
+        assert set(file["node/nodes/hidden"]) == {
+            "type",
+            "tau_mem",
+            "tau_syn",
+            "r",
+            "w_in",
+            "v_leak",
+            "v_threshold",
+            "v_reset",
+        }
 
 
 def by_neuron(net: Network, name: str, rng: np.random.Generator) -> Network:
     """The same with thresholds and biases of its own for each neuron of a layer."""
     neuron, shape = net.neurons[name], net.shapes[name]
-    near = (neuron.spread("threshold", shape) * rng.uniform(0.8, 1.2, shape)).astype(np.int32).clip(1)
+    near = (
+        (neuron.spread("threshold", shape) * rng.uniform(0.8, 1.2, shape)).astype(np.int32).clip(1)
+    )
     bias = (neuron.spread("bias", shape) + rng.integers(-9, 10, shape)).astype(np.int32)
     return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=near, bias=bias)})
 
@@ -149,7 +173,9 @@ def test_a_program_that_fields_would_say_stays_a_program(tmp_path: Path) -> None
     """Reading gives back what was written, digest included; NIR's own fields are those of the fields."""
     net, _ = small_network()
     how = net.neurons["lif1"].fields
-    other = replace(net, nodes={**net.nodes, "lif1": replace(net.neurons["lif1"], arithmetic=program_of(how))})
+    other = replace(
+        net, nodes={**net.nodes, "lif1": replace(net.neurons["lif1"], arithmetic=program_of(how))}
+    )
     assert other != net
     write(other, tmp_path / "a.nir")
     assert read(tmp_path / "a.nir") == other
@@ -203,7 +229,9 @@ def test_delays_by_channel_of_maps_come_back(tmp_path: Path) -> None:
 
 # -------------------------------------------------------------------- what NIR has no type for
 @pytest.mark.parametrize("name", MACHINES)
-def test_a_machine_without_a_type_in_nir_is_refused_unless_it_is_asked_for(name: str, tmp_path: Path) -> None:
+def test_a_machine_without_a_type_in_nir_is_refused_unless_it_is_asked_for(
+    name: str, tmp_path: Path
+) -> None:
     net, _ = machine_network(name)
     if name not in WITHOUT_TYPE:
         assert to_bytes(net) == to_bytes(net, approximate=net.neurons)
@@ -222,7 +250,9 @@ def test_a_machine_without_a_type_in_nir_is_refused_unless_it_is_asked_for(name:
     write(net, tmp_path / "a.nir", {"made": "here"}, approximate=["hidden", "out"])
     assert outline(tmp_path / "a.nir").nodes["hidden"].kind == nearest
     assert outline(tmp_path / "a.nir").origin["made"] == "here"
-    assert str(outline(tmp_path / "a.nir").origin["approximate"]).startswith(f"hidden, out: {nearest}, though ")
+    assert str(outline(tmp_path / "a.nir").origin["approximate"]).startswith(
+        f"hidden, out: {nearest}, though "
+    )
 
 
 REASONS = {
@@ -241,7 +271,10 @@ def test_the_state_is_named_that_nir_does_not_have(name: str) -> None:
 
 def test_only_layers_of_neurons_can_be_approximated() -> None:
     net, _ = machine_network("adaptive")
-    with pytest.raises(UsageError, match=r"^approximate names 'first', which is no layer of neurons; name some of hidden, out$"):
+    with pytest.raises(
+        UsageError,
+        match=r"^approximate names 'first', which is no layer of neurons; name some of hidden, out$",
+    ):
         to_bytes(net, approximate=["hidden", "first"])
 
 
@@ -264,6 +297,7 @@ def test_a_node_without_a_file_form_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(NotMappable) as caught:
         write(net, tmp_path / "a.nir")
     assert str(caught.value) == (
-        "pool: the .nir file holds no MaxPool2d; use Conv2d, Linear, SumPool2d, Flatten, Delay, Scale, Neuron,"
+        "pool: the .nir file holds no MaxPool2d; use Conv2d, Linear, SumPool2d, Flatten, Delay, "
+        "Scale, Neuron,"
         " or give it a file form in lehr.nodes.registry"
     )

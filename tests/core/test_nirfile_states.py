@@ -30,7 +30,13 @@ def line(how: Arithmetic, synapse: Synapse | None = None, bias: int = 0) -> Netw
     """Two inputs and one neuron of the kind asked for."""
     neuron = Neuron([0 if how.fires == "never" else 40], [bias], how, synapse)  # type: ignore[arg-type]
     edges = ((INPUT, "w"), ("w", "v"), ("v", OUTPUT))
-    return Network({"w": Linear(np.array([[1, 1]])), "v": neuron}, edges, Input((2,), "spikes"), 6, "membrane_sum_argmax_lowest")
+    return Network(
+        {"w": Linear(np.array([[1, 1]])), "v": neuron},
+        edges,
+        Input((2,), "spikes"),
+        6,
+        "membrane_sum_argmax_lowest",
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,9 @@ def line(how: Arithmetic, synapse: Synapse | None = None, bias: int = 0) -> Netw
         (IDLE, SLOW, "CubaLI"),
     ],
 )
-def test_nir_knows_each_kind_of_neuron(how: Arithmetic, synapse: Synapse | None, kind: str, tmp_path: Path) -> None:
+def test_nir_knows_each_kind_of_neuron(
+    how: Arithmetic, synapse: Synapse | None, kind: str, tmp_path: Path
+) -> None:
     net = line(how, synapse)
     write(net, tmp_path / "a.nir")
     assert type(nir.read(tmp_path / "a.nir").nodes["v"]).__name__ == kind
@@ -54,15 +62,27 @@ def test_nir_knows_each_kind_of_neuron(how: Arithmetic, synapse: Synapse | None,
 @pytest.mark.parametrize("how", [HOW, IDLE])
 def test_euler_steps_of_the_float_fields_are_the_integers(how: Arithmetic) -> None:
     """With 16 fraction bits nothing rounds in 5 steps of eighths and quarters (3 places for a step): floats see the same network."""
-    net = line(replace(how, fraction_bits=16, state_bits=32, reset="none"), replace(SLOW, state_bits=32), bias=3 << 14)
-    net = replace(net, nodes={**net.nodes, "v": replace(net.neurons["v"], threshold=net.neurons["v"].threshold << 12)})
+    net = line(
+        replace(how, fraction_bits=16, state_bits=32, reset="none"),
+        replace(SLOW, state_bits=32),
+        bias=3 << 14,
+    )
+    net = replace(
+        net,
+        nodes={
+            **net.nodes,
+            "v": replace(net.neurons["v"], threshold=net.neurons["v"].threshold << 12),
+        },
+    )
     x = random_input(net, np.random.default_rng(0), samples=8)[:, :5]
     node: Any = to_nir(net).nodes["v"]
     dt = 1e-3
     current = v = np.zeros((8, 1))
     trace = simulate(net, x, trace=["v"]).trace
     for t in range(5):
-        current = current + dt / node.tau_syn * (-current + node.w_in * x[:, t].sum(axis=1, keepdims=True))
+        current = current + dt / node.tau_syn * (
+            -current + node.w_in * x[:, t].sum(axis=1, keepdims=True)
+        )
         v = v + dt / node.tau_mem * (node.v_leak - v + node.r * current)
         assert np.allclose(v, trace.membranes["v"][:, t], rtol=0, atol=1e-6)
         if how is HOW:
@@ -86,7 +106,10 @@ def test_every_field_of_a_synapse_and_the_readout_are_in_the_file(tmp_path: Path
     assert other.keys() == {field.name for field in fields(Synapse)}
     hidden = net.neurons["hidden"]
     synapses = [replace(SLOW, **{name: value}) for name, value in other.items()]  # type: ignore[arg-type]
-    changed = [replace(net, nodes={**net.nodes, "hidden": replace(hidden, synapse=synapse)}) for synapse in [None, *synapses]]
+    changed = [
+        replace(net, nodes={**net.nodes, "hidden": replace(hidden, synapse=synapse)})
+        for synapse in [None, *synapses]
+    ]
     for one in (*changed, replace(net, readout="membrane_max_argmax_lowest")):
         write(one, tmp_path / "b.nir")
         assert read(tmp_path / "b.nir") == one != net
@@ -98,7 +121,10 @@ def test_networks_without_these_have_the_digest_that_they_always_had() -> None:
     plain = line(HOW)
     told = repr(plain.neurons["v"].fields)
     assert "synapse" not in told
-    assert replace(plain, readout="count_argmax_lowest").digest == "3f584401331393c25e5d6f2ca0d80f8c08918557794983ee06284640ab8fa311"
+    assert (
+        replace(plain, readout="count_argmax_lowest").digest
+        == "3f584401331393c25e5d6f2ca0d80f8c08918557794983ee06284640ab8fa311"
+    )
 
 
 Edit = Callable[[Any], None]  # of the nodes in an open h5py.File
@@ -127,25 +153,50 @@ def drop(where: str) -> Edit:
 EXACT, OUT = "hidden/metadata/fixed_point", "out/metadata/fixed_point"
 ELSE = "but the rest of the file makes it"
 REFUSED: dict[str, tuple[Edit, str]] = {
-    "slower synapse": (put(f"{EXACT}/synapse_decay_numerator", 2), f"hidden: tau_syn holds 0.004 at [0], {ELSE} 0.002; "),
-    "other time constant": (put("hidden/tau_syn", np.full(9, 0.003)), f"hidden: tau_syn holds 0.003 at [0], {ELSE} 0.004; "),
-    "other membrane": (put("hidden/tau_mem", np.full(9, 0.004)), f"hidden: tau_mem holds 0.004 at [0], {ELSE} 0.008; "),
-    "other input weight": (put("hidden/w_in", np.full(9, 1.0)), f"hidden: w_in holds 1.0 at [0], {ELSE} 16.0; "),
-    "other resistance": (put("hidden/r", np.full(9, 1.0)), f"hidden: r holds 1.0 at [0], {ELSE} 8.0; "),
-    "resistance of another shape": (put("out/r", np.full(5, 8.0)), "out: r has shape (5,), but its input has (4,); "),
-    "bias to the other state": (put(f"{EXACT}/synapse_bias_to", "synapse"), f"{ELSE} 0.0; export the network again with lehr"),
+    "slower synapse": (
+        put(f"{EXACT}/synapse_decay_numerator", 2),
+        f"hidden: tau_syn holds 0.004 at [0], {ELSE} 0.002; ",
+    ),
+    "other time constant": (
+        put("hidden/tau_syn", np.full(9, 0.003)),
+        f"hidden: tau_syn holds 0.003 at [0], {ELSE} 0.004; ",
+    ),
+    "other membrane": (
+        put("hidden/tau_mem", np.full(9, 0.004)),
+        f"hidden: tau_mem holds 0.004 at [0], {ELSE} 0.008; ",
+    ),
+    "other input weight": (
+        put("hidden/w_in", np.full(9, 1.0)),
+        f"hidden: w_in holds 1.0 at [0], {ELSE} 16.0; ",
+    ),
+    "other resistance": (
+        put("hidden/r", np.full(9, 1.0)),
+        f"hidden: r holds 1.0 at [0], {ELSE} 8.0; ",
+    ),
+    "resistance of another shape": (
+        put("out/r", np.full(5, 8.0)),
+        "out: r has shape (5,), but its input has (4,); ",
+    ),
+    "bias to the other state": (
+        put(f"{EXACT}/synapse_bias_to", "synapse"),
+        f"{ELSE} 0.0; export the network again with lehr",
+    ),
     "synapse without leak": (
         put(f"{EXACT}/synapse_decay_numerator", 4),
         "hidden: synapse state: decay_numerator is 4 of 4, but a synapse must leak; use at most 3",
     ),
-    "synapse too wide": (put(f"{EXACT}/synapse_state_bits", 33), "hidden: synapse state: state_bits is 33; use 8 to 32"),
+    "synapse too wide": (
+        put(f"{EXACT}/synapse_state_bits", 33),
+        "hidden: synapse state: state_bits is 33; use 8 to 32",
+    ),
     "unknown state": (
         put(f"{EXACT}/synapse_bias_to", "axon"),
         "hidden: synapse state: bias_to is 'axon'; use one of 'membrane', 'synapse'",
     ),
     "field of the synapse missing": (
         drop(f"{EXACT}/synapse_rounding"),
-        "hidden: has no 'synapse_rounding', which its fixed_point block needs; export the network again with lehr",
+        "hidden: has no 'synapse_rounding', which its fixed_point block needs; export the network "
+        "again with lehr",
     ),
     "one state by name": (
         put("hidden/type", "LIF"),
@@ -153,7 +204,8 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "one state in the block": (
         put(f"{EXACT}/schema", "fixed-point-lif/1"),
-        "hidden: has a fixed_point block of schema 'fixed-point-lif/1', not 'fixed-point-cuba/1'; read it with the lehr that wrote it",
+        "hidden: has a fixed_point block of schema 'fixed-point-lif/1', not 'fixed-point-cuba/1'; "
+        "read it with the lehr that wrote it",
     ),
     "threshold of an integrator": (
         put("out/v_threshold", np.ones(4, np.int32)),
@@ -163,7 +215,10 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         put(f"{OUT}/reset", "zero"),
         "out: fires is 'never', but reset is 'zero' where nothing fires; set it to 'none'",
     ),
-    "integrator that fires": (put(f"{OUT}/fires", "gt"), "out: Neuron threshold holds 0; a threshold is an integer of at least 1"),
+    "integrator that fires": (
+        put(f"{OUT}/fires", "gt"),
+        "out: Neuron threshold holds 0; a threshold is an integer of at least 1",
+    ),
 }
 
 

@@ -78,13 +78,20 @@ def test_what_is_no_file_and_what_is_named_twice(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         archive.writestr("input.npy", IMAGES)
         archive.writestr("input.npy", header((1, 1, 8, 8)) + bytes(64))
-    with pytest.raises(FileRefused, match="twice.npz holds 'input' twice; write it with numpy.savez$"):
+    with pytest.raises(
+        FileRefused, match="twice.npz holds 'input' twice; write it with numpy.savez$"
+    ):
         open_samples(path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("input.npy", IMAGES)
-    with pytest.raises(FileRefused, match="input is packed otherwise than numpy does it; write it with numpy.savez_compressed$"):
+    with pytest.raises(
+        FileRefused,
+        match="input is packed otherwise than numpy does it; write it with numpy.savez_compressed$",
+    ):
         open_samples(path)
-    with pytest.raises(UsageError, match=r"/dev/zero is no regular file; give an .npz file with an array 'input'$"):
+    with pytest.raises(
+        UsageError, match=r"/dev/zero is no regular file; give an .npz file with an array 'input'$"
+    ):
         open_samples(Path("/dev/zero"))
     with pytest.raises(UsageError, match=r"none.npz does not exist; give"):
         open_samples(tmp_path / "none.npz")
@@ -116,7 +123,9 @@ def test_a_small_file_that_unpacks_to_much_takes_no_memory(tmp_path: Path) -> No
     for name, (members, message) in BOMBS.items():
         path = packed(tmp_path / f"{name}.npz", members, {name: 96 * MEBIBYTE})
         assert path.stat().st_size < MEBIBYTE
-        ran = subprocess.run([sys.executable, "-c", MEASURE, path], capture_output=True, text=True, check=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", MEASURE, path], capture_output=True, text=True, check=True
+        )
         said, kibibytes = ran.stdout.splitlines()
         assert message in said
         assert int(kibibytes) < 32 * 1024, name
@@ -127,25 +136,36 @@ def test_inputs_that_are_read_whole_take_no_more_than_some_times_their_packed_by
 ) -> None:
     monkeypatch.setattr(samples, "INPUTS_AT_ONCE", MEBIBYTE)
     for by_column in (False, True):
-        path = packed(tmp_path / f"{by_column}.npz", {"input": header((65536, 1, 8, 8), order=by_column)}, {"input": 4 * MEBIBYTE})
-        with pytest.raises(FileRefused, match=r"4,194,304 bytes, more than 1,048,576 at once; give fewer"):
+        path = packed(
+            tmp_path / f"{by_column}.npz",
+            {"input": header((65536, 1, 8, 8), order=by_column)},
+            {"input": 4 * MEBIBYTE},
+        )
+        with pytest.raises(
+            FileRefused, match=r"4,194,304 bytes, more than 1,048,576 at once; give fewer"
+        ):
             read_samples(path)
         if not by_column:
             assert open_samples(path).first(3).shape == (3, 1, 8, 8)  # read piece by piece
-    values = np.random.default_rng(0).integers(0, 256, (32768, 1, 8, 8), np.uint8)  # as large, and not packed small
+    values = np.random.default_rng(0).integers(
+        0, 256, (32768, 1, 8, 8), np.uint8
+    )  # as large, and not packed small
     np.savez_compressed(tmp_path / "dense.npz", input=values)
     assert np.array_equal(read_samples(tmp_path / "dense.npz")[0], values)
 
 
 def test_arrays_of_either_order_come_back(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.int32)
-    (tmp_path / "a.npz").write_bytes(npz_bytes({"rows": rows, "columns": np.asfortranarray(rows), "one": np.array(7)}))
+    (tmp_path / "a.npz").write_bytes(
+        npz_bytes({"rows": rows, "columns": np.asfortranarray(rows), "one": np.array(7)})
+    )
     with Archive(tmp_path / "a.npz") as archive, np.load(tmp_path / "a.npz") as expected:
         for name in expected.files:
             assert np.array_equal(archive.read(name), expected[name])
             assert archive.read(name).dtype == expected[name].dtype
         with pytest.raises(
-            FileRefused, match="rows is int32 .*, 240 bytes, more than 100 at once; give fewer, or save it unpacked by numpy.savez$"
+            FileRefused,
+            match="rows is int32 .*, 240 bytes, more than 100 at once; give fewer, or save it unpacked by numpy.savez$",
         ):
             archive.read("rows", 100)
 
@@ -169,4 +189,7 @@ def test_a_label_of_no_class_is_not_counted_as_wrong(tmp_path: Path, lehr: Lehr)
         ran = lehr("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz")
         assert ran.code == 5
         way_out = "leave out samples that have no class, or all labels"
-        assert f"x.npz: the label of sample 1 is {wrong}, but there are {classes} classes, from 0 on; {way_out}" in ran.err
+        assert (
+            f"x.npz: the label of sample 1 is {wrong}, but there are {classes} classes, from 0 on; "
+            f"{way_out}" in ran.err
+        )

@@ -29,7 +29,9 @@ def foreign(tmp_path: Path) -> Path:
     inner = nir.NIRGraph(
         {
             "input": ends.Input(np.array([4])),
-            "lif": nir.CubaLIF(tau_syn=one, tau_mem=one, r=one, v_leak=one, v_threshold=one, v_reset=one),
+            "lif": nir.CubaLIF(
+                tau_syn=one, tau_mem=one, r=one, v_leak=one, v_threshold=one, v_reset=one
+            ),
             "w_rec": nir.Affine(np.ones((4, 4), np.float32), one),
             "output": ends.Output(np.array([4])),
         },
@@ -49,9 +51,23 @@ def foreign(tmp_path: Path) -> Path:
 def test_every_field_is_told_by_its_shape(foreign: Path) -> None:
     told = outline(foreign)
     assert not told.exact
-    assert set(told.nodes) == {"input", "0", "rnn", "output", "rnn/input", "rnn/lif", "rnn/w_rec", "rnn/output"}
+    assert set(told.nodes) == {
+        "input",
+        "0",
+        "rnn",
+        "output",
+        "rnn/input",
+        "rnn/lif",
+        "rnn/w_rec",
+        "rnn/output",
+    }
     affine = told.nodes["0"]
-    assert (affine.kind, affine.sources, affine.weights, affine.bytes) == ("Affine", ("input",), 12, 12 * 8 + 4 * 4)
+    assert (affine.kind, affine.sources, affine.weights, affine.bytes) == (
+        "Affine",
+        ("input",),
+        12,
+        12 * 8 + 4 * 4,
+    )
     assert affine.arrays["weight"].shape == (4, 3)
     assert told.nodes["input"].values["shape"] == [3]
     assert set(told.nodes["rnn/lif"].sources) == {"rnn/input", "rnn/w_rec"}
@@ -62,7 +78,9 @@ def test_no_weight_is_read(tmp_path: Path) -> None:
     write(small_network()[0], tmp_path / "a.nir")
     with h5py.File(tmp_path / "a.nir", "a") as file:
         del file["node/nodes/fc/weight"]
-        weight: Any = file.create_dataset("node/nodes/fc/weight", (5, 24), "i1", chunks=(5, 24), compression="gzip")
+        weight: Any = file.create_dataset(
+            "node/nodes/fc/weight", (5, 24), "i1", chunks=(5, 24), compression="gzip"
+        )
         weight.id.write_direct_chunk((0, 0), b"no deflate stream")
     told = outline(tmp_path / "a.nir")
     assert told.exact
@@ -74,7 +92,14 @@ def test_no_weight_is_read(tmp_path: Path) -> None:
 def test_inspecting_a_graph_of_another_tool(foreign: Path, lehr: Lehr) -> None:
     ran = lehr("inspect", foreign)
     assert ran.code == 0, ran.err
-    for word in ("weight float64 4x3", "rnn/w_rec", "CubaLIF", "a graph of floating point", "8 nodes, 28 weights", "bytes in the file"):
+    for word in (
+        "weight float64 4x3",
+        "rnn/w_rec",
+        "CubaLIF",
+        "a graph of floating point",
+        "8 nodes, 28 weights",
+        "bytes in the file",
+    ):
         assert word in ran.out
     told = lehr("inspect", foreign, "--json").facts
     assert told["exact"] is False
@@ -82,12 +107,16 @@ def test_inspecting_a_graph_of_another_tool(foreign: Path, lehr: Lehr) -> None:
     assert told["bytes"]["file"] == foreign.stat().st_size
 
 
-def test_two_states_readouts_synapses_and_bytes_of_an_integer_network(tmp_path: Path, lehr: Lehr) -> None:
+def test_two_states_readouts_synapses_and_bytes_of_an_integer_network(
+    tmp_path: Path, lehr: Lehr
+) -> None:
     net, _ = two_state_network(HOW, SLOW, readout="membrane_max_argmax_lowest")
     write(net, tmp_path / "a.nir", {"command": "a test"})
     ran = lehr("inspect", tmp_path / "a.nir")
     rows = {" ".join(line.split()[:2]): line.split() for line in ran.out.splitlines()}
-    assert ran.out.startswith("input 12 (spikes), 10 steps, the highest membrane of out is read out\n")
+    assert ran.out.startswith(
+        "input 12 (spikes), 10 steps, the highest membrane of out is read out\n"
+    )
     assert rows["hidden synapse"][2:4] == ["multiply", "3/2^2"]
     assert "bias to the membrane" in " ".join(rows["hidden synapse"])
     assert rows["out membrane"][5:7] == ["none", "never"]
@@ -102,7 +131,9 @@ def test_two_states_readouts_synapses_and_bytes_of_an_integer_network(tmp_path: 
     assert structure["declared"]["fc_hidden"]["weights"] == 108
 
 
-def test_synapses_of_a_convolution_are_its_weights_at_every_place(tmp_path: Path, lehr: Lehr) -> None:
+def test_synapses_of_a_convolution_are_its_weights_at_every_place(
+    tmp_path: Path, lehr: Lehr
+) -> None:
     net, _ = small_network(kinds=("ternary",))
     write(net, tmp_path / "a.nir")
     ran = lehr("inspect", tmp_path / "a.nir", "--json").facts
@@ -117,9 +148,15 @@ def test_what_a_file_says_does_not_steer_the_terminal(foreign: Path, lehr: Lehr)
         file["node/nodes/rnn/nodes/lif/type"] = "\x1b[2JExec"
     ran = lehr("inspect", foreign)
     assert ran.code == 5
-    assert ran.err.startswith(f"error: {foreign}: rnn/lif: is of type ?[2JExec, which NIR does not have; use Affine, AvgPool2d, ")
+    assert ran.err.startswith(
+        f"error: {foreign}: rnn/lif: is of type ?[2JExec, which NIR does not have; use Affine, "
+        "AvgPool2d, "
+    )
     for kind in ("Linear", np.array([1, 2])):
         with h5py.File(foreign, "a") as file:
             del file["node/type"]
             file["node/type"] = kind
-        assert lehr("inspect", foreign).err == f"error: {foreign}: holds no NIR graph; give a file that lehr or another NIR tool wrote\n"
+        assert (
+            lehr("inspect", foreign).err
+            == f"error: {foreign}: holds no NIR graph; give a file that lehr or another NIR tool wrote\n"
+        )

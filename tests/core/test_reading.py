@@ -16,13 +16,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lehr.errors import FileRefused
-from lehr.reading import MAX_DEPTH, MAX_VALUES, open_regular, parse_json, read_bytes, read_json, read_text, sha256_of
+from lehr.reading import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    open_regular,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_text,
+    sha256_of,
+)
 from lehr.text import printable, shortened
 
 AGAIN = "get it again"
 LETTERS = st.text(st.characters(exclude_categories=("C", "Z")), max_size=8)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False, allow_infinity=False) | LETTERS,
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**60), 10**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | LETTERS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(LETTERS, inner, max_size=4),
 )
 
@@ -31,7 +44,11 @@ VALUES = st.recursive(
 @budget(50, 333)
 @given(VALUES)
 def test_json_is_read_as_python_reads_it(value: Any) -> None:
-    for text in (json.dumps(value), json.dumps(value, indent=2, sort_keys=True), json.dumps(value, ensure_ascii=False)):
+    for text in (
+        json.dumps(value),
+        json.dumps(value, indent=2, sort_keys=True),
+        json.dumps(value, ensure_ascii=False),
+    ):
         assert parse_json(text.encode()) == json.loads(text) == value
 
 
@@ -53,13 +70,19 @@ def test_json_is_read_as_python_reads_it(value: Any) -> None:
         (b"9" * 100_000, "a number has 100,000 digits"),
         (b"[" * 100_000, f"it nests deeper than {MAX_DEPTH} levels"),
         (b'{"a":' * 100_000, f"it nests deeper than {MAX_DEPTH} levels"),
-        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), f"it nests deeper than {MAX_DEPTH} levels"),
+        (
+            b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+            f"it nests deeper than {MAX_DEPTH} levels",
+        ),
         (b"[" + b"1," * MAX_VALUES + b"1]", f"it holds more than {MAX_VALUES:,} values"),
         (b'{"a": 1, "b": 2, "a": 3}', "key 'a' is there twice"),
         (b'[{"c": {"": 1, "": 1}}]', "key '' is there twice"),
         (b'{"a\\nb": 1}', r"key 'a\\nb' is no name"),
         (b'{"\\u001b[2J": 1}', r"key '\\x1b\[2J' is no name"),
-        (b'{"a": "\\u001b]0;owned\\u0007"}', r"text '\\x1b\]0;owned\\x07' is too long, or would steer a terminal"),
+        (
+            b'{"a": "\\u001b]0;owned\\u0007"}',
+            r"text '\\x1b\]0;owned\\x07' is too long, or would steer a terminal",
+        ),
         (b'["\\u009b2J"]', r"text '\\x9b2J' is too long, or would steer a terminal"),
         (b'["\\ud800"]', r"text '\\ud800' is too long, or would steer a terminal"),
         (b'["\\u202egnp.exe"]', r"text '\\u202egnp.exe' is too long, or would steer a terminal"),
@@ -71,7 +94,9 @@ def test_json_that_is_refused(tmp_path: Path, data: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}"):
         parse_json(data)
     (tmp_path / "x.json").write_bytes(data)
-    with pytest.raises(FileRefused, match=rf"^.*x\.json is no JSON as lehr writes it \({reason}.*\); get it again$"):
+    with pytest.raises(
+        FileRefused, match=rf"^.*x\.json is no JSON as lehr writes it \({reason}.*\); get it again$"
+    ):
         read_json(tmp_path / "x.json", AGAIN)
 
 
@@ -112,7 +137,9 @@ def odd(folder: Path, kind: str) -> Path:
         ("nothing", "cannot be read: No such file or directory"),
     ],
 )
-def test_what_is_no_regular_file_is_named_and_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, reason: str) -> None:
+def test_what_is_no_regular_file_is_named_and_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, reason: str
+) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
     path = odd(Path(), kind)
     monkeypatch.setattr(os, "open", lambda *_: pytest.fail("it was opened"))
@@ -126,7 +153,9 @@ def test_what_is_no_regular_file_is_named_and_not_opened(tmp_path: Path, monkeyp
             read()
 
 
-def test_a_file_that_becomes_a_pipe_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_becomes_a_pipe_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_bytes(b"x")
     regular = (tmp_path / "file").stat()
     assert stat.S_ISREG(regular.st_mode)
@@ -151,19 +180,30 @@ def test_files_and_links_to_them_are_read(tmp_path: Path) -> None:
 def test_a_file_without_an_end_takes_no_memory(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(FileRefused, match=r"sparse has 1,099,511,627,776 bytes, the limit is 16,777,216; get it again$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"sparse has 1,099,511,627,776 bytes, the limit is 16,777,216; get it again$",
+    ):
         read_json(tmp_path / "sparse", AGAIN)
-    with pytest.raises(FileRefused, match=r"^/proc/self/status has [\d,]+ bytes, the limit is 10; get it again$"):
+    with pytest.raises(
+        FileRefused, match=r"^/proc/self/status has [\d,]+ bytes, the limit is 10; get it again$"
+    ):
         read_bytes(Path("/proc/self/status"), 10, AGAIN)  # which says that it has none
 
 
 def test_text_and_paths_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"caf\xe9")
-    with pytest.raises(FileRefused, match=r"latin cannot be read as UTF-8: byte 3 is none; get it again$"):
+    with pytest.raises(
+        FileRefused, match=r"latin cannot be read as UTF-8: byte 3 is none; get it again$"
+    ):
         read_text(tmp_path / "latin", 9, AGAIN)
-    with pytest.raises(FileRefused, match=r"^'a\\x00b' is no path, as it holds a zero byte; get it again$"):
+    with pytest.raises(
+        FileRefused, match=r"^'a\\x00b' is no path, as it holds a zero byte; get it again$"
+    ):
         read_bytes(Path("a\0b"), 9, AGAIN)
-    with pytest.raises(FileRefused, match=r"^x{5000} cannot be read: File name too long; get it again$"):
+    with pytest.raises(
+        FileRefused, match=r"^x{5000} cannot be read: File name too long; get it again$"
+    ):
         read_bytes(Path("x" * 5000), 9, AGAIN)
 
 

@@ -32,7 +32,9 @@ def written(path: Path, arrays: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("block", [1, 4, 1 << 20])
 @pytest.mark.parametrize("rate", [0.0, 0.2, 1.0])
-def test_events_are_the_frames_they_stand_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, rate: float) -> None:
+def test_events_are_the_frames_they_stand_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, rate: float
+) -> None:
     monkeypatch.setattr(samples, "BLOCK", block)
     x, labels = spikes(rate=rate), np.arange(7)
     path = written(tmp_path / "e.npz", {**event_arrays(x), "labels": labels})
@@ -44,11 +46,18 @@ def test_events_are_the_frames_they_stand_for(tmp_path: Path, monkeypatch: pytes
     assert np.array_equal(read_samples(path)[0], x)
     for start in (0, 2, 6):
         assert np.array_equal(np.concatenate(list(found.pieces(2, start))), x[start:])
-        assert np.array_equal(np.concatenate(list(found.chunks(4, start)), axis=1)[0], x[start:].reshape(-1, 2, 3))
+        assert np.array_equal(
+            np.concatenate(list(found.chunks(4, start)), axis=1)[0], x[start:].reshape(-1, 2, 3)
+        )
 
 
 def test_two_events_in_a_place_are_one_spike(tmp_path: Path) -> None:
-    arrays = {"event.shape": [2, 3], "event.first": [0, 3], "event.step": [0, 1, 1], "event.place": [2, 0, 0]}
+    arrays = {
+        "event.shape": [2, 3],
+        "event.first": [0, 3],
+        "event.step": [0, 1, 1],
+        "event.place": [2, 0, 0],
+    }
     found = read_samples(written(tmp_path / "e.npz", {k: np.array(v) for k, v in arrays.items()}))
     assert found[0].tolist() == [[[0, 0, 1], [1, 0, 0]]]
     assert found[1] is None
@@ -60,7 +69,19 @@ def test_a_network_runs_on_events_as_on_frames(tmp_path: Path, lehr: Lehr) -> No
     nirfile.write(net, tmp_path / "m.nir")
     written(tmp_path / "x.npz", {"input": x})
     written(tmp_path / "e.npz", event_arrays(x))
-    assert lehr("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz", "-o", tmp_path / "x.out.npz", "--trace", "all").code == 0
+    assert (
+        lehr(
+            "simulate",
+            tmp_path / "m.nir",
+            "-i",
+            tmp_path / "x.npz",
+            "-o",
+            tmp_path / "x.out.npz",
+            "--trace",
+            "all",
+        ).code
+        == 0
+    )
     command = ("simulate", tmp_path / "m.nir", "-i", tmp_path / "e.npz", "--trace", "all")
     assert lehr(*command, "-o", tmp_path / "e.out.npz").code == 0
     assert (tmp_path / "e.out.npz").read_bytes() == (tmp_path / "x.out.npz").read_bytes()
@@ -90,7 +111,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_events_that_do_not_fit_are_refused(tmp_path: Path, case: str) -> None:
     changed, message = REFUSED[case]
-    path = written(tmp_path / "e.npz", {**GOOD, **{name: np.array(value) for name, value in changed.items()}})
+    path = written(
+        tmp_path / "e.npz", {**GOOD, **{name: np.array(value) for name, value in changed.items()}}
+    )
     with pytest.raises(FileRefused) as caught:
         read_samples(path)
     assert str(path) in str(caught.value)
@@ -98,7 +121,10 @@ def test_events_that_do_not_fit_are_refused(tmp_path: Path, case: str) -> None:
 
 
 def test_missing_events_and_a_cut_file_are_refused(tmp_path: Path) -> None:
-    path = written(tmp_path / "e.npz", {name: GOOD[name] for name in ("event.shape", "event.first", "event.step")})
+    path = written(
+        tmp_path / "e.npz",
+        {name: GOOD[name] for name in ("event.shape", "event.first", "event.step")},
+    )
     with pytest.raises(FileRefused, match="does not divide"):
         read_samples(path)
     whole = written(path, GOOD).read_bytes()

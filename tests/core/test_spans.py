@@ -29,10 +29,25 @@ def program(lines: str) -> Program:
 @pytest.mark.parametrize(
     ("lines", "bounds"),
     [
-        ("add v input 2; bound v -100 50 saturate; fire fired v gt t 1; subtract v t 0 times fired", (-100, 50)),
-        ("add v input 2; bound v -100 50 saturate; fire fired v gt t 1; subtract v t 1 times fired", (-116, 50)),
-        ("add v input 2; bound v -100 50 saturate; fire fired v ge t 9; bound v 0 5 saturate; subtract v t 0 times fired", (-72, 5)),
-        ("add v input 2; bound v 1 50 saturate; fire fired v ge t 9; subtract v t 0 times fired", (0, 50)),
+        (
+            "add v input 2; bound v -100 50 saturate; fire fired v gt t 1; subtract v t 0 times "
+            "fired",
+            (-100, 50),
+        ),
+        (
+            "add v input 2; bound v -100 50 saturate; fire fired v gt t 1; subtract v t 1 times "
+            "fired",
+            (-116, 50),
+        ),
+        (
+            "add v input 2; bound v -100 50 saturate; fire fired v ge t 9; bound v 0 5 saturate; "
+            "subtract v t 0 times fired",
+            (-72, 5),
+        ),
+        (
+            "add v input 2; bound v 1 50 saturate; fire fired v ge t 9; subtract v t 0 times fired",
+            (0, 50),
+        ),
         ("put v 3 when fired; leak v linear 1 0; fire fired v gt t 1", (0, 2)),
         ("leak v multiply 3 2 floor; add v input 0", (-16, 9)),
         ("leak v shift 3 2 toward_zero; add v input 0", (-16, 12)),
@@ -41,14 +56,20 @@ def program(lines: str) -> Program:
         ("add v input 0; bound v 3 10 wrap; fire fired v gt t 1", (0, 10)),
         ("add v input 8; bound v -2147483648 2147483647 wrap", (-(2**31), 2**31 - 1)),
         (
-            "for each event; subtract x t 0 times now; put v x; add x input 0; bound x 0 20 saturate; fire now x gt t 1; end; put x 0",
+            "for each event; subtract x t 0 times now; put v x; add x input 0; bound x 0 20 "
+            "saturate; fire now x gt t 1; end; put x 0",
             (-8, 20),
         ),
         (
-            "for each event; add x input 0; bound x 0 20 saturate; fire now x gt t 1; end; subtract x t 0 times now; put v x; put x 0",
+            "for each event; add x input 0; bound x 0 20 saturate; fire now x gt t 1; end; "
+            "subtract x t 0 times now; put v x; put x 0",
             (-8, 20),
         ),
-        ("put v 0; for each event; add v input 0; bound v -20 20 saturate; fire now v gt t 1; subtract v t 0 times now; end", (-20, 20)),
+        (
+            "put v 0; for each event; add v input 0; bound v -20 20 saturate; fire now v gt t 1; "
+            "subtract v t 0 times now; end",
+            (-20, 20),
+        ),
     ],
 )
 def test_bounds_of_updates(lines: str, bounds: tuple[int, int]) -> None:
@@ -64,10 +85,26 @@ def test_bounds_before_each_statement() -> None:
     lines = "add v input 2; bound v -9 20 saturate; put v 0 when r; leak r linear 1 0; fire fired v gt t 1; put r 3 when fired"
     places = Spans(program(lines), GIVEN).places
     assert [written(place.statement) for place in places] == ["v", "v", "v", "r", FIRED, "r"]
-    assert [place.get("v") for place in places] == [(-9, 20), (-25, 32), (-9, 20), (-9, 20), (-9, 20), (-9, 20)]
+    assert [place.get("v") for place in places] == [
+        (-9, 20),
+        (-25, 32),
+        (-9, 20),
+        (-9, 20),
+        (-9, 20),
+        (-9, 20),
+    ]
     assert [place.get("r") for place in places] == [(0, 3), (0, 3), (0, 3), (0, 3), (0, 2), (0, 2)]
-    assert [place.after for place in places] == [(-25, 32), (-9, 20), (-9, 20), (0, 2), (0, 1), (0, 3)]
-    assert {(place.get(INPUT), place.get("t"), place.get(-5)) for place in places} == {((-4, 3), (2, 8), (-5, -5))}
+    assert [place.after for place in places] == [
+        (-25, 32),
+        (-9, 20),
+        (-9, 20),
+        (0, 2),
+        (0, 1),
+        (0, 3),
+    ]
+    assert {(place.get(INPUT), place.get("t"), place.get(-5)) for place in places} == {
+        ((-4, 3), (2, 8), (-5, -5))
+    }
 
 
 def test_counts_of_spikes() -> None:
@@ -141,10 +178,14 @@ def test_nothing_leaves_its_bounds() -> None:
     assert at_ends > held // 20, "bounds are far from what is reached: they say nothing"
 
 
-@pytest.mark.parametrize("name", [name for name, program in MACHINES.items() if program.loop is None])
+@pytest.mark.parametrize(
+    "name", [name for name, program in MACHINES.items() if program.loop is None]
+)
 def test_membranes_of_machines_stay_in_their_bounds(name: str) -> None:
     net, x = machine_network(name)
     result = simulate(net, x)
     assert result.rates["hidden"] > 0
-    low, high = Spans.of(net.neurons["hidden"], (-14, 14)).kept[net.neurons["hidden"].program.membrane]
+    low, high = Spans.of(net.neurons["hidden"], (-14, 14)).kept[
+        net.neurons["hidden"].program.membrane
+    ]
     assert low <= result.layers["hidden"].lowest < result.layers["hidden"].highest <= high

@@ -26,8 +26,14 @@ EVENT = replace(HOW, update="event", reset_timing="same_step")
     [
         ({"decay_shift": 17}, "decay_shift is 17; use 0 to 16"),
         ({"decay_numerator": 5, "decay_shift": 2}, "decay_numerator is 5; use 0 to 4"),
-        ({"decay_numerator": 4, "decay_shift": 2}, "decay_numerator is 4 of 4, but a synapse must leak; use at most 3"),
-        ({"decay_numerator": 1, "decay_shift": 0}, "decay_numerator is 1 of 1, but a synapse must leak; use at most 0"),
+        (
+            {"decay_numerator": 4, "decay_shift": 2},
+            "decay_numerator is 4 of 4, but a synapse must leak; use at most 3",
+        ),
+        (
+            {"decay_numerator": 1, "decay_shift": 0},
+            "decay_numerator is 1 of 1, but a synapse must leak; use at most 0",
+        ),
         ({"state_bits": 7}, "state_bits is 7; use 8 to 32"),
         ({"state_bits": 16.0}, "state_bits is 16.0, not an integer; give a whole number"),
         ({"bias_to": "dendrite"}, "bias_to is 'dendrite'; use one of 'membrane', 'synapse'"),
@@ -44,39 +50,66 @@ def test_a_synapse_that_cannot_be_is_refused(fields: dict[str, Any], message: st
     [
         (3, NEVER, None, "Neuron threshold holds 3, but fires is 'never'; make all of them 0"),
         (0, HOW, SLOW, "Neuron threshold holds 0; a threshold is an integer of at least 1"),
-        (3, EVENT, SLOW, "Neuron has a synapse state, which changes once a step, but update is 'event'; set it to 'step'"),
+        (
+            3,
+            EVENT,
+            SLOW,
+            "Neuron has a synapse state, which changes once a step, but update is 'event'; set it "
+            "to 'step'",
+        ),
         (
             3,
             Arithmetic(),
             SLOW,
-            "Neuron has a synapse state, but its membrane does not leak; use a decay below 1 or no synapse state",
+            "Neuron has a synapse state, but its membrane does not leak; use a decay below 1 or no "
+            "synapse state",
         ),
     ],
 )
-def test_a_neuron_that_cannot_be_is_refused(threshold: int, how: Arithmetic, synapse: Synapse | None, message: str) -> None:
+def test_a_neuron_that_cannot_be_is_refused(
+    threshold: int, how: Arithmetic, synapse: Synapse | None, message: str
+) -> None:
     with pytest.raises(FileRefused) as caught:
         Neuron(np.array([threshold]), np.array([0]), how, synapse)
     assert str(caught.value) == message
 
 
 def test_an_integrator_that_resets_or_updates_by_event_is_refused() -> None:
-    with pytest.raises(FileRefused, match=r"^fires is 'never', but reset is 'subtract' where nothing fires; set it to 'none'$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^fires is 'never', but reset is 'subtract' where nothing fires; set it to 'none'$",
+    ):
         replace(HOW, fires="never")
-    with pytest.raises(FileRefused, match=r"^update 'event' tests a threshold after each event, but fires is 'never'; set it to 'step'$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^update 'event' tests a threshold after each event, but fires is 'never'; set it to 'step'$",
+    ):
         replace(EVENT, fires="never", reset="none")
 
 
 def integrating(net: Network, name: str) -> Network:
     """`net` with integrators in the layer `name`."""
     layer = net.neurons[name]
-    return replace(net, nodes={**net.nodes, name: replace(layer, threshold=np.zeros_like(layer.threshold), arithmetic=NEVER)})
+    return replace(
+        net,
+        nodes={
+            **net.nodes,
+            name: replace(layer, threshold=np.zeros_like(layer.threshold), arithmetic=NEVER),
+        },
+    )
 
 
 def test_an_integrator_is_read_out_and_leads_nowhere_else() -> None:
     net = two_state_network(HOW)[0]
-    with pytest.raises(FileRefused, match=r"^out never fires, but readout is 'count_argmax_lowest'; read out its membrane$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^out never fires, but readout is 'count_argmax_lowest'; read out its membrane$",
+    ):
         integrating(net, "out")
-    with pytest.raises(FileRefused, match=r"^hidden never fires, but leads to fc_out; let an integrator lead to the output alone$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^hidden never fires, but leads to fc_out; let an integrator lead to the output alone$",
+    ):
         integrating(net, "hidden")
 
 
@@ -87,17 +120,20 @@ def test_an_integrator_is_read_out_and_leads_nowhere_else() -> None:
         (
             replace(Arithmetics.every(), synapse=False),
             SLOW,
-            "hidden: its neurons have a synapse state, the machine has membranes alone; train without it",
+            "hidden: its neurons have a synapse state, the machine has membranes alone; train "
+            "without it",
         ),
         (
             replace(Arithmetics.every(), rounding=("toward_zero",)),
             replace(SLOW, rounding="floor"),
-            "hidden: synapse rounding is 'floor', the machine has 'toward_zero'; train with synapse rounding = 'toward_zero'",
+            "hidden: synapse rounding is 'floor', the machine has 'toward_zero'; train with "
+            "synapse rounding = 'toward_zero'",
         ),
         (
             replace(Arithmetics.every(), bias_to=("membrane",)),
             replace(SLOW, bias_to="synapse"),
-            "hidden: synapse bias_to is 'synapse', the machine has 'membrane'; train with synapse bias_to = 'membrane'",
+            "hidden: synapse bias_to is 'synapse', the machine has 'membrane'; train with synapse "
+            "bias_to = 'membrane'",
         ),
         (
             replace(Arithmetics.every(), max_state_bits=20),
@@ -121,5 +157,6 @@ def test_a_machine_without_the_readout_says_so() -> None:
 
     problems = Counting().check(two_state_network(HOW, readout="membrane_max_argmax_lowest")[0])
     assert [str(problem) for problem in problems] == [
-        "out: readout is 'membrane_max_argmax_lowest', the machine has 'count_argmax_lowest'; export with readout 'count_argmax_lowest'"
+        "out: readout is 'membrane_max_argmax_lowest', the machine has 'count_argmax_lowest'; "
+        "export with readout 'count_argmax_lowest'"
     ]

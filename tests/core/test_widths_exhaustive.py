@@ -46,7 +46,9 @@ class Case:
         )
         nodes = {"fc": Linear(np.array([self.weights], np.int8), "int8"), "lif": neuron}
         edges = ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT))
-        readout: Readout = "membrane_last_argmax_lowest" if neuron.integrates else "count_argmax_lowest"
+        readout: Readout = (
+            "membrane_last_argmax_lowest" if neuron.integrates else "count_argmax_lowest"
+        )
         return Network(nodes, edges, Input((len(self.weights),), "spikes"), self.steps, readout)
 
 
@@ -92,7 +94,8 @@ def _leak(draw: random.Random, shifts: list[int], *, whole: bool = False) -> dic
     }
 
 
-# ---------------------------------------------------------------- the arithmetic, in Python's integers
+# ---------------------------------------------------------------- the arithmetic, in Python's
+# integers
 def divided(value: int, shift: int, rounding: str) -> int:
     whole = 1 << shift
     if rounding == "toward_zero":
@@ -211,9 +214,15 @@ def searched(seeds: range) -> Counter[str]:
 
 def check(seeds: range) -> None:
     seen, count = searched(seeds), len(seeds)
-    kinds = [f"{update} {overflow}" for update in ("step", "event") for overflow in ("saturate", "wrap")]
-    assert all(seen[kind] > count / 10 for kind in [*kinds, "two states", "left its width", "fired"])
-    assert seen["reached"] > count  # of two bounds each: wider ones would prove less, these are near
+    kinds = [
+        f"{update} {overflow}" for update in ("step", "event") for overflow in ("saturate", "wrap")
+    ]
+    assert all(
+        seen[kind] > count / 10 for kind in [*kinds, "two states", "left its width", "fired"]
+    )
+    assert (
+        seen["reached"] > count
+    )  # of two bounds each: wider ones would prove less, these are near
 
 
 @pytest.mark.slow
@@ -228,7 +237,9 @@ def test_no_reachable_state_of_ten_thousand_neurons_is_outside_the_proven_bounds
 
 def test_events_that_follow_a_saturation_reach_further_than_the_sum_of_a_step() -> None:
     """A bias of -1000 leaves 8 bits at -128, from where three events of 127 lead up to 253."""
-    arithmetic = Arithmetic(decay_numerator=0, reset="none", reset_timing="same_step", state_bits=8, update="event")
+    arithmetic = Arithmetic(
+        decay_numerator=0, reset="none", reset_timing="same_step", state_bits=8, update="event"
+    )
     case = Case((127, 127, 127), 500, -1000, arithmetic, None, 3)
     search = Search(case)
     search.run(3, forever=False)

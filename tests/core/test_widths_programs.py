@@ -23,7 +23,13 @@ from lehr.update_text import lines_of, program_of_lines
 from lehr.widths import LayerWidth, analyse, bits_for, fit_state_bits
 
 STATES, SETTLED_STEPS = 300, 30
-OTHERS = {"leak": (0, 2), "floor": (-40, 0), "alpha": (24_000, 32_767), "du": (0, 3_000), "dv": (2_000, 4_000)}
+OTHERS = {
+    "leak": (0, 2),
+    "floor": (-40, 0),
+    "alpha": (24_000, 32_767),
+    "du": (0, 3_000),
+    "dv": (2_000, 4_000),
+}
 OTHERS |= {"dash_mem": (0, 4), "dash_syn": (1, 3)}
 
 
@@ -37,9 +43,18 @@ class Case:
     steps: int
 
     def network(self) -> Network:
-        names = {name: np.array([value], np.int32) for name, value in self.given.items() if name not in ("threshold", "bias")}
-        first, bias = (np.array([self.given.get(name, 0)], np.int32) for name in ("threshold", "bias"))
-        nodes = {"fc": Linear(np.array([self.weights], np.int8), "int8"), "n": Neuron(first, bias, self.program, parameters=names)}
+        names = {
+            name: np.array([value], np.int32)
+            for name, value in self.given.items()
+            if name not in ("threshold", "bias")
+        }
+        first, bias = (
+            np.array([self.given.get(name, 0)], np.int32) for name in ("threshold", "bias")
+        )
+        nodes = {
+            "fc": Linear(np.array([self.weights], np.int8), "int8"),
+            "n": Neuron(first, bias, self.program, parameters=names),
+        }
         edges = ((INPUT, "fc"), ("fc", "n"), ("n", OUTPUT))
         readout = "count_argmax_lowest" if self.program.fires else "membrane_last_argmax_lowest"
         return Network(nodes, edges, Input((len(self.weights),), "spikes"), self.steps, readout)  # type: ignore[arg-type]
@@ -69,25 +84,65 @@ class Lines:
         self.some = list(dict.fromkeys(("v", *draw.sample(("v", "u", "w"), draw.randint(1, 3)))))
 
     def source(self, *more: str) -> str:
-        return self.draw.choice((*self.some, "fired", "now", "threshold", "bias", "p", str(self.draw.randint(-9, 9)), *more))
+        return self.draw.choice(
+            (
+                *self.some,
+                "fired",
+                "now",
+                "threshold",
+                "bias",
+                "p",
+                str(self.draw.randint(-9, 9)),
+                *more,
+            )
+        )
 
     def line(self, *more: str) -> str:
-        kind = self.draw.choice((self.leak, self.add, self.add, self.add, self.put, self.bound, self.bound, self.fire, self.fire))
+        kind = self.draw.choice(
+            (
+                self.leak,
+                self.add,
+                self.add,
+                self.add,
+                self.put,
+                self.bound,
+                self.bound,
+                self.fire,
+                self.fire,
+            )
+        )
         return kind(self.draw.choice(self.some), *more)
 
     def leak(self, x: str, *_: str) -> str:
         n, form = self.draw.randint(0, 4), self.draw.choice(("multiply", "shift", "dash", "linear"))
-        k = {"multiply": self.draw.randint(0, 1 << n), "shift": (1 << n) - 1, "dash": 0, "linear": self.draw.randint(0, 9)}[form]
-        rounding = self.draw.choice((" toward_zero", " floor", " nearest_even")) if form in ("multiply", "shift") else ""
+        k = {
+            "multiply": self.draw.randint(0, 1 << n),
+            "shift": (1 << n) - 1,
+            "dash": 0,
+            "linear": self.draw.randint(0, 9),
+        }[form]
+        rounding = (
+            self.draw.choice((" toward_zero", " floor", " nearest_even"))
+            if form in ("multiply", "shift")
+            else ""
+        )
         return f"leak {x} {form} {k} {0 if form == 'linear' else n}{rounding}"
 
     def add(self, x: str, *more: str) -> str:
-        times = f" times {self.draw.choice((*self.some, 'fired', 'fired', 'now'))}" if self.draw.random() < 0.4 else ""
+        times = (
+            f" times {self.draw.choice((*self.some, 'fired', 'fired', 'now'))}"
+            if self.draw.random() < 0.4
+            else ""
+        )
         source = self.draw.choice(more) if more and self.draw.random() < 0.5 else self.source(*more)
         return f"{self.draw.choice(('add', 'add', 'subtract'))} {x} {source} {self.draw.choice((0, 0, 0, 1, 3))}{times}"
 
     def put(self, x: str, *more: str) -> str:
-        when = f" when {self.draw.choice((*self.some, 'fired', 'now'))}" if self.draw.random() < 0.7 else ""
+        when = (
+            f" when {self.draw.choice((*self.some, 'fired', 'now'))}"
+            if self.draw.random() < 0.7
+            else ""
+        )
         return f"put {x} {self.source(*more)}{when}"
 
     def bound(self, x: str, *_: str) -> str:
@@ -98,7 +153,9 @@ class Lines:
         return f"bound {x} {low} {low + self.draw.choice((0, 7, 60, 255))} saturate"
 
     def fire(self, x: str, *_: str) -> str:
-        level = self.draw.choice(("threshold", "threshold", str(self.draw.randint(1, 30)), *self.some))
+        level = self.draw.choice(
+            ("threshold", "threshold", str(self.draw.randint(1, 30)), *self.some)
+        )
         up_to = 1 if level in self.some else self.draw.choice((1, 1, 2, 5, 255))
         return f"fire {self.draw.choice(('fired', 'now'))} {x} {self.draw.choice(('gt', 'ge'))} {level} {up_to}"
 
@@ -110,7 +167,13 @@ class Lines:
         if self.draw.random() < 0.4:
             self.draw.shuffle(inner)
             counts = ["add fired now 0"] if self.draw.random() < 0.6 else []
-            lines += [*self.draw.choice(([], ["put fired 0"])), "for each event", *inner, *counts, "end"]
+            lines += [
+                *self.draw.choice(([], ["put fired 0"])),
+                "for each event",
+                *inner,
+                *counts,
+                "end",
+            ]
             lines += [self.line() for _ in range(self.draw.randint(0, 2))]
         else:
             lines += inner
@@ -129,9 +192,16 @@ def outside(case: Case, layer: LayerWidth, plain: Plain) -> list[str]:
     """What was reached beyond the bounds."""
     found = []
     for x, (low, high) in plain.held.items():
-        ends = [(s.low, s.high) for s in case.program.all if isinstance(s, Bound) and s.x == x and s.overflow == "wrap"]
+        ends = [
+            (s.low, s.high)
+            for s in case.program.all
+            if isinstance(s, Bound) and s.x == x and s.overflow == "wrap"
+        ]
         least, most = layer.registers[x]
-        least, most = min([least, *(int(a) for a, _ in ends)]), max([most, *(int(b) for _, b in ends)])
+        least, most = (
+            min([least, *(int(a) for a, _ in ends)]),
+            max([most, *(int(b) for _, b in ends)]),
+        )
         if not least <= low <= high <= most and not (x == "fired" and high > 255):
             found.append(f"{x} held {low}..{high}, proven {least}..{most}")
     for x, (low, high) in plain.written.items():
@@ -143,7 +213,12 @@ def outside(case: Case, layer: LayerWidth, plain: Plain) -> list[str]:
 
 def tightened(layer: LayerWidth) -> LayerWidth:
     """Bounds that are wrong by one wherever they are reached."""
-    return replace(layer, registers={x: (low + (low < 0), high - (high > 0)) for x, (low, high) in layer.registers.items()})
+    return replace(
+        layer,
+        registers={
+            x: (low + (low < 0), high - (high > 0)) for x, (low, high) in layer.registers.items()
+        },
+    )
 
 
 def searched(seeds: range) -> Counter[str]:
@@ -166,7 +241,9 @@ def searched(seeds: range) -> Counter[str]:
         seen["settled"] += layer.settled
         for x in plain.held:
             seen["bounds"] += 2
-            seen["reached"] += sum(a == b for a, b in zip(plain.held[x], layer.registers[x], strict=True))
+            seen["reached"] += sum(
+                a == b for a, b in zip(plain.held[x], layer.registers[x], strict=True)
+            )
         seen["wrong bounds caught"] += bool(outside(case, tightened(layer), plain))
     return seen
 
@@ -215,7 +292,12 @@ def test_no_machine_leaves_its_proven_bounds(name: str) -> None:
     seen: Counter[str] = Counter()
     for seed in range(25):
         draw = random.Random(seed)
-        case = drawn_case(draw, MACHINES[name], draw.choice((3, 40)) << (6 if name == "loihi" else 4 if name in ("reckon", "hiaer") else 0))
+        case = drawn_case(
+            draw,
+            MACHINES[name],
+            draw.choice((3, 40))
+            << (6 if name == "loihi" else 4 if name in ("reckon", "hiaer") else 0),
+        )
         layer = analyse(case.network()).layers["n"]
         plain = case.searched(layer)
         assert not outside(case, layer, plain), (seed, case, outside(case, layer, plain))
@@ -226,7 +308,12 @@ def test_no_machine_leaves_its_proven_bounds(name: str) -> None:
 
 
 def xylo(weights: tuple[int, ...], threshold: int, steps: int = 3000) -> Case:
-    return Case(MACHINES["xylo"], {"threshold": threshold, "bias": 3, "dash_syn": 2, "dash_mem": 4}, weights, steps)
+    return Case(
+        MACHINES["xylo"],
+        {"threshold": threshold, "bias": 3, "dash_syn": 2, "dash_mem": 4},
+        weights,
+        steps,
+    )
 
 
 def test_xylo_never_saturates_where_its_registers_are_known_as_sums_of_earlier_values() -> None:
@@ -283,7 +370,9 @@ def test_fitted_widths_of_a_machine_never_cut_and_one_bit_less_may(name: str) ->
     net, x = machine_network(name)
     fitted = fit_state_bits(net)
     found = simulate(fitted, x, trace=fitted.neurons)
-    assert any(found.saturations.values()) == (name == "dynapcnn" or name == "dynapcnn_by_event")  # their floors are no widths
+    assert any(found.saturations.values()) == (
+        name == "dynapcnn" or name == "dynapcnn_by_event"
+    )  # their floors are no widths
     layers = analyse(fitted).layers
     for layer, neuron in fitted.neurons.items():
         for register, bits in widths_of(neuron.program).items():

@@ -31,24 +31,35 @@ def _latent(node: Conv2d | Linear, rng: np.random.Generator) -> Latent:
     """Real values whose levels are a node's weights; ternary ones are pruned signs."""
     if node.kind == "ternary":
         return Latent(
-            rng.uniform(0.1, 1, node.weight.shape).astype(np.float32) * np.where(node.weight < 0, -1, 1).astype(np.float32),
+            rng.uniform(0.1, 1, node.weight.shape).astype(np.float32)
+            * np.where(node.weight < 0, -1, 1).astype(np.float32),
             kept=node.weight != 0,
         )
     if node.kind == "binary":
         return Latent((rng.uniform(0.1, 1, node.weight.shape) * node.weight).astype(np.float32))
-    return Latent(((node.weight + rng.uniform(-0.4, 0.4, node.weight.shape)) * 0.3).astype(np.float32), np.full((), 0.3, np.float32))
+    return Latent(
+        ((node.weight + rng.uniform(-0.4, 0.4, node.weight.shape)) * 0.3).astype(np.float32),
+        np.full((), 0.3, np.float32),
+    )
 
 
 def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, Latent]:
     rng = np.random.default_rng(seed)
     nodes = net.nodes.items() if net else ()
-    latents = {name: _latent(node, rng) for name, node in nodes if isinstance(node, (Conv2d, Linear))}
+    latents = {
+        name: _latent(node, rng) for name, node in nodes if isinstance(node, (Conv2d, Linear))
+    }
     weights = latents if net else {"blocks.0.weight": np.ones(3, np.float32)}
     samples: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
         "input": np.zeros((2, 3), np.uint8),
         "labels": np.zeros(2, np.int64),
     }
-    save_run(folder, run_files(b'name = "x"\n', [{"epoch": 1}], {"accuracy": {"integer": 0.5}}, samples, net, weights))
+    save_run(
+        folder,
+        run_files(
+            b'name = "x"\n', [{"epoch": 1}], {"accuracy": {"integer": 0.5}}, samples, net, weights
+        ),
+    )
     return latents
 
 
@@ -65,8 +76,13 @@ def differing_delays() -> Network:
     net, _ = delayed_network()
     rng = np.random.default_rng(3)
     delays = [name for name, node in net.nodes.items() if isinstance(node, Delay)]
-    nodes = {**net.nodes, **{name: Delay(rng.integers(1, 5, net.shapes[name], dtype=np.int32)) for name in delays}}
-    assert any(isinstance(node, Delay) and not isinstance(node.steps, int) for node in nodes.values())
+    nodes = {
+        **net.nodes,
+        **{name: Delay(rng.integers(1, 5, net.shapes[name], dtype=np.int32)) for name in delays},
+    }
+    assert any(
+        isinstance(node, Delay) and not isinstance(node.steps, int) for node in nodes.values()
+    )
     return replace(net, nodes=nodes)
 
 
@@ -77,7 +93,11 @@ MADE = [
     partial(recurrent_network, kinds=KINDS),
     partial(small_network, kinds=("ternary", "int5")),
     partial(two_state_network, Arithmetic(decay_numerator=7, decay_shift=3)),
-    *(partial(machine_network, name, spatial=True, per_neuron=by_neuron) for name in MACHINES for by_neuron in (False, True)),
+    *(
+        partial(machine_network, name, spatial=True, per_neuron=by_neuron)
+        for name in MACHINES
+        for by_neuron in (False, True)
+    ),
     lambda: (differing_delays(), None),
 ]
 
@@ -110,23 +130,33 @@ def test_an_earlier_run_is_replaced_and_anything_else_is_not(tmp_path: Path) -> 
     _save(tmp_path / "run", net, seed=1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match=r"mine is not empty and was not made by lehr \(no state.json\); choose another output folder"):
+    with pytest.raises(
+        UsageError,
+        match=r"mine is not empty and was not made by lehr \(no state.json\); choose another output folder",
+    ):
         _save(tmp_path / "mine", net)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
 
 
 def test_float_baseline_cannot_be_exported(tmp_path: Path) -> None:
     _save(tmp_path / "run", None)
-    with pytest.raises(NotMappable, match="holds float weights, a baseline with no integer meaning; train with network.weights=binarized"):
+    with pytest.raises(
+        NotMappable,
+        match="holds float weights, a baseline with no integer meaning; train with network.weights=binarized",
+    ):
         load_run(tmp_path / "run")
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no state.json; give a folder that 'lehr train' made"):
+    with pytest.raises(
+        UsageError, match="holds no state.json; give a folder that 'lehr train' made"
+    ):
         load_run(tmp_path)
 
 
-def _change(folder: Path, **tensors: np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None) -> None:
+def _change(
+    folder: Path, **tensors: np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None
+) -> None:
     path = folder / "checkpoint.safetensors"
     held = safetensors.numpy.load(path.read_bytes())
     for name, value in tensors.items():
@@ -143,18 +173,32 @@ def _change(folder: Path, **tensors: np.ndarray[tuple[int, ...], np.dtype[np.gen
             {"bn1__running_mean": np.ones(4, np.float32)},
             r"tensor 'bn1.running_mean' \(float32\) is left over, the integer network has no place",
         ),
-        ({"lif1__threshold": np.full(4, 9.5, np.float32)}, "lif1.threshold is float32, not int32: it was never frozen to integers"),
+        (
+            {"lif1__threshold": np.full(4, 9.5, np.float32)},
+            "lif1.threshold is float32, not int32: it was never frozen to integers",
+        ),
         ({"conv1__weight": None}, "is no whole run .*conv1.weight"),
-        ({"conv1__weight": np.full((4, 1, 3, 3), np.nan, np.float32)}, "conv1.weight is not finite"),
+        (
+            {"conv1__weight": np.full((4, 1, 3, 3), np.nan, np.float32)},
+            "conv1.weight is not finite",
+        ),
         ({"conv1__grid": np.zeros((), np.float32)}, "conv1.grid is no positive float32 number"),
-        ({"conv1__grid": np.ones((), np.float32)}, "Conv2d weight holds 0, but weights are declared -1 or"),
-        ({"conv1__kept": np.ones((4, 1, 3, 2), bool)}, r"conv1.kept is bool \(4, 1, 3, 2\), not bool \(4, 1, 3, 3\)"),
+        (
+            {"conv1__grid": np.ones((), np.float32)},
+            "Conv2d weight holds 0, but weights are declared -1 or",
+        ),
+        (
+            {"conv1__kept": np.ones((4, 1, 3, 2), bool)},
+            r"conv1.kept is bool \(4, 1, 3, 2\), not bool \(4, 1, 3, 3\)",
+        ),
         ({"out__grid": np.ones((), np.float32)}, r"tensor 'out.grid' \(float32\) is left over"),
         ({"out__bias": np.zeros(3, np.int32)}, "5 thresholds and 3 biases"),
     ],
 )
 def test_tensors_that_do_not_belong(
-    tmp_path: Path, change: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]], message: str
+    tmp_path: Path,
+    change: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]],
+    message: str,
 ) -> None:
     _save(tmp_path / "run", small_network()[0])
     _change(tmp_path / "run", **change)
@@ -168,7 +212,9 @@ def test_truncated_files(tmp_path: Path, name: str, keep: int) -> None:
     _save(tmp_path / "run", small_network()[0])
     path = tmp_path / "run" / name
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(FileRefused, match=r"is (no whole run|damaged) .*[;,] (or )?train it again$"):
+    with pytest.raises(
+        FileRefused, match=r"is (no whole run|damaged) .*[;,] (or )?train it again$"
+    ):
         load_run(tmp_path / "run")
 
 

@@ -32,7 +32,9 @@ def states(run: Path) -> dict[str, Any]:
     return state
 
 
-def test_a_run_and_its_last_epoch_state_the_sum_of_every_file_and_the_networks_digest(line: Path) -> None:
+def test_a_run_and_its_last_epoch_state_the_sum_of_every_file_and_the_networks_digest(
+    line: Path,
+) -> None:
     for run in (line / "run", line / "run" / "last"):
         state = states(run)
         assert state["digest"] == load_run(run).network.digest
@@ -50,7 +52,9 @@ def test_every_flipped_bit_is_seen(run: Path, name: str) -> None:
     whole, right = path.read_bytes(), load_run(run).network
     rng = np.random.default_rng(len(whole))
     for at in rng.integers(0, len(whole), 60):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :])
+        path.write_bytes(
+            whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :]
+        )
         with pytest.raises(FileRefused):
             load_run(run)
     path.write_bytes(whole)
@@ -63,13 +67,13 @@ def test_a_flipped_threshold_is_not_exported(run: Path, lehr: Lehr, tmp_path: Pa
     size = int.from_bytes(whole[:8], "little")
     at = 8 + size + json.loads(whole[8 : 8 + size])["lif2.threshold"]["data_offsets"][0]
     path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    before, after = (safetensors.numpy.load(data)["lif2.threshold"] for data in (whole, path.read_bytes()))
+    before, after = (
+        safetensors.numpy.load(data)["lif2.threshold"] for data in (whole, path.read_bytes())
+    )
     assert np.abs(after - before).tolist() == [1] + [0] * 7
     ran = lehr("export", run, "-o", tmp_path / "model.nir")
     assert (ran.code, ran.last) == (5, "FAIL")
-    damaged = (
-        "run is damaged (checkpoint.safetensors has another sha256 than state.json states); copy it anew from where it was trained, or "
-    )
+    damaged = "run is damaged (checkpoint.safetensors has another sha256 than state.json states); copy it anew from where it was trained, or "
     assert damaged in ran.err
     assert not (tmp_path / "model.nir").exists()
     assert lehr("export", run / "last", "-o", tmp_path / "model.nir").code == 0
@@ -78,18 +82,39 @@ def test_a_flipped_threshold_is_not_exported(run: Path, lehr: Lehr, tmp_path: Pa
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda state: state["network"].update(steps=7), "holds another network than the one whose digest state.json states"),
-        (lambda state: state["network"]["nodes"]["lif3"]["arithmetic"].update(fires="ge"), "holds another network than the one"),
-        (lambda state: state["network"]["nodes"]["lif1"]["arithmetic"].update(decay_numerator=1), "holds another network than the one"),
-        (lambda state: state.update(digest="0" * 64), "holds another network than the one whose digest state.json states"),
-        (lambda state: state.update(digest=None), "holds another network than the one whose digest state.json states"),
+        (
+            lambda state: state["network"].update(steps=7),
+            "holds another network than the one whose digest state.json states",
+        ),
+        (
+            lambda state: state["network"]["nodes"]["lif3"]["arithmetic"].update(fires="ge"),
+            "holds another network than the one",
+        ),
+        (
+            lambda state: state["network"]["nodes"]["lif1"]["arithmetic"].update(decay_numerator=1),
+            "holds another network than the one",
+        ),
+        (
+            lambda state: state.update(digest="0" * 64),
+            "holds another network than the one whose digest state.json states",
+        ),
+        (
+            lambda state: state.update(digest=None),
+            "holds another network than the one whose digest state.json states",
+        ),
     ],
 )
-def test_a_network_of_another_digest_is_refused_though_the_sums_are_right(run: Path, change: Any, told: str) -> None:
+def test_a_network_of_another_digest_is_refused_though_the_sums_are_right(
+    run: Path, change: Any, told: str
+) -> None:
     state = states(run)
     change(state)
     del state["sha256"]
-    (run / "state.json").write_bytes(with_sums("state.json", state, {name: (run / name).read_bytes() for name in OTHERS})["state.json"])
+    (run / "state.json").write_bytes(
+        with_sums("state.json", state, {name: (run / name).read_bytes() for name in OTHERS})[
+            "state.json"
+        ]
+    )
     with pytest.raises(FileRefused, match=told):
         load_run(run)
 
@@ -97,11 +122,20 @@ def test_a_network_of_another_digest_is_refused_though_the_sums_are_right(run: P
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda state: state["accuracy"].update(integer=1.0), r"state\.json has another sha256 than it states"),
+        (
+            lambda state: state["accuracy"].update(integer=1.0),
+            r"state\.json has another sha256 than it states",
+        ),
         (lambda state: state.pop("sha256"), "state.json does not state the sha256 of each file"),
-        (lambda state: state["sha256"].pop("samples.npz"), "state.json does not state the sha256 of each file"),
+        (
+            lambda state: state["sha256"].pop("samples.npz"),
+            "state.json does not state the sha256 of each file",
+        ),
         (lambda state: state.update(sha256=7), "state.json does not state the sha256 of each file"),
-        (lambda state: state.update(schema="lehr-run/1"), "its schema is 'lehr-run/1', not 'lehr-run/2'"),
+        (
+            lambda state: state.update(schema="lehr-run/1"),
+            "its schema is 'lehr-run/1', not 'lehr-run/2'",
+        ),
     ],
 )
 def test_statements_that_are_wrong_or_missing(run: Path, change: Any, told: str) -> None:
@@ -115,12 +149,15 @@ def test_statements_that_are_wrong_or_missing(run: Path, change: Any, told: str)
 def test_a_file_that_is_missing_is_named(run: Path) -> None:
     (run / "samples.npz").unlink()
     with pytest.raises(
-        FileRefused, match=r"run is damaged \(it holds no file samples\.npz\); copy it anew from where it was trained, or train it"
+        FileRefused,
+        match=r"run is damaged \(it holds no file samples\.npz\); copy it anew from where it was trained, or train it",
     ):
         load_run(run)
 
 
-def test_an_older_run_is_exported_and_said_to_state_nothing(run: Path, lehr: Lehr, tmp_path: Path) -> None:
+def test_an_older_run_is_exported_and_said_to_state_nothing(
+    run: Path, lehr: Lehr, tmp_path: Path
+) -> None:
     state = states(run)
     del state["digest"], state[SUMS]
     (run / "state.json").write_text(json.dumps({**state, "schema": "lehr-run/1"}))
@@ -129,4 +166,6 @@ def test_an_older_run_is_exported_and_said_to_state_nothing(run: Path, lehr: Leh
     ran = lehr("export", run, "-o", tmp_path / "model.nir")
     assert ran.code == 0
     assert told in ran.out
-    assert lehr("export", run, "-o", tmp_path / "model.nir", "--json").facts["notes"] == [f"{tmp_path}/{told}"]
+    assert lehr("export", run, "-o", tmp_path / "model.nir", "--json").facts["notes"] == [
+        f"{tmp_path}/{told}"
+    ]

@@ -30,7 +30,10 @@ ERROR = 0.2
 
 
 @budget(12, 83)
-@given(networks(branches=False, kinds=("spikes",), fraction_bits=6, state_bits=32), st.sampled_from([0.001, 0.02, 0.2]))
+@given(
+    networks(branches=False, kinds=("spikes",), fraction_bits=6, state_bits=32),
+    st.sampled_from([0.001, 0.02, 0.2]),
+)
 def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> None:
     made = coarsened(net, error)
     for name, old in net.neurons.items():
@@ -39,8 +42,12 @@ def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> Non
         assert dropped >= 0
         if dropped:
             for before, after in ((old.threshold, new.threshold), (old.bias, new.bias)):
-                assert np.all(np.abs((after.astype(np.int64) << dropped) - before) <= error * old.threshold)
-            assert np.all(leak_error(new.fields, None) <= error * (old.threshold / 2.0**dropped) + 1e-9)
+                assert np.all(
+                    np.abs((after.astype(np.int64) << dropped) - before) <= error * old.threshold
+                )
+            assert np.all(
+                leak_error(new.fields, None) <= error * (old.threshold / 2.0**dropped) + 1e-9
+            )
 
 
 @budget(40, 333)
@@ -60,18 +67,29 @@ def test_leaks_of_two_states_add_up() -> None:
     assert leak_error(how, synapse) == (1 + 1 / (1 - 3 / 4)) / (1 - 7 / 8)
     assert leak_error(replace(how, rounding="nearest_even"), None) == 0.5 * 8
     assert leak_error(replace(how, decay_numerator=8), None) == 0
-    v, current, exact_v, exact_current, worst = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64), np.zeros(64), 0.0
+    v, current, exact_v, exact_current, worst = (
+        np.zeros(64, np.int64),
+        np.zeros(64, np.int64),
+        np.zeros(64),
+        np.zeros(64),
+        0.0,
+    )
     rng = np.random.default_rng(0)
     for _ in range(12):
         drive = rng.integers(-50, 2000, 64)
-        current, exact_current = decay(synapse, current) + drive, synapse.beta * exact_current + drive
+        current, exact_current = (
+            decay(synapse, current) + drive,
+            synapse.beta * exact_current + drive,
+        )
         v, exact_v = decay(how, v) + current, how.beta * exact_v + exact_current
         worst = max(worst, float(np.abs(v - exact_v).max()))
     assert 4 < worst <= leak_error(how, synapse)
 
 
 def test_the_bits_are_the_least_and_the_states_narrower() -> None:
-    net, x = two_state_network(FINE, replace(SLOW, state_bits=32), readout="membrane_last_argmax_lowest")
+    net, x = two_state_network(
+        FINE, replace(SLOW, state_bits=32), readout="membrane_last_argmax_lowest"
+    )
     made = coarsened(net, ERROR)
     old, new = net.neurons["hidden"], made.neurons["hidden"]
     assert 0 < new.fields.fraction_bits < 12
@@ -80,7 +98,9 @@ def test_the_bits_are_the_least_and_the_states_narrower() -> None:
     worst = leak_error(new.fields, new.synapse) / (old.threshold.min() / 2.0 ** (12 - less))
     assert worst > ERROR
     assert made.neurons["out"].fields.fraction_bits == 12  # integrators, without a threshold
-    before, after = (simulate(each, x, trace=["hidden"]).trace.spikes["hidden"] for each in (net, made))
+    before, after = (
+        simulate(each, x, trace=["hidden"]).trace.spikes["hidden"] for each in (net, made)
+    )
     assert 0.05 < before.mean() < 0.95
     assert (before != after).mean() < 0.1
     assert coarsened(net, 1e-9).neurons["hidden"].fields.fraction_bits == 12
@@ -88,7 +108,9 @@ def test_the_bits_are_the_least_and_the_states_narrower() -> None:
 
 @pytest.mark.parametrize("error", [0.0, 1.0, -1.0, float("nan")])
 def test_an_error_out_of_range_is_refused(error: float) -> None:
-    with pytest.raises(UsageError, match=r"^--error is .+; give a share of the threshold, above 0 and below 1$"):
+    with pytest.raises(
+        UsageError, match=r"^--error is .+; give a share of the threshold, above 0 and below 1$"
+    ):
         coarsened(two_state_network(FINE)[0], error)
 
 
@@ -105,7 +127,9 @@ def test_models_take_the_bits_that_the_error_needs() -> None:
         assert leak_error(neuron.fields, None) <= error * neuron.threshold.min()
         assert abs(neuron.threshold[0] - unit * 0.7 / 0.25) <= error * unit * 0.7 / 0.25
     assert bits == sorted(set(bits))
-    with pytest.raises(UsageError, match=r"^--error is 0\.5, but --fraction-bits is 3, too; give one of them$"):
+    with pytest.raises(
+        UsageError, match=r"^--error is 0\.5, but --fraction-bits is 3, too; give one of them$"
+    ):
         from_torch(model, sample, error=0.5, fraction_bits=3)
     with pytest.raises(UsageError, match=r"^--error is 2; give a share of the threshold"):
         from_torch(model, sample, error=2.0)

@@ -25,7 +25,9 @@ from lehr.simulate import simulate
 
 RANDOM = np.random.default_rng(5)
 EVENTS = (RANDOM.random((40, 12, 2, 4, 4)) < 0.3).astype(np.uint8)
-PIXELS = (RANDOM.integers(0, 6, (200, 2)) * 51).astype(np.uint8)  # fifths of 255, of which whole thresholds come
+PIXELS = (RANDOM.integers(0, 6, (200, 2)) * 51).astype(
+    np.uint8
+)  # fifths of 255, of which whole thresholds come
 
 
 @budget(100, 3333)
@@ -46,7 +48,9 @@ def test_digits_of_several_are_the_most() -> None:
 def signs(made: Any, times: float = 1.0) -> Any:
     """A layer with weights of -1 and 1, times a number, and no bias."""
     with torch.no_grad():
-        made.weight.copy_(torch.where(torch.rand(made.weight.shape) < 0.3, -1.0, 1.0).double() * times)
+        made.weight.copy_(
+            torch.where(torch.rand(made.weight.shape) < 0.3, -1.0, 1.0).double() * times
+        )
     return made
 
 
@@ -62,7 +66,9 @@ def pixels() -> Any:
 
 def averaged() -> Any:
     """Means of 9."""
-    return nn.Sequential(signs(nn.Conv2d(2, 8, 2, bias=False)), nn.AvgPool2d(3), nn.Flatten(), integrating())
+    return nn.Sequential(
+        signs(nn.Conv2d(2, 8, 2, bias=False)), nn.AvgPool2d(3), nn.Flatten(), integrating()
+    )
 
 
 def tenths() -> Any:
@@ -79,7 +85,9 @@ def normalized() -> Any:
     return nn.Sequential(nn.Flatten(), signs(nn.Linear(32, 20, bias=False)), norm, integrating(0.5))
 
 
-def stepped(model: Any, x: npt.NDArray[np.uint8], steps: int, full_scale: float) -> npt.NDArray[np.uint8]:
+def stepped(
+    model: Any, x: npt.NDArray[np.uint8], steps: int, full_scale: float
+) -> npt.NDArray[np.uint8]:
     """Spikes of a model in double precision, by a loop over time; it is changed."""
     model.double().eval()
     inputs = torch.from_numpy(x.astype(np.float64)) / full_scale
@@ -127,7 +135,10 @@ def test_weights_that_float32_rounds_are_told() -> None:
     made = from_torch(nn.Sequential(layer, integrating()), x)
     assert not made.exact
     (report,) = made.layers.values()
-    assert report.notes[0] == "0: weights are levels but for 1e-07 of a step, as float32 may write them"
+    assert (
+        report.notes[0]
+        == "0: weights are levels but for 1e-07 of a step, as float32 may write them"
+    )
 
 
 def test_pixels_of_a_graph_are_not_called_equal() -> None:
@@ -147,12 +158,19 @@ def test_pixels_of_a_graph_are_not_called_equal() -> None:
     assert 0 < ours.mean() < 1
     assert (ours != np.stack(theirs, 1)).any(), "an example in which rounding shows"
     assert not made.exact
-    assert "n: the model's floats round sums of 0.00392157, so that at its threshold a membrane may fire or not" in made.notes
+    assert (
+        "n: the model's floats round sums of 0.00392157, so that at its threshold a membrane may "
+        "fire or not" in made.notes
+    )
 
 
 def test_levels_of_a_graph_that_float32_rounds_are_not_called_equal() -> None:
     weight = np.array([[1.0, 0.5 + 2.0**-24]], np.float32)
     one = np.ones(1, np.float32)
     nodes = {"l": nir.Linear(weight), "n": nir.IF(r=one, v_threshold=one, v_reset=0 * one)}
-    made = quantize(from_nir(chain(nodes, (2,), (1,))), np.ones((1, 4, 2), np.uint8), Semantics(integrate="step"))
+    made = quantize(
+        from_nir(chain(nodes, (2,), (1,))),
+        np.ones((1, 4, 2), np.uint8),
+        Semantics(integrate="step"),
+    )
     assert not made.exact

@@ -22,12 +22,18 @@ def test_batch_norm_as_its_definition() -> None:
     weight, bias, mean = rng.normal(size=(3, 5))
     variance, x = rng.uniform(0.1, 2, 5), rng.normal(size=5)
     affine = Affine.batch_norm(weight, bias, mean, variance, 1e-5)
-    assert np.allclose(affine.gain * x + affine.offset, (x - mean) / np.sqrt(variance + 1e-5) * weight + bias)
+    assert np.allclose(
+        affine.gain * x + affine.offset, (x - mean) / np.sqrt(variance + 1e-5) * weight + bias
+    )
 
 
 @budget(60, 1000)
-@given(GAINS, st.sampled_from([-1, 1]), st.floats(1e-3, 100), st.floats(-100, 100), st.integers(0, 8))
-def test_thresholds_and_biases_are_the_nearest_integers(gain: float, sign: int, theta: float, offset: float, bits: int) -> None:
+@given(
+    GAINS, st.sampled_from([-1, 1]), st.floats(1e-3, 100), st.floats(-100, 100), st.integers(0, 8)
+)
+def test_thresholds_and_biases_are_the_nearest_integers(
+    gain: float, sign: int, theta: float, offset: float, bits: int
+) -> None:
     """Against fractions: no threshold is cut, however great it is."""
     folded = fold(Affine(np.array([sign * gain]), np.array([offset])), theta, bits)
     assert folded.sign.tolist() == [sign]
@@ -35,7 +41,9 @@ def test_thresholds_and_biases_are_the_nearest_integers(gain: float, sign: int, 
     for made, value in ((folded.threshold, theta), (folded.bias, offset)):
         exact = Fraction(value) * 2**bits / Fraction(gain)
         nearest = int(made[0])
-        assert abs(nearest - exact) <= Fraction(1, 2) + abs(exact) * Fraction(1, 2**50) or (value == theta and nearest == 1)
+        assert abs(nearest - exact) <= Fraction(1, 2) + abs(exact) * Fraction(1, 2**50) or (
+            value == theta and nearest == 1
+        )
 
 
 def test_a_threshold_below_half_a_unit_is_one_unit() -> None:
@@ -54,7 +62,9 @@ def test_a_threshold_below_half_a_unit_is_one_unit() -> None:
         (float("nan"), 0.0, r"^channel 1: its threshold is nan units of"),
     ],
 )  # fmt: skip
-def test_what_32_bits_do_not_hold_is_refused_not_cut(gain: float, offset: float, message: str) -> None:
+def test_what_32_bits_do_not_hold_is_refused_not_cut(
+    gain: float, offset: float, message: str
+) -> None:
     with pytest.raises(NotMappable, match=message):
         fold(Affine(np.array([1.0, gain]), np.array([0.0, offset])), 2.0, 4)
 

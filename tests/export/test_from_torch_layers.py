@@ -45,7 +45,9 @@ def _seed() -> None:
     torch.manual_seed(11)
 
 
-@pytest.mark.parametrize("axes", [(4, 1, 1), (1, 4, 1, 1)], ids=["per channel", "with a batch's axis"])
+@pytest.mark.parametrize(
+    "axes", [(4, 1, 1), (1, 4, 1, 1)], ids=["per channel", "with a batch's axis"]
+)
 def test_convolutions_pools_and_dropout(axes: tuple[int, ...]) -> None:
     """A spike less in one layer changes the next, so that equality in the last holds for all."""
     model = nn.Sequential(
@@ -53,7 +55,9 @@ def test_convolutions_pools_and_dropout(axes: tuple[int, ...]) -> None:
         nn.AvgPool2d(2),
         leaky(torch.tensor([0.25, 0.5, 0.75, 1.0]).view(axes)),
         nn.Dropout(0.5),
-        nn.Sequential(nn.AvgPool2d(2), dyadic(nn.Conv2d(4, 6, 2, groups=2), 0.5), nn.Identity(), leaky(0.125)),
+        nn.Sequential(
+            nn.AvgPool2d(2), dyadic(nn.Conv2d(4, 6, 2, groups=2), 0.5), nn.Identity(), leaky(0.125)
+        ),
         nn.Flatten(),
         dyadic(nn.Linear(6, 5)),
         snn.Leaky(beta=0.5, threshold=0.25, init_hidden=True, output=True),
@@ -68,7 +72,12 @@ def test_a_pool_that_sums() -> None:
     """torch's average with a divisor of 1; a divisor of 4 is the other threshold, and another network."""
     torch.manual_seed(11)
     sums, averages = (
-        from_torch(nn.Sequential(dyadic(nn.Conv2d(1, 3, 3)), nn.AvgPool2d(2, divisor_override=divisor), leaky(1.5)), events(6, 5, 1, 8, 8))
+        from_torch(
+            nn.Sequential(
+                dyadic(nn.Conv2d(1, 3, 3)), nn.AvgPool2d(2, divisor_override=divisor), leaky(1.5)
+            ),
+            events(6, 5, 1, 8, 8),
+        )
         for divisor in (1, 4)
     )
     assert isinstance(sums.network.nodes["layer1"], SumPool2d)
@@ -79,7 +88,12 @@ def test_a_pool_that_sums() -> None:
 
 def test_maximum_of_spikes_is_an_or() -> None:
     model = nn.Sequential(
-        dyadic(nn.Conv2d(1, 3, 3)), leaky(), nn.MaxPool2d(3, 2, padding=1), nn.Flatten(), dyadic(nn.Linear(27, 4)), leaky(0.5)
+        dyadic(nn.Conv2d(1, 3, 3)),
+        leaky(),
+        nn.MaxPool2d(3, 2, padding=1),
+        nn.Flatten(),
+        dyadic(nn.Linear(27, 4)),
+        leaky(0.5),
     )
     made = from_torch(model, events(6, 7, 1, 8, 8, rate=0.3))
     assert made.exact
@@ -94,7 +108,9 @@ def test_batch_norm_with_negative_gains(order: str) -> None:
     between = [norm, pool] if order == "norm, pool" else [pool, norm]
     last = settled(nn.BatchNorm1d(6), [1.0, -2.0, 1.0, -1.0, 0.5, -0.5])
     conv = dyadic(nn.Conv2d(1, 4, 3, padding=1))
-    model = nn.Sequential(conv, *between, leaky(0.25), nn.Flatten(), dyadic(nn.Linear(64, 6)), last, leaky(0.5))
+    model = nn.Sequential(
+        conv, *between, leaky(0.25), nn.Flatten(), dyadic(nn.Linear(64, 6)), last, leaky(0.5)
+    )
     made = from_torch(model, events(6, 6, 1, 8, 8))
     assert made.exact, [layer.notes for layer in made.layers.values()]
     assert differing(made) == 0
@@ -105,10 +121,18 @@ def test_batch_norm_with_negative_gains(order: str) -> None:
 @pytest.mark.few(7)
 @pytest.mark.parametrize(
     ("levels", "kind"),
-    [((-1, 1), "binary"), ((-1, 0, 1), "ternary"), ((-3, -1, 2), "int3"), ((-127, 5, 64), "int8"), ((0, 7, -7), "ternary")],
+    [
+        ((-1, 1), "binary"),
+        ((-1, 0, 1), "ternary"),
+        ((-3, -1, 2), "int3"),
+        ((-127, 5, 64), "int8"),
+        ((0, 7, -7), "ternary"),
+    ],
 )
 @pytest.mark.parametrize("step", [1.0, 0.1, 0.03125])
-def test_weights_that_are_levels_of_a_step_are_recognized(levels: tuple[int, ...], kind: str, step: float) -> None:
+def test_weights_that_are_levels_of_a_step_are_recognized(
+    levels: tuple[int, ...], kind: str, step: float
+) -> None:
     layer = nn.Linear(12, 8, bias=False)
     model = nn.Sequential(layer, leaky(2.3 * step * max(levels)))
     chosen = np.random.default_rng(2).choice(levels, (8, 12))
@@ -147,7 +171,10 @@ def test_real_weights_are_rounded_only_when_asked() -> None:
 
 def test_a_decay_is_rounded_only_when_asked() -> None:
     model = nn.Sequential(dyadic(nn.Linear(12, 8)), leaky(beta=0.9))
-    with pytest.raises(NotMappable, match=r"1 \(Leaky\): its beta is 0.9, no k/2\*\*n with n up to 16; train it with 230/256"):
+    with pytest.raises(
+        NotMappable,
+        match=r"1 \(Leaky\): its beta is 0.9, no k/2\*\*n with n up to 16; train it with 230/256",
+    ):
         from_torch(model, events(8, 6, 12))
     made = from_torch(model, events(8, 6, 12), decay_bits=8)
     arithmetic = made.network.neurons["layer1"].fields
@@ -167,12 +194,16 @@ def test_fewer_fraction_bits_round_the_leak_and_say_so() -> None:
     fine, coarse = from_torch(model, sample), from_torch(model, sample, fraction_bits=1)
     assert differing(fine) < differing(coarse)
     assert coarse.network.neurons["layer1"].fields.fraction_bits == 1
-    assert "the leak is rounded to 1 fraction bits in each step" in coarse.layers["layer1"].notes[-1]
+    assert (
+        "the leak is rounded to 1 fraction bits in each step" in coarse.layers["layer1"].notes[-1]
+    )
     assert not fine.exact
 
 
 def test_pixels_held_for_all_steps() -> None:
-    model = nn.Sequential(dyadic(nn.Conv2d(1, 3, 3)), leaky(0.5), nn.Flatten(), dyadic(nn.Linear(27, 4)), leaky(0.5))
+    model = nn.Sequential(
+        dyadic(nn.Conv2d(1, 3, 3)), leaky(0.5), nn.Flatten(), dyadic(nn.Linear(27, 4)), leaky(0.5)
+    )
     sample = np.random.default_rng(1).integers(0, 256, (6, 1, 5, 5)).astype(np.uint8)
     made = from_torch(model, sample, steps=5, full_scale=256)
     assert made.exact
@@ -183,7 +214,10 @@ def test_pixels_held_for_all_steps() -> None:
 
 def test_recurrent_weights_take_the_unit_of_the_input() -> None:
     """A step of 1/2 against one of 1/4, in a convolution that comes back and a kernel per channel: levels of 2 and 1."""
-    recurrences: tuple[dict[str, Any], ...] = ({"conv2d_channels": 3, "kernel_size": 3}, {"all_to_all": False, "V": torch.tensor(-0.5)})
+    recurrences: tuple[dict[str, Any], ...] = (
+        {"conv2d_channels": 3, "kernel_size": 3},
+        {"all_to_all": False, "V": torch.tensor(-0.5)},
+    )
     for recurrent in recurrences:
         neuron = snn.RLeaky(beta=0.5, threshold=1.0, init_hidden=True, **recurrent)
         if "kernel_size" in recurrent:

@@ -28,7 +28,11 @@ class Layer(nn.Module):
         super().__init__()
         self.fc, self.lif = nn.Linear(INPUTS, NEURONS), neuron
         with torch.no_grad():
-            self.fc.weight.copy_(torch.tensor([[-0.25 if j < i % 3 else 0.25 for j in range(INPUTS)] for i in range(NEURONS)]))
+            self.fc.weight.copy_(
+                torch.tensor(
+                    [[-0.25 if j < i % 3 else 0.25 for j in range(INPUTS)] for i in range(NEURONS)]
+                )
+            )
             self.fc.bias.copy_(torch.tensor([0, 0, 0, 1, 1, 1]) / 8)
 
 
@@ -64,12 +68,16 @@ def require_equal(model: Any, sample: Any, states: int = 1) -> None:
 
 @pytest.mark.few(6)
 @pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
-@pytest.mark.parametrize(("beta", "threshold"), [(0.0, 0.625), (0.5, 0.75), (0.75, 1.0), (1.0, 1.25)])
+@pytest.mark.parametrize(
+    ("beta", "threshold"), [(0.0, 0.625), (0.5, 0.75), (0.75, 1.0), (1.0, 1.25)]
+)
 @pytest.mark.parametrize("delay", [True, False])
 @pytest.mark.parametrize("reset", RESETS)
 def test_leaky(reset: str, delay: bool, beta: float, threshold: float, vector: bool) -> None:
     betas = torch.full((NEURONS,), beta) if vector else beta
-    thresholds: Any = threshold * VECTOR if vector else threshold  # the hint in snnTorch is narrower
+    thresholds: Any = (
+        threshold * VECTOR if vector else threshold
+    )  # the hint in snnTorch is narrower
     neuron = snn.Leaky(beta=betas, threshold=thresholds, reset_mechanism=reset, reset_delay=delay)
     require_equal(Step(neuron), events(8, 6, INPUTS, rate=0.6))
 
@@ -86,7 +94,11 @@ def test_numbers_with_the_axis_of_a_batch() -> None:
 @pytest.mark.parametrize("one_to_one", [False, True])
 def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
     torch.manual_seed(5)
-    how: dict[str, Any] = {"all_to_all": False, "V": -0.5 * VECTOR.round()} if one_to_one else {"linear_features": NEURONS}
+    how: dict[str, Any] = (
+        {"all_to_all": False, "V": -0.5 * VECTOR.round()}
+        if one_to_one
+        else {"linear_features": NEURONS}
+    )
     neuron = snn.RLeaky(
         beta=0.5,
         threshold=2.5 if (one_to_one, reset, delay) == (False, "subtract", False) else 0.75,
@@ -98,7 +110,10 @@ def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
         dyadic(neuron.recurrent, 0.5)
     model = TwoStates(neuron)
     if (reset, delay) == ("zero", True):
-        with pytest.raises(NotMappable, match=r"lif \(RLeaky\): its reset_mechanism='zero' drops the input of the step after a spike"):
+        with pytest.raises(
+            NotMappable,
+            match=r"lif \(RLeaky\): its reset_mechanism='zero' drops the input of the step after a spike",
+        ):
             from_torch(model, events(8, 6, INPUTS))
         return
     require_equal(model, events(8, 6, INPUTS, rate=0.6), 2)
@@ -110,7 +125,9 @@ def test_lapicque(reset: str, vector: bool) -> None:
     how: dict[str, Any] = {"R": 1, "C": 4, "threshold": VECTOR / 8 if vector else 0.125}
     model = Step(snn.Lapicque(time_step=1, reset_mechanism=reset, **how))
     if reset == "zero":
-        with pytest.raises(NotMappable, match="which no integer neuron does; use reset_mechanism='subtract'"):
+        with pytest.raises(
+            NotMappable, match="which no integer neuron does; use reset_mechanism='subtract'"
+        ):
             from_torch(model, events(8, 6, INPUTS))
         return
     require_equal(model, events(8, 6, INPUTS, rate=0.6))
@@ -122,10 +139,18 @@ def test_lapicque(reset: str, vector: bool) -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 def test_synaptic(alpha: float, reset: str, delay: bool) -> None:
     threshold = 1.875 if (reset, delay) == ("subtract", False) else 1.0
-    neuron = snn.Synaptic(alpha=alpha, beta=0.5, threshold=threshold if alpha else threshold / 2, reset_mechanism=reset, reset_delay=delay)
+    neuron = snn.Synaptic(
+        alpha=alpha,
+        beta=0.5,
+        threshold=threshold if alpha else threshold / 2,
+        reset_mechanism=reset,
+        reset_delay=delay,
+    )
     model, sample = TwoStates(neuron), events(8, 6, INPUTS, rate=0.7)
     if (reset, delay) == ("zero", True):
-        with pytest.raises(NotMappable, match="which no integer neuron does; use reset_delay=False"):
+        with pytest.raises(
+            NotMappable, match="which no integer neuron does; use reset_delay=False"
+        ):
             from_torch(model, sample)
         return
     require_equal(model, sample, 2)
@@ -134,13 +159,17 @@ def test_synaptic(alpha: float, reset: str, delay: bool) -> None:
 @pytest.mark.parametrize("which", ["alpha", "beta"])
 def test_a_synapse_and_its_membrane_both_leak(which: str) -> None:
     alpha, beta = (1.0, 0.5) if which == "alpha" else (0.5, 1.0)
-    with pytest.raises(NotMappable, match=rf"its {which} is 1, and a neuron with a synapse leaks in both its states"):
+    with pytest.raises(
+        NotMappable,
+        match=rf"its {which} is 1, and a neuron with a synapse leaks in both its states",
+    ):
         from_torch(TwoStates(snn.Synaptic(alpha=alpha, beta=beta)), events(8, 6, INPUTS))
 
 
 def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
     at_it, over_it = (
-        Step(snn.Leaky(beta=0.5, threshold=0.5, spike_grad=fires)) for fires in (lambda x: (x >= 0).float(), lambda x: (x > 0).float())
+        Step(snn.Leaky(beta=0.5, threshold=0.5, spike_grad=fires))
+        for fires in (lambda x: (x >= 0).float(), lambda x: (x > 0).float())
     )
     sample = events(8, 6, INPUTS, rate=0.6)
     require_equal(at_it, sample)
@@ -161,8 +190,12 @@ def test_a_membrane_over_twice_the_threshold_is_not_called_exact() -> None:
 def test_states_that_neurons_keep_themselves_are_the_same() -> None:
     sample = events(8, 6, INPUTS, rate=0.6)
     threaded = Step(snn.Leaky(beta=0.5, threshold=0.75))
-    hidden = nn.Sequential(threaded.fc, snn.Leaky(beta=0.5, threshold=0.75, init_hidden=True, output=True))
-    hidden(torch.ones(3, INPUTS))  # a membrane with a graph, which is neither copied nor where the network starts
+    hidden = nn.Sequential(
+        threaded.fc, snn.Leaky(beta=0.5, threshold=0.75, init_hidden=True, output=True)
+    )
+    hidden(
+        torch.ones(3, INPUTS)
+    )  # a membrane with a graph, which is neither copied nor where the network starts
     one, other = from_torch(threaded, sample), from_torch(hidden, sample)
     np.testing.assert_array_equal(one.spikes()["lif"], other.spikes()["layer1"])
     assert differing(other) == 0
@@ -179,12 +212,18 @@ def test_one_unit_more_is_noticed(what: str) -> None:
     lif, fc = net.neurons["lif"], net.weighted["fc"]
     assert lif.fields.fraction_bits < 14
     mutations: dict[str, dict[str, Any]] = {
-        "threshold": {"lif": replace(lif, threshold=lif.threshold + np.eye(NEURONS, dtype=np.int32)[0])},
+        "threshold": {
+            "lif": replace(lif, threshold=lif.threshold + np.eye(NEURONS, dtype=np.int32)[0])
+        },
         "bias": {"lif": replace(lif, bias=lif.bias + np.eye(NEURONS, dtype=np.int32)[0])},
         "decay": {"lif": replace(lif, arithmetic=replace(lif.fields, decay_numerator=2))},
-        "weight": {"fc": replace(fc, weight=fc.weight * np.array([[-1]] + [[1]] * (NEURONS - 1), np.int8))},
+        "weight": {
+            "fc": replace(fc, weight=fc.weight * np.array([[-1]] + [[1]] * (NEURONS - 1), np.int8))
+        },
     }
     mutated = replace(net, nodes={**net.nodes, **mutations[what]})
     got = simulate(mutated, made.sample, trace=["lif"]).trace
     exact = simulate(net, made.sample, trace=["lif"]).trace
-    assert np.any(got.spikes["lif"] != exact.spikes["lif"]) or np.any(got.membranes["lif"] != exact.membranes["lif"])
+    assert np.any(got.spikes["lif"] != exact.spikes["lif"]) or np.any(
+        got.membranes["lif"] != exact.membranes["lif"]
+    )

@@ -28,20 +28,36 @@ RECURRENCES: dict[str, dict[str, Any]] = {
     "one to one": {"all_to_all": False, "V": torch.tensor([0.31, -0.73, 0.17, 0.59])},
     "one for all": {"all_to_all": False, "V": -0.377},
     "conv": {"conv2d_channels": CHANNELS, "kernel_size": 3},
-    "conv one to one": {"all_to_all": False, "V": torch.tensor([0.31, -0.73, 0.17, 0.59]).view(CHANNELS, 1, 1)},
+    "conv one to one": {
+        "all_to_all": False,
+        "V": torch.tensor([0.31, -0.73, 0.17, 0.59]).view(CHANNELS, 1, 1),
+    },
 }
 
 
 def neuron(kind: str, recurrence: str, mode: tuple[str, bool] = ("subtract", True)) -> Any:
     """A recurrent layer that keeps its states."""
-    how: dict[str, Any] = {"reset_mechanism": mode[0], "reset_delay": mode[1], "init_hidden": True, **RECURRENCES[recurrence]}
-    return snn.RSynaptic(alpha=0.5, beta=0.5, **how) if kind == "RSynaptic" else snn.RLeaky(beta=0.5, **how)
+    how: dict[str, Any] = {
+        "reset_mechanism": mode[0],
+        "reset_delay": mode[1],
+        "init_hidden": True,
+        **RECURRENCES[recurrence],
+    }
+    return (
+        snn.RSynaptic(alpha=0.5, beta=0.5, **how)
+        if kind == "RSynaptic"
+        else snn.RLeaky(beta=0.5, **how)
+    )
 
 
 def before(recurrence: str, *, norm: bool) -> list[nn.Module]:
     """Real weights and biases, and a batch norm half of whose gains are negative."""
     maps = recurrence.startswith("conv")
-    layer, made = (nn.Conv2d(2, CHANNELS, 3), nn.BatchNorm2d(CHANNELS)) if maps else (nn.Linear(6, CHANNELS), nn.BatchNorm1d(CHANNELS))
+    layer, made = (
+        (nn.Conv2d(2, CHANNELS, 3), nn.BatchNorm2d(CHANNELS))
+        if maps
+        else (nn.Linear(6, CHANNELS), nn.BatchNorm1d(CHANNELS))
+    )
     if not norm:
         return [layer]
     with torch.no_grad():
@@ -53,7 +69,9 @@ def before(recurrence: str, *, norm: bool) -> list[nn.Module]:
 
 
 def sample(recurrence: str, seed: int) -> npt.NDArray[np.uint8]:
-    return events(6, 10, *((2, 5, 5) if recurrence.startswith("conv") else (6,)), rate=0.5, seed=seed)
+    return events(
+        6, 10, *((2, 5, 5) if recurrence.startswith("conv") else (6,)), rate=0.5, seed=seed
+    )
 
 
 def rounded(model: nn.Sequential, made: FromTorch) -> nn.Sequential:
@@ -71,13 +89,21 @@ def rounded(model: nn.Sequential, made: FromTorch) -> nn.Sequential:
     with torch.no_grad():
         for weight, levels, unit in (
             (layers[0].weight, made.network.weighted["layer0"].weight, step / gain),
-            (getattr(lif.recurrent, "weight", None), made.network.weighted[f"{name}.recurrent"].weight, step),
+            (
+                getattr(lif.recurrent, "weight", None),
+                made.network.weighted[f"{name}.recurrent"].weight,
+                step,
+            ),
         ):
-            own = torch.from_numpy(levels.astype(np.float64)) * unit.view(-1, *[1] * (levels.ndim - 1))
+            own = torch.from_numpy(levels.astype(np.float64)) * unit.view(
+                -1, *[1] * (levels.ndim - 1)
+            )
             if weight is not None:
                 weight.copy_(own)
             else:
-                lif.recurrent.V = nn.Parameter(torch.diagonal(own) if own.ndim == 2 else own.view(CHANNELS, 1, 1))
+                lif.recurrent.V = nn.Parameter(
+                    torch.diagonal(own) if own.ndim == 2 else own.view(CHANNELS, 1, 1)
+                )
     return copied
 
 
@@ -86,7 +112,9 @@ def in_double(model: nn.Sequential, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.
     lif: Any = model[-1]
     lif.reset_mem()
     with torch.no_grad():
-        return torch.stack([model(torch.from_numpy(x[:, t]).double()) for t in range(x.shape[1])], 1).numpy()
+        return torch.stack(
+            [model(torch.from_numpy(x[:, t]).double()) for t in range(x.shape[1])], 1
+        ).numpy()
 
 
 def modes(kind: str) -> list[tuple[str, bool]]:
@@ -94,7 +122,9 @@ def modes(kind: str) -> list[tuple[str, bool]]:
     return [mode for mode in RESETS if mode[1] or kind == "RLeaky"]
 
 
-def build(kind: str, recurrence: str, mode: tuple[str, bool], seed: int, *, norm: bool) -> tuple[nn.Sequential, npt.NDArray[np.uint8]]:
+def build(
+    kind: str, recurrence: str, mode: tuple[str, bool], seed: int, *, norm: bool
+) -> tuple[nn.Sequential, npt.NDArray[np.uint8]]:
     """A model, and inputs on which it fires: thresholds per channel are quantiles of its currents."""
     torch.manual_seed(seed)
     head, x = nn.Sequential(*before(recurrence, norm=norm)).eval(), sample(recurrence, seed)
@@ -103,7 +133,10 @@ def build(kind: str, recurrence: str, mode: tuple[str, bool], seed: int, *, norm
     lif = neuron(kind, recurrence, mode)
     by_channel = current.transpose(0, 1).flatten(1)
     threshold = by_channel.quantile(0.6, 1) * (1.3 if kind == "RSynaptic" else 1)
-    if mode == ("subtract", False):  # snnTorch gives back a threshold to membranes over twice it, the integers do not
+    if mode == (
+        "subtract",
+        False,
+    ):  # snnTorch gives back a threshold to membranes over twice it, the integers do not
         lif.beta.fill_(0.75)
         back = getattr(lif.recurrent, "weight", None)
         most = (
@@ -127,7 +160,10 @@ def test_the_integers_are_the_model_with_rounded_weights(kind: str, recurrence: 
         (name,) = made.network.neurons
         expected = in_double(rounded(model, made), x)
         assert np.array_equal(result_of(made).trace.spikes[name], expected), (mode, norm, seed)
-        assert re.match(rf"0 and {name[5:]}.recurrent: weights rounded, by up to [01].\d\d of a step$", made.layers[name].notes[0])
+        assert re.match(
+            rf"0 and {name[5:]}.recurrent: weights rounded, by up to [01].\d\d of a step$",
+            made.layers[name].notes[0],
+        )
         assert not made.exact
 
 
@@ -138,7 +174,9 @@ def test_the_rounded_model_is_read_again_as_it_is() -> None:
     assert {name: node.weight.tolist() for name, node in again.network.weighted.items()} == {
         name: node.weight.tolist() for name, node in made.network.weighted.items()
     }
-    assert not any("weights rounded" in note for layer in again.layers.values() for note in layer.notes)
+    assert not any(
+        "weights rounded" in note for layer in again.layers.values() for note in layer.notes
+    )
     assert differing(again) == 0
 
 
@@ -151,8 +189,13 @@ def test_one_level_more_is_noticed(what: str) -> None:
     for output, source in itertools.product(range(CHANNELS), range(weights.weight.shape[1])):
         weight = weights.weight.copy()
         weight[output, source] += 1 if weight[output, source] <= 0 else -1
-        changed = replace(made.network, nodes={**made.network.nodes, node: replace(weights, weight=weight)})
-        if np.any(simulate(changed, x, trace=["layer2"]).trace.spikes["layer2"] != in_double(rounded(model, made), x)):
+        changed = replace(
+            made.network, nodes={**made.network.nodes, node: replace(weights, weight=weight)}
+        )
+        if np.any(
+            simulate(changed, x, trace=["layer2"]).trace.spikes["layer2"]
+            != in_double(rounded(model, made), x)
+        ):
             return
     pytest.fail("no weight of the layer matters")
 
@@ -164,12 +207,18 @@ def test_a_step_for_both_loses_less_than_one_chosen_for_either() -> None:
     with torch.no_grad():
         lif.recurrent.weight.mul_(10)
     made = from_torch(nn.Sequential(layer, lif), x, weights="int4")
-    joined = np.concatenate([each.weight.detach().numpy() for each in (layer, lif.recurrent)], axis=1).astype(np.float64)
-    levels = np.concatenate([made.network.weighted[name].weight for name in ("layer0", "layer1.recurrent")], axis=1)
+    joined = np.concatenate(
+        [each.weight.detach().numpy() for each in (layer, lif.recurrent)], axis=1
+    ).astype(np.float64)
+    levels = np.concatenate(
+        [made.network.weighted[name].weight for name in ("layer0", "layer1.recurrent")], axis=1
+    )
     loss = ((joined - levels * made.layers["layer1"].folded.scale[:, None]) ** 2).sum(axis=1)
     for part in (joined[:, :6], joined[:, 6:], joined):
         step = np.abs(part).max(axis=1, keepdims=True) / 7
-        assert (loss <= ((joined - step * np.rint(joined / step).clip(-7, 7)) ** 2).sum(axis=1) + 1e-12).all()
+        assert (
+            loss <= ((joined - step * np.rint(joined / step).clip(-7, 7)) ** 2).sum(axis=1) + 1e-12
+        ).all()
 
 
 def test_a_convolution_before_flatten_shares_a_step_with_all_neurons_of_a_channel() -> None:
@@ -178,7 +227,10 @@ def test_a_convolution_before_flatten_shares_a_step_with_all_neurons_of_a_channe
     with torch.no_grad():
         norm.weight.copy_(torch.tensor([0.5, 0.8, 1.1, 0.9, -0.5, -0.8, -1.1, -0.9]))
     lif = snn.RLeaky(beta=0.5, threshold=0.3, linear_features=8, init_hidden=True)
-    model, x = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), norm, lif).eval(), events(8, 10, 1, 3, 3, rate=0.5)
+    model, x = (
+        nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), norm, lif).eval(),
+        events(8, 10, 1, 3, 3, rate=0.5),
+    )
     made = from_torch(model, x, weights="int8")
     copied: Any = copy.deepcopy(model).double()
     vars(copied[3])["spike_grad"] = lambda v: (v > 0).double()
@@ -187,8 +239,14 @@ def test_a_convolution_before_flatten_shares_a_step_with_all_neurons_of_a_channe
     unit = (step / gain).view(2, 4)
     assert torch.allclose(unit, unit[:, :1].expand(2, 4)), "one step for the kernel of a channel"
     with torch.no_grad():
-        copied[0].weight.copy_(torch.from_numpy(made.network.weighted["layer0"].weight.astype(float)) * unit[:, 0].view(2, 1, 1, 1))
-        copied[3].recurrent.weight.copy_(torch.from_numpy(made.network.weighted["layer3.recurrent"].weight.astype(float)) * step[:, None])
+        copied[0].weight.copy_(
+            torch.from_numpy(made.network.weighted["layer0"].weight.astype(float))
+            * unit[:, 0].view(2, 1, 1, 1)
+        )
+        copied[3].recurrent.weight.copy_(
+            torch.from_numpy(made.network.weighted["layer3.recurrent"].weight.astype(float))
+            * step[:, None]
+        )
     assert np.array_equal(result_of(made).trace.spikes["layer3"], in_double(copied, x))
 
 
@@ -209,7 +267,9 @@ class Stepped(nn.Module):
 
 
 @pytest.mark.parametrize("delay", [True, False])
-def test_an_rsynaptic_with_exact_weights_is_proven_and_resets_in_the_next_step_whatever_reset_delay_is(delay: bool) -> None:
+def test_an_rsynaptic_with_exact_weights_is_proven_and_resets_in_the_next_step_whatever_reset_delay_is(
+    delay: bool,
+) -> None:
     torch.manual_seed(1)
     model, x = Stepped(reset_delay=delay), events(8, 6, 6, rate=0.5)
     made = from_torch(model, x)
@@ -226,4 +286,7 @@ def test_an_rsynaptic_with_exact_weights_is_proven_and_resets_in_the_next_step_w
             membranes.append(states[2])
     trace, folded = result_of(made).trace, made.layers["lif"].folded
     np.testing.assert_array_equal(trace.spikes["lif"], torch.stack(spikes, 1).numpy())
-    np.testing.assert_array_equal(trace.membranes["lif"], torch.stack(membranes, 1).numpy() * 2.0**folded.fraction_bits / folded.scale)
+    np.testing.assert_array_equal(
+        trace.membranes["lif"],
+        torch.stack(membranes, 1).numpy() * 2.0**folded.fraction_bits / folded.scale,
+    )

@@ -53,25 +53,29 @@ def diverged() -> Any:
         (
             with_weights(nn.Linear(6, NEURONS), rleaky()),
             {},
-            "1 (RLeaky): its recurrent weights and its input's are not up to 127 levels of one step in each output; train both with one step,"
+            "1 (RLeaky): its recurrent weights and its input's are not up to 127 levels of one "
+            "step in each output; train both with one step,"
             " or have them rounded to one with --weights int8 (weights='int8' in Python)",
         ),
         (
             nn.Sequential(nn.Linear(6, NEURONS), rleaky()),
             {},
-            "0 (Linear): its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with lehr.train.binarize, or have"
+            "0 (Linear): its weights are real numbers, not -1 and +1 or up to 127 levels of one "
+            "step; train it with lehr.train.binarize, or have"
             " them rounded with --weights int8 (weights='int8' in Python)",
         ),
         (
             nn.Sequential(snn.RLeaky(beta=0.5, linear_features=6, init_hidden=True)),
             {"weights": "int8"},
-            "0 (RLeaky): its recurrent weights are no whole multiples of what it takes, and there are no weights before it that could share a"
+            "0 (RLeaky): its recurrent weights are no whole multiples of what it takes, and there "
+            "are no weights before it that could share a"
             " step with them; put a layer with weights before it",
         ),
         (
             far_smaller(),
             {"weights": "int4", "full_scale": 255.0},
-            " times smaller than those that are added to them, so that a common step leaves none of them to 4 of 4 outputs; use more bits, or"
+            " times smaller than those that are added to them, so that a common step leaves none "
+            "of them to 4 of 4 outputs; use more bits, or"
             " put neurons before it where it takes pixels or counts",
         ),
         (
@@ -87,12 +91,14 @@ def diverged() -> Any:
         (
             with_weights(nn.Linear(6, NEURONS), rsynaptic(reset_delay=False)),
             {"weights": "int8"},
-            "1 (RSynaptic): snnTorch cannot run it with both init_hidden=True and reset_delay=False; use reset_delay=True",
+            "1 (RSynaptic): snnTorch cannot run it with both init_hidden=True and "
+            "reset_delay=False; use reset_delay=True",
         ),
         (
             with_weights(nn.Linear(6, NEURONS), rsynaptic(reset_mechanism="zero")),
             {"weights": "int8"},
-            "1 (RSynaptic): its reset_mechanism='zero' drops the input of the step after a spike, which no integer neuron does; use"
+            "1 (RSynaptic): its reset_mechanism='zero' drops the input of the step after a spike, "
+            "which no integer neuron does; use"
             " reset_mechanism='subtract'",
         ),
     ],
@@ -116,4 +122,7 @@ def test_outputs_that_lose_their_input_are_named() -> None:
         layer.weight[2] /= 1000
     made = from_torch(nn.Sequential(layer, rleaky()), events(4, 8, 6), weights="int8")
     assert not made.network.weighted["layer0"].weight[2].any()
-    assert "1.recurrent: outputs 2 keep none of their input's weights beside the others, which are larger" in made.layers["layer1"].notes
+    assert (
+        "1.recurrent: outputs 2 keep none of their input's weights beside the others, which are "
+        "larger" in made.layers["layer1"].notes
+    )

@@ -121,17 +121,38 @@ class Mixed(Net):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Loop(), f"lif: it runs 3 times in one call of forward, as in a loop over time; {ONE_STEP}"),
+        (
+            Loop(),
+            f"lif: it runs 3 times in one call of forward, as in a loop over time; {ONE_STEP}",
+        ),
         (
             LoopOverInput(),
-            "model: its forward cannot be followed (TypeError: 'Proxy' object cannot be interpreted as an integer); write forward",
+            "model: its forward cannot be followed (TypeError: 'Proxy' object cannot be "
+            "interpreted as an integer); write forward",
         ),
-        (Forgets(), "lif: its state mem is not one that forward only takes and hands on (lif_mem); write forward for one time step"),
-        (KeepsToItself(), "lif: forward takes its state as mem and does not return the new one; return it"),
-        (Relu(), "model: its forward calls relu after fc, which is no layer that can be read; use modules such as nn.AvgPool2d"),
-        (View(), "model: its forward calls .view() at its start, which is no layer that can be read"),
+        (
+            Forgets(),
+            "lif: its state mem is not one that forward only takes and hands on (lif_mem); write "
+            "forward for one time step",
+        ),
+        (
+            KeepsToItself(),
+            "lif: forward takes its state as mem and does not return the new one; return it",
+        ),
+        (
+            Relu(),
+            "model: its forward calls relu after fc, which is no layer that can be read; use "
+            "modules such as nn.AvgPool2d",
+        ),
+        (
+            View(),
+            "model: its forward calls .view() at its start, which is no layer that can be read",
+        ),
         (Skip(), "model: its forward calls add after fc, which is no layer that can be read"),
-        (Branch(), "lif: it takes x, not what the layer before it gives; a model is one chain of layers"),
+        (
+            Branch(),
+            "lif: it takes x, not what the layer before it gives; a model is one chain of layers",
+        ),
         (Mixed(), "fc: it runs 2 times in one call of forward, in several places; write forward"),
         (
             nn.Sequential(nn.Linear(4, 4), neuron(init_hidden=False), nn.Linear(4, 4)),
@@ -193,10 +214,20 @@ def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> No
 @pytest.mark.parametrize(
     ("sample", "told", "message"),
     [
-        (events(2, 4), {}, "sample is uint8 [2, 4]; give uint8 [N, T, *shape], or [N, *shape] and --steps 8 (in Python: steps=8)"),
+        (
+            events(2, 4),
+            {},
+            "sample is uint8 [2, 4]; give uint8 [N, T, *shape], or [N, *shape] and --steps 8 (in "
+            "Python: steps=8)",
+        ),
         (events(2, 3, 4).astype(float), {}, "sample is float64 [2, 3, 4]; give uint8"),
         (events(0, 3, 4), {}, "sample is uint8 [0, 3, 4]; give uint8"),
-        (events(2, 3, 4) * 9, {}, "sample holds 9, but no full scale is given; give --full-scale 255 for pixels, 1 for counts"),
+        (
+            events(2, 3, 4) * 9,
+            {},
+            "sample holds 9, but no full scale is given; give --full-scale 255 for pixels, 1 for "
+            "counts",
+        ),
         (
             events(2, 3, 4),
             {"weights": "binary"},
@@ -204,7 +235,11 @@ def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> No
         ),
         (events(2, 3, 4), {"decay_bits": 17}, "--decay-bits is 17; use 1 to 16"),
         (events(2, 3, 4), {"fraction_bits": 17}, "--fraction-bits is 17; use 0 to 16"),
-        (events(2, 3, 4), {"full_scale": 0.0}, "--full-scale is 0; use a number above 0, 255 for pixels"),
+        (
+            events(2, 3, 4),
+            {"full_scale": 0.0},
+            "--full-scale is 0; use a number above 0, 255 for pixels",
+        ),
     ],
 )
 def test_options_and_samples(sample: Any, told: Any, message: str) -> None:
@@ -220,7 +255,8 @@ def test_a_model_that_fails_on_the_sample_is_named() -> None:
 
     model = nn.Sequential(dyadic(nn.Linear(4, 4)), neuron(spike_grad=steps))
     with pytest.raises(
-        NotMappable, match=r"model: it does not run on the sample \(ValueError: only on Sundays\); check the sample's shape"
+        NotMappable,
+        match=r"model: it does not run on the sample \(ValueError: only on Sundays\); check the sample's shape",
     ):
         from_torch(model, events(2, 3, 4))
 
@@ -247,20 +283,32 @@ def test_all_that_stands_in_the_way_is_said_at_once() -> None:
         from_torch(model, events(2, 3, 4))
     assert str(error.value) == (
         "5 refusals:"
-        "\n  lif (Leaky): it has a forward hook (print), which may change what it gives; remove it: handle.remove()"
-        "\n  model: its forward calls .size() at its start, .view() at its start, relu after fc and add after fc, which are no layers that"
-        f" can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}, or with init_hidden=True,"
+        "\n  lif (Leaky): it has a forward hook (print), which may change what it gives; remove "
+        "it: handle.remove()"
+        "\n  model: its forward calls .size() at its start, .view() at its start, relu after fc "
+        "and add after fc, which are no layers that"
+        f" can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}, or with "
+        "init_hidden=True,"
         " and leave the loop over time to lehr"
         "\n  fc (Linear): its bias is not finite (NaN); train it again"
-        "\n  other (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, RSynaptic of snntorch"
-        "\n  real (Linear): its weights are real numbers, not -1 and +1 or up to 127 levels of one step; train it with"
+        "\n  other (Alpha): no integer neuron computes it; use Leaky, Lapicque, RLeaky, Synaptic, "
+        "RSynaptic of snntorch"
+        "\n  real (Linear): its weights are real numbers, not -1 and +1 or up to 127 levels of one "
+        "step; train it with"
         " lehr.train.binarize, or have them rounded with --weights int8 (weights='int8' in Python)"
     )
 
 
 def test_layers_with_one_fault_are_named_together() -> None:
     model = nn.Sequential(
-        nn.Linear(4, 6), nn.ReLU(), neuron(), nn.Linear(6, 5), nn.BatchNorm1d(5), neuron(), dyadic(nn.Linear(5, 2)), nn.ReLU()
+        nn.Linear(4, 6),
+        nn.ReLU(),
+        neuron(),
+        nn.Linear(6, 5),
+        nn.BatchNorm1d(5),
+        neuron(),
+        dyadic(nn.Linear(5, 2)),
+        nn.ReLU(),
     )
     with pytest.raises(NotMappable) as error:
         from_torch(model, events(2, 3, 4))

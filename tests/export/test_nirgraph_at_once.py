@@ -26,7 +26,12 @@ X = (np.random.default_rng(0).random((2, 8, 6)) < 0.4).astype(np.uint8)
 def faulty() -> nir.NIRGraph:
     """Six nodes, a fault in each of four."""
     nan = np.full((2, 4), np.nan)
-    nodes = {"a": nir.Linear(np.ones((5, 4))), "n": lif(5, tau=-1.0), "b": nir.Affine(np.ones((4, 6)), np.ones(4)), "m": lif(4)}
+    nodes = {
+        "a": nir.Linear(np.ones((5, 4))),
+        "n": lif(5, tau=-1.0),
+        "b": nir.Affine(np.ones((4, 6)), np.ones(4)),
+        "m": lif(4),
+    }
     return chain({**nodes, "c": nir.Linear(nan), "o": lif(2)}, (6,), (2,))
 
 
@@ -46,8 +51,15 @@ def test_faults_of_numbers_and_of_shapes() -> None:
 
 
 def test_edges_to_missing_nodes_by_the_nodes_names() -> None:
-    told = graph({"l": nir.Linear(np.eye(6)), "n": lif(6)}, [("input", "fc"), ("fc", "n"), ("l", "ghost"), ("n", "output")], (6,), (6,))
-    told.nodes["input_l"] = nir.Input({"input": np.array([6])})  # as a tool adds one where a node seems to be fed by nothing
+    told = graph(
+        {"l": nir.Linear(np.eye(6)), "n": lif(6)},
+        [("input", "fc"), ("fc", "n"), ("l", "ghost"), ("n", "output")],
+        (6,),
+        (6,),
+    )
+    told.nodes["input_l"] = nir.Input(
+        {"input": np.array([6])}
+    )  # as a tool adds one where a node seems to be fed by nothing
     with pytest.raises(FileRefused) as refused:
         from_nir(told)
     assert refused.value.args == (
@@ -60,12 +72,28 @@ def test_edges_to_missing_nodes_by_the_nodes_names() -> None:
 def test_layers_that_no_integer_network_computes() -> None:
     differing = lif(5, tau=4 * DT)
     differing.tau = np.array([2, 4, 8, 8, 8]) * DT
-    nodes = {"a": nir.Linear(np.ones((5, 6))), "n": differing, "d": nir.Delay(np.arange(5) * DT), "b": nir.Linear(np.ones((4, 5)))}
-    told = chain({**nodes, "m": lif(4, tau=DT / 2), "c": nir.Linear(np.ones((2, 4))), "o": lif(2, threshold=-1.0)}, (6,), (2,))
+    nodes = {
+        "a": nir.Linear(np.ones((5, 6))),
+        "n": differing,
+        "d": nir.Delay(np.arange(5) * DT),
+        "b": nir.Linear(np.ones((4, 5))),
+    }
+    told = chain(
+        {
+            **nodes,
+            "m": lif(4, tau=DT / 2),
+            "c": nir.Linear(np.ones((2, 4))),
+            "o": lif(2, threshold=-1.0),
+        },
+        (6,),
+        (2,),
+    )
     lines = (
-        "m (LIF): its tau is 5e-05 s, shorter than the step of 0.0001 s; use a smaller --dt, or --discretize exact",
+        "m (LIF): its tau is 5e-05 s, shorter than the step of 0.0001 s; use a smaller --dt, or "
+        "--discretize exact",
         "o (LIF): its threshold is -1 above its reset value; use one above it",
-        "d (Delay): it delays by 0 to 0.0004 s, 0 to 4 steps; let each value wait for one step or more, or none of them",
+        "d (Delay): it delays by 0 to 0.0004 s, 0 to 4 steps; let each value wait for one step or "
+        "more, or none of them",
     )
     with pytest.raises(NotMappable) as refused:
         quantize(from_nir(told), X, Semantics(dt=DT))
@@ -78,18 +106,27 @@ def test_layers_that_no_integer_network_computes() -> None:
 
 def test_samples_and_semantics_that_are_missing() -> None:
     told = chain(
-        {"l": nir.Linear(np.eye(6)), "n": nir.IF(np.ones(6), np.ones(6)), "d": nir.Delay(np.full(6, DT)), "r": nir.Linear(np.eye(6))},
+        {
+            "l": nir.Linear(np.eye(6)),
+            "n": nir.IF(np.ones(6), np.ones(6)),
+            "d": nir.Delay(np.full(6, DT)),
+            "r": nir.Linear(np.eye(6)),
+        },
         (6,),
         (6,),
     )
     with pytest.raises(UsageError) as refused:
         quantize(from_nir(told), X[:, 0])
     assert refused.value.args == (
-        "calibration input has no axis of time, and no steps are given; say for how many a sample is held, as --steps 8 (in Python: steps=8)",
-        "d has a time constant, and the graph does not say how long a step is; give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)",
-        "n integrates r times its input, and NIR files mean by that r in a step or r dt; say --integrate step (sinabs) or --integrate ode"
+        "calibration input has no axis of time, and no steps are given; say for how many a sample "
+        "is held, as --steps 8 (in Python: steps=8)",
+        "d has a time constant, and the graph does not say how long a step is; give it in seconds, "
+        "as --dt 1e-4 (in Python: dt=1e-4)",
+        "n integrates r times its input, and NIR files mean by that r in a step or r dt; say "
+        "--integrate step (sinabs) or --integrate ode"
         " (NIR's equation)",
-        "r.readout comes before the output and does not fire; say which of its values counts: --readout last, sum or max",
+        "r.readout comes before the output and does not fire; say which of its values counts: "
+        "--readout last, sum or max",
     )
 
 
@@ -115,10 +152,16 @@ def test_what_is_foreseen_is_what_is_refused(path: Path) -> None:
     need = "n has a time constant, and the graph does not say how long a step is; give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"
     assert foreseen(good, path) == (need,)
     good.nodes["n"] = lif(6, r=-1.0)
-    assert foreseen(good, path) == (need, "n (LIF): its r is -1; use one above 0, and the sign in the weights")
+    assert foreseen(good, path) == (
+        need,
+        "n (LIF): its r is -1; use one above 0, and the sign in the weights",
+    )
     good.nodes["n"] = lif(6, tau=0.5)
     good.metadata = {"dt": 1.0}
-    assert foreseen(good, path) == ("n (LIF): its tau is 0.5 s, shorter than the step of 1 s; use a smaller --dt, or --discretize exact",)
+    assert foreseen(good, path) == (
+        "n (LIF): its tau is 0.5 s, shorter than the step of 1 s; use a smaller --dt, or "
+        "--discretize exact",
+    )
     good.nodes["n"] = lif(6, tau=2.0)
     assert foreseen(good, path) == ()
     assert quantize(from_nir(good), X).network.neurons["n"].fields.beta == 0.5
@@ -128,16 +171,23 @@ def test_inspecting_says_what_quantize_would(path: Path, lehr: Lehr) -> None:
     nir.write(path, faulty())
     ran = lehr("inspect", path)
     assert ran.code == 0, ran.err
-    assert "\n  ".join(("lehr quantize, without options, would refuse it:", *FAULTS)) + "\n" in ran.out
+    assert (
+        "\n  ".join(("lehr quantize, without options, would refuse it:", *FAULTS)) + "\n" in ran.out
+    )
     assert lehr("inspect", path, "--json").facts["quantize_refuses"] == list(FAULTS)
     nir.write(path, chain({"l": nir.Linear(np.eye(6)), "t": nir.Threshold(np.ones(6))}, (6,), (6,)))
     ran = lehr("inspect", path)
-    assert f"nothing was found that lehr quantize refuses: lehr quantize {path} --calibrate IN.npz -o MODEL.nir" in ran.out
+    assert (
+        f"nothing was found that lehr quantize refuses: lehr quantize {path} --calibrate IN.npz -o "
+        "MODEL.nir" in ran.out
+    )
 
 
 def test_inspecting_fails_on_edges_that_name_no_node(path: Path, lehr: Lehr) -> None:
     inner = graph({"n": lif(6)}, [("input", "n"), ("m", "n"), ("n", "output")], (6,), (6,))
-    nir.write(path, graph({"g": inner}, [("input", "g"), ("g", "fc"), ("lost", "output")], (6,), (6,)))
+    nir.write(
+        path, graph({"g": inner}, [("input", "g"), ("g", "fc"), ("lost", "output")], (6,), (6,))
+    )
     ran = lehr("inspect", path)
     assert ran.code == 5
     assert ran.out == "FAIL\n"
@@ -156,13 +206,20 @@ def test_names_in_edges_do_not_steer_the_terminal(path: Path, lehr: Lehr) -> Non
         file["node/edges"] = [["input", "n"], ["n", "\x1b[2Joutput"]]
     with pytest.raises(FileRefused) as refused:
         read(path)
-    assert str(refused.value) == f"{path}: the graph has an edge n -> ?[2Joutput, but no node '?[2Joutput'; add the node or remove the edge"
+    assert (
+        str(refused.value)
+        == f"{path}: the graph has an edge n -> ?[2Joutput, but no node '?[2Joutput'; add the node or remove the edge"
+    )
     ran = lehr("inspect", path)
-    assert ran.err == f"error: {path}: edge n -> ?[2Joutput names '?[2Joutput', which is no node; add the node or remove the edge\n"
+    assert (
+        ran.err
+        == f"error: {path}: edge n -> ?[2Joutput names '?[2Joutput', which is no node; add the node or remove the edge\n"
+    )
 
 
 FLOAT = (
-    "holds a float graph, no integer network: it has no fixed_point block anywhere; make a network of it by"
+    "holds a float graph, no integer network: it has no fixed_point block anywhere; make a network "
+    "of it by"
     " 'lehr quantize GRAPH.nir --calibrate IN.npz -o MODEL.nir'"
 )
 

@@ -34,7 +34,10 @@ def test_decays_that_differ_are_taken_exactly_or_become_their_mean() -> None:
     neurons = lif(4, tau=4 * DT, threshold=2.0, r=4.0)
     neurons.tau = np.array([1, 2, 4, 8]) * DT
     weight = whole(rng, 4, 4)
-    told, x = from_nir(chain({"l": nir.Linear(weight), "n": neurons}, (4,), (4,))), spikes(rng, 4)[:, :5]
+    told, x = (
+        from_nir(chain({"l": nir.Linear(weight), "n": neurons}, (4,), (4,))),
+        spikes(rng, 4)[:, :5],
+    )
     made = quantize(told, x, Semantics(dt=DT, reset_timing="next_step"))
     neuron = made.network.neurons["n"]
     assert "leak v multiply decay 3 toward_zero" in lines_of(neuron.program)
@@ -55,25 +58,38 @@ def test_decays_that_are_no_fractions_of_two_keep_their_time_constants_within_th
     rng = np.random.default_rng(22)
     neurons = lif(3, tau=4 * DT)
     neurons.tau = np.array([3.3, 20, 57]) * DT
-    told, x = from_nir(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,))), spikes(rng, 4)
+    told, x = (
+        from_nir(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,))),
+        spikes(rng, 4),
+    )
     made = quantize(told, x, Semantics(dt=DT), Options(error=0.01))
     decay = made.layers["n"].decay
-    assert np.abs(decay.beta - (1 - DT / neurons.tau)).max() == pytest.approx(made.layers["n"].decay_error)
+    assert np.abs(decay.beta - (1 - DT / neurons.tau)).max() == pytest.approx(
+        made.layers["n"].decay_error
+    )
     assert (np.abs(decay.beta - (1 - DT / neurons.tau)) <= 0.01 * DT / neurons.tau).all()
     coarser = own_decays(1 - DT / neurons.tau, decay.shift - 1)
-    assert (np.abs(coarser.beta - (1 - DT / neurons.tau)) > 0.01 * DT / neurons.tau).any(), "no smaller shift would do"
+    assert (np.abs(coarser.beta - (1 - DT / neurons.tau)) > 0.01 * DT / neurons.tau).any(), (
+        "no smaller shift would do"
+    )
 
 
 def test_currents_that_differ_in_their_decay_are_taken_exactly() -> None:
     rng = np.random.default_rng(23)
     neurons = cubalif(3, 2 * DT, 4 * DT)
     neurons.tau_syn, neurons.tau_mem = np.array([2, 4, 2]) * DT, np.array([4, 8, 2]) * DT
-    made = same(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,)), spikes(rng, 4)[:, :6], Semantics(dt=DT))
+    made = same(
+        chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,)),
+        spikes(rng, 4)[:, :6],
+        Semantics(dt=DT),
+    )
     assert {"decay", "synapse_decay"} <= set(made.network.neurons["n"].values)
 
 
 @pytest.mark.parametrize("field", ["v_threshold", "r", "tau"])
-def test_neurons_that_differ_within_a_channel_are_taken_exactly_or_become_their_mean(field: str) -> None:
+def test_neurons_that_differ_within_a_channel_are_taken_exactly_or_become_their_mean(
+    field: str,
+) -> None:
     rng = np.random.default_rng(13)
     neurons = lif((2, 2, 2), tau=2 * DT, threshold=2.0, r=2.0)
     values = getattr(neurons, field).copy()
@@ -81,9 +97,14 @@ def test_neurons_that_differ_within_a_channel_are_taken_exactly_or_become_their_
     setattr(neurons, field, values)
     weight = whole(rng, 2, 1, 3, 3)
     conv = nir.Conv2d((4, 4), weight, 1, 0, 1, 1, np.zeros(2))
-    told, x = from_nir(chain({"c": conv, "n": neurons}, (1, 4, 4), (2, 2, 2))), spikes(rng, 1, 4, 4)[:, :5]
+    told, x = (
+        from_nir(chain({"c": conv, "n": neurons}, (1, 4, 4), (2, 2, 2))),
+        spikes(rng, 1, 4, 4)[:, :5],
+    )
     made = quantize(told, x, Semantics(dt=DT, reset_timing="next_step"))
-    windows = np.lib.stride_tricks.sliding_window_view(x[:, :, 0].astype(float), (3, 3), axis=(2, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        x[:, :, 0].astype(float), (3, 3), axis=(2, 3)
+    )
     currents = np.einsum("ntyxij,cij->ntcyx", windows, weight[:, 0])
     expected, membranes = lif_by_hand(currents, neurons.tau, neurons.v_threshold, neurons.r)
     assert 0 < expected.mean() < 1
@@ -93,7 +114,9 @@ def test_neurons_that_differ_within_a_channel_are_taken_exactly_or_become_their_
     assert np.abs(trace.membranes["n"] * scale - membranes).max() < 1e-9
     assert made.network.neurons["n"].per_neuron
     assert measure(made, x).layers["n"].spikes_differ == 0
-    mean = quantize(told, x, Semantics(dt=DT, reset_timing="next_step"), Options(maps="mean", decay="common"))
+    mean = quantize(
+        told, x, Semantics(dt=DT, reset_timing="next_step"), Options(maps="mean", decay="common")
+    )
     assert not mean.network.neurons["n"].per_neuron
     assert measure(mean, x).layers["n"].spikes_differ > 0
 
@@ -102,7 +125,13 @@ def test_values_that_wait_for_different_times_are_taken_exactly() -> None:
     rng = np.random.default_rng(24)
     seconds = np.array([1, 3, 2]) * DT
     first, second = whole(rng, 3, 4), whole(rng, 2, 3)
-    nodes = {"l": nir.Linear(first), "n": integrate(3), "d": nir.Delay(seconds), "m": nir.Linear(second), "o": integrate(2)}
+    nodes = {
+        "l": nir.Linear(first),
+        "n": integrate(3),
+        "d": nir.Delay(seconds),
+        "m": nir.Linear(second),
+        "o": integrate(2),
+    }
     made = same(chain(nodes, (4,), (2,)), spikes(rng, 4), STEP)
     delay = made.network.nodes["d"]
     assert isinstance(delay, Delay)

@@ -21,7 +21,9 @@ from lehr.simulate.fast import engine
 
 RNG = np.random.default_rng(1)
 X = (RNG.random((8, 8, 6)) < 0.4).astype(np.uint8)
-HIDDEN, SPIKES, LEAKY, CURRENT = (RNG.integers(-2, 4, (n, m)).astype(np.float64) for n, m in ((5, 6), (3, 5), (2, 5), (4, 5)))
+HIDDEN, SPIKES, LEAKY, CURRENT = (
+    RNG.integers(-2, 4, (n, m)).astype(np.float64) for n, m in ((5, 6), (3, 5), (2, 5), (4, 5))
+)
 
 
 def three_heads(*, one_output: bool = True) -> nir.NIRGraph:
@@ -35,11 +37,26 @@ def three_heads(*, one_output: bool = True) -> nir.NIRGraph:
         "leaky": nir.LI(np.array(2 * DT), np.array(2.0), np.array(0.0)),
         "7": nir.Affine(CURRENT, np.ones(4)),
     }
-    edges = [("input", "fc"), ("fc", "h"), ("h", "a"), ("a", "spikes"), ("h", "b"), ("b", "leaky"), ("h", "7")]
+    edges = [
+        ("input", "fc"),
+        ("fc", "h"),
+        ("h", "a"),
+        ("a", "spikes"),
+        ("h", "b"),
+        ("b", "leaky"),
+        ("h", "7"),
+    ]
     if one_output:
-        return graph(nodes, [*edges, ("spikes", "output"), ("leaky", "output"), ("7", "output")], (6,), (3,))
+        return graph(
+            nodes, [*edges, ("spikes", "output"), ("leaky", "output"), ("7", "output")], (6,), (3,)
+        )
     nodes["second"] = nir.Output({"output": np.array([2])})
-    return graph(nodes, [*edges, ("spikes", "output"), ("leaky", "second"), ("spikes", "second"), ("7", "second")], (6,), (3,))
+    return graph(
+        nodes,
+        [*edges, ("spikes", "output"), ("leaky", "second"), ("spikes", "second"), ("7", "second")],
+        (6,),
+        (3,),
+    )
 
 
 def run_heads() -> dict[str, Float]:
@@ -62,9 +79,12 @@ def run_heads() -> dict[str, Float]:
 @pytest.mark.few(2)
 @pytest.mark.parametrize("one_output", [True, False])
 @pytest.mark.parametrize(
-    ("read_from", "readout", "decides"), [("spikes", None, "spikes"), ("leaky", "last", "leaky"), ("7", "sum", "layer7.readout")]
+    ("read_from", "readout", "decides"),
+    [("spikes", None, "spikes"), ("leaky", "last", "leaky"), ("7", "sum", "layer7.readout")],
 )
-def test_the_layer_that_is_named_decides_and_all_are_traced(read_from: str, readout: Any, decides: str, one_output: bool) -> None:
+def test_the_layer_that_is_named_decides_and_all_are_traced(
+    read_from: str, readout: Any, decides: str, one_output: bool
+) -> None:
     how = Semantics(dt=DT, integrate="step", readout=readout, read_from=read_from)
     made = quantize(from_nir(three_heads(one_output=one_output)), X, how)
     assert made.network.output == decides
@@ -79,7 +99,9 @@ def test_the_layer_that_is_named_decides_and_all_are_traced(read_from: str, read
                 assert np.array_equal(result.trace.spikes[name], values)
             else:
                 assert len(np.unique(values)) > 3
-                assert np.array_equal(result.trace.membranes[name] * made.layers[name].scale, values)
+                assert np.array_equal(
+                    result.trace.membranes[name] * made.layers[name].scale, values
+                )
         last = expected[decides][:, -1] if readout == "last" else expected[decides].sum(axis=1)
         assert np.array_equal(result.prediction, last.argmax(axis=1))
     made.network.neurons["h"].threshold.flags.writeable = True
@@ -98,22 +120,34 @@ CHOICE = "--read-from spikes or --read-from leaky or --read-from 7"
         ("h", f"--read-from is 'h', which does not lead to the output; use {CHOICE}"),
     ],
 )
-def test_without_a_name_the_layers_to_choose_from_are_named(read_from: str | None, message: str) -> None:
+def test_without_a_name_the_layers_to_choose_from_are_named(
+    read_from: str | None, message: str
+) -> None:
     with pytest.raises(UsageError) as refused:
-        quantize(from_nir(three_heads()), X, Semantics(dt=DT, integrate="step", read_from=read_from))
+        quantize(
+            from_nir(three_heads()), X, Semantics(dt=DT, integrate="step", read_from=read_from)
+        )
     assert str(refused.value) == message
 
 
 def test_an_output_that_nothing_leads_to() -> None:
     told = three_heads()
     told.nodes["spare"] = nir.Output({"output": np.array([2])})
-    with pytest.raises(FileRefused, match=r"^spare is an output that nothing leads to; remove it or lead a layer to it$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^spare is an output that nothing leads to; remove it or lead a layer to it$",
+    ):
         from_nir(told)
 
 
 def test_a_subgraph_has_one_output() -> None:
-    told = graph({"g": three_heads(one_output=False)}, [("input", "g"), ("g", "output")], (6,), (3,))
-    with pytest.raises(FileRefused, match=r"^g: the graph has 2 nodes of type Output \(g.output, g.second\); give it one$"):
+    told = graph(
+        {"g": three_heads(one_output=False)}, [("input", "g"), ("g", "output")], (6,), (3,)
+    )
+    with pytest.raises(
+        FileRefused,
+        match=r"^g: the graph has 2 nodes of type Output \(g.output, g.second\); give it one$",
+    ):
         from_nir(told)
 
 
@@ -128,7 +162,14 @@ def given(tmp_path: Path) -> tuple[str, ...]:
     """`lehr quantize` of the graph as a file, without the options that it needs."""
     nir.write(tmp_path / "g.nir", with_axes(three_heads()))
     np.savez(tmp_path / "in.npz", input=X)
-    return "quantize", f"{tmp_path}/g.nir", "--calibrate", f"{tmp_path}/in.npz", "-o", f"{tmp_path}/m.nir"
+    return (
+        "quantize",
+        f"{tmp_path}/g.nir",
+        "--calibrate",
+        f"{tmp_path}/in.npz",
+        "-o",
+        f"{tmp_path}/m.nir",
+    )
 
 
 def test_all_options_that_are_missing_are_named_at_once(lehr: Lehr, given: tuple[str, ...]) -> None:
@@ -136,9 +177,12 @@ def test_all_options_that_are_missing_are_named_at_once(lehr: Lehr, given: tuple
     assert ran.code == 2
     assert ran.err == (
         "error: 3 refusals:\n"
-        "  the output is fed by 3 layers; say which of them decides: --read-from spikes or --read-from leaky or --read-from 7\n"
-        "  leaky has a time constant, and the graph does not say how long a step is; give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)\n"
-        "  h integrates r times its input, and NIR files mean by that r in a step or r dt; say --integrate step (sinabs) or --integrate ode"
+        "  the output is fed by 3 layers; say which of them decides: --read-from spikes or "
+        "--read-from leaky or --read-from 7\n"
+        "  leaky has a time constant, and the graph does not say how long a step is; give it in "
+        "seconds, as --dt 1e-4 (in Python: dt=1e-4)\n"
+        "  h integrates r times its input, and NIR files mean by that r in a step or r dt; say "
+        "--integrate step (sinabs) or --integrate ode"
         " (NIR's equation)\n"
     )
 
@@ -146,15 +190,31 @@ def test_all_options_that_are_missing_are_named_at_once(lehr: Lehr, given: tuple
 def test_the_choice_is_recorded(lehr: Lehr, given: tuple[str, ...], tmp_path: Path) -> None:
     ran = lehr(*given, "--dt", DT, "--integrate", "step", "--read-from", "spikes")
     assert ran.code == 0, ran.err
-    assert nir.read(tmp_path / "m.nir", type_check=False).metadata["origin"]["semantics"]["read_from"] == "spikes"
+    assert (
+        nir.read(tmp_path / "m.nir", type_check=False).metadata["origin"]["semantics"]["read_from"]
+        == "spikes"
+    )
     assert nirfile.read(tmp_path / "m.nir").output == "spikes"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["c", "onnx"])
-def test_layers_that_lead_nowhere_on_a_target(lehr: Lehr, given: tuple[str, ...], tmp_path: Path, target: str) -> None:
+def test_layers_that_lead_nowhere_on_a_target(
+    lehr: Lehr, given: tuple[str, ...], tmp_path: Path, target: str
+) -> None:
     assert lehr(*given, "--dt", DT, "--integrate", "step", "--read-from", "spikes").code == 0
-    built = lehr("build", tmp_path / "m.nir", "--target", target, "-i", tmp_path / "in.npz", "-o", tmp_path / "out", "-n", 2)
+    built = lehr(
+        "build",
+        tmp_path / "m.nir",
+        "--target",
+        target,
+        "-i",
+        tmp_path / "in.npz",
+        "-o",
+        tmp_path / "out",
+        "-n",
+        2,
+    )
     assert built.code == 0, built.err
     ran = lehr("verify", tmp_path / "out")
     if ran.code == ToolMissing.exit_code:

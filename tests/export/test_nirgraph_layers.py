@@ -49,12 +49,18 @@ def test_padding_same_and_bias_and_an_average() -> None:
     rng = np.random.default_rng(1)
     conv = nir.Conv2d((6, 6), whole(rng, 3, 2, 3, 3), 1, "same", 1, 1, np.array([1.0, -1, 0]))
     pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
-    made = same(chain({"c": conv, "p": pool, "n": integrate(3, 3, 3)}, (2, 6, 6), (3, 3, 3)), spikes(rng, 2, 6, 6))
+    made = same(
+        chain({"c": conv, "p": pool, "n": integrate(3, 3, 3)}, (2, 6, 6), (3, 3, 3)),
+        spikes(rng, 2, 6, 6),
+    )
     node = made.network.nodes["c"]
     assert isinstance(node, Conv2d)
     assert node.padding == (1, 1)
     assert isinstance(made.network.nodes["p"], SumPool2d)
-    assert made.network.neurons["n"].threshold.tolist() == [8 << made.network.neurons["n"].fields.fraction_bits] * 3
+    assert (
+        made.network.neurons["n"].threshold.tolist()
+        == [8 << made.network.neurons["n"].fields.fraction_bits] * 3
+    )
     assert set(made.network.nodes) == {"c", "p", "n"}
 
 
@@ -62,24 +68,41 @@ def test_an_average_of_spikes_goes_into_the_weights_after_flatten() -> None:
     rng = np.random.default_rng(2)
     pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
     flat = nir.Flatten({"input": np.array([2, 3, 3])}, 1, -1)
-    told = chain({"p": pool, "f": flat, "l": nir.Linear(whole(rng, 3, 18)), "m": integrate(3)}, (2, 6, 6), (3,))
+    told = chain(
+        {"p": pool, "f": flat, "l": nir.Linear(whole(rng, 3, 18)), "m": integrate(3)},
+        (2, 6, 6),
+        (3,),
+    )
     made = same(told, spikes(rng, 2, 6, 6))
     assert set(made.network.nodes) == {"p", "f", "l", "m"}
-    assert "f: start_dim is 1: read as counting the batch's axis, as torch does, so that all axes are flattened" in made.notes
+    assert (
+        "f: start_dim is 1: read as counting the batch's axis, as torch does, so that all axes are "
+        "flattened" in made.notes
+    )
 
 
 @pytest.mark.parametrize("scale", [[1.0, 2.0, 0.5], [-1.0, 2.0, 0.5]])
-def test_a_scale_goes_into_the_neurons_or_the_weights_or_becomes_weights(scale: list[float]) -> None:
+def test_a_scale_goes_into_the_neurons_or_the_weights_or_becomes_weights(
+    scale: list[float],
+) -> None:
     rng = np.random.default_rng(3)
     told = {"l": nir.Linear(whole(rng, 3, 4)), "s": nir.Scale(np.array(scale)), "n": integrate(3)}
     made = same(chain(told, (4,), (3,)), spikes(rng, 4))
     assert set(made.network.nodes) == {"l", "n"}
     before = same(
-        chain({"s": nir.Scale(np.array(scale)), "l": nir.Linear(whole(rng, 2, 3)), "n": integrate(2)}, (3,), (2,)), spikes(rng, 3)
+        chain(
+            {"s": nir.Scale(np.array(scale)), "l": nir.Linear(whole(rng, 2, 3)), "n": integrate(2)},
+            (3,),
+            (2,),
+        ),
+        spikes(rng, 3),
     )
     assert set(before.network.nodes) == {"l", "n"}
     alone = (
-        same(chain({"s": nir.Scale(np.array(scale)), "n": integrate(3, threshold=1.0)}, (3,), (3,)), spikes(rng, 3))
+        same(
+            chain({"s": nir.Scale(np.array(scale)), "n": integrate(3, threshold=1.0)}, (3,), (3,)),
+            spikes(rng, 3),
+        )
         if min(scale) > 0
         else None
     )
@@ -94,7 +117,15 @@ def test_spikes_that_are_added_to_currents_get_weights_of_one() -> None:
         "s": nir.Scale(np.array([-1.0, 2, 4])),
         "n": integrate(3),
     }
-    edges = [("input", "a"), ("a", "l"), ("l", "n"), ("a", "s"), ("s", "n"), ("a", "n"), ("n", "output")]
+    edges = [
+        ("input", "a"),
+        ("a", "l"),
+        ("l", "n"),
+        ("a", "s"),
+        ("s", "n"),
+        ("a", "n"),
+        ("n", "output"),
+    ]
     made = same(graph(nodes, edges, (3,), (3,)), spikes(rng, 3))
     added = made.network.nodes["a.to.n"]
     assert isinstance(added, Linear)
@@ -114,12 +145,20 @@ def test_weights_after_weights_with_their_biases() -> None:
 
 def test_a_delay_is_whole_steps_and_a_delay_of_none_goes() -> None:
     rng = np.random.default_rng(6)
-    told = {"d": nir.Delay(np.full(3, 3 * DT)), "none": nir.Delay(np.zeros(3)), "l": nir.Linear(whole(rng, 2, 3)), "n": integrate(2)}
+    told = {
+        "d": nir.Delay(np.full(3, 3 * DT)),
+        "none": nir.Delay(np.zeros(3)),
+        "l": nir.Linear(whole(rng, 2, 3)),
+        "n": integrate(2),
+    }
     made = same(chain(told, (3,), (2,)), spikes(rng, 3))
     assert made.network.nodes["d"] == Delay(3)
     assert "none" not in made.network.nodes
     told["d"] = nir.Delay(np.full(3, 3.2 * DT))
-    assert "d: delay rounded to 3 steps, by 0.2 of a step" in quantize(from_nir(chain(told, (3,), (2,))), spikes(rng, 3), STEP).notes
+    assert (
+        "d: delay rounded to 3 steps, by 0.2 of a step"
+        in quantize(from_nir(chain(told, (3,), (2,))), spikes(rng, 3), STEP).notes
+    )
 
 
 @pytest.mark.parametrize("threshold", [1.0, 0.0, -1.0])
@@ -170,7 +209,11 @@ def test_membranes_that_take_the_current_of_the_step_before_get_a_delay() -> Non
 def test_v_reset_and_v_leak_are_folded() -> None:
     rng = np.random.default_rng(10)
     neurons = lif(3, tau=2 * DT, threshold=4.0, r=2.0, v_leak=1.0, v_reset=1.0)
-    made = same(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,)), spikes(rng, 4)[:, :6], Semantics(dt=DT))
+    made = same(
+        chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,)),
+        spikes(rng, 4)[:, :6],
+        Semantics(dt=DT),
+    )
     assert made.network.neurons["n"].bias.tolist() == [0, 0, 0]
     assert made.layers["n"].threshold.tolist() == [3, 3, 3]
 
@@ -188,8 +231,15 @@ def test_levels_within_a_kind() -> None:
     for kind, largest in (("int8", 127), ("int3", 3), ("ternary", 1), ("binary", 1)):
         made = within_kind(weight, kind)  # type: ignore[arg-type]
         assert 0.9 * largest < np.abs(made.levels).max() <= largest
-        assert (kind, bool((made.levels == 0).any())) in {("int8", False), ("int3", True), ("ternary", True), ("binary", False)}
-        assert np.linalg.norm(made.levels * made.step[:, None] - weight) < 0.7 * np.linalg.norm(weight)
+        assert (kind, bool((made.levels == 0).any())) in {
+            ("int8", False),
+            ("int3", True),
+            ("ternary", True),
+            ("binary", False),
+        }
+        assert np.linalg.norm(made.levels * made.step[:, None] - weight) < 0.7 * np.linalg.norm(
+            weight
+        )
     assert within_kind(np.array([[0.0, 2.0, -6.0]]), "int3").levels.tolist() == [[0, 1, -3]]
     assert within_kind(np.array([[0.0, 2.0, -7.0]]), "int3").moved > 0
     assert within_kind(np.array([[0.0, 1.0]]), "binary").levels.tolist() == [[1, 1]]
@@ -199,12 +249,21 @@ def test_a_file_of_ours_read_as_a_float_graph_is_the_same_network_where_nothing_
     rng = np.random.default_rng(15)
     how = Arithmetic(fraction_bits=2)
     layers = [Neuron(np.full(n, 9), np.zeros(n, np.int32), how) for n in (5, 3)]
-    nodes = {"l": Linear(rng.choice([-1, 1], (5, 4))), "n": layers[0], "m": Linear(rng.choice([-1, 1], (3, 5))), "o": layers[1]}
+    nodes = {
+        "l": Linear(rng.choice([-1, 1], (5, 4))),
+        "n": layers[0],
+        "m": Linear(rng.choice([-1, 1], (3, 5))),
+        "o": layers[1],
+    }
     names = ["input", *nodes, "output"]
     net = Network(nodes, tuple(itertools.pairwise(names)), Input((4,), "spikes"), 30)
     x = (rng.random((6, 30, 4)) < 0.6).astype(np.uint8)
     told = from_nir(nirfile.to_nir(net))
-    made = quantize(told, x, Semantics(dt=DT_OF_OURS, integrate="ode", reset="subtract", reset_timing="next_step"))
+    made = quantize(
+        told,
+        x,
+        Semantics(dt=DT_OF_OURS, integrate="ode", reset="subtract", reset_timing="next_step"),
+    )
     expected, got = (simulate(each, x, trace=["n", "o"]) for each in (net, made.network))
     assert all(0.05 < rate < 0.95 for rate in expected.rates.values())
     for name in ("n", "o"):

@@ -38,15 +38,18 @@ def test_numbers_are_laid_out_as_numpy_would_where_they_have_one_meaning(
 REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
     "a vector for a map": (
         chain({"n": nir.IF(np.ones(3), np.ones(3))}, (3, 6, 6), (3, 6, 6)),
-        "n: has shape [3] but gets [3, 6, 6]; where it is one number per channel, give it shape [3, 1, 1]",
+        "n: has shape [3] but gets [3, 6, 6]; where it is one number per channel, give it shape "
+        "[3, 1, 1]",
     ),
     "weights transposed": (
         chain({"l": nir.Linear(np.ones((6, 3))), "n": nir.IF(np.ones(3), np.ones(3))}, (6,), (3,)),
-        "l: Linear takes (3,) but gets (6,); its weight is [6, 3]: transposed? NIR has [outputs, inputs]",
+        "l: Linear takes (3,) but gets (6,); its weight is [6, 3]: transposed? NIR has [outputs, "
+        "inputs]",
     ),
     "weights transposed, after a batch's axis": (
         chain({"l": nir.Linear(np.ones((6, 3))), "n": nir.IF(np.ones(3), np.ones(3))}, (1, 6), (3,)),
-        "l: Linear takes (3,) but gets (6,); its weight is [6, 3]: transposed? NIR has [outputs, inputs]",
+        "l: Linear takes (3,) but gets (6,); its weight is [6, 3]: transposed? NIR has [outputs, "
+        "inputs]",
     ),
     "no Flatten": (
         chain({"l": nir.Linear(np.ones((3, 24))), "n": nir.IF(np.ones(3), np.ones(3))}, (2, 3, 4), (3,)),
@@ -58,12 +61,14 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
     ),
     "a kernel with its inputs first": (
         chain({"c": nir.Conv2d(None, np.ones((2, 4, 3, 3)), 1, 1, 1, 1, np.zeros(2))}, (2, 6, 6), (4, 6, 6)),
-        "c: Conv2d takes (4, height, width) but gets (2, 6, 6); its weight is [2, 4, 3, 3]: transposed? NIR has [outputs, inputs / groups,"
+        "c: Conv2d takes (4, height, width) but gets (2, 6, 6); its weight is [2, 4, 3, 3]: "
+        "transposed? NIR has [outputs, inputs / groups,"
         " height, width]",
     ),
     "a kernel with its channels last": (
         chain({"c": nir.Conv2d(None, np.ones((3, 3, 2, 4)), 1, 1, 1, 1, np.zeros(3))}, (2, 6, 6), (4, 6, 6)),
-        "c: Conv2d takes (3, height, width) but gets (2, 6, 6); its weight is [3, 3, 2, 4]: transposed? NIR has [outputs, inputs / groups,"
+        "c: Conv2d takes (3, height, width) but gets (2, 6, 6); its weight is [3, 3, 2, 4]: "
+        "transposed? NIR has [outputs, inputs / groups,"
         " height, width]",
     ),
     "a kernel that no turning helps": (
@@ -72,15 +77,18 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
     ),
     "padding that asks for memory": (
         chain({"c": nir.Conv2d(None, np.ones((1, 2, 3, 3)), 1, 1 << 30, 1, 1, np.zeros(1))}, (2, 6, 6), (1, 6, 6)),
-        "c: puts out [1, 2147483652, 2147483652], 4,611,686,035,607,257,104 values; the limit is 16,777,216: use a smaller layer",
+        "c: puts out [1, 2147483652, 2147483652], 4,611,686,035,607,257,104 values; the limit is "
+        "16,777,216: use a smaller layer",
     ),
     "an input that asks for memory": (
         chain({"n": nir.IF(np.array(1.0), np.array(1.0))}, (1 << 20, 1 << 20), (1,)),
-        "input: shape is [1048576, 1, 1048576], 1,099,511,627,776 values; the limit is 16,777,216: use a smaller input",
+        "input: shape is [1048576, 1, 1048576], 1,099,511,627,776 values; the limit is 16,777,216: "
+        "use a smaller input",
     ),
     "a batch of two": (
         chain({"n": nir.IF(np.array(1.0), np.array(1.0))}, (2, 1, 6, 6), (1,)),
-        "input: shape is an array of shape (4,); give 1 to 3 integers of at least 1, without the batch's axis",
+        "input: shape is an array of shape (4,); give 1 to 3 integers of at least 1, without the "
+        "batch's axis",
     ),
 }  # fmt: skip
 

@@ -18,7 +18,8 @@ from lehr.export.effect import measure
 from lehr.export.nirgraph import Options, Semantics, from_nir, quantize, run
 from lehr.simulate import simulate
 
-# Spikes in every tenth step: the input of the LIF example in the NIR paper (neuromorphs/NIR, paper/01_lif), 34 spikes in 1,000 steps.
+# Spikes in every tenth step: the input of the LIF example in the NIR paper (neuromorphs/NIR,
+# paper/01_lif), 34 spikes in 1,000 steps.
 PAPER = [6, 22, 27, 31, 32, 35, 37, 40, 41, *range(43, 54), *range(67, 79), 84, 85]
 
 
@@ -29,14 +30,29 @@ def paper_input() -> npt.NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(
-    ("reset", "timing"), [("zero", "same_step"), ("subtract", "same_step"), ("zero", "next_step"), ("subtract", "next_step")]
+    ("reset", "timing"),
+    [
+        ("zero", "same_step"),
+        ("subtract", "same_step"),
+        ("zero", "next_step"),
+        ("subtract", "next_step"),
+    ],
 )
-def test_the_nir_papers_lif_neuron_spikes_when_it_does_in_the_paper(reset: str, timing: str) -> None:
+def test_the_nir_papers_lif_neuron_spikes_when_it_does_in_the_paper(
+    reset: str, timing: str
+) -> None:
     x = paper_input()
     assert x.sum() == 34
-    graph = from_nir(chain({"0": nir.Affine(np.ones((1, 1)), np.zeros(1)), "1": lif(1)}, (1,), (1,)))
+    graph = from_nir(
+        chain({"0": nir.Affine(np.ones((1, 1)), np.zeros(1)), "1": lif(1)}, (1,), (1,))
+    )
     made = quantize(graph, x, Semantics(dt=DT, reset=reset, reset_timing=timing))  # type: ignore[arg-type]
-    assert np.flatnonzero(run(graph, x, made.semantics, 1000).spikes["layer1"]).tolist() == [460, 510, 710, 760]
+    assert np.flatnonzero(run(graph, x, made.semantics, 1000).spikes["layer1"]).tolist() == [
+        460,
+        510,
+        710,
+        760,
+    ]
     result = simulate(made.network, x, trace=["layer1"])
     assert np.flatnonzero(result.trace.spikes["layer1"]).tolist() == [460, 510, 710, 760]
     how = made.network.neurons["layer1"].fields
@@ -54,13 +70,18 @@ def test_a_recurrent_graph_in_a_subgraph_is_run_as_its_equations_say() -> None:
     for name, expected in zip(("lif1.lif", "lif2"), run_braille(told, x), strict=True):
         assert 0.02 < expected.mean() < 0.9
         assert np.array_equal(floats.spikes[name], expected)
-    assert dict(made.graph.names) == {name: name for name in ("input", "output", "fc1", "fc2", "lif2", "lif1.lif", "lif1.w_rec")}
+    assert dict(made.graph.names) == {
+        name: name for name in ("input", "output", "fc1", "fc2", "lif2", "lif1.lif", "lif1.w_rec")
+    }
 
 
 @pytest.mark.slow
 def test_a_cycle_beside_a_subgraph_is_the_same_network() -> None:
     x = (np.random.default_rng(2).random((4, 40, 12)) < 0.2).astype(np.uint8)
-    nested, flat = (quantize(from_nir(braille(np.random.default_rng(1), nested=n)), x, Semantics(dt=DT)) for n in (True, False))
+    nested, flat = (
+        quantize(from_nir(braille(np.random.default_rng(1), nested=n)), x, Semantics(dt=DT))
+        for n in (True, False)
+    )
     assert nested.network == flat.network
 
 
@@ -70,7 +91,9 @@ def test_a_recurrent_graphs_error_shrinks_with_its_bits() -> None:
     graph, x = from_nir(braille(rng)), (rng.random((24, 80, 12)) < 0.2).astype(np.uint8)
     differ = {}
     for kind in ("int3", "int5", "int8"):
-        effect = measure(quantize(graph, x, Semantics(dt=DT), Options(weights=kind, error=0.002)), x)
+        effect = measure(
+            quantize(graph, x, Semantics(dt=DT), Options(weights=kind, error=0.002)), x
+        )
         layer = effect.layers["lif1.lif"]
         assert 0.02 < layer.rate < 0.9
         assert not effect.warnings
@@ -82,7 +105,9 @@ def test_a_recurrent_graphs_error_shrinks_with_its_bits() -> None:
 
 
 @pytest.mark.slow
-def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks_with_its_bits() -> None:
+def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks_with_its_bits() -> (
+    None
+):
     rng = np.random.default_rng(3)
     told = nmnist_like(rng)
     x = (rng.random((4, 20, 2, 10, 10)) < 0.1).astype(np.uint8)
@@ -113,11 +138,19 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
     unit, dt, hidden = 2.0 ** draw(st.integers(-3, 3)), 2.0**-10, draw(st.integers(1, 5))
     fires: Any = draw(st.sampled_from(["gt", "ge"]))
     reset: Any = draw(st.sampled_from(["zero", "subtract"]))
-    how = Semantics(dt=dt, reset=reset, reset_timing=draw(st.sampled_from(["same_step", "next_step"])), fires=fires, integrate="step")
+    how = Semantics(
+        dt=dt,
+        reset=reset,
+        reset_timing=draw(st.sampled_from(["same_step", "next_step"])),
+        fires=fires,
+        integrate="step",
+    )
 
     def levels(*shape: int) -> npt.NDArray[np.float64]:
         made = unit * rng.integers(-3, 4, shape).astype(np.float64)
-        made[0, 0] = unit  # so that the step is a power of two, and thresholds are whole numbers of it
+        made[0, 0] = (
+            unit  # so that the step is a power of two, and thresholds are whole numbers of it
+        )
         return made
 
     def neurons() -> nir.NIRNode:
@@ -127,8 +160,16 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
         tau = np.full(hidden, dt * 2)
         leak = unit * rng.integers(-2, 3, hidden)
         if draw(st.booleans()):
-            return nir.LIF(tau=tau, r=tau / dt, v_leak=leak, v_threshold=theta + unit, v_reset=np.full(hidden, unit))
-        return nir.CubaLIF(tau_syn=tau, tau_mem=tau, r=tau / dt, v_leak=0 * leak, v_threshold=theta, w_in=tau / dt)
+            return nir.LIF(
+                tau=tau,
+                r=tau / dt,
+                v_leak=leak,
+                v_threshold=theta + unit,
+                v_reset=np.full(hidden, unit),
+            )
+        return nir.CubaLIF(
+            tau_syn=tau, tau_mem=tau, r=tau / dt, v_leak=0 * leak, v_threshold=theta, w_in=tau / dt
+        )
 
     first, last = neurons(), neurons()
     body = {
@@ -148,7 +189,10 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
     if draw(st.booleans()):
         body["scale"] = nir.Scale(2.0 ** rng.integers(-1, 2, hidden))
         edges = [("b", "scale"), ("scale", "m"), *(e for e in edges if e != ("b", "m"))]
-    ends = {"input": nir.Input({"input": np.array([3])}), "output": nir.Output({"output": np.array([hidden])})}
+    ends = {
+        "input": nir.Input({"input": np.array([3])}),
+        "output": nir.Output({"output": np.array([hidden])}),
+    }
     x = (rng.random((4, 6, 3)) < 0.6).astype(np.uint8)
     return nir.NIRGraph({**ends, **body}, edges, type_check=False), x, how
 
@@ -181,7 +225,17 @@ def test_one_unit_of_a_threshold_is_seen() -> None:
     how = Semantics(integrate="step")
     for threshold, differs in ((2.0, False), (3.0, True)):
         made, other = (
-            quantize(from_nir(chain({"fc": nir.Linear(weight), "n": nir.IF(np.ones(6), np.full(6, v))}, (12,), (6,))), x, how)
+            quantize(
+                from_nir(
+                    chain(
+                        {"fc": nir.Linear(weight), "n": nir.IF(np.ones(6), np.full(6, v))},
+                        (12,),
+                        (6,),
+                    )
+                ),
+                x,
+                how,
+            )
             for v in (2.0, threshold)
         )
         effect = measure(made, x, other.network)
@@ -192,7 +246,12 @@ def test_one_unit_of_a_threshold_is_seen() -> None:
 def test_a_decay_that_16_bits_do_not_bring_within_the_error_says_so() -> None:
     """1 - dt/tau of 1 - 1.4/2**16 becomes 1 - 1/2**16: a time constant off by 0.4/1.4."""
     tau = 2.0**16 / 1.4 * DT
-    told = chain({"w": nir.Linear(np.ones((2, 3))), "n": lif(2, tau=tau, threshold=1e-4)}, (3,), (2,))
+    told = chain(
+        {"w": nir.Linear(np.ones((2, 3))), "n": lif(2, tau=tau, threshold=1e-4)}, (3,), (2,)
+    )
     made = quantize(from_nir(told), np.ones((1, 9, 3), np.uint8), Semantics(dt=DT))
     said = "by 0.29 of its time constant and not 0.01 as asked, for it has 16 bits, the most that a decay has"
-    assert any(note.startswith("n: decay moved by 6.1e-06 to 65535/65536") and note.endswith(said) for note in made.notes), made.notes
+    assert any(
+        note.startswith("n: decay moved by 6.1e-06 to 65535/65536") and note.endswith(said)
+        for note in made.notes
+    ), made.notes

@@ -75,7 +75,9 @@ def node(name: str, **fields: Any) -> Callable[[dict[str, Any]], object]:
         (node("n", **{key: np.ones(4) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")}), "n: has shape [4] but gets [3]; check the layer before it"),
     ],
 )  # fmt: skip
-def test_a_file_that_says_what_no_graph_says(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+def test_a_file_that_says_what_no_graph_says(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
     path = spoilt(neurons(), change, tmp_path / "g.nir")
     with pytest.raises(FileRefused) as refused:
         quantize(read(path), EVENTS, Semantics(dt=DT))
@@ -89,7 +91,10 @@ def test_a_subgraph_whose_edge_names_no_node(tmp_path: Path) -> None:
         inner["cells"] = inner.pop("lif")
 
     path = spoilt(braille(np.random.default_rng(0)), rename, tmp_path / "g.nir")
-    with pytest.raises(FileRefused, match="lif1: the graph has an edge input -> lif, but no node 'lif'; add the node or remove the edge$"):
+    with pytest.raises(
+        FileRefused,
+        match="lif1: the graph has an edge input -> lif, but no node 'lif'; add the node or remove the edge$",
+    ):
         read(path)
 
 
@@ -97,23 +102,45 @@ def test_graphs_in_graphs_have_an_end() -> None:
     told = neurons()
     for _ in range(10):
         told = chain({"g": told}, (3,), (3,))
-    with pytest.raises(FileRefused, match="the graph lies more than 8 graphs deep; put its nodes into the outer one$"):
+    with pytest.raises(
+        FileRefused,
+        match="the graph lies more than 8 graphs deep; put its nodes into the outer one$",
+    ):
         from_nir(told)
 
 
 def test_two_names_that_become_one() -> None:
-    told = chain({"a": chain({"b": nir.Linear(np.eye(3))}, (3,), (3,)), "a.b": nir.Linear(np.eye(3)), "n": lif(3)}, (3,), (3,))
-    with pytest.raises(FileRefused, match=r"^a.b names two nodes once graphs are put into one another; rename one$"):
+    told = chain(
+        {
+            "a": chain({"b": nir.Linear(np.eye(3))}, (3,), (3,)),
+            "a.b": nir.Linear(np.eye(3)),
+            "n": lif(3),
+        },
+        (3,),
+        (3,),
+    )
+    with pytest.raises(
+        FileRefused, match=r"^a.b names two nodes once graphs are put into one another; rename one$"
+    ):
         from_nir(told)
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (nir.Scale(np.ones((2, 3, 2))), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
-        (nir.Delay(np.ones((2, 3, 2))), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
+        (
+            nir.Scale(np.ones((2, 3, 2))),
+            "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it",
+        ),
+        (
+            nir.Delay(np.ones((2, 3, 2))),
+            "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it",
+        ),
         (lif((2, 3, 2)), "w: has shape [2, 3, 2] but gets [2, 3, 3]; check the layer before it"),
-        (nir.Linear(np.ones((2, 18))), "w: Linear takes (18,) but gets (2, 3, 3); put a Flatten before it"),
+        (
+            nir.Linear(np.ones((2, 18))),
+            "w: Linear takes (18,) but gets (2, 3, 3); put a Flatten before it",
+        ),
     ],
 )
 def test_shapes_that_do_not_fit(wrong: nir.NIRNode, message: str) -> None:
@@ -143,7 +170,9 @@ SPLIT = nir.Delay(np.array([0.0, 2, 3]) * DT)
         (chain({"n": lif(3), "l": nir.LI(np.full(3, 1e-3), np.ones(3), np.zeros(3)), "m": lif(3)}, (3,), (3,)), Semantics(dt=DT), FileRefused, "l never fires, but leads to m; let an integrator lead to the output alone"),
     ],
 )  # fmt: skip
-def test_a_graph_that_no_integer_network_computes(told: nir.NIRGraph, how: Semantics, error: type[LehrError], message: str) -> None:
+def test_a_graph_that_no_integer_network_computes(
+    told: nir.NIRGraph, how: Semantics, error: type[LehrError], message: str
+) -> None:
     with pytest.raises(error) as refused:
         quantize(from_nir(told), EVENTS, how)
     assert str(refused.value) == message
@@ -154,7 +183,8 @@ def test_a_synapse_with_a_bias_and_a_leak_elsewhere() -> None:
     cells = nir.CubaLIF(tau, tau, one, one / 2, one, w_in=one)
     told = chain({"l": nir.Affine(np.eye(3), one), "n": cells}, (3,), (3,))
     with pytest.raises(
-        NotMappable, match=r"^n \(CubaLIF\): it has both a bias at its synapse and a leak towards another value than its reset's"
+        NotMappable,
+        match=r"^n \(CubaLIF\): it has both a bias at its synapse and a leak towards another value than its reset's",
     ):
         quantize(from_nir(told), EVENTS, Semantics(dt=DT))
 
@@ -162,14 +192,28 @@ def test_a_synapse_with_a_bias_and_a_leak_elsewhere() -> None:
 def test_a_scale_that_nothing_takes_in() -> None:
     scale = nir.Scale(np.arange(1.0, 9).reshape(2, 2, 2))
     conv = nir.Conv2d((2, 2), np.ones((1, 2, 1, 1)), 1, 0, 1, 1, np.zeros(1))
-    told = chain({"s": scale, "c": conv, "n": nir.IF(np.ones((1, 2, 2)), np.ones((1, 2, 2)))}, (2, 2, 2), (1, 2, 2))
-    with pytest.raises(NotMappable, match=r"^s \(Scale\): it differs within a channel of a feature map"):
+    told = chain(
+        {"s": scale, "c": conv, "n": nir.IF(np.ones((1, 2, 2)), np.ones((1, 2, 2)))},
+        (2, 2, 2),
+        (1, 2, 2),
+    )
+    with pytest.raises(
+        NotMappable, match=r"^s \(Scale\): it differs within a channel of a feature map"
+    ):
         quantize(from_nir(told), np.ones((1, 3, 2, 2, 2), np.uint8), Semantics(integrate="step"))
 
 
 def test_a_cycle_that_dropping_a_scale_would_cut_elsewhere() -> None:
     one = nir.Scale(np.ones(3))
-    nodes = {"s1": one, "s2": one, "s3": one, "a": lif(3), "b": lif(3), "ab": nir.Linear(np.eye(3)), "ba": nir.Linear(np.eye(3))}
+    nodes = {
+        "s1": one,
+        "s2": one,
+        "s3": one,
+        "a": lif(3),
+        "b": lif(3),
+        "ab": nir.Linear(np.eye(3)),
+        "ba": nir.Linear(np.eye(3)),
+    }
     edges = [
         ("input", "a"),
         ("a", "ab"),
@@ -182,7 +226,10 @@ def test_a_cycle_that_dropping_a_scale_would_cut_elsewhere() -> None:
         ("s3", "b"),
         ("b", "output"),
     ]
-    with pytest.raises(NotMappable, match="the cycle that it lies in would be cut in another place; put a Delay where one step is meant$"):
+    with pytest.raises(
+        NotMappable,
+        match="the cycle that it lies in would be cut in another place; put a Delay where one step is meant$",
+    ):
         quantize(from_nir(graph(nodes, edges, (3,), (3,))), EVENTS, Semantics(dt=DT))
 
 
@@ -191,7 +238,8 @@ def test_a_cycle_that_dropping_a_scale_would_cut_elsewhere() -> None:
     [
         (
             {"weights": "int9"},
-            "--weights is 'int9'; did you mean 'int8'? use one of binary, ternary, int2, int3, int4, int5, int6, int7, int8",
+            "--weights is 'int9'; did you mean 'int8'? use one of binary, ternary, int2, int3, "
+            "int4, int5, int6, int7, int8",
         ),
         ({"decay_bits": 17}, "--decay-bits is 17; use 1 to 16"),
         ({"fraction_bits": -1}, "--fraction-bits is -1; use 0 to 16"),
@@ -219,14 +267,29 @@ def test_semantics_that_are_none(wrong: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("x", "more", "message"),
     [
-        (EVENTS[:, :, :2], {}, "calibration input is uint8 [2, 8, 2], the graph takes uint8 [N, T, 3], or [N, 3] and --steps; reshape it"),
+        (
+            EVENTS[:, :, :2],
+            {},
+            "calibration input is uint8 [2, 8, 2], the graph takes uint8 [N, T, 3], or [N, 3] and "
+            "--steps; reshape it",
+        ),
         (
             EVENTS[:, 0],
             {},
-            "calibration input has no axis of time, and no steps are given; say for how many a sample is held, as --steps 8 (in Python: steps=8)",
+            "calibration input has no axis of time, and no steps are given; say for how many a "
+            "sample is held, as --steps 8 (in Python: steps=8)",
         ),
-        (EVENTS, {"steps": 9}, "calibration input has 8 steps, but --steps is 9; ask for at most as many"),
-        (EVENTS * 2, {}, "calibration input holds 2, but no full scale is given; give --full-scale 255 for pixels, 1 for counts"),
+        (
+            EVENTS,
+            {"steps": 9},
+            "calibration input has 8 steps, but --steps is 9; ask for at most as many",
+        ),
+        (
+            EVENTS * 2,
+            {},
+            "calibration input holds 2, but no full scale is given; give --full-scale 255 for "
+            "pixels, 1 for counts",
+        ),
         (EVENTS, {"full_scale": -1.0}, "--full-scale is -1; use a number above 0, 255 for pixels"),
     ],
 )
@@ -236,22 +299,31 @@ def test_samples_that_do_not_fit(x: Any, more: dict[str, Any], message: str) -> 
     assert str(refused.value) == message
 
 
-NUMBERS = st.sampled_from([0.0, 5e-324, 1e-300, 1e-30, 1e-4, 0.7, 1.0, 3e7, 1e15, -1e-300, -1.0, -1e15])
+NUMBERS = st.sampled_from(
+    [0.0, 5e-324, 1e-300, 1e-30, 1e-4, 0.7, 1.0, 3e7, 1e15, -1e-300, -1.0, -1e15]
+)
 
 
 @budget(10, 166)
 @given(st.data())
 def test_extreme_numbers_end_in_a_network_or_are_refused(data: st.DataObject) -> None:
     def some(*shape: int) -> Any:
-        return np.array(data.draw(st.lists(NUMBERS, min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))).reshape(shape)
+        return np.array(
+            data.draw(st.lists(NUMBERS, min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
+        ).reshape(shape)
 
     cells = (
         nir.CubaLIF(some(2), some(2), some(2), some(2), some(2), some(2), some(2))
         if data.draw(st.booleans())
         else nir.LIF(some(2), some(2), some(2), some(2), some(2))
     )
-    told = chain({"a": nir.Affine(some(2, 3), some(2)), "s": nir.Scale(some(2)), "n": cells}, (3,), (2,))
-    how = Semantics(dt=data.draw(st.sampled_from([1e-14, 1e-4, 1e14])), discretize=data.draw(st.sampled_from(["euler", "exact"])))
+    told = chain(
+        {"a": nir.Affine(some(2, 3), some(2)), "s": nir.Scale(some(2)), "n": cells}, (3,), (2,)
+    )
+    how = Semantics(
+        dt=data.draw(st.sampled_from([1e-14, 1e-4, 1e14])),
+        discretize=data.draw(st.sampled_from(["euler", "exact"])),
+    )
     try:
         made = quantize(from_nir(told), EVENTS, how, Options(decay="common", maps="mean"))
     except LehrError:

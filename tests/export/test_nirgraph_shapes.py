@@ -1,6 +1,7 @@
 """Numbers that others write once for a layer, once for a channel, or with a batch's axis: laid out, said, or refused.
 
-The right spikes come from loops in double precision written here, and from snnTorch stepped in double precision.
+The right spikes come from loops in double precision written here, and from snnTorch stepped in
+double precision.
 """
 
 from __future__ import annotations
@@ -37,12 +38,25 @@ def written(node: Any, write: Write) -> Any:
 def dense(write: Write, shape: tuple[int, ...] = (6,), bias: Write = lambda b: b) -> nir.NIRGraph:
     """Affine, LIF, Linear, CubaLIF; their decays and weights are such that nothing needs rounding."""
     rng, full = np.random.default_rng(3), np.full
-    lif = nir.LIF(tau=full(5, 2 * DT), r=full(5, 2.0), v_leak=full(5, 1.0), v_threshold=full(5, 2.5), v_reset=full(5, 0.0))
+    lif = nir.LIF(
+        tau=full(5, 2 * DT),
+        r=full(5, 2.0),
+        v_leak=full(5, 1.0),
+        v_threshold=full(5, 2.5),
+        v_reset=full(5, 0.0),
+    )
     cuba = nir.CubaLIF(
-        tau_syn=full(3, 2 * DT), tau_mem=full(3, 2 * DT), r=full(3, 2.0), v_leak=full(3, 0.0), v_threshold=full(3, 1.5), w_in=full(3, 2.0)
+        tau_syn=full(3, 2 * DT),
+        tau_mem=full(3, 2 * DT),
+        r=full(3, 2.0),
+        v_leak=full(3, 0.0),
+        v_threshold=full(3, 1.5),
+        w_in=full(3, 2.0),
     )
     nodes = {"0": nir.Affine(whole(rng, 5, 6), bias(np.ones(5))), "1": written(lif, write)}
-    return chain({**nodes, "2": nir.Linear(whole(rng, 3, 5)), "3": written(cuba, write)}, shape, (3,))
+    return chain(
+        {**nodes, "2": nir.Linear(whole(rng, 3, 5)), "3": written(cuba, write)}, shape, (3,)
+    )
 
 
 def run_dense(x: npt.NDArray[np.uint8]) -> tuple[Float, Float]:
@@ -75,10 +89,18 @@ def require_spikes(made: Quantized, x: npt.NDArray[np.uint8], expected: dict[str
     name, first = next(iter(made.network.weighted.items()))
     weight = first.weight.copy()
     weight[0] += np.where(weight[0] > weight.min(), -1, 1).astype(np.int8)
-    changed = replace(made.network, nodes={**made.network.nodes, name: replace(first, weight=weight)})
+    changed = replace(
+        made.network, nodes={**made.network.nodes, name: replace(first, weight=weight)}
+    )
     for net, same in ((made.network, True), (changed, False)):
         result = simulate(net, x, trace=list(expected))
-        assert all(np.array_equal(result.trace.spikes[name], spikes) for name, spikes in expected.items()) is same
+        assert (
+            all(
+                np.array_equal(result.trace.spikes[name], spikes)
+                for name, spikes in expected.items()
+            )
+            is same
+        )
     for name, spikes in expected.items():
         assert 0.02 < spikes.mean() < 0.98, name
 
@@ -86,8 +108,14 @@ def require_spikes(made: Quantized, x: npt.NDArray[np.uint8], expected: dict[str
 SCALARS: dict[str, tuple[Write, str]] = {
     "no axis": (lambda v: np.array(v.flat[0]), "one number, for each of the 5 neurons"),
     "one axis of 1": (lambda v: v.ravel()[:1], "one number, for each of the 5 neurons"),
-    "three axes of 1": (lambda v: v.ravel()[:1].reshape(1, 1, 1), "one number, for each of the 5 neurons"),
-    "a batch's axis": (lambda v: v[None], "shape [1, 5]: its leading axis of 1 is the batch's, and is left out"),
+    "three axes of 1": (
+        lambda v: v.ravel()[:1].reshape(1, 1, 1),
+        "one number, for each of the 5 neurons",
+    ),
+    "a batch's axis": (
+        lambda v: v[None],
+        "shape [1, 5]: its leading axis of 1 is the batch's, and is left out",
+    ),
     "as float32": (lambda v: np.float32(v.flat[0]), "one number, for each of the 5 neurons"),  # type: ignore[dict-item,return-value]
 }
 
@@ -106,8 +134,14 @@ def test_a_batchs_axis_of_the_input_goes_where_with_it_nothing_fits() -> None:
     x = (np.random.default_rng(4).random((20, 6, 6)) < 0.4).astype(np.uint8)
     made = made_of(dense(lambda v: v[None], (1, 6), bias=lambda b: b[None]), x)
     assert made.graph.shape == (6,)
-    assert "input: shape is [1, 6]: its leading axis of 1 is the batch's, and is left out" in made.notes
-    assert "0: bias has shape [1, 5]: its leading axis of 1 is the batch's, and is left out" in made.notes
+    assert (
+        "input: shape is [1, 6]: its leading axis of 1 is the batch's, and is left out"
+        in made.notes
+    )
+    assert (
+        "0: bias has shape [1, 5]: its leading axis of 1 is the batch's, and is left out"
+        in made.notes
+    )
     hidden, out = run_dense(x)
     require_spikes(made, x, {"layer1": hidden, "layer3": out})
 
@@ -165,8 +199,16 @@ ALIKE = "for the layer's [3, 6, 6] neurons alike along its axes of 1"
 PER_CHANNEL: dict[str, tuple[tuple[int, ...], tuple[int, ...], str]] = {
     "per neuron": ((3, 6, 6), (), ""),
     "per channel": ((3, 1, 1), (), f"numbers of shape [3, 1, 1], {ALIKE}"),
-    "per channel, with a batch's axis": ((1, 3, 1, 1), (), f"numbers of shape [1, 3, 1, 1], {ALIKE}"),
-    "a batch's axis everywhere": ((1, 3, 6, 6), (1,), "shape [1, 3, 6, 6]: its leading axis of 1 is the batch's, and is left out"),
+    "per channel, with a batch's axis": (
+        (1, 3, 1, 1),
+        (),
+        f"numbers of shape [1, 3, 1, 1], {ALIKE}",
+    ),
+    "a batch's axis everywhere": (
+        (1, 3, 6, 6),
+        (1,),
+        "shape [1, 3, 6, 6]: its leading axis of 1 is the batch's, and is left out",
+    ),
 }
 
 
@@ -180,7 +222,16 @@ def test_numbers_of_a_feature_map_however_they_are_written(written_as: str) -> N
     left_out = [note for note in made.notes if "leading axis of 1 is the batch's" in note]
     assert len(left_out) == (6 if batch else 0)
     for start in (
-        ("input: shape is", "output: shape is", "l: weight has shape", "c: input_shape is", "f: input_type is", "n: r, ") if batch else ()
+        (
+            "input: shape is",
+            "output: shape is",
+            "l: weight has shape",
+            "c: input_shape is",
+            "f: input_type is",
+            "n: r, ",
+        )
+        if batch
+        else ()
     ):
         assert any(note.startswith(start) for note in left_out), start
     require_spikes(made, x, run_maps(x))
@@ -188,21 +239,32 @@ def test_numbers_of_a_feature_map_however_they_are_written(written_as: str) -> N
 
 @pytest.mark.filterwarnings("ignore:nirtorch.extract_nir_graph:DeprecationWarning")
 def test_snntorchs_own_export_of_numbers_without_axes(monkeypatch: pytest.MonkeyPatch) -> None:
-    snn, export_nir, torch = (pytest.importorskip(name) for name in ("snntorch", "snntorch.export_nir", "torch"))
+    snn, export_nir, torch = (
+        pytest.importorskip(name) for name in ("snntorch", "snntorch.export_nir", "torch")
+    )
     for check in ("infer_types", "check_types"):  # which would rather have one number per neuron
         monkeypatch.setattr(nir.NIRGraph, check, lambda _: True)
     rng = np.random.default_rng(7)
     linear = [torch.nn.Linear(6, 5), torch.nn.Linear(5, 4)]
-    neurons = [snn.Leaky(beta=0.5, threshold=1.0, init_hidden=True, output=last) for last in (False, True)]
+    neurons = [
+        snn.Leaky(beta=0.5, threshold=1.0, init_hidden=True, output=last) for last in (False, True)
+    ]
     for layer in linear:
         layer.weight.data = torch.from_numpy(whole(rng, *layer.weight.shape).astype(np.float32) / 2)
-        layer.bias.data = torch.from_numpy(rng.integers(0, 2, len(layer.bias)).astype(np.float32) / 4)
+        layer.bias.data = torch.from_numpy(
+            rng.integers(0, 2, len(layer.bias)).astype(np.float32) / 4
+        )
     net = torch.nn.Sequential(linear[0], neurons[0], linear[1], neurons[1])
     exported = export_nir.export_to_nir(net, torch.zeros(6))
     assert np.shape(exported.nodes["1"].tau) == ()
     x = (rng.random((20, 8, 6)) < 0.4).astype(np.uint8)
-    made = quantize(from_nir(exported), x, Semantics(dt=DT, reset="subtract", reset_timing="next_step"))
-    cells = [snn.Leaky(beta=torch.tensor(0.5, dtype=torch.float64), threshold=1.0).double() for _ in neurons]
+    made = quantize(
+        from_nir(exported), x, Semantics(dt=DT, reset="subtract", reset_timing="next_step")
+    )
+    cells = [
+        snn.Leaky(beta=torch.tensor(0.5, dtype=torch.float64), threshold=1.0).double()
+        for _ in neurons
+    ]
     weights = [(layer.weight.detach().double(), layer.bias.detach().double()) for layer in linear]
     spikes: list[list[Float]] = [[], []]
     state = [torch.zeros(len(x), size, dtype=torch.float64) for size in (5, 4)]
@@ -217,8 +279,15 @@ def test_snntorchs_own_export_of_numbers_without_axes(monkeypatch: pytest.Monkey
 def test_a_recurrent_layer_of_one_number_in_a_subgraph() -> None:
     rng = np.random.default_rng(8)
     first, back = whole(rng, 5, 6), whole(rng, 5, 5)
-    lif = nir.LIF(tau=np.array(2 * DT), r=np.array(2.0), v_leak=np.array(0.0), v_threshold=np.array(2.0))
-    inner = graph({"lif": lif, "w": nir.Linear(back)}, [("input", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output")], (5,), (5,))
+    lif = nir.LIF(
+        tau=np.array(2 * DT), r=np.array(2.0), v_leak=np.array(0.0), v_threshold=np.array(2.0)
+    )
+    inner = graph(
+        {"lif": lif, "w": nir.Linear(back)},
+        [("input", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output")],
+        (5,),
+        (5,),
+    )
     x = (rng.random((20, 8, 6)) < 0.4).astype(np.uint8)
     made = made_of(chain({"fc": nir.Linear(first), "rnn": inner}, (6,), (5,)), x)
     v = s = np.zeros((len(x), 5))

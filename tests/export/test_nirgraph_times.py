@@ -24,7 +24,9 @@ def leaky(tau: float, r: float = 1.0) -> nir.NIRGraph:
 def cuba(tau_syn: float, tau_mem: float, r: float = 1.0) -> nir.NIRGraph:
     """Three weights, three CubaLIF neurons."""
     full = np.full
-    cells = nir.CubaLIF(full(3, tau_syn), full(3, tau_mem), full(3, r), np.zeros(3), np.ones(3), w_in=np.ones(3))
+    cells = nir.CubaLIF(
+        full(3, tau_syn), full(3, tau_mem), full(3, r), np.zeros(3), np.ones(3), w_in=np.ones(3)
+    )
     return chain({"l": nir.Linear(np.eye(3) * 0.3), "n": cells}, (3,), (3,))
 
 
@@ -38,7 +40,9 @@ def cuba(tau_syn: float, tau_mem: float, r: float = 1.0) -> nir.NIRGraph:
         (leaky(tau=1e-9), 1.0, "n (LIF): its tau is 1e-09 s, 1e-09 steps at dt 1; is it in seconds?"),
     ],
 )  # fmt: skip
-def test_time_constants_that_make_no_sense_for_the_step(told: nir.NIRGraph, dt: float, message: str) -> None:
+def test_time_constants_that_make_no_sense_for_the_step(
+    told: nir.NIRGraph, dt: float, message: str
+) -> None:
     with pytest.raises(NotMappable) as refused:
         quantize(from_nir(told), EVENTS, Semantics(dt=dt))
     assert str(refused.value) == message
@@ -46,7 +50,9 @@ def test_time_constants_that_make_no_sense_for_the_step(told: nir.NIRGraph, dt: 
 
 def test_numbers_that_take_too_many_bits_for_odd_time_constants() -> None:
     told = from_nir(cuba(1e-3, 2.2222))
-    few = NotMappable("n: its membrane needs more than 32 bits; use fewer fraction bits or a smaller fan-in")
+    few = NotMappable(
+        "n: its membrane needs more than 32 bits; use fewer fraction bits or a smaller fan-in"
+    )
     with pytest.raises(NotMappable) as refused, asking_about_times(told.cells, 1e-4):
         raise few
     asked = "n (CubaLIF): its tau_mem is 2.2222 s, 22,222 steps at dt 0.0001; is dt 1?"
@@ -70,8 +76,12 @@ def test_numbers_that_take_too_many_bits_for_odd_time_constants() -> None:
         (0.11, 1.0, "exact", ""),
     ],
 )
-def test_time_constants_that_make_little_sense_are_told(tau: float, dt: float, discretize: Any, note: str) -> None:
-    made = quantize(from_nir(leaky(tau=tau, r=1000.0)), EVENTS, Semantics(dt=dt, discretize=discretize))
+def test_time_constants_that_make_little_sense_are_told(
+    tau: float, dt: float, discretize: Any, note: str
+) -> None:
+    made = quantize(
+        from_nir(leaky(tau=tau, r=1000.0)), EVENTS, Semantics(dt=dt, discretize=discretize)
+    )
     assert [each for each in made.notes if "steps at dt" in each] == [note] * bool(note)
 
 

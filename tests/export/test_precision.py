@@ -25,7 +25,9 @@ from lehr.export.nirgraph.quantize import Quantized
 from lehr.network import Network
 from lehr.simulate import simulate
 
-FRACTION_BITS = re.compile(r"^--fraction-bits is (\d+), but with so many n takes more than 32 bits; use at most (\d+)$")
+FRACTION_BITS = re.compile(
+    r"^--fraction-bits is (\d+), but with so many n takes more than 32 bits; use at most (\d+)$"
+)
 SHARES = (0.3, 0.03, 0.003, 1e-5, 1e-9)
 Float = npt.NDArray[np.float64]
 
@@ -57,7 +59,9 @@ def distances(told: FloatGraph, made: Quantized) -> dict[str, Float]:
 def weights_in_model_units(told: FloatGraph, made: Quantized) -> Float:
     """The levels that come to the layer times what they are worth, by channel."""
     neuron, nodes = made.network.neurons["n"], made.network.weighted
-    levels = [nodes[name].weight.reshape(len(told.theta), -1) for name in ("w", "back") if name in nodes]
+    levels = [
+        nodes[name].weight.reshape(len(told.theta), -1) for name in ("w", "back") if name in nodes
+    ]
     unit = made.layers["n"].scale * 2.0**neuron.fields.fraction_bits
     return np.concatenate(levels, axis=1) * unit[:, None]
 
@@ -65,15 +69,21 @@ def weights_in_model_units(told: FloatGraph, made: Quantized) -> Float:
 def no_worse(told: FloatGraph, coarse: Quantized, fine: Quantized) -> None:
     """Every threshold, bias and decay of `fine` is at least as near to the graph, and what it says of itself is true."""
     worse, better = distances(told, coarse), distances(told, fine)
-    # a decay that float32 may have written for a multiple of 2**-16 is that multiple, and scales what comes in
+    # a decay that float32 may have written for a multiple of 2**-16 is that multiple, and scales
+    # what comes in
     shares = [1 - decay for decay in told.decays]
-    taken = any(0 < abs(round(share * 2**16) / 2**16 - share) <= 2.0**-22 * share for share in shares)
+    taken = any(
+        0 < abs(round(share * 2**16) / 2**16 - share) <= 2.0**-22 * share for share in shares
+    )
     slack = 2.0**-22 * (1 + np.abs(told.offset / told.theta).max()) if taken else 1e-12
     for name, far in worse.items():
         assert np.all(better[name] <= far * (1 + 1e-9) + slack), name
     for made, off in ((coarse, worse), (fine, better)):
         layer = made.layers["n"]
-        assert layer.threshold_error >= max(off["threshold"].max(), off["bias"].max()) * (1 - 1e-9) - slack
+        assert (
+            layer.threshold_error
+            >= max(off["threshold"].max(), off["bias"].max()) * (1 - 1e-9) - slack
+        )
         assert layer.decay_error == pytest.approx(off["decay"].max(), abs=2.0**-22)
     assert fine.layers["n"].threshold_error <= coarse.layers["n"].threshold_error
     assert np.array_equal(weights_in_model_units(told, fine), weights_in_model_units(told, coarse))
@@ -81,7 +91,9 @@ def no_worse(told: FloatGraph, coarse: Quantized, fine: Quantized) -> None:
 
 @budget(2, 40)
 @given(float_graphs(), st.integers(0, 15), st.integers(1, 16))
-def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(told: FloatGraph, low: int, more: int) -> None:
+def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(
+    told: FloatGraph, low: int, more: int
+) -> None:
     high = min(16, low + more)
     fine, refused = attempt(told, fraction_bits=high)
     if refused:
@@ -92,7 +104,9 @@ def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(t
         fine = quantized(told, fraction_bits=high)
         assert FRACTION_BITS.match(attempt(told, fraction_bits=high + 1)[1])
         neuron = fine.network.neurons["n"]
-        widest = max(neuron.threshold.max(), np.abs(neuron.bias).max(), 2 ** (neuron.fields.state_bits - 1))
+        widest = max(
+            neuron.threshold.max(), np.abs(neuron.bias).max(), 2 ** (neuron.fields.state_bits - 1)
+        )
         assert widest >= 2**30 or neuron.synapse is not None  # so that twice of it leaves 32 bits
     assert fine is not None
     no_worse(told, quantized(told, fraction_bits=min(low, high)), fine)
@@ -100,12 +114,19 @@ def test_more_fraction_bits_are_never_worse_and_refused_only_where_32_bits_end(t
 
 @budget(2, 40)
 @given(float_graphs(), st.sampled_from(SHARES), st.sampled_from(SHARES))
-def test_a_smaller_error_is_never_worse_and_kept_to_or_said(told: FloatGraph, one: float, other: float) -> None:
+def test_a_smaller_error_is_never_worse_and_kept_to_or_said(
+    told: FloatGraph, one: float, other: float
+) -> None:
     coarse, fine = (quantized(told, error=error) for error in (max(one, other), min(one, other)))
     no_worse(told, coarse, fine)
-    assert fine.network.neurons["n"].fields.fraction_bits >= coarse.network.neurons["n"].fields.fraction_bits
+    assert (
+        fine.network.neurons["n"].fields.fraction_bits
+        >= coarse.network.neurons["n"].fields.fraction_bits
+    )
     for made, error in ((coarse, max(one, other)), (fine, min(one, other))):
-        said = [note for note in made.notes if "fraction bits are all that there is room for" in note]
+        said = [
+            note for note in made.notes if "fraction bits are all that there is room for" in note
+        ]
         assert made.layers["n"].threshold_error <= error or said, made.notes
 
 
@@ -114,7 +135,10 @@ def test_a_smaller_error_is_never_worse_and_kept_to_or_said(told: FloatGraph, on
 def test_more_decay_bits_are_never_worse(told: FloatGraph, low: int, more: int) -> None:
     coarse, refused = attempt(told, decay_bits=low)
     if coarse is None:
-        assert f"which {low} bits round to 1, so that nothing leaks; give a higher --decay-bits" in refused
+        assert (
+            f"which {low} bits round to 1, so that nothing leaks; give a higher --decay-bits"
+            in refused
+        )
         return
     fine = quantized(told, decay_bits=min(16, low + more))
     assert np.all(distances(told, fine)["decay"] <= distances(told, coarse)["decay"])
@@ -123,17 +147,28 @@ def test_more_decay_bits_are_never_worse(told: FloatGraph, low: int, more: int) 
 
 @budget(3, 40)
 @given(float_graphs())
-def test_weights_are_rounded_within_half_a_step_or_left_out_with_what_they_count(told: FloatGraph) -> None:
+def test_weights_are_rounded_within_half_a_step_or_left_out_with_what_they_count(
+    told: FloatGraph,
+) -> None:
     made = quantized(told, error=1e-9)
     there, here = told.weight * told.gain[:, None], weights_in_model_units(told, made)
     step = made.layers["n"].scale[:, None] * 2.0 ** made.network.neurons["n"].fields.fraction_bits
     out = ~here.any(axis=1)
     assert np.all(np.abs(there - here)[~out] <= 0.5001 * step[~out])
-    usual = np.maximum(np.abs(there).max(axis=1, keepdims=True), 1e-300) / 127  # the greatest weight at the greatest level
-    lost, at_most = (((there - near) ** 2).sum(axis=1) for near in (here, np.rint(there / usual) * usual))
+    usual = (
+        np.maximum(np.abs(there).max(axis=1, keepdims=True), 1e-300) / 127
+    )  # the greatest weight at the greatest level
+    lost, at_most = (
+        ((there - near) ** 2).sum(axis=1) for near in (here, np.rint(there / usual) * usual)
+    )
     assert np.all(lost[~out] <= at_most[~out] * (1 + 1e-6) + 1e-24)
-    most = [told.x.shape[1] if beta == 1 else (1 - beta ** told.x.shape[1]) / (1 - beta) for beta in told.decays]
-    count = np.abs(there).sum(axis=1) * np.prod(most) / told.theta  # if every input spiked in every step
+    most = [
+        told.x.shape[1] if beta == 1 else (1 - beta ** told.x.shape[1]) / (1 - beta)
+        for beta in told.decays
+    ]
+    count = (
+        np.abs(there).sum(axis=1) * np.prod(most) / told.theta
+    )  # if every input spiked in every step
     assert np.all(count[out] <= 0.0101)
     assert made.layers["n"].threshold_error >= count[out].max(initial=0.0) / 2.01
 
@@ -165,18 +200,26 @@ def bound(told: FloatGraph, made: Quantized, weight: Float, membranes: Float) ->
     growth = [min(told.x.shape[1], 1 / (1 - min(beta, 1 - 1e-12))) for beta in told.decays]
     each = far["threshold"] * told.theta + far["bias"] * told.theta + 2 * made.layers["n"].scale
     each = each + np.abs(weight - weights_in_model_units(told, made)).sum(axis=1)
-    moved = each + far["decay"].max() * 2 * (np.abs(membranes).max(axis=(0, 1)) + np.abs(weight).sum(axis=1) * growth[-1] + told.theta)
+    moved = each + far["decay"].max() * 2 * (
+        np.abs(membranes).max(axis=(0, 1)) + np.abs(weight).sum(axis=1) * growth[-1] + told.theta
+    )
     assert neuron.fields.state_bits <= 32
     total: Float = moved * float(np.prod(growth)) * 1.1 + far["threshold"] * told.theta
     return total
 
 
 @in_both_tiers
-def test_no_spike_differs_where_the_membrane_is_further_from_its_threshold_than_all_that_was_rounded() -> None:
+def test_no_spike_differs_where_the_membrane_is_further_from_its_threshold_than_all_that_was_rounded() -> (
+    None
+):
     seen = {"compared": 0, "all": 0, "spikes": 0}
 
     @budget(2, 40)
-    @given(float_graphs(levels=True).filter(lambda told: told.x.ndim == 3 and len(told.told.nodes) == 4))
+    @given(
+        float_graphs(levels=True).filter(
+            lambda told: told.x.ndim == 3 and len(told.told.nodes) == 4
+        )
+    )
     def check(told: FloatGraph) -> None:
         weight = told.weight * told.gain[:, None]
         membranes, spikes = stepped(told, weight, told.x.astype(np.float64))
@@ -204,21 +247,36 @@ def furthest_bias(net: Network, module: Any) -> float:
     if isinstance(cells, snn.RLeaky):
         offset = offset + cells.recurrent.bias
     wanted = (offset.double() / float(cells.threshold)).detach().numpy()
-    return float((np.abs(neuron.bias / neuron.threshold - wanted) / np.maximum(1, np.abs(wanted))).max())
+    return float(
+        (np.abs(neuron.bias / neuron.threshold - wanted) / np.maximum(1, np.abs(wanted))).max()
+    )
 
 
 @budget(2, 25)
 @given(float_models(), st.sampled_from(SHARES), st.sampled_from(SHARES))
-def test_models_get_no_worse_either(told: tuple[nn.Module, npt.NDArray[np.uint8]], one: float, other: float) -> None:
+def test_models_get_no_worse_either(
+    told: tuple[nn.Module, npt.NDArray[np.uint8]], one: float, other: float
+) -> None:
     model, x = told
-    coarse, fine, finest = (from_torch(model, x, decay_bits=8, error=error) for error in (max(one, other), min(one, other), None))
-    few, more, most = (made.network.neurons["layer2"].fields.fraction_bits for made in (coarse, fine, finest))
+    coarse, fine, finest = (
+        from_torch(model, x, decay_bits=8, error=error)
+        for error in (max(one, other), min(one, other), None)
+    )
+    few, more, most = (
+        made.network.neurons["layer2"].fields.fraction_bits for made in (coarse, fine, finest)
+    )
     assert few <= more <= most
     for made, error in ((coarse, max(one, other)), (fine, min(one, other))):
-        said = "fraction bits are all that there is room for" in "".join(made.layers["layer2"].notes)
+        said = "fraction bits are all that there is room for" in "".join(
+            made.layers["layer2"].notes
+        )
         assert said or furthest_bias(made.network, model) <= 2.1 * error
     assert fine.network.weighted == finest.network.weighted
-    with pytest.raises(NotMappable, match="takes more than 32 bits; use at most") if most < 16 else nullcontext():
+    with (
+        pytest.raises(NotMappable, match="takes more than 32 bits; use at most")
+        if most < 16
+        else nullcontext()
+    ):
         from_torch(model, x, decay_bits=8, fraction_bits=16)
 
 
@@ -230,7 +288,12 @@ def test_a_threshold_far_above_the_twins_is_what_it_is(gain: float, steps: int) 
         layer.weight.copy_(torch.tensor([[127.0, 1.0]]) * gain)
     x = np.array([[255, 255], [255, 0], [128, 7]], np.uint8)
     theta = 1.0 if gain > 1e-4 else 0.01
-    made = from_torch(nn.Sequential(layer, snn.Leaky(beta=1.0, threshold=theta, init_hidden=True)), x, steps=steps, full_scale=255)
+    made = from_torch(
+        nn.Sequential(layer, snn.Leaky(beta=1.0, threshold=theta, init_hidden=True)),
+        x,
+        steps=steps,
+        full_scale=255,
+    )
     neuron = made.network.neurons["layer1"]
     unit = 2.0**neuron.fields.fraction_bits
     assert neuron.threshold[0] == round(unit * float(np.float32(theta)) * 255 / gain)
@@ -246,7 +309,10 @@ def test_a_layer_of_pixels_as_torch_initialises_it() -> None:
     neuron, report = made.network.neurons["layer1"], made.layers["layer1"]
     assert neuron.threshold.min() > 2**18
     assert neuron.fields.state_bits <= 32
-    levels, weight = made.network.weighted["layer0"].weight * (report.folded.scale * 255)[:, None], layer.weight.detach().numpy()
+    levels, weight = (
+        made.network.weighted["layer0"].weight * (report.folded.scale * 255)[:, None],
+        layer.weight.detach().numpy(),
+    )
     step = np.abs(weight).max(axis=1, keepdims=True) / 127
     scaled_to_largest = np.rint(weight / step) * step
     assert 0 < ((levels - weight) ** 2).sum() <= ((scaled_to_largest - weight) ** 2).sum() * 1.001

@@ -13,7 +13,10 @@ from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 
 def test_a_layer_is_equal_only_where_all_that_it_hears_is() -> None:
     """One that hears a rounded layer, be it through a cycle, has other spikes on the way."""
-    fc, lif = Linear(np.ones((1, 1), np.int8)), Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), Arithmetic())
+    fc, lif = (
+        Linear(np.ones((1, 1), np.int8)),
+        Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), Arithmetic()),
+    )
     names = ["first", "second", "third", "fourth"]
     nodes = {f"fc{i}": fc for i in range(5)} | dict.fromkeys(names, lif)
     path = [INPUT, "fc0", "first", "fc1", "second", "fc2", "third", "fc3", "fourth", OUTPUT]

@@ -20,7 +20,18 @@ from strategies import Images, alive, random_input
 
 from lehr.errors import NotMappable
 from lehr.export.readers import READERS, ReaderFile, for_reader
-from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.network import (
+    INPUT,
+    OUTPUT,
+    Conv2d,
+    Delay,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neuron,
+    SumPool2d,
+)
 from lehr.simulate import simulate
 
 
@@ -35,7 +46,9 @@ def assert_equal_by_euler(net: Network, made: ReaderFile, x: Images) -> None:
     floats = [euler(graph, sample, READERS[made.title].dt) for sample in steps]
     for name, neuron in net.neurons.items():
         if not neuron.integrates:
-            np.testing.assert_array_equal(np.stack([each[name] for each in floats]), exact_spikes(net, x, name), err_msg=name)
+            np.testing.assert_array_equal(
+                np.stack([each[name] for each in floats]), exact_spikes(net, x, name), err_msg=name
+            )
 
 
 # -------------------------------------------------------------------- equal where it says so
@@ -63,7 +76,12 @@ _COUNTS = {"decay_form": "multiply", "decay_numerator": 1, "decay_shift": 0, "st
 
 
 @budget(8, 66)
-@given(st.one_of(grown_networks(reset="zero", **_COUNTS), grown_networks(reset="zero", overflow="saturate", state_bits=32)))
+@given(
+    st.one_of(
+        grown_networks(reset="zero", **_COUNTS),
+        grown_networks(reset="zero", overflow="saturate", state_bits=32),
+    )
+)
 def test_whatever_is_called_proven_is_equal(net: Network) -> None:
     x = random_input(net, np.random.default_rng(0), samples=2)
     for title in ("nir", "spikingjelly"):
@@ -80,7 +98,8 @@ def test_that_is_no_empty_promise() -> None:
     shapes = {len(net.input.shape) for net, _ in NETWORKS.values()}
     assert shapes == {1, 3}
     assert for_reader(flat(replace(HALVING, fraction_bits=6))[0], "nir").notes == (
-        "hidden, out: the leak of its membrane, 1/2, is rounded to an integer in every step; a float is not",
+        "hidden, out: the leak of its membrane, 1/2, is rounded to an integer in every step; a "
+        "float is not",
     )
 
 
@@ -132,8 +151,14 @@ def test_importers_that_subtract_have_every_spike_where_a_neuron_fires_once(titl
         graph = read_bytes(made.to_bytes())
         for sample, right in zip(x, exact_spikes(net, x, "out"), strict=True):
             first = title == "rockpool"
-            dt = float((graph.nodes["out"].tau_mem / (1 + graph.nodes["out"].r)).min()) if first else 1.0
-            np.testing.assert_array_equal(subtracting(graph, sample, dt, drives_first=first)["out"], right)
+            dt = (
+                float((graph.nodes["out"].tau_mem / (1 + graph.nodes["out"].r)).min())
+                if first
+                else 1.0
+            )
+            np.testing.assert_array_equal(
+                subtracting(graph, sample, dt, drives_first=first)["out"], right
+            )
 
 
 # -------------------------------------------------------------------- what is in the file
@@ -148,7 +173,9 @@ def test_the_file_holds_what_importers_take_for_granted() -> None:
         assert graph.metadata["dt"] == reader.dt
         assert graph.metadata["origin"]["network"] == net.digest
         for name, fields in made.tree["nodes"].items():
-            assert fields.keys().isdisjoint({"metadata", "v_reset"}), name  # nir 1.0.4 knows neither
+            assert fields.keys().isdisjoint({"metadata", "v_reset"}), (
+                name
+            )  # nir 1.0.4 knows neither
             node = graph.nodes[name]
             assert not isinstance(node, nir.Linear)
             if isinstance(node, (nir.Affine, nir.Conv2d)):
@@ -160,18 +187,35 @@ def test_the_file_holds_what_importers_take_for_granted() -> None:
                 assert not node.v_leak.any()
                 assert not np.any(node.v_reset)  # as it is read where it is left out
                 assert len(np.unique(node.tau)) == 1
-                np.testing.assert_allclose(node.r, 1 if title == "norse" else node.tau / reader.dt, rtol=1e-12)
-        assert isinstance(graph.nodes["pool2"], nir.Conv2d)  # before neurons, it carries their scale and bias
+                np.testing.assert_allclose(
+                    node.r, 1 if title == "norse" else node.tau / reader.dt, rtol=1e-12
+                )
+        assert isinstance(
+            graph.nodes["pool2"], nir.Conv2d
+        )  # before neurons, it carries their scale and bias
         assert isinstance(graph.nodes["pool1"], nir.SumPool2d) == (title in ("nir", "norse"))
 
 
 def test_a_threshold_stands_between_two_integers_by_a_float_of_few_bits() -> None:
-    theta = np.unique(np.concatenate([np.arange(1, 3000), 2 ** np.arange(1, 16), np.random.default_rng(0).integers(1, 2**15, 500)]))
+    theta = np.unique(
+        np.concatenate(
+            [
+                np.arange(1, 3000),
+                2 ** np.arange(1, 16),
+                np.random.default_rng(0).integers(1, 2**15, 500),
+            ]
+        )
+    )
     for fires in ("gt", "ge"):
         how = replace(COUNTING, fires=fires)
         weight = np.full((len(theta), 1), 127, np.int8)
-        nodes = {"fc": Linear(weight, "int8"), "out": Neuron(theta.astype(np.int32), np.zeros(len(theta), np.int32), how)}
-        net = Network(nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((1,), "spikes"), 5)
+        nodes = {
+            "fc": Linear(weight, "int8"),
+            "out": Neuron(theta.astype(np.int32), np.zeros(len(theta), np.int32), how),
+        }
+        net = Network(
+            nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((1,), "spikes"), 5
+        )
         made = for_reader(net, "nir")
         assert made.notes == ()  # 127 times the scale is a float32, too
         scale = np.asarray(made.tree["nodes"]["fc"]["weight"], np.float64)[:, 0] / 127
@@ -195,14 +239,41 @@ def test_neurons_without_weights_of_their_own_get_some() -> None:
     rng = np.random.default_rng(5)
 
     def counting(channels: int, theta: int, bias: int = 0) -> Neuron:
-        return Neuron(np.full(channels, theta, np.int32), np.full(channels, bias, np.int32), COUNTING)
+        return Neuron(
+            np.full(channels, theta, np.int32), np.full(channels, bias, np.int32), COUNTING
+        )
 
-    conv, fc = Conv2d(rng.choice(np.array([-1, 1], np.int8), (3, 1, 3, 3))), Linear(rng.choice(np.array([-1, 1], np.int8), (4, 36)))
-    nodes: dict[str, Any] = {"a": counting(1, 1, 1), "conv": conv, "wait": Delay(2), "b": counting(3, 3), "pool": SumPool2d((2, 2), (1, 1))}
-    nodes |= {"c": counting(3, 2, 1), "flat": Flatten(), "d": counting(27, 2), "fc": Linear(fc.weight[:, :27]), "e": counting(4, 3)}
+    conv, fc = (
+        Conv2d(rng.choice(np.array([-1, 1], np.int8), (3, 1, 3, 3))),
+        Linear(rng.choice(np.array([-1, 1], np.int8), (4, 36))),
+    )
+    nodes: dict[str, Any] = {
+        "a": counting(1, 1, 1),
+        "conv": conv,
+        "wait": Delay(2),
+        "b": counting(3, 3),
+        "pool": SumPool2d((2, 2), (1, 1)),
+    }
+    nodes |= {
+        "c": counting(3, 2, 1),
+        "flat": Flatten(),
+        "d": counting(27, 2),
+        "fc": Linear(fc.weight[:, :27]),
+        "e": counting(4, 3),
+    }
     path = [INPUT, *nodes, OUTPUT]
-    edges = [*itertools.pairwise(path), ("d", "d_again"), ("d_again", "d"), ("b", "shared"), ("shared", "b"), ("shared", "twin")]
-    nodes |= {"d_again": Linear(np.eye(27, dtype=np.int8), "ternary"), "shared": Conv2d(conv.weight[:, [0, 0, 0]], padding=(1, 1))}
+    edges = [
+        *itertools.pairwise(path),
+        ("d", "d_again"),
+        ("d_again", "d"),
+        ("b", "shared"),
+        ("shared", "b"),
+        ("shared", "twin"),
+    ]
+    nodes |= {
+        "d_again": Linear(np.eye(27, dtype=np.int8), "ternary"),
+        "shared": Conv2d(conv.weight[:, [0, 0, 0]], padding=(1, 1)),
+    }
     nodes["twin"] = counting(3, 2)
     edges += [("twin", "c_in"), ("c_in", "c")]
     nodes["c_in"] = SumPool2d((2, 2), (1, 1))
@@ -210,6 +281,11 @@ def test_neurons_without_weights_of_their_own_get_some() -> None:
     x = (rng.random((4, 12, 1, 6, 6)) < 0.4).astype(np.uint8)
     assert alive(simulate(net, x))
     made = for_reader(net, "nir")
-    assert {name for name in made.tree["nodes"] if name.endswith("_scale")} == {"a_scale", "b_scale", "d_scale", "twin_scale"}
+    assert {name for name in made.tree["nodes"] if name.endswith("_scale")} == {
+        "a_scale",
+        "b_scale",
+        "d_scale",
+        "twin_scale",
+    }
     assert made.notes == ()
     assert_equal_by_euler(net, made, x)

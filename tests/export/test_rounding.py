@@ -64,14 +64,20 @@ def rows(draw: st.DrawFn, most: int = 60) -> Float:
 @given(rows(most=5), st.sampled_from([1, 2, 3, 7]))
 def test_no_assignment_of_levels_loses_less(row: Float, greatest: int) -> None:
     row = row[: 3 if greatest == 7 else 5]
-    assert loss(row, least_loss_step(np.abs(row), greatest), greatest) <= least_by_trying_all(row, greatest) + 1e-12 * (row**2).sum()
+    assert (
+        loss(row, least_loss_step(np.abs(row), greatest), greatest)
+        <= least_by_trying_all(row, greatest) + 1e-12 * (row**2).sum()
+    )
 
 
 @budget(20, 133)
 @given(rows(), st.sampled_from(KINDS[1:]))
 def test_no_step_of_a_grid_loses_less_nor_the_common_rules(row: Float, kind: WeightKind) -> None:
     greatest, total = LARGEST[kind], float((row**2).sum())
-    for made in (within_kind(row[None], kind), read_levels(row[None], kind) if kind != "ternary" else within_kind(row[None], kind)):
+    for made in (
+        within_kind(row[None], kind),
+        read_levels(row[None], kind) if kind != "ternary" else within_kind(row[None], kind),
+    ):
         lost = float(((row - made.levels[0] * made.step[0]) ** 2).sum())
         highest = np.abs(row).max() / greatest
         steps = highest * np.concatenate([[1.0], np.geomspace(0.02, 3, 300)])
@@ -85,7 +91,9 @@ def test_looking_at_a_few_changes_at_once_gives_the_same(row: Float, greatest: i
     whole = loss(row, least_loss_step(np.abs(row), greatest), greatest)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rounding, "AT_ONCE", 7)
-        assert loss(row, least_loss_step(np.abs(row), greatest), greatest) == pytest.approx(whole, rel=1e-9, abs=1e-12 * (row**2).sum())
+        assert loss(row, least_loss_step(np.abs(row), greatest), greatest) == pytest.approx(
+            whole, rel=1e-9, abs=1e-12 * (row**2).sum()
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
@@ -109,14 +117,18 @@ def test_two_bits_are_three_levels_and_numbers_at_the_ends_of_the_range_are_roun
     np.testing.assert_array_equal(ternary.levels, int2.levels)
     np.testing.assert_array_equal(ternary.step, int2.step)
     for scale in (1e-300, 1e300):
-        np.testing.assert_array_equal(within_kind(weight * scale, "int4").levels, within_kind(weight, "int4").levels)
+        np.testing.assert_array_equal(
+            within_kind(weight * scale, "int4").levels, within_kind(weight, "int4").levels
+        )
 
 
 def test_weights_whose_currents_are_added_share_the_step_that_loses_least_for_both() -> None:
     rng = np.random.default_rng(3)
     first, back = rng.normal(0, 0.2, (5, 9)), rng.normal(0, 0.6, (5, 5))
     body = {"a": nir.Linear(first), "n": nir.IF(np.ones(5), np.ones(5)), "r": nir.Linear(back)}
-    told = graph(body, [("input", "a"), ("a", "n"), ("n", "r"), ("r", "n"), ("n", "output")], (9,), (5,))
+    told = graph(
+        body, [("input", "a"), ("a", "n"), ("n", "r"), ("r", "n"), ("n", "output")], (9,), (5,)
+    )
     x = (rng.random((4, 20, 9)) < 0.5).astype(np.uint8)
     made = quantize(from_nir(told), x, Semantics(integrate="step"), Options(weights="int3"))
     joined = np.concatenate([first, back], axis=1)
@@ -134,7 +146,9 @@ def digits_net(seed: int) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], npt.NDAr
     trained = MLPClassifier((48,), random_state=seed, learning_rate_init=0.005)
     for _ in range(30):
         trained.partial_fit(x[:1200] / 16, labels[:1200], classes=np.arange(10))
-    (first, last), (bias, out) = ([each.T for each in values] for values in (trained.coefs_, trained.intercepts_))
+    (first, last), (bias, out) = (
+        [each.T for each in values] for values in (trained.coefs_, trained.intercepts_)
+    )
     threshold = np.quantile(x[:1200] / 16 @ first.T + bias, 0.999)
     body = {
         "hidden": nir.Affine(first, bias),
@@ -154,7 +168,9 @@ def test_more_levels_serve_a_trained_net_better_and_two_bits_as_well_as_ternary(
         told, x, labels = digits_net(seed)
         differ = []
         for kind in kinds:
-            effect = measure(quantize(from_nir(told), x, how, Options(weights=kind), steps=16, full_scale=16), x)
+            effect = measure(
+                quantize(from_nir(told), x, how, Options(weights=kind), steps=16, full_scale=16), x
+            )
             assert 0.05 < effect.layers["fires"].rate < 0.5
             floats, integers = effect.accuracies(labels)
             assert floats > 0.94
@@ -162,7 +178,9 @@ def test_more_levels_serve_a_trained_net_better_and_two_bits_as_well_as_ternary(
             right[kind] += integers / 2
             alike[kind] += float((effect.prediction == effect.float_prediction).mean()) / 2
         assert differ[0] == differ[1], "the same levels"
-        assert differ[3] < differ[2] < differ[1], "each bit more brings the spikes nearer to the graph's"
+        assert differ[3] < differ[2] < differ[1], (
+            "each bit more brings the spikes nearer to the graph's"
+        )
     for shares in (right, alike):
         assert shares["ternary"] <= shares["int2"] <= shares["int3"]
         assert shares["int2"] > 0.87

@@ -45,17 +45,26 @@ def leaky(**told: Any) -> Any:
     return snn.Leaky(**{"beta": 0.75, "threshold": 0.9, "init_hidden": True, **told})
 
 
-def layers(kind: str, gains: tuple[float, ...], offsets: tuple[float, ...]) -> tuple[nn.Sequential, npt.NDArray[np.uint8]]:
+def layers(
+    kind: str, gains: tuple[float, ...], offsets: tuple[float, ...]
+) -> tuple[nn.Sequential, npt.NDArray[np.uint8]]:
     """Weights of -1 and +1, a batch norm, and neurons; and samples."""
     if kind == "linear":
-        first = [dyadic(nn.Linear(7, len(gains), bias=False), 1.0), normed(nn.BatchNorm1d(len(gains)), gains, offsets)]
+        first = [
+            dyadic(nn.Linear(7, len(gains), bias=False), 1.0),
+            normed(nn.BatchNorm1d(len(gains)), gains, offsets),
+        ]
         return nn.Sequential(*first, leaky()), events(10, 20, 7)
     conv, norm, pool = (
         dyadic(nn.Conv2d(2, len(gains), 3, bias=False), 1.0),
         normed(nn.BatchNorm2d(len(gains)), gains, offsets),
         nn.AvgPool2d(2),
     )
-    made = {"conv": [conv, norm], "norm, pool": [conv, norm, pool], "pool, norm": [conv, pool, norm]}[kind]
+    made = {
+        "conv": [conv, norm],
+        "norm, pool": [conv, norm, pool],
+        "pool, norm": [conv, pool, norm],
+    }[kind]
     return nn.Sequential(*made, leaky()), events(6, 20, 2, 6, 6)
 
 
@@ -70,13 +79,20 @@ def test_an_offset_alone_drives_a_channel_without_gain(kind: str, gain: float) -
     name, weighted = made.network.output, made.network.weighted["layer0"]
     assert differing(made) == 0
     assert weighted.kind == "ternary"
-    assert np.array_equal(weighted.weight.any(axis=tuple(range(1, weighted.weight.ndim))), [False] * 4 + [True] * 3)
+    assert np.array_equal(
+        weighted.weight.any(axis=tuple(range(1, weighted.weight.ndim))), [False] * 4 + [True] * 3
+    )
     neuron = made.network.neurons[name]
     alone = from_torch(*layers(kind, OTHERS, (0.1, 0.2, 0.3))).network.neurons[name].fields
     assert neuron.fields.fraction_bits == alone.fraction_bits == 16
-    assert neuron.fields.state_bits <= alone.state_bits + 1  # the channels of weights have others' signs
+    assert (
+        neuron.fields.state_bits <= alone.state_bits + 1
+    )  # the channels of weights have others' signs
     said = made.layers[name].notes[0]
-    assert said.startswith(f"{made.layers[name].source}: channels 0, 1, 2, 3 have a gain {'of' if gain == 0 else 'near'} 0, and ")
+    assert said.startswith(
+        f"{made.layers[name].source}: channels 0, 1, 2, 3 have a gain "
+        f"{'of' if gain == 0 else 'near'} 0, and "
+    )
     if gain:
         share = float(re.search(r"at most (\S+) of a threshold$", said)[1])  # type: ignore[index]
         assert 0 < share <= 400 * abs(gain)
@@ -93,10 +109,14 @@ def test_nothing_is_rounded_where_gains_are_0_and_the_rest_is_dyadic() -> None:
     norm = normed(nn.BatchNorm1d(4), (0.0, 1.0, -0.5, 0.0), (0.75, 0.25, 0.5, -0.5))
     norm.running_mean.zero_()
     norm.eps = 0.0
-    model = nn.Sequential(dyadic(nn.Linear(7, 4, bias=False), 1.0), norm, leaky(beta=0.5, threshold=1.0))
+    model = nn.Sequential(
+        dyadic(nn.Linear(7, 4, bias=False), 1.0), norm, leaky(beta=0.5, threshold=1.0)
+    )
     made = from_torch(model, events(10, 9, 7))
     assert made.exact
-    assert made.layers["layer2"].notes == ("2: channels 0, 3 have a gain of 0, and so weights of 0",)
+    assert made.layers["layer2"].notes == (
+        "2: channels 0, 3 have a gain of 0, and so weights of 0",
+    )
     assert differing(made) == 0
 
 
@@ -124,7 +144,9 @@ def test_recurrent_weights_drive_a_channel_whose_input_has_no_gain() -> None:
     norm.eps = 0.0
     neuron = snn.RLeaky(beta=0.5, threshold=1.0, init_hidden=True, linear_features=4)
     dyadic(neuron.recurrent, 0.5)
-    made = from_torch(nn.Sequential(dyadic(nn.Linear(7, 4, bias=False), 1.0), norm, neuron), events(10, 20, 7))
+    made = from_torch(
+        nn.Sequential(dyadic(nn.Linear(7, 4, bias=False), 1.0), norm, neuron), events(10, 20, 7)
+    )
     assert differing(made) == 0
     rows = [made.network.weighted[name].weight[0].any() for name in ("layer0", "layer2.recurrent")]
     assert rows == [False, True]
@@ -142,16 +164,22 @@ def test_a_weak_channel_is_left_out_only_if_it_matters_less_than_what_that_gains
 def partly() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
     """A gain of 0 for one pixel of a map, whose weights other pixels share."""
     norm = normed(nn.BatchNorm1d(36), (0.0, *[1.0] * 35), (0.3,) * 36)
-    return nn.Sequential(dyadic(nn.Conv2d(1, 4, 3, bias=False), 1.0), nn.Flatten(), norm, leaky()), events(3, 4, 1, 5, 5)
+    return nn.Sequential(
+        dyadic(nn.Conv2d(1, 4, 3, bias=False), 1.0), nn.Flatten(), norm, leaky()
+    ), events(3, 4, 1, 5, 5)
 
 
 def unweighted() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
     """A gain of 0 for one input."""
-    return nn.Sequential(normed(nn.BatchNorm1d(3), (0.0, 1.0, 1.0), (0.3,) * 3), leaky()), events(3, 4, 3)
+    return nn.Sequential(normed(nn.BatchNorm1d(3), (0.0, 1.0, 1.0), (0.3,) * 3), leaky()), events(
+        3, 4, 3
+    )
 
 
 @pytest.mark.parametrize(("case", "source"), [(partly(), "3"), (unweighted(), "1")])
-def test_where_no_weights_are_its_own_it_is_refused(case: tuple[nn.Module, npt.NDArray[np.uint8]], source: str) -> None:
+def test_where_no_weights_are_its_own_it_is_refused(
+    case: tuple[nn.Module, npt.NDArray[np.uint8]], source: str
+) -> None:
     with pytest.raises(
         NotMappable,
         match=f"^{source}: channel 0 has a gain of 0, and there are no weights of its own before it that could be 0 in its place;"
@@ -168,9 +196,13 @@ def test_where_no_weights_are_its_own_it_is_refused(case: tuple[nn.Module, npt.N
         (1.0, 1e12, r"^2: the bias of channel 0 is 2\.55e\+14 times what one weight is worth, 32 bits hold 2,147,483,647, and its"),
     ],
 )  # fmt: skip
-def test_what_no_32_bits_hold_is_refused_by_channel(gain: float, offset: float, message: str) -> None:
+def test_what_no_32_bits_hold_is_refused_by_channel(
+    gain: float, offset: float, message: str
+) -> None:
     norm = normed(nn.BatchNorm1d(2), (gain, 1.0), (offset, 0.1))
-    model = nn.Sequential(dyadic(nn.Linear(5000, 2, bias=False), 1.0), norm, leaky(threshold=230.0, beta=1.0))
+    model = nn.Sequential(
+        dyadic(nn.Linear(5000, 2, bias=False), 1.0), norm, leaky(threshold=230.0, beta=1.0)
+    )
     with pytest.raises(NotMappable, match=message):
         from_torch(model, np.ones((1, 5000), np.uint8), steps=200, full_scale=255)
 
@@ -193,13 +225,24 @@ def test_rows_of_zeros_and_of_next_to_nothing_in_a_graph() -> None:
     x = (rng.random((8, 40, 5)) < 0.4).astype(np.uint8)
 
     def made(rows: list[int], **options: Any) -> Any:
-        told = chain({"w": nir.Affine(weight[rows], bias[rows]), "n": lif(len(rows), threshold=0.02)}, (5,), (len(rows),))
+        told = chain(
+            {"w": nir.Affine(weight[rows], bias[rows]), "n": lif(len(rows), threshold=0.02)},
+            (5,),
+            (len(rows),),
+        )
         return quantize(from_nir(told), x, Semantics(dt=DT), Options(**options))
 
     every, rest = made([0, 1, 2, 3, 4, 5], error=1e-4), made([0, 2, 5], error=1e-4)
     how = every.network.neurons["n"].fields
     assert how == rest.network.neurons["n"].fields
-    assert every.network.weighted["w"].weight.any(axis=1).tolist() == [True, False, True, False, False, True]
+    assert every.network.weighted["w"].weight.any(axis=1).tolist() == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
     assert every.layers["n"].threshold_error <= 1e-4
     effect = measure(every, x)
     assert 0.02 < effect.layers["n"].rate < 0.95
@@ -221,11 +264,24 @@ def test_weights_that_lead_elsewhere_too_are_not_taken_out() -> None:
         "d": nir.Linear(np.ones((2, 2))),
         "o": lif(2),
     }
-    edges = [("input", "w"), ("w", "a"), ("w", "b"), ("a", "c"), ("b", "d"), ("c", "o"), ("d", "o"), ("o", "output")]
-    made = quantize(from_nir(graph(body, edges, (3,), (2,))), events(2, 5, 3), Semantics(dt=DT)).network
+    edges = [
+        ("input", "w"),
+        ("w", "a"),
+        ("w", "b"),
+        ("a", "c"),
+        ("b", "d"),
+        ("c", "o"),
+        ("d", "o"),
+        ("o", "output"),
+    ]
+    made = quantize(
+        from_nir(graph(body, edges, (3,), (2,))), events(2, 5, 3), Semantics(dt=DT)
+    ).network
     first = np.array([True, False])
     assert without_weights(made, "a", first) is None
     both = without_weights(made, "o", first)
     assert both is not None
-    assert [both.weighted[name].weight.any(axis=1).tolist() for name in ("c", "d", "w")] == [[False, True]] * 2 + [[True, True]]
+    assert [both.weighted[name].weight.any(axis=1).tolist() for name in ("c", "d", "w")] == [
+        [False, True]
+    ] * 2 + [[True, True]]
     assert without_weights(made, "o", ~first & first) is made

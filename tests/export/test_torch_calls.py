@@ -118,7 +118,11 @@ POST = "which may change what it gives; remove it: handle.remove()"
         (on_model, f"model (Sequential): it has a forward pre-hook (inverted), {PRE}"),
         (on_wrapper, f"model (DataParallel): it has a forward hook (tripled), {POST}"),
         (on_recurrence, f"1.recurrent (Linear): it has a forward hook (tripled), {POST}"),
-        (on_weight, f"0.parametrizations.weight (ParametrizationList): it has a forward hook (tripled), {POST}"),
+        (
+            on_weight,
+            "0.parametrizations.weight (ParametrizationList): it has a forward hook (tripled), "
+            f"{POST}",
+        ),
         (
             other_forward,
             "0 (Linear): its forward was replaced on this one object (by tripled);"
@@ -137,7 +141,8 @@ POST = "which may change what it gives; remove it: handle.remove()"
         (other_state, "1 (Leaky): its state_function was replaced; build it anew"),
         (
             lambda net: Called(*net),
-            "model (Called): its class replaces __call__, which is run around forward; do in forward what that does",
+            "model (Called): its class replaces __call__, which is run around forward; do in "
+            "forward what that does",
         ),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
@@ -156,7 +161,10 @@ def test_replaced_functions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
     with monkeypatch.context() as patched:
         patched.setattr(nn.functional, "linear", tripling)
-        with pytest.raises(NotMappable, match=r"^torch: its nn.functional.linear was replaced \(by .*tripling\); export in a process that"):
+        with pytest.raises(
+            NotMappable,
+            match=r"^torch: its nn.functional.linear was replaced \(by .*tripling\); export in a process that",
+        ):
             from_torch(model(), X)
     assert from_torch(model(), X).exact
 
@@ -168,19 +176,29 @@ def test_replaced_functions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
         (everywhere.register_module_forward_pre_hook, inverted, "pre-hook"),
     ],
 )
-def test_hooks_for_all_modules_are_refused(register: Callable[[Any], Any], hook: Any, kind: str) -> None:
+def test_hooks_for_all_modules_are_refused(
+    register: Callable[[Any], Any], hook: Any, kind: str
+) -> None:
     handle = register(hook)
     try:
-        with pytest.raises(NotMappable, match=rf"^torch: it has a global forward {kind} \({hook.__name__}\), .* remove it: handle.remove"):
+        with pytest.raises(
+            NotMappable,
+            match=rf"^torch: it has a global forward {kind} \({hook.__name__}\), .* remove it: handle.remove",
+        ):
             from_torch(model(), X)
     finally:
         handle.remove()
     assert from_torch(model(), X).exact
 
 
-def test_a_class_that_was_changed_for_the_whole_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_that_was_changed_for_the_whole_process_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(nn.Linear, "forward", tripled)
-    with pytest.raises(NotMappable, match=r"^0 \(Linear\): Linear.forward was replaced \(by tripled\); export in a process that leaves"):
+    with pytest.raises(
+        NotMappable,
+        match=r"^0 \(Linear\): Linear.forward was replaced \(by tripled\); export in a process that leaves",
+    ):
         from_torch(model(), X)
 
 
@@ -191,14 +209,23 @@ def test_hooks_that_change_no_value_of_a_run_are_let_be() -> None:
     assert from_torch(net, X).exact
 
 
-@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.optim.swa_utils.AveragedModel, lambda net: nn.DataParallel(nn.DataParallel(net))])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.DataParallel,
+        torch.optim.swa_utils.AveragedModel,
+        lambda net: nn.DataParallel(nn.DataParallel(net)),
+    ],
+)
 def test_wrappers_are_taken_off(wrap: Callable[[nn.Module], nn.Module]) -> None:
     made = from_torch(wrap(model()), X)
     assert made.exact
     layer: Any = model()[0]
     expected = stepped(layer, neuron(init_hidden=False), X, 1)[0].numpy()
     assert (result_of(made).trace.spikes["layer1"] == expected).all()
-    inner = from_torch(nn.Sequential(wrap(model()), dyadic(nn.Linear(5, 4)), neuron(threshold=0.25)), X)
+    inner = from_torch(
+        nn.Sequential(wrap(model()), dyadic(nn.Linear(5, 4)), neuron(threshold=0.25)), X
+    )
     assert list(inner.network.neurons) == ["layer0.1", "layer2"]
     assert differing(inner) == 0
 
@@ -206,7 +233,9 @@ def test_wrappers_are_taken_off(wrap: Callable[[nn.Module], nn.Module]) -> None:
 @pytest.mark.slow
 def test_a_distributed_model_is_taken_off_its_wrapper(tmp_path: Path) -> None:
     distributed = torch.distributed
-    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
     try:
         made = from_torch(nn.parallel.DistributedDataParallel(model()), X)
     finally:
@@ -240,7 +269,9 @@ def compiled_class(_: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
-@pytest.mark.parametrize("wrap", [torch.compile, compiled_in_place, compiled_forward, compiled_class])
+@pytest.mark.parametrize(
+    "wrap", [torch.compile, compiled_in_place, compiled_forward, compiled_class]
+)
 def test_compiled_models_are_what_was_compiled(wrap: Callable[[Any], Any]) -> None:
     """The import of torch.compile alone takes seconds."""
     made = from_torch(wrap(model()), X)

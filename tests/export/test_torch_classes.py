@@ -66,7 +66,11 @@ def test_classes_that_only_build_otherwise_compute_the_same() -> None:
 
 def foreign(package: str, base: type[nn.Module]) -> type[nn.Module]:
     """A layer as a library has them, derived from torch's and with a forward of its own."""
-    return type("QuantLinear", (base,), {"__module__": f"{package}.nn.quant_linear", "forward": lambda _self, x: x.round()})
+    return type(
+        "QuantLinear",
+        (base,),
+        {"__module__": f"{package}.nn.quant_linear", "forward": lambda _self, x: x.round()},
+    )
 
 
 PLAIN = "build the model of plain torch.nn layers, and copy its quantized weights, layer.quant_weight().value, into them"
@@ -85,7 +89,9 @@ PLAIN = "build the model of plain torch.nn layers, and copy its quantized weight
     ],
     ids=["derived layer", "derived neuron", "brevitas", "sinabs", "torch.ao", "TorchScript", "lazy"],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning", "ignore:.*deprecated:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*deprecated:DeprecationWarning", "ignore:.*deprecated:UserWarning"
+)
 def test_layers_of_others_are_named(layer: Callable[[], nn.Module], message: str) -> None:
     with pytest.raises(NotMappable, match=f"^{re.escape(message)}"):
         from_torch(nn.Sequential(layer(), neuron()), X, weights="int8")

@@ -39,7 +39,9 @@ def pruned(linear: Any) -> Any:
 
 
 def pruned_twice(linear: Any) -> Any:
-    return prune.ln_structured(prune.random_unstructured(linear, "weight", 0.3), "weight", 2, n=1, dim=1)
+    return prune.ln_structured(
+        prune.random_unstructured(linear, "weight", 0.3), "weight", 2, n=1, dim=1
+    )
 
 
 def pruned_bias(linear: Any) -> Any:
@@ -84,7 +86,9 @@ def linear(signs: Tensor) -> Any:
 
 @pytest.mark.few(4)
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
-@pytest.mark.parametrize("rule", [pruned, pruned_twice, pruned_bias, normed, normed_anew, spectral, spectral_anew])
+@pytest.mark.parametrize(
+    "rule", [pruned, pruned_twice, pruned_bias, normed, normed_anew, spectral, spectral_anew]
+)
 def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any], Any]) -> None:
     """As a factory does it that builds a model and loads its state."""
     torch.manual_seed(1)
@@ -102,12 +106,16 @@ def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any]
     plain.bias.data.copy_(layer.bias.detach())
     if rule is not pruned_bias:  # whose weights are no other
         plain.weight.data.copy_(stale)
-        assert (fired != stepped(copy.deepcopy(plain), neuron(init_hidden=False), X, 1)[0].numpy()).any()
+        assert (
+            fired != stepped(copy.deepcopy(plain), neuron(init_hidden=False), X, 1)[0].numpy()
+        ).any()
     right = stepped(layer.eval(), neuron(init_hidden=False), X, 1)[0].numpy()
     np.testing.assert_array_equal(fired, right)
     plain.weight.data.copy_(layer.weight.detach())
     plain.bias.data.copy_(layer.bias.detach())
-    np.testing.assert_array_equal(stepped(copy.deepcopy(plain), neuron(init_hidden=False), X, 1)[0].numpy(), right)
+    np.testing.assert_array_equal(
+        stepped(copy.deepcopy(plain), neuron(init_hidden=False), X, 1)[0].numpy(), right
+    )
     plain.weight.data[3, 3] = -plain.weight[3, 3] if plain.weight[3, 3] else 1.0
     assert (stepped(plain, neuron(init_hidden=False), X, 1)[0].numpy() != right).any()
 
@@ -115,11 +123,17 @@ def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any]
 def test_recurrent_weights_and_convolutions_that_hooks_compute() -> None:
     torch.manual_seed(2)
     conv = dyadic(nn.Conv2d(1, 3, 3))
-    recurrent: Any = snn.RLeaky(beta=0.5, threshold=0.25, conv2d_channels=3, kernel_size=3, init_hidden=True)
+    recurrent: Any = snn.RLeaky(
+        beta=0.5, threshold=0.25, conv2d_channels=3, kernel_size=3, init_hidden=True
+    )
     dyadic(recurrent.recurrent)
-    state = nn.Sequential(prune.random_unstructured(copy.deepcopy(conv), "weight", 0.3), copy.deepcopy(recurrent)).state_dict()
+    state = nn.Sequential(
+        prune.random_unstructured(copy.deepcopy(conv), "weight", 0.3), copy.deepcopy(recurrent)
+    ).state_dict()
     prune.identity(conv, "weight")
-    conv.load_state_dict({key.removeprefix("0."): value for key, value in state.items() if key.startswith("0.")})
+    conv.load_state_dict(
+        {key.removeprefix("0."): value for key, value in state.items() if key.startswith("0.")}
+    )
     prune.identity(recurrent.recurrent, "weight")
     with torch.no_grad():
         recurrent.recurrent.weight_mask[1] = 0
@@ -138,7 +152,9 @@ def test_weights_that_two_layers_share() -> None:
     made = from_torch(nn.Sequential(first, neuron(), second, neuron()), X)
     assert made.exact
     assert differing(made) == 0
-    np.testing.assert_array_equal(made.network.weighted["layer0"].weight, made.network.weighted["layer2"].weight)
+    np.testing.assert_array_equal(
+        made.network.weighted["layer0"].weight, made.network.weighted["layer2"].weight
+    )
 
 
 def test_a_model_in_training_mode_is_read_as_in_evaluation() -> None:
@@ -269,7 +285,8 @@ def net(*layers: nn.Module) -> nn.Module:
         (net(with_value(nn.BatchNorm1d(4), "running_var", np.inf), neuron()), "1 (BatchNorm1d): its running_var is not finite (infinite); tr"),
         (
             net(with_value(nn.BatchNorm1d(4, eps=0.0), "running_var", 0.0), neuron()),
-            "1 (BatchNorm1d): its running_var is 0 in channel 3 and its eps 0, so that what it gives is not finite; set eps to 1e-5, or train",
+            "1 (BatchNorm1d): its running_var is 0 in channel 3 and its eps 0, so that what it "
+            "gives is not finite; set eps to 1e-5, or train",
         ),
         (net(nn.BatchNorm1d(4, eps=NAN), neuron()), "1 (BatchNorm1d): its running_var is 1 in channel 0 and its eps nan, so that what it gives is not finite"),
         (net(with_value(nn.BatchNorm1d(4), "running_var", -1.0), neuron()), "1 (BatchNorm1d): its running_var is -1 in channel 3 and its eps"),

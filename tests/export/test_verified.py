@@ -36,7 +36,11 @@ def higher(net: Network) -> Network:
 @pytest.fixture
 def made() -> FromTorch:
     """A model of two layers that need no rounding."""
-    layers = [each for size in ((12, 16), (16, 4)) for each in (nn.Linear(*size), snn.Leaky(beta=0.5, threshold=0.5, init_hidden=True))]
+    layers = [
+        each
+        for size in ((12, 16), (16, 4))
+        for each in (nn.Linear(*size), snn.Leaky(beta=0.5, threshold=0.5, init_hidden=True))
+    ]
     model = nn.Sequential(dyadic(layers[0]), layers[1], dyadic(layers[2]), layers[3])
     return from_torch(model, events(20, 8, 12, rate=0.5))
 
@@ -50,7 +54,10 @@ def test_a_model_is_written_where_every_spike_is_its_own(made: FromTorch, tmp_pa
     assert verified.reader is None
     assert all(0 < rate < 1 for rate in verified.result.rates.values())
     wrong = replace(made, network=higher(made.network))
-    with pytest.raises(NotBitExact, match=r"^model: layer1 is proven to be equal, but [\d,]+ of its spikes differ, first layer1 neuron \("):
+    with pytest.raises(
+        NotBitExact,
+        match=r"^model: layer1 is proven to be equal, but [\d,]+ of its spikes differ, first layer1 neuron \(",
+    ):
         export_model(wrong, tmp_path / "wrong.nir")
     assert not (tmp_path / "wrong.nir").exists()
 
@@ -66,48 +73,69 @@ def test_a_model_is_written_for_an_importer(made: FromTorch, tmp_path: Path) -> 
 
 
 def test_what_was_asked_for_is_remembered() -> None:
-    model = nn.Sequential(dyadic(nn.Linear(12, 4)), snn.Leaky(beta=0.9, threshold=0.5, init_hidden=True))
-    assert from_torch(model, events(4, 8, 12), decay_bits=3, error=0.5).asked == ("--decay-bits", "--error")
+    model = nn.Sequential(
+        dyadic(nn.Linear(12, 4)), snn.Leaky(beta=0.9, threshold=0.5, init_hidden=True)
+    )
+    assert from_torch(model, events(4, 8, 12), decay_bits=3, error=0.5).asked == (
+        "--decay-bits",
+        "--error",
+    )
 
 
 @pytest.fixture
 def graph() -> Quantized:
     """A graph that needs no rounding."""
     ones = np.ones(3)
-    neurons = nir.LIF(tau=2e-3 * ones, r=2 * ones, v_leak=0 * ones, v_threshold=2 * ones, v_reset=0 * ones)
+    neurons = nir.LIF(
+        tau=2e-3 * ones, r=2 * ones, v_leak=0 * ones, v_threshold=2 * ones, v_reset=0 * ones
+    )
     weights = np.random.default_rng(0).choice([-1.0, 1.0], (3, 5))
     return quantize(
-        from_nir(chain({"fc": nir.Linear(weights), "lif": neurons}, (5,), (3,))), events(20, 12, 5, rate=0.5), Semantics(dt=1e-3)
+        from_nir(chain({"fc": nir.Linear(weights), "lif": neurons}, (5,), (3,))),
+        events(20, 12, 5, rate=0.5),
+        Semantics(dt=1e-3),
     )
 
 
-def test_a_graph_is_written_where_it_differs_in_nothing_that_is_proven(graph: Quantized, tmp_path: Path) -> None:
+def test_a_graph_is_written_where_it_differs_in_nothing_that_is_proven(
+    graph: Quantized, tmp_path: Path
+) -> None:
     x = events(20, 12, 5, rate=0.5, seed=1)
     verified = export_graph(graph, x, tmp_path / "m.nir", Path("some/graph.nir"))
-    assert nirfile.read(tmp_path / "m.nir").digest == verified.network.digest == graph.network.digest
+    assert (
+        nirfile.read(tmp_path / "m.nir").digest == verified.network.digest == graph.network.digest
+    )
     assert verified.proven == {"lif": EQUAL}
     assert verified.effect.layers["lif"].spikes_apart == 0
     assert 0 < verified.effect.layers["lif"].rate < 1
     wrong = replace(graph, network=higher(graph.network))
     with pytest.raises(
-        NotBitExact, match=r"^some/graph.nir: lif is proven to be equal, but [\d,]+ of its spikes differ, on these samples; "
+        NotBitExact,
+        match=r"^some/graph.nir: lif is proven to be equal, but [\d,]+ of its spikes differ, on these samples; ",
     ):
         export_graph(wrong, x, tmp_path / "wrong.nir", Path("some/graph.nir"))
     assert not (tmp_path / "wrong.nir").exists()
 
 
 @pytest.mark.parametrize("reader", ["nir", "rockpool"])
-def test_a_file_for_an_importer_is_compared_on_its_samples(reader: str, graph: Quantized, tmp_path: Path) -> None:
+def test_a_file_for_an_importer_is_compared_on_its_samples(
+    reader: str, graph: Quantized, tmp_path: Path
+) -> None:
     """An importer that subtracts may fire several times in a step, so that nothing is compared unless the file is proven."""
     net, x = graph.network, events(20, 12, 5, rate=0.5, seed=1)
     assert all(0 < rate < 1 for rate in simulate(net, x).rates.values())
     file = for_reader(net, reader)
     assert file.proven == (READERS[reader].reset == "zero")
     check = write_for_reader(net, file, tmp_path / "r.nir", x)
-    assert (check.samples, check.differ, check.values) == ((16, 0, 16 * 12 * 3) if file.proven else (16, 0, 0))
+    assert (check.samples, check.differ, check.values) == (
+        (16, 0, 16 * 12 * 3) if file.proven else (16, 0, 0)
+    )
     assert write_for_reader(net, file, tmp_path / "r.nir").samples == 0
     assert (tmp_path / "r.nir").read_bytes() == file.to_bytes()
     if file.proven:
-        with pytest.raises(NotBitExact, match=r"^[\d,]+ of 576 spikes differ, but nothing was left out; report it as a bug of lehr$"):
+        with pytest.raises(
+            NotBitExact,
+            match=r"^[\d,]+ of 576 spikes differ, but nothing was left out; report it as a bug of lehr$",
+        ):
             write_for_reader(higher(net), file, tmp_path / "wrong.nir", x)
         assert not (tmp_path / "wrong.nir").exists()

@@ -24,8 +24,14 @@ def differences(path: Path) -> list[str]:
             x = inputs[sample] if held else inputs[sample, t]
             machine.step([int(v) for v in x.reshape(-1)])
             for name, layer in machine.layers.items():
-                spikes, membranes = (expected[f"{what}.{name}"][sample, t].reshape(-1).tolist() for what in ("spikes", "membrane"))
-                if machine.value[name] != spikes or [r[layer.membrane] for r in layer.registers] != membranes:
+                spikes, membranes = (
+                    expected[f"{what}.{name}"][sample, t].reshape(-1).tolist()
+                    for what in ("spikes", "membrane")
+                )
+                if (
+                    machine.value[name] != spikes
+                    or [r[layer.membrane] for r in layer.registers] != membranes
+                ):
                     told.append(f"{path.name}: {name} differs in sample {sample}, step {t}")
     return told
 

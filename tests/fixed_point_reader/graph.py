@@ -14,11 +14,16 @@ def text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def read_graph(path: Path) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]], dict[str, Any]]:
+def read_graph(
+    path: Path,
+) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]], dict[str, Any]]:
     """The nodes' fields by name, the edges, and the exact side."""
     with h5py.File(path) as file:
         graph: Any = file["node"]
-        fields = {name: {key: value[()] for key, value in node.items() if key != "metadata"} for name, node in graph["nodes"].items()}
+        fields = {
+            name: {key: value[()] for key, value in node.items() if key != "metadata"}
+            for name, node in graph["nodes"].items()
+        }
         edges = [(text(a), text(b)) for a, b in graph["edges"][()]]
         return fields, edges, json.loads(text(graph["metadata"]["fixed_point"][()]))
 
@@ -53,7 +58,9 @@ def feedback_of(edges: list[tuple[str, str]]) -> set[tuple[str, str]]:
 
 def order_of(edges: list[tuple[str, str]], feedback: set[tuple[str, str]]) -> list[str]:
     """The nodes so that each comes after all that it hears in the same step, in rounds, as the page says."""
-    now = sorted((a, b) for a, b in edges if a != "input" and b != "output" and (a, b) not in feedback)
+    now = sorted(
+        (a, b) for a, b in edges if a != "input" and b != "output" and (a, b) not in feedback
+    )
     listed: dict[str, None] = {}
     for name in sorted({name for edge in edges for name in edge} - {"input", "output"}):
         listed |= dict.fromkeys([name, *(a for a, b in now if b == name)])

@@ -19,21 +19,33 @@ class Machine:
     def __init__(self, path: Path) -> None:
         self.fields, self.edges, exact = read_graph(path)
         if exact["schema"] != "fixed-point-net/2":
-            raise SystemExit(f"{path} is of schema {exact['schema']}, of which this reader knows nothing")
+            raise SystemExit(
+                f"{path} is of schema {exact['schema']}, of which this reader knows nothing"
+            )
         self.steps = int(exact["steps"])
         self.feedback = feedback_of(self.edges)
         self.order = order_of(self.edges, self.feedback)
-        self.shapes: dict[str, Shape] = {"input": tuple(int(n) for n in np.atleast_1d(self.fields["input"]["shape"]))}
+        self.shapes: dict[str, Shape] = {
+            "input": tuple(int(n) for n in np.atleast_1d(self.fields["input"]["shape"]))
+        }
         self.links: dict[str, list[list[tuple[int, int]]]] = {}
         self.layers: dict[str, Layer] = {}
         self.lines: dict[str, list[Values]] = {}
         self.delays: dict[str, Values] = {}
         for name in self.order:
-            shape = self.shapes[next(a for a, b in self.edges if b == name and (a, b) not in self.feedback)]
+            shape = self.shapes[
+                next(a for a, b in self.edges if b == name and (a, b) not in self.feedback)
+            ]
             kind, self.shapes[name] = text(self.fields[name]["type"]), shape
             if kind == "Delay":
-                steps = [round(float(seconds) / 0.001) for seconds in np.broadcast_to(self.fields[name]["delay"], shape).reshape(-1)]
-                self.delays[name], self.lines[name] = steps, [[0] * prod(shape) for _ in range(max(steps))]
+                steps = [
+                    round(float(seconds) / 0.001)
+                    for seconds in np.broadcast_to(self.fields[name]["delay"], shape).reshape(-1)
+                ]
+                self.delays[name], self.lines[name] = (
+                    steps,
+                    [[0] * prod(shape) for _ in range(max(steps))],
+                )
             elif name in exact["nodes"] and "weights" not in exact["nodes"][name]:
                 self.layers[name] = Layer(self.fields[name], exact["nodes"][name], shape)
             else:
@@ -48,7 +60,10 @@ class Machine:
         """Evaluate all nodes once."""
         before, self.value = self.value, {"input": x}
         for name in self.order:
-            late = {a: before[a] if (a, name) in self.feedback else self.value[a] for a in self.sources(name)}
+            late = {
+                a: before[a] if (a, name) in self.feedback else self.value[a]
+                for a in self.sources(name)
+            }
             a = [sum(values) for values in zip(*late.values(), strict=True)]
             if name in self.layers:
                 events = list(self.events(name, before)) if self.layers[name].by_event else []
@@ -68,11 +83,17 @@ class Machine:
     def events(self, name: str, before: dict[str, Values]) -> Iterator[list[tuple[int, int]]]:
         """What one event after another does to the neurons of a layer: those of feedback edges first, then by order of evaluation."""
         rank = {"input": -1, **{n: i for i, n in enumerate(self.order)}}
-        for source, late in sorted(set(self.arrivals(name, late=False)), key=lambda key: (not key[1], rank[key[0]])):
+        for source, late in sorted(
+            set(self.arrivals(name, late=False)), key=lambda key: (not key[1], rank[key[0]])
+        ):
             counts = (before if late else self.value)[source]
             for neuron, count in enumerate(counts):
                 if count:
-                    reached = [(n, w) for n, w in sorted(self.pulse(source, late, neuron, name).items()) if w]
+                    reached = [
+                        (n, w)
+                        for n, w in sorted(self.pulse(source, late, neuron, name).items())
+                        if w
+                    ]
                     yield from [reached] * count
 
     def arrivals(self, name: str, *, late: bool) -> Iterator[tuple[str, bool]]:
@@ -93,7 +114,11 @@ class Machine:
             for a in self.sources(node):
                 before = delayed or (a, node) in self.feedback
                 ends = a == "input" or a in self.layers or a in self.lines
-                values = ({neuron: 1} if (a, before) == (source, late) else {}) if ends else through(a, before)
+                values = (
+                    ({neuron: 1} if (a, before) == (source, late) else {})
+                    if ends
+                    else through(a, before)
+                )
                 for n, value in values.items():
                     sums[n] = sums.get(n, 0) + value
             return sums

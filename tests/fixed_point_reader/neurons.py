@@ -59,16 +59,26 @@ def do(words: list[str], r: dict[str, int], given: dict[str, int]) -> None:
             r[x] = (r[x] - value(low)) % (value(high) - value(low) + 1) + value(low)
         case ["fire", into, x, test, level, up_to]:
             count = 0
-            while count < int(up_to) and (r[x] > (count + 1) * value(level) if test == "gt" else r[x] >= (count + 1) * value(level)):
+            while count < int(up_to) and (
+                r[x] > (count + 1) * value(level)
+                if test == "gt"
+                else r[x] >= (count + 1) * value(level)
+            ):
                 count += 1
             r[into] = count
         case _:
-            raise SystemExit(f"{' '.join(words)!r} is a statement of which this reader knows nothing")
+            raise SystemExit(
+                f"{' '.join(words)!r} is a statement of which this reader knows nothing"
+            )
 
 
 def program_of(block: dict[str, Any]) -> list[str]:
     """The lines that a block in fields stands for."""
-    synapse = {key.removeprefix("synapse_"): value for key, value in block.items() if key.startswith("synapse_")}
+    synapse = {
+        key.removeprefix("synapse_"): value
+        for key, value in block.items()
+        if key.startswith("synapse_")
+    }
 
     def leak(x: str, how: dict[str, Any]) -> list[str]:
         k, n = how["decay_numerator"], how["decay_shift"]
@@ -82,20 +92,49 @@ def program_of(block: dict[str, Any]) -> list[str]:
         return [] if block["fires"] == "never" else [f"fire {into} v {block['fires']} threshold 1"]
 
     def reset(spikes: str) -> list[str]:
-        return {"subtract": [f"subtract v threshold 0 times {spikes}"], "zero": [f"put v 0 when {spikes}"], "none": []}[block["reset"]]
+        return {
+            "subtract": [f"subtract v threshold 0 times {spikes}"],
+            "zero": [f"put v 0 when {spikes}"],
+            "none": [],
+        }[block["reset"]]
 
     take = f"input {block['fraction_bits']}"
     if block["update"] == "event":
         loop = [f"add v {take}", bound("v", block), *fire("now"), *reset("now"), "add fired now 0"]
-        return [*leak("v", block), "add v bias 0", bound("v", block), "put fired 0", "for each event", *loop, "end"]
+        return [
+            *leak("v", block),
+            "add v bias 0",
+            bound("v", block),
+            "put fired 0",
+            "for each event",
+            *loop,
+            "end",
+        ]
     current, drive = [], [f"add v {take}", "add v bias 0"]
     if synapse:
         to_synapse = synapse["bias_to"] == "synapse"
-        current = [*leak("i", synapse), f"add i {take}", *(["add i bias 0"] if to_synapse else []), bound("i", synapse)]
+        current = [
+            *leak("i", synapse),
+            f"add i {take}",
+            *(["add i bias 0"] if to_synapse else []),
+            bound("i", synapse),
+        ]
         drive = ["add v i 0", *([] if to_synapse else ["add v bias 0"])]
     late, zero = block["reset_timing"] == "next_step", block["reset"] == "zero"
-    first, second = (reset("fired") if late and zero else []), (reset("fired") if late and not zero else [])
-    return [*current, *leak("v", block), *first, *drive, *second, bound("v", block), *fire("fired"), *([] if late else reset("fired"))]
+    first, second = (
+        (reset("fired") if late and zero else []),
+        (reset("fired") if late and not zero else []),
+    )
+    return [
+        *current,
+        *leak("v", block),
+        *first,
+        *drive,
+        *second,
+        bound("v", block),
+        *fire("fired"),
+        *([] if late else reset("fired")),
+    ]
 
 
 class Layer:
@@ -104,10 +143,16 @@ class Layer:
     def __init__(self, fields: dict[str, Any], block: dict[str, Any], shape: Shape) -> None:
         general = block["schema"] == "fixed-point-update/1"
         if not general and block["schema"] not in ("fixed-point-lif/1", "fixed-point-cuba/1"):
-            raise SystemExit(f"a block is of schema {block['schema']}, of which this reader knows nothing")
+            raise SystemExit(
+                f"a block is of schema {block['schema']}, of which this reader knows nothing"
+            )
         lines = [line.split() for line in (block["update"] if general else program_of(block))]
         self.membrane = block["membrane"] if general else "v"
-        self.before = lines[: lines.index(["for", "each", "event"])] if ["for", "each", "event"] in lines else lines
+        self.before = (
+            lines[: lines.index(["for", "each", "event"])]
+            if ["for", "each", "event"] in lines
+            else lines
+        )
         loop = lines[len(self.before) + 1 :]
         self.loop = loop[: loop.index(["end"])] if loop else []
         self.after = loop[len(self.loop) + 1 :] if loop else []
@@ -116,7 +161,9 @@ class Layer:
         if "v_threshold" in fields:
             given["threshold"] = fields["v_threshold"]
         spread = {name: self.by_neuron(np.asarray(value), shape) for name, value in given.items()}
-        self.given = [{name: int(value[n]) for name, value in spread.items()} for n in range(prod(shape))]
+        self.given = [
+            {name: int(value[n]) for name, value in spread.items()} for n in range(prod(shape))
+        ]
         written = [words[1] for words in [*self.before, *self.loop, *self.after]]
         self.registers = [dict.fromkeys(("fired", *written), 0) for _ in range(prod(shape))]
         self.states = self.states_of()
@@ -124,7 +171,12 @@ class Layer:
     @staticmethod
     def by_neuron(value: Any, shape: Shape) -> Values:
         """A parameter of the layer's shape, or by channel, in one axis."""
-        return [int(v) for v in np.broadcast_to(value.reshape(*value.shape, *[1] * (len(shape) - value.ndim)), shape).reshape(-1)]
+        return [
+            int(v)
+            for v in np.broadcast_to(
+                value.reshape(*value.shape, *[1] * (len(shape) - value.ndim)), shape
+            ).reshape(-1)
+        ]
 
     def states_of(self) -> set[str]:
         """The registers that live from step to step: read before they are surely written."""
@@ -132,8 +184,13 @@ class Layer:
 
         def follow(lines: list[list[str]], sure: set[str]) -> None:
             for words in lines:
-                # what a statement reads: all its names, but what a put without `when` or a fire writes
-                reads = set(words[2:] if words[0] == "fire" or (words[0] == "put" and "when" not in words) else words[1:])
+                # what a statement reads: all its names, but what a put without `when` or a fire
+                # writes
+                reads = set(
+                    words[2:]
+                    if words[0] == "fire" or (words[0] == "put" and "when" not in words)
+                    else words[1:]
+                )
                 states.update(name for name in reads & self.registers[0].keys() if name not in sure)
                 if not (words[0] == "put" and "when" in words):
                     sure.add(words[1])

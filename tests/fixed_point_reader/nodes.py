@@ -25,10 +25,18 @@ def index(shape: Shape, place: Shape) -> int:
 def taps(size: Shape, kernel: Shape, how: dict[str, Shape]) -> Iterator[tuple[Shape, Shape, Shape]]:
     """(place of the output, place of the kernel, place of the input) of every window on a map, places outside the map left out."""
     spans = [d * (k - 1) + 1 for d, k in zip(how["dilation"], kernel, strict=True)]
-    out = [(n + 2 * p - s) // t + 1 for n, p, s, t in zip(size, how["padding"], spans, how["stride"], strict=True)]
+    out = [
+        (n + 2 * p - s) // t + 1
+        for n, p, s, t in zip(size, how["padding"], spans, how["stride"], strict=True)
+    ]
     for to in product(*map(range, out)):
         for tap in product(*map(range, kernel)):
-            place = tuple(t * y + d * k - p for t, y, d, k, p in zip(how["stride"], to, how["dilation"], tap, how["padding"], strict=True))
+            place = tuple(
+                t * y + d * k - p
+                for t, y, d, k, p in zip(
+                    how["stride"], to, how["dilation"], tap, how["padding"], strict=True
+                )
+            )
             if all(0 <= i < n for i, n in zip(place, size, strict=True)):
                 yield to, tap, place
 
@@ -47,20 +55,29 @@ def synapses_of(fields: dict[str, Any], shape: Shape) -> tuple[list[list[tuple[i
     if kind == "Flatten":
         return [[(i, 1)] for i in range(prod(shape))], (prod(shape),)
     if kind == "Scale":
-        return [[(i, factor)] for i, factor in enumerate(fields["scale"].reshape(-1).tolist())], shape
+        return [
+            [(i, factor)] for i, factor in enumerate(fields["scale"].reshape(-1).tolist())
+        ], shape
     if kind in ("Conv2d", "SumPool2d"):
         return windows_of(fields, shape, pooled=kind == "SumPool2d")
     raise SystemExit(f"a node is of type {kind}, of which this reader knows nothing")
 
 
-def windows_of(fields: dict[str, Any], shape: Shape, *, pooled: bool) -> tuple[list[list[tuple[int, int]]], Shape]:
+def windows_of(
+    fields: dict[str, Any], shape: Shape, *, pooled: bool
+) -> tuple[list[list[tuple[int, int]]], Shape]:
     """The same of a convolution or a pooling."""
-    how = {key: pair(fields[key]) for key in ("stride", "padding")} | {"dilation": (1, 1) if pooled else pair(fields["dilation"])}
+    how = {key: pair(fields[key]) for key in ("stride", "padding")} | {
+        "dilation": (1, 1) if pooled else pair(fields["dilation"])
+    }
     kernel = pair(fields["kernel_size"]) if pooled else fields["weight"].shape[2:]
     places = list(taps(shape[1:], tuple(kernel), how))
     # windows that lie outside the map altogether put out 0, and count as places of the output
     spans = [d * (k - 1) + 1 for d, k in zip(how["dilation"], kernel, strict=True)]
-    rows, columns = ((n + 2 * p - s) // t + 1 for n, p, s, t in zip(shape[1:], how["padding"], spans, how["stride"], strict=True))
+    rows, columns = (
+        (n + 2 * p - s) // t + 1
+        for n, p, s, t in zip(shape[1:], how["padding"], spans, how["stride"], strict=True)
+    )
     outs = shape[0] if pooled else len(fields["weight"])
     out: Shape = (outs, rows, columns)
     groups = shape[0] if pooled else int(fields["groups"])

@@ -17,7 +17,10 @@ EXPECTED = simulate(NET, X, trace=NET.neurons).trace
 
 def changed(*places: tuple[str, str, tuple[int, ...]]) -> Trace:
     """The expected trace with other values at some places: (quantity, layer, index)."""
-    got = Trace({n: v.copy() for n, v in EXPECTED.spikes.items()}, {n: v.copy() for n, v in EXPECTED.membranes.items()})
+    got = Trace(
+        {n: v.copy() for n, v in EXPECTED.spikes.items()},
+        {n: v.copy() for n, v in EXPECTED.membranes.items()},
+    )
     for quantity, layer, index in places:
         if quantity == "spike":
             got.spikes[layer][index] ^= 1
@@ -30,7 +33,9 @@ def test_equal_traces_are_equal() -> None:
     found = compare(EXPECTED, changed())
     assert found.equal
     assert found.first is None
-    assert str(found) == "0 of 4,464 membranes and 0 spikes differ"  # 6 samples, 8 steps, 64 + 24 + 5 neurons
+    assert (
+        str(found) == "0 of 4,464 membranes and 0 spikes differ"
+    )  # 6 samples, 8 steps, 64 + 24 + 5 neurons
     found.require_equal("a copy")
 
 
@@ -60,14 +65,21 @@ def test_the_first_is_by_sample_step_layer_and_membrane_before_spike(start: int)
     first = compare(EXPECTED, changed(*reversed(IN_ORDER[start:]))).first
     assert first is not None
     quantity, layer, index = IN_ORDER[start]
-    assert (first.quantity, first.layer, (first.sample, first.step, *first.neuron)) == (quantity, layer, index)
+    assert (first.quantity, first.layer, (first.sample, first.step, *first.neuron)) == (
+        quantity,
+        layer,
+        index,
+    )
 
 
 def test_a_difference_is_told_in_one_sentence() -> None:
     got = changed(("membrane", "lif2", (0, 1, 2, 0, 1)))
     expected = int(EXPECTED.membranes["lif2"][0, 1, 2, 0, 1])
     sentence = f"lif2: membrane of neuron (2, 0, 1) at step 1 of sample 0 is {expected + 1}, expected {expected}"
-    assert str(compare(EXPECTED, got)) == f"1 of 4,464 membranes and 0 spikes differ; first: {sentence}"
+    assert (
+        str(compare(EXPECTED, got))
+        == f"1 of 4,464 membranes and 0 spikes differ; first: {sentence}"
+    )
     with pytest.raises(NotBitExact) as caught:
         compare(EXPECTED, got).require_equal("a changed copy")
     assert str(caught.value) == (
@@ -84,7 +96,10 @@ def test_a_missing_layer_and_another_shape_are_refused() -> None:
     told = "lif2: expected a trace of shape (6, 8, 6, 2, 2), got nothing; trace the same layers and steps in both"
     assert str(caught.value) == told
     shorter = replace(whole, membranes={n: v[:, :-1] for n, v in whole.membranes.items()})
-    with pytest.raises(NotBitExact, match=r"^lif1: expected a trace of shape \(6, 8, 4, 4, 4\), got \(6, 7, 4, 4, 4\); trace the same"):
+    with pytest.raises(
+        NotBitExact,
+        match=r"^lif1: expected a trace of shape \(6, 8, 4, 4, 4\), got \(6, 7, 4, 4, 4\); trace the same",
+    ):
         compare(EXPECTED, shorter)
 
 
@@ -92,4 +107,7 @@ def test_signed_values_do_not_wrap_in_the_message() -> None:
     membranes = {"v": np.array([[[-3]]], np.int32)}
     spikes = {"v": np.zeros((1, 1, 1), np.uint8)}
     got = Trace(spikes, {"v": np.array([[[4]]], np.int32)})
-    assert str(compare(Trace(spikes, membranes), got).first) == "v: membrane of neuron (0) at step 0 of sample 0 is 4, expected -3"
+    assert (
+        str(compare(Trace(spikes, membranes), got).first)
+        == "v: membrane of neuron (0) at step 0 of sample 0 is 4, expected -3"
+    )

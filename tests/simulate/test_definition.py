@@ -24,7 +24,10 @@ DEFAULT = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bi
 
 def require_same(net: Network, x: Images) -> None:
     """Assert that both compute the same spikes, membranes, scores and saturations."""
-    expected, result = old_reference.simulate(net, x, trace=net.neurons), simulate(net, x, trace=net.neurons)
+    expected, result = (
+        old_reference.simulate(net, x, trace=net.neurons),
+        simulate(net, x, trace=net.neurons),
+    )
     comparison = compare(expected.trace, result.trace)
     assert comparison.values > 0
     comparison.require_equal("the definition")
@@ -34,7 +37,11 @@ def require_same(net: Network, x: Images) -> None:
 
 
 @pytest.mark.few(15)
-@pytest.mark.parametrize("golden", [golden for golden in GOLDEN if not golden.name.startswith("scaled")], ids=lambda golden: golden.name)
+@pytest.mark.parametrize(
+    "golden",
+    [golden for golden in GOLDEN if not golden.name.startswith("scaled")],
+    ids=lambda golden: golden.name,
+)
 def test_golden_networks_are_as_before(golden: Golden) -> None:
     require_same(*golden.make(replace(DEFAULT, **golden.fields)))
 
@@ -46,6 +53,8 @@ def test_random_networks_are_as_before(data: st.DataObject) -> None:
     x = data.draw(inputs(net))
     try:
         require_same(net, x)
-    except NotMappable:  # a neuron fires more than 255 times in a step, which the definition refuses as well
+    except (
+        NotMappable
+    ):  # a neuron fires more than 255 times in a step, which the definition refuses as well
         with pytest.raises(NotMappable):
             simulate(net, x)

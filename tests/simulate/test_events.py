@@ -34,7 +34,9 @@ def fed(layer: Neuron, *weights: int) -> Network:
 
 def traced(net: Network, *steps: list[int]) -> Result:
     """Run one sample and trace all layers."""
-    return simulate(net, np.array([steps], np.uint8).reshape(1, len(steps), *net.input.shape), trace=net.neurons)
+    return simulate(
+        net, np.array([steps], np.uint8).reshape(1, len(steps), *net.input.shape), trace=net.neurons
+    )
 
 
 def history(result: Result, name: str = "v") -> tuple[list[int], list[int]]:
@@ -50,20 +52,31 @@ def history(result: Result, name: str = "v") -> tuple[list[int], list[int]]:
         ((1, -1, 1), 1, 0),  # 1, 0, 1
     ],
 )
-def test_events_arrive_by_ascending_index_and_their_order_matters(weights: tuple[int, ...], membrane: int, spikes: int) -> None:
+def test_events_arrive_by_ascending_index_and_their_order_matters(
+    weights: tuple[int, ...], membrane: int, spikes: int
+) -> None:
     assert history(traced(fed(neuron(1), *weights), [1, 1, 1])) == ([membrane], [spikes])
 
 
-@pytest.mark.parametrize(("reset", "membrane", "spikes"), [("subtract", 2, 3), ("zero", 2, 2), ("none", 8, 6)])
-def test_a_count_is_that_many_events_and_a_neuron_may_fire_more_than_once(reset: Reset, membrane: int, spikes: int) -> None:
+@pytest.mark.parametrize(
+    ("reset", "membrane", "spikes"), [("subtract", 2, 3), ("zero", 2, 2), ("none", 8, 6)]
+)
+def test_a_count_is_that_many_events_and_a_neuron_may_fire_more_than_once(
+    reset: Reset, membrane: int, spikes: int
+) -> None:
     how = Arithmetic(update="event", reset_timing="same_step", reset=reset)
     assert history(traced(fed(neuron(2, how=how), 1), [8])) == ([membrane], [spikes])
 
 
 def test_a_step_decays_and_takes_the_bias_before_its_events() -> None:
-    how = Arithmetic(update="event", reset_timing="same_step", decay_numerator=1, decay_shift=1, fraction_bits=2)
+    how = Arithmetic(
+        update="event", reset_timing="same_step", decay_numerator=1, decay_shift=1, fraction_bits=2
+    )
     # 0 + 3 + 4 + 4 = 11; 11/2 -> 5, + 3 + 4 = 12 fires and leaves 1; 1/2 -> 0, + 3
-    assert history(traced(fed(neuron(11, bias=3, how=how), 1), [2], [1], [0])) == ([11, 1, 3], [0, 1, 0])
+    assert history(traced(fed(neuron(11, bias=3, how=how), 1), [2], [1], [0])) == (
+        [11, 1, 3],
+        [0, 1, 0],
+    )
 
 
 def test_a_neuron_without_an_event_does_not_fire() -> None:
@@ -81,7 +94,12 @@ def test_an_event_adds_its_weight_at_once() -> None:
 
 def test_an_event_outside_the_receptive_field_is_none() -> None:
     conv = Conv2d(np.ones((1, 1, 1, 1), np.int8))
-    net = Network({"w": conv, "v": neuron(2, bias=5)}, ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)), Input((1, 1, 2), "spikes"), steps=1)
+    net = Network(
+        {"w": conv, "v": neuron(2, bias=5)},
+        ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)),
+        Input((1, 1, 2), "spikes"),
+        steps=1,
+    )
     assert history(traced(net, [0, 1])) == ([5, 4], [0, 1])
 
 
@@ -94,10 +112,21 @@ def test_membranes_are_brought_into_their_width_after_every_event() -> None:
 
 
 def test_events_of_feedback_come_before_the_others() -> None:
-    nodes: dict[str, Node] = {"w": Linear(np.array([[1]], np.int8)), "back": Linear(np.array([[-1]], np.int8)), "v": neuron(1)}
-    edges: tuple[Edge, ...] = ((INPUT, "w"), ("w", "v"), ("v", "back"), ("back", "v"), ("v", OUTPUT))
+    nodes: dict[str, Node] = {
+        "w": Linear(np.array([[1]], np.int8)),
+        "back": Linear(np.array([[-1]], np.int8)),
+        "v": neuron(1),
+    }
+    edges: tuple[Edge, ...] = (
+        (INPUT, "w"),
+        ("w", "v"),
+        ("v", "back"),
+        ("back", "v"),
+        ("v", OUTPUT),
+    )
     net = Network(nodes, edges, Input((1,), "u8"), steps=3)
-    # 1, 2 fires and leaves 1; then -1 first: 0, 1, 2 fires and leaves 1 (the other order would fire twice: 2, 2); then -1
+    # 1, 2 fires and leaves 1; then -1 first: 0, 1, 2 fires and leaves 1 (the other order would fire
+    # twice: 2, 2); then -1
     assert history(traced(net, [2], [2], [0])) == ([1, 1, 0], [1, 1, 0])
 
 
@@ -115,15 +144,28 @@ def test_counts_travel_to_the_next_layer() -> None:
 
 def test_pooling_passes_events_on_one_by_one() -> None:
     net = Network(
-        {"p": SumPool2d((1, 2), (1, 2)), "v": neuron(2)}, ((INPUT, "p"), ("p", "v"), ("v", OUTPUT)), Input((1, 1, 4), "u8"), steps=1
+        {"p": SumPool2d((1, 2), (1, 2)), "v": neuron(2)},
+        ((INPUT, "p"), ("p", "v"), ("v", OUTPUT)),
+        Input((1, 1, 4), "u8"),
+        steps=1,
     )
     assert history(traced(net, [3, 2, 1, 1])) == ([1, 2], [2, 0])
 
 
 def test_more_than_255_spikes_in_a_step_are_refused() -> None:
     with pytest.raises(NotMappable) as caught:
-        traced(fed(neuron(1, how=Arithmetic(update="event", reset_timing="same_step", reset="none")), 1, 1), [255, 2])
-    assert str(caught.value) == "v: a neuron fired 256 times in one step, more than 255; raise its threshold"
+        traced(
+            fed(
+                neuron(1, how=Arithmetic(update="event", reset_timing="same_step", reset="none")),
+                1,
+                1,
+            ),
+            [255, 2],
+        )
+    assert (
+        str(caught.value)
+        == "v: a neuron fired 256 times in one step, more than 255; raise its threshold"
+    )
     assert history(traced(fed(neuron(1), 1, 1), [255, 1])) == ([1], [255])
 
 

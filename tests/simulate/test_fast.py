@@ -15,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from results import require_same
 from states import grown_networks
-from strategies import Builder, Images, alive, arithmetics, inputs, networks, random_input, small_network
+from strategies import (
+    Builder,
+    Images,
+    alive,
+    arithmetics,
+    inputs,
+    networks,
+    random_input,
+    small_network,
+)
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotMappable, UsageError
@@ -31,11 +40,16 @@ from lehr.weights import WeightKind
 
 def require_equal(net: Network, x: Images, cuts: Sequence[int] = (), **how: Any) -> Result:
     """Run both engines, compare everything that they return, and return it; with `cuts`, also as a stream that comes in chunks."""
-    expected, got = simulate(net, x, trace=net.neurons), engine.simulate(net, x, trace=net.neurons, **how)
+    expected, got = (
+        simulate(net, x, trace=net.neurons),
+        engine.simulate(net, x, trace=net.neurons, **how),
+    )
     require_same(expected, got)
     if cuts:
         running = Stream(net, len(x), net.neurons)
-        require_same(expected, continued(net, [running.feed(part) for part in np.split(x, cuts, axis=1)]))
+        require_same(
+            expected, continued(net, [running.feed(part) for part in np.split(x, cuts, axis=1)])
+        )
     return got
 
 
@@ -69,7 +83,10 @@ def test_a_network_deeper_than_python_s_stack_is_exact() -> None:
     """1,200 convolutions that turn the sign, before one layer of neurons."""
     turn = Conv2d(np.array([[[[-1]], [[0]]], [[[0]], [[-1]]]], np.int8), kind="ternary")
     how = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
-    nodes = {**{f"c{i}": turn for i in range(1200)}, "lif": Neuron(np.array([700, 900]), np.array([1, -1]), how)}
+    nodes = {
+        **{f"c{i}": turn for i in range(1200)},
+        "lif": Neuron(np.array([700, 900]), np.array([1, -1]), how),
+    }
     net = Network(nodes, tuple(pairwise(("input", *nodes, "output"))), Input((2, 2, 2), "u8"), 4)
     x = random_input(net, np.random.default_rng(1))
     assert alive(require_equal(net, x))
@@ -98,27 +115,51 @@ def test_random_networks_with_two_states_are_exact(data: st.DataObject, net: Net
 
 
 @budget(0, 666)
-@given(data=st.data(), net=networks() | networks(update="event", state_bits=16) | grown_networks(), threads=st.integers(1, 3))
+@given(
+    data=st.data(),
+    net=networks() | networks(update="event", state_bits=16) | grown_networks(),
+    threads=st.integers(1, 3),
+)
 @pytest.mark.usefixtures("small_blocks")
-def test_thousands_of_random_networks_are_exact_in_threads_and_in_chunks(data: st.DataObject, net: Network, threads: int) -> None:
+def test_thousands_of_random_networks_are_exact_in_threads_and_in_chunks(
+    data: st.DataObject, net: Network, threads: int
+) -> None:
     x = data.draw(inputs(net))
     timed = x.ndim == len(net.input.shape) + 2
     cuts = data.draw(st.sets(st.integers(1, x.shape[1] - 1), max_size=2)) if timed else set()
     require_equal(net, x, sorted(cuts), threads=threads)
 
 
-# -------------------------------------------------------------------- networks as large as the kernels are made for
+# -------------------------------------------------------------------- networks as large as the
+# kernels are made for
 @st.composite
 def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
     """Convolutions and linear layers as broad as those for which there are kernels of their own, all of odd sizes."""
-    kinds: tuple[WeightKind, ...] = draw(st.sampled_from((("binary",), ("ternary",), ("int4",), ("int8",))))
+    kinds: tuple[WeightKind, ...] = draw(
+        st.sampled_from((("binary",), ("ternary",), ("int4",), ("int8",)))
+    )
     how = draw(arithmetics(state_bits=draw(st.sampled_from((10, 16, 20, 32)))))
     spatial = draw(st.booleans())
-    shape = (draw(st.integers(9, 17)), draw(st.integers(5, 8)), draw(st.integers(5, 8))) if spatial else (draw(st.integers(120, 300)),)
-    net = Builder(Input(shape, "spikes"), np.random.default_rng(draw(st.integers(0, 2**32 - 1))), kinds)
+    shape = (
+        (draw(st.integers(9, 17)), draw(st.integers(5, 8)), draw(st.integers(5, 8)))
+        if spatial
+        else (draw(st.integers(120, 300)),)
+    )
+    net = Builder(
+        Input(shape, "spikes"), np.random.default_rng(draw(st.integers(0, 2**32 - 1))), kinds
+    )
     if spatial:
-        size, pad = (draw(st.integers(3, 5)), draw(st.integers(3, 5))), (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
-        net.conv("conv", draw(st.sampled_from((7, 16, 24, 32, 45, 64, 70))), size, padding=pad, stride=(1, draw(st.integers(1, 2))))
+        size, pad = (
+            (draw(st.integers(3, 5)), draw(st.integers(3, 5))),
+            (draw(st.integers(0, 2)), draw(st.integers(0, 2))),
+        )
+        net.conv(
+            "conv",
+            draw(st.sampled_from((7, 16, 24, 32, 45, 64, 70))),
+            size,
+            padding=pad,
+            stride=(1, draw(st.integers(1, 2))),
+        )
         if draw(st.booleans()) and min(net.shape[1:]) >= 2:
             net.add("pool", SumPool2d((2, 2), (draw(st.integers(1, 2)), 2)))
         net.neuron("lif1", how)
@@ -153,7 +194,10 @@ def test_a_broad_network_is_exact(kind: WeightKind) -> None:
 @pytest.mark.usefixtures("small_blocks")
 def test_columns_are_counted_for_delays_and_for_layers_that_hear_themselves() -> None:
     """300 outputs are no multiple of those that are counted together, wherever their sums and spikes go."""
-    net, how = Builder(Input((40,), "spikes"), np.random.default_rng(1)), Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16)
+    net, how = (
+        Builder(Input((40,), "spikes"), np.random.default_rng(1)),
+        Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16),
+    )
     net.linear("fc", 300)
     net.add("slow_current", Delay(1))
     net.neuron("hidden", how)
@@ -185,7 +229,10 @@ def test_one_unit_is_caught(field: str) -> None:
 
 def test_more_spikes_than_32_bits_count_are_counted() -> None:
     net, x = small_network()
-    machine, many = engine.Machine(plan(net, held=True, steps=net.steps), len(x), net.steps, ()), 2**31 - 1
+    machine, many = (
+        engine.Machine(plan(net, held=True, steps=net.steps), len(x), net.steps, ()),
+        2**31 - 1,
+    )
     machine.begin(len(x))
     machine.worker.totals["lif1"][:, 0] = many
     for _, block in machine.blocks(x, net.steps):
@@ -196,11 +243,14 @@ def test_more_spikes_than_32_bits_count_are_counted() -> None:
 
 
 def test_more_steps_than_the_networks_own_are_exact() -> None:
-    net, x = small_network(Arithmetic(reset="none", state_bits=12))  # without leak or reset, so that membranes grow to their rails
+    net, x = small_network(
+        Arithmetic(reset="none", state_bits=12)
+    )  # without leak or reset, so that membranes grow to their rails
     assert sum(require_equal(net, np.repeat(x[:, None], 40, axis=1)).saturations.values()) > 0
 
 
-# -------------------------------------------------------------------- refusals are the reference's own
+# -------------------------------------------------------------------- refusals are the reference's
+# own
 def test_inputs_and_traces_are_refused_as_the_reference_refuses_them() -> None:
     net, x = small_network()
     with pytest.raises(FileRefused, match="reshape it"):
@@ -214,7 +264,12 @@ def test_inputs_and_traces_are_refused_as_the_reference_refuses_them() -> None:
 @pytest.mark.slow
 def test_a_neuron_that_fires_too_often_is_refused() -> None:
     net, _ = HARD["small by event"]()
-    low = replace(net.neurons["lif1"], threshold=np.ones(4, np.int32), bias=np.full(4, 255, np.int32))
+    low = replace(
+        net.neurons["lif1"], threshold=np.ones(4, np.int32), bias=np.full(4, 255, np.int32)
+    )
     bright = replace(net, nodes={**net.nodes, "lif1": low}, input=Input(net.input.shape, "u8"))
-    with pytest.raises(NotMappable, match=r"^lif1: a neuron fired \d+ times in one step, more than 255; raise its threshold$"):
+    with pytest.raises(
+        NotMappable,
+        match=r"^lif1: a neuron fired \d+ times in one step, more than 255; raise its threshold$",
+    ):
         engine.simulate(bright, np.full((1, *net.input.shape), 255, np.uint8))

@@ -58,9 +58,23 @@ def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
     made, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int64)
     neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), how)
     p = np.array(numbers(neuron, Lanes(dtype, dtype, frozenset("v"), 2**15))._replace(kept=1))
-    sums, spikes = np.zeros(size, np.int32 if dtype is np.int64 else dtype), np.zeros(2 * size // 64, np.uint64)
+    sums, spikes = (
+        np.zeros(size, np.int32 if dtype is np.int64 else dtype),
+        np.zeros(2 * size // 64, np.uint64),
+    )
     rows = np.array((0, 1, 0, 1, 2, 1, 0, 1, 1))
-    neurons(sums, state, spikes, layer.reshape(-1), p, totals, np.zeros(1, np.int64), made, np.array((1, 1, size, 0)), rows)
+    neurons(
+        sums,
+        state,
+        spikes,
+        layer.reshape(-1),
+        p,
+        totals,
+        np.zeros(1, np.int64),
+        made,
+        np.array((1, 1, size, 0)),
+        rows,
+    )
     assert np.array_equal(state, made)
     return made
 
@@ -69,12 +83,18 @@ def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
 @pytest.mark.parametrize("rounding", ["toward_zero", "floor", "nearest_even"])
 def test_every_16_bit_membrane_decays_as_python_computes(rounding: Rounding) -> None:
     for numerator, shift in DECAYS:
-        forms: tuple[DecayForm, ...] = ("multiply", "shift") if numerator == (1 << shift) - 1 else ("multiply",)
+        forms: tuple[DecayForm, ...] = (
+            ("multiply", "shift") if numerator == (1 << shift) - 1 else ("multiply",)
+        )
         for form in forms:
-            how = Arithmetic(form, numerator, shift, rounding, reset="none", fires="never", state_bits=16)
+            how = Arithmetic(
+                form, numerator, shift, rounding, reset="none", fires="never", state_bits=16
+            )
             wanted = np.array(expected(form, rounding, numerator, shift))
             assert np.array_equal(decay(how, EVERY), wanted)
             for dtype in (np.int16, np.int32, np.int64):
-                if dtype is np.int16 and wanted.max() > 2**15 - 1:  # 32,768 is no membrane, and no int16
+                if (
+                    dtype is np.int16 and wanted.max() > 2**15 - 1
+                ):  # 32,768 is no membrane, and no int16
                     continue
                 assert np.array_equal(decayed(how, dtype), wanted), (form, numerator, shift, dtype)

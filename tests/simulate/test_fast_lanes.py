@@ -32,13 +32,34 @@ def chosen(net: Network) -> Any:
 
 
 EDGES = {  # by how much the bias of the hidden layer differs from the last one that fits: sums of its inputs are within -9 and 10
-    "sum": (lines("put v bias", "add v input 0", "bound v -2147483648 2147483647 saturate"), (2**15 - 11, 2**31 - 11)),
-    "doubled": (lines("put v bias", "add v bias 0", "put w input", "add v w 0"), (2**14 - 6, 2**30 - 6)),
-    "shifted": (lines("put v input", "put w bias", "add v w 3", "bound v -100 100 saturate"), (2**12 - 2, 2**28 - 2)),
-    "times": (lines("put v input", "fire n v ge 1 3", "add v bias 0 times n"), ((2**15 - 11) // 3, (2**31 - 11) // 3)),
-    "decay": (lines("put v bias", "add v input 0", "leak v multiply 255 8 nearest_even"), (2**15 - 11, (2**31 - 256) // 255 - 10)),
-    "decay alone": (lines("leak v multiply 1 1 toward_zero", "add v bias 0", "add v input 0"), (2**14 - 10, 2**30 - 12)),
-    "decay by neuron": (lines("put v bias", "add v input 0", "leak v multiply decay shift floor"), (None, (2**31 - 513) // 256 - 10)),
+    "sum": (
+        lines("put v bias", "add v input 0", "bound v -2147483648 2147483647 saturate"),
+        (2**15 - 11, 2**31 - 11),
+    ),
+    "doubled": (
+        lines("put v bias", "add v bias 0", "put w input", "add v w 0"),
+        (2**14 - 6, 2**30 - 6),
+    ),
+    "shifted": (
+        lines("put v input", "put w bias", "add v w 3", "bound v -100 100 saturate"),
+        (2**12 - 2, 2**28 - 2),
+    ),
+    "times": (
+        lines("put v input", "fire n v ge 1 3", "add v bias 0 times n"),
+        ((2**15 - 11) // 3, (2**31 - 11) // 3),
+    ),
+    "decay": (
+        lines("put v bias", "add v input 0", "leak v multiply 255 8 nearest_even"),
+        (2**15 - 11, (2**31 - 256) // 255 - 10),
+    ),
+    "decay alone": (
+        lines("leak v multiply 1 1 toward_zero", "add v bias 0", "add v input 0"),
+        (2**14 - 10, 2**30 - 12),
+    ),
+    "decay by neuron": (
+        lines("put v bias", "add v input 0", "leak v multiply decay shift floor"),
+        (None, (2**31 - 513) // 256 - 10),
+    ),
 }
 
 
@@ -52,24 +73,47 @@ def test_the_narrowest_lanes_that_hold_all_of_it(name: str) -> None:
             net, x = program_network(program, 9)
             neuron, size = net.neurons["hidden"], edge + beyond
             bias = np.where(np.arange(10) % 2, size, -size).astype(np.int32)
-            given = {key: np.full(10, 256 if key == "decay" else 9, np.int32) for key in neuron.parameters}
+            given = {
+                key: np.full(10, 256 if key == "decay" else 9, np.int32)
+                for key in neuron.parameters
+            }
             changed = replace(neuron, bias=bias, parameters=given)
-            net = replace(net, nodes={**net.nodes, "hidden": changed, "out": replace(net.neurons["out"], bias=np.zeros(5, np.int32))})
+            net = replace(
+                net,
+                nodes={
+                    **net.nodes,
+                    "hidden": changed,
+                    "out": replace(net.neurons["out"], bias=np.zeros(5, np.int32)),
+                },
+            )
             expected = simulate(net, x, trace=net.neurons)
             assert 0 < expected.rates["hidden"] < 3
             assert chosen(net) is lanes, (edge, beyond)
             require_same(expected, engine.simulate(net, x, trace=net.neurons))
 
 
-@pytest.mark.parametrize(("bits", "name", "size"), [(16, "doubled", 3 * 2**13), (32, "sum", 2**31 - 1)])
-def test_lanes_that_are_too_narrow_are_caught(bits: int, name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("bits", "name", "size"), [(16, "doubled", 3 * 2**13), (32, "sum", 2**31 - 1)]
+)
+def test_lanes_that_are_too_narrow_are_caught(
+    bits: int, name: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program, _ = EDGES[name]
     net, x = program_network(program, 9)
-    net = replace(net, nodes={**net.nodes, "hidden": replace(net.neurons["hidden"], bias=np.full(10, size, np.int32))})
+    net = replace(
+        net,
+        nodes={
+            **net.nodes,
+            "hidden": replace(net.neurons["hidden"], bias=np.full(10, size, np.int32)),
+        },
+    )
     expected = simulate(net, x, trace=net.neurons)
     monkeypatch.setattr(bounds, f"INT{bits}", 2**40)
     got = engine.simulate(net, x, trace=net.neurons)
-    assert compare(expected.trace, got.trace).first is not None or expected.layers["hidden"].highest != got.layers["hidden"].highest
+    assert (
+        compare(expected.trace, got.trace).first is not None
+        or expected.layers["hidden"].highest != got.layers["hidden"].highest
+    )
 
 
 def test_a_register_that_nothing_bounds_is_computed_in_64_bits() -> None:

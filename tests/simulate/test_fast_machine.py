@@ -59,7 +59,12 @@ def test_damaged_code_is_compiled_again(compiled: list[str], tmp_path: Path) -> 
     code("copy")
     (file,) = tmp_path.rglob("*.o")
     whole = file.read_bytes()
-    for damaged in (b"", whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), bytes([whole[0] ^ 1]) + whole[1:]):
+    for damaged in (
+        b"",
+        whole[:-1],
+        whole[:-1] + bytes([whole[-1] ^ 1]),
+        bytes([whole[0] ^ 1]) + whole[1:],
+    ):
         file.write_bytes(damaged)
         assert code("copy") == b"copy"
         assert file.read_bytes() == whole
@@ -76,7 +81,9 @@ def test_code_of_another_name_is_compiled_again(compiled: list[str], tmp_path: P
     assert compiled == ["copy", "scatter", "scatter"]
 
 
-def test_code_of_another_user_is_not_run(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_of_another_user_is_not_run(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert os.getuid() in ownership.owners()
     code("copy")
     monkeypatch.setattr(ownership, "owners", lambda: frozenset((os.getuid() + 1,)))
@@ -88,7 +95,9 @@ WRITABLE = [0o664, 0o646, 0o666]
 
 
 @pytest.mark.parametrize("mode", WRITABLE)
-def test_code_that_others_can_write_is_not_run_and_is_replaced(compiled: list[str], tmp_path: Path, mode: int) -> None:
+def test_code_that_others_can_write_is_not_run_and_is_replaced(
+    compiled: list[str], tmp_path: Path, mode: int
+) -> None:
     code("copy")
     (file,) = tmp_path.rglob("*.o")
     file.chmod(mode)
@@ -98,12 +107,16 @@ def test_code_that_others_can_write_is_not_run_and_is_replaced(compiled: list[st
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o777, 0o1777])
-def test_code_in_a_folder_that_others_can_write_is_not_run(compiled: list[str], tmp_path: Path, mode: int) -> None:
+def test_code_in_a_folder_that_others_can_write_is_not_run(
+    compiled: list[str], tmp_path: Path, mode: int
+) -> None:
     code("copy")
     (file,) = tmp_path.rglob("*.o")
     for folder in (file.parent, tmp_path):
         folder.chmod(mode)
-        if folder == file.parent or not mode & 0o1000:  # above, the sticky bit keeps others from moving what is not theirs
+        if (
+            folder == file.parent or not mode & 0o1000
+        ):  # above, the sticky bit keeps others from moving what is not theirs
             assert code("copy") == b"copy"
             assert len(compiled) == 2, folder
             machine.folder.cache_clear()
@@ -142,7 +155,9 @@ def test_code_is_kept_in_another_folder_where_the_first_is_open(
     assert [path.parent for path in tmp_path.rglob("*.o")] == [tmp_path / "cache" / "lehr"]
 
 
-def test_what_is_kept_is_safe_whatever_the_umask(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_kept_is_safe_whatever_the_umask(
+    compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "a" / "b"))
     before = os.umask(0)
     try:
@@ -156,7 +171,9 @@ def test_what_is_kept_is_safe_whatever_the_umask(compiled: list[str], tmp_path: 
     assert compiled == ["copy"]
 
 
-def test_a_link_is_followed_before_rights_are_asked(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_is_followed_before_rights_are_asked(
+    compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "open" / "lehr").mkdir(parents=True)
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "link").symlink_to("open")
@@ -165,7 +182,9 @@ def test_a_link_is_followed_before_rights_are_asked(compiled: list[str], tmp_pat
     assert code("copy") == b"copy"
 
 
-def test_above_the_users_home_no_rights_are_asked(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_above_the_users_home_no_rights_are_asked(
+    compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "homes" / "me"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(home / "cache"))
     home.mkdir(parents=True)
@@ -179,14 +198,18 @@ def test_above_the_users_home_no_rights_are_asked(compiled: list[str], tmp_path:
     assert machine.folder() is None
 
 
-def test_code_of_other_kernels_is_compiled_again(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_of_other_kernels_is_compiled_again(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     code("copy")
     monkeypatch.setattr(machine, "made_of", lambda: b"a kernel has changed")
     code("copy")
     assert compiled == ["copy"] * 2
 
 
-def test_code_of_another_processor_is_kept_beside_it(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_of_another_processor_is_kept_beside_it(
+    compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code("copy")
     monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
     code("copy")
@@ -196,7 +219,9 @@ def test_code_of_another_processor_is_kept_beside_it(compiled: list[str], tmp_pa
     assert len(list(tmp_path.rglob("*.o"))) == 2
 
 
-def test_code_that_cannot_be_kept_is_compiled_all_the_same(compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_cannot_be_kept_is_compiled_all_the_same(
+    compiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, data: bytes, mode: int) -> None:
         raise FileRefused(f"{path} cannot be written")
 
@@ -210,7 +235,9 @@ def test_code_that_cannot_be_kept_is_compiled_all_the_same(compiled: list[str], 
     assert compiled == ["copy"] * 2
 
 
-def test_a_user_without_a_home_compiles_each_time(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_compiles_each_time(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -224,13 +251,29 @@ def test_a_user_without_a_home_compiles_each_time(compiled: list[str], monkeypat
     assert compiled == ["copy"] * 2
 
 
-def test_what_numba_compiles_counts_in_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_numba_compiles_counts_in_the_digest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """All files of kernels/ do, and no other file of the engine has anything to do with numba."""
-    others = [path for path in Path(machine.__file__).parent.rglob("*.py") if path.parent != machine.KERNELS]
-    compiling = ("import numba", "from numba", "kernels.compiled import", "kernels.vector import", "kernels.lanes import")
+    others = [
+        path
+        for path in Path(machine.__file__).parent.rglob("*.py")
+        if path.parent != machine.KERNELS
+    ]
+    compiling = (
+        "import numba",
+        "from numba",
+        "kernels.compiled import",
+        "kernels.vector import",
+        "kernels.lanes import",
+    )
     assert len(others) > 10
     assert not [
-        path.name for path in others if any(f"\n{line}" in path.read_text() or f".{line}" in path.read_text() for line in compiling)
+        path.name
+        for path in others
+        if any(
+            f"\n{line}" in path.read_text() or f".{line}" in path.read_text() for line in compiling
+        )
     ]
     monkeypatch.setattr(machine, "KERNELS", shutil.copytree(machine.KERNELS, tmp_path / "kernels"))
     made_of = machine.made_of.__wrapped__
@@ -242,6 +285,12 @@ def test_what_numba_compiles_counts_in_the_digest(monkeypatch: pytest.MonkeyPatc
 
 
 def test_code_that_is_kept_runs_without_numba() -> None:
-    calls.copy(*(np.zeros(0, kind) for kind in (np.int32,) * 3), np.zeros(5, np.int64), np.zeros(6, np.int64))
-    told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
+    calls.copy(
+        *(np.zeros(0, kind) for kind in (np.int32,) * 3),
+        np.zeros(5, np.int64),
+        np.zeros(6, np.int64),
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    ).stdout
     assert told.split("\n")[0] == "[5, 6, 7, 5] False"

@@ -41,7 +41,11 @@ def slow_network(steps: Any, currents: bool, machine: str = "") -> tuple[Network
     nodes = {
         "conv": Conv2d(rng.choice(np.array((-1, 1), np.int8), (4, 2, 3, 3))),
         "hidden": hidden,
-        **({"weights": Conv2d(rng.choice(np.array((-1, 1), np.int8), (4, 4, 1, 1)))} if currents else {}),
+        **(
+            {"weights": Conv2d(rng.choice(np.array((-1, 1), np.int8), (4, 4, 1, 1)))}
+            if currents
+            else {}
+        ),
         "slow": Delay(steps),
         **({"second": Neuron(np.full(4, 7), np.zeros(4, np.int32), HOW)} if currents else {}),
         "flat": Flatten(),
@@ -62,7 +66,9 @@ def require_equal(net: Network, x: Images, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(engine, "MOST_STEPS", 2)
     require_same(expected, engine.simulate(net, x, trace=net.neurons))
     running = Stream(net, len(x), net.neurons)
-    require_same(expected, continued(net, [running.feed(part) for part in np.split(x, (3, 4), axis=1)]))
+    require_same(
+        expected, continued(net, [running.feed(part) for part in np.split(x, (3, 4), axis=1)])
+    )
     held = simulate(net, x[:, 0], trace=net.neurons)
     require_same(held, engine.simulate(net, x[:, 0], trace=net.neurons))
 
@@ -78,7 +84,9 @@ STEPS = {
 @pytest.mark.parametrize("machine", ["", "dynapcnn", "dynapcnn_by_event", "adaptive"])
 @pytest.mark.parametrize("currents", [False, True])
 @pytest.mark.parametrize("steps", STEPS)
-def test_delays_are_exact(steps: str, currents: bool, machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delays_are_exact(
+    steps: str, currents: bool, machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_equal(*slow_network(STEPS[steps], currents, machine), monkeypatch)
 
 
@@ -103,9 +111,15 @@ def test_delays_of_inputs_and_in_loops_are_exact(data: st.DataObject) -> None:
     for name, node in net.nodes.items():
         if isinstance(node, Delay):
             shape = net.shapes[name]
-            nodes[name] = Delay(seed.integers(1, 5, shape if data.draw(st.booleans()) else shape[:1], dtype=np.int32))
+            nodes[name] = Delay(
+                seed.integers(
+                    1, 5, shape if data.draw(st.booleans()) else shape[:1], dtype=np.int32
+                )
+            )
     changed = replace(net, nodes=nodes)
-    require_same(simulate(changed, x, trace=net.neurons), engine.simulate(changed, x, trace=net.neurons))
+    require_same(
+        simulate(changed, x, trace=net.neurons), engine.simulate(changed, x, trace=net.neurons)
+    )
 
 
 # -------------------------------------------------------------------- a closed world
@@ -120,7 +134,9 @@ class MaxPool2d(Node):
     def sums(self, x: Int64) -> Int64:
         """The greatest of two by two."""
         samples, channels, height, width = x.shape
-        return np.asarray(x.reshape(samples, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5)), np.int64)
+        return np.asarray(
+            x.reshape(samples, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5)), np.int64
+        )
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
         """Those of the input."""
@@ -136,21 +152,27 @@ class OtherConv2d(Conv2d):
 def test_a_node_without_a_rule_is_refused_by_name(kind: str) -> None:
     neuron = Neuron(np.full(2, 3, np.int32), np.zeros(2, np.int32), Arithmetic())
     weight = np.ones((2, 1, 3, 3), np.int8)
-    conv, pool = (OtherConv2d(weight), Flatten()) if kind == "OtherConv2d" else (Conv2d(weight), MaxPool2d())
+    conv, pool = (
+        (OtherConv2d(weight), Flatten()) if kind == "OtherConv2d" else (Conv2d(weight), MaxPool2d())
+    )
     if kind == "OtherConv2d":
         neuron = Neuron(np.full(32, 3, np.int32), np.zeros(32, np.int32), Arithmetic())
     edges = ((INPUT, "conv"), ("conv", "pool"), ("pool", "lif"), ("lif", OUTPUT))
     net = Network({"conv": conv, "pool": pool, "lif": neuron}, edges, Input((1, 6, 6), "spikes"), 4)
     x = np.ones((1, 4, 1, 6, 6), np.uint8)
     assert simulate(net, x).layers["lif"].spikes.any()
-    with pytest.raises(NotMappable, match=rf"^the fast engine computes no {kind}; use the engine 'reference'$"):
+    with pytest.raises(
+        NotMappable, match=rf"^the fast engine computes no {kind}; use the engine 'reference'$"
+    ):
         engine.simulate(net, x)
 
 
 def test_a_statement_without_a_rule_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = machine_network("adaptive")
     monkeypatch.delitem(rows.RULES._rules, Fire)
-    with pytest.raises(NotMappable, match="^hidden: the fast engine computes no Fire; use the engine 'reference'$"):
+    with pytest.raises(
+        NotMappable, match="^hidden: the fast engine computes no Fire; use the engine 'reference'$"
+    ):
         engine.simulate(net, x)
 
 

@@ -33,13 +33,22 @@ print(len(sys.argv[2:] or HARD), "zmm" in code, "ymm" in code)
 def started(cache: Path, *names: str, **environment: str) -> subprocess.Popen[str]:
     """A process that compares the engines on hard networks, all if none is named, with a cache of its own."""
     env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment}
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(TESTS), *names], env=env, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(TESTS), *names],
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names processors of x86-64")
-@pytest.mark.parametrize(("processor", "wide"), [("x86-64-v2", False), ("x86-64-v3", True)])  # without AVX; with AVX2 and no AVX-512
-def test_processors_without_avx_compute_the_same(tmp_path: Path, processor: str, wide: bool) -> None:
+@pytest.mark.parametrize(
+    ("processor", "wide"), [("x86-64-v2", False), ("x86-64-v3", True)]
+)  # without AVX; with AVX2 and no AVX-512
+def test_processors_without_avx_compute_the_same(
+    tmp_path: Path, processor: str, wide: bool
+) -> None:
     ran = started(tmp_path, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES="")
     told, _ = ran.communicate()
     assert ran.returncode == 0

@@ -37,7 +37,9 @@ def require_equal(net: Network, x: Images, cuts: tuple[int, ...] = (5, 6)) -> Re
     held = engine.simulate(net, x[:, 0], trace=net.neurons)  # the same input in all steps
     require_same(simulate(net, x[:, 0], trace=net.neurons), held)
     running = Stream(net, len(x), net.neurons)
-    require_same(expected, continued(net, [running.feed(part) for part in np.split(x, cuts, axis=1)]))
+    require_same(
+        expected, continued(net, [running.feed(part) for part in np.split(x, cuts, axis=1)])
+    )
     return expected
 
 
@@ -66,12 +68,18 @@ def test_golden_networks_said_as_programs_are_exact(golden: Golden) -> None:
     """Fields and the program that they stand for are computed by the same kernel."""
     default = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
     net, x = golden.make(replace(default, **golden.fields))
-    said = {name: replace(node, arithmetic=node.program, synapse=None) for name, node in net.neurons.items()}
+    said = {
+        name: replace(node, arithmetic=node.program, synapse=None)
+        for name, node in net.neurons.items()
+    }
     same = replace(net, nodes={**net.nodes, **said})
     expected = simulate(net, x, trace=net.neurons)
     require_same(expected, engine.simulate(net, x, trace=net.neurons))
     require_same(expected, engine.simulate(same, x, trace=net.neurons))
-    kernels = [[type(op) for stage in plan(each, False, 9).stages for op in stage.ops] for each in (net, same)]
+    kernels = [
+        [type(op) for stage in plan(each, False, 9).stages for op in stage.ops]
+        for each in (net, same)
+    ]
     assert kernels[0] == kernels[1]
 
 
@@ -86,7 +94,11 @@ def test_one_unit_of_any_parameter_is_caught(name: str, per_neuron: bool) -> Non
     for parameter in neuron.program.parameters:
         value = neuron.values[parameter]
         value = value + np.where(value > 1, -1, 1).astype(np.int32)
-        given = {parameter: value} if parameter in ("threshold", "bias") else {"parameters": {**neuron.parameters, parameter: value}}
+        given = (
+            {parameter: value}
+            if parameter in ("threshold", "bias")
+            else {"parameters": {**neuron.parameters, parameter: value}}
+        )
         changed = replace(net, nodes={**net.nodes, "hidden": replace(neuron, **given)})
         got = engine.simulate(changed, x, trace=net.neurons)
         assert compare(expected.trace, got.trace).first is not None, parameter
@@ -96,11 +108,23 @@ def other(s: Statement) -> list[Statement]:
     """Statements one word, one unit or one bit away."""
     match s:
         case Leak(x, decay):
-            turned: dict[str, Any] = {"toward_zero": "floor", "floor": "nearest_even", "nearest_even": "toward_zero"}
-            rounded = [replace(decay, rounding=turned[decay.rounding])] if decay.form in ("multiply", "shift") else []
+            turned: dict[str, Any] = {
+                "toward_zero": "floor",
+                "floor": "nearest_even",
+                "nearest_even": "toward_zero",
+            }
+            rounded = (
+                [replace(decay, rounding=turned[decay.rounding])]
+                if decay.form in ("multiply", "shift")
+                else []
+            )
             return [Leak(x, each) for each in rounded]
         case Add():
-            return [replace(s, negative=not s.negative), replace(s, shift=s.shift + 1), *([replace(s, times="")] if s.times else [])]
+            return [
+                replace(s, negative=not s.negative),
+                replace(s, shift=s.shift + 1),
+                *([replace(s, times="")] if s.times else []),
+            ]
         case Put():
             return [replace(s, when="")] if s.when else [Add(s.x, s.source)]
         case Bound(_, low, high):
@@ -156,8 +180,13 @@ def test_each_wrong_operation_is_caught() -> None:
         for wrong in other(statement):
             made = Program((*right.statements[:at], wrong, *right.statements[at + 1 :]))
             neurons = {name: replace(node, arithmetic=made) for name, node in net.neurons.items()}
-            got = engine.simulate(replace(net, nodes={**net.nodes, **neurons}), x, trace=net.neurons)
-            same = compare(expected.trace, got.trace).first is None and expected.saturations == got.saturations
+            got = engine.simulate(
+                replace(net, nodes={**net.nodes, **neurons}), x, trace=net.neurons
+            )
+            same = (
+                compare(expected.trace, got.trace).first is None
+                and expected.saturations == got.saturations
+            )
             assert not same, f"{statement} as {wrong}"
             tried += 1
     assert tried > 25
@@ -173,7 +202,9 @@ def some_of(*sources: Source) -> st.SearchStrategy[Source]:
 
 @st.composite
 def sources(draw: st.DrawFn) -> Source:
-    return draw(st.sampled_from((*NAMES, "input", "threshold", "bias", "fired")) | st.integers(-40, 40))
+    return draw(
+        st.sampled_from((*NAMES, "input", "threshold", "bias", "fired")) | st.integers(-40, 40)
+    )
 
 
 @st.composite
@@ -183,7 +214,16 @@ def decays(draw: st.DrawFn) -> Decay:
     rounding: Rounding = draw(st.sampled_from(get_args(Rounding)))
     if form == "multiply":
         alike = Decay("multiply", draw(st.integers(0, 1 << shift)), shift, rounding)
-        return draw(st.sampled_from((alike, alike, Decay("multiply", "decay", 8, rounding), Decay("multiply", "decay", "shift", rounding))))
+        return draw(
+            st.sampled_from(
+                (
+                    alike,
+                    alike,
+                    Decay("multiply", "decay", 8, rounding),
+                    Decay("multiply", "decay", "shift", rounding),
+                )
+            )
+        )
     if form == "shift":
         return Decay("shift", (1 << shift) - 1, shift, rounding)
     if form == "dash":
@@ -212,13 +252,24 @@ def programs(draw: st.DrawFn, by_event: bool = False) -> Program:
     """Programs of all kinds of statements, whose registers are brought into a width before they fire."""
     some = draw(st.lists(statements(), min_size=1, max_size=7))
     up_to, level = draw(st.sampled_from((1, 1, 3, 255))), draw(some_of("threshold", 7, "a"))
-    fire = Fire("v", level if up_to == 1 else "threshold", draw(st.sampled_from(("gt", "ge"))), up_to, "now")
+    fire = Fire(
+        "v", level if up_to == 1 else "threshold", draw(st.sampled_from(("gt", "ge"))), up_to, "now"
+    )
     bounds = tuple(Bound(x, -(1 << 15), (1 << 15) - 1) for x in NAMES)
     resets: tuple[Statement, ...] = (Add("v", "threshold", 0, True, "now"), Put("v", 0, "now"))
-    takes: tuple[Statement, ...] = (Add("v", "input", 2), Add("v", "input", 0, True), Put("i", "input"), Put("v", "input", "a"))
+    takes: tuple[Statement, ...] = (
+        Add("v", "input", 2),
+        Add("v", "input", 0, True),
+        Put("i", "input"),
+        Put("v", "input", "a"),
+    )
     reset, take = draw(st.sampled_from(resets)), draw(st.sampled_from(takes))
     if by_event:
-        outside = tuple(s for s in draw(st.lists(statements(), max_size=3)) if getattr(s, "source", "") != "input")
+        outside = tuple(
+            s
+            for s in draw(st.lists(statements(), max_size=3))
+            if getattr(s, "source", "") != "input"
+        )
         body = ForEachEvent((take, *some, *bounds, fire, reset, Add("fired", "now")))
         return Program((Put("fired", 0), *outside, *bounds, body))
     late = draw(st.booleans())
@@ -240,13 +291,17 @@ def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> 
 
 @budget(6, 133)
 @given(programs(), st.booleans(), st.booleans(), st.integers(2, 60))
-def test_random_programs_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
+def test_random_programs_are_exact(
+    made: Program, per_neuron: bool, spatial: bool, threshold: int
+) -> None:
     run_both(made, per_neuron, spatial, threshold)
 
 
 @budget(4, 53)
 @given(programs(by_event=True), st.booleans(), st.booleans(), st.integers(2, 60))
-def test_random_programs_by_event_are_exact(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
+def test_random_programs_by_event_are_exact(
+    made: Program, per_neuron: bool, spatial: bool, threshold: int
+) -> None:
     run_both(made, per_neuron, spatial, threshold)
 
 
@@ -271,12 +326,25 @@ def test_more_spikes_than_a_byte_holds_are_refused() -> None:
     """)
     net, x = program_network(many, 2)
     neuron = net.neurons["hidden"]
-    few, bright = (replace(neuron, threshold=np.full(10, level, np.int32), bias=np.full(10, 3, np.int32)) for level in (21, 1))
-    made = replace(net, nodes={**net.nodes, "hidden": few, "out": replace(net.neurons["out"], threshold=np.full(5, 2**20))})
+    few, bright = (
+        replace(neuron, threshold=np.full(10, level, np.int32), bias=np.full(10, 3, np.int32))
+        for level in (21, 1)
+    )
+    made = replace(
+        net,
+        nodes={
+            **net.nodes,
+            "hidden": few,
+            "out": replace(net.neurons["out"], threshold=np.full(5, 2**20)),
+        },
+    )
     assert int(require_equal(made, x).trace.spikes["hidden"].max()) > 127
     running = engine.Engine(replace(made, nodes={**made.nodes, "hidden": bright}))
     for _ in range(2):
-        with pytest.raises(NotMappable, match=r"^hidden: a neuron fired 510 times in one step, more than 255; raise its threshold$"):
+        with pytest.raises(
+            NotMappable,
+            match=r"^hidden: a neuron fired 510 times in one step, more than 255; raise its threshold$",
+        ):
             running.run(x)
 
 

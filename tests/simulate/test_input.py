@@ -72,13 +72,16 @@ def test_traces_hold_the_layers_asked_for_in_order_of_evaluation() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("imported", ["lehr.simulate", "lehr.targets.registry", "lehr.targets.build"])
+@pytest.mark.parametrize(
+    "imported", ["lehr.simulate", "lehr.targets.registry", "lehr.targets.build"]
+)
 def test_simulating_and_building_load_no_trainer(imported: str) -> None:
     script = (
         f"import sys, {imported}\n"
         "from lehr.targets.registry import entries\n"
         "assert all(entry.target for entry in entries())\n"
-        "print([name for name in sys.modules if name in ('torch', 'lehr.train') or name.startswith(('torch.', 'lehr.train.'))])\n"
+        "print([name for name in sys.modules if name in ('torch', 'lehr.train') or "
+        "name.startswith(('torch.', 'lehr.train.'))])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[]\n", done.stderr

@@ -1,7 +1,7 @@
 """Each machine of lehr.machines against its update written by hand in plain Python integers, one neuron at a time.
 
-The functions say what a chip's documentation says (docs/arithmetic.md names it), in loops, ifs and Python's own integers: no statement of
-lehr.update, no numpy.
+The functions say what a chip's documentation says (docs/arithmetic.md names it), in loops, ifs and
+Python's own integers: no statement of lehr.update, no numpy.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def dash(x: int, bits: int) -> int:
 
 def loihi(s: State, p: Given, a: int) -> int:
     u = toward_zero(s["u"] * p["du"], 12) + a * 64
-    s["u"] = (u + 2**23 - 1) % 2**24 - (2**23 - 1)  # Lava leaves 2^23 as it is, and makes it of -2^23
+    s["u"] = (u + 2**23 - 1) % 2**24 - (
+        2**23 - 1
+    )  # Lava leaves 2^23 as it is, and makes it of -2^23
     v = clip(toward_zero(s["v"] * p["dv"], 12) + s["u"] + p["bias"], -(2**23 - 1), 2**23 - 1)
     spike = int(v > p["threshold"])
     s["v"] = 0 if spike else v
@@ -111,7 +113,8 @@ def refractory(s: State, p: Given, a: int) -> int:
 
 
 BY_STEP: dict[str, Callable[[State, Given, int], int]] = {
-    function.__name__: function for function in (adaptive, akida, dynapcnn, hiaer, loihi, reckon, refractory, xylo)
+    function.__name__: function
+    for function in (adaptive, akida, dynapcnn, hiaer, loihi, reckon, refractory, xylo)
 }
 
 
@@ -137,7 +140,9 @@ def dynapcnn_by_event(s: State, p: Given, events: list[int]) -> int:
     return spikes
 
 
-BY_EVENT: dict[str, Callable[[State, Given, list[int]], int]] = {function.__name__: function for function in (dynapcnn_by_event, tinyodin)}
+BY_EVENT: dict[str, Callable[[State, Given, list[int]], int]] = {
+    function.__name__: function for function in (dynapcnn_by_event, tinyodin)
+}
 
 
 def require_as_by_hand(name: str, net: Network, x: Images) -> None:
@@ -156,13 +161,21 @@ def require_as_by_hand(name: str, net: Network, x: Images) -> None:
                     given = {key: int(value[n]) for key, value in neuron.values.items()}
                     if name in BY_STEP:
                         spikes.append(
-                            BY_STEP[name](states[layer][n], given, sum(w * count for w, count in zip(row, arriving, strict=True)))
+                            BY_STEP[name](
+                                states[layer][n],
+                                given,
+                                sum(w * count for w, count in zip(row, arriving, strict=True)),
+                            )
                         )
                     else:
-                        events = [w for w, count in zip(row, arriving, strict=True) for _ in range(count)]
+                        events = [
+                            w for w, count in zip(row, arriving, strict=True) for _ in range(count)
+                        ]
                         spikes.append(BY_EVENT[name](states[layer][n], given, events))
                 assert trace.spikes[layer][sample, t].tolist() == spikes, f"{layer}, step {t}"
-                assert trace.membranes[layer][sample, t].tolist() == [state["v"] for state in states[layer]], f"{layer}, step {t}"
+                assert trace.membranes[layer][sample, t].tolist() == [
+                    state["v"] for state in states[layer]
+                ], f"{layer}, step {t}"
                 arriving = spikes
 
 
@@ -190,15 +203,24 @@ def changed_words(s: Statement) -> list[Statement]:
         case Fire():
             return [replace(s, test="ge" if s.test == "gt" else "gt")]
         case ForEachEvent(body):
-            places = [(place, other) for place, inner in enumerate(body) for other in changed_words(inner)]
-            return [ForEachEvent((*body[:place], other, *body[place + 1 :])) for place, other in places]
+            places = [
+                (place, other) for place, inner in enumerate(body) for other in changed_words(inner)
+            ]
+            return [
+                ForEachEvent((*body[:place], other, *body[place + 1 :])) for place, other in places
+            ]
     return []
 
 
 def mutants(program: Program) -> list[Program]:
     """Programs that differ from one in a single word of a single statement."""
-    places = [(index, other) for index, s in enumerate(program.statements) for other in changed_words(s)]
-    return [Program((*program.statements[:i], other, *program.statements[i + 1 :]), program.membrane) for i, other in places]
+    places = [
+        (index, other) for index, s in enumerate(program.statements) for other in changed_words(s)
+    ]
+    return [
+        Program((*program.statements[:i], other, *program.statements[i + 1 :]), program.membrane)
+        for i, other in places
+    ]
 
 
 def at_equality(net: Network, x: Images) -> Network:
@@ -211,7 +233,9 @@ def at_equality(net: Network, x: Images) -> Network:
         return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=threshold)})
 
     for place in range(len(neuron.threshold)):
-        membranes = simulate(with_threshold(place, 2**20), x, trace=[name]).trace.membranes[name][0, :-1, place]
+        membranes = simulate(with_threshold(place, 2**20), x, trace=[name]).trace.membranes[name][
+            0, :-1, place
+        ]
         if membranes.max() >= 1:
             return with_threshold(place, int(membranes.max()))
     raise AssertionError("no membrane rises")
@@ -220,7 +244,10 @@ def at_equality(net: Network, x: Images) -> Network:
 def differs(net: Network, x: Images, program: Program) -> bool:
     """Whether a network notices another program in all of its layers."""
     nodes = {key: replace(node, arithmetic=program) for key, node in net.neurons.items()}
-    expected, result = (simulate(each, x, trace=each.neurons).trace for each in (net, replace(net, nodes={**net.nodes, **nodes})))
+    expected, result = (
+        simulate(each, x, trace=each.neurons).trace
+        for each in (net, replace(net, nodes={**net.nodes, **nodes}))
+    )
     return not compare(expected, result).equal
 
 

@@ -40,22 +40,41 @@ def arrays(samples: Samples) -> dict[str, Any]:
 
 
 def same(one: Result, other: Result) -> bool:
-    pairs: list[tuple[Any, Any]] = [(one.counts, other.counts), (one.scores, other.scores), (one.events, other.events)]
+    pairs: list[tuple[Any, Any]] = [
+        (one.counts, other.counts),
+        (one.scores, other.scores),
+        (one.events, other.events),
+    ]
     pairs += [(one.trace.membranes["lif1"], other.trace.membranes["lif1"])]
     pairs += [(layer.spikes, other.layers[name].spikes) for name, layer in one.layers.items()]
     return one.layers.keys() == other.layers.keys() and all(np.array_equal(*pair) for pair in pairs)
 
 
-def test_any_number_that_is_another_is_seen(tmp_path: Path, arrays: dict[str, Any], lehr: Lehr) -> None:
+def test_any_number_that_is_another_is_seen(
+    tmp_path: Path, arrays: dict[str, Any], lehr: Lehr
+) -> None:
     """The archive's own check sums are right each time."""
     out = tmp_path / "out.npz"
-    command = ("simulate", tmp_path / "m.nir", "-i", tmp_path / "x.npz", "-o", out, "--trace", "lif1", "--resume")
+    command = (
+        "simulate",
+        tmp_path / "m.nir",
+        "-i",
+        tmp_path / "x.npz",
+        "-o",
+        out,
+        "--trace",
+        "lif1",
+        "--resume",
+    )
     net, samples = small_network()[0], open_samples(tmp_path / "x.npz")
     for name in arrays.keys() - {"resume"}:
         other = arrays[name].copy()
         other.reshape(-1)[1] += 1
         np.savez(out, **{**arrays, name: other})
-        with pytest.raises(FileRefused, match=r"out\.npz is damaged \(ValueError\); leave --resume out to run again"):
+        with pytest.raises(
+            FileRefused,
+            match=r"out\.npz is damaged \(ValueError\); leave --resume out to run again",
+        ):
             read_partial(out, net, samples, WHAT)
     ran = lehr(*command)
     assert (ran.code, ran.last) == (5, "FAIL")
@@ -67,7 +86,9 @@ def test_any_number_that_is_another_is_seen(tmp_path: Path, arrays: dict[str, An
 
 
 @pytest.mark.slow
-def test_every_flipped_bit_is_seen(tmp_path: Path, samples: Samples, arrays: dict[str, Any]) -> None:
+def test_every_flipped_bit_is_seen(
+    tmp_path: Path, samples: Samples, arrays: dict[str, Any]
+) -> None:
     """A bit of an archive may mean nothing; what is read is never another result."""
     out, whole = tmp_path / "out.npz", npz_bytes(arrays)
     out.write_bytes(whole)
@@ -75,7 +96,9 @@ def test_every_flipped_bit_is_seen(tmp_path: Path, samples: Samples, arrays: dic
     right, refused = read_partial(out, net, samples, WHAT), 0
     rng = np.random.default_rng(1)
     for at in rng.integers(0, len(whole), 200):
-        out.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :])
+        out.write_bytes(
+            whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :]
+        )
         refused += 1
         with suppress(FileRefused, UsageError):
             assert same(read_partial(out, net, samples, WHAT), right)
@@ -108,5 +131,7 @@ def test_arrays_of_other_shapes_are_damage_though_their_sum_is_right(
         if not refused:
             assert len(read_partial(tmp_path / "p.npz", net, samples, WHAT).counts) == 2
             continue
-        with pytest.raises(FileRefused, match=r"p.npz is damaged \(ValueError\); leave --resume out to run again$"):
+        with pytest.raises(
+            FileRefused, match=r"p.npz is damaged \(ValueError\); leave --resume out to run again$"
+        ):
             read_partial(tmp_path / "p.npz", net, samples, WHAT)

@@ -26,7 +26,9 @@ HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=2
 EVENT = replace(HOW, update="event", reset_timing="same_step")
 MAKES = {
     "next step": partial(small_network, HOW),
-    "same step, to zero": partial(small_network, replace(HOW, reset="zero", reset_timing="same_step")),
+    "same step, to zero": partial(
+        small_network, replace(HOW, reset="zero", reset_timing="same_step")
+    ),
     "event": partial(small_network, EVENT),
     "two states": partial(two_state_network, HOW),
     "integrators": partial(two_state_network, HOW, readout="membrane_last_argmax_lowest"),
@@ -39,12 +41,20 @@ def test_one_bit_less_than_observed_saturates_and_no_less_does_not(case: str) ->
     net, x = MAKES[case]()
     observed = observe(net, x)
     assert (observed.samples, observed.steps) == (6, net.steps)
-    ranges = {(n, x): r for n, registers in observed.registers.items() for x, r in registers.items()}
-    assert len(ranges) == observed.states == len(net.neurons) + sum(neuron.synapse is not None for neuron in net.neurons.values())
+    ranges = {
+        (n, x): r for n, registers in observed.registers.items() for x, r in registers.items()
+    }
+    assert (
+        len(ranges)
+        == observed.states
+        == len(net.neurons) + sum(neuron.synapse is not None for neuron in net.neurons.values())
+    )
     widths = analyse(fit_state_bits(net)).layers
     seen = 0
     for (name, register), (low, high) in ranges.items():
-        assert widths[name].registers[register][0] <= low < high <= widths[name].registers[register][1]
+        assert (
+            widths[name].registers[register][0] <= low < high <= widths[name].registers[register][1]
+        )
         bits = bits_for(low, high)
         assert not simulate(_with(net, name, register, bits), x).saturations[name]
         if bits > 8:
@@ -81,7 +91,10 @@ def test_a_narrowed_network_is_another_that_computes_the_same_on_the_samples() -
     net, x = many(MAKES["two states"])
     fitted, found = fit_state_bits(net), narrowed(net, observe(net, x), 0.05)
     assert found.digest != fitted.digest
-    assert all(found.neurons[n].fields.state_bits <= fitted.neurons[n].fields.state_bits for n in net.neurons)
+    assert all(
+        found.neurons[n].fields.state_bits <= fitted.neurons[n].fields.state_bits
+        for n in net.neurons
+    )
     assert any(found.neurons[n] != fitted.neurons[n] for n in net.neurons)
     one, other = (simulate(each, x[:6], trace=net.neurons) for each in (fitted, found))
     assert flowing(net, one)
@@ -92,7 +105,9 @@ def test_a_narrowed_network_is_another_that_computes_the_same_on_the_samples() -
 def test_the_risk_is_what_it_says() -> None:
     """The share of a continuous source above the greatest of n samples: above the bound in at most 5 of 100 cases."""
     one = Observed({"a": {"v": (0, 1)}}, 59, 1)
-    assert one.risk == pytest.approx(0.0495, abs=1e-4)  # 1 - 0.05**(1/59); the rule of three gives 3/59
+    assert one.risk == pytest.approx(
+        0.0495, abs=1e-4
+    )  # 1 - 0.05**(1/59); the rule of three gives 3/59
     beyond = 1 - np.random.default_rng(0).random((20_000, 59)).max(axis=1)
     assert 0.045 < (beyond > one.risk).mean() < 0.055
     four = Observed({"a": {"v": (0, 1), "i": (0, 1)}, "b": {"v": (0, 1), "i": (0, 1)}}, 1000, 1)
@@ -104,10 +119,15 @@ def test_a_risk_that_the_samples_do_not_show_is_refused() -> None:
     net, x = MAKES["next step"]()
     observed = observe(net, x)
     for wrong in (0.0, 1.0, float("nan")):
-        with pytest.raises(UsageError, match=r"^risk: .+; give the share of samples in which a state may be cut, between 0 and 1$"):
+        with pytest.raises(
+            UsageError,
+            match=r"^risk: .+; give the share of samples in which a state may be cut, between 0 and 1$",
+        ):
             narrowed(net, observed, wrong)
     message = r"^risk: 0\.05 of the samples, which 6 samples do not show; give (\d+), or accept 1$"
     with pytest.raises(UsageError, match=message) as caught:
         narrowed(net, observed, 0.05)
     enough = int(str(caught.value).split("give ")[1].split(",")[0])
-    assert replace(observed, samples=enough).risk <= 0.05 < replace(observed, samples=enough - 1).risk
+    assert (
+        replace(observed, samples=enough).risk <= 0.05 < replace(observed, samples=enough - 1).risk
+    )

@@ -88,7 +88,12 @@ BY_HAND: dict[str, tuple[dict[str, Any], int, int, int, list[int], list[int], li
 @pytest.mark.parametrize("name", BY_HAND)
 def test_one_neuron_by_hand(name: str) -> None:
     fields, sign, threshold, bias, values, membranes, spikes = BY_HAND[name]
-    net = wired({"w": weight(sign), "v": neuron(threshold, bias, Arithmetic(**fields))}, (INPUT, "w"), ("w", "v"), output="v")
+    net = wired(
+        {"w": weight(sign), "v": neuron(threshold, bias, Arithmetic(**fields))},
+        (INPUT, "w"),
+        ("w", "v"),
+        output="v",
+    )
     assert history(over_time(net, *values), "v") == (membranes, spikes)
 
 
@@ -116,7 +121,9 @@ def test_feedback_arrives_one_step_later_and_a_delay_adds_to_it() -> None:
     net = wired(inhibited, (INPUT, "v"), ("v", "w"), ("w", "v"), output="v")
     # The reset takes 1 and the inhibition another 1, both one step after the spike.
     assert history(over_time(net, 4, 0, 0, 0), "v") == ([4, 2, 0, 0], [1, 1, 0, 0])
-    late = wired({**inhibited, "d": Delay(1)}, (INPUT, "v"), ("v", "d"), ("d", "w"), ("w", "v"), output="v")
+    late = wired(
+        {**inhibited, "d": Delay(1)}, (INPUT, "v"), ("v", "d"), ("d", "w"), ("w", "v"), output="v"
+    )
     assert history(over_time(late, 4, 0, 0, 0, 0), "v") == ([4, 3, 1, 0, 0], [1, 1, 0, 0, 0])
 
 
@@ -126,15 +133,31 @@ def test_a_neuron_may_hear_itself() -> None:
 
 
 def test_edges_into_one_node_are_added() -> None:
-    nodes: dict[str, Node] = {"plus": weight(1), "minus": weight(-1), "late": Delay(1), "v": neuron(99)}
-    net = wired(nodes, (INPUT, "plus"), (INPUT, "late"), ("late", "minus"), ("plus", "v"), ("minus", "v"), output="v")
+    nodes: dict[str, Node] = {
+        "plus": weight(1),
+        "minus": weight(-1),
+        "late": Delay(1),
+        "v": neuron(99),
+    }
+    net = wired(
+        nodes,
+        (INPUT, "plus"),
+        (INPUT, "late"),
+        ("late", "minus"),
+        ("plus", "v"),
+        ("minus", "v"),
+        output="v",
+    )
     assert history(over_time(net, 5, 7, 1), "v") == ([5, 7, 1], [0, 0, 0])
 
 
 # -------------------------------------------------------------------- inputs and readout
 def test_held_input_is_repeated_input() -> None:
     net, x = small_network()
-    held, repeated = (simulate(net, given, trace=net.neurons) for given in (x, np.repeat(x[:, None], net.steps, axis=1)))
+    held, repeated = (
+        simulate(net, given, trace=net.neurons)
+        for given in (x, np.repeat(x[:, None], net.steps, axis=1))
+    )
     assert alive(held)
     for name in net.neurons:
         assert np.array_equal(held.trace.membranes[name], repeated.trace.membranes[name])
@@ -173,7 +196,12 @@ def test_many_samples_are_run_in_chunks_that_make_no_difference() -> None:
 
 def test_ties_go_to_the_lowest_class_and_accuracy_counts_hits() -> None:
     lif = Neuron(np.array([9, 1, 1], np.int32), np.zeros(3, np.int32), IF)
-    net = Network({"w": Linear(np.ones((3, 1), np.int8)), "v": lif}, ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)), Input((1,), "u8"), 3)
+    net = Network(
+        {"w": Linear(np.ones((3, 1), np.int8)), "v": lif},
+        ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)),
+        Input((1,), "u8"),
+        3,
+    )
     result = simulate(net, np.array([[2], [0]], np.uint8))
     assert result.counts.tolist() == [[0, 3, 3], [0, 0, 0]]
     assert result.prediction.tolist() == [1, 0]
@@ -202,8 +230,13 @@ def test_ties_go_to_the_lowest_class_and_accuracy_counts_hits() -> None:
 )
 def test_every_field_makes_a_difference(fields: dict[str, Any]) -> None:
     net, x = small_network()
-    nodes = {name: replace(layer, arithmetic=replace(layer.fields, **fields)) for name, layer in net.neurons.items()}
+    nodes = {
+        name: replace(layer, arithmetic=replace(layer.fields, **fields))
+        for name, layer in net.neurons.items()
+    }
     other = replace(net, nodes={**net.nodes, **nodes})
     usual, changed = (simulate(n, x, trace=n.neurons) for n in (net, other))
     assert alive(usual)
-    assert any((usual.trace.spikes[name] != changed.trace.spikes[name]).any() for name in net.neurons)
+    assert any(
+        (usual.trace.spikes[name] != changed.trace.spikes[name]).any() for name in net.neurons
+    )

@@ -34,10 +34,14 @@ PLAIN = Arithmetic(decay_numerator=0, reset="none", state_bits=32)
 @given(st.data())
 def test_a_scale_is_weights_of_one_to_one(data: st.DataObject) -> None:
     """By step and by event, on feedback edges too, as the reference of before computed such weights."""
-    net = data.draw(scaled_networks(by_value=False) | scaled_networks(by_value=False, update="event"))
+    net = data.draw(
+        scaled_networks(by_value=False) | scaled_networks(by_value=False, update="event")
+    )
     x = data.draw(inputs(net))
     expected = old_reference.simulate(in_weights(net), x, trace=net.neurons)
-    compare(expected.trace, simulate(net, x, trace=net.neurons).trace).require_equal("the definition")
+    compare(expected.trace, simulate(net, x, trace=net.neurons).trace).require_equal(
+        "the definition"
+    )
 
 
 def summed(nodes: dict[str, Scale], x: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -54,10 +58,14 @@ def summed(nodes: dict[str, Scale], x: npt.NDArray[np.uint8]) -> npt.NDArray[np.
 
 @pytest.mark.parametrize("shape", [(5,), (3, 2, 4), (1, 1, 1)])
 @pytest.mark.parametrize("by_value", [False, True])
-def test_each_value_is_multiplied_and_branches_are_added(shape: tuple[int, ...], by_value: bool) -> None:
+def test_each_value_is_multiplied_and_branches_are_added(
+    shape: tuple[int, ...], by_value: bool
+) -> None:
     rng = np.random.default_rng(1)
     x = rng.integers(0, 256, (4, *shape), np.uint8)
-    first, second = (rng.integers(-127, 128, shape if by_value else shape[:1], np.int32) for _ in range(2))
+    first, second = (
+        rng.integers(-127, 128, shape if by_value else shape[:1], np.int32) for _ in range(2)
+    )
     first.flat[0], second.flat[0] = 127, -127
     got = summed({"a": Scale(first), "b": Scale(second)}, x)
     for index in np.ndindex(*x.shape):
@@ -88,7 +96,9 @@ def test_one_unit_of_a_factor_is_noticed(made: str) -> None:
     assert flowing(net, expected)
     for run in (simulate, engine.simulate, torch_engine.simulate):
         changed = [run(other, x, trace=net.neurons).trace for other in one_factor_more(net)]
-        assert sum(not compare(expected.trace, trace).equal for trace in changed) > len(changed) // 2
+        assert (
+            sum(not compare(expected.trace, trace).equal for trace in changed) > len(changed) // 2
+        )
 
 
 @pytest.mark.few(2)
@@ -97,9 +107,17 @@ def test_programs_behind_a_scale_are_exact(machine: str) -> None:
     net, x = machine_network(machine, spatial=True)
     first = next(name for name in net.neurons if INPUT not in net.sources(name))
     source = net.sources(first)[0]
-    gain = Scale(np.where(np.arange(int(np.prod(net.shapes[source]))) % 3, 1, -1).reshape(net.shapes[source]))
+    gain = Scale(
+        np.where(np.arange(int(np.prod(net.shapes[source]))) % 3, 1, -1).reshape(net.shapes[source])
+    )
     edges = tuple(edge for edge in net.edges if edge != (source, first))
-    other = Network({**net.nodes, "gain": gain}, (*edges, (source, "gain"), ("gain", first)), net.input, net.steps, net.readout)
+    other = Network(
+        {**net.nodes, "gain": gain},
+        (*edges, (source, "gain"), ("gain", first)),
+        net.input,
+        net.steps,
+        net.readout,
+    )
     expected = simulate(other, x, trace=net.neurons)
     assert expected.layers[first].rate > 0
     assert not compare(expected.trace, simulate(net, x, trace=net.neurons).trace).equal
@@ -113,7 +131,9 @@ def test_a_run_in_pieces_is_the_whole() -> None:
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)
     running = Stream(net, len(x), net.neurons)
-    require_same(expected, continued(net, [running.feed(part) for part in np.split(x, (3, 4), axis=1)]))
+    require_same(
+        expected, continued(net, [running.feed(part) for part in np.split(x, (3, 4), axis=1)])
+    )
 
 
 # -------------------------------------------------------------------- what it costs

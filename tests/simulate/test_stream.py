@@ -17,7 +17,16 @@ from lehr.simulate.fast.stream import Stream, binned, stream
 from lehr.simulate.parts import continued
 
 CUTS = (1, 2, 5, 6)
-STREAMED = ("recurrent", "delayed", "knot", "knot by event", "two states", "8 bits", "32 bits", *MEMBRANE_READOUTS)
+STREAMED = (
+    "recurrent",
+    "delayed",
+    "knot",
+    "knot by event",
+    "two states",
+    "8 bits",
+    "32 bits",
+    *MEMBRANE_READOUTS,
+)
 
 
 @pytest.mark.few(3)
@@ -35,8 +44,12 @@ def test_each_chunk_may_begin_anew() -> None:
     for part, chunk in zip(stream(net, chunks, reset=True), chunks, strict=True):
         alone = simulate(net, chunk[None], trace=[net.output])
         assert np.array_equal(part.trace.spikes[net.output], alone.trace.spikes[net.output])
-    carried = np.concatenate([part.trace.spikes[net.output] for part in stream(net, chunks)], axis=1)
-    assert np.array_equal(carried[0], simulate(net, x[:1], trace=[net.output]).trace.spikes[net.output][0])
+    carried = np.concatenate(
+        [part.trace.spikes[net.output] for part in stream(net, chunks)], axis=1
+    )
+    assert np.array_equal(
+        carried[0], simulate(net, x[:1], trace=[net.output]).trace.spikes[net.output][0]
+    )
 
 
 def test_memory_does_not_grow_with_the_stream() -> None:
@@ -67,9 +80,14 @@ def test_events_run_as_the_input_that_they_make() -> None:
 
 def test_events_may_be_far_apart_or_missing() -> None:
     one = (np.array([7]), np.array([1]))
-    assert [chunk.tolist() for chunk in binned([one], (2,), steps=4)] == [[[0, 0]] * 4, [[0, 0]] * 3 + [[0, 1]]]
+    assert [chunk.tolist() for chunk in binned([one], (2,), steps=4)] == [
+        [[0, 0]] * 4,
+        [[0, 0]] * 3 + [[0, 1]],
+    ]
     assert list(binned([(one[0][:0], one[1][:0])], (2,))) == []
-    with pytest.raises(FileRefused, match="^events after step 7 go back in time; sort them by step$"):
+    with pytest.raises(
+        FileRefused, match="^events after step 7 go back in time; sort them by step$"
+    ):
         list(binned([one, (np.array([6]), np.array([1]))], (2,)))
     with pytest.raises(FileRefused, match="^an event is at place 2 of 2; give flat places$"):
         list(binned([(np.array([0, 1]), np.array([0, 2]))], (2,)))
@@ -78,11 +96,20 @@ def test_events_may_be_far_apart_or_missing() -> None:
 def test_what_is_no_chunk_is_refused() -> None:
     net, _ = recurrent_network()
     running = Stream(net)
-    with pytest.raises(FileRefused, match=r"^a chunk is uint8 \[1, 4, 11\], the stream takes uint8 \[1, T, 12\]; reshape it$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^a chunk is uint8 \[1, 4, 11\], the stream takes uint8 \[1, T, 12\]; reshape it$",
+    ):
         running.feed(np.zeros((1, 4, 11), np.uint8))
-    with pytest.raises(FileRefused, match="^a chunk holds 2, but the network takes spikes 0 and 1; encode it as spikes first$"):
+    with pytest.raises(
+        FileRefused,
+        match="^a chunk holds 2, but the network takes spikes 0 and 1; encode it as spikes first$",
+    ):
         running.feed(np.full((1, 4, 12), 2, np.uint8))
-    with pytest.raises(FileRefused, match=r"^a chunk has shape \[1, 0, 12\], which holds no step; give at least one$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^a chunk has shape \[1, 0, 12\], which holds no step; give at least one$",
+    ):
         running.feed(np.zeros((1, 0, 12), np.uint8))
     with pytest.raises(UsageError, match="^'fc_out' is no neuron layer; trace one of hidden, out$"):
         Stream(net, trace=["fc_out"])

@@ -89,15 +89,23 @@ def test_a_run_in_pieces_is_the_whole(name: str) -> None:
     pieces = [feed(x[:, :3]), feed(x[:, 3:])]
     expected = reference(net, x, trace=net.neurons)
     for layer in net.neurons:
-        for trace, whole in (("spikes", expected.trace.spikes), ("membranes", expected.trace.membranes)):
-            joined = np.concatenate([getattr(piece.trace, trace)[layer] for piece in pieces], axis=1)
+        for trace, whole in (
+            ("spikes", expected.trace.spikes),
+            ("membranes", expected.trace.membranes),
+        ):
+            joined = np.concatenate(
+                [getattr(piece.trace, trace)[layer] for piece in pieces], axis=1
+            )
             assert np.array_equal(joined, whole[layer])
 
 
 def later(net: Network, first: int = 1) -> Network:
     """`delayed_network` with delays that differ, the first of its currents by `first` steps."""
     steps = np.array([first, 2, 3, 4, 1, 9, 7, 2], np.int32)
-    return replace(net, nodes={**net.nodes, "slow_current": Delay(steps), "slow_spikes": Delay(steps[::-1].copy())})
+    return replace(
+        net,
+        nodes={**net.nodes, "slow_current": Delay(steps), "slow_spikes": Delay(steps[::-1].copy())},
+    )
 
 
 def test_delays_differ_from_value_to_value() -> None:
@@ -105,7 +113,10 @@ def test_delays_differ_from_value_to_value() -> None:
     expected = reference(later(net), x, trace=net.neurons)
     assert flows(net, expected)
     require_equal(later(net), x)
-    assert compare(expected.trace, simulate(later(net, 2), x, trace=net.neurons).trace).first is not None
+    assert (
+        compare(expected.trace, simulate(later(net, 2), x, trace=net.neurons).trace).first
+        is not None
+    )
 
 
 def test_delays_differ_from_place_to_place() -> None:
@@ -113,7 +124,9 @@ def test_delays_differ_from_place_to_place() -> None:
     net, x = machine_network("reckon", spatial=True)
     late = Delay(np.random.default_rng(3).integers(1, 8, net.shapes["hidden"], np.int32))
     edges = [edge for edge in net.edges if edge != ("hidden", "flat")]
-    net = replace(net, nodes={**net.nodes, "late": late}, edges=(*edges, ("hidden", "late"), ("late", "flat")))
+    net = replace(
+        net, nodes={**net.nodes, "late": late}, edges=(*edges, ("hidden", "late"), ("late", "flat"))
+    )
     assert flows(net, reference(net, x, trace=net.neurons))
     require_equal(net, x)
 
@@ -136,22 +149,33 @@ def test_a_node_without_a_rule_is_refused_by_name() -> None:
 
     nodes = {"m": Mirror(), "v": Neuron(np.ones(3, np.int32), np.zeros(3, np.int32), USUAL)}
     net = Network(nodes, ((INPUT, "m"), ("m", "v"), ("v", OUTPUT)), Input((3,), "spikes"), 2)
-    with pytest.raises(NotMappable, match=r"^m: the torch engine computes no Mirror; use another target or engine$"):
+    with pytest.raises(
+        NotMappable, match=r"^m: the torch engine computes no Mirror; use another target or engine$"
+    ):
         simulate(net, np.ones((1, 3), np.uint8))
 
 
 def test_a_statement_without_a_rule_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_update, "RULES", Table("the torch engine"))
     net, x = machine_network("akida")
-    with pytest.raises(NotMappable, match=r"^hidden: the torch engine computes no Put; use another target or engine$"):
+    with pytest.raises(
+        NotMappable,
+        match=r"^hidden: the torch engine computes no Put; use another target or engine$",
+    ):
         simulate(net, x)
 
 
 def test_more_than_255_spikes_in_a_step_are_refused() -> None:
     how = Arithmetic(update="event", reset_timing="same_step", reset="none")
-    nodes = {"w": Linear(np.ones((1, 2), np.int8)), "v": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), how)}
+    nodes = {
+        "w": Linear(np.ones((1, 2), np.int8)),
+        "v": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), how),
+    }
     net = Network(nodes, ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)), Input((2,), "u8"), 1)
-    with pytest.raises(NotMappable, match=r"^v: a neuron fired 256 times in one step, more than 255; raise its threshold$"):
+    with pytest.raises(
+        NotMappable,
+        match=r"^v: a neuron fired 256 times in one step, more than 255; raise its threshold$",
+    ):
         simulate(net, np.array([[[255, 2]]], np.uint8))
     require_equal(net, np.array([[[255, 1]], [[0, 0]], [[3, 9]]], np.uint8))
 
@@ -159,6 +183,7 @@ def test_more_than_255_spikes_in_a_step_are_refused() -> None:
 def test_sums_beyond_what_is_proven_are_refused() -> None:
     net, x = unproven()
     with pytest.raises(
-        NotMappable, match=r"^w3: its sums may pass 2\*\*40, beyond what the torch engine proves exact; use the engine 'fast'$"
+        NotMappable,
+        match=r"^w3: its sums may pass 2\*\*40, beyond what the torch engine proves exact; use the engine 'fast'$",
     ):
         simulate(net, x)

@@ -31,7 +31,9 @@ def conv_by_loops(image: Int64, node: Conv2d) -> list[list[list[int]]]:
     out, inputs, kernel_y, kernel_x = node.weight.shape
     _, height, width = node.output_shape(image.shape)
     made = [[[0] * width for _ in range(height)] for _ in range(out)]
-    for o, y, x, c, i, j in itertools.product(*map(range, (out, height, width, inputs, kernel_y, kernel_x))):
+    for o, y, x, c, i, j in itertools.product(
+        *map(range, (out, height, width, inputs, kernel_y, kernel_x))
+    ):
         channel = o // (out // node.groups) * inputs + c
         row = y * node.stride[0] + i * node.dilation[0] - node.padding[0]
         column = x * node.stride[1] + j * node.dilation[1] - node.padding[1]
@@ -40,12 +42,28 @@ def conv_by_loops(image: Int64, node: Conv2d) -> list[list[list[int]]]:
 
 
 @budget(50, 500)
-@given(data=st.data(), stride=pairs, padding=paddings, dilation=pairs, kernel=pairs, groups=st.integers(1, 3))
-def test_convolution_is_the_sum_of_its_products(data: st.DataObject, groups: int, kernel: tuple[int, int], **how: Any) -> None:
+@given(
+    data=st.data(),
+    stride=pairs,
+    padding=paddings,
+    dilation=pairs,
+    kernel=pairs,
+    groups=st.integers(1, 3),
+)
+def test_convolution_is_the_sum_of_its_products(
+    data: st.DataObject, groups: int, kernel: tuple[int, int], **how: Any
+) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     inputs, outputs = data.draw(st.integers(1, 2)), groups * data.draw(st.integers(1, 2))
-    node = Conv2d(rng.integers(-127, 128, (outputs, inputs, *kernel), np.int8), groups=groups, kind="int8", **how)
-    images = rng.integers(-300, 300, (2, inputs * groups, data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))))
+    node = Conv2d(
+        rng.integers(-127, 128, (outputs, inputs, *kernel), np.int8),
+        groups=groups,
+        kind="int8",
+        **how,
+    )
+    images = rng.integers(
+        -300, 300, (2, inputs * groups, data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6)))
+    )
     try:
         node.output_shape(images.shape[1:])
     except ShapeMismatch:
@@ -54,15 +72,26 @@ def test_convolution_is_the_sum_of_its_products(data: st.DataObject, groups: int
 
 
 @budget(50, 500)
-@given(seed=st.integers(0, 2**32 - 1), kernel=pairs, stride=pairs, padding=paddings, height=st.integers(3, 6), width=st.integers(3, 6))
-def test_pooling_is_the_sum_of_its_window(seed: int, height: int, width: int, **how: tuple[int, int]) -> None:
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    kernel=pairs,
+    stride=pairs,
+    padding=paddings,
+    height=st.integers(3, 6),
+    width=st.integers(3, 6),
+)
+def test_pooling_is_the_sum_of_its_window(
+    seed: int, height: int, width: int, **how: tuple[int, int]
+) -> None:
     image = np.random.default_rng(seed).integers(-300, 300, (2, height, width))
     node = SumPool2d(**how)
     channels, rows, columns = node.output_shape(image.shape)
     window = list(itertools.product(*map(range, node.kernel)))
     for c, y, x in itertools.product(range(channels), range(rows), range(columns)):
         corner = (y * node.stride[0] - node.padding[0], x * node.stride[1] - node.padding[1])
-        assert node.sums(image[None])[0, c, y, x] == sum(pixel(image, c, corner[0] + i, corner[1] + j) for i, j in window)
+        assert node.sums(image[None])[0, c, y, x] == sum(
+            pixel(image, c, corner[0] + i, corner[1] + j) for i, j in window
+        )
 
 
 # -------------------------------------------------------------------- divisions and decays
@@ -82,7 +111,9 @@ def divided(value: int, shift: int, rounding: Rounding) -> int:
 @pytest.mark.parametrize("shift", [0, 1, 3, 7, 16])
 def test_decay_of_every_16_bit_membrane(form: DecayForm, rounding: Rounding, shift: int) -> None:
     numerator = (1 << shift) - 1
-    how = Arithmetic(decay_form=form, decay_numerator=numerator, decay_shift=shift, rounding=rounding)
+    how = Arithmetic(
+        decay_form=form, decay_numerator=numerator, decay_shift=shift, rounding=rounding
+    )
     found = decay(how, np.arange(-(1 << 15), 1 << 15)).tolist()
     for value, decayed in enumerate(found, start=-(1 << 15)):
         if form == "multiply":
@@ -91,11 +122,15 @@ def test_decay_of_every_16_bit_membrane(form: DecayForm, rounding: Rounding, shi
             assert decayed == value - divided(value, shift, rounding)
 
 
-@pytest.mark.parametrize(("rounding", "differing"), [("toward_zero", 3500), ("floor", 3500), ("nearest_even", 0)])
+@pytest.mark.parametrize(
+    ("rounding", "differing"), [("toward_zero", 3500), ("floor", 3500), ("nearest_even", 0)]
+)
 def test_seven_eighths_by_multiplication_and_by_shift(rounding: Rounding, differing: int) -> None:
     multiply = Arithmetic(decay_numerator=7, decay_shift=3, rounding=rounding)
     membranes = np.arange(-2000, 2001)
-    assert (decay(multiply, membranes) != decay(replace(multiply, decay_form="shift"), membranes)).sum() == differing
+    assert (
+        decay(multiply, membranes) != decay(replace(multiply, decay_form="shift"), membranes)
+    ).sum() == differing
 
 
 REST = {"floor": [0, 127], "toward_zero": [-127, 127], "nearest_even": [-64, 64]}

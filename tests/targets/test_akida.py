@@ -16,7 +16,18 @@ import pytest
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotBitExact
 from lehr.machines import AKIDA as PROGRAM
-from lehr.network import INPUT, OUTPUT, Conv2d, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import (
+    INPUT,
+    OUTPUT,
+    Conv2d,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neuron,
+    Readout,
+    SumPool2d,
+)
 from lehr.nodes import Node
 from lehr.simulate import Result, compare, simulate
 from lehr.targets.akida import Akida
@@ -35,11 +46,19 @@ def weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int8]:
 
 
 def neurons(size: int, how: Any = FIELDS, threshold: Any = 1, bias: Any = 0) -> Neuron:
-    return Neuron(np.broadcast_to(np.int32(threshold), size), np.broadcast_to(np.int32(bias), size), how)
+    return Neuron(
+        np.broadcast_to(np.int32(threshold), size), np.broadcast_to(np.int32(bias), size), how
+    )
 
 
-def chain(nodes: Mapping[str, Node], shape: tuple[int, ...] = (12,), readout: Readout = "count_argmax_lowest") -> Network:
-    return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(shape, "spikes"), 6, readout)
+def chain(
+    nodes: Mapping[str, Node],
+    shape: tuple[int, ...] = (12,),
+    readout: Readout = "count_argmax_lowest",
+) -> Network:
+    return Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(shape, "spikes"), 6, readout
+    )
 
 
 def everything() -> Network:
@@ -85,12 +104,16 @@ NETWORKS = {
 
 
 def samples(net: Network, seed: int = 0, count: int = 4) -> Spikes:
-    return (np.random.default_rng(seed).random((count, net.steps, *net.input.shape)) < 0.5).astype(np.uint8)
+    return (np.random.default_rng(seed).random((count, net.steps, *net.input.shape)) < 0.5).astype(
+        np.uint8
+    )
 
 
 def flowing(net: Network, x: Spikes) -> Result:
     ran = simulate(net, x, trace=net.neurons)
-    assert all(0 < rate < 1 for name, rate in ran.rates.items() if not net.neurons[name].integrates), ran.rates
+    assert all(
+        0 < rate < 1 for name, rate in ran.rates.items() if not net.neurons[name].integrates
+    ), ran.rates
     return ran
 
 
@@ -113,14 +136,20 @@ def differing(net: Network, model: Mapping[str, Any], x: Spikes) -> int:
         kernel, name = np.array(layer["variables"]["weights"]["data"]), layer["name"]
         dense = layer["parameters"]["layer_type"] == "FullyConnected"
         # a fully connected layer takes maps channel by channel, then along y, then along x
-        potential = values.transpose(0, 3, 2, 1).reshape(len(values), -1) @ kernel[0, 0] if dense else convolved(values, kernel)
+        potential = (
+            values.transpose(0, 3, 2, 1).reshape(len(values), -1) @ kernel[0, 0]
+            if dense
+            else convolved(values, kernel)
+        )
         bias, own = net.neurons[name].bias, ran.trace.membranes[name].reshape(-1, *net.shapes[name])
         shown = potential.reshape(own.shape) if dense else potential.transpose(0, 3, 2, 1)
         count += int((shown + bias.reshape(-1, *[1] * (own.ndim - 2)) != own).sum())
         if layer["parameters"]["activation"]:
             values = (potential > np.array(layer["variables"]["threshold"]["data"])).astype(int)
             fired = values if dense else values.transpose(0, 3, 2, 1)
-            count += int((fired.reshape(own.shape) != ran.trace.spikes[name].reshape(own.shape)).sum())
+            count += int(
+                (fired.reshape(own.shape) != ran.trace.spikes[name].reshape(own.shape)).sum()
+            )
             values = values[:, None, None] if dense else values
     return count
 
@@ -135,7 +164,9 @@ def test_the_model_by_hand_computes_the_network(name: str) -> None:
 
 def test_one_weight_and_one_threshold_more_are_seen() -> None:
     net, x = everything(), samples(everything())
-    for number, (layer, variable) in enumerate([(1, "threshold"), (2, "weights"), (3, "weights"), (4, "threshold")]):
+    for number, (layer, variable) in enumerate(
+        [(1, "threshold"), (2, "weights"), (3, "weights"), (4, "threshold")]
+    ):
         model = json.loads(Akida().plan(net, {}).files["model.json"])
         data = model["layers"][layer]["variables"][variable]
         changed = np.array(data["data"])
@@ -146,7 +177,10 @@ def test_one_weight_and_one_threshold_more_are_seen() -> None:
 
 def test_layers_are_of_the_chips_types() -> None:
     model = json.loads(Akida().plan(everything(), {}).files["model.json"])
-    kinds = [(layer["name"], layer["parameters"]["layer_type"], layer["parameters"].get("weights_bits")) for layer in model["layers"]]
+    kinds = [
+        (layer["name"], layer["parameters"]["layer_type"], layer["parameters"].get("weights_bits"))
+        for layer in model["layers"]
+    ]
     assert kinds == [
         ("input", "InputData", None),
         ("maps", "Convolutional", 2),
@@ -156,12 +190,23 @@ def test_layers_are_of_the_chips_types() -> None:
         ("out", "FullyConnected", 2),
     ]
     assert model["layers"][1]["variables"]["threshold"]["data"] == [-2, 2, 3, -2]
-    assert "| pooled | 3x2x5 | FullyConnected | 1x1x126x30 of 4 bits |" in Akida().plan(everything(), {}).files["README.md"].decode()
+    assert (
+        "| pooled | 3x2x5 | FullyConnected | 1x1x126x30 of 4 bits |"
+        in Akida().plan(everything(), {}).files["README.md"].decode()
+    )
 
 
 def test_costs() -> None:
-    figures = {figure.name: figure.value for figure in Akida().estimate(dense(), {"input": 0.5, "hidden": 0.25}).figures}
-    assert figures == {"neurons": 15, "weights": 43, "inferences": 6, "synaptic operations": 0.5 * 120 + 0.25 * 50}
+    figures = {
+        figure.name: figure.value
+        for figure in Akida().estimate(dense(), {"input": 0.5, "hidden": 0.25}).figures
+    }
+    assert figures == {
+        "neurons": 15,
+        "weights": 43,
+        "inferences": 6,
+        "synaptic operations": 0.5 * 120 + 0.25 * 50,
+    }
 
 
 # -------------------------------------------------------------------- what does not map
@@ -171,55 +216,86 @@ def refused(net: Network) -> str:
 
 def test_updates_that_remember() -> None:
     assert refused(dense(replace(FIELDS, decay_numerator=1, decay_shift=1))) == "\n".join(
-        f"{name}: line 1 of its update is 'leak v multiply 1 1 toward_zero', which the machine does not compute there;"
+        f"{name}: line 1 of its update is 'leak v multiply 1 1 toward_zero', which the machine "
+        "does not compute there;"
         " train with --target akida, without memory, or use the program 'akida' of lehr.machines"
         for name in ("hidden", "out")
     )
-    assert "hidden: fraction_bits is 1, the machine has 0; export with at most 0" in refused(dense(replace(FIELDS, fraction_bits=1)))
+    assert "hidden: fraction_bits is 1, the machine has 0; export with at most 0" in refused(
+        dense(replace(FIELDS, fraction_bits=1))
+    )
 
 
 def test_what_is_no_chain() -> None:
     net = dense()
     back = replace(
-        net, nodes={**net.nodes, "back": Linear(np.ones((10, 10), np.int8))}, edges=(*net.edges, ("hidden", "back"), ("back", "hidden"))
+        net,
+        nodes={**net.nodes, "back": Linear(np.ones((10, 10), np.int8))},
+        edges=(*net.edges, ("hidden", "back"), ("back", "hidden")),
     )
     assert refused(back) == (
-        "hidden: it takes hidden of the step before and input, the machine has a chain of layers, in which it takes input; make the network a chain without feedback"
+        "hidden: it takes hidden of the step before and input, the machine has a chain of layers, "
+        "in which it takes input; make the network a chain without feedback"
     )
     over = replace(
-        net, nodes={**net.nodes, "over": Linear(np.ones((5, 12), np.int8))}, edges=(*net.edges, (INPUT, "over"), ("over", "out"))
+        net,
+        nodes={**net.nodes, "over": Linear(np.ones((5, 12), np.int8))},
+        edges=(*net.edges, (INPUT, "over"), ("over", "out")),
     )
     assert refused(over) == (
-        "out: it takes hidden and input, the machine has a chain of layers, in which it takes hidden; make the network a chain without feedback"
+        "out: it takes hidden and input, the machine has a chain of layers, in which it takes "
+        "hidden; make the network a chain without feedback"
     )
 
 
 def test_numbers_that_the_machine_does_not_hold() -> None:
     rng = np.random.default_rng(0)
     pooled = chain(
-        {"conv": Conv2d(np.ones((2, 1, 3, 3), np.int8)), "pool": SumPool2d((3, 3), (3, 3)), "maps": neurons(2), "flat": Flatten()}
+        {
+            "conv": Conv2d(np.ones((2, 1, 3, 3), np.int8)),
+            "pool": SumPool2d((3, 3), (3, 3)),
+            "maps": neurons(2),
+            "flat": Flatten(),
+        }
         | {"fc": Linear(weights(rng, 3, 8)), "out": neurons(3)},
         shape=(1, 8, 8),
     )
-    assert refused(pooled) == "maps: its synapses add up to 9, the machine holds weights of -7..7; use a smaller pool"
+    assert (
+        refused(pooled)
+        == "maps: its synapses add up to 9, the machine holds weights of -7..7; use a smaller pool"
+    )
     wide = replace(FIELDS, state_bits=32)
     assert refused(dense(wide, bias=-600_000)) == (
-        "hidden: its thresholds less biases are 600,001..600,001, the machine holds -524,288..524,287; train with smaller ones"
+        "hidden: its thresholds less biases are 600,001..600,001, the machine holds "
+        "-524,288..524,287; train with smaller ones"
     )
     assert refused(dense(replace(FIELDS, state_bits=8), bias=125)) == (
-        "hidden: its v reaches -7..134, partial sums included, and must stay within -128..127; use fewer fraction bits, a smaller fan-in, or a decay that is shorter"
+        "hidden: its v reaches -7..134, partial sums included, and must stay within -128..127; use "
+        "fewer fraction bits, a smaller fan-in, or a decay that is shorter"
     )
-    large = chain({"fc": Linear(np.ones((2, 57_335), np.int8)), "out": neurons(2, replace(FIELDS, state_bits=32))}, shape=(57_335,))
+    large = chain(
+        {
+            "fc": Linear(np.ones((2, 57_335), np.int8)),
+            "out": neurons(2, replace(FIELDS, state_bits=32)),
+        },
+        shape=(57_335,),
+    )
     assert refused(large) == "out: it has 57,335 inputs, the machine takes 57,334; pool before it"
     deep: dict[str, Node] = {}
     for number in range(24):
         deep |= {f"fc{number}": Linear(np.ones((2, 2), np.int8)), f"lif{number}": neurons(2)}
-    assert refused(chain(deep, shape=(2,))) == "lif22: it is fully connected layer 23, an AKD1000 holds 22; use fewer layers"
+    assert (
+        refused(chain(deep, shape=(2,)))
+        == "lif22: it is fully connected layer 23, an AKD1000 holds 22; use fewer layers"
+    )
 
 
 def test_pixels_are_refused() -> None:
     net = replace(dense(), input=Input((12,), "u8"))
-    assert refused(net) == "fc: the input is 'u8', the first layer takes spikes of 0 and 1; code the input as spikes"
+    assert (
+        refused(net)
+        == "fc: the input is 'u8', the first layer takes spikes of 0 and 1; code the input as spikes"
+    )
 
 
 @pytest.mark.few(2)
@@ -243,7 +319,10 @@ def test_a_built_artefact_verifies_and_is_measured(tmp_path: Path) -> None:
     built = build(net, Akida(), samples(net), measure=True)
     built.plan.write(tmp_path / "built")
     verify(tmp_path / "built").require()
-    assert [(figure.name, figure.unit) for figure in built.measured] == [("neural processors", "of 78"), ("program", "bytes")]
+    assert [(figure.name, figure.unit) for figure in built.measured] == [
+        ("neural processors", "of 78"),
+        ("program", "bytes"),
+    ]
 
 
 @pytest.mark.slow
@@ -252,11 +331,23 @@ def test_what_does_not_fit_an_akd1000_fails(tmp_path: Path) -> None:
     """More neural processors than there are, which the tool alone knows: convolutions are split among them."""
     convolutions: dict[str, Node] = {}
     for number in range(80):
-        convolutions |= {f"conv{number}": Conv2d(np.ones((1, 1, 3, 3), np.int8), padding=(1, 1)), f"lif{number}": neurons(1)}
-    net = chain({**convolutions, "flat": Flatten(), "fc": Linear(np.ones((2, 16), np.int8)), "out": neurons(2)}, shape=(1, 4, 4))
+        convolutions |= {
+            f"conv{number}": Conv2d(np.ones((1, 1, 3, 3), np.int8), padding=(1, 1)),
+            f"lif{number}": neurons(1),
+        }
+    net = chain(
+        {
+            **convolutions,
+            "flat": Flatten(),
+            "fc": Linear(np.ones((2, 16), np.int8)),
+            "out": neurons(2),
+        },
+        shape=(1, 4, 4),
+    )
     Akida().plan(net, {}).with_manifest({}).write(tmp_path / "built")
     with pytest.raises(
-        NotBitExact, match=r"^akida does not run or map the model: RuntimeError: Cannot map layer 'lif\d+'\. Not enough hardware"
+        NotBitExact,
+        match=r"^akida does not run or map the model: RuntimeError: Cannot map layer 'lif\d+'\. Not enough hardware",
     ):
         Akida().runner().run(tmp_path / "built", samples(net, count=1))
 
@@ -270,5 +361,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         Akida().runner().run(tmp_path / "built", np.zeros((1, 6, 11), np.uint8))
     (tmp_path / "built" / "network.json").write_text("{}")
-    with pytest.raises(FileRefused, match=r"network.json does not parse \('shape'\); build the artefact again$"):
+    with pytest.raises(
+        FileRefused, match=r"network.json does not parse \('shape'\); build the artefact again$"
+    ):
         Akida().runner().run(tmp_path / "built", np.zeros((1, 6, 12), np.uint8))

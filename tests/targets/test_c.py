@@ -34,7 +34,9 @@ LONG = ("8 bits by event", "32 bits")
 
 @pytest.mark.few(1)
 # -------------------------------------------------------------------- the same numbers
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in HARD])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in HARD]
+)
 def test_equals_the_reference(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()
     if "bits" in name:
@@ -64,15 +66,24 @@ def test_random_networks_by_event(data: st.DataObject) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_replays_its_golden_vectors_without_warnings_and_undefined_behaviour(compiler: str, tmp_path: Path) -> None:
+def test_replays_its_golden_vectors_without_warnings_and_undefined_behaviour(
+    compiler: str, tmp_path: Path
+) -> None:
     sanitize(compiler, ["small"], tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_every_hard_network_without_warnings_and_undefined_behaviour(compiler: str, tmp_path: Path) -> None:
-    # The layers side by side take longest to compile, and one compiler is enough to see where they overflow.
-    sanitize(compiler, [name for name in HARD if name != "small" and (compiler == "gcc" or "bits" not in name)], tmp_path)
+def test_every_hard_network_without_warnings_and_undefined_behaviour(
+    compiler: str, tmp_path: Path
+) -> None:
+    # The layers side by side take longest to compile, and one compiler is enough to see where they
+    # overflow.
+    sanitize(
+        compiler,
+        [name for name in HARD if name != "small" and (compiler == "gcc" or "bits" not in name)],
+        tmp_path,
+    )
 
 
 def sanitize(compiler: str, names: list[str], tmp_path: Path) -> None:
@@ -80,7 +91,13 @@ def sanitize(compiler: str, names: list[str], tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not on this machine")
     (tmp_path / "empty.c").write_text("int main(void) { return 0; }\n")
-    probe: list[str | Path] = [compiler, "-fsanitize=address,undefined", tmp_path / "empty.c", "-o", tmp_path / "empty"]
+    probe: list[str | Path] = [
+        compiler,
+        "-fsanitize=address,undefined",
+        tmp_path / "empty.c",
+        "-o",
+        tmp_path / "empty",
+    ]
     if subprocess.run(probe, capture_output=True).returncode:
         pytest.skip(f"{compiler} comes without its sanitizers (Debian: libclang-rt-VERSION-dev)")
     for name in names:
@@ -114,7 +131,11 @@ def test_one_unit_is_seen_and_named(change: str, tmp_path: Path) -> None:
     assert isinstance(out, Neuron)
     if change == "threshold":
         first, *others = out.threshold.tolist()
-        edited(folder / "lehr_weights.h", rf"(threshold_out\[\d+\] = {{\s+){first},", rf"\g<1>{first + 1},")
+        edited(
+            folder / "lehr_weights.h",
+            rf"(threshold_out\[\d+\] = {{\s+){first},",
+            rf"\g<1>{first + 1},",
+        )
         other = replaced(net, "out", threshold=[first + 1, *others])
     elif change == "weight":
         pattern = r"(weight_fc\[\d+\] = {\s+)0x(..)"
@@ -155,9 +176,18 @@ def without_comments(source: bytes) -> str:
 @pytest.mark.parametrize("name", HARD)
 def test_the_model_needs_no_heap_no_floating_point_and_no_library(name: str) -> None:
     files = C().plan(HARD[name]()[0], {}).files
-    model = "".join(without_comments(files[n]) for n in ("lehr_model.h", "lehr_model.c", "lehr_weights.h"))
-    assert not re.findall(r"\b(float|double|malloc|calloc|realloc|alloca|free|printf|goto)\b|(?<!\)1 )<<", model)
-    assert set(re.findall(r"#include (\S+)", model)) == {"<stddef.h>", "<stdint.h>", '"lehr_model.h"', '"lehr_weights.h"'}
+    model = "".join(
+        without_comments(files[n]) for n in ("lehr_model.h", "lehr_model.c", "lehr_weights.h")
+    )
+    assert not re.findall(
+        r"\b(float|double|malloc|calloc|realloc|alloca|free|printf|goto)\b|(?<!\)1 )<<", model
+    )
+    assert set(re.findall(r"#include (\S+)", model)) == {
+        "<stddef.h>",
+        "<stdint.h>",
+        '"lehr_model.h"',
+        '"lehr_weights.h"',
+    }
 
 
 API = """
@@ -184,19 +214,31 @@ int main(void)
 
 
 @pytest.mark.few(3)
-@pytest.mark.parametrize("name", ["small", "delayed", "knot", "knot by event", "two states", *MEMBRANE_READOUTS])
+@pytest.mark.parametrize(
+    "name", ["small", "delayed", "knot", "knot by event", "two states", *MEMBRANE_READOUTS]
+)
 def test_counts_prediction_and_sizes(name: str, tmp_path: Path) -> None:
     net, x = HARD[name]()
     folder, result = write(tmp_path / "out", net, x), simulate(net, x)
     tables = re.findall(r"(\w+)\[\d+\] =", (folder / "lehr_weights.h").read_text())
     scores = "counts" if net.readout == "count_argmax_lowest" else "scores"
-    api = API.replace("SAMPLES", str(len(x))).replace("SCORES", scores).replace("TABLES", " + ".join(f"sizeof {t}" for t in tables))
+    api = (
+        API.replace("SAMPLES", str(len(x)))
+        .replace("SCORES", scores)
+        .replace("TABLES", " + ".join(f"sizeof {t}" for t in tables))
+    )
     (folder / "api.c").write_text(api)
     subprocess.run(["cc", "-std=c99", "-o", "api", "api.c", "lehr_model.c"], cwd=folder, check=True)
-    (state, flash), *samples = [[int(word) for word in line.split()] for line in subprocess.check_output("./api", cwd=folder).splitlines()]
+    (state, flash), *samples = [
+        [int(word) for word in line.split()]
+        for line in subprocess.check_output("./api", cwd=folder).splitlines()
+    ]
     figures = {figure.name: figure.value for figure in C().estimate(net, result.rates).figures}
     assert (figures["flash"], figures["RAM"]) == (flash, state)
-    assert samples == [[*counts, best] for counts, best in zip(result.scores.tolist(), result.prediction.tolist(), strict=True)]
+    assert samples == [
+        [*counts, best]
+        for counts, best in zip(result.scores.tolist(), result.prediction.tolist(), strict=True)
+    ]
     assert len({tuple(sample) for sample in samples}) > 1
 
 
@@ -205,12 +247,20 @@ def test_a_program_in_cplusplus_links_the_library(tmp_path: Path) -> None:
         pytest.skip("c++ is not on this machine")
     net, x = HARD["small"]()
     folder, result = write(tmp_path / "out", net, x), simulate(net, x)
-    api = API.replace("SAMPLES", str(len(x))).replace("SCORES", "counts").replace("TABLES", "0").replace('#include "lehr_weights.h"\n', "")
+    api = (
+        API.replace("SAMPLES", str(len(x)))
+        .replace("SCORES", "counts")
+        .replace("TABLES", "0")
+        .replace('#include "lehr_weights.h"\n', "")
+    )
     (folder / "api.cpp").write_text(api)
     subprocess.run(["cc", "-std=c99", "-c", "lehr_model.c"], cwd=folder, check=True)
     strict = ["-std=c++98", "-Wall", "-Wextra", "-Werror"]
     subprocess.run(["c++", *strict, "-o", "api", "api.cpp", "lehr_model.o"], cwd=folder, check=True)
-    predictions = [int(line.split()[-1]) for line in subprocess.check_output("./api", cwd=folder).splitlines()[1:]]
+    predictions = [
+        int(line.split()[-1])
+        for line in subprocess.check_output("./api", cwd=folder).splitlines()[1:]
+    ]
     assert predictions == result.prediction.tolist()
 
 
@@ -219,8 +269,12 @@ def test_a_tie_goes_to_the_lowest_index(tmp_path: Path) -> None:
         "fc": Linear(np.array([[-1, 1, 1], [1, 1, 1], [1, 1, 1]], np.int8)),
         "out": Neuron(np.ones(3, np.int32), np.zeros(3, np.int32), Arithmetic()),
     }
-    net = Network(nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((3,), "spikes"), steps=3)
+    net = Network(
+        nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((3,), "spikes"), steps=3
+    )
     folder = write(tmp_path / "out", net, np.ones((1, 3), np.uint8))
-    (folder / "api.c").write_text(API.replace("SAMPLES", "1").replace("SCORES", "counts").replace("TABLES", "0"))
+    (folder / "api.c").write_text(
+        API.replace("SAMPLES", "1").replace("SCORES", "counts").replace("TABLES", "0")
+    )
     subprocess.run(["cc", "-std=c99", "-o", "api", "api.c", "lehr_model.c"], cwd=folder, check=True)
     assert subprocess.check_output("./api", cwd=folder).splitlines()[1] == b"2 3 3 1"

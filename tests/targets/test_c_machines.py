@@ -31,7 +31,14 @@ from lehr.targets.c.render import tables
 from lehr.targets.golden import golden_plan
 
 NO_CORTEX_M = no_compiler("make") or missing("arm-none-eabi-gcc", "qemu-system-arm")
-UNLIKE = ("knot", "knot by event", "two states, wide", "all kinds of weights, recurrent", "membrane_max_argmax_lowest", "narrow")
+UNLIKE = (
+    "knot",
+    "knot by event",
+    "two states, wide",
+    "all kinds of weights, recurrent",
+    "membrane_max_argmax_lowest",
+    "narrow",
+)
 """Networks with little in common: all arithmetics are compared on this machine (test_c.py)."""
 on_cortex_m = pytest.mark.skipif(NO_CORTEX_M is not None, reason=str(NO_CORTEX_M))
 
@@ -51,7 +58,9 @@ def artefact(folder: Path, name: str) -> Path:
 
 def make(folder: Path, goal: str) -> tuple[int, list[str]]:
     """Exit status and output lines of make."""
-    done = subprocess.run(["make", "-s", goal], cwd=folder, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        ["make", "-s", goal], cwd=folder, capture_output=True, text=True, timeout=600
+    )
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
 
@@ -61,14 +70,25 @@ def make(folder: Path, goal: str) -> tuple[int, list[str]]:
 def test_a_cortex_m_replays_the_golden_vectors_and_sees_one_unit(tmp_path: Path) -> None:
     folder = artefact(tmp_path / "out", "small")
     status, lines = make(folder, "check-cortex-m")
-    assert (status, lines[0], lines[-1]) == (0, "every spike and membrane of 3 layers is equal in 8 steps of 6 samples", "PASS")
+    assert (status, lines[0], lines[-1]) == (
+        0,
+        "every spike and membrane of 3 layers is equal in 8 steps of 6 samples",
+        "PASS",
+    )
     weights = folder / "lehr_weights.h"
-    changed, count = re.subn(r"(threshold_out\[\d+\] = {\s+)(\d+)", lambda m: f"{m[1]}{int(m[2]) + 1}", weights.read_text())
+    changed, count = re.subn(
+        r"(threshold_out\[\d+\] = {\s+)(\d+)",
+        lambda m: f"{m[1]}{int(m[2]) + 1}",
+        weights.read_text(),
+    )
     assert count == 1
     weights.write_text(changed)
     status, lines = make(folder, "check-cortex-m")
     assert status != 0
-    assert re.match(r"out: (spike|membrane) of neuron \d+ at step \d+ of sample \d+ is -?\d+, expected -?\d+$", lines[0])
+    assert re.match(
+        r"out: (spike|membrane) of neuron \d+ at step \d+ of sample \d+ is -?\d+, expected -?\d+$",
+        lines[0],
+    )
     assert "FAIL" in lines
 
 
@@ -124,8 +144,14 @@ def test_figures_of_installed_tools(tmp_path: Path) -> None:
         pytest.skip(why)
     net, _ = small_network()
     measured = {figure.name: figure for figure in C().measure(artefact(tmp_path / "out", "small"))}
-    estimate = {figure.name: figure.value for figure in C().estimate(net, dict.fromkeys(net.neurons, 0.1)).figures}
-    for machine in ("native", *(machine for machine, tool in COMPILERS.items() if missing(tool) is None)):
+    estimate = {
+        figure.name: figure.value
+        for figure in C().estimate(net, dict.fromkeys(net.neurons, 0.1)).figures
+    }
+    for machine in (
+        "native",
+        *(machine for machine, tool in COMPILERS.items() if missing(tool) is None),
+    ):
         assert estimate["flash"] < measured[f"flash on {machine}"].value
     if NO_CORTEX_M is None:
         instructions = measured["instructions on cortex-m4"]
@@ -142,7 +168,18 @@ def test_figures_are_part_of_the_artefact(lehr: Lehr, tmp_path: Path) -> None:
         pytest.skip(why)
     net, _ = small_network()
     (tmp_path / "model.nir").write_bytes(nirfile.to_bytes(net))
-    ran = lehr("build", tmp_path / "model.nir", "--target", "c", "-o", tmp_path / "out", "-n", 2, "--measure", "--json")
+    ran = lehr(
+        "build",
+        tmp_path / "model.nir",
+        "--target",
+        "c",
+        "-o",
+        tmp_path / "out",
+        "-n",
+        2,
+        "--measure",
+        "--json",
+    )
     assert ran.code == 0, ran.err
     assert "flash on native" in {figure["name"] for figure in ran.facts["measured"]}
     assert "| flash on native | " in (tmp_path / "out" / "MODEL_CARD.md").read_text()
@@ -155,7 +192,17 @@ def test_figures_are_part_of_the_artefact(lehr: Lehr, tmp_path: Path) -> None:
 def test_a_target_that_measures_nothing_says_so(lehr: Lehr, tmp_path: Path) -> None:
     net, _ = small_network()
     (tmp_path / "model.nir").write_bytes(nirfile.to_bytes(net))
-    ran = lehr("build", tmp_path / "model.nir", "--target", "onnx", "-o", tmp_path / "out", "-n", 1, "--measure")
+    ran = lehr(
+        "build",
+        tmp_path / "model.nir",
+        "--target",
+        "onnx",
+        "-o",
+        tmp_path / "out",
+        "-n",
+        1,
+        "--measure",
+    )
     assert (ran.code, (tmp_path / "out").exists()) == (2, False)
     assert "target onnx has no tool here that could measure it; leave --measure out" in ran.err
 
@@ -167,18 +214,26 @@ def test_a_network_that_fails_on_the_cortex_m_is_not_measured(tmp_path: Path) ->
     folder = artefact(tmp_path / "out", "small")
     golden = folder / "golden" / "02_out.membrane.i32"
     golden.write_bytes(bytes([golden.read_bytes()[0] ^ 1]) + golden.read_bytes()[1:])
-    with pytest.raises(NotBitExact, match=r"^the C code does not run on a Cortex-M4: out: membrane of neuron 0 at step 0 of sample 0 is "):
+    with pytest.raises(
+        NotBitExact,
+        match=r"^the C code does not run on a Cortex-M4: out: membrane of neuron 0 at step 0 of sample 0 is ",
+    ):
         C().measure(folder)
 
 
 # -------------------------------------------------------------------- memories
 def code_bytes(folder: Path) -> dict[str, int]:
     """Code of the library, without its tables, by machine."""
-    tabled = re.findall(r"static const u?int(\d+)_t \w+\[(\d+)\]", (folder / "lehr_weights.h").read_text())
+    tabled = re.findall(
+        r"static const u?int(\d+)_t \w+\[(\d+)\]", (folder / "lehr_weights.h").read_text()
+    )
     constants = sum(int(bits) // 8 * int(count) for bits, count in tabled)
     status, lines = make(folder, "sizes")
     assert status == 0, lines
-    return {machine: int(text) + int(data) - constants for machine, text, data, _ in map(str.split, lines)}
+    return {
+        machine: int(text) + int(data) - constants
+        for machine, text, data, _ in map(str.split, lines)
+    }
 
 
 @pytest.mark.slow
@@ -229,14 +284,28 @@ def test_devices_are_limits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net, _ = small_network()
     assert C().plan(net, {"device": name}).files
     monkeypatch.setattr(devices, "DEVICES", {name: Device(64, 64)})
-    with pytest.raises(NotMappable, match=rf"^the network does not fit {name}: it needs .*; use a larger device, or a smaller network$"):
+    with pytest.raises(
+        NotMappable,
+        match=rf"^the network does not fit {name}: it needs .*; use a larger device, or a smaller network$",
+    ):
         C().plan(net, {"device": name})
 
 
 def test_the_command_ends_with_3(lehr: Lehr, tmp_path: Path) -> None:
     net: Network = small_network()[0]
     (tmp_path / "model.nir").write_bytes(nirfile.to_bytes(net))
-    ran = lehr("build", tmp_path / "model.nir", "--target", "c", "-o", tmp_path / "out", "--option", "flash=1", "-n", 1)
+    ran = lehr(
+        "build",
+        tmp_path / "model.nir",
+        "--target",
+        "c",
+        "-o",
+        tmp_path / "out",
+        "--option",
+        "flash=1",
+        "-n",
+        1,
+    )
     assert (ran.code, (tmp_path / "out").exists()) == (3, False)
     assert "of 1,024 bytes of flash (weights " in ran.err
 
@@ -244,9 +313,16 @@ def test_the_command_ends_with_3(lehr: Lehr, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        ({"device": "z80"}, "device is 'z80'; use one of stm32f103c8, samd21g18, gd32vf103cb, nrf52832, nrf52840, generic"),
+        (
+            {"device": "z80"},
+            "device is 'z80'; use one of stm32f103c8, samd21g18, gd32vf103cb, nrf52832, nrf52840, "
+            "generic",
+        ),
         ({"ram": "0"}, "ram is '0'; use a whole number of KiB from 1 to 2,097,152"),
-        ({"ram": "000000001999999999"}, "ram is '000000001999999999'; use a whole number of KiB from 1 to 2,097,152"),
+        (
+            {"ram": "000000001999999999"},
+            "ram is '000000001999999999'; use a whole number of KiB from 1 to 2,097,152",
+        ),
         ({"flash": "32k"}, "flash is '32k'; use a whole number of KiB from 1 to 2,097,152"),
     ],
 )
@@ -259,6 +335,9 @@ def test_values_that_options_do_not_take(option: dict[str, str], told: str) -> N
 def test_names_are_mapped_and_the_manifest_tells_how() -> None:
     net, x = HARD["knot"]()
     built = build(net, C(), x[:1])
-    assert json.loads(built.plan.files["manifest.json"])["names"] == {"flat.again": "flat_again", "fc-out": "fc_out"}
+    assert json.loads(built.plan.files["manifest.json"])["names"] == {
+        "flat.again": "flat_again",
+        "fc-out": "fc_out",
+    }
     assert "LEHR_LAYER_second" in built.plan.files["lehr_model.h"].decode()
     assert "step_fc_out(lehr_state *s)" in built.plan.files["lehr_model.c"].decode()

@@ -38,14 +38,19 @@ def test_machines(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("per_neuron", [False, True])
 @pytest.mark.parametrize("spatial", [False, True])
-def test_machines_without_undefined_behaviour(spatial: bool, per_neuron: bool, tmp_path: Path) -> None:
+def test_machines_without_undefined_behaviour(
+    spatial: bool, per_neuron: bool, tmp_path: Path
+) -> None:
     for name in MACHINES:
         sanitized(tmp_path / name, *machine_network(name, spatial=spatial, per_neuron=per_neuron))
 
 
 @pytest.mark.slow
 @needs_compiler
-@pytest.mark.parametrize(("count", "seed"), [(12, 1), *(pytest.param(40, seed, marks=pytest.mark.slow) for seed in range(2, 7))])
+@pytest.mark.parametrize(
+    ("count", "seed"),
+    [(12, 1), *(pytest.param(40, seed, marks=pytest.mark.slow) for seed in range(2, 7))],
+)
 def test_random_programs_without_undefined_behaviour(count: int, seed: int, tmp_path: Path) -> None:
     net, x = side_by_side(count, seed, C())
     assert {type(s) for neuron in net.neurons.values() for s in neuron.program.all} == {*STATEMENTS}
@@ -63,7 +68,11 @@ def test_one_unit_of_one_neuron_is_seen(parameter: str) -> None:
 
     def changed(place: int) -> Network:
         value = neuron.values[parameter] + np.eye(64, dtype=np.int32)[place].reshape(4, 4, 4)
-        fields = {parameter: value} if parameter in ("bias", "threshold") else {"parameters": {**neuron.parameters, parameter: value}}
+        fields = (
+            {parameter: value}
+            if parameter in ("bias", "threshold")
+            else {"parameters": {**neuron.parameters, parameter: value}}
+        )
         other: Any = replace(neuron, **fields)
         return replace(net, nodes={**net.nodes, "hidden": other})
 
@@ -113,7 +122,9 @@ bound v -64 63 wrap"""
         ),
     ],
 )
-def test_a_printer_that_is_nearly_right_is_noticed(printed: str, mutant: str, tmp_path: Path) -> None:
+def test_a_printer_that_is_nearly_right_is_noticed(
+    printed: str, mutant: str, tmp_path: Path
+) -> None:
     net, x = of_lines(SPELLED)
     folder = write(tmp_path / "out", net, x)
     model = folder / "lehr_model.c"
@@ -134,9 +145,18 @@ def delayed(by: str) -> tuple[Network, Any]:
     rng = np.random.default_rng(3)
     net, x = machine_network("reckon", spatial=True)
     steps = rng.integers(1, 5, {"channel": (4,), "neuron": (4, 4, 4)}[by], dtype=np.int32)
-    nodes = {**net.nodes, "slow": Delay(steps), "late": Delay(rng.integers(1, 4, 5, dtype=np.int32))}
+    nodes = {
+        **net.nodes,
+        "slow": Delay(steps),
+        "late": Delay(rng.integers(1, 4, 5, dtype=np.int32)),
+    }
     names = ["first", "hidden", "slow", "flat", "second", "late", "out"]
-    return Network({name: nodes[name] for name in names}, tuple(pairwise((INPUT, *names, OUTPUT))), net.input, net.steps), x
+    return Network(
+        {name: nodes[name] for name in names},
+        tuple(pairwise((INPUT, *names, OUTPUT))),
+        net.input,
+        net.steps,
+    ), x
 
 
 @pytest.mark.few(1)
@@ -147,7 +167,11 @@ def test_delays_of_their_own_steps(by: str, tmp_path: Path) -> None:
     require_equal(tmp_path / "out", net, x)
     steps: Any = net.nodes["slow"].steps  # type: ignore[attr-defined]
     line = next(field for field in Layout(net).memory.fields if field.name == "line_slow")
-    assert line.dims == (int(np.broadcast_to(steps.reshape(4, -1), (4, 16)).sum() if by == "channel" else steps.sum()),)
+    assert line.dims == (
+        int(
+            np.broadcast_to(steps.reshape(4, -1), (4, 16)).sum() if by == "channel" else steps.sum()
+        ),
+    )
     other = steps.copy()
     other.flat[np.argmax(steps)] -= 1
     changed = replace(net, nodes={**net.nodes, "slow": Delay(other)})
@@ -160,7 +184,9 @@ def test_rings_of_a_reset_network_are_empty() -> None:
     net, x = delayed("neuron")
     model, expected = load(net), simulate(net, x, trace=["out"])
     for _ in range(2):  # the second run begins with a reset in the middle of every ring
-        assert np.array_equal(model.run(x, trace=["out"]).trace.membranes["out"], expected.trace.membranes["out"])
+        assert np.array_equal(
+            model.run(x, trace=["out"]).trace.membranes["out"], expected.trace.membranes["out"]
+        )
 
 
 @needs_compiler

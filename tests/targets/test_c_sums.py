@@ -29,7 +29,11 @@ def wide_network() -> tuple[Network, Images]:
         return rng.choice(np.array([-1, 1], np.int8), shape)
 
     def neuron(channels: int) -> Neuron:
-        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), Arithmetic(decay_numerator=7, decay_shift=3))
+        return Neuron(
+            np.ones(channels, np.int32),
+            np.zeros(channels, np.int32),
+            Arithmetic(decay_numerator=7, decay_shift=3),
+        )
 
     nodes = {
         "conv1": Conv2d(signs(72, 2, 3, 3), padding=(1, 1), groups=2),
@@ -41,7 +45,11 @@ def wide_network() -> tuple[Network, Images]:
         "fc": Linear(signs(17, 132)),
         "out": neuron(17),
     }
-    net = calibrated(Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((4, 8, 9), "spikes"), steps=6))
+    net = calibrated(
+        Network(
+            nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((4, 8, 9), "spikes"), steps=6
+        )
+    )
     return net, random_input(net, rng)
 
 
@@ -83,7 +91,10 @@ def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> Non
         "step": neuron(9),
         "event": neuron(9, EVENT),
     }
-    edges = [*pairwise([INPUT, "conv1", "overlap", "lif1", "conv2", "pool", "lif2"]), ("conv2", "beside")]
+    edges = [
+        *pairwise([INPUT, "conv1", "overlap", "lif1", "conv2", "pool", "lif2"]),
+        ("conv2", "beside"),
+    ]
     edges += [*pairwise(["beside", "flat", "fc", "step", OUTPUT]), ("fc", "event")]
     net = calibrated(Network(nodes, tuple(edges), Input((2, 7, 7), "spikes"), steps=8))
     require_equal(tmp_path / "out", net, random_input(net, rng), rate=rate)
@@ -93,7 +104,12 @@ def test_counters_hold_as_many_spikes_as_there_are(tmp_path: Path) -> None:
     weight = np.ones((33, 64), np.int8)
     weight[1::2] = -1
     out = Neuron(np.full(33, 63, np.int32), np.zeros(33, np.int32), Arithmetic(decay_numerator=0))
-    net = Network({"fc": Linear(weight), "out": out}, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((64,), "spikes"), steps=4)
+    net = Network(
+        {"fc": Linear(weight), "out": out},
+        ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)),
+        Input((64,), "spikes"),
+        steps=4,
+    )
     x = np.ones((1, 4, 64), np.uint8)
     x[0, 1, 0] = x[0, 2] = 0
     assert Layout(net, 1).sliced["fc"].levels == 7
@@ -110,9 +126,15 @@ def test_hard_networks_with_counters(name: str, tmp_path: Path) -> None:
 
 
 def test_as_many_inputs_as_an_index_of_16_bits_tells_apart(tmp_path: Path) -> None:
-    lif = Neuron(np.array([1], np.int32), np.array([0], np.int32), Arithmetic(decay_numerator=7, decay_shift=3))
+    lif = Neuron(
+        np.array([1], np.int32),
+        np.array([0], np.int32),
+        Arithmetic(decay_numerator=7, decay_shift=3),
+    )
     nodes = {"pool": SumPool2d((64, 64), (64, 64)), "lif": lif}
-    net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((1, 256, 256), "spikes"), steps=3)
+    net = Network(
+        nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((1, 256, 256), "spikes"), steps=3
+    )
     x = np.zeros((1, net.steps, 65536), np.uint8)
     x[0, 0, [0, 1, 65535, 65534, 30_000]] = 1
     require_equal(tmp_path / "out", net, x.reshape(1, net.steps, *net.input.shape))

@@ -38,7 +38,11 @@ needs_compiler = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 # -------------------------------------------------------------------- functions, names and types
 def functions(net: Network) -> list[str]:
     """The functions of updates, as they are written."""
-    return re.findall(r"^static inline registers_\d+ (\w+)", C().plan(net, {}).files["lehr_model.c"].decode(), re.MULTILINE)
+    return re.findall(
+        r"^static inline registers_\d+ (\w+)",
+        C().plan(net, {}).files["lehr_model.c"].decode(),
+        re.MULTILINE,
+    )
 
 
 def test_equal_programs_share_a_function_and_keep_their_types() -> None:
@@ -46,9 +50,14 @@ def test_equal_programs_share_a_function_and_keep_their_types() -> None:
     assert functions(net) == ["update_1"]
     far = replace(net.neurons["out"], threshold=np.full(5, 2**31 - 1, np.int32))
     layout = Layout(replace(net, nodes={**net.nodes, "out": far}))
-    assert [update.bits for update in layout.updates] == [32]  # a threshold that is only compared with fits
+    assert [update.bits for update in layout.updates] == [
+        32
+    ]  # a threshold that is only compared with fits
     assert layout.layers["hidden"].types == {"fired": "uint8_t", "v": "int16_t", "r": "int8_t"}
-    subtracting, _ = of_lines("add v input 0; subtract v threshold 0 times fired; bound v -9 9 saturate; fire fired v gt threshold 1")
+    subtracting, _ = of_lines(
+        "add v input 0; subtract v threshold 0 times fired; bound v -9 9 saturate; fire fired v gt "
+        "threshold 1"
+    )
     far = replace(subtracting.neurons["out"], threshold=np.full(5, 2**31 - 1, np.int32))
     both = replace(subtracting, nodes={**subtracting.nodes, "out": far})
     assert functions(both) == ["update_1", "update_2"]
@@ -56,8 +65,15 @@ def test_equal_programs_share_a_function_and_keep_their_types() -> None:
 
 
 def test_parts_of_a_loop() -> None:
-    assert functions(machine_network("tinyodin")[0]) == ["update_1_begin", "update_1_event", "update_1_end"]
-    assert functions(machine_network("dynapcnn_by_event")[0]) == ["update_1_begin", "update_1_event"]
+    assert functions(machine_network("tinyodin")[0]) == [
+        "update_1_begin",
+        "update_1_event",
+        "update_1_end",
+    ]
+    assert functions(machine_network("dynapcnn_by_event")[0]) == [
+        "update_1_begin",
+        "update_1_event",
+    ]
 
 
 @pytest.mark.slow
@@ -91,17 +107,30 @@ def test_members_and_tables_have_names_of_their_own() -> None:
     zero = np.zeros(5, np.int32)
 
     def neuron(register: str, parameter: str) -> Neuron:
-        text = lines.replace("low", "-9").replace("high", parameter).format(register, register, register)
+        text = (
+            lines.replace("low", "-9")
+            .replace("high", parameter)
+            .format(register, register, register)
+        )
         program = program_of_lines(text.split("; "), "v")
-        return Neuron(zero, zero, program, parameters={parameter: np.array([1, 2, 3, 4, 5], np.int32)})
+        return Neuron(
+            zero, zero, program, parameters={parameter: np.array([1, 2, 3, 4, 5], np.int32)}
+        )
 
-    nodes: dict[str, Any] = {"fc": net.nodes["second"], "c": neuron("a_b", "p_b"), "b_c": neuron("a", "p")}
+    nodes: dict[str, Any] = {
+        "fc": net.nodes["second"],
+        "c": neuron("a_b", "p_b"),
+        "b_c": neuron("a", "p"),
+    }
     edges = ((INPUT, "fc"), ("fc", "c"), ("fc", "b_c"), ("c", OUTPUT))
     layout = Layout(Network(nodes, edges, Input((10,), "spikes"), 4))
     members = [field.name for field in layout.memory.fields]
     assert {"state_a_b_c", "state_a_b_c_2"} < {*members}
     assert len({*members}) == len(members)
-    assert {*layout.parameters["c"].values()} | {*layout.parameters["b_c"].values()} == {"parameter_p_b_c", "parameter_p_b_c_2"}
+    assert {*layout.parameters["c"].values()} | {*layout.parameters["b_c"].values()} == {
+        "parameter_p_b_c",
+        "parameter_p_b_c_2",
+    }
 
 
 @pytest.mark.slow
@@ -110,7 +139,9 @@ def test_nothing_leaves_its_bounds() -> None:
     """What the definition reaches in 24 random programs, before every Bound and after every step."""
     net, x = side_by_side(24, 9, C())
     reached: Reached = {}
-    Machine(net, len(x), reached).run(x, False, net.steps, Recorder(net, len(x), net.steps, net.neurons))
+    Machine(net, len(x), reached).run(
+        x, False, net.steps, Recorder(net, len(x), net.steps, net.neurons)
+    )
     trace, layout, tight = simulate(net, x, trace=net.neurons).trace, Layout(net), 0
     known = intervals(net)
     for name in net.neurons:
@@ -120,7 +151,9 @@ def test_nothing_leaves_its_bounds() -> None:
             assert values[register][0] <= low <= high <= values[register][1], (name, register)
         low, high = found.kept["v"]
         assert low <= trace.membranes[name].min() <= trace.membranes[name].max() <= high
-        tight += high - low <= 4 * (int(trace.membranes[name].max()) - int(trace.membranes[name].min()))
+        tight += high - low <= 4 * (
+            int(trace.membranes[name].max()) - int(trace.membranes[name].min())
+        )
         bits = int(layout.layers[name].types["v"][3:-2])
         assert -(1 << (bits - 1)) <= low <= high < 1 << (bits - 1)
     assert tight > 4, "bounds are far from what is reached: they say nothing"
@@ -135,12 +168,15 @@ def test_nothing_leaves_its_bounds() -> None:
         ),
         (
             "put v 0; add v input 16; add v threshold 16; fire fired v gt threshold 1",
-            "hidden: its membrane v reaches 3,602,972,672, more than the 32 bits in which it is read; bound v in its update",
+            "hidden: its membrane v reaches 3,602,972,672, more than the 32 bits in which it is "
+            "read; bound v in its update",
         ),
         (
-            "for each event; add v input 0; bound v -9 9 saturate; fire now v gt threshold 1; put v 0 when now; add fired now 0; end; "
+            "for each event; add v input 0; bound v -9 9 saturate; fire now v gt threshold 1; put "
+            "v 0 when now; add fired now 0; end; "
             "add v fired 0; bound v -9 9 saturate; put fired 0",
-            "hidden: its update reads fired where it may be above 255, and then begins to count anew; count in another register",
+            "hidden: its update reads fired where it may be above 255, and then begins to count "
+            "anew; count in another register",
         ),
     ],
 )
@@ -156,8 +192,13 @@ def test_a_count_that_the_definition_refuses_may_be_read() -> None:
     once = "add v input 0; bound v -9 9 saturate; put v 0 when fired; fire now v gt threshold 1; add fired now 0"
     assert C().check(of_lines(f"put fired 0; for each event; {once}; end")[0]) == ()
     assert C().check(of_lines(f"put fired 0; for each event; put fired 0; {once}; end")[0]) == ()
-    (problem, _) = C().check(of_lines(f"for each event; {once}; put v 1 when fired; end; put fired 0")[0])
-    assert problem.reason == "its update reads fired where it may be above 255, and then begins to count anew"
+    (problem, _) = C().check(
+        of_lines(f"for each event; {once}; put v 1 when fired; end; put fired 0")[0]
+    )
+    assert (
+        problem.reason
+        == "its update reads fired where it may be above 255, and then begins to count anew"
+    )
 
 
 # -------------------------------------------------------------------- a closed world
@@ -176,6 +217,10 @@ class Strange(Node):
 
 
 def test_an_unknown_node_is_refused_by_name() -> None:
-    with pytest.raises(NotMappable, match=r"^target c computes no Strange; use another target or engine$"):
+    with pytest.raises(
+        NotMappable, match=r"^target c computes no Strange; use another target or engine$"
+    ):
         rules(Strange())
-    assert isinstance(rules(Linear(np.ones((1, 1), np.int8))).words(Linear(np.ones((1, 1), np.int8))), str)
+    assert isinstance(
+        rules(Linear(np.ones((1, 1), np.int8))).words(Linear(np.ones((1, 1), np.int8))), str
+    )

@@ -19,7 +19,11 @@ COMMANDS = {"train", "export", "recipes", "build", "verify"}
 
 def commands(page: str) -> list[list[str]]:
     """Of a page, what it types behind `lehr`; what installs tools aside, and what a shell sets before."""
-    lines = [shlex.split(line, comments=True) for line in (DOCS / f"{page}.md").read_text("utf-8").splitlines() if line.startswith("    ")]
+    lines = [
+        shlex.split(line, comments=True)
+        for line in (DOCS / f"{page}.md").read_text("utf-8").splitlines()
+        if line.startswith("    ")
+    ]
     typed = [words[words.index("lehr") + 1 :] for words in lines if "lehr" in words[:2]]
     return [words for words in typed if words[0] != "doctor"]
 
@@ -27,7 +31,12 @@ def commands(page: str) -> list[list[str]]:
 def shorter(words: list[str]) -> list[str]:
     """A command, with less training and fewer samples."""
     if words[0] == "train":
-        changes = ("train.epochs=1", "data.train_samples=300", "finetune.epochs=1", "finetune.frozen_epochs=1")
+        changes = (
+            "train.epochs=1",
+            "data.train_samples=300",
+            "finetune.epochs=1",
+            "finetune.frozen_epochs=1",
+        )
         return [*words, *(part for change in changes for part in ("--set", change))]
     if words[0] == "verify":
         number = words.index("-n") if "-n" in words else len(words)

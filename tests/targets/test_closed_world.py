@@ -40,7 +40,11 @@ class Reversal(Stranger):
         return x[:, ::-1]
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        return Interval(np.full_like(x.low, x.low.min()), np.full_like(x.high, x.high.max()), np.full_like(x.magnitude, x.magnitude.max()))
+        return Interval(
+            np.full_like(x.low, x.low.min()),
+            np.full_like(x.high, x.high.max()),
+            np.full_like(x.magnitude, x.magnitude.max()),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,11 @@ SPIKES = Input((6,), "spikes")
 
 
 def neuron(channels: int) -> Neuron:
-    return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), Arithmetic(decay_numerator=7, decay_shift=3))
+    return Neuron(
+        np.ones(channels, np.int32),
+        np.zeros(channels, np.int32),
+        Arithmetic(decay_numerator=7, decay_shift=3),
+    )
 
 
 def binary(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
@@ -68,27 +76,45 @@ def chain(entry: Input, **nodes: Node) -> Network:
 
 def of_all_places(node: Node) -> dict[str, Network]:
     """Networks with a node wherever one may stand: before weights, behind them, between neurons, beside weights, in a loop."""
-    dense = chain(SPIKES, fc=Linear(binary(6, 6)), lif=neuron(6), fc2=Linear(binary(6, 6)), out=neuron(6))
+    dense = chain(
+        SPIKES, fc=Linear(binary(6, 6)), lif=neuron(6), fc2=Linear(binary(6, 6)), out=neuron(6)
+    )
     between = tuple((a, b) for a, b in dense.edges if (a, b) != ("lif", "fc2"))
-    beside = replace(dense, nodes={**dense.nodes, "it": node}, edges=(*dense.edges, ("lif", "it"), ("it", "out")))
+    beside = replace(
+        dense, nodes={**dense.nodes, "it": node}, edges=(*dense.edges, ("lif", "it"), ("it", "out"))
+    )
     return {
         "first": chain(SPIKES, it=node, fc=Linear(binary(6, 6)), out=neuron(6)),
         "behind weights": chain(SPIKES, fc=Linear(binary(6, 6)), it=node, out=neuron(6)),
-        "between layers": replace(dense, nodes={**dense.nodes, "it": node}, edges=(*between, ("lif", "it"), ("it", "fc2"))),
+        "between layers": replace(
+            dense, nodes={**dense.nodes, "it": node}, edges=(*between, ("lif", "it"), ("it", "fc2"))
+        ),
         "beside weights": beside,
-        "in a loop": replace(dense, nodes={**dense.nodes, "it": node}, edges=(*dense.edges, ("out", "it"), ("it", "lif"))),
-        "behind a convolution": chain(Input((2, 6, 6), "spikes"), conv=Conv2d(binary(3, 2, 3, 3)), it=node, out=neuron(3)),
+        "in a loop": replace(
+            dense,
+            nodes={**dense.nodes, "it": node},
+            edges=(*dense.edges, ("out", "it"), ("it", "lif")),
+        ),
+        "behind a convolution": chain(
+            Input((2, 6, 6), "spikes"), conv=Conv2d(binary(3, 2, 3, 3)), it=node, out=neuron(3)
+        ),
     }
 
 
-NETWORKS = {f"{type(node).__name__} {place}": net for node in (Stranger(), Reversal()) for place, net in of_all_places(node).items()}
+NETWORKS = {
+    f"{type(node).__name__} {place}": net
+    for node in (Stranger(), Reversal())
+    for place, net in of_all_places(node).items()
+}
 NETWORKS["Weights"] = chain(SPIKES, it=Weights(binary(6, 6)), out=neuron(6))
 CORE = ("reference", "reference, in pieces", "widths", "state_bits")
 """What works by what a node says of itself, not by a table of types."""
 
 
 def samples(net: Network) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return (np.random.default_rng(1).random((3, net.steps, *net.input.shape)) < 0.5).astype(np.uint8)
+    return (np.random.default_rng(1).random((3, net.steps, *net.input.shape)) < 0.5).astype(
+        np.uint8
+    )
 
 
 def twin(net: Network) -> object:
@@ -106,14 +132,26 @@ def stations() -> dict[str, Callable[[Network, Path], object]]:
     }
     for name in ENGINES:
         found[name] = lambda net, _, name=name: engine(name, net)(samples(net), tuple(net.neurons))  # type: ignore[misc]
-        found[f"{name}, in pieces"] = lambda net, _, name=name: STREAMS[name](net, tuple(net.neurons))(samples(net)[:1])  # type: ignore[misc]
+        found[f"{name}, in pieces"] = lambda net, _, name=name: STREAMS[name](
+            net, tuple(net.neurons)
+        )(samples(net)[:1])  # type: ignore[misc]
     for target in targets():
-        found[f"engine {target.name}"] = lambda net, _, name=target.name: engine(name, net)(samples(net), tuple(net.neurons))  # type: ignore[misc]
+        found[f"engine {target.name}"] = lambda net, _, name=target.name: engine(name, net)(
+            samples(net), tuple(net.neurons)
+        )  # type: ignore[misc]
     return found
 
 
 def test_there_are_stations() -> None:
-    assert {"fast", "reference", "torch", "engine onnx", "engine c", "engine fpga", "widths"} <= stations().keys()
+    assert {
+        "fast",
+        "reference",
+        "torch",
+        "engine onnx",
+        "engine c",
+        "engine fpga",
+        "widths",
+    } <= stations().keys()
     assert len(targets()) >= 3
 
 
@@ -132,8 +170,13 @@ def test_a_station_refuses_it_by_name(station: str, name: str, tmp_path: Path) -
 @pytest.mark.parametrize("target", targets(), ids=lambda target: target.name)
 def test_check_names_the_node(target: Target, name: str) -> None:
     problem, *rest = target.check(NETWORKS[name])
-    assert len(rest) == (1 if target.no_artefact else 0)  # that nothing is written for the machine is said last
-    assert (problem.node, problem.reason) == ("it", f"{name.split()[0]} is not computed by the machine")
+    assert len(rest) == (
+        1 if target.no_artefact else 0
+    )  # that nothing is written for the machine is said last
+    assert (problem.node, problem.reason) == (
+        "it",
+        f"{name.split()[0]} is not computed by the machine",
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if not name.startswith("Stranger")])
@@ -144,4 +187,6 @@ def test_the_definition_computes_what_a_node_says(name: str) -> None:
     assert analyse(net).layers.keys() == net.neurons.keys()
     if "Weights" in name:
         usual = replace(net, nodes={**net.nodes, "it": Linear(binary(6, 6))})
-        assert not compare(simulate(usual, samples(net), trace=net.neurons).trace, result.trace).equal
+        assert not compare(
+            simulate(usual, samples(net), trace=net.neurons).trace, result.trace
+        ).equal

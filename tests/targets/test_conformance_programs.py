@@ -27,7 +27,11 @@ Values = dict[str, int]
 
 def divided(value: int, shift: int, rounding: str) -> int:
     low, rest, half = value >> shift, value & ((1 << shift) - 1), 1 << shift >> 1
-    up = {"floor": 0, "toward_zero": value < 0 and rest > 0, "nearest_even": rest > half or (rest == half > 0 and low % 2 == 1)}
+    up = {
+        "floor": 0,
+        "toward_zero": value < 0 and rest > 0,
+        "nearest_even": rest > half or (rest == half > 0 and low % 2 == 1),
+    }
     return low + int(up[rounding])
 
 
@@ -44,7 +48,9 @@ def leaked(s: Leak, x: int, k: int, n: int) -> int:
 
 
 def bounded(s: Bound, x: int, low: int, high: int) -> int:
-    return min(max(x, low), high) if s.overflow == "saturate" else low + (x - low) % (high - low + 1)
+    return (
+        min(max(x, low), high) if s.overflow == "saturate" else low + (x - low) % (high - low + 1)
+    )
 
 
 def fires(s: Fire, x: int, level: int) -> int:
@@ -59,10 +65,22 @@ def put(s: Put, x: int, source: int, when: int) -> int:
     return source if when else x
 
 
-RULES: Mapping[type, Callable[..., int]] = {Leak: leaked, Bound: bounded, Fire: fires, Add: added, Put: put}
+RULES: Mapping[type, Callable[..., int]] = {
+    Leak: leaked,
+    Bound: bounded,
+    Fire: fires,
+    Add: added,
+    Put: put,
+}
 
 
-def step(rules: Mapping[type, Callable[..., int]], program: Program, r: Values, given: Values, events: list[int]) -> None:
+def step(
+    rules: Mapping[type, Callable[..., int]],
+    program: Program,
+    r: Values,
+    given: Values,
+    events: list[int],
+) -> None:
     """One step of one neuron; `r` holds its registers."""
 
     def get(source: Any) -> int:
@@ -72,7 +90,9 @@ def step(rules: Mapping[type, Callable[..., int]], program: Program, r: Values, 
         match s:
             case ForEachEvent():
                 for weight in filter(None, events):
-                    step(rules, Program(s.body, program.membrane), r, {**given, "input": weight}, [])
+                    step(
+                        rules, Program(s.body, program.membrane), r, {**given, "input": weight}, []
+                    )
             case Leak():
                 r[s.x] = rules[Leak](s, r[s.x], get(s.decay.numerator), get(s.decay.shift))
             case Bound():
@@ -94,10 +114,17 @@ class Programs(Target):
     statements: ClassVar[frozenset[type]] = frozenset(STATEMENTS)
 
     def __init__(self, **rules: Callable[..., int]) -> None:
-        self.rules = {**RULES, **{kind: rules[kind.__name__] for kind in RULES if kind.__name__ in rules}}
+        self.rules = {
+            **RULES,
+            **{kind: rules[kind.__name__] for kind in RULES if kind.__name__ in rules},
+        }
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        return tuple(Problem(name, "it hears two nodes", "chain them") for name in net.order if len(net.sources(name)) > 1)
+        return tuple(
+            Problem(name, "it hears two nodes", "chain them")
+            for name in net.order
+            if len(net.sources(name)) > 1
+        )
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         layers: list[dict[str, Any]] = []
@@ -106,11 +133,23 @@ class Programs(Target):
             if isinstance(node, Linear):
                 layers.append({"weight": node.weight.tolist()})
             elif isinstance(node, Neuron):
-                given = {key: node.spread(key, net.shapes[name]).tolist() for key in node.program.parameters}
-                layers.append({"name": name, "update": lines_of(node.program), "membrane": node.program.membrane, "given": given})
+                given = {
+                    key: node.spread(key, net.shapes[name]).tolist()
+                    for key in node.program.parameters
+                }
+                layers.append(
+                    {
+                        "name": name,
+                        "update": lines_of(node.program),
+                        "membrane": node.program.membrane,
+                        "given": given,
+                    }
+                )
         return BuildPlan({"layers.json": to_json({"layers": layers})})
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         return Estimate((Figure("layers", len(net.nodes), "nodes", "their count"),))
 
     def runner(self) -> Programs:
@@ -125,11 +164,16 @@ class Programs(Target):
         here = x.astype(int)
         for weights, neurons in zip(layers[::2], layers[1::2], strict=True):
             fired, membrane = self._layer(weights["weight"], neurons, here.tolist())
-            spikes[neurons["name"]], membranes[neurons["name"]] = np.array(fired, np.uint8), np.array(membrane, np.int32)
+            spikes[neurons["name"]], membranes[neurons["name"]] = (
+                np.array(fired, np.uint8),
+                np.array(membrane, np.int32),
+            )
             here = np.array(fired)
         return Trace(spikes, membranes)
 
-    def _layer(self, weight: list[list[int]], neurons: dict[str, Any], samples: list[Any]) -> tuple[list[Any], list[Any]]:
+    def _layer(
+        self, weight: list[list[int]], neurons: dict[str, Any], samples: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
         program = program_of_lines(neurons["update"], neurons["membrane"])
         fired: list[Any] = [[[] for _ in sample] for sample in samples]
         membrane: list[Any] = [[[] for _ in sample] for sample in samples]
@@ -138,7 +182,11 @@ class Programs(Target):
                 given = {key: values[i] for key, values in neurons["given"].items()}
                 r = dict.fromkeys(program.registers, 0)
                 for t, inputs in enumerate(sample):
-                    r |= {name: 0 for name in program.registers if name not in (*program.states, FIRED)}
+                    r |= {
+                        name: 0
+                        for name in program.registers
+                        if name not in (*program.states, FIRED)
+                    }
                     events = [w for w, count in zip(row, inputs, strict=True) for _ in range(count)]
                     step(self.rules, program, r, {**given, INPUT: sum(events)}, events)
                     fired[n][t].append(r[FIRED])
@@ -174,14 +222,30 @@ def test_every_statement_is_exercised() -> None:
     assert {claim.value for claim in claims if claim.name == "statement"} == set(STATEMENTS)
     for claim in claims:
         assert any(exercised(claim, made) for made in mapped().values()), str(claim)
-    assert not any(exercised(Claim("statement", ForEachEvent), made) for name, made in mapped().items() if "leak" in name)
+    assert not any(
+        exercised(Claim("statement", ForEachEvent), made)
+        for name, made in mapped().items()
+        if "leak" in name
+    )
 
 
 WRONG: dict[str, tuple[type, Callable[..., int]]] = {
-    "rounds all leaks down": (Leak, lambda s, x, k, n: leaked(s, x, k, n) if s.decay.form in ("dash", "linear") else x * k >> n),
-    "stops at dash": (Leak, lambda s, x, k, n: x - (x >> n) if s.decay.form == "dash" else leaked(s, x, k, n)),
-    "passes zero": (Leak, lambda s, x, k, n: x - k if s.decay.form == "linear" and x > 0 else leaked(s, x, k, n)),
-    "never shifts": (Add, lambda s, x, source, times: x + (-source if s.negative else source) * times),
+    "rounds all leaks down": (
+        Leak,
+        lambda s, x, k, n: leaked(s, x, k, n) if s.decay.form in ("dash", "linear") else x * k >> n,
+    ),
+    "stops at dash": (
+        Leak,
+        lambda s, x, k, n: x - (x >> n) if s.decay.form == "dash" else leaked(s, x, k, n),
+    ),
+    "passes zero": (
+        Leak,
+        lambda s, x, k, n: x - k if s.decay.form == "linear" and x > 0 else leaked(s, x, k, n),
+    ),
+    "never shifts": (
+        Add,
+        lambda s, x, source, times: x + (-source if s.negative else source) * times,
+    ),
     "always adds": (Add, lambda s, x, source, times: x + (source << s.shift) * times),
     "adds once": (Add, lambda s, x, source, times: added(s, x, source, min(times, 1))),
     "puts without asking": (Put, lambda s, x, source, when: source),
@@ -206,7 +270,9 @@ def test_a_target_that_computes_a_statement_wrongly_is_found(fault: str, tmp_pat
             return True
 
     for start in ("program_", "machine_"):
-        assert any(differs(name, made) for name, made in mapped().items() if name.startswith(start)), start
+        assert any(
+            differs(name, made) for name, made in mapped().items() if name.startswith(start)
+        ), start
 
 
 def test_a_target_of_programs_alone_takes_no_fields() -> None:
@@ -215,10 +281,13 @@ def test_a_target_of_programs_alone_takes_no_fields() -> None:
     assert not any(claim.name in Arithmetics.CHOICES for claim in claims_of(RIGHT))
 
 
-@pytest.mark.parametrize("name", ["machine_loihi", "machine_xylo", "program_leak_multiply_decay_8_floor"])
+@pytest.mark.parametrize(
+    "name", ["machine_loihi", "machine_xylo", "program_leak_multiply_decay_8_floor"]
+)
 def test_a_program_has_mutants_of_its_own(name: str, tmp_path: Path) -> None:
     made = mapped()[name]
     for change in ("threshold", "weight", "parameter"):
-        assert any(not exact(RIGHT, Example(mutant, made.x, made.expected), tmp_path / change) for mutant in MUTATIONS[change](made.net)), (
-            change
-        )
+        assert any(
+            not exact(RIGHT, Example(mutant, made.x, made.expected), tmp_path / change)
+            for mutant in MUTATIONS[change](made.net)
+        ), change

@@ -27,7 +27,13 @@ from lehr.update import Program
 SPECK = Speck()
 
 
-def neurons(count: int, threshold: int = 2, floor: int = -5, bias: int = 0, program: Program = DYNAPCNN_BY_EVENT) -> Neuron:
+def neurons(
+    count: int,
+    threshold: int = 2,
+    floor: int = -5,
+    bias: int = 0,
+    program: Program = DYNAPCNN_BY_EVENT,
+) -> Neuron:
     def all_of(value: int) -> Any:
         return np.full(count, value, np.int32)
 
@@ -64,7 +70,10 @@ def run(net: Network, x: Any, folder: Path, **options: str) -> Any:
 # -------------------------------------------------------------------- kernels
 def test_a_sum_behind_a_convolution_is_a_larger_kernel() -> None:
     """Rows 1 2 / 3 4 summed over squares of 2 with stride 2: each row of 2 x 2 sums worked out on paper."""
-    nodes = (("conv", Conv2d(np.array([[[[1, 2], [3, 4]]]], np.int8), kind="int8")), ("pool", SumPool2d((2, 2), (2, 2))))
+    nodes = (
+        ("conv", Conv2d(np.array([[[[1, 2], [3, 4]]]], np.int8), kind="int8")),
+        ("pool", SumPool2d((2, 2), (2, 2))),
+    )
     kernel = composed(nodes, (1, 5, 5))
     assert kernel.weight.tolist() == [[[[1, 3, 2], [4, 10, 6], [3, 7, 4]]]]
     assert kernel.stride == (2, 2)
@@ -85,11 +94,17 @@ def test_a_kernel_of_another_shape_is_made_square_where_that_moves_nothing() -> 
 def test_entries_are_counted_in_whole_bits() -> None:
     """Samna 0.7.1 says of 28 features in, 64 out, 3 x 3: 28672; of 30 maps of 33 x 33: 122880."""
     assert entries(Kernel(np.ones((64, 28, 3, 3), np.int64)), (28, 3, 3)) == (28_672, 64)
-    assert entries(Kernel(np.ones((30, 2, 3, 3), np.int64), padding=(1, 1)), (2, 33, 33))[1] == 122_880
+    assert (
+        entries(Kernel(np.ones((30, 2, 3, 3), np.int64), padding=(1, 1)), (2, 33, 33))[1] == 122_880
+    )
 
 
 # -------------------------------------------------------------------- places
-needs = st.builds(lambda k, n: Need(k << 10, n << 10), st.sampled_from([1, 16, 20, 32, 50, 64]), st.sampled_from([1, 16, 20, 32, 64]))
+needs = st.builds(
+    lambda k, n: Need(k << 10, n << 10),
+    st.sampled_from([1, 16, 20, 32, 50, 64]),
+    st.sampled_from([1, 16, 20, 32, 64]),
+)
 
 
 @budget(25, 100)
@@ -98,7 +113,13 @@ def test_a_place_is_found_where_trying_all_finds_one(wanted: list[Need]) -> None
     named = {f"layer{i}": need for i, need in enumerate(wanted)}
     at = placed(named)
     every = permutations(range(len(KERNELS)), len(wanted))
-    some = any(all(n.kernel <= KERNELS[c] and n.neurons <= NEURONS[c] for n, c in zip(wanted, cores, strict=True)) for cores in every)
+    some = any(
+        all(
+            n.kernel <= KERNELS[c] and n.neurons <= NEURONS[c]
+            for n, c in zip(wanted, cores, strict=True)
+        )
+        for cores in every
+    )
     assert (at is not None) == some
     if at is not None:
         assert len(set(at.values())) == len(wanted)
@@ -123,7 +144,8 @@ def test_a_core_computes_events_one_by_one(tmp_path: Path) -> None:
     net = dense([[2, -3, 1]], neurons(1, 2, -4, -1), 4)
     x = np.array([[[1, 0, 0], [0, 2, 0], [1, 1, 0], [0, 0, 1]]], np.uint8)
     net = replace(net, input=Input((3,), "u8"))
-    # step 1: -1, +2 -> 1. step 2: 0, -3, -6 -> floor -4. step 3: floor -4, +2 -> -2, -3 -> floor -4. step 4: floor -4, +1 -> -3
+    # step 1: -1, +2 -> 1. step 2: 0, -3, -6 -> floor -4. step 3: floor -4, +2 -> -2, -3 -> floor
+    # -4. step 4: floor -4, +1 -> -3
     got = run(net, x, tmp_path / "built")
     assert got.membranes["out"][0, :, 0].tolist() == [1, -4, -4, -3]
     # without bias: 2 fires -> 0; -3, floor -4; -2, floor -4; -3
@@ -138,10 +160,18 @@ def test_a_core_computes_events_one_by_one(tmp_path: Path) -> None:
 def test_fields_of_the_same_update_map(reset: str, tmp_path: Path) -> None:
     from lehr.arithmetic import Arithmetic
 
-    how: Any = {"update": "event", "reset_timing": "same_step", "fires": "ge", "state_bits": 12, "reset": reset}
+    how: Any = {
+        "update": "event",
+        "reset_timing": "same_step",
+        "fires": "ge",
+        "state_bits": 12,
+        "reset": reset,
+    }
     rng = np.random.default_rng(1)
     neuron = Neuron(np.full(4, 3, np.int32), np.zeros(4, np.int32), Arithmetic(**how))
-    net = chain({"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (4, 9))), "out": neuron}, (9,), 8)
+    net = chain(
+        {"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (4, 9))), "out": neuron}, (9,), 8
+    )
     x = rng.integers(0, 2, (4, 8, 9)).astype(np.uint8)
     expected = simulate(net, x, trace=["out"])
     assert 0 < expected.rates["out"] < 1
@@ -155,10 +185,16 @@ MIXED = [[1, -1], [-1, 1], [1, 1]]
 
 @pytest.mark.slow
 def test_order_by_the_chip_is_refused_where_it_could_matter(tmp_path: Path) -> None:
-    net, x = two_layers(MIXED), np.random.default_rng(0).integers(0, 2, (3, 6, 1, 4, 4)).astype(np.uint8)
+    net, x = (
+        two_layers(MIXED),
+        np.random.default_rng(0).integers(0, 2, (3, 6, 1, 4, 4)).astype(np.uint8),
+    )
     expected = simulate(net, x, trace=net.neurons)
     assert compare(expected.trace, run(net, x, tmp_path / "host")).equal
-    with pytest.raises(NotBitExact, match=r"out: [0-9]+ of 54 updates could be others in another order of events, and that in which cores"):
+    with pytest.raises(
+        NotBitExact,
+        match=r"out: [0-9]+ of 54 updates could be others in another order of events, and that in which cores",
+    ):
         run(net, x, tmp_path / "chip", order="chip")
     assert run(net, x[:0], tmp_path / "none", order="chip").spikes["out"].shape == (0, 6, 3)
     with pytest.raises(UsageError, match="option order is 'any'; use host or chip"):
@@ -167,7 +203,10 @@ def test_order_by_the_chip_is_refused_where_it_could_matter(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_weights_that_only_add_are_the_same_in_any_order_and_by_step(tmp_path: Path) -> None:
-    net, x = two_layers([[1, 2], [0, 1], [3, 1]]), np.random.default_rng(0).integers(0, 2, (3, 6, 1, 4, 4)).astype(np.uint8)
+    net, x = (
+        two_layers([[1, 2], [0, 1], [3, 1]]),
+        np.random.default_rng(0).integers(0, 2, (3, 6, 1, 4, 4)).astype(np.uint8),
+    )
     out = neurons(3, 3, program=DYNAPCNN)
     by_step = replace(net, nodes={**net.nodes, "out": out})
     expected = simulate(by_step, x, trace=net.neurons)
@@ -180,24 +219,32 @@ def test_weights_that_only_add_are_the_same_in_any_order_and_by_step(tmp_path: P
 
 # -------------------------------------------------------------------- what is refused
 REFUSED = {
-    "out: it updates by step, and with weights below 0 a neuron can fire within a step and not at its end; the machine takes events one by "
-    "one: say it with lehr.machines.DYNAPCNN_BY_EVENT, by lehr.targets.dynapcnn.by_event": dense([[1, -1]], neurons(1, program=DYNAPCNN)),
+    "out: it updates by step, and with weights below 0 a neuron can fire within a step and not at "
+    "its end; the machine takes events one by "
+    "one: say it with lehr.machines.DYNAPCNN_BY_EVENT, by lehr.targets.dynapcnn.by_event": dense(
+        [[1, -1]], neurons(1, program=DYNAPCNN)
+    ),
     "out: its biases reach 1, and it is not documented whether a core tests its threshold at the leak's tick; use biases of at most 0": dense(
         [[1, -1]], neurons(1, bias=1)
     ),
-    "out: a weight of 3 is above its threshold of 2: an event brings more than its spike takes away; use a threshold of at least the greatest "
+    "out: a weight of 3 is above its threshold of 2: an event brings more than its spike takes "
+    "away; use a threshold of at least the greatest "
     "weight": dense([[3, -1]], neurons(1)),
-    "out: its membranes reach 32,770, where a core does not hold them, and must stay within 32,767; use a lower threshold or smaller "
+    "out: its membranes reach 32,770, where a core does not hold them, and must stay within "
+    "32,767; use a lower threshold or smaller "
     "weights": dense([[4, -1]], neurons(1, 32_767)),
     "out: its threshold differs from channel to channel, a core has one; use one threshold for the whole layer": dense(
         [[1, -1], [1, 1]], replace(neurons(2), threshold=np.array([2, 3], np.int32))
     ),
-    "out: its membranes start at 0, below their floor of 1; use a floor of at most 0": dense([[1, -1]], neurons(1, floor=1)),
+    "out: its membranes start at 0, below their floor of 1; use a floor of at most 0": dense(
+        [[1, -1]], neurons(1, floor=1)
+    ),
     "out: the side of its kernel, pooling before it included, is 17, a core has 16; use a smaller kernel or less pooling": chain(
         {"conv": Conv2d(np.ones((1, 1, 17, 17), np.int8)), "out": neurons(1)}, (1, 17, 17)
     ),
     "out: its stride, pooling included, is 3, a core has 1, 2, 4 or 8; use another stride": chain(
-        {"conv": Conv2d(np.ones((1, 1, 3, 3), np.int8), stride=(3, 3)), "out": neurons(1)}, (1, 9, 9)
+        {"conv": Conv2d(np.ones((1, 1, 3, 3), np.int8), stride=(3, 3)), "out": neurons(1)},
+        (1, 9, 9),
     ),
     "conv: its kernel is not square, and cannot be made so at the same places; use a square kernel": chain(
         {"conv": Conv2d(np.ones((1, 1, 3, 2), np.int8)), "out": neurons(1)}, (1, 9, 9)
@@ -221,17 +268,28 @@ def branching(hearers: int) -> Network:
 
 def test_a_core_sends_to_two_others() -> None:
     assert SPECK.check(branching(2)) == ()
-    assert list(map(str, SPECK.check(branching(3)))) == ["first: it sends to n0, n1, n2, a core sends to 2; let fewer layers hear it"]
+    assert list(map(str, SPECK.check(branching(3)))) == [
+        "first: it sends to n0, n1, n2, a core sends to 2; let fewer layers hear it"
+    ]
 
 
 @pytest.mark.parametrize("source", ["first", "out"])
 def test_feedback_is_refused_by_name(source: str) -> None:
-    nodes = {"fc": Linear(np.ones((2, 3), np.int8)), "first": neurons(2), "fc_out": Linear(np.ones((2, 2), np.int8)), "out": neurons(2)}
+    nodes = {
+        "fc": Linear(np.ones((2, 3), np.int8)),
+        "first": neurons(2),
+        "fc_out": Linear(np.ones((2, 2), np.int8)),
+        "out": neurons(2),
+    }
     net = chain(nodes, (3,))
     assert SPECK.check(net) == ()
     back = {"back": Linear(np.ones((2, 2), np.int8))}
-    again = replace(net, nodes={**net.nodes, **back}, edges=(*net.edges, (source, "back"), ("back", "first")))
-    assert list(map(str, SPECK.check(again))) == [f"first: it hears {source} a step late, the machine knows no steps; use no feedback"]
+    again = replace(
+        net, nodes={**net.nodes, **back}, edges=(*net.edges, (source, "back"), ("back", "first"))
+    )
+    assert list(map(str, SPECK.check(again))) == [
+        f"first: it hears {source} a step late, the machine knows no steps; use no feedback"
+    ]
 
 
 @pytest.mark.parametrize("told", REFUSED)
@@ -265,6 +323,7 @@ def test_samna_refuses_a_core_that_is_wrong(tmp_path: Path) -> None:
     assert text.count('"thresholdLow": -5') == 1
     core.write_text(text.replace('"thresholdLow": -5', '"thresholdLow": 3'))
     with pytest.raises(
-        NotBitExact, match="samna does not take the configuration: samna refuses the configuration: Threshold low must be in"
+        NotBitExact,
+        match="samna does not take the configuration: samna refuses the configuration: Threshold low must be in",
     ):
         SPECK.measure(tmp_path / "built")

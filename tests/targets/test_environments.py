@@ -67,7 +67,10 @@ def test_installing_makes_it_ready_and_failing_does_not(tools: Path, tmp_path: P
     wheel = tmp_path / "no-such.whl"
     broken = Environment("broken", "broken", ((str(wheel),),))
     commands: list[str] = []
-    with pytest.raises(ToolMissing, match=r"^broken cannot be installed: .*no-such\.whl.*; mend that, and install it again$"):
+    with pytest.raises(
+        ToolMissing,
+        match=r"^broken cannot be installed: .*no-such\.whl.*; mend that, and install it again$",
+    ):
         commands += broken.install()
     assert broken.missing() is not None
     assert [" ".join(command) for command in EMPTY.plan()] == list(EMPTY.install())
@@ -78,7 +81,9 @@ def test_installing_makes_it_ready_and_failing_does_not(tools: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_failed_installation_leaves_what_was_there(installed: Environment, tools: Path, tmp_path: Path) -> None:
+def test_a_failed_installation_leaves_what_was_there(
+    installed: Environment, tools: Path, tmp_path: Path
+) -> None:
     newer = Environment("empty", "pip", ((str(tmp_path / "no-such.whl"),),))
     with pytest.raises(ToolMissing):
         list(newer.install())
@@ -86,14 +91,18 @@ def test_a_failed_installation_leaves_what_was_there(installed: Environment, too
     assert sorted(path.name for path in tools.iterdir()) == ["empty"]
 
 
-def test_an_interrupted_installation_leaves_what_was_there(installed: Environment, tools: Path) -> None:
+def test_an_interrupted_installation_leaves_what_was_there(
+    installed: Environment, tools: Path
+) -> None:
     newer = Environment("empty", "pip", (("pip==1",),)).install()
     assert next(newer).endswith(str(tools / "empty"))
     newer.close()
     assert installed.missing() is None
 
 
-def test_what_is_installed_is_not_installed_again(installed: Environment, lehr: Lehr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_installed_is_not_installed_again(
+    installed: Environment, lehr: Lehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert list(installed.install()) == []
     monkeypatch.setattr(registry, "environments", lambda: {"empty": installed})
     ran = lehr("doctor", "--install", "empty")
@@ -107,7 +116,9 @@ def test_a_relative_folder_of_tools_works_from_anywhere(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LEHR_TOOLS", tools.name)
     assert installed.interpreter == tools / "empty" / "bin" / "python"
-    assert installed.run(script(tmp_path, DOUBLE), {"x": np.arange(2)}, "does not run")["doubled"].tolist() == [0, 2]
+    assert installed.run(script(tmp_path, DOUBLE), {"x": np.arange(2)}, "does not run")[
+        "doubled"
+    ].tolist() == [0, 2]
 
 
 def test_another_version_counts_as_missing(installed: Environment) -> None:
@@ -115,7 +126,9 @@ def test_another_version_counts_as_missing(installed: Environment) -> None:
     assert Environment("empty", "pip", (("pip==1",),)).missing() is not None
 
 
-def test_an_environment_that_others_can_write_is_not_used(installed: Environment, tools: Path) -> None:
+def test_an_environment_that_others_can_write_is_not_used(
+    installed: Environment, tools: Path
+) -> None:
     (tools / "empty").chmod(0o777)
     assert installed.missing() is not None
 
@@ -123,13 +136,18 @@ def test_an_environment_that_others_can_write_is_not_used(installed: Environment
 def test_a_python_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     old = Environment("old", "old", (), python="2.1")
     assert old.base() is None
-    with pytest.raises(ToolMissing, match=r"^old needs Python 2\.1, which is not on this machine; install it, or put it on PATH$"):
+    with pytest.raises(
+        ToolMissing,
+        match=r"^old needs Python 2\.1, which is not on this machine; install it, or put it on PATH$",
+    ):
         old.plan()
 
 
 def test_a_script_gets_and_gives_arrays(installed: Environment, tmp_path: Path) -> None:
     given = np.arange(6, dtype=np.int16).reshape(2, 3)
-    got = installed.run(script(tmp_path, DOUBLE), {"x": given}, "does not run", (tmp_path / "more",))
+    got = installed.run(
+        script(tmp_path, DOUBLE), {"x": given}, "does not run", (tmp_path / "more",)
+    )
     assert got["doubled"].dtype == np.int16
     assert np.array_equal(got["doubled"], given * 2)
     assert int(got["count"]) == 4
@@ -138,19 +156,26 @@ def test_a_script_gets_and_gives_arrays(installed: Environment, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("raise ValueError('no room')", "empty does not run: ValueError: no room; build the artefact again"),
+        (
+            "raise ValueError('no room')",
+            "empty does not run: ValueError: no room; build the artefact again",
+        ),
         ("import sys; sys.exit(3)", "empty does not run: exit status 3; build the artefact again"),
         ("pass", "empty does not run: it gives no results"),
     ],
 )
-def test_a_script_that_fails_is_told(installed: Environment, tmp_path: Path, text: str, said: str) -> None:
+def test_a_script_that_fails_is_told(
+    installed: Environment, tmp_path: Path, text: str, said: str
+) -> None:
     with pytest.raises(NotBitExact, match=f"^{said}"):
         installed.run(script(tmp_path, text), {}, "does not run")
 
 
 def test_a_script_that_does_not_end_is_ended(installed: Environment, tmp_path: Path) -> None:
     with pytest.raises(NotBitExact, match=r"^empty is not done after 0\.5 s; run fewer samples$"):
-        installed.run(script(tmp_path, "import time; time.sleep(60)"), {}, "does not run", seconds=0.5)
+        installed.run(
+            script(tmp_path, "import time; time.sleep(60)"), {}, "does not run", seconds=0.5
+        )
 
 
 def test_pythons_are_those_that_say_so() -> None:
@@ -169,7 +194,9 @@ def test_doctor_installs_by_name(lehr: Lehr, monkeypatch: pytest.MonkeyPatch, to
     assert second == f"  {sys.executable} -m venv --clear {tools / 'empty'}"
     refused = lehr("doctor", "--install", "emty")
     assert refused.code == 2
-    assert refused.err == "error: no tool is called 'emty'; did you mean 'empty'? use one of empty\n"
+    assert (
+        refused.err == "error: no tool is called 'emty'; did you mean 'empty'? use one of empty\n"
+    )
 
 
 # -------------------------------------------------------------------- simulators
@@ -200,7 +227,9 @@ def test_a_simulator_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(built) == 4
 
 
-def test_a_simulator_without_a_place_is_built_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulator_without_a_place_is_built_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ownership, "user_folder", lambda *_: None)
 
     def build(folder: Path) -> list[str]:

@@ -71,7 +71,9 @@ def test_a_parameter_stands_where_the_form_takes_names() -> None:
         put v 0 when fired
     """
     assert matched(LOIHI, form) == {"du": "du", "f": "6", "dv": "dv"}
-    assert "line 1 of its update is 'leak u" in str(matched(LOIHI, form.replace("{du:name}", "{du}")))
+    assert "line 1 of its update is 'leak u" in str(
+        matched(LOIHI, form.replace("{du:name}", "{du}"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,15 +86,26 @@ def test_a_parameter_stands_where_the_form_takes_names() -> None:
         ({"reset": "subtract"}, 6, "subtract v threshold 0 times fired"),
     ],
 )
-def test_the_first_line_that_differs_is_named(changed: dict[str, str], line: int, said: str | None) -> None:
+def test_the_first_line_that_differs_is_named(
+    changed: dict[str, str], line: int, said: str | None
+) -> None:
     shown = "nothing more" if said is None else f"'{said}'"
     how = replace(HOW, **changed)  # type: ignore[arg-type]
-    assert matched(program_of(how), FORM) == f"line {line} of its update is {shown}, which the machine does not compute there"
+    assert (
+        matched(program_of(how), FORM)
+        == f"line {line} of its update is {shown}, which the machine does not compute there"
+    )
 
 
 def test_one_hole_stands_for_one_number() -> None:
     form = "\n".join(
-        ("add v input {f}", "add v bias {f}", "bound v {low} {high} saturate", "fire fired v gt threshold 1", "put v 0 when fired")
+        (
+            "add v input {f}",
+            "add v bias {f}",
+            "bound v {low} {high} saturate",
+            "fire fired v gt threshold 1",
+            "put v 0 when fired",
+        )
     )
     how = replace(HOW, decay_numerator=16)
     assert isinstance(matched(program_of(how), form), str)
@@ -106,7 +119,9 @@ def test_no_machine_is_taken_for_another() -> None:
 
 # -------------------------------------------------------------------- rooms
 def narrow(state_bits: int, fan_in: int = 12, weight: int = 1) -> Network:
-    how = Arithmetic(decay_numerator=1, decay_shift=1, fraction_bits=2, rounding="floor", state_bits=state_bits)
+    how = Arithmetic(
+        decay_numerator=1, decay_shift=1, fraction_bits=2, rounding="floor", state_bits=state_bits
+    )
     lif = Neuron(np.full(3, 5, np.int32), np.zeros(3, np.int32), how)
     edges = ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT))
     weights = np.full((3, fan_in), weight, np.int8)
@@ -138,13 +153,20 @@ def test_the_networks_own_width_counts_where_it_is_narrower() -> None:
 
 def floored(*bounds: str, floor: tuple[int, ...] = (-9, -4, -7)) -> Network:
     """Three neurons, each with one weight of -1 and a floor of its own, one step, so that their membranes reach -1..0."""
-    program = program_of_lines([*bounds[:1], "add v input 0", *bounds[1:], "fire fired v ge threshold 1"], "v")
+    program = program_of_lines(
+        [*bounds[:1], "add v input 0", *bounds[1:], "fire fired v ge threshold 1"], "v"
+    )
     low = np.array(floor, np.int32)
     lif = Neuron(
-        np.full(3, 5, np.int32), np.zeros(3, np.int32), program, parameters={"floor": low} if "floor" in program.parameters else {}
+        np.full(3, 5, np.int32),
+        np.zeros(3, np.int32),
+        program,
+        parameters={"floor": low} if "floor" in program.parameters else {},
     )
     edges = ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT))
-    return Network({"fc": Linear(np.full((3, 1), -1, np.int8)), "lif": lif}, edges, Input((1,), "spikes"), 1)
+    return Network(
+        {"fc": Linear(np.full((3, 1), -1, np.int8)), "lif": lif}, edges, Input((1,), "spikes"), 1
+    )
 
 
 FLOOR, WIDE = "bound v floor 100 saturate", "bound v -500 500 saturate"
@@ -154,10 +176,18 @@ def test_an_end_that_is_a_parameter_counts_as_what_it_is_in_the_strictest_neuron
     for floor in (-1, 0):
         net = floored(WIDE, FLOOR, floor=(-9, floor, -7))
         x = np.ones((1, 1, 1), np.uint8)
-        cut = int(simulate(net, x, trace=["lif"]).trace.membranes["lif"].min(initial=0, where=np.array([False, True, False])))
+        cut = int(
+            simulate(net, x, trace=["lif"])
+            .trace.membranes["lif"]
+            .min(initial=0, where=np.array([False, True, False]))
+        )
         assert cut == max(-1, floor)
         problems = [problem.reason for problem in outside(net, "lif", {"v": (-200, 200)})]
-        assert problems == ([] if floor == -1 else ["its v reaches -1..0, partial sums included, and must stay within 0..100"])
+        assert problems == (
+            []
+            if floor == -1
+            else ["its v reaches -1..0, partial sums included, and must stay within 0..100"]
+        )
 
 
 def test_all_bounds_of_a_state_count() -> None:
@@ -177,7 +207,11 @@ def test_rails_that_are_parameters_are_the_machines_where_all_neurons_have_them(
 
 
 def test_problems_with_one_way_out_are_one_change() -> None:
-    given = (Problem("a", "x is 1", "train with x = 2"), Problem("b", "y", "use z"), Problem("c", "x is 3", "train with x = 2"))
+    given = (
+        Problem("a", "x is 1", "train with x = 2"),
+        Problem("b", "y", "use z"),
+        Problem("c", "x is 3", "train with x = 2"),
+    )
     first, second = changes(given)
     assert (first.hint, first.nodes, first.reason) == ("train with x = 2", ("a", "c"), "x is 1")
     assert str(second) == "use z (b: y)"
@@ -197,10 +231,15 @@ def test_layers_of_one_machine_are_said_by_another_and_the_rest_stays() -> None:
     def made(*programs: Program) -> Network:
         nodes: dict[str, Node] = {}
         for number, program in enumerate(programs):
-            nodes |= {f"fc{number}": Linear(np.ones((3, 3), np.int8)), f"n{number}": neuron(program)}
+            nodes |= {
+                f"fc{number}": Linear(np.ones((3, 3), np.int8)),
+                f"n{number}": neuron(program),
+            }
         return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((3,), "spikes"), 4)
 
-    by_step, by_event, akida = (MACHINES[name] for name in ("dynapcnn", "dynapcnn_by_event", "akida"))
+    by_step, by_event, akida = (
+        MACHINES[name] for name in ("dynapcnn", "dynapcnn_by_event", "akida")
+    )
     net = made(by_step, akida, by_step)
     said = said_by(net, "dynapcnn", "dynapcnn_by_event")
     assert said.digest == made(by_event, akida, by_event).digest != net.digest

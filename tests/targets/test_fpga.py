@@ -45,7 +45,9 @@ MAPPED = (
 )
 
 FORGETFUL = partial(
-    two_state_network, Arithmetic(decay_numerator=0, decay_shift=1, reset="none", state_bits=9), Synapse(decay_numerator=0, decay_shift=1)
+    two_state_network,
+    Arithmetic(decay_numerator=0, decay_shift=1, reset="none", state_bits=9),
+    Synapse(decay_numerator=0, decay_shift=1),
 )
 
 
@@ -77,17 +79,26 @@ def test_integrators_are_read_out_by_their_membranes(readout: Readout, tmp_path:
     assert (status, lines[-1]) == (0, "PASS"), lines
 
 
-ONE_STATE = partial(recurrent_network, Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=5, state_bits=8))
+ONE_STATE = partial(
+    recurrent_network, Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=5, state_bits=8)
+)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [HARD["two states, 8 bits that wrap"], ONE_STATE])
-def test_the_status_counts_what_states_lose_to_their_width(make: Callable[[], tuple[Network, Images]], tmp_path: Path) -> None:
+def test_the_status_counts_what_states_lose_to_their_width(
+    make: Callable[[], tuple[Network, Images]], tmp_path: Path
+) -> None:
     net, x = make()
     expected = sum(simulate(net, x).saturations.values())
     assert expected > 0
     folder = write(tmp_path / "out", net, x, lanes="4")
-    switches = ("+input=golden/input.u8", "+output=sent", f"+samples={len(x)}", f"+steps={net.steps}")
+    switches = (
+        "+input=golden/input.u8",
+        "+output=sent",
+        f"+samples={len(x)}",
+        f"+steps={net.steps}",
+    )
     assert replay(folder, *switches)[0] == 0
     told = json.loads((folder / "lehr_fpga.json").read_bytes())
     status = np.fromfile(folder / "sent", np.uint8).reshape(len(x), -1)[:, -told["status_bytes"] :]
@@ -105,7 +116,8 @@ def test_membranes_of_a_feature_map_are_not_read_out() -> None:
     )
     (problem,) = Fpga().check(spatial)
     assert str(problem) == (
-        "lif1: its membranes are read out at 16 places, the engine compares those of one; pool or connect them to one neuron a class"
+        "lif1: its membranes are read out at 16 places, the engine compares those of one; pool or "
+        "connect them to one neuron a class"
     )
 
 
@@ -119,12 +131,15 @@ def test_random_networks(data: st.DataObject) -> None:
     assume(flows(net, result))
     switches = data.draw(st.sampled_from(("", *SWITCHES)))
     with tempfile.TemporaryDirectory() as made:
-        folder = write(Path(made) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8)))))
+        folder = write(
+            Path(made) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8))))
+        )
         got = FpgaRunner("iverilog", tuple(switches.split())).run(folder, x)
     compare(result.trace, got).require_equal("fpga")
 
 
-# -------------------------------------------------------------------- streams, resets, a second inference
+# -------------------------------------------------------------------- streams, resets, a second
+# inference
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The artefact of a small network on two samples, compiled once."""
@@ -162,7 +177,9 @@ def test_a_held_input_is_summed_once(small: Path) -> None:
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, one sample, behind a serial line of 4 clocks a bit."""
     net, x = small_network()
-    folder = write(tmp_path_factory.mktemp("fpga") / "out", net, x[:1], lanes="4", front="uart", clock="4")
+    folder = write(
+        tmp_path_factory.mktemp("fpga") / "out", net, x[:1], lanes="4", front="uart", clock="4"
+    )
     assert replay(folder, "+events")[0] == 0
     return folder
 
@@ -206,15 +223,24 @@ def test_one_unit_is_seen_and_named(
     words = (folder / image).read_text().splitlines()
     words[word] = f"{int(words[word], 16) ^ 1:0{len(words[word])}x}"
     (folder / image).write_text("\n".join(words) + "\n")
-    difference = compare(simulate(net, x, trace=net.neurons).trace, FpgaRunner("iverilog").run(folder, x))
+    difference = compare(
+        simulate(net, x, trace=net.neurons).trace, FpgaRunner("iverilog").run(folder, x)
+    )
     assert difference.first is not None
     status, lines = replay(folder)
     at = np.ravel_multi_index(difference.first.neuron, net.shapes[difference.first.layer])
     assert status != 0
     assert lines[-1] == "FAIL"
-    named = re.fullmatch(r"(\w+): (membrane|spike) of neuron (\d+) at step (\d+) of sample (\d+) is -?\d+, expected -?\d+", lines[0])
+    named = re.fullmatch(
+        r"(\w+): (membrane|spike) of neuron (\d+) at step (\d+) of sample (\d+) is -?\d+, expected -?\d+",
+        lines[0],
+    )
     assert named is not None, lines
-    assert (named[1], int(named[4]), int(named[5])) == (difference.first.layer, difference.first.step, difference.first.sample)
+    assert (named[1], int(named[4]), int(named[5])) == (
+        difference.first.layer,
+        difference.first.step,
+        difference.first.sample,
+    )
     assert int(named[3]) == at
 
 
@@ -223,7 +249,17 @@ def test_one_unit_is_seen_and_named(
 @pytest.mark.parametrize(
     ("name", "engines"),
     [
-        *((name, "shared") for name in ("small", "knot", "narrow", "weightless", "two states, 8 bits that wrap", "two states, forgotten")),
+        *(
+            (name, "shared")
+            for name in (
+                "small",
+                "knot",
+                "narrow",
+                "weightless",
+                "two states, 8 bits that wrap",
+                "two states, forgotten",
+            )
+        ),
         *((name, "layers") for name in ("small", "delayed", "membrane_last_argmax_lowest")),
     ],
 )
@@ -232,7 +268,12 @@ def test_verilator_has_nothing_to_say(name: str, engines: str, tmp_path: Path) -
         pytest.skip(lacking)
     net, x = FORGETFUL() if name == "two states, forgotten" else HARD[name]()
     folder = write(tmp_path / "out", net, x, engines=engines)
-    done = subprocess.run(["make", "-s", "lint", f"VERILATOR={command('verilator')}"], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", "lint", f"VERILATOR={command('verilator')}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "%Warning" not in done.stdout + done.stderr
 
@@ -243,11 +284,18 @@ def test_verilator_computes_the_same(tmp_path: Path) -> None:
         pytest.skip(lacking)
     net, x = small_network()
     folder = write(tmp_path / "out", net, x)
-    compare(simulate(net, x, trace=net.neurons).trace, FpgaRunner("verilator").run(folder, x)).require_equal("fpga")
+    compare(
+        simulate(net, x, trace=net.neurons).trace, FpgaRunner("verilator").run(folder, x)
+    ).require_equal("fpga")
     environment = {**os.environ, "PATH": search_path()}
-    done = subprocess.run(["make", "-s", "sim-verilator"], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", "sim-verilator"], cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[0] == "every spike and membrane of 3 layers is equal in 8 steps of 6 samples"
+    assert (
+        done.stdout.splitlines()[0]
+        == "every spike and membrane of 3 layers is equal in 8 steps of 6 samples"
+    )
 
 
 def test_the_core_names_no_primitive_of_a_vendor() -> None:
@@ -256,12 +304,30 @@ def test_the_core_names_no_primitive_of_a_vendor() -> None:
     assert not re.findall(r"\bSB_\w+|\bEHX\w+|\bRAMB\w+", text)
 
 
-@pytest.mark.parametrize(("goal", "tool"), [("sim", "iverilog"), ("sim-verilator", "verilator"), ("lint", "verilator"), ("synth", "yosys")])
-def test_a_goal_whose_tool_is_missing_tells_how_to_install_it(goal: str, tool: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("goal", "tool"),
+    [
+        ("sim", "iverilog"),
+        ("sim-verilator", "verilator"),
+        ("lint", "verilator"),
+        ("synth", "yosys"),
+    ],
+)
+def test_a_goal_whose_tool_is_missing_tells_how_to_install_it(
+    goal: str, tool: str, tmp_path: Path
+) -> None:
     folder = write(tmp_path / "out", *small_network(), device="up5k")
     (tmp_path / "empty").mkdir()
     make = shutil.which("make")
     assert make is not None
-    done = subprocess.run([make, goal], cwd=folder, env={"PATH": str(tmp_path / "empty")}, capture_output=True, text=True)
+    done = subprocess.run(
+        [make, goal],
+        cwd=folder,
+        env={"PATH": str(tmp_path / "empty")},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2
-    assert re.fullmatch(rf"Makefile:\d+: \*\*\* {re.escape(lacking(tool))}\.  Stop\.\n", done.stderr)
+    assert re.fullmatch(
+        rf"Makefile:\d+: \*\*\* {re.escape(lacking(tool))}\.  Stop\.\n", done.stderr
+    )

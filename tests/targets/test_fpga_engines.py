@@ -28,7 +28,10 @@ MISSING = missing("iverilog")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
-@pytest.mark.parametrize("name", ["delayed", "two states, 8 bits that wrap", pytest.param("knot", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    ["delayed", "two states, 8 bits that wrap", pytest.param("knot", marks=pytest.mark.slow)],
+)
 def test_an_engine_for_each_layer_equals_the_reference(name: str, tmp_path: Path) -> None:
     """Among them one that hears itself, and one that hears the layer before at several times."""
     net, x = HARD[name]()
@@ -49,7 +52,9 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("switches", ["+gaps=2 +abort=300", "+abort=41", "+events", "+events +gaps=4"])
+@pytest.mark.parametrize(
+    "switches", ["+gaps=2 +abort=300", "+abort=41", "+events", "+events +gaps=4"]
+)
 def test_an_engine_for_each_layer_replays_its_golden_vectors(chained: Path, switches: str) -> None:
     status, lines = replay(chained, *switches.split())
     assert (status, lines[-1]) == (0, "PASS"), lines
@@ -67,12 +72,19 @@ def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
         clocks[how], _, *working[how] = map(int, (folder / "cycles.txt").read_text().split())
     assert working["shared"] == []
     assert max(working["layers"]) < clocks["layers"] < min(clocks["shared"], sum(working["layers"]))
-    assert replay(folder, "+input=golden/input.u8", "+output=sent", "+samples=1", f"+steps={net.steps}")[0] == 0
+    assert (
+        replay(
+            folder, "+input=golden/input.u8", "+output=sent", "+samples=1", f"+steps={net.steps}"
+        )[0]
+        == 0
+    )
     told = json.loads((folder / "lehr_fpga.json").read_bytes())
     status = np.fromfile(folder / "sent", np.uint8)[-told["status_bytes"] :]
     counters = status[15:51].copy().view("<u4").reshape(3, 3)
     expected = simulate(net, x[:1], trace=net.neurons)
-    assert counters[:, 1].tolist() == [int(expected.trace.spikes[name].sum()) for name in net.neurons]
+    assert counters[:, 1].tolist() == [
+        int(expected.trace.spikes[name].sum()) for name in net.neurons
+    ]
     assert counters[:, 2].tolist() == [expected.saturations[name] for name in net.neurons]
 
 
@@ -86,7 +98,13 @@ def test_random_networks_with_an_engine_for_each_layer(data: st.DataObject) -> N
     assume(flows(net, result))
     switches = data.draw(st.sampled_from(("", *SWITCHES)))
     with tempfile.TemporaryDirectory() as made:
-        folder = write(Path(made) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8)))), engines="layers")
+        folder = write(
+            Path(made) / "out",
+            net,
+            x,
+            lanes=str(data.draw(st.sampled_from((1, 2, 4, 8)))),
+            engines="layers",
+        )
         got = FpgaRunner("iverilog", tuple(switches.split())).run(folder, x)
     compare(result.trace, got).require_equal("fpga")
 
@@ -106,7 +124,10 @@ def test_layers_that_hear_more_than_the_one_before_are_refused() -> None:
     assert str(refused.value) == told
     with pytest.raises(NotMappable) as refused:
         Fpga().plan(HARD["narrow"]()[0], {"engines": "layers"})
-    assert str(refused.value) == "slow: engines=layers reads out the last layer, but the output is fine; use engines=shared"
+    assert (
+        str(refused.value)
+        == "slow: engines=layers reads out the last layer, but the output is fine; use engines=shared"
+    )
     with pytest.raises(UsageError, match="engines is 'two'; use one of shared, layers"):
         Fpga().plan(recurrent_network()[0], {"engines": "two"})
 
@@ -114,7 +135,13 @@ def test_layers_that_hear_more_than_the_one_before_are_refused() -> None:
 def test_the_estimate_is_that_of_the_lanes() -> None:
     net, x = small_network()
     rates = simulate(net, x).rates
-    one, eight = ({figure.name: figure.value for figure in Fpga().estimate(net, rates, {"lanes": lanes}).figures} for lanes in ("1", "8"))
+    one, eight = (
+        {
+            figure.name: figure.value
+            for figure in Fpga().estimate(net, rates, {"lanes": lanes}).figures
+        }
+        for lanes in ("1", "8")
+    )
     assert one["clocks"] > 2 * eight["clocks"]
     with pytest.raises(UsageError, match=r"^lanes is '3'; use a power of two from 1 to 64$"):
         Fpga().estimate(net, rates, {"lanes": "3"})

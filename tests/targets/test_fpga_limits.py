@@ -26,19 +26,27 @@ simulated = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 def neurons(channels: int) -> Neuron:
-    return Neuron(np.full(channels, 3, np.int32), np.zeros(channels, np.int32), Arithmetic(state_bits=8))
+    return Neuron(
+        np.full(channels, 3, np.int32), np.zeros(channels, np.int32), Arithmetic(state_bits=8)
+    )
 
 
 def fan(channels: int, *behind: tuple[str, Any]) -> Network:
     """One input, `channels` neurons, and a chain of nodes behind them."""
-    nodes = {"fan": Linear(np.ones((channels, 1), np.int8)), "many": neurons(channels), **dict(behind)}
+    nodes = {
+        "fan": Linear(np.ones((channels, 1), np.int8)),
+        "many": neurons(channels),
+        **dict(behind),
+    }
     chain = [INPUT, *nodes, OUTPUT]
     return Network(nodes, tuple(pairwise(chain)), Input((1,), "spikes"), 2)
 
 
 def test_more_classes_than_a_status_can_name_are_refused() -> None:
     (problem,) = Fpga().check(fan(70_000))
-    assert str(problem) == "many: it has 70,000 classes, the engine numbers 65,536; use fewer classes"
+    assert (
+        str(problem) == "many: it has 70,000 classes, the engine numbers 65,536; use fewer classes"
+    )
 
 
 @pytest.mark.slow
@@ -58,7 +66,8 @@ def test_ways_that_double_at_every_node_are_refused_at_once() -> None:
         here = joined
     (problem,) = Fpga().check(Network(nodes, (*edges, (here, "out")), Input((2,), "spikes"), 2))
     assert str(problem) == (
-        "out: spikes come to it on more than 256 ways, each of which the engine scans on its own; merge nodes that stand side by side"
+        "out: spikes come to it on more than 256 ways, each of which the engine scans on its own; "
+        "merge nodes that stand side by side"
     )
 
 
@@ -66,7 +75,9 @@ def test_a_serial_line_has_some_clocks_a_bit() -> None:
     net, _ = small_network()
     with pytest.raises(UsageError) as refused:
         Fpga().plan(net, {"front": "uart", "clock": "3"})
-    assert str(refused.value) == "clock is '3', and a bit of front=uart takes 4 clocks; use 4 or more"
+    assert (
+        str(refused.value) == "clock is '3', and a bit of front=uart takes 4 clocks; use 4 or more"
+    )
 
 
 def require_exact(net: Network, folder: Path, **options: str) -> None:
@@ -80,7 +91,9 @@ def require_exact(net: Network, folder: Path, **options: str) -> None:
 @pytest.mark.few(1)
 @simulated
 @pytest.mark.parametrize("engines", ["shared", "layers"])
-def test_a_place_may_have_more_channels_than_a_word_has_spikes(engines: str, tmp_path: Path) -> None:
+def test_a_place_may_have_more_channels_than_a_word_has_spikes(
+    engines: str, tmp_path: Path
+) -> None:
     how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
     made = Builder(Input((40,), "spikes"), np.random.default_rng(3))
     for name, size in (("hidden", 33), ("out", 3)):
@@ -105,11 +118,24 @@ def test_linears_without_neurons_between_are_multiplied(engines: str, tmp_path: 
 
 
 def test_other_weights_behind_weights_are_refused() -> None:
-    ones = {"first": Linear(np.ones((128, 4), np.int8)), "second": Linear(np.ones((2, 128), np.int8)), "out": neurons(2)}
-    convs = {"first": Conv2d(np.ones((2, 1, 2, 2), np.int8)), "second": Conv2d(np.ones((2, 2, 2, 2), np.int8)), "out": neurons(2)}
+    ones = {
+        "first": Linear(np.ones((128, 4), np.int8)),
+        "second": Linear(np.ones((2, 128), np.int8)),
+        "out": neurons(2),
+    }
+    convs = {
+        "first": Conv2d(np.ones((2, 1, 2, 2), np.int8)),
+        "second": Conv2d(np.ones((2, 2, 2, 2), np.int8)),
+        "out": neurons(2),
+    }
     for nodes, shape, reason in (
         (ones, (4,), "multiplied with first, its weights reach 128, the engine's 127"),
-        (convs, (1, 5, 5), "its weights follow those of first without a neuron between, the engine spreads spikes, not sums"),
+        (
+            convs,
+            (1, 5, 5),
+            "its weights follow those of first without a neuron between, the engine spreads "
+            "spikes, not sums",
+        ),
     ):
         net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input(shape, "spikes"), 2)
         (problem,) = Fpga().check(net)
@@ -118,9 +144,14 @@ def test_other_weights_behind_weights_are_refused() -> None:
 
 # -------------------------------------------------------------------- an inference behind another
 @simulated
-def test_an_input_that_changes_may_come_while_the_map_of_a_held_one_is_swept(tmp_path: Path) -> None:
+def test_an_input_that_changes_may_come_while_the_map_of_a_held_one_is_swept(
+    tmp_path: Path,
+) -> None:
     """The map is large, and the inference over before it is swept."""
-    nodes = {"pool": SumPool2d((16, 16), (16, 16)), "out": Neuron(np.array([33_000], np.int32), np.array([0], np.int32), Arithmetic())}
+    nodes = {
+        "pool": SumPool2d((16, 16), (16, 16)),
+        "out": Neuron(np.array([33_000], np.int32), np.array([0], np.int32), Arithmetic()),
+    }
     net = Network(nodes, tuple(pairwise([INPUT, *nodes, OUTPUT])), Input((1, 16, 16), "u8"), 2)
     x = np.random.default_rng(1).integers(0, 256, (4, 2, 1, 16, 16), np.uint8)
     x[::2, 1] = x[::2, 0]
@@ -132,7 +163,9 @@ def test_an_input_that_changes_may_come_while_the_map_of_a_held_one_is_swept(tmp
 
 @pytest.mark.slow
 @simulated
-def test_held_spikes_are_swept_while_layers_write_theirs_and_the_first_of_equal_classes_wins(tmp_path: Path) -> None:
+def test_held_spikes_are_swept_while_layers_write_theirs_and_the_first_of_equal_classes_wins(
+    tmp_path: Path,
+) -> None:
     how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=16)
     made = Builder(Input((1, 8, 8), "spikes"), np.random.default_rng(3))
     made.conv("conv", 4)

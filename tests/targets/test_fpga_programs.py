@@ -33,7 +33,9 @@ simulated = pytest.mark.skipif(missing("iverilog") is not None, reason=str(missi
 TAKEN = ("adaptive", "akida", "hiaer", "loihi", "reckon", "refractory")
 
 
-def run(net: Network, x: Images, folder: Path, simulator: Simulator = "iverilog", **options: str) -> None:
+def run(
+    net: Network, x: Images, folder: Path, simulator: Simulator = "iverilog", **options: str
+) -> None:
     """Require that the Verilog computes what the definition does, on spikes that flow."""
     result = simulate(net, x, trace=net.neurons)
     assert flows(net, result), result.rates
@@ -44,7 +46,10 @@ def run(net: Network, x: Images, folder: Path, simulator: Simulator = "iverilog"
 @pytest.mark.few(1)
 # -------------------------------------------------------------------- machines
 @simulated
-@pytest.mark.parametrize("name", ["adaptive", "loihi", "refractory", *(pytest.param(n, marks=pytest.mark.slow) for n in TAKEN)])
+@pytest.mark.parametrize(
+    "name",
+    ["adaptive", "loihi", "refractory", *(pytest.param(n, marks=pytest.mark.slow) for n in TAKEN)],
+)
 def test_machines(name: str, tmp_path: Path) -> None:
     """One behind a convolution, one behind a dense layer; parameters by neuron."""
     net, x = machine_network(name, spatial=True, per_neuron=True)
@@ -73,12 +78,15 @@ def test_machines_that_count_spikes_or_take_event_by_event_are_refused() -> None
     for name, most in (("xylo", 31), ("dynapcnn", 255)):
         problems = Fpga().check(machine_network(name)[0])
         assert [str(problem) for problem in problems] == [
-            f"{layer}: its neurons fire up to {most} times in a step, the engine keeps a bit; use a target that counts spikes"
+            f"{layer}: its neurons fire up to {most} times in a step, the engine keeps a bit; use "
+            "a target that counts spikes"
             for layer in ("hidden", "out")
         ]
     for name in ("tinyodin", "dynapcnn_by_event"):
         problem, _ = Fpga().check(machine_network(name)[0])
-        assert str(problem).startswith("hidden: its update is a program with ForEachEvent, which the machine does not compute;")
+        assert str(problem).startswith(
+            "hidden: its update is a program with ForEachEvent, which the machine does not compute;"
+        )
     assert {type(s) for name in TAKEN for s in MACHINES[name].all} == Fpga.statements
     assert ForEachEvent not in Fpga.statements
     assert RULES.kinds == reach.RULES.kinds == LIKENESS.kinds == Fpga.statements
@@ -86,13 +94,26 @@ def test_machines_that_count_spikes_or_take_event_by_event_are_refused() -> None
 
 @pytest.mark.slow
 def test_what_nothing_bounds_is_refused() -> None:
-    program = program_of_lines(["add v input 0", "add count 1 16", "add v count 0", "fire fired v gt threshold 1", "put v 0"], "v")
+    program = program_of_lines(
+        [
+            "add v input 0",
+            "add count 1 16",
+            "add v count 0",
+            "fire fired v gt threshold 1",
+            "put v 0",
+        ],
+        "v",
+    )
     net, _ = program_network(program, 40)
-    assert str(Fpga().check(replace(net, steps=2_000))[0]) == "hidden: nothing bounds its count; put a Bound behind what adds to it"
+    assert (
+        str(Fpga().check(replace(net, steps=2_000))[0])
+        == "hidden: nothing bounds its count; put a Bound behind what adds to it"
+    )
     assert Fpga().check(net) == ()
     wide = program_of_lines(["add v input 16", "add v v 16", "fire fired v gt threshold 1"], "v")
     assert (
-        str(Fpga().check(program_network(wide, 40)[0])[0]) == "hidden: its v comes to more than 32 bits; put a Bound behind what adds to it"
+        str(Fpga().check(program_network(wide, 40)[0])[0])
+        == "hidden: its v comes to more than 32 bits; put a Bound behind what adds to it"
     )
 
 
@@ -118,7 +139,9 @@ def test_one_changed_statement_is_seen(line: str, other: str, tmp_path: Path) ->
     assert changed != neuron.program
     bias = np.abs(neuron.bias) + 1  # a level
     net = replace(net, nodes={**net.nodes, "out": replace(neuron, bias=bias)})
-    mutant = replace(net, nodes={**net.nodes, "out": replace(neuron, bias=bias, arithmetic=changed)})
+    mutant = replace(
+        net, nodes={**net.nodes, "out": replace(neuron, bias=bias, arithmetic=changed)}
+    )
     before, after = (simulate(each, x, trace=each.neurons) for each in (net, mutant))
     assert flows(net, before)
     write(tmp_path / "out", mutant, x, lanes="4")
@@ -139,32 +162,72 @@ def random_program(rng: np.random.Generator) -> Program:
 
     def leak(x: str) -> str:
         rounding = one(*ROUNDINGS)
-        how = ("multiply 7 3", "multiply 11 4", "multiply decay shift", "shift 7 3", "shift 0 shift", "multiply 0 2")
+        how = (
+            "multiply 7 3",
+            "multiply 11 4",
+            "multiply decay shift",
+            "shift 7 3",
+            "shift 0 shift",
+            "multiply 0 2",
+        )
         return f"leak {x} " + one(
-            *(f"{told} {rounding}" for told in how if "0 shift" not in told), "dash 0 dash_mem", "dash 0 2", "linear leak 0"
+            *(f"{told} {rounding}" for told in how if "0 shift" not in told),
+            "dash 0 dash_mem",
+            "dash 0 2",
+            "linear leak 0",
         )
 
     def add(x: str) -> str:
         source, shift = one("input", "bias", "i", "r", "v", "5", "threshold"), rng.integers(0, 4)
-        return f"{one('add', 'subtract')} {x} {source} {shift}" + one("", "", " times fired", " times r")
+        return f"{one('add', 'subtract')} {x} {source} {shift}" + one(
+            "", "", " times fired", " times r"
+        )
 
     def put(x: str) -> str:
-        return f"put {x} " + one("0", "7", "i", "v", "bias", "threshold") + one("", " when fired", " when r", " when v")
+        return (
+            f"put {x} "
+            + one("0", "7", "i", "v", "bias", "threshold")
+            + one("", " when fired", " when r", " when v")
+        )
 
     def bound(x: str) -> str:
-        return f"bound {x} " + one("-128 127 wrap", "-512 511 saturate", "floor 300 saturate", "0 63 wrap", "-2048 2047 saturate")
+        return f"bound {x} " + one(
+            "-128 127 wrap",
+            "-512 511 saturate",
+            "floor 300 saturate",
+            "0 63 wrap",
+            "-2048 2047 saturate",
+        )
 
     def fire(_: str) -> str:
         return f"fire {one('fired', 'fired', 'r')} v {one('gt', 'ge')} {one('threshold', '20')} 1"
 
     rules: list[Callable[[str], str]] = [leak, add, put, bound, fire]
-    chosen = [rules[i](one("v", "v", "i", "r")) for i in rng.integers(0, len(rules), rng.integers(2, 9))]
-    ends = [f"bound {x} {one('-512 511 saturate', '-256 255 wrap', '-2048 2047 saturate')}" for x in ("i", "r", "v")]
+    chosen = [
+        rules[i](one("v", "v", "i", "r")) for i in rng.integers(0, len(rules), rng.integers(2, 9))
+    ]
+    ends = [
+        f"bound {x} {one('-512 511 saturate', '-256 255 wrap', '-2048 2047 saturate')}"
+        for x in ("i", "r", "v")
+    ]
     last = [
         "fire fired v gt threshold 1",
-        *([] if rng.random() < 0.5 else [one("put v 0 when fired", "subtract v threshold 0 times fired")]),
+        *(
+            []
+            if rng.random() < 0.5
+            else [one("put v 0 when fired", "subtract v threshold 0 times fired")]
+        ),
     ]
-    return program_of_lines([f"add {one('v', 'v', 'i')} input {rng.integers(0, 5)}", "add v i 0", *chosen, *ends, *last], "v")
+    return program_of_lines(
+        [
+            f"add {one('v', 'v', 'i')} input {rng.integers(0, 5)}",
+            "add v i 0",
+            *chosen,
+            *ends,
+            *last,
+        ],
+        "v",
+    )
 
 
 def random_programs_network(seed: int) -> tuple[Network, Images]:
@@ -181,7 +244,9 @@ def random_programs_network(seed: int) -> tuple[Network, Images]:
 
 @pytest.mark.few(1)
 @simulated
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 60))])
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 60))]
+)
 def test_random_programs(seed: int, tmp_path: Path) -> None:
     """Two at once, which share what they have in common."""
     net, x = random_programs_network(seed)
@@ -193,7 +258,12 @@ def test_verilator_has_nothing_to_say_of_programs(seed: int, tmp_path: Path) -> 
     if lacking := missing("verilator"):
         pytest.skip(lacking)
     folder = write(tmp_path / "out", *random_programs_network(seed))
-    done = subprocess.run(["make", "-s", "lint", f"VERILATOR={command('verilator')}"], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", "lint", f"VERILATOR={command('verilator')}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "%Warning" not in done.stdout + done.stderr
 
@@ -212,9 +282,14 @@ def test_the_usual_update_takes_four_stages_and_keeps_a_membrane_alone() -> None
 # -------------------------------------------------------------------- delays by value
 def delayed(where: str) -> tuple[Network, Images]:
     """A convolution, hidden neurons and an output, with a delay by channel or by value in between."""
-    how = Arithmetic(decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18)
+    how = Arithmetic(
+        decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18
+    )
     rng = np.random.default_rng(3)
-    by_channel, by_neuron = np.array([1, 3, 1, 2], np.int32), rng.integers(1, 5, (4, 4, 4)).astype(np.int32)
+    by_channel, by_neuron = (
+        np.array([1, 3, 1, 2], np.int32),
+        rng.integers(1, 5, (4, 4, 4)).astype(np.int32),
+    )
     made = Builder(Input((2, 6, 6), "spikes"), rng)
     made.conv("conv", 4)
     if where == "sums":
@@ -241,7 +316,15 @@ def delayed(where: str) -> tuple[Network, Images]:
 @pytest.mark.few(1)
 @simulated
 @pytest.mark.parametrize(
-    "where", ["sums", "neurons", *(pytest.param(w, marks=pytest.mark.slow) for w in ("channels", "pooled", "features", "between"))]
+    "where",
+    [
+        "sums",
+        "neurons",
+        *(
+            pytest.param(w, marks=pytest.mark.slow)
+            for w in ("channels", "pooled", "features", "between")
+        ),
+    ],
 )
 @pytest.mark.parametrize("engines", ["shared", pytest.param("layers", marks=pytest.mark.slow)])
 def test_delays_by_value(where: str, engines: str, tmp_path: Path) -> None:

@@ -36,13 +36,17 @@ def papers_network() -> tuple[Network, Images]:
     net.linear("fc", 10)
     net.neuron("out", how)
     digits = load_digits(return_X_y=True)[0][:2].reshape(2, 8, 8).astype(np.uint8) * 15
-    return fit_state_bits(net.network(5)), np.pad(np.kron(digits, np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))[:, None]
+    return fit_state_bits(net.network(5)), np.pad(
+        np.kron(digits, np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2))
+    )[:, None]
 
 
 def synthesize(folder: Path, *arguments: str) -> list[str]:
     """The lines that make prints."""
     environment = {**os.environ, "PATH": search_path()}
-    done = subprocess.run(["make", "-s", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
     return done.stdout.splitlines()
 
@@ -79,13 +83,19 @@ def test_one_engine_is_proposed_where_those_of_all_layers_do_not_fit() -> None:
         Fpga().plan(net, {"device": "up5k", "engines": "layers"})
     first, head, blocks, *memories = str(refused.value).splitlines()
     assert first == (
-        "the network does not fit up5k with up to 64 lanes in an engine for each layer: its memories do not; use engines=shared"
+        "the network does not fit up5k with up to 64 lanes in an engine for each layer: its "
+        "memories do not; use engines=shared"
     )
     assert head.split() == ["needed", "there"]
     assert int(blocks.split()[2]) == sum(
-        int(line.split()[-1]) for line in memories[: memories.index(next(m for m in memories if "SPRAMs" in m))]
+        int(line.split()[-1])
+        for line in memories[: memories.index(next(m for m in memories if "SPRAMs" in m))]
     )
-    assert {line.split(":")[0].strip() for line in memories if ":" in line} == {"lif1", "lif2", "out"}
+    assert {line.split(":")[0].strip() for line in memories if ":" in line} == {
+        "lif1",
+        "lif2",
+        "out",
+    }
 
 
 def test_fewer_lanes_are_proposed_where_they_would_fit() -> None:
@@ -93,7 +103,10 @@ def test_fewer_lanes_are_proposed_where_they_would_fit() -> None:
     net = Builder(Input((3000,), "spikes"), np.random.default_rng(1))
     net.linear("fc", 33)
     net.neuron("out", Arithmetic(decay_numerator=3, decay_shift=2, state_bits=20))
-    with pytest.raises(NotMappable, match="does not fit hx8k with 64 lanes: its memories do not; use device=hx8k and lanes=2\n"):
+    with pytest.raises(
+        NotMappable,
+        match="does not fit hx8k with 64 lanes: its memories do not; use device=hx8k and lanes=2\n",
+    ):
         Fpga().plan(net.network(1), {"device": "hx8k", "lanes": "64"})
 
 
@@ -104,7 +117,9 @@ def test_the_papers_network_is_placed_routed_timed_and_exact(tmp_path: Path) -> 
     result = simulate(net, x, trace=net.neurons)
     assert all(0 < rate < 1 for rate in result.rates.values()), result.rates
     assert sum(spikes[0, 0].size for spikes in result.trace.spikes.values()) == 3338
-    (Fpga().plan(net, {"device": "up5k", "clock": "20"}) | golden_plan(net, x)).with_manifest({}).write(tmp_path / "out")
+    (Fpga().plan(net, {"device": "up5k", "clock": "20"}) | golden_plan(net, x)).with_manifest(
+        {}
+    ).write(tmp_path / "out")
     synthesize(tmp_path / "out", "synth")
     assert "PASS" in synthesize(tmp_path / "out", "sim-netlist", "SWITCHES=+limit=1")
     report = json.loads((tmp_path / "out" / "report" / "nextpnr.json").read_bytes())
@@ -115,8 +130,12 @@ def test_the_papers_network_is_placed_routed_timed_and_exact(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("device", "nextpnr", "clock"), [("hx8k", "nextpnr-ice40", 12), ("ecp5", "nextpnr-ecp5", 25)])
-def test_a_small_network_behind_a_serial_line_is_placed_on_a_board(device: str, nextpnr: str, clock: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("device", "nextpnr", "clock"), [("hx8k", "nextpnr-ice40", 12), ("ecp5", "nextpnr-ecp5", 25)]
+)
+def test_a_small_network_behind_a_serial_line_is_placed_on_a_board(
+    device: str, nextpnr: str, clock: int, tmp_path: Path
+) -> None:
     """With the pins and the oscillator of the board; the bitstream is there."""
     if lacking := missing("yosys") or missing(nextpnr):
         pytest.skip(lacking)
@@ -127,4 +146,6 @@ def test_a_small_network_behind_a_serial_line_is_placed_on_a_board(device: str, 
     assert all(kind["used"] <= kind["available"] for kind in report["utilization"].values())
     (reached,) = report["fmax"].values()
     assert reached["achieved"] >= reached["constraint"] == pytest.approx(clock, abs=0.01)
-    assert (tmp_path / "out" / ("lehr.bin" if device == "hx8k" else "lehr.bit")).stat().st_size > 10_000
+    assert (
+        tmp_path / "out" / ("lehr.bin" if device == "hx8k" else "lehr.bit")
+    ).stat().st_size > 10_000

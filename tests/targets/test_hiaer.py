@@ -17,7 +17,19 @@ import pytest
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused
 from lehr.machines import HIAER
-from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import (
+    INPUT,
+    OUTPUT,
+    Conv2d,
+    Delay,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neuron,
+    Readout,
+    SumPool2d,
+)
 from lehr.nodes import Node
 from lehr.simulate import Result, compare, simulate
 from lehr.targets.build import build, verify
@@ -40,10 +52,15 @@ def neurons(size: int, how: Any = FIELDS, threshold: int = 40, bias: Any = 0) ->
 
 
 def chain(
-    nodes: Mapping[str, Node], *more: tuple[str, str], shape: tuple[int, ...] = (12,), readout: Readout = "count_argmax_lowest"
+    nodes: Mapping[str, Node],
+    *more: tuple[str, str],
+    shape: tuple[int, ...] = (12,),
+    readout: Readout = "count_argmax_lowest",
 ) -> Network:
     steps = [name for name in nodes if not name.startswith("beside")]
-    return Network(nodes, (*pairwise((INPUT, *steps, OUTPUT)), *more), Input(shape, "spikes"), 14, readout)
+    return Network(
+        nodes, (*pairwise((INPUT, *steps, OUTPUT)), *more), Input(shape, "spikes"), 14, readout
+    )
 
 
 def everything() -> Network:
@@ -62,7 +79,12 @@ def everything() -> Network:
         "beside_late": Delay(3),
         "beside_weights": Linear(weights(rng, 4, 8)),
     }
-    more = [("hidden", "beside_self"), ("beside_self", "hidden"), ("hidden", "beside_late"), ("beside_late", "beside_weights")]
+    more = [
+        ("hidden", "beside_self"),
+        ("beside_self", "hidden"),
+        ("hidden", "beside_late"),
+        ("beside_late", "beside_weights"),
+    ]
     return chain(nodes, *more, ("beside_weights", "out"), shape=(2, 6, 6))
 
 
@@ -74,28 +96,40 @@ def dense(how: Any = FIELDS, bias: Any = 0) -> Network:
 
 def integrating(shift: int = 5) -> Network:
     rng = np.random.default_rng(3)
-    nodes = {"fc": Linear(weights(rng, 10, 12)), "hidden": neurons(10, replace(FIELDS, fraction_bits=shift), threshold=3 << shift)}
+    nodes = {
+        "fc": Linear(weights(rng, 10, 12)),
+        "hidden": neurons(10, replace(FIELDS, fraction_bits=shift), threshold=3 << shift),
+    }
     nodes = {**nodes, "last": Linear(weights(rng, 5, 10)), "out": neurons(5, NEVER, threshold=0)}
     return chain(nodes, readout="membrane_sum_argmax_lowest")
 
 
 def samples(net: Network, seed: int = 0, count: int = 3) -> Spikes:
-    return (np.random.default_rng(seed).random((count, net.steps, *net.input.shape)) < 0.5).astype(np.uint8)
+    return (np.random.default_rng(seed).random((count, net.steps, *net.input.shape)) < 0.5).astype(
+        np.uint8
+    )
 
 
 def flowing(net: Network, x: Spikes) -> Result:
     ran = simulate(net, x, trace=net.neurons)
-    assert all(0 < rate < 1 for name, rate in ran.rates.items() if not net.neurons[name].integrates), ran.rates
+    assert all(
+        0 < rate < 1 for name, rate in ran.rates.items() if not net.neurons[name].integrates
+    ), ran.rates
     return ran
 
 
 def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.int64]]:
     """Membranes and spikes by layer: what the machine does, written by hand from the README and the machine's formula."""
     told, rows = json.loads(files["network.json"]), np.load(io.BytesIO(files["synapses.npz"]))
-    axons, inner = np.zeros((told["axons"], told["neurons"]), int), np.zeros((told["neurons"], told["neurons"]), int)
+    axons, inner = (
+        np.zeros((told["axons"], told["neurons"]), int),
+        np.zeros((told["neurons"], told["neurons"]), int),
+    )
     for matrix, name in ((axons, "axons"), (inner, "neurons")):
         for source, target, weight in rows[name].tolist():
-            assert matrix[source, target] == 0, "hs_api keeps the last of two synapses between the same neurons"
+            assert matrix[source, target] == 0, (
+                "hs_api keeps the last of two synapses between the same neurons"
+            )
             matrix[source, target] = weight
             assert -(1 << 15) <= weight < 1 << 15
     steps, shown = x.shape[1], dict[str, Any]()
@@ -105,7 +139,9 @@ def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.i
             entering = np.zeros(told["axons"], int)
             for entry in told["inputs"]:
                 if 0 <= t - entry["late"] < steps:
-                    entering[entry["first"] : entry["first"] + sample.shape[1]] = sample[t - entry["late"]]
+                    entering[entry["first"] : entry["first"] + sample.shape[1]] = sample[
+                        t - entry["late"]
+                    ]
             for entry in told["biases"]:
                 entering[entry["axon"]] = t >= entry["late"]
             s = v > told["threshold"]
@@ -115,14 +151,21 @@ def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.i
             potentials.append(v)
         for layer in told["layers"]:
             own = slice(layer["first"], layer["first"] + int(np.prod(layer["shape"])))
-            for name, values, late in (("v", potentials, layer["late"]), ("s", fired, layer["late"] + layer["spikes"])):
-                shown.setdefault(f"{name} {layer['name']}", []).append(np.array(values)[late : late + steps, own])
+            for name, values, late in (
+                ("v", potentials, layer["late"]),
+                ("s", fired, layer["late"] + layer["spikes"]),
+            ):
+                shown.setdefault(f"{name} {layer['name']}", []).append(
+                    np.array(values)[late : late + steps, own]
+                )
     return {name: np.array(values).astype(int) for name, values in shown.items()}
 
 
 def differing(net: Network, files: Mapping[str, bytes], x: Spikes) -> int:
     ran, made = flowing(net, x), stepped(files, x)
-    pairs: list[tuple[Any, Any]] = [(made[f"v {name}"], ran.trace.membranes[name]) for name in net.neurons]
+    pairs: list[tuple[Any, Any]] = [
+        (made[f"v {name}"], ran.trace.membranes[name]) for name in net.neurons
+    ]
     pairs += [(made[f"s {name}"], ran.trace.spikes[name]) for name in net.neurons]
     return sum(int((a != b.reshape(a.shape)).sum()) for a, b in pairs)
 
@@ -137,7 +180,9 @@ NETWORKS = {
 NETWORKS["weights of 15 bits"] = replace(
     NETWORKS["weights of 15 bits"],
     nodes={
-        name: replace(node, threshold=np.full_like(node.threshold, 2 << 14)) if isinstance(node, Neuron) else node
+        name: replace(node, threshold=np.full_like(node.threshold, 2 << 14))
+        if isinstance(node, Neuron)
+        else node
         for name, node in NETWORKS["weights of 15 bits"].nodes.items()
     },
 )
@@ -156,7 +201,10 @@ def test_one_weight_and_one_threshold_more_are_seen() -> None:
     net, x = dense(), samples(dense())
     files = dict(Hiaer().plan(net, {}).files)
     told = json.loads(files["network.json"])
-    higher = {**files, "network.json": json.dumps({**told, "threshold": told["threshold"] - 9}).encode()}
+    higher = {
+        **files,
+        "network.json": json.dumps({**told, "threshold": told["threshold"] - 9}).encode(),
+    }
     assert differing(net, higher, x) > 0
     rows = dict(np.load(io.BytesIO(files["synapses.npz"])))
     rows["axons"][0, 2] += 1
@@ -172,14 +220,26 @@ def test_the_program_and_the_fields_are_one_machine_whose_spikes_are_told_a_step
     assert np.array_equal(first.membranes["hidden"], second.membranes["hidden"])
     assert np.array_equal(first.spikes["hidden"][:, :-1], second.spikes["hidden"][:, 1:])
     assert 0 < first.spikes["hidden"].mean() < 1
-    late = [json.loads(Hiaer().plan(dense(how), {}).files["network.json"])["layers"] for how in (FIELDS, HIAER)]
-    assert [[(layer["late"], layer["spikes"]) for layer in layers] for layers in late] == [[(0, 1), (1, 1)], [(0, 0), (0, 0)]]
+    late = [
+        json.loads(Hiaer().plan(dense(how), {}).files["network.json"])["layers"]
+        for how in (FIELDS, HIAER)
+    ]
+    assert [[(layer["late"], layer["spikes"]) for layer in layers] for layers in late] == [
+        [(0, 1), (1, 1)],
+        [(0, 0), (0, 0)],
+    ]
 
 
 def test_what_is_said_otherwise_is_listed() -> None:
     readme = Hiaer().plan(everything(), {}).files["README.md"].decode()
-    assert "- the biases of maps are the weights of axon 72, which fires in every step from step 0 on\n" in readme
-    assert "- the biases of hidden are the weights of axon 73, which fires in every step from step 1 on\n" in readme
+    assert (
+        "- the biases of maps are the weights of axon 72, which fires in every step from step 0 "
+        "on\n" in readme
+    )
+    assert (
+        "- the biases of hidden are the weights of axon 73, which fires in every step from step 1 "
+        "on\n" in readme
+    )
     assert "- spikes of hidden wait their step 1 in relays, neurons 39..46\n" in readme
     assert "- spikes of hidden wait their step 3 in relays, neurons 55..62\n" in readme
     assert (
@@ -190,9 +250,19 @@ def test_what_is_said_otherwise_is_listed() -> None:
 
 def test_costs() -> None:
     figures = {figure.name: figure.value for figure in Hiaer().estimate(everything(), {}).figures}
-    assert (figures["neurons"], figures["relays"], figures["axons"], figures["steps"]) == (63, 24, 74, 17)
-    assert figures["synaptic operations"] == 18 + 7, "biases alone: those of two maps of 9 neurons, and of hidden all but one"
-    rates = {figure.name: figure.value for figure in Hiaer().estimate(dense(), {"input": 0.5, "hidden": 0.25}).figures}
+    assert (figures["neurons"], figures["relays"], figures["axons"], figures["steps"]) == (
+        63,
+        24,
+        74,
+        17,
+    )
+    assert figures["synaptic operations"] == 18 + 7, (
+        "biases alone: those of two maps of 9 neurons, and of hidden all but one"
+    )
+    rates = {
+        figure.name: figure.value
+        for figure in Hiaer().estimate(dense(), {"input": 0.5, "hidden": 0.25}).figures
+    }
     assert rates["synaptic operations"] == 0.5 * 120 + 0.25 * 50
 
 
@@ -207,42 +277,55 @@ def changed(net: Network, **layers: Neuron) -> Network:
 
 def test_one_threshold_and_one_leak() -> None:
     assert refused(changed(dense(), out=neurons(5, threshold=41))) == (
-        "out: its thresholds are 41..41, the machine has one for all neurons, 40 in hidden; train with --target hiaer, or with one threshold for the network"
+        "out: its thresholds are 41..41, the machine has one for all neurons, 40 in hidden; train "
+        "with --target hiaer, or with one threshold for the network"
     )
     slower = replace(FIELDS, decay_numerator=15, decay_shift=4)
     assert refused(changed(dense(), out=neurons(5, slower))) == (
-        "out: it leaks 1/2^4, the machine has one leak for all neurons, 1/2^3 in hidden; train with one decay for the network"
+        "out: it leaks 1/2^4, the machine has one leak for all neurons, 1/2^3 in hidden; train "
+        "with one decay for the network"
     )
 
 
 def test_updates_that_are_another_machines() -> None:
     usual = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=4)
-    assert "hidden: decay_form is 'multiply', the machine has 'shift'; train with decay_form = 'shift'" in refused(dense(usual))
+    assert (
+        "hidden: decay_form is 'multiply', the machine has 'shift'; train with decay_form = 'shift'"
+        in refused(dense(usual))
+    )
     other = replace(HIAER, statements=HIAER.statements[::-1][1:])
     assert refused(dense(other)) == "\n".join(
-        f"{name}: line 1 of its update is 'add v input 4', which the machine does not compute there; train with --target hiaer, or use the program 'hiaer' of lehr.machines"
+        f"{name}: line 1 of its update is 'add v input 4', which the machine does not compute "
+        "there; train with --target hiaer, or use the program 'hiaer' of lehr.machines"
         for name in ("hidden", "out")
     )
 
 
 def test_numbers_that_the_machine_does_not_hold() -> None:
     assert refused(dense(bias=40_000)) == (
-        "hidden: its weights and biases are -16..40,000, the machine holds -32,768..32,767; use fewer fraction bits or smaller biases"
+        "hidden: its weights and biases are -16..40,000, the machine holds -32,768..32,767; use "
+        "fewer fraction bits or smaller biases"
     )
     narrow = replace(FIELDS, state_bits=8)
     assert "hidden: its v reaches " in refused(dense(narrow))
-    assert "must stay within -128..127; use fewer fraction bits, a smaller fan-in, or a decay that is shorter" in refused(dense(narrow))
+    assert (
+        "must stay within -128..127; use fewer fraction bits, a smaller fan-in, or a decay that is "
+        "shorter" in refused(dense(narrow))
+    )
     assert refused(integrating(2)) == (
-        "out: it never fires, but its membrane can reach 57, and the machine fires above 12; read out spikes, or give the other layers more fraction bits than this one"
+        "out: it never fires, but its membrane can reach 57, and the machine fires above 12; read "
+        "out spikes, or give the other layers more fraction bits than this one"
     )
 
 
 def test_relays_need_a_threshold_that_a_weight_can_pass() -> None:
     high = {
-        name: neurons(node.threshold.size, replace(FIELDS, state_bits=32), threshold=32_767) for name, node in everything().neurons.items()
+        name: neurons(node.threshold.size, replace(FIELDS, state_bits=32), threshold=32_767)
+        for name, node in everything().neurons.items()
     }
     assert refused(changed(everything(), **high)) == (
-        "hidden: its spikes wait in relays, whose weight must pass the threshold 32,767, and 32,767 is the highest; use fewer fraction bits, or leave the delay out"
+        "hidden: its spikes wait in relays, whose weight must pass the threshold 32,767, and "
+        "32,767 is the highest; use fewer fraction bits, or leave the delay out"
     )
 
 
@@ -250,17 +333,32 @@ def test_circles_that_are_too_short() -> None:
     rng = np.random.default_rng(0)
     net = dense()
     back = {"back": Linear(weights(rng, 10, 5))}
-    circle = replace(net, nodes={**net.nodes, **back}, edges=(*net.edges, ("out", "back"), ("back", "hidden")))
+    circle = replace(
+        net, nodes={**net.nodes, **back}, edges=(*net.edges, ("out", "back"), ("back", "hidden"))
+    )
     assert refused(circle) == (
-        "out: its spikes run in a circle in fewer steps than the machine takes, which is one a layer; put a Delay into the circle"
+        "out: its spikes run in a circle in fewer steps than the machine takes, which is one a "
+        "layer; put a Delay into the circle"
     )
     longer = {**net.nodes, **back, "wait": Delay(1)}
-    assert refused(replace(net, nodes=longer, edges=(*net.edges, ("out", "wait"), ("wait", "back"), ("back", "hidden")))) == ""
+    assert (
+        refused(
+            replace(
+                net,
+                nodes=longer,
+                edges=(*net.edges, ("out", "wait"), ("wait", "back"), ("back", "hidden")),
+            )
+        )
+        == ""
+    )
 
 
 def test_pixels_are_refused() -> None:
     net = replace(dense(), input=Input((12,), "u8"))
-    assert "fc: the input is 'u8', an axon fires once a step or not; code the input as spikes" in refused(net)
+    assert (
+        "fc: the input is 'u8', an axon fires once a step or not; code the input as spikes"
+        in refused(net)
+    )
 
 
 # -------------------------------------------------------------------- in the tool
@@ -296,5 +394,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         Hiaer().runner().run(tmp_path / "built", np.zeros((1, 14, 11), np.uint8))
     (tmp_path / "built" / "network.json").write_text("{}")
-    with pytest.raises(FileRefused, match=r"network.json does not parse \('shape'\); build the artefact again$"):
+    with pytest.raises(
+        FileRefused, match=r"network.json does not parse \('shape'\); build the artefact again$"
+    ):
         Hiaer().runner().run(tmp_path / "built", np.zeros((1, 14, 12), np.uint8))

@@ -32,7 +32,10 @@ def built(net: Network, folder: Path, **options: str) -> Path:
 
 def shapes(path: Path) -> dict[str, list[int]]:
     graph = onnx.load(path).graph
-    return {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.input, *graph.output)}
+    return {
+        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in (*graph.input, *graph.output)
+    }
 
 
 # -------------------------------------------------------------------- the artefact
@@ -54,27 +57,42 @@ def test_models_have_fixed_sizes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", ["0", "-1", "two", "4097", "\N{SUPERSCRIPT TWO}", ""])
 def test_option_batch_is_a_number(batch: str) -> None:
-    with pytest.raises(UsageError, match=rf"^option batch is {batch!r}; use a number from 1 to 4096$"):
+    with pytest.raises(
+        UsageError, match=rf"^option batch is {batch!r}; use a number from 1 to 4096$"
+    ):
         TARGET.plan(small_network()[0], {"batch": batch})
 
 
 def test_it_takes_what_target_onnx_takes() -> None:
-    assert (TARGET.arithmetics, TARGET.statements, TARGET.nodes) == (Onnx.arithmetics, Onnx.statements, Onnx.nodes)
-    assert [figure.name for figure in TARGET.estimate(small_network()[0], {}).figures][-1] == "batch"
+    assert (TARGET.arithmetics, TARGET.statements, TARGET.nodes) == (
+        Onnx.arithmetics,
+        Onnx.statements,
+        Onnx.nodes,
+    )
+    assert [figure.name for figure in TARGET.estimate(small_network()[0], {}).figures][
+        -1
+    ] == "batch"
 
 
 def test_the_runner_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = small_network()
     folder = built(net, tmp_path / "built")
     with pytest.raises(
-        FileRefused, match=r"^input is uint8 \[6, 9, 1, 10, 10\], model.onnx takes uint8 \[N, 8, 1, 10, 10\]; convert or reshape it$"
+        FileRefused,
+        match=r"^input is uint8 \[6, 9, 1, 10, 10\], model.onnx takes uint8 \[N, 8, 1, 10, 10\]; convert or reshape it$",
     ):
         IreeRuntime().run(folder, np.repeat(x[:, None], 9, axis=1))
-    with pytest.raises(FileRefused, match=r"model\.onnx cannot be read \(FileNotFoundError\); build the artefact again$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"model\.onnx cannot be read \(FileNotFoundError\); build the artefact again$",
+    ):
         IreeRuntime().run(tmp_path, x)
     monkeypatch.setenv("LEHR_TOOLS", str(tmp_path / "none"))
     assert TARGET.measure(folder) == ()
-    with pytest.raises(ToolMissing, match=r"^iree is not on this machine; install it with 'lehr doctor --install iree'$"):
+    with pytest.raises(
+        ToolMissing,
+        match=r"^iree is not on this machine; install it with 'lehr doctor --install iree'$",
+    ):
         IreeRuntime().run(folder, x)
 
 
@@ -115,16 +133,25 @@ def test_the_makefile_lets_iree_compare_and_the_readme_runs(tmp_path: Path) -> N
     done = subprocess.run(["make", "check"], cwd=folder, env=tools, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "[SUCCESS] all function outputs matched their expected values." in done.stdout
-    program = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text("utf-8"), re.DOTALL)
+    program = re.search(
+        r"```python\n(.*?)```", (folder / "README.md").read_text("utf-8"), re.DOTALL
+    )
     assert program is not None
-    ran = subprocess.run([IREE.interpreter, "-c", program[1]], cwd=folder, capture_output=True, text=True)
+    ran = subprocess.run(
+        [IREE.interpreter, "-c", program[1]], cwd=folder, capture_output=True, text=True
+    )
     assert ran.returncode == 0, ran.stderr
-    images = np.random.default_rng(0).integers(0, net.input.highest, (2, *net.input.shape), np.uint8, endpoint=True)
+    images = np.random.default_rng(0).integers(
+        0, net.input.highest, (2, *net.input.shape), np.uint8, endpoint=True
+    )
     expected = simulate(net, images)
     assert ran.stdout == f"{expected.counts}\n{expected.prediction}\n"
     golden = next((folder / "golden").glob("00_*.membrane.i32"))
     golden.write_bytes(bytes([golden.read_bytes()[0] ^ 1]) + golden.read_bytes()[1:])
-    assert subprocess.run(["make", "check"], cwd=folder, env=tools, capture_output=True).returncode != 0
+    assert (
+        subprocess.run(["make", "check"], cwd=folder, env=tools, capture_output=True).returncode
+        != 0
+    )
 
 
 @installed
@@ -135,6 +162,9 @@ def test_a_model_that_iree_does_not_import_is_named(tmp_path: Path) -> None:
     model = onnx.load(folder / MODEL)
     model.graph.node[0].op_type = "Celu"
     (folder / MODEL).write_bytes(model.SerializeToString())
-    with pytest.raises(NotBitExact, match=r"^iree does not compile or run the models: iree-.*; build the artefact again$") as caught:
+    with pytest.raises(
+        NotBitExact,
+        match=r"^iree does not compile or run the models: iree-.*; build the artefact again$",
+    ) as caught:
         IreeRuntime().run(folder, x)
     assert "\n" not in str(caught.value)

@@ -39,7 +39,9 @@ def until(folder: Path, count: int) -> None:
     pytest.fail(f"{running(folder)} of {sorted(path.name for path in folder.iterdir())}")
 
 
-def test_a_result_comes_back_and_what_is_printed_is_no_part_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_result_comes_back_and_what_is_printed_is_no_part_of_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     assert call_within(LONG, "calls:add", {"a": 2, "b": 3}) == 5
     shown = capfd.readouterr()
     assert shown.out == ""
@@ -75,10 +77,14 @@ def test_errors_come_back_as_they_are(kind: str, error: type[Exception], message
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-def test_when_the_time_is_up_everything_has_ended(tmp_path: Path, deaf: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_time_is_up_everything_has_ended(
+    tmp_path: Path, deaf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str] = []
 
-    def communicate(self: subprocess.Popen[bytes], timeout: float | None = None) -> tuple[bytes, bytes]:
+    def communicate(
+        self: subprocess.Popen[bytes], timeout: float | None = None
+    ) -> tuple[bytes, bytes]:
         if not seen:  # the time is up as soon as all three are there
             until(tmp_path, 3)
             seen.extend(running(tmp_path))
@@ -99,8 +105,13 @@ def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, how: signal.Si
     # a shell that starts the tests in the background lets them ignore SIGINT
     code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lehr.targets.limited import call_within; call_within(600, 'calls:never_end', {{'folder': {str(tmp_path)!r}}})"
     places = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parents[2])))
-    environment = os.environ | {"PYTHONPATH": places, "TMPDIR": str(tmp_path.parent)}  # where a killed caller leaves its folder
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL) as caller:
+    environment = os.environ | {
+        "PYTHONPATH": places,
+        "TMPDIR": str(tmp_path.parent),
+    }  # where a killed caller leaves its folder
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL
+    ) as caller:
         until(tmp_path, 3)
         caller.send_signal(how)
     until(tmp_path, 0)

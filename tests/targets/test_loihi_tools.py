@@ -53,7 +53,9 @@ def with_one_more(folder: Path, name: str, number: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", get_args(Tool))
-@pytest.mark.parametrize("name", ["layer/1/weight", "layer/1/neuron/vThMant", "layer/2/weight", "layer/2/bias"])
+@pytest.mark.parametrize(
+    "name", ["layer/1/weight", "layer/1/neuron/vThMant", "layer/2/weight", "layer/2/bias"]
+)
 def test_one_unit_in_the_file_is_noticed(name: str, tool: Tool, tmp_path: Path) -> None:
     if missing := TOOLS[tool].missing():
         pytest.skip(missing)
@@ -69,7 +71,9 @@ def test_currents_wrap_and_membranes_saturate_as_in_lava(tmp_path: Path) -> None
     made = example(LOIHI, "machine_loihi_at_its_rails")
     assert not isinstance(made, str)
     assert made.expected.trace.membranes["out"].min() == 1 - 2**23
-    compare(made.expected.trace, run(made.net, made.x, "lava", tmp_path / "built")).require_equal("lava")
+    compare(made.expected.trace, run(made.net, made.x, "lava", tmp_path / "built")).require_equal(
+        "lava"
+    )
 
 
 def test_what_brian_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,18 +83,31 @@ def test_what_brian_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ):
         made = example(LOIHI, name)
         assert not isinstance(made, str)
-        with pytest.raises(ToolMissing, match=f"^brian2-loihi has no {lacking}.*; run it in Lava: "):
+        with pytest.raises(
+            ToolMissing, match=f"^brian2-loihi has no {lacking}.*; run it in Lava: "
+        ):
             LoihiRunner("brian2-loihi").run(built(made.net, tmp_path / name), made.x)
 
 
 def test_which_tool_runs_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LEHR_TOOLS", str(tmp_path))
-    assert LoihiRunner().missing() == "lava is not on this machine; install it with 'lehr doctor --install lava'"
+    assert (
+        LoihiRunner().missing()
+        == "lava is not on this machine; install it with 'lehr doctor --install lava'"
+    )
     monkeypatch.setenv(CHOICE, "brian2-loihi")
-    assert LoihiRunner().missing() == "brian2-loihi is not on this machine; install it with 'lehr doctor --install brian2-loihi'"
-    assert LoihiRunner("lava").missing() == "lava is not on this machine; install it with 'lehr doctor --install lava'"
+    assert (
+        LoihiRunner().missing()
+        == "brian2-loihi is not on this machine; install it with 'lehr doctor --install brian2-loihi'"
+    )
+    assert (
+        LoihiRunner("lava").missing()
+        == "lava is not on this machine; install it with 'lehr doctor --install lava'"
+    )
     monkeypatch.setenv(CHOICE, "brian")
-    with pytest.raises(UsageError, match="^LEHR_LOIHI_TOOL is 'brian'; use one of lava, brian2-loihi$"):
+    with pytest.raises(
+        UsageError, match="^LEHR_LOIHI_TOOL is 'brian'; use one of lava, brian2-loihi$"
+    ):
         LoihiRunner().missing()
 
 
@@ -104,14 +121,20 @@ def test_damaged_artefacts_and_wrong_inputs_are_refused(tmp_path: Path) -> None:
         LoihiRunner("lava").run(folder, 2 * x)
     shutil.copytree(folder, tmp_path / "other")
     (tmp_path / "other" / "network.net").write_bytes(b"none")
-    with pytest.raises(FileRefused, match="is no network for netx .*; give a whole artefact of target loihi, or build it again$"):
+    with pytest.raises(
+        FileRefused,
+        match="is no network for netx .*; give a whole artefact of target loihi, or build it again$",
+    ):
         LoihiRunner("lava").run(tmp_path / "other", x)
 
 
 # -------------------------------------------------------------------- what it costs
 def test_the_estimate_counts_events_by_hand() -> None:
     net, _ = dense(recurrent=True, biased=False)
-    figures = {figure.name: figure.value for figure in LOIHI.estimate(net, {INPUT: 0.5, "hidden": 0.25, "out": 0.1}).figures}
+    figures = {
+        figure.name: figure.value
+        for figure in LOIHI.estimate(net, {INPUT: 0.5, "hidden": 0.25, "out": 0.1}).figures
+    }
     events = 0.5 * 24 * 16 + 0.25 * 16 * 16 + 0.25 * 16 * 5
     assert figures["synaptic operations"] == pytest.approx(events)
     messages = 0.5 * 24 + 0.25 * 16 + 0.25 * 16
@@ -126,7 +149,10 @@ def test_the_synapses_of_a_convolution_are_counted_place_by_place() -> None:
     rates = {INPUT: 1.0, "lif1": 0.0, "lif2": 0.0, "out": 0.0}
     figures = {figure.name: figure.value for figure in LOIHI.estimate(net, rates).figures}
     conv = net.weighted["conv1"]
-    assert figures["synaptic operations"] == np.abs(conv.present.sums(np.ones((1, 2, 8, 7), np.int64))).sum()
+    assert (
+        figures["synaptic operations"]
+        == np.abs(conv.present.sums(np.ones((1, 2, 8, 7), np.int64))).sum()
+    )
 
 
 @pytest.mark.slow
@@ -137,7 +163,9 @@ def test_sanafe_measures_where_its_spikes_are_the_networks(tmp_path: Path) -> No
     plain = changed(
         net,
         **{
-            name: neuron(layer.channels, int(layer.threshold[0]), 0, replace(HOW, decay_numerator=16))
+            name: neuron(
+                layer.channels, int(layer.threshold[0]), 0, replace(HOW, decay_numerator=16)
+            )
             for name, layer in net.neurons.items()
         },
     )
@@ -149,14 +177,25 @@ def test_sanafe_measures_where_its_spikes_are_the_networks(tmp_path: Path) -> No
     assert figures["time"].unit == "us per inference"
 
 
-def test_sanafe_that_fires_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sanafe_that_fires_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net, x = dense(biased=False)
     folder = tmp_path / "built"
     build(net, LOIHI, x).plan.write(folder)
     other = {"spikes": np.zeros((4, 2), np.int64)}
-    fake = type("Fake", (), {"missing": lambda self: None, "version": lambda self: "0", "run": lambda self, *told: other})()
+    fake = type(
+        "Fake",
+        (),
+        {
+            "missing": lambda self: None,
+            "version": lambda self: "0",
+            "run": lambda self, *told: other,
+        },
+    )()
     monkeypatch.setattr(measured, "SANAFE", fake)
     with pytest.raises(
-        NotBitExact, match=r"^sanafe: hidden fires 0 times in sample 0 and not \d+, as its neurons are floats; leave --measure out"
+        NotBitExact,
+        match=r"^sanafe: hidden fires 0 times in sample 0 and not \d+, as its neurons are floats; leave --measure out",
     ):
         LOIHI.measure(folder)

@@ -37,7 +37,12 @@ class Deciding(CRunner):
         trace, decision = super().run(folder, x), RIGHT[: len(x)].copy()
         if self.wrong is not None:
             decision[self.wrong] += 1
-        return MachineTrace(trace.spikes, trace.membranes, decision, (Figure("clocks", 1234.5, "per sample", "a test"),))
+        return MachineTrace(
+            trace.spikes,
+            trace.membranes,
+            decision,
+            (Figure("clocks", 1234.5, "per sample", "a test"),),
+        )
 
 
 class Hiding(CRunner):
@@ -74,18 +79,24 @@ def test_a_decision_is_compared(out: Path, monkeypatch: pytest.MonkeyPatch) -> N
         wrong.require()
 
 
-def test_spikes_alone_are_compared_where_membranes_are_hidden(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spikes_alone_are_compared_where_membranes_are_hidden(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(C, "runner", lambda _: Hiding())
     verified = verify_here(out)
     verified.require()
-    spikes = sum(layer.size for layer in simulate(NET, X[:3], trace=NET.neurons).trace.spikes.values())
+    spikes = sum(
+        layer.size for layer in simulate(NET, X[:3], trace=NET.neurons).trace.spikes.values()
+    )
     assert str(verified.comparison) == f"0 of {spikes:,} spikes differ"
     monkeypatch.setattr(Hiding, "flipped", True)
     assert verify_here(out).comparison.spikes > 0
 
 
 @pytest.mark.slow
-def test_a_runner_that_shows_less_than_it_says_is_refused(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runner_that_shows_less_than_it_says_is_refused(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Hiding, "shows", ("membrane", "spike"))
     monkeypatch.setattr(C, "runner", lambda _: Hiding())
     with pytest.raises(NotBitExact, match="expected a trace of shape .*, got nothing"):
@@ -95,11 +106,15 @@ def test_a_runner_that_shows_less_than_it_says_is_refused(out: Path, monkeypatch
 def test_as_an_engine_it_gives_counts_and_no_membranes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(C, "runner", lambda _: Hiding())
     assert np.array_equal(engine.run(C(), NET, X).counts, simulate(NET, X).counts)
-    with pytest.raises(UsageError, match=r"^target c has a tool that shows no membranes; leave the trace out$"):
+    with pytest.raises(
+        UsageError, match=r"^target c has a tool that shows no membranes; leave the trace out$"
+    ):
         engine.run(C(), NET, X, NET.neurons)
 
 
-def test_verify_prints_what_was_compared(out: Path, monkeypatch: pytest.MonkeyPatch, lehr: Lehr) -> None:
+def test_verify_prints_what_was_compared(
+    out: Path, monkeypatch: pytest.MonkeyPatch, lehr: Lehr
+) -> None:
     verified = verify_here(out)
     monkeypatch.setattr("lehr.targets.build.verify", lambda *_: verified)
     assert "decisions" not in lehr("verify", out).out
@@ -129,21 +144,37 @@ def growing(numerator: int) -> Network:
     how = Arithmetic(decay_numerator=numerator, decay_shift=1, state_bits=8)
     lif = Neuron(np.array((1, 1), np.int32), np.zeros(2, np.int32), how)
     weight = np.array(((1, 1, 1), (-1, -1, -1)), np.int8)
-    return Network({"fc": Linear(weight), "lif": lif}, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), Input((3,), "spikes"), 10)
+    return Network(
+        {"fc": Linear(weight), "lif": lif},
+        ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)),
+        Input((3,), "spikes"),
+        10,
+    )
 
 
 @pytest.mark.slow
-def test_more_steps_than_are_shown_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_steps_than_are_shown_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x = np.ones((1, 60, 3), np.uint8)
     falls, leaks = growing(2), growing(1)
-    assert simulate(falls, x, trace=["lif"]).trace.membranes["lif"].min() == -128  # its rail, which 10 steps do not reach
+    assert (
+        simulate(falls, x, trace=["lif"]).trace.membranes["lif"].min() == -128
+    )  # its rail, which 10 steps do not reach
     assert simulate(falls, x[:, :10], trace=["lif"]).trace.membranes["lif"].min() == -30
     build(falls, C(), x).plan.write(tmp_path / "out")
     monkeypatch.setattr(C, "own_steps", True)
     way_out = "give at most 10, or export the network with more steps"
     sentence = f"^input has 60 steps, but that the states of lif stay within the widths of c is shown for 10; {way_out}$"
-    for refused in (lambda: engine.run(C(), falls, x), lambda: build(falls, C(), x), lambda: verify_here(tmp_path / "out")):
+    for refused in (
+        lambda: engine.run(C(), falls, x),
+        lambda: build(falls, C(), x),
+        lambda: verify_here(tmp_path / "out"),
+    ):
         with pytest.raises(FileRefused, match=sentence):
             refused()
-    for net, given in ((falls, x[:, :10]), (leaks, x)):  # a leak holds a membrane for any number of steps
+    for net, given in (
+        (falls, x[:, :10]),
+        (leaks, x),
+    ):  # a leak holds a membrane for any number of steps
         assert np.array_equal(engine.run(C(), net, given).counts, simulate(net, given).counts)

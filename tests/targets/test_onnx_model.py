@@ -39,7 +39,9 @@ def built(net: Network, folder: Path, **options: str) -> Path:
 
 
 # -------------------------------------------------------------------- the file
-TOPOLOGIES: dict[str, Make] = {golden.name: partial(golden.make, HOW) for golden in GOLDEN if not golden.fields}
+TOPOLOGIES: dict[str, Make] = {
+    golden.name: partial(golden.make, HOW) for golden in GOLDEN if not golden.fields
+}
 
 
 @pytest.mark.few(10)
@@ -52,7 +54,9 @@ def test_model_is_valid_onnx(make: Make) -> None:
     onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     assert model.ir_version == 10
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 21)]
-    assert _described(model.graph.input) == ["input uint8 N,T," + ",".join(map(str, net.input.shape))]
+    assert _described(model.graph.input) == [
+        "input uint8 N,T," + ",".join(map(str, net.input.shape))
+    ]
     classes = np.prod(net.shapes[net.output])
     layers = [
         f"{kind}.{name} {dtype} N,T,{','.join(map(str, net.shapes[name]))}"
@@ -60,7 +64,11 @@ def test_model_is_valid_onnx(make: Make) -> None:
         for kind, dtype in (("spikes", "uint8"), ("membrane", "int32"))
     ]
     scores = "counts int32" if net.readout == "count_argmax_lowest" else "scores int64"
-    assert _described(model.graph.output) == [f"{scores} N,{classes}", "prediction int64 N", *layers]
+    assert _described(model.graph.output) == [
+        f"{scores} N,{classes}",
+        "prediction int64 N",
+        *layers,
+    ]
 
 
 def _described(values: Iterable[onnx.ValueInfoProto]) -> list[str]:
@@ -73,24 +81,45 @@ def _described(values: Iterable[onnx.ValueInfoProto]) -> list[str]:
 
 def test_model_holds_no_floating_point() -> None:
     model = make_model(small_network()[0], trace=True)
-    body = next(attribute.g for node in model.graph.node for attribute in node.attribute if attribute.name == "body")
+    body = next(
+        attribute.g
+        for node in model.graph.node
+        for attribute in node.attribute
+        if attribute.name == "body"
+    )
     kinds = {tensor.data_type for graph in (model.graph, body) for tensor in graph.initializer}
-    assert kinds <= {onnx.TensorProto.INT8, onnx.TensorProto.UINT8, onnx.TensorProto.INT32, onnx.TensorProto.INT64}
+    assert kinds <= {
+        onnx.TensorProto.INT8,
+        onnx.TensorProto.UINT8,
+        onnx.TensorProto.INT32,
+        onnx.TensorProto.INT64,
+    }
     casts = {a.i for node in body.node if node.op_type == "Cast" for a in node.attribute}
-    assert casts <= {onnx.TensorProto.UINT8, onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL}
+    assert casts <= {
+        onnx.TensorProto.UINT8,
+        onnx.TensorProto.INT32,
+        onnx.TensorProto.INT64,
+        onnx.TensorProto.BOOL,
+    }
 
 
 def test_without_a_trace_only_counts_are_left(tmp_path: Path) -> None:
     net, x = small_network()
     folder = built(net, tmp_path / "built", trace="0")
-    assert _described(onnx.load(folder / FILE).graph.output) == ["counts int32 N,5", "prediction int64 N"]
+    assert _described(onnx.load(folder / FILE).graph.output) == [
+        "counts int32 N,5",
+        "prediction int64 N",
+    ]
     session = OnnxRuntime()._session(folder / FILE)
     counts, prediction = session.run(None, {"input": per_step(net, x)})
     expected = simulate(net, x)
     assert alive(expected)
     assert np.array_equal(counts, expected.counts)
     assert np.array_equal(prediction, expected.prediction)
-    with pytest.raises(UsageError, match=r"model\.onnx has no outputs for spikes and membranes; build it with the option trace=1$"):
+    with pytest.raises(
+        UsageError,
+        match=r"model\.onnx has no outputs for spikes and membranes; build it with the option trace=1$",
+    ):
         OnnxRuntime().run(folder, x)
 
 
@@ -104,7 +133,9 @@ def test_the_program_in_the_readme_runs(make: Make, form: str, tmp_path: Path) -
     program = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert program is not None
     assert len(program[1].splitlines()) <= (10 if form == "scan" else 16)
-    done = subprocess.run([sys.executable, "-c", program[1]], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program[1]], cwd=folder, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     shape = (4, *net.input.shape)
     x = np.random.default_rng(0).integers(0, net.input.highest, shape, np.uint8, endpoint=True)
@@ -114,11 +145,13 @@ def test_the_program_in_the_readme_runs(make: Make, form: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
-# -------------------------------------------------------------------- what is refused, and what it costs
+# -------------------------------------------------------------------- what is refused, and what it
+# costs
 def test_problems_are_told_at_once_with_a_way_out() -> None:
     net, _ = small_network(Arithmetic(update="event", reset_timing="same_step"))
     assert [str(problem) for problem in TARGET.check(net)] == [
-        f"{name}: update is 'event', the machine has 'step'; train with update = 'step'" for name in net.neurons
+        f"{name}: update is 'event', the machine has 'step'; train with update = 'step'"
+        for name in net.neurons
     ]
 
 
@@ -133,13 +166,19 @@ def test_sums_too_large_for_int32_are_problems() -> None:
     ]
     ones = np.ones((210, 210), np.int8)
     wider = Network(
-        {"a": Linear(ones), "b": Linear(ones), "c": Linear(ones), "lif": Neuron(np.ones(210, np.int32), np.zeros(210, np.int32), HOW)},
+        {
+            "a": Linear(ones),
+            "b": Linear(ones),
+            "c": Linear(ones),
+            "lif": Neuron(np.ones(210, np.int32), np.zeros(210, np.int32), HOW),
+        },
         (("input", "a"), ("a", "b"), ("b", "c"), ("c", "lif"), ("lif", OUTPUT)),
         Input((210,), "u8"),
         2,
     )
     assert [str(problem) for problem in TARGET.check(wider)] == [
-        "c: its sums reach 2,361,555,000, more than a 32-bit accumulator holds; use a smaller fan-in"
+        "c: its sums reach 2,361,555,000, more than a 32-bit accumulator holds; use a smaller "
+        "fan-in"
     ]
 
 
@@ -151,7 +190,8 @@ def test_option_trace_is_0_or_1() -> None:
 def test_estimate_counts_what_is_there() -> None:
     net, _ = small_network()
     figures = {figure.name: figure.value for figure in TARGET.estimate(net, {}).figures}
-    # conv1 8x8x4 of 9, conv2 4x4x6 of 36, fc 5 of 24; membranes of 4 bytes and spikes of one for 64 + 24 + 5 neurons
+    # conv1 8x8x4 of 9, conv2 4x4x6 of 36, fc 5 of 24; membranes of 4 bytes and spikes of one for 64
+    # + 24 + 5 neurons
     assert figures["multiply-accumulates"] == 256 * 9 + 96 * 36 + 5 * 24
     assert figures["state"] == (64 + 24 + 5) * (4 + 1)
     assert figures["model"] == len(TARGET.plan(net, {"trace": "0"}).files[FILE])
@@ -162,11 +202,14 @@ def test_runner_refuses_inputs_that_do_not_fit(tmp_path: Path) -> None:
     net, x = small_network()
     folder = built(net, tmp_path / "built")
     with pytest.raises(
-        FileRefused, match=r"^input is uint8 \[6, 1, 10, 9\], model\.onnx takes uint8 \[N, T, 1, 10, 10\]; convert or reshape it$"
+        FileRefused,
+        match=r"^input is uint8 \[6, 1, 10, 9\], model\.onnx takes uint8 \[N, T, 1, 10, 10\]; convert or reshape it$",
     ):
         OnnxRuntime().run(folder, x[..., :-1])
     wrong: Any = x.astype(np.int64)
-    with pytest.raises(FileRefused, match=r"^input is int64 \[6, 8, 1, 10, 10\], model\.onnx takes uint8"):
+    with pytest.raises(
+        FileRefused, match=r"^input is int64 \[6, 8, 1, 10, 10\], model\.onnx takes uint8"
+    ):
         OnnxRuntime().run(folder, wrong)
 
 
@@ -174,16 +217,25 @@ def test_runner_reports_a_damaged_model_in_one_line(tmp_path: Path) -> None:
     net, x = small_network()
     folder = built(net, tmp_path / "built")
     content = (folder / FILE).read_bytes()
-    for damaged in (b"", content[: len(content) // 2], content.replace(b"ConvInteger", b"ConvIntegre")):
+    for damaged in (
+        b"",
+        content[: len(content) // 2],
+        content.replace(b"ConvInteger", b"ConvIntegre"),
+    ):
         (folder / FILE).write_bytes(damaged)
-        with pytest.raises(NotBitExact, match=r"model\.onnx: ONNX Runtime does not run it \(.*\); build the artefact again$") as caught:
+        with pytest.raises(
+            NotBitExact,
+            match=r"model\.onnx: ONNX Runtime does not run it \(.*\); build the artefact again$",
+        ) as caught:
             OnnxRuntime().run(folder, x)
         assert "\n" not in str(caught.value)
 
 
 def test_runner_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("lehr.targets.onnx.runner.find_spec", lambda name: None)
-    with pytest.raises(ToolMissing, match=r"^ONNX Runtime is not installed; pip install onnxruntime$"):
+    with pytest.raises(
+        ToolMissing, match=r"^ONNX Runtime is not installed; pip install onnxruntime$"
+    ):
         OnnxRuntime().run(tmp_path, small_network()[1])
 
 
@@ -196,11 +248,17 @@ def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:
     folder = built(net, tmp_path / "built", form="step")
     model = onnx.load(folder / FILE)
     assert "Scan" not in {node.op_type for node in model.graph.node}
-    assert _described(model.graph.input)[0] == "input uint8 N," + ",".join(map(str, net.input.shape))
+    assert _described(model.graph.input)[0] == "input uint8 N," + ",".join(
+        map(str, net.input.shape)
+    )
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)
     compare(expected.trace, OnnxRuntime().run(folder, x)).require_equal("one step")
-    other = next(m for m in thresholds(net) if not compare(expected.trace, simulate(m, x, trace=m.neurons).trace).equal)
+    other = next(
+        m
+        for m in thresholds(net)
+        if not compare(expected.trace, simulate(m, x, trace=m.neurons).trace).equal
+    )
     made = OnnxRuntime().run(built(other, tmp_path / "other", form="step"), x)
     assert not compare(expected.trace, made).equal
 

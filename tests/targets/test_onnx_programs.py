@@ -30,7 +30,10 @@ def require_exact(net: Network, x: Images, folder: Path) -> None:
     assert not TARGET.check(net)
     TARGET.plan(net, {}).with_manifest({}).write(folder)
     expected = simulate(net, x, trace=net.neurons)
-    assert all(0 < expected.rates[name] < neuron.program.most_spikes for name, neuron in net.neurons.items())
+    assert all(
+        0 < expected.rates[name] < neuron.program.most_spikes
+        for name, neuron in net.neurons.items()
+    )
     compare(expected.trace, OnnxRuntime().run(folder, x)).require_equal("onnx")
 
 
@@ -48,7 +51,13 @@ def test_a_changed_unit_of_a_parameter_is_noticed(tmp_path: Path) -> None:
     hidden = net.neurons["hidden"]
     other = hidden.parameters["dv"].copy()
     other.flat[3] += 1
-    changed = replace(net, nodes={**net.nodes, "hidden": replace(hidden, parameters={**hidden.parameters, "dv": other})})
+    changed = replace(
+        net,
+        nodes={
+            **net.nodes,
+            "hidden": replace(hidden, parameters={**hidden.parameters, "dv": other}),
+        },
+    )
     TARGET.plan(changed, {}).with_manifest({}).write(tmp_path / "built")
     got = OnnxRuntime().run(tmp_path / "built", x)
     assert not compare(simulate(net, x, trace=net.neurons).trace, got).equal
@@ -66,7 +75,8 @@ def test_delays_by_neuron_are_exact(name: str, tmp_path: Path) -> None:
 def test_loops_over_events_are_refused_by_name(name: str) -> None:
     net, _ = machine_network(name)
     assert str(TARGET.check(net)[0]) == (
-        "hidden: its update is a program with ForEachEvent, which the machine does not compute; say it in fields of Arithmetic, or use a"
+        "hidden: its update is a program with ForEachEvent, which the machine does not compute; "
+        "say it in fields of Arithmetic, or use a"
         " target that takes programs"
     )
 
@@ -100,7 +110,12 @@ def require_side_by_side(seed: int, tmp_path: Path) -> None:
     ("bound v -1073741824 99 saturate; fire now v gt 1073741824 1; subtract v 1073741824 0 times now", INT64),  # of all, and not used
 ])  # fmt: skip
 def test_types_hold_what_operators_come_to(line: str, wide: int, tmp_path: Path) -> None:
-    lines = ["add v input 4", *line.split("; "), "fire fired v gt threshold 1", "put v 0 when fired"]
+    lines = [
+        "add v input 4",
+        *line.split("; "),
+        "fire fired v gt threshold 1",
+        "put v 0 when fired",
+    ]
     net, x = program_network(program_of_lines(lines, "v"), 40)
     assert types_of(net.neurons["hidden"], 14)[0] == wide
     require_exact(net, x, tmp_path / "built")

@@ -17,7 +17,19 @@ from commands import Lehr
 
 from lehr.arithmetic import Arithmetic
 from lehr.errors import FileRefused, NotBitExact, ToolMissing
-from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Flatten, Input, Linear, Network, Neuron, Readout, SumPool2d
+from lehr.network import (
+    INPUT,
+    OUTPUT,
+    Conv2d,
+    Delay,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neuron,
+    Readout,
+    SumPool2d,
+)
 from lehr.nodes import Node
 from lehr.simulate import Result, compare, simulate
 from lehr.targets.ranc import Ranc
@@ -26,7 +38,14 @@ from lehr.targets.ranc.runner import UPSTREAM, RancRunner
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = RancRunner()
 tool = pytest.mark.skipif(RUNNER.missing() is not None, reason=str(RUNNER.missing()))
-ZERO = Arithmetic(decay_numerator=1, decay_shift=0, reset="zero", reset_timing="same_step", fires="ge", state_bits=16)
+ZERO = Arithmetic(
+    decay_numerator=1,
+    decay_shift=0,
+    reset="zero",
+    reset_timing="same_step",
+    fires="ge",
+    state_bits=16,
+)
 SUBTRACT = replace(ZERO, reset="subtract")
 BEYOND = replace(ZERO, fires="gt")
 NEVER = replace(ZERO, fires="never", reset="none")
@@ -34,21 +53,47 @@ Spikes = npt.NDArray[np.uint8]
 
 
 def weights(seed: int, *shape: int, ternary: bool = False) -> npt.NDArray[np.int8]:
-    return np.random.default_rng(seed).choice(np.array([-1, 0, 1] if ternary else [-1, 1], np.int8), shape)
+    return np.random.default_rng(seed).choice(
+        np.array([-1, 0, 1] if ternary else [-1, 1], np.int8), shape
+    )
 
 
 def neurons(size: int, how: Arithmetic = ZERO, threshold: int = 2, bias: int = 0) -> Neuron:
     """Thresholds of three sizes and biases around `bias`."""
-    return Neuron((threshold + np.arange(size) % 3).astype(np.int32), (bias * (np.arange(size) % 3 - 1)).astype(np.int32), how)
+    return Neuron(
+        (threshold + np.arange(size) % 3).astype(np.int32),
+        (bias * (np.arange(size) % 3 - 1)).astype(np.int32),
+        how,
+    )
 
 
-def chain(nodes: Mapping[str, Node], shape: tuple[int, ...] = (12,), readout: Readout = "count_argmax_lowest") -> Network:
-    return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(shape, "spikes"), 8, readout)
+def chain(
+    nodes: Mapping[str, Node],
+    shape: tuple[int, ...] = (12,),
+    readout: Readout = "count_argmax_lowest",
+) -> Network:
+    return Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(shape, "spikes"), 8, readout
+    )
 
 
-def dense(how: Arithmetic = ZERO, last: Arithmetic | None = None, size: int = 10, readout: Readout = "count_argmax_lowest") -> Network:
-    out = neurons(5, ZERO, 3, 1) if last is None else Neuron(np.zeros(5, np.int32), np.array([1, 0, -2, 3, 0], np.int32), last)
-    nodes = {"fc": Linear(weights(1, size, 12)), "hidden": neurons(size, how, bias=1), "last": Linear(weights(2, 5, size)), "out": out}
+def dense(
+    how: Arithmetic = ZERO,
+    last: Arithmetic | None = None,
+    size: int = 10,
+    readout: Readout = "count_argmax_lowest",
+) -> Network:
+    out = (
+        neurons(5, ZERO, 3, 1)
+        if last is None
+        else Neuron(np.zeros(5, np.int32), np.array([1, 0, -2, 3, 0], np.int32), last)
+    )
+    nodes = {
+        "fc": Linear(weights(1, size, 12)),
+        "hidden": neurons(size, how, bias=1),
+        "last": Linear(weights(2, 5, size)),
+        "out": out,
+    }
     return chain(nodes, readout=readout)
 
 
@@ -69,11 +114,34 @@ def maps() -> Network:
 
 def looped() -> Network:
     """A layer that hears itself, and a layer that hears it once at once and once three steps later, and the input."""
-    nodes: dict[str, Node] = {"fc": Linear(weights(1, 8, 12)), "hidden": neurons(8, SUBTRACT), "back": Linear(weights(6, 8, 8))}
-    nodes |= {"now": Linear(weights(7, 5, 8)), "wait": Delay(3), "late": Linear(weights(8, 5, 8)), "over": Linear(weights(9, 5, 12))}
+    nodes: dict[str, Node] = {
+        "fc": Linear(weights(1, 8, 12)),
+        "hidden": neurons(8, SUBTRACT),
+        "back": Linear(weights(6, 8, 8)),
+    }
+    nodes |= {
+        "now": Linear(weights(7, 5, 8)),
+        "wait": Delay(3),
+        "late": Linear(weights(8, 5, 8)),
+        "over": Linear(weights(9, 5, 12)),
+    }
     nodes["out"] = neurons(5, bias=1)
-    edges = ((INPUT, "fc"), ("fc", "hidden"), ("hidden", "back"), ("back", "hidden"), ("hidden", "now"), ("now", "out"))
-    edges += (("hidden", "wait"), ("wait", "late"), ("late", "out"), (INPUT, "over"), ("over", "out"), ("out", OUTPUT))  # type: ignore[assignment]
+    edges = (
+        (INPUT, "fc"),
+        ("fc", "hidden"),
+        ("hidden", "back"),
+        ("back", "hidden"),
+        ("hidden", "now"),
+        ("now", "out"),
+    )
+    edges += (
+        ("hidden", "wait"),
+        ("wait", "late"),
+        ("late", "out"),
+        (INPUT, "over"),
+        ("over", "out"),
+        ("out", OUTPUT),
+    )  # type: ignore[assignment]
     return Network(nodes, edges, Input((12,), "spikes"), 8)
 
 
@@ -89,12 +157,16 @@ NETWORKS = {
 
 
 def samples(net: Network, count: int = 2) -> Spikes:
-    return (np.random.default_rng(0).random((count, net.steps, *net.input.shape)) < 0.4).astype(np.uint8)
+    return (np.random.default_rng(0).random((count, net.steps, *net.input.shape)) < 0.4).astype(
+        np.uint8
+    )
 
 
 def flowing(net: Network, x: Spikes) -> Result:
     ran = simulate(net, x, trace=net.neurons)
-    assert all(0 < rate < 1 for name, rate in ran.rates.items() if not net.neurons[name].integrates), ran.rates
+    assert all(
+        0 < rate < 1 for name, rate in ran.rates.items() if not net.neurons[name].integrates
+    ), ran.rates
     return ran
 
 
@@ -104,24 +176,50 @@ def planned(net: Network) -> tuple[dict[str, Any], dict[str, Any]]:
     return json.loads(files["network.json"]), json.loads(files["map.json"])
 
 
-def by_hand(network: Mapping[str, Any], placed: Mapping[str, Any], x: Spikes) -> dict[str, npt.NDArray[np.int64]]:
+def by_hand(
+    network: Mapping[str, Any], placed: Mapping[str, Any], x: Spikes
+) -> dict[str, npt.NDArray[np.int64]]:
     """Membranes of each layer `[T, neurons]` of a sample, in Python integers: cores, axons, one destination a neuron."""
     cores, steps = network["cores"], len(x)
-    due = {(t + wait, core, axon) for i, core, axon, wait in placed["inputs"] for t in range(steps) if x[t, i]}
+    due = {
+        (t + wait, core, axon)
+        for i, core, axon, wait in placed["inputs"]
+        for t in range(steps)
+        if x[t, i]
+    }
     v = [[neuron["current_potential"] for neuron in core["neurons"]] for core in cores]
     ticks = []
     for t in range(steps + placed["late"]):
         for number, core in enumerate(cores):
-            for j, (neuron, bits) in enumerate(zip(core["neurons"], core["connections"], strict=True)):
+            for j, (neuron, bits) in enumerate(
+                zip(core["neurons"], core["connections"], strict=True)
+            ):
                 heard = [a for a, bit in enumerate(bits) if bit and (t, number, a) in due]
-                v[number][j] += sum(neuron["weights"][core["axons"][a]] for a in heard) + neuron["leak"]
+                v[number][j] += (
+                    sum(neuron["weights"][core["axons"][a]] for a in heard) + neuron["leak"]
+                )
                 assert v[number][j] >= neuron["negative_threshold"]
                 if v[number][j] >= neuron["positive_threshold"]:
-                    v[number][j] = v[number][j] - neuron["positive_threshold"] if neuron["reset_mode"] else neuron["reset_potential"]
-                    due.add((t + 1 + neuron["destination_tick"], number + neuron["destination_core_offset"][0], neuron["destination_axon"]))
+                    v[number][j] = (
+                        v[number][j] - neuron["positive_threshold"]
+                        if neuron["reset_mode"]
+                        else neuron["reset_potential"]
+                    )
+                    due.add(
+                        (
+                            t + 1 + neuron["destination_tick"],
+                            number + neuron["destination_core_offset"][0],
+                            neuron["destination_axon"],
+                        )
+                    )
         ticks.append([list(core) for core in v])
     return {
-        layer["name"]: np.array([[ticks[t + layer["late"]][core][row] for core, row in layer["rows"]] for t in range(steps)])
+        layer["name"]: np.array(
+            [
+                [ticks[t + layer["late"]][core][row] for core, row in layer["rows"]]
+                for t in range(steps)
+            ]
+        )
         for layer in placed["layers"]
     }
 
@@ -130,7 +228,9 @@ def differing(net: Network, network: Mapping[str, Any], placed: Mapping[str, Any
     x = samples(net, 1)
     expected = flowing(net, x).trace.membranes
     own = by_hand(network, placed, x[0].reshape(net.steps, -1))
-    return sum(int((own[name] != expected[name][0].reshape(net.steps, -1)).sum()) for name in net.neurons)
+    return sum(
+        int((own[name] != expected[name][0].reshape(net.steps, -1)).sum()) for name in net.neurons
+    )
 
 
 # -------------------------------------------------------------------- exact
@@ -141,7 +241,12 @@ def test_the_cores_by_hand_compute_the_network(name: str) -> None:
 
 def test_one_unit_more_is_seen() -> None:
     net = maps()
-    for core, field in ((0, "positive_threshold"), (0, "leak"), (-1, "positive_threshold"), (-1, "current_potential")):
+    for core, field in (
+        (0, "positive_threshold"),
+        (0, "leak"),
+        (-1, "positive_threshold"),
+        (-1, "current_potential"),
+    ):
         network, placed = planned(net)
         for neuron in network["cores"][core]["neurons"]:
             neuron[field] += 1
@@ -151,9 +256,17 @@ def test_one_unit_more_is_seen() -> None:
 def test_what_is_said_otherwise_is_listed() -> None:
     readme = Ranc().plan(maps(), {}).files["README.md"].decode()
     assert "- weights of more other than +-1 and +-2 are sums of these, an axon for each" in readme
-    assert "- thresholds of more are one more: it fires beyond them, the machine at them, and both then set to 0" in readme
-    assert "- membranes of out start at -2 biases, so that they are 0 when its first spikes can come" in readme
-    assert re.search(r"- [0-9]+ rows of maps are copies of its neurons, as a neuron sends to one axon", readme)
+    assert (
+        "- thresholds of more are one more: it fires beyond them, the machine at them, and both "
+        "then set to 0" in readme
+    )
+    assert (
+        "- membranes of out start at -2 biases, so that they are 0 when its first spikes can come"
+        in readme
+    )
+    assert re.search(
+        r"- [0-9]+ rows of maps are copies of its neurons, as a neuron sends to one axon", readme
+    )
     network, _ = planned(dense())
     assert [len(core["neurons"]) for core in network["cores"]] == [20, 5]
     assert sorted(network["cores"][0]["axons"]) == [0] * 12 + [1] * 12
@@ -162,9 +275,14 @@ def test_what_is_said_otherwise_is_listed() -> None:
 
 
 def test_costs() -> None:
-    figures = {figure.name: figure.value for figure in Ranc().estimate(dense(), {"input": 0.5, "hidden": 0.25}).figures}
+    figures = {
+        figure.name: figure.value
+        for figure in Ranc().estimate(dense(), {"input": 0.5, "hidden": 0.25}).figures
+    }
     assert figures["synaptic operations"] == 0.5 * 12 * 20 + 0.25 * 10 * 5
-    assert [figures[name] for name in ("cores", "neurons", "copies", "axons", "synapses", "ticks")] == [2, 25, 10, 44, 290, 10]
+    assert [
+        figures[name] for name in ("cores", "neurons", "copies", "axons", "synapses", "ticks")
+    ] == [2, 25, 10, 44, 290, 10]
 
 
 # -------------------------------------------------------------------- what does not map
@@ -175,14 +293,18 @@ def refused(net: Network) -> str:
 def test_other_updates() -> None:
     leaks = replace(ZERO, decay_numerator=7, decay_shift=3)
     assert refused(dense(leaks)) == (
-        "hidden: line 1 of its update is 'leak v multiply 7 3 toward_zero', which the machine does not compute there;"
+        "hidden: line 1 of its update is 'leak v multiply 7 3 toward_zero', which the machine does "
+        "not compute there;"
         " train with --target ranc, without a leak"
     )
     assert refused(dense(replace(SUBTRACT, fires="gt"))) == (
-        "hidden: line 4 of its update is 'fire fired v gt threshold 1', which the machine does not compute there;"
+        "hidden: line 4 of its update is 'fire fired v gt threshold 1', which the machine does not "
+        "compute there;"
         " train with --target ranc, without a leak"
     )
-    assert "hidden: reset_timing is 'next_step'" in refused(dense(replace(ZERO, reset_timing="next_step")))
+    assert "hidden: reset_timing is 'next_step'" in refused(
+        dense(replace(ZERO, reset_timing="next_step"))
+    )
 
 
 def test_widths_count_the_steps() -> None:
@@ -197,24 +319,32 @@ def test_widths_count_the_steps() -> None:
 
 def test_what_no_core_holds() -> None:
     wide = chain({"fc": Linear(np.ones((2, 257), np.int8)), "out": neurons(2)}, (257,))
-    assert refused(wide) == "out: a neuron of it hears 257 axons, a core has 256; use a smaller fan-in"
+    assert (
+        refused(wide) == "out: a neuron of it hears 257 axons, a core has 256; use a smaller fan-in"
+    )
     assert refused(replace(dense(), input=Input((12,), "u8"))) == (
         "fc: the input is 'u8', an axon takes one spike a tick or none; code the input as spikes"
     )
     net = looped()
     assert refused(replace(net, nodes={**net.nodes, "wait": Delay(14)})) == ""
     assert refused(replace(net, nodes={**net.nodes, "wait": Delay(15)})) == (
-        "out: spikes of hidden wait 15 ticks for it, a scheduler holds them for 14 at most; use shorter delays"
+        "out: spikes of hidden wait 15 ticks for it, a scheduler holds them for 14 at most; use "
+        "shorter delays"
     )
     early = replace(maps(), nodes={**maps().nodes, "out": neurons(6, SUBTRACT, 2, 5)})
     assert refused(early) == (
-        "out: it runs 2 ticks late, in which neuron 0 would fire, of bias -5 and threshold 2; use a smaller bias, or fewer layers before it"
+        "out: it runs 2 ticks late, in which neuron 0 would fire, of bias -5 and threshold 2; use "
+        "a smaller bias, or fewer layers before it"
     )
 
 
 def test_a_fan_in_larger_than_a_core() -> None:
     net = looped()
-    large = {"fc": Linear(weights(1, 250, 12)), "hidden": neurons(250), "back": Linear(weights(6, 250, 250))}
+    large = {
+        "fc": Linear(weights(1, 250, 12)),
+        "hidden": neurons(250),
+        "back": Linear(weights(6, 250, 250)),
+    }
     small = {"now": Linear(weights(7, 5, 250)), "late": Linear(weights(8, 5, 250))}
     assert refused(replace(net, nodes={**net.nodes, **large, **small})) == (
         "hidden: a neuron of it hears 262 axons, a core has 256; use a smaller fan-in\n"
@@ -256,7 +386,10 @@ def test_the_simulator_sees_one_unit_and_complaints_are_errors(tmp_path: Path) -
     for neuron in network["cores"][0]["neurons"]:
         neuron["destination_axon"] = 0
     (folder / "network.json").write_text(json.dumps(network))
-    with pytest.raises(NotBitExact, match=r"says 'Scheduler received duplicate spike in same time tick \(core \(1, 0\)"):
+    with pytest.raises(
+        NotBitExact,
+        match=r"says 'Scheduler received duplicate spike in same time tick \(core \(1, 0\)",
+    ):
         RUNNER.run(folder, x)
     with pytest.raises(
         FileRefused,
@@ -267,13 +400,25 @@ def test_the_simulator_sees_one_unit_and_complaints_are_errors(tmp_path: Path) -
 
 @tool
 @pytest.mark.slow
-def test_the_commands_of_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lehr: Lehr) -> None:
+def test_the_commands_of_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lehr: Lehr
+) -> None:
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "ranc.md").read_text("utf-8").partition("## From a recipe to the cores")[2].partition("\n## ")[0]
-    commands = [line.split("#")[0].split()[1:] for line in page.splitlines() if line.startswith("    lehr ")]
+    page = (
+        (ROOT / "docs" / "ranc.md")
+        .read_text("utf-8")
+        .partition("## From a recipe to the cores")[2]
+        .partition("\n## ")[0]
+    )
+    commands = [
+        line.split("#")[0].split()[1:] for line in page.splitlines() if line.startswith("    lehr ")
+    ]
     assert [words[0] for words in commands] == ["train", "export", "recipes", "build", "verify"]
     shorter = {
-        "train": [f"--set={each}=1" for each in ("train.epochs", "finetune.epochs", "finetune.frozen_epochs")],
+        "train": [
+            f"--set={each}=1"
+            for each in ("train.epochs", "finetune.epochs", "finetune.frozen_epochs")
+        ],
         "verify": ["-n", "2"],
     }
     told = ""

@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr
-from reckon_networks import FIRES, INTEGRATES, LAST, LEAK, alive, chain, convolutional, recurrent, samples
+from reckon_networks import (
+    FIRES,
+    INTEGRATES,
+    LAST,
+    LEAK,
+    alive,
+    chain,
+    convolutional,
+    recurrent,
+    samples,
+)
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
@@ -34,18 +44,25 @@ def with_neurons(net: Network, name: str, **changes: object) -> Network:
 
 
 # -------------------------------------------------------------------- the artefact, read by hand
-def sent(files: dict[str, bytes]) -> tuple[dict[int, int], dict[int, np.ndarray[tuple[int], np.dtype[np.uint8]]]]:
+def sent(
+    files: dict[str, bytes],
+) -> tuple[dict[int, int], dict[int, np.ndarray[tuple[int], np.dtype[np.uint8]]]]:
     """Registers, and the bytes of the four memories, as section 2.1 of the machine's document has it."""
     words = [int(line, 16) for line in files["spi.hex"].split()]
     registers: dict[int, int] = {}
-    memories = {code: np.zeros(4 * size, np.uint8) for code, size in ((1, 512), (3, 16384), (4, 16384), (5, 1024))}
+    memories = {
+        code: np.zeros(4 * size, np.uint8)
+        for code, size in ((1, 512), (3, 16384), (4, 16384), (5, 1024))
+    }
     while words:
         first = words.pop(0)
         code, count, address = first >> 28, (first >> 16) & 0xFFF, first & 0xFFFF
         for number in range(count):
             word = words.pop(0)
             if code:
-                memories[code][4 * (address + number) : 4 * (address + number) + 4] = list(word.to_bytes(4, "little"))
+                memories[code][4 * (address + number) : 4 * (address + number) + 4] = list(
+                    word.to_bytes(4, "little")
+                )
             else:
                 registers[address] = word
     return registers, memories
@@ -73,11 +90,23 @@ def test_memories_hold_the_network() -> None:
     assert lines[0][hidden].tolist() == net.neurons["layer1"].bias.tolist()
     assert lines[1][out].tolist() == net.neurons["layer2"].bias.tolist()
     assert not lines[0][out].any()
-    pairs = [int.from_bytes(bytes(memories[1][16 * place : 16 * place + 16]), "little") for place in range(128)]
+    pairs = [
+        int.from_bytes(bytes(memories[1][16 * place : 16 * place + 16]), "little")
+        for place in range(128)
+    ]
     for places, layer in ((hidden, "layer1"), (out, "layer2")):
-        assert [(pairs[place // 2] >> 100) & 0xFFFF for place in places] == net.neurons[layer].threshold.tolist()
+        assert [(pairs[place // 2] >> 100) & 0xFFFF for place in places] == net.neurons[
+            layer
+        ].threshold.tolist()
         assert {pairs[place // 2] >> 116 for place in places} == {0x7800 & 0xFFF}
-    assert (registers[0], registers[8], registers[9], registers[69], registers[94], registers[96]) == (0, 0, 0, 0x80, 15, 4)
+    assert (
+        registers[0],
+        registers[8],
+        registers[9],
+        registers[69],
+        registers[94],
+        registers[96],
+    ) == (0, 0, 0, 0x80, 15, 4)
     assert registers[95] == told["places"] - 1 == max(*hidden, *out) | 1
 
 
@@ -112,12 +141,17 @@ def test_the_readme_lists_the_transformations() -> None:
     assert "- Biases are the weights of input lines" in text
     assert "- The layers are blocks of one recurrent matrix" in text
     assert "Convolution, pooling" in TARGET.plan(convolutional(), {}).files["README.md"].decode()
-    assert "- Neurons hear their own layer" in TARGET.plan(recurrent(), {}).files["README.md"].decode()
+    assert (
+        "- Neurons hear their own layer" in TARGET.plan(recurrent(), {}).files["README.md"].decode()
+    )
 
 
 def test_the_estimate_counts_what_the_machine_reads() -> None:
     net = chain(14, 9, 5, biases=0)
-    figures = {figure.name: figure.value for figure in TARGET.estimate(net, {INPUT: 0.5, "layer1": 0.25, "layer2": 0.0}).figures}
+    figures = {
+        figure.name: figure.value
+        for figure in TARGET.estimate(net, {INPUT: 0.5, "layer1": 0.25, "layer2": 0.0}).figures
+    }
     places = json.loads(TARGET.plan(net, {}).files["map.json"])["places"]
     assert figures["synaptic operations"] == 0.5 * 14 * 9 + 0.25 * 9 * 5
     assert figures["weights read"] == (7 + 2.25) * places
@@ -129,11 +163,17 @@ def test_the_estimate_counts_what_the_machine_reads() -> None:
 def test_sizes_are_refused_by_name() -> None:
     assert refused(chain(250, 8, 5, biases=0)) == []
     (lines,) = refused(chain(250, 8, 5, biases=900))
-    assert lines == "fc1: 250 input lines and 11 for biases are needed, the machine has 256; use fewer inputs, or smaller biases"
+    assert (
+        lines
+        == "fc1: 250 input lines and 11 for biases are needed, the machine has 256; use fewer inputs, or smaller biases"
+    )
     assert refused(chain(8, 254, 4, biases=0, spread=2)) == [
-        "layer1: 258 places of neurons are needed, as two share threshold and decay, the machine has 256; use fewer neurons, or more that are alike"
+        "layer1: 258 places of neurons are needed, as two share threshold and decay, the machine "
+        "has 256; use fewer neurons, or more that are alike"
     ]
-    assert refused(chain(8, 8, 17)) == ["layer2: it has 17 neurons, the machine decides between 16 classes; use fewer classes"]
+    assert refused(chain(8, 8, 17)) == [
+        "layer2: it has 17 neurons, the machine decides between 16 classes; use fewer classes"
+    ]
 
 
 def test_numbers_are_refused_by_name() -> None:
@@ -147,46 +187,67 @@ def test_numbers_are_refused_by_name() -> None:
     ]
     coarse = replace(INTEGRATES, decay_numerator=1023, decay_shift=10)
     assert refused(chain(14, 9, 5, last=coarse)) == [
-        "layer2: what is left of its membranes after a step is not 0 to 1 in steps of 1/128, as the machine has it; train with a beta of k/128"
+        "layer2: what is left of its membranes after a step is not 0 to 1 in steps of 1/128, as "
+        "the machine has it; train with a beta of k/128"
     ]
     high = with_neurons(net, "layer2", threshold=np.full(5, 40_000, np.int32))
-    assert refused(high) == ["layer2: it fires from 40,000 on, the machine at 32,767 or less; use fewer fraction bits"]
+    assert refused(high) == [
+        "layer2: it fires from 40,000 on, the machine at 32,767 or less; use fewer fraction bits"
+    ]
     fine = chain(14, 9, 5, how=replace(FIRES, fraction_bits=8), biases=3)
     assert refused(fine) == [
-        "layer1: its weights from input are -256..256 with fraction bits, the machine holds -128..127 times 1 there; "
+        "layer1: its weights from input are -256..256 with fraction bits, the machine holds "
+        "-128..127 times 1 there; "
         "use fewer fraction bits, or no biases: all numbers of a memory have one shift"
     ]
     assert refused(chain(14, 9, 5, how=replace(FIRES, fraction_bits=8), biases=0)) == []
     loud = chain(14, 9, 5, how=replace(FIRES, fraction_bits=10), biases=0)
     assert refused(loud)[0] == (
-        "layer1: its v reaches -38,912..40,959, partial sums included, and must stay within -32,768..32,767; 9 of its neurons are given "
-        "both signs, and may stop at an end of 16 bits on the way; use fewer fraction bits, a smaller fan-in, or a decay that is shorter"
+        "layer1: its v reaches -38,912..40,959, partial sums included, and must stay within "
+        "-32,768..32,767; 9 of its neurons are given "
+        "both signs, and may stop at an end of 16 bits on the way; use fewer fraction bits, a "
+        "smaller fan-in, or a decay that is shorter"
     )
 
 
 def test_kinds_are_refused_by_name() -> None:
     net = chain(14, 9, 5)
     pixels = replace(net, input=Input((14,), "u8"))
-    assert "fc1: the input is pixels, the machine takes an event a line and step; encode it as spikes" in refused(pixels)
+    assert (
+        "fc1: the input is pixels, the machine takes an event a line and step; encode it as spikes"
+        in refused(pixels)
+    )
     assert refused(replace(net, readout=LAST)) == [
-        "layer2: its membranes are read out and its neurons fire, the machine reads those of output neurons, which never fire; "
+        "layer2: its membranes are read out and its neurons fire, the machine reads those of "
+        "output neurons, which never fire; "
         "count its spikes, or let it never fire"
     ]
     assert refused(chain(14, 4, last=INTEGRATES)) == [
-        "layer1: it hears the input, the machine's output neurons hear neurons alone; put a layer between"
+        "layer1: it hears the input, the machine's output neurons hear neurons alone; put a layer "
+        "between"
     ]
     both = with_neurons(net, "layer1", arithmetic=replace(FIRES, reset="zero"))
-    assert refused(both) == ["layer1: it resets to zero, layer2 by subtraction, the machine all neurons alike; train with one reset"]
+    assert refused(both) == [
+        "layer1: it resets to zero, layer2 by subtraction, the machine all neurons alike; train "
+        "with one reset"
+    ]
     beyond = with_neurons(net, "layer1", arithmetic=replace(FIRES, fires="gt"))
     assert refused(beyond) == [
-        "layer1: line 6 of its update is 'fire fired v gt threshold 1', which the machine does not compute there; "
-        "use machine 'reckon' of lehr.machines, or decay multiply, rounding floor, fires ge, next_step"
+        "layer1: line 6 of its update is 'fire fired v gt threshold 1', which the machine does not "
+        "compute there; "
+        "use machine 'reckon' of lehr.machines, or decay multiply, rounding floor, fires ge, "
+        "next_step"
     ]
-    assert refused(with_neurons(net, "layer1", arithmetic=replace(FIRES, rounding="toward_zero"))) == [
+    assert refused(
+        with_neurons(net, "layer1", arithmetic=replace(FIRES, rounding="toward_zero"))
+    ) == [
         "layer1: rounding is 'toward_zero', the machine has 'floor'; train with rounding = 'floor'"
     ]
     skip = Network(
-        {**net.nodes, "skip": Linear(np.ones((5, 14), np.int8))}, (*net.edges, (INPUT, "skip"), ("skip", "layer2")), net.input, 10
+        {**net.nodes, "skip": Linear(np.ones((5, 14), np.int8))},
+        (*net.edges, (INPUT, "skip"), ("skip", "layer2")),
+        net.input,
+        10,
     )
     (late,) = refused(skip)
     assert late == (
@@ -194,7 +255,9 @@ def test_kinds_are_refused_by_name() -> None:
         "put a Delay of 1 step on the way from layer1, or leave that edge out"
     )
     waiting = replace(
-        skip, nodes={**skip.nodes, "wait": Delay(1)}, edges=(*(e for e in net.edges), (INPUT, "skip"), ("skip", "wait"), ("wait", "layer2"))
+        skip,
+        nodes={**skip.nodes, "wait": Delay(1)},
+        edges=(*(e for e in net.edges), (INPUT, "skip"), ("skip", "wait"), ("wait", "layer2")),
     )
     assert refused(waiting) != []
 
@@ -203,16 +266,26 @@ def test_a_program_of_the_machine_maps_and_another_membrane_does_not() -> None:
     net = chain(14, 9, 5, biases=0)
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        nodes[name] = Neuron(neuron.threshold, neuron.bias, RECKON, parameters={"alpha": np.full(len(neuron.bias), 31_000, np.int32)})
+        nodes[name] = Neuron(
+            neuron.threshold,
+            neuron.bias,
+            RECKON,
+            parameters={"alpha": np.full(len(neuron.bias), 31_000, np.int32)},
+        )
     program = replace(net, nodes=nodes)
     alive(program, samples(net))
     assert refused(program) == []
-    assert refused(with_neurons(program, "layer1", parameters={"alpha": np.full(9, 20_000, np.int32)})) != []
+    assert (
+        refused(with_neurons(program, "layer1", parameters={"alpha": np.full(9, 20_000, np.int32)}))
+        != []
+    )
 
 
 @pytest.mark.slow
 # -------------------------------------------------------------------- the runner without its tool
-def test_a_missing_verilog_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lehr: Lehr) -> None:
+def test_a_missing_verilog_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lehr: Lehr
+) -> None:
     monkeypatch.delenv(UPSTREAM.variable, raising=False)
     get = "clone ChFrenkel/ReckOn from GitHub and set LEHR_RECKON_RTL to its folder of Verilog, src"
     assert ReckonRunner().missing() == f"the Verilog of ReckOn is not known here; {get}"
@@ -220,7 +293,10 @@ def test_a_missing_verilog_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_
     assert ReckonRunner().missing() == f"LEHR_RECKON_RTL is {tmp_path}, where no reckon.v is; {get}"
     net = chain(14, 9, 5)
     (tmp_path / "model.nir").write_bytes(nirfile.to_bytes(net))
-    assert lehr("build", tmp_path / "model.nir", "--target", "reckon", "-o", tmp_path / "out").code == 0
+    assert (
+        lehr("build", tmp_path / "model.nir", "--target", "reckon", "-o", tmp_path / "out").code
+        == 0
+    )
     ran = lehr("verify", tmp_path / "out")
     assert (ran.code, get in ran.err) == (6, True)
 
@@ -247,6 +323,12 @@ def test_a_memory_that_does_not_hold_what_was_sent_is_named() -> None:
 
 def test_the_fields_are_those_of_the_machine() -> None:
     """A layer in fields has the program of lehr.machines, but for the shift and what the layer does not have."""
-    neuron = Neuron(np.array([9], np.int32), np.array([0], np.int32), Arithmetic(**{**LEAK, "fraction_bits": 4}, fires="ge"))
+    neuron = Neuron(
+        np.array([9], np.int32),
+        np.array([0], np.int32),
+        Arithmetic(**{**LEAK, "fraction_bits": 4}, fires="ge"),
+    )
     kinds = [type(s) for s in neuron.program.statements]
-    assert [kind for kind in kinds if kind is not kinds[2]] == [type(s) for s in RECKON.statements if type(s) is not kinds[2]]
+    assert [kind for kind in kinds if kind is not kinds[2]] == [
+        type(s) for s in RECKON.statements if type(s) is not kinds[2]
+    ]

@@ -59,17 +59,30 @@ def delayed() -> Network:
     net = chain(14, 9, 5)
     skip = Linear(np.random.default_rng(2).choice(np.array([-1, 1], np.int8), (5, 14)))
     nodes = {**net.nodes, "slow": Delay(2), "skip": skip}
-    edges = (*(edge for edge in net.edges if edge != ("fc2", "layer2")), ("fc2", "layer2"), (INPUT, "slow"), ("slow", "skip"))
+    edges = (
+        *(edge for edge in net.edges if edge != ("fc2", "layer2")),
+        ("fc2", "layer2"),
+        (INPUT, "slow"),
+        ("slow", "skip"),
+    )
     first = tuple(("early", "fc1") if edge == (INPUT, "fc1") else edge for edge in edges)
-    return replace(net, nodes={**nodes, "early": Delay(3)}, edges=(*first, (INPUT, "early"), ("skip", "layer2")))
+    return replace(
+        net,
+        nodes={**nodes, "early": Delay(3)},
+        edges=(*first, (INPUT, "early"), ("skip", "layer2")),
+    )
 
 
 NETWORKS = {
     "biases of layers that start late": lambda: chain(14, 9, 8, 5),
     "biases of many rows": lambda: chain(14, 9, 5, biases=300),
-    "reset to zero, fires beyond the threshold": lambda: chain(14, 9, 5, how=replace(FIRES, fires="gt", reset="zero")),
+    "reset to zero, fires beyond the threshold": lambda: chain(
+        14, 9, 5, how=replace(FIRES, fires="gt", reset="zero")
+    ),
     "integrators": lambda: chain(14, 9, 5, last=INTEGRATES),
-    "integrators that forget nothing": lambda: chain(14, 9, 5, last=replace(INTEGRATES, decay_numerator=1, decay_shift=0)),
+    "integrators that forget nothing": lambda: chain(
+        14, 9, 5, last=replace(INTEGRATES, decay_numerator=1, decay_shift=0)
+    ),
     "a layer that hears itself": recurrent,
     "convolution": convolutional,
     "its own program": program,
@@ -87,14 +100,23 @@ def test_programmed_over_spi_it_holds_and_computes_the_same(tmp_path: Path) -> N
     """The runner compares every word of the memories, and the registers, with what was sent."""
     net = recurrent()
     x = samples(net)
-    by_spi, at_once = (require_equal(net, x, tmp_path / str(over_spi), over_spi) for over_spi in (True, False))
+    by_spi, at_once = (
+        require_equal(net, x, tmp_path / str(over_spi), over_spi) for over_spi in (True, False)
+    )
     assert by_spi.figures == at_once.figures
     assert by_spi.figures[0].value > net.steps * len(net.weighted)
 
 
 def test_the_machine_would_decide_otherwise_after_one_more_decay(tmp_path: Path) -> None:
     """Why the host lets output neurons forget nothing at the last tick: what is left of two membranes may be the same."""
-    net = chain(14, 9, 5, last=replace(INTEGRATES, decay_numerator=1, decay_shift=3, fraction_bits=0), biases=0, steps=4)
+    net = chain(
+        14,
+        9,
+        5,
+        last=replace(INTEGRATES, decay_numerator=1, decay_shift=3, fraction_bits=0),
+        biases=0,
+        steps=4,
+    )
     x = samples(net, 40)
     got = require_equal(net, x, tmp_path / "out")
     last = got.membranes["layer2"][:, -1].astype(int)
@@ -141,7 +163,13 @@ FIELDS: dict[str, Any] = {
     "rounding": "floor",
     "reset_timing": "next_step",
 }
-MORE: dict[str, Any] = {"fires": "ge", "overflow": "saturate", "state_bits": 16, "fraction_bits": 3, "reset": "subtract"}
+MORE: dict[str, Any] = {
+    "fires": "ge",
+    "overflow": "saturate",
+    "state_bits": 16,
+    "fraction_bits": 3,
+    "reset": "subtract",
+}
 
 
 @budget(2, 20)

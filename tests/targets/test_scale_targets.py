@@ -60,20 +60,34 @@ def test_one_unit_of_a_factor_is_noticed(name: str, made: str) -> None:
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)
     compare(expected.trace, run(name, net, x)).require_equal(name)
-    mutants = [other for other in one_factor_more(net) if not compare(expected.trace, simulate(other, x, trace=net.neurons).trace).equal]
+    mutants = [
+        other
+        for other in one_factor_more(net)
+        if not compare(expected.trace, simulate(other, x, trace=net.neurons).trace).equal
+    ]
     got = run(name, mutants[-1], x)
     assert not compare(expected.trace, got).equal
     compare(simulate(mutants[-1], x, trace=net.neurons).trace, got).require_equal(name)
 
 
-# -------------------------------------------------------------------- what the fpga multiplies into weights
+# -------------------------------------------------------------------- what the fpga multiplies into
+# weights
 def chained(shape: tuple[int, ...], **nodes: Node) -> Network:
     """Some nodes one behind another, and neurons behind them."""
     channels = shape[0]
     for node in nodes.values():
         channels = len(node.weight) if isinstance(node, (Conv2d, Linear)) else channels
-    lif = Neuron(np.full(channels, 9), np.zeros(channels, np.int32), Arithmetic(decay_numerator=7, decay_shift=3, state_bits=20))
-    return Network({**nodes, "out": lif}, tuple(pairwise((INPUT, *nodes, "out", OUTPUT))), Input(shape, "spikes"), 6)
+    lif = Neuron(
+        np.full(channels, 9),
+        np.zeros(channels, np.int32),
+        Arithmetic(decay_numerator=7, decay_shift=3, state_bits=20),
+    )
+    return Network(
+        {**nodes, "out": lif},
+        tuple(pairwise((INPUT, *nodes, "out", OUTPUT))),
+        Input(shape, "spikes"),
+        6,
+    )
 
 
 MAP = (2, 4, 4)
@@ -89,15 +103,18 @@ SMALLER = "use smaller factors, or put neurons between them"
     [
         (
             chained(MAP, gain=BY_VALUE, conv=CONV),
-            f"gain: its factors differ within a channel, and conv spreads all values of a channel alike; {WAY_OUT}",
+            "gain: its factors differ within a channel, and conv spreads all values of a channel "
+            f"alike; {WAY_OUT}",
         ),
         (
             chained(MAP, gain=BY_VALUE, pool=SumPool2d((2, 2), (2, 2))),
-            f"gain: its factors differ within a channel, and pool spreads all values of a channel alike; {WAY_OUT}",
+            "gain: its factors differ within a channel, and pool spreads all values of a channel "
+            f"alike; {WAY_OUT}",
         ),
         (
             chained(MAP, gain=BY_VALUE),
-            f"gain: its factors differ within a channel, and out spreads all values of a channel alike; {WAY_OUT}",
+            "gain: its factors differ within a channel, and out spreads all values of a channel "
+            f"alike; {WAY_OUT}",
         ),
         (
             chained((4,), gain=Scale(np.array([1, 1, -2, 1])), fc=WIDE),
@@ -128,7 +145,12 @@ def test_what_cannot_be_multiplied_into_weights_is_refused(net: Network, text: s
         {"gain": Scale(np.array([127, -3])), "conv": CONV},
         {"conv": CONV, "gain": Scale(np.array([-127, 2]))},
         {"pool": SumPool2d((2, 2), (1, 1)), "gain": Scale(np.array([5, -3]))},
-        {"one": Scale(np.array([5, -3])), "conv": CONV, "pool": SumPool2d((2, 2), (2, 2)), "two": Scale(np.array([25, -3]))},
+        {
+            "one": Scale(np.array([5, -3])),
+            "conv": CONV,
+            "pool": SumPool2d((2, 2), (2, 2)),
+            "two": Scale(np.array([25, -3])),
+        },
         {"gain": BY_VALUE, "flat": Flatten(), "fc": Linear(np.ones((3, 32), np.int8))},
         {
             "flat": Flatten(),

@@ -22,22 +22,58 @@ EXACT = "test_golden_network_is_exact[plain-{}]"
 WRONG = {
     "saturates nowhere": (BOUND, "m", EXACT.format("saturate_at_8_bits")),
     "saturates upwards alone": (BOUND, 'min(m, layer["high"])', EXACT.format("saturate_at_8_bits")),
-    "saturates downwards alone": (BOUND, 'max(m, layer["low"])', EXACT.format("saturate_at_8_bits")),
-    "has 16 bits whatever is said": (BOUND, "min(max(m, -32768), 32767)", EXACT.format("saturate_at_10_bits")),
-    "fires at the threshold": ("int(m > threshold)", "int(m >= threshold)", EXACT.format("fires_gt")),
-    "rounds down": (' if product >= 0 else -(-product >> layer["n"])', "", EXACT.format("decay_multiply_toward_zero")),
-    "never leaks": ('v[name][i] * layer["k"]', 'v[name][i] << layer["n"]', EXACT.format("odd_leak")),
+    "saturates downwards alone": (
+        BOUND,
+        'max(m, layer["low"])',
+        EXACT.format("saturate_at_8_bits"),
+    ),
+    "has 16 bits whatever is said": (
+        BOUND,
+        "min(max(m, -32768), 32767)",
+        EXACT.format("saturate_at_10_bits"),
+    ),
+    "fires at the threshold": (
+        "int(m > threshold)",
+        "int(m >= threshold)",
+        EXACT.format("fires_gt"),
+    ),
+    "rounds down": (
+        ' if product >= 0 else -(-product >> layer["n"])',
+        "",
+        EXACT.format("decay_multiply_toward_zero"),
+    ),
+    "never leaks": (
+        'v[name][i] * layer["k"]',
+        'v[name][i] << layer["n"]',
+        EXACT.format("odd_leak"),
+    ),
     "forgets the bias": (' + layer["bias"][i]', "", EXACT.format("small")),
-    "forgets the reset": (" - threshold * before[name][i]", "", EXACT.format("reset_subtract_next_step")),
+    "forgets the reset": (
+        " - threshold * before[name][i]",
+        "",
+        EXACT.format("reset_subtract_next_step"),
+    ),
     "resets to zero": (
         "m = leaked +",
         "m = (0 if before[name][i] else leaked) + threshold * before[name][i] +",
         EXACT.format("reset_subtract_next_step"),
     ),
     "resets at once": (FIRES, FIRES + AT_ONCE, EXACT.format("reset_subtract_next_step")),
-    "tells another membrane": ("append(list(v[name]))", "append([m - 1 for m in v[name]])", EXACT.format("one_layer")),
-    "shifts no input": ('(arriving[i] << layer["F"])', "arriving[i]", EXACT.format("most_fraction_bits")),
-    "hears feedback at once": ("(before if late else value)[source]", "value.get(source, before[source])", EXACT.format("recurrent")),
+    "tells another membrane": (
+        "append(list(v[name]))",
+        "append([m - 1 for m in v[name]])",
+        EXACT.format("one_layer"),
+    ),
+    "shifts no input": (
+        '(arriving[i] << layer["F"])',
+        "arriving[i]",
+        EXACT.format("most_fraction_bits"),
+    ),
+    "hears feedback at once": (
+        "(before if late else value)[source]",
+        "value.get(source, before[source])",
+        EXACT.format("recurrent"),
+    ),
     "keeps its state from sample to sample": (
         "    v = {layer",
         '    v = globals().get("v") or {layer',
@@ -69,9 +105,25 @@ def conforms(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     (declared / "entry_points.txt").write_text("[lehr.targets]\nplain = lehr_plain:Plain\n")
     (folder / "elsewhere").mkdir()
     path = os.pathsep.join((str(folder), str(ROOT)))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "lehr.targets.conformance.plugin", "-p", "no:cacheprovider", "-rfE"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "lehr.targets.conformance.plugin",
+        "-p",
+        "no:cacheprovider",
+        "-rfE",
+    ]
     command += ["--pyargs", "lehr.targets.conformance", "--lehr-target", "plain", *options]
-    return subprocess.run(command, cwd=folder / "elsewhere", capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    return subprocess.run(
+        command,
+        cwd=folder / "elsewhere",
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
 
 
 def copy(to: Path, changes: Mapping[str, str] = MappingProxyType({}), file: str = "run.py") -> Path:
@@ -90,7 +142,12 @@ def failed(output: str) -> set[str]:
 
 
 def test_it_is_small() -> None:
-    lines = [line for file in EXAMPLE.glob("*.py") for line in file.read_text("utf-8").splitlines() if line.strip()]
+    lines = [
+        line
+        for file in EXAMPLE.glob("*.py")
+        for line in file.read_text("utf-8").splitlines()
+        if line.strip()
+    ]
     assert len(lines) < 150
 
 
@@ -103,10 +160,18 @@ def test_it_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [pytest.param(fault, marks=() if fault == "saturates nowhere" else pytest.mark.slow) for fault in WRONG])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=() if fault == "saturates nowhere" else pytest.mark.slow)
+        for fault in WRONG
+    ],
+)
 def test_a_wrong_copy_fails(fault: str, tmp_path: Path) -> None:
     right, wrong, test = WRONG[fault]
-    ran = conforms(copy(tmp_path, {right: wrong}), "-k", " and ".join(re.findall(r"[a-z_0-9]{4,}", test)))
+    ran = conforms(
+        copy(tmp_path, {right: wrong}), "-k", " and ".join(re.findall(r"[a-z_0-9]{4,}", test))
+    )
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert test in failed(ran.stdout), ran.stdout
 
@@ -116,14 +181,26 @@ def test_a_wrong_copy_fails(fault: str, tmp_path: Path) -> None:
     ("says", "more", "idle"),
     [
         ("max_state_bits=16", "max_state_bits=24", "state_bits 24"),
-        pytest.param('rounding=("toward_zero",)', 'rounding=("toward_zero", "floor")', "rounding 'floor'", marks=pytest.mark.slow),
         pytest.param(
-            'reset_timing=("next_step",)', 'reset_timing=("next_step", "same_step")', "reset_timing 'same_step'", marks=pytest.mark.slow
+            'rounding=("toward_zero",)',
+            'rounding=("toward_zero", "floor")',
+            "rounding 'floor'",
+            marks=pytest.mark.slow,
         ),
-        pytest.param('fires=("gt",)', 'fires=("gt", "never")', "fires 'never'", marks=pytest.mark.slow),
+        pytest.param(
+            'reset_timing=("next_step",)',
+            'reset_timing=("next_step", "same_step")',
+            "reset_timing 'same_step'",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            'fires=("gt",)', 'fires=("gt", "never")', "fires 'never'", marks=pytest.mark.slow
+        ),
     ],
 )
-def test_a_copy_that_states_more_than_it_maps_fails(says: str, more: str, idle: str, tmp_path: Path) -> None:
+def test_a_copy_that_states_more_than_it_maps_fails(
+    says: str, more: str, idle: str, tmp_path: Path
+) -> None:
     """What it states beyond the truth, its limits refuse: nothing is wrong, and nothing has been tried."""
     truth = "return tuple(p for n, neuron in net.neurons.items() for p in Arithmetics(**TRUTH).problems(n, neuron))"
     package = copy(tmp_path, {says: more, "del net\n        return ()": truth}, "__init__.py")

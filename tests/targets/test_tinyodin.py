@@ -28,21 +28,37 @@ from lehr.targets.tinyodin.runner import SOURCES, UPSTREAM, TinyOdinRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = TinyOdinRunner()
-FIELDS = Arithmetic(reset="zero", reset_timing="same_step", fires="ge", state_bits=12, update="event")
+FIELDS = Arithmetic(
+    reset="zero", reset_timing="same_step", fires="ge", state_bits=12, update="event"
+)
 
 
-def one_layer(inputs: int = 12, neurons: int = 10, steps: int = 6, threshold: int = 4, leak: int = 1, seed: int = 0) -> Network:
+def one_layer(
+    inputs: int = 12,
+    neurons: int = 10,
+    steps: int = 6,
+    threshold: int = 4,
+    leak: int = 1,
+    seed: int = 0,
+) -> Network:
     """Random weights of all 4 bits, thresholds and leaks of each neuron its own."""
     rng = np.random.default_rng(seed)
     weight = rng.integers(-7, 8, (neurons, inputs), np.int8)
     thresholds = (threshold + np.arange(neurons) % 5).astype(np.int32)
     leaks = (leak * (np.arange(neurons) % 3)).astype(np.int32)
-    nodes = {"fc": Linear(weight, "int4"), "lif": Neuron(thresholds, 0 * thresholds, TINYODIN, parameters={"leak": leaks})}
-    return Network(nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((inputs,), "spikes"), steps)
+    nodes = {
+        "fc": Linear(weight, "int4"),
+        "lif": Neuron(thresholds, 0 * thresholds, TINYODIN, parameters={"leak": leaks}),
+    }
+    return Network(
+        nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input((inputs,), "spikes"), steps
+    )
 
 
 def spikes_in(net: Network, samples: int = 2, rate: float = 0.4) -> npt.NDArray[np.uint8]:
-    return (np.random.default_rng(1).random((samples, net.steps, *net.input.shape)) < rate).astype(np.uint8)
+    return (np.random.default_rng(1).random((samples, net.steps, *net.input.shape)) < rate).astype(
+        np.uint8
+    )
 
 
 def write(net: Network, folder: Path) -> Path:
@@ -50,7 +66,9 @@ def write(net: Network, folder: Path) -> Path:
     return folder
 
 
-def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> tuple[list[list[tuple[int, int]]], npt.NDArray[np.int32]]:
+def by_hand(
+    net: Network, x: npt.NDArray[np.uint8]
+) -> tuple[list[list[tuple[int, int]]], npt.NDArray[np.int32]]:
     """The machine in Python integers: the spikes of each sample as (step, neuron) in their order, and membranes."""
     weight, lif = net.nodes["fc"].weight.T.tolist(), net.neurons["lif"]  # type: ignore[attr-defined]
     thresholds, leaks = lif.threshold.tolist(), lif.parameters["leak"].tolist()
@@ -64,7 +82,10 @@ def by_hand(net: Network, x: npt.NDArray[np.uint8]) -> tuple[list[list[tuple[int
                     if v[j] >= thresholds[j]:
                         v[j] = 0
                         told.append((t, j))
-            v = [max(0, u - leak) if u >= 0 else min(0, u + leak) for u, leak in zip(v, leaks, strict=True)]
+            v = [
+                max(0, u - leak) if u >= 0 else min(0, u + leak)
+                for u, leak in zip(v, leaks, strict=True)
+            ]
             membranes[n, t] = v
         order.append(told)
     return order, membranes
@@ -78,13 +99,16 @@ def reasons(net: Network) -> list[str]:
 def test_two_layers_and_recurrence_are_another_machine() -> None:
     net, _ = machine_network("tinyodin")
     queue = (
-        "through the machine's queue, within the step and in the order in which they are emitted, not of address;"
+        "through the machine's queue, within the step and in the order in which they are emitted, "
+        "not of address;"
         " use one layer of neurons that hears the input alone, or target c"
     )
     assert reasons(net) == [f"out: it would hear spikes of hidden {queue}"]
     alone = one_layer(neurons=4)
     loop = replace(
-        alone, nodes={**alone.nodes, "self": Linear(np.ones((4, 4), np.int8))}, edges=(*alone.edges, ("lif", "self"), ("self", "lif"))
+        alone,
+        nodes={**alone.nodes, "self": Linear(np.ones((4, 4), np.int8))},
+        edges=(*alone.edges, ("lif", "self"), ("self", "lif")),
     )
     assert reasons(loop) == [f"lif: it would hear spikes of lif {queue}"]
 
@@ -99,18 +123,26 @@ def test_numbers_that_no_memory_holds() -> None:
     ones = np.ones(10, np.int32)
     assert reasons(changed(net, threshold=4095 * ones, parameters={"leak": 127 * ones})) == []
     assert reasons(changed(net, threshold=4096 * ones, parameters={"leak": 128 * ones})) == [
-        "lif: its thresholds are 4,096..4,096, the machine holds 1..4,095; use smaller weights, or fewer fraction bits",
+        "lif: its thresholds are 4,096..4,096, the machine holds 1..4,095; use smaller weights, or "
+        "fewer fraction bits",
         "lif: its leaks are 128..128, the machine holds 0..127; use a smaller leak",
     ]
     in_fields = changed(net, arithmetic=FIELDS, parameters={})
     assert reasons(in_fields) == []
-    assert reasons(changed(in_fields, bias=ones)) == ["lif: its neurons have a bias, the machine has none; train without biases"]
-    assert reasons(changed(in_fields, arithmetic=replace(FIELDS, state_bits=10))) == [
-        "lif: line 2 of its update is 'bound v -512 511 saturate', which the machine does not compute there;"
-        " say it as the machine tinyodin of lehr.machines, or in fields with update 'event' and 12 bits"
+    assert reasons(changed(in_fields, bias=ones)) == [
+        "lif: its neurons have a bias, the machine has none; train without biases"
     ]
-    assert reasons(changed(in_fields, arithmetic=replace(FIELDS, fires="gt"), threshold=4095 * ones)) == [
-        "lif: its thresholds are 4,095..4,095, the machine holds 1..4,094; use smaller weights, or fewer fraction bits"
+    assert reasons(changed(in_fields, arithmetic=replace(FIELDS, state_bits=10))) == [
+        "lif: line 2 of its update is 'bound v -512 511 saturate', which the machine does not "
+        "compute there;"
+        " say it as the machine tinyodin of lehr.machines, or in fields with update 'event' and 12 "
+        "bits"
+    ]
+    assert reasons(
+        changed(in_fields, arithmetic=replace(FIELDS, fires="gt"), threshold=4095 * ones)
+    ) == [
+        "lif: its thresholds are 4,095..4,095, the machine holds 1..4,094; use smaller weights, or "
+        "fewer fraction bits"
     ]
 
 
@@ -134,7 +166,9 @@ def memories(words: list[int]) -> tuple[dict[int, int], dict[int, int], dict[int
             continue
         assert address >> 18 == 1
         memory, place, byte = (
-            (neurons, address & 0xFF, address >> 8 & 3) if command == 1 else (synapses, address & 0x1FFF, address >> 13 & 3)
+            (neurons, address & 0xFF, address >> 8 & 3)
+            if command == 1
+            else (synapses, address & 0x1FFF, address >> 13 & 3)
         )
         mask = ~(data >> 8) & 0xFF
         memory[place] = memory.get(place, 0) & ~(mask << 8 * byte) | (data & mask) << 8 * byte
@@ -150,8 +184,14 @@ def test_words_make_the_memories() -> None:
     files = TinyOdin().plan(net, {}).files
     registers, neurons, synapses = memories(lines(files["program.hex"]))
     assert registers == {0: 0, 1: 1, 2: 0, 3: 10}
-    thresholds, leaks = net.neurons["lif"].threshold.tolist(), net.neurons["lif"].parameters["leak"].tolist()
-    assert neurons == {j: leak << 24 | threshold << 12 for j, (threshold, leak) in enumerate(zip(thresholds, leaks, strict=True))}
+    thresholds, leaks = (
+        net.neurons["lif"].threshold.tolist(),
+        net.neurons["lif"].parameters["leak"].tolist(),
+    )
+    assert neurons == {
+        j: leak << 24 | threshold << 12
+        for j, (threshold, leak) in enumerate(zip(thresholds, leaks, strict=True))
+    }
     weight = net.nodes["fc"].weight  # type: ignore[attr-defined]
     assert synapses.keys() == {row * 32 + word for row in range(5) for word in (0, 1)}
     for j, row in np.ndindex(weight.shape):
@@ -168,7 +208,11 @@ def test_clearing_leaves_thresholds_and_leaks() -> None:
 
 
 def _written(neurons: dict[int, int]) -> list[int]:
-    return [((5 << 16 | byte << 8 | j) << 20) | (word >> 8 * byte & 0xFF) for j, word in neurons.items() for byte in range(4)]
+    return [
+        ((5 << 16 | byte << 8 | j) << 20) | (word >> 8 * byte & 0xFF)
+        for j, word in neurons.items()
+        for byte in range(4)
+    ]
 
 
 def test_a_threshold_that_must_be_passed_is_one_more() -> None:
@@ -199,10 +243,16 @@ def test_without_its_verilog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, le
     with pytest.raises(ToolMissing, match="is not known here"):
         TinyOdin().require_runner()
     monkeypatch.setenv(UPSTREAM.variable, str(tmp_path))
-    assert RUNNER.missing() == f"{UPSTREAM.variable} is {tmp_path}, where no {SOURCES[0]} is; {way_out}"
+    assert (
+        RUNNER.missing()
+        == f"{UPSTREAM.variable} is {tmp_path}, where no {SOURCES[0]} is; {way_out}"
+    )
     net = one_layer()
     nirfile.write(net, tmp_path / "model.nir", approximate=net.neurons)
-    assert lehr("build", tmp_path / "model.nir", "--target", "tinyodin", "-o", tmp_path / "out").code == 0
+    assert (
+        lehr("build", tmp_path / "model.nir", "--target", "tinyodin", "-o", tmp_path / "out").code
+        == 0
+    )
     verified = lehr("verify", tmp_path / "out")
     assert verified.code == ToolMissing.exit_code == 6
     assert way_out in verified.err
@@ -210,7 +260,9 @@ def test_without_its_verilog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, le
 
 def test_estimate_by_hand() -> None:
     net = one_layer(inputs=20, neurons=10)
-    figures = {figure.name: figure.value for figure in TinyOdin().estimate(net, {INPUT: 0.25}).figures}
+    figures = {
+        figure.name: figure.value for figure in TinyOdin().estimate(net, {INPUT: 0.25}).figures
+    }
     assert figures["weights read"] == 5 * 10
     assert figures["clocks"] == 5 * 21 + 20
     assert figures["SPI words"] == 4 + 10 * 4 + 20 * 2 * 4 + 1
@@ -268,19 +320,30 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         RUNNER.run(folder, np.zeros((1, 6, 5), np.uint8))
     words = (folder / "program.hex").read_text().splitlines()
-    (folder / "program.hex").write_text("\n".join([*words[:5], *words[6:], ""]))  # a byte of a threshold is never sent
+    (folder / "program.hex").write_text(
+        "\n".join([*words[:5], *words[6:], ""])
+    )  # a byte of a threshold is never sent
     with pytest.raises(NotBitExact, match="words of the memories are not what was sent"):
         TinyOdinRunner(over_spi=True).run(folder, spikes_in(net))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("verilog")
-def test_the_commands_of_the_page(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_page(
+    lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From integers that were chosen by event to the author's Verilog; and one weight or threshold of another value is noticed."""
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "tinyodin.md").read_text("utf-8").partition("## From a network to the chip")[2].partition("\n## ")[0]
+    page = (
+        (ROOT / "docs" / "tinyodin.md")
+        .read_text("utf-8")
+        .partition("## From a network to the chip")[2]
+        .partition("\n## ")[0]
+    )
     python, *commands = [line.split() for line in page.splitlines() if line.startswith("    ")]
-    made = subprocess.run([sys.executable, ROOT / python[1], *python[2:]], capture_output=True, text=True, check=True).stdout
+    made = subprocess.run(
+        [sys.executable, ROOT / python[1], *python[2:]], capture_output=True, text=True, check=True
+    ).stdout
     (accuracy,) = re.findall(r"(0\.\d+) of the test samples", made)
     assert float(accuracy) > 0.95
     assert [command[1] for command in commands] == ["check", "build", "verify"]
@@ -293,5 +356,10 @@ def test_the_commands_of_the_page(lehr: Lehr, tmp_path: Path, monkeypatch: pytes
     assert 0 < expected.rates["out"] < 1
     memory = tmp_path / "out" / "neurons.hex"
     words = lines(memory.read_bytes())
-    memory.write_text("".join(f"{word + (1 << 12) * (j == expected.prediction[0]):08x}\n" for j, word in enumerate(words)))
+    memory.write_text(
+        "".join(
+            f"{word + (1 << 12) * (j == expected.prediction[0]):08x}\n"
+            for j, word in enumerate(words)
+        )
+    )
     assert not compare(expected.trace, RUNNER.run(tmp_path / "out", x)).equal

@@ -9,7 +9,19 @@ import numpy.typing as npt
 import pytest
 
 from lehr.arithmetic import Arithmetic
-from lehr.network import INPUT, OUTPUT, Conv2d, Delay, Edge, Flatten, Input, Linear, Network, Neuron, SumPool2d
+from lehr.network import (
+    INPUT,
+    OUTPUT,
+    Conv2d,
+    Delay,
+    Edge,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neuron,
+    SumPool2d,
+)
 from lehr.nodes import Node
 from lehr.simulate import simulate
 from lehr.targets.arithmetics import Problem
@@ -27,7 +39,9 @@ def neurons(size: int, threshold: int = 6) -> Neuron:
     return Neuron(np.full(size, threshold, np.int32), np.zeros(size, np.int32), HOW)
 
 
-def network(nodes: dict[str, Node], edges: tuple[Edge, ...], shape: tuple[int, ...] = (9,)) -> Network:
+def network(
+    nodes: dict[str, Node], edges: tuple[Edge, ...], shape: tuple[int, ...] = (9,)
+) -> Network:
     return Network(nodes, edges, Input(shape, "spikes"), 30)
 
 
@@ -59,7 +73,9 @@ def skipping(steps: int) -> Network:
     past = ((INPUT, "past"), ("past", "lif2"))
     if not steps:
         return network(nodes, (*path("fc1", "lif1", "fc2", "lif2"), *past))
-    return network({**nodes, "late": Delay(steps)}, (*path("fc1", "lif1", "late", "fc2", "lif2"), *past))
+    return network(
+        {**nodes, "late": Delay(steps)}, (*path("fc1", "lif1", "late", "fc2", "lif2"), *past)
+    )
 
 
 def convolutional() -> Network:
@@ -74,7 +90,9 @@ def convolutional() -> Network:
     return network(nodes, path("conv", "lif1", "pool", "flatten", "fc", "lif2"), (2, 6, 6))
 
 
-def stepped(net: Network, x: npt.NDArray[np.uint8], lag: dict[str, int], input_hop: int) -> dict[str, npt.NDArray[np.int64]]:
+def stepped(
+    net: Network, x: npt.NDArray[np.uint8], lag: dict[str, int], input_hop: int
+) -> dict[str, npt.NDArray[np.int64]]:
     """A machine whose spikes take a step from layer to layer: membranes leak and add dense sums, whatever step it is."""
     wires = connections(net)
     steps = x.shape[0] + max(lag.values()) + 1
@@ -87,7 +105,9 @@ def stepped(net: Network, x: npt.NDArray[np.uint8], lag: dict[str, int], input_h
             for each in wires:
                 before = t - (input_hop if each.source == INPUT else 1)
                 if each.target == name and before >= 0:
-                    arriving += (given if each.source == INPUT else fired[each.source])[before] @ each.weights
+                    arriving += (given if each.source == INPUT else fired[each.source])[
+                        before
+                    ] @ each.weights
             v = np.trunc(membrane[name] * 7 / 8).astype(np.int64) + (arriving << 2)
             theta = by_neuron(neuron, "threshold", v.size)
             membrane[name] = v - theta * (fired[name][t - 1] if t else 0)
@@ -97,9 +117,18 @@ def stepped(net: Network, x: npt.NDArray[np.uint8], lag: dict[str, int], input_h
 
 @pytest.mark.parametrize("input_hop", [0, 1])
 @pytest.mark.parametrize(
-    "net", [network(chain(9, 7, 5), path("fc1", "lif1", "fc2", "lif2")), feedback(), delayed(), skipping(1), convolutional()]
+    "net",
+    [
+        network(chain(9, 7, 5), path("fc1", "lif1", "fc2", "lif2")),
+        feedback(),
+        delayed(),
+        skipping(1),
+        convolutional(),
+    ],
 )
-def test_a_machine_with_a_step_a_hop_is_the_network_so_much_later(net: Network, input_hop: int) -> None:
+def test_a_machine_with_a_step_a_hop_is_the_network_so_much_later(
+    net: Network, input_hop: int
+) -> None:
     lag = lags(net, input_hop)
     assert isinstance(lag, dict), lag
     assert min(lag.values()) == 0
@@ -116,7 +145,11 @@ def test_a_machine_with_a_step_a_hop_is_the_network_so_much_later(net: Network, 
 def test_a_way_that_no_lag_fits_is_named_with_the_delay_that_mends_it() -> None:
     problems = lags(skipping(0), 0)
     reason = "spikes of lif1 reach it 1 step apart from the others, as each hop takes a step"
-    assert problems == (Problem("lif2", reason, "put a Delay of 1 step on the way from lif1, or leave that edge out"),)
+    assert problems == (
+        Problem(
+            "lif2", reason, "put a Delay of 1 step on the way from lif1, or leave that edge out"
+        ),
+    )
     assert isinstance(lags(skipping(2), 0), tuple)
 
 
@@ -129,7 +162,9 @@ def test_weights_are_what_a_pulse_does() -> None:
     node = net.nodes["fc"]
     assert isinstance(node, Linear)
     assert np.array_equal(second.weights[0], node.weight[:, 0])
-    assert np.array_equal(second.weights[7], node.weight[:, 0])  # row 1, column 1: in the first window
+    assert np.array_equal(
+        second.weights[7], node.weight[:, 0]
+    )  # row 1, column 1: in the first window
     assert first.synapses == np.count_nonzero(first.weights) < first.weights.size
 
 

@@ -105,7 +105,9 @@ def test_one_changed_unit_of_the_configuration_is_seen(part: str, tmp_path: Path
         if part == "weight":
             told["input"]["weights"]["values"][0] *= -1
         else:
-            neuron[{"threshold": "threshold", "bias": "v_mem_bias", "dash": "v_mem_decay"}[part]] += 1
+            neuron[
+                {"threshold": "threshold", "bias": "v_mem_bias", "dash": "v_mem_decay"}[part]
+            ] += 1
 
     folder = built(net, tmp_path / "built")
     changed(folder, change)
@@ -131,7 +133,10 @@ def test_a_synapse_that_adds_both_signs_at_its_rails_would_differ(tmp_path: Path
         told["input"]["weights"]["values"] = values.ravel().tolist()
 
     changed(folder, change)
-    with pytest.raises(NotBitExact, match="xylosim: the synapse's current of hidden neuron .* report it as a bug of lehr"):
+    with pytest.raises(
+        NotBitExact,
+        match="xylosim: the synapse's current of hidden neuron .* report it as a bug of lehr",
+    ):
         Xylosim().run(folder, x)
 
 
@@ -163,7 +168,10 @@ def test_counts_up_to_15_go_in_and_no_more(tmp_path: Path) -> None:
     assert compare(expected.trace, Xylosim().run(folder, x)).equal
     assert expected.trace.spikes["n0"].max() > 1
     x[1, 2, 3] = 16
-    with pytest.raises(FileRefused, match=r"^input holds 16 events of one step, the chip takes 15; give fewer, or shorter steps$"):
+    with pytest.raises(
+        FileRefused,
+        match=r"^input holds 16 events of one step, the chip takes 15; give fewer, or shorter steps$",
+    ):
         Xylosim().run(folder, x)
 
 
@@ -208,16 +216,28 @@ def test_a_built_artefact_verifies_and_a_trace_without_a_neuron_does_not(tmp_pat
 @samna
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dense", "deep"])
-def test_samna_validates_the_configuration_and_writes_the_same_memories(name: str, tmp_path: Path) -> None:
+def test_samna_validates_the_configuration_and_writes_the_same_memories(
+    name: str, tmp_path: Path
+) -> None:
     net = dense() if name == "dense" else dense(sizes=(16, 63, 63, 63, 8), thresholds=(4, 8, 8, 8))
     folder = built(net, tmp_path / "built")
     made = validated(folder)
-    assert made["address"].size == len((folder / "memory_writes.csv").read_text("utf-8").splitlines()) - 1
-    assert {figure.name for figure in measure(folder)} == {"memory writes of samna", "register writes of samna"}
+    assert (
+        made["address"].size
+        == len((folder / "memory_writes.csv").read_text("utf-8").splitlines()) - 1
+    )
+    assert {figure.name for figure in measure(folder)} == {
+        "memory writes of samna",
+        "register writes of samna",
+    }
     lines = (folder / "memory_writes.csv").read_text("utf-8").splitlines()
     address, value = lines[-1].split(",")
-    (folder / "memory_writes.csv").write_text("\n".join([*lines[:-1], f"{address},{int(value) + 1}"]), "utf-8")
-    with pytest.raises(NotBitExact, match=r"samna writes 2 words otherwise than memory_writes.csv, first at 0x2"):
+    (folder / "memory_writes.csv").write_text(
+        "\n".join([*lines[:-1], f"{address},{int(value) + 1}"]), "utf-8"
+    )
+    with pytest.raises(
+        NotBitExact, match=r"samna writes 2 words otherwise than memory_writes.csv, first at 0x2"
+    ):
         validated(folder)
 
 
@@ -239,7 +259,9 @@ def test_outputs_whose_thresholds_are_no_pairs_are_not_measured(tmp_path: Path) 
 # -------------------------------------------------------------------- docs/xylo.md
 @xylosim
 @pytest.mark.slow
-def test_the_commands_of_its_page_lead_to_the_vendors_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_its_page_lead_to_the_vendors_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_speech(tmp_path, 60, 4, 400)
     for part in ("train", "test"):
         with h5py.File(tmp_path / f"shd_{part}.h5", "a") as file:
@@ -251,9 +273,23 @@ def test_the_commands_of_its_page_lead_to_the_vendors_tool(tmp_path: Path, monke
     page = (Path(__file__).parents[2] / "docs" / "xylo.md").read_text("utf-8")
     commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    lehr ")]
     assert len(commands) == 7
-    short = [f"--set={key}" for key in ("train.epochs=2", "finetune.epochs=1", "finetune.frozen_epochs=1", "train.batch_size=8")]
+    short = [
+        f"--set={key}"
+        for key in (
+            "train.epochs=2",
+            "finetune.epochs=1",
+            "finetune.frozen_epochs=1",
+            "train.batch_size=8",
+        )
+    ]
     for command in commands:
-        ran = run(*(str(tmp_path) if word == "DIR" else word for word in command), *(short if command[0] == "train" else ()))
+        ran = run(
+            *(str(tmp_path) if word == "DIR" else word for word in command),
+            *(short if command[0] == "train" else ()),
+        )
         assert ran.code == 0, ran.err + ran.out
         if command[0] in ("verify", "simulate"):
-            assert "0 of 19,968 membranes differ, 0 spikes" in ran.out or "0 of 19,968 membranes and 0 spikes differ" in ran.out, ran.out
+            assert (
+                "0 of 19,968 membranes differ, 0 spikes" in ran.out
+                or "0 of 19,968 membranes and 0 spikes differ" in ran.out
+            ), ran.out

@@ -33,7 +33,9 @@ def _path(told: Threshold, rate: float = 0.5, **changed: Any) -> list[float]:
 def test_exponential_closes_the_same_share_of_the_gap_every_time() -> None:
     for batch, value in enumerate(_path(Threshold(start=5.0, final=50.0, rate=5e-3)), start=1):
         assert value == pytest.approx(50 - 45 * (1 - 5e-3) ** batch, rel=1e-5)
-    assert _path(Threshold(start=11.666, final=15.983, rate=0.5))[-1] == pytest.approx(15.983)  # not 11.666 + 15.983
+    assert _path(Threshold(start=11.666, final=15.983, rate=0.5))[-1] == pytest.approx(
+        15.983
+    )  # not 11.666 + 15.983
     assert set(_path(Threshold(start=7.0))) == {7.0}
 
 
@@ -44,7 +46,10 @@ def test_exponential_closes_the_same_share_of_the_gap_every_time() -> None:
         ({"schedule": "linear", "until": 1.0}, lambda p: p),
         ({"schedule": "cosine", "until": 1.0}, lambda p: 0.5 - 0.5 * math.cos(math.pi * p)),
         ({"schedule": "step", "stages": 4, "until": 1.0}, lambda p: math.floor(4 * p) / 4),
-        ({"schedule": "step", "stages": 2, "until": 0.8}, lambda p: 1.0 if p >= 0.8 else 0.5 if p >= 0.4 else 0.0),
+        (
+            {"schedule": "step", "stages": 2, "until": 0.8},
+            lambda p: 1.0 if p >= 0.8 else 0.5 if p >= 0.4 else 0.0,
+        ),
     ],
 )
 def test_schedules_that_arrive(told: dict[str, Any], shape: Any) -> None:
@@ -57,7 +62,13 @@ def test_schedules_that_arrive(told: dict[str, Any], shape: Any) -> None:
 def test_thresholds_and_learning_rate_restart_together_and_end_at_the_bottom() -> None:
     training = _training(lr_schedule="restarts", cycles=4)
     threshold = torch.tensor(1.0)
-    annealer = Annealer([threshold], [Threshold(start=1.0, final=3.0, schedule="restarts", until=1.0)], training, BATCHES, outputs=10)
+    annealer = Annealer(
+        [threshold],
+        [Threshold(start=1.0, final=3.0, schedule="restarts", until=1.0)],
+        training,
+        BATCHES,
+        outputs=10,
+    )
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], training.lr)
     schedule = learning_rate(optimizer, training, BATCHES)
     restarted = []
@@ -132,11 +143,22 @@ def test_learning_rate_is_constant_or_falls_once() -> None:
         ({"rate": 0.1}, "the schedule 'exponential' needs 'final'"),
         ({"schedule": "linear"}, "the schedule 'linear' needs 'final'"),
         ({"schedule": "step", "final": 2.0}, "the schedule 'step' needs 'stages'"),
-        ({"schedule": "cosine", "final": 2.0, "rate": 0.1}, "the schedule 'cosine' takes no 'rate'"),
-        ({"schedule": "restarts", "final": 2.0, "stages": 5}, "the schedule 'restarts' takes no 'stages'"),
-        ({"schedule": "rate-controlled", "stages": 3}, "the schedule 'rate-controlled' takes no 'stages'"),
+        (
+            {"schedule": "cosine", "final": 2.0, "rate": 0.1},
+            "the schedule 'cosine' takes no 'rate'",
+        ),
+        (
+            {"schedule": "restarts", "final": 2.0, "stages": 5},
+            "the schedule 'restarts' takes no 'stages'",
+        ),
+        (
+            {"schedule": "rate-controlled", "stages": 3},
+            "the schedule 'rate-controlled' takes no 'stages'",
+        ),
     ],
 )
-def test_keys_that_a_schedule_lacks_or_ignores_are_refused(told: dict[str, Any], message: str) -> None:
+def test_keys_that_a_schedule_lacks_or_ignores_are_refused(
+    told: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Threshold(start=1.0, **told)

@@ -17,7 +17,9 @@ SILENT = 0.110
 @pytest.fixture(scope="module")
 def temporal() -> ModuleType:
     """The example, as a module."""
-    spec = importlib.util.spec_from_file_location("temporal", Path(__file__).parents[2] / "examples" / "temporal.py")
+    spec = importlib.util.spec_from_file_location(
+        "temporal", Path(__file__).parents[2] / "examples" / "temporal.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -52,7 +54,11 @@ def test_annealed_thresholds_learn(arms: dict[str, Any]) -> None:
     assert any(arm.timed)
 
 
-def test_the_plot_shows_every_arm(temporal: ModuleType, arms: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'lehr[plot]'")
+def test_the_plot_shows_every_arm(
+    temporal: ModuleType, arms: dict[str, Any], tmp_path: Path
+) -> None:
+    pytest.importorskip(
+        "matplotlib", reason="matplotlib is not installed: pip install 'lehr[plot]'"
+    )
     temporal.draw(arms, tmp_path / "temporal.svg")
     assert (tmp_path / "temporal.svg").read_text("utf-8").count('<g id="line2d_') > 3 * 2

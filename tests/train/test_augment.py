@@ -27,7 +27,9 @@ def test_mirrored_images_are_mirrored_or_not() -> None:
     assert 0.15 < turned.mean() < 0.35
 
 
-@pytest.mark.parametrize("shape", [(300, 2, 6, 5), (300, 3, 1, 6, 5)], ids=["held", "of several steps"])
+@pytest.mark.parametrize(
+    "shape", [(300, 2, 6, 5), (300, 3, 1, 6, 5)], ids=["held", "of several steps"]
+)
 def test_shifted_images_keep_the_pixels_that_stay_inside(shape: tuple[int, ...]) -> None:
     x = images(*shape)
     made = augmented(x, Augment(shift=2), np.random.default_rng(3))
@@ -41,7 +43,9 @@ def test_shifted_images_keep_the_pixels_that_stay_inside(shape: tuple[int, ...])
         seen.add((down, across))
         rows, columns = np.clip([down, 6 + down], 0, 6), np.clip([across, 5 + across], 0, 5)
         expected = np.zeros_like(image)
-        expected[..., slice(*rows), slice(*columns)] = image[..., slice(*(rows - down)), slice(*(columns - across))]
+        expected[..., slice(*rows), slice(*columns)] = image[
+            ..., slice(*(rows - down)), slice(*(columns - across))
+        ]
         np.testing.assert_array_equal(moved, expected)
     assert seen == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
 
@@ -67,22 +71,30 @@ def test_only_training_samples_are_augmented(monkeypatch: pytest.MonkeyPatch) ->
     loop.train(recipe, data)
     told = recipe.finetune
     assert told is not None
-    assert sum(map(len, taken)) == len(data.train) * (recipe.train.epochs + told.epochs + told.frozen_epochs)
+    assert sum(map(len, taken)) == len(data.train) * (
+        recipe.train.epochs + told.epochs + told.frozen_epochs
+    )
     known = {image.tobytes() for image in data.train.x}
     assert all(image.tobytes() in known for image in taken[0])
 
 
 def test_samples_without_rows_and_columns_are_refused() -> None:
     recipe = with_augment(Augment(shift=1))
-    data = load_dataset(recipe.data.model_copy(update={"name": "temporal", "steps": recipe.network.steps}), None)
+    data = load_dataset(
+        recipe.data.model_copy(update={"name": "temporal", "steps": recipe.network.steps}), None
+    )
     with pytest.raises(
-        UsageError, match=r"train.augment moves images, but a sample has shape \(100,\), without rows and columns; leave it out"
+        UsageError,
+        match=r"train.augment moves images, but a sample has shape \(100,\), without rows and columns; leave it out",
     ):
         loop.train(recipe, data)
 
 
 def test_augmenting_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="'augment' is given, but changes nothing; give it 'shift' or 'mirror', or leave it out"):
+    with pytest.raises(
+        ValueError,
+        match="'augment' is given, but changes nothing; give it 'shift' or 'mirror', or leave it out",
+    ):
         Augment()
 
 

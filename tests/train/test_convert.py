@@ -33,7 +33,13 @@ TOLD = {
                 "threshold": {"start": 0.75},
                 "fraction_bits": 0,
             },
-            {"type": "linear", "features": 4, "batch_norm": True, "threshold": {"start": 3.0}, "fraction_bits": 3},
+            {
+                "type": "linear",
+                "features": 4,
+                "batch_norm": True,
+                "threshold": {"start": 3.0},
+                "fraction_bits": 3,
+            },
         ],
     },
     "train": {"epochs": 1, "batch_size": 8, "lr": 1e-3},
@@ -53,13 +59,16 @@ def _set(norm: nn.Module, gain: list[float], offset: list[float]) -> None:
 def test_dyadic_network_folds_without_any_change() -> None:
     """Batch norm of negative gain, offsets, average pooling: every spike of the float network is one of the integer network's.
 
-    Without leak and with binary fractions everywhere, both compute exactly (in float64), so that equality is to be had.
+    Without leak and with binary fractions everywhere, both compute exactly (in float64), so that
+    equality is to be had.
     """
     torch.manual_seed(3)
     recipe = Recipe.model_validate(TOLD)
     model = FloatNet(recipe.network, (1, 8, 8)).eval()
     gains = [2.0, -1.0, 0.5, -2.0, 4.0, 1.0]
-    _set(model.layers[0].norm, [255 / 256 * g for g in gains], [0.25, -0.125, 0.0, 0.5, 0.25, -0.25])
+    _set(
+        model.layers[0].norm, [255 / 256 * g for g in gains], [0.25, -0.125, 0.0, 0.5, 0.25, -0.25]
+    )
     _set(model.layers[1].norm, [0.5, -1.0, 2.0, -0.25], [0.25, 0.5, -0.125, 0.0])
     model = model.double()
     with torch.no_grad():
@@ -68,7 +77,8 @@ def test_dyadic_network_folds_without_any_change() -> None:
     net = convert(model, recipe, (1, 8, 8), "u8").twin.network()
     x = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
     with torch.no_grad():
-        # 255 is no binary fraction: give the float network pixels over 256, its gain times 255/256 makes up for it in the fold
+        # 255 is no binary fraction: give the float network pixels over 256, its gain times 255/256
+        # makes up for it in the fold
         for block in model.layers[:1]:
             _set(block.norm, gains, [0.25, -0.125, 0.0, 0.5, 0.25, -0.25])
         spikes = model.run(torch.from_numpy(x).double() * 255 / 256)[0]
@@ -97,6 +107,7 @@ def test_dead_gain_is_clamped_and_told() -> None:
     # the clamped channel keeps the ratio of bias to threshold, 1 to 3, by which it fires
     assert abs(int(neuron.bias[1]) / int(neuron.threshold[1]) - 1 / 3) < 1e-5
     assert notes(Trained(model, folds=converted.folds)) == [
-        "lif2: channels 1, 3 have a gain near 0; their thresholds were clamped to 262,144, which keeps the float32 training exact,"
+        "lif2: channels 1, 3 have a gain near 0; their thresholds were clamped to 262,144, which "
+        "keeps the float32 training exact,"
         " so their weights count for more; retrain if they matter"
     ]

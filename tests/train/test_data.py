@@ -19,14 +19,21 @@ MNIST = DataRecipe(name="mnist")
 
 
 def _idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return (
+        bytes((0, 0, 8, array.ndim))
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for part, count in (("train", 60), ("t10k", 20)):
-        images, labels = rng.integers(0, 256, (count, 28, 28), np.uint8), rng.integers(0, 10, count).astype(np.uint8)
+        images, labels = (
+            rng.integers(0, 256, (count, 28, 28), np.uint8),
+            rng.integers(0, 10, count).astype(np.uint8),
+        )
         (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(_idx(images)))
         (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(_idx(labels)))
     return tmp_path
@@ -41,7 +48,10 @@ def test_digits_are_split_once_and_share_nothing() -> None:
     again = load_dataset(DataRecipe(name="digits"), None)
     assert np.array_equal(data.test.x, again.test.x)
     # a few of the 1,797 scans are equal to one another; the splits hold every one of them once
-    assert len({x.tobytes() for split in (data.train, data.validation, data.test) for x in split.x}) > 1780
+    assert (
+        len({x.tobytes() for split in (data.train, data.validation, data.test) for x in split.x})
+        > 1780
+    )
 
 
 def test_limits_take_the_first_samples() -> None:
@@ -64,11 +74,24 @@ def test_idx_folder_is_read_directly_or_by_the_name_of_the_set(folder: Path) -> 
     assert len(seen) == 60
 
 
-@pytest.mark.skipif("LEHR_DATA" not in os.environ, reason="LEHR_DATA names no folder with the official MNIST files")
+@pytest.mark.skipif(
+    "LEHR_DATA" not in os.environ, reason="LEHR_DATA names no folder with the official MNIST files"
+)
 def test_official_mnist() -> None:
     data = load_dataset(MNIST, Path(os.environ["LEHR_DATA"]))
     assert (len(data.train), len(data.validation), len(data.test)) == (55_000, 5_000, 10_000)
-    assert np.bincount(data.test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(data.test.y).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -77,10 +100,20 @@ def test_official_mnist() -> None:
         (
             "cifar",
             None,
-            "data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, nmnist, dvs-gesture, shd, ssc, fsdd, temporal, npz",
+            "data set 'cifar' is unknown; use one of digits, mnist, fashion-mnist, nmnist, "
+            "dvs-gesture, shd, ssc, fsdd, temporal, npz",
         ),
-        ("mnist", None, "data set mnist is read from its official files; give their folder with --data DIR"),
-        ("mnist", "/nowhere", "data folder /nowhere does not exist; give the folder that holds the mnist files with --data DIR"),
+        (
+            "mnist",
+            None,
+            "data set mnist is read from its official files; give their folder with --data DIR",
+        ),
+        (
+            "mnist",
+            "/nowhere",
+            "data folder /nowhere does not exist; give the folder that holds the mnist files with "
+            "--data DIR",
+        ),
     ],
 )
 def test_missing_data(name: str, where: str | None, message: str) -> None:
@@ -92,7 +125,8 @@ def test_missing_data(name: str, where: str | None, message: str) -> None:
 def test_missing_file_is_named(folder: Path) -> None:
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(
-        UsageError, match="has no t10k-labels-idx1-ubyte.gz; put the four official files of mnist there, or fetch them with --download$"
+        UsageError,
+        match="has no t10k-labels-idx1-ubyte.gz; put the four official files of mnist there, or fetch them with --download$",
     ):
         load_dataset(MNIST, folder)
 
@@ -101,24 +135,46 @@ def test_missing_file_is_named(folder: Path) -> None:
 def test_truncated_gzip_is_refused(folder: Path, keep: int) -> None:
     path = folder / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(FileRefused, match=r"train-images-idx3-ubyte.gz (is not a whole gzip file|starts with nothing).*get"):
+    with pytest.raises(
+        FileRefused,
+        match=r"train-images-idx3-ubyte.gz (is not a whole gzip file|starts with nothing).*get",
+    ):
         load_dataset(MNIST, folder)
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\0\0\x0b\x01" + struct.pack(">I", 1) + b"ab", "not with the mark of an IDX file of bytes"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 3) + b"ab", "holds 2 bytes of data, its header says 3"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 1) + b"ab", "holds more than 1 bytes of data, its header says 1"),
+        (
+            b"\0\0\x0b\x01" + struct.pack(">I", 1) + b"ab",
+            "not with the mark of an IDX file of bytes",
+        ),
+        (
+            b"\0\0\x08\x01" + struct.pack(">I", 3) + b"ab",
+            "holds 2 bytes of data, its header says 3",
+        ),
+        (
+            b"\0\0\x08\x01" + struct.pack(">I", 1) + b"ab",
+            "holds more than 1 bytes of data, its header says 1",
+        ),
         (b"\0\0\x08\x03\0\0", "cannot hold what its header says, 0 bytes of data; get it again"),
         (
             b"\0\0\x08\x02" + struct.pack(">II", 2**31, 2**31),
-            "cannot hold what its header says, 4,611,686,018,427,387,904 bytes of data; get it again",
+            "cannot hold what its header says, 4,611,686,018,427,387,904 bytes of data; get it "
+            "again",
         ),
-        (b"\0\0\x08\x03" + struct.pack(">III", 0, 2**32 - 1, 2**32 - 1), "cannot hold what its header says, 0 bytes of data; get it again"),
+        (
+            b"\0\0\x08\x03" + struct.pack(">III", 0, 2**32 - 1, 2**32 - 1),
+            "cannot hold what its header says, 0 bytes of data; get it again",
+        ),
         (b"\0\0\x08\x00x", "has 0 axes, the official files have 1 or 3; get it again"),
-        *((bytes((0, 0, 8, n)) + struct.pack(">I", 1) * n + b"x", f"has {n} axes, the official files") for n in (5, 65, 255)),
+        *(
+            (
+                bytes((0, 0, 8, n)) + struct.pack(">I", 1) * n + b"x",
+                f"has {n} axes, the official files",
+            )
+            for n in (5, 65, 255)
+        ),
     ],
 )
 def test_wrong_headers_are_refused(tmp_path: Path, data: bytes, message: str) -> None:

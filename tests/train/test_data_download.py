@@ -79,14 +79,18 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def publish(away: Path, name: str, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def publish(
+    away: Path, name: str, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Serve `files` as those of data set `name`, with their MD5s."""
     (away / name).mkdir()
     told = []
     for remote in OFFICIAL[name]:
         (away / name / remote.name).write_bytes(files[remote.name])
         md5 = hashlib.md5(files[remote.name]).hexdigest()
-        told.append(Remote(remote.name, md5, remote.address, remote.made, remote.top, remote.by_hand))
+        told.append(
+            Remote(remote.name, md5, remote.address, remote.made, remote.top, remote.by_hand)
+        )
     monkeypatch.setitem(OFFICIAL, name, tuple(told))
 
 
@@ -98,7 +102,9 @@ def mnist_files() -> dict[str, bytes]:
             ("images-idx3", rng.integers(0, 256, (count, 28, 28), np.uint8)),
             ("labels-idx1", (np.arange(count) % 10).astype(np.uint8)),
         ):
-            head = bytes((0, 0, 8, array.ndim)) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+            head = bytes((0, 0, 8, array.ndim)) + b"".join(
+                n.to_bytes(4, "big") for n in array.shape
+            )
             made[f"{part}-{kind}-ubyte.gz"] = gzip.compress(head + array.tobytes(), mtime=0)
     return made
 
@@ -115,13 +121,26 @@ def nmnist_files() -> dict[str, bytes]:
     """Two archives as published, twelve training samples and two test samples of one event."""
     event = bytes((1, 2, 128, 0, 5))
     train = {f"Train/{i % 10}/{i:05}.bin": event for i in range(12)}
-    return {"Train.zip": zipped(train), "Test.zip": zipped({f"Test/{i}/{i:05}.bin": event for i in range(2)})}
+    return {
+        "Train.zip": zipped(train),
+        "Test.zip": zipped({f"Test/{i}/{i:05}.bin": event for i in range(2)}),
+    }
 
 
 def samples(lehr: Lehr, data: Path, name: str, *sets: str) -> Ran:
     """Write the test samples of a data set, fetching it first."""
     told = [part for key in (f"data.name={name}", *sets) for part in ("--set", key)]
-    return lehr("recipes", "samples", "digits", *told, "--data", data, "--download", "-o", data.parent / "in.npz")
+    return lehr(
+        "recipes",
+        "samples",
+        "digits",
+        *told,
+        "--data",
+        data,
+        "--download",
+        "-o",
+        data.parent / "in.npz",
+    )
 
 
 def refused(ran: Ran, message: str, data: Path) -> None:
@@ -130,9 +149,14 @@ def refused(ran: Ran, message: str, data: Path) -> None:
     assert [path for path in data.rglob("*") if path.is_file() or path.name.startswith(".")] == []
 
 
-@pytest.mark.skipif(DATA is None, reason="LEHR_DATA names no folder with the official files of MNIST and Fashion-MNIST")
+@pytest.mark.skipif(
+    DATA is None,
+    reason="LEHR_DATA names no folder with the official files of MNIST and Fashion-MNIST",
+)
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_official_files_have_these_md5s(lehr: Lehr, server: Server, away: Path, data: Path, name: str) -> None:
+def test_official_files_have_these_md5s(
+    lehr: Lehr, server: Server, away: Path, data: Path, name: str
+) -> None:
     assert DATA
     (away / name).symlink_to(Path(DATA) / name)
     assert samples(lehr, data, name).code == 0
@@ -148,14 +172,18 @@ def test_fetched_files_are_read_and_not_fetched_again(
     assert (ran.code, ran.err) == (0, "")
     assert np.load(data.parent / "in.npz")["labels"].tolist() == [0, 1, 2, 3, 4, 5]
     assert {path.name: path.read_bytes() for path in (data / "mnist").iterdir()} == mnist_files()
-    assert {path.stat().st_mode for path in (data / "mnist").iterdir()} == {path.stat().st_mode for path in (away / "mnist").iterdir()}
+    assert {path.stat().st_mode for path in (data / "mnist").iterdir()} == {
+        path.stat().st_mode for path in (away / "mnist").iterdir()
+    }
     assert server.asked == [f"/mnist/{remote.name}" for remote in OFFICIAL["mnist"]]
     (data / "mnist" / "t10k-labels-idx1-ubyte.gz").unlink()
     assert samples(lehr, data, "mnist").code == 0
     assert server.asked[4:] == ["/mnist/t10k-labels-idx1-ubyte.gz"]
 
 
-def test_files_beside_one_another_stay_there(lehr: Lehr, server: Server, away: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_beside_one_another_stay_there(
+    lehr: Lehr, server: Server, away: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(away, "mnist", mnist_files(), monkeypatch)
     data.mkdir()
     (data / "train-images-idx3-ubyte.gz").write_bytes(mnist_files()["train-images-idx3-ubyte.gz"])
@@ -164,16 +192,23 @@ def test_files_beside_one_another_stay_there(lehr: Lehr, server: Server, away: P
     assert {path.name for path in data.iterdir()} == set(mnist_files())
 
 
-def test_archives_are_unpacked(lehr: Lehr, server: Server, away: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archives_are_unpacked(
+    lehr: Lehr, server: Server, away: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(away, "nmnist", nmnist_files(), monkeypatch)
     ran = samples(lehr, data, "nmnist", "data.steps=2", "data.step_ms=1")
     assert (ran.code, ran.err) == (0, "")
     assert np.load(data.parent / "in.npz")["input"].shape == (2, 2, 2, 34, 34)
-    assert np.argwhere(np.load(data.parent / "in.npz")["input"]).tolist() == [[0, 0, 1, 2, 1], [1, 0, 1, 2, 1]]
+    assert np.argwhere(np.load(data.parent / "in.npz")["input"]).tolist() == [
+        [0, 0, 1, 2, 1],
+        [1, 0, 1, 2, 1],
+    ]
     assert {path.name for path in (data / "nmnist").iterdir()} == {"Train", "Test"}
 
 
-def test_an_archive_got_by_hand_is_unpacked(lehr: Lehr, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_archive_got_by_hand_is_unpacked(
+    lehr: Lehr, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as packed:
         for name in ("trials_to_train.txt", "trials_to_test.txt"):
@@ -184,17 +219,30 @@ def test_an_archive_got_by_hand_is_unpacked(lehr: Lehr, data: Path, monkeypatch:
     page = "https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8/folder/50167556794"
     refused(
         ran,
-        f"data set dvs-gesture is handed out on a page only; put DvsGesture.tar.gz from {page} into {place} yourself, and --download unpacks it",
+        f"data set dvs-gesture is handed out on a page only; put DvsGesture.tar.gz from {page} "
+        f"into {place} yourself, and --download unpacks it",
         data,
     )
     (place / "DvsGesture.tar.gz").write_bytes(out.getvalue())
     ran = samples(lehr, data, "dvs-gesture")
-    assert ran.err == f"error: {place / 'DvsGesture.tar.gz'} is not the official file, whose MD5 is {remote.md5}; remove it\n"
-    told = Remote(remote.name, hashlib.md5(out.getvalue()).hexdigest(), page, remote.made, remote.top, True)
+    assert (
+        ran.err
+        == f"error: {place / 'DvsGesture.tar.gz'} is not the official file, whose MD5 is {remote.md5}; remove it\n"
+    )
+    told = Remote(
+        remote.name, hashlib.md5(out.getvalue()).hexdigest(), page, remote.made, remote.top, True
+    )
     monkeypatch.setitem(OFFICIAL, "dvs-gesture", (told,))
     ran = samples(lehr, data, "dvs-gesture", "data.steps=2", "data.step_ms=1")
-    assert ran.err == f"error: {place / 'trials_to_train.txt'} lists no recording; get it again from its official source\n"
-    assert {path.name for path in place.iterdir()} == {"trials_to_train.txt", "trials_to_test.txt", "DvsGesture.tar.gz"}
+    assert (
+        ran.err
+        == f"error: {place / 'trials_to_train.txt'} lists no recording; get it again from its official source\n"
+    )
+    assert {path.name for path in place.iterdir()} == {
+        "trials_to_train.txt",
+        "trials_to_test.txt",
+        "DvsGesture.tar.gz",
+    }
 
 
 def by_hand(data: Path, name: str, number: int = 0) -> str:
@@ -212,14 +260,24 @@ def test_another_file_is_refused(lehr: Lehr, server: Server, away: Path, data: P
 
 def test_a_missing_file_is_named(lehr: Lehr, server: Server, data: Path) -> None:
     address = f"{server.address}/shd/shd_train.h5.zip"
-    refused(samples(lehr, data, "shd"), f"{address} cannot be fetched: the server says 404 File not found; {by_hand(data, 'shd')}", data)
+    refused(
+        samples(lehr, data, "shd"),
+        f"{address} cannot be fetched: the server says 404 File not found; {by_hand(data, 'shd')}",
+        data,
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*socket")  # requests leaves it to the garbage collector
-def test_a_transfer_that_is_cut_short_leaves_nothing(lehr: Lehr, server: Server, data: Path) -> None:
+def test_a_transfer_that_is_cut_short_leaves_nothing(
+    lehr: Lehr, server: Server, data: Path
+) -> None:
     server.short = 5000
     address = f"{server.address}/mnist/train-images-idx3-ubyte.gz"
-    refused(samples(lehr, data, "mnist"), f"{address} cannot be fetched: the transfer was cut short; {by_hand(data, 'mnist')}", data)
+    refused(
+        samples(lehr, data, "mnist"),
+        f"{address} cannot be fetched: the transfer was cut short; {by_hand(data, 'mnist')}",
+        data,
+    )
     gc.collect()  # here, where it is ignored, and not in a later test
 
 
@@ -228,32 +286,58 @@ def test_a_transfer_that_is_cut_short_leaves_nothing(lehr: Lehr, server: Server,
     [
         ("http://127.0.0.1:9", "there is no connection to the server"),
         ("nowhere", "Invalid URL 'nowhere/mnist/train-images-idx3-ubyte.gz': No scheme supplied"),
-        ("ftp://nowhere", "No connection adapters were found for 'ftp://nowhere/mnist/train-images-idx3-ubyte.gz'"),
+        (
+            "ftp://nowhere",
+            "No connection adapters were found for "
+            "'ftp://nowhere/mnist/train-images-idx3-ubyte.gz'",
+        ),
     ],
 )
-def test_no_server(lehr: Lehr, data: Path, monkeypatch: pytest.MonkeyPatch, mirror: str, reason: str) -> None:
+def test_no_server(
+    lehr: Lehr, data: Path, monkeypatch: pytest.MonkeyPatch, mirror: str, reason: str
+) -> None:
     monkeypatch.setenv(MIRROR, mirror)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     ran = samples(lehr, data, "mnist")
     assert (ran.code, ran.last) == (5, "FAIL")
-    assert ran.err.startswith(f"error: {mirror}/mnist/train-images-idx3-ubyte.gz cannot be fetched: {reason}")
+    assert ran.err.startswith(
+        f"error: {mirror}/mnist/train-images-idx3-ubyte.gz cannot be fetched: {reason}"
+    )
     assert ran.err.endswith(f"; {by_hand(data, 'mnist')}\n")
 
 
 @pytest.mark.parametrize(
     ("archive", "message"),
     [
-        (zipped({"Train/0/1.bin": b"12345", "../evil": b""}), "Train.zip holds '../evil', a place outside of the folder; "),
-        (zipped({"/tmp/evil": b""}), "Train.zip holds '/tmp/evil', a place outside of the folder; "),
-        (zipped({"a\\..\\..\\evil": b""}), "Train.zip holds 'a\\\\..\\\\..\\\\evil', a place outside of the folder; "),
+        (
+            zipped({"Train/0/1.bin": b"12345", "../evil": b""}),
+            "Train.zip holds '../evil', a place outside of the folder; ",
+        ),
+        (
+            zipped({"/tmp/evil": b""}),
+            "Train.zip holds '/tmp/evil', a place outside of the folder; ",
+        ),
+        (
+            zipped({"a\\..\\..\\evil": b""}),
+            "Train.zip holds 'a\\\\..\\\\..\\\\evil', a place outside of the folder; ",
+        ),
         (zipped({"readme": b""}), "Train.zip holds no Train; "),
-        (zipped({"Train/0/1.bin": bytes(99)})[:-30], "Train.zip is no whole archive (File is not a zip file); "),
+        (
+            zipped({"Train/0/1.bin": bytes(99)})[:-30],
+            "Train.zip is no whole archive (File is not a zip file); ",
+        ),
         (b"", "Train.zip is no whole archive (File is not a zip file); "),
     ],
     ids=["dots", "absolute", "backslashes", "another", "truncated", "empty"],
 )
 def test_bad_archives_are_refused(
-    lehr: Lehr, server: Server, away: Path, data: Path, monkeypatch: pytest.MonkeyPatch, archive: bytes, message: str
+    lehr: Lehr,
+    server: Server,
+    away: Path,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    archive: bytes,
+    message: str,
 ) -> None:
     publish(away, "nmnist", {**nmnist_files(), "Train.zip": archive}, monkeypatch)
     refused(samples(lehr, data, "nmnist"), message + "get it again from its official source", data)
@@ -289,12 +373,30 @@ def test_a_folder_that_cannot_be_made(lehr: Lehr, data: Path) -> None:
     ("arguments", "message"),
     [
         (("digits",), "data set digits is embedded and is not downloaded; leave out --download"),
-        (("fsdd", "--data", "."), "data set fsdd is a stand-in that is published nowhere and is not downloaded; leave out --download"),
-        (("digits", "--set", "data.name=cifar"), "data set cifar is unknown and is not downloaded; leave out --download"),
-        (("digits", "--set", "data.name=mnist"), "--download has no folder to put mnist in; give one with --data DIR"),
+        (
+            ("fsdd", "--data", "."),
+            "data set fsdd is a stand-in that is published nowhere and is not downloaded; leave "
+            "out --download",
+        ),
+        (
+            ("digits", "--set", "data.name=cifar"),
+            "data set cifar is unknown and is not downloaded; leave out --download",
+        ),
+        (
+            ("digits", "--set", "data.name=mnist"),
+            "--download has no folder to put mnist in; give one with --data DIR",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "samples"])
-def test_what_cannot_be_fetched(lehr: Lehr, tmp_path: Path, command: str, arguments: tuple[str, ...], message: str) -> None:
-    ran = lehr(*(("train",) if command == "train" else ("recipes", "samples")), *arguments, "--download", "-o", tmp_path / "out")
+def test_what_cannot_be_fetched(
+    lehr: Lehr, tmp_path: Path, command: str, arguments: tuple[str, ...], message: str
+) -> None:
+    ran = lehr(
+        *(("train",) if command == "train" else ("recipes", "samples")),
+        *arguments,
+        "--download",
+        "-o",
+        tmp_path / "out",
+    )
     assert (ran.code, ran.err) == (2, f"error: {message}\n")

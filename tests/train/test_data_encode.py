@@ -38,7 +38,12 @@ def test_rate_is_the_specified_generator() -> None:
     spikes = rate(x, 7, (11, 2))
     words = np.random.PCG64(np.random.SeedSequence((11, 2))).random_raw(40)
     drawn = [int(word) >> shift & 255 for word in words for shift in range(0, 64, 8)]
-    expected = [drawn[((n * 7 + t) * 15) + i] < x[n].ravel()[i] for n in range(3) for t in range(7) for i in range(15)]
+    expected = [
+        drawn[((n * 7 + t) * 15) + i] < x[n].ravel()[i]
+        for n in range(3)
+        for t in range(7)
+        for i in range(15)
+    ]
     assert spikes.ravel().tolist() == expected
     assert np.array_equal(rate(x[:2], 7, (11, 2)), spikes[:2])
     assert not np.array_equal(rate(x, 7, (11, 1)), spikes)
@@ -60,7 +65,15 @@ def test_rate_is_pinned() -> None:
 
 @pytest.mark.parametrize("encoding", ["rate", "latency", "delta"])
 def test_recipes_choose_the_code(encoding: str) -> None:
-    recipe = DataRecipe.model_validate({"name": "digits", "encoding": encoding, "steps": 6, "train_samples": 30, "test_samples": 20})
+    recipe = DataRecipe.model_validate(
+        {
+            "name": "digits",
+            "encoding": encoding,
+            "steps": 6,
+            "train_samples": 30,
+            "test_samples": 20,
+        }
+    )
     data, plain = load_dataset(recipe, None), load_dataset(DataRecipe(name="digits"), None)
     assert (data.kind, data.steps, data.shape) == ("spikes", 6, (1, 8, 8))
     assert (data.train.x.shape, data.test.x.shape) == ((30, 6, 1, 8, 8), (20, 6, 1, 8, 8))
@@ -78,16 +91,34 @@ def test_recipes_choose_the_code(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"name": "digits", "encoding": "rate"}, "data.encoding is 'rate', but data.steps is not given; set it to network.steps"),
-        ({"name": "digits", "steps": 3}, "data.steps is 3, which data set digits does not take; remove it"),
-        ({"name": "digits", "path": "x"}, "data.path is 'x', which data set digits does not take; remove it"),
-        ({"name": "nmnist", "step_ms": 3}, "data set nmnist needs data.steps, which is not given; add it to the recipe"),
-        ({"name": "shd", "steps": 3}, "data set shd needs data.step_ms, which is not given; add it to the recipe"),
+        (
+            {"name": "digits", "encoding": "rate"},
+            "data.encoding is 'rate', but data.steps is not given; set it to network.steps",
+        ),
+        (
+            {"name": "digits", "steps": 3},
+            "data.steps is 3, which data set digits does not take; remove it",
+        ),
+        (
+            {"name": "digits", "path": "x"},
+            "data.path is 'x', which data set digits does not take; remove it",
+        ),
+        (
+            {"name": "nmnist", "step_ms": 3},
+            "data set nmnist needs data.steps, which is not given; add it to the recipe",
+        ),
+        (
+            {"name": "shd", "steps": 3},
+            "data set shd needs data.step_ms, which is not given; add it to the recipe",
+        ),
         (
             {"name": "nmnist", "steps": 3, "step_ms": 2, "encoding": "rate"},
             "data.encoding is 'rate', which data set nmnist does not take; remove it",
         ),
-        ({"name": "shd", "steps": 3, "step_ms": 2, "downsample": 2}, "data.downsample is 2, which data set shd does not take; remove it"),
+        (
+            {"name": "shd", "steps": 3, "step_ms": 2, "downsample": 2},
+            "data.downsample is 2, which data set shd does not take; remove it",
+        ),
         ({"name": "npz"}, "data set npz needs data.path, which is not given; add it to the recipe"),
     ],
 )

@@ -10,15 +10,27 @@ from commands import Lehr
 
 DATA = os.environ.get("LEHR_DATA")
 SHORT = {
-    "nmnist": ("train.epochs=8", "finetune.epochs=1", "finetune.frozen_epochs=1", "network.layers.0.channels=6"),
-    "fsdd": ("train.epochs=8", "finetune.epochs=1", "finetune.frozen_epochs=1", "data.train_samples=1000"),
+    "nmnist": (
+        "train.epochs=8",
+        "finetune.epochs=1",
+        "finetune.frozen_epochs=1",
+        "network.layers.0.channels=6",
+    ),
+    "fsdd": (
+        "train.epochs=8",
+        "finetune.epochs=1",
+        "finetune.frozen_epochs=1",
+        "data.train_samples=1000",
+    ),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(DATA is None, reason="LEHR_DATA names no folder with nmnist and fsdd-spikes")
 @pytest.mark.parametrize("name", SHORT)
-def test_integer_accuracy_is_equal_on_all_test_samples(lehr: Lehr, tmp_path: Path, name: str) -> None:
+def test_integer_accuracy_is_equal_on_all_test_samples(
+    lehr: Lehr, tmp_path: Path, name: str
+) -> None:
     options = [part for override in SHORT[name] for part in ("--set", override)]
     trained = lehr("train", name, *options, "--data", DATA, "-o", tmp_path / "run", "--json")
     assert trained.code == 0, trained.err

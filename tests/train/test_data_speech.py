@@ -22,7 +22,13 @@ def write(path: Path, times: list[list[float]], units: list[list[int]], labels: 
     """A file as published: half-precision seconds, 16-bit units, and what else is in it."""
     with h5py.File(path, "w") as file:
         for name, dtype, rows in (("times", np.float16, times), ("units", np.uint16, units)):
-            made = file.create_dataset(f"spikes/{name}", (len(rows),), h5py.vlen_dtype(np.dtype(dtype)), maxshape=(None,), chunks=(2,))
+            made = file.create_dataset(
+                f"spikes/{name}",
+                (len(rows),),
+                h5py.vlen_dtype(np.dtype(dtype)),
+                maxshape=(None,),
+                chunks=(2,),
+            )
             for place, row in enumerate(rows):
                 made[place] = np.array(row, dtype)
         file["labels"] = np.array(labels, np.uint16)
@@ -33,7 +39,12 @@ def write(path: Path, times: list[list[float]], units: list[list[int]], labels: 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Twelve training samples, each a spike of the unit of its number, and two test samples."""
-    write(tmp_path / "shd_train.h5", [[0.001]] * 12, [[i] for i in range(12)], [i % 20 for i in range(12)])
+    write(
+        tmp_path / "shd_train.h5",
+        [[0.001]] * 12,
+        [[i] for i in range(12)],
+        [i % 20 for i in range(12)],
+    )
     write(tmp_path / "shd_test.h5", [[0.0, 0.0049, 0.012, 0.5], []], [[0, 0, 699, 3], []], [19, 4])
     return tmp_path
 
@@ -53,7 +64,8 @@ def test_ssc_brings_its_own_validation_samples(folder: Path) -> None:
     for part in ("train", "test"):
         (folder / f"shd_{part}.h5").rename(folder / f"ssc_{part}.h5")
     with pytest.raises(
-        UsageError, match="has no ssc_valid.h5; put the unpacked official files of ssc there, or fetch them with --download$"
+        UsageError,
+        match="has no ssc_valid.h5; put the unpacked official files of ssc there, or fetch them with --download$",
     ):
         load_dataset(DataRecipe(name="ssc", steps=4, step_ms=5), folder)
     write(folder / "ssc_valid.h5", [[0.006]], [[77]], [34])
@@ -66,7 +78,9 @@ def test_what_a_file_tells_of_its_speakers_is_not_read(folder: Path) -> None:
     plain = load_dataset(SHD, folder)
     change(folder / "shd_train.h5", "extra", None)
     with h5py.File(folder / "shd_train.h5", "a") as file:
-        file["extra/speaker"] = [f"speaker {n}".encode() for n in range(30_000)]  # more texts than a file may have elsewhere
+        file["extra/speaker"] = [
+            f"speaker {n}".encode() for n in range(30_000)
+        ]  # more texts than a file may have elsewhere
         file["extra/meta_info"] = h5py.SoftLink("/nowhere")
     assert np.array_equal(load_dataset(SHD, folder).train.x, plain.train.x)
     with h5py.File(folder / "shd_train.h5", "a") as file:
@@ -85,22 +99,48 @@ def change(path: Path, name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda p: write(p, [[0.1]], [[700]], [0]), ": sample 0 has a spike of unit 700, but there are 700; get it"),
-        (lambda p: write(p, [[0.1], [0.1, float("inf")]], [[1], [2, 3]], [0, 1]), ": sample 1 has a time that is no number; get it"),
-        (lambda p: write(p, [[0.1, 0.2]], [[1]], [0]), ": sample 0 has 2 times (float16) and 1 units (uint16); get it again from"),
-        (lambda p: write(p, [[0.1]], [[1]], [20]), " holds label 20, but shd has 20 classes; get it again from its official source"),
-        (lambda p: write(p, [[0.1]], [[1]], [0, 1]), " has 1 samples of times, 1 of units and 2 labels; get it again from its"),
-        (lambda p: change(p, "labels", None), " has no group 'spikes' or no 'labels'; get it again from its official source"),
+        (
+            lambda p: write(p, [[0.1]], [[700]], [0]),
+            ": sample 0 has a spike of unit 700, but there are 700; get it",
+        ),
+        (
+            lambda p: write(p, [[0.1], [0.1, float("inf")]], [[1], [2, 3]], [0, 1]),
+            ": sample 1 has a time that is no number; get it",
+        ),
+        (
+            lambda p: write(p, [[0.1, 0.2]], [[1]], [0]),
+            ": sample 0 has 2 times (float16) and 1 units (uint16); get it again from",
+        ),
+        (
+            lambda p: write(p, [[0.1]], [[1]], [20]),
+            " holds label 20, but shd has 20 classes; get it again from its official source",
+        ),
+        (
+            lambda p: write(p, [[0.1]], [[1]], [0, 1]),
+            " has 1 samples of times, 1 of units and 2 labels; get it again from its",
+        ),
+        (
+            lambda p: change(p, "labels", None),
+            " has no group 'spikes' or no 'labels'; get it again from its official source",
+        ),
         (
             lambda p: change(p, "spikes/units", np.zeros(12)),
             " has no times and units of one array a sample, or labels that are no integers",
         ),
-        (lambda p: change(p, "labels", np.zeros(12)), " has no times and units of one array a sample, or labels that are no integers"),
+        (
+            lambda p: change(p, "labels", np.zeros(12)),
+            " has no times and units of one array a sample, or labels that are no integers",
+        ),
         (lambda p: os.truncate(p, 3000), ": is cut short: 3,000 of "),
-        (lambda p: p.write_bytes(b""), ": is not an HDF5 file (empty, cut short or of another format); get it again from its"),
+        (
+            lambda p: p.write_bytes(b""),
+            ": is not an HDF5 file (empty, cut short or of another format); get it again from its",
+        ),
     ],
 )
-def test_damaged_files_are_refused(folder: Path, edit: Callable[[Path], object], message: str) -> None:
+def test_damaged_files_are_refused(
+    folder: Path, edit: Callable[[Path], object], message: str
+) -> None:
     path = folder / "shd_train.h5"
     edit(path)
     with pytest.raises(FileRefused) as caught:
@@ -108,9 +148,15 @@ def test_damaged_files_are_refused(folder: Path, edit: Callable[[Path], object],
     assert str(caught.value).startswith(f"{path}{message}")
 
 
-@pytest.mark.skipif("LEHR_DATA" not in os.environ, reason="LEHR_DATA names no folder with fsdd_train.h5 and fsdd_test.h5")
+@pytest.mark.skipif(
+    "LEHR_DATA" not in os.environ,
+    reason="LEHR_DATA names no folder with fsdd_train.h5 and fsdd_test.h5",
+)
 def test_real_files() -> None:
-    data = load_dataset(DataRecipe(name="fsdd", steps=40, step_ms=15, train_samples=200), Path(os.environ["LEHR_DATA"]))
+    data = load_dataset(
+        DataRecipe(name="fsdd", steps=40, step_ms=15, train_samples=200),
+        Path(os.environ["LEHR_DATA"]),
+    )
     assert (len(data.train), len(data.validation), len(data.test)) == (200, 225, 300)
     assert np.bincount(data.test.y).tolist() == [30] * 10
     assert 0.05 < data.train.x.mean() < 0.3

@@ -21,20 +21,32 @@ from lehr.train.data.nmnist import read_events
 from lehr.train.recipe import DataRecipe
 from lehr.train.recipefile import parse, to_toml
 
-needs_tonic = pytest.mark.skipif(importlib.util.find_spec("tonic") is None, reason="tonic is not installed: pip install 'lehr[tonic]'")
+needs_tonic = pytest.mark.skipif(
+    importlib.util.find_spec("tonic") is None,
+    reason="tonic is not installed: pip install 'lehr[tonic]'",
+)
 DATA = os.environ.get("LEHR_DATA")
 DENOISE = {"name": "Denoise", "filter_time": 2_000}
 REFRACTORY = {"name": "RefractoryPeriod", "delta": 3_000}
 HOT = {"name": "DropPixel", "hot_pixel_frequency": 50}
 
 
-def tonic_frames(events: CameraEvents, size: int, steps: int, step_us: int) -> npt.NDArray[np.int64]:
+def tonic_frames(
+    events: CameraEvents, size: int, steps: int, step_us: int
+) -> npt.NDArray[np.int64]:
     """tonic's counts of events, `[steps, 2, size, size]`."""
     from tonic.transforms import ToFrame
 
     table = np.zeros(len(events.time), [(name, np.int64) for name in "xytp"])
-    table["x"], table["y"], table["t"], table["p"] = events.x, events.y, events.time, events.polarity
-    made = ToFrame((size, size, 2), time_window=step_us, start_time=0, end_time=steps * step_us)(table)
+    table["x"], table["y"], table["t"], table["p"] = (
+        events.x,
+        events.y,
+        events.time,
+        events.polarity,
+    )
+    made = ToFrame((size, size, 2), time_window=step_us, start_time=0, end_time=steps * step_us)(
+        table
+    )
     return np.asarray(made, np.int64)
 
 
@@ -75,7 +87,10 @@ def folder(tmp_path: Path) -> Path:
             events = random_events(number)
             data = b"".join(
                 bytes((x, y)) + (p << 23 | t).to_bytes(3, "big")
-                for t, x, y, p in zip(*(a.tolist() for a in (events.time, events.x, events.y, events.polarity)), strict=True)
+                for t, x, y, p in zip(
+                    *(a.tolist() for a in (events.time, events.x, events.y, events.polarity)),
+                    strict=True,
+                )
             )
             path = tmp_path / part / str(number % 10) / f"{number:05}.bin"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +99,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def recipe(*transforms: dict[str, Any], **more: Any) -> DataRecipe:
-    return DataRecipe.model_validate({"name": "nmnist", "steps": 12, "step_ms": 5, "transforms": transforms, **more})
+    return DataRecipe.model_validate(
+        {"name": "nmnist", "steps": 12, "step_ms": 5, "transforms": transforms, **more}
+    )
 
 
 @needs_tonic
@@ -104,14 +121,19 @@ def test_transforms_of_a_recipe_are_tonics_in_their_order(folder: Path) -> None:
         assert 0 < x.sum() < plain.sum()
         assert (x <= plain).all()
     assert len({x.tobytes() for x in made.values()}) == 5
-    # an event stays if its pixel had none in the 3 ms before it, counting those that are dropped, and one just before time 0
+    # an event stays if its pixel had none in the 3 ms before it, counting those that are dropped,
+    # and one just before time 0
     events, kept = random_events(0), []
     last: dict[tuple[int, int], int] = {}
-    for index, (t, x, y) in enumerate(zip(events.time.tolist(), events.x.tolist(), events.y.tolist(), strict=True)):
+    for index, (t, x, y) in enumerate(
+        zip(events.time.tolist(), events.x.tolist(), events.y.tolist(), strict=True)
+    ):
         if t - last.get((x, y), -3_000) > 3_000:
             kept.append(index)
         last[x, y] = t
-    expected = CameraEvents(events.time[kept], events.x[kept], events.y[kept], events.polarity[kept]).frames((2, 34, 34), 12, 5)
+    expected = CameraEvents(
+        events.time[kept], events.x[kept], events.y[kept], events.polarity[kept]
+    ).frames((2, 34, 34), 12, 5)
     assert np.array_equal(made["refractory"][0], expected)
 
 
@@ -124,13 +146,22 @@ def test_transforms_come_before_downsampling_and_may_leave_nothing(folder: Path)
     assert not load_dataset(recipe(nothing, DENOISE), folder).test.x.any()
 
 
-def test_without_tonic_the_message_says_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch, lehr: Lehr) -> None:
+def test_without_tonic_the_message_says_how_to_get_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lehr: Lehr
+) -> None:
     monkeypatch.setitem(sys.modules, "tonic", None)
-    message = "data.transforms are computed by tonic, which is not installed; pip install 'lehr[tonic]'"
+    message = (
+        "data.transforms are computed by tonic, which is not installed; pip install 'lehr[tonic]'"
+    )
     with pytest.raises(ToolMissing) as error:
         load_dataset(recipe(DENOISE), folder)
     assert str(error.value) == message
-    told = ("data.name=nmnist", "data.steps=12", "data.step_ms=5", 'data.transforms=[{name="Denoise", filter_time=2000}]')
+    told = (
+        "data.name=nmnist",
+        "data.steps=12",
+        "data.step_ms=5",
+        'data.transforms=[{name="Denoise", filter_time=2000}]',
+    )
     sets = [part for key in told for part in ("--set", key)]
     ran = lehr("recipes", "samples", "digits", *sets, "--data", folder, "-o", folder / "in.npz")
     assert (ran.code, ran.err) == (6, f"error: {message}\n")
@@ -140,9 +171,15 @@ def test_without_tonic_the_message_says_how_to_get_it(folder: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ('[{name="Drop"}]', "'data.transforms.0.name' is 'Drop'; use 'Denoise', 'RefractoryPeriod', 'DropPixel'"),
+        (
+            '[{name="Drop"}]',
+            "'data.transforms.0.name' is 'Drop'; use 'Denoise', 'RefractoryPeriod', 'DropPixel'",
+        ),
         ('[{name="Denoise"}]', "'data.transforms.0.filter_time' is missing; add it"),
-        ('[{name="Denoise", filter_time=0}]', "'data.transforms.0.filter_time' is 0; give at least 1"),
+        (
+            '[{name="Denoise", filter_time=0}]',
+            "'data.transforms.0.filter_time' is 0; give at least 1",
+        ),
         (
             '[{name="DropPixel", hot_pixel_frequency=9, p=1}]',
             "unknown key 'data.transforms.0.p' (value 1); remove it or correct its spelling",
@@ -150,7 +187,17 @@ def test_without_tonic_the_message_says_how_to_get_it(folder: Path, monkeypatch:
     ],
 )
 def test_wrong_transforms(lehr: Lehr, tmp_path: Path, value: str, message: str) -> None:
-    ran = lehr("recipes", "samples", "nmnist", "--set", f"data.transforms={value}", "--data", tmp_path, "-o", tmp_path / "in.npz")
+    ran = lehr(
+        "recipes",
+        "samples",
+        "nmnist",
+        "--set",
+        f"data.transforms={value}",
+        "--data",
+        tmp_path,
+        "-o",
+        tmp_path / "in.npz",
+    )
     assert ran.code == 2
     assert message in ran.err
 
@@ -162,5 +209,7 @@ def test_a_run_keeps_its_transforms() -> None:
 
 def test_other_data_sets_take_no_transforms() -> None:
     told = DataRecipe.model_validate({"name": "digits", "transforms": [DENOISE]})
-    with pytest.raises(UsageError, match=r"^data.transforms is .*, which data set digits does not take; remove it$"):
+    with pytest.raises(
+        UsageError, match=r"^data.transforms is .*, which data set digits does not take; remove it$"
+    ):
         load_dataset(told, None)

@@ -49,8 +49,17 @@ def timed(**options: Any) -> Recipe:
             "beta": "7/8",
             "slope": 2.0,
             "layers": [
-                {"type": "linear", "features": 48, "batch_norm": True, "threshold": {"start": 0.5, "final": 1.0, "rate": 0.02}},
-                {"type": "linear", "features": 4, "threshold": {"start": 1.0, "final": 3.0, "rate": 0.02}},
+                {
+                    "type": "linear",
+                    "features": 48,
+                    "batch_norm": True,
+                    "threshold": {"start": 0.5, "final": 1.0, "rate": 0.02},
+                },
+                {
+                    "type": "linear",
+                    "features": 4,
+                    "threshold": {"start": 1.0, "final": 3.0, "rate": 0.02},
+                },
             ],
         },
         "train": {"epochs": 8, "batch_size": 32, "lr": 1e-2},
@@ -60,11 +69,17 @@ def timed(**options: Any) -> Recipe:
 
 def test_author_s_own_splits(tmp_path: Path) -> None:
     train_part, test_part = patterns(24), patterns(5, seed=1)
-    named = {f"{part}_{name}": array for part, told in (("train", train_part), ("test", test_part)) for name, array in told.items()}
+    named = {
+        f"{part}_{name}": array
+        for part, told in (("train", train_part), ("test", test_part))
+        for name, array in told.items()
+    }
     save(tmp_path, named)
     held = load_dataset(OWN, tmp_path)
     assert (held.kind, held.steps, held.shape, held.classes) == ("u8", None, (8, 12), 4)
-    data = load_dataset(OWN.model_copy(update={"steps": 8, "path": str(tmp_path / "own.npz")}), None)
+    data = load_dataset(
+        OWN.model_copy(update={"steps": 8, "path": str(tmp_path / "own.npz")}), None
+    )
     assert (data.kind, data.steps, data.shape) == ("spikes", 8, (12,))
     assert (len(data.train), len(data.validation)) == (22, 2)
     assert np.array_equal(data.test.x, test_part["input"])
@@ -79,7 +94,10 @@ def test_splits_by_seed_share_nothing(tmp_path: Path) -> None:
         parts = [split.x[:, 0].tolist() for split in (data.train, data.validation, data.test)]
         assert [len(part) for part in parts] == [46, 4, 10]
         assert sorted(value for part in parts for value in part) == list(range(60))
-        assert [label * 20 <= value < label * 20 + 20 for value, label in zip(data.test.x[:, 0], data.test.y, strict=True)] == [True] * 10
+        assert [
+            label * 20 <= value < label * 20 + 20
+            for value, label in zip(data.test.x[:, 0], data.test.y, strict=True)
+        ] == [True] * 10
         splits.append(parts)
     assert splits[0] != splits[1]
 
@@ -94,11 +112,18 @@ def test_counts_are_no_spikes_and_pixels_can_be_encoded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.zeros(3)}, " has no array 'input'; save it as numpy.savez(path, input=..., labels=...)"),
-        ({"input": np.zeros((4, 8, 2), np.uint8)}, " has no array 'labels'; save one integer per sample there"),
+        (
+            {"x": np.zeros(3)},
+            " has no array 'input'; save it as numpy.savez(path, input=..., labels=...)",
+        ),
+        (
+            {"input": np.zeros((4, 8, 2), np.uint8)},
+            " has no array 'labels'; save one integer per sample there",
+        ),
         (
             {"train_input": np.zeros((4, 8, 2), np.uint8), "train_labels": np.zeros(4, int)},
-            " has no array 'test_input'; save it as numpy.savez(path, test_input=..., test_labels=...)",
+            " has no array 'test_input'; save it as numpy.savez(path, test_input=..., "
+            "test_labels=...)",
         ),
         (
             {"input": np.zeros((4, 7, 2), np.uint8), "labels": np.zeros(4, int)},
@@ -108,11 +133,18 @@ def test_counts_are_no_spikes_and_pixels_can_be_encoded(tmp_path: Path) -> None:
             {"input": np.zeros((4, 8), np.uint8), "labels": np.zeros(4, int)},
             " holds samples of shape (8,), data.steps is 8; the first axis",
         ),
-        ({"input": np.zeros((4, 8, 2)), "labels": np.zeros(4, int)}, ": input is float64 [4, 8, 2]; save it as uint8 with the samples"),
-        ({"input": np.zeros((2, 8, 2), np.uint8), "labels": np.zeros(2, int)}, ": input has 2 samples, too few to split; give at least 3"),
+        (
+            {"input": np.zeros((4, 8, 2)), "labels": np.zeros(4, int)},
+            ": input is float64 [4, 8, 2]; save it as uint8 with the samples",
+        ),
+        (
+            {"input": np.zeros((2, 8, 2), np.uint8), "labels": np.zeros(2, int)},
+            ": input has 2 samples, too few to split; give at least 3",
+        ),
         (
             {"input": np.zeros((4, 8, 2), np.uint8), "labels": -np.ones(4, int)},
-            ": labels hold -1 in sample 0; leave out samples that have no class, and number the classes from 0",
+            ": labels hold -1 in sample 0; leave out samples that have no class, and number the "
+            "classes from 0",
         ),
         (
             {
@@ -125,7 +157,9 @@ def test_counts_are_no_spikes_and_pixels_can_be_encoded(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_other_arrays_are_refused(tmp_path: Path, arrays: dict[str, npt.NDArray[Any]], message: str) -> None:
+def test_other_arrays_are_refused(
+    tmp_path: Path, arrays: dict[str, npt.NDArray[Any]], message: str
+) -> None:
     save(tmp_path, arrays)
     with pytest.raises(FileRefused) as caught:
         load_dataset(OWN.model_copy(update={"steps": 8}), tmp_path)
@@ -143,7 +177,9 @@ def test_the_whole_line_with_inputs_that_change(tmp_path: Path, lehr: Lehr, high
     """Spikes, and counts that are not divided by 255: trained, exported and simulated, with no spike changed."""
     save(tmp_path, patterns(240, highest))
     (tmp_path / "own.toml").write_bytes(to_toml(timed()))
-    trained = lehr("train", tmp_path / "own.toml", "--data", tmp_path, "-o", tmp_path / "run", "--json")
+    trained = lehr(
+        "train", tmp_path / "own.toml", "--data", tmp_path, "-o", tmp_path / "run", "--json"
+    )
     assert trained.code == 0, trained.err
     assert trained.facts["runs"][0]["accuracy"]["integer"] > 0.5  # 0.25 by chance
     exported = lehr("export", tmp_path / "run", "-o", tmp_path / "model.nir", "--json").facts
@@ -152,7 +188,16 @@ def test_the_whole_line_with_inputs_that_change(tmp_path: Path, lehr: Lehr, high
     assert all(0 < rate < 1 for rate in exported["rates"].values())
     shown = lehr("inspect", tmp_path / "model.nir", "--json").facts
     assert (shown["input"]["kind"], shown["steps"]) == ("spikes" if highest == 1 else "u8", 8)
-    samples = lehr("recipes", "samples", tmp_path / "own.toml", "--data", tmp_path, "-o", tmp_path / "in.npz", "--json")
+    samples = lehr(
+        "recipes",
+        "samples",
+        tmp_path / "own.toml",
+        "--data",
+        tmp_path,
+        "-o",
+        tmp_path / "in.npz",
+        "--json",
+    )
     assert samples.facts["samples"] == 40
     simulated = lehr("simulate", tmp_path / "model.nir", "-i", tmp_path / "in.npz", "--json").facts
     assert simulated["accuracy"] == trained.facts["runs"][0]["accuracy"]["integer"]
@@ -172,7 +217,9 @@ def test_a_run_of_spikes_repeats_bit_for_bit(tmp_path: Path) -> None:
 def test_steps_must_be_the_network_s(tmp_path: Path) -> None:
     save(tmp_path, patterns(12))
     recipe = timed(network={**timed().network.model_dump(exclude_none=True), "steps": 9})
-    message = "network.steps is 9, but the input has 8; set network.steps and data.steps to one number"
+    message = (
+        "network.steps is 9, but the input has 8; set network.steps and data.steps to one number"
+    )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         train(recipe, load_dataset(recipe.data, tmp_path))
 
@@ -180,7 +227,9 @@ def test_steps_must_be_the_network_s(tmp_path: Path) -> None:
 def test_the_last_layer_has_a_neuron_for_each_class(tmp_path: Path) -> None:
     told = patterns(12)
     np.savez(tmp_path / "own.npz", input=told["input"], labels=np.arange(12) % 6)
-    with pytest.raises(UsageError, match="^the last layer has 4 neurons for 6 classes; give it one for each$"):
+    with pytest.raises(
+        UsageError, match="^the last layer has 4 neurons for 6 classes; give it one for each$"
+    ):
         train(timed(), load_dataset(timed().data, tmp_path))
 
 
@@ -190,7 +239,10 @@ def test_a_label_far_beyond_all_others_is_named(tmp_path: Path, mark: int) -> No
     drawn["labels"][7] = mark
     save(tmp_path, drawn)
     way_out = "leave out samples that have no class, and number the classes from 0"
-    with pytest.raises(FileRefused, match=f"own.npz: labels hold {mark} in sample 7, and the next lower label is 3; {way_out}$"):
+    with pytest.raises(
+        FileRefused,
+        match=f"own.npz: labels hold {mark} in sample 7, and the next lower label is 3; {way_out}$",
+    ):
         load_dataset(OWN, tmp_path)
     drawn["labels"][7] = 5  # of a class 4 that happens to have no sample
     save(tmp_path, drawn)
@@ -199,9 +251,14 @@ def test_a_label_far_beyond_all_others_is_named(tmp_path: Path, mark: int) -> No
 
 def test_a_convolution_needs_an_image() -> None:
     layers = [{"type": "conv", "channels": 4, "kernel": 3, "threshold": {"start": 1.0}}]
-    network = NetworkRecipe.model_validate({"steps": 3, "beta": "1/2", "slope": 1.0, "layers": layers})
+    network = NetworkRecipe.model_validate(
+        {"steps": 3, "beta": "1/2", "slope": 1.0, "layers": layers}
+    )
     with pytest.raises(
-        UsageError, match=re.escape("a conv layer gets inputs of shape (700,), which are no channels, rows and columns; use")
+        UsageError,
+        match=re.escape(
+            "a conv layer gets inputs of shape (700,), which are no channels, rows and columns; use"
+        ),
     ):
         FloatNet(network, (700,))
 

@@ -28,7 +28,12 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA de
 def flags() -> tuple[bool, ...]:
     """What may cost exactness, or bits that come again."""
     cuda, cudnn = cast(Any, torch.backends.cuda.matmul), cast(Any, torch.backends.cudnn)
-    return cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, not torch.are_deterministic_algorithms_enabled()
+    return (
+        cuda.allow_tf32,
+        cudnn.allow_tf32,
+        cudnn.benchmark,
+        not torch.are_deterministic_algorithms_enabled(),
+    )
 
 
 @pytest.fixture
@@ -46,7 +51,9 @@ def careless() -> Iterator[None]:
 def tiny_on(device: str, **keys: object) -> Recipe:
     """The tiny recipe, computed there."""
     told = tiny_recipe()
-    return told.model_copy(update={"train": told.train.model_copy(update={"device": device, **keys})})
+    return told.model_copy(
+        update={"train": told.train.model_copy(update={"device": device, **keys})}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,9 @@ def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch, data: Dataset) -> None:
 
 @pytest.mark.parametrize("name", ["cuda", "auto"])
 @pytest.mark.usefixtures("careless")
-def test_with_a_gpu_nothing_rounds_and_nothing_varies(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_with_a_gpu_nothing_rounds_and_nothing_varies(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert prepared("cpu") == torch.device("cpu")
     assert flags() == (True, True, True, True)
@@ -74,7 +83,9 @@ def test_with_a_gpu_nothing_rounds_and_nothing_varies(monkeypatch: pytest.Monkey
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
-def test_a_batch_is_trained_where_the_recipe_says(monkeypatch: pytest.MonkeyPatch, data: Dataset) -> None:
+def test_a_batch_is_trained_where_the_recipe_says(
+    monkeypatch: pytest.MonkeyPatch, data: Dataset
+) -> None:
     """torch's device without memory takes all up to the first number that is read: the firing rates of a batch that was trained."""
     asked: list[str] = []
     updated: set[str] = set()
@@ -84,17 +95,23 @@ def test_a_batch_is_trained_where_the_recipe_says(monkeypatch: pytest.MonkeyPatc
         return torch.device("meta")
 
     def update(self: torch.optim.Optimizer) -> None:
-        updated.update(p.grad.device.type for p in self.param_groups[0]["params"] if p.grad is not None)
+        updated.update(
+            p.grad.device.type for p in self.param_groups[0]["params"] if p.grad is not None
+        )
 
     monkeypatch.setattr(loop, "prepared", device)
     monkeypatch.setattr(torch.optim.Adam, "step", update)
     with pytest.raises(RuntimeError, match="item.* cannot be called on meta tensors"):
-        train(tiny_on("auto", objective="cross-entropy"), data)  # the loss of counts reads a number too
+        train(
+            tiny_on("auto", objective="cross-entropy"), data
+        )  # the loss of counts reads a number too
     assert asked == ["auto"]
     assert updated == {"meta"}
 
 
-def test_the_gpus_random_generator_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Dataset) -> None:
+def test_the_gpus_random_generator_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Dataset
+) -> None:
     """With one that only tells its state, as no GPU is needed for it to be asked."""
     state = torch.arange(16, dtype=torch.uint8)
     given: list[torch.Tensor] = []
@@ -130,7 +147,9 @@ def test_a_gpu_gives_the_hosts_bits_where_sums_are_exact() -> None:
     rule = lif.float_rule(0.93, 3.0, torch.float32)
     current = torch.randn(50, 4, 300)
     one, other = (
-        lif.scan(on, torch.tensor(0.7, device=on.device), torch.tensor(0.1, device=on.device), rule, 50)
+        lif.scan(
+            on, torch.tensor(0.7, device=on.device), torch.tensor(0.1, device=on.device), rule, 50
+        )
         for on in (current, current.to(device))
     )
     assert torch.equal(one[0], other[0].cpu())

@@ -15,7 +15,9 @@ from lehr.samples import read_samples
 from lehr.train.exporting import export_run
 
 
-def test_a_run_is_written_where_it_is_what_was_trained(line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_written_where_it_is_what_was_trained(
+    line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, (x, _) = load_run(line / "run"), read_samples(line / "run" / SAMPLES_FILE)
     told = export_run(run, x, tmp_path / "m.nir")
     assert (tmp_path / "m.nir").read_bytes() == (line / "model.nir").read_bytes()
@@ -27,12 +29,15 @@ def test_a_run_is_written_where_it_is_what_was_trained(line: Path, tmp_path: Pat
     def damaged(path: Path) -> Network:
         net = read(path)
         name, neuron = next(iter(net.neurons.items()))
-        return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=neuron.threshold + 1)})
+        return replace(
+            net, nodes={**net.nodes, name: replace(neuron, threshold=neuron.threshold + 1)}
+        )
 
     read = nirfile.read
     monkeypatch.setattr(nirfile, "read", damaged)
     with pytest.raises(
-        NotBitExact, match=r"^the exported file against the trained model: [\d,]+ of [\d,]+ membranes and [\d,]+ spikes differ"
+        NotBitExact,
+        match=r"^the exported file against the trained model: [\d,]+ of [\d,]+ membranes and [\d,]+ spikes differ",
     ):
         export_run(run, x, tmp_path / "wrong.nir")
     assert not (tmp_path / "wrong.nir").exists()

@@ -38,7 +38,11 @@ def model() -> Any:
     torch.manual_seed(0)
     norm = nn.BatchNorm1d(5)
     return nn.Sequential(
-        nn.Linear(7, 5), norm, snn.Leaky(beta=0.5, init_hidden=True), nn.Linear(5, 3), snn.Leaky(beta=0.5, init_hidden=True)
+        nn.Linear(7, 5),
+        norm,
+        snn.Leaky(beta=0.5, init_hidden=True),
+        nn.Linear(5, 3),
+        snn.Leaky(beta=0.5, init_hidden=True),
     )
 
 
@@ -50,13 +54,28 @@ def put(tensor: Any, value: float = NAN) -> Any:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda net: put(net[0].weight), "0 (Linear): its weight is not finite (NaN); train it again"),
-        (lambda net: put(net[3].bias, math.inf), "3 (Linear): its bias is not finite (infinite); train it again"),
-        (lambda net: put(net[1].running_var), "1 (BatchNorm1d): its running_var is not finite (NaN); train it again"),
-        (lambda net: put(net[1].weight), "1 (BatchNorm1d): its weight is not finite (NaN); train it again"),
+        (
+            lambda net: put(net[0].weight),
+            "0 (Linear): its weight is not finite (NaN); train it again",
+        ),
+        (
+            lambda net: put(net[3].bias, math.inf),
+            "3 (Linear): its bias is not finite (infinite); train it again",
+        ),
+        (
+            lambda net: put(net[1].running_var),
+            "1 (BatchNorm1d): its running_var is not finite (NaN); train it again",
+        ),
+        (
+            lambda net: put(net[1].weight),
+            "1 (BatchNorm1d): its weight is not finite (NaN); train it again",
+        ),
         (lambda net: put(net[2].beta), "2 (Leaky): its beta is not finite (NaN); train it again"),
         (
-            lambda net: [put(*each) for each in ((net[0].weight,), (net[0].bias, math.inf), (net[3].weight, -math.inf))],
+            lambda net: [
+                put(*each)
+                for each in ((net[0].weight,), (net[0].bias, math.inf), (net[3].weight, -math.inf))
+            ],
             "0 (Linear): its weight, bias are not finite (NaN); train it again. "
             "3 (Linear): its weight is not finite (infinite); train it again",
         ),
@@ -81,11 +100,16 @@ def test_what_a_run_left_in_membranes_is_no_fault() -> None:
     [
         (lambda net: put(net[0].parametrizations.weight.original), "0 (ParametrizedLinear)"),
         (lambda net: put(net[0].bias, math.inf), "0 (Linear): its bias is not finite (infinite)"),
-        (lambda net: put(net[1].running_mean), "1 (BatchNorm1d): its running_mean is not finite (NaN)"),
+        (
+            lambda net: put(net[1].running_mean),
+            "1 (BatchNorm1d): its running_mean is not finite (NaN)",
+        ),
         (lambda net: put(net[4].threshold), "4 (AnnealedLeaky): its threshold is not finite (NaN)"),
     ],
 )
-def test_a_step_of_the_annealer_finds_what_training_has_driven_away(spoil: Callable[[Any], Any], message: str) -> None:
+def test_a_step_of_the_annealer_finds_what_training_has_driven_away(
+    spoil: Callable[[Any], Any], message: str
+) -> None:
     net = binarize(model(), thresholds=SCHEDULE)
     annealer = ThresholdAnnealer(net, 4)
     annealer.step()
@@ -93,7 +117,10 @@ def test_a_step_of_the_annealer_finds_what_training_has_driven_away(spoil: Calla
     before = float(net[2].threshold)
     with pytest.raises(UsageError) as error:
         annealer.step()
-    name = message.replace("0 (ParametrizedLinear)", "0 (Linear): its parametrizations.weight.original is not finite (NaN)")
+    name = message.replace(
+        "0 (ParametrizedLinear)",
+        "0 (Linear): its parametrizations.weight.original is not finite (NaN)",
+    )
     assert str(error.value) == f"{name} after batch 2; {DIVERGED}"
     assert (annealer.batch, float(net[2].threshold)) == (1, before)
 
@@ -111,7 +138,10 @@ def test_training_that_diverges_ends_with_the_layers_name() -> None:
                 parameter.data -= 1e38 * parameter.grad
             annealer.step()
 
-    with pytest.raises(UsageError, match=rf"^0 \(Linear\): its .* (is|are) not finite .* after batch \d+; {DIVERGED}$"):
+    with pytest.raises(
+        UsageError,
+        match=rf"^0 \(Linear\): its .* (is|are) not finite .* after batch \d+; {DIVERGED}$",
+    ):
         train_batches()
 
 
@@ -120,16 +150,27 @@ def test_a_binarized_model_with_a_loaded_state_of_nan_is_not_exported() -> None:
     state = net.state_dict()
     state["0.parametrizations.weight.original"][0, 0] = NAN
     net.load_state_dict(state)
-    with pytest.raises(NotMappable, match=r"^0 \(Linear\): its parametrizations.weight.original, weight are not finite \(NaN\); train it"):
+    with pytest.raises(
+        NotMappable,
+        match=r"^0 \(Linear\): its parametrizations.weight.original, weight are not finite \(NaN\); train it",
+    ):
         from_torch(net, x)
 
 
 def test_nan_has_no_sign_and_no_level() -> None:
     latent = torch.tensor([[0.5, NAN, -0.5, 0.0]])
-    for quantizer in (Signs(), Ternary(), Uniform("int4", learned=True), Frozen("binary", Latent(latent.numpy()))):
+    for quantizer in (
+        Signs(),
+        Ternary(),
+        Uniform("int4", learned=True),
+        Frozen("binary", Latent(latent.numpy())),
+    ):
         levels = quantizer.levels(latent)
         assert levels[0, 1].isnan(), type(quantizer)
-        with pytest.raises(NotMappable, match="^its latent weights are not finite; train it again with a lower learning rate$"):
+        with pytest.raises(
+            NotMappable,
+            match="^its latent weights are not finite; train it again with a lower learning rate$",
+        ):
             quantizer.frozen(latent).levels(quantizer.kind)
     for grid in (NAN, np.inf, 0.0):
         with pytest.raises(NotMappable, match="^its latent weights are not finite"):
@@ -162,14 +203,24 @@ class Kept(Progress):
     ("batch", "prune", "message", "kept"),
     [
         (8, None, "(NaN) after epoch 2 of phase A", 1),
-        (8, 0.5, "(NaN) after epoch 2 of phase A", 1),  # not pruned away as the greatest, or the least
+        (
+            8,
+            0.5,
+            "(NaN) after epoch 2 of phase A",
+            1,
+        ),  # not pruned away as the greatest, or the least
         (18, None, "(NaN) after epoch 3 of phase A", 2),  # its last batch
         (20, None, "(NaN) after epoch 1 of phase B", 3),
         (26, None, "(NaN) after epoch 1 of phase C", 4),
     ],
 )
 def test_a_recipe_ends_in_the_epoch_in_which_a_weight_is_none(
-    data: Dataset, monkeypatch: pytest.MonkeyPatch, batch: int, prune: float | None, message: str, kept: int
+    data: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    prune: float | None,
+    message: str,
+    kept: int,
 ) -> None:
     """After the optimiser's step number `batch`; the state after the epoch is not kept, so that a run is never taken up from it."""
     steps, update = [0], Phase.update
@@ -183,7 +234,9 @@ def test_a_recipe_ends_in_the_epoch_in_which_a_weight_is_none(
     monkeypatch.setattr(Phase, "update", updated)
     recipe = Recipe.model_validate({**TOLD, "train": {**TOLD["train"], "prune": prune}})
     progress = Kept(None, recipe)
-    with pytest.raises(UsageError, match=rf"(layer 1|conv1): its .*\bweight\b.*{re.escape(message)}; {DIVERGED}"):
+    with pytest.raises(
+        UsageError, match=rf"(layer 1|conv1): its .*\bweight\b.*{re.escape(message)}; {DIVERGED}"
+    ):
         train(recipe, data, progress=progress)
     assert progress.epochs == kept
 
@@ -191,12 +244,23 @@ def test_a_recipe_ends_in_the_epoch_in_which_a_weight_is_none(
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda net: put(net.layers[1].weight.weight), "layer 2: its weight is not finite (NaN) where it is folded"),
-        (lambda net: put(net.layers[0].norm.running_var, math.inf), "layer 1: its norm.running_var is not finite (infinite) where it is"),
-        (lambda net: net.layers[2].threshold.fill_(NAN), "layer 3: its threshold is not finite (NaN) where it is folded"),
+        (
+            lambda net: put(net.layers[1].weight.weight),
+            "layer 2: its weight is not finite (NaN) where it is folded",
+        ),
+        (
+            lambda net: put(net.layers[0].norm.running_var, math.inf),
+            "layer 1: its norm.running_var is not finite (infinite) where it is",
+        ),
+        (
+            lambda net: net.layers[2].threshold.fill_(NAN),
+            "layer 3: its threshold is not finite (NaN) where it is folded",
+        ),
     ],
 )
-def test_folding_takes_no_numbers_that_are_none(data: Dataset, spoil: Callable[[Any], Any], message: str) -> None:
+def test_folding_takes_no_numbers_that_are_none(
+    data: Dataset, spoil: Callable[[Any], Any], message: str
+) -> None:
     recipe = tiny_recipe()
     net = FloatNet(recipe.network, data.shape)
     spoil(net)
@@ -206,7 +270,9 @@ def test_folding_takes_no_numbers_that_are_none(data: Dataset, spoil: Callable[[
 
 def test_the_twin_makes_no_integers_of_numbers_that_are_none(data: Dataset) -> None:
     recipe = tiny_recipe()
-    twin: Twin = convert(FloatNet(recipe.network, data.shape).eval(), recipe, data.shape, data.kind).twin
+    twin: Twin = convert(
+        FloatNet(recipe.network, data.shape).eval(), recipe, data.shape, data.kind
+    ).twin
     assert twin.network().weighted.keys() == {"conv1", "conv2", "fc3"}
     put(twin.neurons["lif2"].bias)
     put(twin.weights["fc3"], math.inf)
@@ -214,7 +280,8 @@ def test_the_twin_makes_no_integers_of_numbers_that_are_none(data: Dataset) -> N
         twin.network()
     where = f"where integers are made of it; {DIVERGED}"
     assert str(error.value) == (
-        f"2 refusals:\n  fc3: its weight is not finite (infinite) {where}\n  lif2: its bias is not finite (NaN) {where}"
+        f"2 refusals:\n  fc3: its weight is not finite (infinite) {where}\n  lif2: its bias is not "
+        f"finite (NaN) {where}"
     )
 
 
@@ -236,22 +303,30 @@ def replaced(net: Any) -> Any:
 
 def test_binarize_takes_no_hooks_and_no_replaced_methods() -> None:
     for change, message in (
-        (hooked, "0 (Linear): it has a forward hook (print), which may change what it gives; remove it: handle.remove()"),
+        (
+            hooked,
+            "0 (Linear): it has a forward hook (print), which may change what it gives; remove it: "
+            "handle.remove()",
+        ),
         (
             replaced,
-            "3 (Linear): its forward was replaced on this one object (by print); write a class of its own, or bring it back:"
+            "3 (Linear): its forward was replaced on this one object (by print); write a class of "
+            "its own, or bring it back:"
             " del module.forward",
         ),
     ):
         with pytest.raises(UsageError) as error:
             binarize(change(model()), thresholds=SCHEDULE)
         assert str(error.value) == f"the model cannot be binarized: {message}"
-    net = binarize(hooked(model()), thresholds=SCHEDULE, skip=["0"])  # which stays with all that is in it
+    net = binarize(
+        hooked(model()), thresholds=SCHEDULE, skip=["0"]
+    )  # which stays with all that is in it
     assert list(net[0]._forward_hooks.values()) == [print]
     handle = nn.modules.module.register_module_forward_pre_hook(print)
     try:
         with pytest.raises(
-            UsageError, match=r"^the model cannot be binarized: torch: it has a global forward pre-hook \(print\), which may"
+            UsageError,
+            match=r"^the model cannot be binarized: torch: it has a global forward pre-hook \(print\), which may",
         ):
             binarize(model(), thresholds=SCHEDULE)
     finally:

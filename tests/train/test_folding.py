@@ -35,5 +35,8 @@ def test_a_gain_near_zero_is_clamped_and_keeps_bias_to_threshold() -> None:
 
 
 def test_a_dead_layer_is_refused() -> None:
-    with pytest.raises(NotMappable, match="gain is 0 in every channel; train the layer longer or without batch norm"):
+    with pytest.raises(
+        NotMappable,
+        match="gain is 0 in every channel; train the layer longer or without batch norm",
+    ):
         fold_for_twin(Affine(np.zeros(3), np.ones(3)), 1.0, None)

@@ -37,8 +37,16 @@ STEPS = 12
 def digits(ends: tuple[float, float] = (2.0, 8.0), **network: Any) -> Recipe:
     """Rate-coded digits, 64-32-10, for some seconds of training; thresholds end at `ends`."""
     layers = [
-        {"type": "linear", "features": 32, "threshold": {"start": 0.5, "final": ends[0], "rate": 0.02}},
-        {"type": "linear", "features": 10, "threshold": {"start": 2.0, "final": ends[1], "rate": 0.02}},
+        {
+            "type": "linear",
+            "features": 32,
+            "threshold": {"start": 0.5, "final": ends[0], "rate": 0.02},
+        },
+        {
+            "type": "linear",
+            "features": 10,
+            "threshold": {"start": 2.0, "final": ends[1], "rate": 0.02},
+        },
     ]
     told = {
         "name": "chip",
@@ -75,7 +83,9 @@ def trained_for(target: ChipTarget, data: Dataset) -> tuple[Recipe, Trained, Net
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", CHIPS, ids=lambda target: target.name)
-def test_what_is_trained_maps_and_is_exact_and_has_learnt(target: ChipTarget, data: Dataset) -> None:
+def test_what_is_trained_maps_and_is_exact_and_has_learnt(
+    target: ChipTarget, data: Dataset
+) -> None:
     recipe, trained, net = trained_for(target, data)
     assert recipe.target == target.name
     assert target.check(net) == ()
@@ -96,7 +106,9 @@ def test_what_is_trained_maps_and_is_exact_and_has_learnt(target: ChipTarget, da
     assert trained.twin is not None
     compared = compare(trace(trained.twin, x), result.trace)
     compared.require_equal(target.name)
-    assert not compare(trace(trained.twin, x), simulate(changed_weight(net), x, trace=net.neurons).trace).equal
+    assert not compare(
+        trace(trained.twin, x), simulate(changed_weight(net), x, trace=net.neurons).trace
+    ).equal
     right = float((simulate(net, data.test.x).prediction == data.test.y).mean())
     assert right > 0.4, "chance is 0.1"
 
@@ -120,34 +132,58 @@ def test_contradictions_and_what_the_target_refuses_are_told_at_once(data: Datas
     layers = [layer.model_dump(exclude_none=True) for layer in digits().network.layers]
     layers = [{**layers[0], "fraction_bits": 9, "bias": True}, {**layers[1], "fraction_bits": 6}]
     arithmetic = {"reset": "subtract", "fires": "gt"}
-    recipe = digits(layers=layers, arithmetic=arithmetic, thresholds={"share": "pair", "multiple": 96}, biases=True)
+    recipe = digits(
+        layers=layers,
+        arithmetic=arithmetic,
+        thresholds={"share": "pair", "multiple": 96},
+        biases=True,
+    )
     assert refused(recipe, Small(), data) == [
         "network.arithmetic.reset is 'subtract', but the machine asks for 'zero'; leave it out",
-        "network.thresholds.share is 'pair', but the machine has one threshold for each layer; leave it out",
-        "network.thresholds.multiple is 96, but the machine's thresholds are multiples of 64; leave it out",
+        "network.thresholds.share is 'pair', but the machine has one threshold for each layer; "
+        "leave it out",
+        "network.thresholds.multiple is 96, but the machine's thresholds are multiples of 64; "
+        "leave it out",
         "network.biases is true, but the machine has none; leave it out",
         "network.layers.0.bias is true, but network.biases is false; leave it out",
         "lif1: fraction_bits is 9, the machine has 7; export with at most 7",
         "input: has 64 lines, the machine has 32; make the input smaller",
     ]
-    assert refused(digits(), Small(), data) == ["input: has 64 lines, the machine has 32; make the input smaller"]
+    assert refused(digits(), Small(), data) == [
+        "input: has 64 lines, the machine has 32; make the input smaller"
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "network", "sentence"),
     [
-        ("test-akida", {}, "network.beta is '15/16', but the machine decays by '0' alone; set it to '0'"),
-        ("test-loihi", {"weights": "float"}, "network.weights is 'float', which is not exported; leave it out"),
-        ("test-loihi", {"weights": "int4"}, "fc1: weights are 'int4', the machine has 'binary'; train with weights that are 'binary'"),
+        (
+            "test-akida",
+            {},
+            "network.beta is '15/16', but the machine decays by '0' alone; set it to '0'",
+        ),
+        (
+            "test-loihi",
+            {"weights": "float"},
+            "network.weights is 'float', which is not exported; leave it out",
+        ),
+        (
+            "test-loihi",
+            {"weights": "int4"},
+            "fc1: weights are 'int4', the machine has 'binary'; train with weights that are "
+            "'binary'",
+        ),
         (
             "test-loihi",
             {"arithmetic": {"machine": "reckon"}},
-            "network.arithmetic.machine is 'reckon', but the machine asks for fields of an arithmetic; leave it out",
+            "network.arithmetic.machine is 'reckon', but the machine asks for fields of an "
+            "arithmetic; leave it out",
         ),
         (
             "test-reckon",
             {"thresholds": {"highest": 40000}},
-            "network.thresholds.highest is 40000, but the machine's greatest threshold is 32767; lower it",
+            "network.thresholds.highest is 40000, but the machine's greatest threshold is 32767; "
+            "lower it",
         ),
         (
             "test-xylo",
@@ -156,39 +192,62 @@ def test_contradictions_and_what_the_target_refuses_are_told_at_once(data: Datas
         ),
     ],
 )
-def test_each_contradiction_has_its_sentence(name: str, network: dict[str, Any], sentence: str, data: Dataset) -> None:
+def test_each_contradiction_has_its_sentence(
+    name: str, network: dict[str, Any], sentence: str, data: Dataset
+) -> None:
     assert refused(digits(**network), chip(name), data)[0] == sentence
 
 
 def test_thresholds_that_would_leave_the_grid_are_told_before_training(data: Dataset) -> None:
     layers = digits((0.6, 300.0)).model_dump(exclude_none=True)["network"]["layers"]
     recipe = digits(
-        layers=[{**layer, "fraction_bits": 6} for layer in layers], thresholds={"share": "layer", "multiple": 64, "highest": 16384}
+        layers=[{**layer, "fraction_bits": 6} for layer in layers],
+        thresholds={"share": "layer", "multiple": 64, "highest": 16384},
     )
     with pytest.raises(NotMappable) as error:
         train(recipe, data)
     assert list(error.value.args) == [
-        "network.layers.0.threshold ends at 0.6, which is 38 in integers, below network.thresholds.multiple, 64; "
+        "network.layers.0.threshold ends at 0.6, which is 38 in integers, below "
+        "network.thresholds.multiple, 64; "
         "raise it, or use more fraction bits",
-        "network.layers.1.threshold ends at 300, which is more than network.thresholds.highest, 16384 units of 2**-6 weights; "
+        "network.layers.1.threshold ends at 300, which is more than network.thresholds.highest, "
+        "16384 units of 2**-6 weights; "
         "lower it, or use fewer fraction bits",
     ]
 
 
 def test_the_form_leaves_what_the_recipe_says_and_comes_back_equal(data: Dataset) -> None:
-    layers = [{**layer.model_dump(exclude_none=True), "fraction_bits": 7} for layer in digits((4.0, 4.0)).network.layers]
-    made = for_target(digits(layers=layers, slope_in="weights", thresholds={"share": "network", "multiple": 128}), chip("test-loihi"), data)
-    assert (made.target, made.network.slope_in, made.network.biases) == ("test-loihi", "weights", False)
+    layers = [
+        {**layer.model_dump(exclude_none=True), "fraction_bits": 7}
+        for layer in digits((4.0, 4.0)).network.layers
+    ]
+    made = for_target(
+        digits(layers=layers, slope_in="weights", thresholds={"share": "network", "multiple": 128}),
+        chip("test-loihi"),
+        data,
+    )
+    assert (made.target, made.network.slope_in, made.network.biases) == (
+        "test-loihi",
+        "weights",
+        False,
+    )
     assert made.network.thresholds == Shares(share="network", multiple=128, highest=131071 * 64)
     assert made.network.arithmetic == ArithmeticRecipe(
-        decay_form="multiply", rounding="toward_zero", reset="zero", reset_timing="same_step", fires="gt"
+        decay_form="multiply",
+        rounding="toward_zero",
+        reset="zero",
+        reset_timing="same_step",
+        fires="gt",
     )
     assert [layer.fraction_bits for layer in made.network.layers] == [7, 7]
     kept = parse(to_toml(made).decode(), "kept")
     assert kept == made
     assert for_target(kept, chip("test-loihi"), data) == made
     usual = for_target(digits(), chip("test-loihi"), data)
-    assert (usual.network.slope_in, [layer.fraction_bits for layer in usual.network.layers]) == ("thresholds", [6, 6])
+    assert (usual.network.slope_in, [layer.fraction_bits for layer in usual.network.layers]) == (
+        "thresholds",
+        [6, 6],
+    )
     xylo = for_target(digits(beta="3/4"), chip("test-xylo"), data).network.arithmetic
     assert xylo is not None
     assert (xylo.machine, xylo.parameters, xylo.output_spikes) == ("xylo", {"dash_syn": 1}, 1)
@@ -199,7 +258,12 @@ class Event(type(chip("test-xylo"))):  # type: ignore[misc]
 
     programs = (DYNAPCNN_BY_EVENT,)
     training = TrainingForm(
-        machine="dynapcnn", then="dynapcnn_by_event", parameters={"floor": -128}, share="layer", biases=False, fraction_bits=0
+        machine="dynapcnn",
+        then="dynapcnn_by_event",
+        parameters={"floor": -128},
+        share="layer",
+        biases=False,
+        fraction_bits=0,
     )
 
     def __init__(self) -> None:
@@ -218,15 +282,22 @@ class Step(Event):
     training = replace(Event.training, then=None)
 
 
-def test_the_target_is_asked_about_the_machine_that_its_form_says_the_trained_network_by(data: Dataset) -> None:
-    target, recipe = Event(), digits(beta=None, arithmetic={"machine": "dynapcnn", "parameters": {"floor": -128}})
+def test_the_target_is_asked_about_the_machine_that_its_form_says_the_trained_network_by(
+    data: Dataset,
+) -> None:
+    target, recipe = (
+        Event(),
+        digits(beta=None, arithmetic={"machine": "dynapcnn", "parameters": {"floor": -128}}),
+    )
     made = for_target(recipe, target, data)
     assert made.network.arithmetic is not None
     assert made.network.arithmetic.machine == "dynapcnn"
     (net,) = target.asked
     assert [neuron.program for neuron in net.neurons.values()] == [DYNAPCNN_BY_EVENT] * 2
     assert all((neuron.parameters["floor"] == -128).all() for neuron in net.neurons.values())
-    assert refused(recipe, Step(), data) == [f"{name}: it computes another update; train with the machine's" for name in net.neurons]
+    assert refused(recipe, Step(), data) == [
+        f"{name}: it computes another update; train with the machine's" for name in net.neurons
+    ]
 
 
 def test_a_target_without_a_form_takes_the_recipe_as_it_is(data: Dataset) -> None:
@@ -234,16 +305,22 @@ def test_a_target_without_a_form_takes_the_recipe_as_it_is(data: Dataset) -> Non
     assert made == digits().model_copy(update={"target": "c"})
 
 
-def test_the_command_trains_for_the_target_and_keeps_its_recipe(lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_trains_for_the_target_and_keeps_its_recipe(
+    lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(registry, "get", chip)
     source, run = tmp_path / "chip.toml", tmp_path / "run"
     few = digits()
     few = few.model_copy(update={"train": few.train.model_copy(update={"epochs": 1})})
-    source.write_bytes(tomli_w.dumps(few.model_dump(mode="json", exclude_none=True, exclude_unset=True)).encode())
+    source.write_bytes(
+        tomli_w.dumps(few.model_dump(mode="json", exclude_none=True, exclude_unset=True)).encode()
+    )
     ran = lehr("train", source, "--target", "test-loihi", "--set", "network.biases=true", "-o", run)
     assert ran.code == 3
     assert "network.biases is true, but the machine has none; leave it out" in ran.err
-    ran = lehr("train", source, "--target", "test-loihi", "-o", run, "--set", "data.train_samples=300")
+    ran = lehr(
+        "train", source, "--target", "test-loihi", "-o", run, "--set", "data.train_samples=300"
+    )
     assert ran.code == 0, ran.err
     kept = load(str(run / "recipe.toml"))
     assert kept.target == "test-loihi"
@@ -253,4 +330,7 @@ def test_the_command_trains_for_the_target_and_keeps_its_recipe(lehr: Lehr, tmp_
     assert chip("test-loihi").check(nirfile.read(tmp_path / "m.nir")) == ()
     ran = lehr("train", run / "recipe.toml", "--target", "test-akida", "-o", tmp_path / "other")
     assert ran.code == 2
-    assert "--target test-akida: recipe chip is for target test-loihi; take the recipe that it was made of" in ran.err
+    assert (
+        "--target test-akida: recipe chip is for target test-loihi; take the recipe that it was "
+        "made of" in ran.err
+    )

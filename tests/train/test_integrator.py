@@ -30,7 +30,12 @@ def told(readout: str = "sum", **changes: Any) -> dict[str, Any]:
     """The tiny recipe with integrators in place of the output's neurons."""
     last = {"type": "integrator", "features": 10, "bias": True, "readout": readout}
     network = {**TOLD["network"], "layers": [*TOLD["network"]["layers"][:-1], last]}
-    return {**TOLD, "network": network, "train": {**TOLD["train"], "objective": "cross-entropy", "epochs": 20}, **changes}
+    return {
+        **TOLD,
+        "network": network,
+        "train": {**TOLD["train"], "objective": "cross-entropy", "epochs": 20},
+        **changes,
+    }
 
 
 @pytest.fixture(scope="module", params=READOUTS)
@@ -60,14 +65,22 @@ def test_the_twin_is_the_reference_in_every_membrane(run: tuple[Recipe, Dataset,
     assert len(np.unique(result.trace.membranes["li3"])) > 20
     output = net.nodes["li3"]
     assert isinstance(output, Neuron)
-    moved = replace(net, nodes={**net.nodes, "li3": replace(output, bias=output.bias + np.eye(10, dtype=np.int32)[4])})
+    moved = replace(
+        net,
+        nodes={
+            **net.nodes,
+            "li3": replace(output, bias=output.bias + np.eye(10, dtype=np.int32)[4]),
+        },
+    )
     first = compare(result.trace, simulate(moved, x, trace=net.neurons).trace).first
     assert first is not None
     assert (first.layer, first.quantity, first.neuron) == ("li3", "membrane", (4,))
 
 
 @pytest.mark.slow
-def test_the_simulator_has_the_accuracy_that_training_tells(run: tuple[Recipe, Dataset, Trained]) -> None:
+def test_the_simulator_has_the_accuracy_that_training_tells(
+    run: tuple[Recipe, Dataset, Trained],
+) -> None:
     recipe, data, trained = run
     assert trained.network is not None
     assert trained.twin is not None
@@ -78,7 +91,9 @@ def test_the_simulator_has_the_accuracy_that_training_tells(run: tuple[Recipe, D
 
 
 @pytest.mark.few(1)
-def test_only_layers_that_fire_have_thresholds_and_rates(run: tuple[Recipe, Dataset, Trained]) -> None:
+def test_only_layers_that_fire_have_thresholds_and_rates(
+    run: tuple[Recipe, Dataset, Trained],
+) -> None:
     for entry in run[2].metrics:
         assert len(entry["thresholds"]) == len(entry["rates"]) == 2
         assert not entry["dead"]
@@ -92,8 +107,12 @@ def test_scores_and_loss() -> None:
         assert goal.scores([], membranes).tolist() == [expected]
         logits = torch.tensor([expected]) / (2 if readout == "sum" else 1)
         label = torch.tensor([2])
-        assert float(goal.loss([], membranes, label)) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, label)))
-    assert Membrane(3, "last").right([], membranes, torch.tensor([0])).tolist() == [True]  # at a tie the lowest index
+        assert float(goal.loss([], membranes, label)) == pytest.approx(
+            float(torch.nn.functional.cross_entropy(logits, label))
+        )
+    assert Membrane(3, "last").right([], membranes, torch.tensor([0])).tolist() == [
+        True
+    ]  # at a tie the lowest index
     assert Membrane(3, "last").right([], membranes, torch.tensor([2])).tolist() == [False]
 
 
@@ -113,7 +132,9 @@ def test_gradients_reach_gain_bias_and_weights() -> None:
 def test_rate_controlled_layers_before_integrators_are_hidden_ones() -> None:
     recipe = Recipe.model_validate(told())
     thresholds = [torch.tensor(1.0), torch.tensor(1.0)]
-    controlled = recipe.network.annealed[0].model_copy(update={"schedule": "rate-controlled", "final": None, "rate": None})
+    controlled = recipe.network.annealed[0].model_copy(
+        update={"schedule": "rate-controlled", "final": None, "rate": None}
+    )
     annealer = Annealer(thresholds, [controlled] * 2, recipe.train, 10, None)
     annealer.step([FLOOR * 1.1, FLOOR * 0.9])
     assert float(thresholds[0]) > 1
@@ -131,18 +152,21 @@ def test_a_float_arm() -> None:
     [
         (
             ("train.objective=count",),
-            "train.objective is 'count', but the last layer integrates and has no spikes for it; use 'cross-entropy'",
+            "train.objective is 'count', but the last layer integrates and has no spikes for it; "
+            "use 'cross-entropy'",
         ),
         (
             ('network.layers=[{type="integrator",features=10}]',),
-            "a layer of integrators fires no spike for a next one; put it last, behind layers that fire",
+            "a layer of integrators fires no spike for a next one; put it last, behind layers that "
+            "fire",
         ),
         (
             (
                 'network.layers=[{type="linear",features=9,threshold={start=1}},{type="integrator",features=9},'
                 '{type="linear",features=9,threshold={start=1}}]',
             ),
-            "a layer of integrators fires no spike for a next one; put it last, behind layers that fire",
+            "a layer of integrators fires no spike for a next one; put it last, behind layers that "
+            "fire",
         ),
         (("network.layers.2.batch_norm=true",), "network.layers.2.batch_norm"),
         (("network.layers.2.threshold={start=1}",), "network.layers.2.threshold"),
@@ -157,7 +181,9 @@ def test_what_integrators_do_not_have_is_refused(changes: tuple[str, ...], messa
 def test_labels_beyond_the_classes_are_refused() -> None:
     split = Split(np.zeros((12, 1, 8, 8), np.uint8), np.arange(12))
     data = Dataset(split, split, split, 12)
-    with pytest.raises(UsageError, match="the last layer has 10 neurons for 12 classes; give it one for each"):
+    with pytest.raises(
+        UsageError, match="the last layer has 10 neurons for 12 classes; give it one for each"
+    ):
         train(Recipe.model_validate(told()), data)
 
 

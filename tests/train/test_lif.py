@@ -33,7 +33,14 @@ def through(value: Tensor, exact: Tensor) -> Tensor:
 
 
 def plain(
-    current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: float, slope: float, steps: int, state: lif.State
+    current: Tensor,
+    theta: Tensor,
+    bias: Tensor,
+    how: Arithmetic,
+    unit: float,
+    slope: float,
+    steps: int,
+    state: lif.State,
 ) -> tuple[Tensor, Tensor]:
     """An integer neuron as docs/arithmetic.md has it, one torch operation after another."""
     per_channel = (-1, *[1] * (current.ndim - 3))
@@ -51,9 +58,15 @@ def plain(
         if how.overflow == "saturate":
             v = v.clamp(how.lowest, how.highest)
         else:
-            v = v - torch.floor((v.detach() - how.lowest) * 2.0**-how.state_bits) * 2.0**how.state_bits
+            v = (
+                v
+                - torch.floor((v.detach() - how.lowest) * 2.0**-how.state_bits)
+                * 2.0**how.state_bits
+            )
         x = (v - theta + (0.5 if how.fires == "ge" else 0.0)) * unit
-        s = through(x / (1 + slope * x.abs()), (x > 0).to(x.dtype))  # the fast sigmoid, whose gradient is 1 / (1 + slope * |x|)^2
+        s = through(
+            x / (1 + slope * x.abs()), (x > 0).to(x.dtype)
+        )  # the fast sigmoid, whose gradient is 1 / (1 + slope * |x|)^2
         if how.reset_timing == "same_step" and how.reset == "subtract":
             v = v - theta * s.detach()
         if how.reset_timing == "same_step" and how.reset == "zero":
@@ -63,9 +76,15 @@ def plain(
     return torch.stack(spikes), torch.stack(membranes)
 
 
-def gradients(outputs: tuple[Tensor, Tensor], inputs: list[Tensor], weights: list[Tensor | None]) -> list[Tensor]:
+def gradients(
+    outputs: tuple[Tensor, Tensor], inputs: list[Tensor], weights: list[Tensor | None]
+) -> list[Tensor]:
     """Of a weighted sum of the outputs."""
-    loss = sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True) if weight is not None)
+    loss = sum(
+        (out * weight).sum()
+        for out, weight in zip(outputs, weights, strict=True)
+        if weight is not None
+    )
     assert isinstance(loss, Tensor)
     return list(torch.autograd.grad(loss, inputs, materialize_grads=True))
 
@@ -78,23 +97,38 @@ def error(found: Tensor, expected: Tensor) -> float:
 @pytest.mark.slow
 @budget(40, 333)
 @given(st.data(), arithmetics(), st.sampled_from(SHAPES), st.integers(1, 9), st.booleans())
-def test_integer_neurons(data: st.DataObject, how: Arithmetic, shape: tuple[int, ...], steps: int, held: bool) -> None:
+def test_integer_neurons(
+    data: st.DataObject, how: Arithmetic, shape: tuple[int, ...], steps: int, held: bool
+) -> None:
     torch.manual_seed(data.draw(st.integers(0, 2**31 - 1)))
-    scale = 2 ** data.draw(st.integers(0, how.state_bits - 1))  # of thresholds and all that goes with them; the highest saturate
+    scale = 2 ** data.draw(
+        st.integers(0, how.state_bits - 1)
+    )  # of thresholds and all that goes with them; the highest saturate
     per_step = max(2, scale >> how.fraction_bits)
-    current = torch.randint(-per_step // 2, per_step + 1, (1 if held else steps, 3, *shape)).double()
+    current = torch.randint(
+        -per_step // 2, per_step + 1, (1 if held else steps, 3, *shape)
+    ).double()
     theta = torch.randint(1, scale + 1, shape[:1]).double()
     bias = torch.randint(-scale // 8 - 1, scale // 8 + 2, shape[:1]).double()
-    state = (torch.randint(-scale, scale, (3, *shape)).double(), torch.randint(0, 2, (3, *shape)).double())
+    state = (
+        torch.randint(-scale, scale, (3, *shape)).double(),
+        torch.randint(0, 2, (3, *shape)).double(),
+    )
     unit, slope = 2.0 ** -(scale.bit_length()), data.draw(st.sampled_from([0.2, 1.0, 25.0]))
     inputs = [value.requires_grad_() for value in (current, theta, bias, state[0])]
     expected = plain(current, theta, bias, how, unit, slope, steps, state)
-    found = lif.scan(current, theta, bias, lif.integer_rule(how, unit, slope, torch.float64), steps, state)
+    found = lif.scan(
+        current, theta, bias, lif.integer_rule(how, unit, slope, torch.float64), steps, state
+    )
     assert torch.equal(found[0], expected[0])
     assert torch.equal(found[1], expected[1])
     wanted = data.draw(st.sampled_from([(True, False), (False, True), (True, True)]))
-    weights = [torch.randn_like(out) if want else None for out, want in zip(expected, wanted, strict=True)]
-    for one, other in zip(gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True):
+    weights = [
+        torch.randn_like(out) if want else None for out, want in zip(expected, wanted, strict=True)
+    ]
+    for one, other in zip(
+        gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True
+    ):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * float(other.abs().max()))
 
 
@@ -106,32 +140,57 @@ def decayed(how: Arithmetic, membranes: Tensor) -> Tensor:
     """One step of a float32 neuron without input or reset."""
     state = (membranes.view(1, -1), torch.zeros(1, len(membranes)))
     rule = lif.integer_rule(how, 1.0, 1.0, torch.float32)
-    return lif.scan(torch.zeros(1, 1, len(membranes)), torch.tensor(1), torch.tensor(0), rule, 1, state)[1].flatten()
+    return lif.scan(
+        torch.zeros(1, 1, len(membranes)), torch.tensor(1), torch.tensor(0), rule, 1, state
+    )[1].flatten()
 
 
 @pytest.mark.parametrize("rounding", ROUND)
 def test_every_decay_by_256ths_is_exact_at_the_rails(rounding: Rounding) -> None:
-    near = torch.cat([torch.arange(RAIL - 300, RAIL + 1), torch.arange(-300, 301), torch.arange(-RAIL, -RAIL + 301)])
+    near = torch.cat(
+        [
+            torch.arange(RAIL - 300, RAIL + 1),
+            torch.arange(-300, 301),
+            torch.arange(-RAIL, -RAIL + 301),
+        ]
+    )
     for numerator in range(257):
-        how = Arithmetic(decay_numerator=numerator, decay_shift=8, rounding=rounding, reset="none", state_bits=32)
-        assert decayed(how, near.float()).long().tolist() == decay(how, near.numpy()).tolist(), numerator
+        how = Arithmetic(
+            decay_numerator=numerator, decay_shift=8, rounding=rounding, reset="none", state_bits=32
+        )
+        assert decayed(how, near.float()).long().tolist() == decay(how, near.numpy()).tolist(), (
+            numerator
+        )
 
 
 @budget(40, 333)
 @given(st.data(), st.sampled_from([*ROUND]), st.integers(0, 2**31 - 1))
-def test_any_decay_is_exact_up_to_the_rails(data: st.DataObject, rounding: Rounding, seed: int) -> None:
+def test_any_decay_is_exact_up_to_the_rails(
+    data: st.DataObject, rounding: Rounding, seed: int
+) -> None:
     shift = data.draw(st.integers(0, 16))
     numerator = data.draw(st.integers(0, 1 << shift))
     whole = torch.randint(-RAIL, RAIL + 1, (2000,), generator=torch.Generator().manual_seed(seed))
-    shapes: list[dict[str, Any]] = [{"decay_numerator": numerator}, {"decay_numerator": (1 << shift) - 1, "decay_form": "shift"}]
+    shapes: list[dict[str, Any]] = [
+        {"decay_numerator": numerator},
+        {"decay_numerator": (1 << shift) - 1, "decay_form": "shift"},
+    ]
     for shape in shapes:
         how = Arithmetic(decay_shift=shift, rounding=rounding, reset="none", state_bits=32, **shape)
         assert decayed(how, whole.float()).long().tolist() == decay(how, whole.numpy()).tolist()
 
 
 @budget(20, 133)
-@given(st.integers(0, 2**31 - 1), st.sampled_from(SHAPES), st.integers(1, 30), st.booleans(), st.sampled_from([0.15, 7 / 8, 0.99, 1.0]))
-def test_phase_a_is_snntorchs_leaky(seed: int, shape: tuple[int, ...], steps: int, held: bool, beta: float) -> None:
+@given(
+    st.integers(0, 2**31 - 1),
+    st.sampled_from(SHAPES),
+    st.integers(1, 30),
+    st.booleans(),
+    st.sampled_from([0.15, 7 / 8, 0.99, 1.0]),
+)
+def test_phase_a_is_snntorchs_leaky(
+    seed: int, shape: tuple[int, ...], steps: int, held: bool, beta: float
+) -> None:
     torch.manual_seed(seed)
     current = torch.randn(1 if held else steps, 3, *shape).requires_grad_()
     neuron = snntorch.Leaky(beta=beta, threshold=0.7, spike_grad=surrogate.fast_sigmoid(3))
@@ -145,7 +204,13 @@ def test_phase_a_is_snntorchs_leaky(seed: int, shape: tuple[int, ...], steps: in
     assert torch.equal(found[0], spikes)
     assert torch.equal(found[1], membranes)
     weights: list[Tensor | None] = [torch.randn_like(spikes), torch.randn_like(membranes)]
-    assert error(*gradients(found, [current], weights), *gradients((spikes, membranes), [current], weights)) < 1e-5
+    assert (
+        error(
+            *gradients(found, [current], weights),
+            *gradients((spikes, membranes), [current], weights),
+        )
+        < 1e-5
+    )
 
 
 def test_float32_gradients_stay_close_over_many_steps() -> None:
@@ -160,7 +225,9 @@ def test_float32_gradients_stay_close_over_many_steps() -> None:
     assert torch.equal(found[0], expected[0])
     assert 0.01 < float(found[0].detach().mean()) < 0.5
     weights: list[Tensor | None] = [torch.randn_like(expected[0]), None]
-    for one, other in zip(gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True):
+    for one, other in zip(
+        gradients(found, inputs, weights), gradients(expected, inputs, weights), strict=True
+    ):
         assert error(one, other) < 1e-5
 
 
@@ -171,8 +238,12 @@ def test_a_change_of_one_unit_is_seen(changed: str) -> None:
     values = {"theta": 9, "bias": 0, "beta": 14}
 
     def spikes() -> Tensor:
-        rule = lif.integer_rule(Arithmetic(decay_numerator=values["beta"], decay_shift=4), 1.0, 1.0, torch.float64)
-        return lif.scan(current, torch.tensor(values["theta"]), torch.tensor(values["bias"]), rule, 40)[0]
+        rule = lif.integer_rule(
+            Arithmetic(decay_numerator=values["beta"], decay_shift=4), 1.0, 1.0, torch.float64
+        )
+        return lif.scan(
+            current, torch.tensor(values["theta"]), torch.tensor(values["bias"]), rule, 40
+        )[0]
 
     before = spikes()
     assert 0 < float(before.mean()) < 1
@@ -196,8 +267,19 @@ def test_kernels_work_where_no_cache_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "__pycache__").touch()  # a file where numba would make a folder
     home = tmp_path / "home"
     home.touch()
-    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     environment.pop("NUMBA_CACHE_DIR", None)
     script = "import kernels; print(kernels._rounded(2.5, kernels.NEAREST_EVEN))"
-    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert (ran.stdout, ran.stderr) == ("2.0\n", "")

@@ -25,13 +25,22 @@ NET = {
     "beta": "253/256",
     "slope": 1.0,
     "layers": [
-        {"type": "conv", "channels": 3, "kernel": 3, "pool": 2, "batch_norm": True, "threshold": {"start": 0.3}},
+        {
+            "type": "conv",
+            "channels": 3,
+            "kernel": 3,
+            "pool": 2,
+            "batch_norm": True,
+            "threshold": {"start": 0.3},
+        },
         {"type": "linear", "features": 4, "bias": True, "threshold": {"start": 0.5}},
     ],
 }
 
 
-def drawn_rule(codes: tuple[int, int, int, int, bool], dtype: np.dtype[Any], span: float, shift: int) -> lif_kernels.Rule:
+def drawn_rule(
+    codes: tuple[int, int, int, int, bool], dtype: np.dtype[Any], span: float, shift: int
+) -> lif_kernels.Rule:
     """Every number plays its part: a bound that is reached, an offset, a gain, a unit."""
     numbers = (1 - 2.0**-shift, 2.0**-shift, 4, -span / 2, span / 2 - 1, span, 32 / span, 0.5, 3)
     return lif_kernels.Rule(*codes, *(dtype.type(number) for number in numbers))
@@ -43,9 +52,19 @@ def same_bits(one: Tensor, other: Tensor) -> bool:
 
 
 @budget(30, 666)
-@given(st.data(), CODES, st.integers(0, 2**31 - 1), st.sampled_from([torch.float32, torch.float64]), st.booleans())
+@given(
+    st.data(),
+    CODES,
+    st.integers(0, 2**31 - 1),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.booleans(),
+)
 def test_every_rule_gives_the_kernels_bits(
-    data: st.DataObject, codes: tuple[int, int, int, int, bool], seed: int, dtype: torch.dtype, held: bool
+    data: st.DataObject,
+    codes: tuple[int, int, int, int, bool],
+    seed: int,
+    dtype: torch.dtype,
+    held: bool,
 ) -> None:
     torch.manual_seed(seed)
     whole = codes[0] != lif_kernels.NO_ROUNDING
@@ -58,9 +77,16 @@ def test_every_rule_gives_the_kernels_bits(
         return value.round() if whole else value
 
     size = (STEPS, SAMPLES, NEURONS)
-    current, theta, bias = some(1 if held else STEPS, SAMPLES, NEURONS), some(NEURONS).abs() + 1, some(NEURONS)
+    current, theta, bias = (
+        some(1 if held else STEPS, SAMPLES, NEURONS),
+        some(NEURONS).abs() + 1,
+        some(NEURONS),
+    )
     before = (some(SAMPLES, NEURONS), (some(SAMPLES, NEURONS) > 0).to(dtype))
-    grads = [some(*size) if data.draw(st.booleans()) else torch.zeros(0, *size[1:], dtype=dtype) for _ in range(2)]
+    grads = [
+        some(*size) if data.draw(st.booleans()) else torch.zeros(0, *size[1:], dtype=dtype)
+        for _ in range(2)
+    ]
     found = []
     for loops in (lif_kernels, lif_torch):
 
@@ -72,7 +98,10 @@ def test_every_rule_gives_the_kernels_bits(
         of_current = torch.zeros_like(current)
         sums = tuple(torch.full(size[1:], torch.nan, dtype=dtype) for _ in range(3))
         call("backward", tuple(grads), theta, (spikes, before[1]), raw, of_current, sums)
-        found.append({"spikes": spikes, "raw": raw, "membranes": membranes, "current": of_current} | dict(zip("tbm", sums, strict=True)))
+        found.append(
+            {"spikes": spikes, "raw": raw, "membranes": membranes, "current": of_current}
+            | dict(zip("tbm", sums, strict=True))
+        )
     for name, one in found[0].items():
         assert bool(one.isfinite().all()), name
         assert same_bits(one, found[1][name]), name
@@ -92,4 +121,6 @@ def test_tensors_elsewhere_do_not_come_to_the_host() -> None:
     iteration(float_net, float_net.run(torch.empty(5, 2, 8, 8, device="meta"))[0], "meta")
     net, _ = small_network()
     twin = Twin(net).to("meta")
-    iteration(twin, twin.layers(torch.empty(5, *net.input.shape, device="meta"))[0].values(), "meta")
+    iteration(
+        twin, twin.layers(torch.empty(5, *net.input.shape, device="meta"))[0].values(), "meta"
+    )

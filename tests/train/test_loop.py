@@ -34,7 +34,13 @@ def _changed(**keys: object) -> Recipe:
 
 
 def test_phases_follow_one_another(trained: Trained) -> None:
-    assert [(m["phase"], m["epoch"]) for m in trained.metrics] == [("A", 1), ("A", 2), ("A", 3), ("B", 1), ("C", 1)]
+    assert [(m["phase"], m["epoch"]) for m in trained.metrics] == [
+        ("A", 1),
+        ("A", 2),
+        ("A", 3),
+        ("B", 1),
+        ("C", 1),
+    ]
     assert len(trained.metrics) == epochs(tiny_recipe())
     losses = [m["loss"] for m in trained.metrics]
     assert losses[2] < losses[0]
@@ -47,7 +53,9 @@ def test_thresholds_are_annealed_after_every_batch(trained: Trained) -> None:
             assert told.final is not None
             assert told.rate is not None
             expected = told.final - (told.final - told.start) * (1 - told.rate) ** (epoch * batches)
-            assert trained.metrics[epoch - 1]["thresholds"][layer] == pytest.approx(expected, abs=1e-5)
+            assert trained.metrics[epoch - 1]["thresholds"][layer] == pytest.approx(
+                expected, abs=1e-5
+            )
 
 
 def test_integer_network_is_the_twin_in_the_reference(trained: Trained, data: Dataset) -> None:
@@ -57,14 +65,21 @@ def test_integer_network_is_the_twin_in_the_reference(trained: Trained, data: Da
     assert all(0 < rate < 1 for rate in result.rates.values())
     assert not any(result.saturations.values())
     compare(result.trace, trace(trained.twin, data.test.x)).require_equal("twin")
-    assert result.accuracy(data.test.y) == accuracy(trained.twin, data.test, objective(tiny_recipe(), data))
+    assert result.accuracy(data.test.y) == accuracy(
+        trained.twin, data.test, objective(tiny_recipe(), data)
+    )
 
 
 @pytest.mark.slow
 def test_phase_c_moves_no_threshold(data: Dataset) -> None:
     recipe = tiny_recipe()
     assert recipe.finetune is not None
-    without = train(recipe.model_copy(update={"finetune": recipe.finetune.model_copy(update={"frozen_epochs": 0})}), data)
+    without = train(
+        recipe.model_copy(
+            update={"finetune": recipe.finetune.model_copy(update={"frozen_epochs": 0})}
+        ),
+        data,
+    )
     whole = train(recipe, data)
     assert without.network is not None
     assert whole.network is not None
@@ -76,14 +91,21 @@ def test_phase_c_moves_no_threshold(data: Dataset) -> None:
 
 def test_float_baseline_has_no_integer_network(data: Dataset) -> None:
     recipe = tiny_recipe()
-    made = train(recipe.model_copy(update={"network": recipe.network.model_copy(update={"weights": "float"})}), data)
+    made = train(
+        recipe.model_copy(
+            update={"network": recipe.network.model_copy(update={"weights": "float"})}
+        ),
+        data,
+    )
     assert made.network is None
     assert {m["phase"] for m in made.metrics} == {"A"}
     assert len(made.model.layers[0].weight.weight.unique()) > 2
 
 
 @pytest.mark.slow
-def test_same_recipe_gives_the_same_bits_and_another_seed_does_not(trained: Trained, data: Dataset) -> None:
+def test_same_recipe_gives_the_same_bits_and_another_seed_does_not(
+    trained: Trained, data: Dataset
+) -> None:
     again, other = train(tiny_recipe(), data), train(_changed(seed=6), data)
     assert again.twin is not None
     assert trained.twin is not None
@@ -97,10 +119,18 @@ def test_same_recipe_gives_the_same_bits_and_another_seed_does_not(trained: Trai
 @pytest.mark.slow
 def test_another_process_gives_the_same_bits(trained: Trained) -> None:
     script = (
-        "from tiny import tiny_recipe\nfrom lehr.train.loop import train\nfrom lehr.train.data import load_dataset\n"
-        "recipe = tiny_recipe()\nprint(train(recipe, load_dataset(recipe.data, None)).network.digest)"
+        "from tiny import tiny_recipe\nfrom lehr.train.loop import train\nfrom lehr.train.data "
+        "import load_dataset\n"
+        "recipe = tiny_recipe()\nprint(train(recipe, load_dataset(recipe.data, "
+        "None)).network.digest)"
     )
-    ran = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert trained.network is not None
     assert ran.stdout.strip() == trained.network.digest
 

@@ -18,7 +18,14 @@ RECIPE = NetworkRecipe.model_validate(
         "beta": "7/8",
         "slope": 2.0,
         "layers": [
-            {"type": "conv", "channels": 4, "kernel": 3, "padding": 1, "pool": 2, "threshold": {"start": 0.4}},
+            {
+                "type": "conv",
+                "channels": 4,
+                "kernel": 3,
+                "padding": 1,
+                "pool": 2,
+                "threshold": {"start": 0.4},
+            },
             {"type": "linear", "features": 5, "threshold": {"start": 1.5}},
         ],
     }
@@ -29,13 +36,20 @@ def test_layer_by_layer_equals_step_by_step() -> None:
     torch.manual_seed(0)
     net, x = FloatNet(RECIPE, (1, 6, 6)), torch.randint(0, 256, (3, 1, 6, 6)).float()
     conv, linear = (block.weight.weight for block in net.layers)
-    neurons = [snntorch.Leaky(beta=7 / 8, threshold=theta, spike_grad=surrogate.fast_sigmoid(2)) for theta in (0.4, 1.5)]
+    neurons = [
+        snntorch.Leaky(beta=7 / 8, threshold=theta, spike_grad=surrogate.fast_sigmoid(2))
+        for theta in (0.4, 1.5)
+    ]
     states = [neuron.reset_mem() for neuron in neurons]
     expected = []
     for _ in range(7):
-        current = functional.avg_pool2d(functional.conv2d(x / 255, torch.where(conv >= 0, 1.0, -1.0), padding=1), 2)
+        current = functional.avg_pool2d(
+            functional.conv2d(x / 255, torch.where(conv >= 0, 1.0, -1.0), padding=1), 2
+        )
         hidden, states[0] = neurons[0](current, states[0])
-        out, states[1] = neurons[1](hidden.flatten(1) @ torch.where(linear >= 0, 1.0, -1.0).T, states[1])
+        out, states[1] = neurons[1](
+            hidden.flatten(1) @ torch.where(linear >= 0, 1.0, -1.0).T, states[1]
+        )
         expected.append((hidden, out))
     spikes = net.run(x)[0]
     for layer in (0, 1):
@@ -79,16 +93,34 @@ def test_glorot_weights_are_spread_as_the_paper_s_code_has_it() -> None:
         torch.manual_seed(0)
         net = FloatNet(NetworkRecipe.model_validate({**told, "init": init}), (2, 12, 12))
         spread[init] = [float(block.weight.weight.detach().abs().max()) for block in net.layers]
-    # sqrt(1.5 / (in + out)), a convolution's channels times its kernel's area; torch's is 1 / sqrt(in)
-    assert spread["glorot"] == pytest.approx([(1.5 / (9 * (2 + 32))) ** 0.5, (1.5 / (32 * 25 + 10)) ** 0.5], rel=0.02)
+    # sqrt(1.5 / (in + out)), a convolution's channels times its kernel's area; torch's is 1 /
+    # sqrt(in)
+    assert spread["glorot"] == pytest.approx(
+        [(1.5 / (9 * (2 + 32))) ** 0.5, (1.5 / (32 * 25 + 10)) ** 0.5], rel=0.02
+    )
     assert spread["kaiming"] == pytest.approx([1 / 18**0.5, 1 / (32 * 25) ** 0.5], rel=0.02)
 
 
 def test_padding_that_asks_for_gigabytes_is_refused_before_anything_is_made() -> None:
-    layers = [{"type": "conv", "channels": 8, "kernel": 3, "padding": 30_000, "pool": 2, "threshold": {"start": 1}}]
-    told = {"steps": 1, "beta": "1/2", "slope": 1.0, "layers": [*layers, {"type": "linear", "features": 2, "threshold": {"start": 1}}]}
+    layers = [
+        {
+            "type": "conv",
+            "channels": 8,
+            "kernel": 3,
+            "padding": 30_000,
+            "pool": 2,
+            "threshold": {"start": 1},
+        }
+    ]
+    told = {
+        "steps": 1,
+        "beta": "1/2",
+        "slope": 1.0,
+        "layers": [*layers, {"type": "linear", "features": 2, "threshold": {"start": 1}}],
+    }
     with pytest.raises(FileRefused) as caught:
         FloatNet(NetworkRecipe.model_validate(told), (1, 6, 6))
     assert str(caught.value).startswith(
-        "a conv layer of padding 30000: has shape (8, 60004, 60004), which are 28,803,840,128 values a step"
+        "a conv layer of padding 30000: has shape (8, 60004, 60004), which are 28,803,840,128 "
+        "values a step"
     )

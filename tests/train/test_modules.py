@@ -47,7 +47,9 @@ def sequential() -> nn.Sequential:
         snn.Leaky(beta=0.75, spike_grad=GRAD, init_hidden=True),
         nn.Linear(64, 10),
         nn.BatchNorm1d(10),
-        snn.Leaky(beta=0.75, spike_grad=GRAD, init_hidden=True, output=True, reset_mechanism="zero"),
+        snn.Leaky(
+            beta=0.75, spike_grad=GRAD, init_hidden=True, output=True, reset_mechanism="zero"
+        ),
     )
 
 
@@ -68,9 +70,16 @@ class Nested(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hidden = nn.ModuleList([nn.Sequential(nn.Linear(64, 64, bias=False), nn.BatchNorm1d(64))])
+        self.hidden = nn.ModuleList(
+            [nn.Sequential(nn.Linear(64, 64, bias=False), nn.BatchNorm1d(64))]
+        )
         self.again = self.hidden[0]
-        self.neurons = nn.ModuleDict({"a": snn.Leaky(beta=0.75, spike_grad=GRAD), "out": snn.Leaky(beta=0.75, spike_grad=GRAD)})
+        self.neurons = nn.ModuleDict(
+            {
+                "a": snn.Leaky(beta=0.75, spike_grad=GRAD),
+                "out": snn.Leaky(beta=0.75, spike_grad=GRAD),
+            }
+        )
         self.out = nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +92,11 @@ class Nested(nn.Module):
         return torch.stack(spikes)
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {"loop": loop, "sequential": lambda: Stepped(sequential()), "nested": Nested}
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "loop": loop,
+    "sequential": lambda: Stepped(sequential()),
+    "nested": Nested,
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +105,9 @@ def digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 16, torch.tensor(labels)
 
 
-def train(net: nn.Module, x: Tensor, labels: Tensor, annealer: ThresholdAnnealer, batches: int) -> None:
+def train(
+    net: nn.Module, x: Tensor, labels: Tensor, annealer: ThresholdAnnealer, batches: int
+) -> None:
     """`batches` batches, counted on from where the annealer is."""
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 5e-3)
     net.train()
@@ -112,8 +127,13 @@ def accuracy(net: nn.Module, x: Tensor, labels: Tensor) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "sequential" else ()) for name in MODELS])
-def test_users_models_learn_with_signs_and_annealed_thresholds(name: str, digits: tuple[Tensor, Tensor]) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name != "sequential" else ()) for name in MODELS],
+)
+def test_users_models_learn_with_signs_and_annealed_thresholds(
+    name: str, digits: tuple[Tensor, Tensor]
+) -> None:
     torch.manual_seed(0)
     x, labels = digits
     model = MODELS[name]()
@@ -125,7 +145,9 @@ def test_users_models_learn_with_signs_and_annealed_thresholds(name: str, digits
     latents = [cast(Any, layer).parametrizations.weight.original for layer in layers]
     before = [latent.detach().clone() for latent in latents]
     for layer in layers:
-        cast(nn.Module, layer).register_forward_pre_hook(lambda layer, _: used.append(cast(Tensor, layer.weight).detach()))
+        cast(nn.Module, layer).register_forward_pre_hook(
+            lambda layer, _: used.append(cast(Tensor, layer.weight).detach())
+        )
     start = accuracy(net, x, labels)
     batches = EPOCHS * len(x) // BATCH
     annealer = ThresholdAnnealer(net, batches)
@@ -147,7 +169,9 @@ def test_users_models_learn_with_signs_and_annealed_thresholds(name: str, digits
 
 def test_it_computes_what_a_loop_over_signs_computes(digits: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(1)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 6), snn.Leaky(beta=0.5, init_hidden=True, output=True))
+    net = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 6), snn.Leaky(beta=0.5, init_hidden=True, output=True)
+    )
     x, layer = (digits[0][:20] * 16).round(), cast(nn.Linear, net[1])
     swapped = binarize(net, thresholds=Threshold(start=40.0))
 
@@ -168,18 +192,28 @@ def test_it_computes_what_a_loop_over_signs_computes(digits: tuple[Tensor, Tenso
     assert differing(weight) > 0
 
 
-def test_state_goes_through_a_file_and_a_run_goes_on_to_the_same_bits(tmp_path: Path, digits: tuple[Tensor, Tensor]) -> None:
+def test_state_goes_through_a_file_and_a_run_goes_on_to_the_same_bits(
+    tmp_path: Path, digits: tuple[Tensor, Tensor]
+) -> None:
     torch.manual_seed(2)
-    whole, broken = (binarize(model, thresholds=Threshold(start=0.5, final=1.0, rate=0.2)) for model in [loop()] * 2)
+    whole, broken = (
+        binarize(model, thresholds=Threshold(start=0.5, final=1.0, rate=0.2))
+        for model in [loop()] * 2
+    )
     annealer, resumed = ThresholdAnnealer(whole, 8), ThresholdAnnealer(broken, 8)
     train(whole, *digits, annealer, 4)
     torch.save(whole.state_dict(), tmp_path / "state.pt")
     train(whole, *digits, annealer, 8)
     broken.load_state_dict(torch.load(tmp_path / "state.pt"))
-    assert any(not torch.equal(value, broken.state_dict()[key]) for key, value in whole.state_dict().items())
+    assert any(
+        not torch.equal(value, broken.state_dict()[key])
+        for key, value in whole.state_dict().items()
+    )
     resumed.batch = 4
     train(broken, *digits, resumed, 8)
-    assert all(torch.equal(value, broken.state_dict()[key]) for key, value in whole.state_dict().items())
+    assert all(
+        torch.equal(value, broken.state_dict()[key]) for key, value in whole.state_dict().items()
+    )
     assert float(cast(Any, whole).lif1.threshold) == pytest.approx(1 - 0.5 * 0.8**8)
 
 
@@ -193,19 +227,32 @@ def test_it_works_in_another_type_after_the_annealer_was_made() -> None:
     assert float(cast(Any, net[1]).threshold) == 1.0
 
 
-@pytest.mark.parametrize(("quantizer", "levels"), [(Ternary, {-1, 0, 1}), (lambda: Uniform("int4", learned=True), set(range(-3, 4)))])
+@pytest.mark.parametrize(
+    ("quantizer", "levels"),
+    [(Ternary, {-1, 0, 1}), (lambda: Uniform("int4", learned=True), set(range(-3, 4)))],
+)
 def test_other_quantizers_have_other_levels_and_what_they_learn_gets_gradients(
     quantizer: Callable[[], Quantizer], levels: set[int]
 ) -> None:
     torch.manual_seed(4)
-    net = binarize(nn.Sequential(nn.Linear(64, 32), snn.Leaky(beta=0.5, spike_grad=GRAD)), thresholds=TOLD, quantizer=quantizer)
+    net = binarize(
+        nn.Sequential(nn.Linear(64, 32), snn.Leaky(beta=0.5, spike_grad=GRAD)),
+        thresholds=TOLD,
+        quantizer=quantizer,
+    )
     layer = cast(Any, net[0])
     latent, own = layer.parametrizations.weight.original, layer.parametrizations.weight[0].quantizer
     step = own.step(latent)
     assert set((layer.weight / (1 if step is None else step)).detach().unique().tolist()) == levels
     net(torch.rand(8, 64))[0].sum().backward()
-    assert all(float(parameter.grad.abs().sum()) > 0 for parameter in net.parameters() if parameter.grad is not None)
-    assert len([parameter for parameter in net.parameters() if parameter.grad is not None]) == 2 + (step is not None)
+    assert all(
+        float(parameter.grad.abs().sum()) > 0
+        for parameter in net.parameters()
+        if parameter.grad is not None
+    )
+    assert len([parameter for parameter in net.parameters() if parameter.grad is not None]) == 2 + (
+        step is not None
+    )
 
 
 def test_a_model_that_has_run_is_binarized_and_copied_and_copies_are_reset() -> None:
@@ -226,9 +273,15 @@ def test_a_model_that_has_run_is_binarized_and_copied_and_copies_are_reset() -> 
 
 
 def test_a_threshold_given_to_two_neurons_becomes_two() -> None:
-    both, each, layer = cast(Any, torch.tensor(1.0)), cast(Any, torch.ones(2, dtype=torch.int64)), nn.Linear(2, 2)
+    both, each, layer = (
+        cast(Any, torch.tensor(1.0)),
+        cast(Any, torch.ones(2, dtype=torch.int64)),
+        nn.Linear(2, 2),
+    )
     net = nn.Sequential(layer, snn.Leaky(0.5, both), snn.Leaky(0.5, both), snn.Leaky(0.5, each))
-    swapped = binarize(net, thresholds={"1": TOLD, "2": Threshold(start=3.0), "3": Threshold(start=2.5)})
+    swapped = binarize(
+        net, thresholds={"1": TOLD, "2": Threshold(start=3.0), "3": Threshold(start=2.5)}
+    )
     ThresholdAnnealer(swapped, 4).step()
     assert [cast(Any, swapped[n]).threshold.tolist() for n in (1, 2, 3)] == [0.75, 3.0, [2.5, 2.5]]
 
@@ -252,7 +305,10 @@ def test_rate_controlled_thresholds_rise_only_while_the_neuron_fires_in_training
     assert batch(1.0, 1.5) == (0.0, 1.5)
     net.eval()
     net(torch.full((3, 1), 9.0))
-    with pytest.raises(UsageError, match=r"^1: it has not run in training mode since the last step; call train\(\) and the model first$"):
+    with pytest.raises(
+        UsageError,
+        match=r"^1: it has not run in training mode since the last step; call train\(\) and the model first$",
+    ):
         annealer.step()
     assert annealer.batch == 2
     net.train()

@@ -40,8 +40,13 @@ def test_counts() -> None:
     right, wrong = (rate * 5 for rate in recipe.train.rates)
     target = torch.full((2, 4), wrong)
     target[[0, 1], labels] = right
-    assert float(square.loss([fired], fired, labels)) == pytest.approx(float(((counts - target) ** 2).mean()) / 5)
-    assert square.right([fired], fired, labels).tolist() == [True, False]  # at a tie the lowest index
+    assert float(square.loss([fired], fired, labels)) == pytest.approx(
+        float(((counts - target) ** 2).mean()) / 5
+    )
+    assert square.right([fired], fired, labels).tolist() == [
+        True,
+        False,
+    ]  # at a tie the lowest index
     entropy = objective(with_objective(recipe, "cross-entropy"), labelled(0, 1))
     expected = -torch.log_softmax(counts.float(), 1)[[0, 1], labels].mean()
     assert float(entropy.loss([fired], fired, labels)) == pytest.approx(float(expected))
@@ -79,7 +84,10 @@ def test_outputs_that_do_not_fit_are_named() -> None:
     goal = objective(recipe, load_dataset(recipe.data, None))
     with pytest.raises(UsageError) as caught:
         goal.require_outputs(2)
-    assert str(caught.value) == "the last layer has 2 neurons, but with train.objective 'ramp' one follows it; give it 1 feature"
+    assert (
+        str(caught.value)
+        == "the last layer has 2 neurons, but with train.objective 'ramp' one follows it; give it 1 feature"
+    )
     with pytest.raises(UsageError) as caught:
         objective(with_objective(tiny_recipe(), "ramp"), labelled(0, 3))
     steps = tiny_recipe().network.steps

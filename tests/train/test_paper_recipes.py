@@ -47,7 +47,9 @@ def _line(lehr: Lehr, folder: Path, name: str, source: Path, *overrides: str) ->
     """Train, export and simulate: spikes flow in every layer, none differs, and the accuracy is the trained one."""
     recipe = load(name, (*SHORT, *overrides))
     data = load_dataset(recipe.data, source)
-    data = replace(data, validation=data.validation.take(4))  # of MNIST they are 5,000 samples, minutes an epoch
+    data = replace(
+        data, validation=data.validation.take(4)
+    )  # of MNIST they are 5,000 samples, minutes an epoch
     trained = train(recipe, data)
     found = accuracies(trained, data, recipe)
     save(folder / "run", recipe, trained, data, found)
@@ -64,18 +66,27 @@ def _line(lehr: Lehr, folder: Path, name: str, source: Path, *overrides: str) ->
 @pytest.mark.parametrize("name", EVENTS)
 def test_event_recipes_run_to_the_end(lehr: Lehr, tmp_path: Path, name: str) -> None:
     (write_gestures if name == "dvs-gesture" else write_speech)(tmp_path, 24, 4)
-    # so few batches of so few samples: thresholds stay where they start, and phase B hardly moves them
+    # so few batches of so few samples: thresholds stay where they start, and phase B hardly moves
+    # them
     _line(lehr, tmp_path, name, tmp_path, "train.thresholds=start", "train.batch_size=8")
     told = lehr("inspect", tmp_path / "model.nir", "--json").facts
     assert told["steps"] == EVENTS[name]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(DATA is None, reason="LEHR_DATA names no folder with the official MNIST and Fashion-MNIST files")
+@pytest.mark.skipif(
+    DATA is None, reason="LEHR_DATA names no folder with the official MNIST and Fashion-MNIST files"
+)
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_recipes_run_to_the_end(lehr: Lehr, tmp_path: Path, name: str) -> None:
-    # two of Fashion-MNIST's thresholds reach 'final' within 16 batches, before its weights can follow: there they stay at 'start'
+    # two of Fashion-MNIST's thresholds reach 'final' within 16 batches, before its weights can
+    # follow: there they stay at 'start'
     held = ("train.thresholds=start",) if name == "fashion-mnist" else ()
-    shorter = ("data.train_samples=64", "train.batch_size=16", "finetune.lr=1e-4", "finetune.threshold_lr=1e-4")
+    shorter = (
+        "data.train_samples=64",
+        "train.batch_size=16",
+        "finetune.lr=1e-4",
+        "finetune.threshold_lr=1e-4",
+    )
     assert DATA is not None
     _line(lehr, tmp_path, name, Path(DATA), *shorter, *held)

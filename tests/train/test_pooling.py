@@ -38,9 +38,16 @@ def test_one_convolution_is_convolution_and_pooling(
     torch.manual_seed(seed)
     x = torch.randint(0, 3, (2, 4, 11, 12)).double()
     weight = torch.randn(6, 4 // groups, *kernel).sign().double().requires_grad_()
-    expected = functional.avg_pool2d(functional.conv2d(x, weight, None, stride, padding, 1, groups), pool, step, divisor_override=1)
+    expected = functional.avg_pool2d(
+        functional.conv2d(x, weight, None, stride, padding, 1, groups),
+        pool,
+        step,
+        divisor_override=1,
+    )
     both = (stride[0] * step[0], stride[1] * step[1])
-    found = functional.conv2d(x, pooled_kernel(weight, pool, stride), None, both, padding, 1, groups)
+    found = functional.conv2d(
+        x, pooled_kernel(weight, pool, stride), None, both, padding, 1, groups
+    )
     assert torch.equal(found, expected)
     toward = torch.randn_like(expected)
     one, other = (torch.autograd.grad((out * toward).sum(), weight)[0] for out in (found, expected))
@@ -49,7 +56,15 @@ def test_one_convolution_is_convolution_and_pooling(
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_phase_a_pools_spikes_in_the_kernel(batch_norm: bool) -> None:
-    layer = {"type": "conv", "channels": 4, "kernel": 3, "padding": 1, "pool": 2, "threshold": {"start": 1.0}, "batch_norm": batch_norm}
+    layer = {
+        "type": "conv",
+        "channels": 4,
+        "kernel": 3,
+        "padding": 1,
+        "pool": 2,
+        "threshold": {"start": 1.0},
+        "batch_norm": batch_norm,
+    }
     told = {"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer, {**layer, "stride": 2}]}
     torch.manual_seed(0)
     net = FloatNet(NetworkRecipe.model_validate(told), (2, 12, 12), full_scale=1)
@@ -64,8 +79,19 @@ def test_phase_a_pools_spikes_in_the_kernel(batch_norm: bool) -> None:
 
 
 def test_batch_norm_measures_what_is_pooled() -> None:
-    layer = {"type": "conv", "channels": 4, "kernel": 3, "pool": 2, "batch_norm": True, "threshold": {"start": 1.0}}
-    net = FloatNet(NetworkRecipe.model_validate({"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer]}), (2, 12, 12), full_scale=1)
+    layer = {
+        "type": "conv",
+        "channels": 4,
+        "kernel": 3,
+        "pool": 2,
+        "batch_norm": True,
+        "threshold": {"start": 1.0},
+    }
+    net = FloatNet(
+        NetworkRecipe.model_validate({"steps": 6, "beta": "7/8", "slope": 2.0, "layers": [layer]}),
+        (2, 12, 12),
+        full_scale=1,
+    )
     x = (torch.rand(5, 6, 2, 12, 12) < 0.3).float()
     net.reestimate_batch_norm([x])
     block = net.layers[0]
@@ -104,8 +130,12 @@ def test_twin_computes_a_convolution_that_others_hear_too_by_itself() -> None:
     made = net.network(steps=5)
     assert Twin(made).pooled == {"pool": "conv"}
     branched = replace(
-        made, nodes={**made.nodes, "same": SumPool2d((2, 2), (1, 1))}, edges=(*made.edges, ("conv", "same"), ("same", "lif"))
+        made,
+        nodes={**made.nodes, "same": SumPool2d((2, 2), (1, 1))},
+        edges=(*made.edges, ("conv", "same"), ("same", "lif")),
     )
     assert Twin(branched).pooled == {}
     x = random_input(branched, np.random.default_rng(1))
-    compare(simulate(branched, x, trace=["lif"]).trace, trace(Twin(branched), x)).require_equal("twin")
+    compare(simulate(branched, x, trace=["lif"]).trace, trace(Twin(branched), x)).require_equal(
+        "twin"
+    )

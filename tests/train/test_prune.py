@@ -32,7 +32,13 @@ def test_the_smallest_of_those_left_go() -> None:
     latent, kept = torch.tensor([0.3, -0.1, 0.2, -0.4, 0.05]), torch.tensor([0.0, 1, 1, 1, 1])
     assert smallest(latent, torch.ones(5), 0.45).tolist() == [1, 0, 1, 1, 0]
     assert smallest(latent, kept, 0.1).tolist() == kept.tolist()  # not one whole weight
-    assert smallest(latent, kept, 0.4).tolist() == [0, 1, 1, 1, 0]  # what was pruned before counts, however large it is
+    assert smallest(latent, kept, 0.4).tolist() == [
+        0,
+        1,
+        1,
+        1,
+        0,
+    ]  # what was pruned before counts, however large it is
 
 
 def test_what_is_pruned_stays_pruned_up_to_the_final_share() -> None:
@@ -66,7 +72,9 @@ class _Stop(LehrError):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 3, 4])
-def test_a_run_that_is_taken_up_again_prunes_the_same_weights(tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_taken_up_again_prunes_the_same_weights(
+    tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lehr.train.progress.SHARE", 1)
     data, seen = load_dataset(RECIPE.data, None), []
 
@@ -78,7 +86,10 @@ def test_a_run_that_is_taken_up_again_prunes_the_same_weights(tmp_path: Path, af
     folder = tmp_path / "run.unfinished"
     with pytest.raises(_Stop):
         train(RECIPE, data, report, Progress.open(folder, RECIPE, resume=False))
-    resumed, whole = train(RECIPE, data, progress=Progress.open(folder, RECIPE, resume=True)), train(RECIPE, data)
+    resumed, whole = (
+        train(RECIPE, data, progress=Progress.open(folder, RECIPE, resume=True)),
+        train(RECIPE, data),
+    )
     assert resumed.network is not None
     assert resumed.network == whole.network
     assert all(np.mean(node.weight == 0) >= 0.59 for node in resumed.network.weighted.values())

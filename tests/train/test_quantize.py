@@ -7,7 +7,16 @@ import torch
 from torch.nn import functional
 
 from lehr.train.layers import Quantized, QuantizedConv2d, QuantizedLinear
-from lehr.train.quantize import LEAST_STEP, Frozen, Quantizer, Signs, Ternary, Uniform, quantizer, sign
+from lehr.train.quantize import (
+    LEAST_STEP,
+    Frozen,
+    Quantizer,
+    Signs,
+    Ternary,
+    Uniform,
+    quantizer,
+    sign,
+)
 from lehr.weights import KINDS, LARGEST, WeightKind
 
 
@@ -23,11 +32,19 @@ def test_gradient_passes_straight_through() -> None:
     assert values.grad.tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("layer", [QuantizedConv2d(Signs(), 2, 3, 3, 2, 1), QuantizedLinear(Signs(), 8, 3)])
+@pytest.mark.parametrize(
+    "layer", [QuantizedConv2d(Signs(), 2, 3, 3, 2, 1), QuantizedLinear(Signs(), 8, 3)]
+)
 def test_layers_compute_with_signs_and_train_real_weights(layer: Quantized) -> None:
-    x = torch.randint(0, 256, (4, 2, 5, 5) if isinstance(layer, QuantizedConv2d) else (4, 8)).float()
+    x = torch.randint(
+        0, 256, (4, 2, 5, 5) if isinstance(layer, QuantizedConv2d) else (4, 8)
+    ).float()
     binary = torch.where(layer.weight >= 0, 1.0, -1.0)
-    expected = functional.conv2d(x, binary, None, 2, 1) if isinstance(layer, QuantizedConv2d) else x @ binary.T
+    expected = (
+        functional.conv2d(x, binary, None, 2, 1)
+        if isinstance(layer, QuantizedConv2d)
+        else x @ binary.T
+    )
     assert torch.equal(layer(x), expected)
     assert layer.bias is None
     before = layer.weight.detach().clone()
@@ -60,7 +77,9 @@ def test_levels_of_a_learned_step_and_its_gradient() -> None:
     assert made.learned is not None
     with torch.no_grad():
         made.learned.fill_(1.25)
-    measured = LATENT * 4 / 1.25  # latents of 4 inputs are drawn from +-1/2: their mean magnitude is 1/4
+    measured = (
+        LATENT * 4 / 1.25
+    )  # latents of 4 inputs are drawn from +-1/2: their mean magnitude is 1/4
     levels, inside = measured.clamp(-3, 3).round(), measured.abs() <= 3
     assert set(levels.flatten().tolist()) == {-3, -2, 0, 2, 3}
     assert torch.equal(made.levels(latent), levels)
@@ -78,7 +97,9 @@ def test_a_learned_step_starts_where_its_source_says_and_stays_positive() -> Non
     made, latent = Uniform("int5", learned=True), torch.nn.Linear(64, 400).weight
     measured = latent.detach() * 16
     assert float(measured.abs().mean()) == pytest.approx(1, rel=0.02)
-    assert float(made.step(latent).detach()) == pytest.approx(2 * float(measured.abs().mean()) / 15**0.5, rel=0.02)
+    assert float(made.step(latent).detach()) == pytest.approx(
+        2 * float(measured.abs().mean()) / 15**0.5, rel=0.02
+    )
     assert made.learned is not None
     for value, step in ((-0.5, 0.5), (0.0, LEAST_STEP)):
         with torch.no_grad():
@@ -94,7 +115,10 @@ def test_a_fixed_step_brings_the_greatest_weight_to_the_greatest_level(kind: Wei
     assert float(levels.detach().abs().max()) == LARGEST[kind]
     assert list(made.parameters()) == []
     quantized = levels * made.step(latent)
-    assert float((quantized - LATENT * 4).detach().abs().max()) <= float(made.step(latent).detach()) / 2 * 1.0001
+    assert (
+        float((quantized - LATENT * 4).detach().abs().max())
+        <= float(made.step(latent).detach()) / 2 * 1.0001
+    )
     quantized.sum().backward()
     assert latent.grad is not None
     assert torch.allclose(latent.grad, torch.ones(2, 4))
@@ -115,7 +139,9 @@ def test_pruned_weights_are_zero_and_get_no_gradient() -> None:
 @pytest.mark.parametrize("pruned", [False, True])
 @pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_freezing_keeps_every_level_in_torch_and_in_numpy(kind: WeightKind, learned: bool, pruned: bool) -> None:
+def test_freezing_keeps_every_level_in_torch_and_in_numpy(
+    kind: WeightKind, learned: bool, pruned: bool
+) -> None:
     torch.manual_seed(0)
     made, latent = quantizer(kind, learned), torch.nn.Conv2d(3, 40, 5, bias=False).weight
     if pruned:

@@ -24,12 +24,27 @@ OVERRIDES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "int4" not in name else ()) for name in OVERRIDES])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if "int4" not in name else ())
+        for name in OVERRIDES
+    ],
+)
 def test_from_recipe_to_target(name: str, lehr: Lehr, tmp_path: Path) -> None:
     overrides, kind, zero = OVERRIDES[name]
     (tmp_path / "tiny.toml").write_text(tiny_toml())
     run, model = tmp_path / "run", tmp_path / "model.nir"
-    assert lehr("train", tmp_path / "tiny.toml", "-o", run, *(word for key in overrides for word in ("--set", key))).code == 0
+    assert (
+        lehr(
+            "train",
+            tmp_path / "tiny.toml",
+            "-o",
+            run,
+            *(word for key in overrides for word in ("--set", key)),
+        ).code
+        == 0
+    )
     exported = lehr("export", run, "-o", model)
     assert exported.code == 0, exported.err
     assert "0 of " in exported.out
@@ -37,7 +52,11 @@ def test_from_recipe_to_target(name: str, lehr: Lehr, tmp_path: Path) -> None:
     assert net == trained.network
     for node_name, node in net.weighted.items():
         assert node.kind == kind
-        assert np.mean(node.weight == 0) == pytest.approx(zero, abs=0.02) if "pruned" in name else np.mean(node.weight == 0) >= zero
+        assert (
+            np.mean(node.weight == 0) == pytest.approx(zero, abs=0.02)
+            if "pruned" in name
+            else np.mean(node.weight == 0) >= zero
+        )
         assert len(np.unique(node.weight)) > 2
         assert len(np.unique(trained.latents[node_name].weight)) > len(np.unique(node.weight))
     x, labels = read_samples(run / "samples.npz")
@@ -48,7 +67,12 @@ def test_from_recipe_to_target(name: str, lehr: Lehr, tmp_path: Path) -> None:
     assert f" {kind} weights, " in shown
     for target in RUNNABLE:
         out = tmp_path / target
-        assert lehr("build", model, "--target", target, "-o", out, "-i", run / "samples.npz", "-n", 4).code == 0
+        assert (
+            lehr(
+                "build", model, "--target", target, "-o", out, "-i", run / "samples.npz", "-n", 4
+            ).code
+            == 0
+        )
         verified = lehr("verify", out)
         assert verified.code == 0, verified.err
         assert "| kind | zero |" in (out / "MODEL_CARD.md").read_text()

@@ -30,13 +30,20 @@ NETWORKS: dict[str, tuple[Shape, InputKind, int]] = {
 """By recipe: what its data set gives, and how many membranes a sample has."""
 
 
-@pytest.mark.parametrize("name", ["temporal", *(pytest.param(name, marks=pytest.mark.slow) for name in list(NETWORKS)[1:])])
+@pytest.mark.parametrize(
+    "name",
+    ["temporal", *(pytest.param(name, marks=pytest.mark.slow) for name in list(NETWORKS)[1:])],
+)
 def test_exported_read_and_simulated_it_is_the_twin(name: str, tmp_path: Path) -> None:
     shape, kind, membranes = NETWORKS[name]
     recipe = load(name)
     torch.manual_seed(1)
-    folded = convert(FloatNet(recipe.network, shape, 255 if kind == "u8" else 1).eval(), recipe, shape, kind).twin.network()
-    few_steps = calibrated(replace(folded, steps=30))  # enough for membranes to reach their thresholds
+    folded = convert(
+        FloatNet(recipe.network, shape, 255 if kind == "u8" else 1).eval(), recipe, shape, kind
+    ).twin.network()
+    few_steps = calibrated(
+        replace(folded, steps=30)
+    )  # enough for membranes to reach their thresholds
     net = fit_state_bits(replace(few_steps, steps=folded.steps))
     analyse(net).require_float32()
     nirfile.write(net, tmp_path / "seed.nir")
@@ -50,5 +57,7 @@ def test_exported_read_and_simulated_it_is_the_twin(name: str, tmp_path: Path) -
     compared.require_equal(name)
     assert compared.values == 2 * membranes
     first = next(iter(result.trace.spikes.values()))
-    channel = int(np.moveaxis(first, 2, 0).reshape(first.shape[2], -1).sum(axis=1).argmax())  # one that fires
+    channel = int(
+        np.moveaxis(first, 2, 0).reshape(first.shape[2], -1).sum(axis=1).argmax()
+    )  # one that fires
     assert not compare(trace(Twin(one_higher_threshold(net, channel)), x), result.trace).equal

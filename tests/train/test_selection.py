@@ -29,7 +29,9 @@ def _entries(*told: tuple[str, bool, float]) -> list[dict[str, Any]]:
 
 
 def test_the_best_candidate_is_chosen_the_earliest_at_ties() -> None:
-    metrics = _entries(("A", False, 0.9), ("A", True, 0.5), ("A", True, 0.7), ("A", True, 0.7), ("C", True, 0.8))
+    metrics = _entries(
+        ("A", False, 0.9), ("A", True, 0.5), ("A", True, 0.7), ("A", True, 0.7), ("C", True, 0.8)
+    )
     assert chosen(metrics, "A")["epoch"] == 3
     assert chosen(metrics, "C")["epoch"] == 5
 
@@ -58,7 +60,9 @@ def test_patience_counts_candidates_after_the_best_one() -> None:
         (1.0, Threshold(start=1), True),
     ],
 )
-def test_a_threshold_has_arrived_when_a_hundredth_of_its_way_is_left(now: float, told: Threshold, expected: bool) -> None:
+def test_a_threshold_has_arrived_when_a_hundredth_of_its_way_is_left(
+    now: float, told: Threshold, expected: bool
+) -> None:
     training = Training(epochs=1, batch_size=1, lr=1)
     held = Threshold(start=1)
     assert arrived([torch.tensor(1.0), torch.tensor(now)], [held, told], training) == expected
@@ -74,7 +78,9 @@ def _patient(**train: object) -> Recipe:
 def test_no_epoch_counts_while_thresholds_are_raised() -> None:
     data = load_dataset(tiny_recipe().data, None)
     metrics = train(_patient(patience=1, epochs=4), data).metrics
-    assert [entry["candidate"] for entry in metrics if entry["phase"] == "A"] == [False] * 4  # 5 % a batch, 24 batches: 29 % are left
+    assert [entry["candidate"] for entry in metrics if entry["phase"] == "A"] == [
+        False
+    ] * 4  # 5 % a batch, 24 batches: 29 % are left
 
 
 @pytest.mark.slow
@@ -90,11 +96,18 @@ def test_the_best_epoch_of_phase_a_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     of_a = [entry for entry in whole.metrics if entry["phase"] == "A"]
     assert best["epoch"] == of_a[-1]["epoch"] - 1 < 7
     assert best["validation_accuracy"] >= of_a[-1]["validation_accuracy"]
-    # weights change in every epoch: those of the best one are what a run of as many epochs at the same learning rates has
+    # weights change in every epoch: those of the best one are what a run of as many epochs at the
+    # same learning rates has
     from lehr.train import loop
 
-    monkeypatch.setattr(loop, "stalled", lambda metrics, phase, patience: phase == "A" and len(metrics) == best["epoch"])
-    assert train(recipe, data).model.layers[0].weight.weight.equal(whole.model.layers[0].weight.weight)
+    monkeypatch.setattr(
+        loop,
+        "stalled",
+        lambda metrics, phase, patience: phase == "A" and len(metrics) == best["epoch"],
+    )
+    assert (
+        train(recipe, data).model.layers[0].weight.weight.equal(whole.model.layers[0].weight.weight)
+    )
 
 
 @pytest.fixture
@@ -104,12 +117,17 @@ def run(lehr: Lehr, tmp_path: Path) -> Path:
     longer = ("--set", "finetune.frozen_epochs=4", "--set", "finetune.lr=3e-2")
     ran = lehr("train", tmp_path / "tiny.toml", "-o", tmp_path / "run", *longer)
     assert ran.code == 0, ran.err
-    assert f"of phase C is the best on the validation samples; {tmp_path / 'run' / 'last'} holds the last one" in ran.out
+    assert (
+        f"of phase C is the best on the validation samples; {tmp_path / 'run' / 'last'} holds the "
+        "last one" in ran.out
+    )
     return tmp_path / "run"
 
 
 @pytest.mark.slow
-def test_best_and_last_are_kept_and_either_is_exported(run: Path, lehr: Lehr, tmp_path: Path) -> None:
+def test_best_and_last_are_kept_and_either_is_exported(
+    run: Path, lehr: Lehr, tmp_path: Path
+) -> None:
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     best, last = load_run(run), load_run(run / "last")
     assert best.facts["epochs"] == {"A": 3, "B": 1, "C": chosen(metrics, "C")["epoch"]}
@@ -122,13 +140,21 @@ def test_best_and_last_are_kept_and_either_is_exported(run: Path, lehr: Lehr, tm
         assert exported["spikes_differ"] == exported["membranes_differ"] == 0
         assert all(0 < rate < 1 for rate in exported["rates"].values())
         lehr("recipes", "samples", tmp_path / "tiny.toml", "-o", tmp_path / "in.npz")
-        accuracy = lehr("simulate", tmp_path / "model.nir", "-i", tmp_path / "in.npz", "--json").facts["accuracy"]
+        accuracy = lehr(
+            "simulate", tmp_path / "model.nir", "-i", tmp_path / "in.npz", "--json"
+        ).facts["accuracy"]
         assert accuracy == load_run(folder).facts["accuracy"]["integer"]
 
 
 def test_patience_needs_thresholds_that_arrive() -> None:
-    override = ("train.patience=3", 'network.layers.1.threshold={start=1.0,schedule="rate-controlled"}')
+    override = (
+        "train.patience=3",
+        'network.layers.1.threshold={start=1.0,schedule="rate-controlled"}',
+    )
     with pytest.raises(UsageError) as error:
         parse(tiny_toml(), "tiny", override)
-    assert "train.patience counts epochs from when the thresholds have arrived, but network.layers.1.threshold is rate-" in str(error.value)
+    assert (
+        "train.patience counts epochs from when the thresholds have arrived, but "
+        "network.layers.1.threshold is rate-" in str(error.value)
+    )
     assert "controlled without a 'final'; give it one, or leave out patience" in str(error.value)

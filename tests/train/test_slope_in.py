@@ -39,7 +39,9 @@ class Spike(torch.autograd.Function):
         return made, -made, None, None, None
 
 
-def plain(current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: float, slope: float) -> tuple[Tensor, Tensor]:
+def plain(
+    current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: float, slope: float
+) -> tuple[Tensor, Tensor]:
     """Neurons without rounding of decays, one torch operation after another."""
     v, s = torch.zeros_like(current[0]), torch.zeros_like(current[0])
     spikes, membranes = [], []
@@ -52,19 +54,41 @@ def plain(current: Tensor, theta: Tensor, bias: Tensor, how: Arithmetic, unit: f
             v = v - theta * s.detach()
         s = Spike.apply(v, theta.expand_as(v), 0.5 if how.fires == "ge" else 0.0, unit, slope)  # type: ignore[no-untyped-call]
         if how.reset_timing == "same_step":
-            v = v * (1 - s.detach()) if how.reset == "zero" else v - theta * s.detach() if how.reset == "subtract" else v
+            v = (
+                v * (1 - s.detach())
+                if how.reset == "zero"
+                else v - theta * s.detach()
+                if how.reset == "subtract"
+                else v
+            )
         spikes.append(s)
         membranes.append(v)
     return torch.stack(spikes), torch.stack(membranes)
 
 
 @budget(20, 100)
-@given(st.integers(0, 2**31 - 1), arithmetics(overflow="saturate", state_bits=32), st.sampled_from([0.3, 2.0, 25.0]))
-def test_the_loops_and_the_statements_are_autograds(seed: int, drawn: Arithmetic, slope: float) -> None:
+@given(
+    st.integers(0, 2**31 - 1),
+    arithmetics(overflow="saturate", state_bits=32),
+    st.sampled_from([0.3, 2.0, 25.0]),
+)
+def test_the_loops_and_the_statements_are_autograds(
+    seed: int, drawn: Arithmetic, slope: float
+) -> None:
     """Without a leak, so that decays round nothing."""
-    how = replace(drawn, decay_form="multiply", decay_numerator=1, decay_shift=0, fraction_bits=2, state_bits=32)
+    how = replace(
+        drawn,
+        decay_form="multiply",
+        decay_numerator=1,
+        decay_shift=0,
+        fraction_bits=2,
+        state_bits=32,
+    )
     torch.manual_seed(seed)
-    current, theta = torch.randint(-6, 12, (7, 3, 5)).double().requires_grad_(), torch.randint(3, 40, (5,)).double().requires_grad_()
+    current, theta = (
+        torch.randint(-6, 12, (7, 3, 5)).double().requires_grad_(),
+        torch.randint(3, 40, (5,)).double().requires_grad_(),
+    )
     bias = torch.randint(-2, 3, (5,)).double().requires_grad_()
     inputs = (current, theta, bias)
     unit = 2.0**-4
@@ -74,33 +98,65 @@ def test_the_loops_and_the_statements_are_autograds(seed: int, drawn: Arithmetic
     zero = torch.zeros(3, 5).double()
     found = {
         "loops": lif.scan(current, theta, bias, rule, 7),
-        "statements": scan(program_of(how), current, given, 7, {"v": zero, "fired": zero}, Surrogate(unit, slope, in_thresholds=True))[:2],
+        "statements": scan(
+            program_of(how),
+            current,
+            given,
+            7,
+            {"v": zero, "fired": zero},
+            Surrogate(unit, slope, in_thresholds=True),
+        )[:2],
     }
     weights = torch.randn(2, 7, 3, 5).double()
     wanted = torch.autograd.grad((torch.stack(expected) * weights).sum(), inputs)
     for name, outputs in found.items():
         for one, other in zip(outputs, expected, strict=True):
             assert torch.equal(one, other), name
-        for one, other in zip(torch.autograd.grad((torch.stack(list(outputs)) * weights).sum(), inputs), wanted, strict=True):
+        for one, other in zip(
+            torch.autograd.grad((torch.stack(list(outputs)) * weights).sum(), inputs),
+            wanted,
+            strict=True,
+        ):
             assert torch.allclose(one, other, rtol=1e-9, atol=1e-12), name
     in_weights = lif.integer_rule(how, unit, slope, torch.float64)
-    usual = torch.autograd.grad((torch.stack(lif.scan(current, theta, bias, in_weights, 7)) * weights).sum(), inputs)
+    usual = torch.autograd.grad(
+        (torch.stack(lif.scan(current, theta, bias, in_weights, 7)) * weights).sum(), inputs
+    )
     assert not torch.allclose(usual[0], wanted[0])
 
 
 def test_torch_operations_have_the_compiled_loops_bits() -> None:
     rng = np.random.default_rng(0)
-    rule = lif.integer_rule(Arithmetic(decay_numerator=7, decay_shift=3, fires="ge"), 0.25, 2.0, torch.float32, in_thresholds=True)
+    rule = lif.integer_rule(
+        Arithmetic(decay_numerator=7, decay_shift=3, fires="ge"),
+        0.25,
+        2.0,
+        torch.float32,
+        in_thresholds=True,
+    )
     spikes, membranes = (rng.standard_normal((6, 3, 9)).astype(np.float32) for _ in range(2))
-    theta, raw = rng.uniform(1, 9, 9).astype(np.float32), rng.integers(-9, 20, (6, 3, 9)).astype(np.float32)
+    theta, raw = (
+        rng.uniform(1, 9, 9).astype(np.float32),
+        rng.integers(-9, 20, (6, 3, 9)).astype(np.float32),
+    )
     fired = (raw > theta).astype(np.float32)
     made = []
     for in_torch in (False, True):
         sums = tuple(np.zeros((3, 9), np.float32) for _ in range(3))
         current = np.zeros((6, 3, 9), np.float32)
-        arrays: list[Any] = [(spikes, membranes), theta, (fired, fired[0].copy()), raw, current, sums]
+        arrays: list[Any] = [
+            (spikes, membranes),
+            theta,
+            (fired, fired[0].copy()),
+            raw,
+            current,
+            sums,
+        ]
         if in_torch:
-            as_torch: list[Any] = [tuple(map(torch.from_numpy, a)) if isinstance(a, tuple) else torch.from_numpy(a) for a in arrays]
+            as_torch: list[Any] = [
+                tuple(map(torch.from_numpy, a)) if isinstance(a, tuple) else torch.from_numpy(a)
+                for a in arrays
+            ]
             lif_torch.backward(*[*as_torch, rule])
         else:
             lif_kernels.backward(*[*arrays, rule])
@@ -114,7 +170,9 @@ def test_several_spikes_a_step_by_hand() -> None:
     """The distance is to the nearest multiple of the threshold, from 1 to the most spikes, over the threshold."""
     values = np.array([-5.0, 3, 8, 9, 15, 21, 33, 90])
     theta, slope, unit = 10.0, 3.0, 0.5
-    program = program_of_lines(["put v 0", "add v input 0", "fire fired v ge threshold 4"], MEMBRANE)
+    program = program_of_lines(
+        ["put v 0", "add v input 0", "fire fired v ge threshold 4"], MEMBRANE
+    )
     current = torch.tensor(values).view(1, 1, -1).requires_grad_()
     level = torch.tensor([theta]).double().expand(8).clone().requires_grad_()
     surrogate = Surrogate(unit, slope, in_thresholds=True)
@@ -132,7 +190,9 @@ def test_several_spikes_a_step_by_hand() -> None:
 @pytest.mark.parametrize("timing", ["next_step", "same_step"])
 @pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
 @pytest.mark.parametrize("in_thresholds", [False, True])
-def test_phase_a_computes_the_fields_in_floats(reset: Reset, timing: ResetTiming, fires: Fires, in_thresholds: bool) -> None:
+def test_phase_a_computes_the_fields_in_floats(
+    reset: Reset, timing: ResetTiming, fires: Fires, in_thresholds: bool
+) -> None:
     """By numpy, one step after another, with membranes that meet the threshold exactly."""
     how = Arithmetic("shift", 7, 3, "floor", reset, timing, fires)
     rng = np.random.default_rng(1)
@@ -159,8 +219,17 @@ def test_phase_a_computes_the_fields_in_floats(reset: Reset, timing: ResetTiming
 
 def test_phase_a_computes_a_program_without_rounding_and_bounds() -> None:
     """Xylo's update with exact factors, by numpy."""
-    lines = ["add i input 2", "bound i -8 7 saturate", "leak i dash 0 n", "leak v multiply 5 3 floor", "add v i 0", "bound v -8 7 wrap"]
-    program = program_of_lines([*lines, "fire fired v gt threshold 3", "subtract v threshold 0 times fired"], MEMBRANE)
+    lines = [
+        "add i input 2",
+        "bound i -8 7 saturate",
+        "leak i dash 0 n",
+        "leak v multiply 5 3 floor",
+        "add v i 0",
+        "bound v -8 7 wrap",
+    ]
+    program = program_of_lines(
+        [*lines, "fire fired v gt threshold 3", "subtract v threshold 0 times fired"], MEMBRANE
+    )
     rng = np.random.default_rng(2)
     current = rng.integers(-2, 5, (12, 2, 4)) / 4.0
     theta, i, v = 2.5, np.zeros((2, 4)), np.zeros((2, 4))

@@ -18,9 +18,21 @@ from lehr.train.recipe import DataRecipe, NetworkRecipe, Recipe
 
 
 def _net(dropout: float, **keys: Any) -> FloatNet:
-    layer = {"type": "linear", "features": 400, "bias": True, "dropout": dropout, "threshold": {"start": 1e6}}
+    layer = {
+        "type": "linear",
+        "features": 400,
+        "bias": True,
+        "dropout": dropout,
+        "threshold": {"start": 1e6},
+    }
     torch.manual_seed(0)
-    return FloatNet(NetworkRecipe.model_validate({"steps": 5, "beta": "0", "slope": 1.0, "layers": [layer], **keys}), (9,), 1)
+    return FloatNet(
+        NetworkRecipe.model_validate(
+            {"steps": 5, "beta": "0", "slope": 1.0, "layers": [layer], **keys}
+        ),
+        (9,),
+        1,
+    )
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -45,7 +57,13 @@ def test_batch_norm_is_reestimated_without_dropout() -> None:
             {"type": "linear", "features": 4, "batch_norm": True, "threshold": {"start": 0.5}},
         ]
         torch.manual_seed(0)
-        net = FloatNet(NetworkRecipe.model_validate({"steps": 5, "beta": "1/2", "slope": 1.0, "layers": layers}), (9,), 1)
+        net = FloatNet(
+            NetworkRecipe.model_validate(
+                {"steps": 5, "beta": "1/2", "slope": 1.0, "layers": layers}
+            ),
+            (9,),
+            1,
+        )
         net.reestimate_batch_norm([torch.randint(0, 2, (8, 9)).float()])
         norm = net.layers[1].norm
         assert isinstance(norm, torch.nn.BatchNorm1d)
@@ -67,7 +85,9 @@ def test_weights_stay_within_the_clamp_in_all_phases() -> None:
     for made, inside in ((free, False), (clamped, True)):
         assert made.last is not None
         for weights in (made.model.weights, made.last.weights):
-            assert (max(float(weight.detach().abs().max()) for weight in weights.values()) <= bound) == inside
+            assert (
+                max(float(weight.detach().abs().max()) for weight in weights.values()) <= bound
+            ) == inside
 
 
 def test_gradients_are_clipped_together() -> None:
@@ -75,7 +95,14 @@ def test_gradients_are_clipped_together() -> None:
     data = load_dataset(tiny_recipe().data, None)
     moved = {}
     for clip in (None, 1e-3):
-        recipe = _changed(optimizer="sgd", lr=1.0, lr_schedule="constant", epochs=1, batch_size=192, **({"clip": clip} if clip else {}))
+        recipe = _changed(
+            optimizer="sgd",
+            lr=1.0,
+            lr_schedule="constant",
+            epochs=1,
+            batch_size=192,
+            **({"clip": clip} if clip else {}),
+        )
         torch.manual_seed(recipe.seed)
         start = FloatNet(recipe.network, data.shape)
         made = train(recipe.model_copy(update={"finetune": None}), data).model
@@ -108,7 +135,9 @@ def _of_events(steps: int) -> Recipe:
         {"type": "linear", "features": 20, "threshold": {"start": 1.0}},
     ]
     network = {"steps": steps, "beta": "7/8", "slope": 1.0, "layers": layers}
-    return Recipe.model_validate({**TOLD, "data": SHD.model_dump(exclude_none=True), "network": network})
+    return Recipe.model_validate(
+        {**TOLD, "data": SHD.model_dump(exclude_none=True), "network": network}
+    )
 
 
 def test_the_exported_network_has_the_test_samples_steps(tmp_path: Path) -> None:
@@ -119,11 +148,16 @@ def test_the_exported_network_has_the_test_samples_steps(tmp_path: Path) -> None
     assert made.network.steps == 25
     with pytest.raises(UsageError) as error:
         train(_of_events(10), data)
-    assert str(error.value) == "network.steps is 10, but the input has 25; set network.steps and data.test_steps to one number"
+    assert (
+        str(error.value)
+        == "network.steps is 10, but the input has 25; set network.steps and data.test_steps to one number"
+    )
 
 
 def test_held_samples_take_no_test_steps() -> None:
-    with pytest.raises(UsageError, match="^data.test_steps is 9, which data set digits does not take; remove it$"):
+    with pytest.raises(
+        UsageError, match="^data.test_steps is 9, which data set digits does not take; remove it$"
+    ):
         load_dataset(DataRecipe(name="digits", test_steps=9), None)
 
 

@@ -47,8 +47,12 @@ def test_one_unit_of_any_threshold_is_seen(made: object) -> None:
     for name, neuron in net.neurons.items():
         raised = neuron.threshold.copy()
         spikes = expected.trace.spikes[name]
-        raised[int(spikes.sum(axis=tuple(a for a in range(spikes.ndim) if a != 2)).argmax())] += 1  # of the channel that fires most
-        changed = replace(net, nodes={**net.nodes, name: Neuron(raised, neuron.bias, neuron.fields)})
+        raised[int(spikes.sum(axis=tuple(a for a in range(spikes.ndim) if a != 2)).argmax())] += (
+            1  # of the channel that fires most
+        )
+        changed = replace(
+            net, nodes={**net.nodes, name: Neuron(raised, neuron.bias, neuron.fields)}
+        )
         assert not compare(expected.trace, trace(Twin(changed), x)).equal, name
 
 
@@ -62,7 +66,10 @@ def test_gradients_reach_weights_thresholds_and_biases() -> None:
     net, x = small_network()
     twin = Twin(net, units={"lif1": 2.0**-12, "lif2": 2.0**-6, "out": 2.0**-6}, slope=1.0)
     twin(torch.from_numpy(x).float()).sum().backward()
-    for name, parameter in {**twin.weights, **{f"{n}.threshold": m.threshold for n, m in twin.neurons.items()}}.items():
+    for name, parameter in {
+        **twin.weights,
+        **{f"{n}.threshold": m.threshold for n, m in twin.neurons.items()},
+    }.items():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().sum()) > 0, name
         assert bool(parameter.grad.isfinite().all()), name
@@ -79,7 +86,9 @@ def test_frozen_thresholds_are_integers_and_stay() -> None:
         assert torch.equal(integers, integers.round())
         assert not neuron.threshold.requires_grad
         assert not neuron.bias.requires_grad
-    compare(simulate(twin.network(), x, trace=net.neurons).trace, trace(twin, x)).require_equal("frozen twin")
+    compare(simulate(twin.network(), x, trace=net.neurons).trace, trace(twin, x)).require_equal(
+        "frozen twin"
+    )
 
 
 def test_thresholds_stay_at_least_one() -> None:
@@ -97,6 +106,11 @@ def test_event_driven_neurons_are_refused_by_name() -> None:
     net, _ = small_network()
     how = replace(net.neurons["lif2"].fields, update="event", reset_timing="same_step")
     neuron = net.neurons["lif2"]
-    changed: Network = replace(net, nodes={**net.nodes, "lif2": Neuron(neuron.threshold, neuron.bias, how)})
-    with pytest.raises(NotMappable, match="^lif2: the training twin computes no ForEachEvent; train neurons that update once a step$"):
+    changed: Network = replace(
+        net, nodes={**net.nodes, "lif2": Neuron(neuron.threshold, neuron.bias, how)}
+    )
+    with pytest.raises(
+        NotMappable,
+        match="^lif2: the training twin computes no ForEachEvent; train neurons that update once a step$",
+    ):
         Twin(changed)

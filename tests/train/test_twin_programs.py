@@ -68,7 +68,11 @@ def test_any_program_is_exact(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.few(37)
-@pytest.mark.parametrize("golden", [g for g in GOLDEN if g.fields.get("update") != "event"], ids=lambda golden: golden.name)
+@pytest.mark.parametrize(
+    "golden",
+    [g for g in GOLDEN if g.fields.get("update") != "event"],
+    ids=lambda golden: golden.name,
+)
 def test_golden_networks_are_exact(golden: Golden) -> None:
     require_exact(*golden.make(replace(USUAL, **golden.fields)))
 
@@ -85,7 +89,9 @@ def test_delays_differ_from_value_to_value() -> None:
 
     def late(first: int) -> Network:
         own = Delay(np.where(np.arange(8) == 0, first, steps).astype(np.int32))
-        return replace(net, nodes={**net.nodes, "slow_current": own, "slow_spikes": Delay(steps[::-1].copy())})
+        return replace(
+            net, nodes={**net.nodes, "slow_current": own, "slow_spikes": Delay(steps[::-1].copy())}
+        )
 
     require_exact(late(1), x)
     seen = compare(simulate(late(1), x, trace=net.neurons).trace, trace(Twin(late(2)), x))
@@ -106,14 +112,19 @@ def test_tensors_elsewhere_do_not_come_to_the_host(name: str) -> None:
     net, x = machine_network(name, spatial=True, per_neuron=True)
     late = {"late": Delay(np.arange(1, 65, dtype=np.int32).reshape(net.shapes["hidden"]))}
     edges = [edge for edge in net.edges if edge != ("hidden", "flat")]
-    net = replace(net, nodes={**net.nodes, **late}, edges=(*edges, ("hidden", "late"), ("late", "flat")))
+    net = replace(
+        net, nodes={**net.nodes, **late}, edges=(*edges, ("hidden", "late"), ("late", "flat"))
+    )
     spikes, _ = Twin(net).to("meta").layers(torch.empty(x.shape, device="meta"))
     assert {layer.device.type for layer in spikes.values()} == {"meta"}
     spikes["out"].sum().backward()
 
 
 # -------------------------------------------------------------------- back to the network
-@pytest.mark.parametrize("name", ["by channel", "by neuron", "two states", "shift, floor", "bounds by channel", "integrates"])
+@pytest.mark.parametrize(
+    "name",
+    ["by channel", "by neuron", "two states", "shift, floor", "bounds by channel", "integrates"],
+)
 def test_the_network_comes_back(name: str) -> None:
     if name.startswith("by "):
         net, _ = machine_network("loihi", spatial=True, per_neuron=name == "by neuron")
@@ -126,7 +137,11 @@ def test_what_training_moves_is_rounded_and_the_rest_stays() -> None:
     net, _ = layer_network("shift, floor")
     twin = Twin(net, units={"v": 0.25})
     layer, before = twin.neurons["v"], net.neurons["v"]
-    assert [*layer.trained] == ["threshold", "bias", "rest"]  # and not n, by which the membrane decays
+    assert [*layer.trained] == [
+        "threshold",
+        "bias",
+        "rest",
+    ]  # and not n, by which the membrane decays
     with torch.no_grad():
         layer.trained["rest"].add_(0.25 * 1.4)
         layer.trained["threshold"].sub_(0.25 * 1000)
@@ -144,11 +159,23 @@ def test_what_training_moves_is_rounded_and_the_rest_stays() -> None:
 def test_a_parameter_may_have_any_name() -> None:
     """Also one that torch's modules have for something else."""
     program = program_of_lines(
-        ["add v input 0", "add v keys 0", "add v forward 0", "fire fired v gt training 1", "put v 0 when fired"], MEMBRANE
+        [
+            "add v input 0",
+            "add v keys 0",
+            "add v forward 0",
+            "fire fired v gt training 1",
+            "put v 0 when fired",
+        ],
+        MEMBRANE,
     )
     names = {"keys": [1, -2], "forward": [0, 3], "training": [4, 2]}
     zero = np.zeros(2, np.int32)
-    neuron = Neuron(zero, zero, program, parameters={name: np.array(value, np.int32) for name, value in names.items()})
+    neuron = Neuron(
+        zero,
+        zero,
+        program,
+        parameters={name: np.array(value, np.int32) for name, value in names.items()},
+    )
     net = Network(
         {"w": Linear(np.array([[1, 1, -1], [1, -1, 1]], np.int8)), "v": neuron},
         ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)),
@@ -169,7 +196,10 @@ def test_integers_that_float32_does_not_hold_are_kept_in_double() -> None:
 # -------------------------------------------------------------------- refusals
 @pytest.mark.parametrize("name", [name for name in MACHINES if name not in ONCE_A_STEP])
 def test_machines_that_update_by_event_are_refused_by_name(name: str) -> None:
-    with pytest.raises(NotMappable, match=r"^hidden: the training twin computes no ForEachEvent; train neurons that update once a step$"):
+    with pytest.raises(
+        NotMappable,
+        match=r"^hidden: the training twin computes no ForEachEvent; train neurons that update once a step$",
+    ):
         Twin(machine_network(name)[0])
 
 
@@ -183,13 +213,17 @@ def test_a_node_without_a_rule_is_refused_by_name() -> None:
 
     nodes = {"m": Mirror(), "v": Neuron(np.ones(3, np.int32), np.zeros(3, np.int32), USUAL)}
     net = Network(nodes, ((INPUT, "m"), ("m", "v"), ("v", OUTPUT)), Input((3,), "spikes"), 2)
-    with pytest.raises(NotMappable, match=r"^m: the training twin computes no Mirror; train without it$"):
+    with pytest.raises(
+        NotMappable, match=r"^m: the training twin computes no Mirror; train without it$"
+    ):
         Twin(net)
 
 
 @pytest.mark.slow
 # -------------------------------------------------------------------- training
-@pytest.mark.parametrize("name", ["two states", "adaptive", "refractory", "loihi", "several spikes"])
+@pytest.mark.parametrize(
+    "name", ["two states", "adaptive", "refractory", "loihi", "several spikes"]
+)
 def test_gradient_descent_lowers_the_loss(name: str) -> None:
     """Towards one spike rate for half of the samples and another for the rest; the integers change on the way."""
     if name in MACHINES:
@@ -197,7 +231,10 @@ def test_gradient_descent_lowers_the_loss(name: str) -> None:
     else:
         net, x = two_state_network(USUAL, SLOW) if name == "two states" else layer_network(name)
     torch.manual_seed(0)
-    units = {layer: 2.0 ** -round(np.log2(neuron.threshold.mean())) for layer, neuron in net.neurons.items()}
+    units = {
+        layer: 2.0 ** -round(np.log2(neuron.threshold.mean()))
+        for layer, neuron in net.neurons.items()
+    }
     twin, inputs = Twin(net, units=units, slope=2.0), torch.from_numpy(x).float()
     wanted = torch.zeros(len(x), *net.shapes[net.output])
     wanted[::2, ::2], wanted[1::2, 1::2] = 0.6 * inputs.shape[1], 0.6 * inputs.shape[1]
@@ -215,4 +252,6 @@ def test_gradient_descent_lowers_the_loss(name: str) -> None:
     assert np.mean(losses[-5:]) < 0.7 * losses[0], losses
     trained = twin.network()
     assert trained != net
-    compare(simulate(trained, x, trace=net.neurons).trace, trace(twin, x)).require_equal("trained twin")
+    compare(simulate(trained, x, trace=net.neurons).trace, trace(twin, x)).require_equal(
+        "trained twin"
+    )

@@ -25,7 +25,9 @@ from lehr.train.twin import Twin, trace
 def test_twin_is_exact(data: st.DataObject) -> None:
     net = data.draw(scaled_networks())
     x = data.draw(inputs(net))
-    compare(simulate(net, x, trace=net.neurons).trace, trace(Twin(net).double(), x)).require_equal("twin")
+    compare(simulate(net, x, trace=net.neurons).trace, trace(Twin(net).double(), x)).require_equal(
+        "twin"
+    )
 
 
 def test_one_unit_of_a_factor_is_noticed() -> None:
@@ -34,14 +36,20 @@ def test_one_unit_of_a_factor_is_noticed() -> None:
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)
     compare(expected.trace, trace(Twin(net), x)).require_equal("twin")
-    assert not all(compare(expected.trace, trace(Twin(other), x)).equal for other in one_factor_more(net))
+    assert not all(
+        compare(expected.trace, trace(Twin(other), x)).equal for other in one_factor_more(net)
+    )
 
 
 def test_gradients_of_the_weights_before_are_as_many_times_as_large() -> None:
     def gradient(factor: int) -> torch.Tensor:
         how = Arithmetic(decay_numerator=0, reset="none", fires="never", state_bits=16)
         never = Neuron(np.zeros(2, np.int32), np.zeros(2, np.int32), how)
-        nodes = {"fc": Linear(np.ones((2, 3), np.int8)), "gain": Scale(np.array([factor, 1])), "out": never}
+        nodes = {
+            "fc": Linear(np.ones((2, 3), np.int8)),
+            "gain": Scale(np.array([factor, 1])),
+            "out": never,
+        }
         edges = tuple(pairwise((INPUT, *nodes, OUTPUT)))
         twin = Twin(Network(nodes, edges, Input((3,), "spikes"), 1, "membrane_last_argmax_lowest"))
         _, membranes = twin.layers(torch.ones(1, 1, 3))

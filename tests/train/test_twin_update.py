@@ -33,7 +33,11 @@ Outputs = tuple[Tensor, Tensor]
 
 # -------------------------------------------------------------------- which programs are fused
 def test_every_choice_of_fields_is_recognised() -> None:
-    fields: list[tuple[Any, ...]] = [*map(get_args, (DecayForm, Rounding, Reset, ResetTiming)), ("gt", "ge", "never"), get_args(Overflow)]
+    fields: list[tuple[Any, ...]] = [
+        *map(get_args, (DecayForm, Rounding, Reset, ResetTiming)),
+        ("gt", "ge", "never"),
+        get_args(Overflow),
+    ]
     for form, rounding, reset, timing, fires, overflow in product(*fields):
         if fires == "never" and reset != "none":
             continue
@@ -63,29 +67,53 @@ def test_other_programs_are_not(name: str) -> None:
 
 
 # -------------------------------------------------------------------- against other loops
-def drawn(data: st.DataObject, bits: int, fraction_bits: int) -> tuple[list[Tensor], Tensor, float, float, int]:
+def drawn(
+    data: st.DataObject, bits: int, fraction_bits: int
+) -> tuple[list[Tensor], Tensor, float, float, int]:
     """Current, threshold, bias and membrane that are integers, spikes of the step before, unit, slope and number of steps."""
     torch.manual_seed(data.draw(st.integers(0, 2**31 - 1)))
     scale = 2 ** data.draw(st.integers(0, bits - 1))  # the highest saturate
     per_step, steps = max(2, scale >> fraction_bits), data.draw(st.integers(1, 9))
     shape = data.draw(st.sampled_from([(3,), (2, 3, 2)]))
     parameters = data.draw(st.sampled_from([shape, shape[:1]]))
-    current = torch.randint(-per_step // 2, per_step + 1, (data.draw(st.sampled_from([1, steps])), 3, *shape)).double()
+    current = torch.randint(
+        -per_step // 2, per_step + 1, (data.draw(st.sampled_from([1, steps])), 3, *shape)
+    ).double()
     theta = torch.randint(1, scale + 1, parameters).double()
     bias = torch.randint(-scale // 8 - 1, scale // 8 + 2, parameters).double()
-    membrane, spikes = torch.randint(-scale, scale, (3, *shape)).double(), torch.randint(0, 2, (3, *shape)).double()
+    membrane, spikes = (
+        torch.randint(-scale, scale, (3, *shape)).double(),
+        torch.randint(0, 2, (3, *shape)).double(),
+    )
     inputs = [value.requires_grad_() for value in (current, theta, bias, membrane)]
-    return inputs, spikes, 2.0 ** -scale.bit_length(), data.draw(st.sampled_from([0.2, 1.0, 25.0])), steps
+    return (
+        inputs,
+        spikes,
+        2.0 ** -scale.bit_length(),
+        data.draw(st.sampled_from([0.2, 1.0, 25.0])),
+        steps,
+    )
 
 
-def require_same(data: st.DataObject, inputs: list[Tensor], found: Outputs, expected: Outputs) -> None:
+def require_same(
+    data: st.DataObject, inputs: list[Tensor], found: Outputs, expected: Outputs
+) -> None:
     """Outputs to the last bit, and gradients of a random weighting of them to nine digits."""
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one, other)
     wanted = data.draw(st.sampled_from([(True, False), (False, True), (True, True)]))
-    weights = [torch.randn_like(out) if want else torch.zeros_like(out) for out, want in zip(expected, wanted, strict=True)]
-    losses = [sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True)) for outputs in (found, expected)]
-    gradients = [torch.autograd.grad(loss, inputs, materialize_grads=True, allow_unused=True) for loss in losses]  # type: ignore[arg-type]
+    weights = [
+        torch.randn_like(out) if want else torch.zeros_like(out)
+        for out, want in zip(expected, wanted, strict=True)
+    ]
+    losses = [
+        sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True))
+        for outputs in (found, expected)
+    ]
+    gradients = [
+        torch.autograd.grad(loss, inputs, materialize_grads=True, allow_unused=True)
+        for loss in losses
+    ]  # type: ignore[arg-type]
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * float(other.abs().max()))
 
@@ -98,7 +126,14 @@ def test_usual_neurons_are_those_of_the_fused_loops(data: st.DataObject, how: Ar
     given = {"threshold": theta, "bias": bias}
     states = {"v": membrane, "fired": spikes}
     found = scan(program_of(how), current, given, steps, states, Surrogate(unit, slope))
-    expected = lif.scan(current, theta, bias, lif.integer_rule(how, unit, slope, torch.float64), steps, (membrane, spikes))
+    expected = lif.scan(
+        current,
+        theta,
+        bias,
+        lif.integer_rule(how, unit, slope, torch.float64),
+        steps,
+        (membrane, spikes),
+    )
     require_same(data, inputs, found[:2], expected)
 
 
@@ -123,8 +158,12 @@ def kept(v: Tensor, how: Arithmetic | Synapse) -> Tensor:
 
 @budget(25, 200)
 @given(st.data(), arithmetics(reset="zero", reset_timing="same_step", fires="ge"), synapses())
-def test_two_states_are_those_of_a_plain_loop(data: st.DataObject, how: Arithmetic, synapse: Synapse) -> None:
-    inputs, _, unit, slope, steps = drawn(data, min(how.state_bits, synapse.state_bits), how.fraction_bits)
+def test_two_states_are_those_of_a_plain_loop(
+    data: st.DataObject, how: Arithmetic, synapse: Synapse
+) -> None:
+    inputs, _, unit, slope, steps = drawn(
+        data, min(how.state_bits, synapse.state_bits), how.fraction_bits
+    )
     current, theta, bias, membrane = inputs
     axes = (*theta.shape, *[1] * (current.ndim - 2 - theta.ndim))
     v, i, late = membrane, torch.zeros_like(membrane), synapse.bias_to == "membrane"
@@ -135,35 +174,53 @@ def test_two_states_are_those_of_a_plain_loop(data: st.DataObject, how: Arithmet
         v = leaked(v, how) + i
         v = kept(v + bias.view(axes) if late else v, how)
         x = (v - theta.view(axes) + 0.5) * unit
-        s = through(x / (1 + slope * x.abs()), (x > 0).double())  # the fast sigmoid, whose gradient is 1 / (1 + slope * |x|)^2
+        s = through(
+            x / (1 + slope * x.abs()), (x > 0).double()
+        )  # the fast sigmoid, whose gradient is 1 / (1 + slope * |x|)^2
         v = v * (1 - s.detach())
         spikes.append(s)
         membranes.append(v)
     program, states = program_of(how, synapse), {"v": membrane, "i": torch.zeros_like(membrane)}
-    found = scan(program, current, {"threshold": theta, "bias": bias}, steps, states, Surrogate(unit, slope))
+    found = scan(
+        program, current, {"threshold": theta, "bias": bias}, steps, states, Surrogate(unit, slope)
+    )
     require_same(data, inputs, found[:2], (torch.stack(spikes), torch.stack(membranes)))
 
 
-# -------------------------------------------------------------------- up to where float32 holds every integer
+# -------------------------------------------------------------------- up to where float32 holds
+# every integer
 RAIL = 2**24
 
 
-def after(lines: list[str], membranes: Tensor, given: dict[str, Tensor]) -> tuple[list[int], list[int]]:
+def after(
+    lines: list[str], membranes: Tensor, given: dict[str, Tensor]
+) -> tuple[list[int], list[int]]:
     """Spikes and membranes of neurons of one channel each after one step, in float32."""
     program = program_of_lines(lines, MEMBRANE)
     states = {"v": membranes.float().view(1, -1)}
-    spikes, left, _ = scan(program, torch.zeros(1, 1, len(membranes)), given, 1, states, Surrogate(1.0, 1.0))
+    spikes, left, _ = scan(
+        program, torch.zeros(1, 1, len(membranes)), given, 1, states, Surrogate(1.0, 1.0)
+    )
     return spikes.flatten().long().tolist(), left.flatten().long().tolist()
 
 
 @budget(10, 80)
-@given(st.sampled_from([*ROUND]), st.sampled_from(["multiply", "shift"]), st.booleans(), st.integers(0, 2**31 - 1))
-def test_any_decay_is_exact_up_to_the_rails(rounding: Rounding, form: DecayForm, by_neuron: bool, seed: int) -> None:
+@given(
+    st.sampled_from([*ROUND]),
+    st.sampled_from(["multiply", "shift"]),
+    st.booleans(),
+    st.integers(0, 2**31 - 1),
+)
+def test_any_decay_is_exact_up_to_the_rails(
+    rounding: Rounding, form: DecayForm, by_neuron: bool, seed: int
+) -> None:
     rng, count = np.random.default_rng(seed), 400 if by_neuron else 1
     shift = rng.integers(0, 17, count)
     numerator = (1 << shift) - 1 if form == "shift" else rng.integers(0, (1 << shift) + 1)
     whole = rng.integers(-RAIL, RAIL + 1, 400)
-    decays = [Arithmetic(form, int(k), int(n), rounding) for k, n in zip(numerator, shift, strict=True)]
+    decays = [
+        Arithmetic(form, int(k), int(n), rounding) for k, n in zip(numerator, shift, strict=True)
+    ]
     expected = [int(decay(decays[at % count], value)) for at, value in enumerate(whole)]
     k, n = ("k", "n") if by_neuron else (str(numerator[0]), str(shift[0]))
     line = f"leak v {form} {'0' if by_neuron and form == 'shift' else k} {n} {rounding}"
@@ -174,7 +231,11 @@ def test_any_decay_is_exact_up_to_the_rails(rounding: Rounding, form: DecayForm,
 @pytest.mark.parametrize("bits", [8, 24, 25, 32])
 @pytest.mark.parametrize("overflow", get_args(Overflow))
 def test_bounds_are_exact_up_to_the_rails(overflow: Overflow, bits: int) -> None:
-    whole = [end + more for end in (-RAIL, -(1 << bits - 1), 0, 1 << bits - 1, RAIL) for more in (-2, -1, 0, 1, 2)]
+    whole = [
+        end + more
+        for end in (-RAIL, -(1 << bits - 1), 0, 1 << bits - 1, RAIL)
+        for more in (-2, -1, 0, 1, 2)
+    ]
     whole = [value for value in whole if abs(value) <= RAIL]
     low, high = -(1 << bits - 1), (1 << bits - 1) - 1
     wrapped = [(value - low) % (1 << bits) + low for value in whole]
@@ -185,7 +246,12 @@ def test_bounds_are_exact_up_to_the_rails(overflow: Overflow, bits: int) -> None
 
 def test_many_spikes_are_counted_exactly_up_to_the_rails() -> None:
     """Around every multiple of a level: the quotients are as near to the integers as they come."""
-    near = [(times * level + more, level) for level in (65_535, 65_001, 3) for times in range(1, 256) for more in (-1, 0, 1)]
+    near = [
+        (times * level + more, level)
+        for level in (65_535, 65_001, 3)
+        for times in range(1, 256)
+        for more in (-1, 0, 1)
+    ]
     whole, levels = zip(*near, strict=True)
     for test, gap in (("gt", 1), ("ge", 0)):
         expected = [min(255, (value - gap) // level) for value, level in near]

@@ -18,7 +18,15 @@ MAX_BYTES = 16 << 30
 """Three times what the largest official archive, that of DVS128 Gesture, unpacks to."""
 _MAX_FILES = 1_000_000
 _AGAIN = "get it again from its official source"
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def unpack(archive: Path, folder: Path, limit: int = MAX_BYTES) -> None:
@@ -30,7 +38,8 @@ def unpack(archive: Path, folder: Path, limit: int = MAX_BYTES) -> None:
         limit: bytes that all files together may have.
 
     Raises:
-        FileRefused: when it is no such archive, is damaged, names a place outside of `folder` or unpacks to too much.
+        FileRefused: when it is no such archive, is damaged, names a place outside of `folder` or
+            unpacks to too much.
         OSError: when a file cannot be written.
     """
     left = limit
@@ -39,10 +48,15 @@ def unpack(archive: Path, folder: Path, limit: int = MAX_BYTES) -> None:
             for number, (name, size, stream) in enumerate(files):
                 path = PurePosixPath(name.replace("\\", "/"))
                 if path.is_absolute() or ".." in path.parts:
-                    raise FileRefused(f"{archive.name} holds {name!r}, a place outside of the folder; {_AGAIN}")
+                    raise FileRefused(
+                        f"{archive.name} holds {name!r}, a place outside of the folder; {_AGAIN}"
+                    )
                 left -= size
                 if left < 0 or number >= _MAX_FILES:
-                    raise FileRefused(f"{archive.name} unpacks to more than {limit:,} bytes or {_MAX_FILES:,} files; {_AGAIN}")
+                    raise FileRefused(
+                        f"{archive.name} unpacks to more than {limit:,} bytes or {_MAX_FILES:,} "
+                        f"files; {_AGAIN}"
+                    )
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as out:

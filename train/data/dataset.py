@@ -35,7 +35,7 @@ class Split:
         return len(self.y)
 
     def take(self, count: int | None) -> Split:
-        """The first `count` samples, all if None."""
+        """Return the first `count` samples, all if None."""
         return self if count is None else Split(self.x[:count], self.y[:count])
 
 
@@ -79,7 +79,8 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
         folder: where the official files are, directly or in a folder of the data set's name.
 
     Raises:
-        UsageError: when the name is unknown, the folder or a file is missing, or a key of the recipe does not go with the data set.
+        UsageError: when the name is unknown, the folder or a file is missing, or a key of the
+            recipe does not go with the data set.
         FileRefused: when a file is not what it should be.
     """
     if recipe.name not in _READERS:
@@ -96,7 +97,10 @@ def load_dataset(recipe: DataRecipe, folder: Path | None) -> Dataset:
         train, validation = train.pick(rest), measured.train.pick(kept_back)
     limits = (recipe.train_samples, None, recipe.test_samples)
     first, second, third = (
-        _split(source, limit, recipe, number) for number, (source, limit) in enumerate(zip((train, validation, test), limits, strict=True))
+        _split(source, limit, recipe, number)
+        for number, (source, limit) in enumerate(
+            zip((train, validation, test), limits, strict=True)
+        )
     )
     if recipe.encoding == "current":
         return Dataset(first, second, third, sources.classes, sources.kind, sources.steps)
@@ -118,8 +122,10 @@ class _Reader:
     """How a data set is read.
 
     Attributes:
-        load: reads it, from the folder of its official files or, where it has none, from what --data names.
-        folders: names that the folder of the official files may have within --data; None where it has none.
+        load: reads it, from the folder of its official files or, where it has none, from what
+            --data names.
+        folders: names that the folder of the official files may have within --data; None where it
+            has none.
         needs: keys of the recipe that must be given.
         takes: keys that may be given.
     """
@@ -134,28 +140,51 @@ def _check(recipe: DataRecipe, reader: _Reader) -> None:
     """Compare the keys that are given with those that the data set takes."""
     coded = recipe.encoding != "current"
     if coded and recipe.steps is None:
-        raise UsageError(f"data.encoding is {recipe.encoding!r}, but data.steps is not given; set it to network.steps")
-    takes = {"name", "seed", "train_samples", "test_samples", *reader.needs, *reader.takes, *(["steps"] if coded else [])}
+        raise UsageError(
+            f"data.encoding is {recipe.encoding!r}, but data.steps is not given; set it to "
+            "network.steps"
+        )
+    takes = {
+        "name",
+        "seed",
+        "train_samples",
+        "test_samples",
+        *reader.needs,
+        *reader.takes,
+        *(["steps"] if coded else []),
+    }
     for key, field in DataRecipe.model_fields.items():
         value = getattr(recipe, key)
         if key in reader.needs and value is None:
-            raise UsageError(f"data set {recipe.name} needs data.{key}, which is not given; add it to the recipe")
+            raise UsageError(
+                f"data set {recipe.name} needs data.{key}, which is not given; add it to the recipe"
+            )
         if key not in takes and value != field.default:
-            raise UsageError(f"data.{key} is {value!r}, which data set {recipe.name} does not take; remove it")
+            raise UsageError(
+                f"data.{key} is {value!r}, which data set {recipe.name} does not take; remove it"
+            )
 
 
 def _official(name: str, inner: tuple[str, ...], folder: Path | None) -> Path:
-    """The folder of the official files: `folder`, or one in it that has the data set's name."""
+    """Return the folder of the official files: `folder`, or one in it that has the data set's name."""
     if folder is None:
-        raise UsageError(f"data set {name} is read from its official files; give their folder with --data DIR")
+        raise UsageError(
+            f"data set {name} is read from its official files; give their folder with --data DIR"
+        )
     if not folder.is_dir():
-        raise UsageError(f"data folder {folder} does not exist; give the folder that holds the {name} files with --data DIR")
+        raise UsageError(
+            f"data folder {folder} does not exist; give the folder that holds the {name} files "
+            "with --data DIR"
+        )
     return next((folder / part for part in inner if (folder / part).is_dir()), folder)
 
 
 def _digits(recipe: DataRecipe, folder: Path | None) -> Sources:  # noqa: ARG001
     (x, y), (first, second) = load_digits()
-    train, validation, test = (in_memory(x[part], y[part]) for part in (slice(first), slice(first, second), slice(second, None)))
+    train, validation, test = (
+        in_memory(x[part], y[part])
+        for part in (slice(first), slice(first, second), slice(second, None))
+    )
     return Sources(train, test, 10, validation)
 
 

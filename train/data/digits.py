@@ -1,6 +1,7 @@
 """The embedded data set: 1,797 real handwritten digits of 8x8 pixels, which scikit-learn brings along.
 
-Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository (its test part).
+Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+Repository (its test part).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ def load_digits() -> tuple[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]], 
     """All images, shuffled once by a fixed seed, and where to cut them into train, validation and test.
 
     Returns:
-        Images uint8 `[1797, 1, 8, 8]`, whose grey levels 0..16 are spread over 0..255; labels int64 `[1797]`; the two cuts.
+        Images uint8 `[1797, 1, 8, 8]`, whose grey levels 0..16 are spread over 0..255; labels int64
+        `[1797]`; the two cuts.
     """
     from sklearn.datasets import load_digits as load
 

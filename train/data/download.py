@@ -1,8 +1,9 @@
 """Official files of data sets, fetched when asked (`--download`) and compared with their published MD5.
 
-Sources of addresses and MD5s: of MNIST and Fashion-MNIST torchvision's `datasets/mnist.py` (the MD5s of the second also its authors'
-README), of N-MNIST, SHD and SSC tonic's `datasets/nmnist.py` and `datasets/hsd.py`, of DVS128 Gesture SpikingJelly's
-`datasets/dvs128_gesture.py`: its publisher hands it out on a page only, and what tonic fetches is another version, cut and rounded.
+Sources of addresses and MD5s: of MNIST and Fashion-MNIST torchvision's `datasets/mnist.py` (the
+MD5s of the second also its authors' README), of N-MNIST, SHD and SSC tonic's `datasets/nmnist.py`
+and `datasets/hsd.py`, of DVS128 Gesture SpikingJelly's `datasets/dvs128_gesture.py`: its publisher
+hands it out on a page only, and what tonic fetches is another version, cut and rounded.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Remote:
         md5: of its bytes.
         address: where it is fetched, or, for `by_hand`, the page that hands it out.
         made: the file or folder that it is or is unpacked to, in the data set's folder.
-        top: the folder in the archive with all that the data set's folder is to hold; empty where that is `made` alone.
+        top: the folder in the archive with all that the data set's folder is to hold; empty where
+            that is `made` alone.
         by_hand: whether it can be fetched from a mirror only.
     """
 
@@ -57,16 +59,30 @@ class Bar(Protocol):
 
 
 def _idx(base: str, *md5s: str) -> tuple[Remote, ...]:
-    names = (f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-    return tuple(Remote(name, md5, base + name, name) for name, md5 in zip(names, md5s, strict=True))
+    names = (
+        f"{part}-{kind}-ubyte.gz"
+        for part in ("train", "t10k")
+        for kind in ("images-idx3", "labels-idx1")
+    )
+    return tuple(
+        Remote(name, md5, base + name, name) for name, md5 in zip(names, md5s, strict=True)
+    )
 
 
 def _hdf5(**md5s: str) -> tuple[Remote, ...]:
-    return tuple(Remote(f"{name}.h5.zip", md5, f"https://zenkelab.org/datasets/{name}.h5.zip", f"{name}.h5") for name, md5 in md5s.items())
+    return tuple(
+        Remote(f"{name}.h5.zip", md5, f"https://zenkelab.org/datasets/{name}.h5.zip", f"{name}.h5")
+        for name, md5 in md5s.items()
+    )
 
 
 def _mendeley(name: str, key: str, md5: str) -> Remote:
-    return Remote(f"{name}.zip", md5, f"https://data.mendeley.com/public-files/datasets/468j46mzdv/files/{key}/file_downloaded", name)
+    return Remote(
+        f"{name}.zip",
+        md5,
+        f"https://data.mendeley.com/public-files/datasets/468j46mzdv/files/{key}/file_downloaded",
+        name,
+    )
 
 
 OFFICIAL = {
@@ -85,8 +101,12 @@ OFFICIAL = {
         "bb300cfdad3c16e7a12a480ee83cd310",
     ),
     "nmnist": (
-        _mendeley("Train", "39c25547-014b-4137-a934-9d29fa53c7a0", "20959b8e626244a1b502305a9e6e2031"),
-        _mendeley("Test", "05a4d654-7e03-4c15-bdfa-9bb2bcbea494", "69ca8762b2fe404d9b9bad1103e97832"),
+        _mendeley(
+            "Train", "39c25547-014b-4137-a934-9d29fa53c7a0", "20959b8e626244a1b502305a9e6e2031"
+        ),
+        _mendeley(
+            "Test", "05a4d654-7e03-4c15-bdfa-9bb2bcbea494", "69ca8762b2fe404d9b9bad1103e97832"
+        ),
     ),
     "dvs-gesture": (
         Remote(
@@ -98,7 +118,9 @@ OFFICIAL = {
             by_hand=True,
         ),
     ),
-    "shd": _hdf5(shd_train="f3252aeb598ac776c1b526422d90eecb", shd_test="1503a5064faa34311c398fb0a1ed0a6f"),
+    "shd": _hdf5(
+        shd_train="f3252aeb598ac776c1b526422d90eecb", shd_test="1503a5064faa34311c398fb0a1ed0a6f"
+    ),
     "ssc": _hdf5(
         ssc_train="d102be95e7144fcc0553d1f45ba94170",
         ssc_valid="b4eee3516a4a90dd0c71a6ac23a8ae43",
@@ -125,10 +147,14 @@ def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
 
     Raises:
         UsageError: when there is no folder, or the data set is not one that can be fetched.
-        FileRefused: when a file cannot be fetched or written, or is not the official one; nothing of it is left then.
+        FileRefused: when a file cannot be fetched or written, or is not the official one; nothing
+            of it is left then.
     """
     if name not in OFFICIAL:
-        raise UsageError(f"data set {name} {_WITHOUT.get(name, 'is unknown')} and is not downloaded; leave out --download")
+        raise UsageError(
+            f"data set {name} {_WITHOUT.get(name, 'is unknown')} and is not downloaded; leave out "
+            "--download"
+        )
     if folder is None:
         raise UsageError(f"--download has no folder to put {name} in; give one with --data DIR")
     place = _place(name, folder)
@@ -140,7 +166,10 @@ def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
                     _get(name, remote, place, Path(part), bar(remote.name))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise FileRefused(f"{place} cannot be written: {reason}; free space there or give another folder with --data DIR") from None
+        raise FileRefused(
+            f"{place} cannot be written: {reason}; free space there or give another folder with "
+            "--data DIR"
+        ) from None
 
 
 def _place(name: str, folder: Path) -> Path:
@@ -160,14 +189,19 @@ def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
     elif pooch.file_hash(str(file), alg="md5") != remote.md5:
         raise FileRefused(f"{file} is not the official file, whose MD5 is {remote.md5}; remove it")
     if remote.made == remote.name:
-        with writing(place / remote.made) as whole:  # with the rights of the user's other files, which a temporary one has not
+        with writing(
+            place / remote.made
+        ) as whole:  # with the rights of the user's other files, which a temporary one has not
             shutil.copyfile(file, whole)
         return
     (part / "unpacked").mkdir()
     unpack(file, part / "unpacked")
     made = part / "unpacked" / remote.top / remote.made
     if not made.exists():
-        raise FileRefused(f"{remote.name} holds no {made.relative_to(part / 'unpacked')}; get it again from its official source")
+        raise FileRefused(
+            f"{remote.name} holds no {made.relative_to(part / 'unpacked')}; get it again from its "
+            "official source"
+        )
     others = [path for path in made.parent.iterdir() if path != made] if remote.top else []
     for path in (*others, made):
         path.replace(place / path.name)
@@ -181,17 +215,27 @@ def _fetch(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> Path
     mirror = os.environ.get(MIRROR)
     by_hand = f"put {remote.name} from {remote.address} into {place} yourself"
     if remote.by_hand and not mirror:
-        raise FileRefused(f"data set {name} is handed out on a page only; {by_hand}, and --download unpacks it")
+        raise FileRefused(
+            f"data set {name} is handed out on a page only; {by_hand}, and --download unpacks it"
+        )
     address = f"{mirror.rstrip('/')}/{name}/{remote.name}" if mirror else remote.address
     pooch.get_logger().setLevel("WARNING")  # the bar says the rest
-    # A server that calls a .gz file an encoding would have it unpacked on the way: ask for its bytes as they are.
-    get: Any = pooch.HTTPDownloader(progressbar=cast(Any, bar), chunk_size=1 << 20, headers={"Accept-Encoding": "identity"})
+    # A server that calls a .gz file an encoding would have it unpacked on the way: ask for its
+    # bytes as they are.
+    get: Any = pooch.HTTPDownloader(
+        progressbar=cast(Any, bar), chunk_size=1 << 20, headers={"Accept-Encoding": "identity"}
+    )
     try:
         return Path(pooch.retrieve(address, f"md5:{remote.md5}", remote.name, part, downloader=get))
     except RequestException as error:
-        raise FileRefused(f"{address} cannot be fetched: {_reason(error)}; try again, or {by_hand}") from None
+        raise FileRefused(
+            f"{address} cannot be fetched: {_reason(error)}; try again, or {by_hand}"
+        ) from None
     except ValueError:
-        raise FileRefused(f"{address} is not the official file, whose MD5 is {remote.md5}; try again, or {by_hand}") from None
+        raise FileRefused(
+            f"{address} is not the official file, whose MD5 is {remote.md5}; try again, or "
+            f"{by_hand}"
+        ) from None
 
 
 def _reason(error: Exception) -> str:

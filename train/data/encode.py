@@ -1,14 +1,16 @@
 """Pixels to spikes: the same image, recipe and seed give the same spikes on every machine.
 
-rate     a spike where the next byte of a generator is below the pixel: with chance pixel/256, in each step anew
-latency  one spike for each pixel that is not 0, the brighter the sooner
-delta    a delta modulator follows the pixel up from dark in steps of d = ceil(255/T): spikes in the first pixel // d steps
+rate     a spike where the next byte of a generator is below the pixel: with chance pixel/256, in
+each step anew latency  one spike for each pixel that is not 0, the brighter the sooner
+delta    a delta modulator follows the pixel up from dark in steps of d = ceil(255/T): spikes in the
+first pixel // d steps
 
-The generator is numpy's PCG64, seeded by `SeedSequence((seed, split))` with split 0, 1, 2 for training, validation and test; its raw
-64-bit words are used as bytes, lowest first, in the order sample, step, place. Neither of the two may change with numpy's version.
+The generator is numpy's PCG64, seeded by `SeedSequence((seed, split))` with split 0, 1, 2 for
+training, validation and test; its raw 64-bit words are used as bytes, lowest first, in the order
+sample, step, place. Neither of the two may change with numpy's version.
 
-Source: snnTorch's `spikegen` has the same three ideas in floating point (Eshraghian et al. 2023, "Training spiking neural networks
-using lessons from deep learning", section on input encoding).
+Source: snnTorch's `spikegen` has the same three ideas in floating point (Eshraghian et al. 2023,
+"Training spiking neural networks using lessons from deep learning", section on input encoding).
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ def encode(x: Values, encoding: Encoding, steps: int, seed: tuple[int, int]) -> 
         x: uint8 `[N, *shape]`.
         encoding: how.
         steps: T.
-        seed: of rate coding: the recipe's, and the number of the split. More samples do not change the spikes of the first.
+        seed: of rate coding: the recipe's, and the number of the split. More samples do not change
+            the spikes of the first.
 
     Returns:
         uint8 `[N, T, *shape]` of 0 and 1.

@@ -26,10 +26,16 @@ class CameraEvents(Events):
             steps: number of frames.
             step_ms: length of each, in milliseconds.
         """
-        return frames(self.time / 1000, np.ravel_multi_index((self.polarity, self.y, self.x), shape), shape, steps, step_ms)
+        return frames(
+            self.time / 1000,
+            np.ravel_multi_index((self.polarity, self.y, self.x), shape),
+            shape,
+            steps,
+            step_ms,
+        )
 
     def transformed(self, transforms: tuple[Transform, ...]) -> CameraEvents:
-        """The events that tonic's transforms leave.
+        """Return the events that tonic's transforms leave.
 
         Raises:
             ToolMissing: when there are transforms, and tonic is not installed.
@@ -39,16 +45,21 @@ class CameraEvents(Events):
         try:
             from tonic import transforms as tonic
         except ImportError:
-            raise ToolMissing("data.transforms are computed by tonic, which is not installed; pip install 'lehr[tonic]'") from None
+            raise ToolMissing(
+                "data.transforms are computed by tonic, which is not installed; pip install "
+                "'lehr[tonic]'"
+            ) from None
         made = np.zeros(len(self.time), [(name, np.int64) for name in "xytp"])
         made["x"], made["y"], made["t"], made["p"] = self.x, self.y, self.time, self.polarity
         for transform in transforms:
             if len(made):  # they look for the largest coordinate
-                made = getattr(tonic, transform.name)(**transform.model_dump(exclude={"name"}))(made)
+                made = getattr(tonic, transform.name)(**transform.model_dump(exclude={"name"}))(
+                    made
+                )
         return CameraEvents(made["t"], made["x"], made["y"], made["p"])
 
     def smaller(self, factor: int) -> CameraEvents:
-        """The events of a camera whose pixels are `factor` times as wide and high."""
+        """Return the events of a camera whose pixels are `factor` times as wide and high."""
         return CameraEvents(self.time, self.x // factor, self.y // factor, self.polarity)
 
 
@@ -65,7 +76,9 @@ def camera_shape(size: int, factor: int) -> Shape:
     return (2, -(-size // factor), -(-size // factor))
 
 
-def frames(time_ms: npt.NDArray[np.float64], address: Integers, shape: Shape, steps: int, step_ms: float) -> Values:
+def frames(
+    time_ms: npt.NDArray[np.float64], address: Integers, shape: Shape, steps: int, step_ms: float
+) -> Values:
     """Frames uint8 `[steps, *shape]` of 0 and 1; events before 0 and after the last frame are left out.
 
     Args:

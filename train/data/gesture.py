@@ -1,7 +1,8 @@
 """DVS128 Gesture: eleven gestures before an event camera of 128x128 pixels, several of them in a recording.
 
-A recording `NAME.aedat` is an AEDAT 3.1 file; `NAME_labels.csv` beside it tells class (from 1), start and end of each gesture in
-microseconds. `trials_to_train.txt` and `trials_to_test.txt` list the recordings of the two parts. A sample starts with its gesture.
+A recording `NAME.aedat` is an AEDAT 3.1 file; `NAME_labels.csv` beside it tells class (from 1),
+start and end of each gesture in microseconds. `trials_to_train.txt` and `trials_to_test.txt` list
+the recordings of the two parts. A sample starts with its gesture.
 
 Source: Amir et al. 2017, "A low power, fully event-based gesture recognition system".
 """
@@ -33,7 +34,13 @@ def load_gestures(recipe: DataRecipe, folder: Path) -> Sources:
         UsageError: when a file is not there.
         FileRefused: when a file is not what it should be; a recording's own when it is read.
     """
-    return Sources(_part(recipe, folder, "train"), _part(recipe, folder, "test"), CLASSES, kind="spikes", steps=recipe.steps)
+    return Sources(
+        _part(recipe, folder, "train"),
+        _part(recipe, folder, "test"),
+        CLASSES,
+        kind="spikes",
+        steps=recipe.steps,
+    )
 
 
 def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
@@ -47,7 +54,9 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     recording = np.repeat(np.arange(len(names)), [len(table) for table in tables])
 
     def read(indices: Indices) -> Values:
-        made = np.zeros((len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8)
+        made = np.zeros(
+            (len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8
+        )
         for number in np.unique(recording[indices]):
             events = read_aedat(recordings[number])  # once, for all of its gestures
             for place in np.flatnonzero(recording[indices] == number):
@@ -55,7 +64,8 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
                 inside = _between(events, start, end)
                 if not len(inside.time):
                     raise FileRefused(
-                        f"{recordings[number]} has no event from {start:,} to {end:,} us, where a gesture should be; {_AGAIN}"
+                        f"{recordings[number]} has no event from {start:,} to {end:,} us, where a "
+                        f"gesture should be; {_AGAIN}"
                     )
                 made[place] = camera_frames(inside, recipe, SIZE)
         return made
@@ -66,14 +76,19 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
 def _existing(folder: Path, name: str) -> Path:
     path = folder / name
     if path.parent != folder or not path.is_file():
-        raise UsageError(f"data folder {folder} has no {name}; unpack the official DvsGesture.tar.gz there, or let --download do so")
+        raise UsageError(
+            f"data folder {folder} has no {name}; unpack the official DvsGesture.tar.gz there, or "
+            "let --download do so"
+        )
     return path
 
 
 def _between(events: CameraEvents, start: int, end: int) -> CameraEvents:
     """Events from `start` to before `end`, in time since `start`."""
     inside = (events.time >= start) & (events.time < end)
-    return CameraEvents(events.time[inside] - start, events.x[inside], events.y[inside], events.polarity[inside])
+    return CameraEvents(
+        events.time[inside] - start, events.x[inside], events.y[inside], events.polarity[inside]
+    )
 
 
 def read_labels(path: Path) -> Integers:
@@ -88,12 +103,15 @@ def read_labels(path: Path) -> Integers:
     wrong = np.flatnonzero((table[:, 1] < 0) | (table[:, 2] <= table[:, 1]))
     if len(wrong):
         start, end = table[wrong[0], 1:]
-        raise FileRefused(f"{path}: gesture {wrong[0] + 1} lasts from {start:,} to {end:,} us, which is no time; {_AGAIN}")
+        raise FileRefused(
+            f"{path}: gesture {wrong[0] + 1} lasts from {start:,} to {end:,} us, which is no time; "
+            f"{_AGAIN}"
+        )
     return table
 
 
 def read_aedat(path: Path) -> CameraEvents:
-    """The polarity events of an AEDAT 3.1 file of a camera of 128x128 pixels.
+    """Return the polarity events of an AEDAT 3.1 file of a camera of 128x128 pixels.
 
     Raises:
         FileRefused: when it is no such file, or is cut short.

@@ -1,6 +1,7 @@
 """N-MNIST: MNIST's digits seen by a moving event camera of 34x34 pixels, one file of 40-bit events a sample.
 
-Source: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking neuromorphic datasets using saccades".
+Source: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking
+neuromorphic datasets using saccades".
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ def load_nmnist(recipe: DataRecipe, folder: Path) -> Sources:
 
     Args:
         recipe: with frames and their length.
-        folder: either holds `Train/DIGIT/NUMBER.bin` and `Test/DIGIT/NUMBER.bin`, as published, or all samples as `NUMBER.bs2` (the
-            same bytes) and their labels in one `train*.txt` and one `test*.txt`.
+        folder: either holds `Train/DIGIT/NUMBER.bin` and `Test/DIGIT/NUMBER.bin`, as published, or
+            all samples as `NUMBER.bs2` (the same bytes) and their labels in one `train*.txt` and
+            one `test*.txt`.
 
     Raises:
         UsageError: when the files are not there.
         FileRefused: when a file is not what it should be; a sample's own when it is read.
     """
     official = (folder / "Train").is_dir()
-    train, test = (_official(folder / part.capitalize()) if official else _listed(folder, part) for part in ("train", "test"))
+    train, test = (
+        _official(folder / part.capitalize()) if official else _listed(folder, part)
+        for part in ("train", "test")
+    )
     first, second = (_source(paths, labels, recipe) for paths, labels in (train, test))
     return Sources(first, second, CLASSES, kind="spikes", steps=recipe.steps)
 
 
 def read_events(path: Path) -> CameraEvents:
-    """The events of one sample, with the clock's overflows undone.
+    """Return the events of one sample, with the clock's overflows undone.
 
     Raises:
         UsageError: when there is no such file.
@@ -50,7 +55,10 @@ def read_events(path: Path) -> CameraEvents:
         raise UsageError(f"{path} does not exist, but is listed; get all samples of nmnist")
     size = path.stat().st_size
     if size > _MAX_BYTES:
-        raise FileRefused(f"{path} has {size:,} bytes, a sample of N-MNIST at most {_MAX_BYTES:,}; get it again from its official source")
+        raise FileRefused(
+            f"{path} has {size:,} bytes, a sample of N-MNIST at most {_MAX_BYTES:,}; get it again "
+            "from its official source"
+        )
     events = CameraEvents.joined(forty_bits(path))
     events.require_inside(path, SIZE, SIZE, "get it again")
     return events
@@ -58,7 +66,9 @@ def read_events(path: Path) -> CameraEvents:
 
 def _source(paths: list[Path], labels: Labels, recipe: DataRecipe) -> Source:
     def read(indices: Indices) -> Values:
-        made = np.zeros((len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8)
+        made = np.zeros(
+            (len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8
+        )
         for place, index in enumerate(indices):
             made[place] = camera_frames(read_events(paths[index]), recipe, SIZE)
         return made
@@ -67,20 +77,32 @@ def _source(paths: list[Path], labels: Labels, recipe: DataRecipe) -> Source:
 
 
 def _official(folder: Path) -> tuple[list[Path], Labels]:
-    found = sorted((path.stem, path) for digit in range(CLASSES) for path in (folder / str(digit)).glob("*.bin"))
+    found = sorted(
+        (path.stem, path)
+        for digit in range(CLASSES)
+        for path in (folder / str(digit)).glob("*.bin")
+    )
     if not found:
-        raise UsageError(f"data folder {folder} has no DIGIT/NUMBER.bin; unpack nmnist's {folder.name}.zip there")
-    return [path for _, path in found], np.array([int(path.parent.name) for _, path in found], np.int64)
+        raise UsageError(
+            f"data folder {folder} has no DIGIT/NUMBER.bin; unpack nmnist's {folder.name}.zip there"
+        )
+    return [path for _, path in found], np.array(
+        [int(path.parent.name) for _, path in found], np.int64
+    )
 
 
 def _listed(folder: Path, part: str) -> tuple[list[Path], Labels]:
     lists = sorted(folder.glob(f"{part}*.txt"))
     if len(lists) != 1:
         raise UsageError(
-            f"data folder {folder} has no folder Train, and {len(lists)} lists {part}*.txt; unpack nmnist's Train.zip and Test.zip there, "
+            f"data folder {folder} has no folder Train, and {len(lists)} lists {part}*.txt; unpack "
+            "nmnist's Train.zip and Test.zip there, "
             "or fetch them with --download"
         )
     table = read_table(lists[0], 2, "sample and class")
     if table[:, 1].min() < 0 or table[:, 1].max() >= CLASSES:
-        raise FileRefused(f"{lists[0]} has a class that is not 0 to {CLASSES - 1}; get it again from its official source")
+        raise FileRefused(
+            f"{lists[0]} has a class that is not 0 to {CLASSES - 1}; get it again from its "
+            "official source"
+        )
     return [folder / f"{sample}.bs2" for sample in table[:, 0]], table[:, 1]

@@ -28,7 +28,7 @@ class Source:
     read: Callable[[Indices], Values]
 
     def pick(self, chosen: Indices) -> Source:
-        """The samples `chosen`, in that order."""
+        """Return the samples `chosen`, in that order."""
         return Source(self.labels[chosen], lambda indices: self.read(chosen[indices]))
 
 

@@ -1,10 +1,11 @@
 """Spoken words as spikes of 700 cochlear channels: the HDF5 files of the Spiking Heidelberg Digits and the Spiking Speech Commands.
 
-`fsdd` is a stand-in in the same layout, made of the Free Spoken Digit Dataset: ten English digits. It is not SHD, and an accuracy on
-it says nothing about one there.
+`fsdd` is a stand-in in the same layout, made of the Free Spoken Digit Dataset: ten English digits.
+It is not SHD, and an accuracy on it says nothing about one there.
 
-Source: Cramer, Stradmann, Schemmel & Zenke 2022, "The Heidelberg spiking data sets for the systematic evaluation of spiking neural
-networks"; `spikes/times` in seconds and `spikes/units` have one array of variable length a sample.
+Source: Cramer, Stradmann, Schemmel & Zenke 2022, "The Heidelberg spiking data sets for the
+systematic evaluation of spiking neural networks"; `spikes/times` in seconds and `spikes/units` have
+one array of variable length a sample.
 """
 
 from __future__ import annotations
@@ -35,35 +36,62 @@ _LIMITS = Limits(
 
 
 def load_speech(recipe: DataRecipe, folder: Path) -> Sources:
-    """The parts of a data set: `NAME_train.h5` and `NAME_test.h5`, of ssc also its own `ssc_valid.h5`.
+    """Return the parts of a data set: `NAME_train.h5` and `NAME_test.h5`, of ssc also its own `ssc_valid.h5`.
 
     Raises:
         UsageError: when a file is not in `folder`.
         FileRefused: when a file is not what its name says.
     """
     if recipe.classes is not None and recipe.classes > CLASSES[recipe.name]:
-        raise UsageError(f"data.classes is {recipe.classes}, but {recipe.name} has {CLASSES[recipe.name]}; lower it")
+        raise UsageError(
+            f"data.classes is {recipe.classes}, but {recipe.name} has {CLASSES[recipe.name]}; "
+            "lower it"
+        )
     train, test = (_part(recipe, folder, part) for part in ("train", "test"))
     validation = _part(recipe, folder, "valid") if recipe.name == "ssc" else None
-    return Sources(train, test, recipe.classes or CLASSES[recipe.name], validation=validation, kind="spikes", steps=recipe.steps)
+    return Sources(
+        train,
+        test,
+        recipe.classes or CLASSES[recipe.name],
+        validation=validation,
+        kind="spikes",
+        steps=recipe.steps,
+    )
 
 
 def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     path = folder / f"{recipe.name}_{part}.h5"
     if not path.is_file():
         or_fetch = "" if recipe.name == "fsdd" else ", or fetch them with --download"
-        raise UsageError(f"data folder {folder} has no {path.name}; put the unpacked official files of {recipe.name} there{or_fetch}")
+        raise UsageError(
+            f"data folder {folder} has no {path.name}; put the unpacked official files of "
+            f"{recipe.name} there{or_fetch}"
+        )
     tree = read_tree(path, _LIMITS)
     spikes = tree.get("spikes")
     if not isinstance(spikes, dict) or not isinstance(tree.get("labels"), np.ndarray):
         raise FileRefused(f"{path} has no group 'spikes' or no 'labels'; {_AGAIN}")
     times, units, labels = spikes.get("times"), spikes.get("units"), tree["labels"]
-    if not isinstance(times, list) or not isinstance(units, list) or labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise FileRefused(f"{path} has no times and units of one array a sample, or labels that are no integers; {_AGAIN}")
+    if (
+        not isinstance(times, list)
+        or not isinstance(units, list)
+        or labels.dtype.kind not in "iu"
+        or labels.ndim != 1
+    ):
+        raise FileRefused(
+            f"{path} has no times and units of one array a sample, or labels that are no integers; "
+            f"{_AGAIN}"
+        )
     if not len(times) == len(units) == len(labels) > 0:
-        raise FileRefused(f"{path} has {len(times)} samples of times, {len(units)} of units and {len(labels)} labels; {_AGAIN}")
+        raise FileRefused(
+            f"{path} has {len(times)} samples of times, {len(units)} of units and {len(labels)} "
+            f"labels; {_AGAIN}"
+        )
     if labels.min() < 0 or labels.max() >= CLASSES[recipe.name]:
-        raise FileRefused(f"{path} holds label {labels.max()}, but {recipe.name} has {CLASSES[recipe.name]} classes; {_AGAIN}")
+        raise FileRefused(
+            f"{path} holds label {labels.max()}, but {recipe.name} has {CLASSES[recipe.name]} "
+            f"classes; {_AGAIN}"
+        )
     for sample, (time, unit) in enumerate(zip(times, units, strict=True)):
         _check(path, sample, time, unit)
     steps, step_ms = recipe.steps, recipe.step_ms
@@ -76,11 +104,17 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
         made = np.zeros((len(indices), steps, channels), np.uint8)
         for place, index in enumerate(indices):
             gathered = units[index].astype(np.int64) * channels // CHANNELS
-            made[place] = frames(times[index].astype(np.float64) * 1000, gathered, (channels,), steps, step_ms)
+            made[place] = frames(
+                times[index].astype(np.float64) * 1000, gathered, (channels,), steps, step_ms
+            )
         return made
 
     whole = Source(labels.astype(np.int64), read)
-    return whole if recipe.classes is None else whole.pick(np.flatnonzero(whole.labels < recipe.classes))
+    return (
+        whole
+        if recipe.classes is None
+        else whole.pick(np.flatnonzero(whole.labels < recipe.classes))
+    )
 
 
 def _check(path: Path, sample: int, time: Any, unit: Any) -> None:
@@ -90,4 +124,7 @@ def _check(path: Path, sample: int, time: Any, unit: Any) -> None:
     if not np.isfinite(time).all():
         raise FileRefused(f"{path}: sample {sample} has a time that is no number; {_AGAIN}")
     if len(unit) and (unit.min() < 0 or unit.max() >= CHANNELS):
-        raise FileRefused(f"{path}: sample {sample} has a spike of unit {unit.max()}, but there are {CHANNELS}; {_AGAIN}")
+        raise FileRefused(
+            f"{path}: sample {sample} has a spike of unit {unit.max()}, but there are {CHANNELS}; "
+            f"{_AGAIN}"
+        )

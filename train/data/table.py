@@ -18,15 +18,18 @@ _AGAIN = "get it again from its official source"
 _NUMBER = re.compile(r"[+-]?\.?[0-9].*")
 
 
-def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = None, header: bool = False) -> npt.NDArray[np.int64]:
-    """The rows of a text file, int64 `[rows, columns]`, at least one.
+def read_table(
+    path: Path, columns: int, what: str, *, delimiter: str | None = None, header: bool = False
+) -> npt.NDArray[np.int64]:
+    """Return the rows of a text file, int64 `[rows, columns]`, at least one.
 
     Args:
         path: of the file; lines that begin with # are left out.
         columns: how many integers a row has.
         what: the columns' meaning, for the message.
         delimiter: between the columns; white space if None.
-        header: whether the first line may name the columns; where a cell of it begins as a number does, it is the first row.
+        header: whether the first line may name the columns; where a cell of it begins as a number
+            does, it is the first row.
 
     Raises:
         FileRefused: when it is no such table.
@@ -37,11 +40,15 @@ def read_table(path: Path, columns: int, what: str, *, delimiter: str | None = N
             warnings.simplefilter("ignore", UserWarning)  # an empty table is refused below
             text = data.decode("utf-8-sig")
             skipped = int(header and not _begins_with_row(text, delimiter))
-            rows = np.loadtxt(io.StringIO(text), np.int64, delimiter=delimiter, skiprows=skipped, ndmin=2)
+            rows = np.loadtxt(
+                io.StringIO(text), np.int64, delimiter=delimiter, skiprows=skipped, ndmin=2
+            )
     except (ValueError, OverflowError) as error:
         raise FileRefused(f"{path} is no table of {what} ({error}); {_AGAIN}") from None
     if rows.shape[1:] != (columns,) or not len(rows):
-        raise FileRefused(f"{path} has rows of shape {rows.shape}, and is no table of {what}; {_AGAIN}")
+        raise FileRefused(
+            f"{path} has rows of shape {rows.shape}, and is no table of {what}; {_AGAIN}"
+        )
     return rows
 
 

@@ -23,13 +23,15 @@ LEAST = 3
 def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     """Read `data.path`, within `folder` where one is given.
 
-    The file holds either `train_input`, `train_labels`, `test_input` and `test_labels`, or `input` and `labels`, of which a sixth is
-    drawn as the test split by the recipe's seed. An input is uint8 `[N, *shape]`, or `[N, T, *shape]` where the recipe gives steps and
-    encodes nothing; it is taken as spikes if no value in the file is above 1.
+    The file holds either `train_input`, `train_labels`, `test_input` and `test_labels`, or `input`
+    and `labels`, of which a sixth is drawn as the test split by the recipe's seed. An input is
+    uint8 `[N, *shape]`, or `[N, T, *shape]` where the recipe gives steps and encodes nothing; it is
+    taken as spikes if no value in the file is above 1.
 
     Raises:
         UsageError: when there is no such file.
-        FileRefused: when it is no .npz, or its arrays have not the types and shapes they should, or not the recipe's steps.
+        FileRefused: when it is no .npz, or its arrays have not the types and shapes they should, or
+            not the recipe's steps.
     """
     assert recipe.path is not None
     path = (folder or Path()) / recipe.path
@@ -40,10 +42,14 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
     steps = recipe.steps if recipe.encoding == "current" else None
     for x, _ in parts:
         if x.shape[1:] != parts[0][0].shape[1:]:
-            raise FileRefused(f"{path}: training samples are {parts[0][0].shape[1:]}, test samples {x.shape[1:]}; give them one shape")
+            raise FileRefused(
+                f"{path}: training samples are {parts[0][0].shape[1:]}, test samples "
+                f"{x.shape[1:]}; give them one shape"
+            )
         if steps is not None and (x.ndim < 3 or x.shape[1] != steps):
             raise FileRefused(
-                f"{path} holds samples of shape {x.shape[1:]}, data.steps is {steps}; the first axis of a sample must be time"
+                f"{path} holds samples of shape {x.shape[1:]}, data.steps is {steps}; the first "
+                "axis of a sample must be time"
             )
     sources = [in_memory(x, labels) for x, labels in parts]
     classes = 1 + max(int(labels.max()) for _, labels in parts)
@@ -51,19 +57,27 @@ def load_npz(recipe: DataRecipe, folder: Path | None) -> Sources:
         rest, test = split_off(len(sources[0].labels), TEST_SHARE, recipe.seed)
         sources = [sources[0].pick(rest), sources[0].pick(test)]
     binary = all(x.max() <= 1 for x, _ in parts)
-    return Sources(sources[0], sources[1], classes, kind="spikes" if steps and binary else "u8", steps=steps)
+    return Sources(
+        sources[0], sources[1], classes, kind="spikes" if steps and binary else "u8", steps=steps
+    )
 
 
 def _part(archive: Archive, prefix: str) -> tuple[Values, Labels]:
     header, labels = checked_samples(archive, prefix)
     path, samples = archive.path, header.shape[0]
     if labels is None:
-        raise FileRefused(f"{path} has no array '{prefix}labels'; save one integer per sample there")
+        raise FileRefused(
+            f"{path} has no array '{prefix}labels'; save one integer per sample there"
+        )
     if samples < LEAST:
-        raise FileRefused(f"{path}: {prefix}input has {samples} samples, too few to split; give at least {LEAST}")
+        raise FileRefused(
+            f"{path}: {prefix}input has {samples} samples, too few to split; give at least {LEAST}"
+        )
     if len(negative := np.flatnonzero(labels < 0)):
         said = f"{prefix}labels hold {labels[negative[0]]} in sample {negative[0]:,}"
-        raise FileRefused(f"{path}: {said}; leave out samples that have no class, and number the classes from 0")
+        raise FileRefused(
+            f"{path}: {said}; leave out samples that have no class, and number the classes from 0"
+        )
     name = f"{prefix}input"
     return archive.read(name, inputs_limit(archive, name)), labels
 
@@ -76,6 +90,7 @@ def _require_numbered(path: Path, prefixes: Sequence[str], labels: Sequence[Labe
     for prefix, each in zip(prefixes, labels, strict=True):
         if len(samples := np.flatnonzero(each == classes[-1])):
             raise FileRefused(
-                f"{path}: {prefix}labels hold {classes[-1]} in sample {samples[0]:,}, and the next lower label is {classes[-2]};"
+                f"{path}: {prefix}labels hold {classes[-1]} in sample {samples[0]:,}, and the next "
+                f"lower label is {classes[-2]};"
                 " leave out samples that have no class, and number the classes from 0"
             )

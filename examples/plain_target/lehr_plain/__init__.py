@@ -1,6 +1,7 @@
 """The smallest target: a network of dense layers as one JSON file, and a program in plain Python that runs it.
 
-It is a package of its own, which lehr finds by the entry point in its pyproject.toml. To see that it is right:
+It is a package of its own, which lehr finds by the entry point in its pyproject.toml. To see that
+it is right:
 
     pip install -e . && pytest --pyargs lehr.targets.conformance --lehr-target plain
 """
@@ -52,14 +53,34 @@ class Plain(Target):
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """The network as numbers, and the program."""
         del options
-        layers = [{"name": name, "from": _sources(net, name), **_numbers(net, name)} for name in net.order]
-        model = {"shape": list(net.input.shape), "highest": net.input.highest, "steps": net.steps, "layers": layers}
-        return BuildPlan({MODEL: to_json(model), PROGRAM: files("lehr_plain").joinpath(PROGRAM).read_bytes()})
+        layers = [
+            {"name": name, "from": _sources(net, name), **_numbers(net, name)} for name in net.order
+        ]
+        model = {
+            "shape": list(net.input.shape),
+            "highest": net.input.highest,
+            "steps": net.steps,
+            "layers": layers,
+        }
+        return BuildPlan(
+            {MODEL: to_json(model), PROGRAM: files("lehr_plain").joinpath(PROGRAM).read_bytes()}
+        )
 
-    def estimate(self, net: Network, rates: Mapping[str, float], options: Options | None = None) -> Estimate:
+    def estimate(
+        self, net: Network, rates: Mapping[str, float], options: Options | None = None
+    ) -> Estimate:
         """The number of weights."""
         del rates, options
-        return Estimate((Figure("weights", sum(node.weight.size for node in net.weighted.values()), "numbers", "their count"),))
+        return Estimate(
+            (
+                Figure(
+                    "weights",
+                    sum(node.weight.size for node in net.weighted.values()),
+                    "numbers",
+                    "their count",
+                ),
+            )
+        )
 
     def runner(self) -> Interpreter:
         """Python itself."""
@@ -77,7 +98,13 @@ def _numbers(net: Network, name: str) -> dict[str, Any]:
         return {"weight": node.weight.tolist()}
     assert isinstance(node, Neuron)  # there are no other nodes: `check` has refused them
     how = node.fields
-    numbers = {"k": how.decay_numerator, "n": how.decay_shift, "F": how.fraction_bits, "low": how.lowest, "high": how.highest}
+    numbers = {
+        "k": how.decay_numerator,
+        "n": how.decay_shift,
+        "F": how.fraction_bits,
+        "low": how.lowest,
+        "high": how.highest,
+    }
     return {**numbers, "threshold": node.threshold.tolist(), "bias": node.bias.tolist()}
 
 
@@ -98,11 +125,19 @@ class Interpreter:
         if x.shape[1:] == shape:
             x = np.repeat(x[:, None], model["steps"], axis=1)
         if x.dtype != np.uint8 or x.shape[2:] != shape or x.max() > model["highest"]:
-            raise FileRefused(f"input is {x.dtype} {list(x.shape)}; give uint8 [N, T, {shape[0]}] of at most {model['highest']}")
+            raise FileRefused(
+                f"input is {x.dtype} {list(x.shape)}; give uint8 [N, T, {shape[0]}] of at most "
+                f"{model['highest']}"
+            )
         command = [sys.executable, "-I", str(folder / PROGRAM)]
-        ran = subprocess.run(command, input=json.dumps(x.tolist()), capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            command, input=json.dumps(x.tolist()), capture_output=True, text=True, check=False
+        )
         if ran.returncode:
             raise NotBitExact(f"{folder / PROGRAM}: {ran.stderr.splitlines()[-1]}; build it again")
         traced: dict[str, dict[str, Any]] = json.loads(ran.stdout)
         spikes = {name: np.array(values, np.uint8) for name, values in traced["spikes"].items()}
-        return Trace(spikes, {name: np.array(values, np.int32) for name, values in traced["membranes"].items()})
+        return Trace(
+            spikes,
+            {name: np.array(values, np.int32) for name, values in traced["membranes"].items()},
+        )

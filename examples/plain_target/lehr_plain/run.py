@@ -11,7 +11,10 @@ membranes: dict[str, list[list[list[int]]]] = {layer["name"]: [] for layer in ne
 
 for sample in json.load(sys.stdin):
     v = {layer["name"]: [0] * len(layer["threshold"]) for layer in neurons}
-    value = {layer["name"]: [0] * len(layer.get("weight", layer.get("threshold"))) for layer in model["layers"]}
+    value = {
+        layer["name"]: [0] * len(layer.get("weight", layer.get("threshold")))
+        for layer in model["layers"]
+    }
     for trace in (spikes, membranes):
         for steps in trace.values():
             steps.append([])
@@ -22,14 +25,26 @@ for sample in json.load(sys.stdin):
             edges = [(before if late else value)[source] for source, late in layer["from"]]
             arriving = [sum(values) for values in zip(*edges, strict=True)]
             if "weight" in layer:
-                value[name] = [sum(w * a for w, a in zip(row, arriving, strict=True)) for row in layer["weight"]]
+                value[name] = [
+                    sum(w * a for w, a in zip(row, arriving, strict=True))
+                    for row in layer["weight"]
+                ]
                 continue
             for i, threshold in enumerate(layer["threshold"]):
                 product = v[name][i] * layer["k"]
-                leaked = product >> layer["n"] if product >= 0 else -(-product >> layer["n"])  # rounded toward zero
-                m = leaked + (arriving[i] << layer["F"]) + layer["bias"][i] - threshold * before[name][i]
+                leaked = (
+                    product >> layer["n"] if product >= 0 else -(-product >> layer["n"])
+                )  # rounded toward zero
+                m = (
+                    leaked
+                    + (arriving[i] << layer["F"])
+                    + layer["bias"][i]
+                    - threshold * before[name][i]
+                )
                 v[name][i] = min(max(m, layer["low"]), layer["high"])
-            value[name] = [int(m > threshold) for m, threshold in zip(v[name], layer["threshold"], strict=True)]
+            value[name] = [
+                int(m > threshold) for m, threshold in zip(v[name], layer["threshold"], strict=True)
+            ]
             spikes[name][-1].append(value[name])
             membranes[name][-1].append(list(v[name]))
 

@@ -18,7 +18,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 """No kernel raises, or asks for memory: it takes nothing of numba's to run."""
-INLINED: dict[str, Any] = {**WITHIN, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INLINED: dict[str, Any] = {
+    **WITHIN,
+    "forceinline": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 """Called neither from C nor from Python: to leave out such ways in saves a fifth of compiling."""
 WORD = ir.IntType(64)
 HEAD, ITEMS = object.__basicsize__ // 8, tuple.__basicsize__ // 8
@@ -36,17 +41,25 @@ compiled = inlined
 
 
 def module(kernel: Any, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
-    """A kernel and its way in for arguments of some kinds, see `lehr.simulate.fast.machine`, in which way in is called `name`."""
-    made = numba.cfunc(types.void(types.voidptr), **WITHIN)(_way_in(kernel, types.Tuple([_type(kind) for kind in kinds])))
+    """Return a kernel and its way in for arguments of some kinds, see `lehr.simulate.fast.machine`, in which way in is called `name`."""
+    made = numba.cfunc(types.void(types.voidptr), **WITHIN)(
+        _way_in(kernel, types.Tuple([_type(kind) for kind in kinds]))
+    )
     found = llvm.parse_assembly(made.inspect_llvm())
-    missing = [f.name for f in found.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    missing = [
+        f.name for f in found.functions if f.is_declaration and not f.name.startswith("llvm.")
+    ]
     assert not missing, f"{name} calls {missing}, which is not there where numba is not"
     found.get_function(made.native_name).name = name
     return found
 
 
 def _type(kind: Any) -> Any:
-    return types.Array(numba.from_dtype(kind), 1, "C") if isinstance(kind, np.dtype) else types.Tuple([types.int64] * kind)
+    return (
+        types.Array(numba.from_dtype(kind), 1, "C")
+        if isinstance(kind, np.dtype)
+        else types.Tuple([types.int64] * kind)
+    )
 
 
 def _way_in(kernel: Any, wanted: Any) -> Callable[[Any], None]:
@@ -75,8 +88,17 @@ def _taken_apart(context: Any, builder: Any, given: Any, wanted: Any) -> Any:
         array, made = address(items, ITEMS + index), context.make_array(kind)(context, builder)
         width = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
         data = builder.bitcast(address(array, HEAD), made.data.type)
-        populate_array(made, data, shape=[word(address(array, HEAD + 2), 0)], strides=[width], itemsize=width, meminfo=None)
+        populate_array(
+            made,
+            data,
+            shape=[word(address(array, HEAD + 2), 0)],
+            strides=[width],
+            itemsize=width,
+            meminfo=None,
+        )
         return made._getvalue()
 
     items = builder.bitcast(given, WORD.as_pointer())
-    return context.make_tuple(builder, wanted, [argument(index, kind) for index, kind in enumerate(wanted)])
+    return context.make_tuple(
+        builder, wanted, [argument(index, kind) for index, kind in enumerate(wanted)]
+    )

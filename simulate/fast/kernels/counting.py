@@ -1,12 +1,14 @@
 """Linear layers by counting bits.
 
-`count_columns`, for many outputs and weights of +-1: the weights of one input are a column of bits, one for each output. The columns of
-the inputs that spike are added by carry-save adders, 256 outputs at a time, into counters whose bits lie in seven vectors. Of these, as
-rows, and of their bytes' bits, as columns, an 8x8 transposition makes bytes that are the counts: within a line bit `b` of byte `j` is
-output `32 * b + j`.
+`count_columns`, for many outputs and weights of +-1: the weights of one input are a column of bits,
+one for each output. The columns of the inputs that spike are added by carry-save adders, 256
+outputs at a time, into counters whose bits lie in seven vectors. Of these, as rows, and of their
+bytes' bits, as columns, an 8x8 transposition makes bytes that are the counts: within a line bit `b`
+of byte `j` is output `32 * b + j`.
 
-`count_matches`, for few outputs: the weights of one output are a row of bits for each of their digits; what a digit is worth times the
-bits that a row has in common with the spikes, summed over digits. It costs the same whatever spikes.
+`count_matches`, for few outputs: the weights of one output are a row of bits for each of their
+digits; what a digit is worth times the bits that a row has in common with the spikes, summed over
+digits. It costs the same whatever spikes.
 """
 
 from __future__ import annotations
@@ -50,13 +52,15 @@ def _column(columns: Any, events: Any, i: Any) -> Any:
 
 
 @compiled
-def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, listed: Any, marks: Any, table: Any) -> None:
+def count_columns(
+    spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, listed: Any, marks: Any, table: Any
+) -> None:
     """Make of spikes what a linear layer with weights of +-1 makes of them.
 
     Args:
         spikes: bits, rows of words.
-        columns: uint64 `[lines, inputs + 1, 4]`, a bit for each weight of +1, in the order of a line; the last column is all zeros. So
-            that those of one line stay in the first cache.
+        columns: uint64 `[lines, inputs + 1, 4]`, a bit for each weight of +1, in the order of a
+            line; the last column is all zeros. So that those of one line stay in the first cache.
         into: the sums, rows of at least as many elements as there are bits in all lines.
         sizes: layout.ColumnSizes.
         rows: layout.Rows of `spikes` and `into` each.
@@ -64,14 +68,34 @@ def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, l
         marks: int64 `[steps, 2]`.
         table: from `layout.scaled_positions`, for the words of a column in a line.
     """
-    bits, matrix, sums, events, starts = data(spikes), data(columns), data(into), data(listed), data(marks)
-    positions, s, here, there = data(table), read(ColumnSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    bits, matrix, sums, events, starts = (
+        data(spikes),
+        data(columns),
+        data(into),
+        data(listed),
+        data(marks),
+    )
+    positions, s, here, there = (
+        data(table),
+        read(ColumnSizes, sizes, 0),
+        read(Rows, rows, 0),
+        read(Rows, rows, 3),
+    )
     none, steps, fresh, words = s.inputs, s.steps, s.fresh != 0, LINE // 64
     for n in range(s.samples):
         k = 0
         for t in range(steps):
             first = k
-            k = list_spikes(bits, (here.first + n * here.sample + t * here.step) * s.bits, none, 0, words, events, k, positions)
+            k = list_spikes(
+                bits,
+                (here.first + n * here.sample + t * here.step) * s.bits,
+                none,
+                0,
+                words,
+                events,
+                k,
+                positions,
+            )
             poke(starts, 2 * t, first)
             poke(starts, 2 * t + 1, k)
             while k & 7 != 0:  # columns are counted in eights
@@ -85,7 +109,9 @@ def count_columns(spikes: Any, columns: Any, into: Any, sizes: Any, rows: Any, l
                 clear = fresh
                 while clear or first < stop:
                     last = min(first + BATCH, stop)
-                    _put_counts(sums, at, _count(columns_of_line, events, first, last), last - first, clear)
+                    _put_counts(
+                        sums, at, _count(columns_of_line, events, first, last), last - first, clear
+                    )
                     clear, first = False, last
                 for j in range(max(s.outputs - line * LINE, 0), LINE):
                     poke(sums, at + j, 0)
@@ -126,7 +152,10 @@ def _swapped(a: Any, b: Any, places: Any, mask: Any) -> Any:
 @inlined
 def _put_counts(sums: Any, at: Any, digits: Any, count: Any, fresh: Any) -> None:
     """Turn counts into sums: twice the columns with a weight of +1, less all columns."""
-    a, (b, c, d, e, f, g, h) = no_words(), digits  # of no digit first, so that it is twice the counts that come out
+    a, (b, c, d, e, f, g, h) = (
+        no_words(),
+        digits,
+    )  # of no digit first, so that it is twice the counts that come out
     (a, e), (b, f) = _swapped(a, e, 4, 0x0F0F0F0F0F0F0F0F), _swapped(b, f, 4, 0x0F0F0F0F0F0F0F0F)
     (c, g), (d, h) = _swapped(c, g, 4, 0x0F0F0F0F0F0F0F0F), _swapped(d, h, 4, 0x0F0F0F0F0F0F0F0F)
     (a, c), (b, d) = _swapped(a, c, 2, 0x3333333333333333), _swapped(b, d, 2, 0x3333333333333333)
@@ -151,31 +180,47 @@ def _put_bytes(sums: Any, at: Any, twice: Any, count: Any, fresh: Any) -> None:
 
 
 @compiled
-def count_matches(spikes: Any, digits: Any, worth: Any, into: Any, sizes: Any, rows: Any, spare: Any) -> None:
+def count_matches(
+    spikes: Any, digits: Any, worth: Any, into: Any, sizes: Any, rows: Any, spare: Any
+) -> None:
     """Make of spikes what a linear layer with few outputs makes of them.
 
     Args:
         spikes: bits, rows of words.
-        digits: uint64 `[digits, blocks of outputs, words, 4]`: for each digit of the weights a bit for each input.
-        worth: int64 `[digits + 1]`, what a digit is worth; the last is what each spike adds to every output besides.
+        digits: uint64 `[digits, blocks of outputs, words, 4]`: for each digit of the weights a bit
+            for each input.
+        worth: int64 `[digits + 1]`, what a digit is worth; the last is what each spike adds to
+            every output besides.
         into: the sums, rows of outputs and padding.
         sizes: layout.MatchSizes.
         rows: layout.Rows of `spikes` and `into` each.
         spare: int64 `[4]`.
     """
-    bits, matrix, sums, factor, buffer = data(spikes), data(digits), data(into), data(worth), data(spare)
+    bits, matrix, sums, factor, buffer = (
+        data(spikes),
+        data(digits),
+        data(into),
+        data(worth),
+        data(spare),
+    )
     s, here, there = read(MatchSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     words, out, count, fresh = s.words, s.outputs, worth.size - 1, s.fresh != 0
     blocks = (out + OUTPUTS - 1) // OUTPUTS
     for n in range(s.samples):
-        at, target = (here.first + n * here.sample) * words, (there.first + n * there.sample) * s.into
+        at, target = (
+            (here.first + n * here.sample) * words,
+            (there.first + n * there.sample) * s.into,
+        )
         for _ in range(s.steps):
             all_spikes = 0
             if peek(factor, count) != 0:
                 for w in range(words):
                     all_spikes += bits_set(peek(bits, at + w))
             for block in range(blocks):
-                total, place = spread(peek(factor, count) * all_spikes, no_words()), target + block * OUTPUTS
+                total, place = (
+                    spread(peek(factor, count) * all_spikes, no_words()),
+                    target + block * OUTPUTS,
+                )
                 for digit in range(count):
                     row = (digit * blocks + block) * words * OUTPUTS
                     matches = no_words()

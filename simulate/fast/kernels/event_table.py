@@ -61,7 +61,14 @@ def event_programs(
         most: int64 `[1]`, the most times that a neuron fired in a step so far; changed.
     """
     s, into, where = read(TableSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
-    size, code, r, starts, places, weights = s.neurons, data(table), data(registers), data(begin), data(target), data(weight)
+    size, code, r, starts, places, weights = (
+        s.neurons,
+        data(table),
+        data(registers),
+        data(begin),
+        data(target),
+        data(weight),
+    )
     entries, held, end = data(queue), data(states), s.rows + s.body + s.after
     for n in range(s.samples):
         lost, own = 0, n * s.kept * size
@@ -76,12 +83,25 @@ def event_programs(
                 for _ in range(peek(entries, at + 1)):
                     for j in range(peek(starts, source), peek(starts, source + 1)):
                         for k in range(s.rows, s.rows + s.body):
-                            lost += _done(read(Row, code, k * FIELDS), r, size, peek(places, j), peek(weights, j))
+                            lost += _done(
+                                read(Row, code, k * FIELDS),
+                                r,
+                                size,
+                                peek(places, j),
+                                peek(weights, j),
+                            )
             for k in range(s.rows + s.body, end):
                 lost += _everywhere(read(Row, code, k * FIELDS), r, size, s.used)
-            row, kept = into.first + n * into.sample + t * into.step, where.first + n * where.sample + t * where.step
+            row, kept = (
+                into.first + n * into.sample + t * into.step,
+                where.first + n * where.sample + t * where.step,
+            )
             for i in range(s.used):
-                v, fired, total = peek(r, s.membrane * size + i), peek(r, s.fired * size + i), n * s.totals + i
+                v, fired, total = (
+                    peek(r, s.membrane * size + i),
+                    peek(r, s.fired * size + i),
+                    n * s.totals + i,
+                )
                 most[0] = max(most[0], fired)
                 counts[row * size + i] = fired
                 totals[total] += fired

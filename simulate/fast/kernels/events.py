@@ -27,7 +27,7 @@ from lehr.simulate.fast.kernels.vector import data, peek, poke, read
 
 @inlined
 def quotient(product: Any, places: Any, rounding: Any) -> Any:
-    """An integer divided by 2**places, rounded."""
+    """Return an integer divided by 2**places, rounded."""
     whole = product >> places
     rest = product - (whole << places)
     if rounding == NEAREST_EVEN:
@@ -62,7 +62,8 @@ def queue_events(values: Any, places: Any, queue: Any, lengths: Any, sizes: Any,
     Args:
         values: rows of words of bits, or of counts.
         places: int32, for each flat index with the channels first its place in a row.
-        queue: int32 `[samples * steps, room, 2]`: the number of an event's source neuron, and how many events.
+        queue: int32 `[samples * steps, room, 2]`: the number of an event's source neuron, and how
+            many events.
         lengths: int64 `[samples * steps]`, how many entries each queue has; changed.
         sizes: layout.QueueSizes.
         rows: layout.Rows of `values`.
@@ -75,7 +76,11 @@ def queue_events(values: Any, places: Any, queue: Any, lengths: Any, sizes: Any,
             at, k = (flow.first + n * flow.sample + t * flow.step) * s.row, lengths[n * steps + t]
             for i in range(places.size):
                 place = peek(where, i)
-                count = peek(source, at + (place >> 6)) >> (place & 63) & 1 if bits else peek(source, at + place)
+                count = (
+                    peek(source, at + (place >> 6)) >> (place & 63) & 1
+                    if bits
+                    else peek(source, at + place)
+                )
                 if count != 0:
                     entry = 2 * ((n * steps + t) * room + k)
                     poke(entries, entry, first + i)
@@ -109,9 +114,20 @@ def event_neurons(
         fired: int64 `[neurons]`, room for how often each fires in a step.
         most: int64 `[1]`, the most times that a neuron fired in a step so far; changed.
     """
-    p, s, into, where = read(How, how, 0), read(EventSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
+    p, s, into, where = (
+        read(How, how, 0),
+        read(EventSizes, sizes, 0),
+        read(Rows, rows, 0),
+        read(Rows, rows, 3),
+    )
     steps, size, total, room = s.steps, s.neurons, s.totals, s.room
-    overflow, lowest, highest, fraction, reset = p.overflow, p.lowest, p.highest, p.fraction, p.reset
+    overflow, lowest, highest, fraction, reset = (
+        p.overflow,
+        p.lowest,
+        p.highest,
+        p.fraction,
+        p.reset,
+    )
     for n in range(s.samples):
         v, lost = state[n * size : (n + 1) * size], 0
         for t in range(steps):
@@ -134,7 +150,10 @@ def event_neurons(
                                 v[i] -= layer[size + i]
                             elif reset == ZERO:
                                 v[i] = 0
-            row, kept = (into.first + n * into.sample + t * into.step) * size, (where.first + n * where.sample + t * where.step) * size
+            row, kept = (
+                (into.first + n * into.sample + t * into.step) * size,
+                (where.first + n * where.sample + t * where.step) * size,
+            )
             for i in range(size):
                 most[0] = max(most[0], fired[i])
                 counts[row + i] = fired[i]

@@ -8,25 +8,32 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from lehr.simulate.fast.kernels.vector import Value, Vector, intrinsic, lanes_of_token, resize, spread_out
+from lehr.simulate.fast.kernels.vector import (
+    Value,
+    Vector,
+    intrinsic,
+    lanes_of_token,
+    resize,
+    spread_out,
+)
 
 
 # -------------------------------------------------------------------- making
 @intrinsic
 def spread(_: Any, value: Any, like: Any) -> Any:
-    """An integer in every lane of a vector like `like`, cut to its width."""
+    """Return an integer in every lane of a vector like `like`, cut to its width."""
     return like(types.int64, like), lambda c, b, s, a: spread_out(b, a[0], like)
 
 
 @intrinsic
 def greatest(_: Any, like: Any) -> Any:
-    """The greatest integer there is in every lane of a vector like `like`."""
+    """Return the greatest integer there is in every lane of a vector like `like`."""
     return like(like), lambda c, b, s, a: like.of((1 << (like.bits - 1)) - 1)
 
 
 @intrinsic
 def nothing(_: Any, memory: Any, token: Any) -> Any:
-    """A vector of zeros of an array's type, with as many lanes as `token` stands for."""
+    """Return a vector of zeros of an array's type, with as many lanes as `token` stands for."""
     vector = Vector(memory.dtype.bitwidth, lanes_of_token(token))
     return vector(memory, token), lambda c, b, s, a: vector.of(0)
 
@@ -39,7 +46,7 @@ def no_words(_: Any) -> Any:
 
 @intrinsic
 def as_bytes(_: Any, words: Any) -> Any:
-    """The bytes of words, from the lowest on."""
+    """Return the bytes of words, from the lowest on."""
     made = Vector(8, words.lanes * words.bits // 8)
     return made(words), lambda c, b, s, a: b.bitcast(a[0], made.llvm)
 
@@ -75,7 +82,7 @@ def filled(_: Any, mask: Any, like: Any) -> Any:
 # -------------------------------------------------------------------- computing
 @intrinsic
 def apart(_: Any, value: Any) -> Any:
-    """The value, computed by itself: LLVM makes one chain of all additions of an expression, and carries a mask in place of its lanes."""
+    """Return the value, computed by itself: LLVM makes one chain of all additions of an expression, and carries a mask in place of its lanes."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         frozen = ir.instructions.Instruction(builder.block, value.llvm, "freeze", args)
@@ -86,7 +93,7 @@ def apart(_: Any, value: Any) -> Any:
 
 
 def _operation(name: str) -> Any:
-    """An operation on two vectors of one type, or on a vector and an integer."""
+    """Return an operation on two vectors of one type, or on a vector and an integer."""
 
     @intrinsic
     def operation(_: Any, left: Any, right: Any) -> Any:
@@ -102,7 +109,7 @@ def _operation(name: str) -> Any:
 
 
 def _comparison(sign: str, signed: bool = True) -> Any:
-    """A comparison of two vectors of one type, or of a vector and an integer; gives a mask."""
+    """Return a comparison of two vectors of one type, or of a vector and an integer; gives a mask."""
 
     @intrinsic
     def comparison(_: Any, left: Any, right: Any) -> Any:
@@ -121,7 +128,12 @@ def _comparison(sign: str, signed: bool = True) -> Any:
 add, sub, mul = _operation("add"), _operation("sub"), _operation("mul")
 both, either, xor = _operation("and_"), _operation("or_"), _operation("xor")
 shift_left, signed_right, unsigned_right = _operation("shl"), _operation("ashr"), _operation("lshr")
-greater, less, unequal, equal = _comparison(">"), _comparison("<"), _comparison("!="), _comparison("==")
+greater, less, unequal, equal = (
+    _comparison(">"),
+    _comparison("<"),
+    _comparison("!="),
+    _comparison("=="),
+)
 above = _comparison(">", signed=False)
 
 
@@ -139,12 +151,14 @@ def signs(_: Any, value: Any) -> Any:
 
 @intrinsic
 def without_sign(_: Any, value: Any) -> Any:
-    """The magnitude of each lane."""
+    """Return the magnitude of each lane."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         bit = ir.IntType(1)
         kind = ir.FunctionType(value.llvm, [value.llvm, bit])
-        magnitude = cgutils.get_or_insert_function(builder.module, kind, f"llvm.abs.v{value.lanes}i{value.bits}")
+        magnitude = cgutils.get_or_insert_function(
+            builder.module, kind, f"llvm.abs.v{value.lanes}i{value.bits}"
+        )
         return builder.call(magnitude, [args[0], ir.Constant(bit, 0)])
 
     return value(value), code
@@ -152,14 +166,19 @@ def without_sign(_: Any, value: Any) -> Any:
 
 @intrinsic
 def high_product(_: Any, left: Any, right: Any) -> Any:
-    """The upper half of the unsigned product of each lane and an integer."""
+    """Return the upper half of the unsigned product of each lane and an integer."""
     scale = ir.IntType(32)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        # As plain operations LLVM would hoist the widened factor out of a loop, and no longer see that half a product is enough.
+        # As plain operations LLVM would hoist the widened factor out of a loop, and no longer see
+        # that half a product is enough.
         kind = ir.FunctionType(left.llvm, [left.llvm, left.llvm, scale])
-        multiply = cgutils.get_or_insert_function(builder.module, kind, f"llvm.umul.fix.v{left.lanes}i{left.bits}")
-        return builder.call(multiply, [args[0], spread_out(builder, args[1], left), ir.Constant(scale, left.bits)])
+        multiply = cgutils.get_or_insert_function(
+            builder.module, kind, f"llvm.umul.fix.v{left.lanes}i{left.bits}"
+        )
+        return builder.call(
+            multiply, [args[0], spread_out(builder, args[1], left), ir.Constant(scale, left.bits)]
+        )
 
     return left(left, types.int64), code
 
@@ -179,7 +198,7 @@ def set_lanes(_: Any, mask: Any) -> Any:
 
 @intrinsic
 def mask_word(_: Any, mask: Any) -> Any:
-    """A mask of at most 64 lanes as an int64, a bit a lane."""
+    """Return a mask of at most 64 lanes as an int64, a bit a lane."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         word = builder.bitcast(args[0], ir.IntType(mask.lanes))
@@ -195,19 +214,28 @@ def bits_set(_: Any, value: Any) -> Any:
     kind = value.llvm if isinstance(value, Vector) else ir.IntType(64)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        name = f"llvm.ctpop.v{value.lanes}i{value.bits}" if isinstance(value, Vector) else "llvm.ctpop.i64"
-        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name), args)
+        name = (
+            f"llvm.ctpop.v{value.lanes}i{value.bits}"
+            if isinstance(value, Vector)
+            else "llvm.ctpop.i64"
+        )
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name),
+            args,
+        )
 
     return value(value), code
 
 
 @intrinsic
 def lowest_bit(_: Any, value: Any) -> Any:
-    """The place of the lowest bit that is set in an int64 other than 0."""
+    """Return the place of the lowest bit that is set in an int64 other than 0."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         i64 = ir.IntType(64)
-        count = builder.module.declare_intrinsic("llvm.cttz", [i64], ir.FunctionType(i64, [i64, ir.IntType(1)]))
+        count = builder.module.declare_intrinsic(
+            "llvm.cttz", [i64], ir.FunctionType(i64, [i64, ir.IntType(1)])
+        )
         return builder.call(count, [args[0], ir.Constant(ir.IntType(1), 1)])
 
     return types.int64(types.int64), code

@@ -74,7 +74,8 @@ class Window(NamedTuple):
 
     Attributes:
         narrow: whether sums fit an int8: of all rows of weights, or of `chunk` of them.
-        chunk: rows of weights that add up to what fits an int8 if `narrow`, or an int16; for `strips.gather` alone.
+        chunk: rows of weights that add up to what fits an int8 if `narrow`, or an int16; for
+            `strips.gather` alone.
     """
 
     channels: int
@@ -260,7 +261,9 @@ BYTES = 64
 """Bytes of an input that become bits together."""
 EDGE = np.repeat(np.array((0, 255), np.uint8), BYTES)
 """From its `n`-th byte on there is a line of BYTES of which all but the last `n` are 0."""
-POSITIONS = np.array([([k for k in range(8) if byte >> k & 1] + [0] * 8)[:8] for byte in range(256)], np.uint16)
+POSITIONS = np.array(
+    [([k for k in range(8) if byte >> k & 1] + [0] * 8)[:8] for byte in range(256)], np.uint16
+)
 """For each byte the places of its bits that are set, in a row of 8."""
 
 

@@ -1,7 +1,7 @@
 """Layers of neurons over many steps: a block of neurons goes through all of them while its membranes stay in registers.
 
-The arithmetic is that of `lehr.simulate.reference`, in lanes of 16, 32 or 64 bits of which the planner has proven that nothing in
-an update leaves them.
+The arithmetic is that of `lehr.simulate.reference`, in lanes of 16, 32 or 64 bits of which the
+planner has proven that nothing in an update leaves them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,15 @@ from lehr.simulate.fast.kernels.layout import (
     NeuronSizes,
     Rows,
 )
-from lehr.simulate.fast.kernels.vector import data, load_like, load_line, load_mask, read, store, store_mask
+from lehr.simulate.fast.kernels.vector import (
+    data,
+    load_like,
+    load_line,
+    load_mask,
+    read,
+    store,
+    store_mask,
+)
 
 
 @inlined
@@ -71,9 +79,10 @@ def divided(v: Any, p: Any) -> Any:
 
 @inlined
 def _divided_halves(v: Any, p: Any) -> Any:
-    """The same in lanes of 16 bits, which the product does not fit; the factor comes in units of 2**-16.
+    """Return the same in lanes of 16 bits, which the product does not fit; the factor comes in units of 2**-16.
 
-    It is made of magnitude and sign: `high` is the whole part of |V| * factor and `low` the rest, with which each rounding compares.
+    It is made of magnitude and sign: `high` is the whole part of |V| * factor and `low` the rest,
+    with which each rounding compares.
     """
     sign, magnitude = signs(v), without_sign(v)
     high = high_product(magnitude, p.factor)
@@ -110,7 +119,16 @@ def bounded(v: Any, p: Any) -> Any:
 
 @compiled
 def neurons(
-    current: Any, state: Any, spikes: Any, layer: Any, how: Any, totals: Any, saturations: Any, membranes: Any, sizes: Any, rows: Any
+    current: Any,
+    state: Any,
+    spikes: Any,
+    layer: Any,
+    how: Any,
+    totals: Any,
+    saturations: Any,
+    membranes: Any,
+    sizes: Any,
+    rows: Any,
 ) -> None:
     """Run a layer of neurons.
 
@@ -118,9 +136,11 @@ def neurons(
         current: summed inputs, rows of `[neurons]`.
         state: membranes `[samples, neurons]`, in lanes' type; changed.
         spikes: bits, rows of `[words]`; the row before the first is read, too.
-        layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane must pass, what a reset takes, bias.
+        layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane
+            must pass, what a reset takes, bias.
         how: to compute, see layout.How.
-        totals: int64 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so far; changed.
+        totals: int64 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so
+            far; changed.
         saturations: int64 `[samples]`; changed.
         membranes: int32, rows of `[neurons]` to keep them in, or empty.
         sizes: layout.NeuronSizes.
@@ -140,11 +160,19 @@ def neurons(
                 (into.first + n * into.sample) * blocks + at // lanes_of(v), into.step * blocks,
                 (where.first + n * where.sample) * size + at, where.step * size,
             )  # fmt: skip
-            threshold, taken, bias = load_line(each, at), load_line(each, size + at), load_line(each, 2 * size + at)
+            threshold, taken, bias = (
+                load_line(each, at),
+                load_line(each, size + at),
+                load_line(each, 2 * size + at),
+            )
             if usual:
-                found = _through_steps(v, _usual(p), threshold, taken, bias, inputs, out, kept, layout, s.steps)
+                found = _through_steps(
+                    v, _usual(p), threshold, taken, bias, inputs, out, kept, layout, s.steps
+                )
             else:
-                found = _through_steps(v, p, threshold, taken, bias, inputs, out, kept, layout, s.steps)
+                found = _through_steps(
+                    v, p, threshold, taken, bias, inputs, out, kept, layout, s.steps
+                )
             v, count, lowest, highest, lost = found
             store(held, n * size + at, v)
             add_totals(all_totals, n * s.totals + at, size, count, lowest, highest)
@@ -160,9 +188,10 @@ def _is_usual(p: Any) -> Any:
 
 @inlined
 def _usual(p: Any) -> Any:
-    """The same for such a layer, in which the compiler sees what each decides; it leaves out what they do not ask for.
+    """Return the same for such a layer, in which the compiler sees what each decides; it leaves out what they do not ask for.
 
-    As int64, they are of the same type as any layer's, so that numba translates one function for both.
+    As int64, they are of the same type as any layer's, so that numba translates one function for
+    both.
     """
     yes: Any = np.int64(1)
     no: Any = np.int64(0)
@@ -173,15 +202,34 @@ def _usual(p: Any) -> Any:
 
 @inlined
 def _through_steps(
-    v: Any, p: Any, threshold: Any, taken: Any, bias: Any, inputs: Any, out: Any, membranes: Any, layout: Any, steps: Any
+    v: Any,
+    p: Any,
+    threshold: Any,
+    taken: Any,
+    bias: Any,
+    inputs: Any,
+    out: Any,
+    membranes: Any,
+    layout: Any,
+    steps: Any,
 ) -> Any:
     """Run one line of neurons; gives their membranes, spikes, lowest and highest membranes, and how many saturated."""
     source, source_step, into, into_step, kept, kept_step = layout
-    leak, overflow, reset, late, fires = p.leak != KEEP, p.overflow != FREE, p.reset, p.late != 0, p.fires != 0
+    leak, overflow, reset, late, fires = (
+        p.leak != KEEP,
+        p.overflow != FREE,
+        p.reset,
+        p.late != 0,
+        p.fires != 0,
+    )
     count, lowest, highest, lost = spread(0, v), greatest(v), xor(greatest(v), -1), 0
-    fired = apart(filled(load_mask(out, into - into_step, v), v))  # lanes of all ones or none: cheaper to carry than a mask
+    fired = apart(
+        filled(load_mask(out, into - into_step, v), v)
+    )  # lanes of all ones or none: cheaper to carry than a mask
     end = into + steps * into_step
-    while into != end:  # as a count of steps LLVM would take two at once, for which there are not enough registers
+    while (
+        into != end
+    ):  # as a count of steps LLVM would take two at once, for which there are not enough registers
         if leak:
             v = leaked(v, p)
         if late and reset == ZERO:
@@ -204,7 +252,10 @@ def _through_steps(
                 v = sub(v, both(fired, taken))
             elif reset == ZERO:
                 v = both(v, xor(fired, -1))
-        lowest, highest = select(less(v, lowest), v, lowest), select(greater(v, highest), v, highest)
+        lowest, highest = (
+            select(less(v, lowest), v, lowest),
+            select(greater(v, highest), v, highest),
+        )
         if p.kept != 0:
             store(membranes, kept, v)
             kept += kept_step

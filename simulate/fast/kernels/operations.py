@@ -71,7 +71,8 @@ from lehr.simulate.fast.kernels.neurons import divided
 from lehr.simulate.fast.kernels.vector import load_like, load_line, store
 
 
-# One function for several operations: what they differ in the compiler takes out of the loop, and each function costs to compile.
+# One function for several operations: what they differ in the compiler takes out of the loop, and
+# each function costs to compile.
 @inlined
 def _where(v: Any, m: Any) -> Any:
     """`v` where m is 1, 0 where it is 0."""
@@ -145,7 +146,13 @@ def _leak_each(r: Any, x: Any, y: Any, m: Any, extra: Any, odd: Any, row: Any, c
         if row.rounding == TOWARD_ZERO:
             product = add(product, both(signs(v), load_line(r, extra + j)))
         elif row.rounding == NEAREST_EVEN:
-            product = add(product, add(both(signed_right(product, places), load_line(r, odd + j)), load_line(r, extra + j)))
+            product = add(
+                product,
+                add(
+                    both(signed_right(product, places), load_line(r, odd + j)),
+                    load_line(r, extra + j),
+                ),
+            )
         part = signed_right(product, places)
         store(r, x + j, part if row.form == MULTIPLY else sub(v, part))
 
@@ -200,7 +207,11 @@ def _count(r: Any, x: Any, y: Any, m: Any, extra: Any, most: Any, count: Any) ->
 def _take(r: Any, x: Any, inputs: Any, at: Any, shift: Any, keep: Any, count: Any) -> None:
     for j in range(0, count, lanes_of(load_line(r, x))):
         v = load_line(r, x + j)
-        store(r, x + j, add(both(v, keep), shift_left(resized(load_like(inputs, at + j, v), v), shift)))
+        store(
+            r,
+            x + j,
+            add(both(v, keep), shift_left(resized(load_like(inputs, at + j, v), v), shift)),
+        )
 
 
 @inlined
@@ -210,19 +221,39 @@ def address(place: Any, kept: Any, block: Any, own: Any) -> Any:
 
 
 @inlined
-def done(row: Any, r: Any, kept: Any, block: Any, own: Any, count: Any, used: Any, inputs: Any, at: Any) -> Any:
+def done(
+    row: Any, r: Any, kept: Any, block: Any, own: Any, count: Any, used: Any, inputs: Any, at: Any
+) -> Any:
     """Do one operation; how many values a bound changed."""
     op, shift, x = row.op, row.shift, address(row.x, kept, block, own)
     y, m = address(row.y, kept, block, own), address(row.m, kept, block, own)
     if op in (TAKE, LOAD):
         _take(r, x, inputs, at, shift, np.int64(-1 if op == TAKE else 0), count)
     elif op == LEAK:
-        if row.form == MULTIPLY and row.rounding == TOWARD_ZERO:  # which the compiler sees in what it is given here
+        if (
+            row.form == MULTIPLY and row.rounding == TOWARD_ZERO
+        ):  # which the compiler sees in what it is given here
             form: Any = np.int64(MULTIPLY)
             rounding: Any = np.int64(TOWARD_ZERO)
-            _leak(r, x, y, inputs, at, Decay(form, row.factor, row.places, rounding, row.then, shift), count)
+            _leak(
+                r,
+                x,
+                y,
+                inputs,
+                at,
+                Decay(form, row.factor, row.places, rounding, row.then, shift),
+                count,
+            )
         else:
-            _leak(r, x, y, inputs, at, Decay(row.form, row.factor, row.places, row.rounding, row.then, shift), count)
+            _leak(
+                r,
+                x,
+                y,
+                inputs,
+                at,
+                Decay(row.form, row.factor, row.places, row.rounding, row.then, shift),
+                count,
+            )
     elif op == LEAK_EACH:
         if lanes_of(load_line(r, x)) < 32:  # 16 bits hold no product
             _leak_each(r, x, y, m, row.extra * block, row.odd * block, row, count)

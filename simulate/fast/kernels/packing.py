@@ -25,8 +25,10 @@ def _spaced(bits: Any) -> Any:
 
 
 @inlined
-def _line(source: Any, first: Any, place: Any, places: Any, counts: Any, counted: Any, edge: Any) -> Any:
-    """The bits of up to 64 places from `place` on; they are counted."""
+def _line(
+    source: Any, first: Any, place: Any, places: Any, counts: Any, counted: Any, edge: Any
+) -> Any:
+    """Return the bits of up to 64 places from `place` on; they are counted."""
     count = min(BYTES, places - place)
     if places < BYTES:
         found = 0
@@ -43,7 +45,9 @@ def _line(source: Any, first: Any, place: Any, places: Any, counts: Any, counted
 
 
 @compiled
-def pack(values: Any, into: Any, recent: Any, events: Any, edges: Any, sizes: Any, rows: Any) -> None:
+def pack(
+    values: Any, into: Any, recent: Any, events: Any, edges: Any, sizes: Any, rows: Any
+) -> None:
     """Turn bytes of 0 and 1 into bits.
 
     Args:
@@ -69,7 +73,15 @@ def pack(values: Any, into: Any, recent: Any, events: Any, edges: Any, sizes: An
             for place in range(0, places, BYTES):
                 even = 0
                 for channel in range(channels):
-                    found = _line(source, start + channel * places, place, places, counts, channel * places, edge)
+                    found = _line(
+                        source,
+                        start + channel * places,
+                        place,
+                        places,
+                        counts,
+                        channel * places,
+                        edge,
+                    )
                     if channels == 1:
                         poke(words, target + place // BYTES, found)
                     elif channels > 2:

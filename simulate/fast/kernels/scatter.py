@@ -1,7 +1,8 @@
 """The general way: whatever is not 0 adds its value times its weights to every output that it reaches.
 
-It takes any convolution (stride, padding, dilation, groups), pooling and linear layer, on bits and on integers, and is as exact in any
-of its types as the sums are proven to fit them; int64 wraps where the reference does.
+It takes any convolution (stride, padding, dilation, groups), pooling and linear layer, on bits and
+on integers, and is as exact in any of its types as the sums are proven to fit them; int64 wraps
+where the reference does.
 """
 
 from __future__ import annotations
@@ -31,13 +32,31 @@ def _add_row(sums: Any, at: Any, weights: Any, row: Any, count: Any, value: Any)
 
 
 @inlined
-def _reach(sums: Any, target: Any, weights: Any, shape: Any, places: Any, index: Any, value: Any) -> None:
+def _reach(
+    sums: Any, target: Any, weights: Any, shape: Any, places: Any, index: Any, value: Any
+) -> None:
     """Add one value, at flat place `index` of the input, to all outputs that see it."""
-    out, kernel_width, stride_x, each, per = shape.out, shape.kernel_width, shape.stride_x, shape.each, shape.per
+    out, kernel_width, stride_x, each, per = (
+        shape.out,
+        shape.kernel_width,
+        shape.stride_x,
+        shape.each,
+        shape.per,
+    )
     dilation_y, dilation_x = shape.dilation_y, shape.dilation_x
     at = PLACE * index
-    y, x, group, inner = peek(places, at), peek(places, at + 1), peek(places, at + 2), peek(places, at + 3)
-    top, bottom, left, right = peek(places, at + 4), peek(places, at + 5), peek(places, at + 6), peek(places, at + 7)
+    y, x, group, inner = (
+        peek(places, at),
+        peek(places, at + 1),
+        peek(places, at + 2),
+        peek(places, at + 3),
+    )
+    top, bottom, left, right = (
+        peek(places, at + 4),
+        peek(places, at + 5),
+        peek(places, at + 6),
+        peek(places, at + 7),
+    )
     kernel = group * shape.kernel_height * kernel_width
     for row in range(top, bottom):
         ky = y - row * shape.stride_y
@@ -58,23 +77,35 @@ def _reach(sums: Any, target: Any, weights: Any, shape: Any, places: Any, index:
 
 
 @compiled
-def scatter(values: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any) -> None:
+def scatter(
+    values: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any
+) -> None:
     """Add to `into` what a convolution makes of integers.
 
     Args:
         values: rows of `[height, width, channels]` and padding.
         weights: `[groups, kernel height, kernel width, channels / groups, out channels / groups]`.
-        places: int32 `[values, 8]`: of each value its row and column in the padded input, its group, its channel within the group; the
-            first row of outputs that sees it and the one after the last; and such columns.
+        places: int32 `[values, 8]`: of each value its row and column in the padded input, its
+            group, its channel within the group; the first row of outputs that sees it and the one
+            after the last; and such columns.
         into: the sums, rows of `[out height, out width, out channels]` and padding.
         shape: layout.Reached.
         sizes: layout.ScatterSizes.
         rows: layout.Rows of `values` and `into` each.
     """
-    source, row, where, sums, whole = data(values), data(weights), data(places), data(into), read(Reached, shape, 0)
+    source, row, where, sums, whole = (
+        data(values),
+        data(weights),
+        data(places),
+        data(into),
+        read(Reached, shape, 0),
+    )
     s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     for n in range(s.samples):
-        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        at, target = (
+            (here.first + n * here.sample) * s.row,
+            (there.first + n * there.sample) * s.into,
+        )
         for _ in range(s.steps):
             for i in range(s.size):
                 value = peek(source, at + i)
@@ -85,12 +116,23 @@ def scatter(values: Any, weights: Any, places: Any, into: Any, shape: Any, sizes
 
 
 @compiled
-def scatter_bits(spikes: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any) -> None:
+def scatter_bits(
+    spikes: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any
+) -> None:
     """The same for spikes: `spikes` has rows of words, and how many elements are not padding is not asked."""
-    source, row, where, sums, whole = data(spikes), data(weights), data(places), data(into), read(Reached, shape, 0)
+    source, row, where, sums, whole = (
+        data(spikes),
+        data(weights),
+        data(places),
+        data(into),
+        read(Reached, shape, 0),
+    )
     s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     for n in range(s.samples):
-        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        at, target = (
+            (here.first + n * here.sample) * s.row,
+            (there.first + n * there.sample) * s.into,
+        )
         for _ in range(s.steps):
             for i in range(s.row):
                 word = peek(source, at + i)
@@ -107,7 +149,10 @@ def copy(values: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
     source, sums, places, ordered = data(values), data(into), data(order), order.size > 0
     s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     for n in range(s.samples):
-        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        at, target = (
+            (here.first + n * here.sample) * s.row,
+            (there.first + n * there.sample) * s.into,
+        )
         for _ in range(s.steps):
             for i in range(s.size):
                 j = target + (peek(places, i) if ordered else i)
@@ -122,7 +167,10 @@ def copy_bits(spikes: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None
     source, sums, places, ordered = data(spikes), data(into), data(order), order.size > 0
     s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     for n in range(s.samples):
-        at, target = (here.first + n * here.sample) * s.row, (there.first + n * there.sample) * s.into
+        at, target = (
+            (here.first + n * here.sample) * s.row,
+            (there.first + n * there.sample) * s.into,
+        )
         for _ in range(s.steps):
             for i in range(s.row):
                 word = peek(source, at + i)

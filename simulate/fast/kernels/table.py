@@ -1,7 +1,8 @@
 """Layers of neurons of any program: a table of operations, each a loop over a block of neurons whose registers stay in the first cache.
 
-A block goes through all steps before the next one, so that only inputs and spikes come from and go to memory. Registers hold integers
-as they are, whether a neuron fired as 0 or 1, in lanes of which the planner has proven that nothing leaves them.
+A block goes through all steps before the next one, so that only inputs and spikes come from and go
+to memory. Registers hold integers as they are, whether a neuron fired as 0 or 1, in lanes of which
+the planner has proven that nothing leaves them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from lehr.simulate.fast.kernels.compiled import compiled, inlined
-from lehr.simulate.fast.kernels.lanes import add, greater, greatest, lanes_of, less, select, sub, unequal, xor
+from lehr.simulate.fast.kernels.lanes import (
+    add,
+    greater,
+    greatest,
+    lanes_of,
+    less,
+    select,
+    sub,
+    unequal,
+    xor,
+)
 from lehr.simulate.fast.kernels.layout import BITS, SPECIAL, WORD, Row, Rows, TableSizes
 from lehr.simulate.fast.kernels.neurons import add_totals
 from lehr.simulate.fast.kernels.operations import address, done
@@ -29,21 +40,34 @@ def programs(
 
     Args:
         current: summed inputs, rows of `[neurons]`.
-        states: in lanes' type; changed. Behind room for the registers, SPECIAL ones and constants of a block, and four lines, there are
-            the registers that live from step to step, `[samples, blocks, kept, block]`.
+        states: in lanes' type; changed. Behind room for the registers, SPECIAL ones and constants
+            of a block, and four lines, there are the registers that live from step to step,
+            `[samples, blocks, kept, block]`.
         constants: `[constants, neurons]`, in lanes' type.
         bits: spikes, rows of `[words]`, or empty.
         counts: uint8, rows of `[neurons]`, or empty.
         table: `[rows]`, see layout.Row.
-        totals: as for `neurons.neurons`, but that the lowest and highest membranes are those of neurons in the same lane together.
+        totals: as for `neurons.neurons`, but that the lowest and highest membranes are those of
+            neurons in the same lane together.
         saturations: likewise.
         membranes: likewise.
         most: int64 `[1]`, the most spikes of a neuron in a step so far; changed.
         sizes: layout.TableSizes.
         rows: layout.Rows of `current`, of the spikes and of `membranes`.
     """
-    s, source, into, kept = read(TableSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3), read(Rows, rows, 6)
-    inputs, given, words, numbers, code = data(current), data(constants), data(bits), data(counts), data(table)
+    s, source, into, kept = (
+        read(TableSizes, sizes, 0),
+        read(Rows, rows, 0),
+        read(Rows, rows, 3),
+        read(Rows, rows, 6),
+    )
+    inputs, given, words, numbers, code = (
+        data(current),
+        data(constants),
+        data(bits),
+        data(counts),
+        data(table),
+    )
     all_totals, traced, r, keeps = data(totals), data(membranes), data(states), membranes.size > 0
     special, lanes = s.registers * s.block, lanes_of(load_line(r, 0))
     first_constant, most_of_all = special + SPECIAL * s.block, special + s.block
@@ -59,7 +83,10 @@ def programs(
             _copy(given, k * s.neurons + at, r, first_constant + k * s.block, count)
         for n in range(s.samples):
             own = first + n * each + at * s.kept
-            membrane, fired = address(s.membrane, s.kept, s.block, own), address(s.fired, s.kept, s.block, own)
+            membrane, fired = (
+                address(s.membrane, s.kept, s.block, own),
+                address(s.fired, s.kept, s.block, own),
+            )
             for j in range(0, count, lanes):
                 store(r, special + j, zero)
                 if s.spikes > BITS:
@@ -68,10 +95,24 @@ def programs(
                 store(r, extremes + line, greatest(zero))
                 store(r, extremes + line + lanes, xor(greatest(zero), -1))
             lost = np.int64(0)
-            here, there, where = source.first + n * source.sample, into.first + n * into.sample, kept.first + n * kept.sample
+            here, there, where = (
+                source.first + n * source.sample,
+                into.first + n * into.sample,
+                kept.first + n * kept.sample,
+            )
             for _ in range(s.steps):
                 for k in range(s.rows):
-                    lost += done(read(Row, code, k * FIELDS), r, s.kept, s.block, own, count, used, inputs, here * s.neurons + at)
+                    lost += done(
+                        read(Row, code, k * FIELDS),
+                        r,
+                        s.kept,
+                        s.block,
+                        own,
+                        count,
+                        used,
+                        inputs,
+                        here * s.neurons + at,
+                    )
                 _reach(r, membrane, extremes, whole)
                 if whole < count:
                     _reach(r, membrane + whole, extremes + 2 * lanes, lanes)
@@ -87,8 +128,18 @@ def programs(
             low, high = load_line(r, extremes), load_line(r, extremes + lanes)
             for j in range(0, count, lanes):
                 if j == whole:  # in which there is padding
-                    low, high = load_line(r, extremes + 2 * lanes), load_line(r, extremes + 3 * lanes)
-                add_totals(all_totals, n * s.totals + at + j, s.neurons, load_line(r, special + j), low, high)
+                    low, high = (
+                        load_line(r, extremes + 2 * lanes),
+                        load_line(r, extremes + 3 * lanes),
+                    )
+                add_totals(
+                    all_totals,
+                    n * s.totals + at + j,
+                    s.neurons,
+                    load_line(r, special + j),
+                    low,
+                    high,
+                )
             if s.spikes > BITS:
                 for j in range(min(count, used)):
                     most[0] = max(most[0], peek(r, most_of_all + j))
@@ -124,7 +175,9 @@ def _reach(r: Any, membrane: Any, extremes: Any, count: Any) -> None:
 
 
 @inlined
-def _put_out(r: Any, s: Any, fired: Any, count: Any, words: Any, numbers: Any, there: Any, special: Any) -> None:
+def _put_out(
+    r: Any, s: Any, fired: Any, count: Any, words: Any, numbers: Any, there: Any, special: Any
+) -> None:
     """Put out the spikes of a step, and count them."""
     lanes = lanes_of(load_line(r, 0))
     if s.spikes == BITS:

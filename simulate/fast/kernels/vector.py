@@ -1,6 +1,7 @@
 """Vectors of integers as values in compiled kernels: LLVM's vector types, lowered to what the processor has (AVX-512, AVX2, SSE, NEON).
 
-A vector's type says how many lanes of how many bits it has. Arithmetic wraps. Memory is addressed by a flat index into an array's
+A vector's type says how many lanes of how many bits it has. Arithmetic wraps. Memory is addressed
+by a flat index into an array's
 data, without a check: the planner makes every array as large as its kernel needs.
 """
 
@@ -18,7 +19,7 @@ BYTE = 8
 
 
 def intrinsic(operation: Callable[..., Any]) -> Any:
-    """An operation that kernels call; it is given numba's context and the types of the arguments, and returns what compiles it."""
+    """Return an operation that kernels call; it is given numba's context and the types of the arguments, and returns what compiles it."""
     return extending.intrinsic(operation)
 
 
@@ -35,7 +36,7 @@ class Vector(types.Type):
         return ir.VectorType(ir.IntType(self.bits), self.lanes)
 
     def of(self, value: int) -> Any:
-        """The constant with `value` in every lane."""
+        """Return the constant with `value` in every lane."""
         return ir.Constant(self.llvm, [value] * self.lanes)
 
 
@@ -46,13 +47,17 @@ class _Model(models.PrimitiveModel):
 
 
 def spread_out(builder: Any, value: Value, vector: Vector) -> Value:
-    """A scalar in every lane."""
+    """Return a scalar in every lane."""
     element, given = ir.IntType(vector.bits), value.type.width
     if given != vector.bits:
-        value = builder.trunc(value, element) if given > vector.bits else builder.sext(value, element)
+        value = (
+            builder.trunc(value, element) if given > vector.bits else builder.sext(value, element)
+        )
     empty = ir.Constant(vector.llvm, ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), [0] * vector.lanes))
+    return builder.shuffle_vector(
+        first, empty, ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), [0] * vector.lanes)
+    )
 
 
 def _address(builder: Any, pointer: Value, index: Value, wanted: Any) -> Value:
@@ -61,10 +66,14 @@ def _address(builder: Any, pointer: Value, index: Value, wanted: Any) -> Value:
 
 
 def resize(builder: Any, value: Value, given: Vector, wanted: Vector) -> Value:
-    """A vector with lanes of another width."""
+    """Return a vector with lanes of another width."""
     if given.bits == wanted.bits:
         return value
-    return builder.sext(value, wanted.llvm) if given.bits < wanted.bits else builder.trunc(value, wanted.llvm)
+    return (
+        builder.sext(value, wanted.llvm)
+        if given.bits < wanted.bits
+        else builder.trunc(value, wanted.llvm)
+    )
 
 
 def lanes_of_token(token: Any) -> int:
@@ -77,27 +86,36 @@ def lanes_of_token(token: Any) -> int:
 def data(_: Any, array: Any) -> Any:
     """Where the elements of an array lie: what the functions below call memory. The array must outlive it.
 
-    Numba counts references to an array in every function that takes it, which costs more than such a function does; here it counts none.
+    Numba counts references to an array in every function that takes it, which costs more than such
+    a function does; here it counts none.
     """
-    return types.CPointer(array.dtype)(array), lambda c, b, s, a: c.make_array(array)(c, b, a[0]).data
+    return types.CPointer(array.dtype)(
+        array
+    ), lambda c, b, s, a: c.make_array(array)(c, b, a[0]).data
 
 
 @intrinsic
 def read(_: Any, kind: Any, array: Any, first: Any) -> Any:
-    """The numbers of an array from `first` on as a NamedTuple of a kind: what the planner made one of, a kernel reads by name."""
+    """Return the numbers of an array from `first` on as a NamedTuple of a kind: what the planner made one of, a kernel reads by name."""
     made = types.NamedUniTuple(types.int64, len(kind.instance_class._fields), kind.instance_class)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        memory = context.make_array(array)(context, builder, args[1]).data if isinstance(array, types.Array) else args[1]
+        memory = (
+            context.make_array(array)(context, builder, args[1]).data
+            if isinstance(array, types.Array)
+            else args[1]
+        )
         numbers = (builder.add(args[2], ir.Constant(ir.IntType(64), k)) for k in range(made.count))
-        return context.make_tuple(builder, made, [builder.load(builder.gep(memory, [k])) for k in numbers])
+        return context.make_tuple(
+            builder, made, [builder.load(builder.gep(memory, [k])) for k in numbers]
+        )
 
     return made(kind, array, types.int64), code
 
 
 @intrinsic
 def beyond(_: Any, memory: Any, index: Any) -> Any:
-    """The memory from element `index` on, which may lie before its beginning."""
+    """Return the memory from element `index` on, which may lie before its beginning."""
     return memory(memory, types.int64), lambda c, b, s, a: b.gep(a[0], [a[1]])
 
 
@@ -148,7 +166,9 @@ def store_mask(_: Any, memory: Any, index: Any, mask: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         word = ir.IntType(mask.lanes)
         data = builder.bitcast(args[0], word.as_pointer())
-        builder.store(builder.bitcast(args[2], word), builder.gep(data, [args[1]])).align = mask.lanes // BYTE
+        builder.store(builder.bitcast(args[2], word), builder.gep(data, [args[1]])).align = (
+            mask.lanes // BYTE
+        )
         return context.get_dummy_value()
 
     return types.void(memory, types.int64, mask), code
@@ -185,7 +205,10 @@ def poke(_: Any, memory: Any, index: Any, value: Any) -> Any:
     """Put an int64 to one element, cut to its width."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        builder.store(context.cast(builder, args[2], types.int64, memory.dtype), builder.gep(args[0], [args[1]]))
+        builder.store(
+            context.cast(builder, args[2], types.int64, memory.dtype),
+            builder.gep(args[0], [args[1]]),
+        )
         return context.get_dummy_value()
 
     return types.void(memory, types.int64, types.int64), code
@@ -193,7 +216,7 @@ def poke(_: Any, memory: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def word_at(_: Any, memory: Any, position: Any) -> Any:
-    """The 64 bits from bit `position` on; of them at least the 57 lowest are those of the array, the others may be 0."""
+    """Return the 64 bits from bit `position` on; of them at least the 57 lowest are those of the array, the others may be 0."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         i8, i64 = ir.IntType(8), ir.IntType(64)
@@ -208,7 +231,7 @@ def word_at(_: Any, memory: Any, position: Any) -> Any:
 
 @intrinsic
 def eight(_: Any, value: Any) -> Any:
-    """A vector of eight 32-bit integers, all `value`."""
+    """Return a vector of eight 32-bit integers, all `value`."""
     wide = Vector(32, 8)
     return wide(types.int64), lambda c, b, s, a: spread_out(b, a[0], wide)
 

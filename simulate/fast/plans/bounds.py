@@ -23,7 +23,11 @@ STEPS = 1000
 INT16, INT32, INT64 = 2**15 - 1, 2**31 - 1, 2**63 - 1
 COUNTED = 4096
 """Steps over which spikes are counted in lanes."""
-ROUNDINGS = {"toward_zero": layout.TOWARD_ZERO, "floor": layout.FLOOR, "nearest_even": layout.NEAREST_EVEN}
+ROUNDINGS = {
+    "toward_zero": layout.TOWARD_ZERO,
+    "floor": layout.FLOOR,
+    "nearest_even": layout.NEAREST_EVEN,
+}
 OVERFLOWS = {"saturate": layout.SATURATE, "wrap": layout.WRAP}
 RESETS = {"none": layout.NO_RESET, "subtract": layout.SUBTRACT, "zero": layout.ZERO}
 
@@ -46,7 +50,7 @@ class Lanes:
 
 
 def lanes(neuron: Neuron, a: Interval, shape: Shape, steps: int | None) -> Lanes:
-    """The lanes of a layer: all that this engine asks the width analysis.
+    """Return the lanes of a layer: all that this engine asks the width analysis.
 
     Args:
         neuron: the layer.
@@ -55,7 +59,11 @@ def lanes(neuron: Neuron, a: Interval, shape: Shape, steps: int | None) -> Lanes
         steps: how many it runs at most; None for any number.
     """
     fields = in_fields(neuron)
-    return _of_program(neuron, a) if fields is None else _of_fields(_flat(fields, shape), _by_neuron(fields, a, shape), steps)
+    return (
+        _of_program(neuron, a)
+        if fields is None
+        else _of_fields(_flat(fields, shape), _by_neuron(fields, a, shape), steps)
+    )
 
 
 def _by_neuron(neuron: Neuron, a: Interval, shape: Shape) -> Interval:
@@ -66,7 +74,9 @@ def _flat(neuron: Neuron, shape: Shape) -> Neuron:
     """Neurons whose parameters differ within a channel, each as a channel of its own."""
     if not neuron.per_neuron:
         return neuron
-    threshold, bias = (neuron.spread(name, shape).reshape(-1).astype(np.int32) for name in ("threshold", "bias"))
+    threshold, bias = (
+        neuron.spread(name, shape).reshape(-1).astype(np.int32) for name in ("threshold", "bias")
+    )
     return replace(neuron, threshold=threshold, bias=bias)
 
 
@@ -77,7 +87,11 @@ def _of_fields(neuron: Neuron, a: Interval, steps: int | None) -> Lanes:
     proven = settled or (steps is not None and steps <= STEPS)
     most = int(a.magnitude.max())
     drive, bias = most << how.fraction_bits, int(np.abs(neuron.bias.astype(np.int64)).max())
-    theta = int(thresholds(neuron, neuron.threshold.astype(np.int64), reached.held if proven else -how.lowest)[1].max())
+    theta = int(
+        thresholds(
+            neuron, neuron.threshold.astype(np.int64), reached.held if proven else -how.lowest
+        )[1].max()
+    )
     if synapse is None or current is None:
         return _lanes(MEMBRANE, how, reached, proven, most, drive + bias + theta, how.fraction_bits)
     inner = _lanes(CURRENT, synapse, current, proven, most, drive + bias, how.fraction_bits)
@@ -86,10 +100,20 @@ def _of_fields(neuron: Neuron, a: Interval, steps: int | None) -> Lanes:
     return Lanes(dtype, _sums(dtype, most), inner.free | outer.free, outer.held)
 
 
-def _lanes(x: str, how: Arithmetic | Synapse, reached: Range, proven: bool, sums: int, taken: int, fraction: int) -> Lanes:
+def _lanes(
+    x: str,
+    how: Arithmetic | Synapse,
+    reached: Range,
+    proven: bool,
+    sums: int,
+    taken: int,
+    fraction: int,
+) -> Lanes:
     held = reached.held if proven else -how.lowest
     free = frozenset((x,)) if proven and reached.inside else frozenset[str]()
-    product = held * (how.decay_numerator if how.decay_form == "multiply" else 1) + (1 << how.decay_shift)
+    product = held * (how.decay_numerator if how.decay_form == "multiply" else 1) + (
+        1 << how.decay_shift
+    )
     partial = held + taken
     if partial <= INT16 and sums <= INT16 and fraction < 15:
         return Lanes(np.int16, np.int16, free, held)
@@ -105,7 +129,8 @@ def _sums(dtype: Any, most: int) -> Any:
 def thresholds(neuron: Neuron, theta: Int64, held: int) -> tuple[Int64, Int64]:
     """What a membrane of fields must pass to fire, and what a reset takes from it, for thresholds `theta`.
 
-    A threshold that no membrane of magnitude `held` reaches is given as the least such number; a reset never happens there.
+    A threshold that no membrane of magnitude `held` reaches is given as the least such number; a
+    reset never happens there.
     """
     passed = theta if neuron.fields.fires == "gt" else theta - 1
     never = passed >= held
@@ -126,7 +151,9 @@ def numbers(neuron: Neuron, at: Lanes) -> layout.How:
     overflow = layout.FREE if MEMBRANE in at.free else OVERFLOWS[how.overflow]
     late, fires = int(how.reset_timing == "next_step"), int(not neuron.integrates)
     bounds = overflow, how.lowest, how.highest, how.fraction_bits
-    return layout.How(leak, factor, shift, ROUNDINGS[how.rounding], *bounds, RESETS[how.reset], late, fires)
+    return layout.How(
+        leak, factor, shift, ROUNDINGS[how.rounding], *bounds, RESETS[how.reset], late, fires
+    )
 
 
 # -------------------------------------------------------------------- any program
@@ -134,6 +161,16 @@ def _of_program(neuron: Neuron, a: Interval) -> Lanes:
     most, found = int(a.magnitude.max()), reach(neuron, a.limits)
     if found.partial > INT64:  # nothing is proven of what leaves 64 bits
         return Lanes(np.int64, _sums(np.int64, most))
-    narrow = found.narrow and max(found.partial, most) <= INT16 and neuron.program.most_spikes * COUNTED <= INT16
-    dtype = np.int16 if narrow else np.int32 if max(found.partial, found.product, most) <= INT32 else np.int64
+    narrow = (
+        found.narrow
+        and max(found.partial, most) <= INT16
+        and neuron.program.most_spikes * COUNTED <= INT16
+    )
+    dtype = (
+        np.int16
+        if narrow
+        else np.int32
+        if max(found.partial, found.product, most) <= INT32
+        else np.int64
+    )
     return Lanes(dtype, _sums(dtype, most), found.free)

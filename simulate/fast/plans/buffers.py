@@ -1,6 +1,7 @@
 """Where values lie between kernels: one array for each node, `[samples, slots, elements]`, channels last, of bits or of integers.
 
-A slot is a step; the first slots hold what later steps still need of earlier ones: the step before, and all steps of a delay.
+A slot is a step; the first slots hold what later steps still need of earlier ones: the step before,
+and all steps of a delay.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SPARE = 16
 
 
 def padded(size: int, to: int = WORD) -> int:
-    """The next multiple."""
+    """Return the next multiple."""
     return -(-size // to) * to
 
 

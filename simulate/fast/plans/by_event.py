@@ -31,7 +31,8 @@ class ByEvent(Op):
 
     Attributes:
         name: of the layer.
-        sources: in the order in which their events arrive: the buffer, how many steps late, and the places of its elements.
+        sources: in the order in which their events arrive: the buffer, how many steps late, and the
+            places of its elements.
         spikes: how often each neuron fires.
         synapses: see `events.event_neurons`.
     """
@@ -48,24 +49,47 @@ class ByEvent(Op):
             NotMappable: when a neuron fires more often in a step than a byte holds.
         """
         room = sum(places.size for _, _, places in self.sources)
-        queue, lengths = np.empty(worker.count * steps * room * 2, np.int32), np.zeros(worker.count * steps, np.int64)
+        queue, lengths = (
+            np.empty(worker.count * steps * room * 2, np.int32),
+            np.zeros(worker.count * steps, np.int64),
+        )
         offset = 0
         for buffer, lag, places in self.sources:
-            sizes = np.array(layout.QueueSizes(worker.count, steps, buffer.row, buffer.bits, offset, room))
-            values, rows = worker.arrays[buffer].reshape(-1), np.array(worker.rows(buffer, first, lag))
+            sizes = np.array(
+                layout.QueueSizes(worker.count, steps, buffer.row, buffer.bits, offset, room)
+            )
+            values, rows = (
+                worker.arrays[buffer].reshape(-1),
+                np.array(worker.rows(buffer, first, lag)),
+            )
             calls.queue_events(values, places, queue, lengths, sizes, rows)
             offset += places.size
-        rows, most = np.array((*worker.rows(self.spikes, first), first, worker.steps, 1)), np.zeros(1, np.int64)
+        rows, most = (
+            np.array((*worker.rows(self.spikes, first), first, worker.steps, 1)),
+            np.zeros(1, np.int64),
+        )
         self.take(worker, (queue, lengths, *self.synapses), steps, room, rows, most)
         refuse_more_spikes(self.name, most)
 
     @abstractmethod
-    def take(self, worker: Worker, events: tuple[Array, ...], steps: int, room: int, rows: Array, most: Array) -> None:
+    def take(
+        self,
+        worker: Worker,
+        events: tuple[Array, ...],
+        steps: int,
+        room: int,
+        rows: Array,
+        most: Array,
+    ) -> None:
         """Let the neurons take their events."""
 
     def kept(self, worker: Worker) -> tuple[Array, Array, Array]:
         """What is counted."""
-        return worker.totals[self.name].reshape(-1), worker.saturations[self.name], worker.membranes[self.name].reshape(-1)
+        return (
+            worker.totals[self.name].reshape(-1),
+            worker.saturations[self.name],
+            worker.membranes[self.name].reshape(-1),
+        )
 
 
 @dataclass(eq=False)
@@ -75,12 +99,28 @@ class FireByEvent(ByEvent):
     layer: Array
     how: layout.How
 
-    def take(self, worker: Worker, events: tuple[Array, ...], steps: int, room: int, rows: Array, most: Array) -> None:
+    def take(
+        self,
+        worker: Worker,
+        events: tuple[Array, ...],
+        steps: int,
+        room: int,
+        rows: Array,
+        most: Array,
+    ) -> None:
         """Let the neurons take their events."""
-        states, spikes, size = worker.states[self.name].reshape(-1), worker.arrays[self.spikes].reshape(-1), self.layer.shape[1]
-        sizes = np.array(layout.EventSizes(worker.count, steps, size, worker.each_sample(self.name), room))
+        states, spikes, size = (
+            worker.states[self.name].reshape(-1),
+            worker.arrays[self.spikes].reshape(-1),
+            self.layer.shape[1],
+        )
+        sizes = np.array(
+            layout.EventSizes(worker.count, steps, size, worker.each_sample(self.name), room)
+        )
         layer, how, fired = self.layer.reshape(-1), np.array(self.how), np.empty(size, np.int64)
-        calls.event_neurons(*events, states, spikes, layer, how, *self.kept(worker), sizes, rows, fired, most)
+        calls.event_neurons(
+            *events, states, spikes, layer, how, *self.kept(worker), sizes, rows, fired, most
+        )
 
 
 @dataclass(eq=False)
@@ -90,12 +130,22 @@ class UpdateByEvent(ByEvent):
     printer: Printer
     constants: Array
 
-    def take(self, worker: Worker, events: tuple[Array, ...], steps: int, room: int, rows: Array, most: Array) -> None:
+    def take(
+        self,
+        worker: Worker,
+        events: tuple[Array, ...],
+        steps: int,
+        room: int,
+        rows: Array,
+        most: Array,
+    ) -> None:
         """Let the neurons take their events."""
         printer, row = self.printer, self.spikes.row
         places, program = printer.registers, printer.program
         registers = worker.room(self, "registers", printer.places * row, np.int64)
-        registers[printer.first_constant * row :][: self.constants.size] = self.constants.reshape(-1)
+        registers[printer.first_constant * row :][: self.constants.size] = self.constants.reshape(
+            -1
+        )
         after = len(printer.rows) - printer.before - printer.body
         sizes = layout.TableSizes(
             worker.count,
@@ -115,19 +165,38 @@ class UpdateByEvent(ByEvent):
             after=after,
             room=room,
         )
-        states, spikes = worker.states[self.name].reshape(-1), worker.arrays[self.spikes].reshape(-1)
+        states, spikes = (
+            worker.states[self.name].reshape(-1),
+            worker.arrays[self.spikes].reshape(-1),
+        )
         table = np.array(printer.rows).reshape(-1)
-        calls.event_programs(*events, states, spikes, table, registers, *self.kept(worker), np.array(sizes), rows, most)
+        calls.event_programs(
+            *events,
+            states,
+            spikes,
+            table,
+            registers,
+            *self.kept(worker),
+            np.array(sizes),
+            rows,
+            most,
+        )
 
 
-def by_event(name: str, neuron: Neuron, shape: Shape, sources: Sources, spikes: Buffer, synapses: Synapses) -> tuple[ByEvent, int]:
-    """The operation of a layer, and how many registers live from step to step."""
+def by_event(
+    name: str, neuron: Neuron, shape: Shape, sources: Sources, spikes: Buffer, synapses: Synapses
+) -> tuple[ByEvent, int]:
+    """Return the operation of a layer, and how many registers live from step to step."""
     fields = in_fields(neuron)
     if fields is not None:
         return FireByEvent(name, sources, spikes, synapses, *_numbers(fields, shape, spikes.row)), 1
-    given = {parameter: by_neuron(neuron, parameter, shape) for parameter in neuron.program.parameters}
+    given = {
+        parameter: by_neuron(neuron, parameter, shape) for parameter in neuron.program.parameters
+    }
     printer = Printer(neuron.program, given, np.int64)
-    return UpdateByEvent(name, sources, spikes, synapses, printer, printer.filled(spikes.size, spikes.row)), len(neuron.program.states)
+    return UpdateByEvent(
+        name, sources, spikes, synapses, printer, printer.filled(spikes.size, spikes.row)
+    ), len(neuron.program.states)
 
 
 def _numbers(fields: Neuron, shape: Shape, row: int) -> tuple[Int64, Any]:

@@ -39,20 +39,26 @@ class Window:
 
 
 def pooling(node: SumPool2d, channels: int) -> Window:
-    """A pooling of feature maps of `channels` as a window."""
-    return Window(np.ones((channels, 1, *node.kernel), np.int32), node.stride, node.padding, (1, 1), channels)
+    """Return a pooling of feature maps of `channels` as a window."""
+    return Window(
+        np.ones((channels, 1, *node.kernel), np.int32), node.stride, node.padding, (1, 1), channels
+    )
 
 
 def window_of(node: Conv2d, pool: SumPool2d | None = None) -> Window:
-    """A convolution as a window; with the pooling that follows it, both at once.
+    """Return a convolution as a window; with the pooling that follows it, both at once.
 
-    A convolution and the sum over windows of its output are one convolution with a larger kernel: 36 products in place of 100 for
-    5x5 before 2x2.
+    A convolution and the sum over windows of its output are one convolution with a larger kernel:
+    36 products in place of 100 for 5x5 before 2x2.
     """
     weight, stride = node.weight.astype(np.int32), node.stride
     if pool is not None:
-        high, wide = ((size - 1) * step for size, step in zip(pool.kernel, node.stride, strict=True))
-        summed = np.zeros((*weight.shape[:2], weight.shape[2] + high, weight.shape[3] + wide), np.int32)
+        high, wide = (
+            (size - 1) * step for size, step in zip(pool.kernel, node.stride, strict=True)
+        )
+        summed = np.zeros(
+            (*weight.shape[:2], weight.shape[2] + high, weight.shape[3] + wide), np.int32
+        )
         for y in range(0, high + 1, node.stride[0]):
             for x in range(0, wide + 1, node.stride[1]):
                 summed[:, :, y : y + weight.shape[2], x : x + weight.shape[3]] += weight
@@ -61,8 +67,13 @@ def window_of(node: Conv2d, pool: SumPool2d | None = None) -> Window:
 
 
 def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
-    """The operation for a window over feature maps."""
-    plain = window.groups == 1 and window.dilation == (1, 1) and source.bits and into.dtype is not np.int64
+    """Return the operation for a window over feature maps."""
+    plain = (
+        window.groups == 1
+        and window.dilation == (1, 1)
+        and source.bits
+        and into.dtype is not np.int64
+    )
     taps = math.prod(window.weight.shape[1:])
     if plain and _groups(window):
         return _look_up(window, source, into, lag)
@@ -72,7 +83,7 @@ def convolution(window: Window, source: Buffer, into: Buffer, lag: int) -> Edge:
 
 
 def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
-    """The operation for a linear layer on a value of any shape, flattened."""
+    """Return the operation for a linear layer on a value of any shape, flattened."""
     order = order_of(source.shape)
     weight = node.weight[:, order]
     out = len(weight)
@@ -89,12 +100,21 @@ def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
     places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (source.size, 1))
     places[:, 3] = order
     shape = layout.Reached(out, 1, 1, 1, 1, 1, 1, 1, each=source.size, per=out)
-    return Scatter(source, into, lag, np.ascontiguousarray(node.weight.T).reshape(-1), places.reshape(-1), shape)
+    return Scatter(
+        source,
+        into,
+        lag,
+        np.ascontiguousarray(node.weight.T).reshape(-1),
+        places.reshape(-1),
+        shape,
+    )
 
 
 def wide_row(node: Linear) -> int:
     """How many elements the sums need in a row, if columns are counted."""
-    return padded(len(node.weight), LINE) if node.kind == "binary" and len(node.weight) in WIDE else 0
+    return (
+        padded(len(node.weight), LINE) if node.kind == "binary" and len(node.weight) in WIDE else 0
+    )
 
 
 def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
@@ -107,7 +127,15 @@ def _gather(window: Window, source: Buffer, into: Buffer, lag: int) -> Gather:
         rows[block, :-1, : part.shape[1]] = part
     shape, (narrow, chunk) = _shape(window, source), _chunk(taps)
     listed = shape.height * kernel_width * channels
-    return Gather(source, into, lag, _kept(rows), shape._replace(narrow=int(narrow), chunk=chunk), listed, _token(lanes))
+    return Gather(
+        source,
+        into,
+        lag,
+        _kept(rows),
+        shape._replace(narrow=int(narrow), chunk=chunk),
+        listed,
+        _token(lanes),
+    )
 
 
 def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
@@ -118,7 +146,15 @@ def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
     chosen = (np.arange(1 << GROUP)[:, None] >> np.arange(GROUP)) & 1
     tables = np.matmul(chosen, taps.reshape(kernel_height, count, GROUP, lanes)).astype(np.int8)
     shape, narrow = _shape(window, source), int(np.abs(taps).sum(axis=(0, 1)).max()) <= SMALL
-    return LookUp(source, into, lag, _kept(tables), shape._replace(narrow=int(narrow)), shape.height * count, _token(lanes))
+    return LookUp(
+        source,
+        into,
+        lag,
+        _kept(tables),
+        shape._replace(narrow=int(narrow)),
+        shape.height * count,
+        _token(lanes),
+    )
 
 
 def _shape(window: Window, source: Buffer) -> layout.Window:
@@ -150,7 +186,11 @@ def _groups(window: Window) -> int:
     """In how many groups a row of the kernel is looked up; 0 where tables would not stay in the first cache, or not hold their sums."""
     out, channels, height, width = window.weight.shape
     count = -(-width * channels // GROUP)
-    fits = out <= 64 and (height * count << GROUP) * _lanes(out) <= TABLES and GROUP * int(np.abs(window.weight).max()) <= SMALL
+    fits = (
+        out <= 64
+        and (height * count << GROUP) * _lanes(out) <= TABLES
+        and GROUP * int(np.abs(window.weight).max()) <= SMALL
+    )
     return count if fits and width * channels <= READABLE else 0
 
 
@@ -165,7 +205,10 @@ def _chunk(taps: Array) -> tuple[bool, int]:
 def into_size(window: Window, size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of what a window makes of feature maps of height and width `size`."""
     spans = (d * (k - 1) + 1 for d, k in zip(window.dilation, window.weight.shape[2:], strict=True))
-    height, width = ((n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, window.padding, spans, window.stride, strict=True))
+    height, width = (
+        (n + 2 * p - k) // s + 1
+        for n, p, k, s in zip(size, window.padding, spans, window.stride, strict=True)
+    )
     return height, width
 
 
@@ -173,16 +216,32 @@ def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:
     out, each, kernel_height, kernel_width = window.weight.shape
     channels, height, width = source.shape
     per = out // window.groups
-    grouped = window.weight.reshape(window.groups, per, each, kernel_height, kernel_width).transpose(0, 3, 4, 2, 1)
+    grouped = window.weight.reshape(
+        window.groups, per, each, kernel_height, kernel_width
+    ).transpose(0, 3, 4, 2, 1)
     small = int(np.abs(grouped).max()) <= SMALL
     sizes = into_size(window, (height, width))
     (y, top, bottom), (x, left, right) = (
-        _seen_by(window, axis, size, out) for axis, size, out in zip((0, 1), (height, width), sizes, strict=True)
+        _seen_by(window, axis, size, out)
+        for axis, size, out in zip((0, 1), (height, width), sizes, strict=True)
     )
-    rows, columns, channel = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
-    fields = (y[rows], x[columns], channel // each, channel % each, top[rows], bottom[rows], left[columns], right[columns])
+    rows, columns, channel = np.meshgrid(
+        np.arange(height), np.arange(width), np.arange(channels), indexing="ij"
+    )
+    fields = (
+        y[rows],
+        x[columns],
+        channel // each,
+        channel % each,
+        top[rows],
+        bottom[rows],
+        left[columns],
+        right[columns],
+    )
     places = np.stack(fields, axis=-1).astype(np.int32)
-    shape = layout.Reached(out, sizes[1], kernel_height, kernel_width, *window.stride, *window.dilation, each, per)
+    shape = layout.Reached(
+        out, sizes[1], kernel_height, kernel_width, *window.stride, *window.dilation, each, per
+    )
     weights = np.ascontiguousarray(grouped, np.int8 if small else np.int32).reshape(-1)
     return Scatter(source, into, lag, weights, places.reshape(-1), shape)
 
@@ -213,8 +272,16 @@ def _digit_count(node: Linear) -> int:
 def _matches(node: Linear, weight: Array, source: Buffer, into: Buffer, lag: int) -> CountMatches:
     """Weights of +-1 are twice a bit less 1; others are the bits of two's complement."""
     out, count = len(weight), _digit_count(node)
-    planes = [weight > 0] if node.kind == "binary" else [(weight.astype(np.int16) >> k) & 1 for k in range(count)]
-    worth = [2, -1] if node.kind == "binary" else [*(1 << k for k in range(count - 1)), -(1 << (count - 1)), 0]
+    planes = (
+        [weight > 0]
+        if node.kind == "binary"
+        else [(weight.astype(np.int16) >> k) & 1 for k in range(count)]
+    )
+    worth = (
+        [2, -1]
+        if node.kind == "binary"
+        else [*(1 << k for k in range(count - 1)), -(1 << (count - 1)), 0]
+    )
     blocks = -(-out // OUTPUTS)
     bits = np.zeros((count, blocks * OUTPUTS, source.row * WORD), np.uint8)
     for k, plane in enumerate(planes):

@@ -25,7 +25,10 @@ class Edge(KernelOp):
 
     def sizes(self, worker: Worker, first: int, steps: int) -> tuple[int, int, Array]:
         """Samples, steps, and the rows of both buffers for a kernel."""
-        rows = (*worker.rows(self.source, first, self.lag), *worker.rows(self.into, first, -self.into.delay))
+        rows = (
+            *worker.rows(self.source, first, self.lag),
+            *worker.rows(self.into, first, -self.into.delay),
+        )
         return worker.count, 1 if self.into.held else steps, np.array(rows)
 
 
@@ -40,14 +43,16 @@ class Gather(Edge):
     fresh: bool = False
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         return calls.gather, (
             worker.arrays[self.source].reshape(-1),
             self.weights,
             worker.arrays[self.into].reshape(-1),
             np.array(self.shape),
-            np.array(layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
+            np.array(
+                layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)
+            ),
             rows,
             worker.room(self, "listed", self.listed, np.uint32),
             worker.room(self, "marks", self.shape.height + 1, np.int64),
@@ -68,14 +73,16 @@ class LookUp(Edge):
     fresh: bool = False
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         return calls.look_up, (
             worker.arrays[self.source].reshape(-1),
             self.tables,
             worker.arrays[self.into].reshape(-1),
             np.array(self.shape),
-            np.array(layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)),
+            np.array(
+                layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)
+            ),
             rows,
             worker.room(self, "listed", self.listed, np.uint32),
             worker.room(self, "spare", WORD, self.into.dtype),
@@ -92,7 +99,7 @@ class CountColumns(Edge):
     fresh: bool = False
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         lines, columns, words = self.columns.shape
         flow = layout.FlowSizes(samples, steps, self.source.row * WORD, self.into.row, self.fresh)
@@ -119,14 +126,18 @@ class CountMatches(Edge):
     fresh: bool = False
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         samples, steps, rows = self.sizes(worker, first, steps)
         return calls.count_matches, (
             worker.arrays[self.source].reshape(-1),
             self.digits,
             self.worth,
             worker.arrays[self.into].reshape(-1),
-            np.array(layout.MatchSizes(samples, steps, self.source.row, self.into.row, self.fresh, self.outputs)),
+            np.array(
+                layout.MatchSizes(
+                    samples, steps, self.source.row, self.into.row, self.fresh, self.outputs
+                )
+            ),
             rows,
             worker.room(self, "spare", OUTPUTS, np.int64),
         )
@@ -145,9 +156,11 @@ class Scatter(Edge):
     shape: layout.Reached
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        sizes = np.array(layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row))
+        sizes = np.array(
+            layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row)
+        )
         kernel = calls.scatter_bits if self.source.bits else calls.scatter
         source, into = worker.arrays[self.source].reshape(-1), worker.arrays[self.into].reshape(-1)
         return kernel, (source, self.weights, self.places, into, np.array(self.shape), sizes, rows)
@@ -160,8 +173,16 @@ class Copy(Edge):
     order: Array = field(default_factory=lambda: NONE)
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         samples, steps, rows = self.sizes(worker, first, steps)
-        sizes = np.array(layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row))
+        sizes = np.array(
+            layout.ScatterSizes(samples, steps, self.source.row, self.source.size, self.into.row)
+        )
         kernel = calls.copy_bits if self.source.bits else calls.copy
-        return kernel, (worker.arrays[self.source].reshape(-1), self.order, worker.arrays[self.into].reshape(-1), sizes, rows)
+        return kernel, (
+            worker.arrays[self.source].reshape(-1),
+            self.order,
+            worker.arrays[self.into].reshape(-1),
+            sizes,
+            rows,
+        )

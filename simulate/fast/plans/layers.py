@@ -31,7 +31,7 @@ def spikes_type(neuron: Neuron) -> Any:
 
 
 def by_neuron(neuron: Neuron, name: str, shape: Shape) -> Int64:
-    """A parameter of every neuron, channels last."""
+    """Return a parameter of every neuron, channels last."""
     return neuron.spread(name, shape).reshape(-1)[order_of(shape)]
 
 
@@ -46,25 +46,36 @@ class Layer:
 
     @classmethod
     def of(cls, name: str, neuron: Neuron, shape: Shape, a: Interval, steps: int | None) -> Layer:
-        """The layer for summed inputs `a`, in a run of at most so many steps."""
+        """Return the layer for summed inputs `a`, in a run of at most so many steps."""
         return cls(name, neuron, shape, lanes(neuron, a, shape, steps))
 
     def updating(self, sums: Buffer, spikes: Buffer) -> tuple[KernelOp, int, int]:
-        """The operation that updates it, and how many elements its states have, those of all samples together and those of each."""
+        """Return the operation that updates it, and how many elements its states have, those of all samples together and those of each."""
         fields = in_fields(self.neuron)
         if fields is not None and fields.synapse is None:
             return self._usual(fields, sums, spikes), 0, sums.row
-        given = {name: by_neuron(self.neuron, name, self.shape) for name in self.neuron.program.parameters}
+        given = {
+            name: by_neuron(self.neuron, name, self.shape)
+            for name in self.neuron.program.parameters
+        }
         printer = Printer(self.neuron.program, given, self.lanes.dtype, self.lanes.free)
         each = printer.places * np.dtype(self.lanes.dtype).itemsize
         block = min(sums.row, max(WORD, CACHE // each // WORD * WORD))
-        update = Update(self.name, sums, spikes, printer, printer.filled(spikes.size, sums.row), block)
+        update = Update(
+            self.name, sums, spikes, printer, printer.filled(spikes.size, sums.row), block
+        )
         blocks = -(-sums.row // block)
-        return update, printer.places * block + 4 * WORD, blocks * block * len(self.neuron.program.states)
+        return (
+            update,
+            printer.places * block + 4 * WORD,
+            blocks * block * len(self.neuron.program.states),
+        )
 
     def _usual(self, fields: Neuron, sums: Buffer, spikes: Buffer) -> Fire:
         dtype, row = self.lanes.dtype, sums.row
-        passed, taken = thresholds(fields, by_neuron(fields, "threshold", self.shape), self.lanes.held)
+        passed, taken = thresholds(
+            fields, by_neuron(fields, "threshold", self.shape), self.lanes.held
+        )
         layer = aligned(3 * row, dtype)[: 3 * row].reshape(3, row)
         layer[0] = np.iinfo(dtype).max
         layer[:, : passed.size] = passed, taken, by_neuron(fields, "bias", self.shape)
@@ -82,9 +93,11 @@ class Fire(KernelOp):
     how: layout.How
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         membranes = worker.membranes[self.name]
-        sizes = layout.NeuronSizes(worker.count, steps, self.layer.shape[1], worker.each_sample(self.name))
+        sizes = layout.NeuronSizes(
+            worker.count, steps, self.layer.shape[1], worker.each_sample(self.name)
+        )
         return calls.neurons, (
             worker.arrays[self.current].reshape(-1),
             worker.states[self.name].reshape(-1),
@@ -95,7 +108,15 @@ class Fire(KernelOp):
             worker.saturations[self.name],
             membranes.reshape(-1),
             np.array(sizes),
-            np.array((*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)),
+            np.array(
+                (
+                    *worker.rows(self.current, first),
+                    *worker.rows(self.spikes, first),
+                    first,
+                    worker.steps,
+                    1,
+                )
+            ),
         )
 
 
@@ -111,7 +132,7 @@ class Update(KernelOp):
     block: int
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The call."""
+        """Return the call."""
         spikes = worker.arrays[self.spikes].reshape(-1)
         return calls.programs, (
             worker.arrays[self.current].reshape(-1),
@@ -125,7 +146,15 @@ class Update(KernelOp):
             worker.membranes[self.name].reshape(-1),
             worker.room(self, "most", 1, np.int64),
             np.array(self._sizes(worker, steps)),
-            np.array((*worker.rows(self.current, first), *worker.rows(self.spikes, first), first, worker.steps, 1)),
+            np.array(
+                (
+                    *worker.rows(self.current, first),
+                    *worker.rows(self.spikes, first),
+                    first,
+                    worker.steps,
+                    1,
+                )
+            ),
         )
 
     def _sizes(self, worker: Worker, steps: int) -> layout.TableSizes:
@@ -143,7 +172,11 @@ class Update(KernelOp):
             totals=worker.each_sample(self.name),
             membrane=places[program.membrane],
             fired=places[FIRED],
-            spikes=layout.NO_SPIKES if not program.most_spikes else layout.BITS if self.spikes.bits else layout.BYTES_OF_SPIKES,
+            spikes=layout.NO_SPIKES
+            if not program.most_spikes
+            else layout.BITS
+            if self.spikes.bits
+            else layout.BYTES_OF_SPIKES,
         )
 
     def run(self, worker: Worker, first: int, steps: int) -> None:
@@ -165,4 +198,7 @@ def refuse_more_spikes(name: str, most: Array) -> None:
     """
     if (found := int(most[0])) > MOST_SPIKES:
         most[0] = 0
-        raise NotMappable(f"{name}: a neuron fired {found} times in one step, more than {MOST_SPIKES}; raise its threshold")
+        raise NotMappable(
+            f"{name}: a neuron fired {found} times in one step, more than {MOST_SPIKES}; raise its "
+            "threshold"
+        )

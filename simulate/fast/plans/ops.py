@@ -25,12 +25,13 @@ class Worker:
     Attributes:
         arrays: by buffer.
         states: by layer, the registers that live from step to step, and room for others.
-        totals: int64 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far; of all samples together, `[1, 3,
-            neurons]`, of those that are not the output.
+        totals: int64 `[samples, 3, neurons]` by layer: spikes, lowest and highest membrane so far;
+            of all samples together, `[1, 3, neurons]`, of those that are not the output.
         saturations: int64 `[samples]` by layer.
-        membranes: int32 `[samples, steps, neurons]` of the layers whose membranes are kept; of no size for the others.
-        calls: kernels and what they are called with, by operation, first step, steps and samples: to make that anew takes longer than
-            many a kernel.
+        membranes: int32 `[samples, steps, neurons]` of the layers whose membranes are kept; of no
+            size for the others.
+        calls: kernels and what they are called with, by operation, first step, steps and samples:
+            to make that anew takes longer than many a kernel.
         scratch: memory that kernels of an operation use while they run, by operation and purpose.
         count: how many samples there are at present.
     """
@@ -42,12 +43,14 @@ class Worker:
     totals: dict[str, Array] = field(default_factory=dict)
     saturations: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, Array] = field(default_factory=dict)
-    calls: dict[tuple[Op, int, int, int], tuple[calls.Run, tuple[Any, ...]]] = field(default_factory=dict)
+    calls: dict[tuple[Op, int, int, int], tuple[calls.Run, tuple[Any, ...]]] = field(
+        default_factory=dict
+    )
     scratch: dict[tuple[Op, str], Array] = field(default_factory=dict)
     count: int = 0
 
     def rows(self, buffer: Buffer, first: int, lag: int = 0) -> tuple[int, int, int]:
-        """The row of step `first` of the block, rows from sample to sample, and from step to step; `lag` steps earlier."""
+        """Return the row of step `first` of the block, rows from sample to sample, and from step to step; `lag` steps earlier."""
         if buffer.held:
             return 0, 1, 0
         return min(buffer.past, 1) + first - lag, buffer.slots(self.steps), 1
@@ -77,7 +80,7 @@ class KernelOp(Op):
 
     @abstractmethod
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """The kernel and its arguments; they stay valid as long as the worker and its number of samples."""
+        """Return the kernel and its arguments; they stay valid as long as the worker and its number of samples."""
 
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
@@ -111,7 +114,8 @@ class Hold(Op):
         source: what is held back.
         into: the delay's own.
         lag: how many steps late the source is.
-        steps: numbers of steps, each with the elements that it holds back: bits of words, or whether it does; None for all.
+        steps: numbers of steps, each with the elements that it holds back: bits of words, or
+            whether it does; None for all.
     """
 
     source: Buffer
@@ -122,7 +126,9 @@ class Hold(Op):
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
         start, _, step = worker.rows(self.source, first, self.lag)
-        found = worker.arrays[self.source][: worker.count, start : start + (steps if step else 1), : self.into.row]
+        found = worker.arrays[self.source][
+            : worker.count, start : start + (steps if step else 1), : self.into.row
+        ]
         for late, which in self.steps:
             at, _, _ = worker.rows(self.into, first, -late)
             into = worker.arrays[self.into][: worker.count, at : at + steps]

@@ -39,7 +39,7 @@ EDGES: Table[Callable[..., Edge]] = Table("the fast engine", "use the engine 're
 
 
 def edge(node: Node, passage: Passage) -> Edge:
-    """The operation for an edge that leads to `node`.
+    """Return the operation for an edge that leads to `node`.
 
     Raises:
         NotMappable: when it is of a type that has no rule.
@@ -65,7 +65,7 @@ def _sum_pool2d(node: SumPool2d, p: Passage) -> Edge:
 
 @EDGES.rule(Scale)
 def _scale(node: Scale, p: Passage) -> Edge:
-    """A convolution of one pixel, in which each value is a group of its own."""
+    """Return a convolution of one pixel, in which each value is a group of its own."""
     size, order = p.into.size, order_of(p.into.shape)
     places = np.tile(np.array((0, 0, 0, 0, 0, 1, 0, 1), np.int32), (size, 1))
     places[:, 2] = order_of(p.source.shape) if p.flat else np.arange(size)
@@ -88,4 +88,6 @@ def _as_it_is(node: Delay | Neuron, p: Passage) -> Edge:
 
 def _copy(p: Passage, flat: bool) -> Edge:
     ordered = flat and len(p.source.shape) > 1
-    return Copy(p.source, p.into, p.lag, order_of(p.source.shape) if ordered else np.zeros(0, np.int32))
+    return Copy(
+        p.source, p.into, p.lag, order_of(p.source.shape) if ordered else np.zeros(0, np.int32)
+    )

@@ -1,8 +1,9 @@
 """From a network to operations: which buffers there are, what fills them, and in which order.
 
-Layers that do not feed each other run one after another over all steps of a block; those of a cycle run together, step by step. Nodes
-without state are linear, so that what arrives along several edges is computed edge by edge and added; one that leads to a single
-layer of neurons adds to that layer's sums at once. A Flatten is an order of elements, and a convolution before a pooling is one with it.
+Layers that do not feed each other run one after another over all steps of a block; those of a cycle
+run together, step by step. Nodes without state are linear, so that what arrives along several edges
+is computed edge by edge and added; one that leads to a single layer of neurons adds to that layer's
+sums at once. A Flatten is an order of elements, and a convolution before a pooling is one with it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Plan:
         buffers: all of them; `input` is among them by that name.
         before: operations on what is held, to be done once.
         stages: for each block of steps.
-        states: dtype of the states of each layer, and how many elements they have, those of all samples together and those of each.
+        states: dtype of the states of each layer, and how many elements they have, those of all
+            samples together and those of each.
     """
 
     net: Network
@@ -108,11 +110,15 @@ class _Planner(Structure):
             if isinstance(node, Neuron):
                 self._make_layer(name, node)
             elif isinstance(node, Delay):
-                self.made[name] = Buffer(name, self.net.shapes[name], self._delayed(name), delay=node.longest)
+                self.made[name] = Buffer(
+                    name, self.net.shapes[name], self._delayed(name), delay=node.longest
+                )
         for name in self.net.order:
             if name in needed and name not in self.made:
                 sink, row = self.fused(name), self._wide_row(name)
-                own = Buffer(name, self.net.shapes[name], self._wide(name), self.is_held(name), row=row)
+                own = Buffer(
+                    name, self.net.shapes[name], self._wide(name), self.is_held(name), row=row
+                )
                 self.made[name] = self.sums[sink] if sink else own
 
     def _make_layer(self, name: str, node: Neuron) -> None:
@@ -120,9 +126,13 @@ class _Planner(Structure):
         if node.by_event:
             self.made[name] = Buffer(name, shape, kind)
             return
-        self.layers[name] = layer = Layer.of(name, node, shape, arriving(self.net, name, self.known), self.steps)
+        self.layers[name] = layer = Layer.of(
+            name, node, shape, arriving(self.net, name, self.known), self.steps
+        )
         row = max(map(self._wide_row, self.net.sources(name)))
-        self.sums[name] = Buffer(f"{name} sums", shape, layer.lanes.sums, self.sums_held(name), keeps=False, row=row)
+        self.sums[name] = Buffer(
+            f"{name} sums", shape, layer.lanes.sums, self.sums_held(name), keeps=False, row=row
+        )
         self.made[name] = Buffer(name, shape, kind, row=row // WORD if kind is np.uint64 else row)
         self.extra.append(self.sums[name])
 
@@ -141,16 +151,24 @@ class _Planner(Structure):
             return self.made[INPUT].dtype
         if isinstance(source, Neuron):
             return spikes_type(source)
-        return self._delayed(sources[0].name) if isinstance(source, Delay) and sources[0].name != name else self._wide(name)
+        return (
+            self._delayed(sources[0].name)
+            if isinstance(source, Delay) and sources[0].name != name
+            else self._wide(name)
+        )
 
     def _wide(self, name: str) -> Any:
-        """The integers that hold every partial sum of a node."""
-        reached = self.known[name] if not isinstance(self.net.nodes[name], Delay) else arriving(self.net, name, self.known)
+        """Return the integers that hold every partial sum of a node."""
+        reached = (
+            self.known[name]
+            if not isinstance(self.net.nodes[name], Delay)
+            else arriving(self.net, name, self.known)
+        )
         return np.int32 if int(reached.magnitude.max()) <= INT32_MAX else np.int64
 
     # ---------------------------------------------------------------- operations
     def plan(self) -> Plan:
-        """The plan."""
+        """Return the plan."""
         needed = self.needed()
         self.make_buffers(needed)
         stages = []
@@ -160,10 +178,21 @@ class _Planner(Structure):
                 if name in needed:
                     (self.once if self.made[name].held else ops).extend(self._compute(name))
             if ops:
-                stages.append(Stage(tuple(ops), len(group) > 1 or (group[0], group[0]) in self.net.feedback))
+                stages.append(
+                    Stage(tuple(ops), len(group) > 1 or (group[0], group[0]) in self.net.feedback)
+                )
         buffers = tuple(dict.fromkeys([*self.made.values(), *self.extra]))
         spikes = {name: self.made[name] for name in self.net.neurons}
-        return Plan(self.net, self.held, buffers, self.made[INPUT], spikes, tuple(self.once), tuple(stages), self.states)
+        return Plan(
+            self.net,
+            self.held,
+            buffers,
+            self.made[INPUT],
+            spikes,
+            tuple(self.once),
+            tuple(stages),
+            self.states,
+        )
 
     def _compute(self, name: str) -> list[Op]:
         node, into = self.net.nodes[name], self.made[name]
@@ -183,10 +212,13 @@ class _Planner(Structure):
             return self._adding(into, [self._edge(name, source, into) for source in sources])
         sums = Buffer(f"{name} sums", into.shape, into.dtype, keeps=False, row=into.row)
         self.extra.append(sums)
-        return [*self._adding(sums, [self._edge(name, source, sums) for source in sources]), held_back(node, sums, into, 0)]
+        return [
+            *self._adding(sums, [self._edge(name, source, sums) for source in sources]),
+            held_back(node, sums, into, 0),
+        ]
 
     def _adding(self, into: Buffer, edges: list[Edge]) -> list[Op]:
-        """The operations, and before the first that adds to `into` one that clears it, unless it overwrites what is there."""
+        """Return the operations, and before the first that adds to `into` one that clears it, unless it overwrites what is there."""
         if into in self.cleared or not edges:
             return [*edges]
         self.cleared.add(into)
@@ -200,7 +232,10 @@ class _Planner(Structure):
     def _edge(self, name: str, source: Source, into: Buffer) -> Edge:
         pooled = self.net.nodes.get(self.pooled(name) or "")
         conv = pooled if isinstance(pooled, Conv2d) else None
-        return edge(self.net.nodes[name], Passage(self.made[source.name], into, int(source.late), source.flat, conv))
+        return edge(
+            self.net.nodes[name],
+            Passage(self.made[source.name], into, int(source.late), source.flat, conv),
+        )
 
     def _by_step(self, name: str) -> list[Op]:
         sums, layer = self.sums[name], self.layers[name]
@@ -221,6 +256,8 @@ class _Planner(Structure):
             places = np.empty(buffer.size, np.int32)
             places[order_of(buffer.shape)] = np.arange(buffer.size, dtype=np.int32)
             sources.append((buffer, int(late), places))
-        update, kept = by_event(name, node, self.net.shapes[name], tuple(sources), self.made[name], synapses)
+        update, kept = by_event(
+            name, node, self.net.shapes[name], tuple(sources), self.made[name], synapses
+        )
         self.states[name] = np.int64, 0, kept * self.made[name].row
         return [update]

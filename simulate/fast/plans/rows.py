@@ -14,7 +14,21 @@ from lehr.simulate.fast.kernels.layout import SPECIAL, Row
 from lehr.simulate.fast.plans.bounds import ROUNDINGS
 from lehr.simulate.fast.plans.buffers import aligned
 from lehr.tables import Table
-from lehr.update import FIRED, INPUT, Add, Bound, Fire, ForEachEvent, Leak, Program, Put, Source, Statement, sources, written
+from lehr.update import (
+    FIRED,
+    INPUT,
+    Add,
+    Bound,
+    Fire,
+    ForEachEvent,
+    Leak,
+    Program,
+    Put,
+    Source,
+    Statement,
+    sources,
+    written,
+)
 
 RULES: Table[Callable[..., None]] = Table("the fast engine", "use the engine 'reference'")
 
@@ -63,7 +77,7 @@ class Printer:
         return self.first_constant + len(self.constants)
 
     def filled(self, size: int, row: int) -> Any:
-        """The constants of `size` neurons in rows of `row`, `[constants, row]` in lanes' type."""
+        """Return the constants of `size` neurons in rows of `row`, `[constants, row]` in lanes' type."""
         count = len(self.constants)
         made = aligned(count * row, self.dtype)[: count * row].reshape(count, row)
         for into, value in zip(made, self.constants.values(), strict=True):
@@ -71,17 +85,17 @@ class Printer:
         return made
 
     def at(self, source: Source) -> int:
-        """The place of a register, a parameter or a number."""
+        """Return the place of a register, a parameter or a number."""
         if isinstance(source, str) and source in self.registers:
             return self.registers[source]
         return self.constant(source, self.value(source))
 
     def value(self, source: Source) -> Any:
-        """A parameter or a number: int64 by neuron, or one integer."""
+        """Return a parameter or a number: int64 by neuron, or one integer."""
         return self.given[source] if isinstance(source, str) else source
 
     def constant(self, key: object, value: Any) -> int:
-        """The place of a constant; what lanes do not hold is beyond everything that it is compared with, and is cut to what they hold."""
+        """Return the place of a constant; what lanes do not hold is beyond everything that it is compared with, and is cut to what they hold."""
         lanes = np.iinfo(self.dtype)
         self.constants.setdefault(key, np.clip(value, lanes.min, lanes.max))
         return self.first_constant + list(self.constants).index(key)
@@ -90,15 +104,24 @@ class Printer:
         """Add a row; what is added to a register that has just leaked is added in the same row."""
         row = Row(op, self.registers[x], **others)
         last = self.rows[-1] if self.rows and self.program.loop is None else row
-        if op in (layout.TAKE, layout.ADD) and (last.op, last.x, last.then) == (layout.LEAK, row.x, -1) and row.y != row.x:
+        if (
+            op in (layout.TAKE, layout.ADD)
+            and (last.op, last.x, last.then) == (layout.LEAK, row.x, -1)
+            and row.y != row.x
+        ):
             self.rows[-1] = last._replace(y=row.y, shift=row.shift, then=op)
         else:
             self.rows.append(row)
 
     def is_flag(self, name: str) -> bool:
         """Whether a register never holds anything but 0 and 1."""
-        writing = [s for s in self.program.all if not isinstance(s, ForEachEvent) and written(s) == name]
-        return all((isinstance(s, Fire) and s.up_to == 1) or (isinstance(s, Put) and s.source in (0, 1)) for s in writing)
+        writing = [
+            s for s in self.program.all if not isinstance(s, ForEachEvent) and written(s) == name
+        ]
+        return all(
+            (isinstance(s, Fire) and s.up_to == 1) or (isinstance(s, Put) and s.source in (0, 1))
+            for s in writing
+        )
 
 
 def _loaded(s: Statement) -> bool:
@@ -127,7 +150,14 @@ def _leak_alike(p: Printer, s: Leak, factor: int, places: int) -> None:
         return
     shifted = factor << (16 - places) if p.dtype is np.int16 else factor
     form = layout.SHIFT if s.decay.form == "shift" else layout.MULTIPLY
-    p.put(layout.LEAK, s.x, form=form, factor=shifted, places=places, rounding=ROUNDINGS[s.decay.rounding])
+    p.put(
+        layout.LEAK,
+        s.x,
+        form=form,
+        factor=shifted,
+        places=places,
+        rounding=ROUNDINGS[s.decay.rounding],
+    )
 
 
 def _leak_each(p: Printer, s: Leak) -> None:
@@ -157,8 +187,18 @@ def _add(p: Printer, s: Add) -> None:
     elif not s.times:
         p.put(layout.SUB if s.negative else layout.ADD, s.x, y=p.at(s.source), shift=s.shift)
     else:
-        where, times = (layout.SUB_WHERE, layout.SUB_TIMES) if s.negative else (layout.ADD_WHERE, layout.ADD_TIMES)
-        p.put(where if p.is_flag(s.times) else times, s.x, y=p.at(s.source), m=p.at(s.times), shift=s.shift)
+        where, times = (
+            (layout.SUB_WHERE, layout.SUB_TIMES)
+            if s.negative
+            else (layout.ADD_WHERE, layout.ADD_TIMES)
+        )
+        p.put(
+            where if p.is_flag(s.times) else times,
+            s.x,
+            y=p.at(s.source),
+            m=p.at(s.times),
+            shift=s.shift,
+        )
 
 
 @RULES.rule(Put)

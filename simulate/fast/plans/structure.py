@@ -35,30 +35,42 @@ class Structure:
     def sources(self, name: str) -> list[Source]:
         """What arrives at a node, looking through every Flatten, and at a pooling through the convolution before it."""
         conv = self.pooled(name)
-        return [found for source in self.net.sources(conv or name) for found in self._through(source, conv or name)]
+        return [
+            found
+            for source in self.net.sources(conv or name)
+            for found in self._through(source, conv or name)
+        ]
 
     def _through(self, source: str, sink: str) -> Iterable[Source]:
         late = (source, sink) in self.net.feedback
         if not isinstance(self.net.nodes.get(source), Flatten):
             return [Source(source, late, False)]
-        inner = [found for before in self.net.sources(source) for found in self._through(before, source)]
+        inner = [
+            found for before in self.net.sources(source) for found in self._through(before, source)
+        ]
         if late and any(found.late for found in inner):
             return [Source(source, late, False)]
         return [Source(found.name, late or found.late, True) for found in inner]
 
     def pooled(self, name: str) -> str | None:
-        """The convolution that a pooling is computed with, if there is one."""
+        """Return the convolution that a pooling is computed with, if there is one."""
         node, sources = self.net.nodes[name], self.net.sources(name)
         if not isinstance(node, SumPool2d) or len(sources) != 1 or node.padding != (0, 0):
             return None
         conv = self.net.nodes.get(sources[0])
-        alone = self.net.targets(sources[0]) == (name,) and (sources[0], name) not in self.net.feedback
-        return sources[0] if isinstance(conv, Conv2d) and alone and conv.dilation == (1, 1) else None
+        alone = (
+            self.net.targets(sources[0]) == (name,) and (sources[0], name) not in self.net.feedback
+        )
+        return (
+            sources[0] if isinstance(conv, Conv2d) and alone and conv.dilation == (1, 1) else None
+        )
 
     def needed(self) -> set[str]:
-        """The nodes that have a value of their own: neurons, delays, and what these and others read."""
+        """Return the nodes that have a value of their own: neurons, delays, and what these and others read."""
         found: set[str] = set()
-        pending = [name for name, node in self.net.nodes.items() if isinstance(node, (Neuron, Delay))]
+        pending = [
+            name for name, node in self.net.nodes.items() if isinstance(node, (Neuron, Delay))
+        ]
         while pending:
             name = pending.pop()
             if name in found or name == INPUT:
@@ -83,11 +95,13 @@ class Structure:
         held = {INPUT: self.held}
         for name in self.net.order:
             changes = isinstance(self.net.nodes[name], (Neuron, Delay))
-            held[name] = not changes and all(not source.late and held[source.name] for source in self.sources(name))
+            held[name] = not changes and all(
+                not source.late and held[source.name] for source in self.sources(name)
+            )
         return held
 
     def fused(self, name: str) -> str | None:
-        """The layer of neurons to whose sums a node adds at once."""
+        """Return the layer of neurons to whose sums a node adds at once."""
         targets = self.net.targets(name)
         if len(targets) != 1 or isinstance(self.net.nodes[name], (Neuron, Delay, Flatten)):
             return None
@@ -102,7 +116,7 @@ class Structure:
         return all(not source.late and self.is_held(source.name) for source in self.sources(name))
 
     def groups(self) -> list[list[str]]:
-        """The nodes of each cycle, or one node alone, in order of evaluation."""
+        """Return the nodes of each cycle, or one node alone, in order of evaluation."""
         net = self.net
         first: dict[str, str] = {}  # of the nodes on cycles together, the first by name
         group = {name: first.setdefault(net.cycles[name], name) for name in net.nodes}

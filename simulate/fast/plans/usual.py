@@ -17,10 +17,14 @@ Fields = tuple[Arithmetic, Synapse | None]
 
 @cache
 def fields_of(program: Program) -> Fields | None:
-    """The fields of a neuron whose program is this one; None where no fields say it."""
+    """Return the fields of a neuron whose program is this one; None where no fields say it."""
     some = program.all
     try:
-        synapse = Synapse(**_state(some, CURRENT), bias_to=_bias_to(some)) if _of(some, Bound, CURRENT) else None
+        synapse = (
+            Synapse(**_state(some, CURRENT), bias_to=_bias_to(some))
+            if _of(some, Bound, CURRENT)
+            else None
+        )
         fires, reset = _of(some, Fire, MEMBRANE), _reset(some)
         late = not fires or not reset or some.index(fires[0]) > some.index(reset[0])
         how = Arithmetic(
@@ -32,17 +36,20 @@ def fields_of(program: Program) -> Fields | None:
             update="step" if program.loop is None else "event",
         )
         return (how, synapse) if program_of(how, synapse) == program else None
-    except (FileRefused, TypeError):  # numbers that no fields take, or parameters where fields have numbers
+    except (
+        FileRefused,
+        TypeError,
+    ):  # numbers that no fields take, or parameters where fields have numbers
         return None
 
 
 def _of(some: tuple[Statement, ...], kind: type, x: str) -> list[Any]:
-    """The statements of one kind about register x."""
+    """Return the statements of one kind about register x."""
     return [s for s in some if isinstance(s, kind) and getattr(s, "x", "") == x]
 
 
 def _state(some: tuple[Statement, ...], x: str) -> dict[str, Any]:
-    """The fields of a state."""
+    """Return the fields of a state."""
     bounds, leaks = _of(some, Bound, x), _of(some, Leak, x)
     if not bounds or isinstance(bounds[0].high, str):
         raise FileRefused(f"{x} has no width in bits")
@@ -50,7 +57,13 @@ def _state(some: tuple[Statement, ...], x: str) -> dict[str, Any]:
     if not leaks:
         return {**told, "decay_numerator": 1, "decay_shift": 0}
     decay = leaks[0].decay
-    return {**told, "decay_form": decay.form, "decay_numerator": decay.numerator, "decay_shift": decay.shift, "rounding": decay.rounding}
+    return {
+        **told,
+        "decay_form": decay.form,
+        "decay_numerator": decay.numerator,
+        "decay_shift": decay.shift,
+        "rounding": decay.rounding,
+    }
 
 
 def _reset(some: tuple[Statement, ...]) -> list[Any]:
@@ -63,6 +76,6 @@ def _bias_to(some: tuple[Statement, ...]) -> Any:
 
 
 def in_fields(neuron: Neuron) -> Neuron | None:
-    """The neurons with their update in fields; None where none say it."""
+    """Return the neurons with their update in fields; None where none say it."""
     found = fields_of(neuron.program)
     return None if found is None else replace(neuron, arithmetic=found[0], synapse=found[1])

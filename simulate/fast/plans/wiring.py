@@ -18,12 +18,15 @@ PULSES = 64
 """Source neurons whose synapses are found at once, so that no matrix of all by all is made."""
 
 
-def synapses_of(net: Network, name: str) -> tuple[list[tuple[str, bool]], tuple[Array, Array, Array]]:
-    """The synapses of a layer, by source neuron, in the order in which sources' events arrive.
+def synapses_of(
+    net: Network, name: str
+) -> tuple[list[tuple[str, bool]], tuple[Array, Array, Array]]:
+    """Return the synapses of a layer, by source neuron, in the order in which sources' events arrive.
 
     Returns:
-        The sources, each with whether it is late; and int64 arrays: where the synapses of each source neuron begin, and one more; of
-        each synapse its target, with the channels last, and its weight.
+        The sources, each with whether it is late; and int64 arrays: where the synapses of each
+        source neuron begin, and one more; of each synapse its target, with the channels last, and
+        its weight.
     """
     place = np.empty(math.prod(net.shapes[name]), np.int64)
     place[order_of(net.shapes[name])] = np.arange(place.size)
@@ -44,7 +47,11 @@ def synapses_of(net: Network, name: str) -> tuple[list[tuple[str, bool]], tuple[
             counts.append(np.bincount(row, minlength=len(pulses)))
             targets.append(place[column])
             weights.append(matrix[row, column])
-    return sources, (np.cumsum(np.concatenate(counts)), np.concatenate(targets), np.concatenate(weights))
+    return sources, (
+        np.cumsum(np.concatenate(counts)),
+        np.concatenate(targets),
+        np.concatenate(weights),
+    )
 
 
 def _pulses(start: int, size: int) -> Int64:

@@ -1,10 +1,13 @@
 """Runs a netx network in brian2-loihi: `python brian_run.py in.npz out.npz`.
 
-In: `x` [N, T, *shape], 0 and 1, and of each layer k, as the network's file has them: `type{k}` (0 dense, 1 convolution), `weight{k}`,
-`weight_rec{k}` and `bias{k}` where there are any, `window{k}` (stride, padding, dilation by rows and columns, groups), `neuron{k}`
-(iDecay, vDecay, vThMant), `shape{k}`. Out: `s0`, `v0`, `s1`, ... spikes and membranes of each layer at its own steps, [N, T, *shape].
+In: `x` [N, T, *shape], 0 and 1, and of each layer k, as the network's file has them: `type{k}` (0
+dense, 1 convolution), `weight{k}`, `weight_rec{k}` and `bias{k}` where there are any, `window{k}`
+(stride, padding, dilation by rows and columns, groups), `neuron{k}` (iDecay, vDecay, vThMant),
+`shape{k}`. Out: `s0`, `v0`, `s1`, ... spikes and membranes of each layer at its own steps, [N, T,
+*shape].
 
-Samples are copies of the network side by side; the input arrives at once, spikes of neurons a step later.
+Samples are copies of the network side by side; the input arrives at once, spikes of neurons a step
+later.
 """
 
 import sys
@@ -27,22 +30,28 @@ def dense(told, k, shape):
     weight, (sh, sw, ph, pw, dh, dw, groups) = told[f"weight{k}"], told[f"window{k}"]
     (_, height, width), (outs, rows, columns) = shape, told[f"shape{k}"]
     of_group_in, of_group_out = weight.shape[1], outs // groups
-    out, into, y, z, r, c = np.meshgrid(*map(np.arange, (*weight.shape, rows, columns)), indexing="ij")
+    out, into, y, z, r, c = np.meshgrid(
+        *map(np.arange, (*weight.shape, rows, columns)), indexing="ij"
+    )
     row, column = r * sh - ph + y * dh, c * sw - pw + z * dw
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     sources = ((out // of_group_out * of_group_in + into) * height + row) * width + column
     places = (out * rows + r) * columns + c
-    return sources[inside], places[inside], np.broadcast_to(weight[..., None, None], inside.shape)[inside]
+    return (
+        sources[inside],
+        places[inside],
+        np.broadcast_to(weight[..., None, None], inside.shape)[inside],
+    )
 
 
 def matrix(weight):
-    """The same of a matrix `[out, in]`."""
+    """Return the same of a matrix `[out, in]`."""
     places, sources = np.nonzero(weight)
     return sources, places, weight[places, sources]
 
 
 def biases(bias):
-    """The same of one source for each neuron, which fires in every step: a bias is as many synapses as it takes."""
+    """Return the same of one source for each neuron, which fires in every step: a bias is as many synapses as it takes."""
     left, ways = bias.copy(), []
     while left.any():
         now = np.clip(left, -LARGEST, LARGEST)
@@ -60,10 +69,14 @@ def connect(group, source, sizes, way, copies):
         if not here.any():
             continue
         sources, places, weights = (part[here] for part in way)
-        mode = loihi.synapse_sign_mode.EXCITATORY if positive else loihi.synapse_sign_mode.INHIBITORY
+        mode = (
+            loihi.synapse_sign_mode.EXCITATORY if positive else loihi.synapse_sign_mode.INHIBITORY
+        )
         synapses = loihi.LoihiSynapses(source, group, sign_mode=mode)
         offsets = np.arange(copies)[:, None]
-        synapses.connect(i=(sources + offsets * sizes[0]).ravel(), j=(places + offsets * sizes[1]).ravel())
+        synapses.connect(
+            i=(sources + offsets * sizes[0]).ravel(), j=(places + offsets * sizes[1]).ravel()
+        )
         synapses.w = np.tile(weights, copies)
         made.append(synapses)
     return made
@@ -76,20 +89,29 @@ def run(told, x):
     total, size = steps + layers, int(np.prod(x.shape[2:]))
     flat = x.reshape(copies, steps, size)
     sample, time, which = np.nonzero(flat)
-    source, shape = loihi.LoihiSpikeGeneratorGroup(copies * size, sample * size + which, time), x.shape[2:]
+    source, shape = (
+        loihi.LoihiSpikeGeneratorGroup(copies * size, sample * size + which, time),
+        x.shape[2:],
+    )
     parts, groups = [source], []
     for k in range(layers):
         current, membrane, threshold = (int(number) for number in told[f"neuron{k}"])
         neurons = int(np.prod(told[f"shape{k}"]))
-        group = loihi.LoihiNeuronGroup(copies * neurons, threshold_v_mant=threshold, decay_v=membrane, decay_I=current)
+        group = loihi.LoihiNeuronGroup(
+            copies * neurons, threshold_v_mant=threshold, decay_v=membrane, decay_I=current
+        )
         way = dense(told, k, shape) if told[f"type{k}"] else matrix(told[f"weight{k}"])
         parts += [group, *connect(group, source, (size, neurons), way, copies)]
         if f"weight_rec{k}" in told:
-            parts += connect(group, group, (neurons, neurons), matrix(told[f"weight_rec{k}"]), copies)
+            parts += connect(
+                group, group, (neurons, neurons), matrix(told[f"weight_rec{k}"]), copies
+            )
         if f"bias{k}" in told:
             each = np.repeat(told[f"bias{k}"], neurons // len(told[f"bias{k}"]))
             ticks = np.arange(k, k + steps)
-            always = loihi.LoihiSpikeGeneratorGroup(copies, *(a.ravel() for a in np.meshgrid(np.arange(copies), ticks)))
+            always = loihi.LoihiSpikeGeneratorGroup(
+                copies, *(a.ravel() for a in np.meshgrid(np.arange(copies), ticks))
+            )
             parts += [always, *connect(group, always, (1, neurons), biases(each), copies)]
         fired, seen = loihi.LoihiSpikeMonitor(group), loihi.LoihiStateMonitor(group, "v")
         parts += [fired, seen]

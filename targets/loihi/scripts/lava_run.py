@@ -1,6 +1,7 @@
 """Runs a netx network in Lava's bit-accurate processes: `python lava_run.py in.npz out.npz network.net`.
 
-In: `x` [N, T, *shape], 0 and 1. Out: `s0`, `v0`, `s1`, ... spikes and membranes of each layer at its own steps, [N, T, *shape].
+In: `x` [N, T, *shape], 0 and 1. Out: `s0`, `v0`, `s1`, ... spikes and membranes of each layer at
+its own steps, [N, T, *shape].
 """
 
 import os
@@ -20,7 +21,9 @@ for name in TORCH_ONLY:  # netx imports them for resonators and sigma-delta neur
     stub = types.ModuleType(name)
     stub.neuron_params = None
     stub.__path__ = []
-    stub.__file__ = f"{os.devnull}/none.py"  # Lava looks for models in the folder of every module of a package
+    stub.__file__ = (
+        f"{os.devnull}/none.py"  # Lava looks for models in the folder of every module of a package
+    )
     sys.modules[name] = stub
 
 from lava.lib.dl.netx.blocks.models import AbstractPyBlockModel  # noqa: E402
@@ -39,7 +42,9 @@ class PyRecurrentDenseModel(AbstractPyBlockModel):
     """What netx lacks for its own block: as those of its other blocks, it is nothing but the processes inside."""
 
 
-sys.modules[RecurrentDense.__module__].PyRecurrentDenseModel = PyRecurrentDenseModel  # where Lava looks for it
+sys.modules[
+    RecurrentDense.__module__
+].PyRecurrentDenseModel = PyRecurrentDenseModel  # where Lava looks for it
 
 
 def channels_last(values):
@@ -52,9 +57,13 @@ def main(source, sink, path):
     x = np.load(source)["x"]
     samples, steps = x.shape[:2]
     probe = Network(net_config=path)
-    layers, hears_itself = len(probe.layers), any(isinstance(layer, RecurrentDense) for layer in probe.layers)
-    # Layer k works on step t of the network in the chip's step t + k + 1; LIFReset clears it when its first step of a sample comes.
-    # Spikes between layers are then of the same sample, but those that a layer sends itself are not: a pause is needed to clear them.
+    layers, hears_itself = (
+        len(probe.layers),
+        any(isinstance(layer, RecurrentDense) for layer in probe.layers),
+    )
+    # Layer k works on step t of the network in the chip's step t + k + 1; LIFReset clears it when
+    # its first step of a sample comes. Spikes between layers are then of the same sample, but those
+    # that a layer sends itself are not: a pause is needed to clear them.
     interval = steps + (layers if hears_itself else 0)
     total = samples * interval + (0 if hears_itself else layers)
     net = Network(net_config=path, reset_interval=interval, reset_offset=1)
@@ -74,8 +83,15 @@ def main(source, sink, path):
     for _ in range(samples if hears_itself else 0):
         ring.run(condition=RunSteps(interval), run_cfg=config)
         for layer in net.layers:
-            synapses = [layer.synapse, *([layer.synapse_rec] if hasattr(layer, "synapse_rec") else [])]
-            for state in (layer.neuron.u, layer.neuron.v, *(getattr(s, "a_buff", None) or s.a_buf for s in synapses)):
+            synapses = [
+                layer.synapse,
+                *([layer.synapse_rec] if hasattr(layer, "synapse_rec") else []),
+            ]
+            for state in (
+                layer.neuron.u,
+                layer.neuron.v,
+                *(getattr(s, "a_buff", None) or s.a_buf for s in synapses),
+            ):
                 state.set(np.zeros(state.shape, np.int32))
     out = {}
     for k, layer in enumerate(net.layers):

@@ -1,8 +1,8 @@
 """Runs a network in SANA-FE's model of Loihi: `python sanafe_run.py in.npz out.npz`.
 
-In: `x` [N, T, inputs], 0 and 1, and of each layer k `synapses{k}` [n, 3] (source, destination, weight), perhaps `own{k}` likewise,
-`neuron{k}` (threshold, share of the membrane that stays) and `size{k}`. Out: `spikes` [N, layers], `energy` [N, parts] with `parts`,
-`seconds` [N].
+In: `x` [N, T, inputs], 0 and 1, and of each layer k `synapses{k}` [n, 3] (source, destination,
+weight), perhaps `own{k}` likewise, `neuron{k}` (threshold, share of the membrane that stays) and
+`size{k}`. Out: `spikes` [N, layers], `energy` [N, parts] with `parts`, `seconds` [N].
 """
 
 import sys
@@ -34,13 +34,19 @@ def run(told, x, layers):
     for number, neuron in enumerate(entry):
         spikes = [int(spike) for spike in x[:, number]] + [0] * layers
         unit = f"loihi_inputs[{number % CORE}]"
-        neuron.set_attributes(soma_hw_name=unit, default_synapse_hw_name="loihi_dense_synapse", model_attributes={"spikes": spikes})
+        neuron.set_attributes(
+            soma_hw_name=unit,
+            default_synapse_hw_name="loihi_dense_synapse",
+            model_attributes={"spikes": spikes},
+        )
     core, source = place(arch, entry, 0), entry
     for k in range(layers):
         threshold, stays = map(float, told[f"neuron{k}"])
         how = {"threshold": threshold, "leak_decay": stays, "reset_mode": "hard"}
         hardware = {"soma_hw_name": "loihi_lif", "default_synapse_hw_name": "loihi_dense_synapse"}
-        group = net.create_neuron_group(f"layer{k}", int(told[f"size{k}"]), model_attributes=how, log_spikes=True, **hardware)
+        group = net.create_neuron_group(
+            f"layer{k}", int(told[f"size{k}"]), model_attributes=how, log_spikes=True, **hardware
+        )
         connect(source, group, told[f"synapses{k}"])
         if f"own{k}" in told:
             connect(group, group, told[f"own{k}"])
@@ -54,7 +60,11 @@ def run(told, x, layers):
             name = address.group_name
             if name != "input":
                 counts[int(name.removeprefix("layer"))] += 1
-    return counts, {name: float(value) for name, value in got["energy"].items()}, float(got["sim_time"])
+    return (
+        counts,
+        {name: float(value) for name, value in got["energy"].items()},
+        float(got["sim_time"]),
+    )
 
 
 def main(source, sink):
@@ -66,7 +76,13 @@ def main(source, sink):
     spikes, energies, seconds = zip(*(run(told, sample, layers) for sample in x), strict=True)
     parts = sorted(energies[0])
     energy = np.array([[each[part] for part in parts] for each in energies])
-    np.savez(sink, spikes=np.array(spikes), energy=energy, parts=np.array(parts), seconds=np.array(seconds))
+    np.savez(
+        sink,
+        spikes=np.array(spikes),
+        energy=energy,
+        parts=np.array(parts),
+        seconds=np.array(seconds),
+    )
 
 
 if __name__ == "__main__":

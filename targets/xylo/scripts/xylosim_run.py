@@ -1,6 +1,7 @@
 """Run a configuration in xylosim: `python xylosim_run.py IN.npz OUT.npz configuration.json`; x is `[samples, steps, inputs]`.
 
-OUT.npz gets spikes, membranes and synapse currents of hidden neurons and outputs, `[samples, steps, neurons]`.
+OUT.npz gets spikes, membranes and synapse currents of hidden neurons and outputs, `[samples, steps,
+neurons]`.
 """
 
 import json
@@ -12,7 +13,7 @@ from xylosim.v2 import XyloLayer, XyloSynapse
 
 
 def synapses(part):
-    """A list of synapses for each source."""
+    """Return a list of synapses for each source."""
     shape = part["weights"]["dimensions"]
     matrix = np.array(part["weights"]["values"]).reshape(shape["value0"], shape["value1"])
     return [[XyloSynapse(int(to), 0, int(row[to])) for to in np.flatnonzero(row)] for row in matrix]
@@ -24,7 +25,7 @@ def of(neurons, name):
 
 
 def layer_of(told):
-    """The simulator of a configuration, and the synapses that it keeps pointers to: they must live as long as it does."""
+    """Return the simulator of a configuration, and the synapses that it keeps pointers to: they must live as long as it does."""
     parts = [told["input"], told["reservoir"], told["readout"]]
     hidden, outputs = told["reservoir"]["neurons"], told["readout"]["neurons"]
     into, recurrent, out = kept = [synapses(part) for part in parts]
@@ -59,12 +60,26 @@ def main():
     for sample in x:
         layer.reset_all()
         layer.evolve(sample.tolist())
-        records["hidden"].append((layer.rec_recurrent_spikes, np.transpose(layer.rec_v_mem), np.transpose(layer.rec_i_syn)))
-        records["output"].append((layer.rec_out_spikes, np.transpose(layer.rec_v_mem_out), np.transpose(layer.rec_i_syn_out)))
+        records["hidden"].append(
+            (
+                layer.rec_recurrent_spikes,
+                np.transpose(layer.rec_v_mem),
+                np.transpose(layer.rec_i_syn),
+            )
+        )
+        records["output"].append(
+            (
+                layer.rec_out_spikes,
+                np.transpose(layer.rec_v_mem_out),
+                np.transpose(layer.rec_i_syn_out),
+            )
+        )
     made = {}
     for name, samples in records.items():
         for at, quantity in enumerate(("spikes", "membrane", "current")):
-            made[f"{quantity}.{name}"] = np.array([sample[at] for sample in samples], np.uint8 if at == 0 else np.int16)
+            made[f"{quantity}.{name}"] = np.array(
+                [sample[at] for sample in samples], np.uint8 if at == 0 else np.int16
+            )
     np.savez(sys.argv[2], **made)
     del layer, kept
 
