@@ -286,9 +286,9 @@ def _assemble(
         else:
             arrays = [
                 f.name
-                for f in fields(kind)
+                for f in fields(kind)  # type: ignore[arg-type]
                 if f.name not in values and f"{name}.{f.name}" in tensors
-            ]  # type: ignore[arg-type]
+            ]
             values |= {key: _integers(f"{name}.{key}", tensors) for key in arrays}
         node: Callable[..., Node] = kind
         nodes[name] = node(**values)
