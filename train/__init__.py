@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if __name__ == "train":
     raise ImportError("import lehr.train, not train: the folder is part of the package lehr")
 
+from lehr.callable import make_callable
+
 if TYPE_CHECKING:
     from lehr.train.modules import binarize as binarize
     from lehr.train.neurons import ThresholdAnnealer as ThresholdAnnealer
@@ -23,3 +25,5 @@ else:
 
 
 __all__ = ["Threshold", "ThresholdAnnealer", "binarize"]
+
+make_callable(__name__)
