@@ -9,7 +9,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from pathlib import Path
 
-from lehr.errors import UsageError
+from lehr.errors import ToolMissing, UsageError
+from lehr.extras import missing_package
 from lehr.spelling import one_of
 from lehr.targets.contract import Environment, Target
 
@@ -86,7 +87,7 @@ def get(name: str) -> Target:
 
     Raises:
         UsageError: when there is none, or it did not load.
-        ImportError: when a package that it needs is missing.
+        ToolMissing: when a package that it needs is missing.
     """
     found = next((entry for entry in entries() if entry.name == name), None)
     if found is None:
@@ -94,7 +95,7 @@ def get(name: str) -> Target:
             f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}"
         )
     if found.missing is not None:
-        raise found.missing
+        raise ToolMissing(missing_package(found.missing, f"target {name}") or found.reason)
     if found.target is None:
         raise UsageError(
             f"target {name} is broken ({found.reason}); reinstall the package that brings it"
