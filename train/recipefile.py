@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from lehr.errors import FileRefused, UsageError
 from lehr.leftovers import recover
 from lehr.reading import read_text
 from lehr.spelling import nearest
+from lehr.train.bundled import bundled as bundled
 from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe
 
@@ -24,12 +24,6 @@ ARMS = {
     "float": ("network.weights=float",),
 }
 """The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
-
-
-def bundled() -> dict[str, Path]:
-    """Return the recipes that come with lehr, by name."""
-    folder = Path(str(files("lehr.train"))) / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lehr import __version__
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
 
 PACKAGES = (
@@ -34,6 +35,7 @@ def doctor(
             "--install",
             metavar="NAME",
             help="Install a tool of a target into a Python environment of its own.",
+            autocompletion=completing.environments,
         ),
     ] = None,
     as_json: Json = False,
@@ -45,7 +47,9 @@ def doctor(
 
         if install is not None:
             _install(out, install)
+            out.then("targets", "list")
             return
+        out.then("demo")
         packages = {name: _version(name) for name in PACKAGES}
         tools = {}
         for entry in registry.entries():
