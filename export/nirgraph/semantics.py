@@ -12,7 +12,7 @@ from lehr.export.nirgraph.graph import Cells, Graph, Wait
 from lehr.export.nirgraph.times import odd_times
 from lehr.network import OUTPUT
 from lehr.refusals import Refusals
-from lehr.spelling import nearest, option
+from lehr.spelling import either, nearest, option
 
 Discretize = Literal["euler", "exact"]
 Integrate = Literal["step", "ode"]
@@ -73,9 +73,7 @@ class Semantics:
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value not in allowed and not (value is None and name in ("integrate", "readout")):
-                choice = " or ".join(map(repr, allowed))
-                way_out = f"{nearest(str(value), allowed)} use {choice}".strip()
-                raise UsageError(f"{option(name)} is {value!r}; {way_out}")
+                raise UsageError(f"{option(name)} is {value!r}; {either(str(value), allowed)}")
 
 
 def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:

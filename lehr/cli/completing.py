@@ -65,10 +65,8 @@ def recipes(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # noqa: AR
 def recipes_and_files(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:
     """Offer the names of bundled recipes, and recipe files."""
     yield from recipes(ctx, incomplete)
-    before, slash, start = incomplete.rpartition("/")
-    for path in sorted(Path(before + slash).glob("*")):
-        if path.name.startswith(start) and (path.is_dir() or path.suffix == ".toml"):
-            yield f"{before}{slash}{path.name}" + "/" * path.is_dir()
+    folder, slash, _ = incomplete.rpartition("/")
+    yield from (f"{folder}{slash}{path.name}" for path in Path(folder + slash).glob("*.toml"))
 
 
 @_silent
@@ -77,10 +75,14 @@ def recipe_keys(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # noqa
     from lehr.train.mistakes import keys
     from lehr.train.recipe import Recipe
 
-    known = list(dict.fromkeys((*keys(Recipe), *_keys_in(str(ctx.params.get("recipe"))))))
-    tables = {key.rpartition(".")[0] for key in known}
-    tables |= {key.partition(".0.")[0] for key in known if ".0." in key}
+    known = list(dict.fromkeys((*keys(Recipe), *_keys_in(_first(ctx, "recipe")))))
+    tables = {key[:at] for key in known for at, letter in enumerate(key) if letter == "."}
     yield from (f"{key}=" for key in known if key not in tables)
+
+
+def _first(ctx: typer.Context, parameter: str) -> str:
+    """Return a command's argument; while the value of an option is missing, typer has not yet taken it."""
+    return str(ctx.params.get(parameter) or next(iter(ctx.args), ""))
 
 
 def _keys_in(recipe: str) -> list[str]:
@@ -150,7 +152,7 @@ def _nodes(ctx: typer.Context, parameter: str) -> Iterator[tuple[str, str]]:
     """Name and type of each node in the file that a parameter names."""
     from lehr.outline import outline
 
-    nodes = outline(Path(str(ctx.params.get(parameter)))).nodes
+    nodes = outline(Path(_first(ctx, parameter))).nodes
     yield from ((name, node.kind) for name, node in nodes.items())
 
 

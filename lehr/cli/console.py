@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -157,11 +157,19 @@ def session(as_json: bool) -> Iterator[Output]:
     if message:
         out.facts["error"] = _LONG_WORD.sub(_shortened, message)
         _say_error(lines or [message])
+    _end(out, silent=bool(message))
+
+
+def _end(out: Output, *, silent: bool) -> NoReturn:
+    """Print the verdict and go; of a stdout that takes nothing, only what was not said before."""
     try:
         out.end()
+    except BrokenPipeError:
+        _silence()
+        raise typer.Exit(out.exit_code or 1) from None
     except OSError as error:
         _silence()
-        if not message:
+        if not silent:
             typer.echo(
                 f"error: the result cannot be printed: {error.strerror}; let it go elsewhere",
                 err=True,

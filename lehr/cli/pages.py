@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -17,6 +18,8 @@ from lehr.spelling import nearest, one_of
 _HYPHEN = "\u2010"
 """It stands for a hyphen while lines are broken, so that they break at spaces only."""
 
+_COMPLETING, _ENOUGH = "_LEHR_COMPLETE", "10000"
+"""The variable by which a shell asks for what can be typed, and columns in which no help that goes with it needs two lines."""
 _TyperContext: Any = TyperCommand.context_class
 _TyperFormatter: Any = _TyperContext.formatter_class
 
@@ -77,6 +80,8 @@ class Group(TyperGroup):
         Typer itself prints a page where a command line cannot be read, and never JSON.
         """
         words = sys.argv[1:] if args is None else list(args)
+        if _COMPLETING in os.environ:
+            os.environ["COLUMNS"] = _ENOUGH
         try:
             code = super().main(words, *rest, **{**options, "standalone_mode": False})
         except UsageError as error:

@@ -134,10 +134,8 @@ def ops(as_json: Json = False) -> None:
         from lehr.targets.operators import support, with_artefacts
 
         table = support(registry.targets())
-        names = [target.name for target in with_artefacts(registry.targets())]
-        out.table(
-            ("operator", *names),
-            [(op, *("yes" if row[n] else "no" for n in names)) for op, row in table.items()],
-        )
+        built = [target.name for target in with_artefacts(registry.targets())]
+        rows = [(op, ", ".join(name for name in built if row[name])) for op, row in table.items()]
+        out.table(("operator", "taken by"), [(op, takers or "no target") for op, takers in rows])
         out.facts["operators"] = table
         out.then("check", "MODEL.nir")
