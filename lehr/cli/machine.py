@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lehr import __version__
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
 
 
@@ -19,6 +20,7 @@ def doctor(
             "--install",
             metavar="NAME",
             help="Install a tool of a target into a Python environment of its own.",
+            autocompletion=completing.environments,
         ),
     ] = None,
     as_json: Json = False,
@@ -31,7 +33,9 @@ def doctor(
 
         if install is not None:
             _install(out, install)
+            out.then("targets", "list")
             return
+        out.then("demo")
         packages = {name: _version(name) for each in (CORE, *EXTRAS.values()) for name in each}
         tools = {}
         for entry in registry.entries():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, percent, progress, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
@@ -36,6 +37,7 @@ def train(
             "--target",
             metavar="NAME",
             help="Train in the arithmetic, and under the limits, of a target; one of `lehr targets list`.",
+            autocompletion=completing.targets,
         ),
     ] = None,
     seeds: Annotated[
@@ -108,6 +110,7 @@ def train(
                 else tensorboard
             )
             out.facts["runs"].append(_train_one(out, folder, each, samples, kept[folder], events))
+        out.then("export", next(iter(runs)), "-o", "model.nir")
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(
                 out, [made["accuracy"] for made in out.facts["runs"]]
