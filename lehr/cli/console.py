@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from lehr.cli import layout
-from lehr.cli.packages import missing_package
 from lehr.errors import FileRefused, LehrError, ToolMissing, UsageError
+from lehr.extras import missing_package
 from lehr.text import printable, shortened
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
 
 def _unexpected(error: Exception) -> tuple[str, int]:
     """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless the machine lacks something."""
-    if isinstance(error, ImportError) and (missing := missing_package(error)):
+    if isinstance(error, ImportError) and (missing := missing_package(error, "this command")):
         return missing, ToolMissing.exit_code
     if refusal := _of_a_path(error):
         return refusal
