@@ -24,7 +24,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "export": (
         "lehr export run -o model.nir",
         "lehr export model.nir --for snntorch -o floats.nir",
-        "lehr export mine.py:build -i in.npz --steps 8 -o m.nir",
+        "lehr export mine.py:build -i spikes.npz -o mine.nir",
     ),
     "quantize": (
         "lehr quantize graph.nir --calibrate spikes.npz \\",
@@ -38,7 +38,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "inspect": ("lehr inspect model.nir", "lehr inspect graph.nir --structure"),
     "widths": (
         "lehr widths model.nir",
-        "lehr widths model.nir -i in.npz --risk 0.1 -o narrow.nir",
+        "lehr widths model.nir -i in.npz --risk 0.2 -o narrow.nir",
     ),
     "check": ("lehr check model.nir", "lehr check model.nir --target fpga"),
     "build": (
