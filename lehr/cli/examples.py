@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "": (
-        "lehr demo",
         "lehr train digits -o run",
         "lehr export run -o model.nir",
         "lehr recipes samples digits -o in.npz",
@@ -16,9 +15,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "demo": ("lehr demo", "lehr inspect lehr-demo/model.nir"),
     "train": (
-        "lehr train digits -o run",
-        "lehr train digits --set train.epochs=5 -o short",
-        "lehr train digits --target loihi -o for-loihi",
+        "lehr train digits --set train.epochs=5 -o run",
+        "lehr train digits-reckon --target reckon \\",
+        "    --set train.epochs=2 -o chip",
         "lehr train fashion-mnist-short --data data -o shirts",
     ),
     "export": (
