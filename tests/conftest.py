@@ -9,6 +9,8 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # the tests run in as many processes as there are cores
 
+os.environ.pop("COLUMNS", None)  # what is printed is as wide as a test says
+
 import budgets
 import pytest
 import tiers
@@ -48,6 +50,12 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """The same of every test, whatever ran before."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command gets data by --data, or by what the test itself puts into LEHR_DATA."""
+    monkeypatch.delenv("LEHR_DATA", raising=False)
 
 
 @pytest.fixture

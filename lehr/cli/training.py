@@ -62,8 +62,7 @@ def train(
 ) -> None:
     """Train a network as a recipe says, up to frozen integers.
 
-    For a chip: lehr train digits --target loihi -o run. The recipe that RUN keeps is the one for
-    the target.
+    With --target, the recipe that RUN keeps is the one for the target.
     """
     with session(as_json) as out:
         from lehr.train.recipefile import load
