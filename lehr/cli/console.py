@@ -54,6 +54,11 @@ class Output:
         self.say(f"note: {text}")
         self.facts.setdefault("notes", []).append(text)
 
+    def warn(self, text: str) -> None:
+        """Warn of what the result gives reason to doubt: a line on stderr, one of `warnings` for --json."""
+        typer.echo(f"warning: {printable(text)}", err=True)
+        self.facts.setdefault("warnings", []).append(text)
+
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = ""
     ) -> None:
@@ -185,32 +190,53 @@ def _silence() -> None:
 
 
 def bar(*columns: ProgressColumn) -> Progress:
-    """Return a progress bar on stderr with these columns after its name and itself; nothing at all where stderr is no terminal."""
+    """Return a progress bar on stderr with these columns after its name and itself, which give way to them where it is narrow.
+
+    Nothing at all is shown where stderr is no terminal.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task
+    from rich.text import Text
+
+    class Name(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(printable(task.description), no_wrap=True, overflow="ellipsis")
 
     console = Console(stderr=True)
-    shown = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn())
+    shown = (Name(), BarColumn(), *columns)
     return Progress(*shown, console=console, transient=True, disable=not console.is_terminal)
 
 
 def progress() -> Progress:
     """Return a progress bar on stderr that tells how long it has taken."""
-    from rich.progress import MofNCompleteColumn, TimeElapsedColumn
+    from rich.progress import MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    return bar(MofNCompleteColumn(), TimeElapsedColumn())
+    return bar(MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+
+
+def epochs_progress() -> Progress:
+    """Return a progress bar on stderr of epochs: how many, the time that has passed and, from the field `left`, the time left."""
+    from rich.progress import TextColumn, TimeElapsedColumn
+    from rich.table import Column
+
+    whole = Column(no_wrap=True)
+    return bar(
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(table_column=whole),
+        TextColumn("{task.fields[left]} left"),
+    )
 
 
 def samples_progress() -> Progress:
     """Return a progress bar on stderr that tells samples per second."""
-    from rich.progress import MofNCompleteColumn, ProgressColumn, Task
+    from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
     from rich.text import Text
 
     class Speed(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:,.0f} samples/s" if task.speed else "")
 
-    return bar(MofNCompleteColumn(), Speed())
+    return bar(MofNCompleteColumn(), Speed(), TimeRemainingColumn())
 
 
 def percent(share: float) -> str:

@@ -85,6 +85,8 @@ def demo(
             f"wrote {output}: the run, model.nir, in.npz, out.npz, "
             f"{', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}"
         )
+        for warning in trained.warnings:
+            out.warn(warning)
         if not all(pair.equal for pair in pairs.values()):
             out.fail(NotBitExact.exit_code)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lehr.cli.console import Json, Output, percent, progress, session
+from lehr.cli.console import Json, Output, epochs_progress, percent, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
 
@@ -31,6 +31,13 @@ def train(
     data: Data = None,
     download: Download = False,
     overrides: Overrides = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Train for a quarter of the epochs, with schedules of the thresholds to match.",
+        ),
+    ] = False,
     target: Annotated[
         str | None,
         typer.Option(
@@ -76,11 +83,16 @@ def train(
         from lehr.train.progress import Progress, progress_folder
 
         samples = None
-        if chip is not None:
-            from lehr.train.for_target import for_target
-
+        if chip is not None or quick:
             samples = read_data(told.data, data, download)
-            told = for_target(told, chip, samples)
+            if chip is not None:
+                from lehr.train.for_target import for_target
+
+                told = for_target(told, chip, samples)
+            if quick:
+                from lehr.train.quick import quick as quickened
+
+                told = quickened(told, len(samples.train))
         run = output or Path("runs") / told.name
         if output is None:
             run.parent.mkdir(exist_ok=True)
@@ -102,7 +114,7 @@ def train(
                 )
             kept[folder] = Progress.open(progress_folder(folder), each, resume)
         samples = samples or read_data(told.data, data, download)
-        out.facts["runs"] = []
+        out.facts.update(runs=[], warnings=[])
         for folder, each in runs.items():
             events = (
                 None
@@ -111,7 +123,10 @@ def train(
                 if seeds > 1
                 else tensorboard
             )
-            out.facts["runs"].append(_train_one(out, folder, each, samples, kept[folder], events))
+            facts = _train_one(out, folder, each, samples, kept[folder], events)
+            out.facts["runs"].append(facts)
+            for warning in facts["warnings"]:
+                out.warn(warning if seeds == 1 else f"{folder}: {warning}")
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(
                 out, [made["accuracy"] for made in out.facts["runs"]]
@@ -159,7 +174,13 @@ def _train_one(
     for name, value in found.items():
         out.say(f"test accuracy, {name}: {percent(value)}")
     out.say(f"wrote {run}")
-    return {"run": str(run), "seed": recipe.seed, "accuracy": found, "metrics": trained.metrics}
+    return {
+        "run": str(run),
+        "seed": recipe.seed,
+        "accuracy": found,
+        "metrics": trained.metrics,
+        "warnings": trained.warnings,
+    }
 
 
 def _over_seeds(out: Output, found: list[dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -184,31 +205,43 @@ def train_with_progress(
     kept: Progress | None = None,
     events: Events | None = None,
 ) -> Trained:
-    """Train, with a progress bar over the epochs on stderr, and a warning for every layer that cannot learn, once a phase."""
+    """Train, and say on stderr how far it is, and of every layer that cannot learn, once a phase.
+
+    At a terminal that is a bar over the epochs, elsewhere a line an epoch.
+    """
     from lehr.train import loop
+    from lehr.train.pace import Pace, duration
     from lehr.train.rates import warnings
 
-    with progress() as bar:
+    pace = Pace(recipe)
+    total = pace.remaining
+    with epochs_progress() as bar:
         task = bar.add_task(
-            label, total=loop.epochs(recipe), completed=len(kept.metrics) if kept else 0
+            label, total=total, completed=len(kept.metrics) if kept else 0, left="-:--:--"
         )
         warned: set[tuple[str, str]] = set()
 
         def report(entry: dict[str, Any]) -> None:
-            found = warnings(entry)
-            for key, sentence in found.items():
+            constant = warnings(entry)
+            for key, sentence in constant.items():
                 if key not in warned:
                     bar.console.print(
                         f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True
                     )
-            warned.update(found)
+            warned.update(constant)
             if events is not None:
                 events.add(entry)
-            accuracy = percent(entry["validation_accuracy"])
+            line = pace.line(entry)
+            if bar.disable:
+                typer.echo(f"{label}: {line}", err=True)
             bar.update(
                 task,
-                advance=1,
-                description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}",
+                completed=total - pace.remaining,
+                left=duration(pace.left or 0),
+                description=(
+                    f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation "
+                    f"{percent(entry['validation_accuracy'])}"
+                ),
             )
 
         return loop.train(recipe, data, report, kept)
