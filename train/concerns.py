@@ -28,7 +28,7 @@ CONFIDENCE = 0.95
 MANY = 0.5
 """Above this share of a layer's neurons that never fire, or always, there is reason for concern.
 
-A fifth is usual in networks that do well.
+A fifth of silent ones is usual: of `digits` 51 of 512, 53 of 256 and none of 10.
 """
 
 _SLOWER = {

@@ -49,11 +49,11 @@ class Pace:
         phase, epoch = entry["phase"], entry["epoch"]
         later = sum(count for name, count in self._epochs.items() if name > phase)
         self.remaining = self._epochs[phase] - epoch + later
-        self.left = self.remaining * (now - self._start) / self._measured
+        left = self.left = self.remaining * (now - self._start) / self._measured
         return (
             f"phase {phase}, epoch {epoch}/{self._epochs[phase]}: loss "
             f"{entry['loss']:.4f}, validation {100 * entry['validation_accuracy']:.2f} %, "
-            f"{self._thresholds(entry)}, {seconds:.1f} s an epoch, {duration(self.left)} left"
+            f"{self._thresholds(entry)}, {seconds:.1f} s an epoch, {duration(left)} left"
         )
 
     def _thresholds(self, entry: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ class Output:
         self.facts.setdefault("notes", []).append(text)
 
     def warn(self, text: str) -> None:
-        """Warn of what the result gives reason to doubt: a line on stderr, one of `warnings` for --json."""
+        """Warn of what makes the result doubtful: a line on stderr, one of `warnings` for --json."""
         typer.echo(f"warning: {printable(text)}", err=True)
         self.facts.setdefault("warnings", []).append(text)
 
@@ -189,10 +189,13 @@ def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def bar(*columns: ProgressColumn) -> Progress:
-    """Return a progress bar on stderr with these columns after its name and itself, which give way to them where it is narrow.
+def bar(*columns: ProgressColumn, width: int = 40) -> Progress:
+    """Return a progress bar on stderr; nothing at all is shown where that is no terminal.
 
-    Nothing at all is shown where stderr is no terminal.
+    Args:
+        columns: what follows the bar's name and the bar, which both give way to it where the
+            terminal is narrow.
+        width: of the bar, at most.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task
@@ -203,7 +206,7 @@ def bar(*columns: ProgressColumn) -> Progress:
             return Text(printable(task.description), no_wrap=True, overflow="ellipsis")
 
     console = Console(stderr=True)
-    shown = (Name(), BarColumn(), *columns)
+    shown = (Name(), BarColumn(width), *columns)
     return Progress(*shown, console=console, transient=True, disable=not console.is_terminal)
 
 
@@ -215,7 +218,10 @@ def progress() -> Progress:
 
 
 def epochs_progress() -> Progress:
-    """Return a progress bar on stderr of epochs: how many, the time that has passed and, from the field `left`, the time left."""
+    """Return a progress bar on stderr of epochs, with the time that has passed and that is left.
+
+    The latter is the task's field `left`.
+    """
     from rich.progress import TextColumn, TimeElapsedColumn
     from rich.table import Column
 
@@ -224,6 +230,7 @@ def epochs_progress() -> Progress:
         TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(table_column=whole),
         TextColumn("{task.fields[left]} left"),
+        width=20,
     )
 
 

@@ -131,7 +131,8 @@ def test_a_build_tells_of_a_silent_layer_by_where_its_inputs_come_from(
         in ran.out
     )
     assert (
-        " at most, its threshold is 1,073,741,824; the golden vectors say nothing of it\n" in ran.out
+        " at most, its threshold is 1,073,741,824; the golden vectors say nothing of it\n"
+        in ran.out
     )
 
 

@@ -23,6 +23,7 @@ from lehr.train.loop import Trained, train
 from lehr.train.model import FloatNet
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import parse, to_toml
+from lehr.train.twin import Twin
 
 ARRIVING = tuple(f"network.layers.{layer}.threshold.rate=0.5" for layer in range(3))
 FAST = "network.layers.0.threshold.rate=0.41 (now 0.05), network.layers.1.threshold.rate=0.41 (now 0.05), network.layers.2.threshold.rate=0.41 (now 0.05)"
@@ -150,8 +151,9 @@ def test_neurons_are_counted_as_the_simulator_counts_them() -> None:
     net = _trained().network
     assert net is not None
     lif = net.neurons["lif2"]
-    threshold = np.array([2**20, -(2**20), *lif.threshold[2:]], np.int32)
-    net = replace(net, nodes={**net.nodes, "lif2": replace(lif, threshold=threshold)})
+    threshold = np.array([2**20, 1, *lif.threshold[2:]], np.int32)
+    bias = np.array([0, 4000, *lif.bias[2:]], np.int32)
+    net = replace(net, nodes={**net.nodes, "lif2": replace(lif, threshold=threshold, bias=bias)})
     layers = simulate(net, _data().validation.x).layers
     counted = activity(Twin(net), _data().validation)
     assert [(c.neurons, c.silent, c.always_on) for c in counted] == [
