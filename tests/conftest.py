@@ -58,6 +58,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command gets data by --data, or by what the test itself puts into LEHR_DATA."""
     monkeypatch.delenv("LEHR_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")  # so that it is taken back if a command sets it
+    monkeypatch.delenv("COLUMNS")
 
 
 @pytest.fixture
