@@ -349,6 +349,7 @@ import resource, sys
 from pathlib import Path
 from lehr.cli.app import app
 import pooch, requests
+sys.dont_write_bytecode = True  # it would be cut off, and kept
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, 1 << 10))
 app(["recipes", "samples", "digits", "--set", "data.name=mnist", "--data", sys.argv[1], "--download", "-o", "x.npz"])
 """
