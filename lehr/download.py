@@ -56,6 +56,8 @@ def fetch(
     try:
         return Path(pooch.retrieve(address, digest, into.name, into.parent, downloader=get))
     except RequestException as error:
+        if error.response is not None:
+            error.response.close()  # pooch leaves it open
         raise FileRefused(
             f"{address} cannot be fetched: {_reason(error)}; try again, or {way_out}"
         ) from None

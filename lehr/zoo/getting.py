@@ -12,10 +12,11 @@ from lehr.download import Bar, fetch
 from lehr.errors import FileRefused, UsageError
 from lehr.reading import read_bytes, sha256_of
 from lehr.zoo import index
-from lehr.zoo.index import CARD, Entry, asset
+from lehr.zoo.index import CARD, Entry, File, asset
 
 MIRROR = "LEHR_MODELS"
 """Environment variable: the address, or the folder, of the files that do not come with lehr."""
+OURS = "the file of the zoo"
 RELEASES = "https://github.com/lehr-project/lehr/releases/download"
 
 
@@ -62,24 +63,29 @@ def _require_unchanged(model: Entry, folder: Path) -> None:
 
 
 def _contents(model: Entry, name: str, bar: Callable[[str], Bar] | None) -> bytes:
-    """Return a file of a model, after its digest was compared."""
-    file, published = model.files[name], f"{RELEASES}/v{model.release}"
-    source = os.environ.get(MIRROR) or published
+    """Return a file of a model, from where it is, after its digest was compared."""
+    file, called = model.files[name], asset(model.name, name)
     if model.bundled:
-        path, way_out = index.HOME / "models" / model.name / name, "install lehr again"
-    else:
-        path, way_out = Path(source) / asset(model.name, name), f"fetch it from {published}"
-    if "://" in source and not model.bundled:
-        address = f"{source.rstrip('/')}/{asset(model.name, name)}"
-        way_out = f"let {MIRROR} be a folder or address that has it"
-        with tempfile.TemporaryDirectory(prefix="lehr.") as scratch:
-            into = Path(scratch) / asset(model.name, name)
-            shown = None if bar is None else bar(into.name)
-            fetch(address, f"sha256:{file.sha256}", into, "the file of the zoo", way_out, shown)
-            return into.read_bytes()
+        return _read(index.HOME / "models" / model.name / name, file, "install lehr again")
+    published = f"{RELEASES}/v{model.release}"
+    source = os.environ.get(MIRROR) or published
+    if "://" not in source:
+        return _read(Path(source) / called, file, f"get it from {published}")
+    with tempfile.TemporaryDirectory(prefix="lehr.") as scratch:
+        fetched = fetch(
+            f"{source.rstrip('/')}/{called}",
+            f"sha256:{file.sha256}",
+            Path(scratch) / called,
+            OURS,
+            f"let {MIRROR} name an address or a folder that has it",
+            bar and bar(called),
+        )
+        return fetched.read_bytes()
+
+
+def _read(path: Path, file: File, way_out: str) -> bytes:
+    """Return a file of this machine, after its digest was compared."""
     data = read_bytes(path, file.bytes, way_out)
     if sha256(data) != file.sha256:
-        raise FileRefused(
-            f"{path} is not the file of the zoo, whose SHA-256 is {file.sha256}; {way_out}"
-        )
+        raise FileRefused(f"{path} is not {OURS}, whose SHA-256 is {file.sha256}; {way_out}")
     return data
