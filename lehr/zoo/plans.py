@@ -103,6 +103,7 @@ PLANS = (
         "fashion-mnist-fast",
         "fashion-mnist",
         "clothes, in 5 steps: two binarized convolutions and a hidden layer, membranes read out",
+        changes=("train.epochs=12",),
     ),
     Plan(
         "nmnist",

@@ -191,7 +191,7 @@ def test_from_the_wheel_to_a_verified_artefact_without_a_network(tmp_path: Path)
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
 
-    def lehr(line: str) -> str:
+    def lehr(line: str) -> list[str]:
         ran = subprocess.run(
             [sys.executable, "-m", "lehr", *line.split()],
             cwd=tmp_path,
