@@ -10,27 +10,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lehr.network import Network
 from lehr.network_shown import network_line, network_table
-from lehr.zoo.index import Entry, File
-from lehr.zoo.plans import Data
+from lehr.zoo.index import Entry
+from lehr.zoo.plans import DATA, Plan
 
 
 def card(
     entry: Entry,
+    plan: Plan,
     net: Network,
-    data: Data,
     spikes: Mapping[str, float],
     commands: Sequence[str],
-    files: Mapping[str, File],
 ) -> str:
     """Return `MODEL_CARD.md`.
 
     Args:
         entry: the model, whose files are not yet complete: the card is one of them.
+        plan: what it was made by.
         net: the network.
-        data: what it was trained and measured on.
         spikes: of each layer of neurons in an inference, on the test set.
         commands: the lines that make and measure it.
-        files: the model's other files.
     """
     environment = Environment(  # noqa: S701 - it writes Markdown, not HTML
         loader=PackageLoader("lehr.zoo"),
@@ -41,10 +39,10 @@ def card(
         entry=entry,
         net_line=network_line(net).partition(", digest")[0],
         rows=network_table(net).rows,
-        data=data,
+        plan=plan,
+        data=DATA[plan.data],
         spikes=spikes,
         commands=commands,
-        files=files,
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "numpy")},
     )

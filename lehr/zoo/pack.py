@@ -39,8 +39,10 @@ KEPT = 16
 """Samples of the test set that come along, spread evenly over it."""
 IN_WHEEL = 100_000
 """Bytes that the files of a model that comes along may have together."""
-TEST, FOLDER = "test.npz", "DATA"
-"""The file of all test samples, and what a card writes for the folder of the data sets."""
+RUN, TEST, FOLDER = "run", "test.npz", "DATA"
+"""The run, the file of all test samples, and what a card writes for the folder of the data sets."""
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""Where the scripts are that some models are made by."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,24 @@ class Packed:
 
 def commands(plan: Plan) -> list[list[str]]:
     """Return the lines that train a model, make its file and its test samples, and measure it."""
-    source = ["--data", FOLDER] if DATA[plan.data].folder else []
     target = ["--target", plan.target] if plan.target else []
-    changes = [word for change in plan.changes for word in ("--set", change)]
     return [
-        ["lehr", "train", plan.recipe, *target, *changes, *source, "-o", "run"],
-        ["lehr", "export", "run", "-o", "step.nir" if plan.after else MODEL],
-        *([["python", "-c", plan.after]] if plan.after else []),
-        ["lehr", "recipes", "samples", plan.recipe, *source, "-o", TEST],
+        *([["python", plan.script, MODEL, TEST]] if plan.script else _trained(plan, target)),
         *([["lehr", "check", MODEL, *target]] if plan.target else []),
         ["lehr", "simulate", MODEL, "-i", TEST],
         ["lehr", "simulate", MODEL, "-i", SAMPLES],
+    ]
+
+
+def _trained(plan: Plan, target: list[str]) -> list[list[str]]:
+    """Return the lines that make a model by its recipe."""
+    source = ["--data", FOLDER] if DATA[plan.data].folder else []
+    changes = [word for change in plan.changes for word in ("--set", change)]
+    return [
+        ["lehr", "train", plan.name, *target, *changes, *source, "-o", RUN],
+        ["lehr", "export", RUN, "-o", "step.nir" if plan.after else MODEL],
+        *([["python", "-c", plan.after]] if plan.after else []),
+        ["lehr", "recipes", "samples", plan.name, *source, "-o", TEST],
     ]
 
 
@@ -79,8 +88,8 @@ def packed(plan: Plan, work: Path, data: Path | None) -> Packed:
         SystemExit: when a command fails, or the network does not map to its chip.
     """
     work.mkdir(parents=True, exist_ok=True)
-    train, *make, on_test, on_kept = commands(plan)
-    for line in make if (work / "run").exists() else (train, *make):
+    *make, on_test, on_kept = commands(plan)
+    for line in make[1:] if (work / RUN).exists() else make:
         _run(line, work, data)
     x, labels = read_samples(work / TEST)
     assert labels is not None
@@ -89,13 +98,14 @@ def packed(plan: Plan, work: Path, data: Path | None) -> Packed:
     measured = _run(on_test, work, data)
     spikes = {name: layer["spikes"] / len(x) for name, layer in measured["layers"].items()}
     net = nirfile.read(work / MODEL)
-    contents = {
-        MODEL: (work / MODEL).read_bytes(),
-        RECIPE: (work / "run" / RECIPE).read_bytes(),
-        SAMPLES: (work / SAMPLES).read_bytes(),
-    }
+    contents = {name: (work / name).read_bytes() for name in (MODEL, SAMPLES)}
+    if plan.script:  # as a text: Python files in a package are its modules
+        script = CHECKOUT / plan.script
+        contents[f"{script.name}.txt"] = script.read_bytes()
+    else:
+        contents[RECIPE] = (work / RUN / RECIPE).read_bytes()
     entry = Entry(
-        name=plan.recipe,
+        name=plan.name,
         description=plan.description,
         data=plan.data,
         network=_features(net),
@@ -110,7 +120,7 @@ def packed(plan: Plan, work: Path, data: Path | None) -> Packed:
         files=_files(contents),
     )
     lines = [shlex.join(line) for line in commands(plan)]
-    text = card(entry, net, DATA[plan.data], spikes, lines, entry.files)
+    text = card(entry, plan, net, spikes, lines)
     contents[CARD] = text.encode()
     entry = replace(entry, files=_files(contents))
     return Packed(replace(entry, bundled=entry.bytes <= IN_WHEEL), contents)
@@ -125,11 +135,11 @@ def write(model: Packed, home: Path, output: Path) -> None:
         output: the folder of the assets of a release; made if it is not there.
     """
     name, place = model.entry.name, home / "models" / model.entry.name
+    remove_whole(place)  # it may hold files that the model no longer has
     if model.entry.bundled:
         place.parent.mkdir(exist_ok=True)
         BuildPlan(model.files).write(place, CARD, model.files)
     else:
-        remove_whole(place)
         output.mkdir(parents=True, exist_ok=True)
         for file, contents in model.files.items():
             write_bytes(output / asset(name, file), contents)
@@ -143,7 +153,9 @@ def write(model: Packed, home: Path, output: Path) -> None:
 def _run(line: list[str], work: Path, data: Path | None) -> dict[str, Any]:
     """Run a line in a folder; return what it tells with --json, if it is one of lehr's."""
     typer.echo(f"{work.name}$ {shlex.join(line)}", err=True)
-    words = [str(data) if word == FOLDER else word for word in line[1:]]
+    scripts = {plan.script: str(CHECKOUT / plan.script) for plan in PLANS if plan.script}
+    places = {FOLDER: str(data), **scripts}
+    words = [places.get(word, word) for word in line[1:]]
     ours = line[0] == "lehr"
     words = ["-m", "lehr", *words, "--json"] if ours else words
     done = subprocess.run(
@@ -180,7 +192,7 @@ def main(
     ),
 ) -> None:
     """Train and pack the models that are named; all, if none is."""
-    plans = {plan.recipe: plan for plan in PLANS}
+    plans = {plan.name: plan for plan in PLANS}
     for name in names or plans:
         if name not in plans:
             raise SystemExit(f"no plan is called {name!r}; {one_of(name, plans)}")

@@ -24,8 +24,8 @@ A model's folder holds `model.nir`, `samples.npz` (16 samples of the test set wi
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-In brackets is the 95 % interval of Wilson. The test set had no say in training. `fsdd` is not SHD, and `nmnist` is a part of N-MNIST: the
-cards say which. "Neurons a layer" begins with the values that go in.
+In brackets is the 95 % interval of Wilson. The test sets had no say in training, but for `digits-ranc`'s; `fsdd` is not SHD, and `nmnist` a
+part of N-MNIST: the cards say more. "Neurons a layer" begins with the values that go in.
 
 ## Where the files come from
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gc
 import os
 import subprocess
@@ -16,7 +17,7 @@ from commands import Lehr, Ran
 from file_server import Server, serving
 
 from lehr import zoo
-from lehr.zoo import index
+from lehr.zoo import getting, index
 from lehr.zoo.getting import MIRROR, RELEASES
 from lehr.zoo.index import CARD, File, asset
 
@@ -147,6 +148,13 @@ def test_a_model_of_the_wheel_says_what_to_do_next(
     line = "lehr build digits/model.nir --target c -i digits/samples.npz -o out"
     assert ran.last == f"next: {line}"
     assert lehr("models", "get", "digits", "--json").facts["next"] == line  # and is there again
+
+
+def test_the_example_of_the_documentation_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(getting) == (0, 3)
 
 
 def test_a_changed_file_is_not_written_over(
