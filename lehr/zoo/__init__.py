@@ -5,8 +5,8 @@
     folder = zoo.get("digits")                      # writes digits/: model.nir, samples.npz, ...
     print(zoo.entry("digits").accuracy)             # on the test set
 
-`index.json` lists them. The small ones lie in `models/`; the others are assets of the release that
-the index names, and are fetched. `python -m lehr.zoo.pack` trains and packs all of them anew.
+`index.json` lists them. The small ones lie in `models/`; larger ones would be fetched, as the files
+of all are assets of the release that the index names. `python -m lehr.zoo.pack` trains and packs all of them anew.
 """
 
 from lehr.zoo.getting import get

@@ -17,6 +17,8 @@ from lehr.spelling import one_of
 SCHEMA = "lehr-models/1"
 INDEX = "index.json"
 CARD, MODEL, SAMPLES, RECIPE = "MODEL_CARD.md", "model.nir", "samples.npz", "recipe.toml"
+IN_WHEEL = 200_000
+"""Bytes that the files of a model that comes with lehr may have together."""
 HOME = Path(str(files("lehr.zoo")))
 """Where `index.json` and, in `models/NAME`, the files of the models that come along are."""
 

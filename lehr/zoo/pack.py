@@ -3,8 +3,8 @@
     python -m lehr.zoo.pack [NAME ...] [--data DATA] [--work WORK] [-o OUTPUT]
 
 It runs the very command lines that a model's card shows, in WORK/NAME; a run that is there is taken
-as it is. Models of few bytes are written into this package, and the files of the others into
-OUTPUT, as assets of a release. Models that are not named stay as they are.
+as it is. The files of all are written into OUTPUT, as assets of a release, and models of few bytes
+into this package as well. Models that are not named stay as they are.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ from lehr.samples import read_samples
 from lehr.spelling import one_of
 from lehr.zoo import index
 from lehr.zoo.card import card
-from lehr.zoo.index import CARD, MODEL, RECIPE, SAMPLES, Entry, File, Share, asset
+from lehr.zoo.index import CARD, IN_WHEEL, MODEL, RECIPE, SAMPLES, Entry, File, Share, asset
 from lehr.zoo.plans import DATA, PLANS, Plan
 
 KEPT = 16
 """Samples of the test set that come along, spread evenly over it."""
-IN_WHEEL = 100_000
-"""Bytes that the files of a model that comes along may have together."""
 RUN, TEST, FOLDER = "run", "test.npz", "DATA"
 """The run, the file of all test samples, and what a card writes for the folder of the data sets."""
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -139,10 +137,9 @@ def write(model: Packed, home: Path, output: Path) -> None:
     if model.entry.bundled:
         place.parent.mkdir(exist_ok=True)
         BuildPlan(model.files).write(place, CARD, model.files)
-    else:
-        output.mkdir(parents=True, exist_ok=True)
-        for file, contents in model.files.items():
-            write_bytes(output / asset(name, file), contents)
+    output.mkdir(parents=True, exist_ok=True)
+    for file, contents in model.files.items():
+        write_bytes(output / asset(name, file), contents)
     facts = asdict(model.entry)
     del facts["name"]
     path = home / index.INDEX

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lehr.zoo.getting import MIRROR, RELEASES
-from lehr.zoo.index import Entry
+from lehr.zoo.index import IN_WHEEL, Entry
 
 _PAGE = """# Trained networks
 
@@ -24,12 +24,14 @@ A model's folder holds `model.nir`, `samples.npz` (16 samples of the test set wi
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-In brackets is the 95 % interval of Wilson. The test sets had no say in training, but for `digits-ranc`'s; `fsdd` is not SHD, and `nmnist` a
+In brackets is Wilson's 95 % interval. The test sets had no say in training, but for `digits-ranc`'s; `fsdd` is not SHD, and `nmnist` a
 part of N-MNIST: the cards say more. "Neurons a layer" begins with the values that go in.
 
 ## Where the files come from
 
-{origin} Every file is compared with the SHA-256 in lehr's
+Models of up to {limit:,} bytes come with lehr{but}. The files of all are assets of its releases, called
+`MODEL.FILE`, at `{releases}/vVERSION`; what does not come along is fetched from there,
+or from the address or the folder that the environment variable `{mirror}` names. Every file is compared with the SHA-256 in lehr's
 index, whichever way it came: one that differs is refused by its name, and nothing is written. A folder that holds anything else is not
 replaced.
 
@@ -37,8 +39,8 @@ replaced.
 
     make models DATA=DIR
 
-trains, measures and packs all of them, and writes the index, the models that come with lehr, and in `dist/models` the assets of the
-release; hours on two cores. `python -m lehr.zoo.pack NAME --data DIR` does so for one.
+trains, measures and packs all of them, and writes the index, the models that come with lehr, and in `dist/models` the assets of a
+release; it takes an hour or more on two cores. `python -m lehr.zoo.pack NAME --data DIR` does so for one.
 """
 
 
@@ -50,18 +52,11 @@ def page(entries: Iterable[Entry]) -> str:
         f"{e.steps} | {e.accuracy} | {e.spikes:,.1f} | {e.bytes:,} |"
         for e in listed
     )
-    return _PAGE.format(rows="\n".join(rows), origin=_origin(listed))
-
-
-def _origin(listed: list[Entry]) -> str:
-    """Say which models come with lehr, and where the others are fetched."""
-    fetched = [e for e in listed if not e.bundled]
-    if not fetched:
-        return "All of them come with lehr."
-    names = ", ".join(f"`{e.name}`" for e in fetched)
-    places = ", ".join(dict.fromkeys(f"`{RELEASES}/v{e.release}`" for e in fetched))
-    return (
-        f"They come with lehr, but for {names}: those are assets of its releases, and fetched from\n"
-        f"{places}, or from the address or folder that the environment variable\n`{MIRROR}` names, "
-        "where they are called `MODEL.FILE`."
+    fetched = [f"`{e.name}`" for e in listed if not e.bundled]
+    return _PAGE.format(
+        rows="\n".join(rows),
+        limit=IN_WHEEL,
+        but=f", here all but {', '.join(fetched)}" if fetched else ", here all",
+        releases=RELEASES,
+        mirror=MIRROR,
     )

@@ -57,22 +57,27 @@ def test_figures_are_those_of_the_files(packed: pack.Packed, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_few_bytes_come_along_and_many_become_assets(packed: pack.Packed, tmp_path: Path) -> None:
+def test_all_become_assets_and_small_ones_come_along(packed: pack.Packed, tmp_path: Path) -> None:
     home, output = tmp_path / "home", tmp_path / "dist" / "models"
     home.mkdir()
     pack.write(packed, home, output)
     assert {p.name: p.read_bytes() for p in (home / "models" / "digits").iterdir()} == packed.files
     far = replace(packed, entry=replace(packed.entry, name="far", bundled=False))
     pack.write(far, home, output)
-    names = {asset("far", name): data for name, data in packed.files.items()}
+    assert [path.name for path in (home / "models").iterdir()] == ["digits"]
+    names = {
+        asset(model, name): data
+        for model in ("digits", "far")
+        for name, data in packed.files.items()
+    }
     assert {path.name: path.read_bytes() for path in output.iterdir()} == names
     models = json.loads((home / index.INDEX).read_bytes())["models"]
     assert {name: index.from_json(name, models[name]) for name in models} == {
         "digits": packed.entry,
         "far": far.entry,
     }
-    large = replace(packed, entry=replace(packed.entry, bundled=False))
-    pack.write(large, home, output)  # grown since
+    grown = replace(packed, entry=replace(packed.entry, bundled=False))
+    pack.write(grown, home, output)
     assert not (home / "models" / "digits").exists()
 
 
