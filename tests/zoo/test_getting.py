@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +137,21 @@ def test_a_folder_with_another_file_is_refused(
     said = reason.format(digest=sha256(FILES["model.nir"]).hexdigest())
     message = f"{path} {said}; get it from {RELEASES}/v{zoo.entry('digits').release}"
     refused(lehr("models", "get", "far"), message, Path("far").absolute())
+
+
+def test_a_damaged_installation_is_refused(
+    lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = zoo.entry("digits").name  # read from the index that is whole
+    here = tmp_path / "models" / name
+    shutil.copytree(index.HOME / "models" / name, here)
+    card = (here / CARD).read_bytes()
+    (here / CARD).write_bytes(card.replace(b"a", b"e", 1))
+    monkeypatch.setattr(index, "HOME", tmp_path)
+    ran = lehr("models", "get", name, "-o", tmp_path / "out")
+    known = f"is not the file of the zoo, whose SHA-256 is {sha256(card).hexdigest()}"
+    assert (ran.code, ran.err) == (5, f"error: {here / CARD} {known}; install lehr again\n")
+    assert not (tmp_path / "out").exists()
 
 
 # -------------------------------------------------------------------- what is written, and over what
