@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lehr import __version__
-from lehr.cli import recipes, targets
+from lehr.cli import recipes, targets, zoo
 from lehr.cli.artifacts import build, report, verify
 from lehr.cli.checking import check
 from lehr.cli.conformance import conformance
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(targets.app, name="targets")
+app.add_typer(zoo.app, name="models")
 for command in (
     demo,
     train,

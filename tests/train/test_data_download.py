@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import gzip
 import hashlib
-import http.server
 import io
 import os
 import subprocess
 import sys
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,39 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Lehr, Ran
+from file_server import Server, serving
 
 from lehr.train.data.download import MIRROR, OFFICIAL, Remote
 
 DATA = os.environ.get("LEHR_DATA")
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder, and remembers what was asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
-        self.short = 0
-        super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def do_GET(self) -> None:
-        assert isinstance(self.server, Server)
-        self.server.asked.append(self.path)
-        if not self.server.short:
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(2 * self.server.short))
-        self.end_headers()
-        self.wfile.write(bytes(self.server.short))
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 @pytest.fixture
@@ -65,13 +34,10 @@ def away(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(away: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    made = Server(away)
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    monkeypatch.setenv(MIRROR, made.address + "/")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield made
-    made.shutdown()
-    made.server_close()
+    with serving(away) as server:
+        monkeypatch.setenv(MIRROR, server.address + "/")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield server
 
 
 @pytest.fixture
@@ -349,6 +315,7 @@ import resource, sys
 from pathlib import Path
 from lehr.cli.app import app
 import pooch, requests
+sys.dont_write_bytecode = True  # it would be cut off, and kept
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, 1 << 10))
 app(["recipes", "samples", "digits", "--set", "data.name=mnist", "--data", sys.argv[1], "--download", "-o", "x.npz"])
 """

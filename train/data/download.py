@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 from lehr.atomic import writing
+from lehr.download import Bar, fetch
 from lehr.errors import FileRefused, UsageError
 from lehr.train.data.archive import unpack
 
@@ -44,18 +44,6 @@ class Remote:
     made: str
     top: str = ""
     by_hand: bool = False
-
-
-class Bar(Protocol):
-    """What shows how far a transfer is, as pooch drives it: in bytes."""
-
-    @property
-    def total(self) -> int: ...  # noqa: D102
-    @total.setter
-    def total(self, value: int) -> None: ...
-    def update(self, n: int) -> Any: ...  # noqa: D102
-    def reset(self) -> Any: ...  # noqa: D102
-    def close(self) -> Any: ...  # noqa: D102
 
 
 def _idx(base: str, *md5s: str) -> tuple[Remote, ...]:
@@ -211,9 +199,6 @@ def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
 
 def _fetch(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> Path:
     """Fetch one file into `part`, and compare it with its MD5."""
-    import pooch
-    from requests import RequestException
-
     mirror = os.environ.get(MIRROR)
     by_hand = f"put {remote.name} from {remote.address} into {place} yourself"
     if remote.by_hand and not mirror:
@@ -221,37 +206,6 @@ def _fetch(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> Path
             f"data set {name} is handed out on a page only; {by_hand}, and --download unpacks it"
         )
     address = f"{mirror.rstrip('/')}/{name}/{remote.name}" if mirror else remote.address
-    pooch.get_logger().setLevel("WARNING")  # the bar says the rest
-    # A server that calls a .gz file an encoding would have it unpacked on the way: ask for its
-    # bytes as they are.
-    get: Any = pooch.HTTPDownloader(
-        progressbar=cast(Any, bar), chunk_size=1 << 20, headers={"Accept-Encoding": "identity"}
+    return fetch(
+        address, f"md5:{remote.md5}", part / remote.name, "the official file", by_hand, bar
     )
-    try:
-        return Path(pooch.retrieve(address, f"md5:{remote.md5}", remote.name, part, downloader=get))
-    except RequestException as error:
-        raise FileRefused(
-            f"{address} cannot be fetched: {_reason(error)}; try again, or {by_hand}"
-        ) from None
-    except ValueError:
-        raise FileRefused(
-            f"{address} is not the official file, whose MD5 is {remote.md5}; try again, or "
-            f"{by_hand}"
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong on the way, without the library's own nesting."""
-    from requests import exceptions
-
-    match error:
-        case exceptions.HTTPError(response=answer) if answer is not None:
-            return f"the server says {answer.status_code} {answer.reason}"
-        case exceptions.Timeout():
-            return "the server does not answer"
-        case exceptions.ChunkedEncodingError():
-            return "the transfer was cut short"
-        case exceptions.ConnectionError():
-            return "there is no connection to the server"
-        case _:
-            return str(error)
