@@ -1,0 +1,202 @@
+"""The membrane of one neuron over time, and where two runs part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lehr.arithmetic import Int64
+from lehr.errors import UsageError
+from lehr.network import Network
+from lehr.plot.given import layer_in, sample_in, trace_of
+from lehr.plot.style import ALERT, COLOURS, QUIET, drawing
+from lehr.simulate.compare import Comparison, Difference
+from lehr.simulate.result import Result, Trace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+AROUND = 8
+"""Steps that are shown before and after the one that is looked at."""
+_HEIGHT = 2.8
+
+
+def membrane(
+    result: Result | Trace,
+    layer: str | Difference | Comparison,
+    neuron: int | Sequence[int] = 0,
+    sample: int = 0,
+    expected: Result | Trace | None = None,
+    step: int | None = None,
+    ax: Axes | None = None,
+    *,
+    threshold: Network | float | None = None,
+) -> Axes:
+    """Draw the membrane of a neuron after each step against its threshold, and its spikes above.
+
+    The membrane is that after the step, so after a reset too: what crossed the threshold is seen by
+    its spike. Beside an expected run both are drawn, and the first step in which they differ is
+    marked, with both values. Around a step some steps are shown, otherwise all.
+
+    Args:
+        result: what is drawn: a run or a trace.
+        layer: its name; or the first difference of a comparison, which names layer, neuron, sample
+            and step.
+        neuron: its number in the layer, or its index in the layer's shape.
+        sample: its number in the trace.
+        expected: a run or a trace that is right.
+        step: that is looked at.
+        ax: to draw on.
+        threshold: the network, or the neuron's threshold; without it no threshold is drawn.
+
+    Raises:
+        UsageError: when the trace lacks that layer, neuron, sample, step, or its membranes.
+        ToolMissing: when matplotlib is not installed.
+
+    >>> import lehr
+    >>> net = lehr.read("model.nir")
+    >>> result = lehr.simulate(net, "in.npz", trace="all")
+    >>> ax = lehr.plot.membrane(result, net.output, neuron=3, threshold=net)
+    >>> ax.get_xlabel()
+    'step'
+    """
+    if isinstance(layer, Comparison):
+        if layer.first is None:
+            raise UsageError("not one value differs; name the layer whose membrane is to be drawn")
+        layer = layer.first
+    if isinstance(layer, Difference):
+        layer, neuron, sample, step = layer.layer, layer.neuron, layer.sample, layer.step
+    got = _neuron(trace_of(result), layer, neuron, sample)
+    right = None if expected is None else _neuron(trace_of(expected), layer, neuron, sample)
+    if got.membrane is None and (right is None or right.membrane is None):
+        raise UsageError(
+            f"the trace holds no membranes of {layer}; give expected=, a run of an engine that "
+            "shows them"
+        )
+    if right is not None and len(right.spikes) != len(got.spikes):
+        raise UsageError(
+            f"{len(got.spikes)} steps meet {len(right.spikes)} that are expected; run both for as "
+            "many"
+        )
+    if step is None and right is not None:
+        step = first_step(got, right)
+    if step is not None and not 0 <= step < len(got.spikes):
+        raise UsageError(f"there is no step {step}; give 0 to {len(got.spikes) - 1}")
+    with drawing(ax, _HEIGHT) as ax:
+        if right is not None:
+            _draw(ax, right, "expected", COLOURS[0], 1.10, zorder=2)
+        _draw(ax, got, "got" if right is not None else "membrane", COLOURS[1], 1.04, zorder=3)
+        height = _threshold(threshold, layer, got)
+        if height is not None:
+            ax.axhline(height, color=QUIET, linestyle="dashed", linewidth=1.2, label="threshold")
+        _look_at(ax, step, got, right)
+        ax.set(xlabel="step", ylabel=f"membrane of {layer} {got.index}")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(axis="y")
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
+    return ax
+
+
+@dataclass(frozen=True)
+class OneNeuron:
+    """A neuron in one sample.
+
+    Attributes:
+        index: in the layer's shape.
+        spikes: `[T]`.
+        membrane: `[T]`, None where the trace has none.
+    """
+
+    index: tuple[int, ...]
+    spikes: Int64
+    membrane: Int64 | None
+
+
+def first_step(got: OneNeuron, expected: OneNeuron) -> int | None:
+    """Return the first step in which two neurons differ; None where they are equal."""
+    differ = got.spikes != expected.spikes
+    if got.membrane is not None and expected.membrane is not None:
+        differ = differ | (got.membrane != expected.membrane)
+    return int(differ.argmax()) if differ.any() else None
+
+
+def _neuron(trace: Trace, layer: str, neuron: int | Sequence[int], sample: int) -> OneNeuron:
+    spikes = trace.spikes[layer_in(trace.spikes, layer)]
+    shape, number = spikes.shape[2:], sample_in(len(spikes), sample)
+    try:
+        index = (
+            np.unravel_index(neuron, shape)
+            if isinstance(neuron, (int, np.integer))
+            else np.unravel_index(np.ravel_multi_index(tuple(neuron), shape), shape)
+        )
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"{layer} has no neuron {neuron}; its shape is {shape}, count from 0"
+        ) from None
+    at = (number, slice(None), *index)
+    membranes = trace.membranes.get(layer)
+    return OneNeuron(
+        tuple(map(int, index)),
+        spikes[at].astype(np.int64),
+        None if membranes is None else membranes[at].astype(np.int64),
+    )
+
+
+def _threshold(given: Network | float | None, layer: str, neuron: OneNeuron) -> float | None:
+    if not isinstance(given, Network):
+        return given
+    node = given.neurons[layer_in(given.neurons, layer, "is no neuron layer of the network")]
+    if node.integrates or "threshold" not in node.program.parameters:
+        return None
+    return int(node.spread("threshold", given.shapes[layer])[neuron.index])
+
+
+def _draw(
+    ax: Axes, neuron: OneNeuron, label: str, colour: str, above: float, zorder: float
+) -> None:
+    steps = np.arange(len(neuron.spikes))
+    if neuron.membrane is not None:
+        wide: dict[str, Any] = {"linewidth": 3.6, "alpha": 0.55} if label == "expected" else {}
+        ax.plot(steps, neuron.membrane, color=colour, label=label, zorder=zorder, **wide)
+    fired = np.flatnonzero(neuron.spikes)
+    ax.scatter(
+        fired,
+        np.full(len(fired), above),
+        marker="|",
+        s=40,
+        linewidths=1.4 * neuron.spikes[fired],
+        color=colour,
+        transform=ax.get_xaxis_transform(),
+        clip_on=False,
+        label=f"spikes {label}" if label != "membrane" else "spikes",
+    )
+
+
+def _look_at(ax: Axes, step: int | None, got: OneNeuron, right: OneNeuron | None) -> None:
+    """Show the steps around one, and what differs there."""
+    last = len(got.spikes) - 1
+    if step is None:
+        ax.set_xlim(-0.5, last + 0.5)
+        return
+    ax.set_xlim(max(step - AROUND, 0) - 0.5, min(step + AROUND, last) + 0.5)
+    shown = slice(max(step - AROUND, 0), min(step + AROUND, last) + 1)
+    ax.axvspan(step - 0.5, step + 0.5, color=ALERT, alpha=0.15, linewidth=0)
+    values = [n.membrane[shown] for n in (got, right) if n is not None and n.membrane is not None]
+    low, high = min(int(v.min()) for v in values), max(int(v.max()) for v in values)
+    room = 0.08 * (high - low) or 1.0
+    lines = [line for line in ax.lines if line.get_label() == "threshold"]
+    heights = [float(np.asarray(line.get_ydata())[0]) for line in lines]
+    ax.set_ylim(min([low, *heights]) - room, max([high, *heights]) + room)
+    if right is None or first_step(got, right) is None:
+        return
+    for what, a, b in (
+        ("membrane", right.membrane, got.membrane),
+        ("spikes", right.spikes, got.spikes),
+    ):
+        if a is not None and b is not None and a[step] != b[step]:
+            text = f"step {step}: {what} {b[step]:,}, expected {a[step]:,}"
+            ax.set_title(text, color=ALERT, loc="left", pad=18)
+            return

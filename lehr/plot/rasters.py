@@ -1,0 +1,118 @@
+"""Spikes of layers over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from lehr.errors import UsageError
+from lehr.plot.given import Spikes, layer_in, sample_in, trace_of
+from lehr.plot.style import QUIET, colour, drawing
+from lehr.shown import shape_text
+from lehr.simulate.result import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FEW = 12
+"""Neurons of a layer that are numbered, at most."""
+VECTORS = 300
+"""Spikes that are drawn one by one; of more an image is made, which is smaller in SVG."""
+_HEIGHT = 3.6
+_GAP = 0.06
+"""Between two layers, as a share of all their heights."""
+
+
+def raster(
+    result: Spikes, sample: int = 0, layers: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw every spike of one sample: steps to the right, layers from top to bottom.
+
+    A layer's neurons are in the order of its shape, channel after channel, the first on top. Layers
+    are as high as the root of their numbers of neurons, so that ten outputs are seen beside a
+    thousand others; the y axis of one layer alone counts its neurons. What fires several times in a
+    step is drawn thicker.
+
+    Args:
+        result: a run or a trace; or spikes by layer, `[N, T, *shape]`.
+        sample: its number in the trace.
+        layers: from top to bottom; all that were traced if None.
+        ax: to draw on.
+
+    Raises:
+        UsageError: when there is no such trace, sample or layer.
+        ToolMissing: when matplotlib is not installed.
+
+    >>> import lehr
+    >>> result = lehr.simulate("model.nir", "in.npz", trace="all")
+    >>> ax = lehr.plot.raster(result, sample=3)
+    >>> ax.get_xlabel()
+    'step'
+    """
+    trace = trace_of(result)
+    names = [layer_in(trace.spikes, name) for name in (trace.spikes if layers is None else layers)]
+    if not names:
+        raise UsageError("no layer is named; leave layers out for all that were traced")
+    spikes = {name: spikes_of(trace, name, sample) for name in names}
+    alone, few = len(names) == 1, sum(map(np.count_nonzero, spikes.values())) <= VECTORS
+    heights = {n: s.shape[1] if alone else math.sqrt(s.shape[1]) for n, s in spikes.items()}
+    gap, last = _GAP * sum(heights.values()), max(len(each) for each in spikes.values()) - 0.5
+    with drawing(ax, _HEIGHT) as ax:
+        top, middles = -0.5 if alone else 0.0, list[float]()
+        inches = ax.get_position().height * ax.get_figure(root=True).get_figheight()
+        for number, (name, each) in enumerate(spikes.items()):
+            if number:
+                ax.axhline(top + gap / 2, color=QUIET, linewidth=0.6)
+                top += gap
+            step, neuron = np.nonzero(each)
+            row = heights[name] / each.shape[1]
+            points = 72 * inches * row / (sum(heights.values()) * (1 + _GAP * (len(names) - 1)))
+            ax.scatter(
+                step,
+                top + (neuron + 0.5) * row,
+                s=min(max(0.85 * points, 1.0), 9.0) ** 2,
+                marker="|",
+                linewidths=1.2 * each[step, neuron],
+                color=colour(number),
+                rasterized=not few,
+                label=name,
+            )
+            middles.append(top + heights[name] / 2)
+            if each.shape[1] <= FEW and not alone:
+                _number_neurons(ax, each.shape[1], top, row, last)
+            top += heights[name]
+        ax.set(xlabel="step", xlim=(-0.5, last), ylim=(top, -0.5 if alone else 0.0))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if alone:
+            ax.set_ylabel(f"neuron of {names[0]}")
+            ax.yaxis.get_major_locator().set_params(integer=True)
+        else:
+            shapes = [shape_text(trace.spikes[name].shape[2:]) for name in names]
+            ax.set_yticks(middles, [f"{n}\n{s}" for n, s in zip(names, shapes, strict=True)])
+            ax.tick_params("y", length=0)
+    return ax
+
+
+def spikes_of(trace: Trace, layer: str, sample: int) -> npt.NDArray[np.int64]:
+    """Return the spikes of a layer in one sample, `[T, neurons]`."""
+    spikes = trace.spikes[layer]
+    one = spikes[sample_in(len(spikes), sample)]
+    return one.reshape(len(one), -1).astype(np.int64)
+
+
+def _number_neurons(ax: Axes, neurons: int, top: float, row: float, last: float) -> None:
+    for neuron in range(neurons):
+        place = last, top + (neuron + 0.5) * row
+        ax.annotate(
+            str(neuron),
+            place,
+            (3, 0),
+            textcoords="offset points",
+            fontsize=6,
+            va="center",
+            annotation_clip=False,
+        )
