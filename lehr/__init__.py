@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lehr import plot as plot
     from lehr.api import build as build
     from lehr.api import check as check
     from lehr.api import compare as compare
@@ -41,11 +42,13 @@ __all__ = [
 ]
 _PACKAGES = ("simulate", "targets")
 """Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
+_MODULES = ("plot",)
+"""Packages that are no functions, beside those."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name in _PACKAGES:
+    if name in (*_PACKAGES, *_MODULES):
         return import_module(f"lehr.{name}")
     if name in __all__:
         return getattr(import_module("lehr.api"), name)
@@ -56,4 +59,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the public names, whether or not they were used."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})
