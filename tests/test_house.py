@@ -29,6 +29,7 @@ INSIDE = ("api", "cli", "plot")
 """Folders of lehr/ itself; the others are beside it, and linked."""
 EXCEPT = {
     ("lehr/__main__.py", "lehr.cli"): "`python -m lehr` is the command line",
+    ("lehr/__init__.py", "lehr.plot"): "`import lehr` offers it",
     ("lehr/__init__.py", "lehr.api"): "`import lehr` offers what lehr.api holds",
 }
 """Imports that point another way, by file and module, and why."""

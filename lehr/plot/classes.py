@@ -11,7 +11,7 @@ from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.plot.given import classes_of, pair_of, trace_of
 from lehr.plot.shares import Share
-from lehr.plot.style import COLOURS, INK, QUIET, drawing
+from lehr.plot.style import COLOURS, INK, QUIET, drawing, whole_numbers
 from lehr.simulate.result import Result
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def steps(result: Result, labels: npt.ArrayLike, ax: Axes | None = None) -> Axes
     limits = 100 * np.array([share.interval for share in shares])
     enough = enough_steps(shares)
     with drawing(ax, 2.8) as ax:
-        ax.fill_between(numbers, *limits.T, color=COLOURS[0], alpha=0.2, linewidth=0, step=None)
+        low, high = limits.T
+        ax.fill_between(numbers, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
         ax.plot(numbers, values, color=COLOURS[0], marker="o" if len(numbers) <= 40 else "", ms=3.5)
         ax.axvline(enough, color=QUIET, linestyle="dashed", linewidth=1)
         right = enough > (len(shares) + 1) / 2
@@ -128,7 +129,7 @@ def steps(result: Result, labels: npt.ArrayLike, ax: Axes | None = None) -> Axes
         )
         ax.set(xlabel="number of steps", ylabel="accuracy (%)", ylim=(0, 102))
         ax.set_xlim(1 - 0.02 * len(shares), len(shares) * 1.02)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax.xaxis)
         ax.grid(axis="y")
     return ax
 

@@ -151,10 +151,12 @@ def costs(rows: Rows) -> list[Cost]:
 def in_order(given: Sequence[Cost]) -> list[Cost]:
     """Return costs with those first that the device limits, then time and energy, wholes before parts."""
     names = {cost.name for cost in given}
+    units = list(dict.fromkeys(cost.unit for cost in given))
 
-    def key(cost: Cost) -> tuple[bool, bool, bool, str]:
-        part = any(f"{whole} of " in cost.name for whole in names)
-        return cost.limit is None, not _TIME.search(cost.unit), part, cost.unit
+    def key(cost: Cost) -> tuple[bool, bool, int, bool]:
+        part = any(cost.name.startswith(f"{whole} of ") for whole in names)
+        unit = 0 if cost.limit else units.index(cost.unit)
+        return cost.limit is None, not _TIME.search(cost.unit), unit, part
 
     return sorted(given, key=key)
 

@@ -23,6 +23,8 @@ What = Literal["rates", "membranes", "thresholds", "signs"]
 QUARTERS = (0, 25, 50, 75, 100)
 _ROW = 0.36
 """Inches that a layer takes."""
+_LOG = 20
+"""How many times the least threshold the greatest is, on an axis that is logarithmic."""
 
 
 def distributions(
@@ -33,7 +35,7 @@ def distributions(
     - "rates": spikes per neuron and step, of each neuron; how many are dead stands beside;
     - "membranes": after each step, as a share of what their width holds; at 100 % they saturate or
       wrap. Without a trace of a layer its range alone is drawn;
-    - "thresholds": of each neuron, on a logarithmic axis;
+    - "thresholds": of each neuron, on a logarithmic axis where they differ widely;
     - "signs": which share of the weights is below, at and above 0.
 
     Args:
@@ -130,8 +132,9 @@ def _boxes(layers: dict[str, Values], label: str, ax: Axes | None, *, log: bool 
         )
         for number, box in enumerate(drawn["boxes"]):
             box.set(facecolor=colour(number), alpha=0.75)
-        if log:
+        if log and max(b["whishi"] for b in boxes) > _LOG * min(b["whislo"] for b in boxes):
             ax.set_xscale("log")
+            ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set(xlabel=label, ylim=(len(boxes) - 0.5, -0.5))
         ax.tick_params("y", length=0)
         ax.grid(axis="x")

@@ -87,6 +87,8 @@ def network(
             _edge(ax, boxes[edge[0]], boxes[edge[1]], feedback=edge in network.feedback)
         ax.set(xlim=(-0.5, 0.5), ylim=(len(rows) - 0.5, -0.5))
         ax.set_axis_off()
+        if known:
+            ax.set_title("colour and number: spikes per neuron and step", fontsize=8)
     return ax
 
 
@@ -105,10 +107,10 @@ def _rows(net: Network) -> list[list[str]]:
 def _text(net: Network, name: str, rate: float | None) -> str:
     if name == OUTPUT:
         return OUTPUT
-    fired = "" if rate is None else f"  {rate:.4f}"
+    fired = "" if rate is None else f" · {rate:.4f}"
     if name == INPUT:
-        return f"{INPUT}  {shape_text(net.input.shape)}{fired}"
-    return f"{name}  {type(net.nodes[name]).__name__}  {shape_text(net.shapes[name])}{fired}"
+        return f"{INPUT} · {shape_text(net.input.shape)}{fired}"
+    return f"{name} · {type(net.nodes[name]).__name__} · {shape_text(net.shapes[name])}{fired}"
 
 
 def _edge(ax: Axes, start: Text, end: Text, *, feedback: bool) -> None:

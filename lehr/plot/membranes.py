@@ -12,14 +12,14 @@ from lehr.arithmetic import Int64
 from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.plot.given import layer_in, sample_in, trace_of
-from lehr.plot.style import ALERT, COLOURS, QUIET, drawing
+from lehr.plot.style import ALERT, COLOURS, QUIET, drawing, whole_numbers
 from lehr.simulate.compare import Comparison, Difference
 from lehr.simulate.result import Result, Trace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-AROUND = 8
+AROUND = 5
 """Steps that are shown before and after the one that is looked at."""
 _HEIGHT = 2.8
 
@@ -63,12 +63,12 @@ def membrane(
     >>> ax.get_xlabel()
     'step'
     """
-    if isinstance(layer, Comparison):
-        if layer.first is None:
-            raise UsageError("not one value differs; name the layer whose membrane is to be drawn")
-        layer = layer.first
-    if isinstance(layer, Difference):
-        layer, neuron, sample, step = layer.layer, layer.neuron, layer.sample, layer.step
+    first = layer.first if isinstance(layer, Comparison) else layer
+    if first is None:
+        raise UsageError("not one value differs; name the layer whose membrane is to be drawn")
+    if isinstance(first, Difference):
+        neuron, sample, step = first.neuron, first.sample, first.step
+    layer = first.layer if isinstance(first, Difference) else first
     got = _neuron(trace_of(result), layer, neuron, sample)
     right = None if expected is None else _neuron(trace_of(expected), layer, neuron, sample)
     if got.membrane is None and (right is None or right.membrane is None):
@@ -87,14 +87,17 @@ def membrane(
         raise UsageError(f"there is no step {step}; give 0 to {len(got.spikes) - 1}")
     with drawing(ax, _HEIGHT) as ax:
         if right is not None:
-            _draw(ax, right, "expected", COLOURS[0], 1.10, zorder=2)
-        _draw(ax, got, "got" if right is not None else "membrane", COLOURS[1], 1.04, zorder=3)
+            _draw(ax, right, "expected", COLOURS[0], 0.90, zorder=2)
+        _draw(ax, got, "got" if right is not None else "membrane", COLOURS[1], 0.96, zorder=3)
         height = _threshold(threshold, layer, got)
         if height is not None:
             ax.axhline(height, color=QUIET, linestyle="dashed", linewidth=1.2, label="threshold")
-        _look_at(ax, step, got, right)
-        ax.set(xlabel="step", ylabel=f"membrane of {layer} {got.index}")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        _show_steps(ax, step, [got] if right is None else [got, right], height)
+        if step is not None and right is not None:
+            ax.set_title(_difference(got, right, step), color=ALERT, loc="left")
+        where = ", ".join(map(str, got.index))
+        ax.set(xlabel="step", ylabel=f"membrane of {layer} ({where})")
+        whole_numbers(ax.xaxis)
         ax.grid(axis="y")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
     return ax
@@ -136,10 +139,11 @@ def _neuron(trace: Trace, layer: str, neuron: int | Sequence[int], sample: int) 
         raise UsageError(
             f"{layer} has no neuron {neuron}; its shape is {shape}, count from 0"
         ) from None
-    at = (number, slice(None), *index)
+    place = tuple(map(int, index))
+    at: Any = (number, slice(None), *place)
     membranes = trace.membranes.get(layer)
     return OneNeuron(
-        tuple(map(int, index)),
+        place,
         spikes[at].astype(np.int64),
         None if membranes is None else membranes[at].astype(np.int64),
     )
@@ -159,44 +163,50 @@ def _draw(
 ) -> None:
     steps = np.arange(len(neuron.spikes))
     if neuron.membrane is not None:
-        wide: dict[str, Any] = {"linewidth": 3.6, "alpha": 0.55} if label == "expected" else {}
-        ax.plot(steps, neuron.membrane, color=colour, label=label, zorder=zorder, **wide)
+        mark = "o" if len(steps) <= 40 and label != "expected" else ""
+        wide: dict[str, Any] = (
+            {"linewidth": 4.5, "alpha": 0.5} if label == "expected" else {"markersize": 3}
+        )
+        ax.plot(
+            steps, neuron.membrane, color=colour, label=label, zorder=zorder, marker=mark, **wide
+        )
     fired = np.flatnonzero(neuron.spikes)
     ax.scatter(
         fired,
         np.full(len(fired), above),
         marker="|",
         s=40,
-        linewidths=1.4 * neuron.spikes[fired],
+        linewidths=list(1.4 * neuron.spikes[fired]),
         color=colour,
         transform=ax.get_xaxis_transform(),
-        clip_on=False,
         label=f"spikes {label}" if label != "membrane" else "spikes",
     )
 
 
-def _look_at(ax: Axes, step: int | None, got: OneNeuron, right: OneNeuron | None) -> None:
-    """Show the steps around one, and what differs there."""
-    last = len(got.spikes) - 1
-    if step is None:
-        ax.set_xlim(-0.5, last + 0.5)
-        return
-    ax.set_xlim(max(step - AROUND, 0) - 0.5, min(step + AROUND, last) + 0.5)
-    shown = slice(max(step - AROUND, 0), min(step + AROUND, last) + 1)
-    ax.axvspan(step - 0.5, step + 0.5, color=ALERT, alpha=0.15, linewidth=0)
-    values = [n.membrane[shown] for n in (got, right) if n is not None and n.membrane is not None]
-    low, high = min(int(v.min()) for v in values), max(int(v.max()) for v in values)
-    room = 0.08 * (high - low) or 1.0
-    lines = [line for line in ax.lines if line.get_label() == "threshold"]
-    heights = [float(np.asarray(line.get_ydata())[0]) for line in lines]
-    ax.set_ylim(min([low, *heights]) - room, max([high, *heights]) + room)
-    if right is None or first_step(got, right) is None:
-        return
-    for what, a, b in (
-        ("membrane", right.membrane, got.membrane),
-        ("spikes", right.spikes, got.spikes),
-    ):
-        if a is not None and b is not None and a[step] != b[step]:
-            text = f"step {step}: {what} {b[step]:,}, expected {a[step]:,}"
-            ax.set_title(text, color=ALERT, loc="left", pad=18)
-            return
+def _show_steps(
+    ax: Axes, step: int | None, neurons: Sequence[OneNeuron], threshold: float | None
+) -> None:
+    """Show all steps, or those around one, with room for the spikes above."""
+    last = len(neurons[0].spikes) - 1
+    first, end = (0, last) if step is None else (max(step - AROUND, 0), min(step + AROUND, last))
+    ax.set_xlim(first - 0.5, end + 0.5)
+    kept = [n.membrane[first : end + 1] for n in neurons if n.membrane is not None]
+    values = np.concatenate([*kept, [] if threshold is None else [threshold]])
+    low, high = float(values.min()), float(values.max())
+    room = high - low or 1.0
+    ax.set_ylim(low - 0.06 * room, high + 0.25 * room)
+    if step is not None:
+        ax.axvspan(step - 0.5, step + 0.5, color=ALERT, alpha=0.15, linewidth=0)
+
+
+def _difference(got: OneNeuron, expected: OneNeuron, step: int) -> str:
+    """Return what differs in a step, in words."""
+    values = [("spikes", got.spikes, expected.spikes)]
+    if got.membrane is not None and expected.membrane is not None:
+        values.insert(0, ("membrane", got.membrane, expected.membrane))
+    parts = [
+        f"{what} {int(a[step]):,}, expected {int(b[step]):,}"
+        for what, a, b in values
+        if a[step] != b[step]
+    ]
+    return f"step {step}: {'; '.join(parts)}" if parts else ""

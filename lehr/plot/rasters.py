@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lehr.errors import UsageError
 from lehr.plot.given import Spikes, layer_in, sample_in, trace_of
-from lehr.plot.style import QUIET, colour, drawing
+from lehr.plot.style import QUIET, colour, drawing, figure_of, whole_numbers
 from lehr.shown import shape_text
 from lehr.simulate.result import Trace
 
@@ -22,9 +22,11 @@ FEW = 12
 """Neurons of a layer that are numbered, at most."""
 VECTORS = 300
 """Spikes that are drawn one by one; of more an image is made, which is smaller in SVG."""
-_HEIGHT = 3.6
-_GAP = 0.06
+_HEIGHT = 4.2
+_GAP = 0.05
 """Between two layers, as a share of all their heights."""
+_EACH = 0.03
+"""The height of a neuron that is numbered, as a share of all large layers'."""
 
 
 def raster(
@@ -32,9 +34,9 @@ def raster(
 ) -> Axes:
     """Draw every spike of one sample: steps to the right, layers from top to bottom.
 
-    A layer's neurons are in the order of its shape, channel after channel, the first on top. Layers
-    are as high as the root of their numbers of neurons, so that ten outputs are seen beside a
-    thousand others; the y axis of one layer alone counts its neurons. What fires several times in a
+    A layer's neurons are in the order of its shape, channel after channel, the first on top. Large
+    layers are as high as the root of their numbers of neurons, and a few outputs high enough to be
+    seen beside a thousand others; the y axis of one layer alone counts its neurons. What fires several times in a
     step is drawn thicker.
 
     Args:
@@ -59,11 +61,11 @@ def raster(
         raise UsageError("no layer is named; leave layers out for all that were traced")
     spikes = {name: spikes_of(trace, name, sample) for name in names}
     alone, few = len(names) == 1, sum(map(np.count_nonzero, spikes.values())) <= VECTORS
-    heights = {n: s.shape[1] if alone else math.sqrt(s.shape[1]) for n, s in spikes.items()}
+    heights = _heights({name: each.shape[1] for name, each in spikes.items()})
     gap, last = _GAP * sum(heights.values()), max(len(each) for each in spikes.values()) - 0.5
     with drawing(ax, _HEIGHT) as ax:
         top, middles = -0.5 if alone else 0.0, list[float]()
-        inches = ax.get_position().height * ax.get_figure(root=True).get_figheight()
+        inches = ax.get_position().height * figure_of(ax).get_figheight()
         for number, (name, each) in enumerate(spikes.items()):
             if number:
                 ax.axhline(top + gap / 2, color=QUIET, linewidth=0.6)
@@ -76,7 +78,7 @@ def raster(
                 top + (neuron + 0.5) * row,
                 s=min(max(0.85 * points, 1.0), 9.0) ** 2,
                 marker="|",
-                linewidths=1.2 * each[step, neuron],
+                linewidths=list(1.2 * each[step, neuron]),
                 color=colour(number),
                 rasterized=not few,
                 label=name,
@@ -86,10 +88,10 @@ def raster(
                 _number_neurons(ax, each.shape[1], top, row, last)
             top += heights[name]
         ax.set(xlabel="step", xlim=(-0.5, last), ylim=(top, -0.5 if alone else 0.0))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax.xaxis)
         if alone:
             ax.set_ylabel(f"neuron of {names[0]}")
-            ax.yaxis.get_major_locator().set_params(integer=True)
+            whole_numbers(ax.yaxis)
         else:
             shapes = [shape_text(trace.spikes[name].shape[2:]) for name in names]
             ax.set_yticks(middles, [f"{n}\n{s}" for n, s in zip(names, shapes, strict=True)])
@@ -100,8 +102,19 @@ def raster(
 def spikes_of(trace: Trace, layer: str, sample: int) -> npt.NDArray[np.int64]:
     """Return the spikes of a layer in one sample, `[T, neurons]`."""
     spikes = trace.spikes[layer]
-    one = spikes[sample_in(len(spikes), sample)]
-    return one.reshape(len(one), -1).astype(np.int64)
+    one: npt.NDArray[np.int64] = spikes[sample_in(len(spikes), sample)].astype(np.int64)
+    return one.reshape(len(one), -1)
+
+
+def _heights(neurons: dict[str, int]) -> dict[str, float]:
+    """Return how high each layer is; of one layer alone, and of small ones, a neuron is 1."""
+    large = sum(math.sqrt(count) for count in neurons.values() if count > FEW)
+    if len(neurons) == 1 or not large:
+        return {name: float(count) for name, count in neurons.items()}
+    return {
+        name: math.sqrt(count) if count > FEW else _EACH * large * count
+        for name, count in neurons.items()
+    }
 
 
 def _number_neurons(ax: Axes, neurons: int, top: float, row: float, last: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from lehr.errors import UsageError
 from lehr.plot.history import History, Run, history
-from lehr.plot.style import ALERT, COLOURS, QUIET, colour, drawing, stroke
+from lehr.plot.style import ALERT, COLOURS, QUIET, colour, drawing, stroke, whole_numbers
 from lehr.spelling import one_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def training(run: Run, what: What = "accuracy", ax: Axes | None = None) -> Axes:
         _shade(ax, told)
         _DRAW[what](ax, told)
         ax.set(xlabel="epoch", xlim=(0.5, len(told.entries) + 0.5))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax.xaxis)
         ax.grid(axis="y")
         if ax.get_legend_handles_labels()[0]:
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
@@ -108,6 +108,7 @@ def _thresholds(ax: Axes, told: History) -> None:
                 part,
                 color=colour(number),
                 linestyle=stroke(number),
+                linewidth=4.5 - 3 * number / max(len(told.layers) - 1, 1),  # they often coincide
                 marker=_dot(part),
                 label=name if first == 1 and number < _MOST else None,
             )

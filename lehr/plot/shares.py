@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -131,11 +131,8 @@ def _arms(figures: Stations) -> dict[str, dict[str, Accuracy]]:
     nested = [isinstance(value, Mapping) for value in figures.values()]
     if any(nested) and not all(nested):
         raise UsageError("some accuracies are of an arm, others of none; give every one an arm")
-    arms: dict[str, dict[str, Accuracy]] = (
-        {arm: dict(shares) for arm, shares in figures.items()}  # type: ignore[arg-type]
-        if any(nested)
-        else {"": dict(figures)}  # type: ignore[dict-item]
-    )
+    given: Any = figures
+    arms = {arm: dict(shares) for arm, shares in (given if any(nested) else {"": given}).items()}
     for arm, shares in arms.items():
         if not shares:
             raise UsageError(f"arm {arm!r} has no accuracy; leave it out")

@@ -13,6 +13,8 @@ from lehr.errors import ToolMissing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 INK = "#1b1f24"
 """Of text and axes; `svg` writes currentColor instead, and nothing else is drawn in it."""
@@ -29,7 +31,7 @@ middle.
 _STROKES = ("solid", "dashed", "dotted", "dashdot")
 WIDTH = 5.6
 """Inches: on a phone of 400 pixels the text is still read."""
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -95,6 +97,20 @@ def stroke(number: int) -> str:
     return _STROKES[number // len(COLOURS) % len(_STROKES)]
 
 
+def whole_numbers(axis: Axis) -> None:
+    """Let an axis that counts have ticks at whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the whole picture that an Axes is on."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # an Axes leaves its Figure only when it is removed
+    return figure
+
+
 def svg(ax: Axes, name: str, label: str = "") -> str:
     """Return the picture that an Axes is on as an SVG element to stand in a page.
 
@@ -110,7 +126,7 @@ def svg(ax: Axes, name: str, label: str = "") -> str:
 
     kept = io.StringIO()
     with rc_context(STYLE):
-        ax.get_figure(root=True).savefig(  # type: ignore[union-attr]
+        figure_of(ax).savefig(
             kept,
             format="svg",
             transparent=True,
