@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lehr.api import compare as compare
     from lehr.api import read as read
     from lehr.api import recipes as recipes
+    from lehr.api import report as report
     from lehr.api import simulate as simulate
     from lehr.api import targets as targets
     from lehr.api import verify as verify
@@ -35,12 +36,13 @@ __all__ = [
     "compare",
     "read",
     "recipes",
+    "report",
     "simulate",
     "targets",
     "verify",
     "write",
 ]
-_PACKAGES = ("simulate", "targets")
+_PACKAGES = ("report", "simulate", "targets")
 """Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
 _MODULES = ("plot",)
 """Packages that are no functions, beside those."""

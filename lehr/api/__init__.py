@@ -2,6 +2,18 @@
 
 from lehr.api.artifacts import build, check, targets, verify
 from lehr.api.models import read, recipes, write
+from lehr.api.reporting import report
 from lehr.api.running import compare, simulate
 
-__all__ = ["build", "check", "compare", "read", "recipes", "simulate", "targets", "verify", "write"]
+__all__ = [
+    "build",
+    "check",
+    "compare",
+    "read",
+    "recipes",
+    "report",
+    "simulate",
+    "targets",
+    "verify",
+    "write",
+]
