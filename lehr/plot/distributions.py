@@ -34,7 +34,8 @@ def distributions(
 
     - "rates": spikes per neuron and step, of each neuron; how many are dead stands beside;
     - "membranes": after each step, as a share of what their width holds; at 100 % they saturate or
-      wrap. Without a trace of a layer its range alone is drawn;
+      wrap. Without a trace of a layer its range alone is drawn, and of one whose membrane has no
+      width in bits, nothing;
     - "thresholds": of each neuron, on a logarithmic axis where they differ widely;
     - "signs": which share of the weights is below, at and above 0.
 
@@ -59,7 +60,7 @@ def distributions(
     if what == "signs":
         return _signs(network, ax)
     if what == "thresholds":
-        return _boxes(_thresholds(network), "threshold", ax, log=True)
+        return _boxes(_thresholds(network), "threshold", ax, "threshold", log=True)
     if result is None:
         raise UsageError(f"{what} are those of a run; give result=lehr.simulate(...)")
     if missing := [name for name in network.neurons if name not in result.layers]:
@@ -70,7 +71,9 @@ def distributions(
         _beside(ax, [f"{dead[name]:,} dead" if dead[name] else "" for name in network.neurons])
         ax.set_xlim(left=0)
         return ax
-    ax = _boxes(membranes_of(network, result), "membrane / its width (%)", ax)
+    ax = _boxes(
+        membranes_of(network, result), "membrane / its width (%)", ax, "membrane of a width in bits"
+    )
     for edge in (-100, 100):
         ax.axvline(edge, color=QUIET, linestyle="dashed", linewidth=1)
     return ax
@@ -108,9 +111,16 @@ def _thresholds(network: Network) -> dict[str, Values]:
     }
 
 
-def _boxes(layers: dict[str, Values], label: str, ax: Axes | None, *, log: bool = False) -> Axes:
+def _boxes(
+    layers: dict[str, Values],
+    label: str,
+    ax: Axes | None,
+    lacking: str = "neuron",
+    *,
+    log: bool = False,
+) -> Axes:
     if not layers:
-        raise UsageError(f"no layer has a {label.split(' ')[0]}; draw another distribution")
+        raise UsageError(f"no layer has a {lacking}; draw another distribution")
     boxes: list[dict[str, Any]] = []
     for name, values in layers.items():
         low, first, middle, third, high = np.percentile(values, QUARTERS)

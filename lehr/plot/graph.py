@@ -145,7 +145,7 @@ def _forward(ax: Axes, start: Text, end: Text) -> None:
             color=QUIET,
             linewidth=1.1,
             zorder=4,  # after the texts, whose boxes are known when they are drawn
-            gid="edge",
+            label="edge",
         )
     )
 
@@ -179,6 +179,6 @@ def _back(ax: Axes, boxes: Mapping[str, Text], edges: Sequence[Edge]) -> None:
                 linestyle="dashed",
                 color=COLOURS[1],
                 linewidth=1.1,
-                gid="feedback",
+                label="feedback",
             )
         )

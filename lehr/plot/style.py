@@ -31,6 +31,8 @@ middle.
 _STROKES = ("solid", "dashed", "dotted", "dashdot")
 WIDTH = 5.6
 """Inches: on a phone of 400 pixels the text is still read."""
+_DPI = 100
+"""Of images in SVG: a raster of many spikes is one."""
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -129,6 +131,7 @@ def svg(ax: Axes, name: str, label: str = "") -> str:
         figure_of(ax).savefig(
             kept,
             format="svg",
+            dpi=_DPI,
             transparent=True,
             metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
         )
