@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +26,7 @@ _OF = re.compile(r"of ([0-9][0-9,]*)\b\s*(.*)")
 _TIME = re.compile(r"\b([num]?s|[numk]?J|[num]?W|seconds)\b")
 _ROW = 0.3
 """Inches that a row takes."""
-_MOST = 24
+_MOST = 16
 """Rows that are drawn."""
 _HUES = {"estimated": COLOURS[0], "measured": COLOURS[1]}
 
@@ -60,9 +61,9 @@ def resources(rows: Rows, ax: Axes | None = None) -> Axes:
     """Draw what an artefact costs as one bar a figure, estimated beside measured, with its number.
 
     Where the device's own amount is known, it is the frame of the bar; a bar that leaves its frame
-    does not fit. Without one, the length compares figures of the same unit alone. What has a frame
-    stands first, time and energy next; of figures that are parts of another the whole stands
-    first.
+    does not fit. Without one, the length compares figures of the same unit alone, and a figure that
+    is alone in its unit has no bar. What has a frame stands first, time and energy next, and parts
+    below their wholes.
 
     Args:
         rows: what `lehr.build` returned, or the folder that it wrote; or costs, or figures of an
@@ -85,22 +86,24 @@ def resources(rows: Rows, ax: Axes | None = None) -> Axes:
         raise UsageError("there is no figure to draw; build with measure=True, or give costs")
     left_out, shown = len(shown) - _MOST, shown[:_MOST]
     longest: dict[str, float] = {}
+    values = Counter[str]()
     for cost in shown:
         longest[cost.unit] = max(longest.get(cost.unit, 0.0), cost.highest)
+        values[cost.unit] += len(_known(cost))
     with drawing(ax, 0.7 + _ROW * len(shown)) as ax:
         for row, cost in enumerate(shown):
             whole = cost.limit or longest[cost.unit] or 1.0
             if cost.limit:
                 ax.barh(row, 100, 0.76, facecolor="none", edgecolor=QUIET, linewidth=0.8)
-            known = [k for k in _HUES if getattr(cost, k) is not None]
+            known = _known(cost) if cost.limit or values[cost.unit] > 1 else []
             thick = 0.6 / max(len(known), 1)
             for place, kind in enumerate(known):
                 width = 100 * getattr(cost, kind) / whole
                 middle = row + (place - (len(known) - 1) / 2) * thick
                 ax.barh(middle, width, thick, color=_HUES[kind], alpha=0.8)
-            end = max(100 * cost.highest / whole, 100 if cost.limit else 0)
+            end = max(100 * cost.highest / whole, 100 if cost.limit else 0) if known else 0
             _write(ax, _words(cost), end, row)
-        for kind in [k for k in _HUES if any(getattr(cost, k) is not None for cost in shown)]:
+        for kind in [k for k in _HUES if any(k in _known(cost) for cost in shown)]:
             ax.barh(0, 0, color=_HUES[kind], alpha=0.8, label=kind)
         ax.set_yticks(range(len(shown)), [cost.name for cost in shown])
         ax.tick_params("y", length=0)
@@ -111,8 +114,9 @@ def resources(rows: Rows, ax: Axes | None = None) -> Axes:
             ax.set(xticks=[], xlabel="length: among figures of the same unit")
             ax.spines["bottom"].set_visible(False)
         ax.set_ylim(len(shown) - 0.4, -0.6)
-        title = f"and {left_out} more figures" if left_out > 0 else None
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, title=title)
+        if left_out > 0:
+            ax.set_xlabel(f"{ax.get_xlabel()}\nand {left_out} more figures")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 
 
@@ -152,11 +156,14 @@ def in_order(given: Sequence[Cost]) -> list[Cost]:
     """Return costs with those first that the device limits, then time and energy, wholes before parts."""
     names = {cost.name for cost in given}
     units = list(dict.fromkeys(cost.unit for cost in given))
+    wholes = Counter(cost.name.split(" of ")[0] for cost in given if " of " in cost.name)
 
-    def key(cost: Cost) -> tuple[bool, bool, int, bool]:
-        part = any(cost.name.startswith(f"{whole} of ") for whole in names)
+    def key(cost: Cost) -> tuple[bool, bool, bool, int, bool]:
+        whole, _, of = cost.name.partition(" of ")
+        one_of_many = bool(of) and wholes[whole] > 1
         unit = 0 if cost.limit else units.index(cost.unit)
-        return cost.limit is None, not _TIME.search(cost.unit), unit, part
+        part = bool(of) and whole in names
+        return cost.limit is None, not _TIME.search(cost.unit), one_of_many, unit, part
 
     return sorted(given, key=key)
 
@@ -182,10 +189,18 @@ def _joined(estimated: Iterable[Figure], measured: Iterable[Figure]) -> list[Cos
     return rows
 
 
+def _known(cost: Cost) -> list[str]:
+    return [kind for kind in _HUES if getattr(cost, kind) is not None]
+
+
 def _words(cost: Cost) -> str:
-    values = [number(v) for v in (cost.estimated, cost.measured) if v is not None]
+    from matplotlib.ticker import EngFormatter
+
+    first, _, rest = cost.unit.partition(" ")
+    shown = EngFormatter(first, places=2) if first in ("J", "W", "s") else number
+    values = [shown(getattr(cost, kind)) for kind in _known(cost)]
     of = f" of {number(cost.limit)}" if cost.limit else ""
-    return f"{' / '.join(values)}{of} {cost.unit}".strip()
+    return f"{' / '.join(values)}{of} {cost.unit if shown is number else rest}".strip()
 
 
 def _write(ax: Axes, text: str, end: float, row: int) -> None:
