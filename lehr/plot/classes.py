@@ -48,7 +48,7 @@ def confusion(
     classes = len(counts)
     rows = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 4.4 if classes > 6 else 3.2
-    with drawing(ax, side, side + 0.4) as ax:
+    with drawing(ax, side) as ax:
         from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
         clear, full = to_rgba(COLOURS[0], 0.0), to_rgba(COLOURS[0], 1.0)

@@ -161,6 +161,7 @@ def _beside(ax: Axes, texts: list[str]) -> None:
             textcoords="offset points",
             va="center",
             fontsize=8,
+            color=INK,
             annotation_clip=False,
         )
 

@@ -99,7 +99,10 @@ def test_every_kind_of_network_is_drawn_as_small_svg(name: str) -> None:
             assert target in ids, what
         assert INK not in text
         assert "currentColor" in text
-        texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+        elements = [*root.iter("{http://www.w3.org/2000/svg}text")]
+        black = [e.text for e in elements if "fill: " not in e.attrib["style"]]
+        assert not black, what  # which nobody reads on a dark page
+        texts = [element.text for element in elements]
         labels = [ax.get_xlabel(), ax.get_ylabel(), *(t.get_text() for t in ax.texts)]
         shown = {line for label in labels for line in label.split("\n") if line.strip()}
         assert shown <= {*texts}, what
