@@ -72,4 +72,4 @@ def align(table: Table, column: int) -> str:
     cells = [row[column] for row in table.rows if row[column]]
     if cells and all(map(_NUMBER.fullmatch, cells)):
         return "n"
-    return "s" if max(map(len, cells), default=0) <= SHORT else ""
+    return "s" if max(map(len, cells), default=0) <= SHORT else "l"

@@ -72,3 +72,13 @@ def percent(share: float, digits: int = 2) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """Return a count and its noun: `1 sample`, `2,000 samples`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def without_empty(table: Table) -> Table:
+    """Leave out the columns of which nothing is known."""
+    kept = [n for n in range(len(table.columns)) if any(row[n] for row in table.rows)]
+    return Table(
+        table.title,
+        [table.columns[n] for n in kept],
+        [[row[n] for n in kept] for row in table.rows],
+    )

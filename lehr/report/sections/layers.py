@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lehr.report.facts import LayerFacts
 from lehr.report.gather import Gathered
-from lehr.report.section import Finding, Section, percent
+from lehr.report.section import Finding, Section, percent, without_empty
 from lehr.shown import Table, shape_text
 
 CAPTION = (
@@ -68,7 +68,7 @@ def _neurons(layers: Sequence[LayerFacts], work: str) -> Table:
         "saturations",
         f"share of {work}" if work.startswith("clocks") else "share of time",
     )
-    return _without_empty(Table("Neurons", columns, rows))
+    return without_empty(Table("Neurons", columns, rows))
 
 
 def _weights(layers: Sequence[LayerFacts], work: str) -> Table:
@@ -99,17 +99,7 @@ def _weights(layers: Sequence[LayerFacts], work: str) -> Table:
         "by event / dense",
         f"share of {work}",
     )
-    return _without_empty(Table("Weights and operations", columns, rows))
-
-
-def _without_empty(table: Table) -> Table:
-    """Leave out the columns of which nothing is known."""
-    kept = [n for n in range(len(table.columns)) if any(row[n] for row in table.rows)]
-    return Table(
-        table.title,
-        [table.columns[n] for n in kept],
-        [[row[n] for n in kept] for row in table.rows],
-    )
+    return without_empty(Table("Weights and operations", columns, rows))
 
 
 def _findings(layers: Sequence[LayerFacts]) -> list[Finding]:

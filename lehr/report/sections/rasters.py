@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lehr import plot
-from lehr.plot.style import svg
+from lehr.plot.style import drawing, svg
 from lehr.report.facts import SampleFacts
 from lehr.report.gather import Gathered
 from lehr.report.section import Finding, Picture, Section, plural
@@ -14,6 +14,8 @@ CAPTION = (
     "the right class alone is busy at the bottom. Bad: rows that are busy in every sample, or "
     "layers that are empty."
 )
+SIZE = 3.1, 4.0
+"""Height and width of a raster, in inches: three stand in a row on a desk."""
 
 
 def section(of: Gathered) -> Section:
@@ -27,14 +29,10 @@ def section(of: Gathered) -> Section:
         spikes = {n: int(ran.traced.trace.spikes[n][place].sum()) for n in names}
         counted = ", ".join(f"{name} {count:,}" for name, count in spikes.items())
         text = _words(sample)
-        pictures.append(
-            Picture(
-                svg(
-                    plot.raster(ran.traced, place), f"raster-{place}", f"{text}; spikes: {counted}"
-                ),
-                f"{text}.",
-            )
-        )
+        with drawing(None, *SIZE) as ax:
+            plot.raster(ran.traced, place, ax=ax)
+        label = f"{text}; spikes: {counted}"
+        pictures.append(Picture(svg(ax, f"raster-{place}", label), f"{text}."))
         label = "" if sample.label is None else str(sample.label)
         rows.append(
             (

@@ -9,7 +9,7 @@ from lehr import plot
 from lehr.plot.history import History
 from lehr.plot.style import svg
 from lehr.report.gather import Gathered
-from lehr.report.section import Finding, Picture, Section, percent
+from lehr.report.section import Finding, Picture, Section, percent, without_empty
 from lehr.shown import Table
 
 CAPTION = (
@@ -114,7 +114,7 @@ def _epochs(history: History) -> Table:
     columns = ("phase", "epoch", "loss", "training", "validation")
     rows = [(*_numbers(entry), *_rates(entry), _marks(entry)) for entry in history.entries]
     rates = tuple(f"rate {name}" for name in history.layers)
-    return Table("Epochs", (*columns, *rates, "marks"), rows)
+    return without_empty(Table("Epochs", (*columns, *rates, "marks"), rows))
 
 
 def _numbers(entry: Mapping[str, Any]) -> tuple[str, ...]:
