@@ -76,8 +76,13 @@ def test_nodes_stand_below_what_they_are_computed_from() -> None:
 
 def test_edges_that_go_back_are_dashed() -> None:
     net = layers()
-    arrows = [(p.get_label(), p.get_linestyle()) for p in plot.network(net).patches]
+    ax = plot.network(net)
+    arrows = [(p.get_label(), p.get_linestyle()) for p in ax.patches]
     assert sorted(arrows) == [("edge", "solid")] * 6 + [("feedback", "dashed")] * 2
+    x = {t.get_text().split(" ")[0]: t.get_position()[0] for t in ax.texts}
+    assert x["back"] > x["output"]  # in their row, as it leads up on the right
+    lane = np.asarray(ax.patches[-2].get_path().vertices)[:, 0].max()
+    assert lane > x["back"]
 
 
 def test_layers_are_coloured_and_numbered_by_their_rates() -> None:
