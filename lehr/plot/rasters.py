@@ -23,6 +23,8 @@ FEW = 12
 VECTORS = 300
 """Spikes that are drawn one by one; of more an image is made, which is smaller in SVG."""
 _HEIGHT = 4.2
+_LETTER, _DIGIT = 6, 0.8
+"""Points of a neuron's number, and how much of them a digit is high, with some room."""
 _GAP = 0.05
 """Between two layers, as a share of all their heights."""
 _EACH = 0.03
@@ -86,7 +88,8 @@ def raster(
             )
             middles.append(top + heights[name] / 2)
             if each.shape[1] <= FEW and not alone:
-                _number_neurons(ax, each.shape[1], top, row, last)
+                each_nth = math.ceil(_DIGIT * _LETTER / points)
+                _number_neurons(ax, range(0, each.shape[1], each_nth), top, row, last)
             top += heights[name]
         ax.set(xlabel="step", xlim=(-0.5, last), ylim=(top, -0.5 if alone else 0.0))
         whole_numbers(ax.xaxis)
@@ -118,15 +121,15 @@ def _heights(neurons: dict[str, int]) -> dict[str, float]:
     }
 
 
-def _number_neurons(ax: Axes, neurons: int, top: float, row: float, last: float) -> None:
-    for neuron in range(neurons):
+def _number_neurons(ax: Axes, neurons: range, top: float, row: float, last: float) -> None:
+    for neuron in neurons:
         place = last, top + (neuron + 0.5) * row
         ax.annotate(
             str(neuron),
             place,
             (3, 0),
             textcoords="offset points",
-            fontsize=6,
+            fontsize=_LETTER,
             va="center",
             annotation_clip=False,
         )
