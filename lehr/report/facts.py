@@ -10,6 +10,8 @@ from lehr.plot.shares import Share
 
 Kind = Literal["run", "model", "artefact"]
 Word = Literal["PASS", "FAIL", ""]
+TRAINED = ("float weights", "binarized", "annealed and binarized")
+"""Stations of the line before there are integers, by a run's arm."""
 SCHEMA = 1
 """Of `Facts.to_json`; another number means that a name in it has another meaning, or is gone."""
 

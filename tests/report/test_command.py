@@ -35,6 +35,7 @@ def test_without_a_place_nothing_is_written_and_nothing_is_run(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_json_is_the_facts(line: Path, tmp_path: Path, lehr: Lehr) -> None:
     page = tmp_path / "m.html"
     inputs = line / "in.npz"
@@ -73,6 +74,7 @@ def test_a_list_of_samples_and_their_labels_are_the_same_report(line: Path) -> N
     assert by_list.inputs.origin == "samples given as an array"
 
 
+@pytest.mark.slow
 def test_others_stand_beside(line: Path, built: Path, tmp_path: Path, lehr: Lehr) -> None:
     beside = ("--beside", built, "--beside", line / "run" / "last")
     ran = lehr("report", line / "run", *beside, "-o", tmp_path / "r.html", "--json")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lehr import plot
 from lehr.plot.style import svg
-from lehr.report.facts import Accuracy, Facts
+from lehr.report.facts import TRAINED, Accuracy, Facts
 from lehr.report.gather import Gathered
 from lehr.report.section import Finding, Picture, Section, percent
 from lehr.shown import Table
 
-ORDER = ("float weights", "binarized", "annealed and binarized", "integer", "simulator")
+ORDER = (*TRAINED, "integer", "simulator")
 CAPTION = (
     "The line of stations, from float weights to the artefact. Good: from the integer network on "
     "nothing is lost, as everything after it is compared bit by bit. A loss between annealed and "
@@ -77,7 +77,7 @@ def _findings(found: list[Accuracy]) -> list[Finding]:
     findings = []
     for each in found:
         other = integer.get(each.arm)
-        if each.station not in ORDER[:3] or other is None or each.of != other.of:
+        if each.station not in TRAINED or other is None or each.of != other.of:
             continue
         lost = each.share - other.share
         text = f"{each.arm}: from {each.station} to integer {-100 * lost:+.2f} points"

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from lehr.report.costs import fullest, per_inference
-from lehr.report.facts import Accuracy, Facts
+from lehr.report.facts import TRAINED, Accuracy, Facts
 from lehr.report.gather import Gathered
 from lehr.report.section import Finding, Section, percent, plural
 from lehr.shown import Table, shape_text
 
-CAPTION = (
-    "PASS means that every value that was compared is equal: a single spike or membrane that "
-    "differs is a FAIL. What was not compared in making this report has no verdict."
-)
+CAPTIONS = {
+    "PASS": "Good: every value that was compared is equal. A single spike or membrane that differs "
+    "would be a FAIL.",
+    "FAIL": "Bad: at least one value that was compared differs, or the artefact is not as it was "
+    "built. Do not use it.",
+    "": "A verdict is given of what was compared in making this report, and of nothing else.",
+}
 MICRO, MILLI = 1e6, 1e3
 
 
 def section(of: Gathered) -> Section:
     """Return the first item."""
-    facts = of.facts
+    facts, word = of.facts, of.facts.verdict.word
     title = {"PASS": "Verdict: PASS", "FAIL": "Verdict: FAIL", "": "No verdict"}
     mark = {"PASS": "good", "FAIL": "bad", "": "watch"}[facts.verdict.word]
     findings = [Finding(mark, facts.verdict.sentence)]  # type: ignore[arg-type]
@@ -26,13 +29,13 @@ def section(of: Gathered) -> Section:
             Finding("watch", "Membranes were not compared: the target's tool does not show them.")
         )
     table = Table("In short", ("what", "value"), rows(facts))
-    return Section("verdict", title[facts.verdict.word], CAPTION, findings, tables=(table,))
+    return Section("verdict", title[word], CAPTIONS[word], findings, tables=(table,))
 
 
 def headline(facts: Facts) -> Accuracy | None:
     """Return the accuracy that speaks for what is reported on: of its integers, of most samples."""
     own = [each for each in facts.accuracies if each.arm == facts.name]
-    integer = [each for each in own if each.station not in ("float weights", "binarized")]
+    integer = [each for each in own if each.station not in TRAINED]
     return max(
         integer or own, key=lambda each: (each.station == "integer", each.samples), default=None
     )
