@@ -122,6 +122,7 @@ def _files(
         "recipe": recipe.name,
         "seed": recipe.seed,
         "accuracy": accuracy,
+        "tested": len(data.test),
         "epochs": epochs,
         "folds": folds,
         "warnings": trained.warnings,
