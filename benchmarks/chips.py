@@ -122,7 +122,10 @@ def main(
                 f"{scratch}/model.nir",
                 f"{scratch}/in.npz",
             )
-            accuracies = f"integer {100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
+            accuracies = (
+                "integer "
+                f"{100 * trained(run, recipe, '--target', target, *source)['integer']:.2f} %, "
+            )
             if arm:
                 accuracies = f"float weights {100 * float_arm(run, source):.2f} %, {accuracies}"
             lehr("export", str(run), "-o", model)

@@ -227,7 +227,8 @@ def _card(
     return f"""# Model card
 
 Built for **{target.name}** ({target.summary}) by lehr {lehr.__version__}.
-Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), {net.steps} steps;
+Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.input.kind}), \
+{net.steps} steps;
 {READOUTS[net.readout].format(f"`{net.output}`")}
 
 | layer | shape | threshold | decay | state bits | membrane bounds | spike rate |
@@ -238,6 +239,8 @@ Network `{net.digest[:16]}`: input {"x".join(map(str, net.input.shape))} ({net.i
 | --- | --- | --- | --- |
 {weights}
 
-Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds are proven for any input.
-`lehr verify` runs this folder in the target's own tool and compares every spike and membrane with the reference simulator.
+Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds are proven for \
+any input.
+`lehr verify` runs this folder in the target's own tool and compares every spike and membrane with \
+the reference simulator.
 {found}"""

@@ -244,7 +244,10 @@ class Target(ABC):
         """What differs within a channel, or a delay, that the machine has but one of."""
         for name, node in net.nodes.items():
             if isinstance(node, Neuron) and node.per_neuron and "parameters" not in self.by_neuron:
-                reason = f"its {' and '.join(node.per_neuron)} differ within a channel, the machine has one for each"
+                reason = (
+                    f"its {' and '.join(node.per_neuron)} differ within a channel, the machine "
+                    "has one for each"
+                )
                 yield Problem(name, reason, "use one for each channel")
             if (
                 isinstance(node, Delay)
@@ -289,7 +292,10 @@ class Target(ABC):
             return
         for name, layer in analyse(net).layers.items():
             if not layer.settled:
-                shown = f"that the states of {name} stay within the widths of {self.name} is shown for {net.steps}"
+                shown = (
+                    f"that the states of {name} stay within the widths of {self.name} is shown "
+                    f"for {net.steps}"
+                )
                 raise FileRefused(
                     f"input has {steps} steps, but {shown}; give at most {net.steps}, or export "
                     "the network with more steps"

@@ -85,7 +85,10 @@ class Environment:
         """Return the sentence that says so where it is not installed, with what installs it; None where it is."""
         if self.interpreter is not None:
             return None
-        return f"{self.name} is not on this machine; install it with 'lehr doctor --install {self.name}'"
+        return (
+            f"{self.name} is not on this machine; install it with 'lehr doctor --install "
+            f"{self.name}'"
+        )
 
     def version(self) -> str:
         """Return the installed version of its package; empty where it is not installed."""

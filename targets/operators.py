@@ -78,7 +78,10 @@ def markdown(targets: Iterable[Target]) -> str:
         "| " + " | ".join(row) + " |"
         for row in (["operator", *names], ["---"] * (len(names) + 1), *rows)
     ]
-    head = "# What each target takes\n\nWritten by `make docs`, by asking each target's own check. By hand nothing is changed here.\n\n"
+    head = (
+        "# What each target takes\n\nWritten by `make docs`, by asking each target's own check. "
+        "By hand nothing is changed here.\n\n"
+    )
     return head + "\n".join(lines) + "\n"
 
 

@@ -110,8 +110,14 @@ def _holds(path: Path, data: bytes) -> bool:
 def _of_another_make(folder: Path, manifest: dict[str, Any], names: list[str]) -> str:
     version = manifest.get("lehr")
     if version != lehr.__version__:
-        return f"{folder} was built by lehr {version}, whose {listed(names)} differ from those of lehr {lehr.__version__}; {AGAIN}"
-    return f"{folder} was not built by lehr {version} from its {MODEL}: {listed(names)} would be others; {AGAIN}"
+        return (
+            f"{folder} was built by lehr {version}, whose {listed(names)} differ from those of "
+            f"lehr {lehr.__version__}; {AGAIN}"
+        )
+    return (
+        f"{folder} was not built by lehr {version} from its {MODEL}: {listed(names)} would be "
+        f"others; {AGAIN}"
+    )
 
 
 def listed(names: Iterable[str]) -> str:

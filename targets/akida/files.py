@@ -17,15 +17,20 @@ _TEXT = """# A network for Akida
 
 | file | what it is |
 | --- | --- |
-| `model.json` | the model, as `akida.Model.to_json` of akida {version} writes it; `akida.Model.from_json` reads it |
-| `network.json` | shapes, biases, thresholds (none where nothing fires) and the readout, for `run.py` |
-| `run.py` | runs samples step by step in Akida's software back end: `python run.py IN.npz OUT.npz` |
+| `model.json` | the model, as `akida.Model.to_json` of akida {version} writes it; \
+`akida.Model.from_json` reads it |
+| `network.json` | shapes, biases, thresholds (none where nothing fires) and the readout, for \
+`run.py` |
+| `run.py` | runs samples step by step in Akida's software back end: `python run.py IN.npz \
+OUT.npz` |
 
     import akida
     model = akida.Model.from_json(open("model.json").read())
-    model.map(akida.devices()[0], hw_only=True)       # or akida.AKD1000(), which is virtual: it says whether the model fits
+    model.map(akida.devices()[0], hw_only=True)       # or akida.AKD1000(), which is virtual: it \
+says whether the model fits
 
-The machine keeps nothing from step to step: each time step of a sample is an inference of its own, and a sample takes {steps} of them.
+The machine keeps nothing from step to step: each time step of a sample is an inference of its \
+own, and a sample takes {steps} of them.
 Inputs are uint8 `[steps, width, height, channels]`, {entry} here. {readout}
 
 | layer | shape | as | weights | thresholds |
@@ -34,9 +39,12 @@ Inputs are uint8 `[steps, width, height, channels]`, {entry} here. {readout}
 
 What of the network is said in another way here, all of it exactly:
 
-- thresholds are the network's less its biases: potential + bias > threshold where potential > threshold - bias
-- kernels are turned round, as Akida's Convolutional is a convolution and the network's a cross-correlation
-- of a FullyConnected layer, convolutions, pools and flattenings before it are in its weights, which are sums of the network's then
+- thresholds are the network's less its biases: potential + bias > threshold where potential > \
+threshold - bias
+- kernels are turned round, as Akida's Convolutional is a convolution and the network's a \
+cross-correlation
+- of a FullyConnected layer, convolutions, pools and flattenings before it are in its weights, \
+which are sums of the network's then
 """
 
 
@@ -179,8 +187,14 @@ def _readme(net: Network, made: list[Stage]) -> str:
         f"{stage.thresholds.min()}..{stage.thresholds.max()} |"
         for stage in made
     ]
-    spikes = f"The last layer puts out spikes, 0 or 1: the class is the neuron of {net.output} with most of them over the steps."
-    potentials = f"The last layer puts out potentials; a membrane of {net.output} is the potential and the bias of network.json."
+    spikes = (
+        f"The last layer puts out spikes, 0 or 1: the class is the neuron of {net.output} with "
+        "most of them over the steps."
+    )
+    potentials = (
+        f"The last layer puts out potentials; a membrane of {net.output} is the potential and "
+        "the bias of network.json."
+    )
     entry = "x".join(map(str, _dimensions(net.input.shape, made[0].convolution)))
     readout = spikes if fires_at_its_end(net) else potentials
     return _TEXT.format(

@@ -78,7 +78,10 @@ def unchained(net: Network) -> Iterator[Problem]:
                 f"{source}{' of the step before' if delay else ''}"
                 for source, delay in sorted(ways[name])
             )
-            reason = f"it takes {heard or 'nothing'}, the machine has a chain of layers, in which it takes {before}"
+            reason = (
+                f"it takes {heard or 'nothing'}, the machine has a chain of layers, in which it "
+                f"takes {before}"
+            )
             yield Problem(name, reason, "make the network a chain without feedback")
     last = [*net.neurons][-1]
     if net.output != last:
@@ -130,11 +133,17 @@ def too_large(net: Network) -> Iterator[Problem]:
     for stage in made:
         if stage.bits is None:
             greatest = int(np.abs(stage.weights).max())
-            reason = f"its synapses add up to {greatest:,}, the machine holds weights of -{max(BITS)}..{max(BITS)}"
+            reason = (
+                f"its synapses add up to {greatest:,}, the machine holds weights of "
+                f"-{max(BITS)}..{max(BITS)}"
+            )
             yield Problem(stage.name, reason, "use a smaller pool")
         low, high = int(stage.thresholds.min()), int(stage.thresholds.max())
         if low < -THRESHOLD or high >= THRESHOLD:
-            reason = f"its thresholds less biases are {low:,}..{high:,}, the machine holds {-THRESHOLD:,}..{THRESHOLD - 1:,}"
+            reason = (
+                f"its thresholds less biases are {low:,}..{high:,}, the machine holds "
+                f"{-THRESHOLD:,}..{THRESHOLD - 1:,}"
+            )
             yield Problem(stage.name, reason, "train with smaller ones")
     dense = [stage.name for stage in made if not stage.convolution]
     if len(dense) > DENSE:

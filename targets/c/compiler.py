@@ -28,7 +28,10 @@ def missing(*others: str) -> str | None:
     """Which of the compiler and `others` this machine lacks and how to install it, or None."""
     for tool in (compiler()[0], *others):
         if shutil.which(tool) is None:
-            return f"{tool} is not on this machine; install a C compiler and make (Debian: apt install gcc make), or set CC"
+            return (
+                f"{tool} is not on this machine; install a C compiler and make (Debian: apt "
+                "install gcc make), or set CC"
+            )
     return None
 
 

@@ -85,7 +85,10 @@ class _Conv2d(Rules):
 
     def words(self, node: Conv2d) -> str:
         shape = " x ".join(map(str, node.weight.shape))
-        return f"{shape} {node.kind} weights, stride {node.stride}, padding {node.padding}, dilation {node.dilation}, groups {node.groups}"
+        return (
+            f"{shape} {node.kind} weights, stride {node.stride}, padding {node.padding}, "
+            f"dilation {node.dilation}, groups {node.groups}"
+        )
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         return _weights(layout, name)
@@ -140,7 +143,10 @@ class _Scale(Rules):
     role = "sums"
 
     def words(self, node: Scale) -> str:
-        return f"times {node.factor.min()}..{node.factor.max()}, by {'channel' if node.factor.ndim == 1 else 'value'}"
+        return (
+            f"times {node.factor.min()}..{node.factor.max()}, by "
+            f"{'channel' if node.factor.ndim == 1 else 'value'}"
+        )
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         factor = layout.net.nodes[name].factor  # type: ignore[attr-defined]
@@ -149,7 +155,10 @@ class _Scale(Rules):
     def scatter(self, layout: Layout, name: str, c_type: str) -> str:
         factor = layout.net.nodes[name].factor  # type: ignore[attr-defined]
         alike = layout.size(name) // factor.size
-        return f"out[i] = ({c_type})(out[i] + factor_{layout.id[name]}[i{f' / {alike}' if alike > 1 else ''}] * x);"
+        return (
+            f"out[i] = ({c_type})(out[i] + "
+            f"factor_{layout.id[name]}[i{f' / {alike}' if alike > 1 else ''}] * x);"
+        )
 
 
 @NODES.rule(Flatten)
@@ -166,7 +175,10 @@ class _Delay(Rules):
     role = "delays"
 
     def words(self, node: Delay) -> str:
-        return f"held back by {node.steps if isinstance(node.steps, int) else f'up to {node.longest}'} steps"
+        return (
+            "held back by "
+            f"{node.steps if isinstance(node.steps, int) else f'up to {node.longest}'} steps"
+        )
 
     def constants(self, layout: Layout, name: str) -> Iterator[Constants]:
         node = layout.net.nodes[name]

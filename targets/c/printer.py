@@ -34,8 +34,10 @@ LOWEST, HIGHEST = -(2**31), 2**31 - 1
 DIVISIONS = ("divide_toward_zero", "divide_floor", "divide_nearest_even", "dash")
 """Functions that updates call, for each type; one may call those before it."""
 _WORDS = """
-    alignas alignof asm auto bool break case char const constexpr continue default do double else enum extern false far float for goto if
-    inline int long linux near nullptr offsetof register restrict return short signed size_t sizeof static static_assert struct switch
+    alignas alignof asm auto bool break case char const constexpr continue default do double else \
+enum extern false far float for goto if
+    inline int long linux near nullptr offsetof register restrict return short signed size_t \
+sizeof static static_assert struct switch
     thread_local true typedef typeof typeof_unqual union unix unsigned void volatile while r
 """
 RESERVED = frozenset(_WORDS.split()) | {

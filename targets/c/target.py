@@ -45,10 +45,16 @@ class C(Target):
     )
     judge: ClassVar[str] = "the C compiler of this machine"
     options: ClassVar[Mapping[str, str]] = {
-        "device": f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the default",
+        "device": (
+            f"{NAMES}: whose memories must hold the network; {GENERIC} has no limits and is the "
+            "default"
+        ),
         "flash": "KiB of flash that there are, instead of the device's",
         "ram": "KiB of RAM that there are, instead of the device's",
-        "rate": f"spikes per neuron and step, in %, at which sums are to take the fewest instructions; {100 * RATE:g} if not given",
+        "rate": (
+            "spikes per neuron and step, in %, at which sums are to take the fewest "
+            f"instructions; {100 * RATE:g} if not given"
+        ),
     }
     products: ClassVar[tuple[str, ...]] = ("lehr_main", "lehr_sanitize", "*.elf", "*.o")
 
@@ -64,7 +70,10 @@ class C(Target):
         if layout.memory.bytes <= INT32_MAX:
             return ()
         widest = max(layout.memory.fields, key=lambda field: field.bytes)
-        reason = f"it takes {widest.bytes:,} of {layout.memory.bytes:,} bytes of state, an object in C holds {INT32_MAX:,}"
+        reason = (
+            f"it takes {widest.bytes:,} of {layout.memory.bytes:,} bytes of state, an object in "
+            f"C holds {INT32_MAX:,}"
+        )
         return (Problem(widest.node, reason, "shorten its delay or make it smaller"),)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -90,7 +99,10 @@ class C(Target):
         layout = Layout(net, _rate(options or {}))
         needed = need(layout, tables(layout))
         neurons = sum(layout.size(name) for name in net.neurons)
-        bits = "tables of lehr_weights.h, a bit a binary weight in rows of whole bytes, a byte any other"
+        bits = (
+            "tables of lehr_weights.h, a bit a binary weight in rows of whole bytes, a byte any "
+            "other"
+        )
         return Estimate(
             (
                 Figure(

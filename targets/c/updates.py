@@ -72,7 +72,10 @@ def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Pro
     membrane = program.membrane
     low, high = found.kept[membrane]
     if not -INT32_MAX - 1 <= low <= high <= INT32_MAX:
-        reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
+        reason = (
+            f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in "
+            "which it is read"
+        )
         return [Problem(name, reason, f"bound {membrane} in its update")]
     if values[FIRED][0] < 0:
         return [
@@ -83,7 +86,10 @@ def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Pro
             )
         ]
     if values[FIRED][1] > MOST_SPIKES and _reads_a_count(program):
-        reason = f"its update reads {FIRED} where it may be above {MOST_SPIKES}, and then begins to count anew"
+        reason = (
+            f"its update reads {FIRED} where it may be above {MOST_SPIKES}, and then begins to "
+            "count anew"
+        )
         return [Problem(name, reason, "count in another register")]
     return []
 

@@ -16,7 +16,10 @@ HERE = Path(__file__).resolve().parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     group = parser.getgroup("lehr")
-    meaning = "a registered target that the suite lehr.targets.conformance is to run over, more than once for several; all if not given"
+    meaning = (
+        "a registered target that the suite lehr.targets.conformance is to run over, more than "
+        "once for several; all if not given"
+    )
     group.addoption("--lehr-target", action="append", default=[], metavar="NAME", help=meaning)
 
 

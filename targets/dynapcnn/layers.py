@@ -175,6 +175,9 @@ def cores(made: Mapping[str, Layer], output: str) -> dict[str, int] | Problem:
     needs = {name: layer.need for name, layer in made.items()}
     at = placed(needs) if len(needs) <= len(KERNELS) else None
     if at is None:
-        reason = f"the {len(needs)} layers of the network find no place on {len(KERNELS)} cores ({table(needs)})"
+        reason = (
+            f"the {len(needs)} layers of the network find no place on {len(KERNELS)} cores "
+            f"({table(needs)})"
+        )
         return Problem(output, reason, "use fewer layers, fewer channels, or more pooling")
     return at

@@ -22,7 +22,10 @@ from lehr.widths import analyse
 
 Order = Literal["host", "any", "emission"]
 ORDERS: Mapping[Order, str] = {
-    "host": "the host sends all its events, those of the input first, then those of other layers as listed, each by feature, y and x",
+    "host": (
+        "the host sends all its events, those of the input first, then those of other layers as "
+        "listed, each by feature, y and x"
+    ),
     "any": "no order of a step's events changes a spike or a membrane",
     "emission": "events come in the order in which cores send them, which the vendor does not document",
 }
@@ -52,14 +55,23 @@ def _upwards(name: str, layer: Layer) -> list[Problem]:
     """Return a neuron is below its threshold after each event: the leak's tick, which takes away, has nothing to test then."""
     update, most = layer.update, max(0, int(layer.kernel.weight.max()))
     if int(update.bias.max()) > 0:
-        reason = f"its biases reach {int(update.bias.max())}, and it is not documented whether a core tests its threshold at the leak's tick"
+        reason = (
+            f"its biases reach {int(update.bias.max())}, and it is not documented whether a "
+            "core tests its threshold at the leak's tick"
+        )
         return [Problem(name, reason, "use biases of at most 0")]
     if most > update.threshold and not update.zero:
-        reason = f"a weight of {most} is above its threshold of {update.threshold}: an event brings more than its spike takes away"
+        reason = (
+            f"a weight of {most} is above its threshold of {update.threshold}: an event brings "
+            "more than its spike takes away"
+        )
         return [Problem(name, reason, "use a threshold of at least the greatest weight")]
     top, high = update.threshold - 1 + most, min(update.high, HIGHEST)
     if top > high:
-        reason = f"its membranes reach {top:,}, where a core does not hold them, and must stay within {high:,}"
+        reason = (
+            f"its membranes reach {top:,}, where a core does not hold them, and must stay "
+            f"within {high:,}"
+        )
         return [Problem(name, reason, "use a lower threshold or smaller weights")]
     return []
 
@@ -72,7 +84,10 @@ def _downwards(net: Network, name: str, layer: Layer) -> list[Problem]:
         or (lowest := max(lowest, analyse(net).layers[name].written["v"][0])) >= LOWEST
     ):
         return []
-    reason = f"its membranes could reach {lowest:,} before they are brought to their floor, and 16 bits hold {LOWEST:,}"
+    reason = (
+        f"its membranes could reach {lowest:,} before they are brought to their floor, and 16 "
+        f"bits hold {LOWEST:,}"
+    )
     return [Problem(name, reason, f"use a floor of at least {LOWEST + 128:,}")]
 
 
@@ -91,6 +106,9 @@ def _by_step(net: Network, name: str, layer: Layer) -> list[Problem]:
         ]
     top = update.threshold - 1 + analyse(net).layers[name].current[1]
     if top > update.high or top // update.threshold > update.most:
-        reason = f"it updates by step, and its membranes reach {top:,} there, more than {update.most} spikes or its Bound hold"
+        reason = (
+            f"it updates by step, and its membranes reach {top:,} there, more than "
+            f"{update.most} spikes or its Bound hold"
+        )
         return [Problem(name, reason, "use a higher threshold")]
     return []

@@ -109,8 +109,14 @@ def _done(net: Network, made: Mapping[str, Layer]) -> Iterator[str]:
         )
         for source, pooling in layer.sources.items():
             if pooling > 1:
-                yield f"{name}: the sum over squares of {pooling} x {pooling} places of {source} is done on the way from {source}"
+                yield (
+                    f"{name}: the sum over squares of {pooling} x {pooling} places of {source} "
+                    f"is done on the way from {source}"
+                )
         if layer.update.kind == INTEGRATOR:
-            yield f"{name}: an integrator is a neuron whose threshold of {layer.update.threshold} its membranes provably do not reach"
+            yield (
+                f"{name}: an integrator is a neuron whose threshold of {layer.update.threshold} "
+                "its membranes provably do not reach"
+            )
         if as_map(net.shapes[name]) != net.shapes[name]:
             yield f"{name}: its vector is a map of one place"

@@ -59,7 +59,10 @@ class ModelRunner:
         ran = run_cores(cores, places, inputs, x.reshape(*x.shape[:2], *as_map(shape)))
         for place in places:
             if exposed := ran[place.layer].exposed:
-                why = f"{exposed:,} of {ran[place.layer].spikes.size:,} updates could be others in another order of events"
+                why = (
+                    f"{exposed:,} of {ran[place.layer].spikes.size:,} updates could be others "
+                    "in another order of events"
+                )
                 raise NotBitExact(
                     f"{place.layer}: {why}, and that in which cores send them is not documented; "
                     "build it with order=host"

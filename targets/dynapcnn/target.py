@@ -60,7 +60,8 @@ class Dynapcnn(Target):
         biases=False,
     )
     options: ClassVar[Mapping[str, str]] = {
-        ORDER: "host: spikes go through the host, which sorts them, to layers for which their order matters (default); chip: cores send "
+        ORDER: "host: spikes go through the host, which sorts them, to layers for which their "
+        "order matters (default); chip: cores send "
         "all spikes themselves, in an order that is not documented, and verify refuses samples for "
         "which it could matter"
     }
@@ -164,7 +165,10 @@ class Dynapcnn(Target):
         made, at = self._placed(net)
         operations = sum(_operations(net, rates, layer) for layer in made.values())
         address = "entries of whole bits of address, as samna's validator counts them"
-        floor = "of a Speck; Yao et al. 2024, doi 10.1038/s41467-024-47811-6: a floor, not this network's power"
+        floor = (
+            "of a Speck; Yao et al. 2024, doi 10.1038/s41467-024-47811-6: a floor, not this "
+            "network's power"
+        )
         return Estimate(
             (
                 Figure("cores", len(at), f"of {len(KERNELS)}", "one a layer of neurons"),
@@ -211,7 +215,10 @@ class Dynapcnn(Target):
                 f"samna has read {', '.join(wrong[:4])} otherwise than they were written; build "
                 "the artefact again"
             )
-        source = f"samna {SAMNA.version()}: from_json, validate_configuration, to_json and from_json again, byte for byte"
+        source = (
+            f"samna {SAMNA.version()}: from_json, validate_configuration, to_json and from_json "
+            "again, byte for byte"
+        )
         return (
             Figure("fields read back equal", len(read), "fields of cores", source),
             Figure("configuration", length, "bytes", source),

@@ -58,7 +58,10 @@ FORMS = (
 """Spikes of a step are counted from 0, which lehr.machines says before the leak and fields behind it."""
 HINTS = {
     EVENT: "use lehr.machines.DYNAPCNN_BY_EVENT, or fields without leak: fires ge, fraction_bits 0",
-    STEP: "the machine takes events one by one: say it with lehr.machines.DYNAPCNN_BY_EVENT, by lehr.targets.dynapcnn.by_event",
+    STEP: (
+        "the machine takes events one by one: say it with lehr.machines.DYNAPCNN_BY_EVENT, by "
+        "lehr.targets.dynapcnn.by_event"
+    ),
     INTEGRATOR: "use integrators without leak and without fraction bits",
 }
 

@@ -154,7 +154,10 @@ class Design:
         if lag == 0:
             return f"{slot} + {w}'d{source.first_map}"
         behind = source.first_map + source.depth - lag  # a map of the ring, as all that follows
-        return f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_map} - {w}'d{lag}"
+        return (
+            f"{slot} < {w}'d{lag} ? {slot} + {w}'d{behind} : {slot} + {w}'d{source.first_map} - "
+            f"{w}'d{lag}"
+        )
 
     @property
     def map_addresses(self) -> list[int]:

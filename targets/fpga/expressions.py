@@ -61,8 +61,14 @@ def divided(x: str, n: Operand, rounding: Rounding, width: int) -> str:
         return f"(({x} + ({x}[{width - 1}] ? {rest} : {zero})) >>> {_amount(n)})"
     if n.number is None:
         half = f"(({one} <<< {n.name}) >>> 1)"
-        return f"({n.name} == {zero} ? {x} : ({x} + {half} - {one} + (({x} >>> {n.name}) & {one})) >>> {n.name})"
-    return f"(({x} + {wide(2 ** (n.number - 1) - 1, width)} + ({x}[{n.number}] ? {one} : {zero})) >>> {n.number})"
+        return (
+            f"({n.name} == {zero} ? {x} : ({x} + {half} - {one} + (({x} >>> {n.name}) & {one})) "
+            f">>> {n.name})"
+        )
+    return (
+        f"(({x} + {wide(2 ** (n.number - 1) - 1, width)} + ({x}[{n.number}] ? {one} : {zero})) "
+        f">>> {n.number})"
+    )
 
 
 def _amount(n: Operand) -> str:

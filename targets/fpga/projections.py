@@ -149,7 +149,10 @@ class _Spread:
         rows = self.gain.reshape(len(self.gain), -1)
         if not (rows == rows[:, :1]).all():
             node, numbers = self.uneven
-            reason = f"its {numbers} differ within a channel, and {behind} spreads all values of a channel alike"
+            reason = (
+                f"its {numbers} differ within a channel, and {behind} spreads all values of a "
+                "channel alike"
+            )
             raise Unmapped(
                 reason, f"give its {numbers} by channel, or connect it to a dense layer", node
             )
@@ -166,7 +169,10 @@ class _Spread:
     def alone(self, name: str) -> None:
         """Refuse weights behind other weights."""
         if self.weights:
-            reason = f"its weights follow those of {self.weights[0]} without a neuron between, the engine spreads spikes, not sums"
+            reason = (
+                f"its weights follow those of {self.weights[0]} without a neuron between, the "
+                "engine spreads spikes, not sums"
+            )
             raise Unmapped(reason, "put neurons between them", name)
 
 
@@ -285,7 +291,10 @@ def _too_large(spread: _Spread, most: int) -> Unmapped:
         name for name in spread.way.path if name in {*spread.factors, *spread.weights} - {last}
     ]
     limit, smaller = LARGEST["int8"], "" if spread.weights[1:] else "use smaller factors, or "
-    reason = f"multiplied with {', '.join(others)}, its {'weights' if spread.weights else 'factors'} reach {most}, the engine's {limit}"
+    reason = (
+        f"multiplied with {', '.join(others)}, its {'weights' if spread.weights else 'factors'} "
+        f"reach {most}, the engine's {limit}"
+    )
     return Unmapped(reason, f"{smaller}put neurons between them", last)
 
 

@@ -63,12 +63,22 @@ class Fpga(Target):
     )
     judge: ClassVar[str] = "Icarus Verilog or Verilator; area and timing by Yosys and nextpnr"
     options: ClassVar[Mapping[str, str]] = {
-        "engines": "one shared by all layers, the default, or one for each of the layers, which then work at once on steps that follow",
-        "front": "what a host speaks to: bytes with valid and ready, the default, or uart, a serial line of 1 Mbit/s",
-        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; what the layers fill if not given, and"
+        "engines": (
+            "one shared by all layers, the default, or one for each of the layers, which then "
+            "work at once on steps that follow"
+        ),
+        "front": (
+            "what a host speaks to: bytes with valid and ready, the default, or uart, a serial "
+            "line of 1 Mbit/s"
+        ),
+        "lanes": f"accumulators that an event updates at once, a power of two up to {MAX_LANES}; "
+        "what the layers fill if not given, and"
         " never more with engines=layers",
         "clock": "MHz that synthesis aims at, 1 to 500; the device's usual one if not given",
-        "device": f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits and is the default",
+        "device": (
+            f"{', '.join(DEVICES)}: whose memories must hold the network; generic has no limits "
+            "and is the default"
+        ),
     }
     products: ClassVar[tuple[str, ...]] = (
         *("lehr_sim", "verilated/*", "netlist/*", "lehr.json", "lehr_netlist.v", "*.log"),
@@ -85,7 +95,10 @@ class Fpga(Target):
         ]
         shape = net.shapes[net.output]
         if net.readout != "count_argmax_lowest" and math.prod(shape) > shape[0]:
-            reason = f"its membranes are read out at {math.prod(shape[1:])} places, the engine compares those of one"
+            reason = (
+                f"its membranes are read out at {math.prod(shape[1:])} places, the engine "
+                "compares those of one"
+            )
             found.append(Problem(net.output, reason, "pool or connect them to one neuron a class"))
         if shape[0] > MAX_CLASSES:
             reason = f"it has {shape[0]:,} classes, the engine numbers {MAX_CLASSES:,}"
@@ -144,7 +157,10 @@ class Fpga(Target):
         bits = {memory.name: memory.width * memory.depth for memory in storage(plan)}
         source = "width times depth of the memory in the Verilog"
         figures = [Figure(f"memory of {name}", size, "bits", source) for name, size in bits.items()]
-        work = "the roofline in docs/fpga.md at the given rates: events, words without one, and neurons; all inputs sent in every step"
+        work = (
+            "the roofline in docs/fpga.md at the given rates: events, words without one, and "
+            "neurons; all inputs sent in every step"
+        )
         by_layer = clocks(plan, rates)
         figures += [
             Figure(f"clocks of {name}", taken, "per step", work) for name, taken in by_layer.items()
@@ -198,7 +214,10 @@ def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
     """What the engine cannot bring to a layer, or compute there; `largest`: the largest sum that comes to it."""
     ways = list(islice(paths(net, name), MAX_WAYS + 1))
     if len(ways) > MAX_WAYS:
-        reason = f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on its own"
+        reason = (
+            f"spikes come to it on more than {MAX_WAYS} ways, each of which the engine scans on "
+            "its own"
+        )
         yield Problem(name, reason, "merge nodes that stand side by side")
         return
     slowest = max(way.lag for way in ways)

@@ -17,10 +17,13 @@ _TEXT = """# A network for HiAER-Spike
 | `synapses.npz` | `axons` and `neurons`: source, target, weight, a row for each synapse |
 | `run.py` | builds the network with `hs_api` and runs it: `python run.py IN.npz OUT.npz` |
 
-`run.py` needs `hs_api` (Python 3.10) and numpy. Its `build(folder)` gives hs_api's `CRI_network`; with `build(folder, "CRI")` that is on
-the machine, where `run.py` itself does not go: the simulator is started anew for each sample by a call that the machine lacks.
+`run.py` needs `hs_api` (Python 3.10) and numpy. Its `build(folder)` gives hs_api's `CRI_network`; \
+with `build(folder, "CRI")` that is on
+the machine, where `run.py` itself does not go: the simulator is started anew for each sample by a \
+call that the machine lacks.
 
-The machine tests its neurons before it adds to them, so that layers run late; a membrane of the network's step t is the machine's in
+The machine tests its neurons before it adds to them, so that layers run late; a membrane of the \
+network's step t is the machine's in
 step t + late, its spike is told in step t + late + spikes:
 
 | layer | shape | neurons | late | spikes |

@@ -27,7 +27,8 @@ all: model.vmfb step.vmfb
 \tiree-import-onnx $< -o $@
 
 %.vmfb: %.mlir
-\tiree-compile $< --iree-hal-target-backends=llvm-cpu --iree-llvmcpu-target-cpu=$(CPU) $(FLAGS) -o $@
+\tiree-compile $< --iree-hal-target-backends=llvm-cpu --iree-llvmcpu-target-cpu=$(CPU) $(FLAGS) -o \
+$@
 
 check: model.vmfb
 \tmkdir -p first
@@ -42,9 +43,12 @@ clean:
 README = """\
 # The network in IREE
 
-`make` compiles both models ahead of time for the processor that the Makefile names; `make check` runs the first {batch} of the golden
-vectors' samples. Every spike and membrane is the one that lehr's reference simulator computes, in either of them. A model takes {batch}
-samples at once, as it was built for (option `batch`). IREE's modules tell no sign of integers: spikes are unsigned bytes.
+`make` compiles both models ahead of time for the processor that the Makefile names; `make check` \
+runs the first {batch} of the golden
+vectors' samples. Every spike and membrane is the one that lehr's reference simulator computes, in \
+either of them. A model takes {batch}
+samples at once, as it was built for (option `batch`). IREE's modules tell no sign of integers: \
+spikes are unsigned bytes.
 
 ## model.onnx: all {steps} steps at once
 
@@ -60,8 +64,10 @@ import iree.runtime as iree
 
 context = iree.SystemContext(config=iree.Config("local-sync"))
 context.add_vm_module(iree.VmModule.mmap(context.instance, "model.vmfb"))
-images = np.random.default_rng(0).integers(0, {highest}, ({batch}, {shape}), np.uint8, endpoint=True)
-{scores}, prediction, *trace = context.modules.lehr["lehr"](np.repeat(images[:, None], {steps}, axis=1))
+images = np.random.default_rng(0).integers(0, {highest}, ({batch}, {shape}), np.uint8, \
+endpoint=True)
+{scores}, prediction, *trace = context.modules.lehr["lehr"](np.repeat(images[:, None], {steps}, \
+axis=1))
 print(np.asarray({scores}))
 print(np.asarray(prediction))
 ```

@@ -108,7 +108,10 @@ def chain(net: Network) -> tuple[Layer, ...] | tuple[Problem, ...]:
 def _unchained(net: Network, name: str, before: str) -> list[Problem]:
     ways = {(way.source, way.late) for way in arrivals(net, name)}
     if others := sorted({source for source, _ in ways - {(before, False), (name, True)}}):
-        reason = f"spikes of {', '.join(others)} come to it, but netx connects a layer to the one before it, {before}, and to itself alone"
+        reason = (
+            f"spikes of {', '.join(others)} come to it, but netx connects a layer to the one "
+            f"before it, {before}, and to itself alone"
+        )
         return [Problem(name, reason, "leave that edge out")]
     if (before, False) not in ways:
         return [

@@ -82,10 +82,16 @@ def _weights(layer: Layer, told: Numbers) -> list[Problem]:
     # 127 (Lava, `truncate_weights`).
     least, most = (0, 255) if low >= 0 else (-128, 127) if (every % 2).any() else (-256, 254)
     if low < least or high > most:
-        reason = f"its weights are {low}..{high} in units of the chip, whose signed weights are even, or at most 127"
+        reason = (
+            f"its weights are {low}..{high} in units of the chip, whose signed weights are "
+            "even, or at most 127"
+        )
         return [Problem(layer.name, reason, "use fewer fraction bits or smaller weights")]
     if layer.window is None and any(part.max() <= 0 for part in parts):
-        reason = "none of its weights from one source is positive, which Lava's dense synapses do not hold exactly"
+        reason = (
+            "none of its weights from one source is positive, which Lava's dense synapses do "
+            "not hold exactly"
+        )
         return [Problem(layer.name, reason, "leave it out, as it never fires, or train further")]
     return []
 
@@ -98,7 +104,10 @@ def _sizes(layers: list[Layer]) -> list[Problem]:
         found.append(Problem(largest.name, reason, "use fewer channels or a larger stride"))
     for layer in layers:
         if isinstance(layer.window, Window) and (most := max(_spans(layer))) > LARGEST_WINDOW:
-            reason = f"its convolution, pooling behind it included, has a size of {most}, Lava holds {LARGEST_WINDOW}"
+            reason = (
+                f"its convolution, pooling behind it included, has a size of {most}, Lava holds "
+                f"{LARGEST_WINDOW}"
+            )
             found.append(Problem(layer.name, reason, "use smaller kernels, strides and paddings"))
     return found
 
@@ -119,7 +128,10 @@ def _early(layers: list[Layer], known: dict[str, Numbers]) -> list[Problem]:
     """Biases that could make a layer fire before its first step, where a layer that hears itself would hear of it in that step."""
     last = max((number for number, layer in enumerate(layers) if layer.own is not None), default=-1)
     hears = layers[last].name if last >= 0 else ""
-    reason = f"it has positive biases, which the chip adds from the start, and {hears} could hear itself fire before its first step"
+    reason = (
+        f"it has positive biases, which the chip adds from the start, and {hears} could hear "
+        "itself fire before its first step"
+    )
     return [
         Problem(layer.name, reason, "use none there, or a network without recurrence")
         for layer in layers[: last + 1]

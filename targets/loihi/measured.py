@@ -41,7 +41,10 @@ def measure(folder: Path) -> tuple[Figure, ...]:
     with as_file(files("lehr.targets.loihi").joinpath("scripts/sanafe_run.py")) as script:
         got = SANAFE.run(script, _given(net, layers, x), "does not run the network")
     _require_same(layers, trace, got["spikes"])
-    tool = f"sanafe {SANAFE.version()}, its loihi.yaml (Davies et al. 2018): mean of {len(x)} golden samples"
+    tool = (
+        f"sanafe {SANAFE.version()}, its loihi.yaml (Davies et al. 2018): mean of {len(x)} "
+        "golden samples"
+    )
     energy = dict(zip(map(str, got["parts"]), got["energy"].mean(0), strict=True))
     named = {
         "energy" if name == "total" else f"energy of {name}": float(joules)
@@ -83,7 +86,10 @@ def _require_same(layers: Sequence[Mapped], trace: Trace, fired: npt.NDArray[Any
         due = trace.spikes[name].reshape(len(fired), -1).sum(1, dtype=np.int64)
         if (differ := np.flatnonzero(due != fired[:, k])).size:
             n = differ[0]
-            reason = f"{name} fires {fired[n, k]} times in sample {n} and not {due[n]}, as its neurons are floats"
+            reason = (
+                f"{name} fires {fired[n, k]} times in sample {n} and not {due[n]}, as its "
+                "neurons are floats"
+            )
             raise NotBitExact(
                 f"sanafe: {reason}; leave --measure out, the estimate in the report needs no "
                 "simulator"

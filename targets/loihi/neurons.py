@@ -93,7 +93,10 @@ def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
         )
     bits = int(values["bits" if "ku" in values else "bits_in"])
     if not UNIT_BITS <= bits <= MOST_FRACTION_BITS:
-        reason = f"its sums are shifted by {bits} bits, the chip shifts by {UNIT_BITS} and its weights by up to 7 more"
+        reason = (
+            f"its sums are shifted by {bits} bits, the chip shifts by {UNIT_BITS} and its "
+            "weights by up to 7 more"
+        )
         problems.append(
             Problem(name, reason, f"use {UNIT_BITS} to {MOST_FRACTION_BITS} fraction bits")
         )
@@ -129,9 +132,9 @@ def _matched(neuron: Neuron) -> tuple[dict[str, str], bool] | str:
                 not two_states or values["bits_in"] == "0"
             ):
                 return values, (current, membrane) == ("wrap", "saturate")
-    return (
-        said
-        or "its membrane takes something else than its sum or its current, which the machine does not compute"
+    return said or (
+        "its membrane takes something else than its sum or its current, which the machine "
+        "does not compute"
     )
 
 
@@ -165,7 +168,10 @@ def _decay(
         return 0
     share, left = divmod(k << DECAY_BITS, 1 << shift)
     if left or not kept[0] <= share <= kept[1]:
-        reason = f"a decay by {k}/2^{shift} is none of {kept[0]}/2^{DECAY_BITS} to {kept[1]}/2^{DECAY_BITS}, which the chip has"
+        reason = (
+            f"a decay by {k}/2^{shift} is none of {kept[0]}/2^{DECAY_BITS} to "
+            f"{kept[1]}/2^{DECAY_BITS}, which the chip has"
+        )
         problems.append(Problem(name, reason, "use such a decay"))
     return (1 << DECAY_BITS) - share
 
@@ -176,7 +182,10 @@ def _threshold(name: str, neuron: Neuron, level: str, problems: list[Problem]) -
         return 0
     mantissa, left = divmod(one, UNIT)
     if left or not 1 <= mantissa <= HIGHEST_MANTISSA:
-        reason = f"its threshold is {one:,}, the chip has multiples of {UNIT} up to {HIGHEST_MANTISSA * UNIT:,}"
+        reason = (
+            f"its threshold is {one:,}, the chip has multiples of {UNIT} up to "
+            f"{HIGHEST_MANTISSA * UNIT:,}"
+        )
         problems.append(Problem(name, reason, "use such a threshold"))
     return mantissa
 
@@ -188,7 +197,10 @@ def _bias(name: str, neuron: Neuron, problems: list[Problem]) -> Int64 | None:
     whole = (bias % UNIT == 0) & (bias // UNIT >= LEAST_BIAS) & (bias // UNIT <= HIGHEST_BIAS)
     if not whole.all():
         worst = int(bias[~whole].flat[0])
-        reason = f"a bias is {worst:,}, the chip has multiples of {UNIT} from {LEAST_BIAS * UNIT:,} to {HIGHEST_BIAS * UNIT:,}"
+        reason = (
+            f"a bias is {worst:,}, the chip has multiples of {UNIT} from {LEAST_BIAS * UNIT:,} "
+            f"to {HIGHEST_BIAS * UNIT:,}"
+        )
         problems.append(Problem(name, reason, "use such biases, or none"))
     return bias // UNIT
 

@@ -58,7 +58,10 @@ class Onnx(Target):
     judge: ClassVar[str] = "ONNX Runtime"
     options: ClassVar[Mapping[str, str]] = {
         TRACE: "1: every layer's spikes and membranes are outputs (default); 0: they are left out",
-        FORM: "scan: one Scan over time (default); step: one time step, states in and out, for runtimes that lack Scan",
+        FORM: (
+            "scan: one Scan over time (default); step: one time step, states in and out, for "
+            "runtimes that lack Scan"
+        ),
     }
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
@@ -81,7 +84,10 @@ class Onnx(Target):
                 * BYTE**count
             )
             if count and reached > INT32_MAX:
-                reason = f"its sums over values of {count} bytes can reach {reached:,}, int32 holds {INT32_MAX:,}"
+                reason = (
+                    f"its sums over values of {count} bytes can reach {reached:,}, int32 holds "
+                    f"{INT32_MAX:,}"
+                )
                 found.append(
                     Problem(name, reason, "put a neuron layer before it or make its fan-in smaller")
                 )

@@ -50,7 +50,10 @@ def problems(name: str, neuron: Neuron, current: int) -> list[Problem]:
     low, high = spans.kept[membrane]
     if -INT32_MAX - 1 <= low <= high <= INT32_MAX:
         return []
-    reason = f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which it is read"
+    reason = (
+        f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in which "
+        "it is read"
+    )
     return [Problem(name, reason, f"bound {membrane} in its update")]
 
 

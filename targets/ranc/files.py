@@ -23,9 +23,12 @@ _TEXT = """# A network for RANC
 
     ranc_sim -i input.json -o output.txt -c config.json --ticks {ticks} -t trace.txt
 
-`input.json` is `network.json` with `packets`: a list for each tick. An input spike of step t is in list t + wait once for each entry
-`[input, core, axon, wait]` of `inputs` in `map.json`, as a packet to that axon of the core at (core, 0), with `destination_tick` 0. Each
-sample is a run of its own. A layer's step t is tick t + late + 1 of the trace; the output bus tells a spike in line t + late + 2 of the
+`input.json` is `network.json` with `packets`: a list for each tick. An input spike of step t is \
+in list t + wait once for each entry
+`[input, core, axon, wait]` of `inputs` in `map.json`, as a packet to that axon of the core at \
+(core, 0), with `destination_tick` 0. Each
+sample is a run of its own. A layer's step t is tick t + late + 1 of the trace; the output bus \
+tells a spike in line t + late + 2 of the
 output.
 
 | layer | shape | cores | rows | axons | late |

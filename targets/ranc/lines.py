@@ -111,7 +111,10 @@ def beyond(net: Network) -> Iterator[Problem]:
     """What a layer hears that no core can let it hear."""
     for each, steps in ways(net):
         if each.source != INPUT and steps > LONGEST:
-            reason = f"spikes of {each.source} wait {steps} ticks for it, a scheduler holds them for {LONGEST} at most"
+            reason = (
+                f"spikes of {each.source} wait {steps} ticks for it, a scheduler holds them for "
+                f"{LONGEST} at most"
+            )
             yield Problem(each.target, reason, "use shorter delays")
     # layers that run late, whose neurons would fire while their bias brings them to 0 before their
     # first step
@@ -121,5 +124,8 @@ def beyond(net: Network) -> Iterator[Problem]:
         early = np.flatnonzero(np.maximum(0, (1 - late) * bias) >= threshold)
         if late and not neuron.integrates and early.size:
             j = int(early[0])
-            reason = f"it runs {late} ticks late, in which neuron {j} would fire, of bias {bias[j]:,} and threshold {threshold[j]:,}"
+            reason = (
+                f"it runs {late} ticks late, in which neuron {j} would fire, of bias "
+                f"{bias[j]:,} and threshold {threshold[j]:,}"
+            )
             yield Problem(name, reason, "use a smaller bias, or fewer layers before it")

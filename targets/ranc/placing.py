@@ -149,7 +149,10 @@ def _cores(net: Network, lines: Mapping[str, Heard]) -> dict[str, list[Core]] | 
                 )
         if cores == before:
             return cores
-    reason = f"its neurons, copied for each core that hears them, take more cores in each of {_ROUNDS} rounds"
+    reason = (
+        "its neurons, copied for each core that hears them, take more cores in each of "
+        f"{_ROUNDS} rounds"
+    )
     return Problem(next(iter(cores)), reason, "use smaller layers with feedback")
 
 

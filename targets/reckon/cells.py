@@ -92,7 +92,10 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
         neuron.program, {"none": _INTEGRATOR, "zero": _ZERO, "subtract": _SUBTRACT}[reset]
     )
     if neuron.program.membrane != MEMBRANE:
-        numbers = f"its membrane is register '{neuron.program.membrane}', and '{MEMBRANE}' in the machine's update"
+        numbers = (
+            f"its membrane is register '{neuron.program.membrane}', and '{MEMBRANE}' in the "
+            "machine's update"
+        )
     if isinstance(numbers, str):
         return [
             Problem(
@@ -109,7 +112,10 @@ def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
     threshold = by_neuron(neuron, "threshold", size) + (numbers.get("test") == "gt")
     found = []
     if exact is None or exact.min() < least:
-        reason = f"what is left of its membranes after a step is not {least / one:g} to 1 in steps of 1/{one}, as the machine has it"
+        reason = (
+            f"what is left of its membranes after a step is not {least / one:g} to 1 in steps "
+            f"of 1/{one}, as the machine has it"
+        )
         found.append(
             Problem(
                 name,

@@ -117,7 +117,10 @@ class Host:
             spikes[name] = fired[:, late : late + steps, where].reshape(whole)
             membranes[name] = membrane[:, late : late + steps, where].reshape(whole)
         clocks = float(each[:, -1].mean())
-        source = "the author's Verilog: clocks in which it works, those in which it waits for its host left out"
+        source = (
+            "the author's Verilog: clocks in which it works, those in which it waits for its "
+            "host left out"
+        )
         return MachineTrace(
             spikes,
             membranes,

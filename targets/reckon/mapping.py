@@ -59,7 +59,10 @@ def _kinds(net: Network) -> list[Problem]:
         if neuron.integrates and name != net.output
     ]
     if net.readout != "count_argmax_lowest" and not output.integrates:
-        reason = "its membranes are read out and its neurons fire, the machine reads those of output neurons, which never fire"
+        reason = (
+            "its membranes are read out and its neurons fire, the machine reads those of output "
+            "neurons, which never fire"
+        )
         found.append(Problem(net.output, reason, "count its spikes, or let it never fire"))
     if (classes := sizes(net)[net.output]) > OUTPUTS:
         found.append(

@@ -99,7 +99,10 @@ def _shifts(
 
 def _too_wide(block: _Block, shift: int) -> Problem:
     low, high = int(block.weights.min()), int(block.weights.max())
-    reason = f"its weights from {block.wire.source} are {low:,}..{high:,} with fraction bits, the machine holds -128..127 times {1 << shift}"
+    reason = (
+        f"its weights from {block.wire.source} are {low:,}..{high:,} with fraction bits, the "
+        f"machine holds -128..127 times {1 << shift}"
+    )
     way_out = "use fewer fraction bits, or no biases: all numbers of a memory have one shift"
     return Problem(block.wire.target, f"{reason} there", way_out)
 
@@ -109,7 +112,10 @@ def _no_room(
 ) -> tuple[Problem, ...]:
     inputs, found = int(np.prod(net.input.shape)), []
     if places > NEURONS:
-        reason = f"{places} places of neurons are needed, as two share threshold and decay, the machine has {NEURONS}"
+        reason = (
+            f"{places} places of neurons are needed, as two share threshold and decay, the "
+            f"machine has {NEURONS}"
+        )
         found.append(
             Problem(
                 max(firing, key=lambda name: firing[name].threshold.size),

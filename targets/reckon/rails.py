@@ -32,7 +32,10 @@ def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -
     mixed = int(((weights > 0).any(0) & (weights < 0).any(0)).sum())
     if not mixed:
         return []
-    reason = f"{found[0].reason}; {mixed} of its neurons are given both signs, and may stop at an end of 16 bits on the way"
+    reason = (
+        f"{found[0].reason}; {mixed} of its neurons are given both signs, and may stop at an "
+        "end of 16 bits on the way"
+    )
     return [Problem(name, reason, found[0].hint)]
 
 

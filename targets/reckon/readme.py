@@ -98,26 +98,37 @@ def readme(net: Network, made: Layout) -> str:
     """Return the README."""
     inputs, switch = len(made.w_in) - len(made.lines), ""
     if made.kappa != KAPPA_ONE:
-        switch = f"   Before that tick write 0x80 to register 69 over SPI, and {made.kappa:#x} again after it.\n"
+        switch = (
+            f"   Before that tick write 0x80 to register 69 over SPI, and {made.kappa:#x} again "
+            "after it.\n"
+        )
     listed = "\n".join(f"- {line}" for line in transformations(net, made))
-    return f"""# ReckOn: {inputs} inputs, {2 * len(made.pairs)} places of neurons, {made.w_out.shape[1]} classes
+    return f"""# ReckOn: {inputs} inputs, {2 * len(made.pairs)} places of neurons, \
+{made.w_out.shape[1]} classes
 
 | file | holds |
 | --- | --- |
-| spi.hex | SPI words of 32 bits, most significant bit first: registers, then the memories of neurons and weights |
+| spi.hex | SPI words of 32 bits, most significant bit first: registers, then the memories of \
+neurons and weights |
 | map.json | shapes, places of neurons, addresses of lines for biases, how late each layer runs |
-| lehr_reckon_tb.v | a testbench: it sends words and events and writes every membrane and spike; its head tells of the format |
+| lehr_reckon_tb.v | a testbench: it sends words and events and writes every membrane and spike; \
+its head tells of the format |
 
 ## Programming
-Reset the machine and send spi.hex; SCK is at most a quarter of the clock. Learning, noise and stochastic rounding are off.
+Reset the machine and send spi.hex; SCK is at most a quarter of the clock. Learning, noise and \
+stochastic rounding are off.
 
 ## A sample
-1. Raise SAMPLE. In each of {made.steps} steps send the step's events over AER, then a pulse on TIME_TICK; wait for TIMING_ERROR_RDY.
-   Events of step t are those of the network's step t - {made.late[INPUT]}: input i, flat, is address i, at most one event a step.
+1. Raise SAMPLE. In each of {made.steps} steps send the step's events over AER, then a pulse on \
+TIME_TICK; wait for TIMING_ERROR_RDY.
+   Events of step t are those of the network's step t - {made.late[INPUT]}: input i, flat, is \
+address i, at most one event a step.
    Beside them come the lines of map.json, each from its first step on.
-2. Lower SAMPLE, raise INFER_ACC, and give one more tick: the machine sends its label on OUT_DATA and forgets its state.
+2. Lower SAMPLE, raise INFER_ACC, and give one more tick: the machine sends its label on OUT_DATA \
+and forgets its state.
 {switch}
-The neuron of place p is tested at the tick behind its step; a layer that is late by d computes the network's step t in step t + d.
+The neuron of place p is tested at the tick behind its step; a layer that is late by d computes \
+the network's step t in step t + d.
 
 ## Exact transformations
 {listed}

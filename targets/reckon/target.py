@@ -127,7 +127,10 @@ class Reckon(Target):
             "10.3389/fnins.2023.1187252, Table 3, which"
             " warns that chips count operations differently), times weights read"
         )
-        timing = "srnn.v: a clock to look at each line, a clock a place for each event and for the update; a line and a neuron go together"
+        timing = (
+            "srnn.v: a clock to look at each line, a clock a place for each event and for the "
+            "update; a line and a neuron go together"
+        )
         return Estimate(
             (
                 Figure(

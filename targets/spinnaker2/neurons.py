@@ -121,16 +121,25 @@ def problems(net: Network, name: str) -> Iterator[Problem]:
     neuron, update = net.neurons[name], update_of(net.neurons[name])
     assert isinstance(update, Update)
     if neuron.bias.any():
-        reason = "it has biases, which act from the machine's first step on, before the layer's own first input"
+        reason = (
+            "it has biases, which act from the machine's first step on, before the layer's own "
+            "first input"
+        )
         yield Problem(name, reason, "train without biases and without batch norm")
     if not update.comes_back:
-        reason = f"its decay {update.numerator}/2^{update.shift} does not come back from a time constant in double precision"
+        reason = (
+            f"its decay {update.numerator}/2^{update.shift} does not come back from a time "
+            "constant in double precision"
+        )
         yield Problem(name, reason, "use a decay of (2^n - 1)/2^n, 1/2^n, or none")
     yield from _rounded(net, name, update)
     yield from outside(net, name, {"v": (-FLOAT32_EXACT, FLOAT32_EXACT)})
     sums = sum_of_weights(net, name)
     if sums > SUMMED:
-        reason = f"the weights into one of its neurons come to {sums:,}, and {SUMMED:,} is what sums of 16 bits hold"
+        reason = (
+            f"the weights into one of its neurons come to {sums:,}, and {SUMMED:,} is what sums "
+            "of 16 bits hold"
+        )
         yield Problem(name, reason, "use a smaller fan-in")
 
 
@@ -140,14 +149,20 @@ def _rounded(net: Network, name: str, update: Update) -> Iterator[Problem]:
     if not needed:
         return
     if update.fraction_bits < needed:
-        reason = f"its decay is never rounded on the machine: in {net.steps} steps that takes {needed} fraction bits, it has"
+        reason = (
+            f"its decay is never rounded on the machine: in {net.steps} steps that takes "
+            f"{needed} fraction bits, it has"
+        )
         hint = f"use fewer steps, no leak, or export with {needed} fraction bits"
         yield Problem(name, f"{reason} {update.fraction_bits}", hint)
     if (
         update.reset == "subtract"
         and (net.neurons[name].threshold.astype(np.int64) % (1 << min(needed, 32))).any()
     ):
-        reason = f"its decay is never rounded on the machine: in {net.steps} steps that takes thresholds that are multiples of 2^{needed}"
+        reason = (
+            f"its decay is never rounded on the machine: in {net.steps} steps that takes "
+            f"thresholds that are multiples of 2^{needed}"
+        )
         yield Problem(name, reason, "train with such thresholds, reset to zero, or no leak")
 
 

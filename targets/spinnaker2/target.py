@@ -30,7 +30,10 @@ from lehr.update import Add, Bound, Fire, Leak, Put
 from lehr.weights import KINDS, WeightKind
 
 PICOJOULES = 10.0
-_SOURCE = "Tang et al. 2023, doi 10.3389/fnins.2023.1187252, Table 3: 10 pJ, for comparison only, as operations of machines differ"
+_SOURCE = (
+    "Tang et al. 2023, doi 10.3389/fnins.2023.1187252, Table 3: 10 pJ, for comparison only, as "
+    "operations of machines differ"
+)
 
 
 class Spinnaker2(Target):
@@ -66,7 +69,10 @@ class Spinnaker2(Target):
         update = update_of(neuron)
         if isinstance(update, Update):
             return []
-        hint = "use a decay, the input, and a threshold that is passed ('gt') and subtracted or set to zero in the same step"
+        hint = (
+            "use a decay, the input, and a threshold that is passed ('gt') and subtracted or "
+            "set to zero in the same step"
+        )
         return [Problem(name, update, hint)]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
@@ -120,7 +126,10 @@ class Spinnaker2(Target):
         """Processing elements and memory, synaptic operations, and what they would cost by a published constant."""
         del options
         made, events = parts(net), operations(net, rates) * net.steps
-        layout = "the published layout of its memory: rows of synapses, kernels, parameters, states, records"
+        layout = (
+            "the published layout of its memory: rows of synapses, kernels, parameters, states, "
+            "records"
+        )
         return Estimate(
             (
                 Figure(
@@ -164,7 +173,10 @@ def _sizes(net: Network) -> tuple[Problem, ...]:
     elements = sum(part.elements for part in made.values())
     if not found and elements > ELEMENTS:
         worst = max(made, key=lambda name: made[name].elements)
-        reason = f"the network takes {elements} processing elements, {made[worst].elements} of them this layer, a chip has {ELEMENTS}"
+        reason = (
+            f"the network takes {elements} processing elements, {made[worst].elements} of them "
+            f"this layer, a chip has {ELEMENTS}"
+        )
         found.append(Problem(worst, reason, "use smaller layers"))
     return tuple(found)
 

@@ -69,7 +69,10 @@ def ways(net: Network, name: str) -> tuple[list[Way], list[Problem]]:
             except _Unlike as error:
                 problems.append(Problem(error.node, error.reason, error.hint))
     if not problems and len({way.convolves for way in made}) > 1:
-        reason = "it hears convolutions and other weights, the machine's neurons hear the ones or the others"
+        reason = (
+            "it hears convolutions and other weights, the machine's neurons hear the ones or "
+            "the others"
+        )
         problems.append(
             Problem(name, reason, "put a layer of neurons between, or use convolutions alone")
         )
@@ -119,7 +122,10 @@ def _way(net: Network, source: str, target: str, path: tuple[str, ...]) -> Way:
             kernel, stride = pooled(kernel, (window, window), (stride, stride)), stride * window
         return Way(source, target, shape, pool, False, _held(rest[0], kernel), stride, conv.padding)
     told = " and ".join(kind.__name__ for kind in kinds) or "nothing"
-    hint = "use one layer of weights between layers of neurons, with pooling before or after a convolution, or before a Flatten"
+    hint = (
+        "use one layer of weights between layers of neurons, with pooling before or after a "
+        "convolution, or before a Flatten"
+    )
     raise _Unlike(
         path[-1] if path else target,
         f"there is {told} between {source} and {target}, the machine has other ways",

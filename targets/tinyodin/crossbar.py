@@ -125,7 +125,10 @@ def problems(net: Network) -> tuple[Problem, ...]:
 
 def beyond_one_layer(net: Network) -> tuple[Problem, ...]:
     """Why a network is more than one layer of neurons that hears the input alone: the queue serves others otherwise than the network."""
-    queue = "through the machine's queue, within the step and in the order in which they are emitted, not of address"
+    queue = (
+        "through the machine's queue, within the step and in the order in which they are "
+        "emitted, not of address"
+    )
     hint = "use one layer of neurons that hears the input alone, or target c"
     ways = {(each.source, each.target): each for each in connections(net) if each.source != INPUT}
     found = [
@@ -180,7 +183,10 @@ def _numbers(neuron: Neuron) -> dict[str, str] | str:
     if isinstance(own, str):
         return own
     if own.get("leak") in neuron.program.registers:
-        return f"its leak is the register {own['leak']}, which changes; the machine's is a number by neuron"
+        return (
+            f"its leak is the register {own['leak']}, which changes; the machine's is a number "
+            "by neuron"
+        )
     return own
 
 

@@ -148,10 +148,16 @@ def _spikes(net: Network, known: Mapping[str, Cells]) -> Iterator[Problem]:
     for name, each in known.items():
         if name == net.output:
             if each.up_to > OUTPUT_SPIKES:
-                reason = f"it fires up to {each.up_to} times a step, an output of the chip fires {OUTPUT_SPIKES} time"
+                reason = (
+                    f"it fires up to {each.up_to} times a step, an output of the chip fires "
+                    f"{OUTPUT_SPIKES} time"
+                )
                 yield Problem(name, reason, f"train its last layer with up to {OUTPUT_SPIKES}")
         elif each.up_to != HIDDEN_SPIKES:
-            reason = f"it fires up to {each.up_to} times a step, a hidden neuron of the chip up to {HIDDEN_SPIKES} times"
+            reason = (
+                f"it fires up to {each.up_to} times a step, a hidden neuron of the chip up to "
+                f"{HIDDEN_SPIKES} times"
+            )
             yield Problem(name, reason, f"train it with up to {HIDDEN_SPIKES}")
 
 
@@ -160,12 +166,18 @@ def _fan_out(chip: Chip) -> Iterator[Problem]:
     for layer in chip.hidden:
         most = int(counts[layer.first : layer.first + layer.size].max())
         if most > FAN_OUT:
-            reason = f"one of its neurons reaches {most:,} hidden neurons, the chip has room for {FAN_OUT}"
+            reason = (
+                f"one of its neurons reaches {most:,} hidden neurons, the chip has room for "
+                f"{FAN_OUT}"
+            )
             yield Problem(
                 layer.name, reason, "use a smaller layer behind it, or weights that are 0"
             )
     if counts.sum() > RECURRENT:
-        reason = f"there are {counts.sum():,} synapses between hidden neurons, the chip has room for {RECURRENT:,}"
+        reason = (
+            f"there are {counts.sum():,} synapses between hidden neurons, the chip has room for "
+            f"{RECURRENT:,}"
+        )
         yield Problem(chip.hidden[-1].name, reason, "use smaller layers, or weights that are 0")
 
 
@@ -173,7 +185,10 @@ def _starts(chip: Chip) -> Iterator[Problem]:
     """Yield the bias of a layer that runs late would act before the layer's first step."""
     for layer in chip.layers:
         if layer.lag and layer.cells.bias.any():
-            reason = f"its biases would act {layer.lag} steps before its first input, as each hop takes a step"
+            reason = (
+                f"its biases would act {layer.lag} steps before its first input, as each hop "
+                "takes a step"
+            )
             yield Problem(
                 layer.name,
                 reason,
@@ -252,7 +267,10 @@ def _too_wide(net: Network, name: str, matrix: Int64, made: Weights) -> Problem:
         "out": "of the outputs",
     }[name]
     target = net.output if name == "out" else next(iter(net.neurons))
-    reason = f"the weights {where} reach {worst:,}, 8 bits with one shift of up to {MOST_SHIFT} for all of them do not hold them"
+    reason = (
+        f"the weights {where} reach {worst:,}, 8 bits with one shift of up to {MOST_SHIFT} for "
+        "all of them do not hold them"
+    )
     return Problem(
         target,
         reason,

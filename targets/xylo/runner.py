@@ -122,7 +122,10 @@ def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.u
                     int(at) for at in np.unravel_index(int(wrong.argmax()), wrong.shape)
                 )
                 got = int(made[f"current.{name}"][sample, t, neuron])
-                where = f"{name} neuron {neuron} at step {t} of sample {sample} is {got}, expected {current[sample, neuron]}"
+                where = (
+                    f"{name} neuron {neuron} at step {t} of sample {sample} is {got}, expected "
+                    f"{current[sample, neuron]}"
+                )
                 raise NotBitExact(
                     f"xylosim: the synapse's current of {where}; report it as a bug of lehr"
                 )

@@ -109,7 +109,10 @@ class Xylo(Target):
         chip = self._chip(net)
         hidden = len(chip.recurrent.values)
         count = {name: int(np.count_nonzero(each.values)) for name, each in _matrices(chip).items()}
-        published = "arXiv 2406.15112, keyword spotting on Xylo Audio 2; of that network, nothing follows for this one"
+        published = (
+            "arXiv 2406.15112, keyword spotting on Xylo Audio 2; of that network, nothing "
+            "follows for this one"
+        )
         return Estimate(
             (
                 Figure(
