@@ -1,7 +1,9 @@
-"""Test accuracy of recipes in their three arms: float weights, binarized without annealing, and annealed.
+"""Measure the test accuracy of recipes in their three arms.
 
-    python benchmarks/accuracy.py RECIPE ... --data DIR [--seeds 3] [--arm ARM ...] [--set KEY=VALUE
-    ...]
+They are float weights, binarized without annealing, and annealed.
+
+    python benchmarks/accuracy.py RECIPE ... --data DIR [--seeds 3] [--arm ARM ...]
+        [--set KEY=VALUE ...]
 
 Calls `lehr train` for each arm and prints one line: the accuracy on the test set of what the arm
 leaves behind (the integer network; with float weights the float network), its mean and standard

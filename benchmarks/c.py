@@ -1,4 +1,6 @@
-"""What target c costs on a Cortex-M4: instructions, counted by QEMU, so that a run prints the same on every machine.
+"""Measure target c on a Cortex-M4: instructions, counted by QEMU.
+
+A run prints the same on every machine.
 
     python benchmarks/c.py              three ways to sum binary weights, by the rate of spikes
     python benchmarks/c.py --networks   bytes and instructions of whole networks, at 10 % spikes

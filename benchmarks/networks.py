@@ -87,7 +87,10 @@ def network(case: Case) -> Network:
 
 
 def at_rate(net: Network, x: Images, rate: float) -> Network:
-    """Return the network with a threshold in each layer at which it spikes at a rate, found by halving."""
+    """Return the network with a threshold in each layer at which it spikes at a rate.
+
+    The threshold is found by halving.
+    """
     for name, neuron in net.neurons.items():
         low, high = 1, 2**20
         while high - low > 1:
@@ -116,7 +119,10 @@ def inputs(case: Case, samples: int, density: float | None = None) -> Images:
 
 
 def loop(net: Network, binarize: bool) -> Callable[[Images], Tensor]:
-    """Return a loop over time that calls every layer of a chain once a step, its neurons snnTorch's; weights are binarized there, or once."""
+    """Return a loop over time that calls every layer of a chain once a step.
+
+    Its neurons are snnTorch's; weights are binarized there, or once.
+    """
     parts = [_part(net, name) for name in net.order]
 
     def forward(x: Images) -> Tensor:
@@ -152,7 +158,7 @@ def loop(net: Network, binarize: bool) -> Callable[[Images], Tensor]:
 
 
 def _part(net: Network, name: str) -> Any:
-    """What a loop needs of a node."""
+    """Return what a loop needs of a node."""
     node = net.nodes[name]
     if isinstance(node, Neuron):
         shape = (-1, *[1] * (len(net.shapes[name]) - 1))

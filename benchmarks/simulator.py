@@ -1,19 +1,26 @@
-"""The fast engine against loops over snnTorch, the training twin and the reference, interleaved in one run.
+"""Measure the fast engine against loops over snnTorch, the training twin and the reference.
+
+They are interleaved in one run.
 
     python benchmarks/simulator.py ratios [NETWORK ...] [--rate 0.1] [--threads 1] [--only fast]
-    python benchmarks/simulator.py trained RUN|MODEL.nir IN.npz      a trained network on its data:
-    `lehr recipes samples` writes IN.npz python benchmarks/simulator.py linear [NETWORK ...]
-    the fast engine from 1 to 50 % spikes python benchmarks/simulator.py roofline [NETWORK ...]
-    cycles per synaptic event, and what bounds them python benchmarks/simulator.py shares [NETWORK
-    ...]              which operation takes which share of the time python benchmarks/simulator.py memory [NETWORK ...]
-    python benchmarks/simulator.py test-set [--threads 2]            10,000 images of 100 steps
+    python benchmarks/simulator.py trained RUN|MODEL.nir IN.npz
+        a trained network on its data; `lehr recipes samples` writes IN.npz
+    python benchmarks/simulator.py linear [NETWORK ...]
+        the fast engine from 1 to 50 % spikes
+    python benchmarks/simulator.py roofline [NETWORK ...]
+        cycles per synaptic event, and what bounds them
+    python benchmarks/simulator.py shares [NETWORK ...]
+        which operation takes which share of the time
+    python benchmarks/simulator.py memory [NETWORK ...]
+    python benchmarks/simulator.py test-set [--threads 2]
+        10,000 images of 100 steps
 
 Random weights and inputs but for `trained`; thresholds are set so that every layer spikes at the
 rate asked for. Of each side the least time of the repeats counts, of the processor, of all threads
-together, and by the clock. `plain` is the loop as such networks are
-usually written: every layer is called once a step and binarizes its weights there. `tidy` has them
-binarized once. Both compute in floats without rounding. `twin` is the training twin, `reference`
-and `fast` are engines of `lehr simulate`.
+together, and by the clock. `plain` is the loop as such networks are usually written: every layer is
+called once a step and binarizes its weights there. `tidy` has them binarized once. Both compute in
+floats without rounding. `twin` is the training twin, `reference` and `fast` are engines of `lehr
+simulate`.
 """
 
 from __future__ import annotations
@@ -115,7 +122,7 @@ def ratios(
     repeats: int = 3,
     only: Only = None,
 ) -> None:
-    """All sides."""
+    """Measure all sides."""
     for name, wanted in product(names or CASES, rate or [0.1]):
         net, x = prepared(CASES[name], wanted)
         for count in threads or [1]:
@@ -131,7 +138,7 @@ def trained(
     repeats: int = 3,
     only: Only = None,
 ) -> None:
-    """All sides on a trained network and real data."""
+    """Measure all sides on a trained network and real data."""
     net = load_run(model).network if model.is_dir() else nirfile.read(model)
     for count in threads or [1]:
         print_ratios(model.name, net, read_samples(samples)[0][:batch], count, repeats, only)
@@ -139,7 +146,7 @@ def trained(
 
 @app.command()
 def linear(names: Names = None, repeats: int = 5) -> None:
-    """What the fast engine takes as spikes become more."""
+    """Measure what the fast engine takes as spikes become more."""
     for name in names or CASES:
         made = {rate: prepared(CASES[name], rate, rate) for rate in RATES}
         engines = {rate: (Engine(net), x) for rate, (net, x) in made.items()}
@@ -172,7 +179,7 @@ def roofline(names: Names = None, rate: float = 0.1, repeats: int = 5) -> None:
 
 @app.command()
 def shares(names: Names = None, rate: Rates = None, repeats: int = 5) -> None:
-    """Which operation takes which share."""
+    """Measure which operation takes which share."""
     for name, wanted in product(names or CASES, rate or [0.1]):
         net, x = prepared(CASES[name], wanted)
         engine, took = Engine(net), Counter[str]()
@@ -202,7 +209,10 @@ def _watch(op: Any, took: Counter[str]) -> None:
 def memory(
     names: Names = None, only: Only = None, peak: Annotated[bool, typer.Option(hidden=True)] = False
 ) -> None:
-    """What a run of a batch takes, in a process of its own in which one sample has run before."""
+    """Measure what a run of a batch takes.
+
+    It runs in a process of its own in which one sample has run before.
+    """
     if peak and names and only:
         case = CASES[names[0]]
         net, x = network(case), inputs(case, case.batch)

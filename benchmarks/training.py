@@ -1,4 +1,6 @@
-"""A training iteration of phase A against a plain per-step snnTorch loop of the same network, interleaved in one run.
+"""Measure a training iteration of phase A against a plain per-step snnTorch loop.
+
+The network is the same, and both are interleaved in one run.
 
     python benchmarks/training.py [SHAPE ...] [--batch N] [--repeats 3]
 
@@ -71,7 +73,10 @@ CASES = {
 
 
 def made(case: Case) -> tuple[FloatNet, Tensor, Tensor]:
-    """Return the network with thresholds at which every layer fires as it should, an input and its labels."""
+    """Return the network with thresholds at which every layer fires as it should.
+
+    With it go an input and its labels.
+    """
     torch.manual_seed(0)
     recipe = NetworkRecipe.model_validate(
         {"steps": case.steps, "beta": case.beta, "slope": 1.0, "layers": case.layers}

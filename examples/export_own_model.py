@@ -1,4 +1,6 @@
-"""A snnTorch model of one's own, one time step long, for `lehr export`; run as a script, this writes the images to compare it on.
+"""Export a snnTorch model of one's own, one time step long, with `lehr export`.
+
+Run as a script, this writes the images to compare it on.
 
 python examples/export_own_model.py in.npz
 lehr export examples/export_own_model.py:trained -i in.npz --steps 8 --full-scale 16 -o model.nir

@@ -1,4 +1,4 @@
-"""Building an artefact: the same function for every target, as `verify` is, which checks a built one.
+"""Build of an artefact: one function for every target, as is `verify`, which checks the artefact.
 
 OUT/  the target's own files
       model.nir            the network it was built from
@@ -43,7 +43,10 @@ _SEED = 0
 
 
 def synthetic_input(net: Network, samples: int) -> npt.NDArray[np.uint8]:
-    """Inputs for golden vectors where no real ones are given: uniform pixels held, or spikes at a rate of 1/4; always the same."""
+    """Return inputs for golden vectors where no real ones are given, always the same.
+
+    They are uniform pixels that are held, or spikes at a rate of 1/4.
+    """
     rng = np.random.default_rng(_SEED)
     if net.input.kind == "u8":
         return rng.integers(0, 256, (samples, *net.input.shape), np.uint8)
@@ -58,7 +61,10 @@ def with_input(net: Network, ran: Result, x: npt.NDArray[np.uint8]) -> dict[str,
 
 @dataclass(frozen=True, repr=False)
 class Built(Shown):
-    """All files of an artefact, the spike rates of its golden vectors by layer, and what tools measured."""
+    """Built artefact: all its files, spike rates of its golden vectors, and measurements.
+
+    The rates are by layer.
+    """
 
     plan: BuildPlan
     rates: Mapping[str, float]
@@ -151,7 +157,7 @@ def build(
 
 
 def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:
-    """What the tools of this machine tell of a plan's files."""
+    """Return what the tools of this machine measure of a plan's files."""
     with tempfile.TemporaryDirectory(prefix="lehr-") as scratch:
         folder = Path(scratch) / target.name
         plan.write(folder)
@@ -165,14 +171,23 @@ def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:
 
 READOUTS: Mapping[Readout, str] = {
     "count_argmax_lowest": "the spikes of {} are counted, and the highest count wins.",
-    "membrane_last_argmax_lowest": "the membranes of {} after the last step are read out, and the highest wins.",
-    "membrane_sum_argmax_lowest": "the membranes of {} are summed over all steps, and the highest sum wins.",
-    "membrane_max_argmax_lowest": "the membranes of {} are read out in every step, and the highest ever wins.",
+    "membrane_last_argmax_lowest": (
+        "the membranes of {} after the last step are read out, and the highest wins."
+    ),
+    "membrane_sum_argmax_lowest": (
+        "the membranes of {} are summed over all steps, and the highest sum wins."
+    ),
+    "membrane_max_argmax_lowest": (
+        "the membranes of {} are read out in every step, and the highest ever wins."
+    ),
 }
 
 
 def _states(neuron: Neuron, text: str) -> str:
-    """`text` of the membrane and, where there is one, of the synapse state; a program is told below."""
+    """Return `text` of the membrane and, where there is one, of the synapse state.
+
+    A program is shown below the table.
+    """
     if isinstance(neuron.arithmetic, Program):
         return "as its update"
     states = [neuron.fields] if neuron.synapse is None else [neuron.fields, neuron.synapse]

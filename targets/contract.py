@@ -69,14 +69,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a network costs on a machine."""
+    """Costs of a network on a machine."""
 
     figures: tuple[Figure, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a report: its title, the names of its columns, and a value for each of them in every row."""
+    """Table of a report: its title, the names of its columns, and a value for each in every row."""
 
     title: str
     columns: tuple[str, ...]
@@ -105,15 +105,19 @@ class Runner(Protocol):
     """
 
     def missing(self) -> str | None:
-        """Why this machine cannot run it (the tool that is not there and how to install it), or None."""
+        """Return why this machine cannot run it, or None.
+
+        It lacks a tool, then; the sentence says how to install it.
+        """
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs as `simulate` takes them.
+        """Run an artefact: spikes and membranes of every neuron layer, `[N, T, *shape]`.
 
-        `folder` is a built artefact and is not written to; what `plan` put there is all that is
-        used. It is run, so it is one's own: `lehr verify` gives a folder that was planned just now,
-        and ends this process and all that it has started when its time is up. A machine that
-        decides by itself, or whose tool tells figures, returns a `MachineTrace`.
+        Inputs are as `simulate` takes them. `folder` is a built artefact and is not written to;
+        what `plan` put there is all that is used. It is run, so it is one's own: `lehr verify`
+        gives a folder that was planned just now, and ends this process and all that it has started
+        when its time is up. A machine that decides by itself, or whose tool shows figures, returns
+        a `MachineTrace`.
 
         Raises:
             ToolMissing: when the tool is not there.
@@ -122,7 +126,7 @@ class Runner(Protocol):
 
 
 def shown_by(runner: Runner) -> tuple[Quantity, ...]:
-    """What a runner's tool shows of every neuron: spikes and membranes, if it does not say."""
+    """Return what a runner's tool shows of every neuron; spikes and membranes if it is silent."""
     shown: tuple[Quantity, ...] = getattr(runner, "shows", QUANTITIES)
     return shown
 
@@ -179,7 +183,7 @@ class Target(ABC):
     no_artefact: ClassVar[str] = ""
 
     def check(self, net: Network) -> tuple[Problem, ...]:
-        """All reasons why `net` does not map, at once; empty means that `plan` works."""
+        """Return all reasons why `net` does not map, at once; none means that `plan` works."""
         if unknown := (
             *self._unknown_nodes(net),
             *self._unknown_programs(net),
@@ -241,7 +245,7 @@ class Target(ABC):
         )
 
     def _differing(self, net: Network) -> Iterator[Problem]:
-        """What differs within a channel, or a delay, that the machine has but one of."""
+        """Yield what differs within a channel, or a delay, that the machine has but one of."""
         for name, node in net.nodes.items():
             if isinstance(node, Neuron) and node.per_neuron and "parameters" not in self.by_neuron:
                 reason = (
@@ -261,7 +265,7 @@ class Target(ABC):
                 )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """What of the update of layer `name` the machine does not compute."""
+        """Return what of the update of layer `name` the machine does not compute."""
         if not isinstance(neuron.arithmetic, Program):
             return self.arithmetics.problems(name, neuron)
         lacking = dict.fromkeys(
@@ -287,7 +291,10 @@ class Target(ABC):
             )
 
     def require_steps(self, net: Network, steps: int) -> None:
-        """Raise FileRefused where an input has so many steps that nothing is shown of the machine's states any more."""
+        """Raise FileRefused where an input has too many steps.
+
+        Nothing is then shown of the machine's states any more.
+        """
         if not self.own_steps or steps <= net.steps:
             return
         for name, layer in analyse(net).layers.items():
@@ -321,7 +328,10 @@ class Target(ABC):
 
     @abstractmethod
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Return the reasons that are not about a field of `Arithmetic`: sizes, kinds of node, topology. Asked only if all sums fit int32."""
+        """Return the reasons that are not about a field of `Arithmetic`.
+
+        They are sizes, kinds of node, topology. Asked only if all sums fit int32.
+        """
 
     @abstractmethod
     def plan(self, net: Network, options: Options) -> BuildPlan:
@@ -331,7 +341,7 @@ class Target(ABC):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """What the network costs, built with `options`.
+        """Estimate what the network costs, built with `options`.
 
         Args:
             net: the network.
@@ -341,7 +351,10 @@ class Target(ABC):
         """
 
     def names(self, net: Network) -> Mapping[str, str]:
-        """What the artefact calls each node, where that is not the node's own name; the manifest tells."""
+        """Return the artefact's names of nodes, where they are not the nodes' own.
+
+        The manifest lists them.
+        """
         del net
         return {}
 
@@ -351,7 +364,9 @@ class Target(ABC):
         return ()
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What tools on this machine tell of a built artefact, which is not written to; nothing where none is installed.
+        """Measure a built artefact with tools on this machine; nothing where none is installed.
+
+        The artefact is not written to.
 
         Raises:
             NotBitExact: when a tool fails on it.
@@ -360,9 +375,12 @@ class Target(ABC):
         return ()
 
     def version(self) -> str:
-        """Version of the tool that runs its artefacts, as this machine has it; empty where there is none, or it tells none."""
+        """Return the version of the tool that runs its artefacts, as this machine has it.
+
+        It is empty where there is no tool, or the tool does not say.
+        """
         return next((version for each in self.environments if (version := each.version())), "")
 
     @abstractmethod
     def runner(self) -> Runner | None:
-        """How to run the artefact in its own tool; None where no tool exists."""
+        """Return what runs the artefact in its own tool; None where no tool exists."""

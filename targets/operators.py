@@ -1,4 +1,7 @@
-"""Which operators a target takes: small networks, each with one thing in it, put to the target's own `check`."""
+"""Operators that a target takes, found by small networks that are put to its own `check`.
+
+Each network has one thing in it.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,11 @@ _FIELDS = {
 
 
 def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
-    """For every operator, kind of weights, value of a field of `Arithmetic`, synapse state and readout: which targets (by name) map it."""
+    """Return for every operator which targets (by name) map it.
+
+    Operators are nodes, kinds of weights, values of a field of `Arithmetic`, synapse states and
+    readouts.
+    """
     targets = with_artefacts(targets)
     return {
         name: {target.name: not target.check(net) for target in targets}
@@ -62,7 +69,7 @@ def support(targets: Iterable[Target]) -> dict[str, dict[str, bool]]:
 
 
 def with_artefacts(targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Those that something is written for: of the others there is nothing to tell but no."""
+    """Return the targets that something is written for: the others take nothing."""
     return tuple(target for target in targets if not target.no_artefact)
 
 

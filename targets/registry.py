@@ -1,4 +1,4 @@
-"""The one list of targets: the entry points of group `lehr.targets`, lehr's own and everybody else's."""
+"""Registry of targets: the entry points of group `lehr.targets`, of lehr and everybody else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ GROUP = "lehr.targets"
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered target: loaded, or broken with the reason, which may be that a package of others is missing."""
+    """Registered target: loaded, or broken with the reason.
+
+    The reason may be that a package of others is missing.
+    """
 
     name: str
     target: Target | None
@@ -28,7 +31,7 @@ class Entry:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """All registered targets, by name."""
+    """Return all registered targets, by name."""
     values: dict[str, set[str]] = {}
     for point in _declared():
         values.setdefault(point.name, set()).add(point.value)
@@ -53,7 +56,7 @@ def _load(name: str, values: list[str]) -> Entry:
     point = EntryPoint(name, values[0], GROUP)
     try:
         made = point.load()()
-    except Exception as error:  # a plug-in of somebody else may fail in any way, and must not take the others with it
+    except Exception as error:  # a plug-in may fail in any way, and must not take others with it
         return Entry(point.name, None, f"{type(error).__name__}: {error}", _of_others(error, point))
     if not isinstance(made, Target):
         return Entry(point.name, None, f"{point.value} is no lehr.targets.contract.Target")
@@ -67,7 +70,10 @@ def _load(name: str, values: list[str]) -> Entry:
 
 
 def _of_others(error: Exception, point: EntryPoint) -> ImportError | None:
-    """Return an error that says that a package is missing which neither lehr nor the target itself is."""
+    """Return an error for a missing package that neither lehr nor the target itself is.
+
+    Where it is none, return None.
+    """
     own = {"", "lehr", point.module.partition(".")[0]}
     return (
         error

@@ -1,4 +1,7 @@
-"""A built artefact that may be anybody's: what lehr itself makes of the network in it, compared byte for byte with what is there."""
+"""Comparison of a built artefact, which may be anybody's, with what lehr makes of its network.
+
+All files are compared byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +103,7 @@ def _options(manifest: dict[str, Any], target: Target, folder: Path) -> Options:
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Whether a file has these contents."""
+    """Return whether a file has these contents."""
     if not path.exists():
         return False
     with open_regular(path, AGAIN) as file:

@@ -1,4 +1,4 @@
-"""The tables of a built artefact: what the build estimated, and what the target's own tools have written beside it since."""
+"""Tables of a built artefact: the build's estimate, and what the target's tools measured since."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = "report"
 
 
 def tables(folder: Path) -> list[Table]:
-    """All tables of the artefact in `folder`.
+    """Return all tables of the artefact in `folder`.
 
     Raises:
         UsageError: when `folder` is no artefact.

@@ -1,4 +1,4 @@
-"""Simulators that are compiled from others' sources: built once, and kept by the digest of all that they are made of."""
+"""Simulators compiled from others' sources, once, and kept by the digest of all that went in."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _made(folder: Path, files: Files, build: Callable[[Path], Sequence[str]]) ->
 
 
 def _prepared(place: Path) -> bool:
-    """Whether the folder above is there and nobody else can write to it."""
+    """Return whether the folder above is there and nobody else can write to it."""
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         return ownership.only_ours(place.parent.resolve())

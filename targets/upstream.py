@@ -1,4 +1,7 @@
-"""Sources of others that are not part of lehr: where a variable says that they are, and simulators that are compiled from them."""
+"""Sources of others that are not part of lehr, and simulators compiled from them.
+
+A variable says where the sources are.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,9 @@ class Upstream:
 def verilated(
     sources: Upstream, bench: str, text: bytes, work: Path, switches: Sequence[str] = ()
 ) -> list[str]:
-    """Return the command of Verilog of others under Verilator, built once for it, for the testbench and for the switches.
+    """Return the command of Verilog of others under Verilator.
+
+    It is built once for the Verilog, for the testbench and for the switches.
 
     Args:
         sources: of which the needed files are compiled.

@@ -1,4 +1,4 @@
-"""Layers that run late, and spikes that wait: for machines that can hold a spike back for some steps.
+"""Layers that run late, and spikes that wait, on machines that can hold a spike back.
 
 A spike of a layer is taken in by others some steps, a hop, after it left. Where the network says
 that it comes later, it waits. Where the network says that it comes earlier, the layer that takes it
@@ -15,9 +15,10 @@ from lehr.targets.wiring import Connection, connections
 
 
 def least_lags(net: Network, hops: Mapping[str, int]) -> Mapping[str, int] | tuple[Problem, ...]:
-    """By how many steps each layer runs late, the least that there are; or the layers whose spikes come back to them too soon.
+    """Return the least number of steps by which each layer can run late.
 
-    A connection asks for lag(target) + delay >= lag(source) + hop(source).
+    Where there is none, return the layers whose spikes come back to them too soon. A connection
+    asks for lag(target) + delay >= lag(source) + hop(source).
 
     Args:
         net: the network.
@@ -43,7 +44,7 @@ def least_lags(net: Network, hops: Mapping[str, int]) -> Mapping[str, int] | tup
 
 
 def wait(each: Connection, late: Mapping[str, int], hops: Mapping[str, int]) -> int:
-    """How many steps spikes wait on a connection; negative where they come too late."""
+    """Return how many steps spikes wait on a connection; negative where they come too late."""
     if each.source == INPUT:
         return late[each.target] + each.delay
     return late[each.target] + each.delay - late[each.source] - hops[each.source]

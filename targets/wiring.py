@@ -1,8 +1,8 @@
-"""A network as neurons and the synapses between them: what machines hold that know no convolution, no pooling and no delay line.
+"""Wiring of a network: its neurons and the synapses between them.
 
-Spikes of most machines arrive one step after they left. `lags` finds by how many steps each layer
-runs late then, so that the machine computes what the network says; where there is no such number,
-the network does not map.
+Machines hold that which know no convolution, no pooling and no delay line. Spikes of most machines
+arrive one step after they left. `lags` finds by how many steps each layer runs late then, so that
+the machine computes what the network says; where there is no such number, the network does not map.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lehr.targets.arithmetics import Problem
 
 @dataclass(frozen=True)
 class Connection:
-    """All synapses from one layer, or the input, to a layer of neurons that are equally late.
+    """Synapses from one layer, or the input, to a layer of neurons, all equally late.
 
     Attributes:
         source: a neuron layer or `input`.
@@ -40,12 +40,15 @@ class Connection:
 
     @property
     def synapses(self) -> int:
-        """How many weights are not 0."""
+        """Number of weights that are not 0."""
         return int(np.count_nonzero(self.weights))
 
 
 def connections(net: Network) -> tuple[Connection, ...]:
-    """All connections of a network, by target in order of evaluation; delays of one number a node."""
+    """Return all connections of a network, by target in order of evaluation.
+
+    Delays are of one number a node.
+    """
     found: dict[tuple[str, str, int], Int64] = {}
     for name in net.neurons:
         for source, delay, weights in _resolved(net, name):
@@ -55,7 +58,7 @@ def connections(net: Network) -> tuple[Connection, ...]:
 
 
 def _resolved(net: Network, name: str) -> list[tuple[str, int, Int64]]:
-    """What arrives at a node from neurons and the input, through the delays between."""
+    """Return what arrives at a node from neurons and the input, through the delays between."""
     ways: list[tuple[str, int, Int64]] = []
     for source, late, matrix in synapses(net, name):
         node = None if source == INPUT else net.nodes[source]
@@ -71,7 +74,9 @@ def _resolved(net: Network, name: str) -> list[tuple[str, int, Int64]]:
 
 
 def lags(net: Network, input_hop: int) -> dict[str, int] | tuple[Problem, ...]:
-    """By how many steps each layer, and the input, runs late on a machine whose spikes take one step from layer to layer.
+    """Return by how many steps each layer, and the input, runs late.
+
+    That is on a machine whose spikes take one step from layer to layer.
 
     An edge from u to v with a delay of d steps asks for lag(v) = lag(u) + 1 - d; none is negative,
     and the least is 0.
@@ -129,7 +134,7 @@ def late(
 
 
 def sizes(net: Network) -> Mapping[str, int]:
-    """How many neurons each layer has, in order of evaluation."""
+    """Return how many neurons each layer has, in order of evaluation."""
     return {name: math.prod(net.shapes[name]) for name in net.neurons}
 
 

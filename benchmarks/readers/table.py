@@ -1,7 +1,7 @@
-"""What other readers of NIR make of lehr's files: the table of docs/interchange.md.
+"""Readings of lehr's files by other readers of NIR: the table of docs/interchange.md.
 
-python benchmarks/readers/table.py
-python benchmarks/readers/table.py --python norse=ENV/bin/python --python sinabs=ENV/bin/python
+    python benchmarks/readers/table.py
+    python benchmarks/readers/table.py --python norse=ENV/bin/python --python sinabs=ENV/bin/python
 
 nirtorch and snnTorch are lehr's own dependencies; the others need interpreters of their own that
 have them.
@@ -91,7 +91,7 @@ def chain(
 
 
 def networks() -> dict[str, Network]:
-    """By what is special about each."""
+    """Return the networks, by what is special about each."""
 
     def convolutional(how: Arithmetic) -> Network:
         layers = (
@@ -117,7 +117,10 @@ def networks() -> dict[str, Network]:
     def subtracting(
         shape: Shape, first: Any, second: Any, weights: Node, *pool: tuple[str, Node]
     ) -> Network:
-        """Neurons that provably fire once in a step: what comes in a step is at most their threshold."""
+        """Return neurons that provably fire once in a step.
+
+        What comes in a step is at most their threshold.
+        """
         hidden, out = (
             neuron(
                 len(each), int((each > 0).sum(axis=tuple(range(1, each.ndim))).max()), SUBTRACTING
@@ -166,7 +169,7 @@ def networks() -> dict[str, Network]:
 
 
 class Reasons:
-    """Why files are refused, each once, by number."""
+    """Reasons why files are refused, each once, by number."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -179,7 +182,7 @@ class Reasons:
 
 
 def cell(net: Network, expected: Any, answer: dict[str, Any], reasons: Reasons) -> str:
-    """What a reader made of a network, against what lehr's simulator makes of it."""
+    """Return what a reader made of a network, against what lehr's simulator makes of it."""
     if "unwritten" in answer:
         return f"not written ({reasons.number(answer['unwritten'])})"
     if "refused" in answer:
@@ -208,7 +211,7 @@ def write(net: Network, reader: str, path: Path) -> str:
 
 
 def ask(path: str, reader: str, folder: Path) -> dict[str, Any]:
-    """What a reader makes of all files in a folder."""
+    """Return what a reader makes of all files in a folder."""
     ran = subprocess.run(
         [path, READER, reader, folder], check=False, capture_output=True, text=True
     )

@@ -1,4 +1,7 @@
-"""The files of an artefact: the model in Akida's own JSON format, a program that runs it step by step, and what that needs to know."""
+"""Files of an artefact: the model in Akida's own JSON format, a program that runs it, its facts.
+
+The program runs it step by step, and reads the facts.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ which are sums of the network's then
 
 
 def planned(net: Network) -> dict[str, bytes]:
-    """All files by name."""
+    """Return all files by name."""
     made = stages(net)
     return {
         MODEL: (json.dumps(_model(net, made), separators=(",", ":")) + "\n").encode(),
@@ -60,7 +63,10 @@ def planned(net: Network) -> dict[str, bytes]:
 
 
 def fires_at_its_end(net: Network) -> bool:
-    """Whether the last layer puts out spikes; else its potentials, from which membranes are read out."""
+    """Return whether the last layer puts out spikes.
+
+    Else it puts out its potentials, from which membranes are read out.
+    """
     return net.readout == "count_argmax_lowest"
 
 

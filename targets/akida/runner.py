@@ -1,4 +1,4 @@
-"""Runs an artefact in Akida's software back end, layer by layer, and maps it onto a virtual AKD1000."""
+"""Run an artefact in Akida's software back end, layer by layer; map it onto a virtual AKD1000."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ class SoftwareBackend:
     """`run.py` of the artefact."""
 
     def missing(self) -> str | None:
-        """Why akida cannot be used, or None."""
+        """Return why akida cannot be used, or None."""
         return AKIDA.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:
-        """Spikes and membranes of every layer, for spikes `[N, *shape]` or `[N, T, *shape]`; and what of an AKD1000 the model takes.
+        """Return spikes and membranes of every layer, and what of an AKD1000 the model takes.
+
+        Args:
+            folder: a built artefact.
+            x: spikes `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when akida is not installed.
@@ -56,7 +60,7 @@ class SoftwareBackend:
 
 
 def described(folder: Path) -> dict[str, Any]:
-    """What the artefact says of its network.
+    """Return what the artefact says of its network.
 
     Raises:
         FileRefused: when it does not parse.
@@ -69,7 +73,7 @@ def described(folder: Path) -> dict[str, Any]:
 
 
 def figures(made: dict[str, npt.NDArray[Any]]) -> tuple[Figure, ...]:
-    """What akida says of a model that is mapped."""
+    """Return what akida says of a model that is mapped."""
     mapped = f"akida {VERSION}, mapped onto its virtual AKD1000 in hardware alone"
     return (
         Figure("neural processors", int(made["processors"].sum()), "of 78", mapped),

@@ -21,7 +21,10 @@ from lehr.targets.arithmetics import Problem
 from lehr.targets.wiring import by_neuron, connections
 
 KERNELS = (1, 3, 5, 7)
-"""Widths of square kernels that the chip takes at a stride of 1, padded so that maps keep their size."""
+"""Widths of square kernels that the chip takes at a stride of 1.
+
+They are padded so that maps keep their size.
+"""
 BITS = {1: 2, 7: 4}
 """Bits of weights, by the greatest that they hold."""
 THRESHOLD = 1 << 19
@@ -59,7 +62,10 @@ class Stage:
 
 
 def too_wide(net: Network) -> Iterator[Problem]:
-    """Yield the layers behind more values than a FullyConnected layer takes; asked before any matrix is made of them."""
+    """Yield the layers behind more values than a FullyConnected layer takes.
+
+    It is asked before any matrix is made of them.
+    """
     for before, name in pairwise((INPUT, *net.neurons)):
         if (inputs := math.prod(net.shapes[before])) > INPUTS:
             yield Problem(
@@ -68,7 +74,10 @@ def too_wide(net: Network) -> Iterator[Problem]:
 
 
 def unchained(net: Network) -> Iterator[Problem]:
-    """Yield the layers that do not take the spikes of the one before, and of it alone, within the step."""
+    """Yield the layers that do not take the spikes of the one before.
+
+    They take others as well, or in another step.
+    """
     ways: dict[str, set[tuple[str, int]]] = {name: set() for name in net.neurons}
     for each in connections(net):
         ways[each.target].add((each.source, each.delay))
@@ -128,7 +137,7 @@ def _convolution(net: Network, name: str) -> Conv2d | None:
 
 
 def too_large(net: Network) -> Iterator[Problem]:
-    """What of a chain the chip does not hold."""
+    """Yield what of a chain the chip does not hold."""
     made = stages(net)
     for stage in made:
         if stage.bits is None:

@@ -159,7 +159,7 @@ class Akida(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What of an AKD1000 the model takes, as akida maps it; nothing where akida is not installed."""
+        """Return what of an AKD1000 the model takes, as akida maps it; nothing without akida."""
         if AKIDA.missing():
             return ()
         return (

@@ -25,7 +25,7 @@ def compiler() -> list[str]:
 
 
 def missing(*others: str) -> str | None:
-    """Which of the compiler and `others` this machine lacks and how to install it, or None."""
+    """Return which of the compiler and `others` this machine lacks, with the way out, or None."""
     for tool in (compiler()[0], *others):
         if shutil.which(tool) is None:
             return (
@@ -43,7 +43,9 @@ def require(*others: str) -> None:
 
 
 def call(command: list[str], folder: Path, failure: str) -> str:
-    """Run a tool in `folder` and return what it printed, errors included: QEMU prints a program's results there.
+    """Run a tool in `folder` and return what it printed, errors included.
+
+    QEMU prints a program's results there.
 
     Raises:
         NotBitExact: with its first error line, when it fails.

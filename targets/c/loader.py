@@ -29,7 +29,7 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Step:
-    """What a step did: spikes and membranes of every neuron layer, `[*shape]`, by its name."""
+    """Spikes and membranes of a step, of every neuron layer by its name, `[*shape]`."""
 
     spikes: Mapping[str, Spikes]
     membranes: Mapping[str, Membranes]
@@ -96,7 +96,9 @@ def load(source: Path | Network) -> Model:
 
 
 class Model:
-    """A compiled network and a state of it. Methods are those of `lehr_model.h`; arrays go in and come out.
+    """Compiled network and a state of it.
+
+    Methods are those of `lehr_model.h`; arrays go in and come out.
 
     Attributes:
         net: the network.
@@ -187,7 +189,10 @@ class Model:
 
     @property
     def scores(self) -> Int64:
-        """What each output neuron has gathered since the reset, int64 `[classes]`: spikes, or what the readout makes of its membrane."""
+        """Scores that output neurons have gathered since the reset, int64 `[classes]`.
+
+        They are spikes, or what the readout makes of the membrane.
+        """
         classes = math.prod(self.net.shapes[self.net.output])
         return np.array(
             [self._call("lehr_score", ctypes.c_size_t(i)) for i in range(classes)], np.int64
@@ -199,7 +204,9 @@ class Model:
         return int(self._call("lehr_prediction"))
 
     def run(self, x: Images, steps: int | None = None, trace: Iterable[str] = ()) -> Result:
-        """Run samples one after another, each from a reset on: the same as `lehr.simulate.simulate`, computed in C.
+        """Run samples one after another, each from a reset on.
+
+        The result is the one of `lehr.simulate.simulate`, computed in C.
 
         Args:
             x: uint8 `[N, *shape]`, held for all steps, or `[N, T, *shape]`.

@@ -25,7 +25,7 @@ class CRunner:
     """Runs a built artefact of target `c`; the compiler is `$CC`, or `cc`."""
 
     def missing(self) -> str | None:
-        """Which tool this machine lacks and how to install it, or None."""
+        """Return which tool this machine lacks and how to install it, or None."""
         return missing("make")
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:

@@ -59,7 +59,7 @@ class C(Target):
     products: ClassVar[tuple[str, ...]] = ("lehr_main", "lehr_sanitize", "*.elf", "*.o")
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Updates whose registers no type holds, and a state larger than 2 GiB."""
+        """Return updates whose registers no type holds, and a state larger than 2 GiB."""
         if any(RULES.missing(neuron.program.all) for neuron in net.neurons.values()):
             return ()  # said already, and nothing else can be asked of what is not known
         known = intervals(net)
@@ -89,7 +89,7 @@ class C(Target):
         return BuildPlan(render(layout))
 
     def names(self, net: Network) -> Mapping[str, str]:
-        """What functions and members of the state are called after."""
+        """Return what functions and members of the state are called after."""
         return {name: called for name, called in identifiers(net.order).items() if called != name}
 
     def estimate(
@@ -134,7 +134,10 @@ class C(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """Flash on this machine, Cortex-M and RISC-V, and instructions and stack on a Cortex-M4 in QEMU."""
+        """Measure flash on this machine, Cortex-M and RISC-V, and what a Cortex-M4 takes.
+
+        It takes instructions and stack, in QEMU.
+        """
         return measure(folder)
 
     def version(self) -> str:

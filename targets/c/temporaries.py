@@ -1,4 +1,7 @@
-"""What comes up in C on the way to a register, beside what the register holds: a rule for each statement, as printer.py writes it."""
+"""Range of what comes up in C on the way to a register, beside what the register holds.
+
+There is a rule for each statement, as printer.py writes it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The updates of a network's layers in C: the function and the types of each, or why there are none."""
+"""Updates of a network's layers in C: function and types of each, or why there are none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class Layer:
 
 
 def spans(net: Network, name: str, known: Mapping[str, Interval]) -> Spans:
-    """Bounds of a layer's registers, from those of all nodes: what these can add up to bounds single events as well."""
+    """Return the bounds of a layer's registers, from those of all nodes.
+
+    What these can add up to bounds single events as well.
+    """
     most = sum(int(known[source].magnitude.max()) for source in net.sources(name))
     return Spans.of(net.neurons[name], (-most, most), saturating=True)
 
@@ -57,7 +60,7 @@ def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
 
 
 def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Problem]:
-    """Why C does not compute a layer's update."""
+    """Return why C does not compute a layer's update."""
     found, program = spans(net, name, known), net.neurons[name].program
     values = reached(program, found)
     wide = next((x for x, bounds in values.items() if not _within(bounds, INT64_MAX)), None)
@@ -99,10 +102,10 @@ def _within(bounds: Bounds, most: int) -> bool:
 
 
 def _reads_a_count(program: Program) -> bool:
-    """Whether spikes that were counted are read, and forgotten afterwards: in C they stay at 255, where the definition goes on.
+    """Return whether spikes that were counted are read, and forgotten afterwards.
 
-    Where they are not forgotten, the definition refuses what comes above 255 at the end of the
-    step.
+    In C they stay at 255, where the definition goes on. Where they are not forgotten, the
+    definition refuses what comes above 255 at the end of the step.
     """
     counted = read = False
     for s in _twice(program):
@@ -116,7 +119,10 @@ def _reads_a_count(program: Program) -> bool:
 
 
 def _twice(program: Program) -> list[Plain]:
-    """Return the statements of a step, those of a loop two times: as many as it takes that one event follows another."""
+    """Return the statements of a step, those of a loop two times.
+
+    That is as many as it takes that one event follows another.
+    """
     return [
         inner
         for s in program.statements

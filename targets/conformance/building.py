@@ -1,4 +1,7 @@
-"""Networks in which spikes flow: thresholds and biases are fitted to the currents that really occur, layer after layer."""
+"""Networks in which spikes flow, whose thresholds and biases are fitted to their currents.
+
+The currents are those that really occur, layer after layer.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,18 @@ CURRENT = Arithmetic(decay_numerator=0)  # its membrane is the summed input A of
 
 
 def alive(result: Result) -> bool:
-    """Whether every layer spikes, and none of them always: a silent network would match anything."""
+    """Return whether every layer spikes, and none of them always.
+
+    A silent network would match anything.
+    """
     return all(0 < rate < 1 for rate in result.rates.values())
 
 
 def flowing(net: Network, result: Result) -> bool:
-    """Whether every layer that fires does so, and not everywhere always; scores of integrators differ from class to class."""
+    """Return whether every layer that fires does so, and not everywhere always.
+
+    Scores of integrators must differ from class to class.
+    """
     firing = {
         name: layer for name, layer in result.layers.items() if not net.neurons[name].integrates
     }
@@ -35,7 +44,7 @@ def flowing(net: Network, result: Result) -> bool:
 
 @dataclass(frozen=True)
 class Style:
-    """How the parameters of neurons are chosen.
+    """Style in which the parameters of neurons are chosen.
 
     Attributes:
         biased: biases of both signs; else none.
@@ -62,7 +71,10 @@ USUAL = Style()
 def random_input(
     net: Network, rng: np.random.Generator, samples: int = 4, held: bool = False
 ) -> Images:
-    """Return an input that `net` takes: dense pixels with both extremes among them, or spikes at a rate of one half."""
+    """Return an input that `net` takes.
+
+    It is dense pixels with both extremes among them, or spikes at a rate of one half.
+    """
     shape = (samples, *(() if held else (net.steps,)), *net.input.shape)
     if net.input.kind == "spikes":
         return rng.integers(0, 2, shape).astype(np.uint8)
@@ -70,7 +82,10 @@ def random_input(
 
 
 def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
-    """`net` with biases and thresholds in a style; some of the membranes reach the thresholds, layer after layer."""
+    """Return `net` with biases and thresholds in a style.
+
+    Some of the membranes reach the thresholds, layer after layer.
+    """
     rng = np.random.default_rng(seed)
     x = random_input(net, rng)
     for number, (name, neuron) in enumerate(net.neurons.items()):
@@ -147,7 +162,13 @@ def _threshold(membrane: npt.NDArray[np.int32], quantile: float, style: Style) -
 # -------------------------------------------------------------------- building
 @dataclass
 class Builder:
-    """A network under construction: `here` is the node that was added last, `shape` what it puts out, `kinds` those of its weights."""
+    """Network under construction.
+
+    Attributes:
+        here: the node that was added last.
+        shape: what it puts out.
+        kinds: those of its weights.
+    """
 
     input: Input
     rng: np.random.Generator

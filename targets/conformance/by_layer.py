@@ -1,4 +1,7 @@
-"""Golden networks for machines that hold one of each parameter a layer, in coarse units, as Loihi does; and for all others as well."""
+"""Golden networks for machines with one of each parameter a layer, in coarse units, as Loihi has.
+
+All other machines are tried on them as well.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,10 @@ def _two_states(readout: Readout) -> tuple[Network, Images]:
 
 
 def _in_numbers(readout: Readout) -> tuple[Network, Images]:
-    """Return the same neurons with their numbers in the program, so that each of its statements can be left out."""
+    """Return the same neurons with their numbers in the program.
+
+    Each of its statements can then be left out.
+    """
     rng = np.random.default_rng(8)
     lines = [
         line.replace("du", "2100").replace("dv", "3700").replace("threshold", str(2 * UNIT))

@@ -1,4 +1,7 @@
-"""Golden networks in which all neurons of a layer share one number, and take events one by one: what machines with few registers hold."""
+"""Golden networks whose layers share one number among their neurons, and take events one by one.
+
+Machines with few registers hold them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ FLOOR = -6
 
 @dataclass(frozen=True)
 class SharedInLayers:
-    """Two convolutions, a sum over squares between them, and a dense layer: thresholds and floors by layer, biases of at most 0.
+    """Two convolutions, a sum over squares between them, and a dense layer.
+
+    Thresholds and floors are by layer, biases at most 0.
 
     Attributes:
         kinds: of weights, one for each of the three layers.

@@ -20,7 +20,7 @@ AddNeurons = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a network is made of, whatever its shape.
+    """Parts of a network, whatever its shape.
 
     Attributes:
         arithmetic: of all neurons.
@@ -38,7 +38,7 @@ class Parts:
 
     @property
     def last(self) -> Arithmetic:
-        """Of the last layer."""
+        """Arithmetic of the last layer."""
         return (
             replace(self.arithmetic, fires="never", reset="none")
             if self.integrators
@@ -67,7 +67,7 @@ class Form:
     steps: int = 8
 
     def made_of(self, nodes: frozenset[type]) -> bool:
-        """Whether it has nodes of these types alone."""
+        """Return whether it has nodes of these types alone."""
         net = Builder(Input(self.shape, "spikes"), np.random.default_rng(0))
         self.fill(net, lambda name: net.neuron(name, Arithmetic()))
         return {type(node) for node in net.nodes.values()} <= nodes
@@ -135,7 +135,10 @@ WIDE = (
     Form("wide_on_pixels", _wide, (256,), pixels=True, held=True, steps=16),
     Form("wide", _wide, (256,), steps=16),
 )
-"""Sums as large as they come, in both directions: for machines whose rails biases alone do not reach."""
+"""Sums as large as they come, in both directions.
+
+They are for machines whose rails biases alone do not reach.
+"""
 FORMS = (
     CONVOLUTIONAL,
     POOLED_SPIKES,
@@ -175,7 +178,10 @@ RECURRENT = (
 
 
 def delayed(currents: Delay, spikes: Delay) -> tuple[Form, ...]:
-    """Currents, and spikes beside some that are not, held back by steps; then spikes of the input alone."""
+    """Return forms with currents held back by steps, and spikes beside some that are not.
+
+    In the last of them only spikes of the input are held back.
+    """
 
     def both(net: Builder, neurons: AddNeurons) -> None:
         net.linear("fc1", 8)
@@ -219,7 +225,7 @@ def convolved(
 
 
 def pooled(kernel: Pair, stride: Pair, padding: Pair) -> tuple[Form, ...]:
-    """Sums over windows between a convolution and its neurons."""
+    """Return forms with sums over windows between a convolution and its neurons."""
 
     def fill(net: Builder, neurons: AddNeurons) -> None:
         net.conv("conv", 4, (3, 3))
@@ -232,7 +238,10 @@ def pooled(kernel: Pair, stride: Pair, padding: Pair) -> tuple[Form, ...]:
 
 
 def by_neuron(net: Network) -> Network:
-    """`net` with thresholds that differ within each channel of its maps, by one unit from neuron to neuron."""
+    """Return `net` with thresholds that differ within each channel of its maps.
+
+    They differ by one unit from neuron to neuron.
+    """
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
         if len(shape := net.shapes[name]) > 1:

@@ -51,10 +51,10 @@ class Golden(Protocol):
 
     @property
     def name(self) -> str:
-        """As tests are called after it."""
+        """Name that tests are called after."""
 
     def tells(self, target: Target) -> tuple[Claim, ...]:
-        """What it is there to exercise, for a target."""
+        """Return what it is there to exercise, for a target."""
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
         """Networks to try, and samples: in each group of one form, with other numbers."""
@@ -62,7 +62,10 @@ class Golden(Protocol):
 
 # -------------------------------------------------------------------- the list
 def _of(name: str, *told: str, **given: Any) -> InFields:
-    """Return a golden network with some fields, which it exercises: those `told`, all if none is."""
+    """Return a golden network with some fields.
+
+    It exercises those of them that are named, all if none is.
+    """
     return InFields(name, fields=given, told=told or tuple(given))
 
 
@@ -192,7 +195,10 @@ GOLDEN: tuple[Golden, ...] = (*IN_FIELDS, *OF_MACHINES)
 # -------------------------------------------------------------------- for a target
 @cache
 def example(target: Target, name: str) -> Example | str:
-    """Return a golden network in the form that a target takes, samples and what the definition makes of them, or why none maps."""
+    """Return a golden network in the form that a target takes, or why none maps.
+
+    With it go samples, and what the definition makes of them.
+    """
     golden = next(g for g in GOLDEN if g.name == name)
     told = golden.tells(target)
     refused, best = "", None
@@ -218,7 +224,7 @@ def example(target: Target, name: str) -> Example | str:
 
 
 def mapping(target: Target) -> Iterator[tuple[str, Example]]:
-    """One after another, the golden networks of the target's usual arithmetic that map to it, by name."""
+    """Yield the golden networks of the target's usual arithmetic that map to it, by name."""
     usual: Iterator[Golden] = (golden for golden in IN_FIELDS if not (golden.fields or golden.most))
     for golden in chain(usual, OF_MACHINES):
         made = example(target, golden.name)
@@ -227,7 +233,7 @@ def mapping(target: Target) -> Iterator[tuple[str, Example]]:
 
 
 def mapped(target: Target) -> dict[str, Example]:
-    """All of them."""
+    """Return all of them."""
     return dict(mapping(target))
 
 

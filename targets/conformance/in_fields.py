@@ -1,4 +1,4 @@
-"""Golden networks whose update is in fields: the forms, arithmetics and parameters that they have for a target."""
+"""Golden networks whose update is in fields: forms, arithmetics and parameters for a target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ PLAIN = Style(biased=False, alike=True, reached=True)
 EVERYWHERE = Style(reached=True, everywhere=True)
 """One threshold for all neurons of the network."""
 COARSE = (Style(alike=True, reached=True, unit=64), replace(PLAIN, unit=64))
-"""One threshold for all neurons of a layer, and that and the bias without the lowest six bits, as Loihi keeps them; or no bias."""
+"""One threshold for all neurons of a layer, with coarse numbers, or without biases.
+
+Threshold and bias lack the lowest six bits, as Loihi keeps them.
+"""
 RAILS = (
     Style(rails=1.0, reached=True),
     Style(rails=0.25, reached=True),
@@ -154,7 +157,10 @@ def _made(form: Form, parts: Parts, seed: int, style: Style) -> tuple[Network, I
 
 
 def _lacks(target: Target, parts: Parts) -> bool:
-    """Whether a machine refuses the parts, so that it refuses whatever is made of them, and one network shows why."""
+    """Return whether a machine refuses the parts.
+
+    It then refuses whatever is made of them, and one network shows why.
+    """
     last = Neuron(
         np.full(1, parts.last.fires != "never", np.int32),
         np.zeros(1, np.int32),
@@ -166,7 +172,10 @@ def _lacks(target: Target, parts: Parts) -> bool:
 
 
 def usual(machine: Arithmetics, needed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the fields that golden networks have where nothing else is said: the defaults, or what the machine has instead, or needs."""
+    """Return the fields that golden networks have where nothing else is said.
+
+    They are the defaults, or what the machine has instead, or needs.
+    """
     chosen = {f.name: getattr(DEFAULT, f.name) for f in fields(DEFAULT)}
     for name in machine.CHOICES:
         allowed = getattr(machine, name)

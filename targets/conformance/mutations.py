@@ -1,4 +1,7 @@
-"""The smallest changes of a network, each of which a comparison of spikes and membranes must notice."""
+"""Smallest changes of a network, each of which a comparison must notice.
+
+It compares spikes and membranes.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,19 @@ MOST = 12
 
 
 def one_higher_threshold(net: Network, channel: int = 0) -> Network:
-    """One threshold is raised by one unit: of a channel of the first layer, whose spikes all the others depend on."""
+    """Return the network with one threshold one unit higher.
+
+    It is the one of a channel of the first layer, whose spikes all the others depend on.
+    """
     name, neuron = next(iter(net.neurons.items()))
     return _with(net, name, replace(neuron, threshold=_one_more(neuron.threshold, channel)))
 
 
 def thresholds(net: Network) -> Iterator[Network]:
-    """One threshold is one unit higher; all of a layer are, or of the network, for machines that have but one."""
+    """Yield networks with one threshold one unit higher.
+
+    For machines that have but one, all of a layer are, or all of the network.
+    """
     yield from _parameter(net, "threshold")
     firing = {
         name: neuron
@@ -46,7 +55,7 @@ def biases(net: Network) -> Iterator[Network]:
 
 
 def no_bias(net: Network) -> Iterator[Network]:
-    """Yield a layer has lost its bias."""
+    """Yield networks in which a layer has lost its bias."""
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.bias.any():
             yield _with(net, name, replace(neuron, bias=np.zeros_like(neuron.bias)))
@@ -68,7 +77,10 @@ def weights(net: Network) -> Iterator[Network]:
 
 
 def numbers(net: Network) -> Iterator[Network]:
-    """One number of a node that is neither weights nor neurons is one unit higher: a factor, or the steps of one value."""
+    """Yield networks with one unit more in a node that is neither weights nor neurons.
+
+    It is added to a factor, or to the steps of one value.
+    """
     for name, node in net.nodes.items():
         values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
         for field, array in (
@@ -82,7 +94,10 @@ def numbers(net: Network) -> Iterator[Network]:
 
 
 def leaks(net: Network) -> Iterator[Network]:
-    """Yield a layer leaks a little more or less: by one unit of a numerator, or by one bit of a shift."""
+    """Yield networks in which a layer leaks a little more or less.
+
+    The change is one unit of a numerator, or one bit of a shift.
+    """
     for name, neuron in reversed([*net.neurons.items()]):
         if isinstance(neuron.arithmetic, Program):
             for program in _other_leaks(neuron.arithmetic):
@@ -93,14 +108,14 @@ def leaks(net: Network) -> Iterator[Network]:
 
 
 def synapses(net: Network) -> Iterator[Network]:
-    """Yield the currents of a layer leak a little more or less."""
+    """Yield networks in which the currents of a layer leak a little more or less."""
     for name, neuron in reversed([*net.neurons.items()]):
         for how in _other_decays(neuron.synapse) if neuron.synapse else ():
             yield from _made(net, name, neuron, synapse=how)
 
 
 def other_state(net: Network) -> Iterator[Network]:
-    """Yield the bias of a layer goes to its other state."""
+    """Yield networks in which the bias of a layer goes to its other state."""
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.synapse and neuron.bias.any():
             to: BiasTo = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
@@ -128,7 +143,7 @@ def _with(net: Network, name: str, node: Node) -> Network:
 
 
 def _made(net: Network, name: str, neuron: Neuron, **changes: Any) -> Iterator[Network]:
-    """Yield the network with changed neurons, unless what they are then contradicts itself."""
+    """Yield the network with changed neurons, unless their arithmetic contradicts itself."""
     try:
         yield _with(net, name, replace(neuron, **changes))
     except LehrError:

@@ -33,7 +33,7 @@ def pooled_convolutions(net: Builder, neurons: Callable[[str], None]) -> None:
 def small_network(
     how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",), samples: int = 6
 ) -> tuple[Network, Images]:
-    """Two convolutions with pooling and a readout, on pixels, and samples that are held for all steps."""
+    """Return two convolutions with pooling and a readout, on pixels held for all steps."""
     how = how or Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
     net = Builder(
         Input((1, 10, 10), "spikes" if how.update == "event" else "u8"),
@@ -47,7 +47,10 @@ def small_network(
 def recurrent_network(
     how: Arithmetic | None = None, kinds: tuple[WeightKind, ...] = ("binary",)
 ) -> tuple[Network, Images]:
-    """Two fully connected layers; the first hears itself, and the second through weights of its own; samples step by step."""
+    """Return two fully connected layers, and samples step by step.
+
+    The first layer hears itself, and the second through weights of its own.
+    """
     how = how or Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=3, state_bits=16)
     net = Builder(Input((12,), "spikes"), np.random.default_rng(2), kinds)
     for name, size in (("hidden", 9), ("out", 4)):
@@ -59,7 +62,10 @@ def recurrent_network(
 
 
 def delayed_network(how: Arithmetic | None = None) -> tuple[Network, Images]:
-    """Spikes delayed by two steps beside spikes that are not, and currents delayed by three; samples step by step."""
+    """Return a network with delayed spikes and currents, and samples step by step.
+
+    Spikes come two steps late beside spikes that do not, currents three steps late.
+    """
     how = how or Arithmetic(
         decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18
     )

@@ -1,4 +1,7 @@
-"""The plugin of pytest that chooses the targets of the suite: `--lehr-target NAME`, all that are registered without it."""
+"""Plugin of pytest that chooses the targets of the suite.
+
+They are those of `--lehr-target NAME`, and all that are registered without it.
+"""
 
 from __future__ import annotations
 

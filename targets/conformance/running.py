@@ -45,7 +45,10 @@ def known_failures(target: Target) -> dict[str, str]:
 
 
 def run(target: Target, net: Network, x: Images, folder: Path) -> Trace:
-    """Build `net` for a target, with golden vectors, and run it in the target's own tool; skip the test where that is not here."""
+    """Build `net` for a target, with golden vectors, and run it in the target's own tool.
+
+    Skip the test where the tool is not here.
+    """
     (target.plan(net, {}) | golden_plan(net, x)).with_manifest({}).write(folder)
     try:
         return ready(target).run(folder, x)

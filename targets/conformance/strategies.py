@@ -54,7 +54,10 @@ WEIGHTS: tuple[tuple[WeightKind, ...], ...] = (
 
 @st.composite
 def arithmetics(draw: st.DrawFn, /, **fixed: Any) -> Arithmetic:
-    """Any arithmetic; `fixed` holds the fields that are not drawn. Neurons that update by event, or never fire, only on request."""
+    """Draw any arithmetic; `fixed` holds the fields that are not drawn.
+
+    Neurons that update by event, or never fire, only come on request.
+    """
     if fixed.get("update") == "event":
         fixed = {"reset_timing": "same_step", **fixed}
     some: Mapping[str, st.SearchStrategy[Any]] = {
@@ -74,7 +77,10 @@ def arithmetics(draw: st.DrawFn, /, **fixed: Any) -> Arithmetic:
 
 
 def numerators(form: DecayForm, whole: int, highest: int | None = None) -> st.SearchStrategy[int]:
-    """Numerators of a decay by k / `whole`, slow decays as often as all others; at most `highest`, `whole` if None."""
+    """Return numerators of a decay by k / `whole`, slow decays as often as all others.
+
+    They are at most `highest`, `whole` if None.
+    """
     highest = whole if highest is None else highest
     return (
         st.just(whole - 1)
@@ -92,7 +98,9 @@ def networks(
     kinds: tuple[InputKind, ...] = get_args(InputKind),
     **fixed: Any,
 ) -> Network:
-    """Return a small valid network in which spikes flow, with its own random arithmetic in each of one to three layers.
+    """Draw a small valid network in which spikes flow.
+
+    Each of its one to three layers has a random arithmetic of its own.
 
     Args:
         draw: given by hypothesis.
@@ -135,7 +143,7 @@ def networks(
 
 
 def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
-    """A convolution, a pooling, or both in either order, wherever the feature map is large enough."""
+    """Add a convolution, a pooling, or both in either order, where the map is large enough."""
     for kind in draw(st.sampled_from(("conv", "pool", "conv pool", "pool conv"))).split():
         height, width = net.shape[1:]
         pad_y, pad_x = draw(st.integers(0, 2)), draw(st.integers(0, 2))
@@ -163,7 +171,10 @@ def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
 
 
 def _second_path(draw: st.DrawFn, net: Builder, start: str, end: str, late: bool) -> None:
-    """A second set of weights beside the ones in node `end`, from the same node `start`, with or without a delay after them."""
+    """Add a second set of weights beside the ones in node `end`, from the same node `start`.
+
+    A delay may come after them.
+    """
     other = net.nodes[end]
     if not isinstance(other, (Conv2d, Linear)) or (start, end) not in net.edges:
         return
@@ -200,7 +211,10 @@ def synapses(draw: st.DrawFn) -> Synapse:
 
 
 def _with_states(draw: st.DrawFn, net: Network) -> Network:
-    """`net` with what two-state neurons add: synapses in some of its layers, perhaps integrators at its end, any readout."""
+    """Return `net` with what two-state neurons add.
+
+    That is synapses in some of its layers, perhaps integrators at its end, and any readout.
+    """
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
         how = neuron.fields
@@ -219,7 +233,10 @@ def _with_states(draw: st.DrawFn, net: Network) -> Network:
 
 @st.composite
 def grown_networks(draw: st.DrawFn, /, **fixed: Any) -> Network:
-    """Return a network of `networks`, in which spikes flow, with synapse states, an integrator and readouts drawn in addition."""
+    """Draw a network of `networks` with synapse states, an integrator and readouts in addition.
+
+    Spikes flow in it.
+    """
     seed = draw(st.integers(0, 2**16))
     net = calibrated(_with_states(draw, draw(networks(**fixed))), seed)
     assume(flowing(net, simulate(net, random_input(net, np.random.default_rng(seed)))))

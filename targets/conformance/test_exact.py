@@ -1,4 +1,6 @@
-"""A target computes what it says, in every spike and every membrane, and says nothing that no network here has tried.
+"""A target computes what it says, spike by spike, and says nothing that no network has tried.
+
+Every membrane is compared, too.
 
 A target that is known not to be exact on a golden network says so in a file `xfail.txt` beside its
 class: one line each, the name of the network and the reason. The test then fails as soon as the
@@ -49,7 +51,10 @@ MACHINES = (
     "program_leak_multiply_decay_8_floor",
 )
 ALWAYS = ("threshold", "weight")
-"""Changes that every network has; the others may be none of it, or nothing that the target takes."""
+"""Changes that every network has.
+
+Of the others a network may have none, or nothing that the target takes.
+"""
 
 
 @pytest.mark.parametrize("name", [golden.name for golden in GOLDEN])

@@ -1,4 +1,7 @@
-"""Golden networks whose membranes stay far from their rails: for machines in floats, and others that come to no rails of the network's."""
+"""Golden networks whose membranes stay far from their rails.
+
+They are for machines in floats, and for others that come to no rails of the network's.
+"""
 
 from __future__ import annotations
 

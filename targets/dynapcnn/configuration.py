@@ -113,7 +113,10 @@ def _tensor(array: Numbers) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Core:
-    """A core's configuration, read again: what the model of the chip runs. Height stands before width in it."""
+    """Configuration of a core, read again, which the model of the chip runs.
+
+    Height stands before width in it.
+    """
 
     weight: Numbers
     live: Numbers
@@ -129,7 +132,7 @@ class Core:
 
 
 def read_core(chip: Chip, data: bytes, name: str) -> Core:
-    """What a configuration says.
+    """Return the core that a configuration describes.
 
     Raises:
         FileRefused: when it is none.

@@ -1,8 +1,8 @@
-"""One square kernel for all that lies between a source and a layer of neurons: what a core of the chip computes.
+"""Kernel in place of all that lies between a source and a layer of neurons, as a core computes it.
 
-Convolutions, sums over windows and dense weights are all correlations, and one after the other is
-one again: kernels and strides multiply. That is exact in every sum, and for single events as well,
-since an event adds what all its ways add up to.
+The kernel is square. Convolutions, sums over windows and dense weights are all correlations, and
+one after the other is one again: kernels and strides multiply. That is exact in every sum, and for
+single events as well, since an event adds what all its ways add up to.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Map = tuple[int, int, int]
 
 
 class Unmapped(Exception):
-    """Why a way is no kernel of the chip: the node, the reason, the way out."""
+    """Refusal of a way that is no kernel of the chip: the node, the reason, the way out."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A correlation: int64 `[out, in, height, width]`, its strides and its padding, height first."""
+    """Correlation: int64 `[out, in, height, width]`, its strides and its padding, height first."""
 
     weight: Int64
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
 
     def size(self, shape: Map) -> Map:
-        """What it makes of a map."""
+        """Return the map that it makes of a map."""
         height, width = ((n + 2 * p - k) // s + 1 for n, p, k, s in self._axes(shape))
         return self.weight.shape[0], height, width
 
@@ -41,7 +41,7 @@ class Kernel:
         return zip(shape[1:], self.padding, self.weight.shape[2:], self.stride, strict=True)
 
     def then(self, later: Kernel) -> Kernel:
-        """This one and a `later` one, which has no padding, as one."""
+        """Return this one and a `later` one, which has no padding, as one."""
         (out, _, height, width), (_, taken, own_height, own_width) = (
             later.weight.shape,
             self.weight.shape,
@@ -60,7 +60,10 @@ class Kernel:
         return Kernel(whole, (step_y * later.stride[0], step_x * later.stride[1]), self.padding)
 
     def squared(self, shape: Map) -> Kernel | None:
-        """Return the same with as many rows as columns, by zeros around it and more padding; None where that moves its places."""
+        """Return the same with as many rows as columns; None where that moves its places.
+
+        Zeros go around it, and it gets more padding.
+        """
         rows, columns = self.weight.shape[2:]
         side, made = max(rows, columns), self
         for axis, own in enumerate((rows, columns)):
@@ -90,12 +93,15 @@ class Kernel:
 
 
 def identity(features: int) -> Kernel:
-    """Every value as it is."""
+    """Return the kernel that leaves every value as it is."""
     return Kernel(np.eye(features, dtype=np.int64)[:, :, None, None])
 
 
 def as_map(shape: Shape) -> Map:
-    """Return a shape of the network as features, height and width; a vector has maps of one place."""
+    """Return a shape of the network as features, height and width.
+
+    A vector has maps of one place.
+    """
     features, height, width = (*shape, 1, 1)[:3]
     return features, height, width
 
@@ -173,9 +179,10 @@ def kernel_of(name: str, node: Node, taken: Map, flat: bool) -> Kernel:
 
 
 def entries(kernel: Kernel, shape: Map) -> tuple[int, int]:
-    """Entries of kernel memory and of neuron memory that a core needs: addresses are made of whole bits.
+    """Return the entries of kernel memory and of neuron memory that a core needs.
 
-    Source: sinabs, `DynapcnnLayer.memory_summary`; samna's validator counts the same.
+    Addresses are made of whole bits. Source: sinabs, `DynapcnnLayer.memory_summary`; samna's
+    validator counts the same.
     """
     out, taken, height, width = kernel.weight.shape
     _, rows, columns = kernel.size(shape)

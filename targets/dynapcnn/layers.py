@@ -1,4 +1,7 @@
-"""A network as layers of cores: a kernel and neurons each, fed by the input or by other layers through sum pooling."""
+"""Layers of cores in place of a network, fed by the input or by other layers through sum pooling.
+
+Each has a kernel and neurons.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ DESTINATIONS = 2
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What one core does.
+    """Layer that one core computes.
 
     Attributes:
         sources: layers, or `input`, each with the side of the squares of places that are summed on
@@ -111,7 +114,10 @@ def _layer(net: Network, name: str) -> Layer | Problem:
 
 
 def _pooling(net: Network, source: str, way: tuple[tuple[str, Node], ...]) -> int:
-    """Return the side of the squares that a layer's destination sums; 1 where the kernel does it: the input has no destination."""
+    """Return the side of the squares that a layer's destination sums.
+
+    It is 1 where the kernel does it: the input has no destination.
+    """
     if source == INPUT or not way or not isinstance(pool := way[0][1], SumPool2d):
         return 1
     side = pool.kernel[0]
@@ -122,7 +128,7 @@ def _pooling(net: Network, source: str, way: tuple[tuple[str, Node], ...]) -> in
 
 
 def _sizes(name: str, layer: Layer) -> list[Problem]:
-    """What of a layer no core holds, whatever its memories."""
+    """Return what of a layer no core holds, whatever its memories."""
     kernel, problems = layer.kernel, list[Problem]()
 
     def at_most(what: str, value: int, most: int, hint: str) -> None:
@@ -171,7 +177,7 @@ def _sizes(name: str, layer: Layer) -> list[Problem]:
 
 
 def cores(made: Mapping[str, Layer], output: str) -> dict[str, int] | Problem:
-    """Return the core of each layer; or what the layers need, where the cores do not hold them all."""
+    """Return the core of each layer; or what the layers need, where the cores lack it."""
     needs = {name: layer.need for name, layer in made.items()}
     at = placed(needs) if len(needs) <= len(KERNELS) else None
     if at is None:

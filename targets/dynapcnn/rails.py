@@ -1,4 +1,4 @@
-"""Where a core and a network could part: at the ends of 16 bits, at the leak's tick, and in the order of events.
+"""Rails at which a core and a network could part: 16 bits, the leak's tick, the order of events.
 
 What the vendor documents of a core: an event adds its weight, the membrane is held at
 `threshold_low`, and a neuron at its threshold fires once, whatever is left (SynSense, "Weight
@@ -27,12 +27,14 @@ ORDERS: Mapping[Order, str] = {
         "listed, each by feature, y and x"
     ),
     "any": "no order of a step's events changes a spike or a membrane",
-    "emission": "events come in the order in which cores send them, which the vendor does not document",
+    "emission": (
+        "events come in the order in which cores send them, which the vendor does not document"
+    ),
 }
 
 
 def order_of(layer: Layer) -> Order:
-    """What the order of the events of a step can do to a layer whose sources send to it themselves."""
+    """Return what the order of a step's events can do to a layer whose sources send to it."""
     adds = not layer.update.zero and int(layer.kernel.weight.min()) >= 0
     if layer.update.kind == INTEGRATOR or adds:
         return "any"
@@ -52,7 +54,10 @@ def rails(net: Network, made: Mapping[str, Layer]) -> list[Problem]:
 
 
 def _upwards(name: str, layer: Layer) -> list[Problem]:
-    """Return a neuron is below its threshold after each event: the leak's tick, which takes away, has nothing to test then."""
+    """Return the problems of a layer in which a neuron is not below its threshold after each event.
+
+    If it is, the leak's tick, which takes away, has nothing to test then.
+    """
     update, most = layer.update, max(0, int(layer.kernel.weight.max()))
     if int(update.bias.max()) > 0:
         reason = (
@@ -92,7 +97,11 @@ def _downwards(net: Network, name: str, layer: Layer) -> list[Problem]:
 
 
 def _by_step(net: Network, name: str, layer: Layer) -> list[Problem]:
-    """By step is what a core does only where events can do nothing but add, so that neither order nor number of tests counts."""
+    """Return the problems of an update by step, where events can do more than add.
+
+    By step is what a core does only where they add, so that neither order nor number of tests
+    counts.
+    """
     update = layer.update
     if order_of(layer) != "any" or update.bias.any():
         why = "weights below 0" if order_of(layer) != "any" else "biases"

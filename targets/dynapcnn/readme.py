@@ -1,4 +1,4 @@
-"""Who carries spikes, and the texts of an artefact that say so."""
+"""Routes of spikes, and the texts of an artefact that say who carries them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from lehr.targets.templates import environment
 LOAD = "load.py"
 _READ = {
     "count_argmax_lowest": "the class whose neuron fires most often",
-    "membrane_last_argmax_lowest": "the class whose membrane is highest after the last step (`ReadNeuronValue`)",
+    "membrane_last_argmax_lowest": (
+        "the class whose membrane is highest after the last step (`ReadNeuronValue`)"
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Routes:
-    """Who carries spikes: a core's destinations, or the host."""
+    """Routes of spikes: over a core's destinations, or over the host."""
 
     made: Mapping[str, Layer]
     at: Mapping[str, int]
@@ -45,7 +47,7 @@ class Routes:
         }
 
     def told(self, name: str) -> str:
-        """Both, for a table."""
+        """Return both, for a table."""
         direct = [
             f"{core}{f', summed by {p}' if p > 1 else ''}" for core, p in self.direct(name).items()
         ]

@@ -36,11 +36,17 @@ from lehr.weights import KINDS, WeightKind
 ORDER = "order"
 """The option."""
 _NONE = Arithmetics((), (), (), (), (), (), ())
-"""Fields are taken where the program that they stand for is the core's: no field can be had in all its values."""
+"""Fields of an update, of which none can be had in all its values.
+
+They are taken where the program that they stand for is the core's.
+"""
 
 
 class Dynapcnn(Target):
-    """DYNAP-CNN, and what its relatives have in common: nine cores of a convolution with neurons that take events one by one."""
+    """DYNAP-CNN, and what its relatives have in common: nine cores that take events one by one.
+
+    A core is a convolution with neurons.
+    """
 
     name: ClassVar[str] = "dynapcnn"
     summary: ClassVar[str] = "SynSense DYNAP-CNN: configurations of its nine cores, for samna"
@@ -79,7 +85,7 @@ class Dynapcnn(Target):
     products: ClassVar[tuple[str, ...]] = ()
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """Why an update, in fields or as a program, is not the core's."""
+        """Return why an update, in fields or as a program, is not the core's."""
         found = update_of(name, neuron)
         return [found] if isinstance(found, Problem) else []
 
@@ -102,7 +108,9 @@ class Dynapcnn(Target):
             )
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """Configurations of cores, the network's description, what loads them into samna, and a README.
+        """Plan the configurations of cores, what loads them into samna, and a README.
+
+        With them goes the network's description.
 
         Raises:
             UsageError: for a value that an option does not take.
@@ -196,7 +204,9 @@ class Dynapcnn(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What samna says of the configuration: every field is read back from its objects, and it validates.
+        """Return what samna says of the configuration: every field is read back, and it validates.
+
+        The fields are read from samna's objects.
 
         Raises:
             NotBitExact: when samna refuses it, or has read another number.
@@ -255,7 +265,10 @@ def _by_host(options: Options) -> bool:
 
 
 def _operations(net: Network, rates: Mapping[str, float], layer: Layer) -> float:
-    """Updates of neurons of a mean step; the vendor's formula: spikes, times features, times places of the kernel by its strides."""
+    """Return the updates of neurons of a mean step, by the vendor's formula.
+
+    They are spikes, times features, times places of the kernel by its strides.
+    """
     features, _, height, width = layer.kernel.weight.shape
     each = features * height * width / (layer.kernel.stride[0] * layer.kernel.stride[1])
     sizes = {name: int(np.prod(net.shapes[name])) for name in layer.sources}

@@ -1,9 +1,9 @@
-"""The circuit of an engine's neurons: the programs of its layers, statement by statement, as values in the stages of a pipeline.
+"""Circuit of an engine's neurons: the programs of its layers as values in a pipeline.
 
 Layers share what their programs have in common, in order; a step that a layer's program lacks
 leaves everything as it is for that layer. Sums are added up as soon as their terms are there. Where
-a spike is read a step later, the membrane still tells of it if nothing came
-after the test: it is beyond the level; else the spike is kept beside it, in a bit.
+a spike is read a step later, the membrane still tells of it if nothing came after the test: it is
+beyond the level; else the spike is kept beside it, in a bit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Kept:
 
     @property
     def high(self) -> int:
-        """Its highest bit."""
+        """Number of its highest bit."""
         return self.low + self.value.bits - 1
 
 
@@ -66,7 +66,7 @@ class Circuit:
 
     # ---------------------------------------------------------------- what is kept
     def _begin(self) -> None:
-        """What a neuron kept from the step before."""
+        """Lay out what a neuron kept from the step before."""
         states = dict.fromkeys(
             name for program in self.programs for name in program.states if name != FIRED
         )
@@ -96,7 +96,7 @@ class Circuit:
             self._begin_fired(told)
 
     def _begin_fired(self, told: list[Fire | None]) -> None:
-        """The spikes of the step before, where the membrane tells of them."""
+        """Compute the spikes of the step before, where the membrane tells of them."""
 
         def tested(kind: int, test: Fire | None) -> str:
             if test is None:
@@ -111,7 +111,7 @@ class Circuit:
         self._now[FIRED] = self.pipe.compute(FIRED, 1, BIT, texts, "the spikes of the step before")
 
     def end(self) -> None:
-        """All that is kept and goes out is computed: hold it to the last stage."""
+        """Hold all that is kept and goes out to the last stage, now that it is computed."""
         finals = [self.wire(self.now(kept.register)) for kept in self.kept]
         membranes = [self.now(program.membrane) for program in self.programs]
         self.updated = self.wire(membranes[0])
@@ -131,7 +131,10 @@ class Circuit:
 
     # ---------------------------------------------------------------- values
     def get(self, source: Source, kind: int) -> Value:
-        """What a register, a parameter, the input or a number is now for a kind; a register that nothing has written is 0."""
+        """Return the present value of a register, a parameter, the input or a number for a kind.
+
+        A register that nothing has written is 0.
+        """
         if isinstance(source, int):
             return self.pipe.number(source)
         if source == INPUT:
@@ -141,7 +144,7 @@ class Circuit:
         return self.constants[source]
 
     def now(self, register: str) -> Value:
-        """What a register is now."""
+        """Return the present value of a register."""
         return self._now.get(register, self.pipe.number(0))
 
     def wire(self, value: Value) -> Value:
@@ -158,7 +161,7 @@ class Circuit:
         return text.Operand(self.pipe.at(value, stage), value.constant)
 
     def passes(self, test: Fire, kind: int, stage: int) -> str:
-        """Whether a level is passed."""
+        """Return the Verilog expression that is true where a level is passed."""
         x, level = (self.operand(source, kind, stage).name for source in (test.x, test.level))
         return text.passes(x, level, beyond=test.test == "gt", width=self.pipe.wide)
 
@@ -172,11 +175,14 @@ class Circuit:
         return _join(*found, *([] if self.whole(step) else [otherwise.range]))
 
     def whole(self, step: Step[Any]) -> bool:
-        """Whether all kinds take it."""
+        """Return whether all kinds take a step."""
         return len(step.by_kind) == len(self.programs)
 
     def earliest(self, step: Step[Any], register: str, stage: int) -> int:
-        """Return the stage, or the later one in which a register is there that some kinds leave as it is."""
+        """Return the first stage in which a step can be done.
+
+        Where some kinds leave its register as it is, the register must be there.
+        """
         return stage if self.whole(step) else max(stage, self.now(register).stage)
 
     def write(
@@ -216,7 +222,7 @@ class Circuit:
         self._now[register] = self.pipe.compute(register, stage, _join(*found), [expression], note)
 
     def holds(self, value: Value, stage: int) -> str:
-        """Whether a value is not 0."""
+        """Return the Verilog expression that is true where a value is not 0."""
         name = self.pipe.at(value, stage)
         if value.constant is None and BIT[0] <= value.range[0] and value.range[1] <= BIT[1]:
             return f"{name}[0]"
@@ -236,7 +242,10 @@ def _join(*ranges: Range) -> Range:
 
 
 def test_before(program: Program) -> Fire | None:
-    """The test whose outcome in the step before a state tells of: nothing has changed the state since."""
+    """Return the test whose outcome in the step before can be read from a state, if there is one.
+
+    Nothing has changed that state since.
+    """
     names = [written(s) for s in program.statements if not isinstance(s, ForEachEvent)]
     if names.count(FIRED) != 1:
         return None

@@ -22,7 +22,10 @@ class Operand:
 
 
 def terms(k: int) -> list[tuple[int, int]]:
-    """`k` as a sum of (sign, power of two) with as few terms as can be: the canonical signed digits."""
+    """Return `k` as a sum of (sign, power of two) with as few terms as can be.
+
+    They are the canonical signed digits.
+    """
     found, shift = [], 0
     while k:
         if k & 1:
@@ -34,7 +37,7 @@ def terms(k: int) -> list[tuple[int, int]]:
 
 
 def product(x: str, k: Operand, width: int) -> str:
-    """Return a product: with a constant by shifts and adds where three are enough, else by a multiplier."""
+    """Return a product: by shifts and adds with a constant where three do, else by `*`."""
     if k.number is None:
         return f"{x} * {k.name}"
     found = terms(k.number)
@@ -76,7 +79,7 @@ def _amount(n: Operand) -> str:
 
 
 def leak(x: str, decay: Decay, k: Operand, n: Operand, width: int) -> str:
-    """What a decay by any form but `multiply`, which goes by way of a product, leaves of `x`."""
+    """Return what a decay leaves of `x`, by any form but `multiply`, which is a product first."""
     zero, one = wide(0, width), wide(1, width)
     if decay.form == "shift":
         return f"{x} - {divided(x, n, decay.rounding, width)}"

@@ -1,4 +1,4 @@
-"""The updates of all layers of an engine as one sequence of steps, of which each layer takes some."""
+"""Updates of all layers of an engine as one sequence of steps, of which each layer takes some."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Step(Generic[Some]):
         return next(iter(self.by_kind.values()))[0]
 
     def statement(self, kind: int) -> Some | None:
-        """That of a kind; None where it goes on to the next one."""
+        """Return the statement of a kind; None where the kind goes on to the next step."""
         return self.by_kind[kind][0] if kind in self.by_kind else None
 
 
@@ -68,12 +68,15 @@ def _fire(program: Program, s: Fire) -> Likeness:
 
 
 def likeness(program: Program, statement: Statement) -> Likeness:
-    """What statements share that one circuit computes."""
+    """Return what statements have in common that one circuit computes."""
     return LIKENESS[type(statement)](program, statement)
 
 
 def merged(programs: list[Program]) -> list[Step[Any]]:
-    """Return the shortest sequence of steps of which the update of every kind is a part, in its own order; found kind by kind."""
+    """Return the shortest sequence of steps of which the update of every kind is a part.
+
+    Each kind keeps its own order; the sequence is put together kind by kind.
+    """
     steps: list[Step[Any]] = []
     for kind, program in enumerate(programs):
         steps = _with(steps, kind, program)

@@ -1,14 +1,13 @@
-"""From edges to projections: what an event of one source does to one neuron layer, axis by axis.
+"""Projections in place of edges: what an event of a source does to a neuron layer, axis by axis.
 
 A path from spikes to neurons passes pools, flattens, delays and at most one node of weights, or
-Linears, which are multiplied to one.
-Rows and columns are independent along all of them: an event at row y reaches pairs (row of the
-kernel, row of the layer), and the same of columns. Both lists are made here, so that stride,
-padding, dilation and pools, overlapping ones too, are tables to the hardware and not circuits.
-Delays commute with weights and pools, since all of these are linear and keep no bias: a path holds
-back spikes by the sum of its delays. Where these differ from value to value, there is a path for
-each number of steps, on which the weights of all other values are 0. The factors of a Scale are
-multiplied into the weights before or behind it.
+Linears, which are multiplied to one. Rows and columns are independent along all of them: an event
+at row y reaches pairs (row of the kernel, row of the layer), and the same of columns. Both lists
+are made here, so that stride, padding, dilation and pools, overlapping ones too, are tables to the
+hardware and not circuits. Delays commute with weights and pools, since all of these are linear and
+keep no bias: a path holds back spikes by the sum of its delays. Where these differ from value to
+value, there is a path for each number of steps, on which the weights of all other values are 0. The
+factors of a Scale are multiplied into the weights before or behind it.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class Way:
 
 
 def paths(net: Network, name: str) -> Iterator[Way]:
-    """Every way on which spikes come to layer `name`."""
+    """Yield every way on which spikes come to layer `name`."""
 
     def walk(node: str, way: Way) -> Iterator[Way]:
         for source in net.sources(node):
@@ -106,7 +105,9 @@ def paths(net: Network, name: str) -> Iterator[Way]:
 
 
 def projections(net: Network, name: str) -> list[Projection]:
-    """All projections into layer `name`, each with a convolution, Linears, or no weights on its path.
+    """Return all projections into layer `name`.
+
+    Each has a convolution, Linears, or no weights on its path.
 
     Raises:
         Unmapped: when a way goes through what the engine cannot spread.
@@ -116,7 +117,7 @@ def projections(net: Network, name: str) -> list[Projection]:
 
 @dataclass
 class _Spread:
-    """What an event of a source does behind some of the nodes of a way.
+    """Effect of an event of a source behind some of the nodes of a way.
 
     Attributes:
         way: all of it.
@@ -159,7 +160,10 @@ class _Spread:
         return np.asarray(rows[:, 0])
 
     def times(self, name: str, numbers: str, factor: Int64) -> None:
-        """Multiply the gains by the factors of a node, which has different `numbers` where these differ."""
+        """Multiply the gains by the factors of a node.
+
+        Where these differ, the node has different `numbers`.
+        """
         factor = factor.reshape(self.shape)
         rows = factor.reshape(len(factor), -1)
         if not (rows == rows[:, :1]).all():
@@ -199,7 +203,7 @@ def _scale(spread: _Spread, name: str, node: Scale) -> None:
 
 @NODES.rule(Linear)
 def _linear(spread: _Spread, name: str, node: Linear) -> None:
-    """Those one behind the other become one."""
+    """Multiply Linears that stand one behind the other into one."""
     matrix = node.weight.astype(np.int64)
     if any(not isinstance(spread.net.nodes[before], Linear) for before in spread.weights):
         spread.alone(name)
@@ -247,7 +251,7 @@ def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
 
 
 def projection(net: Network, way: Way, target: str) -> Projection:
-    """What the events that go a way do to layer `target`."""
+    """Return what the events that go a way do to layer `target`."""
     shape = volume(net.shapes[way.source])
     axes: list[Axis] = [[[(0, at)] for at in range(size)] for size in shape[1:]]
     one = np.ones((shape[0], 1, 1, 1), np.int64)
@@ -285,7 +289,10 @@ def projection(net: Network, way: Way, target: str) -> Projection:
 
 
 def _too_large(spread: _Spread, most: int) -> Unmapped:
-    """Products of weights, or of factors, that the engine cannot hold, at the node that they are multiplied into."""
+    """Return the refusal of products that the engine cannot hold, at the node that multiplies.
+
+    They are products of weights, or of factors.
+    """
     last = spread.weights[-1] if spread.weights else spread.factors[-1]
     others = [
         name for name in spread.way.path if name in {*spread.factors, *spread.weights} - {last}
@@ -301,7 +308,10 @@ def _too_large(spread: _Spread, most: int) -> Unmapped:
 def _windows(
     axis: Axis, kernel: int, stride: int, padding: int, dilation: int, size: int, *, inside: bool
 ) -> Axis:
-    """Taps after a convolution (`inside`: it names the kernel element) or a pooling along one axis."""
+    """Return the taps after a convolution or a pooling along one axis.
+
+    After a convolution (`inside`) a tap names the kernel element.
+    """
     found: Axis = []
     for taps in axis:
         here: list[tuple[int, int]] = []

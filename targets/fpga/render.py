@@ -52,7 +52,7 @@ def parts(machine: Machine) -> tuple[str, ...]:
 
 
 def render(plan: Plan, options: dict[str, str | int]) -> dict[str, bytes]:
-    """All files of the artefact."""
+    """Return all files of the artefact."""
     net, whole, device, front = (
         plan.net,
         plan.whole,

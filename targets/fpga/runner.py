@@ -1,4 +1,4 @@
-"""Simulates the artefact, in a folder of its own: Icarus for small networks, Verilator for whole ones."""
+"""Simulation of the artefact in a folder of its own: Icarus for small networks, Verilator else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _WAY_OUT = "give a whole artefact of target fpga, or build it again"
 _LARGEST = 1 << 31
 """Bytes of a file: more than of any network that fits in memory."""
 LARGE = 300_000
-"""Updates of neurons from which on compiling with Verilator, half a minute, is sooner done than interpreting with Icarus."""
+"""Updates of neurons from which on Verilator is used.
+
+It compiles for half a minute, and is sooner done then than Icarus, which interprets.
+"""
 
 
 class FpgaRunner:
@@ -39,7 +42,7 @@ class FpgaRunner:
         self.switches = switches
 
     def missing(self) -> str | None:
-        """Which tool this machine lacks and how to install it, or None."""
+        """Return which tool this machine lacks and how to install it, or None."""
         if self.simulator is not None:
             return missing(self.simulator)
         return missing("iverilog") and missing("verilator") and missing("iverilog")
@@ -111,7 +114,10 @@ def compile_bench(folder: Path, simulator: Simulator, sources: list[str]) -> lis
 def _trace(
     output: npt.NDArray[np.uint8], told: Mapping[str, Any], samples: int, steps: int
 ) -> Trace:
-    """What the engine sent, neuron by neuron: a byte with the spike, the membrane; after each step a 0; then the status."""
+    """Return what the engine sent, neuron by neuron, as a trace.
+
+    It sends a byte with the spike, then the membrane; after each step a 0; then the status.
+    """
     shapes = {layer["layer"]: tuple(layer["shape"]) for layer in told["layers"]}
     width, neurons = (
         int(told["membrane_bytes"]),

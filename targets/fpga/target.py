@@ -45,7 +45,7 @@ MIN_SERIAL_CLOCK = 4
 
 
 class Fpga(Target):
-    """An event-driven engine in Verilog-2001, shared by all layers of a network, or a chain of them, one for each."""
+    """Event-driven engine in Verilog-2001 for all layers, or a chain of engines, one for each."""
 
     name: ClassVar[str] = "fpga"
     summary: ClassVar[str] = (
@@ -87,7 +87,7 @@ class Fpga(Target):
     )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """What the engine has no circuit, no number or no memory for, whatever the device."""
+        """Return what the engine has no circuit, number or memory for, whatever the device."""
         found = [
             problem
             for name, largest in largest_sums(net).items()
@@ -152,7 +152,10 @@ class Fpga(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Memory by kind, and clocks of a step at the given spike rates; in the end the same of one engine for each layer."""
+        """Estimate memory by kind, and clocks of a step at the given spike rates.
+
+        In the end stand the same numbers of one engine for each layer.
+        """
         plan = Plan(net, _lanes(net, options or {}))
         bits = {memory.name: memory.width * memory.depth for memory in storage(plan)}
         source = "width times depth of the memory in the Verilog"
@@ -186,15 +189,15 @@ class Fpga(Target):
         )
 
     def names(self, net: Network) -> Mapping[str, str]:
-        """Identifiers of Verilog, which has no dots and dashes in them."""
+        """Return identifiers of Verilog, which has no dots and dashes in them."""
         return identifiers(net)
 
     def report(self, folder: Path) -> tuple[Table, ...]:
-        """What nextpnr and the simulation measured."""
+        """Return what nextpnr and the simulation measured."""
         return measured.report(folder, str(read_manifest(folder).get("options", {}).get("device")))
 
     def version(self) -> str:
-        """Of Verilator, which runs whole networks, or of Icarus, where that is not here."""
+        """Return the version of Verilator, which runs whole networks, else of Icarus."""
         return version()
 
     def runner(self) -> FpgaRunner:
@@ -203,7 +206,7 @@ class Fpga(Target):
 
 
 def _lanes(net: Network, options: Options) -> int:
-    """How many neurons are summed at once."""
+    """Return how many neurons are summed at once."""
     lanes = _whole(options, "lanes", default_lanes(net), MAX_LANES)
     if lanes & (lanes - 1):
         raise UsageError(f"lanes is '{lanes}'; use a power of two from 1 to {MAX_LANES}")
@@ -211,7 +214,10 @@ def _lanes(net: Network, options: Options) -> int:
 
 
 def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
-    """What the engine cannot bring to a layer, or compute there; `largest`: the largest sum that comes to it."""
+    """Yield what the engine cannot bring to a layer, or compute there.
+
+    The `largest` is the largest sum that comes to the layer.
+    """
     ways = list(islice(paths(net, name), MAX_WAYS + 1))
     if len(ways) > MAX_WAYS:
         reason = (

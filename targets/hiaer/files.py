@@ -37,7 +37,7 @@ What of the network is said in another way here, all of it exactly:
 
 
 def planned(layout: Layout) -> dict[str, bytes]:
-    """All files by name."""
+    """Return all files by name."""
     return {
         DESCRIPTION: to_json(layout.description()),
         SYNAPSES: npz_bytes(layout.arrays()),

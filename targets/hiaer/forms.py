@@ -35,7 +35,7 @@ INTEGRATOR = f"{_LEAK}{_TAKE}"
 
 @dataclass(frozen=True)
 class Numbers:
-    """What an update leaves open.
+    """Numbers that an update leaves open.
 
     Attributes:
         leak: n of v - v // 2^n.
@@ -49,7 +49,10 @@ class Numbers:
 
 
 def numbers(neuron: Neuron) -> Numbers | str:
-    """Return the numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
+    """Return the numbers of a layer whose update the machine computes.
+
+    Else return the sentence that says where it differs.
+    """
     first = neuron.program.statements[0]
     forms = (
         {INTEGRATOR: 0}

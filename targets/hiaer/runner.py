@@ -21,7 +21,7 @@ class Simulator:
     """`run.py` of the artefact."""
 
     def missing(self) -> str | None:
-        """Why hs_api cannot be used, or None."""
+        """Return why hs_api cannot be used, or None."""
         return HS_API.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> MachineTrace:

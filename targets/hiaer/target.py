@@ -97,7 +97,11 @@ class Hiaer(Target):
         ]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """One threshold, one leak, spikes in, weights and biases of 16 bits, states that stay within their widths, no circle too short."""
+        """Return what the machine does not hold.
+
+        It has one threshold, one leak, spikes in, weights and biases of 16 bits, states that stay
+        within their widths, and no circle that is too short.
+        """
         if any(isinstance(numbers(neuron), str) for neuron in net.neurons.values()):
             return ()  # said already, and nothing else can be asked of what is not the machine's
         late = lags(net)

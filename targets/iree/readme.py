@@ -1,4 +1,4 @@
-"""What an artefact says of itself: a Makefile that compiles its models, and a README with programs that run them."""
+"""Texts of an artefact: a Makefile that compiles its models, a README with programs to run them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from lehr.targets.onnx.model import MEMBRANE, SPIKES, scores_of
 from lehr.targets.onnx.readme import state_table, value_table
 
 MAKEFILE = """\
-# make           compiles both models, by IREE's tools: pip install iree-base-compiler iree-base-runtime onnx
-# make check     runs the golden vectors' first batch in iree-run-module, which compares every spike and membrane
-# Another processor: make CPU=host, or FLAGS=--iree-llvmcpu-target-triple=aarch64-linux-gnu and so on, after make clean
+# make           compiles both models, by IREE's tools: pip install iree-base-compiler \
+iree-base-runtime onnx
+# make check     runs the golden vectors' first batch in iree-run-module, which compares every \
+spike and membrane
+# Another processor: make CPU=host, or FLAGS=--iree-llvmcpu-target-triple=aarch64-linux-gnu and so \
+on, after make clean
 
 CPU   ?= generic
 FLAGS ?=

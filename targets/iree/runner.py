@@ -1,4 +1,7 @@
-"""IREE in an environment of its own: it compiles both models of an artefact, and its runtime runs them on this machine's processor."""
+"""IREE in an environment of its own, which compiles both models of an artefact and runs them.
+
+Its runtime runs them on this machine's processor.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,13 @@ class IreeRuntime:
     """Runs an artefact's two models, which must tell the same."""
 
     def missing(self) -> str | None:
-        """Why IREE cannot be used, or None."""
+        """Return why IREE cannot be used, or None."""
         return IREE.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs `[N, *shape]` or `[N, T, *shape]`.
+        """Return spikes and membranes of every neuron layer, `[N, T, *shape]`.
+
+        Inputs are `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when IREE is not installed.

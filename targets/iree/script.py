@@ -1,4 +1,6 @@
-"""Compiles ONNX models with IREE and runs them: `python script.py in.npz out.npz model.onnx step.onnx`; nothing of lehr is imported.
+"""Compile ONNX models with IREE and run them; nothing of lehr is imported.
+
+    python script.py in.npz out.npz model.onnx step.onnx
 
 `in.npz` holds `x`, uint8 `[N, T, *shape]`, and `repeat`: how often an inference is timed, 0 to
 compare instead. `out.npz` gets, of each model by its stem, `STEM/OUTPUT` of every `spikes.LAYER`
@@ -73,7 +75,7 @@ class Module:
         ]
 
     def __call__(self, given: Arrays) -> Arrays:
-        """Outputs by name; IREE knows no sign of integers, so that they are read as the model says."""
+        """Return outputs by name, read as the model says: IREE knows no sign of integers."""
         made = self.function(
             *(np.ascontiguousarray(given[name], dtype) for name, (dtype, _) in self.inputs.items())
         )
@@ -87,7 +89,7 @@ class Module:
         return {before: np.full(self.inputs[before][1], start) for before, _, start in self.states}
 
     def run(self, x: npt.NDArray[np.uint8]) -> Arrays:
-        """All outputs for a batch `[B, T, *shape]`, with the steps as their second axis."""
+        """Return all outputs for a batch `[B, T, *shape]`, with the steps as their second axis."""
         if not self.states:
             return self({"input": x})
         every: list[Arrays] = []
@@ -101,7 +103,10 @@ class Module:
 
 
 def in_batches(module: Module, x: npt.NDArray[np.uint8]) -> Arrays:
-    """Outputs for any number of samples: those that a last batch lacks are zeros, and what they give is left out."""
+    """Return outputs for any number of samples.
+
+    Those that a last batch lacks are zeros, and what they give is left out.
+    """
     size = module.inputs["input"][1][0]
     padded = np.concatenate([x, np.zeros((-len(x) % size, *x.shape[1:]), x.dtype)])
     parts = [module.run(padded[start : start + size]) for start in range(0, len(padded), size)]

@@ -20,7 +20,7 @@ MOST = 4096
 
 
 class Iree(Onnx):
-    """What target onnx takes, compiled ahead of time to a module of IREE for any processor that LLVM knows."""
+    """Target onnx compiled ahead of time to a module of IREE for any processor that LLVM knows."""
 
     name: ClassVar[str] = "iree"
     summary: ClassVar[str] = (
@@ -40,7 +40,7 @@ class Iree(Onnx):
     products: ClassVar[tuple[str, ...]] = ("*.mlir", "*.vmfb", "first/*")
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """Both models, a Makefile that compiles them, and a README that shows how to run them."""
+        """Plan both models, a Makefile that compiles them, and a README that shows how they run."""
         batch = _batch(options)
         model, step = make_model(net, True, batch, net.steps), make_step_model(net, True, batch)
         files = {
@@ -58,7 +58,10 @@ class Iree(Onnx):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Size and work as target onnx tells them; what the compiler makes of it is measured (`lehr build --measure`)."""
+        """Estimate size and work as target onnx does.
+
+        What the compiler makes of it is measured (`lehr build --measure`).
+        """
         batch = _batch(options or {})
         figures = super().estimate(net, rates).figures
         return Estimate(
@@ -71,7 +74,7 @@ class Iree(Onnx):
         )
 
     def version(self) -> str:
-        """Of IREE."""
+        """Return the version of IREE."""
         return IREE.version()
 
     def runner(self) -> Runner:

@@ -1,4 +1,4 @@
-"""A whole network as netx holds it: its layers, their weights and numbers; or all reasons why it does not map."""
+"""Mapping of a whole network to netx: layers, their weights and numbers; or why there is none."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Mapped:
 
     @property
     def weight(self) -> Int64:
-        """Of the layer before."""
+        """Weights from the layer before."""
         return self.layer.weight << (self.told.fraction_bits - UNIT_BITS)
 
     @property
     def own(self) -> Int64 | None:
-        """Of itself."""
+        """Weights from the layer to itself."""
         return (
             None
             if self.layer.own is None
@@ -48,7 +48,7 @@ class Mapped:
 
 
 def mapped(net: Network) -> tuple[Mapped, ...] | tuple[Problem, ...]:
-    """All layers, or all problems."""
+    """Return all layers, or all problems."""
     problems = list[Problem]()
     if net.input.kind != "spikes":
         first = next(iter(net.neurons))
@@ -125,7 +125,10 @@ def _spans(layer: Layer) -> tuple[int, ...]:
 
 
 def _early(layers: list[Layer], known: dict[str, Numbers]) -> list[Problem]:
-    """Biases that could make a layer fire before its first step, where a layer that hears itself would hear of it in that step."""
+    """Return the biases that could make a layer fire before its first step.
+
+    Only a layer that hears itself counts: it would hear of that in its first step.
+    """
     last = max((number for number, layer in enumerate(layers) if layer.own is not None), default=-1)
     hears = layers[last].name if last >= 0 else ""
     reason = (

@@ -1,4 +1,7 @@
-"""Energy and time in SANA-FE, a simulator of chips by others, which computes neurons in floating point: only where its spikes are ours."""
+"""Energy and time in SANA-FE, a simulator of chips by others, where its spikes are ours.
+
+It computes neurons in floating point.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ SAMPLES = 4
 
 
 def measure(folder: Path) -> tuple[Figure, ...]:
-    """Energy and time of an inference, the mean of some golden samples; nothing without SANA-FE, or where its neurons are others.
+    """Return energy and time of an inference, the mean of some golden samples.
+
+    It is nothing without SANA-FE, or where its neurons are others.
 
     Raises:
         NotBitExact: when it fires otherwise than the network.
@@ -59,7 +64,7 @@ def measure(folder: Path) -> tuple[Figure, ...]:
 def _given(
     net: Network, layers: Sequence[Mapped], x: npt.NDArray[np.uint8]
 ) -> dict[str, npt.NDArray[Any]]:
-    """What the script takes: neurons in units of the chip's membrane."""
+    """Return what the script takes: neurons in units of the chip's membrane."""
     given: dict[str, npt.NDArray[Any]] = {"x": x.reshape(*x.shape[:2], -1)}
     for k, each in enumerate(layers):
         name, stays = each.layer.name, 1 - each.told.membrane / (1 << DECAY_BITS)

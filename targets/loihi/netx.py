@@ -1,4 +1,7 @@
-"""The file that netx reads (lava-dl, `lava.lib.dl.netx.hdf5`): a group a layer, in HDF5; written, and read back for other tools."""
+"""File that netx reads (lava-dl, `lava.lib.dl.netx.hdf5`): a group a layer, in HDF5.
+
+It is written, and read back for other tools.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _NEURON = ("iDecay", "vDecay", "vThMant")
 
 
 def net_bytes(net: Network, layers: Sequence[Mapped]) -> bytes:
-    """Return the file: channels first, rows before columns, thresholds and biases in units of 64."""
+    """Return the file.
+
+    Channels come first, rows before columns; thresholds and biases are in units of 64.
+    """
     first = layers[0].layer
     groups: list[dict[str, Any]] = [
         {"type": "input", "shape": list(net.input.shape if first.window else first.taken)}

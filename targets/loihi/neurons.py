@@ -1,4 +1,4 @@
-"""Neurons as the chip's: whether an update is the chip's own, and the numbers that its registers get."""
+"""Neurons of the chip: whether an update is the chip's own, and the numbers of its registers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from lehr.targets.rooms import outside
 from lehr.targets.wiring import shared
 
 UNIT = 64
-"""Of thresholds and biases: the chip keeps them without their lowest six bits (Lava, `vth_shift` and `bias_exp` 6)."""
+"""Unit of thresholds and biases, which the chip keeps without their lowest six bits.
+
+Source: Lava, `vth_shift` and `bias_exp` 6.
+"""
 UNIT_BITS = 6
 DECAY_BITS = 12
 HIGHEST_MANTISSA = 2**17 - 1
 LEAST_BIAS, HIGHEST_BIAS = -(2**12), 2**12 - 1
 RAIL = 2**23
-"""Lava's models clip a membrane to -(2**23 - 1)..2**23 - 1, and wrap a current into -(2**23 - 1)..2**23."""
+"""Rail of Lava's models.
+
+They clip a membrane to -(2**23 - 1)..2**23 - 1, and wrap a current into -(2**23 - 1)..2**23.
+"""
 CURRENT_RANGE, MEMBRANE_RANGE = (1 - RAIL, RAIL), (1 - RAIL, RAIL - 1)
 SUM_RANGE = (-(2**15), 2**15 - 1)
 MOST_FRACTION_BITS = 13
@@ -45,7 +51,7 @@ put v 0 when fired
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """What the chip is told of a layer of neurons.
+    """Numbers that the chip gets for a layer of neurons.
 
     Attributes:
         fraction_bits: by which the network shifts its sums; the chip's own shift is 6, the rest
@@ -111,7 +117,10 @@ def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
 
 
 def _matched(neuron: Neuron) -> tuple[dict[str, str], bool] | str:
-    """What stands in the holes of the chip's form, and whether it wraps and saturates as the chip does; or where it differs."""
+    """Return what stands in the holes of the chip's form, and whether it has the chip's rails.
+
+    It has where it wraps and saturates as the chip does. Else return where it differs.
+    """
     said = ""
     for two_states in (True, False) if len(neuron.program.states) > 1 else (False,):
         for current, membrane in (
@@ -206,7 +215,10 @@ def _bias(name: str, neuron: Neuron, problems: list[Problem]) -> Int64 | None:
 
 
 def stays(net: Network, layer: Layer, told: Numbers) -> list[Problem]:
-    """Why states of a layer could come where the chip does something that the network does not, or its sums to where it has no bits."""
+    """Return why states of a layer could come where chip and network differ.
+
+    The chip does something there that the network does not. Or sums come to where it has no bits.
+    """
     low, high = (end << (told.fraction_bits - UNIT_BITS) for end in layer.sums)
     problems = []
     if low < SUM_RANGE[0] or high > SUM_RANGE[1]:
@@ -223,6 +235,9 @@ def stays(net: Network, layer: Layer, told: Numbers) -> list[Problem]:
 
 
 def may_reach_rails(net: Network, layer: Layer, told: Numbers) -> bool:
-    """Whether a state of the layer could come to an end of its range, where it wraps or saturates."""
+    """Return whether a state of the layer could come to an end of its range.
+
+    There it wraps or saturates.
+    """
     ranges = {"v": MEMBRANE_RANGE} | ({told.register: CURRENT_RANGE} if told.register else {})
     return bool(outside(net, layer.name, ranges))

@@ -1,4 +1,4 @@
-"""The README of an artefact: how netx is told to run it, and which exact transformations are in it."""
+"""README of an artefact: how netx runs it, and which exact transformations are in it."""
 
 from __future__ import annotations
 

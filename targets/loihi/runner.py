@@ -48,7 +48,7 @@ class LoihiRunner:
         raise UsageError(f"{CHOICE} is {told!r}; {one_of(told, get_args(Tool))}")
 
     def missing(self) -> str | None:
-        """Which tool this machine lacks and how to install it, or None."""
+        """Return which tool this machine lacks and how to install it, or None."""
         return (LAVA if self._choose() == "lava" else BRIAN).missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:

@@ -1,4 +1,7 @@
-"""Target odin: what of a network the chip ODIN cannot hold. Source: its Verilog and documentation, ChFrenkel/ODIN, src and doc."""
+"""Target odin: what of a network the chip ODIN cannot hold.
+
+Source: its Verilog and documentation, ChFrenkel/ODIN, src and doc.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Graph:
         return name
 
     def op(self, kind: str, *inputs: str, at: str, name: str = "", **attributes: Any) -> str:
-        """Append an operator of node `at` and return its output, called `name` where one is given."""
+        """Append an operator of node `at` and return its output, called `name` if that is given."""
         name = name or f"{at}/{kind}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name

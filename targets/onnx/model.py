@@ -46,7 +46,7 @@ class Traced:
 
 
 def make_model(net: Network, trace: bool, samples: Dim = "N", steps: Dim = "T") -> ModelProto:
-    """Return the model of `net`, which maps, with an output for every spike and membrane if `trace`; checked by onnx itself.
+    """Return the model of `net`, which maps, checked by onnx itself.
 
     Args:
         net: the network.
@@ -62,14 +62,19 @@ def make_model(net: Network, trace: bool, samples: Dim = "N", steps: Dim = "T") 
 
 
 def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto:
-    """One time step of `net` without a Scan: the states come in and go out, and whoever runs it hands them on.
+    """Return one time step of `net` without a Scan.
 
-        input                uint8  [N, *shape]         one step
-        STATE                       [N, *its shape]     what the step before made of each state; for
-        the first step see the metadata counts or scores            [N, classes]        as in
-        `make_model`, up to this step; the first state after the step prediction           int64
-        [N] spikes.LAYER, membrane.LAYER                    of this step, if `trace`
-        next/STATE                  [N, *its shape]     the other states after the step
+    The states come in and go out, and whoever runs it hands them on:
+
+        input                      uint8  [N, *shape]      one step
+        STATE                             [N, *its shape]  what the step before made of each state;
+                                                           for the first step see the metadata
+        counts or scores                  [N, classes]     as in `make_model`, up to this step;
+                                                           the first state after the step
+        prediction                 int64  [N]
+        spikes.LAYER,                                      of this step, if `trace`
+        membrane.LAYER
+        next/STATE                        [N, *its shape]  the other states after the step
 
     The metadata `lehr.states` is a JSON list with the input, the output and the first value of each
     state.
@@ -124,7 +129,10 @@ def _model(graph: GraphProto, facts: dict[str, str]) -> ModelProto:
 
 
 def _scores(step: Step) -> State:
-    """What the readout keeps of the output layer: its counts so far, or what became of its membranes."""
+    """Return what the readout keeps of the output layer.
+
+    It is its counts so far, or what became of its membranes.
+    """
     layer, before = step.net.output, f"{OUTPUT}/before"
     shape = (math.prod(step.net.shapes[layer]),)
     if step.net.readout == "count_argmax_lowest":
@@ -183,7 +191,7 @@ def _over_time(
     body: GraphProto,
     lead: tuple[Dim, Dim],
 ) -> GraphProto:
-    """Return the whole graph: `body` scanned over the steps of the input, from the states before it."""
+    """Return the whole graph: `body` scanned over the input's steps, from the states before it."""
     graph = Graph()
     slices = graph.op("Transpose", INPUT, at=INPUT, perm=_swapped(net.input.shape))
     batch = graph.op("Shape", INPUT, at=INPUT, start=0, end=1)

@@ -101,7 +101,7 @@ def value_table(model: ModelProto) -> str:
 
 
 def state_table(model: ModelProto) -> str:
-    """Return the rows of a table of the states of one step's model; nothing for one of all steps."""
+    """Return the rows of a table of the states of a step's model; none for one of all steps."""
     states = json.loads({fact.key: fact.value for fact in model.metadata_props}.get(STATES, "[]"))
     return "\n".join(
         f"| {before.partition('/')[0]} | `{before}` | `{after}` | {first} |"

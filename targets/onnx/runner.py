@@ -30,7 +30,7 @@ class OnnxRuntime:
         self.optimise = optimise
 
     def missing(self) -> str | None:
-        """Why ONNX Runtime cannot be used, or None."""
+        """Return why ONNX Runtime cannot be used, or None."""
         return (
             None
             if find_spec("onnxruntime")
@@ -38,7 +38,9 @@ class OnnxRuntime:
         )
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs `[N, *shape]` or `[N, T, *shape]`.
+        """Return spikes and membranes of every neuron layer, `[N, T, *shape]`.
+
+        Inputs are `[N, *shape]` or `[N, T, *shape]`.
 
         Raises:
             ToolMissing: when ONNX Runtime is not installed.
@@ -102,7 +104,10 @@ class OnnxRuntime:
 def _stepwise(
     session: Any, names: list[str], states: list[tuple[str, str, int]], x: npt.NDArray[np.uint8]
 ) -> list[npt.NDArray[Any]]:
-    """All outputs of a model of one step, with the steps as their second axis, for inputs `[N, T, *shape]`."""
+    """Return all outputs of a model of one step, for inputs `[N, T, *shape]`.
+
+    The steps are their second axis.
+    """
     kinds = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
     fed = {}
     for before, _, first in states:

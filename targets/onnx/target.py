@@ -44,7 +44,7 @@ MAKERS: Mapping[str, Callable[[Network, bool], ModelProto]] = {
 
 
 class Onnx(Target):
-    """An ONNX model for ONNX Runtime and every other runtime that has Scan and integer operators."""
+    """ONNX model for ONNX Runtime and every other runtime that has Scan and integer operators."""
 
     name: ClassVar[str] = "onnx"
     summary: ClassVar[str] = "one ONNX model in integer operators, a Scan over time"
@@ -65,7 +65,10 @@ class Onnx(Target):
     }
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Sums over the bytes of wide values that int32 may not hold, and updates whose registers no type holds."""
+        """Return sums over the bytes of wide values that int32 may not hold, and unbounded updates.
+
+        Of the latter no type holds the registers.
+        """
         bounds = intervals(net)
         found = [
             problem
@@ -111,7 +114,10 @@ class Onnx(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Size and work; they are the same at all spike rates, as ONNX Runtime computes every product."""
+        """Estimate size and work.
+
+        They are the same at all spike rates, as ONNX Runtime computes every product.
+        """
         del rates
         size = len(self.plan(net, {**(options or {}), TRACE: "0"}).files[FILE])
         state = sum(s.bytes for s in Step(net, intervals(net)).states)
@@ -140,7 +146,7 @@ class Onnx(Target):
         )
 
     def version(self) -> str:
-        """Of ONNX Runtime."""
+        """Return the version of ONNX Runtime."""
         return version("onnxruntime")
 
     def runner(self) -> Runner:

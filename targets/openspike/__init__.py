@@ -1,4 +1,7 @@
-"""Target openspike: what of a network the open chip OpenSpike cannot hold. Source: its Verilog, sfmth/OpenSpike, openlane/src."""
+"""Target openspike: what of a network the open chip OpenSpike cannot hold.
+
+Source: its Verilog, sfmth/OpenSpike, openlane/src.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from lehr.weights import KINDS, WeightKind
 
 THRESHOLD = 230
 WHOLE_SHIFTS = (0, 1, 2, 4, 8)
-"""Eighths by which a membrane decays as a product rounded down does; the others are sums of shifts, each rounded down for itself."""
+"""Eighths by which a membrane decays as a product rounded down does.
+
+The others are sums of shifts, each rounded down for itself.
+"""
 
 
 class OpenSpike(CheckedTarget):

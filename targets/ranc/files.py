@@ -1,4 +1,7 @@
-"""The files of an artefact: the cores in RANC's own input format, its configuration, where inputs and neurons are, and a README."""
+"""Files of an artefact: the cores in RANC's own input format, its configuration, and a README.
+
+A map says where inputs and neurons are.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ What of the network is said in another way here, all of it exactly:
 
 
 def planned(net: Network, made: Placed) -> dict[str, bytes]:
-    """All files by name."""
+    """Return all files by name."""
     config = {
         "num_neurons": NEURONS,
         "num_axons": AXONS,
@@ -61,7 +64,10 @@ def planned(net: Network, made: Placed) -> dict[str, bytes]:
 
 
 def ticks(net: Network) -> int:
-    """Ticks of a sample: the steps, those by which the last layer is late, and one in which the output bus tells."""
+    """Return the ticks of a sample.
+
+    They are the steps, those by which the last layer is late, and one for the output bus.
+    """
     return net.steps + max(late_by(net).values()) + 1
 
 

@@ -30,7 +30,7 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Numbers:
-    """What an update leaves open.
+    """Numbers that an update leaves open.
 
     Attributes:
         reset: zero, subtract, or never, for neurons that do not fire.
@@ -43,7 +43,10 @@ class Numbers:
 
 
 def numbers(neuron: Neuron) -> Numbers | str:
-    """Return the numbers of a layer whose update the machine computes; else the sentence that says where it differs."""
+    """Return the numbers of a layer whose update the machine computes.
+
+    Else return the sentence that says where it differs.
+    """
     reset = (
         "never"
         if neuron.integrates

@@ -46,7 +46,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a neuron sends, or an input enters.
+    """Destination of a neuron's spikes, or of an input.
 
     Attributes:
         core: its number; that of the output bus is the number of cores.
@@ -159,7 +159,7 @@ def _cores(net: Network, lines: Mapping[str, Heard]) -> dict[str, list[Core]] | 
 def _copies(
     net: Network, name: str, cores: Mapping[str, list[Core]], lines: Mapping[str, Heard]
 ) -> list[int]:
-    """How often each neuron of a layer is there."""
+    """Return how often each neuron of a layer is there."""
     axons = (
         lines[core.layer].lines[line]
         for own in cores.values()

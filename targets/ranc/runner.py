@@ -41,11 +41,13 @@ class RancRunner:
     """Runs a built artefact in RANC's simulator."""
 
     def missing(self) -> str | None:
-        """What this machine lacks and how to get it, or None."""
+        """Return what this machine lacks and how to get it, or None."""
         return UPSTREAM.missing() or (None if shutil.which("g++") else _COMPILER)
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
-        """Spikes and membranes of every layer from the trace, and those of the output layer from the output bus.
+        """Return spikes and membranes of every layer from the trace.
+
+        Those of the output layer come from the output bus.
 
         Args:
             folder: a built artefact.

@@ -30,7 +30,10 @@ from lehr.widths import analyse
 
 
 class Ranc(Target):
-    """RANC of the University of Arizona: cores like TrueNorth's, of neurons that integrate without a leak towards 0."""
+    """RANC of the University of Arizona: cores like TrueNorth's, whose neurons have no leak.
+
+    They integrate without a leak towards 0.
+    """
 
     name: ClassVar[str] = "ranc"
     summary: ClassVar[str] = (

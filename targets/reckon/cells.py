@@ -1,10 +1,9 @@
-"""What the neurons of ReckOn compute, as programs of lehr, and with which numbers a layer's update is one of these.
+"""Neurons of ReckOn as programs of lehr, and the numbers with which an update is one of them.
 
 Recurrent neurons (srnn.v, "Hidden neurons"): at the end of a step the membrane u fires where u >=
 thr; then u becomes floor(u * alpha / 2^15), less thr where it fired, or 0; then each event of the
-next step adds its weight and u saturates at 16 bits.
-Output neurons ("Output neurons"): u becomes floor(u * kappa / 2^7), then each spike of a recurrent
-neuron adds its weight.
+next step adds its weight and u saturates at 16 bits. Output neurons ("Output neurons"): u becomes
+floor(u * kappa / 2^7), then each spike of a recurrent neuron adds its weight.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class Cells:
 
 
 def cells(name: str, neuron: Neuron, size: int) -> Cells | list[Problem]:
-    """Return the neurons of a layer in the numbers of the machine, or why they are not the machine's."""
+    """Return the neurons of a layer in the numbers of the machine, or why they are not its own."""
     reset: Reset = (
         "none"
         if neuron.integrates

@@ -1,4 +1,4 @@
-"""What the host of ReckOn does: the events, ticks and words of samples, and how what comes out is read."""
+"""Host of ReckOn: it sends the events, ticks and words of samples, and reads what comes out."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DUMPED_REGISTERS = 23
 
 @dataclass(frozen=True)
 class Host:
-    """What `map.json` says of an artefact.
+    """Contents of an artefact's `map.json`.
 
     Attributes:
         shape: of the input.
         late: after how many of the machine's steps the input begins.
         lines: input lines that are fired in every step from one on: address and first step.
         steps: of a sample of the network's.
-        ends: steps of the machine behind those, until the output has told all.
+        ends: steps of the machine behind those, until the output has come out whole.
         places: how many places neurons have.
         kappa: of output neurons.
         layers: name, shape, how late, and the places, or None for output neurons; of each layer.
@@ -46,7 +46,7 @@ class Host:
 
     @classmethod
     def of(cls, told: Any) -> Host:
-        """From the content of `map.json`.
+        """Return the host from the content of `map.json`.
 
         Raises:
             ValueError, KeyError, TypeError: when it is none.
@@ -79,7 +79,10 @@ class Host:
         )
 
     def stimulus(self, words: Sequence[int], x: npt.NDArray[np.uint8], over_spi: bool) -> bytes:
-        """What the testbench does: programs the machine, all over SPI or the registers alone, then gives it samples `[N, T, *shape]`."""
+        """Return what the testbench does: it programs the machine, then gives it samples.
+
+        It sends all words over SPI or the registers alone. Samples are `[N, T, *shape]`.
+        """
         made = [*(_spi(words) if over_spi else _loads(contents(words))), DUMP]
         flat = x.reshape(*x.shape[:2], -1)
         total = x.shape[1] + self.ends
@@ -98,7 +101,7 @@ class Host:
         return np.array(made, ">u2").tobytes()
 
     def trace(self, output: npt.NDArray[np.uint32], samples: int, steps: int) -> MachineTrace:
-        """What came out behind the dump.
+        """Return what came out behind the dump.
 
         Raises:
             ValueError: when it is too much or too little.
@@ -157,7 +160,10 @@ DUMPED = sum(MEMORY_WORDS.values()) + 2 * DUMPED_REGISTERS
 
 
 def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
-    """What memories and registers hold otherwise than they should after programming, one line each."""
+    """Return what memories and registers hold otherwise than they should, one line each.
+
+    They are read after programming.
+    """
     found, start = [], 0
     for code, size in MEMORY_WORDS.items():
         memory = dump[start : start + size]

@@ -39,7 +39,7 @@ def layout(net: Network) -> Layout | tuple[Problem, ...]:
 
 
 def _kinds(net: Network) -> list[Problem]:
-    """What is wrong before any number is looked at."""
+    """Return what is wrong before any number is looked at."""
     first, output, found = net.targets(INPUT)[0], net.neurons[net.output], []
     if net.input.kind != "spikes":
         found.append(

@@ -88,7 +88,10 @@ def _block(wire: Connection, own: Mapping[str, Cells]) -> _Block:
 def _shifts(
     firing: Mapping[str, Cells], output: Cells, blocks: Sequence[_Block]
 ) -> tuple[int, int, int]:
-    """Of the three memories, biases counted with the weights that stand beside them."""
+    """Return the shifts of the three memories.
+
+    Biases count with the weights that stand beside them.
+    """
     values: tuple[list[Int64], ...] = [cell.bias for cell in firing.values()], [], []
     values[OUT].append(output.bias if output.integrates else np.ones(1, np.int64))
     for block in blocks:
@@ -137,7 +140,10 @@ def _memories(
     lines: Sequence[Line],
     shifts: Sequence[int],
 ) -> tuple[Int64, Int64, Int64]:
-    """Return the three memories, without the relays' rows: `[lines, places]`, `[places, places]`, `[places, outputs]`."""
+    """Return the three memories, without the relays' rows.
+
+    They are `[lines, places]`, `[places, places]` and `[places, outputs]`.
+    """
     inputs, classes = int(np.prod(net.input.shape)), sizes(net)[net.output]
     made = tuple(
         np.zeros(shape, np.int64)
@@ -157,7 +163,10 @@ def _memories(
 def _pairs(
     firing: Mapping[str, Cells], relay: tuple[int, int], relays: int
 ) -> tuple[dict[str, Int64], tuple[tuple[int, int], ...]]:
-    """Places of all neurons, and the threshold and alpha of each pair: those that have both alike stand side by side."""
+    """Return the places of all neurons, and the threshold and alpha of each pair.
+
+    Those that have both alike stand side by side.
+    """
     entries = [((relay[0], relay[1]), RELAY, number) for number in range(relays)]
     for name, cell in firing.items():
         keys = zip(cell.threshold.tolist(), cell.alpha.tolist(), strict=True)

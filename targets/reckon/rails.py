@@ -1,4 +1,7 @@
-"""Membranes of 16 bits: the proof that a layer's never leave them on the way, or that they stop at the ends as the network's do."""
+"""Rails of membranes of 16 bits: the proof that a layer never leaves them, or stops as the network.
+
+It never leaves them on the way either, or stops at the ends as the network's membranes do.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,11 @@ from lehr.update import MEMBRANE, Bound
 
 
 def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -> list[Problem]:
-    """Why a layer's membranes could be others than the network's.
+    """Return why a layer's membranes could be others than the network's.
 
     The machine adds event by event and saturates each time; biases are events among them. That is
-    what the network's sum and one
-    bound give where no partial sum leaves 16 bits, or where all that a neuron is given has one
-    sign: such a sum stops at its end and stays there.
+    what the network's sum and one bound give where no partial sum leaves 16 bits, or where all that
+    a neuron is given has one sign: such a sum stops at its end and stays there.
     """
     most, least = int(max(own.bias.max(), 0)), int(min(own.bias.min(), 0))
     found = outside(

@@ -1,4 +1,4 @@
-"""What people read in the artefact: the map of what stands where, and the README."""
+"""Texts of the artefact for people: the map of what stands where, and the README."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from lehr.targets.wiring import connections
 
 
 def described(net: Network, made: Layout) -> dict[str, Any]:
-    """Return the content of `map.json`: all that a host has to know, and which neuron stands where."""
+    """Return the content of `map.json`.
+
+    It is all that a host has to know, and which neuron stands where.
+    """
     inputs = len(made.w_in) - len(made.lines)
     layers = []
     for name in net.neurons:
@@ -46,7 +49,7 @@ def described(net: Network, made: Layout) -> dict[str, Any]:
 
 
 def transformations(net: Network, made: Layout) -> list[str]:
-    """What stands on the machine otherwise than in the network, and computes the same."""
+    """Return what stands on the machine otherwise than in the network, and computes the same."""
     used = [
         "The layers are blocks of one recurrent matrix: a spike takes one step from layer to "
         "layer, so that each layer runs late."

@@ -83,7 +83,7 @@ class Reckon(Target):
     )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """As the contract; integrators have nothing to reset."""
+        """Return what the contract says; integrators have nothing to reset."""
         if neuron.integrates and not isinstance(neuron.arithmetic, Program):
             return replace(self.arithmetics, reset=("none",)).problems(name, neuron)
         return super().neuron_problems(name, neuron)
@@ -111,7 +111,10 @@ class Reckon(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Work and energy of a step. An event reads the weights to all places, those that are 0 as well."""
+        """Estimate work and energy of a step.
+
+        An event reads the weights to all places, those that are 0 as well.
+        """
         del options
         made = _made(net)
         lines, places = made.w_in.shape

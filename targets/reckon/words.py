@@ -1,4 +1,7 @@
-"""Words over SPI: registers and memories as doc/README.md of ReckOn numbers them (sections 1, 2.1 and 3)."""
+"""Words over SPI: registers and memories as doc/README.md of ReckOn numbers them.
+
+They are in its sections 1, 2.1 and 3.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ MEMORY_WORDS: Mapping[int, int] = {
 
 @dataclass(frozen=True)
 class Contents:
-    """What SPI words write: registers by address, and memories by code and address of 32 bits."""
+    """Contents that SPI words write: registers by address, memories by code and address.
+
+    Addresses of memories are those of 32 bits.
+    """
 
     registers: Mapping[int, int]
     memories: Mapping[int, Mapping[int, int]]
@@ -36,7 +42,7 @@ def register(address: int, value: int) -> tuple[int, int]:
 
 
 def program(made: Layout) -> list[int]:
-    """All words, in the order in which they are sent."""
+    """Return all words, in the order in which they are sent."""
     words = [*register(CONFIGURE, 1)]
     for address, value in _registers(made).items():
         words += register(address, value)
@@ -57,7 +63,10 @@ def program(made: Layout) -> list[int]:
 
 
 def _registers(made: Layout) -> dict[int, int]:
-    """Registers by address; those that are not listed have no part in what is computed."""
+    """Return the registers by address.
+
+    Those that are not listed take no part in what is computed.
+    """
     lines, places = made.w_in.shape
     high = sum(1 << number for number, (_, alpha) in enumerate(made.pairs) if alpha >= ALPHA_ONE)
     shifts = dict(zip((12, 13, 14), made.shifts, strict=True))
@@ -93,7 +102,7 @@ def _block(code: int, address: int, data: list[int]) -> Iterator[int]:
 
 
 def contents(words: Iterable[int]) -> Contents:
-    """What words write, by what the machine's document says of them.
+    """Return what words write, by what the machine's document says of them.
 
     Raises:
         ValueError: when they end within a block, or write to nothing that is known.

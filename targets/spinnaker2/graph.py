@@ -1,4 +1,7 @@
-"""The two files of an artefact: a graph of plain NIR nodes, and the settings with which py-spinnaker2 converts it."""
+"""Graph of plain NIR nodes, and the settings with which py-spinnaker2 converts it.
+
+They are the two files of an artefact.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ def updates(net: Network) -> dict[str, Update]:
 
 
 def graph_bytes(net: Network) -> bytes:
-    """`network.nir`: layers under their own names, the nodes of a way under `SOURCE.TARGET.NUMBER.KIND`."""
+    """Return `network.nir`.
+
+    Layers stand under their own names, the nodes of a way under `SOURCE.TARGET.NUMBER.KIND`.
+    """
     nodes: dict[str, Any] = {INPUT: {"type": "Input", "shape": np.array(net.input.shape)}}
     edges = []
     for name, neuron in net.neurons.items():
@@ -117,7 +123,10 @@ def _nodes(way: Way, shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any]]]
 
 
 def settings_bytes(net: Network) -> bytes:
-    """`settings.json`: the fields of py-spinnaker2's `ConversionConfig`, and how its membranes and steps are read as the network's."""
+    """Return `settings.json`: the fields of py-spinnaker2's `ConversionConfig`, and more.
+
+    The rest says how its membranes and steps are read as the network's.
+    """
     late, made = lags(net, 1), updates(net)
     assert isinstance(late, dict)
     resets = {update.reset for update in made.values()} - {"none"}

@@ -23,7 +23,10 @@ from lehr.targets.wiring import connections
 ELEMENTS = 148
 """Processing elements of a chip that py-spinnaker2 uses, of 152."""
 ATOMS = 250
-"""The most neurons of a processing element (`max_atoms_per_core` of py-spinnaker2's LIF application)."""
+"""The most neurons of a processing element.
+
+Source: `max_atoms_per_core` of py-spinnaker2's LIF application.
+"""
 ROOM = (96 - 4) * 1024
 _ROW, _SYNAPSE, _NEURON, _WORD = 12, 2, 20, 4
 

@@ -1,9 +1,11 @@
-"""Neurons that a processing element computes without rounding: v = alpha v + input, v > threshold, reset at once, all in float32.
+"""Neurons that a processing element computes without rounding, all in float32.
 
-py-spinnaker2 makes of an IF or a LIF of NIR (`convert_IF`, `convert_LIF` in its s2_nir.py), with
-forward Euler and unscaled weights,
+They do v = alpha v + input, v > threshold, and are reset at once. py-spinnaker2 makes of an IF or a
+LIF of NIR (`convert_IF`, `convert_LIF` in its s2_nir.py), with forward Euler and unscaled weights,
 
-    alpha = 1 - dt / tau          threshold = v_threshold / ((dt / tau) r)         i_offset = bias
+    alpha = 1 - dt / tau
+    threshold = v_threshold / ((dt / tau) r)
+    i_offset = bias
 
 in double precision, and sends them as float32. So a layer is written with tau = 2^n / (2^n - k) and
 r = tau for a decay of k / 2^n, which must come back exactly. A membrane of lehr is an integer V = v
@@ -36,13 +38,16 @@ RESETS = {"subtract": "subtract v threshold 0 times fired", "zero": "put v 0 whe
 SILENT = 2.0**30
 """The threshold of integrators, which no membrane reaches that float32 holds exactly."""
 SUMMED = 32_767
-"""What the weights into a neuron may come to in a step: 16 bits, as how wide the machine's sums are is not documented."""
+"""Greatest sum of the weights into a neuron in a step: 16 bits.
+
+How wide the machine's sums are is not documented.
+"""
 _ROUNDINGS = ("toward_zero", "floor", "nearest_even")
 
 
 @dataclass(frozen=True)
 class Update:
-    """What a layer computes.
+    """Update of a layer.
 
     Attributes:
         numerator, shift: of its decay k / 2^n, in lowest terms; 1 and 0 without one.
@@ -71,7 +76,10 @@ class Update:
 
     @property
     def comes_back(self) -> bool:
-        """Whether the conversion makes this decay, and no factor of the threshold, of `tau`, in the floats that it computes."""
+        """Whether the conversion makes this decay of `tau`, and no factor of the threshold.
+
+        It computes in floats.
+        """
         return self.tau is None or (
             1 - 1.0 / self.tau == self.decay and (1.0 / self.tau) * self.tau == 1.0
         )
@@ -97,7 +105,7 @@ _FORMS = tuple(_forms())
 
 
 def update_of(neuron: Neuron) -> Update | str:
-    """What a layer computes, or the sentence that says where its update is not the machine's."""
+    """Return what a layer computes, or the sentence that says where it is not the machine's."""
     return _update(neuron.program)
 
 
@@ -117,7 +125,7 @@ def _update(program: Program) -> Update | str:
 
 
 def problems(net: Network, name: str) -> Iterator[Problem]:
-    """Why a layer is not computed exactly."""
+    """Yield why a layer is not computed exactly."""
     neuron, update = net.neurons[name], update_of(net.neurons[name])
     assert isinstance(update, Update)
     if neuron.bias.any():
@@ -144,7 +152,10 @@ def problems(net: Network, name: str) -> Iterator[Problem]:
 
 
 def _rounded(net: Network, name: str, update: Update) -> Iterator[Problem]:
-    """Yield a decay by k/2^n takes n bits of the membrane's fraction in each step after the first."""
+    """Yield the problem of a decay that is rounded.
+
+    A decay by k/2^n takes n bits of the membrane's fraction in each step after the first.
+    """
     needed = update.shift * (net.steps - 1)
     if not needed:
         return

@@ -37,7 +37,7 @@ _SOURCE = (
 
 
 class Spinnaker2(Target):
-    """A NIR graph and settings that py-spinnaker2 converts to a SpiNNaker2 chip without rounding."""
+    """NIR graph and settings that py-spinnaker2 converts to a SpiNNaker2 chip without rounding."""
 
     name: ClassVar[str] = "spinnaker2"
     summary: ClassVar[str] = "a NIR graph and settings that py-spinnaker2 converts without rounding"
@@ -65,7 +65,7 @@ class Spinnaker2(Target):
     )
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """Where an update, in fields or statements, is not the machine's."""
+        """Return where an update, in fields or statements, is not the machine's."""
         update = update_of(neuron)
         if isinstance(update, Update):
             return []
@@ -76,7 +76,10 @@ class Spinnaker2(Target):
         return [Problem(name, update, hint)]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Inputs, ways, late spikes, numbers that float32 would round, and memory."""
+        """Return what does not map.
+
+        It is inputs, ways, late spikes, numbers that float32 would round, and memory.
+        """
         found = []
         if net.input.kind != "spikes":
             reason = "its input is pixels, the machine's is spikes"
@@ -123,7 +126,10 @@ class Spinnaker2(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Processing elements and memory, synaptic operations, and what they would cost by a published constant."""
+        """Estimate processing elements, memory, and synaptic operations with what they would cost.
+
+        The cost is by a published constant.
+        """
         del options
         made, events = parts(net), operations(net, rates) * net.steps
         layout = (
@@ -162,7 +168,10 @@ class Spinnaker2(Target):
 
 
 def _sizes(net: Network) -> tuple[Problem, ...]:
-    """Why the layers do not fit on a chip; asked of networks that its neurons and ways hold."""
+    """Return why the layers do not fit on a chip.
+
+    It is asked of networks that its neurons and ways hold.
+    """
     made, found = parts(net), []
     for name, part in made.items():
         if part.bytes > ROOM:

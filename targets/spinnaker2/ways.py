@@ -1,4 +1,4 @@
-"""The ways between layers that py-spinnaker2 makes projections of, and how the nodes on lehr's ways become such.
+"""Ways between layers that py-spinnaker2 makes projections of, and lehr's ways as such.
 
 Its `create_projections` knows, between a source of spikes and neurons: Linear or Affine; Conv2d;
 SumPool2d and Conv2d; SumPool2d, Flatten and Affine; SumPool2d. It leaves out others without a word,
@@ -60,7 +60,7 @@ class Way:
 
 
 def ways(net: Network, name: str) -> tuple[list[Way], list[Problem]]:
-    """All ways into a layer, and why others are none."""
+    """Return all ways into a layer, and why others are none."""
     made, problems = list[Way](), list[Problem]()
     for arrival in arrivals(net, name):
         for path in arrival.paths:

@@ -1,10 +1,10 @@
-"""A network as the one crossbar that tinyODIN is: rows of weights that events read, columns of neurons that they reach.
+"""Crossbar of tinyODIN in place of a network: rows of weights, columns of neurons.
 
-In open loop (register SPI_OPEN_LOOP) the spikes of neurons go out and are not served: rows then
-belong to the input alone, columns to the neurons, and the scheduler's queue holds nothing but
-events of the host: never more than one, so that none is dropped and none overtakes another. For the
-controller comes back to WAIT from a handshake when the request is low (controller.v), and then
-serves what is queued.
+Events read rows, and reach the neurons of columns. In open loop (register SPI_OPEN_LOOP) the spikes
+of neurons go out and are not served: rows then belong to the input alone, columns to the neurons,
+and the scheduler's queue holds nothing but events of the host: never more than one, so that none is
+dropped and none overtakes another. For the controller comes back to WAIT from a handshake when the
+request is low (controller.v), and then serves what is queued.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from lehr.update import Program
 NEURONS = 256
 LOWEST_WEIGHT, HIGHEST_WEIGHT = -8, 7
 HIGHEST_THRESHOLD = 4095
-"""12 bits without a sign; a membrane reaches 2047, so that a neuron with a threshold above never fires."""
+"""Highest threshold: 12 bits without a sign.
+
+A membrane reaches 2047, so that a neuron with a threshold above never fires.
+"""
 HIGHEST_LEAK = 127
 
 _EVENT = """
@@ -43,7 +46,7 @@ FIELDS = f"add v bias 0\nbound v -2048 2047 saturate\nput fired 0\nfor each even
 
 @dataclass(frozen=True)
 class Crossbar:
-    """What the memories hold.
+    """Contents of the memories.
 
     Attributes:
         weights: int64 `[inputs, neurons]`, by row.
@@ -74,7 +77,7 @@ def crossbar(net: Network) -> Crossbar:
 
 
 def problems(net: Network) -> tuple[Problem, ...]:
-    """Why a network, whose nodes and fields the machine has, is no crossbar of its."""
+    """Return why a network, whose nodes and fields the machine has, is no crossbar of its."""
     if found := beyond_one_layer(net):
         return found
     ((name, neuron),) = net.neurons.items()
@@ -124,7 +127,10 @@ def problems(net: Network) -> tuple[Problem, ...]:
 
 
 def beyond_one_layer(net: Network) -> tuple[Problem, ...]:
-    """Why a network is more than one layer of neurons that hears the input alone: the queue serves others otherwise than the network."""
+    """Return why a network is more than one layer of neurons that hears the input alone.
+
+    The queue serves others otherwise than the network.
+    """
     queue = (
         "through the machine's queue, within the step and in the order in which they are "
         "emitted, not of address"
@@ -164,7 +170,7 @@ def _of_sizes(net: Network, name: str) -> tuple[Problem, ...]:
 def outside(
     name: str, what: str, values: Int64, low: int, high: int, hint: str
 ) -> tuple[Problem, ...]:
-    """Return the problem that numbers of layer `name` are below `low` or above `high`, where they are."""
+    """Return the problem that numbers of layer `name` leave `low` to `high`, where they do."""
     if int(values.min()) >= low and int(values.max()) <= high:
         return ()
     return (

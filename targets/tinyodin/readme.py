@@ -7,7 +7,10 @@ from lehr.targets.tinyodin.crossbar import Crossbar
 
 
 def readme(net: Network, bar: Crossbar) -> str:
-    """What the files are, how the machine is programmed and fed, and which exact transformations were used."""
+    """Return the README: the files, how the machine is programmed and fed, the transformations.
+
+    The transformations are exact.
+    """
     ((layer, neuron),) = net.neurons.items()
     rows, columns = bar.weights.shape
     used = []

@@ -1,4 +1,7 @@
-"""The machine's own Verilog, which its users have, under Verilator: programmed as the artefact says, and fed with events."""
+"""Machine's own Verilog, which its users have, under Verilator.
+
+It is programmed as the artefact says, and fed with events.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ class TinyOdinRunner:
         """Whether the scheduler's queue was full at any time in the last run."""
 
     def missing(self) -> str | None:
-        """What this machine lacks and how to get it, or None."""
+        """Return what this machine lacks and how to get it, or None."""
         return UPSTREAM.missing() or missing("verilator")
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:

@@ -26,7 +26,10 @@ WEIGHT = (-128, 127)
 
 @dataclass(frozen=True)
 class Weights:
-    """One of the three matrices: `values` `[sources, targets]` within 8 bits, each shifted to the left by `shift`."""
+    """Matrix of weights, one of the three.
+
+    `values` are `[sources, targets]`, within 8 bits, each shifted to the left by `shift`.
+    """
 
     values: Int64
     shift: int
@@ -34,7 +37,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Layer:
-    """Where a layer of the network is.
+    """Place of a layer of the network.
 
     Attributes:
         name: in the network.
@@ -72,7 +75,7 @@ class Chip:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """All layers."""
+        """Layers of both populations."""
         return (*self.hidden, self.output)
 
 
@@ -182,7 +185,7 @@ def _fan_out(chip: Chip) -> Iterator[Problem]:
 
 
 def _starts(chip: Chip) -> Iterator[Problem]:
-    """Yield the bias of a layer that runs late would act before the layer's first step."""
+    """Yield the layers that run late and whose bias would act before their first step."""
     for layer in chip.layers:
         if layer.lag and layer.cells.bias.any():
             reason = (
@@ -198,7 +201,7 @@ def _starts(chip: Chip) -> Iterator[Problem]:
 
 
 def _rails(net: Network, layer: Layer) -> Iterator[Problem]:
-    """Where the chip does something else than the program at the ends of a register.
+    """Yield where the chip does something else than the program at the ends of a register.
 
     It adds to a synapse spike by spike, and saturates each time: the order counts unless all
     weights of a neuron have one sign. Its decay of a membrane of -32768 by a dash of 0 is -32768,

@@ -52,7 +52,7 @@ _INTEGRATORS = tuple("".join(parts) for parts in ((_TAKE, _BIAS, _CHANGE), (_TAK
 
 @dataclass(frozen=True)
 class Cells:
-    """What the chip keeps of each neuron of a layer, `[size]`.
+    """Numbers that the chip keeps of each neuron of a layer, `[size]`.
 
     Attributes:
         threshold: of the membrane; `NEVER` for integrators.

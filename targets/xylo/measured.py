@@ -1,4 +1,4 @@
-"""What samna says of an artefact, where it is installed."""
+"""Measurements by samna of an artefact, where it is installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from lehr.targets.xylo.files import CONFIGURATION, LARGEST, SCRIPTS, WRITES
 
 
 def validated(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
-    """What samna writes for the artefact's configuration: `address` and `value` of memory, and how many `registers`.
+    """Return what samna writes for the artefact's configuration.
+
+    It is `address` and `value` of memory, and how many `registers`.
 
     Raises:
         ToolMissing: when samna is not installed.
@@ -44,10 +46,11 @@ def validated(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
 
 
 def measure(folder: Path) -> tuple[Figure, ...]:
-    """How much configuration samna writes; nothing where it is not installed, or knows no core that the network is for.
+    """Return how much configuration samna writes.
 
-    Of the first core it asks that outputs 2i and 2i + 1 have one threshold. Of the second neither
-    Rockpool nor xylosim asks that.
+    It is nothing where samna is not installed, or knows no core that the network is for. Of the
+    first core it asks that outputs 2i and 2i + 1 have one threshold. Of the second neither Rockpool
+    nor xylosim asks that.
     """
     told = read_json(folder / CONFIGURATION, AGAIN, LARGEST)["value0"]
     thresholds = [neuron["threshold"] for neuron in told["readout"]["neurons"]]

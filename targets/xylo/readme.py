@@ -1,4 +1,4 @@
-"""The README of an artefact: what is in it, what was done to the network, how it goes onto the chip."""
+"""README of an artefact: what is in it, what was done to the network, how it goes onto the chip."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def readme(net: Network, chip: Chip) -> str:
 
 
 def changes(chip: Chip) -> list[str]:
-    """What of a network is said otherwise on the chip."""
+    """Return what of a network is said otherwise on the chip."""
     made = [
         "Weights of the input, between hidden neurons, to outputs are shifted by "
         f"{', '.join(map(str, _shifts(chip)))}."

@@ -1,4 +1,7 @@
-"""Running an artefact in its vendor's simulator: every spike and membrane for the caller, every synapse checked here."""
+"""Run an artefact in its vendor's simulator.
+
+Every spike and membrane goes to the caller, every synapse is checked here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Xylosim:
     """Runs artefacts of target `xylo` in SynSense's bit-exact simulator."""
 
     def missing(self) -> str | None:
-        """Whether the simulator is not installed, and how to install it."""
+        """Return how to install the simulator, where it is not installed; else None."""
         return XYLOSIM.missing()
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
@@ -87,7 +90,7 @@ class Xylosim:
 
 
 def _inputs(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int) -> npt.NDArray[np.uint8]:
-    """Inputs as the chip takes them, `[N, T, inputs]`."""
+    """Return inputs as the chip takes them, `[N, T, inputs]`."""
     x = stepped(x, shape, steps)
     if x.size and int(x.max()) > MOST_COUNT:
         raise FileRefused(
@@ -98,7 +101,10 @@ def _inputs(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int) -> npt
 
 
 def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.uint8]) -> None:
-    """Whether the current of every synapse is what the definition makes of the spikes that came to it."""
+    """Raise NotBitExact unless every synapse's current is what the spikes that came to it make.
+
+    The definition says what they make.
+    """
     before = np.zeros_like(made["spikes.hidden"])
     before[:, 1:] = made["spikes.hidden"][:, :-1]
     reservoir, readout = chip["reservoir"], chip["readout"]

@@ -75,7 +75,10 @@ class Xylo(Target):
     environments: ClassVar[tuple[Environment, ...]] = (XYLOSIM, SAMNA)
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
-        """What of an update is not Xylo's: all that is in fields, and statements that it has not; `limits` looks at the rest."""
+        """Return what of an update is not Xylo's.
+
+        It is all that is in fields, and statements that it has not; `limits` looks at the rest.
+        """
         if isinstance(neuron.arithmetic, Program):
             return super().neuron_problems(name, neuron)
         return [
@@ -87,7 +90,11 @@ class Xylo(Target):
         ]
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """Updates that are not Xylo's, what there is no room for, what the chip would do otherwise."""
+        """Return what does not map.
+
+        It is updates that are not Xylo's, what there is no room for, what the chip would do
+        otherwise.
+        """
         found = placed(net)
         return () if isinstance(found, Chip) else found
 
@@ -104,7 +111,10 @@ class Xylo(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """Neurons, synapses, memory, and synaptic operations; no energy is published for any of them."""
+        """Estimate neurons, synapses, memory, and synaptic operations.
+
+        No energy is published for any of them.
+        """
         del options
         chip = self._chip(net)
         hidden = len(chip.recurrent.values)
@@ -148,7 +158,7 @@ class Xylo(Target):
         )
 
     def measure(self, folder: Path) -> tuple[Figure, ...]:
-        """What samna writes for the configuration, once it has validated it, where it is installed."""
+        """Return what samna writes for the configuration, once validated, where it is installed."""
         return measure(folder)
 
     def runner(self) -> Xylosim:

@@ -1,4 +1,4 @@
-"""The smallest target: a network of dense layers as one JSON file, and a program in plain Python that runs it.
+"""Smallest target: dense layers as one JSON file, and a program in plain Python that runs it.
 
 It is a package of its own, which lehr finds by the entry point in its pyproject.toml. To see that
 it is right:
@@ -29,7 +29,10 @@ PROGRAM, MODEL = "run.py", "network.json"
 
 
 class Plain(Target):
-    """States what run.py computes, and nothing more; `nodes`, `weights` and `readouts` are the least, which need not be said."""
+    """Target that states what run.py computes, and nothing more.
+
+    `nodes`, `weights` and `readouts` are the least, which need not be said.
+    """
 
     name: ClassVar[str] = "plain"
     summary: ClassVar[str] = "a program in plain Python for dense layers of binary weights"
@@ -51,7 +54,7 @@ class Plain(Target):
         return ()
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
-        """The network as numbers, and the program."""
+        """Plan the network as numbers, and the program."""
         del options
         layers = [
             {"name": name, "from": _sources(net, name), **_numbers(net, name)} for name in net.order
@@ -69,7 +72,7 @@ class Plain(Target):
     def estimate(
         self, net: Network, rates: Mapping[str, float], options: Options | None = None
     ) -> Estimate:
-        """The number of weights."""
+        """Estimate the number of weights."""
         del rates, options
         return Estimate(
             (
@@ -88,7 +91,7 @@ class Plain(Target):
 
 
 def _sources(net: Network, name: str) -> list[list[Any]]:
-    """What arrives at a node: names, and whether the value is that of the step before."""
+    """Return what arrives at a node: names, and whether the value is that of the step before."""
     return [[source, (source, name) in net.feedback] for source in net.sources(name)]
 
 

@@ -1,4 +1,7 @@
-"""Run network.json, which lies beside this file: samples [N][T][inputs] from standard input, spikes and membranes to standard output."""
+"""Run network.json, which lies beside this file.
+
+Samples [N][T][inputs] come from standard input, spikes and membranes go to standard output.
+"""
 
 import json
 import pathlib

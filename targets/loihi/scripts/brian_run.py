@@ -26,7 +26,10 @@ LARGEST = 255
 
 
 def dense(told, k, shape):
-    """Sources, destinations and weights of a convolution's synapses, maps counted row by row."""
+    """Return sources, destinations and weights of a convolution's synapses.
+
+    Maps are counted row by row.
+    """
     weight, (sh, sw, ph, pw, dh, dw, groups) = told[f"weight{k}"], told[f"window{k}"]
     (_, height, width), (outs, rows, columns) = shape, told[f"shape{k}"]
     of_group_in, of_group_out = weight.shape[1], outs // groups
@@ -51,7 +54,10 @@ def matrix(weight):
 
 
 def biases(bias):
-    """Return the same of one source for each neuron, which fires in every step: a bias is as many synapses as it takes."""
+    """Return the same of one source for each neuron, which fires in every step.
+
+    A bias is as many synapses as it takes.
+    """
     left, ways = bias.copy(), []
     while left.any():
         now = np.clip(left, -LARGEST, LARGEST)
@@ -133,7 +139,7 @@ def run(told, x):
 
 
 def main(source, sink):
-    """All samples, some at a time."""
+    """Run all samples, some at a time."""
     with np.load(source) as archive:
         told = dict(archive)
     x = told.pop("x")

@@ -68,7 +68,7 @@ def run(told, x, layers):
 
 
 def main(source, sink):
-    """All samples."""
+    """Run all samples."""
     with np.load(source) as archive:
         told = dict(archive)
     x = told.pop("x")

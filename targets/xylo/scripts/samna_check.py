@@ -1,4 +1,6 @@
-"""Validate a configuration in samna 0.7.1: `python samna_check.py IN.npz OUT.npz configuration.json`.
+"""Validate a configuration in samna 0.7.1.
+
+    python samna_check.py IN.npz OUT.npz configuration.json
 
 That version knows the first core of the family, as `pollen`: all of the second's configuration but
 the biases.

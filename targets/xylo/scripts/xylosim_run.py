@@ -1,7 +1,9 @@
-"""Run a configuration in xylosim: `python xylosim_run.py IN.npz OUT.npz configuration.json`; x is `[samples, steps, inputs]`.
+"""Run a configuration in xylosim.
 
-OUT.npz gets spikes, membranes and synapse currents of hidden neurons and outputs, `[samples, steps,
-neurons]`.
+    python xylosim_run.py IN.npz OUT.npz configuration.json
+
+x is `[samples, steps, inputs]`. OUT.npz gets spikes, membranes and synapse currents of hidden
+neurons and outputs, `[samples, steps, neurons]`.
 """
 
 import json
@@ -25,7 +27,10 @@ def of(neurons, name):
 
 
 def layer_of(told):
-    """Return the simulator of a configuration, and the synapses that it keeps pointers to: they must live as long as it does."""
+    """Return the simulator of a configuration, and the synapses that it keeps pointers to.
+
+    These must live as long as it does.
+    """
     parts = [told["input"], told["reservoir"], told["readout"]]
     hidden, outputs = told["reservoir"]["neurons"], told["readout"]["neurons"]
     into, recurrent, out = kept = [synapses(part) for part in parts]
