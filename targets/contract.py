@@ -7,9 +7,8 @@ of one's own does the same in its pyproject.toml):
     mychip = "lehr.targets.mychip:MyChip"
 
 The conformance suite (lehr.targets.conformance) then runs over it: no test has to be written.
-`check`, `plan` and
-`estimate` are pure functions of the network: no disk, no clock, no tool. Tools are called in the
-runner and in `measure` alone.
+`check`, `plan` and `estimate` are pure functions of the network: no disk, no clock, no tool. Tools
+are called in the runner and in `measure` alone.
 """
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ class Target(ABC):
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
         example_fields: fields of `Arithmetic` that the networks of the conformance suite need
             beside what `arithmetics` says, to be mapped: a decay that is the machine's only one,
-                say.
+            say.
         training: the form that `lehr train --target` brings a recipe into; None where a network
             trained by any recipe may map.
         options: names and meanings of the options that `plan` takes.

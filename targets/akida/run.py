@@ -2,9 +2,9 @@
 
 IN.npz has `x`, spikes of 0 and 1, `[N, T, inputs]`. OUT.npz gets `spikes:LAYER` and
 `membranes:LAYER`, `[N, T, neurons]`, of the model cut off after each layer, with and without its
-activation; `decision`, `[N]`, of the whole model; and what of an AKD1000 it takes when
-it is mapped there in hardware alone: `processors`, of each layer, and `program`, bytes. It needs
-akida and numpy, and nothing of lehr.
+activation; `decision`, `[N]`, of the whole model; and what of an AKD1000 it takes when it is mapped
+there in hardware alone: `processors`, of each layer, and `program`, bytes. It needs akida and
+numpy, and nothing of lehr.
 """
 # pyright: reportMissingImports=false
 
