@@ -88,10 +88,10 @@ class Arithmetics:
 
     def problems(self, node: str, neuron: Neuron) -> list[Problem]:
         """Return what of the arithmetic of layer `node` this machine does not compute."""
-        found = self._problems(node, neuron.fields, self.CHOICES, "")
+        refusals = self._problems(node, neuron.fields, self.CHOICES, "")
         if neuron.synapse is not None and not self.synapse:
             return [
-                *found,
+                *refusals,
                 Problem(
                     node,
                     "its neurons have a synapse state, the machine has membranes alone",
@@ -99,20 +99,20 @@ class Arithmetics:
                 ),
             ]
         if neuron.synapse is not None:
-            found += self._problems(
+            refusals += self._problems(
                 node, neuron.synapse, ("decay_form", "rounding", "overflow", "bias_to"), "synapse "
             )
-        return found
+        return refusals
 
     def _problems(
-        self, node: str, how: Arithmetic | Synapse, choices: tuple[str, ...], owner: str
+        self, node: str, state: Arithmetic | Synapse, choices: tuple[str, ...], owner: str
     ) -> list[Problem]:
-        found = []
+        refusals = []
         for name in choices:
-            value, allowed = getattr(how, name), getattr(self, name)
+            value, allowed = getattr(state, name), getattr(self, name)
             if value not in allowed:
                 listed = " or ".join(f"'{a}'" for a in allowed)
-                found.append(
+                refusals.append(
                     Problem(
                         node,
                         f"{owner}{name} is '{value}', the machine has {listed}",
@@ -123,13 +123,13 @@ class Arithmetics:
             ("fraction_bits", self.max_fraction_bits),
             ("state_bits", self.max_state_bits),
         ):
-            value = getattr(how, name, 0)
+            value = getattr(state, name, 0)
             if value > highest:
-                found.append(
+                refusals.append(
                     Problem(
                         node,
                         f"{owner}{name} is {value}, the machine has {highest}",
                         f"export with at most {highest}",
                     )
                 )
-        return found
+        return refusals

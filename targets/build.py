@@ -233,7 +233,7 @@ def _card(
         f"| {figure.name} | {figure.value:,} | {figure.unit} | {figure.source} |\n"
         for figure in measured
     )
-    found = (
+    measurements = (
         f"\n| measured | value | unit | source |\n| --- | --- | --- | --- |\n{figures}"
         if measured
         else ""
@@ -258,4 +258,4 @@ Spike rates are per neuron and step, over {inputs} in `golden/`. Membrane bounds
 any input.
 `lehr verify` runs this folder in the target's own tool and compares every spike and membrane with \
 the reference simulator.
-{found}"""
+{measurements}"""

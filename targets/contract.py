@@ -203,12 +203,12 @@ class Target(ABC):
             if node.kind not in self.weights
         ]
         if net.readout not in self.readouts:
-            told = " or ".join(f"'{readout}'" for readout in self.readouts)
+            readouts = " or ".join(f"'{readout}'" for readout in self.readouts)
             fields.append(
                 Problem(
                     net.output,
-                    f"readout is '{net.readout}', the machine has {told}",
-                    f"export with readout {told}",
+                    f"readout is '{net.readout}', the machine has {readouts}",
+                    f"export with readout {readouts}",
                 )
             )
         sums = [

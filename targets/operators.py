@@ -96,7 +96,7 @@ def probes() -> dict[str, Network]:
     """One network for each thing that a target may or may not take."""
     image: Shape = (2, 6, 6)
     by_value = np.arange(72, dtype=np.int32).reshape(image)
-    found = {
+    networks = {
         "Linear": _chain((4,), fc=Linear(_ones(3, 4))),
         "Conv2d": _chain(image, conv=Conv2d(_ones(3, 2, 3, 3))),
         "Conv2d, stride 2, padding 1": _chain(
@@ -120,28 +120,28 @@ def probes() -> dict[str, Network]:
         "recurrence": _recurrent(),
         "pixels as input": replace(_chain((4,), fc=Linear(_ones(3, 4))), input=Input((4,), "u8")),
     }
-    found |= {f"weights {kind}": _chain((4,), fc=Linear(_ones(3, 4), kind)) for kind in KINDS}
+    networks |= {f"weights {kind}": _chain((4,), fc=Linear(_ones(3, 4), kind)) for kind in KINDS}
     for field, values in _FIELDS.items():
         for value in get_args(values):
             needed = {"event": {"reset_timing": "same_step"}, "never": {"reset": "none"}}.get(
                 value, {}
             )
-            how = replace(_BASE, **{field: value, **needed})
-            found[f"{field} {value}"] = _chain((4,), how, fc=Linear(_ones(3, 4)))
+            arithmetic = replace(_BASE, **{field: value, **needed})
+            networks[f"{field} {value}"] = _chain((4,), arithmetic, fc=Linear(_ones(3, 4)))
     plain = _chain((4,), fc=Linear(_ones(3, 4)))
     for to in get_args(BiasTo):
         two_states = replace(
             plain.neurons["lif"],
             synapse=Synapse(decay_numerator=3, decay_shift=2, state_bits=16, bias_to=to),
         )
-        found[f"synapse state, bias to the {to}"] = replace(
+        networks[f"synapse state, bias to the {to}"] = replace(
             plain, nodes={**plain.nodes, "lif": two_states}
         )
-    found |= {
+    networks |= {
         f"readout {readout}": replace(plain, readout=readout) for readout in get_args(Readout)
     }
     return (
-        found
+        networks
         | _by_neuron()
         | {f"update of {name}": _machine(program) for name, program in MACHINES.items()}
     )
@@ -182,13 +182,13 @@ def _ones(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
     return np.ones(shape, np.int8)
 
 
-def _chain(shape: Shape, how: Arithmetic = _BASE, **nodes: Node) -> Network:
+def _chain(shape: Shape, arithmetic: Arithmetic = _BASE, **nodes: Node) -> Network:
     channels = shape[0]
     for node in nodes.values():
         channels = node.weight.shape[0] if isinstance(node, (Conv2d, Linear)) else channels
-    never = how.fires == "never"
+    never = arithmetic.fires == "never"
     neuron = Neuron(
-        np.full(channels, 0 if never else 9, np.int32), np.ones(channels, np.int32), how
+        np.full(channels, 0 if never else 9, np.int32), np.ones(channels, np.int32), arithmetic
     )
     path = [INPUT, *nodes, "lif", OUTPUT]
     readout: Readout = "membrane_last_argmax_lowest" if never else "count_argmax_lowest"

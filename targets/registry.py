@@ -55,18 +55,18 @@ def _load(name: str, values: list[str]) -> Entry:
         return Entry(name, None, f"it is registered more than once: {', '.join(values)}")
     point = EntryPoint(name, values[0], GROUP)
     try:
-        made = point.load()()
+        loaded = point.load()()
     except Exception as error:  # a plug-in may fail in any way, and must not take others with it
         return Entry(point.name, None, f"{type(error).__name__}: {error}", _of_others(error, point))
-    if not isinstance(made, Target):
+    if not isinstance(loaded, Target):
         return Entry(point.name, None, f"{point.value} is no lehr.targets.contract.Target")
-    if made.name != point.name:
+    if loaded.name != point.name:
         return Entry(
             point.name,
             None,
-            f"{point.value} calls itself {made.name!r}, but is registered as {point.name!r}",
+            f"{point.value} calls itself {loaded.name!r}, but is registered as {point.name!r}",
         )
-    return Entry(point.name, made)
+    return Entry(point.name, loaded)
 
 
 def _of_others(error: Exception, point: EntryPoint) -> ImportError | None:
@@ -94,18 +94,18 @@ def get(name: str) -> Target:
         UsageError: when there is none, or it did not load.
         ImportError: when a package that it needs is missing.
     """
-    found = next((entry for entry in entries() if entry.name == name), None)
-    if found is None:
+    registered = next((entry for entry in entries() if entry.name == name), None)
+    if registered is None:
         raise UsageError(
             f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}"
         )
-    if found.missing is not None:
-        raise found.missing
-    if found.target is None:
+    if registered.missing is not None:
+        raise registered.missing
+    if registered.target is None:
         raise UsageError(
-            f"target {name} is broken ({found.reason}); reinstall the package that brings it"
+            f"target {name} is broken ({registered.reason}); reinstall the package that brings it"
         )
-    return found.target
+    return registered.target
 
 
 def environments() -> dict[str, Environment]:

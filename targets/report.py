@@ -28,7 +28,7 @@ def tables(folder: Path) -> list[Table]:
         figures, widths = (
             _read(folder / FOLDER / name) for name in ("estimate.json", "widths.json")
         )
-        made = [
+        result = [
             _figures("estimate", figures),
             Table(
                 "widths",
@@ -38,8 +38,8 @@ def tables(folder: Path) -> list[Table]:
         ]
         measured = folder / FOLDER / "measured.json"
         if measured.exists():
-            made.append(_figures("measured at the build", _read(measured)))
-        made += [table for table in target.report(folder) if table.rows]
+            result.append(_figures("measured at the build", _read(measured)))
+        result += [table for table in target.report(folder) if table.rows]
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise FileRefused(
             f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}"
@@ -51,7 +51,7 @@ def tables(folder: Path) -> list[Table]:
         raise FileRefused(
             f"{listed(changed)} in {folder} changed since the artefact was built; {AGAIN}"
         )
-    return made
+    return result
 
 
 def _read(path: Path) -> Any:

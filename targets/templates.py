@@ -34,7 +34,7 @@ def environment(folder: Path, **known: Any) -> Environment:
     The names in `known` are known to them; a name that is not is an error. Lines with nothing but a
     tag leave no line behind.
     """
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(folder),
         bytecode_cache=_COMPILED,
         autoescape=select_autoescape(),
@@ -43,5 +43,5 @@ def environment(folder: Path, **known: Any) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals.update(known)
-    return made
+    templates.globals.update(known)
+    return templates

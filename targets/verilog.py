@@ -59,8 +59,10 @@ def lacking(tool: str) -> str:
 
 def missing(tool: str) -> str | None:
     """Return which tool this machine lacks and how to install it, or None."""
-    found = any(shutil.which(name, path=search_path()) for name in NAMES[tool])
-    if not found or (tool == "verilator" and not (shutil.which("c++") and shutil.which("make"))):
+    installed = any(shutil.which(name, path=search_path()) for name in NAMES[tool])
+    if not installed or (
+        tool == "verilator" and not (shutil.which("c++") and shutil.which("make"))
+    ):
         return lacking(tool)
     return None
 
@@ -71,10 +73,10 @@ def command(tool: str) -> str:
     Raises:
         ToolMissing: when it is not there.
     """
-    told = missing(tool)
-    if told is not None:
-        raise ToolMissing(told)
-    return next(found for name in NAMES[tool] if (found := shutil.which(name, path=search_path())))
+    message = missing(tool)
+    if message is not None:
+        raise ToolMissing(message)
+    return next(path for name in NAMES[tool] if (path := shutil.which(name, path=search_path())))
 
 
 def call(arguments: list[str], folder: Path, failure: str, subject: str = "the Verilog") -> str:

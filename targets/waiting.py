@@ -24,15 +24,15 @@ def least_lags(net: Network, hops: Mapping[str, int]) -> Mapping[str, int] | tup
         net: the network.
         hops: steps from a spike of each layer to the machine's own step that takes it in.
     """
-    found = dict.fromkeys(net.neurons, 0)
+    lags = dict.fromkeys(net.neurons, 0)
     late = inner = [each for each in connections(net) if each.source != INPUT]
-    for _ in range(len(found) + 1):
-        late = [each for each in inner if wait(each, found, hops) < 0]
+    for _ in range(len(lags) + 1):
+        late = [each for each in inner if wait(each, lags, hops) < 0]
         if not late:
-            return found
+            return lags
         for each in late:
-            found[each.target] = max(
-                found[each.target], found[each.source] + hops[each.source] - each.delay
+            lags[each.target] = max(
+                lags[each.target], lags[each.source] + hops[each.source] - each.delay
             )
     reason = (
         "its spikes run in a circle in fewer steps than the machine takes, which is one a layer"

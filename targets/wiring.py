@@ -49,12 +49,14 @@ def connections(net: Network) -> tuple[Connection, ...]:
 
     Delays are of one number a node.
     """
-    found: dict[tuple[str, str, int], Int64] = {}
+    weights_by_way: dict[tuple[str, str, int], Int64] = {}
     for name in net.neurons:
         for source, delay, weights in _resolved(net, name):
             key = source, name, delay
-            found[key] = found[key] + weights if key in found else weights
-    return tuple(Connection(*key, weights) for key, weights in found.items())
+            weights_by_way[key] = (
+                weights_by_way[key] + weights if key in weights_by_way else weights
+            )
+    return tuple(Connection(*key, weights) for key, weights in weights_by_way.items())
 
 
 def _resolved(net: Network, name: str) -> list[tuple[str, int, Int64]]:

@@ -53,12 +53,12 @@ which are sums of the network's then
 
 def planned(net: Network) -> dict[str, bytes]:
     """Return all files by name."""
-    made = stages(net)
+    chain = stages(net)
     return {
-        MODEL: (json.dumps(_model(net, made), separators=(",", ":")) + "\n").encode(),
-        DESCRIPTION: to_json(_description(net, made)),
+        MODEL: (json.dumps(_model(net, chain), separators=(",", ":")) + "\n").encode(),
+        DESCRIPTION: to_json(_description(net, chain)),
         PROGRAM: files("lehr.targets.akida").joinpath(PROGRAM).read_bytes(),
-        README: _readme(net, made).encode(),
+        README: _readme(net, chain).encode(),
     }
 
 
@@ -78,8 +78,8 @@ def _dimensions(shape: tuple[int, ...], spatial: bool) -> list[int]:
     return [shape[2], shape[1], shape[0]] if spatial else [1, 1, size]
 
 
-def _model(net: Network, made: list[Stage]) -> dict[str, Any]:
-    entry = _dimensions(net.input.shape, made[0].convolution)
+def _model(net: Network, chain: list[Stage]) -> dict[str, Any]:
+    entry = _dimensions(net.input.shape, chain[0].convolution)
     width, height, channels = entry
     given = {
         "input_bits": 1,
@@ -98,8 +98,8 @@ def _model(net: Network, made: list[Stage]) -> dict[str, Any]:
         "output_shape": entry,
     }
     layers = [before]
-    for stage in made:
-        fires = stage is not made[-1] or fires_at_its_end(net)
+    for stage in chain:
+        fires = stage is not chain[-1] or fires_at_its_end(net)
         layers.append(_layer(net, stage, before, fires))
         before = layers[-1]
     whole = {"input_shape": entry, "output_shape": before["output_shape"]}
@@ -165,11 +165,11 @@ def _geometry(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _description(net: Network, made: list[Stage]) -> dict[str, Any]:
+def _description(net: Network, chain: list[Stage]) -> dict[str, Any]:
     return {
         "shape": list(net.input.shape),
         "steps": net.steps,
-        "spatial": made[0].convolution,
+        "spatial": chain[0].convolution,
         "layers": [
             {
                 "name": stage.name,
@@ -179,19 +179,19 @@ def _description(net: Network, made: list[Stage]) -> dict[str, Any]:
                 if net.neurons[stage.name].integrates
                 else stage.thresholds.tolist(),
             }
-            for stage in made
+            for stage in chain
         ],
         "readout": net.readout,
     }
 
 
-def _readme(net: Network, made: list[Stage]) -> str:
+def _readme(net: Network, chain: list[Stage]) -> str:
     rows = [
         f"| {stage.name} | {'x'.join(map(str, net.shapes[stage.name]))} | "
         f"{'Convolutional' if stage.convolution else 'FullyConnected'} |"
         f" {'x'.join(map(str, stage.weights.shape))} of {stage.bits} bits | "
         f"{stage.thresholds.min()}..{stage.thresholds.max()} |"
-        for stage in made
+        for stage in chain
     ]
     spikes = (
         f"The last layer puts out spikes, 0 or 1: the class is the neuron of {net.output} with "
@@ -201,7 +201,7 @@ def _readme(net: Network, made: list[Stage]) -> str:
         f"The last layer puts out potentials; a membrane of {net.output} is the potential and "
         "the bias of network.json."
     )
-    entry = "x".join(map(str, _dimensions(net.input.shape, made[0].convolution)))
+    entry = "x".join(map(str, _dimensions(net.input.shape, chain[0].convolution)))
     readout = spikes if fires_at_its_end(net) else potentials
     return _TEXT.format(
         version=VERSION, steps=net.steps, entry=entry, readout=readout, layers="\n".join(rows)

@@ -41,21 +41,21 @@ class SoftwareBackend:
         shape, steps = tuple(network["shape"]), int(network["steps"])
         x = stepped(x, shape, steps, 1)
         samples, steps = x.shape[:2]
-        made = AKIDA.run(
+        outputs = AKIDA.run(
             folder / PROGRAM, {"x": x.reshape(samples, steps, -1)}, "does not run or map the model"
         )
         layers = {layer["name"]: (samples, steps, *layer["shape"]) for layer in network["layers"]}
         return MachineTrace(
             {
-                name: made[f"spikes:{name}"].astype(np.uint8).reshape(own)
+                name: outputs[f"spikes:{name}"].astype(np.uint8).reshape(own)
                 for name, own in layers.items()
             },
             {
-                name: made[f"membranes:{name}"].astype(np.int32).reshape(own)
+                name: outputs[f"membranes:{name}"].astype(np.int32).reshape(own)
                 for name, own in layers.items()
             },
-            decision=made["decision"],
-            figures=figures(made),
+            decision=outputs["decision"],
+            figures=figures(outputs),
         )
 
 
@@ -72,10 +72,10 @@ def described(folder: Path) -> dict[str, Any]:
         raise FileRefused(f"{folder / DESCRIPTION} does not parse ({error}); {AGAIN}") from None
 
 
-def figures(made: dict[str, npt.NDArray[Any]]) -> tuple[Figure, ...]:
+def figures(outputs: dict[str, npt.NDArray[Any]]) -> tuple[Figure, ...]:
     """Return what akida says of a model that is mapped."""
     mapped = f"akida {VERSION}, mapped onto its virtual AKD1000 in hardware alone"
     return (
-        Figure("neural processors", int(made["processors"].sum()), "of 78", mapped),
-        Figure("program", int(made["program"]), "bytes", mapped),
+        Figure("neural processors", int(outputs["processors"].sum()), "of 78", mapped),
+        Figure("program", int(outputs["program"]), "bytes", mapped),
     )

@@ -102,19 +102,19 @@ def unchained(net: Network) -> Iterator[Problem]:
 def stages(net: Network) -> list[Stage]:
     """Return the layers of a chain, in order."""
     matrices = {each.target: each.weights for each in connections(net)}
-    made: list[Stage] = []
+    chain: list[Stage] = []
     for name, neuron in net.neurons.items():
         size = math.prod(net.shapes[name])
         bias, threshold = by_neuron(neuron, "bias", size), by_neuron(neuron, "threshold", size)
-        node = _convolution(net, name) if not made or made[-1].convolution else None
+        node = _convolution(net, name) if not chain or chain[-1].convolution else None
         if node is None:
-            made.append(Stage(name, False, matrices[name][None, None], threshold - bias, bias))
+            chain.append(Stage(name, False, matrices[name][None, None], threshold - bias, bias))
         else:
             turned = node.weight[:, :, ::-1, ::-1].transpose(3, 2, 1, 0).astype(np.int64)
-            made.append(
+            chain.append(
                 Stage(name, True, turned, neuron.threshold.astype(np.int64) - neuron.bias, bias)
             )
-    return made
+    return chain
 
 
 def _convolution(net: Network, name: str) -> Conv2d | None:
@@ -138,8 +138,8 @@ def _convolution(net: Network, name: str) -> Conv2d | None:
 
 def too_large(net: Network) -> Iterator[Problem]:
     """Yield what of a chain the chip does not hold."""
-    made = stages(net)
-    for stage in made:
+    chain = stages(net)
+    for stage in chain:
         if stage.bits is None:
             greatest = int(np.abs(stage.weights).max())
             reason = (
@@ -154,7 +154,7 @@ def too_large(net: Network) -> Iterator[Problem]:
                 f"{-THRESHOLD:,}..{THRESHOLD - 1:,}"
             )
             yield Problem(stage.name, reason, "train with smaller ones")
-    dense = [stage.name for stage in made if not stage.convolution]
+    dense = [stage.name for stage in chain if not stage.convolution]
     if len(dense) > DENSE:
         yield Problem(
             dense[DENSE],

@@ -17,11 +17,13 @@ def compiler() -> list[str]:
     Raises:
         UsageError: when `$CC` is no command.
     """
-    told = os.environ.get("CC", "")
+    choice = os.environ.get("CC", "")
     try:
-        return shlex.split(told) or ["cc"]
+        return shlex.split(choice) or ["cc"]
     except ValueError:
-        raise UsageError(f"CC is {told!r}, which a shell does not take; close its quotes") from None
+        raise UsageError(
+            f"CC is {choice!r}, which a shell does not take; close its quotes"
+        ) from None
 
 
 def missing(*others: str) -> str | None:

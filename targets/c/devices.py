@@ -126,7 +126,7 @@ def _fits(needed: Need, device: Device) -> bool:
 
 def _kib(options: Options, name: str) -> int:
     """Return the value of an option in KiB, as bytes."""
-    told = options[name]
-    if not (re.fullmatch("[0-9]{1,7}", told) and 1 <= int(told) <= MAX_KIB):
-        raise UsageError(f"{name} is {told!r}; use a whole number of KiB from 1 to {MAX_KIB:,}")
-    return int(told) * KIB
+    given = options[name]
+    if not (re.fullmatch("[0-9]{1,7}", given) and 1 <= int(given) <= MAX_KIB):
+        raise UsageError(f"{name} is {given!r}; use a whole number of KiB from 1 to {MAX_KIB:,}")
+    return int(given) * KIB

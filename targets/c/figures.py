@@ -56,21 +56,21 @@ def measure(folder: Path) -> tuple[Figure, ...]:
     """
     if shutil.which("make") is None:
         return ()
-    with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
-        work = Path(made) / "artefact"
+    with tempfile.TemporaryDirectory(prefix="lehr-c-") as scratch:
+        work = Path(scratch) / "artefact"
         shutil.copytree(folder, work)
         figures = [
             _flash(work, line)
             for line in call(["make", "-s", "sizes"], work, "does not compile").splitlines()
         ]
         if missing("arm-none-eabi-gcc", "qemu-system-arm") is None:
-            told = call(["make", "-s", "check-cortex-m"], work, "does not run on a Cortex-M4")
+            printed = call(["make", "-s", "check-cortex-m"], work, "does not run on a Cortex-M4")
             counted = re.search(
                 r"^(\d+) instructions per inference\n(\d+) bytes of stack in a step$",
-                told,
+                printed,
                 re.MULTILINE,
             )
-            assert counted is not None, told
+            assert counted is not None, printed
             tools = (
                 f"{_version('arm-none-eabi-gcc', work)} -O2; {_version('qemu-system-arm', work)}"
             )

@@ -159,7 +159,7 @@ class Layout:
 
         Each of its sums belongs to one window at most.
         """
-        found = {}
+        pools = {}
         for name in needed - self._passed:
             node, (source, *others) = self.net.nodes[name], self.net.sources(name)
             plain = (
@@ -174,8 +174,8 @@ class Layout:
                 and source not in self._passed
             )
             if plain and alone:
-                found[name] = source
-        return found
+                pools[name] = source
+        return pools
 
     def _counters(self, name: str, rate: float) -> Slices | None:
         """Return counters for a computed node, where it may and should have some.

@@ -64,8 +64,8 @@ def load(source: Path | Network) -> Model:
                 "build --target c' made"
             )
         net, files = again.net, again.plan.files
-    with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
-        work = Path(made)
+    with tempfile.TemporaryDirectory(prefix="lehr-c-") as scratch:
+        work = Path(scratch)
         for name in LIBRARY:
             (work / name).write_bytes(files[name])
         shutil.copyfile(TEMPLATES / BRIDGE, work / BRIDGE)
@@ -158,10 +158,10 @@ class Model:
                 f"events have {indices.size:,} indices and {values.size:,} values; give one value "
                 "for each, or for all"
             )
-        for what, told in (("indices", indices), ("values", values)):
-            if told.size and told.dtype.kind not in "iu":
+        for what, array in (("indices", indices), ("values", values)):
+            if array.size and array.dtype.kind not in "iu":
                 raise UsageError(
-                    f"{what} of events have dtype {told.dtype}; convert them to integers"
+                    f"{what} of events have dtype {array.dtype}; convert them to integers"
                 )
         size, highest = math.prod(self.net.input.shape), self.net.input.highest
         inside = bool(
@@ -222,21 +222,21 @@ class Model:
         recorder.add_events(input_events(x, held=held, steps=steps))
         for sample, given in enumerate(np.ascontiguousarray(x)):
             self.reset()
-            found = self._outputs((steps,))
+            outputs = self._outputs((steps,))
             self._call(
                 "bridge_run",
                 _pointer(given),
                 int(held),
                 ctypes.c_size_t(steps),
-                *self._arrays(found),
+                *self._arrays(outputs),
             )
-            spikes = {name: array[None] for name, array in found.spikes.items()}
+            spikes = {name: array[None] for name, array in outputs.spikes.items()}
             recorder.add_steps(
-                sample, 0, spikes, {name: array[None] for name, array in found.membranes.items()}
+                sample, 0, spikes, {name: array[None] for name, array in outputs.membranes.items()}
             )
             counts = {name: fired.sum(axis=1, dtype=np.int64) for name, fired in spikes.items()}
             recorder.add_counts(sample, counts[self.net.output])
-            for name, membranes in found.membranes.items():
+            for name, membranes in outputs.membranes.items():
                 recorder.add_totals(name, counts[name], int(membranes.min()), int(membranes.max()))
         return recorder.result()
 
@@ -252,19 +252,19 @@ class Model:
             {name: np.zeros(shape, np.int32) for name, shape in shapes.items()},
         )
 
-    def _arrays(self, found: Step) -> tuple[Any, ...]:
-        """Return the sizes of layers and the arrays of `found`, as the bridge takes them."""
+    def _arrays(self, outputs: Step) -> tuple[Any, ...]:
+        """Return the sizes of layers and the arrays of `outputs`, as the bridge takes them."""
         pointers = ctypes.c_void_p * len(self._sizes)
         spikes, membranes = (
             pointers(*(a.ctypes.data for a in arrays.values()))
-            for arrays in (found.spikes, found.membranes)
+            for arrays in (outputs.spikes, outputs.membranes)
         )
         return _pointer(self._sizes), spikes, membranes
 
     def _read(self) -> Step:
-        found = self._outputs(())
-        self._call("bridge_read", *self._arrays(found))
-        return found
+        outputs = self._outputs(())
+        self._call("bridge_read", *self._arrays(outputs))
+        return outputs
 
 
 def _pointer(array: npt.NDArray[Any]) -> ctypes.c_void_p:

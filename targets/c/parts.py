@@ -51,7 +51,7 @@ def parts(program: Program) -> dict[str, Part]:
 
     Those that leave nothing in memory are left out.
     """
-    memory, found = kept(program), {}
+    memory, functions = kept(program), {}
     for kind, statements in _pieces(program).items():
         flat = plain(statements)
         loads, stores = _first_read(flat), {written(s) for s in flat}
@@ -66,8 +66,8 @@ def parts(program: Program) -> dict[str, Part]:
         own = {FIRED} if counts else set[str]()
         part = Part(statements, takes, _of(memory, loads - own), _of(memory, stores - own), counts)
         if part.stores or part.counts:
-            found[kind] = part
-    return found
+            functions[kind] = part
+    return functions
 
 
 def named(program: Program) -> tuple[str, ...]:

@@ -128,13 +128,13 @@ def helpers(updates: list[Update]) -> dict[int, list[str]]:
     text = "\n".join(
         line for update in updates for part in update.parts.values() for line in update.body(part)
     )
-    found = {}
+    called_by_bits = {}
     for bits in sorted({update.bits for update in updates}):
         direct = {name for name in DIVISIONS if f"{name}_{bits}(" in text}
         if direct & {"divide_nearest_even", "dash"}:
             direct.add("divide_floor")
-        found[bits] = [name for name in DIVISIONS if name in direct]
-    return found
+        called_by_bits[bits] = [name for name in DIVISIONS if name in direct]
+    return called_by_bits
 
 
 # -------------------------------------------------------------------- statements

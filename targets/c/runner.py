@@ -54,8 +54,8 @@ class CRunner:
                 f"{folder / DESCRIPTION} describes no network ({error}); {_WAY_OUT}"
             ) from None
         x = stepped(x, shape, steps)
-        with tempfile.TemporaryDirectory(prefix="lehr-c-") as made:
-            work = Path(made)
+        with tempfile.TemporaryDirectory(prefix="lehr-c-") as scratch:
+            work = Path(scratch)
             for name, content in sources.items():
                 (work / name).write_bytes(content)
             call(["make", "-s", f"CC={shlex.join(compiler())}"], work, "does not compile")

@@ -62,8 +62,8 @@ def slices(node: Conv2d | Linear, target: Shape, largest: int, rate: float) -> S
         rate: spikes per neuron and step.
     """
     groups = node.groups if isinstance(node, Conv2d) else 1
-    found = Slices(math.prod(target[1:]) * groups, target[0] // groups, largest.bit_length())
+    counters = Slices(math.prod(target[1:]) * groups, target[0] // groups, largest.bit_length())
     spikes = rate * largest
-    levels = min(math.log2(1 + spikes), found.levels)
-    sliced = SLICED_ADD * found.words * spikes + SLICED_READ * found.outputs * levels
-    return found if sliced < EVENT_ADD * found.outputs * spikes else None
+    levels = min(math.log2(1 + spikes), counters.levels)
+    sliced = SLICED_ADD * counters.words * spikes + SLICED_READ * counters.outputs * levels
+    return counters if sliced < EVENT_ADD * counters.outputs * spikes else None

@@ -63,9 +63,9 @@ class C(Target):
         if any(RULES.missing(neuron.program.all) for neuron in net.neurons.values()):
             return ()  # said already, and nothing else can be asked of what is not known
         known = intervals(net)
-        found = [problem for name in net.neurons for problem in problems(net, name, known)]
-        if found:
-            return tuple(found)
+        refusals = [problem for name in net.neurons for problem in problems(net, name, known)]
+        if refusals:
+            return tuple(refusals)
         layout = Layout(net)
         if layout.memory.bytes <= INT32_MAX:
             return ()
@@ -157,9 +157,9 @@ def _rate(options: Options) -> float:
     Raises:
         UsageError: when it is no percentage.
     """
-    told = options.get("rate")
-    if told is None:
+    percent = options.get("rate")
+    if percent is None:
         return RATE
-    if not (re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", told) and float(told) <= 100):
-        raise UsageError(f"rate is {told!r}; use a number from 0 to 100, in %")
-    return float(told) / 100
+    if not (re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", percent) and float(percent) <= 100):
+        raise UsageError(f"rate is {percent!r}; use a number from 0 to 100, in %")
+    return float(percent) / 100

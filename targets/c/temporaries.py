@@ -18,13 +18,13 @@ RULES: Table[Callable[..., list[int]]] = Table("target c", "say the update in ot
 
 def reached(program: Program, spans: Spans) -> dict[str, Bounds]:
     """Bounds of every value that each register has, or that comes up on the way to one."""
-    found: dict[str, Bounds] = dict.fromkeys(program.registers, (0, 0))
+    bounds: dict[str, Bounds] = dict.fromkeys(program.registers, (0, 0))
     for place in spans.places:
         s, x = place.statement, written(place.statement)
-        found[x] = hull(
-            found[x], place.after, *((value, value) for value in RULES[type(s)](place, s))
+        bounds[x] = hull(
+            bounds[x], place.after, *((value, value) for value in RULES[type(s)](place, s))
         )
-    return found
+    return bounds
 
 
 @RULES.rule(Leak)

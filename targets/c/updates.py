@@ -45,24 +45,24 @@ def spans(net: Network, name: str, known: Mapping[str, Interval]) -> Spans:
 def layers(net: Network, known: Mapping[str, Interval]) -> dict[str, Layer]:
     """Return the update of each layer of neurons, numbered in order, from bounds of all nodes."""
     updates: dict[tuple[Program, int], Update] = {}
-    made = {}
+    by_name = {}
     for name, neuron in net.neurons.items():
-        found = spans(net, name, known)
-        bits = 32 if _within(hull(*reached(neuron.program, found).values()), INT32_MAX) else 64
+        reach = spans(net, name, known)
+        bits = 32 if _within(hull(*reached(neuron.program, reach).values()), INT32_MAX) else 64
         update = updates.setdefault(
             (neuron.program, bits), Update(len(updates) + 1, neuron.program, bits)
         )
         types = {
-            register: smallest_type(*found.kept[register]) for register in kept(neuron.program)
+            register: smallest_type(*reach.kept[register]) for register in kept(neuron.program)
         }
-        made[name] = Layer(update, types | {FIRED: "uint8_t"})
-    return made
+        by_name[name] = Layer(update, types | {FIRED: "uint8_t"})
+    return by_name
 
 
 def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Problem]:
     """Return why C does not compute a layer's update."""
-    found, program = spans(net, name, known), net.neurons[name].program
-    values = reached(program, found)
+    reach, program = spans(net, name, known), net.neurons[name].program
+    values = reached(program, reach)
     wide = next((x for x, bounds in values.items() if not _within(bounds, INT64_MAX)), None)
     if wide is not None:
         return [
@@ -73,7 +73,7 @@ def problems(net: Network, name: str, known: Mapping[str, Interval]) -> list[Pro
             )
         ]
     membrane = program.membrane
-    low, high = found.kept[membrane]
+    low, high = reach.kept[membrane]
     if not -INT32_MAX - 1 <= low <= high <= INT32_MAX:
         reason = (
             f"its membrane {membrane} reaches {max(-low, high):,}, more than the 32 bits in "

@@ -89,14 +89,14 @@ def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
     rng = np.random.default_rng(seed)
     x = random_input(net, rng)
     for number, (name, neuron) in enumerate(net.neurons.items()):
-        how, channels = neuron.fields, neuron.threshold.size
-        rails = round((0 if number else style.rails) * how.highest)
+        arithmetic, channels = neuron.fields, neuron.threshold.size
+        rails = round((0 if number else style.rails) * arithmetic.highest)
         silent = np.full(channels, INT32_MAX, np.int32)
         current = _membrane(
             _with(net, name, Neuron(silent, np.zeros_like(silent), CURRENT)), name, x
         )
         bias = _biases(
-            rng, (int(np.abs(current).mean()) << how.fraction_bits) // 2, channels, style
+            rng, (int(np.abs(current).mean()) << arithmetic.fraction_bits) // 2, channels, style
         )
         if rails:
             bias[0::4], bias[1::4] = rails, -rails
@@ -116,7 +116,7 @@ def calibrated(net: Network, seed: int = 0, style: Style = USUAL) -> Network:
             ]
             threshold = np.array(each, np.int32)
         if rails:
-            threshold[0::4] = how.highest
+            threshold[0::4] = arithmetic.highest
         net = _with(net, name, replace(neuron, threshold=threshold, bias=bias))
     return _with_one_threshold(net) if style.everywhere else net
 
@@ -198,15 +198,15 @@ class Builder:
         self.edges.append((self.here, name))
         self.here = name
 
-    def conv(self, name: str, out: int, size: tuple[int, int] = (3, 3), **how: Any) -> None:
+    def conv(self, name: str, out: int, size: tuple[int, int] = (3, 3), **moves: Any) -> None:
         """Append a convolution to `out` channels."""
         kind = self.kind()
         self.add(
             name,
             Conv2d(
-                self.weight(out, self.shape[0] // how.get("groups", 1), *size, kind=kind),
+                self.weight(out, self.shape[0] // moves.get("groups", 1), *size, kind=kind),
                 kind=kind,
-                **how,
+                **moves,
             ),
         )
 
@@ -218,10 +218,10 @@ class Builder:
         kind = self.kind()
         self.add(name, Linear(self.weight(out, features, kind=kind), kind))
 
-    def neuron(self, name: str, how: Arithmetic, synapse: Synapse | None = None) -> None:
+    def neuron(self, name: str, arithmetic: Arithmetic, synapse: Synapse | None = None) -> None:
         """Append neurons; `calibrated` gives them thresholds."""
-        silent = np.full(self.shape[0], 0 if how.fires == "never" else INT32_MAX, np.int32)
-        self.add(name, Neuron(silent, np.zeros_like(silent), how, synapse))
+        silent = np.full(self.shape[0], 0 if arithmetic.fires == "never" else INT32_MAX, np.int32)
+        self.add(name, Neuron(silent, np.zeros_like(silent), arithmetic, synapse))
 
     def feedback(self, name: str, source: str, sink: str) -> None:
         """Add neurons' spikes, through random weights, to the input of neurons."""

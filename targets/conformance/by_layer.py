@@ -116,11 +116,11 @@ def _loihi(
 
 def _all_bits(readout: Readout) -> tuple[Network, Images]:
     """Membranes of 24 bits that stay within them."""
-    how = Arithmetic(reset="zero", reset_timing="same_step", fraction_bits=7, state_bits=24)
+    arithmetic = Arithmetic(reset="zero", reset_timing="same_step", fraction_bits=7, state_bits=24)
     weight = np.full((4, 30), 127, np.int8)
     weight[1:] = np.random.default_rng(6).integers(-127, 128, (3, 30))
-    lif = Neuron(np.full(4, 4_400_000 // UNIT * UNIT, np.int32), np.zeros(4, np.int32), how)
-    low = Neuron(np.full(4, UNIT, np.int32), np.zeros(4, np.int32), how)
+    lif = Neuron(np.full(4, 4_400_000 // UNIT * UNIT, np.int32), np.zeros(4, np.int32), arithmetic)
+    low = Neuron(np.full(4, UNIT, np.int32), np.zeros(4, np.int32), arithmetic)
     one = Linear(np.eye(4, dtype=np.int8), "ternary")
     nodes: dict[str, Node] = {
         "fc": Linear(weight, "int8"),

@@ -82,28 +82,28 @@ def in_fields(target: Target) -> bool:
 def claims_of(target: Target) -> tuple[Claim, ...]:
     """Return all that a target states."""
     machine = target.arithmetics
-    made = [Claim("node", kind) for kind in target.nodes]
-    made += [Claim("weights", kind) for kind in target.weights]
-    made += [Claim("readout", readout) for readout in target.readouts]
-    made += [
+    claims = [Claim("node", kind) for kind in target.nodes]
+    claims += [Claim("weights", kind) for kind in target.weights]
+    claims += [Claim("readout", readout) for readout in target.readouts]
+    claims += [
         Claim("statement", kind)
         for kind in target.statements
         if machine.to_the_rails or kind is not Bound
     ]
-    made += [Claim("by_neuron", what) for what in target.by_neuron]
+    claims += [Claim("by_neuron", what) for what in target.by_neuron]
     if in_fields(target):
         names = [name for name in machine.CHOICES if name not in _idle_fields(target)]
-        made += [Claim(name, value) for name in names for value in getattr(machine, name)]
-        made.append(Claim("fraction_bits", machine.max_fraction_bits))
-        made += [Claim("state_bits", machine.max_state_bits)] if machine.to_the_rails else []
+        claims += [Claim(name, value) for name in names for value in getattr(machine, name)]
+        claims.append(Claim("fraction_bits", machine.max_fraction_bits))
+        claims += [Claim("state_bits", machine.max_state_bits)] if machine.to_the_rails else []
         if machine.synapse:
             synapse = [
                 name for name in SYNAPSE_FIELDS if machine.to_the_rails or name != "overflow"
             ]
-            made += [
+            claims += [
                 Claim(name, value, True) for name in synapse for value in getattr(machine, name)
             ]
-    return tuple(sorted(made, key=str))
+    return tuple(sorted(claims, key=str))
 
 
 def _idle_fields(target: Target) -> frozenset[str]:

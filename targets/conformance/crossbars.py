@@ -48,9 +48,9 @@ class OneLayer:
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
         """One network."""
         if all(type(node) in target.nodes for node in self._nodes().values()):
-            yield iter([self._made()])
+            yield iter([self._network()])
 
-    def _made(self) -> tuple[Network, Images]:
+    def _network(self) -> tuple[Network, Images]:
         nodes = self._nodes()
         net = Network(
             nodes, tuple(pairwise((INPUT, *nodes, OUTPUT))), Input(_SHAPE, "spikes"), _STEPS

@@ -66,7 +66,7 @@ class Form:
     held: bool = False
     steps: int = 8
 
-    def made_of(self, nodes: frozenset[type]) -> bool:
+    def has_only(self, nodes: frozenset[type]) -> bool:
         """Return whether it has nodes of these types alone."""
         net = Builder(Input(self.shape, "spikes"), np.random.default_rng(0))
         self.fill(net, lambda name: net.neuron(name, Arithmetic()))
@@ -76,17 +76,20 @@ class Form:
         self, parts: Parts, seed: int = 0, style: Style = USUAL, samples: int = 3
     ) -> tuple[Network, Images]:
         """Return a network of this form with random weights, and samples for it."""
-        how = parts.arithmetic
+        arithmetic = parts.arithmetic
         net = Builder(
             Input(self.shape, "u8" if self.pixels else "spikes"),
             np.random.default_rng(seed + 1),
             parts.kinds,
         )
         self.fill(
-            net, lambda name: net.neuron(name, parts.last if name == "out" else how, parts.synapse)
+            net,
+            lambda name: net.neuron(
+                name, parts.last if name == "out" else arithmetic, parts.synapse
+            ),
         )
-        made = net.network(self.steps, seed, parts.readout, style)
-        return made, random_input(made, np.random.default_rng(seed + 4), samples, self.held)
+        result = net.network(self.steps, seed, parts.readout, style)
+        return result, random_input(result, np.random.default_rng(seed + 4), samples, self.held)
 
 
 def _convolutions(net: Builder, neurons: AddNeurons) -> None:

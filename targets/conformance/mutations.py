@@ -101,17 +101,17 @@ def leaks(net: Network) -> Iterator[Network]:
     for name, neuron in reversed([*net.neurons.items()]):
         if isinstance(neuron.arithmetic, Program):
             for program in _other_leaks(neuron.arithmetic):
-                yield from _made(net, name, neuron, arithmetic=program)
+                yield from _changed(net, name, neuron, arithmetic=program)
         else:
-            for how in _other_decays(neuron.arithmetic):
-                yield from _made(net, name, neuron, arithmetic=how)
+            for leak in _other_decays(neuron.arithmetic):
+                yield from _changed(net, name, neuron, arithmetic=leak)
 
 
 def synapses(net: Network) -> Iterator[Network]:
     """Yield networks in which the currents of a layer leak a little more or less."""
     for name, neuron in reversed([*net.neurons.items()]):
-        for how in _other_decays(neuron.synapse) if neuron.synapse else ():
-            yield from _made(net, name, neuron, synapse=how)
+        for leak in _other_decays(neuron.synapse) if neuron.synapse else ():
+            yield from _changed(net, name, neuron, synapse=leak)
 
 
 def other_state(net: Network) -> Iterator[Network]:
@@ -119,7 +119,7 @@ def other_state(net: Network) -> Iterator[Network]:
     for name, neuron in reversed([*net.neurons.items()]):
         if neuron.synapse and neuron.bias.any():
             to: BiasTo = "membrane" if neuron.synapse.bias_to == "synapse" else "synapse"
-            yield from _made(net, name, neuron, synapse=replace(neuron.synapse, bias_to=to))
+            yield from _changed(net, name, neuron, synapse=replace(neuron.synapse, bias_to=to))
 
 
 MUTATIONS: Mapping[str, Mutate] = MappingProxyType(
@@ -142,7 +142,7 @@ def _with(net: Network, name: str, node: Node) -> Network:
     return replace(net, nodes={**net.nodes, name: node})
 
 
-def _made(net: Network, name: str, neuron: Neuron, **changes: Any) -> Iterator[Network]:
+def _changed(net: Network, name: str, neuron: Neuron, **changes: Any) -> Iterator[Network]:
     """Yield the network with changed neurons, unless their arithmetic contradicts itself."""
     try:
         yield _with(net, name, replace(neuron, **changes))
@@ -171,7 +171,7 @@ def _parameter(net: Network, name: str) -> Iterator[Network]:
                 if name in ("threshold", "bias")
                 else {"parameters": {**neuron.parameters, name: more}}
             )
-            yield from _made(net, layer, neuron, **whole)
+            yield from _changed(net, layer, neuron, **whole)
 
 
 def _lowest_bit(array: Any) -> int:
@@ -184,10 +184,10 @@ def _step(weight: int, kind: str) -> int:
     return -2 * weight if kind == "binary" else 1 if weight < 1 else -1
 
 
-def _other_decays(how: Arithmetic | Synapse) -> Iterator[Arithmetic | Synapse]:
-    for numerator, shift in _near(how.decay_form, how.decay_numerator, how.decay_shift):
+def _other_decays(state: Arithmetic | Synapse) -> Iterator[Arithmetic | Synapse]:
+    for numerator, shift in _near(state.decay_form, state.decay_numerator, state.decay_shift):
         try:
-            yield replace(how, decay_numerator=numerator, decay_shift=shift)
+            yield replace(state, decay_numerator=numerator, decay_shift=shift)
         except LehrError:
             continue
 

@@ -134,12 +134,12 @@ def networks(
             "recurrent", draw(st.sampled_from(flat_layers)), draw(st.sampled_from(flat_layers))
         )
     try:
-        made = net.network(draw(st.integers(2, 8)), seed)
-        assume(alive(simulate(made, random_input(made, np.random.default_rng(seed)))))
+        result = net.network(draw(st.integers(2, 8)), seed)
+        assume(alive(simulate(result, random_input(result, np.random.default_rng(seed)))))
     except NotMappable:  # an event-driven neuron fired more than 255 times in a step
         assume(False)
         raise
-    return made
+    return result
 
 
 def _spatial(draw: st.DrawFn, net: Builder, depth: int) -> None:
@@ -217,13 +217,15 @@ def _with_states(draw: st.DrawFn, net: Network) -> Network:
     """
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
-        how = neuron.fields
-        if how.beta < 1 and draw(st.integers(0, 3)):
+        arithmetic = neuron.fields
+        if arithmetic.beta < 1 and draw(st.integers(0, 3)):
             nodes[name] = neuron = replace(neuron, synapse=draw(synapses()))
         if name == net.output and net.targets(name) == (OUTPUT,) and draw(st.booleans()):
             silent = np.zeros_like(neuron.threshold)
             nodes[name] = replace(
-                neuron, threshold=silent, arithmetic=replace(how, fires="never", reset="none")
+                neuron,
+                threshold=silent,
+                arithmetic=replace(arithmetic, fires="never", reset="none"),
             )
     last = nodes[net.output]
     assert isinstance(last, Neuron)

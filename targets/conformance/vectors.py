@@ -68,9 +68,9 @@ def networks() -> Iterator[tuple[str, Example, tuple[str, ...]]]:
     """Yield each golden network by name, with the definition's results and its purpose."""
     definition = Definition()
     for golden in GOLDEN:
-        found = example(definition, golden.name)
-        assert isinstance(found, Example), found
-        yield golden.name, found, tuple(map(str, golden.tells(definition)))
+        candidate = example(definition, golden.name)
+        assert isinstance(candidate, Example), candidate
+        yield golden.name, candidate, tuple(map(str, golden.tells(definition)))
 
 
 def write_vectors(folder: Path) -> list[dict[str, Any]]:
@@ -96,15 +96,15 @@ def write_vectors(folder: Path) -> list[dict[str, Any]]:
         )
     index: list[dict[str, Any]] = []
     with writing_folder(folder) as part:
-        for name, made, tells in networks():
-            net, trace = made.net, made.expected.trace
+        for name, golden, tells in networks():
+            net, trace = golden.net, golden.expected.trace
             lacking = [
                 layer
                 for layer, neuron in net.neurons.items()
                 if nir_neuron(neuron.program, neuron.values).lacks
             ]
             (part / f"{name}.nir").write_bytes(to_bytes(net, approximate=lacking))
-            arrays: dict[str, Any] = {"input": made.x}
+            arrays: dict[str, Any] = {"input": golden.x}
             arrays |= {f"spikes.{layer}": array for layer, array in trace.spikes.items()}
             arrays |= {f"membrane.{layer}": array for layer, array in trace.membranes.items()}
             np.savez_compressed(part / f"{name}.npz", **arrays)

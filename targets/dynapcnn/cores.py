@@ -53,11 +53,11 @@ def placed(needs: Mapping[str, Need]) -> dict[str, int] | None:
 
 def table(needs: Mapping[str, Need]) -> str:
     """Return what each layer takes and which cores hold it, in one line."""
-    told = []
+    entries = []
     for layer, need in needs.items():
         held = ", ".join(str(core) for core in range(len(KERNELS)) if need.fits(core))
-        told.append(
+        entries.append(
             f"{layer} {need.kernel:,} of kernels and {need.neurons:,} of neurons: "
             f"{f'core {held}' if held else 'none'}"
         )
-    return "; ".join(told)
+    return "; ".join(entries)

@@ -65,31 +65,31 @@ class Kernel:
         Zeros go around it, and it gets more padding.
         """
         rows, columns = self.weight.shape[2:]
-        side, made = max(rows, columns), self
+        side, best = max(rows, columns), self
         for axis, own in enumerate((rows, columns)):
             more = (side - own + 1) // 2
             around = [(0, 0)] * 4
             around[2 + axis] = (more, side - own - more)
-            wider = np.pad(made.weight, around)
-            padding = [p + more * (a == axis) for a, p in enumerate(made.padding)]
+            wider = np.pad(best.weight, around)
+            padding = [p + more * (a == axis) for a, p in enumerate(best.padding)]
             for step in (
-                made.stride[axis],
+                best.stride[axis],
                 1,
                 2,
                 4,
                 8,
             ):  # of a map of one row any stride makes one row
-                stride = [step if a == axis else s for a, s in enumerate(made.stride)]
+                stride = [step if a == axis else s for a, s in enumerate(best.stride)]
                 tried = Kernel(wider, (stride[0], stride[1]), (padding[0], padding[1]))
                 places = self.size(shape)[1 + axis]
                 if tried.size(shape)[1 + axis] == places and (
-                    step == made.stride[axis] or places == 1
+                    step == best.stride[axis] or places == 1
                 ):
-                    made = tried
+                    best = tried
                     break
             else:
                 return None
-        return made
+        return best
 
 
 def identity(features: int) -> Kernel:
@@ -112,7 +112,7 @@ def composed(nodes: tuple[tuple[str, Node], ...], shape: Shape) -> Kernel:
     Raises:
         Unmapped: when they have none.
     """
-    made: Kernel | None = None
+    whole: Kernel | None = None
     here, flat = shape, False
     for name, node in nodes:
         if isinstance(node, Flatten):
@@ -129,21 +129,21 @@ def composed(nodes: tuple[tuple[str, Node], ...], shape: Shape) -> Kernel:
             (len(after.weight),) if isinstance(node, Linear) else after.size(as_map(here)),
             False,
         )
-        made = after if made is None else _joined(made, name, after)
+        whole = after if whole is None else _joined(whole, name, after)
     if flat:
         raise Unmapped(
             nodes[-1][0],
             "neurons behind it take a map as a vector, which no kernel does",
             "put Linear between them",
         )
-    return identity(as_map(shape)[0]) if made is None else made
+    return identity(as_map(shape)[0]) if whole is None else whole
 
 
-def _joined(made: Kernel, name: str, after: Kernel) -> Kernel:
+def _joined(before: Kernel, name: str, after: Kernel) -> Kernel:
     if not max(after.padding):
-        return made.then(after)
-    if made.weight.shape[2:] == (1, 1) and made.stride == (1, 1) and not max(made.padding):
-        return replace(made.then(after), padding=after.padding)
+        return before.then(after)
+    if before.weight.shape[2:] == (1, 1) and before.stride == (1, 1) and not max(before.padding):
+        return replace(before.then(after), padding=after.padding)
     raise Unmapped(
         name,
         "it pads sums, where a kernel pads spikes",

@@ -33,14 +33,14 @@ class Layer:
             the way, 1 for none.
         taken: the map that comes in.
         kernel: of it.
-        made: the map of its neurons.
+        shape: the map of its neurons.
         update: of them.
     """
 
     sources: Mapping[str, int]
     taken: Map
     kernel: Kernel
-    made: Map
+    shape: Map
     update: Update
 
     @property
@@ -51,21 +51,21 @@ class Layer:
 
 def layers(net: Network) -> dict[str, Layer] | tuple[Problem, ...]:
     """Return the layers of a network, or every reason why it has none."""
-    made: dict[str, Layer] = {}
+    chain: dict[str, Layer] = {}
     problems: list[Problem] = []
     for name in net.neurons:
         layer = _layer(net, name)
         if isinstance(layer, Problem):
             problems.append(layer)
         else:
-            made[name] = layer
-    problems += [p for name, layer in made.items() for p in _sizes(name, layer)]
+            chain[name] = layer
+    problems += [p for name, layer in chain.items() for p in _sizes(name, layer)]
     for name in (INPUT, *net.neurons):
-        heard = [other for other, layer in made.items() if name in layer.sources]
+        heard = [other for other, layer in chain.items() if name in layer.sources]
         if len(heard) > DESTINATIONS and name != INPUT:
             reason = f"it sends to {', '.join(heard)}, a core sends to {DESTINATIONS}"
             problems.append(Problem(name, reason, "let fewer layers hear it"))
-    return tuple(problems) or made
+    return tuple(problems) or chain
 
 
 def _layer(net: Network, name: str) -> Layer | Problem:
@@ -141,11 +141,11 @@ def _sizes(name: str, layer: Layer) -> list[Problem]:
         SIDE,
         "use a smaller kernel or less pooling",
     )
-    at_most("its features are", layer.made[0], FEATURES, "use fewer channels")
+    at_most("its features are", layer.shape[0], FEATURES, "use fewer channels")
     at_most("the features it takes are", layer.taken[0], FEATURES, "use fewer channels")
     at_most(
         "the side of its map is",
-        max(layer.made[1:]),
+        max(layer.shape[1:]),
         SIDE_OUT,
         "use a larger stride, or a smaller input",
     )
@@ -176,9 +176,9 @@ def _sizes(name: str, layer: Layer) -> list[Problem]:
     return problems
 
 
-def cores(made: Mapping[str, Layer], output: str) -> dict[str, int] | Problem:
+def cores(by_name: Mapping[str, Layer], output: str) -> dict[str, int] | Problem:
     """Return the core of each layer; or what the layers need, where the cores lack it."""
-    needs = {name: layer.need for name, layer in made.items()}
+    needs = {name: layer.need for name, layer in by_name.items()}
     at = placed(needs) if len(needs) <= len(KERNELS) else None
     if at is None:
         reason = (

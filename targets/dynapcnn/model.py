@@ -56,14 +56,14 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
             step.
     """
     samples, steps = sources[0][0].shape[:2]
-    v = np.zeros((samples, *core.made), np.int64)
+    v = np.zeros((samples, *core.shape), np.int64)
     spikes, membranes = (
-        np.zeros((samples, steps, *core.made), np.uint8),
-        np.zeros((samples, steps, *core.made), np.int32),
+        np.zeros((samples, steps, *core.shape), np.uint8),
+        np.zeros((samples, steps, *core.shape), np.int32),
     )
     leak, exposed = core.leak[:, None, None], 0
     take = _compiled()
-    how = np.array([*core.stride, *core.padding, core.threshold, core.low, core.zero], np.int64)
+    numbers = np.array([*core.stride, *core.padding, core.threshold, core.low, core.zero], np.int64)
     for t in range(steps):
         v = np.maximum(v + leak, core.low)
         before, fired, seen = v.copy(), np.zeros_like(v), np.zeros((4, *v.shape), np.int64)
@@ -78,7 +78,7 @@ def run_core(core: Core, sources: Sequence[tuple[Events, int]], ordered: bool, n
                 pooling,
                 core.weight,
                 core.live,
-                how,
+                numbers,
             )
         if (
             seen[2].min(initial=0) < LOWEST
@@ -115,8 +115,8 @@ def _exposed(core: Core, v: Int64, up: Int64, down: Int64) -> npt.NDArray[np.boo
 def _compiled() -> Callable[..., None]:
     import numba  # half a second, and only who runs the model needs it
 
-    made: Callable[..., None] = numba.njit(_take)
-    return made
+    compiled: Callable[..., None] = numba.njit(_take)
+    return compiled
 
 
 def _take(
@@ -128,7 +128,7 @@ def _take(
     pooling: Any,
     weight: Any,
     live: Any,
-    how: Any,
+    numbers: Any,
 ) -> None:
     """Take the events of a step from one source into the membranes.
 
@@ -136,7 +136,7 @@ def _take(
     says. What reaches a neuron goes into `seen`: what was added, what was taken, and the least and
     greatest membrane before floor and reset.
     """
-    stride_y, stride_x, pad_y, pad_x, threshold, low, zero = how
+    stride_y, stride_x, pad_y, pad_x, threshold, low, zero = numbers
     features, height, width = v.shape[1:]
     rows, columns = weight.shape[2:]
     for number in range(len(places)):

@@ -41,10 +41,10 @@ def order_of(layer: Layer) -> Order:
     return "host" if set(layer.sources) == {INPUT} else "emission"
 
 
-def rails(net: Network, made: Mapping[str, Layer]) -> list[Problem]:
+def rails(net: Network, by_name: Mapping[str, Layer]) -> list[Problem]:
     """Layers for which something matters that the vendor does not document."""
     problems: list[Problem] = []
-    for name, layer in made.items():
+    for name, layer in by_name.items():
         if layer.update.kind == INTEGRATOR:
             problems += outside(net, name, {"v": (LOWEST, HIGHEST - 1)})
         else:

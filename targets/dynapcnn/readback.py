@@ -26,9 +26,9 @@ def differences(chip: Chip, folder: Path, read: Mapping[str, npt.NDArray[Any]]) 
     ]
 
 
-def _written(chip: Chip, told: Any, path: str) -> npt.NDArray[Any]:
+def _written(chip: Chip, value: Any, path: str) -> npt.NDArray[Any]:
     for part in path.split("."):
-        told = told[f"value{part}" if part.isdigit() else chip.spelled(part)]
-    if not isinstance(told, dict):
-        return np.array(told)
-    return np.array(told["values"]).reshape([*told["dimensions"].values()])
+        value = value[f"value{part}" if part.isdigit() else chip.spelled(part)]
+    if not isinstance(value, dict):
+        return np.array(value)
+    return np.array(value["values"]).reshape([*value["dimensions"].values()])

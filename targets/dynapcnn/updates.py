@@ -131,16 +131,16 @@ def _half_bounded(name: str, neuron: Neuron) -> Problem | None:
 
 
 def _numbers(name: str, neuron: Neuron, form: Form, holes: dict[str, str]) -> Update | Problem:
-    told = holes.get("low", str(LOWEST))
-    by_name = told in neuron.values
+    lowest = holes.get("low", str(LOWEST))
+    by_name = lowest in neuron.values
     for parameter in (
         *(["threshold"] if form.kind != INTEGRATOR else []),
-        *([told] if by_name else []),
+        *([lowest] if by_name else []),
     ):
         if shared(neuron.values[parameter].astype(np.int64)) is None:
             reason = f"its {parameter} differs from channel to channel, a core has one"
             return Problem(name, reason, f"use one {parameter} for the whole layer")
-    low = int(neuron.values[told].flat[0]) if by_name else int(told)
+    low = int(neuron.values[lowest].flat[0]) if by_name else int(lowest)
     if low > 0:
         return Problem(
             name,

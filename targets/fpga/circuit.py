@@ -72,30 +72,32 @@ class Circuit:
         )
         ordered = dict.fromkeys((self.programs[0].membrane, *states))
         reading = [FIRED in program.states for program in self.programs]
-        told = [
+        tests = [
             test_before(program) if reads_it else None
             for program, reads_it in zip(self.programs, reading, strict=True)
         ]
-        if any(reads_it and test is None for reads_it, test in zip(reading, told, strict=True)):
+        if any(reads_it and test is None for reads_it, test in zip(reading, tests, strict=True)):
             ordered[FIRED] = None
         self.kept: list[Kept] = []
         low = 0
         for name in ordered:
-            found = [
+            ranges = [
                 reach.states[name]
                 for of_kind in self._reaches
                 for reach in of_kind
                 if name in reach.states
             ]
-            value = self.pipe.comes_in(f"{name}_0", BIT if name == FIRED else _join(*found, (0, 0)))
+            value = self.pipe.comes_in(
+                f"{name}_0", BIT if name == FIRED else _join(*ranges, (0, 0))
+            )
             self.kept.append(Kept(name, low, value))
             self._now[name] = value
             low += value.bits
         self.kept_bits = low
-        if any(told):
-            self._begin_fired(told)
+        if any(tests):
+            self._begin_fired(tests)
 
-    def _begin_fired(self, told: list[Fire | None]) -> None:
+    def _begin_fired(self, tests: list[Fire | None]) -> None:
         """Compute the spikes of the step before, where the membrane tells of them."""
 
         def tested(kind: int, test: Fire | None) -> str:
@@ -107,7 +109,7 @@ class Circuit:
                 )
             return self.passes(test, kind, 1)
 
-        texts = [tested(kind, test) for kind, test in enumerate(told)]
+        texts = [tested(kind, test) for kind, test in enumerate(tests)]
         self._now[FIRED] = self.pipe.compute(FIRED, 1, BIT, texts, "the spikes of the step before")
 
     def end(self) -> None:
@@ -167,12 +169,12 @@ class Circuit:
 
     def reached(self, step: Step[Any], otherwise: Value) -> Range:
         """Return the range of what a step writes; `otherwise` where a kind lacks it."""
-        found = [
+        ranges = [
             reach.after[number]
             for kind, (_, number) in step.by_kind.items()
             for reach in self._reaches[kind]
         ]
-        return _join(*found, *([] if self.whole(step) else [otherwise.range]))
+        return _join(*ranges, *([] if self.whole(step) else [otherwise.range]))
 
     def whole(self, step: Step[Any]) -> bool:
         """Return whether all kinds take a step."""
@@ -206,10 +208,10 @@ class Circuit:
 
     def close(self, steps: list[Step[Any]], register: str, stage: int, expression: str) -> None:
         """Give a register the sum that some steps add up."""
-        before, found = self.now(register), list[Range]()
+        before, ranges = self.now(register), list[Range]()
         for kind in range(len(self.programs)):
             numbers = [step.by_kind[kind][1] for step in steps if kind in step.by_kind]
-            found += (
+            ranges += (
                 [reach.after[max(numbers)] for reach in self._reaches[kind]]
                 if numbers
                 else [before.range]
@@ -219,7 +221,7 @@ class Circuit:
                 line_of(statement) for step in steps for statement, _ in step.by_kind.values()
             )
         )
-        self._now[register] = self.pipe.compute(register, stage, _join(*found), [expression], note)
+        self._now[register] = self.pipe.compute(register, stage, _join(*ranges), [expression], note)
 
     def holds(self, value: Value, stage: int) -> str:
         """Return the Verilog expression that is true where a value is not 0."""

@@ -72,7 +72,7 @@ def storage(plan: Plan) -> list[Memory]:
 def _memories(engine: Engine) -> list[Memory]:
     machine, tables = engine.machine, engine.tables
     half = ceil(machine.neurons / 2)
-    made = [
+    memories = [
         Memory("even states", machine.circuit.kept_bits, half, 1),
         Memory("odd states", machine.circuit.kept_bits, half, 1),
         Memory("sums", tables.acc_bits, machine.sums, 1),
@@ -91,7 +91,7 @@ def _memories(engine: Engine) -> list[Memory]:
         Memory(i.name, i.width, len(i.words), 0, i.width * len(set(i.words)) if i.small else 0)
         for i in tables.images
     ]
-    return [memory for memory in (*made, *images) if memory.depth]
+    return [memory for memory in (*memories, *images) if memory.depth]
 
 
 @dataclass(frozen=True)
@@ -146,17 +146,17 @@ def require_fit(plan: Plan, name: str) -> None:
     The message has the table of what is needed and available.
     """
     device = DEVICES[name]
-    found = use(plan, device)
-    if not device.cells or found.needed <= device.blocks:
+    used = use(plan, device)
+    if not device.cells or used.needed <= device.blocks:
         return
     rows: list[tuple[str, object, object]] = [
         ("", "needed", "there"),
-        ("block RAMs", found.needed, device.blocks),
+        ("block RAMs", used.needed, device.blocks),
     ]
-    rows += [(f"  {memory}", count, "") for memory, count in found.blocks.items()]
+    rows += [(f"  {memory}", count, "") for memory, count in used.blocks.items()]
     rows += [
-        ("SPRAMs", sum(found.large.values()), device.large),
-        *((f"  {memory}", count, "") for memory, count in found.large.items()),
+        ("SPRAMs", sum(used.large.values()), device.large),
+        *((f"  {memory}", count, "") for memory, count in used.large.items()),
     ]
     first = max(20, *(len(what) for what, _, _ in rows))
     table = "\n".join(
@@ -164,7 +164,7 @@ def require_fit(plan: Plan, name: str) -> None:
     )
     lanes = (
         f"{plan.lanes} lanes"
-        if plan.how == "shared"
+        if plan.arrangement == "shared"
         else f"up to {plan.lanes} lanes in an engine for each layer"
     )
     raise NotMappable(
@@ -180,8 +180,8 @@ def _way_out(plan: Plan, name: str) -> str:
     would fit, else the smallest other device.
     """
     if (
-        plan.how == "layers"
-        and use(replace(plan, how="shared"), DEVICES[name]).needed <= DEVICES[name].blocks
+        plan.arrangement == "layers"
+        and use(replace(plan, arrangement="shared"), DEVICES[name]).needed <= DEVICES[name].blocks
     ):
         return "use engines=shared"
     narrower = [(name, fewer) for fewer in (32, 16, 8, 4, 2, 1) if fewer < plan.lanes]
@@ -204,13 +204,13 @@ def clocks(plan: Plan, rates: Mapping[str, float]) -> dict[str, float]:
     last chunk come after it. One engine takes the sum of these clocks for a step, a chain the
     largest of them, once it is full.
     """
-    found: dict[str, float] = {}
+    by_layer: dict[str, float] = {}
     sent = 1.0
     for engine in plan.engines:
         for layer in engine.machine.layers:
-            found[layer.name] = _clocks(engine.tables, layer, {**rates, INPUT: sent})
+            by_layer[layer.name] = _clocks(engine.tables, layer, {**rates, INPUT: sent})
         sent = rates[engine.machine.output.name]  # to the next one
-    return found
+    return by_layer
 
 
 def _clocks(tables: Tables, layer: Layer, rates: Mapping[str, float]) -> float:

@@ -59,7 +59,7 @@ class Plan:
 
     net: Network
     lanes: int
-    how: Arrangement = "shared"
+    arrangement: Arrangement = "shared"
 
     @cached_property
     def whole(self) -> Machine:
@@ -77,7 +77,7 @@ class Plan:
             NotMappable: when layers that are to be chained hear more than the layer before and
                 themselves.
         """
-        if self.how == "shared":
+        if self.arrangement == "shared":
             return (Engine(self.whole, Tables(self.whole)),)
         parts = chain(self.net)
         links = [

@@ -26,24 +26,24 @@ def terms(k: int) -> list[tuple[int, int]]:
 
     They are the canonical signed digits.
     """
-    found, shift = [], 0
+    digits, shift = [], 0
     while k:
         if k & 1:
             sign = 2 - (k & 3)
-            found.append((sign, shift))
+            digits.append((sign, shift))
             k -= sign
         k, shift = k >> 1, shift + 1
-    return found[::-1]
+    return digits[::-1]
 
 
 def product(x: str, k: Operand, width: int) -> str:
     """Return a product: by shifts and adds with a constant where three do, else by `*`."""
     if k.number is None:
         return f"{x} * {k.name}"
-    found = terms(k.number)
-    if len(found) > 3:
+    digits = terms(k.number)
+    if len(digits) > 3:
         return f"{x} * {wide(k.number, width)}"
-    shifted = [f"{'+' if sign > 0 else '-'} {shift_left(x, shift)}" for sign, shift in found]
+    shifted = [f"{'+' if sign > 0 else '-'} {shift_left(x, shift)}" for sign, shift in digits]
     return " ".join(shifted).removeprefix("+ ") or wide(0, width)
 
 

@@ -96,15 +96,15 @@ def _with(steps: list[Step[Any]], kind: int, program: Program) -> list[Step[Any]
                 if old[i] == new[j]
                 else max(shared[i + 1][j], shared[i][j + 1])
             )
-    found, i, j = list[Step[Any]](), 0, 0
+    merged_steps, i, j = list[Step[Any]](), 0, 0
     while i < len(old) or j < len(new):
         if i < len(old) and j < len(new) and old[i] == new[j]:
-            found.append(Step({**steps[i].by_kind, kind: (statements[j], j)}, old[i]))
+            merged_steps.append(Step({**steps[i].by_kind, kind: (statements[j], j)}, old[i]))
             i, j = i + 1, j + 1
         elif j == len(new) or (i < len(old) and shared[i + 1][j] >= shared[i][j + 1]):
-            found.append(steps[i])
+            merged_steps.append(steps[i])
             i += 1
         else:
-            found.append(Step({kind: (statements[j], j)}, new[j]))
+            merged_steps.append(Step({kind: (statements[j], j)}, new[j]))
             j += 1
-    return found
+    return merged_steps

@@ -157,7 +157,7 @@ class Machine:
         return name == INPUT and self.net.input.kind == "u8"
 
     def _sources(self) -> dict[str, Source]:
-        made: dict[str, Source] = {}
+        sources: dict[str, Source] = {}
         number = 0
         words = {True: 0, False: 0}
         for name, lag in self._heard.items():
@@ -177,7 +177,7 @@ class Machine:
                 column_step = 1 << (column_step - 1).bit_length()
                 row_step = column_step << (columns - 1).bit_length()
                 size = row_step << (rows - 1).bit_length()
-            made[name] = Source(
+            sources[name] = Source(
                 name,
                 values,
                 grain,
@@ -191,7 +191,7 @@ class Machine:
             )
             number, words[values] = number + lag + 1, words[values] + (lag + 1) * size
         self.value_words, self.spike_words = words[True], words[False]
-        return made
+        return sources
 
     @property
     def linked(self) -> bool:
@@ -325,14 +325,14 @@ class Machine:
     @cached_property
     def parameters(self) -> dict[str, Range]:
         """Range of each parameter that the updates read of a neuron, by name; bias last."""
-        found: dict[str, list[int]] = {}
+        ranges: dict[str, list[int]] = {}
         for layer in self.layers:
             for name in layer.neuron.program.parameters:
                 value = layer.neuron.values[name]
-                found.setdefault(name, []).extend((int(value.min()), int(value.max())))
+                ranges.setdefault(name, []).extend((int(value.min()), int(value.max())))
         return {
             name: (min(ends), max(ends))
-            for name, ends in sorted(found.items(), key=lambda item: _CONSTANTS.get(item[0], 1))
+            for name, ends in sorted(ranges.items(), key=lambda item: _CONSTANTS.get(item[0], 1))
         }
 
     @property

@@ -46,9 +46,9 @@ def report(folder: Path, device: str) -> tuple[Table, ...]:
     rate and energy.
     """
     placed = read_json(folder / NEXTPNR, _WAY_OUT, _BYTES) if (folder / NEXTPNR).exists() else None
-    made = [] if placed is None else [_resources(placed["utilization"]), _timing(placed["fmax"])]
+    tables = [] if placed is None else [_resources(placed["utilization"]), _timing(placed["fmax"])]
     if (folder / CYCLES).exists():
-        told = read_json(folder / "lehr_fpga.json", AGAIN)
+        description = read_json(folder / "lehr_fpga.json", AGAIN)
         lines = read_text(folder / CYCLES, _BYTES, _WAY_OUT).splitlines()
         runs = sorted(map(_run, lines), key=lambda run: run[1])
         count = min(3, len(runs))
@@ -61,15 +61,17 @@ def report(folder: Path, device: str) -> tuple[Table, ...]:
             if placed is None
             else min(clock["constraint"] for clock in placed["fmax"].values())
         )
-        made.append(_speed(thirds, int(told["neurons"]) * int(told["steps"]), mhz))
+        tables.append(_speed(thirds, int(description["neurons"]) * int(description["steps"]), mhz))
         if (folder / PHASES).exists():
             spent = [int(line) for line in read_text(folder / PHASES, _BYTES, _WAY_OUT).split()]
-            made.append(_phases(spent, [layer["layer"] for layer in told["layers"]], len(runs)))
+            tables.append(
+                _phases(spent, [layer["layer"] for layer in description["layers"]], len(runs))
+            )
         if len(runs[0]) > 2:
-            made.append(_engines([layer["layer"] for layer in told["layers"]], runs))
+            tables.append(_engines([layer["layer"] for layer in description["layers"]], runs))
         if mhz is not None and placed is not None and device == "up5k":
-            made.append(_energy(thirds, mhz, placed["utilization"]["ICESTORM_LC"]["used"]))
-    return tuple(made)
+            tables.append(_energy(thirds, mhz, placed["utilization"]["ICESTORM_LC"]["used"]))
+    return tuple(tables)
 
 
 def _run(line: str) -> tuple[int, ...]:
@@ -101,16 +103,16 @@ def _engines(layers: list[str], runs: list[tuple[int, ...]]) -> Table:
     )
 
 
-def _resources(found: dict[str, dict[str, int]]) -> Table:
+def _resources(utilization: dict[str, dict[str, int]]) -> Table:
     rows = [
         (
             what,
-            found[part]["used"],
-            found[part]["available"],
-            f"{100 * found[part]['used'] / found[part]['available']:.1f} %",
+            utilization[part]["used"],
+            utilization[part]["available"],
+            f"{100 * utilization[part]['used'] / utilization[part]['available']:.1f} %",
         )
         for part, what in PARTS.items()
-        if found.get(part, {}).get("available")
+        if utilization.get(part, {}).get("available")
     ]
     return Table("resources", ("what", "used", "there", "share"), tuple(rows))
 

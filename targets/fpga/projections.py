@@ -225,7 +225,7 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
     grouped = node.weight.astype(np.int64).reshape(node.groups, -1, *node.weight.shape[1:])
     spread.weight, spread.groups = (grouped * heard).reshape(node.weight.shape), node.groups
     spread.shape, spread.weights = volume(spread.net.shapes[name]), (name,)
-    how = zip(
+    axes = zip(
         node.weight.shape[2:],
         node.stride,
         node.padding,
@@ -234,7 +234,7 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
         strict=True,
     )
     spread.axes = [
-        _windows(axis, *one, inside=True) for axis, one in zip(spread.axes, how, strict=True)
+        _windows(axis, *one, inside=True) for axis, one in zip(spread.axes, axes, strict=True)
     ]
     spread.gain = np.ones(spread.shape, np.int64)
 
@@ -243,9 +243,9 @@ def _conv(spread: _Spread, name: str, node: Conv2d) -> None:
 def _pool(spread: _Spread, name: str, node: SumPool2d) -> None:
     heard = spread.by_channel(name)
     spread.shape = volume(spread.net.shapes[name])
-    how = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
+    axes = zip(node.kernel, node.stride, node.padding, (1, 1), spread.shape[1:], strict=True)
     spread.axes = [
-        _windows(axis, *one, inside=False) for axis, one in zip(spread.axes, how, strict=True)
+        _windows(axis, *one, inside=False) for axis, one in zip(spread.axes, axes, strict=True)
     ]
     spread.gain = np.broadcast_to(heard.reshape(-1, 1, 1), spread.shape)
 
@@ -312,7 +312,7 @@ def _windows(
 
     After a convolution (`inside`) a tap names the kernel element.
     """
-    found: Axis = []
+    result: Axis = []
     for taps in axis:
         here: list[tuple[int, int]] = []
         for element, at in taps:
@@ -320,5 +320,5 @@ def _windows(
                 place, rest = divmod(at + padding - k * dilation, stride)
                 if rest == 0 and 0 <= place < size:
                     here.append((k if inside else element, place))
-        found.append(here)
-    return found
+        result.append(here)
+    return result

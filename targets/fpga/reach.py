@@ -298,7 +298,7 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
     reach.meet(magnitude(x), magnitude(level))
     above = Bounds(np.maximum(x.low, level.low + gap), x.high)
     below = Bounds(x.low, np.minimum(x.high, level.high + gap - 1))
-    found = []
+    outcomes = []
     for bounds, spikes in ((below, 0), (above, 1)):
         taken = path.taken & (bounds.low <= bounds.high)
         if taken.any():
@@ -306,8 +306,8 @@ def _fire(reach: Reach, path: _Path, s: Fire) -> list[_Path]:
                 np.where(taken, bounds.low, x.low), np.where(taken, bounds.high, x.high)
             )
             way = _Path({**path.values, s.x: bounds}, taken)
-            found.append(reach.write(way, s.into, *reach.number(spikes, spikes).ends))
-    return found
+            outcomes.append(reach.write(way, s.into, *reach.number(spikes, spikes).ends))
+    return outcomes
 
 
 def largest_sums(net: Network) -> dict[str, int]:

@@ -101,7 +101,7 @@ def _term(circuit: Circuit, step: Step[Add]) -> Term:
             _shifted(circuit, values[kind], adds[kind].shift, stage) if kind in adds else otherwise
             for kind in kinds
         ]
-        texts = [told or texts[first] for told in texts]
+        texts = [given or texts[first] for given in texts]
         ends = [end << adds[kind].shift for kind, v in values.items() for end in v.range]
         value, shift = circuit.choose("Term", texts, stage, (min(*ends, 0), max(*ends, 0))), 0
     return Term(value, shift, like.negative, mask)
@@ -113,7 +113,7 @@ def _times(circuit: Circuit, step: Step[Add], factor: Value) -> Term:
     values = {kind: circuit.get(s.source, kind) for kind, s in adds.items()}
     stage = 1 + max(factor.stage, *(v.stage for v in values.values()))
     zero, name = text.wide(0, circuit.pipe.wide), circuit.pipe.at(factor, stage)
-    found = {
+    products = {
         kind: f"{_shifted(circuit, v, adds[kind].shift, stage)} * {name}"
         for kind, v in values.items()
     }
@@ -123,7 +123,7 @@ def _times(circuit: Circuit, step: Step[Add], factor: Value) -> Term:
         for end in v.range
         for times in factor.range
     ]
-    texts = [found.get(kind, zero) for kind in range(len(circuit.programs))]
+    texts = [products.get(kind, zero) for kind in range(len(circuit.programs))]
     return Term(
         circuit.choose("Term", texts, stage, (min(*ends, 0), max(*ends, 0))),
         negative=next(iter(adds.values())).negative,

@@ -341,7 +341,7 @@ def _taps(
 
     There is at least one tap, that of nothing.
     """
-    found: list[list[Tap]] = [[] for _ in range(size)]
+    by_target: list[list[Tap]] = [[] for _ in range(size)]
 
     def offsets(taps: Taps, target: int) -> list[Offsets]:
         mine = [k for k, o in taps if o == target]
@@ -360,8 +360,8 @@ def _taps(
             together = zip_longest(
                 *(offsets(taps, target) for taps in pixels), fillvalue=(None,) * banks
             )
-            found[target] += [(first // across * step, pair) for pair in together]
-    return [taps or [(0, ())] for taps in found]
+            by_target[target] += [(first // across * step, pair) for pair in together]
+    return [taps or [(0, ())] for taps in by_target]
 
 
 def _pack(*fields: tuple[int, int]) -> int:

@@ -83,12 +83,12 @@ class Fpga(Target):
     products: ClassVar[tuple[str, ...]] = (
         *("lehr_sim", "verilated/*", "netlist/*", "lehr.json", "lehr_netlist.v", "*.log"),
         *("report/nextpnr.json", "report/cycles.txt", "report/phases.txt"),
-        *(made for family in (ICE40, ECP5) for made in (family.placed, family.bitstream)),
+        *(product for family in (ICE40, ECP5) for product in (family.placed, family.bitstream)),
     )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
         """Return what the engine has no circuit, number or memory for, whatever the device."""
-        found = [
+        refusals = [
             problem
             for name, largest in largest_sums(net).items()
             for problem in _into(net, name, largest)
@@ -99,19 +99,21 @@ class Fpga(Target):
                 f"its membranes are read out at {math.prod(shape[1:])} places, the engine "
                 "compares those of one"
             )
-            found.append(Problem(net.output, reason, "pool or connect them to one neuron a class"))
+            refusals.append(
+                Problem(net.output, reason, "pool or connect them to one neuron a class")
+            )
         if shape[0] > MAX_CLASSES:
             reason = f"it has {shape[0]:,} classes, the engine numbers {MAX_CLASSES:,}"
-            found.append(Problem(net.output, reason, "use fewer classes"))
+            refusals.append(Problem(net.output, reason, "use fewer classes"))
         if net.steps > MAX_STEPS:
-            found.append(
+            refusals.append(
                 Problem(
                     net.output,
                     f"the network runs {net.steps:,} steps, the engine counts to {MAX_STEPS:,}",
                     "use fewer steps",
                 )
             )
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(refusals))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Verilog, memory images, a testbench, a Makefile and constraints.
@@ -134,18 +136,26 @@ class Fpga(Target):
                 f"clock is '{clock}', and a bit of front=uart takes {MIN_SERIAL_CLOCK} clocks; use "
                 f"{MIN_SERIAL_CLOCK} or more"
             )
-        arrangements: dict[str, Arrangement] = {how: how for how in ARRANGEMENTS}
-        how = arrangements.get(options.get("engines", "shared"))
-        if how is None:
+        arrangements: dict[str, Arrangement] = {
+            arrangement: arrangement for arrangement in ARRANGEMENTS
+        }
+        arrangement = arrangements.get(options.get("engines", "shared"))
+        if arrangement is None:
             raise UsageError(
                 f"engines is {options['engines']!r}; use one of {', '.join(ARRANGEMENTS)}"
             )
-        plan = Plan(net, lanes, how)
+        plan = Plan(net, lanes, arrangement)
         require_fit(plan, device)
         return BuildPlan(
             render(
                 plan,
-                {"device": device, "engines": how, "lanes": lanes, "clock": clock, "front": front},
+                {
+                    "device": device,
+                    "engines": arrangement,
+                    "lanes": lanes,
+                    "clock": clock,
+                    "front": front,
+                },
             )
         )
 
@@ -170,7 +180,7 @@ class Fpga(Target):
         ]
         figures.append(Figure("clocks", sum(by_layer.values()), "per step", work))
         try:
-            chained = replace(plan, how="layers")
+            chained = replace(plan, arrangement="layers")
             size = sum(memory.width * memory.depth for memory in storage(chained))
         except NotMappable:
             return Estimate(tuple(figures))
@@ -245,7 +255,7 @@ def _into(net: Network, name: str, largest: int) -> Iterator[Problem]:
 
 def _whole(options: Options, name: str, default: int, highest: int) -> int:
     """Return the value of an option that is a whole number from 1 to `highest`."""
-    told = options.get(name, str(default))
-    if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= highest):
-        raise UsageError(f"{name} is {told!r}; use a whole number from 1 to {highest}")
-    return int(told)
+    given = options.get(name, str(default))
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= highest):
+        raise UsageError(f"{name} is {given!r}; use a whole number from 1 to {highest}")
+    return int(given)

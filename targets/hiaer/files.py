@@ -59,7 +59,7 @@ def _readme(layout: Layout) -> str:
 
 def changes(layout: Layout) -> list[str]:
     """Return the exact transformations of a network, a sentence each."""
-    net, told = (
+    net, sentences = (
         layout.net,
         [
             "weights are shifted by their layer's fraction bits, and convolutions, pools and "
@@ -67,22 +67,22 @@ def changes(layout: Layout) -> list[str]:
         ],
     )
     for name, axon in layout.biased.items():
-        told.append(
+        sentences.append(
             f"the biases of {name} are the weights of axon {axon}, which fires in every step from "
             f"step {layout.lags[name]} on"
         )
     for (name, step), start in layout.relays.items():
-        told.append(
+        sentences.append(
             f"spikes of {name} wait their step {step} in relays, neurons "
             f"{start}..{start + layout.sizes[name] - 1}"
         )
     if len(layout.inputs) > 1:
-        told.append(
+        sentences.append(
             f"the inputs have {len(layout.inputs)} sets of axons, "
             f"{', '.join(map(str, layout.inputs))} steps late"
         )
     silent = [name for name, neuron in net.neurons.items() if neuron.integrates]
-    return told + [
+    return sentences + [
         f"{name} never fires: its membranes provably stay at or below the threshold"
         for name in silent
     ]

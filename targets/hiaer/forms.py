@@ -62,14 +62,16 @@ def numbers(neuron: Neuron) -> Numbers | str:
         else {IN_FIELDS: 1}
     )
     ((form, hop),) = forms.items()
-    found = matched(neuron.program, form)
+    matching = matched(neuron.program, form)
     return (
-        found if isinstance(found, str) else Numbers(int(found["leak"]), int(found["shift"]), hop)
+        matching
+        if isinstance(matching, str)
+        else Numbers(int(matching["leak"]), int(matching["shift"]), hop)
     )
 
 
 def numbers_of(neuron: Neuron) -> Numbers:
     """Return the numbers of a layer that `check` has passed."""
-    found = numbers(neuron)
-    assert isinstance(found, Numbers), found
-    return found
+    result = numbers(neuron)
+    assert isinstance(result, Numbers), result
+    return result

@@ -33,9 +33,9 @@ class Layout:
     @cached_property
     def lags(self) -> Mapping[str, int]:
         """Steps by which each layer runs late."""
-        found = lags(self.net)
-        assert not isinstance(found, tuple), found
-        return found
+        result = lags(self.net)
+        assert not isinstance(result, tuple), result
+        return result
 
     @cached_property
     def threshold(self) -> int:

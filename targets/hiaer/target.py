@@ -82,17 +82,19 @@ class Hiaer(Target):
 
     def neuron_problems(self, name: str, neuron: Neuron) -> list[Problem]:
         """Beside what the fields say, the update as a whole; an integrator's as well."""
-        found = (
+        problems = (
             []
             if neuron.integrates and neuron.synapse is None
             else super().neuron_problems(name, neuron)
         )
-        told = numbers(neuron)
-        if found or isinstance(told, Numbers):
-            return found
+        result = numbers(neuron)
+        if problems or isinstance(result, Numbers):
+            return problems
         return [
             Problem(
-                name, told, "train with --target hiaer, or use the program 'hiaer' of lehr.machines"
+                name,
+                result,
+                "train with --target hiaer, or use the program 'hiaer' of lehr.machines",
             )
         ]
 
@@ -105,13 +107,13 @@ class Hiaer(Target):
         if any(isinstance(numbers(neuron), str) for neuron in net.neurons.values()):
             return ()  # said already, and nothing else can be asked of what is not the machine's
         late = lags(net)
-        found = [
+        problems = [
             *_shared(net),
             *_input(net),
             *_states(net),
             *(late if isinstance(late, tuple) else ()),
         ]
-        return tuple(found or _numbers(Layout(net)))
+        return tuple(problems or _numbers(Layout(net)))
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Return the network as numbers, a program that builds and runs it, and a README."""

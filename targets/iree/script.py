@@ -76,10 +76,10 @@ class Module:
 
     def __call__(self, given: Arrays) -> Arrays:
         """Return outputs by name, read as the model says: IREE knows no sign of integers."""
-        made = self.function(
+        outputs = self.function(
             *(np.ascontiguousarray(given[name], dtype) for name, (dtype, _) in self.inputs.items())
         )
-        results = zip(self.outputs.items(), made, strict=True)
+        results = zip(self.outputs.items(), outputs, strict=True)
         return {
             name: np.array(value, copy=True).view(dtype) for (name, (dtype, _)), value in results
         }
@@ -97,9 +97,9 @@ class Module:
         for t in range(x.shape[1]):
             every.append(self({"input": x[:, t], **state}))
             state = {before: every[-1][after] for before, after, _ in self.states}
-        return {name: np.stack([made[name] for made in every], axis=1) for name in self.outputs} | {
-            "prediction": every[-1]["prediction"]
-        }
+        return {
+            name: np.stack([outputs[name] for outputs in every], axis=1) for name in self.outputs
+        } | {"prediction": every[-1]["prediction"]}
 
 
 def in_batches(module: Module, x: npt.NDArray[np.uint8]) -> Arrays:
@@ -124,25 +124,25 @@ def timed(module: Module, x: npt.NDArray[np.uint8], repeat: int) -> float:
     return min(seconds)
 
 
-def main(given: str, told: str, *paths: str) -> None:
+def main(given: str, destination: str, *paths: str) -> None:
     """Compile, run, and write what came out."""
     with np.load(given) as archive:
         x, repeat = archive["x"], int(archive["repeat"])
-    found: Arrays = {}
+    results: Arrays = {}
     for module in map(Module, map(Path, paths)):
         if repeat:
-            found |= {
+            results |= {
                 f"{module.stem}/seconds": np.array(timed(module, x, repeat)),
                 f"{module.stem}/bytes": np.array(module.bytes),
             }
         else:
-            made = in_batches(module, x)
-            found |= {
+            outputs = in_batches(module, x)
+            results |= {
                 f"{module.stem}/{n}": v
-                for n, v in made.items()
+                for n, v in outputs.items()
                 if n.startswith(("spikes.", "membrane.")) or n == "prediction"
             }
-    np.savez(told, **found)  # type: ignore[arg-type]  # names are keywords
+    np.savez(destination, **results)  # type: ignore[arg-type]  # names are keywords
 
 
 if __name__ == "__main__":

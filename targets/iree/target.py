@@ -44,8 +44,8 @@ class Iree(Onnx):
         batch = _batch(options)
         model, step = make_model(net, True, batch, net.steps), make_step_model(net, True, batch)
         files = {
-            name: made.SerializeToString(deterministic=True)
-            for name, made in ((MODEL, model), (STEP, step))
+            name: each.SerializeToString(deterministic=True)
+            for name, each in ((MODEL, model), (STEP, step))
         }
         return BuildPlan(
             {

@@ -94,11 +94,11 @@ def _places(layer: Layer, axis: int) -> Int64:
 
 def chain(net: Network) -> tuple[Layer, ...] | tuple[Problem, ...]:
     """Return the layers in order; or every layer that does not stand in a chain."""
-    found, problems, before = list[Layer](), list[Problem](), INPUT
+    layers, problems, before = list[Layer](), list[Problem](), INPUT
     for name in net.neurons:
         problems += _unchained(net, name, before)
         if not problems:
-            found.append(_layer(net, name, found[-1] if found else None))
+            layers.append(_layer(net, name, layers[-1] if layers else None))
         before = name
     if not problems and net.output != before:
         problems = [
@@ -108,7 +108,7 @@ def chain(net: Network) -> tuple[Layer, ...] | tuple[Problem, ...]:
                 "leave it out",
             )
         ]
-    return tuple(problems) or tuple(found)
+    return tuple(problems) or tuple(layers)
 
 
 def _unchained(net: Network, name: str, before: str) -> list[Problem]:
@@ -134,8 +134,8 @@ def _layer(net: Network, name: str, before: Layer | None) -> Layer:
     (way,) = (way for way in arrivals(net, name) if way.source != name)
     heard = any(other.source == name for other in arrivals(net, name))
     maps = net.shapes[way.source] if before is None else before.shape
-    if not heard and len(maps) == 3 and (made := _kernel(net, way)):
-        return Layer(name, maps, net.shapes[name], *made)
+    if not heard and len(maps) == 3 and (kernel := _kernel(net, way)):
+        return Layer(name, maps, net.shapes[name], *kernel)
     matrices = {source: matrix.T for source, _, matrix in synapses(net, name)}
     weight = matrices[way.source]
     return Layer(name, weight.shape[1:], weight.shape[:1], weight, own=matrices.get(name))

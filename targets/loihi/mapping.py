@@ -24,18 +24,18 @@ class Mapped:
 
     Attributes:
         layer: in the network's own.
-        told: of its neurons.
+        numbers: of its neurons.
         may_reach_rails: whether a state could come to an end of its range.
     """
 
     layer: Layer
-    told: Numbers
+    numbers: Numbers
     may_reach_rails: bool
 
     @property
     def weight(self) -> Int64:
         """Weights from the layer before."""
-        return self.layer.weight << (self.told.fraction_bits - UNIT_BITS)
+        return self.layer.weight << (self.numbers.fraction_bits - UNIT_BITS)
 
     @property
     def own(self) -> Int64 | None:
@@ -43,7 +43,7 @@ class Mapped:
         return (
             None
             if self.layer.own is None
-            else self.layer.own << (self.told.fraction_bits - UNIT_BITS)
+            else self.layer.own << (self.numbers.fraction_bits - UNIT_BITS)
         )
 
 
@@ -55,10 +55,10 @@ def mapped(net: Network) -> tuple[Mapped, ...] | tuple[Problem, ...]:
         hint = "encode the input as spikes, as recipes do with 'rate'"
         problems.append(Problem(first, "pixels come to it, the chip's input is spikes", hint))
     layers = chain(net)
-    told = {name: numbers(name, neuron) for name, neuron in net.neurons.items()}
-    known = {name: each for name, each in told.items() if isinstance(each, Numbers)}
+    by_name = {name: numbers(name, neuron) for name, neuron in net.neurons.items()}
+    known = {name: each for name, each in by_name.items() if isinstance(each, Numbers)}
     problems += [
-        problem for each in told.values() if not isinstance(each, Numbers) for problem in each
+        problem for each in by_name.values() if not isinstance(each, Numbers) for problem in each
     ]
     standing = [layer for layer in layers if isinstance(layer, Layer)]
     problems += [problem for problem in layers if isinstance(problem, Problem)]
@@ -73,10 +73,12 @@ def mapped(net: Network) -> tuple[Mapped, ...] | tuple[Problem, ...]:
     )
 
 
-def _weights(layer: Layer, told: Numbers) -> list[Problem]:
+def _weights(layer: Layer, numbers: Numbers) -> list[Problem]:
     """Weights that 8 bits and an exponent do not hold, or that netx would change without a word."""
     parts = [layer.weight] if layer.own is None else [layer.weight, layer.own]
-    every = np.concatenate([part.reshape(-1) for part in parts]) << (told.fraction_bits - UNIT_BITS)
+    every = np.concatenate([part.reshape(-1) for part in parts]) << (
+        numbers.fraction_bits - UNIT_BITS
+    )
     low, high = int(every.min()), int(every.max())
     # Signed weights have 7 bits and a sign: multiples of 2 up to 254, or with exponent -1 any up to
     # 127 (Lava, `truncate_weights`).
@@ -97,19 +99,21 @@ def _weights(layer: Layer, told: Numbers) -> list[Problem]:
 
 
 def _sizes(layers: list[Layer]) -> list[Problem]:
-    found = []
+    refusals = []
     if (neurons := sum(layer.size for layer in layers)) > NEURONS:
         largest = max(layers, key=lambda layer: layer.size)
         reason = f"it has {largest.size:,} of {neurons:,} neurons, a chip has {NEURONS:,}"
-        found.append(Problem(largest.name, reason, "use fewer channels or a larger stride"))
+        refusals.append(Problem(largest.name, reason, "use fewer channels or a larger stride"))
     for layer in layers:
         if isinstance(layer.window, Window) and (most := max(_spans(layer))) > LARGEST_WINDOW:
             reason = (
                 f"its convolution, pooling behind it included, has a size of {most}, Lava holds "
                 f"{LARGEST_WINDOW}"
             )
-            found.append(Problem(layer.name, reason, "use smaller kernels, strides and paddings"))
-    return found
+            refusals.append(
+                Problem(layer.name, reason, "use smaller kernels, strides and paddings")
+            )
+    return refusals
 
 
 def _spans(layer: Layer) -> tuple[int, ...]:

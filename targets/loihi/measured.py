@@ -40,7 +40,9 @@ def measure(folder: Path) -> tuple[Figure, ...]:
     """
     net = nirfile.read(folder / MODEL)
     layers = [each for each in mapped(net) if isinstance(each, Mapped)]
-    if SANAFE.missing() or any(each.told.register or each.told.bias is not None for each in layers):
+    if SANAFE.missing() or any(
+        each.numbers.register or each.numbers.bias is not None for each in layers
+    ):
         return ()
     x, trace = read_golden(net, folder, SAMPLES)
     with as_file(files("lehr.targets.loihi").joinpath("scripts/sanafe_run.py")) as script:
@@ -67,14 +69,14 @@ def _given(
     """Return what the script takes: neurons in units of the chip's membrane."""
     given: dict[str, npt.NDArray[Any]] = {"x": x.reshape(*x.shape[:2], -1)}
     for k, each in enumerate(layers):
-        name, stays = each.layer.name, 1 - each.told.membrane / (1 << DECAY_BITS)
+        name, stays = each.layer.name, 1 - each.numbers.membrane / (1 << DECAY_BITS)
         given |= {
-            f"neuron{k}": np.array([each.told.threshold * UNIT, stays]),
+            f"neuron{k}": np.array([each.numbers.threshold * UNIT, stays]),
             f"size{k}": np.array(each.layer.size),
         }
         for source, _, matrix in synapses(net, name):
             given[f"{'own' if source == name else 'synapses'}{k}"] = _listed(
-                matrix << each.told.fraction_bits
+                matrix << each.numbers.fraction_bits
             )
     return given
 

@@ -77,16 +77,16 @@ class Numbers:
 
 def numbers(name: str, neuron: Neuron) -> Numbers | tuple[Problem, ...]:
     """Return the numbers of a layer; or why the chip has no such neurons."""
-    found = _matched(neuron)
-    if isinstance(found, str):
+    matching = _matched(neuron)
+    if isinstance(matching, str):
         return (
             Problem(
                 name,
-                found,
+                matching,
                 "write the update of lehr.machines.LOIHI, or say it in fields of Arithmetic",
             ),
         )
-    values, rails = found
+    values, rails = matching
     problems = list[Problem]()
     current, membrane = 1 << DECAY_BITS, 0
     if "ku" in values:
@@ -214,12 +214,12 @@ def _bias(name: str, neuron: Neuron, problems: list[Problem]) -> Int64 | None:
     return bias // UNIT
 
 
-def stays(net: Network, layer: Layer, told: Numbers) -> list[Problem]:
+def stays(net: Network, layer: Layer, registers: Numbers) -> list[Problem]:
     """Return why states of a layer could come where chip and network differ.
 
     The chip does something there that the network does not. Or sums come to where it has no bits.
     """
-    low, high = (end << (told.fraction_bits - UNIT_BITS) for end in layer.sums)
+    low, high = (end << (registers.fraction_bits - UNIT_BITS) for end in layer.sums)
     problems = []
     if low < SUM_RANGE[0] or high > SUM_RANGE[1]:
         reason = f"its sums reach {low:,}..{high:,} in units of the chip, which adds in 16 bits"
@@ -229,15 +229,17 @@ def stays(net: Network, layer: Layer, told: Numbers) -> list[Problem]:
         HIGHEST_MANTISSA * UNIT if neuron.integrates else MEMBRANE_RANGE[1]
     )  # no integrator may pass the threshold that it has
     ranges = {"v": (MEMBRANE_RANGE[0], highest)} | (
-        {told.register: CURRENT_RANGE} if told.register else {}
+        {registers.register: CURRENT_RANGE} if registers.register else {}
     )
-    return [*problems, *outside(net, layer.name, ranges, same_rails=told.rails)]
+    return [*problems, *outside(net, layer.name, ranges, same_rails=registers.rails)]
 
 
-def may_reach_rails(net: Network, layer: Layer, told: Numbers) -> bool:
+def may_reach_rails(net: Network, layer: Layer, registers: Numbers) -> bool:
     """Return whether a state of the layer could come to an end of its range.
 
     There it wraps or saturates.
     """
-    ranges = {"v": MEMBRANE_RANGE} | ({told.register: CURRENT_RANGE} if told.register else {})
+    ranges = {"v": MEMBRANE_RANGE} | (
+        {registers.register: CURRENT_RANGE} if registers.register else {}
+    )
     return bool(outside(net, layer.name, ranges))

@@ -91,13 +91,13 @@ def _kind(layer: Layer) -> str:
 
 
 def _facts(net: Network, each: Mapped) -> list[str]:
-    layer, told, neuron = each.layer, each.told, net.neurons[each.layer.name]
-    scale = 1 << (told.fraction_bits - UNIT_BITS)
+    layer, numbers, neuron = each.layer, each.numbers, net.neurons[each.layer.name]
+    scale = 1 << (numbers.fraction_bits - UNIT_BITS)
     facts = []
     if scale > 1:
         facts.append(
-            f"`{layer.name}`: {told.fraction_bits} fraction bits are the chip's {UNIT_BITS}, and "
-            f"weights times {scale}"
+            f"`{layer.name}`: {numbers.fraction_bits} fraction bits are the chip's {UNIT_BITS}, "
+            f"and weights times {scale}"
         )
     if neuron.integrates:
         facts.append(
@@ -106,16 +106,16 @@ def _facts(net: Network, each: Mapped) -> list[str]:
         )
     else:
         level = (
-            f"the threshold {told.threshold * UNIT:,} is vThMant {told.threshold}, {UNIT} times "
-            "as much on the chip"
+            f"the threshold {numbers.threshold * UNIT:,} is vThMant {numbers.threshold}, "
+            f"{UNIT} times as much on the chip"
         )
         facts.append(f"`{layer.name}`: {level}")
-    if not told.register:
+    if not numbers.register:
         facts.append(
             f"`{layer.name}`: iDecay 4096 makes the current what arrives in the step, as it has no "
             "synapse state"
         )
-    if told.bias is not None:
+    if numbers.bias is not None:
         facts.append(
             f"`{layer.name}`: biases are divided by {UNIT}, by which the chip multiplies them"
         )

@@ -115,14 +115,14 @@ class Loihi(Target):
         """Return the network file, a description for the runner, and a README with the commands."""
         del options
         layers = _layers(net)
-        told = [
+        entries = [
             {"layer": each.layer.name, "shape": list(net.shapes[each.layer.name])}
             for each in layers
         ]
         description = {
             "input": list(net.input.shape),
             "steps": net.steps,
-            "layers": told,
+            "layers": entries,
             "lava_alone": _lava_alone(layers),
         }
         return BuildPlan(
@@ -150,8 +150,8 @@ class Loihi(Target):
 
 
 def _update(name: str, neuron: Neuron) -> list[Problem]:
-    made = numbers(name, neuron)
-    return list(made) if isinstance(made, tuple) else []
+    result = numbers(name, neuron)
+    return list(result) if isinstance(result, tuple) else []
 
 
 def _layers(net: Network) -> tuple[Mapped, ...]:
@@ -163,5 +163,5 @@ def _lava_alone(layers: tuple[Mapped, ...]) -> str:
     """Return what brian2-loihi lacks for a network; empty where it has all."""
     if any(each.may_reach_rails for each in layers):
         return "ends of a state's range"
-    biased = any(each.told.bias is not None and each.told.current < 4096 for each in layers)
+    biased = any(each.numbers.bias is not None and each.numbers.current < 4096 for each in layers)
     return "biases of membranes beside currents that decay" if biased else ""

@@ -96,7 +96,9 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
     )
     for t in traced:
         step.graph.op("Identity", t.value, at=OUTPUT, name=t.name)
-    told = [_info(name, s.dtype, samples, *s.shape) for s, name in zip(states, after, strict=True)]
+    states_after = [
+        _info(name, s.dtype, samples, *s.shape) for s, name in zip(states, after, strict=True)
+    ]
     graph = helper.make_graph(
         [helper.make_node("Identity", [INPUT], [step.value[INPUT]]), *step.graph.nodes],
         "lehr",
@@ -105,10 +107,10 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
             *(_info(s.before, s.dtype, samples, *s.shape) for s in states),
         ],
         [
-            told[0],
+            states_after[0],
             _info("prediction", INT64, samples),
             *(_info(t.name, t.dtype, samples, *t.shape) for t in traced),
-            *told[1:],
+            *states_after[1:],
         ],
         initializer=step.graph.constants,
     )
@@ -117,15 +119,15 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
 
 
 def _model(graph: GraphProto, facts: dict[str, str]) -> ModelProto:
-    made = helper.make_model(
+    model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="lehr",
     )
-    helper.set_model_props(made, facts)
-    checker.check_model(made, full_check=True)
-    return made
+    helper.set_model_props(model, facts)
+    checker.check_model(model, full_check=True)
+    return model
 
 
 def _scores(step: Step) -> State:
@@ -157,11 +159,13 @@ def scores_of(net: Network) -> str:
 
 
 def _traced(step: Step) -> list[Traced]:
-    found = []
+    outputs = []
     for layer in step.net.neurons:
-        found.append(Traced(SPIKES + layer, step.value[layer], UINT8, step.net.shapes[layer]))
-        found.append(Traced(MEMBRANE + layer, step.membrane[layer], INT32, step.net.shapes[layer]))
-    return found
+        outputs.append(Traced(SPIKES + layer, step.value[layer], UINT8, step.net.shapes[layer]))
+        outputs.append(
+            Traced(MEMBRANE + layer, step.membrane[layer], INT32, step.net.shapes[layer])
+        )
+    return outputs
 
 
 def _body(

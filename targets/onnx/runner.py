@@ -74,31 +74,31 @@ class OnnxRuntime:
                 "reshape it"
             )
         with _reported(folder / FILE):
-            made = (
+            outputs = (
                 _stepwise(session, names, json.loads(facts[STATES]), x)
                 if stepwise
                 else session.run(names, {entry.name: x})
             )
-            made = dict(zip(names, made, strict=True))
+            outputs = dict(zip(names, outputs, strict=True))
         return Trace(
-            {layer: made[SPIKES + layer] for layer in layers},
-            {layer: made[MEMBRANE + layer] for layer in layers},
+            {layer: outputs[SPIKES + layer] for layer in layers},
+            {layer: outputs[MEMBRANE + layer] for layer in layers},
         )
 
     def _session(self, path: Path) -> Any:
         import onnxruntime as ort
 
-        how = ort.SessionOptions()
-        how.intra_op_num_threads = how.inter_op_num_threads = 1
-        how.use_deterministic_compute = True
-        how.log_severity_level = (
+        session_options = ort.SessionOptions()
+        session_options.intra_op_num_threads = session_options.inter_op_num_threads = 1
+        session_options.use_deterministic_compute = True
+        session_options.log_severity_level = (
             3  # errors are raised as well; warnings about the machine would go to stderr
         )
         level = ort.GraphOptimizationLevel
-        how.graph_optimization_level = (
+        session_options.graph_optimization_level = (
             level.ORT_ENABLE_ALL if self.optimise else level.ORT_DISABLE_ALL
         )
-        return ort.InferenceSession(path, how, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(path, session_options, providers=["CPUExecutionProvider"])
 
 
 def _stepwise(

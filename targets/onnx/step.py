@@ -145,10 +145,10 @@ class Step:
 
 @NODES.rule(Conv2d, Linear)
 def _weights(step: Step, name: str, node: Conv2d | Linear) -> None:
-    kind, weight, how = "MatMulInteger", node.weight.T, dict[str, Any]()
+    kind, weight, attributes = "MatMulInteger", node.weight.T, dict[str, Any]()
     if isinstance(node, Conv2d):
         kind, weight = "ConvInteger", node.weight
-        how = {
+        attributes = {
             "strides": node.stride,
             "pads": node.padding * 2,
             "dilations": node.dilation,
@@ -165,7 +165,7 @@ def _weights(step: Step, name: str, node: Conv2d | Linear) -> None:
     parts = []
     for (value, *zero), place in step.digits(name):
         zeros = [*(zero or [""]), *around] if around else zero
-        part = step.graph.op(kind, value, matrix, *zeros, at=name, **how)
+        part = step.graph.op(kind, value, matrix, *zeros, at=name, **attributes)
         parts.append(
             part
             if place == 1

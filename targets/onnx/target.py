@@ -70,7 +70,7 @@ class Onnx(Target):
         Of the latter no type holds the registers.
         """
         bounds = intervals(net)
-        found = [
+        refusals = [
             problem
             for name in net.neurons
             for problem in problems(name, net.neurons[name], current(net, name, bounds))
@@ -91,10 +91,10 @@ class Onnx(Target):
                     f"its sums over values of {count} bytes can reach {reached:,}, int32 holds "
                     f"{INT32_MAX:,}"
                 )
-                found.append(
+                refusals.append(
                     Problem(name, reason, "put a neuron layer before it or make its fan-in smaller")
                 )
-        return tuple(found)
+        return tuple(refusals)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """`model.onnx`, and a README that shows how to run it."""

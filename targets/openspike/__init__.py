@@ -68,18 +68,18 @@ class OpenSpike(CheckedTarget):
 
 
 def _of_neurons(name: str, neuron: Neuron) -> Iterator[Problem]:
-    thresholds, how = neuron.threshold, neuron.fields
+    thresholds, fields = neuron.threshold, neuron.fields
     if (thresholds != THRESHOLD).any():
         reason = (
             f"its thresholds are {thresholds.min():,}..{thresholds.max():,}, the machine has "
             f"{THRESHOLD} in its circuit"
         )
         yield Problem(name, reason, "scale weights and thresholds")
-    eighths = how.decay_numerator * 8 / (1 << how.decay_shift)
+    eighths = fields.decay_numerator * 8 / (1 << fields.decay_shift)
     if eighths not in WHOLE_SHIFTS:
         reason = (
-            f"its decay is {how.decay_numerator}/2^{how.decay_shift}, the machine's are sums of "
-            "shifts, which round otherwise"
+            f"its decay is {fields.decay_numerator}/2^{fields.decay_shift}, the machine's are sums "
+            "of shifts, which round otherwise"
         )
         yield Problem(name, reason, "train with a decay of 0, 1/8, 1/4, 1/2 or 1")
     if neuron.bias.any():

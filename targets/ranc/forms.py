@@ -54,12 +54,12 @@ def numbers(neuron: Neuron) -> Numbers | str:
         if neuron.fields.reset == "subtract"
         else "zero"
     )
-    found = matched(neuron.program, _FORMS[reset])
-    return found if isinstance(found, str) else Numbers(reset, found.get("test") == "gt")
+    matching = matched(neuron.program, _FORMS[reset])
+    return matching if isinstance(matching, str) else Numbers(reset, matching.get("test") == "gt")
 
 
 def numbers_of(neuron: Neuron) -> Numbers:
     """Return the numbers of a layer that `check` has passed."""
-    found = numbers(neuron)
-    assert isinstance(found, Numbers), found
-    return found
+    result = numbers(neuron)
+    assert isinstance(result, Numbers), result
+    return result

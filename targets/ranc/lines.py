@@ -63,14 +63,14 @@ def lags(net: Network) -> Mapping[str, int] | tuple[Problem, ...]:
 
 def late_by(net: Network) -> Mapping[str, int]:
     """Return the lags of a network that has them."""
-    found = lags(net)
-    assert not isinstance(found, tuple), found
-    return found
+    result = lags(net)
+    assert not isinstance(result, tuple), result
+    return result
 
 
 def heard(net: Network) -> dict[str, Heard]:
     """Return what each layer hears, in order of evaluation."""
-    found, incoming = dict[str, Heard](), ways(net)
+    by_layer, incoming = dict[str, Heard](), ways(net)
     for name in net.neurons:
         own = [(each, steps) for each, steps in incoming if each.target == name]
         weights = _weights([each for each, _ in own])
@@ -81,8 +81,8 @@ def heard(net: Network) -> dict[str, Heard]:
             if parts
             else np.zeros((0, sizes(net)[name]), np.bool_)
         )
-        found[name] = Heard(weights, lines, connected)
-    return found
+        by_layer[name] = Heard(weights, lines, connected)
+    return by_layer
 
 
 def _weights(own: list[Connection]) -> tuple[int, ...]:
@@ -93,8 +93,8 @@ def _weights(own: list[Connection]) -> tuple[int, ...]:
     every = np.unique(
         np.concatenate([np.zeros(1, np.int64), *(each.weights.reshape(-1) for each in own)])
     )
-    found = tuple(sorted((int(w) for w in every if w), key=lambda w: (w < 0, abs(w))))
-    return found if len(found) <= TYPES else SUMMED
+    weights = tuple(sorted((int(w) for w in every if w), key=lambda w: (w < 0, abs(w))))
+    return weights if len(weights) <= TYPES else SUMMED
 
 
 def _lines(

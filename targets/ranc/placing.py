@@ -82,11 +82,11 @@ class Placed:
     @property
     def rows(self) -> dict[Source, tuple[int, int]]:
         """The core and the row of the first copy of each neuron."""
-        found: dict[Source, tuple[int, int]] = {}
+        by_source: dict[Source, tuple[int, int]] = {}
         for number, core in enumerate(self.cores):
             for row, neuron in enumerate(core.neurons):
-                found.setdefault((core.layer, neuron), (number, row))
-        return found
+                by_source.setdefault((core.layer, neuron), (number, row))
+        return by_source
 
 
 def placed(net: Network) -> Placed | tuple[Problem, ...]:
@@ -98,24 +98,26 @@ def placed(net: Network) -> Placed | tuple[Problem, ...]:
     if isinstance(cores, Problem):
         return (cores,)
     numbered = tuple(core for name in net.neurons for core in cores[name])
-    told: dict[Source, list[Destination]] = {}
+    destinations: dict[Source, list[Destination]] = {}
     for number, core in enumerate(numbered):
         for axon, line in enumerate(core.axons):
             source, index, wait, _ = lines[core.layer].lines[line]
-            told.setdefault((source, index), []).append(Destination(number, axon, wait))
+            destinations.setdefault((source, index), []).append(Destination(number, axon, wait))
     outputs = 0
     for name in sorted(net.neurons, key=lambda name: name != net.output):
         for neuron in range(sizes(net)[name]):
-            if name == net.output or (name, neuron) not in told:
-                told.setdefault((name, neuron), []).append(Destination(len(numbered), outputs, 0))
+            if name == net.output or (name, neuron) not in destinations:
+                destinations.setdefault((name, neuron), []).append(
+                    Destination(len(numbered), outputs, 0)
+                )
                 outputs += 1
-    ways = {source: iter(each) for source, each in told.items()}
+    ways = {source: iter(each) for source, each in destinations.items()}
     sends = tuple(
         tuple(next(ways[core.layer, neuron]) for neuron in core.neurons) for core in numbered
     )
     inputs = tuple(
         (index, each)
-        for (source, index), several in sorted(told.items())
+        for (source, index), several in sorted(destinations.items())
         if source == INPUT
         for each in several
     )

@@ -45,15 +45,15 @@ class Host:
     layers: tuple[tuple[str, tuple[int, ...], int, tuple[int, ...] | None], ...]
 
     @classmethod
-    def of(cls, told: Any) -> Host:
+    def of(cls, contents: Any) -> Host:
         """Return the host from the content of `map.json`.
 
         Raises:
             ValueError, KeyError, TypeError: when it is none.
         """
-        given = told[INPUT]
+        given = contents[INPUT]
         lines = tuple(
-            (int(line["address"]), int(line["from_step"])) for line in told["lines_for_biases"]
+            (int(line["address"]), int(line["from_step"])) for line in contents["lines_for_biases"]
         )
         layers = tuple(
             (
@@ -62,10 +62,10 @@ class Host:
                 int(layer["late"]),
                 tuple(map(int, layer["places"])) if "places" in layer else None,
             )
-            for layer in told["layers"]
+            for layer in contents["layers"]
         )
         steps, ends, places, kappa = (
-            int(told[name]) for name in ("steps", "steps_behind", "places", "kappa")
+            int(contents[name]) for name in ("steps", "steps_behind", "places", "kappa")
         )
         return cls(
             tuple(map(int, given["shape"])),
@@ -83,22 +83,22 @@ class Host:
 
         It sends all words over SPI or the registers alone. Samples are `[N, T, *shape]`.
         """
-        made = [*(_spi(words) if over_spi else _loads(contents(words))), DUMP]
+        commands = [*(_spi(words) if over_spi else _loads(contents(words))), DUMP]
         flat = x.reshape(*x.shape[:2], -1)
         total = x.shape[1] + self.ends
         switches = self.kappa != KAPPA_ONE
         for sample in flat:
             for step in range(total):
                 if 0 <= step - self.late < len(sample):
-                    made += np.flatnonzero(sample[step - self.late]).tolist()
-                made += [address for address, start in self.lines if start <= step]
-                made.append(TICK)
-            made += [
+                    commands += np.flatnonzero(sample[step - self.late]).tolist()
+                commands += [address for address, start in self.lines if start <= step]
+                commands.append(TICK)
+            commands += [
                 *(_spi(register(KAPPA, KAPPA_ONE)) if switches else []),
                 DECIDE,
                 *(_spi(register(KAPPA, self.kappa)) if switches else []),
             ]
-        return np.array(made, ">u2").tobytes()
+        return np.array(commands, ">u2").tobytes()
 
     def trace(self, output: npt.NDArray[np.uint32], samples: int, steps: int) -> MachineTrace:
         """Return what came out behind the dump.
@@ -164,10 +164,10 @@ def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
 
     They are read after programming.
     """
-    found, start = [], 0
+    differences, start = [], 0
     for code, size in MEMORY_WORDS.items():
         memory = dump[start : start + size]
-        found += [
+        differences += [
             f"memory {code} holds {memory[address]:08x} at {address}, and {value:08x} was sent"
             for address, value in meant.memories[code].items()
             if memory[address] != value
@@ -176,9 +176,9 @@ def misheld(dump: npt.NDArray[np.uint32], meant: Contents) -> Sequence[str]:
     held: dict[int, int] = {
         int(address): int(value) for address, value in dump[start:].reshape(-1, 2)
     }
-    found += [
+    differences += [
         f"register {a} holds {held[a]:x}, and {value:x} was sent"
         for a, value in meant.registers.items()
         if held.get(a) != value
     ]
-    return found
+    return differences

@@ -26,11 +26,11 @@ def common_shift(values: Iterable[Int64]) -> int:
 
 def rows(values: Int64, shift: int) -> list[Int64]:
     """Rows of weights that add up to `values >> shift`; none where all are 0."""
-    rest, made = values >> shift, list[Int64]()
+    rest, parts = values >> shift, list[Int64]()
     while rest.any():
-        made.append(np.clip(rest, LEAST, MOST))
-        rest = rest - made[-1]
-    return made
+        parts.append(np.clip(rest, LEAST, MOST))
+        rest = rest - parts[-1]
+    return parts
 
 
 def fits(values: Int64, shift: int) -> bool:

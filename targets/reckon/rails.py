@@ -25,20 +25,20 @@ def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -
     a neuron is given has one sign: such a sum stops at its end and stays there.
     """
     most, least = int(max(own.bias.max(), 0)), int(min(own.bias.min(), 0))
-    found = outside(
+    refusals = outside(
         net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)}
     )  # a bias may be the last of all events
-    if not found or not _same_bound(net, name):
-        return found
+    if not refusals or not _same_bound(net, name):
+        return refusals
     weights = np.concatenate([own.bias[None], *(each.weights for each in heard)])
     mixed = int(((weights > 0).any(0) & (weights < 0).any(0)).sum())
     if not mixed:
         return []
     reason = (
-        f"{found[0].reason}; {mixed} of its neurons are given both signs, and may stop at an "
+        f"{refusals[0].reason}; {mixed} of its neurons are given both signs, and may stop at an "
         "end of 16 bits on the way"
     )
-    return [Problem(name, reason, found[0].hint)]
+    return [Problem(name, reason, refusals[0].hint)]
 
 
 def _same_bound(net: Network, name: str) -> bool:

@@ -76,8 +76,8 @@ class ReckonRunner:
                 f"{folder} describes no network on ReckOn ({error}); {_WAY_OUT}"
             ) from None
         x = stepped(x, host.shape, host.steps, 1)
-        with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as made:
-            work = Path(made)
+        with tempfile.TemporaryDirectory(prefix="lehr-reckon-") as scratch:
+            work = Path(scratch)
             (work / "stimulus").write_bytes(host.stimulus(words, x, self.over_spi))
             simulator = verilated(
                 UPSTREAM, BENCH, read_bytes(folder / BENCH, _LARGEST, _WAY_OUT), work, _SWITCHES

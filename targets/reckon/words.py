@@ -41,20 +41,20 @@ def register(address: int, value: int) -> tuple[int, int]:
     return 1 << 16 | address, value
 
 
-def program(made: Layout) -> list[int]:
+def program(layout: Layout) -> list[int]:
     """Return all words, in the order in which they are sent."""
     words = [*register(CONFIGURE, 1)]
-    for address, value in _registers(made).items():
+    for address, value in _registers(layout).items():
         words += register(address, value)
-    lines, places = made.w_in.shape
-    stepped = -(-max(lines, places, made.w_out.shape[1]) // 2)
+    lines, places = layout.w_in.shape
+    stepped = -(-max(lines, places, layout.w_out.shape[1]) // 2)
     for number in range(stepped):  # those without neurons are stepped, too: they never fire
-        threshold, alpha = made.pairs[number] if number < len(made.pairs) else (HIGHEST, 0)
+        threshold, alpha = layout.pairs[number] if number < len(layout.pairs) else (HIGHEST, 0)
         words += _block(NEURON_MEMORY, 4 * number + 3, [(alpha & 0xFFF) << 20 | threshold << 4])
     for code, weights, width in (
-        (INPUT_MEMORY, made.w_in, 64),
-        (RECURRENT_MEMORY, made.w_rec, 64),
-        (OUTPUT_MEMORY, made.w_out, 4),
+        (INPUT_MEMORY, layout.w_in, 64),
+        (RECURRENT_MEMORY, layout.w_rec, 64),
+        (OUTPUT_MEMORY, layout.w_out, 4),
     ):
         packed = _packed(weights)
         for row, values in enumerate(packed):
@@ -62,28 +62,28 @@ def program(made: Layout) -> list[int]:
     return [*words, *register(CONFIGURE, 0)]
 
 
-def _registers(made: Layout) -> dict[int, int]:
+def _registers(layout: Layout) -> dict[int, int]:
     """Return the registers by address.
 
     Those that are not listed take no part in what is computed.
     """
-    lines, places = made.w_in.shape
-    high = sum(1 << number for number, (_, alpha) in enumerate(made.pairs) if alpha >= ALPHA_ONE)
-    shifts = dict(zip((12, 13, 14), made.shifts, strict=True))
+    lines, places = layout.w_in.shape
+    high = sum(1 << number for number, (_, alpha) in enumerate(layout.pairs) if alpha >= ALPHA_ONE)
+    shifts = dict(zip((12, 13, 14), layout.shifts, strict=True))
     off = dict.fromkeys(
         (9, 10, 19, 21, 23, 25, 30), 0
     )  # no learning, no ticks of its own, no stochastic rounding, no regression
     alphas = {65 + number: high >> 32 * number & 0xFFFFFFFF for number in range(4)}
-    sizes = {94: lines - 1, 95: places - 1, 96: made.w_out.shape[1] - 1}
+    sizes = {94: lines - 1, 95: places - 1, 96: layout.w_out.shape[1] - 1}
     label, noise = {31: 1}, {32: 0, 33: 0}
     return {
-        RESET_TO_ZERO: int(made.resets_to_zero),
+        RESET_TO_ZERO: int(layout.resets_to_zero),
         **off,
         **shifts,
         **label,
         **noise,
         **alphas,
-        KAPPA: made.kappa,
+        KAPPA: layout.kappa,
         **sizes,
     }
 

@@ -78,36 +78,36 @@ def _neurons(neuron: Neuron, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _nodes(way: Way, shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any]]]:
-    made: list[tuple[str, dict[str, Any]]] = []
+    nodes: list[tuple[str, dict[str, Any]]] = []
     if way.pool:
         window = np.array([way.pool, way.pool])
-        made.append(
+        nodes.append(
             ("SumPool2d", {"kernel_size": window, "stride": window, "padding": np.array([0, 0])})
         )
     channels, rows, columns = way.shape if len(way.shape) == 3 else (0, 0, 0)
     if way.pool:
         rows, columns = rows // way.pool, columns // way.pool
     if way.flat:
-        made.append(
+        nodes.append(
             (
                 "Flatten",
                 {"start_dim": 0, "end_dim": -1, "input_type": np.array([channels, rows, columns])},
             )
         )
     if way.weight is None:
-        return made
+        return nodes
     weight = way.weight.astype(np.float64)
     if way.flat:
-        made.append(("Affine", {"weight": weight, "bias": np.zeros(len(weight))}))
+        nodes.append(("Affine", {"weight": weight, "bias": np.zeros(len(weight))}))
     elif not way.convolves:
-        made.append(("Linear", {"weight": weight}))
+        nodes.append(("Linear", {"weight": weight}))
     else:
         fields = {
             "input_shape": np.array([rows, columns]),
             "stride": np.array([way.stride] * 2),
             "padding": np.array(way.padding),
         }
-        made.append(
+        nodes.append(
             (
                 "Conv2d",
                 {
@@ -119,7 +119,7 @@ def _nodes(way: Way, shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any]]]
                 },
             )
         )
-    return made
+    return nodes
 
 
 def settings_bytes(net: Network) -> bytes:
@@ -127,9 +127,9 @@ def settings_bytes(net: Network) -> bytes:
 
     The rest says how its membranes and steps are read as the network's.
     """
-    late, made = lags(net, 1), updates(net)
+    late, by_name = lags(net, 1), updates(net)
     assert isinstance(late, dict)
-    resets = {update.reset for update in made.values()} - {"none"}
+    resets = {update.reset for update in by_name.values()} - {"none"}
     conversion = {
         "dt": 1.0,
         "conn_delay": 0,
@@ -140,7 +140,7 @@ def settings_bytes(net: Network) -> bytes:
     }
     layers = {
         name: {"fraction_bits": update.fraction_bits, "late": late[name]}
-        for name, update in made.items()
+        for name, update in by_name.items()
     }
     return to_json(
         {"conversion": conversion, "steps": net.steps, "input_late": late[INPUT], "layers": layers}

@@ -113,12 +113,12 @@ def update_of(neuron: Neuron) -> Update | str:
 def _update(program: Program) -> Update | str:
     sentences = []
     for reset, form in _FORMS:
-        found = matched(program, form)
-        if not isinstance(found, str):
-            k, n = int(found.get("k", 1)), int(found.get("n", 0))
+        matching = matched(program, form)
+        if not isinstance(matching, str):
+            k, n = int(matching.get("k", 1)), int(matching.get("n", 0))
             common = gcd(k, 1 << n)
-            return Update(k // common, n - common.bit_length() + 1, int(found["f"]), reset)
-        sentences.append(found)
+            return Update(k // common, n - common.bit_length() + 1, int(matching["f"]), reset)
+        sentences.append(matching)
     return max(
         sentences, key=lambda sentence: int(sentence.split()[1])
     )  # of the form that it goes along with the longest

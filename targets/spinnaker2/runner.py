@@ -44,9 +44,9 @@ class Model:
         if x.shape[1:] == shape:
             x = np.repeat(x[:, None], steps, axis=1)
         if x.dtype != np.uint8 or x.shape[2:] != shape or x.shape[1] > steps:
-            told = ", ".join(map(str, ("N", f"up to {steps}", *shape)))
+            expected = ", ".join(map(str, ("N", f"up to {steps}", *shape)))
             raise FileRefused(
-                f"input is {x.dtype} {list(x.shape)}, {GRAPH} takes uint8 [{told}]; convert or "
+                f"input is {x.dtype} {list(x.shape)}, {GRAPH} takes uint8 [{expected}]; convert or "
                 "reshape it"
             )
         layers = settings["layers"]

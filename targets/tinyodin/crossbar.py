@@ -78,8 +78,8 @@ def crossbar(net: Network) -> Crossbar:
 
 def problems(net: Network) -> tuple[Problem, ...]:
     """Return why a network, whose nodes and fields the machine has, is no crossbar of its."""
-    if found := beyond_one_layer(net):
-        return found
+    if refusals := beyond_one_layer(net):
+        return refusals
     ((name, neuron),) = net.neurons.items()
     numbers = _numbers(neuron)
     if isinstance(numbers, str):
@@ -91,14 +91,14 @@ def problems(net: Network) -> tuple[Problem, ...]:
                 "and 12 bits",
             ),
         )
-    found = _of_sizes(net, name)
+    refusals = _of_sizes(net, name)
     if neuron.bias.any():
-        found += (
+        refusals += (
             Problem(name, "its neurons have a bias, the machine has none", "train without biases"),
         )
     size = sizes(net)[name]
     highest = HIGHEST_THRESHOLD - (numbers["test"] == "gt")
-    found += outside(
+    refusals += outside(
         name,
         "thresholds",
         by_neuron(neuron, "threshold", size),
@@ -106,7 +106,7 @@ def problems(net: Network) -> tuple[Problem, ...]:
         highest,
         "use smaller weights, or fewer fraction bits",
     )
-    found += outside(
+    refusals += outside(
         name, "leaks", _leaks(neuron, numbers, size), 0, HIGHEST_LEAK, "use a smaller leak"
     )
     ways = connections(net)
@@ -120,10 +120,10 @@ def problems(net: Network) -> tuple[Problem, ...]:
         if any(isinstance(node, SumPool2d) for node in net.nodes.values())
         else "use weights of at most 4 bits"
     )
-    found += outside(
+    refusals += outside(
         name, "weights, as an event brings them", weights, LOWEST_WEIGHT, HIGHEST_WEIGHT, pooled
     )
-    return found
+    return refusals
 
 
 def beyond_one_layer(net: Network) -> tuple[Problem, ...]:
@@ -137,21 +137,21 @@ def beyond_one_layer(net: Network) -> tuple[Problem, ...]:
     )
     hint = "use one layer of neurons that hears the input alone, or target c"
     ways = {(each.source, each.target): each for each in connections(net) if each.source != INPUT}
-    found = [
+    refusals = [
         Problem(target, f"it would hear spikes of {source} {queue}", hint)
         for source, target in ways
     ]
     deaf = [
         Problem(name, "it is one more layer beside another", hint) for name in list(net.neurons)[1:]
     ]
-    return tuple(found) or tuple(deaf)
+    return tuple(refusals) or tuple(deaf)
 
 
 def _of_sizes(net: Network, name: str) -> tuple[Problem, ...]:
     inputs, neurons = int(np.prod(net.input.shape)), sizes(net)[name]
-    found = []
+    refusals = []
     if inputs > NEURONS:
-        found.append(
+        refusals.append(
             Problem(
                 name,
                 f"it hears {inputs:,} inputs, the machine has {NEURONS} rows of weights",
@@ -159,12 +159,12 @@ def _of_sizes(net: Network, name: str) -> tuple[Problem, ...]:
             )
         )
     if neurons > NEURONS:
-        found.append(
+        refusals.append(
             Problem(
                 name, f"it has {neurons:,} neurons, the machine has {NEURONS}", "use fewer neurons"
             )
         )
-    return tuple(found)
+    return tuple(refusals)
 
 
 def outside(

@@ -91,8 +91,8 @@ class TinyOdinRunner:
         x = stepped(x, shape, steps)  # a pixel is as many events
         samples, steps = x.shape[:2]
         inputs = x.reshape(samples, steps, -1)
-        with tempfile.TemporaryDirectory(prefix="lehr-tinyodin-") as made:
-            work = Path(made)
+        with tempfile.TemporaryDirectory(prefix="lehr-tinyodin-") as scratch:
+            work = Path(scratch)
             lengths = {image: self._copied(folder / image, work / image) for image in IMAGES}
             (work / "events.hex").write_text(
                 "".join(f"{word:04x}\n" for word in events(inputs, leaks))

@@ -81,9 +81,12 @@ class Chip:
 
 def placed(net: Network) -> Chip | tuple[Problem, ...]:
     """Return a network on the chip, or all reasons why it is not."""
-    size, found = sizes(net), {name: cells(net, name, count) for name, count in sizes(net).items()}
-    known = {name: each for name, each in found.items() if isinstance(each, Cells)}
-    wrong = [each for each in found.values() if isinstance(each, Problem)]
+    size, cells_by_name = (
+        sizes(net),
+        {name: cells(net, name, count) for name, count in sizes(net).items()},
+    )
+    known = {name: each for name, each in cells_by_name.items() if isinstance(each, Cells)}
+    wrong = [each for each in cells_by_name.values() if isinstance(each, Problem)]
     if wrong := [*wrong, *_counts(net, size), *_edges(net), *_spikes(net, known)]:
         return tuple(wrong)
     late = lags(net, 0)
@@ -236,13 +239,13 @@ def _wired(
             "into" if each.source == INPUT else "out" if each.target == output.name else "recurrent"
         ]
         _block(matrix, each, place)[...] += each.weights << place[each.target].cells.shift
-    made = {name: _shifted(matrix) for name, matrix in whole.items()}
+    matrices = {name: _shifted(matrix) for name, matrix in whole.items()}
     wrong = [
-        _too_wide(net, name, matrix, made[name])
+        _too_wide(net, name, matrix, matrices[name])
         for name, matrix in whole.items()
-        if not _fits(made[name].values)
+        if not _fits(matrices[name].values)
     ]
-    return tuple(wrong) or Chip(hidden, output, lag, **made)
+    return tuple(wrong) or Chip(hidden, output, lag, **matrices)
 
 
 def _block(matrix: Int64, each: Connection, place: Mapping[str, Layer]) -> Int64:
@@ -262,7 +265,7 @@ def _fits(values: Int64) -> bool:
     return bool(((values >= WEIGHT[0]) & (values <= WEIGHT[1])).all())
 
 
-def _too_wide(net: Network, name: str, matrix: Int64, made: Weights) -> Problem:
+def _too_wide(net: Network, name: str, matrix: Int64, weights: Weights) -> Problem:
     worst = int(matrix.flat[int(np.abs(matrix).argmax())])
     where = {
         "into": "of the input",
@@ -278,5 +281,5 @@ def _too_wide(net: Network, name: str, matrix: Int64, made: Weights) -> Problem:
         target,
         reason,
         "use one shift for them, or smaller weights; here they would be "
-        f"{made.values.min()}..{made.values.max()}",
+        f"{weights.values.min()}..{weights.values.max()}",
     )

@@ -25,24 +25,24 @@ def validated(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
         NotBitExact: when it does not take the configuration, or writes something else to memory
             than the artefact says.
     """
-    made = SAMNA.run(
+    outputs = SAMNA.run(
         SCRIPTS / "samna_check.py",
         {},
         "does not take the configuration",
         [(folder / CONFIGURATION).absolute()],
     )
     lines = (folder / WRITES).read_text("utf-8").splitlines()[1:]
-    told = {
+    expected = {
         (int(address, 16), int(value)) for address, value in (line.split(",") for line in lines)
     }
-    written = set(zip(made["address"].tolist(), made["value"].tolist(), strict=True))
-    if told != written:
-        differ = sorted(told ^ written)[0]
+    written = set(zip(outputs["address"].tolist(), outputs["value"].tolist(), strict=True))
+    if expected != written:
+        differ = sorted(expected ^ written)[0]
         raise NotBitExact(
-            f"samna writes {len(told ^ written):,} words otherwise than {WRITES}, first at "
+            f"samna writes {len(expected ^ written):,} words otherwise than {WRITES}, first at "
             f"0x{differ[0]:05x}; build it again"
         )
-    return made
+    return outputs
 
 
 def measure(folder: Path) -> tuple[Figure, ...]:
@@ -52,15 +52,15 @@ def measure(folder: Path) -> tuple[Figure, ...]:
     first core it asks that outputs 2i and 2i + 1 have one threshold. Of the second neither Rockpool
     nor xylosim asks that.
     """
-    told = read_json(folder / CONFIGURATION, AGAIN, LARGEST)["value0"]
-    thresholds = [neuron["threshold"] for neuron in told["readout"]["neurons"]]
+    configuration = read_json(folder / CONFIGURATION, AGAIN, LARGEST)["value0"]
+    thresholds = [neuron["threshold"] for neuron in configuration["readout"]["neurons"]]
     if SAMNA.missing() or any(
         a != b for a, b in zip(thresholds[::2], thresholds[1::2], strict=False)
     ):
         return ()
-    made = validated(folder)
+    written = validated(folder)
     source = f"samna {SAMNA.version()}, which validated it as the first core's, without biases"
     return (
-        Figure("memory writes of samna", made["address"].size, "words", source),
-        Figure("register writes of samna", int(made["registers"]), "words", source),
+        Figure("memory writes of samna", written["address"].size, "words", source),
+        Figure("register writes of samna", int(written["registers"]), "words", source),
     )

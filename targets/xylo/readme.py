@@ -82,31 +82,31 @@ def readme(net: Network, chip: Chip) -> str:
 
 def changes(chip: Chip) -> list[str]:
     """Return what of a network is said otherwise on the chip."""
-    made = [
+    sentences = [
         "Weights of the input, between hidden neurons, to outputs are shifted by "
         f"{', '.join(map(str, _shifts(chip)))}."
     ]
     if len(chip.hidden) > 1:
-        made.append(
+        sentences.append(
             f"{len(chip.hidden)} layers are blocks of one hidden population; what is between them, "
             "convolutions too, is in its matrix."
         )
     if any(layer.lag for layer in chip.layers):
-        made.append(
+        sentences.append(
             "A hop between neurons takes a step: layers run late, as told above, and the "
             "definition's steps are those from there on."
         )
     if chip.lag:
-        made.append(
+        sentences.append(
             f"The input comes {chip.lag} steps late, as a layer behind it takes in spikes that are "
             "older."
         )
     if not chip.output.cells.up_to:
-        made.append(
+        sentences.append(
             f"Integrators are outputs with a threshold of {NEVER}, which their membranes provably "
             "never reach; read the membranes out."
         )
-    return made
+    return sentences
 
 
 def _shifts(chip: Chip) -> tuple[int, int, int]:

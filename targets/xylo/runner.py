@@ -47,12 +47,12 @@ class Xylosim:
             NotBitExact: when the simulator fails, or a synapse's current is not what the spikes
                 make it.
         """
-        told, chip = (
+        places, chip = (
             read_json(folder / PLACES, AGAIN),
             read_json(folder / CONFIGURATION, AGAIN, LARGEST),
         )
         try:
-            shape, steps, lag = tuple(told["input"]), int(told["steps"]), int(told["lag"])
+            shape, steps, lag = tuple(places["input"]), int(places["steps"]), int(places["lag"])
             layers = [
                 (
                     str(t["layer"]),
@@ -61,7 +61,7 @@ class Xylosim:
                     int(t["lag"]),
                     bool(t["output"]),
                 )
-                for t in told["layers"]
+                for t in places["layers"]
             ]
             chip = chip["value0"]
         except (KeyError, TypeError, ValueError) as error:
@@ -71,21 +71,21 @@ class Xylosim:
         inputs = _inputs(x, shape, steps)
         longest = max(lag, *(each[3] for each in layers))
         fed = late(inputs, lag, inputs.shape[1] + longest)
-        made = XYLOSIM.run(
+        outputs = XYLOSIM.run(
             SCRIPTS / "xylosim_run.py",
             {"x": fed},
             "does not run the artefact",
             [(folder / CONFIGURATION).absolute()],
         )
-        _require_currents(made, chip, fed)
+        _require_currents(outputs, chip, fed)
         spikes, membranes = {}, {}
         for name, form, first, behind, output in layers:
             steps_run = slice(behind, behind + inputs.shape[1])
             at = (slice(None), steps_run, slice(first, first + int(np.prod(form))))
             population = "output" if output else "hidden"
             wanted = (*inputs.shape[:2], *form)
-            spikes[name] = made[f"spikes.{population}"][at].reshape(wanted)
-            membranes[name] = made[f"membrane.{population}"][at].reshape(wanted).astype(np.int32)
+            spikes[name] = outputs[f"spikes.{population}"][at].reshape(wanted)
+            membranes[name] = outputs[f"membrane.{population}"][at].reshape(wanted).astype(np.int32)
         return Trace(spikes, membranes)
 
 
@@ -100,13 +100,13 @@ def _inputs(x: npt.NDArray[np.uint8], shape: tuple[int, ...], steps: int) -> npt
     return x.reshape(*x.shape[:2], -1)
 
 
-def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.uint8]) -> None:
+def _require_currents(outputs: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.uint8]) -> None:
     """Raise NotBitExact unless every synapse's current is what the spikes that came to it make.
 
     The definition says what they make.
     """
-    before = np.zeros_like(made["spikes.hidden"])
-    before[:, 1:] = made["spikes.hidden"][:, :-1]
+    before = np.zeros_like(outputs["spikes.hidden"])
+    before[:, 1:] = outputs["spikes.hidden"][:, :-1]
     reservoir, readout = chip["reservoir"], chip["readout"]
     for name, arrives, neurons in (
         (
@@ -122,12 +122,12 @@ def _require_currents(made: Arrays, chip: Mapping[str, Any], x: npt.NDArray[np.u
             current = np.clip(current + arrives[:, t], *STATE)
             taken = current >> dash
             current = current - np.where(taken == 0, np.sign(current), taken)
-            wrong = current != made[f"current.{name}"][:, t]
+            wrong = current != outputs[f"current.{name}"][:, t]
             if wrong.any():
                 sample, neuron = (
                     int(at) for at in np.unravel_index(int(wrong.argmax()), wrong.shape)
                 )
-                got = int(made[f"current.{name}"][sample, t, neuron])
+                got = int(outputs[f"current.{name}"][sample, t, neuron])
                 where = (
                     f"{name} neuron {neuron} at step {t} of sample {sample} is {got}, expected "
                     f"{current[sample, neuron]}"

@@ -95,8 +95,8 @@ class Xylo(Target):
         It is updates that are not Xylo's, what there is no room for, what the chip would do
         otherwise.
         """
-        found = placed(net)
-        return () if isinstance(found, Chip) else found
+        chip = placed(net)
+        return () if isinstance(chip, Chip) else chip
 
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Samna's configuration, images of the memories, what is written where, and a README.
@@ -167,9 +167,9 @@ class Xylo(Target):
 
     def _chip(self, net: Network) -> Chip:
         self.require_mappable(net)
-        found = placed(net)
-        assert isinstance(found, Chip)
-        return found
+        chip = placed(net)
+        assert isinstance(chip, Chip)
+        return chip
 
 
 def _matrices(chip: Chip) -> dict[str, Weights]:

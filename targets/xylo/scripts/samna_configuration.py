@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 
 
-def configured(made, file):
+def configured(configuration, file):
     """Set in an object of samna's what `file` says.
 
     The rest stays as samna has it, and what its version does not know is left out.
     """
-    told = json.loads(Path(file).read_text("utf-8"))
-    made.from_json(json.dumps(_over(json.loads(made.to_json()), told)))
-    return made
+    values = json.loads(Path(file).read_text("utf-8"))
+    configuration.from_json(json.dumps(_over(json.loads(configuration.to_json()), values)))
+    return configuration
 
 
 def _over(old, new):

@@ -26,13 +26,13 @@ def of(neurons, name):
     return [neuron[name] for neuron in neurons]
 
 
-def layer_of(told):
+def layer_of(configuration):
     """Return the simulator of a configuration, and the synapses that it keeps pointers to.
 
     These must live as long as it does.
     """
-    parts = [told["input"], told["reservoir"], told["readout"]]
-    hidden, outputs = told["reservoir"]["neurons"], told["readout"]["neurons"]
+    parts = [configuration["input"], configuration["reservoir"], configuration["readout"]]
+    hidden, outputs = configuration["reservoir"]["neurons"], configuration["readout"]["neurons"]
     into, recurrent, out = kept = [synapses(part) for part in parts]
     layer = XyloLayer(
         synapses_in=into,
@@ -41,7 +41,7 @@ def layer_of(told):
         aliases=[[] for _ in hidden],
         threshold=of(hidden, "threshold"),
         threshold_out=of(outputs, "threshold"),
-        has_bias=told["bias_enable"],
+        has_bias=configuration["bias_enable"],
         bias=of(hidden, "v_mem_bias"),
         bias_out=of(outputs, "v_mem_bias"),
         weight_shift_inp=parts[0]["weight_bit_shift"],
@@ -79,13 +79,13 @@ def main():
                 np.transpose(layer.rec_i_syn_out),
             )
         )
-    made = {}
+    outputs = {}
     for name, samples in records.items():
         for at, quantity in enumerate(("spikes", "membrane", "current")):
-            made[f"{quantity}.{name}"] = np.array(
+            outputs[f"{quantity}.{name}"] = np.array(
                 [sample[at] for sample in samples], np.uint8 if at == 0 else np.int16
             )
-    np.savez(sys.argv[2], **made)
+    np.savez(sys.argv[2], **outputs)
     del layer, kept
 
 
