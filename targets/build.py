@@ -117,9 +117,8 @@ def build(
     golden_input = synthetic_input(net, samples) if x is None else x
     target.require_steps(net, check_input(net, golden_input)[1])
     ran = simulate(net, golden_input, trace=net.neurons)
-    model = nirfile.to_bytes(
-        net, approximate=net.neurons
-    )  # lehr alone is to read it, and takes the exact side
+    # lehr alone is to read it, and takes the exact side
+    model = nirfile.to_bytes(net, approximate=net.neurons)
     cost = target.estimate(net, with_input(net, ran, golden_input), options)
     common = BuildPlan(
         {

@@ -153,9 +153,8 @@ class Environment:
         if self.missing() is None:
             return
         before = folder.with_name(f"{folder.name}.before")
-        if (
-            folder.exists() and not before.exists()
-        ):  # else one that was interrupted left it, and the folder is half made
+        # else one that was interrupted left it, and the folder is half made
+        if folder.exists() and not before.exists():
             folder.rename(before)
         try:
             for command in commands:
@@ -263,9 +262,8 @@ def pythons(version: str) -> Iterator[str]:
             text=True,
             check=False,
         )
-        if done.stdout.startswith(
-            f"{version}."
-        ):  # a shim of pyenv is there for versions that are not chosen, and fails
+        # a shim of pyenv is there for versions that are not chosen, and fails
+        if done.stdout.startswith(f"{version}."):
             yield on_path
     root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
     yield from (

@@ -129,9 +129,8 @@ def main(alive: str, function: str, arguments: str) -> None:
     answer = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_end_with_parent, args=(int(alive),), daemon=True).start()
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # so that everything on the way out is undone
+    # so that everything on the way out is undone
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     module, _, name = function.partition(":")
     try:
         reply = {"result": getattr(import_module(module), name)(**json.loads(arguments))}

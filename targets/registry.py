@@ -42,9 +42,8 @@ def _declared() -> Iterator[EntryPoint]:
     yield from entry_points(group=GROUP)
     try:
         distribution("lehr")
-    except (
-        PackageNotFoundError
-    ):  # a checkout that is not installed: the file that declares the entry points lies beside
+    except PackageNotFoundError:
+        # a checkout that is not installed: the file that declares the entry points lies beside
         checkout = Path(__file__).resolve().parent.parent / "pyproject.toml"
         lines = tomllib.loads(checkout.read_text("utf-8"))["project"]["entry-points"][GROUP]
         yield from (EntryPoint(name, value, GROUP) for name, value in lines.items())

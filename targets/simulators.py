@@ -51,10 +51,8 @@ def simulator(
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(command[0], part / name)
                 (part / _BUILT).write_text("\n".join([str(name), *command[1:]]), "utf-8")
-        except (
-            LehrError,
-            OSError,
-        ):  # a full disk, or another process that was sooner: the next run looks again
+        except (LehrError, OSError):
+            # a full disk, or another process that was sooner: the next run looks again
             shutil.copytree(building, scratch, dirs_exist_ok=True)
             return [str(scratch / name), *command[1:]]
     return _kept(place) or _built(scratch, files, build)

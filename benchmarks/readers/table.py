@@ -47,9 +47,8 @@ WRITTEN_FOR = {"nirtorch": "nir", "sc-neurocore-rtl": "sc-neurocore"}
 WRITTEN = 2
 """The column of files that are written so."""
 SAMPLES, STEPS = 10, 30
-TRAINED = Arithmetic(
-    decay_numerator=7, decay_shift=3, fraction_bits=14
-)  # as lehr trains: subtract, in the next step
+# as lehr trains: subtract, in the next step
+TRAINED = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=14)
 PLAIN = Arithmetic(
     decay_numerator=7, decay_shift=3, fraction_bits=14, reset="zero", reset_timing="same_step"
 )

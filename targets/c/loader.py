@@ -110,9 +110,8 @@ class Model:
         for name in ("bridge_state_bytes", "bridge_event_bytes", "lehr_prediction"):
             getattr(library, name).restype = ctypes.c_size_t
         library.lehr_score.restype = ctypes.c_int64
-        self._memory = np.zeros(
-            -(-library.bridge_state_bytes() // 8), np.int64
-        )  # of int64, so that it is aligned
+        # of int64, so that it is aligned
+        self._memory = np.zeros(-(-library.bridge_state_bytes() // 8), np.int64)
         self._state = ctypes.c_void_p(self._memory.ctypes.data)
         self._sizes = np.array([math.prod(net.shapes[name]) for name in net.neurons], np.uintp)
         self._call("lehr_init")

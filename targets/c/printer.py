@@ -160,9 +160,8 @@ def _add(u: Update, s: Add) -> list[str]:
     else:
         term = u.source(s.source) + (f" * {1 << s.shift}" if s.shift else "")
     x, sign = u.source(s.x), "-" if s.negative else "+"
-    if s.times and u.tells(
-        s.times
-    ):  # what compilers then know of the sum saves them more than the product costs
+    # what compilers then know of the sum saves them more than the product costs
+    if s.times and u.tells(s.times):
         lines = [f"if ({u.source(s.times)} != 0)", f"    {x} {sign}= {term};"]
     else:
         lines = [f"{x} {sign}= {term}{f' * {u.source(s.times)}' if s.times else ''};"]

@@ -36,21 +36,16 @@ def _leak(at: Place, s: Leak) -> list[int]:
         else list(x)
     )
     lost = [-k[1], k[1]] if s.decay.form == "linear" else []
-    return [
-        *divided,
-        *(-value for value in divided),
-        min(divided) - (1 << n[1]),
-        *lost,
-    ]  # on the way to a quotient
+    # on the way to a quotient
+    return [*divided, *(-value for value in divided), min(divided) - (1 << n[1]), *lost]
 
 
 @RULES.rule(Add)
 def _add(at: Place, s: Add) -> list[int]:
     added = terms(at.before, s)
     ends = [end for term in added for end in term]
-    return (
-        [*ends, at.get(FIRED)[1] + added[-1][1]] if s.x == FIRED else ends
-    )  # before it is held at the most there are
+    # before it is held at the most there are
+    return [*ends, at.get(FIRED)[1] + added[-1][1]] if s.x == FIRED else ends
 
 
 @RULES.rule(Put)

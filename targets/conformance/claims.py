@@ -117,9 +117,8 @@ def _idle_fields(target: Target) -> frozenset[str]:
     )
     idle = {"decay_form", "rounding"} if kept in (0, 1 << shift) else set()
     idle |= {"reset", "reset_timing"} if kept == 0 else set()
-    idle |= (
-        {"reset_timing"} if target.arithmetics.update == ("event",) else set()
-    )  # an update by event has but one
+    # an update by event has but one
+    idle |= {"reset_timing"} if target.arithmetics.update == ("event",) else set()
     return frozenset(idle if target.arithmetics.to_the_rails else {*idle, "overflow"})
 
 

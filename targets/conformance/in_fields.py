@@ -98,9 +98,8 @@ class InFields:
         )
         parts = self._parts(arithmetic, kind, readout)
         forms = [form for form in self.forms if form.has_only(target.nodes)]
-        forms = [
-            form for form in forms if not (form.pixels and arithmetic.update == "event")
-        ]  # a pixel would be up to 255 events
+        # a pixel would be up to 255 events
+        forms = [form for form in forms if not (form.pixels and arithmetic.update == "event")]
         if _lacks(target, parts):
             forms = forms[:1]
         for form, style in product(

@@ -161,11 +161,8 @@ def _parameter(net: Network, name: str) -> Iterator[Network]:
         if name not in neuron.program.parameters or not (array := neuron.values[name]).any():
             continue
         each = (_one_more(array, index) for index in range(min(array.size, MOST)))
-        for more in (
-            *each,
-            array + 1,
-            array + _lowest_bit(array),
-        ):  # some machines have one for all, or but multiples of a power of two
+        # some machines have one for all, or but multiples of a power of two
+        for more in (*each, array + 1, array + _lowest_bit(array)):
             whole = (
                 {name: more}
                 if name in ("threshold", "bias")

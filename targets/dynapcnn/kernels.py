@@ -72,13 +72,8 @@ class Kernel:
             around[2 + axis] = (more, side - own - more)
             wider = np.pad(best.weight, around)
             padding = [p + more * (a == axis) for a, p in enumerate(best.padding)]
-            for step in (
-                best.stride[axis],
-                1,
-                2,
-                4,
-                8,
-            ):  # of a map of one row any stride makes one row
+            # of a map of one row any stride makes one row
+            for step in (best.stride[axis], 1, 2, 4, 8):
                 stride = [step if a == axis else s for a, s in enumerate(best.stride)]
                 tried = Kernel(wider, (stride[0], stride[1]), (padding[0], padding[1]))
                 places = self.size(shape)[1 + axis]

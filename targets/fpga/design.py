@@ -221,9 +221,10 @@ def stream_widths(machine: Machine) -> dict[str, int]:
         "record_count": bits(record),
         "address_bytes": -(-(c + y + x) // 8),
         "membrane_bytes": -(-machine.state_bits // 8),
+        # some bits more than there are
         "send": max(
             7, 1 + machine.score_bits // 8, 2 + machine.state_bits // 8, 2 + (c + y + x) // 8
-        ),  # some bits more than there are
+        ),
     }
 
 

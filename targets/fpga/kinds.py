@@ -86,9 +86,8 @@ def merged(programs: list[Program]) -> list[Step[Any]]:
 def _with(steps: list[Step[Any]], kind: int, program: Program) -> list[Step[Any]]:
     statements = program.statements
     old, new = [step.likeness for step in steps], [likeness(program, s) for s in statements]
-    shared = [
-        [0] * (len(new) + 1) for _ in range(len(old) + 1)
-    ]  # the most that the rests of both have in common
+    # the most that the rests of both have in common
+    shared = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
     for i in reversed(range(len(old))):
         for j in reversed(range(len(new))):
             shared[i][j] = (

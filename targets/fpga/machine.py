@@ -171,9 +171,8 @@ class Machine:
             size = row_step * rows
             linked = name == INPUT and self.linked
             lag += linked  # the engine before writes the map of the next step
-            if (
-                name == INPUT and not linked
-            ):  # an event writes there: its coordinates, side by side, are the address
+            # an event writes there: its coordinates, side by side, are the address
+            if name == INPUT and not linked:
                 column_step = 1 << (column_step - 1).bit_length()
                 row_step = column_step << (columns - 1).bit_length()
                 size = row_step << (rows - 1).bit_length()

@@ -265,9 +265,8 @@ def projection(net: Network, way: Way, target: str) -> Projection:
             "flatten after the neurons",
             spread.flat,
         )
-    if (
-        spread.flat and volume(net.shapes[target]) != spread.shape
-    ):  # feature maps become features, each value a neuron of its own
+    # feature maps become features, each value a neuron of its own
+    if spread.flat and volume(net.shapes[target]) != spread.shape:
         features = np.eye(math.prod(spread.shape), dtype=np.int64).reshape(-1, *spread.shape)
         spread.weight, spread.groups = features * spread.gain, 1
         spread.axes = [[[(at, 0) for _, at in taps] for taps in axis] for axis in spread.axes]

@@ -77,9 +77,8 @@ class Tables:
         layers = {layer.name: layer for layer in machine.layers}
         blocks = [self._block(feed, layers[feed.target]) for feed in feeds]
         self.weight_bits = _weight_bits(blocks)
-        self._weights: list[list[int]] = [
-            [0] for _ in range(self.banks)
-        ]  # the first word is what a tap of fewer weights finds
+        # the first word is what a tap of fewer weights finds
+        self._weights: list[list[int]] = [[0] for _ in range(self.banks)]
         self._chunks: list[tuple[int, int, int]] = []
         self._rows: list[list[Tap]] = []
         self._columns: list[list[Tap]] = []

@@ -59,9 +59,8 @@ class Module:
         call("iree-import-onnx", path, "-o", f"{self.stem}.mlir")
         call("iree-compile", f"{self.stem}.mlir", *FLAGS, "-o", f"{self.stem}.vmfb")
         self.bytes = Path(f"{self.stem}.vmfb").stat().st_size
-        iree = import_module(
-            "iree.runtime"
-        )  # it is in the environment alone in which this script runs
+        # it is in the environment alone in which this script runs
+        iree = import_module("iree.runtime")
         context = iree.SystemContext(config=iree.Config("local-sync"))
         context.add_vm_module(iree.VmModule.mmap(context.instance, f"{self.stem}.vmfb"))
         self.function = context.modules.module[graph.graph.name]

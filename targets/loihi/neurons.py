@@ -225,9 +225,8 @@ def stays(net: Network, layer: Layer, registers: Numbers) -> list[Problem]:
         reason = f"its sums reach {low:,}..{high:,} in units of the chip, which adds in 16 bits"
         problems.append(Problem(layer.name, reason, "use fewer fraction bits or a smaller fan-in"))
     neuron = net.neurons[layer.name]
-    highest = (
-        HIGHEST_MANTISSA * UNIT if neuron.integrates else MEMBRANE_RANGE[1]
-    )  # no integrator may pass the threshold that it has
+    # no integrator may pass the threshold that it has
+    highest = HIGHEST_MANTISSA * UNIT if neuron.integrates else MEMBRANE_RANGE[1]
     ranges = {"v": (MEMBRANE_RANGE[0], highest)} | (
         {registers.register: CURRENT_RANGE} if registers.register else {}
     )

@@ -231,9 +231,8 @@ def _delay(step: Step, name: str, node: Delay) -> None:
             "Gather", longer, graph.constant(0, INT64, name), at=name, axis=1
         )
         return
-    ago = graph.constant(
-        (node.longest - node.spread(shape))[None, None], INT64, name
-    )  # as a place in the line, which is a step longer
+    # as a place in the line, which is a step longer
+    ago = graph.constant((node.longest - node.spread(shape))[None, None], INT64, name)
     size = graph.op(
         "Concat",
         graph.op("Shape", newest, at=name, start=0, end=1),

@@ -79,13 +79,8 @@ def _leak(at: Place, s: Leak) -> list[int]:
         if s.decay.form == "multiply"
         else list(x)
     )
-    return [
-        *divided,
-        min(divided) - (1 << n[1]),
-        2 << n[1],
-        -k[1],
-        k[1],
-    ]  # twice a remainder is compared with the divisor
+    # twice a remainder is compared with the divisor
+    return [*divided, min(divided) - (1 << n[1]), 2 << n[1], -k[1], k[1]]
 
 
 @RULES.rule(Add)

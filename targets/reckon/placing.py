@@ -73,9 +73,8 @@ def placed(
     for place, row in zip(places.get(RELAY, ()), relayed, strict=True):
         w_out[place] = row
     kappa = int(output.alpha[0]) if output.integrates else KAPPA_ONE
-    steps = (
-        net.steps + late[net.output] + (not output.integrates)
-    )  # spikes of the last step are counted in one more
+    # spikes of the last step are counted in one more
+    steps = net.steps + late[net.output] + (not output.integrates)
     return Layout(own, late, places, pairs, lines, w_in, w_rec, w_out, shifts, kappa, steps)
 
 

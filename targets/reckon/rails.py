@@ -25,9 +25,8 @@ def problems(net: Network, name: str, own: Cells, heard: Sequence[Connection]) -
     a neuron is given has one sign: such a sum stops at its end and stays there.
     """
     most, least = int(max(own.bias.max(), 0)), int(min(own.bias.min(), 0))
-    refusals = outside(
-        net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)}
-    )  # a bias may be the last of all events
+    # a bias may be the last of all events
+    refusals = outside(net, name, {MEMBRANE: (LOWEST + most, HIGHEST + least)})
     if not refusals or not _same_bound(net, name):
         return refusals
     weights = np.concatenate([own.bias[None], *(each.weights for each in heard)])

@@ -70,9 +70,8 @@ def _registers(layout: Layout) -> dict[int, int]:
     lines, places = layout.w_in.shape
     high = sum(1 << number for number, (_, alpha) in enumerate(layout.pairs) if alpha >= ALPHA_ONE)
     shifts = dict(zip((12, 13, 14), layout.shifts, strict=True))
-    off = dict.fromkeys(
-        (9, 10, 19, 21, 23, 25, 30), 0
-    )  # no learning, no ticks of its own, no stochastic rounding, no regression
+    # no learning, no ticks of its own, no stochastic rounding, no regression
+    off = dict.fromkeys((9, 10, 19, 21, 23, 25, 30), 0)
     alphas = {65 + number: high >> 32 * number & 0xFFFFFFFF for number in range(4)}
     sizes = {94: lines - 1, 95: places - 1, 96: layout.w_out.shape[1] - 1}
     label, noise = {31: 1}, {32: 0, 33: 0}

@@ -119,9 +119,8 @@ def _update(program: Program) -> Update | str:
             common = gcd(k, 1 << n)
             return Update(k // common, n - common.bit_length() + 1, int(matching["f"]), reset)
         sentences.append(matching)
-    return max(
-        sentences, key=lambda sentence: int(sentence.split()[1])
-    )  # of the form that it goes along with the longest
+    # of the form that it goes along with the longest
+    return max(sentences, key=lambda sentence: int(sentence.split()[1]))
 
 
 def problems(net: Network, name: str) -> Iterator[Problem]:

@@ -265,9 +265,8 @@ def test_a_state_may_hold_anything_before_init_and_keeps_its_input_at_a_reset(na
     model._call("lehr_init")
     expected = simulate(net, x, trace=net.neurons)
     for t in range(net.steps):
-        require_step(
-            model, expected, 0, t, "dense" if t else "held", x[0, t]
-        )  # before any input, silence is held
+        # before any input, silence is held
+        require_step(model, expected, 0, t, "dense" if t else "held", x[0, t])
     assert model.scores.tolist() == expected.scores[0].tolist()
     model.reset()
     require_step(model, simulate(net, x[:, -1:], trace=net.neurons), 0, 0, "held", x[0, -1])

@@ -50,9 +50,8 @@ def test_equal_programs_share_a_function_and_keep_their_types() -> None:
     assert functions(net) == ["update_1"]
     far = replace(net.neurons["out"], threshold=np.full(5, 2**31 - 1, np.int32))
     layout = Layout(replace(net, nodes={**net.nodes, "out": far}))
-    assert [update.bits for update in layout.updates] == [
-        32
-    ]  # a threshold that is only compared with fits
+    # a threshold that is only compared with fits
+    assert [update.bits for update in layout.updates] == [32]
     assert layout.layers["hidden"].types == {"fired": "uint8_t", "v": "int16_t", "r": "int8_t"}
     subtracting, _ = of_lines(
         "add v input 0; subtract v threshold 0 times fired; bound v -9 9 saturate; fire fired v gt "

@@ -170,9 +170,8 @@ def test_a_station_refuses_it_by_name(station: str, name: str, tmp_path: Path) -
 @pytest.mark.parametrize("target", targets(), ids=lambda target: target.name)
 def test_check_names_the_node(target: Target, name: str) -> None:
     problem, *rest = target.check(NETWORKS[name])
-    assert len(rest) == (
-        1 if target.no_artefact else 0
-    )  # that nothing is written for the machine is said last
+    # that nothing is written for the machine is said last
+    assert len(rest) == (1 if target.no_artefact else 0)
     assert (problem.node, problem.reason) == (
         "it",
         f"{name.split()[0]} is not computed by the machine",

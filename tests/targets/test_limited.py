@@ -105,10 +105,8 @@ def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, how: signal.Si
     # a shell that starts the tests in the background lets them ignore SIGINT
     code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lehr.targets.limited import call_within; call_within(600, 'calls:never_end', {{'folder': {str(tmp_path)!r}}})"
     places = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parents[2])))
-    environment = os.environ | {
-        "PYTHONPATH": places,
-        "TMPDIR": str(tmp_path.parent),
-    }  # where a killed caller leaves its folder
+    # where a killed caller leaves its folder
+    environment = os.environ | {"PYTHONPATH": places, "TMPDIR": str(tmp_path.parent)}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL
     ) as caller:

@@ -158,9 +158,8 @@ def test_more_steps_than_are_shown_are_refused(
 ) -> None:
     x = np.ones((1, 60, 3), np.uint8)
     falls, leaks = growing(2), growing(1)
-    assert (
-        simulate(falls, x, trace=["lif"]).trace.membranes["lif"].min() == -128
-    )  # its rail, which 10 steps do not reach
+    # its rail, which 10 steps do not reach
+    assert simulate(falls, x, trace=["lif"]).trace.membranes["lif"].min() == -128
     assert simulate(falls, x[:, :10], trace=["lif"]).trace.membranes["lif"].min() == -30
     build(falls, C(), x).plan.write(tmp_path / "out")
     monkeypatch.setattr(C, "own_steps", True)
@@ -173,8 +172,6 @@ def test_more_steps_than_are_shown_are_refused(
     ):
         with pytest.raises(FileRefused, match=sentence):
             refused()
-    for net, given in (
-        (falls, x[:, :10]),
-        (leaks, x),
-    ):  # a leak holds a membrane for any number of steps
+    # a leak holds a membrane for any number of steps
+    for net, given in ((falls, x[:, :10]), (leaks, x)):
         assert np.array_equal(engine.run(C(), net, given).counts, simulate(net, given).counts)

@@ -320,9 +320,8 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         RUNNER.run(folder, np.zeros((1, 6, 5), np.uint8))
     words = (folder / "program.hex").read_text().splitlines()
-    (folder / "program.hex").write_text(
-        "\n".join([*words[:5], *words[6:], ""])
-    )  # a byte of a threshold is never sent
+    # a byte of a threshold is never sent
+    (folder / "program.hex").write_text("\n".join([*words[:5], *words[6:], ""]))
     with pytest.raises(NotBitExact, match="words of the memories are not what was sent"):
         TinyOdinRunner(over_spi=True).run(folder, spikes_in(net))
 

@@ -162,9 +162,8 @@ def test_weights_are_what_a_pulse_does() -> None:
     node = net.nodes["fc"]
     assert isinstance(node, Linear)
     assert np.array_equal(second.weights[0], node.weight[:, 0])
-    assert np.array_equal(
-        second.weights[7], node.weight[:, 0]
-    )  # row 1, column 1: in the first window
+    # row 1, column 1: in the first window
+    assert np.array_equal(second.weights[7], node.weight[:, 0])
     assert first.synapses == np.count_nonzero(first.weights) < first.weights.size
 
 

@@ -35,9 +35,8 @@ for sample in json.load(sys.stdin):
                 continue
             for i, threshold in enumerate(layer["threshold"]):
                 product = v[name][i] * layer["k"]
-                leaked = (
-                    product >> layer["n"] if product >= 0 else -(-product >> layer["n"])
-                )  # rounded toward zero
+                # rounded toward zero
+                leaked = product >> layer["n"] if product >= 0 else -(-product >> layer["n"])
                 m = (
                     leaked
                     + (arriving[i] << layer["F"])
