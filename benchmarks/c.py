@@ -70,8 +70,8 @@ def small() -> Network:
 
 def ways() -> None:
     """Instructions of a layer in a step, by way and rate."""
-    with tempfile.TemporaryDirectory() as made:
-        work = Path(made) / "c"
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch) / "c"
         C().plan(small(), {}).write(work)
         (work / "main.c").write_bytes(KERNELS.read_bytes())
         for sources, outputs in SHAPES:
@@ -91,13 +91,13 @@ def networks(names: list[str], samples: int) -> None:
     for name in names:
         x = inputs(CASES[name], samples)
         net = fit_state_bits(at_rate(network(CASES[name]), x, 0.1))
-        for rate, how in (("0", "one by one"), ("10", "as chosen")):
+        for rate, events in (("0", "one by one"), ("10", "as chosen")):
             built = build(net, C(), x, {"rate": rate}, measure=True)
             ram = {"RAM": Layout(net, float(rate) / 100).memory.bytes}
             figures = ram | {figure.name: figure.value for figure in built.measured}
-            found = ", ".join(f"{what} {value:,}" for what, value in figures.items())
+            shown = ", ".join(f"{what} {value:,}" for what, value in figures.items())
             spikes = " ".join(f"{100 * value:.1f}" for value in built.rates.values())
-            typer.echo(f"{name}, {net.steps} steps, {spikes} % spikes, {how}: {found}")
+            typer.echo(f"{name}, {net.steps} steps, {spikes} % spikes, {events}: {shown}")
 
 
 def main(

@@ -28,13 +28,13 @@ def spent(run: Callable[[], object]) -> Spent:
 
 def interleaved(sides: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Spent]:
     """Return the least time that each side takes, both numbers for themselves."""
-    found: dict[str, list[Spent]] = {name: [] for name in sides}
+    by_side: dict[str, list[Spent]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, run in sides.items():
-            found[name].append(spent(run))
+            by_side[name].append(spent(run))
     return {
         name: Spent(min(s.processor for s in each), min(s.clock for s in each))
-        for name, each in found.items()
+        for name, each in by_side.items()
     }
 
 

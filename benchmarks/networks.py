@@ -56,7 +56,7 @@ def network(case: Case) -> Network:
         [INPUT],
         case.input.shape,
     )
-    how = Arithmetic(decay_numerator=case.beta[0], decay_shift=case.beta[1], state_bits=24)
+    arithmetic = Arithmetic(decay_numerator=case.beta[0], decay_shift=case.beta[1], state_bits=24)
 
     def add(name: str, node: Node) -> None:
         nonlocal shape
@@ -71,7 +71,7 @@ def network(case: Case) -> Network:
         add(f"pool{index}", SumPool2d((2, 2), (2, 2)))
         add(
             f"lif{index}",
-            Neuron(np.full(channels, 2**23, np.int32), np.zeros(channels, np.int32), how),
+            Neuron(np.full(channels, 2**23, np.int32), np.zeros(channels, np.int32), arithmetic),
         )
     if case.convolutions:
         add("flat", Flatten())
@@ -79,7 +79,7 @@ def network(case: Case) -> Network:
         add(f"fc{index}", Linear(signs(features, shape[0])))
         add(
             f"lif{index}",
-            Neuron(np.full(features, 2**23, np.int32), np.zeros(features, np.int32), how),
+            Neuron(np.full(features, 2**23, np.int32), np.zeros(features, np.int32), arithmetic),
         )
     return Network(
         nodes, tuple(zip(order, [*order[1:], OUTPUT], strict=True)), case.input, case.steps
@@ -96,8 +96,10 @@ def at_rate(net: Network, x: Images, rate: float) -> Network:
         while high - low > 1:
             middle = (low + high) // 2
             tried = replace(neuron, threshold=np.full_like(neuron.threshold, middle))
-            made = replace(net, nodes={**net.nodes, name: tried})
-            low, high = (middle, high) if Engine(made).run(x).rates[name] > rate else (low, middle)
+            candidate = replace(net, nodes={**net.nodes, name: tried})
+            low, high = (
+                (middle, high) if Engine(candidate).run(x).rates[name] > rate else (low, middle)
+            )
         net = replace(
             net,
             nodes={

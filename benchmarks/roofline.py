@@ -65,17 +65,19 @@ def bounds(net: Network, result: Result, cycles: float, samples: int) -> list[st
     Weights that meet a held input, once, do not count.
     """
     held = {target for source, target in net.edges if source == INPUT and net.input.kind == "u8"}
-    counted = [made for name, made in operations(net, result).items() if name not in held]
-    events, dense = (sum(getattr(made, what) for made in counted) for what in ("events", "dense"))
-    told = [
+    counted = [operation for name, operation in operations(net, result).items() if name not in held]
+    events, dense = (
+        sum(getattr(operation, what) for operation in counted) for what in ("events", "dense")
+    )
+    lines = [
         f"{events / samples:,.0f} synaptic events a sample, of {dense / samples:,.0f} weights "
         "times steps"
     ]
-    told += [f"fast: {cycles / events:.4f} cycles an event"]
+    lines += [f"fast: {cycles / events:.4f} cycles an event"]
     for what, way in ways().items():
         least = (events if "event" in what else dense) / way.per_cycle
         bound = (
             f"{what}: {way.what}, {way.per_cycle:.0f} a cycle: {least / events:.4f} cycles an event"
         )
-        told += [f"{bound}, fast takes {cycles / least:.1f} times that"]
-    return told
+        lines += [f"{bound}, fast takes {cycles / least:.1f} times that"]
+    return lines

@@ -46,17 +46,17 @@ A floor is set in the hidden layers alone, unless the name says more.
 
 def variant(threshold: dict[str, Any], training: dict[str, Any], output_floor: bool) -> Recipe:
     """Return the digits recipe, phase A alone, with other thresholds."""
-    told = load("digits").model_dump(mode="json", exclude_none=True)
-    del told["finetune"]
-    told["train"] |= training
-    for layer in told["network"]["layers"]:
+    recipe = load("digits").model_dump(mode="json", exclude_none=True)
+    del recipe["finetune"]
+    recipe["train"] |= training
+    for layer in recipe["network"]["layers"]:
         ends = {key: layer["threshold"][key] for key in ("start", "final")}
         kept = {"start": ends["start"]} if threshold.get("schedule") == "rate-controlled" else ends
         if threshold:
             layer["threshold"] = {**kept, **threshold}
     if not output_floor:
-        told["network"]["layers"][-1]["threshold"].pop("floor", None)
-    return Recipe.model_validate(told)
+        recipe["network"]["layers"][-1]["threshold"].pop("floor", None)
+    return Recipe.model_validate(recipe)
 
 
 def main() -> None:

@@ -93,13 +93,13 @@ def print_ratios(
         if not only or name in only
     }
     with torch.inference_mode():
-        found = interleaved(running, repeats)
+        spent = interleaved(running, repeats)
     typer.echo(
         f"{title}, batch {len(x)}, {net.steps} steps, {described(fast.run(x))}, {threads} thread(s)"
     )
     each = {
         name: [1e6 * seconds / len(parts[name]) for seconds in times]
-        for name, times in found.items()
+        for name, times in spent.items()
     }
     for name, (processor, clock) in each.items():
         ratios = [
@@ -148,16 +148,16 @@ def trained(
 def linear(names: Names = None, repeats: int = 5) -> None:
     """Measure what the fast engine takes as spikes become more."""
     for name in names or CASES:
-        made = {rate: prepared(CASES[name], rate, rate) for rate in RATES}
-        engines = {rate: (Engine(net), x) for rate, (net, x) in made.items()}
-        found = interleaved(
+        prepared_at = {rate: prepared(CASES[name], rate, rate) for rate in RATES}
+        engines = {rate: (Engine(net), x) for rate, (net, x) in prepared_at.items()}
+        spent = interleaved(
             {str(rate): partial(engine.run, x) for rate, (engine, x) in engines.items()}, repeats
         )
         for rate, (engine, x) in engines.items():
             spikes = sum(int(layer.spikes.sum()) for layer in engine.run(x).layers.values()) / len(
                 x
             )
-            micro = 1e6 * found[str(rate)].processor / len(x)
+            micro = 1e6 * spent[str(rate)].processor / len(x)
             typer.echo(
                 f"{name}{100 * rate:6.0f} %{spikes:12,.0f} spikes a sample{micro:12,.0f} us of the "
                 "processor"
@@ -184,8 +184,8 @@ def shares(names: Names = None, rate: Rates = None, repeats: int = 5) -> None:
         net, x = prepared(CASES[name], wanted)
         engine, took = Engine(net), Counter[str]()
         rates = described(engine.run(x))
-        made = engine.plan_for(*check_input(net, x))
-        for op in (*made.before, *(op for stage in made.stages for op in stage.ops)):
+        plan = engine.plan_for(*check_input(net, x))
+        for op in (*plan.before, *(op for stage in plan.stages for op in stage.ops)):
             _watch(op, took)
         whole = sum(spent(partial(engine.run, x)).processor for _ in range(repeats))
         typer.echo(f"{name}, {rates}: {1e6 * whole / repeats / len(x):,.0f} us a sample")
@@ -249,9 +249,9 @@ def whole_set(threads: int = 2, repeats: int = 3) -> None:
     case = CASES["fashion-mnist"]
     x = inputs(case, 10_000)
     engine = Engine(at_rate(network(case), x[:4], 0.1), threads)
-    found = interleaved({"fast": partial(engine.run, x)}, repeats)["fast"]
-    told = f"{found.clock:.2f} s by the clock, {found.processor:.2f} s of the processor"
-    typer.echo(f"10,000 images x 100 steps, {threads} thread(s): {told}")
+    spent = interleaved({"fast": partial(engine.run, x)}, repeats)["fast"]
+    times = f"{spent.clock:.2f} s by the clock, {spent.processor:.2f} s of the processor"
+    typer.echo(f"10,000 images x 100 steps, {threads} thread(s): {times}")
 
 
 if __name__ == "__main__":

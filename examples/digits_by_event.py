@@ -52,11 +52,11 @@ def main(model: Path, samples: Path) -> None:
         f"float, without neurons: {line.score(x[cut:].reshape(-1, 64), labels[cut:]):.4f} of "
         f"{len(x) - cut} test samples"
     )
-    found = [
+    candidates = [
         (ENGINES["fast"](net, 1)(x[:cut], ()).accuracy(labels[:cut]), net)
         for net in networks(line.coef_)
     ]
-    trained, net = max(found, key=lambda each: each[0])
+    trained, net = max(candidates, key=lambda each: each[0])
     result = ENGINES["fast"](net, 1)(x[cut:], ())
     print(
         f"event network in integers: {trained:.4f} of the training samples, "

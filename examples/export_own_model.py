@@ -32,13 +32,13 @@ def trained() -> nn.Module:
     torch.manual_seed(0)
     torch.set_num_threads(1)  # with another number, sums come out in another order
     slope: Any = 0.25  # snnTorch's hint is narrower
-    told = {"beta": 0.5, "spike_grad": surrogate.fast_sigmoid(slope=slope), "init_hidden": True}
+    options = {"beta": 0.5, "spike_grad": surrogate.fast_sigmoid(slope=slope), "init_hidden": True}
     layers = (
         nn.Linear(64, 128, bias=False),
-        snn.Leaky(**told),
+        snn.Leaky(**options),
         nn.Dropout(0.1),
         nn.Linear(128, 10, bias=False),
-        snn.Leaky(**told),
+        snn.Leaky(**options),
     )
     hidden, output = (
         Threshold(start=1.0, schedule="linear", final=6.0),

@@ -158,8 +158,8 @@ def stepwise(net: Any, dtype: str = "float32") -> Run:
         state, out = None, []
         with torch.no_grad():
             for now in torch.from_numpy(x.astype(dtype)):
-                made = net(now, state)
-                value, state = made if isinstance(made, tuple) else (made, None)
+                outputs = net(now, state)
+                value, state = outputs if isinstance(outputs, tuple) else (outputs, None)
                 out.append(value[0] if isinstance(value, tuple) else value)
         return torch.stack(out).double().numpy()
 
@@ -252,11 +252,13 @@ def outcome(
 def outcomes(name: str, path: Path) -> list[dict[str, Any]]:
     """Return what becomes of a file as it is, adapted, and as it was written for the reader."""
     inputs, written = path.with_suffix(".npz"), path.with_suffix(f".{name}.nir")
-    found = [
+    answers = [
         outcome(name, path, inputs),
         outcome(name, path, inputs, True, DT if name in ALL_UNITS else STEP[name]),
     ]
-    return [*found, outcome(name, written, inputs, dt=STEP[name])] if written.exists() else found
+    return (
+        [*answers, outcome(name, written, inputs, dt=STEP[name])] if written.exists() else answers
+    )
 
 
 if __name__ == "__main__":
@@ -264,7 +266,7 @@ if __name__ == "__main__":
     logging.disable()
     reader, folder = sys.argv[1], Path(sys.argv[2])
     with contextlib.redirect_stdout(sys.stderr):  # some say what they do
-        found = {
+        answers = {
             path.stem: outcomes(reader, path)
             for path in sorted(folder.glob("*.nir"))
             if path.stem.isdigit()
@@ -276,7 +278,7 @@ if __name__ == "__main__":
                     each: version(each)
                     for each in dict.fromkeys((reader.removesuffix("-rtl"), "nir"))
                 },
-                "files": found,
+                "files": answers,
             }
         )
     )

@@ -99,8 +99,8 @@ def compiled(file: bytes, dt: float) -> tempfile.TemporaryDirectory[str]:
         "-o",
         ".",
     ]
-    told = call([*command, "--module-name", "net", "--interconnect", "direct"], folder)
-    if failed := re.search(r"Failed to compile .*", told):
+    printed = call([*command, "--module-name", "net", "--interconnect", "direct"], folder)
+    if failed := re.search(r"Failed to compile .*", printed):
         raise ValueError(failed[0])
     return folder
 

@@ -66,11 +66,13 @@ def signs(*shape: int, positive: float = 0.5) -> Any:
 
 
 def neuron(
-    channels: int, threshold: float, how: Arithmetic, synapse: Synapse | None = None
+    channels: int, threshold: float, arithmetic: Arithmetic, synapse: Synapse | None = None
 ) -> Neuron:
     """Neurons of one threshold, in weights, without bias: what every reader could take."""
-    theta = 0 if how.fires == "never" else round(threshold * 2**how.fraction_bits)
-    return Neuron(np.full(channels, theta, np.int32), np.zeros(channels, np.int32), how, synapse)
+    theta = 0 if arithmetic.fires == "never" else round(threshold * 2**arithmetic.fraction_bits)
+    return Neuron(
+        np.full(channels, theta, np.int32), np.zeros(channels, np.int32), arithmetic, synapse
+    )
 
 
 def chain(
@@ -92,10 +94,10 @@ def chain(
 def networks() -> dict[str, Network]:
     """Return the networks, by what is special about each."""
 
-    def convolutional(how: Arithmetic) -> Network:
+    def convolutional(arithmetic: Arithmetic) -> Network:
         layers = (
             ("conv", Conv2d(signs(4, 1, 3, 3), padding=(1, 1))),
-            ("lif", neuron(4, 1.5, how)),
+            ("lif", neuron(4, 1.5, arithmetic)),
             ("pool", SumPool2d((2, 2), (2, 2))),
         )
         return chain(
@@ -103,13 +105,15 @@ def networks() -> dict[str, Network]:
             *layers,
             ("flat", Flatten()),
             ("fc", Linear(signs(5, 64))),
-            ("out", neuron(5, 4, how)),
+            ("out", neuron(5, 4, arithmetic)),
         )
 
-    def hidden(how: Arithmetic, synapse: Synapse | None = None) -> tuple[tuple[str, Node], ...]:
+    def hidden(
+        arithmetic: Arithmetic, synapse: Synapse | None = None
+    ) -> tuple[tuple[str, Node], ...]:
         return (
             ("fc1", Linear(signs(16, 20))),
-            ("hidden", neuron(16, 3 if synapse is None else 8, how, synapse)),
+            ("hidden", neuron(16, 3 if synapse is None else 8, arithmetic, synapse)),
             ("fc2", Linear(signs(5, 16))),
         )
 
@@ -275,9 +279,11 @@ def main(
         for number, (name, net) in enumerate(nets.items()):
             cells = []
             for reader, answer in answers.items():
-                found = answer["files"][str(number)]
+                of_file = answer["files"][str(number)]
                 this = (
-                    found[column] if column < len(found) else {"unwritten": unwritten[name, reader]}
+                    of_file[column]
+                    if column < len(of_file)
+                    else {"unwritten": unwritten[name, reader]}
                 )
                 cells.append(
                     cell(

@@ -45,9 +45,9 @@ def weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int8]:
     return rng.choice(np.array([-1, 1], np.int8), shape)
 
 
-def neurons(size: int, how: Any = FIELDS, threshold: Any = 1, bias: Any = 0) -> Neuron:
+def neurons(size: int, update: Any = FIELDS, threshold: Any = 1, bias: Any = 0) -> Neuron:
     return Neuron(
-        np.broadcast_to(np.int32(threshold), size), np.broadcast_to(np.int32(bias), size), how
+        np.broadcast_to(np.int32(threshold), size), np.broadcast_to(np.int32(bias), size), update
     )
 
 
@@ -81,15 +81,15 @@ def everything() -> Network:
     return chain(nodes, shape=(2, 6, 7))
 
 
-def dense(how: Any = FIELDS, bias: Any = 0, threshold: Any = 1) -> Network:
+def dense(update: Any = FIELDS, bias: Any = 0, threshold: Any = 1) -> Network:
     rng = np.random.default_rng(2)
-    nodes = {"fc": Linear(weights(rng, 10, 12)), "hidden": neurons(10, how, threshold, bias)}
-    return chain({**nodes, "last": Linear(weights(rng, 5, 10)), "out": neurons(5, how)})
+    nodes = {"fc": Linear(weights(rng, 10, 12)), "hidden": neurons(10, update, threshold, bias)}
+    return chain({**nodes, "last": Linear(weights(rng, 5, 10)), "out": neurons(5, update)})
 
 
-def read_out(readout: Readout, how: Any = FIELDS) -> Network:
+def read_out(readout: Readout, update: Any = FIELDS) -> Network:
     net = dense()
-    out = neurons(5, how, int(how != NEVER), [0, 3, -2, 1, 0])
+    out = neurons(5, update, int(update != NEVER), [0, 3, -2, 1, 0])
     return replace(net, nodes={**net.nodes, "out": out}, readout=readout)
 
 
@@ -305,12 +305,12 @@ def test_pixels_are_refused() -> None:
 def test_the_software_back_end_computes_the_network(name: str, tmp_path: Path) -> None:
     net, x = NETWORKS[name], samples(NETWORKS[name])
     Akida().plan(net, {}).with_manifest({}).write(tmp_path / "built")
-    made, ran = Akida().runner().run(tmp_path / "built", x), flowing(net, x)
-    assert isinstance(made, MachineTrace)
-    assert made.decision is not None
-    assert compare(ran.trace, made).equal
-    assert np.array_equal(made.decision, ran.prediction)
-    assert made.figures[0].value >= len(net.neurons)
+    trace, ran = Akida().runner().run(tmp_path / "built", x), flowing(net, x)
+    assert isinstance(trace, MachineTrace)
+    assert trace.decision is not None
+    assert compare(ran.trace, trace).equal
+    assert np.array_equal(trace.decision, ran.prediction)
+    assert trace.figures[0].value >= len(net.neurons)
 
 
 @tool

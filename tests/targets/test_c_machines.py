@@ -311,7 +311,7 @@ def test_the_command_ends_with_3(lehr: Lehr, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         (
             {"device": "z80"},
@@ -326,10 +326,10 @@ def test_the_command_ends_with_3(lehr: Lehr, tmp_path: Path) -> None:
         ({"flash": "32k"}, "flash is '32k'; use a whole number of KiB from 1 to 2,097,152"),
     ],
 )
-def test_values_that_options_do_not_take(option: dict[str, str], told: str) -> None:
+def test_values_that_options_do_not_take(option: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as error:
         C().plan(small_network()[0], option)
-    assert str(error.value) == told
+    assert str(error.value) == message
 
 
 def test_names_are_mapped_and_the_manifest_tells_how() -> None:

@@ -58,7 +58,7 @@ def wide_network() -> tuple[Network, Images]:
 def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
     net, x = wide_network()
     counters = Layout(net, float(rate) / 100).sliced
-    assert {name: (made.words, made.row_type) for name, made in counters.items()} == {
+    assert {name: (counter.words, counter.row_type) for name, counter in counters.items()} == {
         "0": {},
         "5": {"conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
         "100": {"pool": (2, "uint32_t"), "conv2": (2, "uint32_t"), "fc": (1, "uint32_t")},
@@ -75,8 +75,8 @@ def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> Non
     def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
         return rng.choice(np.array([-1, 1], np.int8), shape)
 
-    def neuron(channels: int, how: Arithmetic = STEP) -> Neuron:
-        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
+    def neuron(channels: int, arithmetic: Arithmetic = STEP) -> Neuron:
+        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), arithmetic)
 
     nodes = {
         "conv1": Conv2d(signs(3, 2, 3, 3), padding=(1, 1)),

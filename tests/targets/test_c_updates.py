@@ -144,11 +144,11 @@ def test_nothing_leaves_its_bounds() -> None:
     trace, layout, tight = simulate(net, x, trace=net.neurons).trace, Layout(net), 0
     known = intervals(net)
     for name in net.neurons:
-        found = spans(net, name, known)
-        values = reached_of(net.neurons[name].program, found)
+        bounds = spans(net, name, known)
+        values = reached_of(net.neurons[name].program, bounds)
         for register, (low, high) in reached[name].items():
             assert values[register][0] <= low <= high <= values[register][1], (name, register)
-        low, high = found.kept["v"]
+        low, high = bounds.kept["v"]
         assert low <= trace.membranes[name].min() <= trace.membranes[name].max() <= high
         tight += high - low <= 4 * (
             int(trace.membranes[name].max()) - int(trace.membranes[name].min())

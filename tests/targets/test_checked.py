@@ -36,7 +36,7 @@ ODIN = program_of_lines(
 def one_layer(
     weight: Int8Array,
     kind: WeightKind,
-    how: Arithmetic | Program,
+    arithmetic: Arithmetic | Program,
     threshold: int,
     bias: int = 0,
     **others: int,
@@ -44,7 +44,10 @@ def one_layer(
     size = len(weight)
     given = {name: np.full(size, value, np.int32) for name, value in others.items()}
     lif = Neuron(
-        np.full(size, threshold, np.int32), np.full(size, bias, np.int32), how, parameters=given
+        np.full(size, threshold, np.int32),
+        np.full(size, bias, np.int32),
+        arithmetic,
+        parameters=given,
     )
     nodes = {"fc": Linear(weight, kind), "lif": lif}
     return Network(

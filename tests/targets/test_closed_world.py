@@ -124,22 +124,24 @@ def twin(net: Network) -> object:
 
 
 def stations() -> dict[str, Callable[[Network, Path], object]]:
-    found: dict[str, Callable[[Network, Path], object]] = {
+    by_name: dict[str, Callable[[Network, Path], object]] = {
         "widths": lambda net, _: analyse(net),
         "state_bits": lambda net, _: fit_state_bits(net),
         "a .nir file": lambda net, folder: nirfile.write(net, folder / "net.nir"),
         "the training twin": lambda net, _: twin(net),
     }
     for name in ENGINES:
-        found[name] = lambda net, _, name=name: engine(name, net)(samples(net), tuple(net.neurons))  # type: ignore[misc]
-        found[f"{name}, in pieces"] = lambda net, _, name=name: STREAMS[name](
+        by_name[name] = lambda net, _, name=name: engine(name, net)(
+            samples(net), tuple(net.neurons)
+        )  # type: ignore[misc]
+        by_name[f"{name}, in pieces"] = lambda net, _, name=name: STREAMS[name](
             net, tuple(net.neurons)
         )(samples(net)[:1])  # type: ignore[misc]
     for target in targets():
-        found[f"engine {target.name}"] = lambda net, _, name=target.name: engine(name, net)(
+        by_name[f"engine {target.name}"] = lambda net, _, name=target.name: engine(name, net)(
             samples(net), tuple(net.neurons)
         )  # type: ignore[misc]
-    return found
+    return by_name
 
 
 def test_there_are_stations() -> None:

@@ -133,8 +133,10 @@ def test_what_finds_no_place_is_told_with_all_that_is_needed() -> None:
         nodes |= {f"fc{number}": Linear(np.ones((256, 256), np.int8)), f"n{number}": neurons(256)}
     (problem,) = SPECK.check(chain(nodes, (256,)))
     each = "65,536 of kernels and 256 of neurons: core 5, 6"
-    told = f"the 3 layers of the network find no place on 9 cores (n1 {each}; n2 {each}; n3 {each})"
-    assert str(problem) == f"n3: {told}; use fewer layers, fewer channels, or more pooling"
+    reason = (
+        f"the 3 layers of the network find no place on 9 cores (n1 {each}; n2 {each}; n3 {each})"
+    )
+    assert str(problem) == f"n3: {reason}; use fewer layers, fewer channels, or more pooling"
 
 
 @pytest.mark.slow
@@ -160,7 +162,7 @@ def test_a_core_computes_events_one_by_one(tmp_path: Path) -> None:
 def test_fields_of_the_same_update_map(reset: str, tmp_path: Path) -> None:
     from lehr.arithmetic import Arithmetic
 
-    how: Any = {
+    fields: Any = {
         "update": "event",
         "reset_timing": "same_step",
         "fires": "ge",
@@ -168,7 +170,7 @@ def test_fields_of_the_same_update_map(reset: str, tmp_path: Path) -> None:
         "reset": reset,
     }
     rng = np.random.default_rng(1)
-    neuron = Neuron(np.full(4, 3, np.int32), np.zeros(4, np.int32), Arithmetic(**how))
+    neuron = Neuron(np.full(4, 3, np.int32), np.zeros(4, np.int32), Arithmetic(**fields))
     net = chain(
         {"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (4, 9))), "out": neuron}, (9,), 8
     )
@@ -292,9 +294,9 @@ def test_feedback_is_refused_by_name(source: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("told", REFUSED)
-def test_what_no_core_holds_is_refused_by_name(told: str) -> None:
-    assert told in [str(problem) for problem in SPECK.check(REFUSED[told])]
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_no_core_holds_is_refused_by_name(reason: str) -> None:
+    assert reason in [str(problem) for problem in SPECK.check(REFUSED[reason])]
 
 
 # -------------------------------------------------------------------- the vendor's classes

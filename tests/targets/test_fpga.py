@@ -100,8 +100,10 @@ def test_the_status_counts_what_states_lose_to_their_width(
         f"+steps={net.steps}",
     )
     assert replay(folder, *switches)[0] == 0
-    told = json.loads((folder / "lehr_fpga.json").read_bytes())
-    status = np.fromfile(folder / "sent", np.uint8).reshape(len(x), -1)[:, -told["status_bytes"] :]
+    description = json.loads((folder / "lehr_fpga.json").read_bytes())
+    status = np.fromfile(folder / "sent", np.uint8).reshape(len(x), -1)[
+        :, -description["status_bytes"] :
+    ]
     assert int(status[:, 11:15].copy().view("<u4").sum()) == expected
 
 
@@ -130,9 +132,9 @@ def test_random_networks(data: st.DataObject) -> None:
     result = simulate(net, x, trace=net.neurons)
     assume(flows(net, result))
     switches = data.draw(st.sampled_from(("", *SWITCHES)))
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = write(
-            Path(made) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8))))
+            Path(scratch) / "out", net, x, lanes=str(data.draw(st.sampled_from((1, 2, 4, 8))))
         )
         got = FpgaRunner("iverilog", tuple(switches.split())).run(folder, x)
     compare(result.trace, got).require_equal("fpga")

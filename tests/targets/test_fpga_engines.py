@@ -66,10 +66,12 @@ def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
     """An inference takes fewer clocks than with one engine, and than the engines work in all; each counts the spikes of its layer."""
     net, x = small_network()
     clocks, working = {}, {}
-    for how in ("shared", "layers"):
-        folder = write(tmp_path / how, net, x[:1], lanes="4", engines=how)
+    for arrangement in ("shared", "layers"):
+        folder = write(tmp_path / arrangement, net, x[:1], lanes="4", engines=arrangement)
         assert replay(folder, "+events", "+cycles=cycles.txt")[0] == 0
-        clocks[how], _, *working[how] = map(int, (folder / "cycles.txt").read_text().split())
+        clocks[arrangement], _, *working[arrangement] = map(
+            int, (folder / "cycles.txt").read_text().split()
+        )
     assert working["shared"] == []
     assert max(working["layers"]) < clocks["layers"] < min(clocks["shared"], sum(working["layers"]))
     assert (
@@ -78,8 +80,8 @@ def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
         )[0]
         == 0
     )
-    told = json.loads((folder / "lehr_fpga.json").read_bytes())
-    status = np.fromfile(folder / "sent", np.uint8)[-told["status_bytes"] :]
+    description = json.loads((folder / "lehr_fpga.json").read_bytes())
+    status = np.fromfile(folder / "sent", np.uint8)[-description["status_bytes"] :]
     counters = status[15:51].copy().view("<u4").reshape(3, 3)
     expected = simulate(net, x[:1], trace=net.neurons)
     assert counters[:, 1].tolist() == [
@@ -97,9 +99,9 @@ def test_random_networks_with_an_engine_for_each_layer(data: st.DataObject) -> N
     result = simulate(net, x, trace=net.neurons)
     assume(flows(net, result))
     switches = data.draw(st.sampled_from(("", *SWITCHES)))
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = write(
-            Path(made) / "out",
+            Path(scratch) / "out",
             net,
             x,
             lanes=str(data.draw(st.sampled_from((1, 2, 4, 8)))),
@@ -120,8 +122,8 @@ def chains(net: Network) -> bool:
 def test_layers_that_hear_more_than_the_one_before_are_refused() -> None:
     with pytest.raises(NotMappable) as refused:
         Fpga().plan(recurrent_network()[0], {"engines": "layers"})
-    told = "hidden: it hears out, and engines=layers lets it hear input and itself alone; use engines=shared"
-    assert str(refused.value) == told
+    sentence = "hidden: it hears out, and engines=layers lets it hear input and itself alone; use engines=shared"
+    assert str(refused.value) == sentence
     with pytest.raises(NotMappable) as refused:
         Fpga().plan(HARD["narrow"]()[0], {"engines": "layers"})
     assert (

@@ -27,14 +27,14 @@ MISSING = next((lacking for tool in TOOLS if (lacking := missing(tool))), None)
 
 def papers_network() -> tuple[Network, Images]:
     """16C5-P2-64C5-P2-10 over 5 steps, with random weights and thresholds that fit, and two digits at the size of Fashion-MNIST."""
-    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=1, state_bits=20)
+    arithmetic = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=1, state_bits=20)
     net = Builder(Input((1, 28, 28), "u8"), np.random.default_rng(1))
     for depth, channels in ((1, 16), (2, 64)):
         net.conv(f"conv{depth}", channels, (5, 5))
         net.add(f"pool{depth}", SumPool2d((2, 2), (2, 2)))
-        net.neuron(f"lif{depth}", how)
+        net.neuron(f"lif{depth}", arithmetic)
     net.linear("fc", 10)
-    net.neuron("out", how)
+    net.neuron("out", arithmetic)
     digits = load_digits(return_X_y=True)[0][:2].reshape(2, 8, 8).astype(np.uint8) * 15
     return fit_state_bits(net.network(5)), np.pad(
         np.kron(digits, np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2))

@@ -100,8 +100,8 @@ def test_when_the_time_is_up_everything_has_ended(
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, ending: signal.Signals) -> None:
     # a shell that starts the tests in the background lets them ignore SIGINT
     code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lehr.targets.limited import call_within; call_within(600, 'calls:never_end', {{'folder': {str(tmp_path)!r}}})"
     places = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parents[2])))
@@ -111,5 +111,5 @@ def test_nothing_is_left_when_the_caller_is_ended(tmp_path: Path, how: signal.Si
         [sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL
     ) as caller:
         until(tmp_path, 3)
-        caller.send_signal(how)
+        caller.send_signal(ending)
     until(tmp_path, 0)

@@ -33,8 +33,14 @@ def test_the_file_has_the_fields_that_netx_reads() -> None:
         hidden = groups[1]
         assert np.array_equal(hidden["weight"][()], 2 * net.weighted["fc1"].weight.astype(int))
         assert np.array_equal(64 * hidden["bias"][()], net.neurons["hidden"].bias)
-        told = {name: value[()] for name, value in hidden["neuron"].items()}
-        assert told == {"type": b"CUBA", "iDecay": 4096, "vDecay": 256, "vThMant": 6, "refDelay": 1}
+        values = {name: value[()] for name, value in hidden["neuron"].items()}
+        assert values == {
+            "type": b"CUBA",
+            "iDecay": 4096,
+            "vDecay": 256,
+            "vThMant": 6,
+            "refDelay": 1,
+        }
 
 
 def test_a_convolution_and_the_sums_behind_it_are_one_convolution() -> None:
@@ -194,5 +200,5 @@ REFUSED: dict[str, tuple[Callable[[Network], Network], str]] = {
 def test_what_does_not_map_is_named_with_the_way_out(name: str) -> None:
     net, _ = dense()
     assert not problems(net)
-    other, told = REFUSED[name]
-    assert told in problems(other(net))
+    other, reason = REFUSED[name]
+    assert reason in problems(other(net))

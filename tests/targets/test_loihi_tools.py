@@ -68,12 +68,12 @@ def test_one_unit_in_the_file_is_noticed(name: str, tool: Tool, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_currents_wrap_and_membranes_saturate_as_in_lava(tmp_path: Path) -> None:
-    made = example(LOIHI, "machine_loihi_at_its_rails")
-    assert not isinstance(made, str)
-    assert made.expected.trace.membranes["out"].min() == 1 - 2**23
-    compare(made.expected.trace, run(made.net, made.x, "lava", tmp_path / "built")).require_equal(
-        "lava"
-    )
+    golden = example(LOIHI, "machine_loihi_at_its_rails")
+    assert not isinstance(golden, str)
+    assert golden.expected.trace.membranes["out"].min() == 1 - 2**23
+    compare(
+        golden.expected.trace, run(golden.net, golden.x, "lava", tmp_path / "built")
+    ).require_equal("lava")
 
 
 def test_what_brian_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,12 +81,12 @@ def test_what_brian_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("machine_loihi_at_its_rails", "ends of a state's range"),
         ("machine_loihi_by_layer", "biases of membranes beside"),
     ):
-        made = example(LOIHI, name)
-        assert not isinstance(made, str)
+        golden = example(LOIHI, name)
+        assert not isinstance(golden, str)
         with pytest.raises(
             ToolMissing, match=f"^brian2-loihi has no {lacking}.*; run it in Lava: "
         ):
-            LoihiRunner("brian2-loihi").run(built(made.net, tmp_path / name), made.x)
+            LoihiRunner("brian2-loihi").run(built(golden.net, tmp_path / name), golden.x)
 
 
 def test_which_tool_runs_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_sanafe_that_fires_otherwise_is_refused(
         {
             "missing": lambda self: None,
             "version": lambda self: "0",
-            "run": lambda self, *told: other,
+            "run": lambda self, *arrays: other,
         },
     )()
     monkeypatch.setattr(measured, "SANAFE", fake)

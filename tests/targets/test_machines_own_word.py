@@ -141,8 +141,8 @@ def test_the_estimate_knows_how_often_the_input_has_events() -> None:
 # -------------------------------------------------------------------- more steps than are shown
 def growing(numerator: int) -> Network:
     """A neuron that keeps `numerator` halves of its membrane, under weights of -1: without a leak it falls for ever."""
-    how = Arithmetic(decay_numerator=numerator, decay_shift=1, state_bits=8)
-    lif = Neuron(np.array((1, 1), np.int32), np.zeros(2, np.int32), how)
+    arithmetic = Arithmetic(decay_numerator=numerator, decay_shift=1, state_bits=8)
+    lif = Neuron(np.array((1, 1), np.int32), np.zeros(2, np.int32), arithmetic)
     weight = np.array(((1, 1, 1), (-1, -1, -1)), np.int8)
     return Network(
         {"fc": Linear(weight), "lif": lif},

@@ -39,7 +39,7 @@ from lehr.targets.onnx.temporaries import types_of
 from lehr.weights import LARGEST, WeightKind
 
 TARGET = Onnx()
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
 
 
 def built(net: Network, folder: Path) -> Path:
@@ -84,10 +84,10 @@ def chain(*nodes: Node, shape: Shape, kind: InputKind = "u8", steps: int = 4) ->
     )
 
 
-def silent(channels: int, how: Arithmetic = HOW) -> Neuron:
+def silent(channels: int, arithmetic: Arithmetic = ARITHMETIC) -> Neuron:
     """Neurons to be calibrated."""
     threshold = np.full(channels, INT32_MAX, np.int32)
-    return Neuron(threshold, np.zeros_like(threshold), how)
+    return Neuron(threshold, np.zeros_like(threshold), arithmetic)
 
 
 def signs(*shape: int) -> npt.NDArray[np.int8]:
@@ -278,8 +278,8 @@ def test_accumulator_is_as_narrow_as_is_proven() -> None:
 
 @pytest.mark.parametrize("overflow", get_args(Overflow))
 def test_membranes_at_the_ends_of_32_bits(overflow: Overflow, tmp_path: Path) -> None:
-    how = replace(HOW, state_bits=32, fraction_bits=16, overflow=overflow)
-    net = chain(Linear(signs(3, 300)), silent(3, how), shape=(300,), steps=8)
+    arithmetic = replace(ARITHMETIC, state_bits=32, fraction_bits=16, overflow=overflow)
+    net = chain(Linear(signs(3, 300)), silent(3, arithmetic), shape=(300,), steps=8)
     biased = replace(
         net.neurons["n1"],
         bias=np.array([2**30, -(2**30), 2**30], np.int32),
@@ -313,8 +313,8 @@ def test_names_of_layers_do_not_meet_names_of_the_model(tmp_path: Path) -> None:
 
 
 def test_ties_go_to_the_lowest_class() -> None:
-    how = Arithmetic()
-    lif = Neuron(np.array([9, 1, 1], np.int32), np.zeros(3, np.int32), how)
+    arithmetic = Arithmetic()
+    lif = Neuron(np.array([9, 1, 1], np.int32), np.zeros(3, np.int32), arithmetic)
     net = Network(
         {"fc": Linear(np.ones((3, 2), np.int8)), "lif": lif},
         (("input", "fc"), ("fc", "lif"), ("lif", OUTPUT)),

@@ -29,7 +29,7 @@ from lehr.targets.onnx.runner import FILE, OnnxRuntime
 
 Make = Callable[[], tuple[Network, Images]]
 TARGET = Onnx()
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
 
 
 def built(net: Network, folder: Path, **options: str) -> Path:
@@ -40,7 +40,7 @@ def built(net: Network, folder: Path, **options: str) -> Path:
 
 # -------------------------------------------------------------------- the file
 TOPOLOGIES: dict[str, Make] = {
-    golden.name: partial(golden.make, HOW) for golden in GOLDEN if not golden.fields
+    golden.name: partial(golden.make, ARITHMETIC) for golden in GOLDEN if not golden.fields
 }
 
 
@@ -159,7 +159,7 @@ def test_sums_too_large_for_int32_are_problems() -> None:
     wide = Builder(Input((200, 16, 16), "u8"), np.random.default_rng(0))
     wide.add("pool", SumPool2d((16, 16), (16, 16)))
     wide.linear("fc", 2)
-    wide.neuron("lif", HOW)
+    wide.neuron("lif", ARITHMETIC)
     assert [str(problem) for problem in TARGET.check(wide.network(2))] == [
         "fc: its sums over values of 3 bytes can reach 3,355,443,200, int32 holds 2,147,483,647;"
         " put a neuron layer before it or make its fan-in smaller"
@@ -170,7 +170,7 @@ def test_sums_too_large_for_int32_are_problems() -> None:
             "a": Linear(ones),
             "b": Linear(ones),
             "c": Linear(ones),
-            "lif": Neuron(np.ones(210, np.int32), np.zeros(210, np.int32), HOW),
+            "lif": Neuron(np.ones(210, np.int32), np.zeros(210, np.int32), ARITHMETIC),
         },
         (("input", "a"), ("a", "b"), ("b", "c"), ("c", "lif"), ("lif", OUTPUT)),
         Input((210,), "u8"),
@@ -259,8 +259,8 @@ def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:
         for m in thresholds(net)
         if not compare(expected.trace, simulate(m, x, trace=m.neurons).trace).equal
     )
-    made = OnnxRuntime().run(built(other, tmp_path / "other", form="step"), x)
-    assert not compare(expected.trace, made).equal
+    trace = OnnxRuntime().run(built(other, tmp_path / "other", form="step"), x)
+    assert not compare(expected.trace, trace).equal
 
 
 def test_option_form_is_scan_or_step() -> None:

@@ -58,12 +58,12 @@ def weights(seed: int, *shape: int, ternary: bool = False) -> npt.NDArray[np.int
     )
 
 
-def neurons(size: int, how: Arithmetic = ZERO, threshold: int = 2, bias: int = 0) -> Neuron:
+def neurons(size: int, arithmetic: Arithmetic = ZERO, threshold: int = 2, bias: int = 0) -> Neuron:
     """Thresholds of three sizes and biases around `bias`."""
     return Neuron(
         (threshold + np.arange(size) % 3).astype(np.int32),
         (bias * (np.arange(size) % 3 - 1)).astype(np.int32),
-        how,
+        arithmetic,
     )
 
 
@@ -78,7 +78,7 @@ def chain(
 
 
 def dense(
-    how: Arithmetic = ZERO,
+    arithmetic: Arithmetic = ZERO,
     last: Arithmetic | None = None,
     size: int = 10,
     readout: Readout = "count_argmax_lowest",
@@ -90,7 +90,7 @@ def dense(
     )
     nodes = {
         "fc": Linear(weights(1, size, 12)),
-        "hidden": neurons(size, how, bias=1),
+        "hidden": neurons(size, arithmetic, bias=1),
         "last": Linear(weights(2, 5, size)),
         "out": out,
     }
@@ -421,9 +421,9 @@ def test_the_commands_of_its_page(
         ],
         "verify": ["-n", "2"],
     }
-    told = ""
+    printed = ""
     for words in commands:
         ran = lehr(*words, *shorter.get(words[0], []))
         assert ran.code == 0, ran.err
-        told = ran.out
-    assert "PASS" in told
+        printed = ran.out
+    assert "PASS" in printed

@@ -73,8 +73,8 @@ def test_memories_hold_the_network() -> None:
     net = chain(14, 9, 5)
     files = dict(TARGET.plan(net, {}).files)
     registers, memories = sent(files)
-    told = json.loads(files["map.json"])
-    hidden, out = (np.array(layer["places"]) for layer in told["layers"])
+    contents = json.loads(files["map.json"])
+    hidden, out = (np.array(layer["places"]) for layer in contents["layers"])
     w_in = memories[3].view(np.int8).reshape(256, 256).astype(int) << registers[12]
     w_rec = memories[4].view(np.int8).reshape(256, 256).astype(int) << registers[13]
     w_out = memories[5].view(np.int8).reshape(256, 16).astype(int) << registers[14]
@@ -85,7 +85,7 @@ def test_memories_hold_the_network() -> None:
     assert not w_rec[np.ix_(hidden, hidden)].any()
     assert np.array_equal(w_out[out], np.pad(np.eye(5, dtype=int), ((0, 0), (0, 11))))
     lines = {start: np.zeros(256, int) for start in (0, 1)}
-    for line in told["lines_for_biases"]:
+    for line in contents["lines_for_biases"]:
         lines[line["from_step"]] += w_in[line["address"]]
     assert lines[0][hidden].tolist() == net.neurons["layer1"].bias.tolist()
     assert lines[1][out].tolist() == net.neurons["layer2"].bias.tolist()
@@ -107,18 +107,18 @@ def test_memories_hold_the_network() -> None:
         registers[94],
         registers[96],
     ) == (0, 0, 0, 0x80, 15, 4)
-    assert registers[95] == told["places"] - 1 == max(*hidden, *out) | 1
+    assert registers[95] == contents["places"] - 1 == max(*hidden, *out) | 1
 
 
 def test_neurons_of_one_threshold_stand_in_pairs() -> None:
     """Nine of three thresholds in two layers: each that is left over costs a place."""
     net = chain(14, 9, 5)
-    told = json.loads(TARGET.plan(net, {}).files["map.json"])
+    contents = json.loads(TARGET.plan(net, {}).files["map.json"])
     thresholds = np.concatenate([neuron.threshold for neuron in net.neurons.values()])
     counts = np.unique(thresholds, return_counts=True)[1]
     assert (counts % 2).any()
-    assert told["places"] == int((counts + counts % 2).sum())
-    places = [place for layer in told["layers"] for place in layer["places"]]
+    assert contents["places"] == int((counts + counts % 2).sum())
+    places = [place for layer in contents["layers"] for place in layer["places"]]
     assert len(set(places)) == 14
 
 
@@ -126,10 +126,15 @@ def test_integrators_are_output_neurons_and_their_biases_come_by_neurons_between
     net = recurrent()
     files = dict(TARGET.plan(net, {}).files)
     registers, memories = sent(files)
-    told = json.loads(files["map.json"])
+    contents = json.loads(files["map.json"])
     w_out = memories[5].view(np.int8).reshape(256, 16).astype(int) << registers[14]
-    assert told["layers"][1] == {"layer": "layer2", "shape": [4], "late": 1, "output_neurons": 4}
-    assert w_out[told["relays"]].sum(0)[:4].tolist() == net.neurons["layer2"].bias.tolist()
+    assert contents["layers"][1] == {
+        "layer": "layer2",
+        "shape": [4],
+        "late": 1,
+        "output_neurons": 4,
+    }
+    assert w_out[contents["relays"]].sum(0)[:4].tolist() == net.neurons["layer2"].bias.tolist()
     assert registers[69] == 0x60
     assert "write 0x80 to register 69" in files["README.md"].decode()
 
@@ -178,12 +183,12 @@ def test_sizes_are_refused_by_name() -> None:
 
 def test_numbers_are_refused_by_name() -> None:
     net = chain(14, 9, 5)
-    slow, told = (
+    slow, reason = (
         replace(FIRES, decay_numerator=13),
         "what is left of its membranes after a step is not 0.875 to 1 in steps of 1/32768",
     )
     assert refused(with_neurons(net, "layer1", arithmetic=slow)) == [
-        f"layer1: {told}, as the machine has it; train with a beta of 7/8 to 1"
+        f"layer1: {reason}, as the machine has it; train with a beta of 7/8 to 1"
     ]
     coarse = replace(INTEGRATES, decay_numerator=1023, decay_shift=10)
     assert refused(chain(14, 9, 5, last=coarse)) == [

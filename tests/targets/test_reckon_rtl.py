@@ -178,6 +178,6 @@ def test_random_networks(data: st.DataObject) -> None:
     net = data.draw(networks(kinds=("spikes",), **FIELDS, **MORE))
     assume(not TARGET.check(net))
     x = data.draw(inputs(net))[:2]
-    with tempfile.TemporaryDirectory() as made:
-        got = ran(net, x, Path(made) / "out")
+    with tempfile.TemporaryDirectory() as folder:
+        got = ran(net, x, Path(folder) / "out")
     compare(simulate(net, x, trace=net.neurons).trace, got).require_equal("reckon")

@@ -24,7 +24,7 @@ from lehr.targets.conformance.building import Images, flowing
 from lehr.targets.fpga import Fpga
 
 TARGETS = ("c", "onnx", "fpga")
-MADE = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
+NETWORKS = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
 
 
 def run(name: str, net: Network, x: Images) -> Trace:
@@ -52,10 +52,10 @@ def test_random_networks_are_exact(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", TARGETS)
-def test_one_unit_of_a_factor_is_noticed(name: str, made: str) -> None:
-    plain, x = MADE[made]()
+def test_one_unit_of_a_factor_is_noticed(name: str, network: str) -> None:
+    plain, x = NETWORKS[network]()
     net = with_scales(plain, 3, by_value=name != "fpga", share=0.5, rare=0)
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)

@@ -208,5 +208,5 @@ def test_a_copy_that_states_more_than_it_maps_fails(
         file.write(f"\n\nTRUTH = {TRUTH!r}\n")
     ran = conforms(package, "-k", "every_claim")
     assert failed(ran.stdout) == {"test_every_claim_is_exercised[plain]"}, ran.stdout
-    told = rf"plain states .*{re.escape(idle)}.*, which no golden network that maps to it depends on; state less, or map more"
-    assert re.search(told, ran.stdout), ran.stdout
+    message = rf"plain states .*{re.escape(idle)}.*, which no golden network that maps to it depends on; state less, or map more"
+    assert re.search(message, ran.stdout), ran.stdout

@@ -237,25 +237,27 @@ def test_a_decay_is_exact_while_float32_has_bits_for_it(
 
 
 # -------------------------------------------------------------------- what it refuses
-def told(net: Network) -> list[str]:
+def sentences(net: Network) -> list[str]:
     return [str(problem) for problem in TARGET.check(net)]
 
 
 def test_what_the_machine_computes_otherwise_is_refused_by_name() -> None:
-    assert told(dense(fires="ge"))[0].startswith(
+    assert sentences(dense(fires="ge"))[0].startswith(
         "lif1: line 4 of its update is 'fire fired v ge threshold 1', which the machine does not "
         "compute there;"
     )
-    assert told(dense(reset_timing="next_step"))[0].startswith("lif1: line ")
-    assert told(dense(bias=1))[0] == (
+    assert sentences(dense(reset_timing="next_step"))[0].startswith("lif1: line ")
+    assert sentences(dense(bias=1))[0] == (
         "lif1: it has biases, which act from the machine's first step on, before the layer's own "
         "first input;"
         " train without biases and without batch norm"
     )
-    assert told(dense(state_bits=8, threshold=100, steps=60))[0].startswith("lif1: its v reaches ")
+    assert sentences(dense(state_bits=8, threshold=100, steps=60))[0].startswith(
+        "lif1: its v reaches "
+    )
     pixels = Network(dense().nodes, dense().edges, Input((14,), "u8"), 12)
     assert (
-        told(pixels)[0]
+        sentences(pixels)[0]
         == "lif1: its input is pixels, the machine's is spikes; train with a code that turns pixels into spikes"
     )
     mixed = Network(
@@ -264,22 +266,22 @@ def test_what_the_machine_computes_otherwise_is_refused_by_name() -> None:
         Input((14,), "spikes"),
         12,
     )
-    assert told(mixed) == [
+    assert sentences(mixed) == [
         "lif2: its neurons reset otherwise than those before, py-spinnaker2 has one reset for all; "
         "train with one reset"
     ]
     fine = dense(fraction_bits=16, threshold=2 << 16, steps=200)
-    assert "must stay within -16,777,216..16,777,216" in told(fine)[0]
+    assert "must stay within -16,777,216..16,777,216" in sentences(fine)[0]
 
 
 def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
     two = chain({"a": Linear(weight(4, 14)), "b": Linear(weight(5, 4)), "lif": neuron(5)}, (14,))
-    assert told(two)[0].startswith(
+    assert sentences(two)[0].startswith(
         "b: there is Linear and Linear between input and lif, the machine has other ways; use one "
         "layer of weights"
     )
     oblong = chain({"conv": Conv2d(weight(4, 2, 3, 3), stride=(2, 1)), "lif": neuron(4)}, (2, 9, 9))
-    assert told(oblong) == [
+    assert sentences(oblong) == [
         "conv: its stride is 2 by 1, which py-spinnaker2 reads in an order of its own; use a "
         "square one"
     ]
@@ -287,13 +289,13 @@ def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
         {"conv": Conv2d(weight(4, 2, 3, 3)), "pool": SumPool2d((3, 3), (2, 2)), "lif": neuron(4)},
         (2, 9, 9),
     )
-    assert told(pool)[0].startswith(
+    assert sentences(pool)[0].startswith(
         "pool: its windows overlap or are padded, the machine's do not; "
     )
     heavy = chain({"fc": Linear(np.full((2, 14), 127, np.int8), "int8"), "pre": neuron(2)}, (14,))
-    assert told(heavy) == []
+    assert sentences(heavy) == []
     wide = chain({"fc": Linear(np.full((2, 300), 127, np.int8), "int8"), "lif": neuron(2)}, (300,))
-    assert told(wide)[0].startswith(
+    assert sentences(wide)[0].startswith(
         "lif: the weights into one of its neurons come to 38,100, and 32,767 is what sums of 16 "
         "bits hold;"
     )
@@ -306,7 +308,7 @@ def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
         (1, 5, 5),
     )
     assert (
-        told(large)[0]
+        sentences(large)[0]
         == "conv: a weight of the machine would be 256, it holds up to 127; use smaller weights or windows"
     )
     net = dense()
@@ -316,7 +318,7 @@ def test_ways_that_py_spinnaker2_has_not_are_refused_by_name() -> None:
         net.input,
         net.steps,
     )
-    assert "py-spinnaker2 has one delay for all" in told(back)[0]
+    assert "py-spinnaker2 has one delay for all" in sentences(back)[0]
 
 
 @pytest.mark.slow
@@ -330,9 +332,9 @@ def test_memory_is_counted_and_has_an_end() -> None:
     assert figures["synaptic operations"] == pytest.approx(0.5 * 14 * 600 * 12)
     assert figures["energy of synapses"] == pytest.approx(0.5 * 14 * 600 * 12 * 1e-5)
     long = chain({"fc": Linear(weight(2, 14)), "lif": neuron(2)}, (14,), steps=9_000)
-    assert told(long)[0].startswith("lif: one of its neurons takes ")
+    assert sentences(long)[0].startswith("lif: one of its neurons takes ")
     many = chain({"fc": Linear(weight(40_000, 2)), "lif": neuron(40_000)}, (2,))
-    assert told(many) == [
+    assert sentences(many) == [
         "lif: the network takes 160 processing elements, 160 of them this layer, a chip has 148; "
         "use smaller layers"
     ]

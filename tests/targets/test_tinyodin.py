@@ -74,20 +74,20 @@ def by_hand(
     thresholds, leaks = lif.threshold.tolist(), lif.parameters["leak"].tolist()
     order, membranes = [], np.zeros((*x.shape[:2], len(thresholds)), np.int32)
     for n, sample in enumerate(x.tolist()):
-        v, told = [0] * len(thresholds), []
+        v, spikes = [0] * len(thresholds), []
         for t, step in enumerate(sample):
             for row in (row for row, count in enumerate(step) for _ in range(count)):
                 for j, w in enumerate(weight[row]):
                     v[j] = min(max(v[j] + w, -2048), 2047)
                     if v[j] >= thresholds[j]:
                         v[j] = 0
-                        told.append((t, j))
+                        spikes.append((t, j))
             v = [
                 max(0, u - leak) if u >= 0 else min(0, u + leak)
                 for u, leak in zip(v, leaks, strict=True)
             ]
             membranes[n, t] = v
-        order.append(told)
+        order.append(spikes)
     return order, membranes
 
 
@@ -287,8 +287,8 @@ def test_the_machine_computes_what_the_network_says(over_spi: bool, tmp_path: Pa
     order, membranes = by_hand(net, x)
     got = TinyOdinRunner(over_spi).run(write(net, tmp_path / "out"), x)
     counts = np.zeros_like(got.spikes["lif"])
-    for sample, told in enumerate(order):
-        for step, neuron in told:
+    for sample, emitted in enumerate(order):
+        for step, neuron in emitted:
             counts[sample, step, neuron] += 1
     assert 0 < (counts > 0).mean() < 1
     assert np.array_equal(got.spikes["lif"], counts)
@@ -340,10 +340,10 @@ def test_the_commands_of_the_page(
         .partition("\n## ")[0]
     )
     python, *commands = [line.split() for line in page.splitlines() if line.startswith("    ")]
-    made = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, ROOT / python[1], *python[2:]], capture_output=True, text=True, check=True
     ).stdout
-    (accuracy,) = re.findall(r"(0\.\d+) of the test samples", made)
+    (accuracy,) = re.findall(r"(0\.\d+) of the test samples", printed)
     assert float(accuracy) > 0.95
     assert [command[1] for command in commands] == ["check", "build", "verify"]
     for command in commands:

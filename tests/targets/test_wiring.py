@@ -28,7 +28,7 @@ from lehr.targets.arithmetics import Problem
 from lehr.targets.wiring import by_neuron, connections, lags, late, operations, shared, sizes
 
 RNG = np.random.default_rng(5)
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 
 
 def signs(*shape: int) -> npt.NDArray[np.int8]:
@@ -36,7 +36,7 @@ def signs(*shape: int) -> npt.NDArray[np.int8]:
 
 
 def neurons(size: int, threshold: int = 6) -> Neuron:
-    return Neuron(np.full(size, threshold, np.int32), np.zeros(size, np.int32), HOW)
+    return Neuron(np.full(size, threshold, np.int32), np.zeros(size, np.int32), ARITHMETIC)
 
 
 def network(

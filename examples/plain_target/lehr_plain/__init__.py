@@ -100,13 +100,13 @@ def _numbers(net: Network, name: str) -> dict[str, Any]:
     if isinstance(node, Linear):
         return {"weight": node.weight.tolist()}
     assert isinstance(node, Neuron)  # there are no other nodes: `check` has refused them
-    how = node.fields
+    fields = node.fields
     numbers = {
-        "k": how.decay_numerator,
-        "n": how.decay_shift,
-        "F": how.fraction_bits,
-        "low": how.lowest,
-        "high": how.highest,
+        "k": fields.decay_numerator,
+        "n": fields.decay_shift,
+        "F": fields.fraction_bits,
+        "low": fields.lowest,
+        "high": fields.highest,
     }
     return {**numbers, "threshold": node.threshold.tolist(), "bias": node.bias.tolist()}
 
