@@ -37,12 +37,8 @@ for sample in json.load(sys.stdin):
                 product = v[name][i] * layer["k"]
                 # rounded toward zero
                 leaked = product >> layer["n"] if product >= 0 else -(-product >> layer["n"])
-                m = (
-                    leaked
-                    + (arriving[i] << layer["F"])
-                    + layer["bias"][i]
-                    - threshold * before[name][i]
-                )
+                given = (arriving[i] << layer["F"]) + layer["bias"][i]
+                m = leaked + given - threshold * before[name][i]
                 v[name][i] = min(max(m, layer["low"]), layer["high"])
             value[name] = [
                 int(m > threshold) for m, threshold in zip(v[name], layer["threshold"], strict=True)
