@@ -60,7 +60,7 @@ def kernels(work: Path, sources: int, outputs: int) -> list[list[int]]:
 
 
 def small() -> Network:
-    """Any network: what its artefact has beside the library runs the kernels."""
+    """Return any network: what its artefact has beside the library runs the kernels."""
     nodes = {
         "fc": Linear(np.ones((1, 1), np.int8)),
         "lif": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), Arithmetic()),

@@ -28,7 +28,7 @@ STEPS, BATCH, EPOCHS = 8, 64, 5
 
 
 def trained() -> nn.Module:
-    """Two binarized layers, trained on 1,497 digits for a few seconds."""
+    """Return two binarized layers, trained on 1,497 digits for a few seconds."""
     torch.manual_seed(0)
     torch.set_num_threads(1)  # with another number, sums come out in another order
     slope: Any = 0.25  # snnTorch's hint is narrower

@@ -34,11 +34,11 @@ _START = (
 
 
 class TimeIsUp(Exception):
-    """The function took longer than it may."""
+    """Error of a function that took longer than it may."""
 
 
 class NoAnswer(Exception):
-    """The process ended without an answer; the message is how."""
+    """Error of a process that ended without an answer; the message says in what way."""
 
 
 def call_within(seconds: float, function: str, arguments: Mapping[str, Any]) -> Any:

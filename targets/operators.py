@@ -93,7 +93,7 @@ def markdown(targets: Iterable[Target]) -> str:
 
 
 def probes() -> dict[str, Network]:
-    """One network for each thing that a target may or may not take."""
+    """Return one network for each thing that a target may or may not take."""
     image: Shape = (2, 6, 6)
     by_value = np.arange(72, dtype=np.int32).reshape(image)
     networks = {

@@ -130,7 +130,7 @@ class Model:
         self._call("lehr_reset")
 
     def step(self, x: Images) -> Step:
-        """One step with input `x`, uint8 `[*shape]`.
+        """Compute a step with input `x`, uint8 `[*shape]`.
 
         Raises:
             FileRefused: when `x` is no input of one step.
@@ -145,7 +145,7 @@ class Model:
         return self._read()
 
     def step_events(self, index: npt.ArrayLike, value: npt.ArrayLike = 1) -> Step:
-        """One step with the inputs that are not 0: their flat indices, ascending, and their values.
+        """Compute a step with the inputs that are not 0: flat indices, ascending, and values.
 
         Raises:
             UsageError: when they are no integers, not ascending, out of range, or have values that
@@ -182,7 +182,7 @@ class Model:
         return self._read()
 
     def step_held(self) -> Step:
-        """One step with the input of the step before."""
+        """Compute a step with the input of the step before."""
         self._call("lehr_step_held")
         return self._read()
 

@@ -52,7 +52,7 @@ def weight_table(
 
 
 def number_table(values: npt.NDArray[np.int32], name: str, note: str) -> Constants:
-    """One integer for each channel, or for each value in C order."""
+    """Return one integer for each channel, or for each value in C order."""
     spread = f"{note} for each {'channel' if values.ndim == 1 else 'neuron'}"
     return Constants(
         smallest_type(int(values.min()), int(values.max())),

@@ -188,7 +188,7 @@ class Builder:
         return self.rng.integers(-LARGEST[kind], LARGEST[kind], shape, np.int8, endpoint=True)
 
     def kind(self) -> WeightKind:
-        """One of `kinds`; where there is but one, no random number is spent on it."""
+        """Return one of `kinds`; where there is but one, no random number is spent on it."""
         return self.kinds[int(self.rng.integers(len(self.kinds))) if len(self.kinds) > 1 else 0]
 
     def add(self, name: str, node: Node) -> None:

@@ -54,7 +54,7 @@ class ByLayer:
 
 
 def _two_states(readout: Readout) -> tuple[Network, Images]:
-    """Two layers of Loihi's neurons, with biases."""
+    """Return two layers of Loihi's neurons, with biases."""
     rng = np.random.default_rng(5)
     nodes: dict[str, Node] = {
         "fc_hidden": Linear(rng.choice(np.array((-1, 1), np.int8), (10, 14))),

@@ -53,7 +53,7 @@ class SharedInLayers:
         return (*claims, *(Claim("statement", kind) for kind in statements))
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """One form, with thresholds of several sizes."""
+        """Yield one form, with thresholds of several sizes."""
         taken = [kind if kind in target.weights else target.weights[0] for kind in self.kinds]
         readout = self.readout if self.readout in target.readouts else target.readouts[0]
         if {type(s) for s in DYNAPCNN_BY_EVENT.all} <= target.statements:

@@ -46,7 +46,7 @@ class OneLayer:
         return ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """One network."""
+        """Yield one network."""
         if all(type(node) in target.nodes for node in self._nodes().values()):
             yield iter([self._network()])
 

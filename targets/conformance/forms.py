@@ -208,7 +208,10 @@ def delayed(currents: Delay, spikes: Delay) -> tuple[Form, ...]:
 def convolved(
     stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
 ) -> tuple[Form, ...]:
-    """One convolution with more than a kernel to it, before a dense layer or alone."""
+    """Return forms with a convolution that has more than a kernel to it.
+
+    It stands before a dense layer or alone.
+    """
 
     def alone(net: Builder, neurons: AddNeurons) -> None:
         net.conv(

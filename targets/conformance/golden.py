@@ -70,7 +70,7 @@ def _of(name: str, *exercised: str, **given: Any) -> InFields:
 
 
 def _membranes() -> Iterator[InFields]:
-    """One arithmetic of the membrane after the other."""
+    """Yield one arithmetic of the membrane after the other."""
     for form, rounding in product(get_args(DecayForm), get_args(Rounding)):
         # rounded to the nearest, a decay by (2^n - 1) / 2^n is the same in both forms
         exercised = ("rounding",) if rounding == "nearest_even" else ("decay_form", "rounding")
@@ -126,7 +126,7 @@ def _rails() -> Iterator[InFields]:
 
 
 def _synapses() -> Iterator[InFields]:
-    """One arithmetic of the synapse state after the other, and integrators."""
+    """Yield one arithmetic of the synapse state after the other, and integrators."""
     yield InFields("synapse", (HEARS_ITSELF, *SMALLEST), synapse={})
     for form, rounding in product(get_args(DecayForm), get_args(Rounding)):
         given = {"decay_form": form, "rounding": rounding}

@@ -50,7 +50,7 @@ def thresholds(net: Network) -> Iterator[Network]:
 
 
 def biases(net: Network) -> Iterator[Network]:
-    """One bias is one unit higher, where there are any."""
+    """Yield networks with one bias one unit higher, where there are any."""
     yield from _parameter(net, "bias")
 
 
@@ -62,13 +62,16 @@ def no_bias(net: Network) -> Iterator[Network]:
 
 
 def others(net: Network) -> Iterator[Network]:
-    """One of the other parameters of a program is one unit higher."""
+    """Yield networks with one of the other parameters of a program one unit higher."""
     for name in sorted({name for neuron in net.neurons.values() for name in neuron.parameters}):
         yield from _parameter(net, name)
 
 
 def weights(net: Network) -> Iterator[Network]:
-    """One weight has the other sign; where its kind has steps of one, it is changed by one."""
+    """Yield networks in which one weight has the other sign.
+
+    Where its kind has steps of one, it is changed by one.
+    """
     for name, node in net.weighted.items():
         for index in range(min(node.weight.size, MOST)):
             weight = node.weight.copy()

@@ -95,9 +95,10 @@ def _and_input(net: Network, held: bool, samples: int = 6) -> tuple[Network, Ima
 def two_state_network(
     arithmetic: Arithmetic, synapse: Synapse = SLOW, readout: Readout | None = None
 ) -> tuple[Network, Images]:
-    """Two layers with a synapse state, the first of which hears itself; samples step by step.
+    """Return two layers with a synapse state, and samples step by step.
 
-    With a `readout` of membranes the output is a layer of integrators, else it fires.
+    The first layer hears itself. With a `readout` of membranes the output is a layer of
+    integrators, else it fires.
     """
     net = Builder(Input((12,), "spikes"), np.random.default_rng(2))
     net.linear("fc_hidden", 9)

@@ -59,7 +59,7 @@ class MachineAtItsRails:
         return (Claim("statement", Bound),) if Bound in target.statements else ()
 
     def groups(self, target: Target) -> Iterator[Iterator[tuple[Network, Images]]]:
-        """One network, whose thresholds are low, high, and the highest that there are."""
+        """Yield one network, whose thresholds are low, high, and the highest that there are."""
         program = with_input_shift(MACHINES[self.machine], self.shift)
         if not {type(s) for s in program.all} <= target.statements:
             return

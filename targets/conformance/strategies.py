@@ -190,14 +190,14 @@ def _second_path(draw: st.DrawFn, net: Builder, start: str, end: str, late: bool
 
 @st.composite
 def inputs(draw: st.DrawFn, /, net: Network) -> Images:
-    """Two to four samples for `net`, held for all steps or one slice per step."""
+    """Draw two to four samples for `net`, held for all steps or one slice per step."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return random_input(net, rng, draw(st.integers(2, 4)), held=draw(st.booleans()))
 
 
 @st.composite
 def synapses(draw: st.DrawFn) -> Synapse:
-    """Any synapse state."""
+    """Draw any synapse state."""
     form, shift = draw(st.sampled_from(get_args(DecayForm))), draw(st.integers(0, 8))
     return Synapse(
         form,

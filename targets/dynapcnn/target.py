@@ -1,4 +1,4 @@
-"""The targets: what they take, what they write, what it costs."""
+"""Targets: what they take, what they write, what it costs."""
 
 from __future__ import annotations
 

@@ -356,7 +356,7 @@ class Machine:
 
     @property
     def place_bits(self) -> tuple[int, int, int]:
-        """The same of a neuron in any layer."""
+        """Bits of the channel, row and column of a neuron in any layer."""
         return self._coordinate_bits(*self.net.neurons)
 
     def _coordinate_bits(self, *names: str) -> tuple[int, int, int]:

@@ -212,7 +212,10 @@ class Tables:
 
     @property
     def narrow_bits(self) -> int:
-        """The same where no values are heard; what lanes sum up of binary weights has no sign."""
+        """Bits of an accumulator where no values are heard.
+
+        What lanes sum up of binary weights has no sign.
+        """
         return max(self.machine.narrow_bits - (self.weight_bits == 1), self.sum_bits + 1)
 
     def work(self, layer: Layer, feed: Feed) -> tuple[int, int]:

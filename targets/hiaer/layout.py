@@ -39,7 +39,7 @@ class Layout:
 
     @cached_property
     def threshold(self) -> int:
-        """The one of all neurons; the highest membrane where none fires."""
+        """Threshold of all neurons; the highest membrane where none fires."""
         firing = [
             int(neuron.threshold.flat[0])
             for neuron in self.net.neurons.values()

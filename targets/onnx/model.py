@@ -171,7 +171,7 @@ def _traced(step: Step) -> list[Traced]:
 def _body(
     step: Step, states: Sequence[State], traced: Sequence[Traced], samples: Dim
 ) -> GraphProto:
-    """One step: states and the input of now to new states and what is traced."""
+    """Write one step: states and the input of now to new states and what is traced."""
     now = [step.graph.op("Identity", t.value, at=OUTPUT, name=f"{t.name}/now") for t in traced]
     return helper.make_graph(
         step.graph.nodes,

@@ -49,7 +49,7 @@ class Layer:
         self.thin: set[str] = set()
 
     def step(self, before: Mapping[str, str], current: str) -> None:
-        """One step.
+        """Write one step.
 
         Args:
             before: the states after the step before, by register: `fired` uint8, all others int32

@@ -49,7 +49,7 @@ class TinyOdin(Target):
     )
 
     def limits(self, net: Network) -> tuple[Problem, ...]:
-        """One layer, its size, and numbers that the memories have no room for."""
+        """Return what is not one layer, its size, and numbers that memories have no room for."""
         return problems(net)
 
     def plan(self, net: Network, options: Options) -> BuildPlan:

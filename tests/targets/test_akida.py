@@ -1,4 +1,4 @@
-"""Target akida: the model that it writes, computed by hand from its JSON, and in Akida's software back end."""
+"""Target akida: its model, computed by hand from the JSON, and in Akida's software back end."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def chain(
 
 
 def everything() -> Network:
-    """Two convolutions of the chip's geometry, one that is not, with a pool, and dense layers; biases that turn thresholds negative."""
+    """Return two convolutions of the chip's geometry, one that is not, a pool, and dense layers.
+
+    Their biases turn thresholds negative.
+    """
     rng = np.random.default_rng(1)
     nodes: dict[str, Node] = {
         "conv": Conv2d(weights(rng, 4, 2, 3, 3), padding=(1, 1)),
@@ -118,7 +121,10 @@ def flowing(net: Network, x: Spikes) -> Result:
 
 
 def convolved(x: npt.NDArray[np.int64], kernel: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """A convolution of maps `[N, x, y, channels]`, padded to their size, by its definition: kernels run against the maps."""
+    """Return a convolution of maps `[N, x, y, channels]`, padded to their size, by its definition.
+
+    Kernels run against the maps.
+    """
     reach = len(kernel) // 2
     padded, out = np.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0))), 0
     for i in range(len(kernel)):
@@ -328,7 +334,10 @@ def test_a_built_artefact_verifies_and_is_measured(tmp_path: Path) -> None:
 @pytest.mark.slow
 @tool
 def test_what_does_not_fit_an_akd1000_fails(tmp_path: Path) -> None:
-    """More neural processors than there are, which the tool alone knows: convolutions are split among them."""
+    """Split convolutions among more neural processors than there are.
+
+    The tool alone knows how many that takes.
+    """
     convolutions: dict[str, Node] = {}
     for number in range(80):
         convolutions |= {

@@ -1,4 +1,7 @@
-"""The C code computes what the reference computes, in every spike and membrane, and shows it where it does not."""
+"""The C code computes what the reference computes, and shows it where it does not.
+
+Every spike and membrane is compared.
+"""
 
 from __future__ import annotations
 

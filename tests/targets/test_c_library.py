@@ -1,4 +1,4 @@
-"""The C library, called from Python: every way to give an input, several states, streams, and what it refuses."""
+"""The C library, called from Python: ways to give an input, several states, streams, refusals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ needs_compiler = pytest.mark.skipif(missing() is not None, reason=str(missing())
 
 @pytest.fixture(scope="module")
 def small() -> tuple[Model, Network, Images, Result]:
-    """A small network in C, spikes for it step by step, and what the reference makes of them; spikes flow in it."""
+    """Return a small network in C, spikes for it step by step, and the reference's result.
+
+    Spikes flow in it.
+    """
     if missing():
         pytest.skip(str(missing()))
     net, x = HARD["two states"]()
@@ -122,7 +125,7 @@ def test_a_stream_goes_on_and_a_reset_begins_anew(
 
 @needs_compiler
 def test_a_neuron_fires_up_to_255_times_in_a_step() -> None:
-    """Where it would fire more often, the reference refuses the network, and C stays at 255."""
+    """C stays at 255 where a neuron would fire more often; the reference refuses the network."""
     arithmetic = Arithmetic(update="event", reset_timing="same_step", fires="ge")
     nodes = {
         "fc": Linear(np.ones((1, 2), np.int8)),
@@ -222,7 +225,7 @@ def test_arrays_that_are_not_contiguous_are_taken(
 
 
 def takes(model: Model, indices: list[int], values: list[int]) -> bool:
-    """Whether the library itself takes a step of these events."""
+    """Return whether the library itself takes a step of these events."""
     events = np.zeros(
         len(indices), np.dtype([("index", np.uint16), ("value", np.uint8)], align=True)
     )

@@ -1,4 +1,4 @@
-"""Target c on microcontrollers: bare metal in QEMU, bytes by every compiler, and memories that do not hold a network."""
+"""Target c on microcontrollers: bare metal in QEMU, bytes by every compiler, too small memories."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NETWORKS: dict[str, Callable[[], tuple[Network, Images]]] = {
 
 
 def artefact(folder: Path, name: str) -> Path:
-    """The artefact of a hard network or of a machine's, with golden vectors."""
+    """Build the artefact of a hard network or of a machine's, with golden vectors."""
     net, x = NETWORKS[name]()
     (C().plan(net, {}) | golden_plan(net, x)).write(folder)
     return folder

@@ -1,4 +1,7 @@
-"""Sums in C, one by one and 32 at a time: rows of any width, pools that take sums in, types and counters at their last value."""
+"""Sums in C, one by one and 32 at a time: rows of any width, pools that take sums in.
+
+Types and counters come to their last value.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 def wide_network() -> tuple[Network, Images]:
-    """Layers of more than 32 outputs, in groups, before a padded pool that leaves a column out, behind an input of spikes and neurons."""
+    """Return layers of more than 32 outputs, in groups, before a padded pool.
+
+    The pool leaves a column out. They stand behind an input of spikes and behind neurons.
+    """
     rng = np.random.default_rng(11)
 
     def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:
@@ -69,7 +75,10 @@ def test_sums_and_counters_are_equal(rate: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", ["0", "100"])
 def test_what_more_than_one_node_reads_is_kept(rate: str, tmp_path: Path) -> None:
-    """Convolutions before an overlapping pool, and before a pool and neurons; weights that neurons hear by step and by event."""
+    """Convolutions stand before an overlapping pool, and before a pool and neurons.
+
+    Neurons hear weights by step and by event.
+    """
     rng = np.random.default_rng(12)
 
     def signs(*shape: int) -> np.ndarray[Any, np.dtype[np.int8]]:

@@ -1,4 +1,4 @@
-"""How updates are written in C: functions and what they share, names, types from bounds, and what is refused by name."""
+"""Updates in C: functions and what they share, names, types from bounds, refusals by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ needs_compiler = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 # -------------------------------------------------------------------- functions, names and types
 def functions(net: Network) -> list[str]:
-    """The functions of updates, as they are written."""
+    """Return the functions of updates, as they are written."""
     return re.findall(
         r"^static inline registers_\d+ (\w+)",
         C().plan(net, {}).files["lehr_model.c"].decode(),
@@ -78,7 +78,10 @@ def test_parts_of_a_loop() -> None:
 @pytest.mark.slow
 @needs_compiler
 def test_work_registers_live_from_part_to_part_and_no_longer(tmp_path: Path) -> None:
-    """`seen` counts events from 0 in every step; `was` is what it was before an event; `sum` lives on."""
+    """`seen` counts events from 0 in every step; `was` is its value before an event.
+
+    `sum` lives on.
+    """
     net, x = of_lines(
         """add v bias 0; put fired 0; add sum 2 0; put seen 0; for each event; put was seen; add seen 1 0; bound seen 0 99 saturate; add v input 2; add v was 0;
         bound v -200 200 saturate; fire now v gt threshold 1; put v 0 when now; add fired now 0; end; add v seen 0; add v sum 0;
@@ -135,7 +138,10 @@ def test_members_and_tables_have_names_of_their_own() -> None:
 @pytest.mark.slow
 # -------------------------------------------------------------------- bounds
 def test_nothing_leaves_its_bounds() -> None:
-    """What the definition reaches in 24 random programs, before every Bound and after every step."""
+    """The definition stays within the bounds in 24 random programs.
+
+    It is read before every Bound and after every step.
+    """
     net, x = side_by_side(24, 9, C())
     reached: Reached = {}
     Machine(net, len(x), reached).run(
@@ -187,7 +193,7 @@ def test_updates_that_do_not_map(lines: str, message: str) -> None:
 
 
 def test_a_count_that_the_definition_refuses_may_be_read() -> None:
-    """Where nothing forgets it within the step, the definition refuses more than 255 spikes."""
+    """The definition refuses more than 255 spikes if nothing forgets the count within the step."""
     once = "add v input 0; bound v -9 9 saturate; put v 0 when fired; fire now v gt threshold 1; add fired now 0"
     assert C().check(of_lines(f"put fired 0; for each event; {once}; end")[0]) == ()
     assert C().check(of_lines(f"put fired 0; for each event; put fired 0; {once}; end")[0]) == ()

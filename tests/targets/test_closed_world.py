@@ -1,4 +1,7 @@
-"""A type of node that nothing knows is refused by name at every station: nothing computes it as if it were something else."""
+"""Every station refuses by name a type of node that nothing knows.
+
+Nothing computes it as if it were something else.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ class Stranger(Node):
 
 @dataclass(frozen=True, eq=False)
 class Reversal(Stranger):
-    """Says what the core asks of a node: what it makes of its input, and bounds of that. No table of a station holds it."""
+    """Node with what the core asks for: what it makes of its input, and bounds of that.
+
+    No table of a station holds it.
+    """
 
     def sums(self, x: Int64) -> Int64:
         return x[:, ::-1]
@@ -75,7 +81,10 @@ def chain(entry: Input, **nodes: Node) -> Network:
 
 
 def of_all_places(node: Node) -> dict[str, Network]:
-    """Networks with a node wherever one may stand: before weights, behind them, between neurons, beside weights, in a loop."""
+    """Return networks with a node wherever one may stand.
+
+    It stands before weights, behind them, between neurons, beside weights, in a loop.
+    """
     dense = chain(
         SPIKES, fc=Linear(binary(6, 6)), lif=neuron(6), fc2=Linear(binary(6, 6)), out=neuron(6)
     )

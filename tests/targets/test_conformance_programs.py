@@ -1,4 +1,7 @@
-"""The conformance suite over a target that computes programs, in Python integers; and over others that compute a statement wrongly."""
+"""The conformance suite over a target that computes programs, in Python integers.
+
+It runs over others as well, which compute a statement wrongly.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Targets dynapcnn, speck and speck2: kernels, places, updates, and what is refused, against numbers that were computed by hand."""
+"""Targets dynapcnn, speck and speck2, against numbers that were computed by hand.
+
+They are kernels, places, updates, and refusals.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,10 @@ def run(net: Network, x: Any, folder: Path, **options: str) -> Any:
 
 # -------------------------------------------------------------------- kernels
 def test_a_sum_behind_a_convolution_is_a_larger_kernel() -> None:
-    """Rows 1 2 / 3 4 summed over squares of 2 with stride 2: each row of 2 x 2 sums worked out on paper."""
+    """Work out on paper rows 1 2 / 3 4, summed over squares of 2 with stride 2.
+
+    Each row of the kernel is one of 2 x 2 sums.
+    """
     nodes = (
         ("conv", Conv2d(np.array([[[[1, 2], [3, 4]]]], np.int8), kind="int8")),
         ("pool", SumPool2d((2, 2), (2, 2))),
@@ -258,7 +264,7 @@ REFUSED = {
 
 
 def branching(hearers: int) -> Network:
-    """A layer that several layers hear, all of which the last one hears."""
+    """Return a layer that several layers hear, all of which the last one hears."""
     nodes: dict[str, Any] = {"fc": Linear(np.eye(2, dtype=np.int8), "ternary"), "first": neurons(2)}
     edges = [(INPUT, "fc"), ("fc", "first")]
     for name in (f"n{number}" for number in range(hearers)):

@@ -1,4 +1,7 @@
-"""Tools in environments of their own: installing, finding, running a script; simulators that are built once."""
+"""Tools in environments of their own: installing, finding, running a script; simulators.
+
+Simulators are built once.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def installed(tools: Path) -> Environment:
-    """As if `install` had been run, without pip."""
+    """Return an environment as if `install` had been run, without pip."""
     (tools / "empty" / "bin").mkdir(parents=True)
     (tools / "empty" / "bin" / "python").symlink_to(sys.executable)
     (tools / "empty" / MARK).write_text("")

@@ -1,4 +1,4 @@
-"""Which updates are a machine's own, and which of its numbers they have; and whether a state stays in a machine's width."""
+"""Forms of machines: which updates are their own, with which numbers, and within which width."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def narrow(state_bits: int, fan_in: int = 12, weight: int = 1) -> Network:
 
 
 def reached(net: Network) -> int:
-    """The highest membrane that any input brings about: all spikes, for ever."""
+    """Return the highest membrane that any input brings about: all spikes, for ever."""
     x = np.ones((1, net.steps, *net.input.shape), np.uint8)
     return int(simulate(net, x, trace=net.neurons).trace.membranes["lif"].max())
 
@@ -152,7 +152,10 @@ def test_the_networks_own_width_counts_where_it_is_narrower() -> None:
 
 
 def floored(*bounds: str, floor: tuple[int, ...] = (-9, -4, -7)) -> Network:
-    """Three neurons, each with one weight of -1 and a floor of its own, one step, so that their membranes reach -1..0."""
+    """Return three neurons, each with one weight of -1 and a floor of its own.
+
+    In one step their membranes reach -1..0.
+    """
     program = program_of_lines(
         [*bounds[:1], "add v input 0", *bounds[1:], "fire fired v ge threshold 1"], "v"
     )
@@ -191,7 +194,10 @@ def test_an_end_that_is_a_parameter_counts_as_what_it_is_in_the_strictest_neuron
 
 
 def test_all_bounds_of_a_state_count() -> None:
-    """The narrowest is the first, then the last; neither says that a neuron beyond it does as the machine does."""
+    """Bound a state narrowly first, then last.
+
+    Neither says that a neuron beyond the bound does as the machine does.
+    """
     narrowest = "bound v -1 0 saturate"
     for bounds in ((narrowest, WIDE), (WIDE, narrowest)):
         assert outside(floored(*bounds), "lif", {"v": (-200, 200)}) == []

@@ -1,4 +1,4 @@
-"""An engine for each layer computes what the reference computes, in fewer clocks than one for all of them."""
+"""An engine for each layer computes what the reference computes, faster than one for all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def test_an_engine_for_each_layer_equals_the_reference(name: str, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def chained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two engines, the second of which hears the first at two times, on two samples, compiled once."""
+    """Build two engines, the second of which hears the first at two times, on two samples.
+
+    They are compiled once.
+    """
     net, x = delayed_network()
     folder = write(tmp_path_factory.mktemp("fpga") / "out", net, x[:2], lanes="4", engines="layers")
     assert replay(folder)[0] == 0
@@ -63,7 +66,10 @@ def test_an_engine_for_each_layer_replays_its_golden_vectors(chained: Path, swit
 
 @pytest.mark.slow
 def test_engines_work_at_once_and_count_what_they_do(tmp_path: Path) -> None:
-    """An inference takes fewer clocks than with one engine, and than the engines work in all; each counts the spikes of its layer."""
+    """An inference takes fewer clocks than with one engine, and than the engines work in all.
+
+    Each engine counts the spikes of its layer.
+    """
     net, x = small_network()
     clocks, working = {}, {}
     for arrangement in ("shared", "layers"):
@@ -112,7 +118,7 @@ def test_random_networks_with_an_engine_for_each_layer(data: st.DataObject) -> N
 
 
 def chains(net: Network) -> bool:
-    """Whether each layer hears the one before and itself alone."""
+    """Return whether each layer hears the one before and itself alone."""
     try:
         return len(chain(net)) > 1
     except NotMappable:

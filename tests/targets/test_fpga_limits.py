@@ -1,4 +1,4 @@
-"""What the fpga target has no circuit or no number for is refused by name, and nothing else is."""
+"""Refusals of the fpga target, by name: what it has no circuit or no number for, nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Updates that are programs, parameters by neuron and delays by value in Verilog: every spike and membrane is the definition's."""
+"""Programs, parameters by neuron and delays by value in Verilog, equal to the definition.
+
+Every spike and membrane is.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +134,10 @@ def test_what_nothing_bounds_is_refused() -> None:
     ],
 )
 def test_one_changed_statement_is_seen(line: str, other: str, tmp_path: Path) -> None:
-    """The circuit of another program differs from the definition of the first, and equals that of its own."""
+    """The circuit of another program differs from the definition of the first.
+
+    It equals that of its own.
+    """
     net, x = machine_network("adaptive")
     neuron = net.neurons["out"]
     lines = repr(neuron.program).removeprefix("Program(v: ").removesuffix(")").split("; ")
@@ -155,7 +161,10 @@ ROUNDINGS = ("toward_zero", "floor", "nearest_even")
 
 
 def random_program(rng: np.random.Generator) -> Program:
-    """Some statements on up to four registers, each bounded in the end; the first takes the input."""
+    """Return a program of some statements on up to four registers, each bounded in the end.
+
+    The first statement takes the input.
+    """
 
     def one(*choices: str) -> str:
         return str(rng.choice(choices))
@@ -270,7 +279,10 @@ def test_verilator_has_nothing_to_say_of_programs(seed: int, tmp_path: Path) -> 
 
 # -------------------------------------------------------------------- the usual circuit
 def test_the_usual_update_takes_four_stages_and_keeps_a_membrane_alone() -> None:
-    """A spike is told by the membrane that it left, where nothing came after the test; else a bit is kept."""
+    """The membrane that a spike left shows the spike, where nothing came after the test.
+
+    Else a bit is kept.
+    """
     (usual,) = Plan(small_network()[0], 4).engines
     assert (usual.machine.circuit.stages, usual.machine.circuit.kept_bits) == (4, 20)
     (adaptive,) = Plan(machine_network("adaptive")[0], 4).engines
@@ -281,7 +293,10 @@ def test_the_usual_update_takes_four_stages_and_keeps_a_membrane_alone() -> None
 
 # -------------------------------------------------------------------- delays by value
 def delayed(where: str) -> tuple[Network, Images]:
-    """A convolution, hidden neurons and an output, with a delay by channel or by value in between."""
+    """Return a convolution, hidden neurons and an output, with a delay in between.
+
+    It is by channel or by value.
+    """
     arithmetic = Arithmetic(
         decay_form="shift", decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=18
     )

@@ -1,4 +1,4 @@
-"""Target hiaer: the synapses that it writes, stepped by hand as the machine steps them, and in hs_api's own simulator."""
+"""Target hiaer: its synapses, stepped by hand as the machine steps them, and in hs_api."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def chain(
 
 
 def everything() -> Network:
-    """A convolution and a pool, biases, a layer that hears itself and spikes that arrive late beside those that do not."""
+    """Return a convolution and a pool, biases, a layer that hears itself, and late spikes.
+
+    These arrive beside some that are not late.
+    """
     rng = np.random.default_rng(1)
     nodes: dict[str, Node] = {
         "conv": Conv2d(weights(rng, 3, 2, 3, 3), padding=(1, 1)),
@@ -119,7 +122,10 @@ def flowing(net: Network, x: Spikes) -> Result:
 
 
 def stepped(files: Mapping[str, bytes], x: Spikes) -> dict[str, npt.NDArray[np.int64]]:
-    """Membranes and spikes by layer: what the machine does, written by hand from the README and the machine's formula."""
+    """Return membranes and spikes by layer as the machine computes them.
+
+    It is written by hand from the README and the machine's formula.
+    """
     description, rows = (
         json.loads(files["network.json"]),
         np.load(io.BytesIO(files["synapses.npz"])),
@@ -219,7 +225,10 @@ def test_one_weight_and_one_threshold_more_are_seen() -> None:
 
 
 def test_the_program_and_the_fields_are_one_machine_whose_spikes_are_told_a_step_apart() -> None:
-    """On a layer that takes the same input, membranes are equal, and a spike in fields comes a step before the program's."""
+    """Membranes are equal on a layer that takes the same input.
+
+    A spike in fields comes a step before the program's.
+    """
     x = samples(dense())
     first, second = (
         simulate(dense(update), x, trace=["hidden"]).trace for update in (FIELDS, HIAER)

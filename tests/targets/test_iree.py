@@ -1,4 +1,7 @@
-"""Target iree: fixed sizes, a Makefile of the vendor's own commands, both models in IREE; the whole suite runs in the second tier."""
+"""Target iree: fixed sizes, a Makefile of the vendor's own commands, both models in IREE.
+
+The whole suite runs in the second tier.
+"""
 
 from __future__ import annotations
 

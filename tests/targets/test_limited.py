@@ -1,4 +1,4 @@
-"""Functions in a process of their own: results, errors, and that nothing is left of one that is ended."""
+"""Functions in a process of their own: results, errors, and nothing left of one that is ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = 600.0
 
 
 def running(folder: Path) -> list[str]:
-    """The processes that noted themselves in a folder and are still there."""
+    """Return the processes that noted themselves in a folder and are still there."""
     return [path.name for path in folder.iterdir() if _state(path.name) not in ("", "Z")]
 
 

@@ -1,4 +1,4 @@
-"""Target loihi in its tools: every spike and membrane, one unit that is noticed, energy and time."""
+"""Target loihi in its tools: every spike and membrane, one unit that is noticed, energy, time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def test_every_spike_and_membrane_is_the_networks(name: str, tool: Tool, tmp_pat
 
 
 def with_one_more(folder: Path, name: str, number: int) -> None:
-    """One unit more in a number of the built file: of the weights' first, or of the threshold, which is 64 on the chip."""
+    """Add one unit to a number of the built file.
+
+    It is the first of the weights, or the threshold, which is 64 on the chip.
+    """
     with h5py.File(folder / "network.net", "r+") as file:
         numbers: Any = file[name]
         values = np.array(numbers)

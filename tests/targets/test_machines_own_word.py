@@ -1,4 +1,7 @@
-"""What a machine itself says beside spikes and membranes: its decision is compared, its figures are told, what it hides is said."""
+"""Words of a machine beside spikes and membranes: decision, figures, and what it hides.
+
+The decision is compared, the figures are shown, what it hides is said.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +143,10 @@ def test_the_estimate_knows_how_often_the_input_has_events() -> None:
 
 # -------------------------------------------------------------------- more steps than are shown
 def growing(numerator: int) -> Network:
-    """A neuron that keeps `numerator` halves of its membrane, under weights of -1: without a leak it falls for ever."""
+    """Return a neuron that keeps `numerator` halves of its membrane, under weights of -1.
+
+    Without a leak the membrane falls for ever.
+    """
     arithmetic = Arithmetic(decay_numerator=numerator, decay_shift=1, state_bits=8)
     lif = Neuron(np.array((1, 1), np.int32), np.zeros(2, np.int32), arithmetic)
     weight = np.array(((1, 1, 1), (-1, -1, -1)), np.int8)

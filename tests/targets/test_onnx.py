@@ -43,21 +43,21 @@ ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state
 
 
 def built(net: Network, folder: Path) -> Path:
-    """A folder with the artefact of `net`."""
+    """Build a folder with the artefact of `net`."""
     assert not TARGET.check(net)
     TARGET.plan(net, {}).with_manifest({}).write(folder)
     return folder
 
 
 def evaluated(net: Network, x: Images) -> dict[str, npt.NDArray[np.generic]]:
-    """All outputs of the model in onnx's reference evaluator."""
+    """Return all outputs of the model in onnx's reference evaluator."""
     model = make_model(net, trace=True)
     values: Any = ReferenceEvaluator(model).run(None, {"input": per_step(net, x)})
     return dict(zip((output.name for output in model.graph.output), values, strict=True))
 
 
 def trace_of(net: Network, outputs: dict[str, npt.NDArray[np.generic]]) -> Trace:
-    """The trace among a model's outputs."""
+    """Return the trace among a model's outputs."""
     spikes = {name: outputs[SPIKES + name] for name in net.neurons}
     membranes = {name: outputs[MEMBRANE + name] for name in net.neurons}
     assert {v.dtype for v in spikes.values()} == {np.dtype(np.uint8)}
@@ -69,14 +69,14 @@ def trace_of(net: Network, outputs: dict[str, npt.NDArray[np.generic]]) -> Trace
 
 
 def reference(net: Network, x: Images) -> Result:
-    """The reference's result with every layer traced; spikes flow."""
+    """Return the reference's result with every layer traced; spikes flow."""
     result = simulate(net, x, trace=net.neurons)
     assert flowing(net, result)
     return result
 
 
 def chain(*nodes: Node, shape: Shape, kind: InputKind = "u8", steps: int = 4) -> Network:
-    """A network of nodes in a row, `n0`, `n1` and so on, with thresholds that fit."""
+    """Return a network of nodes in a row, `n0`, `n1` and so on, with thresholds that fit."""
     names = [f"n{i}" for i in range(len(nodes))]
     edges = zip(["input", *names], [*names, OUTPUT], strict=True)
     return calibrated(
@@ -211,7 +211,10 @@ def test_inputs_of_weights_that_do_not_fit_a_byte(name: str, tmp_path: Path) -> 
 def test_weights_that_paired_products_could_saturate_go_unsigned(
     kind: WeightKind, dtype: int
 ) -> None:
-    """2 * 255 * 63 fits 16 bits, 2 * 255 * 127 does not: some kernels for signed weights would saturate there."""
+    """2 * 255 * 63 fits 16 bits, 2 * 255 * 127 does not.
+
+    Some kernels for signed weights would saturate there.
+    """
     net = chain(Linear(np.full((2, 4), LARGEST[kind], np.int8), kind), silent(2), shape=(4,))
     scan = next(node for node in make_model(net, trace=False).graph.node if node.op_type == "Scan")
     body = next(attribute.g for attribute in scan.attribute if attribute.name == "body")

@@ -1,4 +1,4 @@
-"""The ONNX model as a file: valid, described by its README, honest about what it cannot do; and its runner."""
+"""The ONNX model as a file: valid, described by its README, honest about its limits; its runner."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state
 
 
 def built(net: Network, folder: Path, **options: str) -> Path:
-    """A folder with the artefact of `net`."""
+    """Build a folder with the artefact of `net`."""
     TARGET.plan(net, options).with_manifest({}).write(folder)
     return folder
 
@@ -47,7 +47,11 @@ TOPOLOGIES: dict[str, Make] = {
 @pytest.mark.few(10)
 @pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
 def test_model_is_valid_onnx(make: Make) -> None:
-    """Of every topology: recurrence, delays, weights of all kinds, synapse states, integrators and readouts of membranes."""
+    """Check the model of every topology.
+
+    There are recurrence, delays, weights of all kinds, synapse states, integrators and readouts of
+    membranes.
+    """
     net = make()[0]
     model = make_model(net, trace=True)
     onnx.checker.check_model(model, full_check=True)
@@ -243,7 +247,7 @@ def test_runner_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 # -------------------------------------------------------------------- one step without Scan
 @pytest.mark.parametrize("make", TOPOLOGIES.values(), ids=TOPOLOGIES)
 def test_the_model_of_one_step_is_exact(make: Make, tmp_path: Path) -> None:
-    """Of every topology: its states are handed on by whoever runs it."""
+    """Hand the states on from step to step, in every topology."""
     net, x = make()
     folder = built(net, tmp_path / "built", form="step")
     model = onnx.load(folder / FILE)

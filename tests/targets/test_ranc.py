@@ -1,4 +1,4 @@
-"""Target ranc: what it takes, its cores in Python integers, and RANC's own simulator where it is there."""
+"""Target ranc: what it takes, its cores in Python integers, and RANC's own simulator if present."""
 
 from __future__ import annotations
 
@@ -98,7 +98,10 @@ def dense(
 
 
 def maps() -> Network:
-    """A convolution, a pool whose windows add up under a convolution, and a third layer, two ticks late, with biases."""
+    """Return a convolution, a pool whose windows add up under a convolution, and a third layer.
+
+    The third layer is two ticks late, and has biases.
+    """
     nodes: dict[str, Node] = {
         "conv1": Conv2d(weights(3, 3, 1, 3, 3, ternary=True), kind="ternary"),
         "maps": neurons(3, SUBTRACT, 1),
@@ -113,7 +116,10 @@ def maps() -> Network:
 
 
 def looped() -> Network:
-    """A layer that hears itself, and a layer that hears it once at once and once three steps later, and the input."""
+    """Return a layer that hears itself, and a layer that hears it twice, and the input.
+
+    It hears it once at once and once three steps later.
+    """
     nodes: dict[str, Node] = {
         "fc": Linear(weights(1, 8, 12)),
         "hidden": neurons(8, SUBTRACT),
@@ -179,7 +185,10 @@ def planned(net: Network) -> tuple[dict[str, Any], dict[str, Any]]:
 def by_hand(
     network: Mapping[str, Any], placed: Mapping[str, Any], x: Spikes
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Membranes of each layer `[T, neurons]` of a sample, in Python integers: cores, axons, one destination a neuron."""
+    """Return membranes of each layer `[T, neurons]` of a sample, in Python integers.
+
+    There are cores, axons, one destination a neuron.
+    """
     cores, steps = network["cores"], len(x)
     due = {
         (t + wait, core, axon)

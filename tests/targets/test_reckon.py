@@ -1,4 +1,7 @@
-"""Target reckon writes what the machine's document asks for, and refuses by name what it has no room for; no tool is needed."""
+"""Target reckon writes what the machine's document asks for, and refuses by name what has no room.
+
+No tool is needed.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ def with_neurons(net: Network, name: str, **changes: object) -> Network:
 def sent(
     files: dict[str, bytes],
 ) -> tuple[dict[int, int], dict[int, np.ndarray[tuple[int], np.dtype[np.uint8]]]]:
-    """Registers, and the bytes of the four memories, as section 2.1 of the machine's document has it."""
+    """Return registers, and the bytes of the four memories.
+
+    Section 2.1 of the machine's document says where they are.
+    """
     words = [int(line, 16) for line in files["spi.hex"].split()]
     registers: dict[int, int] = {}
     memories = {
@@ -69,7 +75,7 @@ def sent(
 
 
 def test_memories_hold_the_network() -> None:
-    """Every weight, threshold, decay and bias of two layers, found again at its place."""
+    """Read every weight, threshold, decay and bias of two layers again at its place."""
     net = chain(14, 9, 5)
     files = dict(TARGET.plan(net, {}).files)
     registers, memories = sent(files)
@@ -327,7 +333,10 @@ def test_a_memory_that_does_not_hold_what_was_sent_is_named() -> None:
 
 
 def test_the_fields_are_those_of_the_machine() -> None:
-    """A layer in fields has the program of lehr.machines, but for the shift and what the layer does not have."""
+    """A layer in fields has the program of lehr.machines.
+
+    It lacks the shift and what the layer does not have.
+    """
     neuron = Neuron(
         np.array([9], np.int32),
         np.array([0], np.int32),

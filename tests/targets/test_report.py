@@ -1,4 +1,7 @@
-"""`lehr report` shows what the build estimated, and computes what follows from what nextpnr and the simulation left behind."""
+"""`lehr report` shows what the build estimated, and what follows from measurements.
+
+These are what nextpnr and the simulation left behind.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ PLACED = {
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artefact for an UP5K."""
+    """Build an artefact for an UP5K."""
     folder = tmp_path_factory.mktemp("report") / "out"
     net, x = small_network()
     build(net, registry.get("fpga"), x[:2], {"device": "up5k"}).plan.write(folder)

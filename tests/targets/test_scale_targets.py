@@ -1,4 +1,7 @@
-"""Scale in every target: exact in each tool, and what the fpga cannot multiply into weights is refused with a way out."""
+"""Scale in every target: exact in each tool, or refused with a way out where fpga cannot do it.
+
+It cannot multiply some of them into weights.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ NETWORKS = {"small": small_network, "recurrent": recurrent_network, "delayed": d
 
 
 def run(name: str, net: Network, x: Images) -> Trace:
-    """What a target's own tool makes of a network."""
+    """Return what a target's own tool makes of a network."""
     target = registry.get(name)
     runner = target.runner()
     assert runner is not None
@@ -73,7 +76,7 @@ def test_one_unit_of_a_factor_is_noticed(name: str, network: str) -> None:
 # -------------------------------------------------------------------- what the fpga multiplies into
 # weights
 def chained(shape: tuple[int, ...], **nodes: Node) -> Network:
-    """Some nodes one behind another, and neurons behind them."""
+    """Return some nodes one behind another, and neurons behind them."""
     channels = shape[0]
     for node in nodes.values():
         channels = len(node.weight) if isinstance(node, (Conv2d, Linear)) else channels

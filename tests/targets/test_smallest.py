@@ -1,4 +1,7 @@
-"""The smallest target, of examples/, passes the conformance suite as a package of its own; copies of it that are wrong do not."""
+"""The smallest target, of examples/, passes the conformance suite as a package of its own.
+
+Copies of it that are wrong do not.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,10 @@ TRUTH = {
 
 
 def conforms(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """The suite over the package in `folder`, as a stranger runs it: from another folder, with lehr's tests out of reach."""
+    """Run the suite over the package in `folder`, as a stranger does.
+
+    It runs from another folder, with lehr's tests out of reach.
+    """
     declared = folder / "lehr_plain-0.dist-info"
     declared.mkdir()
     (declared / "METADATA").write_text("Metadata-Version: 2.1\nName: lehr-plain\nVersion: 0\n")
@@ -127,7 +133,7 @@ def conforms(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def copy(to: Path, changes: Mapping[str, str] = MappingProxyType({}), file: str = "run.py") -> Path:
-    """A copy of the example's package, with some text of one file replaced."""
+    """Copy the example's package, with some text of one file replaced."""
     shutil.copytree(EXAMPLE, to / "lehr_plain", ignore=shutil.ignore_patterns("__pycache__"))
     text = (to / "lehr_plain" / file).read_text("utf-8")
     for old, new in changes.items():
@@ -201,7 +207,7 @@ def test_a_wrong_copy_fails(fault: str, tmp_path: Path) -> None:
 def test_a_copy_that_states_more_than_it_maps_fails(
     says: str, more: str, idle: str, tmp_path: Path
 ) -> None:
-    """What it states beyond the truth, its limits refuse: nothing is wrong, and nothing has been tried."""
+    """Limits refuse what it states beyond the truth: nothing is wrong, nothing has been tried."""
     truth = "return tuple(p for n, neuron in net.neurons.items() for p in Arithmetics(**TRUTH).problems(n, neuron))"
     package = copy(tmp_path, {says: more, "del net\n        return ()": truth}, "__init__.py")
     with (package / "lehr_plain" / "__init__.py").open("a") as file:

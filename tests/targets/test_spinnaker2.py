@@ -1,4 +1,7 @@
-"""Target spinnaker2: what it writes is converted as py-spinnaker2 publishes, and computes the network, in floats written by hand here."""
+"""Target spinnaker2: its files are converted as py-spinnaker2 publishes, and compute the network.
+
+They compute it in floats written by hand here.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,10 @@ def built(net: Network, folder: Path) -> Path:
 
 
 def exact(net: Network, folder: Path) -> None:
-    """Equal in every spike and membrane, with spikes that flow; a threshold one unit higher, or a weight of the other sign, is not."""
+    """Assert that every spike and membrane is equal, with spikes that flow.
+
+    A threshold one unit higher, or a weight of the other sign, is not.
+    """
     x = spikes(net)
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)
@@ -100,7 +106,10 @@ def exact(net: Network, folder: Path) -> None:
 # -------------------------------------------------------------------- what it computes
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 def test_it_is_the_machine_written_by_hand(reset: str, tmp_path: Path) -> None:
-    """The float loop of the machine, over the numbers that stand in the file, without lehr: one step from layer to layer."""
+    """Loop in floats over the numbers that stand in the file, without lehr.
+
+    Spikes take one step from layer to layer.
+    """
     net = dense(reset=reset)
     folder = built(net, tmp_path / "built")
     graph, settings = nir.read(folder / GRAPH), json.loads((folder / SETTINGS).read_text())
@@ -203,7 +212,10 @@ def test_integrators_are_neurons_that_never_reach_their_threshold(tmp_path: Path
 def test_a_decay_is_exact_while_float32_has_bits_for_it(
     form: str, reset: str, tmp_path: Path
 ) -> None:
-    """One half a step for 12 steps takes 11 fraction bits; with one step more the network is refused, by name."""
+    """One half a step for 12 steps takes 11 fraction bits.
+
+    With one step more the network is refused, by name.
+    """
     leak: dict[str, Any] = {
         "decay_form": form,
         "decay_numerator": 1,
@@ -369,7 +381,10 @@ def test_the_runner_refuses_what_is_no_artefact_of_its(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of docs/spinnaker2.md, from the trained network on; training takes minutes and is the recipe's."""
+    """Run the commands of docs/spinnaker2.md, from the trained network on.
+
+    Training takes minutes and is the recipe's.
+    """
     page = (Path(__file__).parents[2] / "docs" / "spinnaker2.md").read_text("utf-8")
     commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    lehr ")]
     assert [command[0] for command in commands] == [

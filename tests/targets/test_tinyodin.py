@@ -69,7 +69,10 @@ def write(net: Network, folder: Path) -> Path:
 def by_hand(
     net: Network, x: npt.NDArray[np.uint8]
 ) -> tuple[list[list[tuple[int, int]]], npt.NDArray[np.int32]]:
-    """The machine in Python integers: the spikes of each sample as (step, neuron) in their order, and membranes."""
+    """Return the spikes of each sample as (step, neuron) in their order, and membranes.
+
+    It is the machine in Python integers.
+    """
     weight, lif = net.nodes["fc"].weight.T.tolist(), net.neurons["lif"]  # type: ignore[attr-defined]
     thresholds, leaks = lif.threshold.tolist(), lif.parameters["leak"].tolist()
     order, membranes = [], np.zeros((*x.shape[:2], len(thresholds)), np.int32)
@@ -156,7 +159,10 @@ def test_sizes() -> None:
 
 # -------------------------------------------------------------------- what it writes
 def memories(words: list[int]) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
-    """Registers, neurons and synapses after SPI words, by section 2.1 of the machine's documentation; bytes that nothing wrote are 0."""
+    """Return registers, neurons and synapses after SPI words.
+
+    They are as in section 2.1 of the machine's documentation; bytes that nothing wrote are 0.
+    """
     registers, neurons, synapses = dict[int, int](), dict[int, int](), dict[int, int]()
     for word in words:
         address, data = word >> 20, word & 0xFFFFF
@@ -281,7 +287,10 @@ def verilog() -> None:
 @pytest.mark.usefixtures("verilog")
 @pytest.mark.parametrize("over_spi", [False, True])
 def test_the_machine_computes_what_the_network_says(over_spi: bool, tmp_path: Path) -> None:
-    """Every spike and membrane, against Python integers and the definition; memories loaded at once, or over SPI and read back."""
+    """Compare every spike and membrane with Python integers and with the definition.
+
+    Memories are loaded at once, or over SPI and read back.
+    """
     net = one_layer()
     x = spikes_in(net)
     order, membranes = by_hand(net, x)
@@ -299,7 +308,10 @@ def test_the_machine_computes_what_the_network_says(over_spi: bool, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.usefixtures("verilog")
 def test_the_queue_never_fills(tmp_path: Path) -> None:
-    """All 256 inputs in every step, the host as fast as the handshake: every event is served before the next one is taken."""
+    """Send all 256 inputs in every step, the host as fast as the handshake.
+
+    Every event is served before the next one is taken.
+    """
     net = one_layer(inputs=256, neurons=4, steps=3, threshold=40)
     x = spikes_in(net, samples=1, rate=1.0)
     runner = TinyOdinRunner()
@@ -331,7 +343,10 @@ def test_an_artefact_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_the_commands_of_the_page(
     lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From integers that were chosen by event to the author's Verilog; and one weight or threshold of another value is noticed."""
+    """Go from integers that were chosen by event to the author's Verilog.
+
+    One weight or threshold of another value is noticed.
+    """
     monkeypatch.chdir(tmp_path)
     page = (
         (ROOT / "docs" / "tinyodin.md")

@@ -1,4 +1,7 @@
-"""Connections and lags of networks, against the definition stepped by hand with spikes that take a step a hop."""
+"""Connections and lags of networks, against the definition stepped by hand.
+
+Spikes take a step a hop there.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ def delayed() -> Network:
 
 
 def skipping(steps: int) -> Network:
-    """A way past the first layer, whose own spikes go on `steps` steps later."""
+    """Return a way past the first layer, whose own spikes go on `steps` steps later."""
     nodes: dict[str, Node] = {**chain(9, 7, 5), "past": Linear(signs(5, 9))}
     past = ((INPUT, "past"), ("past", "lif2"))
     if not steps:
@@ -93,7 +96,10 @@ def convolutional() -> Network:
 def stepped(
     net: Network, x: npt.NDArray[np.uint8], lag: dict[str, int], input_hop: int
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """A machine whose spikes take a step from layer to layer: membranes leak and add dense sums, whatever step it is."""
+    """Step a machine whose spikes take a step from layer to layer.
+
+    Membranes leak and add dense sums, whatever step it is.
+    """
     wires = connections(net)
     steps = x.shape[0] + max(lag.values()) + 1
     given = late(x[None], lag[INPUT], steps)[0].reshape(steps, -1)

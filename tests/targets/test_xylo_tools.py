@@ -1,4 +1,7 @@
-"""Target xylo in its vendors' tools: every spike, membrane and current, the images of its memories, samna's validator."""
+"""Target xylo in its vendors' tools: every spike, membrane and current, images, a validator.
+
+The images are of its memories, the validator is samna's.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,10 @@ def test_every_spike_and_membrane_is_the_definitions(name: str, tmp_path: Path) 
 @xylosim
 @pytest.mark.parametrize("name", ["dense", "rails"])
 def test_it_is_what_is_added_by_hand_event_by_event(name: str, tmp_path: Path) -> None:
-    """Neither lehr nor the simulator computes this one; the network at its rails saturates in synapses and membranes at both ends."""
+    """Add by hand what neither lehr nor the simulator computes here.
+
+    The network at its rails saturates in synapses and membranes at both ends.
+    """
     net = dense(sizes=(16, 20, 6), thresholds=(4, 8)) if name == "dense" else _chain(rails())
     x = samples(net, 1)
     got = Xylosim().run(built(net, tmp_path / "built"), x)
@@ -85,7 +91,7 @@ def test_it_is_what_is_added_by_hand_event_by_event(name: str, tmp_path: Path) -
 
 
 def _chain(net: Network) -> Network:
-    """The network with its nodes called as those of `dense`."""
+    """Return the network with its nodes called as those of `dense`."""
     called = {"fc_hidden": "fc0", "hidden": "n0", "fc_out": "fc1", "out": "n1"}
     nodes = {called[name]: node for name, node in net.nodes.items()}
     edges = tuple((called.get(a, a), called.get(b, b)) for a, b in net.edges)
@@ -116,7 +122,10 @@ def test_one_changed_unit_of_the_configuration_is_seen(part: str, tmp_path: Path
 
 @xylosim
 def test_a_synapse_that_adds_both_signs_at_its_rails_would_differ(tmp_path: Path) -> None:
-    """What `check` refuses there is no fear: the simulator saturates after each spike, the network's program after their sum."""
+    """The simulator saturates after each spike, the network's program after their sum.
+
+    So what `check` refuses there is no needless fear.
+    """
     net = rails()
     node = net.nodes["fc_hidden"]
     assert isinstance(node, Linear)

@@ -1,4 +1,7 @@
-"""Images of a configuration's memories by the vendor's writer: `python xylo_ram.py IN.npz OUT.npz configuration.json SCRIPTS`."""
+"""Write images of a configuration's memories with the vendor's writer.
+
+python xylo_ram.py IN.npz OUT.npz configuration.json SCRIPTS
+"""
 
 import json
 import sys

@@ -28,7 +28,7 @@ def connect(source, group, synapses):
 
 
 def run(arrays, x, layers):
-    """One sample: spikes of each layer, energy by part in joules, seconds."""
+    """Run one sample: spikes of each layer, energy by part in joules, seconds."""
     arch, net = sanafe.load_loihi(), sanafe.Network()
     entry = net.create_neuron_group("input", x.shape[1])
     for number, neuron in enumerate(entry):

@@ -22,7 +22,7 @@ def synapses(part):
 
 
 def of(neurons, name):
-    """One number of each neuron."""
+    """Return one number of each neuron."""
     return [neuron[name] for neuron in neurons]
 
 
