@@ -18,8 +18,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "plain_target" / "lehr_plain"
-FIRES = '            value[name] = [int(m > threshold) for m, threshold in zip(v[name], layer["threshold"], strict=True)]\n'
-AT_ONCE = '            v[name] = [m - t * (s - b) for m, t, s, b in zip(v[name], layer["threshold"], value[name], before[name])]\n'
+TELLS = "            spikes[name][-1].append(value[name])\n"
+AT_ONCE = """\
+            v[name] = [
+                m - t * (s - b)
+                for m, t, s, b in zip(v[name], layer["threshold"], value[name], before[name])
+            ]
+"""
 BOUND = 'min(max(m, layer["low"]), layer["high"])'
 EXACT = "test_golden_network_is_exact[plain-{}]"
 WRONG = {
@@ -61,7 +66,7 @@ WRONG = {
         "m = (0 if before[name][i] else leaked) + threshold * before[name][i] +",
         EXACT.format("reset_subtract_next_step"),
     ),
-    "resets at once": (FIRES, FIRES + AT_ONCE, EXACT.format("reset_subtract_next_step")),
+    "resets at once": (TELLS, AT_ONCE + TELLS, EXACT.format("reset_subtract_next_step")),
     "tells another membrane": (
         "append(list(v[name]))",
         "append([m - 1 for m in v[name]])",
@@ -83,7 +88,7 @@ WRONG = {
         "test_more_and_fewer_samples_than_golden_ones[plain]",
     ),
 }
-"""What a copy of the program does: what it says in place of what, and a test that fails then."""
+"""Faults of copies of the program: what they say in place of what, and a test that fails then."""
 
 
 TRUTH = {
