@@ -166,7 +166,7 @@ def linear(names: Names = None, repeats: int = 5) -> None:
 
 @app.command()
 def roofline(names: Names = None, rate: float = 0.1, repeats: int = 5) -> None:
-    """Cycles per synaptic event, beside those of programs that do nothing but what is necessary."""
+    """Measure cycles per synaptic event beside those of programs that do only the necessary."""
     for name in names or CASES:
         net, x = prepared(CASES[name], rate)
         engine = Engine(net)
@@ -245,7 +245,7 @@ def _peak(asked: tuple[str, str]) -> float:
 
 @app.command("test-set")
 def whole_set(threads: int = 2, repeats: int = 3) -> None:
-    """10,000 images of 100 steps."""
+    """Measure 10,000 images of 100 steps."""
     case = CASES["fashion-mnist"]
     x = inputs(case, 10_000)
     engine = Engine(at_rate(network(case), x[:4], 0.1), threads)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import h5py
 import numpy as np
 import pytest
-from loihi_networks import HOW, LOIHI, MADE, built, changed, dense, maps, neuron
+from loihi_networks import ARITHMETIC, LOIHI, NETWORKS, built, changed, dense, maps, neuron
 
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
 from lehr.network import INPUT, Network
@@ -34,9 +34,9 @@ def run(net: Network, x: Images, tool: Tool, folder: Path) -> Trace:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", get_args(Tool))
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_spike_and_membrane_is_the_networks(name: str, tool: Tool, tmp_path: Path) -> None:
-    net, x = MADE[name]()
+    net, x = NETWORKS[name]()
     expected = simulate(net, x, trace=net.neurons)
     assert alive(expected)
     compare(expected.trace, run(net, x, tool, tmp_path / "built")).require_equal(tool)
@@ -167,7 +167,7 @@ def test_sanafe_measures_where_its_spikes_are_the_networks(tmp_path: Path) -> No
         net,
         **{
             name: neuron(
-                layer.channels, int(layer.threshold[0]), 0, replace(HOW, decay_numerator=16)
+                layer.channels, int(layer.threshold[0]), 0, replace(ARITHMETIC, decay_numerator=16)
             )
             for name, layer in net.neurons.items()
         },

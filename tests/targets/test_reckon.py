@@ -147,7 +147,7 @@ def test_integrators_are_output_neurons_and_their_biases_come_by_neurons_between
 
 def test_the_readme_lists_the_transformations() -> None:
     zero = replace(FIRES, fires="gt", reset="zero")
-    text = TARGET.plan(chain(14, 9, 5, how=zero), {}).files["README.md"].decode()
+    text = TARGET.plan(chain(14, 9, 5, arithmetic=zero), {}).files["README.md"].decode()
     assert "- Thresholds are one more than the network's" in text
     assert "- Biases are the weights of input lines" in text
     assert "- The layers are blocks of one recurrent matrix" in text
@@ -205,14 +205,14 @@ def test_numbers_are_refused_by_name() -> None:
     assert refused(high) == [
         "layer2: it fires from 40,000 on, the machine at 32,767 or less; use fewer fraction bits"
     ]
-    fine = chain(14, 9, 5, how=replace(FIRES, fraction_bits=8), biases=3)
+    fine = chain(14, 9, 5, arithmetic=replace(FIRES, fraction_bits=8), biases=3)
     assert refused(fine) == [
         "layer1: its weights from input are -256..256 with fraction bits, the machine holds "
         "-128..127 times 1 there; "
         "use fewer fraction bits, or no biases: all numbers of a memory have one shift"
     ]
-    assert refused(chain(14, 9, 5, how=replace(FIRES, fraction_bits=8), biases=0)) == []
-    loud = chain(14, 9, 5, how=replace(FIRES, fraction_bits=10), biases=0)
+    assert refused(chain(14, 9, 5, arithmetic=replace(FIRES, fraction_bits=8), biases=0)) == []
+    loud = chain(14, 9, 5, arithmetic=replace(FIRES, fraction_bits=10), biases=0)
     assert refused(loud)[0] == (
         "layer1: its v reaches -38,912..40,959, partial sums included, and must stay within "
         "-32,768..32,767; 9 of its neurons are given "

@@ -80,7 +80,7 @@ NETWORKS = {
     "biases of layers that start late": lambda: chain(14, 9, 8, 5),
     "biases of many rows": lambda: chain(14, 9, 5, biases=300),
     "reset to zero, fires beyond the threshold": lambda: chain(
-        14, 9, 5, how=replace(FIRES, fires="gt", reset="zero")
+        14, 9, 5, arithmetic=replace(FIRES, fires="gt", reset="zero")
     ),
     "integrators": lambda: chain(14, 9, 5, last=INTEGRATES),
     "integrators that forget nothing": lambda: chain(
