@@ -264,7 +264,7 @@ def test_the_code_is_smaller_than_its_bound(tmp_path: Path) -> None:
             assert machine == "native" or code <= bound, (name, machine, code, bound)
 
 
-def test_what_does_not_fit_is_told_with_what_there_is() -> None:
+def test_what_does_not_fit_is_refused_with_what_there_is() -> None:
     net, _ = small_network()
     layout = Layout(net)
     needed = need(layout, tables(layout))

@@ -133,7 +133,7 @@ def test_a_place_is_found_where_trying_all_finds_one(wanted: list[Need]) -> None
         assert at == placed(named)
 
 
-def test_what_finds_no_place_is_told_with_all_that_is_needed() -> None:
+def test_what_finds_no_place_is_refused_with_all_that_is_needed() -> None:
     nodes: dict[str, Any] = {}
     for number in (1, 2, 3):
         nodes |= {f"fc{number}": Linear(np.ones((256, 256), np.int8)), f"n{number}": neurons(256)}

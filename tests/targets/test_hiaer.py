@@ -224,7 +224,7 @@ def test_one_weight_and_one_threshold_more_are_seen() -> None:
     assert differing(net, {**files, "synapses.npz": buffer.getvalue()}, x) > 0
 
 
-def test_the_program_and_the_fields_are_one_machine_whose_spikes_are_told_a_step_apart() -> None:
+def test_the_program_and_the_fields_are_one_machine_whose_spikes_come_a_step_apart() -> None:
     """Membranes are equal on a layer that takes the same input.
 
     A spike in fields comes a step before the program's.

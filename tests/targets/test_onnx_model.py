@@ -151,7 +151,7 @@ def test_the_program_in_the_readme_runs(make: Make, form: str, tmp_path: Path) -
 @pytest.mark.slow
 # -------------------------------------------------------------------- what is refused, and what it
 # costs
-def test_problems_are_told_at_once_with_a_way_out() -> None:
+def test_problems_are_named_at_once_with_a_way_out() -> None:
     net, _ = small_network(Arithmetic(update="event", reset_timing="same_step"))
     assert [str(problem) for problem in TARGET.check(net)] == [
         f"{name}: update is 'event', the machine has 'step'; train with update = 'step'"

@@ -121,7 +121,7 @@ def test_links_to_the_same_files_are_taken(out: Path, built: Path) -> None:
 
 @pytest.mark.slow
 @needs_compiler
-def test_a_changed_report_is_told_afterwards(out: Path) -> None:
+def test_a_changed_report_is_named_afterwards(out: Path) -> None:
     (out / "MODEL_CARD.md").write_text("# Better\n")
     verified = verify_here(out, 1)
     assert verified.comparison.equal
