@@ -1,4 +1,4 @@
-"""The tables of a built artefact: what the build estimated, and what the target's own tools have written beside it since."""
+"""Tables of a built artefact: the build's estimate, and what the target's tools measured since."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = "report"
 
 
 def tables(folder: Path) -> list[Table]:
-    """All tables of the artefact in `folder`.
+    """Return all tables of the artefact in `folder`.
 
     Raises:
         UsageError: when `folder` is no artefact.
@@ -26,7 +26,7 @@ def tables(folder: Path) -> list[Table]:
     target = target_of(manifest, folder)
     try:
         widths = _read(folder / FOLDER / "widths.json")
-        made = [
+        result = [
             _figures("estimate", folder / FOLDER / "estimate.json"),
             Table(
                 "widths",
@@ -36,8 +36,8 @@ def tables(folder: Path) -> list[Table]:
         ]
         measured = folder / FOLDER / "measured.json"
         if measured.exists():
-            made.append(_figures("measured at the build", measured))
-        made += [table for table in target.report(folder) if table.rows]
+            result.append(_figures("measured at the build", measured))
+        result += [table for table in target.report(folder) if table.rows]
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise FileRefused(
             f"the report in {folder / FOLDER} cannot be read ({error}); {AGAIN}"
@@ -49,7 +49,7 @@ def tables(folder: Path) -> list[Table]:
         raise FileRefused(
             f"{listed(changed)} in {folder} changed since the artefact was built; {AGAIN}"
         )
-    return made
+    return result
 
 
 def _read(path: Path) -> Any:

@@ -1,4 +1,7 @@
-"""Verifying anybody's artefact: what runs is what lehr itself makes of the network in it, and no longer than it may."""
+"""Verification of anybody's artefact.
+
+What runs is what lehr itself makes of the network in it, and no longer than it may.
+"""
 
 from __future__ import annotations
 
@@ -71,10 +74,13 @@ class Verified:
     around: Around | None = None
 
     def require(self) -> None:
-        """Raise NotBitExact or FileRefused unless the artefact is what was built and computes what it should."""
+        """Raise NotBitExact or FileRefused unless the artefact is as built and computes right."""
         self.comparison.require_equal(f"{self.target} against the reference simulator")
         if self.misjudged:
-            differ = f"{len(self.misjudged)} of {self.decided} decisions differ, first that of sample {self.misjudged[0]}"
+            differ = (
+                f"{len(self.misjudged)} of {self.decided} decisions differ, first that of "
+                f"sample {self.misjudged[0]}"
+            )
             raise NotBitExact(
                 f"{self.target} against the reference simulator: {differ}; report it as a bug of "
                 "lehr"
@@ -86,7 +92,9 @@ class Verified:
 
 
 def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> Verified:
-    """Compare every spike and membrane of an artefact, in its own tool, with the reference simulator.
+    """Compare every spike and membrane of an artefact with the reference simulator.
+
+    Those of the artefact are its own tool's.
 
     Nothing in `folder` is run. The target plans its files again, from the network and the options
     there; they must be those of the folder, byte for byte, and are written to a temporary folder,
@@ -148,12 +156,12 @@ def verify(folder: Path, limit: int | None = None, timeout: float = TIMEOUT) -> 
 
 
 def verified(folder: str, limit: int | None) -> dict[str, Any]:
-    """What `verify` does in the process of its own, as a mapping."""
+    """Return the outcome of `verify_here` as a mapping; `verify` calls it in another process."""
     return asdict(verify_here(Path(folder), limit))
 
 
 def verify_here(folder: Path, limit: int | None = None) -> Verified:
-    """As `verify`, but in this process and for as long as it takes."""
+    """Verify as `verify` does, but in this process and for as long as it takes."""
     again = replan(folder)
     runner = again.target.require_runner()
     x, golden = read_golden(again.net, folder, limit)
