@@ -5,6 +5,7 @@ Simulators are built once.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def installed(tools: Path) -> Environment:
     """Return an environment as if `install` had been run, without pip."""
     (tools / "empty" / "bin").mkdir(parents=True)
-    (tools / "empty" / "bin" / "python").symlink_to(sys.executable)
+    python = tools / "empty" / "bin" / "python"  # no link: Python would take itself for its base
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
     (tools / "empty" / MARK).write_text("")
     return EMPTY
 
