@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint
 
-from lehr.errors import UsageError
+from lehr.errors import ToolMissing, UsageError
+from lehr.extras import missing_package
 from lehr.spelling import one_of
 from lehr.targets.contract import Environment, Target
 from lehr.targets.declared import GROUP, declared
@@ -70,7 +71,7 @@ def get(name: str) -> Target:
 
     Raises:
         UsageError: when there is none, or it did not load.
-        ImportError: when a package that it needs is missing.
+        ToolMissing: when a package that it needs is missing.
     """
     found = next((entry for entry in entries() if entry.name == name), None)
     if found is None:
@@ -78,7 +79,7 @@ def get(name: str) -> Target:
             f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}"
         )
     if found.missing is not None:
-        raise found.missing
+        raise ToolMissing(missing_package(found.missing, f"target {name}") or found.reason)
     if found.target is None:
         raise UsageError(
             f"target {name} is broken ({found.reason}); reinstall the package that brings it"

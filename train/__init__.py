@@ -19,7 +19,10 @@ else:
         """Torch is loaded by who uses it: the command line starts without."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        from lehr.extras import needed_by
+
+        with needed_by(f"{__name__}.{name}"):
+            return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 __all__ = ["Threshold", "ThresholdAnnealer", "binarize"]

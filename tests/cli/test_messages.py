@@ -78,14 +78,14 @@ def test_a_package_that_a_target_needs_is_named_likewise(
     monkeypatch.setitem(sys.modules, "onnx", None)
     for module in [name for name in sys.modules if name.startswith("lehr.targets.onnx")]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: None)
+    monkeypatch.setattr("lehr.extras.find_spec", lambda _: None)
     registry.entries.cache_clear()
     try:
         ran = lehr("build", line / "model.nir", "--target", "onnx", "-o", tmp_path / "out")
     finally:
         registry.entries.cache_clear()
     assert ran.code == 6
-    assert "error: package onnx is not installed; pip install onnx" in ran.err
+    assert "error: target onnx needs onnx; pip install 'lehr[onnx]'\n" in ran.err
 
 
 @pytest.mark.parametrize(
