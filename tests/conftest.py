@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
 pytest_plugins = [
-    "lehr.targets.conformance.plugin"
-]  # a checkout that is not installed declares no plugin of pytest
+    "lehr.targets.conformance.plugin",  # a checkout that is not installed declares no plugin
+    "filled",
+]
 
 settings.register_profile(
     "lehr", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
