@@ -162,6 +162,8 @@ PLANS = (
         "handwritten digits for tinyODIN: one layer of neurons that update by event",
         "tinyodin",
         script="examples/digits_by_event.py",
+        caution="The script fits and chooses on the samples to train on and on those to choose by, "
+        "alike.",
     ),
     Plan(
         "fsdd-xylo",
