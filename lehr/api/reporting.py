@@ -52,7 +52,7 @@ def report(
     """
     if out is not None:
         require_place(Path(out), markdown=markdown)
-    given: Asked | None = None
+    given: Asked | Given | None = None
     if isinstance(x, (str, os.PathLike)):
         given = Asked(Path(x), frames)
     elif x is not None:

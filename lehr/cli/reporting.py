@@ -81,6 +81,9 @@ def report(
 def _print(out: Output, source: Path, made: Report) -> None:
     """Print the tables of a built folder, or of anything else what is known in short."""
     out.facts["report"] = made.facts.to_json()
+    lacking = dict(made.facts.lacking)
+    if undigested := lacking.pop("verdict", ""):
+        out.note(undigested.removesuffix("."))
     if made.facts.kind == "artefact":
         from lehr.targets.report import tables
 
@@ -92,5 +95,5 @@ def _print(out: Output, source: Path, made: Report) -> None:
         return
     short = made.short
     out.table(short.columns, short.rows, short.title)
-    for sentence in dict.fromkeys(made.facts.lacking.values()):
+    for sentence in dict.fromkeys(lacking.values()):
         out.say(sentence)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lehr import nirfile
-from lehr.artifact import changed_files, read_manifest, sha256
+from lehr.artifact import changed_files, read_manifest
 from lehr.errors import FileRefused, LehrError, NotBitExact, ToolMissing, UsageError
 from lehr.network import Network
 from lehr.report.costs import cost, table
@@ -35,8 +35,7 @@ class Artefact:
         golden: inputs of its golden vectors, `[N, T, *shape]`, the first of them.
         tables: what its target tells of it, as `lehr report` prints it.
         costs: its figures.
-        summary: of the target, in a line.
-        judge: what its artefacts are run in.
+        judge: what its artefacts are run in, in words.
     """
 
     folder: Path
@@ -45,7 +44,6 @@ class Artefact:
     golden: Pixels
     tables: tuple[TableFacts, ...]
     costs: tuple[CostFacts, ...]
-    summary: str
     judge: str
 
     @property
@@ -89,7 +87,6 @@ def read_artefact(folder: Path) -> Artefact:
         golden,
         tuple(map(table, own)),
         tuple(costs),
-        target.summary,
         target.judge,
     )
 
@@ -155,8 +152,3 @@ def verdict_of(verified: Verified) -> Verdict:
 def _sentence(error: LehrError) -> str:
     """Return an error's message as the start of a sentence of its own."""
     return " ".join(error.lines)
-
-
-def digest_of(folder: Path) -> str:
-    """Return the sha256 of a folder's manifest, which has those of all its files."""
-    return sha256((folder / "manifest.json").read_bytes())

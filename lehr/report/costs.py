@@ -25,14 +25,15 @@ def cost(figure: Figure, origin: str) -> CostFacts:
 
 def drawn(costs: Sequence[CostFacts]) -> list[Cost]:
     """Return costs as they are drawn: estimated beside measured, limits and wholes first."""
-    sides: dict[tuple[str, str], dict[str, float]] = {}
-    limits: dict[tuple[str, str], float | None] = {}
+    found: dict[tuple[str, str], Cost] = {}
     for each in costs:
         key = each.name, each.unit
-        side = "estimated" if each.origin == "estimated" else "measured"
-        sides.setdefault(key, {})[side] = each.value
-        limits[key] = each.limit
-    return in_order([Cost(*key, **values, limit=limits[key]) for key, values in sides.items()])
+        kept = found.get(key, Cost(*key, limit=each.limit))
+        if each.origin == "estimated":
+            found[key] = kept._replace(estimated=each.value)
+        else:
+            found[key] = kept._replace(measured=each.value)
+    return in_order(list(found.values()))
 
 
 def per_inference(costs: Sequence[CostFacts], quantity: str, steps: int) -> CostFacts | None:

@@ -193,6 +193,7 @@ class Facts:
         network: None for a float baseline, which has no integer network.
         verdict: what was compared.
         target, device: of an artefact; empty where there is none, or it names none.
+        judge: what the target's artefacts are run in, in words, and whose work that is.
         recipe: name and description of a run's recipe, and its data set.
         accuracies: in the order of the line, those of others last.
         epochs: of a run, as its metrics.jsonl has them.
@@ -215,6 +216,7 @@ class Facts:
     network: NetworkFacts | None = None
     target: str = ""
     device: str = ""
+    judge: str = ""
     recipe: Mapping[str, str] = field(default_factory=dict)
     accuracies: Sequence[Accuracy] = ()
     epochs: Sequence[Mapping[str, Any]] = ()

@@ -24,7 +24,7 @@ from lehr.reading import sha256_of
 from lehr.report.artefacts import NOT_ASKED, Artefact, Run, read_artefact, run_artefact
 from lehr.report.costs import cost
 from lehr.report.engines import compare_engines
-from lehr.report.facts import Accuracy, CostFacts, Facts, Kind, TableFacts, Verdict
+from lehr.report.facts import Accuracy, CostFacts, Facts, Kind, LayerFacts, TableFacts, Verdict
 from lehr.report.inputs import Asked, Given, Ran, labels_of_golden, run
 from lehr.report.lacking import lacking
 from lehr.report.nodes import layer_facts, network_facts
@@ -103,13 +103,7 @@ def gather(
     """
     training = read_training(source.path) if source.kind == "run" else None
     artefact = read_artefact(source.path) if source.kind == "artefact" else None
-    network = (
-        training.network
-        if training
-        else artefact.network
-        if artefact
-        else nirfile.read(source.path)
-    )
+    network, stated = _network(source, training, artefact)
     given = Given.asked(asked, network) if network is not None else None
     outcome = NOT_ASKED
     if artefact and verify:
@@ -120,7 +114,7 @@ def gather(
     costs: list[CostFacts] = list(artefact.costs) if artefact else []
     if outcome.verified is not None:
         costs += [cost(figure, "of the run") for figure in outcome.verified.figures]
-    layers, work = layer_facts(network, ran and ran.all, costs) if network else ((), "")
+    layers, work = _layers(network, ran, costs)
     labelled = ran is not None and ran.given.labels is not None
     accuracies = [
         *_accuracies(source, training, artefact, outcome, ran, samples),
@@ -131,9 +125,10 @@ def gather(
         name=source.path.name,
         lehr=lehr.__version__,
         verdict=verdict,
-        network=network and network_facts(network),
+        network=None if network is None else network_facts(network),
         target=artefact.target if artefact else "",
         device=artefact.device if artefact else "",
+        judge=artefact.judge if artefact else "",
         recipe=training.about if training else {},
         accuracies=tuple(accuracies),
         epochs=tuple(training.history.entries) if training else (),
@@ -147,7 +142,9 @@ def gather(
         tables=_tables(artefact),
         files=_files(source, samples),
         commands=_commands(source, training, artefact, given, beside),
-        lacking=_lacking(training, artefact, outcome, ran, accuracies),
+        lacking=_lacking(
+            training, artefact, outcome, ran, accuracies, "" if stated else source.path.name
+        ),
     )
     history = training.history if training else None
     return Gathered(facts, network, ran, history, outcome.around, work)
@@ -159,12 +156,38 @@ def _lacking(
     outcome: Run,
     ran: Ran | None,
     accuracies: Sequence[Accuracy],
+    undigested: str,
 ) -> dict[str, str]:
     """Return what lacks; an artefact whose own accuracy is there lacks none."""
     found = lacking(training, artefact, outcome, ran)
+    if undigested:
+        found["verdict"] = (
+            f"{undigested} states no digest of its network, so that damage to its weights cannot be "
+            "seen; compare it with its source."
+        )
     if artefact and any(each.station == artefact.target for each in accuracies):
         found.pop("accuracy", None)
     return found
+
+
+def _network(
+    source: Source, training: Training | None, artefact: Artefact | None
+) -> tuple[Network | None, bool]:
+    """Return the network, and whether its source states its digest, which was right then."""
+    if training is not None:
+        return training.network, training.stated
+    if artefact is not None:
+        return artefact.network, True
+    model = nirfile.open_model(source.path)
+    return model.network, model.stated
+
+
+def _layers(
+    network: Network | None, ran: Ran | None, costs: Sequence[CostFacts]
+) -> tuple[tuple[LayerFacts, ...], str]:
+    if network is None:
+        return (), ""
+    return layer_facts(network, None if ran is None else ran.all, costs)
 
 
 def _own(training: Training | None, artefact: Artefact | None) -> Given | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lehr.errors import NotMappable
-from lehr.network import INPUT, Network
+from lehr.network import Network
 from lehr.report.facts import CostFacts, LayerFacts, NetworkFacts
 from lehr.simulate.result import Result
 from lehr.simulate.statistics import operations
@@ -58,52 +59,41 @@ def layer_facts(
     for name in net.order:
         node = net.nodes[name]
         each = LayerFacts(name, type(node).__name__, net.shapes[name])
-        values = vars(each) | {"work": spent[name] / total if total and name in spent else None}
+        if total and name in spent:
+            each = replace(each, work=spent[name] / total)
         if name in net.weighted:
-            weight = net.weighted[name].weight
-            values |= {
-                "weights": weight.size,
-                "weight_kind": net.weighted[name].kind,
-                "zero": zero_share(weight),
-            }
+            weight, kind = net.weighted[name].weight, net.weighted[name].kind
+            each = replace(each, weights=weight.size, weight_kind=kind, zero=zero_share(weight))
         if name in counted:
-            values |= {
-                "dense": counted[name].dense / samples,
-                "events": counted[name].events / samples,
-            }
+            found = counted[name]
+            each = replace(each, dense=found.dense / samples, events=found.events / samples)
         if name in net.neurons:
-            values |= _of_neurons(net, name, widths.get(name), result)
-        facts.append(LayerFacts(**values))
+            each = _of_neurons(each, net, widths.get(name), result)
+        facts.append(each)
     words = "clocks, as the target estimates them" if by_clocks else "operations by event"
     return tuple(facts), words if total else ""
 
 
 def _of_neurons(
-    net: Network, name: str, width: LayerWidth | None, result: Result | None
-) -> dict[str, object]:
-    neuron, found = net.neurons[name], dict[str, object]()
-    found["neurons"] = math.prod(net.shapes[name])
+    each: LayerFacts, net: Network, width: LayerWidth | None, result: Result | None
+) -> LayerFacts:
+    neuron = net.neurons[each.name]
+    each = replace(each, neurons=math.prod(each.shape))
     if not neuron.integrates and "threshold" in neuron.program.parameters:
-        found["thresholds"] = (int(neuron.threshold.min()), int(neuron.threshold.max()))
+        theta = neuron.threshold
+        each = replace(each, thresholds=(int(theta.min()), int(theta.max())))
     if not isinstance(neuron.arithmetic, Program):
-        found["bits"] = neuron.fields.state_bits
+        each = replace(each, bits=neuron.fields.state_bits)
     if width is not None:
-        found |= {"proven": width.membrane, "proven_bits": width.bits}
-    if result is not None:
-        layer = result.layers[name]
-        found |= {
-            "observed": (layer.lowest, layer.highest),
-            "observed_bits": bits_for(layer.lowest, layer.highest),
-            "rate": layer.rate,
-            "dead": layer.dead,
-            "saturations": layer.saturations,
-        }
-    return found
-
-
-def input_rate(net: Network, result: Result, steps: int) -> float:
-    """Return how many events an element of the input has in a step."""
-    return int(result.events.sum()) / (math.prod(net.input.shape) * len(result.counts) * steps)
-
-
-__all__ = ["INPUT", "input_rate", "layer_facts", "network_facts"]
+        each = replace(each, proven=width.membrane, proven_bits=width.bits)
+    if result is None:
+        return each
+    layer = result.layers[each.name]
+    return replace(
+        each,
+        observed=(layer.lowest, layer.highest),
+        observed_bits=bits_for(layer.lowest, layer.highest),
+        rate=layer.rate,
+        dead=layer.dead,
+        saturations=layer.saturations,
+    )

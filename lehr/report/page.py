@@ -9,11 +9,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lehr.report.facts import Facts
+from lehr.report.facts import Facts, Verdict
 from lehr.report.gather import Gathered
 from lehr.report.section import Section, percent, plural
 from lehr.report.sections import SECTIONS
-from lehr.report.sections.verdict import headline
+from lehr.report.sections.verdict import cost_rows, headline
 from lehr.shown import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -60,11 +60,17 @@ def chips(facts: Facts) -> list[tuple[str, str]]:
         half = f" ± {50 * (best.high - best.low):.2f}" if best.samples else ""
         found.append(("accuracy", f"{percent(best.share)[:-2]}{half} %"))
     if facts.verdict.values:
-        wrong = facts.verdict.membranes + facts.verdict.spikes
-        found.append(("differ", f"{wrong:,} of {facts.verdict.values:,}"))
+        found.append(("differ", _differ(facts.verdict)))
+    found += [(name, value.partition(",")[0]) for name, value in cost_rows(facts)]
     if facts.network is not None:
         found.append(("digest", facts.network.digest[:12]))
     return found
+
+
+def _differ(verdict: Verdict) -> str:
+    if not verdict.membranes and not verdict.spikes:
+        return f"0 of {verdict.values:,}"
+    return f"{plural(verdict.membranes, 'membrane')}, {plural(verdict.spikes, 'spike')}"
 
 
 def align(table: Table, column: int) -> str:

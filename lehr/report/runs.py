@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lehr.errors import FileRefused, NotMappable
-from lehr.export.checkpoint import AGAIN, SAMPLES_FILE, STATE, load_run, read_state
+from lehr.export.checkpoint import AGAIN, STATE, load_run, read_state
 from lehr.network import Network
-from lehr.plot.history import METRICS, RECIPE, History, history
+from lehr.plot.history import RECIPE, History, history
 from lehr.reading import read_text
 from lehr.report.facts import Accuracy
 
@@ -32,6 +33,7 @@ class Training:
         state: what state.json says beside the network.
         recipe: the recipe, as its file has it.
         history: its epochs.
+        stated: whether the run states the digests of its files.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class Training:
     state: Mapping[str, Any]
     recipe: Mapping[str, Any]
     history: History
+    stated: bool
 
     @property
     def arm(self) -> str:
@@ -77,11 +80,9 @@ def read_training(folder: Path) -> Training:
         UsageError: when it holds no run.
         FileRefused: when its files contradict each other, or are not what lehr writes.
     """
-    state = read_state(folder)
-    try:
+    state, network = read_state(folder), None
+    with suppress(NotMappable):  # a float baseline
         network = load_run(folder).network
-    except NotMappable:
-        network = None
     try:
         _check(state)
         recipe = tomllib.loads(read_text(folder / RECIPE, RECIPE_BYTES, AGAIN))
@@ -91,7 +92,7 @@ def read_training(folder: Path) -> Training:
         raise FileRefused(
             f"{folder} is no whole run ({type(error).__name__}: {error}); {AGAIN}"
         ) from None
-    return Training(folder, network, state, recipe, kept)
+    return Training(folder, network, state, recipe, kept, "digest" in state)
 
 
 def _check(state: Mapping[str, Any]) -> None:
@@ -121,6 +122,3 @@ def _under(told: Any, *names: str) -> Any:
     for name in names:
         told = told.get(name) if isinstance(told, Mapping) else None
     return told
-
-
-__all__ = ["METRICS", "RECIPE", "SAMPLES_FILE", "STATE", "Training", "read_training"]

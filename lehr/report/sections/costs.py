@@ -10,7 +10,7 @@ from lehr.plot.style import svg
 from lehr.report.costs import drawn, fullest
 from lehr.report.facts import CostFacts, Facts
 from lehr.report.gather import Gathered
-from lehr.report.section import Finding, Picture, Section, percent
+from lehr.report.section import Finding, Picture, Section, percent, without_empty
 from lehr.shown import Table
 from lehr.targets.report import number
 
@@ -65,7 +65,7 @@ def _figures(costs: Sequence[Cost], facts: Sequence[CostFacts]) -> Table:
         for cost in costs
     ]
     columns = ("figure", "estimated", "measured", "unit", "share of the device", "source")
-    return Table("Figures", columns, rows)
+    return without_empty(Table("Figures", columns, rows))
 
 
 def _findings(facts: Facts) -> list[Finding]:

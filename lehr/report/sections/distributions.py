@@ -47,8 +47,8 @@ def section(of: Gathered) -> Section:
         pictures.append(Picture(svg(ax, f"distribution-{what}", label), caption))
     if result is not None:
         tables += [
-            _quarters("Rates", rates_of(net, result), "{:.4f}"),
-            _quarters("Membranes, % of their width", membranes_of(net, result), "{:.1f}"),
+            _quarters("Rates", rates_of(net, result), 4),
+            _quarters("Membranes, % of their width", membranes_of(net, result), 1),
         ]
     tables += [_thresholds(of), _signs(of)]
     return Section(
@@ -62,13 +62,18 @@ def section(of: Gathered) -> Section:
     )
 
 
-def _quarters(title: str, layers: dict[str, np.ndarray], form: str) -> Table:
+def _quarters(title: str, layers: dict[str, np.ndarray], digits: int) -> Table:
     columns = ("layer", "least", "first quarter", "median", "third quarter", "greatest")
     rows = [
-        (name, *(form.format(value) for value in np.percentile(values, QUARTERS)))
+        (name, *(_number(value, digits) for value in np.percentile(values, QUARTERS)))
         for name, values in layers.items()
     ]
     return Table(title, columns, rows)
+
+
+def _number(value: float, digits: int) -> str:
+    """Return a number; one that is rounded to nothing has no sign."""
+    return f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
 def _thresholds(of: Gathered) -> Table:
@@ -78,7 +83,7 @@ def _thresholds(of: Gathered) -> Table:
         for name, neuron in of.network.neurons.items()
         if not neuron.integrates and "threshold" in neuron.program.parameters
     }
-    return _quarters("Thresholds", layers, "{:,.0f}")
+    return _quarters("Thresholds", layers, 0)
 
 
 def _signs(of: Gathered) -> Table:

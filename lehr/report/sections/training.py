@@ -7,6 +7,7 @@ from typing import Any
 
 from lehr import plot
 from lehr.plot.history import History
+from lehr.plot.runs import What
 from lehr.plot.style import svg
 from lehr.report.gather import Gathered
 from lehr.report.section import Finding, Picture, Section, percent, without_empty
@@ -17,9 +18,9 @@ CAPTION = (
     "thresholds frozen. Good: the loss falls, thresholds arrive at 1 of their final ones before A "
     "ends, and no layer is dead (a cross) or saturated (a triangle)."
 )
-NEAR = 0.02
+NEAR = 0.01
 """Of a final threshold: what is this near has arrived."""
-CAPTIONS: Mapping[str, str] = {
+CAPTIONS: Mapping[What, str] = {
     "loss": "Loss, the mean of each epoch; it should fall and level out. It starts anew in each "
     "phase.",
     "accuracy": "Accuracy in training and validation; a wide gap between them is overfitting. "

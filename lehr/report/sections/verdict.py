@@ -28,8 +28,9 @@ def section(of: Gathered) -> Section:
         findings.append(
             Finding("watch", "Membranes were not compared: the target's tool does not show them.")
         )
+    lacking = facts.lacking.get("verdict", "")
     table = Table("In short", ("what", "value"), rows(facts))
-    return Section("verdict", title[word], CAPTIONS[word], findings, tables=(table,))
+    return Section("verdict", title[word], CAPTIONS[word], findings, (), (table,), lacking)
 
 
 def headline(facts: Facts) -> Accuracy | None:
@@ -59,10 +60,14 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
         found.append(("decisions that differ", f"{verdict.misjudged:,}"))
     if best := headline(facts):
         found.append(("accuracy", accuracy_text(best)))
-    for name, value in (("target", facts.target), ("device", facts.device)):
+    for name, value in (
+        ("target", facts.target),
+        ("device", facts.device),
+        ("run in", facts.judge),
+    ):
         if value:
             found.append((name, value))
-    found += _costs(facts)
+    found += cost_rows(facts)
     if net is not None:
         shape = f"{shape_text(tuple(net.input))} {net.kind}, {plural(net.steps, 'step')}"
         size = f"{net.neurons:,} neurons, {net.weights:,} weights"
@@ -82,7 +87,8 @@ def accuracy_text(each: Accuracy) -> str:
     return f"{percent(each.share)}, {around} ({each.station}, {total}: {each.of})"
 
 
-def _costs(facts: Facts) -> list[tuple[str, str]]:
+def cost_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return time, energy and the fullest part of the device, as far as they are known."""
     steps, found = facts.network.steps if facts.network else 1, list[tuple[str, str]]()
     if time := per_inference(facts.costs, "s", steps):
         found.append(("time", f"{time.value * MILLI:.4g} ms an inference, {time.origin}"))
@@ -90,6 +96,6 @@ def _costs(facts: Facts) -> list[tuple[str, str]]:
         found.append(("energy", f"{energy.value * MICRO:.4g} uJ an inference, {energy.origin}"))
     if full := fullest(facts.costs, facts.tables):
         found.append(
-            ("share of the device", f"{percent(full[1], 1)} of its {full[0]}, the fullest part")
+            ("share of the device", f"{percent(full[1], 1)} of {full[0]}, the fullest part")
         )
     return found
