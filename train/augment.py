@@ -1,4 +1,6 @@
-"""Augmentation: training images are moved and mirrored at random, so that no epoch shows the network the same ones.
+"""Augmentation: training images are moved and mirrored at random.
+
+No epoch shows the network the same ones.
 
 Pixels stay the integers that they are, and nothing is interpolated. Validation and test images are
 never touched.

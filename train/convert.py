@@ -138,7 +138,9 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
 
 
 def finished(twin: Twin, recipe: Recipe) -> Network:
-    """Return the integer network that training leaves, its registers as wide as the recipe says, or else as what they hold asks for.
+    """Return the integer network that training leaves.
+
+    Its registers are as wide as the recipe says, or else as what they hold asks for.
 
     Raises:
         NotMappable: when a register needs more than 32 bits.
@@ -187,7 +189,7 @@ def _neurons(
 
 
 def _readout(recipe: Recipe) -> Readout:
-    """What the network takes from its last layer."""
+    """Return what the network takes from its last layer."""
     integrator = recipe.network.integrator
     return (
         "count_argmax_lowest"
@@ -197,7 +199,10 @@ def _readout(recipe: Recipe) -> Readout:
 
 
 def _flip(latent: Tensor, signs: Tensor) -> Tensor:
-    """Negate the channels where `signs` is -1, and their levels with them: a latent 0, whose sign is +1, turns just negative."""
+    """Negate the channels where `signs` is -1, and their levels with them.
+
+    A latent 0, whose sign is +1, turns just negative.
+    """
     negated = torch.where(latent == 0, -torch.finfo(latent.dtype).tiny, -latent)
     return torch.where(signs.view(-1, *[1] * (latent.ndim - 1)) < 0, negated, latent)
 

@@ -1,4 +1,4 @@
-"""The device a run computes on, set up so that integers stay exact and a run gives the same bits again."""
+"""The device a run computes on, set up so that integers stay exact and bits come out again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import torch
 from lehr.errors import UsageError
 
 CUBLAS_WORKSPACE = ":4096:8"
-"""Without a workspace of fixed size, matrix products on a GPU may differ from run to run (cuBLAS, "Results reproducibility")."""
+"""A workspace of fixed size for matrix products on a GPU.
+
+Without, they may differ from run to run (cuBLAS, "Results reproducibility").
+"""
 
 
 def prepared(name: str) -> torch.device:

@@ -34,7 +34,9 @@ def float_rule(
     *,
     in_thresholds: bool = False,
 ) -> Rule:
-    """Return a neuron in floats, without rounding and bounds; without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
+    """Return a neuron in floats, without rounding and bounds.
+
+    Without `how` it is snnTorch's Leaky, V = beta V + I - threshold (last spikes).
 
     Args:
         beta: what the membrane decays by, in either form.
@@ -203,7 +205,11 @@ class _Scan(torch.autograd.Function):
 
 
 def _room(like: Tensor, size: Sequence[int]) -> Tensor:
-    """Return a tensor to fill. On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page faults."""
+    """Return a tensor to fill.
+
+    On the host it is numpy's, which asks the system for huge pages: a large tensor meets fewer page
+    faults.
+    """
     return (
         torch.from_numpy(np.empty(size, like.numpy(force=True).dtype))
         if like.is_cpu
@@ -222,7 +228,7 @@ def _run(
     tensors: tuple[Any, ...],
     rule: Rule,
 ) -> None:
-    """The loop for the device that the tensors, of which the second is one, are on."""
+    """Return the loop for the device that the tensors, of which the second is one, are on."""
     if tensors[1].is_cpu:
         compiled(*_arrays(tensors), rule)
     else:
@@ -237,5 +243,8 @@ def _arrays(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _over_samples(gradient: Tensor) -> Tensor:
-    """Summed sample by sample on the host; torch's order of summing depends on its version and its threads."""
+    """Sum sample by sample on the host.
+
+    Torch's order of summing depends on its version and its threads.
+    """
     return torch.from_numpy(gradient.numpy().sum(0)) if gradient.is_cpu else gradient.sum(0)

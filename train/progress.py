@@ -1,4 +1,6 @@
-"""An unfinished run on disk: its state after a whole epoch, from which `--resume` goes on to the very same weights.
+"""An unfinished run on disk: its state after a whole epoch.
+
+From it `--resume` goes on to the very same weights.
 
     RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser,
     torch's random generator
@@ -43,7 +45,10 @@ PHASES = "ABC"
 SHARE = 0.1
 _ANEW = "remove it and train anew"
 _JSON_BYTES, _MAX_BYTES = 1 << 26, 1 << 34
-"""Of the metrics of all epochs, and of the tensors: a billion weights, their best values and an optimiser's two averages."""
+"""Of the metrics of all epochs, and of the tensors.
+
+The latter hold a billion weights, their best values and an optimiser's two averages.
+"""
 
 
 def progress_folder(run: Path) -> Path:
@@ -244,6 +249,6 @@ class Progress:
         self._due = end + (end - start) * (1 / SHARE - 1)
 
     def finish(self) -> None:
-        """The run is written: its progress is not needed any more."""
+        """Remove the progress: the run is written, and does not need it any more."""
         if self.folder is not None:
             remove_whole(self.folder)

@@ -23,7 +23,10 @@ ARMS = {
     "binarized": ("train.thresholds=final",),
     "float": ("network.weights=float",),
 }
-"""The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
+"""The arms in which any recipe can be run, to compare them, and what `--set` makes them.
+
+They are without annealing, and without binarizing.
+"""
 
 
 def bundled() -> dict[str, Path]:
@@ -114,4 +117,7 @@ def _holds(here: Any, name: str) -> bool:
 
 
 def _no_key(key: str, name: str) -> str:
-    return f"--set {key}: {name!r} is no key of the recipe; see 'lehr recipes copy' for one with all of them"
+    return (
+        f"--set {key}: {name!r} is no key of the recipe; see 'lehr recipes copy' for one with all "
+        "of them"
+    )

@@ -1,4 +1,7 @@
-"""Neurons of the training twin: integers in the forward pass, gradients for what thresholds, biases and other parameters are made of."""
+"""Neurons of the training twin: integers in the forward pass, and gradients.
+
+These are for what thresholds, biases and other parameters are made of.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,10 @@ class TwinNeuron(nn.Module):
 
     @property
     def trained(self) -> dict[str, nn.Parameter]:
-        """Thresholds, biases and what else the program adds, puts or compares with, by name; not what sets decays or ends of a Bound."""
+        """Return thresholds, biases and what else the program adds, puts or compares with, by name.
+
+        Not what sets decays or ends of a Bound.
+        """
         return {
             "threshold": self.threshold,
             "bias": self.bias,
@@ -113,7 +119,10 @@ class TwinNeuron(nn.Module):
         }
 
     def integers(self) -> dict[str, Tensor]:
-        """All parameters as integers, with gradients: levels of spikes at least 1, and 0 for what the program does not read."""
+        """Return all parameters as integers, with gradients.
+
+        Levels of spikes are at least 1; what the program does not read is 0.
+        """
         made = {
             name: rounded(value / self.unit)
             for name, value in self.trained.items()
@@ -142,7 +151,10 @@ class TwinNeuron(nn.Module):
         )
 
     def clamp(self, highest: int) -> None:
-        """Keep every level of spikes from 1 to an integer, thresholds from the least to the greatest on their grid."""
+        """Keep every level of spikes from 1 to an integer.
+
+        Thresholds stay from the least to the greatest on their grid.
+        """
         with torch.no_grad():
             for name, value in self.trained.items():
                 if name == "threshold":
@@ -174,7 +186,7 @@ class TwinNeuron(nn.Module):
     def forward(
         self, current: Tensor, given: Mapping[str, Tensor], steps: int, states: States
     ) -> tuple[Tensor, Tensor, States]:
-        """Run `steps` steps on `current` `[steps or 1, N, *shape]`, with parameters that `integers` gave.
+        """Run `steps` steps on `current` `[steps or 1, N, *shape]`, with what `integers` gave.
 
         Returns:
             Spikes and membranes `[steps, N, *shape]`, and the states for the step that follows.

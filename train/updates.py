@@ -1,4 +1,7 @@
-"""What a recipe's neurons compute: the arithmetic of each layer, in fields or as a program, with the program's parameters."""
+"""What a recipe's neurons compute: the arithmetic of each layer, in fields or as a program.
+
+A program comes with its parameters.
+"""
 
 from __future__ import annotations
 
@@ -66,12 +69,15 @@ def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
 
 
 def others(program: Program) -> tuple[str, ...]:
-    """What a program reads beside threshold and bias."""
+    """Return what a program reads beside threshold and bias."""
     return tuple(name for name in program.parameters if name not in _ALWAYS)
 
 
 def membrane_leak(program: Program) -> Leak | None:
-    """Return the statement by which the membrane leaks: its own, or else the last one, where the membrane takes what leaks there."""
+    """Return the statement by which the membrane leaks.
+
+    Its own, or else the last one, where the membrane takes what leaks there.
+    """
     leaks = [s for s in program.all if isinstance(s, Leak) and s.decay.form != "linear"]
     own = [s for s in leaks if s.x == program.membrane]
     return own[0] if own else leaks[-1] if leaks else None
@@ -132,7 +138,10 @@ def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:
 def _with_decay(
     program: Program, register: str, made: Decay, told: dict[str, int]
 ) -> tuple[Program, dict[str, int]]:
-    """Return the decay as the program has it: in its parameters where it takes them for it, in its numbers where not."""
+    """Return the decay as the program has it.
+
+    In its parameters where it takes them for it, in its numbers where not.
+    """
     leak = membrane_leak(program)
     assert leak is not None
     pairs = ((leak.decay.numerator, made.numerator), (leak.decay.shift, made.shift))

@@ -1,4 +1,4 @@
-"""Official files of data sets, fetched when asked (`--download`) and compared with their published MD5.
+"""Official files of data sets, fetched on request and compared with their published MD5.
 
 Sources of addresses and MD5s: of MNIST and Fashion-MNIST torchvision's `datasets/mnist.py` (the
 MD5s of the second also its authors' README), of N-MNIST, SHD and SSC tonic's `datasets/nmnist.py`
@@ -21,7 +21,10 @@ from lehr.errors import FileRefused, UsageError
 from lehr.train.data.archive import unpack
 
 MIRROR = "LEHR_DATA_MIRROR"
-"""Environment variable with the address of a mirror, which has the files as `DATA-SET/FILE`; the MD5s stay the official ones."""
+"""Environment variable with the address of a mirror.
+
+It has the files as `DATA-SET/FILE`; the MD5s stay the official ones.
+"""
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,10 @@ _WITHOUT = {
 
 
 def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
-    """Fetch the official files of a data set that are not in `folder` or in a folder of the data set's name there, into the latter.
+    """Fetch the official files of a data set that are missing.
+
+    Those are missing that are neither in `folder` nor in a folder of the data set's name there,
+    which they go to.
 
     An archive that already lies beside them is unpacked and not fetched.
 
@@ -173,14 +179,20 @@ def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
 
 
 def _place(name: str, folder: Path) -> Path:
-    """Where the loader looks, `lehr.train.data.dataset`, or a folder of its own: some data sets name their files alike."""
+    """Return where the loader looks, `lehr.train.data.dataset`, or a folder of its own.
+
+    Some data sets name their files alike.
+    """
     own = [folder / inner for inner in (name, *(remote.top for remote in OFFICIAL[name])) if inner]
     beside = any((folder / remote.made).exists() for remote in OFFICIAL[name])
     return next((inner for inner in own if inner.is_dir()), folder if beside else own[0])
 
 
 def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
-    """Put what `remote` becomes into `place`, by renames of which that of `made` is the last; `part` is an empty folder there."""
+    """Put what `remote` becomes into `place`, by renames, that of `made` last.
+
+    `part` is an empty folder there.
+    """
     import pooch
 
     file = place / remote.name
@@ -239,7 +251,7 @@ def _fetch(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> Path
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong on the way, without the library's own nesting."""
+    """Say what went wrong on the way, without the library's own nesting."""
     from requests import exceptions
 
     match error:

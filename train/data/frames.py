@@ -1,4 +1,4 @@
-"""Events to frames: time is cut into T slices of equal length, and a slice has a 1 where at least one event fell."""
+"""Events to frames: time is cut into T equal slices, with a 1 where at least one event fell."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ class CameraEvents(Events):
 
 
 def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values:
-    """One sample's frames `[steps, 2, rows, columns]` as a recipe says, of a square camera of `size` pixels."""
+    """Return one sample's frames `[steps, 2, rows, columns]` as a recipe says.
+
+    The camera is square, of `size` pixels.
+    """
     assert recipe.steps is not None
     assert recipe.step_ms is not None
     kept = events.transformed(recipe.transforms).smaller(recipe.downsample)
@@ -72,14 +75,19 @@ def camera_frames(events: CameraEvents, recipe: DataRecipe, size: int) -> Values
 
 
 def camera_shape(size: int, factor: int) -> Shape:
-    """Shape of a frame of a square camera of `size` pixels, each `factor` times as wide and high."""
+    """Return the shape of a frame of a square camera of `size` pixels.
+
+    Its pixels are each `factor` times as wide and high.
+    """
     return (2, -(-size // factor), -(-size // factor))
 
 
 def frames(
     time_ms: npt.NDArray[np.float64], address: Integers, shape: Shape, steps: int, step_ms: float
 ) -> Values:
-    """Frames uint8 `[steps, *shape]` of 0 and 1; events before 0 and after the last frame are left out.
+    """Return frames uint8 `[steps, *shape]` of 0 and 1.
+
+    Events before 0 and after the last frame are left out.
 
     Args:
         time_ms: of each event, in milliseconds.

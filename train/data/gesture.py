@@ -1,4 +1,6 @@
-"""DVS128 Gesture: eleven gestures before an event camera of 128x128 pixels, several of them in a recording.
+"""DVS128 Gesture: eleven gestures before an event camera of 128x128 pixels.
+
+A recording has several of them.
 
 A recording `NAME.aedat` is an AEDAT 3.1 file; `NAME_labels.csv` beside it tells class (from 1),
 start and end of each gesture in microseconds. `trials_to_train.txt` and `trials_to_test.txt` list

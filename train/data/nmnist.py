@@ -1,4 +1,6 @@
-"""N-MNIST: MNIST's digits seen by a moving event camera of 34x34 pixels, one file of 40-bit events a sample.
+"""N-MNIST: MNIST's digits seen by a moving event camera of 34x34 pixels.
+
+A sample is one file of 40-bit events.
 
 Source: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking
 neuromorphic datasets using saccades".

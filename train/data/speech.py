@@ -1,4 +1,6 @@
-"""Spoken words as spikes of 700 cochlear channels: the HDF5 files of the Spiking Heidelberg Digits and the Spiking Speech Commands.
+"""Spoken words as spikes of 700 cochlear channels.
+
+They are in the HDF5 files of the Spiking Heidelberg Digits and the Spiking Speech Commands.
 
 `fsdd` is a stand-in in the same layout, made of the Free Spoken Digit Dataset: ten English digits.
 It is not SHD, and an accuracy on it says nothing about one there.
@@ -36,7 +38,7 @@ _LIMITS = Limits(
 
 
 def load_speech(recipe: DataRecipe, folder: Path) -> Sources:
-    """Return the parts of a data set: `NAME_train.h5` and `NAME_test.h5`, of ssc also its own `ssc_valid.h5`.
+    """Return the parts of a data set: `NAME_train.h5`, `NAME_test.h5`, of ssc its `ssc_valid.h5`.
 
     Raises:
         UsageError: when a file is not in `folder`.
