@@ -21,8 +21,8 @@ from lehr.update import Program
 
 def contradictions(net: NetworkRecipe) -> list[str]:
     """Sentences, "key is value, but ...; what to change"."""
-    found = [*_of_machine(net), *_of_biases(net), *_of_shares(net)]
-    return found or [*_of_updates(net)]
+    sentences = [*_of_machine(net), *_of_biases(net), *_of_shares(net)]
+    return sentences or [*_of_updates(net)]
 
 
 # -------------------------------------------------------------------- how neurons compute
@@ -83,23 +83,25 @@ def _of_parameters(net: NetworkRecipe, given: ArithmeticRecipe, program: Program
 
 def _of_updates(net: NetworkRecipe) -> Iterator[str]:
     """Yield what the classes of the integer network refuse, layer by layer, each sentence once."""
-    told: dict[str, None] = {}
+    refusals: dict[str, None] = {}
     for number in range(len(net.layers)):
         try:
             update = update_of(net, number)
-            if isinstance(update.how, Program):
+            if isinstance(update.arithmetic, Program):
                 one = {name: np.array([value]) for name, value in update.parameters.items()}
-                reads = update.how.parameters
+                reads = update.arithmetic.parameters
                 Neuron(
                     np.array([1 if "threshold" in reads else 0]),
                     np.zeros(1, int),
-                    update.how,
+                    update.arithmetic,
                     parameters=one,
                 )
         except FileRefused as error:
             machine = None if net.arithmetic is None else net.arithmetic.machine
-            told[f"network.arithmetic: {f'machine {machine!r}: ' if machine else ''}{error}"] = None
-    yield from told
+            refusals[
+                f"network.arithmetic: {f'machine {machine!r}: ' if machine else ''}{error}"
+            ] = None
+    yield from refusals
 
 
 # -------------------------------------------------------------------- biases
@@ -168,13 +170,13 @@ def _of_one_threshold(net: NetworkRecipe) -> Iterator[str]:
             "share; give all the same"
         )
     if len(set(ends.values())) > 1 and not open_ended:
-        told = ", ".join(f"{end:g}" for end in ends.values())
-        yield f"{key}, but the layers' thresholds end at {told}; give all the same 'final'"
+        listed = ", ".join(f"{end:g}" for end in ends.values())
+        yield f"{key}, but the layers' thresholds end at {listed}; give all the same 'final'"
     bits = {number: layer.fraction_bits for number, layer in firing.items()}
     by_machine = net.arithmetic is not None and net.arithmetic.machine is not None
     if len(set(bits.values())) > 1 or (None in bits.values() and not by_machine):
-        told = ", ".join("none" if value is None else str(value) for value in bits.values())
-        yield f"{key}, but the layers' fraction_bits are {told}; give all the same"
+        listed = ", ".join("none" if value is None else str(value) for value in bits.values())
+        yield f"{key}, but the layers' fraction_bits are {listed}; give all the same"
     for number, layer in firing.items():
         if isinstance(layer, Conv) and layer.pool > 1:
             yield (

@@ -123,16 +123,16 @@ def convert(model: FloatNet, recipe: Recipe, shape: Shape, kind: InputKind) -> C
     edges: tuple[Edge, ...] = tuple(zip(path, [*path[1:], OUTPUT], strict=True))
     net = Network(nodes, edges, Input(shape, kind), recipe.network.steps, _readout(recipe))
     analyse(net).require_float32()
-    told = recipe.network
-    in_thresholds = told.slope_in == "thresholds"
+    net_recipe = recipe.network
+    in_thresholds = net_recipe.slope_in == "thresholds"
     twin = Twin(
         net,
         latents=latents,
         units=units,
-        slope=told.slope,
+        slope=net_recipe.slope,
         slope_in_thresholds=in_thresholds,
         shares=shares,
-        biases=told.biases,
+        biases=net_recipe.biases,
     )
     return Converted(twin, folds)
 
@@ -170,22 +170,22 @@ def _neurons(
     thresholds = shares.shared(
         {name: layer.threshold for name, layer in firing.items()}, THRESHOLD_MAX
     )
-    made = {}
+    neurons = {}
     for name, fold in folds.items():
-        how, layer = updates[name].how, fold.layer
-        if isinstance(how, Arithmetic):
-            how = replace(how, fraction_bits=layer.fraction_bits)
+        arithmetic, layer = updates[name].arithmetic, fold.layer
+        if isinstance(arithmetic, Arithmetic):
+            arithmetic = replace(arithmetic, fraction_bits=layer.fraction_bits)
         parameters = {
             which: np.full(len(layer.bias), value, np.int32)
             for which, value in updates[name].parameters.items()
         }
-        made[name] = Neuron(
+        neurons[name] = Neuron(
             thresholds.get(name, np.zeros_like(layer.threshold)),
             layer.bias,
-            how,
+            arithmetic,
             parameters=parameters,
         )
-    return made
+    return neurons
 
 
 def _readout(recipe: Recipe) -> Readout:
@@ -216,6 +216,6 @@ def _affine(block: Block) -> Affine:
         )
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    told = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    weight, bias, mean, variance = (value.detach().double().numpy() for value in told)
+    parameters = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    weight, bias, mean, variance = (value.detach().double().numpy() for value in parameters)
     return Affine.batch_norm(weight, bias, mean, variance, norm.eps)

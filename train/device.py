@@ -27,13 +27,13 @@ def prepared(name: str) -> torch.device:
     Raises:
         UsageError: when there is no such device.
     """
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
         raise UsageError(
             "train.device: cuda, but torch finds no CUDA device; use cpu or auto, or install a "
             "torch that is built for CUDA"
         )
-    if name == "cpu" or not found:
+    if name == "cpu" or not available:
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
     torch.backends.cuda.matmul.allow_tf32 = False

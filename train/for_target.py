@@ -45,26 +45,26 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
             recipe's shape: everything that does.
         UsageError: when the network does not fit the data.
     """
-    told = recipe.model_dump(exclude_unset=True) | {"target": target.name}
-    problems = [] if target.training is None else list(_apply(told["network"], target.training))
+    tables = recipe.model_dump(exclude_unset=True) | {"target": target.name}
+    problems = [] if target.training is None else list(_apply(tables["network"], target.training))
     if recipe.network.kind is None:
         problems.append(
             f"network.weights is '{recipe.network.weights}', which is not exported; leave it out"
         )
-    elif "weights" not in told["network"] and "binary" not in target.weights:
-        told["network"]["weights"] = target.weights[0]
-    made, refused = _validated(told)
+    elif "weights" not in tables["network"] and "binary" not in target.weights:
+        tables["network"]["weights"] = target.weights[0]
+    formed, refused = _validated(tables)
     problems += refused
-    if made is not None and made.network.kind is not None:
+    if formed is not None and formed.network.kind is not None:
         try:
-            problems += map(str, target.check(_then(stand_in(made, data), target.training)))
+            problems += map(str, target.check(_then(stand_in(formed, data), target.training)))
         except NotMappable as error:
             problems += map(str, error.args)
-    if made is None or problems:
+    if formed is None or problems:
         raise NotMappable(*problems).about(
             f"recipe {recipe.name} does not train for target {target.name}: "
         )
-    return made
+    return formed
 
 
 def _then(net: Network, form: TrainingForm | None) -> Network:
@@ -76,22 +76,22 @@ def _then(net: Network, form: TrainingForm | None) -> Network:
     )
 
 
-def _validated(told: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
+def _validated(tables: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
     """Return the recipe, and what is wrong with it.
 
     Where that is biases and batch norms alone, it is a recipe without them, to see what else is.
     """
     try:
-        return Recipe.model_validate(told), []
+        return Recipe.model_validate(tables), []
     except ValidationError as error:
         sentences = mistakes(error, Recipe)
-    layers = [{**layer, "bias": False} for layer in told["network"]["layers"]]
+    layers = [{**layer, "bias": False} for layer in tables["network"]["layers"]]
     layers = [
         {**layer, "batch_norm": False} if "batch_norm" in layer else layer for layer in layers
     ]
     try:
         return Recipe.model_validate(
-            {**told, "network": {**told["network"], "layers": layers}}
+            {**tables, "network": {**tables["network"], "layers": layers}}
         ), sentences
     except ValidationError:
         return None, sentences
@@ -152,8 +152,8 @@ def _apply_arithmetic(network: dict[str, Any], form: TrainingForm) -> Iterator[s
             **{name: value for name, value in form.parameters.items() if name not in by_beta},
             **given.get("parameters", {}),
         }
-    if made := {**given, **asked}:
-        network["arithmetic"] = made
+    if arithmetic := {**given, **asked}:
+        network["arithmetic"] = arithmetic
 
 
 def _apply_decay(network: dict[str, Any], form: TrainingForm) -> Iterator[str]:

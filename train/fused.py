@@ -44,9 +44,9 @@ def fields_of(program: Program) -> Arithmetic | None:
     # is
     for reset, timing in product(get_args(Reset), get_args(ResetTiming)):
         try:
-            how = Arithmetic(**read, reset=reset, reset_timing=timing)
+            fields = Arithmetic(**read, reset=reset, reset_timing=timing)
         except FileRefused:  # a field that is no number, or out of its range
             continue
-        if program_of(how) == program:
-            return how
+        if program_of(fields) == program:
+            return fields
     return None

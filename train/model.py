@@ -147,12 +147,14 @@ class Block(nn.Module):
                 self.dropout(current.expand(steps, *current.shape[1:])),
                 torch.zeros_like(bias),
             )
-        how, beta = self.update.how, self.beta
-        if isinstance(how, Program):
-            return self._stepped(how, current, bias, steps)
+        arithmetic, beta = self.update.arithmetic, self.beta
+        if isinstance(arithmetic, Program):
+            return self._stepped(arithmetic, current, bias, steps)
         assert beta is not None, "fields have a decay"
         in_thresholds = self.in_thresholds and not self.integrates  # whose threshold is infinite
-        rule = lif.float_rule(beta, self.slope, current.dtype, how, in_thresholds=in_thresholds)
+        rule = lif.float_rule(
+            beta, self.slope, current.dtype, arithmetic, in_thresholds=in_thresholds
+        )
         return lif.scan(current, self.threshold, bias, rule, steps)
 
     def _stepped(
@@ -230,12 +232,14 @@ class FloatNet(nn.Module):
         held = x.ndim == len(self.shape) + 1
         steps = self.steps if held else x.shape[1]
         x = x.unsqueeze(0) if held else x.transpose(0, 1)
-        found, membrane = [], x
+        outputs, membrane = [], x
         for block in self.layers:
             x, membrane = block(x, steps)
-            found.append(x)
+            outputs.append(x)
         return [
-            spikes for block, spikes in zip(self.layers, found, strict=True) if not block.integrates
+            spikes
+            for block, spikes in zip(self.layers, outputs, strict=True)
+            if not block.integrates
         ], membrane
 
     def trained(self) -> dict[str, list[tuple[str, Tensor]]]:

@@ -99,11 +99,11 @@ def binarize(
     }
     if isinstance(thresholds, Threshold):
         thresholds = dict.fromkeys(neurons, thresholds)
-    told = {
+    schedules = {
         id(neurons[name]): thresholds[name] for name in _known("thresholds", thresholds, neurons)
     }
     taken = {name: module for name, module in model.named_modules() if id(module) not in left}
-    _require_possible(taken, left | told.keys(), {id(module) for module in names.values()})
+    _require_possible(taken, left | schedules.keys(), {id(module) for module in names.values()})
 
     result = _copy(model)
     for name, module in list(result.named_modules()):
@@ -113,7 +113,7 @@ def binarize(
                 module, "weight", QuantizedWeight(quantizer().to(weight))
             )
         elif name in taken and type(module) is snn.Leaky:
-            AnnealedLeaky.adopt(module, told[id(taken[name])])
+            AnnealedLeaky.adopt(module, schedules[id(taken[name])])
     return result
 
 

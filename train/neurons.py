@@ -28,7 +28,7 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
     _seen: int
 
     @classmethod
-    def adopt(cls, neuron: Any, told: Threshold) -> None:
+    def adopt(cls, neuron: Any, schedule: Threshold) -> None:
         """Turn an snntorch.Leaky into this class, in all places that share it.
 
         Its threshold goes to where the schedule starts.
@@ -38,12 +38,12 @@ class AnnealedLeaky(snn.Leaky):  # type: ignore[misc]  # snnTorch has no types
         """
         old = neuron.threshold
         neuron.__class__ = cls
-        neuron.schedule, neuron._fired, neuron._seen = told, 0, 0
+        neuron.schedule, neuron._fired, neuron._seen = schedule, 0, 0
         # a buffer of its own: snnTorch keeps a tensor that two neurons were given as one, and 1 as
         # an integer
         neuron.threshold = torch.full_like(
             old,
-            told.start,
+            schedule.start,
             dtype=old.dtype if old.is_floating_point() else torch.get_default_dtype(),
         )
         cls.instances.append(neuron)

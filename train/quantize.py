@@ -86,8 +86,8 @@ class Quantizer(nn.Module, ABC):
 
     def levels(self, latent: Tensor) -> Tensor:
         """Integers, in the type and shape of the latents."""
-        found = self._levels(latent)
-        return found if self.kept is None else found * self.kept
+        levels = self._levels(latent)
+        return levels if self.kept is None else levels * self.kept
 
     @abstractmethod
     def _levels(self, latent: Tensor) -> Tensor:

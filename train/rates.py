@@ -82,15 +82,15 @@ class Epoch:
 
 def warnings(entry: dict[str, Any]) -> dict[tuple[str, str], str]:
     """Say what in the metrics of an epoch a user may act upon, a sentence by phase and layer."""
-    phase, found = entry["phase"], {}
+    phase, sentences = entry["phase"], {}
     for what, way_out in (
         ("dead", "lower its threshold or raise it more slowly"),
         ("saturated", "raise its threshold"),
     ):
         for name in entry[what]:
             rate = entry["rates"][int(name.removeprefix("lif")) - 1]
-            found[phase, name] = (
+            sentences[phase, name] = (
                 f"{name} is {what} in phase {phase}: {rate:.4f} spikes per neuron and step; "
                 f"{way_out}"
             )
-    return found
+    return sentences

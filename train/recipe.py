@@ -136,8 +136,8 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _network_holds(self) -> Recipe:
-        if found := contradictions(self.network):
-            raise Mistakes(*found)
+        if wrong := contradictions(self.network):
+            raise Mistakes(*wrong)
         return self
 
     @model_validator(mode="after")

@@ -35,10 +35,10 @@ def accuracies(trained: Trained, data: Dataset, recipe: Recipe) -> dict[str, flo
         recipe: that was trained by.
     """
     goal = objective(recipe, data)
-    found = {"phase A": measured(trained.model, data.test, goal)}
+    shares = {"phase A": measured(trained.model, data.test, goal)}
     if trained.twin is not None:
-        found["integer"] = measured(trained.twin, data.test, goal)
-    return found
+        shares["integer"] = measured(trained.twin, data.test, goal)
+    return shares
 
 
 def notes(trained: Trained) -> list[str]:

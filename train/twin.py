@@ -89,13 +89,15 @@ class Twin(nn.Module):
                 _ = NODES[type(node)]
                 if isinstance(node, Neuron):
                     surrogate = Surrogate(units[name] if units else 1.0, slope, slope_in_thresholds)
-                    made = TwinNeuron(
+                    neuron = TwinNeuron(
                         node, surrogate, shares, None if node.integrates else one, biases=biases
                     )
                     one = (
-                        made.threshold if shares.share == "network" and not node.integrates else one
+                        neuron.threshold
+                        if shares.share == "network" and not node.integrates
+                        else one
                     )
-                    self._neurons[self._key[name]] = made
+                    self._neurons[self._key[name]] = neuron
             except NotMappable as error:
                 raise NotMappable(f"{name}: {error}") from None
         # by the name of the pooling, the convolution before it that can be computed with it
@@ -172,15 +174,15 @@ class Twin(nn.Module):
                 node, weight=self.levels(name).detach().to(torch.int8).numpy(force=True)
             )
         for name, neuron in self.neurons.items():
-            made = {
+            values = {
                 which: value.detach().to(torch.int32).numpy(force=True)
                 for which, value in neuron.integers().items()
             }
             nodes[name] = replace(
                 self.net.neurons[name],
-                threshold=made.pop("threshold"),
-                bias=made.pop("bias"),
-                parameters=made,
+                threshold=values.pop("threshold"),
+                bias=values.pop("bias"),
+                parameters=values,
             )
         return replace(self.net, nodes=nodes)
 

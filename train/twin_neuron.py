@@ -123,19 +123,21 @@ class TwinNeuron(nn.Module):
 
         Levels of spikes are at least 1; what the program does not read is 0.
         """
-        made = {
+        integers = {
             name: rounded(value / self.unit)
             for name, value in self.trained.items()
             if name != "threshold"
         }
-        made |= {name: value.clamp(min=1) for name, value in made.items() if name in self._levels}
-        made = {"threshold": self._thresholds(), **made}
-        made |= {
+        integers |= {
+            name: value.clamp(min=1) for name, value in integers.items() if name in self._levels
+        }
+        integers = {"threshold": self._thresholds(), **integers}
+        integers |= {
             name: torch.zeros_like(value)
-            for name, value in made.items()
+            for name, value in integers.items()
             if name not in self.program.parameters
         }
-        return made | {name: self.get_buffer(f"_fixed_{name}") for name in self._fixed}
+        return integers | {name: self.get_buffer(f"_fixed_{name}") for name in self._fixed}
 
     def _thresholds(self) -> Tensor:
         """On their grid, of the shape that they have in the network."""

@@ -146,7 +146,7 @@ def _neuron(run: Run, name: str, node: Neuron, a: Tensor) -> Tensor:
     return spikes
 
 
-def _each(a: Tensor, made: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply what is made of all steps and samples at once, as samples of one batch."""
-    out = made(a.flatten(0, 1))
+def _each(a: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a function to all steps and samples at once, as samples of one batch."""
+    out = function(a.flatten(0, 1))
     return out.view(a.shape[:2] + out.shape[1:])

@@ -24,19 +24,19 @@ class LayerUpdate:
     """How the neurons of one layer compute.
 
     Attributes:
-        how: fields, or a program.
+        arithmetic: fields, or a program.
         parameters: what the program reads beside threshold and bias, by name.
         fraction_bits: F of its membranes; None where the thresholds' rounding will choose it.
     """
 
-    how: Arithmetic | Program
+    arithmetic: Arithmetic | Program
     parameters: Mapping[str, int]
     fraction_bits: int | None
 
     @property
     def integrates(self) -> bool:
         """Whether the neurons never fire."""
-        return isinstance(self.how, Arithmetic) and self.how.fires == "never"
+        return isinstance(self.arithmetic, Arithmetic) and self.arithmetic.fires == "never"
 
 
 def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
@@ -57,15 +57,15 @@ def update_of(net: NetworkRecipe, number: int) -> LayerUpdate:
         program = with_input_shift(program, layer.fraction_bits)
     if given.output_spikes is not None and number == len(net.layers) - 1:
         program = _firing_at_most(program, given.output_spikes)
-    told = {
+    parameters = {
         name: value if isinstance(value, int) else value[number]
         for name, value in given.parameters.items()
     }
     decay = None if net.decay is None else _decay(program, net.decay)
     if decay is not None:
-        register, made = decay
-        program, told = _with_decay(program, register, made, told)
-    return LayerUpdate(program, told, input_shift(program))
+        register, factor = decay
+        program, parameters = _with_decay(program, register, factor, parameters)
+    return LayerUpdate(program, parameters, input_shift(program))
 
 
 def others(program: Program) -> tuple[str, ...]:
@@ -96,14 +96,14 @@ def decay_parameters(program: Program) -> set[str]:
 def _fields(net: NetworkRecipe, integrates: bool, fraction_bits: int) -> Arithmetic:
     beta = net.decay
     assert beta is not None, "a recipe without a machine has a beta"
-    told: dict[str, object] = {} if net.arithmetic is None else dict(net.arithmetic.fields)
+    fields: dict[str, object] = {} if net.arithmetic is None else dict(net.arithmetic.fields)
     if beta == 1:
-        told.pop("decay_form", None)  # without a leak there is no form of one
+        fields.pop("decay_form", None)  # without a leak there is no form of one
     shift = beta.denominator.bit_length() - 1
-    how = Arithmetic(
-        decay_numerator=beta.numerator, decay_shift=shift, fraction_bits=fraction_bits, **told
+    arithmetic = Arithmetic(
+        decay_numerator=beta.numerator, decay_shift=shift, fraction_bits=fraction_bits, **fields
     )  # type: ignore[arg-type]
-    return replace(how, reset="none", fires="never") if integrates else how
+    return replace(arithmetic, reset="none", fires="never") if integrates else arithmetic
 
 
 def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:
@@ -136,7 +136,7 @@ def _decay(program: Program, beta: Fraction) -> tuple[str, Decay] | None:
 
 
 def _with_decay(
-    program: Program, register: str, made: Decay, told: dict[str, int]
+    program: Program, register: str, factor: Decay, parameters: dict[str, int]
 ) -> tuple[Program, dict[str, int]]:
     """Return the decay as the program has it.
 
@@ -144,11 +144,11 @@ def _with_decay(
     """
     leak = membrane_leak(program)
     assert leak is not None
-    pairs = ((leak.decay.numerator, made.numerator), (leak.decay.shift, made.shift))
+    pairs = ((leak.decay.numerator, factor.numerator), (leak.decay.shift, factor.shift))
     named = {name: int(value) for name, value in pairs if isinstance(name, str)}
     if named:
-        return program, {**told, **named}
-    return with_decays(program, {register: made}), told
+        return program, {**parameters, **named}
+    return with_decays(program, {register: factor}), parameters
 
 
 def _firing_at_most(program: Program, spikes: int) -> Program:

@@ -35,16 +35,16 @@ class Remote:
         name: of the file.
         md5: of its bytes.
         address: where it is fetched, or, for `by_hand`, the page that hands it out.
-        made: the file or folder that it is or is unpacked to, in the data set's folder.
+        becomes: the file or folder that it is or is unpacked to, in the data set's folder.
         top: the folder in the archive with all that the data set's folder is to hold; empty where
-            that is `made` alone.
+            that is `becomes` alone.
         by_hand: whether it can be fetched from a mirror only.
     """
 
     name: str
     md5: str
     address: str
-    made: str
+    becomes: str
     top: str = ""
     by_hand: bool = False
 
@@ -167,7 +167,7 @@ def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
         for remote in OFFICIAL[name]:
-            if not (place / remote.made).exists():
+            if not (place / remote.becomes).exists():
                 with tempfile.TemporaryDirectory(prefix=".download.", dir=place) as part:
                     _get(name, remote, place, Path(part), bar(remote.name))
     except OSError as error:
@@ -184,12 +184,12 @@ def _place(name: str, folder: Path) -> Path:
     Some data sets name their files alike.
     """
     own = [folder / inner for inner in (name, *(remote.top for remote in OFFICIAL[name])) if inner]
-    beside = any((folder / remote.made).exists() for remote in OFFICIAL[name])
+    beside = any((folder / remote.becomes).exists() for remote in OFFICIAL[name])
     return next((inner for inner in own if inner.is_dir()), folder if beside else own[0])
 
 
 def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
-    """Put what `remote` becomes into `place`, by renames, that of `made` last.
+    """Put what `remote` becomes into `place`, by renames, that of what it becomes last.
 
     `part` is an empty folder there.
     """
@@ -200,22 +200,22 @@ def _get(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> None:
         file = _fetch(name, remote, place, part, bar)
     elif pooch.file_hash(str(file), alg="md5") != remote.md5:
         raise FileRefused(f"{file} is not the official file, whose MD5 is {remote.md5}; remove it")
-    if remote.made == remote.name:
+    if remote.becomes == remote.name:
         with writing(
-            place / remote.made
+            place / remote.becomes
         ) as whole:  # with the rights of the user's other files, which a temporary one has not
             shutil.copyfile(file, whole)
         return
     (part / "unpacked").mkdir()
     unpack(file, part / "unpacked")
-    made = part / "unpacked" / remote.top / remote.made
-    if not made.exists():
+    unpacked = part / "unpacked" / remote.top / remote.becomes
+    if not unpacked.exists():
         raise FileRefused(
-            f"{remote.name} holds no {made.relative_to(part / 'unpacked')}; get it again from its "
-            "official source"
+            f"{remote.name} holds no {unpacked.relative_to(part / 'unpacked')}; get it again from "
+            "its official source"
         )
-    others = [path for path in made.parent.iterdir() if path != made] if remote.top else []
-    for path in (*others, made):
+    others = [path for path in unpacked.parent.iterdir() if path != unpacked] if remote.top else []
+    for path in (*others, unpacked):
         path.replace(place / path.name)
 
 

@@ -49,14 +49,19 @@ class CameraEvents(Events):
                 "data.transforms are computed by tonic, which is not installed; pip install "
                 "'lehr[tonic]'"
             ) from None
-        made = np.zeros(len(self.time), [(name, np.int64) for name in "xytp"])
-        made["x"], made["y"], made["t"], made["p"] = self.x, self.y, self.time, self.polarity
+        events = np.zeros(len(self.time), [(name, np.int64) for name in "xytp"])
+        events["x"], events["y"], events["t"], events["p"] = (
+            self.x,
+            self.y,
+            self.time,
+            self.polarity,
+        )
         for transform in transforms:
-            if len(made):  # they look for the largest coordinate
-                made = getattr(tonic, transform.name)(**transform.model_dump(exclude={"name"}))(
-                    made
+            if len(events):  # they look for the largest coordinate
+                events = getattr(tonic, transform.name)(**transform.model_dump(exclude={"name"}))(
+                    events
                 )
-        return CameraEvents(made["t"], made["x"], made["y"], made["p"])
+        return CameraEvents(events["t"], events["x"], events["y"], events["p"])
 
     def smaller(self, factor: int) -> CameraEvents:
         """Return the events of a camera whose pixels are `factor` times as wide and high."""
@@ -96,8 +101,8 @@ def frames(
         steps: number of frames.
         step_ms: length of each, in milliseconds.
     """
-    made = np.zeros((steps, int(np.prod(shape))), np.uint8)
+    raster = np.zeros((steps, int(np.prod(shape))), np.uint8)
     step = np.floor(time_ms / step_ms)
     inside = (step >= 0) & (step < steps)
-    made[step[inside].astype(np.int64), address[inside]] = 1
-    return made.reshape(steps, *shape)
+    raster[step[inside].astype(np.int64), address[inside]] = 1
+    return raster.reshape(steps, *shape)

@@ -56,7 +56,7 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     recording = np.repeat(np.arange(len(names)), [len(table) for table in tables])
 
     def read(indices: Indices) -> Values:
-        made = np.zeros(
+        frames = np.zeros(
             (len(indices), recipe.steps or 0, *camera_shape(SIZE, recipe.downsample)), np.uint8
         )
         for number in np.unique(recording[indices]):
@@ -69,8 +69,8 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
                         f"{recordings[number]} has no event from {start:,} to {end:,} us, where a "
                         f"gesture should be; {_AGAIN}"
                     )
-                made[place] = camera_frames(inside, recipe, SIZE)
-        return made
+                frames[place] = camera_frames(inside, recipe, SIZE)
+        return frames
 
     return Source(gestures[:, 0] - 1, read)
 

@@ -103,13 +103,13 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
     channels = recipe.channels or CHANNELS
 
     def read(indices: Indices) -> Values:
-        made = np.zeros((len(indices), steps, channels), np.uint8)
+        stacked = np.zeros((len(indices), steps, channels), np.uint8)
         for place, index in enumerate(indices):
             gathered = units[index].astype(np.int64) * channels // CHANNELS
-            made[place] = frames(
+            stacked[place] = frames(
                 times[index].astype(np.float64) * 1000, gathered, (channels,), steps, step_ms
             )
-        return made
+        return stacked
 
     whole = Source(labels.astype(np.int64), read)
     return (
@@ -121,8 +121,8 @@ def _part(recipe: DataRecipe, folder: Path, part: str) -> Source:
 
 def _check(path: Path, sample: int, time: Any, unit: Any) -> None:
     if time.dtype.kind != "f" or unit.dtype.kind not in "iu" or time.shape != unit.shape:
-        told = f"{len(time)} times ({time.dtype}) and {len(unit)} units ({unit.dtype})"
-        raise FileRefused(f"{path}: sample {sample} has {told}; {_AGAIN}")
+        sizes = f"{len(time)} times ({time.dtype}) and {len(unit)} units ({unit.dtype})"
+        raise FileRefused(f"{path}: sample {sample} has {sizes}; {_AGAIN}")
     if not np.isfinite(time).all():
         raise FileRefused(f"{path}: sample {sample} has a time that is no number; {_AGAIN}")
     if len(unit) and (unit.min() < 0 or unit.max() >= CHANNELS):
