@@ -101,10 +101,10 @@ def _assign(table: dict[str, Any], override: str) -> str:
     here: Any = table
     for name in parents:
         if not _holds(here, name):
-            return _no_key(key, name)
+            return _no_key(key, name, here)
         here = here[int(name)] if isinstance(here, list) else here.setdefault(name, {})
     if not _holds(here, last):
-        return _no_key(key, last)
+        return _no_key(key, last, here)
     here[int(last) if isinstance(here, list) else last] = value
     return ""
 
@@ -116,8 +116,10 @@ def _holds(here: Any, name: str) -> bool:
     )
 
 
-def _no_key(key: str, name: str) -> str:
-    return (
-        f"--set {key}: {name!r} is no key of the recipe; see 'lehr recipes copy' for one with all "
-        "of them"
+def _no_key(key: str, name: str, here: Any) -> str:
+    way_out = (
+        f"the list has 0 to {len(here) - 1}"
+        if isinstance(here, list)
+        else "see 'lehr recipes copy' for one with all of them"
     )
+    return f"--set {key}: {name!r} is no key of the recipe; {way_out}"
