@@ -55,7 +55,7 @@ def publish(
         (away / name / remote.name).write_bytes(files[remote.name])
         md5 = hashlib.md5(files[remote.name]).hexdigest()
         told.append(
-            Remote(remote.name, md5, remote.address, remote.made, remote.top, remote.by_hand)
+            Remote(remote.name, md5, remote.address, remote.becomes, remote.top, remote.by_hand)
         )
     monkeypatch.setitem(OFFICIAL, name, tuple(told))
 
@@ -196,7 +196,7 @@ def test_an_archive_got_by_hand_is_unpacked(
         == f"error: {place / 'DvsGesture.tar.gz'} is not the official file, whose MD5 is {remote.md5}; remove it\n"
     )
     told = Remote(
-        remote.name, hashlib.md5(out.getvalue()).hexdigest(), page, remote.made, remote.top, True
+        remote.name, hashlib.md5(out.getvalue()).hexdigest(), page, remote.becomes, remote.top, True
     )
     monkeypatch.setitem(OFFICIAL, "dvs-gesture", (told,))
     ran = samples(lehr, data, "dvs-gesture", "data.steps=2", "data.step_ms=1")
