@@ -29,7 +29,7 @@ def read_data(recipe: DataRecipe, folder: Path | None, download: bool) -> Datase
 
 @contextmanager
 def transfers() -> Iterator[Callable[[str], Bar]]:
-    """Show a bar on stderr for each file that is fetched; yields what makes one by the file's name."""
+    """Show a bar on stderr for each file that is fetched; yield what makes one by its name."""
     from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from lehr.cli.console import bar

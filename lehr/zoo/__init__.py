@@ -6,7 +6,7 @@
     print(zoo.entry("digits").accuracy)             # on the test set
 
 `index.json` lists them. The small ones lie in `models/`; larger ones would be fetched, as the files
-of all are assets of the release that the index names. `python -m lehr.zoo.pack` trains and packs all of them anew.
+of all are assets of the release that the index names. `python -m lehr.zoo.pack` makes all anew.
 """
 
 from lehr.zoo.getting import get

@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it reaches and on what, and the command lines that make it."""
+"""The card of a model: what it is, what it reaches on what, and the command lines that make it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from lehr.network import Network
 from lehr.network_shown import network_line, network_table
 from lehr.zoo.index import Entry
 from lehr.zoo.plans import DATA, Plan
+from lehr.zoo.rendering import rendered
 
 
 def card(
@@ -30,12 +29,8 @@ def card(
         spikes: of each layer of neurons in an inference, on the test set.
         commands: the lines that make and measure it.
     """
-    environment = Environment(  # noqa: S701 - it writes Markdown, not HTML
-        loader=PackageLoader("lehr.zoo"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("MODEL_CARD.md.j2").render(
+    return rendered(
+        "MODEL_CARD.md.j2",
         entry=entry,
         net_line=network_line(net).partition(", digest")[0],
         rows=network_table(net).rows,

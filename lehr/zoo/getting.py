@@ -1,4 +1,4 @@
-"""Getting a model of the zoo: its files, each compared with its SHA-256, in a folder that appears whole or not at all."""
+"""Getting a model of the zoo: its files, compared with their SHA-256, in a folder that is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the zoo is packed from: recipes and the chips they are for, and where their data comes from."""
+"""What the zoo is packed from: recipes, the chips they are for, where their data comes from."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ DATA = {
         "E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998, doi:10.24432/C50P49",
         "CC BY 4.0",
         folder=False,
-        limits="The images are the test part of the original, shuffled once: 1,197 to train on, 300 "
-        "to choose by, 300 to test.",
+        limits="The images are the test part of the original, shuffled once: 1,197 to train on, "
+        "300 to choose by, 300 to test.",
     ),
     "mnist": Data(
         "MNIST: 70,000 handwritten digits of 28x28 pixels",
@@ -56,8 +56,8 @@ DATA = {
         "N-MNIST: MNIST as an event camera sees it, 2x34x34",
         "G. Orchard et al., 2015, doi:10.3389/fnins.2015.00437",
         "CC BY-SA 4.0, as its publisher's page says",
-        limits="Trained on the first 1,000 training samples, a twelfth of which chose the epoch, and "
-        "tested on the first 100 test samples alone.",
+        limits="Trained on the first 1,000 training samples, a twelfth of which chose the epoch, "
+        "and tested on the first 100 test samples alone.",
     ),
     "fsdd": Data(
         "Free Spoken Digit Dataset: 3,000 recordings of six speakers, as spikes of 700 cochlear "
@@ -84,7 +84,7 @@ class Plan:
             "" where that is the model.
         script: of a checkout, which makes the model and its test samples without a recipe; "" where
             there is one.
-        caution: what a reader of the accuracy must know of how the model came about; "" for nothing.
+        caution: what a reader of the accuracy must know of how the model came about, or "".
     """
 
     name: str
@@ -134,8 +134,8 @@ PLANS = (
         "digits",
         "handwritten digits for RANC's cores: 128 hidden neurons",
         "ranc",
-        caution="But the recipe's thresholds were chosen after the test accuracy of an earlier setting "
-        "had been seen: the figure is a little too good.",
+        caution="But the recipe's thresholds were chosen after the test accuracy of an earlier "
+        "setting had been seen: the figure is a little too good.",
     ),
     Plan(
         "digits-reckon",

@@ -1,4 +1,4 @@
-"""Getting a model: from the wheel without a network, from a server or a folder; whole and the known file, or nothing is left."""
+"""Getting a model: from the wheel, a server or a folder; whole and the known files, or none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAY_OUT = f"try again, or let {MIRROR} name an address or a folder that has it"
 
 @pytest.fixture
 def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that has the assets of a release, in which there is one model, `far`."""
+    """Make the folder that has the assets of a release, in which there is one model, `far`."""
     entry = replace(
         zoo.entry("digits"),
         name="far",
@@ -154,7 +154,7 @@ def test_a_damaged_installation_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-# -------------------------------------------------------------------- what is written, and over what
+# -------------------------------------------------------------------- what is written over what
 def test_a_model_of_the_wheel_says_what_to_do_next(
     lehr: Lehr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +180,8 @@ def test_a_changed_file_is_not_written_over(
     folder = zoo.get("digits")
     (folder / "recipe.toml").write_text("mine")
     ran = lehr("models", "get", "digits")
-    message = "digits/recipe.toml is not the file of model digits; give another folder to write, or remove this one"
+    way_out = "give another folder to write, or remove this one"
+    message = f"digits/recipe.toml is not the file of model digits; {way_out}"
     assert (ran.code, ran.err) == (2, f"error: {message}\n")
     assert (folder / "recipe.toml").read_text() == "mine"
 
@@ -196,8 +197,9 @@ def test_what_lehr_did_not_write_is_not_replaced(lehr: Lehr, tmp_path: Path) -> 
 
 def test_an_unknown_name_is_asked_after(lehr: Lehr) -> None:
     ran = lehr("models", "get", "digitz")
-    message = f"error: model 'digitz' is not in the zoo; did you mean 'digits'? use one of {', '.join(zoo.names())}\n"
-    assert (ran.code, ran.err) == (2, message)
+    asked = "did you mean 'digits'?"
+    message = f"model 'digitz' is not in the zoo; {asked} use one of {', '.join(zoo.names())}"
+    assert (ran.code, ran.err) == (2, f"error: {message}\n")
 
 
 # -------------------------------------------------------------------- without a network

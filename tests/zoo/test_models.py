@@ -1,4 +1,4 @@
-"""What lies in the zoo is what its index and its page say, small enough for a wheel, and right in as many samples as it says."""
+"""What lies in the zoo is what its index and page say, and right in as many samples."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_files_are_those_of_the_index(entry: Entry) -> None:
 
 @pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.name)
 def test_a_model_is_the_one_that_was_measured(entry: Entry) -> None:
-    """Read by NIR's own reader too; it maps to its chip, and is right in as many samples as the card says."""
+    """NIR reads it, it maps to its chip, and it is right in as many samples as the card says."""
     path = folder(entry) / MODEL
     assert set(nir.read(path).nodes) >= {"input", "output"}
     net = nirfile.read(path)

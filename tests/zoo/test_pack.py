@@ -1,4 +1,4 @@
-"""Packing: the command lines of a card are those that were run, and its figures those that they printed."""
+"""Packing: a card has the command lines that were run, and the figures that they printed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHORT = ("train.epochs=1", "finetune.epochs=1", "finetune.frozen_epochs=1", "dat
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> pack.Packed:
-    """A network that has hardly learnt."""
+    """Pack a network that has hardly learnt."""
     plan = replace(PLANS[0], changes=SHORT)
     return pack.packed(plan, tmp_path_factory.mktemp("work") / "digits", None)
 
@@ -83,7 +83,7 @@ def test_all_become_assets_and_small_ones_come_along(packed: pack.Packed, tmp_pa
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_every_line_is_a_command_of_lehr(plan: Plan) -> None:
-    """All of them are lehr's own but for the two that make a network by event, and none has a path of this machine."""
+    """All are but the two that make a network by event; none has a path of this machine."""
     lines = pack.commands(plan)
     others = [line for line in lines if line[0] != "lehr"]
     assert len(others) == (plan.name in ("digits-speck", "digits-tinyodin"))
