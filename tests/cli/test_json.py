@@ -56,7 +56,7 @@ def documented() -> dict[str, set[str]]:
         section.partition("\n")[0]: {
             name
             for row in re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
-            for name in re.findall(r"`(\w+)`", row)
+            for name in re.findall(r"`([\w ]+)`", row)
         }
         for section in sections
     }
