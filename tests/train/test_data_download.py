@@ -65,15 +65,13 @@ def away(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(away: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server(away)
-    threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-    ).start()
-    monkeypatch.setenv(MIRROR, server.address + "/")
+    made = Server(away)
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    monkeypatch.setenv(MIRROR, made.address + "/")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield server
-    server.shutdown()
-    server.server_close()
+    yield made
+    made.shutdown()
+    made.server_close()
 
 
 @pytest.fixture
