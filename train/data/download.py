@@ -251,7 +251,7 @@ def _fetch(name: str, remote: Remote, place: Path, part: Path, bar: Bar) -> Path
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong on the way, without the library's own nesting."""
+    """Say what went wrong on the way, without the library's own nesting."""
     from requests import exceptions
 
     match error:
