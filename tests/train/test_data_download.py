@@ -50,19 +50,19 @@ def publish(
 ) -> None:
     """Serve `files` as those of data set `name`, with their MD5s."""
     (away / name).mkdir()
-    told = []
+    remotes = []
     for remote in OFFICIAL[name]:
         (away / name / remote.name).write_bytes(files[remote.name])
         md5 = hashlib.md5(files[remote.name]).hexdigest()
-        told.append(
+        remotes.append(
             Remote(remote.name, md5, remote.address, remote.becomes, remote.top, remote.by_hand)
         )
-    monkeypatch.setitem(OFFICIAL, name, tuple(told))
+    monkeypatch.setitem(OFFICIAL, name, tuple(remotes))
 
 
 def mnist_files() -> dict[str, bytes]:
     """MNIST's four files, with 24 and 6 images."""
-    made, rng = {}, np.random.default_rng(3)
+    files, rng = {}, np.random.default_rng(3)
     for part, count in (("train", 24), ("t10k", 6)):
         for kind, array in (
             ("images-idx3", rng.integers(0, 256, (count, 28, 28), np.uint8)),
@@ -71,8 +71,8 @@ def mnist_files() -> dict[str, bytes]:
             head = bytes((0, 0, 8, array.ndim)) + b"".join(
                 n.to_bytes(4, "big") for n in array.shape
             )
-            made[f"{part}-{kind}-ubyte.gz"] = gzip.compress(head + array.tobytes(), mtime=0)
-    return made
+            files[f"{part}-{kind}-ubyte.gz"] = gzip.compress(head + array.tobytes(), mtime=0)
+    return files
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -95,12 +95,12 @@ def nmnist_files() -> dict[str, bytes]:
 
 def samples(lehr: Lehr, data: Path, name: str, *sets: str) -> Ran:
     """Write the test samples of a data set, fetching it first."""
-    told = [part for key in (f"data.name={name}", *sets) for part in ("--set", key)]
+    options = [part for key in (f"data.name={name}", *sets) for part in ("--set", key)]
     return lehr(
         "recipes",
         "samples",
         "digits",
-        *told,
+        *options,
         "--data",
         data,
         "--download",
@@ -195,10 +195,10 @@ def test_an_archive_got_by_hand_is_unpacked(
         ran.err
         == f"error: {place / 'DvsGesture.tar.gz'} is not the official file, whose MD5 is {remote.md5}; remove it\n"
     )
-    told = Remote(
+    changed = Remote(
         remote.name, hashlib.md5(out.getvalue()).hexdigest(), page, remote.becomes, remote.top, True
     )
-    monkeypatch.setitem(OFFICIAL, "dvs-gesture", (told,))
+    monkeypatch.setitem(OFFICIAL, "dvs-gesture", (changed,))
     ran = samples(lehr, data, "dvs-gesture", "data.steps=2", "data.step_ms=1")
     assert (
         ran.err

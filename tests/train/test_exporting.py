@@ -21,12 +21,14 @@ def test_a_run_is_written_where_it_is_what_was_trained(
     line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, (x, _) = load_run(line / "run"), read_samples(line / "run" / SAMPLES_FILE)
-    told = export_run(run, x, tmp_path / "m.nir")
+    verified = export_run(run, x, tmp_path / "m.nir")
     assert (tmp_path / "m.nir").read_bytes() == (line / "model.nir").read_bytes()
-    assert told.compared.equal
-    assert told.compared.values == sum(array.size for array in told.result.trace.spikes.values())
-    assert all(0 < rate < 1 for rate in told.result.rates.values())
-    assert told.widths.layers.keys() == run.network.neurons.keys()
+    assert verified.compared.equal
+    assert verified.compared.values == sum(
+        array.size for array in verified.result.trace.spikes.values()
+    )
+    assert all(0 < rate < 1 for rate in verified.result.rates.values())
+    assert verified.widths.layers.keys() == run.network.neurons.keys()
 
     def damaged(path: Path) -> Network:
         net = read(path)

@@ -211,13 +211,13 @@ def test_beta_is_missing_only_without_a_machine() -> None:
         match="parameters has no dash_mem, which machine 'xylo' reads; add it or set network.beta$",
     ):
         parse(text, "tiny", (f"{MACHINE}=xylo", "network.arithmetic.parameters.dash_syn=2"))
-    made = parse(
+    parsed = parse(
         text,
         "tiny",
         (f"{MACHINE}=xylo", "network.arithmetic.parameters={dash_syn=2, dash_mem=[3,4,5]}"),
     )
-    assert made.network.decay is None
-    assert parse(to_toml(made).decode(), "tiny") == made
+    assert parsed.network.decay is None
+    assert parse(to_toml(parsed).decode(), "tiny") == parsed
 
 
 def test_fields_are_those_of_the_integers() -> None:
