@@ -1,4 +1,7 @@
-"""A published file, fetched by pooch: it is whole and the one whose digest is known, or a sentence says why not."""
+"""A published file, fetched by pooch.
+
+It is whole and the one whose digest is known, or a sentence says why not.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ DIGESTS = {"md5": "MD5", "sha256": "SHA-256"}
 
 
 class Bar(Protocol):
-    """What shows how far a transfer is, as pooch drives it: in bytes."""
+    """A display of how far a transfer is, as pooch drives it: in bytes."""
 
     @property
     def total(self) -> int: ...  # noqa: D102
@@ -69,7 +72,7 @@ def fetch(
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong on the way, without the library's own nesting."""
+    """Return what went wrong on the way, without the library's own nesting."""
     from requests import exceptions
 
     match error:

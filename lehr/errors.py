@@ -23,7 +23,7 @@ class LehrError(Exception):
 
     exit_code: ClassVar[int] = 1
     subject = ""
-    """What several sentences are about, before their number."""
+    """Subject of several sentences, before their number."""
 
     def __str__(self) -> str:
         return "\n  ".join(self.lines)
@@ -77,7 +77,9 @@ class ToolMissing(LehrError):
 
 
 def together(problems: Iterable[str]) -> list[str]:
-    """Return the sentences of an error for all that stands in the way, each once: things that share a reason are named together.
+    """Return the sentences of an error for all that stands in the way, each once.
+
+    Things that share a reason are named together.
 
     Args:
         problems: "thing: reason".

@@ -1,4 +1,7 @@
-"""Event files that lehr does not decode: whose they are, and what makes records of them that it reads."""
+"""Event files that lehr does not decode: whose they are, and what makes records of them.
+
+lehr reads such records.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ FORMATS: Mapping[str, str] = {
 
 
 def refuse_undecoded(path: Path, decoded: str) -> None:
-    """Refuse a file whose name ends as those of formats do that are not decoded, and say what to do with it.
+    """Refuse a file whose name says that lehr does not decode it, and say what to do with it.
 
     Args:
         path: of the file.
