@@ -103,15 +103,10 @@ class Conv2d(Node):
     def of_nir(cls, fields: Fields) -> Conv2d:
         """Return the convolution of these fields; padding may have torch.nn.Conv2d's names."""
         weight, kind = np.asarray(fields["weight"]), weight_kind(fields)
-        stride, dilation, padding = (
-            whole(fields, "stride"),
-            whole(fields, "dilation"),
-            fields["padding"],
-        )
-        named = isinstance(padding, str)
-        padding = (
-            named_padding(padding, weight.shape[2:], stride, dilation)
-            if named
-            else whole(fields, "padding")
-        )
+        stride, dilation = whole(fields, "stride"), whole(fields, "dilation")
+        padding = fields["padding"]
+        if isinstance(padding, str):
+            padding = named_padding(padding, weight.shape[2:], stride, dilation)
+        else:
+            padding = whole(fields, "padding")
         return cls(weight, stride, padding, dilation, whole(fields, "groups"), kind)
