@@ -220,4 +220,4 @@ FORMATS: Mapping[str, Callable[[Path], Iterator[Events]]] = {
     ".bs2": forty_bits,
     ".npy": structured,
 }
-"""By the ends of files' names."""
+"""Readers of events by the ends of files' names."""

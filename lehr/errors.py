@@ -1,8 +1,7 @@
-"""Every way lehr can refuse, and the exit code the command line gives for it.
+"""Refusals of lehr, and the exit code that the command line gives for each.
 
 A message is one sentence that names the thing, the value and the way out. Nothing in lehr raises a
-bare `Exception` for bad
-input: a traceback is a bug of ours, and exit code 1.
+bare `Exception` for bad input: a traceback is a bug of ours, and exit code 1.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Self
 
 SHOWN = 50
-"""How many refusals of one file are printed."""
+"""Refusals of one file that are printed, at most."""
 
 
 class LehrError(Exception):

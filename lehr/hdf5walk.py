@@ -4,8 +4,8 @@ It runs in a process of its own (lehr/hdf5child.py).
 
 HDF5 can name other files as the place of its data, link groups into a circle, and declare terabytes
 in a kilobyte. So the whole file is walked before any of its numbers are read, and what is found
-must be a tree of numbers and text of bounded size. A file may
-still make libhdf5 itself fail: hence the process.
+must be a tree of numbers and text of bounded size. A file may still make libhdf5 itself fail: hence
+the process.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ FORMATS: Mapping[str, str] = {
     ".txt": "a text file: read it by numpy.loadtxt",
     ".csv": "a text file: read it by numpy.loadtxt",
 }
-"""By the ends of files' names."""
+"""Ways out by the ends of files' names."""
 
 
 def refuse_undecoded(path: Path, decoded: str) -> None:

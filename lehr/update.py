@@ -4,9 +4,8 @@ A register is a name. `fired` holds the spikes of the last Fire; read before it,
 before: that is all there is to the timing of resets. States (read before they are surely written)
 live from step to step, work registers begin every step at 0. A source is a register, `input` (the
 sum A; in a loop over events the weight of the event), a parameter of the layer (an integer by
-channel or by
-neuron: `threshold`, `bias`, any other name) or a number. All integers are exact until a Bound.
-docs/arithmetic.md has each statement with its formula, and each machine as a program.
+channel or by neuron: `threshold`, `bias`, any other name) or a number. All integers are exact until
+a Bound. docs/arithmetic.md has each statement with its formula, and each machine as a program.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ class Decay:
     """The decay of a Leak: what it leaves of x; n is `shift`, k is `numerator`.
 
     multiply: round(x k / 2^n). shift: x - round(x / 2^n). dash: x - (x >> n), but at least 1
-    towards 0 (Xylo's decay, which reaches 0).
-    linear: x moved k towards 0, and not beyond.
+    towards 0 (Xylo's decay, which reaches 0). linear: x moved k towards 0, and not beyond.
     """
 
     form: Form

@@ -2,9 +2,8 @@
 
 It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane
 (and the current of a neuron with a synapse state) needs so that it never saturates, and that the
-same computation in float32 is exact (every integer that occurs is held
-without rounding: magnitudes up to 2**24; the product in a decay is taken in double, which holds it
-for any decay).
+same computation in float32 is exact (every integer that occurs is held without rounding: magnitudes
+up to 2**24; the product in a decay is taken in double, which holds it for any decay).
 """
 
 from __future__ import annotations
