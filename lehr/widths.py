@@ -228,7 +228,7 @@ def _why_not_in_floats(neuron: Neuron, a: Interval, bounds: Reach) -> str:
 def fit_state_bits(net: Network) -> Network:
     """Return the same network with registers of the least width that never saturates.
 
-    They are all that have a width in bits; that none saturates is proven.
+    These are all registers that have a width in bits; that none saturates is proven.
 
     Raises:
         NotMappable: when one needs more than 32 bits.

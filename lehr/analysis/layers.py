@@ -26,7 +26,7 @@ FOLLOWED = 2000
 If more are asked for, bounds hold for any number.
 """
 TOGETHER = 2**16
-"""Channels that are followed at once: many layers take no more memory than a large one so."""
+"""Channels that are followed at once; many layers take no more memory than a large one."""
 MANY = 256
 """Neurons of a layer beyond which those that are alike are followed once."""
 

@@ -70,7 +70,7 @@ def _changed(body: tuple[Statement, ...]) -> tuple[str, ...]:
 
 @cache
 def _followers(body: tuple[Statement, ...]) -> dict[str, int]:
-    """Return how often registers take the input, if nothing is taken away from them."""
+    """Return how often each register takes the input, for those that take none of it away."""
     takes = {
         x: [s for s in body if isinstance(s, Add) and s.x == x and s.source == INPUT]
         for x in _changed(body)

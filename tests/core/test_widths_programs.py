@@ -138,7 +138,8 @@ class Lines:
             else ""
         )
         source = self.draw.choice(more) if more and self.draw.random() < 0.5 else self.source(*more)
-        return f"{self.draw.choice(('add', 'add', 'subtract'))} {x} {source} {self.draw.choice((0, 0, 0, 1, 3))}{times}"
+        verb = self.draw.choice(("add", "add", "subtract"))
+        return f"{verb} {x} {source} {self.draw.choice((0, 0, 0, 1, 3))}{times}"
 
     def put(self, x: str, *more: str) -> str:
         when = (
@@ -160,7 +161,8 @@ class Lines:
             ("threshold", "threshold", str(self.draw.randint(1, 30)), *self.some)
         )
         up_to = 1 if level in self.some else self.draw.choice((1, 1, 2, 5, 255))
-        return f"fire {self.draw.choice(('fired', 'now'))} {x} {self.draw.choice(('gt', 'ge'))} {level} {up_to}"
+        into = self.draw.choice(("fired", "now"))
+        return f"fire {into} {x} {self.draw.choice(('gt', 'ge'))} {level} {up_to}"
 
     def all(self) -> list[str]:
         """Return the lines of a program, with or without a loop.
