@@ -1,7 +1,4 @@
-"""A published file, fetched by pooch.
-
-It is whole and the one whose digest is known, or a sentence says why not.
-"""
+"""A published file, fetched by pooch: whole, and of the digest that is known, or refused."""
 
 from __future__ import annotations
 
@@ -72,7 +69,7 @@ def fetch(
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong on the way, without the library's own nesting."""
+    """Say what went wrong on the way, without the library's own nesting."""
     from requests import exceptions
 
     match error:
