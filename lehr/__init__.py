@@ -1,4 +1,4 @@
-"""lehr: from a trained spiking network to a chip, an FPGA or a C file, with no spike changed on the way.
+"""lehr: from a trained spiking network to a chip, an FPGA or a C file, and no spike changes.
 
     import lehr
 
@@ -49,7 +49,7 @@ __all__ = [
     "write",
 ]
 _PACKAGES = ("export", "report", "simulate", "targets", "train")
-"""Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
+"""Names that are packages as well, called as the functions of these names (lehr.callable)."""
 _MODULES = ("plot",)
 """Packages that are no functions, beside those."""
 

@@ -1,4 +1,6 @@
-"""The fixed-point arithmetic of a spiking neuron: the fields that make two integer machines the same or different.
+"""The fixed-point arithmetic of a spiking neuron, as fields.
+
+They make two integer machines the same or different.
 
 A membrane `V` is an integer that holds `2**fraction_bits` times the membrane in units of one
 weight, and so is the current `I` of a neuron with a synapse state. `lehr.programs` says in
@@ -48,7 +50,9 @@ def divide_by_power_of_two(value: Int64, shift: int, rounding: Rounding) -> Int6
 
 
 class State:
-    """What every integer of a neuron that lives from step to step has: a leak and a width. Its fields are those of a dataclass.
+    """The leak and the width of an integer of a neuron that lives from step to step.
+
+    The fields are those of a dataclass.
 
     Raises:
         FileRefused: when a field is out of its range or two fields contradict each other.
@@ -105,7 +109,9 @@ class State:
 
 @dataclass(frozen=True)
 class Arithmetic(State):
-    """How one layer of neurons computes. The defaults are what lehr trains: snnTorch's Leaky, in integers.
+    """The computation of one layer of neurons.
+
+    The defaults are what lehr trains: snnTorch's Leaky, in integers.
 
     Attributes:
         decay_form: `multiply` is `round(k * V / 2**n)`; `shift` is `V - round(V / 2**n)`. They
@@ -163,7 +169,7 @@ class Arithmetic(State):
 
 @dataclass(frozen=True)
 class Synapse(State):
-    """How the synapse state `I` of a two-state neuron computes: the current that its inputs leave behind.
+    """The computation of the synapse state `I`, the current that inputs leave behind.
 
     In each step `I` leaks, takes the input and is brought into its width; the membrane then takes
     the new `I` in place of the input. That is the order of snnTorch's `Synaptic` (alpha is k / 2**n

@@ -1,4 +1,7 @@
-"""A build is data: relative file names and bytes, with a digest, an archive and a manifest that are the same on every machine."""
+"""Builds as data: relative file names and bytes, with a digest, an archive and a manifest.
+
+They are the same on every machine.
+"""
 
 from __future__ import annotations
 
@@ -23,30 +26,36 @@ from lehr.reading import JSON_BYTES, parse_json, read_bytes, sha256_of
 
 MANIFEST = "manifest.json"
 LOOKS = 100
-"""How often a folder is looked at that other writers replace meanwhile."""
+"""Looks, at most, at a folder that other writers replace meanwhile."""
 PRODUCTS = "products"
-"""In the manifest: patterns of names of what the artefact's own Makefile makes, which the next build may drop."""
+"""Key of the manifest: patterns of names of what the artefact's own Makefile makes.
+
+The next build may drop such files.
+"""
 SCHEMA = "lehr-artifact/1"
 AGAIN = "build the artefact again"
-"""What to do about an artefact that is not as it was built."""
+"""The way out for an artefact that is not as it was built."""
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def sha256(data: bytes) -> str:
-    """Hexadecimal sha256 of `data`."""
+    """Return the hexadecimal sha256 of `data`."""
     return hashlib.sha256(data).hexdigest()
 
 
 def to_json(value: Any) -> bytes:
-    """JSON in the one form lehr writes: sorted keys, two spaces, a newline at the end."""
+    """Return JSON in the one form lehr writes: sorted keys, two spaces, a newline at the end."""
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:
-    """Return a zip archive that has the same bytes for the same files: fixed times, modes and order."""
+    """Return a zip archive that has the same bytes for the same files.
+
+    Times, modes and order are fixed.
+    """
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(files.items()):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type, entry.external_attr, entry.create_system = (
@@ -54,7 +63,7 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
                 0o644 << 16,
                 3,
             )
-            made.writestr(entry, data)
+            archive.writestr(entry, data)
     return buffer.getvalue()
 
 
@@ -88,7 +97,7 @@ class BuildPlan:
         object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
 
     def __or__(self, other: BuildPlan) -> BuildPlan:
-        """Both plans' files; a name in both is an error of whoever planned."""
+        """Return a plan of both plans' files; a name in both is an error of whoever planned."""
         twice = self.files.keys() & other.files.keys()
         if twice:
             raise FileRefused(f"{min(twice)} is planned twice; give one of them another name")
@@ -97,13 +106,16 @@ class BuildPlan:
     @property
     def digest(self) -> str:
         """sha256 over all names and contents."""
-        told = hashlib.sha256()
+        hasher = hashlib.sha256()
         for name, data in self.files.items():
-            told.update(f"{len(name)}:{name}:{len(data)}:".encode() + data)
-        return told.hexdigest()
+            hasher.update(f"{len(name)}:{name}:{len(data)}:".encode() + data)
+        return hasher.hexdigest()
 
     def with_manifest(self, facts: Mapping[str, Any]) -> BuildPlan:
-        """This plan and its manifest: sha256 of each file, and `facts` (no path, host or time belongs in them)."""
+        """Return this plan and its manifest: the sha256 of each file, and `facts`.
+
+        No path, host or time belongs in the facts.
+        """
         manifest = {
             "schema": SCHEMA,
             "files": {name: sha256(data) for name, data in self.files.items()},
@@ -116,7 +128,9 @@ class BuildPlan:
         write_bytes(path, zip_bytes(self.files))
 
     def write(self, folder: Path, mark: str = MANIFEST, own: Collection[str] | None = None) -> None:
-        """Make `folder` hold exactly these files, all of them or none; replaces a folder as `check_replaceable` says.
+        """Make `folder` hold exactly these files, all of them or none.
+
+        A folder that is there is replaced as `check_replaceable` says.
 
         Raises:
             UsageError: when `folder` holds something that lehr did not build.
@@ -163,7 +177,7 @@ def check_replaceable(
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder it is that stands at a place; None where there is none."""
+    """Return which folder stands at a place; None if there is none."""
     try:
         status = folder.stat()
     except OSError:
@@ -172,30 +186,39 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _why_irreplaceable(folder: Path, mark: str, own: Collection[str] | None) -> str:
-    """What `check_replaceable` says of the folder that is there now; nothing where it may be replaced."""
+    """Return why the folder that is there now may not be replaced; nothing if it may."""
     if folder.exists() and not folder.is_dir():
         return f"{folder} is a file; choose another output folder"
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / mark).is_file():
-            return f"{folder} is not empty and was not made by lehr (no {mark}); choose another output folder or empty it"
+            return (
+                f"{folder} is not empty and was not made by lehr (no {mark}); choose another "
+                "output folder or empty it"
+            )
         known = _built(folder) if own is None else own
-        found = (
+        present = (
             path.relative_to(folder).as_posix()
             for path in sorted(folder.rglob("*"))
             if path.is_symlink() or not path.is_dir()
         )
         if others := [
-            name for name in found if not any(fnmatchcase(name, pattern) for pattern in known)
+            name for name in present if not any(fnmatchcase(name, pattern) for pattern in known)
         ]:
-            told = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
-            return f"{folder} holds {told}, which lehr did not write there; choose another output folder"
+            extra = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
+            return (
+                f"{folder} holds {extra}, which lehr did not write there; choose another output "
+                "folder"
+            )
     if not folder.absolute().parent.is_dir():
-        return f"{folder.absolute().parent} is not a folder; make it first or choose another output folder"
+        return (
+            f"{folder.absolute().parent} is not a folder; make it first or choose another output "
+            "folder"
+        )
     return ""
 
 
 def _built(folder: Path) -> list[str]:
-    """Patterns of what a built artefact holds; none, if its manifest is not one of lehr's."""
+    """Return patterns of what a built artefact holds; none if its manifest is not one of ours."""
     try:
         manifest = read_manifest(folder)
     except (FileRefused, UsageError):
@@ -230,7 +253,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def changed_files(folder: Path, files: Mapping[str, str] | None = None) -> list[str]:
-    """Names of files in `folder` that are missing or differ from what its manifest says.
+    """Return names of files in `folder` that are missing or differ from what its manifest says.
 
     Args:
         folder: that was built.

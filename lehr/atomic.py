@@ -27,7 +27,7 @@ _AT_FDCWD, _EXCHANGE = -100, 2
 _CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM)
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 _OVERTAKEN = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
-"""What a rename says when another writer has just put a folder there, or taken one away."""
+"""Errors of a rename if another writer has just put a folder there, or taken one away."""
 
 
 @contextmanager
@@ -164,9 +164,9 @@ def _flush_place(path: Path) -> None:
     try:
         _flush(path.parent)
     except OSError as error:
-        told = "is written, but a power cut may still undo it"
         raise FileRefused(
-            f"{path} {told}: {_reason(error)}; check the disk and write it again"
+            f"{path} is written, but a power cut may still undo it: {_reason(error)}; check the "
+            "disk and write it again"
         ) from error
 
 
@@ -175,9 +175,8 @@ def _flush(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if not (
-            error.errno in _CANNOT_FLUSH and path.is_dir()
-        ):  # some file systems flush no folders
+        # some file systems flush no folders
+        if not (error.errno in _CANNOT_FLUSH and path.is_dir()):
             raise
     finally:
         os.close(handle)

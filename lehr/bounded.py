@@ -1,4 +1,7 @@
-"""Refusing a program whose integers nothing bounds: what reads a network from a file asks this before anything computes it."""
+"""Refusal of a program whose integers nothing bounds.
+
+What reads a network from a file asks this before anything computes it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ _INT32 = 2**31
 
 
 def require_bounded(net: Network) -> None:
-    """Refuse a network in which a program's integers cannot be proven to stay where they are computed, in any number of steps.
+    """Refuse a network in which a program's integers may leave the types that hold them.
+
+    It must be proven that they stay there, in any number of steps.
 
     Registers, and all that is computed on the way to them, must stay within 64 bits, the membrane
     at the end of a step within 32, and spikes at 0 or above; that they are not more than 255 is
@@ -41,36 +46,42 @@ def require_bounded(net: Network) -> None:
         for name, neuron in own.items()
         if not _is_small(neuron, arrives[name])
     }
-    for name, found in reach(doubtful, None).items():
-        if problem := _problem(found):
+    for name, bounds in reach(doubtful, None).items():
+        if problem := _problem(bounds):
             raise FileRefused(f"{name}: {problem}")
 
 
 def _is_small(neuron: Neuron, a: Interval) -> bool:
-    """Whether the sizes of a layer's numbers already show that it is bounded."""
+    """Return whether the sizes of a layer's numbers already show that it is bounded."""
     program = neuron.program
     given = {name: _size(neuron.values[name].astype(np.int64)) for name in program.parameters}
-    found = sizes(program, {**given, INPUT: max(_size(a.low), _size(a.high))})
+    largest = sizes(program, {**given, INPUT: max(_size(a.low), _size(a.high))})
     counts = any(isinstance(s, Add) and s.x == FIRED for s in program.all)
-    return found is not None and found[program.membrane] < _INT32 and not counts
+    return largest is not None and largest[program.membrane] < _INT32 and not counts
 
 
 def _size(values: Int64) -> int:
     return int(np.abs(values).max(initial=0))
 
 
-def _problem(found: Reach) -> str:
-    """What is not bounded in a layer; empty if all is."""
-    program = found.program
-    if found.beyond:
-        number, x = found.beyond, written(program.all[found.beyond - 1])  # type: ignore[arg-type]
+def _problem(bounds: Reach) -> str:
+    """Return what is not bounded in a layer; empty if all is."""
+    program = bounds.program
+    if bounds.beyond:
+        number, x = bounds.beyond, written(program.all[bounds.beyond - 1])  # type: ignore[arg-type]
         return f"{_at(program, number)}: nothing keeps {x} within 64 bits; bound it"
-    low, high = found.ends[program.membrane]
+    low, high = bounds.ends[program.membrane]
     if not -_INT32 <= low <= high < _INT32:
         number = _last(program, program.membrane)
-        return f"{_at(program, number)}: the membrane {program.membrane} can come to {low:,}..{high:,}, beyond 32 bits; bound it"
-    if found.ends[FIRED][0] < 0:
-        return f"{_at(program, _last(program, FIRED))}: it can count {found.ends[FIRED][0]:,} spikes; count what a fire writes"
+        return (
+            f"{_at(program, number)}: the membrane {program.membrane} can come to "
+            f"{low:,}..{high:,}, beyond 32 bits; bound it"
+        )
+    if bounds.ends[FIRED][0] < 0:
+        return (
+            f"{_at(program, _last(program, FIRED))}: it can count {bounds.ends[FIRED][0]:,} "
+            "spikes; count what a fire writes"
+        )
     return ""
 
 

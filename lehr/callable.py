@@ -1,4 +1,7 @@
-"""Packages that are called as the functions that they are named after: lehr.simulate(net, x) beside lehr.simulate.engines."""
+"""Packages that are called as the functions that they are named after.
+
+So there is lehr.simulate(net, x) beside lehr.simulate.engines.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Files of event cameras, decoded block by block: N-MNIST's events of 40 bits, AEDAT 3.1, and numpy's arrays of events.
+"""Files of event cameras, decoded block by block.
+
+They are N-MNIST's events of 40 bits, AEDAT 3.1, and numpy's arrays of events.
 
 Sources: Orchard, Jayawant, Cohen & Thakor 2015, "Converting static image datasets to spiking
 neuromorphic datasets using saccades", and the reader on the data set's page; iniVation, "AEDAT 3.1"
@@ -36,12 +38,18 @@ _PACKET = np.dtype(
 _POLARITY_EVENT, _EVENT_BYTES = 1, 8
 _FIELDS = ("t", "x", "y", "p")
 LATEST = 1 << 60
-"""Microseconds, 36,000 years, that no time is beyond, before or after 0: differences of two are numbers of 64 bits, too."""
+"""Microseconds, 36,000 years, that no time is beyond, before or after 0.
+
+Differences of two are numbers of 64 bits, too.
+"""
 
 
 @dataclass(frozen=True)
 class Events:
-    """What an event camera recorded: time in microseconds, column, row, and polarity 0 (darker) or 1 (brighter), int64 `[events]` each."""
+    """Events of a camera, int64 `[events]` each.
+
+    They are time in microseconds, column, row, and polarity 0 (darker) or 1 (brighter).
+    """
 
     time: Int64
     x: Int64
@@ -73,7 +81,7 @@ class Events:
 
 
 def forty_bits(path: Path) -> Iterator[Events]:
-    """N-MNIST's events, with the clock's overflows undone.
+    """Yield N-MNIST's events, with the clock's overflows undone.
 
     An event is five bytes: column, row, and big-endian 24 bits of which the highest is the polarity
     and the others the time in microseconds. Row 240 marks an overflow of the camera's clock: later
@@ -155,7 +163,9 @@ def aedat(path: Path) -> Iterator[Events]:
 
 
 def structured(path: Path) -> Iterator[Events]:
-    """Yield an `.npy` file of records with integers t (microseconds), x, y and p: what tonic, expelliarmus and others decode a file to.
+    """Yield an `.npy` file of records with integers t (microseconds), x, y and p.
+
+    That is what tonic, expelliarmus and others decode a file to.
 
     Raises:
         FileRefused: when it is no such file.
@@ -210,4 +220,4 @@ FORMATS: Mapping[str, Callable[[Path], Iterator[Events]]] = {
     ".bs2": forty_bits,
     ".npy": structured,
 }
-"""By the ends of files' names."""
+"""Readers of events by the ends of files' names."""

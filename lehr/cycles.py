@@ -1,4 +1,4 @@
-"""Which nodes of a graph lie on cycles together, in time that grows with its nodes and edges and at any depth."""
+"""Cycles of a graph, in time that grows with its nodes and edges and at any depth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ Neighbours = Callable[[str], Iterable[str]]
 
 
 def together(names: Iterable[str], targets: Neighbours, sources: Neighbours) -> dict[str, str]:
-    """For each node one of those that it can reach and that can reach it, the same for all of them.
+    """Return for each node one of those on cycles with it, the same for all of them.
+
+    They are those that it can reach and that can reach it.
 
     Source: Sharir 1981, "A strong-connectivity algorithm and its applications in data flow
     analysis" (Kosaraju's).
@@ -27,7 +29,7 @@ def together(names: Iterable[str], targets: Neighbours, sources: Neighbours) -> 
 
 
 def _finished(names: Iterable[str], targets: Neighbours) -> list[str]:
-    """All nodes, each after those that a walk in depth meets behind it."""
+    """Return all nodes, each after those that a walk in depth meets behind it."""
     done: list[str] = []
     seen: set[str] = set()
     for root in names:

@@ -12,7 +12,7 @@ DIGESTS = {"md5": "MD5", "sha256": "SHA-256"}
 
 
 class Bar(Protocol):
-    """What shows how far a transfer is, as pooch drives it: in bytes."""
+    """A display of how far a transfer is, as pooch drives it: in bytes."""
 
     @property
     def total(self) -> int: ...  # noqa: D102

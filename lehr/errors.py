@@ -1,8 +1,7 @@
-"""Every way lehr can refuse, and the exit code the command line gives for it.
+"""Refusals of lehr, and the exit code that the command line gives for each.
 
 A message is one sentence that names the thing, the value and the way out. Nothing in lehr raises a
-bare `Exception` for bad
-input: a traceback is a bug of ours, and exit code 1.
+bare `Exception` for bad input: a traceback is a bug of ours, and exit code 1.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Self
 
 SHOWN = 50
-"""How many refusals of one file are printed."""
+"""Refusals of one file that are printed, at most."""
 
 
 class LehrError(Exception):
@@ -23,7 +22,7 @@ class LehrError(Exception):
 
     exit_code: ClassVar[int] = 1
     subject = ""
-    """What several sentences are about, before their number."""
+    """Subject of several sentences, before their number."""
 
     def __str__(self) -> str:
         return "\n  ".join(self.lines)
@@ -77,7 +76,9 @@ class ToolMissing(LehrError):
 
 
 def together(problems: Iterable[str]) -> list[str]:
-    """Return the sentences of an error for all that stands in the way, each once: things that share a reason are named together.
+    """Return the sentences of an error for all that stands in the way, each once.
+
+    Things that share a reason are named together.
 
     Args:
         problems: "thing: reason".

@@ -1,4 +1,4 @@
-"""What lehr needs of other packages: always, and by the extras of `pip install 'lehr[NAME]'`.
+"""Packages that lehr needs: always, and by the extras of `pip install 'lehr[NAME]'`.
 
 `import lehr` and the commands on integer networks do with `CORE`. What needs more imports it where
 it is used, inside `needed_by`, so that a package that is missing is one sentence:
@@ -29,7 +29,7 @@ CORE: Mapping[str, str] = {
     "tomli-w": "tomli_w",
     "typer": "typer",
 }
-"""What every installation has: names of packages, as pip takes them, and of what Python imports."""
+"""Packages of every installation: names as pip takes them, and as Python imports them."""
 
 EXTRAS: Mapping[str, Mapping[str, str]] = {
     "train": {

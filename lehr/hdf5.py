@@ -37,7 +37,7 @@ _START = "import sys; sys.path[:] = {path!r}; from lehr.hdf5child import main; m
 
 
 def read_tree(path: Path, limits: Limits = GRAPH) -> Tree:
-    """Everything in an HDF5 file.
+    """Read everything in an HDF5 file.
 
     Groups become dictionaries, data sets numpy arrays, numbers, text or nested lists of text; one
     whose rows are arrays of variable length becomes a list of arrays.
@@ -96,7 +96,10 @@ def library() -> str:
 
 
 def _is_hdf5(file: IO[bytes], size: int) -> bool:
-    """Whether the signature stands where HDF5 may have it: at the start, or behind 512 bytes of others, or twice as many, and so on."""
+    """Return whether the signature stands at a place where HDF5 may have it.
+
+    That is the start, or behind 512 bytes of others, or twice as many, and so on.
+    """
     start = 0
     while start < size:
         if os.pread(file.fileno(), len(_SIGNATURE), start) == _SIGNATURE:
@@ -134,7 +137,7 @@ def _read(file: IO[bytes], limits: Limits) -> Tree:
 
 
 def _why(reader: subprocess.Popen[bytes], late: threading.Event, limits: Limits) -> str:
-    """Why a reader sent no tree."""
+    """Return why a reader sent no tree."""
     try:
         code = reader.wait(1)
     except subprocess.TimeoutExpired:
@@ -142,7 +145,10 @@ def _why(reader: subprocess.Popen[bytes], late: threading.Event, limits: Limits)
     if late.is_set() or code == -signal.SIGXCPU:
         return f"takes more than {limits.seconds} s to read; {limits.remedy}"
     if code == -signal.SIGKILL:
-        return f"its reader was killed, as happens when memory runs out; free memory or {limits.smaller}"
+        return (
+            "its reader was killed, as happens when memory runs out; free memory or "
+            f"{limits.smaller}"
+        )
     if code < 0:
         return f"made the HDF5 library fail ({signal.Signals(-code).name}); {limits.remedy}"
     if code > 0:

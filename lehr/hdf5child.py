@@ -1,4 +1,6 @@
-"""The process that reads an HDF5 file for another one (lehr/hdf5.py), with limits of its own on memory, time and files.
+"""The process that reads an HDF5 file for another one (lehr/hdf5.py).
+
+It has limits of its own on memory, time and files.
 
 It imports little, and neither numpy nor h5py: most of what it costs to refuse a file is to start.
 """
@@ -21,7 +23,10 @@ _COPIES = 2  # of the largest data set: unpacked, and as a buffer
 
 
 def main() -> None:
-    """Read the HDF5 file on standard input and send it to standard output; the only argument is JSON: where libhdf5 is, the limits."""
+    """Read the HDF5 file on standard input and send it to standard output.
+
+    The only argument is JSON: where libhdf5 is, and the limits.
+    """
     library, values = json.loads(sys.argv[1])
     limits = Limits(**values)
     confine(limits)
@@ -47,16 +52,17 @@ def main() -> None:
 
 
 def confine(limits: Limits) -> None:
-    """Give this process no more memory and processor time than such a file takes, no child, no core, and no byte of any file to write.
+    """Give this process no more memory and processor time than such a file takes.
+
+    It may have no child and no core, and write no byte of any file.
 
     Linux holds every one of these limits; macOS does not hold the one on memory.
     """
     lower_limit(
         resource.RLIMIT_AS, _BASE_BYTES + limits.file_bytes + _COPIES * limits.unpacked_bytes
     )
-    lower_limit(
-        resource.RLIMIT_CPU, limits.seconds, more=1
-    )  # at the lower limit the signal tells why, at the upper one it is SIGKILL
+    # at the lower limit the signal tells why, at the upper one it is SIGKILL
+    lower_limit(resource.RLIMIT_CPU, limits.seconds, more=1)
     for what in (resource.RLIMIT_NPROC, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         lower_limit(what, 0)
 

@@ -1,4 +1,4 @@
-"""What a file in HDF5 may hold, and what its reader may take: in proportion to the bytes of the file.
+"""Limits of a file in HDF5, and of its reader, in proportion to the bytes of the file.
 
 It imports next to nothing: the process that reads such a file has to start quickly
 (lehr/hdf5walk.py).
@@ -23,7 +23,7 @@ _STORED, _UNPACKED = 1 << 20, 64 << 20
 
 
 class Limits(NamedTuple):
-    """What a file may hold, and what its reader is told to do about one that is too large or damaged.
+    """Limits of a file, and ways out for one that is too large or damaged.
 
     Attributes:
         file_bytes: of the file itself.
@@ -32,7 +32,7 @@ class Limits(NamedTuple):
         seconds: of processor time to read it in.
         rows: whether data sets may have rows of variable length.
         skip: names at the top of the file whose contents are neither looked at nor read.
-        told_bytes: arrays of numbers larger than this are not read, but told by type and shape
+        array_bytes: arrays of numbers larger than this are not read, but stated by type and shape
             (`Declared`); None reads all.
         remedy, smaller: the ways out.
     """
@@ -43,12 +43,15 @@ class Limits(NamedTuple):
     seconds: int = 60
     rows: bool = False
     skip: tuple[str, ...] = ()
-    told_bytes: int | None = None
+    array_bytes: int | None = None
     remedy: str = "export it again"
     smaller: str = "give a smaller graph"
 
     def of(self, size: int) -> Limits:
-        """These limits for a file of `size` bytes: a small one unpacks to little and is read in no time."""
+        """Return these limits for a file of `size` bytes.
+
+        A small one unpacks to little and is read in no time.
+        """
         unpacked = min(self.unpacked_bytes, _PACKED * size)
         return self._replace(
             unpacked_bytes=unpacked,

@@ -1,9 +1,11 @@
-"""The walk through an HDF5 file that nobody vouches for; it runs in a process of its own (lehr/hdf5child.py).
+"""The walk through an HDF5 file that nobody vouches for.
+
+It runs in a process of its own (lehr/hdf5child.py).
 
 HDF5 can name other files as the place of its data, link groups into a circle, and declare terabytes
 in a kilobyte. So the whole file is walked before any of its numbers are read, and what is found
-must be a tree of numbers and text of bounded size. A file may
-still make libhdf5 itself fail: hence the process.
+must be a tree of numbers and text of bounded size. A file may still make libhdf5 itself fail: hence
+the process.
 """
 
 from __future__ import annotations
@@ -23,17 +25,18 @@ from lehr.errors import FileRefused
 from lehr.hdf5limits import MAX_CHUNKS, MAX_DEPTH, MAX_DOCUMENT, MAX_ROWS, MAX_TEXT, NAME, Limits
 from lehr.libhdf5 import Library, Shape, Storage
 
-Frame = tuple[
-    dict[str, Any], Iterable[Any]
-]  # what is told of a member, and the bytes of its numbers
-
+Frame = tuple[dict[str, Any], Iterable[Any]]
+"""The facts of a member, and the bytes of its numbers."""
 _ROW_BYTES = 128  # what numpy needs for an array besides its numbers
 _DEFLATE, _SHUFFLE = 1, 2  # the numbers that HDF5 gives its filters
 _SMALL = 4_096  # bytes
 
 
 class _Data(NamedTuple):
-    """A data set that is open, and what is in it: numbers or rows of a numpy type, or text where it has none."""
+    """A data set that is open, and what is in it.
+
+    That is numbers or rows of a numpy type, or text if it has no such type.
+    """
 
     place: int
     kind: int
@@ -44,17 +47,20 @@ class _Data(NamedTuple):
 
     @property
     def members(self) -> int:
-        """How many numbers, rows or texts it has."""
+        """The number of its numbers, rows or texts."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """What they take."""
+        """The bytes that they take."""
         return self.members * self.width
 
 
 def lower_limit(what: int, amount: int, more: int = 0) -> None:
-    """Give this process no more of a resource than `amount`, and no way back; at `amount + more` the system ends it."""
+    """Give this process no more of a resource than `amount`, and no way back.
+
+    At `amount + more` the system ends it.
+    """
     hard = resource.getrlimit(what)[1]
     high = amount + more if hard == resource.RLIM_INFINITY else min(amount + more, hard)
     with suppress(ValueError, OSError):  # a system that does not know one limit keeps the others
@@ -62,7 +68,9 @@ def lower_limit(what: int, amount: int, more: int = 0) -> None:
 
 
 def walk(handle: int, library: str, limits: Limits) -> Iterator[Frame]:
-    """Every member of the HDF5 file that is open at `handle`: all are looked at before the first is given.
+    """Yield every member of the HDF5 file that is open at `handle`.
+
+    All are looked at before the first is given.
 
     Raises:
         FileRefused: when it holds anything but a bounded tree of numbers and text.
@@ -71,9 +79,8 @@ def walk(handle: int, library: str, limits: Limits) -> Iterator[Frame]:
     lib = Library(library)
     file = lib.file(f"/dev/fd/{handle}".encode())
     try:
-        lower_limit(
-            resource.RLIMIT_NOFILE, 0
-        )  # nothing that the walk may overlook opens another file
+        # nothing that the walk may overlook opens another file
+        lower_limit(resource.RLIMIT_NOFILE, 0)
         audit = _Audit(lib, file, handle, limits)
         audit.group(lib.Oopen(file, b"/", 0), "", 0)
         yield from audit.frames
@@ -82,7 +89,9 @@ def walk(handle: int, library: str, limits: Limits) -> Iterator[Frame]:
 
 
 class _Audit:
-    """Walks a file and refuses what is not a bounded tree; of its numbers, only a few at a time are read on the way.
+    """A walk through a file that refuses what is not a bounded tree.
+
+    Of its numbers, only a few at a time are read on the way.
 
     To open a data set is most of what a small one costs: what is large is opened again, once all
     the rest has been seen.
@@ -202,7 +211,10 @@ class _Audit:
             )
 
     def _chunks(self, data: _Data, chunk_bytes: int, here: str) -> None:
-        """Inflate each chunk, but never beyond the size it declares: libhdf5 itself would go on to the end of the stream."""
+        """Inflate each chunk, but never beyond the size it declares.
+
+        libhdf5 itself would go on to the end of the stream.
+        """
         chunks = self._lib.chunks(data.place, len(data.shape))
         if len(chunks) > MAX_CHUNKS:
             raise FileRefused(
@@ -225,11 +237,11 @@ class _Audit:
                 )
 
     def _only_declared(self, data: _Data) -> bool:
-        """Whether numbers are told by their type and shape, and not read."""
+        """Return whether numbers are stated by their type and shape, and not read."""
         return (
-            self._limits.told_bytes is not None
+            self._limits.array_bytes is not None
             and data.dtype is not None
-            and data.bytes > self._limits.told_bytes
+            and data.bytes > self._limits.array_bytes
         )
 
     def _frame(self, data: _Data, token: bytes, here: str) -> Frame:
@@ -249,7 +261,7 @@ class _Audit:
         )
 
     def _later(self, token: bytes, read: Callable[[int, int, int], Iterator[Any]]) -> Iterator[Any]:
-        """What `read` makes of a data set that is opened when it is sent."""
+        """Yield from `read` of a data set that is opened when it is sent."""
         lib = self._lib
         place = lib.object(self._file, token)
         kind, space = lib.Dget_type(place), lib.Dget_space(place)
@@ -258,7 +270,10 @@ class _Audit:
             lib.Idec_ref(opened)
 
     def _texts(self, data: _Data, here: str) -> Iterator[str]:
-        """Those of variable length one by one: many short references to one long text would otherwise be multiplied in memory."""
+        """Yield texts; those of variable length one by one.
+
+        Many short references to one long text would otherwise be multiplied in memory.
+        """
         lib, limit = self._lib, MAX_TEXT if data.shape else MAX_DOCUMENT
         varies = bool(lib.Tis_variable_str(data.kind))
         if varies:
@@ -286,7 +301,10 @@ class _Audit:
     def _rows(
         self, place: int, kind: int, shape: Shape, stored: Storage, token: bytes, here: str
     ) -> Frame:
-        """Check rows by the lengths that are stored for them: libhdf5 reserves memory for whatever they say."""
+        """Check rows by the lengths that are stored for them.
+
+        libhdf5 reserves memory for whatever they say.
+        """
         lib = self._lib
         base = lib.Tget_super(kind)
         dtype, width = lib.numbers(base), lib.Tget_size(base)
@@ -329,7 +347,10 @@ class _Audit:
         return head, chain((b"".join(length.to_bytes(8, "little") for length in lengths),), rows)
 
     def _row_lengths(self, place: int, layout: int, rows: int, width: int, here: str) -> list[int]:
-        """As stored: a row is its length in four bytes, and then the place of its numbers."""
+        """Return the lengths of rows as stored.
+
+        A row is its length in four bytes, and then the place of its numbers.
+        """
         lib = self._lib
         if layout == libhdf5.CHUNKED:
             chunks = sorted(

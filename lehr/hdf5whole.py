@@ -1,4 +1,7 @@
-"""Whether an HDF5 file is there to its end: its superblock says where that is, and libhdf5 would say it in words of its own."""
+"""Check that an HDF5 file is there to its end.
+
+Its superblock says where that is; libhdf5 would say it in words of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ _WIDTHS = (2, 4, 8)
 
 
 def require_whole(handle: int, remedy: str) -> None:
-    """Refuse an HDF5 file that ends before its stated end. What is no HDF5 file, or of an unknown version, passes.
+    """Refuse an HDF5 file that ends before its stated end.
+
+    A file that is no HDF5, or of an unknown version, passes.
 
     Args:
         handle: of the open file; its position stays where it is.
@@ -25,9 +30,8 @@ def require_whole(handle: int, remedy: str) -> None:
         FileRefused: with both numbers of bytes.
     """
     size, start = os.fstat(handle).st_size, 0
-    while (
-        os.pread(handle, len(_SIGNATURE), start) != _SIGNATURE
-    ):  # after a user block of 512 bytes, or 1,024, ...
+    # after a user block of 512 bytes, or 1,024, ...
+    while os.pread(handle, len(_SIGNATURE), start) != _SIGNATURE:
         start = 2 * start or 512
         if start >= size:
             return

@@ -1,4 +1,6 @@
-"""What passes between the process that reads an HDF5 file and the one that asked: limits one way, a tree the other.
+"""Messages between the process that reads an HDF5 file and the one that asked.
+
+Limits go one way, a tree the other.
 
 The tree travels as frames: a line of JSON that says what follows, then that many bytes. The
 receiving side believes none of it: whoever has taken over the reader through a crafted file can
@@ -31,7 +33,7 @@ _WIDTH = 8  # bytes of the length of a row
 
 @dataclass(frozen=True)
 class Declared:
-    """An array that was not read: what the file says of it.
+    """An array that was not read: its type and shape in the file.
 
     Attributes:
         dtype: as numpy's `dtype.str`.
@@ -43,30 +45,31 @@ class Declared:
 
     @property
     def nbytes(self) -> int:
-        """What it would take in memory."""
+        """The bytes that it would take in memory."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 def receive(sent: IO[bytes], limits: Limits) -> Tree:
-    """Return the tree that was sent: groups as dictionaries, data sets as arrays, numbers, text or (nested) lists of text or of arrays.
+    """Return the tree that was sent.
+
+    Groups are dictionaries, data sets arrays, numbers, text or (nested) lists of text or of arrays.
 
     Raises:
         FileRefused: with the message that was sent in its place.
         ValueError: when it is cut short, is not what is sent there, or is more than the limits
             allow.
     """
-    incoming, tree = (
-        _Incoming(sent, 2 * limits.unpacked_bytes, limits.told_bytes is not None),
-        Tree(),
-    )  # text grows in JSON
+    # text grows in JSON
+    incoming = _Incoming(sent, 2 * limits.unpacked_bytes, limits.array_bytes is not None)
+    tree = Tree()
     for _ in range(limits.objects + 1):
         match incoming.head():
             case {"kind": "end"}:
                 return tree
             case {"kind": "refused", "message": str(message)}:
                 raise FileRefused(printable(message))
-            case {"at": str(at), **told}:
-                _put(tree, at, incoming.value(told))
+            case {"at": str(at), **header}:
+                _put(tree, at, incoming.value(header))
             case _:
                 raise ValueError("a frame of another kind")
     raise ValueError("more objects than allowed")
@@ -104,8 +107,8 @@ class _Incoming:
             raise ValueError("a frame cut short")
         return json.loads(line)
 
-    def value(self, told: dict[Any, Any]) -> Any:
-        match told:
+    def value(self, header: dict[Any, Any]) -> Any:
+        match header:
             case {"kind": "group"}:
                 return {}
             case {"kind": "numbers", "dtype": str(dtype), "shape": list(shape)}:

@@ -1,4 +1,6 @@
-"""Writing a tree of numbers and text as HDF5: few bytes and little time for each of many small arrays, and always the same bytes.
+"""Writing a tree of numbers and text as HDF5, always as the same bytes.
+
+Each of many small arrays takes few bytes and little time.
 
 What is written has the form of HDF5 1.8, whose headers have checksums, without times. Small arrays
 and text stand in the file as they are; large arrays are packed with gzip.
@@ -17,20 +19,23 @@ _PLAIN_BYTES = 4_096  # what gzip would save below that, the index of its chunks
 
 
 def tree_bytes(tree: Mapping[str, Any]) -> bytes:
-    """Return an HDF5 file of `tree`: mappings are groups, all else is numbers, text, or lists of them."""
+    """Return an HDF5 file of `tree`.
+
+    Mappings are groups, all else is numbers, text, or lists of them.
+    """
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)
     access.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_V18)
-    made = h5p.create(h5p.FILE_CREATE)
-    made.set_obj_track_times(False)
-    with h5py.File(h5f.create(b"in memory", h5f.ACC_TRUNC, made, access)) as file:
+    creation = h5p.create(h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)
+    with h5py.File(h5f.create(b"in memory", h5f.ACC_TRUNC, creation, access)) as file:
         _Writer().group(file.id, tree)
         file.flush()
         return bytes(file.id.get_file_image())
 
 
 class _Writer:
-    """Puts members into groups; what is the same for all of them is made once."""
+    """A writer that puts members into groups; what is the same for all of them is made once."""
 
     def __init__(self) -> None:
         self._group, self._data = h5p.create(h5p.GROUP_CREATE), h5p.create(h5p.DATASET_CREATE)

@@ -30,7 +30,7 @@ class Interval:
         )
 
     def times(self, factor: int) -> Interval:
-        """Bounds of the sum of so many such values."""
+        """Return the bounds of the sum of so many such values."""
         return Interval(self.low * factor, self.high * factor, self.magnitude * factor)
 
     def repeated(self, times: int) -> Interval:
@@ -40,7 +40,10 @@ class Interval:
         )
 
     def clipped(self) -> Interval:
-        """Return the same with all bounds brought within 2**40, so that sums of sums stay far inside int64."""
+        """Return the same with all bounds brought within 2**40.
+
+        Sums of sums stay far inside int64 so.
+        """
         return Interval(
             np.maximum(self.low, -BEYOND),
             np.minimum(self.high, BEYOND),
@@ -54,7 +57,7 @@ class Interval:
 
 
 def weighted(x: Interval, weight: Int64, groups: int) -> Interval:
-    """Bounds of weighted sums of `x`, for weights `[out channels, in channels / groups, places]`."""
+    """Bound weighted sums of `x`, for weights `[out channels, in channels / groups, places]`."""
     plus, minus = np.maximum(weight, 0).sum(axis=2), np.maximum(-weight, 0).sum(axis=2)
     out, fan_in = weight.shape[0] // groups, weight.shape[1]
     low, high, magnitude = [], [], []

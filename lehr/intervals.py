@@ -1,4 +1,7 @@
-"""What every sum in a network can become, by interval arithmetic over its edges: the ground on which the width analysis stands."""
+"""Bounds of every sum in a network, by interval arithmetic over its edges.
+
+The width analysis stands on them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from lehr.nodes import INT32_MAX
 
 
 def intervals(net: Network) -> dict[str, Interval]:
-    """Bounds of what every node puts out, `input` included; those beyond 2**40 are given as 2**40."""
+    """Bound the output of every node, `input` included; bounds beyond 2**40 are given as 2**40."""
     known = {INPUT: _between(0, net.input.highest, net.input.shape[0])}
     for name, neuron in net.neurons.items():
         known[name] = _between(0, neuron.program.most_spikes, neuron.channels)
@@ -25,7 +28,10 @@ def intervals(net: Network) -> dict[str, Interval]:
 
 
 def accumulators(net: Network) -> dict[str, int]:
-    """Return the nodes whose sums can leave int32, and what they reach; neuron layers where several edges are added."""
+    """Return the nodes whose sums can leave int32, and what they reach.
+
+    Neuron layers are among them if several edges are added.
+    """
     known = intervals(net)
     reached = {name: known[name] for name in net.order if name not in net.neurons}
     reached |= {
@@ -47,7 +53,7 @@ def _between(low: int, high: int, channels: int) -> Interval:
 
 
 def arriving(net: Network, name: str, nodes: Mapping[str, Interval]) -> Interval:
-    """Bounds of the sum over the edges into a node, from those of all nodes."""
+    """Bound the sum over the edges into a node, from the bounds of all nodes."""
     first, *rest = (nodes[source] for source in net.sources(name))
     for other in rest:
         first = first + other

@@ -1,4 +1,6 @@
-"""Files and folders that a writing keeps beside its destination, and that a killed one leaves there.
+"""Files and folders that a writing keeps beside its destination until it ends.
+
+A writing that was killed leaves them there.
 
     .NAME.KERNEL-RANDOM.part    what is being written, or what was replaced and is being removed
     .NAME.KERNEL-RANDOM.old     the folder that was at NAME, whole, where folders cannot be
@@ -56,7 +58,9 @@ def locked_part(path: Path, *, folder: bool, mode: int) -> Iterator[Path]:
 
 
 def recover(path: Path) -> None:
-    """Put back the folder that a writing, killed between its two renames, has moved away from `path`.
+    """Put back the folder that a killed writing has moved away from `path`.
+
+    It was killed between its two renames.
 
     The same is done for the folders above it, and nothing where something is at `path`. A writer
     that is still between its renames finds the folder there again, and replaces it anew.
@@ -72,7 +76,7 @@ def recover(path: Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Recover `path`, and clean away what dead writers have left beside it, as far as that can be."""
+    """Recover `path`, and clean away what dead writers have left beside it, where that can be."""
     recover(path)
     for entry, ending, kernel in _beside(path):
         with suppress(OSError):
@@ -94,7 +98,10 @@ def remove_folder(folder: Path, path: Path) -> None:
 
 
 def _beside(path: Path) -> list[tuple[Path, str, str]]:
-    """All that writings to `path` keep beside it: each with its ending and the kernel that made it."""
+    """Return all that writings to `path` keep beside it.
+
+    Each comes with its ending and the kernel that made it.
+    """
     name = re.escape(path.name)
     known = re.compile(rf"\.{name}\.([0-9a-f]{{8}})-[0-9a-f]{{8}}\.({PART}|{OLD})\Z")
     try:
@@ -105,7 +112,7 @@ def _beside(path: Path) -> list[tuple[Path, str, str]]:
 
 
 def _changed(entry: Path) -> int:
-    """When an entry was made, renamed or changed last; 0 where it is gone."""
+    """Return when an entry was made, renamed or changed last; 0 if it is gone."""
     try:
         return entry.lstat().st_ctime_ns
     except OSError:
@@ -135,7 +142,10 @@ def _opened(part: Path) -> int | None:
 
 
 def _remove_abandoned(part: Path, kernel: str) -> None:
-    """Remove a part whose writer is dead; its lock is held until it is gone, so that no new writer takes it meanwhile."""
+    """Remove a part whose writer is dead.
+
+    Its lock is held until it is gone, so that no new writer takes it meanwhile.
+    """
     kind = stat.S_IFMT(part.lstat().st_mode)
     if kind not in (stat.S_IFREG, stat.S_IFDIR) or (handle := _opened(part)) is None:
         return
@@ -182,7 +192,10 @@ def _remove(part: Path) -> None:
 
 @cache
 def _kernel() -> str:
-    """Eight digits that name the running system: others for another host, and after a restart."""
+    """Return eight digits that name the running system.
+
+    They are others for another host, and after a restart.
+    """
     try:
         name = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:

@@ -51,7 +51,7 @@ _DOWNWARD = 1
 
 
 class Damaged(Exception):
-    """The library refuses to go on; the message is its own."""
+    """Refusal of the library to go on; the message is its own."""
 
 
 class Token(Structure):
@@ -99,7 +99,11 @@ class Link(NamedTuple):
 
 
 class Storage(NamedTuple):
-    """How a data set is stored: its layout, the shape of its chunks, the numbers of its filters, the other file that holds it."""
+    """The storage of a data set.
+
+    It is its layout, the shape of its chunks, the numbers of its filters, and the other file that
+    holds it.
+    """
 
     layout: int = CONTIGUOUS
     chunk: Shape = ()
@@ -108,7 +112,10 @@ class Storage(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A stored piece of a data set: where it begins, which of its filters it skips, its bytes in the file."""
+    """A stored piece of a data set.
+
+    It is where it begins, which of its filters it skips, and its bytes in the file.
+    """
 
     offset: Shape
     skipped: int
@@ -180,7 +187,10 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 
 
 class Library:
-    """Its functions by name, without the `H5`; each raises `Damaged` where it answers with an error."""
+    """Functions of the library by name, without the `H5`.
+
+    Each raises `Damaged` if it answers with an error.
+    """
 
     def __init__(self, path: str) -> None:
         self._lib = ctypes.CDLL(path)
@@ -191,9 +201,8 @@ class Library:
                 function.errcheck = self._checked
             setattr(self, name[2:], function)
         self.open()
-        self.Eset_auto2(
-            _DEFAULT, None, None
-        )  # it would write what it says to the error stream as well
+        # it would write what it says to the error stream as well
+        self.Eset_auto2(_DEFAULT, None, None)
         self._types: dict[tuple[int, int, int, int], int] = {}
 
     if TYPE_CHECKING:
@@ -206,7 +215,10 @@ class Library:
         return result
 
     def _problem(self) -> str:
-        """What the library says of its last error: the outermost and the innermost of the functions that gave up."""
+        """Return what the library says of its last error.
+
+        It is of the outermost and the innermost of the functions that gave up.
+        """
         said: list[str] = []
 
         def note(_number: int, problem: Any, _data: None) -> int:
@@ -228,14 +240,14 @@ class Library:
 
     def links(self, group: int, most: int) -> list[Link]:
         """Return the members of a group by name; at most one more than `most`."""
-        found: list[Link] = []
+        members: list[Link] = []
 
         def note(_group: int, name: bytes, link: Any, _data: None) -> int:
-            found.append(Link(name, link.contents.kind, bytes(link.contents.target.token)))
-            return len(found) > most
+            members.append(Link(name, link.contents.kind, bytes(link.contents.target.token)))
+            return len(members) > most
 
         self.Literate2(group, 0, 0, None, _ON_LINK(note), None)
-        return found
+        return members
 
     def object(self, file: int, token: bytes) -> int:
         """Open an object by its place."""
@@ -270,10 +282,12 @@ class Library:
             self._types[key] = self.constant(f"{name}{'BE' if order else 'LE'}_g")
         if not self.Tequal(kind, self._types[key]):  # of another precision, for example
             return None
-        return f"{'|' if width == 1 else '>' if order else '<'}{'f' if family == FLOAT else 'i' if signed else 'u'}{width}"
+        byte_order = "|" if width == 1 else ">" if order else "<"
+        letter = "f" if family == FLOAT else "i" if signed else "u"
+        return f"{byte_order}{letter}{width}"
 
     def storage(self, data: int) -> Storage:
-        """How a data set is stored."""
+        """Return how a data set is stored."""
         plist, chunk, name = (
             self.Dget_create_plist(data),
             (c_uint64 * MAX_AXES)(),
@@ -299,14 +313,14 @@ class Library:
 
     def chunks(self, data: int, ndim: int) -> list[Chunk]:
         """Return the pieces that were written."""
-        found: list[Chunk] = []
+        pieces: list[Chunk] = []
 
         def note(offset: Any, skipped: int, _address: int, size: int, _data: None) -> int:
-            found.append(Chunk(tuple(offset[:ndim]), skipped, size))
+            pieces.append(Chunk(tuple(offset[:ndim]), skipped, size))
             return 0
 
         self.Dchunk_iter(data, _DEFAULT, _ON_CHUNK(note), None)
-        return found
+        return pieces
 
     def chunk_bytes(self, data: int, chunk: Chunk) -> bytes:
         """Return a piece as it is stored, packed."""
@@ -327,13 +341,13 @@ class Library:
         return stored.raw
 
     def read(self, data: int, kind: int, size: int) -> memoryview:
-        """All of a data set, `size` bytes as they are stored."""
+        """Read all of a data set, `size` bytes as they are stored."""
         into = ctypes.create_string_buffer(max(size, 1))
         self.Dread(data, kind, _ALL, _ALL, _DEFAULT, into)
         return memoryview(into)[:size]
 
     def text(self, data: int, kind: int, space: int, index: Shape) -> bytes:
-        """One of the texts of variable length."""
+        """Read one of the texts of variable length."""
         one, held = self.Screate(0), c_char_p()
         if index:
             self.Sselect_elements(space, 0, 1, (c_uint64 * len(index))(*index))
@@ -346,7 +360,10 @@ class Library:
     def rows(
         self, data: int, kind: int, space: int, lengths: list[int], width: int
     ) -> Iterator[bytes]:
-        """Yield the rows of variable length, one after another, of numbers of `width` bytes; their number has to be that in `lengths`."""
+        """Yield the rows of variable length, one after another, of numbers of `width` bytes.
+
+        Their number has to be that in `lengths`.
+        """
         held = (_Row * len(lengths))()
         self.Dread(data, kind, _ALL, _ALL, _DEFAULT, held)
         for row, length in zip(held, lengths, strict=True):

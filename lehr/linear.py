@@ -1,4 +1,6 @@
-"""A program read as a linear map in floating point: what a step makes of every register where nothing fires and nothing rounds.
+"""Programs read as linear maps in floating point.
+
+The map says what a step makes of every register if nothing fires and nothing rounds.
 
 That is what other tools of NIR can be told of a neuron. What a program does beyond it is kept as a
 sentence, never dropped in silence.
@@ -33,7 +35,10 @@ ONE = ""
 """The term of a linear form that is a constant."""
 _UNIT = np.ones(())
 Form = Mapping[str, Float]
-"""What a register holds: a factor for each state, for the input and for 1; a factor that is 0 in all neurons is left out."""
+"""Content of a register: a factor for each state, for the input and for 1.
+
+A factor that is 0 in all neurons is left out.
+"""
 
 RULES: Table[Callable[..., None]] = Table(
     "the .nir file", "write the update in the six statements of lehr.update"
@@ -61,7 +66,7 @@ class Reading:
     held: str = ""
 
     def form(self, source: Source) -> Form:
-        """What a source holds."""
+        """Return the form of a source."""
         if isinstance(source, str) and source in self.forms:
             return self.forms[source]
         return {INPUT: _UNIT} if source == INPUT else _form({ONE: self.number(source)})
@@ -153,7 +158,7 @@ def _put(r: Reading, s: Put) -> None:
 
 @RULES.rule(Bound)
 def _bound(r: Reading, s: Bound) -> None:
-    """A register of a width is a number without one."""
+    """Pass over a Bound: a register of a width is a number without one."""
 
 
 @RULES.rule(Fire)

@@ -1,4 +1,6 @@
-"""The updates of chips and of other neurons, each as the program that it is: what a machine computes stands here and nowhere else.
+"""Updates of chips and of other neurons, each as the program that it is.
+
+What a machine computes stands here and nowhere else.
 
 Parameters are integers by channel or by neuron. Sources are in docs/arithmetic.md, beside each
 machine.

@@ -1,4 +1,4 @@
-"""The integer network: nodes, edges, what goes in, how long it runs, what is read out.
+"""The integer network: nodes, edges, its input, its number of steps, its readout.
 
 It is what a `.nir` file says and nothing else. Order of evaluation follows from the edges alone,
 never from names:
@@ -70,7 +70,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}\Z")
 
 @dataclass(frozen=True)
 class Input:
-    """What enters the network at each step.
+    """The input of the network at each step.
 
     Attributes:
         shape: without batch and time.
@@ -170,7 +170,10 @@ class Network(Shown):
 
     @cached_property
     def cycles(self) -> Mapping[str, str]:
-        """For every node one of those on cycles with it, the same for all of them; a node on no cycle stands alone."""
+        """For every node one of those on cycles with it, the same for all of them.
+
+        A node on no cycle stands alone.
+        """
         return together((INPUT, *self.nodes, OUTPUT), self.targets, self.sources)
 
     @cached_property
@@ -265,18 +268,17 @@ class Network(Shown):
     @cached_property
     def digest(self) -> str:
         """sha256 over every number in the network: equal networks have equal digests."""
-        told = hashlib.sha256(repr((self.edges, self.input, self.steps, self.readout)).encode())
+        hasher = hashlib.sha256(repr((self.edges, self.input, self.steps, self.readout)).encode())
         for name, node in self.nodes.items():
-            told.update(f"{name}:{type(node).__name__}".encode())
+            hasher.update(f"{name}:{type(node).__name__}".encode())
             for field in fields(node):  # type: ignore[arg-type]
                 value = getattr(node, field.name)
-                if value is None or (
-                    isinstance(value, Mapping) and not value
-                ):  # a neuron without a synapse state, or more parameters
+                # a neuron without a synapse state, or more parameters
+                if value is None or (isinstance(value, Mapping) and not value):
                     continue
                 for part in value.items() if isinstance(value, Mapping) else [value]:
-                    told.update(_bytes_of(part))
-        return told.hexdigest()
+                    hasher.update(_bytes_of(part))
+        return hasher.hexdigest()
 
     # ---------------------------------------------------------------- checks
     def _check_names(self) -> None:
@@ -348,19 +350,19 @@ class Network(Shown):
                 )
 
     def _upstream(self, name: str) -> set[str]:
-        """Return the weights and delays between neuron layer `name` and the spikes that drive it."""
-        found: set[str] = set()
+        """Return the weights and delays between layer `name` and the spikes that drive it."""
+        passed: set[str] = set()
         pending = list(self.sources(name))
         while pending:
             here = pending.pop()
-            if here != INPUT and here not in found and not isinstance(self.nodes[here], Neuron):
-                found.add(here)
+            if here != INPUT and here not in passed and not isinstance(self.nodes[here], Neuron):
+                passed.add(here)
                 pending.extend(self.sources(here))
-        return found
+        return passed
 
 
 def _bytes_of(value: object) -> bytes:
-    """What a field adds to a digest: an array its shape and numbers, anything else its text."""
+    """Return the bytes of a field in a digest: of an array shape and numbers, else its text."""
     if isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value):
         return b"".join(map(_bytes_of, value))
     return (

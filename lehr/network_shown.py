@@ -1,4 +1,4 @@
-"""How a network shows itself."""
+"""Networks in a line and in a table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ if TYPE_CHECKING:
 
 
 def network_line(net: Network) -> str:
-    """Return a network in one line: what goes in and comes out, its size, the start of its digest."""
-    ends = f"{shape_text(net.input.shape)} {net.input.kind} to {math.prod(net.shapes[net.output])} classes in {net.steps} steps"
+    """Return a network in one line: its input, output and size, and the start of its digest."""
+    ends = (
+        f"{shape_text(net.input.shape)} {net.input.kind} to {math.prod(net.shapes[net.output])} "
+        f"classes in {net.steps} steps"
+    )
     weights = sum(node.weight.size for node in net.weighted.values())
-    return f"{ends}, {len(net.neurons)} layers of neurons, {weights:,} weights, digest {net.digest[:12]}"
+    return (
+        f"{ends}, {len(net.neurons)} layers of neurons, {weights:,} weights, digest "
+        f"{net.digest[:12]}"
+    )
 
 
 def network_table(net: Network) -> Table:
-    """Its nodes in order of evaluation."""
+    """Return a table of its nodes in order of evaluation."""
     rows = [
         (name, type(net.nodes[name]).__name__, shape_text(net.shapes[name]), _held(net, name))
         for name in net.order

@@ -1,4 +1,6 @@
-"""Where the exact meaning of a graph stands: all `fixed_point` blocks of a file in one text, JSON, in the metadata of the graph.
+"""The `fixed_point` blocks of a graph, in one text.
+
+The exact meaning of the graph stands in them: JSON, in its metadata.
 
 A member of an HDF5 file takes some 50 microseconds to read, whatever is in it; with one for each
 field of each block, deep networks could not be read in reasonable time. Files of
@@ -21,7 +23,7 @@ NODES = "nodes"
 
 
 def gathered(graph: Mapping[str, Any]) -> dict[str, Any]:
-    """`graph` with the blocks of its nodes in one text in its own metadata."""
+    """Return `graph` with the blocks of its nodes in one text in its own metadata."""
     nodes, blocks = {}, {}
     for name, fields in graph["nodes"].items():
         metadata = dict(fields.get("metadata", {}))
@@ -36,7 +38,7 @@ def gathered(graph: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spread(graph: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`graph` with each block at its node; one whose blocks are there already as it is.
+    """Return `graph` with each block at its node; as it is if the blocks are there already.
 
     Raises:
         FileRefused: when the text is no JSON of blocks, or names a node that is not there or has a
@@ -62,9 +64,9 @@ def spread(graph: Mapping[str, Any]) -> Mapping[str, Any]:
             f"has a fixed_point text whose {NODES!r} is {short(blocks)}; give a block for each "
             "node of weights or neurons"
         )
-    told = dict(nodes)
+    complete = dict(nodes)
     for name, block in blocks.items():
-        fields = told.get(name)
+        fields = complete.get(name)
         if not isinstance(fields, Mapping) or not isinstance(block, dict):
             raise FileRefused(
                 f"has a fixed_point block for {short(name)}, which is no node with fields; remove "
@@ -73,8 +75,12 @@ def spread(graph: Mapping[str, Any]) -> Mapping[str, Any]:
         own = fields.get("metadata", {})
         if not isinstance(own, Mapping) or BLOCK in own:
             raise FileRefused(f"has two fixed_point blocks for {name}; remove the one at the node")
-        told[name] = {**fields, "metadata": {**own, BLOCK: block}}
-    return {**graph, NODES: told, "metadata": {**metadata, BLOCK: {**whole, "schema": NET_SCHEMA}}}
+        complete[name] = {**fields, "metadata": {**own, BLOCK: block}}
+    return {
+        **graph,
+        NODES: complete,
+        "metadata": {**metadata, BLOCK: {**whole, "schema": NET_SCHEMA}},
+    }
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The `.nir` file: the form in which a network travels between the stations of the line and to other people's tools.
+"""The `.nir` file, in which a network travels between stations and to other people's tools.
 
 A file says everything twice. Floating-point fields (tau, r, v_leak) say it to any reader of NIR;
 `fixed_point` in the metadata of the graph says it exactly (lehr/nirblocks.py, docs/arithmetic.md).
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 ORIGIN, APPROXIMATE = "origin", "approximate"
 FOR_READER = "lehr export --for"
-"""What the origin of a file says that was written in float units, for another tool's importer."""
+"""Mark in the origin of a file that was written in float units for another tool's importer."""
 Origin = Mapping[str, Any]
 RELATIVE = 1e-9
 _ENDS = {INPUT: "Input", OUTPUT: "Output"}
@@ -71,7 +71,7 @@ def write(
 
 
 def to_bytes(net: Network, origin: Origin | None = None, approximate: Iterable[str] = ()) -> bytes:
-    """What `write` puts into the file: the same bytes for equal networks and origins."""
+    """Return the bytes of the file that `write` makes: the same for equal networks and origins."""
     import nir  # here, as to read a file takes none of the two, nor what they import
 
     from lehr.hdf5write import tree_bytes
@@ -117,7 +117,10 @@ def open_model(path: Path) -> Model:
 
 
 def to_nir(net: Network, approximate: Iterable[str] = ()) -> nir.NIRGraph:
-    """Return the network as a graph of the `nir` package; its arrays are copies; raises as `to_bytes`."""
+    """Return the network as a graph of the `nir` package.
+
+    Its arrays are copies; raises as `to_bytes`.
+    """
     import nir
 
     _approximated(net, approximate)
@@ -166,7 +169,10 @@ def _tree(net: Network) -> dict[str, Any]:
 
 
 def _approximated(net: Network, approximate: Iterable[str]) -> str:
-    """What NIR's own fields lack of the layers in `approximate`, in one text; raises as `to_bytes` where they lack of others."""
+    """Return what NIR's own fields lack of the layers in `approximate`, in one text.
+
+    Raises as `to_bytes` if they lack anything of other layers.
+    """
     allowed = set(approximate)
     for name in sorted(allowed - net.neurons.keys()):
         raise UsageError(
@@ -175,7 +181,10 @@ def _approximated(net: Network, approximate: Iterable[str]) -> str:
         )
     lacks = {name: neuron.nir.lacks for name, neuron in net.neurons.items() if neuron.nir.lacks}
     if others := sorted(lacks.keys() - allowed):
-        way_out = "name it in `approximate` to write it as the nearest, {}, with its update exactly beside that"
+        way_out = (
+            "name it in `approximate` to write it as the nearest, {}, with its update exactly "
+            "beside that"
+        )
         raise NotMappable(
             *together(
                 f"{name}: NIR has no neuron for its update, as {' and '.join(lacks[name])}; "
@@ -198,25 +207,24 @@ def _model(graph: Any) -> Model:
     if not _states_integers(graph):
         raise FileRefused(
             "holds a float graph, no integer network: it has no fixed_point block anywhere; make a "
-            "network of it by"
-            " 'lehr quantize GRAPH.nir --calibrate IN.npz -o MODEL.nir'"
+            "network of it by 'lehr quantize GRAPH.nir --calibrate IN.npz -o MODEL.nir'"
         )
     with about("the graph "):
         check_keys(graph, ("type", "nodes", "edges"), "a graph", optional=["metadata"])
         graph = spread(graph)
         exact = block(graph, NET_SCHEMA, ("input", "steps", "readout"), optional=["digest"])
         kind, steps, readout = (scalar(exact, name) for name in ("input", "steps", "readout"))
-        edges, told = edges_of(graph["edges"]), _nodes(graph["nodes"])
+        edges, stated = edges_of(graph["edges"]), _nodes(graph["nodes"])
     nodes = {}
-    for name in sorted(told.keys() - _ENDS.keys()):
+    for name in sorted(stated.keys() - _ENDS.keys()):
         with about(f"{name}: "):
-            nodes[name] = node_of(told[name])
+            nodes[name] = node_of(stated[name])
     with about(f"{INPUT}: "):
-        shape = whole(told[INPUT], "shape")
+        shape = whole(stated[INPUT], "shape")
         net_input = Input(shape if isinstance(shape, tuple) else (shape,), kind)
     net = Network(nodes, edges, net_input, steps, readout)
     require_bounded(net)
-    _check_agreement(told, net)
+    _check_agreement(stated, net)
     if str(exact.get("digest", net.digest)) != net.digest:
         raise FileRefused(
             "the graph has another digest than its network, so it was damaged or changed; export "
@@ -226,7 +234,10 @@ def _model(graph: Any) -> Model:
 
 
 def _states_integers(graph: Fields) -> bool:
-    """Whether any fixed_point block is there: a file of lehr's that lost some of them is damaged, another tool's has none."""
+    """Return whether any fixed_point block is there.
+
+    A file of lehr's that lost some of them is damaged, another tool's has none.
+    """
     nodes = graph.get("nodes")
     every = [graph, *(nodes.values() if isinstance(nodes, Mapping) else ())]
     blocks = [
@@ -238,7 +249,7 @@ def _states_integers(graph: Fields) -> bool:
 
 
 def _refuse_reader_file(graph: Mapping[str, Any]) -> None:
-    """Refuse what `lehr export --for` wrote: its floats stand for the network, but are not it."""
+    """Refuse a file of `lehr export --for`: its floats stand for the network, but are not it."""
     metadata = graph.get("metadata")
     if not isinstance(metadata, Mapping) or BLOCK in metadata:
         return
@@ -255,31 +266,30 @@ def _type(fields: Fields) -> str:
     return str(fields.get("type"))
 
 
-def _nodes(told: Any) -> Mapping[str, Fields]:
+def _nodes(stated: Any) -> Mapping[str, Fields]:
     """Return the nodes' fields, with one input and one output among them."""
-    if not isinstance(told, Mapping):
+    if not isinstance(stated, Mapping):
         raise FileRefused("has nodes that are no group; give each node a name and fields")
-    for name, fields in told.items():
+    for name, fields in stated.items():
         if not isinstance(fields, Mapping) or not isinstance(fields.get("metadata", {}), Mapping):
             raise FileRefused(
                 f"has a node {name!r} that holds a value where NIR has fields; remove it"
             )
     for name, kind in _ENDS.items():
-        if name not in told or _type(told[name]) != kind:
+        if name not in stated or _type(stated[name]) != kind:
             raise FileRefused(f"has no node {name!r} of type {kind}; call its {name} so")
-        check_keys(told[name], ("type", "shape"), f"node {name!r}", optional=["metadata"])
-    return told
+        check_keys(stated[name], ("type", "shape"), f"node {name!r}", optional=["metadata"])
+    return stated
 
 
-def edges_of(told: Any) -> tuple[Edge, ...]:
-    """Return the edges as a graph tells them; raises FileRefused where one is no pair of names."""
+def edges_of(stated: Any) -> tuple[Edge, ...]:
+    """Return the edges of a graph; raises FileRefused if one is no pair of names."""
     edges: list[Edge] = []
-    for pair in told if isinstance(told, list) else [told]:
+    for pair in stated if isinstance(stated, list) else [stated]:
         match pair:
             case [str(source), str(target)]:
-                edges.append(
-                    (printable(source), printable(target))
-                )  # what that changes names no node
+                # what that changes names no node
+                edges.append((printable(source), printable(target)))
             case _:
                 raise FileRefused(
                     "has an edge that is no pair of node names; give each edge its two ends"
@@ -287,43 +297,46 @@ def edges_of(told: Any) -> tuple[Edge, ...]:
     return tuple(edges)
 
 
-def _check_agreement(told: Mapping[str, Fields], net: Network) -> None:
+def _check_agreement(stated: Mapping[str, Fields], net: Network) -> None:
     """Refuse what differs from the file that the network would be written to."""
     for name in net.nodes:
-        for field in [field for field in _MAPS if field in told[name]]:
-            if np.shape(told[name][field]) != net.shapes[name]:
+        for field in [field for field in _MAPS if field in stated[name]]:
+            if np.shape(stated[name][field]) != net.shapes[name]:
                 raise FileRefused(
-                    f"{name}: {field} has shape {np.shape(told[name][field])}, but its input has "
+                    f"{name}: {field} has shape {np.shape(stated[name][field])}, but its input has "
                     f"{net.shapes[name]}; {AGAIN}"
                 )
     for name, derived in _tree(net)["nodes"].items():
         taken = taken_fields(net.nodes[name]) if name in net.nodes else frozenset()
         for field in [field for field in derived if field not in taken]:
-            _check_same(f"{name}: {field}", told[name][field], derived[field])
-        if BLOCK in told[name].get("metadata", {}) and "metadata" not in derived:
+            _check_same(f"{name}: {field}", stated[name][field], derived[field])
+        if BLOCK in stated[name].get("metadata", {}) and "metadata" not in derived:
             raise FileRefused(
                 f"{name}: has a fixed_point block, which a {derived['type']} does not take; remove "
                 "it"
             )
 
 
-def _check_same(where: str, told: Any, derived: Any) -> None:
-    """Refuse a field that differs from its derived value: integers in anything, others in more than one part in 10**9."""
+def _check_same(where: str, stated: Any, derived: Any) -> None:
+    """Refuse a field that differs from its derived value.
+
+    Integers may differ in nothing, others in no more than one part in 10**9.
+    """
     if isinstance(derived, str):
-        if told != derived:
+        if stated != derived:
             raise FileRefused(
-                f"{where} is {told}, but the rest of the file makes it {derived}; {AGAIN}"
+                f"{where} is {stated}, but the rest of the file makes it {derived}; {AGAIN}"
             )
         return
-    found, wanted = np.asarray(told), np.asarray(derived)
-    if found.dtype.kind not in "iuf" or found.shape != wanted.shape:
-        given, right = (f"{array.dtype} of shape {array.shape}" for array in (found, wanted))
+    numbers, wanted = np.asarray(stated), np.asarray(derived)
+    if numbers.dtype.kind not in "iuf" or numbers.shape != wanted.shape:
+        given, right = (f"{array.dtype} of shape {array.shape}" for array in (numbers, wanted))
         raise FileRefused(f"{where} is {given}, but the rest of the file makes it {right}; {AGAIN}")
     slack = RELATIVE * np.abs(wanted) if wanted.dtype.kind == "f" else 0
-    wrong = np.argwhere(~(np.abs(found.astype(np.float64) - wanted) <= slack))
+    wrong = np.argwhere(~(np.abs(numbers.astype(np.float64) - wanted) <= slack))
     if len(wrong):
         at = tuple(wrong[0].tolist())
         raise FileRefused(
-            f"{where} holds {found[at]} at {list(at)}, but the rest of the file makes it "
+            f"{where} holds {numbers[at]} at {list(at)}, but the rest of the file makes it "
             f"{wanted[at]}; {AGAIN}"
         )

@@ -1,4 +1,6 @@
-"""Neurons in NIR's own fields: the type that has the shape of a program, and the floats that say its time constants and scales.
+"""Neurons in NIR's own fields: the type nearest to a program, and its floats.
+
+The type has the program's shape; the floats say its time constants and scales.
 
 One Euler step of tau dv/dt = (v_leak - v) + r I is v = beta v + g I + b, with tau = dt / (1 -
 beta). With a current before it, tau_syn di/dt = -i + w_in S is i = alpha i + g S, and the membrane
@@ -180,7 +182,7 @@ def _firing(program: Program, reading: Reading, lacks: list[str]) -> dict[str, n
 
 
 def _exact(value: Float) -> npt.NDArray[Any]:
-    """Whole numbers of 32 bits as such."""
+    """Return whole numbers of 32 bits as such."""
     whole = value.astype(np.int64)
     return (
         whole.astype(np.int32)

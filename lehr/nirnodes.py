@@ -1,4 +1,4 @@
-"""The fields of a NIR node: how those that several types of node share are read, checked and named.
+"""Fields of a NIR node: reading, checks and names that several types of node share.
 
 They are the fields of `nir`'s own dictionaries, in a file and in memory. What a type of node writes
 and reads stands with it, in lehr/nodes; `fixed_point` in a node's metadata is its block, in which
@@ -27,38 +27,40 @@ SHOWN = 80
 
 
 def check_keys(
-    told: Fields,
+    fields: Fields,
     names: Iterable[str],
     owner: str,
     optional: Iterable[str] = (),
     remedy: str = AGAIN,
 ) -> None:
     """Refuse a field that is missing or that `owner` does not have."""
-    missing = sorted(set(names) - told.keys())
+    missing = sorted(set(names) - fields.keys())
     if missing:
         raise FileRefused(f"has no {missing[0]!r}, which {owner} needs; {remedy}")
-    extra = sorted(told.keys() - {*names, *optional})
+    extra = sorted(fields.keys() - {*names, *optional})
     if extra:
         raise FileRefused(f"has {short(extra[0])}, which {owner} does not have; remove it")
 
 
 def block(
-    told: Fields, schema: str, names: Iterable[str], optional: Iterable[str] = ()
+    fields: Fields, schema: str, names: Iterable[str], optional: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return the values of the fixed_point block in the metadata of a node or graph, numbers as Python's own.
+    """Return the values of the fixed_point block of a node or graph, numbers as Python's own.
+
+    It stands in the metadata.
 
     Raises:
         FileRefused: when there is none, or it is of another schema, or holds other fields than
             `names`.
     """
-    found = _stated(told)
-    if found is None:
+    stated = _stated(fields)
+    if stated is None:
         raise FileRefused(
             "has no fixed_point block, so its integer meaning is not stated; export it with lehr"
         )
     values = {
         key: value.item() if isinstance(value, np.generic) else value
-        for key, value in found.items()
+        for key, value in stated.items()
     }
     if not isinstance(values.get("schema"), str) or values["schema"] != schema:
         raise FileRefused(
@@ -69,36 +71,38 @@ def block(
     return values
 
 
-def schema_of(told: Fields) -> str:
+def schema_of(fields: Fields) -> str:
     """Return the schema of a node's block; empty where it has none."""
-    schema = (_stated(told) or {}).get("schema")
+    schema = (_stated(fields) or {}).get("schema")
     return schema if isinstance(schema, str) else ""
 
 
-def _stated(told: Fields) -> Mapping[str, Any] | None:
-    metadata = told.get("metadata")
-    found = metadata.get(BLOCK) if isinstance(metadata, Mapping) else None
-    return found if isinstance(found, Mapping) else None
+def _stated(fields: Fields) -> Mapping[str, Any] | None:
+    metadata = fields.get("metadata")
+    stated = metadata.get(BLOCK) if isinstance(metadata, Mapping) else None
+    return stated if isinstance(stated, Mapping) else None
 
 
 def scalar(values: Fields, name: str) -> Any:
-    """One number or text of a block."""
+    """Return one number or text of a block."""
     value = values[name]
     if not isinstance(value, (int, float, str)):
         raise FileRefused(f"{name} is {short(value)}; give one number or text")
     return value
 
 
-def whole(told: Fields, name: str) -> Any:
+def whole(fields: Fields, name: str) -> Any:
     """Return a field as an integer or a tuple of integers."""
-    value = np.asarray(told[name])
+    value = np.asarray(fields[name])
     if value.dtype.kind not in "iu" or value.ndim > 1:
-        raise FileRefused(f"{name} is {short(told[name])}; give integers")
+        raise FileRefused(f"{name} is {short(fields[name])}; give integers")
     return tuple(value.tolist()) if value.ndim else value.item()
 
 
 def integers(values: Fields, name: str) -> npt.ArrayLike:
-    """Return a field as an array of numbers, or lists of them, in lists or not; whoever takes them asks whether they are whole.
+    """Return a field as an array of numbers, or lists of them, in lists or not.
+
+    Whoever takes them asks whether they are whole.
 
     Raises:
         FileRefused: when a list holds anything else; numpy would take truth for 1, and for a text
@@ -131,13 +135,13 @@ def weight_block(kind: WeightKind) -> dict[str, Any]:
     return {BLOCK: {"schema": WEIGHT_SCHEMA, "weights": kind}}
 
 
-def weight_kind(told: Fields) -> WeightKind:
+def weight_kind(fields: Fields) -> WeightKind:
     """Return the kind that a node's block declares its weights to be."""
-    return declared_kind(scalar(block(told, WEIGHT_SCHEMA, ["weights"]), "weights"))
+    return declared_kind(scalar(block(fields, WEIGHT_SCHEMA, ["weights"]), "weights"))
 
 
 def named_padding(name: str, kernel: tuple[int, ...], stride: Any, dilation: Any) -> Any:
-    """What torch.nn.Conv2d means by padding 'valid' and 'same'."""
+    """Return the padding that torch.nn.Conv2d means by 'valid' and 'same'."""
     if name == "valid":
         return 0
     totals = [

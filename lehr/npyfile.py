@@ -1,4 +1,4 @@
-"""What an `.npy` file says of itself, judged before a byte of its numbers is read.
+"""The header of an `.npy` file, judged before a byte of its numbers is read.
 
 Source: numpy.lib.format, "The NPY format", versions 1.0 to 3.0.
 """
@@ -20,7 +20,7 @@ MAX_BYTES = 1 << 62
 
 @dataclass(frozen=True)
 class Header:
-    """Of one array.
+    """The header of one array.
 
     Attributes:
         shape: whole numbers of at least 0.
@@ -36,7 +36,7 @@ class Header:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the numbers take."""
+        """The bytes that the numbers take."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
@@ -44,7 +44,9 @@ class Header:
 
 
 def read_header(stream: IO[bytes]) -> Header:
-    """Return the header of the `.npy` file that begins here; the stream is left where the numbers do.
+    """Return the header of the `.npy` file that begins here.
+
+    The stream is left at the first of the numbers.
 
     Raises:
         ValueError: when it is none, holds anything but numbers, or its shape is none.

@@ -1,4 +1,6 @@
-"""The `.npz` files of the line: `in.npz` with inputs and labels, `out.npz` with what a simulation returned.
+"""The `.npz` files of the line.
+
+`in.npz` has inputs and labels, `out.npz` what a simulation returned.
 
 They may come from anybody. The archive's directory and the headers of the arrays in it are judged
 before memory is taken: how large an array is, whether its packed bytes can hold that at all, and
@@ -25,15 +27,18 @@ from lehr.npyfile import Header, read_header
 AT_ONCE = 1 << 26
 """Bytes of an array that is read whole, such as labels, whatever it was packed to."""
 RATIO = 64
-"""How many times its packed bytes such an array may take beyond that."""
+"""Factor of its packed bytes that such an array may take beyond that."""
 _DEFLATES = 1032
-"""Deflate packs so many bytes into one at most (zlib, "Maximum Compression Factor")."""
+"""Bytes that deflate packs into one at most (zlib, "Maximum Compression Factor")."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Return an `.npz` archive that numpy.load reads, with the same bytes for the same arrays (numpy.savez writes the time of day)."""
+    """Return an `.npz` archive that numpy.load reads, with the same bytes for the same arrays.
+
+    numpy.savez writes the time of day.
+    """
     files = {}
     for name, array in arrays.items():
         buffer = io.BytesIO()
@@ -91,11 +96,11 @@ class Archive:
 
     @property
     def names(self) -> list[str]:
-        """Of all arrays."""
+        """Names of all arrays."""
         return list(self._members)
 
     def header(self, name: str) -> Header:
-        """Of an array that is there.
+        """Return the header of an array that is there.
 
         Raises:
             FileRefused: when it is none, or does not fit the bytes that are there.
@@ -127,7 +132,10 @@ class Archive:
         return self._headers[name]
 
     def limit(self, name: str, least: int = AT_ONCE, ratio: int = RATIO) -> int:
-        """Bytes that an array that is there may take at once: `least`, or `ratio` times its packed bytes."""
+        """Return the bytes that an array that is there may take at once.
+
+        They are `least`, or `ratio` times its packed bytes.
+        """
         return max(least, ratio * self._members[name].compress_size)
 
     def read(self, name: str, limit: int | None = None) -> npt.NDArray[Any]:
@@ -154,7 +162,7 @@ class Archive:
 
     @contextmanager
     def numbers(self, name: str) -> Iterator[IO[bytes]]:
-        """The numbers of an array that is there, as bytes.
+        """Open the numbers of an array that is there, as bytes.
 
         Raises:
             FileRefused: when they are not whole.
@@ -172,7 +180,7 @@ class Archive:
 
 @contextmanager
 def damage_refused(path: Path) -> Iterator[None]:
-    """Whatever numpy and zipfile raise inside, for a damaged archive, becomes one sentence."""
+    """Turn all that numpy and zipfile raise inside, for a damaged archive, into one sentence."""
     try:
         yield
     except (LehrError, GeneratorExit):
@@ -184,7 +192,7 @@ def damage_refused(path: Path) -> Iterator[None]:
 
 
 def exactly(stream: IO[bytes], count: int) -> bytes:
-    """So many bytes.
+    """Read so many bytes.
 
     Raises:
         ValueError: when there are fewer.
@@ -198,7 +206,9 @@ def exactly(stream: IO[bytes], count: int) -> bytes:
 def checked_samples(
     archive: Archive, prefix: str = ""
 ) -> tuple[Header, npt.NDArray[np.int64] | None]:
-    """Return the header of the inputs in an archive and, if there, the labels; their names begin with `prefix`.
+    """Return the header of the inputs in an archive and, if there, the labels.
+
+    Their names begin with `prefix`.
 
     Raises:
         FileRefused: when the inputs are missing, or an array has not the type it should.
@@ -217,7 +227,7 @@ def checked_samples(
 
 
 def read_labels(archive: Archive, name: str, samples: int) -> npt.NDArray[np.int64] | None:
-    """Return the labels of so many samples; None where an archive has none.
+    """Return the labels of so many samples; None if an archive has none.
 
     Raises:
         FileRefused: when they are not one integer for each.

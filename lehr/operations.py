@@ -1,4 +1,7 @@
-"""The elementary operations of an update, on numpy int64 wide enough not to overflow: exact, elementwise, by number or by neuron."""
+"""The elementary operations of an update: exact, elementwise, by number or by neuron.
+
+They work on numpy int64 wide enough not to overflow.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from lehr.update import Decay, Test
 
 
 def divided(value: Int64, shift: Any, rounding: Rounding) -> Int64:
-    """`value / 2**shift` rounded to an integer; `shift` is a number, or an array that broadcasts with `value`."""
+    """Return `value / 2**shift` rounded to an integer.
+
+    `shift` is a number, or an array that broadcasts with `value`.
+    """
     if np.ndim(shift) == 0:
         return divide_by_power_of_two(value, int(shift), rounding)
     value, shifts = np.broadcast_arrays(value, shift)
@@ -23,7 +29,10 @@ def divided(value: Int64, shift: Any, rounding: Rounding) -> Int64:
 
 
 def decayed(x: Int64, decay: Decay, numerator: Any, shift: Any) -> Int64:
-    """One step of a decay, with the values of its numerator and shift: numbers, or arrays that broadcast with `x`."""
+    """Compute one step of a decay.
+
+    The values of its numerator and shift are numbers, or arrays that broadcast with `x`.
+    """
     if decay.form == "multiply":
         return divided(x * numerator, shift, decay.rounding)
     if decay.form == "shift":
@@ -35,14 +44,14 @@ def decayed(x: Int64, decay: Decay, numerator: Any, shift: Any) -> Int64:
 
 
 def bounded(x: Int64, low: Any, high: Any, overflow: Overflow) -> Int64:
-    """`x` between low and high, both included: clipped, or modulo high - low + 1."""
+    """Bring `x` between low and high, both included: clip it, or take it modulo high - low + 1."""
     if overflow == "saturate":
         return np.clip(x, low, high)
     return np.asarray((x - low) % (high - low + 1) + low, np.int64)
 
 
 def spikes(x: Int64, level: Any, test: Test, up_to: int) -> Int64:
-    """How often `x` passes `level`, 0 to `up_to`; for 1 it is whether it does."""
+    """Count how often `x` passes `level`, 0 to `up_to`; for 1 it is whether it does."""
     gap = int(test == "gt")
     if up_to == 1:
         return np.asarray(x >= level + gap, np.int64)

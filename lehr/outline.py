@@ -1,4 +1,6 @@
-"""What a NIR graph declares, told from the walk through its file alone: nodes, edges, types, shapes and sizes, and no weight is read.
+"""Outline of a NIR graph: its nodes, edges, types, shapes and sizes.
+
+It comes of the walk through the file alone, and no weight is read.
 
 It is the same door as for reading a network (lehr/hdf5.py). The graph may be another tool's: of its
 numbers nothing is believed, as nothing is computed with them.
@@ -33,7 +35,7 @@ READ_BYTES = 64  # shapes, kernel sizes and scalars; what is larger is an array 
 
 @dataclass(frozen=True)
 class DeclaredNode:
-    """A node.
+    """A node of a graph.
 
     Attributes:
         kind: its type in NIR.
@@ -49,19 +51,19 @@ class DeclaredNode:
 
     @property
     def bytes(self) -> int:
-        """What its arrays take in memory."""
+        """The bytes that its arrays take in memory."""
         return sum(array.nbytes for array in self.arrays.values())
 
     @property
     def weights(self) -> int:
-        """How many numbers its weight has."""
+        """The number of numbers in its weight."""
         weight = self.arrays.get("weight")
         return 0 if weight is None else math.prod(weight.shape)
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A graph.
+    """A graph as its file declares it.
 
     Attributes:
         nodes: by name; those of a graph inside the graph as `outer/inner`.
@@ -75,26 +77,26 @@ class Outline:
 
 
 def outline(path: Path) -> Outline:
-    """What a `.nir` file declares.
+    """Return the graph that a `.nir` file declares.
 
     Raises:
         UsageError: when there is no such file.
         FileRefused: when it is no bounded tree of numbers and text, or holds no NIR graph; and
             naming all nodes of a type that NIR does not have and all edges that name no node.
     """
-    graph = read_tree(path, GRAPH._replace(told_bytes=READ_BYTES)).get("node")
+    graph = read_tree(path, GRAPH._replace(array_bytes=READ_BYTES)).get("node")
     with about(f"{path}: "):
         if not isinstance(graph, Mapping) or str(graph.get("type")) != "NIRGraph":
             raise FileRefused("holds no NIR graph; give a file that lehr or another NIR tool wrote")
         refusals = Refusals()
         metadata = graph.get("metadata")
-        told = metadata if isinstance(metadata, Mapping) else {}
-        origin = told.get(ORIGIN)
+        stated = metadata if isinstance(metadata, Mapping) else {}
+        origin = stated.get(ORIGIN)
         plain = {
             key: _plain(value)
             for key, value in (origin if isinstance(origin, Mapping) else {}).items()
         }
-        exact = isinstance(told.get(BLOCK), (str, Mapping))
+        exact = isinstance(stated.get(BLOCK), (str, Mapping))
         nodes = dict(_nodes(graph, "", refusals))
         refusals.raise_all()
         return Outline(
@@ -112,13 +114,21 @@ def _nodes(
         edges = edges_of(graph.get("edges", []))
     for edge in edges:
         for name in [name for name in edge if name not in nodes]:
-            told = f"edge {edge[0]} -> {edge[1]} names {name!r}, which is no node; add the node or remove the edge"
-            refusals.add(FileRefused(f"{prefix and prefix[:-1] + ': '}{told}"))
+            refusals.add(
+                FileRefused(
+                    f"{prefix and prefix[:-1] + ': '}edge {edge[0]} -> {edge[1]} names {name!r}, "
+                    "which is no node; add the node or remove the edge"
+                )
+            )
     for name, fields in nodes.items():
         kind = fields.get("type") if isinstance(fields, Mapping) else None
         if not isinstance(fields, Mapping) or not isinstance(kind, str) or kind not in TYPES:
-            told = f"is of type {printable(str(kind))[:80]}, which NIR does not have; use {', '.join(sorted(TYPES))}"
-            refusals.add(FileRefused(f"{prefix}{name}: {told}"))
+            refusals.add(
+                FileRefused(
+                    f"{prefix}{name}: is of type {printable(str(kind))[:80]}, which NIR does not "
+                    f"have; use {', '.join(sorted(TYPES))}"
+                )
+            )
             continue
         arrays = {key: _array(value) for key, value in fields.items()}
         values = {key: _plain(value) for key, value in fields.items() if key != "type"}

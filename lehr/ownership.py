@@ -1,4 +1,7 @@
-"""Whose files are run: code is taken only from places that nobody can write to but those whose Python code is run as well."""
+"""Ownership of files that are run.
+
+Code is taken only from places that nobody can write to but those whose Python code is run as well.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,20 @@ from pathlib import Path
 
 @cache
 def owners() -> frozenset[int]:
-    """Whose machine code is run: that of root, of the user, and of whoever installed lehr."""
+    """Return the users whose machine code is run: root, the user, and whoever installed lehr."""
     return frozenset((0, os.getuid(), Path(__file__).stat().st_uid))
 
 
 def is_ours(entry: os.stat_result) -> bool:
-    """Whether a file or folder is one of `owners`', and neither its group nor others can write to it."""
+    """Return whether a file or folder is one of `owners`'.
+
+    Neither its group nor others may be able to write to it.
+    """
     return entry.st_uid in owners() and not entry.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def only_ours(place: Path) -> bool:
-    """Whether nobody else can put files into a folder, or put another one in its place.
+    """Return whether nobody else can put files into a folder, or another one in its place.
 
     Neither it nor a folder above it may be open to others, but for sticky ones as /tmp is, in which
     only the owner renames. Above the user's home nothing is asked, as sshd does not (StrictModes):
@@ -52,7 +58,9 @@ def home() -> Path | None:
 
 
 def user_folder(variable: str, default: str, name: str) -> Path | None:
-    """Return a folder of lehr's among the user's: `$variable/lehr/name`, or `~/default/lehr/name`; None without a home.
+    """Return a folder of lehr's among the user's; None without a home.
+
+    It is `$variable/lehr/name`, or `~/default/lehr/name`.
 
     Args:
         variable: of the XDG Base Directory Specification, such as XDG_CACHE_HOME.

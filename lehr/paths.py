@@ -1,4 +1,7 @@
-"""The ways on which spikes come to a layer of neurons: where they left, how late they are, and the nodes that they pass."""
+"""The ways on which spikes come to a layer of neurons.
+
+They have where spikes left, how late they are, and the nodes that they pass.
+"""
 
 from __future__ import annotations
 
@@ -30,25 +33,25 @@ class Arrival:
 
 
 def arrivals(net: Network, name: str) -> tuple[Arrival, ...]:
-    """Return the events of neuron layer `name`, source by source, in the order in which they arrive."""
-    found: dict[tuple[str, bool], list[tuple[str, ...]]] = {}
+    """Return the events of neuron layer `name`, source by source, in the order of arrival."""
+    ways: dict[tuple[str, bool], list[tuple[str, ...]]] = {}
 
     def walk(node: str, delayed: bool, path: tuple[str, ...]) -> None:
         for source in net.sources(node):
             late = delayed or (source, node) in net.feedback
             if source == INPUT or isinstance(net.nodes[source], (Neuron, Delay)):
-                found.setdefault((source, late), []).append(path)
+                ways.setdefault((source, late), []).append(path)
             else:
                 walk(source, late, (source, *path))
 
     walk(name, False, ())
     rank = {INPUT: -1, **{n: i for i, n in enumerate(net.order)}}
-    ordered = sorted(found, key=lambda key: (not key[1], rank[key[0]]))
-    return tuple(Arrival(source, late, tuple(found[source, late])) for source, late in ordered)
+    ordered = sorted(ways, key=lambda key: (not key[1], rank[key[0]]))
+    return tuple(Arrival(source, late, tuple(ways[source, late])) for source, late in ordered)
 
 
 def synapses(net: Network, name: str) -> Synapses:
-    """What one event of each source does to the neurons of layer `name`.
+    """Return what one event of each source does to the neurons of layer `name`.
 
     Args:
         net: the network.

@@ -1,4 +1,4 @@
-"""The programs that `Arithmetic` and `Synapse` stand for: what users and recipes write in fields, said in statements."""
+"""Programs of the fields of `Arithmetic` and `Synapse`, which users and recipes write."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Some = tuple[Statement, ...]
 
 @cache
 def program_of(membrane: Arithmetic, synapse: Synapse | None = None) -> Program:
-    """Return the update that the fields of a neuron's arithmetic, and of its synapse state if it has one, stand for."""
+    """Return the update of the fields of a neuron's arithmetic and of its synapse state, if any."""
     if membrane.update == "event":
         return _by_event(membrane)
     take: _Some = (Add(MEMBRANE, INPUT, membrane.fraction_bits), Add(MEMBRANE, "bias"))
@@ -97,7 +97,7 @@ def _fire(membrane: Arithmetic, into: str) -> _Some:
 
 
 def _reset(membrane: Arithmetic, spikes: str) -> _Some:
-    """What a spike does to the membrane."""
+    """Return the statements for what a spike does to the membrane."""
     resets: dict[str, _Some] = {
         "subtract": (Add(MEMBRANE, "threshold", 0, True, spikes),),
         "zero": (Put(MEMBRANE, 0, spikes),),
@@ -106,7 +106,9 @@ def _reset(membrane: Arithmetic, spikes: str) -> _Some:
 
 
 def with_decays(program: Program, decays: dict[str, Decay]) -> Program:
-    """`program` with other decays of some registers: those of neurons that each have their own, say.
+    """Return `program` with other decays of some registers.
+
+    They are, for one, those of neurons that each have their own.
 
     A register without a Leak, which keeps what it has, gets one where the program begins.
     """
@@ -120,14 +122,19 @@ def with_decays(program: Program, decays: dict[str, Decay]) -> Program:
 
 
 def input_shift(program: Program) -> int:
-    """By how many bits a program shifts the input that it adds; 0 where it takes it as it is, or none."""
+    """Return by how many bits a program shifts the input that it adds.
+
+    It is 0 if it takes the input as it is, or takes none.
+    """
     return max(
         (s.shift for s in program.all if isinstance(s, Add) and s.source == INPUT), default=0
     )
 
 
 def with_input_shift(program: Program, shift: int) -> Program:
-    """`program` with its input shifted by so many bits where it is added: the fraction bits of the registers that take it.
+    """Return `program` with its input shifted by so many bits where it is added.
+
+    These are the fraction bits of the registers that take it.
 
     Raises:
         FileRefused: when a program holds no such shift.
@@ -142,7 +149,10 @@ def with_input_shift(program: Program, shift: int) -> Program:
 
 
 def with_widths(program: Program, bits: dict[str, int]) -> Program:
-    """`program` with the registers that have a width in bits brought into another one, of so many bits."""
+    """Return `program` with registers brought into another width, of so many bits.
+
+    They are those that have a width in bits.
+    """
 
     def changed(s: Statement) -> Statement:
         if isinstance(s, ForEachEvent):
@@ -157,7 +167,10 @@ def with_widths(program: Program, bits: dict[str, int]) -> Program:
 
 
 def widths_of(program: Program) -> dict[str, int]:
-    """Return the registers that a program brings into a width in bits, and how many: the most, where a register has several Bounds."""
+    """Return the registers that a program brings into a width in bits, and how many.
+
+    It is the most if a register has several Bounds.
+    """
     widths: dict[str, int] = {}
     for s in program.all:
         if isinstance(s, Bound) and _in_bits(s) and isinstance(s.high, int):
@@ -166,7 +179,7 @@ def widths_of(program: Program) -> dict[str, int]:
 
 
 def _in_bits(s: Bound) -> bool:
-    """Whether the ends of a Bound are those of a number of bits, in two's complement."""
+    """Return whether the ends of a Bound are those of a number of bits, in two's complement."""
     return (
         isinstance(s.low, int)
         and isinstance(s.high, int)

@@ -1,4 +1,6 @@
-"""Reading files that nobody vouches for: regular files of a bounded size, and JSON of bounded depth with finite numbers.
+"""Reading of files that nobody vouches for.
+
+They are regular files of a bounded size, and JSON of bounded depth with finite numbers.
 
 A folder that came from somebody else may hold a pipe that never ends, a link to a device that has
 no end, or text that steers the terminal it is printed on. What lehr itself reads whole, it reads by
@@ -21,9 +23,9 @@ from lehr.errors import FileRefused
 from lehr.text import shortened
 
 JSON_BYTES = 1 << 24
-"""What a JSON file may have, unless its reader says otherwise."""
+"""Bytes of a JSON file at most, unless its reader says otherwise."""
 MAX_DEPTH, MAX_VALUES, MAX_TEXT, MAX_DIGITS = 64, 1 << 20, 1 << 16, 64
-"""Of JSON: levels of nesting, values in all, characters of a text, digits of an integer."""
+"""Limits of JSON: levels of nesting, values in all, letters of a text, digits of an integer."""
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFCHR: "a device",
@@ -37,7 +39,9 @@ _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 
 def open_regular(path: Path, way_out: str) -> BufferedReader:
-    """Open a regular file, or a link to one; a pipe or a device is not even opened, as that may wait for ever.
+    """Open a regular file, or a link to one.
+
+    A pipe or a device is not even opened, as that may wait for ever.
 
     Args:
         path: of the file.
@@ -51,9 +55,8 @@ def open_regular(path: Path, way_out: str) -> BufferedReader:
         _require_regular(path, path.stat().st_mode, way_out)
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         try:
-            _require_regular(
-                path, os.fstat(file.fileno()).st_mode, way_out
-            )  # it may have been exchanged meanwhile
+            # it may have been exchanged meanwhile
+            _require_regular(path, os.fstat(file.fileno()).st_mode, way_out)
         except FileRefused:
             file.close()
             raise
@@ -70,12 +73,12 @@ def _require_regular(path: Path, mode: int, way_out: str) -> None:
 
 
 def kind_of(mode: int) -> str | None:
-    """What a file is by its mode, where it is no regular one."""
+    """Return what a file is by its mode; None if it is a regular one."""
     return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def read_bytes(path: Path, limit: int, way_out: str) -> bytes:
-    """All of a regular file.
+    """Read all of a regular file.
 
     Args:
         path: of the file.
@@ -99,7 +102,7 @@ def read_bytes(path: Path, limit: int, way_out: str) -> bytes:
 
 
 def read_text(path: Path, limit: int, way_out: str) -> str:
-    """All of a regular file, as text in UTF-8.
+    """Read all of a regular file, as text in UTF-8.
 
     Raises:
         FileRefused: as `read_bytes`, and when it is no UTF-8.
@@ -180,7 +183,10 @@ def _too_deep() -> ValueError:
 
 
 def _check(value: Any, depth: int) -> None:
-    """Refuse what nests deeper than `depth` levels, names that cannot be printed, and text that would steer a terminal."""
+    """Refuse what nests deeper than `depth` levels, and text that must not be shown.
+
+    That is names that cannot be printed, and text that would steer a terminal.
+    """
     if isinstance(value, str) and (len(value) > MAX_TEXT or _STEERING.search(value)):
         raise ValueError(f"text {shortened(value)!r} is too long, or would steer a terminal")
     if isinstance(value, (dict, list)):
@@ -194,7 +200,7 @@ def _check(value: Any, depth: int) -> None:
 
 
 def sha256_of(path: Path, way_out: str) -> str:
-    """Hexadecimal sha256 of a regular file of any size.
+    """Return the hexadecimal sha256 of a regular file of any size.
 
     Raises:
         FileRefused: when it is no regular file, or cannot be read.

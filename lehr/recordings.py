@@ -1,4 +1,7 @@
-"""A recording of an event camera as a network's input: time cut into steps, a 1 where at least one event fell."""
+"""Recordings of an event camera as a network's input.
+
+Time is cut into steps, with a 1 where at least one event fell.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from lehr.undecoded import refuse_undecoded
 
 _EARLIEST = -(1 << 62)
 _DIGITS = 18
-"""Of a number in `--frames`, at most: 64 bits hold it."""
+"""Digits of a number in `--frames`, at most: 64 bits hold it."""
 _HELP = "say how long a step is, as --frames step_us=1000"
 
 
 @dataclass(frozen=True)
 class Frames:
-    """How time and pixels of a recording become steps and places.
+    """Frames of a recording: its time in steps, its pixels in places.
 
     Attributes:
         step_us: microseconds in a step.
@@ -41,44 +44,46 @@ class Frames:
 
 
 def frames(text: str) -> Frames:
-    """What the option `--frames` says, as `step_us=1000,downsample=4`.
+    """Read the option `--frames`, as `step_us=1000,downsample=4`.
 
     Raises:
         UsageError: when it does not.
     """
-    keys, told = [field.name for field in fields(Frames)], {}
+    keys, values = [field.name for field in fields(Frames)], {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
         number = value.isascii() and value.isdecimal() and (value.strip("0") or key == "start_us")
-        if key not in keys or key in told or not number:
+        if key not in keys or key in values or not number:
             way_out = one_of("" if key in keys else key, keys, "give KEY=NUMBER, once each, of")
             raise UsageError(f"--frames: {part.strip()!r} tells nothing; {way_out}")
         if len(value) > _DIGITS:
             raise UsageError(f"--frames: {key} has {len(value):,} digits; give at most {_DIGITS}")
-        told[key] = int(value)
-    if "step_us" not in told:
+        values[key] = int(value)
+    if "step_us" not in values:
         raise UsageError(f"--frames {text}: no step_us; {_HELP}")
-    return Frames(**told)
+    return Frames(**values)
 
 
-def open_inputs(path: Path, shape: Shape, told: str | None) -> Samples:
-    """Inputs of a network, to be read in pieces: of an `.npz` file, or of a recording, which is one sample.
+def open_inputs(path: Path, shape: Shape, framing: str | None) -> Samples:
+    """Open inputs of a network, to be read in pieces.
+
+    They are of an `.npz` file, or of a recording, which is one sample.
 
     Args:
         path: of the file; the end of its name tells which it is.
         shape: of the network's input.
-        told: how a recording is cut into frames, see `frames`.
+        framing: how a recording is cut into frames, see `frames`.
 
     Raises:
-        UsageError: when there is no such file, or `told` is missing or not for it.
+        UsageError: when there is no such file, or `framing` is missing or not for it.
         FileRefused: when the file is not what it should be, or does not fit the network.
     """
     if path.suffix.lower() in FORMATS and path.is_file():
-        if told is None:
+        if framing is None:
             raise UsageError(f"{path} is a recording of events; {_HELP}")
-        return Recording(path, shape, frames(told))
+        return Recording(path, shape, frames(framing))
     refuse_undecoded(path, ", ".join(FORMATS))
-    if told is not None:
+    if framing is not None:
         raise UsageError(
             f"--frames is for recordings ({', '.join(FORMATS)}), and {path} is none; leave it out"
         )
@@ -86,7 +91,9 @@ def open_inputs(path: Path, shape: Shape, told: str | None) -> Samples:
 
 
 class Recording(SpikeEvents):
-    """One sample: spikes `[1, T, 2, rows, columns]`, darker before brighter, made of the events when they are asked for.
+    """One sample: spikes `[1, T, 2, rows, columns]`, darker before brighter.
+
+    They are made of the events when they are asked for.
 
     Args:
         path: of the file.
@@ -101,10 +108,9 @@ class Recording(SpikeEvents):
     def __init__(self, path: Path, shape: Shape, cut: Frames) -> None:
         self.path, self.labels, self._whole, self._cut = path, None, None, cut
         if len(shape) != 3 or shape[0] != 2:
-            told = f"the network takes {list(shape)}"
             raise FileRefused(
-                f"{path} is a recording of two polarities, [2, rows, columns], but {told}; give "
-                "inputs as an .npz file"
+                f"{path} is a recording of two polarities, [2, rows, columns], but the network "
+                f"takes {list(shape)}; give inputs as an .npz file"
             )
         self.shape = (1, cut.steps or 0, *shape)
         first = self._first()
@@ -133,7 +139,7 @@ class Recording(SpikeEvents):
         raise FileRefused(f"{self.path} holds no event; give another recording")
 
     def _steps(self) -> Iterator[tuple[Int64, Int64]]:
-        """Steps from the first frame on, and places, of all events that are not before it."""
+        """Yield steps from the first frame on, and places, of all events that are not before it."""
         cut, (rows, columns), last = self._cut, self.shape[3:], _EARLIEST
         for events in self._decoded():
             way_out = "give the network's own camera, or downsample=N in --frames"
@@ -142,8 +148,10 @@ class Recording(SpikeEvents):
             )
             step = (events.time - self._start) // cut.step_us
             if len(back := np.flatnonzero(np.diff(step, prepend=last) < 0)):
-                told = f"goes back in time to {events.time[back[0]]:,} us, an earlier step than that of the event before"
-                raise FileRefused(f"{self.path} {told}; sort the events by time")
+                raise FileRefused(
+                    f"{self.path} goes back in time to {events.time[back[0]]:,} us, an earlier "
+                    "step than that of the event before; sort the events by time"
+                )
             last = int(step[-1]) if len(step) else last
             kept = int(np.searchsorted(step, 0))
             x, y = events.x[kept:] // cut.downsample, events.y[kept:] // cut.downsample

@@ -1,4 +1,7 @@
-"""Refusals that are kept until all of them are known, so that they are told at once and not one a run."""
+"""Refusals that are kept until all of them are known.
+
+They are raised at once so, and not one a run.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from lehr.errors import LehrError
 
 
 class Refusals:
-    """What was refused so far."""
+    """The refusals so far."""
 
     def __init__(self) -> None:
         self._kept: list[LehrError] = []
@@ -35,7 +38,7 @@ class Refusals:
             self.add(type(error)(*(f"{what}{reason}" for reason in error.args)))
 
     def joined(self) -> LehrError:
-        """What was kept as one error, of the first one's class."""
+        """Return what was kept as one error, of the first one's class."""
         return type(self._kept[0])(*self.reasons)
 
     def raise_all(self) -> None:

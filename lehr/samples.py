@@ -1,4 +1,7 @@
-"""The inputs of an `in.npz`, whole or in pieces: stored as they are fed, or as the events of a recording."""
+"""The inputs of an `in.npz`, whole or in pieces.
+
+They are stored as they are fed, or as the events of a recording.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ SHAPE, FIRST, STEP, PLACE = "event.shape", "event.first", "event.step", "event.p
 LARGEST, LARGEST_AT_ONCE = 1 << 40, 1 << 33
 """Bytes of spikes that a file of events may stand for, and that are made of it at once."""
 INPUTS_AT_ONCE, INPUTS_RATIO = 1 << 28, 128
-"""Bytes of inputs that are read whole, whatever they were packed to, and how many times their packed bytes beyond that."""
+"""Bytes of inputs that are read whole, and their factor of packed bytes beyond that.
+
+The first are read whatever they were packed to.
+"""
 BLOCK = 1 << 20
 """Events, or bytes to get past, that are read at a time."""
 
@@ -36,7 +42,9 @@ def open_samples(path: Path) -> Samples:
 
 
 def read_samples(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
-    """All inputs and, if there, labels of an `in.npz`: uint8 `[N, *shape]` or `[N, T, *shape]`, int64 `[N]`.
+    """Read all inputs and, if there, labels of an `in.npz`.
+
+    They are uint8 `[N, *shape]` or `[N, T, *shape]`, and int64 `[N]`.
 
     Raises:
         UsageError: when there is no such file.
@@ -87,7 +95,7 @@ class Samples:
             )
 
     def whole(self) -> npt.NDArray[np.uint8]:
-        """All samples at once.
+        """Read all samples at once.
 
         Raises:
             FileRefused: when they are too many for that.
@@ -110,7 +118,10 @@ class Samples:
         )
 
     def pieces(self, size: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
-        """Return the samples from `start` on, `size` at a time; a piece is in memory only while it is used."""
+        """Yield the samples from `start` on, `size` at a time.
+
+        A piece is in memory only while it is used.
+        """
         count = self.shape[0]
         return self._read(
             start,
@@ -118,7 +129,10 @@ class Samples:
         )
 
     def chunks(self, steps: int, start: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
-        """Return the samples from `start` on, one after the other, `[1, steps, *shape]`: at most so many steps at a time."""
+        """Yield the samples from `start` on, one after the other, `[1, steps, *shape]`.
+
+        They come at most so many steps at a time.
+        """
         count, every, *shape = self.shape
         return self._read(
             start,
@@ -132,7 +146,7 @@ class Samples:
     def _read(
         self, start: int, shapes: Iterable[tuple[int, ...]]
     ) -> Iterator[npt.NDArray[np.uint8]]:
-        """What follows sample `start`, cut into arrays of these shapes."""
+        """Yield the bytes from sample `start` on, cut into arrays of these shapes."""
         at = start * math.prod(self.shape[1:])
         if self._whole is not None:
             flat = self._whole.reshape(-1)
@@ -148,12 +162,15 @@ class Samples:
 
 
 def inputs_limit(archive: Archive, name: str) -> int:
-    """Bytes that the inputs of that name may take where they are read whole."""
+    """Return the bytes that the inputs of that name may take if they are read whole."""
     return min(LARGEST_AT_ONCE, archive.limit(name, INPUTS_AT_ONCE, INPUTS_RATIO))
 
 
 def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[Any]]]:
-    """Spikes uint8 `[N, T, *shape]` of 0 and 1, as the arrays of events that `EventSamples` reads."""
+    """Return spikes uint8 `[N, T, *shape]` of 0 and 1 as arrays of events.
+
+    `EventSamples` reads them.
+    """
     sample, step, place = np.nonzero(x.reshape(*x.shape[:2], -1))
     first = np.searchsorted(sample, np.arange(len(x) + 1))
     return {
@@ -165,7 +182,10 @@ def event_arrays(x: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.integer[A
 
 
 class SpikeEvents(Samples, ABC):
-    """Recordings as events: spikes of 1 where at least one event fell, made when they are asked for."""
+    """Recordings as events, made into spikes when they are asked for.
+
+    A spike is 1 where at least one event fell.
+    """
 
     _limit = LARGEST_AT_ONCE
 
@@ -190,7 +210,10 @@ class SpikeEvents(Samples, ABC):
 
     @abstractmethod
     def _blocks(self, start: int) -> Iterator[tuple[Int64, Int64]]:
-        """Steps, counted through all samples and never descending, and places of the events from sample `start` on."""
+        """Yield steps and places of the events from sample `start` on.
+
+        Steps are counted through all samples and never descend.
+        """
 
 
 class EventSamples(SpikeEvents):
@@ -220,8 +243,10 @@ class EventSamples(SpikeEvents):
                 "the network's input"
             )
         if not _ascending(first) or held != [int(first[-1])] * 2:
-            told = "give where the events of each sample begin, from 0 on, and last their number"
-            raise FileRefused(f"{path}: {FIRST} does not divide {STEP} and {PLACE}; {told}")
+            raise FileRefused(
+                f"{path}: {FIRST} does not divide {STEP} and {PLACE}; give where the events of "
+                "each sample begin, from 0 on, and last their number"
+            )
         if (size := math.prod(map(int, shape)) * (len(first) - 1)) > LARGEST:
             raise FileRefused(
                 f"{path}: its events are {size:,} bytes as spikes, the limit is {LARGEST:,}; give "
@@ -265,15 +290,15 @@ class EventSamples(SpikeEvents):
                 through = sample * steps + step
                 back = np.flatnonzero(np.diff(through, prepend=last) < 0)
                 if len(back):
-                    told = f"event {done + int(back[0]):,} is of an earlier step than the one before it"
                     raise FileRefused(
-                        f"{self.path}: {told}; sort the events of each sample by step"
+                        f"{self.path}: event {done + int(back[0]):,} is of an earlier step than "
+                        "the one before it; sort the events of each sample by step"
                     )
                 last, done = int(through[-1]), done + count
                 yield through, place
 
     def _type(self, archive: Archive, name: str) -> np.dtype[Any]:
-        """Of the integers in a list."""
+        """Return the type of the integers in a list."""
         dtype = archive.header(name).dtype
         if dtype.kind not in "iu":
             raise FileRefused(
@@ -283,14 +308,14 @@ class EventSamples(SpikeEvents):
 
 
 def _ascending(first: npt.NDArray[np.generic]) -> bool:
-    """Whether these are integers that ascend from 0."""
+    """Return whether these are integers that ascend from 0."""
     if first.dtype.kind not in "iu" or first.ndim != 1 or len(first) < 2:
         return False
     return bool(first[0] == 0 and (first[1:] >= first[:-1]).all())  # type: ignore[operator]
 
 
 def _length(archive: Archive, name: str) -> int | None:
-    """Of a list in the archive; None where there is none."""
+    """Return the length of a list in the archive; None if there is none."""
     if name not in archive:
         return None
     shape = archive.header(name).shape
@@ -298,6 +323,6 @@ def _length(archive: Archive, name: str) -> int | None:
 
 
 def _skip(stream: IO[bytes], count: int) -> None:
-    """Get past so many bytes; where they are compressed, there is no other way than reading."""
+    """Get past so many bytes; if they are compressed, there is no other way than reading."""
     while count > 0:
         count -= len(exactly(stream, min(count, BLOCK)))

@@ -1,4 +1,4 @@
-"""How networks, results and artefacts show themselves: in one line, as a table of text, as a table of HTML."""
+"""Networks, results and artefacts as text: in one line, and as a table of text or of HTML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def __str__(self) -> str:
-        """Columns as wide as their longest text, numbers to the right."""
+        """Return the table as text: columns as wide as their longest text, numbers to the right."""
         widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
         right = [
             bool(self.rows) and all(map(_is_number, column))
@@ -43,11 +43,13 @@ class Table:
     def html(self) -> str:
         """Return a table that a notebook shows; every text is escaped."""
         head = _row("th", self.columns)
-        return f"<p>{escape(self.title)}</p><table><thead>{head}</thead><tbody>{''.join(_row('td', row) for row in self.rows)}</tbody></table>"
+        body = "".join(_row("td", row) for row in self.rows)
+        table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+        return f"<p>{escape(self.title)}</p>{table}"
 
 
 class Shown(ABC):
-    """What shows itself by a line and a table: in Python, as text, and in a notebook."""
+    """Base of what shows itself by a line and a table: in Python, as text, and in a notebook."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._table().title})"
@@ -61,7 +63,7 @@ class Shown(ABC):
 
     @abstractmethod
     def _table(self) -> Table:
-        """What is shown; its title says in one line what it is."""
+        """Return what is shown; its title says in one line what it is."""
 
 
 def shape_text(shape: Shape) -> str:
@@ -70,7 +72,7 @@ def shape_text(shape: Shape) -> str:
 
 
 def listed(parts: Iterable[str], most: int = 6) -> str:
-    """Parts with commas between them, the last of many left out."""
+    """Return parts with commas between them, the last of many left out."""
     parts = list(parts)
     return ", ".join(
         parts if len(parts) <= most else [*parts[: most - 1], f"and {len(parts) - most + 1} more"]

@@ -1,4 +1,4 @@
-"""The sha256 of each file of a folder, stated in its JSON file, so that damage is seen before use."""
+"""The sha256 of each file of a folder, stated in its JSON file: damage is seen before use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lehr.errors import FileRefused
 from lehr.reading import sha256_of
 
 SUMS = "sha256"
-"""In the JSON file: the sha256 of each file by name; its own is of what it holds besides."""
+"""Key of the JSON file: the sha256 of each file by name; its own is of what it holds besides."""
 
 
 def with_sums(name: str, state: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """`files`, and the JSON file `name` that holds `state` and states their sums and its own."""
+    """Return `files`, and the JSON file `name` of `state`, their sums and its own."""
     sums = {name: _sum(state), **{other: sha256(data) for other, data in files.items()}}
     return {**files, name: to_json({**state, SUMS: sums})}
 
@@ -63,5 +63,5 @@ def _damage(
 
 
 def _sum(state: Mapping[str, Any]) -> str:
-    """Of what is read back, so that spaces and the order of keys do not count."""
+    """Return the sum of what is read back, so that spaces and the order of keys do not count."""
     return sha256(to_json(json.loads(json.dumps(state))))

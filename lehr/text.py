@@ -6,7 +6,7 @@ _END = 40
 
 
 def printable(text: str) -> str:
-    """Text on one line, without what would steer a terminal."""
+    """Return text on one line, without what would steer a terminal."""
     return (
         text
         if text.isprintable()
@@ -15,5 +15,5 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Text, or its two ends where it is too long to be read."""
+    """Return text, or its two ends if it is too long to be read."""
     return text if len(text) <= 3 * _END else f"{text[:_END]}...{text[-_END:]}"

@@ -1,4 +1,7 @@
-"""Event files that lehr does not decode: whose they are, and what makes records of them that it reads."""
+"""Event files that lehr does not decode: whose they are, and what makes records of them.
+
+lehr reads such records.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ FORMATS: Mapping[str, str] = {
     ".txt": "a text file: read it by numpy.loadtxt",
     ".csv": "a text file: read it by numpy.loadtxt",
 }
-"""By the ends of files' names."""
+"""Ways out by the ends of files' names."""
 
 
 def refuse_undecoded(path: Path, decoded: str) -> None:
-    """Refuse a file whose name ends as those of formats do that are not decoded, and say what to do with it.
+    """Refuse a file whose name says that lehr does not decode it, and say what to do with it.
 
     Args:
         path: of the file.

@@ -4,9 +4,8 @@ A register is a name. `fired` holds the spikes of the last Fire; read before it,
 before: that is all there is to the timing of resets. States (read before they are surely written)
 live from step to step, work registers begin every step at 0. A source is a register, `input` (the
 sum A; in a loop over events the weight of the event), a parameter of the layer (an integer by
-channel or by
-neuron: `threshold`, `bias`, any other name) or a number. All integers are exact until a Bound.
-docs/arithmetic.md has each statement with its formula, and each machine as a program.
+channel or by neuron: `threshold`, `bias`, any other name) or a number. All integers are exact until
+a Bound. docs/arithmetic.md has each statement with its formula, and each machine as a program.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ INPUT, FIRED, MEMBRANE = "input", "fired", "v"
 
 @dataclass(frozen=True)
 class Decay:
-    """What a Leak leaves of x; n is `shift`, k is `numerator`.
+    """The decay of a Leak: what it leaves of x; n is `shift`, k is `numerator`.
 
     multiply: round(x k / 2^n). shift: x - round(x / 2^n). dash: x - (x >> n), but at least 1
-    towards 0 (Xylo's decay, which reaches 0).
-    linear: x moved k towards 0, and not beyond.
+    towards 0 (Xylo's decay, which reaches 0). linear: x moved k towards 0, and not beyond.
     """
 
     form: Form
@@ -69,7 +67,9 @@ class Put:
 
 @dataclass(frozen=True)
 class Bound:
-    """Bring x between low and high, both included; where that changes it, it is counted as a saturation.
+    """Bring x between low and high, both included.
+
+    A change of x is counted as a saturation.
 
     `wrap` is modulo high - low + 1, which is a power of two: the lowest bits of a two's-complement
     register.
@@ -98,7 +98,10 @@ class Fire:
 
 @dataclass(frozen=True)
 class ForEachEvent:
-    """Do `body` for each event of the step, in their order, on the neurons that it reaches; `input` is its weight there."""
+    """Do `body` for each event of the step, in their order, on the neurons that it reaches.
+
+    `input` is its weight there.
+    """
 
     body: tuple[Statement, ...]
 
@@ -155,15 +158,17 @@ class Program:
 
     @cached_property
     def states(self) -> tuple[str, ...]:
-        """The registers that live from step to step: read before they are surely written, and the membrane."""
+        """The registers that live from step to step.
+
+        They are those that are read before they are surely written, and the membrane.
+        """
         kept, sure = dict[str, None](), set[str]()
 
         def follow(statements: tuple[Statement, ...], sure: set[str]) -> None:
             for s in statements:
                 if isinstance(s, ForEachEvent):
-                    follow(
-                        s.body, set(sure)
-                    )  # a step may have no event: what the loop writes is not sure behind it
+                    # a step may have no event: what the loop writes is not sure behind it
+                    follow(s.body, set(sure))
                     continue
                 kept.update(
                     dict.fromkeys(
@@ -180,7 +185,7 @@ class Program:
 
     @property
     def loop(self) -> ForEachEvent | None:
-        """The loop over events, where there is one: the layer then updates by event."""
+        """The loop over events, if there is one: the layer then updates by event."""
         return next((s for s in self.statements if isinstance(s, ForEachEvent)), None)
 
     @cached_property
@@ -201,7 +206,7 @@ MOST_SPIKES = 255
 
 
 def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
-    """All statements, those of a loop after it."""
+    """Yield all statements, those of a loop after it."""
     for statement in statements:
         yield statement
         if isinstance(statement, ForEachEvent):
@@ -214,7 +219,10 @@ def written(statement: Leak | Add | Put | Bound | Fire) -> str:
 
 
 def sources(statement: Statement) -> tuple[Source, ...]:
-    """What a statement takes beside the register that it changes: names and numbers; none of a loop."""
+    """Return the sources of a statement beside the register that it changes.
+
+    They are names and numbers; a loop has none.
+    """
     if isinstance(statement, ForEachEvent):
         return ()
     taken = (
@@ -226,7 +234,10 @@ def sources(statement: Statement) -> tuple[Source, ...]:
 
 
 def reads(statement: Statement) -> set[str]:
-    """Return the names that a statement reads; a loop reads what its body does, each statement for itself."""
+    """Return the names that a statement reads.
+
+    A loop reads what its body does, each statement for itself.
+    """
     if isinstance(statement, ForEachEvent):
         return set()
     names = {source for source in sources(statement) if isinstance(source, str)}

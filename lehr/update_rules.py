@@ -1,4 +1,7 @@
-"""The limits of a program: what a file may ask for, so that every station can compute it in bounded time and integers."""
+"""The limits of a program from a file.
+
+Within them every station can compute it in bounded time and integers.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ def check_program(program: Program) -> None:
 
 
 def _problem(program: Program, s: Statement) -> str:
-    """What is wrong with a statement; empty if nothing is."""
+    """Return what is wrong with a statement; empty if nothing is."""
     if isinstance(s, ForEachEvent):
         return (
             ""
@@ -94,18 +97,24 @@ def _problem(program: Program, s: Statement) -> str:
     ):
         return f"it takes {INPUT} in another place than a source; put it into a register first"
     if written(s) == FIRED and not _counts_spikes(program, s):
-        return f"{FIRED} holds spikes; change it by fire, by 'put {FIRED} 0' and by adding a register that a fire writes"
+        return (
+            f"{FIRED} holds spikes; change it by fire, by 'put {FIRED} 0' and by adding a register "
+            "that a fire writes"
+        )
     return _RULES[type(s)](program, s)
 
 
 def _wrong_word(s: Leak | Add | Put | Bound | Fire) -> str:
-    """Return the first word of a statement that is no word, name or number here; empty if all are."""
+    """Return the first thing in a statement that is no word, name or number; empty if none is."""
     for word, known in _words(s):
         if word not in known:
             return f"{word!r} is none of {', '.join(known)}"
     for name in (written(s), *(source for source in sources(s) if isinstance(source, str)), s.x):
         if not re.fullmatch(NAME, name):
-            return f"{name[:40]!r} is no name; use up to 31 small letters, digits and '_', a letter first"
+            return (
+                f"{name[:40]!r} is no name; use up to 31 small letters, digits and '_', a letter "
+                "first"
+            )
     for value in (source for source in sources(s) if not isinstance(source, str)):
         if type(value) is not int or not LOWEST <= value <= HIGHEST:
             return f"{value!r} is out of range; use whole numbers from {LOWEST} to {HIGHEST}"
@@ -151,7 +160,10 @@ def _leak(program: Program, s: Leak) -> str:
     if s.decay.form == "linear" and n != 0:
         return f"its shift is {n}; a linear decay has 0 there"
     if s.decay.form in ("dash", "linear") and s.decay.rounding != "toward_zero":
-        return f"its rounding is {s.decay.rounding}, but a decay by {s.decay.form} rounds nothing; leave it at toward_zero"
+        return (
+            f"its rounding is {s.decay.rounding}, but a decay by {s.decay.form} rounds nothing; "
+            "leave it at toward_zero"
+        )
     if s.decay.form == "multiply" and isinstance(k, int) and isinstance(n, int) and k > 1 << n:
         return f"it grows, by {k}/{1 << n}; use a numerator of at most {1 << n}"
     return ""

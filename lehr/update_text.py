@@ -1,4 +1,7 @@
-"""A program as lines of text, one a statement, as a `.nir` file holds it; read back with every word checked."""
+"""Programs as lines of text, one a statement, as a `.nir` file holds them.
+
+They are read back with every word checked.
+"""
 
 from __future__ import annotations
 

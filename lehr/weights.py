@@ -1,10 +1,14 @@
-"""Integer weights and what they are declared to be: the kind says which integers a weight may hold, and every station checks it.
+"""Integer weights and their declared kind.
+
+The kind says which integers a weight may hold, and every station checks it.
 
 | kind | integers |
 | --- | --- |
 | `binary` | -1 and +1 |
 | `ternary` | -1, 0 and +1 |
-| `int2` .. `int8` | -(2**(bits-1) - 1) .. 2**(bits-1) - 1: symmetric, so that a change of sign stays inside |
+| `int2` .. `int8` | -(2**(bits-1) - 1) .. 2**(bits-1) - 1 |
+
+The last are symmetric, so that a change of sign stays inside.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ LARGEST: Mapping[WeightKind, int] = {
 
 
 def zero_share(weight: Int8Array) -> float:
-    """Which share of the weights is 0: how sparse a layer is."""
+    """Return which share of the weights is 0: how sparse a layer is."""
     return float(np.mean(weight == 0))
 
 
@@ -48,19 +52,19 @@ def frozen_array(
         raise FileRefused(
             f"{name} has dtype {given.dtype}, not integers; round it to integers first"
         )
-    made = np.array(given, dtype=dtype, order="C")
-    if not np.array_equal(made, given):
-        worst = int(given[made != given].flat[0])
+    array = np.array(given, dtype=dtype, order="C")
+    if not np.array_equal(array, given):
+        worst = int(given[array != given].flat[0])
         raise FileRefused(
             f"{name} holds {worst}, which {np.dtype(dtype).name} cannot; use {np.iinfo(dtype).min} "
             f"to {np.iinfo(dtype).max}"
         )
-    made.setflags(write=False)
-    return made
+    array.setflags(write=False)
+    return array
 
 
 def declared_kind(value: Any) -> WeightKind:
-    """`value` as a kind of weights.
+    """Return `value` as a kind of weights.
 
     Raises:
         FileRefused: when it is none.
@@ -81,13 +85,13 @@ def declared_weight(weight: npt.ArrayLike, kind: WeightKind, ndim: int, owner: s
         FileRefused: when it holds anything else, or `kind` is none.
     """
     largest = LARGEST[declared_kind(kind)]
-    made = frozen_array(weight, np.int8, f"{owner} weight")
-    if made.ndim != ndim or made.size == 0:
+    array = frozen_array(weight, np.int8, f"{owner} weight")
+    if array.ndim != ndim or array.size == 0:
         raise FileRefused(
-            f"{owner} weight has shape {made.shape}; give {ndim} axes, none of them empty"
+            f"{owner} weight has shape {array.shape}; give {ndim} axes, none of them empty"
         )
-    magnitude = np.abs(made.astype(np.int16))  # of -128, int8 has none
-    wrong = made[(magnitude > largest) | ((magnitude == 0) & (kind == "binary"))]
+    magnitude = np.abs(array.astype(np.int16))  # of -128, int8 has none
+    wrong = array[(magnitude > largest) | ((magnitude == 0) & (kind == "binary"))]
     if wrong.size and kind == "binary":
         raise FileRefused(
             f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared -1 or +1; "
@@ -98,4 +102,4 @@ def declared_weight(weight: npt.ArrayLike, kind: WeightKind, ndim: int, owner: s
             f"{owner} weight holds {int(wrong.flat[0])}, but weights are declared '{kind}', "
             f"{-largest} to {largest}; quantize them first"
         )
-    return made.view(np.int8)
+    return array.view(np.int8)

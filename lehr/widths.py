@@ -2,9 +2,8 @@
 
 It proves three things, layer by layer: that no accumulator leaves int32, how many bits a membrane
 (and the current of a neuron with a synapse state) needs so that it never saturates, and that the
-same computation in float32 is exact (every integer that occurs is held
-without rounding: magnitudes up to 2**24; the product in a decay is taken in double, which holds it
-for any decay).
+same computation in float32 is exact (every integer that occurs is held without rounding: magnitudes
+up to 2**24; the product in a decay is taken in double, which holds it for any decay).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ FLOAT32_EXACT = 2**24
 
 @dataclass(frozen=True)
 class LayerWidth:
-    """What the analysis says of one neuron layer.
+    """The result of the analysis for one neuron layer.
 
     Attributes:
         current: bounds of the summed input A.
@@ -96,29 +95,29 @@ def analyse(net: Network) -> Widths:
     require_accumulators(net)
     nodes = intervals(net)
     arrives = {name: arriving(net, name, nodes) for name in net.neurons}
-    found = reach(
+    reaches = reach(
         {name: (neuron, arrives[name]) for name, neuron in net.neurons.items()}, net.steps
     )
     return Widths(
         nodes,
         {
-            name: _layer(name, neuron, arrives[name], found[name])
+            name: _layer(name, neuron, arrives[name], reaches[name])
             for name, neuron in net.neurons.items()
         },
     )
 
 
-def _layer(name: str, neuron: Neuron, a: Interval, found: Reach) -> LayerWidth:
-    if found.beyond:
-        line = line_of(neuron.program.all[found.beyond - 1])
+def _layer(name: str, neuron: Neuron, a: Interval, bounds: Reach) -> LayerWidth:
+    if bounds.beyond:
+        line = line_of(neuron.program.all[bounds.beyond - 1])
         raise NotMappable(
-            f"{name}: update statement {found.beyond}, '{line}': it can leave 64 bits; bound what "
+            f"{name}: update statement {bounds.beyond}, '{line}': it can leave 64 bits; bound what "
             "it changes"
         )
-    registers = {x: found.limits(x) for x in neuron.program.registers}
-    why = _why_not_float32(neuron, a, found)
+    registers = {x: bounds.limits(x) for x in neuron.program.registers}
+    why = _why_not_float32(neuron, a, bounds)
     return LayerWidth(
-        a.limits, neuron.program.membrane, registers, found.written, found.settled, why
+        a.limits, neuron.program.membrane, registers, bounds.written, bounds.settled, why
     )
 
 
@@ -132,10 +131,10 @@ def require_accumulators(net: Network) -> None:
 
 
 class Range:
-    """What one state of neurons in fields can be, per channel, before it is brought into its width."""
+    """Bounds of one state of neurons in fields, per channel, before its width cuts it."""
 
-    def __init__(self, how: State, bounds: Int64) -> None:
-        self.how = how
+    def __init__(self, fields: State, bounds: Int64) -> None:
+        self.fields = fields
         self.free_low, self.free_high = bounds
 
     @property
@@ -145,28 +144,30 @@ class Range:
 
     @property
     def inside(self) -> bool:
-        """Whether it never leaves its width."""
-        return self.how.lowest <= self.limits[0] and self.limits[1] <= self.how.highest
+        """True if it never leaves its width."""
+        return self.fields.lowest <= self.limits[0] and self.limits[1] <= self.fields.highest
 
     @property
     def held(self) -> int:
         """The greatest magnitude that it keeps."""
-        return min(max(-self.limits[0], self.limits[1]), -self.how.lowest)
+        return min(max(-self.limits[0], self.limits[1]), -self.fields.lowest)
 
 
 def ranges(neuron: Neuron, a: Interval, steps: int) -> tuple[Range, Range | None, bool]:
-    """What the membranes of a layer in fields, and its synapse states where it has them, can be within `steps` steps of inputs `a`.
+    """Bound the membranes and the synapse states, if any, of a layer in fields.
+
+    The bounds are within `steps` steps of inputs `a`.
 
     Returns:
         Both, and whether they hold for any number of steps.
     """
-    found = reach({"": (neuron, a)}, steps)[""]
-    return *_states(neuron, found), found.settled
+    bounds = reach({"": (neuron, a)}, steps)[""]
+    return *_states(neuron, bounds), bounds.settled
 
 
-def _states(neuron: Neuron, found: Reach) -> tuple[Range, Range | None]:
-    current = None if neuron.synapse is None else Range(neuron.synapse, found.registers[CURRENT])
-    return Range(neuron.fields, found.registers[MEMBRANE]), current
+def _states(neuron: Neuron, bounds: Reach) -> tuple[Range, Range | None]:
+    current = None if neuron.synapse is None else Range(neuron.synapse, bounds.registers[CURRENT])
+    return Range(neuron.fields, bounds.registers[MEMBRANE]), current
 
 
 def bits_for(low: int, high: int) -> int:
@@ -177,33 +178,42 @@ def bits_for(low: int, high: int) -> int:
     )
 
 
-def _why_not_float32(neuron: Neuron, a: Interval, found: Reach) -> str:
+def _why_not_float32(neuron: Neuron, a: Interval, bounds: Reach) -> str:
     if neuron.by_event:
         return "update 'event' has no float32 twin"
     if isinstance(neuron.arithmetic, Program):
-        return _why_not_in_floats(neuron, a, found)
+        return _why_not_in_floats(neuron, a, bounds)
     # Between decay and bound the terms are summed one after another: the sum of their magnitudes
     # bounds every partial sum.
-    how, (membrane, current) = neuron.fields, _states(neuron, found)
+    fields, (membrane, current) = neuron.fields, _states(neuron, bounds)
     bias = int(np.abs(neuron.bias.astype(np.int64)).max())
-    drive, theta = int(a.magnitude.max() << how.fraction_bits), int(neuron.threshold.max())
+    drive, theta = int(a.magnitude.max() << fields.fraction_bits), int(neuron.threshold.max())
     sums = [(membrane, membrane.held + (drive if current is None else current.held) + bias + theta)]
     if current is not None:
         sums.append((current, current.held + drive + bias))
     for state, partial in sums:
         if partial > FLOAT32_EXACT:
-            return f"its sums reach {partial:,}, more than the {FLOAT32_EXACT:,} up to which float32 is exact"
-        if state.how.overflow == "wrap" and partial - state.how.lowest > FLOAT32_EXACT:
-            return f"wrapping {state.how.state_bits} bits passes {FLOAT32_EXACT:,}, up to which float32 is exact"
+            return (
+                f"its sums reach {partial:,}, more than the {FLOAT32_EXACT:,} up to which float32 "
+                "is exact"
+            )
+        if state.fields.overflow == "wrap" and partial - state.fields.lowest > FLOAT32_EXACT:
+            return (
+                f"wrapping {state.fields.state_bits} bits passes {FLOAT32_EXACT:,}, up to which "
+                "float32 is exact"
+            )
     return ""
 
 
-def _why_not_in_floats(neuron: Neuron, a: Interval, found: Reach) -> str:
-    """Return the same for a program: what every statement writes and adds is known."""
-    sizes = {x: max(-low, high) for x, (low, high) in found.written.items()}
-    largest = max([int(a.magnitude.max()), found.added, *sizes.values()])
+def _why_not_in_floats(neuron: Neuron, a: Interval, bounds: Reach) -> str:
+    """Return why float32 is not exact for a program; all that its statements write is known."""
+    sizes = {x: max(-low, high) for x, (low, high) in bounds.written.items()}
+    largest = max([int(a.magnitude.max()), bounds.added, *sizes.values()])
     if largest > FLOAT32_EXACT:
-        return f"its sums reach {largest:,}, more than the {FLOAT32_EXACT:,} up to which float32 is exact"
+        return (
+            f"its sums reach {largest:,}, more than the {FLOAT32_EXACT:,} up to which float32 is "
+            "exact"
+        )
     for s in neuron.program.all:
         if (
             isinstance(s, Bound)
@@ -216,7 +226,9 @@ def _why_not_in_floats(neuron: Neuron, a: Interval, found: Reach) -> str:
 
 
 def fit_state_bits(net: Network) -> Network:
-    """Return the same network with every register that has a width in bits at the least one that provably never saturates.
+    """Return the same network with registers of the least width that never saturates.
+
+    These are all registers that have a width in bits; that none saturates is proven.
 
     Raises:
         NotMappable: when one needs more than 32 bits.
@@ -229,24 +241,30 @@ def fit_state_bits(net: Network) -> Network:
         bits = {x: bits_for(*layer.registers[x]) for x in widths_of(own.program)}
         for state, x in states_of(own).items():
             if bits.get(x, 0) > MAX_STATE_BITS:
-                told = "synapse state" if state == "synapse" else state
+                called = "synapse state" if state == "synapse" else state
                 raise NotMappable(
-                    f"{name}: its {told} needs more than {MAX_STATE_BITS} bits; use fewer fraction "
-                    "bits or a smaller fan-in"
+                    f"{name}: its {called} needs more than {MAX_STATE_BITS} bits; use fewer "
+                    "fraction bits or a smaller fan-in"
                 )
         nodes[name] = own.with_bits(bits)
     return replace(net, nodes=nodes)
 
 
 def states_of(neuron: Neuron) -> dict[str, str]:
-    """Return the registers of neurons, other than their spikes, by what people call them: the states of neurons in fields have own names."""
+    """Return the registers of neurons, other than their spikes, by what people call them.
+
+    The states of neurons in fields have names of their own.
+    """
     if isinstance(neuron.arithmetic, Program):
         return {x: x for x in neuron.program.registers if x != FIRED}
     return {"membrane": MEMBRANE, **({} if neuron.synapse is None else {"synapse": CURRENT})}
 
 
 def facts_of(neuron: Neuron, width: LayerWidth) -> dict[str, object]:
-    """What the analysis says of a layer, as reports have it; of a program, bounds of every register by name besides."""
+    """Return what the analysis says of a layer, as reports have it.
+
+    Of a program, it has bounds of every register by name besides.
+    """
     own = isinstance(neuron.arithmetic, Program)
     facts: dict[str, object] = {
         "current": width.current,

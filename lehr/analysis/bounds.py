@@ -1,4 +1,6 @@
-"""What each statement makes of bounds of registers, in Python integers: a rule that tells those of the register which it writes.
+"""Rules for bounds of registers, in Python integers, one for each kind of statement.
+
+A rule returns the bounds of the register that the statement writes.
 
 One thing is known of two registers at once: a spike says that its register has passed the level, so
 that taking off what was counted cannot lead below 0.
@@ -17,7 +19,10 @@ Bounds = tuple[int, int]
 AFTER: Table[Callable[..., Bounds]] = Table(
     "the analysis of spans", "give it a rule for this statement"
 )
-"""Each takes bounds of all names before a statement, the statement, and Fires of which registers still tell, by those registers."""
+"""Each takes bounds of all names before a statement, the statement, and Fires by register.
+
+The Fires are those that still describe their registers.
+"""
 
 
 def hull(*bounds: Bounds) -> Bounds:
@@ -26,24 +31,24 @@ def hull(*bounds: Bounds) -> Bounds:
 
 
 def clipped(bounds: Bounds, within: Bounds) -> Bounds:
-    """Both ends, brought between others."""
+    """Bring both ends between others."""
     low, high = within
     return min(max(bounds[0], low), high), min(max(bounds[1], low), high)
 
 
 def magnitude(bounds: Bounds) -> int:
-    """Return the greatest of what lies between them."""
+    """Return the greatest magnitude between them."""
     return max(-bounds[0], bounds[1])
 
 
 # -------------------------------------------------------------------- statements
 def get(before: Mapping[str, Bounds], source: Source) -> Bounds:
-    """Bounds of a register, a parameter, the input or a number."""
+    """Return the bounds of a register, a parameter, the input or a number."""
     return (source, source) if isinstance(source, int) else before[source]
 
 
 def _quotient(value: int, shift: int, rounding: Rounding) -> int:
-    """`value / 2**shift`, rounded."""
+    """Return `value / 2**shift`, rounded."""
     floor, rest = value >> shift, value & ((1 << shift) - 1)
     if rounding == "floor":
         return floor
@@ -54,7 +59,10 @@ def _quotient(value: int, shift: int, rounding: Rounding) -> int:
 
 @AFTER.rule(Leak)
 def _leak(before: Mapping[str, Bounds], s: Leak, _: Mapping[str, Fire]) -> Bounds:
-    """All forms are monotonic in x and lead towards 0; the shift is taken at each value, since a product with it is not."""
+    """Bound a decay: all its forms are monotonic in x and lead towards 0.
+
+    The shift is taken at each value, since a product with it is not monotonic.
+    """
     x, k, n = (get(before, source) for source in (s.x, s.decay.numerator, s.decay.shift))
     shifts, rounding = range(n[0], n[1] + 1), s.decay.rounding
     if s.decay.form == "multiply":
@@ -83,7 +91,7 @@ def _add(before: Mapping[str, Bounds], s: Add, passed: Mapping[str, Fire]) -> Bo
 
 
 def terms(before: Mapping[str, Bounds], s: Add) -> list[Bounds]:
-    """What is added, shifted and then also times a register."""
+    """Return the bounds of what is added, shifted and then also times a register."""
     low, high = (end << s.shift for end in get(before, s.source))
     if not s.times:
         return [(low, high)]
@@ -105,7 +113,7 @@ def _bound(before: Mapping[str, Bounds], s: Bound, _: Mapping[str, Fire]) -> Bou
 
 
 def bites_never(x: Bounds, low: Bounds, high: Bounds) -> bool:
-    """Whether a Bound to `low` and `high` leaves everything between `x` as it is."""
+    """Return whether a Bound to `low` and `high` leaves everything between `x` as it is."""
     return low[1] <= x[0] and x[1] <= high[0]
 
 

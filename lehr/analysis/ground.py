@@ -1,4 +1,4 @@
-"""What a width analysis stands on: parameters and inputs of every neuron, and where it writes down what it saw."""
+"""Ground of a width analysis: parameters and inputs of every neuron, and its record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUDGET = 400_000
 
 @dataclass
 class Record:
-    """What single statements did, per neuron: by the statement's number, lowest and highest, `[2, neurons]`.
+    """Bounds of single statements, per neuron: by number, lowest and highest, `[2, neurons]`.
 
     Attributes:
         arrived: at a Bound.
@@ -31,7 +31,7 @@ class Record:
     terms: dict[int, Int64] = field(default_factory=dict)
 
     def of(self, some: slice) -> Record:
-        """What the statements of the program did to some of the neurons."""
+        """Return the record of some of the neurons."""
         parts = (
             {n: bounds[:, some] for n, bounds in kept.items() if n > 0}
             for kept in (self.arrived, self.left, self.terms)
@@ -39,7 +39,7 @@ class Record:
         return Record(some.stop - some.start, *parts)
 
     def note(self, kept: dict[int, Int64], number: int, at: Int64, bounds: Int64) -> None:
-        """Widen what is known of a statement by some rows."""
+        """Widen the known bounds of a statement by some rows."""
         if number not in kept:
             kept[number] = np.array([[np.iinfo(np.int64).max], [np.iinfo(np.int64).min]]).repeat(
                 self.neurons, axis=1
@@ -81,7 +81,7 @@ class Ground:
 
     @property
     def is_spent(self) -> bool:
-        """Whether bounds are to be taken that are quickly had."""
+        """True if bounds are to be taken that are quickly had."""
         return self.spent[0] > BUDGET
 
     def note(
@@ -108,11 +108,11 @@ class Ground:
         return frozenset(name for name, values in self.given.items() if values.min(initial=0) >= 0)
 
     def is_positive(self, source: Source) -> bool:
-        """Whether a number or parameter is nowhere below 0."""
+        """Return whether a number or parameter is nowhere below 0."""
         return source >= 0 if isinstance(source, int) else source in self._positive
 
     def bounds(self, rows: Rows, source: Source) -> Int64:
-        """Bounds of any source, `[2, rows]`."""
+        """Return the bounds of any source, `[2, rows]`."""
         if source == INPUT:
             return rows.given(INPUT, self.drive)
         if isinstance(source, str) and source in rows.bounds:
@@ -121,7 +121,10 @@ class Ground:
         return np.broadcast_to(np.asarray(value, np.int64), (2, len(rows)))
 
     def within(self, x: str, rows: Rows, bounds: Int64) -> Int64:
-        """Bounds of a register cut off at REACH, and in a loop those of its value and of its rest brought together."""
+        """Cut bounds of a register off at REACH.
+
+        In a loop, those of its value and of its rest are brought together.
+        """
         if self.careful:
             bounds = np.minimum(np.maximum(bounds, -REACH), REACH)
         if bounds.ndim == 2:
@@ -139,7 +142,7 @@ class Ground:
 
 
 def product(a: Int64, b: Int64 | int, careful: bool) -> Int64:
-    """`a * b`, cut off at REACH where `careful`."""
+    """Return `a * b`, cut off at REACH if `careful`."""
     if not careful:
         return a * b
     size = np.abs(a.astype(np.float64) * np.asarray(b, np.float64))
@@ -149,6 +152,6 @@ def product(a: Int64, b: Int64 | int, careful: bool) -> Int64:
 
 
 def product_of_bounds(a: Int64, b: Int64, careful: bool) -> Int64:
-    """Bounds of the product of two values with bounds `[2, rows]`."""
+    """Return the bounds of the product of two values with bounds `[2, rows]`."""
     ends = np.stack([product(a[i], b[j], careful) for i in (LOW, HIGH) for j in (LOW, HIGH)])
     return np.stack([ends.min(axis=0), ends.max(axis=0)])

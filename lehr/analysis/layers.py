@@ -1,4 +1,7 @@
-"""The width analysis of layers of neurons: those with one update are followed together, as so many neurons side by side."""
+"""The width analysis of layers of neurons.
+
+Those with one update are followed together, as so many neurons side by side.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,19 @@ from lehr.nodes import Neuron
 from lehr.update import FIRED, MOST_SPIKES, Bound, ForEachEvent, Program, Statement
 
 FOLLOWED = 2000
-"""Steps of a program of its own that are followed one after another; where more are asked for, bounds hold for any number."""
+"""Steps of a program of its own that are followed one after another.
+
+If more are asked for, bounds hold for any number.
+"""
 TOGETHER = 2**16
-"""Channels that are followed at once, so that many layers take no more memory than a large one."""
+"""Channels that are followed at once; many layers take no more memory than a large one."""
 MANY = 256
 """Neurons of a layer beyond which those that are alike are followed once."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What the neurons of one layer can do.
+    """Bounds of what the neurons of one layer do.
 
     Attributes:
         program: their update.
@@ -54,7 +60,7 @@ class Reach:
 
 
 def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> dict[str, Reach]:
-    """What the neurons of layers can do.
+    """Bound what the neurons of layers can do.
 
     Args:
         layers: by name, with bounds of the sum that arrives at each.
@@ -69,17 +75,19 @@ def reach(layers: Mapping[str, tuple[Neuron, Interval]], steps: int | None) -> d
             alike.setdefault(key, []).append([])
             room[key] = TOGETHER
         alike[key][-1].append(name)
-    found: dict[str, Reach] = {}
+    reaches: dict[str, Reach] = {}
     for (program, own), groups in alike.items():
         for names in groups:
-            found |= _followed(program, {name: _Layer(*layers[name]) for name in names}, steps, own)
-    return {name: found[name] for name in layers}
+            reaches |= _followed(
+                program, {name: _Layer(*layers[name]) for name in names}, steps, own
+            )
+    return {name: reaches[name] for name in layers}
 
 
 def _followed(
     program: Program, layers: Mapping[str, _Layer], steps: int | None, own: bool
 ) -> dict[str, Reach]:
-    """What layers of one program do, which may be one of its own."""
+    """Follow layers of one program, which may be one of its own."""
     numbers = np.concatenate([layer.numbers for layer in layers.values()], axis=1)
     given = dict(zip(next(iter(layers.values())).given, numbers[3:], strict=True))
     drive, events = numbers[:2], numbers[2]
@@ -91,17 +99,20 @@ def _followed(
     )
     if seen is None or (followed != steps and not seen.settled.all()):
         seen = for_ever(program, given, drive, events)
-    found, start = {}, 0
+    reaches, start = {}, 0
     for name, layer in layers.items():
         end = start + layer.numbers.shape[1]
-        found[name] = layer.reach(seen, slice(start, end))
+        reaches[name] = layer.reach(seen, slice(start, end))
         start = end
-    return found
+    return reaches
 
 
 @cache
 def _of_any_width(program: Program) -> tuple[Program, dict[str, int]]:
-    """Return a program with parameters for the ends between which it saturates, and what these are: layers often differ in nothing else."""
+    """Return a program with parameters for the ends between which it saturates, and their values.
+
+    Layers often differ in nothing else.
+    """
     ends: dict[str, int] = {}
 
     def lifted(s: Statement) -> Statement:
@@ -158,9 +169,9 @@ class _Layer:
             self.numbers, self.where = np.unique(self.numbers, axis=1, return_inverse=True)
             self.where = self.where.reshape(-1)
 
-    def reach(self, found: Steps, own: slice) -> Reach:
-        """What was found of the layer, whose neurons are some of those that were followed."""
-        program, record = self.program, found.record.of(own)
+    def reach(self, steps: Steps, own: slice) -> Reach:
+        """Return the bounds of this layer, whose neurons are some of those that were followed."""
+        program, record = self.program, steps.record.of(own)
         seen = {x: self._by_channel(bounds) for x, bounds in looked_at(program, record).items()}
         if keeps_count(program):
             seen[FIRED] = np.minimum(seen[FIRED], MOST_SPIKES)
@@ -169,9 +180,9 @@ class _Layer:
             for x, numbers in writers(program).items()
         }
         added = max(map(abs, span(record.terms.values())))
-        ends = {x: span([bounds[:, own]]) for x, bounds in found.ends.items()}
+        ends = {x: span([bounds[:, own]]) for x, bounds in steps.ends.items()}
         return Reach(
-            program, seen, spans, added, bool(found.settled[own].all()), ends, beyond(record)
+            program, seen, spans, added, bool(steps.settled[own].all()), ends, beyond(record)
         )
 
     def _by_channel(self, bounds: list[Int64]) -> Int64:

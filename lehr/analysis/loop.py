@@ -1,4 +1,4 @@
-"""The width analysis of a loop over the events of a step, however many there are and in whatever order they come.
+"""The width analysis of a loop over the events of a step, for any number and order of events.
 
 A register that takes the weight of each event is its rest, and a part of the step's sum. That part
 lies between the sum of all negative events and that of all positive ones; whatever else happens to
@@ -70,7 +70,7 @@ def _changed(body: tuple[Statement, ...]) -> tuple[str, ...]:
 
 @cache
 def _followers(body: tuple[Statement, ...]) -> dict[str, int]:
-    """Return the registers that take the input and nothing of it away, and how often they take it."""
+    """Return how often each register takes the input, for those that take none of it away."""
     takes = {
         x: [s for s in body if isinstance(s, Add) and s.x == x and s.source == INPUT]
         for x in _changed(body)
@@ -84,7 +84,10 @@ def _followers(body: tuple[Statement, ...]) -> dict[str, int]:
 
 @cache
 def _growing(body: tuple[Statement, ...]) -> tuple[str, ...]:
-    """Return the registers to which a body only adds what does not depend on them directly, other than the input."""
+    """Return the registers to which a body only adds.
+
+    What it adds does not depend on them directly, other than the input.
+    """
     others = [x for x in _changed(body) if x not in _followers(body)]
     return tuple(
         x
@@ -95,7 +98,10 @@ def _growing(body: tuple[Statement, ...]) -> tuple[str, ...]:
 
 @cache
 def _numbered(body: tuple[Statement, ...], first: int) -> tuple[Numbered, ...]:
-    """Return the body with its numbers; what a growing register takes is added up a second time, for one event."""
+    """Return the body with its numbers.
+
+    What a growing register takes is added up a second time, for one event.
+    """
     out: list[Numbered] = []
     for number, s in enumerate(walk(body), first + 1):
         out.append((number, s))
@@ -128,7 +134,7 @@ class _Loop:
         }
 
     def fixed(self) -> Rows:
-        """Bounds after any number of events, on the given rows; they are recorded as well."""
+        """Return and record bounds after any number of events, on the given rows."""
         head, step = dict(self.start), self._no_growth()
         for event in range(0 if self.ground.is_spent else PATIENCE + 2 * HURRY):
             if event == PATIENCE:
@@ -153,9 +159,8 @@ class _Loop:
             self.ground = replace(self.ground, careful=True)
             anything = np.broadcast_to(np.array([[-REACH], [REACH]]), (2, 2, len(self.rows)))
             head, event = {**self.start, **dict.fromkeys(self.changed, anything)}, PATIENCE + 1
-        for _ in range(
-            BACK if event > PATIENCE else 0
-        ):  # strides went too far: what one event makes of them holds, too
+        # strides went too far: what one event makes of them holds, too
+        for _ in range(BACK if event > PATIENCE else 0):
             after, one = self._one_event(head)
             head = {
                 **self.start,
@@ -170,7 +175,10 @@ class _Loop:
         return {x: np.zeros((2, len(self.rows)), np.int64) for x in self.growing}
 
     def _grown(self, step: dict[str, Int64]) -> dict[str, Int64]:
-        """Return the growing registers after any number of events, each of which adds what lies between the bounds `step`."""
+        """Return the growing registers after any number of events.
+
+        Each event adds something between the bounds `step`.
+        """
         out = {}
         for x, one in step.items():
             least, most = np.minimum(one[LOW], 0), np.maximum(one[HIGH], 0)
@@ -178,9 +186,8 @@ class _Loop:
                 [product(least, self.ground.events, True), product(most, self.ground.events, True)]
             )
             bounds = np.clip(self.start[x][0] + total, -REACH, REACH)
-            if (
-                x == FIRED and self.ground.keeps_count
-            ):  # more than that is refused at the end of the step
+            # more than that is refused at the end of the step
+            if x == FIRED and self.ground.keeps_count:
                 bounds = np.minimum(bounds, MOST_SPIKES)
             out[x] = np.stack([bounds] * 2)
         return out
@@ -188,7 +195,7 @@ class _Loop:
     def _one_event(
         self, head: dict[str, Int64], *, recording: bool = False
     ) -> tuple[dict[str, Int64], dict[str, Int64]]:
-        """What the registers come to by one more event, and what it adds to the growing ones."""
+        """Return the registers after one more event, and what it adds to the growing ones."""
         shadows = {_ONE_EVENT.format(x): zero for x, zero in self._no_growth().items()}
         rows = Rows(np.arange(len(self.rows)), {**head, **shadows})
         ground = replace(self.ground, record=self.outer.record) if recording else self.ground
@@ -197,12 +204,12 @@ class _Loop:
 
 
 def joined_by_row(rows: Rows) -> Rows:
-    """One row for each neuron, in order."""
+    """Return one row for each neuron, in order."""
     return joined(rows, rows.at)[0]
 
 
 def _hull(a: Int64, b: Int64) -> Int64:
-    """Bounds that hold wherever one of two does."""
+    """Return bounds that hold wherever one of two does."""
     return np.stack(
         [np.minimum(a[..., LOW, :], b[..., LOW, :]), np.maximum(a[..., HIGH, :], b[..., HIGH, :])],
         axis=-2,

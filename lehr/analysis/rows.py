@@ -1,4 +1,7 @@
-"""The state of a width analysis: rows, each one path that a neuron can be on, with bounds of every register."""
+"""The state of a width analysis: rows with bounds of every register.
+
+Each row is one path that a neuron can be on.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from lehr.arithmetic import Int64
 Where = npt.NDArray[np.bool_]
 LOW, HIGH = 0, 1
 REACH = 2**60
-"""Bounds end here: what comes to it can leave 64 bits, and is not followed further."""
+"""End of all bounds: a value that comes to it can leave 64 bits, and is not followed further."""
 
 
 class Rows:
@@ -36,12 +39,12 @@ class Rows:
         return len(self.at)
 
     def of(self, x: str) -> Int64:
-        """Bounds of a register's value, `[2, rows]`."""
+        """Return the bounds of a register's value, `[2, rows]`."""
         bounds = self.bounds[x]
         return bounds if bounds.ndim == 2 else bounds[0]
 
     def given(self, name: str, values: Int64) -> Int64:
-        """What each row has of a parameter, from the values of all neurons."""
+        """Return a parameter of each row, from the values of all neurons."""
         if name not in self._given:
             self._given[name] = values[..., self.at]
         return self._given[name]
@@ -53,7 +56,7 @@ class Rows:
             self.sums.forget(x)
 
     def take(self, index: Int64) -> Rows:
-        """Some of the rows, any of them several times."""
+        """Return some of the rows, any of them several times."""
         bounds = {x: b[..., index] for x, b in self.bounds.items()}
         return Rows(self.at[index], bounds, None if self.sums is None else self.sums.take(index))
 
@@ -75,7 +78,11 @@ def together(parts: Iterable[Rows]) -> Rows:
 
 
 def codes(rows: Rows, keys: Sequence[str]) -> Int64:
-    """Return the rows that belong together: those of one neuron whose registers `keys` are the same in being 0, above it, or either."""
+    """Return codes, equal for rows that belong together.
+
+    They are those of one neuron whose registers `keys` are the same in being 0, above it, or
+    either.
+    """
     code = rows.at.copy()
     for key in keys:
         low, high = rows.of(key)
@@ -85,7 +92,10 @@ def codes(rows: Rows, keys: Sequence[str]) -> Int64:
 
 
 def joined(rows: Rows, code: Int64) -> tuple[Rows, Int64]:
-    """One row, with bounds that hold for all, in place of the rows of one code each; and the codes, ascending."""
+    """Join the rows of each code into one, with bounds that hold for all of them.
+
+    Returns the rows, and the codes, ascending.
+    """
     order = np.argsort(code, kind="stable")
     ordered = code[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))

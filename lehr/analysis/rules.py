@@ -1,4 +1,4 @@
-"""The width analysis of a program: a rule a statement, over rows of bounds.
+"""The width analysis of a program: a rule for each kind of statement, over rows of bounds.
 
 Every decay is monotonic, so that it maps bounds to bounds. A Fire, and a Put under a condition,
 tell the rows apart that it decides.
@@ -25,7 +25,7 @@ Numbered = tuple[int, Statement]
 
 
 def run(ground: Ground, rows: Rows, statements: Sequence[Numbered]) -> Rows:
-    """What rows come to by some statements, each with its number in the program."""
+    """Run some statements, each with its number in the program, on rows."""
     for number, statement in statements:
         ground.spent[0] += max(1, len(rows) // max(1, ground.drive.shape[1]))
         rows = RULES[type(statement)](ground, rows, statement, number)
@@ -80,7 +80,7 @@ def _add(ground: Ground, rows: Rows, s: Add, number: int) -> Rows:
 
 
 def _term(ground: Ground, rows: Rows, s: Add) -> Int64 | int:
-    """What an Add adds: a number or `[rows]` where that is exact, else bounds `[2, rows]`."""
+    """Return what an Add adds: a number or `[rows]` if that is exact, else bounds `[2, rows]`."""
     term: Int64 | int
     if s.source in rows.bounds or s.source == INPUT:
         term = product(ground.bounds(rows, s.source), 1 << s.shift, ground.careful)
@@ -100,7 +100,7 @@ def _term(ground: Ground, rows: Rows, s: Add) -> Int64 | int:
 
 
 def _add_terms(ground: Ground, rows: Rows, s: Add, term: Int64) -> None:
-    """The same in sums: what is known of the source, or of `times`, is added with its factor."""
+    """Add what is known of the source, or of `times`, with its factor to the register's sum."""
     sums = rows.sums
     assert sums is not None
     own = dict(sums.of(s.x, rows.of(s.x)))
@@ -148,7 +148,10 @@ def _put(ground: Ground, rows: Rows, s: Put, number: int) -> Rows:
 
 
 def _rest(before: Int64, value: Int64) -> Int64:
-    """Bounds of what a register is without the events so far, where it is given a value: those of before hold if it goes nearer to them."""
+    """Return the bounds of a register without the events so far, once it is given a value.
+
+    Those of before hold if it goes nearer to them.
+    """
     (low, high), (rest_low, rest_high) = before
     least = np.where(value[LOW] >= high, np.maximum(rest_low, value[LOW]), value[LOW])
     most = np.where(value[HIGH] <= low, np.minimum(rest_high, value[HIGH]), value[HIGH])
@@ -156,7 +159,10 @@ def _rest(before: Int64, value: Int64) -> Int64:
 
 
 def _split_by_zero(rows: Rows, x: str) -> tuple[Rows, Where]:
-    """Return the rows on which a register is below 0, 0, or above it, each; and whether it is not 0."""
+    """Split rows by whether a register is below 0, 0, or above it.
+
+    Returns the rows, and whether it is not 0.
+    """
     low, high = rows.of(x)
     parts = [
         np.flatnonzero(low < 0),
@@ -214,7 +220,10 @@ def _bound(ground: Ground, rows: Rows, s: Bound, number: int) -> Rows:
 
 
 def _keep_inside(ground: Ground, rows: Rows, x: str, out: Where, left: Int64) -> None:
-    """Give a register what a Bound leaves; where it left nothing changed, what is known of the register stays."""
+    """Give a register what a Bound leaves.
+
+    If it left everything as it was, what is known of the register stays.
+    """
     sums = rows.sums
     if sums is None or x not in sums.terms or left.ndim == 3:
         rows.put(x, ground.within(x, rows, left))
@@ -269,14 +278,17 @@ def _fire(ground: Ground, rows: Rows, s: Fire, number: int) -> Rows:
 
 
 def _like(bounds: Int64, exact: Int64) -> Int64:
-    """Bounds of an exact value, in the shape of others."""
-    made = np.empty((*bounds.shape[:-1], len(exact)), np.int64)
-    made[...] = exact
-    return made
+    """Return the bounds of an exact value, in the shape of others."""
+    filled = np.empty((*bounds.shape[:-1], len(exact)), np.int64)
+    filled[...] = exact
+    return filled
 
 
 def _count(rows: Rows, s: Fire, sizes: list[int], level: Int64, gap: int) -> None:
-    """What a Fire counts on rows where it is 0, between, or at its most; and x as that times the level, and a rest."""
+    """Set the count of a Fire on rows on which it is 0, between, or at its most.
+
+    Then x is that times the level, and a rest.
+    """
     x = rows.of(s.x)
     between = np.repeat([False, True, False], sizes)
     fixed = np.repeat([0, 0, s.up_to], sizes)

@@ -1,4 +1,4 @@
-"""What a record of single statements says of registers."""
+"""Facts about registers, from a record of single statements."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def writers(program: Program) -> Mapping[str, tuple[int, ...]]:
 
 @cache
 def keeps_count(program: Program) -> bool:
-    """Whether spikes that are added up stay until the end of the step, where more than 255 are refused, and never become fewer."""
+    """Return whether spikes that are added up stay until the end of the step.
+
+    There more than 255 are refused; until then they never become fewer.
+    """
     counted = {s.source for s in program.all if isinstance(s, Add) and s.x == FIRED}
     added, in_order = (
         False,
@@ -66,7 +69,7 @@ def keeps_count(program: Program) -> bool:
 
 
 def beyond(record: Record) -> int:
-    """Return the first statement after which, or in which, anything comes to REACH; 0 where there is none."""
+    """Return the first statement in which, or after which, anything comes to REACH, or 0."""
     for number in sorted(record.left):
         if (
             max(
@@ -82,18 +85,20 @@ def beyond(record: Record) -> int:
 
 
 def looked_at(program: Program, record: Record) -> dict[str, list[Int64]]:
-    """By register, what comes to its Bounds, and what is written to it and not just on its way to one."""
-    found: dict[str, list[Int64]] = {x: [] for x in program.registers}
+    """Return by register what comes to its Bounds and what is written to it.
+
+    What is written just on its way to a Bound does not count.
+    """
+    looked: dict[str, list[Int64]] = {x: [] for x in program.registers}
     for x, numbers in writers(program).items():
-        found[x] += [record.arrived[number] for number in numbers if number in record.arrived]
+        looked[x] += [record.arrived[number] for number in numbers if number in record.arrived]
         for number in _kept(program).intersection(numbers).intersection(record.left):
             low, high = record.left[number]
-            for least, most in _wraps(
-                program, x
-            ):  # a register that wraps is anywhere between them, anyway
+            # a register that wraps is anywhere between them, anyway
+            for least, most in _wraps(program, x):
                 low, high = np.where(low < least, low, 0), np.where(high > most, high, 0)
-            found[x].append(np.stack([low, high]))
-    return found
+            looked[x].append(np.stack([low, high]))
+    return looked
 
 
 def _wraps(program: Program, x: str) -> list[tuple[int, int]]:
@@ -125,7 +130,10 @@ def _kept(program: Program) -> frozenset[int]:
 
 
 def _is_read(x: str, later: tuple[Statement, ...]) -> bool:
-    """Whether statements take a register as it is before they bound or replace it; at the end it is kept as it is."""
+    """Return whether statements take a register as it is before they bound or replace it.
+
+    At the end it is kept as it is.
+    """
     for s in later:
         if isinstance(s, ForEachEvent) or x in sources(s) or (isinstance(s, Fire) and s.x == x):
             return True

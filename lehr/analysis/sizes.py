@@ -1,4 +1,4 @@
-"""The sizes that a program's integers can have, as single numbers of Python: quick, coarse, and never overflowing."""
+"""Sizes of a program's integers, as single numbers of Python: quick, coarse, no overflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROUNDS = 4
 
 
 class _Sizes:
-    """The greatest magnitudes of registers, parameters and the input; and of all that came on the way."""
+    """The greatest magnitudes of registers, parameters and the input; and of all on the way."""
 
     def __init__(self, given: Mapping[str, int], registers: Mapping[str, int]) -> None:
         self.given, self.registers = given, dict(registers)
@@ -61,7 +61,7 @@ def _fire(sizes: _Sizes, s: Fire) -> None:
 
 
 def sizes(program: Program, given: Mapping[str, int]) -> dict[str, int] | None:
-    """How large registers can be after any number of steps, by the sizes of things alone.
+    """Bound how large registers can be after any number of steps, by the sizes of things alone.
 
     Args:
         program: the update.
@@ -78,9 +78,8 @@ def sizes(program: Program, given: Mapping[str, int]) -> dict[str, int] | None:
         now = _Sizes(given, registers)
         for statement in program.statements:
             _RULES[type(statement)](now, statement)
-            if (
-                now.most >= REACH
-            ):  # asked of each: a few dozen squares of squares are more digits than there is memory
+            # asked of each: a few dozen squares of squares are more digits than there is memory
+            if now.most >= REACH:
                 return None
         after = {x: max(size, now.registers[x]) for x, size in registers.items()}
         if after == registers:

@@ -1,4 +1,6 @@
-"""What the registers of a program can be, in any number of steps and before each of its statements: coarse and quick, in Python integers.
+"""Spans of a program's registers, in any number of steps and before each statement.
+
+They are coarse and quick, in Python integers.
 
 One interval holds a register of all neurons of a layer. lehr.widths tells neurons and paths apart;
 this is for stations that choose the types of their own intermediate values. Steps, and the events
@@ -33,14 +35,17 @@ from lehr.update import (
 
 ZERO: Bounds = (0, 0)
 BEYOND = 1 << 80
-"""What no type holds; bounds go no further."""
+"""A magnitude that no type holds; bounds go no further."""
 PATIENCE, BACK = 8, 8
-"""Repetitions before bounds that keep growing go to the ends of wider integers; and how often they are narrowed again."""
+"""Repetitions before bounds that keep growing are widened, and turns of narrowing after.
+
+They are widened to the ends of wider integers.
+"""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A statement, and what is known where it is done, in any step and for any event.
+    """A statement, and what is known at its place, in any step and for any event.
 
     Attributes:
         statement: what is done there.
@@ -53,7 +58,7 @@ class Place:
     after: Bounds
 
     def get(self, source: Source) -> Bounds:
-        """Bounds of a register, a parameter, the input or a number, before the statement."""
+        """Return bounds of a register, a parameter, the input or a number before the statement."""
         return get(self.before, source)
 
 
@@ -82,14 +87,20 @@ class Spans:
 
     @classmethod
     def of(cls, neuron: Neuron, a: Bounds, *, saturating: bool = False) -> Spans:
-        """Return the registers of a layer, for its summed inputs, or the weights of single events, between `a`."""
+        """Return the registers of a layer, for inputs between `a`.
+
+        They are its summed inputs, or the weights of single events.
+        """
         given = {
             name: (int(values.min()), int(values.max())) for name, values in neuron.values.items()
         }
         return cls(neuron.program, {**given, INPUT: a}, saturating=saturating)
 
     def _follow(self, states: dict[str, Bounds]) -> dict[str, Bounds]:
-        """Return the states after a step from some; what is seen on the way is kept, that of a step before is not."""
+        """Return the states after a step from some.
+
+        What is seen on the way is kept, that of a step before is not.
+        """
         self.places: list[Place] = []
         self._passed: dict[
             str, Fire
@@ -147,11 +158,11 @@ class Spans:
 def _settled(
     begin: Mapping[str, Bounds], once: Callable[[dict[str, Bounds]], dict[str, Bounds]]
 ) -> dict[str, Bounds]:
-    """Bounds that hold however often something is done from `begin` on, for what it makes of bounds."""
+    """Return bounds that hold however often `once` is done from `begin` on."""
     held = dict(begin)
     for turn in count():
-        made = once(held)
-        grown = {name: hull(bounds, made[name]) for name, bounds in held.items()}
+        after = once(held)
+        grown = {name: hull(bounds, after[name]) for name, bounds in held.items()}
         if grown == held:
             break
         held = (
@@ -160,9 +171,9 @@ def _settled(
             else {name: _wider(old, grown[name]) for name, old in held.items()}
         )
     for _ in range(BACK):  # what is so before and after holds between
-        made = once(held)
+        after = once(held)
         within = {
-            name: clipped(hull(begin[name], made[name]), bounds) for name, bounds in held.items()
+            name: clipped(hull(begin[name], after[name]), bounds) for name, bounds in held.items()
         }
         if within == held:
             break
@@ -171,7 +182,10 @@ def _settled(
 
 
 def _wider(old: Bounds, new: Bounds) -> Bounds:
-    """Return the new ends, or where they have moved, the last numbers on their side that take no more bits."""
+    """Return the new ends, wider where they have moved.
+
+    They are then the last numbers on their side that take no more bits.
+    """
     low, high = (1 << (end if end >= 0 else ~end).bit_length() for end in new)
     return clipped(
         (old[0] if new[0] == old[0] else -low, old[1] if new[1] == old[1] else high - 1),

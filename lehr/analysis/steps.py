@@ -1,4 +1,4 @@
-"""The width analysis over steps: what the registers of neurons can be within some number of steps, or for ever."""
+"""The width analysis over steps: bounds of registers within some number of them, or for ever."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from lehr.arithmetic import Int64
 from lehr.update import FIRED, INPUT, Add, Fire, ForEachEvent, Program, Put, walk, written
 
 PATIENCE, HURRY, BACK = 32, 16, 3
-"""Steps until strides begin, where bounds are to hold for ever, until they go all the way, and to take back what was too much."""
+"""Steps until strides begin, until they go all the way, and to take back what was too much.
+
+Strides are for bounds that are to hold for ever.
+"""
 MOST_KEYS = 2
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What an analysis found.
+    """The result of an analysis.
 
     Attributes:
         record: what each statement did in any of the steps.
@@ -62,7 +65,10 @@ def _keys(program: Program) -> tuple[str, ...]:
 
 @cache
 def _adds_up(program: Program) -> bool:
-    """Whether registers are to be known as sums: where one is taken from another, or holds several thresholds."""
+    """Return whether registers are to be known as sums.
+
+    They are where one is taken from another, or holds several thresholds.
+    """
     sure = {
         x
         for x in program.registers
@@ -121,7 +127,7 @@ class _Analysis:
         self.rest = Rows(np.arange(self.neurons), dict.fromkeys(self.states, zero))
 
     def step(self, rows: Rows, record: Record | None = None) -> Rows:
-        """All registers after one more step."""
+        """Return all registers after one more step."""
         zero = np.zeros((2, len(rows)), np.int64)
         begun = Rows(
             rows.at,
@@ -132,7 +138,10 @@ class _Analysis:
         return run(ground, begun, self.statements)
 
     def wider(self, known: Rows, code: Int64) -> tuple[Rows, Int64, npt.NDArray[np.intp], Where]:
-        """`known` and what it comes to by one more step; the codes; where the bounds of known rows are now; which rows changed."""
+        """Widen `known` by the states after one more step.
+
+        Returns the rows, their codes, the new places of the known rows, and which rows changed.
+        """
         both = together([known, self.step(known).only(self.states)])
         after, new = joined(both, codes(both, self.keys))
         at = np.searchsorted(new, code)
@@ -143,7 +152,10 @@ class _Analysis:
         return after, new, at, changed
 
     def within(self, steps: int, *, limited: bool) -> Steps | None:
-        """Follow the neurons for so many steps, or until no more of them changes anything; None where that takes too long."""
+        """Follow the neurons for so many steps, or until no more of them changes anything.
+
+        Returns None if that takes too long.
+        """
         known, done = self.rest, []
         code = codes(known, self.keys)
         settled = np.zeros(self.neurons, np.bool_)
@@ -168,7 +180,10 @@ class _Analysis:
         return self.recorded(together([*done, before]), settled)
 
     def for_ever(self) -> Steps:
-        """Bounds that hold for any number of steps, of all neurons; wider than need be where they do not settle soon."""
+        """Return bounds that hold for any number of steps, of all neurons.
+
+        They are wider than need be if they do not settle soon.
+        """
         known, code = self.rest, codes(self.rest, self.keys)
         for step in range(PATIENCE + 2 * HURRY):
             after, new, at, changed = self.wider(known, code)
@@ -189,14 +204,17 @@ class _Analysis:
         return self.taken_back(Rows(self.rest.at, dict.fromkeys(self.states, anything)), 0)
 
     def taken_back(self, known: Rows, times: int) -> Steps:
-        """What holds for ever if `known` does: what one more step makes of that, and of rest, does as well."""
+        """Narrow bounds that hold for ever, if `known` does.
+
+        What one more step makes of them, and of rest, holds as well.
+        """
         for _ in range(times):
             both = together([self.rest, self.step(known).only(self.states)])
             known = joined(both, codes(both, self.keys))[0]
         return self.recorded(known, np.ones(self.neurons, np.bool_))
 
     def recorded(self, rows: Rows, settled: Where) -> Steps:
-        """What one step from these states does: all that any of the steps before could."""
+        """Record one step from these states: all that any of the steps before could do."""
         record = Record(self.neurons)
         after = self.step(rows, record).only((self.program.membrane, FIRED))
         return Steps(record, joined(after, after.at)[0].bounds, settled)
@@ -211,7 +229,7 @@ def within_steps(
     *,
     limited: bool = False,
 ) -> Steps | None:
-    """What neurons can do within some number of steps.
+    """Bound what neurons can do within some number of steps.
 
     Args:
         program: their update.
@@ -225,5 +243,5 @@ def within_steps(
 
 
 def for_ever(program: Program, given: Mapping[str, Int64], drive: Int64, events: Int64) -> Steps:
-    """Return the same for any number of steps."""
+    """Bound what neurons can do in any number of steps."""
     return _Analysis(program, given, drive, events).for_ever()

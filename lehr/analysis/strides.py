@@ -1,4 +1,4 @@
-"""Growing strides: how bounds that do not settle are brought to ones that hold for ever."""
+"""Growing strides: bounds that do not settle are brought to ones that hold for ever."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _BELOW = np.array([0, *(1 << bits for bits in _BITS), REACH])
 
 
 def strides(before: Int64, after: Int64, at_once: bool) -> Int64:
-    """`after`, with every bound that is beyond the one of `before` moved to the next stop, or to the last one `at_once`."""
+    """Move every bound of `after` beyond that of `before` to the next stop.
+
+    With `at_once` it goes to the last stop.
+    """
     low, high = after[..., LOW, :], after[..., HIGH, :]
     if at_once:
         down, up = np.full_like(low, -REACH), np.full_like(high, REACH)

@@ -1,4 +1,4 @@
-"""Registers as sums of earlier values, so that what was added and taken away again leaves no trace.
+"""Registers as sums of earlier values: what was added and taken away again leaves no trace.
 
 Xylo's v + (decay(v) - v + i) is decay(v) + i: bounds of each addend by itself do not tell.
 """
@@ -32,11 +32,11 @@ class Sums:
         self.terms, self.values = terms or {}, values or {}
 
     def forget(self, x: str) -> None:
-        """What was known of a register is so no longer."""
+        """Forget what was known of a register."""
         self.terms.pop(x, None)
 
     def take(self, index: Int64) -> Sums:
-        """Of some of the rows."""
+        """Return the sums of some of the rows."""
         terms = {
             x: {value: factor[index] for value, factor in known.items()}
             for x, known in self.terms.items()
@@ -60,7 +60,10 @@ class Sums:
         return number
 
     def add(self, x: str, own: Terms, other: Terms, factor: Int64) -> None:
-        """Make a register the sum of `own` and `factor` times `other`, where that is short and far from overflowing."""
+        """Make a register the sum of `own` and `factor` times `other`.
+
+        It is forgotten if the sum is long or near overflowing.
+        """
         total = dict(own)
         for value, times in other.items():
             total[value] = total.get(value, 0) + factor * times
@@ -73,7 +76,10 @@ class Sums:
             self.terms[x] = total
 
     def bounds(self, x: str, shape: tuple[int, ...]) -> Int64 | None:
-        """Bounds of a register by its terms; None where nothing is known of it, or values are too large to be added up."""
+        """Return the bounds of a register by its terms.
+
+        They are None if nothing is known of it, or values are too large to be added up.
+        """
         if x not in self.terms:
             return None
         total = np.zeros(shape, np.int64)

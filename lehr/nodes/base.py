@@ -1,4 +1,4 @@
-"""What all nodes of an integer network have in common: shapes, and equality by content.
+"""Base of all nodes of an integer network: shapes, and equality by content.
 
 Shapes leave the batch out: `(channels, height, width)` for feature maps, `(features,)` after a
 Flatten. Arrays are read-only numpy of the stated dtype; a node checks itself when it is made.
@@ -6,10 +6,10 @@ Flatten. Arrays are read-only numpy of the stated dtype; a node checks itself wh
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
@@ -27,14 +27,12 @@ InputKind = Literal["u8", "spikes"]
 Int32Array = npt.NDArray[np.int32]
 
 INT32_MAX = 2**31 - 1
-MAX_VALUES, MAX_ALL_VALUES = (
-    2**28,
-    2**30,
-)  # that one node puts out a step, and all nodes together: 1 and 4 GiB at 4 bytes each
+MAX_VALUES, MAX_ALL_VALUES = 2**28, 2**30
+"""Values of one node in a step, and of all nodes together: 1 and 4 GiB at 4 bytes each."""
 
 
 class ShapeMismatch(FileRefused):
-    """What arrives at a node has not the shape that the node takes."""
+    """An input whose shape is not the one that the node takes."""
 
 
 def pair(value: int | tuple[int, ...], name: str, least: int) -> Pair:
@@ -46,7 +44,9 @@ def pair(value: int | tuple[int, ...], name: str, least: int) -> Pair:
 
 
 def values_in(name: str, shape: Shape, before: int = 0) -> int:
-    """How many values all nodes put out a step: those of `name`, which has this shape, added to the ones `before` it.
+    """Return how many values all nodes put out a step.
+
+    They are those of the node `name`, which has this shape, added to the ones `before` it.
 
     Raises:
         FileRefused: when there are too many; a few bytes of padding or of input shape can ask for
@@ -85,10 +85,15 @@ class Node(ABC):
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape of the output for an input of `shape`; raises ShapeMismatch where it does not fit."""
+        """Return the shape of the output for an input of `shape`.
+
+        It raises ShapeMismatch if that does not fit.
+        """
 
     def sums(self, x: Int64) -> Int64:
-        """What the node makes of a batch `[N, *shape]`: the definition, for a node that keeps nothing from step to step.
+        """Compute the node's output for a batch `[N, *shape]`.
+
+        This is the definition, for a node that keeps nothing from step to step.
 
         Raises:
             NotMappable: when a type of node does not say it.
@@ -100,7 +105,7 @@ class Node(ABC):
         )
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """Bounds of the output, from those of the input, whose shape is `taken`.
+        """Return the bounds of the output, from those of the input, whose shape is `taken`.
 
         Raises:
             NotMappable: when a type of node does not say it.
@@ -113,11 +118,14 @@ class Node(ABC):
 
     @property
     def present(self) -> Node | None:
-        """The node with a weight of 1 for every one other than 0, by which events are counted; None where it has no weights."""
+        """The node with a weight of 1 for every one other than 0, or None if it has no weights.
+
+        Events are counted by it.
+        """
         return None
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Its NIR fields, for an input of shape `taken`; arrays may be read-only views.
+        """Return its NIR fields, for an input of shape `taken`; arrays may be read-only views.
 
         Raises:
             NotMappable: when a type of node does not say it.
@@ -129,14 +137,14 @@ class Node(ABC):
         )
 
     @classmethod
-    def of_nir(cls, told: Fields) -> Self:
+    def of_nir(cls, fields: Fields) -> Self:
         """Return the node that its NIR fields describe, whose names were checked.
 
         Raises:
             NotMappable: when a type of node does not say it.
             FileRefused: when a value is none that the node can have. The caller names the node.
         """
-        del told
+        del fields
         raise NotMappable(
             f"the .nir file holds no {cls.__name__}; give the type of node the method of_nir"
         )
@@ -144,14 +152,14 @@ class Node(ABC):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))  # type: ignore[arg-type]
         return all(_equal(a, b) for a, b in pairs)
 
     __hash__ = None  # type: ignore[assignment]
 
 
 def _equal(a: object, b: object) -> bool:
-    """Whether two fields are, arrays and mappings of arrays by content."""
+    """Return whether two fields are equal, arrays and mappings of arrays by content."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(_equal(a[name], b[name]) for name in a)
     arrays = isinstance(a, np.ndarray) or isinstance(b, np.ndarray)
@@ -159,7 +167,7 @@ def _equal(a: object, b: object) -> bool:
 
 
 def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -> Shape:
-    """Height and width of what windows of `spans` pixels make of a map."""
+    """Return the height and width of the output of windows of `spans` pixels over a map."""
     out = tuple(
         (n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, spans, stride, padding, strict=True)
     )
@@ -169,7 +177,10 @@ def windows(size: Shape, spans: list[int] | Pair, stride: Pair, padding: Pair) -
 
 
 def views(x: Int64, spans: tuple[int, ...] | list[int], stride: Pair, padding: Pair) -> Int64:
-    """Return the windows of a batch of maps `[N, C, H, W]`, as a view `[N, C, rows, columns, span, span]` of the padded maps."""
+    """Return the windows of a batch of maps `[N, C, H, W]`.
+
+    They are a view `[N, C, rows, columns, span, span]` of the padded maps.
+    """
     padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
     seen = np.lib.stride_tricks.sliding_window_view(padded, tuple(spans), axis=(2, 3))
     return seen[:, :, :: stride[0], :: stride[1]]

@@ -47,7 +47,7 @@ class Conv2d(Node):
             )
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(out channels, height, width) for (channels, height, width)."""
+        """Return (out channels, height, width) for (channels, height, width)."""
         channels = self.weight.shape[1] * self.groups
         if len(shape) != 3 or shape[0] != channels:
             raise ShapeMismatch(f"takes ({channels}, height, width) but gets {shape}")
@@ -55,7 +55,7 @@ class Conv2d(Node):
         return (self.weight.shape[0], *windows(shape[1:], spans, self.stride, self.padding))
 
     def sums(self, x: Int64) -> Int64:
-        """Cross-correlation of `x` `[N, C, H, W]` with the weights."""
+        """Compute the cross-correlation of `x` `[N, C, H, W]` with the weights."""
         out_channels, per_group, height, width = self.weight.shape
         (step_y, step_x), out_per_group = self.dilation, out_channels // self.groups
         seen = views(
@@ -75,18 +75,18 @@ class Conv2d(Node):
 
     @property
     def present(self) -> Conv2d:
-        """The same with a weight of 1 for every one other than 0."""
+        """The same node with a weight of 1 for every one other than 0."""
         return replace(self, weight=(self.weight != 0).astype(np.int8), kind="ternary")
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """Of sums over all weights, as if every place of the kernel lay on the map."""
+        """Return the bounds of sums over all weights, as if the whole kernel lay on the map."""
         del taken
         return weighted(
             x, self.weight.astype(np.int64).reshape(*self.weight.shape[:2], -1), self.groups
         )
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Those of NIR's Conv2d, with a bias of 0."""
+        """Return the fields of NIR's Conv2d, with a bias of 0."""
         return {
             "type": "Conv2d",
             "input_shape": taken[1:],
@@ -100,14 +100,13 @@ class Conv2d(Node):
         }
 
     @classmethod
-    def of_nir(cls, told: Fields) -> Conv2d:
-        """Padding may be named, as torch.nn.Conv2d has it."""
-        weight, kind = np.asarray(told["weight"]), weight_kind(told)
-        stride, dilation, padding = whole(told, "stride"), whole(told, "dilation"), told["padding"]
-        named = isinstance(padding, str)
-        padding = (
-            named_padding(padding, weight.shape[2:], stride, dilation)
-            if named
-            else whole(told, "padding")
-        )
-        return cls(weight, stride, padding, dilation, whole(told, "groups"), kind)
+    def of_nir(cls, fields: Fields) -> Conv2d:
+        """Return the convolution of these fields; padding may have torch.nn.Conv2d's names."""
+        weight, kind = np.asarray(fields["weight"]), weight_kind(fields)
+        stride, dilation = whole(fields, "stride"), whole(fields, "dilation")
+        padding = fields["padding"]
+        if isinstance(padding, str):
+            padding = named_padding(padding, weight.shape[2:], stride, dilation)
+        else:
+            padding = whole(fields, "padding")
+        return cls(weight, stride, padding, dilation, whole(fields, "groups"), kind)

@@ -18,12 +18,12 @@ from lehr.nodes.parameters import parameter_array
 
 MAX_DELAY = 2**16
 RELATIVE = 1e-9
-"""How far seconds may be from a whole number of steps, as a share of them."""
+"""Distance of seconds from a whole number of steps, at most, as a share of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Delay(Node):
-    """Holds its input back by whole numbers of steps; zero until then.
+    """A node that holds its input back by whole numbers of steps; its output is zero until then.
 
     Attributes:
         steps: one number for all; or int32 by channel `[channels]`, or by neuron in the input's own
@@ -70,28 +70,28 @@ class Delay(Node):
         return np.broadcast_to(steps.reshape(*steps.shape, *[1] * (len(shape) - steps.ndim)), shape)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Unchanged."""
+        """Return the same shape; ShapeMismatch if the steps do not fit it."""
         own = np.shape(self.steps)
         if own and (own[0] != shape[0] or (len(own) > 1 and own != shape)):
             raise ShapeMismatch(f"has steps of shape {own} but gets {shape}")
         return shape
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """Unchanged; 0 is within them."""
+        """Return the same bounds; 0 is within them."""
         del taken
         return x
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Those of NIR's Delay: seconds, of every value."""
+        """Return the fields of NIR's Delay: seconds, of every value."""
         return {"type": "Delay", "delay": self.spread(taken) * DT}
 
     @classmethod
-    def of_nir(cls, told: Fields) -> Delay:
-        """Whole numbers of steps, of every value or of all of them."""
-        seconds = np.asarray(told["delay"])
+    def of_nir(cls, fields: Fields) -> Delay:
+        """Return the delay of these fields: whole numbers of steps, by value or one for all."""
+        seconds = np.asarray(fields["delay"])
         if seconds.dtype.kind not in "iuf" or seconds.size == 0:
-            raise FileRefused(f"delay is {short(told['delay'])}; give seconds")
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told below
+            raise FileRefused(f"delay is {short(fields['delay'])}; give seconds")
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values are refused below
             steps = seconds.astype(np.float64) / DT
             near = np.rint(steps)
             uneven = ~(

@@ -17,12 +17,12 @@ from lehr.nodes.base import Node, Shape
 
 @dataclass(frozen=True, eq=False)
 class Flatten(Node):
-    """All axes into one, channel first (C order)."""
+    """A node that makes all axes one, channel first (C order)."""
 
     nir_types = MappingProxyType({"Flatten": ("input_type", "start_dim", "end_dim")})
 
     def output_shape(self, shape: Shape) -> Shape:
-        """One axis, as long as all of them."""
+        """Return one axis, as long as all of them together."""
         return (math.prod(shape),)
 
     def sums(self, x: Int64) -> Int64:
@@ -30,15 +30,15 @@ class Flatten(Node):
         return x.reshape(len(x), -1)
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """Those of the channel that each value comes from."""
+        """Return for each value the bounds of the channel that it comes from."""
         return x.repeated(math.prod(taken[1:]))
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Those of NIR's Flatten, of all axes."""
+        """Return the fields of NIR's Flatten, of all axes."""
         return {"type": "Flatten", "input_type": np.array(taken), "start_dim": 0, "end_dim": -1}
 
     @classmethod
-    def of_nir(cls, told: Fields) -> Flatten:
-        """All of its fields follow from its input."""
-        del told
+    def of_nir(cls, fields: Fields) -> Flatten:
+        """Return the node; all of its fields follow from its input."""
+        del fields
         return cls()

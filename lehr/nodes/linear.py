@@ -17,7 +17,10 @@ from lehr.weights import Int8Array, WeightKind, declared_weight
 
 @dataclass(frozen=True, eq=False)
 class Linear(Node):
-    """Fully connected weights, int8 `[out features, in features]`, no bias; `kind` declares what they may hold."""
+    """Fully connected weights, int8 `[out features, in features]`, without a bias.
+
+    `kind` declares what they may hold.
+    """
 
     nir_types = MappingProxyType({"Linear": ("weight",)})
     nir_taken = frozenset({"weight"})
@@ -29,31 +32,31 @@ class Linear(Node):
         object.__setattr__(self, "weight", declared_weight(self.weight, self.kind, 2, "Linear"))
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(out features,) for (in features,)."""
+        """Return (out features,) for (in features,)."""
         if shape != (self.weight.shape[1],):
             raise ShapeMismatch(f"takes ({self.weight.shape[1]},) but gets {shape}")
         return (self.weight.shape[0],)
 
     def sums(self, x: Int64) -> Int64:
-        """Weighted sums of `x` `[N, in features]`."""
+        """Compute the weighted sums of `x` `[N, in features]`."""
         return x @ self.weight.astype(np.int64).T
 
     @property
     def present(self) -> Linear:
-        """The same with a weight of 1 for every one other than 0."""
+        """The same node with a weight of 1 for every one other than 0."""
         return replace(self, weight=(self.weight != 0).astype(np.int8), kind="ternary")
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """Of sums over all weights."""
+        """Return the bounds of sums over all weights."""
         del taken
         return weighted(x, self.weight.astype(np.int64)[:, :, None], 1)
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Those of NIR's Linear."""
+        """Return the fields of NIR's Linear."""
         del taken
         return {"type": "Linear", "weight": self.weight, "metadata": weight_block(self.kind)}
 
     @classmethod
-    def of_nir(cls, told: Fields) -> Linear:
+    def of_nir(cls, fields: Fields) -> Linear:
         """Return the weights of the kind that its block declares."""
-        return cls(told["weight"], weight_kind(told))
+        return cls(fields["weight"], weight_kind(fields))

@@ -1,4 +1,4 @@
-"""Layers of neurons: what they hold; how they compute is their program (lehr/update.py)."""
+"""Layers of neurons: their parameters and their update, a program (lehr/update.py)."""
 
 from __future__ import annotations
 
@@ -130,12 +130,12 @@ class Neuron(Node):
 
     @property
     def integrates(self) -> bool:
-        """Whether the neurons never fire: integrators, whose membrane is read out."""
+        """True if the neurons never fire: integrators, whose membrane is read out."""
         return not self.program.fires
 
     @property
     def by_event(self) -> bool:
-        """Whether the neurons take the events of a step one after another."""
+        """True if the neurons take the events of a step one after another."""
         return self.program.loop is not None
 
     @property
@@ -159,7 +159,10 @@ class Neuron(Node):
         return np.broadcast_to(value.reshape(*value.shape, *[1] * (len(shape) - value.ndim)), shape)
 
     def with_bits(self, bits: Mapping[str, int]) -> Neuron:
-        """Return the same neurons with registers of other widths, by name: `v` the membrane, `i` the synapse state of fields."""
+        """Return the same neurons with registers of other widths, by name.
+
+        In an update in fields `v` is the membrane and `i` the synapse state.
+        """
         if isinstance(self.arithmetic, Program):
             return replace(self, arithmetic=with_widths(self.arithmetic, dict(bits)))
         synapse = self.synapse
@@ -171,7 +174,7 @@ class Neuron(Node):
         return replace(self, arithmetic=membrane, synapse=synapse)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Unchanged; the first axis is the channels'."""
+        """Return the same shape; the first axis is the channels'."""
         if shape[0] != self.channels:
             raise ShapeMismatch(f"has {self.channels} channels but gets {shape}")
         for name in self.per_neuron:
@@ -187,7 +190,7 @@ class Neuron(Node):
         return nir_neuron(self.program, self.values)
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Those of the nearest type of NIR; the exact meaning stands in the block."""
+        """Return the fields of the nearest type of NIR; the exact meaning stands in the block."""
         return {
             "type": self.nir.kind,
             **laid_out(self.nir.fields, taken),
@@ -195,6 +198,6 @@ class Neuron(Node):
         }
 
     @classmethod
-    def of_nir(cls, told: Fields) -> Neuron:
-        """What the block says, and the thresholds."""
-        return cls(**arguments_of(told))
+    def of_nir(cls, fields: Fields) -> Neuron:
+        """Return the neurons that the block describes, with NIR's own thresholds."""
+        return cls(**arguments_of(fields))

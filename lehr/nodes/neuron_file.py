@@ -1,4 +1,4 @@
-"""Layers of neurons in a `.nir` file: the block that says their update and parameters exactly, written and read.
+"""Layers of neurons in a `.nir` file: the block that states update and parameters exactly.
 
 `fixed-point-lif/1` and `fixed-point-cuba/1` say the fields of an arithmetic; `fixed-point-update/1`
 says a program, line by line. The thresholds of neurons that fire stand in NIR's own v_threshold, of
@@ -8,8 +8,8 @@ layer's shape where they differ within one.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,27 +48,27 @@ _LINE = 160
 
 def exact_fields(neuron: Neuron) -> dict[str, Any]:
     """Return the metadata of a layer of neurons."""
-    how = neuron.arithmetic
-    if isinstance(how, Program):
-        parameters = {name: neuron.values[name] for name in _in_block(how)}
+    arithmetic = neuron.arithmetic
+    if isinstance(arithmetic, Program):
+        parameters = {name: neuron.values[name] for name in _in_block(arithmetic)}
         update = {
-            "update": list(lines_of(how)),
-            "membrane": how.membrane,
+            "update": list(lines_of(arithmetic)),
+            "membrane": arithmetic.membrane,
             "bias": neuron.bias,
             "parameters": parameters,
         }
         return {BLOCK: {"schema": UPDATE_SCHEMA, **update}}
-    exact = {"schema": FIELDS_SCHEMA, **asdict(how), "bias": neuron.bias}
+    exact = {"schema": FIELDS_SCHEMA, **dataclasses.asdict(arithmetic), "bias": neuron.bias}
     if neuron.synapse is not None:
         exact |= {
             "schema": SYNAPSE_SCHEMA,
-            **{SYNAPSE + key: value for key, value in asdict(neuron.synapse).items()},
+            **{SYNAPSE + key: value for key, value in dataclasses.asdict(neuron.synapse).items()},
         }
     return {BLOCK: exact}
 
 
 def laid_out(values: Mapping[str, npt.NDArray[Any]], shape: Shape) -> dict[str, npt.NDArray[Any]]:
-    """NIR's fields of every neuron of a layer, as views."""
+    """Return NIR's fields of every neuron of a layer, as views."""
 
     def spread(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.broadcast_to(
@@ -79,21 +79,21 @@ def laid_out(values: Mapping[str, npt.NDArray[Any]], shape: Shape) -> dict[str, 
     return {name: spread(value) for name, value in values.items()}
 
 
-def arguments_of(told: Fields) -> dict[str, Any]:
-    """What `Neuron` is made of, by name, as a file tells it.
+def arguments_of(fields: Fields) -> dict[str, Any]:
+    """Return the arguments of `Neuron` by name, from the fields of a file.
 
     Raises:
         FileRefused: when the block holds what no neuron has.
     """
-    return _of_program(told) if schema_of(told) == UPDATE_SCHEMA else _of_fields(told)
+    return _of_program(fields) if schema_of(fields) == UPDATE_SCHEMA else _of_fields(fields)
 
 
-def _of_fields(told: Fields) -> dict[str, Any]:
-    two_states = str(told["type"]).startswith("Cuba")
-    names = [field.name for field in fields(Arithmetic)]
-    synapse_names = [field.name for field in fields(Synapse)] if two_states else []
+def _of_fields(fields: Fields) -> dict[str, Any]:
+    two_states = str(fields["type"]).startswith("Cuba")
+    names = [field.name for field in dataclasses.fields(Arithmetic)]
+    synapse_names = [field.name for field in dataclasses.fields(Synapse)] if two_states else []
     schema = SYNAPSE_SCHEMA if two_states else FIELDS_SCHEMA
-    exact = block(told, schema, [*names, "bias", *(SYNAPSE + name for name in synapse_names)])
+    exact = block(fields, schema, [*names, "bias", *(SYNAPSE + name for name in synapse_names)])
     arithmetic = Arithmetic(**{name: scalar(exact, name) for name in names})
     synapse = (
         _synapse({name: scalar(exact, SYNAPSE + name) for name in synapse_names})
@@ -101,7 +101,7 @@ def _of_fields(told: Fields) -> dict[str, Any]:
         else None
     )
     bias = integers(exact, "bias")
-    threshold = _thresholds(told) if "v_threshold" in told else _zeros(bias)
+    threshold = _thresholds(fields) if "v_threshold" in fields else _zeros(bias)
     return {"threshold": threshold, "bias": bias, "arithmetic": arithmetic, "synapse": synapse}
 
 
@@ -112,8 +112,8 @@ def _synapse(values: dict[str, Any]) -> Synapse:
         raise FileRefused(f"synapse state: {error}") from None
 
 
-def _of_program(told: Fields) -> dict[str, Any]:
-    exact = block(told, UPDATE_SCHEMA, ["update", "membrane", "bias", "parameters"])
+def _of_program(fields: Fields) -> dict[str, Any]:
+    exact = block(fields, UPDATE_SCHEMA, ["update", "membrane", "bias", "parameters"])
     program = program_of_lines(_lines(exact["update"]), _membrane(exact["membrane"]))
     parameters = exact["parameters"]
     if not isinstance(parameters, Mapping):
@@ -125,51 +125,56 @@ def _of_program(told: Fields) -> dict[str, Any]:
     values = {name: integers(parameters, name) for name in parameters}
     bias = integers(exact, "bias")
     own = "threshold" in program.parameters and program.fires
-    if own and "v_threshold" not in told:
+    if own and "v_threshold" not in fields:
         raise FileRefused(
-            f"is of type {told['type']}, which has no thresholds, but its update fires; {AGAIN}"
+            f"is of type {fields['type']}, which has no thresholds, but its update fires; {AGAIN}"
         )
-    threshold = _thresholds(told) if own else values.pop("threshold", _zeros(bias))
+    threshold = _thresholds(fields) if own else values.pop("threshold", _zeros(bias))
     return {"threshold": threshold, "bias": bias, "arithmetic": program, "parameters": values}
 
 
 def _in_block(program: Program) -> list[str]:
-    """Return the parameters beside the bias that stand in the block; thresholds of neurons that fire have a place of NIR's own."""
+    """Return the parameters beside the bias that stand in the block.
+
+    Thresholds of neurons that fire have a place of NIR's own.
+    """
     elsewhere = {"bias", "threshold"} if program.fires else {"bias"}
     return [name for name in program.parameters if name not in elsewhere]
 
 
-def _lines(told: Any) -> list[str]:
-    if not isinstance(told, list) or not all(
-        isinstance(line, str) and len(line) <= _LINE for line in told
+def _lines(lines: Any) -> list[str]:
+    if not isinstance(lines, list) or not all(
+        isinstance(line, str) and len(line) <= _LINE for line in lines
     ):
         worst = (
-            next((line for line in told if not isinstance(line, str) or len(line) > _LINE), None)
-            if isinstance(told, list)
-            else told
+            next((line for line in lines if not isinstance(line, str) or len(line) > _LINE), None)
+            if isinstance(lines, list)
+            else lines
         )
         raise FileRefused(
             f"update is, or holds, {short(worst)}; give its statements as lines of text"
         )
-    if len(told) > MOST_STATEMENTS + 1:  # a loop ends with a line that is no statement
-        raise FileRefused(f"update has {len(told):,} lines; give 1 to {MOST_STATEMENTS} statements")
-    return told
+    if len(lines) > MOST_STATEMENTS + 1:  # a loop ends with a line that is no statement
+        raise FileRefused(
+            f"update has {len(lines):,} lines; give 1 to {MOST_STATEMENTS} statements"
+        )
+    return lines
 
 
-def _membrane(told: Any) -> str:
-    if not isinstance(told, str) or len(told) > _LINE:
-        raise FileRefused(f"membrane is {short(told)}; name one of the registers")
-    return told
+def _membrane(membrane: Any) -> str:
+    if not isinstance(membrane, str) or len(membrane) > _LINE:
+        raise FileRefused(f"membrane is {short(membrane)}; name one of the registers")
+    return membrane
 
 
-def _thresholds(told: Fields) -> npt.NDArray[Any]:
-    threshold = np.asarray(told["v_threshold"])
+def _thresholds(fields: Fields) -> npt.NDArray[Any]:
+    threshold = np.asarray(fields["v_threshold"])
     if threshold.size == 0 or threshold.ndim == 0:
         raise FileRefused(f"v_threshold is {short(threshold)}; give one integer per neuron")
     return threshold
 
 
 def _zeros(bias: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    """Of neurons without a threshold: one for each channel, as there are biases."""
+    """Return thresholds for neurons without one: a 0 for each channel, as there are biases."""
     listed = isinstance(bias, list) or (isinstance(bias, np.ndarray) and bias.ndim > 0)
     return np.zeros(len(bias) if listed else 1, np.int32)  # type: ignore[arg-type]

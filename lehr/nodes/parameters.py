@@ -1,4 +1,4 @@
-"""The parameters of a layer of neurons: their arrays, and the range that a program's use of them asks for."""
+"""Parameters of a layer of neurons: their arrays, and the range that a program asks of each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def parameter_array(value: npt.ArrayLike, name: str) -> Int32Array:
 
 
 def check_parameters(program: Program, values: Mapping[str, Int32Array]) -> None:
-    """Refuse parameters that a program lacks, does not read, writes, or whose values its use of them does not allow.
+    """Refuse parameters that do not fit a program.
+
+    It lacks them, does not read them, writes them, or uses them in a way that their values do not
+    allow.
 
     Raises:
         FileRefused: naming the parameter and the statement.
@@ -81,7 +84,10 @@ _Pair = tuple[str, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 def _ranges(statement: object, values: Mapping[str, Int32Array]) -> Iterator[_Pair]:
-    """What a statement asks of its parameters: that one array nowhere is above another, and that in words."""
+    """Yield what a statement asks of its parameters.
+
+    Each is a pair of arrays of which the first is nowhere above the second, and that in words.
+    """
     axes = max(value.ndim for value in values.values())
 
     def array(source: Source) -> npt.NDArray[np.int64]:

@@ -20,7 +20,9 @@ _BY_NIR_TYPE = {kind: node for node in NODES for kind in node.nir_types}
 
 
 def fields_of(node: Node, taken: Shape) -> dict[str, Any]:
-    """Return the NIR fields of `node`, whose input has shape `taken`; arrays may be read-only views.
+    """Return the NIR fields of `node`, whose input has shape `taken`.
+
+    Arrays may be read-only views.
 
     Raises:
         NotMappable: when the file has no form for this type of node.
@@ -34,14 +36,14 @@ def fields_of(node: Node, taken: Shape) -> dict[str, Any]:
     return node.nir_fields(taken)
 
 
-def node_of(told: Fields) -> Node:
+def node_of(fields: Fields) -> Node:
     """Return the node that NIR fields describe.
 
     Raises:
         FileRefused: when its type, a field or its fixed_point block is not what an integer network
             holds. The caller names the node.
     """
-    kind = told.get("type")
+    kind = fields.get("type")
     if kind == "NIRGraph":
         raise FileRefused("is a graph inside the graph; put its nodes into the outer graph")
     if kind in ("Input", "Output"):
@@ -53,10 +55,13 @@ def node_of(told: Fields) -> Node:
             f"is of type {kind}, which is not in an integer network; use {', '.join(_BY_NIR_TYPE)}"
         )
     node = _BY_NIR_TYPE[kind]
-    check_keys(told, ("type", *node.nir_types[kind]), kind, ["metadata"])
-    return node.of_nir(told)
+    check_keys(fields, ("type", *node.nir_types[kind]), kind, ["metadata"])
+    return node.of_nir(fields)
 
 
 def taken_fields(node: Node) -> frozenset[str]:
-    """Return the fields that reading takes as they are; all others of a file must be those that the node is written with."""
+    """Return the fields that reading takes as they are.
+
+    All others of a file must be those that the node is written with.
+    """
     return node.nir_taken | {"metadata"}

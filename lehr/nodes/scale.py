@@ -21,7 +21,9 @@ MAX_FACTOR = LARGEST["int8"]
 
 @dataclass(frozen=True, eq=False)
 class Scale(Node):
-    """Multiplies each value by an integer: a gain of its own for each of several branches that are added.
+    """A node that multiplies each value by an integer.
+
+    It gives each of several branches that are added a gain of its own.
 
     Attributes:
         factor: from -127 to 127, as weights of kind `int8`; int32 by channel `[channels]`, or by
@@ -51,22 +53,25 @@ class Scale(Node):
 
     @property
     def present(self) -> Scale:
-        """The same with a factor of 1 for every one other than 0."""
+        """The same node with a factor of 1 for every one other than 0."""
         return Scale((self.factor != 0).astype(np.int32))
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Unchanged."""
+        """Return the same shape; ShapeMismatch if the factors do not fit it."""
         own = self.factor.shape
         if own[0] != shape[0] or (len(own) > 1 and own != shape):
             raise ShapeMismatch(f"has factors of shape {own} but gets {shape}")
         return shape
 
     def sums(self, x: Int64) -> Int64:
-        """Every value of `x` `[N, *shape]` times its factor."""
+        """Multiply every value of `x` `[N, *shape]` by its factor."""
         return x * self.spread(x.shape[1:])
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """Between the products of both ends with the least and the greatest factor of a channel: a negative one turns them round."""
+        """Return the bounds of the products with the least and the greatest factor of a channel.
+
+        A negative factor turns the ends round.
+        """
         factor = self.spread(taken).reshape(taken[0], -1)
         ends = [
             bound * f for bound in (x.low, x.high) for f in (factor.min(axis=1), factor.max(axis=1))
@@ -76,10 +81,10 @@ class Scale(Node):
         )
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Those of NIR's Scale: the factor of every value, int8."""
+        """Return the fields of NIR's Scale: the factor of every value, int8."""
         return {"type": "Scale", "scale": self.spread(taken).astype(np.int8)}
 
     @classmethod
-    def of_nir(cls, told: Fields) -> Scale:
-        """Integers, whatever their width."""
-        return cls(np.asarray(integers(told, "scale")))
+    def of_nir(cls, fields: Fields) -> Scale:
+        """Return the node of these fields; factors are integers, whatever their width."""
+        return cls(np.asarray(integers(fields, "scale")))

@@ -16,7 +16,10 @@ from lehr.nodes.base import Node, Pair, Shape, ShapeMismatch, pair, views, windo
 
 @dataclass(frozen=True, eq=False)
 class SumPool2d(Node):
-    """Sum over windows: average pooling times the window's area, which is folded into the thresholds."""
+    """Sum over windows: average pooling times the window's area.
+
+    The area is folded into the thresholds.
+    """
 
     nir_types = MappingProxyType({"SumPool2d": ("kernel_size", "stride", "padding")})
     nir_taken = frozenset({"kernel_size", "stride", "padding"})
@@ -30,23 +33,23 @@ class SumPool2d(Node):
             object.__setattr__(self, name, pair(getattr(self, name), f"SumPool2d {name}", least))
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(channels, height, width) of the windows."""
+        """Return (channels, height, width) of the windows."""
         if len(shape) != 3:
             raise ShapeMismatch(f"takes (channels, height, width) but gets {shape}")
         return (shape[0], *windows(shape[1:], self.kernel, self.stride, self.padding))
 
     def sums(self, x: Int64) -> Int64:
-        """Sums of `x` `[N, C, H, W]` over windows."""
+        """Compute the sums of `x` `[N, C, H, W]` over windows."""
         total: Int64 = views(x, self.kernel, self.stride, self.padding).sum(axis=(4, 5))
         return total
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """As many times those of one value as a window has places."""
+        """Return the bounds of one value times the number of places in a window."""
         del taken
         return x.times(self.kernel[0] * self.kernel[1])
 
     def nir_fields(self, taken: Shape) -> dict[str, Any]:
-        """Those of NIR's SumPool2d."""
+        """Return the fields of NIR's SumPool2d."""
         del taken
         kernel, stride, padding = (
             np.array(self.kernel),
@@ -56,6 +59,6 @@ class SumPool2d(Node):
         return {"type": "SumPool2d", "kernel_size": kernel, "stride": stride, "padding": padding}
 
     @classmethod
-    def of_nir(cls, told: Fields) -> SumPool2d:
-        """Each of its fields is one integer or two."""
-        return cls(whole(told, "kernel_size"), whole(told, "stride"), whole(told, "padding"))
+    def of_nir(cls, fields: Fields) -> SumPool2d:
+        """Return the node of these fields; each is one integer or two."""
+        return cls(whole(fields, "kernel_size"), whole(fields, "stride"), whole(fields, "padding"))

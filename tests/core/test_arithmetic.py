@@ -1,4 +1,4 @@
-"""The elementary operations against exact fractions, and every refusal of an arithmetic that cannot be."""
+"""Elementary operations against exact fractions, and refusals of an impossible arithmetic."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ ROUND: dict[str, Callable[[Fraction], int]] = {
 @budget(40, 333)
 @given(value=st.integers(-(2**46), 2**46) | st.integers(-40, 40), shift=st.integers(0, 16))
 def test_division_rounds_as_the_fraction_does(rounding: Rounding, value: int, shift: int) -> None:
-    found = divide_by_power_of_two(np.array([value]), shift, rounding)
-    assert found.tolist() == [ROUND[rounding](Fraction(value, 1 << shift))]
+    result = divide_by_power_of_two(np.array([value]), shift, rounding)
+    assert result.tolist() == [ROUND[rounding](Fraction(value, 1 << shift))]
 
 
 @budget(40, 333)
-@given(how=arithmetics(), value=st.integers(-(2**31), 2**31 - 1))
-def test_decay_is_what_its_fields_say(how: Arithmetic, value: int) -> None:
-    rounded, part = ROUND[how.rounding], Fraction(value, 1 << how.decay_shift)
+@given(arithmetic=arithmetics(), value=st.integers(-(2**31), 2**31 - 1))
+def test_decay_is_what_its_fields_say(arithmetic: Arithmetic, value: int) -> None:
+    rounded, part = ROUND[arithmetic.rounding], Fraction(value, 1 << arithmetic.decay_shift)
     expected = (
-        rounded(part * how.decay_numerator)
-        if how.decay_form == "multiply"
+        rounded(part * arithmetic.decay_numerator)
+        if arithmetic.decay_form == "multiply"
         else value - rounded(part)
     )
-    assert decay(how, np.array([value])).tolist() == [expected]
-    assert how.beta == Fraction(how.decay_numerator, 1 << how.decay_shift)
+    assert decay(arithmetic, np.array([value])).tolist() == [expected]
+    assert arithmetic.beta == Fraction(arithmetic.decay_numerator, 1 << arithmetic.decay_shift)
 
 
 def test_the_two_forms_of_seven_eighths_are_two_machines() -> None:
@@ -60,14 +60,18 @@ def test_the_two_forms_of_seven_eighths_are_two_machines() -> None:
 
 
 @budget(40, 333)
-@given(how=arithmetics(), value=st.integers(-(2**40), 2**40))
-def test_bounding_saturates_or_wraps_into_twos_complement(how: Arithmetic, value: int) -> None:
-    (found,) = bounded(np.array([value]), how.lowest, how.highest, how.overflow).tolist()
-    assert how.lowest <= found <= how.highest
-    if how.overflow == "wrap":
-        assert (found - value) % (1 << how.state_bits) == 0
+@given(arithmetic=arithmetics(), value=st.integers(-(2**40), 2**40))
+def test_bounding_saturates_or_wraps_into_twos_complement(
+    arithmetic: Arithmetic, value: int
+) -> None:
+    (result,) = bounded(
+        np.array([value]), arithmetic.lowest, arithmetic.highest, arithmetic.overflow
+    ).tolist()
+    assert arithmetic.lowest <= result <= arithmetic.highest
+    if arithmetic.overflow == "wrap":
+        assert (result - value) % (1 << arithmetic.state_bits) == 0
     else:
-        assert found == min(max(value, how.lowest), how.highest)
+        assert result == min(max(value, arithmetic.lowest), arithmetic.highest)
 
 
 def test_firing_at_the_threshold_depends_on_the_field() -> None:

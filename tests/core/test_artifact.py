@@ -1,4 +1,4 @@
-"""A build is data: safe names, one digest, one archive, a manifest that tells what changed."""
+"""Builds are data: safe names, one digest, one archive, a manifest that shows what changed."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_a_folder_that_lehr_did_not_build_has_no_manifest(tmp_path: Path) -> Non
     )
 
 
-def test_only_what_lehr_made_is_replaced(tmp_path: Path) -> None:
+def test_only_what_lehr_wrote_is_replaced(tmp_path: Path) -> None:
     foreign, out, plan = tmp_path / "thesis", written(tmp_path), PLAN.with_manifest({"again": 1})
     foreign.mkdir()
     plan.write(foreign)  # an empty folder is nobody's

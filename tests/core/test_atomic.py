@@ -1,4 +1,4 @@
-"""Whatever goes wrong while writing, what was there stays whole, and nothing half-written is left beside it."""
+"""Failed writes leave what was there whole, and nothing half-written beside it."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def content(place: Path) -> bytes:
 
 @pytest.fixture(params=[write_file, write_folder])
 def write(request: pytest.FixtureRequest) -> Callable[[Path, bytes], None]:
-    """Writes one file, or a folder of files."""
+    """Write one file, or a folder of files."""
     writer: Callable[[Path, bytes], None] = request.param
     return writer
 
 
 @pytest.fixture
 def place(tmp_path: Path, write: Callable[[Path, bytes], None]) -> Path:
-    """A place at which something was written before."""
+    """Make a place at which something was written before."""
     write(tmp_path / "out", b"before")
     return tmp_path / "out"
 
@@ -156,7 +156,7 @@ def test_the_old_folder_comes_back_when_the_new_one_does_not_arrive(
 def test_where_folders_cannot_be_exchanged_they_are_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """A C library whose call fails as that of a file system without it, and one that has no such call."""
+    """Fail the call as a file system without it does, or use a C library that has no such call."""
 
     class Without:
         def renameat2(self, *_: object) -> int:
@@ -223,7 +223,7 @@ def test_all_is_on_the_disk_before_it_gets_its_name_and_the_name_before_the_old_
 def test_a_folder_that_cannot_be_flushed(
     write: Write, place: Path, monkeypatch: pytest.MonkeyPatch, code: int, refused: str | None
 ) -> None:
-    """Some file systems flush no folders; where the disk fails, it is not said that nothing was changed."""
+    """Some file systems flush no folders; a disk that fails is not said to have changed nothing."""
     real, above = os.fsync, os.stat(place.parent)  # noqa: PTH116
 
     def fails(handle: int) -> None:
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_flushed(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
+    """Make a file system of 256 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if shutil.which("mount") is None:

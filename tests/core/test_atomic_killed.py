@@ -1,4 +1,4 @@
-"""Whenever a writer is killed, the old or the new is there, whole, and the next writing leaves nothing else beside it."""
+"""Killed writers leave the old or the new, whole; the next writing cleans up beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_folder(place: Path, data: bytes) -> None:
 
 
 def content(place: Path) -> bytes:
-    """What a file holds, or a folder, of which every file must be right."""
+    """Return what a file holds, or a folder, of which every file must be right."""
     if place.is_file():
         return place.read_bytes()
     assert changed_files(place) == []
@@ -40,7 +40,7 @@ def content(place: Path) -> bytes:
 
 @pytest.fixture(params=["exchange", "renames"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How a folder is replaced: by the exchange of this system, or as where there is none."""
+    """Replace a folder by the exchange of this system, or as systems without it do."""
     if request.param == "renames":
         monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     return str(request.param)
@@ -52,7 +52,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_killed_before_any_step(
     tmp_path: Path, way: str, write: Write, before: bytes | None
 ) -> None:
-    found: Counter[bytes | None] = Counter()
+    counts: Counter[bytes | None] = Counter()
     step, alive = -1, False
     while not alive:
         step += 1
@@ -62,7 +62,7 @@ def test_killed_before_any_step(
             write(place, before)
         alive = not killed_before(step, lambda place=place: write(place, b"after"))  # type: ignore[misc]
         left = content(place) if place.exists() else None
-        found[left] += 1
+        counts[left] += 1
         if way == "exchange" or write is write_bytes:
             assert left in (before, b"after"), step
         recover(place)
@@ -71,12 +71,12 @@ def test_killed_before_any_step(
         assert content(place) == b"the next"
         assert list(place.parent.iterdir()) == [place], step
     assert step > 4
-    assert found[before] > 3
-    assert found[b"after"] >= 2
-    assert found[None] == (
+    assert counts[before] > 3
+    assert counts[b"after"] >= 2
+    assert counts[None] == (
         1
         if way == "renames" and write is write_folder and before
-        else found[before]
+        else counts[before]
         if before is None
         else 0
     )

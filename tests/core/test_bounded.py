@@ -1,4 +1,4 @@
-"""A program from a file is taken only where no register of it can ever leave 64 bits."""
+"""Programs from a file are taken only if no register of them can ever leave 64 bits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEAK, TAKE, BOUND, FIRE = (
 
 
 def network(update: Program, **values: int) -> Network:
-    """One neuron behind two synapses."""
+    """Build a network of one neuron behind two synapses."""
     given = {"threshold": THETA, "bias": 0, **values}
     arrays = {
         name: np.array([value if name in update.parameters else 0], np.int32)
@@ -52,8 +52,8 @@ def network(update: Program, **values: int) -> Network:
     )
 
 
-def lines(*told: str) -> Program:
-    return program_of_lines(told, "v")
+def lines(*statements: str) -> Program:
+    return program_of_lines(statements, "v")
 
 
 TAKEN = {
@@ -138,7 +138,7 @@ GIVEN = {"threshold": THETA, "bias": -5, "k": 65_000}
 def programs(count: int) -> Iterator[Program]:
     rng = np.random.default_rng(11)
     while count:
-        told = [
+        statements = [
             str(rng.choice(DRAWN)).format(
                 x=rng.choice(["v", "w", "i"]),
                 y=rng.choice(["v", "w", "i"]),
@@ -147,12 +147,19 @@ def programs(count: int) -> Iterator[Program]:
             for _ in range(rng.integers(2, 9))
         ]
         if rng.random() < 0.5:
-            told.insert(int(rng.integers(len(told) + 1)), BOUND)
+            statements.insert(int(rng.integers(len(statements) + 1)), BOUND)
         if rng.random() < 0.2:
-            told = [line for line in told if "input" not in line]
-            told = ["put fired 0", "for each event", "add v input 3", *told[:2], "end", *told[2:]]
+            statements = [line for line in statements if "input" not in line]
+            statements = [
+                "put fired 0",
+                "for each event",
+                "add v input 3",
+                *statements[:2],
+                "end",
+                *statements[2:],
+            ]
         try:
-            update = lines(*told)
+            update = lines(*statements)
         except FileRefused:
             continue
         if set(update.parameters) <= GIVEN.keys():  # others are registers that nothing writes
@@ -177,9 +184,8 @@ def test_no_register_of_what_is_taken_ever_leaves_64_bits(count: int) -> None:
                 with suppress(OverflowError):
                     step.do(update.statements)
                 worst = max(worst, step.greatest)
-                if (
-                    registers["fired"] > 255 or worst > BEYOND
-                ):  # the run is refused there, or beyond saving
+                # the run is refused there, or beyond saving
+                if registers["fired"] > 255 or worst > BEYOND:
                     break
         leaving += worst >= 2**63
         try:

@@ -1,4 +1,7 @@
-"""Programs that nothing bounds are refused by name before any integer overflows, and quickly; those that stay are taken."""
+"""Programs that nothing bounds are refused by name, quickly, before any integer overflows.
+
+Those that stay within bounds are taken.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Widths of programs that count spikes and then forget the count: more than 255 are refused only where they are left."""
+"""Widths of programs that count spikes and then forget the count.
+
+More than 255 are refused only where they are left.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from lehr.widths import analyse, fit_state_bits
 
 X = np.ones((1, 4, 40), np.uint8)
 EVENTS = "put v 0; put fired 0; for each event; add v input 0; bound v -9 9 saturate; fire now v ge 1 30; {}add fired now 0; end; "
-TOLD = "put i fired; bound i -32768 32767 saturate; "
+SENT = "put i fired; bound i -32768 32767 saturate; "
 PROGRAMS = {
-    "by event": EVENTS.format("") + TOLD + "put fired 0; fire fired i gt 300 1",
+    "by event": EVENTS.format("") + SENT + "put fired 0; fire fired i gt 300 1",
     "by step": "add v input 0; bound v 0 300 saturate; fire a v ge 1 255; fire b v ge 1 255; put fired 0; add fired a 0; add fired b 0; "
-    + TOLD
+    + SENT
     + "put fired 0; fire fired i gt 300 1",
-    "taken off": EVENTS.format("") + TOLD + "put now -200; add fired now 0",
+    "taken off": EVENTS.format("") + SENT + "put now -200; add fired now 0",
     "taken off by event": EVENTS.format(
         "add c 1 0; bound c 0 99 saturate; fire late c gt 38 1; put now -100 when late; "
-    ).replace("add fired", TOLD + "add fired")
+    ).replace("add fired", SENT + "add fired")
     + "put now 0",
 }
 

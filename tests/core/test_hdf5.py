@@ -1,4 +1,4 @@
-"""HDF5 files that point elsewhere, unfold without end or are damaged never get as far as their numbers."""
+"""HDF5 files that point elsewhere, unfold without end or are damaged give no numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Edit = Callable[[h5py.File], object]
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A small file of a group, numbers and text, with a secret beside it."""
+    """Write a small file of a group, numbers and text, with a secret beside it."""
     (tmp_path / "secret").write_bytes(b"do not read me..")
     with h5py.File(tmp_path / "other.nir", "w") as file:
         file["w"] = np.arange(4.0)
@@ -40,27 +40,27 @@ def test_groups_numbers_and_texts_are_read(path: Path) -> None:
 
 
 def bomb(file: h5py.File) -> None:
-    """16 chunks that each inflate to 64 MiB: one GiB out of one MiB."""
-    made = file.create_dataset("node/bomb", (1 << 30,), "u1", chunks=(1 << 26,), compression="gzip")
+    """Write 16 chunks that each inflate to 64 MiB: one GiB out of one MiB."""
+    data = file.create_dataset("node/bomb", (1 << 30,), "u1", chunks=(1 << 26,), compression="gzip")
     packed = zlib.compress(bytes(1 << 26), 9)
     for start in range(0, 1 << 30, 1 << 26):
-        made.id.write_direct_chunk((start,), packed)
+        data.id.write_direct_chunk((start,), packed)
 
 
 def hidden_bomb(file: h5py.File) -> None:
-    """A chunk that declares 100 bytes and inflates to 64 MiB."""
-    made = file.create_dataset("node/bomb", (100,), "u1", chunks=(100,), compression="gzip")
-    made.id.write_direct_chunk((0,), zlib.compress(bytes(1 << 26), 9))
+    """Write a chunk that declares 100 bytes and inflates to 64 MiB."""
+    data = file.create_dataset("node/bomb", (100,), "u1", chunks=(100,), compression="gzip")
+    data.id.write_direct_chunk((0,), zlib.compress(bytes(1 << 26), 9))
 
 
 def short_chunk(file: h5py.File) -> None:
-    made = file.create_dataset("node/short", (100,), "u1", chunks=(100,), compression="gzip")
-    made.id.write_direct_chunk((0,), zlib.compress(bytes(99)))
+    data = file.create_dataset("node/short", (100,), "u1", chunks=(100,), compression="gzip")
+    data.id.write_direct_chunk((0,), zlib.compress(bytes(99)))
 
 
 def skipped_filter(file: h5py.File) -> None:
-    made = file.create_dataset("node/raw", (100,), "u1", chunks=(100,), compression="gzip")
-    made.id.write_direct_chunk((0,), bytes(100), filter_mask=1)
+    data = file.create_dataset("node/raw", (100,), "u1", chunks=(100,), compression="gzip")
+    data.id.write_direct_chunk((0,), bytes(100), filter_mask=1)
 
 
 def virtual(file: h5py.File) -> None:
@@ -235,9 +235,9 @@ def test_packed_and_shuffled_numbers_are_read(path: Path) -> None:
 
 def test_one_text_in_many_places_is_counted_as_often_as_it_is_read(path: Path) -> None:
     with h5py.File(path, "a") as file:
-        made: Any = file.create_dataset("node/x", (50,), h5py.string_dtype())
-        made[0] = "x" * 4000
-        place = made.id.get_offset()
+        data: Any = file.create_dataset("node/x", (50,), h5py.string_dtype())
+        data[0] = "x" * 4000
+        place = data.id.get_offset()
     data = bytearray(path.read_bytes())
     data[place : place + 50 * 16] = data[place : place + 16] * 50
     path.write_bytes(data)
@@ -299,9 +299,8 @@ def test_a_file_without_the_right_to_read_is_refused(
     def denied(self: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(
-        Path, "open", denied
-    )  # root, who runs the tests in many a container, may read anything
+    # root, who runs the tests in many a container, may read anything
+    monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(
         FileRefused,
         match=r"a\.nir cannot be read: Permission denied; ask for the right to read it$",

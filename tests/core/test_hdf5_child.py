@@ -1,4 +1,7 @@
-"""The process that reads an HDF5 file: each way it can end is one sentence, and what it answers is not believed."""
+"""The process that reads an HDF5 file: each of its ends is one sentence.
+
+No answer of it is believed.
+"""
 
 from __future__ import annotations
 
@@ -304,8 +307,8 @@ def test_a_lie_is_not_believed(case: str) -> None:
         receive(io.BytesIO(lie), Limits(unpacked_bytes=1 << 20))
 
 
-def test_an_array_may_be_told_in_place_of_read() -> None:
-    stream, limits = io.BytesIO(), Limits(told_bytes=8)
+def test_an_array_may_be_declared_in_place_of_read() -> None:
+    stream, limits = io.BytesIO(), Limits(array_bytes=8)
     send(
         [
             ({"at": "w", "kind": "declared", "dtype": "<f8", "shape": (1 << 20, 1 << 30)}, []),

@@ -1,4 +1,7 @@
-"""Files made to harm, and files that were harmed: the command line refuses each, and nothing of it stays."""
+"""Files made to harm, and files that were harmed: the command line refuses each.
+
+No part of them stays.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ WEIGHT = "node/nodes/fc/weight"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A whole `.nir` file, with others beside it that it has no business in."""
+    """Write a whole `.nir` file, with others beside it that it has no business in."""
     (tmp_path / "secret").write_bytes(b"do not read me.." * 15)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["w"] = np.ones((5, 6), np.int8)
@@ -69,12 +72,12 @@ def declared(file: Any) -> None:
 
 
 def zeros(file: Any) -> None:
-    """16,000 x 16,000 zeros of 8 bytes: 2 GB out of 2 MB."""
-    made = file.create_dataset("a", (16_000, 16_000), "f8", chunks=(1000, 1000), compression="gzip")
+    """Write 16,000 x 16,000 zeros of 8 bytes: 2 GB out of 2 MB."""
+    data = file.create_dataset("a", (16_000, 16_000), "f8", chunks=(1000, 1000), compression="gzip")
     packed = zlib.compress(bytes(8_000_000), 9)
     for row in range(0, 16_000, 1000):
         for column in range(0, 16_000, 1000):
-            made.id.write_direct_chunk((row, column), packed)
+            data.id.write_direct_chunk((row, column), packed)
 
 
 def put(where: str, value: Any) -> Any:
@@ -187,7 +190,10 @@ def refused(path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, message: st
 
 
 def damaged(whole: bytes, seed: int) -> bytes:
-    """A copy with one byte changed or, one time in four, eight in a row; half of them where the bytes are not 0, which HDF5 leaves free."""
+    """Return a copy with one byte changed or, one time in four, eight in a row.
+
+    Half of the changes are where the bytes are not 0, which HDF5 leaves free.
+    """
     rng, data = random.Random(seed), bytearray(whole)
     places = [place for place, byte in enumerate(whole) if byte] if seed % 2 else range(len(whole))
     first = rng.choice(places)
@@ -205,7 +211,7 @@ def damaged(whole: bytes, seed: int) -> bytes:
     ids=str,
 )
 def test_damaged_bytes_are_refused_or_change_nothing(seeds: range, path: Path) -> None:
-    """Whether libhdf5 finds the damage, falls over it, or the digest tells: never another network."""
+    """Damage never gives another network: libhdf5 finds it or falls over it, or the digest does."""
     net, whole, seen = small_network()[0], path.read_bytes(), Counter[str]()
     for seed in seeds:
         path.write_bytes(damaged(whole, seed))
@@ -214,15 +220,15 @@ def test_damaged_bytes_are_refused_or_change_nothing(seeds: range, path: Path) -
             assert read(path) == net, f"seed {seed} is read as another network"
             seen["unharmed"] += 1
         except FileRefused as error:
-            told = str(error)
-            assert told.startswith(f"{path}: ")
-            assert "\n" not in told
-            assert "; " in told
+            sentence = str(error)
+            assert sentence.startswith(f"{path}: ")
+            assert "\n" not in sentence
+            assert "; " in sentence
             seen[
                 "crashed"
-                if "made the HDF5 library fail" in told
+                if "made the HDF5 library fail" in sentence
                 else "digest"
-                if "another digest" in told
+                if "another digest" in sentence
                 else "refused"
             ] += 1
         assert time.monotonic() - start < 10, f"seed {seed}"
@@ -231,7 +237,10 @@ def test_damaged_bytes_are_refused_or_change_nothing(seeds: range, path: Path) -
 
 
 def test_another_number_is_another_network_and_refused(path: Path) -> None:
-    """Damage in the numbers themselves, which HDF5 cannot tell: one integer of every data set takes the other sign."""
+    """Damage in the numbers themselves is none that HDF5 can see.
+
+    One integer of every data set takes the other sign.
+    """
     whole, seen = path.read_bytes(), Counter[bool]()
     places: list[str] = []
     with h5py.File(path) as file:

@@ -1,4 +1,7 @@
-"""Rows of variable length: read where the caller allows them, and counted before libhdf5 reserves what they claim."""
+"""Rows of variable length are read if the caller allows them.
+
+They are counted before libhdf5 reserves what they claim.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ HALF = h5py.vlen_dtype(np.float16)
 
 
 def write(path: Path, **options: Any) -> None:
-    """Four rows of 0 to 3 numbers."""
+    """Write four rows of 0 to 3 numbers."""
     with h5py.File(path, "w") as file:
-        made = file.create_dataset("spikes/times", (4,), HALF, **options)
+        data = file.create_dataset("spikes/times", (4,), HALF, **options)
         for length in range(4):
-            made[length] = np.arange(length)
+            data[length] = np.arange(length)
 
 
 @pytest.mark.parametrize("options", [{}, {"chunks": (3,), "maxshape": (None,)}])
@@ -58,16 +61,16 @@ def test_a_graph_has_no_rows(tmp_path: Path) -> None:
 def test_stored_lengths_are_counted(
     tmp_path: Path, options: dict[str, Any], lengths: list[int], message: str | None
 ) -> None:
-    """The length of the last row is changed in the file's bytes, where it stands before the place of its numbers."""
+    """Change the length of the last row in the file's bytes, before the place of its numbers."""
     write(tmp_path / "a.h5", **options)
     data = bytearray((tmp_path / "a.h5").read_bytes())
     with h5py.File(tmp_path / "a.h5") as file:
-        found: list[Any] = []
+        chunks: list[Any] = []
         times = file["spikes/times"]
         assert isinstance(times, h5py.Dataset)
         if times.chunks:
-            times.id.chunk_iter(found.append)
-        at = found[-1].byte_offset if found else times.id.get_offset() + 3 * 16
+            times.id.chunk_iter(chunks.append)
+        at = chunks[-1].byte_offset if chunks else times.id.get_offset() + 3 * 16
     assert struct.unpack_from("<I", data, at) == (3,)
     struct.pack_into("<I", data, at, lengths[-1])
     (tmp_path / "a.h5").write_bytes(data)
@@ -81,9 +84,9 @@ def test_stored_lengths_are_counted(
 
 def test_many_rows_in_one_place_are_counted_as_often_as_they_are_read(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        made = file.create_dataset("x", (20,), HALF)
-        made[0] = np.arange(1000)
-        start = made.id.get_offset()
+        data = file.create_dataset("x", (20,), HALF)
+        data[0] = np.arange(1000)
+        start = data.id.get_offset()
     data = bytearray((tmp_path / "a.h5").read_bytes())
     data[start : start + 20 * 16] = data[start : start + 16] * 20
     (tmp_path / "a.h5").write_bytes(data)
@@ -95,10 +98,10 @@ def test_many_rows_in_one_place_are_counted_as_often_as_they_are_read(tmp_path: 
 
 
 def compact(file: h5py.File) -> None:
-    made = h5p.create(h5p.DATASET_CREATE)
-    made.set_layout(h5d.COMPACT)
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_layout(h5d.COMPACT)
     data = h5d.create(
-        file.id, b"x", h5t.py_create(HALF, logical=True), h5s.create_simple((2,)), made
+        file.id, b"x", h5t.py_create(HALF, logical=True), h5s.create_simple((2,)), creation
     )
     h5py.Dataset(data)[0] = np.arange(3)
 

@@ -1,4 +1,7 @@
-"""Files cut short: both numbers of bytes are said, whatever the superblock's version and wherever the file begins."""
+"""Files cut short: the message has both numbers of bytes.
+
+The superblock may be of any version, and the file begin anywhere.
+"""
 
 from __future__ import annotations
 
@@ -31,18 +34,18 @@ def refusal(path: Path, content: bytes) -> str:
     return str(refused.value).removeprefix(f"{path}: ")
 
 
-def numbers(path: Path, **how: Any) -> bytes:
-    with h5py.File(path, "w", **how) as file:
+def numbers(path: Path, **options: Any) -> bytes:
+    with h5py.File(path, "w", **options) as file:
         file["numbers"] = np.arange(1000.0)
         file["a/b"] = np.ones(3)
     return path.read_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_cut_short_says_how_much_of_it_is_there(tmp_path: Path, kind: str) -> None:
-    how, version = KINDS[kind]
+def test_a_file_cut_short_states_both_sizes(tmp_path: Path, kind: str) -> None:
+    options, version = KINDS[kind]
     path = tmp_path / "a.nir"
-    whole = numbers(path, **how)
+    whole = numbers(path, **options)
     start = whole.index(SIGNATURE)
     assert whole[start + 8] == version
     with reading_in_this_process():

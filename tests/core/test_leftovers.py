@@ -1,4 +1,4 @@
-"""Of what writers leave behind, that of the dead is cleaned away, and nothing else."""
+"""Parts of dead writers are cleaned away, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def beside(out: Path) -> set[Path]:
 
 
 def in_another_process(call: str, out: Path) -> None:
-    """Sweep or write where another process does."""
+    """Sweep or write in another process."""
     child = forked(lambda: sweep(out) if call == "sweep" else write_bytes(out, b"another"))
     assert os.waitpid(child, 0)[1] == 0
 
@@ -91,7 +91,7 @@ def test_what_another_host_wrote_is_left_until_it_is_old(
     old = time.time() - ABANDONED - 60
     os.utime(part, (old, old))
     handle = os.open(part, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_SH)  # as where locks are told to all hosts
+    fcntl.flock(handle, fcntl.LOCK_SH)  # as on systems that share locks with all hosts
     sweep(out)
     assert beside(out) == {part}
     os.close(handle)

@@ -1,4 +1,4 @@
-"""What a network refuses, and what it works out from its edges: feedback, order, shapes, digest."""
+"""Networks: refusals, and what follows from edges: feedback, order, shapes, digest."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from lehr.network import (
 from lehr.nodes import Node
 
 
-def neuron(channels: int = 2, **how: Any) -> Neuron:
-    return Neuron(np.full(channels, 3), np.zeros(channels, int), Arithmetic(**how))
+def neuron(channels: int = 2, **fields: Any) -> Neuron:
+    return Neuron(np.full(channels, 3), np.zeros(channels, int), Arithmetic(**fields))
 
 
 def linear(out: int = 2, features: int = 2) -> Linear:
     return Linear(np.ones((out, features), int))
 
 
-def conv(**how: Any) -> Conv2d:
-    return Conv2d(np.ones((2, 1, 3, 3), int), **how)
+def conv(**fields: Any) -> Conv2d:
+    return Conv2d(np.ones((2, 1, 3, 3), int), **fields)
 
 
 def chain(*names: str) -> tuple[Edge, ...]:
@@ -198,7 +198,7 @@ def test_a_structure_that_cannot_be_is_refused(case: str) -> None:
 
 ONES = np.ones((2, 2), int)
 HALVES: Any = ONES / 2
-MADE: dict[str, tuple[Any, str]] = {
+CONSTRUCTED: dict[str, tuple[Any, str]] = {
     "input kind": (lambda: Input((2,), "floats"), "input kind is 'floats'; use 'u8' or 'spikes'"),  # type: ignore[arg-type]
     "input shape": (
         lambda: Input((2, 0), "u8"),
@@ -278,16 +278,19 @@ MADE: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", MADE)
+@pytest.mark.parametrize("case", CONSTRUCTED)
 def test_a_node_that_cannot_be_is_refused(case: str) -> None:
-    make, message = MADE[case]
+    make, message = CONSTRUCTED[case]
     with pytest.raises(FileRefused) as caught:
         make()
     assert str(caught.value) == message
 
 
 def test_feedback_and_order_follow_from_the_edges_and_not_from_names() -> None:
-    """Two hidden layers; z hears itself and a, which comes after it; whatever the names, the same edges carry the step before."""
+    """Two hidden layers; z hears itself and a, which comes after it.
+
+    By any names, the same edges carry the step before.
+    """
     nodes = {
         "m": linear(),
         "z": neuron(),

@@ -1,4 +1,7 @@
-"""Deep networks and large ones: order in time that grows with the edges, and limits on what a few bytes can ask for."""
+"""Deep networks and large ones: order in time that grows with the edges, and limits.
+
+The limits are on what a few bytes can ask for.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def chain(*names: str) -> tuple[Edge, ...]:
 
 
 def padded(padding: int, convolutions: int = 1) -> Network:
-    """Convolutions that are padded and pooled back to one value each."""
+    """Build convolutions that are padded and pooled back to one value each."""
     side = 2 * padding + 8
     nodes: dict[str, Node] = {}
     for i in range(convolutions):
@@ -82,7 +85,7 @@ def test_feedback_is_what_comes_back_and_leads_to_no_higher_rank(net: Network) -
 
 
 def reached(net: Network, start: str) -> set[str]:
-    """`start` and all that its output comes to, by going round until nothing is added."""
+    """Return `start` and all that its output comes to, by going round until nothing is added."""
     here = {start}
     while more := {b for a, b in net.edges if a in here} - here:
         here |= more

@@ -1,4 +1,4 @@
-"""The blocks of a network stand in one text; files whose blocks stand at the nodes are read as before."""
+"""Blocks of a network stand in one text; files with blocks at the nodes are read as before."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lehr.nirfile import from_nir, read, to_nir, write
 from lehr.outline import outline
 from lehr.weights import KINDS
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 NOW: dict[str, Callable[[], Any]] = {
     "small": small_network,
     "recurrent": partial(recurrent_network, kinds=KINDS),
     "delayed": delayed_network,
-    "two_states": partial(two_state_network, HOW, readout="membrane_sum_argmax_lowest"),
+    "two_states": partial(two_state_network, ARITHMETIC, readout="membrane_sum_argmax_lowest"),
 }
 Edit = Callable[[dict[str, Any]], object]
 
@@ -224,7 +224,7 @@ def test_two_blocks_of_a_node_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_another_tool_writes_again_is_read(tmp_path: Path) -> None:
-    """Of text of variable length, as `nir.write` stores it, there is no more than of any other."""
+    """Text of variable length, as `nir.write` stores it, may be no more than any other."""
     net = chain(60)
     write(net, tmp_path / "a.nir", {"made": "by hand", "scales": [0.5, 0.25], "widths": {"fc": 8}})
     graph = nir.read(tmp_path / "a.nir", type_check=False)
@@ -235,16 +235,16 @@ def test_what_another_tool_writes_again_is_read(tmp_path: Path) -> None:
 
 
 def chain(nodes: int) -> Network:
-    """Layers of one neuron, one after another, every second of them after a convolution."""
+    """Build layers of one neuron in a chain, every second of them after a convolution."""
     kinds = [
         Conv2d(np.ones((1, 1, 1, 1), np.int8))
         if i % 2
-        else Neuron(np.array([1 + i]), np.array([-i]), HOW)
+        else Neuron(np.array([1 + i]), np.array([-i]), ARITHMETIC)
         for i in range(1, nodes + 1)
     ]
-    made = {f"n{i}": node for i, node in enumerate(kinds)}
-    names = [INPUT, *made, OUTPUT]
-    return Network(made, tuple(pairwise(names)), Input((1, 1, 1), "u8"), 3)
+    named = {f"n{i}": node for i, node in enumerate(kinds)}
+    names = [INPUT, *named, OUTPUT]
+    return Network(named, tuple(pairwise(names)), Input((1, 1, 1), "u8"), 3)
 
 
 @pytest.mark.parametrize("nodes", [300, pytest.param(5000, marks=pytest.mark.slow)])

@@ -1,4 +1,4 @@
-"""A network goes into a `.nir` file and comes back the same, byte for byte and number for number."""
+"""Networks go into a `.nir` file and come back the same, byte for byte, number for number."""
 
 from __future__ import annotations
 
@@ -83,8 +83,11 @@ def test_every_number_of_the_network_is_in_the_file(make: type, tmp_path: Path) 
 
 
 def one_unit_changes(net: Network) -> list[Network]:
-    """Copies of `net` that differ in one threshold, bias, decay or weight, the number of steps, the kind of input."""
-    found = [
+    """Return copies of `net` that differ in one number, or in the kind of input.
+
+    It is a threshold, bias, decay or weight, or the number of steps.
+    """
+    changed = [
         replace(net, steps=net.steps + 1),
         replace(
             net, input=Input(net.input.shape, "u8" if net.input.kind == "spikes" else "spikes")
@@ -97,7 +100,7 @@ def one_unit_changes(net: Network) -> list[Network]:
             slower = replace(
                 node.fields, decay_form="multiply", decay_numerator=node.fields.decay_numerator - 1
             )
-            found += [
+            changed += [
                 replace(net, nodes={**net.nodes, name: n})
                 for n in (
                     replace(node, threshold=node.threshold + up),
@@ -108,8 +111,8 @@ def one_unit_changes(net: Network) -> list[Network]:
         elif isinstance(node, (Conv2d, Linear)):
             flipped = node.weight.copy()
             flipped.flat[-1] *= -1
-            found.append(replace(net, nodes={**net.nodes, name: replace(node, weight=flipped)}))
-    return found
+            changed.append(replace(net, nodes={**net.nodes, name: replace(node, weight=flipped)}))
+    return changed
 
 
 @pytest.mark.slow
@@ -132,21 +135,24 @@ def test_nir_with_its_type_check_reads_chains_delays_and_recurrence(
 
 
 @pytest.mark.parametrize(
-    "how",
+    "arithmetic",
     [
         Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2),
         Arithmetic(decay_numerator=0),
         NO_LEAK,
     ],
 )
-def test_the_floating_point_fields_describe_the_same_neuron(how: Arithmetic) -> None:
-    """One Euler step of NIR's own equations is beta * V + 2**F * I + B; without leak, NIR's IF has no place for B."""
-    neuron = Neuron(np.array([3, 400], np.int32), np.array([-5, 17], np.int32), how)
+def test_the_floating_point_fields_describe_the_same_neuron(arithmetic: Arithmetic) -> None:
+    """One Euler step of NIR's own equations is beta * V + 2**F * I + B.
+
+    Without leak, NIR's IF has no place for B.
+    """
+    neuron = Neuron(np.array([3, 400], np.int32), np.array([-5, 17], np.int32), arithmetic)
     node = to_nir(
         Network({"n": neuron}, ((INPUT, "n"), ("n", "output")), Input((2,), "u8"), 4)
     ).nodes["n"]
     membrane, current = np.array([24.0, -8.0]), np.array([3.0, 200.0])
-    if how.beta == 1:
+    if arithmetic.beta == 1:
         assert type(node) is nir.IF
         step, bias = membrane + 1e-3 * node.r * current, np.zeros(2, np.int32)
     else:
@@ -154,7 +160,7 @@ def test_the_floating_point_fields_describe_the_same_neuron(how: Arithmetic) -> 
         step = membrane + 1e-3 / node.tau * (node.v_leak - membrane + node.r * current)
         bias = neuron.bias
     assert step == pytest.approx(
-        how.beta * membrane + 2**how.fraction_bits * current + bias, rel=1e-12
+        arithmetic.beta * membrane + 2**arithmetic.fraction_bits * current + bias, rel=1e-12
     )
     assert node.v_threshold.tolist() == [3, 400]
     assert node.v_threshold.dtype == np.int32

@@ -1,4 +1,7 @@
-"""Blocks of programs that nobody vouches for: each reads to a network or is refused in one sentence, in bounded time and memory."""
+"""Blocks of programs that nobody vouches for, in bounded time and memory.
+
+Each reads to a network or is refused in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def graph_of(name: str, by_neuron: bool = False) -> nir.NIRGraph:
 def read_with(
     name: str, edit: Edit, by_neuron: bool = False, layer: str = "hidden", stated: bool = True
 ) -> Network:
-    """The network of a machine's file in which one block was edited."""
+    """Read the network of a machine's file in which one block was edited."""
     graph = graph_of(name, by_neuron)
     text = graph.metadata[BLOCK]
     exact = json.loads(text)
@@ -54,7 +57,7 @@ def put(**fields: Any) -> Edit:
 
 
 def line(number: int, text: Any) -> Edit:
-    """Another line of the program in place of one."""
+    """Put another line in place of one of the program."""
     return lambda block: block["update"].__setitem__(number, text)
 
 
@@ -286,13 +289,13 @@ def test_a_block_that_is_wrong_is_refused_in_one_sentence(case: str) -> None:
         read_with("loihi", edit)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    told = str(caught.value)
-    assert told.startswith(message if message.startswith("hidden: ") else f"hidden: {message}"), (
-        told
-    )
-    assert "\n" not in told
-    assert "; " in told
-    assert len(told) < 400
+    sentence = str(caught.value)
+    assert sentence.startswith(
+        message if message.startswith("hidden: ") else f"hidden: {message}"
+    ), sentence
+    assert "\n" not in sentence
+    assert "; " in sentence
+    assert len(sentence) < 400
     assert time.monotonic() - before < 5
     assert peak < 100 << 20
 
@@ -361,7 +364,7 @@ VALUES: tuple[Any, ...] = (
 
 
 def mutated(rng: np.random.Generator, block: dict[str, Any]) -> None:
-    """A change in one place: a word of a line, a line, a number of a list, or a whole value."""
+    """Change one place: a word of a line, a line, a number of a list, or a whole value."""
 
     def draw(values: Any) -> Any:
         return copy.deepcopy(values[int(rng.integers(len(values)))])
@@ -424,9 +427,9 @@ def test_whatever_a_block_holds_it_is_read_or_refused_by_name(count: int) -> Non
             assert from_nir(to_nir(net, net.neurons)) == net
             read += 1
         except (FileRefused, NotMappable) as error:
-            told = str(error)
-            assert "\n" not in told
-            assert "; " in told
-            refused.add(told.split(": ", 1)[-1][:18])
+            sentence = str(error)
+            assert "\n" not in sentence
+            assert "; " in sentence
+            refused.add(sentence.split(": ", 1)[-1][:18])
     assert read > count // 40
     assert len(refused) > 25

@@ -1,4 +1,7 @@
-"""Neurons whose update is a program, parameters of each neuron, and delays of each value go into a `.nir` file and come back the same."""
+"""Programs, parameters of each neuron and delays of each value in a `.nir` file.
+
+They come back the same.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ def test_a_machine_comes_back_and_spikes(
 
 
 def one_unit_changes(net: Network) -> Iterator[Network]:
-    """Copies that differ in one parameter of one neuron, or in one number of the update."""
+    """Yield copies that differ in one parameter of one neuron, or in one number of the update."""
     neuron = net.neurons["hidden"]
     for name in neuron.program.parameters:
         one = np.zeros_like(neuron.values[name])
@@ -144,7 +147,7 @@ def test_the_block_says_the_program_line_by_line(tmp_path: Path) -> None:
 
 
 def by_neuron(net: Network, name: str, rng: np.random.Generator) -> Network:
-    """The same with thresholds and biases of its own for each neuron of a layer."""
+    """Return the network with own thresholds and biases for each neuron of a layer."""
     neuron, shape = net.neurons[name], net.shapes[name]
     near = (
         (neuron.spread("threshold", shape) * rng.uniform(0.8, 1.2, shape)).astype(np.int32).clip(1)
@@ -170,11 +173,12 @@ def test_fields_with_parameters_of_each_neuron_keep_their_schema(tmp_path: Path)
 
 
 def test_a_program_that_fields_would_say_stays_a_program(tmp_path: Path) -> None:
-    """Reading gives back what was written, digest included; NIR's own fields are those of the fields."""
+    """The file gives back what was written and its digest; NIR's own fields are those of fields."""
     net, _ = small_network()
-    how = net.neurons["lif1"].fields
+    fields = net.neurons["lif1"].fields
     other = replace(
-        net, nodes={**net.nodes, "lif1": replace(net.neurons["lif1"], arithmetic=program_of(how))}
+        net,
+        nodes={**net.nodes, "lif1": replace(net.neurons["lif1"], arithmetic=program_of(fields))},
     )
     assert other != net
     write(other, tmp_path / "a.nir")
@@ -212,8 +216,8 @@ def test_delays_of_each_value_come_back(steps: Any, tmp_path: Path) -> None:
     assert again == changed
     assert isinstance(node.steps, int) == (steps == 3 if isinstance(steps, int) else False)
     assert np.array_equal(node.spread(shape), given)
-    told: Any = nir.read(tmp_path / "a.nir").nodes[name]
-    assert np.allclose(told.delay, given * 1e-3, rtol=1e-12)
+    written: Any = nir.read(tmp_path / "a.nir").nodes[name]
+    assert np.allclose(written.delay, given * 1e-3, rtol=1e-12)
 
 
 def test_delays_by_channel_of_maps_come_back(tmp_path: Path) -> None:

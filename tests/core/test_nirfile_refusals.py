@@ -1,4 +1,4 @@
-"""Every way in which a `.nir` file can be wrong about its network is refused in one sentence."""
+"""Refusals of a `.nir` file that is wrong about its network, each in one sentence."""
 
 from __future__ import annotations
 
@@ -395,7 +395,10 @@ def test_a_contradiction_is_refused(case: str, small: Path, tmp_path: Path) -> N
 
 
 def test_shapes_are_compared_before_any_memory_is_asked_for(small: Path, tmp_path: Path) -> None:
-    """An input of 10**8 pixels before a few neurons: laid out in full, each of their fields would be nearly a gigabyte."""
+    """An input of 10**8 pixels before a few neurons.
+
+    Laid out in full, each of their fields would be nearly a gigabyte.
+    """
 
     def edit(file: Any) -> None:
         put("nodes/input/shape", [1, 10**4, 10**4])(file)

@@ -1,4 +1,7 @@
-"""Neurons with a synapse state and leaky integrators in a `.nir` file: what they are called, what floats say, what is refused."""
+"""Neurons with a synapse state and leaky integrators in a `.nir` file.
+
+They have names and floats of NIR's; some are refused.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.nirfile import read, to_nir, write
 from lehr.simulate import simulate
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-IDLE = replace(HOW, fires="never", reset="none")
-NO_LEAK = replace(HOW, decay_numerator=8)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+IDLE = replace(ARITHMETIC, fires="never", reset="none")
+NO_LEAK = replace(ARITHMETIC, decay_numerator=8)
 
 
-def line(how: Arithmetic, synapse: Synapse | None = None, bias: int = 0) -> Network:
-    """Two inputs and one neuron of the kind asked for."""
-    neuron = Neuron([0 if how.fires == "never" else 40], [bias], how, synapse)  # type: ignore[arg-type]
+def line(arithmetic: Arithmetic, synapse: Synapse | None = None, bias: int = 0) -> Network:
+    """Build a network of two inputs and one neuron of the kind asked for."""
+    neuron = Neuron([0 if arithmetic.fires == "never" else 40], [bias], arithmetic, synapse)  # type: ignore[arg-type]
     edges = ((INPUT, "w"), ("w", "v"), ("v", OUTPUT))
     return Network(
         {"w": Linear(np.array([[1, 1]])), "v": neuron},
@@ -40,30 +43,33 @@ def line(how: Arithmetic, synapse: Synapse | None = None, bias: int = 0) -> Netw
 
 
 @pytest.mark.parametrize(
-    ("how", "synapse", "kind"),
+    ("arithmetic", "synapse", "kind"),
     [
-        (HOW, None, "LIF"),
+        (ARITHMETIC, None, "LIF"),
         (NO_LEAK, None, "IF"),
-        (HOW, SLOW, "CubaLIF"),
+        (ARITHMETIC, SLOW, "CubaLIF"),
         (IDLE, None, "LI"),
         (replace(NO_LEAK, fires="never", reset="none"), None, "I"),
         (IDLE, SLOW, "CubaLI"),
     ],
 )
 def test_nir_knows_each_kind_of_neuron(
-    how: Arithmetic, synapse: Synapse | None, kind: str, tmp_path: Path
+    arithmetic: Arithmetic, synapse: Synapse | None, kind: str, tmp_path: Path
 ) -> None:
-    net = line(how, synapse)
+    net = line(arithmetic, synapse)
     write(net, tmp_path / "a.nir")
     assert type(nir.read(tmp_path / "a.nir").nodes["v"]).__name__ == kind
     assert read(tmp_path / "a.nir") == net
 
 
-@pytest.mark.parametrize("how", [HOW, IDLE])
-def test_euler_steps_of_the_float_fields_are_the_integers(how: Arithmetic) -> None:
-    """With 16 fraction bits nothing rounds in 5 steps of eighths and quarters (3 places for a step): floats see the same network."""
+@pytest.mark.parametrize("arithmetic", [ARITHMETIC, IDLE])
+def test_euler_steps_of_the_float_fields_are_the_integers(arithmetic: Arithmetic) -> None:
+    """Floats see the same network: with 16 fraction bits nothing rounds in 5 steps.
+
+    A step of eighths and quarters takes 3 places.
+    """
     net = line(
-        replace(how, fraction_bits=16, state_bits=32, reset="none"),
+        replace(arithmetic, fraction_bits=16, state_bits=32, reset="none"),
         replace(SLOW, state_bits=32),
         bias=3 << 14,
     )
@@ -85,14 +91,14 @@ def test_euler_steps_of_the_float_fields_are_the_integers(how: Arithmetic) -> No
         )
         v = v + dt / node.tau_mem * (node.v_leak - v + node.r * current)
         assert np.allclose(v, trace.membranes["v"][:, t], rtol=0, atol=1e-6)
-        if how is HOW:
+        if arithmetic is ARITHMETIC:
             assert np.array_equal(v > node.v_threshold, trace.spikes["v"][:, t])
     assert np.ptp(trace.membranes["v"]) > 1 << 16
 
 
 @pytest.mark.slow
 def test_every_field_of_a_synapse_and_the_readout_are_in_the_file(tmp_path: Path) -> None:
-    net, x = two_state_network(HOW, readout="membrane_last_argmax_lowest")
+    net, x = two_state_network(ARITHMETIC, readout="membrane_last_argmax_lowest")
     assert flowing(net, simulate(net, x))
     other = {
         "decay_form": "shift",
@@ -117,10 +123,10 @@ def test_every_field_of_a_synapse_and_the_readout_are_in_the_file(tmp_path: Path
 
 
 def test_networks_without_these_have_the_digest_that_they_always_had() -> None:
-    """A field that is not used is not part of what is digested: artefacts of old keep their names."""
-    plain = line(HOW)
-    told = repr(plain.neurons["v"].fields)
-    assert "synapse" not in told
+    """A field that is not used is no part of the digest: artefacts of old keep their names."""
+    plain = line(ARITHMETIC)
+    text = repr(plain.neurons["v"].fields)
+    assert "synapse" not in text
     assert (
         replace(plain, readout="count_argmax_lowest").digest
         == "3f584401331393c25e5d6f2ca0d80f8c08918557794983ee06284640ab8fa311"

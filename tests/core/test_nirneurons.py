@@ -1,4 +1,7 @@
-"""NIR's own fields of a program: the type that has its shape, and floats of which one Euler step is one step of the program."""
+"""NIR's own fields of a program: the type that has its shape, and floats.
+
+One Euler step of the floats is one step of the program.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def program(*lines: str, membrane: str = "v") -> Program:
 
 
 def nearest(update: Program, **values: Any) -> NirNeuron:
-    """Of one neuron, whose threshold is 1 and whose bias 0 where nothing else is said."""
+    """Return NIR's neuron for one of threshold 1 and bias 0, unless other values are given."""
     given = {
         "threshold": ONE,
         "bias": 0 * ONE,
@@ -54,12 +57,15 @@ SYNAPSES = (
 
 
 def expected(
-    how: Arithmetic, synapse: Synapse | None, theta: Any, bias: Any
+    arithmetic: Arithmetic, synapse: Synapse | None, theta: Any, bias: Any
 ) -> tuple[str, dict[str, Any]]:
-    """The formulas of docs/arithmetic.md, in the order of operations in which files have always had them."""
-    scale, beta = 2.0**how.fraction_bits, how.beta
-    fires = {} if how.fires == "never" else {"v_threshold": theta, "v_reset": np.int32(0)}
-    last = "I" if how.fires == "never" else "IF"
+    """Compute the formulas of docs/arithmetic.md.
+
+    The order of operations is that in which files have always had them.
+    """
+    scale, beta = 2.0**arithmetic.fraction_bits, arithmetic.beta
+    fires = {} if arithmetic.fires == "never" else {"v_threshold": theta, "v_reset": np.int32(0)}
+    last = "I" if arithmetic.fires == "never" else "IF"
     if synapse is not None:
         alpha = synapse.beta
         leak = bias / (1 - beta) if synapse.bias_to == "membrane" else 0.0
@@ -85,17 +91,17 @@ def test_fields_give_the_floats_that_they_always_gave(
             synapse is not None and decay[1] == 1 << decay[2]
         ):
             continue
-        how = Arithmetic(*decay, fraction_bits=bits, fires=fires, reset=reset)  # type: ignore[arg-type]
-        kind, fields = expected(how, synapse, theta, bias)
-        told = nir_neuron(program_of(how, synapse), {"threshold": theta, "bias": bias})
-        assert (told.kind, told.lacks) == (kind, ())
-        assert list(told.fields) == list(fields)
+        arithmetic = Arithmetic(*decay, fraction_bits=bits, fires=fires, reset=reset)  # type: ignore[arg-type]
+        kind, fields = expected(arithmetic, synapse, theta, bias)
+        neuron = nir_neuron(program_of(arithmetic, synapse), {"threshold": theta, "bias": bias})
+        assert (neuron.kind, neuron.lacks) == (kind, ())
+        assert list(neuron.fields) == list(fields)
         assert set(fields) == set(TYPES[kind])
         for name, value in fields.items():
             wanted = np.asarray(value)
-            assert told.fields[name].dtype == wanted.dtype, name
-            assert (told.fields[name] == wanted).all(), name
-            assert not np.signbit(told.fields[name][told.fields[name] == 0]).any()
+            assert neuron.fields[name].dtype == wanted.dtype, name
+            assert (neuron.fields[name] == wanted).all(), name
+            assert not np.signbit(neuron.fields[name][neuron.fields[name] == 0]).any()
         tried += 1
     assert tried >= 3
 
@@ -122,20 +128,19 @@ KINDS = {
 
 @pytest.mark.parametrize("name", KINDS)
 def test_euler_steps_of_the_floats_are_steps_of_the_machine(name: str) -> None:
-    """A membrane of thousands, where nothing fires: only what a decay rounds is between them."""
+    """A membrane of thousands, without a spike: only what a decay rounds is between them."""
     update = MACHINES[name]
-    bias = (
-        37 if "bias" in update.parameters and KINDS[name] != "IF" else 0
-    )  # of an IF, NIR has no bias
+    # of an IF, NIR has no bias
+    bias = 37 if "bias" in update.parameters and KINDS[name] != "IF" else 0
     values = {
         key: np.array([value], np.int32)
         for key, value in PARAMETERS.items()
         if key in update.parameters
     }
     values |= {"threshold": np.array([2**30], np.int32), "bias": np.array([bias], np.int32)}
-    told = nir_neuron(update, values)
-    assert (told.kind, told.lacks) == (KINDS[name], ())
-    field = {key: value.astype(float) for key, value in told.fields.items()}
+    neuron = nir_neuron(update, values)
+    assert (neuron.kind, neuron.lacks) == (KINDS[name], ())
+    field = {key: value.astype(float) for key, value in neuron.fields.items()}
     given = {key: value.astype(np.int64) for key, value in values.items()}
     states = {state: np.zeros(1, np.int64) for state in update.states}
     v = current = np.zeros(1)
@@ -150,10 +155,10 @@ def test_euler_steps_of_the_floats_are_steps_of_the_machine(name: str) -> None:
         definition.run(update, registers)
         assert registers.saturations == 0
         states = {state: registers.values[state] for state in update.states}
-        if told.kind == "CubaLIF":
+        if neuron.kind == "CubaLIF":
             current = current + DT / field["tau_syn"] * (-current + field["w_in"] * sent)
             v = v + DT / field["tau_mem"] * (field["v_leak"] - v + field["r"] * current)
-        elif told.kind == "LIF":
+        elif neuron.kind == "LIF":
             v = v + DT / field["tau"] * (field["v_leak"] - v + field["r"] * sent)
         else:
             v = v + DT * field["r"] * sent
@@ -165,7 +170,7 @@ def test_euler_steps_of_the_floats_are_steps_of_the_machine(name: str) -> None:
 
 def test_each_neuron_of_a_machine_has_its_own_time_constants() -> None:
     du, dv = np.array([[1024, 2048], [0, 3072]], np.int32), np.array([3072, 2048], np.int32)
-    told = nir_neuron(
+    neuron = nir_neuron(
         MACHINES["loihi"],
         {
             "threshold": np.array([9, 9], np.int32),
@@ -174,11 +179,11 @@ def test_each_neuron_of_a_machine_has_its_own_time_constants() -> None:
             "dv": dv,
         },
     )
-    assert (told.kind, told.lacks) == ("CubaLIF", ())
-    assert told.fields["tau_syn"].tolist() == [[DT / 0.75, DT / 0.5], [DT, DT / 0.25]]
-    assert told.fields["w_in"].tolist() == [[64 / 0.75, 128.0], [64.0, 256.0]]
-    assert told.fields["tau_mem"].reshape(-1).tolist() == [DT / 0.25, DT / 0.5]
-    assert told.fields["v_leak"].reshape(-1).tolist() == [4.0, 4.0]
+    assert (neuron.kind, neuron.lacks) == ("CubaLIF", ())
+    assert neuron.fields["tau_syn"].tolist() == [[DT / 0.75, DT / 0.5], [DT, DT / 0.25]]
+    assert neuron.fields["w_in"].tolist() == [[64 / 0.75, 128.0], [64.0, 256.0]]
+    assert neuron.fields["tau_mem"].reshape(-1).tolist() == [DT / 0.25, DT / 0.5]
+    assert neuron.fields["v_leak"].reshape(-1).tolist() == [4.0, 4.0]
 
 
 def test_a_current_of_the_step_before_drives_the_membrane_as_well() -> None:
@@ -189,14 +194,14 @@ def test_a_current_of_the_step_before_drives_the_membrane_as_well() -> None:
         "leak i multiply 1 1 floor",
         "add i input 2",
     )
-    told = nearest(program(*lines, "bound i -512 511 saturate", "fire fired v gt threshold 1"))
-    assert (told.kind, told.lacks) == ("CubaLIF", ())
+    neuron = nearest(program(*lines, "bound i -512 511 saturate", "fire fired v gt threshold 1"))
+    assert (neuron.kind, neuron.lacks) == ("CubaLIF", ())
     names = ("r", "v_leak", "tau_mem", "tau_syn", "w_in")
-    assert [told.fields[name].item() for name in names] == [8.0, 0.0, DT * 8, DT * 2, 8.0]
+    assert [neuron.fields[name].item() for name in names] == [8.0, 0.0, DT * 8, DT * 2, 8.0]
 
 
 def test_a_current_is_scaled_on_its_way_to_the_membrane() -> None:
-    told = nearest(
+    neuron = nearest(
         program(
             "leak i multiply 1 1 floor",
             "add i input 2",
@@ -205,8 +210,8 @@ def test_a_current_is_scaled_on_its_way_to_the_membrane() -> None:
             "add v 5 0",
         )
     )
-    assert (told.kind, told.lacks) == ("CubaLI", ())
-    assert [told.fields[name].item() for name in ("r", "v_leak", "w_in")] == [-64.0, 40.0, 8.0]
+    assert (neuron.kind, neuron.lacks) == ("CubaLI", ())
+    assert [neuron.fields[name].item() for name in ("r", "v_leak", "w_in")] == [-64.0, 40.0, 8.0]
 
 
 LEAK, TAKE, FIRE = "leak v multiply 7 3 floor", "add v input 4", "fire fired v gt threshold 1"
@@ -237,16 +242,16 @@ LEVELS: dict[str, tuple[Program, dict[str, Any], int, int]] = {
 @pytest.mark.parametrize("case", LEVELS)
 def test_threshold_and_reset_are_what_the_program_compares_and_puts(case: str) -> None:
     update, values, threshold, reset = LEVELS[case]
-    told = nearest(update, **values)
-    assert (told.kind, told.lacks) == ("LIF", ())
+    neuron = nearest(update, **values)
+    assert (neuron.kind, neuron.lacks) == ("LIF", ())
     assert (
-        told.fields["v_threshold"].tolist() == [threshold]
+        neuron.fields["v_threshold"].tolist() == [threshold]
         if "threshold" in update.parameters
         else threshold
     )
     for name, value in (("v_threshold", threshold), ("v_reset", reset)):
-        assert told.fields[name].dtype == np.int32
-        assert told.fields[name].reshape(-1).tolist() == [value]
+        assert neuron.fields[name].dtype == np.int32
+        assert neuron.fields[name].reshape(-1).tolist() == [value]
 
 
 SYN = ("leak i multiply 1 1 floor", "add i input 2")
@@ -341,20 +346,20 @@ LACKS: dict[str, tuple[Program, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("case", LACKS)
 def test_what_the_nearest_type_lacks_is_said(case: str) -> None:
     update, kind, lacks = LACKS[case]
-    told = nearest(update)
-    assert told.kind == kind
-    assert len(told.lacks) == len(lacks)
-    assert all(ours.startswith(wanted) for ours, wanted in zip(told.lacks, lacks, strict=True)), (
-        told.lacks
+    neuron = nearest(update)
+    assert neuron.kind == kind
+    assert len(neuron.lacks) == len(lacks)
+    assert all(ours.startswith(wanted) for ours, wanted in zip(neuron.lacks, lacks, strict=True)), (
+        neuron.lacks
     )
-    assert set(told.fields) == set(TYPES[kind])
-    assert all(np.isfinite(value).all() for value in told.fields.values())
+    assert set(neuron.fields) == set(TYPES[kind])
+    assert all(np.isfinite(value).all() for value in neuron.fields.values())
 
 
 def test_one_neuron_that_does_not_leak_among_others_that_do_leaks_least() -> None:
-    told = nearest(MACHINES["reckon"], alpha=32768)
-    assert (told.kind, told.lacks) == ("IF", ())
-    told = nir_neuron(
+    neuron = nearest(MACHINES["reckon"], alpha=32768)
+    assert (neuron.kind, neuron.lacks) == ("IF", ())
+    neuron = nir_neuron(
         MACHINES["reckon"],
         {
             "threshold": np.ones(2, np.int32),
@@ -362,8 +367,8 @@ def test_one_neuron_that_does_not_leak_among_others_that_do_leaks_least() -> Non
             "alpha": np.array([32768, 2**14]),
         },
     )
-    assert (told.kind, told.lacks) == ("LIF", ("its v does not leak",))
-    assert told.fields["tau"].tolist() == [DT / (1 - SLOWEST), DT / 0.5]
+    assert (neuron.kind, neuron.lacks) == ("LIF", ("its v does not leak",))
+    assert neuron.fields["tau"].tolist() == [DT / (1 - SLOWEST), DT / 0.5]
 
 
 def test_a_condition_that_is_always_or_never_met_is_none() -> None:

@@ -1,4 +1,7 @@
-"""`.npz` files of strangers: judged by directory and headers before memory is taken, and refused in one sentence."""
+"""`.npz` files of strangers: judged by directory and headers before memory is taken.
+
+Each refusal is one sentence.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,13 @@ MEBIBYTE = 1 << 20
 
 
 def header(shape: object, kind: str = "|u1", order: bool = False) -> bytes:
-    """The header of an `.npy` file, whatever it says."""
+    """Return the header of an `.npy` file with any contents."""
     text = f"{{'descr': {kind!r}, 'fortran_order': {order}, 'shape': {shape}, }}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin1")
 
 
 def packed(path: Path, members: dict[str, bytes], zeros: dict[str, int] | None = None) -> Path:
-    """An archive of these members, some of which go on with so many zeros."""
+    """Write an archive of these members, some of which go on with so many zeros."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             with archive.open(f"{name}.npy", "w") as stream:
@@ -147,9 +150,8 @@ def test_inputs_that_are_read_whole_take_no_more_than_some_times_their_packed_by
             read_samples(path)
         if not by_column:
             assert open_samples(path).first(3).shape == (3, 1, 8, 8)  # read piece by piece
-    values = np.random.default_rng(0).integers(
-        0, 256, (32768, 1, 8, 8), np.uint8
-    )  # as large, and not packed small
+    # as large, and not packed small
+    values = np.random.default_rng(0).integers(0, 256, (32768, 1, 8, 8), np.uint8)
     np.savez_compressed(tmp_path / "dense.npz", input=values)
     assert np.array_equal(read_samples(tmp_path / "dense.npz")[0], values)
 

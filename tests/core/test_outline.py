@@ -1,4 +1,7 @@
-"""What a file declares, without a weight being read: of lehr's files, of others', and of files made to harm."""
+"""Outlines of files, without a weight being read.
+
+The files are lehr's, others', and some made to harm.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from lehr.errors import FileRefused
 from lehr.nirfile import read, write
 from lehr.outline import outline
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
 
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """Another tool's graph, with a graph inside and a cycle."""
+    """Write another tool's graph, with a graph inside and a cycle."""
     ends: Any = nir  # whose hints say less than its constructors take
     one = np.ones(4, np.float32)
     inner = nir.NIRGraph(
@@ -48,10 +51,10 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path / "foreign.nir"
 
 
-def test_every_field_is_told_by_its_shape(foreign: Path) -> None:
-    told = outline(foreign)
-    assert not told.exact
-    assert set(told.nodes) == {
+def test_every_field_is_declared_by_its_shape(foreign: Path) -> None:
+    graph = outline(foreign)
+    assert not graph.exact
+    assert set(graph.nodes) == {
         "input",
         "0",
         "rnn",
@@ -61,7 +64,7 @@ def test_every_field_is_told_by_its_shape(foreign: Path) -> None:
         "rnn/w_rec",
         "rnn/output",
     }
-    affine = told.nodes["0"]
+    affine = graph.nodes["0"]
     assert (affine.kind, affine.sources, affine.weights, affine.bytes) == (
         "Affine",
         ("input",),
@@ -69,8 +72,8 @@ def test_every_field_is_told_by_its_shape(foreign: Path) -> None:
         12 * 8 + 4 * 4,
     )
     assert affine.arrays["weight"].shape == (4, 3)
-    assert told.nodes["input"].values["shape"] == [3]
-    assert set(told.nodes["rnn/lif"].sources) == {"rnn/input", "rnn/w_rec"}
+    assert graph.nodes["input"].values["shape"] == [3]
+    assert set(graph.nodes["rnn/lif"].sources) == {"rnn/input", "rnn/w_rec"}
 
 
 def test_no_weight_is_read(tmp_path: Path) -> None:
@@ -82,9 +85,9 @@ def test_no_weight_is_read(tmp_path: Path) -> None:
             "node/nodes/fc/weight", (5, 24), "i1", chunks=(5, 24), compression="gzip"
         )
         weight.id.write_direct_chunk((0, 0), b"no deflate stream")
-    told = outline(tmp_path / "a.nir")
-    assert told.exact
-    assert (told.nodes["fc"].weights, told.nodes["fc"].bytes) == (120, 120)
+    graph = outline(tmp_path / "a.nir")
+    assert graph.exact
+    assert (graph.nodes["fc"].weights, graph.nodes["fc"].bytes) == (120, 120)
     with pytest.raises(FileRefused, match="is damaged"):
         read(tmp_path / "a.nir")
 
@@ -101,16 +104,16 @@ def test_inspecting_a_graph_of_another_tool(foreign: Path, lehr: Lehr) -> None:
         "bytes in the file",
     ):
         assert word in ran.out
-    told = lehr("inspect", foreign, "--json").facts
-    assert told["exact"] is False
-    assert told["declared"]["0"]["arrays"]["weight"] == {"dtype": "<f8", "shape": [4, 3]}
-    assert told["bytes"]["file"] == foreign.stat().st_size
+    facts = lehr("inspect", foreign, "--json").facts
+    assert facts["exact"] is False
+    assert facts["declared"]["0"]["arrays"]["weight"] == {"dtype": "<f8", "shape": [4, 3]}
+    assert facts["bytes"]["file"] == foreign.stat().st_size
 
 
 def test_two_states_readouts_synapses_and_bytes_of_an_integer_network(
     tmp_path: Path, lehr: Lehr
 ) -> None:
-    net, _ = two_state_network(HOW, SLOW, readout="membrane_max_argmax_lowest")
+    net, _ = two_state_network(ARITHMETIC, SLOW, readout="membrane_max_argmax_lowest")
     write(net, tmp_path / "a.nir", {"command": "a test"})
     ran = lehr("inspect", tmp_path / "a.nir")
     rows = {" ".join(line.split()[:2]): line.split() for line in ran.out.splitlines()}
@@ -123,9 +126,9 @@ def test_two_states_readouts_synapses_and_bytes_of_an_integer_network(
     assert rows["out CubaLI"][-1] == str(4 * 8 * 5)
     assert "13 neurons, 225 weights, 225 synapses" in ran.out
     assert "origin, command: a test" in ran.out
-    told = lehr("inspect", tmp_path / "a.nir", "--json").facts
-    assert told["synapse"]["out"]["decay_numerator"] == 3
-    assert told["readout"] == net.readout
+    facts = lehr("inspect", tmp_path / "a.nir", "--json").facts
+    assert facts["synapse"]["out"]["decay_numerator"] == 3
+    assert facts["readout"] == net.readout
     structure = lehr("inspect", tmp_path / "a.nir", "--structure", "--json").facts
     assert "network" not in structure
     assert structure["declared"]["fc_hidden"]["weights"] == 108

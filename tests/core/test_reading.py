@@ -1,4 +1,7 @@
-"""Files that nobody vouches for: what is read, and what is refused before it can hang, fill the memory or steer a terminal."""
+"""Files that nobody vouches for are read, or refused in time.
+
+That is before they can hang, fill the memory or steer a terminal.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,7 @@ def test_json_as_deep_as_it_may_be() -> None:
 
 # -------------------------------------------------------------------- files
 def odd(folder: Path, kind: str) -> Path:
-    """Something in a folder that is no regular file."""
+    """Make something in a folder that is no regular file."""
     path = folder / "odd"
     if kind == "pipe":
         os.mkfifo(path)
@@ -118,8 +121,8 @@ def odd(folder: Path, kind: str) -> Path:
     elif kind == "folder":
         path.mkdir()
     elif kind == "socket":
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind(str(path))
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
     elif kind == "loop":
         path.symlink_to("odd")
     return path

@@ -1,4 +1,7 @@
-"""Recordings of event cameras as input: the frames they stand for, in any format and however they are cut, and what is refused."""
+"""Recordings of event cameras as input: their frames in any format, however they are cut.
+
+Other recordings are refused.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ FORMATS = (".bin", ".bs2", ".aedat", ".npy")
 
 
 def drawn(seed: int = 0, count: int = 400, until: int = 20_000) -> list[Event]:
-    """Time, column, row and polarity of events of a camera of 5x6 pixels, by time."""
+    """Draw time, column, row and polarity of events of a camera of 5x6 pixels, by time."""
     rng = np.random.default_rng(seed)
     columns = (
         np.sort(rng.integers(3, until, count)),
@@ -63,12 +66,12 @@ def written(path: Path, events: list[Event]) -> Path:
 def dense(
     events: list[Event], step_us: int, start: int, steps: int, factor: int = 1
 ) -> npt.NDArray[np.uint8]:
-    """The frames, one event after another."""
-    made = np.zeros((1, steps, *SHAPE), np.uint8)
+    """Return the frames, spikes of one event after another."""
+    spikes = np.zeros((1, steps, *SHAPE), np.uint8)
     for t, x, y, p in events:
         if t - start >= 0 and (t - start) // step_us < steps:
-            made[0, (t - start) // step_us, p, y // factor, x // factor] = 1
-    return made
+            spikes[0, (t - start) // step_us, p, y // factor, x // factor] = 1
+    return spikes
 
 
 @pytest.mark.few(4)
@@ -81,39 +84,38 @@ def test_recordings_are_the_frames_they_stand_for(
     events = drawn()
     path = written(tmp_path / f"r{suffix}", events)
     first, last = events[0][0], events[-1][0]
-    for told, start, steps, factor in (
+    for text, start, steps, factor in (
         ("step_us=700", first, (last - first) // 700 + 1, 1),
         ("step_us=700,start_us=0", 0, last // 700 + 1, 1),
         ("step_us=1000,start_us=5000,steps=4", 5000, 4, 1),
         ("step_us=999,steps=100,downsample=3", first, 100, 3),
     ):
-        x, found = (
-            dense(events, frames(told).step_us, start, steps, factor),
-            open_inputs(path, SHAPE, told),
+        x, inputs = (
+            dense(events, frames(text).step_us, start, steps, factor),
+            open_inputs(path, SHAPE, text),
         )
         assert 0 < x.mean() < 1
-        assert found.shape == x.shape
-        assert found.labels is None
-        assert np.array_equal(found.whole(), x)
-        assert np.array_equal(np.concatenate(list(found.chunks(3)), axis=1), x)
-        assert [piece.tobytes() for piece in found.pieces(2)] == [x.tobytes()]
-        assert list(found.pieces(2, start=1)) == []
+        assert inputs.shape == x.shape
+        assert inputs.labels is None
+        assert np.array_equal(inputs.whole(), x)
+        assert np.array_equal(np.concatenate(list(inputs.chunks(3)), axis=1), x)
+        assert [piece.tobytes() for piece in inputs.pieces(2)] == [x.tobytes()]
+        assert list(inputs.pieces(2, start=1)) == []
 
 
 def network() -> Network:
     net = Builder(Input(SHAPE, "spikes"), np.random.default_rng(0))
-    how = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=18)
+    arithmetic = Arithmetic(decay_numerator=3, decay_shift=2, fraction_bits=2, state_bits=18)
     net.conv("conv", 4)
-    net.neuron("lif1", how)
+    net.neuron("lif1", arithmetic)
     net.linear("fc", 3)
-    net.neuron("out", how)
+    net.neuron("out", arithmetic)
     return net.network(steps=10)
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize(
-    ("suffix", "piece"), [(".bin", 1 << 26), (".aedat", 200), (".npy", 200)]
-)  # at once, and few steps at a time
+# at once, and few steps at a time
+@pytest.mark.parametrize(("suffix", "piece"), [(".bin", 1 << 26), (".aedat", 200), (".npy", 200)])
 def test_a_recording_runs_as_its_frames(
     tmp_path: Path, lehr: Lehr, monkeypatch: pytest.MonkeyPatch, suffix: str, piece: int
 ) -> None:
@@ -135,7 +137,7 @@ def test_a_recording_runs_as_its_frames(
     )
     cut, out = ("--frames", "step_us=700,start_us=0"), ("--trace", "all")
     given = {"x.npz": (), "e.npz": (), f"r{suffix}": cut, f"other{suffix}": cut}
-    made = {}
+    outputs = {}
     for name, options in given.items():
         ran = lehr(
             "simulate",
@@ -148,9 +150,9 @@ def test_a_recording_runs_as_its_frames(
             tmp_path / "out.npz",
         )
         assert ran.code == 0, ran.err
-        made[name] = (tmp_path / "out.npz").read_bytes()
-    assert made["x.npz"] == made["e.npz"] == made[f"r{suffix}"]
-    assert made["x.npz"] != made[f"other{suffix}"]
+        outputs[name] = (tmp_path / "out.npz").read_bytes()
+    assert outputs["x.npz"] == outputs["e.npz"] == outputs[f"r{suffix}"]
+    assert outputs["x.npz"] != outputs[f"other{suffix}"]
 
 
 def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr) -> None:
@@ -159,16 +161,16 @@ def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr)
     np.savez(tmp_path / "x.npz", input=dense(events, 700, events[0][0], 29))
     recording = (written(tmp_path / "r.npy", events), "--frames", "step_us=700")
     for command, more in (("widths", ()), ("build", ("--target", "c", "-o", tmp_path / "out"))):
-        told = [
+        runs = [
             lehr(command, tmp_path / "m.nir", "-i", *given, *more, "--json")
             for given in ((tmp_path / "x.npz",), recording)
         ]
-        assert [ran.code for ran in told] == [0, 0], told[1].err
-        assert told[0].facts == told[1].facts
+        assert [ran.code for ran in runs] == [0, 0], runs[1].err
+        assert runs[0].facts == runs[1].facts
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("text", "message"),
     [
         (
             "step_us=0",
@@ -200,9 +202,9 @@ def test_every_command_with_inputs_takes_a_recording(tmp_path: Path, lehr: Lehr)
         ),
     ],
 )
-def test_what_frames_cannot_be(told: str, message: str) -> None:
+def test_what_frames_cannot_be(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        frames(told)
+        frames(text)
     assert str(caught.value) == message
     assert frames(" step_us=5, start_us=0") == Frames(5, 0)
 
@@ -229,7 +231,7 @@ def test_frames_are_for_recordings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "told", "message"),
+    ("events", "options", "message"),
     [
         ([(0, 4, 5, 1), (9, 5, 0, 0)], "", "has an event at column 5, row 0 of 5x6 pixels; give the network's own camera, or downsample=N in --frames"),
         ([(0, 4, 18, 1)], ",downsample=3", "has an event at column 4, row 18 of 15x18 pixels; give the network's own camera, or downsample=N in --frames"),
@@ -242,24 +244,24 @@ def test_frames_are_for_recordings(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: list[Event], told: str, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: list[Event], options: str, message: str
 ) -> None:
     monkeypatch.setattr(cameras, "BLOCK", 3)
     path = written(tmp_path / "r.npy", events)
     with pytest.raises(FileRefused) as caught:
-        open_inputs(path, SHAPE, f"step_us=10{told}").whole()
+        open_inputs(path, SHAPE, f"step_us=10{options}").whole()
     assert str(caught.value).removeprefix(str(path)).lstrip(": ") == message
 
 
 def test_networks_of_other_inputs_take_no_recording(tmp_path: Path) -> None:
     with pytest.raises(FileRefused) as caught:
         Recording(written(tmp_path / "r.npy", drawn()), (12,), Frames(10))
-    told = "r.npy is a recording of two polarities, [2, rows, columns], but the network takes [12]; give inputs as an .npz file"
-    assert str(caught.value).endswith(told)
+    message = "r.npy is a recording of two polarities, [2, rows, columns], but the network takes [12]; give inputs as an .npz file"
+    assert str(caught.value).endswith(message)
 
 
 def npy(shape: str) -> bytes:
-    """An `.npy` file of no records that says to have this shape."""
+    """Return an `.npy` file of no records that says to have this shape."""
     text = f"{{'descr': {RECORDS}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
 

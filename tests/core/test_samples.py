@@ -1,4 +1,4 @@
-"""Events as input: the frames they stand for, however they are cut, and what is refused."""
+"""Events as input: the frames they stand for, however they are cut, and refusals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lehr.simulate import simulate
 
 
 def spikes(seed: int = 0, rate: float = 0.2) -> npt.NDArray[np.uint8]:
-    """Seven samples of eleven steps, the third and the last of which are silent."""
+    """Draw seven samples of eleven steps, the third and the last of which are silent."""
     x = (np.random.default_rng(seed).random((7, 11, 2, 3)) < rate).astype(np.uint8)
     x[[2, 6]] = 0
     return x
@@ -38,16 +38,16 @@ def test_events_are_the_frames_they_stand_for(
     monkeypatch.setattr(samples, "BLOCK", block)
     x, labels = spikes(rate=rate), np.arange(7)
     path = written(tmp_path / "e.npz", {**event_arrays(x), "labels": labels})
-    found = open_samples(path)
-    assert isinstance(found, EventSamples)
-    assert found.shape == x.shape
-    assert found.labels is not None
-    assert np.array_equal(found.labels, labels)
+    inputs = open_samples(path)
+    assert isinstance(inputs, EventSamples)
+    assert inputs.shape == x.shape
+    assert inputs.labels is not None
+    assert np.array_equal(inputs.labels, labels)
     assert np.array_equal(read_samples(path)[0], x)
     for start in (0, 2, 6):
-        assert np.array_equal(np.concatenate(list(found.pieces(2, start))), x[start:])
+        assert np.array_equal(np.concatenate(list(inputs.pieces(2, start))), x[start:])
         assert np.array_equal(
-            np.concatenate(list(found.chunks(4, start)), axis=1)[0], x[start:].reshape(-1, 2, 3)
+            np.concatenate(list(inputs.chunks(4, start)), axis=1)[0], x[start:].reshape(-1, 2, 3)
         )
 
 
@@ -58,9 +58,9 @@ def test_two_events_in_a_place_are_one_spike(tmp_path: Path) -> None:
         "event.step": [0, 1, 1],
         "event.place": [2, 0, 0],
     }
-    found = read_samples(written(tmp_path / "e.npz", {k: np.array(v) for k, v in arrays.items()}))
-    assert found[0].tolist() == [[[0, 0, 1], [1, 0, 0]]]
-    assert found[1] is None
+    inputs = read_samples(written(tmp_path / "e.npz", {k: np.array(v) for k, v in arrays.items()}))
+    assert inputs[0].tolist() == [[[0, 0, 1], [1, 0, 0]]]
+    assert inputs[1] is None
 
 
 def test_a_network_runs_on_events_as_on_frames(tmp_path: Path, lehr: Lehr) -> None:

@@ -1,4 +1,4 @@
-"""Scale as a node: what it takes, what its bounds are, and its form in a file."""
+"""Scale as a node: its inputs, its bounds, and its form in a file."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from lehr.simulate.ranges import observe
 from lehr.widths import analyse, fit_state_bits
 
 
-def neurons(channels: int, how: Arithmetic | None = None) -> Neuron:
+def neurons(channels: int, arithmetic: Arithmetic | None = None) -> Neuron:
     return Neuron(
-        np.full(channels, 3), np.zeros(channels, np.int32), how or Arithmetic(state_bits=16)
+        np.full(channels, 3), np.zeros(channels, np.int32), arithmetic or Arithmetic(state_bits=16)
     )
 
 
 def behind(gain: Scale, shape: tuple[int, ...] = (2, 2, 2)) -> Network:
-    """Neurons behind a Scale, and a dense layer behind their spikes times the same."""
+    """Build neurons behind a Scale, and a dense layer behind their spikes times the same."""
     nodes = {
         "gain": gain,
         "lif": neurons(shape[0]),
@@ -127,7 +127,10 @@ def test_every_factor_counts_in_the_digest() -> None:
 @budget(50, 333)
 @given(st.data())
 def test_bounds_are_those_of_all_products(data: st.DataObject) -> None:
-    """No wider, and no narrower, than the products of all factors of a channel with all values that come to it."""
+    """Bounds are no wider, and no narrower, than the products of factors with all values.
+
+    They are those of one channel.
+    """
     factor = np.array(data.draw(st.lists(st.integers(-127, 127), min_size=4, max_size=4))).reshape(
         2, 2
     )
@@ -288,8 +291,8 @@ def test_gains_of_branches_that_are_added_are_exact() -> None:
         ("minus", "out"),
         ("out", OUTPUT),
     )
-    how = Arithmetic(decay_numerator=0, reset="none", state_bits=16)
-    net = Network({**nodes, "out": neurons(2, how)}, edges, Input((2,), "u8"), 1)
+    arithmetic = Arithmetic(decay_numerator=0, reset="none", state_bits=16)
+    net = Network({**nodes, "out": neurons(2, arithmetic)}, edges, Input((2,), "u8"), 1)
     result = simulate(net, np.array([[[7, 200]]], np.uint8), trace=["out"])
     assert result.trace.membranes["out"][0, 0].tolist() == [14, 400]
     assert not compare(

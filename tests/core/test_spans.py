@@ -1,4 +1,7 @@
-"""Bounds of registers before each statement, in any number of steps: by hand, and against an update in Python's integers."""
+"""Bounds of registers before each statement, in any number of steps.
+
+They are compared with bounds by hand, and with an update in Python's integers.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,9 @@ def program(lines: str) -> Program:
     ],
 )
 def test_bounds_of_updates(lines: str, bounds: tuple[int, int]) -> None:
-    """Inputs of -4 to 3 and thresholds `t` of 2 to 8; by hand, where what keeps growing goes to the ends of wider integers and back.
+    """Inputs of -4 to 3 and thresholds `t` of 2 to 8; by hand.
+
+    What keeps growing goes to the ends of wider integers and back.
 
     A neuron that no event reaches may have fired in the step before.
     """
@@ -81,7 +86,10 @@ def test_bounds_of_updates(lines: str, bounds: tuple[int, int]) -> None:
 
 
 def test_bounds_before_each_statement() -> None:
-    """What comes to a Bound, and what a counter is where it is read; the numbers and the input lie between what they are."""
+    """Values that come to a Bound, and a counter where it is read.
+
+    The numbers and the input lie between what they are.
+    """
     lines = "add v input 2; bound v -9 20 saturate; put v 0 when r; leak r linear 1 0; fire fired v gt t 1; put r 3 when fired"
     places = Spans(program(lines), GIVEN).places
     assert [written(place.statement) for place in places] == ["v", "v", "v", "r", FIRED, "r"]
@@ -108,7 +116,10 @@ def test_bounds_before_each_statement() -> None:
 
 
 def test_counts_of_spikes() -> None:
-    """The definition refuses too many at the end of a step, where C holds them at the most there are as soon as they are counted."""
+    """The definition refuses too many at the end of a step.
+
+    C holds them at the most there are as soon as they are counted.
+    """
     once = "add v input 0; bound v -9 9 saturate; fire now v gt t 200; add fired now 0"
     counting = program(f"{once}; add fired now 0; put v fired; put fired 0")
     assert Spans(counting, GIVEN).kept["v"] == (0, 400)
@@ -124,7 +135,7 @@ def test_statements_are_those_of_the_table() -> None:
 
 # -------------------------------------------------------------------- against the definition
 def drawn(count: int, seed: int) -> Iterator[Neuron]:
-    """Layers of random programs."""
+    """Yield layers of random programs."""
     draw = Draw(np.random.default_rng(seed))
     while count:
         try:
@@ -135,14 +146,17 @@ def drawn(count: int, seed: int) -> Iterator[Neuron]:
 
 
 def numbered(places: tuple[Place, ...] | list[Place], program: Program) -> Iterator[list[Place]]:
-    """The places of each statement of a program; of a loop all that are in it."""
+    """Yield the places of each statement of a program; of a loop all that are in it."""
     rest = iter(places)
     for s in program.statements:
         yield [next(rest) for _ in (s.body if isinstance(s, ForEachEvent) else (s,))]
 
 
 def followed(neuron: Neuron, spans: Spans, rng: np.random.Generator) -> tuple[int, int]:
-    """How many values of 40 steps with inputs between -9 and 9 lie in their bounds, and how many are at an end of them."""
+    """Count the values of 40 steps that lie in their bounds, and those at an end of them.
+
+    Inputs are between -9 and 9.
+    """
     held = at_ends = 0
     channel = int(rng.integers(SIZE))
     given = {name: int(values[channel]) for name, values in neuron.values.items()}

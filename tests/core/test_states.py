@@ -1,4 +1,4 @@
-"""What two-state neurons and integrators cannot be, and what machines without them say."""
+"""Two-state neurons and integrators: refusals, and what machines without them say."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lehr.network import Network, Neuron
 from lehr.targets.contract import Arithmetics
 from lehr.targets.onnx import Onnx
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-NEVER = replace(HOW, fires="never", reset="none")
-EVENT = replace(HOW, update="event", reset_timing="same_step")
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+NEVER = replace(ARITHMETIC, fires="never", reset="none")
+EVENT = replace(ARITHMETIC, update="event", reset_timing="same_step")
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_a_synapse_that_cannot_be_is_refused(fields: dict[str, Any], message: st
 
 
 @pytest.mark.parametrize(
-    ("threshold", "how", "synapse", "message"),
+    ("threshold", "arithmetic", "synapse", "message"),
     [
         (3, NEVER, None, "Neuron threshold holds 3, but fires is 'never'; make all of them 0"),
-        (0, HOW, SLOW, "Neuron threshold holds 0; a threshold is an integer of at least 1"),
+        (0, ARITHMETIC, SLOW, "Neuron threshold holds 0; a threshold is an integer of at least 1"),
         (
             3,
             EVENT,
@@ -67,10 +67,10 @@ def test_a_synapse_that_cannot_be_is_refused(fields: dict[str, Any], message: st
     ],
 )
 def test_a_neuron_that_cannot_be_is_refused(
-    threshold: int, how: Arithmetic, synapse: Synapse | None, message: str
+    threshold: int, arithmetic: Arithmetic, synapse: Synapse | None, message: str
 ) -> None:
     with pytest.raises(FileRefused) as caught:
-        Neuron(np.array([threshold]), np.array([0]), how, synapse)
+        Neuron(np.array([threshold]), np.array([0]), arithmetic, synapse)
     assert str(caught.value) == message
 
 
@@ -79,7 +79,7 @@ def test_an_integrator_that_resets_or_updates_by_event_is_refused() -> None:
         FileRefused,
         match=r"^fires is 'never', but reset is 'subtract' where nothing fires; set it to 'none'$",
     ):
-        replace(HOW, fires="never")
+        replace(ARITHMETIC, fires="never")
     with pytest.raises(
         FileRefused,
         match=r"^update 'event' tests a threshold after each event, but fires is 'never'; set it to 'step'$",
@@ -88,7 +88,7 @@ def test_an_integrator_that_resets_or_updates_by_event_is_refused() -> None:
 
 
 def integrating(net: Network, name: str) -> Network:
-    """`net` with integrators in the layer `name`."""
+    """Return `net` with integrators in the layer `name`."""
     layer = net.neurons[name]
     return replace(
         net,
@@ -100,7 +100,7 @@ def integrating(net: Network, name: str) -> Network:
 
 
 def test_an_integrator_is_read_out_and_leads_nowhere_else() -> None:
-    net = two_state_network(HOW)[0]
+    net = two_state_network(ARITHMETIC)[0]
     with pytest.raises(
         FileRefused,
         match=r"^out never fires, but readout is 'count_argmax_lowest'; read out its membrane$",
@@ -155,7 +155,9 @@ def test_a_machine_without_the_readout_says_so() -> None:
     class Counting(Onnx):
         readouts = ("count_argmax_lowest",)
 
-    problems = Counting().check(two_state_network(HOW, readout="membrane_max_argmax_lowest")[0])
+    problems = Counting().check(
+        two_state_network(ARITHMETIC, readout="membrane_max_argmax_lowest")[0]
+    )
     assert [str(problem) for problem in problems] == [
         "out: readout is 'membrane_max_argmax_lowest', the machine has 'count_argmax_lowest'; "
         "export with readout 'count_argmax_lowest'"

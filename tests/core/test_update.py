@@ -1,4 +1,4 @@
-"""Programs: what is derived of them, what they refuse, their text, and what fields they stand for."""
+"""Programs: what follows from them, what they refuse, their text, and their fields."""
 
 from __future__ import annotations
 
@@ -69,14 +69,12 @@ def test_fields_that_say_the_same_are_one_machine() -> None:
     for form, rounding, reset, timing, fires, overflow, (k, n) in fields:
         if form == "shift" and n == 0:
             continue
-        how = Arithmetic(form, k, n, rounding, reset, timing, fires, 4, 16, overflow)
-        programs.add(program_of(how))
-        assert program_of_lines(lines_of(program_of(how)), "v") == program_of(how)
+        arithmetic = Arithmetic(form, k, n, rounding, reset, timing, fires, 4, 16, overflow)
+        programs.add(program_of(arithmetic))
+        assert program_of_lines(lines_of(program_of(arithmetic)), "v") == program_of(arithmetic)
         count += 1
-    assert (count, len(programs)) == (
-        216,
-        140,
-    )  # without reset its timing says nothing, without leak its rounding
+    # without reset its timing says nothing, without leak its rounding
+    assert (count, len(programs)) == (216, 140)
     assert program_of(Arithmetic(decay_numerator=8, decay_shift=3)) == program_of(Arithmetic())
 
 

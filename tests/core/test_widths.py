@@ -1,4 +1,4 @@
-"""Width analysis: its bounds hold for whatever really happens, and are reached where they can be."""
+"""Width analysis: its bounds hold for whatever happens, and are reached where they can be."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def _line(weight: list[int], neuron: Neuron, steps: int = 4, kind: str = "u8") -
     return Network(nodes, ((INPUT, "fc"), ("fc", "lif"), ("lif", OUTPUT)), shape, steps)
 
 
-def _neuron(threshold: int, bias: int = 0, **how: object) -> Neuron:
+def _neuron(threshold: int, bias: int = 0, **changes: object) -> Neuron:
     return Neuron(
         np.array([threshold], np.int32),
         np.array([bias], np.int32),
-        replace(Arithmetic(), **how),  # type: ignore[arg-type]
+        replace(Arithmetic(), **changes),  # type: ignore[arg-type]
     )
 
 
@@ -42,12 +42,12 @@ def _neuron(threshold: int, bias: int = 0, **how: object) -> Neuron:
 def test_no_membrane_leaves_its_bounds(data: st.DataObject) -> None:
     net = data.draw(networks() | grown_networks())
     x = data.draw(inputs(net))
-    found = analyse(net).layers
+    layers = analyse(net).layers
     for name, membrane in simulate(net, x, trace=net.neurons).trace.membranes.items():
-        how = net.neurons[name].fields
-        low, high = found[name].membrane
-        inside = low >= how.lowest and high <= how.highest
-        if inside or how.overflow == "saturate":
+        fields = net.neurons[name].fields
+        low, high = layers[name].membrane
+        inside = low >= fields.lowest and high <= fields.highest
+        if inside or fields.overflow == "saturate":
             # a membrane traced after a reset in the same step lies between the bounds, too
             assert min(low, 0) <= int(membrane.min())
             assert int(membrane.max()) <= high
@@ -88,12 +88,12 @@ def test_bounds_of_a_synapse_state_are_reached(bias_to: BiasTo) -> None:
         _neuron(10**6, 5, decay_numerator=1, decay_shift=1, fraction_bits=2), synapse=synapse
     )
     net = _line([1, 1, -1], neuron, steps=4)
-    found = analyse(net).layers["lif"]
+    width = analyse(net).layers["lif"]
     up, down = (
         simulate(net, np.array([x], np.uint8), trace=["lif"]).trace.membranes["lif"]
         for x in ([255, 255, 0], [0, 0, 255])
     )
-    assert found.membrane == (int(down.min()), int(up.max()))
+    assert width.membrane == (int(down.min()), int(up.max()))
     # With a membrane that forgets and takes no bias of its own, the trace is the synapse state.
     bare = replace(
         net,
@@ -107,10 +107,10 @@ def test_bounds_of_a_synapse_state_are_reached(bias_to: BiasTo) -> None:
         simulate(bare, np.array([x], np.uint8), trace=["lif"]).trace.membranes["lif"]
         for x in ([255, 255, 0], [0, 0, 255])
     )
-    assert found.synapse == (int(down.min()) - own, int(up.max()) - own)
+    assert width.synapse == (int(down.min()) - own, int(up.max()) - own)
     fitted = fit_state_bits(net).neurons["lif"].synapse
     assert fitted is not None
-    assert fitted.state_bits == found.synapse_bits == int(up.max()).bit_length() + 1
+    assert fitted.state_bits == width.synapse_bits == int(up.max()).bit_length() + 1
 
 
 def test_a_synapse_state_beyond_32_bits_is_refused_by_name() -> None:
@@ -148,21 +148,21 @@ def test_float32_is_refused_for_a_synapse_state_that_it_cannot_hold() -> None:
 def test_event_driven_layers_stay_inside_too(data: st.DataObject) -> None:
     net = data.draw(networks(update="event", state_bits=24, overflow="saturate"))
     x = data.draw(inputs(net))
-    found = analyse(net).layers
+    layers = analyse(net).layers
     for name, membrane in simulate(net, x, trace=net.neurons).trace.membranes.items():
-        assert found[name].membrane[0] <= int(membrane.min())
-        assert int(membrane.max()) <= found[name].membrane[1]
+        assert layers[name].membrane[0] <= int(membrane.min())
+        assert int(membrane.max()) <= layers[name].membrane[1]
 
 
 def test_bounds_are_reached_by_the_worst_input() -> None:
     net = _line(
         [1, 1, -1], _neuron(10**6, 5, decay_numerator=1, decay_shift=1, fraction_bits=2), steps=3
     )
-    found = analyse(net).layers["lif"]
-    assert found.current == (-255, 510)
+    width = analyse(net).layers["lif"]
+    assert width.current == (-255, 510)
     up = simulate(net, np.array([[255, 255, 0]], np.uint8), trace=["lif"]).trace.membranes["lif"]
     down = simulate(net, np.array([[0, 0, 255]], np.uint8), trace=["lif"]).trace.membranes["lif"]
-    assert found.membrane == (int(down.min()), int(up.max()))
+    assert width.membrane == (int(down.min()), int(up.max()))
 
 
 def test_bounds_of_weights_of_several_bits_are_reached() -> None:
@@ -199,9 +199,9 @@ def test_a_leak_settles_and_an_integrator_grows() -> None:
 
 
 def test_float32_is_exact_up_to_two_to_the_24() -> None:
-    def reason(bias: int, **how: object) -> str:
+    def reason(bias: int, **changes: object) -> str:
         return (
-            analyse(_line([1], _neuron(1, bias, reset="none", **how), steps=1, kind="spikes"))
+            analyse(_line([1], _neuron(1, bias, reset="none", **changes), steps=1, kind="spikes"))
             .layers["lif"]
             .float32
         )

@@ -80,7 +80,7 @@ def random_case(seed: int) -> Case:
 
 
 def _leak(draw: random.Random, shifts: list[int], *, whole: bool = False) -> dict[str, Any]:
-    """A decay, and what happens at the rails; a decay that keeps everything where `whole`."""
+    """Draw a decay, and what happens at the rails; with `whole` one that keeps everything."""
     form, shift = draw.choice(["multiply", "shift"]), 0 if whole else draw.choice(shifts)
     numerator = (1 << shift) - 1 if form == "shift" else draw.randrange(1 << shift)
     if whole:
@@ -127,7 +127,7 @@ class Search:
     """
 
     def __init__(self, case: Case) -> None:
-        self.case, self.how = case, case.arithmetic
+        self.case, self.fields = case, case.arithmetic
         self.membrane = self.synapse = (0, 0)
         self.inputs = list(itertools.product((0, 1), repeat=len(case.weights)))
         self.sums = {sum(w for w, s in zip(case.weights, x, strict=True) if s) for x in self.inputs}
@@ -143,8 +143,8 @@ class Search:
             states = after
 
     def step(self, membrane: int, fired: int, current: int) -> set[Reached]:
-        left = decayed(self.how, membrane)
-        if self.how.update == "event":
+        left = decayed(self.fields, membrane)
+        if self.fields.update == "event":
             start = self.keep_membrane(left + self.case.bias)
             return {(self.take_events(start, x), 0, 0) for x in self.inputs}
         return {self.take_sum(left, fired, current, total) for total in self.sums}
@@ -152,15 +152,15 @@ class Search:
     def take_events(self, v: int, x: tuple[int, ...]) -> int:
         for weight, spike in zip(self.case.weights, x, strict=True):
             if spike and weight:
-                v = self.keep_membrane(v + (weight << self.how.fraction_bits))
+                v = self.keep_membrane(v + (weight << self.fields.fraction_bits))
                 v = self.after_spike(v) if self.fires(v) else v
         return v
 
     def take_sum(self, left: int, fired: int, current: int, total: int) -> Reached:
-        how, synapse, bias = self.how, self.case.synapse, self.case.bias
-        late = how.reset_timing == "next_step"
-        v = 0 if late and fired and how.reset == "zero" else left
-        drive = total << how.fraction_bits
+        fields, synapse, bias = self.fields, self.case.synapse, self.case.bias
+        late = fields.reset_timing == "next_step"
+        v = 0 if late and fired and fields.reset == "zero" else left
+        drive = total << fields.fraction_bits
         if synapse is None:
             v += drive + bias
         else:
@@ -169,7 +169,7 @@ class Search:
             self.synapse = min(self.synapse[0], current), max(self.synapse[1], current)
             current = kept(synapse, current)
             v += current + (0 if to_synapse else bias)
-        if late and fired and how.reset == "subtract":
+        if late and fired and fields.reset == "subtract":
             v -= self.case.threshold
         v = self.keep_membrane(v)
         spike = self.fires(v)
@@ -177,20 +177,20 @@ class Search:
 
     def keep_membrane(self, v: int) -> int:
         self.membrane = min(self.membrane[0], v), max(self.membrane[1], v)
-        return kept(self.how, v)
+        return kept(self.fields, v)
 
     def fires(self, v: int) -> bool:
-        if self.how.fires == "never":
+        if self.fields.fires == "never":
             return False
-        return v > self.case.threshold if self.how.fires == "gt" else v >= self.case.threshold
+        return v > self.case.threshold if self.fields.fires == "gt" else v >= self.case.threshold
 
     def after_spike(self, v: int) -> int:
-        return {"subtract": v - self.case.threshold, "zero": 0, "none": v}[self.how.reset]
+        return {"subtract": v - self.case.threshold, "zero": 0, "none": v}[self.fields.reset]
 
 
 # ---------------------------------------------------------------- the tests
 def searched(seeds: range) -> Counter[str]:
-    """How many of the neurons of some seeds were of which kind, and how many bounds they reached."""
+    """Count the neurons of some seeds by kind, and the bounds they reached."""
     seen: Counter[str] = Counter()
     for seed in seeds:
         case = random_case(seed)
@@ -220,9 +220,8 @@ def check(seeds: range) -> None:
     assert all(
         seen[kind] > count / 10 for kind in [*kinds, "two states", "left its width", "fired"]
     )
-    assert (
-        seen["reached"] > count
-    )  # of two bounds each: wider ones would prove less, these are near
+    # of two bounds each: wider ones would prove less, these are near
+    assert seen["reached"] > count
 
 
 @pytest.mark.slow

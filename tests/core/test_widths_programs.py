@@ -1,4 +1,7 @@
-"""The width analysis of random programs, and of every machine, against all that a neuron can reach: by exhaustive search."""
+"""The width analysis of random programs, and of every machine, by exhaustive search.
+
+It is compared with all that a neuron can reach.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +138,8 @@ class Lines:
             else ""
         )
         source = self.draw.choice(more) if more and self.draw.random() < 0.5 else self.source(*more)
-        return f"{self.draw.choice(('add', 'add', 'subtract'))} {x} {source} {self.draw.choice((0, 0, 0, 1, 3))}{times}"
+        verb = self.draw.choice(("add", "add", "subtract"))
+        return f"{verb} {x} {source} {self.draw.choice((0, 0, 0, 1, 3))}{times}"
 
     def put(self, x: str, *more: str) -> str:
         when = (
@@ -157,10 +161,14 @@ class Lines:
             ("threshold", "threshold", str(self.draw.randint(1, 30)), *self.some)
         )
         up_to = 1 if level in self.some else self.draw.choice((1, 1, 2, 5, 255))
-        return f"fire {self.draw.choice(('fired', 'now'))} {x} {self.draw.choice(('gt', 'ge'))} {level} {up_to}"
+        into = self.draw.choice(("fired", "now"))
+        return f"fire {into} {x} {self.draw.choice(('gt', 'ge'))} {level} {up_to}"
 
     def all(self) -> list[str]:
-        """The lines of a program, with or without a loop; most registers are bounded at its end."""
+        """Return the lines of a program, with or without a loop.
+
+        Most registers are bounded at its end.
+        """
         lines = [self.line() for _ in range(self.draw.randint(0, 4))]
         taken = f"add {self.draw.choice(self.some)} input {self.draw.choice((0, 2))}"
         inner = [taken, *(self.line("input") for _ in range(self.draw.randint(0, 5)))]
@@ -189,8 +197,8 @@ def random_program(draw: random.Random) -> Program:
 
 
 def outside(case: Case, layer: LayerWidth, plain: Plain) -> list[str]:
-    """What was reached beyond the bounds."""
-    found = []
+    """Return what was reached beyond the bounds."""
+    problems = []
     for x, (low, high) in plain.held.items():
         ends = [
             (s.low, s.high)
@@ -203,16 +211,16 @@ def outside(case: Case, layer: LayerWidth, plain: Plain) -> list[str]:
             max([most, *(int(b) for _, b in ends)]),
         )
         if not least <= low <= high <= most and not (x == "fired" and high > 255):
-            found.append(f"{x} held {low}..{high}, proven {least}..{most}")
+            problems.append(f"{x} held {low}..{high}, proven {least}..{most}")
     for x, (low, high) in plain.written.items():
         least, most = layer.written[x]
         if not least <= low <= high <= most and not (x == "fired" and high > 255):
-            found.append(f"{x} written {low}..{high}, proven {least}..{most}")
-    return found
+            problems.append(f"{x} written {low}..{high}, proven {least}..{most}")
+    return problems
 
 
 def tightened(layer: LayerWidth) -> LayerWidth:
-    """Bounds that are wrong by one wherever they are reached."""
+    """Make bounds wrong by one wherever they are reached."""
     return replace(
         layer,
         registers={
@@ -222,7 +230,7 @@ def tightened(layer: LayerWidth) -> LayerWidth:
 
 
 def searched(seeds: range) -> Counter[str]:
-    """How many of the neurons of some seeds were of which kind; none of them left its bounds."""
+    """Count the neurons of some seeds by kind; none of them left its bounds."""
     seen: Counter[str] = Counter()
     for seed in seeds:
         draw = random.Random(seed)
@@ -268,12 +276,12 @@ def test_bounds_for_any_number_of_steps_hold_as_well() -> None:
         draw = random.Random(seed)
         case = drawn_case(draw, random_program(draw), 30)
         net = case.network()
-        found = reach({"n": (net.neurons["n"], arriving(net, "n", intervals(net)))}, None)["n"]
-        if found.beyond:
+        bounds = reach({"n": (net.neurons["n"], arriving(net, "n", intervals(net)))}, None)["n"]
+        if bounds.beyond:
             seen["refused"] += 1
             continue
-        registers = {x: found.limits(x) for x in found.registers}
-        layer = LayerWidth((0, 0), MEMBRANE, registers, found.written, settled=True, float32="")
+        registers = {x: bounds.limits(x) for x in bounds.registers}
+        layer = LayerWidth((0, 0), MEMBRANE, registers, bounds.written, settled=True, float32="")
         plain = case.searched(layer)
         assert not outside(case, layer, plain), (seed, case, outside(case, layer, plain))
         seen["wrong bounds caught"] += bool(outside(case, tightened(layer), plain))
@@ -317,7 +325,10 @@ def xylo(weights: tuple[int, ...], threshold: int, steps: int = 3000) -> Case:
 
 
 def test_xylo_never_saturates_where_its_registers_are_known_as_sums_of_earlier_values() -> None:
-    """v + (decay(v) - v + i) is decay(v) + i; bounds of each addend by itself would grow with every step."""
+    """v + (decay(v) - v + i) is decay(v) + i.
+
+    Bounds of each addend by itself would grow with every step.
+    """
     case = xylo((-6, 8), 100)
     layer = analyse(case.network()).layers["n"]
     assert layer.settled
@@ -334,7 +345,7 @@ def test_xylo_never_saturates_where_its_registers_are_known_as_sums_of_earlier_v
 
 
 def test_a_parameter_by_neuron_counts_with_every_neuron() -> None:
-    """One neuron of a channel that has a floor of its own decides what the channel can come to."""
+    """A floor of one neuron of a channel decides what the channel can come to."""
     net, _ = machine_network("dynapcnn", spatial=True, per_neuron=True)
     before = analyse(net).layers["hidden"].membrane
     neuron, lowest = net.neurons["hidden"], int(analyse(net).nodes["first"].low[1])
@@ -358,7 +369,7 @@ def test_layers_that_differ_in_width_alone_are_what_they_are_by_themselves() -> 
 
 
 def _alone(net: Network, name: str) -> LayerWidth:
-    """The same layer where the other is one of Akida's, which is another program."""
+    """Return the same layer beside one of Akida's, which is another program."""
     other = next(n for n in net.neurons if n != name)
     size = net.neurons[other].channels
     plain = Neuron(np.ones(size, np.int32), np.zeros(size, np.int32), MACHINES["akida"])
@@ -369,10 +380,9 @@ def _alone(net: Network, name: str) -> LayerWidth:
 def test_fitted_widths_of_a_machine_never_cut_and_one_bit_less_may(name: str) -> None:
     net, x = machine_network(name)
     fitted = fit_state_bits(net)
-    found = simulate(fitted, x, trace=fitted.neurons)
-    assert any(found.saturations.values()) == (
-        name == "dynapcnn" or name == "dynapcnn_by_event"
-    )  # their floors are no widths
+    result = simulate(fitted, x, trace=fitted.neurons)
+    # their floors are no widths
+    assert any(result.saturations.values()) == (name == "dynapcnn" or name == "dynapcnn_by_event")
     layers = analyse(fitted).layers
     for layer, neuron in fitted.neurons.items():
         for register, bits in widths_of(neuron.program).items():
