@@ -77,9 +77,7 @@ def _figure(figure: dict[str, Any]) -> Figure:
     value = figure["value"]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{value!r} is no number")
-    return Figure(
-        str(figure["name"]), float(value), str(figure["unit"]), str(figure["source"])
-    )
+    return Figure(str(figure["name"]), float(value), str(figure["unit"]), str(figure["source"]))
 
 
 def _span(bounds: list[int]) -> str:
