@@ -74,7 +74,11 @@ def _of_tables(tables: Sequence[TableFacts], quantity: str) -> CostFacts | None:
 
 def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[str, float] | None:
     """Return what of the device is used most, and the share of it, by figures and by tables of used and there."""
-    shares = [(each.name, each.share) for each in costs if each.share is not None]
+    shares = [
+        (each.name.removesuffix(" of the device"), each.share)
+        for each in costs
+        if each.share is not None
+    ]
     for table in tables:
         if {"used", "there"} <= set(table.columns):
             used, there = (list(table.columns).index(name) for name in ("used", "there"))
