@@ -9,7 +9,7 @@ from lehr.plot.costs import Cost, in_order
 from lehr.report.facts import CostFacts, TableFacts
 from lehr.targets.contract import Figure, Table
 
-_OF = re.compile(r"\bof ([\d,]+)\Z")
+_OF = re.compile(r"\s*\bof ([\d,]+)\b\s*")
 _PER = re.compile(r"([fpnum]?)([Js]) per (inference|sample|step)\Z")
 _UNIT = re.compile(r"([fpnum]?)([Js])")
 _SIZES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
@@ -21,7 +21,8 @@ def cost(figure: Figure, origin: str) -> CostFacts:
     """Return a figure, with its share of the device where its unit says how much there is."""
     there = _OF.search(figure.unit)
     limit = float(there[1].replace(",", "")) if there else None
-    return CostFacts(figure.name, float(figure.value), figure.unit, figure.source, origin, limit)
+    unit = _OF.sub("", figure.unit, count=1)
+    return CostFacts(figure.name, float(figure.value), unit, figure.source, origin, limit)
 
 
 def drawn(costs: Sequence[CostFacts]) -> list[Cost]:
@@ -73,7 +74,11 @@ def _of_tables(tables: Sequence[TableFacts], quantity: str) -> CostFacts | None:
 
 def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[str, float] | None:
     """Return what of the device is used most, and the share of it, by figures and by tables of used and there."""
-    shares = [(each.name, each.share) for each in costs if each.share is not None]
+    shares = [
+        (each.name.removesuffix(" of the device"), each.share)
+        for each in costs
+        if each.share is not None
+    ]
     for table in tables:
         if {"used", "there"} <= set(table.columns):
             used, there = (list(table.columns).index(name) for name in ("used", "there"))

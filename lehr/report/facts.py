@@ -156,7 +156,8 @@ class CostFacts:
     """A number of what a target needs.
 
     Attributes:
-        name, value, unit, source: as `lehr.targets.contract.Figure` has them.
+        name, value, unit, source: as `lehr.targets.contract.Figure` has them, the unit without the
+            limit.
         origin: `estimated`, `measured` or `of the run`.
         limit: what the device has of it, where that is known.
     """

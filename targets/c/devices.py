@@ -96,20 +96,13 @@ def require_fit(needed: Need, options: Options) -> None:
         UsageError: for a value that an option does not take.
         NotMappable: when it does not fit.
     """
-    name = options.get("device", GENERIC)
-    if name != GENERIC and name not in DEVICES:
-        raise UsageError(f"device is {name!r}; {one_of(str(name), (*DEVICES, GENERIC))}")
-    has = DEVICES.get(name, Device(MAX_KIB * KIB, MAX_KIB * KIB))
-    if "flash" in options:
-        has = replace(has, flash=_kib(options, "flash"))
-    if "ram" in options:
-        has = replace(has, ram=_kib(options, "ram"))
+    has, name = available(options), options.get("device", GENERIC)
     if _fits(needed, has):
         return
     parts = [
-        f"{sum(parts.values()):,} of {available:,} bytes of {memory} "
+        f"{sum(parts.values()):,} of {there:,} bytes of {memory} "
         f"({', '.join(f'{what} {size:,}' for what, size in parts.items())})"
-        for memory, parts, available in (
+        for memory, parts, there in (
             ("flash", needed.flash, has.flash),
             ("RAM", needed.ram, has.ram),
         )
@@ -118,6 +111,23 @@ def require_fit(needed: Need, options: Options) -> None:
     what = "the memory told" if {"flash", "ram"} & options.keys() else name
     way_out = f"use device={larger}" if larger else "use a larger device, or a smaller network"
     raise NotMappable(f"the network does not fit {what}: it needs {' and '.join(parts)}; {way_out}")
+
+
+def available(options: Options) -> Device:
+    """Return the memories that the options tell; of a generic device more than any network takes.
+
+    Raises:
+        UsageError: for a value that an option does not take.
+    """
+    name = options.get("device", GENERIC)
+    if name != GENERIC and name not in DEVICES:
+        raise UsageError(f"device is {name!r}; {one_of(str(name), (*DEVICES, GENERIC))}")
+    has = DEVICES.get(name, Device(MAX_KIB * KIB, MAX_KIB * KIB))
+    if "flash" in options:
+        has = replace(has, flash=_kib(options, "flash"))
+    if "ram" in options:
+        has = replace(has, ram=_kib(options, "ram"))
+    return has
 
 
 def _fits(needed: Need, device: Device) -> bool:

@@ -14,7 +14,7 @@ from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
 from lehr.targets.c.compiler import call, compiler
 from lehr.targets.c.cost import synaptic_operations
-from lehr.targets.c.devices import GENERIC, NAMES, need, require_fit
+from lehr.targets.c.devices import GENERIC, NAMES, Need, available, need, require_fit
 from lehr.targets.c.figures import measure
 from lehr.targets.c.layout import RATE, Layout
 from lehr.targets.c.nodes import NODES
@@ -130,6 +130,7 @@ class C(Target):
                     "spikes at the given rates times fan-out",
                 ),
                 Figure("neuron updates", neurons, "per step", "each neuron once a step"),
+                *_of_device(needed, options or {}),
             )
         )
 
@@ -149,6 +150,21 @@ class C(Target):
     def runner(self) -> CRunner:
         """Return the C compiler of this machine."""
         return CRunner()
+
+
+def _of_device(needed: Need, options: Options) -> tuple[Figure, ...]:
+    """Return how much of a device's memories is taken; nothing where the options tell of none."""
+    if options.get("device", GENERIC) == GENERIC and not {"flash", "ram"} & options.keys():
+        return ()
+    has = available(options)
+    source = ", ".join(filter(None, ["all that is needed, code and stack as bounds", has.source]))
+    return tuple(
+        Figure(f"{memory} of the device", sum(parts.values()), f"of {there:,} bytes", source)
+        for memory, parts, there in (
+            ("flash", needed.flash, has.flash),
+            ("RAM", needed.ram, has.ram),
+        )
+    )
 
 
 def _rate(options: Options) -> float:

@@ -94,3 +94,23 @@ def test_what_a_design_reached_in_simulation_is_its_headline(tmp_path: Path) -> 
     assert rows["time"].startswith("0.1 ms an inference, ")  # 2,000 clocks at 20 MHz
     assert rows["energy"].startswith("0.51 uJ an inference, ")
     assert rows["share of the device"].startswith("75.0 % of SPRAM")
+
+
+def test_the_share_of_a_microcontroller_is_its_headline(tmp_path: Path) -> None:
+    net, x = small_network()
+    out = tmp_path / "out"
+    api.build(net, "c", out, x[:2], options={"device": "samd21g18"})
+    made = api.report(out, out=None, verify=False)
+    page = Page(made.html)
+    figures = {row[0]: row for row in page.table("costs", "Figures").rows[1:]}
+    assert figures["flash of the device"][2:4] == ["bytes", f"{256 * 1024:,}"]
+    assert figures["RAM of the device"][2:4] == ["bytes", f"{32 * 1024:,}"]
+    shares = {
+        name: float(row[1].replace(",", "")) / float(row[3].replace(",", ""))
+        for name, row in figures.items()
+        if row[3]
+    }
+    fullest = max(shares, key=lambda name: shares[name])
+    said = dict(page.table("verdict", "In short").rows[1:])["share of the device"]
+    memory = fullest.partition(" ")[0]
+    assert said.startswith(f"{100 * shares[fullest]:.1f} % of {memory}, ")

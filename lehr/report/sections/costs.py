@@ -59,12 +59,13 @@ def _figures(costs: Sequence[Cost], facts: Sequence[CostFacts]) -> Table:
             "" if cost.estimated is None else number(cost.estimated),
             "" if cost.measured is None else number(cost.measured),
             cost.unit,
+            "" if not cost.limit else number(cost.limit),
             "" if not cost.limit else percent(cost.highest / cost.limit, 1),
             "; ".join(dict.fromkeys(sources[cost.name])),
         )
         for cost in costs
     ]
-    columns = ("figure", "estimated", "measured", "unit", "share of the device", "source")
+    columns = ("figure", "estimated", "measured", "unit", "there", "share of the device", "source")
     return without_empty(Table("Figures", columns, rows))
 
 
