@@ -1,4 +1,4 @@
-"""Runs lehr from a checkout that is not installed: python cli.py demo."""
+"""The command `lehr` from a checkout that is not installed: python cli.py demo."""
 
 from lehr.cli import main
 

@@ -200,9 +200,8 @@ class XyloTarget(ChipTarget):
     """Two states that decay by shifts, up to 31 spikes a step, 1 at the output."""
 
     name, summary = "test-xylo", "Xylo's program"
-    arithmetics = arithmetics(
-        max_fraction_bits=0, max_state_bits=8
-    )  # none that neurons in fields have
+    # none that neurons in fields have
+    arithmetics = arithmetics(max_fraction_bits=0, max_state_bits=8)
     programs = (xylo(31), xylo(1))
     training = TrainingForm(
         machine="xylo",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # the tests run in as many processes as there are cores
+# the tests run in as many processes as there are cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 os.environ.pop("COLUMNS", None)  # what is printed is as wide as a test says
 

@@ -137,9 +137,8 @@ def float_models(draw: st.DrawFn) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
     match kind:
         case "Synaptic":
             neuron = snn.Synaptic(alpha=float(rng.uniform(0.2, 0.9)), **how)
-        case (
-            "RLeaky"
-        ):  # recurrent weights in the unit of the input's, which the norm leaves as it is
+        # recurrent weights in the unit of the input's, which the norm leaves as it is
+        case "RLeaky":
             norm.eps = 0.0
             with torch.no_grad():
                 norm.weight.copy_(torch.where(torch.tensor(weak), 0.0, 1.0))

@@ -41,9 +41,8 @@ def killed_before(step: int, change: Callable[[], object], kinds: Collection[str
 def forked(call: Callable[[], object]) -> int:
     """Call something in a process of its own, and return that one's number; it exits with 0 unless the call fails."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # of Python 3.12: other threads hold no locks here
+        # of Python 3.12: other threads hold no locks here
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         code = 99

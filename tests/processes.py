@@ -19,9 +19,8 @@ def children() -> list[str]:
     """The processes that this one has started and that are still there, even if dead."""
     found: list[str] = []
     for task in Path("/proc/self/task").iterdir():
-        with suppress(
-            FileNotFoundError, ProcessLookupError
-        ):  # a thread that has ended since it was listed; its children go to another
+        # a thread that has ended since it was listed; its children go to another
+        with suppress(FileNotFoundError, ProcessLookupError):
             found += (task / "children").read_text().split()
     return found
 

@@ -33,9 +33,8 @@ def with_scales(
     nodes, edges = dict(net.nodes), []
     by_event = any(neuron.by_event for neuron in net.neurons.values())
     for number, (a, b) in enumerate(net.edges):
-        slow = by_event and isinstance(
-            net.nodes.get(b), Delay
-        )  # what is delayed on its way to events has to be spikes
+        # what is delayed on its way to events has to be spikes
+        slow = by_event and isinstance(net.nodes.get(b), Delay)
         if b == OUTPUT or slow or rng.random() > share:
             edges.append((a, b))
             continue

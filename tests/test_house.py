@@ -131,12 +131,13 @@ class Engine:
 
 def test_simulating_and_building_load_no_torch() -> None:
     """The torch engine alone imports it, and is imported on request alone."""
+    # they run elsewhere
     both = [
         file
         for folder in ("simulate", "targets")
         for file in files(folder)
         if file.parent.name != "scripts"
-    ]  # they run elsewhere
+    ]
     engine = ["torch_engine.py", "torch_update.py"]
     assert [
         file.name for file in both if "torch" in set(imported(file.read_text("utf-8")))

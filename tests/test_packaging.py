@@ -31,9 +31,8 @@ def test_every_package_in_the_tree_is_listed_and_every_listed_one_is_there() -> 
         ".".join(init.parent.relative_to(ROOT).parts)
         for init in (ROOT / "lehr").glob("**/__init__.py")
     }
-    found = {
-        name for name in found if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]
-    }  # reached through a link
+    # reached through a link
+    found = {name for name in found if name.split(".")[1:2] not in [[folder] for folder in FOLDERS]}
     for folder in FOLDERS:
         found |= {
             "lehr." + ".".join(init.parent.relative_to(ROOT).parts)

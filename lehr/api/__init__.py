@@ -1,4 +1,4 @@
-"""What `import lehr` offers: each command of the command line as a function of Python."""
+"""The functions of `import lehr`: each command of the command line as a function of Python."""
 
 from lehr.api.artifacts import build, check, targets, verify
 from lehr.api.exporting import export, quantize

@@ -33,7 +33,7 @@ def check(net: AnyNetwork, target: None = None) -> dict[str, tuple[Problem, ...]
 def check(
     net: AnyNetwork, target: str | Target | None = None
 ) -> tuple[Problem, ...] | dict[str, tuple[Problem, ...]]:
-    """Tell whether a network maps to a target: all that stands in the way, with what to do; empty where nothing does.
+    """Check whether a network maps to a target: every problem, with a hint; empty if it maps.
 
     Args:
         net: the network, what an export gave back, or a `.nir` file.
@@ -62,7 +62,9 @@ def build(
     samples: int = GOLDEN_SAMPLES,
     measure: bool = False,
 ) -> Built:
-    """Build a network for a target and write the folder: its files, golden vectors, report and manifest.
+    """Build a network for a target and write the folder.
+
+    The folder holds its files, golden vectors, report and manifest.
 
     Args:
         net: the network, what an export gave back, or a `.nir` file.
@@ -94,7 +96,9 @@ def build(
 
 
 def verify(folder: Place, samples: int | None = None, *, timeout: float = TIMEOUT) -> Verified:
-    """Run a built folder in its target's own tool and compare every spike and membrane with the simulator.
+    """Run a built folder in its target's own tool and compare it with the simulator.
+
+    Every spike and membrane is compared.
 
     Nothing that is in the folder is run: lehr makes the target's files again, and refuses a folder
     that has others.

@@ -1,4 +1,4 @@
-"""Exporting what was trained, and quantizing what others trained: written, read back, compared."""
+"""Export of trained networks, and quantization of float graphs: written, read back, compared."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def export(
     strict: bool | None = None,
     reader: str | None = None,
 ) -> VerifiedRun | VerifiedModel:
-    """Export what was trained as an integer network, and compare every spike with the original's.
+    """Export a trained network as integers, and compare every spike with the original's.
 
     What comes back can be given wherever a network can, and holds it as `.network`.
 
@@ -87,7 +87,8 @@ def export(
     >>> import lehr, torch, snntorch
     >>> layer = torch.nn.Linear(16, 4, bias=False)
     >>> _ = layer.weight.data.sign_()
-    >>> model = torch.nn.Sequential(layer, snntorch.Leaky(beta=0.5, threshold=2.0, init_hidden=True))
+    >>> neurons = snntorch.Leaky(beta=0.5, threshold=2.0, init_hidden=True)
+    >>> model = torch.nn.Sequential(layer, neurons)
     >>> spikes = torch.randint(0, 2, (8, 20, 16), generator=torch.manual_seed(0))
     >>> exported = lehr.export(model, "small.nir", spikes.numpy())
     >>> sum(exported.differ.values()), exported.values
@@ -143,7 +144,7 @@ def quantize(
     decay: Literal["own", "common"] = "own",
     maps: Literal["own", "mean"] = "own",
 ) -> VerifiedGraph:
-    """Quantize somebody's float NIR graph to integers, and measure on samples what that changed.
+    """Quantize a float NIR graph to integers, and measure the changes on samples.
 
     What comes back can be given wherever a network can, and holds it as `.network`; its `effect`
     says layer by layer what changed.
@@ -211,7 +212,7 @@ def quantize(
 
 @contextmanager
 def _written(output: Place | None) -> Iterator[Path]:
-    """Give the path to write to: a file that is gone afterwards where none is asked for."""
+    """Yield the path to write to: a file that is removed afterwards if none is asked for."""
     if output is not None:
         yield Path(output)
         return

@@ -1,4 +1,4 @@
-"""What a Python user gives: networks or files of them, arrays, lists, or files of inputs."""
+"""The arguments of a Python user: networks or files of them, arrays, lists, or files of inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Inputs = npt.ArrayLike | Place
 
 
 class HoldsNetwork(Protocol):
-    """What an export gives back: a network, and how it was verified."""
+    """The result of an export: a network, and its verification."""
 
     @property
     def network(self) -> Network:
@@ -32,18 +32,18 @@ class HoldsNetwork(Protocol):
 
 
 AnyNetwork = Network | HoldsNetwork | Place
-"""A network, what an export gave back, or a `.nir` file."""
+"""A network, the result of an export, or a `.nir` file."""
 
 
 def network(given: AnyNetwork) -> Network:
-    """Return a network, read where its file is given."""
+    """Return a network, read if its file is given."""
     if isinstance(given, (str, os.PathLike)):
         return nirfile.read(Path(given))
     return given if isinstance(given, Network) else given.network
 
 
 def opened(shape: Shape, given: Inputs, frames: str | None = None) -> Samples | None:
-    """Return the samples of a file, to be read in pieces; None where none is named.
+    """Return the samples of a file, to be read in pieces; None if no file is given.
 
     Args:
         shape: of the input that they are for.
@@ -56,12 +56,12 @@ def opened(shape: Shape, given: Inputs, frames: str | None = None) -> Samples | 
 
 
 def whole(given: Inputs) -> npt.NDArray[np.uint8]:
-    """Return all samples, read where their `.npz` file is given."""
+    """Return all samples, read if their `.npz` file is given."""
     return read_samples(Path(given))[0] if isinstance(given, (str, os.PathLike)) else pixels(given)
 
 
 def pixels(given: Any) -> npt.NDArray[np.uint8]:
-    """Samples as bytes: whole numbers from 0 to 255, of any type.
+    """Return samples as bytes: whole numbers from 0 to 255, of any type.
 
     Raises:
         FileRefused: naming the first value that is none, when they are not.

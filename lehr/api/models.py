@@ -10,7 +10,7 @@ from lehr.network import Network
 
 
 def read(path: Place) -> Network:
-    """Read a network from a `.nir` file, whoever made it.
+    """Read a network from a `.nir` file of any tool's.
 
     Args:
         path: of the file.
@@ -55,8 +55,9 @@ def recipes() -> tuple[str, ...]:
     >>> "digits" in lehr.recipes()
     True
     """
+    # here, so that no other name needs what training is made of
     from lehr.train.recipefile import (
         bundled,
-    )  # here, so that no other name needs what training is made of
+    )
 
     return tuple(bundled())

@@ -58,7 +58,7 @@ def report(
     elif x is not None:
         known = None if labels is None else np.asarray(labels).astype(np.int64)
         given = Given(pixels(x), known, "", "samples given as an array")
-    made = make(Path(source), given, [Path(other) for other in beside], verify=verify)
+    page = make(Path(source), given, [Path(other) for other in beside], verify=verify)
     if out is not None:
-        made.save(Path(out), markdown=markdown)
-    return made
+        page.save(Path(out), markdown=markdown)
+    return page

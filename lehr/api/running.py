@@ -1,4 +1,4 @@
-"""Running networks, and comparing what came out."""
+"""Simulation of networks, and comparison of results."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def simulate(
 
 
 def compare(expected: Result | Trace, got: Result | Trace) -> Comparison:
-    """Compare what two runs kept, value by value, to the first difference.
+    """Compare the traces of two runs, value by value, to the first difference.
 
     Args:
         expected: what is right.
@@ -91,7 +91,8 @@ def compare(expected: Result | Trace, got: Result | Trace) -> Comparison:
 
     >>> import lehr
     >>> fast = lehr.simulate("model.nir", "in.npz", trace="all")
-    >>> lehr.compare(lehr.simulate("model.nir", "in.npz", trace="all", engine="reference"), fast).equal
+    >>> slow = lehr.simulate("model.nir", "in.npz", trace="all", engine="reference")
+    >>> lehr.compare(slow, fast).equal
     True
     """
     return compare_traces(_trace(expected), _trace(got))

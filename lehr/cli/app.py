@@ -63,7 +63,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """From a trained spiking network to a chip, an FPGA or a C file, with no spike changed on the way.
+    """Take a trained spiking network to a chip, an FPGA or a C file, with no spike changed.
 
     Exit codes: 0 fine, 1 our fault, 2 usage, 3 not mappable, 4 not bit-exact, 5 file refused, 6
     tool missing.
@@ -71,5 +71,5 @@ def _root(
 
 
 def main() -> None:
-    """Entry point of the command `lehr`."""
+    """Run the command `lehr`."""
     app()

@@ -100,9 +100,12 @@ def build(
 
 
 def _lost(net: Network, name: str) -> str:
-    """Say what a build does not show where a layer always does the same."""
+    """Say what a build does not show of a layer that always does the same."""
     counted = name == net.output and net.readout == "count_argmax_lowest"
-    return f"{'every sample gets the same answer, and ' if counted else ''}the golden vectors say nothing of it"
+    return (
+        f"{'every sample gets the same answer, and ' if counted else ''}the golden vectors say "
+        "nothing of it"
+    )
 
 
 def verify(

@@ -1,4 +1,4 @@
-"""`lehr check`: whether a network maps to a target, or to which of all, and what stands in the way."""
+"""`lehr check`: the targets that a network maps to, and what stands in the way of the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether a network maps to a target, and everything that stands in the way; or, of all targets, which take it."""
+    """Check whether a network maps to a target, and show everything that stands in the way.
+
+    Without --target, all targets are asked.
+    """
     with session(as_json) as out:
         net = read_model(out, model)
         if target is None:
@@ -73,11 +76,11 @@ def _of_all(out: Output, net: Network, model: Path) -> None:
     from lehr.targets import registry
     from lehr.targets.changes import changes
 
-    found = {chip.name: changes(chip.check(net)) for chip in registry.targets()}
+    needed = {chip.name: changes(chip.check(net)) for chip in registry.targets()}
     out.checked = True
-    maps = [name for name, wanted in found.items() if not wanted]
+    maps = [name for name, wanted in needed.items() if not wanted]
     others = sorted(
-        (name for name in found if name not in maps), key=lambda name: (len(found[name]), name)
+        (name for name in needed if name not in maps), key=lambda name: (len(needed[name]), name)
     )
     if maps:
         out.say(f"the network maps to {', '.join(maps)}")
@@ -86,11 +89,11 @@ def _of_all(out: Output, net: Network, model: Path) -> None:
     for name in others:
         out.table(
             ("change", "where", "why"),
-            [(c.hint, ", ".join(c.nodes), c.reason) for c in found[name]],
+            [(c.hint, ", ".join(c.nodes), c.reason) for c in needed[name]],
             f"{name} needs",
         )
     facts: dict[str, Any] = {
-        name: [{"hint": c.hint, "nodes": list(c.nodes), "reason": c.reason} for c in found[name]]
+        name: [{"hint": c.hint, "nodes": list(c.nodes), "reason": c.reason} for c in needed[name]]
         for name in others
     }
     out.facts.update(maps=maps, changes=facts)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def compare_with(out: Output, net: Network, samples: Samples, run: Run, other: str) -> None:
-    """Compare every sample with another engine, or with the arrays of an `out.npz`, and tell of it.
+    """Compare every sample with another engine, or with an `out.npz`, and print the result.
 
     Raises:
         NotBitExact: when a value differs.
@@ -30,19 +30,19 @@ def compare_with(out: Output, net: Network, samples: Samples, run: Run, other: s
             if other.endswith(".npz")
             else simulated(net, engine(other, net))
         )
-        found = compare_samples(net, samples, run, expected, advance)
+        comparison = compare_samples(net, samples, run, expected, advance)
     count = samples.shape[0]
     out.say(
-        f"against {other}: {found}; counts of {count:,} samples are equal"
-        if found.equal
-        else f"against {other}: {found}"
+        f"against {other}: {comparison}; counts of {count:,} samples are equal"
+        if comparison.equal
+        else f"against {other}: {comparison}"
     )
     out.facts.update(
         compared=other,
-        values=found.values,
-        membranes=found.membranes,
-        spikes=found.spikes,
+        values=comparison.values,
+        membranes=comparison.membranes,
+        spikes=comparison.spikes,
         samples=count,
     )
     out.checked = True
-    found.require_equal(other)
+    comparison.require_equal(other)

@@ -1,4 +1,4 @@
-"""What a shell offers when somebody presses the tabulator: names and keys, found without torch and numba.
+"""Words that a shell offers when the tabulator is pressed, looked up without torch and numba.
 
 A shell has no place for an error: where a file does not read, nothing is offered.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 Offer = str | tuple[str, str]
-"""A word, or a word and what it means."""
+"""A word, or a word and its meaning."""
 Callback = Callable[[typer.Context, str], list[Offer]]
 
 _NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF")
@@ -21,7 +21,7 @@ _NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF")
 
 
 def _silent(offers: Callable[[typer.Context, str], Iterator[Offer]]) -> Callback:
-    """Offer those words that go on as what was typed begins, and nothing where anything goes wrong."""
+    """Offer the words that begin as typed; offer nothing where anything goes wrong."""
 
     @wraps(offers)
     def callback(ctx: typer.Context, incomplete: str) -> list[Offer]:
@@ -39,7 +39,7 @@ def _silent(offers: Callable[[typer.Context, str], Iterator[Offer]]) -> Callback
 
 
 def words(*known: str) -> Callback:
-    """Return what offers these words, of which there are no others."""
+    """Return a completion that offers these words, of which there are no others."""
 
     def offers(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # noqa: ARG001
         yield from known
@@ -81,12 +81,15 @@ def recipe_keys(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # noqa
 
 
 def _first(ctx: typer.Context, parameter: str) -> str:
-    """Return a command's argument; while the value of an option is missing, typer has not yet taken it."""
+    """Return a command's argument.
+
+    While the value of an option is missing, typer has not yet taken it.
+    """
     return str(ctx.params.get(parameter) or next(iter(ctx.args), ""))
 
 
 def _keys_in(recipe: str) -> list[str]:
-    """Return the dotted keys of a recipe's file; none where it is not there, or no TOML."""
+    """Return the dotted keys of a recipe's file; none if it does not exist or is no TOML."""
     import tomllib
 
     from lehr.train.bundled import bundled
@@ -149,7 +152,7 @@ def graph_neurons(ctx: typer.Context, incomplete: str) -> Iterator[Offer]:  # no
 
 
 def _nodes(ctx: typer.Context, parameter: str) -> Iterator[tuple[str, str]]:
-    """Name and type of each node in the file that a parameter names."""
+    """Return the name and type of each node in the file that a parameter names."""
     from lehr.outline import outline
 
     nodes = outline(Path(_first(ctx, parameter))).nodes

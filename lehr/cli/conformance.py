@@ -19,7 +19,10 @@ def conformance(
     ],
     as_json: Json = False,
 ) -> None:
-    """Write networks, inputs, spikes and membranes, by which a simulator or chip shows that it means what lehr means."""
+    """Write networks, inputs, spikes and membranes to test other simulators and chips with.
+
+    A simulator or chip that computes the same spikes and membranes means what lehr means.
+    """
     with session(as_json) as out:
         from lehr.targets.conformance.vectors import write_vectors
 

@@ -1,4 +1,7 @@
-"""What all commands share: results on stdout, progress and errors on stderr, JSON on request, a verdict and an exit code."""
+"""The parts that all commands share: results, progress, errors, JSON, a verdict, an exit code.
+
+Results go to stdout, progress and errors to stderr; JSON is printed on request.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ Json = Annotated[
 ]
 INTERRUPTED = 130
 SCHEMA = "lehr-cli/1"
-"""What --json prints calls itself so; docs/json.md says what changes the number."""
+"""The name by which --json's output calls itself; docs/json.md says what changes the number."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _LONG_WORD = re.compile(r"\S{300,}")
 
@@ -50,13 +53,13 @@ class Output:
         self._next = ""
 
     def say(self, text: str = "") -> None:
-        """A line of the result, for people."""
+        """Print a line of the result, for people."""
         if not self.as_json:
             for line in layout.wrapped(printable(text), layout.columns()):
                 typer.echo(line)
 
     def note(self, text: str) -> None:
-        """Tell what one must know of the result: a line for people, one of `notes` for --json."""
+        """Say what one must know of the result: a line for people, one of `notes` for --json."""
         self.say(f"note: {text}")
         self.facts.setdefault("notes", []).append(text)
 
@@ -65,38 +68,44 @@ class Output:
         self._next = shlex.join(("lehr", *map(str, words)))
 
     def warn(self, text: str) -> None:
-        """Warn of what makes the result doubtful: a line on stderr, one of `warnings` for --json."""
+        """Warn that the result is doubtful: a line on stderr, one of `warnings` for --json."""
         typer.echo(f"warning: {printable(text)}", err=True)
         self.facts.setdefault("warnings", []).append(text)
 
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = ""
     ) -> None:
-        """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
+        """Print a table of the result, for people; numbers are aligned to the right.
+
+        Nothing is printed if there are no rows.
+        """
         if self.as_json or not rows:
             return
         width = layout.columns_of_tables()
         if title:
             self.say(title)
-        made = layout.lines_of_table(
+        content = layout.lines_of_table(
             list(map(printable, columns)),
             [[printable(str(cell)) for cell in row] for row in rows],
             width,
         )
-        if isinstance(made, Iterator):
-            for line in made:
+        if isinstance(content, Iterator):
+            for line in content:
                 typer.echo(line)
             return
         from rich.console import Console
 
-        Console(highlight=False, markup=False, width=width).print(made)
+        Console(highlight=False, markup=False, width=width).print(content)
 
     def fail(self, code: int) -> None:
-        """The answer is no."""
+        """Record that the answer is no."""
         self.exit_code = code
 
     def end(self) -> None:
-        """Print what comes next and the verdict, FAIL, or PASS where something was checked; with --json all facts."""
+        """Print the next command and the verdict; with --json all facts.
+
+        The verdict is FAIL, or PASS if something was checked.
+        """
         verdict = "FAIL" if self.exit_code else "PASS" if self.checked else ""
         then = "" if self.exit_code else self._next
         if self.as_json:
@@ -112,7 +121,7 @@ class Output:
 
 
 class _ToStderr(logging.Handler):
-    """Passes on what lehr itself has to say while it works, above the progress bar where there is one."""
+    """Passes on what lehr itself logs while it works, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"{record.getMessage()}\n")
@@ -166,7 +175,7 @@ def session(as_json: bool) -> Iterator[Output]:
 
 
 def _end(out: Output, *, silent: bool) -> NoReturn:
-    """Print the verdict and go; of a stdout that takes nothing, only what was not said before."""
+    """Print the verdict and exit; if stdout takes nothing, print only what was not said before."""
     try:
         out.end()
     except BrokenPipeError:
@@ -195,7 +204,10 @@ def _shortened(word: re.Match[str]) -> str:
 
 
 def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
-    """What is said of a path that this system does not take, wherever it was first used."""
+    """Return the sentence and the exit code for a path that this system does not take.
+
+    None for any other error. It does not matter where the path was first used.
+    """
     if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
         return (
             f"path {error.filename}: {os.strerror(error.errno)}; give another one",
@@ -205,7 +217,10 @@ def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
-    """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless the machine lacks something."""
+    """Return the sentence and the exit code for an error that nobody foresaw where it arose.
+
+    It is a bug, unless the machine lacks something.
+    """
     if isinstance(error, ImportError) and (missing := missing_package(error, "this command")):
         return missing, ToolMissing.exit_code
     if refusal := _of_a_path(error):
@@ -228,12 +243,12 @@ def _unexpected(error: Exception) -> tuple[str, int]:
 
 
 def _silence() -> None:
-    """Nobody takes what stdout says any longer; Python itself would try once more at exit."""
+    """Discard what stdout still gets: nobody reads it, and Python would try again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def bar(*columns: ProgressColumn, width: int = 40) -> Progress:
-    """Return a progress bar on stderr; nothing at all is shown where that is no terminal.
+    """Return a progress bar on stderr; nothing is shown if that is no terminal.
 
     Args:
         columns: what follows the bar's name and the bar, which both give way to it where the
@@ -254,7 +269,7 @@ def bar(*columns: ProgressColumn, width: int = 40) -> Progress:
 
 
 def progress() -> Progress:
-    """Return a progress bar on stderr that tells how long it has taken."""
+    """Return a progress bar on stderr that shows the time it has taken and the time left."""
     from rich.progress import MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
     return bar(MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -278,7 +293,7 @@ def epochs_progress() -> Progress:
 
 
 def samples_progress() -> Progress:
-    """Return a progress bar on stderr that tells samples per second."""
+    """Return a progress bar on stderr that shows samples per second."""
     from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
     from rich.text import Text
 
@@ -290,7 +305,10 @@ def samples_progress() -> Progress:
 
 
 def percent(share: float) -> str:
-    """Return a share as people read it; one that is not nothing, or not all, is not rounded to that."""
+    """Return a share as people read it.
+
+    One that is not nothing, or not all, is not rounded to that.
+    """
     if 0 < share < 0.00005:
         return "< 0.01 %"
     if 0.99995 <= share < 1:

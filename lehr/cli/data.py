@@ -1,4 +1,4 @@
-"""Data sets for commands that read them: fetched first, where the user asks for it."""
+"""Data sets for commands that read them: fetched first, if the user asks for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def read_data(recipe: DataRecipe, folder: Path | None, download: bool) -> Dataset:
-    """Read the data set that a recipe names from `folder`; with `download`, fetch there what is missing, with a bar on stderr."""
+    """Read the data set that a recipe names from `folder`.
+
+    With `download`, what is missing there is fetched first, with a bar on stderr.
+    """
     from lehr.train.data import load_dataset
 
     if download:
@@ -29,7 +32,7 @@ def read_data(recipe: DataRecipe, folder: Path | None, download: bool) -> Datase
 
 @contextmanager
 def transfers() -> Iterator[Callable[[str], Bar]]:
-    """Show a bar on stderr for each file that is fetched; yield what makes one by its name."""
+    """Show a bar on stderr for each file that is fetched; yield a function from a name to a bar."""
     from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from lehr.cli.console import bar
@@ -39,7 +42,7 @@ def transfers() -> Iterator[Callable[[str], Bar]]:
 
 
 class _Bar:
-    """A transfer's bar, driven as tqdm's are."""
+    """The bar of a transfer, driven as tqdm's are."""
 
     def __init__(self, shown: Progress, name: str) -> None:
         self._shown = shown
@@ -48,7 +51,7 @@ class _Bar:
 
     @property
     def total(self) -> int:
-        """Bytes of the file; 0 where the server does not tell."""
+        """Return the bytes of the file; 0 if the server does not say."""
         return self._total
 
     @total.setter
@@ -57,13 +60,13 @@ class _Bar:
         self._shown.update(self._task, total=value or None)
 
     def update(self, n: int) -> None:
-        """So many bytes more."""
+        """Count so many bytes more."""
         self._shown.advance(self._task, n)
 
     def reset(self) -> None:
-        """From 0 again."""
+        """Count from 0 again."""
         self._shown.update(self._task, completed=0)
 
     def close(self) -> None:
-        """It has arrived."""
+        """Remove the bar: the file has arrived."""
         self._shown.remove_task(self._task)

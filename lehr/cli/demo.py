@@ -1,4 +1,4 @@
-"""`lehr demo`: the whole line on real digits, from training to a C program, and the proof that no spike changed on the way."""
+"""`lehr demo`: the whole line on real digits, from training to a C program, proven exact."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def demo(
     ] = Path("lehr-demo"),
     as_json: Json = False,
 ) -> None:
-    """Train, export, simulate, build and verify a network on real handwritten digits, in about a minute."""
+    """Train, export, simulate, build and verify a network on real handwritten digits.
+
+    That takes about a minute.
+    """
     with session(as_json) as out:
         from lehr import nirfile
         from lehr.artifact import check_replaceable, to_json
@@ -56,15 +59,15 @@ def demo(
             baseline = train(plain, data, report)
         with epochs_shown(recipe, "annealed and binarized") as report:
             trained = train(recipe, data, report)
-        found = accuracies(trained, data, recipe)
+        shares_trained = accuracies(trained, data, recipe)
         shares = {
             "float weights": accuracies(baseline, data, recipe)["phase A"],
-            "annealed and binarized": found["phase A"],
-            "integer": found["integer"],
+            "annealed and binarized": shares_trained["phase A"],
+            "integer": shares_trained["integer"],
         }
         check_replaceable(output, SUMMARY, OWN)  # training took a minute
         with writing_folder(output) as part:
-            save(part / "run", recipe, trained, data, found)
+            save(part / "run", recipe, trained, data, shares_trained)
             nirfile.write(_network(trained), part / "model.nir")
             net = nirfile.read(part / "model.nir")
             reference = simulate(net, data.test.x, trace=net.neurons)
@@ -107,7 +110,10 @@ def _targets(
     accuracies: dict[str, float],
     pairs: dict[str, Comparison],
 ) -> dict[str, str]:
-    """Build for each target, run it on all test samples; returns why a target was left out, by its title."""
+    """Build for each target and run it on all test samples.
+
+    Returns the reason for which a target was left out, by its title.
+    """
     from lehr.simulate import compare
     from lehr.targets import registry
     from lehr.targets.build import GOLDEN_SAMPLES, build
@@ -172,7 +178,8 @@ def _print(
                 percent(accuracy),
                 ""
                 if pair is None
-                else f"{pair.membranes:,} of {pair.values:,} membranes differ, {pair.spikes:,} spikes",
+                else f"{pair.membranes:,} of {pair.values:,} membranes differ, "
+                f"{pair.spikes:,} spikes",
             )
         )
     rows += [(title, "skipped", reason) for title, reason in skipped.items()]

@@ -7,7 +7,7 @@ from importlib import import_module
 from threading import Thread
 
 NAMES = ("fast", "reference", "torch")
-"""Those of `lehr.simulate.engines.ENGINES`."""
+"""The names in `lehr.simulate.engines.ENGINES`."""
 DEFAULT = "fast"
 HELP = (
     f"{', '.join(map(repr, NAMES))}, or a target whose tool runs the network: 'onnx', 'c', 'fpga'."
@@ -15,7 +15,10 @@ HELP = (
 
 
 def import_ahead(name: str) -> None:
-    """Import what a run by the default engine takes, beside whatever follows: another process opens the network's file meanwhile."""
+    """Import what a run by the default engine takes, in a thread beside whatever follows.
+
+    Another process opens the network's file meanwhile.
+    """
 
     def load() -> None:
         with suppress(Exception):  # who imports it next is told

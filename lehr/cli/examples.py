@@ -1,4 +1,7 @@
-"""An example or more for each help page: commands in the order in which they can be given. The tests run them all."""
+"""An example or more for each help page: commands in an order in which they can be given.
+
+The tests run them all.
+"""
 
 from __future__ import annotations
 
@@ -70,4 +73,4 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "targets show": ("lehr targets show c",),
     "targets ops": ("lehr targets ops",),
 }
-"""Lines by the words of a command after `lehr`; a line that ends in a backslash goes on in the next."""
+"""Lines by the words of a command after `lehr`; a backslash at the end continues a line."""

@@ -1,4 +1,4 @@
-"""`lehr export`: a trained run, a snnTorch model of one's own, or a network of lehr's for another tool, as a `.nir` file."""
+"""`lehr export`: a trained run, a snnTorch model or a network for another tool, as `.nir` file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
-from lehr.cli.foreign import ForReader, from_network, tell_of_reader
+from lehr.cli.foreign import ForReader, from_network, print_reader_check
 from lehr.cli.options import InputFile
 from lehr.errors import UsageError
 
@@ -25,10 +25,10 @@ def export(
         str,
         typer.Argument(
             metavar="RUN|MODEL.py:FACTORY|MODEL.nir",
-            help="Folder that `lehr train` wrote (RUN/last is its last epoch), or a Python file and a function in it that returns a "
-            "trained snnTorch model, or, with --for, a .nir file of lehr's. The code in a Python "
-            "file is run, as Python would run it: "
-            "use only files that you trust.",
+            help="Folder that `lehr train` wrote (RUN/last is its last epoch), or a Python file "
+            "and a function in it that returns a trained snnTorch model, or, with --for, a .nir "
+            "file of lehr's. The code in a Python file is run, as Python would run it: use only "
+            "files that you trust.",
         ),
     ],
     output: Annotated[
@@ -64,14 +64,16 @@ def export(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Of a model: least fraction bits with which rounding moves nothing by more of a threshold.",
+            help="Of a model: least fraction bits with which rounding moves nothing by more of a "
+            "threshold.",
         ),
     ] = None,
     strict: Annotated[
         bool | None,
         typer.Option(
             "--strict/--no-strict",
-            help="Of a model: whether a spike that differs from the model's is a failure. It is, unless rounding is asked for.",
+            help="Of a model: whether a spike that differs from the model's is a failure. It is, "
+            "unless rounding is asked for.",
         ),
     ] = None,
     as_json: Json = False,
@@ -127,7 +129,7 @@ def export(
         from lehr.samples import read_samples
 
         model = load_model(Path(named["path"]), named["factory"])
-        made = from_torch(
+        converted = from_torch(
             model,
             read_samples(sample)[0],
             steps=steps,
@@ -137,11 +139,14 @@ def export(
             fraction_bits=fraction_bits,
             error=error,
         )
-        _from_model(out, source, made, output, strict, reader)
+        _from_model(out, source, converted, output, strict, reader)
 
 
 def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
-    """Write a trained run, compared with the twin that was trained, and tell of it; for an importer, if one is named."""
+    """Write a trained run, compared with its trained twin, and print the comparison.
+
+    With `reader`, it is written for that importer.
+    """
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
     from lehr.samples import read_samples
     from lehr.simulate.constant import constant_layers
@@ -156,7 +161,7 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     verified = export_run(trained, read_samples(run / SAMPLES_FILE)[0], output, reader)
     exported, result, compared = verified.network, verified.result, verified.compared
     if verified.reader:
-        tell_of_reader(out, exported, verified.reader)
+        print_reader_check(out, exported, verified.reader)
     rows = [
         (
             name,
@@ -193,13 +198,21 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
 
 
 def _from_model(
-    out: Output, source: str, made: FromTorch, output: Path, strict: bool | None, reader: str | None
+    out: Output,
+    source: str,
+    converted: FromTorch,
+    output: Path,
+    strict: bool | None,
+    reader: str | None,
 ) -> None:
-    """Write a converted model, compared with the model itself, and tell of it; for an importer, if one is named."""
+    """Write a converted model, compared with the model itself, and print the comparison.
+
+    With `reader`, it is written for that importer.
+    """
     from lehr.export.verified import export_model
     from lehr.simulate.constant import constant_layers
 
-    verified = export_model(made, output, source=source, strict=strict, reader=reader)
+    verified = export_model(converted, output, source=source, strict=strict, reader=reader)
     exported, result, differ, proven = (
         verified.network,
         verified.result,
@@ -207,7 +220,7 @@ def _from_model(
         verified.proven,
     )
     if verified.reader:
-        tell_of_reader(out, exported, verified.reader)
+        print_reader_check(out, exported, verified.reader)
     total = sum(differ.values())
     rows = []
     for name, neuron in exported.neurons.items():
@@ -229,7 +242,7 @@ def _from_model(
         ),
         rows,
     )
-    notes = [note for layer in made.layers.values() for note in layer.notes]
+    notes = [note for layer in converted.layers.values() for note in layer.notes]
     notes += [
         f"{name} {state}; these samples say nothing of it"
         for name, state in constant_layers(exported, result).items()
@@ -243,7 +256,7 @@ def _from_model(
         network=exported.digest,
         values=verified.values,
         spikes_differ=total,
-        exact=made.exact,
+        exact=converted.exact,
         proven=dict(proven),
         notes=notes,
         rates=dict(result.rates),

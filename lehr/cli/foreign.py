@@ -1,4 +1,4 @@
-"""`lehr export --for READER`: a network in float units, for the NIR importer of another tool, and what that leaves out."""
+"""`lehr export --for READER`: a network in float units for another tool's NIR importer."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ ForReader = Annotated[
     typer.Option(
         "--for",
         metavar="READER",
-        help="Write float units for another tool's NIR importer in place of the exact file: norse, rockpool, sc-neurocore, sinabs, "
-        "snntorch, spikingjelly, or nir for any other. What they cannot say of the network is "
-        "told.",
+        help="Write float units for another tool's NIR importer in place of the exact file: "
+        "norse, rockpool, sc-neurocore, sinabs, snntorch, spikingjelly, or nir for any other. "
+        "What they cannot say of the network is told.",
         autocompletion=completing.readers,
     ),
 ]
 
 
 def from_network(out: Output, source: Path, reader: str, sample: Path | None, output: Path) -> None:
-    """Write what a file of lehr's holds for an importer.
+    """Write the network in a file of lehr's for an importer.
 
     Raises:
         UsageError: when the exact file would be overwritten.
@@ -47,7 +47,7 @@ def from_network(out: Output, source: Path, reader: str, sample: Path | None, ou
         )
     file = for_reader(net, reader)
     out.facts.update(model=str(output), network=net.digest)
-    tell_of_reader(
+    print_reader_check(
         out,
         net,
         write_for_reader(net, file, output, None if sample is None else read_samples(sample)[0]),
@@ -55,8 +55,11 @@ def from_network(out: Output, source: Path, reader: str, sample: Path | None, ou
     out.say(f"wrote {output}")
 
 
-def tell_of_reader(out: Output, net: Network, check: ReaderCheck) -> None:
-    """Tell what a float graph leaves out of a network and, where it was run on samples, how many spikes that costs."""
+def print_reader_check(out: Output, net: Network, check: ReaderCheck) -> None:
+    """Say what a float graph leaves out of a network.
+
+    If it was run on samples, say how many spikes that costs.
+    """
     file = check.file
     rows = []
     for name, kind in file.kinds.items():

@@ -1,4 +1,4 @@
-"""`lehr inspect`: what a .nir file holds, first as it declares it, then as the integer network that it is."""
+"""`lehr inspect`: a .nir file, first as it declares itself, then as an integer network."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def inspect(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a .nir file holds: nodes, shapes, bytes; of an integer network its arithmetic, widths, synapses and sparsity, too.
+    """Show the nodes, shapes and bytes of a .nir file.
+
+    Of an integer network, its arithmetic, widths, synapses and sparsity are shown, too.
 
     A graph of another tool, which states no integers, is shown as its file declares it, with all
     that lehr quantize would refuse of it.
@@ -59,14 +61,14 @@ def inspect(
             },
         )
         if net is None:
-            _tell_declared(out, declared)
+            _print_declared(out, declared)
             example = ("--calibrate", "IN.npz", "-o", "MODEL.nir")
             out.then(*(("inspect", model) if declared.exact else ("quantize", model, *example)))
             if not declared.exact and not structure:
-                _tell_refusals(out, model)
+                _print_refusals(out, model)
         else:
-            _tell_network(out, declared, net)
-            _tell_updates(out, net)
+            _print_network(out, declared, net)
+            _print_updates(out, net)
             out.then("check", model)
         out.say(
             f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} "
@@ -76,7 +78,7 @@ def inspect(
             out.say(f"origin, {name}: {value}")
 
 
-def _tell_declared(out: Output, declared: Outline) -> None:
+def _print_declared(out: Output, declared: Outline) -> None:
     rows = [
         (n, node.kind, ", ".join(node.sources), _declared(node), f"{node.bytes:,}")
         for n, node in declared.nodes.items()
@@ -107,8 +109,8 @@ def _tell_declared(out: Output, declared: Outline) -> None:
     )
 
 
-def _tell_refusals(out: Output, model: Path) -> None:
-    """What `lehr quantize` would say of a float graph."""
+def _print_refusals(out: Output, model: Path) -> None:
+    """Print the reasons for which `lehr quantize` would refuse a float graph."""
     from lehr.export.nirgraph.foresee import foresee
 
     refused = foresee(model)
@@ -138,7 +140,7 @@ def _declared(node: DeclaredNode) -> str:
     )
 
 
-def _tell_network(out: Output, declared: Outline, net: Network) -> None:
+def _print_network(out: Output, declared: Outline, net: Network) -> None:
     from dataclasses import asdict
 
     from lehr.update import Program
@@ -232,29 +234,38 @@ def _states(name: str, neuron: Neuron, width: LayerWidth) -> list[tuple[Any, ...
             for x in states_of(neuron).values()
         ]
     rows: list[tuple[Any, ...]] = []
-    how = neuron.fields
+    fields = neuron.fields
     if neuron.synapse is not None and width.synapse is not None:
-        told = (f"bias to the {neuron.synapse.bias_to}", "", "")
+        bias_columns = (f"bias to the {neuron.synapse.bias_to}", "", "")
         rows.append(
-            (name, "synapse", *_leak(neuron.synapse), *told, *_width(neuron.synapse, width.synapse))
+            (
+                name,
+                "synapse",
+                *_leak(neuron.synapse),
+                *bias_columns,
+                *_width(neuron.synapse, width.synapse),
+            )
         )
-    reset = "none" if how.reset == "none" else f"{how.reset}, {how.reset_timing}"
+    reset = "none" if fields.reset == "none" else f"{fields.reset}, {fields.reset_timing}"
     return [
         *rows,
         (
             name,
             "membrane",
-            *_leak(how),
+            *_leak(fields),
             reset,
-            how.fires,
-            how.fraction_bits,
-            *_width(how, width.membrane),
+            fields.fires,
+            fields.fraction_bits,
+            *_width(fields, width.membrane),
         ),
     ]
 
 
 def _register(program: Program, x: str) -> tuple[Any, ...]:
-    """How a register of a program leaks, and its width: columns of the table of states, those left empty that only fields have."""
+    """Return the decay of a program's register and its width, as columns of the table of states.
+
+    Columns that only fields have are left empty.
+    """
     from lehr.programs import widths_of
     from lehr.update import Bound, Leak
 
@@ -272,8 +283,8 @@ def _register(program: Program, x: str) -> tuple[Any, ...]:
     )
 
 
-def _tell_updates(out: Output, net: Network) -> None:
-    """The programs of the neurons, each once."""
+def _print_updates(out: Output, net: Network) -> None:
+    """Print the programs of the neurons, each once."""
     from lehr.update_text import lines_of
 
     layers: dict[Program, list[str]] = {}
@@ -301,12 +312,15 @@ def _limits(value: Int32Array) -> tuple[int, int]:
     return int(value.min()), int(value.max())
 
 
-def _leak(how: Arithmetic | Synapse) -> tuple[str, str]:
-    return f"{how.decay_form} {how.decay_numerator}/2^{how.decay_shift}", how.rounding
+def _leak(fields: Arithmetic | Synapse) -> tuple[str, str]:
+    return (
+        f"{fields.decay_form} {fields.decay_numerator}/2^{fields.decay_shift}",
+        fields.rounding,
+    )
 
 
-def _width(how: Arithmetic | Synapse, bounds: tuple[int, int]) -> tuple[int, str, str]:
-    return how.state_bits, how.overflow, _span(bounds)
+def _width(fields: Arithmetic | Synapse, bounds: tuple[int, int]) -> tuple[int, str, str]:
+    return fields.state_bits, fields.overflow, _span(bounds)
 
 
 def _span(bounds: tuple[int, int]) -> str:
@@ -314,7 +328,10 @@ def _span(bounds: tuple[int, int]) -> str:
 
 
 def _synapses(net: Network, name: str, node: Conv2d | Linear) -> int:
-    """Connections: weights other than 0, once for each place that a kernel is put to, its padding included."""
+    """Count connections: weights other than 0, once for each place that a kernel is put to.
+
+    Places in the padding are counted, too.
+    """
     return int((node.weight != 0).sum()) * math.prod(net.shapes[name][1:])
 
 
@@ -335,7 +352,10 @@ def _contents(node: Node) -> str:
         case Linear():
             return f"{node.weight.size:,} {_weights(node)}"
         case SumPool2d():
-            return f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding {shape_text(node.padding)}"
+            return (
+                f"window {shape_text(node.kernel)}, stride {shape_text(node.stride)}, padding "
+                f"{shape_text(node.padding)}"
+            )
         case Delay():
             return (
                 f"{node.steps} steps"
@@ -366,7 +386,7 @@ def _parameter(node: Neuron, name: str) -> str:
 
 
 def _weights(node: Conv2d | Linear) -> str:
-    """Return the kind of a node's weights, and how many of them are 0 where any may be."""
+    """Return the kind of a node's weights, and the share of zeros if any may be 0."""
     from lehr.weights import zero_share
 
     return (

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 PIPED = 160
 """Columns of a table that goes into a file or a pipe, unless COLUMNS says how many there are."""
 _EDGES, _BETWEEN = 2, 3
-"""What a table takes at its two edges together, and between two columns."""
+"""Columns that a table takes at its two edges together, and between two columns."""
 _INDENT = "  "
 _NUMBER = re.compile(r"[<>]? ?-?[\d.,]+( %)?")
 _GOES_ON = " \\"
 
 
 def columns(stream: TextIO | None = None) -> int | None:
-    """Return how wide a terminal is; None for a pipe or file, where a sentence is one line.
+    """Return the columns of a terminal; None for a pipe or file, where a sentence is one line.
 
     Args:
         stream: where the text goes, stdout if None.
@@ -36,13 +36,16 @@ def columns(stream: TextIO | None = None) -> int | None:
 
 
 def columns_of_tables() -> int:
-    """Return how wide a table on stdout may be."""
-    told = os.environ.get("COLUMNS", "")
-    return columns() or (int(told) if told.isdecimal() and int(told) else PIPED)
+    """Return the columns that a table on stdout may take."""
+    asked = os.environ.get("COLUMNS", "")
+    return columns() or (int(asked) if asked.isdecimal() and int(asked) else PIPED)
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
-    """Break a line at spaces, so that none is wider than `width` but a longer word, under its own indentation."""
+    """Break a line at spaces into lines of at most `width`, under its own indentation.
+
+    Only a longer word makes a wider line.
+    """
     if width is None or len(text) <= width:
         return [text]
     indent = text[: len(text) - len(text.lstrip())]
@@ -50,7 +53,7 @@ def wrapped(text: str, width: int | None) -> list[str]:
 
 
 def command(text: str, width: int | None) -> list[str]:
-    """Break a command at spaces, so that a shell takes its lines together as the one that it was."""
+    """Break a command at spaces, so that a shell reads its lines as one command."""
     if width is None or len(text) <= width:
         return [text]
     *lines, last = _wrap(text, width - len(_GOES_ON), _INDENT)
@@ -66,7 +69,7 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
 def lines_of_table(
     names: Sequence[str], rows: Sequence[Sequence[str]], width: int
 ) -> Iterator[str] | Table:
-    """Return a table that rich prints in `width` columns; where it reads badly there, lines instead.
+    """Return a table that rich prints in `width` columns; lines instead if it reads badly there.
 
     Args:
         names: of the columns; one without any text in it is left out.
@@ -82,17 +85,20 @@ def lines_of_table(
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, column, each in zip(names, zip(*rows, strict=True), widths, strict=True):
         numeric = all(map(_NUMBER.fullmatch, column))
-        made.add_column(name, justify="right" if numeric else "left", width=each, overflow="fold")
+        table.add_column(name, justify="right" if numeric else "left", width=each, overflow="fold")
     for row in rows:
-        made.add_row(*row)
-    return made
+        table.add_row(*row)
+    return table
 
 
 def _widths(texts: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """Widths of columns that have `room` together, the widest made narrower first; None where words do not fit."""
+    """Return widths of columns that have `room` together; None if words do not fit.
+
+    The widest are made narrower first.
+    """
     from rich.cells import cell_len
 
     widths = [max(map(cell_len, column)) for column in texts]
@@ -109,7 +115,7 @@ def _widths(texts: Sequence[Sequence[str]], room: int) -> list[int] | None:
 
 
 def _height(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
-    """How many lines the rows take in columns of these widths."""
+    """Count the lines that the rows take in columns of these widths."""
     return sum(
         max(len(_wrap(text, max(width, 1), "")) for text, width in zip(row, widths, strict=True))
         for row in rows
@@ -117,7 +123,10 @@ def _height(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
 
 
 def _blocks(names: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    """Yield for each row its values that are not empty, one below the other, each after its column's name."""
+    """Yield for each row its values that are not empty, one below the other.
+
+    Each stands after its column's name.
+    """
     for row in rows:
         yield ""
         indent = ""

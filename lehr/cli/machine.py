@@ -30,7 +30,7 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what this machine has: packages, targets and their tools, and how to get what is missing."""
+    """Show the packages, targets and tools on this machine, and how to get what is missing."""
     with session(as_json) as out:
         from lehr.errors import ToolMissing
         from lehr.extras import CORE
@@ -81,7 +81,7 @@ def doctor(
 
 
 def _packages(out: Output) -> dict[str, str]:
-    """Tell of the packages of Python that lehr needs always, and for each extra; return their versions."""
+    """Print the packages that lehr needs always, and for each extra; return their versions."""
     from lehr.extras import CORE, EXTRAS
 
     extras = {extra: list(needs) for extra, needs in EXTRAS.items()} | _of_developers(EXTRAS)
@@ -102,7 +102,10 @@ def _packages(out: Output) -> dict[str, str]:
 
 
 def _of_developers(known: Container[str]) -> dict[str, list[str]]:
-    """Return the packages of the extras that are not for users, as the installed lehr declares them."""
+    """Return the packages of the extras that are not for users.
+
+    The installed lehr declares them.
+    """
     from importlib.metadata import PackageNotFoundError, requires
 
     extras: dict[str, list[str]] = {}
@@ -118,7 +121,7 @@ def _of_developers(known: Container[str]) -> dict[str, list[str]]:
 
 
 def _tools(out: Output) -> None:
-    """Tell of the programs that targets can use."""
+    """Print the programs that targets can use."""
     from lehr.cli import tools
 
     versions = {name: tools.version(name) for name in tools.INSTALLING}
@@ -142,7 +145,7 @@ def _tools(out: Output) -> None:
 
 
 def _install(out: Output, name: str) -> None:
-    """Install a tool, saying what is done before it is done."""
+    """Install a tool; say each step before it is done."""
     from lehr.errors import UsageError
     from lehr.spelling import one_of
     from lehr.targets import registry
@@ -170,13 +173,16 @@ def _install(out: Output, name: str) -> None:
 
 
 def _machine_code() -> str:
-    """Where the fast engine keeps its machine code, and the way out where it cannot."""
+    """Say where the fast engine keeps its machine code, and the way out if it cannot."""
     try:
         from lehr.simulate.fast.machine import folder
     except ImportError:
         return "nowhere: a package is missing"
     if (place := folder()) is None:
-        return "nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to"
+        return (
+            "nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you "
+            "can write to"
+        )
     return f"in {place}"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def read_model(out: Output, path: Path) -> Network:
-    """Read the network of a `.nir` file, and say so where the file states no digest."""
+    """Read the network of a `.nir` file; note it if the file states no digest."""
     from lehr import nirfile
 
     model = nirfile.open_model(path)

@@ -10,7 +10,7 @@ import typer
 from lehr.cli import completing
 
 DATA_VARIABLE = "LEHR_DATA"
-"""Environment variable with the folder of data sets, where --data does not name one."""
+"""Environment variable with the folder of data sets, for commands without --data."""
 
 RecipeName = Annotated[
     str,
@@ -60,7 +60,8 @@ Recorded = Annotated[
         "-i",
         "--input",
         metavar="IN.npz|RECORDING",
-        help="Inputs, uint8, in an array 'input', optionally 'labels'; or an event camera's recording (.bin, .aedat, .npy), with --frames.",
+        help="Inputs, uint8, in an array 'input', optionally 'labels'; or an event camera's "
+        "recording (.bin, .aedat, .npy), with --frames.",
     ),
 ]
 FramesOption = Annotated[
@@ -68,8 +69,9 @@ FramesOption = Annotated[
     typer.Option(
         "--frames",
         metavar="step_us=N,...",
-        help="How a recording becomes steps: microseconds in one, and start_us, steps (all from the first event to the last if left out), "
-        "downsample (pixels of the camera in a row of the network's).",
+        help="How a recording becomes steps: microseconds in one, and start_us, steps (all from "
+        "the first event to the last if left out), downsample (pixels of the camera in a row of "
+        "the network's).",
         autocompletion=completing.frames,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Help pages, and what is said of a command line that cannot be read: by typer, but in lehr's words."""
+"""Help pages, and the errors of typer for command lines that it cannot read, in lehr's words."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from lehr.errors import UsageError
 from lehr.spelling import nearest, one_of
 
 _HYPHEN = "\u2010"
-"""It stands for a hyphen while lines are broken, so that they break at spaces only."""
+"""A stand-in for a hyphen while lines are broken, so that they break at spaces only."""
 
 _COMPLETING, _ENOUGH = "_LEHR_COMPLETE", "10000"
-"""The variable by which a shell asks for what can be typed, and columns in which no help that goes with it needs two lines."""
+"""The variable by which a shell asks for completions, and columns enough for any help.
+
+In so many columns, no help beside a completion needs two lines.
+"""
 _TyperContext: Any = TyperCommand.context_class
 _TyperFormatter: Any = _TyperContext.formatter_class
 
@@ -52,7 +55,7 @@ class _Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command with commands below it, whose mistakes in usage are told as other errors are."""
+    """A command with commands below it, whose mistakes in usage are printed as other errors are."""
 
     context_class = _Context
 
@@ -61,7 +64,7 @@ class Group(TyperGroup):
         _write_examples(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words after the group's name; where there are none, its help page is the answer."""
+        """Read the words after the group's name; if there are none, print its help page."""
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(UsageError.exit_code)
@@ -102,7 +105,7 @@ def dress(app: typer.Typer) -> None:
 
 
 def _refused(sentence: str, words: Sequence[str]) -> int:
-    """Tell what is wrong with a command line, and return the exit code."""
+    """Say what is wrong with a command line, and return the exit code."""
     try:
         with session("--json" in words):
             raise UsageError(sentence)
@@ -111,7 +114,7 @@ def _refused(sentence: str, words: Sequence[str]) -> int:
 
 
 def _sentence(error: Any) -> str:
-    """What typer says of a command line that it cannot read, with the way out."""
+    """Return typer's reason for not reading a command line, with the way out."""
     path = error.ctx.command_path if error.ctx else "lehr"
     page = f"see '{path} --help'"
     if word := getattr(error, "option_name", None):

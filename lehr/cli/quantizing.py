@@ -1,4 +1,4 @@
-"""`lehr quantize`: somebody else's float graph of NIR as an integer network, and what that changed, measured."""
+"""`lehr quantize`: a float graph of NIR as an integer network, and the measured changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def quantize(
         typer.Option(
             "--calibrate",
             metavar="IN.npz|RECORDING",
-            help="Samples, uint8, in an array 'input', optionally 'labels'; or an event camera's recording, with --frames.",
+            help="Samples, uint8, in an array 'input', optionally 'labels'; or an event camera's "
+            "recording, with --frames.",
         ),
     ],
     output: Annotated[
@@ -158,7 +159,9 @@ def quantize(
     ] = 64,
     as_json: Json = False,
 ) -> None:
-    """Quantize a float NIR graph to an integer network, and measure on samples what that changed, layer by layer.
+    """Quantize a float NIR graph to an integer network, and measure the changes layer by layer.
+
+    They are measured on the samples of --calibrate.
 
     What NIR does not say is said by options, printed, and recorded in the file.
     """
@@ -196,19 +199,21 @@ def quantize(
         given = open_inputs(calibrate, verified.network.input.shape, frames)
         given.require_classes(math.prod(verified.network.shapes[verified.network.output]))
         out.checked = True
-        _tell(out, verified, given.labels)
+        _print_effect(out, verified, given.labels)
         out.facts["model"] = str(output)
         out.say(f"wrote {output}")
-        how = ("--frames", frames) if frames else ()
-        out.then("simulate", output, "-i", calibrate, *how)
+        given_frames = ("--frames", frames) if frames else ()
+        out.then("simulate", output, "-i", calibrate, *given_frames)
 
 
-def _tell(out: Output, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None) -> None:
+def _print_effect(
+    out: Output, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None
+) -> None:
     net, effect, proven = verified.network, verified.effect, verified.proven
-    made = verified.quantized
-    for note in made.notes:
+    quantized = verified.quantized
+    for note in quantized.notes:
         out.say(note)
-    renamed = {source: name for source, name in made.graph.names.items() if source != name}
+    renamed = {source: name for source, name in quantized.graph.names.items() if source != name}
     if renamed:
         out.say("names: " + ", ".join(f"{source} is {name}" for source, name in renamed.items()))
     rows = []
@@ -240,10 +245,10 @@ def _tell(out: Output, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | 
                 name,
                 percent(e.weight_error),
                 percent(e.threshold_error),
-                str(made.layers[name].decay),
+                str(quantized.layers[name].decay),
                 f"{e.decay_error:.2g}",
-                made.layers[name].report.folded.fraction_bits,
-                made.layers[name].report.width.bits,
+                quantized.layers[name].report.folded.fraction_bits,
+                quantized.layers[name].report.width.bits,
             )
             for name, e in effect.layers.items()
         ],
@@ -255,14 +260,14 @@ def _tell(out: Output, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | 
     out.facts.update(
         network=net.digest,
         samples=effect.samples,
-        exact=made.exact,
+        exact=quantized.exact,
         proven=dict(proven),
-        semantics=asdict(made.semantics),
-        names=dict(made.graph.names),
-        notes=list(made.notes),
+        semantics=asdict(quantized.semantics),
+        names=dict(quantized.graph.names),
+        notes=list(quantized.notes),
         warnings=list(effect.warnings),
         predictions_agree=agree,
-        layers=_facts(effect, made),
+        layers=_facts(effect, quantized),
     )
     if labels is not None:
         there, here = effect.accuracies(labels)
@@ -272,13 +277,13 @@ def _tell(out: Output, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | 
         out.facts.update(float_accuracy=there, accuracy=here)
 
 
-def _facts(effect: Effect, made: Quantized) -> Mapping[str, Any]:
+def _facts(effect: Effect, quantized: Quantized) -> Mapping[str, Any]:
     return {
         name: {
             **asdict(layer),
-            "fraction_bits": made.layers[name].report.folded.fraction_bits,
-            "state_bits": made.layers[name].report.width.bits,
-            "decay": [made.layers[name].decay.numbers, made.layers[name].decay.shift],
+            "fraction_bits": quantized.layers[name].report.folded.fraction_bits,
+            "state_bits": quantized.layers[name].report.width.bits,
+            "decay": [quantized.layers[name].decay.numbers, quantized.layers[name].decay.shift],
         }
         for name, layer in effect.layers.items()
     }

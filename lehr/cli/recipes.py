@@ -49,7 +49,7 @@ def list_recipes(as_json: Json = False) -> None:
         out.table(("recipe", "data", "network", "steps", "beta", "what it is"), rows)
         out.table(
             ("arm of any recipe", "lehr train RECIPE"),
-            [(arm, " ".join(f"--set {s}" for s in told)) for arm, told in ARMS.items()],
+            [(arm, " ".join(f"--set {s}" for s in settings)) for arm, settings in ARMS.items()],
         )
 
 

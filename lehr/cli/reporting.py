@@ -61,30 +61,30 @@ def report(
         if page is not None:
             require_place(page, markdown=markdown)
         asked = None if inputs is None else Asked(inputs, frames)
-        made = make(source, asked, beside or (), verify=page is not None)
-        _print(out, source, made)
+        report = make(source, asked, beside or (), verify=page is not None)
+        _print(out, source, report)
         if page is None:
             return
-        made.save(page, markdown=markdown)
-        out.checked = bool(made.facts.verdict.word)
-        out.say(made.facts.verdict.sentence)
+        report.save(page, markdown=markdown)
+        out.checked = bool(report.facts.verdict.word)
+        out.say(report.facts.verdict.sentence)
         out.say(f"wrote {page}{' and MODEL_CARD.md beside it' if markdown else ''}")
         out.facts["output"] = str(page)
-        if made.facts.verdict.exit_code:
-            out.fail(made.facts.verdict.exit_code)
+        if report.facts.verdict.exit_code:
+            out.fail(report.facts.verdict.exit_code)
         if show:
             import webbrowser
 
             webbrowser.open(page.absolute().as_uri())
 
 
-def _print(out: Output, source: Path, made: Report) -> None:
+def _print(out: Output, source: Path, report: Report) -> None:
     """Print the tables of a built folder, or of anything else what is known in short."""
-    out.facts["report"] = made.facts.to_json()
-    lacking = dict(made.facts.lacking)
+    out.facts["report"] = report.facts.to_json()
+    lacking = dict(report.facts.lacking)
     if undigested := lacking.pop("verdict", ""):
         out.note(undigested.removesuffix("."))
-    if made.facts.kind == "artefact":
+    if report.facts.kind == "artefact":
         from lehr.targets.report import tables
 
         for table in tables(source):
@@ -93,7 +93,7 @@ def _print(out: Output, source: Path, made: Report) -> None:
                 dict(zip(table.columns, row, strict=True)) for row in table.rows
             ]
         return
-    short = made.short
+    short = report.short
     out.table(short.columns, short.rows, short.title)
     for sentence in dict.fromkeys(lacking.values()):
         out.say(sentence)

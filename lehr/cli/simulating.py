@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lehr.simulate.pieces import Traced
 
 SHOWN = 10
-"""Samples whose class is printed."""
+"""Samples of which the class is printed."""
 
 
 def simulate(
@@ -160,7 +160,7 @@ def _run(
 
 
 def _report(out: Output, net: Network, samples: Samples, result: Result) -> None:
-    """Print what became of every layer."""
+    """Print the statistics of every layer."""
     from lehr.simulate.statistics import operations
 
     layers = result.layers
@@ -214,7 +214,7 @@ def _report(out: Output, net: Network, samples: Samples, result: Result) -> None
 
 
 def _predictions(out: Output, result: Result, labels: Int64 | None) -> None:
-    """Print which class won, of the first samples; keep all of them for programs."""
+    """Print the class of the first samples; keep those of all for programs."""
     rows = [
         (n, int(won), f"{int(result.scores[n, won]):,}", *_label(labels, n))
         for n, won in enumerate(result.prediction[:SHOWN])

@@ -1,4 +1,4 @@
-"""`lehr targets`: what is registered, what each target computes, which operators it takes."""
+"""`lehr targets`: the registered targets, what each computes, which operators it takes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ def list_targets(
         bool,
         typer.Option(
             "--run",
-            help="Run the conformance networks of every target whose tool is here, and count the exact ones.",
+            help="Run the conformance networks of every target whose tool is here, and count the "
+            "exact ones.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List all registered targets: what each computes and holds, what judges it, and which version of that is here."""
+    """List all targets: what each computes and holds, and the tool that judges it.
+
+    Its version on this machine is shown.
+    """
     with session(as_json) as out:
         from lehr.errors import NotBitExact
         from lehr.targets import registry
@@ -77,7 +81,7 @@ def list_targets(
 
 
 def _exact(chip: Target) -> tuple[int, int]:
-    """On how many conformance networks a target is exact, and how many were run."""
+    """Return the number of conformance networks on which a target is exact, and of those run."""
     from lehr.cli.console import progress
     from lehr.targets.conformance.tally import exact
 
@@ -128,7 +132,7 @@ def show(
 
 @app.command()
 def ops(as_json: Json = False) -> None:
-    """Show which operators and arithmetic each target takes, found by asking each target's own check."""
+    """Show which operators and arithmetic each target takes, according to its own check."""
     with session(as_json) as out:
         from lehr.targets import registry
         from lehr.targets.operators import support, with_artefacts

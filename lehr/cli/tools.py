@@ -1,4 +1,4 @@
-"""Programs beside Python that lehr can use: which of them are here, in which version, and how to get the others."""
+"""Programs beside Python that lehr can use: their versions here, and how to get the missing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ INSTALLING = {
     **OF_C,
     **INSTALL,
 }
-"""By name, what gets each of them."""
+"""By name, the way to get each of them."""
 _ASKED = {"iverilog": "-V"}
-"""Programs that do not tell their version by --version."""
+"""Programs that say their version by another option than --version."""
 _PATIENCE = 20
-"""Seconds that a program may take to tell its version."""
+"""Seconds that a program may take to say its version."""
 
 
 def version(tool: str) -> str:
-    """Return what a program says first of its version; "missing" where it is not here, "" where it does not say."""
+    """Return the first line in which a program states its version.
+
+    "missing" if it is not here, "" if it does not say.
+    """
     named = (
         (name, path)
         for name in NAMES.get(tool, (tool,))

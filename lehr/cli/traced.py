@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def traced(net: Network, layers: list[str], samples: str | None, total: int) -> Traced:
-    """Read the two options, of a run on `total` samples.
+    """Read the two options, for a run on `total` samples.
 
     Raises:
         UsageError: when they name what there is not.
@@ -33,7 +33,7 @@ def traced(net: Network, layers: list[str], samples: str | None, total: int) -> 
 
 
 def _numbers(text: str, total: int) -> Iterator[int]:
-    """Yield the numbers that a text as `0,7,100-199` lists."""
+    """Yield the numbers that a text such as `0,7,100-199` lists."""
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         if (

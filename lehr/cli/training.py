@@ -45,7 +45,8 @@ def train(
         typer.Option(
             "--target",
             metavar="NAME",
-            help="Train in the arithmetic, and under the limits, of a target; one of `lehr targets list`.",
+            help="Train in the arithmetic, and under the limits, of a target; one of `lehr "
+            "targets list`.",
             autocompletion=completing.targets,
         ),
     ] = None,
@@ -76,32 +77,31 @@ def train(
     with session(as_json) as out:
         from lehr.train.recipefile import load
 
-        told = load(
-            recipe, tuple(overrides or ())
-        )  # before torch is imported: a mistake in it is said at once
+        # before torch is imported: a mistake in it is said at once
+        settings = load(recipe, tuple(overrides or ()))
         from lehr.errors import UsageError
         from lehr.train.for_target import for_target, target_of
         from lehr.train.running import kept_progress
 
-        chip = target_of(told, target)
+        chip = target_of(settings, target)
         samples = None
         if chip is not None or quick:
-            samples = read_data(told.data, data, download)
+            samples = read_data(settings.data, data, download)
             if chip is not None:
-                told = for_target(told, chip, samples)
+                settings = for_target(settings, chip, samples)
             if quick:
                 from lehr.train.quick import quick as quickened
 
-                told = quickened(told, len(samples.train))
-        run = output or Path("runs") / told.name
+                settings = quickened(settings, len(samples.train))
+        run = output or Path("runs") / settings.name
         if output is None:
             run.parent.mkdir(exist_ok=True)
         runs = (
-            {run: told}
+            {run: settings}
             if seeds == 1
             else {
-                run.with_name(f"{run.name}-seed-{seed}"): told.model_copy(update={"seed": seed})
-                for seed in range(told.seed, told.seed + seeds)
+                run.with_name(f"{run.name}-seed-{seed}"): settings.model_copy(update={"seed": seed})
+                for seed in range(settings.seed, settings.seed + seeds)
             }
         )
         kept = {}
@@ -112,7 +112,7 @@ def train(
                     "a folder beside it"
                 )
             kept[folder] = kept_progress(folder, each, resume)
-        samples = samples or read_data(told.data, data, download)
+        samples = samples or read_data(settings.data, data, download)
         out.facts.update(runs=[], warnings=[])
         for folder, each in runs.items():
             events = (
@@ -129,14 +129,14 @@ def train(
         out.then("export", next(iter(runs)), "-o", "model.nir")
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(
-                out, [made["accuracy"] for made in out.facts["runs"]]
+                out, [run_facts["accuracy"] for run_facts in out.facts["runs"]]
             )
 
 
 def _train_one(
     out: Output, run: Path, recipe: Recipe, data: Dataset, kept: Progress, events: Path | None
 ) -> dict[str, Any]:
-    """Train with one seed, write the run's folder, and tell about it."""
+    """Train with one seed, write the run's folder, and print the results."""
     from contextlib import closing, nullcontext
 
     from lehr.export.checkpoint import LAST
@@ -171,19 +171,19 @@ def _train_one(
     }
 
 
-def _over_seeds(out: Output, found: list[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Mean and sample standard deviation over seeds of each station's accuracy."""
+def _over_seeds(out: Output, runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Return the mean and sample standard deviation over seeds of each station's accuracy."""
     from statistics import mean, stdev
 
-    told = {}
-    for name in found[0]:
-        values = [accuracies[name] for accuracies in found]
-        told[name] = {"mean": mean(values), "deviation": stdev(values)}
+    shares = {}
+    for name in runs[0]:
+        values = [accuracies[name] for accuracies in runs]
+        shares[name] = {"mean": mean(values), "deviation": stdev(values)}
         out.say(
             f"test accuracy, {name}, {len(values)} seeds: {percent(mean(values))}, standard "
             f"deviation {percent(stdev(values))}"
         )
-    return told
+    return shares
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def epochs_shown(
     kept: Progress | None = None,
     events: Events | None = None,
 ) -> Iterator[Report]:
-    """Give what says on stderr, epoch by epoch, how far a training is.
+    """Yield a function that reports on stderr, epoch by epoch, the progress of a training.
 
     At a terminal that is a bar over the epochs, elsewhere a line an epoch. Of every layer that
     cannot learn it warns once a phase.

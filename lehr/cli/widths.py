@@ -1,4 +1,4 @@
-"""`lehr widths`: what the states of a network can reach and do reach, and the same network with fewer bits."""
+"""`lehr widths`: the bounds of a network's states, and the same network with fewer bits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def widths(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Take the least fraction bits that move no threshold or bias by more of a threshold.",
+            help="Take the least fraction bits that move no threshold or bias by more of a "
+            "threshold.",
         ),
     ] = None,
     risk: Annotated[
@@ -45,7 +46,9 @@ def widths(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell how many bits each membrane and synapse state needs: proven for all inputs, and observed on given ones.
+    """Show the bits that each membrane and synapse state needs, proven and observed.
+
+    They are proven for all inputs, and observed on those of -i.
 
     Without --risk, OUT.nir has the least widths that provably never saturate; with it, those that
     the samples needed, which is a choice of yours and recorded in the file, as --error is.
@@ -66,8 +69,8 @@ def widths(
         x = None if inputs is None else open_inputs(inputs, net.input.shape, frames).whole()
         proven = fit_state_bits(net) if error is None else coarsened(net, error)
         observed = None if x is None else observe(proven, x)
-        made = proven if risk is None or observed is None else narrowed(proven, observed, risk)
-        _tell(out, net, proven, observed)
+        fitted = proven if risk is None or observed is None else narrowed(proven, observed, risk)
+        _print_states(out, net, proven, observed)
         if output is not None:
             origin: dict[str, float | str] = {"command": "lehr widths", "from": net.digest}
             origin |= {
@@ -78,22 +81,21 @@ def widths(
             if risk is not None and observed is not None:
                 origin |= {"samples": observed.samples, "steps": observed.steps}
             if x is not None:
-                _compare(out, net, made, x, exact=error is None and risk is None)
-            nirfile.write(
-                made, output, origin, approximate=made.neurons
-            )  # as the file was that it comes from
-            out.facts.update(output=str(output), network=made.digest, origin=origin)
+                _compare(out, net, fitted, x, exact=error is None and risk is None)
+            # as the file was that it comes from
+            nirfile.write(fitted, output, origin, approximate=fitted.neurons)
+            out.facts.update(output=str(output), network=fitted.digest, origin=origin)
             out.say(f"wrote {output}")
         out.then(*(("widths", model, "-o", "OUT.nir") if output is None else ("check", output)))
 
 
-def _tell(out: Output, net: Network, proven: Network, observed: Observed | None) -> None:
+def _print_states(out: Output, net: Network, proven: Network, observed: Observed | None) -> None:
     from lehr.programs import widths_of
     from lehr.widths import analyse, bits_for, states_of
 
     rows, facts = [], {}
     for name, width in analyse(proven).layers.items():
-        fraction, told = _fraction(net.neurons[name], proven.neurons[name])
+        fraction, layer_facts = _fraction(net.neurons[name], proven.neurons[name])
         stored = widths_of(net.neurons[name].program)
         for state, x in states_of(net.neurons[name]).items():
             bounds = width.registers[x]
@@ -114,7 +116,7 @@ def _tell(out: Output, net: Network, proven: Network, observed: Observed | None)
                 if observed is None
                 else [*row, "" if seen is None else _range(seen), "" if needed is None else needed]
             )
-            told[state] = {
+            layer_facts[state] = {
                 "file": stored.get(x),
                 "bounds": bounds,
                 "bits": bits_for(*bounds),
@@ -122,7 +124,7 @@ def _tell(out: Output, net: Network, proven: Network, observed: Observed | None)
                 "observed": seen,
                 "observed_bits": needed,
             }
-        facts[name] = told
+        facts[name] = layer_facts
     columns = ["layer", "state", "fraction", "bits in file", "proven bounds", "hold for", "bits"]
     out.table(columns if observed is None else [*columns, "observed", "bits"], rows)
     out.facts.update(layers=facts)
@@ -137,7 +139,10 @@ def _tell(out: Output, net: Network, proven: Network, observed: Observed | None)
 
 
 def _fraction(given: Neuron, proven: Neuron) -> tuple[str, dict[str, Any]]:
-    """Return the fraction bits of neurons in fields, as a table and as facts have them; a program has none of its own."""
+    """Return the fraction bits of neurons in fields, for the table and as facts.
+
+    A program has none of its own.
+    """
     from lehr.update import Program
 
     if isinstance(given.arithmetic, Program):
@@ -147,13 +152,16 @@ def _fraction(given: Neuron, proven: Neuron) -> tuple[str, dict[str, Any]]:
 
 
 def _compare(
-    out: Output, net: Network, made: Network, x: npt.NDArray[np.uint8], *, exact: bool
+    out: Output, net: Network, fitted: Network, x: npt.NDArray[np.uint8], *, exact: bool
 ) -> None:
-    """Tell on samples what other widths change: nothing, unless it was asked for or the given network leaves its own."""
+    """Compare the spikes of both networks on samples and print how many differ.
+
+    None may, unless that was asked for or the given network's states leave their widths.
+    """
     from lehr.errors import NotBitExact
     from lehr.simulate import simulate
 
-    before, after = (simulate(each, x, trace=each.neurons) for each in (net, made))
+    before, after = (simulate(each, x, trace=each.neurons) for each in (net, fitted))
     differ = {
         name: int((spikes != after.trace.spikes[name]).sum())
         for name, spikes in before.trace.spikes.items()

@@ -162,9 +162,8 @@ def test_a_build_tells_of_layers_that_its_golden_vectors_leave_silent(
         tmp_path / "in.npz",
     )
     assert ran.code == 0, ran.err
-    told = [
-        line for line in ran.out.splitlines() if line.startswith("note:")
-    ]  # the output never fires, whatever it hears
+    # the output never fires, whatever it hears
+    told = [line for line in ran.out.splitlines() if line.startswith("note:")]
     silent = (
         f"note: on the inputs of {tmp_path / 'in.npz'}, lif never fires: nothing comes to it, as "
         "the input is silent, and its membranes reach 0 at most; the golden vectors say nothing of it"
@@ -213,9 +212,8 @@ def test_build_and_verify(line: Path, lehr: Lehr, tmp_path: Path, target: str) -
         tmp_path / "y.zip",
     )
     assert (tmp_path / "x.zip").read_bytes() == (tmp_path / "y.zip").read_bytes()
-    assert (
-        lehr("build", line / "model.nir", "--target", target, "-o", out).code == 0
-    )  # its own folder may be replaced
+    # its own folder may be replaced
+    assert lehr("build", line / "model.nir", "--target", target, "-o", out).code == 0
 
 
 @pytest.mark.parametrize("target", GENERAL)

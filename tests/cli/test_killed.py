@@ -156,9 +156,8 @@ def test_killed_between_the_renames_of_its_progress_training_goes_on(
 ) -> None:
     monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     train.restore()
-    assert killed_before(
-        5, train.run, ["os.rename"]
-    )  # three for the second epoch, after one for the first
+    # three for the second epoch, after one for the first
+    assert killed_before(5, train.run, ["os.rename"])
     kept = progress.progress_folder(train.out)
     assert not kept.exists()
     assert tree(train.out) == train.old

@@ -162,8 +162,9 @@ def test_more_than_a_spike_a_step_is_no_fault_where_each_event_may_bring_one(
     [
         "paper_lif",
         "verify_in_python",
+        # it imports torch first
         pytest.param("export_own_model", marks=pytest.mark.slow),
-    ],  # which imports torch first
+    ],
 )
 def test_an_example_without_its_arguments_tells_its_usage(example: str) -> None:
     ran = subprocess.run(

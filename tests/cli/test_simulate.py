@@ -184,13 +184,8 @@ def test_an_interrupted_run_leaves_a_valid_result_and_goes_on(
     assert other.code == 2
     assert "out.npz is of another network, input or trace" in other.err
     np.savez(tmp_path / "copy.npz", **saved)  # type: ignore[arg-type]
-    command = (
-        "simulate",
-        model,
-        "-i",
-        tmp_path / "copy.npz",
-        *command[4:],
-    )  # the same arrays, wherever they are
+    # the same arrays, wherever they are
+    command = ("simulate", model, "-i", tmp_path / "copy.npz", *command[4:])
     monkeypatch.undo()
     ran = lehr(*command, "--resume", "--json")
     assert ran.code == 0
