@@ -41,9 +41,9 @@ from lehr.update_text import lines_of, program_of_lines
 from lehr.weights import declared_kind
 
 SCHEMA, WITHOUT_SUMS = "lehr-run/2", "lehr-run/1"
-"""That of runs that are written, and that of older ones, which state no digests."""
+"""The schema of runs that are written, and that of older ones, which state no digests."""
 _MAX_BYTES = 1 << 32
-"""Of the tensors: a billion real-valued weights."""
+"""The most bytes of the tensors: a billion real-valued weights."""
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
 LAST = "last"
 """The folder in a run's that holds the network after the last epoch, as a run of its own."""
@@ -203,7 +203,7 @@ def load_run(folder: Path) -> Run:
 
 
 def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
-    """Whether a run states the sums of its files, which must be right then.
+    """Return whether a run states the sums of its files, which must be right then.
 
     They are taken out of `state`.
     """
@@ -235,7 +235,7 @@ def _tensors(net: Network) -> dict[str, npt.NDArray[Any]]:
 
 
 def _structure(net: Network) -> dict[str, Any]:
-    """Everything of a network that is no array."""
+    """Return everything of a network that is no array."""
     nodes = {}
     for name, node in net.nodes.items():
         told = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
@@ -265,7 +265,10 @@ def _plain(value: Any) -> Any:
 
 
 def _arithmetic(told: dict[str, Any]) -> Arithmetic | Program:
-    """What `_plain` made of it; fields have one of the same name, which holds a word."""
+    """Return the arithmetic of which `_plain` made `tree`.
+
+    Both kinds have an `update`: a program a list of lines, fields a word.
+    """
     if not isinstance(told[UPDATE], list):
         return Arithmetic(**told)
     return program_of_lines(told.pop(UPDATE), told.pop("membrane"), **told)
@@ -274,7 +277,7 @@ def _arithmetic(told: dict[str, Any]) -> Arithmetic | Program:
 def _neuron(
     name: str, told: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
 ) -> dict[str, Any]:
-    """What neurons are made of."""
+    """Return the fields of neurons, by name."""
     how = _arithmetic(told["arithmetic"])
     values = {key: _integers(f"{name}.{key}", tensors) for key in FIRST}
     others = [key for key in how.parameters if key not in FIRST] if isinstance(how, Program) else []
@@ -290,7 +293,7 @@ def _neuron(
 def _assemble(
     structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
 ) -> tuple[Network, dict[str, Latent]]:
-    """Put the arrays back; takes out of `tensors` what it uses."""
+    """Put the arrays back, and take out of `tensors` what is used."""
     nodes: dict[str, Node] = {}
     latents: dict[str, Latent] = {}
     for name, told in structure["nodes"].items():
@@ -302,9 +305,9 @@ def _assemble(
             values |= _neuron(name, values, tensors)
         elif kind in (Conv2d, Linear):
             latents[name] = Latent.take(name, tensors)
-            values["weight"] = latents[name].levels(
-                declared_kind(values.get("kind", "binary"))
-            )  # runs of old tell no kind
+            # older runs state no kind
+            stated_kind = declared_kind(values.get("kind", "binary"))
+            values["weight"] = latents[name].levels(stated_kind)
         else:
             arrays = [
                 f.name

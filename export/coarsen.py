@@ -1,4 +1,7 @@
-"""Fewer fraction bits, for a wanted error: what coarser units do to thresholds, biases and leaks."""
+"""Fewer fraction bits for a wanted error.
+
+This module computes what coarser units do to thresholds, biases and leaks.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ def check_error(error: float) -> None:
 
 
 def leak_error(how: Arithmetic, synapse: Synapse | None) -> float:
-    """By how many units of 2**-F the rounding of leaks moves a membrane at most, from what it would be without, as long as nothing fires.
+    """Bound how far the rounding of leaks moves a membrane, in units of 2**-F.
+
+    The bound is against the membrane without rounding, as long as nothing fires.
 
     Each step rounds by up to one unit, half a unit to nearest, and what is left of earlier steps
     leaks away: a geometric sum.
@@ -38,7 +43,9 @@ def _one_step(how: State) -> float:
 
 
 def coarsened(net: Network, error: float) -> Network:
-    """`net` with the least fraction bits in each layer with which rounding moves nothing by more than `error` of the threshold.
+    """Return `net` with the fewest fraction bits that keep rounding within `error`.
+
+    In each layer, rounding then moves nothing by more than `error` of the threshold.
 
     That holds for every threshold and bias, against the network's own, and for the membranes by
     `leak_error`. It is another network. States have the least bits that provably never saturate. A

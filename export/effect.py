@@ -1,4 +1,7 @@
-"""What making integers of a float graph changed, measured: the graph and the network on the same samples, layer by layer."""
+"""Measurement of what making integers of a float graph changed.
+
+Graph and network run on the same samples, and are compared layer by layer.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from lehr.simulate.reference import simulate
 from lehr.simulate.result import Result
 
 VALUES = 2**24
-"""How many membranes are held at a time, in all layers together."""
+"""Membranes held at a time, in all layers together."""
 
 _MEANS = ("float_rate", "rate", "rate_error", "spikes_differ", "membrane_error")
 
@@ -51,7 +54,7 @@ class LayerEffect:
 
 @dataclass(frozen=True)
 class Effect:
-    """What quantization changed.
+    """Effect of quantization on some samples.
 
     Attributes:
         layers: by name.
@@ -71,7 +74,7 @@ class Effect:
     warnings: tuple[str, ...]
 
     def accuracies(self, labels: npt.NDArray[np.int64]) -> tuple[float, float]:
-        """Shares of the samples whose prediction is their label, of the graph and of the network."""
+        """Return the shares of samples that the graph, and the network, predict as labelled."""
         told = labels[: self.samples]
         return float((self.float_prediction == told).mean()), float(
             (self.prediction == told).mean()
@@ -149,7 +152,7 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
 
 
 def _scores(last: Float | npt.NDArray[np.uint8], readout: str) -> Float:
-    """What the readout takes from the layer before the output, whose values are `[N, T, classes]`."""
+    """Return the scores that the readout takes from the last layer's values `[N, T, classes]`."""
     match readout:
         case "membrane_last_argmax_lowest":
             made: Float = last[:, -1].astype(np.float64)

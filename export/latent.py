@@ -51,7 +51,7 @@ class Latent:
         return (found if self.kept is None else found * self.kept).astype(np.int8)
 
     def tensors(self, name: str) -> dict[str, npt.NDArray[Any]]:
-        """What a checkpoint holds for node `name`."""
+        """Return the tensors that a checkpoint holds for node `name`."""
         told: dict[str, npt.NDArray[Any] | None] = {
             "weight": self.weight,
             "grid": self.grid,

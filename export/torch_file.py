@@ -14,7 +14,7 @@ from lehr.errors import UsageError
 from lehr.spelling import nearest
 
 MODULE = "lehr_user_model"
-"""Under which name the file is imported, so that `if __name__ == "__main__"` in it is not run."""
+"""The name under which the file is imported: `if __name__ == "__main__"` in it is not run."""
 
 
 def load_model(path: Path, factory: str) -> nn.Module:
@@ -48,7 +48,8 @@ def load_model(path: Path, factory: str) -> nn.Module:
                     for name, each in vars(made).items()
                     if callable(each) and getattr(each, "__module__", "") == MODULE
                 ]
-                asked = f"{nearest(factory, own)} give one that returns the model, as model.py:factory".strip()
+                near = nearest(factory, own)
+                asked = f"{near} give one that returns the model, as model.py:factory".strip()
                 raise UsageError(f"{path} has no function {factory!r}; {asked}")
             model = getattr(made, factory)()
         except UsageError:

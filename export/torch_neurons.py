@@ -1,4 +1,4 @@
-"""What an snnTorch neuron computes, in the words of the integer network.
+"""Neurons of snnTorch, in the words of the integer network.
 
 The equations are those of snnTorch 1.0.0's own forward passes. With `V` the membrane, `I` the input
 and `r` whether the last step's `V` was over the threshold:
@@ -39,12 +39,12 @@ _RESETS = {"subtract": "_base_sub", "zero": "_base_zero", "none": "_base_int"}
 """The methods by which snnTorch's neurons compute a step, by the reset that they were built for."""
 
 LEAST = 1e-9
-"""How far from the threshold, on both sides, it is asked whether a neuron fires."""
+"""The distance from the threshold, on both sides, at which firing is tried."""
 
 
 @dataclass(frozen=True)
 class NeuronModule:
-    """What is read of a neuron module.
+    """Contents of a neuron module.
 
     Attributes:
         dynamics: what its neurons compute.
@@ -163,7 +163,10 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
 
 
 def _wrong_reset(neuron: Any) -> str | None:
-    """Why what a neuron computes need not be what its reset_mechanism says: that can be set, or loaded, after the neuron was built."""
+    """Say why a neuron need not compute what its reset_mechanism says.
+
+    That can be set, or loaded, after the neuron was built.
+    """
     said, number = neuron.reset_mechanism, int(neuron.reset_mechanism_val)
     function = neuron.state_function
     built = next(
@@ -183,11 +186,17 @@ def _wrong_reset(neuron: Any) -> str | None:
     others = {said, loaded} - {built}
     if not others:
         return None
-    return f"it was built with reset_mechanism='{built}', but holds '{others.pop()}', set or loaded since; build it with that"
+    return (
+        f"it was built with reset_mechanism='{built}', but holds '{others.pop()}', set or loaded "
+        "since; build it with that"
+    )
 
 
 def _fires(neuron: Any) -> Fires:
-    """How the neuron's own surrogate compares, tried at the threshold and on both sides of it."""
+    """Return how the neuron's own surrogate compares.
+
+    It is tried at the threshold and on both sides of it.
+    """
     with torch.no_grad():
         spikes = neuron.spike_grad(
             torch.tensor([-1.0, -LEAST, 0.0, LEAST, 1.0], dtype=torch.float64)

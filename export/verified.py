@@ -1,7 +1,9 @@
-"""Networks written as `.nir` files that were verified: read back, run on samples, and compared with what they were made of.
+"""Networks written as `.nir` files that were verified.
 
-    made = from_torch(model, sample)
-    export_model(made, Path("model.nir")).differ        # spikes that are not the model's, by layer
+They are read back, run on samples, and compared with what they were made of.
+
+    converted = from_torch(model, sample)
+    export_model(converted, Path("model.nir")).differ    # spikes that are not the model's, by layer
 
 Nothing is written where a comparison fails. `lehr.train.exporting.export_run` does the same for a
 run of `lehr train`.
@@ -34,7 +36,10 @@ if TYPE_CHECKING:  # which imports torch
 
 Spikes = Mapping[str, npt.NDArray[np.uint8]]
 
-_ITS_FORWARD = "look whether its forward does in a later step what its layers do not say, such as counting its calls; else report it as a bug of lehr"
+_ITS_FORWARD = (
+    "look whether its forward does in a later step what its layers do not say, such as counting "
+    "its calls; else report it as a bug of lehr"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +122,9 @@ def export_model(
     strict: bool | None = None,
     reader: str | None = None,
 ) -> VerifiedModel:
-    """Write the network of a torch model, and compare every spike of the file with the model's, on the sample of its conversion.
+    """Write the network of a torch model, and compare every spike of the file with the model's.
+
+    The spikes are those on the sample of its conversion.
 
     Args:
         made: from `lehr.export.from_torch`.
@@ -164,7 +171,9 @@ def export_model(
 def export_graph(
     made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path | str
 ) -> VerifiedGraph:
-    """Write the network of a float graph, and measure on samples how the file differs from the graph.
+    """Write the network of a float graph, and measure how the file differs from the graph.
+
+    That is measured on samples.
 
     Args:
         made: from `lehr.export.nirgraph.quantize`.
@@ -191,7 +200,7 @@ def export_graph(
 
 
 def put_network(network: Network, part: Path, origin: Mapping[str, Any] | None = None) -> Network:
-    """Write a network, within another's `lehr.atomic.writing`; returns what is read back."""
+    """Write a network, within another's `lehr.atomic.writing`, and return what is read back."""
     part.write_bytes(nirfile.to_bytes(network, origin))
     return nirfile.read(part)
 
@@ -230,7 +239,7 @@ def _require_explained(
 
 
 def _first(expected: Spikes, got: Spikes) -> str:
-    """Say where the first spike differs: in the first sample and step in which one does, in the first layer."""
+    """Say where the first spike differs: first by sample and step, then by layer."""
     found = []
     for depth, (name, spikes) in enumerate(expected.items()):
         wrong = spikes != got[name]

@@ -1,4 +1,4 @@
-"""The fields of one NIR node, as a file tells them: checked, and made a node of the float graph."""
+"""The fields of one NIR node in a file: checked, and made into a node of the float graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from lehr.nodes import Shape, pair
 
 AGAIN = "export the graph again"
 LARGEST = 1e15
-"""Numbers above this are no weights, times or thresholds that anybody means, and their products need not be finite."""
+"""The largest number that is taken for a weight, a time or a threshold.
+
+Nobody means greater ones, and their products need not be finite.
+"""
 
 _NEURONS: Mapping[str, tuple[str, ...]] = {
     "Threshold": ("threshold",),
@@ -38,9 +41,8 @@ def float_node(told: Fields) -> tuple[FloatNode, tuple[str, ...]]:
     Raises:
         FileRefused: when its type or a field is none that NIR has. The caller names the node.
     """
-    told = {
-        name: value for name, value in told.items() if value is not None
-    }  # nodes in memory have fields of None
+    # nodes in memory have fields of None
+    told = {name: value for name, value in told.items() if value is not None}
     kind, notes = told.get("type"), list[str]()
     if isinstance(kind, str) and kind in _NEURONS:
         return _cells(kind, told), ()
@@ -69,12 +71,15 @@ def numbers(told: Fields, name: str) -> Float:
 
 
 def map_shape(shape: Shape) -> Shape:
-    """Return the shape of a layer: one of channels and positions becomes a feature map of height 1."""
+    """Return the shape of a layer.
+
+    A shape of channels and positions becomes a feature map of height 1.
+    """
     return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def leading_axis(what: str) -> str:
-    """Says of `what` that its leading axis of 1 was left out."""
+    """Say of `what` that its leading axis of 1 was left out."""
     return f"{what}: its leading axis of 1 is the batch's, and is left out"
 
 
@@ -106,7 +111,10 @@ def _linear(told: Fields, notes: list[str]) -> Weights:
 
 
 def _bias(told: Fields, weight: Float, notes: list[str]) -> Float | None:
-    """One number per output; one for all of them, and a batch's axis, have one meaning too."""
+    """Return one number per output.
+
+    One number for all of them, and one with a batch's axis, have one meaning too.
+    """
     if "bias" not in told:
         return None
     bias, outputs = numbers(told, "bias"), len(weight)
@@ -192,7 +200,10 @@ def _flatten(told: Fields, notes: list[str]) -> Flat:
 
 
 def _stated(told: Fields, name: str) -> Shape:
-    """What a field says of the shape of the input, which follows from the edges; nothing where it says nothing."""
+    """Return the shape of the input that a field states; empty where it states none.
+
+    The shape that counts follows from the edges.
+    """
     value = np.asarray(told[name]) if name in told else np.zeros(0, np.int64)
     return (
         tuple(int(v) for v in value.ravel()) if value.dtype.kind in "iu" and value.ndim < 2 else ()

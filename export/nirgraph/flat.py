@@ -13,7 +13,7 @@ from lehr.nirfile import about, edges_of
 from lehr.refusals import Refusals
 
 DEPTH = 8
-"""How deep graphs may lie in graphs."""
+"""The most levels that graphs may lie in graphs."""
 
 
 class FlatGraph:
@@ -45,7 +45,7 @@ class FlatGraph:
         self.sound = len(self.refusals.reasons) == len(self.unread)
 
     def _add(self, told: Any, path: str, depth: int) -> tuple[list[str], list[str]]:
-        """Take in a graph; the paths of its inputs and of its outputs.
+        """Take in a graph, and return the paths of its inputs and of its outputs.
 
         Raises:
             FileRefused: when it is none.
@@ -97,7 +97,7 @@ class FlatGraph:
     def _node(
         self, fields: Any, at: str, found: dict[str, list[str]], depth: int
     ) -> tuple[str, str]:
-        """Take in a node; where edges into it end, and where edges out of it start."""
+        """Take in a node; return where edges into it end, and where edges out of it start."""
         if not isinstance(fields, Mapping):
             raise FileRefused(f"{at}: holds a value where NIR has fields; remove it")
         if at in self.nodes or at in self.unread or at in self.shapes:

@@ -1,4 +1,6 @@
-"""The float graph run in double precision, step by step, as it was read: what the integer network is compared with.
+"""The float graph, run in double precision step by step as it was read.
+
+The integer network is compared with this run.
 
 It knows nothing of folding: biases are added where they stand, averages are divided, scales
 multiplied. Only what NIR leaves open is taken from the semantics, in which the integer network is
@@ -27,19 +29,25 @@ from lehr.refusals import Refusals
 Spikes = npt.NDArray[np.uint8]
 Steps = npt.NDArray[np.int64]
 WHOLE = 1e-6
-"""A delay as near to a whole number of steps as this, in steps, is one."""
+"""A delay this near to a whole number of steps, in steps, is taken for it."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a graph does on some samples, by layer: spikes `[N, T, *shape]`, and membranes above v_reset of the same shape."""
+    """Spikes and membranes of a graph on some samples, by layer.
+
+    Spikes are `[N, T, *shape]`; membranes are above v_reset, of the same shape.
+    """
 
     spikes: Mapping[str, Spikes]
     membranes: Mapping[str, Float]
 
 
 def steps_of(graph: Graph, how: Semantics, refusals: Refusals) -> dict[str, Step]:
-    """Return the steps of the layers whose numbers make neurons; why the others do not, and which delays are none, goes to `refusals`."""
+    """Return the steps of the layers whose numbers make neurons.
+
+    Why the others do not, and which delays are none, goes to `refusals`.
+    """
     made = {}
     for name, cells in graph.cells.items():
         with refusals.collect(f"{name} ({cells.kind}): "):
@@ -108,7 +116,10 @@ def run(
 
 
 def silence(graph: Graph) -> dict[str, Float]:
-    """What every node puts out while there is no input and no spike: biases, and what comes of them; each of its node's shape."""
+    """Return what every node puts out while there is no input and no spike.
+
+    That is biases and what comes of them, each of its node's shape.
+    """
     value = {INPUT: np.zeros((1, *graph.shape))}
     value |= {name: np.zeros((1, *cells.shape)) for name, cells in graph.cells.items()}
 
@@ -124,7 +135,7 @@ def silence(graph: Graph) -> dict[str, Float]:
 
 
 def apply(node: FloatNode, x: Float) -> Float:
-    """Return a node without state on a batch; a delay is none here."""
+    """Apply a node without state to a batch; a delay does nothing here."""
     match node:
         case Weights() if node.weight.ndim == 2:
             made: Float = x @ node.weight.T

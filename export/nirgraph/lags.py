@@ -1,4 +1,4 @@
-"""Delays: whether spikes take as long on their ways through an integer network as through the graph that it was made of."""
+"""Delays: spikes must take as long through an integer network as through its float graph."""
 
 from __future__ import annotations
 

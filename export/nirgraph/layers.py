@@ -1,4 +1,7 @@
-"""The layers of a rewritten graph: weights as levels in one step per output wherever their currents are added, neurons per channel."""
+"""The layers of a rewritten graph: levels for weights, neurons per channel.
+
+Weights have one step per output wherever their currents are added.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,12 @@ from lehr.nodes import Conv2d, Linear
 from lehr.weights import WeightKind
 
 ALIKE = 1e-6
-"""Numbers that differ by less than this share of themselves are one number, as float32 may write it."""
+"""Numbers that differ by less than this share of themselves are one, as float32 may write it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How integers are made.
+    """Choices in making integers.
 
     Attributes:
         weights: what weights are rounded to.
@@ -80,7 +83,7 @@ class QuantizedWeights:
 def quantize_weights(
     graph: Rewritten, kind: WeightKind, full_scale: float
 ) -> dict[str, QuantizedWeights]:
-    """All weights as levels; those whose currents are added share a step per output.
+    """Make levels of all weights; those whose currents are added share a step per output.
 
     Raises:
         NotMappable: when weights that are added depend on each other's step.
@@ -107,7 +110,7 @@ def quantize_weights(
 
 
 def _groups(graph: Rewritten) -> list[list[str]]:
-    """Return the nodes of weights, those together whose currents are added somewhere."""
+    """Group the nodes of weights whose currents are added somewhere."""
     owner = {name: name for name, node in graph.nodes.items() if isinstance(node, Weights)}
 
     def find(name: str) -> str:
@@ -125,7 +128,7 @@ def _groups(graph: Rewritten) -> list[list[str]]:
 
 
 def _behind(graph: Rewritten, name: str) -> list[str]:
-    """Return the weights whose currents weights take."""
+    """Return the weights whose currents the weights of a node take."""
     roots = [root for source in graph.sources(name) for root in graph.roots(source)]
     return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
 
@@ -133,7 +136,7 @@ def _behind(graph: Rewritten, name: str) -> list[str]:
 def signal(
     graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float
 ) -> Float:
-    """What one unit of the integers that leave a node is worth, per channel."""
+    """Return what one unit of the integers that leave a node is worth, per channel."""
     if name == INPUT:
         return np.full(graph.shapes[INPUT][0], 1 / full_scale)
     node = graph.nodes[name]
@@ -149,7 +152,7 @@ def signal(
 def _incoming(
     graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float
 ) -> Float:
-    """Real weights for integers as their input."""
+    """Return real weights for integers as their input."""
     node = graph.nodes[name]
     assert isinstance(node, Weights)
     return columns(node, signal(graph, graph.sources(name)[0], made, full_scale))
@@ -188,7 +191,7 @@ def _one_step(
 
 
 class LayerReader:
-    """Turns the step of a layer of neurons into what waits for integers."""
+    """Reader of a layer of neurons: from its step to what waits for integers."""
 
     def __init__(
         self, name: str, cells: Cells, step: Step, how: Semantics, options: Options
@@ -263,7 +266,7 @@ class LayerReader:
         )
 
     def _differs(self, step: Step, numbers: tuple[tuple[Float, float], ...]) -> bool:
-        """Whether neurons of one channel differ, so that each of the layer has numbers of its own."""
+        """Return whether neurons of one channel differ; each neuron then has its own numbers."""
         decays = [
             (beta, float((1 - beta).min())) for beta in (step.beta, step.alpha) if beta is not None
         ]
@@ -305,7 +308,7 @@ class LayerReader:
         return decay
 
     def _own_decays(self, values: Float, what: str) -> Decay:
-        """One decay a neuron, with the least shift that keeps each within the error that was asked for."""
+        """Return a decay for each neuron, with the least shift that keeps to the asked error."""
         rows = self._rows(values)
         betas = rows.ravel() if self.by_neuron else rows[:, 0]
         exact, bits = exact_decays(betas), self.options.decay_bits
@@ -346,11 +349,17 @@ class LayerReader:
         note = f"{self.name}: {what} moved by {decay.moved:.2g} to {numerators}"
         if self.options.decay_bits is None and share > self.options.error:
             most = f"{MAX_SHIFT} bits, the most that a decay has"
-            note += f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, for it has {most}"
+            note += (
+                f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, "
+                f"for it has {most}"
+            )
         self.notes.append(note)
 
     def _numbers(self, values: Float, what: str, unit: float) -> Float:
-        """One number per channel of numbers per neuron, or each in one axis; differences far below `unit` are none."""
+        """Return one number per channel of numbers per neuron, or each in one axis.
+
+        Differences far below `unit` are none.
+        """
         rows = self._rows(values)
         if self.by_neuron:
             return rows.ravel().copy()

@@ -85,7 +85,7 @@ class Quantized:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was rounded."""
+        """Return whether nothing was rounded."""
         return all(layer.report.exact for layer in self.layers.values())
 
 
@@ -160,7 +160,9 @@ def quantize(
 def plan(
     graph: Graph, how: Semantics, options: Options, scale: float
 ) -> tuple[Rewritten, Mapping[str, QuantizedWeights], Mapping[str, Waiting]]:
-    """Return the graph rewritten, its weights as levels, and its layers of neurons, which wait for their fraction bits.
+    """Return the graph rewritten, its weights as levels, and its layers of neurons.
+
+    The layers wait for their fraction bits.
 
     Raises:
         NotMappable: naming every node that no integer network computes, as far as they can be known
@@ -195,7 +197,7 @@ def plan(
 
 
 def _laid(wait: Waiting, numbers: Float) -> Float:
-    """Numbers by neuron in the layer's shape, those by channel as they are."""
+    """Lay numbers by neuron out in the layer's shape; those by channel stay as they are."""
     return numbers if wait.dynamics.shape is None else numbers.reshape(wait.dynamics.shape)
 
 
@@ -222,7 +224,10 @@ def _length(
     full_scale: float | None,
     refusals: Refusals,
 ) -> int:
-    """For how many steps a sample runs; what is wrong with the samples, or not said of them, goes to `refusals`, as UsageErrors."""
+    """Return for how many steps a sample runs.
+
+    What is wrong with the samples, or not said of them, goes to `refusals`, as UsageErrors.
+    """
     shape = graph.shape
     held, timed = (
         sample.shape[1:] == shape,
@@ -230,22 +235,34 @@ def _length(
     )
     if sample.dtype != np.uint8 or not sample.size or not (held or timed):
         wanted = ", ".join(map(str, shape))
-        told = f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 [N, T, {wanted}]"
-        refusals.add(UsageError(f"{told}, or [N, {wanted}] and --steps; reshape it"))
-        return 0
-    if held and steps is None:
-        told = "calibration input has no axis of time, and no steps are given"
         refusals.add(
             UsageError(
-                f"{told}; say for how many a sample is held, as --steps 8 (in Python: steps=8)"
+                f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 "
+                f"[N, T, {wanted}], or [N, {wanted}] and --steps; reshape it"
+            )
+        )
+        return 0
+    if held and steps is None:
+        refusals.add(
+            UsageError(
+                "calibration input has no axis of time, and no steps are given; say for how many a "
+                "sample is held, as --steps 8 (in Python: steps=8)"
             )
         )
     if timed and steps is not None and steps > sample.shape[1]:
-        told = f"calibration input has {sample.shape[1]} steps, but --steps is {steps}"
-        refusals.add(UsageError(f"{told}; ask for at most as many"))
+        refusals.add(
+            UsageError(
+                f"calibration input has {sample.shape[1]} steps, but --steps is {steps}; ask for "
+                "at most as many"
+            )
+        )
     if full_scale is None and (highest := int(sample.max())) > 1:
-        told = f"calibration input holds {highest}, but no full scale is given"
-        refusals.add(UsageError(f"{told}; give --full-scale 255 for pixels, 1 for counts"))
+        refusals.add(
+            UsageError(
+                f"calibration input holds {highest}, but no full scale is given; give --full-scale "
+                "255 for pixels, 1 for counts"
+            )
+        )
     return steps or int(sample.shape[1])
 
 
@@ -256,7 +273,10 @@ def _leading(graph: Rewritten, name: str) -> list[str]:
 
 
 def _factors(graph: Graph, name: str, full_scale: float) -> int:
-    """Return the most binary digits of what scales and averages multiply with on the way to a layer, and the full scale of inputs."""
+    """Return the most binary digits of the factors on the way to a layer.
+
+    Factors are those of scales and averages, and 1 over the full scale of inputs.
+    """
     pending, seen, most = [name], {name}, 0
     while pending:
         for source in set(graph.outline.sources(pending.pop())) - seen:

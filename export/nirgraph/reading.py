@@ -1,4 +1,7 @@
-"""Reading a NIR file, whoever wrote it: through the door, then its meaning; subgraphs are put into the graph that holds them."""
+"""Reading of NIR files, whoever wrote them: checked as files, then read for their meaning.
+
+Subgraphs are put into the graph that holds them.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def read(path: Path) -> Graph:
 
 
 def from_nir(graph: nir.NIRGraph) -> Graph:
-    """Return a graph of the `nir` package.
+    """Read a graph of the `nir` package.
 
     Raises:
         FileRefused: as `read`.
@@ -49,7 +52,9 @@ def from_nir(graph: nir.NIRGraph) -> Graph:
 
 
 def from_tree(told: Any) -> Graph:
-    """Return a graph as dictionaries, as they stand in a file; all that is wrong with it is told at once.
+    """Read a graph from dictionaries, as they stand in a file.
+
+    All that is wrong with it is said at once.
 
     Raises:
         FileRefused: as `read`.
@@ -102,13 +107,15 @@ class _Named:
         }
         self.unread = [self.names[source] for source in flat.unread]
         edges = [(self.names[a], self.names[b]) for a, b in flat.edges]
-        to_output = dict.fromkeys(
-            edge for edge in edges if edge[1] == OUTPUT
-        )  # one layer may lead to several outputs
+        # one layer may lead to several outputs
+        to_output = dict.fromkeys(edge for edge in edges if edge[1] == OUTPUT)
         self.edges: list[Edge] = [edge for edge in edges if edge[1] != OUTPUT] + list(to_output)
 
     def read_out(self, notes: list[str]) -> dict[str, str]:
-        """Put neurons that keep nothing after what leads to the output without being neurons; `Graph.heads`."""
+        """Put neurons that keep nothing after what leads to the output without being neurons.
+
+        Returns `Graph.heads`.
+        """
         fed = [a for a, b in self.edges if b == OUTPUT]
         in_file = {name: source for source, name in self.names.items()}
         heads: dict[str, str] = {}
@@ -136,7 +143,10 @@ class _Named:
 def _fit(
     named: _Named, stated: Shape, entry: str, notes: list[str], refusals: Refusals
 ) -> tuple[Shape, Fitted]:
-    """Return the input's shape, and the nodes fitted to it: without leading axes of 1, if with them it does not fit."""
+    """Return the input's shape, and the nodes fitted to it.
+
+    Leading axes of 1 are left out if with them it does not fit.
+    """
     first: tuple[Shape, Fitted, Refusals] | None = None
     heard = [named.nodes.get(b) for a, b in named.edges if a == INPUT]
     vector = all(isinstance(node, Weights) and node.weight.ndim == 2 for node in heard)
@@ -186,7 +196,10 @@ def _note_outputs(flat: FlatGraph, named: _Named, fitted: Fitted, notes: list[st
 
 
 def _require_whole(told: Mapping[str, Any]) -> None:
-    """Refuse a file of lehr's whose neurons NIR has no type for: read as the nearest, they would be other neurons."""
+    """Refuse a file of lehr's whose neurons NIR has no type for.
+
+    Read as the nearest type, they would be other neurons.
+    """
     metadata = told.get("metadata")
     origin = metadata.get(ORIGIN) if isinstance(metadata, Mapping) else None
     lacks = origin.get(APPROXIMATE) if isinstance(origin, Mapping) else None
@@ -198,7 +211,7 @@ def _require_whole(told: Mapping[str, Any]) -> None:
 
 
 def _dt(told: Mapping[str, Any]) -> float | None:
-    """What the graph's metadata says of its step."""
+    """Return the step that the graph's metadata states, in seconds; None where it states none."""
     metadata = told.get("metadata")
     value = metadata.get("dt") if isinstance(metadata, Mapping) else None
     if value is None:

@@ -1,4 +1,6 @@
-"""The float graph in the vocabulary of an integer network: no scales, no averages, and one unit wherever currents are added.
+"""The float graph in the vocabulary of an integer network.
+
+It has no scales, no averages, and one unit wherever currents are added.
 
 A scale goes into the weights after it, into the neurons after it, or into the weights before it;
 what none of these can take becomes weights of its own, one per channel. Averages are sums and a
@@ -197,7 +199,10 @@ class Rewritten:
         self.steps[made] = np.ones((), np.int64)
 
     def roots(self, name: str) -> list[str]:
-        """Return the weights, neurons or input whose values pooling, flattening and delays bring to the edges that leave `name`."""
+        """Return the weights, neurons or input whose values leave `name` on its edges.
+
+        Pooling, flattening and delays bring them there.
+        """
         if name == INPUT or isinstance(self.nodes[name], (Weights, Cells)):
             return [name]
         return list(
@@ -210,7 +215,7 @@ def _along(factors: Float, weight: Float, axis: int) -> Float:
 
 
 def columns(node: Weights, factors: Float) -> Float:
-    """Weights whose input comes multiplied with `factors`, one per input channel."""
+    """Take factors of the input, one per input channel, into weights."""
     if node.groups == 1:
         return node.weight * _along(factors, node.weight, 1)
     outputs, per_group = node.weight.shape[:2]
@@ -219,7 +224,7 @@ def columns(node: Weights, factors: Float) -> Float:
 
 
 def _diagonal(factors: Float, shape: Shape) -> Weights:
-    """Weights by which each channel hears itself alone."""
+    """Return weights by which each channel hears itself alone."""
     if len(shape) == 1:
         return Weights(np.diag(factors))
     assert math.prod(factors.shape) == shape[0]

@@ -1,4 +1,7 @@
-"""What a NIR graph does not say: its step, how its equations are stepped, what a spike does, and which layer decides."""
+"""The choices that a NIR graph leaves open.
+
+They are its step, how its equations are stepped, what a spike does, and which layer decides.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ LEAST_DT = 1e-15
 
 @dataclass(frozen=True)
 class Semantics:
-    """How a graph is to be understood. The defaults are the equations of NIR's own documentation, stepped by forward Euler.
+    """The reading of a graph where NIR leaves it open.
+
+    The defaults are the equations of NIR's own documentation, stepped by forward Euler.
 
     Attributes:
         dt: seconds of a step; None where the graph has no time constants, or states it itself.
@@ -77,7 +82,10 @@ class Semantics:
 
 
 def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
-    """Return the graph whose output is fed by the layer that `read_from` names; a missing or wrong name goes to `refusals`, as UsageError."""
+    """Return the graph whose output is fed by the layer that `read_from` names.
+
+    A missing or wrong name goes to `refusals`, as UsageError.
+    """
     choice = " or ".join(
         f"--read-from {source}" for source in list(graph.heads)[:_SHOWN]
     ) + " ..." * (len(graph.heads) > _SHOWN)
@@ -111,7 +119,9 @@ def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
 
 
 def settled(graph: Graph, told: Semantics, refusals: Refusals) -> tuple[Semantics, tuple[str, ...]]:
-    """Return the semantics with what the graph itself states filled in, and where each of them comes from, in sentences.
+    """Return the semantics with what the graph itself states filled in.
+
+    With them come sentences that say where each of them is from.
 
     Whatever is needed and neither says goes to `refusals`, as UsageErrors that name a node that
     needs it.
@@ -181,7 +191,10 @@ def _ask(
     integrating: str | None,
     refusals: Refusals,
 ) -> None:
-    """Refuse what is not said: `timed` is a node with a time constant, `integrating` one that integrates."""
+    """Refuse what is not said.
+
+    `timed` is a node with a time constant, `integrating` one that integrates.
+    """
     last = graph.nodes[graph.outline.output]
     assert isinstance(last, Cells)
     if dt is None and timed:

@@ -15,15 +15,24 @@ from lehr.export.nirgraph.times import NEAR, odd_time
 
 _FINEST = 1 << 16
 _NOISE = 1e-12
-"""What double precision makes of a quotient of times that is exact, and more: float32 is a thousand times coarser."""
+"""The most by which double precision misses a quotient of times that is exact, and more.
+
+float32 is a thousand times coarser.
+"""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a layer, per neuron, with `u` the membrane above v_reset; arrays of the layer's shape.
+    """One step of a layer, per neuron, with `u` the membrane above v_reset.
 
-    u = beta u + gain x + drive, or with a synapse state  J = alpha J + gain x;  u = beta u + J +
-    drive.
+    Its arrays are of the layer's shape.
+
+        u = beta u + gain x + drive
+
+    With a synapse state:
+
+        J = alpha J + gain x
+        u = beta u + J + drive
 
     Attributes:
         beta: decay of the membrane.
@@ -76,9 +85,8 @@ def step_of(cells: Cells, how: Semantics) -> Step:
     v, zero = cells.values, np.zeros(cells.shape)
     v_reset = v.get("v_reset", zero)
     threshold = v["threshold"] - v_reset if cells.fires else None
-    if (
-        threshold is not None and cells.kind == "Threshold"
-    ):  # one of 0 or below is raised, and so is what is compared with it
+    # a threshold of 0 or below is raised, and so is what is compared with it
+    if threshold is not None and cells.kind == "Threshold":
         lift = np.where(threshold > 0, 0.0, 1 - threshold)
         return Step(zero, None, np.ones(cells.shape), lift, threshold + lift)
     if cells.kind == "Readout":
@@ -100,7 +108,10 @@ def step_of(cells: Cells, how: Semantics) -> Step:
 
 
 def _decay(tau: Float, name: str, how: Semantics) -> Float:
-    """What is left of a state after a step; a decay as near to a multiple of 2**-16 as float32 can say it, is that."""
+    """Return what is left of a state after a step.
+
+    A decay that is as near to a multiple of 2**-16 as float32 can say it is taken for that.
+    """
     assert how.dt is not None
     share = _lost(tau, how.dt, how)
     if share.max() > 1 + TOLERANCE:
@@ -115,16 +126,18 @@ def _decay(tau: Float, name: str, how: Semantics) -> Float:
 
 
 def _lost(tau: Float, dt: float, how: Semantics) -> Float:
-    """Which share of a state a step takes away."""
-    with np.errstate(
-        over="ignore"
-    ):  # a share without bounds is refused, and said, where it is used
+    """Return the share of a state that a step takes away."""
+    # a share without bounds is refused, and said, where it is used
+    with np.errstate(over="ignore"):
         share: Float = dt / tau if how.discretize == "euler" else -np.expm1(-dt / tau)
     return share
 
 
 def taken_for_exact(cells: Cells, step: Step, how: Semantics) -> list[str]:
-    """Which time constants were taken for others, as near as float32 says them, in sentences."""
+    """Return sentences on time constants that were taken for others.
+
+    These are as near as float32 says a time.
+    """
     said = []
     for name in {"tau", "tau_mem", "tau_syn"} & set(cells.values):
         assert how.dt is not None

@@ -1,4 +1,4 @@
-"""What a float graph does not say of an integer network, as its importer runs it, in sentences."""
+"""Sentences on what a float graph, as its importer runs it, does not say of its network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from lehr.nodes import Neuron
 from lehr.widths import LayerWidth
 
 _TOLD_APART = 2**36
-"""Up to here the leaks that stand for none, and for all, and the roundings of doubles add up to less than the margin of a threshold."""
+"""States, times steps, up to which floats keep single integers apart.
+
+Up to here the leaks that stand for none, and for all, and the roundings of doubles add up to less
+than the margin of a threshold.
+"""
 _SPIKE = {
     ("subtract", "next_step"): "takes the threshold off in the next step",
     ("subtract", "same_step"): "takes the threshold off at once",
@@ -26,7 +30,7 @@ _SPIKE = {
 def differences(
     neuron: Neuron, kind: str, width: LayerWidth, steps: int, title: str, reader: Reader
 ) -> Iterator[str]:
-    """In what the neurons of a layer differ once `title`, the importer, runs them.
+    """Yield how the neurons of a layer differ once `title`, the importer, runs them.
 
     Args:
         neuron: the layer.
@@ -55,14 +59,20 @@ def differences(
         )
     )
     if largest * steps ** (2 if reader.reset == "subtract" else 1) > _TOLD_APART:
-        yield f"its states come to {largest:,} in {steps:,} steps, so far that floats lose sight of single integers"
+        yield (
+            f"its states come to {largest:,} in {steps:,} steps, so far that floats lose sight of "
+            "single integers"
+        )
     for state, own, bits in states:
         decay = f"{own.decay_numerator}/{1 << own.decay_shift}"
         if bits > own.state_bits:
             does = "saturates" if own.overflow == "saturate" else "wraps round"
             yield f"its {state} {does} at {own.state_bits} bits; a float does not"
         if 0 < own.beta < 1 and not _leaks_exactly(neuron, steps):
-            yield f"the leak of its {state}, {decay}, is rounded to an integer in every step; a float is not"
+            yield (
+                f"the leak of its {state}, {decay}, is rounded to an integer in every step; a "
+                "float is not"
+            )
 
 
 def _firing(neuron: Neuron, width: LayerWidth, title: str, reader: Reader) -> Iterator[str]:
@@ -72,7 +82,8 @@ def _firing(neuron: Neuron, width: LayerWidth, title: str, reader: Reader) -> It
     # would see it.
     late = how.reset == reader.reset == "subtract" and how.beta == 1
     if ours != theirs and not late:
-        yield f"a spike {ours}; in {title} it {theirs}{'' if reader.reset == 'subtract' else ' at once'}"
+        when = "" if reader.reset == "subtract" else " at once"
+        yield f"a spike {ours}; in {title} it {theirs}{when}"
     if reader.reset == "subtract" and how.fires == "gt":
         yield f"fires above its threshold; in {title} at it, too"
     if reader.reset == "subtract" and width.membrane[1] >= 2 * int(neuron.threshold.min()):
@@ -80,7 +91,10 @@ def _firing(neuron: Neuron, width: LayerWidth, title: str, reader: Reader) -> It
 
 
 def _leaks_exactly(neuron: Neuron, steps: int) -> bool:
-    """Whether no leak has anything to round, in any of the steps: each takes no more bits off than are left below the point."""
+    """Return whether no leak has anything to round, in any of the steps.
+
+    Each takes no more bits off than are left below the point.
+    """
     how = neuron.fields
     values = [np.array([1 << how.fraction_bits]), neuron.bias]
     if how.reset == "subtract":
