@@ -238,10 +238,10 @@ def _structure(net: Network) -> dict[str, Any]:
     """Return everything of a network that is no array."""
     nodes = {}
     for name, node in net.nodes.items():
-        told = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
+        values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
         plain = {
             key: value
-            for key, value in told.items()
+            for key, value in values.items()
             if not isinstance(value, (np.ndarray, Mapping)) and value is not None
         }
         nodes[name] = {
@@ -264,27 +264,31 @@ def _plain(value: Any) -> Any:
     return asdict(value) if isinstance(value, (Arithmetic, Synapse)) else value
 
 
-def _arithmetic(told: dict[str, Any]) -> Arithmetic | Program:
+def _arithmetic(tree: dict[str, Any]) -> Arithmetic | Program:
     """Return the arithmetic of which `_plain` made `tree`.
 
     Both kinds have an `update`: a program a list of lines, fields a word.
     """
-    if not isinstance(told[UPDATE], list):
-        return Arithmetic(**told)
-    return program_of_lines(told.pop(UPDATE), told.pop("membrane"), **told)
+    if not isinstance(tree[UPDATE], list):
+        return Arithmetic(**tree)
+    return program_of_lines(tree.pop(UPDATE), tree.pop("membrane"), **tree)
 
 
 def _neuron(
-    name: str, told: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
+    name: str, tree: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
 ) -> dict[str, Any]:
     """Return the fields of neurons, by name."""
-    how = _arithmetic(told["arithmetic"])
+    arithmetic = _arithmetic(tree["arithmetic"])
     values = {key: _integers(f"{name}.{key}", tensors) for key in FIRST}
-    others = [key for key in how.parameters if key not in FIRST] if isinstance(how, Program) else []
-    synapse = Synapse(**told["synapse"]) if "synapse" in told else None
+    others = (
+        [key for key in arithmetic.parameters if key not in FIRST]
+        if isinstance(arithmetic, Program)
+        else []
+    )
+    synapse = Synapse(**tree["synapse"]) if "synapse" in tree else None
     return {
         **values,
-        "arithmetic": how,
+        "arithmetic": arithmetic,
         "synapse": synapse,
         "parameters": {key: _integers(f"{name}.{key}", tensors) for key in others},
     }
@@ -296,10 +300,10 @@ def _assemble(
     """Put the arrays back, and take out of `tensors` what is used."""
     nodes: dict[str, Node] = {}
     latents: dict[str, Latent] = {}
-    for name, told in structure["nodes"].items():
-        kind = _TYPES[told.pop("type")]
+    for name, tree in structure["nodes"].items():
+        kind = _TYPES[tree.pop("type")]
         values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()
         }
         if kind is Neuron:
             values |= _neuron(name, values, tensors)

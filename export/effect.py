@@ -75,25 +75,27 @@ class Effect:
 
     def accuracies(self, labels: npt.NDArray[np.int64]) -> tuple[float, float]:
         """Return the shares of samples that the graph, and the network, predict as labelled."""
-        told = labels[: self.samples]
-        return float((self.float_prediction == told).mean()), float(
-            (self.prediction == told).mean()
+        wanted = labels[: self.samples]
+        return float((self.float_prediction == wanted).mean()), float(
+            (self.prediction == wanted).mean()
         )
 
 
-def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None = None) -> Effect:
+def measure(
+    quantized: Quantized, x: npt.NDArray[np.uint8], network: Network | None = None
+) -> Effect:
     """Run graph and network on samples and compare them.
 
     Args:
-        made: from `lehr.export.nirgraph.quantize`.
+        quantized: from `lehr.export.nirgraph.quantize`.
         x: uint8 `[N, T, *shape]`, or `[N, *shape]`, held.
-        network: in place of `made.network`, one that was read back from a file.
+        network: in place of `quantized.network`, one that was read back from a file.
 
     Raises:
         UsageError: when there are no samples.
         FileRefused: when the samples are not what the network takes.
     """
-    net = network or made.network
+    net = network or quantized.network
     if not len(x):
         raise UsageError("calibration input holds no samples; give at least one")
     size = net.steps * sum(math.prod(net.shapes[name]) for name in net.neurons)
@@ -102,13 +104,13 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
     results, scores = [], []
     for start in range(0, len(x), batch):
         part = x[start : start + batch]
-        floats = run(made.graph, part, made.semantics, net.steps, made.full_scale)
+        floats = run(quantized.graph, part, quantized.semantics, net.steps, quantized.full_scale)
         result = simulate(net, part, trace=net.neurons, steps=net.steps)
         for name in net.neurons:
             there, here = floats.spikes[name], result.trace.spikes[name]
             scale, theta = (
                 numbers.reshape(*numbers.shape, *[1] * (there.ndim - 2 - numbers.ndim))
-                for numbers in (made.layers[name].scale, made.layers[name].threshold)
+                for numbers in (quantized.layers[name].scale, quantized.layers[name].threshold)
             )
             apart = np.abs(result.trace.membranes[name] * scale - floats.membranes[name]) / theta
             counts = np.abs(
@@ -131,9 +133,9 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
             },
             spikes_apart=int(sums[name][_MEANS.index("spikes_differ")]),
             saturations=sum(result.saturations[name] for result in results),
-            weight_error=made.layers[name].weight_error,
-            threshold_error=made.layers[name].threshold_error,
-            decay_error=made.layers[name].decay_error,
+            weight_error=quantized.layers[name].weight_error,
+            threshold_error=quantized.layers[name].threshold_error,
+            decay_error=quantized.layers[name].decay_error,
         )
         for name in net.neurons
     }
@@ -155,12 +157,12 @@ def _scores(last: Float | npt.NDArray[np.uint8], readout: str) -> Float:
     """Return the scores that the readout takes from the last layer's values `[N, T, classes]`."""
     match readout:
         case "membrane_last_argmax_lowest":
-            made: Float = last[:, -1].astype(np.float64)
+            scores: Float = last[:, -1].astype(np.float64)
         case "membrane_max_argmax_lowest":
-            made = last.max(axis=1).astype(np.float64)
+            scores = last.max(axis=1).astype(np.float64)
         case _:
-            made = last.sum(axis=1, dtype=np.float64)
-    return made
+            scores = last.sum(axis=1, dtype=np.float64)
+    return scores
 
 
 def _warning(name: str, net: Network, effect: LayerEffect) -> str:

@@ -181,20 +181,20 @@ def folded(wait: Waiting, bits: int) -> Folded:
         NotMappable: when 32 bits do not hold one of them.
     """
     if wait.dynamics.integrates:
-        made = fold(wait.affine, 0.0 * wait.dynamics.threshold, bits)
-        return replace(made, threshold=np.zeros_like(made.threshold))
+        integers = fold(wait.affine, 0.0 * wait.dynamics.threshold, bits)
+        return replace(integers, threshold=np.zeros_like(integers.threshold))
     return fold(wait.affine, wait.dynamics.threshold, bits)
 
 
-def moved_share(wait: Waiting, made: Folded) -> float:
+def moved_share(wait: Waiting, integers: Folded) -> float:
     """Return the largest share by which rounding moved a threshold or a bias.
 
     A bias counts in thresholds; both are compared with what the model says.
     """
-    threshold, bias = in_units(wait.affine, wait.dynamics.threshold, made.fraction_bits)
-    moved = np.abs(made.bias - bias)
+    threshold, bias = in_units(wait.affine, wait.dynamics.threshold, integers.fraction_bits)
+    moved = np.abs(integers.bias - bias)
     if not wait.dynamics.integrates:
-        moved = np.maximum(moved, np.abs(made.threshold - threshold))
+        moved = np.maximum(moved, np.abs(integers.threshold - threshold))
     return float((moved / threshold).max())
 
 
@@ -219,25 +219,25 @@ def needed_bits(wait: Waiting, steps: int, most: int) -> int:
     return next(exact, MAX_FRACTION_BITS) + wait.dynamics.bits_lost(steps)
 
 
-def rounded_by_model(wait: Waiting, made: Folded, widest: int) -> bool:
+def rounded_by_model(wait: Waiting, integers: Folded, widest: int) -> bool:
     """Return whether the model's own sums, in double precision, need not be exact.
 
     They are where all of them are whole multiples of one number, and few enough: as integers take
     so many bits, `widest`, and the number so many digits, that double precision holds their
     product.
     """
-    affine, unit = wait.affine, 2.0**made.fraction_bits
+    affine, unit = wait.affine, 2.0**integers.fraction_bits
     if max(wait.digits, digits(affine.gain)) + widest > DOUBLE:
         return True
-    theta = made.threshold * np.abs(affine.gain) != unit * wait.dynamics.threshold
-    bias = made.bias * np.abs(affine.gain) != unit * affine.offset
+    theta = integers.threshold * np.abs(affine.gain) != unit * wait.dynamics.threshold
+    bias = integers.bias * np.abs(affine.gain) != unit * affine.offset
     return bool(bias.any()) or (not wait.dynamics.integrates and bool(theta.any()))
 
 
 def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerReport:
     """Report what became of a layer of chosen fraction bits, `bits`, and bounded membranes."""
-    made = folded(wait, bits)
-    notes, moved = list(wait.notes), moved_share(wait, made)
+    integers = folded(wait, bits)
+    notes, moved = list(wait.notes), moved_share(wait, integers)
     if moved:
         notes.append(
             f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold"
@@ -248,14 +248,16 @@ def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerRepo
     # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every
     # membrane to its threshold or below
     highest = width.membrane[1] + (wait.dynamics.arithmetic.fires == "ge")
-    twice = wait.gives_back and highest > 2 * int(made.threshold.min())
+    twice = wait.gives_back and highest > 2 * int(integers.threshold.min())
     if twice:
         notes.append(
             f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch "
             "then gives the threshold back"
         )
     inexact = bool(moved or wait.dropped or leaks or twice)
-    sums = not inexact and rounded_by_model(wait, made, max(width.bits, width.synapse_bits or 0))
+    sums = not inexact and rounded_by_model(
+        wait, integers, max(width.bits, width.synapse_bits or 0)
+    )
     if sums:
         worth = f"{float(wait.affine.gain.min()):.6g}"
         notes.append(
@@ -271,4 +273,4 @@ def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerRepo
         "sums": sums,
     }
     rounded = frozenset(name for name, changed in changes.items() if changed)
-    return LayerReport(wait.source, made, width, rounded, tuple(notes))
+    return LayerReport(wait.source, integers, width, rounded, tuple(notes))

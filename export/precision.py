@@ -45,7 +45,7 @@ def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[s
         NotMappable: when a layer takes more than 32 bits without any fraction bits.
     """
     require_accumulators(net)
-    known, made = intervals(net), {}
+    known, layer_rooms = intervals(net), {}
     for name, wait in waiting.items():
         bounds = arriving(net, name, known)
         # neurons of a channel that have numbers of their own
@@ -61,8 +61,8 @@ def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[s
                 " weights of its own before it that could be 0 in its place; add a layer with "
                 "weights"
             )
-        net, made[name] = removed, replace(room, wait=_with_note(room.wait, silent))
-    return net, made
+        net, layer_rooms[name] = removed, replace(room, wait=_with_note(room.wait, silent))
+    return net, layer_rooms
 
 
 def _nearest(net: Network, name: str, whole: Room) -> tuple[Room, Channels]:
@@ -181,10 +181,10 @@ def completed(net: Network, waiting: Mapping[str, Waiting], bits: Mapping[str, i
 
     Its state bits are the least that never saturate.
     """
-    made = {}
+    neurons = {}
     for name, wait in waiting.items():
         integers = folded(wait, bits[name])
-        made[name] = wait.dynamics.neurons(
+        neurons[name] = wait.dynamics.neurons(
             integers.threshold, integers.bias, bits[name], wait.dynamics.shape
         )
-    return fit_state_bits(replace(net, nodes={**net.nodes, **made}))
+    return fit_state_bits(replace(net, nodes={**net.nodes, **neurons}))

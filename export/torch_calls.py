@@ -79,10 +79,10 @@ def all_problems(model: nn.Module) -> dict[str, list[str]]:
     Returns:
         Sentences, by "name (Class)".
     """
-    found = {"torch": list(global_problems())}
+    by_module = {"torch": list(global_problems())}
     for name, module in _named(model, "", set()):
-        found[f"{name or 'model'} ({name_of(module)})"] = list(call_problems(module))
-    return {where: problems for where, problems in found.items() if problems}
+        by_module[f"{name or 'model'} ({name_of(module)})"] = list(call_problems(module))
+    return {where: problems for where, problems in by_module.items() if problems}
 
 
 def _named(module: nn.Module, name: str, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:

@@ -125,7 +125,9 @@ class Walk:
         values = dict(
             zip([state for state, _ in STATES[kind]], node.args[1:], strict=False)
         ) | dict(node.kwargs)
-        return [(told, values[told[0]]) for told in STATES[kind] if values.get(told[0]) is not None]
+        return [
+            (state, values[state[0]]) for state in STATES[kind] if values.get(state[0]) is not None
+        ]
 
     def call_function(self, node: fx.Node) -> None:
         """Unpack what a neuron returns, or take in torch.flatten."""

@@ -273,9 +273,9 @@ class Builder:
             if d.moved
         ]
         self._notes += moved
-        how = dynamics.arithmetic
+        arithmetic = dynamics.arithmetic
         back, affine = (
-            how.reset == "subtract" and how.reset_timing == "same_step",
+            arithmetic.reset == "subtract" and arithmetic.reset_timing == "same_step",
             Affine(self._gain, self._offset),
         )
         self.neurons[name] = Waiting(

@@ -155,16 +155,18 @@ def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
         NotMappable: with all that stands in the way, as far as it can be known.
     """
     problems = [
-        f"{where}: {problem}" for where, found in all_problems(module).items() for problem in found
+        f"{where}: {problem}"
+        for where, reasons in all_problems(module).items()
+        for problem in reasons
     ]
     try:
         model = settled_copy(unwrapped(module))
-        chain, found = trace(model)
+        chain, faults = trace(model)
     except NotMappable as error:
         if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
             problems.append(str(error))
         raise NotMappable(*together(problems)) from error
-    problems += found
+    problems += faults
     # the shape is lost behind a layer that does not run here: only kinds of layers can be judged
     lost = False
     for name, layer in chain.layers.items():

@@ -66,15 +66,15 @@ def settled_copy(model: nn.Module) -> nn.Module:
         for module in reversed(modules):  # inner ones first
             if is_wrapper(module):
                 memo[id(module)] = copy.deepcopy(unwrapped(module), memo)
-        made: nn.Module = copy.deepcopy(model, memo)
-        made.to("cpu", torch.float64)
-        made.eval()
+        copied: nn.Module = copy.deepcopy(model, memo)
+        copied.to("cpu", torch.float64)
+        copied.eval()
     except Exception as error:  # whatever the user's own methods of copying raise
         reason = str(error).partition("\n")[0]
         raise NotCopied(
             f"model: it cannot be copied ({reason}); export it before it runs"
         ) from error
-    for module in made.modules():
+    for module in copied.modules():
         module._forward_hooks.clear()
         for key, hook in list(module._forward_pre_hooks.items()):
             if computed_tensor(hook) is None:
@@ -86,7 +86,7 @@ def settled_copy(model: nn.Module) -> nn.Module:
             del module.forward
         if isinstance(module, snn.SpikingNeuron):
             vars(module)["spike_grad"] = functools.partial(_fire, module.spike_grad)
-    return made
+    return copied
 
 
 def _fire(spike_grad: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

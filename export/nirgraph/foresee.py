@@ -34,9 +34,9 @@ def foresee(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError, FileRefused: when the file itself cannot be read.
     """
-    told = read_tree(path).get("node")
+    tree = read_tree(path).get("node")
     try:
-        graph = from_tree(told)
+        graph = from_tree(tree)
     except LehrError as error:
         return tuple(map(str, error.args))
     return _refused(graph)
@@ -45,7 +45,7 @@ def foresee(path: Path) -> tuple[str, ...]:
 def _refused(graph: Graph) -> tuple[str, ...]:
     refusals = Refusals()
     graph = decided(graph, Semantics(), refusals)
-    how, _ = settled(graph, Semantics(), refusals)
+    semantics, _ = settled(graph, Semantics(), refusals)
     if refusals or _heavy(graph):  # what the options do not change is known without them
         for name, cells in graph.cells.items():
             with refusals.collect(f"{name} ({cells.kind}): "):
@@ -53,7 +53,7 @@ def _refused(graph: Graph) -> tuple[str, ...]:
         return refusals.reasons
     with refusals.collect():
         # binary weights are made fastest; the kind of weights refuses nothing
-        plan(graph, how, Options(weights="binary"), 1.0)
+        plan(graph, semantics, Options(weights="binary"), 1.0)
     return refusals.reasons
 
 

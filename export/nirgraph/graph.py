@@ -163,11 +163,11 @@ def stand_in(node: FloatNode) -> Node:
         case Flat():
             return Flatten()
         case Cells():
-            how = Arithmetic() if node.fires else Arithmetic(fires="never", reset="none")
+            arithmetic = Arithmetic() if node.fires else Arithmetic(fires="never", reset="none")
             return Neuron(
                 np.full(node.shape[0], int(node.fires), np.int32),
                 np.zeros(node.shape[0], np.int32),
-                how,
+                arithmetic,
             )
         case _:
             return Delay(1)

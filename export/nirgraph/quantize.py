@@ -120,45 +120,47 @@ def quantize(
     refusals = Refusals()
     length = _length(graph, sample, steps, full_scale, refusals)
     graph = decided(graph, semantics or Semantics(), refusals)
-    how, notes = settled(graph, semantics or Semantics(), refusals)
+    complete, notes = settled(graph, semantics or Semantics(), refusals)
     refusals.raise_all()
     scale = full_scale or 1.0
-    rewritten, weights, waiting = plan(graph, how, options, scale)
+    rewritten, weights, waiting = plan(graph, complete, options, scale)
     entry = Input(graph.shape, "spikes" if full_scale is None else "u8")
-    with asking_about_times(graph.cells, how.dt):
-        drawn, layers = rooms(_drawn(rewritten, weights, waiting, entry, length, how), waiting)
+    with asking_about_times(graph.cells, complete.dt):
+        drawn, layers = rooms(_drawn(rewritten, weights, waiting, entry, length, complete), waiting)
         # nothing is rounded where that is possible at all
         exact = options.fraction_bits is None and all(room.exact for room in layers.values())
         bits, waiting = chosen_bits(
             layers, fraction_bits=options.fraction_bits, error=None if exact else options.error
         )
         network = completed(drawn, waiting, bits)
-    require_same_delays(graph, network, how)
+    require_same_delays(graph, network, complete)
     widths = analyse(network).layers
-    made = {}
+    quantized_layers = {}
     for name, wait in waiting.items():
-        told = report(wait, bits[name], widths[name], length)
+        layer_report = report(wait, bits[name], widths[name], length)
         leading = [weights[root].error for root in _leading(rewritten, name)]
-        made[name] = Layer(
-            told,
-            _laid(wait, told.folded.scale / 2.0**told.folded.fraction_bits),
+        quantized_layers[name] = Layer(
+            layer_report,
+            _laid(wait, layer_report.folded.scale / 2.0**layer_report.folded.fraction_bits),
             _laid(wait, wait.dynamics.threshold),
             wait.dynamics.decays[0],
             max(leading, default=0.0),
-            max(wait.dropped, moved_share(wait, told.folded)),
+            max(wait.dropped, moved_share(wait, layer_report.folded)),
             max(decay.moved for decay in wait.dynamics.decays),
         )
-    said = [note for layer in made.values() for note in layer.report.notes]
+    said = [note for layer in quantized_layers.values() for note in layer.report.notes]
     said += [
         f"{n}: {note}"
         for n, cells in graph.cells.items()
-        for note in taken_for_exact(cells, step_of(cells, how), how)
+        for note in taken_for_exact(cells, step_of(cells, complete), complete)
     ]
-    return Quantized(graph, network, how, made, scale, (*notes, *rewritten.notes, *said))
+    return Quantized(
+        graph, network, complete, quantized_layers, scale, (*notes, *rewritten.notes, *said)
+    )
 
 
 def plan(
-    graph: Graph, how: Semantics, options: Options, scale: float
+    graph: Graph, semantics: Semantics, options: Options, scale: float
 ) -> tuple[Rewritten, Mapping[str, QuantizedWeights], Mapping[str, Waiting]]:
     """Return the graph rewritten, its weights as levels, and its layers of neurons.
 
@@ -169,14 +171,14 @@ def plan(
             at once.
     """
     refusals = Refusals()
-    cells, silent = steps_of(graph, how, refusals), silence(graph)
+    cells, silent = steps_of(graph, semantics, refusals), silence(graph)
     with refusals.collect():
-        rewritten = Rewritten(graph, how, scale)
+        rewritten = Rewritten(graph, semantics, scale)
         weights = quantize_weights(rewritten, options.weights, scale)
         waiting: dict[str, Waiting] = {}
         for name, step in cells.items():
             layer = graph.cells[name]
-            reader = LayerReader(name, layer, step, how, options)
+            reader = LayerReader(name, layer, step, semantics, options)
             arriving = sum(
                 (silent[source] for source in graph.outline.sources(name)), np.zeros(layer.shape)
             )
@@ -299,10 +301,10 @@ def _drawn(
     waiting: Mapping[str, Waiting],
     entry: Input,
     steps: int,
-    how: Semantics,
+    semantics: Semantics,
 ) -> Network:
     """Return the network with its weights, and placeholders for its neurons."""
-    nodes: dict[str, Node] = {name: made.node for name, made in weights.items()}
+    nodes: dict[str, Node] = {name: quantized.node for name, quantized in weights.items()}
     nodes |= {name: placeholder(wait) for name, wait in waiting.items()}
     for name, node in graph.nodes.items():
         match node:
@@ -313,6 +315,8 @@ def _drawn(
             case Wait():
                 nodes[name] = delay_of(graph.steps[name])
     readout = (
-        "count_argmax_lowest" if how.readout == "count" else f"membrane_{how.readout}_argmax_lowest"
+        "count_argmax_lowest"
+        if semantics.readout == "count"
+        else f"membrane_{semantics.readout}_argmax_lowest"
     )
     return Network(nodes, tuple(graph.edges), entry, steps, readout)  # type: ignore[arg-type]  # checked by Network

@@ -35,7 +35,7 @@ class Rewritten:
         notes: in sentences.
     """
 
-    def __init__(self, graph: Graph, how: Semantics, full_scale: float) -> None:
+    def __init__(self, graph: Graph, semantics: Semantics, full_scale: float) -> None:
         self.nodes: dict[str, FloatNode] = dict(graph.nodes)
         self.edges: list[Edge] = list(graph.edges)
         self.shapes: dict[str, Shape] = dict(graph.outline.shapes)
@@ -44,12 +44,12 @@ class Rewritten:
         }
         self.steps: dict[str, Steps] = {}
         self.notes: list[str] = []
-        self._delays(how)
+        self._delays(semantics)
         self._averages()
         while scales := [name for name, node in self.nodes.items() if isinstance(node, Scale)]:
             self._scale(scales[-1])
         self._join(graph, full_scale)
-        if how.current == "last":
+        if semantics.current == "last":
             for name, cells in graph.cells.items():
                 if cells.cuba:
                     self._wait_before(name)
@@ -82,10 +82,10 @@ class Rewritten:
         return name
 
     # ---------------------------------------------------------------- one method a rule
-    def _delays(self, how: Semantics) -> None:
+    def _delays(self, semantics: Semantics) -> None:
         for name, node in list(self.nodes.items()):
             if isinstance(node, Wait):
-                self.steps[name], moved = whole_steps(name, node, how)
+                self.steps[name], moved = whole_steps(name, node, semantics)
                 if moved:
                     low, high = int(self.steps[name].min()), int(self.steps[name].max())
                     steps = f"{low}" if low == high else f"{low} to {high}"
@@ -193,10 +193,10 @@ class Rewritten:
 
     def _wait_before(self, name: str) -> None:
         shape = self.shapes[name]
-        made = self._insert(
+        inserted = self._insert(
             f"{name}.last", Wait(np.zeros(shape)), [(a, name) for a in self.sources(name)], shape
         )
-        self.steps[made] = np.ones((), np.int64)
+        self.steps[inserted] = np.ones((), np.int64)
 
     def roots(self, name: str) -> list[str]:
         """Return the weights, neurons or input whose values leave `name` on its edges.

@@ -64,18 +64,18 @@ def fit(
         if a in targets and b in sources:
             sources[b].append(a)
             targets[a].append(b)
-    made, shapes, notes = dict(nodes), {INPUT: shape}, list[str]()
+    fitted, shapes, notes = dict(nodes), {INPUT: shape}, list[str]()
     reached = _reached(targets)
     for name in [name for name in reached if name in nodes]:
         arriving = next((shapes[source] for source in sources[name] if source in shapes), None)
         with refusals.collect(f"{name}: "):
             if arriving is not None:
-                made[name], said = _laid_out(nodes[name], arriving)
+                fitted[name], said = _laid_out(nodes[name], arriving)
                 notes += [f"{name}: {each}" for each in said]
-                shapes[name] = _output_shape(made[name], arriving)
+                shapes[name] = _output_shape(fitted[name], arriving)
             elif own := _own_shape(nodes[name]):
                 shapes[name] = own
-                made[name] = (
+                fitted[name] = (
                     _laid_out(nodes[name], own)[0]
                     if isinstance(nodes[name], Cells)
                     else nodes[name]
@@ -87,11 +87,11 @@ def fit(
     for name in [name for name in shapes if name != INPUT]:
         known = {source: shapes[source] for source in sources[name] if source in shapes}
         if len(set(known.values())) > 1:
-            told = ", ".join(f"{source} {shape}" for source, shape in known.items())
+            differing = ", ".join(f"{source} {shape}" for source, shape in known.items())
             refusals.add(
-                FileRefused(f"{name}: its inputs differ in shape ({told}); make them equal")
+                FileRefused(f"{name}: its inputs differ in shape ({differing}); make them equal")
             )
-    return Fitted(made, shapes, tuple(notes))
+    return Fitted(fitted, shapes, tuple(notes))
 
 
 def same_numbers(one: Shape, other: Shape) -> bool:
@@ -125,12 +125,12 @@ def spread(value: Float, shape: Shape) -> Float | None:
 
 def _reached(targets: Mapping[str, list[str]]) -> dict[str, None]:
     """Return the nodes that the input comes to, nearest first."""
-    found, pending = dict.fromkeys(targets[INPUT]), deque(dict.fromkeys(targets[INPUT]))
+    reached, pending = dict.fromkeys(targets[INPUT]), deque(dict.fromkeys(targets[INPUT]))
     while pending:
-        new = [name for name in dict.fromkeys(targets[pending.popleft()]) if name not in found]
-        found |= dict.fromkeys(new)
+        new = [name for name in dict.fromkeys(targets[pending.popleft()]) if name not in reached]
+        reached |= dict.fromkeys(new)
         pending.extend(new)
-    return found
+    return reached
 
 
 def _laid_out(node: FloatNode, shape: Shape) -> tuple[FloatNode, list[str]]:

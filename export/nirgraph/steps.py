@@ -75,7 +75,7 @@ def require_neurons(cells: Cells) -> None:
             raise NotMappable(f"its {name} is {float(v[name].min()):g} s; use one above 0")
 
 
-def step_of(cells: Cells, how: Semantics) -> Step:
+def step_of(cells: Cells, semantics: Semantics) -> Step:
     """Return the step of a layer.
 
     Raises:
@@ -95,54 +95,56 @@ def step_of(cells: Cells, how: Semantics) -> Step:
         return Step(
             zero + 1,
             None,
-            v["r"] * (1.0 if how.integrate == "step" else how.dt or 0.0),
+            v["r"] * (1.0 if semantics.integrate == "step" else semantics.dt or 0.0),
             zero,
             threshold,
         )
-    beta = _decay(v.get("tau", v.get("tau_mem", zero)), "tau_mem" if cells.cuba else "tau", how)
+    beta = _decay(
+        v.get("tau", v.get("tau_mem", zero)), "tau_mem" if cells.cuba else "tau", semantics
+    )
     gain, alpha = (1 - beta) * v["r"], None
     if cells.cuba:
-        alpha = _decay(v["tau_syn"], "tau_syn", how)
+        alpha = _decay(v["tau_syn"], "tau_syn", semantics)
         gain = gain * (1 - alpha) * v["w_in"]
     return Step(beta, alpha, gain, (1 - beta) * (v["v_leak"] - v_reset), threshold)
 
 
-def _decay(tau: Float, name: str, how: Semantics) -> Float:
+def _decay(tau: Float, name: str, semantics: Semantics) -> Float:
     """Return what is left of a state after a step.
 
     A decay that is as near to a multiple of 2**-16 as float32 can say it is taken for that.
     """
-    assert how.dt is not None
-    share = _lost(tau, how.dt, how)
+    assert semantics.dt is not None
+    share = _lost(tau, semantics.dt, semantics)
     if share.max() > 1 + TOLERANCE:
-        if tau.min() < NEAR * how.dt:
-            raise NotMappable(odd_time(tau, name, how.dt))
+        if tau.min() < NEAR * semantics.dt:
+            raise NotMappable(odd_time(tau, name, semantics.dt))
         raise NotMappable(
-            f"its {name} is {float(tau.min()):g} s, shorter than the step of {how.dt:g} s; use a "
-            "smaller --dt, or --discretize exact"
+            f"its {name} is {float(tau.min()):g} s, shorter than the step of {semantics.dt:g} s; "
+            "use a smaller --dt, or --discretize exact"
         )
     nearest = np.rint(share * _FINEST) / _FINEST
     return 1 - np.where(np.abs(share - nearest) <= TOLERANCE * share, nearest, share)
 
 
-def _lost(tau: Float, dt: float, how: Semantics) -> Float:
+def _lost(tau: Float, dt: float, semantics: Semantics) -> Float:
     """Return the share of a state that a step takes away."""
     # a share without bounds is refused, and said, where it is used
     with np.errstate(over="ignore"):
-        share: Float = dt / tau if how.discretize == "euler" else -np.expm1(-dt / tau)
+        share: Float = dt / tau if semantics.discretize == "euler" else -np.expm1(-dt / tau)
     return share
 
 
-def taken_for_exact(cells: Cells, step: Step, how: Semantics) -> list[str]:
+def taken_for_exact(cells: Cells, step: Step, semantics: Semantics) -> list[str]:
     """Return sentences on time constants that were taken for others.
 
     These are as near as float32 says a time.
     """
     said = []
     for name in {"tau", "tau_mem", "tau_syn"} & set(cells.values):
-        assert how.dt is not None
+        assert semantics.dt is not None
         beta = step.alpha if name == "tau_syn" and step.alpha is not None else step.beta
-        share = _lost(cells.values[name], how.dt, how)
+        share = _lost(cells.values[name], semantics.dt, semantics)
         if (moved := float(np.abs(1 - beta - share).max())) > _NOISE:
             said.append(
                 f"its decay by {name} is taken for {float(beta.flat[0]):g}, {moved:.1g} away, as "

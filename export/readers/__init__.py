@@ -2,7 +2,8 @@
 
     file = for_reader(net, "snntorch")
     Path("snn.nir").write_bytes(file.to_bytes())
-    file.notes                                  # what the file does not say of the network
+
+`file.notes` says what the file does not say of the network.
 """
 
 from lehr.export.readers.graph import ReaderFile, for_reader

@@ -110,11 +110,11 @@ def for_reader(net: Network, title: str) -> ReaderFile:
             f"{title} does not import {'; nor '.join(missing)}; write the file for another "
             "importer, or for 'nir'"
         )
-    made = _Graph(net, reader, kinds)
+    graph = _Graph(net, reader, kinds)
     notes = _sentences(net, kinds, title, reader)
     notes += [
         f"{name}: {count:,} of its numbers are rounded to float32"
-        for name, count in made.rounded.items()
+        for name, count in graph.rounded.items()
     ]
     said = {
         "steps": net.steps,
@@ -124,12 +124,12 @@ def for_reader(net: Network, title: str) -> ReaderFile:
     origin = {"command": FOR_READER, "reader": title, "network": net.digest, **said}
     tree = {
         "type": "NIRGraph",
-        "nodes": made.nodes,
-        "edges": made.edges,
+        "nodes": graph.nodes,
+        "edges": graph.edges,
         "metadata": {"dt": reader.dt, ORIGIN: origin},
     }
     thresholds = {
-        name: unit.limits for name, unit in made.units.items() if unit.threshold is not None
+        name: unit.limits for name, unit in graph.units.items() if unit.threshold is not None
     }
     return ReaderFile(title, tree, kinds, thresholds, tuple(notes))
 

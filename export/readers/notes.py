@@ -11,7 +11,7 @@ from lehr.export.readers.importers import Reader
 from lehr.nodes import Neuron
 from lehr.widths import LayerWidth
 
-_TOLD_APART = 2**36
+_DISTINCT = 2**36
 """States, times steps, up to which floats keep single integers apart.
 
 Up to here the leaks that stand for none, and for all, and the roundings of doubles add up to less
@@ -40,14 +40,14 @@ def differences(
         title: the importer's name.
         reader: the importer.
     """
-    how = neuron.fields
-    if how.update == "event":
+    arithmetic = neuron.fields
+    if arithmetic.update == "event":
         yield f"tests its threshold after each event; {title} tests it once a step"
     if not neuron.integrates:
         yield from _firing(neuron, width, title, reader)
     if kind in reader.clips:
         yield f"{title} keeps the membrane at minus the threshold or above"
-    states: list[tuple[str, State, int]] = [("membrane", how, width.bits)]
+    states: list[tuple[str, State, int]] = [("membrane", arithmetic, width.bits)]
     if neuron.synapse is not None:
         states.append(("synapse state", neuron.synapse, width.synapse_bits or 0))
     largest = max(
@@ -55,10 +55,10 @@ def differences(
         for bound in (
             *width.membrane,
             *(width.synapse or ()),
-            *(b << how.fraction_bits for b in width.current),
+            *(b << arithmetic.fraction_bits for b in width.current),
         )
     )
-    if largest * steps ** (2 if reader.reset == "subtract" else 1) > _TOLD_APART:
+    if largest * steps ** (2 if reader.reset == "subtract" else 1) > _DISTINCT:
         yield (
             f"its states come to {largest:,} in {steps:,} steps, so far that floats lose sight of "
             "single integers"
@@ -76,15 +76,18 @@ def differences(
 
 
 def _firing(neuron: Neuron, width: LayerWidth, title: str, reader: Reader) -> Iterator[str]:
-    how = neuron.fields
-    ours, theirs = _SPIKE[how.reset, how.reset_timing], _SPIKE[reader.reset, "same_step"]
+    arithmetic = neuron.fields
+    ours, theirs = (
+        _SPIKE[arithmetic.reset, arithmetic.reset_timing],
+        _SPIKE[reader.reset, "same_step"],
+    )
     # Without a leak, between a subtraction at once and one in the next step nothing happens that
     # would see it.
-    late = how.reset == reader.reset == "subtract" and how.beta == 1
+    late = arithmetic.reset == reader.reset == "subtract" and arithmetic.beta == 1
     if ours != theirs and not late:
         when = "" if reader.reset == "subtract" else " at once"
         yield f"a spike {ours}; in {title} it {theirs}{when}"
-    if reader.reset == "subtract" and how.fires == "gt":
+    if reader.reset == "subtract" and arithmetic.fires == "gt":
         yield f"fires above its threshold; in {title} at it, too"
     if reader.reset == "subtract" and width.membrane[1] >= 2 * int(neuron.threshold.min()):
         yield f"fires once in a step; in {title} as often as the membrane holds the threshold"
@@ -95,14 +98,14 @@ def _leaks_exactly(neuron: Neuron, steps: int) -> bool:
 
     Each takes no more bits off than are left below the point.
     """
-    how = neuron.fields
-    values = [np.array([1 << how.fraction_bits]), neuron.bias]
-    if how.reset == "subtract":
+    arithmetic = neuron.fields
+    values = [np.array([1 << arithmetic.fraction_bits]), neuron.bias]
+    if arithmetic.reset == "subtract":
         values.append(neuron.threshold)
     whole = min(_trailing_zeros(int(value)) for each in values for value in each if value)
     shifts = [
         own.decay_shift - _trailing_zeros(own.decay_numerator)
-        for own in (how, neuron.synapse)
+        for own in (arithmetic, neuron.synapse)
         if own and own.decay_numerator
     ]
     return max(shifts, default=0) * (steps - 1) <= whole

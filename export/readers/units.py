@@ -59,20 +59,20 @@ class Unit:
 
 def unit_of(neuron: Neuron, kind: str, reader: Reader, steps: int) -> Unit:
     """Return the units of a layer, written as NIR's `kind`, in a network of so many steps."""
-    how, theta = neuron.fields, neuron.threshold.astype(np.float64)
-    scale, threshold = np.full(theta.shape, 2.0**-how.fraction_bits), None
+    arithmetic, theta = neuron.fields, neuron.threshold.astype(np.float64)
+    scale, threshold = np.full(theta.shape, 2.0**-arithmetic.fraction_bits), None
     if not neuron.integrates and reader.reset == "subtract":
         # What is taken off has to be the integer; so little less that a spike in every step does
         # not make up one between them.
         threshold = (theta - SLACK / (2 * steps)) * scale
     elif not neuron.integrates:
         scale, threshold = (
-            _simplest(theta + (0.5 if how.fires == "gt" else -0.5)),
+            _simplest(theta + (0.5 if arithmetic.fires == "gt" else -0.5)),
             np.ones_like(theta),
         )
     drive = scale
     if kind == "LIF" and reader.drops_r:
-        drive = scale / _leak(how.beta)
+        drive = scale / _leak(arithmetic.beta)
     if kind.startswith("Cuba") and reader.drives_first:
         drive = scale / (1 - _synapse_leak(neuron))
     return Unit(scale, threshold, drive)
@@ -83,12 +83,12 @@ def _simplest(height: Float) -> Float:
 
     It is a float of the fewest bits.
     """
-    made = np.zeros_like(height)
+    scales = np.zeros_like(height)
     mantissa, exponent = np.frexp(1 / height)
     for bits in range(1, 54):
         scale = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
-        made = np.where((made == 0) & (np.abs(1 / scale - height) <= SLACK), scale, made)
-    return made
+        scales = np.where((scales == 0) & (np.abs(1 / scale - height) <= SLACK), scale, scales)
+    return scales
 
 
 def _leak(beta: float) -> float:
@@ -189,11 +189,11 @@ def _one_group(node: Conv2d | Linear) -> Float:
     if isinstance(node, Linear) or node.groups == 1:
         return weight
     outputs, inputs = len(weight) // node.groups, weight.shape[1]
-    made = np.zeros((len(weight), inputs * node.groups, *weight.shape[2:]))
+    whole = np.zeros((len(weight), inputs * node.groups, *weight.shape[2:]))
     for group in range(node.groups):
         rows = slice(group * outputs, (group + 1) * outputs)
-        made[rows, group * inputs : (group + 1) * inputs] = weight[rows]
-    return made
+        whole[rows, group * inputs : (group + 1) * inputs] = weight[rows]
+    return whole
 
 
 def diagonal_fields(shape: Shape, factor: Float, bias: Float) -> dict[str, Any]:
