@@ -18,9 +18,9 @@ from lehr.export import from_torch
 ONE_STEP = "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes and the new states"
 
 
-def neuron(**told: Any) -> Any:
+def neuron(**options: Any) -> Any:
     """A Leaky that is no problem but for what is told."""
-    return snn.Leaky(**{"beta": 0.5, "init_hidden": True, **told})
+    return snn.Leaky(**{"beta": 0.5, "init_hidden": True, **options})
 
 
 def after(*layers: nn.Module) -> nn.Module:
@@ -212,7 +212,7 @@ def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("sample", "told", "message"),
+    ("sample", "options", "message"),
     [
         (
             events(2, 4),
@@ -242,9 +242,9 @@ def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> No
         ),
     ],
 )
-def test_options_and_samples(sample: Any, told: Any, message: str) -> None:
+def test_options_and_samples(sample: Any, options: Any, message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
-        from_torch(nn.Sequential(dyadic(nn.Linear(4, 4)), neuron()), sample, **told)
+        from_torch(nn.Sequential(dyadic(nn.Linear(4, 4)), neuron()), sample, **options)
 
 
 def test_a_model_that_fails_on_the_sample_is_named() -> None:

@@ -59,9 +59,9 @@ class EagerLeaky(snn.Leaky):  # type: ignore[misc]
 
 
 def test_classes_that_only_build_otherwise_compute_the_same() -> None:
-    made = from_torch(nn.Sequential(OwnLinear(), OwnLeaky()), X)
-    assert made.exact
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(OwnLinear(), OwnLeaky()), X)
+    assert converted.exact
+    assert differing(converted) == 0
 
 
 def foreign(package: str, base: type[nn.Module]) -> type[nn.Module]:

@@ -24,8 +24,8 @@ THRESHOLD = 0.375
 NAN = float("nan")
 
 
-def neuron(**told: Any) -> Any:
-    return snn.Leaky(**{"beta": 0.5, "threshold": THRESHOLD, "init_hidden": True, **told})
+def neuron(**options: Any) -> Any:
+    return snn.Leaky(**{"beta": 0.5, "threshold": THRESHOLD, "init_hidden": True, **options})
 
 
 def hadamard() -> Tensor:
@@ -98,9 +98,9 @@ def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any]
     layer.load_state_dict(trained.state_dict())
     given = copy.deepcopy(layer.state_dict())
 
-    made = from_torch(nn.Sequential(layer, neuron()), X)
-    assert made.exact
-    fired = result_of(made).trace.spikes["layer1"]
+    converted = from_torch(nn.Sequential(layer, neuron()), X)
+    assert converted.exact
+    fired = result_of(converted).trace.spikes["layer1"]
     assert all(torch.equal(layer.state_dict()[key], value) for key, value in given.items())
     plain = nn.Linear(16, 16)
     plain.bias.data.copy_(layer.bias.detach())
@@ -137,23 +137,23 @@ def test_recurrent_weights_and_convolutions_that_hooks_compute() -> None:
     prune.identity(recurrent.recurrent, "weight")
     with torch.no_grad():
         recurrent.recurrent.weight_mask[1] = 0
-    made = from_torch(nn.Sequential(conv, recurrent), events(6, 7, 1, 6, 6))
-    assert made.exact
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(conv, recurrent), events(6, 7, 1, 6, 6))
+    assert converted.exact
+    assert differing(converted) == 0
     expected = (conv.weight_orig * conv.weight_mask * 4).detach().numpy()
-    np.testing.assert_array_equal(made.network.weighted["layer0"].weight, expected)
-    assert not made.network.weighted["layer1.recurrent"].weight[1].any()
+    np.testing.assert_array_equal(converted.network.weighted["layer0"].weight, expected)
+    assert not converted.network.weighted["layer1.recurrent"].weight[1].any()
 
 
 def test_weights_that_two_layers_share() -> None:
     torch.manual_seed(4)
     first, second = dyadic(nn.Linear(16, 16)), dyadic(nn.Linear(16, 16))
     second.weight = first.weight
-    made = from_torch(nn.Sequential(first, neuron(), second, neuron()), X)
-    assert made.exact
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(first, neuron(), second, neuron()), X)
+    assert converted.exact
+    assert differing(converted) == 0
     np.testing.assert_array_equal(
-        made.network.weighted["layer0"].weight, made.network.weighted["layer2"].weight
+        converted.network.weighted["layer0"].weight, converted.network.weighted["layer2"].weight
     )
 
 
@@ -164,9 +164,9 @@ def test_a_model_in_training_mode_is_read_as_in_evaluation() -> None:
 
     layer = linear(hadamard())
     parametrize.register_parametrization(layer, "weight", Halved())
-    made = from_torch(nn.Sequential(layer.train(), neuron(threshold=1.0)), X)
-    np.testing.assert_array_equal(made.network.weighted["layer0"].weight, hadamard().numpy())
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(layer.train(), neuron(threshold=1.0)), X)
+    np.testing.assert_array_equal(converted.network.weighted["layer0"].weight, hadamard().numpy())
+    assert differing(converted) == 0
 
 
 class Noisy(nn.Module):
@@ -224,8 +224,8 @@ def of_tensor(weight: Tensor) -> Any:
     return layer
 
 
-def reset_later(**told: Any) -> nn.Sequential:
-    changed, loaded = neuron(), neuron(**told)
+def reset_later(**options: Any) -> nn.Sequential:
+    changed, loaded = neuron(), neuron(**options)
     changed.reset_mechanism = "zero"
     loaded.load_state_dict(changed.state_dict())
     return nn.Sequential(linear(hadamard()), loaded)

@@ -34,7 +34,7 @@ def higher(net: Network) -> Network:
 
 
 @pytest.fixture
-def made() -> FromTorch:
+def converted() -> FromTorch:
     """A model of two layers that need no rounding."""
     layers = [
         each
@@ -45,15 +45,21 @@ def made() -> FromTorch:
     return from_torch(model, events(20, 8, 12, rate=0.5))
 
 
-def test_a_model_is_written_where_every_spike_is_its_own(made: FromTorch, tmp_path: Path) -> None:
-    verified = export_model(made, tmp_path / "m.nir")
-    assert nirfile.read(tmp_path / "m.nir").digest == verified.network.digest == made.network.digest
+def test_a_model_is_written_where_every_spike_is_its_own(
+    converted: FromTorch, tmp_path: Path
+) -> None:
+    verified = export_model(converted, tmp_path / "m.nir")
+    assert (
+        nirfile.read(tmp_path / "m.nir").digest
+        == verified.network.digest
+        == converted.network.digest
+    )
     assert verified.differ == {"layer1": 0, "layer3": 0}
     assert verified.values == 20 * 8 * (16 + 4)
     assert verified.proven == {"layer1": EQUAL, "layer3": EQUAL}
     assert verified.reader is None
     assert all(0 < rate < 1 for rate in verified.result.rates.values())
-    wrong = replace(made, network=higher(made.network))
+    wrong = replace(converted, network=higher(converted.network))
     with pytest.raises(
         NotBitExact,
         match=r"^model: layer1 is proven to be equal, but [\d,]+ of its spikes differ, first layer1 neuron \(",
@@ -62,13 +68,13 @@ def test_a_model_is_written_where_every_spike_is_its_own(made: FromTorch, tmp_pa
     assert not (tmp_path / "wrong.nir").exists()
 
 
-def test_a_model_is_written_for_an_importer(made: FromTorch, tmp_path: Path) -> None:
-    verified = export_model(made, tmp_path / "s.nir", reader="snntorch")
+def test_a_model_is_written_for_an_importer(converted: FromTorch, tmp_path: Path) -> None:
+    verified = export_model(converted, tmp_path / "s.nir", reader="snntorch")
     assert verified.reader is not None
     assert verified.reader.file.title == "snntorch"
-    assert (tmp_path / "s.nir").read_bytes() == for_reader(made.network, "snntorch").to_bytes()
+    assert (tmp_path / "s.nir").read_bytes() == for_reader(converted.network, "snntorch").to_bytes()
     with pytest.raises(UsageError, match="^--for is 'torch', no importer that lehr writes for"):
-        export_model(made, tmp_path / "t.nir", reader="torch")
+        export_model(converted, tmp_path / "t.nir", reader="torch")
     assert not (tmp_path / "t.nir").exists()
 
 

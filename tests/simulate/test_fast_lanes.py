@@ -136,9 +136,9 @@ SYNAPSE = Synapse(decay_numerator=3, decay_shift=2, state_bits=16, bias_to="syna
 ])  # fmt: skip
 def test_a_program_of_fields_is_recognised(fields: tuple[Arithmetic, Synapse | None]) -> None:
     program = program_of(*fields)
-    found = fields_of(program)
-    assert found is not None
-    assert program_of(*found) == program
+    read_back = fields_of(program)
+    assert read_back is not None
+    assert program_of(*read_back) == program
 
 
 @pytest.mark.parametrize("name", MACHINES)

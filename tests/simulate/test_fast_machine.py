@@ -135,8 +135,8 @@ def test_doctor_tells_where_code_is_kept(compiled: list[str], tmp_path: Path, le
     (tmp_path / "lehr").chmod(0o777)
     machine.folder.cache_clear()
     ran = lehr("doctor")
-    told = "is kept nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to\n"
-    assert told in ran.out
+    message = "is kept nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to\n"
+    assert message in ran.out
     assert ran.code == 0
 
 
@@ -276,11 +276,11 @@ def test_what_numba_compiles_counts_in_the_digest(
         )
     ]
     monkeypatch.setattr(machine, "KERNELS", shutil.copytree(machine.KERNELS, tmp_path / "kernels"))
-    made_of = machine.made_of.__wrapped__
-    digests = {made_of()}
+    digest_of = machine.made_of.__wrapped__
+    digests = {digest_of()}
     for path in (tmp_path / "kernels").glob("*.py"):
         path.write_text(path.read_text() + "#")
-        digests.add(made_of())
+        digests.add(digest_of())
     assert len(digests) == len(list(machine.KERNELS.glob("*.py"))) + 1 > 10
 
 
@@ -290,7 +290,7 @@ def test_code_that_is_kept_runs_without_numba() -> None:
         np.zeros(5, np.int64),
         np.zeros(6, np.int64),
     )
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
     ).stdout
-    assert told.split("\n")[0] == "[5, 6, 7, 5] False"
+    assert printed.split("\n")[0] == "[5, 6, 7, 5] False"

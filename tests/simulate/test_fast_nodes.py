@@ -28,14 +28,14 @@ from lehr.simulate.fast.stream import Stream
 from lehr.simulate.parts import continued
 from lehr.update import Fire
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=16)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=16)
 
 
 # -------------------------------------------------------------------- delays
 def slow_network(steps: Any, currents: bool, machine: str = "") -> tuple[Network, Images]:
     """A hidden layer `[4, 3, 3]` whose spikes, or what they bring, come after `steps`."""
     rng = np.random.default_rng(3)
-    hidden: Node = Neuron(np.full(4, 9), np.arange(-1, 3, dtype=np.int32), HOW)
+    hidden: Node = Neuron(np.full(4, 9), np.arange(-1, 3, dtype=np.int32), ARITHMETIC)
     if machine:
         hidden = machine_network(machine, spatial=True)[0].neurons["hidden"]
     nodes = {
@@ -47,10 +47,12 @@ def slow_network(steps: Any, currents: bool, machine: str = "") -> tuple[Network
             else {}
         ),
         "slow": Delay(steps),
-        **({"second": Neuron(np.full(4, 7), np.zeros(4, np.int32), HOW)} if currents else {}),
+        **(
+            {"second": Neuron(np.full(4, 7), np.zeros(4, np.int32), ARITHMETIC)} if currents else {}
+        ),
         "flat": Flatten(),
         "fc": Linear(rng.choice(np.array((-1, 1), np.int8), (5, 36))),
-        "out": Neuron(np.full(5, 14), np.ones(5, np.int32), HOW),
+        "out": Neuron(np.full(5, 14), np.ones(5, np.int32), ARITHMETIC),
     }
     order = (INPUT, *nodes, OUTPUT)
     net = Network(nodes, tuple(pairwise(order)), Input((2, 5, 5), "spikes"), 14)

@@ -50,9 +50,9 @@ def test_processors_without_avx_compute_the_same(
     tmp_path: Path, processor: str, wide: bool
 ) -> None:
     ran = started(tmp_path, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES="")
-    told, _ = ran.communicate()
+    printed, _ = ran.communicate()
     assert ran.returncode == 0
-    count, with_zmm, with_ymm = told.split()
+    count, with_zmm, with_ymm = printed.split()
     assert int(count) == len(HARD)
     assert (with_zmm, with_ymm) == ("False", str(wide))
 

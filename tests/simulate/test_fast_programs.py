@@ -178,8 +178,10 @@ def test_each_wrong_operation_is_caught() -> None:
     tried = 0
     for at, statement in enumerate(right.statements):
         for wrong in other(statement):
-            made = Program((*right.statements[:at], wrong, *right.statements[at + 1 :]))
-            neurons = {name: replace(node, arithmetic=made) for name, node in net.neurons.items()}
+            changed = Program((*right.statements[:at], wrong, *right.statements[at + 1 :]))
+            neurons = {
+                name: replace(node, arithmetic=changed) for name, node in net.neurons.items()
+            }
             got = engine.simulate(
                 replace(net, nodes={**net.nodes, **neurons}), x, trace=net.neurons
             )
@@ -277,8 +279,8 @@ def programs(draw: st.DrawFn, by_event: bool = False) -> Program:
     return Program((take, *after, *bounds, fire, Put("fired", 0), Add("fired", "now")))
 
 
-def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
-    net, x = program_network(made, threshold, spatial=spatial, per_neuron=per_neuron)
+def run_both(program: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
+    net, x = program_network(program, threshold, spatial=spatial, per_neuron=per_neuron)
     try:
         expected = simulate(net, x, trace=net.neurons)
     except NotMappable as refused:
@@ -292,24 +294,24 @@ def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> 
 @budget(6, 133)
 @given(programs(), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_are_exact(
-    made: Program, per_neuron: bool, spatial: bool, threshold: int
+    program: Program, per_neuron: bool, spatial: bool, threshold: int
 ) -> None:
-    run_both(made, per_neuron, spatial, threshold)
+    run_both(program, per_neuron, spatial, threshold)
 
 
 @budget(4, 53)
 @given(programs(by_event=True), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_by_event_are_exact(
-    made: Program, per_neuron: bool, spatial: bool, threshold: int
+    program: Program, per_neuron: bool, spatial: bool, threshold: int
 ) -> None:
-    run_both(made, per_neuron, spatial, threshold)
+    run_both(program, per_neuron, spatial, threshold)
 
 
 # -------------------------------------------------------------------- the edges
 def test_thresholds_and_biases_by_neuron_are_exact_in_fields() -> None:
-    how = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-    net, x = program_network(program_of(how), 12, spatial=True, per_neuron=True)
-    fields = {name: replace(node, arithmetic=how) for name, node in net.neurons.items()}
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+    net, x = program_network(program_of(arithmetic), 12, spatial=True, per_neuron=True)
+    fields = {name: replace(node, arithmetic=arithmetic) for name, node in net.neurons.items()}
     assert fields["hidden"].per_neuron == ("threshold", "bias")
     assert flows(net, require_equal(replace(net, nodes={**net.nodes, **fields}), x))
 
@@ -330,7 +332,7 @@ def test_more_spikes_than_a_byte_holds_are_refused() -> None:
         replace(neuron, threshold=np.full(10, level, np.int32), bias=np.full(10, 3, np.int32))
         for level in (21, 1)
     )
-    made = replace(
+    changed = replace(
         net,
         nodes={
             **net.nodes,
@@ -338,8 +340,8 @@ def test_more_spikes_than_a_byte_holds_are_refused() -> None:
             "out": replace(net.neurons["out"], threshold=np.full(5, 2**20)),
         },
     )
-    assert int(require_equal(made, x).trace.spikes["hidden"].max()) > 127
-    running = engine.Engine(replace(made, nodes={**made.nodes, "hidden": bright}))
+    assert int(require_equal(changed, x).trace.spikes["hidden"].max()) > 127
+    running = engine.Engine(replace(changed, nodes={**changed.nodes, "hidden": bright}))
     for _ in range(2):
         with pytest.raises(
             NotMappable,
@@ -352,7 +354,9 @@ def test_a_program_without_fire_integrates() -> None:
     silent = program("leak v multiply 7 3 floor\nadd v input 4\nbound v -200 200 saturate")
     out = Neuron(np.zeros(5, np.int32), np.zeros(5, np.int32), silent)
     hidden, x = program_network(program_of(Arithmetic(decay_numerator=7, decay_shift=3)), 3)
-    made = replace(hidden, nodes={**hidden.nodes, "out": out}, readout="membrane_max_argmax_lowest")
-    result = require_equal(made, x)
+    changed = replace(
+        hidden, nodes={**hidden.nodes, "out": out}, readout="membrane_max_argmax_lowest"
+    )
+    result = require_equal(changed, x)
     assert result.saturations["out"] > 0
     assert int(np.ptp(result.scores)) > 0

@@ -126,5 +126,5 @@ def test_counts_that_differ_are_refused_where_nothing_is_traced(
         compare_samples(
             net, samples, ENGINES["fast"](net, 1), stored(net, samples, tmp_path / "out.npz")
         )
-    told = f"{net.output}: neuron 1 spiked {right} times in sample 4, expected {right + 1}; trace all layers to see where"
-    assert str(refused.value) == told
+    message = f"{net.output}: neuron 1 spiked {right} times in sample 4, expected {right + 1}; trace all layers to see where"
+    assert str(refused.value) == message

@@ -84,13 +84,13 @@ def test_engines_are_exact(data: st.DataObject) -> None:
     require_same(expected, torch_engine.simulate(net, x, trace=net.neurons))
 
 
-MADE = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
+NETWORKS = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", MADE)
-def test_one_unit_of_a_factor_is_noticed(made: str) -> None:
-    plain, x = MADE[made]()
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_unit_of_a_factor_is_noticed(name: str) -> None:
+    plain, x = NETWORKS[name]()
     net = with_scales(plain, 3, share=0.5, rare=0)
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)

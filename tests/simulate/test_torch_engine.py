@@ -166,10 +166,10 @@ def test_a_statement_without_a_rule_is_refused_by_name(monkeypatch: pytest.Monke
 
 
 def test_more_than_255_spikes_in_a_step_are_refused() -> None:
-    how = Arithmetic(update="event", reset_timing="same_step", reset="none")
+    arithmetic = Arithmetic(update="event", reset_timing="same_step", reset="none")
     nodes = {
         "w": Linear(np.ones((1, 2), np.int8)),
-        "v": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), how),
+        "v": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), arithmetic),
     }
     net = Network(nodes, ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)), Input((2,), "u8"), 1)
     with pytest.raises(
