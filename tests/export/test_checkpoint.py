@@ -64,7 +64,10 @@ def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, Latent]
 
 
 def _restate(folder: Path, state: dict[str, Any] | None = None) -> None:
-    """State the sums of a run's files as they are now: what is tampered with on purpose has right ones."""
+    """State the sums of a run's files as they are now.
+
+    Files that are tampered with on purpose then have right ones.
+    """
     stated = state or json.loads((folder / STATE).read_bytes())
     stated.pop(SUMS, None)
     files = {name: (folder / name).read_bytes() for name in OTHERS}

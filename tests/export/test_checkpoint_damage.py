@@ -1,4 +1,4 @@
-"""A run says by itself that it is damaged: whatever bit of whatever file is flipped, nothing of it is exported."""
+"""Damage to a run is seen: whatever bit of whatever file is flipped, nothing is exported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS = FILES[1:]
 
 @pytest.fixture
 def run(line: Path, tmp_path: Path) -> Path:
-    """A copy of a trained run."""
+    """Copy a trained run."""
     return Path(shutil.copytree(line / "run", tmp_path / "run"))
 
 

@@ -1,4 +1,4 @@
-"""Fraction bits for a wanted error: the bound holds, the bits are the least, and integrators keep theirs."""
+"""Fraction bits for a wanted error: they are the least within it, and integrators keep theirs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> Non
 @budget(40, 333)
 @given(arithmetics(reset="none", fraction_bits=8, state_bits=32), st.integers(0, 2**32 - 1))
 def test_leaks_round_by_no_more_than_is_said(arithmetic: Arithmetic, seed: int) -> None:
-    """Against the same recursion in fractions of double precision, which holds shifts of 8 over 5 steps."""
+    """Rounded leaks stay within the bound of the same recursion in double precision.
+
+    Its fractions hold shifts of 8 over 5 steps.
+    """
     rng = np.random.default_rng(seed)
     v, exact = np.zeros(64, np.int64), np.zeros(64)
     for _ in range(5):

@@ -1,4 +1,7 @@
-"""Layers whose numbers are whole in exact arithmetic, and whose model rounds in double precision: not equal, and said so."""
+"""Layers whose numbers are whole in exact arithmetic.
+
+Their model rounds in double precision, so that they are not equal, and that is said.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def test_digits_of_several_are_the_most() -> None:
 
 
 def signs(layer: Any, times: float = 1.0) -> Any:
-    """A layer with weights of -1 and 1, times a number, and no bias."""
+    """Give a layer weights of -1 and 1, times a number, and no bias."""
     with torch.no_grad():
         layer.weight.copy_(
             torch.where(torch.rand(layer.weight.shape) < 0.3, -1.0, 1.0).double() * times
@@ -60,7 +63,7 @@ def integrating(threshold: float = 1.0) -> Any:
 
 
 def pixels() -> Any:
-    """Inputs in steps of 1/255."""
+    """Make inputs in steps of 1/255."""
     return nn.Sequential(signs(nn.Linear(2, 5, bias=False)), integrating())
 
 
@@ -78,7 +81,7 @@ def tenths() -> Any:
 
 
 def normalized() -> Any:
-    """A standard deviation of 10."""
+    """Build a layer and a batch norm with a standard deviation of 10."""
     norm = nn.BatchNorm1d(20, eps=0.0).double()
     assert norm.running_var is not None
     norm.running_var.fill_(100.0)
@@ -113,7 +116,7 @@ def test_what_double_precision_rounds_is_not_called_equal(build: Callable[[], An
 
 
 def test_float32_has_digits_to_spare() -> None:
-    """The same weights of 0.1 as float32 says them: their sums are exact, so that equal may be said, and is true."""
+    """The same weights of 0.1 have exact sums as float32: equal may be said, and is true."""
     torch.manual_seed(3)
     layer = signs(nn.Linear(32, 20, bias=False), 0.1)
     step = float(layer.weight.detach().abs().max())
@@ -127,7 +130,7 @@ def test_float32_has_digits_to_spare() -> None:
 
 
 def test_weights_that_float32_rounds_are_noted() -> None:
-    """1/2 and the next number after it, of which lehr makes one level: rounded, by how much is said."""
+    """Of 1/2 and the next number after it lehr makes one level; the rounding is said."""
     layer = nn.Linear(2, 1, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[1.0, 0.5 + 2.0**-24]]))
@@ -142,7 +145,7 @@ def test_weights_that_float32_rounds_are_noted() -> None:
 
 
 def test_pixels_of_a_graph_are_not_called_equal() -> None:
-    """A graph of NIR with whole numbers alone, on inputs in steps of 1/255: against a loop of numpy's."""
+    """A graph of whole numbers on inputs in steps of 1/255 agrees with a loop of numpy's."""
     weight = np.where(RANDOM.random((5, 2)) < 0.3, -1.0, 1.0).astype(np.float32)
     ones = np.ones(5, np.float32)
     nodes = {"l": nir.Linear(weight), "n": nir.IF(r=ones, v_threshold=ones, v_reset=0 * ones)}

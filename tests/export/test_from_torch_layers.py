@@ -1,4 +1,7 @@
-"""Layers between the neurons, against the torch model itself: pooling, batch norm, weights of several kinds, recurrence, pixels."""
+"""Layers between the neurons, against the torch model itself.
+
+They are pooling, batch norm, weights of several kinds, recurrence and pixels.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ KINDS: tuple[WeightKind, ...] = ("int8", "int2")
 
 
 def leaky(threshold: Any = 0.75, beta: float = 0.5) -> Any:
-    """A neuron that keeps its state."""
+    """Make a neuron that keeps its state."""
     return snn.Leaky(beta=beta, threshold=threshold, init_hidden=True)
 
 
 def settled(norm: Any, gammas: list[float]) -> Any:
-    """A batch norm that has seen data, of powers of two."""
+    """Set a batch norm as one that has seen data, of powers of two."""
     with torch.no_grad():
         norm.weight.copy_(torch.tensor(gammas))
         norm.bias.copy_(torch.tensor([0.25, -0.25] * (len(gammas) // 2)))
@@ -68,7 +71,10 @@ def test_convolutions_pools_and_dropout(axes: tuple[int, ...]) -> None:
 
 
 def test_a_pool_that_sums() -> None:
-    """torch's average with a divisor of 1; a divisor of 4 is the other threshold, and another network."""
+    """torch's average with a divisor of 1 is a sum.
+
+    A divisor of 4 is the other threshold, and another network.
+    """
     torch.manual_seed(11)
     sums, averages = (
         from_torch(
@@ -214,7 +220,10 @@ def test_pixels_held_for_all_steps() -> None:
 
 
 def test_recurrent_weights_take_the_unit_of_the_input() -> None:
-    """A step of 1/2 against one of 1/4, in a convolution that comes back and a kernel per channel: levels of 2 and 1."""
+    """Steps of 1/2 and of 1/4 become levels of 2 and 1.
+
+    They meet in a convolution that comes back, and in a kernel per channel.
+    """
     recurrences: tuple[dict[str, Any], ...] = (
         {"conv2d_channels": 3, "kernel_size": 3},
         {"all_to_all": False, "V": torch.tensor(-0.5)},

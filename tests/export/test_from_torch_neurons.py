@@ -1,4 +1,4 @@
-"""Every neuron of snnTorch that is read, against snnTorch itself: each spike and each membrane, at each step."""
+"""Every neuron of snnTorch that is read, against snnTorch: each spike and membrane, each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ RESETS = ("subtract", "zero", "none")
 
 
 class Layer(nn.Module):
-    """Weights of a quarter, up to two of four negative, biases of an eighth, and neurons whose states the caller keeps."""
+    """Linear layer with neurons whose states the caller keeps.
+
+    Weights are quarters, up to two of four negative; biases are eighths.
+    """
 
     def __init__(self, neuron: Any) -> None:
         super().__init__()
@@ -48,13 +51,19 @@ class TwoStates(Layer):
     """A layer of neurons of two states."""
 
     def forward(self, x: torch.Tensor, first: Any = None, mem: Any = None) -> Any:
-        """What the neuron returns: its spikes, which an RLeaky takes again, the current of a Synaptic, the membrane."""
+        """Return what the neuron returns.
+
+        That is its spikes, which an RLeaky takes again, the current of a Synaptic, the membrane.
+        """
         returned = self.lif(self.fc(x), first, mem)
         return returned[0], (returned[-2], returned[-1])
 
 
 def require_equal(model: Any, sample: Any, states: int = 1) -> None:
-    """Nothing is rounded, and the integers are the model's spikes and, in their units, its membranes."""
+    """Assert that nothing is rounded, and that the integers are the model's spikes and membranes.
+
+    Membranes are compared in the model's units.
+    """
     converted = from_torch(model, sample)
     assert converted.exact, [layer.notes for layer in converted.layers.values()]
     assert differing(converted) == 0
@@ -179,7 +188,10 @@ def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
 
 
 def test_a_membrane_over_twice_the_threshold_is_not_called_exact() -> None:
-    """snnTorch's second reset gives a threshold back where one reset leaves the membrane over it; that the integers do not."""
+    """snnTorch's second reset gives a threshold back; the integers do not.
+
+    It does where one reset leaves the membrane over the threshold.
+    """
     model = Step(snn.Leaky(beta=1.0, threshold=0.25, reset_delay=False))
     converted = from_torch(model, events(8, 6, INPUTS, rate=0.8))
     assert not converted.exact

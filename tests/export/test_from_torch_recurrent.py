@@ -1,4 +1,7 @@
-"""Recurrent neurons with real weights: as integers they are what snnTorch computes in double precision with the rounded weights."""
+"""Recurrent neurons with real weights, as integers.
+
+They are what snnTorch computes in double precision with the rounded weights.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from lehr.simulate import simulate
 
 CHANNELS = 4
 RESETS = (("subtract", True), ("subtract", False), ("zero", False), ("none", True), ("none", False))
-"""How and when; "zero" in the next step drops an input, and is refused."""
+"""Kinds of reset and their times; "zero" in the next step drops an input, and is refused."""
 RECURRENCES: dict[str, dict[str, Any]] = {
     "linear": {"linear_features": CHANNELS},
     "one to one": {"all_to_all": False, "V": torch.tensor([0.31, -0.73, 0.17, 0.59])},
@@ -36,7 +39,7 @@ RECURRENCES: dict[str, dict[str, Any]] = {
 
 
 def neuron(kind: str, recurrence: str, mode: tuple[str, bool] = ("subtract", True)) -> Any:
-    """A recurrent layer that keeps its states."""
+    """Make a recurrent layer that keeps its states."""
     options: dict[str, Any] = {
         "reset_mechanism": mode[0],
         "reset_delay": mode[1],
@@ -75,7 +78,10 @@ def sample(recurrence: str, seed: int) -> npt.NDArray[np.uint8]:
 
 
 def rounded(model: nn.Sequential, converted: FromTorch) -> nn.Sequential:
-    """The model in double precision with the levels of the network, times their steps, for weights."""
+    """Return the model in double precision, with the network's weights.
+
+    These are its levels times their steps.
+    """
     copied = copy.deepcopy(model).double().eval()
     layers: list[Any] = list(copied)
     lif = layers[-1]
@@ -108,7 +114,7 @@ def rounded(model: nn.Sequential, converted: FromTorch) -> nn.Sequential:
 
 
 def in_double(model: nn.Sequential, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """The spikes of snnTorch itself, `[N, T, *shape]`."""
+    """Return the spikes of snnTorch itself, `[N, T, *shape]`."""
     lif: Any = model[-1]
     lif.reset_mem()
     with torch.no_grad():
@@ -118,14 +124,20 @@ def in_double(model: nn.Sequential, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.
 
 
 def modes(kind: str) -> list[tuple[str, bool]]:
-    """Of reset: which, and whether in the next step. An RSynaptic that keeps its states takes no other."""
+    """List kinds of reset, and whether each is in the next step.
+
+    An RSynaptic that keeps its states takes no other.
+    """
     return [mode for mode in RESETS if mode[1] or kind == "RLeaky"]
 
 
 def build(
     kind: str, recurrence: str, mode: tuple[str, bool], seed: int, *, norm: bool
 ) -> tuple[nn.Sequential, npt.NDArray[np.uint8]]:
-    """A model, and inputs on which it fires: thresholds per channel are quantiles of its currents."""
+    """Build a model, and inputs on which it fires.
+
+    Thresholds per channel are quantiles of its currents.
+    """
     torch.manual_seed(seed)
     head, x = nn.Sequential(*before(recurrence, norm=norm)).eval(), sample(recurrence, seed)
     with torch.no_grad():
@@ -202,7 +214,10 @@ def test_one_level_more_is_noticed(what: str) -> None:
 
 
 def test_a_step_for_both_loses_less_than_one_chosen_for_either() -> None:
-    """Recurrent weights ten times the input's: the input's own step would cut them, theirs leaves the input little."""
+    """Recurrent weights are ten times the input's.
+
+    The input's own step would cut them, and theirs leaves the input little.
+    """
     torch.manual_seed(3)
     layer, lif, x = nn.Linear(6, CHANNELS), neuron("RLeaky", "linear"), sample("linear", 3)
     with torch.no_grad():

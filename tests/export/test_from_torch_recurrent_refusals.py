@@ -30,7 +30,7 @@ def with_weights(layer: nn.Module, *after: nn.Module) -> nn.Sequential:
 
 
 def far_smaller() -> nn.Sequential:
-    """A layer whose input counts pixels, and whose recurrent weights count spikes."""
+    """Build a layer whose input counts pixels, and whose recurrent weights count spikes."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, NEURONS), rleaky())
 

@@ -1,4 +1,7 @@
-"""What from_torch refuses, by name and with a way out; and the sense of what it says of loops over time."""
+"""Refusals of from_torch, by name and with a way out.
+
+What it says of loops over time makes sense.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ ONE_STEP = "write forward for one time step, as forward(x, mem1, mem2) that retu
 
 
 def neuron(**options: Any) -> Any:
-    """A Leaky that is no problem but for what is told."""
+    """Make a Leaky that is no problem but for its options."""
     return snn.Leaky(**{"beta": 0.5, "init_hidden": True, **options})
 
 
@@ -53,7 +56,7 @@ class LoopOverInput(Net):
     """A loop over the input's own steps."""
 
     def forward(self, x: Tensor) -> Any:
-        """The last spikes."""
+        """Return the last spikes."""
         mem, spk = self.lif.reset_mem(), x[0]
         for t in range(x.shape[0]):
             spk, mem = self.lif(self.fc(x[t]), mem)
@@ -61,7 +64,7 @@ class LoopOverInput(Net):
 
 
 class Forgets(Net):
-    """Its membranes start anew in each call."""
+    """Module whose membranes start anew in each call."""
 
     def forward(self, x: Tensor) -> Any:
         """Spikes."""

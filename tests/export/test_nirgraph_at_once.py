@@ -1,4 +1,4 @@
-"""Everything that is refused of a float graph is said at once: by reading, by quantizing, and by looking ahead."""
+"""All refusals of a float graph at once: by reading, by quantizing, and by looking ahead."""
 
 from __future__ import annotations
 

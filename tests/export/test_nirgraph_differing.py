@@ -1,4 +1,4 @@
-"""Neurons that differ from one another: time constants, thresholds, gains and delays of their own, taken exactly."""
+"""Neurons that differ: their own time constants, thresholds, gains and delays, taken exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from lehr.update_text import lines_of
 
 
 def lif_by_hand(currents: Float, tau: Float, threshold: Float, r: Float) -> tuple[Float, Float]:
-    """Spikes and membranes `[N, T, *shape]` of NIR's LIF at dt, reset to 0 a step later, in double precision with numpy alone."""
+    """Compute spikes and membranes `[N, T, *shape]` of NIR's LIF at dt, reset to 0 a step later.
+
+    This is double precision, with numpy alone.
+    """
     v = s = np.zeros(currents.shape[:1] + currents.shape[2:])
     spikes, membranes = [], []
     for t in range(currents.shape[1]):

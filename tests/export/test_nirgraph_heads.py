@@ -27,7 +27,10 @@ HIDDEN, SPIKES, LEAKY, CURRENT = (
 
 
 def three_heads(*, one_output: bool = True) -> nir.NIRGraph:
-    """A hidden layer, and after it spikes, leaky integrators and bare currents, each of which leads to an output."""
+    """Build a hidden layer, and after it spikes, leaky integrators and bare currents.
+
+    Each of these leads to an output.
+    """
     nodes: dict[str, Any] = {
         "fc": nir.Linear(HIDDEN),
         "h": nir.IF(np.array(1.0), np.array(3.0)),
@@ -60,7 +63,10 @@ def three_heads(*, one_output: bool = True) -> nir.NIRGraph:
 
 
 def run_heads() -> dict[str, Float]:
-    """Spikes, or membranes, of all four layers `[N, T, neurons]`, in double precision; a spike sets the membrane to 0."""
+    """Compute spikes, or membranes, of all four layers `[N, T, neurons]`, in double precision.
+
+    A spike sets the membrane to 0.
+    """
     h, s, m = np.zeros((len(X), 5)), np.zeros((len(X), 3)), np.zeros((len(X), 2))
     seen: dict[str, list[Float]] = {"h": [], "spikes": [], "leaky": [], "layer7.readout": []}
     for t in range(X.shape[1]):

@@ -1,4 +1,7 @@
-"""What a float graph's layers become, one kind after another; each graph is run as it is and as integers, and not one spike differs."""
+"""Layers of a float graph as integers, one kind after another.
+
+Each graph is run as it is and as integers, and not one spike differs.
+"""
 
 from __future__ import annotations
 

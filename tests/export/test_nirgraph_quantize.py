@@ -1,4 +1,8 @@
-"""Float graphs as integers: the NIR paper's example, recurrent and convolutional graphs, and graphs in which nothing may change."""
+"""Float graphs as integers.
+
+They are the NIR paper's example, recurrent and convolutional graphs, and graphs in which nothing
+may change.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +137,11 @@ def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks
 
 @st.composite
 def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]:
-    """Graphs whose decays are dyadic, weights small integers times a power of two, thresholds and biases multiples of it."""
+    """Draw graphs in which nothing needs rounding.
+
+    Decays are dyadic, weights small integers times a power of two, thresholds and biases multiples
+    of it.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     unit, dt, hidden = 2.0 ** draw(st.integers(-3, 3)), 2.0**-10, draw(st.integers(1, 5))
     fires: Any = draw(st.sampled_from(["gt", "ge"]))

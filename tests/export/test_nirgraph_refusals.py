@@ -1,4 +1,4 @@
-"""What is refused of a float graph, each with its sentence."""
+"""Refusals of float graphs, each with its sentence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def neurons(**changed: Any) -> nir.NIRGraph:
 
 
 def spoilt(nir_graph: nir.NIRGraph, change: Callable[[dict[str, Any]], object], path: Path) -> Path:
-    """A file whose dictionaries were changed before they were written."""
+    """Write a file whose dictionaries were changed before."""
     import h5py
 
     tree = nir_graph.to_dict()

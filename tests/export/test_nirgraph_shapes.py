@@ -1,4 +1,4 @@
-"""Numbers that others write once for a layer, once for a channel, or with a batch's axis: laid out, said, or refused.
+"""Numbers of a layer, of a channel, or with a batch's axis: laid out, said, or refused.
 
 The right spikes come from loops in double precision written here, and from snnTorch stepped in
 double precision.
@@ -28,7 +28,7 @@ def whole(rng: np.random.Generator, *shape: int) -> Float:
 
 
 def written(node: Any, write: Write) -> Any:
-    """A node whose numbers are written otherwise."""
+    """Write the numbers of a node otherwise."""
     for name in ("tau", "tau_syn", "tau_mem", "r", "v_leak", "v_reset", "v_threshold", "w_in"):
         if hasattr(node, name):
             setattr(node, name, write(np.asarray(getattr(node, name), np.float64)))
@@ -36,7 +36,10 @@ def written(node: Any, write: Write) -> Any:
 
 
 def dense(write: Write, shape: tuple[int, ...] = (6,), bias: Write = lambda b: b) -> nir.NIRGraph:
-    """Affine, LIF, Linear, CubaLIF; their decays and weights are such that nothing needs rounding."""
+    """Build Affine, LIF, Linear, CubaLIF.
+
+    Their decays and weights are such that nothing needs rounding.
+    """
     rng, full = np.random.default_rng(3), np.full
     lif = nir.LIF(
         tau=full(5, 2 * DT),
@@ -60,7 +63,10 @@ def dense(write: Write, shape: tuple[int, ...] = (6,), bias: Write = lambda b: b
 
 
 def run_dense(x: npt.NDArray[np.uint8]) -> tuple[Float, Float]:
-    """Spikes of `dense`, whatever way it is written: forward Euler in double precision, reset to 0."""
+    """Compute the spikes of `dense`, whatever way it is written.
+
+    This is forward Euler in double precision, with a reset to 0.
+    """
     rng = np.random.default_rng(3)
     first, second = whole(rng, 5, 6), whole(rng, 3, 5)
     v, i, u = np.zeros((len(x), 5)), np.zeros((len(x), 3)), np.zeros((len(x), 3))
@@ -89,7 +95,10 @@ def quantized_exactly(
 def require_spikes(
     quantized: Quantized, x: npt.NDArray[np.uint8], expected: dict[str, Float]
 ) -> None:
-    """The network spikes as expected, in every layer now and then; with the weights of one neuron changed by one level it does not."""
+    """Assert that the network spikes as expected, in every layer now and then.
+
+    With the weights of one neuron changed by one level it does not.
+    """
     name, first = next(iter(quantized.network.weighted.items()))
     weight = first.weight.copy()
     weight[0] += np.where(weight[0] > weight.min(), -1, 1).astype(np.int8)
@@ -161,7 +170,10 @@ THRESHOLDS = np.array([2.0, 3.0, 5.0])
 
 
 def maps(threshold: Float, batch: tuple[int, ...] = ()) -> nir.NIRGraph:
-    """Conv2d, IF, SumPool2d, Flatten, Linear, IF of one number; with a batch's axis wherever shapes are written."""
+    """Build Conv2d, IF, SumPool2d, Flatten, Linear, IF of one number.
+
+    A batch's axis is wherever shapes are written.
+    """
     rng = np.random.default_rng(5)
     conv: Any = nir.Conv2d(None, whole(rng, 3, 2, 3, 3), 1, 1, 1, 1, np.zeros(3))
     conv.input_shape = (*batch, 2, 6, 6) if batch else (6, 6)
@@ -178,7 +190,10 @@ def maps(threshold: Float, batch: tuple[int, ...] = ()) -> nir.NIRGraph:
 
 
 def run_maps(x: npt.NDArray[np.uint8]) -> dict[str, Float]:
-    """Spikes of `maps` in double precision, with torch's convolution; a spike takes the threshold off at once."""
+    """Compute the spikes of `maps` in double precision, with torch's convolution.
+
+    A spike takes the threshold off at once.
+    """
     import torch
     from torch.nn import functional
 

@@ -1,4 +1,7 @@
-"""Time constants that make no sense for the step: told in steps, with the step for which they would be usual."""
+"""Time constants that make no sense for the step.
+
+They are given in steps, with the step for which they would be usual.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,7 @@ def test_time_constants_that_make_little_sense_are_noted(
 
 @pytest.mark.parametrize(("dt", "noted"), [(1e-4, True), (2.0**-13, False)])
 def test_a_decay_that_is_taken_for_a_near_one_is_noted(dt: float, noted: bool) -> None:
-    """float32 says no whole number of steps of 1e-4 s; how far the decay is from it is numpy's to say."""
+    """float32 says no whole number of steps of 1e-4 s; numpy says how far the decay is from it."""
     single = float(np.float32(2 * dt))
     quantized = quantize(from_nir(leaky(tau=single)), EVENTS, Semantics(dt=dt))
     away = abs(0.5 - dt / single)

@@ -1,4 +1,7 @@
-"""More precision never gives a worse network, for random float graphs and models; and what it may differ in is bounded."""
+"""More precision never gives a worse network, for random float graphs and models.
+
+The difference that it may leave is bounded.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,14 @@ Float = npt.NDArray[np.float64]
 
 
 def quantized(case: FloatGraph, **options: Any) -> Quantized:
-    """The graph as integers."""
+    """Return the graph as integers."""
     return quantize(
         from_nir(case.nir_graph), case.x, case.semantics, Options(**{"decay_bits": 8, **options})
     )
 
 
 def attempt(case: FloatGraph, **options: Any) -> tuple[Quantized | None, str]:
-    """The graph as integers, or why not."""
+    """Return the graph as integers, or why not."""
     try:
         return quantized(case, **options), ""
     except NotMappable as error:
@@ -48,7 +51,10 @@ def attempt(case: FloatGraph, **options: Any) -> tuple[Quantized | None, str]:
 
 
 def distances(case: FloatGraph, result: Quantized) -> dict[str, Float]:
-    """How far a network is from its graph, by channel, from the graph's own numbers: thresholds, biases and decays."""
+    """Measure how far a network is from its graph, by channel.
+
+    Distances are of thresholds, biases and decays, from the graph's own numbers.
+    """
     neuron, scale = result.network.neurons["n"], result.layers["n"].scale
     decays = [state.beta for state in (neuron.fields, neuron.synapse) if state is not None]
     return {
@@ -59,7 +65,7 @@ def distances(case: FloatGraph, result: Quantized) -> dict[str, Float]:
 
 
 def weights_in_model_units(case: FloatGraph, result: Quantized) -> Float:
-    """The levels that come to the layer times what they are worth, by channel."""
+    """Return the levels that come to the layer times what they are worth, by channel."""
     neuron, nodes = result.network.neurons["n"], result.network.weighted
     levels = [
         nodes[name].weight.reshape(len(case.theta), -1) for name in ("w", "back") if name in nodes
@@ -69,7 +75,10 @@ def weights_in_model_units(case: FloatGraph, result: Quantized) -> Float:
 
 
 def no_worse(case: FloatGraph, coarse: Quantized, fine: Quantized) -> None:
-    """Every threshold, bias and decay of `fine` is at least as near to the graph, and what it says of itself is true."""
+    """Assert that every number of `fine` is at least as near to the graph as that of `coarse`.
+
+    Numbers are thresholds, biases and decays; what `fine` says of itself is true.
+    """
     worse, better = distances(case, coarse), distances(case, fine)
     # a decay that float32 may have written for a multiple of 2**-16 is that multiple, and scales
     # what comes in
@@ -178,7 +187,10 @@ def test_weights_are_rounded_within_half_a_step_or_left_out_with_what_they_count
 
 
 def stepped(case: FloatGraph, weight: Float, x: Float) -> tuple[Float, Float]:
-    """Membranes before the reset, and spikes, of a linear layer without recurrence; in double precision, written here alone."""
+    """Compute membranes before the reset, and spikes, of a linear layer without recurrence.
+
+    This is in double precision, and written here alone.
+    """
     u = current = s = np.zeros((len(x), len(case.theta)))
     membranes, spikes, late = [], [], case.semantics.reset_timing == "next_step"
     for t in range(x.shape[1]):
@@ -199,7 +211,10 @@ def stepped(case: FloatGraph, weight: Float, x: Float) -> tuple[Float, Float]:
 
 
 def bound(case: FloatGraph, result: Quantized, weight: Float, membranes: Float) -> Float:
-    """How far, by channel, integers can be from the membranes before a spike differs: a sum of all that was rounded, as it grows."""
+    """Bound, by channel, how far integers can be from the membranes before a spike differs.
+
+    It is a sum of all that was rounded, as it grows.
+    """
     far, neuron = distances(case, result), result.network.neurons["n"]
     growth = [min(case.x.shape[1], 1 / (1 - min(beta, 1 - 1e-12))) for beta in case.decays]
     each = far["threshold"] * case.theta + far["bias"] * case.theta + 2 * result.layers["n"].scale
@@ -244,7 +259,7 @@ def test_no_spike_differs_where_the_membrane_is_further_from_its_threshold_than_
 
 
 def furthest_bias(net: Network, module: Any) -> float:
-    """How far a bias is from the model's at most, in thresholds."""
+    """Return how far a bias is from the model's at most, in thresholds."""
     (neuron,) = net.neurons.values()
     norm, cells = module[1], module[-1]
     offset = norm.bias - norm.weight / torch.sqrt(norm.running_var + norm.eps) * norm.running_mean
@@ -287,7 +302,10 @@ def test_models_get_no_worse_either(
 
 @pytest.mark.parametrize(("gain", "steps"), [(2.0**-12, 80), (2.0**-20, 200)])
 def test_a_threshold_far_above_the_twins_is_what_it_is(gain: float, steps: int) -> None:
-    """Pixels over 255 with levels 127 and 1: the threshold is the number of pixels' units in it, against snnTorch."""
+    """Pixels over 255 with levels 127 and 1: the threshold is the pixels' units in it.
+
+    snnTorch agrees.
+    """
     layer = nn.Linear(2, 1, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[127.0, 1.0]]) * gain)
@@ -306,7 +324,7 @@ def test_a_threshold_far_above_the_twins_is_what_it_is(gain: float, steps: int) 
 
 
 def test_a_layer_of_pixels_as_torch_initialises_it() -> None:
-    """All thresholds are above 2**18; with the rounded weights put into the model, snnTorch gives every spike."""
+    """All thresholds are above 2**18; snnTorch with the rounded weights gives every spike."""
     torch.manual_seed(0)
     layer, lif = nn.Linear(784, 24), snn.Leaky(beta=0.9375, init_hidden=True)
     x = np.random.default_rng(0).integers(0, 256, (4, 784)).astype(np.uint8)

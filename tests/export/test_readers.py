@@ -1,4 +1,4 @@
-"""Files for other tools' importers: equal where they say so, in double precision and in snnTorch."""
+"""Files for other tools' importers: equal where they say so, in double precision and snnTorch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from lehr.simulate import simulate
 
 
 def exact_spikes(net: Network, x: Images, name: str) -> Floats:
-    """The integer network's, `[N, T, *shape]`."""
+    """Return the integer network's spikes, `[N, T, *shape]`."""
     return simulate(net, x, trace=net.neurons).trace.spikes[name].astype(np.float64)
 
 
@@ -132,7 +132,10 @@ def _snntorch(graph: Any, x: Images) -> Floats:
 
 
 def _lowered(net: Network, x: Images) -> Network:
-    """With one threshold of the first layer lowered so far that the highest of its membranes without a spike has one."""
+    """Lower one threshold of the first layer until another of its membranes has a spike.
+
+    It is the highest of those that had none.
+    """
     name, neuron = next(iter(net.neurons.items()))
     trace = simulate(net, x, trace=[name]).trace
     silent = np.where(trace.spikes[name][:, :, 0] == 0, trace.membranes[name][:, :, 0], 0).max()

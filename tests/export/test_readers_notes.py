@@ -1,4 +1,7 @@
-"""What files for other tools' importers leave out of a network is named; what an importer does not have is refused."""
+"""Notes on what files for other tools' importers leave out of a network.
+
+What an importer does not have is refused.
+"""
 
 from __future__ import annotations
 

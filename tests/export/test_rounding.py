@@ -1,4 +1,7 @@
-"""Steps that lose least, against every assignment of levels, fine grids of steps and the common rules; and what they do to a trained net."""
+"""Steps that lose least, against every assignment of levels and fine grids of steps.
+
+The common rules are others; a trained net shows what all of them do.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,16 @@ def loss(row: Float, step: float, greatest: int) -> float:
 
 
 def least_by_trying_all(row: Float, greatest: int) -> float:
-    """Of all assignments of levels, each with its best step."""
+    """Return the least loss of all assignments of levels, each with its best step."""
     levels = np.array(list(itertools.product(range(greatest + 1), repeat=len(row)))[1:], np.float64)
     return float((row**2).sum() - ((levels @ np.abs(row)) ** 2 / (levels**2).sum(axis=1)).max())
 
 
 def ternary_rule(row: Float) -> float:
-    """Li and Liu's: the mean of what is above 0.7 of the mean, and 0 for the rest; what it loses."""
+    """Return what Li and Liu's rule loses.
+
+    It takes the mean of what is above 0.7 of the mean, and 0 for the rest.
+    """
     large = np.abs(row) > 0.7 * np.abs(row).mean()
     step = np.abs(row[large]).mean()
     return float(((row - np.where(large, np.sign(row) * step, 0)) ** 2).sum())
@@ -45,7 +51,10 @@ def ternary_rule(row: Float) -> float:
 
 @st.composite
 def rows(draw: st.DrawFn, most: int = 60) -> Float:
-    """Weights of several kinds of spread: even, normal, with outliers, nearly levels, nearly one magnitude, of all orders."""
+    """Draw weights of several kinds of spread.
+
+    They are even, normal, with outliers, nearly levels, nearly one magnitude, of all orders.
+    """
     rng, n = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.integers(1, most))
     spread = draw(st.integers(0, 5))
     signs, noise = rng.choice([-1.0, 1.0], n), rng.normal(size=n)
@@ -142,7 +151,10 @@ def test_weights_whose_currents_are_added_share_the_step_that_loses_least_for_bo
 
 
 def digits_net(seed: int) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """scikit-learn's digits, through a network that it trained with real weights, whose hidden layer became rates; and 300 unseen samples."""
+    """Train a network on scikit-learn's digits, and return it with 300 unseen samples.
+
+    It has real weights, and its hidden layer became rates.
+    """
     digits: Any = load_digits()
     x, labels = digits.data.astype(np.uint8), digits.target
     trained = MLPClassifier((48,), random_state=seed, learning_rate_init=0.005)

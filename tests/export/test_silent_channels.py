@@ -1,4 +1,7 @@
-"""Channels that no weight drives, or as good as none: batch norms with gains of 0 or nearly 0, and rows of zeros, against snnTorch."""
+"""Channels that no weight drives, or as good as none, against snnTorch.
+
+They come of batch norms with gains of 0 or nearly 0, and of rows of zeros.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def _seed() -> None:
 
 
 def normed(norm: Any, gains: tuple[float, ...], offsets: tuple[float, ...]) -> Any:
-    """A batch norm as it is after training: its gains are no binary fractions."""
+    """Set a batch norm as it is after training: its gains are no binary fractions."""
     with torch.no_grad():
         norm.weight.copy_(torch.tensor(gains))
         norm.bias.copy_(torch.tensor(offsets))
@@ -41,7 +44,7 @@ def normed(norm: Any, gains: tuple[float, ...], offsets: tuple[float, ...]) -> A
 
 
 def leaky(**options: Any) -> Any:
-    """A neuron that keeps its state."""
+    """Make a neuron that keeps its state."""
     return snn.Leaky(**{"beta": 0.75, "threshold": 0.9, "init_hidden": True, **options})
 
 
@@ -72,7 +75,7 @@ def layers(
 @pytest.mark.parametrize("kind", ["linear", "conv", "norm, pool", "pool, norm"])
 @pytest.mark.parametrize("gain", [0.0, -0.0, 1e-7, 1e-12, -1e-12, 1e-30, -1e-42])
 def test_an_offset_alone_drives_a_channel_without_gain(kind: str, gain: float) -> None:
-    """Offsets that fire it always, often, and never, and the other channels as precise as without it."""
+    """Offsets fire it always, often, and never; other channels are as precise as without it."""
     gains = (gain,) * 4 + OTHERS
     model, x = layers(kind, gains, (0.37, 0.0, -0.6, 3.1, 0.1, 0.2, 0.3))
     converted = from_torch(model, x)
@@ -157,7 +160,11 @@ def test_recurrent_weights_drive_a_channel_whose_input_has_no_gain() -> None:
 
 
 def test_a_weak_channel_is_left_out_only_if_it_matters_less_than_what_that_gains() -> None:
-    """A gain of 1/1000 with a fraction bit less for it, and one that counts for 3 % of a threshold, stay."""
+    """Weights of two channels stay.
+
+    One has a gain of 1/1000 with a fraction bit less for it, the other counts for 3 % of a
+    threshold.
+    """
     model, x = layers("linear", (1e-3, *OTHERS), (0.37, 0.1, 0.2, 0.3))
     converted = from_torch(model, x)
     assert converted.network.weighted["layer0"].kind == "binary"
@@ -166,7 +173,7 @@ def test_a_weak_channel_is_left_out_only_if_it_matters_less_than_what_that_gains
 
 
 def partly() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
-    """A gain of 0 for one pixel of a map, whose weights other pixels share."""
+    """Build a gain of 0 for one pixel of a map, whose weights other pixels share."""
     norm = normed(nn.BatchNorm1d(36), (0.0, *[1.0] * 35), (0.3,) * 36)
     return nn.Sequential(
         dyadic(nn.Conv2d(1, 4, 3, bias=False), 1.0), nn.Flatten(), norm, leaky()
@@ -174,7 +181,7 @@ def partly() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
 
 
 def unweighted() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
-    """A gain of 0 for one input."""
+    """Build a gain of 0 for one input."""
     return nn.Sequential(normed(nn.BatchNorm1d(3), (0.0, 1.0, 1.0), (0.3,) * 3), leaky()), events(
         3, 4, 3
     )

@@ -1,4 +1,7 @@
-"""What runs besides the forward pass of a layer's class: refused by name, or, where it only runs the model inside, taken off."""
+"""Code that runs besides the forward pass of a layer's class.
+
+It is refused by name, or, where it only runs the model inside, taken off.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +33,17 @@ def model() -> nn.Sequential:
 
 
 def tripled(_module: nn.Module, _given: Any, output: Tensor) -> Tensor:
-    """A forward hook."""
+    """Triple what a module gives: a forward hook."""
     return output * 3
 
 
 def tripled_too(_module: nn.Module, _given: Any, _named: Any, output: Tensor) -> Tensor:
-    """A forward hook that takes arguments by name."""
+    """Triple what a module gives: a forward hook that takes arguments by name."""
     return output * 3
 
 
 def inverted(_module: nn.Module, given: Any) -> Any:
-    """A forward pre-hook."""
+    """Invert what a module takes: a forward pre-hook."""
     return (1 - given[0],)
 
 
@@ -101,7 +104,7 @@ class Called(nn.Sequential):
     """Does something around forward."""
 
     def __call__(self, x: Tensor) -> Any:
-        """Of the inverted input."""
+        """Call the layer with the inverted input."""
         return super().__call__(1 - x)
 
 

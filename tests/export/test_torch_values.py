@@ -1,4 +1,7 @@
-"""The weights that are exported are those that the next call computes with; the right ones come from snnTorch, stepped in float64."""
+"""Exported weights are those that the next call computes with.
+
+The right ones come from snnTorch, stepped in float64.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ def neuron(**options: Any) -> Any:
 
 
 def hadamard() -> Tensor:
-    """A matrix of signs, 16x16, whose rows are orthogonal: of spectral norm 4, as each row is of norm 4."""
+    """Return a matrix of signs, 16x16, whose rows are orthogonal.
+
+    Its spectral norm is 4, as each row is of norm 4.
+    """
     two = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
     return torch.kron(torch.kron(two, two), torch.kron(two, two))
 
@@ -62,7 +68,7 @@ def normed_anew(linear: Any) -> Any:
 
 
 def spectral(linear: Any) -> Any:
-    """With the right singular vectors, by which the norm is 4."""
+    """Give the layer the right singular vectors, by which the norm is 4."""
     linear = spectral_norm(linear)
     linear.weight_u.copy_(nn.functional.one_hot(torch.tensor(0), 16))
     linear.weight_v.copy_(linear.weight_orig[0] / 4)
@@ -90,7 +96,7 @@ def linear(signs: Tensor) -> Any:
     "rule", [pruned, pruned_twice, pruned_bias, normed, normed_anew, spectral, spectral_anew]
 )
 def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any], Any]) -> None:
-    """As a factory does it that builds a model and loads its state."""
+    """Build the model and load its state, as a factory does."""
     torch.manual_seed(1)
     trained = rule(linear(hadamard()))
     layer = rule(linear(-hadamard().roll(1, 0)))
@@ -173,7 +179,7 @@ class Noisy(nn.Module):
     """A parametrization that never computes the same."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        """With noise."""
+        """Add noise."""
         return weight + torch.rand_like(weight)
 
 
@@ -181,7 +187,7 @@ class AlwaysTraining(nn.Sequential):
     """Keeps its layers in training mode."""
 
     def train(self, mode: bool = True) -> Any:
-        """Of itself alone."""
+        """Set the mode of itself alone."""
         self.training = mode
         return self
 
@@ -251,14 +257,14 @@ def test_weights_that_cannot_be_relied_on_are_refused(model: nn.Module, message:
 
 
 def with_value(module: Any, name: str, value: float) -> Any:
-    """A module of which one number is another."""
+    """Change one number of a module."""
     with torch.no_grad():
         getattr(module, name).view(-1)[-1] = value
     return module
 
 
 def hidden_nan() -> nn.Module:
-    """The signs of NaN, as a parametrization that knows no NaN makes them."""
+    """Parametrize a layer by signs that hide NaN, as code that knows no NaN makes them."""
 
     class Signs(nn.Module):
         def forward(self, weight: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""The verifying export from Python, as `lehr export` and `lehr quantize` call it: what is equal is written, what differs is not."""
+"""The verifying export from Python, as `lehr export` and `lehr quantize` call it.
+
+What is equal is written, what differs is not.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from lehr.simulate import simulate
 
 
 def higher(net: Network) -> Network:
-    """A network whose first layer of neurons has thresholds that are higher by one weight."""
+    """Raise the thresholds of the first layer of neurons by one weight."""
     name, neuron = next(iter(net.neurons.items()))
     by = 1 << neuron.fields.fraction_bits
     return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=neuron.threshold + by)})
@@ -35,7 +38,7 @@ def higher(net: Network) -> Network:
 
 @pytest.fixture
 def converted() -> FromTorch:
-    """A model of two layers that need no rounding."""
+    """Convert a model of two layers that need no rounding."""
     layers = [
         each
         for size in ((12, 16), (16, 4))
@@ -90,7 +93,7 @@ def test_what_was_asked_for_is_remembered() -> None:
 
 @pytest.fixture
 def graph() -> Quantized:
-    """A graph that needs no rounding."""
+    """Build a graph that needs no rounding."""
     ones = np.ones(3)
     neurons = nir.LIF(
         tau=2e-3 * ones, r=2 * ones, v_leak=0 * ones, v_threshold=2 * ones, v_reset=0 * ones
@@ -127,7 +130,10 @@ def test_a_graph_is_written_where_it_differs_in_nothing_that_is_proven(
 def test_a_file_for_an_importer_is_compared_on_its_samples(
     reader: str, graph: Quantized, tmp_path: Path
 ) -> None:
-    """An importer that subtracts may fire several times in a step, so that nothing is compared unless the file is proven."""
+    """An importer that subtracts may fire several times in a step.
+
+    Nothing is compared then unless the file is proven.
+    """
     net, x = graph.network, events(20, 12, 5, rate=0.5, seed=1)
     assert all(0 < rate < 1 for rate in simulate(net, x).rates.values())
     file = for_reader(net, reader)

@@ -16,7 +16,7 @@ EXPECTED = simulate(NET, X, trace=NET.neurons).trace
 
 
 def changed(*places: tuple[str, str, tuple[int, ...]]) -> Trace:
-    """The expected trace with other values at some places: (quantity, layer, index)."""
+    """Return the expected trace with other values at some places: (quantity, layer, index)."""
     got = Trace(
         {n: v.copy() for n, v in EXPECTED.spikes.items()},
         {n: v.copy() for n, v in EXPECTED.membranes.items()},

@@ -1,4 +1,7 @@
-"""Neurons that test their threshold after every event, by hand: order, counts, reset, width, feedback."""
+"""Neurons that test their threshold after every event: order, counts, reset, width, feedback.
+
+All is computed by hand.
+"""
 
 from __future__ import annotations
 

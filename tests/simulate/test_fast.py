@@ -1,4 +1,7 @@
-"""The fast engine against the definition: every spike, membrane, saturation, count and score of random and of hard networks."""
+"""The fast engine against the definition, on random and on hard networks.
+
+Every spike, membrane, saturation, count and score is compared.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ from lehr.weights import WeightKind
 
 
 def require_equal(net: Network, x: Images, cuts: Sequence[int] = (), **options: Any) -> Result:
-    """Run both engines, compare everything that they return, and return it; with `cuts`, also as a stream that comes in chunks."""
+    """Run both engines, compare everything that they return, and return it.
+
+    With `cuts`, the fast engine also runs as a stream that comes in chunks.
+    """
     expected, got = (
         simulate(net, x, trace=net.neurons),
         engine.simulate(net, x, trace=net.neurons, **options),
@@ -134,7 +140,7 @@ def test_thousands_of_random_networks_are_exact_in_threads_and_in_chunks(
 # kernels are made for
 @st.composite
 def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
-    """Convolutions and linear layers as broad as those for which there are kernels of their own, all of odd sizes."""
+    """Draw convolutions and linear layers as broad as kernels of their own need, of odd sizes."""
     kinds: tuple[WeightKind, ...] = draw(
         st.sampled_from((("binary",), ("ternary",), ("int4",), ("int8",)))
     )
@@ -175,7 +181,10 @@ def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
 @pytest.mark.parametrize("kind", ["binary", "int4"])
 @pytest.mark.usefixtures("small_blocks")
 def test_a_broad_network_is_exact(kind: WeightKind) -> None:
-    """Spikes are gathered and looked up, columns and matches are counted; the second tier has other sizes."""
+    """Spikes are gathered and looked up, columns and matches are counted.
+
+    The second tier has other sizes.
+    """
     net = Builder(Input((13, 7, 6), "spikes"), np.random.default_rng(9), (kind,))
     arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16)
     net.conv("conv1", 24, (3, 5), padding=(1, 2))
@@ -195,7 +204,7 @@ def test_a_broad_network_is_exact(kind: WeightKind) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_columns_are_counted_for_delays_and_for_layers_that_hear_themselves() -> None:
-    """300 outputs are no multiple of those that are counted together, wherever their sums and spikes go."""
+    """300 outputs are no multiple of those counted together, wherever sums and spikes go."""
     net, arithmetic = (
         Builder(Input((40,), "spikes"), np.random.default_rng(1)),
         Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16),

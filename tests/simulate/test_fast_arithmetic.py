@@ -1,4 +1,7 @@
-"""Decay, exhaustively: every 16-bit membrane through every form, rounding and width of lanes, against Python's integers."""
+"""Decay, exhaustively, against Python's integers.
+
+Every 16-bit membrane goes through every form, rounding and width of lanes.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def rounded(value: int, whole: int, rounding: Rounding) -> int:
 
 
 def expected(form: DecayForm, rounding: Rounding, numerator: int, shift: int) -> list[int]:
-    """The decay of every membrane."""
+    """Return the decay of every membrane."""
     whole = 1 << shift
     if form == "shift":
         return [v - rounded(v, whole, rounding) for v in EVERY.tolist()]

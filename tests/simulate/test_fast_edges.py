@@ -1,4 +1,7 @@
-"""Sums and membranes at the edges of the integers in which the fast engine computes them: one less, the last that fits, one more."""
+"""Sums and membranes at the edges of the integers in which the fast engine computes them.
+
+They are one less, the last that fits, and one more.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ def extremes(
     last: int | None = None,
     arithmetic: Arithmetic = CURRENT,
 ) -> Network:
-    """Weights that are all `weight` but for the last, of one sign in every other neuron and of the other sign in the rest."""
+    """Build weights that are all `weight` but for the last.
+
+    They are of one sign in every other neuron and of the other sign in the rest.
+    """
     row = np.full(fan_in, weight, np.int8)
     row[-1] = weight if last is None else last
     signs = np.where(np.arange(out) % 2, -1, 1).astype(np.int8)
@@ -48,7 +54,7 @@ def extremes(
 
 
 def maps(net: Network, shape: Shape) -> Network:
-    """The same weights as a convolution whose kernel is as large as its input."""
+    """Build the same weights as a convolution whose kernel is as large as its input."""
     dense = net.nodes["w"]
     assert isinstance(dense, Linear)
     return replace(

@@ -1,4 +1,7 @@
-"""In which integers a program is computed: the narrowest that are proven to hold all of it, at their edges."""
+"""Integers in which a program is computed.
+
+They are the narrowest that are proven to hold all of it, at their edges.
+"""
 
 from __future__ import annotations
 

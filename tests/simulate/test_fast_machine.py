@@ -1,4 +1,7 @@
-"""Machine code that is kept: loaded without numba, compiled again where it is damaged or of other kernels, never missed."""
+"""Machine code that is kept, and never missed.
+
+It is loaded without numba, and compiled again where it is damaged or of other kernels.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ print(into[:4].tolist(), "numba" in sys.modules)
 
 @pytest.fixture
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The kernels compiled so far, with an empty folder to keep them in; their code is their name."""
+    """List the kernels compiled so far, with an empty folder to keep them in.
+
+    Their code is their name.
+    """
     done: list[str] = []
 
     def module_code(file: str, name: str, kinds: object) -> bytes:

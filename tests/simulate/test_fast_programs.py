@@ -1,4 +1,7 @@
-"""The fast engine on programs: every machine, golden network and random program as the definition has it, and one unit is caught."""
+"""The fast engine on programs: every machine, golden network and random program.
+
+All are as the definition has them, and one unit is caught.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ from lehr.update_text import program_of_lines
 
 
 def require_equal(net: Network, x: Images, cuts: tuple[int, ...] = (5, 6)) -> Result:
-    """Run the definition and the fast engine, at once and in pieces, compare everything, and return it."""
+    """Run the definition and the fast engine, at once and in pieces, and compare everything.
+
+    Returns the result.
+    """
     expected = simulate(net, x, trace=net.neurons)
     require_same(expected, engine.simulate(net, x, trace=net.neurons))
     held = engine.simulate(net, x[:, 0], trace=net.neurons)  # the same input in all steps
@@ -45,7 +51,7 @@ def require_equal(net: Network, x: Images, cuts: tuple[int, ...] = (5, 6)) -> Re
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that even small networks run in several chunks of samples, blocks of steps and blocks of neurons."""
+    """Make blocks small: even small networks run in several of samples, steps and neurons."""
     monkeypatch.setattr(engine, "SAMPLES", 3)
     monkeypatch.setattr(engine, "LEAST_STEPS", 1)
     monkeypatch.setattr(engine, "MOST_STEPS", 5)
@@ -251,7 +257,10 @@ def statements(draw: st.DrawFn) -> Statement:
 
 @st.composite
 def programs(draw: st.DrawFn, by_event: bool = False) -> Program:
-    """Programs of all kinds of statements, whose registers are brought into a width before they fire."""
+    """Draw programs of all kinds of statements.
+
+    Their registers are brought into a width before they fire.
+    """
     some = draw(st.lists(statements(), min_size=1, max_size=7))
     up_to, level = draw(st.sampled_from((1, 1, 3, 255))), draw(some_of("threshold", 7, "a"))
     fire = Fire(

@@ -1,4 +1,4 @@
-"""What states reach on samples: exactly, and what that promises of others."""
+"""Ranges of states on samples: they are exact, and promise something of other samples."""
 
 from __future__ import annotations
 
@@ -103,7 +103,10 @@ def test_a_narrowed_network_is_another_that_computes_the_same_on_the_samples() -
 
 
 def test_the_risk_is_what_it_says() -> None:
-    """The share of a continuous source above the greatest of n samples: above the bound in at most 5 of 100 cases."""
+    """The share of a continuous source above the greatest of n samples keeps to the bound.
+
+    It is above the bound in at most 5 of 100 cases.
+    """
     one = Observed({"a": {"v": (0, 1)}}, 59, 1)
     assert one.risk == pytest.approx(
         0.0495, abs=1e-4

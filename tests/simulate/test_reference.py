@@ -1,4 +1,7 @@
-"""The definition against computations by hand: one neuron for each field of the arithmetic, then time, inputs and readout."""
+"""The definition against computations by hand.
+
+There is one neuron for each field of the arithmetic, then time, inputs and readout.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def weight(sign: int) -> Linear:
 
 
 def wired(nodes: dict[str, Node], *edges: Edge, output: str) -> Network:
-    """A network with one input."""
+    """Build a network with one input."""
     return Network(nodes, (*edges, (output, OUTPUT)), Input((1,), "u8"), steps=4)
 
 

@@ -82,7 +82,7 @@ def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
 @pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["small", "small by event", "two states", "adaptive", "tinyodin"])
 def test_a_run_in_pieces_is_the_whole(name: str) -> None:
-    """Neither states, nor delay lines, nor what travels along feedback edges is lost between two pieces."""
+    """States, delay lines and feedback edges lose nothing between two pieces."""
     net, x = machine_network(name) if name in MACHINES else HARD[name]()
     x = x if x.ndim > len(net.input.shape) + 1 else np.repeat(x[:, None], net.steps, axis=1)
     feed = stream(net, len(x), net.neurons)

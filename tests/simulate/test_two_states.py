@@ -1,4 +1,7 @@
-"""Neurons with a synapse state, leaky integrators and readouts of membranes: by hand, and against snnTorch."""
+"""Neurons with a synapse state, leaky integrators and readouts of membranes.
+
+They are computed by hand, and compared with snnTorch.
+"""
 
 from __future__ import annotations
 
@@ -197,7 +200,9 @@ def test_a_synapse_that_forgets_at_once_changes_nothing(data: st.DataObject) -> 
 def test_equals_snntorch_where_nothing_rounds(
     reset: Any, delay: bool, alpha: int, threshold: int, bias: float
 ) -> None:
-    """Decays by quarters over 8 steps need 15 binary places with the bias: 16 fraction bits and float64 both hold them.
+    """Decays by quarters over 8 steps need 15 binary places with the bias.
+
+    16 fraction bits and float64 both hold them.
 
     No membrane reaches twice the threshold, where snnTorch's reset in the same step would carry
     over into the next one.

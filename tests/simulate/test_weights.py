@@ -1,4 +1,4 @@
-"""Weights and pooling against loops, divisions and decays against Python's integers, value by value."""
+"""Weights and pooling against loops, divisions and decays against integers, value by value."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 
 def pixel(image: Int64, channel: int, y: int, x: int) -> int:
-    """A value of an image, 0 outside of it."""
+    """Return a value of an image, 0 outside of it."""
     _, height, width = image.shape
     return int(image[channel, y, x]) if 0 <= y < height and 0 <= x < width else 0
 
 
 def conv_by_loops(image: Int64, node: Conv2d) -> list[list[list[int]]]:
-    """What torch.nn.Conv2d's documentation says, one product at a time."""
+    """Compute what torch.nn.Conv2d's documentation says, one product at a time."""
     out, inputs, kernel_y, kernel_x = node.weight.shape
     _, height, width = node.output_shape(image.shape)
     sums = [[[0] * width for _ in range(height)] for _ in range(out)]
