@@ -154,7 +154,7 @@ def test_code_is_kept_in_another_folder_where_the_first_is_open(
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     monkeypatch.setattr(machine, "__file__", str(tmp_path / "open" / "machine.py"))
-    monkeypatch.setattr(machine, "made_of", lambda: b"")
+    monkeypatch.setattr(machine, "kernels_digest", lambda: b"")
     monkeypatch.setattr(ownership, "owners", lambda: frozenset((0, os.getuid())))
     assert [code("copy"), code("copy")] == [b"copy"] * 2
     assert compiled == ["copy"]
@@ -208,7 +208,7 @@ def test_code_of_other_kernels_is_compiled_again(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code("copy")
-    monkeypatch.setattr(machine, "made_of", lambda: b"a kernel has changed")
+    monkeypatch.setattr(machine, "kernels_digest", lambda: b"a kernel has changed")
     code("copy")
     assert compiled == ["copy"] * 2
 
@@ -282,7 +282,7 @@ def test_what_numba_compiles_counts_in_the_digest(
         )
     ]
     monkeypatch.setattr(machine, "KERNELS", shutil.copytree(machine.KERNELS, tmp_path / "kernels"))
-    digest_of = machine.made_of.__wrapped__
+    digest_of = machine.kernels_digest.__wrapped__
     digests = {digest_of()}
     for path in (tmp_path / "kernels").glob("*.py"):
         path.write_text(path.read_text() + "#")
