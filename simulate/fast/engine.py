@@ -31,7 +31,7 @@ SAMPLES, LOOPING_SAMPLES = 16, 64
 Where it is called for every step, they are so many that a call from Python costs little.
 """
 BLOCK_BYTES = 1 << 20
-"""What a block of steps of a chunk of samples may take between layers."""
+"""The most bytes that a block of steps of a chunk of samples takes between layers."""
 LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 32, 4096
 """Steps of a block: the least, how many are worth fewer samples in a chunk, and the most."""
 
@@ -308,7 +308,7 @@ class Machine:
         )
 
     def events(self) -> Int64:
-        """How often each element of the input was not 0 since events were last counted anew."""
+        """Return how often each element of the input was not 0 since the last counting anew."""
         return np.asarray(self._events * self.ran, np.int64) if self.plan.held else self._events
 
     def totals(self, name: str, which: int) -> Int64:

@@ -34,7 +34,7 @@ from lehr.errors import FileRefused
 KERNELS = Path(__file__).with_name("kernels")
 """The folder of the files that kernels are made of: all of them, so that none is forgotten."""
 C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.py_object)
-"""It takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""
+"""Takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""
 
 
 def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:

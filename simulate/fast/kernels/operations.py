@@ -161,7 +161,7 @@ def _leak_each(r: Any, x: Any, y: Any, m: Any, extra: Any, odd: Any, row: Any, c
 
 @inlined
 def _changed(inside: Any, v: Any, used: Any) -> Any:
-    """How many lanes of neurons, not of padding, a bound changed."""
+    """Return how many lanes of neurons, not of padding, a bound changed."""
     changed = mask_word(unequal(inside, v))
     if changed == 0:
         return np.int64(0)
