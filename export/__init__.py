@@ -1,4 +1,4 @@
-"""From a trained network to integers: folding, width analysis, and the network that goes into the `.nir` file."""
+"""The way from a trained network to integers: folding, widths, and the network of the file."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,10 @@ __all__ = ["from_torch"]
 
 
 def __getattr__(name: str) -> Any:
-    """`from_torch`, when it is asked for: it imports torch, which the simulator and the targets do without."""
+    """Return `from_torch` when it is asked for.
+
+    It imports torch, which the simulator and the targets do without.
+    """
     if name != "from_torch":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from lehr.extras import needed_by

@@ -41,9 +41,9 @@ from lehr.update_text import lines_of, program_of_lines
 from lehr.weights import declared_kind
 
 SCHEMA, WITHOUT_SUMS = "lehr-run/2", "lehr-run/1"
-"""That of runs that are written, and that of older ones, which state no digests."""
+"""The schema of runs that are written, and that of older ones, which state no digests."""
 _MAX_BYTES = 1 << 32
-"""Of the tensors: a billion real-valued weights."""
+"""The most bytes of the tensors: a billion real-valued weights."""
 STATE, TENSORS, SAMPLES_FILE = "state.json", "checkpoint.safetensors", "samples.npz"
 LAST = "last"
 """The folder in a run's that holds the network after the last epoch, as a run of its own."""
@@ -203,7 +203,7 @@ def load_run(folder: Path) -> Run:
 
 
 def _check_stated(folder: Path, state: dict[str, Any]) -> bool:
-    """Whether a run states the sums of its files, which must be right then.
+    """Return whether a run states the sums of its files, which must be right then.
 
     They are taken out of `state`.
     """
@@ -235,13 +235,13 @@ def _tensors(net: Network) -> dict[str, npt.NDArray[Any]]:
 
 
 def _structure(net: Network) -> dict[str, Any]:
-    """Everything of a network that is no array."""
+    """Return everything of a network that is no array."""
     nodes = {}
     for name, node in net.nodes.items():
-        told = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
+        values = {f.name: getattr(node, f.name) for f in fields(node)}  # type: ignore[arg-type]
         plain = {
             key: value
-            for key, value in told.items()
+            for key, value in values.items()
             if not isinstance(value, (np.ndarray, Mapping)) and value is not None
         }
         nodes[name] = {
@@ -264,24 +264,31 @@ def _plain(value: Any) -> Any:
     return asdict(value) if isinstance(value, (Arithmetic, Synapse)) else value
 
 
-def _arithmetic(told: dict[str, Any]) -> Arithmetic | Program:
-    """What `_plain` made of it; fields have one of the same name, which holds a word."""
-    if not isinstance(told[UPDATE], list):
-        return Arithmetic(**told)
-    return program_of_lines(told.pop(UPDATE), told.pop("membrane"), **told)
+def _arithmetic(tree: dict[str, Any]) -> Arithmetic | Program:
+    """Return the arithmetic of which `_plain` made `tree`.
+
+    Both kinds have an `update`: a program a list of lines, fields a word.
+    """
+    if not isinstance(tree[UPDATE], list):
+        return Arithmetic(**tree)
+    return program_of_lines(tree.pop(UPDATE), tree.pop("membrane"), **tree)
 
 
 def _neuron(
-    name: str, told: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
+    name: str, tree: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
 ) -> dict[str, Any]:
-    """What neurons are made of."""
-    how = _arithmetic(told["arithmetic"])
+    """Return the fields of neurons, by name."""
+    arithmetic = _arithmetic(tree["arithmetic"])
     values = {key: _integers(f"{name}.{key}", tensors) for key in FIRST}
-    others = [key for key in how.parameters if key not in FIRST] if isinstance(how, Program) else []
-    synapse = Synapse(**told["synapse"]) if "synapse" in told else None
+    others = (
+        [key for key in arithmetic.parameters if key not in FIRST]
+        if isinstance(arithmetic, Program)
+        else []
+    )
+    synapse = Synapse(**tree["synapse"]) if "synapse" in tree else None
     return {
         **values,
-        "arithmetic": how,
+        "arithmetic": arithmetic,
         "synapse": synapse,
         "parameters": {key: _integers(f"{name}.{key}", tensors) for key in others},
     }
@@ -290,21 +297,21 @@ def _neuron(
 def _assemble(
     structure: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]
 ) -> tuple[Network, dict[str, Latent]]:
-    """Put the arrays back; takes out of `tensors` what it uses."""
+    """Put the arrays back, and take out of `tensors` what is used."""
     nodes: dict[str, Node] = {}
     latents: dict[str, Latent] = {}
-    for name, told in structure["nodes"].items():
-        kind = _TYPES[told.pop("type")]
+    for name, tree in structure["nodes"].items():
+        kind = _TYPES[tree.pop("type")]
         values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()
         }
         if kind is Neuron:
             values |= _neuron(name, values, tensors)
         elif kind in (Conv2d, Linear):
             latents[name] = Latent.take(name, tensors)
-            values["weight"] = latents[name].levels(
-                declared_kind(values.get("kind", "binary"))
-            )  # runs of old tell no kind
+            # older runs state no kind
+            stated_kind = declared_kind(values.get("kind", "binary"))
+            values["weight"] = latents[name].levels(stated_kind)
         else:
             arrays = [
                 f.name

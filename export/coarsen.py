@@ -1,4 +1,7 @@
-"""Fewer fraction bits, for a wanted error: what coarser units do to thresholds, biases and leaks."""
+"""Fewer fraction bits for a wanted error.
+
+This module computes what coarser units do to thresholds, biases and leaks.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +24,28 @@ def check_error(error: float) -> None:
         )
 
 
-def leak_error(how: Arithmetic, synapse: Synapse | None) -> float:
-    """By how many units of 2**-F the rounding of leaks moves a membrane at most, from what it would be without, as long as nothing fires.
+def leak_error(arithmetic: Arithmetic, synapse: Synapse | None) -> float:
+    """Bound how far the rounding of leaks moves a membrane, in units of 2**-F.
+
+    The bound is against the membrane without rounding, as long as nothing fires.
 
     Each step rounds by up to one unit, half a unit to nearest, and what is left of earlier steps
     leaks away: a geometric sum.
     """
     current = 0.0 if synapse is None else _one_step(synapse) / (1 - synapse.beta)
-    each = _one_step(how) + current
-    return each / (1 - how.beta) if each else 0.0
+    each = _one_step(arithmetic) + current
+    return each / (1 - arithmetic.beta) if each else 0.0
 
 
-def _one_step(how: State) -> float:
-    exact = how.decay_numerator in (0, 1 << how.decay_shift)
-    return 0.0 if exact else 0.5 if how.rounding == "nearest_even" else 1.0
+def _one_step(state: State) -> float:
+    exact = state.decay_numerator in (0, 1 << state.decay_shift)
+    return 0.0 if exact else 0.5 if state.rounding == "nearest_even" else 1.0
 
 
 def coarsened(net: Network, error: float) -> Network:
-    """`net` with the least fraction bits in each layer with which rounding moves nothing by more than `error` of the threshold.
+    """Return `net` with the fewest fraction bits that keep rounding within `error`.
+
+    In each layer, rounding then moves nothing by more than `error` of the threshold.
 
     That holds for every threshold and bias, against the network's own, and for the membranes by
     `leak_error`. It is another network. States have the least bits that provably never saturate. A
@@ -69,19 +76,19 @@ def coarsened(net: Network, error: float) -> Network:
 def _layer(neuron: Neuron, error: float) -> Neuron:
     if neuron.integrates:
         return neuron
-    how, threshold, bias = (
+    arithmetic, threshold, bias = (
         neuron.fields,
         neuron.threshold.astype(np.int64),
         neuron.bias.astype(np.int64),
     )
-    for dropped in range(how.fraction_bits, 0, -1):
+    for dropped in range(arithmetic.fraction_bits, 0, -1):
         theta, b = (
             divide_by_power_of_two(value, dropped, "nearest_even") for value in (threshold, bias)
         )
         moved = np.maximum(np.abs((theta << dropped) - threshold), np.abs((b << dropped) - bias))
-        leak = leak_error(how, neuron.synapse) * 2.0**dropped
+        leak = leak_error(arithmetic, neuron.synapse) * 2.0**dropped
         if theta.min() >= 1 and float((np.maximum(moved, leak) / threshold).max()) <= error:
-            coarse = replace(how, fraction_bits=how.fraction_bits - dropped)
+            coarse = replace(arithmetic, fraction_bits=arithmetic.fraction_bits - dropped)
             return replace(
                 neuron, threshold=theta.astype(np.int32), bias=b.astype(np.int32), arithmetic=coarse
             )

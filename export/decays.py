@@ -1,4 +1,7 @@
-"""Leaks of others' models as binary fractions: one of a layer, or one for each of its neurons with a shift in common."""
+"""Leaks of others' models as binary fractions.
+
+A layer has one, or one for each of its neurons with a shift in common.
+"""
 
 from __future__ import annotations
 
@@ -29,27 +32,33 @@ class Decay:
 
     @property
     def own(self) -> bool:
-        """Whether the neurons of the layer differ in it."""
+        """Return whether the neurons of the layer differ in it."""
         return not isinstance(self.numerator, int)
 
     @property
     def beta(self) -> Float:
-        """The decays, float64, of one number or one for each neuron."""
+        """Return the decays, float64: one number, or one for each neuron."""
         return np.asarray(self.numerator, np.float64) / (1 << self.shift)
 
     @property
     def rounds(self) -> npt.NDArray[np.bool_]:
-        """Whether a step of it can round: all but forgetting everything and leaking nothing."""
+        """Return whether a step of it can round.
+
+        Only forgetting everything and leaking nothing cannot.
+        """
         numerator = np.asarray(self.numerator)
         return np.asarray((numerator != 0) & (numerator != 1 << self.shift))
 
     def common(self, instead: int) -> tuple[int, int]:
-        """Numerator and shift for the fields of an arithmetic: of one number, or `instead` over 1 where neurons have their own."""
+        """Return numerator and shift for the fields of an arithmetic.
+
+        Where neurons have their own, that is `instead` over 1.
+        """
         return (self.numerator, self.shift) if isinstance(self.numerator, int) else (instead, 0)
 
     @property
     def numbers(self) -> int | list[int]:
-        """The numerator as Python's own numbers."""
+        """Return the numerator as Python's own numbers."""
         return (
             self.numerator
             if isinstance(self.numerator, int)
@@ -57,13 +66,16 @@ class Decay:
         )
 
     def __str__(self) -> str:
-        """As a table shows it."""
+        """Return the decay as a table shows it."""
         low, high = int(np.min(self.numerator)), int(np.max(self.numerator))
         return f"{low}/2^{self.shift}" if not self.own else f"{low}..{high}/2^{self.shift}"
 
 
 def exact_decay(beta: float) -> Decay | None:
-    """Return a decay of 0..1 as the binary fraction that it is; None where its denominator is above 2**16."""
+    """Return a decay of 0..1 as the binary fraction that it is.
+
+    It is None where the denominator is above 2**16.
+    """
     numerator, denominator = beta.as_integer_ratio()
     return (
         Decay(numerator, denominator.bit_length() - 1, 0.0)
@@ -73,25 +85,34 @@ def exact_decay(beta: float) -> Decay | None:
 
 
 def rounded_decay(beta: float, bits: int) -> Decay:
-    """Round a decay of 0..1 to the nearest multiple of 2**-bits: with more bits, never further away."""
+    """Round a decay of 0..1 to the nearest multiple of 2**-bits.
+
+    With more bits it is never further away.
+    """
     numerator, denominator = (round(beta * (1 << bits)) / (1 << bits)).as_integer_ratio()
     return Decay(numerator, denominator.bit_length() - 1, abs(numerator / denominator - beta))
 
 
 def own_decays(betas: Float, bits: int) -> Decay:
-    """Decays of 0..1, one for each neuron, rounded to the nearest multiples of 2**-bits: exact where they are such multiples."""
+    """Round decays of 0..1, one for each neuron, to the nearest multiples of 2**-bits.
+
+    Decays that are such multiples stay exact.
+    """
     numerator = np.rint(betas * (1 << bits)).astype(np.int32)
     return Decay(numerator, bits, float(np.abs(numerator / (1 << bits) - betas).max()))
 
 
 def exact_decays(betas: Float) -> Decay | None:
-    """Decays, one for each neuron, as the binary fractions that they are, with the least shift that all have in common."""
+    """Return decays, one for each neuron, as the binary fractions that they are.
+
+    They have the least shift in common; the result is None where that is above 16.
+    """
     shifts = [float(beta).as_integer_ratio()[1].bit_length() - 1 for beta in np.unique(betas)]
     return own_decays(betas, max(shifts)) if max(shifts) <= MAX_SHIFT else None
 
 
 def require_leak(decay: Decay, name: str, beta: float, bits: int, way_out: str) -> None:
-    """Raise NotMappable where a decay `beta` below 1 was rounded to 1; `name` says of what it is."""
+    """Raise NotMappable where a decay `beta` below 1 was rounded to 1; `name` is in the error."""
     if beta < 1 and int(np.max(decay.numerator)) == 1 << decay.shift:
         raise NotMappable(
             f"its {name} is {beta:.8g}, which {bits} bits round to 1, so that nothing leaks; "
@@ -100,7 +121,9 @@ def require_leak(decay: Decay, name: str, beta: float, bits: int, way_out: str) 
 
 
 def leak_errors(decays: tuple[Decay, ...]) -> Float:
-    """By how many units of 2**-F the rounding of leaks moves the membrane of each neuron at most, as long as nothing fires.
+    """Bound how far the rounding of leaks moves the membrane of each neuron, in units of 2**-F.
+
+    The bound holds as long as nothing fires.
 
     Each step rounds toward zero, by up to one unit, and what is left of earlier steps leaks away: a
     geometric sum, and for a current in front of the membrane a second one.

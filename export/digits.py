@@ -7,11 +7,13 @@ import numpy as np
 from lehr.export.fold import Float
 
 DOUBLE = np.finfo(np.float64).nmant + 1
-"""How many binary digits a number in double precision has."""
+"""Binary digits of a number in double precision."""
 
 
 def digits(*values: Float | float) -> int:
-    """Return the most binary digits that a number takes, without zeros at its ends: 1 for powers of two, 0 for 0.
+    """Return the most binary digits that a number takes, without zeros at its ends.
+
+    Powers of two take 1, and 0 takes 0.
 
     Of 1/255, 0.1 or 1/9 double precision holds as many as it has, so that what is added up of them
     is rounded; of float32's 0.1 it holds all 24, and sums up to 2**29 of it exactly.

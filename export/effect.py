@@ -1,4 +1,7 @@
-"""What making integers of a float graph changed, measured: the graph and the network on the same samples, layer by layer."""
+"""Measurement of what making integers of a float graph changed.
+
+Graph and network run on the same samples, and are compared layer by layer.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from lehr.simulate.reference import simulate
 from lehr.simulate.result import Result
 
 VALUES = 2**24
-"""How many membranes are held at a time, in all layers together."""
+"""Membranes held at a time, in all layers together."""
 
 _MEANS = ("float_rate", "rate", "rate_error", "spikes_differ", "membrane_error")
 
@@ -51,7 +54,7 @@ class LayerEffect:
 
 @dataclass(frozen=True)
 class Effect:
-    """What quantization changed.
+    """Effect of quantization on some samples.
 
     Attributes:
         layers: by name.
@@ -71,26 +74,28 @@ class Effect:
     warnings: tuple[str, ...]
 
     def accuracies(self, labels: npt.NDArray[np.int64]) -> tuple[float, float]:
-        """Shares of the samples whose prediction is their label, of the graph and of the network."""
-        told = labels[: self.samples]
-        return float((self.float_prediction == told).mean()), float(
-            (self.prediction == told).mean()
+        """Return the shares of samples that the graph, and the network, predict as labelled."""
+        wanted = labels[: self.samples]
+        return float((self.float_prediction == wanted).mean()), float(
+            (self.prediction == wanted).mean()
         )
 
 
-def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None = None) -> Effect:
+def measure(
+    quantized: Quantized, x: npt.NDArray[np.uint8], network: Network | None = None
+) -> Effect:
     """Run graph and network on samples and compare them.
 
     Args:
-        made: from `lehr.export.nirgraph.quantize`.
+        quantized: from `lehr.export.nirgraph.quantize`.
         x: uint8 `[N, T, *shape]`, or `[N, *shape]`, held.
-        network: in place of `made.network`, one that was read back from a file.
+        network: in place of `quantized.network`, one that was read back from a file.
 
     Raises:
         UsageError: when there are no samples.
         FileRefused: when the samples are not what the network takes.
     """
-    net = network or made.network
+    net = network or quantized.network
     if not len(x):
         raise UsageError("calibration input holds no samples; give at least one")
     size = net.steps * sum(math.prod(net.shapes[name]) for name in net.neurons)
@@ -99,13 +104,13 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
     results, scores = [], []
     for start in range(0, len(x), batch):
         part = x[start : start + batch]
-        floats = run(made.graph, part, made.semantics, net.steps, made.full_scale)
+        floats = run(quantized.graph, part, quantized.semantics, net.steps, quantized.full_scale)
         result = simulate(net, part, trace=net.neurons, steps=net.steps)
         for name in net.neurons:
             there, here = floats.spikes[name], result.trace.spikes[name]
             scale, theta = (
                 numbers.reshape(*numbers.shape, *[1] * (there.ndim - 2 - numbers.ndim))
-                for numbers in (made.layers[name].scale, made.layers[name].threshold)
+                for numbers in (quantized.layers[name].scale, quantized.layers[name].threshold)
             )
             apart = np.abs(result.trace.membranes[name] * scale - floats.membranes[name]) / theta
             counts = np.abs(
@@ -128,9 +133,9 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
             },
             spikes_apart=int(sums[name][_MEANS.index("spikes_differ")]),
             saturations=sum(result.saturations[name] for result in results),
-            weight_error=made.layers[name].weight_error,
-            threshold_error=made.layers[name].threshold_error,
-            decay_error=made.layers[name].decay_error,
+            weight_error=quantized.layers[name].weight_error,
+            threshold_error=quantized.layers[name].threshold_error,
+            decay_error=quantized.layers[name].decay_error,
         )
         for name in net.neurons
     }
@@ -149,15 +154,15 @@ def measure(made: Quantized, x: npt.NDArray[np.uint8], network: Network | None =
 
 
 def _scores(last: Float | npt.NDArray[np.uint8], readout: str) -> Float:
-    """What the readout takes from the layer before the output, whose values are `[N, T, classes]`."""
+    """Return the scores that the readout takes from the last layer's values `[N, T, classes]`."""
     match readout:
         case "membrane_last_argmax_lowest":
-            made: Float = last[:, -1].astype(np.float64)
+            scores: Float = last[:, -1].astype(np.float64)
         case "membrane_max_argmax_lowest":
-            made = last.max(axis=1).astype(np.float64)
+            scores = last.max(axis=1).astype(np.float64)
         case _:
-            made = last.sum(axis=1, dtype=np.float64)
-    return made
+            scores = last.sum(axis=1, dtype=np.float64)
+    return scores
 
 
 def _warning(name: str, net: Network, effect: LayerEffect) -> str:

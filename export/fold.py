@@ -1,4 +1,4 @@
-"""Folding: a trained layer's scale, batch norm and pooling become integer thresholds, biases and flipped signs.
+"""Folding: scale, batch norm and pooling become integer thresholds, biases and flipped signs.
 
 A trained layer has the current `I = g * d * P(W x) / q + b` with W the levels of its weights: d
 what one level is worth (1 for -1 and +1), g and b from batch norm, P average pooling over `area`
@@ -28,7 +28,10 @@ THRESHOLD_ERROR = 0.01
 
 @dataclass(frozen=True)
 class Affine:
-    """What stands between the weights and the membrane: `gain * x + offset` per channel, float64 `[channels]`."""
+    """The map between weights and membrane: `gain * x + offset` per channel.
+
+    Both are float64 `[channels]`.
+    """
 
     gain: Float
     offset: Float
@@ -37,7 +40,10 @@ class Affine:
     def batch_norm(
         cls, weight: Float, bias: Float, mean: Float, variance: Float, epsilon: float
     ) -> Affine:
-        """Return a batch norm in evaluation mode: gamma, beta, and the statistics it was left with."""
+        """Return a batch norm in evaluation mode.
+
+        It is given as gamma, beta, and the statistics that training left.
+        """
         gain = weight / np.sqrt(variance + epsilon)
         return cls(gain, bias - gain * mean)
 
@@ -62,7 +68,10 @@ class Folded:
 
 
 def in_units(affine: Affine, theta: float | Float, fraction_bits: int) -> tuple[Float, Float]:
-    """Thresholds and biases in units of 2**-fraction_bits weights, before they are rounded; not finite where a gain is too small."""
+    """Return thresholds and biases in units of 2**-fraction_bits weights, not yet rounded.
+
+    They are not finite where a gain is too small.
+    """
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         unit, scale = 2.0**fraction_bits, np.abs(affine.gain)
         return unit * theta / scale, unit * affine.offset / scale

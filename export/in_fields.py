@@ -1,4 +1,7 @@
-"""Networks whose updates are said in fields, as what is written in float units, or with other fraction bits, asks for."""
+"""Networks whose updates are said in fields.
+
+Files in float units, and networks with other fraction bits, are made of these alone.
+"""
 
 from __future__ import annotations
 

@@ -45,19 +45,19 @@ class Latent:
                 "its latent weights are not finite; train it again with a lower learning rate"
             )
         if self.grid is None:
-            found = np.where(self.weight >= 0, 1, -1)
+            levels = np.where(self.weight >= 0, 1, -1)
         else:
-            found = np.clip(np.rint(self.weight / self.grid), -LARGEST[kind], LARGEST[kind])
-        return (found if self.kept is None else found * self.kept).astype(np.int8)
+            levels = np.clip(np.rint(self.weight / self.grid), -LARGEST[kind], LARGEST[kind])
+        return (levels if self.kept is None else levels * self.kept).astype(np.int8)
 
     def tensors(self, name: str) -> dict[str, npt.NDArray[Any]]:
-        """What a checkpoint holds for node `name`."""
-        told: dict[str, npt.NDArray[Any] | None] = {
+        """Return the tensors that a checkpoint holds for node `name`."""
+        tensors: dict[str, npt.NDArray[Any] | None] = {
             "weight": self.weight,
             "grid": self.grid,
             "kept": self.kept,
         }
-        return {f"{name}.{key}": value for key, value in told.items() if value is not None}
+        return {f"{name}.{key}": value for key, value in tensors.items() if value is not None}
 
     @classmethod
     def take(cls, name: str, tensors: dict[str, npt.NDArray[Any]]) -> Latent:

@@ -1,4 +1,7 @@
-"""Real weights as levels times a step: found where they are that already, rounded where that is asked for."""
+"""Real weights as levels times a step.
+
+Weights that are levels already are recognized; others are rounded where that is asked for.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from lehr.export.rounding import least_loss_step
 from lehr.weights import KINDS, LARGEST, Int8Array, WeightKind
 
 TOLERANCE = 2.0**-22
-"""How far, relative to itself, a weight may lie from its level times the step: what float32 rounds a product and a step by."""
+"""The most, relative to itself, that a weight may lie from its level times the step.
+
+It is what float32 rounds a product and a step by.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,12 @@ class Levels:
 
     @property
     def kind(self) -> WeightKind:
-        """The narrowest kind that holds the levels."""
+        """Return the narrowest kind that holds the levels."""
         return kind_of(self.levels)
 
 
 def kind_of(levels: npt.NDArray[np.integer] | Float) -> WeightKind:
-    """Return the narrowest kind of weights that holds some levels, whose magnitudes are at most 127."""
+    """Return the narrowest kind of weights that holds levels of magnitudes up to 127."""
     magnitudes = np.abs(levels.astype(np.int16))
     fits = (
         kind
@@ -49,14 +55,14 @@ def kind_of(levels: npt.NDArray[np.integer] | Float) -> WeightKind:
 
 
 def rounding_note(moved: float) -> str:
-    """What is said of weights of which the farthest is `moved` steps from its level, and not 0."""
+    """Say how far weights were rounded: the farthest by `moved` steps, which is not 0."""
     if moved <= LARGEST["int8"] * TOLERANCE:
         return f"weights are levels but for {moved:.1g} of a step, as float32 may write them"
     return f"weights rounded, by up to {moved:.2f} of a step"
 
 
 def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
-    """Weights as levels.
+    """Read weights as levels.
 
     Args:
         weight: finite, outputs first.
@@ -82,7 +88,10 @@ def read_levels(weight: Float, rounded: WeightKind | None) -> Levels:
 
 
 def within_kind(weight: Float, kind: WeightKind) -> Levels:
-    """Weights as levels that `kind` may hold: exactly, of one step for all where there is one, and rounded where an output's are none.
+    """Return weights as levels that `kind` may hold.
+
+    They are exact, of one step for all where there is one; an output's weights that are no levels
+    are rounded.
 
     Args:
         weight: finite, outputs first.
@@ -99,7 +108,7 @@ def within_kind(weight: Float, kind: WeightKind) -> Levels:
 
 
 def _levels(rows: Float, exact: Float, kind: WeightKind, shape: tuple[int, ...]) -> Levels:
-    """Levels of rows that have a step, and levels of `kind` of the rows that have none (0), rounded."""
+    """Return the levels of rows that have a step; rows that have none (0) are rounded to `kind`."""
     rounded, steps = np.flatnonzero(exact == 0), exact.copy()
     for row in rounded:
         magnitudes = np.abs(rows[row])
@@ -117,13 +126,19 @@ def _levels(rows: Float, exact: Float, kind: WeightKind, shape: tuple[int, ...])
 
 
 def _narrower(rows: Float, steps: Float, step: float) -> bool:
-    """Whether a step for each output leaves a narrower kind of weights than one for all: signs that were scaled by output."""
+    """Return whether a step for each output leaves narrower weights than one step for all.
+
+    So it is with signs that were scaled by output.
+    """
     own, common = (np.rint(rows / each) for each in (steps[:, None], step))
     return KINDS.index(kind_of(own)) < KINDS.index(kind_of(common))
 
 
 def _common_step(weights: Float, greatest: int = LARGEST["int8"]) -> float:
-    """Return the greatest step of which all weights are multiples, by at most `greatest`; 1 where all are 0, and 0 where there is none."""
+    """Return the greatest step of which all weights are multiples, by at most `greatest`.
+
+    It is 1 where all weights are 0, and 0 where there is no such step.
+    """
     magnitudes = np.unique(np.abs(weights))
     highest = float(magnitudes[-1])
     if highest == 0:

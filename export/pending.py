@@ -1,4 +1,7 @@
-"""Layers of neurons that were read from others' models and graphs, and wait for their fraction bits and integers."""
+"""Layers of neurons read from others' models and graphs.
+
+They wait for their fraction bits and integers.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from lehr.widths import LayerWidth
 
 @dataclass(frozen=True)
 class Dynamics:
-    """What one layer of neurons computes.
+    """Computation of one layer of neurons.
 
     Attributes:
         arithmetic: without fraction bits and state bits, which are found later; without leak where
@@ -43,17 +46,20 @@ class Dynamics:
 
     @property
     def integrates(self) -> bool:
-        """Whether the neurons never fire."""
+        """Return whether the neurons never fire."""
         return self.arithmetic.fires == "never"
 
     def bits_lost(self, steps: int) -> int:
-        """How many fraction bits leaking over a number of steps fills."""
+        """Return how many fraction bits leaking over a number of steps fills."""
         return max(
             decay.shift * (steps - 1) if np.any(decay.numerator) else 0 for decay in self.decays
         )
 
     def leak_error(self) -> Float:
-        """By how many units of 2**-F the rounding of leaks moves a membrane at most: of one number, or one for each neuron."""
+        """Bound how far the rounding of leaks moves a membrane, in units of 2**-F.
+
+        It is one number, or one for each neuron.
+        """
         if any(decay.own for decay in self.decays):
             return leak_errors(self.decays)
         return np.array(leak_error(self.arithmetic, self.synapse))
@@ -134,13 +140,16 @@ class Waiting:
 
 
 Rounded = Literal["weights", "decays", "thresholds", "leaks", "reset", "sums"]
-"""What of a layer need not be as it was. A threshold counts with the biases, a weight that was left out as a threshold; `sums` are
-the model's own, which its floats round."""
+"""Parts of a layer that need not be as they were.
+
+A threshold counts with the biases, a weight that was left out as a threshold; `sums` are the
+model's own, which its floats round.
+"""
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What became of one layer of neurons.
+    """Report of one layer of neurons: its integers, and what is not as it was.
 
     Attributes:
         source: qualified name of the module.
@@ -158,40 +167,51 @@ class LayerReport:
 
     @property
     def exact(self) -> bool:
-        """Whether it is proven that this layer computes what the module does, for every input and over all steps of the network."""
+        """Return whether this layer is proven to compute what the module does.
+
+        The proof is for every input and over all steps of the network.
+        """
         return not self.rounded
 
 
 def folded(wait: Waiting, bits: int) -> Folded:
-    """Integer thresholds, 0 where nothing fires, and biases with so many fraction bits.
+    """Return integer thresholds, 0 where nothing fires, and biases with so many fraction bits.
 
     Raises:
         NotMappable: when 32 bits do not hold one of them.
     """
     if wait.dynamics.integrates:
-        made = fold(wait.affine, 0.0 * wait.dynamics.threshold, bits)
-        return replace(made, threshold=np.zeros_like(made.threshold))
+        integers = fold(wait.affine, 0.0 * wait.dynamics.threshold, bits)
+        return replace(integers, threshold=np.zeros_like(integers.threshold))
     return fold(wait.affine, wait.dynamics.threshold, bits)
 
 
-def moved_share(wait: Waiting, made: Folded) -> float:
-    """By which share rounding moved a threshold or, in thresholds, a bias the most, against what the model says."""
-    threshold, bias = in_units(wait.affine, wait.dynamics.threshold, made.fraction_bits)
-    moved = np.abs(made.bias - bias)
+def moved_share(wait: Waiting, integers: Folded) -> float:
+    """Return the largest share by which rounding moved a threshold or a bias.
+
+    A bias counts in thresholds; both are compared with what the model says.
+    """
+    threshold, bias = in_units(wait.affine, wait.dynamics.threshold, integers.fraction_bits)
+    moved = np.abs(integers.bias - bias)
     if not wait.dynamics.integrates:
-        moved = np.maximum(moved, np.abs(made.threshold - threshold))
+        moved = np.maximum(moved, np.abs(integers.threshold - threshold))
     return float((moved / threshold).max())
 
 
 def leak_share(wait: Waiting, bits: int) -> float:
-    """By which share of a threshold the rounding of leaks moves a membrane at most, as long as nothing fires."""
+    """Bound the share of a threshold by which the rounding of leaks moves a membrane.
+
+    The bound holds as long as nothing fires.
+    """
     return float(
         (wait.dynamics.leak_error() / in_units(wait.affine, wait.dynamics.threshold, bits)[0]).max()
     )
 
 
 def needed_bits(wait: Waiting, steps: int, most: int) -> int:
-    """With so many fraction bits nothing is ever rounded: thresholds and biases take some, and each step of leaking its shift.
+    """Return the fraction bits with which nothing is ever rounded.
+
+    Thresholds and biases take some, and each step of leaking its shift.
 
     Where `most` are not enough for thresholds and biases, they count as MAX_FRACTION_BITS.
     """
@@ -199,25 +219,25 @@ def needed_bits(wait: Waiting, steps: int, most: int) -> int:
     return next(exact, MAX_FRACTION_BITS) + wait.dynamics.bits_lost(steps)
 
 
-def rounded_by_model(wait: Waiting, made: Folded, widest: int) -> bool:
-    """Whether the model's own sums, in double precision, need not be exact.
+def rounded_by_model(wait: Waiting, integers: Folded, widest: int) -> bool:
+    """Return whether the model's own sums, in double precision, need not be exact.
 
     They are where all of them are whole multiples of one number, and few enough: as integers take
     so many bits, `widest`, and the number so many digits, that double precision holds their
     product.
     """
-    affine, unit = wait.affine, 2.0**made.fraction_bits
+    affine, unit = wait.affine, 2.0**integers.fraction_bits
     if max(wait.digits, digits(affine.gain)) + widest > DOUBLE:
         return True
-    theta = made.threshold * np.abs(affine.gain) != unit * wait.dynamics.threshold
-    bias = made.bias * np.abs(affine.gain) != unit * affine.offset
+    theta = integers.threshold * np.abs(affine.gain) != unit * wait.dynamics.threshold
+    bias = integers.bias * np.abs(affine.gain) != unit * affine.offset
     return bool(bias.any()) or (not wait.dynamics.integrates and bool(theta.any()))
 
 
 def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerReport:
-    """What became of a layer, whose fraction bits are chosen, `bits`, and whose membranes are bounded."""
-    made = folded(wait, bits)
-    notes, moved = list(wait.notes), moved_share(wait, made)
+    """Report what became of a layer of chosen fraction bits, `bits`, and bounded membranes."""
+    integers = folded(wait, bits)
+    notes, moved = list(wait.notes), moved_share(wait, integers)
     if moved:
         notes.append(
             f"{wait.source}: thresholds or biases rounded, by up to {moved:.2g} of a threshold"
@@ -228,14 +248,16 @@ def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerRepo
     # reset_delay=False: `r` of snnTorch's second reset is 0 as long as one reset brings every
     # membrane to its threshold or below
     highest = width.membrane[1] + (wait.dynamics.arithmetic.fires == "ge")
-    twice = wait.gives_back and highest > 2 * int(made.threshold.min())
+    twice = wait.gives_back and highest > 2 * int(integers.threshold.min())
     if twice:
         notes.append(
             f"{wait.source}: a membrane over twice the threshold is reset once, where snnTorch "
             "then gives the threshold back"
         )
     inexact = bool(moved or wait.dropped or leaks or twice)
-    sums = not inexact and rounded_by_model(wait, made, max(width.bits, width.synapse_bits or 0))
+    sums = not inexact and rounded_by_model(
+        wait, integers, max(width.bits, width.synapse_bits or 0)
+    )
     if sums:
         worth = f"{float(wait.affine.gain.min()):.6g}"
         notes.append(
@@ -251,4 +273,4 @@ def report(wait: Waiting, bits: int, width: LayerWidth, steps: int) -> LayerRepo
         "sums": sums,
     }
     rounded = frozenset(name for name, changed in changes.items() if changed)
-    return LayerReport(wait.source, made, width, rounded, tuple(notes))
+    return LayerReport(wait.source, integers, width, rounded, tuple(notes))

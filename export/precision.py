@@ -1,4 +1,4 @@
-"""Fraction bits: as many as are asked for, as far as states of 32 bits provably hold what comes of them.
+"""Fraction bits: as many as are asked for, as far as 32-bit states provably have room.
 
 A layer has one number of fraction bits, and its channel with the smallest gain, which has the
 greatest threshold, decides how many fit. Where that gain is so near to 0 that the channel's weights
@@ -27,7 +27,7 @@ from lehr.widths import fit_state_bits, require_accumulators
 
 
 def placeholder(wait: Waiting) -> Neuron:
-    """Neurons that stand for a layer until its thresholds and biases are known."""
+    """Return neurons that stand for a layer until its thresholds and biases are known."""
     zero = np.zeros(len(wait.dynamics.threshold), np.int32)
     return wait.dynamics.neurons(
         zero + (not wait.dynamics.integrates), zero, 0, wait.dynamics.shape
@@ -35,7 +35,7 @@ def placeholder(wait: Waiting) -> Neuron:
 
 
 def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[str, Room]]:
-    """What layers have room for, and the network without the weights that are left out.
+    """Return what layers have room for, and the network without the weights that are left out.
 
     Args:
         net: with placeholders for these layers.
@@ -45,12 +45,11 @@ def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[s
         NotMappable: when a layer takes more than 32 bits without any fraction bits.
     """
     require_accumulators(net)
-    known, made = intervals(net), {}
+    known, layer_rooms = intervals(net), {}
     for name, wait in waiting.items():
         bounds = arriving(net, name, known)
-        each = len(wait.dynamics.threshold) // len(
-            bounds.low
-        )  # neurons of a channel that have numbers of their own
+        # neurons of a channel that have numbers of their own
+        each = len(wait.dynamics.threshold) // len(bounds.low)
         whole = Room(wait, bounds.repeated(each), net.steps)
         room, silent = _nearest(net, name, whole)
         if room.most < 0:
@@ -62,20 +61,21 @@ def rooms(net: Network, waiting: Mapping[str, Waiting]) -> tuple[Network, dict[s
                 " weights of its own before it that could be 0 in its place; add a layer with "
                 "weights"
             )
-        net, made[name] = removed, replace(room, wait=_with_note(room.wait, silent))
-    return net, made
+        net, layer_rooms[name] = removed, replace(room, wait=_with_note(room.wait, silent))
+    return net, layer_rooms
 
 
 def _nearest(net: Network, name: str, whole: Room) -> tuple[Room, Channels]:
-    """Return the layer as near to the model as it gets, and the channels whose weights are left out for it.
+    """Return the layer as near to the model as it gets, and channels that are left out for it.
+
+    Of these channels the weights are left out.
 
     These are those with a gain of 0; and, as long as it helps, those that take the room for another
     fraction bit, and whose weights matter less than what is rounded without it. Channels that hear
     nothing anyway get a scale of their own, where it helps.
     """
-    each = (
-        len(whole.reach) // net.shapes[name][0]
-    )  # neurons with numbers of their own share the weights of their channel
+    # neurons with numbers of their own share the weights of their channel
+    each = len(whole.reach) // net.shapes[name][0]
 
     def channels(neurons: Channels) -> Channels:
         return np.asarray(neurons.reshape(-1, each).all(axis=1))
@@ -116,7 +116,7 @@ def _with_note(wait: Waiting, silent: Channels) -> Waiting:
 
 
 def _too_wide(room: Room, whole: Room) -> str:
-    """Why a layer has no room without any fraction bits, and the way out."""
+    """Say why a layer has no room without any fraction bits, and the way out."""
     channel = int(room.fits(0).argmin())
     values = in_units(room.wait.affine, room.wait.dynamics.threshold, 0)
     for what, value in zip(("threshold", "bias"), values, strict=True):
@@ -135,7 +135,9 @@ def _too_wide(room: Room, whole: Room) -> str:
 def chosen_bits(
     layers: Mapping[str, Room], *, fraction_bits: int | None = None, error: float | None = None
 ) -> tuple[dict[str, int], dict[str, Waiting]]:
-    """Return the fraction bits of each layer, and the layers with a note where they are fewer than asked.
+    """Return the fraction bits of each layer, and the layers.
+
+    A layer has a note where its bits are fewer than asked.
 
     Args:
         layers: by name.
@@ -175,11 +177,14 @@ def chosen_bits(
 
 
 def completed(net: Network, waiting: Mapping[str, Waiting], bits: Mapping[str, int]) -> Network:
-    """Return the network with its thresholds and biases, and the least state bits that never saturate."""
-    made = {}
+    """Return the network with its thresholds and biases.
+
+    Its state bits are the least that never saturate.
+    """
+    neurons = {}
     for name, wait in waiting.items():
         integers = folded(wait, bits[name])
-        made[name] = wait.dynamics.neurons(
+        neurons[name] = wait.dynamics.neurons(
             integers.threshold, integers.bias, bits[name], wait.dynamics.shape
         )
-    return fit_state_bits(replace(net, nodes={**net.nodes, **made}))
+    return fit_state_bits(replace(net, nodes={**net.nodes, **neurons}))

@@ -1,4 +1,7 @@
-"""Proofs about the layers of a network that was made of another model, and what follows where samples show otherwise."""
+"""Proofs about the layers of a network that was made of another model.
+
+A network of which samples show otherwise is refused.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from lehr.network import Network
 
 EQUAL, ROUNDED = "equal", "rounded"
 AFTER_ROUNDED = "equal where its input is"
-"""Of a layer in which nothing is rounded, that hears one in which something is."""
+"""The mark of a layer in which nothing is rounded, that hears one in which something is."""
 OUR_FAULT = "report it as a bug of lehr"
 ROUNDS: Mapping[str, tuple[str, ...]] = {
     "--weights": ("weights",),
@@ -17,14 +20,16 @@ ROUNDS: Mapping[str, tuple[str, ...]] = {
     "--fraction-bits": ("thresholds", "leaks"),
     "--error": ("thresholds", "leaks"),
 }
-"""What each option of `from_torch`, called as on the command line, asks to be rounded.
+"""The rounding that each option of `from_torch`, called as on the command line, asks for.
 
 Where weights or decays are, the thresholds of their layer follow.
 """
 
 
 def marks(net: Network, rounded: Collection[str]) -> dict[str, str]:
-    """Say what is proven of each layer of neurons, for every input: `EQUAL`, `ROUNDED` or `AFTER_ROUNDED`, by name.
+    """Say what is proven of each layer of neurons, for every input.
+
+    It is `EQUAL`, `ROUNDED` or `AFTER_ROUNDED`, by name.
 
     Args:
         net: the network.
@@ -70,7 +75,9 @@ def require_proven(
 def explained(
     net: Network, rounded: Mapping[str, Collection[str]], asked: Collection[str]
 ) -> set[str]:
-    """Find the layers of which spikes may differ by what was asked for: by their own rounding, or by that of a layer that they hear.
+    """Find the layers whose spikes may differ by what was asked for.
+
+    They do by their own rounding, or by that of a layer that they hear.
 
     Args:
         net: the network.
@@ -83,7 +90,7 @@ def explained(
 
 
 def _heard(net: Network, name: str) -> set[str]:
-    """Every node whose values reach a node, at once or later."""
+    """Return every node whose values reach a node, at once or later."""
     reached: set[str] = set()
     pending = [name]
     while pending:

@@ -1,4 +1,4 @@
-"""What 32-bit states leave room for, proven: fraction bits of a layer of neurons, and what they round."""
+"""Room in 32-bit states, proven: fraction bits of a layer of neurons, and what they round."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from lehr.nodes import INT32_MAX
 from lehr.programs import widths_of
 
 ALONE = 2.0 ** (MAX_STATE_BITS - MAX_FRACTION_BITS - 4)
-"""What states come to, without fraction bits, in a layer without any weights: it leaves room for all of them."""
+"""The bound of states, without fraction bits, in a layer without any weights.
+
+It leaves room for all fraction bits.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ class Room:
     steps: int
 
     def fits(self, bits: int) -> Channels:
-        """Which channels need states of at most 32 bits with so many fraction bits, `[channels]`."""
+        """Return the channels whose states need at most 32 bits with so many fraction bits.
+
+        There is a bool for each, `[channels]`.
+        """
         dynamics = self.wait.dynamics
         theta, bias = in_units(self.wait.affine, dynamics.threshold, bits)
         theta = np.zeros_like(theta) if dynamics.integrates else np.maximum(np.rint(theta), 1)
@@ -53,7 +59,10 @@ class Room:
 
     @cached_property
     def most(self) -> int:
-        """The most fraction bits with which every channel fits; -1 where it does not without any."""
+        """Return the most fraction bits with which every channel fits.
+
+        It is -1 where one does not fit without any.
+        """
         low, high = -1, MAX_FRACTION_BITS
         while low < high:
             middle = (low + high + 1) // 2
@@ -62,33 +71,36 @@ class Room:
 
     @cached_property
     def needed(self) -> int:
-        """How many fraction bits it takes that nothing is rounded."""
+        """Return the fraction bits with which nothing is rounded."""
         return needed_bits(self.wait, self.steps, self.most)
 
     def error(self, bits: int) -> float:
-        """By which share of a threshold anything is moved at most, with `bits` that fit."""
+        """Bound the share of a threshold by which anything is moved, with `bits` that fit."""
         moved = max(self.wait.dropped, moved_share(self.wait, folded(self.wait, bits)))
         return moved if bits >= self.needed else max(moved, leak_share(self.wait, bits))
 
     @property
     def exact(self) -> bool:
-        """Whether there is room for so many that nothing is rounded."""
+        """Return whether there is room for so many bits that nothing is rounded."""
         return self.wait.exact and not self.wait.dropped and self.needed <= self.most
 
     @property
     def least_error(self) -> float:
-        """The error with the most fraction bits; not finite where there is no room at all."""
+        """Return the error with the most fraction bits; infinite where there is no room at all."""
         return self.error(self.most) if self.most >= 0 else np.inf
 
     @property
     def reach(self) -> Float:
-        """The greatest magnitude that comes to each channel in a step."""
+        """Return the greatest magnitude that comes to each channel in a step."""
         reach: Float = np.maximum(-self.arriving.low, self.arriving.high).astype(np.float64)
         return reach
 
     @property
     def growth(self) -> Float:
-        """What a membrane comes to, at most, where 1 arrives in every step; of one number, or one for each neuron."""
+        """Return what a membrane comes to, at most, where 1 arrives in every step.
+
+        It is one number, or one for each neuron.
+        """
         grown = np.ones(())
         for decay in self.wait.dynamics.decays:
             beta = decay.beta
@@ -98,7 +110,9 @@ class Room:
 
     @property
     def influence(self) -> Float:
-        """By which share of a threshold the weights of each channel move its membrane, at most, as long as nothing fires.
+        """Bound the share of a threshold by which each channel's weights move its membrane.
+
+        The bound holds as long as nothing fires.
 
         Integrators have no threshold that it could be little of.
         """

@@ -16,7 +16,10 @@ import numpy as np
 from lehr.export.fold import Float
 
 AT_ONCE = 2**22
-"""About how many changes of a level are looked at together: a bound on the memory, some 200 MB, and not on the result."""
+"""Number of changes of a level, about, that are looked at together.
+
+It bounds the memory, some 200 MB, and not the result.
+"""
 
 
 def least_loss_step(magnitudes: Float, greatest: int) -> float:
@@ -37,9 +40,8 @@ def least_loss_step(magnitudes: Float, greatest: int) -> float:
         if not rises.any():
             continue
         own = np.repeat(m, rises)
-        odd = (
-            2 * (np.arange(len(own)) + np.repeat(level - np.cumsum(rises) + rises, rises)) + 1
-        )  # level**2 - (level - 1)**2
+        # odd is level**2 - (level - 1)**2
+        odd = 2 * (np.arange(len(own)) + np.repeat(level - np.cumsum(rises) + rises, rises)) + 1
         order = np.argsort(odd / own, kind="stable")
         products, squares = product + np.cumsum(own[order]), square + np.cumsum(odd[order])
         kept = products * products / squares
@@ -51,7 +53,9 @@ def least_loss_step(magnitudes: Float, greatest: int) -> float:
 
 
 def _most_steps_per_unit(m: Float, greatest: int) -> float:
-    """1 / s of a step s below which none can win: what they cut off alone is more than 1 / greatest loses in all.
+    """Return 1 / s of a step s below which none can win.
+
+    What such steps cut off alone is more than 1 / greatest loses in all.
 
     Args:
         m: magnitudes from 1 down.

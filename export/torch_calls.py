@@ -1,4 +1,4 @@
-"""What a call of a torch module runs besides the forward pass of its class.
+"""Code that a call of a torch module runs besides the forward pass of its class.
 
 Hooks and replaced methods change what a layer computes, and its weights do not show it. Wrappers
 compute what is inside them.
@@ -37,31 +37,35 @@ _COMPUTES_WEIGHT: Mapping[Any, str] = {
     WeightNorm.__call__: "name",
     SpectralNorm.__call__: "name",
 }
-"""torch's own forward pre-hooks, which compute one tensor of their module and nothing else, and where
-they keep its name."""
+"""torch's own forward pre-hooks, and where they keep the name of the tensor that they compute.
+
+They compute one tensor of their module and nothing else.
+"""
 
 _CALLS = ("forward", "_call_impl", "_slow_forward", "_wrapped_call_impl")
 
 
 def is_wrapper(module: nn.Module) -> bool:
-    """Whether a module only runs another one."""
+    """Return whether a module only runs another one."""
     return _class_path(module) in WRAPPERS
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether a module is what torch.compile makes of another one."""
+    """Return whether a module is what torch.compile makes of another one."""
     return WRAPPERS.get(_class_path(module)) == "_orig_mod"
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """What is inside all wrappers: of DataParallel, of torch.compile, of an average of weights."""
+    """Return what is inside all wrappers: DataParallel, torch.compile, an average of weights."""
     while is_wrapper(module):
         module = module.get_submodule(WRAPPERS[_class_path(module)])
     return module
 
 
 def computed_tensor(hook: Callable[..., Any]) -> str | None:
-    """Return the name of the tensor that a forward pre-hook computes; None for one that is not torch's own.
+    """Return the name of the tensor that a forward pre-hook computes.
+
+    It is None for a hook that is not torch's own.
 
     Torch's own are those of pruning, weight norm and spectral norm.
     """
@@ -70,15 +74,15 @@ def computed_tensor(hook: Callable[..., Any]) -> str | None:
 
 
 def all_problems(model: nn.Module) -> dict[str, list[str]]:
-    """Why the modules of a model need not compute what their classes say, and the way out.
+    """Say why the modules of a model need not compute what their classes say, with the way out.
 
     Returns:
         Sentences, by "name (Class)".
     """
-    found = {"torch": list(global_problems())}
+    by_module = {"torch": list(global_problems())}
     for name, module in _named(model, "", set()):
-        found[f"{name or 'model'} ({name_of(module)})"] = list(call_problems(module))
-    return {where: problems for where, problems in found.items() if problems}
+        by_module[f"{name or 'model'} ({name_of(module)})"] = list(call_problems(module))
+    return {where: problems for where, problems in by_module.items() if problems}
 
 
 def _named(module: nn.Module, name: str, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
@@ -94,38 +98,56 @@ def _named(module: nn.Module, name: str, seen: set[nn.Module]) -> Iterator[tuple
 
 
 def global_problems() -> Iterator[str]:
-    """Yield the hooks that torch calls for every module, and the functions that its layers call and others have replaced."""
+    """Yield why the values of every module may change.
+
+    Reasons are the hooks that torch calls for every module, and the functions that its layers call
+    and others have replaced.
+    """
     for hooks, what in (
         (everywhere._global_forward_pre_hooks, "forward pre-hook"),
         (everywhere._global_forward_hooks, "forward hook"),
     ):
         for hook in hooks.values():
-            yield f"it has a global {what} ({_called(hook)}), which may change every module's values; remove it: handle.remove()"
+            yield (
+                f"it has a global {what} ({_called(hook)}), which may change every module's "
+                "values; remove it: handle.remove()"
+            )
     for name, function in vars(nn.functional).items():
         if (
             isinstance(function, FunctionType)
             and function.__globals__["__name__"].partition(".")[0] != "torch"
         ):
-            yield f"its nn.functional.{name} was replaced (by {_called(function)}); export in a process that leaves it as installed"
+            yield (
+                f"its nn.functional.{name} was replaced (by {_called(function)}); export in a "
+                "process that leaves it as installed"
+            )
 
 
 def call_problems(module: nn.Module) -> Iterator[str]:
-    """Why a module, without those in it, need not compute what its class says."""
+    """Yield why a module, without those in it, need not compute what its class says."""
     if isinstance(module, torch.jit.ScriptModule):
         return  # refused where it is read
     remove = "remove it: handle.remove()"
     for hook in module._forward_pre_hooks.values():
         if computed_tensor(hook) is None and not isinstance(module, LazyModuleMixin):
-            yield f"it has a forward pre-hook ({_called(hook)}), which may change what it takes or computes with; {remove}"
+            yield (
+                f"it has a forward pre-hook ({_called(hook)}), which may change what it takes or "
+                f"computes with; {remove}"
+            )
     for hook in module._forward_hooks.values():
         yield f"it has a forward hook ({_called(hook)}), which may change what it gives; {remove}"
     if is_wrapper(module):
         return
     for name in _replaced_methods(module):
         by = _called(vars(module)[name])
-        yield f"its {name} was replaced on this one object (by {by}); write a class of its own, or bring it back: del module.{name}"
+        yield (
+            f"its {name} was replaced on this one object (by {by}); write a class of its own, or "
+            f"bring it back: del module.{name}"
+        )
     if type(module).__call__ is not nn.Module.__call__ and not isinstance(module, fx.GraphModule):
-        yield "its class replaces __call__, which is run around forward; do in forward what that does"
+        yield (
+            "its class replaces __call__, which is run around forward; do in forward what that does"
+        )
     yield from _changed_classes(module)
     tensors = {**module._parameters, **module._buffers}.items()
     odd = {
@@ -137,7 +159,7 @@ def call_problems(module: nn.Module) -> Iterator[str]:
 
 
 def compiled_forward(module: nn.Module) -> bool:
-    """Whether a module's forward was replaced by what torch.compile makes of that very forward."""
+    """Return whether forward was replaced by what torch.compile makes of that very forward."""
     compiled = getattr(vars(module).get("forward"), "_torchdynamo_orig_callable", None)
     # torch puts a frame around functions of its own before it compiles them
     if getattr(compiled, "__globals__", {}).get("__name__") == "torch._dynamo.external_utils":
@@ -146,7 +168,7 @@ def compiled_forward(module: nn.Module) -> bool:
 
 
 def _replaced_methods(module: nn.Module) -> list[str]:
-    """Methods for which an object has something of its own.
+    """Return the methods for which an object has something of its own.
 
     Of a library's layer all count, of other modules those by which torch calls them.
     """
@@ -159,7 +181,10 @@ def _replaced_methods(module: nn.Module) -> list[str]:
 
 
 def _changed_classes(module: nn.Module) -> Iterator[str]:
-    """Methods of torch's and snnTorch's classes that were replaced for the whole process, and by what."""
+    """Yield the methods of torch's and snnTorch's classes that were replaced, and by what.
+
+    They are replaced for the whole process.
+    """
     for kind in type(module).__mro__:
         if not kind.__module__.startswith(("torch.nn.modules.", "snntorch.")):
             continue
@@ -168,22 +193,28 @@ def _changed_classes(module: nn.Module) -> Iterator[str]:
                 kind is not nn.Module or name in (*_CALLS, "__call__")
             )
             if checked and function.__globals__["__name__"] != kind.__module__:
-                yield f"{kind.__name__}.{name} was replaced (by {_called(function)}); export in a process that leaves it as installed"
+                yield (
+                    f"{kind.__name__}.{name} was replaced (by {_called(function)}); export in a "
+                    "process that leaves it as installed"
+                )
 
 
 def _methods(kind: type) -> set[str]:
-    """What a class and its bases call, without what all modules have."""
+    """Return the names of a class's callables, and its bases', without those of all modules."""
     return {
         name for base in kind.__mro__ for name, value in vars(base).items() if callable(value)
     } - set(dir(nn.Module))
 
 
 def _odd(tensor: Tensor) -> str | None:
-    """Why a parameter or buffer is no plain tensor of numbers, and the way out."""
+    """Say why a parameter or buffer is no plain tensor of numbers, and the way out."""
     if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
         return None  # the layer is lazy, and refused where it is read
     if type(tensor) not in (Tensor, nn.Parameter):
-        return f"of the class {type(tensor).__name__}, whose operations may compute anything; make it a plain nn.Parameter"
+        return (
+            f"of the class {type(tensor).__name__}, whose operations may compute anything; make it "
+            "a plain nn.Parameter"
+        )
     if tensor.is_meta:
         return "without values, on the device 'meta'; load the model's weights"
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
@@ -198,5 +229,5 @@ def _class_path(module: nn.Module) -> str:
 
 
 def _called(hook: Any) -> str:
-    """What its author calls a hook."""
+    """Return the name that its author gave a hook."""
     return str(getattr(hook, "__qualname__", None) or type(hook).__qualname__)

@@ -1,4 +1,7 @@
-"""What torch.fx recorded of one call of a model, as a chain of layers: where its states come in and go out, and what is no layer."""
+"""The record of one call of a model by torch.fx, read as a chain of layers.
+
+It says where states come in and go out, and what is no layer.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ ONE_STEP = (
 
 @dataclass(frozen=True)
 class State:
-    """An argument of forward: the state of `neuron`, whose new value is number `position` in what forward returns, counted flat."""
+    """An argument of forward: the state of `neuron`.
+
+    Its new value is number `position` in what forward returns, counted flat.
+    """
 
     neuron: str
     position: int
@@ -32,7 +38,7 @@ class State:
 
 @dataclass(frozen=True)
 class Chain:
-    """What one time step runs through.
+    """Layers that one time step runs through.
 
     Attributes:
         layers: modules by qualified name, from the input to the output.
@@ -45,32 +51,34 @@ class Chain:
 
 
 class Walk:
-    """Visits the operations that torch.fx recorded, one method a kind, in the order in which they ran."""
+    """Visitor of the operations that torch.fx recorded, in the order in which they ran.
+
+    It has one method a kind.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.layers: dict[str, nn.Module] = {}
         self.states: dict[str, State] = {}
         self.arguments: list[fx.Node] = []
-        self.given: dict[
-            fx.Node, tuple[str, int]
-        ] = {}  # arguments of forward: the state, as a neuron and its place, that they hold
-        self.made: dict[fx.Node, tuple[str, int]] = {}  # values: which one of what a neuron returns
+        # arguments of forward: the state, as a neuron and its place, that they hold
+        self.given: dict[fx.Node, tuple[str, int]] = {}
+        # values: which one of what a neuron returns
+        self.returned: dict[fx.Node, tuple[str, int]] = {}
         self.tuples: dict[fx.Node, str] = {}  # calls of neurons that return several values
         self.signal: fx.Node | None = None
         self.problems: list[str] = []
         self.operations: list[str] = []  # that are no layers
         self.unknown: set[fx.Node] = set()  # what these and unknown neurons give
-        self.behind: set[fx.Node] = (
-            set()
-        )  # those of them that come from the signal, and may be what the next layer takes
+        # those of them that come from the signal, and may be what the next layer takes
+        self.behind: set[fx.Node] = set()
 
     def all_problems(self) -> list[str]:
-        """All that keeps the calls from being a chain of layers, in sentences."""
+        """Return all that keeps the calls from being a chain of layers, in sentences."""
         return [*([self._refused_operations()] if self.operations else []), *self.problems]
 
     def placeholder(self, node: fx.Node) -> None:
-        """An argument of forward: the first is the input."""
+        """Take in an argument of forward: the first is the input."""
         if self.signal is None:
             self.signal = node
         else:
@@ -81,10 +89,10 @@ class Walk:
             )
 
     def get_attr(self, node: fx.Node) -> None:
-        """A tensor of the model's: refused where it is used."""
+        """Pass over a tensor of the model's: it is refused where it is used."""
 
     def call_module(self, node: fx.Node) -> None:
-        """The next layer."""
+        """Take in the next layer."""
         name = str(node.target)
         module: Any = self.model.get_submodule(name)
         why_not = self._why_not_next(name, node)
@@ -117,10 +125,12 @@ class Walk:
         values = dict(
             zip([state for state, _ in STATES[kind]], node.args[1:], strict=False)
         ) | dict(node.kwargs)
-        return [(told, values[told[0]]) for told in STATES[kind] if values.get(told[0]) is not None]
+        return [
+            (state, values[state[0]]) for state in STATES[kind] if values.get(state[0]) is not None
+        ]
 
     def call_function(self, node: fx.Node) -> None:
-        """Unpacking what a neuron returns, or torch.flatten."""
+        """Unpack what a neuron returns, or take in torch.flatten."""
         if node.target is operator.getitem and node.args[0] in self.tuples:
             source: Any = node.args[0]
             place: Any = node.args[1]
@@ -131,7 +141,7 @@ class Walk:
                     "and states"
                 )
             place %= self._returns(name)
-            self.made[node] = (name, place)
+            self.returned[node] = (name, place)
             if place == 0 and source is self.signal:
                 self.signal = node
         elif node.target is operator.getitem and node.args[0] in self.unknown:
@@ -142,14 +152,14 @@ class Walk:
             self._refuse(getattr(node.target, "__name__", str(node.target)), node)
 
     def call_method(self, node: fx.Node) -> None:
-        """x.flatten(1)."""
+        """Take in x.flatten(1), and refuse every other method."""
         if node.target == "flatten":
             self._flatten(node)
         else:
             self._refuse(f".{node.target}()", node)
 
     def output(self, node: fx.Node) -> None:
-        """What forward returns: the last spikes and every state that it was given."""
+        """Check what forward returns: the last spikes and every state that it was given."""
         if self.all_problems():
             return  # of which what is returned may be a consequence
         returned: list[tuple[str, int] | None] = []
@@ -160,7 +170,7 @@ class Walk:
                 name = self.tuples[leaf]
                 returned += [(name, place) for place in range(self._returns(name))]
             else:
-                returned.append(self.made.get(leaf))
+                returned.append(self.returned.get(leaf))
         if not ends:
             raise NotMappable(
                 "model: its forward does not return what its last layer, "
@@ -185,7 +195,7 @@ class Walk:
             )
 
     def _returns(self, name: str) -> int:
-        """How many values a neuron returns, its spikes first."""
+        """Return how many values a neuron returns, its spikes first."""
         kind = neuron_class(self.layers[name])
         assert kind is not None
         return 1 + max(place for _, place in STATES[kind])
@@ -206,16 +216,22 @@ class Walk:
             raise NotMappable(why_not)
 
     def _why_not_next(self, name: str, node: fx.Node) -> str | None:
-        """Why a layer does not take what the one before it gives."""
+        """Say why a layer does not take what the one before it gives."""
         taken = node.args[0] if node.args else next(iter(node.kwargs.values()), None)
         if taken in self.tuples and taken is self.signal:
-            return f"{name}: it takes all that {self.tuples[taken]} returns, its state too; give that init_hidden=True"
+            return (
+                f"{name}: it takes all that {self.tuples[taken]} returns, its state too; give that "
+                "init_hidden=True"
+            )
         if taken is not self.signal and taken not in self.behind:
-            return f"{name}: it takes {taken}, not what the layer before it gives; a model is one chain of layers"
+            return (
+                f"{name}: it takes {taken}, not what the layer before it gives; a model is one "
+                "chain of layers"
+            )
         return None
 
     def _go_on(self, node: fx.Node) -> None:
-        """What a layer gives is what the next one takes."""
+        """Take what a layer gives for what the next one takes."""
         self.signal = node
         self.behind.clear()
 
@@ -237,4 +253,7 @@ class Walk:
             if first
             else f"{last}, which is no layer"
         )
-        return f"model: its forward calls {calls} that can be read; use modules such as nn.AvgPool2d and nn.Flatten, and {ONE_STEP}"
+        return (
+            f"model: its forward calls {calls} that can be read; use modules such as nn.AvgPool2d "
+            f"and nn.Flatten, and {ONE_STEP}"
+        )

@@ -1,4 +1,4 @@
-"""Which of the known layers and neurons a torch module is, and why another is none."""
+"""Known layers and neurons: which of them a torch module is, and why another is none."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ STATES: Mapping[type[nn.Module], tuple[tuple[str, int], ...]] = {
     snn.Synaptic: (("syn", 1), ("mem", 2)),
     snn.RSynaptic: (("spk", 0), ("syn", 1), ("mem", 2)),
 }
-"""The neurons that are known: the states that each takes after its input, and where each new one stands
-in what it returns."""
+"""The neurons that are known, each with the states that it takes after its input.
+
+With a state stands the place of the new one in what the neuron returns.
+"""
 
 _QUANTIZED = (
     "which quantizes as it runs; build the model of plain torch.nn layers, and copy its quantized "
     "weights, {},"
     " into them, where they are recognized as levels"
 )
-_SPIKING = "whose neurons are not known; use those of snntorch, or write the network as a NIR graph and have `lehr quantize` read it"
+_SPIKING = (
+    "whose neurons are not known; use those of snntorch, or write the network as a NIR graph and "
+    "have `lehr quantize` read it"
+)
 FOREIGN: Mapping[str, str] = {
     "brevitas": _QUANTIZED.format("layer.quant_weight().value"),
     "torch.ao": _QUANTIZED.format("layer.weight().dequantize()"),
@@ -57,7 +62,9 @@ def name_of(module: nn.Module) -> str:
 
 
 def layer_class(module: nn.Module) -> type[nn.Module]:
-    """Return the class that says what a module computes: its own, or the one that it only builds in another way.
+    """Return the class that says what a module computes.
+
+    It is its own, or the one that it only builds in another way.
 
     lehr's own neurons, with annealed thresholds, compute what their base does.
     """
@@ -74,16 +81,18 @@ def layer_class(module: nn.Module) -> type[nn.Module]:
 
 
 def neuron_class(module: nn.Module) -> type[nn.Module] | None:
-    """Which of snnTorch's known neurons a module is."""
+    """Return which of snnTorch's known neurons a module is; None where it is none of them."""
     kind = layer_class(module)
     return kind if kind in STATES else None
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether a module counts as one layer, to be known or refused by name; all others are looked into.
+    """Return whether a module counts as one layer, to be known or refused by name.
 
-    One does that comes from a library, is derived from a layer of torch, or computes with
-    parameters of its own.
+    All others are looked into.
+
+    A layer comes from a library, is derived from a layer of torch, or computes with parameters of
+    its own.
     """
     kinds = type(module).__mro__
     if torch.jit.ScriptModule in kinds:
@@ -100,7 +109,7 @@ def is_layer(module: nn.Module) -> bool:
 
 
 def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
-    """Why a module is none of the `known` classes and no neuron, and the way out."""
+    """Say why a module is none of the `known` classes and no neuron, and the way out."""
     package = _package(module)
     neurons = [each.__name__ for each in STATES]
     if isinstance(module, torch.jit.ScriptModule):
@@ -121,14 +130,17 @@ def why_unknown(module: nn.Module, known: Sequence[str]) -> str:
         None,
     ):
         replaced = ", ".join(_replaced(kind, module))
-        return f"it is derived from {base.__name__} and replaces {replaced}, so that it may compute anything; use nn.{base.__name__}"
+        return (
+            f"it is derived from {base.__name__} and replaces {replaced}, so that it may compute "
+            f"anything; use nn.{base.__name__}"
+        )
     return (
         f"the integer network has no such layer; use {', '.join(dict.fromkeys([*known, *neurons]))}"
     )
 
 
 def _package(module: nn.Module) -> str | None:
-    """Return the foreign package that a module's class, or one that it is derived from, comes from."""
+    """Return the foreign package that a module's class, or one of its bases, comes from."""
     return next(
         (
             package
@@ -141,7 +153,7 @@ def _package(module: nn.Module) -> str | None:
 
 
 def _replaced(kind: type, module: nn.Module) -> list[str]:
-    """What a class defines anew of what its bases, or the module itself, hold by that name.
+    """Return the names that a class defines anew and that its bases, or the module, hold.
 
     How it is built and printed does not count.
     """

@@ -14,7 +14,7 @@ from lehr.errors import UsageError
 from lehr.spelling import nearest
 
 MODULE = "lehr_user_model"
-"""Under which name the file is imported, so that `if __name__ == "__main__"` in it is not run."""
+"""The name under which the file is imported: `if __name__ == "__main__"` in it is not run."""
 
 
 def load_model(path: Path, factory: str) -> nn.Module:
@@ -37,20 +37,21 @@ def load_model(path: Path, factory: str) -> nn.Module:
     spec = importlib.util.spec_from_file_location(MODULE, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is no Python file; give one, as model.py:factory")
-    made = importlib.util.module_from_spec(spec)
+    imported = importlib.util.module_from_spec(spec)
     with _imported_from(path.parent), contextlib.redirect_stdout(sys.stderr):
-        sys.modules[MODULE] = made  # where dataclasses look for the module of a class
+        sys.modules[MODULE] = imported  # where dataclasses look for the module of a class
         try:
-            spec.loader.exec_module(made)
-            if not callable(getattr(made, factory, None)):
+            spec.loader.exec_module(imported)
+            if not callable(getattr(imported, factory, None)):
                 own = [
                     name
-                    for name, each in vars(made).items()
+                    for name, each in vars(imported).items()
                     if callable(each) and getattr(each, "__module__", "") == MODULE
                 ]
-                asked = f"{nearest(factory, own)} give one that returns the model, as model.py:factory".strip()
+                near = nearest(factory, own)
+                asked = f"{near} give one that returns the model, as model.py:factory".strip()
                 raise UsageError(f"{path} has no function {factory!r}; {asked}")
-            model = getattr(made, factory)()
+            model = getattr(imported, factory)()
         except UsageError:
             raise
         except (Exception, SystemExit) as error:

@@ -1,4 +1,6 @@
-"""The layers of a torch model, one after another, as nodes of an integer network whose neurons still wait for their thresholds.
+"""The layers of a torch model, one after another, as nodes of an integer network.
+
+Their neurons still wait for their thresholds.
 
 What flows between two nodes is an integer; what the model has in that place is `gain * integer +
 offset` per channel. Weights give the gain, biases the offset, batch norm and average pooling change
@@ -31,7 +33,10 @@ from lehr.nodes import Conv2d, Flatten, Linear, Neuron, Node, Shape, ShapeMismat
 from lehr.weights import WeightKind
 
 OR = Arithmetic(decay_numerator=0, reset="none", fraction_bits=1)
-"""A neuron that keeps nothing and fires at a threshold of 1 where the sum of its inputs, twice which it takes, is above 0."""
+"""A neuron that keeps nothing and fires where the sum of its inputs is above 0.
+
+It takes twice the sum, and its threshold is 1.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class _Read:
 
 
 class Builder:
-    """Takes in layers from the input to the output.
+    """Builder of a network, which takes in layers from the input to the output.
 
     Attributes:
         nodes: what is ready, by node name.
@@ -79,7 +84,7 @@ class Builder:
         self._begin(1.0 if full_scale is None else 1.0 / full_scale, full_scale is None)
 
     def add(self, source: str, module: nn.Module) -> None:
-        """The next layer, by its qualified name.
+        """Take in the next layer, by its qualified name.
 
         Raises:
             NotMappable: naming the layer, when the integer network does not compute it.
@@ -96,11 +101,11 @@ class Builder:
 
     @staticmethod
     def knows(module: nn.Module) -> bool:
-        """Whether a module is of a kind that is known, whatever it is made of."""
+        """Return whether a module is of a kind that is known, whatever it is made of."""
         return neuron_class(module) is not None or layer_class(module) in _METHODS
 
     def pass_over(self, shape: Shape) -> None:
-        """Go on behind a layer that was refused and that gives `shape`, to see what else is to be said."""
+        """Go on behind a refused layer that gives `shape`, to see what else is to be said."""
         self.shape = shape
         self._begin(1.0, spikes=True)
         self._passed_over = True
@@ -123,11 +128,16 @@ class Builder:
         self.last = name
 
     def _name(self, source: str, suffix: str = "") -> str:
-        """Return a node's name: the module's own, unless that is a number, as in nn.Sequential, or taken."""
+        """Return a node's name: the module's own, if that can be.
+
+        It cannot where the name is a number, as in nn.Sequential, or taken.
+        """
         return node_name(source + suffix, {*self.nodes, *self.neurons})
 
     def _turn(self, factors: npt.NDArray[np.integer], why: str) -> None:
-        """Turn the sign of what arrives in some channels (-1) or drop it (0), by way of the weights that it comes from.
+        """Turn the sign of what arrives in some channels (-1), or drop it (0).
+
+        That goes by way of the weights that it comes from.
 
         Of what is dropped the gain stays.
         """
@@ -156,7 +166,7 @@ class Builder:
 
     # ---------------------------------------------------------------- one method a kind of layer
     def _pass(self, source: str, module: nn.Module) -> None:
-        """Dropout, which does nothing in evaluation."""
+        """Pass over dropout, which does nothing in evaluation."""
 
     def _flatten(self, source: str, module: Any) -> None:
         if (module.start_dim, module.end_dim) != (1, -1):
@@ -263,9 +273,9 @@ class Builder:
             if d.moved
         ]
         self._notes += moved
-        how = dynamics.arithmetic
+        arithmetic = dynamics.arithmetic
         back, affine = (
-            how.reset == "subtract" and how.reset_timing == "same_step",
+            arithmetic.reset == "subtract" and arithmetic.reset_timing == "same_step",
             Affine(self._gain, self._offset),
         )
         self.neurons[name] = Waiting(
@@ -274,7 +284,10 @@ class Builder:
         self._begin(1.0, spikes=True)
 
     def _recurrent(self, name: str, source: str, module: Any) -> None:
-        """The spikes of the step before, through weights of their own that share a step with the input's: both are added."""
+        """Add the spikes of the step before, through weights of their own.
+
+        These share a step with the input's weights: both are added.
+        """
         back = recurrent_weights(module, self.shape)
         if len(back.weight) != self.shape[0]:
             raise NotMappable(
@@ -315,7 +328,7 @@ class Builder:
 
 
 def _node(module: Any, levels: npt.NDArray[np.int8], kind: WeightKind) -> Conv2d | Linear:
-    """Weights as a node."""
+    """Return weights as a node."""
     if levels.ndim == 2:
         return Linear(levels, kind)
     if isinstance(module, ONE_TO_ONE):

@@ -46,11 +46,13 @@ class FromTorch:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was rounded, so that not one spike may differ."""
+        """Return whether nothing was rounded, so that not one spike may differ."""
         return all(layer.exact for layer in self.layers.values())
 
     def spikes(self) -> Mapping[str, Spikes]:
-        """Return the spikes of the model itself on the sample, in double precision, by node name, uint8 `[N, T, *shape]`.
+        """Return the spikes of the model itself on the sample, in double precision.
+
+        They are uint8 `[N, T, *shape]`, by node name.
 
         Raises:
             NotMappable: when the model does not run on the sample.
@@ -91,7 +93,7 @@ def from_torch(
             provably have room for.
         error: in place of `fraction_bits`, the share of a threshold by which rounding may move
             thresholds, biases, and, by leaks, membranes: each layer has the least fraction bits
-                that keep to it, or as many as there is room for.
+            that keep to it, or as many as there is room for.
 
     Raises:
         UsageError: when an option or the sample is out of range.
@@ -145,23 +147,28 @@ def from_torch(
 
 
 def _read(module: nn.Module, builder: Builder) -> tuple[nn.Module, Chain]:
-    """Have the builder take in all layers of a model; returns the copy that they were read of, and the chain of them.
+    """Have the builder take in all layers of a model.
+
+    Returns the copy that they were read of, and the chain of them.
 
     Raises:
         NotMappable: with all that stands in the way, as far as it can be known.
     """
     problems = [
-        f"{where}: {problem}" for where, found in all_problems(module).items() for problem in found
+        f"{where}: {problem}"
+        for where, reasons in all_problems(module).items()
+        for problem in reasons
     ]
     try:
         model = settled_copy(unwrapped(module))
-        chain, found = trace(model)
+        chain, faults = trace(model)
     except NotMappable as error:
         if not isinstance(error, NotCopied) or not problems:  # which is a consequence of them
             problems.append(str(error))
         raise NotMappable(*together(problems)) from error
-    problems += found
-    lost = False  # the shape, behind a layer that does not run here: there, only kinds of layers can be judged
+    problems += faults
+    # the shape is lost behind a layer that does not run here: only kinds of layers can be judged
+    lost = False
     for name, layer in chain.layers.items():
         if lost and builder.knows(layer):
             continue

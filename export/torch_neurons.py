@@ -1,4 +1,4 @@
-"""What an snnTorch neuron computes, in the words of the integer network.
+"""Neurons of snnTorch, in the words of the integer network.
 
 The equations are those of snnTorch 1.0.0's own forward passes. With `V` the membrane, `I` the input
 and `r` whether the last step's `V` was over the threshold:
@@ -39,12 +39,12 @@ _RESETS = {"subtract": "_base_sub", "zero": "_base_zero", "none": "_base_int"}
 """The methods by which snnTorch's neurons compute a step, by the reset that they were built for."""
 
 LEAST = 1e-9
-"""How far from the threshold, on both sides, it is asked whether a neuron fires."""
+"""The distance from the threshold, on both sides, at which firing is tried."""
 
 
 @dataclass(frozen=True)
 class NeuronModule:
-    """What is read of a neuron module.
+    """Contents of a neuron module.
 
     Attributes:
         dynamics: what its neurons compute.
@@ -93,7 +93,7 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     threshold = by_channel(neuron.threshold, "threshold", shape)
     if not (threshold > 0).all():
         raise NotMappable(f"its threshold is {float(threshold.min()):g}; use one above 0")
-    how = Arithmetic(
+    arithmetic = Arithmetic(
         decay_numerator=decay.common(1)[0],
         decay_shift=decay.common(1)[1],
         reset=neuron.reset_mechanism,
@@ -102,10 +102,10 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
         else "same_step",
         fires=_fires(neuron),
     )
-    _require_known_reset(neuron, kind, how)
+    _require_known_reset(neuron, kind, arithmetic)
     recurrent = getattr(neuron, "recurrent", None)
     if kind not in (snn.Synaptic, snn.RSynaptic):
-        return NeuronModule(Dynamics(how, (decay,), threshold, None), gain, recurrent)
+        return NeuronModule(Dynamics(arithmetic, (decay,), threshold, None), gain, recurrent)
     alpha = read_decay(neuron.alpha.clamp(0, 1), "alpha", shape, decay_bits)
     for name, each in (("alpha", alpha), ("beta", decay)):
         if each.numerator == 1 << each.shift:
@@ -116,12 +116,16 @@ def read_neuron(neuron: Any, shape: Shape, decay_bits: int | None) -> NeuronModu
     synapse = Synapse(
         decay_numerator=alpha.common(0)[0], decay_shift=alpha.common(0)[1], bias_to="synapse"
     )
-    return NeuronModule(Dynamics(how, (decay, alpha), threshold, synapse), gain, recurrent)
+    return NeuronModule(Dynamics(arithmetic, (decay, alpha), threshold, synapse), gain, recurrent)
 
 
-def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, how: Arithmetic) -> None:
+def _require_known_reset(neuron: Any, kind: type[nn.Module] | None, arithmetic: Arithmetic) -> None:
     """Refuse resets of which snnTorch makes something that no integer neuron does, or nothing."""
-    if how.reset == "zero" and how.reset_timing == "next_step" and kind is not snn.Leaky:
+    if (
+        arithmetic.reset == "zero"
+        and arithmetic.reset_timing == "next_step"
+        and kind is not snn.Leaky
+    ):
         way = (
             "use reset_mechanism='subtract'"
             if kind in (snn.Lapicque, snn.RSynaptic)
@@ -163,7 +167,10 @@ def read_decay(value: Tensor, name: str, shape: Shape, bits: int | None) -> Deca
 
 
 def _wrong_reset(neuron: Any) -> str | None:
-    """Why what a neuron computes need not be what its reset_mechanism says: that can be set, or loaded, after the neuron was built."""
+    """Say why a neuron need not compute what its reset_mechanism says.
+
+    That can be set, or loaded, after the neuron was built.
+    """
     said, number = neuron.reset_mechanism, int(neuron.reset_mechanism_val)
     function = neuron.state_function
     built = next(
@@ -183,11 +190,17 @@ def _wrong_reset(neuron: Any) -> str | None:
     others = {said, loaded} - {built}
     if not others:
         return None
-    return f"it was built with reset_mechanism='{built}', but holds '{others.pop()}', set or loaded since; build it with that"
+    return (
+        f"it was built with reset_mechanism='{built}', but holds '{others.pop()}', set or loaded "
+        "since; build it with that"
+    )
 
 
 def _fires(neuron: Any) -> Fires:
-    """How the neuron's own surrogate compares, tried at the threshold and on both sides of it."""
+    """Return how the neuron's own surrogate compares.
+
+    It is tried at the threshold and on both sides of it.
+    """
     with torch.no_grad():
         spikes = neuron.spike_grad(
             torch.tensor([-1.0, -LEAST, 0.0, LEAST, 1.0], dtype=torch.float64)
@@ -204,12 +217,12 @@ def _fires(neuron: Any) -> Fires:
 
 def by_channel(value: Tensor, name: str, shape: Shape) -> Float:
     """Return a scalar or tensor that the neurons have, by channel."""
-    told: npt.NDArray[Any] = value.detach().double().numpy()
-    while told.ndim > len(shape) and len(told) == 1:  # the batch's axis
-        told = told[0]
+    given: npt.NDArray[Any] = value.detach().double().numpy()
+    while given.ndim > len(shape) and len(given) == 1:  # the batch's axis
+        given = given[0]
     one_each = [shape[0], *[1] * (len(shape) - 1)]
     try:
-        spread = np.broadcast_to(told, shape).reshape(shape[0], -1)
+        spread = np.broadcast_to(given, shape).reshape(shape[0], -1)
     except ValueError:
         raise NotMappable(
             f"its {name} has shape {list(value.shape)} where its neurons have {list(shape)}; give "

@@ -1,4 +1,7 @@
-"""Recurrent weights of a torch model: the spikes of the step before, in the unit of the input that they are added to."""
+"""Recurrent weights of a torch model.
+
+They bring the spikes of the step before, in the unit of the input that they are added to.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,17 @@ ONE_TO_ONE = (rleaky.RecurrentOneToOne, rsynaptic.RecurrentOneToOne)
 
 @dataclass(frozen=True)
 class Recurrent:
-    """Real weights, outputs first, and biases, one per output or one for all, that spikes come back through."""
+    """Real weights and biases through which spikes come back.
+
+    Weights have outputs first; biases are one per output, or one for all.
+    """
 
     weight: Float
     bias: Float | float
 
 
 def recurrent_weights(module: Any, shape: Shape) -> Recurrent:
-    """What a neuron module's spikes come back through.
+    """Return the weights through which a neuron module's spikes come back.
 
     Args:
         module: the neuron's `recurrent`, in double precision.
@@ -72,7 +78,7 @@ class SharedStep:
 def share_step(
     real: Float | None, recurrent: Float, gain: Float, rounded: WeightKind | None
 ) -> SharedStep:
-    """One step for all weights whose currents are added in a neuron.
+    """Find one step for all weights whose currents are added in a neuron.
 
     Args:
         real: weights of the input, not rounded, in steps, outputs first; several neurons in a row

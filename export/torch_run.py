@@ -26,7 +26,7 @@ Spikes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Stepper:
-    """Runs a model as its user does: one call a step, states handed on.
+    """Runner of a model as its user runs it: one call a step, states handed on.
 
     Attributes:
         model: in double precision and evaluation mode, the run's own.
@@ -41,7 +41,9 @@ class Stepper:
     full_scale: float
 
     def run(self, x: npt.NDArray[np.uint8], network: Network) -> dict[str, Spikes]:
-        """Spikes of every layer on inputs `[N, T, *shape]`, or `[N, *shape]` held for all steps; uint8 `[N, T, *shape]` by node name.
+        """Return the spikes of every layer on inputs, uint8 `[N, T, *shape]` by node name.
+
+        Inputs are `[N, T, *shape]`, or `[N, *shape]` held for all steps.
 
         Raises:
             NotMappable: when the model raises an error on them.
@@ -114,7 +116,10 @@ def _first(output: Any) -> Tensor:
 
 
 def given_shape(layer: nn.Module, shape: Shape) -> Shape | None:
-    """Return the shape of what a layer gives for `shape`, both without batch; None where it does not run on it."""
+    """Return the shape of what a layer gives for `shape`, both without batch.
+
+    It is None where the layer does not run on it.
+    """
     try:
         with torch.no_grad():
             given = _first(layer(torch.zeros(1, *shape, dtype=torch.float64)))

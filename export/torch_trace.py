@@ -23,10 +23,13 @@ from lehr.export.torch_classes import TORCHSCRIPT, is_layer, name_of
 
 
 class _Tracer(NIRTorchTracer):  # type: ignore[misc]  # nirtorch has no types
-    """Keeps whole what counts as one layer, so that a layer that is not known can be named."""
+    """Tracer that keeps whole what counts as one layer.
+
+    So a layer that is not known can be named.
+    """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a module is not looked into."""
+        """Return whether a module is not looked into."""
         return is_layer(m) or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -35,8 +38,7 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
 
     Returns:
         The chain, and all that keeps the model from being one, in sentences: behind such a thing
-            the
-        chain goes on as well as it can.
+        the chain goes on as well as it can.
 
     Raises:
         NotMappable: when the model cannot be followed, or a module runs several times.
@@ -65,7 +67,10 @@ def trace(model: nn.Module) -> tuple[Chain, list[str]]:
 
 @contextlib.contextmanager
 def uncompiled() -> Iterator[None]:
-    """Let functions run as they were before torch.compile; does nothing where nothing can have been compiled."""
+    """Let functions run as they were before torch.compile.
+
+    It does nothing where nothing can have been compiled.
+    """
     if "torch._dynamo" not in sys.modules:  # importing it takes seconds
         yield
         return

@@ -1,4 +1,7 @@
-"""The tensors of a torch model as its next call computes with them, and what of them cannot be relied on."""
+"""The tensors of a torch model as its next call computes with them.
+
+What of them cannot be relied on is named.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ _READ = frozenset(
         "graded_spikes_factor",
     }
 )
-"""What layers and neurons compute with, where it is a tensor."""
+"""Names of the tensors that layers and neurons compute with."""
 
 _STATE = frozenset({"spk", "syn", "mem"})
 """Buffers of neurons that hold what the last run left, and are set anew before the next."""
@@ -63,15 +66,15 @@ def settled_copy(model: nn.Module) -> nn.Module:
         for module in reversed(modules):  # inner ones first
             if is_wrapper(module):
                 memo[id(module)] = copy.deepcopy(unwrapped(module), memo)
-        made: nn.Module = copy.deepcopy(model, memo)
-        made.to("cpu", torch.float64)
-        made.eval()
+        copied: nn.Module = copy.deepcopy(model, memo)
+        copied.to("cpu", torch.float64)
+        copied.eval()
     except Exception as error:  # whatever the user's own methods of copying raise
         reason = str(error).partition("\n")[0]
         raise NotCopied(
             f"model: it cannot be copied ({reason}); export it before it runs"
         ) from error
-    for module in made.modules():
+    for module in copied.modules():
         module._forward_hooks.clear()
         for key, hook in list(module._forward_pre_hooks.items()):
             if computed_tensor(hook) is None:
@@ -83,16 +86,22 @@ def settled_copy(model: nn.Module) -> nn.Module:
             del module.forward
         if isinstance(module, snn.SpikingNeuron):
             vars(module)["spike_grad"] = functools.partial(_fire, module.spike_grad)
-    return made
+    return copied
 
 
 def _fire(spike_grad: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Spikes in the type of the membrane: snnTorch's own are float32, which double weights do not take."""
+    """Return spikes in the type of the membrane.
+
+    snnTorch's own are float32, which double weights do not take.
+    """
     return spike_grad(x).to(x.dtype)
 
 
 def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
-    """Which of a layer's tensors hold NaN or infinity, and what of the two; None where all are finite."""
+    """Say which of a layer's tensors hold NaN or infinity, and what of the two.
+
+    It is None where all are finite.
+    """
     wrong = {name: tensor for name, tensor in tensors if not bool(torch.isfinite(tensor).all())}
     if not wrong:
         return None
@@ -101,7 +110,7 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
 
 
 def trained_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """What training has set in a layer, without the layers in it.
+    """Yield what training has set in a layer, without the layers in it.
 
     These are its parameters, those behind its parametrizations, and of norms and neurons the
     buffers but for states.
@@ -121,7 +130,7 @@ def trained_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def read_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """What a layer of a settled copy, and those in it, compute with, by name.
+    """Return, by name, what a layer of a settled copy, and those in it, compute with.
 
     Computed tensors are what its next call computes.
     """
@@ -135,11 +144,17 @@ def read_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def value_problem(module: nn.Module) -> str | None:
-    """Why the values of a layer of a settled copy cannot be relied on, and the way out."""
+    """Say why the values of a layer of a settled copy cannot be relied on, and the way out."""
     if module.training:
-        return "it stays in training mode when the model's eval() is called; let train() of the modules around it reach it"
+        return (
+            "it stays in training mode when the model's eval() is called; let train() of the "
+            "modules around it reach it"
+        )
     if loose := [name for inner in module.modules() for name in _loose(inner)]:
-        return f"its {loose[0]} is no parameter, and what computes it cannot be seen; make it an nn.Parameter or a torch parametrization"
+        return (
+            f"its {loose[0]} is no parameter, and what computes it cannot be seen; make it an "
+            "nn.Parameter or a torch parametrization"
+        )
     held = (
         (f"{prefix}.{name}".removeprefix("."), tensor)
         for prefix, inner in module.named_modules()
@@ -153,12 +168,18 @@ def value_problem(module: nn.Module) -> str | None:
     if parametrize.is_parametrized(module) and (
         moved := differing(read_tensors(module), read_tensors(module))
     ):
-        return f"its {moved[0]} is another each time it is read; use a parametrization that computes the same in evaluation mode"
+        return (
+            f"its {moved[0]} is another each time it is read; use a parametrization that computes "
+            "the same in evaluation mode"
+        )
     return None
 
 
 def _loose(module: nn.Module) -> list[str]:
-    """Tensors that a layer computes with, and that neither it nor a hook of torch's own accounts for."""
+    """Name the tensors that a layer computes with and that nothing accounts for.
+
+    Neither the layer does nor a hook of torch's own.
+    """
     computed = {computed_tensor(hook) for hook in module._forward_pre_hooks.values()}
     return [
         name
@@ -168,7 +189,7 @@ def _loose(module: nn.Module) -> list[str]:
 
 
 def _undefined_norm(module: nn.Module) -> str | None:
-    """Why a batch norm divides by 0 or takes the root of less."""
+    """Say why a batch norm divides by 0 or takes the root of less."""
     variance = getattr(module, "running_var", None)
     if not isinstance(module, nn.modules.batchnorm._NormBase) or variance is None:
         return None

@@ -1,7 +1,9 @@
-"""Networks written as `.nir` files that were verified: read back, run on samples, and compared with what they were made of.
+"""Networks written as `.nir` files that were verified.
 
-    made = from_torch(model, sample)
-    export_model(made, Path("model.nir")).differ        # spikes that are not the model's, by layer
+They are read back, run on samples, and compared with what they were made of.
+
+    converted = from_torch(model, sample)
+    export_model(converted, Path("model.nir")).differ    # spikes that are not the model's, by layer
 
 Nothing is written where a comparison fails. `lehr.train.exporting.export_run` does the same for a
 run of `lehr train`.
@@ -34,7 +36,10 @@ if TYPE_CHECKING:  # which imports torch
 
 Spikes = Mapping[str, npt.NDArray[np.uint8]]
 
-_ITS_FORWARD = "look whether its forward does in a later step what its layers do not say, such as counting its calls; else report it as a bug of lehr"
+_ITS_FORWARD = (
+    "look whether its forward does in a later step what its layers do not say, such as counting "
+    "its calls; else report it as a bug of lehr"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,17 +115,19 @@ class VerifiedGraph(Shown):
 
 
 def export_model(
-    made: FromTorch,
+    converted: FromTorch,
     path: Path,
     *,
     source: str = "model",
     strict: bool | None = None,
     reader: str | None = None,
 ) -> VerifiedModel:
-    """Write the network of a torch model, and compare every spike of the file with the model's, on the sample of its conversion.
+    """Write the network of a torch model, and compare every spike of the file with the model's.
+
+    The spikes are those on the sample of its conversion.
 
     Args:
-        made: from `lehr.export.from_torch`.
+        converted: from `lehr.export.from_torch`.
         path: of the `.nir` file to write.
         source: what errors call the model.
         strict: whether any spike that differs is refused; if None, one that no rounding leads to
@@ -136,16 +143,18 @@ def export_model(
         UsageError: when there is no importer of that name.
         FileRefused: when the file cannot be written.
     """
-    file = None if reader is None else for_reader(made.network, reader)
-    expected = made.spikes()
+    file = None if reader is None else for_reader(converted.network, reader)
+    expected = converted.spikes()
     with writing(path) as part:
-        network = put_network(made.network, part)
-        result = simulate(network, made.sample, trace=network.neurons)
+        network = put_network(converted.network, part)
+        result = simulate(network, converted.sample, trace=network.neurons)
         differ = {
             name: int((spikes != result.trace.spikes[name]).sum())
             for name, spikes in expected.items()
         }
-        proven = marks(network, [name for name, layer in made.layers.items() if not layer.exact])
+        proven = marks(
+            network, [name for name, layer in converted.layers.items() if not layer.exact]
+        )
         values = sum(spikes.size for spikes in expected.values())
         if total := sum(differ.values()):
             first = _first(expected, result.trace.spikes)
@@ -153,21 +162,23 @@ def export_model(
             if strict:
                 raise NotBitExact(
                     f"{source}: {total:,} of {values:,} spikes differ from the model's, {first}; "
-                    f"{_way_out(made)}"
+                    f"{_way_out(converted)}"
                 )
         if strict is None:
-            _require_explained(source, made, network, differ)
-        check = None if file is None else put(network, file, part, made.sample)
-    return VerifiedModel(made, network, result, differ, values, proven, check)
+            _require_explained(source, converted, network, differ)
+        check = None if file is None else put(network, file, part, converted.sample)
+    return VerifiedModel(converted, network, result, differ, values, proven, check)
 
 
 def export_graph(
-    made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path | str
+    quantized: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path | str
 ) -> VerifiedGraph:
-    """Write the network of a float graph, and measure on samples how the file differs from the graph.
+    """Write the network of a float graph, and measure how the file differs from the graph.
+
+    That is measured on samples.
 
     Args:
-        made: from `lehr.export.nirgraph.quantize`.
+        quantized: from `lehr.export.nirgraph.quantize`.
         x: samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held.
         path: of the `.nir` file to write.
         source: the graph's file, or what it is called, which errors name, and the file that is
@@ -179,66 +190,68 @@ def export_graph(
         FileRefused: when the samples are not what the network takes, or the file cannot be written.
     """
     with writing(path) as part:
-        network = put_network(made.network, part, _origin(source, made))
-        effect = measure(made, x, network)
+        network = put_network(quantized.network, part, _origin(source, quantized))
+        effect = measure(quantized, x, network)
         proven = marks(
-            network, [name for name, layer in made.layers.items() if not layer.report.exact]
+            network, [name for name, layer in quantized.layers.items() if not layer.report.exact]
         )
         require_proven(
             str(source), proven, {name: layer.spikes_apart for name, layer in effect.layers.items()}
         )
-    return VerifiedGraph(made, network, effect, proven)
+    return VerifiedGraph(quantized, network, effect, proven)
 
 
 def put_network(network: Network, part: Path, origin: Mapping[str, Any] | None = None) -> Network:
-    """Write a network, within another's `lehr.atomic.writing`; returns what is read back."""
+    """Write a network, within another's `lehr.atomic.writing`, and return what is read back."""
     part.write_bytes(nirfile.to_bytes(network, origin))
     return nirfile.read(part)
 
 
-def _origin(graph: Path | str, made: Quantized) -> dict[str, Any]:
+def _origin(graph: Path | str, quantized: Quantized) -> dict[str, Any]:
     """Make what the file says of where it comes from."""
-    semantics = {key: value for key, value in asdict(made.semantics).items() if value is not None}
-    renamed = [[source, name] for source, name in made.graph.names.items()]
+    semantics = {
+        key: value for key, value in asdict(quantized.semantics).items() if value is not None
+    }
+    renamed = [[source, name] for source, name in quantized.graph.names.items()]
     return {
         "command": "lehr quantize",
         "source": Path(graph).name,
         "semantics": semantics,
         "names": renamed,
-        "notes": list(made.notes),
+        "notes": list(quantized.notes),
     }
 
 
 def _require_explained(
-    source: str, made: FromTorch, net: Network, differ: Mapping[str, int]
+    source: str, converted: FromTorch, net: Network, differ: Mapping[str, int]
 ) -> None:
     """Refuse spikes that differ in a layer though no rounding that was asked for leads to it."""
     allowed = explained(
-        net, {name: layer.rounded for name, layer in made.layers.items()}, made.asked
+        net, {name: layer.rounded for name, layer in converted.layers.items()}, converted.asked
     )
     for name, count in differ.items():
         if count and name not in allowed:
             options = (
-                f"{' and '.join(made.asked)} round nothing that leads there"
-                if made.asked
+                f"{' and '.join(converted.asked)} round nothing that leads there"
+                if converted.asked
                 else "nothing was asked to be rounded"
             )
             raise NotBitExact(
                 f"{source}: {count:,} spikes of {name} differ from the model's, and {options}; "
-                f"{_way_out(made)}"
+                f"{_way_out(converted)}"
             )
 
 
 def _first(expected: Spikes, got: Spikes) -> str:
-    """Say where the first spike differs: in the first sample and step in which one does, in the first layer."""
-    found = []
+    """Say where the first spike differs: first by sample and step, then by layer."""
+    firsts = []
     for depth, (name, spikes) in enumerate(expected.items()):
         wrong = spikes != got[name]
         if wrong.any():
             sample, step, *neuron = (
                 int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape)
             )
-            found.append(
+            firsts.append(
                 (
                     sample,
                     step,
@@ -247,12 +260,12 @@ def _first(expected: Spikes, got: Spikes) -> str:
                     f"{sample}",
                 )
             )
-    return min(found)[-1]
+    return min(firsts)[-1]
 
 
-def _way_out(made: FromTorch) -> str:
+def _way_out(converted: FromTorch) -> str:
     reason = next(
-        (note for layer in made.layers.values() if not layer.exact for note in layer.notes),
+        (note for layer in converted.layers.values() if not layer.exact for note in layer.notes),
         "nothing is known to be rounded",
     )
     return f"{reason}: train with numbers that need no rounding, or accept it with --no-strict"

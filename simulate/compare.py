@@ -1,4 +1,4 @@
-"""Where two traces differ: how many values, and the first one by name."""
+"""Comparison of two traces: how many values differ, and the first one by name."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether not one value differs."""
+        """Return whether no value differs."""
         return self.first is None
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ Counts = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run is compared with.
+    """Values that a run is compared with.
 
     Attributes:
         traced: the layers and samples that are compared besides counts.

@@ -23,7 +23,7 @@ RULES: Table[Callable[..., None]] = Table("the definition")
 
 @dataclass
 class Registers:
-    """What an update works on.
+    """State that an update works on.
 
     Attributes:
         values: every register by name, int64 of one shape; changed.

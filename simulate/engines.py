@@ -22,7 +22,7 @@ Run = Callable[[npt.NDArray[np.uint8], tuple[str, ...]], Result]
 Feed = Callable[[npt.NDArray[np.uint8]], Result]
 """Runs the next steps of one sample, uint8 `[1, steps, *shape]`, and keeps the state."""
 Stream = Callable[[Network, tuple[str, ...]], Feed]
-"""From a network and names of neuron layers to trace to a run that goes on, chunk by chunk."""
+"""Makes, of a network and names of layers to trace, a run that goes on chunk by chunk."""
 
 
 def _fast(net: Network, threads: int) -> Run:

@@ -1,4 +1,4 @@
-"""Which layers are traced."""
+"""Layers that are traced."""
 
 from __future__ import annotations
 

@@ -27,10 +27,13 @@ from lehr.simulate.result import Layer, Result, Trace
 
 Arrays = dict[str, npt.NDArray[Any]]
 SAMPLES = "trace.samples"
-"""Which samples the traces are of, where they are not of all."""
+"""The samples that the traces are of, where they are not of all."""
 MARK = "resume"
 SUM = f"{MARK}.sha256"
-"""Of all other arrays: an archive's own check sums miss names, types, shapes and some numbers."""
+"""The digest of all other arrays.
+
+An archive's own check sums miss names, types, shapes and some numbers.
+"""
 
 
 def arrays_of(result: Result, traced: tuple[int, ...] | None = None) -> Arrays:

@@ -26,7 +26,7 @@ from lehr.simulate.result import Result
 PIECE = 512
 """Samples between two looks at the clock."""
 PIECE_BYTES = 1 << 26
-"""What they may take as input, and as traces."""
+"""The most bytes that pieces may take as input, and as traces."""
 VALUE_BYTES = 5
 """A spike and a membrane in a trace."""
 
@@ -42,7 +42,7 @@ class Traced:
     samples: tuple[int, ...] | None = None
 
     def of(self, start: int, count: int) -> list[int]:
-        """Which of `count` samples from `start` on are traced, counted from `start`."""
+        """Return which of `count` samples from `start` on are traced, counted from `start`."""
         if not self.layers:
             return []
         return (
@@ -68,7 +68,7 @@ def run_piece(
 
 
 def piece_size(net: Network, samples: Samples, layers: tuple[str, ...]) -> int:
-    """How many samples a run takes at a time."""
+    """Return how many samples a run takes at a time."""
     steps = steps_of(net, samples)
     each = max(
         math.prod(samples.shape[1:]),
@@ -78,7 +78,7 @@ def piece_size(net: Network, samples: Samples, layers: tuple[str, ...]) -> int:
 
 
 def steps_of(net: Network, samples: Samples) -> int:
-    """How many steps a sample takes."""
+    """Return how many steps a sample takes."""
     return samples.shape[1] if _timed(net, samples) else net.steps
 
 
@@ -135,7 +135,7 @@ def pieces(
 
 
 def _are_recordings(net: Network, samples: Samples) -> bool:
-    """Whether a single sample is more than a piece may take."""
+    """Return whether a single sample is more than a piece may take."""
     return _timed(net, samples) and math.prod(samples.shape[1:]) > PIECE_BYTES
 
 

@@ -35,7 +35,7 @@ class Observed:
 
     @property
     def states(self) -> int:
-        """How many ranges these are."""
+        """Return how many ranges these are."""
         return sum(map(len, self.registers.values()))
 
     @property

@@ -1,4 +1,4 @@
-"""What an integer network computes, one step after the other, in numpy int64.
+"""The results of an integer network, one step after the other, in numpy int64.
 
 Plain and slow on purpose: with `lehr.simulate.definition`, which does the update of a neuron, it is
 the definition. Every engine, every target and the training twin are compared with it. In each step

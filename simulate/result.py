@@ -1,4 +1,4 @@
-"""What a simulation returns, whatever engine ran it."""
+"""Results of a simulation, whatever engine ran it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Layer:
-    """What became of a layer of neurons, over all samples and steps.
+    """Activity of a layer of neurons, over all samples and steps.
 
     Attributes:
         spikes: int64 `[*shape]`, of each neuron.
@@ -56,12 +56,12 @@ class Layer:
 
     @property
     def dead(self) -> int:
-        """How many neurons never spiked."""
+        """Return how many neurons never spiked."""
         return int((self.spikes == 0).sum())
 
     @property
     def always_on(self) -> int:
-        """How many neurons spiked at every step, or more often."""
+        """Return how many neurons spiked at every step, or more often."""
         return int((self.spikes >= self.instants).sum())
 
 
@@ -94,7 +94,7 @@ class Result(Shown):
 
     @property
     def saturations(self) -> dict[str, int]:
-        """How often a membrane or a synapse state of each layer left its width."""
+        """Return how often a membrane or a synapse state of each layer left its width."""
         return {name: layer.saturations for name, layer in self.layers.items()}
 
     def _table(self) -> Table:
@@ -126,7 +126,7 @@ class Result(Shown):
 def check_shape(
     net: Network, shape: Shape, dtype: Any = np.uint8, steps: int | None = None
 ) -> tuple[bool, int]:
-    """Whether inputs of a shape are held for all steps, and how many steps a run on them takes.
+    """Return whether inputs of a shape are held, and how many steps a run on them takes.
 
     Raises:
         FileRefused: when they are not uint8 `[N, *shape]` or `[N, T, *shape]`, or have fewer steps.

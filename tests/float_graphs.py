@@ -1,4 +1,7 @@
-"""Random float graphs and snnTorch models with real thresholds, biases and decays, and gains of all sizes."""
+"""Random float graphs and snnTorch models.
+
+Their thresholds, biases and decays are real, and their gains of all sizes.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ class FloatGraph:
     """One layer of neurons in NIR, and what it is in numpy.
 
     Attributes:
-        told: the graph, whose layer of neurons is `n`.
-        how: what NIR leaves open.
+        nir_graph: the graph, whose layer of neurons is `n`.
+        semantics: what NIR leaves open.
         x: input, uint8 `[N, T, *shape]`.
         theta, offset, gain: of the layer in one step, by channel: threshold, what its biases add,
             and what its weights are multiplied with.
@@ -35,8 +38,8 @@ class FloatGraph:
         weight: real, outputs first; of a recurrent layer with those that come back beside it.
     """
 
-    told: nir.NIRGraph
-    how: Semantics
+    nir_graph: nir.NIRGraph
+    semantics: Semantics
     x: npt.NDArray[np.uint8]
     theta: Float
     offset: Float
@@ -47,7 +50,10 @@ class FloatGraph:
 
 @st.composite
 def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
-    """Graphs of all kinds of neurons; with `levels` their weights are whole numbers times a step."""
+    """Draw graphs of all kinds of neurons.
+
+    With `levels` their weights are whole numbers times a step.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kind = draw(st.sampled_from(["IF", "LIF", "CubaLIF", "recurrent LIF", "conv LIF"]))
     size, channels = 3, int(rng.integers(2, 5))
@@ -95,12 +101,12 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
     inputs = (2, size, size) if len(shape) == 3 else (6,)
     reset: Any = draw(st.sampled_from(["zero", "subtract"]))
     timing: Any = draw(st.sampled_from(["same_step", "next_step"]))
-    how = Semantics(dt=DT, reset=reset, reset_timing=timing, integrate="step")
+    semantics = Semantics(dt=DT, reset=reset, reset_timing=timing, integrate="step")
     x = (rng.random((3, draw(st.integers(2, 25)), *inputs)) < 0.4).astype(np.uint8)
     rows = np.concatenate([weight.reshape(channels, -1), back], axis=1)
     return FloatGraph(
         graph(names, edges, inputs, shape),
-        how,
+        semantics,
         x,
         theta,
         gain * bias,
@@ -112,7 +118,7 @@ def float_graphs(draw: st.DrawFn, *, levels: bool = False) -> FloatGraph:
 
 @st.composite
 def float_models(draw: st.DrawFn) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
-    """Models with a batch norm, some of whose gains are 0 or nearly 0, and samples."""
+    """Draw models with a batch norm, some of whose gains are 0 or nearly 0, and samples."""
     seed = draw(st.integers(0, 2**31))
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -128,7 +134,7 @@ def float_models(draw: st.DrawFn) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
     with torch.no_grad():
         norm.weight.copy_(torch.tensor(gains))
         norm.bias.copy_(torch.tensor(rng.normal(0.3, 0.5, channels)))
-    how: dict[str, Any] = {
+    options: dict[str, Any] = {
         "beta": float(rng.uniform(0.2, 0.97)),
         "threshold": float(rng.uniform(0.3, 2)),
         "init_hidden": True,
@@ -136,15 +142,15 @@ def float_models(draw: st.DrawFn) -> tuple[nn.Module, npt.NDArray[np.uint8]]:
     neuron: Any
     match kind:
         case "Synaptic":
-            neuron = snn.Synaptic(alpha=float(rng.uniform(0.2, 0.9)), **how)
+            neuron = snn.Synaptic(alpha=float(rng.uniform(0.2, 0.9)), **options)
         # recurrent weights in the unit of the input's, which the norm leaves as it is
         case "RLeaky":
             norm.eps = 0.0
             with torch.no_grad():
                 norm.weight.copy_(torch.where(torch.tensor(weak), 0.0, 1.0))
-            neuron = snn.RLeaky(linear_features=channels, **how)
+            neuron = snn.RLeaky(linear_features=channels, **options)
             dyadic(neuron.recurrent, 1.0)
         case _:
-            neuron = snn.Leaky(**how)
+            neuron = snn.Leaky(**options)
     shape = (2, 6, 6) if kind == "conv" else (6,)
     return nn.Sequential(*before, neuron), (rng.random((3, steps, *shape)) < 0.4).astype(np.uint8)

@@ -1,4 +1,7 @@
-"""Networks of which floats can say everything: whole biases, and leaks that have nothing to round."""
+"""Networks of which floats can say everything.
+
+Their biases are whole, and their leaks have nothing to round.
+"""
 
 from __future__ import annotations
 
@@ -21,56 +24,64 @@ HALVING = Arithmetic(
     reset_timing="next_step",
     fires="ge",
 )
-"""Eight steps take no more than the eight bits below the point, so that no leak has anything to round."""
+"""A leak that has nothing to round.
+
+Eight steps take no more than the eight bits below the point.
+"""
 AT_ONCE = Arithmetic(reset_timing="same_step", fires="ge")
 SYNAPSE = Synapse(decay_numerator=1, decay_shift=1, bias_to="synapse")
 
 
-def flat(how: Arithmetic, synapse: Synapse | None = None, seed: int = 0) -> tuple[Network, Images]:
-    """Two layers of whole biases in which spikes flow, and samples step by step."""
+def flat(
+    arithmetic: Arithmetic, synapse: Synapse | None = None, seed: int = 0
+) -> tuple[Network, Images]:
+    """Build two layers of whole biases in which spikes flow, and samples step by step."""
     net = Builder(Input((12,), "spikes"), np.random.default_rng(seed), ("int4",))
     for name, size in (("hidden", 9), ("out", 5)):
         net.linear(f"fc_{name}", size)
-        net.neuron(name, how, synapse)
+        net.neuron(name, arithmetic, synapse)
     return whole_biases(net.network(steps=8))
 
 
-def spatial(how: Arithmetic) -> tuple[Network, Images]:
-    """Convolutions, one of them in groups, and poolings of currents and of spikes."""
+def spatial(arithmetic: Arithmetic) -> tuple[Network, Images]:
+    """Build convolutions, one of them in groups, and poolings of currents and of spikes."""
     net = Builder(Input((2, 9, 8), "u8"), np.random.default_rng(1), ("ternary",))
     net.conv("conv1", 4, padding=(1, 0), groups=2)
-    net.neuron("lif1", how)
+    net.neuron("lif1", arithmetic)
     net.add("pool1", SumPool2d((2, 2), (2, 2)))
     net.conv("conv2", 3, (2, 2))
     net.add("pool2", SumPool2d((2, 2), (1, 1), (1, 1)))
-    net.neuron("lif2", how)
+    net.neuron("lif2", arithmetic)
     net.linear("fc", 5)
-    net.neuron("out", how)
+    net.neuron("out", arithmetic)
     return whole_biases(net.network(steps=8))
 
 
 def whole_biases(net: Network) -> tuple[Network, Images]:
-    """The network with biases that have nothing below the point."""
+    """Return the network with biases that have nothing below the point."""
     nodes = dict(net.nodes)
     for name, neuron in net.neurons.items():
         nodes[name] = replace(
             neuron, bias=neuron.bias >> neuron.fields.fraction_bits << neuron.fields.fraction_bits
         )
-    made = replace(net, nodes=nodes)
-    x = random_input(made, np.random.default_rng(2))
-    assert alive(simulate(made, x))
-    return made, x
+    whole = replace(net, nodes=nodes)
+    x = random_input(whole, np.random.default_rng(2))
+    assert alive(simulate(whole, x))
+    return whole, x
 
 
-def once_a_step(how: Arithmetic) -> tuple[Network, Images]:
-    """A chain whose thresholds are what can come in a step at most."""
+def once_a_step(arithmetic: Arithmetic) -> tuple[Network, Images]:
+    """Build a chain whose thresholds are what can come in a step at most."""
     rng = np.random.default_rng(3)
     nodes: dict[str, Any] = {}
     path = [INPUT]
     for name, inputs, outputs in (("hidden", 20, 12), ("out", 12, 4)):
         weight = rng.choice(np.array([-1, 1], np.int8), (outputs, inputs), p=[0.3, 0.7])
         theta = np.full(outputs, (weight > 0).sum(axis=1).max(), np.int32)
-        nodes |= {f"fc_{name}": Linear(weight), name: Neuron(theta, np.zeros_like(theta), how)}
+        nodes |= {
+            f"fc_{name}": Linear(weight),
+            name: Neuron(theta, np.zeros_like(theta), arithmetic),
+        }
         path += [f"fc_{name}", name]
     net = Network(
         nodes, tuple(zip(path, [*path[1:], OUTPUT], strict=True)), Input((20,), "spikes"), 30

@@ -1,4 +1,7 @@
-"""Float graphs of NIR stepped in double precision, from what `nir.read` gives alone: the right values for files of other importers."""
+"""Float graphs of NIR stepped in double precision, from what `nir.read` gives alone.
+
+They are the right values for files of other importers.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,15 @@ Floats = npt.NDArray[np.float64]
 
 
 def read_bytes(file: bytes) -> Any:
-    """The graph that a file holds."""
+    """Read the graph that a file holds."""
     buffer: Any = io.BytesIO(file)
     return nir.read(buffer, type_check=False)
 
 
 def euler(graph: Any, x: npt.NDArray[np.uint8], dt: float) -> dict[str, Floats]:
-    """What every node puts out in every step, `[T, *shape]`, for inputs `[T, *shape]`: spikes of neurons, membranes of integrators.
+    """Compute what every node puts out in every step, `[T, *shape]`, for inputs `[T, *shape]`.
+
+    Neurons put out spikes, integrators membranes.
 
     The equations are those of NIR's documentation, in forward Euler steps, the current before the
     membrane; an edge that closes a cycle carries the value of the step before.
@@ -52,7 +57,7 @@ def euler(graph: Any, x: npt.NDArray[np.uint8], dt: float) -> dict[str, Floats]:
 
 
 def _back_edges(graph: Any, sources: dict[str, list[str]]) -> set[tuple[str, str]]:
-    """Edges within a cycle that do not lead further from the input."""
+    """Return the edges within a cycle that do not lead further from the input."""
     rank, queue = {"input": 0}, deque(["input"])
     while queue:
         here = queue.popleft()
@@ -83,10 +88,10 @@ def _step(node: Any, x: Floats, state: dict[str, Any], name: str, dt: float) -> 
             stride, padding, dilation = (
                 tuple(int(v) for v in each) for each in (node.stride, node.padding, node.dilation)
             )
-            made: Any = functional.conv2d(
+            sums: Any = functional.conv2d(
                 torch.from_numpy(x[None]), weight, bias, stride, padding, dilation, int(node.groups)
             )
-            return made[0].numpy()
+            return sums[0].numpy()
         case "SumPool2d":
             kernel, stride, padding = (
                 tuple(int(v) for v in each)
@@ -125,7 +130,9 @@ def _step(node: Any, x: Floats, state: dict[str, Any], name: str, dt: float) -> 
 def subtracting(
     graph: Any, x: npt.NDArray[np.uint8], dt: float, drives_first: bool
 ) -> dict[str, Floats]:
-    """Of a chain of weights and neurons: as many spikes as the membrane holds thresholds, and all of them taken off it.
+    """Step a chain of weights and neurons that fire as often as membranes hold thresholds.
+
+    All of these thresholds are taken off.
 
     Decays are exp(-dt/tau). With `drives_first`, a synapse state takes its input before it decays,
     and the fields r and w_in mean nothing, as in Rockpool; else LIF and IF are those of sinabs, to

@@ -1,4 +1,4 @@
-"""Networks on which an engine that is nearly right goes wrong: every arithmetic, the rails, tangled edges."""
+"""Networks on which a nearly right engine goes wrong: every arithmetic, rails, tangled edges."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from lehr.weights import KINDS
 
 
 def flows(net: Network, result: Result) -> bool:
-    """Whether each layer that fires has neurons and steps with spikes, and some without."""
+    """Return whether each layer that fires has neurons and steps with spikes, and some without."""
     spikes = [
         spikes for name, spikes in result.trace.spikes.items() if not net.neurons[name].integrates
     ]
@@ -55,7 +55,10 @@ def flows(net: Network, result: Result) -> bool:
 
 
 def side_by_side(update: Update, highest: int, **fixed: Any) -> tuple[Network, Images]:
-    """One set of weights, and a layer of neurons behind it for each arithmetic; inputs of 0 to `highest`."""
+    """Build one set of weights, and a layer of neurons behind it for each arithmetic.
+
+    Inputs are 0 to `highest`.
+    """
     rng = np.random.default_rng(5)
     nodes: dict[str, Any] = {"fc": Linear(rng.choice(np.array([-1, 1], np.int8), (12, 16)))}
     fields: list[tuple[Any, ...]] = [
@@ -75,23 +78,28 @@ def side_by_side(update: Update, highest: int, **fixed: Any) -> tuple[Network, I
             "fires": fires,
             "overflow": overflow,
         }
-        how = Arithmetic(
+        arithmetic = Arithmetic(
             **names,
             **{"decay_numerator": 7, "decay_shift": 3, **fixed},
             reset_timing=timing,
             update=update,
         )
-        top = how.highest >> 1
+        top = arithmetic.highest >> 1
         nodes[f"lif{i}"] = Neuron(
-            rng.integers(1, top, 12, np.int32), rng.integers(-top // 2, top // 2, 12, np.int32), how
+            rng.integers(1, top, 12, np.int32),
+            rng.integers(-top // 2, top // 2, 12, np.int32),
+            arithmetic,
         )
     edges = [(INPUT, "fc"), *(("fc", n) for n in nodes if n != "fc"), (max(nodes), OUTPUT)]
     net = Network(nodes, tuple(edges), Input((16,), "u8"), steps=12)
     return net, rng.integers(0, highest, (2, net.steps, 16), np.uint8, endpoint=True)
 
 
-def knot(how: Arithmetic) -> tuple[Network, Images]:
-    """Everything that edges can do: loops that start at the input, a neuron that hears itself, sums of many sources, delays, aliases.
+def knot(arithmetic: Arithmetic) -> tuple[Network, Images]:
+    """Build everything that edges can do.
+
+    There are loops that start at the input, a neuron that hears itself, sums of many sources,
+    delays, aliases.
 
     `conv` and `first` feed each other and both hear the input, so that each hears the step before
     of the other.
@@ -102,7 +110,7 @@ def knot(how: Arithmetic) -> tuple[Network, Images]:
         return rng.choice(np.array([-1, 1], np.int8), shape)
 
     def neuron(channels: int) -> Neuron:
-        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
+        return Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), arithmetic)
 
     nodes = {
         "conv": Conv2d(weight(4, 2, 2, 3), padding=(1, 2), dilation=(2, 2), groups=2),
@@ -147,7 +155,10 @@ def knot(how: Arithmetic) -> tuple[Network, Images]:
 
 
 def narrow() -> tuple[Network, Images]:
-    """Membranes of 20 bits whose update leaves 32 bits: in the product of the decay, and in the scaled input."""
+    """Build membranes of 20 bits whose update leaves 32 bits.
+
+    It does in the product of the decay, and in the scaled input.
+    """
     slow = Arithmetic(decay_numerator=(1 << 16) - 1, decay_shift=16, state_bits=20)
     fine = Arithmetic(fraction_bits=16, state_bits=20)
     weight = np.ones((2, 256), np.int8) * np.array([[1], [-1]], np.int8)
@@ -165,7 +176,7 @@ def narrow() -> tuple[Network, Images]:
 
 
 def weightless() -> tuple[Network, Images]:
-    """No weights at all: spikes are pooled, and the loudest place wins."""
+    """Build a network without any weights: spikes are pooled, and the loudest place wins."""
     net = Network(
         {
             "pool": SumPool2d((2, 2), (2, 2)),
@@ -179,7 +190,10 @@ def weightless() -> tuple[Network, Images]:
 
 
 def unproven() -> tuple[Network, Images]:
-    """Four nodes of weights in a row, each of which may make its sums 2,032 times as large: nothing proves that they are exact."""
+    """Build four nodes of weights in a row, of which nothing proves that they are exact.
+
+    Each may make its sums 2,032 times as large.
+    """
     nodes: dict[str, Node] = {
         f"w{number}": Linear(np.full((16, 16), 127, np.int8), "int8") for number in range(4)
     }

@@ -1,4 +1,7 @@
-"""Graphs of NIR as other tools write them, and norse-like neurons in plain floating point to compare with."""
+"""Graphs of NIR as other tools write them.
+
+Norse-like neurons in plain floating point are there to compare with.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def graph(
     out: tuple[int, ...],
     **metadata: Any,
 ) -> nir.NIRGraph:
-    """A graph with an input and an output, whose types are not looked at."""
+    """Build a graph with an input and an output, whose types are not looked at."""
     ends = {
         "input": nir.Input({"input": np.array(shape)}),
         "output": nir.Output({"output": np.array(out)}),
@@ -31,7 +34,7 @@ def graph(
 def chain(
     nodes: dict[str, Any], shape: tuple[int, ...], out: tuple[int, ...], **metadata: Any
 ) -> nir.NIRGraph:
-    """Nodes one after another."""
+    """Put nodes one after another."""
     names = ["input", *nodes, "output"]
     return graph(nodes, list(itertools.pairwise(names)), shape, out, **metadata)
 
@@ -39,14 +42,14 @@ def chain(
 def lif(
     size: int | tuple[int, ...], tau: float = 2.5e-3, threshold: float = 0.1, **other: float
 ) -> nir.LIF:
-    """A layer of LIF neurons."""
-    told = {"r": 1.0, "v_leak": 0.0, "v_reset": 0.0, **other}
-    spread: dict[str, Any] = {name: np.full(size, value) for name, value in told.items()}
+    """Make a layer of LIF neurons."""
+    fields = {"r": 1.0, "v_leak": 0.0, "v_reset": 0.0, **other}
+    spread: dict[str, Any] = {name: np.full(size, value) for name, value in fields.items()}
     return nir.LIF(tau=np.full(size, tau), v_threshold=np.full(size, threshold), **spread)
 
 
 def cubalif(size: int, tau_syn: float, tau_mem: float, threshold: float = 1.0) -> nir.CubaLIF:
-    """A layer of CubaLIF neurons with gains of 1 in a step, as snnTorch exports them."""
+    """Make a layer of CubaLIF neurons with gains of 1 in a step, as snnTorch exports them."""
     full = np.full
     return nir.CubaLIF(
         tau_syn=full(size, tau_syn),
@@ -59,7 +62,10 @@ def cubalif(size: int, tau_syn: float, tau_mem: float, threshold: float = 1.0) -
 
 
 class Cuba:
-    """A CubaLIF layer stepped by forward Euler: the membrane takes the current of this step, and is set to 0 at a spike."""
+    """A CubaLIF layer stepped by forward Euler.
+
+    The membrane takes the current of this step, and is set to 0 at a spike.
+    """
 
     def __init__(self, node: nir.CubaLIF, samples: int) -> None:
         self.node = node
@@ -82,7 +88,10 @@ def braille(
     *,
     nested: bool = True,
 ) -> nir.NIRGraph:
-    """A recurrent net like the NIR paper's Braille nets: CubaLIF, its spikes back through Affine, in a subgraph or beside it."""
+    """Build a recurrent net like the NIR paper's Braille nets.
+
+    CubaLIF has its spikes back through Affine, in a subgraph or beside it.
+    """
     fc1 = nir.Affine(rng.normal(0, 0.4, (hidden, inputs)), rng.normal(0, 0.05, hidden))
     recurrent = nir.Affine(rng.normal(0, 0.15, (hidden, hidden)), rng.normal(0, 0.05, hidden))
     fc2 = nir.Affine(rng.normal(0, 0.4, (classes, hidden)), rng.normal(0, 0.05, classes))
@@ -111,9 +120,12 @@ def braille(
     )
 
 
-def run_braille(made: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> tuple[Float, Float]:
-    """Spikes `[N, T, neurons]` of both layers of a nested `braille`, in floating point written here alone."""
-    n: Any = made.nodes
+def run_braille(nir_graph: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> tuple[Float, Float]:
+    """Compute the spikes `[N, T, neurons]` of both layers of a nested `braille`.
+
+    This is in floating point, written here alone.
+    """
+    n: Any = nir_graph.nodes
     first, last = Cuba(n["lif1"].nodes["lif"], len(x)), Cuba(n["lif2"], len(x))
     fc1, recurrent, fc2 = n["fc1"], n["lif1"].nodes["w_rec"], n["fc2"]
     spikes, hidden, out = np.zeros((len(x), len(fc1.bias))), [], []
@@ -127,7 +139,10 @@ def run_braille(made: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> tuple[Float, Fl
 
 
 def nmnist_like(rng: np.random.Generator, size: int = 10, classes: int = 4) -> nir.NIRGraph:
-    """A convolutional net like the NIR paper's N-MNIST net, smaller: IF with r = 1, sums over 2x2, numbers for names."""
+    """Build a convolutional net like the NIR paper's N-MNIST net, but smaller.
+
+    It has IF with r = 1, sums over 2x2, and numbers for names.
+    """
     half, quarter = size // 2, size // 4
 
     def integrate(*shape: int) -> nir.IF:
@@ -153,12 +168,15 @@ def nmnist_like(rng: np.random.Generator, size: int = 10, classes: int = 4) -> n
     return chain({str(i): layer for i, layer in enumerate(layers)}, (2, size, size), (classes,))
 
 
-def run_nmnist_like(made: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> list[Float]:
-    """Spikes of the three IF layers, `[N, T, *shape]`, in floating point written here alone with torch's convolution."""
+def run_nmnist_like(nir_graph: nir.NIRGraph, x: npt.NDArray[np.uint8]) -> list[Float]:
+    """Compute the spikes of the three IF layers, `[N, T, *shape]`.
+
+    This is in floating point, written here alone with torch's convolution.
+    """
     import torch
     from torch.nn import functional
 
-    n: Any = made.nodes
+    n: Any = nir_graph.nodes
     conv = [(torch.from_numpy(n[k].weight), n[k].stride, n[k].padding) for k in ("0", "2")]
     membranes = [
         torch.zeros(len(x), *n[k].v_threshold.shape, dtype=torch.float64) for k in ("1", "3", "7")

@@ -1,4 +1,4 @@
-"""Layers of float graphs that are quantized, and the check that not one spike and membrane differs."""
+"""Layers of float graphs, quantized, and the check that no spike and no membrane differs."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ def integrate(*shape: int, threshold: float = 2.0) -> nir.IF:
 
 
 def same(
-    told: nir.NIRGraph, x: npt.NDArray[np.uint8], how: Semantics = STEP, **options: Any
+    nir_graph: nir.NIRGraph, x: npt.NDArray[np.uint8], semantics: Semantics = STEP, **options: Any
 ) -> Quantized:
-    """Quantize; require that not one spike and membrane differs, and that there are spikes and silences in every layer that fires."""
-    made = quantize(from_nir(told), x, how, Options(**options))
-    effect = measure(made, x)
+    """Quantize, and assert that not one spike and membrane differs.
+
+    Every layer that fires has spikes and silences.
+    """
+    quantized = quantize(from_nir(nir_graph), x, semantics, Options(**options))
+    effect = measure(quantized, x)
     for name, layer in effect.layers.items():
         assert layer.spikes_differ == 0, name
         assert layer.membrane_error < 1e-9, name
-        if not made.network.neurons[name].integrates:
+        if not quantized.network.neurons[name].integrates:
             assert 0 < layer.rate < 1, name
-    return made
+    return quantized
 
 
 def whole(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.float64]:
-    made = rng.integers(-2, 4, shape).astype(np.float64)
-    made.flat[0] = 1
-    return made
+    numbers = rng.integers(-2, 4, shape).astype(np.float64)
+    numbers.flat[0] = 1
+    return numbers

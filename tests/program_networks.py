@@ -1,4 +1,7 @@
-"""One layer of a program that no machine has: every statement with every kind of source, and the rails reached."""
+"""One layer of a program that no machine has.
+
+There is every statement with every kind of source, and the rails are reached.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,24 @@ _ROUNDINGS = ("toward_zero", "floor", "nearest_even")
 
 BY_STEP = {
     **{
-        f"multiply, {how}": f"leak v multiply k n {how}; {_SUBTRACT}; add v input 0; {_FIRE}"
-        for how in _ROUNDINGS
+        f"multiply, {rounding}": f"leak v multiply k n {rounding}; {_SUBTRACT}; "
+        f"add v input 0; {_FIRE}"
+        for rounding in _ROUNDINGS
     },
     **{
-        f"shift, {how}": f"leak v shift 0 n {how}; add v input 0; {_FIRE}; put v rest when fired"
-        for how in _ROUNDINGS
+        f"shift, {rounding}": f"leak v shift 0 n {rounding}; add v input 0; "
+        f"{_FIRE}; put v rest when fired"
+        for rounding in _ROUNDINGS
     },
     **{
-        f"multiply by a number, {how}": f"leak v multiply 11 4 {how}; add v input 3; {_FIRE}"
-        for how in _ROUNDINGS
+        f"multiply by a number, {rounding}": f"leak v multiply 11 4 {rounding}; "
+        f"add v input 3; {_FIRE}"
+        for rounding in _ROUNDINGS
     },
     **{
-        f"shift by a number, {how}": f"leak v shift 7 3 {how}; add v input 1; {_FIRE}; {_SUBTRACT}"
-        for how in _ROUNDINGS
+        f"shift by a number, {rounding}": f"leak v shift 7 3 {rounding}; "
+        f"add v input 1; {_FIRE}; {_SUBTRACT}"
+        for rounding in _ROUNDINGS
     },
     "dash": f"leak v dash 0 n; add v input 0; add v bias 0; {_FIRE}; {_SUBTRACT}",
     "linear": f"add v input 0; leak v linear slow 0; {_FIRE}; {_SUBTRACT}",
@@ -60,7 +67,10 @@ BY_EVENT = {
 
 
 def layer_network(name: str) -> tuple[Network, Images]:
-    """Sums of signed weights into one layer with parameters by channel; samples by step."""
+    """Build sums of signed weights into one layer with parameters by channel.
+
+    Samples are step by step.
+    """
     program = program_of_lines({**BY_STEP, **BY_EVENT}[name].split("; "), MEMBRANE)
     rng = np.random.default_rng(11)
     given = {

@@ -1,4 +1,7 @@
-"""Networks of the conformance suite with a Scale on some of their edges, and the same with weights in its place."""
+"""Networks of the conformance suite with a Scale on some of their edges.
+
+The same networks with weights in its place are there, too.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from lehr.targets.conformance.building import flowing
 
 
 def factors(rng: np.random.Generator, shape: Shape, rare: float) -> Scale:
-    """Small factors of both signs, and a share of 0 or as far as they go."""
+    """Draw small factors of both signs, and a share of 0 or as far as they go."""
     small = rng.integers(1, 4, shape) * rng.choice(np.array((-1, 1, 1)), shape)
     return Scale(
         np.where(rng.random(shape) < rare, rng.choice(np.array((-127, 0, 127)), shape), small)
@@ -28,7 +31,10 @@ def factors(rng: np.random.Generator, shape: Shape, rare: float) -> Scale:
 def with_scales(
     net: Network, seed: int, *, by_value: bool = True, share: float = 0.4, rare: float = 0.1
 ) -> Network:
-    """`net` with a Scale on a share of its edges, feedback edges too, and thresholds that fit."""
+    """Return `net` with a Scale on a share of its edges, and thresholds that fit.
+
+    Feedback edges have one, too.
+    """
     rng = np.random.default_rng(seed)
     nodes, edges = dict(net.nodes), []
     by_event = any(neuron.by_event for neuron in net.neurons.values())
@@ -50,7 +56,7 @@ def with_scales(
 def scaled_networks(
     draw: st.DrawFn, /, *, by_value: bool = True, rare: float = 0.1, **fixed: Any
 ) -> Network:
-    """A network of `networks` with Scale on its edges, in which spikes flow."""
+    """Draw a network of `networks` with Scale on its edges, in which spikes flow."""
     seed = draw(st.integers(0, 2**16))
     try:
         net = with_scales(draw(networks(**fixed)), seed, by_value=by_value, rare=rare)
@@ -63,7 +69,10 @@ def scaled_networks(
 
 
 def in_weights(net: Network) -> Network:
-    """The same network with weights of one to one in place of every Scale, which is by channel."""
+    """Return the same network with weights of one to one in place of every Scale.
+
+    Scale is by channel.
+    """
     nodes = dict(net.nodes)
     for name, node in net.nodes.items():
         if isinstance(node, Scale):
@@ -78,13 +87,13 @@ def in_weights(net: Network) -> Network:
 
 
 def one_factor_more(net: Network) -> list[Network]:
-    """Networks in which one factor is one unit nearer to 0, or 1 where it is 0."""
-    found = []
+    """List networks in which one factor is one unit nearer to 0, or 1 where it is 0."""
+    changed = []
     for name, node in net.nodes.items():
         if isinstance(node, Scale):
             for index in range(min(node.factor.size, 6)):
                 factor = node.factor.copy()
                 factor.flat[index] += -np.sign(factor.flat[index]) or 1
-                found.append(replace(net, nodes={**net.nodes, name: Scale(factor)}))
-    assert found
-    return found
+                changed.append(replace(net, nodes={**net.nodes, name: Scale(factor)}))
+    assert changed
+    return changed

@@ -1,4 +1,7 @@
-"""Parts of snnTorch models whose every number is a small binary fraction, so that integers can hold them exactly."""
+"""Parts of snnTorch models whose every number is a small binary fraction.
+
+Integers can hold them exactly.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from lehr.simulate import Result, simulate
 
 
 def dyadic(module: nn.Module, step: float = 0.25) -> Any:
-    """Weights of one step, -step and +step, and biases of its halves, none of them zero."""
+    """Set weights to one step, -step and +step, and biases to its halves, none of them zero."""
     with torch.no_grad():
         for name, value in module.named_parameters(recurse=False):
             value.copy_(
@@ -25,21 +28,21 @@ def dyadic(module: nn.Module, step: float = 0.25) -> Any:
 
 
 def events(*shape: int, rate: float = 0.4, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Random spikes of a shape."""
+    """Draw random spikes of a shape."""
     return (np.random.default_rng(seed).random(shape) < rate).astype(np.uint8)
 
 
-def result_of(made: FromTorch) -> Result:
-    """What the integer network computes on the sample; it says something about every layer."""
-    result = simulate(made.network, made.sample, trace=made.network.neurons)
+def result_of(converted: FromTorch) -> Result:
+    """Run the integer network on the sample, and assert that it says something of every layer."""
+    result = simulate(converted.network, converted.sample, trace=converted.network.neurons)
     assert all(0 < rate < 1 for rate in result.rates.values()), result.rates
     return result
 
 
-def differing(made: FromTorch) -> int:
-    """In how many spikes the integer network and the model itself differ."""
-    trace = result_of(made).trace
-    expected = made.spikes()
+def differing(converted: FromTorch) -> int:
+    """Return in how many spikes the integer network and the model itself differ."""
+    trace = result_of(converted).trace
+    expected = converted.spikes()
     assert expected.keys() == trace.spikes.keys()
     return sum(int((spikes != trace.spikes[name]).sum()) for name, spikes in expected.items())
 
@@ -47,7 +50,10 @@ def differing(made: FromTorch) -> int:
 def stepped(
     weight: nn.Linear, neuron: Any, x: npt.NDArray[np.uint8], states: int
 ) -> tuple[Tensor, Tensor]:
-    """Spikes and membranes `[N, T, features]` of one layer, by calling snnTorch's own modules in double precision."""
+    """Compute spikes and membranes `[N, T, features]` of one layer.
+
+    snnTorch's own modules are called in double precision.
+    """
     weight, neuron = weight.double(), neuron.double()
     held: list[Any] = [
         torch.zeros(len(x), weight.out_features, dtype=torch.float64) for _ in range(states)

@@ -1,8 +1,8 @@
-"""Graphs of NIR as others write them: read, run in floating point, and made integer networks of.
+"""Graphs of NIR as others write them: read, run in floating point, and made into integers.
 
     graph = read(Path("graph.nir"))
-    made = quantize(graph, calibration, Semantics(dt=1e-4))
-    made.network
+    quantized = quantize(graph, calibration, Semantics(dt=1e-4))
+    quantized.network
 
 `lehr.export.effect` measures what that changed.
 """

@@ -13,7 +13,7 @@ from lehr.nirfile import about, edges_of
 from lehr.refusals import Refusals
 
 DEPTH = 8
-"""How deep graphs may lie in graphs."""
+"""The most levels that graphs may lie in graphs."""
 
 
 class FlatGraph:
@@ -33,28 +33,28 @@ class FlatGraph:
             believed.
     """
 
-    def __init__(self, told: Any) -> None:
+    def __init__(self, tree: Any) -> None:
         self.nodes: dict[str, FloatNode] = {}
         self.unread: list[str] = []
         self.edges: list[Edge] = []
         self.shapes: dict[str, Any] = {}
         self.notes: list[str] = []
         self.refusals = Refusals()
-        self.inputs, self.outputs = self._add(told, "", 0)
+        self.inputs, self.outputs = self._add(tree, "", 0)
         self._drop_passages()
         self.sound = len(self.refusals.reasons) == len(self.unread)
 
-    def _add(self, told: Any, path: str, depth: int) -> tuple[list[str], list[str]]:
-        """Take in a graph; the paths of its inputs and of its outputs.
+    def _add(self, tree: Any, path: str, depth: int) -> tuple[list[str], list[str]]:
+        """Take in a graph, and return the paths of its inputs and of its outputs.
 
         Raises:
             FileRefused: when it is none.
         """
         here = f"{path}: the graph" if path else "the graph"
         if (
-            not isinstance(told, Mapping)
-            or str(told.get("type")) != "NIRGraph"
-            or not isinstance(told.get("nodes"), Mapping)
+            not isinstance(tree, Mapping)
+            or str(tree.get("type")) != "NIRGraph"
+            or not isinstance(tree.get("nodes"), Mapping)
         ):
             raise FileRefused(
                 f"{here} has no nodes; export it again"
@@ -65,39 +65,39 @@ class FlatGraph:
             raise FileRefused(
                 f"{here} lies more than {DEPTH} graphs deep; put its nodes into the outer one"
             )
-        nodes: Mapping[str, Any] = told["nodes"]
+        nodes: Mapping[str, Any] = tree["nodes"]
         edges: tuple[Edge, ...] = ()
         with self.refusals.collect(), about(f"{here} "):
-            edges = edges_of(told.get("edges", []))
+            edges = edges_of(tree.get("edges", []))
         ends: dict[str, tuple[str, str]] = {}
-        found: dict[str, list[str]] = {"Input": [], "Output": []}
+        ports: dict[str, list[str]] = {"Input": [], "Output": []}
         for name, fields in nodes.items():
             with self.refusals.collect():
-                ends[name] = self._node(fields, f"{path}.{name}" if path else name, found, depth)
+                ends[name] = self._node(fields, f"{path}.{name}" if path else name, ports, depth)
         missing = {name: (a, b) for a, b in reversed(edges) for name in (b, a) if name not in nodes}
         for name, (a, b) in missing.items():
-            told_edge = f"an edge {a} -> {b}, but no node {name!r}"
+            edge_text = f"an edge {a} -> {b}, but no node {name!r}"
             self.refusals.add(
-                FileRefused(f"{here} has {told_edge}; add the node or remove the edge")
+                FileRefused(f"{here} has {edge_text}; add the node or remove the edge")
             )
-        for kind, paths in found.items():
+        for kind, paths in ports.items():
             if not paths or (len(paths) > 1 and (path or kind == "Input")):
-                told_ends = f"{len(paths)} nodes of type {kind} ({', '.join(paths) or 'none'})"
-                self.refusals.add(FileRefused(f"{here} has {told_ends}; give it one"))
+                count = f"{len(paths)} nodes of type {kind} ({', '.join(paths) or 'none'})"
+                self.refusals.add(FileRefused(f"{here} has {count}; give it one"))
         fed = {ends[b][0] for _, b in edges if b in ends}
-        for end in [end for end in found["Output"] if end not in fed and len(found["Output"]) > 1]:
+        for end in [end for end in ports["Output"] if end not in fed and len(ports["Output"]) > 1]:
             self.refusals.add(
                 FileRefused(
                     f"{end} is an output that nothing leads to; remove it or lead a layer to it"
                 )
             )
         self.edges += [(ends[a][1], ends[b][0]) for a, b in edges if a in ends and b in ends]
-        return found["Input"], found["Output"]
+        return ports["Input"], ports["Output"]
 
     def _node(
-        self, fields: Any, at: str, found: dict[str, list[str]], depth: int
+        self, fields: Any, at: str, ports: dict[str, list[str]], depth: int
     ) -> tuple[str, str]:
-        """Take in a node; where edges into it end, and where edges out of it start."""
+        """Take in a node; return where edges into it end, and where edges out of it start."""
         if not isinstance(fields, Mapping):
             raise FileRefused(f"{at}: holds a value where NIR has fields; remove it")
         if at in self.nodes or at in self.unread or at in self.shapes:
@@ -109,7 +109,7 @@ class FlatGraph:
             inputs, outputs = self._add(fields, at, depth + 1)
             return (inputs or [at])[0], (outputs or [at])[0]  # where one is missing it was refused
         if kind in ("Input", "Output"):
-            found[kind].append(at)
+            ports[kind].append(at)
             self.shapes[at] = fields.get("shape")
             return at, at
         self.unread.append(at)  # until it is read

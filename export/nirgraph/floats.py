@@ -1,4 +1,6 @@
-"""The float graph run in double precision, step by step, as it was read: what the integer network is compared with.
+"""The float graph, run in double precision step by step as it was read.
+
+The integer network is compared with this run.
 
 It knows nothing of folding: biases are added where they stand, averages are divided, scales
 multiplied. Only what NIR leaves open is taken from the semantics, in which the integer network is
@@ -27,48 +29,54 @@ from lehr.refusals import Refusals
 Spikes = npt.NDArray[np.uint8]
 Steps = npt.NDArray[np.int64]
 WHOLE = 1e-6
-"""A delay as near to a whole number of steps as this, in steps, is one."""
+"""A delay this near to a whole number of steps, in steps, is taken for it."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a graph does on some samples, by layer: spikes `[N, T, *shape]`, and membranes above v_reset of the same shape."""
+    """Spikes and membranes of a graph on some samples, by layer.
+
+    Spikes are `[N, T, *shape]`; membranes are above v_reset, of the same shape.
+    """
 
     spikes: Mapping[str, Spikes]
     membranes: Mapping[str, Float]
 
 
-def steps_of(graph: Graph, how: Semantics, refusals: Refusals) -> dict[str, Step]:
-    """Return the steps of the layers whose numbers make neurons; why the others do not, and which delays are none, goes to `refusals`."""
-    made = {}
+def steps_of(graph: Graph, semantics: Semantics, refusals: Refusals) -> dict[str, Step]:
+    """Return the steps of the layers whose numbers make neurons.
+
+    Why the others do not, and which delays are none, goes to `refusals`.
+    """
+    steps = {}
     for name, cells in graph.cells.items():
         with refusals.collect(f"{name} ({cells.kind}): "):
-            made[name] = step_of(cells, how)
+            steps[name] = step_of(cells, semantics)
     for name, node in graph.nodes.items():
         if isinstance(node, Wait):
             with refusals.collect():
-                whole_steps(name, node, how)
-    return made
+                whole_steps(name, node, semantics)
+    return steps
 
 
-def whole_steps(name: str, wait: Wait, how: Semantics) -> tuple[Steps, float]:
+def whole_steps(name: str, wait: Wait, semantics: Semantics) -> tuple[Steps, float]:
     """Return a delay in steps, of each value, and by how many steps it was rounded at most.
 
     Raises:
         NotMappable: when it is negative, too long, or none for some of its values alone.
     """
-    assert how.dt is not None
+    assert semantics.dt is not None
     low, high = float(wait.seconds.min()), float(wait.seconds.max())
-    if high / how.dt > MAX_DELAY:
+    if high / semantics.dt > MAX_DELAY:
         raise NotMappable(
-            f"{name} (Delay): it delays by {high / how.dt:g} steps; use at most {MAX_DELAY:,}"
+            f"{name} (Delay): it delays by {high / semantics.dt:g} steps; use at most {MAX_DELAY:,}"
         )
-    exact = np.asarray(wait.seconds / how.dt, np.float64)
+    exact = np.asarray(wait.seconds / semantics.dt, np.float64)
     steps = np.rint(exact).astype(np.int64)
     if low < 0 or (steps.min() == 0 and steps.any()):
         raise NotMappable(
-            f"{name} (Delay): it delays by {low:g} to {high:g} s, {low / how.dt:g} to "
-            f"{high / how.dt:g} steps; let each value wait for one"
+            f"{name} (Delay): it delays by {low:g} to {high:g} s, {low / semantics.dt:g} to "
+            f"{high / semantics.dt:g} steps; let each value wait for one"
             " step or more, or none of them"
         )
     moved = float(np.abs(exact - steps).max())
@@ -76,21 +84,25 @@ def whole_steps(name: str, wait: Wait, how: Semantics) -> tuple[Steps, float]:
 
 
 def run(
-    graph: Graph, x: npt.NDArray[np.uint8], how: Semantics, steps: int, full_scale: float = 1.0
+    graph: Graph,
+    x: npt.NDArray[np.uint8],
+    semantics: Semantics,
+    steps: int,
+    full_scale: float = 1.0,
 ) -> Run:
     """Run a graph on samples.
 
     Args:
         graph: the graph.
         x: uint8 `[N, *shape]`, held, or `[N, T, *shape]`.
-        how: what the graph does not say, complete.
+        semantics: what the graph does not say, complete.
         steps: how many steps to run.
         full_scale: what inputs are divided by.
 
     Raises:
         NotMappable: naming a layer whose numbers make no neuron.
     """
-    machine = _Machine(graph, how, len(x))
+    machine = _Machine(graph, semantics, len(x))
     held = x.ndim == len(graph.shape) + 1
     spikes = {
         name: np.zeros((len(x), steps, *cells.shape), np.uint8)
@@ -108,7 +120,10 @@ def run(
 
 
 def silence(graph: Graph) -> dict[str, Float]:
-    """What every node puts out while there is no input and no spike: biases, and what comes of them; each of its node's shape."""
+    """Return what every node puts out while there is no input and no spike.
+
+    That is biases and what comes of them, each of its node's shape.
+    """
     value = {INPUT: np.zeros((1, *graph.shape))}
     value |= {name: np.zeros((1, *cells.shape)) for name, cells in graph.cells.items()}
 
@@ -124,22 +139,22 @@ def silence(graph: Graph) -> dict[str, Float]:
 
 
 def apply(node: FloatNode, x: Float) -> Float:
-    """Return a node without state on a batch; a delay is none here."""
+    """Apply a node without state to a batch; a delay does nothing here."""
     match node:
         case Weights() if node.weight.ndim == 2:
-            made: Float = x @ node.weight.T
+            result: Float = x @ node.weight.T
         case Weights():
-            made = _conv2d(x, node)
+            result = _conv2d(x, node)
         case Scale():
             return x * node.scale
         case Pool():
-            made = _windows(x, node.padding, node.kernel, node.stride).sum(axis=(4, 5))
-            return made / (node.kernel[0] * node.kernel[1]) if node.average else made
+            result = _windows(x, node.padding, node.kernel, node.stride).sum(axis=(4, 5))
+            return result / (node.kernel[0] * node.kernel[1]) if node.average else result
         case Flat():
             return x.reshape(len(x), -1)
         case _:
             return x
-    return made if node.bias is None else made + node.bias.reshape(-1, *[1] * (made.ndim - 2))
+    return result if node.bias is None else result + node.bias.reshape(-1, *[1] * (result.ndim - 2))
 
 
 def _windows(
@@ -166,16 +181,20 @@ def _conv2d(x: Float, node: Weights) -> Float:
         )
         for group in range(node.groups)
     ]
-    made: Float = np.concatenate(parts, axis=-1, dtype=np.float64).transpose(0, 3, 1, 2)
-    return made
+    result: Float = np.concatenate(parts, axis=-1, dtype=np.float64).transpose(0, 3, 1, 2)
+    return result
 
 
 class _Machine:
     """The state of one batch."""
 
-    def __init__(self, graph: Graph, how: Semantics, batch: int) -> None:
+    def __init__(self, graph: Graph, semantics: Semantics, batch: int) -> None:
         refusals = Refusals()
-        self.graph, self.how, self.cells = graph, how, steps_of(graph, how, refusals)
+        self.graph, self.semantics, self.cells = (
+            graph,
+            semantics,
+            steps_of(graph, semantics, refusals),
+        )
         refusals.raise_all()
         still = {
             name: np.repeat(value[None], batch, axis=0) for name, value in silence(graph).items()
@@ -188,7 +207,7 @@ class _Machine:
             if step.alpha is not None
         }
         waits = {
-            name: whole_steps(name, node, how)[0]
+            name: whole_steps(name, node, semantics)[0]
             for name, node in graph.nodes.items()
             if isinstance(node, Wait)
         }
@@ -222,26 +241,26 @@ class _Machine:
                 self.value[name] = apply(node, arriving)
 
     def _integrate(self, name: str, step: Step, x: Float) -> Float:
-        how, late = self.how, self.how.reset_timing == "next_step"
+        semantics, late = self.semantics, self.semantics.reset_timing == "next_step"
         u, s_prev = self.membrane[name] * step.beta, self.before[name]
         drive = step.gain * x
         if step.alpha is not None:
             last = self.current[name]
             self.current[name] = step.alpha * last + drive
-            drive = self.current[name] if how.current == "new" else last
-        if late and how.reset == "zero":
+            drive = self.current[name] if semantics.current == "new" else last
+        if late and semantics.reset == "zero":
             u = u * (1 - s_prev)
         u = u + drive + step.drive
         if step.threshold is None:
             self.membrane[name] = u
             return np.zeros_like(u)
         keeps = self.graph.cells[name].kind == "Threshold"
-        if late and how.reset == "subtract" and not keeps:
+        if late and semantics.reset == "subtract" and not keeps:
             u = u - step.threshold * s_prev
-        s: Float = (u > step.threshold if how.fires == "gt" else u >= step.threshold).astype(
+        s: Float = (u > step.threshold if semantics.fires == "gt" else u >= step.threshold).astype(
             np.float64
         )
         if not late and not keeps:
-            u = u - step.threshold * s if how.reset == "subtract" else u * (1 - s)
+            u = u - step.threshold * s if semantics.reset == "subtract" else u * (1 - s)
         self.membrane[name] = u
         return s

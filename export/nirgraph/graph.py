@@ -1,4 +1,8 @@
-"""A graph of NIR in floating point: one level deep, feature maps with three axes, names that an integer network may have."""
+"""A graph of NIR in floating point.
+
+It is one level deep, its feature maps have three axes, and its names are legal in an integer
+network.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Multiplies its input with `scale`, of the input's shape."""
+    """Multiplication of an input with `scale`, of the input's shape."""
 
     scale: Float
 
@@ -75,7 +79,9 @@ class Wait:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Threshold, I, IF, LI, LIF, CubaLI, CubaLIF, and `Readout` for what stands before the output without being neurons.
+    """Threshold, I, IF, LI, LIF, CubaLI and CubaLIF.
+
+    `Readout` is for what stands before the output without being neurons.
 
     Attributes:
         kind: NIR's name.
@@ -88,12 +94,12 @@ class Cells:
 
     @property
     def fires(self) -> bool:
-        """Whether they spike: all but the integrators."""
+        """Return whether they spike: all but the integrators do."""
         return "threshold" in self.values
 
     @property
     def cuba(self) -> bool:
-        """Whether they have a synapse state."""
+        """Return whether they have a synapse state."""
         return "tau_syn" in self.values
 
 
@@ -125,13 +131,16 @@ class Graph:
 
     @cached_property
     def outline(self) -> Network:
-        """An integer network of the same nodes and edges, whose numbers mean nothing: for order, feedback and shapes."""
+        """Return an integer network of the same nodes and edges.
+
+        Its numbers mean nothing: it is for order, feedback and shapes.
+        """
         nodes = {name: stand_in(node) for name, node in self.nodes.items()}
         return Network(nodes, self.edges, Input(self.shape, "u8"), 1, "membrane_sum_argmax_lowest")
 
     @property
     def cells(self) -> Mapping[str, Cells]:
-        """The layers of neurons, in order of evaluation."""
+        """Return the layers of neurons, in order of evaluation."""
         return {
             name: node for name in self.outline.order if isinstance(node := self.nodes[name], Cells)
         }
@@ -154,11 +163,11 @@ def stand_in(node: FloatNode) -> Node:
         case Flat():
             return Flatten()
         case Cells():
-            how = Arithmetic() if node.fires else Arithmetic(fires="never", reset="none")
+            arithmetic = Arithmetic() if node.fires else Arithmetic(fires="never", reset="none")
             return Neuron(
                 np.full(node.shape[0], int(node.fires), np.int32),
                 np.zeros(node.shape[0], np.int32),
-                how,
+                arithmetic,
             )
         case _:
             return Delay(1)

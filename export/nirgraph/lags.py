@@ -1,4 +1,4 @@
-"""Delays: whether spikes take as long on their ways through an integer network as through the graph that it was made of."""
+"""Delays: spikes must take as long through an integer network as through its float graph."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ def delay_of(steps: Steps) -> Delay:
     return Delay(int(steps.flat[0]) if steps.min() == steps.max() else steps.astype(np.int32))
 
 
-def require_same_delays(graph: Graph, network: Network, how: Semantics) -> None:
+def require_same_delays(graph: Graph, network: Network, semantics: Semantics) -> None:
     """Refuse a network in which a spike takes another number of steps to a layer than in the graph.
 
     Raises:
         NotMappable: naming the layer.
     """
-    extra = {name for name, cells in graph.cells.items() if cells.cuba and how.current == "last"}
+    extra = {
+        name for name, cells in graph.cells.items() if cells.cuba and semantics.current == "last"
+    }
     waits = {
-        n: _lag(n, whole_steps(n, node, how)[0])
+        n: _lag(n, whole_steps(n, node, semantics)[0])
         for n, node in graph.nodes.items()
         if isinstance(node, Wait)
     }

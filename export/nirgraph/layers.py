@@ -1,4 +1,7 @@
-"""The layers of a rewritten graph: weights as levels in one step per output wherever their currents are added, neurons per channel."""
+"""The layers of a rewritten graph: levels for weights, neurons per channel.
+
+Weights have one step per output wherever their currents are added.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,12 @@ from lehr.nodes import Conv2d, Linear
 from lehr.weights import WeightKind
 
 ALIKE = 1e-6
-"""Numbers that differ by less than this share of themselves are one number, as float32 may write it."""
+"""Numbers that differ by less than this share of themselves are one, as float32 may write it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How integers are made.
+    """Choices in making integers.
 
     Attributes:
         weights: what weights are rounded to.
@@ -80,18 +83,18 @@ class QuantizedWeights:
 def quantize_weights(
     graph: Rewritten, kind: WeightKind, full_scale: float
 ) -> dict[str, QuantizedWeights]:
-    """All weights as levels; those whose currents are added share a step per output.
+    """Make levels of all weights; those whose currents are added share a step per output.
 
     Raises:
         NotMappable: when weights that are added depend on each other's step.
     """
-    made: dict[str, QuantizedWeights] = {}
+    quantized: dict[str, QuantizedWeights] = {}
     waiting = _groups(graph)
     while waiting:
         ready = [
             group
             for group in waiting
-            if all(root in made for name in group for root in _behind(graph, name))
+            if all(root in quantized for name in group for root in _behind(graph, name))
         ]
         if not ready:
             raise NotMappable(
@@ -99,15 +102,15 @@ def quantize_weights(
                 "neurons between them"
             )
         for group in ready:
-            made |= _one_step(
-                {name: _incoming(graph, name, made, full_scale) for name in group}, graph, kind
+            quantized |= _one_step(
+                {name: _incoming(graph, name, quantized, full_scale) for name in group}, graph, kind
             )
         waiting = [group for group in waiting if group not in ready]
-    return made
+    return quantized
 
 
 def _groups(graph: Rewritten) -> list[list[str]]:
-    """Return the nodes of weights, those together whose currents are added somewhere."""
+    """Group the nodes of weights whose currents are added somewhere."""
     owner = {name: name for name, node in graph.nodes.items() if isinstance(node, Weights)}
 
     def find(name: str) -> str:
@@ -125,34 +128,34 @@ def _groups(graph: Rewritten) -> list[list[str]]:
 
 
 def _behind(graph: Rewritten, name: str) -> list[str]:
-    """Return the weights whose currents weights take."""
+    """Return the weights whose currents the weights of a node take."""
     roots = [root for source in graph.sources(name) for root in graph.roots(source)]
     return [root for root in roots if isinstance(graph.nodes.get(root), Weights)]
 
 
 def signal(
-    graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float
+    graph: Rewritten, name: str, quantized: Mapping[str, QuantizedWeights], full_scale: float
 ) -> Float:
-    """What one unit of the integers that leave a node is worth, per channel."""
+    """Return what one unit of the integers that leave a node is worth, per channel."""
     if name == INPUT:
         return np.full(graph.shapes[INPUT][0], 1 / full_scale)
     node = graph.nodes[name]
     if isinstance(node, Cells):
         return np.ones(node.shape[0])
     if isinstance(node, Weights):
-        return made[name].step
+        return quantized[name].step
     source = graph.sources(name)[0]
-    told = signal(graph, source, made, full_scale)
-    return np.repeat(told, graph.shapes[name][0] // len(told)) if isinstance(node, Flat) else told
+    unit = signal(graph, source, quantized, full_scale)
+    return np.repeat(unit, graph.shapes[name][0] // len(unit)) if isinstance(node, Flat) else unit
 
 
 def _incoming(
-    graph: Rewritten, name: str, made: Mapping[str, QuantizedWeights], full_scale: float
+    graph: Rewritten, name: str, quantized: Mapping[str, QuantizedWeights], full_scale: float
 ) -> Float:
-    """Real weights for integers as their input."""
+    """Return real weights for integers as their input."""
     node = graph.nodes[name]
     assert isinstance(node, Weights)
-    return columns(node, signal(graph, graph.sources(name)[0], made, full_scale))
+    return columns(node, signal(graph, graph.sources(name)[0], quantized, full_scale))
 
 
 def _one_step(
@@ -168,7 +171,7 @@ def _one_step(
     read = within_kind(joint, kind)
     silent = ~joint.any(axis=1)
     step = np.where(silent, np.median(read.step[~silent]) if not silent.all() else 1.0, read.step)
-    made, at = {}, 0
+    quantized, at = {}, 0
     for (name, weight), each in zip(group.items(), rows, strict=True):
         width = each.shape[1] if even else each.size
         levels = read.levels[:, at : at + width].reshape(weight.shape)
@@ -181,19 +184,25 @@ def _one_step(
             np.linalg.norm(weight - back)
             / max(float(np.linalg.norm(weight)), np.finfo(np.float64).tiny)
         )
-        made[name] = QuantizedWeights(
+        quantized[name] = QuantizedWeights(
             weights_node(node, levels, kind_of(levels)), steps, error, read.moved == 0
         )
-    return made
+    return quantized
 
 
 class LayerReader:
-    """Turns the step of a layer of neurons into what waits for integers."""
+    """Reader of a layer of neurons: from its step to what waits for integers."""
 
     def __init__(
-        self, name: str, cells: Cells, step: Step, how: Semantics, options: Options
+        self, name: str, cells: Cells, step: Step, semantics: Semantics, options: Options
     ) -> None:
-        self.name, self.cells, self.step, self.how, self.options = name, cells, step, how, options
+        self.name, self.cells, self.step, self.semantics, self.options = (
+            name,
+            cells,
+            step,
+            semantics,
+            options,
+        )
         self.notes: list[str] = []
         self.by_neuron = False
         self.digits = digits(step.gain)
@@ -239,9 +248,9 @@ class LayerReader:
         arithmetic = Arithmetic(
             decay_numerator=decay.common(1)[0],
             decay_shift=decay.common(1)[1],
-            reset="none" if keeps or not self.cells.fires else self.how.reset,
-            reset_timing=self.how.reset_timing,
-            fires=self.how.fires if self.cells.fires else "never",
+            reset="none" if keeps or not self.cells.fires else self.semantics.reset,
+            reset_timing=self.semantics.reset_timing,
+            fires=self.semantics.fires if self.cells.fires else "never",
         )
         synapse = None
         if alpha is not None:
@@ -251,7 +260,7 @@ class LayerReader:
                 decay_shift=shift,
                 bias_to="synapse" if to_synapse else "membrane",
             )
-            if to_synapse and self.how.current == "last":
+            if to_synapse and self.semantics.current == "last":
                 self.notes.append(f"{self.name}: its bias acts one step earlier than in the graph")
         decays = (decay,) if alpha is None else (decay, alpha)
         exact, most = exact and not self.notes, max(factors, self.digits)
@@ -263,7 +272,7 @@ class LayerReader:
         )
 
     def _differs(self, step: Step, numbers: tuple[tuple[Float, float], ...]) -> bool:
-        """Whether neurons of one channel differ, so that each of the layer has numbers of its own."""
+        """Return whether neurons of one channel differ; each neuron then has its own numbers."""
         decays = [
             (beta, float((1 - beta).min())) for beta in (step.beta, step.alpha) if beta is not None
         ]
@@ -295,9 +304,9 @@ class LayerReader:
         left, bits = 1 - beta, self.options.decay_bits
         tried = range(1, MAX_SHIFT + 1) if bits is None else (bits,)
         near = (
-            made
+            rounded
             for n in tried
-            if (made := rounded_decay(beta, n)).moved <= self.options.error * left or bits
+            if (rounded := rounded_decay(beta, n)).moved <= self.options.error * left or bits
         )
         decay = next(near, rounded_decay(beta, MAX_SHIFT))
         self._require_leak(decay, what, beta, tried[-1])
@@ -305,7 +314,7 @@ class LayerReader:
         return decay
 
     def _own_decays(self, values: Float, what: str) -> Decay:
-        """One decay a neuron, with the least shift that keeps each within the error that was asked for."""
+        """Return a decay for each neuron, with the least shift that keeps to the asked error."""
         rows = self._rows(values)
         betas = rows.ravel() if self.by_neuron else rows[:, 0]
         exact, bits = exact_decays(betas), self.options.decay_bits
@@ -333,7 +342,11 @@ class LayerReader:
             else "give a higher --decay-bits"
         )
         require_leak(
-            decay, what, beta, bits, next(iter(odd_times(self.cells.values, self.how.dt)), usual)
+            decay,
+            what,
+            beta,
+            bits,
+            next(iter(odd_times(self.cells.values, self.semantics.dt)), usual),
         )
 
     def _note_moved(self, decay: Decay, what: str, share: float) -> None:
@@ -346,11 +359,17 @@ class LayerReader:
         note = f"{self.name}: {what} moved by {decay.moved:.2g} to {numerators}"
         if self.options.decay_bits is None and share > self.options.error:
             most = f"{MAX_SHIFT} bits, the most that a decay has"
-            note += f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, for it has {most}"
+            note += (
+                f", by {share:.2g} of its time constant and not {self.options.error:g} as asked, "
+                f"for it has {most}"
+            )
         self.notes.append(note)
 
     def _numbers(self, values: Float, what: str, unit: float) -> Float:
-        """One number per channel of numbers per neuron, or each in one axis; differences far below `unit` are none."""
+        """Return one number per channel of numbers per neuron, or each in one axis.
+
+        Differences far below `unit` are none.
+        """
         rows = self._rows(values)
         if self.by_neuron:
             return rows.ravel().copy()

@@ -85,7 +85,7 @@ class Quantized:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was rounded."""
+        """Return whether nothing was rounded."""
         return all(layer.report.exact for layer in self.layers.values())
 
 
@@ -120,61 +120,65 @@ def quantize(
     refusals = Refusals()
     length = _length(graph, sample, steps, full_scale, refusals)
     graph = decided(graph, semantics or Semantics(), refusals)
-    how, notes = settled(graph, semantics or Semantics(), refusals)
+    complete, notes = settled(graph, semantics or Semantics(), refusals)
     refusals.raise_all()
     scale = full_scale or 1.0
-    rewritten, weights, waiting = plan(graph, how, options, scale)
+    rewritten, weights, waiting = plan(graph, complete, options, scale)
     entry = Input(graph.shape, "spikes" if full_scale is None else "u8")
-    with asking_about_times(graph.cells, how.dt):
-        drawn, layers = rooms(_drawn(rewritten, weights, waiting, entry, length, how), waiting)
+    with asking_about_times(graph.cells, complete.dt):
+        drawn, layers = rooms(_drawn(rewritten, weights, waiting, entry, length, complete), waiting)
         # nothing is rounded where that is possible at all
         exact = options.fraction_bits is None and all(room.exact for room in layers.values())
         bits, waiting = chosen_bits(
             layers, fraction_bits=options.fraction_bits, error=None if exact else options.error
         )
         network = completed(drawn, waiting, bits)
-    require_same_delays(graph, network, how)
+    require_same_delays(graph, network, complete)
     widths = analyse(network).layers
-    made = {}
+    quantized_layers = {}
     for name, wait in waiting.items():
-        told = report(wait, bits[name], widths[name], length)
+        layer_report = report(wait, bits[name], widths[name], length)
         leading = [weights[root].error for root in _leading(rewritten, name)]
-        made[name] = Layer(
-            told,
-            _laid(wait, told.folded.scale / 2.0**told.folded.fraction_bits),
+        quantized_layers[name] = Layer(
+            layer_report,
+            _laid(wait, layer_report.folded.scale / 2.0**layer_report.folded.fraction_bits),
             _laid(wait, wait.dynamics.threshold),
             wait.dynamics.decays[0],
             max(leading, default=0.0),
-            max(wait.dropped, moved_share(wait, told.folded)),
+            max(wait.dropped, moved_share(wait, layer_report.folded)),
             max(decay.moved for decay in wait.dynamics.decays),
         )
-    said = [note for layer in made.values() for note in layer.report.notes]
+    said = [note for layer in quantized_layers.values() for note in layer.report.notes]
     said += [
         f"{n}: {note}"
         for n, cells in graph.cells.items()
-        for note in taken_for_exact(cells, step_of(cells, how), how)
+        for note in taken_for_exact(cells, step_of(cells, complete), complete)
     ]
-    return Quantized(graph, network, how, made, scale, (*notes, *rewritten.notes, *said))
+    return Quantized(
+        graph, network, complete, quantized_layers, scale, (*notes, *rewritten.notes, *said)
+    )
 
 
 def plan(
-    graph: Graph, how: Semantics, options: Options, scale: float
+    graph: Graph, semantics: Semantics, options: Options, scale: float
 ) -> tuple[Rewritten, Mapping[str, QuantizedWeights], Mapping[str, Waiting]]:
-    """Return the graph rewritten, its weights as levels, and its layers of neurons, which wait for their fraction bits.
+    """Return the graph rewritten, its weights as levels, and its layers of neurons.
+
+    The layers wait for their fraction bits.
 
     Raises:
         NotMappable: naming every node that no integer network computes, as far as they can be known
             at once.
     """
     refusals = Refusals()
-    cells, silent = steps_of(graph, how, refusals), silence(graph)
+    cells, silent = steps_of(graph, semantics, refusals), silence(graph)
     with refusals.collect():
-        rewritten = Rewritten(graph, how, scale)
+        rewritten = Rewritten(graph, semantics, scale)
         weights = quantize_weights(rewritten, options.weights, scale)
         waiting: dict[str, Waiting] = {}
         for name, step in cells.items():
             layer = graph.cells[name]
-            reader = LayerReader(name, layer, step, how, options)
+            reader = LayerReader(name, layer, step, semantics, options)
             arriving = sum(
                 (silent[source] for source in graph.outline.sources(name)), np.zeros(layer.shape)
             )
@@ -195,7 +199,7 @@ def plan(
 
 
 def _laid(wait: Waiting, numbers: Float) -> Float:
-    """Numbers by neuron in the layer's shape, those by channel as they are."""
+    """Lay numbers by neuron out in the layer's shape; those by channel stay as they are."""
     return numbers if wait.dynamics.shape is None else numbers.reshape(wait.dynamics.shape)
 
 
@@ -222,7 +226,10 @@ def _length(
     full_scale: float | None,
     refusals: Refusals,
 ) -> int:
-    """For how many steps a sample runs; what is wrong with the samples, or not said of them, goes to `refusals`, as UsageErrors."""
+    """Return for how many steps a sample runs.
+
+    What is wrong with the samples, or not said of them, goes to `refusals`, as UsageErrors.
+    """
     shape = graph.shape
     held, timed = (
         sample.shape[1:] == shape,
@@ -230,22 +237,34 @@ def _length(
     )
     if sample.dtype != np.uint8 or not sample.size or not (held or timed):
         wanted = ", ".join(map(str, shape))
-        told = f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 [N, T, {wanted}]"
-        refusals.add(UsageError(f"{told}, or [N, {wanted}] and --steps; reshape it"))
-        return 0
-    if held and steps is None:
-        told = "calibration input has no axis of time, and no steps are given"
         refusals.add(
             UsageError(
-                f"{told}; say for how many a sample is held, as --steps 8 (in Python: steps=8)"
+                f"calibration input is {sample.dtype} {list(sample.shape)}, the graph takes uint8 "
+                f"[N, T, {wanted}], or [N, {wanted}] and --steps; reshape it"
+            )
+        )
+        return 0
+    if held and steps is None:
+        refusals.add(
+            UsageError(
+                "calibration input has no axis of time, and no steps are given; say for how many a "
+                "sample is held, as --steps 8 (in Python: steps=8)"
             )
         )
     if timed and steps is not None and steps > sample.shape[1]:
-        told = f"calibration input has {sample.shape[1]} steps, but --steps is {steps}"
-        refusals.add(UsageError(f"{told}; ask for at most as many"))
+        refusals.add(
+            UsageError(
+                f"calibration input has {sample.shape[1]} steps, but --steps is {steps}; ask for "
+                "at most as many"
+            )
+        )
     if full_scale is None and (highest := int(sample.max())) > 1:
-        told = f"calibration input holds {highest}, but no full scale is given"
-        refusals.add(UsageError(f"{told}; give --full-scale 255 for pixels, 1 for counts"))
+        refusals.add(
+            UsageError(
+                f"calibration input holds {highest}, but no full scale is given; give --full-scale "
+                "255 for pixels, 1 for counts"
+            )
+        )
     return steps or int(sample.shape[1])
 
 
@@ -256,7 +275,10 @@ def _leading(graph: Rewritten, name: str) -> list[str]:
 
 
 def _factors(graph: Graph, name: str, full_scale: float) -> int:
-    """Return the most binary digits of what scales and averages multiply with on the way to a layer, and the full scale of inputs."""
+    """Return the most binary digits of the factors on the way to a layer.
+
+    Factors are those of scales and averages, and 1 over the full scale of inputs.
+    """
     pending, seen, most = [name], {name}, 0
     while pending:
         for source in set(graph.outline.sources(pending.pop())) - seen:
@@ -279,10 +301,10 @@ def _drawn(
     waiting: Mapping[str, Waiting],
     entry: Input,
     steps: int,
-    how: Semantics,
+    semantics: Semantics,
 ) -> Network:
     """Return the network with its weights, and placeholders for its neurons."""
-    nodes: dict[str, Node] = {name: made.node for name, made in weights.items()}
+    nodes: dict[str, Node] = {name: quantized.node for name, quantized in weights.items()}
     nodes |= {name: placeholder(wait) for name, wait in waiting.items()}
     for name, node in graph.nodes.items():
         match node:
@@ -293,6 +315,8 @@ def _drawn(
             case Wait():
                 nodes[name] = delay_of(graph.steps[name])
     readout = (
-        "count_argmax_lowest" if how.readout == "count" else f"membrane_{how.readout}_argmax_lowest"
+        "count_argmax_lowest"
+        if semantics.readout == "count"
+        else f"membrane_{semantics.readout}_argmax_lowest"
     )
     return Network(nodes, tuple(graph.edges), entry, steps, readout)  # type: ignore[arg-type]  # checked by Network

@@ -1,4 +1,7 @@
-"""Reading a NIR file, whoever wrote it: through the door, then its meaning; subgraphs are put into the graph that holds them."""
+"""Reading of NIR files, whoever wrote them: checked as files, then read for their meaning.
+
+Subgraphs are put into the graph that holds them.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +37,13 @@ def read(path: Path) -> Graph:
         FileRefused: naming the node, the value and the way out, when it is not HDF5, not NIR, or
             contradicts itself.
     """
-    told = read_tree(path).get("node")
+    tree = read_tree(path).get("node")
     with about(f"{path}: "):
-        return from_tree(told)
+        return from_tree(tree)
 
 
 def from_nir(graph: nir.NIRGraph) -> Graph:
-    """Return a graph of the `nir` package.
+    """Read a graph of the `nir` package.
 
     Raises:
         FileRefused: as `read`.
@@ -48,20 +51,22 @@ def from_nir(graph: nir.NIRGraph) -> Graph:
     return from_tree(graph.to_dict())
 
 
-def from_tree(told: Any) -> Graph:
-    """Return a graph as dictionaries, as they stand in a file; all that is wrong with it is told at once.
+def from_tree(tree: Any) -> Graph:
+    """Read a graph from dictionaries, as they stand in a file.
+
+    All that is wrong with it is said at once.
 
     Raises:
         FileRefused: as `read`.
     """
-    flat = FlatGraph(told)
+    flat = FlatGraph(tree)
     refusals, notes = flat.refusals, list(flat.notes)
     dt: float | None = None
     stated: Shape = ()
     with refusals.collect():
-        dt = _dt(told)
+        dt = _dt(tree)
     with refusals.collect():
-        _require_whole(told)
+        _require_whole(tree)
     for entry in flat.inputs[:1]:
         with refusals.collect():
             stated = shape_of(flat.shapes[entry], entry)
@@ -70,7 +75,7 @@ def from_tree(told: Any) -> Graph:
     named = _Named(flat)
     heads = named.read_out(notes)
     shape, fitted = _fit(named, stated, flat.inputs[0], notes, refusals)
-    if refusals:  # what else is known of the numbers is told with it
+    if refusals:  # what else is known of the numbers is said with it
         for name, node in fitted.nodes.items():
             with refusals.collect(f"{name}: "):
                 if isinstance(node, Cells) and node.shape:
@@ -102,13 +107,15 @@ class _Named:
         }
         self.unread = [self.names[source] for source in flat.unread]
         edges = [(self.names[a], self.names[b]) for a, b in flat.edges]
-        to_output = dict.fromkeys(
-            edge for edge in edges if edge[1] == OUTPUT
-        )  # one layer may lead to several outputs
+        # one layer may lead to several outputs
+        to_output = dict.fromkeys(edge for edge in edges if edge[1] == OUTPUT)
         self.edges: list[Edge] = [edge for edge in edges if edge[1] != OUTPUT] + list(to_output)
 
     def read_out(self, notes: list[str]) -> dict[str, str]:
-        """Put neurons that keep nothing after what leads to the output without being neurons; `Graph.heads`."""
+        """Put neurons that keep nothing after what leads to the output without being neurons.
+
+        Returns `Graph.heads`.
+        """
         fed = [a for a, b in self.edges if b == OUTPUT]
         in_file = {name: source for source, name in self.names.items()}
         heads: dict[str, str] = {}
@@ -128,15 +135,18 @@ class _Named:
         return heads
 
     def _name(self, wanted: str) -> str:
-        made = node_name(wanted, self._used)
-        self._used.add(made)
-        return made
+        name = node_name(wanted, self._used)
+        self._used.add(name)
+        return name
 
 
 def _fit(
     named: _Named, stated: Shape, entry: str, notes: list[str], refusals: Refusals
 ) -> tuple[Shape, Fitted]:
-    """Return the input's shape, and the nodes fitted to it: without leading axes of 1, if with them it does not fit."""
+    """Return the input's shape, and the nodes fitted to it.
+
+    Leading axes of 1 are left out if with them it does not fit.
+    """
     first: tuple[Shape, Fitted, Refusals] | None = None
     heard = [named.nodes.get(b) for a, b in named.edges if a == INPUT]
     vector = all(isinstance(node, Weights) and node.weight.ndim == 2 for node in heard)
@@ -144,16 +154,18 @@ def _fit(
         without = stated[start:]
         if len(without) > 3 or (vector and len(without) > 1 and stated[start] == 1):
             continue
-        shape, found = map_shape(without), Refusals()
+        shape, misfits = map_shape(without), Refusals()
         if math.prod(shape) > LARGEST_LAYER:
-            told = f"{entry}: shape is {list(shape)}, {math.prod(shape):,} values"
             refusals.add(
-                FileRefused(f"{told}; the limit is {LARGEST_LAYER:,}: use a smaller input")
+                FileRefused(
+                    f"{entry}: shape is {list(shape)}, {math.prod(shape):,} values; the limit is "
+                    f"{LARGEST_LAYER:,}: use a smaller input"
+                )
             )
             raise refusals.joined()
-        fitted = fit(named.nodes, named.edges, shape, found, named.unread)
-        first = first or (shape, fitted, found)
-        if not found:
+        fitted = fit(named.nodes, named.edges, shape, misfits, named.unread)
+        first = first or (shape, fitted, misfits)
+        if not misfits:
             if start:
                 notes.append(leading_axis(f"{entry}: shape is {list(stated)}"))
             if shape != without:
@@ -185,9 +197,12 @@ def _note_outputs(flat: FlatGraph, named: _Named, fitted: Fitted, notes: list[st
             notes.append(leading_axis(f"{leave}: shape is {list(stated)}"))
 
 
-def _require_whole(told: Mapping[str, Any]) -> None:
-    """Refuse a file of lehr's whose neurons NIR has no type for: read as the nearest, they would be other neurons."""
-    metadata = told.get("metadata")
+def _require_whole(tree: Mapping[str, Any]) -> None:
+    """Refuse a file of lehr's whose neurons NIR has no type for.
+
+    Read as the nearest type, they would be other neurons.
+    """
+    metadata = tree.get("metadata")
     origin = metadata.get(ORIGIN) if isinstance(metadata, Mapping) else None
     lacks = origin.get(APPROXIMATE) if isinstance(origin, Mapping) else None
     if lacks is not None:
@@ -197,9 +212,9 @@ def _require_whole(told: Mapping[str, Any]) -> None:
         )
 
 
-def _dt(told: Mapping[str, Any]) -> float | None:
-    """What the graph's metadata says of its step."""
-    metadata = told.get("metadata")
+def _dt(tree: Mapping[str, Any]) -> float | None:
+    """Return the step that the graph's metadata states, in seconds; None where it states none."""
+    metadata = tree.get("metadata")
     value = metadata.get("dt") if isinstance(metadata, Mapping) else None
     if value is None:
         return None

@@ -1,4 +1,6 @@
-"""The float graph in the vocabulary of an integer network: no scales, no averages, and one unit wherever currents are added.
+"""The float graph in the vocabulary of an integer network.
+
+It has no scales, no averages, and one unit wherever currents are added.
 
 A scale goes into the weights after it, into the neurons after it, or into the weights before it;
 what none of these can take becomes weights of its own, one per channel. Averages are sums and a
@@ -33,7 +35,7 @@ class Rewritten:
         notes: in sentences.
     """
 
-    def __init__(self, graph: Graph, how: Semantics, full_scale: float) -> None:
+    def __init__(self, graph: Graph, semantics: Semantics, full_scale: float) -> None:
         self.nodes: dict[str, FloatNode] = dict(graph.nodes)
         self.edges: list[Edge] = list(graph.edges)
         self.shapes: dict[str, Shape] = dict(graph.outline.shapes)
@@ -42,12 +44,12 @@ class Rewritten:
         }
         self.steps: dict[str, Steps] = {}
         self.notes: list[str] = []
-        self._delays(how)
+        self._delays(semantics)
         self._averages()
         while scales := [name for name, node in self.nodes.items() if isinstance(node, Scale)]:
             self._scale(scales[-1])
         self._join(graph, full_scale)
-        if how.current == "last":
+        if semantics.current == "last":
             for name, cells in graph.cells.items():
                 if cells.cuba:
                     self._wait_before(name)
@@ -80,10 +82,10 @@ class Rewritten:
         return name
 
     # ---------------------------------------------------------------- one method a rule
-    def _delays(self, how: Semantics) -> None:
+    def _delays(self, semantics: Semantics) -> None:
         for name, node in list(self.nodes.items()):
             if isinstance(node, Wait):
-                self.steps[name], moved = whole_steps(name, node, how)
+                self.steps[name], moved = whole_steps(name, node, semantics)
                 if moved:
                     low, high = int(self.steps[name].min()), int(self.steps[name].max())
                     steps = f"{low}" if low == high else f"{low} to {high}"
@@ -191,13 +193,16 @@ class Rewritten:
 
     def _wait_before(self, name: str) -> None:
         shape = self.shapes[name]
-        made = self._insert(
+        inserted = self._insert(
             f"{name}.last", Wait(np.zeros(shape)), [(a, name) for a in self.sources(name)], shape
         )
-        self.steps[made] = np.ones((), np.int64)
+        self.steps[inserted] = np.ones((), np.int64)
 
     def roots(self, name: str) -> list[str]:
-        """Return the weights, neurons or input whose values pooling, flattening and delays bring to the edges that leave `name`."""
+        """Return the weights, neurons or input whose values leave `name` on its edges.
+
+        Pooling, flattening and delays bring them there.
+        """
         if name == INPUT or isinstance(self.nodes[name], (Weights, Cells)):
             return [name]
         return list(
@@ -210,7 +215,7 @@ def _along(factors: Float, weight: Float, axis: int) -> Float:
 
 
 def columns(node: Weights, factors: Float) -> Float:
-    """Weights whose input comes multiplied with `factors`, one per input channel."""
+    """Take factors of the input, one per input channel, into weights."""
     if node.groups == 1:
         return node.weight * _along(factors, node.weight, 1)
     outputs, per_group = node.weight.shape[:2]
@@ -219,7 +224,7 @@ def columns(node: Weights, factors: Float) -> Float:
 
 
 def _diagonal(factors: Float, shape: Shape) -> Weights:
-    """Weights by which each channel hears itself alone."""
+    """Return weights by which each channel hears itself alone."""
     if len(shape) == 1:
         return Weights(np.diag(factors))
     assert math.prod(factors.shape) == shape[0]

@@ -1,4 +1,7 @@
-"""What a NIR graph does not say: its step, how its equations are stepped, what a spike does, and which layer decides."""
+"""The choices that a NIR graph leaves open.
+
+They are its step, how its equations are stepped, what a spike does, and which layer decides.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ LEAST_DT = 1e-15
 
 @dataclass(frozen=True)
 class Semantics:
-    """How a graph is to be understood. The defaults are the equations of NIR's own documentation, stepped by forward Euler.
+    """The reading of a graph where NIR leaves it open.
+
+    The defaults are the equations of NIR's own documentation, stepped by forward Euler.
 
     Attributes:
         dt: seconds of a step; None where the graph has no time constants, or states it itself.
@@ -76,12 +81,15 @@ class Semantics:
                 raise UsageError(f"{option(name)} is {value!r}; {either(str(value), allowed)}")
 
 
-def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
-    """Return the graph whose output is fed by the layer that `read_from` names; a missing or wrong name goes to `refusals`, as UsageError."""
+def decided(graph: Graph, given: Semantics, refusals: Refusals) -> Graph:
+    """Return the graph whose output is fed by the layer that `read_from` names.
+
+    A missing or wrong name goes to `refusals`, as UsageError.
+    """
     choice = " or ".join(
         f"--read-from {source}" for source in list(graph.heads)[:_SHOWN]
     ) + " ..." * (len(graph.heads) > _SHOWN)
-    if told.read_from is None:
+    if given.read_from is None:
         if len(graph.heads) > 1:
             refusals.add(
                 UsageError(
@@ -91,12 +99,12 @@ def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
             )
         return graph
     named = {layer: (layer, source, graph.names[source]) for source, layer in graph.heads.items()}
-    layer = next((layer for layer, names in named.items() if told.read_from in names), None)
+    layer = next((layer for layer, names in named.items() if given.read_from in names), None)
     if layer is None:
-        way_out = f"{nearest(told.read_from, graph.heads)} use {choice}".strip()
+        way_out = f"{nearest(given.read_from, graph.heads)} use {choice}".strip()
         refusals.add(
             UsageError(
-                f"--read-from is {told.read_from!r}, which does not lead to the output; {way_out}"
+                f"--read-from is {given.read_from!r}, which does not lead to the output; {way_out}"
             )
         )
         return graph
@@ -110,8 +118,12 @@ def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
     )
 
 
-def settled(graph: Graph, told: Semantics, refusals: Refusals) -> tuple[Semantics, tuple[str, ...]]:
-    """Return the semantics with what the graph itself states filled in, and where each of them comes from, in sentences.
+def settled(
+    graph: Graph, given: Semantics, refusals: Refusals
+) -> tuple[Semantics, tuple[str, ...]]:
+    """Return the semantics with what the graph itself states filled in.
+
+    With them come sentences that say where each of them is from.
 
     Whatever is needed and neither says goes to `refusals`, as UsageErrors that name a node that
     needs it.
@@ -132,22 +144,22 @@ def settled(graph: Graph, told: Semantics, refusals: Refusals) -> tuple[Semantic
         ),
         None,
     )
-    made, notes = told, list(graph.notes)
-    if told.dt is None and graph.dt is not None:
-        made = replace(made, dt=graph.dt)
+    chosen, notes = given, list(graph.notes)
+    if given.dt is None and graph.dt is not None:
+        chosen = replace(chosen, dt=graph.dt)
         notes.append(f"dt is {graph.dt:g} s, from the graph's metadata")
-    elif told.dt is not None:
+    elif given.dt is not None:
         stated = (
             f", where the graph's metadata says {graph.dt:g}"
-            if graph.dt not in (None, told.dt)
+            if graph.dt not in (None, given.dt)
             else ""
         )
-        notes.append(f"dt is {told.dt:g} s, as given{stated}")
-    _ask(graph, told, made.dt, timed, integrating, refusals)
-    made = replace(made, readout=told.readout or "count")
+        notes.append(f"dt is {given.dt:g} s, as given{stated}")
+    _ask(graph, given, chosen.dt, timed, integrating, refusals)
+    chosen = replace(chosen, readout=given.readout or "count")
     notes.append(
-        f"a membrane fires {'above' if made.fires == 'gt' else 'at or above'} its threshold; reset "
-        f"{made.reset}, {made.reset_timing}"
+        f"a membrane fires {'above' if chosen.fires == 'gt' else 'at or above'} its threshold; "
+        f"reset {chosen.reset}, {chosen.reset_timing}"
     )
     notes.append(
         "a feedback edge carries the value of the step before; at the start every layer is silent "
@@ -155,33 +167,36 @@ def settled(graph: Graph, told: Semantics, refusals: Refusals) -> tuple[Semantic
     )
     if timed:
         notes.append(
-            f"decays by {made.discretize}: "
-            f"{'1 - dt/tau' if made.discretize == 'euler' else 'exp(-dt/tau)'}"
+            f"decays by {chosen.discretize}: "
+            f"{'1 - dt/tau' if chosen.discretize == 'euler' else 'exp(-dt/tau)'}"
         )
     if integrating:
         notes.append(
-            f"IF and I add {'r' if made.integrate == 'step' else 'r dt'} times their input in a "
+            f"IF and I add {'r' if chosen.integrate == 'step' else 'r dt'} times their input in a "
             "step"
         )
     for name, cells in graph.cells.items():
-        notes += [f"{name}: {odd}" for odd in odd_times(cells.values, made.dt)]
+        notes += [f"{name}: {odd}" for odd in odd_times(cells.values, chosen.dt)]
     if any(cells.cuba for cells in graph.cells.values()):
         notes.append(
             "membranes take the current of "
-            f"{'this step' if made.current == 'new' else 'the step before'}"
+            f"{'this step' if chosen.current == 'new' else 'the step before'}"
         )
-    return made, tuple(notes)
+    return chosen, tuple(notes)
 
 
 def _ask(
     graph: Graph,
-    told: Semantics,
+    given: Semantics,
     dt: float | None,
     timed: str | None,
     integrating: str | None,
     refusals: Refusals,
 ) -> None:
-    """Refuse what is not said: `timed` is a node with a time constant, `integrating` one that integrates."""
+    """Refuse what is not said.
+
+    `timed` is a node with a time constant, `integrating` one that integrates.
+    """
     last = graph.nodes[graph.outline.output]
     assert isinstance(last, Cells)
     if dt is None and timed:
@@ -191,7 +206,7 @@ def _ask(
                 f"{_GIVE_DT}"
             )
         )
-    if integrating and told.integrate is None:
+    if integrating and given.integrate is None:
         refusals.add(
             UsageError(
                 f"{integrating} integrates r times its input, and NIR files mean by that r in a "
@@ -199,14 +214,14 @@ def _ask(
                 " say --integrate step (sinabs) or --integrate ode (NIR's equation)"
             )
         )
-    if integrating and told.integrate == "ode" and dt is None:
+    if integrating and given.integrate == "ode" and dt is None:
         refusals.add(
             UsageError(
                 f"{integrating} integrates over time, and the graph does not say how long a step "
                 f"is; {_GIVE_DT}"
             )
         )
-    if told.readout in (None, "count") and not last.fires:
+    if given.readout in (None, "count") and not last.fires:
         refusals.add(
             UsageError(
                 f"{graph.outline.output} comes before the output and does not fire;"

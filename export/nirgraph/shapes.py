@@ -1,4 +1,6 @@
-"""What shape comes to each node of a float graph, and the numbers of neurons, scales and delays laid out over it.
+"""Shapes of the inputs of a float graph's nodes, and their numbers laid out over them.
+
+Numbers are those of neurons, scales and delays.
 
 NIR has one number per neuron. Its tools also write one number for a whole layer, one per channel
 (`[channels, 1, 1]`), or the batch's axis of 1; each of these has one meaning where the shape of the
@@ -23,7 +25,7 @@ from lehr.nodes import Shape, ShapeMismatch
 from lehr.refusals import Refusals
 
 LARGEST_LAYER = 1 << 24
-"""How many values a node may put out: a few bytes of a file can ask for any number."""
+"""The most values that a node may put out: a few bytes of a file can ask for any number."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def fit(
     refusals: Refusals,
     unread: Iterable[str] = (),
 ) -> Fitted:
-    """Follow an input of `shape` through a graph, and lay the numbers of its nodes out over what comes to them.
+    """Follow an input through a graph, and lay the nodes' numbers out over what comes to them.
 
     What does not fit goes to `refusals`, the first fault of each node by its name; what comes after
     such a node, or after one that is `unread` since a fault was found in it before, is looked at as
@@ -58,23 +60,22 @@ def fit(
     sources: dict[str, list[str]] = {name: [] for name in (*nodes, *unread)}
     targets: dict[str, list[str]] = {name: [] for name in (INPUT, *nodes, *unread)}
     for a, b in edges:
-        if (
-            a in targets and b in sources
-        ):  # the network refuses an edge into the input or out of the output
+        # the network refuses an edge into the input or out of the output
+        if a in targets and b in sources:
             sources[b].append(a)
             targets[a].append(b)
-    made, shapes, notes = dict(nodes), {INPUT: shape}, list[str]()
+    fitted, shapes, notes = dict(nodes), {INPUT: shape}, list[str]()
     reached = _reached(targets)
     for name in [name for name in reached if name in nodes]:
         arriving = next((shapes[source] for source in sources[name] if source in shapes), None)
         with refusals.collect(f"{name}: "):
             if arriving is not None:
-                made[name], said = _laid_out(nodes[name], arriving)
+                fitted[name], said = _laid_out(nodes[name], arriving)
                 notes += [f"{name}: {each}" for each in said]
-                shapes[name] = _output_shape(made[name], arriving)
+                shapes[name] = _output_shape(fitted[name], arriving)
             elif own := _own_shape(nodes[name]):
                 shapes[name] = own
-                made[name] = (
+                fitted[name] = (
                     _laid_out(nodes[name], own)[0]
                     if isinstance(nodes[name], Cells)
                     else nodes[name]
@@ -86,20 +87,23 @@ def fit(
     for name in [name for name in shapes if name != INPUT]:
         known = {source: shapes[source] for source in sources[name] if source in shapes}
         if len(set(known.values())) > 1:
-            told = ", ".join(f"{source} {shape}" for source, shape in known.items())
+            differing = ", ".join(f"{source} {shape}" for source, shape in known.items())
             refusals.add(
-                FileRefused(f"{name}: its inputs differ in shape ({told}); make them equal")
+                FileRefused(f"{name}: its inputs differ in shape ({differing}); make them equal")
             )
-    return Fitted(made, shapes, tuple(notes))
+    return Fitted(fitted, shapes, tuple(notes))
 
 
 def same_numbers(one: Shape, other: Shape) -> bool:
-    """Whether two shapes differ in axes of 1 alone, so that the same numbers stand in the same order in both."""
+    """Return whether two shapes differ in axes of 1 alone.
+
+    The same numbers then stand in the same order in both.
+    """
     return [size for size in one if size != 1] == [size for size in other if size != 1]
 
 
 def spread(value: Float, shape: Shape) -> Float | None:
-    """Numbers laid out over a layer; None where they have no one meaning there.
+    """Lay numbers out over a layer; return None where they have no one meaning there.
 
     They are one number, or one per neuron, or have an axis of 1 wherever they do not differ;
     leading axes of 1 say nothing.
@@ -121,12 +125,12 @@ def spread(value: Float, shape: Shape) -> Float | None:
 
 def _reached(targets: Mapping[str, list[str]]) -> dict[str, None]:
     """Return the nodes that the input comes to, nearest first."""
-    found, pending = dict.fromkeys(targets[INPUT]), deque(dict.fromkeys(targets[INPUT]))
+    reached, pending = dict.fromkeys(targets[INPUT]), deque(dict.fromkeys(targets[INPUT]))
     while pending:
-        new = [name for name in dict.fromkeys(targets[pending.popleft()]) if name not in found]
-        found |= dict.fromkeys(new)
+        new = [name for name in dict.fromkeys(targets[pending.popleft()]) if name not in reached]
+        reached |= dict.fromkeys(new)
         pending.extend(new)
-    return found
+    return reached
 
 
 def _laid_out(node: FloatNode, shape: Shape) -> tuple[FloatNode, list[str]]:
@@ -160,7 +164,7 @@ def _of_stated(field: str, stated: Shape, meant: tuple[Shape, ...]) -> list[str]
 
 
 def has_batch(written: Shape, shape: Shape) -> bool:
-    """Whether a shape has an axis of 1 before those of another one of the same numbers."""
+    """Return whether a shape has an axis of 1 before those of another one of the same numbers."""
     return len(written) > 1 and written[0] == 1 and (shape[0] != 1 or len(written) > len(shape))
 
 
@@ -171,18 +175,21 @@ def _fields(values: Mapping[str, Float], shape: Shape) -> tuple[dict[str, Float]
             raise FileRefused(_misfit(field, values, shape))
     said: dict[str, list[str]] = {}
     for field, value in values.items():
-        said.setdefault(_told(value.shape, shape), []).append(field)
+        said.setdefault(_spread_note(value.shape, shape), []).append(field)
     notes = [f"{', '.join(fields)}: {what}" for what, fields in said.items() if what]
     return {field: value for field, value in laid.items() if value is not None}, notes
 
 
-def _told(written: Shape, shape: Shape) -> str:
-    """What is said of numbers of one shape that were laid out over another; nothing where that is plain."""
+def _spread_note(written: Shape, shape: Shape) -> str:
+    """Say how numbers of one shape were laid out over another; nothing where that is plain."""
     neurons = math.prod(shape)
     if math.prod(written) == 1:
         return f"one number, for each of the {neurons:,} neurons" if neurons > 1 else ""
     if not same_numbers(written, shape):
-        return f"numbers of shape {list(written)}, for the layer's {list(shape)} neurons alike along its axes of 1"
+        return (
+            f"numbers of shape {list(written)}, for the layer's {list(shape)} neurons alike along "
+            "its axes of 1"
+        )
     return leading_axis(f"shape {list(written)}") if has_batch(written, shape) else ""
 
 
@@ -190,7 +197,8 @@ def _misfit(field: str, values: Mapping[str, Float], shape: Shape) -> str:
     value = values[field]
     alone = len({each.shape for each in values.values() if each.size > 1}) == 1
     if len(shape) > 1 and same_numbers(value.shape, shape[:1]):
-        way = f"where it is one number per channel, give it shape {[shape[0], *[1] * (len(shape) - 1)]}"
+        per_channel = [shape[0], *[1] * (len(shape) - 1)]
+        way = f"where it is one number per channel, give it shape {per_channel}"
     else:
         way = (
             "check the layer before it" if alone else f"{AGAIN} with one number per neuron in each"
@@ -215,7 +223,10 @@ def _output_shape(node: FloatNode, arriving: Shape) -> Shape:
 
 
 def _way_out(node: FloatNode, arriving: Shape) -> str:
-    """What to do about weights that do not fit: they may be transposed, if another axis than that of the inputs would fit."""
+    """Say what to do about weights that do not fit.
+
+    They may be transposed, if another axis than that of the inputs would fit.
+    """
     axes, channels = node.weight.shape if isinstance(node, Weights) else (), arriving[0]
     if len(axes) == 2 and len(arriving) > 1 and axes[1] == math.prod(arriving):
         return "put a Flatten before it"
@@ -227,12 +238,15 @@ def _way_out(node: FloatNode, arriving: Shape) -> str:
             axes[3] == channels and axes[1] == axes[2]
         )
         if axes[0] == channels or last:
-            return f"its weight is {list(axes)}: transposed? NIR has [outputs, inputs / groups, height, width]"
+            return (
+                f"its weight is {list(axes)}: transposed? NIR has [outputs, inputs / groups, "
+                "height, width]"
+            )
     return "check the layer before it"
 
 
 def _own_shape(node: FloatNode) -> Shape:
-    """What a node puts out, by its own numbers; empty where these do not say it."""
+    """Return the shape that a node puts out by its own numbers; empty if they do not say it."""
     match node:
         case Weights() if node.weight.ndim == 2:
             return node.weight.shape[:1]

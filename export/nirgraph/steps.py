@@ -15,15 +15,24 @@ from lehr.export.nirgraph.times import NEAR, odd_time
 
 _FINEST = 1 << 16
 _NOISE = 1e-12
-"""What double precision makes of a quotient of times that is exact, and more: float32 is a thousand times coarser."""
+"""The most by which double precision misses a quotient of times that is exact, and more.
+
+float32 is a thousand times coarser.
+"""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a layer, per neuron, with `u` the membrane above v_reset; arrays of the layer's shape.
+    """One step of a layer, per neuron, with `u` the membrane above v_reset.
 
-    u = beta u + gain x + drive, or with a synapse state  J = alpha J + gain x;  u = beta u + J +
-    drive.
+    Its arrays are of the layer's shape.
+
+        u = beta u + gain x + drive
+
+    With a synapse state:
+
+        J = alpha J + gain x
+        u = beta u + J + drive
 
     Attributes:
         beta: decay of the membrane.
@@ -66,7 +75,7 @@ def require_neurons(cells: Cells) -> None:
             raise NotMappable(f"its {name} is {float(v[name].min()):g} s; use one above 0")
 
 
-def step_of(cells: Cells, how: Semantics) -> Step:
+def step_of(cells: Cells, semantics: Semantics) -> Step:
     """Return the step of a layer.
 
     Raises:
@@ -76,9 +85,8 @@ def step_of(cells: Cells, how: Semantics) -> Step:
     v, zero = cells.values, np.zeros(cells.shape)
     v_reset = v.get("v_reset", zero)
     threshold = v["threshold"] - v_reset if cells.fires else None
-    if (
-        threshold is not None and cells.kind == "Threshold"
-    ):  # one of 0 or below is raised, and so is what is compared with it
+    # a threshold of 0 or below is raised, and so is what is compared with it
+    if threshold is not None and cells.kind == "Threshold":
         lift = np.where(threshold > 0, 0.0, 1 - threshold)
         return Step(zero, None, np.ones(cells.shape), lift, threshold + lift)
     if cells.kind == "Readout":
@@ -87,49 +95,56 @@ def step_of(cells: Cells, how: Semantics) -> Step:
         return Step(
             zero + 1,
             None,
-            v["r"] * (1.0 if how.integrate == "step" else how.dt or 0.0),
+            v["r"] * (1.0 if semantics.integrate == "step" else semantics.dt or 0.0),
             zero,
             threshold,
         )
-    beta = _decay(v.get("tau", v.get("tau_mem", zero)), "tau_mem" if cells.cuba else "tau", how)
+    beta = _decay(
+        v.get("tau", v.get("tau_mem", zero)), "tau_mem" if cells.cuba else "tau", semantics
+    )
     gain, alpha = (1 - beta) * v["r"], None
     if cells.cuba:
-        alpha = _decay(v["tau_syn"], "tau_syn", how)
+        alpha = _decay(v["tau_syn"], "tau_syn", semantics)
         gain = gain * (1 - alpha) * v["w_in"]
     return Step(beta, alpha, gain, (1 - beta) * (v["v_leak"] - v_reset), threshold)
 
 
-def _decay(tau: Float, name: str, how: Semantics) -> Float:
-    """What is left of a state after a step; a decay as near to a multiple of 2**-16 as float32 can say it, is that."""
-    assert how.dt is not None
-    share = _lost(tau, how.dt, how)
+def _decay(tau: Float, name: str, semantics: Semantics) -> Float:
+    """Return what is left of a state after a step.
+
+    A decay that is as near to a multiple of 2**-16 as float32 can say it is taken for that.
+    """
+    assert semantics.dt is not None
+    share = _lost(tau, semantics.dt, semantics)
     if share.max() > 1 + TOLERANCE:
-        if tau.min() < NEAR * how.dt:
-            raise NotMappable(odd_time(tau, name, how.dt))
+        if tau.min() < NEAR * semantics.dt:
+            raise NotMappable(odd_time(tau, name, semantics.dt))
         raise NotMappable(
-            f"its {name} is {float(tau.min()):g} s, shorter than the step of {how.dt:g} s; use a "
-            "smaller --dt, or --discretize exact"
+            f"its {name} is {float(tau.min()):g} s, shorter than the step of {semantics.dt:g} s; "
+            "use a smaller --dt, or --discretize exact"
         )
     nearest = np.rint(share * _FINEST) / _FINEST
     return 1 - np.where(np.abs(share - nearest) <= TOLERANCE * share, nearest, share)
 
 
-def _lost(tau: Float, dt: float, how: Semantics) -> Float:
-    """Which share of a state a step takes away."""
-    with np.errstate(
-        over="ignore"
-    ):  # a share without bounds is refused, and said, where it is used
-        share: Float = dt / tau if how.discretize == "euler" else -np.expm1(-dt / tau)
+def _lost(tau: Float, dt: float, semantics: Semantics) -> Float:
+    """Return the share of a state that a step takes away."""
+    # a share without bounds is refused, and said, where it is used
+    with np.errstate(over="ignore"):
+        share: Float = dt / tau if semantics.discretize == "euler" else -np.expm1(-dt / tau)
     return share
 
 
-def taken_for_exact(cells: Cells, step: Step, how: Semantics) -> list[str]:
-    """Which time constants were taken for others, as near as float32 says them, in sentences."""
+def taken_for_exact(cells: Cells, step: Step, semantics: Semantics) -> list[str]:
+    """Return sentences on time constants that were taken for others.
+
+    These are as near as float32 says a time.
+    """
     said = []
     for name in {"tau", "tau_mem", "tau_syn"} & set(cells.values):
-        assert how.dt is not None
+        assert semantics.dt is not None
         beta = step.alpha if name == "tau_syn" and step.alpha is not None else step.beta
-        share = _lost(cells.values[name], how.dt, how)
+        share = _lost(cells.values[name], semantics.dt, semantics)
         if (moved := float(np.abs(1 - beta - share).max())) > _NOISE:
             said.append(
                 f"its decay by {name} is taken for {float(beta.flat[0]):g}, {moved:.1g} away, as "

@@ -1,4 +1,4 @@
-"""Time constants against the step: one that makes no sense for it is told, with the step for which it would."""
+"""Time constants against the step: odd ones are named, with the step that would suit them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from lehr.export.nirgraph.graph import Cells
 FAR = 10_000
 """A time constant of more steps than this is likely in another unit than the step."""
 NEAR = 0.1
-"""And so is one of fewer: what is left after a step is below 5e-5."""
+"""A time constant of fewer steps is, too: what is left after a step is below 5e-5."""
 
 _STEPS = (1.0, 1e-3, 1e-4, 1e-5, 1e-6)
 _USUAL = (1.05, 1_000.0)  # of how many steps the time constants of networks are
 
 
 def odd_time(tau: Float, name: str, dt: float) -> str:
-    """What is odd about a time constant, as "its tau_mem is 2.2222 s, 22,222 steps at dt 0.0001; is dt 1?"; nothing where it is not.
+    """Say what is odd about a time constant; nothing where nothing is.
+
+    It reads as "its tau_mem is 2.2222 s, 22,222 steps at dt 0.0001; is dt 1?".
 
     Args:
         tau: in seconds, above 0.
@@ -39,7 +41,7 @@ def odd_time(tau: Float, name: str, dt: float) -> str:
 
 
 def odd_times(values: Mapping[str, Float], dt: float | None) -> list[str]:
-    """What is odd about the time constants among a layer's fields."""
+    """Say what is odd about the time constants among a layer's fields."""
     named = {name: value for name, value in values.items() if name in ("tau", "tau_mem", "tau_syn")}
     known = {
         name: value for name, value in named.items() if dt is not None and bool(np.all(value > 0))
@@ -53,7 +55,7 @@ def odd_times(values: Mapping[str, Float], dt: float | None) -> list[str]:
 
 @contextmanager
 def asking_about_times(cells: Mapping[str, Cells], dt: float | None) -> Iterator[None]:
-    """Answer numbers that take more bits than there are by what is odd about the time constants, where anything is.
+    """Answer a refusal of too many bits by what is odd about the time constants, if anything is.
 
     Raises:
         NotMappable: naming each layer of odd time constants, in place of the way out that the

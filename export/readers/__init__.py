@@ -1,8 +1,9 @@
 """Networks as float graphs that other tools' importers of NIR take as they are.
 
-made = for_reader(net, "snntorch")
-Path("snn.nir").write_bytes(made.to_bytes())
-made.notes                                  # what the file does not say of the network
+    file = for_reader(net, "snntorch")
+    Path("snn.nir").write_bytes(file.to_bytes())
+
+`file.notes` says what the file does not say of the network.
 """
 
 from lehr.export.readers.graph import ReaderFile, for_reader

@@ -1,4 +1,7 @@
-"""A file for another tool's importer, written, and stepped in double precision beside the network that it stands for."""
+"""A file for another tool's importer: written, and checked against the network it stands for.
+
+The check steps it in double precision beside the network.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ from lehr.network import Network
 from lehr.simulate import simulate
 
 SAMPLES = 16
-"""On how many samples the float graph is run."""
+"""Samples on which the float graph is run."""
 
 
 @dataclass(frozen=True)
 class ReaderCheck:
-    """What running a file for an importer has shown.
+    """Result of running a file for an importer.
 
     Attributes:
         file: what was written.
@@ -45,7 +48,9 @@ class ReaderCheck:
 def write_for_reader(
     net: Network, file: ReaderFile, path: Path, x: npt.NDArray[np.uint8] | None = None
 ) -> ReaderCheck:
-    """Write a network for an importer, and compare on samples what the importer makes of it; nothing is written where that fails.
+    """Write a network for an importer, and compare on samples what the importer makes of it.
+
+    Nothing is written where that fails.
 
     Args:
         net: the network.
@@ -74,22 +79,28 @@ def put(net: Network, file: ReaderFile, part: Path, x: npt.NDArray[np.uint8] | N
     return ReaderCheck(file, 0 if x is None else min(len(x), SAMPLES), differ, values)
 
 
-def _spikes_differ(net: Network, made: ReaderFile, x: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """Spikes that differ, and how many values there are; none where an importer's neurons may fire several times in a step."""
-    reader = READERS[made.title]
-    if reader.reset == "subtract" and not made.proven:
+def _spikes_differ(
+    net: Network, reader_file: ReaderFile, x: npt.NDArray[np.uint8]
+) -> tuple[int, int]:
+    """Return how many spikes differ, and how many values there are.
+
+    Both are 0 where an importer's neurons may fire several times in a step.
+    """
+    reader = READERS[reader_file.title]
+    if reader.reset == "subtract" and not reader_file.proven:
         return 0, 0
     fires: Fires = "gt" if reader.reset == "zero" else "ge"
-    how = Semantics(reader.dt, reader.reset, fires=fires, discretize=reader.decay, integrate="ode")
-    file: Any = BytesIO(
-        made.to_bytes()
-    )  # h5py takes any file object; the hint of nir.read is narrower
+    semantics = Semantics(
+        reader.dt, reader.reset, fires=fires, discretize=reader.decay, integrate="ode"
+    )
+    # h5py takes any file object; the hint of nir.read is narrower
+    file: Any = BytesIO(reader_file.to_bytes())
     graph = from_nir(nir.read(file, type_check=False))
     differ = values = 0
     for sample in x:
         spikes = simulate(net, sample[None], trace=net.neurons).trace.spikes
         steps = sample.shape[: sample.ndim - len(net.input.shape)]
-        floats = run(graph, sample.reshape(1, *steps, *graph.shape), how, net.steps).spikes
+        floats = run(graph, sample.reshape(1, *steps, *graph.shape), semantics, net.steps).spikes
         differ += sum(
             int((floats[name].reshape(each.shape) != each).sum()) for name, each in spikes.items()
         )

@@ -1,4 +1,6 @@
-"""A network as a float graph of NIR that one importer of another tool takes as it is: the second file, beside the exact one.
+"""A network as a float graph of NIR that one importer of another tool takes as it is.
+
+It is the second file, beside the exact one.
 
 Thresholds are 1 where a spike sets the membrane to 0: weights and biases carry the scale, which
 puts a threshold between two integers, so that "above" and "at or above" agree. It is a float of as
@@ -44,7 +46,10 @@ _STANDS_FOR: Mapping[str, tuple[str, ...]] = {
     "LI": ("LI", "CubaLI"),
     "CubaLI": ("CubaLI",),
 }
-"""What neurons may be written as: an IF is a LIF that leaks less than floats show, a LIF a CubaLIF whose current is gone in a step."""
+"""The types that neurons may be written as.
+
+An IF is a LIF that leaks less than floats show, a LIF a CubaLIF whose current is gone in a step.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,10 @@ class ReaderFile:
 
     @property
     def proven(self) -> bool:
-        """Whether the graph has every spike of the network, for as many steps, when it is stepped in double precision."""
+        """Return whether the graph has every spike of the network, for as many steps.
+
+        That holds when it is stepped in double precision.
+        """
         return not self.notes
 
     def to_bytes(self) -> bytes:
@@ -76,9 +84,8 @@ class ReaderFile:
         import nir  # here, as what checks a network's fitness takes neither it nor what it imports
 
         buffer: Any = io.BytesIO()
-        graph: Any = SimpleNamespace(
-            to_dict=lambda: self.tree
-        )  # nir.write asks for no more of a graph
+        # nir.write asks for no more of a graph
+        graph: Any = SimpleNamespace(to_dict=lambda: self.tree)
         nir.write(buffer, graph)
         return bytes(buffer.getvalue())
 
@@ -103,11 +110,11 @@ def for_reader(net: Network, title: str) -> ReaderFile:
             f"{title} does not import {'; nor '.join(missing)}; write the file for another "
             "importer, or for 'nir'"
         )
-    made = _Graph(net, reader, kinds)
+    graph = _Graph(net, reader, kinds)
     notes = _sentences(net, kinds, title, reader)
     notes += [
         f"{name}: {count:,} of its numbers are rounded to float32"
-        for name, count in made.rounded.items()
+        for name, count in graph.rounded.items()
     ]
     said = {
         "steps": net.steps,
@@ -117,18 +124,18 @@ def for_reader(net: Network, title: str) -> ReaderFile:
     origin = {"command": FOR_READER, "reader": title, "network": net.digest, **said}
     tree = {
         "type": "NIRGraph",
-        "nodes": made.nodes,
-        "edges": made.edges,
+        "nodes": graph.nodes,
+        "edges": graph.edges,
         "metadata": {"dt": reader.dt, ORIGIN: origin},
     }
     thresholds = {
-        name: unit.limits for name, unit in made.units.items() if unit.threshold is not None
+        name: unit.limits for name, unit in graph.units.items() if unit.threshold is not None
     }
     return ReaderFile(title, tree, kinds, thresholds, tuple(notes))
 
 
 def _sentences(net: Network, kinds: Mapping[str, str], title: str, reader: Reader) -> list[str]:
-    """How the layers differ in the importer, those together of which the same is to be said."""
+    """Say how the layers differ in the importer; layers that differ alike stand together."""
     widths = analyse(net).layers
     layers: dict[str, list[str]] = {}
     for name, neuron in net.neurons.items():
@@ -138,7 +145,7 @@ def _sentences(net: Network, kinds: Mapping[str, str], title: str, reader: Reade
 
 
 def _kind(neuron: Neuron, shape: Shape, reader: Reader) -> str:
-    """What neurons are written as, or would be if the importer had it."""
+    """Return the type that neurons are written as, or would be if the importer had it."""
     leaks = "LI" if neuron.fields.beta < 1 else "I"
     kind = f"{'Cuba' if neuron.synapse else ''}{leaks}{'' if neuron.integrates else 'F'}"
     allowed = reader.neurons if len(shape) == 1 else reader.map_neurons
@@ -146,7 +153,7 @@ def _kind(neuron: Neuron, shape: Shape, reader: Reader) -> str:
 
 
 def _missing(net: Network, reader: Reader, kinds: Mapping[str, str]) -> Iterator[str]:
-    """What the importer does not have, or not with its meaning."""
+    """Yield what the importer does not have, or not with its meaning."""
     for name in net.order:
         node, shape = net.nodes[name], net.shapes[name]
         if isinstance(node, Neuron):
@@ -210,7 +217,10 @@ class _Graph:
                 self.nodes[name] = fields_of(node, taken)
 
     def _stays(self, name: str) -> bool:
-        """Whether a node is a pooling of spikes that the importer has as it is; others become convolutions, which carry scale and bias."""
+        """Return whether a node is a pooling of spikes that the importer has as it is.
+
+        Others become convolutions, which carry scale and bias.
+        """
         node = self.net.nodes[name]
         into_neurons = any(target in self.net.neurons for target in self.net.targets(name))
         return (
@@ -221,7 +231,10 @@ class _Graph:
         )
 
     def _scaled(self, name: str, neuron: Neuron) -> dict[str, tuple[Float, Float]]:
-        """Factor and bias of the weights before neurons; where these are not theirs alone, weights of 1 are put between."""
+        """Return factor and bias of the weights before neurons, by node.
+
+        Where these weights are not theirs alone, weights of 1 are put between.
+        """
         net, unit = self.net, self.units[name]
         factor = unit.drive * 2.0**neuron.fields.fraction_bits
         bias = np.zeros_like(factor) if biased_membrane(neuron) else unit.drive * neuron.bias

@@ -1,4 +1,6 @@
-"""The importers of NIR that files are written for: which nodes they have, how long a step is to them, and what a spike does.
+"""The importers of NIR that files are written for.
+
+Of each is said which nodes it has, how long a step is to it, and what a spike does.
 
 The facts are those of the versions in docs/interchange.md, where each importer is run on files that
 are written by them.
@@ -20,7 +22,7 @@ _MAPS = frozenset({"Conv2d", "Flatten"})
 
 @dataclass(frozen=True)
 class Reader:
-    """What an importer makes of a file.
+    """Facts of an importer: what it makes of a file.
 
     Attributes:
         dt: seconds that it takes for a step unless it is told otherwise.
@@ -82,7 +84,10 @@ READERS = MappingProxyType(
         "spikingjelly": Reader(1e-4, _SPIKING, _SPIKING, loops=True),
     }
 )
-"""By the name that pip has for them; `nir` is NIR's own equations, stepped by forward Euler, the current before the membrane."""
+"""Importers by the name that pip has for them.
+
+`nir` is NIR's own equations, stepped by forward Euler, the current before the membrane.
+"""
 
 
 def reader_named(name: str) -> Reader:

@@ -1,4 +1,4 @@
-"""The numbers of a float graph: what a unit of the integer membrane is worth in it, and the fields of its nodes."""
+"""Numbers of a float graph: what a unit of the membrane is worth, and the fields of its nodes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,27 @@ from lehr.export.readers.importers import Reader
 from lehr.nodes import Conv2d, Linear, Neuron, Shape, SumPool2d
 
 ENDLESS = 2.0**-49
-"""The leak in a step of neurons that do not leak, where they have to: too little for a float32 to show it."""
+"""The leak in a step of neurons that do not leak, where they have to.
+
+It is too little for a float32 to show it.
+"""
 GONE = 1 - 2.0**-40
-"""The leak in a step of a state that keeps nothing: importers take no time constant as short as a step."""
+"""The leak in a step of a state that keeps nothing.
+
+Importers take no time constant as short as a step.
+"""
 LEAST_DECAY = math.exp(-1)
-"""Above it a time constant is longer than a step, so that an r of tau/dt - 1 is one of NIR's."""
+"""The decay above which a time constant is longer than a step.
+
+An r of tau/dt - 1 is then one of NIR's.
+"""
 SLACK = 0.25
-"""By how much of an integer a threshold may lie beside the middle between two."""
+"""The most, of an integer, that a threshold may lie beside the middle between two."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What the numbers of a layer are multiplied by, per channel.
+    """Factors of the numbers of a layer, per channel.
 
     Attributes:
         scale: from units of the integer membrane to those of the file's.
@@ -39,41 +48,47 @@ class Unit:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The lowest and the highest threshold of a layer that fires, in units of the integer membrane."""
+        """Return the lowest and the highest threshold of a layer that fires.
+
+        They are in units of the integer membrane.
+        """
         assert self.threshold is not None
         height = self.threshold / self.scale
         return float(height.min()), float(height.max())
 
 
 def unit_of(neuron: Neuron, kind: str, reader: Reader, steps: int) -> Unit:
-    """Return the units of a layer that is written as NIR's `kind`, in a network of so many steps."""
-    how, theta = neuron.fields, neuron.threshold.astype(np.float64)
-    scale, threshold = np.full(theta.shape, 2.0**-how.fraction_bits), None
+    """Return the units of a layer, written as NIR's `kind`, in a network of so many steps."""
+    arithmetic, theta = neuron.fields, neuron.threshold.astype(np.float64)
+    scale, threshold = np.full(theta.shape, 2.0**-arithmetic.fraction_bits), None
     if not neuron.integrates and reader.reset == "subtract":
         # What is taken off has to be the integer; so little less that a spike in every step does
         # not make up one between them.
         threshold = (theta - SLACK / (2 * steps)) * scale
     elif not neuron.integrates:
         scale, threshold = (
-            _simplest(theta + (0.5 if how.fires == "gt" else -0.5)),
+            _simplest(theta + (0.5 if arithmetic.fires == "gt" else -0.5)),
             np.ones_like(theta),
         )
     drive = scale
     if kind == "LIF" and reader.drops_r:
-        drive = scale / _leak(how.beta)
+        drive = scale / _leak(arithmetic.beta)
     if kind.startswith("Cuba") and reader.drives_first:
         drive = scale / (1 - _synapse_leak(neuron))
     return Unit(scale, threshold, drive)
 
 
 def _simplest(height: Float) -> Float:
-    """For each height a scale that brings it to 1, within SLACK of it, as a float of the fewest bits."""
-    made = np.zeros_like(height)
+    """Return for each height a scale that brings it to 1, within SLACK of it.
+
+    It is a float of the fewest bits.
+    """
+    scales = np.zeros_like(height)
     mantissa, exponent = np.frexp(1 / height)
     for bits in range(1, 54):
         scale = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
-        made = np.where((made == 0) & (np.abs(1 / scale - height) <= SLACK), scale, made)
-    return made
+        scales = np.where((scales == 0) & (np.abs(1 / scale - height) <= SLACK), scale, scales)
+    return scales
 
 
 def _leak(beta: float) -> float:
@@ -82,14 +97,17 @@ def _leak(beta: float) -> float:
 
 
 def _synapse_leak(neuron: Neuron) -> float:
-    """As `_leak`, of the synapse; neurons without one forget their current in a step."""
+    """Return `_leak` of the synapse; neurons without one forget their current in a step."""
     return GONE if neuron.synapse is None else _leak(neuron.synapse.beta)
 
 
 def neuron_fields(
     neuron: Neuron, kind: str, shape: Shape, unit: Unit, reader: Reader
 ) -> dict[str, Any]:
-    """Return the fields of neurons in NIR; v_reset is left out, which is 0, as nir 1.0.4 does not know it."""
+    """Return the fields of neurons in NIR.
+
+    v_reset, which is 0, is left out, as nir 1.0.4 does not know it.
+    """
 
     def spread(value: npt.ArrayLike) -> Float:
         each = np.broadcast_to(np.asarray(value, np.float64), neuron.threshold.shape)
@@ -129,7 +147,7 @@ def neuron_fields(
 
 
 def biased_membrane(neuron: Neuron) -> bool:
-    """Whether a bias goes past the synapse, so that no weights can bring it."""
+    """Return whether a bias goes past the synapse, so that no weights can bring it."""
     return (
         neuron.synapse is not None
         and neuron.synapse.bias_to == "membrane"
@@ -140,7 +158,9 @@ def biased_membrane(neuron: Neuron) -> bool:
 def weights_fields(
     node: Conv2d | Linear | SumPool2d, taken: Shape, factor: Float, bias: Float
 ) -> dict[str, Any]:
-    """Weights, or sums over windows as weights of 1, each output multiplied by its `factor`; in float32, in one group.
+    """Return the fields of weights, each output multiplied by its `factor`, in one group.
+
+    Sums over windows are weights of 1.
 
     Args:
         node: what the network has.
@@ -169,15 +189,18 @@ def _one_group(node: Conv2d | Linear) -> Float:
     if isinstance(node, Linear) or node.groups == 1:
         return weight
     outputs, inputs = len(weight) // node.groups, weight.shape[1]
-    made = np.zeros((len(weight), inputs * node.groups, *weight.shape[2:]))
+    whole = np.zeros((len(weight), inputs * node.groups, *weight.shape[2:]))
     for group in range(node.groups):
         rows = slice(group * outputs, (group + 1) * outputs)
-        made[rows, group * inputs : (group + 1) * inputs] = weight[rows]
-    return made
+        whole[rows, group * inputs : (group + 1) * inputs] = weight[rows]
+    return whole
 
 
 def diagonal_fields(shape: Shape, factor: Float, bias: Float) -> dict[str, Any]:
-    """Weights that multiply each channel by a number of its own, where a network has none before its neurons."""
+    """Return weights that multiply each channel by a number of its own.
+
+    They stand where a network has none before its neurons.
+    """
     one = np.eye(shape[0], dtype=np.int8)
     node = (
         Linear(one, "ternary") if len(shape) == 1 else Conv2d(one[:, :, None, None], kind="ternary")

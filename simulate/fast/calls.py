@@ -42,9 +42,9 @@ class Kernel:
     def ready_for(self, arguments: tuple[Any, ...]) -> Run:
         """Return the machine code that runs on such arguments."""
         kinds = tuple([a.dtype if isinstance(a, np.ndarray) else len(a) for a in arguments])
-        return self.ready.get(kinds) or self._made_ready(kinds)
+        return self.ready.get(kinds) or self._compile(kinds)
 
-    def _made_ready(self, kinds: Kinds) -> Run:
+    def _compile(self, kinds: Kinds) -> Run:
         with ONE_AT_A_TIME:  # compiled once, however many threads ask
             if kinds not in self.ready:
                 self.ready[kinds] = machine.function(self.file, self.name, kinds)

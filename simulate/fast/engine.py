@@ -31,7 +31,7 @@ SAMPLES, LOOPING_SAMPLES = 16, 64
 Where it is called for every step, they are so many that a call from Python costs little.
 """
 BLOCK_BYTES = 1 << 20
-"""What a block of steps of a chunk of samples may take between layers."""
+"""The most bytes that a block of steps of a chunk of samples takes between layers."""
 LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 32, 4096
 """Steps of a block: the least, how many are worth fewer samples in a chunk, and the most."""
 
@@ -85,11 +85,11 @@ class Engine:
         return self._plans[held, steps]
 
     def run(self, x: Images, *, trace: Iterable[str] = (), steps: int | None = None) -> Result:
-        """Run the network on every sample of `x`, as `simulate` tells."""
+        """Run the network on every sample of `x`, as `simulate` says."""
         held, steps = check_input(self.net, x, steps)
         recorder = Recorder(self.net, len(x), steps, trace)
-        made, x = self.plan_for(held, steps), np.ascontiguousarray(x)
-        size = min(-(-len(x) // self.threads), _samples(made))
+        planned, x = self.plan_for(held, steps), np.ascontiguousarray(x)
+        size = min(-(-len(x) // self.threads), _samples(planned))
         count = min(self.threads, -(-len(x) // size))
         key = (held, steps, size, count, recorder.membranes)
         idle, self._idle = (
@@ -99,7 +99,7 @@ class Engine:
         own = (
             idle[1]
             if idle and idle[0] == key
-            else [Machine(made, size, steps, recorder.membranes) for _ in range(count)]
+            else [Machine(planned, size, steps, recorder.membranes) for _ in range(count)]
         )
         machines: SimpleQueue[Machine] = SimpleQueue()
         for machine in own:
@@ -130,19 +130,21 @@ class Engine:
         return recorder.result()
 
 
-def _samples(made: Plan) -> int:
+def _samples(planned: Plan) -> int:
     """Return how many samples a chunk has."""
     return (
         LOOPING_SAMPLES
-        if made.loops
-        else max(1, min(SAMPLES, BLOCK_BYTES // (GOOD_STEPS * _step_bytes(made))))
+        if planned.loops
+        else max(1, min(SAMPLES, BLOCK_BYTES // (GOOD_STEPS * _step_bytes(planned))))
     )
 
 
-def _step_bytes(made: Plan) -> int:
+def _step_bytes(planned: Plan) -> int:
     """Return the bytes that one step of one sample takes between layers."""
     return sum(
-        buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held
+        buffer.row * np.dtype(buffer.dtype).itemsize
+        for buffer in planned.buffers
+        if not buffer.held
     )
 
 
@@ -182,16 +184,16 @@ class Machine:
         steps: how many of the present block are valid.
     """
 
-    def __init__(self, made: Plan, samples: int, steps: int, kept: Iterable[str]) -> None:
-        self.plan = made
-        self.block = self._block(made, samples, steps)
+    def __init__(self, planned: Plan, samples: int, steps: int, kept: Iterable[str]) -> None:
+        self.plan = planned
+        self.block = self._block(planned, samples, steps)
         self.worker = worker = Worker(samples, self.block)
-        worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in made.buffers}
-        for name, (dtype, together, each) in made.states.items():
-            row = made.row(name)
+        worker.arrays = {buffer: buffer.room(samples, self.block) for buffer in planned.buffers}
+        for name, (dtype, together, each) in planned.states.items():
+            row = planned.row(name)
             worker.states[name] = aligned(together + samples * each, dtype)
             worker.totals[name] = np.zeros(
-                (samples if name == made.net.output else 1, 3, row), np.int64
+                (samples if name == planned.net.output else 1, 3, row), np.int64
             )
             worker.saturations[name] = np.zeros(samples, np.int64)
             worker.membranes[name] = np.zeros(
@@ -199,22 +201,22 @@ class Machine:
             )
         self.steps = self.ran = 0
         self._recent, self._events = (
-            aligned(made.input.size, np.uint8),
-            np.zeros(made.input.shape, np.int64),
+            aligned(planned.input.size, np.uint8),
+            np.zeros(planned.input.shape, np.int64),
         )
         past = [(array, buffer.past) for buffer, array in worker.arrays.items() if buffer.past]
         self._past = [(array[:, :kept], array, kept) for array, kept in past]
         self._begun = [*worker.states.values(), *(kept for kept, _, _ in self._past)]
-        self._begun.append(worker.totals[made.net.output][:, 0])
+        self._begun.append(worker.totals[planned.net.output][:, 0])
         self.count_anew()
 
     @staticmethod
-    def _block(made: Plan, samples: int, steps: int) -> int:
+    def _block(planned: Plan, samples: int, steps: int) -> int:
         return max(
             1,
             min(
                 steps,
-                max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (_step_bytes(made) * samples))),
+                max(LEAST_STEPS, min(MOST_STEPS, BLOCK_BYTES // (_step_bytes(planned) * samples))),
             ),
         )
 
@@ -306,7 +308,7 @@ class Machine:
         )
 
     def events(self) -> Int64:
-        """How often each element of the input was not 0 since events were last counted anew."""
+        """Return how often each element of the input was not 0 since the last counting anew."""
         return np.asarray(self._events * self.ran, np.int64) if self.plan.held else self._events
 
     def totals(self, name: str, which: int) -> Int64:

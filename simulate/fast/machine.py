@@ -34,7 +34,7 @@ from lehr.errors import FileRefused
 KERNELS = Path(__file__).with_name("kernels")
 """The folder of the files that kernels are made of: all of them, so that none is forgotten."""
 C_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.py_object)
-"""It takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""
+"""Takes a kernel's arguments as one tuple, and gives up Python's lock while it runs."""
 
 
 def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
@@ -53,9 +53,9 @@ def function(file: str, name: str, kinds: tuple[Any, ...]) -> Callable[[tuple[An
         .export_symbol(name)
     )
     linked = library.link(_linker(), f"{name} {label}")
-    made: Any = C_FUNCTION(linked[name])
-    made.library = linked  # the code is there as long as this is
-    return made  # type: ignore[no-any-return]
+    runnable: Any = C_FUNCTION(linked[name])
+    runnable.library = linked  # the code is there as long as this is
+    return runnable  # type: ignore[no-any-return]
 
 
 def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> bytes:
@@ -69,7 +69,7 @@ def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> byt
         place
         / f"{name}-{_digest(repr((label, *processor(), *_installed())).encode()).hex()[:16]}.o"
     )
-    known = made_of() + path.name.encode()
+    known = kernels_digest() + path.name.encode()
     with suppress(OSError), path.open("rb") as stream:
         data = stream.read() if ownership.is_ours(os.fstat(stream.fileno())) else b""
         digest, code = data[:32], data[32:]
@@ -152,19 +152,19 @@ def folder() -> Path | None:
 
 def _places() -> Iterator[Path]:
     """NUMBA_CACHE_DIR, or else the folder beside this file and the one in the user's home."""
-    if told := os.environ.get("NUMBA_CACHE_DIR"):
-        yield Path(told) / "lehr"
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(given) / "lehr"
         return
     yield Path(__file__).with_name("__pycache__")
     home = ownership.home()
-    if told := os.environ.get("XDG_CACHE_HOME"):
-        yield Path(told) / "lehr"
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        yield Path(given) / "lehr"
     elif home is not None:
         yield home / ".cache" / "lehr"
 
 
 @cache
-def made_of() -> bytes:
+def kernels_digest() -> bytes:
     """Return a digest of the kernels' files."""
     return _digest(*(path.read_bytes() for path in sorted(KERNELS.glob("*.py"))))
 
@@ -189,7 +189,7 @@ def _installed() -> tuple[object, ...]:
 
 
 def _digest(*parts: bytes) -> bytes:
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        told.update(part)
-    return told.digest()
+        digest.update(part)
+    return digest.digest()

@@ -58,9 +58,9 @@ class Stream:
             or x.ndim != len(wanted)
             or (x.shape[0], *x.shape[2:]) != (self.samples, *self.net.input.shape)
         ):
-            told = ", ".join(map(str, wanted))
+            axes = ", ".join(map(str, wanted))
             raise FileRefused(
-                f"a chunk is {x.dtype} {list(x.shape)}, the stream takes uint8 [{told}]; reshape it"
+                f"a chunk is {x.dtype} {list(x.shape)}, the stream takes uint8 [{axes}]; reshape it"
             )
         if x.size == 0:
             raise FileRefused(

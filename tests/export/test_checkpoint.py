@@ -64,11 +64,14 @@ def _save(folder: Path, net: Network | None, seed: int = 0) -> dict[str, Latent]
 
 
 def _restate(folder: Path, state: dict[str, Any] | None = None) -> None:
-    """State the sums of a run's files as they are now: what is tampered with on purpose has right ones."""
-    told = state or json.loads((folder / STATE).read_bytes())
-    told.pop(SUMS, None)
+    """State the sums of a run's files as they are now.
+
+    Files that are tampered with on purpose then have right ones.
+    """
+    stated = state or json.loads((folder / STATE).read_bytes())
+    stated.pop(SUMS, None)
     files = {name: (folder / name).read_bytes() for name in OTHERS}
-    (folder / STATE).write_bytes(with_sums(STATE, told, files)[STATE])
+    (folder / STATE).write_bytes(with_sums(STATE, stated, files)[STATE])
 
 
 def differing_delays() -> Network:
@@ -86,7 +89,7 @@ def differing_delays() -> Network:
     return replace(net, nodes=nodes)
 
 
-MADE = [
+NETWORKS = [
     small_network,
     recurrent_network,
     delayed_network,
@@ -102,9 +105,9 @@ MADE = [
 ]
 
 
-@pytest.mark.parametrize("made", MADE)
-def test_round_trip(tmp_path: Path, made: object) -> None:
-    net, _ = made()  # type: ignore[operator]
+@pytest.mark.parametrize("make_network", NETWORKS)
+def test_round_trip(tmp_path: Path, make_network: object) -> None:
+    net, _ = make_network()  # type: ignore[operator]
     latents = _save(tmp_path / "run", net)
     run = load_run(tmp_path / "run")
     assert run.network == net

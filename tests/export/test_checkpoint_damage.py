@@ -1,4 +1,4 @@
-"""A run says by itself that it is damaged: whatever bit of whatever file is flipped, nothing of it is exported."""
+"""Damage to a run is seen: whatever bit of whatever file is flipped, nothing is exported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS = FILES[1:]
 
 @pytest.fixture
 def run(line: Path, tmp_path: Path) -> Path:
-    """A copy of a trained run."""
+    """Copy a trained run."""
     return Path(shutil.copytree(line / "run", tmp_path / "run"))
 
 
@@ -80,7 +80,7 @@ def test_a_flipped_threshold_is_not_exported(run: Path, lehr: Lehr, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             lambda state: state["network"].update(steps=7),
@@ -105,7 +105,7 @@ def test_a_flipped_threshold_is_not_exported(run: Path, lehr: Lehr, tmp_path: Pa
     ],
 )
 def test_a_network_of_another_digest_is_refused_though_the_sums_are_right(
-    run: Path, change: Any, told: str
+    run: Path, change: Any, message: str
 ) -> None:
     state = states(run)
     change(state)
@@ -115,12 +115,12 @@ def test_a_network_of_another_digest_is_refused_though_the_sums_are_right(
             "state.json"
         ]
     )
-    with pytest.raises(FileRefused, match=told):
+    with pytest.raises(FileRefused, match=message):
         load_run(run)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             lambda state: state["accuracy"].update(integer=1.0),
@@ -138,11 +138,11 @@ def test_a_network_of_another_digest_is_refused_though_the_sums_are_right(
         ),
     ],
 )
-def test_statements_that_are_wrong_or_missing(run: Path, change: Any, told: str) -> None:
+def test_statements_that_are_wrong_or_missing(run: Path, change: Any, message: str) -> None:
     state = states(run)
     change(state)
     (run / "state.json").write_text(json.dumps(state))
-    with pytest.raises(FileRefused, match=told):
+    with pytest.raises(FileRefused, match=message):
         load_run(run)
 
 
@@ -162,10 +162,10 @@ def test_an_older_run_is_exported_and_said_to_state_nothing(
     del state["digest"], state[SUMS]
     (run / "state.json").write_text(json.dumps({**state, "schema": "lehr-run/1"}))
     assert not load_run(run).stated
-    told = "run is an older lehr's and states no digests, so that damage to its weights cannot be seen; train it again to have them"
+    message = "run is an older lehr's and states no digests, so that damage to its weights cannot be seen; train it again to have them"
     ran = lehr("export", run, "-o", tmp_path / "model.nir")
     assert ran.code == 0
-    assert told in ran.out
+    assert message in ran.out
     assert lehr("export", run, "-o", tmp_path / "model.nir", "--json").facts["notes"] == [
-        f"{tmp_path}/{told}"
+        f"{tmp_path}/{message}"
     ]

@@ -1,4 +1,4 @@
-"""Fraction bits for a wanted error: the bound holds, the bits are the least, and integrators keep theirs."""
+"""Fraction bits for a wanted error: they are the least within it, and integrators keep theirs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ ERROR = 0.2
     st.sampled_from([0.001, 0.02, 0.2]),
 )
 def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> None:
-    made = coarsened(net, error)
+    coarse = coarsened(net, error)
     for name, old in net.neurons.items():
-        new = made.neurons[name]
+        new = coarse.neurons[name]
         dropped = old.fields.fraction_bits - new.fields.fraction_bits
         assert dropped >= 0
         if dropped:
@@ -52,21 +52,24 @@ def test_nothing_moves_by_more_than_the_error(net: Network, error: float) -> Non
 
 @budget(40, 333)
 @given(arithmetics(reset="none", fraction_bits=8, state_bits=32), st.integers(0, 2**32 - 1))
-def test_leaks_round_by_no_more_than_is_said(how: Arithmetic, seed: int) -> None:
-    """Against the same recursion in fractions of double precision, which holds shifts of 8 over 5 steps."""
+def test_leaks_round_by_no_more_than_is_said(arithmetic: Arithmetic, seed: int) -> None:
+    """Rounded leaks stay within the bound of the same recursion in double precision.
+
+    Its fractions hold shifts of 8 over 5 steps.
+    """
     rng = np.random.default_rng(seed)
     v, exact = np.zeros(64, np.int64), np.zeros(64)
     for _ in range(5):
         drive = rng.integers(-2000, 2000, 64)
-        v, exact = decay(how, v) + drive, how.beta * exact + drive
-        assert np.abs(v - exact).max() <= leak_error(how, None) + 1e-6
+        v, exact = decay(arithmetic, v) + drive, arithmetic.beta * exact + drive
+        assert np.abs(v - exact).max() <= leak_error(arithmetic, None) + 1e-6
 
 
 def test_leaks_of_two_states_add_up() -> None:
-    how, synapse = replace(FINE, reset="none"), replace(SLOW, state_bits=32)
-    assert leak_error(how, synapse) == (1 + 1 / (1 - 3 / 4)) / (1 - 7 / 8)
-    assert leak_error(replace(how, rounding="nearest_even"), None) == 0.5 * 8
-    assert leak_error(replace(how, decay_numerator=8), None) == 0
+    arithmetic, synapse = replace(FINE, reset="none"), replace(SLOW, state_bits=32)
+    assert leak_error(arithmetic, synapse) == (1 + 1 / (1 - 3 / 4)) / (1 - 7 / 8)
+    assert leak_error(replace(arithmetic, rounding="nearest_even"), None) == 0.5 * 8
+    assert leak_error(replace(arithmetic, decay_numerator=8), None) == 0
     v, current, exact_v, exact_current, worst = (
         np.zeros(64, np.int64),
         np.zeros(64, np.int64),
@@ -81,25 +84,25 @@ def test_leaks_of_two_states_add_up() -> None:
             decay(synapse, current) + drive,
             synapse.beta * exact_current + drive,
         )
-        v, exact_v = decay(how, v) + current, how.beta * exact_v + exact_current
+        v, exact_v = decay(arithmetic, v) + current, arithmetic.beta * exact_v + exact_current
         worst = max(worst, float(np.abs(v - exact_v).max()))
-    assert 4 < worst <= leak_error(how, synapse)
+    assert 4 < worst <= leak_error(arithmetic, synapse)
 
 
 def test_the_bits_are_the_least_and_the_states_narrower() -> None:
     net, x = two_state_network(
         FINE, replace(SLOW, state_bits=32), readout="membrane_last_argmax_lowest"
     )
-    made = coarsened(net, ERROR)
-    old, new = net.neurons["hidden"], made.neurons["hidden"]
+    coarse = coarsened(net, ERROR)
+    old, new = net.neurons["hidden"], coarse.neurons["hidden"]
     assert 0 < new.fields.fraction_bits < 12
     assert new.fields.state_bits < old.fields.state_bits
     less = new.fields.fraction_bits - 1
     worst = leak_error(new.fields, new.synapse) / (old.threshold.min() / 2.0 ** (12 - less))
     assert worst > ERROR
-    assert made.neurons["out"].fields.fraction_bits == 12  # integrators, without a threshold
+    assert coarse.neurons["out"].fields.fraction_bits == 12  # integrators, without a threshold
     before, after = (
-        simulate(each, x, trace=["hidden"]).trace.spikes["hidden"] for each in (net, made)
+        simulate(each, x, trace=["hidden"]).trace.spikes["hidden"] for each in (net, coarse)
     )
     assert 0.05 < before.mean() < 0.95
     assert (before != after).mean() < 0.1
@@ -120,8 +123,8 @@ def test_models_take_the_bits_that_the_error_needs() -> None:
     model, sample = nn.Sequential(dyadic(nn.Linear(12, 8)), lif), events(6, 9, 12)
     bits = []
     for error in (0.5, 0.05, 0.005):
-        made = from_torch(model, sample, error=error)
-        neuron = made.network.neurons["layer1"]
+        converted = from_torch(model, sample, error=error)
+        neuron = converted.network.neurons["layer1"]
         bits.append(neuron.fields.fraction_bits)
         unit = 2.0 ** bits[-1]
         assert leak_error(neuron.fields, None) <= error * neuron.threshold.min()

@@ -1,4 +1,7 @@
-"""Layers whose numbers are whole in exact arithmetic, and whose model rounds in double precision: not equal, and said so."""
+"""Layers whose numbers are whole in exact arithmetic.
+
+Their model rounds in double precision, so that they are not equal, and that is said.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +48,13 @@ def test_digits_of_several_are_the_most() -> None:
     assert digits(float(np.float32(0.1))) <= 24
 
 
-def signs(made: Any, times: float = 1.0) -> Any:
-    """A layer with weights of -1 and 1, times a number, and no bias."""
+def signs(layer: Any, times: float = 1.0) -> Any:
+    """Give a layer weights of -1 and 1, times a number, and no bias."""
     with torch.no_grad():
-        made.weight.copy_(
-            torch.where(torch.rand(made.weight.shape) < 0.3, -1.0, 1.0).double() * times
+        layer.weight.copy_(
+            torch.where(torch.rand(layer.weight.shape) < 0.3, -1.0, 1.0).double() * times
         )
-    return made
+    return layer
 
 
 def integrating(threshold: float = 1.0) -> Any:
@@ -60,7 +63,7 @@ def integrating(threshold: float = 1.0) -> Any:
 
 
 def pixels() -> Any:
-    """Inputs in steps of 1/255."""
+    """Make inputs in steps of 1/255."""
     return nn.Sequential(signs(nn.Linear(2, 5, bias=False)), integrating())
 
 
@@ -78,7 +81,7 @@ def tenths() -> Any:
 
 
 def normalized() -> Any:
-    """A standard deviation of 10."""
+    """Build a layer and a batch norm with a standard deviation of 10."""
     norm = nn.BatchNorm1d(20, eps=0.0).double()
     assert norm.running_var is not None
     norm.running_var.fill_(100.0)
@@ -102,39 +105,39 @@ def test_what_double_precision_rounds_is_not_called_equal(build: Callable[[], An
     model = build()
     held: dict[str, Any] = {"steps": 60, "full_scale": 255.0} if build is pixels else {}
     x = PIXELS if held else EVENTS
-    made = from_torch(model, x, **held)
-    (name,) = made.network.neurons
-    ours = simulate(made.network, x, trace=(name,)).trace.spikes[name]
+    converted = from_torch(model, x, **held)
+    (name,) = converted.network.neurons
+    ours = simulate(converted.network, x, trace=(name,)).trace.spikes[name]
     theirs = stepped(model, x, held.get("steps", 12), held.get("full_scale", 1.0))
     assert 0 < ours.mean() < 1
     assert (ours != theirs).any(), "an example in which rounding shows"
-    assert not made.exact
-    assert any("the model's floats round sums of" in note for note in made.layers[name].notes)
+    assert not converted.exact
+    assert any("the model's floats round sums of" in note for note in converted.layers[name].notes)
 
 
 def test_float32_has_digits_to_spare() -> None:
-    """The same weights of 0.1 as float32 says them: their sums are exact, so that equal may be said, and is true."""
+    """The same weights of 0.1 have exact sums as float32: equal may be said, and is true."""
     torch.manual_seed(3)
     layer = signs(nn.Linear(32, 20, bias=False), 0.1)
     step = float(layer.weight.detach().abs().max())
     model = nn.Sequential(nn.Flatten(), layer, integrating(step * 4))
-    made = from_torch(model, EVENTS)
-    assert made.exact
-    (name,) = made.network.neurons
-    ours = simulate(made.network, EVENTS, trace=(name,)).trace.spikes[name]
+    converted = from_torch(model, EVENTS)
+    assert converted.exact
+    (name,) = converted.network.neurons
+    ours = simulate(converted.network, EVENTS, trace=(name,)).trace.spikes[name]
     assert 0 < ours.mean() < 1
     np.testing.assert_array_equal(ours, stepped(model, EVENTS, 12, 1.0))
 
 
-def test_weights_that_float32_rounds_are_told() -> None:
-    """1/2 and the next number after it, of which lehr makes one level: rounded, by how much is said."""
+def test_weights_that_float32_rounds_are_noted() -> None:
+    """Of 1/2 and the next number after it lehr makes one level; the rounding is said."""
     layer = nn.Linear(2, 1, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[1.0, 0.5 + 2.0**-24]]))
     x = np.ones((1, 4, 2), np.uint8)
-    made = from_torch(nn.Sequential(layer, integrating()), x)
-    assert not made.exact
-    (report,) = made.layers.values()
+    converted = from_torch(nn.Sequential(layer, integrating()), x)
+    assert not converted.exact
+    (report,) = converted.layers.values()
     assert (
         report.notes[0]
         == "0: weights are levels but for 1e-07 of a step, as float32 may write them"
@@ -142,25 +145,27 @@ def test_weights_that_float32_rounds_are_told() -> None:
 
 
 def test_pixels_of_a_graph_are_not_called_equal() -> None:
-    """A graph of NIR with whole numbers alone, on inputs in steps of 1/255: against a loop of numpy's."""
+    """A graph of whole numbers on inputs in steps of 1/255 agrees with a loop of numpy's."""
     weight = np.where(RANDOM.random((5, 2)) < 0.3, -1.0, 1.0).astype(np.float32)
     ones = np.ones(5, np.float32)
     nodes = {"l": nir.Linear(weight), "n": nir.IF(r=ones, v_threshold=ones, v_reset=0 * ones)}
-    how = Semantics(integrate="step", reset="subtract", reset_timing="next_step")
-    made = quantize(from_nir(chain(nodes, (2,), (5,))), PIXELS, how, steps=60, full_scale=255.0)
+    semantics = Semantics(integrate="step", reset="subtract", reset_timing="next_step")
+    quantized = quantize(
+        from_nir(chain(nodes, (2,), (5,))), PIXELS, semantics, steps=60, full_scale=255.0
+    )
     membrane = spikes = np.zeros((len(PIXELS), 5))
     theirs = []
     for _ in range(60):
         membrane = membrane + (PIXELS / 255.0) @ weight.T.astype(np.float64) - spikes
         spikes = (membrane > 1).astype(np.float64)
         theirs.append(spikes)
-    ours = simulate(made.network, PIXELS, trace=("n",)).trace.spikes["n"]
+    ours = simulate(quantized.network, PIXELS, trace=("n",)).trace.spikes["n"]
     assert 0 < ours.mean() < 1
     assert (ours != np.stack(theirs, 1)).any(), "an example in which rounding shows"
-    assert not made.exact
+    assert not quantized.exact
     assert (
         "n: the model's floats round sums of 0.00392157, so that at its threshold a membrane may "
-        "fire or not" in made.notes
+        "fire or not" in quantized.notes
     )
 
 
@@ -168,9 +173,9 @@ def test_levels_of_a_graph_that_float32_rounds_are_not_called_equal() -> None:
     weight = np.array([[1.0, 0.5 + 2.0**-24]], np.float32)
     one = np.ones(1, np.float32)
     nodes = {"l": nir.Linear(weight), "n": nir.IF(r=one, v_threshold=one, v_reset=0 * one)}
-    made = quantize(
+    quantized = quantize(
         from_nir(chain(nodes, (2,), (1,))),
         np.ones((1, 4, 2), np.uint8),
         Semantics(integrate="step"),
     )
-    assert not made.exact
+    assert not quantized.exact

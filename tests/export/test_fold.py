@@ -38,9 +38,9 @@ def test_thresholds_and_biases_are_the_nearest_integers(
     folded = fold(Affine(np.array([sign * gain]), np.array([offset])), theta, bits)
     assert folded.sign.tolist() == [sign]
     assert folded.scale.tolist() == [gain]
-    for made, value in ((folded.threshold, theta), (folded.bias, offset)):
+    for integers, value in ((folded.threshold, theta), (folded.bias, offset)):
         exact = Fraction(value) * 2**bits / Fraction(gain)
-        nearest = int(made[0])
+        nearest = int(integers[0])
         assert abs(nearest - exact) <= Fraction(1, 2) + abs(exact) * Fraction(1, 2**50) or (
             value == theta and nearest == 1
         )

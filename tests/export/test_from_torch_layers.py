@@ -1,4 +1,7 @@
-"""Layers between the neurons, against the torch model itself: pooling, batch norm, weights of several kinds, recurrence, pixels."""
+"""Layers between the neurons, against the torch model itself.
+
+They are pooling, batch norm, weights of several kinds, recurrence and pixels.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ KINDS: tuple[WeightKind, ...] = ("int8", "int2")
 
 
 def leaky(threshold: Any = 0.75, beta: float = 0.5) -> Any:
-    """A neuron that keeps its state."""
+    """Make a neuron that keeps its state."""
     return snn.Leaky(beta=beta, threshold=threshold, init_hidden=True)
 
 
 def settled(norm: Any, gammas: list[float]) -> Any:
-    """A batch norm that has seen data, of powers of two."""
+    """Set a batch norm as one that has seen data, of powers of two."""
     with torch.no_grad():
         norm.weight.copy_(torch.tensor(gammas))
         norm.bias.copy_(torch.tensor([0.25, -0.25] * (len(gammas) // 2)))
@@ -61,14 +64,17 @@ def test_convolutions_pools_and_dropout(axes: tuple[int, ...]) -> None:
         dyadic(nn.Linear(6, 5)),
         snn.Leaky(beta=0.5, threshold=0.25, init_hidden=True, output=True),
     )
-    made = from_torch(model, events(6, 7, 2, 8, 8))
-    assert made.exact
-    assert list(made.network.neurons) == ["layer2", "layer4.3", "layer7"]
-    assert differing(made) == 0
+    converted = from_torch(model, events(6, 7, 2, 8, 8))
+    assert converted.exact
+    assert list(converted.network.neurons) == ["layer2", "layer4.3", "layer7"]
+    assert differing(converted) == 0
 
 
 def test_a_pool_that_sums() -> None:
-    """torch's average with a divisor of 1; a divisor of 4 is the other threshold, and another network."""
+    """torch's average with a divisor of 1 is a sum.
+
+    A divisor of 4 is the other threshold, and another network.
+    """
     torch.manual_seed(11)
     sums, averages = (
         from_torch(
@@ -94,11 +100,11 @@ def test_maximum_of_spikes_is_an_or() -> None:
         dyadic(nn.Linear(27, 4)),
         leaky(0.5),
     )
-    made = from_torch(model, events(6, 7, 1, 8, 8, rate=0.3))
-    assert made.exact
-    assert made.network.nodes["layer2.sum"] == SumPool2d((3, 3), (2, 2), (1, 1))
-    assert differing(made) == 0
-    assert result_of(made).rates["layer2"] > result_of(made).rates["layer1"]
+    converted = from_torch(model, events(6, 7, 1, 8, 8, rate=0.3))
+    assert converted.exact
+    assert converted.network.nodes["layer2.sum"] == SumPool2d((3, 3), (2, 2), (1, 1))
+    assert differing(converted) == 0
+    assert result_of(converted).rates["layer2"] > result_of(converted).rates["layer1"]
 
 
 @pytest.mark.parametrize("order", ["norm, pool", "pool, norm"])
@@ -110,10 +116,12 @@ def test_batch_norm_with_negative_gains(order: str) -> None:
     model = nn.Sequential(
         conv, *between, leaky(0.25), nn.Flatten(), dyadic(nn.Linear(64, 6)), last, leaky(0.5)
     )
-    made = from_torch(model, events(6, 6, 1, 8, 8))
-    assert made.exact, [layer.notes for layer in made.layers.values()]
-    assert differing(made) == 0
-    signs = np.sign(made.network.weighted["layer0"].weight / np.sign(conv.weight.detach().numpy()))
+    converted = from_torch(model, events(6, 6, 1, 8, 8))
+    assert converted.exact, [layer.notes for layer in converted.layers.values()]
+    assert differing(converted) == 0
+    signs = np.sign(
+        converted.network.weighted["layer0"].weight / np.sign(conv.weight.detach().numpy())
+    )
     assert [int(each[0, 0, 0]) for each in signs] == [1, -1, -1, 1]
 
 
@@ -137,12 +145,12 @@ def test_weights_that_are_levels_of_a_step_are_recognized(
     chosen = np.random.default_rng(2).choice(levels, (8, 12))
     with torch.no_grad():
         layer.weight.copy_(torch.tensor(chosen, dtype=torch.float32) * step)
-    made = from_torch(model, events(8, 6, 12))
-    node = made.network.nodes["layer0"]
+    converted = from_torch(model, events(8, 6, 12))
+    node = converted.network.nodes["layer0"]
     assert isinstance(node, Linear)
     assert node.kind == kind
     np.testing.assert_array_equal(node.weight, chosen // (7 if 7 in levels else 1))
-    assert differing(made) == 0
+    assert differing(converted) == 0
 
 
 def test_each_output_may_have_its_own_step() -> None:
@@ -150,9 +158,9 @@ def test_each_output_may_have_its_own_step() -> None:
     model = nn.Sequential(layer, leaky(1.1))
     with torch.no_grad():
         layer.weight.mul_(torch.tensor([[1.0], [0.3], [0.7], [2.0]]))
-    made = from_torch(model, events(8, 6, 12))
-    assert made.network.weighted["layer0"].kind == "binary"
-    assert differing(made) == 0
+    converted = from_torch(model, events(8, 6, 12))
+    assert converted.network.weighted["layer0"].kind == "binary"
+    assert differing(converted) == 0
 
 
 def test_real_weights_are_rounded_only_when_asked() -> None:
@@ -175,11 +183,11 @@ def test_a_decay_is_rounded_only_when_asked() -> None:
         match=r"1 \(Leaky\): its beta is 0.9, no k/2\*\*n with n up to 16; train it with 230/256",
     ):
         from_torch(model, events(8, 6, 12))
-    made = from_torch(model, events(8, 6, 12), decay_bits=8)
-    arithmetic = made.network.neurons["layer1"].fields
+    converted = from_torch(model, events(8, 6, 12), decay_bits=8)
+    arithmetic = converted.network.neurons["layer1"].fields
     assert arithmetic.decay_numerator / 2**arithmetic.decay_shift == 230 / 256
-    assert made.layers["layer1"].notes[0] == "1: decay moved by 0.0016 to 115/128"
-    assert not made.exact
+    assert converted.layers["layer1"].notes[0] == "1: decay moved by 0.0016 to 115/128"
+    assert not converted.exact
     with pytest.raises(
         NotMappable,
         match=r"^1 \(Leaky\): its beta is 0\.89999998, which 2 bits round to 1, so that nothing leaks; give a higher --decay-bits$",
@@ -204,15 +212,18 @@ def test_pixels_held_for_all_steps() -> None:
         dyadic(nn.Conv2d(1, 3, 3)), leaky(0.5), nn.Flatten(), dyadic(nn.Linear(27, 4)), leaky(0.5)
     )
     sample = np.random.default_rng(1).integers(0, 256, (6, 1, 5, 5)).astype(np.uint8)
-    made = from_torch(model, sample, steps=5, full_scale=256)
-    assert made.exact
-    assert (made.network.steps, made.network.input.kind) == (5, "u8")
-    assert differing(made) == 0
-    assert made.spikes()["layer4"].shape == (6, 5, 4)
+    converted = from_torch(model, sample, steps=5, full_scale=256)
+    assert converted.exact
+    assert (converted.network.steps, converted.network.input.kind) == (5, "u8")
+    assert differing(converted) == 0
+    assert converted.spikes()["layer4"].shape == (6, 5, 4)
 
 
 def test_recurrent_weights_take_the_unit_of_the_input() -> None:
-    """A step of 1/2 against one of 1/4, in a convolution that comes back and a kernel per channel: levels of 2 and 1."""
+    """Steps of 1/2 and of 1/4 become levels of 2 and 1.
+
+    They meet in a convolution that comes back, and in a kernel per channel.
+    """
     recurrences: tuple[dict[str, Any], ...] = (
         {"conv2d_channels": 3, "kernel_size": 3},
         {"all_to_all": False, "V": torch.tensor(-0.5)},
@@ -221,20 +232,22 @@ def test_recurrent_weights_take_the_unit_of_the_input() -> None:
         neuron = snn.RLeaky(beta=0.5, threshold=1.0, init_hidden=True, **recurrent)
         if "kernel_size" in recurrent:
             dyadic(neuron.recurrent, 0.5)
-        made = from_torch(nn.Sequential(dyadic(nn.Conv2d(1, 3, 3)), neuron), events(6, 7, 1, 6, 6))
-        node = made.network.nodes["layer1.recurrent"]
+        converted = from_torch(
+            nn.Sequential(dyadic(nn.Conv2d(1, 3, 3)), neuron), events(6, 7, 1, 6, 6)
+        )
+        node = converted.network.nodes["layer1.recurrent"]
         assert isinstance(node, Conv2d)
         assert set(np.abs(node.weight).ravel().tolist()) == {2}
-        assert ("layer1.recurrent", "layer1") in made.network.feedback
-        assert made.exact
-        assert differing(made) == 0
+        assert ("layer1.recurrent", "layer1") in converted.network.feedback
+        assert converted.exact
+        assert differing(converted) == 0
 
 
 def test_a_binarized_model_maps_without_a_word(tmp_path: Path) -> None:
     plain = nn.Sequential(nn.Linear(12, 16), leaky(beta=0.75), nn.Linear(16, 4), leaky(beta=0.75))
     binarized = binarize(plain, thresholds=Threshold(start=2.0))
-    made = from_torch(binarized, events(8, 5, 12))
-    assert {node.kind for node in made.network.weighted.values()} == {"binary"}
-    assert differing(made) == 0
-    (tmp_path / "m.nir").write_bytes(nirfile.to_bytes(made.network))
-    assert nirfile.read(tmp_path / "m.nir") == made.network
+    converted = from_torch(binarized, events(8, 5, 12))
+    assert {node.kind for node in converted.network.weighted.values()} == {"binary"}
+    assert differing(converted) == 0
+    (tmp_path / "m.nir").write_bytes(nirfile.to_bytes(converted.network))
+    assert nirfile.read(tmp_path / "m.nir") == converted.network

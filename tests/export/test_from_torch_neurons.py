@@ -1,4 +1,4 @@
-"""Every neuron of snnTorch that is read, against snnTorch itself: each spike and each membrane, at each step."""
+"""Every neuron of snnTorch that is read, against snnTorch: each spike and membrane, each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ RESETS = ("subtract", "zero", "none")
 
 
 class Layer(nn.Module):
-    """Weights of a quarter, up to two of four negative, biases of an eighth, and neurons whose states the caller keeps."""
+    """Linear layer with neurons whose states the caller keeps.
+
+    Weights are quarters, up to two of four negative; biases are eighths.
+    """
 
     def __init__(self, neuron: Any) -> None:
         super().__init__()
@@ -48,19 +51,25 @@ class TwoStates(Layer):
     """A layer of neurons of two states."""
 
     def forward(self, x: torch.Tensor, first: Any = None, mem: Any = None) -> Any:
-        """What the neuron returns: its spikes, which an RLeaky takes again, the current of a Synaptic, the membrane."""
+        """Return what the neuron returns.
+
+        That is its spikes, which an RLeaky takes again, the current of a Synaptic, the membrane.
+        """
         returned = self.lif(self.fc(x), first, mem)
         return returned[0], (returned[-2], returned[-1])
 
 
 def require_equal(model: Any, sample: Any, states: int = 1) -> None:
-    """Nothing is rounded, and the integers are the model's spikes and, in their units, its membranes."""
-    made = from_torch(model, sample)
-    assert made.exact, [layer.notes for layer in made.layers.values()]
-    assert differing(made) == 0
-    trace = result_of(made).trace
+    """Assert that nothing is rounded, and that the integers are the model's spikes and membranes.
+
+    Membranes are compared in the model's units.
+    """
+    converted = from_torch(model, sample)
+    assert converted.exact, [layer.notes for layer in converted.layers.values()]
+    assert differing(converted) == 0
+    trace = result_of(converted).trace
     spikes, membranes = stepped(model.fc, model.lif, sample, states)
-    folded = made.layers["lif"].folded
+    folded = converted.layers["lif"].folded
     integers = membranes.numpy() * 2.0**folded.fraction_bits / folded.scale
     np.testing.assert_array_equal(trace.spikes["lif"], spikes.numpy())
     np.testing.assert_array_equal(trace.membranes["lif"], integers)
@@ -94,7 +103,7 @@ def test_numbers_with_the_axis_of_a_batch() -> None:
 @pytest.mark.parametrize("one_to_one", [False, True])
 def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
     torch.manual_seed(5)
-    how: dict[str, Any] = (
+    options: dict[str, Any] = (
         {"all_to_all": False, "V": -0.5 * VECTOR.round()}
         if one_to_one
         else {"linear_features": NEURONS}
@@ -104,7 +113,7 @@ def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
         threshold=2.5 if (one_to_one, reset, delay) == (False, "subtract", False) else 0.75,
         reset_mechanism=reset,
         reset_delay=delay,
-        **how,
+        **options,
     )
     if not one_to_one:
         dyadic(neuron.recurrent, 0.5)
@@ -122,8 +131,8 @@ def test_rleaky(one_to_one: bool, reset: str, delay: bool) -> None:
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
 def test_lapicque(reset: str, vector: bool) -> None:
-    how: dict[str, Any] = {"R": 1, "C": 4, "threshold": VECTOR / 8 if vector else 0.125}
-    model = Step(snn.Lapicque(time_step=1, reset_mechanism=reset, **how))
+    options: dict[str, Any] = {"R": 1, "C": 4, "threshold": VECTOR / 8 if vector else 0.125}
+    model = Step(snn.Lapicque(time_step=1, reset_mechanism=reset, **options))
     if reset == "zero":
         with pytest.raises(
             NotMappable, match="which no integer neuron does; use reset_mechanism='subtract'"
@@ -179,12 +188,15 @@ def test_a_surrogate_that_fires_at_the_threshold_is_seen() -> None:
 
 
 def test_a_membrane_over_twice_the_threshold_is_not_called_exact() -> None:
-    """snnTorch's second reset gives a threshold back where one reset leaves the membrane over it; that the integers do not."""
+    """snnTorch's second reset gives a threshold back; the integers do not.
+
+    It does where one reset leaves the membrane over the threshold.
+    """
     model = Step(snn.Leaky(beta=1.0, threshold=0.25, reset_delay=False))
-    made = from_torch(model, events(8, 6, INPUTS, rate=0.8))
-    assert not made.exact
-    assert differing(made) > 0
-    assert "a membrane over twice the threshold is reset once" in made.layers["lif"].notes[0]
+    converted = from_torch(model, events(8, 6, INPUTS, rate=0.8))
+    assert not converted.exact
+    assert differing(converted) > 0
+    assert "a membrane over twice the threshold is reset once" in converted.layers["lif"].notes[0]
 
 
 def test_states_that_neurons_keep_themselves_are_the_same() -> None:
@@ -207,8 +219,10 @@ def test_states_that_neurons_keep_themselves_are_the_same() -> None:
 
 @pytest.mark.parametrize("what", ["threshold", "weight", "decay", "bias"])
 def test_one_unit_more_is_noticed(what: str) -> None:
-    made = from_torch(Step(snn.Leaky(beta=0.75, threshold=0.75)), events(16, 6, INPUTS, rate=0.6))
-    net = made.network
+    converted = from_torch(
+        Step(snn.Leaky(beta=0.75, threshold=0.75)), events(16, 6, INPUTS, rate=0.6)
+    )
+    net = converted.network
     lif, fc = net.neurons["lif"], net.weighted["fc"]
     assert lif.fields.fraction_bits < 14
     mutations: dict[str, dict[str, Any]] = {
@@ -222,8 +236,8 @@ def test_one_unit_more_is_noticed(what: str) -> None:
         },
     }
     mutated = replace(net, nodes={**net.nodes, **mutations[what]})
-    got = simulate(mutated, made.sample, trace=["lif"]).trace
-    exact = simulate(net, made.sample, trace=["lif"]).trace
+    got = simulate(mutated, converted.sample, trace=["lif"]).trace
+    exact = simulate(net, converted.sample, trace=["lif"]).trace
     assert np.any(got.spikes["lif"] != exact.spikes["lif"]) or np.any(
         got.membranes["lif"] != exact.membranes["lif"]
     )

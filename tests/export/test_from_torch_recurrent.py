@@ -1,4 +1,7 @@
-"""Recurrent neurons with real weights: as integers they are what snnTorch computes in double precision with the rounded weights."""
+"""Recurrent neurons with real weights, as integers.
+
+They are what snnTorch computes in double precision with the rounded weights.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from lehr.simulate import simulate
 
 CHANNELS = 4
 RESETS = (("subtract", True), ("subtract", False), ("zero", False), ("none", True), ("none", False))
-"""How and when; "zero" in the next step drops an input, and is refused."""
+"""Kinds of reset and their times; "zero" in the next step drops an input, and is refused."""
 RECURRENCES: dict[str, dict[str, Any]] = {
     "linear": {"linear_features": CHANNELS},
     "one to one": {"all_to_all": False, "V": torch.tensor([0.31, -0.73, 0.17, 0.59])},
@@ -36,24 +39,24 @@ RECURRENCES: dict[str, dict[str, Any]] = {
 
 
 def neuron(kind: str, recurrence: str, mode: tuple[str, bool] = ("subtract", True)) -> Any:
-    """A recurrent layer that keeps its states."""
-    how: dict[str, Any] = {
+    """Make a recurrent layer that keeps its states."""
+    options: dict[str, Any] = {
         "reset_mechanism": mode[0],
         "reset_delay": mode[1],
         "init_hidden": True,
         **RECURRENCES[recurrence],
     }
     return (
-        snn.RSynaptic(alpha=0.5, beta=0.5, **how)
+        snn.RSynaptic(alpha=0.5, beta=0.5, **options)
         if kind == "RSynaptic"
-        else snn.RLeaky(beta=0.5, **how)
+        else snn.RLeaky(beta=0.5, **options)
     )
 
 
 def before(recurrence: str, *, norm: bool) -> list[nn.Module]:
     """Real weights and biases, and a batch norm half of whose gains are negative."""
     maps = recurrence.startswith("conv")
-    layer, made = (
+    layer, batch_norm = (
         (nn.Conv2d(2, CHANNELS, 3), nn.BatchNorm2d(CHANNELS))
         if maps
         else (nn.Linear(6, CHANNELS), nn.BatchNorm1d(CHANNELS))
@@ -61,11 +64,11 @@ def before(recurrence: str, *, norm: bool) -> list[nn.Module]:
     if not norm:
         return [layer]
     with torch.no_grad():
-        made.weight.copy_(torch.tensor([1.3, -0.7, -1.9, 0.6]))
-        made.bias.copy_(torch.randn(CHANNELS) / 4)
-        made.running_mean.copy_(torch.randn(CHANNELS) / 4)  # type: ignore[union-attr]
-        made.running_var.copy_(torch.rand(CHANNELS) + 0.5)  # type: ignore[union-attr]
-    return [layer, made]
+        batch_norm.weight.copy_(torch.tensor([1.3, -0.7, -1.9, 0.6]))
+        batch_norm.bias.copy_(torch.randn(CHANNELS) / 4)
+        batch_norm.running_mean.copy_(torch.randn(CHANNELS) / 4)  # type: ignore[union-attr]
+        batch_norm.running_var.copy_(torch.rand(CHANNELS) + 0.5)  # type: ignore[union-attr]
+    return [layer, batch_norm]
 
 
 def sample(recurrence: str, seed: int) -> npt.NDArray[np.uint8]:
@@ -74,24 +77,27 @@ def sample(recurrence: str, seed: int) -> npt.NDArray[np.uint8]:
     )
 
 
-def rounded(model: nn.Sequential, made: FromTorch) -> nn.Sequential:
-    """The model in double precision with the levels of the network, times their steps, for weights."""
+def rounded(model: nn.Sequential, converted: FromTorch) -> nn.Sequential:
+    """Return the model in double precision, with the network's weights.
+
+    These are its levels times their steps.
+    """
     copied = copy.deepcopy(model).double().eval()
     layers: list[Any] = list(copied)
     lif = layers[-1]
     vars(lif)["spike_grad"] = lambda x: (x > 0).double()
-    name = made.network.sources("output")[0]
-    step = torch.from_numpy(made.layers[name].folded.scale)
+    name = converted.network.sources("output")[0]
+    step = torch.from_numpy(converted.layers[name].folded.scale)
     gain = torch.ones(CHANNELS, dtype=torch.float64)
     if len(layers) == 3:
         norm = layers[1]
         gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
     with torch.no_grad():
         for weight, levels, unit in (
-            (layers[0].weight, made.network.weighted["layer0"].weight, step / gain),
+            (layers[0].weight, converted.network.weighted["layer0"].weight, step / gain),
             (
                 getattr(lif.recurrent, "weight", None),
-                made.network.weighted[f"{name}.recurrent"].weight,
+                converted.network.weighted[f"{name}.recurrent"].weight,
                 step,
             ),
         ):
@@ -108,7 +114,7 @@ def rounded(model: nn.Sequential, made: FromTorch) -> nn.Sequential:
 
 
 def in_double(model: nn.Sequential, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """The spikes of snnTorch itself, `[N, T, *shape]`."""
+    """Return the spikes of snnTorch itself, `[N, T, *shape]`."""
     lif: Any = model[-1]
     lif.reset_mem()
     with torch.no_grad():
@@ -118,14 +124,20 @@ def in_double(model: nn.Sequential, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.
 
 
 def modes(kind: str) -> list[tuple[str, bool]]:
-    """Of reset: which, and whether in the next step. An RSynaptic that keeps its states takes no other."""
+    """List kinds of reset, and whether each is in the next step.
+
+    An RSynaptic that keeps its states takes no other.
+    """
     return [mode for mode in RESETS if mode[1] or kind == "RLeaky"]
 
 
 def build(
     kind: str, recurrence: str, mode: tuple[str, bool], seed: int, *, norm: bool
 ) -> tuple[nn.Sequential, npt.NDArray[np.uint8]]:
-    """A model, and inputs on which it fires: thresholds per channel are quantiles of its currents."""
+    """Build a model, and inputs on which it fires.
+
+    Thresholds per channel are quantiles of its currents.
+    """
     torch.manual_seed(seed)
     head, x = nn.Sequential(*before(recurrence, norm=norm)).eval(), sample(recurrence, seed)
     with torch.no_grad():
@@ -156,23 +168,23 @@ def test_the_integers_are_the_model_with_rounded_weights(kind: str, recurrence: 
     for number, (mode, norm) in enumerate(itertools.product(modes(kind), (False, True))):
         seed = 1 + number % 3
         model, x = build(kind, recurrence, mode, seed, norm=norm)
-        made = from_torch(model, x, weights="int5" if seed == 1 else "int8")
-        (name,) = made.network.neurons
-        expected = in_double(rounded(model, made), x)
-        assert np.array_equal(result_of(made).trace.spikes[name], expected), (mode, norm, seed)
+        converted = from_torch(model, x, weights="int5" if seed == 1 else "int8")
+        (name,) = converted.network.neurons
+        expected = in_double(rounded(model, converted), x)
+        assert np.array_equal(result_of(converted).trace.spikes[name], expected), (mode, norm, seed)
         assert re.match(
             rf"0 and {name[5:]}.recurrent: weights rounded, by up to [01].\d\d of a step$",
-            made.layers[name].notes[0],
+            converted.layers[name].notes[0],
         )
-        assert not made.exact
+        assert not converted.exact
 
 
 def test_the_rounded_model_is_read_again_as_it_is() -> None:
     model, x = build("RLeaky", "linear", ("subtract", True), 1, norm=True)
-    made = from_torch(model, x, weights="int8")
-    again = from_torch(rounded(model, made), x)
+    converted = from_torch(model, x, weights="int8")
+    again = from_torch(rounded(model, converted), x)
     assert {name: node.weight.tolist() for name, node in again.network.weighted.items()} == {
-        name: node.weight.tolist() for name, node in made.network.weighted.items()
+        name: node.weight.tolist() for name, node in converted.network.weighted.items()
     }
     assert not any(
         "weights rounded" in note for layer in again.layers.values() for note in layer.notes
@@ -183,37 +195,41 @@ def test_the_rounded_model_is_read_again_as_it_is() -> None:
 @pytest.mark.parametrize("what", ["input's", "recurrent"])
 def test_one_level_more_is_noticed(what: str) -> None:
     model, x = build("RLeaky", "linear", ("subtract", True), 1, norm=True)
-    made = from_torch(model, x, weights="int5")
+    converted = from_torch(model, x, weights="int5")
     node = "layer0" if what == "input's" else "layer2.recurrent"
-    weights = made.network.weighted[node]
+    weights = converted.network.weighted[node]
     for output, source in itertools.product(range(CHANNELS), range(weights.weight.shape[1])):
         weight = weights.weight.copy()
         weight[output, source] += 1 if weight[output, source] <= 0 else -1
         changed = replace(
-            made.network, nodes={**made.network.nodes, node: replace(weights, weight=weight)}
+            converted.network,
+            nodes={**converted.network.nodes, node: replace(weights, weight=weight)},
         )
         if np.any(
             simulate(changed, x, trace=["layer2"]).trace.spikes["layer2"]
-            != in_double(rounded(model, made), x)
+            != in_double(rounded(model, converted), x)
         ):
             return
     pytest.fail("no weight of the layer matters")
 
 
 def test_a_step_for_both_loses_less_than_one_chosen_for_either() -> None:
-    """Recurrent weights ten times the input's: the input's own step would cut them, theirs leaves the input little."""
+    """Recurrent weights are ten times the input's.
+
+    The input's own step would cut them, and theirs leaves the input little.
+    """
     torch.manual_seed(3)
     layer, lif, x = nn.Linear(6, CHANNELS), neuron("RLeaky", "linear"), sample("linear", 3)
     with torch.no_grad():
         lif.recurrent.weight.mul_(10)
-    made = from_torch(nn.Sequential(layer, lif), x, weights="int4")
+    converted = from_torch(nn.Sequential(layer, lif), x, weights="int4")
     joined = np.concatenate(
         [each.weight.detach().numpy() for each in (layer, lif.recurrent)], axis=1
     ).astype(np.float64)
     levels = np.concatenate(
-        [made.network.weighted[name].weight for name in ("layer0", "layer1.recurrent")], axis=1
+        [converted.network.weighted[name].weight for name in ("layer0", "layer1.recurrent")], axis=1
     )
-    loss = ((joined - levels * made.layers["layer1"].folded.scale[:, None]) ** 2).sum(axis=1)
+    loss = ((joined - levels * converted.layers["layer1"].folded.scale[:, None]) ** 2).sum(axis=1)
     for part in (joined[:, :6], joined[:, 6:], joined):
         step = np.abs(part).max(axis=1, keepdims=True) / 7
         assert (
@@ -231,33 +247,33 @@ def test_a_convolution_before_flatten_shares_a_step_with_all_neurons_of_a_channe
         nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), norm, lif).eval(),
         events(8, 10, 1, 3, 3, rate=0.5),
     )
-    made = from_torch(model, x, weights="int8")
+    converted = from_torch(model, x, weights="int8")
     copied: Any = copy.deepcopy(model).double()
     vars(copied[3])["spike_grad"] = lambda v: (v > 0).double()
-    step = torch.from_numpy(made.layers["layer3"].folded.scale)
+    step = torch.from_numpy(converted.layers["layer3"].folded.scale)
     gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).double().detach()
     unit = (step / gain).view(2, 4)
     assert torch.allclose(unit, unit[:, :1].expand(2, 4)), "one step for the kernel of a channel"
     with torch.no_grad():
         copied[0].weight.copy_(
-            torch.from_numpy(made.network.weighted["layer0"].weight.astype(float))
+            torch.from_numpy(converted.network.weighted["layer0"].weight.astype(float))
             * unit[:, 0].view(2, 1, 1, 1)
         )
         copied[3].recurrent.weight.copy_(
-            torch.from_numpy(made.network.weighted["layer3.recurrent"].weight.astype(float))
+            torch.from_numpy(converted.network.weighted["layer3.recurrent"].weight.astype(float))
             * step[:, None]
         )
-    assert np.array_equal(result_of(made).trace.spikes["layer3"], in_double(copied, x))
+    assert np.array_equal(result_of(converted).trace.spikes["layer3"], in_double(copied, x))
 
 
 class Stepped(nn.Module):
     """An RSynaptic whose states the caller keeps."""
 
-    def __init__(self, **how: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__()
         self.fc, self.lif = (
             dyadic(nn.Linear(6, CHANNELS)),
-            snn.RSynaptic(alpha=0.5, beta=0.5, threshold=0.75, linear_features=CHANNELS, **how),
+            snn.RSynaptic(alpha=0.5, beta=0.5, threshold=0.75, linear_features=CHANNELS, **options),
         )
         dyadic(self.lif.recurrent, 0.5)
 
@@ -272,10 +288,10 @@ def test_an_rsynaptic_with_exact_weights_is_proven_and_resets_in_the_next_step_w
 ) -> None:
     torch.manual_seed(1)
     model, x = Stepped(reset_delay=delay), events(8, 6, 6, rate=0.5)
-    made = from_torch(model, x)
-    assert made.exact, [layer.notes for layer in made.layers.values()]
-    assert made.network.neurons["lif"].fields.reset_timing == "next_step"
-    assert differing(made) == 0
+    converted = from_torch(model, x)
+    assert converted.exact, [layer.notes for layer in converted.layers.values()]
+    assert converted.network.neurons["lif"].fields.reset_timing == "next_step"
+    assert differing(converted) == 0
     reference: Any = copy.deepcopy(model).double()
     vars(reference.lif)["spike_grad"] = lambda v: (v > 0).double()
     states, spikes, membranes = [torch.zeros(8, CHANNELS, dtype=torch.float64)] * 3, [], []
@@ -284,7 +300,7 @@ def test_an_rsynaptic_with_exact_weights_is_proven_and_resets_in_the_next_step_w
             states = list(reference(torch.from_numpy(x[:, t]).double(), *states))
             spikes.append(states[0])
             membranes.append(states[2])
-    trace, folded = result_of(made).trace, made.layers["lif"].folded
+    trace, folded = result_of(converted).trace, converted.layers["lif"].folded
     np.testing.assert_array_equal(trace.spikes["lif"], torch.stack(spikes, 1).numpy())
     np.testing.assert_array_equal(
         trace.membranes["lif"],

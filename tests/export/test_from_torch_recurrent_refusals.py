@@ -21,8 +21,8 @@ def rleaky() -> Any:
     return snn.RLeaky(beta=0.5, linear_features=NEURONS, init_hidden=True)
 
 
-def rsynaptic(**how: Any) -> Any:
-    return snn.RSynaptic(alpha=0.5, beta=0.5, linear_features=NEURONS, init_hidden=True, **how)
+def rsynaptic(**options: Any) -> Any:
+    return snn.RSynaptic(alpha=0.5, beta=0.5, linear_features=NEURONS, init_hidden=True, **options)
 
 
 def with_weights(layer: nn.Module, *after: nn.Module) -> nn.Sequential:
@@ -30,21 +30,21 @@ def with_weights(layer: nn.Module, *after: nn.Module) -> nn.Sequential:
 
 
 def far_smaller() -> nn.Sequential:
-    """A layer whose input counts pixels, and whose recurrent weights count spikes."""
+    """Build a layer whose input counts pixels, and whose recurrent weights count spikes."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, NEURONS), rleaky())
 
 
 def through_a_sequence() -> Any:
-    made = rleaky()
-    made.recurrent = nn.Sequential(nn.Linear(NEURONS, NEURONS))
-    return made
+    neuron = rleaky()
+    neuron.recurrent = nn.Sequential(nn.Linear(NEURONS, NEURONS))
+    return neuron
 
 
 def diverged() -> Any:
-    made = rleaky()
-    made.recurrent.weight.data.fill_(float("inf"))
-    return made
+    neuron = rleaky()
+    neuron.recurrent.weight.data.fill_(float("inf"))
+    return neuron
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_outputs_that_lose_their_input_are_named() -> None:
     layer = nn.Linear(6, NEURONS)
     with torch.no_grad():
         layer.weight[2] /= 1000
-    made = from_torch(nn.Sequential(layer, rleaky()), events(4, 8, 6), weights="int8")
-    assert not made.network.weighted["layer0"].weight[2].any()
+    converted = from_torch(nn.Sequential(layer, rleaky()), events(4, 8, 6), weights="int8")
+    assert not converted.network.weighted["layer0"].weight[2].any()
     assert (
         "1.recurrent: outputs 2 keep none of their input's weights beside the others, which are "
-        "larger" in made.layers["layer1"].notes
+        "larger" in converted.layers["layer1"].notes
     )

@@ -1,4 +1,7 @@
-"""What from_torch refuses, by name and with a way out; and the sense of what it says of loops over time."""
+"""Refusals of from_torch, by name and with a way out.
+
+What it says of loops over time makes sense.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from lehr.export import from_torch
 ONE_STEP = "write forward for one time step, as forward(x, mem1, mem2) that returns the output's spikes and the new states"
 
 
-def neuron(**told: Any) -> Any:
-    """A Leaky that is no problem but for what is told."""
-    return snn.Leaky(**{"beta": 0.5, "init_hidden": True, **told})
+def neuron(**options: Any) -> Any:
+    """Make a Leaky that is no problem but for its options."""
+    return snn.Leaky(**{"beta": 0.5, "init_hidden": True, **options})
 
 
 def after(*layers: nn.Module) -> nn.Module:
@@ -53,7 +56,7 @@ class LoopOverInput(Net):
     """A loop over the input's own steps."""
 
     def forward(self, x: Tensor) -> Any:
-        """The last spikes."""
+        """Return the last spikes."""
         mem, spk = self.lif.reset_mem(), x[0]
         for t in range(x.shape[0]):
             spk, mem = self.lif(self.fc(x[t]), mem)
@@ -61,7 +64,7 @@ class LoopOverInput(Net):
 
 
 class Forgets(Net):
-    """Its membranes start anew in each call."""
+    """Module whose membranes start anew in each call."""
 
     def forward(self, x: Tensor) -> Any:
         """Spikes."""
@@ -212,7 +215,7 @@ def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("sample", "told", "message"),
+    ("sample", "options", "message"),
     [
         (
             events(2, 4),
@@ -242,9 +245,9 @@ def test_layers_that_are_no_integer_layers(model: nn.Module, message: str) -> No
         ),
     ],
 )
-def test_options_and_samples(sample: Any, told: Any, message: str) -> None:
+def test_options_and_samples(sample: Any, options: Any, message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
-        from_torch(nn.Sequential(dyadic(nn.Linear(4, 4)), neuron()), sample, **told)
+        from_torch(nn.Sequential(dyadic(nn.Linear(4, 4)), neuron()), sample, **options)
 
 
 def test_a_model_that_fails_on_the_sample_is_named() -> None:

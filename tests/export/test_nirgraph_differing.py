@@ -1,4 +1,4 @@
-"""Neurons that differ from one another: time constants, thresholds, gains and delays of their own, taken exactly."""
+"""Neurons that differ: their own time constants, thresholds, gains and delays, taken exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from lehr.update_text import lines_of
 
 
 def lif_by_hand(currents: Float, tau: Float, threshold: Float, r: Float) -> tuple[Float, Float]:
-    """Spikes and membranes `[N, T, *shape]` of NIR's LIF at dt, reset to 0 a step later, in double precision with numpy alone."""
+    """Compute spikes and membranes `[N, T, *shape]` of NIR's LIF at dt, reset to 0 a step later.
+
+    This is double precision, with numpy alone.
+    """
     v = s = np.zeros(currents.shape[:1] + currents.shape[2:])
     spikes, membranes = [], []
     for t in range(currents.shape[1]):
@@ -34,21 +37,23 @@ def test_decays_that_differ_are_taken_exactly_or_become_their_mean() -> None:
     neurons = lif(4, tau=4 * DT, threshold=2.0, r=4.0)
     neurons.tau = np.array([1, 2, 4, 8]) * DT
     weight = whole(rng, 4, 4)
-    told, x = (
+    float_graph, x = (
         from_nir(chain({"l": nir.Linear(weight), "n": neurons}, (4,), (4,))),
         spikes(rng, 4)[:, :5],
     )
-    made = quantize(told, x, Semantics(dt=DT, reset_timing="next_step"))
-    neuron = made.network.neurons["n"]
+    quantized = quantize(float_graph, x, Semantics(dt=DT, reset_timing="next_step"))
+    neuron = quantized.network.neurons["n"]
     assert "leak v multiply decay 3 toward_zero" in lines_of(neuron.program)
     assert neuron.values["decay"].tolist() == [0, 4, 6, 7]
     expected, membranes = lif_by_hand(x @ weight.T, neurons.tau, neurons.v_threshold, neurons.r)
     assert 0 < expected.mean() < 1
-    trace = simulate(made.network, x, trace=["n"]).trace
+    trace = simulate(quantized.network, x, trace=["n"]).trace
     assert np.array_equal(trace.spikes["n"], expected)
-    assert np.abs(trace.membranes["n"] * made.layers["n"].scale - membranes).max() < 1e-9
-    assert made.exact
-    common = quantize(told, x, Semantics(dt=DT, reset_timing="next_step"), Options(decay="common"))
+    assert np.abs(trace.membranes["n"] * quantized.layers["n"].scale - membranes).max() < 1e-9
+    assert quantized.exact
+    common = quantize(
+        float_graph, x, Semantics(dt=DT, reset_timing="next_step"), Options(decay="common")
+    )
     assert "n: decays of 0 to 0.875 became one, their mean" in common.notes
     assert measure(common, x).layers["n"].membrane_error > 0.01
     assert not common.exact
@@ -58,14 +63,14 @@ def test_decays_that_are_no_fractions_of_two_keep_their_time_constants_within_th
     rng = np.random.default_rng(22)
     neurons = lif(3, tau=4 * DT)
     neurons.tau = np.array([3.3, 20, 57]) * DT
-    told, x = (
+    float_graph, x = (
         from_nir(chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,))),
         spikes(rng, 4),
     )
-    made = quantize(told, x, Semantics(dt=DT), Options(error=0.01))
-    decay = made.layers["n"].decay
+    quantized = quantize(float_graph, x, Semantics(dt=DT), Options(error=0.01))
+    decay = quantized.layers["n"].decay
     assert np.abs(decay.beta - (1 - DT / neurons.tau)).max() == pytest.approx(
-        made.layers["n"].decay_error
+        quantized.layers["n"].decay_error
     )
     assert (np.abs(decay.beta - (1 - DT / neurons.tau)) <= 0.01 * DT / neurons.tau).all()
     coarser = own_decays(1 - DT / neurons.tau, decay.shift - 1)
@@ -78,12 +83,12 @@ def test_currents_that_differ_in_their_decay_are_taken_exactly() -> None:
     rng = np.random.default_rng(23)
     neurons = cubalif(3, 2 * DT, 4 * DT)
     neurons.tau_syn, neurons.tau_mem = np.array([2, 4, 2]) * DT, np.array([4, 8, 2]) * DT
-    made = same(
+    quantized = same(
         chain({"l": nir.Linear(whole(rng, 3, 4)), "n": neurons}, (4,), (3,)),
         spikes(rng, 4)[:, :6],
         Semantics(dt=DT),
     )
-    assert {"decay", "synapse_decay"} <= set(made.network.neurons["n"].values)
+    assert {"decay", "synapse_decay"} <= set(quantized.network.neurons["n"].values)
 
 
 @pytest.mark.parametrize("field", ["v_threshold", "r", "tau"])
@@ -97,25 +102,28 @@ def test_neurons_that_differ_within_a_channel_are_taken_exactly_or_become_their_
     setattr(neurons, field, values)
     weight = whole(rng, 2, 1, 3, 3)
     conv = nir.Conv2d((4, 4), weight, 1, 0, 1, 1, np.zeros(2))
-    told, x = (
+    float_graph, x = (
         from_nir(chain({"c": conv, "n": neurons}, (1, 4, 4), (2, 2, 2))),
         spikes(rng, 1, 4, 4)[:, :5],
     )
-    made = quantize(told, x, Semantics(dt=DT, reset_timing="next_step"))
+    quantized = quantize(float_graph, x, Semantics(dt=DT, reset_timing="next_step"))
     windows = np.lib.stride_tricks.sliding_window_view(
         x[:, :, 0].astype(float), (3, 3), axis=(2, 3)
     )
     currents = np.einsum("ntyxij,cij->ntcyx", windows, weight[:, 0])
     expected, membranes = lif_by_hand(currents, neurons.tau, neurons.v_threshold, neurons.r)
     assert 0 < expected.mean() < 1
-    trace = simulate(made.network, x, trace=["n"]).trace
-    scale = made.layers["n"].scale.reshape(2, *made.layers["n"].scale.shape[1:] or (1, 1))
+    trace = simulate(quantized.network, x, trace=["n"]).trace
+    scale = quantized.layers["n"].scale.reshape(2, *quantized.layers["n"].scale.shape[1:] or (1, 1))
     assert np.array_equal(trace.spikes["n"], expected)
     assert np.abs(trace.membranes["n"] * scale - membranes).max() < 1e-9
-    assert made.network.neurons["n"].per_neuron
-    assert measure(made, x).layers["n"].spikes_differ == 0
+    assert quantized.network.neurons["n"].per_neuron
+    assert measure(quantized, x).layers["n"].spikes_differ == 0
     mean = quantize(
-        told, x, Semantics(dt=DT, reset_timing="next_step"), Options(maps="mean", decay="common")
+        float_graph,
+        x,
+        Semantics(dt=DT, reset_timing="next_step"),
+        Options(maps="mean", decay="common"),
     )
     assert not mean.network.neurons["n"].per_neuron
     assert measure(mean, x).layers["n"].spikes_differ > 0
@@ -132,7 +140,7 @@ def test_values_that_wait_for_different_times_are_taken_exactly() -> None:
         "m": nir.Linear(second),
         "o": integrate(2),
     }
-    made = same(chain(nodes, (4,), (2,)), spikes(rng, 4), STEP)
-    delay = made.network.nodes["d"]
+    quantized = same(chain(nodes, (4,), (2,)), spikes(rng, 4), STEP)
+    delay = quantized.network.nodes["d"]
     assert isinstance(delay, Delay)
     assert np.array_equal(delay.steps, [1, 3, 2])

@@ -27,7 +27,10 @@ HIDDEN, SPIKES, LEAKY, CURRENT = (
 
 
 def three_heads(*, one_output: bool = True) -> nir.NIRGraph:
-    """A hidden layer, and after it spikes, leaky integrators and bare currents, each of which leads to an output."""
+    """Build a hidden layer, and after it spikes, leaky integrators and bare currents.
+
+    Each of these leads to an output.
+    """
     nodes: dict[str, Any] = {
         "fc": nir.Linear(HIDDEN),
         "h": nir.IF(np.array(1.0), np.array(3.0)),
@@ -60,7 +63,10 @@ def three_heads(*, one_output: bool = True) -> nir.NIRGraph:
 
 
 def run_heads() -> dict[str, Float]:
-    """Spikes, or membranes, of all four layers `[N, T, neurons]`, in double precision; a spike sets the membrane to 0."""
+    """Compute spikes, or membranes, of all four layers `[N, T, neurons]`, in double precision.
+
+    A spike sets the membrane to 0.
+    """
     h, s, m = np.zeros((len(X), 5)), np.zeros((len(X), 3)), np.zeros((len(X), 2))
     seen: dict[str, list[Float]] = {"h": [], "spikes": [], "leaky": [], "layer7.readout": []}
     for t in range(X.shape[1]):
@@ -85,14 +91,17 @@ def run_heads() -> dict[str, Float]:
 def test_the_layer_that_is_named_decides_and_all_are_traced(
     read_from: str, readout: Any, decides: str, one_output: bool
 ) -> None:
-    how = Semantics(dt=DT, integrate="step", readout=readout, read_from=read_from)
-    made = quantize(from_nir(three_heads(one_output=one_output)), X, how)
-    assert made.network.output == decides
+    semantics = Semantics(dt=DT, integrate="step", readout=readout, read_from=read_from)
+    quantized = quantize(from_nir(three_heads(one_output=one_output)), X, semantics)
+    assert quantized.network.output == decides
     others = ", ".join(name for name in ("spikes", "leaky", "layer7.readout") if name != decides)
-    assert f"{decides} decides; what else leads to the output can be traced: {others}" in made.notes
+    assert (
+        f"{decides} decides; what else leads to the output can be traced: {others}"
+        in quantized.notes
+    )
     expected = run_heads()
     for run in (simulate, engine.simulate):
-        result = run(made.network, X, trace=list(expected))
+        result = run(quantized.network, X, trace=list(expected))
         for name, values in expected.items():
             if name in ("h", "spikes"):
                 assert 0.02 < values.mean() < 0.98
@@ -100,13 +109,13 @@ def test_the_layer_that_is_named_decides_and_all_are_traced(
             else:
                 assert len(np.unique(values)) > 3
                 assert np.array_equal(
-                    result.trace.membranes[name] * made.layers[name].scale, values
+                    result.trace.membranes[name] * quantized.layers[name].scale, values
                 )
         last = expected[decides][:, -1] if readout == "last" else expected[decides].sum(axis=1)
         assert np.array_equal(result.prediction, last.argmax(axis=1))
-    made.network.neurons["h"].threshold.flags.writeable = True
-    made.network.neurons["h"].threshold[:] -= 1  # a membrane at its threshold fires now
-    changed = simulate(made.network, X, trace=["h"])
+    quantized.network.neurons["h"].threshold.flags.writeable = True
+    quantized.network.neurons["h"].threshold[:] -= 1  # a membrane at its threshold fires now
+    changed = simulate(quantized.network, X, trace=["h"])
     assert not np.array_equal(changed.trace.spikes["h"], expected["h"])
 
 
@@ -131,24 +140,24 @@ def test_without_a_name_the_layers_to_choose_from_are_named(
 
 
 def test_an_output_that_nothing_leads_to() -> None:
-    told = three_heads()
-    told.nodes["spare"] = nir.Output({"output": np.array([2])})
+    nir_graph = three_heads()
+    nir_graph.nodes["spare"] = nir.Output({"output": np.array([2])})
     with pytest.raises(
         FileRefused,
         match=r"^spare is an output that nothing leads to; remove it or lead a layer to it$",
     ):
-        from_nir(told)
+        from_nir(nir_graph)
 
 
 def test_a_subgraph_has_one_output() -> None:
-    told = graph(
+    nir_graph = graph(
         {"g": three_heads(one_output=False)}, [("input", "g"), ("g", "output")], (6,), (3,)
     )
     with pytest.raises(
         FileRefused,
         match=r"^g: the graph has 2 nodes of type Output \(g.output, g.second\); give it one$",
     ):
-        from_nir(told)
+        from_nir(nir_graph)
 
 
 @pytest.fixture(autouse=True)
@@ -223,10 +232,10 @@ def test_layers_that_lead_nowhere_on_a_target(
     assert "2 samples: 0 of 224 membranes and 0 spikes differ" in ran.out  # 14 neurons, 8 steps
 
 
-def with_axes(told: nir.NIRGraph) -> nir.NIRGraph:
+def with_axes(nir_graph: nir.NIRGraph) -> nir.NIRGraph:
     """Numbers without axes as one axis of 1: nir does not write the former."""
-    for node in told.nodes.values():
+    for node in nir_graph.nodes.values():
         for name, value in vars(node).items():
             if isinstance(value, np.ndarray) and value.shape == ():
                 setattr(node, name, value.reshape(1))
-    return told
+    return nir_graph

@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_shapes_that_have_no_one_meaning(what: str) -> None:
-    told, message = REFUSED[what]
+    nir_graph, message = REFUSED[what]
     with pytest.raises(FileRefused) as refused:
-        from_nir(told)
+        from_nir(nir_graph)
     assert str(refused.value) == message

@@ -1,4 +1,8 @@
-"""Float graphs as integers: the NIR paper's example, recurrent and convolutional graphs, and graphs in which nothing may change."""
+"""Float graphs as integers.
+
+They are the NIR paper's example, recurrent and convolutional graphs, and graphs in which nothing
+may change.
+"""
 
 from __future__ import annotations
 
@@ -46,31 +50,31 @@ def test_the_nir_papers_lif_neuron_spikes_when_it_does_in_the_paper(
     graph = from_nir(
         chain({"0": nir.Affine(np.ones((1, 1)), np.zeros(1)), "1": lif(1)}, (1,), (1,))
     )
-    made = quantize(graph, x, Semantics(dt=DT, reset=reset, reset_timing=timing))  # type: ignore[arg-type]
-    assert np.flatnonzero(run(graph, x, made.semantics, 1000).spikes["layer1"]).tolist() == [
+    quantized = quantize(graph, x, Semantics(dt=DT, reset=reset, reset_timing=timing))  # type: ignore[arg-type]
+    assert np.flatnonzero(run(graph, x, quantized.semantics, 1000).spikes["layer1"]).tolist() == [
         460,
         510,
         710,
         760,
     ]
-    result = simulate(made.network, x, trace=["layer1"])
+    result = simulate(quantized.network, x, trace=["layer1"])
     assert np.flatnonzero(result.trace.spikes["layer1"]).tolist() == [460, 510, 710, 760]
-    how = made.network.neurons["layer1"].fields
-    assert how.decay_numerator / 2**how.decay_shift == pytest.approx(0.96, abs=4e-4)
-    assert (how.reset, how.reset_timing, how.fires) == (reset, timing, "gt")
+    arithmetic = quantized.network.neurons["layer1"].fields
+    assert arithmetic.decay_numerator / 2**arithmetic.decay_shift == pytest.approx(0.96, abs=4e-4)
+    assert (arithmetic.reset, arithmetic.reset_timing, arithmetic.fires) == (reset, timing, "gt")
 
 
 @pytest.mark.slow
 def test_a_recurrent_graph_in_a_subgraph_is_run_as_its_equations_say() -> None:
     rng = np.random.default_rng(1)
-    told = braille(rng)
+    nir_graph = braille(rng)
     x = (rng.random((8, 60, 12)) < 0.2).astype(np.uint8)
-    made = quantize(from_nir(told), x, Semantics(dt=DT))
-    floats = run(made.graph, x, made.semantics, 60)
-    for name, expected in zip(("lif1.lif", "lif2"), run_braille(told, x), strict=True):
+    quantized = quantize(from_nir(nir_graph), x, Semantics(dt=DT))
+    floats = run(quantized.graph, x, quantized.semantics, 60)
+    for name, expected in zip(("lif1.lif", "lif2"), run_braille(nir_graph, x), strict=True):
         assert 0.02 < expected.mean() < 0.9
         assert np.array_equal(floats.spikes[name], expected)
-    assert dict(made.graph.names) == {
+    assert dict(quantized.graph.names) == {
         name: name for name in ("input", "output", "fc1", "fc2", "lif2", "lif1.lif", "lif1.w_rec")
     }
 
@@ -109,19 +113,19 @@ def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks
     None
 ):
     rng = np.random.default_rng(3)
-    told = nmnist_like(rng)
+    nir_graph = nmnist_like(rng)
     x = (rng.random((4, 20, 2, 10, 10)) < 0.1).astype(np.uint8)
-    graph, how = from_nir(told), Semantics(integrate="step", reset="subtract")
-    made = quantize(graph, x, how)
-    expected = run_nmnist_like(told, x)
-    floats = run(graph, x, made.semantics, 20)
-    for name, spikes in zip(made.network.neurons, expected, strict=True):
+    graph, semantics = from_nir(nir_graph), Semantics(integrate="step", reset="subtract")
+    quantized = quantize(graph, x, semantics)
+    expected = run_nmnist_like(nir_graph, x)
+    floats = run(graph, x, quantized.semantics, 20)
+    for name, spikes in zip(quantized.network.neurons, expected, strict=True):
         assert 0.02 < spikes.mean() < 0.9
         assert np.array_equal(floats.spikes[name], spikes), name
     counts = expected[-1].sum(axis=1)
     errors = {}
     for kind in ("int2", "int4", "int8"):
-        effect = measure(quantize(graph, x, how, Options(weights=kind)), x)
+        effect = measure(quantize(graph, x, semantics, Options(weights=kind)), x)
         assert np.array_equal(effect.float_scores, counts)
         errors[kind] = float(np.mean([layer.spikes_differ for layer in effect.layers.values()]))
         if kind == "int8":
@@ -133,12 +137,16 @@ def test_a_convolutional_graph_is_run_as_its_equations_say_and_its_error_shrinks
 
 @st.composite
 def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]:
-    """Graphs whose decays are dyadic, weights small integers times a power of two, thresholds and biases multiples of it."""
+    """Draw graphs in which nothing needs rounding.
+
+    Decays are dyadic, weights small integers times a power of two, thresholds and biases multiples
+    of it.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     unit, dt, hidden = 2.0 ** draw(st.integers(-3, 3)), 2.0**-10, draw(st.integers(1, 5))
     fires: Any = draw(st.sampled_from(["gt", "ge"]))
     reset: Any = draw(st.sampled_from(["zero", "subtract"]))
-    how = Semantics(
+    semantics = Semantics(
         dt=dt,
         reset=reset,
         reset_timing=draw(st.sampled_from(["same_step", "next_step"])),
@@ -147,11 +155,11 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
     )
 
     def levels(*shape: int) -> npt.NDArray[np.float64]:
-        made = unit * rng.integers(-3, 4, shape).astype(np.float64)
-        made[0, 0] = (
+        weights = unit * rng.integers(-3, 4, shape).astype(np.float64)
+        weights[0, 0] = (
             unit  # so that the step is a power of two, and thresholds are whole numbers of it
         )
-        return made
+        return weights
 
     def neurons() -> nir.NIRNode:
         theta = unit * rng.integers(1, 6, hidden)
@@ -194,7 +202,7 @@ def exact_graphs(draw: st.DrawFn) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], 
         "output": nir.Output({"output": np.array([hidden])}),
     }
     x = (rng.random((4, 6, 3)) < 0.6).astype(np.uint8)
-    return nir.NIRGraph({**ends, **body}, edges, type_check=False), x, how
+    return nir.NIRGraph({**ends, **body}, edges, type_check=False), x, semantics
 
 
 @pytest.mark.slow
@@ -203,11 +211,11 @@ def test_where_nothing_needs_rounding_not_one_spike_differs() -> None:
 
     @budget(20, 200)
     @given(exact_graphs())
-    def check(told: tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]) -> None:
-        graph, x, how = told
-        made = quantize(from_nir(graph), x, how)
-        effect = measure(made, x)
-        assert made.exact, made.notes
+    def check(case: tuple[nir.NIRGraph, npt.NDArray[np.uint8], Semantics]) -> None:
+        graph, x, semantics = case
+        quantized = quantize(from_nir(graph), x, semantics)
+        effect = measure(quantized, x)
+        assert quantized.exact, quantized.notes
         for name, layer in effect.layers.items():
             assert layer.spikes_differ == 0, name
             assert layer.membrane_error < 1e-12, name
@@ -222,9 +230,9 @@ def test_one_unit_of_a_threshold_is_seen() -> None:
     rng = np.random.default_rng(1)
     x = (rng.random((8, 40, 12)) < 0.2).astype(np.uint8)
     weight = rng.integers(-3, 4, (6, 12)).astype(np.float64)
-    how = Semantics(integrate="step")
+    semantics = Semantics(integrate="step")
     for threshold, differs in ((2.0, False), (3.0, True)):
-        made, other = (
+        quantized, other = (
             quantize(
                 from_nir(
                     chain(
@@ -234,11 +242,11 @@ def test_one_unit_of_a_threshold_is_seen() -> None:
                     )
                 ),
                 x,
-                how,
+                semantics,
             )
             for v in (2.0, threshold)
         )
-        effect = measure(made, x, other.network)
+        effect = measure(quantized, x, other.network)
         assert 0.05 < effect.layers["n"].rate < 0.95
         assert (effect.layers["n"].spikes_differ > 0) is differs
 
@@ -246,12 +254,12 @@ def test_one_unit_of_a_threshold_is_seen() -> None:
 def test_a_decay_that_16_bits_do_not_bring_within_the_error_says_so() -> None:
     """1 - dt/tau of 1 - 1.4/2**16 becomes 1 - 1/2**16: a time constant off by 0.4/1.4."""
     tau = 2.0**16 / 1.4 * DT
-    told = chain(
+    nir_graph = chain(
         {"w": nir.Linear(np.ones((2, 3))), "n": lif(2, tau=tau, threshold=1e-4)}, (3,), (2,)
     )
-    made = quantize(from_nir(told), np.ones((1, 9, 3), np.uint8), Semantics(dt=DT))
+    quantized = quantize(from_nir(nir_graph), np.ones((1, 9, 3), np.uint8), Semantics(dt=DT))
     said = "by 0.29 of its time constant and not 0.01 as asked, for it has 16 bits, the most that a decay has"
     assert any(
         note.startswith("n: decay moved by 6.1e-06 to 65535/65536") and note.endswith(said)
-        for note in made.notes
-    ), made.notes
+        for note in quantized.notes
+    ), quantized.notes

@@ -1,4 +1,4 @@
-"""What is refused of a float graph, each with its sentence."""
+"""Refusals of float graphs, each with its sentence."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ EVENTS = (np.random.default_rng(0).random((2, 8, 3)) < 0.4).astype(np.uint8)
 
 def neurons(**changed: Any) -> nir.NIRGraph:
     """Three weights, three LIF neurons with something changed."""
-    made = lif(3)
+    cells = lif(3)
     for name, value in changed.items():
-        setattr(made, name, np.full(3, value) if isinstance(value, (int, float)) else value)
-    return chain({"l": nir.Linear(np.eye(3) * 0.3), "n": made}, (3,), (3,))
+        setattr(cells, name, np.full(3, value) if isinstance(value, (int, float)) else value)
+    return chain({"l": nir.Linear(np.eye(3) * 0.3), "n": cells}, (3,), (3,))
 
 
-def spoilt(told: nir.NIRGraph, change: Callable[[dict[str, Any]], object], path: Path) -> Path:
-    """A file whose dictionaries were changed before they were written."""
+def spoilt(nir_graph: nir.NIRGraph, change: Callable[[dict[str, Any]], object], path: Path) -> Path:
+    """Write a file whose dictionaries were changed before."""
     import h5py
 
-    tree = told.to_dict()
+    tree = nir_graph.to_dict()
     change(tree)
 
     def put(group: Any, fields: dict[str, Any]) -> None:
@@ -99,18 +99,18 @@ def test_a_subgraph_whose_edge_names_no_node(tmp_path: Path) -> None:
 
 
 def test_graphs_in_graphs_have_an_end() -> None:
-    told = neurons()
+    nir_graph = neurons()
     for _ in range(10):
-        told = chain({"g": told}, (3,), (3,))
+        nir_graph = chain({"g": nir_graph}, (3,), (3,))
     with pytest.raises(
         FileRefused,
         match="the graph lies more than 8 graphs deep; put its nodes into the outer one$",
     ):
-        from_nir(told)
+        from_nir(nir_graph)
 
 
 def test_two_names_that_become_one() -> None:
-    told = chain(
+    nir_graph = chain(
         {
             "a": chain({"b": nir.Linear(np.eye(3))}, (3,), (3,)),
             "a.b": nir.Linear(np.eye(3)),
@@ -122,7 +122,7 @@ def test_two_names_that_become_one() -> None:
     with pytest.raises(
         FileRefused, match=r"^a.b names two nodes once graphs are put into one another; rename one$"
     ):
-        from_nir(told)
+        from_nir(nir_graph)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ SPLIT = nir.Delay(np.array([0.0, 2, 3]) * DT)
 
 
 @pytest.mark.parametrize(
-    ("told", "how", "error", "message"),
+    ("nir_graph", "semantics", "error", "message"),
     [
         (neurons(), Semantics(), UsageError, "n has a time constant, and the graph does not say how long a step is; give it in seconds, as --dt 1e-4 (in Python: dt=1e-4)"),
         (chain({"n": nir.IF(np.ones(3), np.ones(3))}, (3,), (3,)), Semantics(), UsageError, "n integrates r times its input, and NIR files mean by that r in a step or r dt; say --integrate step (sinabs) or --integrate ode (NIR's equation)"),
@@ -171,28 +171,28 @@ SPLIT = nir.Delay(np.array([0.0, 2, 3]) * DT)
     ],
 )  # fmt: skip
 def test_a_graph_that_no_integer_network_computes(
-    told: nir.NIRGraph, how: Semantics, error: type[LehrError], message: str
+    nir_graph: nir.NIRGraph, semantics: Semantics, error: type[LehrError], message: str
 ) -> None:
     with pytest.raises(error) as refused:
-        quantize(from_nir(told), EVENTS, how)
+        quantize(from_nir(nir_graph), EVENTS, semantics)
     assert str(refused.value) == message
 
 
 def test_a_synapse_with_a_bias_and_a_leak_elsewhere() -> None:
     tau, one = np.full(3, 1e-3), np.ones(3)
     cells = nir.CubaLIF(tau, tau, one, one / 2, one, w_in=one)
-    told = chain({"l": nir.Affine(np.eye(3), one), "n": cells}, (3,), (3,))
+    nir_graph = chain({"l": nir.Affine(np.eye(3), one), "n": cells}, (3,), (3,))
     with pytest.raises(
         NotMappable,
         match=r"^n \(CubaLIF\): it has both a bias at its synapse and a leak towards another value than its reset's",
     ):
-        quantize(from_nir(told), EVENTS, Semantics(dt=DT))
+        quantize(from_nir(nir_graph), EVENTS, Semantics(dt=DT))
 
 
 def test_a_scale_that_nothing_takes_in() -> None:
     scale = nir.Scale(np.arange(1.0, 9).reshape(2, 2, 2))
     conv = nir.Conv2d((2, 2), np.ones((1, 2, 1, 1)), 1, 0, 1, 1, np.zeros(1))
-    told = chain(
+    nir_graph = chain(
         {"s": scale, "c": conv, "n": nir.IF(np.ones((1, 2, 2)), np.ones((1, 2, 2)))},
         (2, 2, 2),
         (1, 2, 2),
@@ -200,7 +200,9 @@ def test_a_scale_that_nothing_takes_in() -> None:
     with pytest.raises(
         NotMappable, match=r"^s \(Scale\): it differs within a channel of a feature map"
     ):
-        quantize(from_nir(told), np.ones((1, 3, 2, 2, 2), np.uint8), Semantics(integrate="step"))
+        quantize(
+            from_nir(nir_graph), np.ones((1, 3, 2, 2, 2), np.uint8), Semantics(integrate="step")
+        )
 
 
 def test_a_cycle_that_dropping_a_scale_would_cut_elsewhere() -> None:
@@ -317,16 +319,18 @@ def test_extreme_numbers_end_in_a_network_or_are_refused(data: st.DataObject) ->
         if data.draw(st.booleans())
         else nir.LIF(some(2), some(2), some(2), some(2), some(2))
     )
-    told = chain(
+    nir_graph = chain(
         {"a": nir.Affine(some(2, 3), some(2)), "s": nir.Scale(some(2)), "n": cells}, (3,), (2,)
     )
-    how = Semantics(
+    semantics = Semantics(
         dt=data.draw(st.sampled_from([1e-14, 1e-4, 1e14])),
         discretize=data.draw(st.sampled_from(["euler", "exact"])),
     )
     try:
-        made = quantize(from_nir(told), EVENTS, how, Options(decay="common", maps="mean"))
+        quantized = quantize(
+            from_nir(nir_graph), EVENTS, semantics, Options(decay="common", maps="mean")
+        )
     except LehrError:
         return
-    effect = measure(made, EVENTS)
+    effect = measure(quantized, EVENTS)
     assert set(effect.layers) == {"n"}

@@ -1,4 +1,4 @@
-"""Numbers that others write once for a layer, once for a channel, or with a batch's axis: laid out, said, or refused.
+"""Numbers of a layer, of a channel, or with a batch's axis: laid out, said, or refused.
 
 The right spikes come from loops in double precision written here, and from snnTorch stepped in
 double precision.
@@ -28,7 +28,7 @@ def whole(rng: np.random.Generator, *shape: int) -> Float:
 
 
 def written(node: Any, write: Write) -> Any:
-    """A node whose numbers are written otherwise."""
+    """Write the numbers of a node otherwise."""
     for name in ("tau", "tau_syn", "tau_mem", "r", "v_leak", "v_reset", "v_threshold", "w_in"):
         if hasattr(node, name):
             setattr(node, name, write(np.asarray(getattr(node, name), np.float64)))
@@ -36,7 +36,10 @@ def written(node: Any, write: Write) -> Any:
 
 
 def dense(write: Write, shape: tuple[int, ...] = (6,), bias: Write = lambda b: b) -> nir.NIRGraph:
-    """Affine, LIF, Linear, CubaLIF; their decays and weights are such that nothing needs rounding."""
+    """Build Affine, LIF, Linear, CubaLIF.
+
+    Their decays and weights are such that nothing needs rounding.
+    """
     rng, full = np.random.default_rng(3), np.full
     lif = nir.LIF(
         tau=full(5, 2 * DT),
@@ -60,7 +63,10 @@ def dense(write: Write, shape: tuple[int, ...] = (6,), bias: Write = lambda b: b
 
 
 def run_dense(x: npt.NDArray[np.uint8]) -> tuple[Float, Float]:
-    """Spikes of `dense`, whatever way it is written: forward Euler in double precision, reset to 0."""
+    """Compute the spikes of `dense`, whatever way it is written.
+
+    This is forward Euler in double precision, with a reset to 0.
+    """
     rng = np.random.default_rng(3)
     first, second = whole(rng, 5, 6), whole(rng, 3, 5)
     v, i, u = np.zeros((len(x), 5)), np.zeros((len(x), 3)), np.zeros((len(x), 3))
@@ -78,21 +84,28 @@ def run_dense(x: npt.NDArray[np.uint8]) -> tuple[Float, Float]:
     return np.stack(hidden, 1), np.stack(out, 1)
 
 
-def made_of(told: nir.NIRGraph, x: npt.NDArray[np.uint8], how: Semantics = STEP) -> Quantized:
-    made = quantize(from_nir(told), x, how)
-    assert made.exact, made.notes
-    return made
+def quantized_exactly(
+    nir_graph: nir.NIRGraph, x: npt.NDArray[np.uint8], semantics: Semantics = STEP
+) -> Quantized:
+    quantized = quantize(from_nir(nir_graph), x, semantics)
+    assert quantized.exact, quantized.notes
+    return quantized
 
 
-def require_spikes(made: Quantized, x: npt.NDArray[np.uint8], expected: dict[str, Float]) -> None:
-    """The network spikes as expected, in every layer now and then; with the weights of one neuron changed by one level it does not."""
-    name, first = next(iter(made.network.weighted.items()))
+def require_spikes(
+    quantized: Quantized, x: npt.NDArray[np.uint8], expected: dict[str, Float]
+) -> None:
+    """Assert that the network spikes as expected, in every layer now and then.
+
+    With the weights of one neuron changed by one level it does not.
+    """
+    name, first = next(iter(quantized.network.weighted.items()))
     weight = first.weight.copy()
     weight[0] += np.where(weight[0] > weight.min(), -1, 1).astype(np.int8)
     changed = replace(
-        made.network, nodes={**made.network.nodes, name: replace(first, weight=weight)}
+        quantized.network, nodes={**quantized.network.nodes, name: replace(first, weight=weight)}
     )
-    for net, same in ((made.network, True), (changed, False)):
+    for net, same in ((quantized.network, True), (changed, False)):
         result = simulate(net, x, trace=list(expected))
         assert (
             all(
@@ -124,40 +137,43 @@ SCALARS: dict[str, tuple[Write, str]] = {
 def test_numbers_of_a_layer_however_they_are_written(written_as: str) -> None:
     x = (np.random.default_rng(4).random((20, 6, 6)) < 0.4).astype(np.uint8)
     write, note = SCALARS[written_as]
-    made = made_of(dense(write), x)
-    assert f"layer1: tau, r, v_leak, threshold, v_reset: {note}" in made.notes
+    quantized = quantized_exactly(dense(write), x)
+    assert f"layer1: tau, r, v_leak, threshold, v_reset: {note}" in quantized.notes
     hidden, out = run_dense(x)
-    require_spikes(made, x, {"layer1": hidden, "layer3": out})
+    require_spikes(quantized, x, {"layer1": hidden, "layer3": out})
 
 
 def test_a_batchs_axis_of_the_input_goes_where_with_it_nothing_fits() -> None:
     x = (np.random.default_rng(4).random((20, 6, 6)) < 0.4).astype(np.uint8)
-    made = made_of(dense(lambda v: v[None], (1, 6), bias=lambda b: b[None]), x)
-    assert made.graph.shape == (6,)
+    quantized = quantized_exactly(dense(lambda v: v[None], (1, 6), bias=lambda b: b[None]), x)
+    assert quantized.graph.shape == (6,)
     assert (
         "input: shape is [1, 6]: its leading axis of 1 is the batch's, and is left out"
-        in made.notes
+        in quantized.notes
     )
     assert (
         "0: bias has shape [1, 5]: its leading axis of 1 is the batch's, and is left out"
-        in made.notes
+        in quantized.notes
     )
     hidden, out = run_dense(x)
-    require_spikes(made, x, {"layer1": hidden, "layer3": out})
+    require_spikes(quantized, x, {"layer1": hidden, "layer3": out})
 
 
 def test_a_bias_of_one_number() -> None:
     x = (np.random.default_rng(4).random((20, 6, 6)) < 0.4).astype(np.uint8)
-    made = made_of(dense(lambda v: v, bias=lambda b: np.array(b[0])), x)
-    assert "0: bias is one number, for each of the 5 outputs" in made.notes
-    require_spikes(made, x, dict(zip(("layer1", "layer3"), run_dense(x), strict=True)))
+    quantized = quantized_exactly(dense(lambda v: v, bias=lambda b: np.array(b[0])), x)
+    assert "0: bias is one number, for each of the 5 outputs" in quantized.notes
+    require_spikes(quantized, x, dict(zip(("layer1", "layer3"), run_dense(x), strict=True)))
 
 
 THRESHOLDS = np.array([2.0, 3.0, 5.0])
 
 
 def maps(threshold: Float, batch: tuple[int, ...] = ()) -> nir.NIRGraph:
-    """Conv2d, IF, SumPool2d, Flatten, Linear, IF of one number; with a batch's axis wherever shapes are written."""
+    """Build Conv2d, IF, SumPool2d, Flatten, Linear, IF of one number.
+
+    A batch's axis is wherever shapes are written.
+    """
     rng = np.random.default_rng(5)
     conv: Any = nir.Conv2d(None, whole(rng, 3, 2, 3, 3), 1, 1, 1, 1, np.zeros(3))
     conv.input_shape = (*batch, 2, 6, 6) if batch else (6, 6)
@@ -174,7 +190,10 @@ def maps(threshold: Float, batch: tuple[int, ...] = ()) -> nir.NIRGraph:
 
 
 def run_maps(x: npt.NDArray[np.uint8]) -> dict[str, Float]:
-    """Spikes of `maps` in double precision, with torch's convolution; a spike takes the threshold off at once."""
+    """Compute the spikes of `maps` in double precision, with torch's convolution.
+
+    A spike takes the threshold off at once.
+    """
     import torch
     from torch.nn import functional
 
@@ -217,9 +236,11 @@ def test_numbers_of_a_feature_map_however_they_are_written(written_as: str) -> N
     shape, batch, note = PER_CHANNEL[written_as]
     x = (np.random.default_rng(6).random((3, 10, 2, 6, 6)) < 0.3).astype(np.uint8)
     threshold = np.broadcast_to(THRESHOLDS.reshape(3, 1, 1), shape).copy()
-    made = made_of(maps(threshold, batch), x, Semantics(integrate="step", reset="subtract"))
-    assert not note or f"n: r, threshold, v_reset: {note}" in made.notes
-    left_out = [note for note in made.notes if "leading axis of 1 is the batch's" in note]
+    quantized = quantized_exactly(
+        maps(threshold, batch), x, Semantics(integrate="step", reset="subtract")
+    )
+    assert not note or f"n: r, threshold, v_reset: {note}" in quantized.notes
+    left_out = [note for note in quantized.notes if "leading axis of 1 is the batch's" in note]
     assert len(left_out) == (6 if batch else 0)
     for start in (
         (
@@ -234,7 +255,7 @@ def test_numbers_of_a_feature_map_however_they_are_written(written_as: str) -> N
         else ()
     ):
         assert any(note.startswith(start) for note in left_out), start
-    require_spikes(made, x, run_maps(x))
+    require_spikes(quantized, x, run_maps(x))
 
 
 @pytest.mark.filterwarnings("ignore:nirtorch.extract_nir_graph:DeprecationWarning")
@@ -258,7 +279,7 @@ def test_snntorchs_own_export_of_numbers_without_axes(monkeypatch: pytest.Monkey
     exported = export_nir.export_to_nir(net, torch.zeros(6))
     assert np.shape(exported.nodes["1"].tau) == ()
     x = (rng.random((20, 8, 6)) < 0.4).astype(np.uint8)
-    made = quantize(
+    quantized = quantize(
         from_nir(exported), x, Semantics(dt=DT, reset="subtract", reset_timing="next_step")
     )
     cells = [
@@ -273,7 +294,9 @@ def test_snntorchs_own_export_of_numbers_without_axes(monkeypatch: pytest.Monkey
         for k in range(2):
             s, state[k] = cells[k](s.double() @ weights[k][0].T + weights[k][1], state[k])
             spikes[k].append(s.numpy())
-    require_spikes(made, x, {"layer1": np.stack(spikes[0], 1), "layer3": np.stack(spikes[1], 1)})
+    require_spikes(
+        quantized, x, {"layer1": np.stack(spikes[0], 1), "layer3": np.stack(spikes[1], 1)}
+    )
 
 
 def test_a_recurrent_layer_of_one_number_in_a_subgraph() -> None:
@@ -289,7 +312,7 @@ def test_a_recurrent_layer_of_one_number_in_a_subgraph() -> None:
         (5,),
     )
     x = (rng.random((20, 8, 6)) < 0.4).astype(np.uint8)
-    made = made_of(chain({"fc": nir.Linear(first), "rnn": inner}, (6,), (5,)), x)
+    quantized = quantized_exactly(chain({"fc": nir.Linear(first), "rnn": inner}, (6,), (5,)), x)
     v = s = np.zeros((len(x), 5))
     spikes = []
     for t in range(x.shape[1]):
@@ -297,4 +320,4 @@ def test_a_recurrent_layer_of_one_number_in_a_subgraph() -> None:
         s = (v > 2.0).astype(np.float64)
         v = v * (1 - s)
         spikes.append(s)
-    require_spikes(made, x, {"rnn.lif": np.stack(spikes, 1)})
+    require_spikes(quantized, x, {"rnn.lif": np.stack(spikes, 1)})

@@ -1,4 +1,4 @@
-"""What is proven of a layer, by what it hears."""
+"""Proofs about a layer, by what it hears."""
 
 from __future__ import annotations
 

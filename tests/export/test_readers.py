@@ -1,4 +1,4 @@
-"""Files for other tools' importers: equal where they say so, in double precision and in snnTorch."""
+"""Files for other tools' importers: equal where they say so, in double precision and snnTorch."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from lehr.simulate import simulate
 
 
 def exact_spikes(net: Network, x: Images, name: str) -> Floats:
-    """The integer network's, `[N, T, *shape]`."""
+    """Return the integer network's spikes, `[N, T, *shape]`."""
     return simulate(net, x, trace=net.neurons).trace.spikes[name].astype(np.float64)
 
 
-def assert_equal_by_euler(net: Network, made: ReaderFile, x: Images) -> None:
-    graph = read_bytes(made.to_bytes())
+def assert_equal_by_euler(net: Network, reader_file: ReaderFile, x: Images) -> None:
+    graph = read_bytes(reader_file.to_bytes())
     steps = x if x.ndim == len(net.input.shape) + 2 else np.repeat(x[:, None], net.steps, axis=1)
-    floats = [euler(graph, sample, READERS[made.title].dt) for sample in steps]
+    floats = [euler(graph, sample, READERS[reader_file.title].dt) for sample in steps]
     for name, neuron in net.neurons.items():
         if not neuron.integrates:
             np.testing.assert_array_equal(
@@ -66,10 +66,10 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_leaves_nothing_out_is_equal_in_double_precision(name: str, title: str) -> None:
     net, x = NETWORKS[name]
-    made = for_reader(net, title)
-    assert made.notes == ()
-    assert made.proven
-    assert_equal_by_euler(net, made, x)
+    reader_file = for_reader(net, title)
+    assert reader_file.notes == ()
+    assert reader_file.proven
+    assert_equal_by_euler(net, reader_file, x)
 
 
 _COUNTS = {"decay_form": "multiply", "decay_numerator": 1, "decay_shift": 0, "state_bits": 32}
@@ -86,12 +86,12 @@ def test_whatever_is_called_proven_is_equal(net: Network) -> None:
     x = random_input(net, np.random.default_rng(0), samples=2)
     for title in ("nir", "spikingjelly"):
         try:
-            made = for_reader(net, title)
+            reader_file = for_reader(net, title)
         except NotMappable:
             assert title != "nir"
             continue
-        if made.proven:
-            assert_equal_by_euler(net, made, x)
+        if reader_file.proven:
+            assert_equal_by_euler(net, reader_file, x)
 
 
 def test_that_is_no_empty_promise() -> None:
@@ -108,8 +108,8 @@ def test_that_is_no_empty_promise() -> None:
 def test_snntorch_imports_the_file_and_has_every_spike(name: str) -> None:
     net, x = NETWORKS[name]
 
-    def imported(made: ReaderFile) -> Floats:
-        return np.stack([_snntorch(read_bytes(made.to_bytes()), sample) for sample in x])
+    def imported(reader_file: ReaderFile) -> Floats:
+        return np.stack([_snntorch(read_bytes(reader_file.to_bytes()), sample) for sample in x])
 
     right = exact_spikes(net, x, "out")
     np.testing.assert_array_equal(imported(for_reader(net, "snntorch")), right)
@@ -132,7 +132,10 @@ def _snntorch(graph: Any, x: Images) -> Floats:
 
 
 def _lowered(net: Network, x: Images) -> Network:
-    """With one threshold of the first layer lowered so far that the highest of its membranes without a spike has one."""
+    """Lower one threshold of the first layer until another of its membranes has a spike.
+
+    It is the highest of those that had none.
+    """
     name, neuron = next(iter(net.neurons.items()))
     trace = simulate(net, x, trace=[name]).trace
     silent = np.where(trace.spikes[name][:, :, 0] == 0, trace.membranes[name][:, :, 0], 0).max()
@@ -144,11 +147,11 @@ def _lowered(net: Network, x: Images) -> Network:
 
 @pytest.mark.parametrize("title", ["sinabs", "rockpool"])
 def test_importers_that_subtract_have_every_spike_where_a_neuron_fires_once(title: str) -> None:
-    for how in (AT_ONCE, replace(AT_ONCE, reset_timing="next_step")):
-        net, x = once_a_step(how)
-        made = for_reader(net, title)
-        assert made.notes == ()
-        graph = read_bytes(made.to_bytes())
+    for arithmetic in (AT_ONCE, replace(AT_ONCE, reset_timing="next_step")):
+        net, x = once_a_step(arithmetic)
+        reader_file = for_reader(net, title)
+        assert reader_file.notes == ()
+        graph = read_bytes(reader_file.to_bytes())
         for sample, right in zip(x, exact_spikes(net, x, "out"), strict=True):
             first = title == "rockpool"
             dt = (
@@ -167,12 +170,12 @@ def test_the_file_holds_what_importers_take_for_granted() -> None:
     for title, reader in READERS.items():
         if title in ("rockpool", "sc-neurocore", "sinabs"):
             continue
-        made = for_reader(net, title)
-        assert made.to_bytes() == for_reader(net, title).to_bytes()
-        graph = read_bytes(made.to_bytes())
+        reader_file = for_reader(net, title)
+        assert reader_file.to_bytes() == for_reader(net, title).to_bytes()
+        graph = read_bytes(reader_file.to_bytes())
         assert graph.metadata["dt"] == reader.dt
         assert graph.metadata["origin"]["network"] == net.digest
-        for name, fields in made.tree["nodes"].items():
+        for name, fields in reader_file.tree["nodes"].items():
             assert fields.keys().isdisjoint({"metadata", "v_reset"}), (
                 name
             )  # nir 1.0.4 knows neither
@@ -207,18 +210,18 @@ def test_a_threshold_stands_between_two_integers_by_a_float_of_few_bits() -> Non
         )
     )
     for fires in ("gt", "ge"):
-        how = replace(COUNTING, fires=fires)
+        arithmetic = replace(COUNTING, fires=fires)
         weight = np.full((len(theta), 1), 127, np.int8)
         nodes = {
             "fc": Linear(weight, "int8"),
-            "out": Neuron(theta.astype(np.int32), np.zeros(len(theta), np.int32), how),
+            "out": Neuron(theta.astype(np.int32), np.zeros(len(theta), np.int32), arithmetic),
         }
         net = Network(
             nodes, ((INPUT, "fc"), ("fc", "out"), ("out", OUTPUT)), Input((1,), "spikes"), 5
         )
-        made = for_reader(net, "nir")
-        assert made.notes == ()  # 127 times the scale is a float32, too
-        scale = np.asarray(made.tree["nodes"]["fc"]["weight"], np.float64)[:, 0] / 127
+        reader_file = for_reader(net, "nir")
+        assert reader_file.notes == ()  # 127 times the scale is a float32, too
+        scale = np.asarray(reader_file.tree["nodes"]["fc"]["weight"], np.float64)[:, 0] / 127
         lower = theta if fires == "gt" else theta - 1
         assert (scale * lower < 1).all()
         assert (scale * (lower + 1) > 1).all()
@@ -230,9 +233,9 @@ def test_numbers_that_float32_cannot_hold_are_counted() -> None:
     out = replace(net.neurons["out"], threshold=np.full(5, 1_044_481, np.int32))
     assert for_reader(replace(net, nodes={**net.nodes, "out": out}), "nir").notes == ()
     wide = Linear(np.full((5, 9), 127, np.int8), "int8")
-    made = for_reader(replace(net, nodes={**net.nodes, "out": out, "fc_out": wide}), "nir")
-    assert made.notes == ("fc_out: 45 of its numbers are rounded to float32",)
-    assert not made.proven
+    reader_file = for_reader(replace(net, nodes={**net.nodes, "out": out, "fc_out": wide}), "nir")
+    assert reader_file.notes == ("fc_out: 45 of its numbers are rounded to float32",)
+    assert not reader_file.proven
 
 
 def test_neurons_without_weights_of_their_own_get_some() -> None:
@@ -280,12 +283,12 @@ def test_neurons_without_weights_of_their_own_get_some() -> None:
     net = Network(nodes, tuple(edges), Input((1, 6, 6), "spikes"), 12)
     x = (rng.random((4, 12, 1, 6, 6)) < 0.4).astype(np.uint8)
     assert alive(simulate(net, x))
-    made = for_reader(net, "nir")
-    assert {name for name in made.tree["nodes"] if name.endswith("_scale")} == {
+    reader_file = for_reader(net, "nir")
+    assert {name for name in reader_file.tree["nodes"] if name.endswith("_scale")} == {
         "a_scale",
         "b_scale",
         "d_scale",
         "twin_scale",
     }
-    assert made.notes == ()
-    assert_equal_by_euler(net, made, x)
+    assert reader_file.notes == ()
+    assert_equal_by_euler(net, reader_file, x)

@@ -1,4 +1,7 @@
-"""What files for other tools' importers leave out of a network is named; what an importer does not have is refused."""
+"""Notes on what files for other tools' importers leave out of a network.
+
+What an importer does not have is refused.
+"""
 
 from __future__ import annotations
 
@@ -65,22 +68,26 @@ NOTES = [
 ]
 
 
-@pytest.mark.parametrize(("how", "title", "note"), NOTES)
-def test_what_is_left_out_is_said(how: Arithmetic, title: str, note: str) -> None:
+@pytest.mark.parametrize(("arithmetic", "title", "note"), NOTES)
+def test_what_is_left_out_is_said(arithmetic: Arithmetic, title: str, note: str) -> None:
     net = flat(COUNTING)[0]
     nodes = {
-        name: replace(node, arithmetic=how) if isinstance(node, Neuron) else node
+        name: replace(node, arithmetic=arithmetic) if isinstance(node, Neuron) else node
         for name, node in net.nodes.items()
     }
-    made = for_reader(replace(net, nodes=nodes), title)
-    assert not made.proven
-    assert any(note in each and each.startswith("hidden") for each in made.notes), made.notes
+    reader_file = for_reader(replace(net, nodes=nodes), title)
+    assert not reader_file.proven
+    assert any(note in each and each.startswith("hidden") for each in reader_file.notes), (
+        reader_file.notes
+    )
 
 
 def test_a_clipped_membrane_is_said() -> None:
-    made = for_reader(spatial(AT_ONCE)[0], "sinabs")
-    assert made.kinds == {"lif1": "IF", "lif2": "IF", "out": "LIF"}
-    assert "lif1, lif2: sinabs keeps the membrane at minus the threshold or above" in made.notes
+    reader_file = for_reader(spatial(AT_ONCE)[0], "sinabs")
+    assert reader_file.kinds == {"lif1": "IF", "lif2": "IF", "out": "LIF"}
+    assert (
+        "lif1, lif2: sinabs keeps the membrane at minus the threshold or above" in reader_file.notes
+    )
 
 
 def test_sums_that_floats_cannot_tell_apart_are_said() -> None:

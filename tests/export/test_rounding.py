@@ -1,4 +1,7 @@
-"""Steps that lose least, against every assignment of levels, fine grids of steps and the common rules; and what they do to a trained net."""
+"""Steps that lose least, against every assignment of levels and fine grids of steps.
+
+The common rules are others; a trained net shows what all of them do.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,16 @@ def loss(row: Float, step: float, greatest: int) -> float:
 
 
 def least_by_trying_all(row: Float, greatest: int) -> float:
-    """Of all assignments of levels, each with its best step."""
+    """Return the least loss of all assignments of levels, each with its best step."""
     levels = np.array(list(itertools.product(range(greatest + 1), repeat=len(row)))[1:], np.float64)
     return float((row**2).sum() - ((levels @ np.abs(row)) ** 2 / (levels**2).sum(axis=1)).max())
 
 
 def ternary_rule(row: Float) -> float:
-    """Li and Liu's: the mean of what is above 0.7 of the mean, and 0 for the rest; what it loses."""
+    """Return what Li and Liu's rule loses.
+
+    It takes the mean of what is above 0.7 of the mean, and 0 for the rest.
+    """
     large = np.abs(row) > 0.7 * np.abs(row).mean()
     step = np.abs(row[large]).mean()
     return float(((row - np.where(large, np.sign(row) * step, 0)) ** 2).sum())
@@ -45,11 +51,14 @@ def ternary_rule(row: Float) -> float:
 
 @st.composite
 def rows(draw: st.DrawFn, most: int = 60) -> Float:
-    """Weights of several kinds of spread: even, normal, with outliers, nearly levels, nearly one magnitude, of all orders."""
+    """Draw weights of several kinds of spread.
+
+    They are even, normal, with outliers, nearly levels, nearly one magnitude, of all orders.
+    """
     rng, n = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.integers(1, most))
     spread = draw(st.integers(0, 5))
     signs, noise = rng.choice([-1.0, 1.0], n), rng.normal(size=n)
-    made = [
+    spreads = [
         rng.random(n),
         noise,
         rng.standard_cauchy(n),
@@ -57,7 +66,7 @@ def rows(draw: st.DrawFn, most: int = 60) -> Float:
         1 + 1e-3 * noise,
         10.0 ** rng.uniform(-9, 9, n),
     ]
-    return np.asarray(signs * np.abs(made[spread]) * 10.0 ** draw(st.integers(-20, 20)))
+    return np.asarray(signs * np.abs(spreads[spread]) * 10.0 ** draw(st.integers(-20, 20)))
 
 
 @budget(40, 333)
@@ -74,11 +83,11 @@ def test_no_assignment_of_levels_loses_less(row: Float, greatest: int) -> None:
 @given(rows(), st.sampled_from(KINDS[1:]))
 def test_no_step_of_a_grid_loses_less_nor_the_common_rules(row: Float, kind: WeightKind) -> None:
     greatest, total = LARGEST[kind], float((row**2).sum())
-    for made in (
+    for nearest in (
         within_kind(row[None], kind),
         read_levels(row[None], kind) if kind != "ternary" else within_kind(row[None], kind),
     ):
-        lost = float(((row - made.levels[0] * made.step[0]) ** 2).sum())
+        lost = float(((row - nearest.levels[0] * nearest.step[0]) ** 2).sum())
         highest = np.abs(row).max() / greatest
         steps = highest * np.concatenate([[1.0], np.geomspace(0.02, 3, 300)])
         assert lost <= min(loss(row, step, greatest) for step in steps) + 1e-12 * total
@@ -102,10 +111,10 @@ def test_levels_stay_what_they_are(kind: WeightKind) -> None:
     levels = rng.integers(-LARGEST[kind], LARGEST[kind] + 1, (6, 30))
     levels[:, :2] = [LARGEST[kind], 1]
     steps = rng.uniform(0.01, 3, 6)
-    made = within_kind((levels * steps[:, None]).astype(np.float32).astype(np.float64), kind)
-    np.testing.assert_array_equal(made.levels, levels)
-    np.testing.assert_allclose(made.step, steps, rtol=1e-6)
-    assert made.moved < 1e-4
+    nearest = within_kind((levels * steps[:, None]).astype(np.float32).astype(np.float64), kind)
+    np.testing.assert_array_equal(nearest.levels, levels)
+    np.testing.assert_allclose(nearest.step, steps, rtol=1e-6)
+    assert nearest.moved < 1e-4
     one_off = levels * steps[:, None]
     one_off[0, 5] += 0.3 * steps[0]
     assert within_kind(one_off, kind).moved > 0.1, "a weight that is no level is not taken for one"
@@ -126,21 +135,26 @@ def test_weights_whose_currents_are_added_share_the_step_that_loses_least_for_bo
     rng = np.random.default_rng(3)
     first, back = rng.normal(0, 0.2, (5, 9)), rng.normal(0, 0.6, (5, 5))
     body = {"a": nir.Linear(first), "n": nir.IF(np.ones(5), np.ones(5)), "r": nir.Linear(back)}
-    told = graph(
+    nir_graph = graph(
         body, [("input", "a"), ("a", "n"), ("n", "r"), ("r", "n"), ("n", "output")], (9,), (5,)
     )
     x = (rng.random((4, 20, 9)) < 0.5).astype(np.uint8)
-    made = quantize(from_nir(told), x, Semantics(integrate="step"), Options(weights="int3"))
+    quantized = quantize(
+        from_nir(nir_graph), x, Semantics(integrate="step"), Options(weights="int3")
+    )
     joined = np.concatenate([first, back], axis=1)
-    levels = np.concatenate([made.network.weighted[name].weight for name in "ar"], axis=1)
-    scale = made.layers["n"].scale * 2.0 ** made.network.neurons["n"].fields.fraction_bits
+    levels = np.concatenate([quantized.network.weighted[name].weight for name in "ar"], axis=1)
+    scale = quantized.layers["n"].scale * 2.0 ** quantized.network.neurons["n"].fields.fraction_bits
     for row, own, step in zip(joined, levels, scale, strict=True):
         grid = np.abs(row).max() / 3 * np.geomspace(0.1, 2, 2000)
         assert ((row - step * own) ** 2).sum() <= min(loss(row, each, 3) for each in grid) + 1e-12
 
 
 def digits_net(seed: int) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """scikit-learn's digits, through a network that it trained with real weights, whose hidden layer became rates; and 300 unseen samples."""
+    """Train a network on scikit-learn's digits, and return it with 300 unseen samples.
+
+    It has real weights, and its hidden layer became rates.
+    """
     digits: Any = load_digits()
     x, labels = digits.data.astype(np.uint8), digits.target
     trained = MLPClassifier((48,), random_state=seed, learning_rate_init=0.005)
@@ -161,15 +175,23 @@ def digits_net(seed: int) -> tuple[nir.NIRGraph, npt.NDArray[np.uint8], npt.NDAr
 
 @pytest.mark.slow
 def test_more_levels_serve_a_trained_net_better_and_two_bits_as_well_as_ternary() -> None:
-    how = Semantics(integrate="step", reset="subtract", readout="last")
+    semantics = Semantics(integrate="step", reset="subtract", readout="last")
     kinds: tuple[WeightKind, ...] = ("ternary", "int2", "int3", "int8")
     right, alike = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, 0.0)
     for seed in range(2):
-        told, x, labels = digits_net(seed)
+        nir_graph, x, labels = digits_net(seed)
         differ = []
         for kind in kinds:
             effect = measure(
-                quantize(from_nir(told), x, how, Options(weights=kind), steps=16, full_scale=16), x
+                quantize(
+                    from_nir(nir_graph),
+                    x,
+                    semantics,
+                    Options(weights=kind),
+                    steps=16,
+                    full_scale=16,
+                ),
+                x,
             )
             assert 0.05 < effect.layers["fires"].rate < 0.5
             floats, integers = effect.accuracies(labels)

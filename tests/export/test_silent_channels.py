@@ -1,4 +1,7 @@
-"""Channels that no weight drives, or as good as none: batch norms with gains of 0 or nearly 0, and rows of zeros, against snnTorch."""
+"""Channels that no weight drives, or as good as none, against snnTorch.
+
+They come of batch norms with gains of 0 or nearly 0, and of rows of zeros.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def _seed() -> None:
 
 
 def normed(norm: Any, gains: tuple[float, ...], offsets: tuple[float, ...]) -> Any:
-    """A batch norm as it is after training: its gains are no binary fractions."""
+    """Set a batch norm as it is after training: its gains are no binary fractions."""
     with torch.no_grad():
         norm.weight.copy_(torch.tensor(gains))
         norm.bias.copy_(torch.tensor(offsets))
@@ -40,9 +43,9 @@ def normed(norm: Any, gains: tuple[float, ...], offsets: tuple[float, ...]) -> A
     return norm
 
 
-def leaky(**told: Any) -> Any:
-    """A neuron that keeps its state."""
-    return snn.Leaky(**{"beta": 0.75, "threshold": 0.9, "init_hidden": True, **told})
+def leaky(**options: Any) -> Any:
+    """Make a neuron that keeps its state."""
+    return snn.Leaky(**{"beta": 0.75, "threshold": 0.9, "init_hidden": True, **options})
 
 
 def layers(
@@ -60,49 +63,51 @@ def layers(
         normed(nn.BatchNorm2d(len(gains)), gains, offsets),
         nn.AvgPool2d(2),
     )
-    made = {
+    layers = {
         "conv": [conv, norm],
         "norm, pool": [conv, norm, pool],
         "pool, norm": [conv, pool, norm],
     }[kind]
-    return nn.Sequential(*made, leaky()), events(6, 20, 2, 6, 6)
+    return nn.Sequential(*layers, leaky()), events(6, 20, 2, 6, 6)
 
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["linear", "conv", "norm, pool", "pool, norm"])
 @pytest.mark.parametrize("gain", [0.0, -0.0, 1e-7, 1e-12, -1e-12, 1e-30, -1e-42])
 def test_an_offset_alone_drives_a_channel_without_gain(kind: str, gain: float) -> None:
-    """Offsets that fire it always, often, and never, and the other channels as precise as without it."""
+    """Offsets fire it always, often, and never; other channels are as precise as without it."""
     gains = (gain,) * 4 + OTHERS
     model, x = layers(kind, gains, (0.37, 0.0, -0.6, 3.1, 0.1, 0.2, 0.3))
-    made = from_torch(model, x)
-    name, weighted = made.network.output, made.network.weighted["layer0"]
-    assert differing(made) == 0
+    converted = from_torch(model, x)
+    name, weighted = converted.network.output, converted.network.weighted["layer0"]
+    assert differing(converted) == 0
     assert weighted.kind == "ternary"
     assert np.array_equal(
         weighted.weight.any(axis=tuple(range(1, weighted.weight.ndim))), [False] * 4 + [True] * 3
     )
-    neuron = made.network.neurons[name]
+    neuron = converted.network.neurons[name]
     alone = from_torch(*layers(kind, OTHERS, (0.1, 0.2, 0.3))).network.neurons[name].fields
     assert neuron.fields.fraction_bits == alone.fraction_bits == 16
     assert (
         neuron.fields.state_bits <= alone.state_bits + 1
     )  # the channels of weights have others' signs
-    said = made.layers[name].notes[0]
+    said = converted.layers[name].notes[0]
     assert said.startswith(
-        f"{made.layers[name].source}: channels 0, 1, 2, 3 have a gain "
+        f"{converted.layers[name].source}: channels 0, 1, 2, 3 have a gain "
         f"{'of' if gain == 0 else 'near'} 0, and "
     )
     if gain:
         share = float(re.search(r"at most (\S+) of a threshold$", said)[1])  # type: ignore[index]
         assert 0 < share <= 400 * abs(gain)
-    spikes = simulate(made.network, made.sample, trace=[name]).trace.spikes[name]
+    spikes = simulate(converted.network, converted.sample, trace=[name]).trace.spikes[name]
     rates = spikes.mean(axis=(0, 1, *range(3, spikes.ndim)))
     assert rates[1] == rates[2] == 0
     assert 0 < rates[0] < rates[3]
     off = replace(neuron, bias=neuron.bias - (np.arange(7) == 0) * (neuron.threshold // 8))
-    other = replace(made.network, nodes={**made.network.nodes, name: off})
-    assert not np.array_equal(simulate(other, made.sample, trace=[name]).trace.spikes[name], spikes)
+    other = replace(converted.network, nodes={**converted.network.nodes, name: off})
+    assert not np.array_equal(
+        simulate(other, converted.sample, trace=[name]).trace.spikes[name], spikes
+    )
 
 
 def test_nothing_is_rounded_where_gains_are_0_and_the_rest_is_dyadic() -> None:
@@ -112,20 +117,20 @@ def test_nothing_is_rounded_where_gains_are_0_and_the_rest_is_dyadic() -> None:
     model = nn.Sequential(
         dyadic(nn.Linear(7, 4, bias=False), 1.0), norm, leaky(beta=0.5, threshold=1.0)
     )
-    made = from_torch(model, events(10, 9, 7))
-    assert made.exact
-    assert made.layers["layer2"].notes == (
+    converted = from_torch(model, events(10, 9, 7))
+    assert converted.exact
+    assert converted.layers["layer2"].notes == (
         "2: channels 0, 3 have a gain of 0, and so weights of 0",
     )
-    assert differing(made) == 0
+    assert differing(converted) == 0
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-20])
 def test_a_layer_of_such_channels_alone(gain: float) -> None:
     model, x = layers("linear", (gain,) * 4, (0.37, 0.0, -0.6, 3.1))
-    made = from_torch(model, x)
-    assert differing(made) == 0
-    assert not made.network.weighted["layer0"].weight.any()
+    converted = from_torch(model, x)
+    assert differing(converted) == 0
+    assert not converted.network.weighted["layer0"].weight.any()
 
 
 def test_integers_of_more_bits_stay_what_they_are() -> None:
@@ -134,9 +139,9 @@ def test_integers_of_more_bits_stay_what_they_are() -> None:
     with torch.no_grad():
         layer.weight.copy_(torch.randn(4, 7))
         layer.weight[1:] /= 3
-    made = from_torch(model, x, weights="int5")
-    assert made.network.weighted["layer0"].kind == "int5"
-    assert not made.network.weighted["layer0"].weight[0].any()
+    converted = from_torch(model, x, weights="int5")
+    assert converted.network.weighted["layer0"].kind == "int5"
+    assert not converted.network.weighted["layer0"].weight[0].any()
 
 
 def test_recurrent_weights_drive_a_channel_whose_input_has_no_gain() -> None:
@@ -144,25 +149,31 @@ def test_recurrent_weights_drive_a_channel_whose_input_has_no_gain() -> None:
     norm.eps = 0.0
     neuron = snn.RLeaky(beta=0.5, threshold=1.0, init_hidden=True, linear_features=4)
     dyadic(neuron.recurrent, 0.5)
-    made = from_torch(
+    converted = from_torch(
         nn.Sequential(dyadic(nn.Linear(7, 4, bias=False), 1.0), norm, neuron), events(10, 20, 7)
     )
-    assert differing(made) == 0
-    rows = [made.network.weighted[name].weight[0].any() for name in ("layer0", "layer2.recurrent")]
+    assert differing(converted) == 0
+    rows = [
+        converted.network.weighted[name].weight[0].any() for name in ("layer0", "layer2.recurrent")
+    ]
     assert rows == [False, True]
 
 
 def test_a_weak_channel_is_left_out_only_if_it_matters_less_than_what_that_gains() -> None:
-    """A gain of 1/1000 with a fraction bit less for it, and one that counts for 3 % of a threshold, stay."""
+    """Weights of two channels stay.
+
+    One has a gain of 1/1000 with a fraction bit less for it, the other counts for 3 % of a
+    threshold.
+    """
     model, x = layers("linear", (1e-3, *OTHERS), (0.37, 0.1, 0.2, 0.3))
-    made = from_torch(model, x)
-    assert made.network.weighted["layer0"].kind == "binary"
-    assert made.network.neurons["layer2"].threshold[0] == pytest.approx(900 * 2**16, rel=1e-4)
-    assert differing(made) == 0
+    converted = from_torch(model, x)
+    assert converted.network.weighted["layer0"].kind == "binary"
+    assert converted.network.neurons["layer2"].threshold[0] == pytest.approx(900 * 2**16, rel=1e-4)
+    assert differing(converted) == 0
 
 
 def partly() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
-    """A gain of 0 for one pixel of a map, whose weights other pixels share."""
+    """Build a gain of 0 for one pixel of a map, whose weights other pixels share."""
     norm = normed(nn.BatchNorm1d(36), (0.0, *[1.0] * 35), (0.3,) * 36)
     return nn.Sequential(
         dyadic(nn.Conv2d(1, 4, 3, bias=False), 1.0), nn.Flatten(), norm, leaky()
@@ -170,7 +181,7 @@ def partly() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
 
 
 def unweighted() -> tuple[nn.Module, npt.NDArray[np.uint8]]:
-    """A gain of 0 for one input."""
+    """Build a gain of 0 for one input."""
     return nn.Sequential(normed(nn.BatchNorm1d(3), (0.0, 1.0, 1.0), (0.3,) * 3), leaky()), events(
         3, 4, 3
     )
@@ -224,17 +235,17 @@ def test_rows_of_zeros_and_of_next_to_nothing_in_a_graph() -> None:
     weight[1], weight[3], weight[4] = 0, weight[3] * 1e-15, weight[4] * 1e-200
     x = (rng.random((8, 40, 5)) < 0.4).astype(np.uint8)
 
-    def made(rows: list[int], **options: Any) -> Any:
-        told = chain(
+    def quantized(rows: list[int], **options: Any) -> Any:
+        nir_graph = chain(
             {"w": nir.Affine(weight[rows], bias[rows]), "n": lif(len(rows), threshold=0.02)},
             (5,),
             (len(rows),),
         )
-        return quantize(from_nir(told), x, Semantics(dt=DT), Options(**options))
+        return quantize(from_nir(nir_graph), x, Semantics(dt=DT), Options(**options))
 
-    every, rest = made([0, 1, 2, 3, 4, 5], error=1e-4), made([0, 2, 5], error=1e-4)
-    how = every.network.neurons["n"].fields
-    assert how == rest.network.neurons["n"].fields
+    every, rest = quantized([0, 1, 2, 3, 4, 5], error=1e-4), quantized([0, 2, 5], error=1e-4)
+    fields = every.network.neurons["n"].fields
+    assert fields == rest.network.neurons["n"].fields
     assert every.network.weighted["w"].weight.any(axis=1).tolist() == [
         True,
         False,
@@ -274,14 +285,14 @@ def test_weights_that_lead_elsewhere_too_are_not_taken_out() -> None:
         ("d", "o"),
         ("o", "output"),
     ]
-    made = quantize(
+    network = quantize(
         from_nir(graph(body, edges, (3,), (2,))), events(2, 5, 3), Semantics(dt=DT)
     ).network
     first = np.array([True, False])
-    assert without_weights(made, "a", first) is None
-    both = without_weights(made, "o", first)
+    assert without_weights(network, "a", first) is None
+    both = without_weights(network, "o", first)
     assert both is not None
     assert [both.weighted[name].weight.any(axis=1).tolist() for name in ("c", "d", "w")] == [
         [False, True]
     ] * 2 + [[True, True]]
-    assert without_weights(made, "o", ~first & first) is made
+    assert without_weights(network, "o", ~first & first) is network

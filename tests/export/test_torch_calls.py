@@ -1,4 +1,7 @@
-"""What runs besides the forward pass of a layer's class: refused by name, or, where it only runs the model inside, taken off."""
+"""Code that runs besides the forward pass of a layer's class.
+
+It is refused by name, or, where it only runs the model inside, taken off.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from lehr.export import from_torch
 X = events(8, 12, 7)
 
 
-def neuron(**told: Any) -> Any:
-    return snn.Leaky(**{"beta": 0.5, "threshold": 0.75, "init_hidden": True, **told})
+def neuron(**options: Any) -> Any:
+    return snn.Leaky(**{"beta": 0.5, "threshold": 0.75, "init_hidden": True, **options})
 
 
 def model() -> nn.Sequential:
@@ -30,17 +33,17 @@ def model() -> nn.Sequential:
 
 
 def tripled(_module: nn.Module, _given: Any, output: Tensor) -> Tensor:
-    """A forward hook."""
+    """Triple what a module gives: a forward hook."""
     return output * 3
 
 
 def tripled_too(_module: nn.Module, _given: Any, _named: Any, output: Tensor) -> Tensor:
-    """A forward hook that takes arguments by name."""
+    """Triple what a module gives: a forward hook that takes arguments by name."""
     return output * 3
 
 
 def inverted(_module: nn.Module, given: Any) -> Any:
-    """A forward pre-hook."""
+    """Invert what a module takes: a forward pre-hook."""
     return (1 - given[0],)
 
 
@@ -101,7 +104,7 @@ class Called(nn.Sequential):
     """Does something around forward."""
 
     def __call__(self, x: Tensor) -> Any:
-        """Of the inverted input."""
+        """Call the layer with the inverted input."""
         return super().__call__(1 - x)
 
 
@@ -218,11 +221,11 @@ def test_hooks_that_change_no_value_of_a_run_are_let_be() -> None:
     ],
 )
 def test_wrappers_are_taken_off(wrap: Callable[[nn.Module], nn.Module]) -> None:
-    made = from_torch(wrap(model()), X)
-    assert made.exact
+    converted = from_torch(wrap(model()), X)
+    assert converted.exact
     layer: Any = model()[0]
     expected = stepped(layer, neuron(init_hidden=False), X, 1)[0].numpy()
-    assert (result_of(made).trace.spikes["layer1"] == expected).all()
+    assert (result_of(converted).trace.spikes["layer1"] == expected).all()
     inner = from_torch(
         nn.Sequential(wrap(model()), dyadic(nn.Linear(5, 4)), neuron(threshold=0.25)), X
     )
@@ -237,11 +240,11 @@ def test_a_distributed_model_is_taken_off_its_wrapper(tmp_path: Path) -> None:
         "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
     )
     try:
-        made = from_torch(nn.parallel.DistributedDataParallel(model()), X)
+        converted = from_torch(nn.parallel.DistributedDataParallel(model()), X)
     finally:
         distributed.destroy_process_group()
-    assert made.network == from_torch(model(), X).network
-    assert differing(made) == 0
+    assert converted.network == from_torch(model(), X).network
+    assert differing(converted) == 0
 
 
 def compiled_in_place(net: Any) -> Any:
@@ -274,9 +277,9 @@ def compiled_class(_: Any) -> Any:
 )
 def test_compiled_models_are_what_was_compiled(wrap: Callable[[Any], Any]) -> None:
     """The import of torch.compile alone takes seconds."""
-    made = from_torch(wrap(model()), X)
-    assert made.network == from_torch(model(), X).network
-    assert differing(made) == 0
+    converted = from_torch(wrap(model()), X)
+    assert converted.network == from_torch(model(), X).network
+    assert differing(converted) == 0
     compiled = wrap(model())
     compiled.register_forward_hook(tripled)
     with pytest.raises(NotMappable, match=f"^model .* it has a forward hook .*{re.escape(POST)}$"):

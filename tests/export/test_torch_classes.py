@@ -1,4 +1,7 @@
-"""Classes derived from known layers, and layers of other libraries: read as their base, or named with the way out."""
+"""Classes derived from known layers, and layers of other libraries.
+
+They are read as their base, or named with the way out.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class SignedLinear(nn.Linear):
     """Computes something else."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """With signs."""
+        """Compute with signs."""
         return functional.linear(input, self.weight.sign())
 
 
@@ -54,18 +57,18 @@ class EagerLeaky(snn.Leaky):  # type: ignore[misc]
     """Fires earlier than it says."""
 
     def fire(self, mem: Tensor) -> Tensor:
-        """At half of the threshold."""
+        """Fire at half of the threshold."""
         return torch.gt(mem, self.threshold / 2).to(mem.dtype)
 
 
 def test_classes_that_only_build_otherwise_compute_the_same() -> None:
-    made = from_torch(nn.Sequential(OwnLinear(), OwnLeaky()), X)
-    assert made.exact
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(OwnLinear(), OwnLeaky()), X)
+    assert converted.exact
+    assert differing(converted) == 0
 
 
 def foreign(package: str, base: type[nn.Module]) -> type[nn.Module]:
-    """A layer as a library has them, derived from torch's and with a forward of its own."""
+    """Make a layer as a library has them, derived from torch's and with a forward of its own."""
     return type(
         "QuantLinear",
         (base,),

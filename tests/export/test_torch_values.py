@@ -1,4 +1,7 @@
-"""The weights that are exported are those that the next call computes with; the right ones come from snnTorch, stepped in float64."""
+"""Exported weights are those that the next call computes with.
+
+The right ones come from snnTorch, stepped in float64.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,15 @@ THRESHOLD = 0.375
 NAN = float("nan")
 
 
-def neuron(**told: Any) -> Any:
-    return snn.Leaky(**{"beta": 0.5, "threshold": THRESHOLD, "init_hidden": True, **told})
+def neuron(**options: Any) -> Any:
+    return snn.Leaky(**{"beta": 0.5, "threshold": THRESHOLD, "init_hidden": True, **options})
 
 
 def hadamard() -> Tensor:
-    """A matrix of signs, 16x16, whose rows are orthogonal: of spectral norm 4, as each row is of norm 4."""
+    """Return a matrix of signs, 16x16, whose rows are orthogonal.
+
+    Its spectral norm is 4, as each row is of norm 4.
+    """
     two = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
     return torch.kron(torch.kron(two, two), torch.kron(two, two))
 
@@ -62,7 +68,7 @@ def normed_anew(linear: Any) -> Any:
 
 
 def spectral(linear: Any) -> Any:
-    """With the right singular vectors, by which the norm is 4."""
+    """Give the layer the right singular vectors, by which the norm is 4."""
     linear = spectral_norm(linear)
     linear.weight_u.copy_(nn.functional.one_hot(torch.tensor(0), 16))
     linear.weight_v.copy_(linear.weight_orig[0] / 4)
@@ -90,7 +96,7 @@ def linear(signs: Tensor) -> Any:
     "rule", [pruned, pruned_twice, pruned_bias, normed, normed_anew, spectral, spectral_anew]
 )
 def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any], Any]) -> None:
-    """As a factory does it that builds a model and loads its state."""
+    """Build the model and load its state, as a factory does."""
     torch.manual_seed(1)
     trained = rule(linear(hadamard()))
     layer = rule(linear(-hadamard().roll(1, 0)))
@@ -98,9 +104,9 @@ def test_loaded_weights_are_exported_not_those_of_the_start(rule: Callable[[Any]
     layer.load_state_dict(trained.state_dict())
     given = copy.deepcopy(layer.state_dict())
 
-    made = from_torch(nn.Sequential(layer, neuron()), X)
-    assert made.exact
-    fired = result_of(made).trace.spikes["layer1"]
+    converted = from_torch(nn.Sequential(layer, neuron()), X)
+    assert converted.exact
+    fired = result_of(converted).trace.spikes["layer1"]
     assert all(torch.equal(layer.state_dict()[key], value) for key, value in given.items())
     plain = nn.Linear(16, 16)
     plain.bias.data.copy_(layer.bias.detach())
@@ -137,23 +143,23 @@ def test_recurrent_weights_and_convolutions_that_hooks_compute() -> None:
     prune.identity(recurrent.recurrent, "weight")
     with torch.no_grad():
         recurrent.recurrent.weight_mask[1] = 0
-    made = from_torch(nn.Sequential(conv, recurrent), events(6, 7, 1, 6, 6))
-    assert made.exact
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(conv, recurrent), events(6, 7, 1, 6, 6))
+    assert converted.exact
+    assert differing(converted) == 0
     expected = (conv.weight_orig * conv.weight_mask * 4).detach().numpy()
-    np.testing.assert_array_equal(made.network.weighted["layer0"].weight, expected)
-    assert not made.network.weighted["layer1.recurrent"].weight[1].any()
+    np.testing.assert_array_equal(converted.network.weighted["layer0"].weight, expected)
+    assert not converted.network.weighted["layer1.recurrent"].weight[1].any()
 
 
 def test_weights_that_two_layers_share() -> None:
     torch.manual_seed(4)
     first, second = dyadic(nn.Linear(16, 16)), dyadic(nn.Linear(16, 16))
     second.weight = first.weight
-    made = from_torch(nn.Sequential(first, neuron(), second, neuron()), X)
-    assert made.exact
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(first, neuron(), second, neuron()), X)
+    assert converted.exact
+    assert differing(converted) == 0
     np.testing.assert_array_equal(
-        made.network.weighted["layer0"].weight, made.network.weighted["layer2"].weight
+        converted.network.weighted["layer0"].weight, converted.network.weighted["layer2"].weight
     )
 
 
@@ -164,16 +170,16 @@ def test_a_model_in_training_mode_is_read_as_in_evaluation() -> None:
 
     layer = linear(hadamard())
     parametrize.register_parametrization(layer, "weight", Halved())
-    made = from_torch(nn.Sequential(layer.train(), neuron(threshold=1.0)), X)
-    np.testing.assert_array_equal(made.network.weighted["layer0"].weight, hadamard().numpy())
-    assert differing(made) == 0
+    converted = from_torch(nn.Sequential(layer.train(), neuron(threshold=1.0)), X)
+    np.testing.assert_array_equal(converted.network.weighted["layer0"].weight, hadamard().numpy())
+    assert differing(converted) == 0
 
 
 class Noisy(nn.Module):
     """A parametrization that never computes the same."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        """With noise."""
+        """Add noise."""
         return weight + torch.rand_like(weight)
 
 
@@ -181,7 +187,7 @@ class AlwaysTraining(nn.Sequential):
     """Keeps its layers in training mode."""
 
     def train(self, mode: bool = True) -> Any:
-        """Of itself alone."""
+        """Set the mode of itself alone."""
         self.training = mode
         return self
 
@@ -224,8 +230,8 @@ def of_tensor(weight: Tensor) -> Any:
     return layer
 
 
-def reset_later(**told: Any) -> nn.Sequential:
-    changed, loaded = neuron(), neuron(**told)
+def reset_later(**options: Any) -> nn.Sequential:
+    changed, loaded = neuron(), neuron(**options)
     changed.reset_mechanism = "zero"
     loaded.load_state_dict(changed.state_dict())
     return nn.Sequential(linear(hadamard()), loaded)
@@ -251,14 +257,14 @@ def test_weights_that_cannot_be_relied_on_are_refused(model: nn.Module, message:
 
 
 def with_value(module: Any, name: str, value: float) -> Any:
-    """A module of which one number is another."""
+    """Change one number of a module."""
     with torch.no_grad():
         getattr(module, name).view(-1)[-1] = value
     return module
 
 
 def hidden_nan() -> nn.Module:
-    """The signs of NaN, as a parametrization that knows no NaN makes them."""
+    """Parametrize a layer by signs that hide NaN, as code that knows no NaN makes them."""
 
     class Signs(nn.Module):
         def forward(self, weight: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""The verifying export from Python, as `lehr export` and `lehr quantize` call it: what is equal is written, what differs is not."""
+"""The verifying export from Python, as `lehr export` and `lehr quantize` call it.
+
+What is equal is written, what differs is not.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,15 @@ from lehr.simulate import simulate
 
 
 def higher(net: Network) -> Network:
-    """A network whose first layer of neurons has thresholds that are higher by one weight."""
+    """Raise the thresholds of the first layer of neurons by one weight."""
     name, neuron = next(iter(net.neurons.items()))
     by = 1 << neuron.fields.fraction_bits
     return replace(net, nodes={**net.nodes, name: replace(neuron, threshold=neuron.threshold + by)})
 
 
 @pytest.fixture
-def made() -> FromTorch:
-    """A model of two layers that need no rounding."""
+def converted() -> FromTorch:
+    """Convert a model of two layers that need no rounding."""
     layers = [
         each
         for size in ((12, 16), (16, 4))
@@ -45,15 +48,21 @@ def made() -> FromTorch:
     return from_torch(model, events(20, 8, 12, rate=0.5))
 
 
-def test_a_model_is_written_where_every_spike_is_its_own(made: FromTorch, tmp_path: Path) -> None:
-    verified = export_model(made, tmp_path / "m.nir")
-    assert nirfile.read(tmp_path / "m.nir").digest == verified.network.digest == made.network.digest
+def test_a_model_is_written_where_every_spike_is_its_own(
+    converted: FromTorch, tmp_path: Path
+) -> None:
+    verified = export_model(converted, tmp_path / "m.nir")
+    assert (
+        nirfile.read(tmp_path / "m.nir").digest
+        == verified.network.digest
+        == converted.network.digest
+    )
     assert verified.differ == {"layer1": 0, "layer3": 0}
     assert verified.values == 20 * 8 * (16 + 4)
     assert verified.proven == {"layer1": EQUAL, "layer3": EQUAL}
     assert verified.reader is None
     assert all(0 < rate < 1 for rate in verified.result.rates.values())
-    wrong = replace(made, network=higher(made.network))
+    wrong = replace(converted, network=higher(converted.network))
     with pytest.raises(
         NotBitExact,
         match=r"^model: layer1 is proven to be equal, but [\d,]+ of its spikes differ, first layer1 neuron \(",
@@ -62,13 +71,13 @@ def test_a_model_is_written_where_every_spike_is_its_own(made: FromTorch, tmp_pa
     assert not (tmp_path / "wrong.nir").exists()
 
 
-def test_a_model_is_written_for_an_importer(made: FromTorch, tmp_path: Path) -> None:
-    verified = export_model(made, tmp_path / "s.nir", reader="snntorch")
+def test_a_model_is_written_for_an_importer(converted: FromTorch, tmp_path: Path) -> None:
+    verified = export_model(converted, tmp_path / "s.nir", reader="snntorch")
     assert verified.reader is not None
     assert verified.reader.file.title == "snntorch"
-    assert (tmp_path / "s.nir").read_bytes() == for_reader(made.network, "snntorch").to_bytes()
+    assert (tmp_path / "s.nir").read_bytes() == for_reader(converted.network, "snntorch").to_bytes()
     with pytest.raises(UsageError, match="^--for is 'torch', no importer that lehr writes for"):
-        export_model(made, tmp_path / "t.nir", reader="torch")
+        export_model(converted, tmp_path / "t.nir", reader="torch")
     assert not (tmp_path / "t.nir").exists()
 
 
@@ -84,7 +93,7 @@ def test_what_was_asked_for_is_remembered() -> None:
 
 @pytest.fixture
 def graph() -> Quantized:
-    """A graph that needs no rounding."""
+    """Build a graph that needs no rounding."""
     ones = np.ones(3)
     neurons = nir.LIF(
         tau=2e-3 * ones, r=2 * ones, v_leak=0 * ones, v_threshold=2 * ones, v_reset=0 * ones
@@ -121,7 +130,10 @@ def test_a_graph_is_written_where_it_differs_in_nothing_that_is_proven(
 def test_a_file_for_an_importer_is_compared_on_its_samples(
     reader: str, graph: Quantized, tmp_path: Path
 ) -> None:
-    """An importer that subtracts may fire several times in a step, so that nothing is compared unless the file is proven."""
+    """An importer that subtracts may fire several times in a step.
+
+    Nothing is compared then unless the file is proven.
+    """
     net, x = graph.network, events(20, 12, 5, rate=0.5, seed=1)
     assert all(0 < rate < 1 for rate in simulate(net, x).rates.values())
     file = for_reader(net, reader)

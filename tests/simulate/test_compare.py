@@ -16,7 +16,7 @@ EXPECTED = simulate(NET, X, trace=NET.neurons).trace
 
 
 def changed(*places: tuple[str, str, tuple[int, ...]]) -> Trace:
-    """The expected trace with other values at some places: (quantity, layer, index)."""
+    """Return the expected trace with other values at some places: (quantity, layer, index)."""
     got = Trace(
         {n: v.copy() for n, v in EXPECTED.spikes.items()},
         {n: v.copy() for n, v in EXPECTED.membranes.items()},
@@ -30,22 +30,22 @@ def changed(*places: tuple[str, str, tuple[int, ...]]) -> Trace:
 
 
 def test_equal_traces_are_equal() -> None:
-    found = compare(EXPECTED, changed())
-    assert found.equal
-    assert found.first is None
+    comparison = compare(EXPECTED, changed())
+    assert comparison.equal
+    assert comparison.first is None
     assert (
-        str(found) == "0 of 4,464 membranes and 0 spikes differ"
+        str(comparison) == "0 of 4,464 membranes and 0 spikes differ"
     )  # 6 samples, 8 steps, 64 + 24 + 5 neurons
-    found.require_equal("a copy")
+    comparison.require_equal("a copy")
 
 
-def test_one_spike_and_one_membrane_are_found() -> None:
+def test_one_spike_and_one_membrane_are_counted() -> None:
     spike, membrane = ("spike", "lif2", (3, 2, 5, 1, 0)), ("membrane", "out", (5, 7, 4))
-    found = compare(EXPECTED, changed(spike, membrane))
-    assert not found.equal
-    assert (found.values, found.membranes, found.spikes) == (4464, 1, 1)
+    comparison = compare(EXPECTED, changed(spike, membrane))
+    assert not comparison.equal
+    assert (comparison.values, comparison.membranes, comparison.spikes) == (4464, 1, 1)
     before = int(EXPECTED.spikes["lif2"][3, 2, 5, 1, 0])
-    assert found.first == Difference("lif2", "spike", 3, 2, (5, 1, 0), before, 1 - before)
+    assert comparison.first == Difference("lif2", "spike", 3, 2, (5, 1, 0), before, 1 - before)
 
 
 # From the first to the last; each is to be named in the presence of all that follow.
@@ -72,7 +72,7 @@ def test_the_first_is_by_sample_step_layer_and_membrane_before_spike(start: int)
     )
 
 
-def test_a_difference_is_told_in_one_sentence() -> None:
+def test_a_difference_is_said_in_one_sentence() -> None:
     got = changed(("membrane", "lif2", (0, 1, 2, 0, 1)))
     expected = int(EXPECTED.membranes["lif2"][0, 1, 2, 0, 1])
     sentence = f"lif2: membrane of neuron (2, 0, 1) at step 1 of sample 0 is {expected + 1}, expected {expected}"
@@ -93,8 +93,8 @@ def test_a_missing_layer_and_another_shape_are_refused() -> None:
     without = replace(whole, spikes={n: v for n, v in whole.spikes.items() if n != "lif2"})
     with pytest.raises(NotBitExact) as caught:
         compare(EXPECTED, without)
-    told = "lif2: expected a trace of shape (6, 8, 6, 2, 2), got nothing; trace the same layers and steps in both"
-    assert str(caught.value) == told
+    message = "lif2: expected a trace of shape (6, 8, 6, 2, 2), got nothing; trace the same layers and steps in both"
+    assert str(caught.value) == message
     shorter = replace(whole, membranes={n: v[:, :-1] for n, v in whole.membranes.items()})
     with pytest.raises(
         NotBitExact,

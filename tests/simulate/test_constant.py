@@ -13,9 +13,9 @@ from lehr.simulate import simulate
 from lehr.simulate.constant import constant_layers
 
 
-def _net(first: int, second: int = 1, **how: object) -> Network:
+def _net(first: int, second: int = 1, **options: object) -> Network:
     """Two layers of two neurons; an input of 3 is a current of 3 in the first, without a leak."""
-    arithmetic = Arithmetic(decay_numerator=1, decay_shift=0, **how)  # type: ignore[arg-type]
+    arithmetic = Arithmetic(decay_numerator=1, decay_shift=0, **options)  # type: ignore[arg-type]
     zeros = np.zeros(2, np.int32)
     nodes = {
         "fc1": Linear(np.array([[1], [1]], np.int8)),
@@ -35,9 +35,7 @@ def test_a_network_whose_spikes_flow_has_none() -> None:
     assert _of(_net(4, 2)) == {}
 
 
-def test_thresholds_out_of_reach_are_told_with_what_is_reached_and_what_follows_is_told_why() -> (
-    None
-):
+def test_thresholds_out_of_reach_are_named_with_what_is_reached_and_what_follows_says_why() -> None:
     assert _of(_net(100)) == {
         "lif1": "never fires: its membranes reach 12 at most, its thresholds are 100..102",
         "lif2": "never fires: nothing comes to it, as lif1 is silent, and its membranes reach 0 at most",
@@ -51,7 +49,7 @@ def test_a_dark_input_is_why() -> None:
     )
 
 
-def test_a_layer_that_fires_in_every_step_is_told() -> None:
+def test_a_layer_that_fires_in_every_step_is_named() -> None:
     net = _net(1, reset="none")
     neuron = net.neurons["lif1"]
     eager = replace(neuron, threshold=np.array([1, 2], np.int32))
@@ -60,7 +58,7 @@ def test_a_layer_that_fires_in_every_step_is_told() -> None:
 
 def test_integrators_are_no_silent_layers() -> None:
     net = _net(4)
-    how = Arithmetic(decay_numerator=1, decay_shift=0, fires="never", reset="none")
+    arithmetic = Arithmetic(decay_numerator=1, decay_shift=0, fires="never", reset="none")
     zeros = np.zeros(2, np.int32)
-    nodes = {**net.nodes, "lif2": Neuron(zeros, zeros, how)}
+    nodes = {**net.nodes, "lif2": Neuron(zeros, zeros, arithmetic)}
     assert _of(replace(net, nodes=nodes, readout="membrane_last_argmax_lowest")) == {}

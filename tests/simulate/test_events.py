@@ -1,4 +1,7 @@
-"""Neurons that test their threshold after every event, by hand: order, counts, reset, width, feedback."""
+"""Neurons that test their threshold after every event: order, counts, reset, width, feedback.
+
+All is computed by hand.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,13 @@ from lehr.simulate import Result, simulate
 EVENT = Arithmetic(update="event", reset_timing="same_step")
 
 
-def neuron(threshold: int, bias: int = 0, how: Arithmetic = EVENT, channels: int = 1) -> Neuron:
+def neuron(
+    threshold: int, bias: int = 0, arithmetic: Arithmetic = EVENT, channels: int = 1
+) -> Neuron:
     """Neurons with one threshold and one bias."""
-    return Neuron(np.full(channels, threshold, np.int32), np.full(channels, bias, np.int32), how)
+    return Neuron(
+        np.full(channels, threshold, np.int32), np.full(channels, bias, np.int32), arithmetic
+    )
 
 
 def fed(layer: Neuron, *weights: int) -> Network:
@@ -64,16 +71,16 @@ def test_events_arrive_by_ascending_index_and_their_order_matters(
 def test_a_count_is_that_many_events_and_a_neuron_may_fire_more_than_once(
     reset: Reset, membrane: int, spikes: int
 ) -> None:
-    how = Arithmetic(update="event", reset_timing="same_step", reset=reset)
-    assert history(traced(fed(neuron(2, how=how), 1), [8])) == ([membrane], [spikes])
+    arithmetic = Arithmetic(update="event", reset_timing="same_step", reset=reset)
+    assert history(traced(fed(neuron(2, arithmetic=arithmetic), 1), [8])) == ([membrane], [spikes])
 
 
 def test_a_step_decays_and_takes_the_bias_before_its_events() -> None:
-    how = Arithmetic(
+    arithmetic = Arithmetic(
         update="event", reset_timing="same_step", decay_numerator=1, decay_shift=1, fraction_bits=2
     )
     # 0 + 3 + 4 + 4 = 11; 11/2 -> 5, + 3 + 4 = 12 fires and leaves 1; 1/2 -> 0, + 3
-    assert history(traced(fed(neuron(11, bias=3, how=how), 1), [2], [1], [0])) == (
+    assert history(traced(fed(neuron(11, bias=3, arithmetic=arithmetic), 1), [2], [1], [0])) == (
         [11, 1, 3],
         [0, 1, 0],
     )
@@ -104,9 +111,9 @@ def test_an_event_outside_the_receptive_field_is_none() -> None:
 
 
 def test_membranes_are_brought_into_their_width_after_every_event() -> None:
-    how = Arithmetic(update="event", reset_timing="same_step", fraction_bits=6, state_bits=8)
+    arithmetic = Arithmetic(update="event", reset_timing="same_step", fraction_bits=6, state_bits=8)
     # 64, 127 (saturated), 63; taken together, 64 would be right
-    result = traced(fed(neuron(127, how=how), 1, 1, -1), [1, 1, 1])
+    result = traced(fed(neuron(127, arithmetic=arithmetic), 1, 1, -1), [1, 1, 1])
     assert history(result) == ([63], [0])
     assert result.saturations == {"v": 1}
 
@@ -156,7 +163,9 @@ def test_more_than_255_spikes_in_a_step_are_refused() -> None:
     with pytest.raises(NotMappable) as caught:
         traced(
             fed(
-                neuron(1, how=Arithmetic(update="event", reset_timing="same_step", reset="none")),
+                neuron(
+                    1, arithmetic=Arithmetic(update="event", reset_timing="same_step", reset="none")
+                ),
                 1,
                 1,
             ),

@@ -1,4 +1,7 @@
-"""The fast engine against the definition: every spike, membrane, saturation, count and score of random and of hard networks."""
+"""The fast engine against the definition, on random and on hard networks.
+
+Every spike, membrane, saturation, count and score is compared.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,14 @@ from lehr.simulate.statistics import operations
 from lehr.weights import WeightKind
 
 
-def require_equal(net: Network, x: Images, cuts: Sequence[int] = (), **how: Any) -> Result:
-    """Run both engines, compare everything that they return, and return it; with `cuts`, also as a stream that comes in chunks."""
+def require_equal(net: Network, x: Images, cuts: Sequence[int] = (), **options: Any) -> Result:
+    """Run both engines, compare everything that they return, and return it.
+
+    With `cuts`, the fast engine also runs as a stream that comes in chunks.
+    """
     expected, got = (
         simulate(net, x, trace=net.neurons),
-        engine.simulate(net, x, trace=net.neurons, **how),
+        engine.simulate(net, x, trace=net.neurons, **options),
     )
     require_same(expected, got)
     if cuts:
@@ -82,10 +88,10 @@ def test_hard_networks_are_exact_in_several_chunks_and_threads(name: str) -> Non
 def test_a_network_deeper_than_python_s_stack_is_exact() -> None:
     """1,200 convolutions that turn the sign, before one layer of neurons."""
     turn = Conv2d(np.array([[[[-1]], [[0]]], [[[0]], [[-1]]]], np.int8), kind="ternary")
-    how = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=24)
     nodes = {
         **{f"c{i}": turn for i in range(1200)},
-        "lif": Neuron(np.array([700, 900]), np.array([1, -1]), how),
+        "lif": Neuron(np.array([700, 900]), np.array([1, -1]), arithmetic),
     }
     net = Network(nodes, tuple(pairwise(("input", *nodes, "output"))), Input((2, 2, 2), "u8"), 4)
     x = random_input(net, np.random.default_rng(1))
@@ -134,11 +140,11 @@ def test_thousands_of_random_networks_are_exact_in_threads_and_in_chunks(
 # kernels are made for
 @st.composite
 def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
-    """Convolutions and linear layers as broad as those for which there are kernels of their own, all of odd sizes."""
+    """Draw convolutions and linear layers as broad as kernels of their own need, of odd sizes."""
     kinds: tuple[WeightKind, ...] = draw(
         st.sampled_from((("binary",), ("ternary",), ("int4",), ("int8",)))
     )
-    how = draw(arithmetics(state_bits=draw(st.sampled_from((10, 16, 20, 32)))))
+    arithmetic = draw(arithmetics(state_bits=draw(st.sampled_from((10, 16, 20, 32)))))
     spatial = draw(st.booleans())
     shape = (
         (draw(st.integers(9, 17)), draw(st.integers(5, 8)), draw(st.integers(5, 8)))
@@ -162,58 +168,65 @@ def broad_networks(draw: st.DrawFn) -> tuple[Network, Images]:
         )
         if draw(st.booleans()) and min(net.shape[1:]) >= 2:
             net.add("pool", SumPool2d((2, 2), (draw(st.integers(1, 2)), 2)))
-        net.neuron("lif1", how)
+        net.neuron("lif1", arithmetic)
     net.linear("fc1", draw(st.sampled_from((40, 64, 130, 300, 512))))
-    net.neuron("lif2", how)
+    net.neuron("lif2", arithmetic)
     net.linear("fc2", draw(st.integers(3, 40)))
-    net.neuron("out", how)
-    made = net.network(draw(st.integers(2, 5)))
-    return made, random_input(made, np.random.default_rng(0), 2, held=draw(st.booleans()))
+    net.neuron("out", arithmetic)
+    network = net.network(draw(st.integers(2, 5)))
+    return network, random_input(network, np.random.default_rng(0), 2, held=draw(st.booleans()))
 
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["binary", "int4"])
 @pytest.mark.usefixtures("small_blocks")
 def test_a_broad_network_is_exact(kind: WeightKind) -> None:
-    """Spikes are gathered and looked up, columns and matches are counted; the second tier has other sizes."""
+    """Spikes are gathered and looked up, columns and matches are counted.
+
+    The second tier has other sizes.
+    """
     net = Builder(Input((13, 7, 6), "spikes"), np.random.default_rng(9), (kind,))
-    how = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16)
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16)
     net.conv("conv1", 24, (3, 5), padding=(1, 2))
     net.add("pool", SumPool2d((2, 2), (1, 2)))
-    net.neuron("lif1", how)
+    net.neuron("lif1", arithmetic)
     net.conv("conv2", 45, (3, 3), padding=(0, 1))
-    net.neuron("lif2", how)
+    net.neuron("lif2", arithmetic)
     net.linear("fc1", 300)
-    net.neuron("lif3", how)
+    net.neuron("lif3", arithmetic)
     net.linear("fc2", 11)
-    net.neuron("out", how)
-    made = net.network(4)
-    assert flows(made, require_equal(made, random_input(made, np.random.default_rng(0), 3)))
+    net.neuron("out", arithmetic)
+    network = net.network(4)
+    assert flows(
+        network, require_equal(network, random_input(network, np.random.default_rng(0), 3))
+    )
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_columns_are_counted_for_delays_and_for_layers_that_hear_themselves() -> None:
-    """300 outputs are no multiple of those that are counted together, wherever their sums and spikes go."""
-    net, how = (
+    """300 outputs are no multiple of those counted together, wherever sums and spikes go."""
+    net, arithmetic = (
         Builder(Input((40,), "spikes"), np.random.default_rng(1)),
         Arithmetic(decay_numerator=7, decay_shift=3, state_bits=16),
     )
     net.linear("fc", 300)
     net.add("slow_current", Delay(1))
-    net.neuron("hidden", how)
+    net.neuron("hidden", arithmetic)
     net.feedback("back", "hidden", "hidden")
     net.add("slow_spikes", Delay(2))
     net.linear("fc_out", 4)
-    net.neuron("out", how)
-    made = net.network(8)
-    assert flows(made, require_equal(made, random_input(made, np.random.default_rng(0), 3)))
+    net.neuron("out", arithmetic)
+    network = net.network(8)
+    assert flows(
+        network, require_equal(network, random_input(network, np.random.default_rng(0), 3))
+    )
 
 
 @budget(0, 83)
 @given(broad_networks())
 @pytest.mark.usefixtures("small_blocks")
-def test_hundreds_of_broad_networks_are_exact(made: tuple[Network, Images]) -> None:
-    require_equal(*made, threads=2)
+def test_hundreds_of_broad_networks_are_exact(case: tuple[Network, Images]) -> None:
+    require_equal(*case, threads=2)
 
 
 # -------------------------------------------------------------------- what a comparison must catch

@@ -1,4 +1,7 @@
-"""Decay, exhaustively: every 16-bit membrane through every form, rounding and width of lanes, against Python's integers."""
+"""Decay, exhaustively, against Python's integers.
+
+Every 16-bit membrane goes through every form, rounding and width of lanes.
+"""
 
 from __future__ import annotations
 
@@ -44,19 +47,19 @@ def rounded(value: int, whole: int, rounding: Rounding) -> int:
 
 
 def expected(form: DecayForm, rounding: Rounding, numerator: int, shift: int) -> list[int]:
-    """The decay of every membrane."""
+    """Return the decay of every membrane."""
     whole = 1 << shift
     if form == "shift":
         return [v - rounded(v, whole, rounding) for v in EVERY.tolist()]
     return [rounded(v * numerator, whole, rounding) for v in EVERY.tolist()]
 
 
-def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
+def decayed(arithmetic: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
     """One step of a layer whose membranes are all there are, without input."""
     size = EVERY.size
     state, layer = EVERY.astype(dtype), np.zeros((3, size), dtype)
-    made, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int64)
-    neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), how)
+    membranes, totals = np.zeros(size, np.int32), np.zeros(3 * size, np.int64)
+    neuron = Neuron(np.zeros(1, np.int32), np.zeros(1, np.int32), arithmetic)
     p = np.array(numbers(neuron, Lanes(dtype, dtype, frozenset("v"), 2**15))._replace(kept=1))
     sums, spikes = (
         np.zeros(size, np.int32 if dtype is np.int64 else dtype),
@@ -71,12 +74,12 @@ def decayed(how: Arithmetic, dtype: Any) -> npt.NDArray[np.int32]:
         p,
         totals,
         np.zeros(1, np.int64),
-        made,
+        membranes,
         np.array((1, 1, size, 0)),
         rows,
     )
-    assert np.array_equal(state, made)
-    return made
+    assert np.array_equal(state, membranes)
+    return membranes
 
 
 @pytest.mark.few(1)
@@ -87,14 +90,19 @@ def test_every_16_bit_membrane_decays_as_python_computes(rounding: Rounding) -> 
             ("multiply", "shift") if numerator == (1 << shift) - 1 else ("multiply",)
         )
         for form in forms:
-            how = Arithmetic(
+            arithmetic = Arithmetic(
                 form, numerator, shift, rounding, reset="none", fires="never", state_bits=16
             )
             wanted = np.array(expected(form, rounding, numerator, shift))
-            assert np.array_equal(decay(how, EVERY), wanted)
+            assert np.array_equal(decay(arithmetic, EVERY), wanted)
             for dtype in (np.int16, np.int32, np.int64):
                 if (
                     dtype is np.int16 and wanted.max() > 2**15 - 1
                 ):  # 32,768 is no membrane, and no int16
                     continue
-                assert np.array_equal(decayed(how, dtype), wanted), (form, numerator, shift, dtype)
+                assert np.array_equal(decayed(arithmetic, dtype), wanted), (
+                    form,
+                    numerator,
+                    shift,
+                    dtype,
+                )

@@ -1,4 +1,7 @@
-"""Sums and membranes at the edges of the integers in which the fast engine computes them: one less, the last that fits, one more."""
+"""Sums and membranes at the edges of the integers in which the fast engine computes them.
+
+They are one less, the last that fits, and one more.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,16 @@ def extremes(
     kind: WeightKind,
     weight: int,
     last: int | None = None,
-    how: Arithmetic = CURRENT,
+    arithmetic: Arithmetic = CURRENT,
 ) -> Network:
-    """Weights that are all `weight` but for the last, of one sign in every other neuron and of the other sign in the rest."""
+    """Build weights that are all `weight` but for the last.
+
+    They are of one sign in every other neuron and of the other sign in the rest.
+    """
     row = np.full(fan_in, weight, np.int8)
     row[-1] = weight if last is None else last
     signs = np.where(np.arange(out) % 2, -1, 1).astype(np.int8)
-    neuron = Neuron(np.full(out, 50), np.zeros(out, np.int32), how)
+    neuron = Neuron(np.full(out, 50), np.zeros(out, np.int32), arithmetic)
     edges = ((INPUT, "w"), ("w", "v"), ("v", OUTPUT))
     return Network(
         {"w": Linear(signs[:, None] * row, kind), "v": neuron},
@@ -48,7 +54,7 @@ def extremes(
 
 
 def maps(net: Network, shape: Shape) -> Network:
-    """The same weights as a convolution whose kernel is as large as its input."""
+    """Build the same weights as a convolution whose kernel is as large as its input."""
     dense = net.nodes["w"]
     assert isinstance(dense, Linear)
     return replace(
@@ -75,7 +81,7 @@ EDGES = {
     **{f"matched, {n} of 1": extremes(n, 5, "ternary", 1) for n in (64, 65)},
     **{f"counted, {n} of 1": extremes(n, 300, "binary", 1) for n in (119, 120, 121, 128, 241)},
     "counted, at the rails": extremes(
-        241, 300, "binary", 1, how=replace(GROWS, state_bits=8)
+        241, 300, "binary", 1, arithmetic=replace(GROWS, state_bits=8)
     ),  # what lies beyond 300 does not saturate
     "looked up, 127": maps(extremes(128, 5, "ternary", 1, last=0), (1, 8, 16)),
     "looked up, 128": maps(extremes(128, 5, "ternary", 1), (1, 8, 16)),
@@ -100,7 +106,7 @@ def test_sums_at_the_edge_are_exact(name: str) -> None:
 
 def test_membranes_that_grow_for_longer_than_the_analysis_looks_are_exact() -> None:
     """Within 1,000 steps 16 bits hold them."""
-    net = extremes(1, 2, "int8", 30, how=replace(GROWS, state_bits=16))
+    net = extremes(1, 2, "int8", 30, arithmetic=replace(GROWS, state_bits=16))
     net = replace(
         net,
         steps=1200,
@@ -119,8 +125,8 @@ def test_membranes_that_grow_for_longer_than_the_analysis_looks_are_exact() -> N
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_inputs_become_bits_whatever_their_size(channels: int) -> None:
-    how, rng = replace(CURRENT, fires="ge"), np.random.default_rng(0)
-    neuron = Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), how)
+    arithmetic, rng = replace(CURRENT, fires="ge"), np.random.default_rng(0)
+    neuron = Neuron(np.ones(channels, np.int32), np.zeros(channels, np.int32), arithmetic)
     for places in (1, 31, 32, 33, 63, 64, 65, 95, 96, 97, 127, 128, 129):
         net = Network(
             {"v": neuron},

@@ -1,4 +1,7 @@
-"""In which integers a program is computed: the narrowest that are proven to hold all of it, at their edges."""
+"""Integers in which a program is computed.
+
+They are the narrowest that are proven to hold all of it, at their edges.
+"""
 
 from __future__ import annotations
 
@@ -136,9 +139,9 @@ SYNAPSE = Synapse(decay_numerator=3, decay_shift=2, state_bits=16, bias_to="syna
 ])  # fmt: skip
 def test_a_program_of_fields_is_recognised(fields: tuple[Arithmetic, Synapse | None]) -> None:
     program = program_of(*fields)
-    found = fields_of(program)
-    assert found is not None
-    assert program_of(*found) == program
+    read_back = fields_of(program)
+    assert read_back is not None
+    assert program_of(*read_back) == program
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -1,4 +1,7 @@
-"""Machine code that is kept: loaded without numba, compiled again where it is damaged or of other kernels, never missed."""
+"""Machine code that is kept, and never missed.
+
+It is loaded without numba, and compiled again where it is damaged or of other kernels.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ print(into[:4].tolist(), "numba" in sys.modules)
 
 @pytest.fixture
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The kernels compiled so far, with an empty folder to keep them in; their code is their name."""
+    """List the kernels compiled so far, with an empty folder to keep them in.
+
+    Their code is their name.
+    """
     done: list[str] = []
 
     def module_code(file: str, name: str, kinds: object) -> bytes:
@@ -135,8 +141,8 @@ def test_doctor_tells_where_code_is_kept(compiled: list[str], tmp_path: Path, le
     (tmp_path / "lehr").chmod(0o777)
     machine.folder.cache_clear()
     ran = lehr("doctor")
-    told = "is kept nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to\n"
-    assert told in ran.out
+    message = "is kept nowhere, so that each run compiles it; set NUMBA_CACHE_DIR to a folder that only you can write to\n"
+    assert message in ran.out
     assert ran.code == 0
 
 
@@ -148,7 +154,7 @@ def test_code_is_kept_in_another_folder_where_the_first_is_open(
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     monkeypatch.setattr(machine, "__file__", str(tmp_path / "open" / "machine.py"))
-    monkeypatch.setattr(machine, "made_of", lambda: b"")
+    monkeypatch.setattr(machine, "kernels_digest", lambda: b"")
     monkeypatch.setattr(ownership, "owners", lambda: frozenset((0, os.getuid())))
     assert [code("copy"), code("copy")] == [b"copy"] * 2
     assert compiled == ["copy"]
@@ -202,7 +208,7 @@ def test_code_of_other_kernels_is_compiled_again(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code("copy")
-    monkeypatch.setattr(machine, "made_of", lambda: b"a kernel has changed")
+    monkeypatch.setattr(machine, "kernels_digest", lambda: b"a kernel has changed")
     code("copy")
     assert compiled == ["copy"] * 2
 
@@ -276,11 +282,11 @@ def test_what_numba_compiles_counts_in_the_digest(
         )
     ]
     monkeypatch.setattr(machine, "KERNELS", shutil.copytree(machine.KERNELS, tmp_path / "kernels"))
-    made_of = machine.made_of.__wrapped__
-    digests = {made_of()}
+    digest_of = machine.kernels_digest.__wrapped__
+    digests = {digest_of()}
     for path in (tmp_path / "kernels").glob("*.py"):
         path.write_text(path.read_text() + "#")
-        digests.add(made_of())
+        digests.add(digest_of())
     assert len(digests) == len(list(machine.KERNELS.glob("*.py"))) + 1 > 10
 
 
@@ -290,7 +296,7 @@ def test_code_that_is_kept_runs_without_numba() -> None:
         np.zeros(5, np.int64),
         np.zeros(6, np.int64),
     )
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
     ).stdout
-    assert told.split("\n")[0] == "[5, 6, 7, 5] False"
+    assert printed.split("\n")[0] == "[5, 6, 7, 5] False"

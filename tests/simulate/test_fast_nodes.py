@@ -1,4 +1,4 @@
-"""Nodes in the fast engine: what it computes, delays by channel and by neuron, and what it refuses by name."""
+"""Nodes in the fast engine: results, delays by channel and by neuron, refusals by name."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from lehr.simulate.fast.stream import Stream
 from lehr.simulate.parts import continued
 from lehr.update import Fire
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=16)
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=16)
 
 
 # -------------------------------------------------------------------- delays
 def slow_network(steps: Any, currents: bool, machine: str = "") -> tuple[Network, Images]:
-    """A hidden layer `[4, 3, 3]` whose spikes, or what they bring, come after `steps`."""
+    """Build a hidden layer `[4, 3, 3]` whose spikes, or what they bring, come after `steps`."""
     rng = np.random.default_rng(3)
-    hidden: Node = Neuron(np.full(4, 9), np.arange(-1, 3, dtype=np.int32), HOW)
+    hidden: Node = Neuron(np.full(4, 9), np.arange(-1, 3, dtype=np.int32), ARITHMETIC)
     if machine:
         hidden = machine_network(machine, spatial=True)[0].neurons["hidden"]
     nodes = {
@@ -47,10 +47,12 @@ def slow_network(steps: Any, currents: bool, machine: str = "") -> tuple[Network
             else {}
         ),
         "slow": Delay(steps),
-        **({"second": Neuron(np.full(4, 7), np.zeros(4, np.int32), HOW)} if currents else {}),
+        **(
+            {"second": Neuron(np.full(4, 7), np.zeros(4, np.int32), ARITHMETIC)} if currents else {}
+        ),
         "flat": Flatten(),
         "fc": Linear(rng.choice(np.array((-1, 1), np.int8), (5, 36))),
-        "out": Neuron(np.full(5, 14), np.ones(5, np.int32), HOW),
+        "out": Neuron(np.full(5, 14), np.ones(5, np.int32), ARITHMETIC),
     }
     order = (INPUT, *nodes, OUTPUT)
     net = Network(nodes, tuple(pairwise(order)), Input((2, 5, 5), "spikes"), 14)
@@ -58,7 +60,7 @@ def slow_network(steps: Any, currents: bool, machine: str = "") -> tuple[Network
 
 
 def require_equal(net: Network, x: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both engines, in one piece and in blocks that are shorter than the delays, and as a stream."""
+    """Compare both engines, in one piece, in blocks shorter than the delays, and as a stream."""
     expected = simulate(net, x, trace=net.neurons)
     assert flows(net, expected)
     require_same(expected, engine.simulate(net, x, trace=net.neurons))
@@ -132,14 +134,14 @@ class MaxPool2d(Node):
         return shape[0], shape[1] // 2, shape[2] // 2
 
     def sums(self, x: Int64) -> Int64:
-        """The greatest of two by two."""
+        """Return the greatest of two by two."""
         samples, channels, height, width = x.shape
         return np.asarray(
             x.reshape(samples, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5)), np.int64
         )
 
     def bounds(self, x: Interval, taken: Shape) -> Interval:
-        """Those of the input."""
+        """Return the bounds of the input."""
         del taken
         return x
 

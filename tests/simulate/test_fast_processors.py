@@ -1,4 +1,7 @@
-"""The fast engine where AVX-512 and AVX2 are missing, and where several processes compile into one empty cache."""
+"""The fast engine where AVX-512 and AVX2 are missing.
+
+Several processes also compile into one empty cache.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ print(len(sys.argv[2:] or HARD), "zmm" in code, "ymm" in code)
 
 
 def started(cache: Path, *names: str, **environment: str) -> subprocess.Popen[str]:
-    """A process that compares the engines on hard networks, all if none is named, with a cache of its own."""
+    """Start a process that compares the engines on hard networks, with a cache of its own.
+
+    It takes all of them if none is named.
+    """
     env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment}
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(TESTS), *names],
@@ -50,9 +56,9 @@ def test_processors_without_avx_compute_the_same(
     tmp_path: Path, processor: str, wide: bool
 ) -> None:
     ran = started(tmp_path, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES="")
-    told, _ = ran.communicate()
+    printed, _ = ran.communicate()
     assert ran.returncode == 0
-    count, with_zmm, with_ymm = told.split()
+    count, with_zmm, with_ymm = printed.split()
     assert int(count) == len(HARD)
     assert (with_zmm, with_ymm) == ("False", str(wide))
 

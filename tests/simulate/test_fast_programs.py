@@ -1,4 +1,7 @@
-"""The fast engine on programs: every machine, golden network and random program as the definition has it, and one unit is caught."""
+"""The fast engine on programs: every machine, golden network and random program.
+
+All are as the definition has them, and one unit is caught.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ from lehr.update_text import program_of_lines
 
 
 def require_equal(net: Network, x: Images, cuts: tuple[int, ...] = (5, 6)) -> Result:
-    """Run the definition and the fast engine, at once and in pieces, compare everything, and return it."""
+    """Run the definition and the fast engine, at once and in pieces, and compare everything.
+
+    Returns the result.
+    """
     expected = simulate(net, x, trace=net.neurons)
     require_same(expected, engine.simulate(net, x, trace=net.neurons))
     held = engine.simulate(net, x[:, 0], trace=net.neurons)  # the same input in all steps
@@ -45,7 +51,7 @@ def require_equal(net: Network, x: Images, cuts: tuple[int, ...] = (5, 6)) -> Re
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that even small networks run in several chunks of samples, blocks of steps and blocks of neurons."""
+    """Make blocks small: even small networks run in several of samples, steps and neurons."""
     monkeypatch.setattr(engine, "SAMPLES", 3)
     monkeypatch.setattr(engine, "LEAST_STEPS", 1)
     monkeypatch.setattr(engine, "MOST_STEPS", 5)
@@ -178,8 +184,10 @@ def test_each_wrong_operation_is_caught() -> None:
     tried = 0
     for at, statement in enumerate(right.statements):
         for wrong in other(statement):
-            made = Program((*right.statements[:at], wrong, *right.statements[at + 1 :]))
-            neurons = {name: replace(node, arithmetic=made) for name, node in net.neurons.items()}
+            changed = Program((*right.statements[:at], wrong, *right.statements[at + 1 :]))
+            neurons = {
+                name: replace(node, arithmetic=changed) for name, node in net.neurons.items()
+            }
             got = engine.simulate(
                 replace(net, nodes={**net.nodes, **neurons}), x, trace=net.neurons
             )
@@ -249,7 +257,10 @@ def statements(draw: st.DrawFn) -> Statement:
 
 @st.composite
 def programs(draw: st.DrawFn, by_event: bool = False) -> Program:
-    """Programs of all kinds of statements, whose registers are brought into a width before they fire."""
+    """Draw programs of all kinds of statements.
+
+    Their registers are brought into a width before they fire.
+    """
     some = draw(st.lists(statements(), min_size=1, max_size=7))
     up_to, level = draw(st.sampled_from((1, 1, 3, 255))), draw(some_of("threshold", 7, "a"))
     fire = Fire(
@@ -277,8 +288,8 @@ def programs(draw: st.DrawFn, by_event: bool = False) -> Program:
     return Program((take, *after, *bounds, fire, Put("fired", 0), Add("fired", "now")))
 
 
-def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
-    net, x = program_network(made, threshold, spatial=spatial, per_neuron=per_neuron)
+def run_both(program: Program, per_neuron: bool, spatial: bool, threshold: int) -> None:
+    net, x = program_network(program, threshold, spatial=spatial, per_neuron=per_neuron)
     try:
         expected = simulate(net, x, trace=net.neurons)
     except NotMappable as refused:
@@ -292,24 +303,24 @@ def run_both(made: Program, per_neuron: bool, spatial: bool, threshold: int) -> 
 @budget(6, 133)
 @given(programs(), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_are_exact(
-    made: Program, per_neuron: bool, spatial: bool, threshold: int
+    program: Program, per_neuron: bool, spatial: bool, threshold: int
 ) -> None:
-    run_both(made, per_neuron, spatial, threshold)
+    run_both(program, per_neuron, spatial, threshold)
 
 
 @budget(4, 53)
 @given(programs(by_event=True), st.booleans(), st.booleans(), st.integers(2, 60))
 def test_random_programs_by_event_are_exact(
-    made: Program, per_neuron: bool, spatial: bool, threshold: int
+    program: Program, per_neuron: bool, spatial: bool, threshold: int
 ) -> None:
-    run_both(made, per_neuron, spatial, threshold)
+    run_both(program, per_neuron, spatial, threshold)
 
 
 # -------------------------------------------------------------------- the edges
 def test_thresholds_and_biases_by_neuron_are_exact_in_fields() -> None:
-    how = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-    net, x = program_network(program_of(how), 12, spatial=True, per_neuron=True)
-    fields = {name: replace(node, arithmetic=how) for name, node in net.neurons.items()}
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+    net, x = program_network(program_of(arithmetic), 12, spatial=True, per_neuron=True)
+    fields = {name: replace(node, arithmetic=arithmetic) for name, node in net.neurons.items()}
     assert fields["hidden"].per_neuron == ("threshold", "bias")
     assert flows(net, require_equal(replace(net, nodes={**net.nodes, **fields}), x))
 
@@ -330,7 +341,7 @@ def test_more_spikes_than_a_byte_holds_are_refused() -> None:
         replace(neuron, threshold=np.full(10, level, np.int32), bias=np.full(10, 3, np.int32))
         for level in (21, 1)
     )
-    made = replace(
+    changed = replace(
         net,
         nodes={
             **net.nodes,
@@ -338,8 +349,8 @@ def test_more_spikes_than_a_byte_holds_are_refused() -> None:
             "out": replace(net.neurons["out"], threshold=np.full(5, 2**20)),
         },
     )
-    assert int(require_equal(made, x).trace.spikes["hidden"].max()) > 127
-    running = engine.Engine(replace(made, nodes={**made.nodes, "hidden": bright}))
+    assert int(require_equal(changed, x).trace.spikes["hidden"].max()) > 127
+    running = engine.Engine(replace(changed, nodes={**changed.nodes, "hidden": bright}))
     for _ in range(2):
         with pytest.raises(
             NotMappable,
@@ -352,7 +363,9 @@ def test_a_program_without_fire_integrates() -> None:
     silent = program("leak v multiply 7 3 floor\nadd v input 4\nbound v -200 200 saturate")
     out = Neuron(np.zeros(5, np.int32), np.zeros(5, np.int32), silent)
     hidden, x = program_network(program_of(Arithmetic(decay_numerator=7, decay_shift=3)), 3)
-    made = replace(hidden, nodes={**hidden.nodes, "out": out}, readout="membrane_max_argmax_lowest")
-    result = require_equal(made, x)
+    changed = replace(
+        hidden, nodes={**hidden.nodes, "out": out}, readout="membrane_max_argmax_lowest"
+    )
+    result = require_equal(changed, x)
     assert result.saturations["out"] > 0
     assert int(np.ptp(result.scores)) > 0

@@ -1,4 +1,4 @@
-"""What an engine refuses to run, word for word, and what it does not load."""
+"""Refusals of an engine, word for word, and what it does not load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIXELS, SPIKES = small_network()[0], recurrent_network()[0]
 
 
 def zeros(*shape: int, dtype: Any = np.uint8) -> Any:
-    """An input of zeros."""
+    """Make an input of zeros."""
     return np.zeros(shape, dtype)
 
 

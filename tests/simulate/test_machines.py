@@ -1,4 +1,4 @@
-"""Each machine of lehr.machines against its update written by hand in plain Python integers, one neuron at a time.
+"""Machines of lehr.machines against updates by hand in Python's integers, neuron by neuron.
 
 The functions say what a chip's documentation says (docs/arithmetic.md names it), in loops, ifs and
 Python's own integers: no statement of lehr.update, no numpy.
@@ -33,7 +33,7 @@ def toward_zero(x: int, bits: int) -> int:
 
 
 def dash(x: int, bits: int) -> int:
-    """What Xylo takes away from x in a step."""
+    """Return what Xylo takes away from x in a step."""
     down = x >> bits
     return down if down != 0 else (x > 0) - (x < 0)
 
@@ -146,7 +146,10 @@ BY_EVENT: dict[str, Callable[[State, Given, list[int]], int]] = {
 
 
 def require_as_by_hand(name: str, net: Network, x: Images) -> None:
-    """Assert that a dense network of a machine computes, in every spike and membrane, what its update by hand does."""
+    """Assert that a dense network of a machine computes what its update by hand does.
+
+    Every spike and every membrane is compared.
+    """
     trace = simulate(net, x, trace=net.neurons).trace
     for sample in range(len(x)):
         rest: State = dict.fromkeys(("v", "u", "i", "a", "r", "z"), 0)
@@ -192,7 +195,10 @@ def test_every_machine_has_an_update_by_hand() -> None:
 
 
 def changed_words(s: Statement) -> list[Statement]:
-    """A statement with a single word changed, in each way that a network can notice; bounds are noticed at the rails alone."""
+    """Change a single word of a statement, in each way that a network can notice.
+
+    Bounds are noticed at the rails alone.
+    """
     match s:
         case Leak(_, decay) if decay.form == "multiply":
             return [replace(s, decay=replace(decay, rounding="nearest_even"))]
@@ -224,7 +230,10 @@ def mutants(program: Program) -> list[Program]:
 
 
 def at_equality(net: Network, x: Images) -> Network:
-    """`net` with a threshold of its first layer that a membrane reaches exactly, before the neuron has ever fired."""
+    """Give the first layer of `net` a threshold that a membrane reaches exactly.
+
+    It does before the neuron has ever fired.
+    """
     name, neuron = next(iter(net.neurons.items()))
 
     def with_threshold(place: int, value: int) -> Network:
@@ -242,7 +251,7 @@ def at_equality(net: Network, x: Images) -> Network:
 
 
 def differs(net: Network, x: Images, program: Program) -> bool:
-    """Whether a network notices another program in all of its layers."""
+    """Return whether a network notices another program in all of its layers."""
     nodes = {key: replace(node, arithmetic=program) for key, node in net.neurons.items()}
     expected, result = (
         simulate(each, x, trace=each.neurons).trace

@@ -1,4 +1,4 @@
-"""Samples of a file, run and compared in pieces by the functions that `lehr simulate` is made of."""
+"""Samples of a file, run and compared in pieces by the functions of `lehr simulate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lehr.simulate.pieces import Traced, pieces
 
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Network, Images, Samples]:
-    """A network and samples for several pieces, the last of which is smaller."""
+    """Build a network and samples for several pieces, the last of which is smaller."""
     net, x = small_network(samples=7)
     assert len(x) % 3
     np.savez(tmp_path / "x.npz", input=x)
@@ -35,7 +35,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Network, Ima
 
 
 def changed(net: Network, by: int) -> Network:
-    """A network whose last threshold is another."""
+    """Change the last threshold of a network."""
     last = net.neurons[net.output]
     return replace(
         net, nodes={**net.nodes, net.output: replace(last, threshold=last.threshold + by)}
@@ -126,5 +126,5 @@ def test_counts_that_differ_are_refused_where_nothing_is_traced(
         compare_samples(
             net, samples, ENGINES["fast"](net, 1), stored(net, samples, tmp_path / "out.npz")
         )
-    told = f"{net.output}: neuron 1 spiked {right} times in sample 4, expected {right + 1}; trace all layers to see where"
-    assert str(refused.value) == told
+    message = f"{net.output}: neuron 1 spiked {right} times in sample 4, expected {right + 1}; trace all layers to see where"
+    assert str(refused.value) == message

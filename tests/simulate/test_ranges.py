@@ -1,4 +1,4 @@
-"""What states reach on samples: exactly, and what that promises of others."""
+"""Ranges of states on samples: they are exact, and promise something of other samples."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from lehr.simulate.ranges import Observed, narrowed, observe
 from lehr.update import Bound
 from lehr.widths import analyse, bits_for, fit_state_bits
 
-HOW = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
-EVENT = replace(HOW, update="event", reset_timing="same_step")
+ARITHMETIC = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=2, state_bits=20)
+EVENT = replace(ARITHMETIC, update="event", reset_timing="same_step")
 MAKES = {
-    "next step": partial(small_network, HOW),
+    "next step": partial(small_network, ARITHMETIC),
     "same step, to zero": partial(
-        small_network, replace(HOW, reset="zero", reset_timing="same_step")
+        small_network, replace(ARITHMETIC, reset="zero", reset_timing="same_step")
     ),
     "event": partial(small_network, EVENT),
-    "two states": partial(two_state_network, HOW),
-    "integrators": partial(two_state_network, HOW, readout="membrane_last_argmax_lowest"),
+    "two states": partial(two_state_network, ARITHMETIC),
+    "integrators": partial(two_state_network, ARITHMETIC, readout="membrane_last_argmax_lowest"),
 }
 
 
@@ -89,21 +89,24 @@ def many(make: Any) -> tuple[Network, Images]:
 
 def test_a_narrowed_network_is_another_that_computes_the_same_on_the_samples() -> None:
     net, x = many(MAKES["two states"])
-    fitted, found = fit_state_bits(net), narrowed(net, observe(net, x), 0.05)
-    assert found.digest != fitted.digest
+    fitted, narrow = fit_state_bits(net), narrowed(net, observe(net, x), 0.05)
+    assert narrow.digest != fitted.digest
     assert all(
-        found.neurons[n].fields.state_bits <= fitted.neurons[n].fields.state_bits
+        narrow.neurons[n].fields.state_bits <= fitted.neurons[n].fields.state_bits
         for n in net.neurons
     )
-    assert any(found.neurons[n] != fitted.neurons[n] for n in net.neurons)
-    one, other = (simulate(each, x[:6], trace=net.neurons) for each in (fitted, found))
+    assert any(narrow.neurons[n] != fitted.neurons[n] for n in net.neurons)
+    one, other = (simulate(each, x[:6], trace=net.neurons) for each in (fitted, narrow))
     assert flowing(net, one)
     assert compare(one.trace, other.trace).equal
     assert not any(other.saturations.values())
 
 
 def test_the_risk_is_what_it_says() -> None:
-    """The share of a continuous source above the greatest of n samples: above the bound in at most 5 of 100 cases."""
+    """The share of a continuous source above the greatest of n samples keeps to the bound.
+
+    It is above the bound in at most 5 of 100 cases.
+    """
     one = Observed({"a": {"v": (0, 1)}}, 59, 1)
     assert one.risk == pytest.approx(
         0.0495, abs=1e-4

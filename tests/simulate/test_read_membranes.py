@@ -1,4 +1,7 @@
-"""What is read as the membrane: any register of a program, its spikes included, as long as 32 bits hold it."""
+"""Registers that are read as the membrane.
+
+Any of a program is, its spikes included, as long as 32 bits hold it.
+"""
 
 from __future__ import annotations
 

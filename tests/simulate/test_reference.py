@@ -1,4 +1,7 @@
-"""The definition against computations by hand: one neuron for each field of the arithmetic, then time, inputs and readout."""
+"""The definition against computations by hand.
+
+There is one neuron for each field of the arithmetic, then time, inputs and readout.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ IF = Arithmetic()
 LEAKY = Arithmetic(decay_numerator=7, decay_shift=3)
 
 
-def neuron(threshold: int, bias: int = 0, how: Arithmetic = IF) -> Neuron:
+def neuron(threshold: int, bias: int = 0, arithmetic: Arithmetic = IF) -> Neuron:
     """One neuron."""
-    return Neuron(np.array([threshold], np.int32), np.array([bias], np.int32), how)
+    return Neuron(np.array([threshold], np.int32), np.array([bias], np.int32), arithmetic)
 
 
 def weight(sign: int) -> Linear:
@@ -32,7 +35,7 @@ def weight(sign: int) -> Linear:
 
 
 def wired(nodes: dict[str, Node], *edges: Edge, output: str) -> Network:
-    """A network with one input."""
+    """Build a network with one input."""
     return Network(nodes, (*edges, (output, OUTPUT)), Input((1,), "u8"), steps=4)
 
 
@@ -98,8 +101,8 @@ def test_one_neuron_by_hand(name: str) -> None:
 
 
 def test_saturations_are_counted_and_wraps_too() -> None:
-    for how in (Arithmetic(state_bits=8), Arithmetic(state_bits=8, overflow="wrap")):
-        net = wired({"v": neuron(200, how=how)}, (INPUT, "v"), output="v")
+    for arithmetic in (Arithmetic(state_bits=8), Arithmetic(state_bits=8, overflow="wrap")):
+        net = wired({"v": neuron(200, arithmetic=arithmetic)}, (INPUT, "v"), output="v")
         assert over_time(net, 100, 20, 200, 0).saturations == {"v": 1}
 
 

@@ -1,4 +1,7 @@
-"""Scale in the definition and in every engine: against weights of one to one, by hand, and in each other's spikes and membranes."""
+"""Scale in the definition and in every engine.
+
+It is judged by weights of one to one, by hand, and by the engines' equal spikes and membranes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ PLAIN = Arithmetic(decay_numerator=0, reset="none", state_bits=32)
 @budget(2, 100)
 @given(st.data())
 def test_a_scale_is_weights_of_one_to_one(data: st.DataObject) -> None:
-    """By step and by event, on feedback edges too, as the reference of before computed such weights."""
+    """A scale computes such weights as the reference of before, on feedback edges too.
+
+    It does by step and by event.
+    """
     net = data.draw(
         scaled_networks(by_value=False) | scaled_networks(by_value=False, update="event")
     )
@@ -45,7 +51,10 @@ def test_a_scale_is_weights_of_one_to_one(data: st.DataObject) -> None:
 
 
 def summed(nodes: dict[str, Scale], x: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    """The membranes of neurons that hold nothing but the sum of what comes through each of some nodes, `[T, *shape]`."""
+    """Return the membranes of neurons that hold only the sum of what comes through a node.
+
+    They are `[T, *shape]`, for each of some nodes.
+    """
     shape = x.shape[1:]
     lif = Neuron(np.full(shape[0], 2**31 - 1), np.zeros(shape[0], np.int32), PLAIN)
     edges = [edge for name in nodes for edge in ((INPUT, name), (name, "lif"))]
@@ -84,13 +93,13 @@ def test_engines_are_exact(data: st.DataObject) -> None:
     require_same(expected, torch_engine.simulate(net, x, trace=net.neurons))
 
 
-MADE = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
+NETWORKS = {"small": small_network, "recurrent": recurrent_network, "delayed": delayed_network}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", MADE)
-def test_one_unit_of_a_factor_is_noticed(made: str) -> None:
-    plain, x = MADE[made]()
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_unit_of_a_factor_is_noticed(name: str) -> None:
+    plain, x = NETWORKS[name]()
     net = with_scales(plain, 3, share=0.5, rare=0)
     expected = simulate(net, x, trace=net.neurons)
     assert flowing(net, expected)

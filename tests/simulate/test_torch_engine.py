@@ -82,7 +82,7 @@ def test_random_networks_are_exact(data: st.DataObject, net: Network) -> None:
 @pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["small", "small by event", "two states", "adaptive", "tinyodin"])
 def test_a_run_in_pieces_is_the_whole(name: str) -> None:
-    """Neither states, nor delay lines, nor what travels along feedback edges is lost between two pieces."""
+    """States, delay lines and feedback edges lose nothing between two pieces."""
     net, x = machine_network(name) if name in MACHINES else HARD[name]()
     x = x if x.ndim > len(net.input.shape) + 1 else np.repeat(x[:, None], net.steps, axis=1)
     feed = stream(net, len(x), net.neurons)
@@ -166,10 +166,10 @@ def test_a_statement_without_a_rule_is_refused_by_name(monkeypatch: pytest.Monke
 
 
 def test_more_than_255_spikes_in_a_step_are_refused() -> None:
-    how = Arithmetic(update="event", reset_timing="same_step", reset="none")
+    arithmetic = Arithmetic(update="event", reset_timing="same_step", reset="none")
     nodes = {
         "w": Linear(np.ones((1, 2), np.int8)),
-        "v": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), how),
+        "v": Neuron(np.ones(1, np.int32), np.zeros(1, np.int32), arithmetic),
     }
     net = Network(nodes, ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)), Input((2,), "u8"), 1)
     with pytest.raises(

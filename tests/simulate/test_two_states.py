@@ -1,4 +1,7 @@
-"""Neurons with a synapse state, leaky integrators and readouts of membranes: by hand, and against snnTorch."""
+"""Neurons with a synapse state, leaky integrators and readouts of membranes.
+
+They are computed by hand, and compared with snnTorch.
+"""
 
 from __future__ import annotations
 
@@ -158,9 +161,9 @@ BY_HAND: dict[str, tuple[Arithmetic, Synapse, int, int, int, list[int], list[int
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_one_neuron_by_hand(name: str) -> None:
-    how, synapse, weight, threshold, bias, values, membranes, spikes = BY_HAND[name]
+    arithmetic, synapse, weight, threshold, bias, values, membranes, spikes = BY_HAND[name]
     result = over_time(
-        Neuron(np.array([threshold]), np.array([bias]), how, synapse), [weight], *values
+        Neuron(np.array([threshold]), np.array([bias]), arithmetic, synapse), [weight], *values
     )
     assert result.trace.membranes["v"].ravel().tolist() == membranes
     assert result.trace.spikes["v"].ravel().tolist() == spikes
@@ -197,7 +200,9 @@ def test_a_synapse_that_forgets_at_once_changes_nothing(data: st.DataObject) -> 
 def test_equals_snntorch_where_nothing_rounds(
     reset: Any, delay: bool, alpha: int, threshold: int, bias: float
 ) -> None:
-    """Decays by quarters over 8 steps need 15 binary places with the bias: 16 fraction bits and float64 both hold them.
+    """Decays by quarters over 8 steps need 15 binary places with the bias.
+
+    16 fraction bits and float64 both hold them.
 
     No membrane reaches twice the threshold, where snnTorch's reset in the same step would carry
     over into the next one.
@@ -206,12 +211,12 @@ def test_equals_snntorch_where_nothing_rounds(
     weight, x = rng.choice([-1, 1], (5, 4)), rng.integers(0, 2, (40, steps, 4)).astype(np.uint8)
     weight[0] = 1
     timing: ResetTiming = "next_step" if delay else "same_step"
-    how = Arithmetic(
+    arithmetic = Arithmetic(
         decay_numerator=3, decay_shift=2, reset=reset, reset_timing=timing, fraction_bits=16
     )
     synapse = Synapse(decay_numerator=alpha, decay_shift=2, bias_to="synapse")
     one = np.full(5, 1 << 16)
-    neuron = Neuron(one * threshold, (one * bias).astype(np.int32), how, synapse)
+    neuron = Neuron(one * threshold, (one * bias).astype(np.int32), arithmetic, synapse)
     net = Network(
         {"w": Linear(weight), "v": neuron},
         ((INPUT, "w"), ("w", "v"), ("v", OUTPUT)),
@@ -282,8 +287,8 @@ def test_scores_are_what_the_readout_makes_of_the_trace(data: st.DataObject) -> 
 
 
 def test_every_field_of_a_synapse_makes_a_difference() -> None:
-    how = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=20)
-    net, x = two_state_network(how)
+    arithmetic = Arithmetic(decay_numerator=7, decay_shift=3, fraction_bits=4, state_bits=20)
+    net, x = two_state_network(arithmetic)
     usual = simulate(net, x, trace=net.neurons)
     changes: list[dict[str, Any]] = [
         {"decay_numerator": 2},

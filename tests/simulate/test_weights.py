@@ -1,4 +1,4 @@
-"""Weights and pooling against loops, divisions and decays against Python's integers, value by value."""
+"""Weights and pooling against loops, divisions and decays against integers, value by value."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 
 def pixel(image: Int64, channel: int, y: int, x: int) -> int:
-    """A value of an image, 0 outside of it."""
+    """Return a value of an image, 0 outside of it."""
     _, height, width = image.shape
     return int(image[channel, y, x]) if 0 <= y < height and 0 <= x < width else 0
 
 
 def conv_by_loops(image: Int64, node: Conv2d) -> list[list[list[int]]]:
-    """What torch.nn.Conv2d's documentation says, one product at a time."""
+    """Compute what torch.nn.Conv2d's documentation says, one product at a time."""
     out, inputs, kernel_y, kernel_x = node.weight.shape
     _, height, width = node.output_shape(image.shape)
-    made = [[[0] * width for _ in range(height)] for _ in range(out)]
+    sums = [[[0] * width for _ in range(height)] for _ in range(out)]
     for o, y, x, c, i, j in itertools.product(
         *map(range, (out, height, width, inputs, kernel_y, kernel_x))
     ):
         channel = o // (out // node.groups) * inputs + c
         row = y * node.stride[0] + i * node.dilation[0] - node.padding[0]
         column = x * node.stride[1] + j * node.dilation[1] - node.padding[1]
-        made[o][y][x] += int(node.weight[o, c, i, j]) * pixel(image, channel, row, column)
-    return made
+        sums[o][y][x] += int(node.weight[o, c, i, j]) * pixel(image, channel, row, column)
+    return sums
 
 
 @budget(50, 500)
@@ -51,7 +51,7 @@ def conv_by_loops(image: Int64, node: Conv2d) -> list[list[list[int]]]:
     groups=st.integers(1, 3),
 )
 def test_convolution_is_the_sum_of_its_products(
-    data: st.DataObject, groups: int, kernel: tuple[int, int], **how: Any
+    data: st.DataObject, groups: int, kernel: tuple[int, int], **options: Any
 ) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     inputs, outputs = data.draw(st.integers(1, 2)), groups * data.draw(st.integers(1, 2))
@@ -59,7 +59,7 @@ def test_convolution_is_the_sum_of_its_products(
         rng.integers(-127, 128, (outputs, inputs, *kernel), np.int8),
         groups=groups,
         kind="int8",
-        **how,
+        **options,
     )
     images = rng.integers(
         -300, 300, (2, inputs * groups, data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6)))
@@ -81,10 +81,10 @@ def test_convolution_is_the_sum_of_its_products(
     width=st.integers(3, 6),
 )
 def test_pooling_is_the_sum_of_its_window(
-    seed: int, height: int, width: int, **how: tuple[int, int]
+    seed: int, height: int, width: int, **options: tuple[int, int]
 ) -> None:
     image = np.random.default_rng(seed).integers(-300, 300, (2, height, width))
-    node = SumPool2d(**how)
+    node = SumPool2d(**options)
     channels, rows, columns = node.output_shape(image.shape)
     window = list(itertools.product(*map(range, node.kernel)))
     for c, y, x in itertools.product(range(channels), range(rows), range(columns)):
@@ -111,11 +111,11 @@ def divided(value: int, shift: int, rounding: Rounding) -> int:
 @pytest.mark.parametrize("shift", [0, 1, 3, 7, 16])
 def test_decay_of_every_16_bit_membrane(form: DecayForm, rounding: Rounding, shift: int) -> None:
     numerator = (1 << shift) - 1
-    how = Arithmetic(
+    arithmetic = Arithmetic(
         decay_form=form, decay_numerator=numerator, decay_shift=shift, rounding=rounding
     )
-    found = decay(how, np.arange(-(1 << 15), 1 << 15)).tolist()
-    for value, decayed in enumerate(found, start=-(1 << 15)):
+    membranes = decay(arithmetic, np.arange(-(1 << 15), 1 << 15)).tolist()
+    for value, decayed in enumerate(membranes, start=-(1 << 15)):
         if form == "multiply":
             assert decayed == divided(value * numerator, shift, rounding)
         else:
@@ -138,8 +138,10 @@ REST = {"floor": [0, 127], "toward_zero": [-127, 127], "nearest_even": [-64, 64]
 
 @pytest.mark.parametrize("rounding", get_args(Rounding))
 def test_a_shift_by_seven_never_decays_to_rest(rounding: Rounding) -> None:
-    how = Arithmetic(decay_form="shift", decay_numerator=127, decay_shift=7, rounding=rounding)
+    arithmetic = Arithmetic(
+        decay_form="shift", decay_numerator=127, decay_shift=7, rounding=rounding
+    )
     membranes = np.array([-32768, 32767])
     for _ in range(2000):
-        membranes = decay(how, membranes)
+        membranes = decay(arithmetic, membranes)
     assert membranes.tolist() == REST[rounding]

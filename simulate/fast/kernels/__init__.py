@@ -1,1 +1,1 @@
-"""What numba compiles: every file of this folder is behind the machine code that is kept."""
+"""Sources that numba compiles: all of this folder is behind the machine code that is kept."""

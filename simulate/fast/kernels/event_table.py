@@ -120,7 +120,7 @@ def event_programs(
 
 @inlined
 def _everywhere(row: Any, r: Any, size: Any, used: Any) -> Any:
-    """Do one operation on all neurons; how many values a bound changed."""
+    """Do one operation on all neurons; return how many values a bound changed."""
     lost = 0
     for i in range(used):
         lost += _done(row, r, size, i, 0)
@@ -129,44 +129,46 @@ def _everywhere(row: Any, r: Any, size: Any, used: Any) -> Any:
 
 @inlined
 def _done(row: Any, r: Any, size: Any, i: Any, weight: Any) -> Any:
-    """Do one operation on one neuron; whether a bound changed a value."""
+    """Do one operation on one neuron; return whether a bound changed a value."""
     op, at, v = row.op, row.x * size + i, peek(r, row.x * size + i)
     y, m = peek(r, row.y * size + i), peek(r, row.m * size + i)
-    made = v
+    result = v
     if op in (CLIP, MODULO):
-        made = min(max(v, y), m) if op == CLIP else ((v - row.low) & (row.high - row.low)) + row.low
-        poke(r, at, made)
-        return 1 if made != v else 0
+        result = (
+            min(max(v, y), m) if op == CLIP else ((v - row.low) & (row.high - row.low)) + row.low
+        )
+        poke(r, at, result)
+        return 1 if result != v else 0
     if op == TAKE:
-        made = v + (weight << row.shift)
+        result = v + (weight << row.shift)
     elif op == LOAD:
-        made = weight
+        result = weight
     elif op in (LEAK, LEAK_EACH):
         factor, places = (row.factor, row.places) if op == LEAK else (y, m)
         part = quotient(v * factor, places, row.rounding)
-        made = v - part if row.form == SHIFT else part
+        result = v - part if row.form == SHIFT else part
     elif op == DASH:
         part = v >> m
-        made = v - (part if part != 0 else 1 if v > 0 else 0)
+        result = v - (part if part != 0 else 1 if v > 0 else 0)
     elif op == LINEAR:
-        made = v - min(max(v, -m), m)
+        result = v - min(max(v, -m), m)
     elif op in (ADD, SUB, ADD_WHERE, SUB_WHERE, ADD_TIMES, SUB_TIMES):
         term = y << row.shift
         if op not in (ADD, SUB):
             term *= m
-        made = v + term if op in (ADD, ADD_WHERE, ADD_TIMES) else v - term
+        result = v + term if op in (ADD, ADD_WHERE, ADD_TIMES) else v - term
     elif op == COPY:
-        made = y
+        result = y
     elif op == PUT:
-        made = y if m != 0 else v
+        result = y if m != 0 else v
     elif op == PASS:
-        made = 1 if y > m else 0
+        result = 1 if y > m else 0
     elif op == REACH:
-        made = 1 if y >= m else 0
+        result = 1 if y >= m else 0
     elif op == COUNT:
-        made = 0
-        while made < row.shift and y > peek(r, row.extra * size + i):
+        result = 0
+        while result < row.shift and y > peek(r, row.extra * size + i):
             y -= m
-            made += 1
-    poke(r, at, made)
+            result += 1
+    poke(r, at, result)
     return 0

@@ -189,7 +189,7 @@ def high_product(_: Any, left: Any, right: Any) -> Any:
 
 @intrinsic
 def set_lanes(_: Any, mask: Any) -> Any:
-    """How many lanes of a mask are set."""
+    """Return how many lanes of a mask are set."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         word = ir.IntType(mask.lanes)
@@ -213,7 +213,7 @@ def mask_word(_: Any, mask: Any) -> Any:
 
 @intrinsic
 def bits_set(_: Any, value: Any) -> Any:
-    """How many bits are set, in an int64 or in each lane of a vector."""
+    """Return how many bits are set, in an int64 or in each lane of a vector."""
     value = value if isinstance(value, Vector) else types.int64
     kind = value.llvm if isinstance(value, Vector) else ir.IntType(64)
 
@@ -247,11 +247,11 @@ def lowest_bit(_: Any, value: Any) -> Any:
 
 @intrinsic
 def lanes_in(_: Any, token: Any) -> Any:
-    """How many lanes a token stands for."""
+    """Return how many lanes a token stands for."""
     return types.int64(token), lambda c, b, s, a: ir.Constant(ir.IntType(64), lanes_of_token(token))
 
 
 @intrinsic
 def lanes_of(_: Any, value: Any) -> Any:
-    """How many lanes a vector has."""
+    """Return how many lanes a vector has."""
     return types.int64(value), lambda c, b, s, a: ir.Constant(ir.IntType(64), value.lanes)

@@ -44,7 +44,7 @@ class NeuronSizes(NamedTuple):
 
 
 class QueueSizes(NamedTuple):
-    """What `events.queue_events` is told of a source.
+    """Facts of a source for `events.queue_events`.
 
     Attributes:
         samples, steps: to run.
@@ -219,7 +219,7 @@ class Row(NamedTuple):
 
 
 class Decay(NamedTuple):
-    """Of a row of LEAK what a line needs."""
+    """Parts of a row of LEAK that a line needs."""
 
     form: int
     factor: int
@@ -230,11 +230,11 @@ class Decay(NamedTuple):
 
 
 NO_SPIKES, BITS, BYTES_OF_SPIKES = range(3)
-"""How a layer of neurons puts out its spikes."""
+"""Ways in which a layer of neurons puts out its spikes."""
 
 
 class TableSizes(NamedTuple):
-    """What `table.programs` and `events.event_programs` are told of a layer.
+    """Facts of a layer for `table.programs` and `events.event_programs`.
 
     Attributes:
         samples, steps: to run.
@@ -283,11 +283,11 @@ GROUP = 6
 BYTES = 64
 """Bytes of an input that become bits together."""
 EDGE = np.repeat(np.array((0, 255), np.uint8), BYTES)
-"""From its `n`-th byte on there is a line of BYTES of which all but the last `n` are 0."""
+"""A line of BYTES starts at its `n`-th byte, of which all but the last `n` are 0."""
 POSITIONS = np.array(
     [([k for k in range(8) if byte >> k & 1] + [0] * 8)[:8] for byte in range(256)], np.uint16
 )
-"""For each byte the places of its bits that are set, in a row of 8."""
+"""The places of the bits that are set, for each byte, in a row of 8."""
 
 
 @cache

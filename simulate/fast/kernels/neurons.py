@@ -183,7 +183,7 @@ def neurons(
 
 @inlined
 def _is_usual(p: Any) -> Any:
-    """Whether a layer computes as most do: what `_usual` takes for known."""
+    """Return whether a layer computes as most do: what `_usual` takes for known."""
     shape = p.leak == MULTIPLY and p.rounding == TOWARD_ZERO and p.overflow == FREE
     return shape and p.reset == SUBTRACT and p.late != 0 and p.fires != 0 and p.kept == 0
 

@@ -128,15 +128,15 @@ def _towards_zero(r: Any, x: Any, m: Any, op: Any, count: Any) -> None:
 
 
 @inlined
-def _leak(r: Any, x: Any, y: Any, inputs: Any, at: Any, how: Any, count: Any) -> None:
+def _leak(r: Any, x: Any, y: Any, inputs: Any, at: Any, row: Any, count: Any) -> None:
     for j in range(0, count, lanes_of(load_line(r, x))):
         v = load_line(r, x + j)
-        part = divided(v, how)
-        part = part if how.form == MULTIPLY else sub(v, part)
-        if how.then == TAKE:
-            part = add(part, shift_left(resized(load_like(inputs, at + j, v), v), how.shift))
-        elif how.then == ADD:
-            part = add(part, shift_left(load_line(r, y + j), how.shift))
+        part = divided(v, row)
+        part = part if row.form == MULTIPLY else sub(v, part)
+        if row.then == TAKE:
+            part = add(part, shift_left(resized(load_like(inputs, at + j, v), v), row.shift))
+        elif row.then == ADD:
+            part = add(part, shift_left(load_line(r, y + j), row.shift))
         store(r, x + j, part)
 
 
@@ -161,7 +161,7 @@ def _leak_each(r: Any, x: Any, y: Any, m: Any, extra: Any, odd: Any, row: Any, c
 
 @inlined
 def _changed(inside: Any, v: Any, used: Any) -> Any:
-    """How many lanes of neurons, not of padding, a bound changed."""
+    """Return how many lanes of neurons, not of padding, a bound changed."""
     changed = mask_word(unequal(inside, v))
     if changed == 0:
         return np.int64(0)
@@ -195,14 +195,14 @@ def _modulo(r: Any, x: Any, low: Any, high: Any, count: Any, used: Any) -> Any:
 def _count(r: Any, x: Any, y: Any, m: Any, extra: Any, most: Any, count: Any) -> None:
     for j in range(0, count, lanes_of(load_line(r, x))):
         v, level, reach = load_line(r, y + j), load_line(r, m + j), load_line(r, extra + j)
-        found = spread(0, v)
+        passes = spread(0, v)
         for _ in range(most):
             passed = greater(v, reach)
             if mask_word(passed) == 0:
                 break
-            found = sub(found, filled(passed, v))
+            passes = sub(passes, filled(passed, v))
             v = sub(v, both(level, filled(passed, v)))
-        store(r, x + j, found)
+        store(r, x + j, passes)
 
 
 @inlined

@@ -66,7 +66,7 @@ def spread_out(builder: Any, value: Value, vector: Vector) -> Value:
 
 
 def _address(builder: Any, pointer: Value, index: Value, wanted: Any) -> Value:
-    """Where element `index` lies, as a pointer to `wanted`."""
+    """Return a pointer to `wanted` at element `index`."""
     return builder.bitcast(builder.gep(pointer, [index]), wanted.as_pointer())
 
 
@@ -82,7 +82,10 @@ def resize(builder: Any, value: Value, given: Vector, wanted: Vector) -> Value:
 
 
 def lanes_of_token(token: Any) -> int:
-    """How many lanes a token stands for: 16 for an empty tuple, twice as many for each element."""
+    """Return how many lanes a token stands for.
+
+    They are 16 for an empty tuple, twice as many for each element.
+    """
     return 16 << len(token)
 
 
@@ -135,7 +138,7 @@ def beyond(_: Any, memory: Any, index: Any) -> Any:
 
 @intrinsic
 def load(_: Any, memory: Any, index: Any, token: Any) -> Any:
-    """As many elements from `memory[index]` on as `token`, a tuple, stands for."""
+    """Load as many elements from `memory[index]` on as `token`, a tuple, stands for."""
     vector = Vector(memory.dtype.bitwidth, lanes_of_token(token))
     return vector(memory, types.int64, token), lambda c, b, s, a: _load(c, b, s, a, vector)
 
@@ -149,7 +152,7 @@ def load_line(_: Any, memory: Any, index: Any) -> Any:
 
 @intrinsic
 def load_like(_: Any, memory: Any, index: Any, like: Any) -> Any:
-    """As many elements from `memory[index]` on as the vector `like` has lanes."""
+    """Load as many elements from `memory[index]` on as the vector `like` has lanes."""
     vector = Vector(memory.dtype.bitwidth, like.lanes)
     return vector(memory, types.int64, like), lambda c, b, s, a: _load(c, b, s, a, vector)
 

@@ -1,1 +1,1 @@
-"""From a network to operations: places of values, their integers, and the kernels."""
+"""The way from a network to operations: places of values, their integers, and the kernels."""

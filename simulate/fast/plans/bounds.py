@@ -19,7 +19,10 @@ from lehr.update import MEMBRANE
 from lehr.widths import Range, ranges
 
 STEPS = 1000
-"""How many steps the analysis follows a membrane before it takes all of its width for possible."""
+"""The most steps that the analysis follows a membrane.
+
+After them it takes all of its width for possible.
+"""
 INT16, INT32, INT64 = 2**15 - 1, 2**31 - 1, 2**63 - 1
 COUNTED = 4096
 """Steps over which spikes are counted in lanes."""
@@ -34,7 +37,7 @@ RESETS = {"none": layout.NO_RESET, "subtract": layout.SUBTRACT, "zero": layout.Z
 
 @dataclass(frozen=True)
 class Lanes:
-    """How a layer is computed.
+    """Choices in computing a layer.
 
     Attributes:
         dtype: of its registers, int16, int32 or int64.

@@ -62,7 +62,7 @@ class Buffer:
 
     @property
     def bits(self) -> bool:
-        """Whether a value is a bit."""
+        """Return whether a value is a bit."""
         return self.dtype is np.uint64
 
     @property

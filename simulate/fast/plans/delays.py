@@ -23,7 +23,7 @@ def held_back(node: Delay, source: Buffer, into: Buffer, lag: int) -> Hold:
 
 
 def _elements(which: Array, into: Buffer) -> Array:
-    """Which elements of a row, as a row has them."""
+    """Elements of a row, as a row has them."""
     row = np.zeros(into.row * WORD if into.bits else into.row, np.uint8)
     row[: which.size] = which
     return (

@@ -1,4 +1,4 @@
-"""Which kernel computes an edge of the network, and what its weights look like there."""
+"""The kernels that compute edges of the network, and their weights as each has them."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def linear(node: Linear, source: Buffer, into: Buffer, lag: int) -> Edge:
 
 
 def wide_row(node: Linear) -> int:
-    """How many elements the sums need in a row, if columns are counted."""
+    """Return how many elements the sums need in a row, if columns are counted."""
     return (
         padded(len(node.weight), LINE) if node.kind == "binary" and len(node.weight) in WIDE else 0
     )
@@ -204,7 +204,7 @@ def _groups(window: Window) -> int:
 
 
 def _chunk(taps: Array) -> tuple[bool, int]:
-    """Whether rows of weights are added as int8, and how many at most, or as int16.
+    """Return whether rows of weights are added as int8, and how many at most, or as int16.
 
     No sum of so many leaves its type.
     """

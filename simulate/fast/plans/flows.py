@@ -17,7 +17,7 @@ NONE = np.zeros(0, np.int32)
 
 @dataclass(eq=False)
 class Edge(KernelOp):
-    """What flows from one buffer into another."""
+    """Flow from one buffer into another."""
 
     source: Buffer
     into: Buffer

@@ -23,7 +23,7 @@ Networks whose layers feed each other need some for every step of a block.
 
 @dataclass(eq=False)
 class Worker:
-    """What one thread computes with: room for `samples` samples and a block of `steps` steps.
+    """Memory of one thread: room for `samples` samples and a block of `steps` steps.
 
     Attributes:
         arrays: by buffer.
@@ -68,7 +68,7 @@ class Worker:
         return self.scratch[op, purpose]
 
     def each_sample(self, name: str) -> int:
-        """How far it is in the totals of a layer from one sample to the next."""
+        """Return how far it is in the totals of a layer from one sample to the next."""
         totals = self.totals[name]
         return totals[0].size if len(totals) > 1 else 0
 

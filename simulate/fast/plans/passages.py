@@ -1,4 +1,4 @@
-"""What flows along an edge, by the type of the node that it leads to.
+"""Flows along edges, by the type of the node that an edge leads to.
 
 The types are those that this engine computes.
 """

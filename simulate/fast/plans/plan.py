@@ -1,4 +1,4 @@
-"""From a network to operations: which buffers there are, what fills them, and in which order.
+"""The way from a network to operations: its buffers, what fills them, and in which order.
 
 Layers that do not feed each other run one after another over all steps of a block; those of a cycle
 run together, step by step. Nodes without state are linear, so that what arrives along several edges
@@ -32,7 +32,7 @@ from lehr.simulate.fast.plans.wiring import synapses_of
 
 @dataclass(frozen=True)
 class Plan:
-    """What an engine runs.
+    """Plan that an engine runs.
 
     Attributes:
         net: the network.
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def loops(self) -> bool:
-        """Whether any part goes step by step."""
+        """Return whether any part goes step by step."""
         return any(stage.loops for stage in self.stages)
 
     def row(self, name: str) -> int:

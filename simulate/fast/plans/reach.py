@@ -1,4 +1,4 @@
-"""What a layer's registers and lanes come to, for any program: a rule for each statement."""
+"""Reach of a layer's registers and lanes, for any program: a rule for each statement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NARROWEST = 15
 
 @dataclass
 class Reach:
-    """What the operations of an update come to in any step.
+    """Reach of the operations of an update in any step.
 
     Attributes:
         partial: the greatest magnitude that any register or summand has.

@@ -38,7 +38,7 @@ RULES: Table[Callable[..., None]] = Table("the fast engine", "use the engine 're
 
 @dataclass
 class Printer:
-    """Where each register, parameter and number lies, and the rows so far.
+    """Places of each register, parameter and number, and the rows so far.
 
     Attributes:
         program: the update.
@@ -121,7 +121,7 @@ class Printer:
             self.rows.append(row)
 
     def is_flag(self, name: str) -> bool:
-        """Whether a register never holds anything but 0 and 1."""
+        """Return whether a register never holds anything but 0 and 1."""
         writing = [
             s for s in self.program.all if not isinstance(s, ForEachEvent) and written(s) == name
         ]
@@ -132,7 +132,7 @@ class Printer:
 
 
 def _loaded(s: Statement) -> bool:
-    """Whether a statement takes the input otherwise than TAKE does."""
+    """Return whether a statement takes the input otherwise than TAKE does."""
     return INPUT in sources(s) and not (isinstance(s, Add) and not s.negative and not s.times)
 
 

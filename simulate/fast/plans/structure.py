@@ -15,7 +15,7 @@ from lehr.network import INPUT, Conv2d, Delay, Flatten, Network, Neuron, SumPool
 
 @dataclass(frozen=True)
 class Source:
-    """Where something arrives from.
+    """Place from which something arrives.
 
     Attributes:
         name: of the node whose buffer is read.
@@ -87,12 +87,12 @@ class Structure:
         return reached
 
     def by_event(self, name: str) -> bool:
-        """Whether a node is a layer that updates by event."""
+        """Return whether a node is a layer that updates by event."""
         node = self.net.nodes.get(name)
         return isinstance(node, Neuron) and node.by_event
 
     def is_held(self, name: str) -> bool:
-        """Whether a node's value is the same in all steps."""
+        """Return whether a node's value is the same in all steps."""
         return self._held[name]
 
     @cached_property
@@ -117,7 +117,7 @@ class Structure:
         return sink if self.is_held(name) == self.sums_held(sink) else None
 
     def sums_held(self, name: str) -> bool:
-        """Whether what arrives at a layer of neurons is the same in all steps."""
+        """Return whether what arrives at a layer of neurons is the same in all steps."""
         return all(not source.late and self.is_held(source.name) for source in self.sources(name))
 
     def groups(self) -> list[list[str]]:
