@@ -26,7 +26,7 @@ MOST = 4096
 def confusion(
     predictions: Result | npt.ArrayLike, labels: npt.ArrayLike, ax: Axes | None = None
 ) -> Axes:
-    """Draw how many samples of each class were taken for which: labels down, predictions to the right.
+    """Draw how many samples of each class were taken for which: labels down, predictions across.
 
     The darker a cell, the greater its share of its row; what is on the diagonal is right.
 
@@ -148,7 +148,7 @@ def accuracy_by_step(result: Result, labels: npt.ArrayLike) -> list[Share]:
 
 
 def enough_steps(shares: list[Share]) -> int:
-    """Return the number of steps from which on the accuracy stays within the last one's interval."""
+    """Return the number of steps from which on accuracy stays within the last one's interval."""
     lowest = shares[-1].interval[0]
     below = [number for number, share in enumerate(shares, start=1) if share.value < lowest]
     return max(below, default=0) + 1

@@ -121,7 +121,7 @@ def resources(rows: Rows, ax: Axes | None = None) -> Axes:
 
 
 def costs(rows: Rows) -> list[Cost]:
-    """Return the figures of an artefact, what is estimated and measured under the same name together.
+    """Return the figures of an artefact, estimated and measured ones of the same name together.
 
     A unit such as "of 128 cores" says what the device has.
 
@@ -153,7 +153,7 @@ def costs(rows: Rows) -> list[Cost]:
 
 
 def in_order(given: Sequence[Cost]) -> list[Cost]:
-    """Return costs with those first that the device limits, then time and energy, wholes before parts."""
+    """Return costs in order: what the device limits, time and energy; wholes before parts."""
     names = {cost.name for cost in given}
     units = list(dict.fromkeys(cost.unit for cost in given))
     wholes = Counter(cost.name.split(" of ")[0] for cost in given if " of " in cost.name)

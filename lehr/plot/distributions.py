@@ -30,7 +30,10 @@ _LOG = 20
 def distributions(
     network: Network, result: Result | None = None, what: What = "rates", ax: Axes | None = None
 ) -> Axes:
-    """Draw one distribution a layer: a box from the first to the third quartile with the median in it, and a line from the least to the greatest.
+    """Draw one distribution a layer, as a box and a line.
+
+    The box goes from the first to the third quartile with the median in it, the line from the least
+    value to the greatest.
 
     - "rates": spikes per neuron and step, of each neuron; how many are dead stands beside;
     - "membranes": after each step, as a share of what their width holds; at 100 % they saturate or

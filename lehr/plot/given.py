@@ -1,4 +1,4 @@
-"""What a plot takes: traces and labels, as lehr's objects or as arrays, checked before anything is drawn."""
+"""Traces and labels that a plot takes, as lehr's objects or as arrays, checked before drawing."""
 
 from __future__ import annotations
 

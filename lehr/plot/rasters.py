@@ -38,8 +38,8 @@ def raster(
 
     A layer's neurons are in the order of its shape, channel after channel, the first on top. Large
     layers are as high as the root of their numbers of neurons, and a few outputs high enough to be
-    seen beside a thousand others; the y axis of one layer alone counts its neurons. What fires several times in a
-    step is drawn thicker.
+    seen beside a thousand others; the y axis of one layer alone counts its neurons. What fires
+    several times in a step is drawn thicker.
 
     Args:
         result: a run or a trace; or spikes by layer, `[N, T, *shape]`.

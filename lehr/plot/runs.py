@@ -46,11 +46,11 @@ def training(run: Run, what: What = "accuracy", ax: Axes | None = None) -> Axes:
     """
     if what not in _DRAW:
         raise UsageError(f"{what!r} is not drawn; {one_of(str(what), get_args(What))}")
-    told = history(run)
+    past = history(run)
     with drawing(ax, _HEIGHT) as ax:
-        _shade(ax, told)
-        _DRAW[what](ax, told)
-        ax.set(xlabel="epoch", xlim=(0.5, len(told.entries) + 0.5))
+        _shade(ax, past)
+        _DRAW[what](ax, past)
+        ax.set(xlabel="epoch", xlim=(0.5, len(past.entries) + 0.5))
         whole_numbers(ax.xaxis)
         ax.grid(axis="y")
         if ax.get_legend_handles_labels()[0]:
@@ -58,24 +58,24 @@ def training(run: Run, what: What = "accuracy", ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _shade(ax: Axes, told: History) -> None:
-    for number, (phase, (first, last)) in enumerate(told.phases.items()):
+def _shade(ax: Axes, past: History) -> None:
+    for number, (phase, (first, last)) in enumerate(past.phases.items()):
         ax.axvspan(first - 0.5, last + 0.5, color=QUIET, alpha=0.08 + 0.1 * number, linewidth=0)
         place = (first + last) / 2, 1.02
         ax.text(*place, phase, ha="center", transform=ax.get_xaxis_transform(), fontsize=9)
 
 
-def _accuracy(ax: Axes, told: History) -> None:
-    epochs = range(1, len(told.entries) + 1)
+def _accuracy(ax: Axes, past: History) -> None:
+    epochs = range(1, len(past.entries) + 1)
     for number, (key, label) in enumerate(
         (("validation_accuracy", "validation"), ("train_accuracy", "training"))
     ):
-        values = [100 * entry[key] for entry in told.entries]
+        values = [100 * entry[key] for entry in past.entries]
         ax.plot(epochs, values, color=COLOURS[number], label=label, linestyle=("-", "--")[number])
     rings = [
         (number, 100 * entry["validation_accuracy"])
-        for number, entry in enumerate(told.entries, start=1)
-        if told.kept.get(entry["phase"]) == entry["epoch"]
+        for number, entry in enumerate(past.entries, start=1)
+        if past.kept.get(entry["phase"]) == entry["epoch"]
     ]
     if rings:
         ax.plot(
@@ -90,36 +90,36 @@ def _accuracy(ax: Axes, told: History) -> None:
     ax.set(ylabel="accuracy (%)", ylim=(0, 102))
 
 
-def _loss(ax: Axes, told: History) -> None:
-    for first, last in told.phases.values():
-        values = [entry["loss"] for entry in told.entries[first - 1 : last]]
+def _loss(ax: Axes, past: History) -> None:
+    for first, last in past.phases.values():
+        values = [entry["loss"] for entry in past.entries[first - 1 : last]]
         ax.plot(range(first, last + 1), values, color=COLOURS[0], marker=_dot(values))
     ax.set(ylabel="loss", ylim=(0, None))
 
 
-def _thresholds(ax: Axes, told: History) -> None:
+def _thresholds(ax: Axes, past: History) -> None:
     ax.axhline(1, color=QUIET, linewidth=1, linestyle="dotted")
-    for number, name in enumerate(told.layers):
-        values = told.thresholds(number)
-        for first, last in told.phases.values():
+    for number, name in enumerate(past.layers):
+        values = past.thresholds(number)
+        for first, last in past.phases.values():
             part = values[first - 1 : last]
             ax.plot(
                 range(first, last + 1),
                 part,
                 color=colour(number),
                 linestyle=stroke(number),
-                linewidth=4.5 - 3 * number / max(len(told.layers) - 1, 1),  # they often coincide
+                linewidth=4.5 - 3 * number / max(len(past.layers) - 1, 1),  # they often coincide
                 marker=_dot(part),
                 label=name if first == 1 and number < _MOST else None,
             )
     ax.set(ylabel="threshold / final", ylim=(0, None))
 
 
-def _rates(ax: Axes, told: History) -> None:
-    epochs = range(1, len(told.entries) + 1)
+def _rates(ax: Axes, past: History) -> None:
+    epochs = range(1, len(past.entries) + 1)
     marks = {"dead": ("x", ALERT), "saturated": ("^", ALERT)}
-    for number, name in enumerate(told.layers):
-        values = [entry["rates"][number] for entry in told.entries]
+    for number, name in enumerate(past.layers):
+        values = [entry["rates"][number] for entry in past.entries]
         ax.plot(
             epochs,
             values,
@@ -129,10 +129,10 @@ def _rates(ax: Axes, told: History) -> None:
         )
     for state, (mark, hue) in marks.items():
         points = [
-            (epoch, entry["rates"][told.layers.index(name)])
-            for epoch, entry in zip(epochs, told.entries, strict=True)
+            (epoch, entry["rates"][past.layers.index(name)])
+            for epoch, entry in zip(epochs, past.entries, strict=True)
             for name in entry[state]
-            if name in told.layers
+            if name in past.layers
         ]
         if points:
             ax.plot(

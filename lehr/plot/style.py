@@ -1,4 +1,4 @@
-"""What all pictures have in common: size, fonts, colours, and SVG that takes the colour of the text around it."""
+"""The style of all pictures: size, fonts, colours, and SVG in the colour of the text around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One page that shows a run, a network or a built folder: verdict, accuracy, training, spikes, costs.
+"""One page about a run, a network or a built folder: verdict, accuracy, spikes, costs.
 
     lehr.report("run", "in.npz", out="report.html")
 

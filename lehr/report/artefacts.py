@@ -67,7 +67,7 @@ def read_artefact(folder: Path) -> Artefact:
     """
     manifest = read_manifest(folder)
     target = target_of(manifest, folder)
-    told = tables(folder)
+    reported = tables(folder)
     needed = {n: d for n, d in manifest["files"].items() if n in (MODEL, "golden/input.u8")}
     if changed := changed_files(folder, needed):
         raise FileRefused(
@@ -79,7 +79,7 @@ def read_artefact(folder: Path) -> Artefact:
     measured = folder / FOLDER / "measured.json"
     if measured.exists():
         costs += [cost(f, "measured") for f in figures_of(measured)]
-    own = [t for t in told if t.title not in ("estimate", "widths", "measured at the build")]
+    own = [t for t in reported if t.title not in ("estimate", "widths", "measured at the build")]
     return Artefact(
         folder,
         manifest,

@@ -1,4 +1,4 @@
-"""The model card: what the network is, how accurate, on which data, and what makes it again; in Markdown."""
+"""The model card, in Markdown: the network, its accuracy, its data, and what makes it again."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def card(facts: Facts, sections: Sequence[Section]) -> str:
 
 def data(facts: Facts) -> str:
     """Return what the network was trained on and what its numbers are of, in sentences."""
-    found = []
+    sentences = []
     if recipe := facts.recipe:
         named = recipe.get("data", "data that it does not name")
         about = recipe.get("description", "")
-        found.append(
+        sentences.append(
             f"Trained on {escaped(named)} by recipe {escaped(recipe.get('recipe', 'unknown'))}"
             + (f" ({escaped(about)})" if about else "")
             + "."
@@ -41,8 +41,8 @@ def data(facts: Facts) -> str:
     if inputs := facts.inputs:
         labelled = "with labels" if inputs.labelled else "without labels"
         file = f" in {escaped(inputs.name)}" if inputs.name else ""
-        found.append(
+        sentences.append(
             f"Its rates, spikes and membranes are of {plural(inputs.samples, 'sample')}{file} "
             f"({escaped(inputs.origin)}, {labelled}), {plural(inputs.steps, 'step')} each."
         )
-    return " ".join(found) or "Nothing is known of its data; give samples with -i IN.npz."
+    return " ".join(sentences) or "Nothing is known of its data; give samples with -i IN.npz."

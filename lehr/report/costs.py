@@ -1,4 +1,4 @@
-"""What an artefact needs: its figures, estimated beside measured, and what of them can be put in one line."""
+"""The costs of an artefact: its figures, estimated beside measured."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def cost(figure: Figure, origin: str) -> CostFacts:
 
 def drawn(costs: Sequence[CostFacts]) -> list[Cost]:
     """Return costs as they are drawn: estimated beside measured, limits and wholes first."""
-    found: dict[tuple[str, str], Cost] = {}
+    figures: dict[tuple[str, str], Cost] = {}
     for each in costs:
         key = each.name, each.unit
-        kept = found.get(key, Cost(*key, limit=each.limit))
+        kept = figures.get(key, Cost(*key, limit=each.limit))
         if each.origin == "estimated":
-            found[key] = kept._replace(estimated=each.value)
+            figures[key] = kept._replace(estimated=each.value)
         else:
-            found[key] = kept._replace(measured=each.value)
-    return in_order(list(found.values()))
+            figures[key] = kept._replace(measured=each.value)
+    return in_order(list(figures.values()))
 
 
 def per_inference(
@@ -47,15 +47,15 @@ def per_inference(
     which the middle row is taken. A figure that was published of another network is none.
     """
     ranks = {"measured": 0, "of the run": 0, "estimated": 1}
-    found = []
+    figures = []
     for each in costs:
         unit = _PER.match(each.unit)
         if unit is None or unit[2] != quantity or _NOT_OURS in each.name:
             continue
         times = steps if unit[3] == "step" else 1
         value = each.value * _SIZES[unit[1]] * times
-        found.append(CostFacts(each.name, value, quantity, each.source, each.origin))
-    best = min(found, key=lambda each: ranks[each.origin], default=None)
+        figures.append(CostFacts(each.name, value, quantity, each.source, each.origin))
+    best = min(figures, key=lambda each: ranks[each.origin], default=None)
     return best or _of_tables(tables, quantity)
 
 
@@ -73,7 +73,7 @@ def _of_tables(tables: Sequence[TableFacts], quantity: str) -> CostFacts | None:
 
 
 def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[str, float] | None:
-    """Return what of the device is used most, and the share of it, by figures and by tables of used and there."""
+    """Return what of the device is used most, and its share, by figures and by tables."""
     shares = [
         (each.name.removesuffix(" of the device"), each.share)
         for each in costs
@@ -89,10 +89,10 @@ def fullest(costs: Sequence[CostFacts], tables: Sequence[TableFacts]) -> tuple[s
     return max(shares, key=lambda each: each[1], default=None)
 
 
-def table(told: Table) -> TableFacts:
+def table(shown: Table) -> TableFacts:
     """Return a target's table as texts."""
     return TableFacts(
-        told.title, tuple(told.columns), tuple(tuple(map(str, row)) for row in told.rows)
+        shown.title, tuple(shown.columns), tuple(tuple(map(str, row)) for row in shown.rows)
     )
 
 

@@ -1,4 +1,4 @@
-"""The comparison that a report of a run or a model makes itself: the engine that ran the samples, with the definition."""
+"""The comparison that a report of a run or a model makes itself: its engine with the definition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lehr.simulate.reference import simulate
 
 
 def compare_engines(network: Network, ran: Ran) -> Verdict:
-    """Run the samples that are shown by the reference simulator, too, and compare every spike and membrane."""
+    """Compare every spike and membrane of the samples shown with the reference simulator."""
     if ran.engine == "reference":
         return Verdict(
             "", "Nothing was compared: the reference simulator alone computes this network."

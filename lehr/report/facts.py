@@ -1,4 +1,7 @@
-"""What a report says, as plain data that JSON holds: numbers, texts, and what is not known, with what to give to know it."""
+"""The facts of a report, as plain data that JSON holds.
+
+They are numbers, texts, and what is not known, with what to give to know it.
+"""
 
 from __future__ import annotations
 

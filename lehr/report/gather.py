@@ -159,15 +159,15 @@ def _lacking(
     undigested: str,
 ) -> dict[str, str]:
     """Return what lacks; an artefact whose own accuracy is there lacks none."""
-    found = lacking(training, artefact, outcome, ran)
+    known = lacking(training, artefact, outcome, ran)
     if undigested:
-        found["verdict"] = (
-            f"{undigested} states no digest of its network, so that damage to its weights cannot be "
-            "seen; compare it with its source."
+        known["verdict"] = (
+            f"{undigested} states no digest of its network, so that damage to its weights cannot "
+            "be seen; compare it with its source."
         )
     if artefact and any(each.station == artefact.target for each in accuracies):
-        found.pop("accuracy", None)
-    return found
+        known.pop("accuracy", None)
+    return known
 
 
 def _network(
@@ -217,21 +217,21 @@ def _accuracies(
     given: Given | None,
 ) -> list[Accuracy]:
     """Return the accuracies of what is reported on."""
-    arm, found = source.path.name, list[Accuracy]()
+    arm, known = source.path.name, list[Accuracy]()
     if training is not None:
-        found += training.accuracies(arm)
+        known += training.accuracies(arm)
     if ran is not None and ran.given.labels is not None:
         right = int((ran.all.prediction == ran.given.labels).sum())
         total = len(ran.given.labels)
         of = ran.given.name or ran.given.origin
-        found.append(Accuracy.counted(arm, "simulator", right / total, total, of))
+        known.append(Accuracy.counted(arm, "simulator", right / total, total, of))
     if artefact is not None:
-        found += _of_target(artefact, outcome, arm, given)
-    return found
+        known += _of_target(artefact, outcome, arm, given)
+    return known
 
 
 def _of_target(artefact: Artefact, outcome: Run, arm: str, given: Given | None) -> list[Accuracy]:
-    """Return the accuracy of the artefact itself, on its golden samples, where their labels are known."""
+    """Return the accuracy of the artefact itself, on golden samples whose labels are known."""
     labels = labels_of_golden(artefact.network, artefact.golden, given)
     predictions = np.array(outcome.predictions, np.int64)
     if labels is None or not len(predictions):
@@ -249,15 +249,15 @@ def _beside(
     *,
     verify: bool,
 ) -> list[Accuracy]:
-    """Return the accuracies of other runs, and of artefacts of this network, which continue its line.
+    """Return the accuracies of other runs, and of artefacts that continue this network's line.
 
     Raises:
         UsageError: when an artefact is of another network.
     """
-    found = list[Accuracy]()
+    known = list[Accuracy]()
     for kind, path in sources:
         if kind == "run":
-            found += read_training(path).accuracies(path.name)
+            known += read_training(path).accuracies(path.name)
         elif kind == "artefact":
             artefact = read_artefact(path)
             if network is not None and artefact.network.digest != network.digest:
@@ -266,10 +266,10 @@ def _beside(
                     f"{network.digest[:12]}); build it of this one"
                 )
             outcome = run_artefact(path) if verify else NOT_ASKED
-            found += _of_target(artefact, outcome, arm, given)
+            known += _of_target(artefact, outcome, arm, given)
         else:
             raise UsageError(f"{path} is a model; --beside takes runs and built folders")
-    return found
+    return known
 
 
 def _confusion(ran: Ran) -> tuple[tuple[int, ...], ...]:

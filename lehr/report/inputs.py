@@ -1,4 +1,4 @@
-"""The samples that a report is about, what the network makes of them, and which of them are shown."""
+"""The samples of a report: what the network makes of them, and which of them are shown."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Ran:
-    """What the network makes of all samples, with the trace of its output, and of those that are shown.
+    """The network's answers to all samples, with the trace of its output, and of those shown.
 
     Attributes:
         given: the samples.
@@ -152,16 +152,16 @@ def _engine(net: Network) -> tuple[str, Run]:
 
 
 def chosen(prediction: Int64, labels: Int64 | None, most: int) -> tuple[SampleFacts, ...]:
-    """Choose a sample a class: the first that is wrong, or else the first; wrong ones stand first."""
+    """Choose a sample a class: the first wrong one, or else the first; wrong ones come first."""
     of = prediction if labels is None else labels
-    found = []
+    samples = []
     for each in np.unique(of):
         at = np.flatnonzero(of == each)
         wrong = at[prediction[at] != of[at]]
         number = int((wrong if len(wrong) else at)[0])
         label = None if labels is None else int(labels[number])
-        found.append(SampleFacts(number, label, int(prediction[number])))
-    return tuple(sorted(found, key=lambda sample: not sample.wrong)[:most])
+        samples.append(SampleFacts(number, label, int(prediction[number])))
+    return tuple(sorted(samples, key=lambda sample: not sample.wrong)[:most])
 
 
 def _ordered(result: Result, order: list[int]) -> Result:
@@ -180,7 +180,7 @@ def _ordered(result: Result, order: list[int]) -> Result:
 
 
 def labels_of_golden(net: Network, golden: Pixels, given: Given | None) -> Int64 | None:
-    """Return the labels of golden inputs `[N, T, *shape]`, where they are the first of samples that have some."""
+    """Return the labels of golden inputs `[N, T, *shape]`, the first of samples that have some."""
     if given is None or given.labels is None:
         return None
     same = given.first(len(golden))

@@ -102,7 +102,7 @@ def make(
 
 
 def require_place(path: Path, *, markdown: bool = False) -> None:
-    """Refuse a place for a page that is in a folder of lehr's, which the next build or verification would refuse then.
+    """Refuse a place for a page in a folder of lehr's, which could then not be built or verified.
 
     Raises:
         UsageError: when it is.

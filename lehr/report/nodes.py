@@ -1,4 +1,4 @@
-"""The facts of every node: what it holds, what its states can become and became, and what it computed."""
+"""The facts of every node: what it holds, what its states reach, and what it computed."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def layer_facts(
             weight, kind = net.weighted[name].weight, net.weighted[name].kind
             each = replace(each, weights=weight.size, weight_kind=kind, zero=zero_share(weight))
         if name in counted:
-            found = counted[name]
-            each = replace(each, dense=found.dense / samples, events=found.events / samples)
+            counts = counted[name]
+            each = replace(each, dense=counts.dense / samples, events=counts.events / samples)
         if name in net.neurons:
             each = _of_neurons(each, net, widths.get(name), result)
         facts.append(each)

@@ -26,13 +26,13 @@ KINDS = {"run": "Training run", "model": "Network", "artefact": "Built artefact"
 
 def sections(of: Gathered) -> list[Section]:
     """Return every item of the report, in order."""
-    made = [make(of) for make in SECTIONS]
-    return [replace(each, tables=tuple(map(thinned, each.tables))) for each in made]
+    environment = [make(of) for make in SECTIONS]
+    return [replace(each, tables=tuple(map(thinned, each.tables))) for each in environment]
 
 
 def page(facts: Facts, items: Sequence[Section]) -> str:
     """Return the page; every text that is not a picture of ours is escaped."""
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # names in files are anybody's
         undefined=StrictUndefined,
@@ -40,8 +40,8 @@ def page(facts: Facts, items: Sequence[Section]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["picture"] = Markup
-    return made.get_template("page.html").render(
+    environment.filters["picture"] = Markup
+    return environment.get_template("page.html").render(
         facts=facts,
         sections=items,
         kind=KINDS[facts.kind],
@@ -53,20 +53,20 @@ def page(facts: Facts, items: Sequence[Section]) -> str:
 
 def chips(facts: Facts) -> list[tuple[str, str]]:
     """Return the few words that stand under the title."""
-    found = []
+    words: list[tuple[str, str]] = []
     if facts.target:
-        found.append(("target", facts.target))
+        words.append(("target", facts.target))
     if facts.device:
-        found.append(("device", facts.device))
+        words.append(("device", facts.device))
     if best := headline(facts):
         half = f" ± {50 * (best.high - best.low):.2f}" if best.samples else ""
-        found.append(("accuracy", f"{percent(best.share)[:-2]}{half} %"))
+        words.append(("accuracy", f"{percent(best.share)[:-2]}{half} %"))
     if facts.verdict.values:
-        found.append(("differ", _differ(facts.verdict)))
-    found += [(name, value.partition(",")[0]) for name, value in cost_rows(facts)]
+        words.append(("differ", _differ(facts.verdict)))
+    words += [(name, value.partition(",")[0]) for name, value in cost_rows(facts)]
     if facts.network is not None:
-        found.append(("digest", facts.network.digest[:12]))
-    return found
+        words.append(("digest", facts.network.digest[:12]))
+    return words
 
 
 def _differ(verdict: Verdict) -> str:

@@ -105,10 +105,10 @@ def _check(state: Mapping[str, Any]) -> None:
 
 def _epoch(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry of metrics.jsonl, whose numbers are numbers."""
-    told = {"phase": str(entry["phase"]), "epoch": int(entry["epoch"])}
-    told |= {name: _finite(entry[name]) for name in _NUMBERS}
-    told |= {name: [_finite(value) for value in entry[name]] for name in _LISTS}
-    return told | {name: [str(layer) for layer in entry[name]] for name in _NAMES}
+    values = {"phase": str(entry["phase"]), "epoch": int(entry["epoch"])}
+    values |= {name: _finite(entry[name]) for name in _NUMBERS}
+    values |= {name: [_finite(value) for value in entry[name]] for name in _LISTS}
+    return values | {name: [str(layer) for layer in entry[name]] for name in _NAMES}
 
 
 def _finite(value: Any) -> float:
@@ -117,8 +117,8 @@ def _finite(value: Any) -> float:
     return float(value)
 
 
-def _under(told: Any, *names: str) -> Any:
+def _under(values: Any, *names: str) -> Any:
     """Return what stands below some names in nested mappings; None where there is nothing."""
     for name in names:
-        told = told.get(name) if isinstance(told, Mapping) else None
-    return told
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values

@@ -63,7 +63,7 @@ class Section:
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """Return a share as people read it; one that is not nothing, or not all, is not rounded to that."""
+    """Return a share as people read it; one that is not nothing, or not all, stays so."""
     text = f"{100 * share:.{digits}f} %"
     if share > 0 and not float(text[:-2]):
         return f"< {10.0**-digits:.{digits}f} %"

@@ -21,15 +21,15 @@ CAPTION = (
 def section(of: Gathered) -> Section:
     """Return the bars of accuracies, arms beside one another."""
     facts = of.facts
-    found = in_order(facts)
-    if not found:
+    accuracies = in_order(facts)
+    if not accuracies:
         return Section("accuracy", "Accuracy", CAPTION, lacking=facts.lacking.get("accuracy", ""))
     arms: dict[str, dict[str, plot.Share | float]] = {}
-    for each in found:
+    for each in accuracies:
         share = plot.Share(round(each.share * each.samples), each.samples)
         arms.setdefault(each.arm, {})[each.station] = share if each.samples else each.share
     ax = plot.accuracy(arms if len(arms) > 1 else next(iter(arms.values())))
-    label = "Accuracy: " + ", ".join(f"{e.arm} {e.station} {percent(e.share)}" for e in found)
+    label = "Accuracy: " + ", ".join(f"{e.arm} {e.station} {percent(e.share)}" for e in accuracies)
     picture = Picture(
         svg(ax, "accuracy", label),
         "Test accuracy of each station; lines are intervals of 95 % (Wilson).",
@@ -44,7 +44,7 @@ def section(of: Gathered) -> Section:
             f"{each.samples:,}" if each.samples else "not known",
             each.of,
         )
-        for each in found
+        for each in accuracies
     ]
     table = Table(
         "Accuracies", ("of", "station", "accuracy", "95 % interval", "samples", "which"), rows
@@ -53,7 +53,7 @@ def section(of: Gathered) -> Section:
         "accuracy",
         "Accuracy",
         CAPTION,
-        _findings(found),
+        _findings(accuracies),
         (picture,),
         (table,),
         facts.lacking.get("accuracy", ""),
@@ -71,11 +71,11 @@ def in_order(facts: Facts) -> list[Accuracy]:
     return sorted(facts.accuracies, key=place)
 
 
-def _findings(found: list[Accuracy]) -> list[Finding]:
-    """Return what is lost between a trained network and its integers, where both were measured on the same samples."""
-    integer = {each.arm: each for each in found if each.station == "integer"}
+def _findings(accuracies: list[Accuracy]) -> list[Finding]:
+    """Return what is lost between a trained network and its integers on the same samples."""
+    integer = {each.arm: each for each in accuracies if each.station == "integer"}
     findings = []
-    for each in found:
+    for each in accuracies:
         other = integer.get(each.arm)
         if each.station not in TRAINED or other is None or each.of != other.of:
             continue

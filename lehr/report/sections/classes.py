@@ -71,7 +71,7 @@ def _matrix(counts: np.ndarray) -> Table:
 
 
 def _findings(counts: np.ndarray, enough: int, steps: int) -> list[Finding]:
-    found = []
+    findings = []
     off = counts.copy()
     np.fill_diagonal(off, 0)
     if off.any():
@@ -79,16 +79,16 @@ def _findings(counts: np.ndarray, enough: int, steps: int) -> list[Finding]:
         text = (
             f"Taken for another most often: {label} for {other}, {plural(int(off.max()), 'time')}."
         )
-        found.append(Finding("watch", text))
+        findings.append(Finding("watch", text))
     never = [str(n) for n in range(len(counts)) if counts[n].any() and not counts[:, n].any()]
     if never:
-        found.append(Finding("bad", f"The network never says class {', '.join(never)}."))
+        findings.append(Finding("bad", f"The network never says class {', '.join(never)}."))
     if enough < steps:
         text = (
             f"One may stop after {enough} of {steps} steps: from there on the accuracy stays "
             "within the interval of 95 % of the last."
         )
-        found.append(Finding("good", text))
+        findings.append(Finding("good", text))
     else:
-        found.append(Finding("watch", f"All {steps} steps are needed; more might help."))
-    return found
+        findings.append(Finding("watch", f"All {steps} steps are needed; more might help."))
+    return findings

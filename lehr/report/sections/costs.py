@@ -15,9 +15,9 @@ from lehr.shown import Table
 from lehr.targets.report import number
 
 CAPTION = (
-    "Totals first. An estimate follows from the network and published numbers, named as its source; "
-    "what was measured a tool has told. A frame is what the device has: good is a bar well within "
-    "it. Figures of different units do not compare."
+    "Totals first. An estimate follows from the network and published numbers, named as its "
+    "source; what was measured comes from a tool. A frame is what the device has: good is a bar "
+    "well within it. Figures of different units do not compare."
 )
 FULL = 0.9
 

@@ -102,12 +102,12 @@ def _signs(of: Gathered) -> Table:
 
 def _findings(of: Gathered) -> list[Finding]:
     assert of.network is not None
-    found = []
+    findings = []
     for name, node in of.network.weighted.items():
         above = float((node.weight > 0).mean())
         below = float((node.weight < 0).mean())
         if node.weight.size > 1 and not (above and below):
-            found.append(Finding("watch", f"The weights of {name} have one sign alone."))
-    if of.network.weighted and not found:
-        found.append(Finding("good", "The weights of every node have both signs."))
-    return found
+            findings.append(Finding("watch", f"The weights of {name} have one sign alone."))
+    if of.network.weighted and not findings:
+        findings.append(Finding("good", "The weights of every node have both signs."))
+    return findings

@@ -103,23 +103,23 @@ def _weights(layers: Sequence[LayerFacts], work: str) -> Table:
 
 
 def _findings(layers: Sequence[LayerFacts]) -> list[Finding]:
-    found = []
+    findings = []
     for each in layers:
         if each.saturations:
             text = f"{each.name}: {each.saturations:,} states left their width in these samples."
-            found.append(Finding("watch", text))
+            findings.append(Finding("watch", text))
         if each.bits is not None and each.proven_bits is not None and each.bits < each.proven_bits:
             text = f"{each.name} has {each.bits} bits; {each.proven_bits} would hold every input."
-            found.append(Finding("watch", text))
+            findings.append(Finding("watch", text))
         if each.dead and each.dead > each.neurons / 2:
             text = f"{each.name}: {each.dead:,} of {each.neurons:,} neurons never fired."
-            found.append(Finding("watch", text))
-    if layers and not found:
+            findings.append(Finding("watch", text))
+    if layers and not findings:
         text = "No state can leave its width"
         if any(each.proven_bits is None or each.bits is None for each in layers):
             text = "No state left its width in these samples"
-        found.append(Finding("good", f"{text}."))
-    return found
+        findings.append(Finding("good", f"{text}."))
+    return findings
 
 
 def _span(bounds: Sequence[int] | None) -> str:

@@ -1,4 +1,4 @@
-"""Membranes against thresholds; where an artefact differs, the first neuron that does, expected and got."""
+"""Membranes against thresholds; of an artefact that differs, the first neuron that does."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def section(of: Gathered) -> Section:
 
 
 def _telling(spikes: npt.NDArray[np.generic], membranes: npt.NDArray[np.generic]) -> int:
-    """Return the neuron that fires in about half of the steps; in a silent layer that with the highest membrane."""
+    """Return the neuron that fires in about half of the steps, or in a silent layer the highest."""
     counts = spikes.sum(axis=0, dtype=np.int64)
     if not counts.any():
         return int(membranes.max(axis=0).argmax())

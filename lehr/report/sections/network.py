@@ -52,21 +52,21 @@ def section(of: Gathered) -> Section:
 
 
 def _findings(rates: dict[str, float]) -> list[Finding]:
-    found = []
+    findings = []
     for name, rate in rates.items():
         if rate < SILENT:
-            found.append(
+            findings.append(
                 Finding("bad", f"{name} hardly fires: {rate:.5f} spikes a neuron and step.")
             )
         elif rate > BUSY:
             text = f"{name} fires in more than every other step: {rate:.4f}; sparser is cheaper."
-            found.append(Finding("watch", text))
-    if rates and not found:
+            findings.append(Finding("watch", text))
+    if rates and not findings:
         least, most = min(rates.values()), max(rates.values())
-        found.append(
+        findings.append(
             Finding(
                 "good",
                 f"Every layer fires, sparsely: {least:.4f} to {most:.4f} spikes a neuron and step.",
             )
         )
-    return found
+    return findings

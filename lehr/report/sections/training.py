@@ -56,7 +56,7 @@ def section(of: Gathered) -> Section:
 
 def findings(history: History) -> list[Finding]:
     """Say whether thresholds arrived, whether layers are dead, whether anything was learned."""
-    entries, found = history.entries, list[Finding]()
+    entries, findings = history.entries, list[Finding]()
     in_a = [entry for entry in entries if entry["phase"] == "A"]
     last = (in_a or entries)[-1]
     late = [
@@ -68,14 +68,14 @@ def findings(history: History) -> list[Finding]:
     ]
     if late:
         way_out = "raise train.epochs, or the rate of the schedule"
-        found.append(
+        findings.append(
             Finding(
                 "bad",
                 f"Thresholds had not arrived when phase A ended: {', '.join(late)}; {way_out}.",
             )
         )
     elif any(history.finals) and in_a:
-        found.append(Finding("good", "Every threshold had arrived when phase A ended."))
+        findings.append(Finding("good", "Every threshold had arrived when phase A ended."))
     end = entries[-1]
     for state, way_out in (
         ("dead", "lower its threshold or raise it more slowly"),
@@ -83,14 +83,14 @@ def findings(history: History) -> list[Finding]:
     ):
         if end[state]:
             names = ", ".join(end[state])
-            found.append(Finding("bad", f"{names}: {state} after the last epoch; {way_out}."))
+            findings.append(Finding("bad", f"{names}: {state} after the last epoch; {way_out}."))
     if not end["dead"] and not end["saturated"]:
-        found.append(Finding("good", "No layer is dead or saturated after the last epoch."))
+        findings.append(Finding("good", "No layer is dead or saturated after the last epoch."))
     gap = end["train_accuracy"] - end["validation_accuracy"]
     if gap > 0.1:
         text = f"Training is {100 * gap:.1f} points above validation: it overfits."
-        found.append(Finding("watch", text))
-    return found
+        findings.append(Finding("watch", text))
+    return findings
 
 
 def _label(history: History, what: str) -> str:

@@ -44,10 +44,10 @@ def headline(facts: Facts) -> Accuracy | None:
 
 def rows(facts: Facts) -> list[tuple[str, str]]:
     """Return what is known, a line each."""
-    verdict, net, found = facts.verdict, facts.network, list[tuple[str, str]]()
+    verdict, net, rows = facts.verdict, facts.network, list[tuple[str, str]]()
     if verdict.compared:
-        found.append(("compared", f"{verdict.compared}, {plural(verdict.samples, 'sample')}"))
-        found.append(
+        rows.append(("compared", f"{verdict.compared}, {plural(verdict.samples, 'sample')}"))
+        rows.append(
             (
                 "differ",
                 f"{verdict.membranes:,} of {verdict.values:,} membranes, "
@@ -57,25 +57,25 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
             )
         )
     if verdict.misjudged:
-        found.append(("decisions that differ", f"{verdict.misjudged:,}"))
+        rows.append(("decisions that differ", f"{verdict.misjudged:,}"))
     if best := headline(facts):
-        found.append(("accuracy", accuracy_text(best)))
+        rows.append(("accuracy", accuracy_text(best)))
     for name, value in (
         ("target", facts.target),
         ("device", facts.device),
         ("run in", facts.judge),
     ):
         if value:
-            found.append((name, value))
-    found += cost_rows(facts)
+            rows.append((name, value))
+    rows += cost_rows(facts)
     if net is not None:
         shape = f"{shape_text(tuple(net.input))} {net.kind}, {plural(net.steps, 'step')}"
         size = f"{net.neurons:,} neurons, {net.weights:,} weights"
-        found.append(("network", f"{shape}, {net.classes} classes; {size}"))
-        found.append(("digest of the network", net.digest))
-    found += [(name, value) for name, value in facts.recipe.items()]
-    found.append(("lehr", facts.lehr))
-    return found
+        rows.append(("network", f"{shape}, {net.classes} classes; {size}"))
+        rows.append(("digest of the network", net.digest))
+    rows += [(name, value) for name, value in facts.recipe.items()]
+    rows.append(("lehr", facts.lehr))
+    return rows
 
 
 def accuracy_text(each: Accuracy) -> str:
@@ -89,13 +89,13 @@ def accuracy_text(each: Accuracy) -> str:
 
 def cost_rows(facts: Facts) -> list[tuple[str, str]]:
     """Return time, energy and the fullest part of the device, as far as they are known."""
-    steps, found = facts.network.steps if facts.network else 1, list[tuple[str, str]]()
+    steps, rows = facts.network.steps if facts.network else 1, list[tuple[str, str]]()
     if time := per_inference(facts.costs, facts.tables, "s", steps):
-        found.append(("time", f"{time.value * MILLI:.4g} ms an inference, {time.origin}"))
+        rows.append(("time", f"{time.value * MILLI:.4g} ms an inference, {time.origin}"))
     if energy := per_inference(facts.costs, facts.tables, "J", steps):
-        found.append(("energy", f"{energy.value * MICRO:.4g} uJ an inference, {energy.origin}"))
+        rows.append(("energy", f"{energy.value * MICRO:.4g} uJ an inference, {energy.origin}"))
     if full := fullest(facts.costs, facts.tables):
-        found.append(
+        rows.append(
             ("share of the device", f"{percent(full[1], 1)} of {full[0]}, the fullest part")
         )
-    return found
+    return rows
