@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lehr import plot as plot
+    from lehr import zoo as zoo
     from lehr.api import build as build
     from lehr.api import check as check
     from lehr.api import compare as compare
@@ -50,7 +51,7 @@ __all__ = [
 ]
 _PACKAGES = ("export", "report", "simulate", "targets", "train")
 """Names that are packages as well, called as the functions of these names (lehr.callable)."""
-_MODULES = ("plot",)
+_MODULES = ("plot", "zoo")
 """Packages that are no functions, beside those."""
 
 

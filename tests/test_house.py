@@ -34,6 +34,7 @@ INSIDE = ("api", "cli", "plot", "report")
 EXCEPT = {
     ("lehr/__main__.py", "lehr.cli"): "`python -m lehr` is the command line",
     ("lehr/__init__.py", "lehr.plot"): "`import lehr` offers it",
+    ("lehr/__init__.py", "lehr.zoo"): "`import lehr` offers it",
     ("lehr/__init__.py", "lehr.api"): "`import lehr` offers what lehr.api holds",
 }
 """Imports that point another way, by file and module, and why."""

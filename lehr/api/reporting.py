@@ -17,7 +17,7 @@ from lehr.report.making import Report, make, require_place
 def report(
     source: Place,
     x: Inputs | None = None,
-    out: Place | None = "report.html",
+    output: Place | None = "report.html",
     *,
     labels: npt.ArrayLike | None = None,
     beside: Iterable[Place] = (),
@@ -33,7 +33,7 @@ def report(
     Args:
         source: a run's folder, a `.nir` file, or a folder that `build` wrote.
         x: samples, or a file of them; the run's own test samples, or the golden ones, if None.
-        out: of the page, which is written whole or not at all; nothing is written if None.
+        output: of the page, which is written whole or not at all; nothing is written if None.
         labels: of samples that are an array, `[N]`.
         beside: other runs and built folders, whose accuracies stand beside.
         frames: how a recording is cut into steps, as "step_us=1000".
@@ -41,17 +41,17 @@ def report(
         verify: whether built folders are run in their own tools.
 
     Raises:
-        UsageError: when there is no such source or file, or `out` lies in a folder of lehr's.
+        UsageError: when there is no such source or file, or `output` lies in a folder of lehr's.
         FileRefused: when a file is damaged, or the page cannot be written.
         ToolMissing: when matplotlib is not installed.
 
     >>> import lehr
-    >>> page = lehr.report("model.nir", "in.npz", out="report.html")
+    >>> page = lehr.report("model.nir", "in.npz", output="report.html")
     >>> page.facts.verdict.word
     'PASS'
     """
-    if out is not None:
-        require_place(Path(out), markdown=markdown)
+    if output is not None:
+        require_place(Path(output), markdown=markdown)
     given: Asked | Given | None = None
     if isinstance(x, (str, os.PathLike)):
         given = Asked(Path(x), frames)
@@ -59,6 +59,6 @@ def report(
         known = None if labels is None else np.asarray(labels).astype(np.int64)
         given = Given(pixels(x), known, "", "samples given as an array")
     page = make(Path(source), given, [Path(other) for other in beside], verify=verify)
-    if out is not None:
-        page.save(Path(out), markdown=markdown)
+    if output is not None:
+        page.save(Path(output), markdown=markdown)
     return page

@@ -45,7 +45,7 @@ def test_json_is_the_facts(line: Path, tmp_path: Path, lehr: Lehr) -> None:
     assert ran.facts["output"] == str(page)
     assert ran.facts["result"] == "PASS"
     assert facts["schema"] == 1
-    made = api.report(line / "model.nir", inputs, out=None)
+    made = api.report(line / "model.nir", inputs, output=None)
     assert facts == json.loads(json.dumps(made.facts.to_json()))
     assert page.read_text("utf-8") == made.html
     assert facts["network"]["digest"] == api.read(line / "model.nir").digest
@@ -65,9 +65,9 @@ def test_the_page_is_opened_where_that_is_asked_for(
 
 def test_a_list_of_samples_and_their_labels_are_the_same_report(line: Path) -> None:
     arrays = np.load(line / "in.npz")
-    by_file = api.report(line / "model.nir", line / "in.npz", out=None).facts
+    by_file = api.report(line / "model.nir", line / "in.npz", output=None).facts
     by_list = api.report(
-        line / "model.nir", arrays["input"].tolist(), out=None, labels=arrays["labels"].tolist()
+        line / "model.nir", arrays["input"].tolist(), output=None, labels=arrays["labels"].tolist()
     ).facts
     for name in ("confusion", "by_step", "layers", "samples", "verdict"):
         assert getattr(by_file, name) == getattr(by_list, name)
@@ -100,7 +100,7 @@ def test_a_page_is_not_laid_into_a_folder_of_lehr_s(
     )
     assert not place.exists()
     with pytest.raises(UsageError, match="choose another place"):
-        api.report(line / "model.nir", out=place)
+        api.report(line / "model.nir", output=place)
 
 
 def test_half_a_page_is_never_left(
@@ -155,13 +155,13 @@ def test_a_float_baseline_has_its_training_and_stands_beside(
     trained = lehr("train", line / "tiny.toml", "--set", "network.weights=float", "-o", arm)
     assert trained.code == 0, trained.err
     share = json.loads((arm / "state.json").read_bytes())["accuracy"]["phase A"]
-    made = api.report(arm, out=None)
+    made = api.report(arm, output=None)
     page = Page(made.html)
     assert made.facts.verdict.word == ""
     assert "A float baseline has no integer network" in page.items["layers"].text
     assert len(page.items["training"].captions) == 4
     assert not page.items["rasters"].captions
-    made = api.report(line / "run", out=None, beside=[arm])
+    made = api.report(line / "run", output=None, beside=[arm])
     bars = {(row[0], row[1]): row for row in Page(made.html).table("accuracy", "Acc").rows[1:]}
     assert bars["float-arm", "float weights"][2] == f"{100 * share:.2f} %"
     assert next(iter(bars)) == ("float-arm", "float weights")  # the line begins with it

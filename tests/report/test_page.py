@@ -142,7 +142,7 @@ def test_a_run_is_compared_with_the_definition(line: Path, page_of_run: Path) ->
 
 
 def test_a_model_without_samples_claims_nothing(line: Path) -> None:
-    made = api.report(line / "model.nir", out=None)
+    made = api.report(line / "model.nir", output=None)
     page = check_whole(made.html)
     assert made.facts.verdict.word == ""
     assert "PASS" not in page.text
@@ -203,7 +203,7 @@ def test_the_same_inputs_give_the_same_bytes_in_every_process(line: Path, tmp_pa
 def test_a_name_of_anybody_s_does_no_harm(line: Path, tmp_path: Path) -> None:
     model = tmp_path / "<script>alert(1)<!--&\"'*_.nir"
     shutil.copy(line / "model.nir", model)
-    made = api.report(model, out=None)
+    made = api.report(model, output=None)
     page = check_whole(made.html)
     assert "<script" not in made.html
     assert page.text.count(model.name) >= 3  # title, head, digests
@@ -242,14 +242,14 @@ def test_a_page_is_made_without_torch(line: Path, built: Path, tmp_path: Path, n
 import sys
 sys.modules["torch"] = None
 import lehr
-lehr.report({str(line / name)!r}, {str(line / "in.npz")!r}, out={str(out)!r}, verify=False)
+lehr.report({str(line / name)!r}, {str(line / "in.npz")!r}, output={str(out)!r}, verify=False)
 """
     subprocess.run([sys.executable, "-c", text], check=True)
     check_whole(out.read_text("utf-8"))
 
 
 def test_a_report_shows_itself_in_a_line(line: Path) -> None:
-    made = api.report(line / "model.nir", out=None)
+    made = api.report(line / "model.nir", output=None)
     assert isinstance(made, Report)
     assert repr(made) == "Report(model model.nir: no verdict)"
     assert nirfile.read(line / "model.nir").digest in made.summary()
