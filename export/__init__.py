@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if __name__ == "export":
     raise ImportError("import lehr.export, not export: the folder is part of the package lehr")
+
+from lehr.callable import make_callable
+
 if TYPE_CHECKING:
     from lehr.export.torch_network import from_torch
 
@@ -17,3 +20,6 @@ def __getattr__(name: str) -> Any:
     from lehr.export import torch_network
 
     return torch_network.from_torch
+
+
+make_callable(__name__)

@@ -1,11 +1,11 @@
 """The folder that a training run leaves, and the integer network in it.
 
 RUN/checkpoint.safetensors    NODE.weight, NODE.grid, NODE.kept: latent weights (lehr.export.latent)
-                              NODE.FIELD int32: thresholds, biases and so each parameter more, steps
-                              of delays that differ, factors
-    state.json                everything of the network that is no array, programs as lines of text,
-    how it was folded, the network's
-                              digest, and the sha256 of every file here, itself included
+                              NODE.FIELD int32: thresholds, biases and so each parameter more,
+                              steps of delays that differ, factors
+    state.json                everything of the network that is no array, programs as lines of
+                              text, how it was folded, the network's digest, and the sha256 of
+                              every file here, itself included
     metrics.jsonl             one line per epoch
     recipe.toml               the recipe, with all overrides
     samples.npz               some test samples, to verify by
@@ -286,9 +286,9 @@ def _assemble(
         else:
             arrays = [
                 f.name
-                for f in fields(kind)
+                for f in fields(kind)  # type: ignore[arg-type]
                 if f.name not in values and f"{name}.{f.name}" in tensors
-            ]  # type: ignore[arg-type]
+            ]
             values |= {key: _integers(f"{name}.{key}", tensors) for key in arrays}
         node: Callable[..., Node] = kind
         nodes[name] = node(**values)

@@ -3,8 +3,8 @@
 In `checkpoint.safetensors`:
 
     NODE.weight   float32, the shape of the weights
-    NODE.grid     float32, a scalar: the distance of two levels; absent where the signs are the
-    weights NODE.kept     bool, the shape of the weights; absent where nothing is pruned
+    NODE.grid     float32, a scalar: the distance of two levels; absent where the signs are weights
+    NODE.kept     bool, the shape of the weights; absent where nothing is pruned
 """
 
 from __future__ import annotations

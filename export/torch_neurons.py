@@ -3,10 +3,10 @@
 The equations are those of snnTorch 1.0.0's own forward passes. With `V` the membrane, `I` the input
 and `r` whether the last step's `V` was over the threshold:
 
-    Leaky, RLeaky          V = beta V + I - r theta;  "zero": Leaky clears V before the leak, RLeaky
-    clears what V becomes, I included Lapicque               V = (1 - dt/RC) V + (dt/C) I - r theta;
-    "zero" as RLeaky Synaptic, RSynaptic    J = alpha J + I;  V = beta V + J - r theta;  "zero" as
-    RLeaky
+    Leaky, RLeaky          V = beta V + I - r theta;  "zero": Leaky clears V before the leak,
+                           RLeaky clears what V becomes, I included
+    Lapicque               V = (1 - dt/RC) V + (dt/C) I - r theta;  "zero" as RLeaky
+    Synaptic, RSynaptic    J = alpha J + I;  V = beta V + J - r theta;  "zero" as RLeaky
 
 In RLeaky and RSynaptic, the last step's spikes through their recurrent weights are part of I.
 

@@ -26,6 +26,7 @@ from lehr.export.proven import explained, marks, require_proven
 from lehr.export.readers import for_reader
 from lehr.export.readers.check import ReaderCheck, put
 from lehr.network import Network
+from lehr.shown import Shown, Table
 from lehr.simulate import Result, simulate
 
 if TYPE_CHECKING:  # which imports torch
@@ -36,11 +37,12 @@ Spikes = Mapping[str, npt.NDArray[np.uint8]]
 _ITS_FORWARD = "look whether its forward does in a later step what its layers do not say, such as counting its calls; else report it as a bug of lehr"
 
 
-@dataclass(frozen=True)
-class VerifiedModel:
+@dataclass(frozen=True, repr=False)
+class VerifiedModel(Shown):
     """A torch model's network as it stands in a file, and how it compares with the model.
 
     Attributes:
+        converted: from `lehr.export.from_torch`.
         network: as it was read back.
         result: of the network on the samples, all layers traced.
         differ: by layer of neurons, how many spikes are not the model's.
@@ -50,6 +52,7 @@ class VerifiedModel:
         reader: the file for an importer, where one was asked for.
     """
 
+    converted: FromTorch
     network: Network
     result: Result
     differ: Mapping[str, int]
@@ -57,20 +60,53 @@ class VerifiedModel:
     proven: Mapping[str, str]
     reader: ReaderCheck | None
 
+    def _table(self) -> Table:
+        rows = [
+            (name, self.proven[name], f"{self.result.rates[name]:.4f}", f"{count:,}")
+            for name, count in self.differ.items()
+        ]
+        title = (
+            f"network {self.network.digest[:12]}: {sum(self.differ.values()):,} of "
+            f"{self.values:,} spikes differ from the model's"
+        )
+        return Table(title, ("layer", "proven", "spike rate", "spikes differ"), rows)
 
-@dataclass(frozen=True)
-class VerifiedGraph:
+
+@dataclass(frozen=True, repr=False)
+class VerifiedGraph(Shown):
     """A float graph's network as it stands in a file, and how it compares with the graph.
 
     Attributes:
+        quantized: from `lehr.export.nirgraph.quantize`.
         network: as it was read back.
         effect: what quantization changed, measured.
         proven: by layer of neurons, what is proven of it for every input.
     """
 
+    quantized: Quantized
     network: Network
     effect: Effect
     proven: Mapping[str, str]
+
+    def _table(self) -> Table:
+        rows = [
+            (
+                name,
+                self.proven[name],
+                f"{layer.float_rate:.4f}",
+                f"{layer.rate:.4f}",
+                f"{layer.spikes_differ:.4f}",
+            )
+            for name, layer in self.effect.layers.items()
+        ]
+        effect = self.effect
+        alike = int((effect.float_prediction == effect.prediction).sum())
+        title = (
+            f"network {self.network.digest[:12]}: {alike:,} of {effect.samples:,} predictions are "
+            "the float graph's"
+        )
+        columns = ("layer", "proven", "rate, float", "rate", "share of spikes that differ")
+        return Table(title, columns, rows)
 
 
 def export_model(
@@ -122,11 +158,11 @@ def export_model(
         if strict is None:
             _require_explained(source, made, network, differ)
         check = None if file is None else put(network, file, part, made.sample)
-    return VerifiedModel(network, result, differ, values, proven, check)
+    return VerifiedModel(made, network, result, differ, values, proven, check)
 
 
 def export_graph(
-    made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path
+    made: Quantized, x: npt.NDArray[np.uint8], path: Path, source: Path | str
 ) -> VerifiedGraph:
     """Write the network of a float graph, and measure on samples how the file differs from the graph.
 
@@ -134,7 +170,8 @@ def export_graph(
         made: from `lehr.export.nirgraph.quantize`.
         x: samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held.
         path: of the `.nir` file to write.
-        source: the graph's file, which errors name, and the file that is written.
+        source: the graph's file, or what it is called, which errors name, and the file that is
+            written.
 
     Raises:
         NotBitExact: when a layer differs that is proven equal.
@@ -150,7 +187,7 @@ def export_graph(
         require_proven(
             str(source), proven, {name: layer.spikes_apart for name, layer in effect.layers.items()}
         )
-    return VerifiedGraph(network, effect, proven)
+    return VerifiedGraph(made, network, effect, proven)
 
 
 def put_network(network: Network, part: Path, origin: Mapping[str, Any] | None = None) -> Network:
@@ -159,13 +196,13 @@ def put_network(network: Network, part: Path, origin: Mapping[str, Any] | None =
     return nirfile.read(part)
 
 
-def _origin(graph: Path, made: Quantized) -> dict[str, Any]:
+def _origin(graph: Path | str, made: Quantized) -> dict[str, Any]:
     """Make what the file says of where it comes from."""
     semantics = {key: value for key, value in asdict(made.semantics).items() if value is not None}
     renamed = [[source, name] for source, name in made.graph.names.items()]
     return {
         "command": "lehr quantize",
-        "source": graph.name,
+        "source": Path(graph).name,
         "semantics": semantics,
         "names": renamed,
         "notes": list(made.notes),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lehr.api import build as build
     from lehr.api import check as check
     from lehr.api import compare as compare
+    from lehr.api import export as export
+    from lehr.api import quantize as quantize
     from lehr.api import read as read
     from lehr.api import recipes as recipes
     from lehr.api import simulate as simulate
@@ -32,6 +34,8 @@ __all__ = [
     "build",
     "check",
     "compare",
+    "export",
+    "quantize",
     "read",
     "recipes",
     "simulate",
@@ -39,7 +43,7 @@ __all__ = [
     "verify",
     "write",
 ]
-_PACKAGES = ("simulate", "targets")
+_PACKAGES = ("export", "simulate", "targets")
 """Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
 
 

@@ -127,10 +127,8 @@ class _Incoming:
         if self._left < 0:
             raise ValueError("more bytes than allowed")
         array = np.empty(shape, dtype)
-        if (
-            array.size
-            and self._sent.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes
-        ):  # type: ignore[attr-defined]
+        buffer = array.reshape(-1).view(np.uint8).data
+        if array.size and self._sent.readinto(buffer) != array.nbytes:  # type: ignore[attr-defined]
             raise ValueError("an array cut short")
         return array
 

@@ -2,7 +2,7 @@
 
     .NAME.KERNEL-RANDOM.part    what is being written, or what was replaced and is being removed
     .NAME.KERNEL-RANDOM.old     the folder that was at NAME, whole, where folders cannot be
-    exchanged
+                                exchanged
 
 KERNEL names the running system, which alone can tell whether a writer lives: a writer holds a lock
 (flock) on its part, and the system releases it when the process ends, however it ends. What other

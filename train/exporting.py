@@ -17,13 +17,14 @@ from lehr.export.readers import for_reader
 from lehr.export.readers.check import ReaderCheck, put
 from lehr.export.verified import put_network
 from lehr.network import Network
+from lehr.shown import Shown, Table
 from lehr.simulate import Comparison, Result, compare, simulate
 from lehr.train.twin import Twin, trace
 from lehr.widths import Widths, analyse
 
 
-@dataclass(frozen=True)
-class VerifiedRun:
+@dataclass(frozen=True, repr=False)
+class VerifiedRun(Shown):
     """A run's network as it stands in a file, and how it compares with what was trained.
 
     Attributes:
@@ -39,6 +40,18 @@ class VerifiedRun:
     result: Result
     compared: Comparison
     reader: ReaderCheck | None
+
+    def _table(self) -> Table:
+        rows = [
+            (name, str(layer.bits), f"{self.result.rates[name]:.4f}")
+            for name, layer in self.widths.layers.items()
+        ]
+        compared = self.compared
+        title = (
+            f"network {self.network.digest[:12]}: {compared.spikes:,} of {compared.values:,} "
+            f"spikes and {compared.membranes:,} membranes differ from the trained model's"
+        )
+        return Table(title, ("layer", "state bits", "spike rate"), rows)
 
 
 def export_run(

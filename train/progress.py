@@ -1,10 +1,10 @@
 """An unfinished run on disk: its state after a whole epoch, from which `--resume` goes on to the very same weights.
 
     RUN.unfinished/progress.safetensors    model, twin, the best of the phase so far, optimiser,
-    torch's random generator
+                                           torch's random generator
                    progress.json           phase, epoch, metrics, learning rates, the shuffling
-                   generator, the sha256 of every file recipe.toml             the recipe, which
-                   must be the same to go on
+                                           generator, the sha256 of every file
+                   recipe.toml             the recipe, which must be the same to go on
 
 What comes after the kept epoch is trained again, with the same order of samples. The folder is
 written whole or not at all: after every epoch, but where epochs are so short that writing would

@@ -95,8 +95,11 @@ def _fields(net: NetworkRecipe, integrates: bool, fraction_bits: int) -> Arithme
         told.pop("decay_form", None)  # without a leak there is no form of one
     shift = beta.denominator.bit_length() - 1
     how = Arithmetic(
-        decay_numerator=beta.numerator, decay_shift=shift, fraction_bits=fraction_bits, **told
-    )  # type: ignore[arg-type]
+        decay_numerator=beta.numerator,
+        decay_shift=shift,
+        fraction_bits=fraction_bits,
+        **told,  # type: ignore[arg-type]
+    )
     return replace(how, reset="none", fires="never") if integrates else how
 
 

@@ -89,8 +89,8 @@ def _growing(body: tuple[Statement, ...]) -> tuple[str, ...]:
     return tuple(
         x
         for x in others
-        if all(isinstance(s, Add) and x not in sources(s) for s in body if written(s) == x)
-    )  # type: ignore[arg-type]
+        if all(isinstance(s, Add) and x not in sources(s) for s in body if written(s) == x)  # type: ignore[arg-type]
+    )
 
 
 @cache

@@ -1,7 +1,20 @@
 """What `import lehr` offers: each command of the command line as a function of Python."""
 
 from lehr.api.artifacts import build, check, targets, verify
+from lehr.api.exporting import export, quantize
 from lehr.api.models import read, recipes, write
 from lehr.api.running import compare, simulate
 
-__all__ = ["build", "check", "compare", "read", "recipes", "simulate", "targets", "verify", "write"]
+__all__ = [
+    "build",
+    "check",
+    "compare",
+    "export",
+    "quantize",
+    "read",
+    "recipes",
+    "simulate",
+    "targets",
+    "verify",
+    "write",
+]

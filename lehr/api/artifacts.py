@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import overload
 
-from lehr.api.given import Inputs, Place, network, opened, pixels
-from lehr.network import Network
+from lehr.api.given import AnyNetwork, Inputs, Place, network, opened, pixels
 from lehr.targets import registry
 from lehr.targets.arithmetics import Problem
 from lehr.targets.build import GOLDEN_SAMPLES, Built
@@ -28,16 +27,16 @@ def targets() -> tuple[str, ...]:
 
 
 @overload
-def check(net: Network | Place, target: str | Target) -> tuple[Problem, ...]: ...
+def check(net: AnyNetwork, target: str | Target) -> tuple[Problem, ...]: ...
 @overload
-def check(net: Network | Place, target: None = None) -> dict[str, tuple[Problem, ...]]: ...
+def check(net: AnyNetwork, target: None = None) -> dict[str, tuple[Problem, ...]]: ...
 def check(
-    net: Network | Place, target: str | Target | None = None
+    net: AnyNetwork, target: str | Target | None = None
 ) -> tuple[Problem, ...] | dict[str, tuple[Problem, ...]]:
     """Tell whether a network maps to a target: all that stands in the way, with what to do; empty where nothing does.
 
     Args:
-        net: the network, or its file.
+        net: the network, what an export gave back, or a `.nir` file.
         target: its name; of every target, by name, if None.
 
     Raises:
@@ -54,7 +53,7 @@ def check(
 
 
 def build(
-    net: Network | Place,
+    net: AnyNetwork,
     target: str | Target,
     output: Place,
     x: Inputs | None = None,
@@ -66,7 +65,7 @@ def build(
     """Build a network for a target and write the folder: its files, golden vectors, report and manifest.
 
     Args:
-        net: the network, or its file.
+        net: the network, what an export gave back, or a `.nir` file.
         target: its name.
         output: folder to write, whole or not at all; one that lehr wrote is replaced.
         x: samples for the golden vectors, or their file, of which the first `samples` are used;
@@ -87,7 +86,7 @@ def build(
     True
     """
     net = network(net)
-    file = None if x is None else opened(net, x)
+    file = None if x is None else opened(net.input.shape, x)
     golden = None if x is None else pixels(x) if file is None else file.first(samples)
     built = build_plan(net, _target(target), golden, options, samples, measure=measure)
     built.plan.write(Path(output))

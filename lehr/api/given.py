@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from lehr import nirfile
 from lehr.errors import FileRefused
 from lehr.network import Network
+from lehr.nodes import Shape
 from lehr.recordings import open_inputs
-from lehr.samples import Samples
+from lehr.samples import Samples, read_samples
 
 Place = str | os.PathLike[str]
 """A path."""
@@ -21,18 +22,42 @@ Inputs = npt.ArrayLike | Place
 """Samples, `[N, *shape]`, held for all steps, or `[N, T, *shape]`; or an `.npz` file of them."""
 
 
-def network(given: Network | Place) -> Network:
+class HoldsNetwork(Protocol):
+    """What an export gives back: a network, and how it was verified."""
+
+    @property
+    def network(self) -> Network:
+        """Return the network."""
+        ...
+
+
+AnyNetwork = Network | HoldsNetwork | Place
+"""A network, what an export gave back, or a `.nir` file."""
+
+
+def network(given: AnyNetwork) -> Network:
     """Return a network, read where its file is given."""
-    return given if isinstance(given, Network) else nirfile.read(Path(given))
+    if isinstance(given, (str, os.PathLike)):
+        return nirfile.read(Path(given))
+    return given if isinstance(given, Network) else given.network
 
 
-def opened(net: Network, given: Inputs, frames: str | None = None) -> Samples | None:
-    """Return the samples of a file, to be read in pieces; None where none is named."""
+def opened(shape: Shape, given: Inputs, frames: str | None = None) -> Samples | None:
+    """Return the samples of a file, to be read in pieces; None where none is named.
+
+    Args:
+        shape: of the input that they are for.
+        given: samples, or their file.
+        frames: how a recording is cut into steps.
+    """
     return (
-        open_inputs(Path(given), net.input.shape, frames)
-        if isinstance(given, (str, os.PathLike))
-        else None
+        open_inputs(Path(given), shape, frames) if isinstance(given, (str, os.PathLike)) else None
     )
+
+
+def whole(given: Inputs) -> npt.NDArray[np.uint8]:
+    """Return all samples, read where their `.npz` file is given."""
+    return read_samples(Path(given))[0] if isinstance(given, (str, os.PathLike)) else pixels(given)
 
 
 def pixels(given: Any) -> npt.NDArray[np.uint8]:

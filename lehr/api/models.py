@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lehr import nirfile
-from lehr.api.given import Place
+from lehr.api.given import AnyNetwork, Place, network
 from lehr.network import Network
 
 
@@ -28,7 +28,7 @@ def read(path: Place) -> Network:
     return nirfile.read(Path(path))
 
 
-def write(net: Network, path: Place) -> None:
+def write(net: AnyNetwork, path: Place) -> None:
     """Write a network to a `.nir` file, whole or not at all.
 
     Args:
@@ -45,7 +45,7 @@ def write(net: Network, path: Place) -> None:
     >>> lehr.read("copy.nir") == net
     True
     """
-    nirfile.write(net, Path(path))
+    nirfile.write(network(net), Path(path))
 
 
 def recipes() -> tuple[str, ...]:

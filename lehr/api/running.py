@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
-from lehr.api.given import Inputs, Place, network, opened, pixels
-from lehr.network import Network
+from lehr.api.given import AnyNetwork, Inputs, Place, network, opened, pixels
+from lehr.atomic import write_bytes
+from lehr.errors import UsageError
+from lehr.npz import npz_bytes
 from lehr.simulate.compare import Comparison
 from lehr.simulate.compare import compare as compare_traces
+from lehr.simulate.engines import STREAMS
 from lehr.simulate.layers import named_layers
-from lehr.simulate.parts import joined
-from lehr.simulate.pieces import Traced, pieces
+from lehr.simulate.partial import arrays_of
+from lehr.simulate.pieces import Traced, run_piece
 from lehr.simulate.result import Result, Trace
+from lehr.simulate.resuming import finished_samples, simulate_to
 from lehr.targets.engines import engine as engine_called
 
 
 def simulate(
-    net: Network | Place,
+    net: AnyNetwork,
     x: Inputs,
     *,
     trace: str | Iterable[str] = (),
+    trace_samples: Iterable[int] | None = None,
     engine: str = "fast",
     threads: int | None = None,
     frames: str | None = None,
+    output: Place | None = None,
+    resume: bool = False,
 ) -> Result:
     """Run a network on inputs, exactly.
 
     Args:
-        net: the network, or its file.
+        net: the network, what an export gave back, or a `.nir` file.
         x: samples: whole numbers, `[N, *shape]`, held for all steps, or `[N, T, *shape]`; or an
             `.npz` file or a recording.
         trace: layers of neurons whose spikes and membranes are kept; "all" for all of them.
+        trace_samples: numbers of the samples that are traced; all if None.
         engine: what runs it: "fast", "reference", "torch", or a target whose tool can.
         threads: over which samples are spread; as many as there are cores if None.
         frames: how a recording is cut into steps, as "step_us=1000".
+        output: the `.npz` file to write the result to; none if None. Of a run on a file that is
+            interrupted (a KeyboardInterrupt), the samples that were finished are written there.
+        resume: whether to go on with what an interrupted run wrote to `output`.
 
     Raises:
         UsageError: when there is no such file, layer or engine.
@@ -50,10 +62,21 @@ def simulate(
     net = network(net)
     layers = named_layers(net, (trace,) if isinstance(trace, str) else trace)
     run = engine_called(engine, net, threads or len(os.sched_getaffinity(0)))
-    samples = opened(net, x, frames)
+    samples = opened(net.input.shape, x, frames)
+    chosen = None if trace_samples is None else tuple(sorted(set(trace_samples)))
+    traced = Traced(layers, chosen)
     if samples is None:
-        return run(pixels(x), layers)
-    return joined(list(pieces(run, net, samples, Traced(layers))))
+        if resume:
+            raise UsageError("resume is for samples in a file; name the file, or leave it out")
+        given = pixels(x)
+        result = run_piece(run, given, layers, traced.of(0, len(given)))
+        if output is not None:
+            write_bytes(Path(output), npz_bytes(arrays_of(result, chosen)))
+        return result
+    path = None if output is None else Path(output)
+    finished = finished_samples(path, net, samples, traced) if resume else None
+    stream = STREAMS.get(engine)
+    return simulate_to(path, run, net, samples, traced, finished=finished, stream=stream)
 
 
 def compare(expected: Result | Trace, got: Result | Trace) -> Comparison:

@@ -128,36 +128,47 @@ def quantize(
     What NIR does not say is said by options, printed, and recorded in the file.
     """
     with session(as_json) as out:
-        from lehr.export.nirgraph import Options, Semantics, read
-        from lehr.export.nirgraph import quantize as convert
-        from lehr.export.verified import export_graph
+        from lehr.api import quantize as quantized
         from lehr.recordings import open_inputs
 
-        told = read(graph)
-        given = open_inputs(calibrate, told.shape, frames)
-        x, labels = given.first(samples), given.labels
-        made = convert(
-            told,
-            x,
-            Semantics(
-                dt, reset, reset_timing, fires, discretize, integrate, current, readout, read_from
-            ),  # type: ignore[arg-type]  # it checks them
-            Options(weights, decay_bits, fraction_bits, error, decay, maps),  # type: ignore[arg-type]  # convert checks them
+        choices: dict[str, Any] = {
+            "dt": dt,
+            "reset": reset,
+            "reset_timing": reset_timing,
+            "fires": fires,
+            "discretize": discretize,
+            "integrate": integrate,
+            "current": current,
+            "readout": readout,
+            "read_from": read_from,
+            "weights": weights,
+            "decay_bits": decay_bits,
+            "fraction_bits": fraction_bits,
+            "error": error,
+            "decay": decay,
+            "maps": maps,
+        }
+        verified = quantized(
+            graph,
+            calibrate,
+            output,
+            samples=samples,
+            frames=frames,
             steps=steps,
             full_scale=full_scale,
+            **choices,
         )
-        given.require_classes(math.prod(made.network.shapes[made.network.output]))
-        verified = export_graph(made, x, output, graph)
+        given = open_inputs(calibrate, verified.network.input.shape, frames)
+        given.require_classes(math.prod(verified.network.shapes[verified.network.output]))
         out.checked = True
-        _tell(out, made, verified, labels)
+        _tell(out, verified, given.labels)
         out.facts["model"] = str(output)
         out.say(f"wrote {output}")
 
 
-def _tell(
-    out: Output, made: Quantized, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None
-) -> None:
+def _tell(out: Output, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None) -> None:
     net, effect, proven = verified.network, verified.effect, verified.proven
+    made = verified.quantized
     for note in made.notes:
         out.say(note)
     renamed = {source: name for source, name in made.graph.names.items() if source != name}

@@ -127,42 +127,28 @@ def _run(
     output: Path | None,
     resume: bool,
 ) -> Result:
-    """Run all samples; when interrupted, write those that are done, if there are any."""
-    from lehr.atomic import write_bytes
-    from lehr.npz import npz_bytes
+    """Run all samples; when interrupted, say how many of them were written."""
     from lehr.simulate.engines import STREAMS
-    from lehr.simulate.partial import arrays_of, partial_arrays, read_partial
-    from lehr.simulate.parts import joined
-    from lehr.simulate.pieces import pieces
+    from lehr.simulate.resuming import Interrupted, finished_samples, simulate_to
 
-    total = samples.shape[0]
-    parts = [read_partial(output, net, samples, what)] if resume and output is not None else []
-    start = len(parts[0].counts) if parts else 0
+    finished = finished_samples(output, net, samples, what) if resume else None
+    total, start = samples.shape[0], 0 if finished is None else len(finished.counts)
+    stream = STREAMS.get(engine_name)
     try:
         with samples_progress() as bar:
             advance = partial(bar.advance, bar.add_task("samples", total=total, completed=start))
-            parts.extend(
-                pieces(
-                    run, net, samples, what, start, stream=STREAMS.get(engine_name), advance=advance
-                )
+            return simulate_to(
+                output, run, net, samples, what, finished=finished, stream=stream, advance=advance
             )
-    except KeyboardInterrupt:
-        if not parts or output is None:
-            raise
-        result = joined(parts)
-        write_bytes(output, npz_bytes(partial_arrays(net, result, samples, what)))
-        done = len(result.counts)
+    except Interrupted as interrupted:
+        done = len(interrupted.result.counts)
         out.say(
             f"interrupted; wrote the first {done:,} of {total:,} samples to {output}; add --resume "
             "to go on"
         )
         out.facts.update(output=str(output), interrupted=True)
         out.fail(INTERRUPTED)
-        return result
-    result = joined(parts)
-    if output is not None:
-        write_bytes(output, npz_bytes(arrays_of(result, what.samples)))
-    return result
+        return interrupted.result
 
 
 def _report(out: Output, net: Network, samples: Samples, result: Result) -> None:

@@ -16,7 +16,7 @@ import pytest
 import lehr
 from lehr.errors import FileRefused, NotBitExact, UsageError
 
-MODULES = ("artifacts", "models", "running")
+MODULES = ("artifacts", "exporting", "models", "running")
 
 
 @pytest.fixture

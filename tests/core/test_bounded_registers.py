@@ -37,8 +37,12 @@ def network(
     nodes = {"fc": Linear(weights, "int8"), "n": neuron}
     readout = "count_argmax_lowest" if program.fires else "membrane_last_argmax_lowest"
     return Network(
-        nodes, ((INPUT, "fc"), ("fc", "n"), ("n", OUTPUT)), Input((9,), "spikes"), steps, readout
-    )  # type: ignore[arg-type]
+        nodes,
+        ((INPUT, "fc"), ("fc", "n"), ("n", OUTPUT)),
+        Input((9,), "spikes"),
+        steps,
+        readout,  # type: ignore[arg-type]
+    )
 
 
 @pytest.mark.parametrize("per_neuron", [False, True])

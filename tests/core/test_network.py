@@ -213,9 +213,9 @@ MADE: dict[str, tuple[Any, str]] = {
         "Linear weight holds 0, but weights are declared -1 or +1; binarize them first",
     ),
     "unknown kind": (
-        lambda: Linear(ONES, "int1"),
+        lambda: Linear(ONES, "int1"),  # type: ignore[arg-type]
         "weights are declared 'int1'; lehr reads 'binary', 'ternary' and 'int2' to 'int8'",
-    ),  # type: ignore[arg-type]
+    ),
     "large ternary weight": (
         lambda: Linear(2 * ONES, "ternary"),
         "Linear weight holds 2, but weights are declared 'ternary', -1 to 1; quantize them first",

@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nir
 import numpy as np
 import pytest
-from earlier_files import earlier_file
+from nir_edits import DIGEST, Edit, add_node, cast, change, drop, file_to_edit, put, refused
 
 from lehr.errors import FileRefused
-from lehr.nirfile import from_nir, read
+from lehr.nirfile import from_nir
 
-Edit = Callable[[Any], None]  # of an open h5py.File; h5py's types allow nothing without a cast
 AGAIN = "export the network again with lehr"
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("nir")
-    for name in ("small", "delayed"):
-        read(earlier_file(name, folder))  # it is the edit that makes it wrong
-    return {path.stem: path for path in folder.iterdir()}
-
-
-def put(where: str, value: Any) -> Edit:
-    """Store `value` at `where` below node/, in place of what is there."""
-
-    def edit(file: Any) -> None:
-        if f"node/{where}" in file:
-            del file[f"node/{where}"]
-        file[f"node/{where}"] = value
-
-    return edit
-
-
-def change(where: str, index: Any, value: Any) -> Edit:
-    """Store `value` at one place of the array `where` below node/."""
-
-    def edit(file: Any) -> None:
-        file[f"node/{where}"][index] = value
-
-    return edit
-
-
-def cast(where: str, dtype: str) -> Edit:
-    """Store the array `where` below node/ in another type."""
-    return lambda file: put(where, file[f"node/{where}"][()].astype(dtype))(file)
-
-
-def drop(where: str) -> Edit:
-    def edit(file: Any) -> None:
-        del file[f"node/{where}"]
-
-    return edit
-
-
-def add_node(name: str, **fields: Any) -> Edit:
-    def edit(file: Any) -> None:
-        group = file.create_group(f"node/nodes/{name}")
-        for field, value in fields.items():
-            group[field] = value
-
-    return edit
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return file_to_edit("small", tmp_path_factory.mktemp("nir"))
 
 
 LIF, CONV = "nodes/lif1", "nodes/conv1"
 EXACT = f"{LIF}/metadata/fixed_point"
 NEEDS = "holds {}, but the rest of the file makes it {}; " + AGAIN
-DIGEST = "has another digest than its network, so it was damaged or changed; export it again"
 EDITS: dict[str, tuple[Edit, str]] = {
     # the fixed_point blocks
     "neuron without a block": (
@@ -438,76 +389,12 @@ EDITS: dict[str, tuple[Edit, str]] = {
 
 @pytest.mark.few(4)
 @pytest.mark.parametrize("case", EDITS)
-def test_a_contradiction_is_refused(case: str, written: dict[str, Path], tmp_path: Path) -> None:
+def test_a_contradiction_is_refused(case: str, small: Path, tmp_path: Path) -> None:
     edit, message = EDITS[case]
-    refused(written["small"], edit, message, tmp_path)
+    refused(small, edit, message, tmp_path)
 
 
-def refused(source: Path, edit: Edit, message: str, tmp_path: Path) -> None:
-    path = shutil.copy(source, tmp_path / "edited.nir")
-    with h5py.File(path, "a") as file:
-        edit(file)
-    with pytest.raises(FileRefused) as caught:
-        read(Path(path))
-    told = str(caught.value)
-    assert told.startswith(f"{path}: ")
-    assert message in told
-    assert "\n" not in told
-    assert "; " in told
-
-
-DELAY_EDITS = {
-    "half a step": (
-        put("nodes/slow_spikes/delay", np.full(8, 0.0025)),
-        "slow_spikes: delay holds 0.0025 s, which is no whole number of steps of 0.001 s",
-    ),
-    "no delay": (
-        put("nodes/slow_spikes/delay", np.zeros(8)),
-        "slow_spikes: Delay steps is 0; use 1 to 65,536",
-    ),
-    "endless": (
-        put("nodes/slow_spikes/delay", np.full(8, np.inf)),
-        "slow_spikes: delay holds inf s, which is no whole number of steps",
-    ),
-    "beyond float": (
-        put("nodes/slow_spikes/delay", np.full(8, 1e308)),
-        "slow_spikes: delay holds 1e+308 s, which is no whole number",
-    ),
-    "text": (put("nodes/slow_spikes/delay", "2 ms"), "slow_spikes: delay is '2 ms'; give seconds"),
-    "of another shape": (
-        put("nodes/slow_spikes/delay", np.full(7, 0.002)),
-        "slow_spikes: delay has shape (7,), but its input has (8,); ",
-    ),
-    "one of them longer": (change("nodes/slow_spikes/delay", 3, 0.003), f"the graph {DIGEST}"),
-    "one of them uneven": (
-        change("nodes/slow_spikes/delay", 3, 0.0031),
-        "slow_spikes: delay holds 0.0031 s, which is no whole number of steps of 0.001 s; round it",
-    ),
-    "one of them too long": (
-        change("nodes/slow_spikes/delay", 3, 65.537),
-        "slow_spikes: Delay steps is 65537; use 1 to 65,536",
-    ),
-    "one of them not finite": (
-        change("nodes/slow_spikes/delay", 3, np.nan),
-        "slow_spikes: delay holds nan s, which is no whole number",
-    ),
-    "self-loop of weights": (
-        lambda f: put("edges", [*f["node/edges"][()].tolist(), [b"fc3", b"fc3"]])(f),
-        "fc3 form a cycle without a neuron",
-    ),
-}
-
-
-@pytest.mark.few(5)
-@pytest.mark.parametrize("case", DELAY_EDITS)
-def test_a_wrong_delay_is_refused(case: str, written: dict[str, Path], tmp_path: Path) -> None:
-    edit, message = DELAY_EDITS[case]
-    refused(written["delayed"], edit, message, tmp_path)
-
-
-def test_shapes_are_compared_before_any_memory_is_asked_for(
-    written: dict[str, Path], tmp_path: Path
-) -> None:
+def test_shapes_are_compared_before_any_memory_is_asked_for(small: Path, tmp_path: Path) -> None:
     """An input of 10**8 pixels before a few neurons: laid out in full, each of their fields would be nearly a gigabyte."""
 
     def edit(file: Any) -> None:
@@ -520,7 +407,7 @@ def test_shapes_are_compared_before_any_memory_is_asked_for(
         put(f"{EXACT}/bias", file[f"node/{EXACT}/bias"][:1])(file)
 
     refused(
-        written["small"],
+        small,
         edit,
         "lif1: v_threshold has shape (1, 4, 4), but its input has (1, 10000, 10000); ",
         tmp_path,

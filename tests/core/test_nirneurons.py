@@ -46,11 +46,11 @@ DECAYS = (
 SYNAPSES = (
     None,
     *(
-        Synapse(form, k, n, bias_to=to)
+        Synapse(form, k, n, bias_to=to)  # type: ignore[arg-type]
         for (form, k, n), to in product(DECAYS, ("membrane", "synapse"))
         if k < 1 << n
     ),
-)  # type: ignore[arg-type]
+)
 
 
 def expected(

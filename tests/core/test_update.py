@@ -233,9 +233,9 @@ def test_a_statement_of_another_kind_is_refused() -> None:
     [
         (Leak("v", Decay("cube", 3, 0)), "'cube' is none of multiply, shift, dash, linear"),  # type: ignore[arg-type]
         (
-            Leak("v", Decay("multiply", 1, 1, "up")),
+            Leak("v", Decay("multiply", 1, 1, "up")),  # type: ignore[arg-type]
             "'up' is none of toward_zero, floor, nearest_even",
-        ),  # type: ignore[arg-type]
+        ),
         (Bound("v", -8, 7, "bounce"), "'bounce' is none of saturate, wrap"),  # type: ignore[arg-type]
         (Fire("v", "threshold", "eq"), "'eq' is none of gt, ge"),  # type: ignore[arg-type]
     ],

@@ -31,8 +31,10 @@ def _line(weight: list[int], neuron: Neuron, steps: int = 4, kind: str = "u8") -
 
 def _neuron(threshold: int, bias: int = 0, **how: object) -> Neuron:
     return Neuron(
-        np.array([threshold], np.int32), np.array([bias], np.int32), replace(Arithmetic(), **how)
-    )  # type: ignore[arg-type]
+        np.array([threshold], np.int32),
+        np.array([bias], np.int32),
+        replace(Arithmetic(), **how),  # type: ignore[arg-type]
+    )
 
 
 @budget(10, 66)
@@ -134,9 +136,9 @@ def test_float32_is_refused_for_a_synapse_state_that_it_cannot_hold() -> None:
     exact = analyse(_line([1], held)).layers["lif"].float32
     wide = replace(
         held,
-        synapse=replace(held.synapse, state_bits=32),
+        synapse=replace(held.synapse, state_bits=32),  # type: ignore[type-var]
         arithmetic=replace(held.fields, fraction_bits=16),
-    )  # type: ignore[type-var]
+    )
     assert exact == ""
     assert "up to which float32 is exact" in analyse(_line([1] * 3, wide)).layers["lif"].float32
 

@@ -111,9 +111,9 @@ def require_same(
         for outputs in (found, expected)
     ]
     gradients = [
-        torch.autograd.grad(loss, inputs, materialize_grads=True, allow_unused=True)
+        torch.autograd.grad(loss, inputs, materialize_grads=True, allow_unused=True)  # type: ignore[arg-type]
         for loss in losses
-    ]  # type: ignore[arg-type]
+    ]
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * float(other.abs().max()))
 

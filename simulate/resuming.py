@@ -1,0 +1,101 @@
+"""Runs that are written to a file, and that go on where they were interrupted.
+
+result = simulate_to(Path("out.npz"), ENGINES["fast"](net, 2), net, samples)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lehr.atomic import require_file_or_nothing, write_bytes
+from lehr.errors import UsageError
+from lehr.network import Network
+from lehr.npz import npz_bytes
+from lehr.samples import Samples
+from lehr.simulate.engines import Run, Stream
+from lehr.simulate.partial import arrays_of, partial_arrays, read_partial
+from lehr.simulate.parts import joined
+from lehr.simulate.pieces import NOTHING, Traced, pieces
+from lehr.simulate.result import Result
+
+Advance = Callable[[float], object]
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupted run whose finished samples were written.
+
+    Attributes:
+        result: of the samples that were finished.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(f"{len(result.counts):,} samples were finished")
+        self.result = result
+
+
+def finished_samples(
+    output: Path | None, net: Network, samples: Samples, traced: Traced = NOTHING
+) -> Result:
+    """Read what an interrupted run has finished.
+
+    Args:
+        output: the file that it wrote.
+        net: the network.
+        samples: all inputs of the run.
+        traced: what it traces.
+
+    Raises:
+        UsageError: when there is no such file, or it is of another run.
+        FileRefused: when the file is damaged.
+    """
+    if output is None:
+        raise UsageError("--resume needs the result to go on with; name it with -o")
+    return read_partial(output, net, samples, traced)
+
+
+def simulate_to(
+    output: Path | None,
+    run: Run,
+    net: Network,
+    samples: Samples,
+    traced: Traced = NOTHING,
+    *,
+    finished: Result | None = None,
+    stream: Stream | None = None,
+    advance: Advance = lambda _: None,
+) -> Result:
+    """Run all samples and write the result, whole or not at all.
+
+    Args:
+        output: the `.npz` file to write (`lehr.simulate.partial.arrays_of`); none if None.
+        run: what runs `net`.
+        net: the network.
+        samples: inputs, `[N, T, *shape]`, or `[N, *shape]`, held.
+        traced: what is traced.
+        finished: from `finished_samples`, what need not be run again.
+        stream: see `lehr.simulate.pieces.pieces`.
+        advance: is called with the number of samples that were run since its last call.
+
+    Raises:
+        Interrupted: when a KeyboardInterrupt comes after some samples; they are written, and
+            `finished_samples` reads them.
+        FileRefused: when the samples are not what the network takes, or the file cannot be written.
+        NotMappable: when the engine does not compute the network.
+    """
+    if output is not None:
+        require_file_or_nothing(output)
+    parts = [] if finished is None else [finished]
+    start = 0 if finished is None else len(finished.counts)
+    try:
+        parts.extend(pieces(run, net, samples, traced, start, stream=stream, advance=advance))
+    except KeyboardInterrupt:
+        if not parts or output is None:
+            raise
+        result = joined(parts)
+        write_bytes(output, npz_bytes(partial_arrays(net, result, samples, traced)))
+        raise Interrupted(result) from None
+    result = joined(parts)
+    if output is not None:
+        write_bytes(output, npz_bytes(arrays_of(result, traced.samples)))
+    return result
