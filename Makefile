@@ -64,7 +64,7 @@ $(BIN)/python:
 
 # Not compiled: half of the time would go into files that are never imported.
 $(RUN): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --no-compile -c constraints.txt -e .
+	$(PIP) install --no-compile -c constraints.txt -e '.[train,onnx]'
 	touch $@
 
 $(TEST): pyproject.toml constraints.txt | $(BIN)/python

@@ -19,8 +19,7 @@ from sklearn.datasets import load_digits
 from snntorch import surrogate
 from torch import nn
 
-import lehr.train
-from lehr.train import Threshold
+from lehr.train import Threshold, ThresholdAnnealer, binarize
 
 STEPS, BATCH, EPOCHS = 8, 64, 5
 
@@ -42,12 +41,10 @@ def trained() -> nn.Module:
         Threshold(start=1.0, schedule="linear", final=6.0),
         Threshold(start=2.0, schedule="linear", final=16.0),
     )
-    net = lehr.train.binarize(
-        nn.Sequential(nn.Flatten(), *layers), thresholds={"2": hidden, "5": output}
-    )
+    net = binarize(nn.Sequential(nn.Flatten(), *layers), thresholds={"2": hidden, "5": output})
 
     images, labels = (torch.tensor(each[:1497]) for each in load_digits(return_X_y=True))
-    annealer = lehr.train.ThresholdAnnealer(net, batches=EPOCHS * -(-len(images) // BATCH))
+    annealer = ThresholdAnnealer(net, batches=EPOCHS * -(-len(images) // BATCH))
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(EPOCHS):
         for batch in torch.randperm(len(images)).split(BATCH):

@@ -12,8 +12,7 @@ from sklearn.datasets import load_digits
 from snntorch import surrogate
 from torch import Tensor, nn
 
-import lehr.train
-from lehr.train import Threshold
+from lehr.train import Threshold, ThresholdAnnealer, binarize
 
 STEPS, BATCH = 10, 64
 
@@ -56,7 +55,7 @@ def train(
     x: Tensor,
     labels: Tensor,
     epochs: int,
-    annealer: lehr.train.ThresholdAnnealer | None,
+    annealer: ThresholdAnnealer | None,
 ) -> None:
     """The usual loop; binarized weights ask for the annealer's step after the optimizer's, and for nothing else."""
     optimizer = torch.optim.Adam(net.parameters(), 5e-3)
@@ -89,9 +88,9 @@ def main(epochs: Annotated[int, typer.Argument()] = 10) -> None:
     train(model, x, labels, epochs, None)
     print(f"float weights: {accuracy(model, test_x, test_labels):.1%}")
 
-    net = lehr.train.binarize(model, thresholds=Threshold(start=0.5, schedule="linear", final=1.0))
+    net = binarize(model, thresholds=Threshold(start=0.5, schedule="linear", final=1.0))
     print(f"binarized, not yet trained: {accuracy(net, test_x, test_labels):.1%}")
-    annealer = lehr.train.ThresholdAnnealer(net, batches=epochs * -(-len(x) // BATCH))
+    annealer = ThresholdAnnealer(net, batches=epochs * -(-len(x) // BATCH))
     train(net, x, labels, epochs, annealer)
     print(f"binarized and annealed: {accuracy(net, test_x, test_labels):.1%}")
     print(f"firing rates in the last batch: {annealer.rates}")

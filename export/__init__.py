@@ -17,7 +17,10 @@ def __getattr__(name: str) -> Any:
     """`from_torch`, when it is asked for: it imports torch, which the simulator and the targets do without."""
     if name != "from_torch":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from lehr.export import torch_network
+    from lehr.extras import needed_by
+
+    with needed_by("lehr.export.from_torch"):
+        from lehr.export import torch_network
 
     return torch_network.from_torch
 

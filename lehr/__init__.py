@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lehr.api import recipes as recipes
     from lehr.api import simulate as simulate
     from lehr.api import targets as targets
+    from lehr.api import train as train
     from lehr.api import verify as verify
     from lehr.api import write as write
 
@@ -40,10 +41,11 @@ __all__ = [
     "recipes",
     "simulate",
     "targets",
+    "train",
     "verify",
     "write",
 ]
-_PACKAGES = ("export", "simulate", "targets")
+_PACKAGES = ("export", "simulate", "targets", "train")
 """Names that are packages as well; they are called as the functions of these names (lehr.callable)."""
 
 

@@ -14,6 +14,7 @@ from lehr.cameras import FORMATS, Events
 from lehr.errors import FileRefused, UsageError
 from lehr.nodes import Shape
 from lehr.samples import LARGEST, Samples, SpikeEvents, open_samples
+from lehr.spelling import one_of
 from lehr.undecoded import refuse_undecoded
 
 _EARLIEST = -(1 << 62)
@@ -50,10 +51,8 @@ def frames(text: str) -> Frames:
         key, _, value = part.strip().partition("=")
         number = value.isascii() and value.isdecimal() and (value.strip("0") or key == "start_us")
         if key not in keys or key in told or not number:
-            raise UsageError(
-                f"--frames: {part.strip()!r} tells nothing; give KEY=NUMBER, once each, of "
-                f"{', '.join(keys)}"
-            )
+            way_out = one_of("" if key in keys else key, keys, "give KEY=NUMBER, once each, of")
+            raise UsageError(f"--frames: {part.strip()!r} tells nothing; {way_out}")
         if len(value) > _DIGITS:
             raise UsageError(f"--frames: {key} has {len(value):,} digits; give at most {_DIGITS}")
         told[key] = int(value)

@@ -22,6 +22,12 @@ def one_of(word: str, known: Iterable[str], way_out: str = "use one of") -> str:
     return f"{asked} {way_out} {', '.join(names)}".strip()
 
 
+def either(word: str, known: Iterable[str]) -> str:
+    """Return a way out for a word that is none of a few: as `one_of`, but each as it is written, with "or" between them."""
+    names = list(known)
+    return f"{nearest(word, names)} use {' or '.join(map(repr, names))}".strip()
+
+
 def option(name: str) -> str:
     """Return the command line's option for an argument of Python: "--decay-bits" for "decay_bits"."""
     return "--" + name.replace("_", "-")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from lehr.extras import needed_by
 from lehr.network import Network
 from lehr.simulate.result import Result
 
@@ -38,7 +39,8 @@ def _reference(net: Network, _: int) -> Run:
 
 
 def _torch(net: Network, _: int) -> Run:
-    from lehr.simulate.torch_engine import simulate
+    with needed_by("engine torch"):
+        from lehr.simulate.torch_engine import simulate
 
     return lambda x, trace: simulate(net, x, trace=trace)
 
@@ -64,7 +66,8 @@ def _reference_stream(net: Network, trace: tuple[str, ...]) -> Feed:
 
 
 def _torch_stream(net: Network, trace: tuple[str, ...]) -> Feed:
-    from lehr.simulate.torch_engine import stream
+    with needed_by("engine torch"):
+        from lehr.simulate.torch_engine import stream
 
     return stream(net, 1, trace)
 

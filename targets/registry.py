@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
-from pathlib import Path
+from importlib.metadata import EntryPoint
 
-from lehr.errors import UsageError
+from lehr.errors import ToolMissing, UsageError
+from lehr.extras import missing_package
 from lehr.spelling import one_of
 from lehr.targets.contract import Environment, Target
-
-GROUP = "lehr.targets"
+from lehr.targets.declared import GROUP, declared
 
 
 @dataclass(frozen=True)
@@ -30,21 +27,9 @@ class Entry:
 def entries() -> tuple[Entry, ...]:
     """All registered targets, by name."""
     values: dict[str, set[str]] = {}
-    for point in _declared():
+    for point in declared():
         values.setdefault(point.name, set()).add(point.value)
     return tuple(_load(name, sorted(values[name])) for name in sorted(values))
-
-
-def _declared() -> Iterator[EntryPoint]:
-    yield from entry_points(group=GROUP)
-    try:
-        distribution("lehr")
-    except (
-        PackageNotFoundError
-    ):  # a checkout that is not installed: the file that declares the entry points lies beside
-        checkout = Path(__file__).resolve().parent.parent / "pyproject.toml"
-        lines = tomllib.loads(checkout.read_text("utf-8"))["project"]["entry-points"][GROUP]
-        yield from (EntryPoint(name, value, GROUP) for name, value in lines.items())
 
 
 def _load(name: str, values: list[str]) -> Entry:
@@ -86,7 +71,7 @@ def get(name: str) -> Target:
 
     Raises:
         UsageError: when there is none, or it did not load.
-        ImportError: when a package that it needs is missing.
+        ToolMissing: when a package that it needs is missing.
     """
     found = next((entry for entry in entries() if entry.name == name), None)
     if found is None:
@@ -94,7 +79,7 @@ def get(name: str) -> Target:
             f"no target is called {name!r}; {one_of(name, (target.name for target in targets()))}"
         )
     if found.missing is not None:
-        raise found.missing
+        raise ToolMissing(missing_package(found.missing, f"target {name}") or found.reason)
     if found.target is None:
         raise UsageError(
             f"target {name} is broken ({found.reason}); reinstall the package that brings it"

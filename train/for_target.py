@@ -12,9 +12,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from lehr.errors import NotMappable
+from lehr.errors import NotMappable, UsageError
 from lehr.machines import MACHINES
 from lehr.network import Network
+from lehr.targets import registry
 from lehr.targets.contract import Target
 from lehr.targets.training_form import Share, TrainingForm, said_by
 from lehr.train.data import Dataset
@@ -61,6 +62,25 @@ def for_target(recipe: Recipe, target: Target, data: Dataset) -> Recipe:
             f"recipe {recipe.name} does not train for target {target.name}: "
         )
     return made
+
+
+def target_of(recipe: Recipe, name: str | None) -> Target | None:
+    """Return the target that a recipe is trained for; None where it is for none.
+
+    Args:
+        recipe: that may be in a target's form already.
+        name: of a target; that of the recipe if None.
+
+    Raises:
+        UsageError: when there is no such target, or the recipe is for another.
+    """
+    if name is not None and recipe.target not in (None, name):
+        raise UsageError(
+            f"--target {name}: recipe {recipe.name} is for target {recipe.target}; take the recipe "
+            "that it was made of"
+        )
+    named = name or recipe.target
+    return None if named is None else registry.get(named)
 
 
 def _then(net: Network, form: TrainingForm | None) -> Network:

@@ -144,16 +144,16 @@ def _other_key(parts: list[str], models: list[type[BaseModel]], recipe: type[Bas
     """Return the key that was probably meant: a similar one beside it, or the same one elsewhere."""
     prefix = "".join(f"{part}." for part in parts[:-1])
     similar = nearest(parts[-1], [name for model in models for name in model.model_fields], prefix)
-    elsewhere = [path for path in _paths(recipe) if path.rpartition(".")[2] == parts[-1]]
+    elsewhere = [path for path in keys(recipe) if path.rpartition(".")[2] == parts[-1]]
     if similar or not elsewhere:
         return similar or "remove it or correct its spelling"
     return f"did you mean {elsewhere[0]!r}?"
 
 
-def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key that does not stand in a list, dotted."""
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield every key that does not stand in a list, dotted: of a table, and then those in it."""
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
         if typing.get_origin(field.annotation) is not tuple:
             for inner in _models(field.annotation):
-                yield from _paths(inner, f"{prefix}{name}.")
+                yield from keys(inner, f"{prefix}{name}.")

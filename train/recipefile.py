@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from lehr.errors import FileRefused, UsageError
 from lehr.leftovers import recover
 from lehr.reading import read_text
 from lehr.spelling import nearest
+from lehr.train.bundled import bundled as bundled
 from lehr.train.mistakes import mistakes
 from lehr.train.recipe import Recipe
 
@@ -24,12 +24,6 @@ ARMS = {
     "float": ("network.weights=float",),
 }
 """The arms in which any recipe can be run, to compare them, and what `--set` makes them: without annealing, and without binarizing."""
-
-
-def bundled() -> dict[str, Path]:
-    """Return the recipes that come with lehr, by name."""
-    folder = Path(str(files("lehr.train"))) / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -98,10 +92,10 @@ def _assign(told: dict[str, Any], override: str) -> str:
     here: Any = told
     for name in parents:
         if not _holds(here, name):
-            return _no_key(key, name)
+            return _no_key(key, name, here)
         here = here[int(name)] if isinstance(here, list) else here.setdefault(name, {})
     if not _holds(here, last):
-        return _no_key(key, last)
+        return _no_key(key, last, here)
     here[int(last) if isinstance(here, list) else last] = value
     return ""
 
@@ -113,5 +107,10 @@ def _holds(here: Any, name: str) -> bool:
     )
 
 
-def _no_key(key: str, name: str) -> str:
-    return f"--set {key}: {name!r} is no key of the recipe; see 'lehr recipes copy' for one with all of them"
+def _no_key(key: str, name: str, here: Any) -> str:
+    way_out = (
+        f"the list has 0 to {len(here) - 1}"
+        if isinstance(here, list)
+        else "see 'lehr recipes copy' for one with all of them"
+    )
+    return f"--set {key}: {name!r} is no key of the recipe; {way_out}"

@@ -32,7 +32,7 @@ from lehr.export.precision import chosen_bits, completed, placeholder, rooms
 from lehr.network import INPUT, Input, Network
 from lehr.nodes import Flatten, Node, SumPool2d
 from lehr.refusals import Refusals
-from lehr.spelling import one_of, option
+from lehr.spelling import either, one_of, option
 from lehr.weights import KINDS
 from lehr.widths import analyse
 
@@ -209,11 +209,8 @@ def _check(options: Options, full_scale: float | None) -> None:
     if not 0 < options.error < 1:
         raise UsageError(f"--error is {options.error:g}; use a share between 0 and 1, such as 0.01")
     for name, allowed in (("decay", ("own", "common")), ("maps", ("own", "mean"))):
-        if getattr(options, name) not in allowed:
-            raise UsageError(
-                f"{option(name)} is {getattr(options, name)!r}; use "
-                f"{' or '.join(map(repr, allowed))}"
-            )
+        if (value := getattr(options, name)) not in allowed:
+            raise UsageError(f"{option(name)} is {value!r}; {either(value, allowed)}")
     if full_scale is not None and not 0 < full_scale < np.inf:
         raise UsageError(f"--full-scale is {full_scale:g}; use a number above 0, 255 for pixels")
 

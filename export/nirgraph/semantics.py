@@ -12,7 +12,7 @@ from lehr.export.nirgraph.graph import Cells, Graph, Wait
 from lehr.export.nirgraph.times import odd_times
 from lehr.network import OUTPUT
 from lehr.refusals import Refusals
-from lehr.spelling import option
+from lehr.spelling import either, nearest, option
 
 Discretize = Literal["euler", "exact"]
 Integrate = Literal["step", "ode"]
@@ -73,9 +73,7 @@ class Semantics:
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value not in allowed and not (value is None and name in ("integrate", "readout")):
-                raise UsageError(
-                    f"{option(name)} is {value!r}; use {' or '.join(map(repr, allowed))}"
-                )
+                raise UsageError(f"{option(name)} is {value!r}; {either(str(value), allowed)}")
 
 
 def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
@@ -95,10 +93,10 @@ def decided(graph: Graph, told: Semantics, refusals: Refusals) -> Graph:
     named = {layer: (layer, source, graph.names[source]) for source, layer in graph.heads.items()}
     layer = next((layer for layer, names in named.items() if told.read_from in names), None)
     if layer is None:
+        way_out = f"{nearest(told.read_from, graph.heads)} use {choice}".strip()
         refusals.add(
             UsageError(
-                f"--read-from is {told.read_from!r}, which does not lead to the output; use "
-                f"{choice}"
+                f"--read-from is {told.read_from!r}, which does not lead to the output; {way_out}"
             )
         )
         return graph

@@ -4,6 +4,7 @@ from lehr.api.artifacts import build, check, targets, verify
 from lehr.api.exporting import export, quantize
 from lehr.api.models import read, recipes, write
 from lehr.api.running import compare, simulate
+from lehr.api.training import train
 
 __all__ = [
     "build",
@@ -15,6 +16,7 @@ __all__ = [
     "recipes",
     "simulate",
     "targets",
+    "train",
     "verify",
     "write",
 ]

@@ -15,6 +15,7 @@ from lehr.cli.demo import demo
 from lehr.cli.exporting import export
 from lehr.cli.inspecting import inspect
 from lehr.cli.machine import doctor
+from lehr.cli.pages import Group, dress
 from lehr.cli.quantizing import quantize
 from lehr.cli.simulating import simulate
 from lehr.cli.training import train
@@ -22,8 +23,7 @@ from lehr.cli.widths import widths
 
 app = typer.Typer(
     name="lehr",
-    no_args_is_help=True,
-    add_completion=False,
+    cls=Group,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,6 +46,7 @@ for command in (
     doctor,
 ):
     app.command()(command)
+dress(app)
 
 
 def _version(asked: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, session
 from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded, Target
@@ -26,7 +27,12 @@ def build(
     ] = 16,
     options: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="KEY=VALUE", help="An option of the target."),
+        typer.Option(
+            "--option",
+            metavar="KEY=VALUE",
+            help="An option of the target.",
+            autocompletion=completing.target_options,
+        ),
     ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="Let the tools of this machine measure it, too.")
@@ -82,7 +88,8 @@ def build(
                     else f"on the inputs of {inputs}"
                 )
                 out.say(f"note: {name} {state} {where}; the golden vectors say nothing of it")
-        out.say(f"wrote {output} ({len(built.plan.files)} files); 'lehr verify {output}' runs it")
+        out.say(f"wrote {output} ({len(built.plan.files)} files)")
+        out.then("report" if chip.runner() is None else "verify", output)
         out.facts.update(
             output=str(output),
             target=chip.name,
@@ -159,6 +166,7 @@ def verify(
             changed=list(verified.changed),
         )
         verified.require()
+        out.then("report", folder)
 
 
 def report(

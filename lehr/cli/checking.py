@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
 from lehr.cli.models import read_model
 from lehr.cli.options import Model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lehr.network import Network
 
 
@@ -19,24 +22,24 @@ def check(
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", metavar="NAME", help="One of `lehr targets list`; all if not given."
+            "--target",
+            metavar="NAME",
+            help="One of `lehr targets list`; all if not given.",
+            autocompletion=completing.targets,
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether a network maps to a target, and everything that stands in the way; or, of all targets, which take it.
-
-    Example: lehr check model.nir
-    """
+    """Tell whether a network maps to a target, and everything that stands in the way; or, of all targets, which take it."""
     with session(as_json) as out:
         net = read_model(out, model)
         if target is None:
-            _of_all(out, net)
+            _of_all(out, net, model)
         else:
-            _of_one(out, net, target)
+            _of_one(out, net, model, target)
 
 
-def _of_one(out: Output, net: Network, target: str) -> None:
+def _of_one(out: Output, net: Network, model: Path, target: str) -> None:
     from collections import Counter
 
     from lehr.errors import NotMappable
@@ -61,9 +64,11 @@ def _of_one(out: Output, net: Network, target: str) -> None:
         out.fail(NotMappable.exit_code)
     else:
         out.say(f"the network maps to {chip.name}")
+        if not chip.no_artefact:
+            out.then("build", model, "--target", chip.name, "-o", f"{chip.name}-{model.stem}")
 
 
-def _of_all(out: Output, net: Network) -> None:
+def _of_all(out: Output, net: Network, model: Path) -> None:
     from lehr.errors import NotMappable
     from lehr.targets import registry
     from lehr.targets.changes import changes
@@ -91,3 +96,7 @@ def _of_all(out: Output, net: Network) -> None:
     out.facts.update(maps=maps, changes=facts)
     if not maps:
         out.fail(NotMappable.exit_code)
+    built = [name for name in maps if not registry.get(name).no_artefact]
+    if built:
+        first = "c" if "c" in built else built[0]
+        out.then("build", model, "--target", first, "-o", f"{first}-{model.stem}")

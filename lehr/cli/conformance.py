@@ -33,3 +33,4 @@ def conformance(
             "read"
         )
         out.facts.update(output=str(output), networks=index)
+        out.then("inspect", output / index[0]["name"] / "model.nir")

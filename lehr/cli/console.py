@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from lehr.cli.packages import missing_package
+from lehr.cli import layout
 from lehr.errors import FileRefused, LehrError, ToolMissing, UsageError
+from lehr.extras import missing_package
 from lehr.text import printable, shortened
 
 if TYPE_CHECKING:
@@ -24,9 +27,10 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")
 ]
 INTERRUPTED = 130
+SCHEMA = "lehr-cli/1"
+"""What --json prints calls itself so; docs/json.md says what changes the number."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _LONG_WORD = re.compile(r"\S{300,}")
-_NUMBER = re.compile(r"[<>]? ?-?[\d.,]+( %)?")
 
 
 class Output:
@@ -43,16 +47,22 @@ class Output:
         self.facts: dict[str, Any] = {}
         self.checked = False
         self.exit_code = 0
+        self._next = ""
 
     def say(self, text: str = "") -> None:
         """A line of the result, for people."""
         if not self.as_json:
-            typer.echo(printable(text))
+            for line in layout.wrapped(printable(text), layout.columns()):
+                typer.echo(line)
 
     def note(self, text: str) -> None:
         """Tell what one must know of the result: a line for people, one of `notes` for --json."""
         self.say(f"note: {text}")
         self.facts.setdefault("notes", []).append(text)
+
+    def then(self, *words: object) -> None:
+        """Name the command that one gives next, `lehr` before its words; it is told unless this one fails."""
+        self._next = shlex.join(("lehr", *map(str, words)))
 
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = ""
@@ -60,21 +70,20 @@ class Output:
         """A table of the result, for people; numbers are aligned to the right. Nothing is printed where there are no rows."""
         if self.as_json or not rows:
             return
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-
-        made = Table(
-            title=printable(title) or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False
+        width = layout.columns() or layout.PIPED
+        if title:
+            self.say(title)
+        made = layout.lines_of_table(
+            list(map(printable, columns)),
+            [[printable(str(cell)) for cell in row] for row in rows],
+            width,
         )
-        for index, column in enumerate(columns):
-            numeric = all(_NUMBER.fullmatch(str(row[index])) for row in rows)
-            made.add_column(
-                printable(column), justify="right" if numeric else "left", overflow="fold"
-            )
-        for row in rows:
-            made.add_row(*(printable(str(cell)) for cell in row))
-        width = None if sys.stdout.isatty() else 160
+        if isinstance(made, Iterator):
+            for line in made:
+                typer.echo(line)
+            return
+        from rich.console import Console
+
         Console(highlight=False, markup=False, width=width).print(made)
 
     def fail(self, code: int) -> None:
@@ -82,13 +91,37 @@ class Output:
         self.exit_code = code
 
     def end(self) -> None:
-        """Print the verdict, and with --json all facts: FAIL, or PASS where something was checked."""
+        """Print what comes next and the verdict, FAIL, or PASS where something was checked; with --json all facts."""
         verdict = "FAIL" if self.exit_code else "PASS" if self.checked else ""
+        then = "" if self.exit_code else self._next
         if self.as_json:
             result = {"result": verdict} if verdict else {}
-            typer.echo(json.dumps({**self.facts, "exit_code": self.exit_code, **result}, indent=2))
-        elif verdict:
+            facts = {"schema": SCHEMA, **self.facts, **({"next": then} if then else {})}
+            typer.echo(json.dumps({**facts, "exit_code": self.exit_code, **result}, indent=2))
+            return
+        if then:
+            for line in layout.command(f"next: {printable(then)}", layout.columns()):
+                typer.echo(line)
+        if verdict:
             typer.echo(verdict)
+
+
+class _ToStderr(logging.Handler):
+    """Passes on what lehr itself has to say while it works, above the progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{record.getMessage()}\n")
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    logger, handler = logging.getLogger("lehr"), _ToStderr()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager
@@ -101,7 +134,8 @@ def session(as_json: bool) -> Iterator[Output]:
     out = Output(as_json)
     message, lines = None, list[str]()
     try:
-        yield out
+        with _heard():
+            yield out
     except LehrError as error:
         message, out.exit_code = _of_a_path(error.__cause__) or (str(error), error.exit_code)
         lines = error.lines if message == str(error) else [message]
@@ -122,24 +156,33 @@ def session(as_json: bool) -> Iterator[Output]:
         message, out.exit_code = _unexpected(error)
     if message:
         out.facts["error"] = _LONG_WORD.sub(_shortened, message)
-        typer.echo(
-            "error: "
-            + "\n  ".join(
-                printable(_LONG_WORD.sub(_shortened, line)) for line in lines or [message]
-            ),
-            err=True,
-        )
+        _say_error(lines or [message])
+    _end(out, silent=bool(message))
+
+
+def _end(out: Output, *, silent: bool) -> NoReturn:
+    """Print the verdict and go; of a stdout that takes nothing, only what was not said before."""
     try:
         out.end()
+    except BrokenPipeError:
+        _silence()
+        raise typer.Exit(out.exit_code or 1) from None
     except OSError as error:
         _silence()
-        if not message:
+        if not silent:
             typer.echo(
                 f"error: the result cannot be printed: {error.strerror}; let it go elsewhere",
                 err=True,
             )
         raise typer.Exit(out.exit_code or FileRefused.exit_code) from None
     raise typer.Exit(out.exit_code)
+
+
+def _say_error(sentences: Sequence[str]) -> None:
+    first, *rest = (printable(_LONG_WORD.sub(_shortened, sentence)) for sentence in sentences)
+    for line in (f"error: {first}", *(f"  {each}" for each in rest)):
+        for part in layout.wrapped(line, layout.columns(sys.stderr)):
+            typer.echo(part, err=True)
 
 
 def _shortened(word: re.Match[str]) -> str:
@@ -158,7 +201,7 @@ def _of_a_path(error: BaseException | None) -> tuple[str, int] | None:
 
 def _unexpected(error: Exception) -> tuple[str, int]:
     """What is said of an error that nobody foresaw where it came from, and the exit code: a bug, unless the machine lacks something."""
-    if isinstance(error, ImportError) and (missing := missing_package(error)):
+    if isinstance(error, ImportError) and (missing := missing_package(error, "this command")):
         return missing, ToolMissing.exit_code
     if refusal := _of_a_path(error):
         return refusal

@@ -85,6 +85,7 @@ def demo(
             f"wrote {output}: the run, model.nir, in.npz, out.npz, "
             f"{', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}"
         )
+        out.then("report", output / "c")
         if not all(pair.equal for pair in pairs.values()):
             out.fail(NotBitExact.exit_code)
 

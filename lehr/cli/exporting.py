@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
 from lehr.cli.foreign import ForReader, from_network, tell_of_reader
 from lehr.cli.options import InputFile
@@ -47,7 +48,11 @@ def export(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(metavar="int2..int8", help="Of a model: round real weights to that."),
+        typer.Option(
+            metavar="int2..int8",
+            help="Of a model: round real weights to that.",
+            autocompletion=completing.integer_weights,
+        ),
     ] = None,
     decay_bits: Annotated[
         int | None, typer.Option(help="Of a model: round decays to k/2^n.", metavar="n")
@@ -177,6 +182,8 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
         state_bits={name: layer.bits for name, layer in verified.widths.layers.items()},
     )
     out.say(f"wrote {output}")
+    if reader is None:
+        out.then("check", output)
 
 
 def _from_model(
@@ -237,3 +244,5 @@ def _from_model(
         state_bits={name: neuron.fields.state_bits for name, neuron in exported.neurons.items()},
     )
     out.say(f"wrote {output}")
+    if reader is None:
+        out.then("check", output)

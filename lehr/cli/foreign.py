@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.models import read_model
 from lehr.errors import UsageError
 
@@ -23,6 +24,7 @@ ForReader = Annotated[
         help="Write float units for another tool's NIR importer in place of the exact file: norse, rockpool, sc-neurocore, sinabs, "
         "snntorch, spikingjelly, or nir for any other. What they cannot say of the network is "
         "told.",
+        autocompletion=completing.readers,
     ),
 ]
 

@@ -60,11 +60,14 @@ def inspect(
         )
         if net is None:
             _tell_declared(out, declared)
+            example = ("--calibrate", "IN.npz", "-o", "MODEL.nir")
+            out.then(*(("inspect", model) if declared.exact else ("quantize", model, *example)))
             if not declared.exact and not structure:
                 _tell_refusals(out, model)
         else:
             _tell_network(out, declared, net)
             _tell_updates(out, net)
+            out.then("check", model)
         out.say(
             f"{out.facts['bytes']['file']:,} bytes in the file, {out.facts['bytes']['arrays']:,} "
             "in its arrays"
@@ -115,10 +118,7 @@ def _tell_refusals(out: Output, model: Path) -> None:
     for reason in refused:
         out.say(f"  {reason}")
     if not refused:
-        out.say(
-            f"nothing was found that lehr quantize refuses: lehr quantize {model} --calibrate "
-            "IN.npz -o MODEL.nir"
-        )
+        out.say("nothing was found that lehr quantize refuses")
 
 
 def _declared(node: DeclaredNode) -> str:

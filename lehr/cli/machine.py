@@ -9,22 +9,8 @@ from typing import Annotated
 import typer
 
 from lehr import __version__
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
-
-PACKAGES = (
-    "numpy",
-    "torch",
-    "snntorch",
-    "numba",
-    "nir",
-    "nirtorch",
-    "onnx",
-    "onnxruntime",
-    "h5py",
-    "safetensors",
-    "pydantic",
-    "scikit-learn",
-)
 
 
 def doctor(
@@ -34,6 +20,7 @@ def doctor(
             "--install",
             metavar="NAME",
             help="Install a tool of a target into a Python environment of its own.",
+            autocompletion=completing.environments,
         ),
     ] = None,
     as_json: Json = False,
@@ -41,12 +28,15 @@ def doctor(
     """Tell what this machine has: packages, targets and their tools, and how to get what is missing."""
     with session(as_json) as out:
         from lehr.errors import ToolMissing
+        from lehr.extras import CORE, EXTRAS
         from lehr.targets import registry
 
         if install is not None:
             _install(out, install)
+            out.then("targets", "list")
             return
-        packages = {name: _version(name) for name in PACKAGES}
+        out.then("demo")
+        packages = {name: _version(name) for each in (CORE, *EXTRAS.values()) for name in each}
         tools = {}
         for entry in registry.entries():
             runner = entry.target.runner() if entry.target else None
@@ -76,7 +66,7 @@ def doctor(
             environments=own,
             machine_code=kept,
         )
-        if "missing" in packages.values():
+        if "missing" in (packages[name] for name in CORE):
             raise ToolMissing(
                 "a package is missing; install lehr again with its dependencies (pip install lehr)"
             )

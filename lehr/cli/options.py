@@ -7,12 +7,27 @@ from typing import Annotated
 
 import typer
 
+from lehr.cli import completing
+
+DATA_VARIABLE = "LEHR_DATA"
+"""Environment variable with the folder of data sets, where --data does not name one."""
+
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a bundled recipe.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe file, or the name of a bundled recipe.",
+        autocompletion=completing.recipes_and_files,
+    ),
 ]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="Folder with the data set's official files."),
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        envvar=DATA_VARIABLE,
+        help="Folder with the data set's official files.",
+    ),
 ]
 Download = Annotated[
     bool,
@@ -21,7 +36,10 @@ Download = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change a key of the recipe, as in train.lr=1e-3."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key of the recipe, as in train.lr=1e-3.",
+        autocompletion=completing.recipe_keys,
     ),
 ]
 Model = Annotated[
@@ -52,8 +70,15 @@ FramesOption = Annotated[
         metavar="step_us=N,...",
         help="How a recording becomes steps: microseconds in one, and start_us, steps (all from the first event to the last if left out), "
         "downsample (pixels of the camera in a row of the network's).",
+        autocompletion=completing.frames,
     ),
 ]
 Target = Annotated[
-    str, typer.Option("--target", metavar="NAME", help="One of `lehr targets list`.")
+    str,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="One of `lehr targets list`.",
+        autocompletion=completing.targets,
+    ),
 ]

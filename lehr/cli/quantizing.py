@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, percent, session
 from lehr.cli.options import FramesOption
 
@@ -55,44 +56,74 @@ def quantize(
     reset: Annotated[
         str,
         typer.Option(
-            metavar="zero|subtract", help="A spike sets to v_reset, or takes the threshold off."
+            metavar="zero|subtract",
+            help="A spike sets to v_reset, or takes the threshold off.",
+            autocompletion=completing.words("zero", "subtract"),
         ),
     ] = "zero",
     reset_timing: Annotated[
-        str, typer.Option(metavar="same_step|next_step", help="When it does it.")
+        str,
+        typer.Option(
+            metavar="same_step|next_step",
+            help="When it does it.",
+            autocompletion=completing.words("same_step", "next_step"),
+        ),
     ] = "same_step",
     fires: Annotated[
-        str, typer.Option(metavar="gt|ge", help="Whether a membrane at its threshold fires.")
+        str,
+        typer.Option(
+            metavar="gt|ge",
+            help="Whether a membrane at its threshold fires.",
+            autocompletion=completing.words("gt", "ge"),
+        ),
     ] = "gt",
     discretize: Annotated[
-        str, typer.Option(metavar="euler|exact", help="Decays of 1 - dt/tau, or of exp(-dt/tau).")
+        str,
+        typer.Option(
+            metavar="euler|exact",
+            help="Decays of 1 - dt/tau, or of exp(-dt/tau).",
+            autocompletion=completing.words("euler", "exact"),
+        ),
     ] = "euler",
     integrate: Annotated[
         str | None,
         typer.Option(
-            metavar="step|ode", help="IF and I add r times their input in a step, or r dt."
+            metavar="step|ode",
+            help="IF and I add r times their input in a step, or r dt.",
+            autocompletion=completing.words("step", "ode"),
         ),
     ] = None,
     current: Annotated[
         str,
         typer.Option(
-            metavar="new|last", help="CubaLIF takes the current of this step, or the last."
+            metavar="new|last",
+            help="CubaLIF takes the current of this step, or the last.",
+            autocompletion=completing.words("new", "last"),
         ),
     ] = "new",
     readout: Annotated[
         str | None,
         typer.Option(
-            metavar="count|last|sum|max", help="What is read of the layer before the output."
+            metavar="count|last|sum|max",
+            help="What is read of the layer before the output.",
+            autocompletion=completing.words("count", "last", "sum", "max"),
         ),
     ] = None,
     read_from: Annotated[
         str | None,
         typer.Option(
-            metavar="LAYER", help="Which layer decides, where several lead to the output."
+            metavar="LAYER",
+            help="Which layer decides, where several lead to the output.",
+            autocompletion=completing.graph_neurons,
         ),
     ] = None,
     weights: Annotated[
-        str, typer.Option(metavar="int8..int2|ternary|binary", help="What weights are rounded to.")
+        str,
+        typer.Option(
+            metavar="int8..int2|ternary|binary",
+            help="What weights are rounded to.",
+            autocompletion=completing.weights,
+        ),
     ] = "int8",
     decay_bits: Annotated[
         int | None, typer.Option(metavar="n", help="Round decays to k/2^n; by --error if left out.")
@@ -109,13 +140,17 @@ def quantize(
     decay: Annotated[
         str,
         typer.Option(
-            metavar="own|common", help="Decays that differ in a layer: each its own, or the mean."
+            metavar="own|common",
+            help="Decays that differ in a layer: each its own, or the mean.",
+            autocompletion=completing.words("own", "common"),
         ),
     ] = "own",
     maps: Annotated[
         str,
         typer.Option(
-            metavar="own|mean", help="Neurons that differ in a channel: each its own, or the mean."
+            metavar="own|mean",
+            help="Neurons that differ in a channel: each its own, or the mean.",
+            autocompletion=completing.words("own", "mean"),
         ),
     ] = "own",
     samples: Annotated[
@@ -164,6 +199,8 @@ def quantize(
         _tell(out, verified, given.labels)
         out.facts["model"] = str(output)
         out.say(f"wrote {output}")
+        how = ("--frames", frames) if frames else ()
+        out.then("simulate", output, "-i", calibrate, *how)
 
 
 def _tell(out: Output, verified: VerifiedGraph, labels: npt.NDArray[np.int64] | None) -> None:

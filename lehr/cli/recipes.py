@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
 
-app = typer.Typer(
-    no_args_is_help=True, help="List and copy the bundled recipes, and write their test data."
-)
+app = typer.Typer(help="List and copy the bundled recipes, and write their test data.")
 
 
 @app.command("list")
@@ -46,6 +45,7 @@ def list_recipes(as_json: Json = False) -> None:
             for row in rows
         ]
         out.facts["arms"] = ARMS
+        out.then("train", "digits")
         out.table(("recipe", "data", "network", "steps", "beta", "what it is"), rows)
         out.table(
             ("arm of any recipe", "lehr train RECIPE"),
@@ -55,7 +55,9 @@ def list_recipes(as_json: Json = False) -> None:
 
 @app.command()
 def copy(
-    name: Annotated[str, typer.Argument(help="Name of a bundled recipe.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of a bundled recipe.", autocompletion=completing.recipes)
+    ],
     to: Annotated[
         Path | None, typer.Argument(help="File to write; NAME.toml in this folder if not given.")
     ] = None,
@@ -77,6 +79,7 @@ def copy(
         write_bytes(path, bundled()[name].read_bytes())
         out.facts["path"] = str(path)
         out.say(f"wrote {path}")
+        out.then("train", path)
 
 
 @app.command()
@@ -114,3 +117,4 @@ def samples(
         )
         out.facts.update(path=str(output), samples=len(test))
         out.say(f"wrote {len(test):,} test samples to {output}")
+        out.then("simulate", "MODEL.nir", "-i", output)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.comparing import compare_with
 from lehr.cli.console import (
     INTERRUPTED,
@@ -50,7 +51,10 @@ def simulate(
     trace: Annotated[
         list[str] | None,
         typer.Option(
-            "--trace", metavar="NODE", help="Keep spikes and membranes of a layer, or of 'all'."
+            "--trace",
+            metavar="NODE",
+            help="Keep spikes and membranes of a layer, or of 'all'.",
+            autocompletion=completing.neurons,
         ),
     ] = None,
     trace_samples: Annotated[
@@ -59,7 +63,9 @@ def simulate(
             "--trace-samples", metavar="NUMBERS", help="Trace these samples alone, as 0,7,100-199."
         ),
     ] = None,
-    engine_name: Annotated[str, typer.Option("--engine", help=HELP)] = DEFAULT,
+    engine_name: Annotated[
+        str, typer.Option("--engine", help=HELP, autocompletion=completing.engines)
+    ] = DEFAULT,
     threads: Annotated[
         int,
         typer.Option(
@@ -75,6 +81,7 @@ def simulate(
             "--compare",
             metavar="OUT.npz|ENGINE",
             help="Compare with a result, or with another engine.",
+            autocompletion=completing.engines,
         ),
     ] = None,
     resume: Annotated[
@@ -107,6 +114,7 @@ def simulate(
         what = traced(net, trace or [], trace_samples, samples.shape[0])
         run = engine(engine_name, net, threads or len(os.sched_getaffinity(0)))
         out.facts["engine"] = engine_name
+        out.then("check", model)
         if compared is not None:
             compare_with(out, net, samples, run, compared)
             return

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, session
 
 if TYPE_CHECKING:
     from lehr.targets.contract import Target
 
-app = typer.Typer(
-    no_args_is_help=True, help="List the targets and show what each of them computes."
-)
+app = typer.Typer(help="List the targets and show what each of them computes.")
 
 
 @app.command("list")
@@ -27,10 +26,7 @@ def list_targets(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List all registered targets: what each computes and holds, what judges it, and which version of that is here.
-
-    Example: lehr targets list
-    """
+    """List all registered targets: what each computes and holds, what judges it, and which version of that is here."""
     with session(as_json) as out:
         from lehr.errors import NotBitExact
         from lehr.targets import registry
@@ -77,6 +73,7 @@ def list_targets(
             )
         out.table(("target", "what it is", "what it holds", "judge", "tool", "exact"), rows)
         out.facts["targets"] = facts
+        out.then("check", "MODEL.nir")
 
 
 def _exact(chip: Target) -> tuple[int, int]:
@@ -94,7 +91,10 @@ def _exact(chip: Target) -> tuple[int, int]:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=completing.targets)],
+    as_json: Json = False,
+) -> None:
     """Show the arithmetics and options of one target."""
     with session(as_json) as out:
         from dataclasses import asdict
@@ -123,6 +123,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = F
             arithmetics=fields,
             options=dict(target.options),
         )
+        out.then("check", "MODEL.nir", "--target", target.name)
 
 
 @app.command()
@@ -133,9 +134,8 @@ def ops(as_json: Json = False) -> None:
         from lehr.targets.operators import support, with_artefacts
 
         table = support(registry.targets())
-        names = [target.name for target in with_artefacts(registry.targets())]
-        out.table(
-            ("operator", *names),
-            [(op, *("yes" if row[n] else "no" for n in names)) for op, row in table.items()],
-        )
+        built = [target.name for target in with_artefacts(registry.targets())]
+        rows = [(op, ", ".join(name for name in built if row[name])) for op, row in table.items()]
+        out.table(("operator", "taken by"), [(op, takers or "no target") for op, takers in rows])
         out.facts["operators"] = table
+        out.then("check", "MODEL.nir")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lehr.cli import completing
 from lehr.cli.console import Json, Output, percent, progress, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
 
 if TYPE_CHECKING:
-    from lehr.targets.contract import Target
     from lehr.train.data import Dataset
     from lehr.train.loop import Trained
     from lehr.train.progress import Progress
@@ -37,6 +37,7 @@ def train(
             "--target",
             metavar="NAME",
             help="Train in the arithmetic, and under the limits, of a target; one of `lehr targets list`.",
+            autocompletion=completing.targets,
         ),
     ] = None,
     seeds: Annotated[
@@ -70,15 +71,13 @@ def train(
         told = load(
             recipe, tuple(overrides or ())
         )  # before torch is imported: a mistake in it is said at once
-        chip = _target(told, target)
         from lehr.errors import UsageError
-        from lehr.export.checkpoint import check_run_folder
-        from lehr.train.progress import Progress, progress_folder
+        from lehr.train.for_target import for_target, target_of
+        from lehr.train.running import kept_progress
 
+        chip = target_of(told, target)
         samples = None
         if chip is not None:
-            from lehr.train.for_target import for_target
-
             samples = read_data(told.data, data, download)
             told = for_target(told, chip, samples)
         run = output or Path("runs") / told.name
@@ -94,13 +93,12 @@ def train(
         )
         kept = {}
         for folder, each in runs.items():
-            check_run_folder(folder)
             if tensorboard is not None and tensorboard.resolve().is_relative_to(folder.resolve()):
                 raise UsageError(
                     f"--tensorboard {tensorboard} lies in {folder}, which holds a run alone; give "
                     "a folder beside it"
                 )
-            kept[folder] = Progress.open(progress_folder(folder), each, resume)
+            kept[folder] = kept_progress(folder, each, resume)
         samples = samples or read_data(told.data, data, download)
         out.facts["runs"] = []
         for folder, each in runs.items():
@@ -112,24 +110,11 @@ def train(
                 else tensorboard
             )
             out.facts["runs"].append(_train_one(out, folder, each, samples, kept[folder], events))
+        out.then("export", next(iter(runs)), "-o", "model.nir")
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(
                 out, [made["accuracy"] for made in out.facts["runs"]]
             )
-
-
-def _target(recipe: Recipe, name: str | None) -> Target | None:
-    """Return the target that is named on the command line, or by a recipe that has been brought into its form before."""
-    from lehr.errors import UsageError
-    from lehr.targets import registry
-
-    if name is not None and recipe.target not in (None, name):
-        raise UsageError(
-            f"--target {name}: recipe {recipe.name} is for target {recipe.target}; take the recipe "
-            "that it was made of"
-        )
-    named = name or recipe.target
-    return None if named is None else registry.get(named)
 
 
 def _train_one(

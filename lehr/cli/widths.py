@@ -84,6 +84,7 @@ def widths(
             )  # as the file was that it comes from
             out.facts.update(output=str(output), network=made.digest, origin=origin)
             out.say(f"wrote {output}")
+        out.then(*(("widths", model, "-o", "OUT.nir") if output is None else ("check", output)))
 
 
 def _tell(out: Output, net: Network, proven: Network, observed: Observed | None) -> None:

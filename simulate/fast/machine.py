@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import importlib
+import logging
 import os
 import platform
 import sys
@@ -81,7 +82,15 @@ def object_file(file: str, name: str, kinds: tuple[Any, ...], label: str) -> byt
 
 
 def _compiled(file: str, name: str, kinds: tuple[Any, ...]) -> bytes:
+    _say_that_it_takes_a_while()
     return bytes(target_machine().emit_object(module(file, name, kinds)))
+
+
+@cache
+def _say_that_it_takes_a_while() -> None:
+    """Tell, once in a process, who listens to lehr's log: the command line does."""
+    kept = "once" if folder() else "nothing keeps them for the next run: see 'lehr doctor'"
+    logging.getLogger("lehr").info("compiling kernels (%s)", kept)
 
 
 def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:

@@ -8,7 +8,8 @@ from onnx import ModelProto, ValueInfoProto, helper
 
 from lehr.network import Network
 from lehr.targets.golden import FOLDER, stem
-from lehr.targets.onnx.model import MEMBRANE, SPIKES, scores_of
+from lehr.targets.onnx.graph import MEMBRANE, SPIKES
+from lehr.targets.onnx.model import scores_of
 from lehr.targets.onnx.readme import state_table, value_table
 
 MAKEFILE = """\

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from lehr.errors import FileRefused, NotBitExact
+from lehr.extras import needed_by
 from lehr.simulate import Trace, compare
 from lehr.targets.contract import Environment, Figure, MachineTrace
-from lehr.targets.onnx.model import MEMBRANE, SPIKES
+from lehr.targets.onnx.graph import MEMBRANE, SPIKES
 
 IREE = Environment(
     "iree",
@@ -99,6 +99,8 @@ def _models(folder: Path) -> list[Path]:
 
 def _entry(folder: Path) -> list[int]:
     """Return the shape of the input of `model.onnx`: batch, steps, and that of a sample."""
+    with needed_by("target iree"):
+        import onnx
     try:
         graph = onnx.load(folder / MODEL).graph
         return [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]

@@ -8,12 +8,11 @@ from typing import ClassVar
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
+from lehr.extras import needed_by
 from lehr.network import Network
 from lehr.targets.contract import Environment, Estimate, Figure, Options, Runner
-from lehr.targets.iree.readme import makefile, readme
 from lehr.targets.iree.runner import IREE, MODEL, STEP, IreeRuntime, measured
 from lehr.targets.onnx import Onnx
-from lehr.targets.onnx.model import make_model, make_step_model
 
 BATCH = "batch"
 MOST = 4096
@@ -42,6 +41,9 @@ class Iree(Onnx):
     def plan(self, net: Network, options: Options) -> BuildPlan:
         """Both models, a Makefile that compiles them, and a README that shows how to run them."""
         batch = _batch(options)
+        with needed_by("target iree"):
+            from lehr.targets.iree.readme import makefile, readme
+            from lehr.targets.onnx.model import make_model, make_step_model
         model, step = make_model(net, True, batch, net.steps), make_step_model(net, True, batch)
         files = {
             name: made.SerializeToString(deterministic=True)

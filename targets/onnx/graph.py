@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-INT8, UINT8, INT32, INT64, BOOL = (
-    TensorProto.INT8,
-    TensorProto.UINT8,
-    TensorProto.INT32,
-    TensorProto.INT64,
-    TensorProto.BOOL,
-)
+if TYPE_CHECKING:
+    from onnx import NodeProto, TensorProto
+
+UINT8, INT8, INT32, INT64, BOOL = 2, 3, 6, 7, 9
+"""Types of values, by ONNX's own numbers: what maps is said without onnx."""
+NUMPY = {UINT8: np.uint8, INT8: np.int8, INT32: np.int32, INT64: np.int64, BOOL: np.bool_}
+OPSET, IR_VERSION = 21, 10
+STEPS, STATES = "lehr.steps", "lehr.states"
+"""Keys of a model's metadata."""
+SPIKES, MEMBRANE, NEXT = "spikes.", "membrane.", "next/"
+"""What the names of a model's outputs begin with."""
 
 
 class Graph:
@@ -32,14 +35,16 @@ class Graph:
 
     def constant(self, value: npt.ArrayLike, dtype: int, at: str) -> str:
         """Store `value` and return its name."""
+        from onnx import numpy_helper
+
         name = f"{at}/constant{len(self.constants)}"
-        self.constants.append(
-            numpy_helper.from_array(np.asarray(value, helper.tensor_dtype_to_np_dtype(dtype)), name)
-        )
+        self.constants.append(numpy_helper.from_array(np.asarray(value, NUMPY[dtype]), name))
         return name
 
     def op(self, kind: str, *inputs: str, at: str, name: str = "", **attributes: Any) -> str:
         """Append an operator of node `at` and return its output, called `name` where one is given."""
+        from onnx import helper
+
         name = name or f"{at}/{kind}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper
@@ -25,12 +25,21 @@ from lehr.intervals import intervals
 from lehr.network import INPUT, OUTPUT, Network
 from lehr.nodes import Shape
 from lehr.simulate.result import LEAST
-from lehr.targets.onnx.graph import INT32, INT64, UINT8, Graph
+from lehr.targets.onnx.graph import (
+    INT32,
+    INT64,
+    IR_VERSION,
+    MEMBRANE,
+    NEXT,
+    OPSET,
+    SPIKES,
+    STATES,
+    STEPS,
+    UINT8,
+    Graph,
+)
 from lehr.targets.onnx.step import State, Step
 
-OPSET, IR_VERSION = 21, 10
-STEPS, STATES = "lehr.steps", "lehr.states"
-SPIKES, MEMBRANE, NEXT = "spikes.", "membrane.", "next/"
 Dim = int | str
 """A dimension: a number, or the name of one that is free."""
 
@@ -109,6 +118,13 @@ def make_step_model(net: Network, trace: bool, samples: Dim = "N") -> ModelProto
     )
     links = [[state.before, name, state.first] for state, name in zip(states, after, strict=True)]
     return _model(graph, {STEPS: str(net.steps), STATES: json.dumps(links)})
+
+
+MAKERS: Mapping[str, Callable[[Network, bool], ModelProto]] = {
+    "scan": make_model,
+    "step": make_step_model,
+}
+"""By the values of the target's option `form`."""
 
 
 def _model(graph: GraphProto, facts: dict[str, str]) -> ModelProto:

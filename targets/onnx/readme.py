@@ -7,7 +7,8 @@ import json
 from onnx import ModelProto, ValueInfoProto, helper
 
 from lehr.network import Network
-from lehr.targets.onnx.model import STATES, scores_of
+from lehr.targets.onnx.graph import STATES
+from lehr.targets.onnx.model import scores_of
 
 TEMPLATE = """\
 # {file}

@@ -13,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lehr.errors import FileRefused, NotBitExact, ToolMissing, UsageError
+from lehr.extras import pip_line
 from lehr.simulate.result import Trace
-from lehr.targets.onnx.model import MEMBRANE, SPIKES, STATES, STEPS
+from lehr.targets.onnx.graph import MEMBRANE, SPIKES, STATES, STEPS
 
 FILE = "model.onnx"
+NEEDED = ("onnx", "onnxruntime")
+"""Packages that make the model, and that run it."""
 
 
 class OnnxRuntime:
@@ -31,11 +34,8 @@ class OnnxRuntime:
 
     def missing(self) -> str | None:
         """Why ONNX Runtime cannot be used, or None."""
-        return (
-            None
-            if find_spec("onnxruntime")
-            else "ONNX Runtime is not installed; pip install onnxruntime"
-        )
+        lacking = next((name for name in NEEDED if not find_spec(name)), None)
+        return lacking and f"target onnx needs {lacking}; {pip_line(lacking)}"
 
     def run(self, folder: Path, x: npt.NDArray[np.uint8]) -> Trace:
         """Spikes and membranes of every neuron layer, `[N, T, *shape]`, for inputs `[N, *shape]` or `[N, T, *shape]`.

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import helper
 
 from lehr.interval import Interval
 from lehr.network import INPUT, Conv2d, Delay, Flatten, Linear, Network, Neuron, SumPool2d
 from lehr.nodes import Scale, Shape
 from lehr.tables import Table
-from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8, Graph
+from lehr.targets.onnx.graph import INT8, INT32, INT64, NUMPY, UINT8, Graph
 from lehr.targets.onnx.neuron import Layer
 from lehr.targets.onnx.temporaries import types_of
 from lehr.update import FIRED
@@ -42,7 +41,7 @@ class State:
     @property
     def bytes(self) -> int:
         """Its size for one sample."""
-        return math.prod(self.shape) * helper.tensor_dtype_to_np_dtype(self.dtype).itemsize
+        return math.prod(self.shape) * np.dtype(NUMPY[self.dtype]).itemsize
 
 
 def sum_of_sources(net: Network, name: str, bounds: dict[str, Interval]) -> tuple[int, int]:

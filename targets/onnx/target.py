@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar, get_args
 
 import numpy as np
-from onnx import ModelProto
 
 from lehr.artifact import BuildPlan
 from lehr.errors import UsageError
+from lehr.extras import needed_by
 from lehr.intervals import intervals
 from lehr.network import Network, Readout
 from lehr.nodes import INT32_MAX
@@ -26,21 +26,13 @@ from lehr.targets.contract import (
     Target,
     Varying,
 )
-from lehr.targets.onnx.model import make_model, make_step_model
 from lehr.targets.onnx.neuron import RULES
-from lehr.targets.onnx.readme import readme
 from lehr.targets.onnx.runner import FILE, OnnxRuntime
 from lehr.targets.onnx.step import BYTE, NODES, Step, current, digit_count, sum_of_sources
 from lehr.targets.onnx.temporaries import problems
 from lehr.weights import KINDS, WeightKind
 
 TRACE, FORM = "trace", "form"
-
-
-MAKERS: Mapping[str, Callable[[Network, bool], ModelProto]] = {
-    "scan": make_model,
-    "step": make_step_model,
-}
 
 
 class Onnx(Target):
@@ -92,6 +84,9 @@ class Onnx(Target):
         trace, form = options.get(TRACE, "1"), options.get(FORM, "scan")
         if trace not in ("0", "1"):
             raise UsageError(f"option {TRACE} is {trace!r}; use 0 or 1")
+        with needed_by("target onnx"):
+            from lehr.targets.onnx.model import MAKERS
+            from lehr.targets.onnx.readme import readme
         if form not in MAKERS:
             raise UsageError(f"option {FORM} is {form!r}; use {' or '.join(MAKERS)}")
         model = MAKERS[form](net, trace == "1")

@@ -16,13 +16,13 @@ import pytest
 import lehr
 from lehr.errors import FileRefused, NotBitExact, UsageError
 
-MODULES = ("artifacts", "exporting", "models", "running")
+MODULES = ("artifacts", "exporting", "models", "running", "training")
 
 
 @pytest.fixture
 def here(line: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder with model.nir and in.npz, in which the test runs."""
-    for name in ("model.nir", "in.npz"):
+    for name in ("model.nir", "in.npz", "tiny.toml"):
         (tmp_path / name).write_bytes((line / name).read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -114,7 +114,7 @@ def test_checking_every_target_says_what_each_wants(here: Path) -> None:
     assert asked["c"] == lehr.check("model.nir", "c") == ()
     assert asked["odin"]
     assert all(problem.hint for problem in asked["odin"])
-    assert not [path for path in here.iterdir() if path.name not in ("model.nir", "in.npz")]
+    assert {path.name for path in here.iterdir()} == {"model.nir", "in.npz", "tiny.toml"}
 
 
 @pytest.mark.usefixtures("here")

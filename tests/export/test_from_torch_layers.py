@@ -12,13 +12,12 @@ import torch
 from torch import nn
 from torch_models import differing, dyadic, events, result_of
 
-import lehr.train
 from lehr import nirfile
 from lehr.errors import NotMappable
 from lehr.export import from_torch
 from lehr.network import Conv2d, Linear
 from lehr.nodes import SumPool2d
-from lehr.train import Threshold
+from lehr.train import Threshold, binarize
 from lehr.weights import WeightKind
 
 KINDS: tuple[WeightKind, ...] = ("int8", "int2")
@@ -233,7 +232,7 @@ def test_recurrent_weights_take_the_unit_of_the_input() -> None:
 
 def test_a_binarized_model_maps_without_a_word(tmp_path: Path) -> None:
     plain = nn.Sequential(nn.Linear(12, 16), leaky(beta=0.75), nn.Linear(16, 4), leaky(beta=0.75))
-    binarized = lehr.train.binarize(plain, thresholds=Threshold(start=2.0))
+    binarized = binarize(plain, thresholds=Threshold(start=2.0))
     made = from_torch(binarized, events(8, 5, 12))
     assert {node.kind for node in made.network.weighted.values()} == {"binary"}
     assert differing(made) == 0

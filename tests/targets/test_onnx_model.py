@@ -23,7 +23,7 @@ from lehr.simulate import compare, simulate
 from lehr.targets.conformance.building import flowing
 from lehr.targets.conformance.mutations import thresholds
 from lehr.targets.golden import per_step
-from lehr.targets.onnx import Onnx
+from lehr.targets.onnx import Onnx, graph
 from lehr.targets.onnx.model import make_model
 from lehr.targets.onnx.runner import FILE, OnnxRuntime
 
@@ -231,12 +231,24 @@ def test_runner_reports_a_damaged_model_in_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_runner_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("lehr.targets.onnx.runner.find_spec", lambda name: None)
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_runner_says_what_is_missing(
+    package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        "lehr.targets.onnx.runner.find_spec", lambda name: None if name == package else object()
+    )
     with pytest.raises(
-        ToolMissing, match=r"^ONNX Runtime is not installed; pip install onnxruntime$"
+        ToolMissing, match=rf"^target onnx needs {package}; pip install 'lehr\[onnx\]'$"
     ):
         OnnxRuntime().run(tmp_path, small_network()[1])
+
+
+@pytest.mark.parametrize("name", ["UINT8", "INT8", "INT32", "INT64", "BOOL"])
+def test_types_have_the_numbers_of_the_standard(name: str) -> None:
+    number = getattr(graph, name)
+    assert number == onnx.TensorProto.DataType.Value(name)
+    assert graph.NUMPY[number] == onnx.helper.tensor_dtype_to_np_dtype(number)
 
 
 @pytest.mark.few(7)

@@ -8,8 +8,9 @@ from importlib.metadata import EntryPoint, EntryPoints, PackageNotFoundError
 import pytest
 
 from lehr.errors import UsageError
-from lehr.targets import registry
-from lehr.targets.registry import GROUP, entries, get, targets
+from lehr.targets import declared
+from lehr.targets.declared import GROUP
+from lehr.targets.registry import entries, get, targets
 
 BROKEN = {
     "nowhere": ("no_such_package:Chip", "ModuleNotFoundError: No module named 'no_such_package'"),
@@ -37,7 +38,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         **{name: value for name, (value, _) in BROKEN.items()},
     }
     points = EntryPoints(EntryPoint(name, value, GROUP) for name, value in told.items())
-    monkeypatch.setattr(registry, "entry_points", points.select)
+    monkeypatch.setattr(declared, "entry_points", points.select)
     entries.cache_clear()
     yield
     entries.cache_clear()
@@ -56,7 +57,7 @@ def test_a_broken_plug_in_leaves_the_others_alone() -> None:
 def test_two_targets_of_one_name_are_both_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     values = ("lehr.targets.onnx:Onnx", "lehr.targets.c:C", "lehr.targets.onnx:Onnx")
     points = EntryPoints(EntryPoint("onnx", value, GROUP) for value in values)
-    monkeypatch.setattr(registry, "entry_points", points.select)
+    monkeypatch.setattr(declared, "entry_points", points.select)
     entries.cache_clear()
     try:
         (entry,) = entries()
@@ -75,8 +76,8 @@ def test_a_checkout_that_is_not_installed_reads_its_own_declaration(
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(registry, "distribution", missing)
-    monkeypatch.setattr(registry, "entry_points", EntryPoints().select)
+    monkeypatch.setattr(declared, "distribution", missing)
+    monkeypatch.setattr(declared, "entry_points", EntryPoints().select)
     expected = [target.name for target in targets()]
     entries.cache_clear()
     try:

@@ -58,7 +58,7 @@ def test_the_plot_shows_every_arm(
     temporal: ModuleType, arms: dict[str, Any], tmp_path: Path
 ) -> None:
     pytest.importorskip(
-        "matplotlib", reason="matplotlib is not installed: pip install 'lehr[plot]'"
+        "matplotlib", reason="matplotlib is not installed: pip install 'lehr[report]'"
     )
     temporal.draw(arms, tmp_path / "temporal.svg")
     assert (tmp_path / "temporal.svg").read_text("utf-8").count('<g id="line2d_') > 3 * 2

@@ -106,7 +106,7 @@ def test_official_mnist() -> None:
         (
             "mnist",
             None,
-            "data set mnist is read from its official files; give their folder with --data DIR",
+            "data set mnist is read from its official files; give their folder with --data DIR, or in LEHR_DATA",
         ),
         (
             "mnist",

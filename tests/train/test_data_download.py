@@ -384,7 +384,7 @@ def test_a_folder_that_cannot_be_made(lehr: Lehr, data: Path) -> None:
         ),
         (
             ("digits", "--set", "data.name=mnist"),
-            "--download has no folder to put mnist in; give one with --data DIR",
+            "--download has no folder to put mnist in; give one with --data DIR, or in LEHR_DATA",
         ),
     ],
 )

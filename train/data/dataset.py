@@ -169,12 +169,13 @@ def _official(name: str, inner: tuple[str, ...], folder: Path | None) -> Path:
     """Return the folder of the official files: `folder`, or one in it that has the data set's name."""
     if folder is None:
         raise UsageError(
-            f"data set {name} is read from its official files; give their folder with --data DIR"
+            f"data set {name} is read from its official files; give their folder with --data DIR, "
+            "or in LEHR_DATA"
         )
     if not folder.is_dir():
         raise UsageError(
             f"data folder {folder} does not exist; give the folder that holds the {name} files "
-            "with --data DIR"
+            "with --data DIR, or in LEHR_DATA"
         )
     return next((folder / part for part in inner if (folder / part).is_dir()), folder)
 

@@ -156,7 +156,9 @@ def download(name: str, folder: Path | None, bar: Callable[[str], Bar]) -> None:
             "--download"
         )
     if folder is None:
-        raise UsageError(f"--download has no folder to put {name} in; give one with --data DIR")
+        raise UsageError(
+            f"--download has no folder to put {name} in; give one with --data DIR, or in LEHR_DATA"
+        )
     place = _place(name, folder)
     try:
         place.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,66 @@
+"""An example or more for each help page: commands in the order in which they can be given. The tests run them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "": (
+        "lehr demo",
+        "lehr train digits -o run",
+        "lehr export run -o model.nir",
+        "lehr recipes samples digits -o in.npz",
+        "lehr simulate model.nir -i in.npz",
+        "lehr build model.nir --target c -o out -i in.npz",
+        "lehr verify out",
+    ),
+    "demo": ("lehr demo", "lehr inspect lehr-demo/model.nir"),
+    "train": (
+        "lehr train digits -o run",
+        "lehr train digits --set train.epochs=5 -o short",
+        "lehr train digits --target loihi -o for-loihi",
+        "lehr train fashion-mnist-short --data data -o shirts",
+    ),
+    "export": (
+        "lehr export run -o model.nir",
+        "lehr export model.nir --for snntorch -o floats.nir",
+        "lehr export mine.py:build -i in.npz --steps 8 -o m.nir",
+    ),
+    "quantize": (
+        "lehr quantize graph.nir --calibrate spikes.npz \\",
+        "    --dt 1e-3 -o model.nir",
+    ),
+    "simulate": (
+        "lehr simulate model.nir -i in.npz",
+        "lehr simulate model.nir -i in.npz --trace all -o out.npz",
+        "lehr simulate model.nir -i in.npz --compare out.npz",
+    ),
+    "inspect": ("lehr inspect model.nir", "lehr inspect graph.nir --structure"),
+    "widths": (
+        "lehr widths model.nir",
+        "lehr widths model.nir -i in.npz --risk 0.1 -o narrow.nir",
+    ),
+    "check": ("lehr check model.nir", "lehr check model.nir --target fpga"),
+    "build": (
+        "lehr build model.nir --target c -o out -i in.npz",
+        "lehr build model.nir --target c -o board \\",
+        "    --option device=nrf52840",
+    ),
+    "verify": ("lehr verify out", "lehr verify out -n 2"),
+    "report": ("lehr report out",),
+    "conformance": ("lehr conformance -o golden",),
+    "doctor": ("lehr doctor", "lehr doctor --json"),
+    "recipes": ("lehr recipes list", "lehr recipes copy digits mine.toml"),
+    "recipes list": ("lehr recipes list",),
+    "recipes copy": ("lehr recipes copy digits mine.toml",),
+    "recipes samples": (
+        "lehr recipes samples digits -o in.npz",
+        "lehr recipes samples fashion-mnist-short \\",
+        "    --data data -o shirts.npz",
+    ),
+    "targets": ("lehr targets list", "lehr targets show c"),
+    "targets list": ("lehr targets list",),
+    "targets show": ("lehr targets show c",),
+    "targets ops": ("lehr targets ops",),
+}
+"""Lines by the words of a command after `lehr`; a line that ends in a backslash goes on in the next."""
