@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import os
 import lehr
 
 HERE = Path(__file__).parent
