@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from lehr.api.given import Inputs, Place, opened, pixels, whole
 from lehr.errors import UsageError
 from lehr.export.fold import THRESHOLD_ERROR
+from lehr.extras import needed_by
 
 if TYPE_CHECKING:
     import nir
@@ -108,7 +109,8 @@ def export(
             return _from_run(Path(source), path, reader)
         if x is None:
             raise UsageError("x is None; give samples, on which the model is compared")
-        from lehr.export.torch_network import from_torch
+        with needed_by("lehr.export"):
+            from lehr.export.torch_network import from_torch
         from lehr.export.verified import export_model
 
         converted = from_torch(source, whole(x), **options)
@@ -220,7 +222,8 @@ def _written(output: Place | None) -> Iterator[Path]:
 def _from_run(run: Path, path: Path, reader: str | None) -> VerifiedRun:
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
     from lehr.samples import read_samples
-    from lehr.train.exporting import export_run
 
+    with needed_by("lehr.export"):
+        from lehr.train.exporting import export_run
     trained = load_run(run)
     return export_run(trained, read_samples(run / SAMPLES_FILE)[0], path, reader)

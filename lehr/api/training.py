@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lehr.api.given import Place
+from lehr.extras import needed_by
 
 if TYPE_CHECKING:
     from lehr.train.running import TrainedRun
@@ -50,13 +51,14 @@ def train(
     >>> lehr.export(run).compared.equal
     True
     """
-    from lehr.train.data import load_dataset
-    from lehr.train.for_target import for_target, target_of
     from lehr.train.recipefile import load
-    from lehr.train.running import kept_progress, train_run
 
     overrides = tuple(f"{key}={json.dumps(value)}" for key, value in (settings or {}).items())
-    wanted = load(str(recipe), overrides)
+    wanted = load(str(recipe), overrides)  # a mistake in it is said before torch is imported
+    with needed_by("lehr.train"):
+        from lehr.train.data import load_dataset
+        from lehr.train.for_target import for_target, target_of
+        from lehr.train.running import kept_progress, train_run
     chip = target_of(wanted, target)
     samples = load_dataset(wanted.data, None if data is None else Path(data))
     if chip is not None:

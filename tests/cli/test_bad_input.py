@@ -70,7 +70,9 @@ def test_missing_data_folder(lehr: Lehr, line: Path, empty: Path) -> None:
         empty / "run",
     )
     _refused(
-        ran, 2, "nowhere does not exist; give the folder that holds the mnist files with --data DIR, or in LEHR_DATA"
+        ran,
+        2,
+        "nowhere does not exist; give the folder that holds the mnist files with --data DIR, or in LEHR_DATA",
     )
     assert not any(empty.iterdir())
 

@@ -31,8 +31,8 @@ from lehr.nodes import INT32_MAX, InputKind, Node, Shape
 from lehr.simulate import Result, Trace, compare, simulate
 from lehr.targets.golden import per_step
 from lehr.targets.onnx import Onnx
-from lehr.targets.onnx.graph import INT8, INT32, INT64, UINT8
-from lehr.targets.onnx.model import MEMBRANE, SPIKES, make_model, scores_of
+from lehr.targets.onnx.graph import INT8, INT32, INT64, MEMBRANE, SPIKES, UINT8
+from lehr.targets.onnx.model import make_model, scores_of
 from lehr.targets.onnx.runner import OnnxRuntime
 from lehr.targets.onnx.step import digit_count
 from lehr.targets.onnx.temporaries import types_of
