@@ -1,13 +1,25 @@
 """Settings of the documentation's site: `make site` builds it, without the network."""
 
+import inspect
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
-import os
-import lehr
+import lehr.api
+from lehr.callable import CallablePackage
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
+os.environ |= {  # of the notebooks' kernels
+    "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+    "LEHR_EXAMPLES": str(HERE.parent / "examples"),
+    "MATPLOTLIBRC": str(HERE / "_static"),
+    "TERM": "dumb",
+    "COLUMNS": "100",
+}
+OUTSIDE = {"../SECURITY.md": "security.md", "../benchmarks/README.md": "benchmarks.md"}
+"""Pages that documents link to beside this folder, which the site includes."""
 
 
 def sentence() -> str:
@@ -54,3 +66,21 @@ html_copy_source = False
 html_show_sourcelink = False
 templates_path: list[str] = []
 pygments_style = "default"
+
+
+def linked_inside(_app: Any, _page: str, source: list[str]) -> None:
+    """Let links to documents beside this folder lead to the site's own pages."""
+    for outside, inside in OUTSIDE.items():
+        source[0] = source[0].replace(f"]({outside}", f"]({inside}")
+
+
+def function_of(_app: Any, _what: str, name: str, obj: Any, _options: Any, lines: list[str]) -> None:
+    """Give a package that is called as a function that function's docstring."""
+    if isinstance(obj, CallablePackage):
+        lines[:] = (inspect.getdoc(getattr(lehr.api, name.rpartition(".")[2])) or "").splitlines()
+
+
+def setup(app: Any) -> None:
+    """Connect both."""
+    app.connect("source-read", linked_inside)
+    app.connect("autodoc-process-docstring", function_of, priority=400)
