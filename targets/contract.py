@@ -144,7 +144,7 @@ class Target(ABC):
         readouts: how it tells the winning class; by counts of spikes alone if it does not say.
         example_fields: fields of `Arithmetic` that the networks of the conformance suite need
             beside what `arithmetics` says, to be mapped: a decay that is the machine's only one,
-                say.
+            say.
         training: the form that `lehr train --target` brings a recipe into; None where a network
             trained by any recipe may map.
         options: names and meanings of the options that `plan` takes.
