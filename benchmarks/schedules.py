@@ -10,7 +10,8 @@ from typing import Any
 import typer
 
 from lehr.train.data import load_dataset
-from lehr.train.loop import accuracy, train
+from lehr.train.evaluation import accuracy
+from lehr.train.loop import train
 from lehr.train.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import load

@@ -35,6 +35,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     "train": {
         "nirtorch": "nirtorch",
         "scikit-learn": "sklearn",
+        "scipy": "scipy",
         "snntorch": "snntorch",
         "torch": "torch",
     },

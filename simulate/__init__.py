@@ -1,4 +1,4 @@
-"""The bit-exact simulator: the definition of the arithmetic, traces, and comparison to the first difference."""
+"""The bit-exact simulator: the definition of the arithmetic, traces, and their comparison."""
 
 if __name__ == "simulate":
     raise ImportError("import lehr.simulate, not simulate: the folder is part of the package lehr")

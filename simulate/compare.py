@@ -19,7 +19,7 @@ Values = Mapping[str, npt.NDArray[np.uint8]] | Mapping[str, npt.NDArray[np.int32
 
 @dataclass(frozen=True)
 class Difference:
-    """The first value in which two traces differ: in the first sample, at the first step, in the first layer.
+    """The first value in which two traces differ: first by sample, then by step, then by layer.
 
     Attributes:
         layer: name of the neuron layer.
@@ -83,7 +83,7 @@ class Comparison:
         return differ if self.first is None else f"{differ}; first: {self.first}"
 
     def of(self, samples: Sequence[int]) -> Comparison:
-        """This comparison, whose samples are called by these numbers."""
+        """Call the samples of this comparison by these numbers."""
         return (
             self
             if self.first is None
@@ -91,7 +91,7 @@ class Comparison:
         )
 
     def then(self, later: Comparison, samples: int) -> Comparison:
-        """This comparison, of `samples` samples, and that of the samples after them."""
+        """Join this comparison, of `samples` samples, with that of the samples after them."""
         first = self.first
         if first is None and later.first is not None:
             first = replace(later.first, sample=later.first.sample + samples)
@@ -150,10 +150,10 @@ def compare(
                 spikes += count
             if count:
                 at = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-                found = Difference(
+                difference = Difference(
                     name, quantity, at[0], at[1], at[2:], int(left[name][at]), int(right[name][at])
                 )
-                firsts.append(((at[0], at[1], depth, kind), found))
+                firsts.append(((at[0], at[1], depth, kind), difference))
     return Comparison(
         values,
         membranes,

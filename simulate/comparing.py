@@ -62,7 +62,7 @@ def compare_samples(
         NotBitExact: when counts differ where no trace does; a difference in a trace is in the
             result.
     """
-    found = Comparison(0, 0, 0, None)
+    comparison = Comparison(0, 0, 0, None)
     done = 0
     what = expected.traced
     for piece in samples.pieces(piece_size(net, samples, what.layers)):
@@ -70,17 +70,18 @@ def compare_samples(
         wanted, counted = expected.of(done, piece)
         got = run_piece(run, piece, what.layers, chosen)
         here = compare(wanted, got.trace).of(chosen)
-        found = found.then(here, done)
+        comparison = comparison.then(here, done)
         wrong = (counted != got.counts).nonzero()
         if here.equal and len(wrong[0]):
             at, neuron = int(wrong[0][0]), int(wrong[1][0])
-            times = f"{int(got.counts[at, neuron])} times in sample {done + at}, expected {int(counted[at, neuron])}"
             raise NotBitExact(
-                f"{net.output}: neuron {neuron} spiked {times}; trace all layers to see where"
+                f"{net.output}: neuron {neuron} spiked {int(got.counts[at, neuron])} times in "
+                f"sample {done + at}, expected {int(counted[at, neuron])}; trace all layers to see "
+                "where"
             )
         done += len(piece)
         advance(len(piece))
-    return found
+    return comparison
 
 
 def simulated(net: Network, run: Run) -> Expected:

@@ -1,4 +1,4 @@
-"""The definition of an update: an interpreter of its six statements in numpy int64, one statement after the other.
+"""The definition of an update: an interpreter of its six statements in numpy int64.
 
 Plain and slow on purpose. What every engine, every target and the training twin compute is compared
 with this.

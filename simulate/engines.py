@@ -1,4 +1,4 @@
-"""The engines of lehr's own, by name: what simulates a network. Each is imported when it is asked for.
+"""The engines of lehr's own, by name. Each is imported when it is asked for.
 
     run = ENGINES["fast"](net, 2)
     result = run(x, ("lif1",))
@@ -18,9 +18,9 @@ from lehr.network import Network
 from lehr.simulate.result import Result
 
 Run = Callable[[npt.NDArray[np.uint8], tuple[str, ...]], Result]
-"""From samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held, and names of neuron layers to trace, to their result."""
+"""Runs samples, uint8 `[N, T, *shape]`, or `[N, *shape]`, held, and traces layers by name."""
 Feed = Callable[[npt.NDArray[np.uint8]], Result]
-"""From the next steps of one sample, uint8 `[1, steps, *shape]`, to the result of these steps; it holds the state between two calls."""
+"""Runs the next steps of one sample, uint8 `[1, steps, *shape]`, and keeps the state."""
 Stream = Callable[[Network, tuple[str, ...]], Feed]
 """From a network and names of neuron layers to trace to a run that goes on, chunk by chunk."""
 
@@ -28,8 +28,8 @@ Stream = Callable[[Network, tuple[str, ...]], Feed]
 def _fast(net: Network, threads: int) -> Run:
     from lehr.simulate.fast.engine import Engine
 
-    made = Engine(net, threads)
-    return lambda x, trace: made.run(x, trace=trace)
+    runner = Engine(net, threads)
+    return lambda x, trace: runner.run(x, trace=trace)
 
 
 def _reference(net: Network, _: int) -> Run:

@@ -1,4 +1,4 @@
-"""Results as the arrays of an `out.npz`: a whole run's, and an interrupted run's, which can be gone on with.
+"""Results as the arrays of an `out.npz`: of a whole run, or of one that can be gone on with.
 
     parts = [read_partial(path, net, samples, what)]
     parts.extend(pieces(run, net, samples, what, len(parts[0].counts)))
@@ -160,7 +160,8 @@ def _require_shapes(arrays: Arrays, net: Network, samples: Samples, traced: Trac
 
 
 def _mark(net: Network, samples: Samples, traced: Traced) -> str:
-    return f"{net.digest} {list(samples.shape)} {_check_sums(samples.path)} {' '.join(traced.layers)} {traced.samples}"
+    sums, layers = _check_sums(samples.path), " ".join(traced.layers)
+    return f"{net.digest} {list(samples.shape)} {sums} {layers} {traced.samples}"
 
 
 def _sum(arrays: Arrays) -> npt.NDArray[np.uint8]:
@@ -173,7 +174,10 @@ def _sum(arrays: Arrays) -> npt.NDArray[np.uint8]:
 
 
 def _check_sums(path: Path) -> str:
-    """Those that an archive keeps of its arrays, so that none of them is read; a recording is one sample, which is done or is not."""
+    """Return the check sums that an archive keeps of its arrays, so that none of them is read.
+
+    A recording is one sample, which is done or is not.
+    """
     if not zipfile.is_zipfile(path):
         return path.name
     with zipfile.ZipFile(path) as archive:

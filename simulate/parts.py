@@ -17,7 +17,10 @@ Value = TypeVar("Value", bound=np.generic)
 
 
 def joined(parts: Sequence[Result]) -> Result:
-    """Return the result of a run from those of its samples, some after others; a trace has the samples of the parts that traced any."""
+    """Join the results of a run's samples.
+
+    Its trace has the samples of the parts that traced any.
+    """
     counts, scores, prediction = (
         np.concatenate(part)
         for part in zip(*((p.counts, p.scores, p.prediction) for p in parts), strict=True)
@@ -26,20 +29,20 @@ def joined(parts: Sequence[Result]) -> Result:
 
 
 def continued(net: Network, parts: Sequence[Result]) -> Result:
-    """Return the result of a run of `net` from those of its steps, some after others, of the same samples."""
+    """Join the results of steps of `net`, some after others, on the same samples."""
     counts = np.asarray(np.sum([part.counts for part in parts], axis=0), np.int32)
     scores = [part.scores for part in parts]
     match net.readout:
         case "membrane_last_argmax_lowest":
-            made = scores[-1]
+            score = scores[-1]
         case "membrane_max_argmax_lowest":
-            made = reduce(np.maximum, scores)
+            score = reduce(np.maximum, scores)
         case _:
-            made = np.asarray(np.sum(scores, axis=0), np.int64)
+            score = np.asarray(np.sum(scores, axis=0), np.int64)
     return Result(
         counts,
-        made,
-        made.argmax(axis=1).astype(np.int64),
+        score,
+        score.argmax(axis=1).astype(np.int64),
         _layers(parts),
         _events(parts),
         _trace(parts, 1),

@@ -1,4 +1,4 @@
-"""Inputs in pieces that fit memory: what a run takes at a time, and which of its samples are traced.
+"""Inputs in pieces that fit memory, and which of their samples are traced.
 
     samples = open_samples(Path("in.npz"))
     result = joined(list(pieces(ENGINES["fast"](net, 2), net, samples, Traced(("lif1",), (0, 7)))))
@@ -33,7 +33,10 @@ VALUE_BYTES = 5
 
 @dataclass(frozen=True)
 class Traced:
-    """What is traced: layers by name, in order of evaluation, on samples by ascending number; on all if None."""
+    """Layers that are traced, by name in order of evaluation, on samples by ascending number.
+
+    None means all samples.
+    """
 
     layers: tuple[str, ...] = ()
     samples: tuple[int, ...] | None = None
@@ -55,7 +58,10 @@ NOTHING = Traced()
 def run_piece(
     run: Run, x: npt.NDArray[np.uint8], layers: tuple[str, ...], chosen: list[int]
 ) -> Result:
-    """Run on samples and trace those that are chosen; where these are some, they run a second time, for their trace alone."""
+    """Run on samples and trace those that are chosen.
+
+    Where these are some, they run a second time, for their trace alone.
+    """
     if len(chosen) in (0, len(x)):
         return run(x, layers if chosen else ())
     return replace(run(x, ()), trace=run(x[chosen], layers).trace)
@@ -77,7 +83,10 @@ def steps_of(net: Network, samples: Samples) -> int:
 
 
 def result_bytes(net: Network, samples: Samples) -> int:
-    """Bytes that an array of a result on these samples may have: the largest trace in 64 bits, but at most what is read at once."""
+    """Return the most bytes that an array of a result on these samples may have.
+
+    It is the largest trace in 64 bits, but at most what is read at once.
+    """
     largest = (
         8 * samples.shape[0] * steps_of(net, samples) * max(map(math.prod, net.shapes.values()))
     )
@@ -98,7 +107,7 @@ def pieces(
     stream: Stream | None = None,
     advance: Callable[[float], object] = lambda _: None,
 ) -> Iterator[Result]:
-    """Run the samples from `start` on, as many at a time as fit, and yield the result of each piece.
+    """Run the samples from `start` on, as many at a time as fit, and yield each piece's result.
 
     Args:
         run: what runs `net`.
@@ -138,7 +147,7 @@ def _by_steps(
     start: int,
     advance: Callable[[float], object],
 ) -> Iterator[Result]:
-    """Run the samples from `start` on, some steps at a time, and yield the result of each sample."""
+    """Run the samples from `start` on, some steps at a time, and yield each sample's result."""
     steps = max(1, PIECE_BYTES // math.prod(samples.shape[2:]))
     chunks = samples.chunks(steps, start)
     for sample in range(start, samples.shape[0]):

@@ -1,4 +1,4 @@
-"""What the states of a network really reach on given samples, beside what they can reach (`lehr.widths`)."""
+"""Ranges that the states of a network reach on samples, beside those proven (`lehr.widths`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True)
 class Observed:
-    """The least and greatest values that the states of every layer reached, before they would be brought into any width.
+    """The least and greatest values that the states of every layer reached, before any width.
 
     Attributes:
         registers: by layer and register, of those that have a width.
@@ -40,7 +40,9 @@ class Observed:
 
     @property
     def risk(self) -> float:
-        """Share of samples from the same source that, with 95 % confidence, at most leave any of these ranges.
+        """Return the share of samples that at most leave these ranges, with 95 % confidence.
+
+        The samples are from the same source.
 
         For one state, the greatest of n samples is exceeded by a share p of the source only with a
         chance of (1 - p)**n (Wilks 1941, "Determination of sample sizes for setting tolerance
@@ -74,7 +76,7 @@ def observe(net: Network, x: npt.NDArray[np.uint8]) -> Observed:
 
 
 def narrowed(net: Network, observed: Observed, risk: float) -> Network:
-    """`net` with states no wider than what was observed: another network, which computes the same until a state is cut.
+    """Return `net` with states no wider than observed: equal until a state is cut.
 
     Args:
         net: the network.

@@ -63,15 +63,21 @@ def simulate(
 def stream(
     net: Network, samples: int = 1, trace: Iterable[str] = ()
 ) -> Callable[[npt.NDArray[np.uint8]], Result]:
-    """Return a run that goes on from the state in which it was left, and tells of each chunk of steps `[samples, T, *shape]` alone."""
+    """Return a run that goes on from its state, for chunks of steps `[samples, T, *shape]`.
+
+    Each result is of its chunk alone.
+    """
     return feeder(net, samples, trace, Machine(net, samples).run)
 
 
 class Machine:
-    """The state of one batch: registers of neurons, spikes of the step before, delay lines, values on feedback edges."""
+    """The state of a batch: registers, spikes of the step before, delay lines, feedback values."""
 
     def __init__(self, net: Network, batch: int, reached: Reached | None = None) -> None:
-        """Begin with all states 0; `reached` takes what the registers of each layer reach before their Bounds."""
+        """Begin with all states 0.
+
+        `reached` takes what the registers of each layer reach before their Bounds.
+        """
         self.net = net
         self.reached = reached
         zero = {name: np.zeros((batch, *shape), np.int64) for name, shape in net.shapes.items()}
@@ -109,7 +115,7 @@ class Machine:
     def run(
         self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0
     ) -> None:
-        """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
+        """Go on for some steps of inputs, and record them from sample `start` on."""
         self.saturations = dict.fromkeys(self.saturations, 0)
         for t in range(steps):
             self.step((x if held else x[:, t]).astype(np.int64))
@@ -139,7 +145,7 @@ class Machine:
         return sum(rest, start=first)
 
     def held_back(self, name: str, node: Delay) -> Int64:
-        """What a delay lets go, each value after its own number of steps."""
+        """Return what a delay lets go, each value after its own number of steps."""
         line = self.line[name]
         steps = node.spread(self.net.shapes[name])
         out = np.zeros_like(line[0])
@@ -157,7 +163,7 @@ class Machine:
         return registers.values[FIRED]
 
     def by_event(self, name: str, neuron: Neuron) -> Int64:
-        """Update the neurons of one layer event by event, sample by sample, and return how often they fired."""
+        """Update one layer event by event and sample by sample; return how often neurons fired."""
         before, states = (
             self.states[name],
             {state: value.copy() for state, value in self.states[name].items()},
@@ -186,7 +192,7 @@ class Machine:
                 yield from [weights] * int(counts[index])
 
     def update(self, name: str, neuron: Neuron, registers: definition.Registers) -> None:
-        """Do one step of a layer's program; how often that changes a value by a Bound is counted."""
+        """Do one step of a layer's program, and count how often a Bound changes a value."""
         if self.reached is not None:
             registers.reached = self.reached.setdefault(name, {})
         definition.run(neuron.program, registers)

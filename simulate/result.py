@@ -25,7 +25,7 @@ LEAST = -(2**31)
 
 @dataclass(frozen=True)
 class Trace:
-    """Spikes and membranes of neuron layers, each `[N, T, *shape]`, by layer name in order of evaluation."""
+    """Spikes and membranes of neuron layers, `[N, T, *shape]`, by name in order of evaluation."""
 
     spikes: Mapping[str, Spikes] = field(default_factory=dict)
     membranes: Mapping[str, Membranes] = field(default_factory=dict)
@@ -110,7 +110,8 @@ class Result(Shown):
             for name, layer in self.layers.items()
         ]
         rates = listed(f"{name} {layer.rate:.4f}" for name, layer in self.layers.items())
-        title = f"{len(self.counts):,} samples, {self.counts.shape[1]} classes, spikes a neuron and step: {rates}"
+        samples, classes = self.counts.shape
+        title = f"{samples:,} samples, {classes} classes, spikes a neuron and step: {rates}"
         return Table(
             title,
             ("layer", "shape", "spike rate", "lowest membrane", "highest", "dead neurons"),
@@ -171,15 +172,18 @@ def check_input(
 
 
 def input_events(x: npt.NDArray[np.uint8], held: bool, steps: int) -> Int64:
-    """How often each element of inputs `[N, *shape]` or `[N, T, *shape]` is not 0 in a run of `steps` steps."""
-    found = (
+    """Count how often each element of inputs is not 0 in a run of `steps` steps.
+
+    Inputs are `[N, *shape]` or `[N, T, *shape]`.
+    """
+    events_of = (
         np.count_nonzero(x, axis=0) * steps if held else np.count_nonzero(x[:, :steps], axis=(0, 1))
     )
-    return np.asarray(found, np.int64)
+    return np.asarray(events_of, np.int64)
 
 
 class Recorder:
-    """Collects counts, statistics and traces while an engine runs; several threads may record samples of their own."""
+    """Collects counts, statistics and traces; several threads may record samples of their own."""
 
     def __init__(self, net: Network, samples: int, steps: int, trace: Iterable[str]) -> None:
         self._net, self._instants, self._lock = net, samples * steps, Lock()
@@ -213,7 +217,7 @@ class Recorder:
     def add(
         self, start: int, t: int, spikes: Mapping[str, Int64], membranes: Mapping[str, Int64]
     ) -> None:
-        """Take in step `t` of the samples from `start` on: spikes and membranes `[samples, *shape]` of all layers."""
+        """Take in step `t` of samples from `start` on: spikes and membranes `[samples, *shape]`."""
         self.add_steps(
             start,
             t,
@@ -260,11 +264,11 @@ class Recorder:
                 self._scores[at] = np.maximum(self._scores[at], membrane.max(axis=1))
 
     def add_counts(self, start: int, spikes: npt.NDArray[Any]) -> None:
-        """Take in how often each neuron of the output spiked, `[samples, *shape]`, of the samples from `start` on."""
+        """Take in how often output neurons spiked, `[samples, *shape]`, from sample `start` on."""
         self._counts[start : start + len(spikes)] += spikes.reshape(len(spikes), -1)
 
     def add_totals(self, name: str, spikes: npt.NDArray[Any], lowest: int, highest: int) -> None:
-        """Take in how often each neuron of a layer spiked, `[samples, *shape]`, and the layer's lowest and highest membrane.
+        """Take in how often each neuron of a layer spiked, and its lowest and highest membrane.
 
         How often the output spiked, `add_counts` tells.
 
@@ -325,7 +329,10 @@ def feeder(
     trace: Iterable[str],
     run: Callable[[npt.NDArray[np.uint8], bool, int, Recorder], None],
 ) -> Callable[[npt.NDArray[np.uint8]], Result]:
-    """What takes chunks of steps `[samples, T, *shape]` and tells of each alone; `run` goes on from the state in which it was left."""
+    """Return what takes chunks of steps `[samples, T, *shape]`, each with its own result.
+
+    `run` goes on from the state in which it was left.
+    """
     trace = tuple(trace)
 
     def feed(x: npt.NDArray[np.uint8]) -> Result:

@@ -1,4 +1,7 @@
-"""Synaptic operations of a run: what a machine computes that multiplies every weight in every step, and one that waits for events."""
+"""Synaptic operations of a run: of a machine that multiplies every weight in every step.
+
+Beside it: of one that waits for events.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
         INPUT: result.events,
         **{name: layer.spikes for name, layer in result.layers.items()},
     }
-    made = {}
+    by_layer = {}
     for name in [name for name in net.flow if name not in net.neurons]:
         node = net.nodes[name]
         arriving: Int64 = np.sum([events[source] for source in net.sources(name)], axis=0)
@@ -48,6 +51,6 @@ def operations(net: Network, result: Result) -> dict[str, Operations]:
             continue
         every = np.ones((1, *arriving.shape), np.int64)
         dense, met = int(present.sums(every).sum()) * instants, present.sums(arriving[None])[0]
-        made[name] = Operations(dense, int(met.sum()))
+        by_layer[name] = Operations(dense, int(met.sum()))
         events[name] = met if node.one_to_one else np.full(net.shapes[name], instants, np.int64)
-    return {name: made[name] for name in net.order if name in made}
+    return {name: by_layer[name] for name in net.order if name in by_layer}

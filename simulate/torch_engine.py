@@ -1,4 +1,6 @@
-"""The simulator on torch, for GPUs: states in int64, sums of weights in float64, which holds every integer below 2**53.
+"""The simulator on torch, for GPUs: states in int64, sums of weights in float64.
+
+Float64 holds every integer below 2**53.
 
 It is imported on request alone, since nothing else in `lehr.simulate` imports torch. Results are
 those of `lehr.simulate.reference`.
@@ -30,7 +32,7 @@ from lehr.update import INPUT as SUM
 CHUNK = 256
 
 NODES: Table[Callable[..., Tensor]] = Table("the torch engine")
-"""From the machine, the name of a node, the node and what arrives at it, float64 `[N, *shape]`, to what it puts out."""
+"""Computes what a node puts out of its name, itself and what arrives, float64 `[N, *shape]`."""
 
 
 def simulate(
@@ -99,8 +101,8 @@ def _check(net: Network) -> None:
 
 
 def _host(value: Tensor) -> Int64:
-    made: Int64 = value.to(torch.int64).numpy(force=True)
-    return made
+    integers: Int64 = value.to(torch.int64).numpy(force=True)
+    return integers
 
 
 class _Machine:
@@ -160,7 +162,7 @@ class _Machine:
         ]
 
     def _wiring(self, name: str) -> list[tuple[str, bool, Tensor]]:
-        """Return the synapses of a layer that updates by event, and in their last row those of no event."""
+        """Return the synapses of a layer that updates by event; the last row has those of none."""
         return [
             (source, late, self._whole(np.pad(matrix, ((0, 1), (0, 0)))))
             for source, late, matrix in synapses(self.net, name)
@@ -170,7 +172,7 @@ class _Machine:
     def run(
         self, x: npt.NDArray[np.uint8], held: bool, steps: int, recorder: Recorder, start: int = 0
     ) -> None:
-        """Go on for some steps of inputs, and record them as those of the samples from `start` on."""
+        """Go on for some steps of inputs, and record them from sample `start` on."""
         given = torch.from_numpy(x.copy()).to(self.where)  # torch warns of memory that is read only
         self.saturations = {name: torch.zeros_like(lost) for name, lost in self.saturations.items()}
         for t in range(steps):
@@ -195,7 +197,10 @@ class _Machine:
             self.value[name] = NODES[type(node)](self, name, node, sum(rest, start=first))
 
     def events(self, name: str) -> Iterator[Tensor]:
-        """Yield the weights of one event after another of each sample, `[N, *shape]`; 0 for a sample that has no more of a source's."""
+        """Yield the weights of one event after another of each sample, `[N, *shape]`.
+
+        They are 0 for a sample that has no more of a source's.
+        """
         for source, late, matrix in self.wiring[name]:
             counts = (self.before if late else self.value)[source].flatten(1).to(torch.int64)
             ends = counts.cumsum(1)
@@ -207,10 +212,10 @@ class _Machine:
 
 @NODES.rule(Conv2d)
 def _conv(m: _Machine, name: str, node: Conv2d, a: Tensor) -> Tensor:
-    made = functional.conv2d(
+    integers = functional.conv2d(
         a, m.weight[name], None, node.stride, node.padding, node.dilation, node.groups
     )
-    return made.round()  # a fast convolution may be off by a fraction
+    return integers.round()  # a fast convolution may be off by a fraction
 
 
 @NODES.rule(Linear)

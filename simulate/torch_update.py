@@ -1,4 +1,4 @@
-"""The update of a neuron in torch int64: a rule for each of its six statements, over all samples of a batch at once.
+"""The update of a neuron in torch int64: a rule for each statement, over a batch at once.
 
 Results are those of `lehr.simulate.definition`. Where a layer updates by event, the samples of a
 batch take their own events side by side; one that has no more of them takes weights of 0, which
@@ -121,7 +121,7 @@ def _decayed(x: Tensor, decay: Decay, numerator: Tensor | int, shift: Tensor | i
 
 
 def _divided(value: Tensor, shift: Tensor | int, rounding: Rounding) -> Tensor:
-    """`value / 2**shift` rounded to an integer; `shift` is a number, or a tensor that broadcasts with `value`."""
+    """Round `value / 2**shift` to an integer; `shift` is a number, or broadcasts with `value`."""
     floor = value >> shift
     if rounding == "floor":
         return floor

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from lehr.errors import UsageError
 from lehr.network import INPUT, Network, Neuron, Readout
 from lehr.shown import Shown, Table
 from lehr.simulate import Result, simulate
+from lehr.simulate.constant import constant_layers
 from lehr.simulate.result import check_input
 from lehr.spelling import one_of
 from lehr.targets.contract import Figure, Options, Target
@@ -58,11 +59,20 @@ def with_input(net: Network, ran: Result, x: npt.NDArray[np.uint8]) -> dict[str,
 
 @dataclass(frozen=True, repr=False)
 class Built(Shown):
-    """All files of an artefact, the spike rates of its golden vectors by layer, and what tools measured."""
+    """All files of an artefact, and what is known of it.
+
+    Attributes:
+        plan: the files.
+        rates: spikes per neuron and step of each layer in the golden vectors.
+        measured: what tools measured.
+        constant: the layers of which the golden vectors say nothing, as they never or always fire
+            there, and why.
+    """
 
     plan: BuildPlan
     rates: Mapping[str, float]
     measured: tuple[Figure, ...] = ()
+    constant: Mapping[str, str] = field(default_factory=dict)
 
     def _table(self) -> Table:
         size = sum(map(len, self.plan.files.values()))
@@ -147,7 +157,7 @@ def build(
         **({"names": dict(names)} if (names := target.names(net)) else {}),
         **({PRODUCTS: list(target.products)} if target.products else {}),
     }
-    return Built(plan.with_manifest(facts), ran.rates, figures)
+    return Built(plan.with_manifest(facts), ran.rates, figures, constant_layers(net, ran))
 
 
 def _measured(plan: BuildPlan, target: Target) -> tuple[Figure, ...]:

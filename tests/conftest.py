@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # the tests run in as many processes as there are cores
 
+os.environ.pop("COLUMNS", None)  # what is printed is as wide as a test says
+
 import budgets
 import pytest
 import tiers
 import torch
 from commands import Lehr, run
+from filled import fill
 from hypothesis import HealthCheck, settings
 from tiny import tiny_toml
 
@@ -50,6 +54,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command gets data by --data, or by what the test itself puts into LEHR_DATA."""
+    monkeypatch.delenv("LEHR_DATA", raising=False)
+
+
 @pytest.fixture
 def lehr() -> Lehr:
     """Runs a command in this process."""
@@ -68,4 +78,21 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         ran = run(*command)
         assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def filled(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every file that the examples of the help pages name; not to be written to."""
+    folder = tmp_path_factory.mktemp("filled")
+    fill(folder, line)
+    return folder
+
+
+@pytest.fixture
+def here(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, in which the test runs."""
+    folder = tmp_path / "here"
+    shutil.copytree(filled, folder)
+    monkeypatch.chdir(folder)
     return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -14,27 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkouts import FOLDERS, ROOT, copy_checkout, run, succeed
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("train", "export", "simulate", "targets")
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGES: list[str] = SETTINGS["tool"]["setuptools"]["packages"]
-
-
-def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={"PATH": "/usr/bin:/bin"},
-    )
-
-
-def succeed(*command: str | Path, cwd: Path) -> str:
-    ran = run(*command, cwd=cwd)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
 
 
 # -------------------------------------------------------------------- the lists in pyproject.toml
@@ -102,18 +84,6 @@ def test_the_bare_import_of_a_folder_fails_in_one_clear_line(folder: str) -> Non
 
 
 # -------------------------------------------------------------------- builds
-def copy_checkout(to: Path) -> Path:
-    """The files that a build reads, links as links."""
-    to.mkdir()
-    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, to)
-    for name in ("lehr", *FOLDERS):
-        shutil.copytree(
-            ROOT / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    return to
-
-
 def without_links(checkout: Path) -> Path:
     """Put text files in place of the links, as a checkout on a system without them has."""
     for folder in FOLDERS:

@@ -15,14 +15,15 @@ from lehr.errors import UsageError
 from lehr.network import Network
 from lehr.train import rates
 from lehr.train.augment import Augment, augmented
+from lehr.train.concerns import concerns
 from lehr.train.convert import convert, finished
-from lehr.train.data import Dataset, Split
-from lehr.train.data.source import Labels, Values
+from lehr.train.data import Dataset
 from lehr.train.device import prepared
+from lehr.train.evaluation import accuracy, tensors
 from lehr.train.finite import require_finite
 from lehr.train.folding import TwinFold
 from lehr.train.model import FloatNet
-from lehr.train.objective import Objective, objective
+from lehr.train.objective import objective
 from lehr.train.phases import Model, Phase, PhaseA, PhaseB, PhaseC
 from lehr.train.progress import Progress
 from lehr.train.recipe import Recipe
@@ -31,7 +32,6 @@ from lehr.train.stand_in import full_scale, require_convertible
 from lehr.train.twin import Twin
 from lehr.widths import analyse
 
-EVALUATION_BATCH = 256
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -47,6 +47,8 @@ class Trained:
         last: the twin after the last epoch of all; None for a float baseline.
         folds: how each neuron layer was folded, by name.
         metrics: one entry per epoch.
+        warnings: what gives reason to doubt the network that was chosen, in sentences
+            (`lehr.train.concerns`).
     """
 
     model: FloatNet
@@ -55,12 +57,7 @@ class Trained:
     last: Twin | None = None
     folds: dict[str, TwinFold] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
-
-
-def epochs(recipe: Recipe) -> int:
-    """How many epochs a run takes, over all phases."""
-    tuned = recipe.finetune if recipe.network.kind else None
-    return recipe.train.epochs + (tuned.epochs + tuned.frozen_epochs if tuned else 0)
+    warnings: list[str] = field(default_factory=list)
 
 
 def train(
@@ -111,18 +108,8 @@ def train(
         )
         trained.network = finished(trained.twin, recipe)
         analyse(trained.network).require_float32()
+    trained.warnings = concerns(recipe, trained.twin or trained.model, trained.metrics, data)
     return trained
-
-
-def accuracy(model: FloatNet | Twin, split: Split, goal: Objective) -> float:
-    """Share of samples that are right."""
-    right, device = 0, next(model.parameters()).device
-    with torch.no_grad():
-        for start in range(0, len(split), EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            x, y = _on(device, split.x[part], split.y[part])
-            right += int(goal.right(*model.run(x), y).sum())
-    return right / len(split)
 
 
 class _Run:
@@ -182,7 +169,7 @@ class _Run:
         """Train the epochs of a phase, less those that lie behind, and return the model that goes on."""
         if self.progress.passed(phase.name):
             return phase.model
-        for epoch in range(1 + self._go_on(phase), phase.epochs + 1):
+        for epoch in range(1 + self._gotensors(phase), phase.epochs + 1):
             if stalled(self.metrics, phase.name, phase.patience):
                 break
             entry, rates_of_epoch = self._epoch(phase, epoch)
@@ -199,7 +186,7 @@ class _Run:
             phase.best = None  # the model itself is the best one
         return phase.chosen
 
-    def _go_on(self, phase: Phase[Model]) -> int:
+    def _gotensors(self, phase: Phase[Model]) -> int:
         """Put back what was kept within a phase, and return how many of its epochs lie behind."""
         if self.progress.phase != phase.name or not self.progress.epoch:
             return 0
@@ -245,13 +232,8 @@ class _Run:
         for start in range(0, len(order), size):
             part = order[start : start + size]
             x = split.x[part]
-            yield _on(
+            yield tensors(
                 self.device,
                 x if augment is None else augmented(x, augment, self.shuffle),
                 split.y[part],
             )
-
-
-def _on(device: torch.device, x: Values, y: Labels) -> tuple[Tensor, Tensor]:
-    """Inputs and labels as tensors."""
-    return torch.from_numpy(x).to(device).float(), torch.from_numpy(y).to(device)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lehr.export.checkpoint import run_files, save_run
+from lehr.train.concerns import concerns
 from lehr.train.convert import finished
 from lehr.train.data import Dataset
+from lehr.train.evaluation import accuracy as measured
 from lehr.train.folding import THRESHOLD_MAX
 from lehr.train.loop import Trained
-from lehr.train.loop import accuracy as measured
 from lehr.train.objective import objective
 from lehr.train.recipe import Recipe
 from lehr.train.recipefile import to_toml
@@ -86,6 +87,7 @@ def save(
                 "integer": measured(trained.last, data.test, objective(recipe, data)),
             }
             epochs[max(epochs)] = trained.metrics[-1]["epoch"]
+            last.warnings = concerns(recipe, trained.last, trained.metrics, data)
         inner = _files(recipe, last, data, accuracy, epochs)
     save_run(run, files, inner)
 
@@ -122,6 +124,7 @@ def _files(
         "accuracy": accuracy,
         "epochs": epochs,
         "folds": folds,
+        "warnings": trained.warnings,
     }
     samples: dict[str, Any] = {"input": kept.x}
     if recipe.train.objective != "ramp":  # whose labels are not what the readout gives

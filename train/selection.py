@@ -27,18 +27,28 @@ ARRIVED = 0.01
 """A threshold has arrived when this share of its way is left: exponential annealing never gets to the end of it."""
 
 
+def gone(threshold: float, schedule: Threshold) -> float:
+    """Return the share of its way from `start` to `final` that a threshold has gone; 1 where it goes nowhere.
+
+    Args:
+        threshold: as it stands, in the membrane units of training.
+        schedule: its own.
+    """
+    if schedule.final is None or schedule.final == schedule.start:
+        return 1.0
+    return (threshold - schedule.start) / (schedule.final - schedule.start)
+
+
 def arrived(
     thresholds: Iterable[Tensor], schedules: Iterable[Threshold], training: Training
 ) -> bool:
     """Whether all thresholds, scalars in the membrane units of training, stand where their schedules bring them in the end."""
     if training.thresholds != "annealed":
         return True
-    ways = (
-        (told.final - told.start, told.final - float(now))
-        for now, told in zip(thresholds, schedules, strict=True)
-        if told.final
+    return all(
+        abs(1 - gone(float(now), schedule)) <= ARRIVED
+        for now, schedule in zip(thresholds, schedules, strict=True)
     )
-    return all(abs(left) <= ARRIVED * abs(whole) for whole, left in ways)
 
 
 def chosen(metrics: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:

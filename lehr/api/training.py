@@ -21,6 +21,7 @@ def train(
     data: Place | None = None,
     settings: Mapping[str, object] | None = None,
     target: str | None = None,
+    quick: bool = False,
     resume: bool = False,
     report: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> TrainedRun:
@@ -34,6 +35,7 @@ def train(
         data: the folder with the data set; that of LEHR_DATA if None.
         settings: keys of the recipe that are changed, as {"train.epochs": 5}.
         target: train in the arithmetic, and under the limits, of this target.
+        quick: train for a quarter of the epochs, with schedules to match.
         resume: whether to go on after the last epoch that an interrupted training kept.
         report: called with the metrics of every epoch.
 
@@ -58,11 +60,14 @@ def train(
     with needed_by("lehr.train"):
         from lehr.train.data import load_dataset
         from lehr.train.for_target import for_target, target_of
+        from lehr.train.quick import quick as quickened
         from lehr.train.running import kept_progress, train_run
     chip = target_of(wanted, target)
     samples = load_dataset(wanted.data, None if data is None else Path(data))
     if chip is not None:
         wanted = for_target(wanted, chip, samples)
+    if quick:
+        wanted = quickened(wanted, len(samples.train))
     folder = Path("runs") / wanted.name if output is None else Path(output)
     folder.parent.mkdir(parents=True, exist_ok=True)
     return train_run(wanted, samples, folder, kept_progress(folder, wanted, resume), report)

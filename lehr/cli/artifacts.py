@@ -13,7 +13,7 @@ from lehr.cli.models import read_model
 from lehr.cli.options import FramesOption, Model, Recorded, Target
 
 if TYPE_CHECKING:
-    from lehr.network import Neuron
+    from lehr.network import Network
 
 
 def build(
@@ -80,14 +80,13 @@ def build(
                 ("measured", "value", "unit"),
                 [(figure.name, f"{figure.value:,}", figure.unit) for figure in built.measured],
             )
-        for name, rate in built.rates.items():
-            if state := _constant(net.neurons[name], rate):
-                where = (
-                    "on the synthetic inputs; give real ones with -i"
-                    if x is None
-                    else f"on the inputs of {inputs}"
-                )
-                out.say(f"note: {name} {state} {where}; the golden vectors say nothing of it")
+        where = (
+            "on the synthetic inputs (give real ones with -i)"
+            if x is None
+            else f"on the inputs of {inputs}"
+        )
+        for name, state in built.constant.items():
+            out.note(f"{where}, {name} {state}; {_lost(net, name)}")
         out.say(f"wrote {output} ({len(built.plan.files)} files)")
         out.then("report" if chip.runner() is None else "verify", output)
         out.facts.update(
@@ -100,13 +99,10 @@ def build(
         )
 
 
-def _constant(neuron: Neuron, rate: float) -> str:
-    """What a layer does that always does the same; a rate above 1 is none of that where each event may bring a spike."""
-    if neuron.integrates or 0 < rate < 1:
-        return ""
-    if rate == 0:
-        return "never fires"
-    return "" if neuron.by_event else "always fires"
+def _lost(net: Network, name: str) -> str:
+    """Say what a build does not show where a layer always does the same."""
+    counted = name == net.output and net.readout == "count_argmax_lowest"
+    return f"{'every sample gets the same answer, and ' if counted else ''}the golden vectors say nothing of it"
 
 
 def verify(

@@ -61,8 +61,13 @@ class Output:
         self.facts.setdefault("notes", []).append(text)
 
     def then(self, *words: object) -> None:
-        """Name the command that one gives next, `lehr` before its words; it is told unless this one fails."""
+        """Name the command that one gives next, `lehr` before its words, unless this one fails."""
         self._next = shlex.join(("lehr", *map(str, words)))
+
+    def warn(self, text: str) -> None:
+        """Warn of what makes the result doubtful: a line on stderr, one of `warnings` for --json."""
+        typer.echo(f"warning: {printable(text)}", err=True)
+        self.facts.setdefault("warnings", []).append(text)
 
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = ""
@@ -227,33 +232,61 @@ def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def bar(*columns: ProgressColumn) -> Progress:
-    """Return a progress bar on stderr with these columns after its name and itself; nothing at all where stderr is no terminal."""
+def bar(*columns: ProgressColumn, width: int = 40) -> Progress:
+    """Return a progress bar on stderr; nothing at all is shown where that is no terminal.
+
+    Args:
+        columns: what follows the bar's name and the bar, which both give way to it where the
+            terminal is narrow.
+        width: of the bar, at most.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task
+    from rich.text import Text
+
+    class Name(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(printable(task.description), no_wrap=True, overflow="ellipsis")
 
     console = Console(stderr=True)
-    shown = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn())
+    shown = (Name(), BarColumn(width), *columns)
     return Progress(*shown, console=console, transient=True, disable=not console.is_terminal)
 
 
 def progress() -> Progress:
     """Return a progress bar on stderr that tells how long it has taken."""
-    from rich.progress import MofNCompleteColumn, TimeElapsedColumn
+    from rich.progress import MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    return bar(MofNCompleteColumn(), TimeElapsedColumn())
+    return bar(MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+
+
+def epochs_progress() -> Progress:
+    """Return a progress bar on stderr of epochs, with the time that has passed and that is left.
+
+    The latter is the task's field `left`.
+    """
+    from rich.progress import TextColumn, TimeElapsedColumn
+    from rich.table import Column
+
+    whole = Column(no_wrap=True)
+    return bar(
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(table_column=whole),
+        TextColumn("{task.fields[left]} left"),
+        width=20,
+    )
 
 
 def samples_progress() -> Progress:
     """Return a progress bar on stderr that tells samples per second."""
-    from rich.progress import MofNCompleteColumn, ProgressColumn, Task
+    from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
     from rich.text import Text
 
     class Speed(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:,.0f} samples/s" if task.speed else "")
 
-    return bar(MofNCompleteColumn(), Speed())
+    return bar(MofNCompleteColumn(), Speed(), TimeRemainingColumn())
 
 
 def percent(share: float) -> str:

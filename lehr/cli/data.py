@@ -17,12 +17,12 @@ def read_data(recipe: DataRecipe, folder: Path | None, download: bool) -> Datase
     from lehr.train.data import load_dataset
 
     if download:
-        from rich.progress import DownloadColumn, TransferSpeedColumn
+        from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
         from lehr.cli.console import bar
         from lehr.train.data.download import download as fetch
 
-        with bar(DownloadColumn(), TransferSpeedColumn()) as shown:
+        with bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as shown:
             fetch(recipe.name, folder, lambda name: _Bar(shown, name))
     return load_dataset(recipe, folder)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lehr.cli.console import Json, Output, percent, session
-from lehr.cli.training import train_with_progress
+from lehr.cli.training import epochs_shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +43,7 @@ def demo(
         from lehr.simulate import compare, simulate
         from lehr.simulate.partial import arrays_of
         from lehr.train.data import load_dataset
+        from lehr.train.loop import train
         from lehr.train.recipefile import ARMS, load
         from lehr.train.saving import accuracies, save
         from lehr.train.twin import Twin, trace
@@ -50,10 +51,11 @@ def demo(
         check_replaceable(output, SUMMARY, OWN)
         recipe = load(RECIPE)
         data = load_dataset(recipe.data, None)
-        baseline = train_with_progress(
-            load(RECIPE, (*ARMS["float"], *BASELINE)), data, "float baseline"
-        )
-        trained = train_with_progress(recipe, data, "annealed and binarized")
+        plain = load(RECIPE, (*ARMS["float"], *BASELINE))
+        with epochs_shown(plain, "float baseline") as report:
+            baseline = train(plain, data, report)
+        with epochs_shown(recipe, "annealed and binarized") as report:
+            trained = train(recipe, data, report)
         found = accuracies(trained, data, recipe)
         shares = {
             "float weights": accuracies(baseline, data, recipe)["phase A"],
@@ -86,6 +88,8 @@ def demo(
             f"{', '.join(n for n in TARGETS if TARGETS[n] in pairs)}, {SUMMARY}"
         )
         out.then("report", output / "c")
+        for warning in trained.warnings:
+            out.warn(warning)
         if not all(pair.equal for pair in pairs.values()):
             out.fail(NotBitExact.exit_code)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "": (
-        "lehr demo",
         "lehr train digits -o run",
         "lehr export run -o model.nir",
         "lehr recipes samples digits -o in.npz",
@@ -16,15 +15,15 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "demo": ("lehr demo", "lehr inspect lehr-demo/model.nir"),
     "train": (
-        "lehr train digits -o run",
-        "lehr train digits --set train.epochs=5 -o short",
-        "lehr train digits --target loihi -o for-loihi",
+        "lehr train digits --set train.epochs=5 -o run",
+        "lehr train digits-reckon --target reckon \\",
+        "    --set train.epochs=2 -o chip",
         "lehr train fashion-mnist-short --data data -o shirts",
     ),
     "export": (
         "lehr export run -o model.nir",
         "lehr export model.nir --for snntorch -o floats.nir",
-        "lehr export mine.py:build -i in.npz --steps 8 -o m.nir",
+        "lehr export mine.py:build -i spikes.npz -o mine.nir",
     ),
     "quantize": (
         "lehr quantize graph.nir --calibrate spikes.npz \\",
@@ -38,7 +37,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "inspect": ("lehr inspect model.nir", "lehr inspect graph.nir --structure"),
     "widths": (
         "lehr widths model.nir",
-        "lehr widths model.nir -i in.npz --risk 0.1 -o narrow.nir",
+        "lehr widths model.nir -i in.npz --risk 0.2 -o narrow.nir",
     ),
     "check": ("lehr check model.nir", "lehr check model.nir --target fpga"),
     "build": (

@@ -144,6 +144,7 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
     """Write a trained run, compared with the twin that was trained, and tell of it; for an importer, if one is named."""
     from lehr.export.checkpoint import SAMPLES_FILE, load_run
     from lehr.samples import read_samples
+    from lehr.simulate.constant import constant_layers
     from lehr.train.exporting import export_run
 
     trained = load_run(run)
@@ -167,6 +168,11 @@ def _from_run(out: Output, run: Path, output: Path, reader: str | None) -> None:
         for name, layer in verified.widths.layers.items()
     ]
     out.table(("layer", "state bits", "proven membrane bounds", "hold for", "spike rate"), rows)
+    for name, state in constant_layers(exported, result).items():
+        out.note(
+            f"on the {len(result.counts):,} samples that the run kept, {name} {state}; they say "
+            "nothing of it"
+        )
     out.say(
         f"{compared.spikes} of {compared.values:,} spikes differ, {compared.membranes} of "
         f"{compared.values:,} membranes differ"
@@ -191,6 +197,7 @@ def _from_model(
 ) -> None:
     """Write a converted model, compared with the model itself, and tell of it; for an importer, if one is named."""
     from lehr.export.verified import export_model
+    from lehr.simulate.constant import constant_layers
 
     verified = export_model(made, output, source=source, strict=strict, reader=reader)
     exported, result, differ, proven = (
@@ -224,9 +231,8 @@ def _from_model(
     )
     notes = [note for layer in made.layers.values() for note in layer.notes]
     notes += [
-        f"{name}: spikes never, or always; these samples say nothing of it"
-        for name, rate in result.rates.items()
-        if rate in (0, 1)
+        f"{name} {state}; these samples say nothing of it"
+        for name, state in constant_layers(exported, result).items()
     ]
     for note in notes:
         out.say(note)

@@ -66,10 +66,12 @@ def lines_of_table(
     """Return a table that rich prints in `width` columns; where it reads badly there, lines instead.
 
     Args:
-        names: of the columns.
+        names: of the columns; one without any text in it is left out.
         rows: as many texts each.
         width: of what it is printed on.
     """
+    filled = [at for at in range(len(names)) if any(row[at] for row in rows)]
+    names, rows = [names[at] for at in filled], [[row[at] for at in filled] for row in rows]
     room = width - _EDGES - _BETWEEN * (len(names) - 1)
     widths = _widths(list(zip(names, *rows, strict=True)), room)
     if widths is None or _height(rows, widths) > sum(map(len, rows)):
@@ -118,6 +120,6 @@ def _blocks(names: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
         indent = ""
         for name, text in zip(names, row, strict=True):
             if text:
-                yield from wrapped(f"{indent}{name}: {text}", width)
+                yield from _wrap(f"{indent}{name}: {text}", width, 2 * _INDENT)
                 indent = _INDENT
     yield ""

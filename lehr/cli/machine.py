@@ -12,6 +12,8 @@ from lehr import __version__
 from lehr.cli import completing
 from lehr.cli.console import Json, Output, session
 
+MISSING, _WAY = "missing", "how to get it"
+
 
 def doctor(
     install: Annotated[
@@ -28,7 +30,7 @@ def doctor(
     """Tell what this machine has: packages, targets and their tools, and how to get what is missing."""
     with session(as_json) as out:
         from lehr.errors import ToolMissing
-        from lehr.extras import CORE, EXTRAS
+        from lehr.extras import CORE
         from lehr.targets import registry
 
         if install is not None:
@@ -36,8 +38,7 @@ def doctor(
             out.then("targets", "list")
             return
         out.then("demo")
-        packages = {name: _version(name) for each in (CORE, *EXTRAS.values()) for name in each}
-        tools = {}
+        runners = {}
         for entry in registry.entries():
             runner = entry.target.runner() if entry.target else None
             without = (
@@ -45,31 +46,79 @@ def doctor(
                 if entry.target and entry.target.no_artefact
                 else "has no tool"
             )
-            tools[entry.name] = entry.reason or (
+            runners[entry.name] = entry.reason or (
                 without if runner is None else runner.missing() or "ready"
             )
         out.say(
             f"lehr {__version__}, Python {platform.python_version()}, {platform.system()} "
             f"{platform.machine()}, {sys.executable}"
         )
-        out.table(("package", "version"), list(packages.items()))
-        out.table(("target", "tool"), list(tools.items()))
-        own = {name: each.version() or "missing" for name, each in registry.environments().items()}
-        out.table(("tool in an environment of its own", "version"), list(own.items()))
+        packages = _packages(out)
+        _tools(out)
+        out.table(("target", "tool"), list(runners.items()))
+        own = {name: each.version() or MISSING for name, each in registry.environments().items()}
+        rows = [
+            (name, version, f"lehr doctor --install {name}" if version == MISSING else "")
+            for name, version in own.items()
+        ]
+        out.table(("tool in an environment of its own", "version", _WAY), rows)
         kept = _machine_code()
         out.say(f"machine code of the engine 'fast' is kept {kept}")
         out.facts.update(
             lehr=__version__,
             python=platform.python_version(),
-            packages=packages,
-            targets=tools,
+            targets=runners,
             environments=own,
             machine_code=kept,
         )
-        if "missing" in (packages[name] for name in CORE):
+        if MISSING in (packages[name] for name in CORE):
             raise ToolMissing(
                 "a package is missing; install lehr again with its dependencies (pip install lehr)"
             )
+
+
+def _packages(out: Output) -> dict[str, str]:
+    """Tell of the packages of Python that lehr needs always, and for each extra; return their versions."""
+    from lehr.extras import CORE, EXTRAS
+
+    packages = {name: _version(name) for each in (CORE, *EXTRAS.values()) for name in each}
+    out.table(("package", "version"), [(name, packages[name]) for name in CORE])
+    rows, facts = [], {}
+    for extra, needs in EXTRAS.items():
+        lacking = [name for name in needs if packages[name] == MISSING]
+        line = f"pip install 'lehr[{extra}]'"
+        rows += [
+            (extra, name, packages[name], line if packages[name] == MISSING else "")
+            for name in needs
+        ]
+        facts[extra] = {"installed": not lacking, "missing": lacking, "install": line}
+    out.table(("extra", "package", "version", _WAY), rows)
+    out.facts.update(packages=packages, extras=facts)
+    return packages
+
+
+def _tools(out: Output) -> None:
+    """Tell of the programs that targets can use."""
+    from lehr.cli import tools
+
+    versions = {name: tools.version(name) for name in tools.INSTALLING}
+    rows = [
+        (
+            name,
+            version or "of unknown version",
+            tools.INSTALLING[name] if version == MISSING else "",
+        )
+        for name, version in versions.items()
+    ]
+    out.table(("optional program", "version", _WAY), rows)
+    out.facts["tools"] = {
+        name: {
+            "installed": version != MISSING,
+            "version": "" if version == MISSING else version,
+            "install": tools.INSTALLING[name],
+        }
+        for name, version in versions.items()
+    }
 
 
 def _install(out: Output, name: str) -> None:
@@ -117,4 +166,4 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "missing"
+        return MISSING

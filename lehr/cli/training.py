@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lehr.cli import completing
-from lehr.cli.console import Json, Output, percent, progress, session
+from lehr.cli.console import Json, Output, epochs_progress, percent, session
 from lehr.cli.data import read_data
 from lehr.cli.options import Data, Download, Overrides, RecipeName
 
 if TYPE_CHECKING:
     from lehr.train.data import Dataset
-    from lehr.train.loop import Trained
+    from lehr.train.loop import Report
     from lehr.train.progress import Progress
     from lehr.train.recipe import Recipe
     from lehr.train.tensorboard import Events
@@ -31,6 +33,13 @@ def train(
     data: Data = None,
     download: Download = False,
     overrides: Overrides = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Train for a quarter of the epochs, with schedules of the thresholds to match.",
+        ),
+    ] = False,
     target: Annotated[
         str | None,
         typer.Option(
@@ -62,8 +71,7 @@ def train(
 ) -> None:
     """Train a network as a recipe says, up to frozen integers.
 
-    For a chip: lehr train digits --target loihi -o run. The recipe that RUN keeps is the one for
-    the target.
+    With --target, the recipe that RUN keeps is the one for the target.
     """
     with session(as_json) as out:
         from lehr.train.recipefile import load
@@ -77,9 +85,14 @@ def train(
 
         chip = target_of(told, target)
         samples = None
-        if chip is not None:
+        if chip is not None or quick:
             samples = read_data(told.data, data, download)
-            told = for_target(told, chip, samples)
+            if chip is not None:
+                told = for_target(told, chip, samples)
+            if quick:
+                from lehr.train.quick import quick as quickened
+
+                told = quickened(told, len(samples.train))
         run = output or Path("runs") / told.name
         if output is None:
             run.parent.mkdir(exist_ok=True)
@@ -100,7 +113,7 @@ def train(
                 )
             kept[folder] = kept_progress(folder, each, resume)
         samples = samples or read_data(told.data, data, download)
-        out.facts["runs"] = []
+        out.facts.update(runs=[], warnings=[])
         for folder, each in runs.items():
             events = (
                 None
@@ -109,7 +122,10 @@ def train(
                 if seeds > 1
                 else tensorboard
             )
-            out.facts["runs"].append(_train_one(out, folder, each, samples, kept[folder], events))
+            facts = _train_one(out, folder, each, samples, kept[folder], events)
+            out.facts["runs"].append(facts)
+            for warning in facts["warnings"]:
+                out.warn(warning if seeds == 1 else f"{folder}: {warning}")
         out.then("export", next(iter(runs)), "-o", "model.nir")
         if seeds > 1:
             out.facts["accuracy"] = _over_seeds(
@@ -124,27 +140,35 @@ def _train_one(
     from contextlib import closing, nullcontext
 
     from lehr.export.checkpoint import LAST
-    from lehr.train.saving import accuracies, epochs_kept, notes, save
+    from lehr.train.running import train_run
+    from lehr.train.saving import epochs_kept, notes
     from lehr.train.tensorboard import Events
 
-    with nullcontext() if events is None else closing(Events(events, len(kept.metrics))) as written:
-        trained = train_with_progress(recipe, data, kept=kept, events=written)
-    found = accuracies(trained, data, recipe)
-    save(run, recipe, trained, data, found)
-    kept.finish()
+    with (
+        nullcontext() if events is None else closing(Events(events, len(kept.metrics))) as written,
+        epochs_shown(recipe, kept=kept, events=written) as report,
+    ):
+        finished = train_run(recipe, data, run, kept, report)
+    trained = finished.trained
     for line in notes(trained):
         out.say(line)
     if trained.last is not trained.twin:
-        told = epochs_kept(trained)
-        phase = max(told)
+        best = epochs_kept(trained)
+        phase = max(best)
         out.say(
-            f"epoch {told[phase]} of phase {phase} is the best on the validation samples; "
+            f"epoch {best[phase]} of phase {phase} is the best on the validation samples; "
             f"{run / LAST} holds the last one"
         )
-    for name, value in found.items():
+    for name, value in finished.accuracy.items():
         out.say(f"test accuracy, {name}: {percent(value)}")
     out.say(f"wrote {run}")
-    return {"run": str(run), "seed": recipe.seed, "accuracy": found, "metrics": trained.metrics}
+    return {
+        "run": str(run),
+        "seed": recipe.seed,
+        "accuracy": dict(finished.accuracy),
+        "metrics": trained.metrics,
+        "warnings": trained.warnings,
+    }
 
 
 def _over_seeds(out: Output, found: list[dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -162,38 +186,50 @@ def _over_seeds(out: Output, found: list[dict[str, float]]) -> dict[str, dict[st
     return told
 
 
-def train_with_progress(
+@contextmanager
+def epochs_shown(
     recipe: Recipe,
-    data: Dataset,
     label: str = "training",
     kept: Progress | None = None,
     events: Events | None = None,
-) -> Trained:
-    """Train, with a progress bar over the epochs on stderr, and a warning for every layer that cannot learn, once a phase."""
-    from lehr.train import loop
+) -> Iterator[Report]:
+    """Give what says on stderr, epoch by epoch, how far a training is.
+
+    At a terminal that is a bar over the epochs, elsewhere a line an epoch. Of every layer that
+    cannot learn it warns once a phase.
+    """
+    from lehr.train.pace import Pace, duration
     from lehr.train.rates import warnings
 
-    with progress() as bar:
+    pace = Pace(recipe)
+    total = pace.remaining
+    with epochs_progress() as bar:
         task = bar.add_task(
-            label, total=loop.epochs(recipe), completed=len(kept.metrics) if kept else 0
+            label, total=total, completed=len(kept.metrics) if kept else 0, left="-:--:--"
         )
         warned: set[tuple[str, str]] = set()
 
         def report(entry: dict[str, Any]) -> None:
-            found = warnings(entry)
-            for key, sentence in found.items():
+            constant = warnings(entry)
+            for key, sentence in constant.items():
                 if key not in warned:
                     bar.console.print(
                         f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True
                     )
-            warned.update(found)
+            warned.update(constant)
             if events is not None:
                 events.add(entry)
-            accuracy = percent(entry["validation_accuracy"])
+            line = pace.line(entry)
+            if bar.disable:
+                typer.echo(f"{label}: {line}", err=True)
             bar.update(
                 task,
-                advance=1,
-                description=f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation {accuracy}",
+                completed=total - pace.remaining,
+                left=duration(pace.left or 0),
+                description=(
+                    f"{label}: phase {entry['phase']}, loss {entry['loss']:.4f}, validation "
+                    f"{percent(entry['validation_accuracy'])}"
+                ),
             )
 
-        return loop.train(recipe, data, report, kept)
+        yield report

@@ -1,1 +1,1 @@
-"""The fast engine: the same results as `lehr.simulate.reference`, compiled, event-driven, layer by layer over all steps."""
+"""The fast engine: compiled, event-driven, layer by layer; its results are the reference's."""

@@ -1,4 +1,6 @@
-"""The kernels as operations call them: machine code for the types of their arguments, loaded when it is first asked for.
+"""The kernels as operations call them: machine code for the types of their arguments.
+
+It is loaded when it is first asked for.
 
 What a kernel computes stands in the file of kernels/ that it names. None of these files is imported
 while their machine code is at hand: numba, which compiles them, takes longer to import than most
@@ -21,7 +23,7 @@ ONE_AT_A_TIME = Lock()
 
 
 class Kernel:
-    """A kernel, compiled once for each combination of types that it is called with; Python's lock is not held while it runs.
+    """A kernel, compiled once for each combination of types; it runs without Python's lock.
 
     Attributes:
         file: of kernels/, in which it stands.
@@ -38,7 +40,7 @@ class Kernel:
         self.ready_for(arguments)(arguments)
 
     def ready_for(self, arguments: tuple[Any, ...]) -> Run:
-        """What runs it on such arguments."""
+        """Return the machine code that runs on such arguments."""
         kinds = tuple([a.dtype if isinstance(a, np.ndarray) else len(a) for a in arguments])
         return self.ready.get(kinds) or self._made_ready(kinds)
 

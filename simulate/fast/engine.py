@@ -1,4 +1,7 @@
-"""Running a plan: samples in chunks over threads, steps in blocks, so that what flows between layers stays in the cache."""
+"""Running a plan: samples in chunks over threads, steps in blocks.
+
+What flows between layers stays in the cache so.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ from lehr.simulate.result import LEAST, Recorder, Result, check_input, input_eve
 
 Images = npt.NDArray[np.uint8]
 SAMPLES, LOOPING_SAMPLES = 16, 64
-"""Samples that a kernel takes at once, at most: where it is called for every step, so many that a call from Python costs little."""
+"""Samples that a kernel takes at once, at most.
+
+Where it is called for every step, they are so many that a call from Python costs little.
+"""
 BLOCK_BYTES = 1 << 20
 """What a block of steps of a chunk of samples may take between layers."""
 LEAST_STEPS, GOOD_STEPS, MOST_STEPS = 8, 32, 4096
@@ -38,7 +44,7 @@ def simulate(
     steps: int | None = None,
     threads: int = 1,
 ) -> Result:
-    """Run a network on every sample of `x`, as `lehr.simulate.reference.simulate` does, and as exactly.
+    """Run a network on every sample of `x`, as exactly as `lehr.simulate.reference.simulate`.
 
     Args:
         net: the network.
@@ -125,7 +131,7 @@ class Engine:
 
 
 def _samples(made: Plan) -> int:
-    """Samples of a chunk."""
+    """Return how many samples a chunk has."""
     return (
         LOOPING_SAMPLES
         if made.loops
@@ -134,7 +140,7 @@ def _samples(made: Plan) -> int:
 
 
 def _step_bytes(made: Plan) -> int:
-    """What one step of one sample takes between layers."""
+    """Return the bytes that one step of one sample takes between layers."""
     return sum(
         buffer.row * np.dtype(buffer.dtype).itemsize for buffer in made.buffers if not buffer.held
     )
@@ -227,7 +233,10 @@ class Machine:
             saturations[:] = 0
 
     def blocks(self, x: Images, steps: int) -> Iterator[tuple[int, int]]:
-        """Load one block after another of contiguous inputs, run between them; the first step and the number of steps of each."""
+        """Load one block of contiguous inputs after another, run between them.
+
+        Yields the first step and the number of steps of each.
+        """
         if self.plan.held:
             self.load(x[:, None], 0, 1, 0)
             for op in self.plan.before:
@@ -240,7 +249,10 @@ class Machine:
             self.pass_on()
 
     def load(self, x: Images, first: int, steps: int, slot: int) -> None:
-        """Put steps from `first` on of contiguous inputs `[samples, steps, *shape]` into the slots from `slot` on."""
+        """Put steps of contiguous inputs `[samples, steps, *shape]` into slots.
+
+        They are those from `first` on, and go into the slots from `slot` on.
+        """
         buffer, array = self.plan.input, self.worker.arrays[self.plan.input]
         channels, places = x.shape[2], math.prod(x.shape[3:])
         if not buffer.bits:
@@ -267,7 +279,7 @@ class Machine:
         )
 
     def run(self, steps: int) -> None:
-        """Run the block that was loaded; `spikes` and `membranes` then tell of it, until the next one."""
+        """Run the block that was loaded; `spikes` and `membranes` are of it until the next one."""
         self.steps, self.ran = steps, self.ran + steps
         run_stages(self.plan.stages, self.worker, steps)
 
@@ -298,7 +310,9 @@ class Machine:
         return np.asarray(self._events * self.ran, np.int64) if self.plan.held else self._events
 
     def totals(self, name: str, which: int) -> Int64:
-        """Spikes (0), lowest (1) or highest membrane (2) of each neuron since they were last counted anew, `[samples, *shape]`.
+        """Return one statistic of each neuron since the last count, `[samples, *shape]`.
+
+        It is the number of spikes (0), or the lowest (1) or highest membrane (2).
 
         Spikes of the output are those of the present samples; other layers' are of all samples
         together, `[1, *shape]`.

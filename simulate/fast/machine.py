@@ -94,7 +94,7 @@ def _say_that_it_takes_a_while() -> None:
 
 
 def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
-    """Return a kernel as LLVM's intermediate code, whose function `name` is called as C_FUNCTION tells."""
+    """Return a kernel in LLVM's intermediate code, its function `name` as C_FUNCTION says."""
     compiled = importlib.import_module("lehr.simulate.fast.kernels.compiled")
     return compiled.module(
         getattr(importlib.import_module(f"lehr.simulate.fast.kernels.{file}"), name), name, kinds
@@ -103,7 +103,10 @@ def module(file: str, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
 
 # -------------------------------------------------------------------- the processor
 def processor() -> tuple[str, str]:
-    """Name and features of the processor, as LLVM calls them; numba's variables can name another one."""
+    """Return name and features of the processor, as LLVM calls them.
+
+    numba's variables override them.
+    """
     name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
     if features is None:
         features = "" if name == "generic" else _features()
@@ -116,7 +119,7 @@ def _features() -> str:
 
 
 def target_machine() -> llvm.TargetMachine:
-    """What makes machine code for the processor, as numba sets it up."""
+    """Return what makes machine code for the processor, as numba sets it up."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name, features = processor()
@@ -135,7 +138,7 @@ def _linker() -> llvm.LLJIT:
 # -------------------------------------------------------------------- where it is kept
 @cache
 def folder() -> Path | None:
-    """Return the first of the places that we can write to, and nobody else; None where there is none."""
+    """Return the first place that only we can write to; None where there is none."""
     for named in _places():
         with suppress(OSError):
             place = named.resolve()  # no link is left in it that could be led elsewhere
@@ -168,7 +171,10 @@ def made_of() -> bytes:
 
 @cache
 def _installed() -> tuple[object, ...]:
-    """What machine code depends on besides: numba, LLVM, and how Python and numpy lay out objects."""
+    """Name what machine code depends on besides the processor.
+
+    These are numba, LLVM, and how Python and numpy lay out objects.
+    """
     numba = find_spec(
         "numba"
     )  # not imported to be asked its version, and importlib.metadata takes longer than all of this

@@ -45,7 +45,7 @@ class Stream:
         self._machine.begin(self.samples)
 
     def feed(self, x: npt.NDArray[np.uint8]) -> Result:
-        """Run on `x`, uint8 `[samples, steps, *shape]` with any number of steps, and tell of these steps alone.
+        """Run on `x`, uint8 `[samples, steps, *shape]`, and return the result of these steps alone.
 
         What it returns of several chunks, `lehr.simulate.parts.continued` makes one result of.
 
@@ -93,7 +93,7 @@ def stream(
     reset: bool = False,
     trace: Iterable[str] | None = None,
 ) -> Iterator[Result]:
-    """Run a network on chunks of one stream, each uint8 `[steps, *shape]`, and yield the result of each.
+    """Run a network on chunks of one stream, uint8 `[steps, *shape]`, and yield each one's result.
 
     Args:
         net: the network.
@@ -117,7 +117,9 @@ def stream(
 def binned(
     events: Iterable[tuple[Int64, Int64]], shape: Shape, steps: int = BLOCK
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """Events as chunks that `stream` takes, 1 where at least one fell: a sensor's, or those of a file that is read in parts.
+    """Yield events as chunks that `stream` takes, 1 where at least one fell.
+
+    They are a sensor's, or those of a file that is read in parts.
 
     Args:
         events: any number of batches, of each the step of every event, none before the one before

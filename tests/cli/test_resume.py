@@ -23,7 +23,8 @@ from lehr.errors import FileRefused, LehrError
 from lehr.sums import with_sums
 from lehr.train import progress as module
 from lehr.train.data import load_dataset
-from lehr.train.loop import Trained, epochs, train
+from lehr.train.loop import Trained, train
+from lehr.train.pace import epochs
 from lehr.train.progress import Progress, progress_folder
 from lehr.train.recipe import Recipe
 
@@ -89,7 +90,7 @@ def _whole(schedule: str) -> Trained:
     return train(recipe, load_dataset(recipe.data, None))
 
 
-STOPS = [("exponential", epoch) for epoch in range(1, epochs(tiny_recipe()) + 1)] + [
+STOPS = [("exponential", epoch) for epoch in range(1, sum(epochs(tiny_recipe()).values()) + 1)] + [
     ("linear", 2),
     ("restarts", 2),
     ("rate-controlled", 2),
@@ -112,12 +113,12 @@ def test_stopped_after_any_epoch(
         if len(seen) > after:
             raise _Stop
 
-    with pytest.raises(_Stop) if after < epochs(recipe) else nullcontext():
+    with pytest.raises(_Stop) if after < sum(epochs(recipe).values()) else nullcontext():
         train(recipe, data, report, Progress.open(folder, recipe, resume=False))
     kept = Progress.open(folder, recipe, resume=True)
     assert len(kept.metrics) == after
     resumed, whole = train(recipe, data, progress=kept), _whole(schedule)
-    assert len(whole.metrics) == epochs(recipe) or schedule == "options"
+    assert len(whole.metrics) == sum(epochs(recipe).values()) or schedule == "options"
     assert resumed.metrics == whole.metrics
     assert resumed.network == whole.network
     assert resumed.twin is not None

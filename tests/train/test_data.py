@@ -16,6 +16,7 @@ from lehr.train.data.idx import read_idx
 from lehr.train.recipe import DataRecipe
 
 MNIST = DataRecipe(name="mnist")
+DATA = os.environ.get("LEHR_DATA", "")
 
 
 def _idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
@@ -74,11 +75,9 @@ def test_idx_folder_is_read_directly_or_by_the_name_of_the_set(folder: Path) -> 
     assert len(seen) == 60
 
 
-@pytest.mark.skipif(
-    "LEHR_DATA" not in os.environ, reason="LEHR_DATA names no folder with the official MNIST files"
-)
+@pytest.mark.skipif(not DATA, reason="LEHR_DATA names no folder with the official MNIST files")
 def test_official_mnist() -> None:
-    data = load_dataset(MNIST, Path(os.environ["LEHR_DATA"]))
+    data = load_dataset(MNIST, Path(DATA))
     assert (len(data.train), len(data.validation), len(data.test)) == (55_000, 5_000, 10_000)
     assert np.bincount(data.test.y).tolist() == [
         980,

@@ -16,6 +16,7 @@ from lehr.train.data import load_dataset
 from lehr.train.recipe import DataRecipe
 
 SHD = DataRecipe(name="shd", steps=4, step_ms=5)
+DATA = os.environ.get("LEHR_DATA", "")
 
 
 def write(path: Path, times: list[list[float]], units: list[list[int]], labels: list[int]) -> None:
@@ -149,13 +150,13 @@ def test_damaged_files_are_refused(
 
 
 @pytest.mark.skipif(
-    "LEHR_DATA" not in os.environ,
+    not DATA,
     reason="LEHR_DATA names no folder with fsdd_train.h5 and fsdd_test.h5",
 )
 def test_real_files() -> None:
     data = load_dataset(
         DataRecipe(name="fsdd", steps=40, step_ms=15, train_samples=200),
-        Path(os.environ["LEHR_DATA"]),
+        Path(DATA),
     )
     assert (len(data.train), len(data.validation), len(data.test)) == (200, 225, 300)
     assert np.bincount(data.test.y).tolist() == [30] * 10

@@ -16,7 +16,8 @@ from lehr.network import Neuron
 from lehr.simulate import compare, simulate
 from lehr.train.anneal import FLOOR, Annealer
 from lehr.train.data import Dataset, Split, load_dataset
-from lehr.train.loop import Trained, accuracy, train
+from lehr.train.evaluation import accuracy
+from lehr.train.loop import Trained, train
 from lehr.train.model import FloatNet
 from lehr.train.objective import Membrane, objective
 from lehr.train.recipe import Recipe

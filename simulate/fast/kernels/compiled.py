@@ -1,4 +1,4 @@
-"""How kernels are compiled: by numba, each with a way in that takes its arguments as Python's tuple of numpy's arrays."""
+"""Compilation of kernels by numba, each with an entry that takes a tuple of numpy's arrays."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ INLINED: dict[str, Any] = {
 """Called neither from C nor from Python: to leave out such ways in saves a fifth of compiling."""
 WORD = ir.IntType(64)
 HEAD, ITEMS = object.__basicsize__ // 8, tuple.__basicsize__ // 8
-"""Words before what numpy tells of an array, which begins with: address of its elements, dimensions, address of its shape; and before
-the addresses of what a tuple holds."""
+"""Words before what numpy says of an array, and before the addresses of what a tuple holds.
+
+An array begins with the address of its elements, its dimensions, and the address of its shape.
+"""
 
 
 def inlined(kernel: F) -> F:
@@ -37,21 +39,27 @@ def inlined(kernel: F) -> F:
 
 
 compiled = inlined
-"""Compile a kernel: what `lehr.simulate.fast.calls` names. Its machine code becomes part of its way in."""
+"""Compile a kernel that `lehr.simulate.fast.calls` names.
+
+Its machine code becomes part of its entry.
+"""
 
 
 def module(kernel: Any, name: str, kinds: tuple[Any, ...]) -> llvm.ModuleRef:
-    """Return a kernel and its way in for arguments of some kinds, see `lehr.simulate.fast.machine`, in which way in is called `name`."""
-    made = numba.cfunc(types.void(types.voidptr), **WITHIN)(
+    """Return a kernel and its entry, called `name`, for arguments of some kinds.
+
+    See `lehr.simulate.fast.machine` for the kinds.
+    """
+    built = numba.cfunc(types.void(types.voidptr), **WITHIN)(
         _way_in(kernel, types.Tuple([_type(kind) for kind in kinds]))
     )
-    found = llvm.parse_assembly(made.inspect_llvm())
+    parsed = llvm.parse_assembly(built.inspect_llvm())
     missing = [
-        f.name for f in found.functions if f.is_declaration and not f.name.startswith("llvm.")
+        f.name for f in parsed.functions if f.is_declaration and not f.name.startswith("llvm.")
     ]
     assert not missing, f"{name} calls {missing}, which is not there where numba is not"
-    found.get_function(made.native_name).name = name
-    return found
+    parsed.get_function(built.native_name).name = name
+    return parsed
 
 
 def _type(kind: Any) -> Any:
@@ -85,18 +93,18 @@ def _taken_apart(context: Any, builder: Any, given: Any, wanted: Any) -> Any:
     def argument(index: int, kind: Any) -> Any:
         if not isinstance(kind, types.Array):
             return context.get_constant_undef(kind)
-        array, made = address(items, ITEMS + index), context.make_array(kind)(context, builder)
+        array, built = address(items, ITEMS + index), context.make_array(kind)(context, builder)
         width = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
-        data = builder.bitcast(address(array, HEAD), made.data.type)
+        data = builder.bitcast(address(array, HEAD), built.data.type)
         populate_array(
-            made,
+            built,
             data,
             shape=[word(address(array, HEAD + 2), 0)],
             strides=[width],
             itemsize=width,
             meminfo=None,
         )
-        return made._getvalue()
+        return built._getvalue()
 
     items = builder.bitcast(given, WORD.as_pointer())
     return context.make_tuple(

@@ -41,7 +41,7 @@ BATCH = 120
 
 @inlined
 def _carry(a: Any, b: Any, c: Any) -> Any:
-    """What a full adder carries: the majority of three bits."""
+    """Return the carry of a full adder: the majority of three bits."""
     differ = xor(a, b)
     return either(both(a, b), both(c, differ))
 
@@ -119,7 +119,10 @@ def count_columns(
 
 @inlined
 def _count(matrix: Any, events: Any, start: Any, stop: Any) -> Any:
-    """Count, for each output of a line, the columns in which its bit is set; the digits of the counts, from the lowest on."""
+    """Count, for each output of a line, the columns in which its bit is set.
+
+    Returns the digits of the counts, from the lowest on.
+    """
     d0 = d1 = d2 = d3 = d4 = d5 = d6 = no_words()
     i = start
     while i < stop:
@@ -144,7 +147,11 @@ def _count(matrix: Any, events: Any, start: Any, stop: Any) -> Any:
 
 @inlined
 def _swapped(a: Any, b: Any, places: Any, mask: Any) -> Any:
-    """Two vectors of which the bits of `a` that lie `places` above those of a mask have changed places with the bits of `b` there."""
+    """Exchange bits between two vectors.
+
+    The bits of `a` that lie `places` above those of a mask change places with the bits of `b`
+    there.
+    """
     differ = both(xor(unsigned_right(a, places), b), mask)
     return xor(a, shift_left(differ, places)), xor(b, differ)
 
@@ -175,8 +182,8 @@ def _put_counts(sums: Any, at: Any, digits: Any, count: Any, fresh: Any) -> None
 @inlined
 def _put_bytes(sums: Any, at: Any, twice: Any, count: Any, fresh: Any) -> None:
     before = load_like(sums, at, as_bytes(twice))
-    made = sub(unsigned(as_bytes(twice), before), count)
-    store(sums, at, made if fresh else add(made, before))
+    difference = sub(unsigned(as_bytes(twice), before), count)
+    store(sums, at, difference if fresh else add(difference, before))
 
 
 @compiled

@@ -1,4 +1,7 @@
-"""Layers of any program that update by event: the operations of `operations`, one neuron at a time, in int64."""
+"""Layers of any program that update by event: one neuron at a time, in int64.
+
+They run the operations of `operations`.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ FIELDS = len(Row._fields)
 
 @compiled
 def event_programs(
-    queue: Any, lengths: Any, begin: Any, target: Any, weight: Any, states: Any, counts: Any, table: Any, registers: Any, totals: Any,
+    queue: Any, lengths: Any, begin: Any, target: Any, weight: Any, states: Any, counts: Any,
+    table: Any, registers: Any, totals: Any,
     saturations: Any, membranes: Any, sizes: Any, rows: Any, most: Any,
 ) -> None:  # fmt: skip
     """Run a layer of neurons.

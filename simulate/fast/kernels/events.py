@@ -18,9 +18,9 @@ from lehr.simulate.fast.kernels.layout import (
     SUBTRACT,
     ZERO,
     EventSizes,
-    How,
     QueueSizes,
     Rows,
+    UpdateRule,
 )
 from lehr.simulate.fast.kernels.vector import data, peek, poke, read
 
@@ -91,7 +91,8 @@ def queue_events(values: Any, places: Any, queue: Any, lengths: Any, sizes: Any,
 
 @compiled
 def event_neurons(
-    queue: Any, lengths: Any, begin: Any, target: Any, weight: Any, state: Any, counts: Any, layer: Any, how: Any, totals: Any,
+    queue: Any, lengths: Any, begin: Any, target: Any, weight: Any, state: Any, counts: Any,
+    layer: Any, rule: Any, totals: Any,
     saturations: Any, membranes: Any, sizes: Any, rows: Any, fired: Any, most: Any,
 ) -> None:  # fmt: skip
     """Run a layer of neurons that update by event.
@@ -105,7 +106,7 @@ def event_neurons(
         state: int64 membranes `[samples, neurons]`; changed.
         counts: uint8, rows of `[neurons]`: how often each fires.
         layer: what the neurons have, as for `neurons.neurons`.
-        how: to compute, likewise.
+        rule: to compute, likewise.
         totals: likewise.
         saturations: likewise.
         membranes: likewise.
@@ -115,7 +116,7 @@ def event_neurons(
         most: int64 `[1]`, the most times that a neuron fired in a step so far; changed.
     """
     p, s, into, where = (
-        read(How, how, 0),
+        read(UpdateRule, rule, 0),
         read(EventSizes, sizes, 0),
         read(Rows, rows, 0),
         read(Rows, rows, 3),

@@ -1,4 +1,4 @@
-"""Computing with the vectors of `lehr.simulate.fast.kernels.vector`: made of scalars, widened, added, compared, selected, counted."""
+"""Arithmetic on the vectors of `vector`: make, widen, add, compare, select and count."""
 
 from __future__ import annotations
 
@@ -47,42 +47,46 @@ def no_words(_: Any) -> Any:
 @intrinsic
 def as_bytes(_: Any, words: Any) -> Any:
     """Return the bytes of words, from the lowest on."""
-    made = Vector(8, words.lanes * words.bits // 8)
-    return made(words), lambda c, b, s, a: b.bitcast(a[0], made.llvm)
+    result = Vector(8, words.lanes * words.bits // 8)
+    return result(words), lambda c, b, s, a: b.bitcast(a[0], result.llvm)
 
 
 @intrinsic
 def unsigned(_: Any, value: Any, like: Any) -> Any:
     """Lanes as wide as those of `like`, which is wider; what was in them is taken for unsigned."""
-    made = Vector(like.bits, value.lanes)
-    return made(value, like), lambda c, b, s, a: b.zext(a[0], made.llvm)
+    result = Vector(like.bits, value.lanes)
+    return result(value, like), lambda c, b, s, a: b.zext(a[0], result.llvm)
 
 
 @intrinsic
 def resized(_: Any, value: Any, like: Any) -> Any:
     """Lanes as wide as those of `like`."""
-    made = Vector(like.bits, value.lanes)
-    return made(value, like), lambda c, b, s, a: resize(b, a[0], value, made)
+    result = Vector(like.bits, value.lanes)
+    return result(value, like), lambda c, b, s, a: resize(b, a[0], value, result)
 
 
 @intrinsic
 def doubled(_: Any, value: Any) -> Any:
     """Lanes twice as wide."""
-    made = Vector(2 * value.bits, value.lanes)
-    return made(value), lambda c, b, s, a: b.sext(a[0], made.llvm)
+    result = Vector(2 * value.bits, value.lanes)
+    return result(value), lambda c, b, s, a: b.sext(a[0], result.llvm)
 
 
 @intrinsic
 def filled(_: Any, mask: Any, like: Any) -> Any:
     """All bits of a lane where a mask is set, in lanes as wide as those of `like`."""
-    made = Vector(like.bits, mask.lanes)
-    return made(mask, like), lambda c, b, s, a: b.sext(a[0], made.llvm)
+    result = Vector(like.bits, mask.lanes)
+    return result(mask, like), lambda c, b, s, a: b.sext(a[0], result.llvm)
 
 
 # -------------------------------------------------------------------- computing
 @intrinsic
 def apart(_: Any, value: Any) -> Any:
-    """Return the value, computed by itself: LLVM makes one chain of all additions of an expression, and carries a mask in place of its lanes."""
+    """Return the value, computed by itself.
+
+    LLVM makes one chain of all additions of an expression, and carries a mask in place of its
+    lanes.
+    """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         frozen = ir.instructions.Instruction(builder.block, value.llvm, "freeze", args)
@@ -109,7 +113,7 @@ def _operation(name: str) -> Any:
 
 
 def _comparison(sign: str, signed: bool = True) -> Any:
-    """Return a comparison of two vectors of one type, or of a vector and an integer; gives a mask."""
+    """Return a mask: a comparison of two vectors of one type, or of a vector and an integer."""
 
     @intrinsic
     def comparison(_: Any, left: Any, right: Any) -> Any:
@@ -190,8 +194,8 @@ def set_lanes(_: Any, mask: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         word = ir.IntType(mask.lanes)
         count = builder.module.declare_intrinsic("llvm.ctpop", [word])
-        found = builder.call(count, [builder.bitcast(args[0], word)])
-        return builder.zext(found, ir.IntType(64)) if mask.lanes < 64 else found
+        counted = builder.call(count, [builder.bitcast(args[0], word)])
+        return builder.zext(counted, ir.IntType(64)) if mask.lanes < 64 else counted
 
     return types.int64(mask), code
 

@@ -1,4 +1,4 @@
-"""What the planner and the kernels agree on: numbers that stand for choices, and sizes of what is computed together."""
+"""The numbers on which the planner and the kernels agree: choices, and sizes of blocks."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FREE, SATURATE, WRAP = range(3)
 NO_RESET, SUBTRACT, ZERO = range(3)
 
 
-class How(NamedTuple):
-    """How the neurons of `neurons.neurons` and `events.event_neurons` compute; `kept` says whether membranes are kept."""
+class UpdateRule(NamedTuple):
+    """The arithmetic of `neurons.neurons` and `events.event_neurons`; `kept`: with membranes."""
 
     leak: int
     factor: int
@@ -32,7 +32,10 @@ class How(NamedTuple):
 
 
 class NeuronSizes(NamedTuple):
-    """Samples, steps, neurons in a row, and elements from sample to sample in totals, 0 if they are of all together."""
+    """Samples, steps, neurons in a row, and elements from sample to sample in totals.
+
+    The last is 0 if totals are of all samples together.
+    """
 
     samples: int
     steps: int
@@ -60,7 +63,10 @@ class QueueSizes(NamedTuple):
 
 
 class EventSizes(NamedTuple):
-    """Samples, steps, neurons in a row, elements from sample to sample in totals, 0 if they are of all together; room in a queue."""
+    """Samples, steps, neurons in a row, elements from sample to sample in totals; room in a queue.
+
+    The elements are 0 if totals are of all samples together.
+    """
 
     samples: int
     steps: int
@@ -95,7 +101,7 @@ class Window(NamedTuple):
 
 
 class FlowSizes(NamedTuple):
-    """Samples, steps, bits in a row of spikes, elements in a row of sums, whether to overwrite what is there."""
+    """Samples, steps, bits in a row of spikes, elements in a row of sums; whether to overwrite."""
 
     samples: int
     steps: int
@@ -105,7 +111,10 @@ class FlowSizes(NamedTuple):
 
 
 class ColumnSizes(NamedTuple):
-    """The same, and what `counting.count_columns` needs: inputs, lines, and outputs, beyond which sums are 0."""
+    """The same, and for `counting.count_columns` inputs, lines, and outputs.
+
+    Beyond the outputs, sums are 0.
+    """
 
     samples: int
     steps: int
@@ -118,7 +127,11 @@ class ColumnSizes(NamedTuple):
 
 
 class MatchSizes(NamedTuple):
-    """For `counting.count_matches`: samples, steps, words in a row of spikes, elements in a row of sums, whether to overwrite, outputs."""
+    """Sizes for `counting.count_matches`.
+
+    They are samples, steps, words in a row of spikes, elements in a row of sums, whether to
+    overwrite, and outputs.
+    """
 
     samples: int
     steps: int
@@ -129,7 +142,10 @@ class MatchSizes(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """A convolution, pooling or linear layer whose inputs are added one by one; `each` and `per` are channels in and out of a group."""
+    """A convolution, pooling or linear layer whose inputs are added one by one.
+
+    `each` and `per` are channels in and out of a group.
+    """
 
     out: int
     out_width: int
@@ -144,7 +160,11 @@ class Reached(NamedTuple):
 
 
 class ScatterSizes(NamedTuple):
-    """Samples, steps, elements or words in a row of values, of which elements are not padding, elements in a row of sums."""
+    """Sizes of rows of values and of sums.
+
+    They are samples, steps, elements or words in a row of values, of which elements are not
+    padding, and elements in a row of sums.
+    """
 
     samples: int
     steps: int
@@ -164,20 +184,23 @@ class PackSizes(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Where rows lie: the first sample's first step, how many rows it is to the next sample's, and to the next step's (0 if held)."""
+    """Places of rows: the first sample's first step, and rows to the next sample and step.
+
+    The last is 0 if the value is held.
+    """
 
     first: int
     sample: int
     step: int
 
 
-(TAKE, LOAD, LEAK, LEAK_EACH, DASH, LINEAR, ADD, SUB, ADD_WHERE, SUB_WHERE, ADD_TIMES, SUB_TIMES, COPY, PUT, CLIP, MODULO, PASS, REACH,
- COUNT) = range(19)  # fmt: skip
+(TAKE, LOAD, LEAK, LEAK_EACH, DASH, LINEAR, ADD, SUB, ADD_WHERE, SUB_WHERE, ADD_TIMES, SUB_TIMES,
+ COPY, PUT, CLIP, MODULO, PASS, REACH, COUNT) = range(19)  # fmt: skip
 """The operations of a program in a table, see `table`."""
 
 
 class Row(NamedTuple):
-    """One operation of a table: on register x, with registers y and m; the others as `table` says."""
+    """One operation of a table: on register x, with y and m; the others as `table` says."""
 
     op: int
     x: int

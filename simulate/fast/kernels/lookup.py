@@ -1,4 +1,6 @@
-"""Convolutions with narrow kernels on spikes, by tables of sums: what one costs does not depend on how many spikes there are.
+"""Convolutions with narrow kernels on spikes, by tables of sums.
+
+What one costs does not depend on how many spikes there are.
 
 Each row of a kernel is cut into groups of six bits. A table has, for each of the 64 values of a
 group, the sum of the rows of weights whose bits are set; an output is the sum of one entry for each
@@ -20,7 +22,10 @@ from lehr.simulate.fast.kernels.vector import beyond, data, load, peek, poke, re
 def _list_strip(
     bits: Any, source: Any, shape: Any, left: Any, scale: Any, groups: Any, listed: Any
 ) -> None:
-    """List the groups that one column of outputs sees, row by row from the top: `scale` times their values."""
+    """List the groups that one column of outputs sees, row by row from the top.
+
+    Each is `scale` times its value.
+    """
     channels, height, width, kernel_width = shape
     x0, x1 = min(max(left, 0), width), min(left + kernel_width, width)
     start, offset, mask = (
@@ -47,7 +52,10 @@ def _entry(tables: Any, group: Any, value: Any, size: Any, like: Any, lanes: Any
 def _looked_up(
     tables: Any, listed: Any, start: Any, stop: Any, size: Any, like: Any, lanes: Any
 ) -> Any:
-    """Return the sum of the entries that `listed[start:stop]` names, of one table of `size` elements after the other."""
+    """Return the sum of the entries that `listed[start:stop]` names.
+
+    Tables of `size` elements follow each other.
+    """
     total, i = like, start
     while i + 4 <= stop:
         a, b = (
@@ -135,16 +143,16 @@ def look_up(
                     seen = beyond(all_tables, (y0 - top) * groups * size)
                     start, stop = y0 * groups, y1 * groups
                     if narrow:
-                        found = resized(
+                        total = resized(
                             _looked_up(seen, fields, start, stop, size, zeros, lanes),
                             nothing(sums, lanes),
                         )
                     else:
-                        found = resized(
+                        total = resized(
                             _looked_up(seen, fields, start, stop, size, doubled(zeros), lanes),
                             nothing(sums, lanes),
                         )
-                    put(found, sums, at, out, fresh, buffer)
+                    put(total, sums, at, out, fresh, buffer)
                     top += w.stride_y
                     at += w.out_width * out
             source += here.step * s.bits

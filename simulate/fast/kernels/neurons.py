@@ -1,4 +1,4 @@
-"""Layers of neurons over many steps: a block of neurons goes through all of them while its membranes stay in registers.
+"""Layers of neurons over many steps: a block of neurons takes all of them in registers.
 
 The arithmetic is that of `lehr.simulate.reference`, in lanes of 16, 32 or 64 bits of which the
 planner has proven that nothing in an update leaves them.
@@ -48,9 +48,9 @@ from lehr.simulate.fast.kernels.layout import (
     SUBTRACT,
     TOWARD_ZERO,
     ZERO,
-    How,
     NeuronSizes,
     Rows,
+    UpdateRule,
 )
 from lehr.simulate.fast.kernels.vector import (
     data,
@@ -79,7 +79,9 @@ def divided(v: Any, p: Any) -> Any:
 
 @inlined
 def _divided_halves(v: Any, p: Any) -> Any:
-    """Return the same in lanes of 16 bits, which the product does not fit; the factor comes in units of 2**-16.
+    """Return the same in lanes of 16 bits, which the product does not fit.
+
+    The factor comes in units of 2**-16.
 
     It is made of magnitude and sign: `high` is the whole part of |V| * factor and `low` the rest,
     with which each rounding compares.
@@ -123,7 +125,7 @@ def neurons(
     state: Any,
     spikes: Any,
     layer: Any,
-    how: Any,
+    rule: Any,
     totals: Any,
     saturations: Any,
     membranes: Any,
@@ -138,7 +140,7 @@ def neurons(
         spikes: bits, rows of `[words]`; the row before the first is read, too.
         layer: what the neurons have, `[3, neurons]` in lanes' type: the threshold that a membrane
             must pass, what a reset takes, bias.
-        how: to compute, see layout.How.
+        rule: to compute, see layout.UpdateRule.
         totals: int64 `[samples or 1, 3, neurons]`: spikes so far, lowest and highest membrane so
             far; changed.
         saturations: int64 `[samples]`; changed.
@@ -146,7 +148,7 @@ def neurons(
         sizes: layout.NeuronSizes.
         rows: layout.Rows of `current`, `spikes` and `membranes` each.
     """
-    p, s = read(How, how, 0), read(NeuronSizes, sizes, 0)
+    p, s = read(UpdateRule, rule, 0), read(NeuronSizes, sizes, 0)
     size = s.neurons
     source, into, where = read(Rows, rows, 0), read(Rows, rows, 3), read(Rows, rows, 6)
     inputs, held, out, each = data(current), data(state), data(spikes), data(layer)
@@ -166,14 +168,14 @@ def neurons(
                 load_line(each, 2 * size + at),
             )
             if usual:
-                found = _through_steps(
+                outcome = _through_steps(
                     v, _usual(p), threshold, taken, bias, inputs, out, kept, layout, s.steps
                 )
             else:
-                found = _through_steps(
+                outcome = _through_steps(
                     v, p, threshold, taken, bias, inputs, out, kept, layout, s.steps
                 )
-            v, count, lowest, highest, lost = found
+            v, count, lowest, highest, lost = outcome
             store(held, n * size + at, v)
             add_totals(all_totals, n * s.totals + at, size, count, lowest, highest)
             saturations[n] += lost
@@ -188,7 +190,9 @@ def _is_usual(p: Any) -> Any:
 
 @inlined
 def _usual(p: Any) -> Any:
-    """Return the same for such a layer, in which the compiler sees what each decides; it leaves out what they do not ask for.
+    """Return the same for such a layer, whose decisions the compiler sees.
+
+    It leaves out what they do not ask for.
 
     As int64, they are of the same type as any layer's, so that numba translates one function for
     both.
@@ -197,7 +201,9 @@ def _usual(p: Any) -> Any:
     no: Any = np.int64(0)
     free, leak, round_to = no + FREE, no + MULTIPLY, no + TOWARD_ZERO
     subtract = no + SUBTRACT
-    return How(leak, p.factor, p.places, round_to, free, no, no, p.fraction, subtract, yes, yes, no)
+    return UpdateRule(
+        leak, p.factor, p.places, round_to, free, no, no, p.fraction, subtract, yes, yes, no
+    )
 
 
 @inlined
@@ -213,7 +219,10 @@ def _through_steps(
     layout: Any,
     steps: Any,
 ) -> Any:
-    """Run one line of neurons; gives their membranes, spikes, lowest and highest membranes, and how many saturated."""
+    """Run one line of neurons.
+
+    Returns their membranes, spikes, lowest and highest membranes, and how many saturated.
+    """
     source, source_step, into, into_step, kept, kept_step = layout
     leak, overflow, reset, late, fires = (
         p.leak != KEEP,

@@ -4,7 +4,7 @@
 |---|---|
 | TAKE | x + (input << shift) |
 | LOAD | input |
-| LEAK | x * factor / 2**places, rounded; with `form` SHIFT x less that; `then`, if not -1, is a TAKE or ADD of x to do with it |
+| LEAK | x * factor / 2**places, rounded; with `form` SHIFT x less that; see `then` |
 | LEAK_EACH | the same by factors y and places m; `extra` and `odd` hold what rounding adds |
 | DASH, LINEAR | x - (x >> m), at least 1 towards 0; x moved by m towards 0 |
 | ADD, SUB | x +- (y << shift) |
@@ -14,6 +14,8 @@
 | CLIP, MODULO | x between y and m; x between low and high by its lowest bits; changes are counted |
 | PASS, REACH | whether y > m; whether y >= m |
 | COUNT | how often y passes m, up to `shift` times; to pass it is to be more than `extra` |
+
+`then` of a LEAK, if not -1, is a TAKE or ADD of x to do with it.
 """
 
 from __future__ import annotations
@@ -216,7 +218,11 @@ def _take(r: Any, x: Any, inputs: Any, at: Any, shift: Any, keep: Any, count: An
 
 @inlined
 def address(place: Any, kept: Any, block: Any, own: Any) -> Any:
-    """Where a register lies: those that live from step to step with their neurons, from `own` on, all others where every block has them."""
+    """Return the place of a register.
+
+    Those that live from step to step lie with their neurons, from `own` on; all others where every
+    block has them.
+    """
     return place * block + (own if place < kept else 0)
 
 

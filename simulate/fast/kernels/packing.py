@@ -31,17 +31,17 @@ def _line(
     """Return the bits of up to 64 places from `place` on; they are counted."""
     count = min(BYTES, places - place)
     if places < BYTES:
-        found = 0
+        bits = 0
         for i in range(places):
             bit = peek(source, first + i) != 0
-            found |= bit << i
+            bits |= bit << i
             poke(counts, counted + i, peek(counts, counted + i) + bit)
-        return found
+        return bits
     at = place + count - BYTES  # the last 64, of which some are known already
     line = both(load_line(source, first + at), load_line(edge, count))
     store(counts, counted + at, add(load_line(counts, counted + at), line))
-    found = mask_word(unequal(line, 0))
-    return found if count == BYTES else (found >> (BYTES - count)) & ((1 << count) - 1)
+    bits = mask_word(unequal(line, 0))
+    return bits if count == BYTES else (bits >> (BYTES - count)) & ((1 << count) - 1)
 
 
 @compiled
@@ -73,7 +73,7 @@ def pack(
             for place in range(0, places, BYTES):
                 even = 0
                 for channel in range(channels):
-                    found = _line(
+                    bits = _line(
                         source,
                         start + channel * places,
                         place,
@@ -83,16 +83,16 @@ def pack(
                         edge,
                     )
                     if channels == 1:
-                        poke(words, target + place // BYTES, found)
+                        poke(words, target + place // BYTES, bits)
                     elif channels > 2:
-                        _put_bits(words, target, found, place, channel, channels)
+                        _put_bits(words, target, bits, place, channel, channels)
                     elif channel == 0:
-                        even = found
+                        even = bits
                     else:
                         at = target + 2 * place // BYTES
-                        poke(words, at, _spaced(even) | _spaced(found) << 1)
+                        poke(words, at, _spaced(even) | _spaced(bits) << 1)
                         if places - place > BYTES // 2:
-                            poke(words, at + 1, _spaced(even >> 32) | _spaced(found >> 32) << 1)
+                            poke(words, at + 1, _spaced(even >> 32) | _spaced(bits >> 32) << 1)
             since += 1
             if since == OFTEN or (n == samples - 1 and t == steps - 1):
                 for i in range(channels * places):
@@ -102,9 +102,9 @@ def pack(
 
 
 @inlined
-def _put_bits(words: Any, target: Any, found: Any, place: Any, channel: Any, channels: Any) -> None:
+def _put_bits(words: Any, target: Any, bits: Any, place: Any, channel: Any, channels: Any) -> None:
     """Set the bits of one of any number of channels."""
-    while found != 0:
-        bit = (place + lowest_bit(found)) * channels + channel
+    while bits != 0:
+        bit = (place + lowest_bit(bits)) * channels + channel
         poke(words, target + (bit >> 6), peek(words, target + (bit >> 6)) | (1 << (bit & 63)))
-        found &= found - 1
+        bits &= bits - 1

@@ -1,4 +1,4 @@
-"""The general way: whatever is not 0 adds its value times its weights to every output that it reaches.
+"""The general way: whatever is not 0 adds its value times its weights to every output it reaches.
 
 It takes any convolution (stride, padding, dilation, groups), pooling and linear layer, on bits and
 on integers, and is as exact in any of its types as the sums are proven to fit them; int64 wraps
@@ -119,7 +119,7 @@ def scatter(
 def scatter_bits(
     spikes: Any, weights: Any, places: Any, into: Any, shape: Any, sizes: Any, rows: Any
 ) -> None:
-    """The same for spikes: `spikes` has rows of words, and how many elements are not padding is not asked."""
+    """Scatter spikes in rows of words; how many elements are not padding is not asked."""
     source, row, where, sums, whole = (
         data(spikes),
         data(weights),
@@ -145,7 +145,7 @@ def scatter_bits(
 
 @compiled
 def copy(values: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
-    """Add integers to others, element by element, in another order where `order` is not empty: it says where each goes."""
+    """Add integers to others, element by element; `order`, if not empty, says where each goes."""
     source, sums, places, ordered = data(values), data(into), data(order), order.size > 0
     s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     for n in range(s.samples):
@@ -163,7 +163,7 @@ def copy(values: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
 
 @compiled
 def copy_bits(spikes: Any, order: Any, into: Any, sizes: Any, rows: Any) -> None:
-    """The same for spikes: `spikes` has rows of words, and how many elements are not padding is not asked."""
+    """Scatter spikes in rows of words; how many elements are not padding is not asked."""
     source, sums, places, ordered = data(spikes), data(into), data(order), order.size > 0
     s, here, there = read(ScatterSizes, sizes, 0), read(Rows, rows, 0), read(Rows, rows, 3)
     for n in range(s.samples):

@@ -45,7 +45,7 @@ UNIT = 32
 def list_spikes(
     bits: Any, start: Any, count: Any, label: Any, scale: Any, events: Any, k: Any, positions: Any
 ) -> Any:
-    """List the bits that are set among `count` from `start` on, from `events[k]` on; where the list ends.
+    """List the bits that are set among `count` from `start` on, from `events[k]` on.
 
     A bit is listed as `scale` times the sum of its place and `label`; `positions` are from
     `layout.scaled_positions`.
@@ -182,7 +182,8 @@ def put(total: Any, sums: Any, at: Any, count: Any, fresh: Any, buffer: Any) -> 
 
 @compiled
 def gather(
-    spikes: Any, rows_of_weights: Any, into: Any, shape: Any, sizes: Any, rows: Any, listed: Any, marks: Any, spare: Any, lanes: Any,
+    spikes: Any, rows_of_weights: Any, into: Any, shape: Any, sizes: Any, rows: Any, listed: Any,
+    marks: Any, spare: Any, lanes: Any,
     table: Any,
 ) -> None:  # fmt: skip
     """Make of spikes what a convolution makes of them.

@@ -1,4 +1,6 @@
-"""Layers of neurons of any program: a table of operations, each a loop over a block of neurons whose registers stay in the first cache.
+"""Layers of neurons of any program: a table of operations, each a loop over a block of neurons.
+
+The registers of a block stay in the first cache.
 
 A block goes through all steps before the next one, so that only inputs and spikes come from and go
 to memory. Registers hold integers as they are, whether a neuron fired as 0 or 1, in lanes of which
@@ -33,7 +35,8 @@ FIELDS = len(Row._fields)
 
 @compiled
 def programs(
-    current: Any, states: Any, constants: Any, bits: Any, counts: Any, table: Any, totals: Any, saturations: Any, membranes: Any,
+    current: Any, states: Any, constants: Any, bits: Any, counts: Any, table: Any, totals: Any,
+    saturations: Any, membranes: Any,
     most: Any, sizes: Any, rows: Any,
 ) -> None:  # fmt: skip
     """Run a layer of neurons.
@@ -156,7 +159,7 @@ def _copy(source: Any, at: Any, into: Any, there: Any, count: Any) -> None:
 
 @inlined
 def _clear(words: Any, bit: Any, end: Any) -> None:
-    """Set the bits of padding to 0, whatever was computed there: what reads spikes takes whole words."""
+    """Set the bits of padding to 0: what reads spikes takes whole words."""
     poke(words, bit >> 6, peek(words, bit >> 6) & ((1 << (bit & 63)) - 1))
     for word in range((bit >> 6) + 1, end >> 6):
         poke(words, word, 0)

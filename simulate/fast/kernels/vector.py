@@ -1,4 +1,6 @@
-"""Vectors of integers as values in compiled kernels: LLVM's vector types, lowered to what the processor has (AVX-512, AVX2, SSE, NEON).
+"""Vectors of integers as values in compiled kernels: LLVM's vector types.
+
+They are lowered to what the processor has (AVX-512, AVX2, SSE, NEON).
 
 A vector's type says how many lanes of how many bits it has. Arithmetic wraps. Memory is addressed
 by a flat index into an array's
@@ -19,7 +21,10 @@ BYTE = 8
 
 
 def intrinsic(operation: Callable[..., Any]) -> Any:
-    """Return an operation that kernels call; it is given numba's context and the types of the arguments, and returns what compiles it."""
+    """Return an operation that kernels call.
+
+    It is given numba's context and the types of the arguments, and returns what compiles it.
+    """
     return extending.intrinsic(operation)
 
 
@@ -84,7 +89,9 @@ def lanes_of_token(token: Any) -> int:
 # -------------------------------------------------------------------- memory
 @intrinsic
 def data(_: Any, array: Any) -> Any:
-    """Where the elements of an array lie: what the functions below call memory. The array must outlive it.
+    """Return the address of an array's elements, which functions below call memory.
+
+    The array must outlive it.
 
     Numba counts references to an array in every function that takes it, which costs more than such
     a function does; here it counts none.
@@ -96,8 +103,13 @@ def data(_: Any, array: Any) -> Any:
 
 @intrinsic
 def read(_: Any, kind: Any, array: Any, first: Any) -> Any:
-    """Return the numbers of an array from `first` on as a NamedTuple of a kind: what the planner made one of, a kernel reads by name."""
-    made = types.NamedUniTuple(types.int64, len(kind.instance_class._fields), kind.instance_class)
+    """Return the numbers of an array from `first` on as a NamedTuple of a kind.
+
+    A kernel reads by name what the planner made one of.
+    """
+    tuple_type = types.NamedUniTuple(
+        types.int64, len(kind.instance_class._fields), kind.instance_class
+    )
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         memory = (
@@ -105,12 +117,14 @@ def read(_: Any, kind: Any, array: Any, first: Any) -> Any:
             if isinstance(array, types.Array)
             else args[1]
         )
-        numbers = (builder.add(args[2], ir.Constant(ir.IntType(64), k)) for k in range(made.count))
+        numbers = (
+            builder.add(args[2], ir.Constant(ir.IntType(64), k)) for k in range(tuple_type.count)
+        )
         return context.make_tuple(
-            builder, made, [builder.load(builder.gep(memory, [k])) for k in numbers]
+            builder, tuple_type, [builder.load(builder.gep(memory, [k])) for k in numbers]
         )
 
-    return made(kind, array, types.int64), code
+    return tuple_type(kind, array, types.int64), code
 
 
 @intrinsic
@@ -141,14 +155,17 @@ def load_like(_: Any, memory: Any, index: Any, like: Any) -> Any:
 
 
 def _load(context: Any, builder: Any, signature: Any, args: Any, vector: Vector) -> Value:
-    made = builder.load(_address(builder, args[0], args[1], vector.llvm))
-    made.align = signature.args[0].dtype.bitwidth // BYTE
-    return made
+    loaded = builder.load(_address(builder, args[0], args[1], vector.llvm))
+    loaded.align = signature.args[0].dtype.bitwidth // BYTE
+    return loaded
 
 
 @intrinsic
 def store(_: Any, memory: Any, index: Any, value: Any) -> Any:
-    """Put a vector to `memory[index]` and the elements after it; its lanes are made as wide as they are, or cut."""
+    """Put a vector to `memory[index]` and the elements after it.
+
+    Its lanes are widened or cut to theirs.
+    """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         wide = Vector(memory.dtype.bitwidth, value.lanes)
@@ -161,7 +178,10 @@ def store(_: Any, memory: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def store_mask(_: Any, memory: Any, index: Any, mask: Any) -> Any:
-    """Put a mask, a bit a lane, to the bytes of an array of 64-bit words: as many bits as it has lanes, at the `index`-th such place."""
+    """Put a mask, a bit a lane, to the bytes of an array of 64-bit words.
+
+    It takes as many bits as it has lanes, at the `index`-th such place.
+    """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         word = ir.IntType(mask.lanes)
@@ -176,15 +196,15 @@ def store_mask(_: Any, memory: Any, index: Any, mask: Any) -> Any:
 
 @intrinsic
 def load_mask(_: Any, memory: Any, index: Any, like: Any) -> Any:
-    """What `store_mask` put: a mask with a lane for each of the vector `like`."""
+    """Return the mask that `store_mask` put, with a lane for each of the vector `like`."""
     vector = Vector(1, like.lanes)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         word = ir.IntType(like.lanes)
         data = builder.bitcast(args[0], word.as_pointer())
-        found = builder.load(builder.gep(data, [args[1]]))
-        found.align = like.lanes // BYTE
-        return builder.bitcast(found, vector.llvm)
+        loaded = builder.load(builder.gep(data, [args[1]]))
+        loaded.align = like.lanes // BYTE
+        return builder.bitcast(loaded, vector.llvm)
 
     return vector(memory, types.int64, like), code
 
@@ -194,8 +214,8 @@ def peek(_: Any, memory: Any, index: Any) -> Any:
     """One element as int64."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
-        found = builder.load(builder.gep(args[0], [args[1]]))
-        return context.cast(builder, found, memory.dtype, types.int64)
+        loaded = builder.load(builder.gep(args[0], [args[1]]))
+        return context.cast(builder, loaded, memory.dtype, types.int64)
 
     return types.int64(memory, types.int64), code
 
@@ -216,15 +236,18 @@ def poke(_: Any, memory: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def word_at(_: Any, memory: Any, position: Any) -> Any:
-    """Return the 64 bits from bit `position` on; of them at least the 57 lowest are those of the array, the others may be 0."""
+    """Return the 64 bits from bit `position` on.
+
+    At least the 57 lowest are those of the array; the others may be 0.
+    """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         i8, i64 = ir.IntType(8), ir.IntType(64)
         data = builder.bitcast(args[0], i8.as_pointer())
         at = builder.gep(data, [builder.lshr(args[1], ir.Constant(i64, 3))])
-        found = builder.load(builder.bitcast(at, i64.as_pointer()))
-        found.align = 1
-        return builder.lshr(found, builder.and_(args[1], ir.Constant(i64, 7)))
+        loaded = builder.load(builder.bitcast(at, i64.as_pointer()))
+        loaded.align = 1
+        return builder.lshr(loaded, builder.and_(args[1], ir.Constant(i64, 7)))
 
     return types.int64(memory, types.int64), code
 
@@ -238,14 +261,17 @@ def eight(_: Any, value: Any) -> Any:
 
 @intrinsic
 def list_bits(_: Any, table: Any, byte: Any, base: Any, events: Any, index: Any) -> Any:
-    """Put the sums of `base`, a vector, and of the eight 16-bit numbers in row `byte` of a table to `events[index]` and after it."""
+    """Put sums to `events[index]` and after it.
+
+    They are of `base`, a vector, and the eight 16-bit numbers in row `byte` of a table.
+    """
     narrow = Vector(16, 8)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Value:
         row = builder.mul(args[1], ir.Constant(ir.IntType(64), 8))
-        found = builder.load(_address(builder, args[0], row, narrow.llvm))
-        found.align = 2
-        put = builder.add(builder.zext(found, base.llvm), args[2])
+        loaded = builder.load(_address(builder, args[0], row, narrow.llvm))
+        loaded.align = 2
+        put = builder.add(builder.zext(loaded, base.llvm), args[2])
         builder.store(put, _address(builder, args[3], args[4], base.llvm)).align = 4
         return context.get_dummy_value()
 

@@ -1,1 +1,1 @@
-"""From a network to operations: what lies where, in which integers, and which kernel computes it."""
+"""From a network to operations: places of values, their integers, and the kernels."""

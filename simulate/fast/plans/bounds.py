@@ -1,4 +1,4 @@
-"""In which integers a layer of neurons may be computed: the narrowest that are proven to hold every intermediate result."""
+"""The narrowest integers that provably hold every intermediate result of a layer of neurons."""
 
 from __future__ import annotations
 
@@ -82,37 +82,39 @@ def _flat(neuron: Neuron, shape: Shape) -> Neuron:
 
 # -------------------------------------------------------------------- fields
 def _of_fields(neuron: Neuron, a: Interval, steps: int | None) -> Lanes:
-    how, synapse = neuron.fields, neuron.synapse
+    fields, synapse = neuron.fields, neuron.synapse
     reached, current, settled = ranges(neuron, a, min(steps or STEPS, STEPS))
     proven = settled or (steps is not None and steps <= STEPS)
     most = int(a.magnitude.max())
-    drive, bias = most << how.fraction_bits, int(np.abs(neuron.bias.astype(np.int64)).max())
+    drive, bias = most << fields.fraction_bits, int(np.abs(neuron.bias.astype(np.int64)).max())
     theta = int(
         thresholds(
-            neuron, neuron.threshold.astype(np.int64), reached.held if proven else -how.lowest
+            neuron, neuron.threshold.astype(np.int64), reached.held if proven else -fields.lowest
         )[1].max()
     )
     if synapse is None or current is None:
-        return _lanes(MEMBRANE, how, reached, proven, most, drive + bias + theta, how.fraction_bits)
-    inner = _lanes(CURRENT, synapse, current, proven, most, drive + bias, how.fraction_bits)
-    outer = _lanes(MEMBRANE, how, reached, proven, inner.held, inner.held + bias + theta, 0)
+        return _lanes(
+            MEMBRANE, fields, reached, proven, most, drive + bias + theta, fields.fraction_bits
+        )
+    inner = _lanes(CURRENT, synapse, current, proven, most, drive + bias, fields.fraction_bits)
+    outer = _lanes(MEMBRANE, fields, reached, proven, inner.held, inner.held + bias + theta, 0)
     dtype = max(inner.dtype, outer.dtype, key=lambda kind: np.dtype(kind).itemsize)
     return Lanes(dtype, _sums(dtype, most), inner.free | outer.free, outer.held)
 
 
 def _lanes(
     x: str,
-    how: Arithmetic | Synapse,
+    fields: Arithmetic | Synapse,
     reached: Range,
     proven: bool,
     sums: int,
     taken: int,
     fraction: int,
 ) -> Lanes:
-    held = reached.held if proven else -how.lowest
+    held = reached.held if proven else -fields.lowest
     free = frozenset((x,)) if proven and reached.inside else frozenset[str]()
-    product = held * (how.decay_numerator if how.decay_form == "multiply" else 1) + (
-        1 << how.decay_shift
+    product = held * (fields.decay_numerator if fields.decay_form == "multiply" else 1) + (
+        1 << fields.decay_shift
     )
     partial = held + taken
     if partial <= INT16 and sums <= INT16 and fraction < 15:
@@ -122,12 +124,15 @@ def _lanes(
 
 
 def _sums(dtype: Any, most: int) -> Any:
-    """What holds sums of magnitude `most`, for lanes of a type: of 64-bit lanes the sums may be narrower."""
+    """Return the type that holds sums of magnitude `most`, for lanes of a type.
+
+    Of 64-bit lanes the sums may be narrower.
+    """
     return dtype if dtype is not np.int64 else np.int32 if most <= INT32 else np.int64
 
 
 def thresholds(neuron: Neuron, theta: Int64, held: int) -> tuple[Int64, Int64]:
-    """What a membrane of fields must pass to fire, and what a reset takes from it, for thresholds `theta`.
+    """Return what a membrane must pass to fire, and what a reset takes from it.
 
     A threshold that no membrane of magnitude `held` reaches is given as the least such number; a
     reset never happens there.
@@ -138,39 +143,39 @@ def thresholds(neuron: Neuron, theta: Int64, held: int) -> tuple[Int64, Int64]:
     return np.where(never, held, passed), taken
 
 
-def numbers(neuron: Neuron, at: Lanes) -> layout.How:
-    """What tells a kernel how the one state of fields is computed."""
-    how = neuron.fields
-    factor, shift, leak = how.decay_numerator, how.decay_shift, layout.MULTIPLY
-    if how.decay_form == "shift" and shift > 0:
+def numbers(neuron: Neuron, at: Lanes) -> layout.UpdateRule:
+    """Return the arithmetic of the one state of fields, as kernels read it."""
+    fields = neuron.fields
+    factor, shift, leak = fields.decay_numerator, fields.decay_shift, layout.MULTIPLY
+    if fields.decay_form == "shift" and shift > 0:
         factor, leak = 1, layout.SHIFT
     elif factor == 1 << shift:
         leak = layout.KEEP
     if at.dtype is np.int16:
         factor <<= 16 - shift
-    overflow = layout.FREE if MEMBRANE in at.free else OVERFLOWS[how.overflow]
-    late, fires = int(how.reset_timing == "next_step"), int(not neuron.integrates)
-    bounds = overflow, how.lowest, how.highest, how.fraction_bits
-    return layout.How(
-        leak, factor, shift, ROUNDINGS[how.rounding], *bounds, RESETS[how.reset], late, fires
+    overflow = layout.FREE if MEMBRANE in at.free else OVERFLOWS[fields.overflow]
+    late, fires = int(fields.reset_timing == "next_step"), int(not neuron.integrates)
+    bounds = overflow, fields.lowest, fields.highest, fields.fraction_bits
+    return layout.UpdateRule(
+        leak, factor, shift, ROUNDINGS[fields.rounding], *bounds, RESETS[fields.reset], late, fires
     )
 
 
 # -------------------------------------------------------------------- any program
 def _of_program(neuron: Neuron, a: Interval) -> Lanes:
-    most, found = int(a.magnitude.max()), reach(neuron, a.limits)
-    if found.partial > INT64:  # nothing is proven of what leaves 64 bits
+    most, reach_of = int(a.magnitude.max()), reach(neuron, a.limits)
+    if reach_of.partial > INT64:  # nothing is proven of what leaves 64 bits
         return Lanes(np.int64, _sums(np.int64, most))
     narrow = (
-        found.narrow
-        and max(found.partial, most) <= INT16
+        reach_of.narrow
+        and max(reach_of.partial, most) <= INT16
         and neuron.program.most_spikes * COUNTED <= INT16
     )
     dtype = (
         np.int16
         if narrow
         else np.int32
-        if max(found.partial, found.product, most) <= INT32
+        if max(reach_of.partial, reach_of.product, most) <= INT32
         else np.int64
     )
-    return Lanes(dtype, _sums(dtype, most), found.free)
+    return Lanes(dtype, _sums(dtype, most), reach_of.free)

@@ -1,4 +1,6 @@
-"""Where values lie between kernels: one array for each node, `[samples, slots, elements]`, channels last, of bits or of integers.
+"""Values between kernels: one array for each node, `[samples, slots, elements]`, channels last.
+
+They are bits or integers.
 
 A slot is a step; the first slots hold what later steps still need of earlier ones: the step before,
 and all steps of a delay.
@@ -26,7 +28,7 @@ def padded(size: int, to: int = WORD) -> int:
 
 
 def order_of(shape: Shape) -> npt.NDArray[np.int32]:
-    """For each element of a value with its channels last, its flat index with the channels first."""
+    """Return each element's flat index, channels first, in a value with its channels last."""
     flat = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
     return np.ascontiguousarray(np.moveaxis(flat, 0, -1)).reshape(-1)
 
@@ -73,7 +75,7 @@ class Buffer:
         return 1 if self.held else self.past + steps
 
     def room(self, samples: int, steps: int) -> npt.NDArray[Any]:
-        """Memory, all zeros, that a kernel may read beyond its end; its base is aligned to a cache line."""
+        """Return memory, all zeros, on a cache line; a kernel may read beyond its end."""
         shape = (samples, self.slots(steps), self.row)
         return aligned(math.prod(shape), self.dtype)[: math.prod(shape)].reshape(shape)
 
@@ -81,6 +83,6 @@ class Buffer:
 def aligned(size: int, dtype: Any) -> npt.NDArray[Any]:
     """Zeros from the beginning of a cache line on, with some to spare behind them."""
     width = np.dtype(dtype).itemsize
-    made = np.zeros(size + SPARE + WORD // width, dtype)
-    first = -made.ctypes.data % WORD // width
-    return made[first : first + size + SPARE]
+    memory = np.zeros(size + SPARE + WORD // width, dtype)
+    first = -memory.ctypes.data % WORD // width
+    return memory[first : first + size + SPARE]

@@ -84,7 +84,7 @@ class ByEvent(Op):
         """Let the neurons take their events."""
 
     def kept(self, worker: Worker) -> tuple[Array, Array, Array]:
-        """What is counted."""
+        """Return the counters."""
         return (
             worker.totals[self.name].reshape(-1),
             worker.saturations[self.name],
@@ -97,7 +97,7 @@ class FireByEvent(ByEvent):
     """One of neurons that fields say, see `events.event_neurons`."""
 
     layer: Array
-    how: layout.How
+    rule: layout.UpdateRule
 
     def take(
         self,
@@ -117,9 +117,9 @@ class FireByEvent(ByEvent):
         sizes = np.array(
             layout.EventSizes(worker.count, steps, size, worker.each_sample(self.name), room)
         )
-        layer, how, fired = self.layer.reshape(-1), np.array(self.how), np.empty(size, np.int64)
+        layer, rule, fired = self.layer.reshape(-1), np.array(self.rule), np.empty(size, np.int64)
         calls.event_neurons(
-            *events, states, spikes, layer, how, *self.kept(worker), sizes, rows, fired, most
+            *events, states, spikes, layer, rule, *self.kept(worker), sizes, rows, fired, most
         )
 
 

@@ -18,11 +18,17 @@ from lehr.weights import LARGEST
 
 Array = npt.NDArray[Any]
 WIDE, FEW, MATCHES = range(256, 1 << 19), 32, 4
-"""For how many outputs columns are counted; up to how many matches are, and with how many digits: a judgement of speed."""
+"""Outputs whose columns are counted; up to how many matches are, and in how many digits.
+
+These are judgements of speed.
+"""
 DENSE_TAPS = 192
-"""From how many inputs an output sees on it gathers its events; with fewer, events scatter, unless they can be looked up."""
+"""Inputs of an output from which on it gathers its events.
+
+With fewer, events scatter, unless they can be looked up.
+"""
 TABLES, READABLE = 24 << 10, 56
-"""Bytes of tables that stay in the first cache; bits that one reading of eight bytes gives wherever it begins."""
+"""Bytes of tables that stay in the first cache; bits that one reading of eight bytes gives."""
 SMALL, WIDE_CHUNK = 127, 256
 """The greatest int8; how many of them an int16 holds, in eights."""
 
@@ -158,7 +164,7 @@ def _look_up(window: Window, source: Buffer, into: Buffer, lag: int) -> LookUp:
 
 
 def _shape(window: Window, source: Buffer) -> layout.Window:
-    """What kernels are told of a convolution."""
+    """Return the sizes of a convolution, as kernels read them."""
     out, channels, kernel_height, kernel_width = window.weight.shape
     height, width = (1, 1) if len(source.shape) == 1 else source.shape[1:]
     out_height, out_width = (1, 1) if len(source.shape) == 1 else into_size(window, (height, width))
@@ -168,13 +174,13 @@ def _shape(window: Window, source: Buffer) -> layout.Window:
 
 def _kept(rows: Array) -> Array:
     """Flat, from the beginning of a cache line on."""
-    made = aligned(rows.size, rows.dtype)
-    made[: rows.size] = rows.reshape(-1)
-    return made
+    array = aligned(rows.size, rows.dtype)
+    array[: rows.size] = rows.reshape(-1)
+    return array
 
 
 def _lanes(out: int) -> int:
-    """Outputs that are summed together."""
+    """Return how many outputs are summed together."""
     return 16 if out <= 16 else 32 if out <= 32 else 64
 
 
@@ -183,7 +189,10 @@ def _token(lanes: int) -> tuple[int, ...]:
 
 
 def _groups(window: Window) -> int:
-    """In how many groups a row of the kernel is looked up; 0 where tables would not stay in the first cache, or not hold their sums."""
+    """Return in how many groups a row of the kernel is looked up.
+
+    It is 0 where tables would not stay in the first cache, or not hold their sums.
+    """
     out, channels, height, width = window.weight.shape
     count = -(-width * channels // GROUP)
     fits = (
@@ -195,7 +204,10 @@ def _groups(window: Window) -> int:
 
 
 def _chunk(taps: Array) -> tuple[bool, int]:
-    """Whether rows of weights are added as int8, and how many at most, or as int16: no sum of so many leaves its type."""
+    """Whether rows of weights are added as int8, and how many at most, or as int16.
+
+    No sum of so many leaves its type.
+    """
     if int(np.abs(taps).sum(axis=0).max()) <= SMALL:
         return True, len(taps)
     most = SMALL // int(np.abs(taps).max()) // 8 * 8
@@ -247,7 +259,10 @@ def _scatter(window: Window, source: Buffer, into: Buffer, lag: int) -> Scatter:
 
 
 def _seen_by(window: Window, axis: int, size: int, out: int) -> tuple[Array, Array, Array]:
-    """Of each row (axis 0) or column of the input its place with padding, the first output that sees it, and the one after the last."""
+    """Return places of rows (axis 0) or columns of the input.
+
+    Of each: its place with padding, the first output that sees it, and the one after the last.
+    """
     place, stride = np.arange(size) + window.padding[axis], window.stride[axis]
     span = (window.weight.shape[2 + axis] - 1) * window.dilation[axis]
     first, last = np.maximum(0, -(-(place - span) // stride)), np.minimum(out, place // stride + 1)
@@ -260,9 +275,9 @@ def _columns(weight: Array, row: int) -> Array:
     in_lines = bits.reshape(len(bits), -1, 8, LINE // 8).swapaxes(2, 3).reshape(len(bits), -1)
     words = np.packbits(in_lines, axis=1, bitorder="little").view(np.uint64)
     lines = words.reshape(len(bits), -1, LINE // WORD).swapaxes(0, 1)
-    made = aligned(words.size, np.uint64)[: words.size].reshape(lines.shape)
-    made[:] = lines
-    return made
+    array = aligned(words.size, np.uint64)[: words.size].reshape(lines.shape)
+    array[:] = lines
+    return array
 
 
 def _digit_count(node: Linear) -> int:

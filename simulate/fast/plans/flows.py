@@ -1,4 +1,4 @@
-"""The operations that add what flows along an edge of the network: each calls one kernel that makes sums of values."""
+"""The operations that add what flows along an edge of the network, one kernel each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Edge(KernelOp):
     lag: int
 
     def sizes(self, worker: Worker, first: int, steps: int) -> tuple[int, int, Array]:
-        """Samples, steps, and the rows of both buffers for a kernel."""
+        """Return samples, steps, and the rows of both buffers for a kernel."""
         rows = (
             *worker.rows(self.source, first, self.lag),
             *worker.rows(self.into, first, -self.into.delay),

@@ -1,4 +1,7 @@
-"""Layers of neurons that update once a step: the kernel for programs of one state that fields say, the table for all others."""
+"""Layers of neurons that update once a step.
+
+Programs of one state that fields say have a kernel of their own; a table runs all others.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ CACHE = 24 << 10
 
 
 def spikes_type(neuron: Neuron) -> Any:
-    """What holds the spikes of a layer: bits in words, or counts in bytes."""
+    """Return the holder of a layer's spikes: bits in words, or counts in bytes."""
     return np.uint8 if neuron.by_event or neuron.program.most_spikes > 1 else np.uint64
 
 
@@ -50,7 +53,10 @@ class Layer:
         return cls(name, neuron, shape, lanes(neuron, a, shape, steps))
 
     def updating(self, sums: Buffer, spikes: Buffer) -> tuple[KernelOp, int, int]:
-        """Return the operation that updates it, and how many elements its states have, those of all samples together and those of each."""
+        """Return the operation that updates it, and how many elements its states have.
+
+        These are of those of all samples together, and of those of each.
+        """
         fields = in_fields(self.neuron)
         if fields is not None and fields.synapse is None:
             return self._usual(fields, sums, spikes), 0, sums.row
@@ -90,7 +96,7 @@ class Fire(KernelOp):
     current: Buffer
     spikes: Buffer
     layer: Array
-    how: layout.How
+    rule: layout.UpdateRule
 
     def call(self, worker: Worker, first: int, steps: int) -> Call:
         """Return the call."""
@@ -103,7 +109,7 @@ class Fire(KernelOp):
             worker.states[self.name].reshape(-1),
             worker.arrays[self.spikes].reshape(-1),
             self.layer.reshape(-1),
-            np.array(self.how._replace(kept=int(membranes.size > 0))),
+            np.array(self.rule._replace(kept=int(membranes.size > 0))),
             worker.totals[self.name].reshape(-1),
             worker.saturations[self.name],
             membranes.reshape(-1),
@@ -191,14 +197,16 @@ class Update(KernelOp):
 
 
 def refuse_more_spikes(name: str, most: Array) -> None:
-    """Refuse that a neuron fired `most[0]` times in a step, if a byte does not hold it; it is forgotten then.
+    """Refuse that a neuron fired `most[0]` times in a step, if a byte does not hold it.
+
+    It is forgotten then.
 
     Raises:
         NotMappable: naming the layer.
     """
-    if (found := int(most[0])) > MOST_SPIKES:
+    if (spikes := int(most[0])) > MOST_SPIKES:
         most[0] = 0
         raise NotMappable(
-            f"{name}: a neuron fired {found} times in one step, more than {MOST_SPIKES}; raise its "
-            "threshold"
+            f"{name}: a neuron fired {spikes} times in one step, more than {MOST_SPIKES}; raise "
+            "its threshold"
         )

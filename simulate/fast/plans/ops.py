@@ -1,4 +1,4 @@
-"""The operations that a plan is made of: each calls one kernel on the buffers of a worker, for some steps of a block."""
+"""The operations of a plan: each calls one kernel on a worker's buffers, for steps of a block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from lehr.simulate.fast.plans.buffers import Buffer, aligned
 Array = npt.NDArray[Any]
 Call = tuple[calls.Kernel, tuple[Any, ...]]
 MOST_CALLS = 4096
-"""Calls that a worker remembers; networks whose layers feed each other need some for every step of a block."""
+"""Calls that a worker remembers.
+
+Networks whose layers feed each other need some for every step of a block.
+"""
 
 
 @dataclass(eq=False)
@@ -50,7 +53,10 @@ class Worker:
     count: int = 0
 
     def rows(self, buffer: Buffer, first: int, lag: int = 0) -> tuple[int, int, int]:
-        """Return the row of step `first` of the block, rows from sample to sample, and from step to step; `lag` steps earlier."""
+        """Return the row of step `first` of the block, and the rows to the next sample and step.
+
+        With `lag`, it is that of so many steps earlier.
+        """
         if buffer.held:
             return 0, 1, 0
         return min(buffer.past, 1) + first - lag, buffer.slots(self.steps), 1
@@ -80,7 +86,10 @@ class KernelOp(Op):
 
     @abstractmethod
     def call(self, worker: Worker, first: int, steps: int) -> Call:
-        """Return the kernel and its arguments; they stay valid as long as the worker and its number of samples."""
+        """Return the kernel and its arguments.
+
+        They stay valid as long as the worker and its number of samples.
+        """
 
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
@@ -126,18 +135,18 @@ class Hold(Op):
     def run(self, worker: Worker, first: int, steps: int) -> None:
         """Do it."""
         start, _, step = worker.rows(self.source, first, self.lag)
-        found = worker.arrays[self.source][
+        values = worker.arrays[self.source][
             : worker.count, start : start + (steps if step else 1), : self.into.row
         ]
         for late, which in self.steps:
             at, _, _ = worker.rows(self.into, first, -late)
             into = worker.arrays[self.into][: worker.count, at : at + steps]
             if which is None:
-                into[:] = found
+                into[:] = values
             elif self.into.bits:
-                into[:] = (into & ~which) | (found & which)
+                into[:] = (into & ~which) | (values & which)
             else:
-                np.copyto(into, found, where=which)
+                np.copyto(into, values, where=which)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""What flows along an edge of the network, by the type of the node that it leads to: the nodes that this engine computes."""
+"""What flows along an edge, by the type of the node that it leads to.
+
+The types are those that this engine computes.
+"""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def plan(net: Network, held: bool, steps: int | None) -> Plan:
 class _Planner(Structure):
     steps: int | None
     known: dict[str, Interval] = field(init=False)
-    made: dict[str, Buffer] = field(default_factory=dict)
+    placed: dict[str, Buffer] = field(default_factory=dict)
     extra: list[Buffer] = field(default_factory=list)
     ops: dict[str, list[Op]] = field(default_factory=dict)
     cleared: set[Buffer] = field(default_factory=set)
@@ -96,13 +96,13 @@ class _Planner(Structure):
     def __post_init__(self) -> None:
         self.known = intervals(self.net)
         kind: Any = np.uint64 if self.net.input.kind == "spikes" else np.uint8
-        self.made[INPUT] = Buffer(INPUT, self.net.input.shape, kind, self.held)
+        self.placed[INPUT] = Buffer(INPUT, self.net.input.shape, kind, self.held)
         self.sums: dict[str, Buffer] = {}
         self.once: list[Op] = []
 
     # ---------------------------------------------------------------- buffers
     def make_buffers(self, needed: set[str]) -> None:
-        """Give every node that is needed a place for its value, and every layer of neurons one for its sums."""
+        """Give each node that is needed a place for its value, and each layer one for its sums."""
         for name in self.net.order:
             node = self.net.nodes[name]
             if name not in needed:
@@ -110,21 +110,21 @@ class _Planner(Structure):
             if isinstance(node, Neuron):
                 self._make_layer(name, node)
             elif isinstance(node, Delay):
-                self.made[name] = Buffer(
+                self.placed[name] = Buffer(
                     name, self.net.shapes[name], self._delayed(name), delay=node.longest
                 )
         for name in self.net.order:
-            if name in needed and name not in self.made:
+            if name in needed and name not in self.placed:
                 sink, row = self.fused(name), self._wide_row(name)
                 own = Buffer(
                     name, self.net.shapes[name], self._wide(name), self.is_held(name), row=row
                 )
-                self.made[name] = self.sums[sink] if sink else own
+                self.placed[name] = self.sums[sink] if sink else own
 
     def _make_layer(self, name: str, node: Neuron) -> None:
         shape, kind = self.net.shapes[name], spikes_type(node)
         if node.by_event:
-            self.made[name] = Buffer(name, shape, kind)
+            self.placed[name] = Buffer(name, shape, kind)
             return
         self.layers[name] = layer = Layer.of(
             name, node, shape, arriving(self.net, name, self.known), self.steps
@@ -133,22 +133,25 @@ class _Planner(Structure):
         self.sums[name] = Buffer(
             f"{name} sums", shape, layer.lanes.sums, self.sums_held(name), keeps=False, row=row
         )
-        self.made[name] = Buffer(name, shape, kind, row=row // WORD if kind is np.uint64 else row)
+        self.placed[name] = Buffer(name, shape, kind, row=row // WORD if kind is np.uint64 else row)
         self.extra.append(self.sums[name])
 
     def _wide_row(self, name: str) -> int:
-        """How many elements a node needs in a row of sums because its columns are counted; 0 if they are not."""
+        """Return how many elements a node needs in a row of sums.
+
+        It needs them because its columns are counted; it is 0 if they are not.
+        """
         node = self.net.nodes.get(name)
         return wide_row(node) if isinstance(node, Linear) else 0
 
     def _delayed(self, name: str) -> Any:
-        """What a Delay holds: what its one source does, or integers."""
+        """Return what a Delay holds: what its one source does, or integers."""
         sources = self.sources(name)
         if len(sources) != 1 or sources[0].flat:
             return self._wide(name)
         source = self.net.nodes.get(sources[0].name)
         if sources[0].name == INPUT:
-            return self.made[INPUT].dtype
+            return self.placed[INPUT].dtype
         if isinstance(source, Neuron):
             return spikes_type(source)
         return (
@@ -176,18 +179,18 @@ class _Planner(Structure):
             ops: list[Op] = []
             for name in group:
                 if name in needed:
-                    (self.once if self.made[name].held else ops).extend(self._compute(name))
+                    (self.once if self.placed[name].held else ops).extend(self._compute(name))
             if ops:
                 stages.append(
                     Stage(tuple(ops), len(group) > 1 or (group[0], group[0]) in self.net.feedback)
                 )
-        buffers = tuple(dict.fromkeys([*self.made.values(), *self.extra]))
-        spikes = {name: self.made[name] for name in self.net.neurons}
+        buffers = tuple(dict.fromkeys([*self.placed.values(), *self.extra]))
+        spikes = {name: self.placed[name] for name in self.net.neurons}
         return Plan(
             self.net,
             self.held,
             buffers,
-            self.made[INPUT],
+            self.placed[INPUT],
             spikes,
             tuple(self.once),
             tuple(stages),
@@ -195,7 +198,7 @@ class _Planner(Structure):
         )
 
     def _compute(self, name: str) -> list[Op]:
-        node, into = self.net.nodes[name], self.made[name]
+        node, into = self.net.nodes[name], self.placed[name]
         if isinstance(node, Neuron):
             return self._by_event(name, node) if node.by_event else self._by_step(name)
         if isinstance(node, Delay):
@@ -203,11 +206,14 @@ class _Planner(Structure):
         return self._adding(into, [self._edge(name, source, into) for source in self.sources(name)])
 
     def _delay(self, name: str, node: Delay) -> list[Op]:
-        """Spikes are held as they are; of currents the sum is made at its place, or before it is held where steps differ."""
-        into, sources = self.made[name], self.sources(name)
+        """Hold spikes as they are; of currents, make the sum at its place.
+
+        Where steps differ, it is made before it is held.
+        """
+        into, sources = self.placed[name], self.sources(name)
         if into.dtype in (np.uint64, np.uint8):
             (source,) = sources
-            return [held_back(node, self.made[source.name], into, int(source.late))]
+            return [held_back(node, self.placed[source.name], into, int(source.late))]
         if isinstance(node.steps, int):
             return self._adding(into, [self._edge(name, source, into) for source in sources])
         sums = Buffer(f"{name} sums", into.shape, into.dtype, keeps=False, row=into.row)
@@ -218,7 +224,10 @@ class _Planner(Structure):
         ]
 
     def _adding(self, into: Buffer, edges: list[Edge]) -> list[Op]:
-        """Return the operations, and before the first that adds to `into` one that clears it, unless it overwrites what is there."""
+        """Return the operations; the first that adds to `into` comes after one that clears it.
+
+        None clears it where the first overwrites what is there.
+        """
         if into in self.cleared or not edges:
             return [*edges]
         self.cleared.add(into)
@@ -234,17 +243,17 @@ class _Planner(Structure):
         conv = pooled if isinstance(pooled, Conv2d) else None
         return edge(
             self.net.nodes[name],
-            Passage(self.made[source.name], into, int(source.late), source.flat, conv),
+            Passage(self.placed[source.name], into, int(source.late), source.flat, conv),
         )
 
     def _by_step(self, name: str) -> list[Op]:
         sums, layer = self.sums[name], self.layers[name]
-        direct = [s for s in self.sources(name) if self.made[s.name] is not sums]
+        direct = [s for s in self.sources(name) if self.placed[s.name] is not sums]
         ops = self._adding(sums, [self._edge(name, source, sums) for source in direct])
         if sums.held:
             self.once.extend(ops)
             ops = []
-        update, together, each = layer.updating(sums, self.made[name])
+        update, together, each = layer.updating(sums, self.placed[name])
         self.states[name] = layer.lanes.dtype, together, each
         return [*ops, update]
 
@@ -252,12 +261,12 @@ class _Planner(Structure):
         wiring, synapses = synapses_of(self.net, name)
         sources = []
         for source, late in wiring:
-            buffer = self.made[source]
+            buffer = self.placed[source]
             places = np.empty(buffer.size, np.int32)
             places[order_of(buffer.shape)] = np.arange(buffer.size, dtype=np.int32)
             sources.append((buffer, int(late), places))
         update, kept = by_event(
-            name, node, self.net.shapes[name], tuple(sources), self.made[name], synapses
+            name, node, self.net.shapes[name], tuple(sources), self.placed[name], synapses
         )
-        self.states[name] = np.int64, 0, kept * self.made[name].row
+        self.states[name] = np.int64, 0, kept * self.placed[name].row
         return [update]

@@ -1,4 +1,4 @@
-"""What a layer's registers and the lanes of its operations come to, for any program: a rule for each statement."""
+"""What a layer's registers and lanes come to, for any program: a rule for each statement."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Reach:
 
 
 def reach(neuron: Neuron, a: Bounds) -> Reach:
-    """What a layer comes to, for summed inputs between `a`."""
-    made = Reach(free=frozenset(neuron.program.registers))
+    """Return what a layer comes to, for summed inputs between `a`."""
+    reached = Reach(free=frozenset(neuron.program.registers))
     for place in Spans.of(neuron, a).places:
-        made.partial = max(made.partial, magnitude(place.after))
-        RULES[type(place.statement)](made, place, place.statement)
-    return made
+        reached.partial = max(reached.partial, magnitude(place.after))
+        RULES[type(place.statement)](reached, place, place.statement)
+    return reached
 
 
 @RULES.rule(Leak)

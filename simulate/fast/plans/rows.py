@@ -1,4 +1,7 @@
-"""A program as the rows of a table that `kernels.table` and `kernels.events` run: a rule for each statement."""
+"""A program as rows of the table that `kernels.table` and `kernels.events` run.
+
+There is a rule for each statement.
+"""
 
 from __future__ import annotations
 
@@ -77,12 +80,12 @@ class Printer:
         return self.first_constant + len(self.constants)
 
     def filled(self, size: int, row: int) -> Any:
-        """Return the constants of `size` neurons in rows of `row`, `[constants, row]` in lanes' type."""
+        """Return the constants of `size` neurons as `[constants, row]` in lanes' type."""
         count = len(self.constants)
-        made = aligned(count * row, self.dtype)[: count * row].reshape(count, row)
-        for into, value in zip(made, self.constants.values(), strict=True):
+        block = aligned(count * row, self.dtype)[: count * row].reshape(count, row)
+        for into, value in zip(block, self.constants.values(), strict=True):
             into[:size] = value
-        return made
+        return block
 
     def at(self, source: Source) -> int:
         """Return the place of a register, a parameter or a number."""
@@ -95,7 +98,11 @@ class Printer:
         return self.given[source] if isinstance(source, str) else source
 
     def constant(self, key: object, value: Any) -> int:
-        """Return the place of a constant; what lanes do not hold is beyond everything that it is compared with, and is cut to what they hold."""
+        """Return the place of a constant.
+
+        What lanes do not hold is beyond everything that it is compared with, and is cut to what
+        they hold.
+        """
         lanes = np.iinfo(self.dtype)
         self.constants.setdefault(key, np.clip(value, lanes.min, lanes.max))
         return self.first_constant + list(self.constants).index(key)
@@ -143,7 +150,7 @@ def _leak(p: Printer, s: Leak) -> None:
 
 
 def _leak_alike(p: Printer, s: Leak, factor: int, places: int) -> None:
-    """A decay of which all neurons have the same."""
+    """Put a decay that is the same for all neurons."""
     if factor == 1 << places:
         if s.decay.form == "shift":
             p.put(layout.COPY, s.x, y=p.at(0))
@@ -161,7 +168,7 @@ def _leak_alike(p: Printer, s: Leak, factor: int, places: int) -> None:
 
 
 def _leak_each(p: Printer, s: Leak) -> None:
-    """A decay by channel or by neuron."""
+    """Put a decay by channel or by neuron."""
     shift_form, n = s.decay.form == "shift", p.value(s.decay.shift)
     whole = np.left_shift(1, n)
     nearest = s.decay.rounding == "nearest_even"

@@ -1,4 +1,7 @@
-"""What the edges of a network mean for the order of computing: what arrives where, what is held, what is computed at once."""
+"""The order of computing that a network's edges ask for.
+
+It says what arrives where, what is held, and what is computed at once.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,12 @@ class Structure:
     held: bool
 
     def sources(self, name: str) -> list[Source]:
-        """What arrives at a node, looking through every Flatten, and at a pooling through the convolution before it."""
+        """Return what arrives at a node, seen through Flatten, and through a pooled convolution."""
         conv = self.pooled(name)
         return [
-            found
+            reached
             for source in self.net.sources(conv or name)
-            for found in self._through(source, conv or name)
+            for reached in self._through(source, conv or name)
         ]
 
     def _through(self, source: str, sink: str) -> Iterable[Source]:
@@ -46,11 +49,13 @@ class Structure:
         if not isinstance(self.net.nodes.get(source), Flatten):
             return [Source(source, late, False)]
         inner = [
-            found for before in self.net.sources(source) for found in self._through(before, source)
+            reached
+            for before in self.net.sources(source)
+            for reached in self._through(before, source)
         ]
-        if late and any(found.late for found in inner):
+        if late and any(reached.late for reached in inner):
             return [Source(source, late, False)]
-        return [Source(found.name, late or found.late, True) for found in inner]
+        return [Source(reached.name, late or reached.late, True) for reached in inner]
 
     def pooled(self, name: str) -> str | None:
         """Return the convolution that a pooling is computed with, if there is one."""
@@ -66,20 +71,20 @@ class Structure:
         )
 
     def needed(self) -> set[str]:
-        """Return the nodes that have a value of their own: neurons, delays, and what these and others read."""
-        found: set[str] = set()
+        """Return the nodes with values of their own: neurons, delays, and what is read by any."""
+        reached: set[str] = set()
         pending = [
             name for name, node in self.net.nodes.items() if isinstance(node, (Neuron, Delay))
         ]
         while pending:
             name = pending.pop()
-            if name in found or name == INPUT:
+            if name in reached or name == INPUT:
                 continue
-            found.add(name)
+            reached.add(name)
             if self.by_event(name):
                 continue  # its events come straight from neurons, delays and the input
             pending += [source.name for source in self.sources(name)]
-        return found
+        return reached
 
     def by_event(self, name: str) -> bool:
         """Whether a node is a layer that updates by event."""

@@ -1,4 +1,7 @@
-"""Which programs are those of fields: they have kernels of their own, and lanes that the width analysis of fields proves."""
+"""The programs that fields say.
+
+They have kernels of their own, and lanes that the width analysis of fields proves.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def fields_of(program: Program) -> Fields | None:
         )
         fires, reset = _of(some, Fire, MEMBRANE), _reset(some)
         late = not fires or not reset or some.index(fires[0]) > some.index(reset[0])
-        how = Arithmetic(
+        arithmetic = Arithmetic(
             **_state(some, MEMBRANE),
             reset="none" if not reset else "zero" if isinstance(reset[0], Put) else "subtract",
             reset_timing="next_step" if late and program.loop is None else "same_step",
@@ -35,7 +38,7 @@ def fields_of(program: Program) -> Fields | None:
             fraction_bits=max((s.shift for s in some if isinstance(s, Add)), default=0),
             update="step" if program.loop is None else "event",
         )
-        return (how, synapse) if program_of(how, synapse) == program else None
+        return (arithmetic, synapse) if program_of(arithmetic, synapse) == program else None
     except (
         FileRefused,
         TypeError,
@@ -53,12 +56,12 @@ def _state(some: tuple[Statement, ...], x: str) -> dict[str, Any]:
     bounds, leaks = _of(some, Bound, x), _of(some, Leak, x)
     if not bounds or isinstance(bounds[0].high, str):
         raise FileRefused(f"{x} has no width in bits")
-    told = {"state_bits": bounds[0].high.bit_length() + 1, "overflow": bounds[0].overflow}
+    width = {"state_bits": bounds[0].high.bit_length() + 1, "overflow": bounds[0].overflow}
     if not leaks:
-        return {**told, "decay_numerator": 1, "decay_shift": 0}
+        return {**width, "decay_numerator": 1, "decay_shift": 0}
     decay = leaks[0].decay
     return {
-        **told,
+        **width,
         "decay_form": decay.form,
         "decay_numerator": decay.numerator,
         "decay_shift": decay.shift,
@@ -77,5 +80,5 @@ def _bias_to(some: tuple[Statement, ...]) -> Any:
 
 def in_fields(neuron: Neuron) -> Neuron | None:
     """Return the neurons with their update in fields; None where none say it."""
-    found = fields_of(neuron.program)
-    return None if found is None else replace(neuron, arithmetic=found[0], synapse=found[1])
+    fields = fields_of(neuron.program)
+    return None if fields is None else replace(neuron, arithmetic=fields[0], synapse=fields[1])

@@ -21,7 +21,7 @@ PULSES = 64
 def synapses_of(
     net: Network, name: str
 ) -> tuple[list[tuple[str, bool]], tuple[Array, Array, Array]]:
-    """Return the synapses of a layer, by source neuron, in the order in which sources' events arrive.
+    """Return the synapses of a layer, by source neuron, in the order in which events arrive.
 
     Returns:
         The sources, each with whether it is late; and int64 arrays: where the synapses of each
@@ -55,6 +55,6 @@ def synapses_of(
 
 
 def _pulses(start: int, size: int) -> Int64:
-    made = np.zeros((min(PULSES, size - start), size), np.int64)
-    made[np.arange(len(made)), start + np.arange(len(made))] = 1
-    return made
+    pulses = np.zeros((min(PULSES, size - start), size), np.int64)
+    pulses[np.arange(len(pulses)), start + np.arange(len(pulses))] = 1
+    return pulses

@@ -1,0 +1,43 @@
+"""Copies of the checkout, from which packages are built, and the commands that do so."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("train", "export", "simulate", "targets")
+
+
+def run(
+    *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, in an environment of nothing but the system's tools if none is given."""
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=env or {"PATH": "/usr/bin:/bin"},
+    )
+
+
+def succeed(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> str:
+    """Run a command that is to succeed, and return what it printed."""
+    ran = run(*command, cwd=cwd, env=env)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def copy_checkout(to: Path) -> Path:
+    """The files that a build reads, links as links."""
+    to.mkdir()
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, to)
+    for name in ("lehr", *FOLDERS):
+        shutil.copytree(
+            ROOT / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return to

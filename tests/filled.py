@@ -1,0 +1,57 @@
+"""A folder with every file that the examples of the help pages name."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import nir
+import numpy as np
+from commands import run
+from nir_graphs import chain
+
+MINE = """
+import snntorch, torch
+
+def build():
+    linear = torch.nn.Linear(12, 4)
+    with torch.no_grad():
+        linear.weight.copy_(torch.where(linear.weight >= 0, 0.25, -0.25))
+        linear.bias.zero_()
+    return torch.nn.Sequential(linear, snntorch.Leaky(beta=0.5, threshold=0.5, init_hidden=True))
+"""
+"""A model of somebody's own whose integers are exact."""
+
+
+def fill(folder: Path, line: Path) -> None:
+    """Fill an empty folder: what `line` holds, a float graph, a model in Python, events, a built artefact, a data set."""
+    for name in ("model.nir", "in.npz"):
+        shutil.copy(line / name, folder / name)
+    shutil.copytree(line / "run", folder / "run")
+    rng = np.random.default_rng(0)
+    ones = np.ones(3)
+    neurons = nir.LIF(
+        tau=2e-3 * ones, r=2 * ones, v_leak=0 * ones, v_threshold=2 * ones, v_reset=0 * ones
+    )
+    weights = rng.choice([-1.0, 1.0], (3, 12))
+    nir.write(folder / "graph.nir", chain({"fc": nir.Linear(weights), "lif": neurons}, (12,), (3,)))
+    np.savez(folder / "spikes.npz", input=(rng.random((20, 8, 12)) < 0.5).astype(np.uint8))
+    (folder / "mine.py").write_text(MINE)
+    _images(folder / "data" / "fashion-mnist", rng)
+    built = ("build", folder / "model.nir", "--target", "c", "-i", folder / "in.npz", "-n", 3)
+    assert run(*built, "-o", folder / "out").code == 0
+
+
+def _images(folder: Path, rng: np.random.Generator) -> None:
+    """Write the four files of a data set of images, with few of them."""
+    folder.mkdir(parents=True)
+    for part, count in (("train", 96), ("t10k", 24)):
+        arrays = {
+            "images-idx3": rng.integers(0, 256, (count, 28, 28), np.uint8),
+            "labels-idx1": (np.arange(count) % 10).astype(np.uint8),
+        }
+        for kind, array in arrays.items():
+            head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            data = gzip.compress(head + array.tobytes())
+            (folder / f"{part}-{kind}-ubyte.gz").write_bytes(data)
