@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-chips bench lint format types docs dist clean
+.PHONY: help install demo test test-slow test-chips bench lint format types docs site dist clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,9 @@ types: $(TEST) ## Run mypy and pyright, side by side
 
 docs: $(RUN) ## Write the page of supported operators anew
 	$(BIN)/python -c 'from lehr.targets import operators, registry; print(operators.markdown(registry.targets()), end="")' > docs/operators.md
+
+site: $(TEST) ## Build the documentation's site in build/site; its notebooks are run, in some minutes
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
 
 dist: $(TEST) ## Make the source archive and the wheel in dist/
 	$(BIN)/python -m build --no-isolation

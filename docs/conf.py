@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 os.environ |= {  # of the notebooks' kernels
     "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
     "LEHR_EXAMPLES": str(HERE.parent / "examples"),
+    "LEHR_TUTORIALS": str(HERE / "tutorials"),
     "MATPLOTLIBRC": str(HERE / "_static"),
     "TERM": "dumb",
     "COLUMNS": "100",
@@ -74,7 +75,9 @@ def linked_inside(_app: Any, _page: str, source: list[str]) -> None:
         source[0] = source[0].replace(f"]({outside}", f"]({inside}")
 
 
-def function_of(_app: Any, _what: str, name: str, obj: Any, _options: Any, lines: list[str]) -> None:
+def function_of(
+    _app: Any, _what: str, name: str, obj: Any, _options: Any, lines: list[str]
+) -> None:
     """Give a package that is called as a function that function's docstring."""
     if isinstance(obj, CallablePackage):
         lines[:] = (inspect.getdoc(getattr(lehr.api, name.rpartition(".")[2])) or "").splitlines()

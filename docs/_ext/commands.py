@@ -1,4 +1,4 @@
-"""A directive that prints every command of lehr, with its arguments and options, from the program itself."""
+"""A directive that prints every command of lehr, from the program itself."""
 
 from __future__ import annotations
 
